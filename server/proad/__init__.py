@@ -1,0 +1,1 @@
+"""Proa's daemon: one typed contract over Docker and libvirt."""

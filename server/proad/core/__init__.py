@@ -1,0 +1,1 @@
+"""The logic between the wire and the drivers."""

@@ -1,0 +1,247 @@
+"""What a driver is: small protocols by capability.
+
+A driver implements `Driver` and those of the others that its engine offers. What it
+does not implement is a missing capability, which the core reports; there is no
+method that raises NotImplementedError. `tests/contract/` proves every obligation
+below with one suite that every driver runs.
+
+Obligations of every method:
+
+- It takes and gives model types only; no object of an engine's SDK leaves a driver.
+- `id` is a full id as `list_resources` gives it. An unknown one raises
+  ResourceNotFoundError.
+- It never blocks the event loop: SDK calls run on the driver's own threads.
+- An engine that does not answer raises EngineUnreachableError, one that is too slow
+  EngineTimedOutError, one that refuses EngineConflictError with the engine's text.
+  Engine errors are told apart by code, never by text.
+- A verb that is illegal in the present state (`model.verbs.refusal`) raises that
+  error and changes nothing, also when the state changed a moment ago.
+- What creates is all or nothing: when a step fails or the call is cancelled, all
+  that was made is removed again.
+- A verb gives the resource as it is afterwards, read from the engine.
+- Resources come with `host` and `allowed_verbs` empty: the core completes them.
+"""
+
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Protocol, Self, runtime_checkable
+
+from proad.model import (
+    ContainerSpec,
+    CreatedContainer,
+    DeletedImage,
+    DeleteOptions,
+    DomainSpec,
+    DomainXml,
+    EngineInfo,
+    Image,
+    ImageFilter,
+    Pruned,
+    PruneFilter,
+    PullProgress,
+    RegistryCredentials,
+    Resource,
+    ResourceKind,
+    ResourceUpdate,
+    ResourceView,
+    RestartOptions,
+    RevertState,
+    Snapshot,
+    SnapshotSpec,
+    StartOptions,
+    StopMode,
+    StopOptions,
+    Volume,
+    VolumeSpec,
+)
+
+
+@runtime_checkable
+class Driver(Protocol):
+    """An adapter to one engine: its identity, its connection, its resources' lives.
+
+    Attributes:
+        name: "docker", "libvirt" or "memory".
+        endpoint: where the engine is reached, without credentials.
+        kinds: the kinds of resource that it has.
+        stop_modes: the modes that `stop` knows. Another one raises
+            CapabilityMissingError.
+    """
+
+    name: str
+    endpoint: str
+    kinds: tuple[ResourceKind, ...]
+    stop_modes: frozenset[StopMode]
+
+    async def __aenter__(self) -> Self:
+        """Start the driver's threads. The engine need not be there yet."""
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Let go of the engine. Stops no workload, and waits for no hung call."""
+
+    async def probe(self) -> EngineInfo:
+        """Ask the engine who it is; connect, or connect again, where that is needed.
+
+        Cheap: it is called every few seconds.
+        """
+
+    async def list_resources(self, view: ResourceView = ResourceView.SUMMARY) -> list[Resource]:
+        """Give all resources, in any order. A SUMMARY costs no question per resource."""
+
+    async def get_resource(self, id: str, view: ResourceView = ResourceView.FULL) -> Resource:
+        """Give one resource."""
+
+    async def start(self, id: str, options: StartOptions = StartOptions()) -> Resource:
+        """Start it; resume it when it is PAUSED or SUSPENDED.
+
+        Options that the engine lacks raise CapabilityMissingError.
+        """
+
+    async def stop(self, id: str, options: StopOptions = StopOptions()) -> Resource:
+        """Stop it as the contract's StopMode has it.
+
+        GRACEFUL kills nothing: it raises StopTimedOutError. FORCE takes effect while a
+        graceful stop waits, which then ends well. A TRANSIENT resource is given as it
+        last was, STOPPED. Cancelling a graceful stop leaves the request standing.
+        """
+
+    async def restart(self, id: str, options: RestartOptions = RestartOptions()) -> Resource:
+        """Restart it as the contract's RestartMode has it."""
+
+    async def pause(self, id: str) -> Resource:
+        """Freeze it in memory."""
+
+    async def resume(self, id: str) -> Resource:
+        """Let it go on; wake it when it is SUSPENDED."""
+
+    async def delete(self, id: str, options: DeleteOptions = DeleteOptions()) -> Resource:
+        """Delete it and give it as it last was.
+
+        The guards HasSnapshotsError and HasSavedStateError come before anything is
+        touched. Volumes made for it alone go too, unless `keep_volumes`.
+        """
+
+
+@runtime_checkable
+class Updates(Protocol):
+    """Changing existing resources."""
+
+    async def update(self, id: str, update: ResourceUpdate) -> Resource:
+        """Change what `update` names. What this engine cannot change raises
+        CapabilityMissingError before anything is changed.
+        """
+
+
+@runtime_checkable
+class Containers(Protocol):
+    """Making containers."""
+
+    async def create_container(
+        self, spec: ContainerSpec, *, start: bool = False
+    ) -> CreatedContainer:
+        """Create a container, and start it if asked to.
+
+        Raises:
+            ImageNotFoundError: the image is not on the host; nothing is pulled.
+            AlreadyExistsError: the name is taken; `existing_id` in the metadata.
+        """
+
+    async def prune_containers(self, which: PruneFilter = PruneFilter()) -> Pruned:
+        """Remove all stopped containers that `which` lets through."""
+
+
+@runtime_checkable
+class Images(Protocol):
+    """Container images and registries."""
+
+    async def list_images(self, which: ImageFilter = ImageFilter()) -> list[Image]:
+        """Give the images, in any order."""
+
+    async def get_image(self, name: str) -> Image:
+        """Give one image in full. Raises ImageNotFoundError."""
+
+    def pull_image(self, name: str, *, platform: str = "") -> AsyncIterator[PullProgress | Image]:
+        """Pull an image; the last item is the Image. Closing the iterator ends the pull.
+
+        Raises:
+            ImageNotFoundError: the registry has no such image.
+            RegistryDeniedError: it wants other credentials.
+        """
+
+    async def delete_image(self, name: str, *, force: bool = False) -> DeletedImage:
+        """Delete an image, or take a tag off it. Raises ImageNotFoundError, InUseError."""
+
+    async def login_registry(self, credentials: RegistryCredentials) -> None:
+        """Check credentials and keep them in memory for pulls. Raises RegistryDeniedError."""
+
+    async def logout_registry(self, registry: str) -> None:
+        """Forget credentials; without any it does nothing."""
+
+
+@runtime_checkable
+class Domains(Protocol):
+    """Making virtual machines."""
+
+    async def create_domain(self, spec: DomainSpec, *, start: bool = False) -> Resource:
+        """Create a domain and its new volumes, and start it if asked to.
+
+        Raises:
+            AlreadyExistsError: the name, UUID or a volume's name is taken.
+            VolumeNotFoundError: a volume, base volume or pool is not there.
+        """
+
+    async def create_domain_from_xml(self, source: DomainXml, *, start: bool = False) -> Resource:
+        """Create a domain from XML. Never changes an existing one.
+
+        Raises:
+            InvalidArgumentError: with field "xml": not well-formed, or not a domain.
+            AlreadyExistsError: the name or UUID is taken.
+        """
+
+    async def get_domain_xml(self, id: str, *, inactive: bool = False) -> str:
+        """Give a domain as XML, without passwords."""
+
+
+@runtime_checkable
+class Snapshots(Protocol):
+    """Taking a resource back in time. A snapshot that is not there raises
+    SnapshotNotFoundError.
+    """
+
+    async def list_snapshots(self, id: str) -> list[Snapshot]:
+        """Give the snapshots of a resource, oldest first."""
+
+    async def get_snapshot(self, id: str, name: str) -> Snapshot:
+        """Give one snapshot."""
+
+    async def create_snapshot(self, id: str, spec: SnapshotSpec = SnapshotSpec()) -> Snapshot:
+        """Take a snapshot, with memory if it is active. Raises AlreadyExistsError."""
+
+    async def revert_snapshot(
+        self, id: str, name: str, state: RevertState | None = None
+    ) -> Resource:
+        """Take it back; None: to the state that it had in the snapshot."""
+
+    async def delete_snapshot(self, id: str, name: str, *, children: bool = False) -> None:
+        """Delete a snapshot, and with `children` those taken after it."""
+
+
+@runtime_checkable
+class Volumes(Protocol):
+    """Volumes in storage pools. An empty pool is the host's default one, which is
+    made if there is none.
+    """
+
+    async def list_volumes(self, pool: str = "") -> list[Volume]:
+        """Give the volumes of a pool; of all active pools if it is empty."""
+
+    async def create_volume(self, spec: VolumeSpec) -> Volume:
+        """Create a volume. Raises AlreadyExistsError, VolumeNotFoundError, HostExhaustedError."""
+
+    async def delete_volume(self, pool: str, name: str) -> None:
+        """Delete a volume. Raises VolumeNotFoundError, InUseError."""

@@ -1,0 +1,1 @@
+"""The drivers; each can be used alone from a script."""

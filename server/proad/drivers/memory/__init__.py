@@ -1,0 +1,1 @@
+"""The reference driver: containers and domains in memory."""

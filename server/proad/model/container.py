@@ -1,0 +1,308 @@
+"""Containers: what they are made from, what they look like, what can be changed."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from ipaddress import ip_address
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, model_validator
+
+from proad.model.checks import GRACE_LIMIT, AbsolutePath, MacAddress, Port, Text
+from proad.model.lifetime import Lifetime
+
+
+class PortProtocol(StrEnum):
+    """Transport protocol of a port."""
+
+    TCP = "TCP"
+    UDP = "UDP"
+    SCTP = "SCTP"
+
+
+class RestartPolicyMode(StrEnum):
+    """What Docker does when the process of a container ends."""
+
+    NO = "NO"
+    ON_FAILURE = "ON_FAILURE"
+    ALWAYS = "ALWAYS"
+    UNLESS_STOPPED = "UNLESS_STOPPED"
+
+
+class HealthStatus(StrEnum):
+    """What a health check last said."""
+
+    STARTING = "STARTING"
+    HEALTHY = "HEALTHY"
+    UNHEALTHY = "UNHEALTHY"
+
+
+def _address(value: str) -> str:
+    if value:
+        ip_address(value)
+    return value
+
+
+IpAddress = Annotated[str, AfterValidator(_address)]
+# Docker's own rule for names.
+ContainerName = Annotated[str, Field(pattern=r"^([a-zA-Z0-9][a-zA-Z0-9_.-]+)?$", max_length=250)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedPort:
+    """A port of the container on an address of the host. No `host_port`: Docker picks one."""
+
+    container_port: Port
+    host_port: Port | None = None
+    host_ip: IpAddress = ""
+    protocol: PortProtocol = PortProtocol.TCP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BindMount:
+    """A folder or file of the host."""
+
+    source: AbsolutePath
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeMount:
+    """A Docker volume; an empty name is a nameless one."""
+
+    name: Text = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TmpfsMount:
+    """A file system in memory; zero means Docker's default."""
+
+    size_bytes: int = 0
+    mode: Annotated[int, Field(ge=0, le=0o7777)] = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mount:
+    """A file system shown in a container, from exactly one of three sources."""
+
+    target: AbsolutePath
+    read_only: bool = False
+    bind: BindMount | None = None
+    volume: VolumeMount | None = None
+    tmpfs: TmpfsMount | None = None
+
+    @model_validator(mode="after")
+    def _has_a_source(self) -> "Mount":
+        if (self.bind, self.volume, self.tmpfs).count(None) != 2:  # noqa: PLR2004 - two of three
+            raise ValueError("set exactly one of bind, volume and tmpfs")
+        return self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkAttachment:
+    """A network that a container is on."""
+
+    network: Annotated[Text, Field(min_length=1)]
+    aliases: tuple[Text, ...] = ()
+    ipv4_address: IpAddress = ""
+    ipv6_address: IpAddress = ""
+    mac_address: MacAddress = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ulimit:
+    """A limit of the processes of a container; -1 is no limit."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z]+$")]
+    soft: Annotated[int, Field(ge=-1)]
+    hard: Annotated[int, Field(ge=-1)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestartPolicy:
+    """Whether and how Docker starts an ended container again."""
+
+    mode: RestartPolicyMode = RestartPolicyMode.NO
+    max_retries: int = 0
+
+    @model_validator(mode="after")
+    def _retries_need_on_failure(self) -> "RestartPolicy":
+        if self.max_retries and self.mode is not RestartPolicyMode.ON_FAILURE:
+            raise ValueError("max_retries goes with mode ON_FAILURE only")
+        return self
+
+
+_Period = Annotated[timedelta, Field(ge=timedelta(milliseconds=1))]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthCheck:
+    """A command that tells a container's health. None and zero mean Docker's defaults."""
+
+    command: tuple[Text, ...] = ()
+    shell_command: Text = ""
+    interval: _Period | None = None
+    timeout: _Period | None = None
+    retries: int = 0
+    start_period: Annotated[timedelta, Field(ge=timedelta(0))] | None = None
+    disabled: bool = False
+
+    @model_validator(mode="after")
+    def _one_command(self) -> "HealthCheck":
+        if bool(self.command) + bool(self.shell_command) + self.disabled > 1:
+            raise ValueError("set at most one of command, shell_command and disabled")
+        return self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """A device of the host, given to a container."""
+
+    host_path: AbsolutePath
+    container_path: AbsolutePath | None = None
+    permissions: Annotated[str, Field(pattern=r"^[rwm]{0,3}$")] = "rwm"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerResources:
+    """What a container may use; zero is no limit, or Docker's default."""
+
+    memory_bytes: int = 0
+    memory_reservation_bytes: int = 0
+    memory_swap_bytes: Annotated[int, Field(ge=-1)] = 0
+    cpus: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    cpuset_cpus: Annotated[str, Field(pattern=r"^[0-9,-]*$")] = ""
+    cpu_shares: int = 0
+    pids_limit: int = 0
+
+
+def _label_keys(labels: Mapping[str, str]) -> Mapping[str, str]:
+    if "" in labels:
+        raise ValueError("a key must not be empty")
+    return labels
+
+
+def _environment(env: Mapping[str, str]) -> Mapping[str, str]:
+    for name in env:
+        if not name or "=" in name:
+            raise ValueError(f"{name!r} is no name of a variable")
+    return env
+
+
+def _extra_hosts(hosts: Mapping[str, str]) -> Mapping[str, str]:
+    for address in hosts.values():
+        if address != "host-gateway":
+            ip_address(address)
+    return hosts
+
+
+def _signal(value: str) -> str:
+    if value and not re.fullmatch(r"(SIG)?[A-Z][A-Z0-9+-]*|[0-9]{1,2}", value):
+        raise ValueError("must be a signal, such as SIGINT or 2")
+    return value
+
+
+Labels = Annotated[Mapping[Text, Text], AfterValidator(_label_keys)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerSpec:
+    """What to make a container from. Empty and zero fields mean the image's or Docker's default."""
+
+    image: Annotated[Text, Field(min_length=1)]
+    name: ContainerName = ""
+    command: tuple[Text, ...] = ()
+    entrypoint: tuple[Text, ...] = ()
+    env: Annotated[Mapping[Text, Text], AfterValidator(_environment)] = field(default_factory=dict)
+    working_dir: AbsolutePath | None = None
+    user: Text = ""
+    hostname: Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]*$", max_length=63)] = ""
+    domainname: Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]*$", max_length=255)] = ""
+    labels: Labels = field(default_factory=dict)
+    ports: tuple[PublishedPort, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    networks: tuple[NetworkAttachment, ...] = ()
+    dns_servers: tuple[IpAddress, ...] = ()
+    dns_search: tuple[Text, ...] = ()
+    extra_hosts: Annotated[Mapping[Text, str], AfterValidator(_extra_hosts)] = field(
+        default_factory=dict
+    )
+    resources: ContainerResources = field(default_factory=ContainerResources)
+    shm_size_bytes: int = 0
+    ulimits: tuple[Ulimit, ...] = ()
+    restart_policy: RestartPolicy = field(default_factory=RestartPolicy)
+    health_check: HealthCheck | None = None
+    init: bool = False
+    tty: bool = False
+    stdin_open: bool = False
+    read_only_root: bool = False
+    cap_add: tuple[Text, ...] = ()
+    cap_drop: tuple[Text, ...] = ()
+    devices: tuple[Device, ...] = ()
+    group_add: tuple[Text, ...] = ()
+    sysctls: Mapping[Text, Text] = field(default_factory=dict)
+    stop_signal: Annotated[str, AfterValidator(_signal)] = ""
+    stop_timeout: Annotated[timedelta, Field(ge=timedelta(0), le=GRACE_LIMIT)] | None = None
+    lifetime: Lifetime = Lifetime.PERSISTENT
+    log_driver: Text = ""
+    log_options: Mapping[Text, Text] = field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "ContainerSpec":
+        policy = self.restart_policy.mode
+        if self.lifetime is Lifetime.TRANSIENT and policy is not RestartPolicyMode.NO:
+            raise ValueError("a TRANSIENT container cannot have a restart policy")
+        targets = [mount.target for mount in self.mounts]
+        if len(set(targets)) != len(targets):
+            raise ValueError("two mounts have the same target")
+        special = {"none", "host"} & {attachment.network for attachment in self.networks}
+        if special and len(self.networks) > 1:
+            raise ValueError(f"the network {special.pop()!r} stands alone")
+        return self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """The container part of a resource; which fields a SUMMARY has, the contract says."""
+
+    image: str
+    image_id: str
+    command: tuple[str, ...] = ()
+    ports: tuple[PublishedPort, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    networks: tuple[NetworkAttachment, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    working_dir: str = ""
+    user: str = ""
+    hostname: str = ""
+    resources: ContainerResources | None = None
+    restart_policy: RestartPolicy | None = None
+    restart_count: int = 0
+    health: HealthStatus | None = None
+    pid: int = 0
+    shm_size_bytes: int = 0
+    ulimits: tuple[Ulimit, ...] = ()
+    init: bool = False
+    tty: bool = False
+    stdin_open: bool = False
+    read_only_root: bool = False
+    cap_add: tuple[str, ...] = ()
+    cap_drop: tuple[str, ...] = ()
+    devices: tuple[Device, ...] = ()
+    stop_signal: str = ""
+    stop_timeout: timedelta | None = None
+    log_driver: str = ""
+    privileged: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerUpdate:
+    """What can be changed of a container; None leaves it as it is."""
+
+    memory_bytes: int | None = None
+    memory_swap_bytes: Annotated[int, Field(ge=-1)] | None = None
+    cpus: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    cpuset_cpus: Annotated[str, Field(pattern=r"^[0-9,-]*$")] | None = None
+    pids_limit: int | None = None
+    restart_policy: RestartPolicy | None = None

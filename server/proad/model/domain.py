@@ -1,0 +1,320 @@
+"""Domains: what they are made from, what they look like, what can be changed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import AfterValidator, Field, model_validator
+
+from proad.model.checks import AbsolutePath, MacAddress, Name, Text
+from proad.model.lifetime import Lifetime
+
+MIN_MEMORY_BYTES = 32 * 2**20
+DEFAULT_DISK_BYTES = 10 * 2**30
+# Where libvirt stops counting, and where a typing error is certain.
+MAX_MEMORY_BYTES = 2**46
+MAX_VCPUS = 4096
+MAX_DISK_BYTES = 2**60
+
+
+class BootDevice(StrEnum):
+    """What a domain boots from."""
+
+    DISK = "DISK"
+    CDROM = "CDROM"
+    NETWORK = "NETWORK"
+
+
+class Firmware(StrEnum):
+    """Firmware of a domain."""
+
+    BIOS = "BIOS"
+    UEFI = "UEFI"
+
+
+class CpuMode(StrEnum):
+    """How the processor looks to the guest."""
+
+    HOST_PASSTHROUGH = "HOST_PASSTHROUGH"
+    HOST_MODEL = "HOST_MODEL"
+    MAXIMUM = "MAXIMUM"
+
+
+class DiskBus(StrEnum):
+    """How a disk is attached."""
+
+    VIRTIO = "VIRTIO"
+    SATA = "SATA"
+    SCSI = "SCSI"
+
+
+class NetworkModel(StrEnum):
+    """Model of a network card."""
+
+    VIRTIO = "VIRTIO"
+    E1000E = "E1000E"
+    RTL8139 = "RTL8139"
+
+
+class GraphicsType(StrEnum):
+    """How the screen is reached."""
+
+    VNC = "VNC"
+    NONE = "NONE"
+
+
+class VideoModel(StrEnum):
+    """Model of the video card."""
+
+    VIRTIO = "VIRTIO"
+    VGA = "VGA"
+    QXL = "QXL"
+    NONE = "NONE"
+
+
+class VirtType(StrEnum):
+    """Kind of machine that is shown to the guest."""
+
+    KVM = "KVM"
+    QEMU = "QEMU"
+    TEST = "TEST"
+
+
+class DiskFormat(StrEnum):
+    """What a disk is stored in."""
+
+    QCOW2 = "QCOW2"
+    RAW = "RAW"
+
+
+class DiskDevice(StrEnum):
+    """What a disk is."""
+
+    DISK = "DISK"
+    CDROM = "CDROM"
+    FLOPPY = "FLOPPY"
+
+
+def _uuid(value: str) -> str:
+    return str(UUID(value)) if value else value
+
+
+Capacity = Annotated[int, Field(ge=0, le=MAX_DISK_BYTES)]
+Memory = Annotated[int, Field(ge=MIN_MEMORY_BYTES, le=MAX_MEMORY_BYTES, multiple_of=1024)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeRef:
+    """A volume in a storage pool; an empty pool is the host's default one."""
+
+    name: Name
+    pool: Text = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewDisk:
+    """A volume to be made for a domain, which goes with the domain."""
+
+    capacity_bytes: Capacity = 0
+    pool: Text = ""
+    volume_name: Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9_.+-]*)?$")] = ""
+    format: DiskFormat = DiskFormat.QCOW2
+    base: VolumeRef | None = None
+
+    @model_validator(mode="after")
+    def _has_a_size(self) -> "NewDisk":
+        if not self.capacity_bytes and self.base is None:
+            raise ValueError("capacity_bytes must be greater than 0 where there is no base volume")
+        if self.base is not None and self.format is not DiskFormat.QCOW2:
+            raise ValueError("a base volume needs format QCOW2")
+        return self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskSpec:
+    """A disk of a domain to be, on a new volume or an existing one."""
+
+    new_volume: NewDisk | None = None
+    volume: VolumeRef | None = None
+    bus: DiskBus = DiskBus.VIRTIO
+    read_only: bool = False
+
+    @model_validator(mode="after")
+    def _has_a_source(self) -> "DiskSpec":
+        if (self.new_volume is None) == (self.volume is None):
+            raise ValueError("set exactly one of new_volume and volume")
+        return self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CdromSpec:
+    """What is in the optical drive; nothing: it is empty."""
+
+    path: AbsolutePath | None = None
+    volume: VolumeRef | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkSpec:
+    """A network card."""
+
+    network: Annotated[Text, Field(max_length=200)] = "default"
+    model: NetworkModel = NetworkModel.VIRTIO
+    mac_address: MacAddress = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraphicsSpec:
+    """The screen."""
+
+    type: GraphicsType = GraphicsType.VNC
+
+
+def _label_keys(labels: Mapping[str, str]) -> Mapping[str, str]:
+    if "" in labels:
+        raise ValueError("a key must not be empty")
+    return labels
+
+
+def _xml_text(value: str) -> str:
+    if any(ord(char) < 0x20 and char not in "\t\n" for char in value):  # noqa: PLR2004 - space
+        raise ValueError("must not contain control characters")
+    return value
+
+
+XmlText = Annotated[str, AfterValidator(_xml_text)]
+DomainLabels = Annotated[Mapping[XmlText, XmlText], AfterValidator(_label_keys)]
+Title = Annotated[XmlText, Field(pattern=r"^[^\n]*$", max_length=200)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainSpec:
+    """What to make a domain from."""
+
+    name: Name
+    uuid: Annotated[str, AfterValidator(_uuid)] = ""
+    title: Title = ""
+    description: XmlText = ""
+    memory_bytes: Memory
+    vcpus: Annotated[int, Field(ge=1, le=MAX_VCPUS)] = 1
+    cdrom: CdromSpec | None = None
+    disks: tuple[DiskSpec, ...] = ()
+    diskless: bool = False
+    boot_order: tuple[BootDevice, ...] = ()
+    firmware: Firmware = Firmware.BIOS
+    networks: tuple[NetworkSpec, ...] = ()
+    networkless: bool = False
+    graphics: GraphicsSpec = field(default_factory=GraphicsSpec)
+    video: VideoModel | None = None
+    guest_agent: bool = True
+    serial_console: bool = True
+    autostart: bool = False
+    machine: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]*$")] = ""
+    cpu_mode: CpuMode | None = None
+    labels: DomainLabels = field(default_factory=dict)
+    lifetime: Lifetime = Lifetime.PERSISTENT
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "DomainSpec":
+        if self.diskless and self.disks:
+            raise ValueError("diskless and disks exclude each other")
+        if self.networkless and self.networks:
+            raise ValueError("networkless and networks exclude each other")
+        if len(set(self.boot_order)) != len(self.boot_order):
+            raise ValueError("boot_order names a device twice")
+        if self.autostart and self.lifetime is Lifetime.TRANSIENT:
+            raise ValueError("a TRANSIENT domain cannot have autostart")
+        return self
+
+    @property
+    def effective_disks(self) -> tuple[DiskSpec, ...]:
+        """The disks with the default one where the spec names none."""
+        if self.disks or self.diskless:
+            return self.disks
+        return (DiskSpec(new_volume=NewDisk(capacity_bytes=DEFAULT_DISK_BYTES)),)
+
+    @property
+    def effective_networks(self) -> tuple[NetworkSpec, ...]:
+        """The network cards with the default one where the spec names none."""
+        return self.networks if self.networks or self.networkless else (NetworkSpec(),)
+
+    @property
+    def effective_boot_order(self) -> tuple[BootDevice, ...]:
+        """The boot order; where the spec names none, the medium before the disk."""
+        if self.boot_order:
+            return self.boot_order
+        order = [BootDevice.CDROM] if self.cdrom is not None else []
+        order += [BootDevice.DISK] if self.effective_disks else []
+        return tuple(order) or (BootDevice.NETWORK,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disk:
+    """A disk of a domain as it is."""
+
+    target: str
+    device: DiskDevice = DiskDevice.DISK
+    bus: DiskBus | None = None
+    format: DiskFormat | None = None
+    path: str = ""
+    volume: VolumeRef | None = None
+    capacity_bytes: int = 0
+    allocation_bytes: int = 0
+    read_only: bool = False
+    owned: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkInterface:
+    """A network card of a domain as it is."""
+
+    network: str = ""
+    mac_address: str = ""
+    model: str = ""
+    host_device: str = ""
+    addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Graphics:
+    """The screen of a domain; `port` is 0 while it does not run."""
+
+    type: GraphicsType
+    listen: str = ""
+    port: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Domain:
+    """The domain part of a resource; which fields a SUMMARY has, the contract says."""
+
+    memory_bytes: int
+    max_memory_bytes: int
+    vcpus: int
+    autostart: bool = False
+    title: str = ""
+    description: str = ""
+    virt_type: VirtType | None = None
+    machine: str = ""
+    firmware: Firmware | None = None
+    boot_order: tuple[BootDevice, ...] = ()
+    disks: tuple[Disk, ...] = ()
+    networks: tuple[NetworkInterface, ...] = ()
+    graphics: Graphics | None = None
+    guest_agent_connected: bool = False
+    has_saved_state: bool = False
+    snapshot_count: int = 0
+    runtime_id: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainUpdate:
+    """What can be changed of a domain; None leaves it as it is."""
+
+    memory_bytes: Memory | None = None
+    vcpus: Annotated[int, Field(ge=1, le=MAX_VCPUS)] | None = None
+    autostart: bool | None = None
+    title: Title | None = None
+    description: XmlText | None = None

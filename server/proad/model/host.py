@@ -1,0 +1,67 @@
+"""Hosts and the engines on them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from proad.model.resource import ResourceKind
+
+
+class Capability(StrEnum):
+    """What a driver can do beyond the lifecycle of its resources."""
+
+    CONTAINERS = "CONTAINERS"
+    IMAGES = "IMAGES"
+    DOMAINS = "DOMAINS"
+    SNAPSHOTS = "SNAPSHOTS"
+    VOLUMES = "VOLUMES"
+    UPDATE = "UPDATE"
+    SAVE = "SAVE"
+
+
+class EngineHealth(StrEnum):
+    """Whether an engine answers."""
+
+    SERVING = "SERVING"
+    UNREACHABLE = "UNREACHABLE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineInfo:
+    """What an engine says of itself and its host when a driver asks."""
+
+    version: str
+    api_version: str = ""
+    hostname: str = ""
+    cpus: int = 0
+    memory_bytes: int = 0
+    architecture: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """An engine on a host, as the daemon sees it."""
+
+    driver: str
+    version: str = ""
+    api_version: str = ""
+    endpoint: str = ""
+    kinds: tuple[ResourceKind, ...] = ()
+    capabilities: tuple[Capability, ...] = ()
+    health: EngineHealth | None = None
+    health_change_time: datetime | None = None
+    health_message: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """A host connection and what is behind it."""
+
+    name: str
+    engines: tuple[Engine, ...] = ()
+    hostname: str = ""
+    cpus: int = 0
+    memory_bytes: int = 0
+    architecture: str = ""

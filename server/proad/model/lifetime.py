@@ -1,0 +1,10 @@
+"""How long a resource lasts."""
+
+from enum import StrEnum
+
+
+class Lifetime(StrEnum):
+    """Whether a resource outlives its own stop (`docker run --rm`, transient domains)."""
+
+    PERSISTENT = "PERSISTENT"
+    TRANSIENT = "TRANSIENT"

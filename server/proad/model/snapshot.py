@@ -1,0 +1,40 @@
+"""Snapshots of a domain."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from proad.model.domain import XmlText
+from proad.model.resource import ResourceState
+
+
+class RevertState(StrEnum):
+    """The state that a domain shall have after a revert."""
+
+    RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotSpec:
+    """What to take; an empty name is made of the time."""
+
+    name: Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9_.+-]*)?$", max_length=200)] = ""
+    description: XmlText = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """A state of a domain that it can be taken back to."""
+
+    name: str
+    resource_id: str
+    description: str = ""
+    create_time: datetime | None = None
+    state: ResourceState
+    has_memory: bool = False
+    parent: str = ""
+    current: bool = False

@@ -1,0 +1,74 @@
+"""Which verb is legal in which state, and what is wrong where it is not."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from proad.errors import (
+    ResourceAlreadyRunningError,
+    ResourceNotRunningError,
+    ResourceRunningError,
+    StateError,
+)
+from proad.model.resource import Resource, ResourceKind, ResourceState, Verb
+
+_S = ResourceState
+
+ACTIVE = frozenset({_S.STARTING, _S.RUNNING, _S.PAUSED, _S.SUSPENDED, _S.STOPPING})
+INACTIVE = frozenset({_S.STOPPED, _S.SAVED, _S.FAILED})
+
+LEGAL: Mapping[Verb, frozenset[ResourceState]] = {
+    # PAUSED and SUSPENDED are resumed by a start.
+    Verb.START: INACTIVE | {_S.PAUSED, _S.SUSPENDED},
+    # A container that Docker keeps restarting, and a guest that hangs while it shuts
+    # down, must be stoppable.
+    Verb.STOP: frozenset({_S.STARTING, _S.RUNNING, _S.PAUSED, _S.SUSPENDED, _S.STOPPING}),
+    Verb.RESTART: frozenset({_S.RUNNING}),
+    Verb.PAUSE: frozenset({_S.RUNNING}),
+    Verb.RESUME: frozenset({_S.PAUSED, _S.SUSPENDED}),
+    Verb.DELETE: INACTIVE,
+    Verb.UPDATE: INACTIVE | {_S.RUNNING, _S.PAUSED, _S.SUSPENDED, _S.STARTING},
+    Verb.CREATE_SNAPSHOT: frozenset({_S.RUNNING, _S.PAUSED, _S.STOPPED, _S.FAILED}),
+    Verb.REVERT_SNAPSHOT: INACTIVE | {_S.RUNNING, _S.PAUSED},
+}
+
+_DOMAINS_ONLY = frozenset({Verb.CREATE_SNAPSHOT, Verb.REVERT_SNAPSHOT})
+
+
+def allowed_verbs(kind: ResourceKind, state: ResourceState) -> tuple[Verb, ...]:
+    """Give the verbs that are legal in `state`, in the order of `Verb`."""
+    return tuple(
+        verb
+        for verb, states in LEGAL.items()
+        if state in states and (kind is ResourceKind.DOMAIN or verb not in _DOMAINS_ONLY)
+    )
+
+
+def with_allowed_verbs(resource: Resource, host: str) -> Resource:
+    """Complete what a driver gives: the verbs and the host connection."""
+    return replace(resource, host=host, allowed_verbs=allowed_verbs(resource.kind, resource.state))
+
+
+def refusal(verb: Verb, resource: Resource, *, force: bool = False) -> StateError | None:
+    """Give the error of an illegal verb, or None for a legal one.
+
+    `force` makes DELETE of an active resource legal.
+    """
+    state = resource.state
+    if state in LEGAL[verb] or (force and verb is Verb.DELETE and state in ACTIVE):
+        return None
+    error: type[StateError]
+    if verb is Verb.START and state in {_S.RUNNING, _S.STARTING}:
+        error = ResourceAlreadyRunningError
+    elif verb is Verb.DELETE and state in ACTIVE:
+        error = ResourceRunningError
+    elif state in INACTIVE:
+        error = ResourceNotRunningError
+    else:
+        error = StateError
+    return error(
+        id=resource.id,
+        name=resource.name,
+        state=state,
+        verb=verb,
+        allowed_verbs=allowed_verbs(resource.kind, state),
+    )

@@ -1,0 +1,42 @@
+"""Volumes in storage pools."""
+
+from dataclasses import dataclass
+
+from pydantic import model_validator
+
+from proad.model.checks import Name, Text
+from proad.model.domain import Capacity, DiskFormat, VolumeRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Volume:
+    """A volume. `format` is None for one that holds neither qcow2 nor raw, such as iso."""
+
+    pool: str
+    name: str
+    path: str
+    format: DiskFormat | None = None
+    capacity_bytes: int = 0
+    allocation_bytes: int = 0
+    base_path: str = ""
+    host: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeSpec:
+    """What to make a volume from."""
+
+    pool: Text = ""
+    name: Name
+    capacity_bytes: Capacity = 0
+    format: DiskFormat = DiskFormat.QCOW2
+    base: VolumeRef | None = None
+    preallocate: bool = False
+
+    @model_validator(mode="after")
+    def _has_a_size(self) -> "VolumeSpec":
+        if not self.capacity_bytes and self.base is None:
+            raise ValueError("capacity_bytes must be greater than 0 where there is no base volume")
+        if self.base is not None and self.format is not DiskFormat.QCOW2:
+            raise ValueError("a base volume needs format QCOW2")
+        return self
