@@ -61,7 +61,7 @@ def validate(cls: type[T], values: Mapping[str, Any], *, prefix: str = "") -> T:
         InvalidArgumentError: with one violation for each wrong field.
     """
     try:
-        checked: T = _adapter(cls).validate_python(dict(values))
+        checked: T = _adapter(cls).validate_python(dict(values))  # type: ignore[arg-type] # mypy: an unbound T has no __hash__
     except ValidationError as error:
         raise InvalidArgumentError(
             [
