@@ -22,7 +22,7 @@ Obligations of every method:
 - Resources come with `host` and `allowed_verbs` empty: the core completes them.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
@@ -165,8 +165,10 @@ class Images(Protocol):
     async def get_image(self, name: str) -> Image:
         """Give one image in full. Raises ImageNotFoundError."""
 
-    def pull_image(self, name: str, *, platform: str = "") -> AsyncIterator[PullProgress | Image]:
-        """Pull an image; the last item is the Image. Closing the iterator ends the pull.
+    def pull_image(
+        self, name: str, *, platform: str = ""
+    ) -> AsyncGenerator[PullProgress | Image, None]:
+        """Pull an image; the last item is the Image. Closing the generator ends the pull.
 
         Raises:
             ImageNotFoundError: the registry has no such image.

@@ -1,0 +1,112 @@
+"""The host connections and their engines: who can do what, where."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from proad.core.link import Link
+from proad.core.ports import (
+    Containers,
+    Domains,
+    Driver,
+    Images,
+    Snapshots,
+    Updates,
+    Volumes,
+)
+from proad.errors import CapabilityMissingError, HostNotFoundError
+from proad.model import Capability, Engine, Host, ResourceFilter, ResourceKind, StopMode
+
+P = TypeVar("P")
+
+_PROTOCOLS: Mapping[Capability, type[Any]] = {
+    Capability.CONTAINERS: Containers,
+    Capability.IMAGES: Images,
+    Capability.DOMAINS: Domains,
+    Capability.SNAPSHOTS: Snapshots,
+    Capability.VOLUMES: Volumes,
+    Capability.UPDATE: Updates,
+}
+
+
+def capabilities(driver: Driver) -> tuple[Capability, ...]:
+    """Ask a driver what it can do beyond the lifecycle."""
+    found = [name for name, protocol in _PROTOCOLS.items() if isinstance(driver, protocol)]
+    if StopMode.SAVE in driver.stop_modes:
+        found.append(Capability.SAVE)
+    return tuple(found)
+
+
+def require(driver: Driver, capability: type[P]) -> P:
+    """Give `driver` as one that has `capability`, or raise CapabilityMissingError."""
+    if not isinstance(driver, capability):
+        raise CapabilityMissingError(capability.__name__.lower(), driver=driver.name)
+    return driver
+
+
+class Hosts:
+    """All host connections, in the order of the configuration."""
+
+    def __init__(self, names: Sequence[str], links: Sequence[Link]) -> None:
+        self.names = tuple(names)
+        self.links = tuple(links)
+
+    def covered(self, which: ResourceFilter) -> list[Link]:
+        """Give the links that may have resources that `which` lets through."""
+        for host in which.hosts:
+            self._require_host(host)
+        return [
+            link
+            for link in self.links
+            if (not which.hosts or link.host in which.hosts)
+            and (not which.kinds or set(which.kinds) & set(link.driver.kinds))
+            and (not which.image or ResourceKind.CONTAINER in link.driver.kinds)
+        ]
+
+    def offering(self, capability: type[P], host: str) -> tuple[Link, P]:
+        """Give the link, and its driver, of a host that can do something.
+
+        Raises:
+            HostNotFoundError: there is no such host. An empty name is the first one.
+            CapabilityMissingError: none of its engines can do that.
+        """
+        name = self._require_host(host)
+        for link in self.links:
+            if link.host == name and isinstance(link.driver, capability):
+                return link, link.driver
+        raise CapabilityMissingError(capability.__name__.lower(), driver=f"host {name!r}")
+
+    def describe(self, host: str) -> Host:
+        """Tell all that is known of a host. Asks no engine."""
+        name = self._require_host(host)
+        links = [link for link in self.links if link.host == name]
+        told = [link.info for link in links]
+        return Host(
+            name=name,
+            engines=tuple(_engine(link) for link in links),
+            hostname=next((info.hostname for info in told if info.hostname), ""),
+            cpus=max((info.cpus for info in told), default=0),
+            memory_bytes=max((info.memory_bytes for info in told), default=0),
+            architecture=next((info.architecture for info in told if info.architecture), ""),
+        )
+
+    def _require_host(self, host: str) -> str:
+        if not host and self.names:
+            return self.names[0]
+        if host not in self.names:
+            raise HostNotFoundError(host)
+        return host
+
+
+def _engine(link: Link) -> Engine:
+    return Engine(
+        driver=link.driver.name,
+        version=link.info.version,
+        api_version=link.info.api_version,
+        endpoint=link.driver.endpoint,
+        kinds=link.driver.kinds,
+        capabilities=capabilities(link.driver),
+        health=link.health,
+        health_change_time=link.health_change_time,
+        health_message=link.health_message,
+        warnings=link.info.warnings,
+    )

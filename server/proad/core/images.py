@@ -1,0 +1,56 @@
+"""Container images and registries."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
+
+from proad.core import ports
+from proad.core.hosts import Hosts
+from proad.core.operations import Operations
+from proad.model import DeletedImage, Image, ImageFilter, PullProgress, RegistryCredentials
+
+
+class Images:
+    """What ImageService does; the errors are those of the port."""
+
+    def __init__(self, hosts: Hosts, operations: Operations) -> None:
+        self._hosts = hosts
+        self._operations = operations
+
+    async def list(self, which: ImageFilter, *, host: str) -> list[Image]:
+        """Give the images of a host, newest first."""
+        link, driver = self._hosts.offering(ports.Images, host)
+        images = await link.read(driver.list_images(which))
+        images.sort(key=lambda i: (-(i.create_time.timestamp() if i.create_time else 0), i.id))
+        return [replace(image, host=link.host) for image in images]
+
+    async def get(self, name: str, *, host: str) -> Image:
+        """Give one image of a host in full."""
+        link, driver = self._hosts.offering(ports.Images, host)
+        return replace(await link.read(driver.get_image(name)), host=link.host)
+
+    async def pull(
+        self, name: str, *, platform: str, host: str
+    ) -> AsyncGenerator[PullProgress | Image, None]:
+        """Pull an image to a host. Closing the generator ends the pull."""
+        link, driver = self._hosts.offering(ports.Images, host)
+        async with aclosing(driver.pull_image(name, platform=platform)) as events:
+            async for event in events:
+                yield replace(event, host=link.host) if isinstance(event, Image) else event
+
+    async def delete(self, name: str, *, force: bool, host: str) -> DeletedImage:
+        """Delete an image of a host."""
+        link, driver = self._hosts.offering(ports.Images, host)
+        return await self._operations.run(
+            lambda: link.verb(lambda: driver.delete_image(name, force=force))
+        )
+
+    async def login(self, credentials: RegistryCredentials, *, host: str) -> None:
+        """Keep credentials for the pulls of a host."""
+        link, driver = self._hosts.offering(ports.Images, host)
+        await link.verb(lambda: driver.login_registry(credentials))
+
+    async def logout(self, registry: str, *, host: str) -> None:
+        """Forget credentials."""
+        link, driver = self._hosts.offering(ports.Images, host)
+        await link.verb(lambda: driver.logout_registry(registry))

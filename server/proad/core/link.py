@@ -1,0 +1,120 @@
+"""A driver in use: on which host, and whether its engine answers."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import structlog
+
+from proad.core.ports import Driver
+from proad.errors import EngineTimedOutError, EngineUnreachableError, ProaError
+from proad.model import EngineHealth, EngineInfo
+
+T = TypeVar("T")
+
+_log = structlog.get_logger(__name__)
+
+PROBE_EVERY = 2.0
+PROBE_EVERY_WHILE_LOST = 0.5
+PROBE_TIMEOUT = 2.5
+
+
+class Link:
+    """One driver on one host connection.
+
+    It probes the engine all the time, so that a call to an engine that is known to be
+    gone fails at once, and a read that waits for one that hangs fails as soon as the
+    probe has found out: within 5 s.
+    """
+
+    def __init__(self, host: str, driver: Driver) -> None:
+        self.host = host
+        self.driver = driver
+        self.info = EngineInfo(version="")
+        self.health: EngineHealth | None = None
+        self.health_change_time: datetime | None = None
+        self.health_message = ""
+        self._lost = asyncio.Event()
+        self._probe_now = asyncio.Event()
+        self._watchers: list[Callable[[], Awaitable[None]]] = []
+
+    @property
+    def name(self) -> str:
+        """HOST/DRIVER, as `unreachable` names it."""
+        return f"{self.host}/{self.driver.name}"
+
+    def on_health_change(self, watcher: Callable[[], Awaitable[None]]) -> None:
+        """Have `watcher` called after each change of health."""
+        self._watchers.append(watcher)
+
+    async def read(self, question: Awaitable[T]) -> T:
+        """Ask something that changes nothing; give up as soon as the engine is lost."""
+        answer = asyncio.ensure_future(question)
+        lost = asyncio.ensure_future(self._lost.wait())
+        try:
+            await asyncio.wait({answer, lost}, return_when=asyncio.FIRST_COMPLETED)
+            if not answer.done():
+                raise self._unreachable()
+            return await self._noticing(answer)
+        finally:
+            lost.cancel()
+            answer.cancel()
+            # Retrieved, so that an answer nobody waits for does not warn.
+            with suppress(asyncio.CancelledError, ProaError):
+                await answer
+
+    async def verb(self, action: Callable[[], Awaitable[T]]) -> T:
+        """Have something done, unless the engine is known to be gone."""
+        if self._lost.is_set():
+            raise self._unreachable()
+        return await self._noticing(action())
+
+    async def supervise(self) -> None:
+        """Probe the engine for ever."""
+        while True:
+            await self.probe()
+            self._probe_now.clear()
+            pause = PROBE_EVERY_WHILE_LOST if self._lost.is_set() else PROBE_EVERY
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._probe_now.wait(), pause)
+
+    async def probe(self) -> None:
+        """Find out whether the engine answers."""
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT):
+                self.info = await self.driver.probe()
+        except TimeoutError:
+            await self._set(EngineHealth.UNREACHABLE, "it does not answer")
+        except ProaError as error:
+            await self._set(EngineHealth.UNREACHABLE, error.message)
+        except Exception:  # noqa: BLE001 - a probe outlives any fault of a driver
+            _log.exception("probe failed", engine=self.name)
+            await self._set(EngineHealth.UNREACHABLE, "the probe failed; see the log")
+        else:
+            await self._set(EngineHealth.SERVING, "")
+
+    async def _noticing(self, call: Awaitable[T]) -> T:
+        try:
+            return await call
+        except (EngineUnreachableError, EngineTimedOutError):
+            self._probe_now.set()
+            raise
+
+    async def _set(self, health: EngineHealth, message: str) -> None:
+        changed = health is not self.health
+        self.health, self.health_message = health, message
+        if health is EngineHealth.SERVING:
+            self._lost.clear()
+        else:
+            self._lost.set()
+        if not changed:
+            return
+        self.health_change_time = datetime.now(UTC)
+        _log.info("engine", engine=self.name, health=str(health), message=message)
+        for watcher in self._watchers:
+            await watcher()
+
+    def _unreachable(self) -> EngineUnreachableError:
+        return EngineUnreachableError(self.name, self.health_message)

@@ -1,0 +1,116 @@
+"""Changes under way: they outlive the call that asked for them, and go one at a time.
+
+A client that goes away must not leave a create half done, and two verbs on one
+resource must not run into each other.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import structlog
+
+from proad.errors import ActivityInProgressError, ShuttingDownError
+from proad.model import Verb
+
+T = TypeVar("T")
+
+_log = structlog.get_logger(__name__)
+
+# How long a verb waits for the one before it. Long enough for two callers who pause
+# and resume, too short to sit behind a graceful stop.
+PATIENCE = 5.0
+
+
+@dataclass(eq=False, slots=True)
+class _Turn:
+    """A verb that has the turn on a resource."""
+
+    verb: Verb
+    task: asyncio.Task[Any]
+    over: asyncio.Event
+    ousted_by: Verb | None = None
+
+
+class Operations:
+    """Runs changes as tasks of their own, serial for each resource, parallel otherwise."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._turns: dict[str, _Turn] = {}
+        self._closed = False
+
+    async def run(self, change: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run a change to its end, even if the caller goes away meanwhile.
+
+        Raises:
+            ShuttingDownError: no new change is taken any more.
+        """
+        if self._closed:
+            raise ShuttingDownError
+        task = asyncio.create_task(change())
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return await asyncio.shield(task)
+
+    @asynccontextmanager
+    async def turn(
+        self, key: str, name: str, verb: Verb, *, oust: bool = False
+    ) -> AsyncIterator[bool]:
+        """Have the turn on the resource `key`, and tell whether it had to be waited for.
+
+        With `oust` a stop that waits for its grace period is not waited for, and a
+        restart that does so is given up: force goes through at once.
+
+        Raises:
+            ActivityInProgressError: another verb took too long, or this one was ousted.
+        """
+        waited = False
+        while (before := self._turns.get(key)) is not None:
+            if oust and before.verb in {Verb.STOP, Verb.RESTART}:
+                if before.verb is Verb.RESTART:
+                    before.ousted_by = verb
+                    before.task.cancel()
+                    await before.over.wait()
+                    continue
+                yield True
+                return
+            waited = True
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await before.over.wait()
+            except TimeoutError:
+                raise ActivityInProgressError(name, before.verb) from None
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a turn needs a task")
+        turn = self._turns[key] = _Turn(verb, task, asyncio.Event())
+        try:
+            yield waited
+        except asyncio.CancelledError:
+            if turn.ousted_by is None:
+                raise
+            task.uncancel()
+            raise ActivityInProgressError(name, turn.ousted_by) from None
+        finally:
+            del self._turns[key]
+            turn.over.set()
+
+    async def close(self, patience: float) -> None:
+        """Take no new change, let those under way end, and cancel what takes too long."""
+        self._closed = True
+        if not self._tasks:
+            return
+        _done, late = await asyncio.wait(self._tasks, timeout=patience)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=2)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # Also retrieves it: the caller may be gone.
+            _log.debug("change failed", error=repr(error))

@@ -1,0 +1,58 @@
+"""Snapshots of resources."""
+
+from proad.core import ports
+from proad.core.hosts import require
+from proad.core.resolve import Found, Resolver
+from proad.core.verbs import Verbs
+from proad.model import (
+    Resource,
+    RevertState,
+    Snapshot,
+    SnapshotSpec,
+    Verb,
+    with_allowed_verbs,
+)
+
+
+class Snapshots:
+    """What SnapshotService does; the errors are those of the port and of finding."""
+
+    def __init__(self, resolver: Resolver, verbs: Verbs) -> None:
+        self._resolver = resolver
+        self._verbs = verbs
+
+    async def list(self, ref: str) -> list[Snapshot]:
+        """Give the snapshots of a resource, oldest first."""
+        found, driver = await self._find(ref)
+        return await found.link.read(driver.list_snapshots(found.resource.id))
+
+    async def get(self, ref: str, name: str) -> Snapshot:
+        """Give one snapshot."""
+        found, driver = await self._find(ref)
+        return await found.link.read(driver.get_snapshot(found.resource.id, name))
+
+    async def create(self, ref: str, spec: SnapshotSpec) -> Snapshot:
+        """Take a snapshot."""
+        found, driver = await self._find(ref)
+        return await self._verbs.do(
+            Verb.CREATE_SNAPSHOT, found, lambda id: driver.create_snapshot(id, spec)
+        )
+
+    async def revert(self, ref: str, name: str, state: RevertState | None) -> Resource:
+        """Take a resource back to a snapshot."""
+        found, driver = await self._find(ref)
+        resource = await self._verbs.do(
+            Verb.REVERT_SNAPSHOT, found, lambda id: driver.revert_snapshot(id, name, state)
+        )
+        return with_allowed_verbs(resource, found.link.host)
+
+    async def delete(self, ref: str, name: str, *, children: bool) -> None:
+        """Delete a snapshot; the resource itself stays as it is."""
+        found, driver = await self._find(ref)
+        await self._verbs.do(
+            Verb.UPDATE, found, lambda id: driver.delete_snapshot(id, name, children=children)
+        )
+
+    async def _find(self, ref: str) -> tuple[Found, ports.Snapshots]:
+        found = await self._resolver.find(ref)
+        return found, require(found.link.driver, ports.Snapshots)

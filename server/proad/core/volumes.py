@@ -1,0 +1,34 @@
+"""Volumes in storage pools."""
+
+from dataclasses import replace
+
+from proad.core import ports
+from proad.core.hosts import Hosts
+from proad.core.operations import Operations
+from proad.model import Volume, VolumeSpec
+
+
+class Volumes:
+    """What VolumeService does; the errors are those of the port."""
+
+    def __init__(self, hosts: Hosts, operations: Operations) -> None:
+        self._hosts = hosts
+        self._operations = operations
+
+    async def list(self, pool: str, *, host: str) -> list[Volume]:
+        """Give the volumes of a host, by pool and name."""
+        link, driver = self._hosts.offering(ports.Volumes, host)
+        volumes = await link.read(driver.list_volumes(pool))
+        volumes.sort(key=lambda volume: (volume.pool, volume.name))
+        return [replace(volume, host=link.host) for volume in volumes]
+
+    async def create(self, spec: VolumeSpec, *, host: str) -> Volume:
+        """Create a volume on a host."""
+        link, driver = self._hosts.offering(ports.Volumes, host)
+        volume = await self._operations.run(lambda: link.verb(lambda: driver.create_volume(spec)))
+        return replace(volume, host=link.host)
+
+    async def delete(self, pool: str, name: str, *, host: str) -> None:
+        """Delete a volume of a host."""
+        link, driver = self._hosts.offering(ports.Volumes, host)
+        await self._operations.run(lambda: link.verb(lambda: driver.delete_volume(pool, name)))
