@@ -1,1 +1,5 @@
-"""The reference driver: containers and domains in memory."""
+"""The memory driver: an engine imitated in this process."""
+
+from proad.drivers.memory.driver import MemoryDriver
+
+__all__ = ["MemoryDriver"]

@@ -1,0 +1,111 @@
+"""How the imitated engine makes containers."""
+
+import secrets
+from dataclasses import replace
+
+from proad.drivers.memory.behaviour import Behaviour
+from proad.drivers.memory.images import MemoryImages
+from proad.drivers.memory.world import Workload, now
+from proad.errors import AlreadyExistsError
+from proad.model import (
+    Container,
+    ContainerSpec,
+    CreatedContainer,
+    Image,
+    NetworkAttachment,
+    Pruned,
+    PruneFilter,
+    Resource,
+    ResourceKind,
+    ResourceState,
+    StateDetail,
+    StateReason,
+)
+from proad.model.verbs import INACTIVE
+
+_SHM_BYTES = 64 * 2**20
+
+
+class MemoryContainers(MemoryImages):
+    """Containers without processes, made from images that are only names."""
+
+    async def create_container(
+        self, spec: ContainerSpec, *, start: bool = False
+    ) -> CreatedContainer:
+        """Create a container, and start it if asked to."""
+        image = self._image(spec.image)
+        behaviour = Behaviour.of(spec.labels)
+        id = secrets.token_hex(32)
+        name = spec.name or f"nameless_{id[:12]}"
+        if (other := self._named(ResourceKind.CONTAINER, name)) is not None:
+            raise AlreadyExistsError("container", name, existing_id=other.resource.id)
+        resource = Resource(
+            id=id,
+            kind=ResourceKind.CONTAINER,
+            name=name,
+            state=ResourceState.STOPPED,
+            state_detail=StateDetail(reason=StateReason.NEVER_STARTED),
+            labels={**image.labels, **spec.labels},
+            create_time=now(),
+            lifetime=spec.lifetime,
+            container=_container(spec, image, id),
+        )
+        workload = Workload(resource, behaviour)
+        if start:
+            self._start(workload)  # before it is in the list: what cannot start never was
+        self._workloads[id] = workload
+        return CreatedContainer(resource=workload.shown())
+
+    async def prune_containers(self, which: PruneFilter = PruneFilter()) -> Pruned:
+        """Remove stopped containers."""
+        doomed = [
+            workload
+            for workload in self._workloads.values()
+            if workload.resource.kind is ResourceKind.CONTAINER
+            and workload.resource.state in INACTIVE
+            and _lets_through(which, workload.resource)
+        ]
+        for workload in doomed:
+            self._forget(workload)
+        return Pruned(container_ids=tuple(workload.resource.id for workload in doomed))
+
+
+def _lets_through(which: PruneFilter, resource: Resource) -> bool:
+    before = which.create_time_before
+    return all(resource.labels.get(key) == value for key, value in which.labels.items()) and (
+        before is None or (resource.create_time is not None and resource.create_time < before)
+    )
+
+
+def _container(spec: ContainerSpec, image: Image, id: str) -> Container:
+    entrypoint = spec.entrypoint or image.entrypoint
+    command = spec.command or (() if spec.entrypoint else image.command)
+    return Container(
+        image=spec.image,
+        image_id=image.id,
+        command=tuple(word for word in (*entrypoint, *command) if word),
+        ports=spec.ports,
+        mounts=spec.mounts,
+        networks=spec.networks or (NetworkAttachment(network="bridge"),),
+        env={**image.env, **spec.env},
+        working_dir=spec.working_dir or "",
+        user=spec.user,
+        hostname=spec.hostname or id[:12],
+        resources=spec.resources,
+        restart_policy=spec.restart_policy,
+        shm_size_bytes=spec.shm_size_bytes or _SHM_BYTES,
+        ulimits=spec.ulimits,
+        init=spec.init,
+        tty=spec.tty,
+        stdin_open=spec.stdin_open,
+        read_only_root=spec.read_only_root,
+        cap_add=spec.cap_add,
+        cap_drop=spec.cap_drop,
+        devices=tuple(
+            replace(device, container_path=device.container_path or device.host_path)
+            for device in spec.devices
+        ),
+        stop_signal=spec.stop_signal,
+        stop_timeout=spec.stop_timeout,
+        log_driver=spec.log_driver or "json-file",
+    )

@@ -1,0 +1,184 @@
+"""The imitated engine's domain XML: the few elements that it keeps of libvirt's."""
+
+from uuid import UUID, uuid4
+
+from lxml import etree
+from lxml.builder import E
+
+from proad.drivers.memory.world import now
+from proad.errors import InvalidArgumentError
+from proad.model import (
+    Disk,
+    DiskDevice,
+    Domain,
+    DomainXml,
+    Graphics,
+    GraphicsType,
+    NetworkInterface,
+    Resource,
+    ResourceKind,
+    ResourceState,
+    StateDetail,
+    StateReason,
+    VirtType,
+)
+
+_NAMESPACE = "urn:proa:memory"
+_UNITS = {
+    "b": 1, "bytes": 1, "k": 2**10, "KiB": 2**10, "M": 2**20, "MiB": 2**20, "G": 2**30,
+    "GiB": 2**30, "T": 2**40, "TiB": 2**40, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
+}  # fmt: skip
+
+
+def written(resource: Resource) -> str:
+    """Give a domain as XML."""
+    domain = resource.domain
+    assert domain is not None  # noqa: S101 - callers have looked
+    label = f"{{{_NAMESPACE}}}label"
+    root = E.domain(
+        E.name(resource.name),
+        E.uuid(resource.id),
+        *([E.title(domain.title)] if domain.title else []),
+        *([E.description(domain.description)] if domain.description else []),
+        E.metadata(
+            *(etree.Element(label, key=k, value=v) for k, v in sorted(resource.labels.items()))
+        ),
+        E.memory(str(domain.max_memory_bytes // 1024), unit="KiB"),
+        E.currentMemory(str(domain.memory_bytes // 1024), unit="KiB"),
+        E.vcpu(str(domain.vcpus)),
+        E.os(E.type("hvm", machine=domain.machine)),
+        E.devices(
+            *(_disk(disk) for disk in domain.disks),
+            *(_interface(interface) for interface in domain.networks),
+            *(
+                [E.graphics(type="vnc", listen=domain.graphics.listen)]
+                if domain.graphics is not None
+                else []
+            ),
+        ),
+        type="test",
+    )
+    if domain.runtime_id:
+        root.set("id", str(domain.runtime_id))
+    etree.cleanup_namespaces(root, top_nsmap={"proa": _NAMESPACE})
+    text: str = etree.tostring(root, encoding="unicode", pretty_print=True)
+    return text
+
+
+def _disk(disk: Disk) -> etree._Element:
+    element = E.disk(
+        E.target(dev=disk.target, bus=(disk.bus or "virtio").lower()),
+        type="file",
+        device=disk.device.lower(),
+    )
+    if disk.path:
+        element.insert(0, E.source(file=disk.path))
+    if disk.read_only:
+        element.append(E.readonly())
+    return element
+
+
+def _interface(interface: NetworkInterface) -> etree._Element:
+    return E.interface(
+        E.mac(address=interface.mac_address),
+        E.source(network=interface.network),
+        E.model(type=interface.model),
+        type="network",
+    )
+
+
+def parsed(source: DomainXml) -> Resource:
+    """Read a domain out of XML. Raises InvalidArgumentError, field "xml"."""
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True)
+    try:
+        root = etree.fromstring(source.xml.encode(), parser)
+    except (etree.XMLSyntaxError, UnicodeEncodeError) as error:
+        raise _wrong(f"is not well-formed: {error}") from None
+    if root.getroottree().docinfo.doctype:
+        raise _wrong("must not have a DOCTYPE")
+    if root.tag != "domain":
+        raise _wrong("is not a <domain> document")
+    if not (name := root.findtext("name", "").strip()):
+        raise _wrong("has no <name>")
+    most = _memory(root, "memory")
+    if not most:
+        raise _wrong("has no <memory>")
+    return Resource(
+        id=_uuid(root.findtext("uuid", "").strip()),
+        kind=ResourceKind.DOMAIN,
+        name=name,
+        state=ResourceState.STOPPED,
+        state_detail=StateDetail(reason=StateReason.NEVER_STARTED),
+        labels={
+            label.get("key", ""): label.get("value", "")
+            for label in root.iterfind(f"metadata/{{{_NAMESPACE}}}label")
+        },
+        create_time=now(),
+        lifetime=source.lifetime,
+        domain=Domain(
+            memory_bytes=_memory(root, "currentMemory") or most,
+            max_memory_bytes=most,
+            vcpus=_number(root, "vcpu") or 1,
+            title=root.findtext("title", "").strip(),
+            description=root.findtext("description", "").strip(),
+            virt_type=VirtType.TEST,
+            machine="memory",
+            disks=tuple(_parsed_disk(disk) for disk in root.iterfind("devices/disk")),
+            networks=tuple(
+                NetworkInterface(
+                    network=_attribute(each, "source", "network"),
+                    mac_address=_attribute(each, "mac", "address"),
+                    model=_attribute(each, "model", "type"),
+                )
+                for each in root.iterfind("devices/interface")
+            ),
+            graphics=(
+                Graphics(type=GraphicsType.VNC, listen="127.0.0.1")
+                if root.find("devices/graphics[@type='vnc']") is not None
+                else None
+            ),
+        ),
+    )
+
+
+def _parsed_disk(element: etree._Element) -> Disk:
+    device = element.get("device", "disk").upper()
+    if device not in set(DiskDevice):
+        raise _wrong(f"has a <disk> with the device {device.lower()!r}")
+    return Disk(
+        target=_attribute(element, "target", "dev"),
+        device=DiskDevice(device),
+        path=_attribute(element, "source", "file"),
+        read_only=element.find("readonly") is not None,
+    )
+
+
+def _attribute(element: etree._Element, child: str, name: str) -> str:
+    found = element.find(child)
+    return "" if found is None else found.get(name, "")
+
+
+def _uuid(text: str) -> str:
+    try:
+        return str(UUID(text)) if text else str(uuid4())
+    except ValueError:
+        raise _wrong("has a <uuid> that is none") from None
+
+
+def _memory(root: etree._Element, tag: str) -> int:
+    element = root.find(tag)
+    unit = "KiB" if element is None else element.get("unit", "KiB")
+    if unit not in _UNITS:
+        raise _wrong(f"has a <{tag}> with the unit {unit!r}")
+    return _number(root, tag) * _UNITS[unit]
+
+
+def _number(root: etree._Element, tag: str) -> int:
+    text = root.findtext(tag, "0").strip()
+    if not (text.isascii() and text.isdigit()):
+        raise _wrong(f"has a <{tag}> that is no number")
+    return int(text)
+
+
+def _wrong(what: str) -> InvalidArgumentError:
+    return InvalidArgumentError.of("xml", what)

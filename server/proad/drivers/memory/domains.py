@@ -1,0 +1,182 @@
+"""How the imitated engine makes domains."""
+
+import itertools
+import secrets
+import string
+from uuid import uuid4
+
+from proad.drivers.memory.behaviour import Behaviour
+from proad.drivers.memory.domain_xml import parsed, written
+from proad.drivers.memory.volumes import MemoryVolumes
+from proad.drivers.memory.world import Workload, now
+from proad.errors import AlreadyExistsError
+from proad.model import (
+    CdromSpec,
+    Disk,
+    DiskBus,
+    DiskDevice,
+    DiskFormat,
+    DiskSpec,
+    Domain,
+    DomainSpec,
+    DomainXml,
+    Graphics,
+    GraphicsType,
+    Lifetime,
+    NetworkInterface,
+    Resource,
+    ResourceKind,
+    ResourceState,
+    StateDetail,
+    StateReason,
+    VirtType,
+    Volume,
+    VolumeRef,
+    VolumeSpec,
+)
+
+_PREFIXES = {DiskBus.VIRTIO: "vd", DiskBus.SATA: "sd", DiskBus.SCSI: "sd"}
+_ENDINGS = {DiskFormat.QCOW2: "qcow2", DiskFormat.RAW: "raw"}
+
+
+class MemoryDomains(MemoryVolumes):
+    """Domains without guests."""
+
+    async def create_domain(self, spec: DomainSpec, *, start: bool = False) -> Resource:
+        """Create a domain and its new volumes, and start it if asked to."""
+        disks, volumes = self._planned_disks(spec)
+        domain = Domain(
+            memory_bytes=spec.memory_bytes,
+            max_memory_bytes=spec.memory_bytes,
+            vcpus=spec.vcpus,
+            autostart=spec.autostart,
+            title=spec.title,
+            description=spec.description,
+            virt_type=VirtType.TEST,
+            machine=spec.machine or "memory",
+            firmware=spec.firmware,
+            boot_order=spec.effective_boot_order,
+            disks=disks,
+            networks=tuple(
+                NetworkInterface(
+                    network=each.network,
+                    mac_address=each.mac_address or _mac_address(),
+                    model=each.model.lower(),
+                )
+                for each in spec.effective_networks
+            ),
+            graphics=(
+                Graphics(type=spec.graphics.type, listen="127.0.0.1")
+                if spec.graphics.type is GraphicsType.VNC
+                else None
+            ),
+            guest_agent_connected=spec.guest_agent,
+        )
+        return self._created(
+            Resource(
+                id=spec.uuid or str(uuid4()),
+                kind=ResourceKind.DOMAIN,
+                name=spec.name,
+                state=ResourceState.STOPPED,
+                state_detail=StateDetail(reason=StateReason.NEVER_STARTED),
+                labels=spec.labels,
+                create_time=now(),
+                lifetime=spec.lifetime,
+                domain=domain,
+            ),
+            volumes,
+            start=start,
+        )
+
+    async def create_domain_from_xml(self, source: DomainXml, *, start: bool = False) -> Resource:
+        """Create a domain from as much XML as `get_domain_xml` writes; the rest is ignored."""
+        return self._created(parsed(source), [], start=start)
+
+    async def get_domain_xml(self, id: str, *, inactive: bool = False) -> str:
+        """Give a domain as XML."""
+        workload, _ = self._domain(id, "domain XML")
+        return written(workload.resource if inactive else workload.shown())
+
+    def _created(self, resource: Resource, volumes: list[Volume], *, start: bool) -> Resource:
+        other = self._named(ResourceKind.DOMAIN, resource.name)
+        if other is not None:
+            raise AlreadyExistsError("domain", resource.name, existing_id=other.resource.id)
+        if resource.id in self._workloads:
+            raise AlreadyExistsError("domain", resource.id, existing_id=resource.id)
+        workload = Workload(resource, Behaviour.of(resource.labels))
+        if start or resource.lifetime is Lifetime.TRANSIENT:
+            self._start(workload)  # before anything is in a list: what cannot start never was
+        self._workloads[resource.id] = workload
+        self._volumes.update({(volume.pool, volume.name): volume for volume in volumes})
+        return workload.shown()
+
+    def _planned_disks(self, spec: DomainSpec) -> tuple[tuple[Disk, ...], list[Volume]]:
+        """Give the disks of a domain to be, and the volumes that have to be made for them."""
+        letters = {prefix: iter(_targets(prefix)) for prefix in _PREFIXES.values()}
+        disks: list[Disk] = []
+        volumes: list[Volume] = []
+        if spec.cdrom is not None:
+            disks.append(self._cdrom(spec.cdrom, next(letters["sd"])))
+        for wish in spec.effective_disks:
+            target = next(letters[_PREFIXES[wish.bus]])
+            volume = self._disk_volume(spec.name, wish, target, volumes)
+            disks.append(
+                Disk(
+                    target=target,
+                    bus=wish.bus,
+                    format=volume.format,
+                    path=volume.path,
+                    volume=VolumeRef(pool=volume.pool, name=volume.name),
+                    capacity_bytes=volume.capacity_bytes,
+                    allocation_bytes=volume.allocation_bytes,
+                    read_only=wish.read_only,
+                    owned=wish.new_volume is not None,
+                )
+            )
+        return tuple(disks), volumes
+
+    def _disk_volume(
+        self, domain: str, wish: DiskSpec, target: str, volumes: list[Volume]
+    ) -> Volume:
+        if wish.volume is not None:
+            return self._volume(wish.volume)
+        new = wish.new_volume
+        assert new is not None  # noqa: S101 - the spec has exactly one of the two
+        name = new.volume_name or f"{domain}-{target}.{_ENDINGS[new.format]}"
+        if any(volume.name == name for volume in volumes):
+            raise AlreadyExistsError("volume", name)
+        volume = self._planned(
+            VolumeSpec(
+                pool=new.pool,
+                name=name,
+                capacity_bytes=new.capacity_bytes,
+                format=new.format,
+                base=new.base,
+            )
+        )
+        volumes.append(volume)
+        return volume
+
+    def _cdrom(self, cdrom: CdromSpec, target: str) -> Disk:
+        volume = self._volume(cdrom.volume) if cdrom.volume is not None else None
+        return Disk(
+            target=target,
+            device=DiskDevice.CDROM,
+            bus=DiskBus.SATA,
+            format=DiskFormat.RAW,
+            path=volume.path if volume else cdrom.path or "",
+            volume=VolumeRef(pool=volume.pool, name=volume.name) if volume else None,
+            read_only=True,
+        )
+
+
+def _targets(prefix: str) -> "itertools.chain[str]":
+    letters = string.ascii_lowercase
+    return itertools.chain(
+        (prefix + letter for letter in letters),
+        (prefix + one + other for one in letters for other in letters),
+    )
+
+
+def _mac_address() -> str:
+    return "52:54:00:" + secrets.token_bytes(3).hex(":")

@@ -1,0 +1,223 @@
+"""The reference driver: both kinds in this process, for developers without engines."""
+
+import asyncio
+import os
+import platform
+from collections.abc import Callable
+from datetime import timedelta
+from types import TracebackType
+from typing import Self
+
+from proad.drivers.memory.containers import MemoryContainers
+from proad.drivers.memory.domains import MemoryDomains
+from proad.drivers.memory.images import MemoryImages
+from proad.drivers.memory.snapshots import MemorySnapshots
+from proad.drivers.memory.updates import MemoryUpdates
+from proad.drivers.memory.volumes import MemoryVolumes
+from proad.drivers.memory.world import NAME, Workload
+from proad.errors import (
+    CapabilityMissingError,
+    HasSavedStateError,
+    HasSnapshotsError,
+    StopTimedOutError,
+)
+from proad.model import (
+    DeleteOptions,
+    EngineInfo,
+    Lifetime,
+    Resource,
+    ResourceKind,
+    ResourceState,
+    ResourceView,
+    RestartMode,
+    RestartOptions,
+    StartOptions,
+    StateReason,
+    StopMode,
+    StopOptions,
+    Verb,
+)
+
+_CONTAINER_GRACE = timedelta(seconds=10)
+_DOMAIN_GRACE = timedelta(seconds=60)
+_FROZEN = frozenset({ResourceState.PAUSED, ResourceState.SUSPENDED})
+
+
+class MemoryDriver(
+    MemoryContainers, MemoryImages, MemoryDomains, MemorySnapshots, MemoryVolumes, MemoryUpdates
+):
+    """An engine imitated in this process: containers, images, domains, snapshots, volumes.
+
+    Nothing runs and nothing outlives the driver. What a workload does, its labels say:
+
+    - `proa.memory/ignores-stop: "true"`: it is deaf to graceful requests.
+    - `proa.memory/stop-after: "0.2"`: seconds until it follows one; without it, at once.
+    - `proa.memory/starts-as: "FAILED"`: the state that a start brings it to, of
+      RUNNING, STARTING, SUSPENDED, STOPPING and FAILED.
+
+    What there is, names say: networks whose name starts with "missing" are not there;
+    of images see MemoryImages. The one storage pool is "default".
+    """
+
+    name: str = NAME
+    endpoint: str = "memory:"
+    kinds: tuple[ResourceKind, ...] = (ResourceKind.CONTAINER, ResourceKind.DOMAIN)
+    stop_modes: frozenset[StopMode] = frozenset(StopMode)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Do nothing: the imitated engine is the driver's own memory."""
+
+    async def probe(self) -> EngineInfo:
+        """Describe this host as the engine's own."""
+        return EngineInfo(
+            version="1",
+            hostname=platform.node(),
+            cpus=os.cpu_count() or 1,
+            memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+            architecture=platform.machine(),
+            warnings=("nothing here is real: the memory driver imitates an engine",),
+        )
+
+    async def list_resources(self, view: ResourceView = ResourceView.SUMMARY) -> list[Resource]:
+        """Give all resources."""
+        return [workload.shown(view) for workload in self._workloads.values()]
+
+    async def get_resource(self, id: str, view: ResourceView = ResourceView.FULL) -> Resource:
+        """Give one resource."""
+        return self._workload(id).shown(view)
+
+    async def start(self, id: str, options: StartOptions = StartOptions()) -> Resource:
+        """Start it, from a snapshot or its saved state where it is a domain."""
+        workload = self._workload(id)
+        if options.from_snapshot or options.discard_saved_state:
+            self._domain(id, "snapshots and saved states")
+        self._permit(Verb.START, workload)
+        if options.from_snapshot:
+            self._revert(workload, options.from_snapshot, ResourceState.RUNNING)
+        elif workload.resource.state in _FROZEN:
+            self._enter(workload, ResourceState.RUNNING)
+        else:
+            self._start(workload)
+        return workload.shown()
+
+    async def stop(self, id: str, options: StopOptions = StopOptions()) -> Resource:
+        """Stop it, in the way that its labels let it."""
+        workload = self._workload(id)
+        mode = options.mode or StopMode(_usual_mode(workload))
+        if mode is StopMode.SAVE:
+            self._domain(id, "stop mode SAVE")
+        self._permit(Verb.STOP, workload)
+        if mode is StopMode.FORCE:
+            self._kill(workload)
+        elif mode is StopMode.SAVE:
+            if workload.resource.lifetime is Lifetime.TRANSIENT:
+                raise CapabilityMissingError(
+                    "saving a TRANSIENT domain", driver=NAME, hint="it would be gone; stop it"
+                )
+            self._enter(workload, ResourceState.SAVED)
+        else:
+            force = self._kill if mode is StopMode.GRACEFUL_THEN_FORCE else None
+            await self._ask(workload, options.grace_period, self._shut_down, force)
+        return workload.shown()
+
+    async def restart(self, id: str, options: RestartOptions = RestartOptions()) -> Resource:
+        """Restart it. When somebody stops it meanwhile, it stays stopped, and that is said."""
+        workload = self._workload(id)
+        self._permit(Verb.RESTART, workload)
+        mode = options.mode or RestartMode(_usual_mode(workload))
+        if mode is RestartMode.FORCE:
+            self._reboot(workload)
+        else:
+            force = self._reboot if mode is RestartMode.GRACEFUL_THEN_FORCE else None
+            await self._ask(workload, options.grace_period, self._reboot, force)
+            if workload.run is None:
+                self._permit(Verb.RESTART, workload)
+        return workload.shown()
+
+    async def pause(self, id: str) -> Resource:
+        """Freeze it."""
+        workload = self._workload(id)
+        self._permit(Verb.PAUSE, workload)
+        self._enter(workload, ResourceState.PAUSED, StateReason.USER)
+        return workload.shown()
+
+    async def resume(self, id: str) -> Resource:
+        """Let it go on."""
+        workload = self._workload(id)
+        self._permit(Verb.RESUME, workload)
+        self._enter(workload, ResourceState.RUNNING)
+        return workload.shown()
+
+    async def delete(self, id: str, options: DeleteOptions = DeleteOptions()) -> Resource:
+        """Delete it, and the volumes that were made for it alone unless `keep_volumes`."""
+        workload = self._workload(id)
+        self._permit(Verb.DELETE, workload, force=options.force)
+        name = workload.resource.name
+        if workload.snapshots and not options.delete_snapshots:
+            raise HasSnapshotsError(name, len(workload.snapshots))
+        if workload.resource.state is ResourceState.SAVED and not options.delete_saved_state:
+            raise HasSavedStateError(name)
+        if options.keep_volumes:
+            workload.disown_volumes()
+        if workload.run is not None:
+            self._kill(workload)
+        self._forget(workload)
+        return workload.shown()
+
+    async def _ask(
+        self,
+        workload: Workload,
+        grace: timedelta | None,
+        follow: Callable[[Workload], None],
+        force: Callable[[Workload], None] | None,
+    ) -> None:
+        """Ask a workload to `follow`; when the grace period is over use `force`, or raise."""
+        if workload.resource.state in _FROZEN:  # it could not hear
+            self._enter(workload, ResourceState.RUNNING)
+        over = workload.over
+
+        def heard() -> None:
+            if not over.is_set() and workload.resource.state not in _FROZEN:
+                follow(workload)
+
+        if not workload.behaviour.ignores_stop:
+            asyncio.get_running_loop().call_later(workload.behaviour.stop_after, heard)
+        if grace is None:
+            grace = _usual_grace(workload)
+        try:
+            async with asyncio.timeout(grace.total_seconds()):
+                await over.wait()
+        except TimeoutError:
+            if over.is_set():
+                return
+            if force is None:
+                raise StopTimedOutError(workload.resource.name, grace) from None
+            force(workload)
+
+    def _shut_down(self, workload: Workload) -> None:
+        self._enter(workload, ResourceState.STOPPED, StateReason.COMPLETED)
+
+    def _reboot(self, workload: Workload) -> None:
+        workload.over.set()
+        workload.run = None  # not by way of STOPPED: a TRANSIENT one outlives its restart
+        self._start(workload)
+
+
+def _usual_mode(workload: Workload) -> str:
+    container = workload.resource.kind is ResourceKind.CONTAINER
+    return StopMode.GRACEFUL_THEN_FORCE if container else StopMode.GRACEFUL
+
+
+def _usual_grace(workload: Workload) -> timedelta:
+    container = workload.resource.container
+    if container is None:
+        return _DOMAIN_GRACE
+    return _CONTAINER_GRACE if container.stop_timeout is None else container.stop_timeout

@@ -1,0 +1,100 @@
+"""The imitated engine's snapshots."""
+
+from dataclasses import replace
+
+from proad.drivers.memory.behaviour import Behaviour
+from proad.drivers.memory.world import TakenSnapshot, Workload, World, now
+from proad.errors import AlreadyExistsError, SnapshotNotFoundError
+from proad.model import (
+    Resource,
+    ResourceState,
+    RevertState,
+    Snapshot,
+    SnapshotSpec,
+    StateReason,
+    Verb,
+)
+from proad.model.verbs import ACTIVE
+
+_CAPABILITY = "snapshots"
+
+
+class MemorySnapshots(World):
+    """Snapshots of domains: of what is known about them, for there is nothing else."""
+
+    async def list_snapshots(self, id: str) -> list[Snapshot]:
+        """Give the snapshots, oldest first."""
+        workload, _ = self._domain(id, _CAPABILITY)
+        return [_shown(workload, name) for name in workload.snapshots]
+
+    async def get_snapshot(self, id: str, name: str) -> Snapshot:
+        """Give one snapshot."""
+        workload, _ = self._domain(id, _CAPABILITY)
+        return _shown(workload, name)
+
+    async def create_snapshot(self, id: str, spec: SnapshotSpec = SnapshotSpec()) -> Snapshot:
+        """Take a snapshot."""
+        workload, _ = self._domain(id, _CAPABILITY)
+        self._permit(Verb.CREATE_SNAPSHOT, workload)
+        name = spec.name or now().strftime("%Y%m%dT%H%M%S.%f")
+        if name in workload.snapshots:
+            raise AlreadyExistsError("snapshot", name)
+        active = workload.resource.state in ACTIVE
+        snapshot = Snapshot(
+            name=name,
+            resource_id=id,
+            description=spec.description,
+            create_time=now(),
+            state=workload.resource.state if active else ResourceState.STOPPED,
+            has_memory=active,
+            parent=workload.current,
+        )
+        workload.snapshots[name] = TakenSnapshot(snapshot, workload.resource)
+        workload.current = name
+        return _shown(workload, name)
+
+    async def revert_snapshot(
+        self, id: str, name: str, state: RevertState | None = None
+    ) -> Resource:
+        """Take a domain back."""
+        workload, _ = self._domain(id, _CAPABILITY)
+        self._permit(Verb.REVERT_SNAPSHOT, workload)
+        self._revert(workload, name, ResourceState(state) if state else None)
+        return workload.shown()
+
+    async def delete_snapshot(self, id: str, name: str, *, children: bool = False) -> None:
+        """Delete a snapshot; its children go too, or become its parent's."""
+        workload, _ = self._domain(id, _CAPABILITY)
+        parent = _taken(workload, name).snapshot.parent
+        heirs = [each for each, t in workload.snapshots.items() if t.snapshot.parent == name]
+        for heir in heirs:
+            if children:
+                await self.delete_snapshot(id, heir, children=True)
+            else:
+                taken = workload.snapshots[heir]
+                moved = replace(taken, snapshot=replace(taken.snapshot, parent=parent))
+                workload.snapshots[heir] = moved
+        del workload.snapshots[name]
+        if workload.current == name:
+            workload.current = parent
+
+    def _revert(self, workload: Workload, name: str, state: ResourceState | None) -> None:
+        taken = _taken(workload, name)
+        domain, labels = taken.resource.domain, taken.resource.labels
+        workload.resource = replace(workload.resource, domain=domain, labels=labels)
+        workload.behaviour = Behaviour.of(labels)
+        workload.current = name
+        target = state or taken.snapshot.state
+        reason = None if target is ResourceState.RUNNING else StateReason.FROM_SNAPSHOT
+        self._enter(workload, target, reason)
+
+
+def _taken(workload: Workload, name: str) -> TakenSnapshot:
+    try:
+        return workload.snapshots[name]
+    except KeyError:
+        raise SnapshotNotFoundError(name, detail=f"of {workload.resource.name!r}") from None
+
+
+def _shown(workload: Workload, name: str) -> Snapshot:
+    return replace(_taken(workload, name).snapshot, current=name == workload.current)

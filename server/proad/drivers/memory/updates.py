@@ -1,0 +1,110 @@
+"""How the imitated engine changes existing workloads."""
+
+from dataclasses import replace
+from typing import TypeVar
+
+from proad.drivers.memory.behaviour import Behaviour
+from proad.drivers.memory.world import NAME, Workload, World
+from proad.errors import (
+    AlreadyExistsError,
+    CapabilityMissingError,
+    InvalidArgumentError,
+    ResourceRunningError,
+)
+from proad.model import (
+    Container,
+    ContainerResources,
+    ContainerUpdate,
+    Domain,
+    DomainUpdate,
+    Lifetime,
+    Resource,
+    ResourceUpdate,
+    Verb,
+)
+from proad.model.verbs import allowed_verbs
+
+T = TypeVar("T")
+
+
+class MemoryUpdates(World):
+    """Changes as Docker and libvirt allow them."""
+
+    async def update(self, id: str, update: ResourceUpdate) -> Resource:
+        """Change what `update` names, or nothing."""
+        workload = self._workload(id)
+        self._permit(Verb.UPDATE, workload)
+        resource = workload.resource
+        if resource.container is not None:
+            if update.labels is not None or update.domain is not None:
+                raise CapabilityMissingError("changing this of a container", driver=NAME)
+            container = _updated_container(resource.container, update.container)
+            resource = replace(resource, container=container)
+        elif resource.domain is not None:
+            if update.container is not None:
+                raise CapabilityMissingError("changing this of a domain", driver=NAME)
+            domain = _updated_domain(workload, resource.domain, update)
+            resource = replace(resource, domain=domain)
+        if update.name is not None and update.name != resource.name:
+            if (other := self._named(resource.kind, update.name)) is not None:
+                kind = resource.kind.lower()
+                raise AlreadyExistsError(kind, update.name, existing_id=other.resource.id)
+            resource = replace(resource, name=update.name)
+        if update.labels is not None:
+            workload.behaviour = Behaviour.of(update.labels.entries)
+            resource = replace(resource, labels=update.labels.entries)
+        workload.resource = resource
+        return workload.shown()
+
+
+def _updated_container(container: Container, update: ContainerUpdate | None) -> Container:
+    if update is None:
+        return container
+    limits = container.resources or ContainerResources()
+    limits = ContainerResources(
+        memory_bytes=_or(update.memory_bytes, limits.memory_bytes),
+        memory_reservation_bytes=limits.memory_reservation_bytes,
+        memory_swap_bytes=_or(update.memory_swap_bytes, limits.memory_swap_bytes),
+        cpus=_or(update.cpus, limits.cpus),
+        cpuset_cpus=_or(update.cpuset_cpus, limits.cpuset_cpus),
+        cpu_shares=limits.cpu_shares,
+        pids_limit=_or(update.pids_limit, limits.pids_limit),
+    )
+    policy = _or(update.restart_policy, container.restart_policy)
+    return replace(container, resources=limits, restart_policy=policy)
+
+
+def _updated_domain(workload: Workload, domain: Domain, update: ResourceUpdate) -> Domain:
+    changes = update.domain or DomainUpdate()
+    active = workload.run is not None
+    if active and (update.name is not None or changes.vcpus is not None):
+        resource = workload.resource
+        raise ResourceRunningError(
+            id=resource.id,
+            name=resource.name,
+            state=resource.state,
+            verb="UPDATE of name or vcpus",
+            allowed_verbs=allowed_verbs(resource.kind, resource.state),
+        )
+    if changes.autostart and workload.resource.lifetime is Lifetime.TRANSIENT:
+        raise InvalidArgumentError.of("domain.autostart", "a TRANSIENT domain cannot have it")
+    memory = _or(changes.memory_bytes, domain.memory_bytes)
+    if active and memory > domain.max_memory_bytes:
+        raise InvalidArgumentError.of(
+            "domain.memory_bytes",
+            f"must be at most max_memory_bytes, {domain.max_memory_bytes}, while it runs",
+        )
+    most = domain.max_memory_bytes if active or changes.memory_bytes is None else memory
+    return replace(
+        domain,
+        memory_bytes=memory,
+        max_memory_bytes=most,
+        vcpus=_or(changes.vcpus, domain.vcpus),
+        autostart=_or(changes.autostart, domain.autostart),
+        title=_or(changes.title, domain.title),
+        description=_or(changes.description, domain.description),
+    )
+
+
+def _or(value: T | None, present: T) -> T:
+    return present if value is None else value

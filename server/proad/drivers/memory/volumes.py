@@ -1,0 +1,82 @@
+"""The imitated engine's storage pool."""
+
+from proad.drivers.memory.world import World
+from proad.errors import (
+    AlreadyExistsError,
+    HostExhaustedError,
+    InUseError,
+    InvalidArgumentError,
+    VolumeNotFoundError,
+)
+from proad.model import DiskFormat, Volume, VolumeRef, VolumeSpec
+
+POOL = "default"
+_POOL_BYTES = 2**40
+_EMPTY_BYTES = 196_616  # what a new qcow2 file takes
+
+
+class MemoryVolumes(World):
+    """Volumes that are only names and sizes. The pool has room for 1 TiB."""
+
+    async def list_volumes(self, pool: str = "") -> list[Volume]:
+        """Give the volumes."""
+        if pool:
+            self._pool(pool)
+        return list(self._volumes.values())
+
+    async def create_volume(self, spec: VolumeSpec) -> Volume:
+        """Create a volume."""
+        volume = self._planned(spec)
+        self._volumes[volume.pool, volume.name] = volume
+        return volume
+
+    async def delete_volume(self, pool: str, name: str) -> None:
+        """Delete a volume that nothing uses."""
+        volume = self._volume(VolumeRef(pool=pool, name=name))
+        users = [
+            workload.resource.name
+            for workload in self._workloads.values()
+            for disk in (workload.resource.domain.disks if workload.resource.domain else ())
+            if disk.path == volume.path
+        ]
+        users += [other.name for other in self._volumes.values() if other.base_path == volume.path]
+        if users:
+            raise InUseError("volume", name, users)
+        del self._volumes[volume.pool, volume.name]
+
+    def _pool(self, pool: str) -> str:
+        if pool not in {"", POOL}:
+            raise VolumeNotFoundError(pool, detail="(there is no such pool)")
+        return POOL
+
+    def _volume(self, ref: VolumeRef) -> Volume:
+        try:
+            return self._volumes[self._pool(ref.pool), ref.name]
+        except KeyError:
+            raise VolumeNotFoundError(ref.name) from None
+
+    def _planned(self, spec: VolumeSpec) -> Volume:
+        """Check everything that a volume needs, and give what it would be."""
+        pool = self._pool(spec.pool)
+        if (pool, spec.name) in self._volumes:
+            raise AlreadyExistsError("volume", spec.name)
+        base = self._volume(spec.base) if spec.base is not None else None
+        capacity = spec.capacity_bytes or (base.capacity_bytes if base else 0)
+        if base is not None and capacity < base.capacity_bytes:
+            raise InvalidArgumentError.of(
+                "capacity_bytes", f"must be at least the base volume's {base.capacity_bytes}"
+            )
+        empty = 0 if spec.format is DiskFormat.RAW else _EMPTY_BYTES
+        allocation = capacity if spec.preallocate else empty
+        free = _POOL_BYTES - sum(volume.allocation_bytes for volume in self._volumes.values())
+        if allocation > free:
+            raise HostExhaustedError("memory", f"{spec.name} wants {allocation} of {free} bytes")
+        return Volume(
+            pool=pool,
+            name=spec.name,
+            path=f"/memory/{pool}/{spec.name}",
+            format=spec.format,
+            capacity_bytes=capacity,
+            allocation_bytes=allocation,
+            base_path=base.path if base else "",
+        )
