@@ -52,6 +52,13 @@ class Reason(StrEnum):
     SHUTTING_DOWN = "SHUTTING_DOWN"
 
 
+class SetupError(Exception):
+    """The daemon cannot start, or a command not run, until somebody sets the host right.
+
+    Never reaches a caller; its text is for the terminal or the log.
+    """
+
+
 class ProaError(Exception):
     """The root of all domain errors.
 

@@ -1,0 +1,153 @@
+"""The keys that sign tokens: one file each, readable by the daemon alone."""
+
+import hashlib
+import os
+import re
+import secrets
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from proad.errors import SetupError
+
+KEY_BYTES = 32
+_KEPT = 2
+_FILE_NAME = re.compile(r"[0-9]{6}\.key")
+
+
+class KeyFileError(SetupError):
+    """A key file, or their folder, is not as it must be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A secret key.
+
+    Attributes:
+        id: names the key in a token's header and tells nothing about the secret.
+    """
+
+    secret: bytes = field(repr=False)
+
+    @property
+    def id(self) -> str:
+        """The first half of the secret's SHA-256, in hexadecimal."""
+        return hashlib.sha256(b"proa key id" + self.secret).hexdigest()[:32]
+
+
+class KeyRing:
+    """The keys of a folder, oldest first.
+
+    New tokens are signed with the newest; the one before it is still good for
+    verification, so that a rotation logs nobody out.
+    """
+
+    def __init__(self, keys: tuple[Key, ...]) -> None:
+        self.keys = keys
+
+    @property
+    def newest(self) -> Key:
+        """The key that signs."""
+        return self.keys[-1]
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Read the keys; make the folder and the first key where they are missing.
+
+        Raises:
+            KeyFileError: others can read a key or change the folder, a file has not
+                exactly 32 bytes, or reading fails.
+        """
+        try:
+            _check_folder(folder)
+            if not _files(folder):
+                _create(folder, 1)
+            return cls(tuple(_read(path) for path in _files(folder)[-_KEPT:]))
+        except OSError as error:
+            raise KeyFileError(f"{error.filename or folder}: {error.strerror}") from error
+
+    @classmethod
+    def rotate(cls, folder: Path) -> Self:
+        """Make a new key for signing and drop all but it and the one before.
+
+        Of two rotations at the same moment only one happens. A daemon that runs goes on
+        with the keys that it read at its start.
+
+        Raises:
+            KeyFileError: as `open`.
+        """
+        cls.open(folder)
+        try:
+            _create(folder, _number(_files(folder)[-1]) + 1)
+            for path in _files(folder)[:-_KEPT]:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise KeyFileError(f"{error.filename or folder}: {error.strerror}") from error
+        return cls.open(folder)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if _FILE_NAME.fullmatch(path.name))
+
+
+def _number(path: Path) -> int:
+    return int(path.stem)
+
+
+def _check_folder(folder: Path) -> None:
+    folder.mkdir(mode=0o700, exist_ok=True)
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    if mode & 0o077:
+        raise KeyFileError(
+            f"{folder}: others may look into the folder of the keys (mode {mode:04o}); "
+            f"once they have not, make it private: chmod 700 {folder}"
+        )
+
+
+def _create(folder: Path, number: int) -> None:
+    """Make a key file in one step, unless another process just made this very one."""
+    target = folder / f"{number:06}.key"
+    draft = folder / f".{secrets.token_hex(8)}"
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            target.hardlink_to(draft)
+        except FileExistsError:
+            return
+    finally:
+        draft.unlink()
+    _sync(folder)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _read(path: Path) -> Key:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise KeyFileError(f"{path}: is no regular file")
+        mode = stat.S_IMODE(status.st_mode)
+        if mode & 0o077:
+            raise KeyFileError(
+                f"{path}: others may read this key (mode {mode:04o}); replace it: "
+                f"chmod 600 {path}, then 'proad init --rotate-key' twice"
+            )
+        secret = file.read(KEY_BYTES + 1)
+    if len(secret) != KEY_BYTES:
+        raise KeyFileError(
+            f"{path}: a key has {KEY_BYTES} bytes, this has {status.st_size}; "
+            "remove the file and a new key is made"
+        )
+    return Key(secret)

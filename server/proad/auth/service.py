@@ -1,0 +1,165 @@
+"""Who is calling: logging in, recognising a caller, logging out."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from proad.auth.backoff import BackOff
+from proad.auth.passwords import Passwords, check_password
+from proad.auth.scopes import Scope
+from proad.auth.standing import Standing
+from proad.auth.tokens import IssuedToken, Tokens
+from proad.errors import (
+    BadCredentialsError,
+    ScopeMissingError,
+    TokenMissingError,
+)
+from proad.store.revocations import RevocationStore
+from proad.store.users import UserStore, check_username
+
+__all__ = ["Authenticator", "Caller", "IssuedToken", "require"]
+
+log = structlog.get_logger(__name__)
+
+# A mistyped password costs nothing; a peer may be a back end with many users.
+_FREE_FAILURES_PER_USER = 5
+_FREE_FAILURES_PER_PEER = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who makes a call, and what their token allows.
+
+    Attributes:
+        token_id: tells the token from all others.
+        expire_time: when the token ends.
+    """
+
+    username: str
+    scopes: frozenset[Scope]
+    token_id: str
+    expire_time: datetime
+
+
+def require(caller: Caller, scope: Scope) -> None:
+    """Do nothing if the caller's token carries the scope.
+
+    Raises:
+        ScopeMissingError: it does not.
+    """
+    if scope not in caller.scopes:
+        raise ScopeMissingError(scope, sorted(caller.scopes))
+
+
+class Authenticator:
+    """Gives tokens for passwords, and tells whose token a call carries.
+
+    Args:
+        users: who there is.
+        revocations: tokens that are no longer good.
+        tokens: signs and verifies.
+        passwords: hashes and compares.
+        clock: seconds that never go back, for pauses after failed logins.
+    """
+
+    def __init__(
+        self,
+        *,
+        users: UserStore,
+        revocations: RevocationStore,
+        tokens: Tokens,
+        passwords: Passwords,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._users = users
+        self._tokens = tokens
+        self._passwords = passwords
+        self._standing = Standing(users, revocations)
+        self._user_pauses = BackOff(free=_FREE_FAILURES_PER_USER, clock=clock)
+        self._peer_pauses = BackOff(free=_FREE_FAILURES_PER_PEER, clock=clock)
+        self._logins = asyncio.Semaphore(passwords.threads)
+
+    async def create_token(
+        self,
+        username: str,
+        password: str,
+        scopes: Sequence[Scope] | None = None,
+        *,
+        peer: str,
+    ) -> IssuedToken:
+        """Give a token to whoever knows the password.
+
+        Args:
+            username: who wants it.
+            password: theirs.
+            scopes: what it shall carry; None or empty: all that the user was granted,
+                which may be nothing. Such a token can only be given back.
+            peer: where the call comes from, as gRPC says it.
+
+        Raises:
+            InvalidArgumentError: nobody can have this name or this password.
+            BadCredentialsError: no such user, wrong password, or disabled: never said which.
+            ScopeMissingError: a scope was asked for that the user was not granted.
+            TooManyAttemptsError: too many failures for this user or from this peer.
+            DatabaseUnreachableError: nobody can tell.
+        """
+        check_username(username)
+        check_password(password)
+        place = _place(peer)
+        # Checked when the turn comes: logins that were sent all at once must not
+        # pass before the first of them has failed.
+        async with self._logins:
+            self._user_pauses.check(username)
+            self._peer_pauses.check(place)
+            user = await self._users.get(username)
+            matches = await self._passwords.verify(password, user.password_hash if user else None)
+            if user is None or user.disabled or not matches:
+                self._user_pauses.failed(username)
+                self._peer_pauses.failed(place)
+                log.warning("login failed", username=username, peer=peer)
+                raise BadCredentialsError
+            self._user_pauses.succeeded(username)
+            self._peer_pauses.succeeded(place)
+        wanted = frozenset(scopes) if scopes else user.scopes
+        if missing := sorted(wanted - user.scopes):
+            raise ScopeMissingError(missing[0], sorted(user.scopes))
+        return self._tokens.issue(user.name, wanted, user.token_version)
+
+    async def authenticate(self, authorization: str | None) -> Caller:
+        """Tell whose token a call carries.
+
+        Args:
+            authorization: the header of this name, "Bearer TOKEN"; None: there is none.
+
+        Raises:
+            TokenMissingError: the header is missing or of another scheme.
+            TokenInvalidError: the token is not ours, or its user is gone, disabled or
+                was changed since.
+            TokenExpiredError: its time is over.
+            TokenRevokedError: it was given back.
+            DatabaseUnreachableError: nobody can tell.
+        """
+        scheme, _, token = (authorization or "").strip().partition(" ")
+        token = token.strip()
+        if scheme.lower() != "bearer" or not token:
+            raise TokenMissingError
+        claims = self._tokens.verify(token)
+        await self._standing.check(claims)
+        return Caller(claims.username, claims.scopes, claims.token_id, claims.expire_time)
+
+    async def revoke(self, caller: Caller) -> None:
+        """End the token that the caller came with.
+
+        Raises:
+            DatabaseUnreachableError: it may be good still; try again.
+        """
+        await self._standing.revoke(caller.token_id, caller.expire_time)
+
+
+def _place(peer: str) -> str:
+    """Leave the port out of a peer's address: every connection has another one."""
+    return peer.rpartition(":")[0] if peer.startswith(("ipv4:", "ipv6:")) else peer

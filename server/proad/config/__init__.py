@@ -1,0 +1,35 @@
+"""The daemon's settings: a TOML file, environment variables over it, defaults below.
+
+The variable of a setting is its name in capitals after `PROA_`.
+"""
+
+from proad.config.listen import ListenAddress, TcpAddress, UnixAddress, parse_listen_address
+from proad.config.loading import ConfigError, example, load_settings
+from proad.config.settings import (
+    DEFAULT_HOST,
+    DEFAULT_LISTEN,
+    HostSettings,
+    LogFormat,
+    LogLevel,
+    Settings,
+    TlsFiles,
+    VirtTypeSetting,
+)
+
+__all__ = [
+    "DEFAULT_HOST",
+    "DEFAULT_LISTEN",
+    "ConfigError",
+    "HostSettings",
+    "ListenAddress",
+    "LogFormat",
+    "LogLevel",
+    "Settings",
+    "TcpAddress",
+    "TlsFiles",
+    "UnixAddress",
+    "VirtTypeSetting",
+    "example",
+    "load_settings",
+    "parse_listen_address",
+]

@@ -1,0 +1,105 @@
+"""Reading the settings, once, at the start. Nothing else reads the environment."""
+
+import os
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+from pydantic_settings import EnvSettingsSource
+
+from proad.config.settings import DEFAULT_HOST, LOCAL, VARIABLE_PREFIX, Settings
+from proad.errors import SetupError
+
+# Fields of a host that have a variable, which counts for the host named `local`.
+_LOCAL_VARIABLES = {
+    key: VARIABLE_PREFIX + key.upper() for key in ("docker_url", "libvirt_uri", "virt_type")
+}
+
+
+class ConfigError(SetupError):
+    """A setting is wrong or unknown, or the file cannot be read."""
+
+
+class _Environment(EnvSettingsSource):
+    """`PROA_…` variables; hosts are tables and have none."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        if field_name == "hosts":
+            return None, field_name, False
+        return super().get_field_value(field, field_name)
+
+
+def load_settings(config: Path | None) -> Settings:
+    """Read the settings.
+
+    Args:
+        config: the TOML file; None: environment and defaults alone.
+
+    Raises:
+        ConfigError: with one line per mistake: where, which key, what is wrong.
+    """
+    values = _read(config) if config else {}
+    values |= _Environment(Settings)()
+    try:
+        values |= _local_host(values.get("host"))
+        return Settings(**values)
+    except ValidationError as error:
+        lines = [_describe(detail, config) for detail in error.errors(include_url=False)]
+        raise ConfigError("\n".join(line for line in lines if line)) from None
+
+
+def example() -> str:
+    """Give a commented configuration file in which every setting has its default."""
+    return (resources.files("proad.config") / "proa.example.toml").read_text(encoding="utf-8")
+
+
+def _read(config: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(config.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{config}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{config}: not TOML: {error}") from None
+
+
+def _local_host(tables: object) -> dict[str, Any]:
+    """Put the variables of the host `local` over its table, or over the default."""
+    over = {
+        key: os.environ[variable]
+        for key, variable in _LOCAL_VARIABLES.items()
+        if variable in os.environ
+    }
+    if not over.get("virt_type", "auto"):
+        del over["virt_type"]  # an empty variable says nothing, but an empty URL says "none"
+    if not over:
+        return {}
+    if tables is None:
+        return {"host": [DEFAULT_HOST.model_dump() | over]}
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        return {}  # the validation of the tables says it better
+    if all(table.get("name", LOCAL) != LOCAL for table in tables):
+        raise ConfigError(
+            f"{_LOCAL_VARIABLES[next(iter(over))]}: is for the host {LOCAL!r}, "
+            "and the configuration has no such [[host]]"
+        )
+    return {
+        "host": [table | over if table.get("name", LOCAL) == LOCAL else table for table in tables]
+    }
+
+
+def _describe(error: ErrorDetails, config: Path | None) -> str:
+    """Say where the mistake is, which key, and what is wrong. Empty: follows from another."""
+    if error["type"] == "default_factory_not_called":
+        return ""
+    key = ".".join(str(part) for part in error["loc"])
+    variable = VARIABLE_PREFIX + str(error["loc"][-1] if error["loc"] else "").upper()
+    where = str(config) if config else "settings"
+    if variable in os.environ:
+        where, key = variable, ""
+    what = "unknown key" if error["type"] == "extra_forbidden" else error["msg"]
+    what = what.removeprefix("Value error, ")
+    return ": ".join(part for part in (where, key, what) if part)

@@ -1,0 +1,251 @@
+"""What can be set, and what is right together."""
+
+import os
+import re
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FilePath,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from proad.config.listen import ListenAddress, TcpAddress, parse_listen_address
+from proad.store.url import async_url, sqlite_url
+
+LOCAL = "local"
+VARIABLE_PREFIX = "PROA_"
+DEFAULT_LISTEN = TcpAddress("127.0.0.1", 50051)
+
+
+class VirtTypeSetting(StrEnum):
+    """How virtual machines run: `auto` takes KVM where the host offers it."""
+
+    AUTO = "auto"
+    KVM = "kvm"
+    QEMU = "qemu"
+
+
+class LogFormat(StrEnum):
+    """How log lines look: for eyes or for programs."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    """The least severity that is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|)")
+_UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+
+def _duration(value: object) -> object:
+    """Read seconds, or a text such as "30m"; anything else is left to pydantic."""
+    if isinstance(value, str):
+        if match := _DURATION.fullmatch(value.strip()):
+            return timedelta(seconds=float(match[1]) * _UNIT_SECONDS[match[2]])
+        raise ValueError('give seconds, or a text such as "30s", "30m", "1h"')
+    return value
+
+
+def _listen(value: object) -> object:
+    """Read one or several addresses, in one text with commas or in a list."""
+    texts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple):
+        raise ValueError("give one address, or a list of them")  # noqa: TRY004 - pydantic's way
+    addresses = tuple(
+        parse_listen_address(text.strip()) if isinstance(text, str) else text for text in texts
+    )
+    if not addresses:
+        raise ValueError("give at least one address")
+    return addresses
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+Name = Annotated[str, Field(min_length=1, max_length=255)]
+AbsoluteFile = Annotated[FilePath, AfterValidator(lambda path: path.absolute())]
+
+
+class HostSettings(BaseModel):
+    """One `[[host]]` table: where a host's engines are.
+
+    Attributes:
+        name: what requests and resources call the host.
+        docker_url: unix://, tcp:// or ssh:// address of a Docker Engine; None: not used.
+        docker_tls_dir: folder with ca.pem, cert.pem and key.pem for a tcp:// address.
+        libvirt_uri: address of libvirt, such as qemu:///system; None: not used.
+        virt_type: how virtual machines run on this host.
+        libvirt_pool: storage pool for volumes whose request names none.
+        libvirt_pool_path: folder of that pool, should it have to be made.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")] = LOCAL
+    docker_url: str | None = None
+    docker_tls_dir: AbsolutePath | None = None
+    libvirt_uri: str | None = None
+    virt_type: VirtTypeSetting = VirtTypeSetting.AUTO
+    libvirt_pool: Annotated[str, Field(pattern=r"^[^/\x00\n]{1,255}$")] = "default"
+    libvirt_pool_path: AbsolutePath = Path("/var/lib/libvirt/images")
+
+    @field_validator("docker_url", "libvirt_uri", mode="after")
+    @classmethod
+    def _url(cls, value: str | None) -> str | None:
+        if value and not re.match(r"[a-z][a-z0-9+]*://", value):
+            raise ValueError(f"{value!r} is no address such as unix:///path or tcp://host:port")
+        return value or None
+
+
+DEFAULT_HOST = HostSettings(docker_url="unix:///var/run/docker.sock", libvirt_uri="qemu:///system")
+
+
+class TlsFiles(BaseModel):
+    """PEM files of the listening side.
+
+    Attributes:
+        client_ca_file: if set, callers must show a certificate of this authority (mTLS).
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    cert_file: Path
+    key_file: Path
+    client_ca_file: Path | None
+
+
+def _default_state_dir() -> Path:
+    if os.geteuid() == 0:
+        return Path("/var/lib/proa")
+    home = os.environ.get("XDG_STATE_HOME", "")
+    return (Path(home) if home.startswith("/") else Path.home() / ".local/state") / "proa"
+
+
+class Settings(BaseSettings):
+    """All settings of one daemon. `proad check-config --example` explains each.
+
+    Attributes:
+        state_dir: the daemon's own folder: keys, and the database by default.
+        listen: the addresses to serve on.
+        database_url: SQLAlchemy URL with an asynchronous driver; may hold a password.
+        hosts: the hosts whose engines are served; their names differ.
+        token_lifetime: how long a token is good for.
+        drain_timeout: how long calls under way may take when the daemon stops.
+        grpc_max_message_bytes: largest message taken or sent.
+        grpc_max_concurrent_streams: calls at a time on one connection.
+    """
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix=VARIABLE_PREFIX,
+        env_ignore_empty=True,
+        populate_by_name=True,
+        hide_input_in_errors=True,
+    )
+
+    state_dir: AbsolutePath = Field(default_factory=_default_state_dir)
+    listen: Annotated[tuple[ListenAddress, ...], NoDecode, BeforeValidator(_listen)] = (
+        DEFAULT_LISTEN,
+    )
+    database_url: SecretStr = Field(
+        default_factory=lambda data: SecretStr(sqlite_url(data["state_dir"] / "proa.db"))
+    )
+    hosts: Annotated[tuple[HostSettings, ...], Field(alias="host", min_length=1)] = (DEFAULT_HOST,)
+
+    tls_cert_file: AbsoluteFile | None = None
+    tls_key_file: AbsoluteFile | None = None
+    tls_client_ca_file: AbsoluteFile | None = None
+
+    token_issuer: Name = "proa"  # noqa: S105 - not a password
+    token_audience: Name = "proa"  # noqa: S105 - not a password
+    token_lifetime: Annotated[Duration, Field(gt=timedelta(), le=timedelta(hours=24))] = timedelta(
+        minutes=30
+    )
+
+    drain_timeout: Annotated[Duration, Field(ge=timedelta(), le=timedelta(hours=1))] = timedelta(
+        seconds=30
+    )
+    log_format: LogFormat = LogFormat.CONSOLE
+    log_level: LogLevel = LogLevel.INFO
+    grpc_max_message_bytes: Annotated[int, Field(ge=64 * 1024, le=1024**3)] = 8 * 1024**2
+    grpc_max_concurrent_streams: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic-settings' signature
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take arguments alone: `load_settings` is what reads the outer world."""
+        return (init_settings,)
+
+    @field_validator("database_url", mode="after")
+    @classmethod
+    def _async_driver(cls, value: SecretStr) -> SecretStr:
+        return SecretStr(async_url(value.get_secret_value()))
+
+    @field_validator("hosts", mode="after")
+    @classmethod
+    def _distinct(cls, value: tuple[HostSettings, ...]) -> tuple[HostSettings, ...]:
+        names = [host.name for host in value]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"two hosts have the same name: {', '.join(twice)}")
+        return value
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            raise ValueError("tls_cert_file and tls_key_file go together: set both or none")
+        if self.tls_client_ca_file and not self.tls_cert_file:
+            raise ValueError("tls_client_ca_file needs tls_cert_file and tls_key_file")
+        exposed = [str(address) for address in self.listen if not address.is_local]
+        if exposed and self.tls is None:
+            raise ValueError(
+                f"listen: {', '.join(exposed)} can be reached from other machines, which "
+                "needs TLS: set tls_cert_file and tls_key_file, or listen on loopback "
+                "or a Unix socket"
+            )
+        return self
+
+    @property
+    def tls(self) -> TlsFiles | None:
+        """The TLS files; None: the daemon speaks plain text, on this machine only."""
+        if self.tls_cert_file is None or self.tls_key_file is None:
+            return None
+        return TlsFiles(
+            cert_file=self.tls_cert_file,
+            key_file=self.tls_key_file,
+            client_ca_file=self.tls_client_ca_file,
+        )
+
+    @property
+    def keys_dir(self) -> Path:
+        """Folder of the keys that sign tokens."""
+        return self.state_dir / "keys"

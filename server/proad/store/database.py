@@ -1,0 +1,162 @@
+"""The connection to the database: SQLite in a file, or PostgreSQL."""
+
+import os
+import stat
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Self
+
+import structlog
+from sqlalchemy import Connection, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from proad.errors import ProaError, Reason, SetupError
+from proad.store.migrate import is_current, migrate
+from proad.store.url import async_url
+
+log = structlog.get_logger(__name__)
+
+_WAIT_SECONDS = 5
+_WRITES = "proad_writes"
+
+
+class DatabaseUnreachableError(ProaError):
+    """The database does not answer. The reason is in the log, not in the text."""
+
+    reason = Reason.ENGINE_UNREACHABLE
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the daemon cannot reach its user database; try again, or see its log",
+            metadata={"engine": "database"},
+            retry_after=timedelta(seconds=2),
+        )
+
+
+class Database:
+    """An open database with today's schema.
+
+    Make it with `open`. Any number of tasks may use it at a time.
+    """
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._writer = engine.execution_options(**{_WRITES: True})
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, url: str) -> AsyncIterator[Self]:
+        """Connect, bring the schema up to date, and disconnect at the end.
+
+        Args:
+            url: as `Settings.database_url` has it, or a plain one.
+
+        Raises:
+            SetupError: it cannot be opened, or a newer Proa made it.
+        """
+        parsed = make_url(async_url(url))
+        engine = _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
+        try:
+            await _bring_up_to_date(engine, parsed)
+            yield cls(engine)
+        finally:
+            await engine.dispose()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """Give a connection for reading.
+
+        Raises:
+            DatabaseUnreachableError: the database does not answer.
+        """
+        with _unreachable_when_lost():
+            async with self._engine.connect() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """Give a connection whose changes are kept together at the end, or none of them.
+
+        Raises:
+            DatabaseUnreachableError: the database does not answer.
+        """
+        with _unreachable_when_lost():
+            async with self._writer.begin() as connection:
+                yield connection
+
+
+@contextmanager
+def _unreachable_when_lost() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+        log.warning("database unreachable", error=str(getattr(error, "orig", None) or error))
+        raise DatabaseUnreachableError from error
+
+
+async def _bring_up_to_date(engine: AsyncEngine, url: URL) -> None:
+    try:
+        async with engine.connect() as connection:
+            if await connection.run_sync(is_current):
+                return
+        async with engine.execution_options(**{_WRITES: True}).begin() as connection:
+            await connection.run_sync(migrate)
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or error).strip()
+        raise SetupError(f"cannot open the database {url!r}: {reason}") from error
+
+
+def _postgresql(url: URL) -> AsyncEngine:
+    return create_async_engine(
+        url,
+        hide_parameters=True,
+        pool_pre_ping=True,  # PostgreSQL may have been restarted since
+        pool_timeout=_WAIT_SECONDS,
+        connect_args={"connect_timeout": _WAIT_SECONDS},
+    )
+
+
+def _sqlite(url: URL) -> AsyncEngine:
+    _private_file(Path(url.database or ""))
+    engine = create_async_engine(url, hide_parameters=True, pool_timeout=_WAIT_SECONDS)
+    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    # Python's driver must not begin transactions: it leaves DDL out of them, and a
+    # read that turns into a write fails at once instead of waiting its turn.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {_WAIT_SECONDS * 1000}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _private_file(path: Path) -> None:
+    """Make the file 0600 before SQLite does; it gives its side files the same mode."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise SetupError(f"cannot open the database {path}: {error.strerror}") from None
+    try:
+        mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+        if mode & 0o077:
+            os.fchmod(descriptor, 0o600)
+            log.warning("database was open to others, made it 0600", path=str(path), mode=oct(mode))
+    except OSError as error:
+        raise SetupError(f"cannot make {path} private: {error.strerror}") from None
+    finally:
+        os.close(descriptor)

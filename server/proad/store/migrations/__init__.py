@@ -1,0 +1,1 @@
+"""The steps that lead a database from empty to today's schema."""

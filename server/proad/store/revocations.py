@@ -1,0 +1,33 @@
+"""Tokens that were given back before their time was over."""
+
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from proad.store.database import Database
+from proad.store.schema import revoked_tokens
+
+
+class RevocationStore:
+    """The revoked tokens in a database, until they would have expired anyway."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, token_id: str, expire_time: datetime) -> None:
+        """Revoke a token; a second time does nothing. Forgets those that have expired."""
+        expired = delete(revoked_tokens).where(revoked_tokens.c.expire_time < datetime.now(UTC))
+        async with self._database.write() as connection:
+            await connection.execute(expired)
+        revoked = insert(revoked_tokens).values(jti=token_id, expire_time=expire_time)
+        with suppress(IntegrityError):  # it is there already
+            async with self._database.write() as connection:
+                await connection.execute(revoked)
+
+    async def contains(self, token_id: str) -> bool:
+        """Tell whether a token was revoked."""
+        known = select(revoked_tokens.c.jti).where(revoked_tokens.c.jti == token_id)
+        async with self._database.read() as connection:
+            return (await connection.execute(known)).one_or_none() is not None

@@ -1,0 +1,155 @@
+"""The users and what they were granted."""
+
+import re
+import secrets
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from proad.auth.scopes import Scope, read_scopes, write_scopes
+from proad.errors import AlreadyExistsError, InvalidArgumentError
+from proad.store.database import Database
+from proad.store.schema import users
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A user as the database has it.
+
+    Attributes:
+        name: unique; case counts.
+        password_hash: by bcrypt.
+        scopes: what tokens of this user may carry.
+        disabled: no new tokens, and the old ones are no longer good.
+        token_version: tokens carry it; one with another version is no longer good.
+        create_time: when the user was added.
+    """
+
+    name: str
+    password_hash: str = field(repr=False)
+    scopes: frozenset[Scope]
+    disabled: bool
+    token_version: int
+    create_time: datetime
+
+
+class UserNotFoundError(LookupError):
+    """There is no such user. Of use on the host only: no RPC names users."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no user {name!r}; 'proad user list' shows who there is")
+
+
+def check_username(name: str) -> str:
+    """Give the name back if it can be one.
+
+    Raises:
+        InvalidArgumentError: with the field "username".
+    """
+    if not _NAME.fullmatch(name):
+        raise InvalidArgumentError.of(
+            "username",
+            "must have 1 to 64 characters: letters and digits of ASCII, '_', "
+            "and after the first also '.', '@', '+', '-'",
+        )
+    return name
+
+
+class UserStore:
+    """The users in a database. Each change ends the tokens that were given before it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, name: str, password_hash: str, scopes: Collection[Scope]) -> User:
+        """Add a user.
+
+        Raises:
+            InvalidArgumentError: nobody can have this name.
+            AlreadyExistsError: somebody has it.
+        """
+        user = User(
+            name=check_username(name),
+            password_hash=password_hash,
+            scopes=frozenset(scopes),
+            disabled=False,
+            # By chance, lest a token of an earlier user of this name be good again
+            token_version=secrets.randbits(48),
+            create_time=datetime.now(UTC),
+        )
+        row = insert(users).values(
+            name=user.name,
+            password_hash=user.password_hash,
+            scopes=write_scopes(user.scopes),
+            disabled=user.disabled,
+            token_version=user.token_version,
+            create_time=user.create_time,
+        )
+        try:
+            async with self._database.write() as connection:
+                await connection.execute(row)
+        except IntegrityError as error:
+            raise AlreadyExistsError("user", name) from error
+        return user
+
+    async def get(self, name: str) -> User | None:
+        """Give a user, or None if there is none of this name."""
+        async with self._database.read() as connection:
+            result = await connection.execute(select(users).where(users.c.name == name))
+            row = result.one_or_none()
+        return _user(row) if row else None
+
+    async def list(self) -> list[User]:
+        """Give all users, by name."""
+        async with self._database.read() as connection:
+            result = await connection.execute(select(users).order_by(users.c.name))
+            return [_user(row) for row in result]
+
+    async def set_password(self, name: str, password_hash: str) -> User:
+        """Change the password. Raises UserNotFoundError."""
+        return await self._change(name, password_hash=password_hash)
+
+    async def set_scopes(self, name: str, scopes: Collection[Scope]) -> User:
+        """Grant these scopes and no others. Raises UserNotFoundError."""
+        return await self._change(name, scopes=write_scopes(scopes))
+
+    async def set_disabled(self, name: str, *, disabled: bool) -> User:
+        """Lock a user out, or in again. Raises UserNotFoundError."""
+        return await self._change(name, disabled=disabled)
+
+    async def remove(self, name: str) -> None:
+        """Remove a user. Raises UserNotFoundError."""
+        async with self._database.write() as connection:
+            result = await connection.execute(delete(users).where(users.c.name == name))
+        if not result.rowcount:
+            raise UserNotFoundError(name)
+
+    async def _change(self, name: str, **values: object) -> User:
+        change = (
+            update(users)
+            .where(users.c.name == name)
+            .values(**values, token_version=users.c.token_version + 1)
+            .returning(*users.c)
+        )
+        async with self._database.write() as connection:
+            row = (await connection.execute(change)).one_or_none()
+        if row is None:
+            raise UserNotFoundError(name)
+        return _user(row)
+
+
+def _user(row: Row[Any]) -> User:
+    return User(
+        name=row.name,
+        password_hash=row.password_hash,
+        scopes=read_scopes(row.scopes),
+        disabled=row.disabled,
+        token_version=row.token_version,
+        create_time=row.create_time,
+    )
