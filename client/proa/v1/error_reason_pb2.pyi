@@ -156,7 +156,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     socket as a mount.
     """
     ERROR_REASON_REGISTRY_DENIED: _ErrorReason.ValueType  # 33
-    """UNAUTHENTICATED. The registry refused the user name, password or token.
+    """FAILED_PRECONDITION. The registry refused the user name, password or token, or
+    wants some. It is not the caller's token for this daemon that is wrong.
     Example: LoginRegistry with a mistyped password.
     """
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 34
@@ -312,7 +313,8 @@ and the setting that relaxes it. Example: CreateContainer with the Docker
 socket as a mount.
 """
 ERROR_REASON_REGISTRY_DENIED: ErrorReason.ValueType  # 33
-"""UNAUTHENTICATED. The registry refused the user name, password or token.
+"""FAILED_PRECONDITION. The registry refused the user name, password or token, or
+wants some. It is not the caller's token for this daemon that is wrong.
 Example: LoginRegistry with a mistyped password.
 """
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 34

@@ -1,0 +1,183 @@
+"""The composition root: every part is made here, given what it needs, and closed here."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
+
+import structlog
+
+from proad.auth.keys import KeyRing
+from proad.auth.passwords import Passwords
+from proad.auth.service import Authenticator
+from proad.auth.tokens import Tokens
+from proad.config import HostSettings, Settings
+from proad.core.hosts import Hosts
+from proad.core.images import Images
+from proad.core.lifecycle import Lifecycle
+from proad.core.link import Link
+from proad.core.listing import Lists
+from proad.core.operations import Operations
+from proad.core.ports import Driver
+from proad.core.resolve import Resolver
+from proad.core.snapshots import Snapshots
+from proad.core.verbs import Verbs
+from proad.core.volumes import Volumes
+from proad.core.workloads import Workloads
+from proad.logs import configure_logs
+from proad.rpc.auth_service import AuthService
+from proad.rpc.container_service import ContainerService
+from proad.rpc.domain_service import DomainService
+from proad.rpc.gate import Gate
+from proad.rpc.health import Health
+from proad.rpc.host_service import HostService
+from proad.rpc.image_service import ImageService
+from proad.rpc.required_scopes import required_scopes
+from proad.rpc.resource_service import ResourceService
+from proad.rpc.server import RpcServer, service_names, tls_credentials
+from proad.rpc.snapshot_service import SnapshotService
+from proad.rpc.volume_service import VolumeService
+from proad.state import prepare_state_dir
+from proad.store.database import Database
+from proad.store.revocations import RevocationStore
+from proad.store.users import UserStore
+
+_log = structlog.get_logger(__name__)
+
+
+async def run(settings: Settings, *, memory: bool = False) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Args:
+        settings: all settings.
+        memory: serve pretended resources in memory instead of the hosts' engines.
+
+    Raises:
+        SetupError: the daemon cannot start.
+    """
+    configure_logs(settings.log_format, settings.log_level)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    drivers = _memory_drivers() if memory else _drivers(settings.hosts)
+    async with serving(settings, drivers) as addresses:
+        _log.info("serving", addresses=addresses, version=version("proa"))
+        await stop.wait()
+        _log.info("stopping")
+
+
+@asynccontextmanager
+async def serving(
+    settings: Settings, drivers: Sequence[tuple[str, Driver]]
+) -> AsyncIterator[list[str]]:
+    """Serve some drivers, each on a host connection, and give the bound addresses.
+
+    Raises:
+        SetupError: the database, the key or an address cannot be used.
+    """
+    async with AsyncExitStack() as stack:
+        authenticator = await _authenticator(settings, stack)
+        links = []
+        for host, driver in drivers:
+            links.append(Link(host, await stack.enter_async_context(driver)))
+        hosts = Hosts(list(dict.fromkeys(host for host, _driver in drivers)), links)
+        operations = Operations()
+        stack.push_async_callback(operations.close, settings.drain_timeout.total_seconds())
+        server = _rpc_server(settings, authenticator, hosts, operations)
+        tls = settings.tls
+        addresses = server.listen(
+            settings.listen,
+            tls_credentials(tls.cert_file, tls.key_file, tls.client_ca_file) if tls else None,
+        )
+        await stack.enter_async_context(_supervised(links))
+        await server.start()
+        stack.push_async_callback(server.stop, settings.drain_timeout)
+        yield addresses
+
+
+async def _authenticator(settings: Settings, stack: AsyncExitStack) -> Authenticator:
+    prepare_state_dir(settings.state_dir)
+    keys = KeyRing.open(settings.keys_dir)
+    database = await stack.enter_async_context(
+        Database.open(settings.database_url.get_secret_value())
+    )
+    return Authenticator(
+        users=UserStore(database),
+        revocations=RevocationStore(database),
+        tokens=Tokens(
+            keys,
+            issuer=settings.token_issuer,
+            audience=settings.token_audience,
+            lifetime=settings.token_lifetime,
+        ),
+        passwords=stack.enter_context(Passwords()),
+    )
+
+
+def _rpc_server(
+    settings: Settings, authenticator: Authenticator, hosts: Hosts, operations: Operations
+) -> RpcServer:
+    resolver = Resolver(hosts)
+    verbs = Verbs(operations)
+    lifecycle = Lifecycle(resolver, verbs)
+    workloads = Workloads(hosts, resolver, operations)
+    return RpcServer(
+        gate=Gate(authenticator, required_scopes()),
+        health=Health(hosts, service_names()),
+        auth=AuthService(authenticator),
+        resources=ResourceService(Lists(hosts), lifecycle),
+        containers=ContainerService(workloads),
+        images=ImageService(Images(hosts, operations)),
+        domains=DomainService(workloads),
+        snapshots=SnapshotService(Snapshots(resolver, verbs)),
+        volumes=VolumeService(Volumes(hosts, operations)),
+        hosts=HostService(hosts, daemon_version=version("proa")),
+        max_message_bytes=settings.grpc_max_message_bytes,
+        max_concurrent_streams=settings.grpc_max_concurrent_streams,
+    )
+
+
+@asynccontextmanager
+async def _supervised(links: Sequence[Link]) -> AsyncIterator[None]:
+    """Keep probing the engines; the first answers are in when this is entered."""
+    await asyncio.gather(*(link.probe() for link in links))
+    tasks = [asyncio.create_task(link.supervise()) for link in links]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _drivers(hosts: Sequence[HostSettings]) -> list[tuple[str, Driver]]:
+    # The engines' SDKs are imported only where an engine is configured.
+    drivers: list[tuple[str, Driver]] = []
+    for host in hosts:
+        if host.docker_url:
+            from proad.drivers.docker import DockerDriver
+
+            drivers.append((host.name, DockerDriver(host.docker_url, tls_dir=host.docker_tls_dir)))
+        if host.libvirt_uri:
+            from proad.drivers.libvirt import LibvirtDriver
+
+            drivers.append(
+                (
+                    host.name,
+                    LibvirtDriver(
+                        host.libvirt_uri,
+                        virt_type=host.virt_type,
+                        default_pool=host.libvirt_pool,
+                        default_pool_path=host.libvirt_pool_path,
+                    ),
+                )
+            )
+    return drivers
+
+
+def _memory_drivers() -> list[tuple[str, Driver]]:
+    from proad.drivers.memory import MemoryDriver
+
+    return [("local", MemoryDriver())]

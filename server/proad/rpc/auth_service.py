@@ -1,0 +1,83 @@
+"""AuthService: tokens."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from proa import v1
+from proa.v1 import auth_service_pb2_grpc
+from proad.auth.scopes import Scope
+from proad.auth.service import Authenticator
+from proad.errors import InvalidArgumentError
+from proad.rpc import caller
+from proad.rpc.decode import required_text
+
+_Context = grpc.aio.ServicerContext[Any, Any]
+
+_SCOPES: Mapping["v1.Scope.ValueType", Scope] = {
+    v1.SCOPE_BASIC: Scope.BASIC,
+    v1.SCOPE_ADVANCED: Scope.ADVANCED,
+}
+_NUMBERS = {scope: number for number, scope in _SCOPES.items()}
+
+
+class AuthService(auth_service_pb2_grpc.AuthServiceServicer):
+    """Converts, delegates to the authenticator, converts."""
+
+    def __init__(self, authenticator: Authenticator) -> None:
+        self._authenticator = authenticator
+
+    async def CreateToken(
+        self, request: v1.CreateTokenRequest, context: _Context
+    ) -> v1.CreateTokenResponse:
+        issued = await self._authenticator.create_token(
+            required_text(request, "username"),
+            required_text(request, "password"),
+            _wanted(request.scopes),
+            peer=context.peer(),
+        )
+        return v1.CreateTokenResponse(
+            token=issued.token,
+            expire_time=_time(issued.expire_time),
+            scopes=_numbers(issued.scopes),
+        )
+
+    async def GetCaller(
+        self, request: v1.GetCallerRequest, context: _Context
+    ) -> v1.GetCallerResponse:
+        known = caller.current()
+        return v1.GetCallerResponse(
+            username=known.username,
+            scopes=_numbers(known.scopes),
+            expire_time=_time(known.expire_time),
+        )
+
+    async def RevokeToken(
+        self, request: v1.RevokeTokenRequest, context: _Context
+    ) -> v1.RevokeTokenResponse:
+        await self._authenticator.revoke(caller.current())
+        return v1.RevokeTokenResponse()
+
+
+def _wanted(numbers: Iterable["v1.Scope.ValueType"]) -> list[Scope] | None:
+    wanted = []
+    for index, number in enumerate(numbers):
+        if number not in _SCOPES:
+            raise InvalidArgumentError.of(
+                f"scopes[{index}]", "must be SCOPE_BASIC or SCOPE_ADVANCED"
+            )
+        wanted.append(_SCOPES[number])
+    return wanted or None
+
+
+def _numbers(scopes: Iterable[Scope]) -> list["v1.Scope.ValueType"]:
+    return sorted(_NUMBERS[scope] for scope in scopes)
+
+
+def _time(value: datetime) -> Timestamp:
+    stamp = Timestamp()
+    stamp.FromDatetime(value)
+    return stamp

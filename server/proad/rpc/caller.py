@@ -1,0 +1,18 @@
+"""Who makes the call that is being served."""
+
+from contextvars import ContextVar
+
+from proad.auth.service import Caller
+
+# Set by the gate. grpc.aio runs interceptor and servicer in one context.
+_caller: ContextVar[Caller] = ContextVar("caller")
+
+
+def enter(caller: Caller) -> None:
+    """Note who is calling."""
+    _caller.set(caller)
+
+
+def current() -> Caller:
+    """Tell who is calling; LookupError in a PUBLIC call."""
+    return _caller.get()

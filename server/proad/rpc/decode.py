@@ -1,0 +1,106 @@
+"""From a message of the contract to a type of the model, every limit checked.
+
+Fields and enum values have the same names on both sides, so that one rule converts
+them all, and the path in a violation is the path in the caller's message.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import UTC
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from proad.errors import InvalidArgumentError
+from proad.model import validate
+from proad.rpc.names import enum_prefix
+
+T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
+D = TypeVar("D")
+
+
+def decode(cls: type[T], message: Message, *, prefix: str = "") -> T:
+    """Make a `cls` of the fields of `message` that it has; the others are the servicer's.
+
+    `prefix` is the path of `message` in its request. A field that is not set takes the
+    default of the model.
+
+    Raises:
+        InvalidArgumentError: a violation for each wrong field.
+    """
+    raw = _raw(message, prefix)
+    known = {field.name for field in fields(cls)}  # type: ignore[arg-type] # a dataclass
+    return validate(cls, {k: v for k, v in raw.items() if k in known}, prefix=prefix)
+
+
+def required(message: Message, field: str) -> Message:
+    """Give a message field that must be set."""
+    if not message.HasField(field):
+        raise InvalidArgumentError.of(field, "is required")
+    value: Message = getattr(message, field)
+    return value
+
+
+def required_text(message: Message, field: str) -> str:
+    """Give a string field that must not be empty."""
+    value: str = getattr(message, field)
+    if not value:
+        raise InvalidArgumentError.of(field, "is required")
+    if "\0" in value:
+        raise InvalidArgumentError.of(field, "must not contain a NUL character")
+    return value
+
+
+def chosen(cls: type[E], message: Message, field: str, default: D) -> E | D:
+    """Give an enum field, or `default` where it is unspecified."""
+    number: int = getattr(message, field)
+    enum: Any = message.DESCRIPTOR.fields_by_name[field].enum_type
+    return default if number == 0 else cls(_enum(enum, number, field))
+
+
+def _raw(message: Message, path: str) -> dict[str, Any]:
+    return {
+        field.name: _field(field, value, f"{path}.{field.name}" if path else field.name)
+        for field, value in message.ListFields()
+    }
+
+
+def _field(field: FieldDescriptor, value: Any, path: str) -> Any:
+    if field.message_type is not None and field.message_type.GetOptions().map_entry:
+        return dict(value)
+    if field.is_repeated:
+        return tuple(_single(field, item, f"{path}[{i}]") for i, item in enumerate(value))
+    return _single(field, value, path)
+
+
+def _single(field: FieldDescriptor, value: Any, path: str) -> Any:
+    if field.enum_type is not None:
+        return _enum(field.enum_type, value, path)
+    if isinstance(value, Duration | Timestamp):
+        return _time(value, path)
+    return _raw(value, path) if isinstance(value, Message) else value
+
+
+def _enum(enum: EnumDescriptor, number: int, path: str) -> str:
+    if number == 0:  # …_UNSPECIFIED, inside a list
+        raise InvalidArgumentError.of(path, "must not be unspecified")
+    values: Mapping[int, Any] = enum.values_by_number
+    if number not in values:
+        known = ", ".join(value.name for value in enum.values[1:])
+        raise InvalidArgumentError.of(path, f"{number} is not one of {known}")
+    name: str = values[number].name
+    return name.removeprefix(enum_prefix(enum))
+
+
+def _time(value: Duration | Timestamp, path: str) -> Any:
+    try:
+        if isinstance(value, Duration):
+            return value.ToTimedelta()
+        return value.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise InvalidArgumentError.of(path, "is out of range") from None

@@ -1,0 +1,205 @@
+"""What every call goes through: request id, scope, deadline, errors, access log.
+
+One interceptor, so that the order is plain and nothing can be left out for one method.
+"""
+
+import asyncio
+import re
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
+
+import grpc
+import structlog
+from google.protobuf.message import DecodeError
+
+from proa import v1
+from proad.auth.scopes import Scope
+from proad.auth.service import Authenticator, require
+from proad.errors import (
+    EngineTimedOutError,
+    InvalidArgumentError,
+    ProaError,
+    ScopeMissingError,
+    ShuttingDownError,
+)
+from proad.rpc import caller
+from proad.rpc.status import internal_status, to_status
+
+_log = structlog.get_logger("proad.access")
+
+# The answer to an expired deadline must be on its way before the client gives up.
+_DEADLINE_MARGIN = 0.1
+
+_Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class _Malformed:
+    """What could not be parsed, in place of the request."""
+
+
+class Gate(grpc.aio.ServerInterceptor):
+    """Lets a call through to its servicer, and its outcome back to the caller.
+
+    Denied by default: a method without a scope in the contract is refused. A caller
+    that is not known gets UNAUTHENTICATED, one that is known and may not
+    PERMISSION_DENIED.
+    """
+
+    def __init__(
+        self, authenticator: Authenticator, scopes: Mapping[str, "v1.Scope.ValueType"]
+    ) -> None:
+        self._authenticator = authenticator
+        self._scopes = scopes
+        self._closing = False
+        self._in_flight = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def close(self) -> None:
+        """Refuse new calls."""
+        self._closing = True
+
+    async def drained(self) -> None:
+        """Wait until no call is in flight. `Server.stop` does not wait for all of them."""
+        await self._idle.wait()
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        """Wrap the handler of a method."""
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return None
+        method = handler_call_details.method
+        metadata = {str(k): v for k, v in handler_call_details.invocation_metadata or ()}
+        deserialize = _tolerant(handler.request_deserializer)
+
+        if handler.unary_unary is not None:
+
+            async def unary(request: Any, context: _Context) -> Any:
+                async with self._pass(method, metadata, request, context):
+                    return await handler.unary_unary(request, context)
+
+            return grpc.unary_unary_rpc_method_handler(
+                unary, deserialize, handler.response_serializer
+            )
+        if handler.unary_stream is not None:
+
+            async def stream(request: Any, context: _Context) -> AsyncIterator[Any]:
+                async with (
+                    self._pass(method, metadata, request, context),
+                    aclosing(handler.unary_stream(request, context)) as responses,
+                ):
+                    async for response in responses:
+                        yield response
+
+            return grpc.unary_stream_rpc_method_handler(
+                stream, deserialize, handler.response_serializer
+            )
+        if self._scopes.get(method) == v1.SCOPE_PUBLIC:  # reflection
+            return handler
+        return None
+
+    @asynccontextmanager
+    async def _pass(
+        self, method: str, metadata: Mapping[str, Any], request: object, context: _Context
+    ) -> AsyncIterator[None]:
+        request_id = _request_id(metadata)
+        # Whoever watches the health does not keep the daemon from stopping.
+        counted = self._scopes.get(method) != v1.SCOPE_PUBLIC
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        started = time.perf_counter()
+        code, reason, subject = "OK", "", ""
+        if counted:
+            self._in_flight += 1
+            self._idle.clear()
+        try:
+            subject = await self._admit(method, metadata)
+            if isinstance(request, _Malformed):
+                raise InvalidArgumentError.of("", "the request is not a message of this method")  # noqa: TRY301 - mapped below like every other
+            async with asyncio.timeout(_patience(context)):
+                yield
+        except ProaError as error:
+            status = to_status(error, request_id)
+            code, reason = status.code.name, error.reason
+            await context.abort(status.code, status.details, status.trailing_metadata)
+        except TimeoutError:
+            status = to_status(EngineTimedOutError("the engine"), request_id)
+            code, reason = status.code.name, "ENGINE_TIMED_OUT"
+            await context.abort(status.code, status.details, status.trailing_metadata)
+        except asyncio.CancelledError:
+            code = "CANCELLED"
+            raise
+        except (grpc.aio.AbortError, GeneratorExit):
+            code = "CANCELLED"
+            raise
+        except Exception:  # noqa: BLE001 - logged in full, and told apart by the request id
+            _log.exception("fault", method=method)
+            status = internal_status(request_id)
+            code, reason = status.code.name, "INTERNAL"
+            await context.abort(status.code, status.details, status.trailing_metadata)
+        finally:
+            self._in_flight -= counted
+            if not self._in_flight:
+                self._idle.set()
+            _log.info(
+                "call",
+                method=method,
+                code=code,
+                reason=reason or None,
+                ms=round((time.perf_counter() - started) * 1000, 2),
+                subject=subject or None,
+                peer=context.peer(),
+            )
+
+    async def _admit(self, method: str, metadata: Mapping[str, Any]) -> str:
+        """Let a caller in and give their name; empty in a PUBLIC call."""
+        if self._closing:
+            raise ShuttingDownError
+        scope = self._scopes.get(method, v1.SCOPE_UNSPECIFIED)
+        if scope == v1.SCOPE_PUBLIC:
+            return ""
+        known = await self._authenticator.authenticate(metadata.get("authorization"))
+        match scope:
+            case v1.SCOPE_AUTHENTICATED:
+                pass
+            case v1.SCOPE_BASIC:
+                require(known, Scope.BASIC)
+            case v1.SCOPE_ADVANCED:
+                require(known, Scope.ADVANCED)
+            case _:
+                raise ScopeMissingError("none that exists", sorted(known.scopes))
+        caller.enter(known)
+        return known.username
+
+
+def _request_id(metadata: Mapping[str, Any]) -> str:
+    """Take the caller's own id, so that both logs can be laid side by side, or make one."""
+    own = metadata.get("x-request-id")
+    if isinstance(own, str) and re.fullmatch(r"[A-Za-z0-9._-]{1,64}", own):
+        return own
+    return uuid.uuid4().hex
+
+
+def _patience(context: _Context) -> float | None:
+    remaining = context.time_remaining()
+    return None if remaining is None else max(remaining - _DEADLINE_MARGIN, 0.0)
+
+
+def _tolerant(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:
+    """Give what cannot be parsed to the gate, which says so; grpc would say INTERNAL."""
+    if deserialize is None:
+        return None
+
+    def parse(data: bytes) -> Any:
+        try:
+            return deserialize(data)
+        except DecodeError:
+            return _Malformed()
+
+    return parse

@@ -1,0 +1,64 @@
+"""grpc.health.v1: a service serves while an engine that it needs answers."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from grpc_health.v1 import health_pb2
+from grpc_health.v1.health import aio
+
+from proad.core import ports
+from proad.core.hosts import Hosts
+from proad.core.link import Link
+from proad.model import EngineHealth
+
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+# What a service needs of one engine at least; the others need none.
+_NEEDS: Mapping[str, type[Any]] = {
+    "proa.v1.ResourceService": ports.Driver,
+    "proa.v1.ContainerService": ports.Containers,
+    "proa.v1.ImageService": ports.Images,
+    "proa.v1.DomainService": ports.Domains,
+    "proa.v1.SnapshotService": ports.Snapshots,
+    "proa.v1.VolumeService": ports.Volumes,
+}
+
+
+class Health:
+    """Keeps the standard health service in step with the engines.
+
+    The empty service name is the daemon itself: it serves without any engine, because
+    it can say what is wrong.
+    """
+
+    def __init__(self, hosts: Hosts, services: Sequence[str]) -> None:
+        self.servicer = aio.HealthServicer()
+        self._hosts = hosts
+        self._services = tuple(services)
+
+    async def start(self) -> None:
+        """Follow the engines from now on."""
+        for link in self._hosts.links:
+            link.on_health_change(self.refresh)
+        await self.servicer.set("", _SERVING)
+        await self.refresh()
+
+    async def refresh(self) -> None:
+        """Set each service by what its engines are now."""
+        for service in self._services:
+            await self.servicer.set(service, self._status(service))
+
+    async def stop(self) -> None:
+        """Say NOT_SERVING for everything, whatever the engines do."""
+        await self.servicer.enter_graceful_shutdown()
+
+    def _status(self, service: str) -> Any:  # an int of an enum without type stubs
+        needed = _NEEDS.get(service)
+        if needed is None or any(self._serves(link, needed) for link in self._hosts.links):
+            return _SERVING
+        return _NOT_SERVING
+
+    @staticmethod
+    def _serves(link: Link, needed: type[Any]) -> bool:
+        return link.health is EngineHealth.SERVING and isinstance(link.driver, needed)

@@ -1,0 +1,19 @@
+"""How the contract names the values of an enum."""
+
+import re
+from functools import cache
+
+from google.protobuf.descriptor import EnumDescriptor
+
+
+@cache
+def enum_prefix(enum: EnumDescriptor) -> str:
+    """Give what the values of an enum begin with: RESOURCE_KIND_ for ResourceKind."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", enum.name).upper() + "_"
+
+
+@cache
+def enum_number(enum: EnumDescriptor, name: str) -> int:
+    """Give the number of a value by its name in the model."""
+    number: int = enum.values_by_name[enum_prefix(enum) + name].number
+    return number

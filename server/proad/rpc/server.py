@@ -1,0 +1,160 @@
+"""The gRPC server: its services, the gate before them, its addresses."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import grpc
+import structlog
+from grpc_health.v1 import health_pb2_grpc
+from grpc_health.v1.health import SERVICE_NAME as HEALTH_SERVICE
+from grpc_reflection.v1alpha import reflection
+
+from proa.v1 import (
+    auth_service_pb2_grpc,
+    container_service_pb2_grpc,
+    domain_service_pb2_grpc,
+    host_service_pb2_grpc,
+    image_service_pb2_grpc,
+    resource_service_pb2_grpc,
+    snapshot_service_pb2_grpc,
+    volume_service_pb2_grpc,
+)
+from proad.config import ListenAddress, TcpAddress, UnixAddress
+from proad.errors import SetupError
+from proad.rpc.auth_service import AuthService
+from proad.rpc.container_service import ContainerService
+from proad.rpc.domain_service import DomainService
+from proad.rpc.gate import Gate
+from proad.rpc.health import Health
+from proad.rpc.host_service import HostService
+from proad.rpc.image_service import ImageService
+from proad.rpc.required_scopes import SERVICES
+from proad.rpc.resource_service import ResourceService
+from proad.rpc.snapshot_service import SnapshotService
+from proad.rpc.volume_service import VolumeService
+
+_log = structlog.get_logger(__name__)
+
+# For what is still open when the calls have been drained: watchers of the health.
+_LAST_GRACE = 0.5
+
+
+class RpcServer:
+    """Serves the contract, health and reflection on some addresses.
+
+    Args:
+        gate: what every call goes through.
+        health: the health service.
+        servicers: one for each service of the contract.
+        max_message_bytes: largest message that is taken or sent.
+        max_concurrent_streams: calls at a time on one connection.
+    """
+
+    def __init__(
+        self,
+        *,
+        gate: Gate,
+        health: Health,
+        auth: AuthService,
+        resources: ResourceService,
+        containers: ContainerService,
+        images: ImageService,
+        domains: DomainService,
+        snapshots: SnapshotService,
+        volumes: VolumeService,
+        hosts: HostService,
+        max_message_bytes: int,
+        max_concurrent_streams: int,
+    ) -> None:
+        self._gate = gate
+        self._health = health
+        self._server = server = grpc.aio.server(
+            interceptors=[gate],
+            options=[
+                # A second daemon on the same port must fail, not take half the calls.
+                ("grpc.so_reuseport", 0),
+                ("grpc.max_receive_message_length", max_message_bytes),
+                ("grpc.max_send_message_length", max_message_bytes),
+                ("grpc.max_concurrent_streams", max_concurrent_streams),
+                # Clients may keep an idle connection alive, but not hammer.
+                ("grpc.keepalive_permit_without_calls", 1),
+                ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+            ],
+        )
+        auth_service_pb2_grpc.add_AuthServiceServicer_to_server(auth, server)
+        resource_service_pb2_grpc.add_ResourceServiceServicer_to_server(resources, server)
+        container_service_pb2_grpc.add_ContainerServiceServicer_to_server(containers, server)
+        image_service_pb2_grpc.add_ImageServiceServicer_to_server(images, server)
+        domain_service_pb2_grpc.add_DomainServiceServicer_to_server(domains, server)
+        snapshot_service_pb2_grpc.add_SnapshotServiceServicer_to_server(snapshots, server)
+        volume_service_pb2_grpc.add_VolumeServiceServicer_to_server(volumes, server)
+        host_service_pb2_grpc.add_HostServiceServicer_to_server(hosts, server)
+        health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
+        names = [*service_names(), HEALTH_SERVICE, reflection.SERVICE_NAME]
+        reflection.enable_server_reflection(names, server)
+
+    def listen(
+        self, addresses: Sequence[ListenAddress], credentials: grpc.ServerCredentials | None
+    ) -> list[str]:
+        """Bind the addresses and give them as they are bound, with real ports.
+
+        Raises:
+            SetupError: an address is taken or not ours.
+        """
+        bound = []
+        for address in addresses:
+            try:
+                # A Unix socket needs no TLS: who may open its file is who may connect.
+                if credentials is None or isinstance(address, UnixAddress):
+                    port = self._server.add_insecure_port(str(address))
+                else:
+                    port = self._server.add_secure_port(str(address), credentials)
+            except RuntimeError:
+                raise SetupError(f"cannot listen on {address}: is it taken?") from None
+            match address:
+                case UnixAddress(path):
+                    path.chmod(0o660)
+                    bound.append(str(address))
+                case TcpAddress(host):
+                    bound.append(str(TcpAddress(host, port)))
+        return bound
+
+    async def start(self) -> None:
+        """Begin to serve."""
+        await self._health.start()
+        await self._server.start()
+
+    async def stop(self, drain: timedelta) -> None:
+        """Say NOT_SERVING, refuse new calls, let those in flight end within `drain`."""
+        await self._health.stop()
+        self._gate.close()
+        try:
+            await asyncio.wait_for(self._gate.drained(), drain.total_seconds())
+        except TimeoutError:
+            _log.warning("calls cut off", after_seconds=drain.total_seconds())
+        await self._server.stop(_LAST_GRACE)
+
+
+def service_names() -> list[str]:
+    """Give the names of the contract's services."""
+    return [service.full_name for service in SERVICES]
+
+
+def tls_credentials(
+    cert_file: Path, key_file: Path, client_ca_file: Path | None
+) -> grpc.ServerCredentials:
+    """Make credentials of PEM files; with `client_ca_file` clients must show a certificate.
+
+    Raises:
+        SetupError: a file cannot be read.
+    """
+    try:
+        pair = (key_file.read_bytes(), cert_file.read_bytes())
+        client_ca = client_ca_file.read_bytes() if client_ca_file else None
+    except OSError as error:
+        raise SetupError(f"{error.filename}: {error.strerror}") from None
+    return grpc.ssl_server_credentials(
+        [pair], root_certificates=client_ca, require_client_auth=client_ca is not None
+    )

@@ -1,0 +1,146 @@
+"""The one place where a domain error becomes a gRPC status with google.rpc details."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import grpc
+from google.protobuf import any_pb2
+from google.protobuf.message import Message
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from proad.errors import (
+    InvalidArgumentError,
+    NotFoundError,
+    ProaError,
+    Reason,
+    StateError,
+)
+
+ERROR_DOMAIN = "proa.v1"
+
+CODES: Mapping[Reason, "code_pb2.Code.ValueType"] = MappingProxyType(
+    {
+        Reason.RESOURCE_NOT_FOUND: code_pb2.NOT_FOUND,
+        Reason.IMAGE_NOT_FOUND: code_pb2.NOT_FOUND,
+        Reason.SNAPSHOT_NOT_FOUND: code_pb2.NOT_FOUND,
+        Reason.VOLUME_NOT_FOUND: code_pb2.NOT_FOUND,
+        Reason.HOST_NOT_FOUND: code_pb2.NOT_FOUND,
+        Reason.INVALID_ARGUMENT: code_pb2.INVALID_ARGUMENT,
+        Reason.AMBIGUOUS_ID: code_pb2.FAILED_PRECONDITION,
+        Reason.PAGE_TOKEN_INVALID: code_pb2.INVALID_ARGUMENT,
+        Reason.ALREADY_EXISTS: code_pb2.ALREADY_EXISTS,
+        Reason.ENGINE_CONFLICT: code_pb2.FAILED_PRECONDITION,
+        Reason.ENGINE_UNREACHABLE: code_pb2.UNAVAILABLE,
+        Reason.ENGINE_TIMED_OUT: code_pb2.DEADLINE_EXCEEDED,
+        Reason.STOP_TIMED_OUT: code_pb2.DEADLINE_EXCEEDED,
+        Reason.CAPABILITY_MISSING: code_pb2.UNIMPLEMENTED,
+        Reason.RESOURCE_NOT_RUNNING: code_pb2.FAILED_PRECONDITION,
+        Reason.RESOURCE_ALREADY_RUNNING: code_pb2.FAILED_PRECONDITION,
+        Reason.RESOURCE_RUNNING: code_pb2.FAILED_PRECONDITION,
+        Reason.ILLEGAL_STATE: code_pb2.FAILED_PRECONDITION,
+        Reason.HAS_SNAPSHOTS: code_pb2.FAILED_PRECONDITION,
+        Reason.HAS_SAVED_STATE: code_pb2.FAILED_PRECONDITION,
+        Reason.IN_USE: code_pb2.FAILED_PRECONDITION,
+        Reason.ACTIVITY_IN_PROGRESS: code_pb2.ABORTED,
+        Reason.ETAG_MISMATCH: code_pb2.ABORTED,
+        Reason.REVISION_COMPACTED: code_pb2.OUT_OF_RANGE,
+        Reason.TOKEN_MISSING: code_pb2.UNAUTHENTICATED,
+        Reason.TOKEN_INVALID: code_pb2.UNAUTHENTICATED,
+        Reason.TOKEN_EXPIRED: code_pb2.UNAUTHENTICATED,
+        Reason.TOKEN_REVOKED: code_pb2.UNAUTHENTICATED,
+        Reason.BAD_CREDENTIALS: code_pb2.UNAUTHENTICATED,
+        Reason.TOO_MANY_ATTEMPTS: code_pb2.RESOURCE_EXHAUSTED,
+        Reason.SCOPE_MISSING: code_pb2.PERMISSION_DENIED,
+        Reason.POLICY_DENIED: code_pb2.PERMISSION_DENIED,
+        Reason.REGISTRY_DENIED: code_pb2.FAILED_PRECONDITION,
+        Reason.INTERNAL: code_pb2.INTERNAL,
+        Reason.HOST_EXHAUSTED: code_pb2.RESOURCE_EXHAUSTED,
+        Reason.SHUTTING_DOWN: code_pb2.UNAVAILABLE,
+    }
+)
+
+
+# A status travels in HTTP/2 trailers, of which clients take 8 KiB by default. What a
+# caller or an engine wrote must not make the error itself undeliverable.
+_MOST_VIOLATIONS = 10
+
+
+def _clip(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def code_of(error: ProaError) -> "code_pb2.Code.ValueType":
+    """Give the canonical code of an error."""
+    if error.reason is Reason.ENGINE_CONFLICT and error.retry_after is not None:
+        return code_pb2.ABORTED  # the same call may succeed when it is made again
+    return CODES[error.reason]
+
+
+def to_status(error: ProaError, request_id: str) -> grpc.Status:
+    """Make the status of an error, its details included."""
+    details: list[Message] = [
+        error_details_pb2.ErrorInfo(
+            reason=error.reason,
+            domain=ERROR_DOMAIN,
+            metadata={key: _clip(value, 500) for key, value in error.metadata.items()},
+        ),
+        error_details_pb2.RequestInfo(request_id=request_id),
+    ]
+    if error.retry_after is not None:
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromTimedelta(error.retry_after)
+        details.append(retry)
+    match error:
+        case InvalidArgumentError(violations=violations):
+            details.append(
+                error_details_pb2.BadRequest(
+                    field_violations=[
+                        error_details_pb2.BadRequest.FieldViolation(
+                            field=_clip(v.field, 100), description=_clip(v.description, 200)
+                        )
+                        for v in violations[:_MOST_VIOLATIONS]
+                    ]
+                )
+            )
+        case NotFoundError():
+            details.append(
+                error_details_pb2.ResourceInfo(
+                    resource_type=error.resource_type,
+                    resource_name=_clip(error.name, 500),
+                )
+            )
+        case StateError():
+            violation = error_details_pb2.PreconditionFailure.Violation(
+                type=error.reason, subject=error.name, description=_clip(error.message, 500)
+            )
+            details.append(error_details_pb2.PreconditionFailure(violations=[violation]))
+        case _:
+            pass
+    return _status(code_of(error), _clip(error.message, 1000), details)
+
+
+def internal_status(request_id: str) -> grpc.Status:
+    """Make the status of a fault of ours. What it was, only the log knows."""
+    return _status(
+        code_pb2.INTERNAL,
+        f"a fault of the daemon; its log has more under request id {request_id}",
+        [
+            error_details_pb2.ErrorInfo(
+                reason=Reason.INTERNAL, domain=ERROR_DOMAIN, metadata={"request_id": request_id}
+            ),
+            error_details_pb2.RequestInfo(request_id=request_id),
+        ],
+    )
+
+
+def _status(code: int, message: str, details: list[Message]) -> grpc.Status:
+    packed = []
+    for detail in details:
+        box = any_pb2.Any()
+        box.Pack(detail)
+        packed.append(box)
+    status: grpc.Status = rpc_status.to_status(
+        status_pb2.Status(code=code, message=message, details=packed)
+    )
+    return status

@@ -1,0 +1,45 @@
+"""VolumeService: volumes in storage pools."""
+
+from typing import Any
+
+import grpc
+
+from proa import v1
+from proa.v1 import volume_service_pb2_grpc
+from proad.core.volumes import Volumes
+from proad.model import VolumeSpec
+from proad.rpc.decode import decode, required, required_text
+from proad.rpc.encode import encode
+from proad.rpc.paging import paginate
+
+_Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class VolumeService(volume_service_pb2_grpc.VolumeServiceServicer):
+    """Converts, delegates to the core, converts."""
+
+    def __init__(self, volumes: Volumes) -> None:
+        self._volumes = volumes
+
+    async def ListVolumes(
+        self, request: v1.ListVolumesRequest, context: _Context
+    ) -> v1.ListVolumesResponse:
+        volumes = await self._volumes.list(request.pool, host=request.host)
+        page, token = paginate(volumes, request, lambda volume: (volume.pool, volume.name))
+        return v1.ListVolumesResponse(
+            volumes=[encode(v1.Volume, volume) for volume in page], next_page_token=token
+        )
+
+    async def CreateVolume(
+        self, request: v1.CreateVolumeRequest, context: _Context
+    ) -> v1.CreateVolumeResponse:
+        spec = decode(VolumeSpec, required(request, "spec"), prefix="spec")
+        volume = await self._volumes.create(spec, host=request.host)
+        return v1.CreateVolumeResponse(volume=encode(v1.Volume, volume))
+
+    async def DeleteVolume(
+        self, request: v1.DeleteVolumeRequest, context: _Context
+    ) -> v1.DeleteVolumeResponse:
+        name = required_text(request, "name")
+        await self._volumes.delete(request.pool, name, host=request.host)
+        return v1.DeleteVolumeResponse()
