@@ -1,4 +1,4 @@
-"""Logs are events with fields: lines for eyes, or JSON for programs."""
+"""Log lines: events with fields, on standard error."""
 
 import logging
 import sys
@@ -8,23 +8,39 @@ import structlog
 from proad.config import LogFormat, LogLevel
 
 
-def configure_logs(style: LogFormat, level: LogLevel) -> None:
-    """Set up structlog for the process. Called once, before anything is logged."""
-    rendering: list[structlog.typing.Processor] = (
-        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-        if style is LogFormat.JSON
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+def configure_logs(form: LogFormat, level: LogLevel) -> None:
+    """Set up structlog, and the standard library's loggers alike, for this process."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    match form:
+        case LogFormat.JSON:
+            final: list[structlog.typing.Processor] = [
+                structlog.processors.dict_tracebacks,
+                structlog.processors.JSONRenderer(),
+            ]
+        case LogFormat.CONSOLE:
+            final = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final],
+        )
     )
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # Alembic tells every step of a migration, which is only of interest to its author.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *rendering,
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(
-            getattr(logging, level.name)  # the levels have the same names
-        ),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )

@@ -52,8 +52,8 @@ class Passwords:
     def __init__(self, *, cost: int = DEFAULT_COST, threads: int = 2) -> None:
         self._cost = cost
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="bcrypt")
-        # Nobody's password: for users that are not there, so that they cost the same.
-        self._nobody = bcrypt.hashpw(bcrypt.gensalt(4), bcrypt.gensalt(cost))
+        # For users that are not there, so that they cost the same: salt and no hash.
+        self._nobody = bcrypt.gensalt(cost) + b"." * 31
         self.threads = threads
 
     def __enter__(self) -> Self:

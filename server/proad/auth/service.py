@@ -2,22 +2,28 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Self
 
 import structlog
 
 from proad.auth.backoff import BackOff
+from proad.auth.keys import KeyRing
 from proad.auth.passwords import Passwords, check_password
 from proad.auth.scopes import Scope
 from proad.auth.standing import Standing
 from proad.auth.tokens import IssuedToken, Tokens
+from proad.config import Settings
 from proad.errors import (
     BadCredentialsError,
     ScopeMissingError,
     TokenMissingError,
 )
+from proad.state import prepare_state_dir
+from proad.store.database import Database
 from proad.store.revocations import RevocationStore
 from proad.store.users import UserStore, check_username
 
@@ -82,6 +88,33 @@ class Authenticator:
         self._user_pauses = BackOff(free=_FREE_FAILURES_PER_USER, clock=clock)
         self._peer_pauses = BackOff(free=_FREE_FAILURES_PER_PEER, clock=clock)
         self._logins = asyncio.Semaphore(passwords.threads)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: Settings) -> AsyncIterator[Self]:
+        """Make one from the settings, with all that it needs, and close it at the end.
+
+        Makes the state folder, the first key and the database where they are missing.
+
+        Raises:
+            SetupError: one of them cannot be used.
+        """
+        prepare_state_dir(settings.state_dir)
+        tokens = Tokens(
+            KeyRing.open(settings.keys_dir),
+            issuer=settings.token_issuer,
+            audience=settings.token_audience,
+            lifetime=settings.token_lifetime,
+        )
+        url = settings.database_url.get_secret_value()
+        with Passwords() as passwords:
+            async with Database.open(url) as database:
+                yield cls(
+                    users=UserStore(database),
+                    revocations=RevocationStore(database),
+                    tokens=tokens,
+                    passwords=passwords,
+                )
 
     async def create_token(
         self,

@@ -112,7 +112,7 @@ class Tokens:
             return _claims(payload)
         except jwt.ExpiredSignatureError:
             raise TokenExpiredError from None
-        except (jwt.InvalidTokenError, ValueError):
+        except (jwt.InvalidTokenError, ValueError, OverflowError):
             raise TokenInvalidError from None
 
     def _sign(self, claims: dict[str, Any], key: Key) -> str:
@@ -130,5 +130,5 @@ def _claims(payload: dict[str, Any]) -> Claims:
         scopes=read_scopes(scope),
         token_id=payload["jti"],
         version=version,
-        expire_time=datetime.fromtimestamp(payload["exp"], UTC),
+        expire_time=datetime.fromtimestamp(int(payload["exp"]), UTC),
     )

@@ -1,0 +1,66 @@
+"""`proad`: the daemon and what manages it on its host.
+
+Exit codes: 0 done; 1 could not be done, one line on standard error says why; 2 wrong
+usage or wrong settings.
+"""
+
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from proad.commands import daemon, user
+from proad.config import ConfigError, LogFormat, LogLevel
+from proad.errors import ProaError, SetupError
+from proad.logs import configure_logs
+from proad.store.users import UserNotFoundError
+
+app = typer.Typer(
+    name="proad",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Docker containers and virtual machines behind one gRPC contract.",
+)
+app.command()(daemon.serve)
+app.command()(daemon.init)
+app.command("check-config")(daemon.check_config)
+app.add_typer(user.app, name="user")
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's signature
+    if wanted:
+        typer.echo(f"proad {version('proa')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line."""
+    configure_logs(LogFormat.CONSOLE, LogLevel.WARNING)
+    try:
+        app()
+    except ConfigError as error:
+        _fail(str(error), code=2)
+    except (SetupError, ProaError, UserNotFoundError) as error:
+        _fail(str(error), code=1)
+
+
+def _fail(text: str, *, code: int) -> None:
+    for line in text.splitlines():
+        print(f"proad: {line}", file=sys.stderr)  # noqa: T201 - this is the command line
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

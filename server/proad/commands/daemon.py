@@ -1,0 +1,76 @@
+"""`proad serve`, `proad init`, `proad check-config`: the daemon and its host."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from proad.auth.keys import KeyRing
+from proad.commands.options import Config
+from proad.config import Settings, example, load_settings
+from proad.logs import configure_logs
+from proad.state import prepare_state_dir
+from proad.store.database import Database
+
+
+def serve(
+    *,
+    config: Config = None,
+    memory: Annotated[
+        bool, typer.Option("--memory", help="Serve pretended resources, without any engine.")
+    ] = False,
+) -> None:
+    """Run the daemon until SIGTERM or Ctrl-C."""
+    settings = load_settings(config)
+    configure_logs(settings.log_format, settings.log_level)
+    from proad import app  # gRPC and the engines' SDKs: the other commands do without
+
+    asyncio.run(app.run(settings, memory=memory))
+
+
+def init(
+    *,
+    config: Config = None,
+    rotate_key: Annotated[
+        bool,
+        typer.Option(
+            "--rotate-key",
+            help="Make a new key for tokens. The one before stays good, older ones do not.",
+        ),
+    ] = False,
+) -> None:
+    """Make the state folder, the first key and the database. Changes nothing that is there."""
+    settings = load_settings(config)
+    asyncio.run(_init(settings))
+    if rotate_key:
+        ring = KeyRing.rotate(settings.keys_dir)
+        typer.echo(f"new key {ring.newest.id}; a running daemon takes it when it is restarted")
+    typer.echo(f"ready in {settings.state_dir}; add users with 'proad user add'")
+
+
+async def _init(settings: Settings) -> None:
+    prepare_state_dir(settings.state_dir)
+    KeyRing.open(settings.keys_dir)
+    async with Database.open(settings.database_url.get_secret_value()):
+        pass
+
+
+def check_config(
+    *,
+    config: Config = None,
+    show_example: Annotated[
+        bool, typer.Option("--example", help="Print a commented file with all settings instead.")
+    ] = False,
+) -> None:
+    """Read the settings and print them as they count, or say what is wrong with them."""
+    if show_example:
+        typer.echo(example(), nl=False)
+        return
+    settings = load_settings(config)
+    for name, value in settings.model_dump(mode="json", exclude={"hosts", "listen"}).items():
+        if value is not None:
+            typer.echo(f"{name} = {value}")
+    typer.echo(f"listen = {', '.join(map(str, settings.listen))}")
+    for host in settings.hosts:
+        fields = host.model_dump(mode="json", exclude_none=True)
+        typer.echo("host " + ", ".join(f"{name} = {value}" for name, value in fields.items()))

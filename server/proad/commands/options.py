@@ -1,0 +1,16 @@
+"""Options that several commands have."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        envvar="PROA_CONFIG",
+        help="TOML file with settings; variables PROA_… count more.",
+        dir_okay=False,
+    ),
+]

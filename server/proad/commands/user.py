@@ -1,0 +1,184 @@
+"""`proad user …`: who may log in, and with which scopes."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+import typer
+
+from proad.auth.keys import KeyRing
+from proad.auth.passwords import Passwords, check_password
+from proad.auth.scopes import Scope, write_scopes
+from proad.commands.options import Config
+from proad.config import Settings, load_settings
+from proad.errors import InvalidArgumentError
+from proad.state import prepare_state_dir
+from proad.store.database import Database
+from proad.store.users import UserNotFoundError, UserStore, check_username
+
+app = typer.Typer(no_args_is_help=True, help="Manage users.")
+
+Name = Annotated[str, typer.Argument(help="User name; case counts.", show_default=False)]
+Scopes = Annotated[
+    list[Scope] | None,
+    typer.Option(
+        "--scope",
+        help="basic (read) or advanced (change); repeat for both. Neither implies the other.",
+    ),
+]
+PasswordStdin = Annotated[
+    bool, typer.Option("--password-stdin", help="Read the password from standard input.")
+]
+
+
+@app.command()
+def add(
+    name: Name,
+    *,
+    scope: Scopes = None,
+    password_stdin: PasswordStdin = False,
+    config: Config = None,
+) -> None:
+    """Add a user. Works before the daemon's first start."""
+    settings = load_settings(config)
+    check_username(name)
+    password = _password(from_stdin=password_stdin)
+
+    async def change(users: UserStore) -> None:
+        await users.add(name, await _hash(password), scope or [])
+
+    _run(settings, change)
+    _say(name, f"added with {_scopes(scope or [])}")
+
+
+@app.command("list")
+def list_users(config: Config = None) -> None:
+    """List all users."""
+    settings = load_settings(config)
+
+    async def show(users: UserStore) -> None:
+        rows = [("NAME", "SCOPES", "STATUS", "CREATED")]
+        rows += [
+            (
+                user.name,
+                write_scopes(user.scopes).replace(" ", ",") or "-",
+                "disabled" if user.disabled else "enabled",
+                f"{user.create_time:%Y-%m-%d %H:%M:%S}Z",
+            )
+            for user in await users.list()
+        ]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for row in rows:
+            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            typer.echo("  ".join(cells).rstrip())
+
+    _run(settings, show)
+
+
+@app.command()
+def passwd(name: Name, *, password_stdin: PasswordStdin = False, config: Config = None) -> None:
+    """Change a user's password. Ends their tokens."""
+    settings = load_settings(config)
+
+    async def change(users: UserStore) -> None:
+        if await users.get(name) is None:  # before anybody types a password for nobody
+            raise UserNotFoundError(name)
+        password = _password(from_stdin=password_stdin)
+        await users.set_password(name, await _hash(password))
+
+    _run(settings, change)
+    _say(name, "has a new password; tokens given before are no longer good")
+
+
+@app.command()
+def scopes(name: Name, scope: Scopes = None, config: Config = None) -> None:
+    """Grant exactly these scopes; without any, none. Ends the user's tokens."""
+    settings = load_settings(config)
+
+    async def change(users: UserStore) -> None:
+        await users.set_scopes(name, scope or [])
+
+    _run(settings, change)
+    _say(name, f"now has {_scopes(scope or [])}; tokens given before are no longer good")
+
+
+@app.command()
+def enable(name: Name, config: Config = None) -> None:
+    """Let a user log in again."""
+    _set_disabled(name, config, disabled=False)
+    _say(name, "enabled")
+
+
+@app.command()
+def disable(name: Name, config: Config = None) -> None:
+    """Lock a user out. Ends their tokens within a second, also in a running daemon."""
+    _set_disabled(name, config, disabled=True)
+    _say(name, "disabled; tokens given before are no longer good")
+
+
+@app.command()
+def remove(name: Name, config: Config = None) -> None:
+    """Remove a user. Ends their tokens within a second."""
+
+    async def change(users: UserStore) -> None:
+        await users.remove(name)
+
+    _run(load_settings(config), change)
+    _say(name, "removed")
+
+
+def _set_disabled(name: str, config: Config, *, disabled: bool) -> None:
+    async def change(users: UserStore) -> None:
+        await users.set_disabled(name, disabled=disabled)
+
+    _run(load_settings(config), change)
+
+
+def _run(settings: Settings, work: Callable[[UserStore], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with _users(settings) as users:
+            await work(users)
+
+    asyncio.run(run())
+
+
+@asynccontextmanager
+async def _users(settings: Settings) -> AsyncIterator[UserStore]:
+    """Open the users, and first make all that `proad init` makes."""
+    prepare_state_dir(settings.state_dir)
+    KeyRing.open(settings.keys_dir)
+    async with Database.open(settings.database_url.get_secret_value()) as database:
+        yield UserStore(database)
+
+
+async def _hash(password: str) -> str:
+    with Passwords() as passwords:
+        return await passwords.hash(password)
+
+
+def _password(*, from_stdin: bool) -> str:
+    """Get a new password. Raises InvalidArgumentError if nobody can have it."""
+    if from_stdin:
+        password = _decoded(sys.stdin.buffer.read()).removesuffix("\n")
+    else:
+        password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    check_password(password)
+    return password
+
+
+def _decoded(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise InvalidArgumentError.of("password", "must be valid UTF-8") from None
+
+
+def _scopes(granted: list[Scope]) -> str:
+    words = [scope for scope in Scope if scope in granted]
+    return f"scope {' and '.join(words)}" if words else "no scope"
+
+
+def _say(name: str, what: str) -> None:
+    typer.echo(f"user {name} {what}")
