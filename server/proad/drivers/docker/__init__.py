@@ -1,1 +1,5 @@
-"""The driver of the Docker Engine."""
+"""The docker driver."""
+
+from proad.drivers.docker.driver import DockerDriver
+
+__all__ = ["DockerDriver"]

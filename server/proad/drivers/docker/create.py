@@ -1,0 +1,147 @@
+"""Creating a container: all or nothing."""
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any
+from uuid import uuid4
+
+from proad.drivers.docker.engine import Answer, Engine, filters, quoted
+from proad.drivers.docker.errors import conflict
+from proad.drivers.docker.labels import CREATION_LABEL
+from proad.drivers.docker.lookup import Lookup, path
+from proad.drivers.docker.spec import creation, endpoint
+from proad.drivers.docker.view import ended
+from proad.errors import (
+    AlreadyExistsError,
+    EngineTimedOutError,
+    EngineUnreachableError,
+    ImageNotFoundError,
+    InvalidArgumentError,
+    ProaError,
+)
+from proad.model import ContainerSpec, CreatedContainer, Lifetime
+
+# How long the caller of a failed create waits for what it left to be removed, and how
+# long that is tried, with the engine gone, after it has been told.
+_PATIENCE = timedelta(seconds=5)
+_PERSISTENCE = timedelta(minutes=5)
+_RETRY = 1.0
+
+
+class Creation:
+    """Creates containers and removes what is left of a failed create."""
+
+    def __init__(self, engine: Engine, lookup: Lookup) -> None:
+        self._engine = engine
+        self._lookup = lookup
+        self._cleanups: set[asyncio.Task[None]] = set()
+
+    async def close(self) -> None:
+        """Give up on clean-ups that still wait for the engine."""
+        for cleanup in self._cleanups:
+            cleanup.cancel()
+        await asyncio.gather(*self._cleanups, return_exceptions=True)
+
+    async def create(self, spec: ContainerSpec, *, start: bool) -> CreatedContainer:
+        """Create a container, and start it if asked to; see the port."""
+        nonce = uuid4().hex
+        body = creation(spec, nonce)
+        # A task of its own: when this coroutine is cancelled, the engine may be in the
+        # middle of a step, whose outcome has to be known before it can be undone.
+        making = asyncio.create_task(self._make(spec, body, nonce, start=start))
+        try:
+            return await asyncio.shield(making)
+        except BaseException as error:
+            sure = isinstance(error, ProaError) and not _unsure(error)
+            await self._clean_up(self._undo(making, nonce, look_again=not sure))
+            raise
+
+    async def _make(
+        self, spec: ContainerSpec, body: dict[str, Any], nonce: str, *, start: bool
+    ) -> CreatedContainer:
+        for name in {m.volume.name for m in spec.mounts if m.volume and m.volume.name}:
+            # Docker would make it, too, but without a mark to find it by.
+            volume = {"Name": name, "Labels": {CREATION_LABEL: nonce}}
+            (await self._engine.post("/volumes/create", body=volume)).json()
+        params = {"name": spec.name} if spec.name else None
+        answer = await self._engine.post("/containers/create", params=params, body=body)
+        if not answer.ok:
+            raise await self._refused(spec, answer)
+        made = answer.json()
+        id = made["Id"]
+        for attachment in spec.networks[1:]:
+            connection = {"Container": id, "EndpointConfig": endpoint(attachment)}
+            await self._step(f"/networks/{quoted(attachment.network)}/connect", connection)
+        resource = await self._lookup.get(id)
+        if start:
+            await self._step(path(id, "/start"))
+            now = await self._lookup.find(id)
+            if now is None and spec.lifetime is Lifetime.PERSISTENT:
+                now = await self._lookup.get(id)
+            # One that is TRANSIENT and short may be gone already.
+            resource = now or replace(ended(resource), state_detail=resource.state_detail)
+        return CreatedContainer(resource=resource, warnings=tuple(made.get("Warnings") or ()))
+
+    async def _step(self, step: str, body: dict[str, Any] | None = None) -> None:
+        answer = await self._engine.post(step, body=body)
+        if not answer.ok:
+            raise conflict(answer.status, answer.text)
+
+    async def _refused(self, spec: ContainerSpec, answer: Answer) -> ProaError:
+        match answer.status:
+            case HTTPStatus.NOT_FOUND:
+                # It may also be a network that is not there.
+                image = await self._engine.get(f"/images/{quoted(spec.image)}/json")
+                if image.status == HTTPStatus.NOT_FOUND:
+                    return ImageNotFoundError(spec.image)
+                if image.status == HTTPStatus.BAD_REQUEST:
+                    return InvalidArgumentError.of("spec.image", image.text)
+            case HTTPStatus.CONFLICT if spec.name:
+                if owner := await self._lookup.id_of(spec.name):
+                    return AlreadyExistsError("container", spec.name, existing_id=owner)
+        return conflict(answer.status, answer.text)
+
+    async def _clean_up(self, undo: Coroutine[Any, Any, None]) -> None:
+        cleanup = asyncio.create_task(undo)
+        self._cleanups.add(cleanup)
+        cleanup.add_done_callback(self._cleanups.discard)
+        await asyncio.wait({cleanup}, timeout=_PATIENCE.total_seconds())
+
+    async def _undo(
+        self, making: "asyncio.Task[CreatedContainer]", nonce: str, *, look_again: bool
+    ) -> None:
+        """Remove all that carries `nonce`, and try again while the engine is away.
+
+        `look_again`: the engine may still be at it, so that nothing there yet means little.
+        """
+        with suppress(ProaError):
+            await making
+            look_again = False
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + _PERSISTENCE.total_seconds()
+        while clock() < deadline:
+            with suppress(EngineUnreachableError, EngineTimedOutError):
+                if await self._remove(nonce) or not look_again:
+                    return
+            await asyncio.sleep(_RETRY)
+
+    async def _remove(self, nonce: str) -> bool:
+        """Remove what carries `nonce`; tell whether there was a container."""
+        marked = filters({"label": [f"{CREATION_LABEL}={nonce}"]})
+        found = (await self._engine.get("/containers/json", params={"all": 1, **marked})).json()
+        for container in found:
+            await self._engine.delete(path(container["Id"]), params={"force": 1, "v": 1})
+        volumes = (await self._engine.get("/volumes", params=marked)).json()["Volumes"] or ()
+        for volume in volumes:
+            # The engine keeps those that another container has come to use.
+            await self._engine.delete(f"/volumes/{quoted(volume['Name'])}")
+        return bool(found)
+
+
+def _unsure(error: ProaError) -> bool:
+    """Tell whether the engine may do after all what it did not answer to."""
+    return isinstance(error, EngineTimedOutError | EngineUnreachableError)

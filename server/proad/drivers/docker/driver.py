@@ -1,0 +1,207 @@
+"""The docker driver: containers and images of one Docker Engine."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from proad.drivers.docker.create import Creation
+from proad.drivers.docker.engine import Engine, filters
+from proad.drivers.docker.errors import ENGINE
+from proad.drivers.docker.images import ImageStore
+from proad.drivers.docker.lookup import Lookup, path
+from proad.drivers.docker.registries import Registries
+from proad.drivers.docker.stop import STOP_MODES, Stopping
+from proad.drivers.docker.update import Updating
+from proad.drivers.docker.verbs import Verbs
+from proad.drivers.docker.view import summary
+from proad.drivers.threads import DEFAULT_TIMEOUT
+from proad.errors import ResourceNotFoundError
+from proad.model import (
+    ContainerSpec,
+    CreatedContainer,
+    DeletedImage,
+    DeleteOptions,
+    EngineInfo,
+    Image,
+    ImageFilter,
+    Pruned,
+    PruneFilter,
+    PullProgress,
+    RegistryCredentials,
+    Resource,
+    ResourceKind,
+    ResourceUpdate,
+    ResourceView,
+    RestartOptions,
+    StartOptions,
+    StopOptions,
+)
+
+DEFAULT_URL = "unix:///var/run/docker.sock"
+_PROBE_TIMEOUT = timedelta(seconds=4)
+
+
+class DockerDriver:
+    """Controls the containers and images of one Docker Engine.
+
+        async with DockerDriver() as docker:
+            made = await docker.create_container(ContainerSpec(image="busybox"), start=True)
+
+    The ports Driver, Containers, Images and Updates say what each method does.
+
+    Args:
+        url: unix://, tcp:// or ssh:// address; empty: DOCKER_HOST, or the local socket.
+        cert_path: for tcp://, the folder with ca.pem, cert.pem and key.pem; None:
+            DOCKER_CERT_PATH if the address comes from DOCKER_HOST.
+        threads: how many calls may be under way at once, and again as many long ones.
+        timeout: of one call to the engine.
+    """
+
+    name = ENGINE
+    kinds = (ResourceKind.CONTAINER,)
+    stop_modes = STOP_MODES
+
+    def __init__(
+        self,
+        url: str = "",
+        *,
+        cert_path: Path | None = None,
+        threads: int = 8,
+        timeout: timedelta = DEFAULT_TIMEOUT,
+    ) -> None:
+        if not url:
+            url = os.environ.get("DOCKER_HOST") or DEFAULT_URL
+            folder = os.environ.get("DOCKER_CERT_PATH")
+            if cert_path is None and folder and url.startswith("tcp:"):
+                cert_path = Path(folder)
+        self._engine = Engine(url, cert_path=cert_path, threads=threads, timeout=timeout)
+        self.endpoint = self._engine.endpoint
+        self._lookup = Lookup(self._engine)
+        self._creation = Creation(self._engine, self._lookup)
+        self._stopping = Stopping(self._engine, self._lookup)
+        self._verbs = Verbs(self._engine, self._lookup, self._stopping)
+        self._updating = Updating(self._engine, self._lookup)
+        self._images = ImageStore(self._engine)
+        self._registries = Registries(self._engine, self._images)
+        self._open = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        self._open.enter_context(self._engine)
+        self._open.push_async_callback(self._creation.close)
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._open.aclose()
+
+    async def probe(self) -> EngineInfo:
+        """Ask the engine who it is."""
+        limit = min(_PROBE_TIMEOUT, self._engine.timeout)
+        versions = await self._engine.negotiate(timeout=limit)
+        info = (await self._engine.get("/info", timeout=limit)).json()
+        return EngineInfo(
+            version=versions["Version"],
+            api_version=versions["ApiVersion"],
+            hostname=info.get("Name") or "",
+            cpus=info.get("NCPU") or 0,
+            memory_bytes=info.get("MemTotal") or 0,
+            architecture=info.get("Architecture") or "",
+            warnings=tuple(info.get("Warnings") or ()),
+        )
+
+    async def list_resources(self, view: ResourceView = ResourceView.SUMMARY) -> list[Resource]:
+        """List all containers."""
+        items = (await self._engine.get("/containers/json", params={"all": 1})).json()
+        if view is ResourceView.SUMMARY:
+            return [summary(item) for item in items]
+        found = [await self._lookup.find(item["Id"]) for item in items]
+        return [resource for resource in found if resource is not None]
+
+    async def get_resource(self, id: str, view: ResourceView = ResourceView.FULL) -> Resource:
+        """Give one container."""
+        if view is ResourceView.FULL:
+            return await self._lookup.get(id)
+        path(id)  # the filter would take the start of an id, too
+        only = {"all": 1, **filters({"id": [id]})}
+        items = (await self._engine.get("/containers/json", params=only)).json()
+        if not items:
+            raise ResourceNotFoundError(id)
+        return summary(items[0])
+
+    async def start(self, id: str, options: StartOptions = StartOptions()) -> Resource:
+        """Start a container; resume it when it is paused."""
+        return await self._verbs.start(id, options)
+
+    async def stop(self, id: str, options: StopOptions = StopOptions()) -> Resource:
+        """Stop a container."""
+        return await self._stopping.stop(id, options)
+
+    async def restart(self, id: str, options: RestartOptions = RestartOptions()) -> Resource:
+        """Restart a container."""
+        return await self._stopping.restart(id, options)
+
+    async def pause(self, id: str) -> Resource:
+        """Freeze a container in memory."""
+        return await self._verbs.pause(id)
+
+    async def resume(self, id: str) -> Resource:
+        """Let a paused container go on."""
+        return await self._verbs.resume(id)
+
+    async def delete(self, id: str, options: DeleteOptions = DeleteOptions()) -> Resource:
+        """Delete a container."""
+        return await self._verbs.delete(id, options)
+
+    async def update(self, id: str, update: ResourceUpdate) -> Resource:
+        """Change name, limits or restart policy."""
+        return await self._updating.update(id, update)
+
+    async def create_container(
+        self, spec: ContainerSpec, *, start: bool = False
+    ) -> CreatedContainer:
+        """Create a container, and start it if asked to."""
+        return await self._creation.create(spec, start=start)
+
+    async def prune_containers(self, which: PruneFilter = PruneFilter()) -> Pruned:
+        """Remove all stopped containers that `which` lets through."""
+        conditions = {"label": [f"{key}={value}" for key, value in which.labels.items()]}
+        if which.create_time_before is not None:
+            conditions["until"] = [f"{which.create_time_before.timestamp():.6f}"]
+        answer = await self._engine.post("/containers/prune", params=filters(conditions))
+        gone = answer.json()
+        return Pruned(
+            container_ids=tuple(gone.get("ContainersDeleted") or ()),
+            reclaimed_bytes=gone.get("SpaceReclaimed") or 0,
+        )
+
+    async def list_images(self, which: ImageFilter = ImageFilter()) -> list[Image]:
+        """List images."""
+        return await self._images.find(which)
+
+    async def get_image(self, name: str) -> Image:
+        """Give one image in full."""
+        return await self._images.get(name)
+
+    def pull_image(self, name: str, *, platform: str = "") -> AsyncIterator[PullProgress | Image]:
+        """Pull an image."""
+        return self._registries.pull(name, platform)
+
+    async def delete_image(self, name: str, *, force: bool = False) -> DeletedImage:
+        """Delete an image, or take a tag off it."""
+        return await self._images.delete(name, force=force)
+
+    async def login_registry(self, credentials: RegistryCredentials) -> None:
+        """Check credentials and keep them in memory for pulls."""
+        await self._registries.login(credentials)
+
+    async def logout_registry(self, registry: str) -> None:
+        """Forget credentials."""
+        self._registries.logout(registry)

@@ -1,0 +1,16 @@
+"""Labels that this driver puts on what it makes, and hides from callers."""
+
+from collections.abc import Mapping
+
+_PREFIX = "proa.driver."
+
+# One value for each create: what a create that came to no end has left behind is
+# found by it, and nothing else is.
+CREATION_LABEL = f"{_PREFIX}creation"
+# Docker's list does not tell which containers remove themselves.
+LIFETIME_LABEL = f"{_PREFIX}lifetime"
+
+
+def visible(labels: Mapping[str, str]) -> dict[str, str]:
+    """Give the labels without the driver's own."""
+    return {key: value for key, value in labels.items() if not key.startswith(_PREFIX)}

@@ -1,0 +1,70 @@
+"""Looking at one container, and telling why the engine refused a verb on it."""
+
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from proad.drivers.docker.engine import Answer, Engine, quoted
+from proad.drivers.docker.errors import conflict
+from proad.drivers.docker.view import full
+from proad.errors import ProaError, ResourceNotFoundError
+from proad.model import Resource, Verb, refusal
+
+Json = Mapping[str, Any]
+
+_FULL_ID = re.compile(r"[0-9a-f]{64}")
+
+
+def path(id: str, action: str = "") -> str:
+    """Give the path of a container in the API.
+
+    Docker takes names and prefixes of ids there, too; a driver takes full ids only.
+
+    Raises:
+        ResourceNotFoundError: `id` is not a container's full id.
+    """
+    if not _FULL_ID.fullmatch(id):
+        raise ResourceNotFoundError(id)
+    return f"/containers/{id}{action}"
+
+
+class Lookup:
+    """Reads containers."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def find(self, id: str, *, urgent: bool = False) -> Resource | None:
+        """Give a container in full, or None."""
+        answer = await self._engine.get(path(id, "/json"), urgent=urgent)
+        return None if answer.status == HTTPStatus.NOT_FOUND else full(answer.json())
+
+    async def get(self, id: str, *, urgent: bool = False) -> Resource:
+        """Give a container in full.
+
+        Raises:
+            ResourceNotFoundError: there is none.
+        """
+        resource = await self.find(id, urgent=urgent)
+        if resource is None:
+            raise ResourceNotFoundError(id)
+        return resource
+
+    async def id_of(self, name: str) -> str:
+        """Give the id of the container of that name, or an empty string."""
+        answer = await self._engine.get(f"/containers/{quoted(name)}/json")
+        if answer.status == HTTPStatus.NOT_FOUND:
+            return ""
+        item: Json = answer.json()
+        # What is no name may still be the start of an id.
+        return str(item["Id"]) if item["Name"] == f"/{name}" else ""
+
+    async def refused(
+        self, verb: Verb, id: str, answer: Answer, *, urgent: bool = False
+    ) -> ProaError:
+        """Give the error for a verb that the engine refused: look why."""
+        resource = await self.find(id, urgent=urgent)
+        if resource is None:
+            return ResourceNotFoundError(id)
+        return refusal(verb, resource) or conflict(answer.status, answer.text)

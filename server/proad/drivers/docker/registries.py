@@ -1,0 +1,156 @@
+"""Pulling images from registries, and the credentials for them."""
+
+import base64
+import json
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from http import HTTPStatus
+
+from proad.drivers.docker.engine import Answer, Engine, JsonStream, quoted
+from proad.drivers.docker.errors import conflict
+from proad.drivers.docker.images import ImageStore, check_name
+from proad.errors import (
+    ImageNotFoundError,
+    InvalidArgumentError,
+    ProaError,
+    RegistryDeniedError,
+)
+from proad.model import Image, PullProgress, RegistryCredentials
+
+# A registry may keep a pull waiting; dockerd itself gives up on dead connections.
+_PULL_SILENCE = timedelta(minutes=10)
+_DOCKER_HUB = "docker.io"
+_DOCKER_HUB_SERVER = "https://index.docker.io/v1/"
+_DENIED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+
+
+class Registries:
+    """Pulls images; keeps credentials for registries, in memory only."""
+
+    def __init__(self, engine: Engine, images: ImageStore) -> None:
+        self._engine = engine
+        self._images = images
+        self._credentials: dict[str, RegistryCredentials] = {}
+
+    async def pull(self, name: str, platform: str) -> AsyncIterator[PullProgress | Image]:
+        """Pull an image; see the port."""
+        repository, tag = split_reference(name)
+        registry = _registry(repository)
+        params = {"fromImage": repository, "tag": tag}
+        if platform:
+            params["platform"] = platform
+        stream = await self._engine.stream(
+            "/images/create",
+            params=params,
+            headers=_auth_header(self._credentials.get(registry)),
+            silence=_PULL_SILENCE,
+        )
+        if isinstance(stream, Answer):
+            raise await self._pull_refused(name, registry, stream.status, stream.text)
+        async for progress in self._progress(stream, name, registry):
+            yield progress
+        yield await self._images.get(_joined(repository, tag))
+
+    async def login(self, credentials: RegistryCredentials) -> None:
+        """Check credentials and keep them; see the port."""
+        registry = credentials.registry or _DOCKER_HUB
+        answer = await self._engine.post("/auth", body=_auth(credentials))
+        if not answer.ok:
+            # The engine calls wrong credentials a fault of its own (500); asked about an
+            # image, it tells them from other troubles.
+            probe = f"{registry}/proa/login:latest"
+            if answer.status in _DENIED or await self._denied(probe, credentials):
+                raise RegistryDeniedError(registry, answer.text)
+            raise conflict(answer.status, answer.text)
+        self._credentials[registry] = credentials
+
+    def logout(self, registry: str) -> None:
+        """Forget credentials; see the port."""
+        self._credentials.pop(registry or _DOCKER_HUB, None)
+
+    async def _progress(
+        self, stream: JsonStream, name: str, registry: str
+    ) -> AsyncIterator[PullProgress]:
+        try:
+            while (item := await stream.next()) is not None:
+                if detail := item.get("errorDetail"):
+                    status = detail.get("code") or HTTPStatus.INTERNAL_SERVER_ERROR
+                    text = detail.get("message") or item.get("error") or "the pull failed"
+                    raise await self._pull_refused(name, registry, status, text)
+                progress = item.get("progressDetail") or {}
+                yield PullProgress(
+                    # The first line's id is the tag: it has no progressDetail.
+                    layer_id=item.get("id", "") if "progressDetail" in item else "",
+                    status=item.get("status", ""),
+                    current_bytes=progress.get("current") or 0,
+                    total_bytes=progress.get("total") or 0,
+                )
+        finally:
+            stream.close()
+
+    async def _pull_refused(self, name: str, registry: str, status: int, text: str) -> ProaError:
+        if status == HTTPStatus.NOT_FOUND:
+            return ImageNotFoundError(name, detail=f"in its registry ({text})")
+        if status == HTTPStatus.BAD_REQUEST:
+            return InvalidArgumentError.of("image", text)
+        repository, tag = split_reference(name)
+        # Without credentials the engine calls a registry that wants some a fault of its
+        # own (500); to made-up ones the registry itself answers, with a code.
+        credentials = self._credentials.get(registry) or RegistryCredentials(
+            registry=registry,
+            username="anonymous",
+            password="anonymous",  # noqa: S106 - made up
+        )
+        if status in _DENIED or await self._denied(_joined(repository, tag), credentials):
+            return RegistryDeniedError(registry, text)
+        return conflict(status, text)
+
+    async def _denied(self, image: str, credentials: RegistryCredentials) -> bool:
+        answer = await self._engine.get(
+            f"/distribution/{quoted(image)}/json", headers=_auth_header(credentials)
+        )
+        return answer.status in _DENIED
+
+
+def split_reference(name: str) -> tuple[str, str]:
+    """Split an image name into repository and tag (default "latest") or digest.
+
+    Raises:
+        InvalidArgumentError: it is no image name.
+    """
+    check_name(name)
+    repository, at, digest = name.partition("@")
+    if at:
+        return repository, digest
+    head, colon, tag = name.rpartition(":")
+    if colon and "/" not in tag:  # otherwise it is the port of a registry
+        return head, tag
+    return name, "latest"
+
+
+def _joined(repository: str, tag: str) -> str:
+    return f"{repository}{'@' if ':' in tag else ':'}{tag}"
+
+
+def _registry(repository: str) -> str:
+    first, slash, _ = repository.partition("/")
+    if slash and ("." in first or ":" in first or first == "localhost"):
+        return first
+    return _DOCKER_HUB
+
+
+def _auth(credentials: RegistryCredentials) -> dict[str, str]:
+    return {
+        "username": credentials.username,
+        "password": credentials.password,
+        "serveraddress": _DOCKER_HUB_SERVER
+        if credentials.registry in {"", _DOCKER_HUB}
+        else credentials.registry,
+    }
+
+
+def _auth_header(credentials: RegistryCredentials | None) -> dict[str, str]:
+    if credentials is None:
+        return {}
+    content = json.dumps(_auth(credentials)).encode()
+    return {"X-Registry-Auth": base64.urlsafe_b64encode(content).decode()}

@@ -1,0 +1,184 @@
+"""Stopping a container, and stopping it in order to start it again.
+
+A graceful stop is made of a signal and of looking, rather than of the engine's own
+stop call: that one would hold a thread for the whole grace period, and it always kills
+in the end. Docker takes a container that got its stop signal for stopped by hand, so
+that no restart policy brings it back.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from http import HTTPStatus
+
+from proad.drivers.docker.engine import Engine
+from proad.drivers.docker.errors import ENGINE, conflict
+from proad.drivers.docker.lookup import Lookup, path
+from proad.drivers.docker.spec import whole_seconds
+from proad.drivers.docker.view import ended
+from proad.errors import (
+    CapabilityMissingError,
+    EngineTimedOutError,
+    ResourceNotFoundError,
+    StopTimedOutError,
+)
+from proad.model import (
+    ACTIVE,
+    Lifetime,
+    Resource,
+    RestartMode,
+    RestartOptions,
+    StopMode,
+    StopOptions,
+    Verb,
+    refusal,
+)
+
+DEFAULT_GRACE = timedelta(seconds=10)
+STOP_MODES = frozenset({StopMode.GRACEFUL, StopMode.GRACEFUL_THEN_FORCE, StopMode.FORCE})
+_DEFAULT_SIGNAL = "SIGTERM"
+_KILL = "SIGKILL"
+# Seconds between two looks: short at first, for most processes end at once.
+_FIRST_LOOK = 0.01
+_LOOK = 0.08
+
+
+class Stopping:
+    """Stops and restarts containers."""
+
+    def __init__(self, engine: Engine, lookup: Lookup) -> None:
+        self._engine = engine
+        self._lookup = lookup
+
+    async def stop(self, id: str, options: StopOptions) -> Resource:
+        """Stop a container; see the port."""
+        mode = options.mode or StopMode.GRACEFUL_THEN_FORCE
+        if mode not in STOP_MODES:
+            raise CapabilityMissingError(
+                "a stop that saves the memory", driver=ENGINE, hint="use another mode"
+            )
+        urgent = mode is StopMode.FORCE  # must not queue behind what it is to end
+        resource = await self._legal(Verb.STOP, id, urgent=urgent)
+        if mode is StopMode.FORCE:
+            return await self._kill(resource, urgent=True)
+        return await self._ask(
+            resource, options.grace_period, kill=mode is StopMode.GRACEFUL_THEN_FORCE
+        )
+
+    async def restart(self, id: str, options: RestartOptions) -> Resource:
+        """Restart a container; see the port."""
+        mode = options.mode or RestartMode.GRACEFUL_THEN_FORCE
+        resource = await self._legal(Verb.RESTART, id)
+        if mode is RestartMode.GRACEFUL:
+            return await self._restart_gracefully(resource, options.grace_period)
+        # The engine's own call goes on when we die, and it keeps a TRANSIENT container.
+        grace = timedelta(0)
+        if mode is RestartMode.GRACEFUL_THEN_FORCE:
+            grace = _grace(resource, options.grace_period)
+        answer = await self._engine.post(
+            path(id, "/restart"),
+            params={"t": whole_seconds(grace) or 0},
+            timeout=grace + self._engine.timeout,
+            long=True,
+        )
+        if not answer.ok:
+            raise await self._lookup.refused(Verb.RESTART, id, answer)
+        return await self._lookup.get(id)
+
+    async def _restart_gracefully(self, resource: Resource, grace: timedelta | None) -> Resource:
+        if resource.lifetime is Lifetime.TRANSIENT:
+            raise CapabilityMissingError(
+                "a graceful restart of a TRANSIENT container, which is gone once it has stopped",
+                driver=ENGINE,
+                hint="use mode GRACEFUL_THEN_FORCE",
+            )
+        await self._ask(resource, grace, kill=False)
+        answer = await self._engine.post(path(resource.id, "/start"))
+        if not (answer.ok or answer.status == HTTPStatus.NOT_MODIFIED):
+            raise await self._lookup.refused(Verb.START, resource.id, answer)
+        return await self._lookup.get(resource.id)
+
+    async def _legal(self, verb: Verb, id: str, *, urgent: bool = False) -> Resource:
+        resource = await self._lookup.get(id, urgent=urgent)
+        if error := refusal(verb, resource):
+            raise error
+        return resource
+
+    async def _ask(self, resource: Resource, grace: timedelta | None, *, kill: bool) -> Resource:
+        signal = (resource.container and resource.container.stop_signal) or _DEFAULT_SIGNAL
+        within = _grace(resource, grace)
+        # A kill with the stop signal also wakes a paused container.
+        answer = await self._engine.post(path(resource.id, "/kill"), params={"signal": signal})
+        if not answer.ok:
+            raise await self._lookup.refused(Verb.STOP, resource.id, answer)
+        after = await self._wait(resource, within)
+        if after is not None:
+            return after
+        if not kill:
+            raise StopTimedOutError(resource.name, within, asked=[signal])
+        return await self._kill(resource)
+
+    async def _kill(self, resource: Resource, *, urgent: bool = False) -> Resource:
+        answer = await self._engine.post(
+            path(resource.id, "/kill"), params={"signal": _KILL}, urgent=urgent
+        )
+        # It may have ended a moment ago, which is as good.
+        if not answer.ok and answer.status not in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:
+            raise conflict(answer.status, answer.text)
+        after = await self._wait(resource, self._engine.timeout, urgent=urgent)
+        if after is None:
+            raise EngineTimedOutError(ENGINE, f"the stop of {resource.name!r}")
+        return after
+
+    async def _wait(
+        self, last: Resource, within: timedelta, *, urgent: bool = False
+    ) -> Resource | None:
+        """Look until it has ended, and a TRANSIENT one until it is gone; None: it has not."""
+        async for now in self._looks(last.id, within, urgent=urgent):
+            if now is None:
+                if last.lifetime is Lifetime.PERSISTENT:
+                    raise ResourceNotFoundError(last.id)  # somebody else deleted it
+                return ended(last)
+            last = now
+            if now.state not in ACTIVE:
+                break
+        else:
+            return None
+        if last.lifetime is Lifetime.TRANSIENT:
+            await self.wait_until_gone(last, urgent=urgent)
+            return ended(last)
+        return last
+
+    async def wait_until_gone(self, resource: Resource, *, urgent: bool = False) -> None:
+        """Wait for a removal that is under way.
+
+        Raises:
+            EngineTimedOutError: it does not come to an end.
+        """
+        async for now in self._looks(resource.id, self._engine.timeout, urgent=urgent):
+            if now is None:
+                return
+        raise EngineTimedOutError(ENGINE, f"the removal of {resource.name!r}")
+
+    async def _looks(
+        self, id: str, within: timedelta, *, urgent: bool
+    ) -> AsyncIterator[Resource | None]:
+        """Look at it again and again, once at least and once at the very end."""
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + within.total_seconds()
+        pause = _FIRST_LOOK
+        while True:
+            late = clock() >= deadline
+            yield await self._lookup.find(id, urgent=urgent)
+            if late:
+                return
+            await asyncio.sleep(min(pause, max(deadline - clock(), 0)))
+            pause = min(pause * 2, _LOOK)
+
+
+def _grace(resource: Resource, wanted: timedelta | None) -> timedelta:
+    if wanted is not None:
+        return wanted
+    if resource.container is None or resource.container.stop_timeout is None:
+        return DEFAULT_GRACE
+    return resource.container.stop_timeout

@@ -1,0 +1,89 @@
+"""Changing an existing container."""
+
+from http import HTTPStatus
+
+from proad.drivers.docker.engine import Engine
+from proad.drivers.docker.errors import ENGINE
+from proad.drivers.docker.lookup import Lookup, path
+from proad.drivers.docker.spec import changes
+from proad.errors import (
+    AlreadyExistsError,
+    CapabilityMissingError,
+    InvalidArgumentError,
+    ResourceNotFoundError,
+)
+from proad.model import (
+    ContainerResources,
+    ContainerUpdate,
+    Resource,
+    ResourceUpdate,
+    Verb,
+    refusal,
+)
+
+
+class Updating:
+    """Renames containers and changes their limits and restart policy."""
+
+    def __init__(self, engine: Engine, lookup: Lookup) -> None:
+        self._engine = engine
+        self._lookup = lookup
+
+    async def update(self, id: str, update: ResourceUpdate) -> Resource:
+        """Change what `update` names; see the port."""
+        if update.domain is not None:
+            raise InvalidArgumentError.of("domain", "this is a container; set container instead")
+        if update.labels is not None:
+            raise CapabilityMissingError(
+                "changing the labels of a container",
+                driver=ENGINE,
+                hint="create it anew with other labels",
+            )
+        resource = await self._lookup.get(id)
+        if error := refusal(Verb.UPDATE, resource):
+            raise error
+        body = {}
+        if update.container is not None:
+            _check_lifted_limits(resource, update.container)
+            body = changes(update.container)
+        if update.name is not None and update.name != resource.name:
+            await self._rename(id, update.name)
+        if body:
+            answer = await self._engine.post(path(id, "/update"), body=body)
+            if not answer.ok:
+                raise await self._lookup.refused(Verb.UPDATE, id, answer)
+        return await self._lookup.get(id)
+
+    async def _rename(self, id: str, name: str) -> None:
+        answer = await self._engine.post(path(id, "/rename"), params={"name": name})
+        match answer.status:
+            case HTTPStatus.NO_CONTENT:
+                return
+            case HTTPStatus.BAD_REQUEST:
+                raise InvalidArgumentError.of("name", answer.text)
+            case HTTPStatus.NOT_FOUND:
+                raise ResourceNotFoundError(id)
+            case HTTPStatus.CONFLICT if owner := await self._lookup.id_of(name):
+                raise AlreadyExistsError("container", name, existing_id=owner)
+        raise await self._lookup.refused(Verb.UPDATE, id, answer)
+
+
+def _check_lifted_limits(resource: Resource, update: ContainerUpdate) -> None:
+    """Refuse to lift a limit where Docker would silently leave it in force."""
+    have = (resource.container and resource.container.resources) or ContainerResources()
+    lifted = [
+        field
+        for field, wanted, present in (
+            ("memory_bytes", update.memory_bytes, have.memory_bytes),
+            ("memory_swap_bytes", update.memory_swap_bytes, have.memory_swap_bytes),
+            ("cpus", update.cpus, have.cpus),
+            ("cpuset_cpus", update.cpuset_cpus, have.cpuset_cpus),
+        )
+        if wanted is not None and not wanted and present
+    ]
+    if lifted:
+        raise CapabilityMissingError(
+            f"lifting the limit {', '.join(lifted)} of a container",
+            driver=ENGINE,
+            hint="set a higher one, or create it anew",
+        )

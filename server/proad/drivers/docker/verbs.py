@@ -1,0 +1,80 @@
+"""The verbs that the engine does in one step.
+
+The engine is asked first and the container looked at afterwards, for the answer or for
+the reason of a refusal: that is fast, and no race can come in between.
+"""
+
+from http import HTTPStatus
+
+from proad.drivers.docker.engine import Engine
+from proad.drivers.docker.errors import ENGINE, conflict
+from proad.drivers.docker.lookup import Lookup, path
+from proad.drivers.docker.stop import Stopping
+from proad.errors import CapabilityMissingError
+from proad.model import (
+    DeleteOptions,
+    Resource,
+    ResourceState,
+    StartOptions,
+    Verb,
+    refusal,
+)
+
+
+class Verbs:
+    """Starts, pauses, resumes and deletes containers."""
+
+    def __init__(self, engine: Engine, lookup: Lookup, stopping: Stopping) -> None:
+        self._engine = engine
+        self._lookup = lookup
+        self._stopping = stopping
+
+    async def start(self, id: str, options: StartOptions) -> Resource:
+        """Start a container, resume a paused one; see the port."""
+        if options.from_snapshot or options.discard_saved_state:
+            raise CapabilityMissingError(
+                "snapshots and saved states of containers",
+                driver=ENGINE,
+                hint="start it without from_snapshot and discard_saved_state",
+            )
+        answer = await self._engine.post(path(id, "/start"))
+        if answer.ok:
+            return await self._lookup.get(id)
+        now = await self._lookup.get(id)
+        if now.state is ResourceState.PAUSED:
+            return await self.resume(id)
+        raise refusal(Verb.START, now) or conflict(answer.status, answer.text)
+
+    async def pause(self, id: str) -> Resource:
+        """Freeze a container; see the port."""
+        answer = await self._engine.post(path(id, "/pause"))
+        if not answer.ok:
+            raise await self._lookup.refused(Verb.PAUSE, id, answer)
+        return await self._lookup.get(id)
+
+    async def resume(self, id: str) -> Resource:
+        """Let a container go on; see the port."""
+        answer = await self._engine.post(path(id, "/unpause"))
+        if not answer.ok:
+            raise await self._lookup.refused(Verb.RESUME, id, answer)
+        return await self._lookup.get(id)
+
+    async def delete(self, id: str, options: DeleteOptions) -> Resource:
+        """Delete a container and its nameless volumes; see the port."""
+        last = await self._lookup.get(id)
+        removing = last.state is ResourceState.REMOVING
+        if not removing and (error := refusal(Verb.DELETE, last, force=options.force)):
+            raise error
+        answer = await self._engine.delete(
+            path(id), params={"v": int(not options.keep_volumes), "force": int(options.force)}
+        )
+        if answer.ok or answer.status == HTTPStatus.NOT_FOUND:
+            return last
+        now = await self._lookup.find(id)
+        if now is not None and now.state is not ResourceState.REMOVING:
+            raise refusal(Verb.DELETE, now, force=options.force) or conflict(
+                answer.status, answer.text
+            )
+        if now is not None:  # somebody else's removal is under way
+            await self._stopping.wait_until_gone(now)
+        return last
