@@ -1,5 +1,6 @@
 """The docker driver: containers and images of one Docker Engine."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -122,7 +123,7 @@ class DockerDriver:
         items = (await self._engine.get("/containers/json", params={"all": 1})).json()
         if view is ResourceView.SUMMARY:
             return [summary(item) for item in items]
-        found = [await self._lookup.find(item["Id"]) for item in items]
+        found = await asyncio.gather(*(self._lookup.find(item["Id"]) for item in items))
         return [resource for resource in found if resource is not None]
 
     async def get_resource(self, id: str, view: ResourceView = ResourceView.FULL) -> Resource:

@@ -26,6 +26,7 @@ from proad.model import (
     ACTIVE,
     Lifetime,
     Resource,
+    ResourceState,
     RestartMode,
     RestartOptions,
     StopMode,
@@ -146,8 +147,8 @@ class Stopping:
             return None
         if last.lifetime is Lifetime.TRANSIENT:
             await self.wait_until_gone(last, urgent=urgent)
-            return ended(last)
-        return last
+        # Somebody's delete, or its own, may show already.
+        return ended(last) if last.state is ResourceState.REMOVING else last
 
     async def wait_until_gone(self, resource: Resource, *, urgent: bool = False) -> None:
         """Wait for a removal that is under way.

@@ -1,5 +1,6 @@
 """Changing an existing container."""
 
+from dataclasses import replace
 from http import HTTPStatus
 
 from proad.drivers.docker.engine import Engine
@@ -20,6 +21,8 @@ from proad.model import (
     Verb,
     refusal,
 )
+
+_UNLIMITED = -1
 
 
 class Updating:
@@ -44,8 +47,9 @@ class Updating:
             raise error
         body = {}
         if update.container is not None:
-            _check_lifted_limits(resource, update.container)
-            body = changes(update.container)
+            have = (resource.container and resource.container.resources) or ContainerResources()
+            _check_lifted_limits(have, update.container)
+            body = changes(_with_swap(have, update.container))
         if update.name is not None and update.name != resource.name:
             await self._rename(id, update.name)
         if body:
@@ -68,9 +72,17 @@ class Updating:
         raise await self._lookup.refused(Verb.UPDATE, id, answer)
 
 
-def _check_lifted_limits(resource: Resource, update: ContainerUpdate) -> None:
+def _with_swap(have: ContainerResources, update: ContainerUpdate) -> ContainerUpdate:
+    """Let swap follow memory as in a create: Docker refuses memory beyond the swap limit."""
+    wanted = update.memory_bytes or 0
+    if update.memory_swap_bytes is not None or wanted <= have.memory_swap_bytes:
+        return update
+    unlimited = have.memory_swap_bytes == _UNLIMITED
+    return replace(update, memory_swap_bytes=_UNLIMITED if unlimited else 2 * wanted)
+
+
+def _check_lifted_limits(have: ContainerResources, update: ContainerUpdate) -> None:
     """Refuse to lift a limit where Docker would silently leave it in force."""
-    have = (resource.container and resource.container.resources) or ContainerResources()
     lifted = [
         field
         for field, wanted, present in (
