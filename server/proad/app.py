@@ -66,6 +66,7 @@ async def run(settings: Settings, *, memory: bool = False) -> None:
         _log.info("serving", addresses=addresses, version=version("proa"))
         await stop.wait()
         _log.info("stopping")
+    _log.info("stopped")
 
 
 @asynccontextmanager

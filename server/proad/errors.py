@@ -308,13 +308,15 @@ class StateError(ProaError):
     """
 
     reason = Reason.ILLEGAL_STATE
+    hint: ClassVar[str] = "do one of these first"
 
     def __init__(
         self, *, id: str, name: str, state: str, verb: str, allowed_verbs: Sequence[str]
     ) -> None:
         allowed = ", ".join(allowed_verbs) or "nothing"
         super().__init__(
-            f"{verb} is not legal for {name!r}, which is {state}; legal now: {allowed}",
+            f"{verb} is not legal for {name!r}, which is {state}: {self.hint}; "
+            f"legal now: {allowed}",
             metadata={
                 "id": id,
                 "name": name,
@@ -330,18 +332,21 @@ class ResourceNotRunningError(StateError):
     """The verb needs a running resource."""
 
     reason = Reason.RESOURCE_NOT_RUNNING
+    hint = "start it first"
 
 
 class ResourceAlreadyRunningError(StateError):
     """It runs already."""
 
     reason = Reason.RESOURCE_ALREADY_RUNNING
+    hint = "there is nothing to do"
 
 
 class ResourceRunningError(StateError):
     """The verb needs an inactive resource, or `force`."""
 
     reason = Reason.RESOURCE_RUNNING
+    hint = "stop it first, or set force"
 
 
 class HasSnapshotsError(ProaError):
