@@ -26,13 +26,14 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from proa.v1 import scope_pb2 as proa_dot_v1_dot_scope__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aproa/v1/auth_service.proto\x12\x07proa.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x13proa/v1/scope.proto\"X\n\x12\x43reateTokenRequest\x12\x10\n\x08username\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\x12\x1e\n\x06scopes\x18\x03 \x03(\x0e\x32\x0e.proa.v1.Scope\"u\n\x13\x43reateTokenResponse\x12\r\n\x05token\x18\x01 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1e\n\x06scopes\x18\x03 \x03(\x0e\x32\x0e.proa.v1.Scope\"\x12\n\x10GetCallerRequest\"v\n\x11GetCallerResponse\x12\x10\n\x08username\x18\x01 \x01(\t\x12\x1e\n\x06scopes\x18\x02 \x03(\x0e\x32\x0e.proa.v1.Scope\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x14\n\x12RevokeTokenRequest\"\x15\n\x13RevokeTokenResponse2\xfa\x01\n\x0b\x41uthService\x12N\n\x0b\x43reateToken\x12\x1b.proa.v1.CreateTokenRequest\x1a\x1c.proa.v1.CreateTokenResponse\"\x04\xb0\xe1\x18\x01\x12K\n\tGetCaller\x12\x19.proa.v1.GetCallerRequest\x1a\x1a.proa.v1.GetCallerResponse\"\x07\x90\x02\x01\xb0\xe1\x18\x03\x12N\n\x0bRevokeToken\x12\x1b.proa.v1.RevokeTokenRequest\x1a\x1c.proa.v1.RevokeTokenResponse\"\x04\xb0\xe1\x18\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aproa/v1/auth_service.proto\x12\x07proa.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x13proa/v1/scope.proto\"X\n\x12\x43reateTokenRequest\x12\x10\n\x08username\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\x12\x1e\n\x06scopes\x18\x03 \x03(\x0e\x32\x0e.proa.v1.Scope\"u\n\x13\x43reateTokenResponse\x12\r\n\x05token\x18\x01 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1e\n\x06scopes\x18\x03 \x03(\x0e\x32\x0e.proa.v1.Scope\"\x12\n\x10GetCallerRequest\"v\n\x11GetCallerResponse\x12\x10\n\x08username\x18\x01 \x01(\t\x12\x1e\n\x06scopes\x18\x02 \x03(\x0e\x32\x0e.proa.v1.Scope\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x14\n\x12RevokeTokenRequest\"\x15\n\x13RevokeTokenResponse2\xfa\x01\n\x0b\x41uthService\x12N\n\x0b\x43reateToken\x12\x1b.proa.v1.CreateTokenRequest\x1a\x1c.proa.v1.CreateTokenResponse\"\x04\xb0\xe1\x18\x01\x12K\n\tGetCaller\x12\x19.proa.v1.GetCallerRequest\x1a\x1a.proa.v1.GetCallerResponse\"\x07\x90\x02\x01\xb0\xe1\x18\x03\x12N\n\x0bRevokeToken\x12\x1b.proa.v1.RevokeTokenRequest\x1a\x1c.proa.v1.RevokeTokenResponse\"\x04\xb0\xe1\x18\x02\x42\x0b\n\x07proa.v1P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'proa.v1.auth_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\007proa.v1P\001'
   _globals['_AUTHSERVICE'].methods_by_name['CreateToken']._loaded_options = None
   _globals['_AUTHSERVICE'].methods_by_name['CreateToken']._serialized_options = b'\260\341\030\001'
   _globals['_AUTHSERVICE'].methods_by_name['GetCaller']._loaded_options = None

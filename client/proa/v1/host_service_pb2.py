@@ -26,13 +26,14 @@ from proa.v1 import host_pb2 as proa_dot_v1_dot_host__pb2
 from proa.v1 import scope_pb2 as proa_dot_v1_dot_scope__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aproa/v1/host_service.proto\x12\x07proa.v1\x1a\x12proa/v1/host.proto\x1a\x13proa/v1/scope.proto\"\x1e\n\x0eGetHostRequest\x12\x0c\n\x04host\x18\x01 \x01(\t\"Z\n\x0fGetHostResponse\x12\x1b\n\x04host\x18\x01 \x01(\x0b\x32\r.proa.v1.Host\x12\x12\n\nhost_names\x18\x02 \x03(\t\x12\x16\n\x0e\x64\x61\x65mon_version\x18\x03 \x01(\t2T\n\x0bHostService\x12\x45\n\x07GetHost\x12\x17.proa.v1.GetHostRequest\x1a\x18.proa.v1.GetHostResponse\"\x07\x90\x02\x01\xb0\xe1\x18\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aproa/v1/host_service.proto\x12\x07proa.v1\x1a\x12proa/v1/host.proto\x1a\x13proa/v1/scope.proto\"\x1e\n\x0eGetHostRequest\x12\x0c\n\x04host\x18\x01 \x01(\t\"Z\n\x0fGetHostResponse\x12\x1b\n\x04host\x18\x01 \x01(\x0b\x32\r.proa.v1.Host\x12\x12\n\nhost_names\x18\x02 \x03(\t\x12\x16\n\x0e\x64\x61\x65mon_version\x18\x03 \x01(\t2T\n\x0bHostService\x12\x45\n\x07GetHost\x12\x17.proa.v1.GetHostRequest\x1a\x18.proa.v1.GetHostResponse\"\x07\x90\x02\x01\xb0\xe1\x18\x03\x42\x0b\n\x07proa.v1P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'proa.v1.host_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\007proa.v1P\001'
   _globals['_HOSTSERVICE'].methods_by_name['GetHost']._loaded_options = None
   _globals['_HOSTSERVICE'].methods_by_name['GetHost']._serialized_options = b'\220\002\001\260\341\030\003'
   _globals['_GETHOSTREQUEST']._serialized_start=80
