@@ -160,7 +160,7 @@ def _drivers(hosts: Sequence[HostSettings]) -> list[tuple[str, Driver]]:
         if host.docker_url:
             from proad.drivers.docker import DockerDriver
 
-            drivers.append((host.name, DockerDriver(host.docker_url, tls_dir=host.docker_tls_dir)))
+            drivers.append((host.name, DockerDriver(host.docker_url, cert_path=host.docker_tls_dir)))
         if host.libvirt_uri:
             from proad.drivers.libvirt import LibvirtDriver
 
