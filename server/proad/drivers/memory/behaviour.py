@@ -30,7 +30,7 @@ class Behaviour:
     Attributes:
         ignores_stop: it is deaf to every graceful request.
         stop_after: seconds from a graceful request until it ends or reboots.
-        starts_as: the state that a start brings it to.
+        starts_as: the state that its first start brings it to.
     """
 
     ignores_stop: bool = False

@@ -144,6 +144,7 @@ class World:
     def _start(self, workload: Workload) -> None:
         state = workload.behaviour.starts_as
         self._enter(workload, state, _START_REASONS.get(state))
+        workload.behaviour = replace(workload.behaviour, starts_as=ResourceState.RUNNING)
 
     def _kill(self, workload: Workload) -> None:
         self._enter(workload, ResourceState.STOPPED, StateReason.KILLED, exit_code=137)

@@ -1,0 +1,214 @@
+"""Obligations of `Containers`."""
+
+import asyncio
+import re
+import socket
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from contract.yard import FORCE, Yard, eventually
+from proad.errors import (
+    AlreadyExistsError,
+    EngineConflictError,
+    ImageNotFoundError,
+)
+from proad.model import (
+    ContainerResources,
+    ContainerSpec,
+    Lifetime,
+    Mount,
+    PortProtocol,
+    PruneFilter,
+    PublishedPort,
+    ResourceKind,
+    ResourceState,
+    RestartPolicy,
+    RestartPolicyMode,
+    StateReason,
+    TmpfsMount,
+    Ulimit,
+)
+
+IMAGE = "proa-test/busybox:1"
+IDLE = ("sleep", "3600")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class ContainersContract:
+    async def test_create_does_not_start(self, yard: Yard):
+        name = yard.new_name()
+        spec = ContainerSpec(image=IMAGE, name=name, command=IDLE)
+        made = (await yard.containers.create_container(spec)).resource
+        assert re.fullmatch("[0-9a-f]{64}", made.id)
+        assert (made.name, made.kind) == (name, ResourceKind.CONTAINER)
+        assert made.state is ResourceState.STOPPED
+        assert made.state_detail.reason is StateReason.NEVER_STARTED
+        assert made.state_detail.exit_code is None
+        await yard.check(made)
+
+    async def test_create_and_start(self, yard: Yard):
+        spec = ContainerSpec(image=IMAGE, name=yard.new_name(), command=IDLE)
+        made = (await yard.containers.create_container(spec, start=True)).resource
+        assert made.state is ResourceState.RUNNING
+        assert made.state_detail.start_time is not None
+        assert made.container is not None
+        assert made.container.pid > 0
+        await yard.check(made)
+
+    async def test_without_a_name_one_is_invented(self, yard: Yard):
+        made = (await yard.containers.create_container(ContainerSpec(image=IMAGE))).resource
+        try:
+            assert made.name
+        finally:
+            await yard.driver.delete(made.id)
+
+    async def test_everything_asked_for_is_there(self, yard: Yard):
+        name = yard.new_name()
+        port = free_port()
+        spec = ContainerSpec(
+            image=IMAGE,
+            name=name,
+            command=IDLE,
+            env={"GREETING": "a=b c"},
+            working_dir="/tmp",
+            user="1:1",
+            hostname="inside",
+            labels={"proa-test": name, "empty": ""},
+            ports=(
+                PublishedPort(container_port=80, host_port=port, host_ip="127.0.0.1"),
+                PublishedPort(container_port=53, protocol=PortProtocol.UDP),
+            ),
+            mounts=(Mount(target="/scratch", tmpfs=TmpfsMount(size_bytes=2**20)),),
+            resources=ContainerResources(memory_bytes=64 * 2**20, cpus=0.5, pids_limit=50),
+            shm_size_bytes=2**20,
+            ulimits=(Ulimit(name="nofile", soft=64, hard=128),),
+            restart_policy=RestartPolicy(mode=RestartPolicyMode.ON_FAILURE, max_retries=2),
+            init=True,
+            tty=True,
+            stdin_open=True,
+            read_only_root=True,
+            cap_drop=("NET_RAW",),
+            stop_signal="SIGINT",
+            stop_timeout=timedelta(seconds=3),
+        )
+        made = (await yard.containers.create_container(spec, start=True)).resource
+        shown = made.container
+        assert shown is not None
+        assert shown.image == IMAGE
+        assert re.fullmatch("sha256:[0-9a-f]{64}", shown.image_id)
+        assert shown.command == IDLE
+        assert shown.env["GREETING"] == "a=b c"
+        assert (shown.working_dir, shown.user, shown.hostname) == ("/tmp", "1:1", "inside")
+        assert made.labels == {"proa-test": name, "empty": ""}
+        published = {each.container_port: each for each in shown.ports}
+        assert published[80] == spec.ports[0]
+        assert published[53].protocol is PortProtocol.UDP
+        assert published[53].host_port
+        assert shown.mounts == spec.mounts
+        assert shown.resources is not None
+        assert shown.resources.memory_bytes == 64 * 2**20
+        assert shown.resources.cpus == 0.5
+        assert shown.resources.pids_limit == 50
+        assert shown.shm_size_bytes == 2**20
+        assert shown.ulimits == spec.ulimits
+        assert shown.restart_policy == spec.restart_policy
+        assert (shown.init, shown.tty, shown.stdin_open, shown.read_only_root) == (True,) * 4
+        assert shown.cap_drop == ("NET_RAW",)
+        assert (shown.stop_signal, shown.stop_timeout) == ("SIGINT", timedelta(seconds=3))
+        assert not shown.privileged
+        assert [each.network for each in shown.networks] == ["bridge"]
+
+    async def test_a_missing_image_leaves_nothing(self, yard: Yard):
+        name = yard.new_name()
+        spec = ContainerSpec(image="missing/image:0", name=name)
+        with pytest.raises(ImageNotFoundError) as caught:
+            await yard.containers.create_container(spec, start=True)
+        assert caught.value.metadata == {"image": "missing/image:0"}
+        assert await yard.named(name) == []
+
+    async def test_a_taken_name_leaves_the_other_alone(self, yard: Yard):
+        first = await yard.make(start=True)
+        spec = ContainerSpec(image=IMAGE, name=first.name, command=IDLE)
+        with pytest.raises(AlreadyExistsError) as caught:
+            await yard.containers.create_container(spec, start=True)
+        assert caught.value.metadata["existing_id"] == first.id
+        assert [each.id for each in await yard.named(first.name)] == [first.id]
+        assert (await yard.driver.get_resource(first.id)).state is ResourceState.RUNNING
+
+    async def test_what_cannot_start_is_not_left(self, yard: Yard):
+        port = PublishedPort(container_port=80, host_port=free_port())
+        spec = ContainerSpec(image=IMAGE, name=yard.new_name(), command=IDLE, ports=(port,))
+        await yard.containers.create_container(spec, start=True)
+        name = yard.new_name()
+        spec = ContainerSpec(image=IMAGE, name=name, command=IDLE, ports=(port,))
+        with pytest.raises(EngineConflictError):
+            await yard.containers.create_container(spec, start=True)
+        assert await yard.named(name) == []
+        spec = ContainerSpec(image=IMAGE, name=name, command=IDLE)  # the name is free again
+        await yard.containers.create_container(spec, start=True)
+
+    async def test_a_failed_start_changes_nothing(self, yard: Yard):
+        port = PublishedPort(container_port=80, host_port=free_port())
+        spec = ContainerSpec(image=IMAGE, name=yard.new_name(), command=IDLE, ports=(port,))
+        first = (await yard.containers.create_container(spec, start=True)).resource
+        spec = ContainerSpec(image=IMAGE, name=yard.new_name(), command=IDLE, ports=(port,))
+        second = (await yard.containers.create_container(spec)).resource
+        with pytest.raises(EngineConflictError):
+            await yard.driver.start(second.id)
+        assert (await yard.driver.get_resource(second.id)).state is ResourceState.STOPPED
+        await yard.driver.stop(first.id, FORCE)
+        assert (await yard.driver.start(second.id)).state is ResourceState.RUNNING
+
+    @pytest.mark.parametrize("after", [0.0, 0.02, 0.1])
+    async def test_a_cancelled_create_leaves_nothing(self, yard: Yard, after: float):
+        name = yard.new_name()
+        spec = ContainerSpec(image=IMAGE, name=name, command=IDLE)
+        create = asyncio.create_task(yard.containers.create_container(spec, start=True))
+        await asyncio.sleep(after)
+        if not create.cancel():
+            return  # it was made before it could be cancelled
+        with pytest.raises(asyncio.CancelledError):
+            await create
+
+        async def gone() -> bool:
+            return await yard.named(name) == []
+
+        await eventually(gone)
+        await yard.moment()
+        assert await gone()
+
+    async def test_stop_uses_the_containers_own_grace(self, yard: Yard):
+        made = await yard.running(deaf=True)  # with a stop_timeout of one second
+        loop = asyncio.get_running_loop()
+        before = loop.time()
+        stopped = await yard.driver.stop(made.id)
+        assert stopped.state is ResourceState.STOPPED
+        assert stopped.state_detail.exit_code == 137
+        assert 0.9 <= loop.time() - before < 8
+
+    async def test_prune(self, yard: Yard):
+        which = {"proa-test-prune": yard.new_name()}
+        stopped = [await yard.make(labels=which) for _ in range(2)]
+        bystanders = [await yard.make(labels=which, start=True), await yard.make()]
+        early = PruneFilter(
+            labels=which, create_time_before=datetime.now(UTC) - timedelta(minutes=5)
+        )
+        assert (await yard.containers.prune_containers(early)).container_ids == ()
+        pruned = await yard.containers.prune_containers(PruneFilter(labels=which))
+        assert set(pruned.container_ids) == {each.id for each in stopped}
+        assert pruned.reclaimed_bytes >= 0
+        left = {each.id for each in await yard.driver.list_resources()}
+        assert {each.id for each in bystanders} <= left
+        assert not left & {each.id for each in stopped}
+
+    async def test_a_transient_one_that_was_not_started_stays(self, yard: Yard):
+        made = await yard.make(lifetime=Lifetime.TRANSIENT)
+        assert made.state is ResourceState.STOPPED
+        assert not await yard.is_gone(made.id)

@@ -1,0 +1,335 @@
+"""Obligations of `Domains`."""
+
+import asyncio
+from uuid import UUID, uuid4
+
+import pytest
+from lxml import etree
+
+from contract.lifecycle import unknown_id
+from contract.yard import SCRAP, Yard, eventually
+from proad.errors import (
+    AlreadyExistsError,
+    InvalidArgumentError,
+    ResourceNotFoundError,
+    VolumeNotFoundError,
+)
+from proad.model import (
+    CdromSpec,
+    DeleteOptions,
+    DiskBus,
+    DiskDevice,
+    DiskFormat,
+    DiskSpec,
+    DomainSpec,
+    DomainXml,
+    GraphicsSpec,
+    GraphicsType,
+    Lifetime,
+    NewDisk,
+    Resource,
+    ResourceKind,
+    ResourceState,
+    VolumeRef,
+    VolumeSpec,
+)
+
+MIB = 2**20
+MEMORY = 64 * MIB
+
+
+def new_disk(*, name: str = "", mib: int = 1, **more: object) -> DiskSpec:
+    return DiskSpec(new_volume=NewDisk(capacity_bytes=mib * MIB, volume_name=name), **more)  # type: ignore[arg-type] # typed by DiskSpec
+
+
+async def volume_names(yard: Yard) -> set[str]:
+    return {volume.name for volume in await yard.volumes.list_volumes()}
+
+
+def disks_by_target(resource: Resource) -> dict[str, object]:
+    assert resource.domain is not None
+    return {disk.target: disk for disk in resource.domain.disks}
+
+
+class DomainsContract:
+    async def test_the_default_is_a_disk_on_vda(self, yard: Yard):
+        name = yard.new_name()
+        made = await yard.domains.create_domain(
+            DomainSpec(name=name, memory_bytes=MEMORY, networkless=True)
+        )
+        assert str(UUID(made.id)) == made.id
+        assert (made.kind, made.state) == (ResourceKind.DOMAIN, ResourceState.STOPPED)
+        assert made.domain is not None
+        (disk,) = made.domain.disks
+        assert (disk.target, disk.bus, disk.format) == ("vda", DiskBus.VIRTIO, DiskFormat.QCOW2)
+        assert disk.owned
+        assert disk.volume is not None
+        assert disk.volume.name == f"{name}-vda.qcow2"
+        volumes = {volume.name: volume for volume in await yard.volumes.list_volumes()}
+        assert volumes[disk.volume.name].capacity_bytes == 10 * 2**30
+        assert volumes[disk.volume.name].path == disk.path
+        await yard.check(made)
+
+    async def test_everything_asked_for_is_there(self, yard: Yard):
+        name, uuid = yard.new_name(), str(uuid4())
+        existing = await yard.volumes.create_volume(
+            VolumeSpec(name=f"{name}-data", capacity_bytes=MIB, format=DiskFormat.RAW)
+        )
+        spec = DomainSpec(
+            name=name,
+            uuid=uuid,
+            title="A title",
+            description="Two lines\nof <text> & more",
+            memory_bytes=MEMORY,
+            vcpus=2,
+            cdrom=CdromSpec(),
+            disks=(
+                new_disk(),
+                DiskSpec(volume=VolumeRef(name=existing.name, pool=existing.pool), read_only=True),
+            ),
+            networkless=True,
+            graphics=GraphicsSpec(type=GraphicsType.NONE),
+            labels={"tier": "<&'\">", "empty": ""},
+        )
+        made = await yard.domains.create_domain(spec)
+        assert (made.id, made.name, made.labels) == (uuid, name, spec.labels)
+        shown = made.domain
+        assert shown is not None
+        assert (shown.title, shown.description) == (spec.title, spec.description)
+        assert (shown.memory_bytes, shown.max_memory_bytes, shown.vcpus) == (MEMORY, MEMORY, 2)
+        assert shown.boot_order == spec.effective_boot_order
+        assert shown.graphics is None
+        assert shown.networks == ()
+        assert (shown.runtime_id, shown.has_saved_state, shown.snapshot_count) == (0, False, 0)
+        disks = {disk.target: disk for disk in shown.disks}
+        assert {"vda", "vdb"} < set(disks)
+        (drive,) = (disk for disk in shown.disks if disk.device is DiskDevice.CDROM)
+        assert drive.path == ""
+        assert (disks["vda"].owned, disks["vda"].read_only) == (True, False)
+        assert (disks["vdb"].owned, disks["vdb"].read_only) == (False, True)
+        assert disks["vdb"].volume == VolumeRef(name=existing.name, pool=existing.pool)
+        assert disks["vdb"].format is DiskFormat.RAW
+        await yard.check(made)
+
+    async def test_create_and_start(self, yard: Yard):
+        spec = DomainSpec(
+            name=yard.new_name(), memory_bytes=MEMORY, diskless=True, networkless=True
+        )
+        made = await yard.domains.create_domain(spec, start=True)
+        assert made.state is ResourceState.RUNNING
+        assert made.domain is not None
+        assert made.domain.runtime_id > 0
+        assert made.domain.disks == ()
+        await yard.check(made)
+
+    async def test_a_transient_one_is_started(self, yard: Yard):
+        spec = DomainSpec(
+            name=yard.new_name(),
+            memory_bytes=MEMORY,
+            diskless=True,
+            networkless=True,
+            lifetime=Lifetime.TRANSIENT,
+        )
+        made = await yard.domains.create_domain(spec)
+        assert (made.state, made.lifetime) == (ResourceState.RUNNING, Lifetime.TRANSIENT)
+
+    async def test_a_volume_with_a_base(self, yard: Yard):
+        name = yard.new_name()
+        base = await yard.volumes.create_volume(
+            VolumeSpec(name=f"{name}-base", capacity_bytes=2 * MIB)
+        )
+        disk = NewDisk(base=VolumeRef(name=base.name, pool=base.pool))
+        spec = DomainSpec(
+            name=name,
+            memory_bytes=MEMORY,
+            disks=(DiskSpec(new_volume=disk),),
+            networkless=True,
+        )
+        await yard.domains.create_domain(spec)
+        volumes = {volume.name: volume for volume in await yard.volumes.list_volumes()}
+        made = volumes[f"{name}-vda.qcow2"]
+        assert made.base_path == base.path
+        assert made.capacity_bytes == 2 * MIB
+
+    @pytest.mark.parametrize("what", ["name", "uuid"])
+    async def test_a_taken_identity_leaves_nothing(self, yard: Yard, what: str):
+        first = await yard.make()
+        name = first.name if what == "name" else yard.new_name()
+        volume = yard.new_name()
+        before = await volume_names(yard)
+        spec = DomainSpec(
+            name=name,
+            uuid=first.id if what == "uuid" else "",
+            memory_bytes=MEMORY,
+            disks=(new_disk(name=volume),),
+            networkless=True,
+        )
+        with pytest.raises(AlreadyExistsError) as caught:
+            await yard.domains.create_domain(spec)
+        assert caught.value.metadata["existing_id"] == first.id
+        assert await volume_names(yard) == before
+        assert (await yard.driver.get_resource(first.id)).name == first.name
+        assert len(await yard.named(name)) == (1 if what == "name" else 0)
+
+    async def test_a_taken_volume_leaves_nothing(self, yard: Yard):
+        taken = await yard.volumes.create_volume(
+            VolumeSpec(name=yard.new_name(), capacity_bytes=MIB)
+        )
+        name = yard.new_name()
+        before = await yard.volumes.list_volumes()
+        spec = DomainSpec(
+            name=name,
+            memory_bytes=MEMORY,
+            disks=(new_disk(), new_disk(name=taken.name)),
+            networkless=True,
+        )
+        with pytest.raises(AlreadyExistsError):
+            await yard.domains.create_domain(spec)
+        assert await yard.named(name) == []
+        assert {each.name for each in await yard.volumes.list_volumes()} == {
+            each.name for each in before
+        }
+
+    @pytest.mark.parametrize("missing", ["volume", "base", "pool", "medium"])
+    async def test_a_missing_volume_leaves_nothing(self, yard: Yard, missing: str):
+        name = yard.new_name()
+        nothing = VolumeRef(name=yard.new_name())
+        wrong = {
+            "volume": DiskSpec(volume=nothing),
+            "base": DiskSpec(new_volume=NewDisk(base=nothing)),
+            "pool": DiskSpec(new_volume=NewDisk(capacity_bytes=MIB, pool=yard.new_name())),
+        }
+        before = await volume_names(yard)
+        spec = DomainSpec(
+            name=name,
+            memory_bytes=MEMORY,
+            cdrom=CdromSpec(volume=nothing) if missing == "medium" else None,
+            disks=(new_disk(), *([wrong[missing]] if missing in wrong else [])),
+            networkless=True,
+        )
+        with pytest.raises(VolumeNotFoundError):
+            await yard.domains.create_domain(spec, start=True)
+        assert await yard.named(name) == []
+        assert await volume_names(yard) == before
+
+    @pytest.mark.parametrize("after", [0.0, 0.01, 0.05])
+    async def test_a_cancelled_create_leaves_nothing(self, yard: Yard, after: float):
+        name = yard.new_name()
+        spec = DomainSpec(
+            name=name, memory_bytes=MEMORY, disks=(new_disk(), new_disk()), networkless=True
+        )
+        create = asyncio.create_task(yard.domains.create_domain(spec, start=True))
+        await asyncio.sleep(after)
+        if not create.cancel():
+            return  # it was made before it could be cancelled
+        with pytest.raises(asyncio.CancelledError):
+            await create
+
+        async def gone() -> bool:
+            volumes = await volume_names(yard)
+            return not await yard.named(name) and not any(v.startswith(name) for v in volumes)
+
+        await eventually(gone)
+        await yard.moment()
+        assert await gone()
+
+    @pytest.mark.parametrize("keep", [False, True])
+    async def test_owned_volumes_go_with_it(self, yard: Yard, *, keep: bool):
+        name = yard.new_name()
+        other = await yard.volumes.create_volume(
+            VolumeSpec(name=yard.new_name(), capacity_bytes=MIB)
+        )
+        spec = DomainSpec(
+            name=name,
+            memory_bytes=MEMORY,
+            disks=(new_disk(), DiskSpec(volume=VolumeRef(name=other.name, pool=other.pool))),
+            networkless=True,
+        )
+        made = await yard.domains.create_domain(spec)
+        await yard.driver.delete(made.id, DeleteOptions(keep_volumes=keep))
+        names = await volume_names(yard)
+        assert other.name in names
+        assert (f"{name}-vda.qcow2" in names) is keep
+
+    async def test_xml_there_and_back(self, yard: Yard):
+        spec = DomainSpec(
+            name=yard.new_name(),
+            title="A title",
+            memory_bytes=MEMORY,
+            vcpus=2,
+            diskless=True,
+            networkless=True,
+            labels={"tier": "gold"},
+        )
+        made = await yard.domains.create_domain(spec)
+        xml = await yard.domains.get_domain_xml(made.id)
+        root = etree.fromstring(xml)
+        assert (root.tag, root.findtext("name")) == ("domain", spec.name)
+        assert root.findtext("uuid") == made.id
+        await yard.driver.delete(made.id, SCRAP)
+        again = await yard.domains.create_domain_from_xml(DomainXml(xml=xml), start=True)
+        assert (again.id, again.name, again.labels) == (made.id, made.name, made.labels)
+        assert again.state is ResourceState.RUNNING
+        assert again.domain is not None
+        assert again.domain.title == "A title"
+        assert (again.domain.memory_bytes, again.domain.vcpus) == (MEMORY, 2)
+        await yard.check(again)
+        inactive = etree.fromstring(await yard.domains.get_domain_xml(again.id, inactive=True))
+        assert inactive.get("id") is None
+
+    async def test_xml_of_a_transient_one(self, yard: Yard):
+        xml = await self._xml(yard)
+        made = await yard.domains.create_domain_from_xml(
+            DomainXml(xml=xml, lifetime=Lifetime.TRANSIENT)
+        )
+        assert (made.state, made.lifetime) == (ResourceState.RUNNING, Lifetime.TRANSIENT)
+
+    @pytest.mark.parametrize("what", ["name", "uuid"])
+    async def test_xml_never_changes_an_existing_domain(self, yard: Yard, what: str):
+        xml = await self._xml(yard)
+        root = etree.fromstring(xml)
+        existing = await yard.make()
+        for tag, value in (("name", existing.name), ("uuid", existing.id)):
+            element = root.find(tag)
+            assert element is not None
+            if tag == what:
+                element.text = value
+        source = DomainXml(xml=etree.tostring(root, encoding="unicode"))
+        with pytest.raises(AlreadyExistsError) as caught:
+            await yard.domains.create_domain_from_xml(source)
+        assert caught.value.metadata["existing_id"] == existing.id
+        after = await yard.driver.get_resource(existing.id)
+        assert after == existing
+
+    @pytest.mark.parametrize(
+        "xml",
+        [
+            "not xml",
+            "<domain>",
+            "<network><name>x</name></network>",
+            "<domain type='test'/>",
+            "<!DOCTYPE domain [<!ENTITY x 'y'>]><domain><name>&x;</name></domain>",
+            "<domain><name>x</name><memory>many</memory></domain>",
+            "\ud800",
+        ],
+    )
+    async def test_wrong_xml(self, yard: Yard, xml: str):
+        before = {each.id for each in await yard.driver.list_resources()}
+        with pytest.raises(InvalidArgumentError) as caught:
+            await yard.domains.create_domain_from_xml(DomainXml(xml=xml), start=True)
+        assert {violation.field for violation in caught.value.violations} == {"xml"}
+        assert {each.id for each in await yard.driver.list_resources()} == before
+
+    async def test_xml_of_an_unknown_id(self, yard: Yard):
+        with pytest.raises(ResourceNotFoundError):
+            await yard.domains.get_domain_xml(unknown_id(ResourceKind.DOMAIN))
+
+    async def _xml(self, yard: Yard) -> str:
+        """Give the XML of a domain that is there no more."""
+        spec = DomainSpec(
+            name=yard.new_name(), memory_bytes=MEMORY, diskless=True, networkless=True
+        )
+        made = await yard.domains.create_domain(spec)
+        xml = await yard.domains.get_domain_xml(made.id)
+        await yard.driver.delete(made.id)
+        return xml

@@ -1,0 +1,218 @@
+"""Obligations of `Driver`: identity, reading, and every verb in every state."""
+
+import asyncio
+from uuid import uuid4
+
+import pytest
+
+from contract.yard import FORCE, SCRAP, SNAPSHOT, Yard, perform, verbs_of
+from proad.errors import ResourceNotFoundError, StateError
+from proad.model import (
+    Container,
+    DeleteOptions,
+    Domain,
+    Lifetime,
+    Resource,
+    ResourceKind,
+    ResourceState,
+    ResourceView,
+    SnapshotSpec,
+    StateReason,
+    Verb,
+)
+from proad.model.verbs import allowed_verbs, refusal
+
+STOPPED, RUNNING, PAUSED = ResourceState.STOPPED, ResourceState.RUNNING, ResourceState.PAUSED
+
+# Where a verb leads from wherever it is legal; None: the state stays.
+LEADS_TO = {
+    Verb.START: RUNNING,
+    Verb.STOP: STOPPED,
+    Verb.RESTART: RUNNING,
+    Verb.PAUSE: PAUSED,
+    Verb.RESUME: RUNNING,
+    Verb.DELETE: None,
+    Verb.UPDATE: None,
+    Verb.CREATE_SNAPSHOT: None,
+    Verb.REVERT_SNAPSHOT: STOPPED,  # the snapshot was taken of a stopped one
+}
+
+
+def unknown_id(kind: ResourceKind) -> str:
+    return str(uuid4()) if kind is ResourceKind.DOMAIN else uuid4().hex * 2
+
+
+class LifecycleContract:
+    async def test_probe_says_who_the_engine_is(self, yard: Yard):
+        info = await yard.driver.probe()
+        assert info.version
+        assert yard.kind in yard.driver.kinds
+        assert yard.driver.name
+        assert "@" not in yard.driver.endpoint
+
+    async def test_a_new_one_is_in_the_list(self, yard: Yard):
+        made = await yard.make(labels={"proa-test": "label"})
+        assert made.state is STOPPED
+        assert made.kind is yard.kind
+        assert made.labels["proa-test"] == "label"
+        assert made.create_time is not None
+        assert made.lifetime is Lifetime.PERSISTENT
+        await yard.check(made)
+
+    @pytest.mark.parametrize("start", [False, True])
+    async def test_summary_and_full_view(self, yard: Yard, *, start: bool):
+        made = await yard.make(start=start)
+        for one in (
+            await yard.driver.get_resource(made.id, ResourceView.SUMMARY),
+            next(each for each in await yard.driver.list_resources() if each.id == made.id),
+        ):
+            assert (one.name, one.state, one.kind) == (made.name, made.state, made.kind)
+            assert one.labels == made.labels
+            assert one.state_detail.start_time is None
+            assert _is_summary(one)
+        listed = await yard.driver.list_resources(ResourceView.FULL)
+        full = next(each for each in listed if each.id == made.id)
+        assert full == await yard.driver.get_resource(made.id, ResourceView.FULL)
+        assert not _is_summary(full)
+
+    async def test_an_unknown_id_is_not_found(self, yard: Yard, verb_of_kind: Verb):
+        id = unknown_id(yard.kind)
+        with pytest.raises(ResourceNotFoundError) as caught:
+            await perform(yard.driver, verb_of_kind, id, yard.kind)
+        assert caught.value.metadata == {"resource": id}
+
+    async def test_an_unknown_id_cannot_be_read(self, yard: Yard):
+        for view in ResourceView:
+            with pytest.raises(ResourceNotFoundError):
+                await yard.driver.get_resource(unknown_id(yard.kind), view)
+
+    async def test_a_legal_verb(self, yard: Yard, move: tuple[Verb, ResourceState]):
+        verb, state = move
+        resource = await yard.blank(state)
+        if verb is Verb.REVERT_SNAPSHOT:
+            await yard.snapshots.create_snapshot(resource.id, SnapshotSpec(name=SNAPSHOT))
+        resource = await yard.bring_to(state, resource)
+        assert resource.state is state
+        answer = await perform(yard.driver, verb, resource.id, yard.kind)
+        if verb is Verb.DELETE:
+            assert isinstance(answer, Resource)
+            assert (answer.id, answer.name) == (resource.id, resource.name)
+            assert await yard.is_gone(resource.id)
+        elif isinstance(answer, Resource):
+            assert answer.state is (LEADS_TO[verb] or state)
+            await yard.check(answer)
+        else:
+            after = await yard.driver.get_resource(resource.id)
+            assert after.state is state
+            assert answer in await yard.snapshots.list_snapshots(resource.id)
+
+    async def test_illegal_verbs_change_nothing(
+        self, yard: Yard, state: ResourceState, subtests: pytest.Subtests
+    ):
+        resource = await yard.bring_to(state)
+        illegal = [
+            verb for verb in verbs_of(yard.kind) if verb not in allowed_verbs(yard.kind, state)
+        ]
+        assert illegal
+        for verb in illegal:
+            with subtests.test(verb=verb):
+                before = await yard.driver.get_resource(resource.id)
+                expected = refusal(verb, before)
+                assert expected is not None
+                with pytest.raises(StateError) as caught:
+                    await perform(yard.driver, verb, resource.id, yard.kind)
+                assert type(caught.value) is type(expected)
+                assert caught.value.metadata == expected.metadata
+                after = await yard.driver.get_resource(resource.id)
+                assert (after.state, after.state_detail) == (before.state, before.state_detail)
+                assert (after.name, after.labels) == (before.name, before.labels)
+
+    async def test_delete_by_force(self, yard: Yard, state: ResourceState):
+        resource = await yard.bring_to(state)
+        answer = await yard.driver.delete(resource.id, SCRAP)
+        assert (answer.id, answer.name) == (resource.id, resource.name)
+        assert await yard.is_gone(resource.id)
+
+    async def test_delete_of_an_active_one_needs_force(self, yard: Yard, active: ResourceState):
+        resource = await yard.bring_to(active)
+        with pytest.raises(StateError) as caught:
+            await yard.driver.delete(
+                resource.id, DeleteOptions(delete_snapshots=True, delete_saved_state=True)
+            )
+        expected = refusal(Verb.DELETE, resource)
+        assert type(caught.value) is type(expected)
+        assert (await yard.driver.get_resource(resource.id)).state is active
+
+    @pytest.mark.parametrize(
+        ("verb", "begin", "then"),
+        [
+            (Verb.START, STOPPED, RUNNING),
+            (Verb.PAUSE, RUNNING, PAUSED),
+            (Verb.RESUME, PAUSED, RUNNING),
+            (Verb.STOP, RUNNING, STOPPED),
+        ],
+    )
+    async def test_the_same_verb_at_once(
+        self, yard: Yard, verb: Verb, begin: ResourceState, then: ResourceState
+    ):
+        """The loser of a race is refused as if it had come later."""
+        resource = await yard.bring_to(begin)
+        answers = await asyncio.gather(
+            *(perform(yard.driver, verb, resource.id, yard.kind) for _ in range(3)),
+            return_exceptions=True,
+        )
+        after = await yard.driver.get_resource(resource.id)
+        assert after.state is then
+        winners = [answer for answer in answers if not isinstance(answer, BaseException)]
+        assert winners
+        for answer in answers:
+            if answer not in winners:
+                assert type(answer) is type(refusal(verb, after))
+
+    async def test_killed_is_told(self, yard: Yard):
+        resource = await yard.make(start=True)
+        stopped = await yard.driver.stop(resource.id, FORCE)
+        assert stopped.state_detail.reason is StateReason.KILLED
+        if yard.kind is ResourceKind.CONTAINER:
+            assert stopped.state_detail.exit_code == 137
+            assert stopped.state_detail.start_time is not None
+            assert stopped.state_detail.finish_time is not None
+
+    async def test_a_transient_one_goes_when_it_stops(self, yard: Yard):
+        resource = await yard.make(start=True, lifetime=Lifetime.TRANSIENT)
+        assert resource.lifetime is Lifetime.TRANSIENT
+        stopped = await yard.driver.stop(resource.id, FORCE)
+        assert (stopped.id, stopped.state) == (resource.id, STOPPED)
+        assert await yard.is_gone(resource.id)
+
+    async def test_a_transient_one_outlives_a_restart(self, yard: Yard):
+        resource = await yard.make(start=True, lifetime=Lifetime.TRANSIENT)
+        await perform(yard.driver, Verb.RESTART, resource.id, yard.kind)
+        after = await yard.driver.get_resource(resource.id)
+        assert (after.state, after.lifetime) == (RUNNING, Lifetime.TRANSIENT)
+
+    async def test_a_transient_one_is_deleted_by_force(self, yard: Yard):
+        resource = await yard.make(start=True, lifetime=Lifetime.TRANSIENT)
+        answer = await yard.driver.delete(resource.id, SCRAP)
+        assert answer.id == resource.id
+        assert await yard.is_gone(resource.id)
+
+
+def _is_summary(resource: Resource) -> bool:
+    """Tell whether the part of its kind has only what the contract gives to a summary."""
+    if (full := resource.container) is not None:
+        return full == Container(
+            image=full.image,
+            image_id=full.image_id,
+            command=full.command,
+            ports=full.ports,
+            mounts=full.mounts,
+            networks=full.networks,
+        )
+    assert resource.domain is not None
+    return resource.domain == Domain(
+        memory_bytes=resource.domain.memory_bytes,
+        max_memory_bytes=resource.domain.max_memory_bytes,
+        vcpus=resource.domain.vcpus,
+        autostart=resource.domain.autostart,
+    )

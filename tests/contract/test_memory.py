@@ -1,0 +1,221 @@
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+
+from contract.containers import IDLE, IMAGE, ContainersContract
+from contract.domains import MEMORY, DomainsContract, new_disk
+from contract.images import ImagesContract, PullsContract, images
+from contract.lifecycle import LifecycleContract
+from contract.snapshots import SnapshotsContract
+from contract.stopping import DeafnessContract, NoSavingContract, SavingContract, StoppingContract
+from contract.updates import ContainerUpdatesContract, DomainUpdatesContract
+from contract.volumes import VolumesContract
+from contract.yard import Yard
+from proad.drivers.memory import MemoryDriver
+from proad.errors import (
+    CapabilityMissingError,
+    EngineConflictError,
+    HostExhaustedError,
+    InvalidArgumentError,
+)
+from proad.model import (
+    ContainerSpec,
+    DomainSpec,
+    Lifetime,
+    NetworkAttachment,
+    NetworkSpec,
+    Resource,
+    ResourceKind,
+    ResourceState,
+    VolumeSpec,
+)
+
+STARTS_AS = (
+    ResourceState.STARTING,
+    ResourceState.SUSPENDED,
+    ResourceState.STOPPING,
+    ResourceState.FAILED,
+)
+
+
+class MemoryYard(Yard):
+    grace = timedelta(seconds=1)
+    patience = timedelta(seconds=0.1)
+
+    async def make(
+        self,
+        *,
+        name: str = "",
+        start: bool = False,
+        deaf: bool = False,
+        slow: bool = False,
+        lifetime: Lifetime = Lifetime.PERSISTENT,
+        labels: dict[str, str] | None = None,
+    ) -> Resource:
+        labels = dict(labels or {})
+        if deaf:
+            labels["proa.memory/ignores-stop"] = "true"
+        if slow:
+            labels["proa.memory/stop-after"] = "0.5"
+        name = name or self.new_name()
+        if self.kind is ResourceKind.CONTAINER:
+            container = ContainerSpec(
+                image=IMAGE,
+                name=name,
+                command=IDLE,
+                labels=labels,
+                lifetime=lifetime,
+                stop_timeout=timedelta(seconds=1),
+            )
+            return (await self.containers.create_container(container, start=start)).resource
+        domain = DomainSpec(
+            name=name,
+            memory_bytes=MEMORY,
+            labels=labels,
+            lifetime=lifetime,
+            disks=(new_disk(),),
+            networkless=True,
+        )
+        return await self.domains.create_domain(domain, start=start)
+
+    async def blank(self, state: ResourceState) -> Resource:
+        if state not in STARTS_AS:
+            return await super().blank(state)
+        return await self.make(labels={"proa.memory/starts-as": state})
+
+    async def bring_to(self, state: ResourceState, resource: Resource | None = None) -> Resource:
+        if state not in STARTS_AS:
+            return await super().bring_to(state, resource)
+        return await self.driver.start((resource or await self.blank(state)).id)
+
+
+class MemoryContainerYard(MemoryYard):
+    kind = ResourceKind.CONTAINER
+    states = (ResourceState.STOPPED, ResourceState.RUNNING, ResourceState.PAUSED, *STARTS_AS)
+
+
+class MemoryDomainYard(MemoryYard):
+    kind = ResourceKind.DOMAIN
+    states = (*MemoryContainerYard.states, ResourceState.SAVED)
+
+
+class OnMemoryContainers:
+    yard_class = MemoryContainerYard
+
+    @pytest.fixture
+    async def yard(self) -> AsyncIterator[Yard]:
+        async with MemoryContainerYard.open(MemoryDriver()) as yard:
+            yield yard
+
+    @pytest.fixture
+    async def scratch(self, yard: Yard) -> str:
+        async for _ in images(yard).pull_image("proa-test/scratch:1"):
+            pass
+        return "proa-test/scratch:1"
+
+    @pytest.fixture
+    def registry(self) -> str:
+        return "registry.example:5000"
+
+
+class OnMemoryDomains:
+    yard_class = MemoryDomainYard
+
+    @pytest.fixture
+    async def yard(self) -> AsyncIterator[Yard]:
+        async with MemoryDomainYard.open(MemoryDriver()) as yard:
+            yield yard
+
+
+class TestMemoryContainerLifecycle(OnMemoryContainers, LifecycleContract): ...
+
+
+class TestMemoryContainerStopping(
+    OnMemoryContainers, StoppingContract, NoSavingContract, DeafnessContract
+): ...
+
+
+class TestMemoryContainers(OnMemoryContainers, ContainersContract):
+    async def test_a_missing_network_is_a_failed_start(self, yard: Yard):
+        name = yard.new_name()
+        spec = ContainerSpec(
+            image=IMAGE, name=name, networks=(NetworkAttachment(network="missing"),)
+        )
+        with pytest.raises(EngineConflictError):
+            await yard.containers.create_container(spec, start=True)
+        assert await yard.named(name) == []
+
+
+class TestMemoryImages(OnMemoryContainers, ImagesContract, PullsContract): ...
+
+
+class TestMemoryContainerUpdates(OnMemoryContainers, ContainerUpdatesContract): ...
+
+
+class TestMemoryDomainLifecycle(OnMemoryDomains, LifecycleContract): ...
+
+
+class TestMemoryDomainStopping(
+    OnMemoryDomains, StoppingContract, SavingContract, DeafnessContract
+): ...
+
+
+class TestMemoryDomains(OnMemoryDomains, DomainsContract):
+    async def test_a_missing_network_is_a_failed_start(self, yard: Yard):
+        name = yard.new_name()
+        spec = DomainSpec(
+            name=name, memory_bytes=MEMORY, networks=(NetworkSpec(network="missing"),)
+        )
+        with pytest.raises(EngineConflictError):
+            await yard.domains.create_domain(spec, start=True)
+        assert await yard.named(name) == []
+        assert await yard.volumes.list_volumes() == []
+
+
+class TestMemorySnapshots(OnMemoryDomains, SnapshotsContract):
+    async def test_containers_have_none(self, yard: Yard):
+        spec = ContainerSpec(image=IMAGE, name=yard.new_name())
+        container = (await yard.containers.create_container(spec)).resource
+        for call in (
+            yard.snapshots.list_snapshots(container.id),
+            yard.snapshots.create_snapshot(container.id),
+            yard.snapshots.revert_snapshot(container.id, "one"),
+            yard.domains.get_domain_xml(container.id),
+        ):
+            with pytest.raises(CapabilityMissingError):
+                await call
+
+
+class TestMemoryVolumes(OnMemoryDomains, VolumesContract):
+    async def test_the_pool_is_finite(self, yard: Yard):
+        with pytest.raises(HostExhaustedError):
+            await yard.volumes.create_volume(
+                VolumeSpec(name="big", capacity_bytes=2**41, preallocate=True)
+            )
+        assert await yard.volumes.list_volumes() == []
+
+
+class TestMemoryDomainUpdates(OnMemoryDomains, DomainUpdatesContract): ...
+
+
+class TestMemoryLabels:
+    """What the labels may say."""
+
+    @pytest.mark.parametrize(
+        ("label", "value"),
+        [
+            ("ignores-stop", "yes"),
+            ("stop-after", "soon"),
+            ("stop-after", "-1"),
+            ("stop-after", "nan"),
+            ("stop-after", "1e9"),
+            ("starts-as", "REMOVING"),
+        ],
+    )
+    async def test_nonsense_is_refused(self, label: str, value: str):
+        async with MemoryDriver() as driver:
+            spec = ContainerSpec(image=IMAGE, labels={f"proa.memory/{label}": value})
+            with pytest.raises(InvalidArgumentError):
+                await driver.create_container(spec)
+            assert await driver.list_resources() == []

@@ -1,0 +1,158 @@
+"""Obligations of `Updates`."""
+
+import pytest
+
+from contract.yard import Yard
+from proad.errors import (
+    AlreadyExistsError,
+    CapabilityMissingError,
+    InvalidArgumentError,
+    ResourceRunningError,
+)
+from proad.model import (
+    ContainerUpdate,
+    DomainUpdate,
+    LabelSet,
+    ResourceState,
+    ResourceUpdate,
+    RestartPolicy,
+    RestartPolicyMode,
+)
+
+MIB = 2**20
+
+
+class UpdatesContract:
+    async def test_rename(self, yard: Yard):
+        resource = await yard.make()
+        name = yard.new_name()
+        renamed = await yard.updates.update(resource.id, ResourceUpdate(name=name))
+        assert (renamed.id, renamed.name, renamed.labels) == (resource.id, name, resource.labels)
+        await yard.check(renamed)
+
+    async def test_a_taken_name(self, yard: Yard):
+        resource, other = await yard.make(), await yard.make()
+        with pytest.raises(AlreadyExistsError) as caught:
+            await yard.updates.update(resource.id, ResourceUpdate(name=other.name))
+        assert caught.value.metadata["existing_id"] == other.id
+        assert (await yard.driver.get_resource(resource.id)).name == resource.name
+
+    async def test_nothing_to_change(self, yard: Yard):
+        resource = await yard.make()
+        assert await yard.updates.update(resource.id, ResourceUpdate()) == resource
+
+
+class ContainerUpdatesContract(UpdatesContract):
+    @pytest.mark.parametrize("start", [False, True])
+    async def test_limits(self, yard: Yard, *, start: bool):
+        resource = await yard.make(start=start)
+        policy = RestartPolicy(mode=RestartPolicyMode.ON_FAILURE, max_retries=3)
+        update = ContainerUpdate(
+            memory_bytes=32 * MIB,
+            memory_swap_bytes=64 * MIB,
+            cpus=0.25,
+            cpuset_cpus="0",
+            pids_limit=77,
+            restart_policy=policy,
+        )
+        updated = await yard.updates.update(resource.id, ResourceUpdate(container=update))
+        assert updated.container is not None
+        limits = updated.container.resources
+        assert limits is not None
+        assert (limits.memory_bytes, limits.memory_swap_bytes) == (32 * MIB, 64 * MIB)
+        assert (limits.cpus, limits.cpuset_cpus, limits.pids_limit) == (0.25, "0", 77)
+        assert updated.container.restart_policy == policy
+        assert updated.state is resource.state
+        one = ResourceUpdate(container=ContainerUpdate(cpus=0.5))
+        updated = await yard.updates.update(resource.id, one)
+        assert updated.container is not None
+        assert updated.container.resources is not None
+        assert updated.container.resources.cpus == 0.5
+        assert updated.container.resources.memory_bytes == 32 * MIB
+
+    async def test_rename_a_running_one(self, yard: Yard):
+        resource = await yard.make(start=True)
+        name = yard.new_name()
+        renamed = await yard.updates.update(resource.id, ResourceUpdate(name=name))
+        assert (renamed.name, renamed.state) == (name, ResourceState.RUNNING)
+
+    async def test_labels_cannot_be_changed(self, yard: Yard):
+        resource = await yard.make()
+        update = ResourceUpdate(name=yard.new_name(), labels=LabelSet(entries={"a": "b"}))
+        with pytest.raises(CapabilityMissingError):
+            await yard.updates.update(resource.id, update)
+        assert await yard.driver.get_resource(resource.id) == resource
+
+
+class DomainUpdatesContract(UpdatesContract):
+    async def test_a_stopped_one(self, yard: Yard):
+        resource = await yard.make(labels={"old": "1"})
+        assert resource.domain is not None
+        update = ResourceUpdate(
+            labels=LabelSet(entries={"new": "<2>"}),
+            domain=DomainUpdate(
+                memory_bytes=resource.domain.memory_bytes + 32 * MIB,
+                vcpus=2,
+                autostart=True,
+                title="A title",
+                description="More\nof it",
+            ),
+        )
+        updated = await yard.updates.update(resource.id, update)
+        assert updated.labels == {"new": "<2>"}
+        shown = updated.domain
+        assert shown is not None
+        more = resource.domain.memory_bytes + 32 * MIB
+        assert (shown.memory_bytes, shown.max_memory_bytes, shown.vcpus) == (more, more, 2)
+        assert (shown.autostart, shown.title, shown.description) == (True, "A title", "More\nof it")
+        await yard.check(updated)
+        clear = ResourceUpdate(
+            labels=LabelSet(), domain=DomainUpdate(autostart=False, title="", description="")
+        )
+        updated = await yard.updates.update(resource.id, clear)
+        assert updated.labels == {}
+        assert updated.domain is not None
+        shown = updated.domain
+        assert (shown.autostart, shown.title, shown.description) == (False, "", "")
+
+    async def test_a_running_one(self, yard: Yard):
+        resource = await yard.make(start=True)
+        update = ResourceUpdate(
+            labels=LabelSet(entries={"new": "2"}), domain=DomainUpdate(title="Now")
+        )
+        updated = await yard.updates.update(resource.id, update)
+        assert updated.domain is not None
+        assert (updated.labels, updated.domain.title) == ({"new": "2"}, "Now")
+        assert updated.state is ResourceState.RUNNING
+        await yard.check(updated)
+
+    async def test_what_needs_a_stopped_one(self, yard: Yard):
+        resource = await yard.make(start=True)
+        for update in (
+            ResourceUpdate(name=yard.new_name()),
+            ResourceUpdate(domain=DomainUpdate(vcpus=2)),
+        ):
+            with pytest.raises(ResourceRunningError):
+                await yard.updates.update(resource.id, update)
+        after = await yard.driver.get_resource(resource.id)
+        assert after.name == resource.name
+        assert after.domain is not None
+        assert resource.domain is not None
+        assert after.domain.vcpus == resource.domain.vcpus
+
+    async def test_too_much_memory_for_a_running_one(self, yard: Yard):
+        resource = await yard.make(start=True)
+        assert resource.domain is not None
+        more = ResourceUpdate(
+            domain=DomainUpdate(memory_bytes=resource.domain.max_memory_bytes + MIB)
+        )
+        with pytest.raises(InvalidArgumentError) as caught:
+            await yard.updates.update(resource.id, more)
+        assert [each.field for each in caught.value.violations] == ["domain.memory_bytes"]
+
+    async def test_the_other_kind(self, yard: Yard):
+        resource = await yard.make()
+        update = ResourceUpdate(container=ContainerUpdate(cpus=1.0))
+        with pytest.raises(CapabilityMissingError):
+            await yard.updates.update(resource.id, update)
+        assert await yard.driver.get_resource(resource.id) == resource

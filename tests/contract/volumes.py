@@ -1,0 +1,88 @@
+"""Obligations of `Volumes`."""
+
+import pytest
+
+from contract.domains import MEMORY, MIB
+from contract.yard import Yard
+from proad.errors import AlreadyExistsError, InUseError, VolumeNotFoundError
+from proad.model import DiskFormat, DiskSpec, DomainSpec, VolumeRef, VolumeSpec
+
+
+class VolumesContract:
+    @pytest.mark.parametrize("format", list(DiskFormat))
+    async def test_create_list_delete(self, yard: Yard, format: DiskFormat):
+        spec = VolumeSpec(name=yard.new_name(), capacity_bytes=3 * MIB, format=format)
+        made = await yard.volumes.create_volume(spec)
+        assert (made.name, made.format, made.capacity_bytes) == (spec.name, format, 3 * MIB)
+        assert made.pool
+        assert made.path.endswith(f"/{spec.name}")
+        assert (made.base_path, made.host) == ("", "")
+        for pool in ("", made.pool):
+            assert made in await yard.volumes.list_volumes(pool)
+        await yard.volumes.delete_volume("", made.name)
+        assert made.name not in [each.name for each in await yard.volumes.list_volumes()]
+        with pytest.raises(VolumeNotFoundError):
+            await yard.volumes.delete_volume(made.pool, made.name)
+
+    async def test_preallocate(self, yard: Yard):
+        spec = VolumeSpec(
+            name=yard.new_name(),
+            capacity_bytes=2 * MIB,
+            format=DiskFormat.RAW,
+            preallocate=True,
+        )
+        made = await yard.volumes.create_volume(spec)
+        assert made.allocation_bytes >= 2 * MIB
+
+    async def test_a_base(self, yard: Yard):
+        base = await yard.volumes.create_volume(
+            VolumeSpec(name=yard.new_name(), capacity_bytes=2 * MIB)
+        )
+        spec = VolumeSpec(name=yard.new_name(), base=VolumeRef(name=base.name))
+        child = await yard.volumes.create_volume(spec)
+        assert (child.capacity_bytes, child.base_path) == (2 * MIB, base.path)
+        with pytest.raises(InUseError) as caught:
+            await yard.volumes.delete_volume(base.pool, base.name)
+        assert child.name in caught.value.metadata["used_by"]
+        assert base.name in [each.name for each in await yard.volumes.list_volumes()]
+        await yard.volumes.delete_volume(child.pool, child.name)
+        await yard.volumes.delete_volume(base.pool, base.name)
+
+    async def test_a_taken_name(self, yard: Yard):
+        spec = VolumeSpec(name=yard.new_name(), capacity_bytes=MIB)
+        made = await yard.volumes.create_volume(spec)
+        with pytest.raises(AlreadyExistsError):
+            await yard.volumes.create_volume(VolumeSpec(name=spec.name, capacity_bytes=2 * MIB))
+        assert made in await yard.volumes.list_volumes()
+
+    async def test_what_is_not_there(self, yard: Yard):
+        nothing = yard.new_name()
+        with pytest.raises(VolumeNotFoundError):
+            await yard.volumes.delete_volume("", nothing)
+        with pytest.raises(VolumeNotFoundError):
+            await yard.volumes.list_volumes(nothing)
+        with pytest.raises(VolumeNotFoundError):
+            await yard.volumes.create_volume(
+                VolumeSpec(pool=nothing, name=nothing, capacity_bytes=MIB)
+            )
+        with pytest.raises(VolumeNotFoundError):
+            await yard.volumes.create_volume(
+                VolumeSpec(name=yard.new_name(), base=VolumeRef(name=nothing))
+            )
+
+    @pytest.mark.parametrize("start", [False, True])
+    async def test_a_disk_is_not_deleted(self, yard: Yard, *, start: bool):
+        volume = await yard.volumes.create_volume(
+            VolumeSpec(name=yard.new_name(), capacity_bytes=MIB)
+        )
+        spec = DomainSpec(
+            name=yard.new_name(),
+            memory_bytes=MEMORY,
+            disks=(DiskSpec(volume=VolumeRef(name=volume.name, pool=volume.pool)),),
+            networkless=True,
+        )
+        made = await yard.domains.create_domain(spec, start=start)
+        with pytest.raises(InUseError) as caught:
+            await yard.volumes.delete_volume(volume.pool, volume.name)
+        assert made.name in caught.value.metadata["used_by"]
+        assert volume.name in [each.name for each in await yard.volumes.list_volumes()]

@@ -1,0 +1,254 @@
+"""Where a suite's workloads are made, whatever the engine, and scrapped at the end."""
+
+import asyncio
+import secrets
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import ClassVar, Self
+
+import pytest
+
+from proad.core.ports import Containers, Domains, Driver, Snapshots, Updates, Volumes
+from proad.errors import ResourceNotFoundError, VolumeNotFoundError
+from proad.model import (
+    ContainerUpdate,
+    DeleteOptions,
+    DomainUpdate,
+    Lifetime,
+    Resource,
+    ResourceKind,
+    ResourceState,
+    ResourceUpdate,
+    RestartMode,
+    RestartOptions,
+    Snapshot,
+    SnapshotSpec,
+    StopMode,
+    StopOptions,
+    Verb,
+)
+from proad.model.verbs import LEGAL, allowed_verbs
+
+PREFIX = "proa-test-"
+FORCE = StopOptions(mode=StopMode.FORCE)
+SCRAP = DeleteOptions(force=True, delete_snapshots=True, delete_saved_state=True)
+SNAPSHOT = "before"
+
+
+class Yard(ABC):
+    """Makes workloads of one kind on one driver.
+
+    Attributes:
+        kind: of all workloads.
+        states: that `bring_to` can bring one to.
+        grace: within which an obedient one, once ready, follows a graceful request.
+        patience: a grace that a deaf one is given in vain.
+    """
+
+    kind: ClassVar[ResourceKind]
+    states: ClassVar[tuple[ResourceState, ...]]
+    grace: ClassVar[timedelta]
+    patience: ClassVar[timedelta] = timedelta(seconds=1)
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+
+    @property
+    def driver(self) -> Driver:
+        return self._driver
+
+    @property
+    def containers(self) -> Containers:
+        assert isinstance(self._driver, Containers)
+        return self._driver
+
+    @property
+    def domains(self) -> Domains:
+        assert isinstance(self._driver, Domains)
+        return self._driver
+
+    @property
+    def snapshots(self) -> Snapshots:
+        assert isinstance(self._driver, Snapshots)
+        return self._driver
+
+    @property
+    def updates(self) -> Updates:
+        assert isinstance(self._driver, Updates)
+        return self._driver
+
+    @property
+    def volumes(self) -> Volumes:
+        assert isinstance(self._driver, Volumes)
+        return self._driver
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, driver: Driver) -> AsyncIterator[Self]:
+        """Give a yard, and remove at the end whatever was made with names of it."""
+        names: list[str] = []
+        async with driver:
+            await driver.probe()
+            yard = cls(driver)
+            yard._names = names
+            try:
+                yield yard
+            finally:
+                await yard._scrap()
+
+    _names: list[str]
+
+    def new_name(self) -> str:
+        """Give a name that nobody has; what bears it goes at the end."""
+        name = PREFIX + secrets.token_hex(4)
+        self._names.append(name)
+        return name
+
+    async def _scrap(self) -> None:
+        for resource in await self._driver.list_resources():
+            if resource.name.startswith(tuple(self._names)) and self._names:
+                try:
+                    await self._driver.delete(resource.id, SCRAP)
+                except ResourceNotFoundError:  # a TRANSIENT one may go by itself
+                    continue
+        if isinstance(self._driver, Volumes) and self._names:
+            volumes = await self._driver.list_volumes()
+            # Those that are based on others go first.
+            for volume in sorted(volumes, key=lambda volume: not volume.base_path):
+                if volume.name.startswith(tuple(self._names)):
+                    try:
+                        await self._driver.delete_volume(volume.pool, volume.name)
+                    except VolumeNotFoundError:
+                        continue
+
+    async def moment(self) -> None:
+        """Wait for less than a deaf one is waited for, yet long enough for a request to go out."""
+        await asyncio.sleep(self.patience.total_seconds() / 3)
+
+    @abstractmethod
+    async def make(
+        self,
+        *,
+        name: str = "",
+        start: bool = False,
+        deaf: bool = False,
+        slow: bool = False,
+        lifetime: Lifetime = Lifetime.PERSISTENT,
+        labels: dict[str, str] | None = None,
+    ) -> Resource:
+        """Make a workload that follows graceful requests, late if `slow` and never if `deaf`."""
+
+    async def ready(self, resource: Resource) -> Resource:
+        """Wait until a running workload has got so far that it can hear a request."""
+        return resource
+
+    async def running(self, **how: bool) -> Resource:
+        """Make a workload, start it and wait until it is ready."""
+        return await self.ready(await self.make(start=True, **how))
+
+    async def blank(self, state: ResourceState) -> Resource:
+        """Make a STOPPED workload that `bring_to` can bring to `state`."""
+        return await self.make()
+
+    async def bring_to(self, state: ResourceState, resource: Resource | None = None) -> Resource:
+        """Bring a blank workload, or a new one, to a state."""
+        resource = resource or await self.blank(state)
+        if state is ResourceState.STOPPED:
+            return resource
+        resource = await self._driver.start(resource.id)
+        match state:
+            case ResourceState.RUNNING:
+                return resource
+            case ResourceState.PAUSED:
+                return await self._driver.pause(resource.id)
+            case ResourceState.SAVED:
+                return await self._driver.stop(resource.id, StopOptions(mode=StopMode.SAVE))
+            case _:
+                raise AssertionError(f"no way to {state} is known")
+
+    async def is_gone(self, id: str) -> bool:
+        """Tell whether the engine knows the id no more, by list and by question."""
+        if any(resource.id == id for resource in await self._driver.list_resources()):
+            return False
+        with pytest.raises(ResourceNotFoundError):
+            await self._driver.get_resource(id)
+        return True
+
+    async def named(self, name: str) -> list[Resource]:
+        """Give the resources of a name."""
+        return [each for each in await self._driver.list_resources() if each.name == name]
+
+    async def check(self, answer: Resource) -> None:
+        """Check that what a verb gave is what everybody reads after it."""
+        read = await self._driver.get_resource(answer.id)
+        assert (read.state, read.name, read.labels) == (answer.state, answer.name, answer.labels)
+        assert read.state_detail == answer.state_detail
+        listed = {each.id: each for each in await self._driver.list_resources()}
+        assert listed[answer.id].state is answer.state
+        assert answer.host == ""
+        assert answer.allowed_verbs == ()
+
+
+def verbs_of(kind: ResourceKind) -> list[Verb]:
+    """Give the verbs that are legal for a kind in some state."""
+    return [verb for verb in LEGAL if any(verb in allowed_verbs(kind, s) for s in ResourceState)]
+
+
+def legal_moves(yard: type[Yard]) -> list[tuple[Verb, ResourceState]]:
+    """Give every verb with every state that it is legal in and that the yard reaches."""
+    return [
+        (verb, state)
+        for verb in LEGAL
+        for state in yard.states
+        if verb in allowed_verbs(yard.kind, state)
+    ]
+
+
+async def perform(  # noqa: PLR0911 - one for each verb
+    driver: Driver, verb: Verb, id: str, kind: ResourceKind
+) -> Resource | Snapshot:
+    """Do a verb in its quickest way; a verb that this does not know fails the suite."""
+    match verb:
+        case Verb.START:
+            return await driver.start(id)
+        case Verb.STOP:
+            return await driver.stop(id, FORCE)
+        case Verb.RESTART:
+            return await driver.restart(id, RestartOptions(mode=RestartMode.FORCE))
+        case Verb.PAUSE:
+            return await driver.pause(id)
+        case Verb.RESUME:
+            return await driver.resume(id)
+        case Verb.DELETE:
+            return await driver.delete(
+                id, DeleteOptions(delete_snapshots=True, delete_saved_state=True)
+            )
+        case Verb.UPDATE:
+            assert isinstance(driver, Updates)
+            return await driver.update(id, harmless_update(kind))
+        case Verb.CREATE_SNAPSHOT:
+            assert isinstance(driver, Snapshots)
+            return await driver.create_snapshot(id, SnapshotSpec(name="taken"))
+        case Verb.REVERT_SNAPSHOT:
+            assert isinstance(driver, Snapshots)
+            return await driver.revert_snapshot(id, SNAPSHOT)
+        case _:
+            raise AssertionError(f"the contract suite does not know {verb}")
+
+
+def harmless_update(kind: ResourceKind) -> ResourceUpdate:
+    """Give a change that is possible in every state."""
+    if kind is ResourceKind.CONTAINER:
+        return ResourceUpdate(container=ContainerUpdate(pids_limit=200))
+    return ResourceUpdate(domain=DomainUpdate(title="changed"))
+
+
+async def eventually(
+    what: Callable[[], Awaitable[bool]], *, within: float = 10.0, every: float = 0.05
+) -> None:
+    """Wait until something is so; fail when it is not in time (seconds)."""
+    async with asyncio.timeout(within):
+        while not await what():  # noqa: ASYNC110 - an engine is asked, it sets no Event
+            await asyncio.sleep(every)
