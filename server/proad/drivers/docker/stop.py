@@ -145,21 +145,18 @@ class Stopping:
                 break
         else:
             return None
-        if last.lifetime is Lifetime.TRANSIENT:
-            await self.wait_until_gone(last, urgent=urgent)
+        transient = last.lifetime is Lifetime.TRANSIENT
+        if transient and not await self.gone(last.id, self._engine.timeout, urgent=urgent):
+            raise EngineTimedOutError(ENGINE, f"the removal of {last.name!r}")
         # Somebody's delete, or its own, may show already.
         return ended(last) if last.state is ResourceState.REMOVING else last
 
-    async def wait_until_gone(self, resource: Resource, *, urgent: bool = False) -> None:
-        """Wait for a removal that is under way.
-
-        Raises:
-            EngineTimedOutError: it does not come to an end.
-        """
-        async for now in self._looks(resource.id, self._engine.timeout, urgent=urgent):
+    async def gone(self, id: str, within: timedelta, *, urgent: bool = False) -> bool:
+        """Wait for a removal that is under way; tell whether it came to its end."""
+        async for now in self._looks(id, within, urgent=urgent):
             if now is None:
-                return
-        raise EngineTimedOutError(ENGINE, f"the removal of {resource.name!r}")
+                return True
+        return False
 
     async def _looks(
         self, id: str, within: timedelta, *, urgent: bool

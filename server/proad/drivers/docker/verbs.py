@@ -4,6 +4,7 @@ The engine is asked first and the container looked at afterwards, for the answer
 the reason of a refusal: that is fast, and no race can come in between.
 """
 
+from datetime import timedelta
 from http import HTTPStatus
 
 from proad.drivers.docker.engine import Engine
@@ -19,6 +20,9 @@ from proad.model import (
     Verb,
     refusal,
 )
+
+# How long somebody else's removal may take.
+_REMOVAL = timedelta(seconds=20)
 
 
 class Verbs:
@@ -71,10 +75,13 @@ class Verbs:
         if answer.ok or answer.status == HTTPStatus.NOT_FOUND:
             return last
         now = await self._lookup.find(id)
-        if now is not None and now.state is not ResourceState.REMOVING:
-            raise refusal(Verb.DELETE, now, force=options.force) or conflict(
-                answer.status, answer.text
-            )
-        if now is not None:  # somebody else's removal is under way
-            await self._stopping.wait_until_gone(now)
-        return last
+        if now is None:
+            return last
+        removing = now.state is ResourceState.REMOVING
+        if not removing and (error := refusal(Verb.DELETE, now, force=options.force)):
+            raise error
+        # Most likely somebody else is removing it, which a container that is being
+        # killed for that does not show yet.
+        if answer.status == HTTPStatus.CONFLICT and await self._stopping.gone(id, _REMOVAL):
+            return last
+        raise conflict(answer.status, answer.text)

@@ -1,0 +1,66 @@
+import os
+import secrets
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+from docker.errors import DockerException
+from integration.docker.workloads import IMAGE, LABEL, Make
+
+from proad.drivers.docker import DockerDriver
+from proad.drivers.docker.driver import DEFAULT_URL
+from proad.model import ContainerSpec, Resource
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="session")
+def raw() -> Iterator[docker.APIClient]:
+    """The engine without our driver: what the world outside sees and does."""
+    url = os.environ.get("DOCKER_HOST") or DEFAULT_URL
+    try:
+        client = docker.APIClient(url, version="auto", timeout=30)
+    except DockerException as error:
+        if os.environ.get("PROA_REQUIRE_ENGINES") == "1":
+            raise
+        pytest.skip(f"no Docker Engine at {url}: {error}")
+    if not client.images(IMAGE):
+        script = REPOSITORY / "tests/guest/build_image.sh"
+        subprocess.run([script, REPOSITORY / "build/guest"], check=True)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+async def driver(raw: docker.APIClient) -> AsyncIterator[DockerDriver]:
+    async with DockerDriver() as driver:
+        yield driver
+
+
+@pytest.fixture
+def token() -> str:
+    """A name, and the value of the label, that only this test has."""
+    return f"proa-test-{secrets.token_hex(4)}"
+
+
+@pytest.fixture
+async def make(driver: DockerDriver, raw: docker.APIClient, token: str) -> AsyncIterator[Make]:
+    class Making:
+        count = 0
+
+        def spec(self, *command: str, **fields: Any) -> ContainerSpec:
+            Making.count += 1
+            fields = {"image": IMAGE, "name": f"{token}-{Making.count}", **fields}
+            fields["labels"] = {LABEL: token, **fields.get("labels", {})}
+            return ContainerSpec(command=command, **fields)
+
+        async def __call__(self, *command: str, start: bool = True, **fields: Any) -> Resource:
+            made = await driver.create_container(self.spec(*command, **fields), start=start)
+            return made.resource
+
+    yield Making()
+    for container in raw.containers(all=True, filters={"label": f"{LABEL}={token}"}):
+        raw.remove_container(container["Id"], force=True, v=True)

@@ -1,0 +1,260 @@
+"""Reading, and the verbs that the engine does in one step."""
+
+import asyncio
+
+import docker
+import pytest
+from integration.docker.workloads import DEAF, OBEDIENT, Make, eventually
+
+from proad.core.ports import Containers, Driver, Images, Updates
+from proad.drivers.docker import DockerDriver
+from proad.errors import (
+    CapabilityMissingError,
+    ResourceAlreadyRunningError,
+    ResourceNotFoundError,
+    ResourceNotRunningError,
+    ResourceRunningError,
+    StateError,
+)
+from proad.model import (
+    DeleteOptions,
+    Lifetime,
+    ResourceKind,
+    ResourceState,
+    ResourceView,
+    RestartPolicy,
+    RestartPolicyMode,
+    StartOptions,
+    StateReason,
+)
+
+pytestmark = pytest.mark.docker
+
+RUNNING, PAUSED, STOPPED = ResourceState.RUNNING, ResourceState.PAUSED, ResourceState.STOPPED
+ALWAYS = RestartPolicy(mode=RestartPolicyMode.ALWAYS)
+FORCE = DeleteOptions(force=True)
+
+
+async def summary(driver: DockerDriver, id: str):
+    return await driver.get_resource(id, ResourceView.SUMMARY)
+
+
+def test_it_is_all_four_ports():
+    driver: Driver = DockerDriver()
+    for port in (Driver, Containers, Images, Updates):
+        assert isinstance(driver, port)
+
+
+async def test_probe(driver: DockerDriver, raw: docker.APIClient):
+    info = await driver.probe()
+    facts = raw.info()
+    assert info.version == facts["ServerVersion"]
+    assert info.api_version == raw.api_version
+    assert (info.hostname, info.cpus) == (facts["Name"], facts["NCPU"])
+    assert info.memory_bytes == facts["MemTotal"]
+    assert info.architecture == facts["Architecture"]
+    assert list(info.warnings) == (facts["Warnings"] or [])
+
+
+class TestStates:
+    async def test_created(self, driver: DockerDriver, make: Make):
+        made = await make(*DEAF, start=False)
+        assert (made.kind, made.state) == (ResourceKind.CONTAINER, STOPPED)
+        assert made.state_detail.reason is StateReason.NEVER_STARTED
+        assert made.state_detail.exit_code is None
+        assert made.state_detail.start_time is None
+        short = await summary(driver, made.id)
+        assert (short.state, short.state_detail.reason) == (STOPPED, StateReason.NEVER_STARTED)
+
+    async def test_running(self, driver: DockerDriver, make: Make):
+        made = await make(*DEAF)
+        assert made.state is RUNNING
+        assert made.state_detail.reason is None
+        assert made.state_detail.exit_code is None
+        assert made.state_detail.start_time is not None
+        assert made.state_detail.finish_time is None
+        assert (await summary(driver, made.id)).state is RUNNING
+
+    async def test_paused(self, driver: DockerDriver, make: Make):
+        made = await make(*DEAF)
+        paused = await driver.pause(made.id)
+        assert (paused.state, paused.state_detail.reason) == (PAUSED, StateReason.USER)
+        assert (await summary(driver, made.id)).state is PAUSED
+
+    @pytest.mark.parametrize(
+        ("command", "code", "reason"),
+        [
+            (("true",), 0, StateReason.COMPLETED),
+            (("sh", "-c", "exit 3"), 3, StateReason.ERROR),
+            (("sh", "-c", "exit 137"), 137, StateReason.KILLED),
+        ],
+    )
+    async def test_exited(
+        self,
+        driver: DockerDriver,
+        make: Make,
+        command: tuple[str, ...],
+        code: int,
+        reason: StateReason,
+    ):
+        made = await make(*command)
+
+        async def ended() -> bool:
+            return (await driver.get_resource(made.id)).state is STOPPED
+
+        await eventually(ended)
+        detail = (await driver.get_resource(made.id)).state_detail
+        assert (detail.reason, detail.exit_code, detail.oom_killed) == (reason, code, False)
+        assert detail.finish_time is not None
+        short = await summary(driver, made.id)
+        assert (short.state, short.state_detail.exit_code) == (STOPPED, None)
+
+    async def test_restarting(self, driver: DockerDriver, make: Make):
+        made = await make("sh", "-c", "exit 4", restart_policy=ALWAYS)
+
+        async def restarting() -> bool:
+            return (await driver.get_resource(made.id)).state is ResourceState.STARTING
+
+        await eventually(restarting, every=0.02)
+        detail = (await driver.get_resource(made.id)).state_detail
+        if detail.reason is not None:  # it may run for a moment
+            assert (detail.reason, detail.exit_code) == (StateReason.RESTARTING, 4)
+
+    async def test_removed_by_itself(self, driver: DockerDriver, make: Make):
+        made = await make("true", lifetime=Lifetime.TRANSIENT)
+        assert made.lifetime is Lifetime.TRANSIENT
+
+        async def gone() -> bool:
+            return all(each.id != made.id for each in await driver.list_resources())
+
+        await eventually(gone)
+        with pytest.raises(ResourceNotFoundError):
+            await driver.get_resource(made.id)
+
+
+async def test_a_list_is_one_call(
+    driver: DockerDriver, make: Make, monkeypatch: pytest.MonkeyPatch
+):
+    made = {(await make(start=False)).id for _ in range(3)}
+    await driver.probe()
+    calls: list[str] = []
+    request = docker.APIClient.request
+
+    def counting(self, method, url, **options):
+        calls.append(f"{method} {url}")
+        return request(self, method, url, **options)
+
+    monkeypatch.setattr(docker.APIClient, "request", counting)
+    assert made <= {each.id for each in await driver.list_resources()}
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("id", ["0" * 64, "", "..", "../info", "a" * 1_000_000, "web", "\0", "ü"])
+async def test_unknown_ids(driver: DockerDriver, id: str):
+    for view in ResourceView:
+        with pytest.raises(ResourceNotFoundError):
+            await driver.get_resource(id, view)
+    for verb in (
+        driver.start,
+        driver.stop,
+        driver.restart,
+        driver.pause,
+        driver.resume,
+        driver.delete,
+    ):
+        with pytest.raises(ResourceNotFoundError):
+            await verb(id)
+
+
+async def test_a_full_id_only(driver: DockerDriver, make: Make):
+    made = await make(*DEAF)
+    for part in (made.id[:12], made.name, made.id.upper()):
+        with pytest.raises(ResourceNotFoundError):
+            await driver.pause(part)
+        with pytest.raises(ResourceNotFoundError):
+            await summary(driver, part)
+
+
+class TestStart:
+    async def test_stopped_and_paused(self, driver: DockerDriver, make: Make):
+        made = await make(*DEAF, start=False)
+        assert (await driver.start(made.id)).state is RUNNING
+        await driver.pause(made.id)
+        assert (await driver.start(made.id)).state is RUNNING
+
+    async def test_running(self, driver: DockerDriver, make: Make):
+        made = await make(*DEAF)
+        with pytest.raises(ResourceAlreadyRunningError) as caught:
+            await driver.start(made.id)
+        assert caught.value.metadata["allowed_verbs"] == "STOP,RESTART,PAUSE,UPDATE"
+
+    async def test_in_a_restart_loop(self, driver: DockerDriver, make: Make):
+        made = await make("false", restart_policy=ALWAYS)
+
+        async def looping() -> bool:
+            return (await driver.get_resource(made.id)).state is ResourceState.STARTING
+
+        await eventually(looping, every=0.02)
+        with pytest.raises(ResourceAlreadyRunningError):
+            await driver.start(made.id)
+
+    @pytest.mark.parametrize(
+        "options", [StartOptions(from_snapshot="x"), StartOptions(discard_saved_state=True)]
+    )
+    async def test_what_containers_cannot(
+        self, driver: DockerDriver, make: Make, options: StartOptions
+    ):
+        made = await make(*DEAF, start=False)
+        with pytest.raises(CapabilityMissingError):
+            await driver.start(made.id, options)
+        assert (await driver.get_resource(made.id)).state is STOPPED
+
+
+class TestPauseAndResume:
+    async def test_there_and_back(self, driver: DockerDriver, make: Make):
+        made = await make(*DEAF)
+        assert (await driver.pause(made.id)).state is PAUSED
+        assert (await driver.resume(made.id)).state is RUNNING
+
+    async def test_refusals(self, driver: DockerDriver, make: Make):
+        made = await make(*DEAF, start=False)
+        for verb in (driver.pause, driver.resume):
+            with pytest.raises(ResourceNotRunningError):
+                await verb(made.id)
+        await driver.start(made.id)
+        with pytest.raises(StateError):
+            await driver.resume(made.id)
+        await driver.pause(made.id)
+        with pytest.raises(StateError):
+            await driver.pause(made.id)
+
+
+class TestDelete:
+    async def test_stopped(self, driver: DockerDriver, make: Make):
+        made = await make(start=False)
+        assert await driver.delete(made.id) == made
+        with pytest.raises(ResourceNotFoundError):
+            await driver.delete(made.id)
+
+    async def test_active_ones_are_guarded(self, driver: DockerDriver, make: Make):
+        made = await make(*DEAF)
+        with pytest.raises(ResourceRunningError):
+            await driver.delete(made.id)
+        await driver.pause(made.id)
+        with pytest.raises(ResourceRunningError):
+            await driver.delete(made.id)
+        assert (await driver.get_resource(made.id)).state is PAUSED
+        assert (await driver.delete(made.id, FORCE)).id == made.id
+        with pytest.raises(ResourceNotFoundError):
+            await driver.get_resource(made.id)
+
+    @pytest.mark.parametrize("lifetime", list(Lifetime))
+    async def test_several_at_once(self, driver: DockerDriver, make: Make, lifetime: Lifetime):
+        made = await make(*OBEDIENT, lifetime=lifetime)
+        deletes = (driver.delete(made.id, FORCE) for _ in range(4))
+        answers = await asyncio.gather(*deletes, return_exceptions=True)
+        assert any(not isinstance(answer, BaseException) for answer in answers)
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                assert isinstance(answer, ResourceNotFoundError)
+        assert all(each.id != made.id for each in await driver.list_resources())

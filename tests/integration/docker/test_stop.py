@@ -1,0 +1,273 @@
+"""Stopping and restarting, and who may wait for whom."""
+
+import asyncio
+import threading
+import time
+from datetime import timedelta
+
+import docker
+import pytest
+from integration.docker.workloads import DEAF, OBEDIENT, SLOW, Make, eventually
+
+from proad.drivers.docker import DockerDriver
+from proad.errors import (
+    CapabilityMissingError,
+    ResourceNotFoundError,
+    ResourceNotRunningError,
+    StopTimedOutError,
+)
+from proad.model import (
+    DeleteOptions,
+    Lifetime,
+    Resource,
+    ResourceState,
+    RestartMode,
+    RestartOptions,
+    RestartPolicy,
+    RestartPolicyMode,
+    StateReason,
+    StopMode,
+    StopOptions,
+)
+
+pytestmark = pytest.mark.docker
+
+RUNNING, PAUSED, STOPPED = ResourceState.RUNNING, ResourceState.PAUSED, ResourceState.STOPPED
+FORCE = StopOptions(mode=StopMode.FORCE)
+ALWAYS = RestartPolicy(mode=RestartPolicyMode.ALWAYS)
+INIT_KILLED_BY = {"SIGTERM": 143, "SIGINT": 130}
+
+
+def graceful(seconds: float) -> StopOptions:
+    return StopOptions(mode=StopMode.GRACEFUL, grace_period=timedelta(seconds=seconds))
+
+
+def then_force(seconds: float) -> StopOptions:
+    return StopOptions(mode=StopMode.GRACEFUL_THEN_FORCE, grace_period=timedelta(seconds=seconds))
+
+
+async def heard(raw: docker.APIClient, container: Resource) -> None:
+    """Wait until the shell has its trap."""
+
+    async def ready() -> bool:
+        return b"ready" in raw.logs(container.id)
+
+    await eventually(ready, every=0.02)
+
+
+class TestGraceful:
+    @pytest.mark.parametrize("mode", [StopMode.GRACEFUL, StopMode.GRACEFUL_THEN_FORCE, None])
+    async def test_obeyed(
+        self, driver: DockerDriver, make: Make, raw: docker.APIClient, mode: StopMode | None
+    ):
+        made = await make(*OBEDIENT, restart_policy=ALWAYS)
+        await heard(raw, made)
+        stopped = await driver.stop(made.id, StopOptions(mode=mode))
+        assert stopped.state is STOPPED
+        assert stopped.state_detail.reason is StateReason.COMPLETED
+        await asyncio.sleep(0.5)
+        after = await driver.get_resource(made.id)
+        assert (after.state, after.container.restart_count) == (STOPPED, 0)
+
+    @pytest.mark.parametrize("signal", ["SIGTERM", "SIGINT", "INT", "2"])
+    async def test_with_the_signal_of_the_container(
+        self, driver: DockerDriver, make: Make, signal: str
+    ):
+        made = await make(*DEAF, init=True, stop_signal=signal, restart_policy=ALWAYS)
+        await asyncio.sleep(0.2)
+        stopped = await driver.stop(made.id, graceful(5))
+        code = INIT_KILLED_BY["SIGTERM" if signal == "SIGTERM" else "SIGINT"]
+        assert stopped.state_detail.exit_code == code
+        await asyncio.sleep(0.4)
+        assert (await driver.get_resource(made.id)).state is STOPPED
+
+    async def test_answers_soon_after_the_end(
+        self, driver: DockerDriver, make: Make, raw: docker.APIClient
+    ):
+        made = await make(*OBEDIENT)
+        await heard(raw, made)
+        stopped = await driver.stop(made.id, graceful(10))
+        finished = stopped.state_detail.finish_time
+        assert finished is not None
+        assert time.time() - finished.timestamp() < 0.25
+
+    @pytest.mark.parametrize("grace", [0.0, 0.5])
+    async def test_ignored(self, driver: DockerDriver, make: Make, grace: float):
+        made = await make(*DEAF)
+        started = time.monotonic()
+        with pytest.raises(StopTimedOutError) as caught:
+            await driver.stop(made.id, graceful(grace))
+        assert grace <= time.monotonic() - started < grace + 0.5
+        assert "SIGTERM" in caught.value.message
+        after = await driver.get_resource(made.id)
+        assert (after.state, after.container.pid) == (RUNNING, made.container.pid)
+
+    @pytest.mark.parametrize("grace", [0.0, 0.5])
+    async def test_ignored_and_then_forced(self, driver: DockerDriver, make: Make, grace: float):
+        made = await make(*DEAF, restart_policy=ALWAYS)
+        started = time.monotonic()
+        stopped = await driver.stop(made.id, then_force(grace))
+        assert grace <= time.monotonic() - started < grace + 1
+        assert (stopped.state, stopped.state_detail.reason) == (STOPPED, StateReason.KILLED)
+        await asyncio.sleep(0.4)
+        assert (await driver.get_resource(made.id)).state is STOPPED
+
+    async def test_within_the_time_of_the_container(self, driver: DockerDriver, make: Make):
+        made = await make(*DEAF, stop_timeout=timedelta(seconds=1))
+        started = time.monotonic()
+        stopped = await driver.stop(made.id)
+        assert 1 <= time.monotonic() - started < 2
+        assert stopped.state_detail.reason is StateReason.KILLED
+
+    async def test_a_paused_one_is_woken(
+        self, driver: DockerDriver, make: Make, raw: docker.APIClient
+    ):
+        made = await make(*OBEDIENT)
+        await heard(raw, made)
+        await driver.pause(made.id)
+        stopped = await driver.stop(made.id, graceful(5))
+        assert stopped.state_detail.reason is StateReason.COMPLETED
+
+    async def test_cancelled(self, driver: DockerDriver, make: Make):
+        made = await make(*SLOW)
+        await asyncio.sleep(0.2)
+        stop = asyncio.create_task(driver.stop(made.id, then_force(30)))
+        await asyncio.sleep(0.3)
+        stop.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await stop
+        assert (await driver.get_resource(made.id)).state is RUNNING
+
+        async def ended() -> bool:
+            return (await driver.get_resource(made.id)).state is STOPPED
+
+        await eventually(ended)
+
+
+class TestForce:
+    async def test_running(self, driver: DockerDriver, make: Make):
+        made = await make(*DEAF, restart_policy=ALWAYS)
+        stopped = await driver.stop(made.id, FORCE)
+        assert (stopped.state, stopped.state_detail.exit_code) == (STOPPED, 137)
+        assert stopped.state_detail.reason is StateReason.KILLED
+        await asyncio.sleep(0.4)
+        assert (await driver.get_resource(made.id)).state is STOPPED
+
+    async def test_paused(self, driver: DockerDriver, make: Make):
+        made = await make(*DEAF)
+        await driver.pause(made.id)
+        stopped = await driver.stop(made.id, FORCE)
+        assert (stopped.state, stopped.state_detail.exit_code) == (STOPPED, 137)
+
+    @pytest.mark.parametrize("options", [FORCE, graceful(5), then_force(5)])
+    async def test_in_a_restart_loop(self, driver: DockerDriver, make: Make, options: StopOptions):
+        made = await make("false", restart_policy=ALWAYS)
+
+        async def looping() -> bool:
+            return (await driver.get_resource(made.id)).container.restart_count > 2
+
+        await eventually(looping, every=0.02)
+        assert (await driver.stop(made.id, options)).state is STOPPED
+        await asyncio.sleep(0.8)
+        assert (await driver.get_resource(made.id)).state is STOPPED
+
+    async def test_while_graceful_ones_wait(self, driver: DockerDriver, make: Make):
+        """More stops wait than the driver has threads; none of them holds one."""
+        made = await make(*DEAF)
+        before = threading.active_count()
+        waiting = [asyncio.create_task(driver.stop(made.id, graceful(60))) for _ in range(12)]
+        await asyncio.sleep(0.3)
+        assert threading.active_count() == before
+        started = time.monotonic()
+        assert (await driver.get_resource(made.id)).state is RUNNING
+        assert time.monotonic() - started < 0.5
+        assert (await driver.stop(made.id, FORCE)).state is STOPPED
+        for answer in await asyncio.gather(*waiting):
+            assert (answer.state, answer.state_detail.exit_code) == (STOPPED, 137)
+
+
+class TestTransient:
+    @pytest.mark.parametrize("options", [FORCE, graceful(5), then_force(0)])
+    async def test_gone_after_the_stop(
+        self, driver: DockerDriver, make: Make, raw: docker.APIClient, options: StopOptions
+    ):
+        made = await make(*OBEDIENT, lifetime=Lifetime.TRANSIENT)
+        await heard(raw, made)
+        stopped = await driver.stop(made.id, options)
+        assert (stopped.id, stopped.name, stopped.state) == (made.id, made.name, STOPPED)
+        with pytest.raises(ResourceNotFoundError):
+            await driver.get_resource(made.id)
+
+    async def test_a_summary_tells(self, driver: DockerDriver, make: Make):
+        made = await make(*DEAF, lifetime=Lifetime.TRANSIENT)
+        listed = {each.id: each for each in await driver.list_resources()}
+        assert listed[made.id].lifetime is Lifetime.TRANSIENT
+        assert listed[made.id].labels == made.labels
+
+
+async def test_deleted_while_a_stop_waits(driver: DockerDriver, make: Make):
+    made = await make(*DEAF)
+    stop = asyncio.create_task(driver.stop(made.id, graceful(60)))
+    await asyncio.sleep(0.2)
+    await driver.delete(made.id, DeleteOptions(force=True))
+    try:
+        assert (await stop).state is STOPPED
+    except ResourceNotFoundError as error:
+        assert error.name == made.id  # noqa: PT017 - either is right
+
+
+async def test_save_is_missing(driver: DockerDriver, make: Make):
+    made = await make(*DEAF)
+    with pytest.raises(CapabilityMissingError):
+        await driver.stop(made.id, StopOptions(mode=StopMode.SAVE))
+    assert StopMode.SAVE not in driver.stop_modes
+    assert (await driver.get_resource(made.id)).state is RUNNING
+
+
+async def test_a_stopped_one(driver: DockerDriver, make: Make):
+    made = await make(*DEAF, start=False)
+    for mode in (None, *driver.stop_modes):
+        with pytest.raises(ResourceNotRunningError):
+            await driver.stop(made.id, StopOptions(mode=mode))
+    for restart in (None, *RestartMode):
+        with pytest.raises(ResourceNotRunningError):
+            await driver.restart(made.id, RestartOptions(mode=restart))
+
+
+class TestRestart:
+    @pytest.mark.parametrize("mode", [None, *RestartMode])
+    async def test_obeyed(
+        self, driver: DockerDriver, make: Make, raw: docker.APIClient, mode: RestartMode | None
+    ):
+        made = await make(*OBEDIENT)
+        await heard(raw, made)
+        restarted = await driver.restart(made.id, RestartOptions(mode=mode))
+        assert restarted.state is RUNNING
+        assert restarted.state_detail.start_time > made.state_detail.start_time
+
+    async def test_ignored(self, driver: DockerDriver, make: Make):
+        made = await make(*DEAF)
+        second = timedelta(seconds=1)
+        with pytest.raises(StopTimedOutError):
+            await driver.restart(
+                made.id, RestartOptions(mode=RestartMode.GRACEFUL, grace_period=second)
+            )
+        same = await driver.get_resource(made.id)
+        assert (same.state, same.container.pid) == (RUNNING, made.container.pid)
+        forced = await driver.restart(made.id, RestartOptions(grace_period=second))
+        assert forced.state is RUNNING
+        assert forced.container.pid != made.container.pid
+
+    async def test_transient(self, driver: DockerDriver, make: Make):
+        made = await make(*DEAF, lifetime=Lifetime.TRANSIENT)
+        with pytest.raises(CapabilityMissingError):
+            await driver.restart(made.id, RestartOptions(mode=RestartMode.GRACEFUL))
+        restarted = await driver.restart(made.id, RestartOptions(mode=RestartMode.FORCE))
+        assert (restarted.state, restarted.lifetime) == (RUNNING, Lifetime.TRANSIENT)
+
+    async def test_paused(self, driver: DockerDriver, make: Make):
+        made = await make(*DEAF)
+        await driver.pause(made.id)
+        with pytest.raises(Exception, match="RESTART is not legal"):
+            await driver.restart(made.id, RestartOptions(mode=RestartMode.FORCE))
+        assert (await driver.get_resource(made.id)).state is PAUSED
