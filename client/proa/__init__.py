@@ -1,0 +1,63 @@
+"""Client of proad, the daemon for Docker containers and libvirt/QEMU virtual machines.
+
+    import proa
+    from proa import v1
+
+    with proa.connect("127.0.0.1:50051", username="ann", password=secret) as client:
+        spec = v1.ContainerSpec(image="debian:12", name="web", command=["sleep", "600"])
+        client.containers.CreateContainer(v1.CreateContainerRequest(spec=spec, start=True))
+        for resource in client.list_resources():
+            print(resource.name, v1.ResourceState.Name(resource.state))
+
+`proa.aio` is the same for asyncio; `proa.v1` has the messages and stubs.
+"""
+
+from proa import aio, v1
+from proa.channels import TLS
+from proa.client import Client, connect
+from proa.errors import (
+    Aborted,
+    AlreadyExists,
+    Cancelled,
+    DeadlineExceeded,
+    Error,
+    FailedPrecondition,
+    IllegalState,
+    Internal,
+    InvalidArgument,
+    NotFound,
+    OutOfRange,
+    PermissionDenied,
+    ResourceExhausted,
+    StopTimedOut,
+    Unauthenticated,
+    Unavailable,
+    Unimplemented,
+    Violation,
+)
+
+__all__ = [
+    "TLS",
+    "Aborted",
+    "AlreadyExists",
+    "Cancelled",
+    "Client",
+    "DeadlineExceeded",
+    "Error",
+    "FailedPrecondition",
+    "IllegalState",
+    "Internal",
+    "InvalidArgument",
+    "NotFound",
+    "OutOfRange",
+    "PermissionDenied",
+    "ResourceExhausted",
+    "StopTimedOut",
+    "Unauthenticated",
+    "Unavailable",
+    "Unimplemented",
+    "Violation",
+    "aio",
+    "connect",
+    "v1",
+]

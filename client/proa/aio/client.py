@@ -1,0 +1,172 @@
+"""The client for asyncio."""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
+from types import TracebackType
+from typing import Self
+
+from google.protobuf.field_mask_pb2 import FieldMask
+from grpc import aio
+
+from proa import v1
+from proa.aio.interceptors import interceptors
+from proa.aio.tokens import TokenFunction, Tokens
+from proa.channels import TLS, Endpoint, Options
+from proa.client import seconds
+from proa.paging import async_pages
+from proa.tokens import Password, ScopeName, source_of
+
+
+def connect(
+    target: str | None = None,
+    *,
+    token: str | TokenFunction | None = None,
+    username: str | None = None,
+    password: str | None = None,
+    scopes: Iterable[ScopeName] | None = None,
+    tls: TLS | bool | None = None,
+    timeout: timedelta | float | None = None,
+    allow_insecure: bool = False,
+    options: Options = (),
+) -> "Client":
+    """Make an asyncio client of the daemon at `target`, as `proa.connect` does.
+
+        async with proa.aio.connect(username="ann", password=secret) as client:
+            response = await client.resources.GetResource(v1.GetResourceRequest(id="web"))
+
+    A function for `token` may be a coroutine function. To be called in the event loop
+    that the client is used in.
+    """
+    endpoint = Endpoint.of(target, tls=tls, allow_insecure=allow_insecure)
+    source: Password | TokenFunction | str | None = source_of(token, username, password, scopes)
+    if source is not None:
+        endpoint.check_secret("the token or password")
+    settings = endpoint.options(options)
+
+    def channel(calls: Sequence[aio.ClientInterceptor]) -> aio.Channel:
+        if endpoint.tls is None:
+            return aio.insecure_channel(endpoint.target, settings, interceptors=calls)
+        credentials = endpoint.tls.credentials()
+        return aio.secure_channel(endpoint.target, credentials, settings, interceptors=calls)
+
+    return Client(channel, source, timeout=timeout, check=endpoint.check_call)
+
+
+class Client:
+    """The daemon's services over one channel, for the tasks of one event loop.
+
+    Each attribute is the generated stub of a service: an RPC takes its request, is
+    awaited or iterated over, and raises a subclass of `proa.Error` where it fails.
+
+        response = await client.resources.GetResource(v1.GetResourceRequest(id="web"))
+        async for event in client.images.PullImage(v1.PullImageRequest(image="debian:12")):
+            print(event.progress.status)
+
+    Args:
+        channel: makes the channel with the given interceptors; closed with the client.
+        source: where tokens come from; see `connect`.
+        timeout: deadline of unary calls that name none, in seconds; None: none.
+        check: raises ValueError for a method that must not be called on this channel.
+    """
+
+    def __init__(
+        self,
+        channel: Callable[[Sequence[aio.ClientInterceptor]], aio.Channel],
+        source: Password | TokenFunction | str | None = None,
+        *,
+        timeout: timedelta | float | None = None,
+        check: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        calls = interceptors(Tokens(source, self._login), seconds(timeout), check)
+        self._channel = ours = channel(calls)
+        self.auth = v1.AuthServiceStub(ours)
+        self.resources = v1.ResourceServiceStub(ours)
+        self.containers = v1.ContainerServiceStub(ours)
+        self.images = v1.ImageServiceStub(ours)
+        self.domains = v1.DomainServiceStub(ours)
+        self.snapshots = v1.SnapshotServiceStub(ours)
+        self.volumes = v1.VolumeServiceStub(ours)
+        self.hosts = v1.HostServiceStub(ours)
+
+    async def _login(self, request: v1.CreateTokenRequest) -> v1.CreateTokenResponse:
+        return await self.auth.CreateToken(request)
+
+    async def list_resources(
+        self,
+        filter: v1.ResourceFilter | None = None,
+        *,
+        order_by: str = "",
+        view: v1.ResourceView.ValueType = v1.RESOURCE_VIEW_UNSPECIFIED,
+        read_mask: Iterable[str] = (),
+        page_size: int = 0,
+    ) -> AsyncIterator[v1.Resource]:
+        """Iterate over containers and domains, fetching page after page.
+
+            running = v1.ResourceFilter(states=[v1.RESOURCE_STATE_RUNNING])
+            names = [r.name async for r in client.list_resources(running, order_by="name desc")]
+
+        Args:
+            filter: which ones; default: all.
+            order_by: such as "create_time desc"; default: by name.
+            view: how much of each; default SUMMARY.
+            read_mask: fields of Resource to fetch; default: all of the view.
+            page_size: how many to fetch at once; default: as many as the daemon allows.
+        """
+        request = v1.ListResourcesRequest(
+            filter=filter,
+            order_by=order_by,
+            view=view,
+            read_mask=FieldMask(paths=read_mask) if read_mask else None,
+            page_size=page_size,
+        )
+        async for page in async_pages(self.resources.ListResources, request):
+            for resource in page.resources:
+                yield resource
+
+    async def list_images(
+        self,
+        reference: str = "",
+        *,
+        labels: Mapping[str, str] | None = None,
+        dangling: bool | None = None,
+        host: str = "",
+        page_size: int = 0,
+    ) -> AsyncIterator[v1.Image]:
+        """Iterate over the images of a host whose name is like `reference`, newest first."""
+        request = v1.ListImagesRequest(
+            reference=reference, labels=labels, dangling=dangling, host=host, page_size=page_size
+        )
+        async for page in async_pages(self.images.ListImages, request):
+            for image in page.images:
+                yield image
+
+    async def list_snapshots(self, id: str, *, page_size: int = 0) -> AsyncIterator[v1.Snapshot]:
+        """Iterate over the snapshots of a resource, oldest first."""
+        request = v1.ListSnapshotsRequest(id=id, page_size=page_size)
+        async for page in async_pages(self.snapshots.ListSnapshots, request):
+            for snapshot in page.snapshots:
+                yield snapshot
+
+    async def list_volumes(
+        self, pool: str = "", *, host: str = "", page_size: int = 0
+    ) -> AsyncIterator[v1.Volume]:
+        """Iterate over the volumes of a storage pool, or of all active ones."""
+        request = v1.ListVolumesRequest(pool=pool, host=host, page_size=page_size)
+        async for page in async_pages(self.volumes.ListVolumes, request):
+            for volume in page.volumes:
+                yield volume
+
+    async def close(self) -> None:
+        """Close the channel; calls under way end as cancelled."""
+        await self._channel.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()

@@ -1,0 +1,147 @@
+"""What every asyncio call goes through: deadline, token, typed errors."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from grpc import aio
+
+from proa.aio.tokens import Tokens
+from proa.errors import Error, error_of
+from proa.interceptors import wants_token
+from proa.tokens import RENEWABLE
+
+RequestT = TypeVar("RequestT")
+ResponseT = TypeVar("ResponseT")
+
+
+class _Settings:
+    """What both interceptors know; grpc.aio wants one class for each kind of call."""
+
+    def __init__(self, tokens: Tokens, check: Callable[[str], None]) -> None:
+        self._tokens = tokens
+        self._check = check
+
+    async def first_token(self, details: aio.ClientCallDetails) -> str | None:
+        method = _method(details)
+        self._check(method)
+        return await self._tokens.get() if wants_token(method, details.metadata) else None
+
+    async def second_token(self, token: str | None, error: Error) -> str | None:
+        if token is None or error.reason not in RENEWABLE:
+            return None
+        return await self._tokens.instead_of(token)
+
+
+def interceptors(
+    tokens: Tokens, timeout: float | None, check: Callable[[str], None]
+) -> Sequence[aio.ClientInterceptor]:
+    """Give calls a deadline and a token, renew that once, and type the errors.
+
+    Args:
+        tokens: the source of tokens.
+        timeout: deadline of unary calls that name none, in seconds; None: none.
+        check: raises ValueError for a method that must not be called on this channel.
+    """
+    settings = _Settings(tokens, check)
+    return [_UnaryCalls(settings, timeout), _StreamCalls(settings)]
+
+
+class _UnaryCalls(aio.UnaryUnaryClientInterceptor):
+    def __init__(self, settings: _Settings, timeout: float | None) -> None:
+        self._settings = settings
+        self._timeout = timeout
+
+    async def intercept_unary_unary(
+        self,
+        continuation: Callable[
+            [aio.ClientCallDetails, RequestT], Awaitable[aio.UnaryUnaryCall[RequestT, ResponseT]]
+        ],
+        client_call_details: aio.ClientCallDetails,
+        request: RequestT,
+    ) -> aio.UnaryUnaryCall[RequestT, ResponseT]:
+        async def attempt(token: str | None) -> aio.UnaryUnaryCall[RequestT, ResponseT]:
+            call = await continuation(_with(client_call_details, self._timeout, token), request)
+            await call
+            return call
+
+        token = await self._settings.first_token(client_call_details)
+        try:
+            return await attempt(token)
+        except aio.AioRpcError as failure:
+            error = error_of(failure)
+            other = await self._settings.second_token(token, error)
+            if other is None:
+                raise error from failure
+        try:
+            return await attempt(other)
+        except aio.AioRpcError as failure:
+            raise error_of(failure) from failure
+
+
+class _StreamCalls(aio.UnaryStreamClientInterceptor):
+    def __init__(self, settings: _Settings) -> None:
+        self._settings = settings
+
+    async def intercept_unary_stream(
+        self,
+        continuation: Callable[
+            [aio.ClientCallDetails, RequestT], Awaitable[aio.UnaryStreamCall[RequestT, ResponseT]]
+        ],
+        client_call_details: aio.ClientCallDetails,
+        request: RequestT,
+    ) -> AsyncIterator[ResponseT]:
+        async def attempt(
+            token: str | None,
+        ) -> tuple[AsyncIterator[ResponseT], ResponseT | None]:
+            call = await continuation(_with(client_call_details, None, token), request)
+            responses = aiter(call)
+            # The first response, or the end, is what tells whether the token was good.
+            return responses, await anext(responses, None)
+
+        token = await self._settings.first_token(client_call_details)
+        try:
+            return _replay(*await attempt(token))
+        except aio.AioRpcError as failure:
+            error = error_of(failure)
+            other = await self._settings.second_token(token, error)
+            if other is None:
+                raise error from failure
+        try:
+            return _replay(*await attempt(other))
+        except aio.AioRpcError as failure:
+            raise error_of(failure) from failure
+
+
+async def _replay(
+    responses: AsyncIterator[ResponseT], first: ResponseT | None
+) -> AsyncIterator[ResponseT]:
+    if first is None:
+        return
+    yield first
+    try:
+        async for response in responses:
+            yield response
+    except aio.AioRpcError as failure:
+        raise error_of(failure) from failure
+
+
+def _with(
+    details: aio.ClientCallDetails, timeout: float | None, token: str | None
+) -> aio.ClientCallDetails:
+    """Fill in the deadline and the token where the caller set none."""
+    metadata = aio.Metadata(*(details.metadata or ()))
+    if token is not None:
+        metadata.add("authorization", f"Bearer {token}")
+    return aio.ClientCallDetails(
+        details.method,
+        details.timeout if details.timeout is not None else timeout,
+        metadata,
+        details.credentials,
+        details.wait_for_ready,
+    )
+
+
+def _method(details: aio.ClientCallDetails) -> str:
+    # Typed as text, but grpc.aio hands over bytes.
+    method: str | bytes = details.method
+    return method.decode() if isinstance(method, bytes) else method

@@ -1,0 +1,131 @@
+"""Where the daemon is and how a channel to it is made."""
+
+import ipaddress
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+
+from proa import contract
+
+DEFAULT_TARGET = "127.0.0.1:50051"
+
+OptionValue = str | int | bytes
+Options = Sequence[tuple[str, OptionValue]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TLS:
+    """How a channel is secured. PEM files all.
+
+    Attributes:
+        ca_file: authorities that the daemon's certificate may come from; None: those
+            that gRPC ships with.
+        cert_file: our own certificate, for a daemon that asks for one (mTLS).
+        key_file: the key of it.
+        server_name: name to expect in the daemon's certificate, if it is not the
+            target's.
+    """
+
+    ca_file: str | os.PathLike[str] | None = None
+    cert_file: str | os.PathLike[str] | None = None
+    key_file: str | os.PathLike[str] | None = None
+    server_name: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("a certificate needs its key: set both cert_file and key_file")
+
+    def credentials(self) -> grpc.ChannelCredentials:
+        """Read the files. Raises OSError where that fails."""
+        return grpc.ssl_channel_credentials(
+            root_certificates=_read(self.ca_file),
+            private_key=_read(self.key_file),
+            certificate_chain=_read(self.cert_file),
+        )
+
+
+def _read(file: str | os.PathLike[str] | None) -> bytes | None:
+    return None if file is None else Path(file).read_bytes()
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A daemon's address and how the way to it is secured.
+
+    Attributes:
+        target: what gRPC calls a target: "127.0.0.1:50051", "unix:/run/proa.sock", …
+        tls: None: in the clear.
+        allow_insecure: whether secrets may go in the clear over a network.
+    """
+
+    target: str
+    tls: TLS | None = None
+    allow_insecure: bool = False
+
+    @classmethod
+    def of(cls, target: str | None, *, tls: TLS | bool | None, allow_insecure: bool) -> "Endpoint":
+        """Take the arguments of `connect`; without a target, that comes from PROA_TARGET."""
+        chosen = target or os.environ.get("PROA_TARGET") or DEFAULT_TARGET
+        return cls(chosen, TLS() if tls is True else tls or None, allow_insecure)
+
+    @property
+    def local(self) -> bool:
+        """Whether no network lies between: a Unix socket or a loopback address."""
+        return self.target.startswith(("unix:", "unix-abstract:")) or _is_loopback(self.target)
+
+    def check_secret(self, what: str) -> None:
+        """Raise ValueError if somebody in between could read a secret on its way."""
+        if self.tls is None and not self.local and not self.allow_insecure:
+            raise ValueError(
+                f"{what} would go to {self.target} in the clear; "
+                "use tls=…, or allow_insecure=True if nobody else is on that network"
+            )
+
+    def check_call(self, method: str) -> None:
+        """Raise ValueError for a call whose request has a password, likewise."""
+        if method in _WITH_PASSWORD:
+            self.check_secret("a password")
+
+    def options(self, extra: Options) -> list[tuple[str, OptionValue]]:
+        """The channel's options; of two with one name, gRPC takes the later."""
+        options: list[tuple[str, OptionValue]] = [
+            ("grpc.service_config", contract.service_config()),
+            # A connection that died without a word is found out within 40 s, but
+            # only while a call waits on it.
+            ("grpc.keepalive_time_ms", 30_000),
+            ("grpc.keepalive_timeout_ms", 10_000),
+            # A page of 1000 resources in full is more than gRPC's 4 MiB.
+            ("grpc.max_receive_message_length", 64 * 2**20),
+        ]
+        if self.local:
+            options.append(("grpc.enable_http_proxy", 0))
+        if self.tls is not None and self.tls.server_name is not None:
+            options.append(("grpc.ssl_target_name_override", self.tls.server_name))
+        return options + list(extra)
+
+
+_WITH_PASSWORD = frozenset(
+    contract.path(method) for method in contract.methods() if contract.carries_password(method)
+)
+
+_HOST_PORT = re.compile(
+    r"(?:dns:(?:///)?|ipv4:|ipv6:)?(?:\[(?P<ipv6>[0-9a-f:]+)\]|(?P<host>[\w.-]+))(?::\d+)?",
+    re.ASCII | re.IGNORECASE,
+)
+
+
+def _is_loopback(target: str) -> bool:
+    match = _HOST_PORT.fullmatch(target)
+    if match is None:  # another resolver, several addresses: not for us to judge
+        return False
+    host = match["ipv6"] or match["host"]
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,66 @@
+"""What the descriptors of `proa.v1` tell about its RPCs."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.descriptor_pb2 import MethodOptions
+
+from proa import v1
+
+RETRY_ATTEMPTS = 4
+RETRY_FIRST_WAIT = timedelta(milliseconds=200)
+RETRY_LONGEST_WAIT = timedelta(seconds=2)
+
+_POOL = descriptor_pool.Default()
+_SAFE = (MethodOptions.NO_SIDE_EFFECTS, MethodOptions.IDEMPOTENT)
+
+
+def methods() -> Iterator[MethodDescriptor]:
+    """All RPCs of the contract."""
+    for name in v1.__all__:
+        if name.endswith("Stub"):
+            yield from _POOL.FindServiceByName(f"proa.v1.{name.removesuffix('Stub')}").methods
+
+
+def path(method: MethodDescriptor) -> str:
+    """How a call names the RPC on the wire: "/proa.v1.HostService/GetHost"."""
+    return f"/{method.containing_service.full_name}/{method.name}"
+
+
+def needs_token(method: MethodDescriptor) -> bool:
+    """Whether the daemon asks for a token."""
+    return method.GetOptions().Extensions[v1.required_scope] != v1.SCOPE_PUBLIC
+
+
+def carries_password(method: MethodDescriptor) -> bool:
+    """Whether its request has a password in it."""
+    return "password" in method.input_type.fields_by_name
+
+
+def repeatable(method: MethodDescriptor) -> bool:
+    """Whether a repetition does no harm, by the option `idempotency_level`."""
+    return method.GetOptions().idempotency_level in _SAFE
+
+
+def service_config() -> str:
+    """The channel's service config: UNAVAILABLE is tried again where that does no harm."""
+    names = [
+        {"service": method.containing_service.full_name, "method": method.name}
+        for method in methods()
+        if repeatable(method)
+    ]
+    policy = {
+        "maxAttempts": RETRY_ATTEMPTS,
+        "initialBackoff": _json_duration(RETRY_FIRST_WAIT),
+        "maxBackoff": _json_duration(RETRY_LONGEST_WAIT),
+        "backoffMultiplier": 2,
+        "retryableStatusCodes": ["UNAVAILABLE"],
+    }
+    return json.dumps({"methodConfig": [{"name": names, "retryPolicy": policy}]})
+
+
+def _json_duration(duration: timedelta) -> str:
+    return f"{duration.total_seconds():g}s"

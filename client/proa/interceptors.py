@@ -1,0 +1,172 @@
+"""What every synchronous call goes through: deadline, token, typed errors."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import grpc
+
+from proa import contract
+from proa.errors import Error, error_of
+from proa.tokens import RENEWABLE, Tokens
+
+RequestT = TypeVar("RequestT")
+ResponseT = TypeVar("ResponseT")
+
+Again = Callable[[Error], Any]
+"""Makes the call once more after an error that this may cure; None: it may not."""
+
+
+@dataclass(frozen=True)
+class CallDetails(grpc.ClientCallDetails):
+    """A call's settings, with ours filled in."""
+
+    method: str
+    timeout: float | None
+    metadata: Any
+    credentials: grpc.CallCredentials | None
+    wait_for_ready: bool | None
+    compression: grpc.Compression | None
+
+    @classmethod
+    def of(
+        cls, details: grpc.ClientCallDetails, timeout: float | None, token: str | None
+    ) -> "CallDetails":
+        """Fill in the deadline and the token where the caller set none."""
+        metadata = list(details.metadata or ())
+        if token is not None:
+            metadata.append(("authorization", f"Bearer {token}"))
+        return cls(
+            method=details.method,
+            timeout=details.timeout if details.timeout is not None else timeout,
+            metadata=metadata,
+            credentials=details.credentials,
+            wait_for_ready=details.wait_for_ready,
+            compression=details.compression,
+        )
+
+
+class Calls(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
+    """Gives calls a deadline and a token, renews that once, and types the errors.
+
+    Args:
+        tokens: the source of tokens.
+        timeout: deadline of unary calls that name none, in seconds; None: none.
+        check: raises ValueError for a method that must not be called on this channel.
+    """
+
+    def __init__(self, tokens: Tokens, timeout: float | None, check: Callable[[str], None]) -> None:
+        self._tokens = tokens
+        self._timeout = timeout
+        self._check = check
+
+    def intercept_unary_unary(  # type: ignore[override] # a call by duck type, not the private class
+        self,
+        continuation: Callable[[grpc.ClientCallDetails, RequestT], Any],
+        client_call_details: grpc.ClientCallDetails,
+        request: RequestT,
+    ) -> "Answer[Any]":
+        """Make a call with one answer."""
+        return Answer(*self._begin(continuation, client_call_details, request, self._timeout))
+
+    def intercept_unary_stream(  # type: ignore[override] # as above
+        self,
+        continuation: Callable[[grpc.ClientCallDetails, RequestT], Any],
+        client_call_details: grpc.ClientCallDetails,
+        request: RequestT,
+    ) -> "Answers[Any]":
+        """Make a call with many answers."""
+        return Answers(*self._begin(continuation, client_call_details, request, None))
+
+    def _begin(
+        self,
+        continuation: Callable[[grpc.ClientCallDetails, RequestT], Any],
+        details: grpc.ClientCallDetails,
+        request: RequestT,
+        timeout: float | None,
+    ) -> tuple[Any, Again]:
+        self._check(details.method)
+        token = self._tokens.get() if wants_token(details.method, details.metadata) else None
+
+        def attempt(token: str | None) -> Any:
+            return continuation(CallDetails.of(details, timeout, token), request)
+
+        def again(error: Error) -> Any:
+            if token is None or error.reason not in RENEWABLE:
+                return None
+            other = self._tokens.instead_of(token)
+            return None if other is None else attempt(other)
+
+        return attempt(token), again
+
+
+def wants_token(method: str, metadata: Any) -> bool:
+    """Whether to add a token: the RPC asks for one and the caller brings none."""
+    return method in _WITH_TOKEN and all(key != "authorization" for key, _ in metadata or ())
+
+
+_WITH_TOKEN = frozenset(contract.path(m) for m in contract.methods() if contract.needs_token(m))
+
+
+class _Wrapped:
+    def __init__(self, call: Any, again: Again) -> None:
+        self._call = call
+        self._again = again
+
+    def __getattr__(self, name: str) -> Any:
+        # metadata, code, cancel, done, …: as the call itself has them.
+        return getattr(self._call, name)
+
+    def _after(self, failure: Any) -> None:
+        """Start the call again, or raise what it failed with."""
+        if not hasattr(failure, "code"):
+            raise failure
+        error = error_of(failure)
+        call = self._again(error)
+        if call is None:
+            raise error from failure
+        self._call = call
+        self._again = _never
+
+
+def _never(_: Error) -> None:
+    return None
+
+
+class Answer(_Wrapped, Generic[ResponseT]):
+    """A call, ended or under way, whose result is the response or a typed error."""
+
+    def result(self, timeout: float | None = None) -> ResponseT:
+        """Wait for the response, for at most `timeout` seconds."""
+        while True:
+            try:
+                response: ResponseT = self._call.result(timeout)
+            except grpc.RpcError as failure:
+                self._after(failure)
+            else:
+                return response
+
+    def exception(self, timeout: float | None = None) -> Error | None:
+        """Wait for the end and give the error, if it is one."""
+        try:
+            self.result(timeout)
+        except Error as error:
+            return error
+        return None
+
+
+class Answers(_Wrapped, Generic[ResponseT]):
+    """A stream of responses that ends in a typed error if it fails."""
+
+    def __iter__(self) -> Iterator[ResponseT]:
+        return self
+
+    def __next__(self) -> ResponseT:
+        while True:
+            try:
+                response: ResponseT = next(self._call)
+            except grpc.RpcError as failure:
+                self._after(failure)
+            else:
+                self._again = _never
+                return response

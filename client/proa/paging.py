@@ -1,0 +1,44 @@
+"""Lists come in pages; these run through all of them."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Protocol, TypeVar
+
+
+class PagedRequest(Protocol):
+    """A request of a list."""
+
+    page_token: str
+
+
+class PagedResponse(Protocol):
+    """A page of a list."""
+
+    @property
+    def next_page_token(self) -> str:
+        """Token for the next page; empty: this was the last."""
+
+
+RequestT = TypeVar("RequestT", bound=PagedRequest)
+ResponseT = TypeVar("ResponseT", bound=PagedResponse)
+
+
+def pages(call: Callable[[RequestT], ResponseT], request: RequestT) -> Iterator[ResponseT]:
+    """Yield the pages of a list, each when it is asked for. Changes `request.page_token`."""
+    while True:
+        page = call(request)
+        yield page
+        if not page.next_page_token:
+            return
+        request.page_token = page.next_page_token
+
+
+async def async_pages(
+    call: Callable[[RequestT], Awaitable[ResponseT]], request: RequestT
+) -> AsyncIterator[ResponseT]:
+    """Yield the pages of a list, each when it is asked for. Changes `request.page_token`."""
+    while True:
+        page = await call(request)
+        yield page
+        if not page.next_page_token:
+            return
+        request.page_token = page.next_page_token

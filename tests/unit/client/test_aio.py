@@ -1,0 +1,127 @@
+"""The asyncio client against a grpc.aio server in the same event loop."""
+
+import asyncio
+
+import grpc
+import pytest
+
+import proa
+from proa import v1
+
+LOGIN = {"username": "ann", "password": "correct horse"}
+HOST = v1.GetHostRequest()
+PULL = v1.PullImageRequest(image="debian:12")
+
+
+@pytest.fixture
+async def client(aio_target):
+    async with proa.aio.connect(aio_target, **LOGIN, timeout=10) as client:
+        yield client
+
+
+async def test_the_token_is_fetched_and_renewed(client, aio_daemon):
+    assert (await client.hosts.GetHost(HOST)).daemon_version == "1.2.3"
+    aio_daemon.valid.clear()
+    assert (await client.hosts.GetHost(HOST)).daemon_version == "1.2.3"
+    assert aio_daemon.calls == {"CreateToken": 2, "GetHost": 3}
+
+
+async def test_many_tasks_log_in_once(client, aio_daemon):
+    await asyncio.gather(*(client.hosts.GetHost(HOST) for _ in range(10)))
+    assert aio_daemon.calls == {"CreateToken": 1, "GetHost": 10}
+    aio_daemon.valid.clear()
+    await asyncio.gather(*(client.hosts.GetHost(HOST) for _ in range(10)))
+    assert aio_daemon.calls["CreateToken"] == 2
+
+
+async def test_a_cancelled_login_does_not_stop_the_next(client, aio_daemon):
+    call = asyncio.ensure_future(asyncio.wait_for(client.hosts.GetHost(HOST), 0.001))
+    with pytest.raises(TimeoutError):
+        await call
+    assert (await client.hosts.GetHost(HOST)).daemon_version == "1.2.3"
+
+
+@pytest.mark.parametrize("kind", ["function", "coroutine"])
+async def test_a_function_gives_the_token(aio_target, aio_daemon, kind):
+    aio_daemon.valid = {"mine"}
+
+    async def coroutine():
+        return "mine"
+
+    token = coroutine if kind == "coroutine" else lambda: "mine"
+    async with proa.aio.connect(aio_target, token=token) as client:
+        assert (await client.hosts.GetHost(HOST)).daemon_version == "1.2.3"
+    assert aio_daemon.calls == {"GetHost": 1}
+
+
+async def test_a_given_token_is_not_tried_twice(aio_target, aio_daemon):
+    async with proa.aio.connect(aio_target, token="old") as client:
+        with pytest.raises(proa.Unauthenticated) as caught:
+            await client.hosts.GetHost(HOST)
+        with pytest.raises(proa.Unauthenticated):
+            [event async for event in client.images.PullImage(PULL)]
+    assert caught.value.reason == "TOKEN_EXPIRED"
+    assert aio_daemon.calls == {"GetHost": 1, "PullImage": 1}
+
+
+async def test_a_callers_own_token_goes_before(client, aio_daemon):
+    aio_daemon.valid = {"mine"}
+    metadata = grpc.aio.Metadata(("authorization", "Bearer mine"))
+    await client.hosts.GetHost(HOST, metadata=metadata)
+    assert aio_daemon.calls == {"GetHost": 1}
+
+
+async def test_a_refused_login(aio_target):
+    async with proa.aio.connect(aio_target, username="ann", password="x") as client:
+        with pytest.raises(proa.Unauthenticated) as caught:
+            await client.hosts.GetHost(HOST)
+        assert caught.value.reason == "BAD_CREDENTIALS"
+        with pytest.raises(proa.Unauthenticated):
+            [event async for event in client.images.PullImage(PULL)]
+
+
+async def test_errors_are_typed(client):
+    with pytest.raises(proa.NotFound) as caught:
+        await client.resources.GetResource(v1.GetResourceRequest(id="gone"))
+    assert caught.value.reason == "RESOURCE_NOT_FOUND"
+    assert caught.value.metadata == {"resource": "gone"}
+
+
+async def test_a_stream(client, aio_daemon, status):
+    events = [event async for event in client.images.PullImage(PULL)]
+    assert [e.WhichOneof("event") for e in events] == ["progress", "image"]
+    aio_daemon.valid.clear()
+    events = [event async for event in client.images.PullImage(PULL)]
+    assert [e.WhichOneof("event") for e in events] == ["progress", "image"]
+    aio_daemon.stream_failure = status(grpc.StatusCode.NOT_FOUND, "IMAGE_NOT_FOUND", "gone")
+    stream = aiter(client.images.PullImage(PULL))
+    assert (await anext(stream)).progress.status == "Downloading"
+    with pytest.raises(proa.NotFound) as caught:
+        await anext(stream)
+    assert caught.value.reason == "IMAGE_NOT_FOUND"
+
+
+async def test_a_stream_that_is_read(client):
+    call = client.images.PullImage(PULL)
+    assert (await call.read()).progress.status == "Downloading"
+    assert (await call.read()).image.id == "sha256:1"
+    assert await call.read() is grpc.aio.EOF
+
+
+async def test_all_pages(client, aio_daemon):
+    assert [r.name async for r in client.list_resources()] == ["r0", "r1", "r2", "r3", "r4"]
+    assert aio_daemon.calls["ListResources"] == 3
+    assert [r.name async for r in client.list_resources(page_size=5)][-1] == "r4"
+    assert aio_daemon.calls["ListResources"] == 4
+
+
+async def test_the_default_deadline(silent_target):
+    async with proa.aio.connect(silent_target, token="x", timeout=0.2) as client:
+        with pytest.raises(proa.DeadlineExceeded):
+            await client.hosts.GetHost(HOST)
+
+
+async def test_a_password_in_a_request_does_not_cross_a_network():
+    async with proa.aio.connect("192.0.2.1:50051") as client:
+        with pytest.raises(ValueError, match="in the clear"):
+            await client.auth.CreateToken(v1.CreateTokenRequest(username="ann", password="x"))

@@ -1,0 +1,57 @@
+import json
+
+import pytest
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor_pb2 import MethodOptions
+
+from proa import contract
+
+METHODS = list(contract.methods())
+
+
+def test_methods_are_those_of_every_service_of_the_contract():
+    pool = descriptor_pool.Default()
+    services = {
+        service.full_name
+        for name in (
+            "auth",
+            "container",
+            "domain",
+            "host",
+            "image",
+            "resource",
+            "snapshot",
+            "volume",
+        )
+        for service in pool.FindFileByName(
+            f"proa/v1/{name}_service.proto"
+        ).services_by_name.values()
+    }
+    assert {m.containing_service.full_name for m in METHODS} == services
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: m.full_name)
+def test_only_what_the_contract_calls_repeatable_is_retried(method):
+    config = json.loads(contract.service_config())["methodConfig"]
+    named = {(n["service"], n["method"]) for entry in config for n in entry["name"]}
+    level = method.GetOptions().idempotency_level
+    retried = (method.containing_service.full_name, method.name) in named
+    assert retried == (level != MethodOptions.IDEMPOTENCY_UNKNOWN)
+
+
+def test_retries_are_bounded():
+    (entry,) = json.loads(contract.service_config())["methodConfig"]
+    policy = entry["retryPolicy"]
+    assert policy["maxAttempts"] == 4
+    assert policy["retryableStatusCodes"] == ["UNAVAILABLE"]
+    assert policy["maxBackoff"] == "2s"
+
+
+def test_a_login_needs_no_token_and_all_else_does():
+    public = {contract.path(m) for m in METHODS if not contract.needs_token(m)}
+    assert public == {"/proa.v1.AuthService/CreateToken"}
+
+
+def test_calls_with_a_password_are_known():
+    found = {m.name for m in METHODS if contract.carries_password(m)}
+    assert found == {"CreateToken", "LoginRegistry"}

@@ -1,0 +1,275 @@
+"""The synchronous client against grpcio-testing: what goes over the wire and comes back."""
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+import grpc
+import pytest
+
+import proa
+from proa import v1
+
+UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
+GET = "ResourceService/GetResource"
+LOGIN = "AuthService/CreateToken"
+PULL = "ImageService/PullImage"
+
+
+def granted(token, lifetime=timedelta(minutes=30)):
+    response = v1.CreateTokenResponse(token=token)
+    response.expire_time.FromDatetime(datetime.now(UTC) + lifetime)
+    return response
+
+
+def resource(name):
+    return v1.GetResourceResponse(resource=v1.Resource(name=name))
+
+
+@pytest.fixture
+def password(wire):
+    source = proa.tokens.Password("ann", "correct horse", (v1.SCOPE_BASIC,))
+    return proa.Client(wire.channel, source)
+
+
+def get(client):
+    return client.resources.GetResource(v1.GetResourceRequest(id="web"))
+
+
+def test_a_call_and_its_answer(wire):
+    client = proa.Client(wire.channel, "abc")
+    answer = wire.start(get, client)
+    metadata, request = wire.answer(GET, resource("web"))
+    assert request == v1.GetResourceRequest(id="web")
+    assert metadata["authorization"] == "Bearer abc"
+    assert answer.result().resource.name == "web"
+
+
+def test_without_a_token_none_is_sent(wire):
+    answer = wire.start(get, proa.Client(wire.channel))
+    metadata, _ = wire.answer(GET, resource("web"))
+    assert "authorization" not in metadata
+    answer.result()
+
+
+def test_a_callers_own_token_goes_before(wire):
+    client = proa.Client(wire.channel, "abc")
+    answer = wire.start(
+        client.resources.GetResource,
+        v1.GetResourceRequest(id="web"),
+        metadata=[("authorization", "Bearer mine"), ("trace", "1")],
+    )
+    metadata, _ = wire.answer(GET, resource("web"))
+    assert metadata["authorization"] == "Bearer mine"
+    assert metadata["trace"] == "1"
+    answer.result()
+
+
+def test_the_first_call_logs_in_and_the_second_does_not(wire, password):
+    for call in range(2):
+        answer = wire.start(get, password)
+        if call == 0:
+            metadata, request = wire.answer(LOGIN, granted("one"))
+            assert (request.username, request.password) == ("ann", "correct horse")
+            assert request.scopes == [v1.SCOPE_BASIC]
+            assert "authorization" not in metadata
+        metadata, _ = wire.answer(GET, resource("web"))
+        assert metadata["authorization"] == "Bearer one"
+        answer.result()
+
+
+def test_a_token_is_renewed_before_it_ends(wire, password):
+    answer = wire.start(get, password)
+    wire.answer(LOGIN, granted("one", timedelta(seconds=1)))
+    wire.answer(GET, resource("web"))
+    answer.result()
+    threading.Event().wait(0.95)  # within the last tenth of its life, not past it
+    answer = wire.start(get, password)
+    wire.answer(LOGIN, granted("two"))
+    metadata, _ = wire.answer(GET, resource("web"))
+    assert metadata["authorization"] == "Bearer two"
+    answer.result()
+
+
+def test_a_clock_ahead_of_the_daemons_does_not_log_in_for_each_call(wire, password):
+    answer = wire.start(get, password)
+    wire.answer(LOGIN, granted("one", timedelta(hours=-1)))
+    wire.answer(GET, resource("web"))
+    answer.result()
+    answer = wire.start(get, password)
+    metadata, _ = wire.answer(GET, resource("web"))
+    assert metadata["authorization"] == "Bearer one"
+    answer.result()
+
+
+@pytest.mark.parametrize("reason", ["TOKEN_EXPIRED", "TOKEN_REVOKED", "TOKEN_INVALID"])
+def test_a_refused_token_is_renewed_once(wire, password, reason):
+    answer = wire.start(get, password)
+    wire.answer(LOGIN, granted("one"))
+    wire.fail(GET, UNAUTHENTICATED, reason)
+    wire.answer(LOGIN, granted("two"))
+    metadata, _ = wire.answer(GET, resource("web"))
+    assert metadata["authorization"] == "Bearer two"
+    assert answer.result().resource.name == "web"
+
+
+def test_and_not_twice(wire, password):
+    answer = wire.start(get, password)
+    wire.answer(LOGIN, granted("one"))
+    wire.fail(GET, UNAUTHENTICATED, "TOKEN_REVOKED")
+    wire.answer(LOGIN, granted("two"))
+    wire.fail(GET, UNAUTHENTICATED, "TOKEN_REVOKED")
+    with pytest.raises(proa.Unauthenticated) as caught:
+        answer.result()
+    assert caught.value.reason == "TOKEN_REVOKED"
+
+
+def test_a_refused_login_is_what_the_caller_sees(wire, password):
+    answer = wire.start(get, password)
+    wire.fail(LOGIN, UNAUTHENTICATED, "BAD_CREDENTIALS")
+    with pytest.raises(proa.Unauthenticated) as caught:
+        answer.result()
+    assert caught.value.reason == "BAD_CREDENTIALS"
+
+
+def test_a_missing_scope_is_no_reason_to_log_in_again(wire, password):
+    answer = wire.start(get, password)
+    wire.answer(LOGIN, granted("one"))
+    wire.fail(GET, grpc.StatusCode.PERMISSION_DENIED, "SCOPE_MISSING", required_scope="advanced")
+    with pytest.raises(proa.PermissionDenied) as caught:
+        answer.result()
+    assert caught.value.metadata == {"required_scope": "advanced"}
+
+
+def test_a_given_token_is_not_tried_twice(wire):
+    answer = wire.start(get, proa.Client(wire.channel, "abc"))
+    wire.fail(GET, UNAUTHENTICATED, "TOKEN_EXPIRED")
+    with pytest.raises(proa.Unauthenticated):
+        answer.result()
+
+
+def test_a_function_is_asked_before_every_call_and_after_a_refusal(wire):
+    tokens = iter(["one", "two", "three"])
+    client = proa.Client(wire.channel, lambda: next(tokens))
+    answer = wire.start(get, client)
+    assert wire.answer(GET, resource("web"))[0]["authorization"] == "Bearer one"
+    answer.result()
+    answer = wire.start(get, client)
+    assert wire.fail(GET, UNAUTHENTICATED, "TOKEN_EXPIRED")["authorization"] == "Bearer two"
+    assert wire.answer(GET, resource("web"))[0]["authorization"] == "Bearer three"
+    answer.result()
+
+
+def test_many_threads_log_in_once(wire, password):
+    answers = [wire.start(get, password) for _ in range(4)]
+    wire.answer(LOGIN, granted("one"))
+    sent = [wire.answer(GET, resource("web"))[0]["authorization"] for _ in answers]
+    assert sent == ["Bearer one"] * 4
+    for answer in answers:
+        answer.result()
+
+
+def test_with_call_gives_the_call_too(wire):
+    client = proa.Client(wire.channel, "abc")
+    answer = wire.start(client.resources.GetResource.with_call, v1.GetResourceRequest(id="web"))
+    wire.answer(GET, resource("web"))
+    response, call = answer.result()
+    assert response.resource.name == "web"
+    assert call.code() is grpc.StatusCode.OK
+
+
+def test_a_stream_ends_in_a_typed_error(wire):
+    client = proa.Client(wire.channel, "abc")
+    request = v1.PullImageRequest(image="debian:12")
+    stream = client.images.PullImage(request)
+    answer = wire.start(next, stream)
+    metadata, taken, rpc = wire.take(PULL)
+    assert taken == request
+    assert metadata["authorization"] == "Bearer abc"
+    rpc.send_initial_metadata(())
+    rpc.send_response(v1.PullImageResponse(progress=v1.PullProgress(status="Downloading")))
+    assert answer.result().progress.status == "Downloading"
+    rpc.terminate((), grpc.StatusCode.NOT_FOUND, "gone")
+    with pytest.raises(proa.NotFound, match="gone"):
+        next(stream)
+
+
+def test_a_stream_with_a_refused_token_begins_again(wire, password):
+    answer = wire.start(
+        lambda: list(password.images.PullImage(v1.PullImageRequest(image="debian:12")))
+    )
+    wire.answer(LOGIN, granted("one"))
+    wire.fail(PULL, UNAUTHENTICATED, "TOKEN_EXPIRED")
+    wire.answer(LOGIN, granted("two"))
+    metadata, _, rpc = wire.take(PULL)
+    assert metadata["authorization"] == "Bearer two"
+    rpc.send_initial_metadata(())
+    rpc.send_response(v1.PullImageResponse(image=v1.Image(id="1")))
+    rpc.terminate((), grpc.StatusCode.OK, "")
+    assert [event.image.id for event in answer.result()] == ["1"]
+
+
+def test_a_stream_under_way_does_not_begin_again(wire, password):
+    answer = wire.start(
+        lambda: list(password.images.PullImage(v1.PullImageRequest(image="debian:12")))
+    )
+    wire.answer(LOGIN, granted("one"))
+    _, _, rpc = wire.take(PULL)
+    rpc.send_initial_metadata(())
+    rpc.send_response(v1.PullImageResponse(progress=v1.PullProgress(status="Downloading")))
+    rpc.terminate((), UNAUTHENTICATED, "over")
+    with pytest.raises(proa.Unauthenticated, match="over"):
+        answer.result()
+
+
+def test_pages_are_fetched_when_they_are_needed(wire):
+    client = proa.Client(wire.channel, "abc")
+    chosen = v1.ResourceFilter(name_prefix="w")
+    listing = client.list_resources(chosen, order_by="name", read_mask=["name"], page_size=2)
+    answer = wire.start(next, listing)
+    _, request = wire.answer(
+        "ResourceService/ListResources",
+        v1.ListResourcesResponse(
+            resources=[v1.Resource(name="a"), v1.Resource(name="b")], next_page_token="more"
+        ),
+    )
+    assert (request.page_size, request.page_token, request.order_by) == (2, "", "name")
+    assert request.filter == chosen
+    assert request.read_mask.paths == ["name"]
+    assert [answer.result().name, next(listing).name] == ["a", "b"]
+    answer = wire.start(list, listing)
+    _, request = wire.answer(
+        "ResourceService/ListResources",
+        v1.ListResourcesResponse(resources=[v1.Resource(name="c")]),
+    )
+    assert (request.page_size, request.page_token, request.order_by) == (2, "more", "name")
+    assert [r.name for r in answer.result()] == ["c"]
+
+
+@pytest.mark.parametrize(
+    ("rpc", "listing", "response", "names"),
+    [
+        (
+            "ImageService/ListImages",
+            lambda client: client.list_images("debian:*", dangling=False),
+            v1.ListImagesResponse(images=[v1.Image(id="i")]),
+            ["i"],
+        ),
+        (
+            "VolumeService/ListVolumes",
+            lambda client: client.list_volumes("default"),
+            v1.ListVolumesResponse(volumes=[v1.Volume(name="v")]),
+            ["v"],
+        ),
+        (
+            "SnapshotService/ListSnapshots",
+            lambda client: client.list_snapshots("web"),
+            v1.ListSnapshotsResponse(snapshots=[v1.Snapshot(name="s")]),
+            ["s"],
+        ),
+    ],
+)
+def test_the_other_lists(wire, rpc, listing, response, names):
+    client = proa.Client(wire.channel, "abc")
+    answer = wire.start(lambda: list(listing(client)))
+    wire.answer(rpc, response)
+    assert [getattr(item, "name", "") or item.id for item in answer.result()] == names
