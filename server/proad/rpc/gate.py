@@ -26,6 +26,7 @@ from proad.errors import (
     ShuttingDownError,
 )
 from proad.rpc import caller
+from proad.rpc.required_scopes import STANDARD_METHODS
 from proad.rpc.status import internal_status, to_status
 
 _log = structlog.get_logger("proad.access")
@@ -43,7 +44,8 @@ class _Malformed:
 class Gate(grpc.aio.ServerInterceptor):
     """Lets a call through to its servicer, and its outcome back to the caller.
 
-    Denied by default: a method without a scope in the contract is refused. A caller
+    Denied by default: a method without a scope in the contract is refused, but for
+    health and reflection, which do not pass here. A caller
     that is not known gets UNAUTHENTICATED, one that is known and may not
     PERMISSION_DENIED.
     """
@@ -73,9 +75,9 @@ class Gate(grpc.aio.ServerInterceptor):
     ) -> Any:
         """Wrap the handler of a method."""
         handler = await continuation(handler_call_details)
-        if handler is None:
-            return None
         method = handler_call_details.method
+        if handler is None or method in STANDARD_METHODS:
+            return handler
         metadata = {str(k): v for k, v in handler_call_details.invocation_metadata or ()}
         deserialize = _tolerant(handler.request_deserializer)
 
@@ -101,23 +103,18 @@ class Gate(grpc.aio.ServerInterceptor):
             return grpc.unary_stream_rpc_method_handler(
                 stream, deserialize, handler.response_serializer
             )
-        if self._scopes.get(method) == v1.SCOPE_PUBLIC:  # reflection
-            return handler
-        return None
+        raise TypeError(f"{method}: the contract has no streams of requests")
 
     @asynccontextmanager
     async def _pass(
         self, method: str, metadata: Mapping[str, Any], request: object, context: _Context
     ) -> AsyncIterator[None]:
         request_id = _request_id(metadata)
-        # Whoever watches the health does not keep the daemon from stopping.
-        counted = self._scopes.get(method) != v1.SCOPE_PUBLIC
         structlog.contextvars.bind_contextvars(request_id=request_id)
         started = time.perf_counter()
         code, reason, subject = "OK", "", ""
-        if counted:
-            self._in_flight += 1
-            self._idle.clear()
+        self._in_flight += 1
+        self._idle.clear()
         try:
             subject = await self._admit(method, metadata)
             if isinstance(request, _Malformed):
@@ -144,7 +141,7 @@ class Gate(grpc.aio.ServerInterceptor):
             code, reason = status.code.name, "INTERNAL"
             await context.abort(status.code, status.details, status.trailing_metadata)
         finally:
-            self._in_flight -= counted
+            self._in_flight -= 1
             if not self._in_flight:
                 self._idle.set()
             _log.info(

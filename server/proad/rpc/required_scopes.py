@@ -35,23 +35,20 @@ SERVICES: tuple[ServiceDescriptor, ...] = tuple(
 )
 """The services of the contract."""
 
-# Standard services that anybody may ask: they tell nothing about workloads.
-_PUBLIC_SERVICES = (
-    *health_pb2.DESCRIPTOR.services_by_name.values(),
-    *reflection_pb2.DESCRIPTOR.services_by_name.values(),
+STANDARD_METHODS = frozenset(
+    f"/{service.full_name}/{method.name}"
+    for file in (health_pb2, reflection_pb2)
+    for service in file.DESCRIPTOR.services_by_name.values()
+    for method in service.methods
 )
+"""Methods of standard services, which anybody may ask: they tell nothing about workloads."""
 
 
 def required_scopes() -> Mapping[str, "v1.Scope.ValueType"]:
-    """Give the scope of every method by its full path; what is missing here is denied."""
+    """Give the scope of every method of the contract by its full path."""
     scopes: dict[str, v1.Scope.ValueType] = {
         f"/{service.full_name}/{method.name}": method.GetOptions().Extensions[v1.required_scope]
         for service in SERVICES
         for method in service.methods
     }
-    scopes.update(
-        (f"/{service.full_name}/{method.name}", v1.SCOPE_PUBLIC)
-        for service in _PUBLIC_SERVICES
-        for method in service.methods
-    )
     return MappingProxyType(scopes)

@@ -1,0 +1,123 @@
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+import proa
+from proa import v1
+
+BIN = Path(sys.executable).parent
+PASSWORD = "correct horse"
+
+
+@dataclass
+class Daemon:
+    """A daemon in a process of its own, with a user `ada` (both scopes) and `eve` (basic)."""
+
+    home: Path
+    environment: dict[str, str]
+    arguments: list[str] = field(default_factory=list)
+    process: subprocess.Popen[bytes] | None = None
+    address: str = ""
+
+    def start(self) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.address = f"127.0.0.1:{probe.getsockname()[1]}"
+        self.environment = os.environ | {
+            "PROA_STATE_DIR": str(self.home / "state"),
+            "PROA_LISTEN": self.address,
+            "PROA_VIRT_TYPE": "qemu",
+            "PROA_LOG_FORMAT": "json",
+            **self.environment,
+        }
+        for name, scopes in (("ada", ["basic", "advanced"]), ("eve", ["basic"])):
+            if name not in self.run("user", "list").stdout:
+                options = [word for scope in scopes for word in ("--scope", scope)]
+                self.run("user", "add", name, *options, "--password-stdin", input=PASSWORD)
+        with (self.home / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [BIN / "proad", "serve", *self.arguments], env=self.environment, stderr=log
+            )
+        deadline = time.monotonic() + 20
+        while not any(event["event"] == "serving" for event in self.log()):
+            assert self.process.poll() is None, (self.home / "log").read_text()
+            assert time.monotonic() < deadline, "the daemon does not serve"
+            time.sleep(0.05)
+
+    def run(self, *arguments: str, input: str | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [BIN / "proad", *arguments],
+            env=self.environment,
+            input=input,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+
+    def log(self) -> list[dict[str, object]]:
+        lines = (self.home / "log").read_text().splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def client(self, username: str = "ada", **options: object) -> proa.Client:
+        return proa.connect(self.address, username=username, password=PASSWORD, **options)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        assert self.process is not None
+        self.process.send_signal(number)
+        return self.process.wait(timeout=40)
+
+
+@pytest.fixture
+def start_daemon(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
+    started: list[Daemon] = []
+
+    def start(*arguments: str, **environment: str) -> Daemon:
+        home = tmp_path / f"daemon{len(started)}"
+        home.mkdir()
+        daemon = Daemon(home, environment, list(arguments))
+        started.append(daemon)
+        daemon.start()
+        return daemon
+
+    yield start
+    for daemon in started:
+        if daemon.process is not None and daemon.process.poll() is None:
+            daemon.process.kill()
+            daemon.process.wait()
+
+
+@pytest.fixture
+def token() -> str:
+    """A name that only this test has."""
+    return f"proa-test-{secrets.token_hex(4)}"
+
+
+@pytest.fixture
+def swept(token: str) -> Iterator[Callable[[proa.Client], None]]:
+    """Remembers clients through which all that is named after the token goes at the end."""
+    clients: list[proa.Client] = []
+    yield clients.append
+    for client in clients:
+        listing = client.resources.ListResources(
+            v1.ListResourcesRequest(
+                filter=v1.ResourceFilter(name_prefix=token), return_partial_success=True
+            )
+        )
+        for resource in listing.resources:
+            with suppress(proa.NotFound):
+                client.resources.DeleteResource(
+                    v1.DeleteResourceRequest(
+                        id=resource.id, force=True, delete_snapshots=True, delete_saved_state=True
+                    )
+                )

@@ -1,0 +1,130 @@
+"""The daemon as a process: its start, its end, its addresses, its databases."""
+
+import signal
+import stat
+import threading
+import time
+from collections.abc import Callable
+
+import grpc
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+import proa
+from integration.daemon.conftest import PASSWORD, Daemon
+from proa import v1
+
+Start = Callable[..., Daemon]
+IMAGE = "proa-test/busybox:1"
+DEAF = ["sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"]
+
+
+def test_a_unix_socket_serves_its_group_alone(start_daemon: Start, tmp_path):
+    path = tmp_path / "proa.sock"
+    daemon = start_daemon("--memory", PROA_LISTEN=f"unix:{path}")
+
+    with proa.connect(f"unix:{path}", username="ada", password=PASSWORD) as client:
+        assert list(client.list_resources()) == []
+    assert stat.S_IMODE(path.stat().st_mode) == 0o660
+    assert daemon.stop() == 0
+
+
+def test_a_second_daemon_on_the_same_port_does_not_start(start_daemon: Start):
+    first = start_daemon("--memory")
+
+    with pytest.raises(AssertionError, match="cannot listen on"):
+        start_daemon("--memory", PROA_LISTEN=first.address)
+
+
+def test_a_stale_socket_file_is_no_obstacle(start_daemon: Start, tmp_path):
+    path = tmp_path / "proa.sock"
+    first = start_daemon("--memory", PROA_LISTEN=f"unix:{path}")
+    first.stop(signal.SIGKILL)
+    assert path.exists()
+
+    start_daemon("--memory", PROA_LISTEN=f"unix:{path}")
+
+    with proa.connect(f"unix:{path}", username="ada", password=PASSWORD) as client:
+        client.auth.GetCaller(v1.GetCallerRequest())
+
+
+def test_sigterm_says_not_serving_and_lets_a_call_end(start_daemon: Start):
+    daemon = start_daemon("--memory")
+    outcome: list[object] = []
+    with daemon.client() as client, grpc.insecure_channel(daemon.address) as channel:
+        spec = v1.ContainerSpec(image=IMAGE, name="slow", labels={"proa.memory/stop-after": "1.5"})
+        client.containers.CreateContainer(v1.CreateContainerRequest(spec=spec, start=True))
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
+
+        def stop() -> None:
+            outcome.append(client.resources.StopResource(v1.StopResourceRequest(id="slow")))
+
+        stopping = threading.Thread(target=stop)
+        stopping.start()
+        time.sleep(0.5)
+        assert daemon.process is not None
+        daemon.process.send_signal(signal.SIGTERM)
+
+        assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        with daemon.client() as late, pytest.raises(proa.Unavailable):
+            late.auth.GetCaller(v1.GetCallerRequest(), timeout=5)
+        stopping.join(timeout=10)
+
+    assert outcome
+    assert daemon.process.wait(timeout=10) == 0
+    assert daemon.log()[-1]["event"] == "stopped"
+
+
+@pytest.mark.docker
+def test_no_end_of_ours_stops_a_workload(start_daemon: Start, token: str, swept):
+    daemon = start_daemon()
+    with daemon.client() as client:
+        spec = v1.ContainerSpec(image=IMAGE, name=token, command=DEAF)
+        client.containers.CreateContainer(v1.CreateContainerRequest(spec=spec, start=True))
+
+    daemon.stop(signal.SIGKILL)
+    daemon.start()
+
+    client = daemon.client()
+    swept(client)
+    resource = client.resources.GetResource(v1.GetResourceRequest(id=token)).resource
+    assert resource.state == v1.RESOURCE_STATE_RUNNING
+
+
+@pytest.mark.docker
+def test_a_stop_whose_client_goes_away_is_done_all_the_same(start_daemon: Start, token: str, swept):
+    daemon = start_daemon()
+    client = daemon.client()
+    swept(client)
+    spec = v1.ContainerSpec(image=IMAGE, name=token, command=DEAF)
+    client.containers.CreateContainer(v1.CreateContainerRequest(spec=spec, start=True))
+
+    with daemon.client() as dropped:
+        call = dropped.resources.StopResource.future(
+            v1.StopResourceRequest(
+                id=token,
+                mode=v1.STOP_MODE_GRACEFUL_THEN_FORCE,
+                grace_period=Duration(seconds=1),
+            )
+        )
+        time.sleep(0.3)
+        call.cancel()
+
+    time.sleep(2)
+    resource = client.resources.GetResource(v1.GetResourceRequest(id=token)).resource
+    assert resource.state == v1.RESOURCE_STATE_STOPPED
+
+
+def test_every_call_is_in_the_access_log_once(start_daemon: Start):
+    daemon = start_daemon("--memory")
+    with daemon.client() as client:
+        client.auth.GetCaller(
+            v1.GetCallerRequest(), metadata=(("x-request-id", "request-of-mine"),)
+        )
+
+    (line,) = [event for event in daemon.log() if event.get("request_id") == "request-of-mine"]
+    assert line["method"] == "/proa.v1.AuthService/GetCaller"
+    assert (line["code"], line["subject"]) == ("OK", "ada")
+    assert PASSWORD not in (daemon.home / "log").read_text()
