@@ -134,7 +134,7 @@ def _sync(folder: Path) -> None:
 
 def _read(path: Path) -> Key:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise KeyFileError(f"{path}: is no regular file")
@@ -144,7 +144,9 @@ def _read(path: Path) -> Key:
                 f"{path}: others may read this key (mode {mode:04o}); replace it: "
                 f"chmod 600 {path}, then 'proad init --rotate-key' twice"
             )
-        secret = file.read(KEY_BYTES + 1)
+        secret = os.read(descriptor, KEY_BYTES + 1)
+    finally:
+        os.close(descriptor)
     if len(secret) != KEY_BYTES:
         raise KeyFileError(
             f"{path}: a key has {KEY_BYTES} bytes, this has {status.st_size}; "

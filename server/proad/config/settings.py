@@ -151,7 +151,8 @@ class Settings(BaseSettings):
         state_dir: the daemon's own folder: keys, and the database by default.
         listen: the addresses to serve on.
         database_url: SQLAlchemy URL with an asynchronous driver; may hold a password.
-        hosts: the hosts whose engines are served; their names differ.
+        hosts: the hosts whose engines are served; their names differ. As an argument
+            and in the file its name is `host`.
         token_lifetime: how long a token is good for.
         drain_timeout: how long calls under way may take when the daemon stops.
         grpc_max_message_bytes: largest message taken or sent.
@@ -163,7 +164,6 @@ class Settings(BaseSettings):
         extra="forbid",
         env_prefix=VARIABLE_PREFIX,
         env_ignore_empty=True,
-        populate_by_name=True,
         hide_input_in_errors=True,
     )
 

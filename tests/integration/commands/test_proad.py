@@ -1,0 +1,272 @@
+import asyncio
+import os
+import pty
+import re
+import select
+import signal
+import stat
+import subprocess
+import sys
+import time
+
+import pytest
+
+from proad.auth.keys import KeyRing
+from proad.auth.scopes import Scope
+from proad.auth.service import Authenticator
+from proad.config import Settings
+from proad.errors import BadCredentialsError, TokenInvalidError
+
+PROAD = [sys.executable, "-m", "proad"]
+
+
+@pytest.fixture
+def state(tmp_path):
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def environment(state):
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PROA_")}
+    return clean | {"PROA_STATE_DIR": str(state)}
+
+
+@pytest.fixture
+def proad(environment):
+    def proad(*arguments, stdin="", code=0, **variables):
+        done = subprocess.run(
+            [*PROAD, *arguments],
+            input=stdin if isinstance(stdin, bytes) else stdin.encode(),
+            capture_output=True,
+            env=environment | variables,
+            check=False,
+            timeout=60,
+        )
+        output, errors = done.stdout.decode(), done.stderr.decode()
+        assert done.returncode == code, output + errors
+        assert "Traceback" not in errors
+        if code == 1:
+            assert re.fullmatch(r"proad: .+\n", errors), errors
+        return output if code == 0 else errors
+
+    return proad
+
+
+def log_in(state, name, password, scopes=None):
+    """Give the scopes of a token as the daemon would issue it, and the token."""
+
+    async def run():
+        async with Authenticator.open(Settings(state_dir=state)) as authenticator:
+            return await authenticator.create_token(name, password, scopes, peer="unix:")
+
+    return asyncio.run(run())
+
+
+def test_version(proad):
+    assert re.fullmatch(r"proad \d+\.\d+\.\d+\S*\n", proad("--version"))
+
+
+def test_init_makes_everything_and_again_changes_nothing(proad, state):
+    proad("init")
+    files = {path: path.stat().st_mode for path in state.rglob("*")}
+    assert {path.name for path in files} == {"keys", "000001.key", "proa.db"}
+    assert stat.S_IMODE(state.stat().st_mode) == 0o700
+    for path, mode in files.items():
+        assert stat.S_IMODE(mode) == (0o700 if path.is_dir() else 0o600), path
+    key = KeyRing.open(state / "keys").newest
+    proad("init")
+    assert KeyRing.open(state / "keys").newest == key
+
+
+def test_init_rotates_the_key(proad, state):
+    proad("init")
+    first = KeyRing.open(state / "keys").newest
+    assert "restart" in proad("init", "--rotate-key")
+    assert KeyRing.open(state / "keys").keys[0] == first
+
+
+def test_a_user_before_the_first_start(proad, state):
+    proad(
+        "user", "add", "ann", "--scope", "basic", "--scope", "advanced", "--password-stdin",
+        stdin="geheim\n",
+    )  # fmt: skip
+    assert log_in(state, "ann", "geheim").scopes == set(Scope)
+
+
+@pytest.mark.parametrize(
+    ("typed", "password"),
+    [("x", "x"), ("x\n", "x"), ("x\n\n", "x\n"), (" x \n", " x "), ("ä" * 36, "ä" * 36)],
+)
+def test_one_line_end_is_not_part_of_the_password(proad, state, typed, password):
+    proad("user", "add", "ann", "--password-stdin", stdin=typed)
+    log_in(state, "ann", password)
+
+
+@pytest.mark.parametrize(
+    ("typed", "what"),
+    [
+        ("", "empty"),
+        ("\n", "empty"),
+        ("x" * 73 + "\n", "72 bytes"),
+        ("x\0y", "NUL"),
+        (b"\xff\xfe\n", "UTF-8"),
+    ],
+)
+def test_passwords_that_are_refused(proad, state, typed, what):
+    assert what in proad("user", "add", "ann", "--password-stdin", stdin=typed, code=1)
+    assert "ann" not in proad("user", "list")
+
+
+def test_a_user_from_beginning_to_end(proad, state):
+    proad("user", "add", "ann", "--scope", "basic", "--password-stdin", stdin="one")
+    proad("user", "add", "bob", "--password-stdin", stdin="two")
+    lines = proad("user", "list").splitlines()
+    assert [line.split()[:3] for line in lines] == [
+        ["NAME", "SCOPES", "STATUS"],
+        ["ann", "basic", "enabled"],
+        ["bob", "-", "enabled"],
+    ]
+
+    proad("user", "scopes", "ann", "--scope", "advanced", "--scope", "basic")
+    assert log_in(state, "ann", "one").scopes == set(Scope)
+    proad("user", "scopes", "ann")
+    assert log_in(state, "ann", "one").scopes == set()
+
+    proad("user", "passwd", "ann", "--password-stdin", stdin="three\n")
+    log_in(state, "ann", "three")
+    with pytest.raises(BadCredentialsError):
+        log_in(state, "ann", "one")
+
+    proad("user", "disable", "ann")
+    assert ["ann", "-", "disabled"] in [
+        line.split()[:3] for line in proad("user", "list").splitlines()
+    ]
+    with pytest.raises(BadCredentialsError):
+        log_in(state, "ann", "three")
+    proad("user", "enable", "ann")
+    log_in(state, "ann", "three")
+
+    proad("user", "remove", "ann")
+    assert "ann" not in proad("user", "list")
+
+
+def test_what_cannot_be_done_is_said_in_one_line(proad, state):
+    proad("user", "add", "ann", "--password-stdin", stdin="x")
+    assert "exists already" in proad("user", "add", "ann", "--password-stdin", stdin="x", code=1)
+    assert "username" in proad("user", "add", "a/b", "--password-stdin", stdin="x", code=1)
+    for command in ("passwd", "scopes", "enable", "disable", "remove"):
+        assert "no user 'bob'" in proad("user", command, "bob", code=1)
+
+
+def test_a_state_folder_that_cannot_be(proad, tmp_path):
+    (tmp_path / "file").touch()
+    assert "PROA_STATE_DIR" in proad("init", code=1, PROA_STATE_DIR=str(tmp_path / "file" / "x"))
+
+
+def test_a_key_that_others_can_read(proad, state):
+    proad("init")
+    (state / "keys" / "000001.key").chmod(0o644)
+    for command in (["init"], ["user", "list"], ["serve", "--memory"]):
+        assert "000001.key" in proad(*command, code=1)
+
+
+def test_a_database_that_is_not_there(proad):
+    url = "postgresql://me:geheim@127.0.0.1:1/proa"
+    text = proad("user", "list", code=1, PROA_DATABASE_URL=url)
+    assert "refused" in text
+    assert "geheim" not in text
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["user", "add"],
+        ["user", "add", "ann", "--scope", "root"],
+        ["user", "add", "ann", "--password", "x"],
+        ["init", "--config", "/nowhere.toml"],
+    ],
+)
+def test_wrong_usage(proad, arguments):
+    proad(*arguments, code=2)
+
+
+@pytest.mark.parametrize(
+    "command", [["serve"], ["init"], ["check-config"], ["user", "list"], ["user", "remove", "a"]]
+)
+def test_wrong_settings(proad, command, tmp_path):
+    config = tmp_path / "proa.toml"
+    config.write_text("nonsense = 1\nlog_level = 'loud'\n")
+    text = proad(*command, "--config", str(config), code=2)
+    assert text.splitlines()[0].startswith(f"proad: {config}: ")
+    assert f"proad: {config}: nonsense: unknown key" in text.splitlines()
+    assert "TLS" in proad(*command, code=2, PROA_LISTEN="0.0.0.0:50051")
+
+
+def test_a_file_of_settings(proad, tmp_path):
+    config = tmp_path / "proa.toml"
+    config.write_text(f"state_dir = '{tmp_path}/other'\n")
+    proad("init", "--config", str(config), PROA_STATE_DIR="")
+    assert (tmp_path / "other" / "proa.db").exists()
+    proad("init", PROA_STATE_DIR="", PROA_CONFIG=str(config))
+
+
+def test_check_config_shows_the_settings_and_no_secret(proad, state):
+    text = proad("check-config", PROA_DATABASE_URL="postgresql://me:geheim@h/d")
+    assert f"state_dir = {state}\n" in text
+    assert "listen = 127.0.0.1:50051\n" in text
+    assert "geheim" not in text
+    assert not state.exists()
+
+
+def test_the_example_is_a_file_of_settings(proad, tmp_path):
+    config = tmp_path / "proa.toml"
+    config.write_text(proad("check-config", "--example"))
+    proad("check-config", "--config", str(config))
+
+
+@pytest.mark.parametrize(("second", "code"), [("geheim", 0), ("gehein", 1)])
+def test_a_password_is_asked_for_twice_and_not_shown(environment, state, second, code):
+    typed = [b"geheim\n", f"{second}\n".encode()] + ([b"\x04"] if code else [])
+    status, screen = _on_a_terminal(["user", "add", "ann"], typed, environment)
+    assert status == code
+    assert "geheim" not in screen
+    assert screen.lower().count("password") >= 2
+    if code == 0:
+        log_in(state, "ann", "geheim")
+
+
+def _on_a_terminal(arguments, typed, environment):
+    """Type each item when the screen has asked for it."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(sys.executable, [*PROAD, *arguments], environment)
+    screen, end = "", time.monotonic() + 30
+    while time.monotonic() < end:
+        if terminal not in select.select([terminal], [], [], 1)[0]:
+            continue
+        try:
+            shown = os.read(terminal, 1024).decode()
+        except OSError:  # how Linux says that the other side is closed
+            break
+        screen += shown
+        if typed and screen.rstrip(" ").endswith(":"):
+            time.sleep(0.1)  # the echo is turned off just after the question
+            os.write(terminal, typed.pop(0))
+    else:
+        os.kill(pid, signal.SIGKILL)
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), screen
+
+
+async def test_disable_takes_effect_in_a_running_daemon_within_a_second(proad, state):
+    await asyncio.to_thread(proad, "user", "add", "ann", "--password-stdin", stdin="x")
+    async with Authenticator.open(Settings(state_dir=state)) as authenticator:
+        token = (await authenticator.create_token("ann", "x", peer="unix:")).token
+        await authenticator.authenticate(f"Bearer {token}")
+        await asyncio.to_thread(proad, "user", "disable", "ann")
+        done = time.monotonic()
+        with pytest.raises(TokenInvalidError):
+            while time.monotonic() - done < 1:
+                await authenticator.authenticate(f"Bearer {token}")
+                await asyncio.sleep(0.02)

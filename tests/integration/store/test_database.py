@@ -1,0 +1,198 @@
+import asyncio
+import contextlib
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import text
+
+from proad.auth.scopes import Scope
+from proad.errors import SetupError
+from proad.store.database import Database, DatabaseUnreachableError
+from proad.store.migrate import is_current
+from proad.store.schema import metadata
+from proad.store.users import UserStore
+
+HASH = "$2b$04$" + "x" * 53
+
+
+async def test_migrations_lead_to_the_schema(database):
+    def differences(connection):
+        return compare_metadata(MigrationContext.configure(connection), metadata)
+
+    async with database.read() as connection:
+        assert await connection.run_sync(is_current)
+        assert await connection.run_sync(differences) == []
+
+
+async def test_opened_again_it_has_what_was_written(url):
+    async with Database.open(url) as database:
+        user = await UserStore(database).add("ann", HASH, [Scope.BASIC])
+    async with Database.open(url) as database:
+        assert await UserStore(database).get("ann") == user
+
+
+async def test_many_daemons_open_a_new_database_at_once(url):
+    async def start(number):
+        async with Database.open(url) as database:
+            await UserStore(database).add(f"user{number}", HASH, [])
+
+    await asyncio.gather(*(start(number) for number in range(8)))
+    async with Database.open(url) as database:
+        assert len(await UserStore(database).list()) == 8
+
+
+def test_many_processes_open_a_new_database_at_once(url):
+    code = (
+        "import asyncio, sys\n"
+        "from proad.store.database import Database\n"
+        "async def main():\n"
+        "    async with Database.open(sys.argv[1]):\n"
+        "        pass\n"
+        "print('loaded', flush=True)\n"
+        "sys.stdin.readline()\n"
+        "asyncio.run(main())\n"
+    )
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, url],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(4)
+    ]
+    for process in processes:  # loaded, so that they run at the same time
+        assert process.stdout.readline() == "loaded\n"
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in processes:
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors
+
+
+async def test_a_failed_migration_leaves_nothing(url):
+    """A table in the way makes the last step fail."""
+    async with Database.open(url) as database, database.write() as connection:
+        for table in ("users", "alembic_version"):
+            await connection.execute(text(f"DROP TABLE {table}"))
+    with pytest.raises(SetupError, match="revoked_tokens"):
+        async with Database.open(url):
+            pass
+    with pytest.raises(SetupError, match="revoked_tokens"):  # and not "users exists already"
+        async with Database.open(url):
+            pass
+
+
+async def test_the_schema_of_a_newer_proa_is_refused(url):
+    async with Database.open(url) as database, database.write() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(SetupError, match=r"'9999' of a newer Proa"):
+        async with Database.open(url):
+            pass
+
+
+async def test_a_failed_write_changes_nothing(database):
+    users = UserStore(database)
+    await users.add("ann", HASH, [])
+
+    async def fail_half_way():
+        async with database.write() as connection:
+            await connection.execute(text("DELETE FROM users"))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail_half_way()
+    assert await users.get("ann")
+
+
+async def test_reading_and_writing_at_once(database):
+    users = UserStore(database)
+    await users.add("ann", HASH, [])
+    await asyncio.gather(
+        *(users.set_disabled("ann", disabled=True) for _ in range(15)),
+        *(users.get("ann") for _ in range(60)),
+    )
+
+
+class TestSqlite:
+    @pytest.fixture
+    def path(self, tmp_path):
+        return tmp_path / "proa.db"
+
+    async def test_files_are_private_and_in_wal_mode(self, path):
+        before = os.umask(0)
+        try:
+            async with Database.open(f"sqlite:///{path}") as database:
+                await UserStore(database).add("ann", HASH, [])
+                modes = {
+                    file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()
+                }
+        finally:
+            os.umask(before)
+        assert modes == {"proa.db": 0o600, "proa.db-shm": 0o600, "proa.db-wal": 0o600}
+
+    async def test_an_open_file_is_made_private(self, path):
+        async with Database.open(f"sqlite:///{path}"):
+            pass
+        path.chmod(0o644)
+        async with Database.open(f"sqlite:///{path}"):
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+    async def test_settings_of_a_connection(self, path):
+        async with Database.open(f"sqlite:///{path}") as database, database.read() as connection:
+            for pragma, value in [("journal_mode", "wal"), ("foreign_keys", 1)]:
+                assert (await connection.execute(text(f"PRAGMA {pragma}"))).scalar() == value
+            assert (await connection.execute(text("PRAGMA busy_timeout"))).scalar() == 5000
+
+    async def test_another_writer_is_waited_for(self, path):
+        async with Database.open(f"sqlite:///{path}") as database:
+            with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                adding = asyncio.create_task(UserStore(database).add("ann", HASH, []))
+                await asyncio.sleep(0.2)
+                assert not adding.done()
+                assert await UserStore(database).list() == []  # readers do not wait
+                other.execute("COMMIT")
+            await adding
+
+    async def test_what_is_no_database(self, path):
+        path.write_text("not a database, but long enough to be taken for one" * 100)
+        with pytest.raises(SetupError, match="not a database"):
+            async with Database.open(f"sqlite:///{path}"):
+                pass
+
+    async def test_a_folder_that_is_missing(self, tmp_path):
+        with pytest.raises(SetupError, match="No such file"):
+            async with Database.open(f"sqlite:///{tmp_path}/none/proa.db"):
+                pass
+
+
+class TestPostgresql:
+    async def test_a_server_that_is_not_there(self):
+        with pytest.raises(SetupError) as caught:
+            async with Database.open("postgresql://me:geheim@127.0.0.1:1/proa"):
+                pass
+        assert "Connection refused" in str(caught.value)
+        assert "geheim" not in str(caught.value)
+
+    async def test_a_server_that_stops_and_comes_back(self, postgres):
+        # Not in a new database, whose own connection the stop would break
+        async with Database.open(postgres.url("postgres")) as database:
+            users = UserStore(database)
+            assert await users.get("ann") is None
+            postgres.stop()
+            try:
+                with pytest.raises(DatabaseUnreachableError) as caught:
+                    await users.get("ann")
+                assert str(postgres._folder) not in caught.value.message
+            finally:
+                postgres.start()
+            assert await users.get("ann") is None

@@ -1,0 +1,55 @@
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import select
+
+from proad.store.revocations import RevocationStore
+from proad.store.schema import revoked_tokens
+
+
+@pytest.fixture
+def revocations(database):
+    return RevocationStore(database)
+
+
+def after(**time):
+    return datetime.now(UTC) + timedelta(**time)
+
+
+async def kept(database):
+    async with database.read() as connection:
+        return set((await connection.execute(select(revoked_tokens.c.jti))).scalars())
+
+
+async def test_revoked(revocations):
+    await revocations.add("a", after(minutes=30))
+    assert await revocations.contains("a")
+    assert not await revocations.contains("A")
+    assert not await revocations.contains("b")
+
+
+async def test_twice_and_at_the_same_time(revocations):
+    await asyncio.gather(*(revocations.add("a", after(minutes=30)) for _ in range(10)))
+    assert await revocations.contains("a")
+
+
+async def test_the_expired_are_purged(revocations, database):
+    await revocations.add("old", after(seconds=-1))
+    await revocations.add("good", after(seconds=60))
+    await revocations.add("new", after(minutes=30))
+    assert await kept(database) == {"good", "new"}
+
+
+async def test_times_keep_their_zone(revocations, database):
+    time = after(minutes=1)
+    await revocations.add("a", time)
+    async with database.read() as connection:
+        (row,) = await connection.execute(select(revoked_tokens.c.expire_time))
+    assert row.expire_time == time
+    assert row.expire_time.utcoffset() == timedelta()
+
+
+async def test_a_time_without_zone_is_a_mistake(revocations):
+    with pytest.raises(Exception, match="time zone"):
+        await revocations.add("a", datetime(2030, 1, 1))  # noqa: DTZ001 - the mistake

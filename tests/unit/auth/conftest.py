@@ -1,0 +1,74 @@
+from datetime import timedelta
+
+import pytest
+
+from proad.auth.keys import KeyRing
+from proad.auth.passwords import Passwords
+from proad.auth.scopes import Scope
+from proad.auth.service import Authenticator
+from proad.auth.tokens import Tokens
+from proad.store.database import Database
+from proad.store.revocations import RevocationStore
+from proad.store.users import UserStore
+
+PASSWORDS = {"ann": "correct horse", "bob": "battery staple", "eve": "nothing"}
+SCOPES = {"ann": list(Scope), "bob": [Scope.BASIC], "eve": []}
+
+
+class Clock:
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+async def database(tmp_path):
+    async with Database.open(f"sqlite:///{tmp_path}/proa.db") as database:
+        yield database
+
+
+@pytest.fixture
+def passwords():
+    with Passwords(cost=4) as passwords:
+        yield passwords
+
+
+@pytest.fixture
+async def users(database, passwords):
+    users = UserStore(database)
+    for name, password in PASSWORDS.items():
+        await users.add(name, await passwords.hash(password), SCOPES[name])
+    return users
+
+
+@pytest.fixture
+def tokens(tmp_path):
+    ring = KeyRing.open(tmp_path / "keys")
+    return Tokens(ring, issuer="proa", audience="proa", lifetime=timedelta(minutes=30))
+
+
+@pytest.fixture
+def authenticator(users, database, tokens, passwords, clock):
+    return Authenticator(
+        users=users,
+        revocations=RevocationStore(database),
+        tokens=tokens,
+        passwords=passwords,
+        clock=clock,
+    )
+
+
+@pytest.fixture
+def login(authenticator):
+    async def login(name="ann", password=None, scopes=None, peer="unix:"):
+        password = PASSWORDS[name] if password is None else password
+        return await authenticator.create_token(name, password, scopes, peer=peer)
+
+    return login

@@ -1,0 +1,67 @@
+import statistics
+import time
+
+import pytest
+
+from proad.auth.passwords import Passwords, check_password
+from proad.errors import InvalidArgumentError
+
+
+@pytest.fixture
+def passwords():
+    with Passwords(cost=4) as passwords:
+        yield passwords
+
+
+@pytest.mark.parametrize("password", ["x", " ", "ä" * 36, "a" * 72, "pass\nword\n", "🛶" * 18])
+async def test_a_password_is_known_again(passwords, password):
+    hashed = await passwords.hash(password)
+    assert hashed.startswith("$2b$04$")
+    assert await passwords.verify(password, hashed)
+    assert not await passwords.verify(password[:-1] or "y", hashed)
+
+
+async def test_the_same_password_never_has_the_same_hash(passwords):
+    assert await passwords.hash("x") != await passwords.hash("x")
+
+
+@pytest.mark.parametrize(
+    ("password", "what"),
+    [
+        ("", "empty"),
+        ("a" * 73, "72 bytes"),
+        ("ä" * 37, "has 74"),
+        ("a\0b", "NUL"),
+        ("\ud800", "Unicode"),
+    ],
+)
+async def test_passwords_that_nobody_can_have(passwords, password, what):
+    for call in (passwords.hash(password), passwords.verify(password, None)):
+        with pytest.raises(InvalidArgumentError, match=what) as caught:
+            await call
+        assert [violation.field for violation in caught.value.violations] == ["password"]
+
+
+async def test_nobody_has_no_password(passwords):
+    assert not await passwords.verify("x", None)
+
+
+async def test_an_unknown_user_costs_the_same_time():
+    with Passwords(cost=9) as passwords:
+        hashed = await passwords.hash("right")
+        known, unknown = [], []
+        for _ in range(7):
+            for reference, times in ((hashed, known), (None, unknown)):
+                start = time.perf_counter()
+                assert not await passwords.verify("wrong", reference)
+                times.append(time.perf_counter() - start)
+    assert 0.5 < statistics.median(unknown) / statistics.median(known) < 2
+
+
+async def test_the_default_cost_is_twelve():
+    with Passwords() as passwords:
+        assert (await passwords.hash("x")).startswith("$2b$12$")
+
+
+def test_check_gives_the_bytes():
+    assert check_password("ä") == b"\xc3\xa4"

@@ -1,0 +1,283 @@
+import os
+import re
+import tomllib
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy.engine import make_url
+
+from proad.config import (
+    DEFAULT_HOST,
+    DEFAULT_LISTEN,
+    ConfigError,
+    LogFormat,
+    Settings,
+    TcpAddress,
+    UnixAddress,
+    VirtTypeSetting,
+    example,
+    load_settings,
+)
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch, tmp_path):
+    for variable in [name for name in os.environ if name.startswith("PROA_")]:
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text):
+        path = tmp_path / "proa.toml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def refused(config):
+    with pytest.raises(ConfigError) as caught:
+        load_settings(config)
+    return str(caught.value)
+
+
+def test_defaults(monkeypatch):
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    settings = load_settings(None)
+    assert settings.state_dir == Path("/var/lib/proa")
+    assert settings.keys_dir == Path("/var/lib/proa/keys")
+    assert settings.listen == (DEFAULT_LISTEN,)
+    assert settings.database_url.get_secret_value() == "sqlite+aiosqlite:////var/lib/proa/proa.db"
+    assert settings.hosts == (DEFAULT_HOST,)
+    assert settings.tls is None
+    assert settings.token_lifetime == timedelta(minutes=30)
+    assert settings.drain_timeout == timedelta(seconds=30)
+
+
+def test_state_of_an_ordinary_user(monkeypatch, tmp_path):
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert load_settings(None).state_dir == tmp_path / "proa"
+    monkeypatch.setenv("XDG_STATE_HOME", "relative")
+    monkeypatch.setenv("HOME", "/home/me")
+    assert load_settings(None).state_dir == Path("/home/me/.local/state/proa")
+
+
+def test_a_file_counts_more_than_defaults_and_a_variable_more_than_the_file(write, monkeypatch):
+    config = write('state_dir = "/a"\nlog_format = "json"\ndrain_timeout = 5\n')
+    monkeypatch.setenv("PROA_STATE_DIR", "/b")
+    monkeypatch.setenv("PROA_LOG_FORMAT", "")
+    settings = load_settings(config)
+    assert settings.state_dir == Path("/b")
+    assert settings.log_format is LogFormat.JSON
+    assert settings.drain_timeout == timedelta(seconds=5)
+    assert settings.database_url.get_secret_value() == "sqlite+aiosqlite:////b/proa.db"
+
+
+def test_every_plain_setting_has_its_variable(monkeypatch, tmp_path):
+    pem = tmp_path / "x.pem"
+    pem.touch()
+    values = {
+        "state_dir": "/s",
+        "listen": "unix:/a.sock, 127.0.0.1:1,[::1]:2",
+        "database_url": "postgres://me:pw@db/proa",
+        "tls_cert_file": str(pem),
+        "tls_key_file": str(pem),
+        "tls_client_ca_file": str(pem),
+        "token_issuer": "i",
+        "token_audience": "a",
+        "token_lifetime": "90",
+        "drain_timeout": "1m",
+        "log_format": "json",
+        "log_level": "debug",
+        "grpc_max_message_bytes": "1000000",
+        "grpc_max_concurrent_streams": "7",
+    }
+    assert values.keys() == Settings.model_fields.keys() - {"hosts"}
+    for name, value in values.items():
+        monkeypatch.setenv(f"PROA_{name.upper()}", value)
+    settings = load_settings(None)
+    defaults = Settings()
+    for name in values:
+        assert getattr(settings, name) != getattr(defaults, name), name
+    assert settings.listen == (
+        UnixAddress(Path("/a.sock")),
+        TcpAddress("127.0.0.1", 1),
+        TcpAddress("::1", 2),
+    )
+    assert settings.token_lifetime == timedelta(seconds=90)
+    assert settings.drain_timeout == timedelta(minutes=1)
+    assert settings.tls is not None
+    assert settings.tls.client_ca_file == pem
+
+
+def test_variables_of_other_programs_mean_nothing(monkeypatch):
+    monkeypatch.setenv("HOST", "somewhere")
+    monkeypatch.setenv("PROA_HOST", "somewhere")
+    monkeypatch.setenv("PROA_HOSTS", "somewhere")
+    monkeypatch.setenv("PROA_TOKEN", "secret")
+    monkeypatch.setenv("LISTEN", "x")
+    assert load_settings(None) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("sqlite:////var/x.db", "sqlite+aiosqlite:////var/x.db"),
+        ("sqlite+aiosqlite:////var/x.db", "sqlite+aiosqlite:////var/x.db"),
+        ("postgresql://u:p@h:1/d", "postgresql+psycopg://u:p@h:1/d"),
+        ("postgres:///d?host=/run", "postgresql+psycopg:///d?host=%2Frun"),
+        ("postgresql+psycopg://u@h/d", "postgresql+psycopg://u@h/d"),
+    ],
+)
+def test_a_database_url_gets_our_driver(monkeypatch, text, url):
+    monkeypatch.setenv("PROA_DATABASE_URL", text)
+    assert load_settings(None).database_url.get_secret_value() == url
+
+
+def test_a_relative_database_is_in_the_working_folder(monkeypatch):
+    monkeypatch.setenv("PROA_DATABASE_URL", "sqlite:///x.db")
+    url = load_settings(None).database_url.get_secret_value()
+    assert url == f"sqlite+aiosqlite:///{Path.cwd()}/x.db"
+
+
+def test_a_state_folder_with_odd_letters_has_its_database(monkeypatch):
+    monkeypatch.setenv("PROA_STATE_DIR", "/tmp/ä?b#c%20 d")
+    url = load_settings(None).database_url.get_secret_value()
+    assert make_url(url).database == "/tmp/ä?b#c%20 d/proa.db"
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://u:geheim@h/d", "nonsense geheim", "sqlite://", "sqlite:///:memory:"]
+)
+def test_other_databases_are_refused_and_no_password_is_shown(monkeypatch, url):
+    monkeypatch.setenv("PROA_DATABASE_URL", url)
+    text = refused(None)
+    assert text.startswith("PROA_DATABASE_URL: ")
+    assert "geheim" not in text
+
+
+def test_the_password_of_the_database_is_not_shown():
+    settings = Settings(database_url="postgresql://me:geheim@h/d")
+    assert "geheim" not in repr(settings)
+    assert "geheim" not in str(settings.model_dump(mode="json"))
+
+
+def test_hosts(write):
+    config = write(
+        """
+        [[host]]
+        name = "left"
+        docker_url = "tcp://left:2376"
+        docker_tls_dir = "/etc/docker"
+        [[host]]
+        name = "right"
+        libvirt_uri = "qemu+tls://right/system"
+        virt_type = "kvm"
+        libvirt_pool = "fast"
+        libvirt_pool_path = "/fast"
+        """
+    )
+    left, right = load_settings(config).hosts
+    assert (left.name, left.docker_url, left.libvirt_uri) == ("left", "tcp://left:2376", None)
+    assert left.docker_tls_dir == Path("/etc/docker")
+    assert (right.docker_url, right.libvirt_uri) == (None, "qemu+tls://right/system")
+    assert (right.virt_type, right.libvirt_pool) == (VirtTypeSetting.KVM, "fast")
+    assert right.libvirt_pool_path == Path("/fast")
+
+
+def test_variables_of_the_local_host(write, monkeypatch):
+    monkeypatch.setenv("PROA_DOCKER_URL", "")
+    monkeypatch.setenv("PROA_VIRT_TYPE", "qemu")
+    (host,) = load_settings(None).hosts
+    assert (host.docker_url, host.libvirt_uri) == (None, "qemu:///system")
+    assert host.virt_type is VirtTypeSetting.QEMU
+
+    monkeypatch.setenv("PROA_VIRT_TYPE", "")
+    monkeypatch.setenv("PROA_LIBVIRT_URI", "test:///default")
+    tables = '[[host]]\nlibvirt_uri = "qemu:///session"\n[[host]]\nname = "other"\n'
+    local, other = load_settings(write(tables)).hosts
+    assert (local.name, local.libvirt_uri) == ("local", "test:///default")
+    assert (other.name, other.libvirt_uri) == ("other", None)
+    assert local.virt_type is VirtTypeSetting.AUTO
+
+
+def test_variables_of_a_local_host_that_is_not_there(write, monkeypatch):
+    monkeypatch.setenv("PROA_LIBVIRT_URI", "test:///default")
+    text = refused(write('[[host]]\nname = "other"\n'))
+    assert text.startswith("PROA_LIBVIRT_URI: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("state_dirr = 'x'", "state_dirr: unknown key"),
+        ("hosts = []", "hosts: unknown key"),
+        ("[[host]]\ndocker = 'x'", "host.0.docker: unknown key"),
+        ("host = 1", "host: "),
+        ("host = []", "host: "),
+        ("[[host]]\nname = 'a'\n[[host]]\nname = 'a'", "host: two hosts have the same name: a"),
+        ("[[host]]\nname = ''", "host.0.name: "),
+        ("[[host]]\ndocker_url = 'local'", "host.0.docker_url: "),
+        ("[[host]]\nvirt_type = 'xen'", "host.0.virt_type: "),
+        ("listen = []", "listen: "),
+        ("listen = 1", "listen: "),
+        ("listen = [1]", "listen"),
+        ("listen = '0.0.0.0:1'", "TLS"),
+        ("listen = ['unix:/a', '[::]:1']", "[::]:1 can be reached"),
+        ("token_lifetime = 0", "token_lifetime: "),
+        ("token_lifetime = '25h'", "token_lifetime: "),
+        ("token_lifetime = 'soon'", "token_lifetime: "),
+        ("tls_cert_file = '/nowhere'", "tls_cert_file: "),
+        ("tls_cert_file = '/etc/passwd'", "go together"),
+        ("tls_client_ca_file = '/etc/passwd'", "tls_client_ca_file needs"),
+        ("grpc_max_message_bytes = 1", "grpc_max_message_bytes: "),
+        ("log_level = 'loud'", "log_level: "),
+        ("a = ", "not TOML"),
+    ],
+)
+def test_mistakes_are_said_with_file_and_key(write, text, expected):
+    config = write(text)
+    message = refused(config)
+    assert message.startswith(f"{config}: ")
+    assert expected in message
+
+
+def test_each_mistake_has_its_line(write, monkeypatch):
+    monkeypatch.setenv("PROA_LISTEN", "nonsense")
+    lines = refused(write("state_dir = 1\nlog_level = 'loud'\nx = 1")).splitlines()
+    assert len(lines) == 4
+    assert [line for line in lines if line.startswith("PROA_LISTEN: ")]
+
+
+def test_a_missing_file(tmp_path):
+    assert "No such file" in refused(tmp_path / "none.toml")
+    assert "Is a directory" in refused(tmp_path)
+
+
+def test_a_file_that_is_not_utf_8(tmp_path):
+    path = tmp_path / "x.toml"
+    path.write_bytes(b"\xff")
+    assert "not TOML" in refused(path)
+
+
+def test_an_open_address_is_fine_with_tls(tmp_path):
+    pem = tmp_path / "x.pem"
+    pem.touch()
+    settings = Settings(listen="0.0.0.0:1", tls_cert_file=pem, tls_key_file=pem)
+    assert settings.tls is not None
+    assert settings.tls.cert_file == pem
+
+
+def test_the_example_shows_the_defaults(monkeypatch, write):
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    lines = re.sub(r"(?m)^# (?=(\[\[)?[a-z_]+(\]\]| = ))", "", example())
+    values = tomllib.loads(lines)
+    assert values.keys() == (Settings.model_fields.keys() | {"host"}) - {"hosts"}
+    (host,) = values["host"]
+    assert host.keys() == type(DEFAULT_HOST).model_fields.keys()
+    without_files = "\n".join(line for line in lines.splitlines() if "/etc/proa" not in line)
+    assert load_settings(write(without_files)) == Settings()
+    assert load_settings(write(example())) == Settings()
