@@ -4,8 +4,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 GUEST := build/guest
-# A state folder of its own, so that nothing of the user's is touched.
-export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup engines workloads generate lint types test demo serve bench clean
