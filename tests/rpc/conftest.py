@@ -1,0 +1,73 @@
+"""Daemons on the memory driver: `daemon` is one, `serve` makes others."""
+
+import asyncio
+import shutil
+from contextlib import AsyncExitStack
+
+import pytest
+
+from proad.auth.keys import KeyRing
+from proad.auth.passwords import Passwords
+from proad.auth.scopes import Scope
+from proad.config import Settings
+from proad.drivers.memory import MemoryDriver
+from proad.store.database import Database
+from proad.store.users import UserStore
+from rpc.daemon import BOTH, running
+
+PASSWORD = "correct horse"
+
+
+def _settings(folder, **others):
+    return Settings(state_dir=folder, listen="127.0.0.1:0", **{"drain_timeout": "5s", **others})
+
+
+@pytest.fixture(scope="session")
+def _first_state(tmp_path_factory):
+    """A state folder with users and a key, made once: a migration takes its time."""
+    folder = tmp_path_factory.mktemp("state")
+    folder.chmod(0o700)
+    settings = _settings(folder)
+
+    async def fill():
+        url = settings.database_url.get_secret_value()
+        async with Database.open(url) as database:
+            with Passwords(cost=4) as passwords:
+                hashed = await passwords.hash(PASSWORD)
+            users = UserStore(database)
+            await users.add("ann", hashed, BOTH)
+            await users.add("bob", hashed, (Scope.BASIC,))
+
+    asyncio.run(fill())
+    KeyRing.open(settings.keys_dir)
+    return folder
+
+
+@pytest.fixture
+def settings(_first_state, tmp_path):
+    """Makes settings with a state folder of their own."""
+
+    def make(**others):
+        folder = tmp_path / "proa"
+        if not folder.exists():
+            shutil.copytree(_first_state, folder)
+        return _settings(folder, **others)
+
+    return make
+
+
+@pytest.fixture
+async def serve(settings):
+    """Starts a daemon with (host, driver) pairs; it stops when the test is over."""
+    async with AsyncExitStack() as stack:
+
+        async def start(*drivers, **others):
+            pairs = drivers or [("local", MemoryDriver())]
+            return await stack.enter_async_context(running(settings(**others), pairs))
+
+        yield start
+
+
+@pytest.fixture
+async def daemon(serve):
+    return await serve()

@@ -1,0 +1,193 @@
+"""A daemon in this process, spoken to over a real channel."""
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any
+
+import grpc
+from google.protobuf.message_factory import GetMessageClass
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+import proa.v1
+from proa import v1
+from proad.app import serving
+from proad.auth.keys import KeyRing
+from proad.auth.scopes import Scope
+from proad.auth.tokens import Tokens
+from proad.store.database import Database
+from proad.store.users import UserStore
+
+BOTH = (Scope.BASIC, Scope.ADVANCED)
+IMAGE = "proa-test/busybox:1"
+MEMORY_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Rpc:
+    """A method of the contract, as its descriptor has it."""
+
+    path: str
+    name: str
+    streams: bool
+    scope: int
+    request: type
+    response: type
+
+
+def contract_files():
+    """The descriptors of all generated files, also of those that nobody serves."""
+    for module in iter_modules(proa.v1.__path__):
+        if module.name.endswith("_pb2"):
+            yield import_module(f"proa.v1.{module.name}").DESCRIPTOR
+
+
+def rpcs():
+    for file in contract_files():
+        for service in file.services_by_name.values():
+            for method in service.methods:
+                yield Rpc(
+                    path=f"/{service.full_name}/{method.name}",
+                    name=method.name,
+                    streams=method.server_streaming,
+                    scope=method.GetOptions().Extensions[v1.required_scope],
+                    request=GetMessageClass(method.input_type),
+                    response=GetMessageClass(method.output_type),
+                )
+
+
+RPCS = {rpc.name: rpc for rpc in rpcs()}
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A failed call, with its google.rpc details taken apart."""
+
+    code: str
+    message: str
+    details: dict[str, Any]
+
+    @classmethod
+    def of(cls, error):
+        status = rpc_status.from_call(error)
+        if status is None:  # not from the gate: grpc's own
+            return cls(error.code().name, error.details(), {})
+        details = {}
+        for packed in status.details:
+            detail = getattr(error_details_pb2, packed.type_url.rpartition(".")[2])()
+            assert packed.Unpack(detail)
+            details[type(detail).__name__] = detail
+        return cls(error.code().name, status.message, details)
+
+    @property
+    def reason(self):
+        return self.details["ErrorInfo"].reason if "ErrorInfo" in self.details else None
+
+    @property
+    def domain(self):
+        return self.details["ErrorInfo"].domain
+
+    @property
+    def metadata(self):
+        return dict(self.details["ErrorInfo"].metadata)
+
+    @property
+    def fields(self):
+        """The paths of the fields that are wrong."""
+        bad = self.details.get("BadRequest")
+        return [violation.field for violation in bad.field_violations] if bad else []
+
+    @property
+    def retry_after(self):
+        retry = self.details.get("RetryInfo")
+        return retry.retry_delay.ToTimedelta().total_seconds() if retry else None
+
+
+async def refusal(call):
+    """The refusal of a call that must fail."""
+    try:
+        answer = await call
+    except grpc.aio.AioRpcError as error:
+        return Refusal.of(error)
+    raise AssertionError(f"the call did not fail, it answered {answer!r}")
+
+
+@dataclass
+class Daemon:
+    """A daemon that serves, and a channel to it."""
+
+    address: str
+    channel: grpc.aio.Channel
+    drivers: dict[str, Any]
+    tokens: Tokens
+    users: UserStore
+    versions: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def driver(self):
+        """The only driver, or the first one."""
+        return next(iter(self.drivers.values()))
+
+    def token(self, *scopes, username="ann"):
+        return self.tokens.issue(username, scopes, self.versions[username]).token
+
+    def send(self, rpc, request, *, token=None, metadata=(), timeout=20, channel=None):
+        """Begin a call; `request` is a message, or bytes that are sent as they are."""
+        metadata = [*metadata, *([("authorization", f"Bearer {token}")] if token else [])]
+        channel = channel or self.channel
+        method = (channel.unary_stream if rpc.streams else channel.unary_unary)(
+            rpc.path,
+            request_serializer=lambda r: r if isinstance(r, bytes) else r.SerializeToString(),
+            response_deserializer=rpc.response.FromString,
+        )
+        return method(request, metadata=metadata, timeout=timeout)
+
+    def call(self, name, /, *, metadata=(), timeout=20, **fields):
+        """Begin a call as a user with both scopes."""
+        rpc = RPCS[name]
+        token = self.token(*BOTH)
+        return self.send(
+            rpc, rpc.request(**fields), token=token, metadata=metadata, timeout=timeout
+        )
+
+    async def container(self, name="", *, start=True, host="", **spec):
+        """Create a container and give it."""
+        spec = {"image": IMAGE, "name": name, **spec}
+        return (await self.call("CreateContainer", spec=spec, start=start, host=host)).resource
+
+    async def domain(self, name, *, start=True, host="", **spec):
+        """Create a domain and give it."""
+        spec = {"name": name, "memory_bytes": MEMORY_BYTES, **spec}
+        return (await self.call("CreateDomain", spec=spec, start=start, host=host)).resource
+
+    async def names(self, **request):
+        """The names that ListResources answers with, in its order."""
+        answer = await self.call("ListResources", **request)
+        return [resource.name for resource in answer.resources]
+
+    async def state(self, id):
+        """The state of a resource, without its prefix."""
+        resource = (await self.call("GetResource", id=id)).resource
+        return v1.ResourceState.Name(resource.state).removeprefix("RESOURCE_STATE_")
+
+
+@asynccontextmanager
+async def running(settings, drivers):
+    """Serve `drivers` and give a Daemon."""
+    async with (
+        Database.open(settings.database_url.get_secret_value()) as database,
+        serving(settings, drivers) as addresses,
+        grpc.aio.insecure_channel(addresses[0]) as channel,
+    ):
+        tokens = Tokens(
+            KeyRing.open(settings.keys_dir),
+            issuer=settings.token_issuer,
+            audience=settings.token_audience,
+            lifetime=settings.token_lifetime,
+        )
+        users = UserStore(database)
+        versions = {user.name: user.token_version for user in await users.list()}
+        named = {f"{host}/{driver.name}": driver for host, driver in drivers}
+        yield Daemon(addresses[0], channel, named, tokens, users, versions)

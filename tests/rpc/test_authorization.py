@@ -1,0 +1,251 @@
+"""Who may call what, for every RPC of the contract."""
+
+import secrets
+from datetime import timedelta
+
+import grpc
+import jwt
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from proa import v1
+from proad.auth.keys import Key, KeyRing
+from proad.auth.scopes import Scope
+from proad.auth.service import Authenticator
+from proad.auth.tokens import Tokens
+from proad.rpc.gate import Gate
+from proad.rpc.required_scopes import SERVICES, required_scopes
+from rpc.daemon import BOTH, RPCS, Refusal, refusal
+
+LET_IN = "let in"
+MISSING = ("UNAUTHENTICATED", "TOKEN_MISSING")
+INVALID = ("UNAUTHENTICATED", "TOKEN_INVALID")
+EXPIRED = ("UNAUTHENTICATED", "TOKEN_EXPIRED")
+REVOKED = ("UNAUTHENTICATED", "TOKEN_REVOKED")
+DENIED = ("PERMISSION_DENIED", "SCOPE_MISSING")
+
+
+async def outcome(call, rpc):
+    """Whether the gate let a call in; if not, the code and the reason."""
+    try:
+        if rpc.streams:
+            await call.read()
+            call.cancel()
+        else:
+            await call
+    except grpc.aio.AioRpcError as error:
+        refused = Refusal.of(error)
+        if refused.code in {"UNAUTHENTICATED", "PERMISSION_DENIED"}:
+            assert refused.domain == "proa.v1"
+            return (refused.code, refused.reason)
+        assert refused.code not in {"INTERNAL", "UNKNOWN", "UNIMPLEMENTED"}, refused
+    return LET_IN
+
+
+def outcome_with_scopes(rpc, scopes):
+    """What a good token with `scopes` must lead to."""
+    needed = {v1.SCOPE_BASIC: {Scope.BASIC}, v1.SCOPE_ADVANCED: {Scope.ADVANCED}}
+    return LET_IN if needed.get(rpc.scope, set()) <= set(scopes) else DENIED
+
+
+async def matrix(daemon, make_token):
+    """The outcome of each RPC, every one with a token of its own: one of them revokes it."""
+    return {
+        name: await outcome(daemon.send(rpc, rpc.request(), token=await make_token()), rpc)
+        for name, rpc in RPCS.items()
+    }
+
+
+@pytest.mark.parametrize(
+    "scopes", [(), (Scope.BASIC,), (Scope.ADVANCED,), BOTH], ids=lambda s: "+".join(s) or "none"
+)
+async def test_a_good_token_opens_exactly_what_its_scopes_cover(daemon, scopes):
+    async def make_token():
+        return daemon.token(*scopes)
+
+    wanted = {name: outcome_with_scopes(rpc, scopes) for name, rpc in RPCS.items()}
+
+    assert await matrix(daemon, make_token) == wanted
+
+
+def foreign(daemon, **changes):
+    """Makes tokens that differ from the daemon's own in one thing."""
+    ours = daemon.tokens
+    setting = {
+        "keys": None,
+        "issuer": ours._issuer,
+        "audience": ours._audience,
+        "lifetime": ours._lifetime,
+        **changes,
+    }
+    keys = setting.pop("keys") or KeyRing((ours._signer,))
+    return Tokens(keys, **setting).issue("ann", BOTH, daemon.versions["ann"]).token
+
+
+def unsigned(daemon, algorithm, key):
+    """The claims and the header of a good token, signed in another way."""
+    good = daemon.token(*BOTH)
+    claims = jwt.decode(good, options={"verify_signature": False})
+    header = jwt.get_unverified_header(good)
+    return jwt.encode(claims, key, algorithm=algorithm, headers={**header, "alg": algorithm})
+
+
+async def revoked(daemon):
+    token = daemon.token(*BOTH)
+    await daemon.send(RPCS["RevokeToken"], v1.RevokeTokenRequest(), token=token)
+    return token
+
+
+BAD_TOKENS = {
+    "none": (lambda d: None, MISSING),
+    "expired": (lambda d: foreign(d, lifetime=timedelta(seconds=-1)), EXPIRED),
+    "wrong key": (lambda d: foreign(d, keys=KeyRing((Key(secrets.token_bytes(32)),))), INVALID),
+    "wrong audience": (lambda d: foreign(d, audience="others"), INVALID),
+    "wrong issuer": (lambda d: foreign(d, issuer="others"), INVALID),
+    "alg none": (lambda d: unsigned(d, "none", None), INVALID),
+    "another alg, same key": (
+        lambda d: unsigned(d, "HS512", d.tokens._signer.secret * 2),
+        INVALID,
+    ),
+    "unknown user": (lambda d: d.tokens.issue("eve", BOTH, 1).token, INVALID),
+    "cut short": (lambda d: d.token(*BOTH)[:-4], INVALID),
+    "no token at all": (lambda d: "nonsense", INVALID),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_TOKENS)
+async def test_a_bad_token_opens_only_what_is_public(daemon, kind):
+    make, wanted = BAD_TOKENS[kind]
+
+    async def make_token():
+        return make(daemon)
+
+    assert await matrix(daemon, make_token) == closed(wanted)
+
+
+async def test_a_revoked_token_opens_only_what_is_public(daemon):
+    assert await matrix(daemon, lambda: revoked(daemon)) == closed(REVOKED)
+
+
+CHANGES = {
+    "disabled": lambda users: users.set_disabled("ann", disabled=True),
+    "removed": lambda users: users.remove("ann"),
+    "new password": lambda users: users.set_password("ann", "x"),
+    "fewer scopes": lambda users: users.set_scopes("ann", [Scope.BASIC]),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_a_token_dies_with_a_change_of_its_user(daemon, change):
+    await CHANGES[change](daemon.users)
+
+    async def make_token():
+        return daemon.token(*BOTH)  # as it was given before the change
+
+    assert await matrix(daemon, make_token) == closed(INVALID)
+
+
+def closed(wanted):
+    return {name: LET_IN if rpc.scope == v1.SCOPE_PUBLIC else wanted for name, rpc in RPCS.items()}
+
+
+def test_the_daemon_serves_the_whole_contract():
+    served = {method.name for service in SERVICES for method in service.methods}
+
+    assert served == set(RPCS)
+
+
+async def test_what_is_missing_is_named(daemon):
+    refused = await refusal(
+        daemon.send(RPCS["StartResource"], b"", token=daemon.token(Scope.BASIC))
+    )
+
+    assert refused.metadata == {"required_scope": "advanced", "scopes": "basic"}
+
+
+@pytest.mark.parametrize(
+    "header", ["bearer {}", "Bearer {}", "BEARER {}", "Bearer   {} ", " Bearer {}"]
+)
+async def test_the_scheme_is_read_leniently(daemon, header):
+    metadata = [("authorization", header.format(daemon.token(Scope.BASIC)))]
+
+    answer = await daemon.send(RPCS["GetCaller"], v1.GetCallerRequest(), metadata=metadata)
+
+    assert answer.username == "ann"
+
+
+@pytest.mark.parametrize(
+    "header", ["", " ", "Bearer", "Bearer ", "Basic YW5uOng=", "{}", "Bearer{}"]
+)
+async def test_another_header_is_no_token(daemon, header):
+    metadata = [("authorization", header.format(daemon.token(Scope.BASIC)))]
+
+    refused = await refusal(
+        daemon.send(RPCS["GetCaller"], v1.GetCallerRequest(), metadata=metadata)
+    )
+
+    assert (refused.code, refused.reason) == MISSING
+
+
+@pytest.mark.parametrize("token", ["a", "a.b.c", "..", "~!@#$%^&*(", "a b c", "ey" * 2500])
+async def test_garbage_is_no_valid_token(daemon, token):
+    metadata = [("authorization", f"Bearer {token}")]
+    call = daemon.send(RPCS["GetCaller"], v1.GetCallerRequest(), metadata=metadata)
+
+    refused = await refusal(call)
+
+    assert (refused.code, refused.reason) == INVALID
+
+
+async def test_a_binary_header_is_not_looked_at(daemon):
+    metadata = [("authorization-bin", secrets.token_bytes(100))]
+
+    refused = await refusal(
+        daemon.send(RPCS["GetCaller"], v1.GetCallerRequest(), metadata=metadata)
+    )
+
+    assert (refused.code, refused.reason) == MISSING
+
+
+async def test_health_and_reflection_need_no_token(daemon):
+    health = await health_pb2_grpc.HealthStub(daemon.channel).Check(health_pb2.HealthCheckRequest())
+    question = reflection_pb2.ServerReflectionRequest(list_services="")
+    call = reflection_pb2_grpc.ServerReflectionStub(daemon.channel).ServerReflectionInfo(
+        iter([question])
+    )
+    listed = [
+        service.name async for answer in call for service in answer.list_services_response.service
+    ]
+
+    assert health.status == health_pb2.HealthCheckResponse.SERVING
+    assert {service.full_name for service in SERVICES} <= set(listed)
+
+
+async def test_a_method_without_a_scope_is_denied_to_everyone(settings):
+    """A fake service is the one thing that the contract cannot have by design."""
+    path = "/proa.v1.FakeService/Do"
+    reached = []
+
+    async def do(request, context):
+        reached.append(request)
+        return request
+
+    async with Authenticator.open(settings()) as authenticator:
+        server = grpc.aio.server(interceptors=[Gate(authenticator, required_scopes())])
+        handlers = {"Do": grpc.unary_unary_rpc_method_handler(do)}
+        server.add_generic_rpc_handlers(
+            [grpc.method_handlers_generic_handler("proa.v1.FakeService", handlers)]
+        )
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        user = await authenticator.create_token("ann", "correct horse", peer="test")
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            call = channel.unary_unary(path)
+            known = await refusal(call(b"", metadata=[("authorization", f"Bearer {user.token}")]))
+            stranger = await refusal(call(b""))
+        await server.stop(None)
+
+    assert (known.code, known.reason) == DENIED
+    assert (stranger.code, stranger.reason) == MISSING
+    assert reached == []

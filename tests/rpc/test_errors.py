@@ -1,0 +1,335 @@
+"""Every reason, end to end: its code and what its details say."""
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from proad.drivers.memory import MemoryDriver
+from proad.errors import EngineConflictError, EngineUnreachableError, Reason
+from rpc.daemon import BOTH, IMAGE, RPCS, refusal
+
+SECOND = {"nanos": 50_000_000}
+DEAF = {"proa.memory/ignores-stop": "true"}
+
+
+async def nothing(daemon):
+    pass
+
+
+async def running_container(daemon):
+    await daemon.container("web")
+
+
+async def stopped_container(daemon):
+    await daemon.container("web", start=False)
+
+
+async def running_domain(daemon):
+    await daemon.domain("vm")
+
+
+async def deaf_domain(daemon):
+    await daemon.domain("vm", labels=DEAF)
+
+
+async def domain_with_snapshot(daemon):
+    await daemon.domain("vm", start=False)
+    await daemon.call("CreateSnapshot", id="vm", name="s1")
+
+
+async def saved_domain(daemon):
+    await daemon.domain("vm")
+    await daemon.call("StopResource", id="vm", mode="STOP_MODE_SAVE")
+
+
+async def one_of_each_named_web(daemon):
+    await daemon.container("web")
+    await daemon.domain("web")
+
+
+@dataclass
+class Case:
+    """A call that must fail, and how. `details` are the classes besides the usual two."""
+
+    code: str
+    call: str
+    request: dict = field(default_factory=dict)
+    before: object = nothing
+    metadata: dict = field(default_factory=dict)
+    details: set = field(default_factory=set)
+
+
+CASES = {
+    Reason.RESOURCE_NOT_FOUND: Case(
+        "NOT_FOUND", "StopResource", {"id": "nope"},
+        metadata={"resource": "nope"}, details={"ResourceInfo"},
+    ),
+    Reason.IMAGE_NOT_FOUND: Case(
+        "NOT_FOUND", "CreateContainer", {"spec": {"image": "nope:1"}},
+        metadata={"image": "nope:1"}, details={"ResourceInfo"},
+    ),
+    Reason.SNAPSHOT_NOT_FOUND: Case(
+        "NOT_FOUND", "RevertSnapshot", {"id": "vm", "name": "nope"}, running_domain,
+        metadata={"snapshot": "nope"}, details={"ResourceInfo"},
+    ),
+    Reason.VOLUME_NOT_FOUND: Case(
+        "NOT_FOUND", "DeleteVolume", {"name": "nope"},
+        metadata={"volume": "nope"}, details={"ResourceInfo"},
+    ),
+    Reason.HOST_NOT_FOUND: Case(
+        "NOT_FOUND", "GetHost", {"host": "nope"},
+        metadata={"host": "nope"}, details={"ResourceInfo"},
+    ),
+    Reason.INVALID_ARGUMENT: Case(
+        "INVALID_ARGUMENT", "CreateDomain", {"spec": {"name": "vm"}}, details={"BadRequest"}
+    ),
+    Reason.AMBIGUOUS_ID: Case(
+        "FAILED_PRECONDITION", "GetResource", {"id": "web"}, one_of_each_named_web,
+        metadata={"id": "web", "candidates": "local/container/web,local/domain/web"},
+    ),
+    Reason.PAGE_TOKEN_INVALID: Case(
+        "INVALID_ARGUMENT", "ListResources", {"page_token": "nope"}
+    ),
+    Reason.ENGINE_CONFLICT: Case(
+        "FAILED_PRECONDITION", "CreateContainer",
+        {"spec": {"image": IMAGE, "networks": [{"network": "missing"}]}, "start": True},
+        metadata={"engine": "memory", "engine_message": "network missing not found"},
+    ),
+    Reason.STOP_TIMED_OUT: Case(
+        "DEADLINE_EXCEEDED", "StopResource", {"id": "vm", "grace_period": SECOND}, deaf_domain,
+        metadata={"name": "vm", "grace_seconds": "0.05"},
+    ),
+    Reason.CAPABILITY_MISSING: Case(
+        "UNIMPLEMENTED", "StopResource", {"id": "web", "mode": "STOP_MODE_SAVE"},
+        running_container, metadata={"capability": "stop mode SAVE", "driver": "memory"},
+    ),
+    Reason.RESOURCE_NOT_RUNNING: Case(
+        "FAILED_PRECONDITION", "PauseResource", {"id": "web"}, stopped_container,
+        metadata={"state": "STOPPED", "verb": "PAUSE", "allowed_verbs": "START,DELETE,UPDATE"},
+        details={"PreconditionFailure"},
+    ),
+    Reason.RESOURCE_ALREADY_RUNNING: Case(
+        "FAILED_PRECONDITION", "StartResource", {"id": "web"}, running_container,
+        metadata={"name": "web", "state": "RUNNING", "verb": "START"},
+        details={"PreconditionFailure"},
+    ),
+    Reason.RESOURCE_RUNNING: Case(
+        "FAILED_PRECONDITION", "DeleteResource", {"id": "web"}, running_container,
+        metadata={"state": "RUNNING", "verb": "DELETE"}, details={"PreconditionFailure"},
+    ),
+    Reason.ILLEGAL_STATE: Case(
+        "FAILED_PRECONDITION", "ResumeResource", {"id": "web"}, running_container,
+        metadata={"state": "RUNNING", "verb": "RESUME"}, details={"PreconditionFailure"},
+    ),
+    Reason.HAS_SNAPSHOTS: Case(
+        "FAILED_PRECONDITION", "DeleteResource", {"id": "vm"}, domain_with_snapshot,
+        metadata={"name": "vm", "snapshots": "1"},
+    ),
+    Reason.HAS_SAVED_STATE: Case(
+        "FAILED_PRECONDITION", "DeleteResource", {"id": "vm"}, saved_domain,
+        metadata={"name": "vm"},
+    ),
+    Reason.IN_USE: Case(
+        "FAILED_PRECONDITION", "DeleteImage", {"image": IMAGE}, stopped_container,
+        metadata={"image": IMAGE, "used_by": "web"},
+    ),
+    Reason.ALREADY_EXISTS: Case(
+        "ALREADY_EXISTS", "CreateContainer", {"spec": {"image": IMAGE, "name": "web"}},
+        running_container, metadata={"container": "web"},
+    ),
+    Reason.BAD_CREDENTIALS: Case(
+        "UNAUTHENTICATED", "CreateToken", {"username": "ann", "password": "wrong"}
+    ),
+    Reason.SCOPE_MISSING: Case(
+        "PERMISSION_DENIED", "CreateToken",
+        {"username": "bob", "password": "correct horse", "scopes": ["SCOPE_ADVANCED"]},
+        metadata={"required_scope": "advanced", "scopes": "basic"},
+    ),
+    Reason.REGISTRY_DENIED: Case(
+        "FAILED_PRECONDITION", "LoginRegistry",
+        {"registry": "reg:5000", "username": "u", "password": "wrong"},
+        metadata={"registry": "reg:5000"},
+    ),
+    Reason.HOST_EXHAUSTED: Case(
+        "RESOURCE_EXHAUSTED", "CreateVolume",
+        {"spec": {"name": "big", "capacity_bytes": 2**41, "preallocate": True}},
+        metadata={"engine": "memory"},
+    ),
+}  # fmt: skip
+ELSEWHERE = {
+    *(reason for reason in Reason if reason.startswith("TOKEN_")),  # test_authorization
+    Reason.ENGINE_UNREACHABLE, Reason.ENGINE_TIMED_OUT,  # test_engines, test_concurrency
+    Reason.ACTIVITY_IN_PROGRESS,  # test_concurrency
+    Reason.SHUTTING_DOWN,  # test_shutdown
+    Reason.TOO_MANY_ATTEMPTS, Reason.INTERNAL,  # below
+    Reason.POLICY_DENIED, Reason.ETAG_MISMATCH, Reason.REVISION_COMPACTED,  # nobody sends them
+}  # fmt: skip
+
+
+def test_no_reason_is_forgotten():
+    assert set(CASES) | ELSEWHERE == set(Reason)
+
+
+@pytest.mark.parametrize("reason", CASES)
+async def test_reason(daemon, reason):
+    case = CASES[reason]
+    await case.before(daemon)
+
+    refused = await refusal(daemon.call(case.call, **case.request))
+
+    assert (refused.code, refused.reason) == (case.code, reason)
+    assert refused.domain == "proa.v1"
+    assert refused.metadata.items() >= case.metadata.items()
+    assert set(refused.details) == {"ErrorInfo", "RequestInfo", *case.details}
+    assert refused.message
+
+
+async def test_a_missing_thing_is_described(daemon):
+    refused = await refusal(daemon.call("GetResource", id="nope"))
+
+    info = refused.details["ResourceInfo"]
+    assert (info.resource_type, info.resource_name) == ("resource", "nope")
+
+
+async def test_a_failed_precondition_names_its_subject(daemon):
+    await daemon.container("web")
+
+    refused = await refusal(daemon.call("StartResource", id="web"))
+
+    (violation,) = refused.details["PreconditionFailure"].violations
+    assert (violation.type, violation.subject) == ("RESOURCE_ALREADY_RUNNING", "web")
+
+
+async def test_the_existing_one_is_named(daemon):
+    existing = await daemon.container("web")
+
+    refused = await refusal(daemon.call("CreateContainer", spec={"image": IMAGE, "name": "web"}))
+
+    assert refused.metadata["existing_id"] == existing.id
+
+
+async def test_every_wrong_field_is_named_by_its_path(daemon):
+    spec = {
+        "name": "-",
+        "ports": [{"container_port": 80}, {"container_port": 70000}],
+        "mounts": [{"target": "relative", "bind": {"source": "/a/../b"}}],
+        "resources": {"cpus": -1},
+    }
+
+    refused = await refusal(daemon.call("CreateContainer", spec=spec))
+
+    assert set(refused.fields) == {
+        "spec.image",
+        "spec.name",
+        "spec.ports[1].container_port",
+        "spec.mounts[0].target",
+        "spec.mounts[0].bind.source",
+        "spec.resources.cpus",
+    }
+    assert "spec.image: is required" in refused.message
+
+
+async def test_too_many_logins_say_when_to_come_back(daemon):
+    for _ in range(6):
+        await refusal(daemon.call("CreateToken", username="ann", password="wrong"))
+
+    refused = await refusal(daemon.call("CreateToken", username="ann", password="correct horse"))
+
+    assert (refused.code, refused.reason) == ("RESOURCE_EXHAUSTED", "TOO_MANY_ATTEMPTS")
+    assert 0 < refused.retry_after <= 1
+
+
+class Failing(MemoryDriver):
+    """Raises `error` where it should pause."""
+
+    error = None
+
+    async def pause(self, id):
+        raise self.error
+
+
+@pytest.fixture
+async def failing(serve):
+    driver = Failing()
+    daemon = await serve(("local", driver))
+    await daemon.container("web")
+    return daemon
+
+
+async def test_a_conflict_that_passes_is_worth_a_retry(failing):
+    failing.driver.error = EngineConflictError(
+        "docker", "busy", retry_after=EngineUnreachableError("docker").retry_after
+    )
+
+    refused = await refusal(failing.call("PauseResource", id="web"))
+
+    assert (refused.code, refused.reason) == ("ABORTED", "ENGINE_CONFLICT")
+    assert refused.retry_after == 2
+
+
+async def test_a_fault_tells_its_request_id_and_the_log_the_rest(failing, capfd):
+    failing.driver.error = RuntimeError("the secret of the engine")
+
+    refused = await refusal(
+        failing.call("PauseResource", id="web", metadata=[("x-request-id", "mine-42")])
+    )
+
+    assert (refused.code, refused.reason) == ("INTERNAL", "INTERNAL")
+    assert refused.metadata == {"request_id": "mine-42"}
+    assert "secret" not in repr(refused)
+    log = "".join(capfd.readouterr())
+    assert "the secret of the engine" in log
+    assert "mine-42" in log
+
+
+async def test_a_fault_of_a_stream_is_told_alike(serve):
+    class FailingPull(MemoryDriver):
+        async def pull_image(self, name, *, platform=""):
+            async for event in super().pull_image(name, platform=platform):
+                yield event
+                raise RuntimeError("the secret of the engine")
+
+    daemon = await serve(("local", FailingPull()))
+    call = daemon.call("PullImage", image="a:1")
+    await call.read()
+
+    refused = await refusal(call.read())
+
+    assert (refused.code, refused.reason) == ("INTERNAL", "INTERNAL")
+    assert "secret" not in repr(refused)
+
+
+@pytest.mark.parametrize("own", ["mine-42", "A.b_c-9", "x" * 64])
+async def test_the_callers_request_id_is_passed_through(daemon, own):
+    refused = await refusal(daemon.call("GetResource", id="nope", metadata=[("x-request-id", own)]))
+
+    assert refused.details["RequestInfo"].request_id == own
+
+
+@pytest.mark.parametrize("own", ["", "x" * 65, "a b", "<script>"])
+async def test_another_request_id_is_replaced(daemon, own):
+    refused = await refusal(daemon.call("GetResource", id="nope", metadata=[("x-request-id", own)]))
+
+    assert len(refused.details["RequestInfo"].request_id) == 32
+
+
+async def test_an_unknown_method_is_unimplemented(daemon):
+    call = daemon.channel.unary_unary("/proa.v1.ResourceService/Explode")
+
+    assert (await refusal(call(b""))).code == "UNIMPLEMENTED"
+
+
+@pytest.mark.parametrize("body", [b"\xff\xff\xff", b"\x0a\xff\x01"], ids=["tag", "length"])
+async def test_what_is_no_message_is_the_callers_fault(daemon, body):
+    for rpc in RPCS.values():
+        call = daemon.send(rpc, body, token=daemon.token(*BOTH))
+
+        refused = await refusal(call.read() if rpc.streams else call)
+
+        assert (refused.code, refused.reason) == ("INVALID_ARGUMENT", "INVALID_ARGUMENT"), rpc
+
+
+async def test_a_stranger_learns_nothing_from_a_malformed_message(daemon):
+    refused = await refusal(daemon.send(RPCS["GetResource"], b"\xff"))
+
+    assert refused.reason == "TOKEN_MISSING"

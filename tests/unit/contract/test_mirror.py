@@ -1,0 +1,127 @@
+"""The model mirrors the contract: the same fields, the same enum values, by the same names.
+
+Pairs of message and dataclass are found by walking from the types that servicers
+convert, so that whatever they reach is compared.
+"""
+
+from dataclasses import fields, is_dataclass
+from enum import StrEnum
+from types import NoneType
+from typing import Any, get_args, get_type_hints
+
+import pytest
+
+from proa import v1
+from proad import model
+from proad.rpc.names import enum_prefix
+
+# What the servicers read or write themselves, besides what is converted.
+SERVICERS_OWN = {
+    (v1.CreateContainerResponse, model.CreatedContainer): set(),
+    (v1.PruneContainersRequest, model.PruneFilter): {"host"},
+    (v1.PruneContainersResponse, model.Pruned): set(),
+    (v1.ListImagesRequest, model.ImageFilter): {"page_size", "page_token", "host"},
+    (v1.DeleteImageResponse, model.DeletedImage): set(),
+    (v1.LoginRegistryRequest, model.RegistryCredentials): {"host"},
+    (v1.StartResourceRequest, model.StartOptions): {"id"},
+    (v1.StopResourceRequest, model.StopOptions): {"id"},
+    (v1.RestartResourceRequest, model.RestartOptions): {"id"},
+    (v1.DeleteResourceRequest, model.DeleteOptions): {"id", "allow_missing"},
+    (v1.UpdateResourceRequest, model.ResourceUpdate): {"id"},
+    (v1.CreateSnapshotRequest, model.SnapshotSpec): {"id"},
+    (v1.CreateDomainFromXmlRequest, model.DomainXml): {"start", "host"},
+}
+WHOLE = [
+    (v1.Resource, model.Resource),
+    (v1.ResourceFilter, model.ResourceFilter),
+    (v1.ContainerSpec, model.ContainerSpec),
+    (v1.DomainSpec, model.DomainSpec),
+    (v1.Image, model.Image),
+    (v1.PullProgress, model.PullProgress),
+    (v1.Snapshot, model.Snapshot),
+    (v1.Volume, model.Volume),
+    (v1.VolumeSpec, model.VolumeSpec),
+    (v1.Host, model.Host),
+]
+# Enums that no walked message has as a field of its own.
+ENUMS = {
+    (v1.ListResourcesRequest.DESCRIPTOR.fields_by_name["view"].enum_type, model.ResourceView),
+    (v1.RevertSnapshotRequest.DESCRIPTOR.fields_by_name["state"].enum_type, model.RevertState),
+}
+
+
+def inner_types(hint: Any):
+    """The dataclasses and enums inside an annotation such as tuple[Disk, ...] | None."""
+    if isinstance(hint, type) and (is_dataclass(hint) or issubclass(hint, StrEnum)):
+        yield hint
+    for argument in get_args(hint):
+        if argument not in {Ellipsis, NoneType}:
+            yield from inner_types(argument)
+
+
+def walk():
+    """Every (message descriptor, dataclass) and (enum descriptor, StrEnum) that belong together."""
+    waiting = [(m.DESCRIPTOR, cls) for m, cls in [*WHOLE, *SERVICERS_OWN]]
+    pairs, enums = set(), set(ENUMS)
+    while waiting:
+        message, cls = waiting.pop()
+        if (message, cls) in pairs:
+            continue
+        pairs.add((message, cls))
+        for name, hint in get_type_hints(cls).items():
+            field = message.fields_by_name.get(name)
+            for inner in inner_types(hint) if field is not None else ():
+                if issubclass(inner, StrEnum):
+                    enums.add((field.enum_type, inner))
+                else:
+                    waiting.append((field.message_type, inner))
+    return pairs, enums
+
+
+PAIRS, ENUM_PAIRS = walk()
+OWN = {(m.DESCRIPTOR, cls): names for (m, cls), names in SERVICERS_OWN.items()}
+
+
+def by_name(pair):
+    return pair[1].__name__
+
+
+@pytest.mark.parametrize("pair", sorted(PAIRS, key=by_name), ids=by_name)
+def test_fields_have_the_same_names(pair):
+    message, cls = pair
+
+    in_model = {field.name for field in fields(cls)}
+
+    assert in_model == set(message.fields_by_name) - OWN.get(pair, set())
+
+
+@pytest.mark.parametrize("pair", sorted(ENUM_PAIRS, key=by_name), ids=by_name)
+def test_enums_have_the_same_values(pair):
+    enum, cls = pair
+    unspecified, *names = [value.name for value in enum.values]
+
+    assert unspecified == f"{enum_prefix(enum)}UNSPECIFIED"
+    assert names == [f"{enum_prefix(enum)}{value}" for value in cls]
+    assert [value.name for value in cls] == [value.value for value in cls]
+
+
+def test_the_walk_reached_the_whole_model():
+    converted = {cls.__name__ for _, cls in PAIRS | ENUM_PAIRS}
+    there = {name for name in model.__all__ if isinstance(getattr(model, name), type)}
+
+    # What an engine says of itself; the core makes Host and Engine of it.
+    assert there - converted == {"EngineInfo"}
+
+
+def test_the_walk_reached_every_message_of_the_contract():
+    """Left over are requests and responses that a servicer takes apart by itself."""
+    walked = {message.name for message, _ in PAIRS}
+    left = {
+        name
+        for name in v1.__all__
+        if hasattr(getattr(v1, name), "DESCRIPTOR")
+        and hasattr(getattr(v1, name).DESCRIPTOR, "fields_by_name")
+        and name not in walked
+    }
+
+    assert [name for name in left if not name.endswith(("Request", "Response"))] == []
