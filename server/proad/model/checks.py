@@ -11,6 +11,7 @@ from functools import cache
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from proad.errors import FieldViolation, InvalidArgumentError
 
@@ -23,25 +24,55 @@ def _no_nul(value: str) -> str:
     return value
 
 
-def _absolute(path: str) -> str:
-    if not path.startswith("/") or "\0" in path or "/../" in f"{path}/":
-        raise ValueError("must be an absolute path without '..'")
-    return path
-
-
-def _mac(value: str) -> str:
-    if value and not re.fullmatch(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}", value):
-        raise ValueError("must be six hexadecimal pairs with colons, such as 52:54:00:12:34:56")
+def _xml_text(value: str) -> str:
+    # What no XML document can hold. NUL is one of them.
+    if re.search(r"[^\t\n\x20-\ufffd\U00010000-\U0010ffff]", value):
+        raise ValueError("must not contain control characters")
     return value
 
 
+def _absolute(path: str) -> str:
+    if not path.startswith("/") or "/../" in f"{path}/":
+        raise ValueError("must be an absolute path without '..'")
+    return _xml_text(path)
+
+
+def spelled(pattern: str, rule: str) -> AfterValidator:
+    """Make a check that a text is spelled as `pattern` wants it, and says `rule` if not."""
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if not compiled.fullmatch(value):
+            raise ValueError(rule)
+        return value
+
+    return AfterValidator(check)
+
+
 Text = Annotated[str, AfterValidator(_no_nul)]
+XmlText = Annotated[str, AfterValidator(_xml_text)]
 AbsolutePath = Annotated[str, AfterValidator(_absolute)]
-MacAddress = Annotated[str, AfterValidator(_mac)]
+MacAddress = Annotated[
+    str,
+    spelled(
+        r"([0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5})?",
+        "must be six hexadecimal pairs with colons, such as 52:54:00:12:34:56",
+    ),
+]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Grace = Annotated[timedelta, Field(ge=timedelta(0), le=GRACE_LIMIT)]
 # An engine name that is also safe as a file name: volumes are named after domains.
-Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$")]
+FileName = Annotated[
+    str,
+    Field(max_length=200),
+    spelled(
+        r"([A-Za-z0-9][A-Za-z0-9_.+-]*)?",
+        "must consist of letters and digits of ASCII, and after the first also '_.+-'",
+    ),
+]
+Name = Annotated[FileName, Field(min_length=1)]
+# No engine counts further, and no host has more.
+Bytes = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 
 T = TypeVar("T")
@@ -65,7 +96,7 @@ def validate(cls: type[T], values: Mapping[str, Any], *, prefix: str = "") -> T:
     except ValidationError as error:
         raise InvalidArgumentError(
             [
-                FieldViolation(_path(prefix, details["loc"]), _sentence(details["msg"]))
+                FieldViolation(_path(prefix, details["loc"]), _sentence(details))
                 for details in error.errors(include_url=False, include_input=False)
             ]
         ) from None
@@ -82,5 +113,20 @@ def _path(prefix: str, location: tuple[int | str, ...]) -> str:
     return path
 
 
-def _sentence(message: str) -> str:
-    return message.removeprefix("Value error, ")
+def _sentence(details: ErrorDetails) -> str:
+    """Say it as the rest of our messages do, without the words of a programming language."""
+    limits = details.get("ctx", {})
+    match details["type"]:
+        case "missing":
+            return "is required"
+        case "string_too_short":
+            return "must not be empty"
+        case "string_too_long":
+            return f"must have at most {limits['max_length']} characters"
+        case "greater_than_equal":
+            return f"must be at least {limits['ge']}"
+        case "less_than_equal":
+            return f"must be at most {limits['le']}"
+        case _:
+            message = details["msg"].removeprefix("Value error, ")
+            return message.replace("Input should be", "must be")

@@ -1,6 +1,5 @@
 """Containers: what they are made from, what they look like, what can be changed."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -10,7 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from proad.model.checks import GRACE_LIMIT, AbsolutePath, MacAddress, Port, Text
+from proad.model.checks import GRACE_LIMIT, AbsolutePath, Bytes, MacAddress, Port, Text, spelled
 from proad.model.lifetime import Lifetime
 
 
@@ -47,7 +46,16 @@ def _address(value: str) -> str:
 
 IpAddress = Annotated[str, AfterValidator(_address)]
 # Docker's own rule for names.
-ContainerName = Annotated[str, Field(pattern=r"^([a-zA-Z0-9][a-zA-Z0-9_.-]+)?$", max_length=250)]
+ContainerName = Annotated[
+    str,
+    Field(max_length=250),
+    spelled(
+        r"([a-zA-Z0-9][a-zA-Z0-9_.-]+)?",
+        "must have two or more letters and digits of ASCII, and after the first also '_.-'",
+    ),
+]
+CpuSet = Annotated[str, spelled(r"[0-9,-]*", "must be a list of CPUs, such as 0-2,4")]
+HostName = Annotated[str, spelled(r"[A-Za-z0-9.-]*", "must consist of letters, digits, '.', '-'")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +86,7 @@ class VolumeMount:
 class TmpfsMount:
     """A file system in memory; zero means Docker's default."""
 
-    size_bytes: int = 0
+    size_bytes: Bytes = 0
     mode: Annotated[int, Field(ge=0, le=0o7777)] = 0
 
 
@@ -114,7 +122,7 @@ class NetworkAttachment:
 class Ulimit:
     """A limit of the processes of a container; -1 is no limit."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z]+$")]
+    name: Annotated[str, spelled(r"[a-z]+", "must be the name of a limit, such as nofile")]
     soft: Annotated[int, Field(ge=-1)]
     hard: Annotated[int, Field(ge=-1)]
 
@@ -161,18 +169,18 @@ class Device:
 
     host_path: AbsolutePath
     container_path: AbsolutePath | None = None
-    permissions: Annotated[str, Field(pattern=r"^[rwm]{0,3}$")] = "rwm"
+    permissions: Annotated[str, spelled(r"[rwm]{0,3}", "must be any of r, w, m")] = "rwm"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerResources:
     """What a container may use; zero is no limit, or Docker's default."""
 
-    memory_bytes: int = 0
-    memory_reservation_bytes: int = 0
+    memory_bytes: Bytes = 0
+    memory_reservation_bytes: Bytes = 0
     memory_swap_bytes: Annotated[int, Field(ge=-1)] = 0
     cpus: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-    cpuset_cpus: Annotated[str, Field(pattern=r"^[0-9,-]*$")] = ""
+    cpuset_cpus: CpuSet = ""
     cpu_shares: int = 0
     pids_limit: int = 0
 
@@ -197,13 +205,11 @@ def _extra_hosts(hosts: Mapping[str, str]) -> Mapping[str, str]:
     return hosts
 
 
-def _signal(value: str) -> str:
-    if value and not re.fullmatch(r"(SIG)?[A-Z][A-Z0-9+-]*|[0-9]{1,2}", value):
-        raise ValueError("must be a signal, such as SIGINT or 2")
-    return value
-
-
 Labels = Annotated[Mapping[Text, Text], AfterValidator(_label_keys)]
+Signal = Annotated[
+    str,
+    spelled(r"((SIG)?[A-Z][A-Z0-9+-]*|[0-9]{1,2})?", "must be a signal, such as SIGINT or 2"),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,8 +223,8 @@ class ContainerSpec:
     env: Annotated[Mapping[Text, Text], AfterValidator(_environment)] = field(default_factory=dict)
     working_dir: AbsolutePath | None = None
     user: Text = ""
-    hostname: Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]*$", max_length=63)] = ""
-    domainname: Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]*$", max_length=255)] = ""
+    hostname: Annotated[HostName, Field(max_length=63)] = ""
+    domainname: Annotated[HostName, Field(max_length=255)] = ""
     labels: Labels = field(default_factory=dict)
     ports: tuple[PublishedPort, ...] = ()
     mounts: tuple[Mount, ...] = ()
@@ -229,7 +235,7 @@ class ContainerSpec:
         default_factory=dict
     )
     resources: ContainerResources = field(default_factory=ContainerResources)
-    shm_size_bytes: int = 0
+    shm_size_bytes: Bytes = 0
     ulimits: tuple[Ulimit, ...] = ()
     restart_policy: RestartPolicy = field(default_factory=RestartPolicy)
     health_check: HealthCheck | None = None
@@ -242,7 +248,7 @@ class ContainerSpec:
     devices: tuple[Device, ...] = ()
     group_add: tuple[Text, ...] = ()
     sysctls: Mapping[Text, Text] = field(default_factory=dict)
-    stop_signal: Annotated[str, AfterValidator(_signal)] = ""
+    stop_signal: Signal = ""
     stop_timeout: Annotated[timedelta, Field(ge=timedelta(0), le=GRACE_LIMIT)] | None = None
     lifetime: Lifetime = Lifetime.PERSISTENT
     log_driver: Text = ""
@@ -281,7 +287,7 @@ class Container:
     restart_count: int = 0
     health: HealthStatus | None = None
     pid: int = 0
-    shm_size_bytes: int = 0
+    shm_size_bytes: Bytes = 0
     ulimits: tuple[Ulimit, ...] = ()
     init: bool = False
     tty: bool = False
@@ -300,9 +306,9 @@ class Container:
 class ContainerUpdate:
     """What can be changed of a container; None leaves it as it is."""
 
-    memory_bytes: int | None = None
+    memory_bytes: Bytes | None = None
     memory_swap_bytes: Annotated[int, Field(ge=-1)] | None = None
     cpus: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
-    cpuset_cpus: Annotated[str, Field(pattern=r"^[0-9,-]*$")] | None = None
+    cpuset_cpus: CpuSet | None = None
     pids_limit: int | None = None
     restart_policy: RestartPolicy | None = None

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field, model_validator
 
-from proad.model.checks import AbsolutePath, MacAddress, Name, Text
+from proad.model.checks import AbsolutePath, FileName, MacAddress, Name, XmlText, spelled
 from proad.model.lifetime import Lifetime
 
 MIN_MEMORY_BYTES = 32 * 2**20
@@ -98,7 +98,10 @@ class DiskDevice(StrEnum):
 
 
 def _uuid(value: str) -> str:
-    return str(UUID(value)) if value else value
+    try:
+        return str(UUID(value)) if value else value
+    except ValueError:
+        raise ValueError("must be a UUID") from None
 
 
 Capacity = Annotated[int, Field(ge=0, le=MAX_DISK_BYTES)]
@@ -110,7 +113,7 @@ class VolumeRef:
     """A volume in a storage pool; an empty pool is the host's default one."""
 
     name: Name
-    pool: Text = ""
+    pool: XmlText = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,8 +121,8 @@ class NewDisk:
     """A volume to be made for a domain, which goes with the domain."""
 
     capacity_bytes: Capacity = 0
-    pool: Text = ""
-    volume_name: Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9_.+-]*)?$")] = ""
+    pool: XmlText = ""
+    volume_name: FileName = ""
     format: DiskFormat = DiskFormat.QCOW2
     base: VolumeRef | None = None
 
@@ -160,7 +163,7 @@ class CdromSpec:
 class NetworkSpec:
     """A network card."""
 
-    network: Annotated[Text, Field(max_length=200)] = "default"
+    network: Annotated[XmlText, Field(max_length=200)] = "default"
     model: NetworkModel = NetworkModel.VIRTIO
     mac_address: MacAddress = ""
 
@@ -178,15 +181,8 @@ def _label_keys(labels: Mapping[str, str]) -> Mapping[str, str]:
     return labels
 
 
-def _xml_text(value: str) -> str:
-    if any(ord(char) < 0x20 and char not in "\t\n" for char in value):  # noqa: PLR2004 - space
-        raise ValueError("must not contain control characters")
-    return value
-
-
-XmlText = Annotated[str, AfterValidator(_xml_text)]
 DomainLabels = Annotated[Mapping[XmlText, XmlText], AfterValidator(_label_keys)]
-Title = Annotated[XmlText, Field(pattern=r"^[^\n]*$", max_length=200)]
+Title = Annotated[XmlText, Field(max_length=200), spelled(r"[^\n]*", "must be one line")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,7 +207,7 @@ class DomainSpec:
     guest_agent: bool = True
     serial_console: bool = True
     autostart: bool = False
-    machine: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]*$")] = ""
+    machine: Annotated[str, spelled(r"[A-Za-z0-9._-]*", "must be a machine type, such as q35")] = ""
     cpu_mode: CpuMode | None = None
     labels: DomainLabels = field(default_factory=dict)
     lifetime: Lifetime = Lifetime.PERSISTENT

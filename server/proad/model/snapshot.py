@@ -3,11 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
 
-from pydantic import Field
-
-from proad.model.domain import XmlText
+from proad.model.checks import FileName, XmlText
 from proad.model.resource import ResourceState
 
 
@@ -22,7 +19,7 @@ class RevertState(StrEnum):
 class SnapshotSpec:
     """What to take; an empty name is made of the time."""
 
-    name: Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9_.+-]*)?$", max_length=200)] = ""
+    name: FileName = ""
     description: XmlText = ""
 
 

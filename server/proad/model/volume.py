@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pydantic import model_validator
 
-from proad.model.checks import Name, Text
+from proad.model.checks import Name, XmlText
 from proad.model.domain import Capacity, DiskFormat, VolumeRef
 
 
@@ -26,7 +26,7 @@ class Volume:
 class VolumeSpec:
     """What to make a volume from."""
 
-    pool: Text = ""
+    pool: XmlText = ""
     name: Name
     capacity_bytes: Capacity = 0
     format: DiskFormat = DiskFormat.QCOW2
