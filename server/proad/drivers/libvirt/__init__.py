@@ -1,1 +1,5 @@
 """The driver of libvirt."""
+
+from proad.drivers.libvirt.driver import LibvirtDriver
+
+__all__ = ["LibvirtDriver"]

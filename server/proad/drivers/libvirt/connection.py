@@ -1,0 +1,255 @@
+"""The connection to libvirtd: opened when needed, watched, opened again after a loss."""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import Enum, auto
+from functools import partial
+from typing import TypeVar
+
+import libvirt
+
+from proad.drivers.libvirt.errors import ENGINE, text_of, translate
+from proad.drivers.libvirt.events import DomainEvent, start_event_loop, subscribe
+from proad.drivers.threads import DEFAULT_TIMEOUT, EngineThreads
+from proad.errors import EngineUnreachableError
+
+T = TypeVar("T")
+
+# A libvirtd that hangs is given up after (count + 1) intervals, which ends every
+# call that waits for it.
+KEEPALIVE_INTERVAL = 1
+KEEPALIVE_COUNT = 3
+OPEN_TIMEOUT = timedelta(seconds=3)
+CLOSE_TIMEOUT = timedelta(seconds=2)
+# For what writes memory or disks. A dead engine is noticed by keepalive well before.
+LONG_TIMEOUT = timedelta(minutes=30)
+# libvirtd serves five calls of a connection at a time: this many that wait for guests,
+# and the urgent one.
+AGENT_THREADS = 4
+
+
+class Lane(Enum):
+    """Which thread and connection a call takes, so that none blocks another."""
+
+    WORK = auto()
+    # A FORCE stop: its own thread, on the connection that is otherwise idle.
+    URGENT = auto()
+    # A question to a guest agent, which may let libvirt wait for a minute.
+    AGENT = auto()
+
+
+class _DeadConnectionError(Exception):
+    """The connection was lost before the call began."""
+
+
+@dataclass(slots=True, eq=False)
+class _Link:
+    """Two connections to one libvirtd that live and die together."""
+
+    work: libvirt.virConnect
+    control: libvirt.virConnect
+    callbacks: list[int] = field(default_factory=list)
+
+    @property
+    def both(self) -> tuple[libvirt.virConnect, ...]:
+        return (self.work,) if self.work is self.control else (self.work, self.control)
+
+    def dispose(self) -> None:
+        """Close; may block for as long as a hung libvirtd takes to be noticed."""
+        for number in self.callbacks:
+            # A dead connection refuses, and has forgotten the callback anyway.
+            with contextlib.suppress(libvirt.libvirtError):
+                self.control.domainEventDeregisterAny(number)
+        for connection in self.both:
+            with contextlib.suppress(libvirt.libvirtError):
+                connection.unregisterCloseCallback()
+            with contextlib.suppress(libvirt.libvirtError):
+                connection.close()
+
+
+class Connection:
+    """Runs calls to libvirt on the driver's threads, over a connection that heals.
+
+    Args:
+        uri: libvirt's connection URI.
+        threads: number of threads for ordinary calls.
+        on_event: called on the asyncio loop for each event of a domain.
+        on_loss: called on the asyncio loop when events may have been missed.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        *,
+        threads: int,
+        on_event: Callable[[DomainEvent], None],
+        on_loss: Callable[[], None],
+    ) -> None:
+        self.uri = uri
+        self._threads = EngineThreads(ENGINE, size=threads)
+        self._agent_threads = EngineThreads(f"{ENGINE}-agent", size=AGENT_THREADS)
+        self._on_event = on_event
+        self._on_loss = on_loss
+        self._link: _Link | None = None
+        self._opening: asyncio.Future[_Link] | None = None
+        self._closed = True
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def start(self) -> None:
+        """Start the threads; nothing is opened yet."""
+        start_event_loop()
+        self._loop = asyncio.get_running_loop()
+        self._threads.__enter__()
+        self._agent_threads.__enter__()
+        self._closed = False
+
+    async def close(self) -> None:
+        """Let go of libvirtd, waiting a moment for a farewell in good order."""
+        self._closed = True
+        self._threads.__exit__()
+        self._agent_threads.__exit__()
+        link, self._link = self._link, None
+        if link is not None:
+            done = asyncio.get_running_loop().create_future()
+            self._spawn("close", link.dispose, lambda _: done.cancel())
+            await asyncio.wait([done], timeout=CLOSE_TIMEOUT.total_seconds())
+
+    async def call(
+        self,
+        work: Callable[[libvirt.virConnect], T],
+        *,
+        id: str = "",
+        timeout: timedelta = DEFAULT_TIMEOUT,  # noqa: ASYNC109 - raises our own error
+        lane: Lane = Lane.WORK,
+    ) -> T:
+        """Run `work` on a thread and give its result; connect first where needed.
+
+        Args:
+            work: what to do; no object of libvirt may be in its result.
+            id: the domain that it is about, for errors.
+            timeout: how long it may take, waiting for a thread included.
+            lane: which thread and connection it takes.
+
+        Raises:
+            EngineUnreachableError: libvirtd is not there, or was lost on the way.
+            EngineTimedOutError: no result within `timeout`.
+            ProaError: what libvirt said, translated.
+        """
+        for _attempt in range(2):
+            link = await self._connected()
+            connection = link.work if lane is Lane.WORK else link.control
+            threads = self._agent_threads if lane is Lane.AGENT else self._threads
+            try:
+                return await threads.run(
+                    partial(_run, connection, work, id),
+                    timeout=timeout,
+                    urgent=lane is Lane.URGENT,
+                )
+            except _DeadConnectionError:
+                self._lose(link)  # nothing was asked yet: once more on a new one
+            except EngineUnreachableError:
+                self._lose(link)
+                raise
+        raise EngineUnreachableError(ENGINE, "the connection was lost again at once")
+
+    async def _connected(self) -> _Link:
+        if self._link is not None:
+            return self._link
+        if self._opening is None:
+            self._opening = asyncio.get_running_loop().create_future()
+            # Whoever waited may have gone: the error is then nobody's.
+            self._opening.add_done_callback(lambda f: f.cancelled() or f.exception())
+            self._spawn("open", self._open, self._opened)
+        try:
+            async with asyncio.timeout(OPEN_TIMEOUT.total_seconds()):
+                return await asyncio.shield(self._opening)
+        except TimeoutError:
+            # The attempt goes on by itself: there is never more than one.
+            raise EngineUnreachableError(ENGINE, f"{self.uri} does not answer") from None
+
+    def _spawn(
+        self, label: str, work: Callable[[], T], deliver: Callable[["T | BaseException"], object]
+    ) -> None:
+        """Run `work` on a thread of its own and its outcome through `deliver` on the loop."""
+
+        def run() -> None:
+            outcome: T | BaseException
+            try:
+                outcome = work()
+            except BaseException as error:  # noqa: BLE001 - handed to whoever awaits
+                outcome = error
+            self._hand_over(deliver, outcome)
+
+        threading.Thread(target=run, name=f"{ENGINE}-{label}", daemon=True).start()
+
+    def _hand_over(self, call: Callable[..., object], *args: object) -> None:
+        """Have `call` made on the asyncio loop; from any thread."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+                self._loop.call_soon_threadsafe(call, *args)
+
+    def _open(self) -> _Link:
+        work = libvirt.open(self.uri)
+        # The test hypervisor lives in the connection: a second one could be another world.
+        control = work if work.getType() == "TEST" else libvirt.open(self.uri)
+        link = _Link(work, control)
+        try:
+            for connection in link.both:
+                if control is not work:
+                    connection.setKeepAlive(KEEPALIVE_INTERVAL, KEEPALIVE_COUNT)
+                connection.registerCloseCallback(
+                    lambda _connection, _reason, _opaque: self._hand_over(self._lose, link), None
+                )
+            link.callbacks = subscribe(
+                control, lambda event: self._hand_over(self._on_event, event)
+            )
+        except BaseException:
+            link.dispose()
+            raise
+        return link
+
+    def _opened(self, outcome: "_Link | BaseException") -> None:
+        opening, self._opening = self._opening, None
+        if isinstance(outcome, _Link):
+            if self._closed:
+                self._spawn("close", outcome.dispose, lambda _: None)
+            else:
+                self._link = outcome
+                self._on_loss()
+        if opening is None or opening.done():
+            return
+        if isinstance(outcome, _Link):
+            opening.set_result(outcome)
+        elif isinstance(outcome, libvirt.libvirtError):
+            opening.set_exception(EngineUnreachableError(ENGINE, text_of(outcome)))
+        else:
+            opening.set_exception(outcome)
+
+    def _lose(self, link: _Link) -> None:
+        if self._link is not link:
+            return
+        self._link = None
+        self._on_loss()
+        self._spawn("close", link.dispose, lambda _: None)
+
+
+def _run(connection: libvirt.virConnect, work: Callable[[libvirt.virConnect], T], id: str) -> T:
+    if not _alive(connection):
+        raise _DeadConnectionError
+    try:
+        return work(connection)
+    except libvirt.libvirtError as error:
+        failure = translate(error, alive=_alive(connection), id=id)
+    # Outside of the handler, so that the error does not keep libvirt's objects.
+    raise failure
+
+
+def _alive(connection: libvirt.virConnect) -> bool:
+    try:
+        return bool(connection.isAlive() == 1)
+    except libvirt.libvirtError:  # closed by us in the meantime
+        return False

@@ -1,0 +1,333 @@
+"""The driver: the ports of the core, each handed to the part that knows how."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from types import TracebackType
+from typing import Self, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+import libvirt
+
+from proad.drivers.libvirt import snapshots, verbs
+from proad.drivers.libvirt import update as updating
+from proad.drivers.libvirt.connection import LONG_TIMEOUT, Connection
+from proad.drivers.libvirt.creation import Creation
+from proad.drivers.libvirt.deletion import Deletion
+from proad.drivers.libvirt.errors import ENGINE
+from proad.drivers.libvirt.events import DomainEvent, DomainEvents
+from proad.drivers.libvirt.metadata import MetadataCache
+from proad.drivers.libvirt.reading import Reader, lookup
+from proad.drivers.libvirt.rollback import Rollback
+from proad.drivers.libvirt.stop import Stopping
+from proad.drivers.libvirt.storage import Storage, view_of
+from proad.drivers.libvirt.virt import HostFacts, VirtChoice, read_facts
+from proad.drivers.threads import DEFAULT_TIMEOUT
+from proad.errors import EngineTimedOutError
+from proad.model import (
+    DeleteOptions,
+    DomainSpec,
+    DomainXml,
+    EngineInfo,
+    Resource,
+    ResourceKind,
+    ResourceUpdate,
+    ResourceView,
+    RestartOptions,
+    RevertState,
+    Snapshot,
+    SnapshotSpec,
+    StartOptions,
+    StopMode,
+    StopOptions,
+    Verb,
+    Volume,
+    VolumeRef,
+    VolumeSpec,
+)
+
+T = TypeVar("T")
+
+DEFAULT_POOL_PATH = "/var/lib/libvirt/images"
+MIB = 2**20
+UNDO_TIMEOUT = timedelta(seconds=30)
+
+
+class LibvirtDriver:
+    """Domains of one libvirtd.
+
+    Implements the ports Driver, Domains, Snapshots, Volumes and Updates.
+
+    Args:
+        uri: libvirt's connection URI.
+        virt_type: what new domains are: KVM, emulation, or whichever the host offers.
+        threads: number of threads for calls to libvirt; a few more take what must not
+            wait.
+        default_pool: the storage pool that an empty name means.
+        default_pool_path: folder of that pool, for when it has to be made.
+    """
+
+    name = ENGINE
+    kinds = (ResourceKind.DOMAIN,)
+    stop_modes = frozenset(StopMode)
+
+    def __init__(
+        self,
+        uri: str = "qemu:///system",
+        *,
+        virt_type: VirtChoice = "auto",
+        threads: int = 8,
+        default_pool: str = "default",
+        default_pool_path: str | None = None,
+    ) -> None:
+        self.endpoint = _without_credentials(uri)
+        self._virt_type = virt_type
+        self._facts: HostFacts | None = None
+        self._metadata = MetadataCache()
+        self._events = DomainEvents()
+        self._connection = Connection(
+            uri, threads=threads, on_event=self._on_event, on_loss=self._on_loss
+        )
+        self._reader = Reader(self._metadata)
+        self._storage = Storage(default_pool, default_pool_path or DEFAULT_POOL_PATH)
+        self._creation = Creation(self._storage)
+        self._stopping = Stopping(self._connection, self._events, self._reader, self._storage)
+        self._deletion = Deletion(self._connection, self._reader, self._storage)
+
+    async def __aenter__(self) -> Self:
+        """Start the driver's threads; nothing is asked of libvirt yet."""
+        await self._connection.start()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Let go of libvirt; domains run on."""
+        await self._connection.close()
+
+    # Driver
+
+    async def probe(self) -> EngineInfo:
+        """Ask libvirt for its version and host; connect where needed."""
+        return await self._connection.call(self._probe)
+
+    async def list_resources(self, view: ResourceView = ResourceView.SUMMARY) -> list[Resource]:
+        """Give all domains; a SUMMARY costs the same few calls for any number."""
+        return await self._connection.call(lambda c: self._reader.all(c, view))
+
+    async def get_resource(self, id: str, view: ResourceView = ResourceView.FULL) -> Resource:
+        """Give one domain."""
+        return await self._on(id, lambda domain: self._reader.one(domain, view))
+
+    async def start(self, id: str, options: StartOptions = StartOptions()) -> Resource:
+        """Start a domain, or let it go on."""
+
+        def act(domain: libvirt.virDomain) -> Resource:
+            verbs.perform(self._reader, domain, Verb.START, partial(self._start, options))
+            return self._reader.full(domain)
+
+        return await self._on(id, act, LONG_TIMEOUT)
+
+    async def stop(self, id: str, options: StopOptions = StopOptions()) -> Resource:
+        """Stop a domain; None means GRACEFUL within 60 s."""
+        return await self._stopping.stop(id, options)
+
+    async def restart(self, id: str, options: RestartOptions = RestartOptions()) -> Resource:
+        """Restart a domain; None means GRACEFUL within 60 s."""
+        return await self._stopping.restart(id, options)
+
+    async def pause(self, id: str) -> Resource:
+        """Freeze a domain in memory."""
+        return await self._verb(id, Verb.PAUSE, lambda domain, _: domain.suspend())
+
+    async def resume(self, id: str) -> Resource:
+        """Let a domain go on; wake it if it suspended itself."""
+        return await self._verb(id, Verb.RESUME, verbs.go_on)
+
+    async def delete(self, id: str, options: DeleteOptions = DeleteOptions()) -> Resource:
+        """Delete a domain, and the volumes that were made for it unless `keep_volumes`."""
+        return await self._deletion.delete(id, options)
+
+    # Domains
+
+    async def create_domain(self, spec: DomainSpec, *, start: bool = False) -> Resource:
+        """Create a domain and its new volumes, and start it if asked to."""
+
+        def make(connection: libvirt.virConnect, rollback: Rollback) -> Resource:
+            host = self._host(connection)
+            make = self._creation.from_spec
+            return self._reader.full(make(connection, spec, host, rollback, start=start))
+
+        return await self._all_or_nothing(make)
+
+    async def create_domain_from_xml(self, source: DomainXml, *, start: bool = False) -> Resource:
+        """Create a domain from XML; never changes an existing one."""
+
+        def make(connection: libvirt.virConnect, rollback: Rollback) -> Resource:
+            make = self._creation.from_xml
+            return self._reader.full(make(connection, source, rollback, start=start))
+
+        return await self._all_or_nothing(make)
+
+    async def get_domain_xml(self, id: str, *, inactive: bool = False) -> str:
+        """Give a domain as XML, without passwords."""
+        flags = libvirt.VIR_DOMAIN_XML_INACTIVE if inactive else 0
+        return await self._on(id, lambda domain: str(domain.XMLDesc(flags)))
+
+    # Snapshots
+
+    async def list_snapshots(self, id: str) -> list[Snapshot]:
+        """Give the snapshots of a domain, oldest first."""
+        return await self._on(id, snapshots.list_all)
+
+    async def get_snapshot(self, id: str, name: str) -> Snapshot:
+        """Give one snapshot."""
+        return await self._on(id, lambda domain: snapshots.get(domain, name))
+
+    async def create_snapshot(self, id: str, spec: SnapshotSpec = SnapshotSpec()) -> Snapshot:
+        """Take a snapshot, with memory if the domain is active."""
+        take = partial(snapshots.create, self._reader, spec=spec)
+        return await self._on(id, take, LONG_TIMEOUT)
+
+    async def revert_snapshot(
+        self, id: str, name: str, state: RevertState | None = None
+    ) -> Resource:
+        """Take a domain back to a snapshot; None: to the state that it had then."""
+
+        def act(domain: libvirt.virDomain) -> Resource:
+            snapshots.revert(self._reader, domain, name, state)
+            # The notes on the domain went back too.
+            self._metadata.forget(id)
+            return self._reader.full(domain)
+
+        return await self._on(id, act, LONG_TIMEOUT)
+
+    async def delete_snapshot(self, id: str, name: str, *, children: bool = False) -> None:
+        """Delete a snapshot, and with `children` those taken after it."""
+        drop = partial(snapshots.delete, name=name, children=children)
+        await self._on(id, drop, LONG_TIMEOUT)
+
+    # Volumes
+
+    async def list_volumes(self, pool: str = "") -> list[Volume]:
+        """Give the volumes of a pool, or of all active ones."""
+        return await self._connection.call(lambda c: self._storage.list(c, pool))
+
+    async def create_volume(self, spec: VolumeSpec) -> Volume:
+        """Create a volume."""
+
+        def make(connection: libvirt.virConnect, rollback: Rollback) -> Volume:
+            volume = self._storage.create(connection, spec, rollback)
+            return view_of(volume, volume.storagePoolLookupByVolume().name())
+
+        return await self._all_or_nothing(make)
+
+    async def delete_volume(self, pool: str, name: str) -> None:
+        """Delete a volume that nobody uses."""
+        ref = VolumeRef(pool=pool, name=name)
+        await self._connection.call(lambda c: self._storage.delete(c, ref), timeout=LONG_TIMEOUT)
+
+    # Updates
+
+    async def update(self, id: str, update: ResourceUpdate) -> Resource:
+        """Change a domain: name, labels, title, description, memory, vCPUs, autostart."""
+
+        def act(domain: libvirt.virDomain) -> Resource:
+            try:
+                updating.apply(self._reader, domain, update)
+            finally:
+                self._metadata.forget(id)
+            return self._reader.full(domain)
+
+        return await self._on(id, act)
+
+    # How it is done
+
+    async def _on(
+        self,
+        id: str,
+        act: Callable[[libvirt.virDomain], T],
+        timeout: timedelta = DEFAULT_TIMEOUT,  # noqa: ASYNC109 - raises our own error
+    ) -> T:
+        return await self._connection.call(
+            lambda connection: act(lookup(connection, id)), id=id, timeout=timeout
+        )
+
+    async def _verb(self, id: str, verb: Verb, act: verbs.Act) -> Resource:
+        def carry_out(domain: libvirt.virDomain) -> Resource:
+            verbs.perform(self._reader, domain, verb, act)
+            return self._reader.full(domain)
+
+        return await self._on(id, carry_out)
+
+    def _start(self, options: StartOptions, domain: libvirt.virDomain, before: Resource) -> None:
+        if options.from_snapshot:
+            snapshots.revert(self._reader, domain, options.from_snapshot, RevertState.RUNNING)
+            self._metadata.forget(before.id)
+            return
+        verbs.start(domain, before, discard_saved_state=options.discard_saved_state)
+
+    async def _all_or_nothing(self, make: Callable[[libvirt.virConnect, Rollback], T]) -> T:
+        """Run `make` on a thread; undo what it did if it fails or the caller goes away."""
+        rollback = Rollback()
+
+        def attempt(connection: libvirt.virConnect) -> T:
+            try:
+                made = make(connection, rollback)
+                rollback.commit()
+            except BaseException:
+                rollback.undo()
+                raise
+            return made
+
+        call = asyncio.ensure_future(self._connection.call(attempt, timeout=LONG_TIMEOUT))
+        try:
+            return await asyncio.shield(call)
+        except (asyncio.CancelledError, EngineTimedOutError):
+            if rollback.give_up():
+                # The thread undoes it at its next step; what it was called for is no
+                # longer of interest, but that nothing stays is.
+                await asyncio.wait([call], timeout=UNDO_TIMEOUT.total_seconds())
+            else:
+                await self._connection.call(lambda _: rollback.undo())
+            raise
+
+    def _probe(self, connection: libvirt.virConnect) -> EngineInfo:
+        version = _version(connection.getLibVersion())
+        host = self._host(connection)
+        _, memory_mib, cpus, *_ = connection.getInfo()
+        return EngineInfo(
+            version=version,
+            api_version=f"{connection.getType()} {_version(connection.getVersion())}",
+            hostname=connection.getHostname(),
+            cpus=cpus,
+            memory_bytes=memory_mib * MIB,
+            architecture=host.architecture,
+            warnings=host.warnings,
+        )
+
+    def _host(self, connection: libvirt.virConnect) -> HostFacts:
+        if self._facts is None:
+            self._facts = read_facts(connection, self._virt_type)
+        return self._facts
+
+    def _on_event(self, event: DomainEvent) -> None:
+        self._metadata.forget(event.id)
+        self._events.publish(event)
+
+    def _on_loss(self) -> None:
+        self._metadata.forget_all()
+        self._facts = None
+
+
+def _version(number: int) -> str:
+    return f"{number // 1_000_000}.{number // 1_000 % 1_000}.{number % 1_000}"
+
+
+def _without_credentials(uri: str) -> str:
+    parts = urlsplit(uri)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

@@ -1,0 +1,241 @@
+"""Asking a guest to shut down or reboot, and waiting until it did."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol, TypeVar
+
+import libvirt
+
+from proad.drivers.libvirt.connection import Connection, Lane
+from proad.drivers.libvirt.events import DomainEvent, DomainEvents, EventKind
+from proad.drivers.libvirt.reading import Reader, lookup
+from proad.drivers.libvirt.verbs import go_on
+from proad.errors import (
+    EngineConflictError,
+    EngineTimedOutError,
+    ResourceNotFoundError,
+    StopTimedOutError,
+)
+from proad.model import Resource, ResourceState, Verb, VolumeRef, refusal
+
+T = TypeVar("T")
+
+# A dead agent must not eat the grace period.
+AGENT_PATIENCE = timedelta(seconds=3)
+# A guest that is still booting does not hear the power button yet.
+PRESS_EVERY = timedelta(seconds=3)
+# Events wake us up; this is for one that was lost with its connection.
+LOOK_EVERY = timedelta(seconds=1)
+
+AGENT = "guest agent"
+POWER_BUTTON = "ACPI power button"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A domain as it was before it was asked.
+
+    Attributes:
+        resource: the domain.
+        runtime_id: libvirt's number of this run: another one later means that it
+            ended in between.
+        agent: whether the guest agent is connected.
+        test: whether this is libvirt's test hypervisor, which obeys at once.
+        volumes: the volumes that were made for it.
+    """
+
+    resource: Resource
+    runtime_id: int
+    agent: bool
+    test: bool
+    volumes: tuple[VolumeRef, ...]
+
+
+class Order(Protocol):
+    """What a guest is asked to do. All of it runs on the driver's threads."""
+
+    def by_agent(self, domain: libvirt.virDomain) -> None:
+        """Ask through the guest agent; may block for a minute."""
+
+    def by_button(self, domain: libvirt.virDomain) -> None:
+        """Ask through ACPI."""
+
+    def is_done(self, domain: libvirt.virDomain, seen: set[EventKind]) -> bool:
+        """Tell whether it followed, by its state and the events since."""
+
+    def is_done_when_gone(self) -> bool:
+        """Tell whether a domain that is no more followed."""
+
+
+class Shutdown:
+    """The order to shut down.
+
+    Args:
+        found: the domain as it was.
+    """
+
+    def __init__(self, found: Found) -> None:
+        self._found = found
+
+    def by_agent(self, domain: libvirt.virDomain) -> None:
+        """See `Order`."""
+        domain.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_GUEST_AGENT)
+
+    def by_button(self, domain: libvirt.virDomain) -> None:
+        """See `Order`."""
+        if self._found.test:  # knows no flags
+            domain.shutdown()
+        else:
+            domain.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN)
+
+    def is_done(self, domain: libvirt.virDomain, seen: set[EventKind]) -> bool:  # noqa: ARG002 - the state says it all
+        """See `Order`."""
+        return not domain.isActive() or domain.ID() != self._found.runtime_id
+
+    def is_done_when_gone(self) -> bool:
+        """See `Order`."""
+        return True
+
+
+class Reboot:
+    """The order to reboot.
+
+    Args:
+        found: the domain as it was.
+        reader: to say what is wrong with one that was stopped meanwhile.
+    """
+
+    def __init__(self, found: Found, reader: Reader) -> None:
+        self._found = found
+        self._reader = reader
+        self._asked = False
+
+    def by_agent(self, domain: libvirt.virDomain) -> None:
+        """See `Order`."""
+        domain.reboot(libvirt.VIR_DOMAIN_REBOOT_GUEST_AGENT)
+
+    def by_button(self, domain: libvirt.virDomain) -> None:
+        """See `Order`."""
+        domain.reboot(libvirt.VIR_DOMAIN_REBOOT_ACPI_POWER_BTN)
+        self._asked = True
+
+    def is_done(self, domain: libvirt.virDomain, seen: set[EventKind]) -> bool:
+        """See `Order`."""
+        state, reason = domain.state()
+        if state == libvirt.VIR_DOMAIN_SHUTOFF:
+            # Somebody ended it by force: that is not ours to undo.
+            forced = reason != libvirt.VIR_DOMAIN_SHUTOFF_SHUTDOWN
+            if forced and (error := refusal(Verb.RESTART, self._reader.summary(domain))):
+                raise error
+            domain.create()  # it went down to reboot, and is made not to come up by itself
+            return True
+        if state != libvirt.VIR_DOMAIN_RUNNING:
+            return False
+        if self._found.test:
+            return self._asked
+        return EventKind.REBOOT in seen or domain.ID() != self._found.runtime_id
+
+    def is_done_when_gone(self) -> bool:
+        """See `Order`."""
+        return False
+
+
+class Ladder:
+    """Asks through the guest agent, then with the power button, until it is done.
+
+    Args:
+        connection: to libvirt.
+        events: what happens to domains.
+    """
+
+    def __init__(self, connection: Connection, events: DomainEvents) -> None:
+        self._connection = connection
+        self._events = events
+
+    async def climb(self, found: Found, order: Order, grace: timedelta) -> None:
+        """Ask, and wait until the guest followed.
+
+        Raises:
+            StopTimedOutError: it did not within `grace`. Nothing was killed.
+        """
+        clock = asyncio.get_running_loop().time
+        deadline = press_at = clock()
+        deadline += grace.total_seconds()
+        asked: list[str] = []
+        seen: set[EventKind] = set()
+        with self._events.watch(found.resource.id) as events:
+            if found.resource.state in {ResourceState.PAUSED, ResourceState.SUSPENDED}:
+                # It can neither hear nor follow.
+                await self._on(found, lambda domain: go_on(domain, found.resource))
+            if found.agent:
+                asked.append(AGENT)
+                if await self._ask_agent(found, order, min(AGENT_PATIENCE, grace / 2)):
+                    press_at += PRESS_EVERY.total_seconds()
+            while not await self._is_done(found, order, seen):
+                if clock() >= press_at:
+                    press_at = clock() + PRESS_EVERY.total_seconds()
+                    await self._press(found, order, asked, seen)
+                elif clock() >= deadline:
+                    raise StopTimedOutError(found.resource.name, grace, asked=asked)
+                else:
+                    until = min(press_at, deadline, clock() + LOOK_EVERY.total_seconds())
+                    seen |= await _wait(events, until - clock())
+
+    async def _press(
+        self, found: Found, order: Order, asked: list[str], seen: set[EventKind]
+    ) -> None:
+        try:
+            await self._on(found, order.by_button)
+        except (EngineConflictError, ResourceNotFoundError):
+            # It may have followed a moment ago, or hears the agent alone.
+            if not asked and not await self._is_done(found, order, seen):
+                raise
+            return
+        if POWER_BUTTON not in asked:
+            asked.append(POWER_BUTTON)
+
+    async def _ask_agent(self, found: Found, order: Order, patience: timedelta) -> bool:
+        """Ask through the agent; tell whether the guest followed at once.
+
+        libvirt's own limit for an agent's answer is not touched: it would hold for
+        every other user of the domain too.
+        """
+        with suppress(EngineConflictError, EngineTimedOutError, ResourceNotFoundError):
+            await self._on(found, order.by_agent, lane=Lane.AGENT, timeout=patience)
+            return True
+        return False
+
+    async def _is_done(self, found: Found, order: Order, seen: set[EventKind]) -> bool:
+        try:
+            return await self._on(found, lambda domain: order.is_done(domain, seen))
+        except ResourceNotFoundError:
+            if not order.is_done_when_gone():
+                raise
+            return True
+
+    async def _on(
+        self,
+        found: Found,
+        act: Callable[[libvirt.virDomain], T],
+        *,
+        lane: Lane = Lane.WORK,
+        timeout: timedelta = LOOK_EVERY * 30,  # noqa: ASYNC109 - handed on
+    ) -> T:
+        id = found.resource.id
+        return await self._connection.call(
+            lambda connection: act(lookup(connection, id)), id=id, lane=lane, timeout=timeout
+        )
+
+
+async def _wait(events: asyncio.Queue[DomainEvent], seconds: float) -> set[EventKind]:
+    """Wait for an event and give what has come by then."""
+    kinds: set[EventKind] = set()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(max(seconds, 0)):
+            kinds.add((await events.get()).kind)
+    while not events.empty():
+        kinds.add(events.get_nowait().kind)
+    return kinds

@@ -1,0 +1,130 @@
+"""What Proa notes in a domain's `<metadata>`, under its own XML namespace."""
+
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import libvirt
+from lxml import etree
+
+from proad.drivers.libvirt.errors import code_of
+from proad.model import VolumeRef
+
+NAMESPACE = "urn:proa:domain:1"
+PREFIX = "proa"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metadata:
+    """Proa's notes on a domain.
+
+    Attributes:
+        labels: its labels.
+        create_time: when Proa created it; None: somebody else did.
+        volumes: the volumes that Proa made for it, which go with it.
+    """
+
+    labels: Mapping[str, str] = field(default_factory=dict)
+    create_time: datetime | None = None
+    volumes: tuple[VolumeRef, ...] = ()
+
+    def element(self) -> etree._Element:
+        """Give it as the element that goes into `<metadata>`."""
+        root = etree.Element(f"{{{NAMESPACE}}}domain", nsmap={PREFIX: NAMESPACE})
+        if self.create_time is not None:
+            root.set("create_time", self.create_time.isoformat())
+        # Attributes, because libvirt drops text that is nothing but blanks.
+        for key, value in sorted(self.labels.items()):
+            etree.SubElement(root, f"{{{NAMESPACE}}}label", key=key, value=value)
+        for volume in self.volumes:
+            etree.SubElement(root, f"{{{NAMESPACE}}}volume", pool=volume.pool, name=volume.name)
+        return root
+
+    @classmethod
+    def of(cls, root: etree._Element | None) -> "Metadata":
+        """Read the element; None: there is none."""
+        if root is None:
+            return cls()
+        created = root.get("create_time")
+        return cls(
+            labels={e.get("key", ""): e.get("value", "") for e in root.iterfind("{*}label")},
+            create_time=datetime.fromisoformat(created) if created else None,
+            volumes=tuple(
+                VolumeRef(pool=e.get("pool", ""), name=e.get("name", ""))
+                for e in root.iterfind("{*}volume")
+            ),
+        )
+
+
+def in_domain(root: etree._Element) -> etree._Element | None:
+    """Find Proa's notes in a `<domain>`."""
+    return root.find(f"metadata/{{{NAMESPACE}}}domain")
+
+
+def read(domain: libvirt.virDomain) -> Metadata:
+    """Ask libvirt for the notes on a domain."""
+    try:
+        text = domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, NAMESPACE)
+    except libvirt.libvirtError as error:
+        if code_of(error) == libvirt.VIR_ERR_NO_DOMAIN_METADATA:
+            return Metadata()
+        raise
+    return Metadata.of(etree.fromstring(text))
+
+
+def write(domain: libvirt.virDomain, metadata: Metadata, flags: int) -> None:
+    """Replace the notes on a domain; `flags` say in which of its configurations."""
+    domain.setMetadata(
+        libvirt.VIR_DOMAIN_METADATA_ELEMENT,
+        etree.tostring(metadata.element(), encoding="unicode"),
+        PREFIX,
+        NAMESPACE,
+        flags,
+    )
+
+
+class MetadataCache:
+    """The notes on all domains, so that a list need not ask for each.
+
+    Used from the driver's threads; any event of a domain makes it forget that one,
+    and the loss of the event stream everything.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: dict[str, Metadata] = {}
+        self._changes = 0
+
+    def get(self, domain: libvirt.virDomain) -> Metadata:
+        """Give the notes on a domain, from libvirt if they are not known."""
+        id = domain.UUIDString()
+        with self._lock:
+            known = self._known.get(id)
+            before = self._changes
+        if known is not None:
+            return known
+        fresh = read(domain)
+        with self._lock:
+            # Read before a change that was told since: good for now, not for later.
+            if self._changes == before:
+                self._known[id] = fresh
+        return fresh
+
+    def forget(self, id: str) -> None:
+        """Ask again for this domain next time."""
+        with self._lock:
+            self._known.pop(id, None)
+            self._changes += 1
+
+    def forget_all(self) -> None:
+        """Ask again for every domain."""
+        with self._lock:
+            self._known.clear()
+            self._changes += 1
+
+    def keep_only(self, ids: Iterable[str]) -> None:
+        """Drop what is known of domains that are gone."""
+        with self._lock:
+            for id in self._known.keys() - set(ids):
+                del self._known[id]

@@ -1,0 +1,62 @@
+"""All or nothing: what a creation made goes again when it fails or is given up."""
+
+import threading
+from collections.abc import Callable
+
+import libvirt
+import structlog
+
+from proad.drivers.libvirt.errors import text_of
+
+_log = structlog.get_logger(__name__)
+
+
+class GivenUpError(Exception):
+    """The caller is gone; what was made has to go too."""
+
+
+class Rollback:
+    """Remembers how to undo each step; used by one thread and given up from another."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._undo: list[tuple[str, Callable[[], object]]] = []
+        self._given_up = False
+        self._committed = False
+
+    def on_failure(self, what: str, undo: Callable[[], object]) -> None:
+        """Note how to undo the step that was just done, and stop if nobody waits any more."""
+        self._undo.append((what, undo))
+        self.check()
+
+    def check(self) -> None:
+        """Stop if nobody waits any more.
+
+        Raises:
+            GivenUpError: `give_up` was called.
+        """
+        with self._lock:
+            if self._given_up:
+                raise GivenUpError
+
+    def commit(self) -> None:
+        """Let all stay, unless somebody gave up before."""
+        with self._lock:
+            if self._given_up:
+                raise GivenUpError
+            self._committed = True
+
+    def give_up(self) -> bool:
+        """Have the creation undo itself; False: it is complete already."""
+        with self._lock:
+            self._given_up = True
+            return not self._committed
+
+    def undo(self) -> None:
+        """Undo all steps, the last one first. One that fails does not stop the others."""
+        while self._undo:
+            what, undo = self._undo.pop()
+            try:
+                undo()
+            except libvirt.libvirtError as error:
+                _log.warning("libvirt.left_behind", what=what, error=text_of(error))

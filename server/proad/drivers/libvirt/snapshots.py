@@ -1,0 +1,147 @@
+"""Snapshots; used on the driver's threads."""
+
+from datetime import UTC, datetime
+
+import libvirt
+from lxml import etree
+
+from proad.drivers.libvirt.errors import code_of
+from proad.drivers.libvirt.reading import Reader
+from proad.drivers.libvirt.verbs import guarded
+from proad.drivers.libvirt.xml import parse, serialise
+from proad.errors import AlreadyExistsError, SnapshotNotFoundError
+from proad.model import (
+    Resource,
+    ResourceState,
+    RevertState,
+    Snapshot,
+    SnapshotSpec,
+    Verb,
+    refusal,
+)
+
+_STATES = {"running": ResourceState.RUNNING, "paused": ResourceState.PAUSED}
+_REVERT = {
+    None: 0,
+    RevertState.RUNNING: libvirt.VIR_DOMAIN_SNAPSHOT_REVERT_RUNNING,
+    RevertState.PAUSED: libvirt.VIR_DOMAIN_SNAPSHOT_REVERT_PAUSED,
+}
+
+
+def list_all(domain: libvirt.virDomain) -> list[Snapshot]:
+    """Give the snapshots of a domain, oldest first."""
+    # libvirt counts in seconds: of two in one second the parent is the older one.
+    found = domain.listAllSnapshots(libvirt.VIR_DOMAIN_SNAPSHOT_LIST_TOPOLOGICAL)
+    current = _current(domain)
+    views = (view_of(snapshot.getXMLDesc(), domain.UUIDString(), current) for snapshot in found)
+    return sorted(views, key=lambda view: view.create_time or datetime.min.replace(tzinfo=UTC))
+
+
+def get(domain: libvirt.virDomain, name: str) -> Snapshot:
+    """Give one snapshot. Raises SnapshotNotFoundError."""
+    return view_of(find(domain, name).getXMLDesc(), domain.UUIDString(), _current(domain))
+
+
+def find(domain: libvirt.virDomain, name: str) -> libvirt.virDomainSnapshot:
+    """Find a snapshot. Raises SnapshotNotFoundError."""
+    try:
+        return domain.snapshotLookupByName(name)
+    except libvirt.libvirtError as error:
+        if code_of(error) != libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT:
+            raise
+    raise SnapshotNotFoundError(name, detail=f"of {domain.name()!r}")
+
+
+def create(reader: Reader, domain: libvirt.virDomain, spec: SnapshotSpec) -> Snapshot:
+    """Take a snapshot, with memory if the domain is active.
+
+    Raises:
+        AlreadyExistsError: the name is taken.
+    """
+    if error := refusal(Verb.CREATE_SNAPSHOT, reader.summary(domain)):
+        raise error
+    name = spec.name or datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+    _refuse_taken(domain, name)
+    root = etree.Element("domainsnapshot")
+    etree.SubElement(root, "name").text = name
+    if spec.description:
+        etree.SubElement(root, "description").text = spec.description
+    xml = serialise(root)
+    try:
+        guarded(reader, domain, Verb.CREATE_SNAPSHOT, lambda: domain.snapshotCreateXML(xml))
+    except libvirt.libvirtError as error:
+        if code_of(error) in {libvirt.VIR_ERR_OPERATION_FAILED, libvirt.VIR_ERR_INTERNAL_ERROR}:
+            _refuse_taken(domain, name)  # another client was quicker
+        raise
+    return get(domain, name)
+
+
+def revert(reader: Reader, domain: libvirt.virDomain, name: str, state: RevertState | None) -> None:
+    """Take a domain back to a snapshot."""
+    snapshot = find(domain, name)
+    if error := refusal(Verb.REVERT_SNAPSHOT, reader.summary(domain)):
+        raise error
+
+    def go_back() -> None:
+        try:
+            domain.revertToSnapshot(snapshot, _REVERT[state])
+        except libvirt.libvirtError as error:
+            # libvirt asks for force where QEMU has to be ended for it, which takes no
+            # more than any revert does. Not so where the snapshot does not know what
+            # the domain was like.
+            risky = code_of(error) == libvirt.VIR_ERR_SNAPSHOT_REVERT_RISKY
+            if not risky or not _knows_its_domain(snapshot):
+                raise
+            flags = _REVERT[state] | libvirt.VIR_DOMAIN_SNAPSHOT_REVERT_FORCE
+            domain.revertToSnapshot(snapshot, flags)
+
+    guarded(reader, domain, Verb.REVERT_SNAPSHOT, go_back)
+    # The next start would put a memory onto disks that it does not belong to.
+    if domain.isPersistent() and domain.hasManagedSaveImage():
+        domain.managedSaveRemove()
+
+
+def delete(domain: libvirt.virDomain, name: str, *, children: bool) -> None:
+    """Delete a snapshot, and with `children` those taken after it."""
+    find(domain, name).delete(libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_CHILDREN if children else 0)
+
+
+def view_of(xml: str, resource_id: str, current: str) -> Snapshot:
+    """Read libvirt's XML of a snapshot."""
+    root = parse(xml)
+    name = root.findtext("name", "")
+    memory = root.find("memory")
+    has_memory = memory is not None and memory.get("snapshot", "no") != "no"
+    created = root.findtext("creationTime")
+    state = _STATES.get(root.findtext("state", ""), ResourceState.STOPPED)
+    return Snapshot(
+        name=name,
+        resource_id=resource_id,
+        description=root.findtext("description", ""),
+        create_time=datetime.fromtimestamp(int(created), UTC) if created else None,
+        state=state if has_memory else ResourceState.STOPPED,
+        has_memory=has_memory,
+        parent=root.findtext("parent/name", ""),
+        current=name == current,
+    )
+
+
+def ensure_running(domain: libvirt.virDomain, now: Resource) -> None:
+    """Have a domain run that a revert left in another state."""
+    if now.state is ResourceState.PAUSED:
+        domain.resume()
+    elif not domain.isActive():
+        domain.create()
+
+
+def _current(domain: libvirt.virDomain) -> str:
+    return domain.snapshotCurrent().getName() if domain.hasCurrentSnapshot() else ""
+
+
+def _refuse_taken(domain: libvirt.virDomain, name: str) -> None:
+    if name in domain.snapshotListNames():
+        raise AlreadyExistsError("snapshot", name)
+
+
+def _knows_its_domain(snapshot: libvirt.virDomainSnapshot) -> bool:
+    return parse(snapshot.getXMLDesc()).find("domain/devices") is not None

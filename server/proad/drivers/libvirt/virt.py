@@ -1,0 +1,117 @@
+"""KVM or emulation: what the host offers, and what is taken of it."""
+
+import fcntl
+import os
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+import libvirt
+import structlog
+
+from proad.drivers.libvirt.errors import code_of
+from proad.drivers.libvirt.xml import parse
+from proad.model import VirtType
+
+VirtChoice = Literal["auto", "kvm", "qemu"]
+
+_KVM_GET_API_VERSION = 0xAE00
+_KVM_CREATE_VM = 0xAE01
+_KVM_API_VERSION = 12
+# What libvirt says where a kind of machine, or the question, is not known.
+_NOT_OFFERED = frozenset(
+    {
+        libvirt.VIR_ERR_NO_SUPPORT,
+        libvirt.VIR_ERR_INVALID_ARG,
+        libvirt.VIR_ERR_CONFIG_UNSUPPORTED,
+        libvirt.VIR_ERR_OPERATION_FAILED,
+    }
+)
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostFacts:
+    """What domains on a host are made of.
+
+    Attributes:
+        virt_type: kind of machine for new domains.
+        architecture: as libvirt names it, such as "x86_64".
+        rng: whether a new domain can have a random number generator.
+        warnings: what an operator should know.
+    """
+
+    virt_type: VirtType
+    architecture: str
+    rng: bool = False
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def is_x86(self) -> bool:
+        """Whether the machine is a PC."""
+        return self.architecture in {"x86_64", "i686"}
+
+
+def read_facts(connection: libvirt.virConnect, choice: VirtChoice) -> HostFacts:
+    """Ask the host, and choose.
+
+    `auto` takes KVM where libvirt offers it and the kernel lets itself be used for
+    it, otherwise emulation, with a warning.
+    """
+    architecture = connection.getInfo()[0]
+    if connection.getType() == "TEST":
+        return HostFacts(virt_type=VirtType.TEST, architecture=architecture)
+    warnings: tuple[str, ...] = ()
+    if choice == "auto":
+        obstacle = _obstacle(connection)
+        virt_type = VirtType.QEMU if obstacle else VirtType.KVM
+        if obstacle:
+            warnings += (f"new domains are emulated, which is slow ({obstacle}); see virt_type",)
+            _log.warning("libvirt.emulation", uri=connection.getURI(), obstacle=obstacle)
+    else:
+        virt_type = VirtType(choice.upper())
+    capabilities = _capabilities(connection, virt_type)
+    if capabilities is None:
+        warnings += (f"libvirt on this host does not offer {virt_type} domains",)
+    rng = (
+        ""
+        if capabilities is None
+        else parse(capabilities).xpath(
+            "string(devices/rng[@supported='yes']/enum[@name='backendModel']/value[.='random'])"
+        )
+    )
+    return HostFacts(
+        virt_type=virt_type, architecture=architecture, rng=bool(rng), warnings=warnings
+    )
+
+
+def _capabilities(connection: libvirt.virConnect, virt_type: VirtType) -> str | None:
+    try:
+        return str(connection.getDomainCapabilities(None, None, None, virt_type.lower()))
+    except libvirt.libvirtError as error:
+        if code_of(error) not in _NOT_OFFERED:
+            raise
+    return None
+
+
+def _obstacle(connection: libvirt.virConnect) -> str:
+    """Tell what keeps KVM from being used; nothing: nothing does."""
+    if _capabilities(connection, VirtType.KVM) is None:
+        return "libvirt offers no KVM on this host"
+    # libvirt may be on another host, whose device we cannot try.
+    if urlsplit(connection.getURI()).netloc:
+        return ""
+    try:
+        device = os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC)
+    except OSError as error:
+        return f"/dev/kvm cannot be opened ({error.strerror})"
+    try:
+        if fcntl.ioctl(device, _KVM_GET_API_VERSION) != _KVM_API_VERSION:
+            return "/dev/kvm speaks another version of its interface"
+        os.close(fcntl.ioctl(device, _KVM_CREATE_VM))
+    except OSError as error:
+        return f"/dev/kvm makes no virtual machine ({error.strerror})"
+    finally:
+        os.close(device)
+    return ""
