@@ -8,8 +8,8 @@ from typing import Any
 import docker
 import pytest
 from docker.errors import DockerException
-from integration.docker.workloads import IMAGE, LABEL, Make
 
+from integration.docker.workloads import IMAGE, LABEL, Make
 from proad.drivers.docker import DockerDriver
 from proad.drivers.docker.driver import DEFAULT_URL
 from proad.model import ContainerSpec, Resource

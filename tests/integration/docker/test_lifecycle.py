@@ -4,8 +4,8 @@ import asyncio
 
 import docker
 import pytest
-from integration.docker.workloads import DEAF, OBEDIENT, Make, eventually
 
+from integration.docker.workloads import DEAF, OBEDIENT, Make, eventually
 from proad.core.ports import Containers, Driver, Images, Updates
 from proad.drivers.docker import DockerDriver
 from proad.errors import (

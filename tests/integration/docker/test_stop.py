@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import docker
 import pytest
-from integration.docker.workloads import DEAF, OBEDIENT, SLOW, Make, eventually
 
+from integration.docker.workloads import DEAF, OBEDIENT, SLOW, Make, eventually
 from proad.drivers.docker import DockerDriver
 from proad.errors import (
     CapabilityMissingError,

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from proad.drivers.docker.engine import Answer, Engine, filters, quoted
 from proad.drivers.docker.errors import conflict
+from proad.drivers.docker.images import check_name
 from proad.drivers.docker.labels import CREATION_LABEL
 from proad.drivers.docker.lookup import Lookup, path
 from proad.drivers.docker.spec import creation, endpoint
@@ -48,6 +49,7 @@ class Creation:
 
     async def create(self, spec: ContainerSpec, *, start: bool) -> CreatedContainer:
         """Create a container, and start it if asked to; see the port."""
+        check_name(spec.image, "spec.image")
         nonce = uuid4().hex
         body = creation(spec, nonce)
         # A task of its own: when this coroutine is cancelled, the engine may be in the
@@ -92,17 +94,17 @@ class Creation:
             raise conflict(answer.status, answer.text)
 
     async def _refused(self, spec: ContainerSpec, answer: Answer) -> ProaError:
-        match answer.status:
-            case HTTPStatus.NOT_FOUND:
-                # It may also be a network that is not there.
-                image = await self._engine.get(f"/images/{quoted(spec.image)}/json")
-                if image.status == HTTPStatus.NOT_FOUND:
-                    return ImageNotFoundError(spec.image)
-                if image.status == HTTPStatus.BAD_REQUEST:
-                    return InvalidArgumentError.of("spec.image", image.text)
-            case HTTPStatus.CONFLICT if spec.name:
-                if owner := await self._lookup.id_of(spec.name):
-                    return AlreadyExistsError("container", spec.name, existing_id=owner)
+        if answer.status in {HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST}:
+            # The image may be to blame, or else a network or any other field.
+            image = await self._engine.get(f"/images/{quoted(spec.image)}/json")
+            if image.status == HTTPStatus.NOT_FOUND:
+                return ImageNotFoundError(spec.image)
+            if image.status == HTTPStatus.BAD_REQUEST:
+                return InvalidArgumentError.of("spec.image", image.text)
+        if answer.status == HTTPStatus.CONFLICT and spec.name:
+            owner = await self._lookup.id_of(spec.name)
+            if owner:
+                return AlreadyExistsError("container", spec.name, existing_id=owner)
         return conflict(answer.status, answer.text)
 
     async def _clean_up(self, undo: Coroutine[Any, Any, None]) -> None:

@@ -103,11 +103,14 @@ class ImageStore:
         ]
 
 
-def check_name(name: str) -> None:
-    """Raise InvalidArgumentError for what can be no image name."""
-    # A name is sent as a part of a path: nothing in it may mean another path.
+def check_name(name: str, field: str = "image") -> None:
+    """Refuse what can be no image name, before it becomes a part of a path.
+
+    Raises:
+        InvalidArgumentError: with `field`.
+    """
     if not _NAME.fullmatch(name) or "//" in name:
-        raise InvalidArgumentError.of("image", "is no image name, such as debian:12")
+        raise InvalidArgumentError.of(field, "is no image name, such as debian:12")
 
 
 def _path(name: str, action: str = "") -> str:

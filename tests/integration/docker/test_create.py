@@ -1,0 +1,404 @@
+"""Every field of ContainerSpec, on the real engine and inside the container."""
+
+import asyncio
+import socket
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import docker
+import pytest
+
+from integration.docker.workloads import DEAF, IMAGE, LABEL, Make, eventually
+from proad.drivers.docker import DockerDriver
+from proad.errors import (
+    AlreadyExistsError,
+    EngineConflictError,
+    ImageNotFoundError,
+    InvalidArgumentError,
+)
+from proad.model import (
+    BindMount,
+    ContainerResources,
+    ContainerSpec,
+    DeleteOptions,
+    Device,
+    HealthCheck,
+    HealthStatus,
+    Mount,
+    NetworkAttachment,
+    PortProtocol,
+    PruneFilter,
+    PublishedPort,
+    Resource,
+    ResourceState,
+    RestartPolicy,
+    RestartPolicyMode,
+    TmpfsMount,
+    Ulimit,
+    VolumeMount,
+)
+
+pytestmark = pytest.mark.docker
+
+MIB = 2**20
+
+
+async def says(raw: docker.APIClient, container: Resource, *command: str) -> str:
+    """Run a command in a container and give what it prints."""
+
+    def run() -> str:
+        made = raw.exec_create(container.id, list(command))
+        return raw.exec_start(made["Id"]).decode().strip()
+
+    return await asyncio.to_thread(run)
+
+
+@pytest.fixture
+def network(raw: docker.APIClient, token: str):
+    """A network with a subnet; its containers have to be gone before it."""
+    pool = docker.types.IPAMPool(subnet="10.249.77.0/24")
+    made = raw.create_network(token, ipam=docker.types.IPAMConfig(pool_configs=[pool]))
+    yield token
+    for id in raw.inspect_network(made["Id"])["Containers"]:
+        raw.remove_container(id, force=True)
+    raw.remove_network(made["Id"])
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+async def test_the_image_alone(driver: DockerDriver, raw: docker.APIClient):
+    made = await driver.create_container(ContainerSpec(image=IMAGE))
+    try:
+        resource = made.resource
+        assert made.warnings == ()
+        assert resource.name
+        assert resource.container.image == IMAGE
+        assert resource.container.image_id == raw.inspect_image(IMAGE)["Id"]
+        assert resource.container.command == ("sh",)
+        assert resource.labels == (raw.inspect_image(IMAGE)["Config"]["Labels"] or {})
+        assert abs(resource.create_time - datetime.now(UTC)) < timedelta(seconds=30)
+    finally:
+        await driver.delete(made.resource.id)
+
+
+async def test_process(driver: DockerDriver, make: Make, raw: docker.APIClient):
+    made = await make(
+        "3600",
+        entrypoint=("sleep",),
+        env={"GREETING": "a = b\nc", "EMPTY": ""},
+        working_dir="/var/tmp/x",
+        user="65534:0",
+        hostname="hull",
+        domainname="proa.test",
+        group_add=("1234",),
+        init=True,
+        tty=True,
+        stdin_open=True,
+        labels={"a": "b=c", "Ünicode key": ""},
+    )
+    container = made.container
+    assert container.command == ("sleep", "3600")
+    assert container.env["GREETING"] == "a = b\nc"
+    assert container.env["EMPTY"] == ""
+    assert (container.working_dir, container.user) == ("/var/tmp/x", "65534:0")
+    assert container.hostname == "hull"
+    assert (container.init, container.tty, container.stdin_open) == (True, True, True)
+    assert made.labels["a"] == "b=c"
+    assert made.labels["Ünicode key"] == ""
+    assert not any(key.startswith("proa.driver") for key in made.labels)
+    script = "id -u; id -g; id -G; hostname -f; pwd; cat /proc/1/comm; echo $GREETING"
+    lines = (await says(raw, made, "sh", "-c", script)).split("\n")
+    assert lines[:2] == ["65534", "0"]
+    assert "1234" in lines[2]
+    assert lines[3:] == ["hull.proa.test", "/var/tmp/x", "docker-init", "a = b c"]
+
+
+async def test_an_entrypoint_is_cleared(make: Make, raw: docker.APIClient, token: str):
+    config = {"Entrypoint": ["/bin/false"], "Cmd": ["x"]}
+    made = raw.create_container(IMAGE, entrypoint=["/bin/false"], name=f"{token}-base")
+    tag = f"{token}:1"
+    raw.commit(made["Id"], repository=token, tag="1", conf=config)
+    raw.remove_container(made["Id"])
+    try:
+        kept = await make("y", image=tag, start=False)
+        assert kept.container.command == ("/bin/false", "y")
+        cleared = await make("sleep", "3600", image=tag, entrypoint=("",), start=False)
+        assert cleared.container.command == ("sleep", "3600")
+    finally:
+        for each in raw.containers(all=True, filters={"label": f"{LABEL}={token}"}):
+            raw.remove_container(each["Id"], force=True)
+        raw.remove_image(tag)
+
+
+async def test_resources(make: Make, raw: docker.APIClient):
+    wish = ContainerResources(
+        memory_bytes=64 * MIB,
+        memory_reservation_bytes=32 * MIB,
+        memory_swap_bytes=96 * MIB,
+        cpus=0.5,
+        cpuset_cpus="0",
+        cpu_shares=512,
+        pids_limit=77,
+    )
+    made = await make(
+        *DEAF,
+        resources=wish,
+        shm_size_bytes=128 * MIB,
+        ulimits=(Ulimit(name="nofile", soft=100, hard=200), Ulimit(name="core", soft=-1, hard=-1)),
+    )
+    assert made.container.resources == wish
+    assert made.container.shm_size_bytes == 128 * MIB
+    assert set(made.container.ulimits) == {
+        Ulimit(name="nofile", soft=100, hard=200),
+        Ulimit(name="core", soft=-1, hard=-1),
+    }
+    script = "ulimit -Sn; ulimit -Hn; df -k /dev/shm | tail -n 1; nproc"
+    answer = (await says(raw, made, "sh", "-c", script)).split()
+    assert answer[:2] == ["100", "200"]
+    assert str(128 * 1024) in answer
+    assert answer[-1] == "1"
+
+
+async def test_ports(driver: DockerDriver, make: Make, free_port: int):
+    made = await make(
+        *DEAF,
+        ports=(
+            PublishedPort(container_port=80),
+            PublishedPort(container_port=81, host_port=free_port, host_ip="127.0.0.1"),
+            PublishedPort(container_port=81, protocol=PortProtocol.UDP, host_ip="127.0.0.1"),
+        ),
+    )
+    listed = {each.id: each for each in await driver.list_resources()}
+    assert listed[made.id].container.ports == made.container.ports
+    chosen, fixed, udp = made.container.ports[0], *made.container.ports[-2:]
+    assert (chosen.container_port, chosen.protocol) == (80, PortProtocol.TCP)
+    assert chosen.host_port
+    assert fixed == PublishedPort(
+        container_port=81, host_port=free_port, host_ip="127.0.0.1", protocol=PortProtocol.TCP
+    )
+    assert (udp.protocol, udp.host_ip) == (PortProtocol.UDP, "127.0.0.1")
+    assert udp.host_port
+    with socket.create_connection(("127.0.0.1", free_port), timeout=5):
+        pass  # docker's proxy listens
+
+
+async def test_ports_of_a_stopped_one(make: Make):
+    wish = (PublishedPort(container_port=53, host_port=4053, protocol=PortProtocol.UDP),)
+    assert (await make(start=False, ports=wish)).container.ports == wish
+
+
+async def test_mounts(
+    driver: DockerDriver, make: Make, raw: docker.APIClient, tmp_path: Path, token: str
+):
+    (tmp_path / "hello").write_text("from the host")
+    try:
+        made = await make(
+            *DEAF,
+            mounts=(
+                Mount(target="/b", bind=BindMount(source=str(tmp_path)), read_only=True),
+                Mount(target="/n", volume=VolumeMount(name=token)),
+                Mount(target="/a", volume=VolumeMount()),
+                Mount(target="/t", tmpfs=TmpfsMount(size_bytes=4 * MIB, mode=0o1770)),
+            ),
+        )
+        mounts = {mount.target: mount for mount in made.container.mounts}
+        assert mounts["/b"] == Mount(
+            target="/b", bind=BindMount(source=str(tmp_path)), read_only=True
+        )
+        assert mounts["/n"] == Mount(target="/n", volume=VolumeMount(name=token))
+        assert mounts["/t"] == Mount(target="/t", tmpfs=TmpfsMount(size_bytes=4 * MIB, mode=0o1770))
+        nameless = mounts["/a"].volume.name
+        assert len(nameless) == 64
+        script = "cat /b/hello; touch /b/x || echo read-only; stat -c %a /t; df -k /t | tail -n 1"
+        answer = await says(raw, made, "sh", "-c", script)
+        assert answer.startswith("from the host")
+        assert "read-only" in answer
+        assert "\n1770\n" in answer
+        assert str(4 * 1024) in answer
+        listed = {each.id: each for each in await driver.list_resources()}
+        short = {mount.target: mount for mount in listed[made.id].container.mounts}
+        assert short["/n"] == mounts["/n"]
+
+        await driver.delete(made.id, DeleteOptions(force=True))
+        names = {volume["Name"] for volume in raw.volumes()["Volumes"] or ()}
+        assert nameless not in names
+        assert token in names
+    finally:
+        for each in raw.containers(all=True, filters={"label": f"{LABEL}={token}"}):
+            raw.remove_container(each["Id"], force=True, v=True)
+        raw.remove_volume(token)
+
+
+async def test_networks(make: Make, raw: docker.APIClient, network: str):
+    made = await make(
+        *DEAF,
+        networks=(
+            NetworkAttachment(
+                network=network, aliases=("captain", "mate"), ipv4_address="10.249.77.42"
+            ),
+            NetworkAttachment(network="bridge"),
+        ),
+    )
+    networks = {each.network: each for each in made.container.networks}
+    assert set(networks) == {network, "bridge"}
+    assert networks[network].ipv4_address == "10.249.77.42"
+    assert networks[network].aliases == ("captain", "mate")
+    assert networks[network].mac_address
+    assert networks["bridge"].ipv4_address
+    assert "10.249.77.42" in await says(raw, made, "nslookup", "captain", "127.0.0.11")
+
+
+@pytest.mark.parametrize("name", ["none", "host"])
+async def test_networks_of_docker(make: Make, raw: docker.APIClient, name: str):
+    made = await make(*DEAF, networks=(NetworkAttachment(network=name),))
+    assert [each.network for each in made.container.networks] == [name]
+    links = await says(raw, made, "ls", "/sys/class/net")
+    assert ("docker0" in links) == (name == "host")
+
+
+async def test_names(make: Make, raw: docker.APIClient):
+    made = await make(
+        *DEAF,
+        dns_servers=("192.0.2.53",),
+        dns_search=("proa.test",),
+        extra_hosts={"port": "192.0.2.7", "gateway": "host-gateway"},
+    )
+    answer = await says(raw, made, "cat", "/etc/resolv.conf", "/etc/hosts")
+    assert "nameserver 192.0.2.53" in answer
+    assert "search proa.test" in answer
+    assert "192.0.2.7\tport" in answer
+    assert "\tgateway" in answer
+
+
+async def test_security(make: Make, raw: docker.APIClient):
+    made = await make(
+        *DEAF,
+        read_only_root=True,
+        cap_add=("NET_ADMIN",),
+        cap_drop=("CHOWN",),
+        devices=(
+            Device(host_path="/dev/null", container_path="/dev/nothing", permissions="r"),
+            Device(host_path="/dev/full"),
+        ),
+        sysctls={"net.core.somaxconn": "321"},
+    )
+    container = made.container
+    assert container.read_only_root
+    assert (container.cap_add, container.cap_drop) == (("NET_ADMIN",), ("CHOWN",))
+    assert container.devices == (
+        Device(host_path="/dev/null", container_path="/dev/nothing", permissions="r"),
+        Device(host_path="/dev/full", container_path="/dev/full", permissions="rwm"),
+    )
+    assert not container.privileged
+    script = "touch /x 2>/dev/null || echo no; cat /proc/sys/net/core/somaxconn; ls /dev/nothing"
+    answer = await says(raw, made, "sh", "-c", script)
+    assert answer.split() == ["no", "321", "/dev/nothing"]
+
+
+async def test_stop_restart_and_log(make: Make, raw: docker.APIClient):
+    policy = RestartPolicy(mode=RestartPolicyMode.ON_FAILURE, max_retries=3)
+    made = await make(
+        start=False,
+        stop_signal="SIGINT",
+        stop_timeout=timedelta(0),
+        restart_policy=policy,
+        log_driver="json-file",
+        log_options={"max-size": "1m"},
+    )
+    container = made.container
+    assert (container.stop_signal, container.stop_timeout) == ("SIGINT", timedelta(0))
+    assert container.restart_policy == policy
+    assert container.log_driver == "json-file"
+    log = raw.inspect_container(made.id)["HostConfig"]["LogConfig"]
+    assert log == {"Type": "json-file", "Config": {"max-size": "1m"}}
+
+
+@pytest.mark.parametrize(
+    ("check", "health"),
+    [
+        (HealthCheck(command=("true",), interval=timedelta(milliseconds=20)), HealthStatus.HEALTHY),
+        (
+            HealthCheck(shell_command="exit 1", interval=timedelta(milliseconds=20), retries=1),
+            HealthStatus.UNHEALTHY,
+        ),
+        (HealthCheck(command=("true",), interval=timedelta(hours=1)), HealthStatus.STARTING),
+        (HealthCheck(disabled=True), None),
+        (None, None),
+    ],
+)
+async def test_health(
+    driver: DockerDriver, make: Make, check: HealthCheck | None, health: HealthStatus | None
+):
+    made = await make(*DEAF, health_check=check)
+
+    async def so() -> bool:
+        return (await driver.get_resource(made.id)).container.health is health
+
+    await eventually(so)
+
+
+async def test_health_times(make: Make, raw: docker.APIClient):
+    check = HealthCheck(
+        command=("a", "b c"),
+        interval=timedelta(seconds=1.5),
+        timeout=timedelta(milliseconds=7),
+        retries=9,
+        start_period=timedelta(minutes=1),
+    )
+    made = await make(start=False, health_check=check)
+    assert raw.inspect_container(made.id)["Config"]["Healthcheck"] == {
+        "Test": ["CMD", "a", "b c"],
+        "Interval": 1_500_000_000,
+        "Timeout": 7_000_000,
+        "Retries": 9,
+        "StartPeriod": 60_000_000_000,
+    }
+
+
+class TestRefusals:
+    async def test_name_taken(self, driver: DockerDriver, make: Make):
+        first = await make(start=False)
+        with pytest.raises(AlreadyExistsError) as caught:
+            await make(start=False, name=first.name)
+        assert caught.value.metadata == {"container": first.name, "existing_id": first.id}
+        assert (await driver.get_resource(first.id)) == first
+
+    @pytest.mark.parametrize("image", ["proa-test/none:1", "proa-test/none", "sha256:" + "0" * 64])
+    async def test_image_missing(self, make: Make, image: str):
+        with pytest.raises(ImageNotFoundError) as caught:
+            await make(image=image)
+        assert caught.value.metadata == {"image": image}
+
+    @pytest.mark.parametrize("image", ["NO/IMAGE", "a b", "../containers/json", ""])
+    async def test_image_name_wrong(self, make: Make, image: str):
+        with pytest.raises(InvalidArgumentError) as caught:
+            await make(image=image)
+        assert caught.value.violations[0].field == "spec.image"
+
+    async def test_network_missing(self, make: Make):
+        with pytest.raises(EngineConflictError):
+            await make(*DEAF, networks=(NetworkAttachment(network="proa-test-none"),))
+
+    async def test_mac_address(self, make: Make):
+        wish = NetworkAttachment(network="bridge", mac_address="52:54:00:12:34:56")
+        with pytest.raises(InvalidArgumentError) as caught:
+            await make(start=False, networks=(wish,))
+        assert caught.value.violations[0].field == "spec.networks[0].mac_address"
+
+
+async def test_prune(driver: DockerDriver, make: Make, token: str):
+    stopped = [await make(start=False) for _ in range(2)]
+    running = await make(*DEAF)
+    earlier = PruneFilter(labels={LABEL: token}, create_time_before=stopped[0].create_time)
+    assert (await driver.prune_containers(earlier)).container_ids == ()
+    other = PruneFilter(labels={LABEL: token, "no": "such"})
+    assert (await driver.prune_containers(other)).container_ids == ()
+    pruned = await driver.prune_containers(PruneFilter(labels={LABEL: token}))
+    assert set(pruned.container_ids) == {each.id for each in stopped}
+    assert (await driver.get_resource(running.id)).state is ResourceState.RUNNING
+    assert (await driver.prune_containers(PruneFilter(labels={LABEL: token}))).container_ids == ()

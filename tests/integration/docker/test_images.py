@@ -1,0 +1,303 @@
+"""Images on the host, and pulls from real registries, open and closed ones."""
+
+import asyncio
+import io
+import os
+import secrets
+import tarfile
+from collections.abc import Iterator
+from contextlib import aclosing
+from pathlib import Path
+
+import docker
+import pytest
+
+from integration.docker.registry import (
+    PASSWORD,
+    USER,
+    find_registry,
+    serve_registry,
+    slow_road,
+)
+from integration.docker.workloads import DEAF, IMAGE, Make, eventually
+from proad.drivers.docker import DockerDriver
+from proad.errors import (
+    EngineConflictError,
+    ImageNotFoundError,
+    InUseError,
+    InvalidArgumentError,
+    RegistryDeniedError,
+)
+from proad.model import Image, ImageFilter, PullProgress, RegistryCredentials
+
+pytestmark = pytest.mark.docker
+
+MIB = 2**20
+
+
+def layer(size: int) -> bytes:
+    """Give a root file system that no other image has a part of."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        entry = tarfile.TarInfo("random")
+        entry.size = size
+        archive.addfile(entry, io.BytesIO(secrets.token_bytes(size)))
+    return buffer.getvalue()
+
+
+def build(raw: docker.APIClient, *tags: str, size: int = 1000) -> str:
+    """Make an image with these tags and give its id."""
+    changes = ['CMD ["a","b c"]', 'ENTRYPOINT ["/e"]', "ENV X=y=z", "EXPOSE 80", "LABEL k=v"]
+    repository, _, tag = tags[0].rpartition(":")
+    raw.import_image_from_data(layer(size), repository=repository, tag=tag, changes=changes)
+    for more in tags[1:]:
+        repository, _, tag = more.rpartition(":")
+        raw.tag(tags[0], repository, tag)
+    return str(raw.inspect_image(tags[0])["Id"])
+
+
+@pytest.fixture
+def cleaned(raw: docker.APIClient, token: str) -> Iterator[str]:
+    """A repository name; images that have the test's token in their names go at the end."""
+    yield token
+    for image in raw.images():
+        for name in (image["RepoTags"] or []) + (image["RepoDigests"] or []):
+            if token in name:
+                raw.remove_image(image["Id"], force=True)
+                break
+
+
+@pytest.fixture(scope="module")
+def registries(
+    raw: docker.APIClient, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, str]]:
+    """The addresses of an open registry and of a closed one."""
+    if find_registry() is None:
+        if os.environ.get("PROA_REQUIRE_ENGINES") == "1":
+            pytest.fail("docker-registry is not installed; deploy/test-services.sh does it")
+        pytest.skip("docker-registry is not installed; deploy/test-services.sh does it")
+    folder: Path = tmp_path_factory.mktemp("registry")
+    with (
+        serve_registry(folder / "open") as opened,
+        serve_registry(folder / "closed", closed=True) as closed,
+    ):
+        yield opened, closed
+
+
+def upload(raw: docker.APIClient, name: str, *, size: int = 1000) -> str:
+    """Put a new image into a registry; the host does not keep it."""
+    id = build(raw, name, size=size)
+    credentials = {"username": USER, "password": PASSWORD}
+    for line in raw.push(name, stream=True, decode=True, auth_config=credentials):
+        assert "error" not in line, line
+    raw.remove_image(name)
+    return id
+
+
+async def pull(driver: DockerDriver, name: str) -> tuple[list[PullProgress], Image]:
+    *steps, image = [item async for item in driver.pull_image(name)]
+    assert isinstance(image, Image)
+    assert all(isinstance(step, PullProgress) for step in steps)
+    return steps, image  # type: ignore[return-value] # asserted above
+
+
+class TestOnTheHost:
+    async def test_get(self, driver: DockerDriver, raw: docker.APIClient, cleaned: str):
+        id = build(raw, f"{cleaned}/a:1", f"{cleaned}/b:latest")
+        image = await driver.get_image(f"{cleaned}/b")
+        assert image.id == id
+        assert set(image.tags) == {f"{cleaned}/a:1", f"{cleaned}/b:latest"}
+        assert (image.entrypoint, image.command) == (("/e",), ("a", "b c"))
+        assert image.env["X"] == "y=z"
+        assert image.exposed_ports == ("80/tcp",)
+        assert image.labels == {"k": "v"}
+        assert (image.os, image.architecture) == ("linux", raw.inspect_image(id)["Architecture"])
+        assert image.size_bytes == 1000
+        assert await driver.get_image(id) == image
+
+    async def test_list(self, driver: DockerDriver, raw: docker.APIClient, cleaned: str):
+        first, second = build(raw, f"{cleaned}/a:1"), build(raw, f"{cleaned}/b:2")
+        everything = {image.id: image for image in await driver.list_images()}
+        assert everything[first].tags == (f"{cleaned}/a:1",)
+        assert everything[first].create_time is not None
+        for which, expected in (
+            (ImageFilter(reference=f"{cleaned}/*"), {first, second}),
+            (ImageFilter(reference=f"{cleaned}/*:2"), {second}),
+            (ImageFilter(reference=f"{cleaned}/*", labels={"k": "v"}), {first, second}),
+            (ImageFilter(reference=f"{cleaned}/*", labels={"k": "w"}), set()),
+            (ImageFilter(reference=f"{cleaned}/a", dangling=False), {first}),
+        ):
+            assert {image.id for image in await driver.list_images(which)} == expected
+        raw.tag(f"{cleaned}/b:2", f"{cleaned}/a", "1", force=True)  # a:1 loses its name
+        dangling = {
+            image.id: image for image in await driver.list_images(ImageFilter(dangling=True))
+        }
+        assert dangling[first].tags == ()
+        assert second not in dangling
+        raw.remove_image(first)
+
+    async def test_delete(self, driver: DockerDriver, raw: docker.APIClient, cleaned: str):
+        one, two = f"{cleaned}/a:1", f"{cleaned}/b:2"
+        id = build(raw, one, two)
+        with pytest.raises(InUseError) as caught:  # by id, it has two names
+            await driver.delete_image(id)
+        assert caught.value.metadata["image"] == id
+        gone = await driver.delete_image(one)
+        assert (gone.untagged, gone.deleted) == ((one,), ())
+        gone = await driver.delete_image(two)
+        assert gone.untagged == (two,)
+        assert id in gone.deleted
+        with pytest.raises(ImageNotFoundError):
+            await driver.delete_image(two)
+        id = build(raw, one, two)
+        gone = await driver.delete_image(id, force=True)
+        assert set(gone.untagged) == {one, two}
+        assert id in gone.deleted
+
+    async def test_delete_in_use(
+        self, driver: DockerDriver, raw: docker.APIClient, make: Make, cleaned: str
+    ):
+        name = f"{cleaned}/a:1"
+        raw.import_image(src=IMAGE, repository="") if False else raw.commit(
+            (await make(start=False)).id, repository=f"{cleaned}/a", tag="1"
+        )
+        user = await make(*DEAF, image=name)
+        for force in (False, True):  # it runs: force does not help
+            with pytest.raises(InUseError) as caught:
+                await driver.delete_image(await image_id(driver, name), force=force)
+            assert caught.value.metadata["used_by"] == user.name
+        raw.kill(user.id)
+        with pytest.raises(InUseError):
+            await driver.delete_image(name)
+        assert name in (await driver.delete_image(name, force=True)).untagged
+
+    @pytest.mark.parametrize("name", ["proa-test/none", "proa-test/none:1", "sha256:" + "0" * 64])
+    async def test_missing(self, driver: DockerDriver, name: str):
+        for call in (driver.get_image, driver.delete_image):
+            with pytest.raises(ImageNotFoundError) as caught:
+                await call(name)
+            assert caught.value.metadata == {"image": name}
+
+    @pytest.mark.parametrize(
+        "name", ["", "..", "../containers/json", "a//b", "A B", "NO/NO", "ü", "\0"]
+    )
+    async def test_no_name(self, driver: DockerDriver, name: str):
+        for call in (driver.get_image, driver.delete_image, lambda name: pull(driver, name)):
+            with pytest.raises(InvalidArgumentError) as caught:
+                await call(name)
+            assert caught.value.violations[0].field == "image"
+
+
+async def image_id(driver: DockerDriver, name: str) -> str:
+    return (await driver.get_image(name)).id
+
+
+class TestPull:
+    async def test_with_progress(
+        self, driver: DockerDriver, raw: docker.APIClient, registries: tuple[str, str], cleaned: str
+    ):
+        name = f"{registries[0]}/{cleaned}:latest"
+        id = upload(raw, name, size=4 * MIB)
+        steps, image = await pull(driver, name.removesuffix(":latest"))
+        assert image.id == id
+        assert name in image.tags
+        assert any(s.layer_id and s.total_bytes > MIB and s.current_bytes for s in steps)
+        assert any(not s.layer_id and s.status for s in steps)
+        again, same = await pull(driver, name)
+        assert same == image
+        assert not any(step.total_bytes for step in again)
+        by_digest = image.digests[0]
+        raw.remove_image(id, force=True)
+        assert (await pull(driver, by_digest))[1].id == id
+
+    async def test_missing(self, driver: DockerDriver, registries: tuple[str, str]):
+        for registry in registries:
+            credentials = RegistryCredentials(registry=registry, username=USER, password=PASSWORD)
+            await driver.login_registry(credentials)
+            for name in (f"{registry}/proa-test/none", f"{registry}/proa-test/none:1"):
+                with pytest.raises(ImageNotFoundError) as caught:
+                    await pull(driver, name)
+                assert caught.value.metadata == {"image": name}
+
+    async def test_nobody_there(self, driver: DockerDriver):
+        with pytest.raises(EngineConflictError):
+            await pull(driver, "127.0.0.1:1/proa-test/none")
+
+    async def test_closing_ends_it(
+        self, driver: DockerDriver, raw: docker.APIClient, registries: tuple[str, str], cleaned: str
+    ):
+        upload(raw, f"{registries[0]}/{cleaned}:1", size=8 * MIB)
+        async with slow_road(registries[0]) as road:
+            async with aclosing(driver.pull_image(f"{road.address}/{cleaned}:1")) as pulling:
+                async for step in pulling:
+                    assert isinstance(step, PullProgress)
+                    if step.current_bytes:
+                        break
+                assert road.travellers
+
+            async def hung_up() -> bool:
+                return not road.travellers
+
+            await eventually(hung_up, within=5)
+        with pytest.raises(ImageNotFoundError):
+            await driver.get_image(f"{road.address}/{cleaned}:1")
+
+    async def test_cancelling_ends_it(self, driver: DockerDriver, registries: tuple[str, str]):
+        """Also while the engine has not answered with a single byte."""
+        async with slow_road(registries[0]) as road:
+            road.silent = True
+
+            async def under_way() -> bool:
+                return bool(road.travellers)
+
+            async def hung_up() -> bool:
+                return not road.travellers
+
+            pulling = asyncio.create_task(pull(driver, f"{road.address}/proa-test/x:1"))
+            await eventually(under_way)
+            pulling.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await pulling
+            await eventually(hung_up, within=5)
+
+
+class TestLogin:
+    async def test_there_and_back(
+        self, driver: DockerDriver, raw: docker.APIClient, registries: tuple[str, str], cleaned: str
+    ):
+        registry = registries[1]
+        name = f"{registry}/{cleaned}:1"
+        id = upload(raw, name)
+        right = RegistryCredentials(registry=registry, username=USER, password=PASSWORD)
+        with pytest.raises(RegistryDeniedError) as caught:
+            await pull(driver, name)
+        assert caught.value.metadata["registry"] == registry
+        await driver.login_registry(right)
+        assert (await pull(driver, name))[1].id == id
+        raw.remove_image(name)
+        async with DockerDriver() as other:  # credentials are not on disk, nor shared
+            with pytest.raises(RegistryDeniedError):
+                await pull(other, name)
+        for _ in range(2):
+            await driver.logout_registry(registry)
+        with pytest.raises(RegistryDeniedError):
+            await pull(driver, name)
+
+    async def test_wrong(self, driver: DockerDriver, registries: tuple[str, str]):
+        registry = registries[1]
+        right = RegistryCredentials(registry=registry, username=USER, password=PASSWORD)
+        await driver.login_registry(right)
+        for wrong in (
+            RegistryCredentials(registry=registry, username=USER, password="x"),
+            RegistryCredentials(registry=registry, username="bob", password=PASSWORD),
+        ):
+            with pytest.raises(RegistryDeniedError) as caught:
+                await driver.login_registry(wrong)
+            assert PASSWORD not in str(caught.value)
+        with pytest.raises(ImageNotFoundError):  # the right ones are still there
+            await pull(driver, f"{registry}/proa-test/none:1")
+
+    async def test_nobody_there(self, driver: DockerDriver):
+        nowhere = RegistryCredentials(registry="127.0.0.1:1", username="a", password="b")
+        with pytest.raises(EngineConflictError):
+            await driver.login_registry(nowhere)

@@ -1,0 +1,103 @@
+"""A create that fails or is cancelled leaves nothing behind."""
+
+import asyncio
+import socket
+from pathlib import Path
+
+import docker
+import pytest
+
+from integration.docker.workloads import DEAF, LABEL, Make
+from proad.errors import AlreadyExistsError, EngineConflictError, ProaError
+from proad.model import (
+    BindMount,
+    Device,
+    Mount,
+    NetworkAttachment,
+    PublishedPort,
+    VolumeMount,
+)
+
+pytestmark = pytest.mark.docker
+
+
+@pytest.fixture
+def taken_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+def left(raw: docker.APIClient, token: str) -> list[str]:
+    """Give what there is of a test: containers, and volumes named after it."""
+    containers = raw.containers(all=True, filters={"label": f"{LABEL}={token}"})
+    volumes = raw.volumes(filters={"name": token})["Volumes"] or []
+    return [each["Id"] for each in containers] + [each["Name"] for each in volumes]
+
+
+async def check_failure(make: Make, raw: docker.APIClient, token: str, *command: str, **fields):
+    with pytest.raises(ProaError) as caught:
+        await make(*command, **fields)
+    assert left(raw, token) == []
+    assert type(caught.value) is EngineConflictError
+    assert caught.value.metadata["engine_message"]
+
+
+async def test_port_taken(make: Make, raw: docker.APIClient, token: str, taken_port: int):
+    port = PublishedPort(container_port=80, host_port=taken_port, host_ip="127.0.0.1")
+    volume = Mount(target="/v", volume=VolumeMount(name=token))
+    await check_failure(make, raw, token, *DEAF, ports=(port,), mounts=(volume,))
+
+
+async def test_no_such_command(make: Make, raw: docker.APIClient, token: str):
+    await check_failure(make, raw, token, "no-such-command")
+
+
+async def test_no_such_device(make: Make, raw: docker.APIClient, token: str):
+    await check_failure(make, raw, token, *DEAF, devices=(Device(host_path="/dev/none"),))
+
+
+async def test_no_such_folder(make: Make, raw: docker.APIClient, token: str, tmp_path: Path):
+    folder = Mount(target="/b", bind=BindMount(source=str(tmp_path / "none")))
+    volume = Mount(target="/v", volume=VolumeMount(name=token))
+    await check_failure(make, raw, token, *DEAF, mounts=(volume, folder))
+
+
+async def test_no_such_second_network(make: Make, raw: docker.APIClient, token: str):
+    networks = (NetworkAttachment(network="bridge"), NetworkAttachment(network="proa-test-none"))
+    await check_failure(make, raw, token, *DEAF, networks=networks)
+
+
+async def test_an_existing_volume_stays(make: Make, raw: docker.APIClient, token: str):
+    raw.create_volume(token)
+    try:
+        volume = Mount(target="/v", volume=VolumeMount(name=token))
+        with pytest.raises(EngineConflictError):
+            await make("no-such-command", mounts=(volume,))
+        assert left(raw, token) == [token]
+    finally:
+        raw.remove_volume(token)
+
+
+async def test_the_owner_of_a_taken_name_stays(make: Make, raw: docker.APIClient, token: str):
+    first = await make(start=False)
+    with pytest.raises(AlreadyExistsError):
+        await make(*DEAF, name=first.name)
+    assert left(raw, token) == [first.id]
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.01, 0.05, 0.15, 0.3])
+async def test_cancelled(make: Make, raw: docker.APIClient, token: str, delay: float):
+    volume = Mount(target="/v", volume=VolumeMount(name=token))
+    create = asyncio.create_task(make(*DEAF, mounts=(volume,)))
+    await asyncio.sleep(delay)
+    create.cancel()
+    try:
+        await create
+    except asyncio.CancelledError:
+        assert left(raw, token) == []
+    else:  # it was faster
+        assert len(left(raw, token)) == 2
+        raw.remove_container(left(raw, token)[0], force=True)
+        raw.remove_volume(token)

@@ -1,0 +1,148 @@
+"""Changing an existing container."""
+
+import docker
+import pytest
+
+from integration.docker.workloads import DEAF, Make
+from proad.drivers.docker import DockerDriver
+from proad.errors import (
+    AlreadyExistsError,
+    CapabilityMissingError,
+    EngineConflictError,
+    InvalidArgumentError,
+    ResourceNotFoundError,
+)
+from proad.model import (
+    ContainerResources,
+    ContainerUpdate,
+    DomainUpdate,
+    LabelSet,
+    Lifetime,
+    ResourceState,
+    ResourceUpdate,
+    RestartPolicy,
+    RestartPolicyMode,
+)
+
+pytestmark = pytest.mark.docker
+
+MIB = 2**20
+
+
+async def test_name(driver: DockerDriver, make: Make, token: str):
+    made = await make(*DEAF)
+    renamed = await driver.update(made.id, ResourceUpdate(name=f"{token}-new"))
+    assert (renamed.id, renamed.name) == (made.id, f"{token}-new")
+    same = await driver.update(made.id, ResourceUpdate(name=f"{token}-new"))
+    assert same.name == f"{token}-new"
+
+
+async def test_name_taken(driver: DockerDriver, make: Make):
+    first, second = await make(start=False), await make(start=False)
+    change = ResourceUpdate(name=first.name, container=ContainerUpdate(pids_limit=9))
+    with pytest.raises(AlreadyExistsError) as caught:
+        await driver.update(second.id, change)
+    assert caught.value.metadata["existing_id"] == first.id
+    assert await driver.get_resource(second.id) == second
+
+
+@pytest.mark.parametrize("name", ["a/b", "ü", "-x", "x", "a b", "\0"])
+async def test_name_wrong(driver: DockerDriver, make: Make, name: str):
+    made = await make(start=False)
+    with pytest.raises(InvalidArgumentError) as caught:
+        await driver.update(made.id, ResourceUpdate(name=name))
+    assert caught.value.violations[0].field == "name"
+
+
+@pytest.mark.parametrize("state", [ResourceState.STOPPED, ResourceState.RUNNING])
+async def test_limits_and_policy(driver: DockerDriver, make: Make, state: ResourceState):
+    start = state is ResourceState.RUNNING
+    made = await make(*DEAF, start=start, resources=ContainerResources(pids_limit=50))
+    policy = RestartPolicy(mode=RestartPolicyMode.ON_FAILURE, max_retries=2)
+    change = ContainerUpdate(
+        memory_bytes=64 * MIB,
+        memory_swap_bytes=96 * MIB,
+        cpus=0.75,
+        cpuset_cpus="0",
+        pids_limit=0,
+        restart_policy=policy,
+    )
+    updated = await driver.update(made.id, ResourceUpdate(container=change))
+    assert updated.container.resources == ContainerResources(
+        memory_bytes=64 * MIB, memory_swap_bytes=96 * MIB, cpus=0.75, cpuset_cpus="0"
+    )
+    assert updated.container.restart_policy == policy
+    assert updated.state is state
+
+
+@pytest.mark.parametrize(
+    ("before", "swap"),
+    [
+        (ContainerResources(), 128 * MIB),
+        (ContainerResources(memory_bytes=16 * MIB, memory_swap_bytes=-1), -1),
+        (ContainerResources(memory_bytes=16 * MIB, memory_swap_bytes=80 * MIB), 80 * MIB),
+    ],
+)
+async def test_memory_alone(
+    driver: DockerDriver, make: Make, before: ContainerResources, swap: int
+):
+    made = await make(start=False, resources=before)
+    change = ResourceUpdate(container=ContainerUpdate(memory_bytes=64 * MIB))
+    limits = (await driver.update(made.id, change)).container.resources
+    assert (limits.memory_bytes, limits.memory_swap_bytes) == (64 * MIB, swap)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ContainerUpdate(memory_bytes=0),
+        ContainerUpdate(memory_swap_bytes=0),
+        ContainerUpdate(cpus=0.0),
+        ContainerUpdate(cpuset_cpus="", pids_limit=7),
+    ],
+)
+async def test_limits_that_docker_cannot_lift(
+    driver: DockerDriver, make: Make, change: ContainerUpdate
+):
+    limits = ContainerResources(memory_bytes=64 * MIB, cpus=1.0, cpuset_cpus="0")
+    made = await make(start=False, resources=limits)
+    with pytest.raises(CapabilityMissingError):
+        await driver.update(made.id, ResourceUpdate(name="proa-test-x", container=change))
+    assert await driver.get_resource(made.id) == made
+
+
+async def test_no_limit_stays_none(driver: DockerDriver, make: Make):
+    made = await make(start=False)
+    change = ContainerUpdate(memory_bytes=0, memory_swap_bytes=0, cpus=0.0, cpuset_cpus="")
+    assert await driver.update(made.id, ResourceUpdate(container=change)) == made
+
+
+async def test_the_engine_refuses(driver: DockerDriver, make: Make, raw: docker.APIClient):
+    made = await make(*DEAF, lifetime=Lifetime.TRANSIENT)
+    policy = RestartPolicy(mode=RestartPolicyMode.ALWAYS)
+    with pytest.raises(EngineConflictError) as caught:
+        await driver.update(
+            made.id, ResourceUpdate(container=ContainerUpdate(restart_policy=policy))
+        )
+    assert caught.value.metadata["engine_message"]
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (ResourceUpdate(labels=LabelSet()), CapabilityMissingError),
+        (ResourceUpdate(domain=DomainUpdate()), InvalidArgumentError),
+    ],
+)
+async def test_what_containers_have_not(
+    driver: DockerDriver, make: Make, change: ResourceUpdate, error: type[Exception]
+):
+    made = await make(start=False)
+    with pytest.raises(error):
+        await driver.update(made.id, change)
+    assert await driver.get_resource(made.id) == made
+
+
+async def test_unknown(driver: DockerDriver):
+    with pytest.raises(ResourceNotFoundError):
+        await driver.update("0" * 64, ResourceUpdate(name="proa-test-x"))
