@@ -1,10 +1,4 @@
-import os
-from collections.abc import Iterator
-
 import pytest
-
-from proad.errors import EngineUnreachableError
-from proad.model.verbs import ACTIVE
 
 # The suites are not in files named test_*: without this their asserts would say nothing.
 pytest.register_assert_rewrite("contract")
@@ -19,21 +13,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     if "verb_of_kind" in metafunc.fixturenames:
         metafunc.parametrize("verb_of_kind", verbs_of(yard.kind))
-    if "active" in metafunc.fixturenames:
-        metafunc.parametrize("active", [state for state in yard.states if state in ACTIVE])
     if "state" in metafunc.fixturenames:
         metafunc.parametrize("state", yard.states)
     if "move" in metafunc.fixturenames:
         moves = legal_moves(yard)
         metafunc.parametrize("move", moves, ids=[f"{verb}-{state}" for verb, state in moves])
-
-
-@pytest.fixture
-def reachable() -> Iterator[None]:
-    """Turn an engine that is not there into a skip, unless it has to be there."""
-    try:
-        yield
-    except EngineUnreachableError as error:
-        if os.environ.get("PROA_REQUIRE_ENGINES") == "1":
-            raise
-        pytest.skip(error.message)

@@ -27,7 +27,6 @@ from proad.model import (
     GraphicsType,
     Lifetime,
     NewDisk,
-    Resource,
     ResourceKind,
     ResourceState,
     VolumeRef,
@@ -40,15 +39,6 @@ MEMORY = 64 * MIB
 
 def new_disk(*, name: str = "", mib: int = 1, **more: object) -> DiskSpec:
     return DiskSpec(new_volume=NewDisk(capacity_bytes=mib * MIB, volume_name=name), **more)  # type: ignore[arg-type] # typed by DiskSpec
-
-
-async def volume_names(yard: Yard) -> set[str]:
-    return {volume.name for volume in await yard.volumes.list_volumes()}
-
-
-def disks_by_target(resource: Resource) -> dict[str, object]:
-    assert resource.domain is not None
-    return {disk.target: disk for disk in resource.domain.disks}
 
 
 class DomainsContract:
@@ -156,7 +146,7 @@ class DomainsContract:
         first = await yard.make()
         name = first.name if what == "name" else yard.new_name()
         volume = yard.new_name()
-        before = await volume_names(yard)
+        before = await yard.volume_names()
         spec = DomainSpec(
             name=name,
             uuid=first.id if what == "uuid" else "",
@@ -167,7 +157,7 @@ class DomainsContract:
         with pytest.raises(AlreadyExistsError) as caught:
             await yard.domains.create_domain(spec)
         assert caught.value.metadata["existing_id"] == first.id
-        assert await volume_names(yard) == before
+        assert await yard.volume_names() == before
         assert (await yard.driver.get_resource(first.id)).name == first.name
         assert len(await yard.named(name)) == (1 if what == "name" else 0)
 
@@ -176,7 +166,7 @@ class DomainsContract:
             VolumeSpec(name=yard.new_name(), capacity_bytes=MIB)
         )
         name = yard.new_name()
-        before = await yard.volumes.list_volumes()
+        before = await yard.volume_names()
         spec = DomainSpec(
             name=name,
             memory_bytes=MEMORY,
@@ -186,9 +176,7 @@ class DomainsContract:
         with pytest.raises(AlreadyExistsError):
             await yard.domains.create_domain(spec)
         assert await yard.named(name) == []
-        assert {each.name for each in await yard.volumes.list_volumes()} == {
-            each.name for each in before
-        }
+        assert await yard.volume_names() == before
 
     @pytest.mark.parametrize("missing", ["volume", "base", "pool", "medium"])
     async def test_a_missing_volume_leaves_nothing(self, yard: Yard, missing: str):
@@ -199,7 +187,7 @@ class DomainsContract:
             "base": DiskSpec(new_volume=NewDisk(base=nothing)),
             "pool": DiskSpec(new_volume=NewDisk(capacity_bytes=MIB, pool=yard.new_name())),
         }
-        before = await volume_names(yard)
+        before = await yard.volume_names()
         spec = DomainSpec(
             name=name,
             memory_bytes=MEMORY,
@@ -210,7 +198,7 @@ class DomainsContract:
         with pytest.raises(VolumeNotFoundError):
             await yard.domains.create_domain(spec, start=True)
         assert await yard.named(name) == []
-        assert await volume_names(yard) == before
+        assert await yard.volume_names() == before
 
     @pytest.mark.parametrize("after", [0.0, 0.01, 0.05])
     async def test_a_cancelled_create_leaves_nothing(self, yard: Yard, after: float):
@@ -226,7 +214,7 @@ class DomainsContract:
             await create
 
         async def gone() -> bool:
-            volumes = await volume_names(yard)
+            volumes = await yard.volume_names()
             return not await yard.named(name) and not any(v.startswith(name) for v in volumes)
 
         await eventually(gone)
@@ -247,7 +235,7 @@ class DomainsContract:
         )
         made = await yard.domains.create_domain(spec)
         await yard.driver.delete(made.id, DeleteOptions(keep_volumes=keep))
-        names = await volume_names(yard)
+        names = await yard.volume_names()
         assert other.name in names
         assert (f"{name}-vda.qcow2" in names) is keep
 

@@ -9,7 +9,6 @@ from contract.yard import FORCE, SCRAP, SNAPSHOT, Yard, perform, verbs_of
 from proad.errors import ResourceNotFoundError, StateError
 from proad.model import (
     Container,
-    DeleteOptions,
     Domain,
     Lifetime,
     Resource,
@@ -132,16 +131,6 @@ class LifecycleContract:
         answer = await yard.driver.delete(resource.id, SCRAP)
         assert (answer.id, answer.name) == (resource.id, resource.name)
         assert await yard.is_gone(resource.id)
-
-    async def test_delete_of_an_active_one_needs_force(self, yard: Yard, active: ResourceState):
-        resource = await yard.bring_to(active)
-        with pytest.raises(StateError) as caught:
-            await yard.driver.delete(
-                resource.id, DeleteOptions(delete_snapshots=True, delete_saved_state=True)
-            )
-        expected = refusal(Verb.DELETE, resource)
-        assert type(caught.value) is type(expected)
-        assert (await yard.driver.get_resource(resource.id)).state is active
 
     @pytest.mark.parametrize(
         ("verb", "begin", "then"),

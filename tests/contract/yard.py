@@ -180,6 +180,11 @@ class Yard(ABC):
         """Give the resources of a name."""
         return [each for each in await self._driver.list_resources() if each.name == name]
 
+    async def volume_names(self) -> set[str]:
+        """Give the names of all volumes that were made here."""
+        volumes = await self.volumes.list_volumes()
+        return {each.name for each in volumes if each.name.startswith(tuple(self._names))}
+
     async def check(self, answer: Resource) -> None:
         """Check that what a verb gave is what everybody reads after it."""
         read = await self._driver.get_resource(answer.id)

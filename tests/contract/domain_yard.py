@@ -1,0 +1,119 @@
+"""Workloads on libvirt: its own test hypervisor, and QEMU with a real guest."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from lxml import etree
+
+from contract.domains import MEMORY, new_disk
+from contract.yard import Yard
+from proad.model import (
+    CdromSpec,
+    DomainSpec,
+    GraphicsSpec,
+    GraphicsType,
+    Lifetime,
+    Resource,
+    ResourceKind,
+    ResourceState,
+)
+
+GUEST = Path(__file__).parents[2] / "build/guest"
+_GUEST_MEMORY = 160 * 2**20
+_BOOT_SECONDS = 40
+
+
+class HypervisorYard(Yard):
+    """Domains that follow every request at once."""
+
+    __test__ = False
+    kind = ResourceKind.DOMAIN
+    states = (
+        ResourceState.STOPPED,
+        ResourceState.RUNNING,
+        ResourceState.PAUSED,
+        ResourceState.SAVED,
+    )
+    grace = timedelta(seconds=5)
+    patience = timedelta(seconds=0.3)
+
+    async def make(
+        self,
+        *,
+        name: str = "",
+        start: bool = False,
+        deaf: bool = False,
+        slow: bool = False,
+        lifetime: Lifetime = Lifetime.PERSISTENT,
+        labels: dict[str, str] | None = None,
+    ) -> Resource:
+        assert not deaf, "the test hypervisor has only obedient guests"
+        assert not slow, "and they are quick"
+        spec = DomainSpec(
+            name=name or self.new_name(),
+            memory_bytes=MEMORY,
+            disks=(new_disk(),),
+            networkless=True,
+            labels=labels or {},
+            lifetime=lifetime,
+        )
+        return await self.domains.create_domain(spec, start=start)
+
+
+class QemuYard(Yard):
+    """Small Linux guests under emulation. All take their time to shut down."""
+
+    kind = ResourceKind.DOMAIN
+    states = HypervisorYard.states
+    grace = timedelta(seconds=30)
+
+    async def make(
+        self,
+        *,
+        name: str = "",
+        start: bool = False,
+        deaf: bool = False,
+        slow: bool = False,
+        lifetime: Lifetime = Lifetime.PERSISTENT,
+        labels: dict[str, str] | None = None,
+    ) -> Resource:
+        spec = DomainSpec(
+            name=name or self.new_name(),
+            memory_bytes=_GUEST_MEMORY,
+            cdrom=CdromSpec(path=str(GUEST / ("guest-deaf.iso" if deaf else "guest.iso"))),
+            disks=(new_disk(),),
+            networkless=True,
+            graphics=GraphicsSpec(type=GraphicsType.NONE),
+            labels=labels or {},
+            lifetime=lifetime,
+        )
+        return await self.domains.create_domain(spec, start=start)
+
+    async def ready(self, resource: Resource) -> Resource:
+        """Wait until the guest says on its serial console that it is up."""
+        root = etree.fromstring(await self.domains.get_domain_xml(resource.id))
+        console = root.find("devices/console")
+        assert console is not None
+        with _opened(console.get("tty", "")) as tty:
+            said = b""
+            async with asyncio.timeout(_BOOT_SECONDS):
+                # READY may have been said before we listened; TICK goes on for ever.
+                while b"READY" not in said and b"TICK" not in said:
+                    try:
+                        said += os.read(tty, 4096)
+                    except BlockingIOError:
+                        await asyncio.sleep(0.02)
+        return await self.driver.get_resource(resource.id)
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,123 @@
+import gc
+import os
+import secrets
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import docker
+import pytest
+
+from contract.containers import IMAGE, ContainersContract
+from contract.docker_yard import DockerYard
+from contract.images import ImagesContract
+from contract.lifecycle import LifecycleContract
+from contract.stopping import DeafnessContract, NoSavingContract, StoppingContract
+from contract.updates import ContainerUpdatesContract
+from contract.yard import PREFIX, Yard, eventually
+from proad.drivers.docker import DockerDriver
+from proad.errors import EngineUnreachableError
+from proad.model import ContainerResources, ContainerSpec, ResourceState, StateReason
+
+ROOT = Path(__file__).parents[2]
+GUEST = ROOT / "build/guest"
+
+pytestmark = pytest.mark.docker
+
+
+class OnDocker:
+    yard_class = DockerYard
+
+    @pytest.fixture
+    async def yard(self, docker_url: str) -> AsyncIterator[Yard]:
+        async with DockerYard.open(DockerDriver(url=docker_url)) as yard:
+            yield yard
+
+    @pytest.fixture
+    def scratch(self, docker_url: str) -> Iterator[str]:
+        repository = PREFIX + secrets.token_hex(4)
+        client = docker.APIClient(docker_url)
+        client.import_image(str(GUEST / "busybox.tar"), repository=repository, tag="1")
+        yield f"{repository}:1"
+        if client.images(f"{repository}:1"):
+            client.remove_image(f"{repository}:1", force=True)
+        client.close()
+
+
+@pytest.fixture(scope="module")
+def docker_url() -> str:
+    """Give the address of a Docker Engine that answers and has the test image."""
+    url = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    client = docker.APIClient(url, timeout=5)
+    try:
+        client.ping()
+    except (docker.errors.DockerException, OSError) as error:
+        if os.environ.get("PROA_REQUIRE_ENGINES") == "1":
+            raise
+        pytest.skip(f"no Docker Engine at {url}: {error}")
+    finally:
+        client.close()
+    script = ROOT / "tests/guest/build_image.sh"
+    subprocess.run([script, GUEST, url], check=True, timeout=120)
+    return url
+
+
+class TestDockerLifecycle(OnDocker, LifecycleContract): ...
+
+
+class TestDockerStopping(OnDocker, StoppingContract, NoSavingContract, DeafnessContract): ...
+
+
+class TestDockerContainers(OnDocker, ContainersContract): ...
+
+
+class TestDockerImages(OnDocker, ImagesContract): ...
+
+
+class TestDockerUpdates(OnDocker, ContainerUpdatesContract): ...
+
+
+class TestDockerEnds(OnDocker):
+    """How a process ends by itself."""
+
+    @pytest.mark.parametrize(
+        ("code", "reason"), [(0, StateReason.COMPLETED), (3, StateReason.ERROR)]
+    )
+    async def test_exit(self, yard: Yard, code: int, reason: StateReason):
+        ended = await self._ended(
+            yard,
+            ContainerSpec(image=IMAGE, name=yard.new_name(), command=("sh", "-c", f"exit {code}")),
+        )
+        assert (ended.state_detail.reason, ended.state_detail.exit_code) == (reason, code)
+        assert not ended.state_detail.oom_killed
+
+    async def test_out_of_memory(self, yard: Yard):
+        ended = await self._ended(
+            yard,
+            ContainerSpec(
+                image=IMAGE,
+                name=yard.new_name(),
+                command=("sh", "-c", "x=a; while :; do x=$x$x; done"),
+                resources=ContainerResources(memory_bytes=8 * 2**20, memory_swap_bytes=8 * 2**20),
+            ),
+        )
+        assert ended.state_detail.reason is StateReason.OOM_KILLED
+        assert ended.state_detail.oom_killed
+
+    async def _ended(self, yard: Yard, spec: ContainerSpec):
+        made = (await yard.containers.create_container(spec, start=True)).resource
+
+        async def stopped() -> bool:
+            return (await yard.driver.get_resource(made.id)).state is ResourceState.STOPPED
+
+        await eventually(stopped)
+        return await yard.driver.get_resource(made.id)
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # docker-py's, see the end
+async def test_an_engine_that_is_not_there_is_unreachable(tmp_path: Path):
+    async with DockerDriver(url=f"unix://{tmp_path}/nothing.sock") as driver:
+        for call in (driver.probe(), driver.list_resources(), driver.get_resource("0" * 64)):
+            with pytest.raises(EngineUnreachableError):
+                await call
+    gc.collect()  # the sockets that docker-py could not connect, and did not close

@@ -1,0 +1,89 @@
+"""The libvirt driver on QEMU, with guests that really boot and shut down."""
+
+import os
+import secrets
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import libvirt
+import pytest
+
+from contract.domain_yard import GUEST, QemuYard
+from contract.domains import MEMORY, DomainsContract, new_disk
+from contract.lifecycle import LifecycleContract
+from contract.snapshots import SnapshotsContract
+from contract.stopping import DeafnessContract, SavingContract, StoppingContract
+from contract.updates import DomainUpdatesContract
+from contract.volumes import VolumesContract
+from contract.yard import PREFIX, Yard
+from proad.drivers.libvirt import LibvirtDriver
+from proad.errors import EngineConflictError
+from proad.model import DomainSpec, NetworkSpec
+
+pytestmark = pytest.mark.libvirt
+URI = os.environ.get("PROA_LIBVIRT_URI", "qemu:///system")
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give the name of a storage pool that only these tests use; build the guests."""
+    try:
+        connection = libvirt.open(URI)
+    except libvirt.libvirtError as error:
+        if os.environ.get("PROA_REQUIRE_ENGINES") == "1":
+            raise
+        pytest.skip(f"no libvirt at {URI}: {error}")
+    script = Path(__file__).parents[1] / "guest/build_guest.sh"
+    subprocess.run([script, GUEST], check=True, timeout=300)
+    name = PREFIX + secrets.token_hex(4)
+    # Not below pytest's own folder, which QEMU's user may not enter.
+    folder = Path("/var/tmp") / name
+    folder.mkdir(mode=0o755)
+    made = connection.storagePoolCreateXML(
+        f"<pool type='dir'><name>{name}</name><target><path>{folder}</path></target></pool>"
+    )
+    yield name
+    made.destroy()
+    folder.rmdir()  # which fails if a test has left a volume
+    connection.close()
+
+
+class OnQemu:
+    yard_class = QemuYard
+
+    @pytest.fixture
+    async def yard(self, pool: str) -> AsyncIterator[Yard]:
+        driver = LibvirtDriver(uri=URI, virt_type="qemu", default_pool=pool)
+        async with QemuYard.open(driver) as yard:
+            yield yard
+
+
+class TestLibvirtQemuLifecycle(OnQemu, LifecycleContract): ...
+
+
+class TestLibvirtQemuStopping(OnQemu, StoppingContract, SavingContract, DeafnessContract): ...
+
+
+class TestLibvirtQemuDomains(OnQemu, DomainsContract):
+    async def test_a_missing_network_leaves_nothing(self, yard: Yard):
+        name = yard.new_name()
+        spec = DomainSpec(
+            name=name,
+            memory_bytes=MEMORY,
+            disks=(new_disk(),),
+            networks=(NetworkSpec(network=name),),
+        )
+        with pytest.raises(EngineConflictError):
+            await yard.domains.create_domain(spec, start=True)
+        assert await yard.named(name) == []
+        assert await yard.volume_names() == set()
+
+
+class TestLibvirtQemuSnapshots(OnQemu, SnapshotsContract): ...
+
+
+class TestLibvirtQemuVolumes(OnQemu, VolumesContract): ...
+
+
+class TestLibvirtQemuUpdates(OnQemu, DomainUpdatesContract): ...
