@@ -16,7 +16,8 @@ def is_current(connection: Connection) -> bool:
     """Tell whether nothing is to be done; cheap, for every start and every command."""
     if not inspect(connection).has_table("alembic_version"):
         return False
-    return connection.scalar(text("SELECT version_num FROM alembic_version")) == REVISION
+    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return revision == REVISION
 
 
 def migrate(connection: Connection) -> None:
