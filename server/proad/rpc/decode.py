@@ -46,13 +46,18 @@ def required(message: Message, field: str) -> Message:
     return value
 
 
-def required_text(message: Message, field: str) -> str:
-    """Give a string field that must not be empty."""
+def plain_text(message: Message, field: str) -> str:
+    """Give a string field that may be empty."""
     value: str = getattr(message, field)
-    if not value:
-        raise InvalidArgumentError.of(field, "is required")
     if "\0" in value:
         raise InvalidArgumentError.of(field, "must not contain a NUL character")
+    return value
+
+
+def required_text(message: Message, field: str) -> str:
+    """Give a string field that must not be empty."""
+    if not (value := plain_text(message, field)):
+        raise InvalidArgumentError.of(field, "is required")
     return value
 
 

@@ -10,7 +10,7 @@ from proa import v1
 from proa.v1 import image_service_pb2_grpc
 from proad.core.images import Images
 from proad.model import Image, ImageFilter, RegistryCredentials
-from proad.rpc.decode import decode, required_text
+from proad.rpc.decode import decode, plain_text, required_text
 from proad.rpc.encode import encode
 from proad.rpc.paging import paginate
 
@@ -41,7 +41,9 @@ class ImageService(image_service_pb2_grpc.ImageServiceServicer):
         self, request: v1.PullImageRequest, context: _Context
     ) -> AsyncIterator[v1.PullImageResponse]:
         events = self._images.pull(
-            required_text(request, "image"), platform=request.platform, host=request.host
+            required_text(request, "image"),
+            platform=plain_text(request, "platform"),
+            host=request.host,
         )
         async with aclosing(events):
             async for event in events:
@@ -67,7 +69,7 @@ class ImageService(image_service_pb2_grpc.ImageServiceServicer):
     async def LogoutRegistry(
         self, request: v1.LogoutRegistryRequest, context: _Context
     ) -> v1.LogoutRegistryResponse:
-        await self._images.logout(request.registry, host=request.host)
+        await self._images.logout(plain_text(request, "registry"), host=request.host)
         return v1.LogoutRegistryResponse()
 
 

@@ -81,7 +81,7 @@ def _seal(values: tuple[str, ...], fingerprint: str) -> str:
 def _open(token: str, fingerprint: str) -> tuple[str, ...]:
     try:
         content = json.loads(base64.urlsafe_b64decode(token))
-    except (binascii.Error, UnicodeDecodeError):
+    except (binascii.Error, UnicodeDecodeError, RecursionError):
         raise ValueError("not a token") from None
     match content:
         case [mark, *values] if mark == fingerprint and all(isinstance(v, str) for v in values):

@@ -61,13 +61,20 @@ CODES: Mapping[Reason, "code_pb2.Code.ValueType"] = MappingProxyType(
 )
 
 
-# A status travels in HTTP/2 trailers, of which clients take 8 KiB by default. What a
-# caller or an engine wrote must not make the error itself undeliverable.
-_MOST_VIOLATIONS = 10
+# A status travels in HTTP/2 trailers, of which clients take 8 KiB by default, its text
+# even twice: percent-encoded, and inside the details. What a caller or an engine wrote
+# must not make the error itself undeliverable. Numbers of bytes:
+_MESSAGE = 800
+_VALUE = 400
+_VIOLATION = 150
+_MOST_VIOLATIONS = 8
 
 
 def _clip(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
+    encoded = text.encode()
+    if len(encoded) <= most:
+        return text
+    return encoded[: most - 3].decode(errors="ignore") + "…"
 
 
 def code_of(error: ProaError) -> "code_pb2.Code.ValueType":
@@ -83,7 +90,7 @@ def to_status(error: ProaError, request_id: str) -> grpc.Status:
         error_details_pb2.ErrorInfo(
             reason=error.reason,
             domain=ERROR_DOMAIN,
-            metadata={key: _clip(value, 500) for key, value in error.metadata.items()},
+            metadata={key: _clip(value, _VALUE) for key, value in error.metadata.items()},
         ),
         error_details_pb2.RequestInfo(request_id=request_id),
     ]
@@ -97,7 +104,8 @@ def to_status(error: ProaError, request_id: str) -> grpc.Status:
                 error_details_pb2.BadRequest(
                     field_violations=[
                         error_details_pb2.BadRequest.FieldViolation(
-                            field=_clip(v.field, 100), description=_clip(v.description, 200)
+                            field=_clip(v.field, _VIOLATION),
+                            description=_clip(v.description, _VIOLATION),
                         )
                         for v in violations[:_MOST_VIOLATIONS]
                     ]
@@ -107,17 +115,19 @@ def to_status(error: ProaError, request_id: str) -> grpc.Status:
             details.append(
                 error_details_pb2.ResourceInfo(
                     resource_type=error.resource_type,
-                    resource_name=_clip(error.name, 500),
+                    resource_name=_clip(error.name, _VALUE),
                 )
             )
         case StateError():
             violation = error_details_pb2.PreconditionFailure.Violation(
-                type=error.reason, subject=error.name, description=_clip(error.message, 500)
+                type=error.reason,
+                subject=_clip(error.name, _VALUE),
+                description=_clip(error.message, _VALUE),
             )
             details.append(error_details_pb2.PreconditionFailure(violations=[violation]))
         case _:
             pass
-    return _status(code_of(error), _clip(error.message, 1000), details)
+    return _status(code_of(error), _clip(error.message, _MESSAGE), details)
 
 
 def internal_status(request_id: str) -> grpc.Status:

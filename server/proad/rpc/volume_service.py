@@ -8,7 +8,7 @@ from proa import v1
 from proa.v1 import volume_service_pb2_grpc
 from proad.core.volumes import Volumes
 from proad.model import VolumeSpec
-from proad.rpc.decode import decode, required, required_text
+from proad.rpc.decode import decode, plain_text, required, required_text
 from proad.rpc.encode import encode
 from proad.rpc.paging import paginate
 
@@ -24,7 +24,7 @@ class VolumeService(volume_service_pb2_grpc.VolumeServiceServicer):
     async def ListVolumes(
         self, request: v1.ListVolumesRequest, context: _Context
     ) -> v1.ListVolumesResponse:
-        volumes = await self._volumes.list(request.pool, host=request.host)
+        volumes = await self._volumes.list(plain_text(request, "pool"), host=request.host)
         page, token = paginate(volumes, request, lambda volume: (volume.pool, volume.name))
         return v1.ListVolumesResponse(
             volumes=[encode(v1.Volume, volume) for volume in page], next_page_token=token
@@ -40,6 +40,7 @@ class VolumeService(volume_service_pb2_grpc.VolumeServiceServicer):
     async def DeleteVolume(
         self, request: v1.DeleteVolumeRequest, context: _Context
     ) -> v1.DeleteVolumeResponse:
-        name = required_text(request, "name")
-        await self._volumes.delete(request.pool, name, host=request.host)
+        await self._volumes.delete(
+            plain_text(request, "pool"), required_text(request, "name"), host=request.host
+        )
         return v1.DeleteVolumeResponse()
