@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from importlib.metadata import version
 
 import structlog
@@ -85,7 +86,6 @@ async def serving(
             links.append(Link(host, await stack.enter_async_context(driver)))
         hosts = Hosts(list(dict.fromkeys(host for host, _driver in drivers)), links)
         operations = Operations()
-        stack.push_async_callback(operations.close, settings.drain_timeout.total_seconds())
         server = _rpc_server(settings, authenticator, hosts, operations)
         tls = settings.tls
         addresses = server.listen(
@@ -94,7 +94,7 @@ async def serving(
         )
         await stack.enter_async_context(_supervised(links))
         await server.start()
-        stack.push_async_callback(server.stop, settings.drain_timeout)
+        stack.push_async_callback(_drain, server, operations, settings.drain_timeout)
         yield addresses
 
 
@@ -153,6 +153,14 @@ async def _supervised(links: Sequence[Link]) -> AsyncIterator[None]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+async def _drain(server: RpcServer, operations: Operations, patience: timedelta) -> None:
+    """Let calls end, and changes whose callers are gone, all within `patience`."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + patience.total_seconds()
+    await server.stop(patience)
+    await operations.close(max(deadline - loop.time(), 0))
+
+
 def _drivers(hosts: Sequence[HostSettings]) -> list[tuple[str, Driver]]:
     # The engines' SDKs are imported only where an engine is configured.
     drivers: list[tuple[str, Driver]] = []
@@ -160,7 +168,9 @@ def _drivers(hosts: Sequence[HostSettings]) -> list[tuple[str, Driver]]:
         if host.docker_url:
             from proad.drivers.docker import DockerDriver
 
-            drivers.append((host.name, DockerDriver(host.docker_url, cert_path=host.docker_tls_dir)))
+            drivers.append(
+                (host.name, DockerDriver(host.docker_url, cert_path=host.docker_tls_dir))
+            )
         if host.libvirt_uri:
             from proad.drivers.libvirt import LibvirtDriver
 
@@ -171,7 +181,7 @@ def _drivers(hosts: Sequence[HostSettings]) -> list[tuple[str, Driver]]:
                         host.libvirt_uri,
                         virt_type=host.virt_type,
                         default_pool=host.libvirt_pool,
-                        default_pool_path=host.libvirt_pool_path,
+                        default_pool_path=str(host.libvirt_pool_path),
                     ),
                 )
             )

@@ -40,9 +40,9 @@ class Verbs:
 
         async def change() -> T:
             link, resource = found.link, found.resource
-            async with self._operations.turn(
-                resource.id, resource.name, verb, oust=force
-            ) as waited:
+            # An id is unique on its host alone: domains are copied with their UUIDs.
+            key = f"{link.name}/{resource.id}"
+            async with self._operations.turn(key, resource.name, verb, oust=force) as waited:
                 if waited:  # whoever had the turn before may have changed it
                     resource = await link.read(
                         link.driver.get_resource(resource.id, ResourceView.SUMMARY)
