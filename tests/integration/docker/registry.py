@@ -54,11 +54,17 @@ def serve_registry(folder: Path, *, closed: bool = False) -> Iterator[str]:
 
 @dataclass
 class SlowRoad:
-    """A way to a server that gets slow after the first bytes of each connection."""
+    """A way to a server that gets slow after the first bytes of each connection.
+
+    Attributes:
+        blocked: requests that have this in them get no answer at all.
+        stuck: connections of such requests that are open.
+    """
 
     address: str
     travellers: set[asyncio.Task[None]] = field(default_factory=set)
-    silent: bool = False
+    blocked: bytes = b""
+    stuck: int = 0
 
 
 @asynccontextmanager
@@ -71,10 +77,14 @@ async def slow_road(server: str) -> AsyncIterator[SlowRoad]:
         road.travellers.add(task)
         there, back = None, None
         try:
-            if road.silent:
+            request = await reader.read(_CHUNK)  # or a greeting of TLS
+            if road.blocked and road.blocked in request:
+                road.stuck += 1
                 await reader.read()
+                road.stuck -= 1
                 return
             far_reader, far_writer = await asyncio.open_connection(host, int(port))
+            far_writer.write(request)
             there = asyncio.create_task(_carry(reader, far_writer, slow=False))
             back = asyncio.create_task(_carry(far_reader, writer, slow=True))
             await asyncio.wait({there, back}, return_when=asyncio.FIRST_COMPLETED)

@@ -19,7 +19,7 @@ from integration.docker.registry import (
     serve_registry,
     slow_road,
 )
-from integration.docker.workloads import DEAF, IMAGE, Make, eventually
+from integration.docker.workloads import DEAF, Make, eventually
 from proad.drivers.docker import DockerDriver
 from proad.errors import (
     EngineConflictError,
@@ -158,9 +158,7 @@ class TestOnTheHost:
         self, driver: DockerDriver, raw: docker.APIClient, make: Make, cleaned: str
     ):
         name = f"{cleaned}/a:1"
-        raw.import_image(src=IMAGE, repository="") if False else raw.commit(
-            (await make(start=False)).id, repository=f"{cleaned}/a", tag="1"
-        )
+        raw.commit((await make(start=False)).id, repository=f"{cleaned}/a", tag="1")
         user = await make(*DEAF, image=name)
         for force in (False, True):  # it runs: force does not help
             with pytest.raises(InUseError) as caught:
@@ -242,23 +240,24 @@ class TestPull:
         with pytest.raises(ImageNotFoundError):
             await driver.get_image(f"{road.address}/{cleaned}:1")
 
-    async def test_cancelling_ends_it(self, driver: DockerDriver, registries: tuple[str, str]):
+    async def test_cancelling_frees_the_thread(
+        self, raw: docker.APIClient, registries: tuple[str, str]
+    ):
         """Also while the engine has not answered with a single byte."""
-        async with slow_road(registries[0]) as road:
-            road.silent = True
+        async with DockerDriver(threads=1) as driver, slow_road(registries[0]) as road:
+            road.blocked = b"/manifests/"
 
             async def under_way() -> bool:
-                return bool(road.travellers)
-
-            async def hung_up() -> bool:
-                return not road.travellers
+                return road.stuck > 0
 
             pulling = asyncio.create_task(pull(driver, f"{road.address}/proa-test/x:1"))
             await eventually(under_way)
             pulling.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await pulling
-            await eventually(hung_up, within=5)
+            async with asyncio.timeout(5):
+                with pytest.raises(ImageNotFoundError):
+                    await pull(driver, f"{registries[0]}/proa-test/none")
 
 
 class TestLogin:

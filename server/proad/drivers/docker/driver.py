@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -191,7 +191,7 @@ class DockerDriver:
         """Give one image in full."""
         return await self._images.get(name)
 
-    def pull_image(self, name: str, *, platform: str = "") -> AsyncIterator[PullProgress | Image]:
+    def pull_image(self, name: str, *, platform: str = "") -> AsyncGenerator[PullProgress | Image, None]:
         """Pull an image."""
         return self._registries.pull(name, platform)
 

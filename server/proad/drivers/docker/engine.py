@@ -7,10 +7,11 @@ code (a start of a running container, 304, looks like a success) and lack option
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -23,6 +24,7 @@ from docker.tls import TLSConfig
 from docker.transport import UnixHTTPAdapter
 
 from proad.drivers.docker.errors import ENGINE, broken_connection, conflict
+from proad.drivers.docker.stream import JsonStream
 from proad.drivers.threads import EngineThreads
 from proad.errors import EngineUnreachableError
 
@@ -31,6 +33,14 @@ T = TypeVar("T")
 CONNECT_TIMEOUT = timedelta(seconds=4)
 # docker-py wants one at construction; every call names the negotiated one instead.
 _PLACEHOLDER_VERSION = "1.41"
+# What docker-py and the layers below it raise when there is no answer.
+_TROUBLES = (
+    DockerException,
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    HTTPException,
+    OSError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +148,7 @@ class Engine:
 
         def exchange() -> Answer:
             with self._translated():
-                response = self._send(method, path, params, body, headers, limit, stream=False)
+                response = self._send(method, path, params, body, headers, limit)
                 return Answer(response.status_code, response.content)
 
         threads = self._long if long else self._quick
@@ -151,31 +161,36 @@ class Engine:
         params: Mapping[str, str],
         headers: Mapping[str, str],
         silence: timedelta,
-    ) -> "Answer | JsonStream":
+    ) -> Answer | JsonStream:
         """Post, and give the answer as a stream of JSON objects; a failure as an Answer.
 
         `silence` is how long nothing may come.
         """
-        opening = _Opening()
 
-        def exchange() -> requests.Response:
-            with self._translated():
-                response = self._send("POST", path, params, None, headers, silence, stream=True)
-                opening.opened(response)
-                return response
+        async def run(call: Callable[[], T]) -> T:
+            def translated() -> T:
+                with self._translated():
+                    return call()
 
+            return await self._long.run(translated, timeout=silence)
+
+        def request() -> tuple[docker.APIClient, requests.PreparedRequest]:
+            client = self._connected()
+            url = self._url(client, path, self.timeout)
+            wanted = requests.Request("POST", url, params=params, headers=dict(headers))
+            return client, client.prepare_request(wanted)
+
+        stream = JsonStream(run)
         try:
-            response = await self._long.run(exchange, timeout=silence)
+            status = await run(lambda: stream.open(*request(), silence))
+            if status == HTTPStatus.OK:
+                return stream
+            answer = Answer(status, await run(stream.rest))
         except BaseException:
-            opening.abandon()
-            raise
-        stream = JsonStream(self, response, silence)
-        if response.status_code == HTTPStatus.OK:
-            return stream
-        try:
-            return Answer(response.status_code, await stream.rest())
-        finally:
             stream.close()
+            raise
+        stream.close()
+        return answer
 
     async def negotiate(self, *, timeout: timedelta) -> Json:  # noqa: ASYNC109 - raises our own error
         """Ask the engine for its versions, and speak the newest API that it knows from now on."""
@@ -194,24 +209,24 @@ class Engine:
         body: Json,
         headers: Mapping[str, str] | None,
         limit: timedelta,
-        *,
-        stream: bool,
     ) -> requests.Response:
         client = self._connected()
-        if not self.api_version:
-            self._negotiate(client, min(limit, self.timeout))
         return client.request(
             method,
-            f"{client.base_url}/v{self.api_version}{path}",
+            self._url(client, path, limit),
             params=params,
             data=None if body is None else json.dumps(body),
             headers={**(headers or {}), **({"Content-Type": "application/json"} if body else {})},
             timeout=_timeouts(limit),
-            stream=stream,
             # Docker redirects paths that are not clean; to follow would be to call
             # something that nobody asked for.
             allow_redirects=False,
         )
+
+    def _url(self, client: docker.APIClient, path: str, limit: timedelta) -> str:
+        if not self.api_version:
+            self._negotiate(client, min(limit, self.timeout))
+        return f"{client.base_url}/v{self.api_version}{path}"
 
     def _negotiate(self, client: docker.APIClient, limit: timedelta) -> Json:
         response = client.request("GET", f"{client.base_url}/version", timeout=_timeouts(limit))
@@ -239,70 +254,9 @@ class Engine:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except (
-            requests.RequestException,
-            urllib3.exceptions.HTTPError,
-            DockerException,
-            OSError,
-        ) as error:
+        except _TROUBLES as error:
             self.api_version = ""  # another engine may answer next time
             raise broken_connection(error, self.endpoint) from error
-
-
-class JsonStream:
-    """The JSON objects of an answer that goes on for a while. Close it when done."""
-
-    def __init__(self, engine: Engine, response: requests.Response, silence: timedelta) -> None:
-        self._engine = engine
-        self._response = response
-        self._lines = response.iter_lines()
-        self._silence = silence
-
-    async def next(self) -> Json | None:
-        """Give the next object, or None at the end."""
-
-        def read() -> bytes | None:
-            return next((line for line in self._lines if line), None)
-
-        line = await self._read(read)
-        return None if line is None else json.loads(line)
-
-    async def rest(self) -> bytes:
-        """Give all that is left."""
-
-        def read() -> bytes:
-            return self._response.content
-
-        return await self._read(read)
-
-    def close(self) -> None:
-        """Hang up, also while a thread is reading: the engine then stops what it does."""
-        _hang_up(self._response)
-
-    async def _read(self, read: Callable[[], T]) -> T:
-        def translated() -> T:
-            with self._engine._translated():  # noqa: SLF001 - one unit with Engine
-                return read()
-
-        return await self._engine._long.run(translated, timeout=self._silence)  # noqa: SLF001 - as above
-
-
-class _Opening:
-    """A stream that is being opened by a thread while its caller may give up."""
-
-    def __init__(self) -> None:
-        self._abandoned = False
-        self._response: requests.Response | None = None
-
-    def opened(self, response: requests.Response) -> None:
-        self._response = response
-        if self._abandoned:
-            _hang_up(response)
-
-    def abandon(self) -> None:
-        self._abandoned = True
-        if self._response is not None:
-            _hang_up(self._response)
 
 
 class _OnePoolAdapter(UnixHTTPAdapter):
@@ -324,12 +278,6 @@ def quoted(name: str) -> str:
 def filters(conditions: Mapping[str, list[str]]) -> dict[str, str | int]:
     """Give the parameter that filters a list."""
     return {"filters": json.dumps(conditions)}
-
-
-def _hang_up(response: requests.Response) -> None:
-    with suppress(RuntimeError, ValueError, OSError):  # it has ended by itself
-        response.raw.shutdown()
-    response.close()
 
 
 def _timeouts(limit: timedelta) -> tuple[float, float]:

@@ -25,7 +25,8 @@ def broken_connection(error: Exception, endpoint: str) -> ProaError:
         return EngineUnreachableError(ENGINE, f"{endpoint}: no connection in time")
     # While a body is read, requests hides a time-out in a ConnectionError.
     hidden = error.args[0] if error.args else None
-    if isinstance(error, requests.Timeout) or isinstance(hidden, urllib3.exceptions.TimeoutError):
+    late = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
+    if isinstance(error, late) or isinstance(hidden, late):
         return EngineTimedOutError(ENGINE)
     return EngineUnreachableError(ENGINE, f"{endpoint}: {_innermost(error)}")
 

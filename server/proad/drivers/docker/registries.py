@@ -2,13 +2,14 @@
 
 import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import timedelta
 from http import HTTPStatus
 
-from proad.drivers.docker.engine import Answer, Engine, JsonStream, quoted
+from proad.drivers.docker.engine import Answer, Engine, quoted
 from proad.drivers.docker.errors import conflict
 from proad.drivers.docker.images import ImageStore, check_name
+from proad.drivers.docker.stream import JsonStream
 from proad.errors import (
     ImageNotFoundError,
     InvalidArgumentError,
@@ -32,7 +33,7 @@ class Registries:
         self._images = images
         self._credentials: dict[str, RegistryCredentials] = {}
 
-    async def pull(self, name: str, platform: str) -> AsyncIterator[PullProgress | Image]:
+    async def pull(self, name: str, platform: str) -> AsyncGenerator[PullProgress | Image, None]:
         """Pull an image; see the port."""
         repository, tag = split_reference(name)
         registry = _registry(repository)
@@ -70,7 +71,7 @@ class Registries:
 
     async def _progress(
         self, stream: JsonStream, name: str, registry: str
-    ) -> AsyncIterator[PullProgress]:
+    ) -> AsyncGenerator[PullProgress, None]:
         try:
             while (item := await stream.next()) is not None:
                 if detail := item.get("errorDetail"):
