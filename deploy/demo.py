@@ -88,7 +88,7 @@ def daemon(home: Path, passwords: dict[str, tuple[str, list[str]]]) -> Iterator[
     try:
         yield address
     except BaseException:
-        console.print(f"\n[dim]{log.read_text()[-2000:]}[/]", markup=False)
+        console.print(f"\n{log.read_text()[-2000:]}", style="dim", markup=False)
         raise
     finally:
         process.terminate()

@@ -7,6 +7,11 @@ import structlog
 
 from proad.config import LogFormat, LogLevel
 
+# Without the variables of each frame, which may hold passwords.
+_traceback = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
+
 
 def configure_logs(form: LogFormat, level: LogLevel) -> None:
     """Set up structlog, and the standard library's loggers alike, for this process."""
@@ -20,11 +25,16 @@ def configure_logs(form: LogFormat, level: LogLevel) -> None:
     match form:
         case LogFormat.JSON:
             final: list[structlog.typing.Processor] = [
-                structlog.processors.dict_tracebacks,
+                _traceback,
                 structlog.processors.JSONRenderer(),
             ]
         case LogFormat.CONSOLE:
-            final = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+            final = [
+                structlog.dev.ConsoleRenderer(
+                    colors=sys.stderr.isatty(),
+                    exception_formatter=structlog.dev.plain_traceback,
+                )
+            ]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

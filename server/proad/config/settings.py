@@ -5,7 +5,7 @@ import re
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -33,12 +33,8 @@ VARIABLE_PREFIX = "PROA_"
 DEFAULT_LISTEN = TcpAddress("127.0.0.1", 50051)
 
 
-class VirtTypeSetting(StrEnum):
-    """How virtual machines run: `auto` takes KVM where the host offers it."""
-
-    AUTO = "auto"
-    KVM = "kvm"
-    QEMU = "qemu"
+VirtTypeSetting = Literal["auto", "kvm", "qemu"]
+"""How virtual machines run: `auto` takes KVM where the host offers it."""
 
 
 class LogFormat(StrEnum):
@@ -108,7 +104,7 @@ class HostSettings(BaseModel):
     docker_url: str | None = None
     docker_tls_dir: AbsolutePath | None = None
     libvirt_uri: str | None = None
-    virt_type: VirtTypeSetting = VirtTypeSetting.AUTO
+    virt_type: VirtTypeSetting = "auto"
     libvirt_pool: Annotated[str, Field(pattern=r"^[^/\x00\n]{1,255}$")] = "default"
     libvirt_pool_path: AbsolutePath = Path("/var/lib/libvirt/images")
 

@@ -58,20 +58,23 @@ from proad.model import (
 
 @runtime_checkable
 class Driver(Protocol):
-    """An adapter to one engine: its identity, its connection, its resources' lives.
+    """An adapter to one engine: its identity, its connection, its resources' lives."""
 
-    Attributes:
-        name: "docker", "libvirt" or "memory".
-        endpoint: where the engine is reached, without credentials.
-        kinds: the kinds of resource that it has.
-        stop_modes: the modes that `stop` knows. Another one raises
-            CapabilityMissingError.
-    """
+    @property
+    def name(self) -> str:
+        """Name of the driver: "docker", "libvirt" or "memory"."""
 
-    name: str
-    endpoint: str
-    kinds: tuple[ResourceKind, ...]
-    stop_modes: frozenset[StopMode]
+    @property
+    def endpoint(self) -> str:
+        """Where the engine is reached, without credentials."""
+
+    @property
+    def kinds(self) -> tuple[ResourceKind, ...]:
+        """The kinds of resource that it has."""
+
+    @property
+    def stop_modes(self) -> frozenset[StopMode]:
+        """The modes that `stop` knows. Another one raises CapabilityMissingError."""
 
     async def __aenter__(self) -> Self:
         """Start the driver's threads. The engine need not be there yet."""

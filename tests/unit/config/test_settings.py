@@ -15,7 +15,6 @@ from proad.config import (
     Settings,
     TcpAddress,
     UnixAddress,
-    VirtTypeSetting,
     example,
     load_settings,
 )
@@ -184,7 +183,7 @@ def test_hosts(write):
     assert (left.name, left.docker_url, left.libvirt_uri) == ("left", "tcp://left:2376", None)
     assert left.docker_tls_dir == Path("/etc/docker")
     assert (right.docker_url, right.libvirt_uri) == (None, "qemu+tls://right/system")
-    assert (right.virt_type, right.libvirt_pool) == (VirtTypeSetting.KVM, "fast")
+    assert (right.virt_type, right.libvirt_pool) == ("kvm", "fast")
     assert right.libvirt_pool_path == Path("/fast")
 
 
@@ -193,7 +192,7 @@ def test_variables_of_the_local_host(write, monkeypatch):
     monkeypatch.setenv("PROA_VIRT_TYPE", "qemu")
     (host,) = load_settings(None).hosts
     assert (host.docker_url, host.libvirt_uri) == (None, "qemu:///system")
-    assert host.virt_type is VirtTypeSetting.QEMU
+    assert host.virt_type == "qemu"
 
     monkeypatch.setenv("PROA_VIRT_TYPE", "")
     monkeypatch.setenv("PROA_LIBVIRT_URI", "test:///default")
@@ -201,7 +200,7 @@ def test_variables_of_the_local_host(write, monkeypatch):
     local, other = load_settings(write(tables)).hosts
     assert (local.name, local.libvirt_uri) == ("local", "test:///default")
     assert (other.name, other.libvirt_uri) == ("other", None)
-    assert local.virt_type is VirtTypeSetting.AUTO
+    assert local.virt_type == "auto"
 
 
 def test_variables_of_a_local_host_that_is_not_there(write, monkeypatch):
