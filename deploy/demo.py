@@ -33,7 +33,8 @@ RUN = secrets.token_hex(3)
 LABELS = {"proa.demo": RUN}
 WEB, DESKTOP = f"demo-web-{RUN}", f"demo-desktop-{RUN}"
 
-console = Console(highlight=False)
+# Wide where there is no terminal to ask, as in a log.
+console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
 
 
 class Failed(Exception):  # noqa: N818 - reads better where it is raised

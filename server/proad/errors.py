@@ -473,7 +473,7 @@ class ScopeMissingError(ProaError):
     def __init__(self, required: str, held: Sequence[str]) -> None:
         have = ", ".join(held) or "none"
         super().__init__(
-            f"this needs the scope {required!r}, you have: {have}; "
+            f"this needs the scope '{required}', you have: {have}; "
             "log in with it, or have it granted with 'proad user scopes'",
             metadata={"required_scope": required, "scopes": " ".join(held)},
         )
