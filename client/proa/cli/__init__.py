@@ -1,1 +1,17 @@
 """The command `proa`."""
+
+import os
+import sys
+
+
+def main() -> None:
+    """Run the command line; the entry point of `proa`."""
+    # gRPC's own log lines are not for whoever reads standard error here.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    try:
+        from proa.cli.app import app
+    except ModuleNotFoundError as error:
+        if error.name not in {"typer", "rich"}:
+            raise
+        sys.exit(f"proa: this command needs {error.name}; install it with: pip install 'proa[cli]'")
+    app()

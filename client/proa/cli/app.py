@@ -1,0 +1,112 @@
+"""The root of the command line: global options, groups of commands, failures."""
+
+from datetime import timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+import proa
+from proa.cli import exits, images, login, look, run, snapshots, update, verbs, vm, volumes
+from proa.cli.output import Format
+from proa.cli.session import Session, open_session
+from proa.cli.text import duration
+
+
+class Root(TyperGroup):
+    """Turns what calls raise into a message and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except proa.Error as error:
+            session = ctx.obj
+            exits.report(error, as_json=isinstance(session, Session) and session.as_json)
+            raise typer.Exit(exits.code_for(error)) from error
+        except BrokenPipeError:
+            raise  # the reader of our output has seen enough; typer ends quietly
+        except (ValueError, OSError) as error:
+            # Arguments out of range or that do not go together; files that cannot be read.
+            typer.echo(f"Error: {error}", err=True)
+            raise typer.Exit(exits.Exit.USAGE) from error
+
+
+app = typer.Typer(
+    cls=Root,
+    name="proa",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    epilog=exits.table(),
+    help="Docker containers and virtual machines of a proad, in one place.",
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's convention for a callback
+    if wanted:
+        typer.echo(f"proa {version('proa')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    ctx: typer.Context,
+    *,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--target",
+            "-t",
+            envvar="PROA_TARGET",
+            help="HOST:PORT or unix:PATH; default: 127.0.0.1:50051.",
+        ),
+    ] = None,
+    output: Annotated[
+        Format, typer.Option("--output", "-o", help="Form of the output; also after the command.")
+    ] = Format.TABLE,
+    tls_ca: Annotated[
+        Path | None,
+        typer.Option(envvar="PROA_TLS_CA", help="PEM file: authorities of the daemon."),
+    ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(envvar="PROA_TLS_CERT", help="PEM file: our certificate (mTLS).")
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(envvar="PROA_TLS_KEY", help="PEM file: the key of it.")
+    ] = None,
+    tls: Annotated[bool, typer.Option("--tls", help="TLS with well-known authorities.")] = False,
+    timeout: Annotated[
+        timedelta | None,
+        typer.Option(parser=duration, metavar="TIME", help="Deadline of a call, such as 30s."),
+    ] = None,
+    insecure: Annotated[
+        bool,
+        typer.Option("--insecure", help="Send password and token in the clear over a network."),
+    ] = False,
+    print_version: Annotated[  # noqa: ARG001 - its callback does it
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Read the global options."""
+    secured = tls or tls_ca is not None or tls_cert is not None
+    files = proa.TLS(ca_file=tls_ca, cert_file=tls_cert, key_file=tls_key) if secured else None
+    ctx.obj = open_session(target, output, files, timeout, insecure=insecure)
+
+
+login.add_to(app)
+look.add_to(app)
+run.add_to(app)
+verbs.add_to(app)
+update.add_to(app)
+images.add_to(app)
+app.add_typer(vm.app, name="vm")
+app.add_typer(images.registry, name="registry")
+app.add_typer(snapshots.app, name="snapshot")
+app.add_typer(volumes.app, name="volumes")

@@ -1,0 +1,112 @@
+"""What a failed command says and with which code it exits."""
+
+import json
+import sys
+from collections.abc import Mapping
+from enum import IntEnum
+
+import proa
+from proa.cli.text import plain
+
+
+class Exit(IntEnum):
+    """The exit codes, for scripts."""
+
+    OK = 0
+    OTHER = 1
+    USAGE = 2
+    NOT_FOUND = 3
+    NOT_ALLOWED = 4
+    WRONG_STATE = 5
+    UNAVAILABLE = 6
+    CONFLICT = 7
+
+
+MEANINGS: Mapping[Exit, str] = {
+    Exit.OK: "done",
+    Exit.OTHER: "another error",
+    Exit.USAGE: "wrong usage, or the daemon calls an argument invalid",
+    Exit.NOT_FOUND: "no such resource, image, snapshot, volume or host",
+    Exit.NOT_ALLOWED: "not logged in, or not allowed",
+    Exit.WRONG_STATE: "not possible in this state, or not by this engine",
+    Exit.UNAVAILABLE: "the daemon or an engine does not answer, or not in time",
+    Exit.CONFLICT: "it exists already, or something else is under way",
+}
+
+_BY_KIND: Mapping[type[proa.Error], Exit] = {
+    proa.InvalidArgument: Exit.USAGE,
+    proa.NotFound: Exit.NOT_FOUND,
+    proa.Unauthenticated: Exit.NOT_ALLOWED,
+    proa.PermissionDenied: Exit.NOT_ALLOWED,
+    proa.FailedPrecondition: Exit.WRONG_STATE,
+    proa.Unimplemented: Exit.WRONG_STATE,
+    proa.Unavailable: Exit.UNAVAILABLE,
+    proa.DeadlineExceeded: Exit.UNAVAILABLE,
+    proa.AlreadyExists: Exit.CONFLICT,
+    proa.Aborted: Exit.CONFLICT,
+}
+
+_LOGIN = "log in with: proa login USERNAME"
+
+_HINTS: Mapping[str, str] = {
+    "": "is proad running there? choose another with --target or PROA_TARGET",
+    "RESOURCE_NOT_FOUND": "proa ls --all shows what there is",
+    "IMAGE_NOT_FOUND": "proa images shows what there is, proa pull fetches more",
+    "SNAPSHOT_NOT_FOUND": "proa snapshot ls ID shows what there is",
+    "VOLUME_NOT_FOUND": "proa volumes shows what there is",
+    "HOST_NOT_FOUND": "proa host shows the names",
+    "AMBIGUOUS_ID": "say container/NAME or domain/NAME",
+    "RESOURCE_NOT_RUNNING": "proa start ID starts it",
+    "RESOURCE_RUNNING": "proa stop ID first, or proa rm --force",
+    "HAS_SNAPSHOTS": "proa rm --snapshots deletes them too",
+    "HAS_SAVED_STATE": "proa rm --saved-state drops it, proa start goes on from it",
+    "STOP_TIMED_OUT": "give it more --grace, or use --mode graceful-then-force",
+    "ENGINE_UNREACHABLE": "proa host shows the health of the engines",
+    "TOKEN_MISSING": _LOGIN,
+    "TOKEN_INVALID": _LOGIN,
+    "TOKEN_EXPIRED": _LOGIN,
+    "TOKEN_REVOKED": _LOGIN,
+    "SCOPE_MISSING": "log in with it: proa login USERNAME --scope basic --scope advanced",
+    "REGISTRY_DENIED": "proa registry login REGISTRY",
+}
+
+
+def table() -> str:
+    """The exit codes, as `proa --help` shows them."""
+    rows = "\n\n".join(f"{code.value}  {meaning}" for code, meaning in MEANINGS.items())
+    return f"Exit codes:\n\n{rows}"
+
+
+def code_for(error: proa.Error) -> Exit:
+    """The exit code of an error."""
+    kinds = (kind for kind in type(error).__mro__ if kind in _BY_KIND)
+    return next((_BY_KIND[kind] for kind in kinds), Exit.OTHER)
+
+
+def report(error: proa.Error, *, as_json: bool) -> None:
+    """Write an error to standard error."""
+    hint = _HINTS.get(error.reason, "") if error.reason or _unreachable(error) else ""
+    violations = {violation.field: violation.description for violation in error.violations}
+    if as_json:
+        fields = {
+            "code": error.code.name,
+            "reason": error.reason,
+            "message": error.message,
+            "metadata": error.metadata,
+            "violations": violations,
+            "request_id": error.request_id,
+            "hint": hint,
+        }
+        sys.stderr.write(json.dumps({"error": fields}) + "\n")
+        return
+    lines = [f"Error: {error.message or error.code.name}"]
+    lines += [f"  {field}: {description}" for field, description in violations.items()]
+    if error.reason:
+        lines.append(f"Reason: {error.reason}")
+    if hint:
+        lines.append(f"Hint: {hint}")
+    sys.stderr.write("".join(f"{plain(line)}\n" for line in lines))
+
+
+def _unreachable(error: proa.Error) -> bool:
+    return isinstance(error, proa.Unavailable)

@@ -1,0 +1,167 @@
+"""images, pull, rmi, registry login and logout."""
+
+from collections.abc import Iterable
+from datetime import UTC
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
+
+import proa
+from proa import v1
+from proa.cli.output import write_message, write_messages, write_table
+from proa.cli.session import Host, Output, Session, read_password
+from proa.cli.text import age, human_size, pairs, plain
+
+registry = typer.Typer(help="Credentials for pulls.", no_args_is_help=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command("images")(images)
+    app.command("pull")(pull)
+    app.command("rmi")(rmi)
+
+
+def images(
+    ctx: typer.Context,
+    *,
+    reference: Annotated[str, typer.Argument(help='Only with such a name: "debian:*".')] = "",
+    label: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Only with this label.")
+    ] = None,
+    host: Host = "",
+    output: Output = None,
+) -> None:
+    """List images, newest first."""
+    session = Session.of(ctx, output)
+    with session.connect() as client:
+        found = list(client.list_images(reference, labels=pairs(label), host=host))
+    if session.as_json:
+        write_messages(found)
+        return
+    rows = (
+        (
+            ", ".join(image.tags) or "<none>",
+            image.id.removeprefix("sha256:")[:12],
+            f"{age(image.create_time.ToDatetime(UTC))} ago",
+            human_size(image.size_bytes),
+        )
+        for image in found
+    )
+    write_table(("IMAGE", "ID", "CREATED", "SIZE"), rows)
+
+
+def pull(
+    ctx: typer.Context,
+    *,
+    image: Annotated[str, typer.Argument(help="Name with an optional tag or digest.")],
+    platform: Annotated[str, typer.Option(help="Such as linux/arm64; default: the host's.")] = "",
+    host: Host = "",
+    output: Output = None,
+) -> None:
+    """Pull an image from its registry."""
+    session = Session.of(ctx, output)
+    with session.connect() as client:
+        pulled = pull_image(client, image, platform=platform, host=host, quiet=session.as_json)
+    if session.as_json:
+        write_message(pulled)
+    else:
+        typer.echo(pulled.id)
+
+
+def pull_image(
+    client: proa.Client, image: str, *, platform: str = "", host: str = "", quiet: bool
+) -> v1.Image:
+    """Pull an image, showing the progress on standard error unless that is no terminal."""
+    request = v1.PullImageRequest(image=image, platform=platform, host=host)
+    console = Console(stderr=True, highlight=False)
+    shown = Progress(
+        TextColumn("{task.fields[layer]}", markup=False),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(binary_units=True),
+        console=console,
+        disable=quiet or not console.is_terminal,
+    )
+    with shown:
+        return _follow(client.images.PullImage(request), shown)
+
+
+def _follow(events: Iterable[v1.PullImageResponse], shown: Progress) -> v1.Image:
+    layers: dict[str, TaskID] = {}
+    pulled = v1.Image()
+    for event in events:
+        if event.WhichOneof("event") == "image":
+            pulled = event.image
+            continue
+        step = event.progress
+        if step.layer_id not in layers:
+            layers[step.layer_id] = shown.add_task("", total=None, layer=plain(step.layer_id))
+        shown.update(
+            layers[step.layer_id],
+            description=plain(step.status),
+            completed=step.current_bytes,
+            total=step.total_bytes or None,
+        )
+    return pulled
+
+
+def rmi(
+    ctx: typer.Context,
+    *,
+    names: Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Names or ids.")],
+    force: Annotated[
+        bool, typer.Option("--force", "-f", help="Also with several tags or stopped containers.")
+    ] = False,
+    host: Host = "",
+    output: Output = None,
+) -> None:
+    """Delete images."""
+    session = Session.of(ctx, output)
+    with session.connect() as client:
+
+        def one(image: str) -> v1.DeleteImageResponse:
+            request = v1.DeleteImageRequest(image=image, force=force, host=host)
+            return client.images.DeleteImage(request)
+
+        def line(response: v1.DeleteImageResponse) -> str:
+            lines = [f"untagged {name}" for name in response.untagged]
+            return "\n".join([*lines, *(f"deleted {id}" for id in response.deleted)])
+
+        session.each(names, one, line)
+
+
+Registry = Annotated[
+    str, typer.Argument(metavar="[REGISTRY]", help="HOST[:PORT]; default: Docker Hub.")
+]
+
+
+@registry.command("login")
+def registry_login(
+    ctx: typer.Context,
+    *,
+    name: Registry = "",
+    username: Annotated[str, typer.Option("--username", "-u", prompt=True, help="User name.")] = "",
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from standard input.")
+    ] = False,
+    host: Host = "",
+) -> None:
+    """Let the daemon keep a registry's user name and password for pulls."""
+    session = Session.of(ctx, None)
+    password = read_password(from_stdin=password_stdin)
+    request = v1.LoginRegistryRequest(
+        registry=name, username=username, password=password, host=host
+    )
+    with session.connect() as client:
+        client.images.LoginRegistry(request)
+
+
+@registry.command("logout")
+def registry_logout(ctx: typer.Context, name: Registry = "", host: Host = "") -> None:
+    """Let the daemon forget a registry's user name and password."""
+    session = Session.of(ctx, None)
+    with session.connect() as client:
+        client.images.LogoutRegistry(v1.LogoutRegistryRequest(registry=name, host=host))

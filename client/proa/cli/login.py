@@ -1,0 +1,86 @@
+"""login, logout, whoami."""
+
+import os
+from collections.abc import Iterable
+from datetime import UTC
+from typing import Annotated
+
+import typer
+
+import proa
+from proa import v1
+from proa.cli.output import write_message
+from proa.cli.session import Output, Session, read_password
+from proa.cli.text import one_of, word
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command("login")(login)
+    app.command("logout")(logout)
+    app.command("whoami")(whoami)
+
+
+def login(
+    ctx: typer.Context,
+    *,
+    username: str,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from standard input.")
+    ] = False,
+    scope: Annotated[
+        list[v1.Scope.ValueType] | None,
+        typer.Option(
+            parser=one_of(v1.Scope),
+            metavar="basic|advanced",
+            help="Scope to ask for; several times for several. Default: all that you have.",
+        ),
+    ] = None,
+    output: Output = None,
+) -> None:
+    """Get a token for 30 minutes and keep it for the next commands."""
+    session = Session.of(ctx, output)
+    password = read_password(from_stdin=password_stdin)
+    request = v1.CreateTokenRequest(username=username, password=password, scopes=scope)
+    with session.client() as client:
+        response = client.auth.CreateToken(request)
+    session.tokens.keep(session.target, response.token)
+    response.token = ""  # it is in the file now, and shall not be in a log
+    if session.as_json:
+        write_message(response)
+    else:
+        until = response.expire_time.ToDatetime(UTC).astimezone()
+        typer.echo(f"Logged in as {username} ({_scopes(response.scopes)}) until {until:%H:%M}.")
+
+
+def logout(ctx: typer.Context) -> None:
+    """Give the token back and forget it."""
+    session = Session.of(ctx, None)
+    token = session.tokens.get(session.target)
+    if token is None:
+        typer.echo(f"Nobody is logged in at {session.target}.", err=True)
+        return
+    try:
+        with session.client(token=token) as client:
+            client.auth.RevokeToken(v1.RevokeTokenRequest())
+    except proa.Unauthenticated:
+        # It was over or given back already, which is what is wanted.
+        typer.echo("The token was no longer valid.", err=True)
+    session.tokens.drop(session.target)
+
+
+def whoami(ctx: typer.Context, output: Output = None) -> None:
+    """Tell who is logged in, with which scopes and until when."""
+    session = Session.of(ctx, output)
+    with session.connect() as client:
+        caller = client.auth.GetCaller(v1.GetCallerRequest())
+    if session.as_json:
+        write_message(caller)
+        return
+    until = caller.expire_time.ToDatetime(UTC).astimezone()
+    source = " by PROA_TOKEN" if os.environ.get("PROA_TOKEN") else ""
+    typer.echo(f"{caller.username}{source} ({_scopes(caller.scopes)}) until {until:%H:%M}")
+
+
+def _scopes(scopes: Iterable[v1.Scope.ValueType]) -> str:
+    return ", ".join(word(v1.Scope, v1.Scope.Name(scope)) for scope in scopes)

@@ -1,0 +1,125 @@
+"""What every command shares: the daemon to talk to, the form of the output, failures."""
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Annotated, TypeVar
+
+import typer
+from google.protobuf.message import Message
+
+import proa
+from proa.channels import Endpoint
+from proa.cli import exits
+from proa.cli.output import Format, write_messages
+from proa.cli.tokens import TokenFile
+
+Output = Annotated[
+    Format | None, typer.Option("--output", "-o", help="Form of the output.", show_default=False)
+]
+Ids = Annotated[
+    list[str],
+    typer.Argument(metavar="ID...", help="Ids, names, container/NAME or domain/NAME."),
+]
+Id = Annotated[str, typer.Argument(metavar="ID", help="Id, name, container/NAME or domain/NAME.")]
+Host = Annotated[str, typer.Option(help="Host connection; default: the first one.")]
+MessageT = TypeVar("MessageT", bound=Message)
+
+
+@dataclass(frozen=True)
+class Session:
+    """The global options."""
+
+    target: str
+    tls: proa.TLS | None
+    timeout: timedelta | None
+    insecure: bool
+    format: Format
+
+    @classmethod
+    def of(cls, ctx: typer.Context, output: Format | None) -> "Session":
+        """The session of a command, in the form that the command itself was given."""
+        session = ctx.find_object(Session)
+        if session is None:
+            raise TypeError("the root command makes a session before any other runs")
+        return session if output is None else replace(session, format=output)
+
+    @property
+    def as_json(self) -> bool:
+        """Whether the output is for programs."""
+        return self.format is Format.JSON
+
+    @property
+    def tokens(self) -> TokenFile:
+        """Where logins are kept."""
+        return TokenFile.of_user()
+
+    def connect(self) -> proa.Client:
+        """Make a client with PROA_TOKEN, PROA_USERNAME and PROA_PASSWORD, or the login kept."""
+        token = os.environ.get("PROA_TOKEN")
+        username = os.environ.get("PROA_USERNAME")
+        if not token and username:
+            return self.client(username=username, password=os.environ.get("PROA_PASSWORD"))
+        return self.client(token=token or self.tokens.get(self.target))
+
+    def client(
+        self, *, token: str | None = None, username: str | None = None, password: str | None = None
+    ) -> proa.Client:
+        """Make a client with the credentials given."""
+        return proa.connect(
+            self.target,
+            tls=self.tls,
+            timeout=self.timeout,
+            allow_insecure=self.insecure,
+            token=token,
+            username=username,
+            password=password,
+        )
+
+    def each(
+        self,
+        ids: Iterable[str],
+        call: Callable[[str], MessageT | None],
+        line: Callable[[MessageT], str],
+    ) -> None:
+        """Do something to each of several; go on after a failure, then exit with its code."""
+        done: list[MessageT] = []
+        codes: set[exits.Exit] = set()
+        for id in ids:
+            try:
+                result = call(id)
+            except proa.Error as error:
+                exits.report(error, as_json=self.as_json)
+                codes.add(exits.code_for(error))
+            else:
+                if result is not None:
+                    done.append(result)
+                    if not self.as_json:
+                        typer.echo(line(result))
+        if self.as_json:
+            write_messages(done)
+        if codes:
+            raise typer.Exit(codes.pop() if len(codes) == 1 else exits.Exit.OTHER)
+
+
+def open_session(
+    target: str | None,
+    output: Format,
+    tls: proa.TLS | None,
+    timeout: timedelta | None,
+    *,
+    insecure: bool,
+) -> Session:
+    """Make the session of the global options."""
+    endpoint = Endpoint.of(target, tls=tls, allow_insecure=insecure)
+    return Session(endpoint.target, tls, timeout, insecure, output)
+
+
+def read_password(*, from_stdin: bool) -> str:
+    """Ask for a password, or read it from standard input without its line end."""
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    password: str = typer.prompt("Password", hide_input=True, err=True)
+    return password

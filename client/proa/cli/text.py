@@ -1,0 +1,111 @@
+"""Values as people write and read them: sizes, durations, ages, enums, names."""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Protocol, TypeVar
+
+import typer
+
+NumberT_co = TypeVar("NumberT_co", covariant=True)
+
+_UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgt]?)(?:i?b)?)", re.IGNORECASE)
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
+
+
+class Enum(Protocol[NumberT_co]):
+    """A protobuf enum."""
+
+    def keys(self) -> list[str]:
+        """The names of its values, the unset one first."""
+
+    def Value(self, name: str) -> NumberT_co:  # noqa: N802 - protobuf's name
+        """The number of a value."""
+
+
+def size(text: str) -> int:
+    """Bytes from "512MiB", "2G" or "1048576"; a unit is a power of 1024, as with Docker."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is no size; write it like 512MiB or 2G")
+    return int(float(match[1]) * 1024 ** _UNITS[match[2].lower()])
+
+
+def signed_size(text: str) -> int:
+    """A size, or -1 for no limit."""
+    return -1 if text.strip() == "-1" else size(text)
+
+
+def duration(text: str) -> timedelta:
+    """A duration from "30s", "1m", "1h30m" or "10" (seconds)."""
+    match = _DURATION.fullmatch(text.strip())
+    if match is None or not match[0]:
+        raise typer.BadParameter(f"{text!r} is no duration; write it like 30s or 1m30s")
+    hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return timedelta(hours=hours, minutes=minutes, seconds=seconds)
+
+
+def pairs(texts: list[str] | None) -> Mapping[str, str]:
+    """Keys and values from "key=value"; a missing value is empty."""
+    found = {}
+    for text in texts or ():
+        key, _, value = text.partition("=")
+        if not key:
+            raise typer.BadParameter(f"{text!r} has no name; write it like name=value")
+        found[key] = value
+    return found
+
+
+def word(enum: Enum[NumberT_co], name: str) -> str:
+    """A value of an enum as a word: STOP_MODE_FORCE is "force"."""
+    return name.removeprefix(_prefix(enum)).lower().replace("_", "-")
+
+
+def words(enum: Enum[NumberT_co]) -> str:
+    """All values of an enum, for a help text."""
+    return "|".join(word(enum, name) for name in enum.keys()[1:])
+
+
+def one_of(enum: Enum[NumberT_co]) -> Callable[[str], NumberT_co]:
+    """Make a parser of the words of an enum."""
+    names = {word(enum, name): name for name in enum.keys()[1:]}
+
+    def parse(text: str) -> NumberT_co:
+        name = names.get(text.lower().replace("_", "-"))
+        if name is None:
+            raise typer.BadParameter(f"{text!r} is none of {', '.join(names)}")
+        return enum.Value(name)
+
+    return parse
+
+
+def _prefix(enum: Enum[NumberT_co]) -> str:
+    return enum.keys()[0].removesuffix("UNSPECIFIED")
+
+
+def human_size(count: int) -> str:
+    """Bytes for people: "1.5 GiB"."""
+    value = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024:  # noqa: PLR2004 - what a kilo is here
+            return f"{value:.3g} {unit}" if unit != "B" else f"{count} B"
+        value /= 1024
+    return f"{value:.3g} TiB"
+
+
+def age(then: datetime) -> str:
+    """How long ago that was, roughly: "3 hours"."""
+    seconds = max(0, int((datetime.now(UTC) - then).total_seconds()))
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= length:
+            count = seconds // length
+            return f"{count} {unit}{'s' if count > 1 else ''}"
+    return f"{seconds} s"
+
+
+def plain(text: str) -> str:
+    """Take the sting out of a text from elsewhere: nothing that moves a terminal's cursor."""
+    return "".join(
+        c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
+    )

@@ -1,0 +1,114 @@
+"""update, rename: changing what exists."""
+
+from typing import Annotated
+
+import typer
+
+import proa
+from proa import v1
+from proa.cli.output import write_message
+from proa.cli.run_options import restart as restart_policy
+from proa.cli.session import Id, Output, Session
+from proa.cli.text import pairs, signed_size, size
+from proa.cli.verbs import line
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command("update")(update)
+    app.command("rename")(rename)
+
+
+def update(
+    ctx: typer.Context,
+    *,
+    id: Id,
+    memory: Annotated[
+        int | None, typer.Option("--memory", "-m", parser=size, metavar="SIZE", help="Memory.")
+    ] = None,
+    memory_swap: Annotated[
+        int | None,
+        typer.Option(parser=signed_size, metavar="SIZE", help="Containers: memory and swap."),
+    ] = None,
+    cpus: Annotated[float | None, typer.Option(help="Containers: CPUs' worth of time.")] = None,
+    cpuset_cpus: Annotated[
+        str | None, typer.Option(help="Containers: CPUs that it may run on.")
+    ] = None,
+    pids_limit: Annotated[int | None, typer.Option(help="Containers: most processes.")] = None,
+    restart: Annotated[
+        v1.RestartPolicy | None,
+        typer.Option(parser=restart_policy, metavar="POLICY", help="Containers: restart policy."),
+    ] = None,
+    vcpus: Annotated[int | None, typer.Option(help="VMs: virtual CPUs.")] = None,
+    autostart: Annotated[
+        bool | None, typer.Option(help="VMs: start it when the host starts.")
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="VMs: title; empty removes it.")] = None,
+    description: Annotated[
+        str | None, typer.Option(help="VMs: description; empty removes it.")
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option("--label", "-l", metavar="KEY=VALUE", help="VMs: these labels and no others."),
+    ] = None,
+    clear_labels: Annotated[
+        bool, typer.Option("--clear-labels", help="VMs: no labels any more.")
+    ] = False,
+    output: Output = None,
+) -> None:
+    """Change limits, labels and the like; what is not named stays."""
+    session = Session.of(ctx, output)
+    container = v1.ContainerUpdate(
+        memory_swap_bytes=memory_swap,
+        cpus=cpus,
+        cpuset_cpus=cpuset_cpus,
+        pids_limit=pids_limit,
+        restart_policy=restart,
+    )
+    domain = v1.DomainUpdate(vcpus=vcpus, autostart=autostart, title=title, description=description)
+    of_container, of_domain = container != v1.ContainerUpdate(), domain != v1.DomainUpdate()
+    if of_container and of_domain:
+        raise typer.BadParameter("these options are of containers and of VMs; choose")
+    request = v1.UpdateResourceRequest(id=id)
+    if label or clear_labels:
+        request.labels.CopyFrom(v1.Labels(entries=pairs(label)))
+    with session.connect() as client:
+        if memory is not None:
+            of_container = of_container or (not of_domain and _is_container(client, id))
+            (container if of_container else domain).memory_bytes = memory
+            of_domain = not of_container
+        if of_container:
+            request.container.CopyFrom(container)
+        elif of_domain:
+            request.domain.CopyFrom(domain)
+        elif not request.HasField("labels"):
+            raise typer.BadParameter("nothing to change; see proa update --help")
+        resource = client.resources.UpdateResource(request).resource
+    if session.as_json:
+        write_message(resource)
+    else:
+        typer.echo(line(resource))
+
+
+def _is_container(client: proa.Client, id: str) -> bool:
+    request = v1.GetResourceRequest(id=id, view=v1.RESOURCE_VIEW_SUMMARY)
+    resource = client.resources.GetResource(request).resource
+    return resource.kind == v1.RESOURCE_KIND_CONTAINER
+
+
+def rename(
+    ctx: typer.Context,
+    *,
+    id: Id,
+    name: Annotated[str, typer.Argument(help="The new name.")],
+    output: Output = None,
+) -> None:
+    """Give a container or a stopped virtual machine another name."""
+    session = Session.of(ctx, output)
+    with session.connect() as client:
+        request = v1.UpdateResourceRequest(id=id, name=name)
+        resource = client.resources.UpdateResource(request).resource
+    if session.as_json:
+        write_message(resource)
+    else:
+        typer.echo(line(resource))
