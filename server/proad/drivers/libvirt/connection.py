@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import threading
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -240,12 +241,30 @@ class Connection:
 def _run(connection: libvirt.virConnect, work: Callable[[libvirt.virConnect], T], id: str) -> T:
     if not _alive(connection):
         raise _DeadConnectionError
+    failure: BaseException
     try:
         return work(connection)
     except libvirt.libvirtError as error:
         failure = translate(error, alive=_alive(connection), id=id)
-    # Outside of the handler, so that the error does not keep libvirt's objects.
-    raise failure
+    except BaseException as error:  # noqa: BLE001 - raised again below
+        failure = error
+    _let_go(failure)
+    try:
+        raise failure
+    finally:
+        del failure, connection, work
+
+
+def _let_go(failure: BaseException) -> None:
+    """Free what an error's frames hold of libvirt's objects, here and now.
+
+    Left to the garbage collector, they would be freed in the middle of another call
+    on any thread, and libvirt then forgets what was wrong with that one.
+    """
+    chain: BaseException | None = failure
+    while chain is not None:
+        traceback.clear_frames(chain.__traceback__)
+        chain = chain.__context__
 
 
 def _alive(connection: libvirt.virConnect) -> bool:

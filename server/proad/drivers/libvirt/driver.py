@@ -241,7 +241,8 @@ class LibvirtDriver:
                 updating.apply(self._reader, domain, update)
             finally:
                 self._metadata.forget(id)
-            return self._reader.full(domain)
+            # Looked up again: libvirt's object keeps the name that it was found with.
+            return self._reader.full(lookup(domain.connect(), id))
 
         return await self._on(id, act)
 

@@ -31,14 +31,22 @@ class Metadata:
 
     def element(self) -> etree._Element:
         """Give it as the element that goes into `<metadata>`."""
-        root = etree.Element(f"{{{NAMESPACE}}}domain", nsmap={PREFIX: NAMESPACE})
+        root = self.bare_element()
+        named = etree.Element(_ours(root), root.attrib, {PREFIX: NAMESPACE})
+        for child in root:
+            etree.SubElement(named, _ours(child), child.attrib)
+        return named
+
+    def bare_element(self) -> etree._Element:
+        """Give it without the namespace, which libvirt's setMetadata adds by itself."""
+        root = etree.Element("domain")
         if self.create_time is not None:
             root.set("create_time", self.create_time.isoformat())
         # Attributes, because libvirt drops text that is nothing but blanks.
         for key, value in sorted(self.labels.items()):
-            etree.SubElement(root, f"{{{NAMESPACE}}}label", key=key, value=value)
+            etree.SubElement(root, "label", key=key, value=value)
         for volume in self.volumes:
-            etree.SubElement(root, f"{{{NAMESPACE}}}volume", pool=volume.pool, name=volume.name)
+            etree.SubElement(root, "volume", pool=volume.pool, name=volume.name)
         return root
 
     @classmethod
@@ -55,6 +63,10 @@ class Metadata:
                 for e in root.iterfind("{*}volume")
             ),
         )
+
+
+def _ours(element: etree._Element) -> etree.QName:
+    return etree.QName(NAMESPACE, str(element.tag))
 
 
 def in_domain(root: etree._Element) -> etree._Element | None:
@@ -77,7 +89,7 @@ def write(domain: libvirt.virDomain, metadata: Metadata, flags: int) -> None:
     """Replace the notes on a domain; `flags` say in which of its configurations."""
     domain.setMetadata(
         libvirt.VIR_DOMAIN_METADATA_ELEMENT,
-        etree.tostring(metadata.element(), encoding="unicode"),
+        etree.tostring(metadata.bare_element(), encoding="unicode"),
         PREFIX,
         NAMESPACE,
         flags,

@@ -7,11 +7,10 @@ from lxml import etree
 
 from proad.drivers.libvirt.errors import code_of
 from proad.drivers.libvirt.reading import Reader
-from proad.drivers.libvirt.verbs import guarded
+from proad.drivers.libvirt.verbs import guarded, is_test
 from proad.drivers.libvirt.xml import parse, serialise
 from proad.errors import AlreadyExistsError, SnapshotNotFoundError
 from proad.model import (
-    Resource,
     ResourceState,
     RevertState,
     Snapshot,
@@ -99,6 +98,8 @@ def revert(reader: Reader, domain: libvirt.virDomain, name: str, state: RevertSt
     # The next start would put a memory onto disks that it does not belong to.
     if domain.isPersistent() and domain.hasManagedSaveImage():
         domain.managedSaveRemove()
+    if state is not None:
+        _bring_to(domain, state)
 
 
 def delete(domain: libvirt.virDomain, name: str, *, children: bool) -> None:
@@ -126,12 +127,19 @@ def view_of(xml: str, resource_id: str, current: str) -> Snapshot:
     )
 
 
-def ensure_running(domain: libvirt.virDomain, now: Resource) -> None:
-    """Have a domain run that a revert left in another state."""
-    if now.state is ResourceState.PAUSED:
-        domain.resume()
-    elif not domain.isActive():
+def _bring_to(domain: libvirt.virDomain, state: RevertState) -> None:
+    """Have a domain in a state that a revert did not leave it in."""
+    active = domain.isActive()
+    if state is RevertState.PAUSED and not active:
+        if is_test(domain):  # knows no flags
+            domain.create()
+            domain.suspend()
+        else:
+            domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
+    elif state is RevertState.RUNNING and not active:
         domain.create()
+    elif state is RevertState.RUNNING and domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
+        domain.resume()
 
 
 def _current(domain: libvirt.virDomain) -> str:
