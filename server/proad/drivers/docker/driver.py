@@ -191,7 +191,9 @@ class DockerDriver:
         """Give one image in full."""
         return await self._images.get(name)
 
-    def pull_image(self, name: str, *, platform: str = "") -> AsyncGenerator[PullProgress | Image, None]:
+    def pull_image(
+        self, name: str, *, platform: str = ""
+    ) -> AsyncGenerator[PullProgress | Image, None]:
         """Pull an image."""
         return self._registries.pull(name, platform)
 

@@ -14,17 +14,17 @@ from http import HTTPStatus
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Self, TypeVar
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote
 
 import docker
 import requests
 import urllib3
 from docker.errors import DockerException
 from docker.tls import TLSConfig
-from docker.transport import UnixHTTPAdapter
 
 from proad.drivers.docker.errors import ENGINE, broken_connection, conflict
 from proad.drivers.docker.stream import JsonStream
+from proad.drivers.docker.unix import UnixAdapter
 from proad.drivers.threads import EngineThreads
 from proad.errors import EngineUnreachableError
 
@@ -246,7 +246,8 @@ class Engine:
             # Neither proxies nor ~/.netrc are meant for the engine.
             client.trust_env = False
             if self.url.startswith("unix:"):
-                client.mount("http+docker://", _OnePoolAdapter(self.url, self._pool_size))
+                path = self.url.removeprefix("unix:").removeprefix("//")
+                client.mount("http+docker://", UnixAdapter(path, self._pool_size))
             self._client = client
         return self._client
 
@@ -257,17 +258,6 @@ class Engine:
         except _TROUBLES as error:
             self.api_version = ""  # another engine may answer next time
             raise broken_connection(error, self.endpoint) from error
-
-
-class _OnePoolAdapter(UnixHTTPAdapter):
-    """docker-py's adapter keeps a pool of connections for each path; one pool is enough."""
-
-    def __init__(self, url: str, size: int) -> None:
-        path = url.removeprefix("unix:").removeprefix("//")
-        super().__init__(f"http+unix://{path}", max_pool_size=size)
-
-    def get_connection(self, url: str | bytes, proxies: Any = None) -> Any:  # noqa: ARG002 - one for all URLs
-        return super().get_connection("http+docker://localhost", proxies)
 
 
 def quoted(name: str) -> str:
@@ -293,5 +283,6 @@ def _tls(folder: Path) -> TLSConfig:
 
 
 def _without_credentials(url: str) -> str:
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    scheme, separator, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"

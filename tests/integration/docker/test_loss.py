@@ -1,0 +1,278 @@
+"""An engine that is not there, does not answer, dies and comes back."""
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+
+import docker
+import pytest
+
+from integration.docker.conftest import REPOSITORY
+from integration.docker.workloads import IMAGE, eventually
+from proad.drivers.docker import DockerDriver
+from proad.errors import (
+    CapabilityMissingError,
+    EngineTimedOutError,
+    EngineUnreachableError,
+    InvalidArgumentError,
+)
+from proad.model import ContainerSpec, StopMode, StopOptions
+
+pytestmark = pytest.mark.docker
+
+SOME_ID = "0" * 64
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder whose path is short enough for a socket."""
+    with tempfile.TemporaryDirectory(prefix="proa-test-", ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
+class PrivateEngine:
+    """A dockerd of the test's own, to be killed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.url = f"unix://{folder}/docker.sock"
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [
+            # In a network of its own: without a bridge, dockerd deletes that of the host.
+            "unshare",
+            "--net",
+            "dockerd",
+            f"--host={self.url}",
+            f"--data-root={self._folder}/data",
+            f"--exec-root={self._folder}/exec",
+            f"--pidfile={self._folder}/pid",
+            "--bridge=none",
+            "--iptables=false",
+        ]
+        # A containerd that died with its dockerd, and that nobody reaped, would pass for
+        # a living one.
+        (self._folder / "exec/containerd/containerd.pid").unlink(missing_ok=True)
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+        if number is signal.SIGKILL:
+            self._process.wait(10)
+
+    def stop(self) -> None:
+        assert self._process is not None
+        with suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGCONT)
+        if self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait(20)
+        data = self._folder / "data"
+        while data.is_mount():  # one that was killed did not come to it
+            subprocess.run(["umount", data], check=True)
+
+
+@pytest.fixture
+def engine(folder: Path) -> Iterator[PrivateEngine]:
+    if shutil.which("dockerd") is None or os.geteuid() != 0:
+        if os.environ.get("PROA_REQUIRE_ENGINES") == "1":
+            pytest.fail("a private dockerd needs root and the program dockerd")
+        pytest.skip("a private dockerd needs root and the program dockerd")
+    engine = PrivateEngine(folder)
+    engine.start()
+    try:
+        yield engine
+    finally:
+        engine.stop()
+
+
+@contextmanager
+def deaf_listener(folder: Path) -> Iterator[str]:
+    """A socket that takes connections and never answers."""
+    path = folder / "deaf.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen(100)
+        yield f"unix://{path}"
+
+
+async def answers(driver: DockerDriver) -> bool:
+    try:
+        await driver.probe()
+    except (EngineUnreachableError, EngineTimedOutError):  # it listens before it answers
+        return False
+    return True
+
+
+@asynccontextmanager
+async def at_most(seconds: float) -> AsyncIterator[None]:
+    started = time.monotonic()
+    yield
+    assert time.monotonic() - started < seconds
+
+
+async def check_unreachable(driver: DockerDriver) -> None:
+    for call in (
+        driver.probe(),
+        driver.list_resources(),
+        driver.get_resource(SOME_ID),
+        driver.start(SOME_ID),
+        driver.stop(SOME_ID),
+        driver.stop(SOME_ID, StopOptions(mode=StopMode.FORCE)),
+        driver.pause(SOME_ID),
+        driver.delete(SOME_ID),
+        driver.list_images(),
+        driver.get_image("x"),
+        driver.prune_containers(),
+        anext(aiter(driver.pull_image("127.0.0.1:1/x"))),
+    ):
+        async with at_most(5):
+            with pytest.raises(EngineUnreachableError) as caught:
+                await call
+        assert caught.value.metadata == {"engine": "docker"}
+        assert "HTTPConnectionPool" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("unix:///proa-test/none.sock", "No such file"),
+        ("tcp://127.0.0.1:1", "refused"),
+    ],
+)
+async def test_nobody_there(url: str, text: str):
+    async with DockerDriver(url) as driver:
+        assert driver.endpoint == url
+        await check_unreachable(driver)
+        with pytest.raises(EngineUnreachableError, match=text):
+            await driver.probe()
+
+
+async def test_a_socket_without_a_listener(folder: Path):
+    path = folder / "stale.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+    async with DockerDriver(f"unix://{path}") as driver:
+        with pytest.raises(EngineUnreachableError, match="refused"):
+            await driver.probe()
+
+
+async def test_something_else_answers(folder: Path):
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_unix_server(answer, folder / "other.sock")
+    async with DockerDriver(f"unix://{folder}/other.sock") as driver:
+        with pytest.raises(EngineUnreachableError, match="JSON"):
+            await driver.probe()
+    server.close()
+    await server.wait_closed()
+
+
+async def test_checks_that_need_no_engine(folder: Path):
+    async with DockerDriver(f"unix://{folder}/none.sock") as driver:
+        with pytest.raises(CapabilityMissingError):
+            await driver.stop(SOME_ID, StopOptions(mode=StopMode.SAVE))
+        with pytest.raises(InvalidArgumentError):
+            await driver.get_image("..")
+
+
+class TestHung:
+    async def test_a_call_ends_in_time_and_threads_stay_bounded(self, folder: Path):
+        with deaf_listener(folder) as url:
+            before = threading.active_count()
+            async with DockerDriver(url, threads=2, timeout=SECOND) as driver:
+                threads = threading.active_count()
+                async with at_most(2.5):
+                    calls = [driver.get_resource(SOME_ID) for _ in range(20)]
+                    for error in await asyncio.gather(*calls, return_exceptions=True):
+                        assert isinstance(error, EngineTimedOutError)
+                assert threading.active_count() == threads
+                async with at_most(2.5):
+                    with pytest.raises(EngineTimedOutError):
+                        await driver.probe()
+
+            async def threads_ended() -> bool:
+                return threading.active_count() <= before
+
+            await eventually(threads_ended)
+
+    async def test_an_urgent_call_does_not_queue(self, folder: Path):
+        with deaf_listener(folder) as url:
+            async with DockerDriver(url, threads=1, timeout=timedelta(seconds=3)) as driver:
+                hung = [asyncio.create_task(driver.get_resource(SOME_ID)) for _ in range(3)]
+                await asyncio.sleep(0.1)
+                reached = asyncio.create_task(
+                    driver.stop(SOME_ID, StopOptions(mode=StopMode.FORCE))
+                )
+                await asyncio.sleep(0.1)
+                assert driver._engine._quick._ordinary.qsize() == 2
+                assert driver._engine._quick._urgent.qsize() == 0
+                for task in (reached, *hung):
+                    task.cancel()
+
+    async def test_leaving_waits_for_no_hung_call(self, folder: Path):
+        with deaf_listener(folder) as url:
+            async with at_most(1):
+                async with DockerDriver(url) as driver:
+                    hung = asyncio.create_task(driver.list_resources())
+                    await asyncio.sleep(0.1)
+                hung.cancel()
+
+
+async def test_dies_and_comes_back(engine: PrivateEngine, raw: docker.APIClient):
+    async with DockerDriver(engine.url, timeout=timedelta(seconds=10)) as driver:
+        await eventually(lambda: answers(driver), within=30)
+        await import_image(engine)
+        made = (await driver.create_container(ContainerSpec(image=IMAGE))).resource
+        # Calls fill the pool with connections that are dead after the kill.
+        await asyncio.gather(*(driver.get_resource(made.id) for _ in range(8)))
+
+        engine.signal(signal.SIGKILL)
+        await check_unreachable(driver)
+
+        engine.start()
+        await eventually(lambda: answers(driver), within=30)
+        assert await driver.get_resource(made.id) == made
+        again = await asyncio.gather(*(driver.get_resource(made.id) for _ in range(8)))
+        assert again == [made] * 8
+
+        # A create that timed out takes effect when the engine goes on; it is undone.
+        engine.signal(signal.SIGSTOP)
+        driver._engine.timeout = SECOND
+        name = "proa-test-late"
+        async with at_most(10):
+            with pytest.raises(EngineTimedOutError):
+                await driver.create_container(ContainerSpec(image=IMAGE, name=name))
+        engine.signal(signal.SIGCONT)
+
+        async def undone() -> bool:
+            return not driver._creation._cleanups
+
+        await eventually(undone)
+        assert [each.id for each in await driver.list_resources()] == [made.id]
+        await driver.delete(made.id)
+
+
+async def import_image(engine: PrivateEngine) -> None:
+    script = REPOSITORY / "tests/guest/build_image.sh"
+    out = REPOSITORY / "build/guest"
+    process = await asyncio.create_subprocess_exec(script, out, engine.url)
+    assert await process.wait() == 0
