@@ -1,0 +1,244 @@
+"""Lists: filters, orders, views, masks and pages."""
+
+import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from proa import v1
+from proad.drivers.memory import MemoryDriver
+from proad.model import SnapshotSpec
+from rpc.daemon import IMAGE, refusal
+
+
+@pytest.fixture
+async def fleet(serve):
+    """On a: web RUNNING, web-db PAUSED, idle STOPPED; on b: domains vm RUNNING, web-vm SAVED."""
+    daemon = await serve(("a", MemoryDriver()), ("b", MemoryDriver()))
+    async for _ in daemon.call("PullImage", image="debian:12"):
+        pass
+    await daemon.container("web", labels={"tier": "front", "team": "x"})
+    await daemon.container("web-db", labels={"tier": "back"})
+    await daemon.container("idle", start=False, image="debian:12")
+    await daemon.domain("vm", host="b", labels={"tier": "back", "team": "x"})
+    await daemon.domain("web-vm", host="b")
+    await daemon.call("PauseResource", id="web-db")
+    await daemon.call("StopResource", id="web-vm", mode="STOP_MODE_SAVE")
+    return daemon
+
+
+FILTERS = [
+    ({}, "idle vm web web-db web-vm"),
+    ({"kinds": ["RESOURCE_KIND_CONTAINER"]}, "idle web web-db"),
+    ({"kinds": ["RESOURCE_KIND_DOMAIN"]}, "vm web-vm"),
+    ({"kinds": ["RESOURCE_KIND_DOMAIN", "RESOURCE_KIND_CONTAINER"]}, "idle vm web web-db web-vm"),
+    ({"states": ["RESOURCE_STATE_RUNNING"]}, "vm web"),
+    ({"states": ["RESOURCE_STATE_PAUSED", "RESOURCE_STATE_SAVED"]}, "web-db web-vm"),
+    ({"states": ["RESOURCE_STATE_FAILED"]}, ""),
+    ({"name_prefix": "web"}, "web web-db web-vm"),
+    ({"name_prefix": "eb"}, ""),
+    ({"labels": {"tier": "back"}}, "vm web-db"),
+    ({"labels": {"tier": "back", "team": "x"}}, "vm"),
+    ({"labels": {"tier": ""}}, ""),
+    ({"image": "debian:12"}, "idle"),
+    ({"image": "debian"}, ""),
+    ({"hosts": ["b"]}, "vm web-vm"),
+    ({"hosts": ["a", "b"]}, "idle vm web web-db web-vm"),
+    ({"hosts": ["b"], "kinds": ["RESOURCE_KIND_CONTAINER"]}, ""),
+    ({"name_prefix": "web", "states": ["RESOURCE_STATE_RUNNING"]}, "web"),
+]
+
+
+async def test_filters(fleet):
+    for which, names in FILTERS:
+        assert await fleet.names(filter=which) == names.split(), which
+
+
+async def test_a_filter_with_an_unknown_host(fleet):
+    refused = await refusal(fleet.call("ListResources", filter={"hosts": ["a", "c"]}))
+
+    assert (refused.reason, refused.metadata) == ("HOST_NOT_FOUND", {"host": "c"})
+
+
+ORDERS = {
+    "": "idle vm web web-db web-vm",
+    "name": "idle vm web web-db web-vm",
+    "name asc": "idle vm web web-db web-vm",
+    " name  desc ": "web-vm web-db web vm idle",
+    "create_time": "web web-db idle vm web-vm",
+    "create_time desc": "web-vm vm idle web-db web",
+    "kind,name desc": "web-db web idle web-vm vm",
+    "kind desc, name": "vm web-vm idle web web-db",
+    "host desc,create_time": "vm web-vm web web-db idle",
+    "state,name": "web-db vm web web-vm idle",
+    "state desc,name desc": "idle web-vm web vm web-db",
+}
+
+
+async def test_orders(fleet):
+    for order, names in ORDERS.items():
+        assert await fleet.names(order_by=order) == names.split(), order
+
+
+async def pages(daemon, call, field, size, **request):
+    """The items of each page of a list."""
+    token = ""
+    while True:
+        answer = await daemon.call(call, page_size=size, page_token=token, **request)
+        yield [*getattr(answer, field)]
+        if not (token := answer.next_page_token):
+            return
+
+
+async def test_the_pages_together_are_the_list(fleet):
+    for order, names in ORDERS.items():
+        for size in (1, 2, 3, 4, 5, 6):
+            seen = [
+                p async for p in pages(fleet, "ListResources", "resources", size, order_by=order)
+            ]
+            assert [r.name for page in seen for r in page] == names.split()
+            assert [len(page) for page in seen[:-1]] == [size] * (len(seen) - 1)
+            assert 0 < len(seen[-1]) <= size
+
+
+async def test_equals_are_told_apart_across_pages(serve):
+    """On two hosts the same names: the order by name alone does not decide."""
+    daemon = await serve(("a", MemoryDriver()), ("b", MemoryDriver()))
+    ids = {(await daemon.container(name, host=host)).id for name in ("xx", "yy") for host in "ab"}
+
+    for order in ("name", "name desc", "kind", "state desc"):
+        seen = [p async for p in pages(daemon, "ListResources", "resources", 1, order_by=order)]
+        assert sorted(r.id for page in seen for r in page) == sorted(ids)
+
+
+@pytest.mark.parametrize("order", ["name", "name desc"])
+async def test_what_comes_and_goes_shifts_nothing(daemon, order):
+    names = [f"c{n}" for n in range(8)]
+    for name in names:
+        await daemon.container(name, start=False)
+    ordered = sorted(names, reverse=order.endswith("desc"))
+
+    first = await daemon.call("ListResources", page_size=3, order_by=order)
+    # What was already seen goes, the last one of the page too; something comes before it.
+    for resource in first.resources[1:]:
+        await daemon.call("DeleteResource", id=resource.id)
+    await daemon.container("aa" if order == "name" else "zz", start=False)
+    await daemon.call("DeleteResource", id=ordered[4])
+    rest = await daemon.names(page_token=first.next_page_token, order_by=order)
+
+    assert rest == [ordered[3], *ordered[5:]]
+
+
+async def test_a_token_belongs_to_its_request(fleet):
+    request = {"order_by": "name", "filter": {"name_prefix": ""}}
+    token = (await fleet.call("ListResources", page_size=2, **request)).next_page_token
+
+    for other in (
+        {"order_by": "name desc"},
+        {"filter": {"name_prefix": "w"}},
+        {"view": "RESOURCE_VIEW_FULL"},
+        {"read_mask": FieldMask(paths=["name"])},
+        {"return_partial_success": True},
+    ):
+        refused = await refusal(
+            fleet.call("ListResources", page_token=token, **{**request, **other})
+        )
+        assert (refused.code, refused.reason) == ("INVALID_ARGUMENT", "PAGE_TOKEN_INVALID")
+    assert await fleet.names(page_token=token, page_size=5, **request) == [
+        "web",
+        "web-db",
+        "web-vm",
+    ]
+    refused = await refusal(fleet.call("ListVolumes", page_token=token))
+    assert refused.reason == "PAGE_TOKEN_INVALID"
+
+
+async def test_a_page_has_a_thousand_at_the_most(daemon):
+    """Snapshots are the cheapest to make many of."""
+    vm = await daemon.domain("vm", start=False)
+    for number in range(1010):
+        await daemon.driver.create_snapshot(vm.id, SnapshotSpec(name=f"s{number}"))
+
+    seen = [p async for p in pages(daemon, "ListSnapshots", "snapshots", 5000, id="vm")]
+
+    assert [len(page) for page in seen] == [1000, 10]
+    times = [s.create_time.ToDatetime() for page in seen for s in page]
+    assert times == sorted(times)
+
+
+async def test_images_come_newest_first_in_pages(daemon):
+    for tag in ("a:1", "b:1", "a:2"):
+        async for _ in daemon.call("PullImage", image=tag):
+            pass
+
+    seen = [p async for p in pages(daemon, "ListImages", "images", 1)]
+
+    assert [list(page[0].tags) for page in seen] == [["a:2"], ["b:1"], ["a:1"], [IMAGE]]
+    listed = await daemon.call("ListImages", reference="a:*")
+    assert [image.tags[0] for image in listed.images] == ["a:2", "a:1"]
+    assert not (await daemon.call("ListImages", dangling=True)).images
+    assert {image.host for image in listed.images} == {"local"}
+
+
+async def test_volumes_come_by_name_in_pages(daemon):
+    for name in ("c", "a", "b"):
+        await daemon.call("CreateVolume", spec={"name": name, "capacity_bytes": 2**20})
+
+    seen = [p async for p in pages(daemon, "ListVolumes", "volumes", 2)]
+
+    assert [[v.name for v in page] for page in seen] == [["a", "b"], ["c"]]
+    assert (await refusal(daemon.call("ListVolumes", pool="x"))).reason == "VOLUME_NOT_FOUND"
+
+
+async def test_a_list_has_summaries_unless_the_full_view_is_asked_for(fleet):
+    summary = (await fleet.call("ListResources", filter={"name_prefix": "vm"})).resources[0]
+    full = (
+        await fleet.call("ListResources", filter={"name_prefix": "vm"}, view="RESOURCE_VIEW_FULL")
+    ).resources[0]
+
+    assert (summary.domain.vcpus, len(summary.domain.disks)) == (1, 0)
+    assert (full.domain.vcpus, len(full.domain.disks)) == (1, 1)
+    assert full.allowed_verbs == summary.allowed_verbs
+    assert full.host == summary.host == "b"
+
+
+async def test_a_get_is_full_unless_the_summary_is_asked_for(fleet):
+    full = (await fleet.call("GetResource", id="web")).resource
+    summary = (await fleet.call("GetResource", id="web", view="RESOURCE_VIEW_SUMMARY")).resource
+
+    assert full.container.env
+    assert not summary.container.env
+    assert summary.container.image == full.container.image == IMAGE
+    assert summary.allowed_verbs == full.allowed_verbs
+
+
+@pytest.mark.parametrize(
+    ("paths", "wanted"),
+    [
+        (["name"], {"name": "web"}),
+        (["name", "state"], {"name": "web", "state": v1.RESOURCE_STATE_RUNNING}),
+        (["container.image"], {"container": v1.Container(image=IMAGE)}),
+        (["labels"], {"labels": {"tier": "front", "team": "x"}}),
+        (["domain"], {}),
+        (["domain.vcpus", "domain.disks"], {}),
+        (["state_detail.exit_code"], {"state_detail": v1.StateDetail()}),
+        (["container", "container.image", "host"], None),
+    ],
+    ids=str,
+)
+async def test_a_mask_leaves_only_what_it_names(fleet, paths, wanted):
+    mask = FieldMask(paths=paths)
+    got = (await fleet.call("GetResource", id="web", read_mask=mask)).resource
+    listed = (
+        await fleet.call(
+            "ListResources",
+            filter={"name_prefix": "web", "states": ["RESOURCE_STATE_RUNNING"]},
+            view="RESOURCE_VIEW_FULL",
+            read_mask=mask,
+        )
+    ).resources[0]
+
+    assert got == listed
+    if wanted is None:
+        assert got.container.env
+        assert {field.name for field, _ in got.ListFields()} == {"container", "host"}
+    else:
+        assert got == v1.Resource(**wanted)

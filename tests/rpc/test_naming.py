@@ -1,0 +1,136 @@
+"""How a caller may call a resource."""
+
+import pytest
+
+from proad.drivers.memory import MemoryDriver
+from rpc.daemon import refusal
+
+
+async def found(daemon, id):
+    return (await daemon.call("GetResource", id=id)).resource.id
+
+
+@pytest.fixture
+async def web(daemon):
+    return await daemon.container("web")
+
+
+@pytest.fixture
+async def vm(daemon):
+    return await daemon.domain("vm")
+
+
+async def test_by_its_full_id(daemon, web, vm):
+    assert await found(daemon, web.id) == web.id
+    assert await found(daemon, vm.id) == vm.id
+
+
+async def test_by_the_start_of_a_container_id(daemon, web):
+    for length in (4, 12, 63):
+        assert await found(daemon, web.id[:length]) == web.id
+
+
+async def test_three_digits_are_too_few(daemon, web):
+    assert (await refusal(daemon.call("GetResource", id=web.id[:3]))).reason == "RESOURCE_NOT_FOUND"
+
+
+async def test_the_start_of_a_uuid_means_nothing(daemon, vm):
+    assert (await refusal(daemon.call("GetResource", id=vm.id[:8]))).reason == "RESOURCE_NOT_FOUND"
+
+
+async def test_by_its_name_with_and_without_kind_and_host(daemon, web, vm):
+    for name in ("web", "container/web", "local/container/web"):
+        assert await found(daemon, name) == web.id
+    for name in ("vm", "domain/vm", "local/domain/vm", f"domain/{vm.id}"):
+        assert await found(daemon, name) == vm.id
+
+
+@pytest.mark.parametrize(
+    "name", ["domain/web", "container/vm", "other/container/web", "we", "webb", "WEB", " web"]
+)
+async def test_what_is_not_there(daemon, web, vm, name):
+    refused = await refusal(daemon.call("GetResource", id=name))
+
+    assert (refused.reason, refused.metadata["resource"]) == ("RESOURCE_NOT_FOUND", name)
+
+
+@pytest.mark.parametrize("name", ["", "/", "web/", "/web", "image/web", "a/b/container/web", "//"])
+async def test_what_is_no_name(daemon, web, name):
+    refused = await refusal(daemon.call("GetResource", id=name))
+
+    assert (refused.reason, refused.fields) == ("INVALID_ARGUMENT", ["id"])
+
+
+async def test_a_name_of_both_kinds_is_settled_by_the_kind(daemon):
+    container, domain = await daemon.container("web"), await daemon.domain("web")
+
+    refused = await refusal(daemon.call("GetResource", id="web"))
+
+    assert (refused.code, refused.reason) == ("FAILED_PRECONDITION", "AMBIGUOUS_ID")
+    candidates = refused.metadata["candidates"].split(",")
+    assert {await found(daemon, candidate) for candidate in candidates} == {
+        container.id,
+        domain.id,
+    }
+    assert await found(daemon, container.id) == container.id
+
+
+async def test_an_ambiguous_name_changes_nothing(daemon):
+    await daemon.container("web")
+    await daemon.domain("web")
+
+    for verb in ("StopResource", "PauseResource", "DeleteResource"):
+        assert (await refusal(daemon.call(verb, id="web"))).reason == "AMBIGUOUS_ID"
+
+    assert await daemon.state("container/web") == "RUNNING"
+    assert await daemon.state("domain/web") == "RUNNING"
+
+
+async def test_a_name_that_is_the_start_of_another_id(daemon, web):
+    other = await daemon.container(web.id[:6])
+
+    refused = await refusal(daemon.call("GetResource", id=web.id[:6]))
+
+    assert refused.reason == "AMBIGUOUS_ID"
+    assert web.id[:7] in refused.metadata["candidates"] or "web" in refused.metadata["candidates"]
+    assert await found(daemon, other.id) == other.id
+
+
+async def test_a_full_id_means_itself_whatever_others_are_called(daemon, web):
+    await daemon.domain(web.id)
+
+    assert await found(daemon, web.id) == web.id
+
+
+@pytest.fixture
+async def two_hosts(serve):
+    return await serve(("a", MemoryDriver()), ("b", MemoryDriver()))
+
+
+async def test_a_name_on_two_hosts_is_settled_by_the_host(two_hosts):
+    on_a = await two_hosts.container("web", host="a")
+    on_b = await two_hosts.container("web", host="b")
+
+    refused = await refusal(two_hosts.call("GetResource", id="web"))
+
+    assert refused.metadata["candidates"] == "a/container/web,b/container/web"
+    assert await found(two_hosts, "a/container/web") == on_a.id
+    assert await found(two_hosts, "b/container/web") == on_b.id
+    assert {on_a.host, on_b.host} == {"a", "b"}
+
+
+async def test_verbs_go_to_the_host_that_has_it(two_hosts):
+    on_b = await two_hosts.container("web", host="b")
+
+    stopped = (await two_hosts.call("StopResource", id="web")).resource
+
+    assert (stopped.id, stopped.host) == (on_b.id, "b")
+
+
+async def test_new_things_go_to_the_first_host_unless_another_is_named(two_hosts):
+    assert (await two_hosts.domain("vm")).host == "a"
+    refused = await refusal(
+        two_hosts.call("CreateDomain", spec={"name": "x", "memory_bytes": 2**26}, host="c")
+    )
+
+    assert (refused.reason, refused.metadata) == ("HOST_NOT_FOUND", {"host": "c"})
