@@ -1,0 +1,79 @@
+# shellcheck shell=bash
+# Shell functions that start the engines' daemons by hand where no systemd runs, also
+# after they were killed. Sourced by engines.sh, which sets `set -euo pipefail`.
+daemon=
+readonly DOCKER_LOG=/var/log/dockerd.log
+readonly LIBVIRT_LOG=/var/log/libvirt/libvirtd.log VIRTLOG_LOG=/var/log/libvirt/virtlogd.log
+
+# pid_is PIDFILE NAME: whether that process lives. A zombie, or a stranger to whom the
+# pid went, has another `exe`.
+pid_is() {
+    local pid
+    pid=$(cat "$1" 2>/dev/null) && [[ $(readlink "/proc/$pid/exe") == */"$2"* ]]
+}
+
+# detached LOG COMMAND...: sets `daemon` to its pid. It gets a session of its own, none
+# of our descriptors, default signals (background jobs ignore SIGINT and would hand
+# that down to every container) and the usual PATH, so it outlives shell and make.
+detached() {
+    local log=$1
+    shift
+    (
+        exec </dev/null >>"$log" 2>&1
+        for fd in /proc/"$BASHPID"/fd/*; do
+            fd=${fd##*/}
+            ((fd < 3)) || exec {fd}>&-
+        done
+        cd /
+        export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+        exec env --default-signal setsid "$@"
+    ) &
+    daemon=$!
+}
+
+# await COMMAND: until it succeeds; not longer than a minute or than `daemon`, if any, lives
+await() {
+    local end=$((SECONDS + 60))
+    until "$1"; do
+        ((SECONDS < end)) || return 1
+        [[ -z $daemon ]] || kill -0 "$daemon" 2>/dev/null || return 1
+        sleep 0.1
+    done
+}
+
+# dockerd believes any living process in its pid files, and any file at the system
+# containerd's address: what a killed engine left must go, or it never starts.
+start_dockerd_by_hand() {
+    local run=/var/run/docker socket=/run/containerd/containerd.sock refused=7 status=0
+    daemon=
+    if pid_is $run.pid dockerd; then return 0; fi
+    rm -f $run.pid
+    pid_is $run/containerd/containerd.pid containerd || rm -f $run/containerd/containerd.pid
+    if [[ -S $socket ]]; then
+        curl -s --max-time 2 --unix-socket $socket http://localhost/ >/dev/null || status=$?
+        ((status != refused)) || rm -f $socket
+    fi
+    detached $DOCKER_LOG dockerd
+}
+
+# This one and libvirtd lock their pid files: stale ones do no harm.
+start_virtlogd_by_hand() {
+    pid_is /run/virtlogd.pid virtlogd || detached $VIRTLOG_LOG virtlogd
+}
+
+# Without udev /dev/kvm may be root's alone. libvirt's probe runs with root's rights and
+# finds KVM, sees that QEMU will not be let in, throws the result away and probes again:
+# 4 s or more for each define and start. So libvirtd is shown a /dev/kvm that is none.
+start_libvirtd_by_hand() {
+    local no_kvm=/run/proa-no-kvm own_mounts=(unshare --mount --propagation slave) hide=()
+    daemon=
+    if pid_is /run/libvirtd.pid libvirtd; then return 0; fi
+    if [[ -e /dev/kvm ]] && "${own_mounts[@]}" true 2>/dev/null &&
+        ! runuser -u libvirt-qemu -- test -r /dev/kvm -a -w /dev/kvm; then
+        [[ -e $no_kvm ]] || mknod -m 600 $no_kvm c 1 3
+        # shellcheck disable=SC2016  # for the inner shell
+        hide=("${own_mounts[@]}" sh -c 'mount --bind "$0" /dev/kvm && exec "$@"' "$no_kvm")
+        say "QEMU's user may not open /dev/kvm: domains will be emulated"
+    fi
+    detached $LIBVIRT_LOG "${hide[@]}" libvirtd
+}

@@ -1,0 +1,136 @@
+#!/usr/bin/env bash
+# Sees to it that a Docker Engine and libvirt with QEMU answer on this host.
+#
+#   engines.sh               use the engines that answer; on Debian and Ubuntu, as
+#                            root, install and start those that do not
+#   engines.sh --check       change nothing; exit 0 if both answer
+#   engines.sh --build-deps  install only what building libvirt-python takes
+#                            (PYTHON names the interpreter, default python3)
+#
+# An engine is asked at DOCKER_HOST (default: the usual socket) and qemu:///system.
+# With systemd its units are started, without it the daemons themselves, detached from
+# the caller. Safe to run at any time, also after the daemons were killed.
+set -euo pipefail
+PATH=$PATH:/usr/sbin:/sbin
+cd "$(dirname "$0")"
+# shellcheck source=deploy/packages.sh
+. ./packages.sh
+# shellcheck source=deploy/daemons.sh
+. ./daemons.sh
+
+readonly DOCKER_SOCKET=unix:///var/run/docker.sock LIBVIRT_URI=qemu:///system
+readonly DOCKER_PACKAGES=(docker.io iptables curl)
+readonly LIBVIRT_PACKAGES=(libvirt-daemon-system libvirt-clients
+    libvirt-daemon-driver-qemu qemu-system-x86 qemu-utils dnsmasq-base)
+readonly BUILD_PACKAGES=(libvirt-dev pkg-config gcc libc6-dev python3-dev python3-venv)
+
+systemd_runs() { [[ -d /run/systemd/system ]]; }
+
+# A socket file or a docker command proves nothing: both can be left over.
+docker_answers() {
+    case ${DOCKER_HOST:=$DOCKER_SOCKET} in
+        unix://*) [[ $(curl -fs --max-time 5 --unix-socket "${DOCKER_HOST#unix://}" \
+            http://localhost/_ping) == OK ]] ;;
+        *) timeout 10 docker version ;;
+    esac >/dev/null 2>&1
+}
+
+libvirt_answers() {
+    timeout 20 virsh -q -c $LIBVIRT_URI version </dev/null >/dev/null 2>&1
+}
+
+start_docker() {
+    if systemd_runs; then
+        systemctl start docker
+    else
+        start_dockerd_by_hand
+    fi
+    await docker_answers || gave_up "Docker Engine" docker "$DOCKER_LOG"
+}
+
+# Without virtlogd libvirt answers, but no domain starts.
+start_virtlogd() {
+    [[ $EUID -eq 0 ]] && ! systemd_runs && command -v virtlogd >/dev/null || return 0
+    start_virtlogd_by_hand
+}
+
+start_libvirt() {
+    if systemd_runs; then
+        systemctl start libvirtd
+    else
+        start_virtlogd
+        start_libvirtd_by_hand
+    fi
+    await libvirt_answers || gave_up libvirt libvirtd "$LIBVIRT_LOG"
+}
+
+start_default_network() {
+    local info
+    info=$(virsh -q -c $LIBVIRT_URI net-info default 2>/dev/null) || return 0
+    grep -q '^Active: *no' <<<"$info" || return 0
+    if virsh -q -c $LIBVIRT_URI net-start default >/dev/null; then
+        say "started libvirt's network 'default'"
+    else
+        warn "warning: libvirt's network 'default' does not start (is its bridge or" \
+            "subnet in use elsewhere?), nor will domains on it"
+    fi
+}
+
+# gave_up ENGINE UNIT LOG
+gave_up() {
+    systemd_runs || tail -n 5 "$3" >&2
+    die "$1 does not answer; see $(systemd_runs && echo "journalctl -u $2" || echo "$3")"
+}
+
+how_to() {
+    warn "$1 does not answer. If it runs, your user may lack access (groups docker, libvirt)." \
+        "If not: $2; on Debian or Ubuntu this script does it as root."
+}
+
+engines() {
+    local check_only=$1 failed=0
+    if docker_answers; then
+        say "Docker Engine answers at $DOCKER_HOST"
+    elif [[ $DOCKER_HOST != "$DOCKER_SOCKET" ]]; then
+        warn "DOCKER_HOST, $DOCKER_HOST, does not answer: start that engine or unset it"
+        failed=1
+    elif $check_only || ! may_install; then
+        how_to "Docker Engine" "install ${DOCKER_PACKAGES[*]} and start dockerd"
+        failed=1
+    else
+        apt_install "${DOCKER_PACKAGES[@]}"
+        docker_answers || start_docker
+        say "Docker Engine started, answers at $DOCKER_HOST"
+    fi
+
+    $check_only || start_virtlogd
+    if libvirt_answers; then
+        say "libvirt answers at $LIBVIRT_URI"
+    elif $check_only || ! may_install; then
+        how_to libvirt "install ${LIBVIRT_PACKAGES[*]} and start virtlogd and libvirtd"
+        failed=1
+    else
+        apt_install "${LIBVIRT_PACKAGES[@]}"
+        libvirt_answers || start_libvirt
+        say "libvirt started, answers at $LIBVIRT_URI"
+    fi
+    $check_only || ((failed)) || start_default_network
+    return $failed
+}
+
+build_deps() {
+    local has_headers='import ensurepip, os, sys, sysconfig
+sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))'
+    if pkg-config --exists libvirt && command -v gcc &&
+        "${PYTHON:-python3}" -c "$has_headers"; then
+        return 0
+    fi >/dev/null 2>&1
+    apt_install "${BUILD_PACKAGES[@]}"
+}
+
+case ${1:-} in
+    "") engines false ;;
+    --check) engines true ;;
+    --build-deps) build_deps ;;
+    *) die "usage: engines.sh [--check | --build-deps]" ;;
+esac

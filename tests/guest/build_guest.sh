@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# Builds the small bootable guest of the tests and the demo from Debian packages.
+#
+#   build_guest.sh [OUT]     OUT defaults to build/guest in the repository
+#
+# Makes OUT/vmlinuz, OUT/initrd and installer-like ISOs that boot them from cdrom:
+#   guest.iso            guest agent, ACPI power button
+#   guest-noagent.iso    power button only
+#   guest-deadagent.iso  power button; the agent is connected but never answers
+#   guest-deaf.iso       neither
+# `init` says what the guest prints and offers. Wants 160 MiB; a qcow2 on vda and a
+# network card are optional. Does nothing while OUT is as these scripts built it.
+# Works as root or not; missing packages are installed as root only.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=deploy/packages.sh
+. "$here/../../deploy/packages.sh"
+
+out=${1:-$here/../../build/guest}
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
+stamp=$(cat "$here"/{build_guest.sh,init,shutdown,udhcpc} | sha256sum)
+if [[ -f $out/guest.stamp && $(<"$out/guest.stamp") == "$stamp" ]]; then
+    exit 0
+fi
+
+# In this order; each needs those before it.
+readonly MODULES=(virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev
+    virtio_pci virtio_blk virtio_console evdev button virtio_balloon
+    failover net_failover virtio_net)
+
+[[ $(dpkg --print-architecture 2>/dev/null) == amd64 ]] ||
+    die "the test guest is built on Debian amd64 only"
+# qemu-utils brings most of the libraries of the guest agent.
+apt_install busybox-static isolinux syslinux-common xorriso cpio xz-utils qemu-utils \
+    libnuma1 libudev1
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+root=$work/root
+mkdir -p "$work"/{unpacked,iso} \
+    "$root"/{bin,sbin,usr/bin,usr/sbin,dev,proc,sys,etc/acpi/PWRF,lib/modules}
+
+kernel_package() { apt-cache depends linux-image-cloud-amd64 | sed -n 's/ *Depends: //p'; }
+# Without apt's lists the first answer is empty.
+[[ -n $(kernel_package 2>/dev/null) ]] || apt-get update -q >/dev/null
+unpack "$work/unpacked" "$(kernel_package)" qemu-guest-agent
+cp "$work"/unpacked/boot/vmlinuz-* "$work/iso/vmlinuz"
+
+for module in "${MODULES[@]}"; do
+    file=$(find "$work/unpacked/lib/modules" -name "$module.ko*" -print -quit)
+    [[ -n $file ]] || die "the kernel has no module $module"
+    cp "$file" "$root/lib/modules/"
+done
+find "$root/lib/modules" -name '*.xz' -exec unxz {} +
+printf '%s\n' "${MODULES[@]}" >"$root/lib/modules/order"
+
+cp /bin/busybox "$root/bin/busybox"
+/bin/busybox --list-full | while read -r applet; do
+    [[ $applet == bin/busybox ]] || ln -sf /bin/busybox "$root/$applet"
+done
+install -m 755 "$here/init" "$root/init"
+install -m 755 "$here/shutdown" "$root/sbin/shutdown"
+install -m 755 "$here/udhcpc" "$root/etc/udhcpc"
+# acpid runs this for the power button.
+printf '#!/bin/sh\nexec poweroff -f\n' >"$root/etc/acpi/PWRF/00000080"
+chmod 755 "$root/etc/acpi/PWRF/00000080"
+
+agent=$work/unpacked/usr/sbin/qemu-ga
+install -m 755 "$agent" "$root/usr/sbin/qemu-ga"
+libraries=$(ldd "$agent")
+[[ $libraries != *"not found"* ]] || die "the guest agent lacks a library: $libraries"
+grep -o '/[^ ]*' <<<"$libraries" | while read -r library; do
+    mkdir -p "$root$(dirname "$library")"
+    cp -L "$library" "$root$library"
+done
+
+(cd "$root" && find . | LC_ALL=C sort | cpio -o -H newc -R 0:0 --quiet) | gzip -9n >"$work/iso/initrd"
+cp /usr/lib/ISOLINUX/isolinux.bin /usr/lib/syslinux/modules/bios/ldlinux.c32 "$work/iso/"
+
+# The kernel's self-tests of its ciphers are a third of its boot time under emulation.
+make_iso() {
+    cat >"$work/iso/isolinux.cfg" <<END
+DEFAULT guest
+PROMPT 0
+TIMEOUT 0
+LABEL guest
+  KERNEL vmlinuz
+  APPEND initrd=initrd console=tty0 console=ttyS0 quiet panic=1 cryptomgr.notests $2
+END
+    xorriso -as mkisofs -quiet -V PROA_GUEST -J -R -b isolinux.bin -c boot.cat -no-emul-boot \
+        -boot-load-size 4 -boot-info-table -o "$work/$1" "$work/iso" 2>"$work/xorriso.log" ||
+        die "xorriso failed: $(<"$work/xorriso.log")"
+    # Not in place: libvirt may hold the old one, and gave it to QEMU's user.
+    mv -f "$work/$1" "$out/$1"
+}
+rm -f "$out/guest.stamp"
+make_iso guest.iso "proa.agent=on proa.acpi=on"
+make_iso guest-noagent.iso "proa.agent=off proa.acpi=on"
+make_iso guest-deadagent.iso "proa.agent=dead proa.acpi=on"
+make_iso guest-deaf.iso "proa.agent=off proa.acpi=off"
+cp "$work/iso/vmlinuz" "$work/iso/initrd" "$out/"
+printf '%s\n' "$stamp" >"$out/guest.stamp"
+say "built the test guest in $out"
