@@ -30,7 +30,7 @@ class Daemon:
     process: subprocess.Popen[bytes] | None = None
     address: str = ""
 
-    def start(self) -> None:
+    def __post_init__(self) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.address = f"127.0.0.1:{probe.getsockname()[1]}"
@@ -41,11 +41,13 @@ class Daemon:
             "PROA_LOG_FORMAT": "json",
             **self.environment,
         }
+
+    def start(self) -> None:
         for name, scopes in (("ada", ["basic", "advanced"]), ("eve", ["basic"])):
             if name not in self.run("user", "list").stdout:
                 options = [word for scope in scopes for word in ("--scope", scope)]
                 self.run("user", "add", name, *options, "--password-stdin", input=PASSWORD)
-        with (self.home / "log").open("ab") as log:
+        with (self.home / "log").open("wb") as log:
             self.process = subprocess.Popen(
                 [BIN / "proad", "serve", *self.arguments], env=self.environment, stderr=log
             )

@@ -1,0 +1,111 @@
+"""The daemon as an operator drives it who has nothing but reflection: buf curl."""
+
+import base64
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.rpc import error_details_pb2
+
+from integration.daemon.conftest import BIN, PASSWORD, Daemon
+
+ISO = Path(__file__).parents[3] / "build/guest/guest.iso"
+
+
+class Operator:
+    """Types requests, with no stubs and no proto files at hand."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self.url = f"http://{daemon.address}"
+        self.token = ""
+
+    def buf(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        header = ["-H", f"authorization: Bearer {self.token}"] if self.token else []
+        return subprocess.run(
+            [
+                BIN / "buf",
+                "curl",
+                "--protocol=grpc",
+                "--http2-prior-knowledge",
+                *header,
+                *arguments,
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    def __call__(self, method: str, **request: object) -> Any:
+        done = self.buf("-d", json.dumps(request), f"{self.url}/proa.v1.{method}")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def refused(self, method: str, **request: object) -> Any:
+        done = self.buf("-d", json.dumps(request), f"{self.url}/proa.v1.{method}")
+        assert done.returncode != 0
+        return json.loads(done.stderr)
+
+
+@pytest.mark.docker
+@pytest.mark.libvirt
+def test_a_session_with_buf_curl(
+    start_daemon: Callable[..., Daemon], token: str, swept, tmp_path: Path
+):
+    daemon = start_daemon()
+    swept(daemon.client())
+    iso = tmp_path / "guest.iso"
+    shutil.copy(ISO, iso)
+    for folder in iso.parents:  # QEMU runs as a user of its own
+        if folder.is_relative_to("/tmp/pytest-of-root"):
+            folder.chmod(0o755)
+    operator = Operator(daemon)
+
+    services = operator.buf("--list-services", operator.url).stdout.split()
+    assert "proa.v1.ResourceService" in services
+    assert "grpc.health.v1.Health" in services
+
+    operator.token = operator("AuthService/CreateToken", username="ada", password=PASSWORD)["token"]
+    container = operator(
+        "ContainerService/CreateContainer",
+        spec={"image": "proa-test/busybox:1", "name": token, "command": ["sleep", "600"]},
+        start=True,
+    )["resource"]
+    assert container["state"] == "RESOURCE_STATE_RUNNING"
+    domain = operator(
+        "DomainService/CreateDomain",
+        spec={
+            "name": token,
+            "memory_bytes": 160 << 20,
+            "cdrom": {"path": str(iso)},
+            "diskless": True,
+            "networkless": True,
+        },
+        start=True,
+    )["resource"]
+    assert domain["state"] == "RESOURCE_STATE_RUNNING"
+
+    listed = operator("ResourceService/ListResources", filter={"name_prefix": token})["resources"]
+    assert {r["id"] for r in listed} == {container["id"], domain["id"]}
+
+    ambiguous = operator.refused("ResourceService/StopResource", id=token)
+    assert ambiguous["code"] == "failed_precondition"
+    info = error_details_pb2.ErrorInfo()
+    (packed,) = [d for d in ambiguous["details"] if d["type"] == "google.rpc.ErrorInfo"]
+    info.ParseFromString(base64.b64decode(packed["value"] + "=="))
+    assert (info.domain, info.reason) == ("proa.v1", "AMBIGUOUS_ID")
+    assert f"local/domain/{token}" in info.metadata["candidates"]
+
+    stopped = operator(
+        "ResourceService/StopResource", id=f"domain/{token}", mode="STOP_MODE_FORCE"
+    )["resource"]
+    assert stopped["state"] == "RESOURCE_STATE_STOPPED"
+    operator("ResourceService/DeleteResource", id=f"domain/{token}")
+    operator("ResourceService/DeleteResource", id=f"container/{token}", force=True)
+    assert "resources" not in operator(
+        "ResourceService/ListResources", filter={"name_prefix": token}
+    )
