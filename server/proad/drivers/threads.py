@@ -93,8 +93,9 @@ class EngineThreads:
             async with asyncio.timeout(timeout.total_seconds()):
                 return await result
         except TimeoutError:
-            if result.done() and not result.cancelled():  # the call's own TimeoutError
-                raise
+            if result.done() and not result.cancelled():
+                # The call's own TimeoutError, or what it gave at the last moment.
+                return result.result()
             raise EngineTimedOutError(self._engine) from None
 
     def _spawn(self, jobs: "queue.SimpleQueue[_Job | None]", label: str) -> None:
