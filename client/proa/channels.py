@@ -82,7 +82,7 @@ class Endpoint:
         if self.tls is None and not self.local and not self.allow_insecure:
             raise ValueError(
                 f"{what} would go to {self.target} in the clear; "
-                "use tls=…, or allow_insecure=True if nobody else is on that network"
+                "use TLS, or allow it (allow_insecure=True, proa --insecure) where nobody else listens"
             )
 
     def check_call(self, method: str) -> None:

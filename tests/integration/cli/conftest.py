@@ -1,0 +1,98 @@
+"""The command line against a `proad serve --memory` of its own, on a Unix socket."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import grpc
+import pytest
+from typer.testing import CliRunner
+
+from proa.cli.app import app
+
+PASSWORD = "correct horse battery"
+
+
+def proad(*arguments, state, **settings):
+    return subprocess.run(
+        [sys.executable, "-m", "proad", *arguments],
+        env={**os.environ, "PROA_STATE_DIR": str(state)},
+        check=True,
+        capture_output=True,
+        text=True,
+        **settings,
+    )
+
+
+@pytest.fixture(scope="session")
+def daemon(tmp_path_factory):
+    """The target of a running daemon with the users ann (all scopes) and bob (basic)."""
+    folder = tmp_path_factory.mktemp("proad")
+    state, target = folder / "state", f"unix:{folder}/s"
+    for name, scopes in (("ann", ("basic", "advanced")), ("bob", ("basic",))):
+        chosen = [argument for scope in scopes for argument in ("--scope", scope)]
+        proad("user", "add", name, *chosen, "--password-stdin", state=state, input=f"{PASSWORD}\n")
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "proad", "serve", "--memory"],
+            env={**os.environ, "PROA_STATE_DIR": str(state), "PROA_LISTEN": target},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            with grpc.insecure_channel(target) as channel:
+                grpc.channel_ready_future(channel).result(timeout=30)
+            yield target
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+class Cli:
+    """Runs commands; what they print on standard output and on standard error stays apart."""
+
+    def __init__(self):
+        self._runner = CliRunner()
+
+    def run(self, *arguments, input=None):
+        return self._runner.invoke(app, [str(a) for a in arguments], input=input)
+
+    def ok(self, *arguments, input=None):
+        """Run a command that has to succeed; gives its standard output."""
+        result = self.run(*arguments, input=input)
+        assert result.exit_code == 0, (arguments, result.stdout, result.stderr, result.exception)
+        return result.stdout
+
+    def json(self, *arguments, input=None):
+        return json.loads(self.ok(*arguments, "--output", "json", input=input))
+
+    def fails(self, code, *arguments, input=None):
+        """Run a command that has to fail with an exit code; gives its standard error."""
+        result = self.run(*arguments, input=input)
+        assert result.exit_code == code, (arguments, result.stdout, result.stderr, result.exception)
+        return result.stderr
+
+
+@pytest.fixture
+def cli(daemon, tmp_path, monkeypatch):
+    """Commands of somebody who has not logged in."""
+    monkeypatch.setenv("PROA_TARGET", daemon)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    for name in ("PROA_TOKEN", "PROA_USERNAME", "PROA_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+    return Cli()
+
+
+@pytest.fixture
+def ann(cli):
+    """Commands of somebody who may do everything."""
+    cli.ok("login", "ann", "--password-stdin", input=f"{PASSWORD}\n")
+    return cli
+
+
+@pytest.fixture
+def name():
+    """A name that no other test uses."""
+    return f"proa-test-{time.monotonic_ns()}"

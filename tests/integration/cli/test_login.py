@@ -1,0 +1,116 @@
+import json
+import stat
+import subprocess
+import sys
+
+PASSWORD = "correct horse battery\n"
+
+
+def token_file(tmp_path):
+    return tmp_path / "state" / "proa" / "tokens.json"
+
+
+def test_login_keeps_a_token_that_only_its_owner_can_read(cli, daemon, tmp_path):
+    said = cli.json("login", "ann", "--password-stdin", input=PASSWORD)
+    assert said["scopes"] == ["SCOPE_BASIC", "SCOPE_ADVANCED"]
+    assert "token" not in said
+    file = token_file(tmp_path)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+    assert list(json.loads(file.read_text())) == [daemon]
+    assert [entry.name for entry in file.parent.iterdir()] == ["tokens.json"]
+    assert cli.json("whoami")["username"] == "ann"
+
+
+def test_login_asks_for_the_password(cli):
+    result = cli.run("login", "ann", input=PASSWORD)
+    assert result.exit_code == 0
+    assert PASSWORD.strip() not in result.output
+    assert "ann (" in cli.ok("whoami")
+
+
+def test_login_with_some_scopes(cli):
+    cli.ok("login", "ann", "--scope", "basic", "--password-stdin", input=PASSWORD)
+    assert cli.json("whoami")["scopes"] == ["SCOPE_BASIC"]
+    assert "SCOPE_MISSING" in cli.fails(4, "start", "web")
+
+
+def test_more_scopes_than_one_has(cli):
+    said = cli.fails(4, "login", "bob", "--scope", "advanced", "--password-stdin", input=PASSWORD)
+    assert "SCOPE_MISSING" in said
+
+
+def test_a_wrong_password(cli, tmp_path):
+    said = cli.fails(4, "login", "ann", "--password-stdin", input="wrong\n")
+    assert "BAD_CREDENTIALS" in said
+    assert not token_file(tmp_path).exists()
+
+
+def test_without_a_login(cli):
+    said = cli.fails(4, "ls")
+    assert "TOKEN_MISSING" in said
+    assert "Hint: log in with: proa login USERNAME" in said
+
+
+def test_logout_gives_the_token_back(ann, daemon, tmp_path, monkeypatch):
+    token = json.loads(token_file(tmp_path).read_text())[daemon]
+    ann.ok("logout")
+    assert json.loads(token_file(tmp_path).read_text()) == {}
+    ann.fails(4, "whoami")
+    monkeypatch.setenv("PROA_TOKEN", token)
+    assert "TOKEN_REVOKED" in ann.fails(4, "whoami")
+
+
+def test_logout_of_nobody(cli):
+    assert "Nobody is logged in" in cli.run("logout").stderr
+
+
+def test_a_token_in_the_environment_goes_before(ann, monkeypatch):
+    monkeypatch.setenv("PROA_TOKEN", "made up")
+    assert "TOKEN_INVALID" in ann.fails(4, "ls")
+
+
+def test_user_and_password_in_the_environment(cli, monkeypatch):
+    monkeypatch.setenv("PROA_USERNAME", "bob")
+    monkeypatch.setenv("PROA_PASSWORD", PASSWORD.strip())
+    assert cli.json("whoami")["username"] == "bob"
+    monkeypatch.delenv("PROA_PASSWORD")
+    assert "password" in cli.fails(2, "whoami")
+
+
+def test_logins_of_two_daemons_live_side_by_side(ann, daemon, tmp_path):
+    file = token_file(tmp_path)
+    file.write_text(json.dumps({"other:1": "x", **json.loads(file.read_text())}))
+    ann.ok("logout")
+    assert json.loads(file.read_text()) == {"other:1": "x"}
+
+
+def test_a_damaged_file(ann, tmp_path):
+    token_file(tmp_path).write_text("{")
+    assert "log in again" in ann.fails(2, "ls")
+
+
+def test_a_token_does_not_go_over_a_network_in_the_clear(cli, monkeypatch):
+    monkeypatch.setenv("PROA_TOKEN", "x")
+    assert "in the clear" in cli.fails(2, "--target", "192.0.2.1:1", "ls")
+
+
+def test_a_password_does_not_either(cli):
+    said = cli.fails(2, "-t", "192.0.2.1:1", "login", "ann", "--password-stdin", input=PASSWORD)
+    assert "in the clear" in said
+
+
+def test_nobody_there(cli):
+    said = cli.fails(6, "--target", "127.0.0.1:1", "ls")
+    assert "is proad running there?" in said
+
+
+def test_without_typer_it_says_what_to_install():
+    code = "import sys; sys.modules['typer'] = None; from proa.cli import main; main()"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert (
+        ended.stderr == "proa: this command needs typer; install it with: pip install 'proa[cli]'\n"
+    )

@@ -1,0 +1,213 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.fixture
+def container(ann, name):
+    ann.ok("run", "--name", name, "--label", f"test={name}", "debian:12", "sleep", "600")
+    yield name
+    ann.ok("rm", "--force", "--missing-ok", name)
+
+
+@pytest.fixture
+def vm(ann, name):
+    ann.ok("vm", "create", f"{name}-vm", "--memory", "1GiB", "--label", f"test={name}", "--start")
+    yield f"{name}-vm"
+    ann.ok("rm", "--force", "--snapshots", "--saved-state", "--missing-ok", f"{name}-vm")
+
+
+def states(cli, name, *options):
+    listed = cli.json("ls", "--label", f"test={name}", *options)
+    return {item["name"]: item["state"].removeprefix("RESOURCE_STATE_") for item in listed}
+
+
+def test_ls_shows_both_kinds_and_what_runs_first_of_all(ann, container, vm, name):
+    assert states(ann, name) == {container: "RUNNING", vm: "RUNNING"}
+    ann.ok("stop", container)
+    assert states(ann, name) == {vm: "RUNNING"}
+    assert states(ann, name, "--all") == {container: "STOPPED", vm: "RUNNING"}
+    assert states(ann, name, "--state", "stopped") == {container: "STOPPED"}
+    assert states(ann, name, "-a", "--kind", "vm") == {vm: "RUNNING"}
+    assert states(ann, name, "-a", "--kind", "container") == {container: "STOPPED"}
+    assert list(states(ann, name, "-a", "--sort", "name desc")) == [vm, container]
+
+
+def test_ls_as_a_table(ann, container, vm, name):
+    heading, first, second = ann.ok("ls", "--label", f"test={name}").splitlines()
+    assert heading.split() == ["ID", "KIND", "NAME", "STATE", "CREATED", "WHAT"]
+    assert first.split()[1:4] == ["container", container, "running"]
+    assert first.endswith("debian:12")
+    assert second.split()[1:4] == ["domain", vm, "running"]
+    assert second.endswith("1 vCPU, 1 GiB")
+    for line in (first, second):
+        assert ann.json("get", line.split()[0])["name"] == line.split()[2]
+
+
+def test_an_empty_list_is_an_array(ann):
+    assert ann.json("ls", "--label", "test=nobody-has-this") == []
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_the_form_of_the_output_may_be_said_anywhere(ann, container, place):
+    arguments = ("get", container)
+    form = ("-o", "json")
+    out = ann.ok(*form, *arguments) if place == "before" else ann.ok(*arguments, *form)
+    assert json.loads(out)["kind"] == "RESOURCE_KIND_CONTAINER"
+
+
+def test_get_for_people(ann, container):
+    out = ann.ok("get", container)
+    assert f"name: {container}" in out
+    assert "  image: debian:12" in out
+    assert "    - sleep" in out
+
+
+def test_get_of_nothing(ann):
+    said = ann.fails(3, "get", "proa-test-nothing")
+    assert said.splitlines()[1:] == [
+        "Reason: RESOURCE_NOT_FOUND",
+        "Hint: proa ls --all shows what there is",
+    ]
+
+
+def test_errors_for_programs(ann):
+    result = ann.run("--output", "json", "get", "proa-test-nothing")
+    assert result.exit_code == 3
+    assert result.stdout == ""
+    error = json.loads(result.stderr)["error"]
+    assert (error["code"], error["reason"]) == ("NOT_FOUND", "RESOURCE_NOT_FOUND")
+    assert error["metadata"]["resource"] == "proa-test-nothing"
+
+
+def test_the_whole_life(ann, container, vm):
+    for one in (container, vm):
+        assert ann.ok("pause", one) == f"{one} paused\n"
+        assert ann.ok("resume", one) == f"{one} running\n"
+        assert ann.ok("restart", one) == f"{one} running\n"
+        assert ann.ok("stop", "--mode", "force", one) == f"{one} stopped\n"
+        assert "RESOURCE_NOT_RUNNING" in ann.fails(5, "stop", one)
+        assert ann.ok("start", one) == f"{one} running\n"
+        assert "RESOURCE_ALREADY_RUNNING" in ann.fails(5, "start", one)
+        assert "RESOURCE_RUNNING" in ann.fails(5, "rm", one)
+        assert ann.ok("rm", "--force", one) == f"{one}\n"
+        assert "RESOURCE_NOT_FOUND" in ann.fails(3, "rm", one)
+        assert ann.ok("rm", "--missing-ok", one) == ""
+
+
+def test_several_go_on_after_a_failure(ann, container, vm):
+    result = ann.run("pause", "proa-test-nothing", container, vm)
+    assert result.exit_code == 3
+    assert result.stdout == f"{container} paused\n{vm} paused\n"
+    assert "RESOURCE_NOT_FOUND" in result.stderr
+
+
+def test_several_failures_of_several_kinds(ann, container):
+    said = ann.fails(1, "resume", "proa-test-nothing", container)
+    assert "RESOURCE_NOT_FOUND" in said
+    assert "ILLEGAL_STATE" in said
+
+
+def test_several_for_programs(ann, container, vm):
+    result = ann.run("-o", "json", "pause", container, "proa-test-nothing", vm)
+    assert result.exit_code == 3
+    assert [one["name"] for one in json.loads(result.stdout)] == [container, vm]
+    assert json.loads(result.stderr)["error"]["reason"] == "RESOURCE_NOT_FOUND"
+
+
+def test_save_and_start_from_there(ann, vm):
+    assert ann.ok("stop", "--mode", "save", vm) == f"{vm} saved\n"
+    assert "HAS_SAVED_STATE" in ann.fails(5, "rm", vm)
+    assert ann.ok("start", "--discard-saved", vm) == f"{vm} running\n"
+
+
+def test_containers_cannot_be_saved(ann, container):
+    assert "CAPABILITY_MISSING" in ann.fails(5, "stop", "--mode", "save", container)
+
+
+def test_a_taken_name(ann, container):
+    assert "ALREADY_EXISTS" in ann.fails(7, "run", "--name", container, "debian:12")
+
+
+def test_update_and_rename(ann, container, vm):
+    assert ann.json("update", container, "--memory", "64MiB")["container"]["resources"][
+        "memory_bytes"
+    ] == str(64 * 2**20)
+    assert ann.json("update", vm, "--title", "A desk")["domain"]["title"] == "A desk"
+    assert ann.json("update", vm, "--label", "a=b")["labels"] == {"a": "b"}
+    assert "labels" not in ann.json("update", vm, "--clear-labels")
+    assert "choose" in ann.fails(2, "update", vm, "--vcpus", "2", "--cpus", "2")
+    assert "nothing to change" in ann.fails(2, "update", vm)
+    ann.ok("rename", container, f"{container}-2")
+    ann.ok("rename", f"{container}-2", container)
+
+
+def test_prune(ann, container, name):
+    ann.ok("stop", container)
+    ann.fails(1, "prune", "--label", f"test={name}", input="n\n")
+    pruned = ann.json("prune", "--force", "--label", f"test={name}")
+    assert len(pruned["container_ids"]) == 1
+    ann.fails(3, "get", container)
+
+
+def test_host(ann):
+    host = ann.json("host")
+    assert host["host"]["engines"][0]["driver"] == "memory"
+    assert "memory" in ann.ok("host")
+
+
+def test_usage(ann):
+    for wrong in (
+        ("ls", "--kind", "ship"),
+        ("ls", "--state", "asleep"),
+        ("ls", "--label", "=x"),
+        ("stop", "--mode", "gently", "x"),
+        ("stop", "--grace", "soon", "x"),
+        ("stop",),
+        ("nonsense",),
+        ("--output", "xml", "ls"),
+        ("--timeout", "never", "ls"),
+        ("--tls-cert", "only.pem", "ls"),
+        ("--tls-ca", "/none.pem", "ls"),
+    ):
+        assert ann.fails(2, *wrong)
+
+
+def test_what_the_daemon_calls_invalid_is_usage_too(ann):
+    said = ann.fails(2, "ls", "--sort", "beauty")
+    assert "Reason: INVALID_ARGUMENT" in said
+    assert "order_by" in said
+
+
+def test_a_deadline_of_nothing(ann):
+    ann.fails(6, "--timeout", "0.000001s", "ls")
+
+
+def test_help_tells_the_exit_codes(cli):
+    out = cli.ok("--help")
+    for code in range(8):
+        assert f"  {code}  " in out
+
+
+def test_version(cli):
+    assert cli.ok("--version").startswith("proa 0.")
+
+
+def test_a_reader_that_has_seen_enough(ann, container):
+    """`proa ls | head -0` ends without a traceback."""
+    read, write = os.pipe()
+    os.close(read)
+    ended = subprocess.run(
+        [sys.executable, "-c", "from proa.cli import main; main()", "ls"],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(write)
+    assert ended.returncode in {1, -signal.SIGPIPE}
+    assert "Traceback" not in ended.stderr
