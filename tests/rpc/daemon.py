@@ -1,5 +1,6 @@
 """A daemon in this process, spoken to over a real channel."""
 
+import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -112,6 +113,13 @@ async def refusal(call):
     except grpc.aio.AioRpcError as error:
         return Refusal.of(error)
     raise AssertionError(f"the call did not fail, it answered {answer!r}")
+
+
+async def until(condition, seconds=5):
+    """Wait until `await condition()` holds."""
+    async with asyncio.timeout(seconds):
+        while not await condition():  # noqa: ASYNC110 - it is asked over the wire
+            await asyncio.sleep(0.01)
 
 
 @dataclass

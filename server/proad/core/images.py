@@ -20,13 +20,13 @@ class Images:
     async def list(self, which: ImageFilter, *, host: str) -> list[Image]:
         """Give the images of a host, in any order."""
         link, driver = self._hosts.offering(ports.Images, host)
-        images = await link.read(driver.list_images(which))
+        images = await link.read(lambda: driver.list_images(which))
         return [replace(image, host=link.host) for image in images]
 
     async def get(self, name: str, *, host: str) -> Image:
         """Give one image of a host in full."""
         link, driver = self._hosts.offering(ports.Images, host)
-        return replace(await link.read(driver.get_image(name)), host=link.host)
+        return replace(await link.read(lambda: driver.get_image(name)), host=link.host)
 
     async def pull(
         self, name: str, *, platform: str, host: str

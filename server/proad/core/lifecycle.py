@@ -41,7 +41,8 @@ class Lifecycle:
         found = await self._resolver.find(ref)
         if view is ResourceView.SUMMARY:
             return found.resource
-        resource = await found.link.read(found.link.driver.get_resource(found.resource.id, view))
+        driver = found.link.driver
+        resource = await found.link.read(lambda: driver.get_resource(found.resource.id, view))
         return with_allowed_verbs(resource, found.link.host)
 
     async def start(self, ref: str, options: StartOptions) -> Resource:

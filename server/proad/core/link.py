@@ -49,9 +49,9 @@ class Link:
         """Have `watcher` called after each change of health."""
         self._watchers.append(watcher)
 
-    async def read(self, question: Awaitable[T]) -> T:
+    async def read(self, question: Callable[[], Awaitable[T]]) -> T:
         """Ask something that changes nothing; give up as soon as the engine is lost."""
-        answer = asyncio.ensure_future(question)
+        answer = asyncio.ensure_future(question())
         lost = asyncio.ensure_future(self._lost.wait())
         try:
             await asyncio.wait({answer, lost}, return_when=asyncio.FIRST_COMPLETED)

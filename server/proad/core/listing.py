@@ -99,7 +99,7 @@ class Lists:
         """
         links = self._hosts.covered(which)
         answers = await asyncio.gather(
-            *(link.read(link.driver.list_resources()) for link in links), return_exceptions=True
+            *(link.read(link.driver.list_resources) for link in links), return_exceptions=True
         )
         resources: list[Resource] = []
         unreachable: list[str] = []
@@ -125,7 +125,7 @@ class Lists:
 
 async def _full(link: Link, id: str) -> Resource | None:
     try:
-        resource = await link.read(link.driver.get_resource(id, ResourceView.FULL))
+        resource = await link.read(lambda: link.driver.get_resource(id, ResourceView.FULL))
     except ResourceNotFoundError:
         return None
     return with_allowed_verbs(resource, link.host)

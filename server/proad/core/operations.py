@@ -61,8 +61,9 @@ class Operations:
     ) -> AsyncIterator[bool]:
         """Have the turn on the resource `key`, and tell whether it had to be waited for.
 
-        With `oust` a stop that waits for its grace period is not waited for, and a
-        restart that does so is given up: force goes through at once.
+        With `oust` a stop or a restart that waits for its grace period is not waited for:
+        force goes through at once. Where one of the two wants the resource to run, the
+        one before is given up; a graceful stop ends well by itself.
 
         Raises:
             ActivityInProgressError: another verb took too long, or this one was ousted.
@@ -70,7 +71,7 @@ class Operations:
         waited = False
         while (before := self._turns.get(key)) is not None:
             if oust and before.verb in {Verb.STOP, Verb.RESTART}:
-                if before.verb is Verb.RESTART:
+                if Verb.RESTART in {verb, before.verb}:
                     before.ousted_by = verb
                     before.task.cancel()
                     await before.over.wait()

@@ -2,8 +2,9 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from proad.core.hosts import Hosts
 from proad.core.link import Link
@@ -108,26 +109,28 @@ class Resolver:
         else:
             return [], []
         return await _gather(
-            (link, self._get(link, reference.name)) for link in links if kind in link.driver.kinds
+            (link, partial(_get, link, reference.name))
+            for link in links
+            if kind in link.driver.kinds
         )
-
-    @staticmethod
-    async def _get(link: Link, id: str) -> list[Resource]:
-        try:
-            return [await link.driver.get_resource(id, ResourceView.SUMMARY)]
-        except ResourceNotFoundError:
-            return []
 
     @staticmethod
     async def _by_name(
         reference: _Reference, links: Sequence[Link]
     ) -> tuple[list[Found], list[ProaError]]:
-        found, failures = await _gather((link, link.driver.list_resources()) for link in links)
+        found, failures = await _gather((link, link.driver.list_resources) for link in links)
         return [f for f in found if reference.means(f.resource)], failures
 
 
+async def _get(link: Link, id: str) -> list[Resource]:
+    try:
+        return [await link.driver.get_resource(id, ResourceView.SUMMARY)]
+    except ResourceNotFoundError:
+        return []
+
+
 async def _gather(
-    questions: Iterable[tuple[Link, Awaitable[list[Resource]]]],
+    questions: Iterable[tuple[Link, Callable[[], Awaitable[list[Resource]]]]],
 ) -> tuple[list[Found], list[ProaError]]:
     asked = list(questions)
     answers = await asyncio.gather(

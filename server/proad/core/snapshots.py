@@ -24,12 +24,12 @@ class Snapshots:
     async def list(self, ref: str) -> list[Snapshot]:
         """Give the snapshots of a resource, oldest first."""
         found, driver = await self._find(ref)
-        return await found.link.read(driver.list_snapshots(found.resource.id))
+        return await found.link.read(lambda: driver.list_snapshots(found.resource.id))
 
     async def get(self, ref: str, name: str) -> Snapshot:
         """Give one snapshot."""
         found, driver = await self._find(ref)
-        return await found.link.read(driver.get_snapshot(found.resource.id, name))
+        return await found.link.read(lambda: driver.get_snapshot(found.resource.id, name))
 
     async def create(self, ref: str, spec: SnapshotSpec) -> Snapshot:
         """Take a snapshot."""

@@ -45,7 +45,7 @@ class Verbs:
             async with self._operations.turn(key, resource.name, verb, oust=force) as waited:
                 if waited:  # whoever had the turn before may have changed it
                     resource = await link.read(
-                        link.driver.get_resource(resource.id, ResourceView.SUMMARY)
+                        lambda: link.driver.get_resource(found.resource.id, ResourceView.SUMMARY)
                     )
                 if (error := refusal(verb, resource, force=force)) is not None:
                     raise error

@@ -18,7 +18,7 @@ class Volumes:
     async def list(self, pool: str, *, host: str) -> list[Volume]:
         """Give the volumes of a host, by pool and name."""
         link, driver = self._hosts.offering(ports.Volumes, host)
-        volumes = await link.read(driver.list_volumes(pool))
+        volumes = await link.read(lambda: driver.list_volumes(pool))
         volumes.sort(key=lambda volume: (volume.pool, volume.name))
         return [replace(volume, host=link.host) for volume in volumes]
 

@@ -65,4 +65,6 @@ class Workloads:
         """Give a domain as XML."""
         found = await self._resolver.find(ref)
         driver = require(found.link.driver, Domains)
-        return await found.link.read(driver.get_domain_xml(found.resource.id, inactive=inactive))
+        return await found.link.read(
+            lambda: driver.get_domain_xml(found.resource.id, inactive=inactive)
+        )

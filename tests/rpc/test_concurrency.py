@@ -1,0 +1,283 @@
+"""Verbs beside each other, callers that go away, and deadlines."""
+
+import asyncio
+import time
+from collections import Counter
+
+import pytest
+
+from proa import v1
+from proad.core import operations
+from proad.drivers.memory import MemoryDriver
+from rpc.daemon import IMAGE, RPCS, refusal, until
+
+DEAF = {"proa.memory/ignores-stop": "true"}
+LONG = {"seconds": 60}
+
+
+class Held(MemoryDriver):
+    """Holds pauses, resumes and creates until it is let go, and notes who overlaps."""
+
+    def __init__(self):
+        super().__init__()
+        self.let_go = asyncio.Event()
+        self.entered = asyncio.Event()
+        self.inside = Counter()
+        self.most = Counter()
+        self.most_in_all = 0
+
+    async def _hold(self, id):
+        self.inside[id] += 1
+        self.most[id] = max(self.most[id], self.inside[id])
+        self.most_in_all = max(self.most_in_all, self.inside.total())
+        self.entered.set()
+        try:
+            await self.let_go.wait()
+        finally:
+            self.inside[id] -= 1
+
+    async def pause(self, id):
+        await self._hold(id)
+        return await super().pause(id)
+
+    async def resume(self, id):
+        await self._hold(id)
+        return await super().resume(id)
+
+    async def create_container(self, spec, *, start=False):
+        if spec.name == "slow":
+            await self._hold(spec.name)
+        return await super().create_container(spec, start=start)
+
+
+@pytest.fixture
+async def held(serve):
+    return await serve(("local", Held()))
+
+
+async def begun(daemon, name, **request):
+    """A call under way in the driver."""
+    call = asyncio.ensure_future(daemon.call(name, **request))
+    await asyncio.wait_for(daemon.driver.entered.wait(), 5)
+    return call
+
+
+async def test_verbs_on_one_resource_take_turns(held):
+    web = await held.container("web")
+    pause = await begun(held, "PauseResource", id="web")
+    resume = asyncio.ensure_future(held.call("ResumeResource", id=web.id))
+    again = asyncio.ensure_future(held.call("PauseResource", id=web.id[:8]))
+    await asyncio.sleep(0.1)
+    held.driver.let_go.set()
+
+    outcomes = await asyncio.gather(pause, resume, again, return_exceptions=True)
+
+    assert held.driver.most[web.id] == 1
+    # The second pause may come before the resume or after it; each saw the state of its turn.
+    assert not isinstance(outcomes[0], Exception)
+    refused = [o for o in outcomes if isinstance(o, Exception)]
+    assert len(refused) <= 1
+
+
+async def test_the_state_is_looked_at_again_after_waiting(held):
+    await held.container("web")
+    first = await begun(held, "PauseResource", id="web")
+    second = asyncio.ensure_future(refusal(held.call("PauseResource", id="web")))
+    await asyncio.sleep(0.1)
+    held.driver.let_go.set()
+    await first
+
+    refused = await second
+
+    assert (refused.reason, refused.metadata["state"]) == ("ILLEGAL_STATE", "PAUSED")
+
+
+async def test_verbs_on_different_resources_run_beside_each_other(held):
+    names = [f"c{n}" for n in range(5)]
+    for name in names:
+        await held.container(name)
+
+    calls = [asyncio.ensure_future(held.call("PauseResource", id=name)) for name in names]
+
+    async def all_inside():
+        return held.driver.inside.total() == len(names)
+
+    await until(all_inside)
+    held.driver.let_go.set()
+    await asyncio.gather(*calls)
+    assert held.driver.most_in_all == len(names)
+
+
+async def test_reads_do_not_wait_for_verbs(held):
+    await held.container("web")
+    pause = await begun(held, "PauseResource", id="web")
+
+    assert await held.state("web") == "RUNNING"
+    assert await held.names() == ["web"]
+    held.driver.let_go.set()
+    await pause
+
+
+async def test_impatience_says_what_is_under_way(held, monkeypatch):
+    monkeypatch.setattr(operations, "PATIENCE", 0.05)
+    await held.container("web")
+    pause = await begun(held, "PauseResource", id="web")
+
+    refused = await refusal(held.call("StopResource", id="web"))
+
+    assert (refused.code, refused.reason) == ("ABORTED", "ACTIVITY_IN_PROGRESS")
+    assert refused.metadata == {"name": "web", "verb": "PAUSE"}
+    assert refused.retry_after == 1
+    held.driver.let_go.set()
+    await pause
+
+
+async def waiting(daemon, call, **request):
+    """A graceful request under way that its domain is deaf to."""
+    task = asyncio.ensure_future(daemon.call(call, id="vm", grace_period=LONG, **request))
+    await asyncio.sleep(0.1)
+    assert not task.done()
+    return task
+
+
+async def test_a_forced_stop_goes_through_a_graceful_one(daemon):
+    await daemon.domain("vm", labels=DEAF)
+    graceful = await waiting(daemon, "StopResource", mode="STOP_MODE_GRACEFUL")
+
+    forced = await daemon.call("StopResource", id="vm", mode="STOP_MODE_FORCE")
+
+    assert forced.resource.state == v1.RESOURCE_STATE_STOPPED
+    assert (await graceful).resource.state == v1.RESOURCE_STATE_STOPPED
+
+
+async def test_a_forced_delete_goes_through_a_graceful_stop(daemon):
+    await daemon.domain("vm", labels=DEAF)
+    graceful = await waiting(daemon, "StopResource")
+
+    await daemon.call("DeleteResource", id="vm", force=True)
+
+    assert (await graceful).resource.state == v1.RESOURCE_STATE_STOPPED
+    assert await daemon.names() == []
+
+
+@pytest.mark.parametrize(
+    ("call", "request_", "verb", "state"),
+    [
+        ("StopResource", {"mode": "STOP_MODE_FORCE"}, "STOP", "STOPPED"),
+        ("RestartResource", {"mode": "RESTART_MODE_FORCE"}, "RESTART", "RUNNING"),
+    ],
+)
+async def test_force_ousts_a_waiting_restart(daemon, call, request_, verb, state):
+    await daemon.domain("vm", labels=DEAF)
+    restart = await waiting(daemon, "RestartResource")
+
+    await daemon.call(call, id="vm", **request_)
+
+    refused = await refusal(restart)
+    assert (refused.code, refused.reason) == ("ABORTED", "ACTIVITY_IN_PROGRESS")
+    assert refused.metadata == {"name": "vm", "verb": verb}
+    assert await daemon.state("vm") == state
+
+
+async def test_a_forced_restart_ousts_a_waiting_stop(daemon):
+    """A stop must not answer that all is well with a resource that runs."""
+    await daemon.domain("vm", labels=DEAF)
+    graceful = await waiting(daemon, "StopResource")
+
+    restarted = await daemon.call("RestartResource", id="vm", mode="RESTART_MODE_FORCE")
+
+    assert restarted.resource.state == v1.RESOURCE_STATE_RUNNING
+    assert (await refusal(graceful)).reason == "ACTIVITY_IN_PROGRESS"
+
+
+async def test_the_turn_is_free_after_force(daemon):
+    await daemon.domain("vm", labels=DEAF)
+    graceful = await waiting(daemon, "StopResource")
+    await daemon.call("StopResource", id="vm", mode="STOP_MODE_FORCE")
+    await graceful
+
+    for call in ("StartResource", "PauseResource", "ResumeResource"):
+        await daemon.call(call, id="vm")
+    assert await daemon.state("vm") == "RUNNING"
+
+
+async def test_another_verb_waits_behind_a_graceful_stop(daemon, monkeypatch):
+    monkeypatch.setattr(operations, "PATIENCE", 0.05)
+    await daemon.domain("vm", labels=DEAF)
+    graceful = await waiting(daemon, "StopResource")
+
+    for call in ("PauseResource", "StopResource", "RestartResource", "DeleteResource"):
+        refused = await refusal(daemon.call(call, id="vm"))
+        assert (refused.reason, refused.metadata["verb"]) == ("ACTIVITY_IN_PROGRESS", "STOP")
+    await daemon.call("StopResource", id="vm", mode="STOP_MODE_FORCE")
+    await graceful
+
+
+async def test_a_caller_that_goes_away_does_not_cut_a_create_short(held):
+    call = await begun(held, "CreateContainer", spec={"image": IMAGE, "name": "slow"})
+    call.cancel()
+    await asyncio.sleep(0.1)
+    assert await held.names() == []
+
+    held.driver.let_go.set()
+
+    async def there():
+        return await held.names() == ["slow"]
+
+    await until(there)
+
+
+async def test_a_caller_that_goes_away_keeps_the_turn_until_the_verb_is_over(held):
+    await held.container("web")
+    pause = await begun(held, "PauseResource", id="web")
+    pause.cancel()
+    resume = asyncio.ensure_future(held.call("ResumeResource", id="web"))
+    await asyncio.sleep(0.1)
+    assert not resume.done()
+
+    held.driver.let_go.set()
+
+    assert (await resume).resource.state == v1.RESOURCE_STATE_RUNNING
+
+
+async def test_an_expired_deadline_is_told_before_the_caller_gives_up(daemon):
+    await daemon.domain("vm", labels=DEAF)
+    began = time.monotonic()
+
+    refused = await refusal(daemon.call("StopResource", id="vm", grace_period=LONG, timeout=0.6))
+
+    assert (refused.code, refused.reason) == ("DEADLINE_EXCEEDED", "ENGINE_TIMED_OUT")
+    assert time.monotonic() - began < 0.6
+
+
+async def test_a_deadline_without_room_is_still_a_deadline(daemon):
+    await daemon.container("web")
+
+    for timeout in (0.0, 0.001, 0.05):
+        refused = await refusal(daemon.call("GetResource", id="web", timeout=timeout))
+        assert refused.code == "DEADLINE_EXCEEDED"
+
+
+async def test_a_verb_whose_deadline_is_over_is_still_done(held):
+    await held.container("web")
+    refused = await refusal(held.call("PauseResource", id="web", timeout=0.4))
+    assert refused.reason == "ENGINE_TIMED_OUT"
+
+    held.driver.let_go.set()
+
+    async def paused():
+        return await held.state("web") == "PAUSED"
+
+    await until(paused)
+
+
+async def test_many_callers_at_once_get_an_answer_each(daemon):
+    """The same name many times: one makes it, the others are told so."""
+    request = RPCS["CreateContainer"].request(spec={"image": IMAGE, "name": "web"})
+    calls = [daemon.call("CreateContainer", spec=request.spec, start=True) for _ in range(50)]
+
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+
+    made = [o for o in outcomes if not isinstance(o, Exception)]
+    assert len(made) == 1
+    assert {o.code().name for o in outcomes if isinstance(o, Exception)} == {"ALREADY_EXISTS"}
