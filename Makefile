@@ -36,7 +36,7 @@ generate: setup ## Generate the Python stubs from protos/
 lint: setup ## Check style, layers and the contract
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
-	@$(BIN)/lint-imports --no-logo --quiet 2>/dev/null || $(BIN)/lint-imports
+	@layers=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$layers"; exit 1; }
 	@$(BIN)/buf lint
 	@echo "lint: clean"
 
