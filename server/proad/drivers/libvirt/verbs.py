@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import libvirt
 
-from proad.drivers.libvirt.errors import code_of
 from proad.drivers.libvirt.reading import Reader
 from proad.errors import ProaError
 from proad.model import Resource, ResourceState, Verb, refusal
@@ -31,9 +30,9 @@ def guarded(
     late: ProaError | None = None
     try:
         act()
-    except libvirt.libvirtError as error:
-        if code_of(error) == libvirt.VIR_ERR_OPERATION_INVALID:
-            late = refusal(verb, reader.summary(domain))
+    except libvirt.libvirtError:
+        # Whatever libvirt says of it: the state of now decides what it was.
+        late = refusal(verb, reader.summary(domain))
         if late is None:
             raise
     if late is not None:

@@ -1,0 +1,71 @@
+import os
+import secrets
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import libvirt
+import pytest
+
+from integration.libvirt.guests import ISOS, Guests
+from proad.drivers.libvirt import LibvirtDriver
+
+REPOSITORY = Path(__file__).parents[3]
+URI = "qemu:///system"
+
+
+def refuse(reason: str) -> None:
+    """Skip; fail where an engine that is missing is an error."""
+    if os.environ.get("PROA_REQUIRE_ENGINES") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def raw() -> Iterator[libvirt.virConnect]:
+    """libvirt without our driver: what the world outside sees and does."""
+    try:
+        connection = libvirt.open(URI)
+    except libvirt.libvirtError as error:
+        refuse(f"no libvirtd at {URI}: {error}")
+    yield connection
+    connection.close()
+
+
+@pytest.fixture(scope="session")
+def folder(raw: libvirt.virConnect) -> Iterator[Path]:
+    """The folder of a storage pool and of the guests, where QEMU's user may read."""
+    subprocess.run([REPOSITORY / "tests/guest/build_guest.sh"], check=True, timeout=600)
+    folder = Path("/var/tmp") / f"proa-test-{secrets.token_hex(4)}"
+    folder.mkdir(mode=0o755)
+    for name in (*ISOS, "vmlinuz", "initrd"):
+        shutil.copy(REPOSITORY / "build/guest" / name, folder / name)
+        (folder / name).chmod(0o644)
+    yield folder
+    try:
+        pool = raw.storagePoolLookupByName(folder.name)
+    except libvirt.libvirtError as error:
+        assert error.get_error_code() == libvirt.VIR_ERR_NO_STORAGE_POOL  # noqa: PT017 - no test used it
+    else:
+        pool.destroy()
+        pool.undefine()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+async def driver(raw: libvirt.virConnect, folder: Path) -> AsyncIterator[LibvirtDriver]:
+    """A driver whose default pool, which it makes by itself, is the tests' own."""
+    async with LibvirtDriver(
+        URI, virt_type="qemu", default_pool=folder.name, default_pool_path=str(folder)
+    ) as driver:
+        yield driver
+
+
+@pytest.fixture
+async def guests(
+    driver: LibvirtDriver, raw: libvirt.virConnect, folder: Path
+) -> AsyncIterator[Guests]:
+    guests = Guests(driver, raw, folder)
+    yield guests
+    await guests.remove_all()

@@ -1,0 +1,143 @@
+"""Guests that really boot, made and removed by a test."""
+
+import asyncio
+import os
+import re
+import secrets
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import libvirt
+from lxml import etree
+
+from proad.drivers.libvirt import LibvirtDriver
+from proad.errors import ResourceNotFoundError
+from proad.model import (
+    CdromSpec,
+    DeleteOptions,
+    DiskSpec,
+    DomainSpec,
+    DomainXml,
+    GraphicsSpec,
+    GraphicsType,
+    NewDisk,
+    Resource,
+)
+
+MIB = 2**20
+ISOS = ("guest.iso", "guest-noagent.iso", "guest-deadagent.iso", "guest-deaf.iso")
+BOOT_SECONDS = 40
+SCRAP = DeleteOptions(force=True, delete_snapshots=True, delete_saved_state=True)
+
+
+class Guests:
+    """Makes guests under one prefix."""
+
+    def __init__(self, driver: LibvirtDriver, raw: libvirt.virConnect, folder: Path) -> None:
+        self.driver = driver
+        self.raw = raw
+        self.folder = folder
+        self.prefix = f"proa-test-{secrets.token_hex(4)}"
+        self._count = 0
+
+    def spec(self, iso: str = "guest.iso", **fields: Any) -> DomainSpec:
+        self._count += 1
+        fields = {
+            "name": f"{self.prefix}-{self._count}",
+            "memory_bytes": 160 * MIB,
+            "cdrom": CdromSpec(path=str(self.folder / iso)),
+            "disks": (DiskSpec(new_volume=NewDisk(capacity_bytes=MIB)),),
+            "networkless": True,
+            "graphics": GraphicsSpec(type=GraphicsType.NONE),
+            **fields,
+        }
+        return DomainSpec(**fields)
+
+    def blank(self, **fields: Any) -> DomainSpec:
+        """A domain that comes no further than its firmware."""
+        return self.spec(cdrom=None, memory_bytes=32 * MIB, **fields)
+
+    async def boot(self, iso: str = "guest.iso", **fields: Any) -> Resource:
+        made = await self.driver.create_domain(self.spec(iso, **fields), start=True)
+        await self.ready(made.id)
+        return await self.driver.get_resource(made.id)
+
+    async def boot_kernel(self, command_line: str) -> Resource:
+        """Boot without a medium, with a kernel command line of the test's own."""
+        made = await self.driver.create_domain(self.spec(cdrom=None))
+        root = etree.fromstring(await self.driver.get_domain_xml(made.id))
+        await self.driver.delete(made.id)
+        os_ = root.find("os")
+        assert os_ is not None
+        etree.SubElement(os_, "kernel").text = str(self.folder / "vmlinuz")
+        etree.SubElement(os_, "initrd").text = str(self.folder / "initrd")
+        etree.SubElement(
+            os_, "cmdline"
+        ).text = f"console=ttyS0 quiet cryptomgr.notests {command_line}"
+        for disk in root.findall("devices/disk"):
+            disk.getparent().remove(disk)  # type: ignore[union-attr] # <devices>
+        xml = etree.tostring(root, encoding="unicode")
+        made = await self.driver.create_domain_from_xml(DomainXml(xml=xml), start=True)
+        await self.ready(made.id)
+        return await self.driver.get_resource(made.id)
+
+    async def ready(self, id: str) -> None:
+        """Wait until the guest says that it is up."""
+        await self.hear(id, rb"READY")
+
+    async def tick(self, id: str) -> int:
+        """Wait for the guest's next tick and give its number."""
+        return int((await self.hear(id, rb"TICK (\d+)\r?\n")).group(1))
+
+    async def hear(self, id: str, what: bytes) -> re.Match[bytes]:
+        """Wait until the serial console says something from now on."""
+        root = etree.fromstring(self.raw.lookupByUUIDString(id).XMLDesc())
+        console = root.find("devices/console")
+        assert console is not None
+        tty = os.open(console.get("tty", ""), os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
+        said = b""
+        try:
+            async with asyncio.timeout(BOOT_SECONDS):
+                while True:
+                    try:
+                        said += os.read(tty, 4096)
+                    except BlockingIOError:
+                        await asyncio.sleep(0.02)
+                    if found := re.search(what, said):
+                        return found
+        finally:
+            os.close(tty)
+
+    async def volumes(self) -> set[str]:
+        """Name the volumes of the pool that the tests of this prefix made."""
+        return {
+            volume.name
+            for volume in await self.driver.list_volumes()
+            if volume.name.startswith(self.prefix)
+        }
+
+    async def domains(self) -> set[str]:
+        """Name the domains of this prefix."""
+        names = (resource.name for resource in await self.driver.list_resources())
+        return {name for name in names if name.startswith(self.prefix)}
+
+    async def remove_all(self) -> None:
+        for resource in await self.driver.list_resources():
+            if resource.name.startswith(self.prefix):
+                try:
+                    await self.driver.delete(resource.id, SCRAP)
+                except ResourceNotFoundError:  # a transient one goes by itself
+                    continue
+        # Those that are based on others go first.
+        volumes = await self.driver.list_volumes()
+        for volume in sorted(volumes, key=lambda volume: not volume.base_path):
+            if volume.name.startswith(self.prefix):
+                await self.driver.delete_volume(volume.pool, volume.name)
+
+
+async def eventually(what: Callable[[], Awaitable[bool]], *, within: float = 10.0) -> None:
+    """Wait until something is so; fail when it is not in time (seconds)."""
+    async with asyncio.timeout(within):
+        while not await what():  # noqa: ASYNC110 - an engine is asked, it sets no Event
+            await asyncio.sleep(0.05)

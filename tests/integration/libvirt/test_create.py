@@ -1,0 +1,239 @@
+"""Creating and deleting: what is there afterwards, above all when it failed."""
+
+import asyncio
+import os
+import secrets
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import libvirt
+import pytest
+
+from integration.libvirt.guests import MIB, Guests
+from proad.drivers.libvirt import LibvirtDriver
+from proad.errors import (
+    AlreadyExistsError,
+    EngineConflictError,
+    HostExhaustedError,
+    InUseError,
+    ProaError,
+)
+from proad.model import (
+    BootDevice,
+    CdromSpec,
+    DeleteOptions,
+    DiskBus,
+    DiskDevice,
+    DiskFormat,
+    DiskSpec,
+    DomainXml,
+    GraphicsSpec,
+    NetworkModel,
+    NetworkSpec,
+    NewDisk,
+    VirtType,
+    VolumeRef,
+    VolumeSpec,
+)
+
+pytestmark = pytest.mark.libvirt
+
+
+def new(**fields: object) -> DiskSpec:
+    return DiskSpec(new_volume=NewDisk(capacity_bytes=MIB), **fields)  # type: ignore[arg-type] # typed by DiskSpec
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        (
+            {"networks": (NetworkSpec(network="proa-test-none"),), "networkless": False},
+            EngineConflictError,
+        ),
+        ({"cdrom": CdromSpec(path="/var/tmp/proa-test-none.iso")}, EngineConflictError),
+        ({"machine": "none"}, EngineConflictError),
+        (
+            {"disks": (new(), DiskSpec(new_volume=NewDisk(base=VolumeRef(name="proa-test-none"))))},
+            ProaError,
+        ),
+        ({"disks": (new(), DiskSpec(new_volume=NewDisk(capacity_bytes=2**60 - 1)))}, ProaError),
+    ],
+    ids=["network", "medium", "machine", "base", "size"],
+)
+async def test_a_failed_step_leaves_nothing(
+    driver: LibvirtDriver, guests: Guests, wrong: dict[str, object], error: type[ProaError]
+):
+    spec = (
+        guests.blank(**{"disks": (new(), new()), **wrong})
+        if "cdrom" not in wrong
+        else guests.spec(**wrong)
+    )
+    with pytest.raises(error):
+        await driver.create_domain(spec, start=True)
+    assert await guests.domains() == set()
+    assert await guests.volumes() == set()
+
+
+async def test_a_cancelled_create_has_left_nothing_when_it_returns(
+    driver: LibvirtDriver, guests: Guests
+):
+    for delay in (0.0, 0.02, 0.1, 0.3):
+        spec = guests.blank(disks=(new(), new(), new()))
+        create = asyncio.create_task(driver.create_domain(spec, start=True))
+        await asyncio.sleep(delay)
+        if create.done():
+            await driver.delete((await create).id, DeleteOptions(force=True))
+            continue
+        create.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await create
+        assert await guests.domains() == set()
+        assert await guests.volumes() == set()
+
+
+async def test_everything_is_shown(
+    driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, folder: Path
+):
+    spec = guests.spec(
+        title="Title",
+        disks=(new(), new(bus=DiskBus.SATA), new(bus=DiskBus.SCSI)),
+        boot_order=(BootDevice.NETWORK, BootDevice.DISK, BootDevice.CDROM),
+        networkless=False,
+        networks=(NetworkSpec(model=NetworkModel.E1000E, mac_address="52:54:00:aa:bb:cc"),),
+        graphics=GraphicsSpec(),
+        machine="q35",
+        autostart=True,
+    )
+    if not raw.networkLookupByName("default").isActive():
+        pytest.skip("the network 'default' does not run")
+    made = await driver.create_domain(spec, start=True)
+    shown = made.domain
+    assert shown is not None
+    assert (shown.virt_type, shown.autostart, shown.title) == (VirtType.QEMU, True, "Title")
+    assert shown.machine.startswith("pc-q35")
+    assert shown.boot_order == spec.boot_order
+    assert shown.runtime_id > 0
+    assert shown.graphics is not None
+    assert shown.graphics.listen == "127.0.0.1"
+    assert shown.graphics.port >= 5900
+    (card,) = shown.networks
+    assert (card.network, card.mac_address, card.model) == (
+        "default",
+        "52:54:00:aa:bb:cc",
+        "e1000e",
+    )
+    assert card.host_device.startswith("vnet")
+    disks = {disk.target: disk for disk in shown.disks}
+    assert {t: d.bus for t, d in disks.items()} == {
+        "vda": DiskBus.VIRTIO,
+        "sda": DiskBus.SATA,
+        "sdb": DiskBus.SCSI,
+        "sdc": DiskBus.SATA,
+    }
+    assert [disks[t].owned for t in ("vda", "sda", "sdb", "sdc")] == [True, True, True, False]
+    assert disks["vda"].capacity_bytes == MIB
+    assert disks["vda"].volume == VolumeRef(pool=folder.name, name=f"{spec.name}-vda.qcow2")
+    medium = disks["sdc"]
+    assert (medium.device, medium.path) == (DiskDevice.CDROM, str(folder / "guest.iso"))
+    assert medium.capacity_bytes == (folder / "guest.iso").stat().st_size
+
+
+async def test_leased_addresses_are_shown(
+    driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect
+):
+    if not raw.networkLookupByName("default").isActive():
+        pytest.skip("the network 'default' does not run")
+    guest = await guests.boot(networkless=False, networks=(NetworkSpec(),))
+    said = await guests.hear(guest.id, rb"IP ([0-9.]+)")
+    now = (await driver.get_resource(guest.id)).domain
+    assert now is not None
+    assert [a.split("/")[0] for a in now.networks[0].addresses] == [said.group(1).decode()]
+
+
+async def test_a_volume_that_another_domain_uses_by_now_stays(
+    driver: LibvirtDriver, guests: Guests
+):
+    owner = await driver.create_domain(guests.blank())
+    assert owner.domain is not None
+    (disk,) = owner.domain.disks
+    other = await driver.create_domain(guests.blank(disks=(DiskSpec(volume=disk.volume),)))
+    assert disk.volume is not None
+    with pytest.raises(InUseError) as caught:
+        await driver.delete_volume(disk.volume.pool, disk.volume.name)
+    assert caught.value.metadata["used_by"] == f"domain {owner.name},domain {other.name}"
+    await driver.delete(owner.id)
+    assert await guests.volumes() == {disk.volume.name}
+    await driver.delete(other.id)
+    assert await guests.volumes() == {disk.volume.name}  # nor is it that one's
+
+
+async def test_a_copy_of_a_domain_owns_nothing(driver: LibvirtDriver, guests: Guests):
+    made = await driver.create_domain(guests.blank(labels={"a": "b"}))
+    xml = await driver.get_domain_xml(made.id)
+    name = f"{guests.prefix}-copy"
+    xml = xml.replace(f"<name>{made.name}<", f"<name>{name}<").replace(
+        made.id, str(secrets.token_hex(16))
+    )
+    copy = await driver.create_domain_from_xml(DomainXml(xml=xml))
+    assert copy.labels == {"a": "b"}
+    assert copy.domain is not None
+    assert [disk.owned for disk in copy.domain.disks] == [False]
+    await driver.delete(copy.id)
+    assert len(await guests.volumes()) == 1
+
+
+async def test_many_creates_of_one_name_make_one(driver: LibvirtDriver, guests: Guests):
+    spec = guests.blank()
+    answers = await asyncio.gather(
+        *(driver.create_domain(spec) for _ in range(4)), return_exceptions=True
+    )
+    made = [answer for answer in answers if not isinstance(answer, BaseException)]
+    assert len(made) == 1
+    assert all(isinstance(a, AlreadyExistsError) for a in answers if a not in made)
+    assert len(await guests.volumes()) == 1
+
+
+@pytest.fixture
+def small_pool(raw: libvirt.virConnect) -> Iterator[str]:
+    """A pool on a file system of 4 MiB."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a small file system")
+    folder = Path("/var/tmp") / f"proa-test-{secrets.token_hex(4)}"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], check=True)
+    pool = raw.storagePoolCreateXML(
+        f"<pool type='dir'><name>{folder.name}</name><target><path>{folder}</path></target></pool>"
+    )
+    # Filled behind libvirt's back, which still believes in 4 MiB.
+    (folder / "filling").write_bytes(b"x" * 3 * MIB)
+    yield folder.name
+    pool.destroy()
+    subprocess.run(["umount", folder], check=True)
+    folder.rmdir()
+
+
+@pytest.mark.parametrize("mib", [2, 64])
+async def test_a_full_pool(driver: LibvirtDriver, guests: Guests, small_pool: str, mib: int):
+    spec = VolumeSpec(
+        pool=small_pool,
+        name=f"{guests.prefix}-big",
+        capacity_bytes=mib * MIB,
+        format=DiskFormat.RAW,
+        preallocate=True,
+    )
+    with pytest.raises(HostExhaustedError):
+        await driver.create_volume(spec)
+    assert f"{guests.prefix}-big" not in {v.name for v in await driver.list_volumes(small_pool)}
+
+
+async def test_a_file_that_came_into_the_pool_is_found(
+    driver: LibvirtDriver, guests: Guests, folder: Path
+):
+    await driver.create_domain(guests.blank())  # makes the pool, which then is up to date
+    name = f"{guests.prefix}-dropped.img"
+    (folder / name).write_bytes(b"\0" * MIB)
+    with pytest.raises(AlreadyExistsError):
+        await driver.create_volume(VolumeSpec(name=name, capacity_bytes=MIB))
+    await driver.delete_volume("", name)
+    assert not (folder / name).exists()

@@ -1,0 +1,137 @@
+"""What comes out of saved memory: SAVE, snapshots, and the guards around them."""
+
+import pytest
+
+from integration.libvirt.guests import Guests
+from proad.drivers.libvirt import LibvirtDriver
+from proad.errors import (
+    EngineConflictError,
+    HasSavedStateError,
+    HasSnapshotsError,
+    SnapshotNotFoundError,
+)
+from proad.model import (
+    DeleteOptions,
+    DiskFormat,
+    DiskSpec,
+    LabelSet,
+    Lifetime,
+    NewDisk,
+    ResourceState,
+    ResourceUpdate,
+    RevertState,
+    SnapshotSpec,
+    StartOptions,
+    StateReason,
+    StopMode,
+    StopOptions,
+)
+
+pytestmark = pytest.mark.libvirt
+
+MIB = 2**20
+FORCE = StopOptions(mode=StopMode.FORCE)
+SAVE = StopOptions(mode=StopMode.SAVE)
+
+
+async def test_save_goes_on_as_it_was(driver: LibvirtDriver, guests: Guests):
+    guest = await guests.boot()
+    ticks = await guests.tick(guest.id)
+    saved = await driver.stop(guest.id, SAVE)
+    assert saved.state is ResourceState.SAVED
+    with pytest.raises(HasSavedStateError):
+        await driver.delete(guest.id)
+    with pytest.raises(HasSavedStateError):
+        await driver.delete(guest.id, DeleteOptions(force=True))
+    assert (await driver.start(guest.id)).state is ResourceState.RUNNING
+    assert await guests.tick(guest.id) > ticks  # it counts on
+    await driver.pause(guest.id)
+    await driver.stop(guest.id, SAVE)
+    assert (await driver.start(guest.id)).state is ResourceState.PAUSED
+    await driver.stop(guest.id, SAVE)
+    anew = await driver.start(guest.id, StartOptions(discard_saved_state=True))
+    assert anew.state is ResourceState.RUNNING
+    await guests.ready(guest.id)
+
+
+async def test_a_snapshot_with_memory(driver: LibvirtDriver, guests: Guests):
+    guest = await guests.boot(labels={"then": "1"})
+    ticks = await guests.tick(guest.id)
+    first = await driver.create_snapshot(guest.id, SnapshotSpec(name="first", description="One"))
+    assert (first.state, first.has_memory, first.current) == (ResourceState.RUNNING, True, True)
+    second = await driver.create_snapshot(guest.id)
+    assert second.parent == "first"
+    assert [s.name for s in await driver.list_snapshots(guest.id)] == ["first", second.name]
+    with pytest.raises(HasSnapshotsError):
+        await driver.delete(guest.id, DeleteOptions(force=True))
+    assert (await driver.get_resource(guest.id)).state is ResourceState.RUNNING
+    await driver.stop(guest.id, SAVE)
+    # A saved memory does not fit the disks of a snapshot: it goes.
+    reverted = await driver.revert_snapshot(guest.id, "first", RevertState.PAUSED)
+    assert reverted.state is ResourceState.PAUSED
+    assert reverted.domain is not None
+    assert not reverted.domain.has_saved_state
+    await driver.stop(guest.id, FORCE)
+    assert (await driver.get_resource(guest.id)).state is ResourceState.STOPPED
+    started = await driver.start(guest.id, StartOptions(from_snapshot="first"))
+    assert started.state is ResourceState.RUNNING
+    assert started.state_detail.reason is StateReason.FROM_SNAPSHOT
+    assert await guests.tick(guest.id) > ticks  # from memory: a cold boot begins at 1
+    await driver.delete_snapshot(guest.id, "first")
+    (left,) = await driver.list_snapshots(guest.id)
+    assert (left.name, left.parent) == (second.name, "")
+    await driver.pause(guest.id)
+    with pytest.raises(SnapshotNotFoundError):
+        await driver.start(guest.id, StartOptions(from_snapshot="first"))
+    await driver.delete(guest.id, DeleteOptions(force=True, delete_snapshots=True))
+    assert await guests.domains() == set()
+    assert await guests.volumes() == set()
+
+
+async def test_start_from_a_snapshot_without_memory_boots(driver: LibvirtDriver, guests: Guests):
+    made = await driver.create_domain(guests.blank())
+    await driver.create_snapshot(made.id, SnapshotSpec(name="off"))
+    started = await driver.start(made.id, StartOptions(from_snapshot="off"))
+    assert started.state is ResourceState.RUNNING
+    assert (await driver.revert_snapshot(made.id, "off")).state is ResourceState.STOPPED
+
+
+async def test_snapshots_leave_disks_that_stay(driver: LibvirtDriver, guests: Guests):
+    made = await driver.create_domain(guests.blank())
+    await driver.create_snapshot(made.id, SnapshotSpec(name="one"))
+    await driver.create_snapshot(made.id, SnapshotSpec(name="two"))
+    options = DeleteOptions(delete_snapshots=True, keep_volumes=True)
+    assert made.domain is not None
+    (disk,) = made.domain.disks
+    await driver.delete(made.id, options)
+    assert len(await guests.volumes()) == 1
+    with open(disk.path, "rb") as image:  # noqa: ASYNC230, PTH123 - a few bytes of a local file
+        header = image.read(64)
+    assert int.from_bytes(header[60:64], "big") == 0  # qcow2's number of snapshots
+
+
+async def test_raw_disks_have_no_snapshots(driver: LibvirtDriver, guests: Guests):
+    raw = NewDisk(capacity_bytes=MIB, format=DiskFormat.RAW)
+    made = await driver.create_domain(guests.blank(disks=(DiskSpec(new_volume=raw),)))
+    with pytest.raises(EngineConflictError) as caught:
+        await driver.create_snapshot(made.id, SnapshotSpec(name="one"))
+    assert caught.value.metadata["engine_message"]
+    assert await driver.list_snapshots(made.id) == []
+
+
+async def test_a_transient_domain_cannot_be_saved(driver: LibvirtDriver, guests: Guests):
+    made = await driver.create_domain(guests.blank(lifetime=Lifetime.TRANSIENT))
+    with pytest.raises(EngineConflictError):
+        await driver.stop(made.id, SAVE)
+    assert (await driver.get_resource(made.id)).state is ResourceState.RUNNING
+
+
+async def test_labels_go_back_with_a_snapshot(driver: LibvirtDriver, guests: Guests):
+    made = await driver.create_domain(guests.blank(labels={"when": "then"}))
+    await driver.create_snapshot(made.id, SnapshotSpec(name="then"))
+    await driver.update(made.id, ResourceUpdate(labels=LabelSet(entries={"when": "now"})))
+    listed = {each.id: each.labels for each in await driver.list_resources()}
+    assert listed[made.id] == {"when": "now"}
+    assert (await driver.revert_snapshot(made.id, "then")).labels == {"when": "then"}
+    listed = {each.id: each.labels for each in await driver.list_resources()}
+    assert listed[made.id] == {"when": "then"}

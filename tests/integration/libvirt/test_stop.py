@@ -1,0 +1,152 @@
+"""Stopping and restarting guests that obey the agent, the power button, both or nothing."""
+
+import asyncio
+from datetime import timedelta
+
+import libvirt
+import pytest
+
+from integration.libvirt.guests import Guests, eventually
+from proad.drivers.libvirt import LibvirtDriver
+from proad.errors import ResourceNotRunningError, StopTimedOutError
+from proad.model import (
+    Lifetime,
+    ResourceState,
+    RestartMode,
+    RestartOptions,
+    StateReason,
+    StopMode,
+    StopOptions,
+)
+
+pytestmark = pytest.mark.libvirt
+
+GRACE = timedelta(seconds=30)
+POLITELY = StopOptions(mode=StopMode.GRACEFUL, grace_period=GRACE)
+FORCE = StopOptions(mode=StopMode.FORCE)
+
+
+def seconds() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def test_an_agent_alone_reboots_and_shuts_down(driver: LibvirtDriver, guests: Guests):
+    guest = await guests.boot_kernel("proa.agent=on proa.acpi=off")
+    assert guest.domain is not None
+    assert guest.domain.guest_agent_connected
+    ticks = await guests.tick(guest.id)
+    restarted = await driver.restart(guest.id, RestartOptions(grace_period=GRACE))
+    assert restarted.state is ResourceState.RUNNING
+    await guests.ready(guest.id)
+    assert await guests.tick(guest.id) <= ticks + 1
+    stopped = await driver.stop(guest.id, POLITELY)
+    assert stopped.state is ResourceState.STOPPED
+    assert stopped.state_detail.reason is StateReason.COMPLETED
+
+
+async def test_the_power_button_reboots_and_shuts_down(driver: LibvirtDriver, guests: Guests):
+    guest = await guests.boot("guest-noagent.iso")
+    assert guest.domain is not None
+    assert not guest.domain.guest_agent_connected
+    restart = RestartOptions(mode=RestartMode.GRACEFUL_THEN_FORCE, grace_period=GRACE)
+    begin = seconds()
+    assert (await driver.restart(guest.id, restart)).state is ResourceState.RUNNING
+    assert seconds() - begin < 15  # by request, not by force at the end of the grace
+    await guests.ready(guest.id)
+    await driver.pause(guest.id)
+    stopped = await driver.stop(guest.id, POLITELY)  # it cannot hear before it is resumed
+    assert stopped.state is ResourceState.STOPPED
+    assert stopped.state_detail.reason is StateReason.COMPLETED
+
+
+async def test_a_dead_agent_does_not_eat_the_grace(driver: LibvirtDriver, guests: Guests):
+    guest = await guests.boot("guest-deadagent.iso")
+    assert guest.domain is not None
+    assert guest.domain.guest_agent_connected
+    begin = seconds()
+    assert (await driver.stop(guest.id, POLITELY)).state is ResourceState.STOPPED
+    assert seconds() - begin < 15
+
+
+async def test_a_booting_guest_hears_a_later_press(driver: LibvirtDriver, guests: Guests):
+    made = await driver.create_domain(guests.spec("guest-noagent.iso"), start=True)
+    stopped = await driver.stop(made.id, POLITELY)
+    assert stopped.state_detail.reason is StateReason.COMPLETED
+
+
+async def test_a_deaf_guest(driver: LibvirtDriver, guests: Guests):
+    guest = await guests.boot("guest-deaf.iso")
+    briefly = timedelta(seconds=1)
+    with pytest.raises(StopTimedOutError) as caught:
+        await driver.stop(guest.id, StopOptions(mode=StopMode.GRACEFUL, grace_period=briefly))
+    assert "ACPI power button" in caught.value.message
+    with pytest.raises(StopTimedOutError):
+        await driver.restart(guest.id, RestartOptions(grace_period=briefly))
+    await guests.tick(guest.id)  # it lives
+    reset = RestartOptions(mode=RestartMode.GRACEFUL_THEN_FORCE, grace_period=briefly)
+    assert (await driver.restart(guest.id, reset)).state is ResourceState.RUNNING
+    await guests.ready(guest.id)
+    graceful = asyncio.create_task(driver.stop(guest.id, POLITELY))
+    await asyncio.sleep(0.5)
+    assert not graceful.done()
+    begin = seconds()
+    forced = await driver.stop(guest.id, FORCE)
+    assert forced.state_detail.reason is StateReason.KILLED
+    assert (await graceful).state is ResourceState.STOPPED
+    assert seconds() - begin < 5
+
+
+async def test_force_wins_over_a_waiting_restart(driver: LibvirtDriver, guests: Guests):
+    made = await driver.create_domain(guests.blank(), start=True)
+    restart = asyncio.create_task(driver.restart(made.id, RestartOptions(grace_period=GRACE)))
+    await asyncio.sleep(0.5)
+    await driver.stop(made.id, FORCE)
+    with pytest.raises(ResourceNotRunningError):
+        await restart
+    assert (await driver.get_resource(made.id)).state is ResourceState.STOPPED
+
+
+async def test_graceful_then_force_kills_in_the_end(driver: LibvirtDriver, guests: Guests):
+    made = await driver.create_domain(guests.blank(), start=True)
+    mode = StopMode.GRACEFUL_THEN_FORCE
+    options = StopOptions(mode=mode, grace_period=timedelta(seconds=0.5))
+    stopped = await driver.stop(made.id, options)
+    assert stopped.state_detail.reason is StateReason.KILLED
+
+
+async def test_a_cancelled_stop_leaves_the_request_standing(driver: LibvirtDriver, guests: Guests):
+    guest = await guests.boot("guest-noagent.iso")
+    stop = asyncio.create_task(driver.stop(guest.id, POLITELY))
+    await asyncio.sleep(0.3)
+    stop.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await stop
+
+    async def down() -> bool:
+        return (await driver.get_resource(guest.id)).state is ResourceState.STOPPED
+
+    await eventually(down)
+
+
+async def test_a_transient_guest_goes_with_its_volumes(driver: LibvirtDriver, guests: Guests):
+    guest = await guests.boot("guest-noagent.iso", lifetime=Lifetime.TRANSIENT)
+    assert len(await guests.volumes()) == 1
+    stopped = await driver.stop(guest.id, POLITELY)
+    assert (stopped.state, stopped.id) == (ResourceState.STOPPED, guest.id)
+    assert stopped.domain is not None
+    assert [disk.owned for disk in stopped.domain.disks] == [True, False]
+    assert await guests.volumes() == set()
+    assert await guests.domains() == set()
+
+
+async def test_a_domain_made_not_to_come_up_again_is_started(
+    driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect
+):
+    made = await driver.create_domain(guests.spec("guest-noagent.iso"))
+    xml = await driver.get_domain_xml(made.id)
+    raw.defineXML(xml.replace("<on_reboot>restart<", "<on_reboot>destroy<"))
+    await driver.start(made.id)
+    await guests.ready(made.id)
+    restarted = await driver.restart(made.id, RestartOptions(grace_period=GRACE))
+    assert restarted.state is ResourceState.RUNNING
+    await guests.ready(made.id)
