@@ -1,0 +1,352 @@
+"""Engines that are lost, hang, come back, or cannot do a thing."""
+
+import asyncio
+import time
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from proa import v1
+from proad.core import link
+from rpc.daemon import IMAGE, refusal, until
+from rpc.engines import container_engine, domain_engine
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+NEEDS_BOXES = {"ContainerService", "ImageService"}
+NEEDS_MACHINES = {"DomainService", "SnapshotService", "VolumeService"}
+NEEDS_ANY = {"ResourceService"}
+NEEDS_NONE = {"AuthService", "HostService"}
+
+
+@pytest.fixture
+def boxes():
+    return container_engine()
+
+
+@pytest.fixture
+def machines():
+    return domain_engine()
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Probes that need not be waited for."""
+    monkeypatch.setattr(link, "PROBE_EVERY", 0.05)
+    monkeypatch.setattr(link, "PROBE_EVERY_WHILE_LOST", 0.05)
+    monkeypatch.setattr(link, "PROBE_TIMEOUT", 0.2)
+
+
+@pytest.fixture
+async def mixed(serve, quick, boxes, machines):
+    """A container "web" on one engine, a domain "vm" on the other."""
+    daemon = await serve(("local", boxes), ("local", machines))
+    await daemon.container("web")
+    await daemon.domain("vm")
+    return daemon
+
+
+async def known_as(daemon, driver, health):
+    """Wait until GetHost says so of an engine."""
+
+    async def told():
+        host = (await daemon.call("GetHost")).host
+        (engine,) = [engine for engine in host.engines if engine.driver == driver]
+        return engine.health == v1.EngineHealth.Value(f"ENGINE_HEALTH_{health}")
+
+    await until(told)
+
+
+@pytest.mark.parametrize("mode", ["lost", "hung"])
+async def test_an_engine_that_is_lost_takes_only_its_own_calls_along(mixed, boxes, mode):
+    boxes.mode = mode
+    await known_as(mixed, "boxes", "UNREACHABLE")
+
+    for call, request in {
+        "ListResources": {},
+        "GetResource": {"id": "web"},
+        "StopResource": {"id": "container/web"},
+        "ListImages": {},
+        "DeleteImage": {"image": "x:1"},
+        "CreateContainer": {"spec": {"image": IMAGE}},
+        "PruneContainers": {},
+        "LoginRegistry": {"username": "a", "password": "b"},
+        "LogoutRegistry": {},
+    }.items():
+        refused = await refusal(mixed.call(call, **request))
+        assert (refused.code, refused.reason) == ("UNAVAILABLE", "ENGINE_UNREACHABLE"), call
+        assert "boxes" in refused.metadata["engine"]
+        assert refused.retry_after == 2
+        assert "secret" not in repr(refused)
+    assert await mixed.state("vm") == "RUNNING"
+    assert await mixed.state("domain/vm") == "RUNNING"
+    await mixed.call("PauseResource", id="vm")
+    await mixed.call("CreateVolume", spec={"name": "v", "capacity_bytes": 2**20})
+    assert await mixed.names(filter={"kinds": ["RESOURCE_KIND_DOMAIN"]}) == ["vm"]
+
+    boxes.mode = "up"
+
+    await known_as(mixed, "boxes", "SERVING")
+    assert await mixed.names() == ["vm", "web"]
+    await mixed.call("PauseResource", id="web")
+
+
+async def test_a_pull_from_a_lost_engine(mixed, boxes):
+    boxes.mode = "lost"
+
+    refused = await refusal(mixed.call("PullImage", image="a:1").read())
+
+    assert refused.reason == "ENGINE_UNREACHABLE"
+
+
+async def test_part_of_the_list_can_be_asked_for(mixed, boxes, machines):
+    request = {"return_partial_success": True}
+    assert not (await mixed.call("ListResources", **request)).unreachable
+
+    boxes.mode = "lost"
+    answer = await mixed.call("ListResources", **request)
+    assert [r.name for r in answer.resources] == ["vm"]
+    assert list(answer.unreachable) == ["local/boxes"]
+
+    boxes.mode = "slow"
+    answer = await mixed.call("ListResources", **request)
+    assert list(answer.unreachable) == ["local/boxes"]
+    domains = {"kinds": ["RESOURCE_KIND_DOMAIN"]}
+    assert not (await mixed.call("ListResources", filter=domains, **request)).unreachable
+
+    machines.mode = "lost"
+    answer = await mixed.call("ListResources", **request)
+    assert (len(answer.resources), len(answer.unreachable)) == (0, 2)
+
+    boxes.mode = machines.mode = "up"
+    await known_as(mixed, "boxes", "SERVING")
+    await known_as(mixed, "machines", "SERVING")
+    answer = await mixed.call("ListResources", **request)
+    assert ([r.name for r in answer.resources], list(answer.unreachable)) == (["vm", "web"], [])
+
+
+async def test_partial_success_hides_no_fault(mixed, boxes, quick):
+    """A bug is no engine that cannot be reached, as long as the probe does not say so."""
+    original = boxes.switch
+
+    async def switch(method):
+        if method == "list_resources":
+            raise RuntimeError("the secret of the engine")
+        await original(method)
+
+    boxes.switch = switch
+
+    refused = await refusal(mixed.call("ListResources", return_partial_success=True))
+
+    assert refused.reason == "INTERNAL"
+
+
+async def test_what_nobody_has_may_be_on_the_lost_engine(mixed, boxes):
+    boxes.mode = "lost"
+
+    assert (await refusal(mixed.call("GetResource", id="nope"))).reason == "ENGINE_UNREACHABLE"
+    assert (
+        await refusal(mixed.call("GetResource", id="domain/nope"))
+    ).reason == "RESOURCE_NOT_FOUND"
+    for id in ("nope", "web"):
+        request = {"id": id, "allow_missing": True}
+        assert (
+            await refusal(mixed.call("DeleteResource", **request))
+        ).reason == "ENGINE_UNREACHABLE"
+
+
+async def test_a_probe_that_breaks_is_an_engine_that_is_lost(mixed, machines):
+    machines.mode = "broken"
+    await known_as(mixed, "machines", "UNREACHABLE")
+    host = (await mixed.call("GetHost")).host
+    assert "secret" not in host.engines[1].health_message
+
+    machines.mode = "up"
+
+    await known_as(mixed, "machines", "SERVING")
+
+
+async def test_a_slow_engine_leaves_the_effect_open(serve, monkeypatch, machines):
+    monkeypatch.setattr(link, "PROBE_EVERY", 3600)
+    daemon = await serve(("local", machines))
+    machines.mode = "slow"
+
+    refused = await refusal(daemon.call("CreateVolume", spec={"name": "v", "capacity_bytes": 1}))
+
+    assert (refused.code, refused.reason) == ("DEADLINE_EXCEEDED", "ENGINE_TIMED_OUT")
+    assert refused.retry_after is None
+
+
+async def test_a_call_that_fails_has_the_engine_looked_at_at_once(
+    serve, monkeypatch, boxes, machines
+):
+    monkeypatch.setattr(link, "PROBE_EVERY", 3600)
+    daemon = await serve(("local", boxes), ("local", machines))
+    boxes.mode = "lost"
+
+    await refusal(daemon.call("ListImages"))
+
+    await known_as(daemon, "boxes", "UNREACHABLE")
+
+
+async def test_a_hung_engine_is_given_up_within_five_seconds(serve, boxes, machines):
+    """With the real patience: no constant is changed here."""
+    daemon = await serve(("local", boxes), ("local", machines))
+    await daemon.container("web")
+    await daemon.domain("vm")
+    boxes.mode = "hung"
+    began = time.monotonic()
+    stuck = [
+        asyncio.ensure_future(refusal(daemon.call(call, **request)))
+        for call, request in (
+            ("ListResources", {}),
+            ("GetResource", {"id": "web"}),
+            ("PauseResource", {"id": "web"}),
+            ("ListImages", {}),
+        )
+    ]
+    partial = asyncio.ensure_future(daemon.call("ListResources", return_partial_success=True))
+
+    for _ in range(5):
+        beside = time.monotonic()
+        assert await daemon.names(filter={"kinds": ["RESOURCE_KIND_DOMAIN"]}) == ["vm"]
+        assert await daemon.state("domain/vm") == "RUNNING"
+        assert time.monotonic() - beside < 0.5
+    refused = await asyncio.gather(*stuck)
+
+    assert [r.reason for r in refused] == ["ENGINE_UNREACHABLE"] * 4
+    assert list((await partial).unreachable) == ["local/boxes"]
+    assert time.monotonic() - began < 5
+    again = time.monotonic()
+    await refusal(daemon.call("ListImages"))
+    assert time.monotonic() - again < 0.5
+
+
+async def test_a_daemon_starts_without_its_engines(serve, quick, boxes):
+    boxes.mode = "lost"
+    daemon = await serve(("local", boxes))
+    (engine,) = (await daemon.call("GetHost")).host.engines
+    assert (engine.health, engine.version) == (v1.ENGINE_HEALTH_UNREACHABLE, "")
+    assert "connection refused" in engine.health_message
+
+    boxes.mode = "up"
+
+    await known_as(daemon, "boxes", "SERVING")
+    (engine,) = (await daemon.call("GetHost")).host.engines
+    assert (engine.version, engine.health_message) == ("1", "")
+    assert await daemon.container("web")
+
+
+async def test_a_host_is_described(mixed):
+    answer = await mixed.call("GetHost", host="local")
+
+    assert list(answer.host_names) == ["local"]
+    assert answer.daemon_version
+    assert answer.host.cpus > 0
+    assert answer.host.memory_bytes > 2**20
+    first, second = answer.host.engines
+    assert (first.driver, first.endpoint) == ("boxes", "imitated:boxes")
+    assert list(first.kinds) == [v1.RESOURCE_KIND_CONTAINER]
+    assert list(first.capabilities) == [v1.CAPABILITY_CONTAINERS, v1.CAPABILITY_IMAGES]
+    assert set(second.capabilities) == {
+        v1.CAPABILITY_DOMAINS,
+        v1.CAPABILITY_SNAPSHOTS,
+        v1.CAPABILITY_VOLUMES,
+        v1.CAPABILITY_UPDATE,
+        v1.CAPABILITY_SAVE,
+    }
+    assert first.warnings
+    assert first.health_change_time.seconds > 0
+
+
+async def test_a_missing_capability_is_named(serve, boxes):
+    daemon = await serve(("local", boxes))
+    await daemon.container("web")
+    boxes.asked.clear()
+
+    for call, request, capability in (
+        ("CreateDomain", {"spec": {"name": "vm", "memory_bytes": 2**26}}, "domains"),
+        ("CreateDomainFromXml", {"xml": "<domain/>"}, "domains"),
+        ("GetDomainXml", {"id": "web"}, "domains"),
+        ("ListVolumes", {}, "volumes"),
+        ("CreateVolume", {"spec": {"name": "v", "capacity_bytes": 1}}, "volumes"),
+        ("DeleteVolume", {"name": "v"}, "volumes"),
+        ("ListSnapshots", {"id": "web"}, "snapshots"),
+        ("GetSnapshot", {"id": "web", "name": "s"}, "snapshots"),
+        ("CreateSnapshot", {"id": "web", "name": "s"}, "snapshots"),
+        ("RevertSnapshot", {"id": "web", "name": "s"}, "snapshots"),
+        ("DeleteSnapshot", {"id": "web", "name": "s"}, "snapshots"),
+        ("UpdateResource", {"id": "web"}, "updates"),
+        ("StopResource", {"id": "web", "mode": "STOP_MODE_SAVE"}, "stop mode SAVE"),
+    ):
+        refused = await refusal(daemon.call(call, **request))
+        assert (refused.code, refused.reason) == ("UNIMPLEMENTED", "CAPABILITY_MISSING"), call
+        assert refused.metadata["capability"] == capability
+    assert set(boxes.asked) <= {"list_resources", "probe"}
+
+
+async def test_an_engine_that_has_it_does_it_wherever_it_stands(mixed, boxes, machines):
+    """Calls that name no resource go to the engine of the host that can."""
+    boxes.asked.clear()
+    machines.asked.clear()
+
+    await mixed.call("ListVolumes")
+    await mixed.call("ListImages")
+
+    assert "list_volumes" in machines.asked
+    assert "list_images" in boxes.asked
+
+
+async def health_of(daemon, names):
+    stub = health_pb2_grpc.HealthStub(daemon.channel)
+    answers = {}
+    for name in names:
+        service = f"proa.v1.{name}" if name else ""
+        answers[name] = (await stub.Check(health_pb2.HealthCheckRequest(service=service))).status
+    return answers
+
+
+async def test_the_health_of_each_service_follows_its_engines(mixed, boxes, machines):
+    every = NEEDS_BOXES | NEEDS_MACHINES | NEEDS_ANY | NEEDS_NONE | {""}
+
+    async def shows(*lost):
+        wanted = {name: NOT_SERVING if name in set().union(*lost) else SERVING for name in every}
+
+        async def healthy():
+            return await health_of(mixed, every) == wanted
+
+        await until(healthy)
+
+    await shows()
+    boxes.mode = "lost"
+    await shows(NEEDS_BOXES)
+    machines.mode = "hung"
+    await shows(NEEDS_BOXES, NEEDS_MACHINES, NEEDS_ANY)
+    boxes.mode = "up"
+    await shows(NEEDS_MACHINES)
+    machines.mode = "up"
+    await shows()
+
+
+async def test_the_health_can_be_watched(mixed, boxes):
+    request = health_pb2.HealthCheckRequest(service="proa.v1.ImageService")
+    watch = health_pb2_grpc.HealthStub(mixed.channel).Watch(request)
+
+    seen = []
+    for mode in ("lost", "up", None):
+        seen.append((await asyncio.wait_for(watch.read(), 5)).status)
+        if mode:
+            boxes.mode = mode
+    watch.cancel()
+
+    assert seen == [SERVING, NOT_SERVING, SERVING]
+
+
+async def test_an_unknown_service_has_no_health(daemon):
+    request = health_pb2.HealthCheckRequest(service="proa.v1.Nope")
+
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await health_pb2_grpc.HealthStub(daemon.channel).Check(request)
+
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND

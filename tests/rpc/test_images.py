@@ -1,0 +1,167 @@
+"""Images: pulls with progress, registries, deletion."""
+
+import asyncio
+
+import pytest
+
+from proa import v1
+from proad.drivers.memory import MemoryDriver
+from rpc.daemon import IMAGE, refusal, until
+
+
+async def pulled(daemon, image, **request):
+    return [event async for event in daemon.call("PullImage", image=image, **request)]
+
+
+async def test_a_pull_tells_its_progress_and_ends_with_the_image(daemon):
+    *steps, last = await pulled(daemon, "debian:12")
+
+    assert {event.WhichOneof("event") for event in steps} == {"progress"}
+    assert last.WhichOneof("event") == "image"
+    done = [event.progress.current_bytes for event in steps if event.progress.layer_id]
+    assert done == sorted(done)
+    assert done[-1] == steps[0].progress.total_bytes
+    assert (list(last.image.tags), last.image.host) == (["debian:12"], "local")
+    got = (await daemon.call("GetImage", image="debian:12")).image
+    assert got == last.image
+
+
+async def test_a_pull_can_be_repeated(daemon):
+    first, second = await pulled(daemon, "debian:12"), await pulled(daemon, "debian:12")
+
+    assert first[-1] == second[-1]
+
+
+async def test_a_pull_for_another_platform(daemon):
+    events = await pulled(daemon, "debian:12", platform="linux/arm64")
+
+    assert events[-1].image.architecture == "arm64"
+
+
+class Noting(MemoryDriver):
+    """Notes how pulls end."""
+
+    def __init__(self):
+        super().__init__()
+        self.ended = []
+
+    async def pull_image(self, name, *, platform=""):
+        try:
+            async for event in super().pull_image(name, platform=platform):
+                yield event
+                if name == "slow:1":
+                    await asyncio.sleep(0.05)
+        except BaseException as error:
+            self.ended.append(type(error).__name__)
+            raise
+        else:
+            self.ended.append("well")
+
+
+async def test_a_caller_that_stops_early_ends_the_pull(serve):
+    daemon = await serve(("local", Noting()))
+    call = daemon.call("PullImage", image="slow:1")
+    await call.read()
+
+    call.cancel()
+
+    async def ended():
+        return daemon.driver.ended
+
+    await until(ended)
+    assert daemon.driver.ended[0] in {"CancelledError", "GeneratorExit"}
+    assert (await refusal(daemon.call("GetImage", image="slow:1"))).reason == "IMAGE_NOT_FOUND"
+
+
+async def test_a_pull_has_a_deadline_too(serve):
+    daemon = await serve(("local", Noting()))
+    call = daemon.call("PullImage", image="slow:1", timeout=0.2)
+
+    async def read_all():
+        async for _ in call:
+            pass
+
+    refused = await refusal(read_all())
+
+    assert (refused.code, refused.reason) == ("DEADLINE_EXCEEDED", "ENGINE_TIMED_OUT")
+
+
+async def test_an_image_that_no_registry_has(daemon):
+    refused = await refusal(daemon.call("PullImage", image="missing/x:1").read())
+
+    assert (refused.code, refused.reason) == ("NOT_FOUND", "IMAGE_NOT_FOUND")
+
+
+async def test_a_login_opens_a_registry_until_the_logout(daemon):
+    image = "reg.example:5000/denied/x:1"
+    login = {"registry": "reg.example:5000", "username": "u"}
+    refused = await refusal(daemon.call("PullImage", image=image).read())
+    assert (refused.code, refused.reason) == ("FAILED_PRECONDITION", "REGISTRY_DENIED")
+    assert refused.metadata["registry"] == "reg.example:5000"
+
+    refused = await refusal(daemon.call("LoginRegistry", password="wrong", **login))
+    assert refused.reason == "REGISTRY_DENIED"
+    assert (await refusal(daemon.call("PullImage", image=image).read())).reason == "REGISTRY_DENIED"
+
+    await daemon.call("LoginRegistry", password="right", **login)
+    assert (await pulled(daemon, image))[-1].HasField("image")
+
+    await daemon.call("LogoutRegistry", registry="reg.example:5000")
+    await daemon.call("LogoutRegistry", registry="reg.example:5000")
+    assert (await refusal(daemon.call("PullImage", image=image).read())).reason == "REGISTRY_DENIED"
+
+
+@pytest.mark.parametrize("missing", ["username", "password"])
+async def test_a_login_needs_both(daemon, missing):
+    request = {"username": "u", "password": "p", missing: ""}
+
+    refused = await refusal(daemon.call("LoginRegistry", **request))
+
+    assert (refused.reason, refused.fields) == ("INVALID_ARGUMENT", [missing])
+
+
+async def test_no_password_is_logged(daemon, capfd):
+    await daemon.call("LoginRegistry", username="u", password="the secret password")
+    await refusal(daemon.call("CreateToken", username="ann", password="the secret password"))
+
+    assert "the secret password" not in "".join(capfd.readouterr())
+
+
+async def test_an_image_in_use_needs_force(daemon):
+    await daemon.container("web", start=False)
+    assert (await refusal(daemon.call("DeleteImage", image=IMAGE))).reason == "IN_USE"
+
+    deleted = await daemon.call("DeleteImage", image=IMAGE, force=True)
+
+    assert list(deleted.untagged) == [IMAGE]
+    assert deleted.deleted
+    assert (await refusal(daemon.call("GetImage", image=IMAGE))).reason == "IMAGE_NOT_FOUND"
+
+
+async def test_an_image_of_two_hosts(serve):
+    daemon = await serve(("a", MemoryDriver()), ("b", MemoryDriver()))
+    await pulled(daemon, "debian:12", host="b")
+
+    assert (await daemon.call("GetImage", image="debian:12", host="b")).image.host == "b"
+    assert (await refusal(daemon.call("GetImage", image="debian:12"))).reason == "IMAGE_NOT_FOUND"
+
+
+async def test_volumes_are_guarded_by_who_uses_them(daemon):
+    await daemon.call("CreateVolume", spec={"name": "root", "capacity_bytes": 2**20})
+    base = {"volume": {"name": "root"}}
+    await daemon.domain("vm", start=False, disks=[base])
+
+    refused = await refusal(daemon.call("DeleteVolume", name="root"))
+    assert (refused.reason, refused.metadata["used_by"]) == ("IN_USE", "vm")
+    await daemon.call("DeleteResource", id="vm")
+    await daemon.call("DeleteVolume", name="root")
+
+    assert await daemon.call("ListVolumes") == v1.ListVolumesResponse()
+
+
+async def test_volumes_go_with_their_domain_unless_they_are_kept(daemon):
+    for keep, left in ((False, []), (True, ["vm-vda.qcow2"])):
+        await daemon.domain("vm", start=False)
+        await daemon.call("DeleteResource", id="vm", keep_volumes=keep)
+        volumes = (await daemon.call("ListVolumes")).volumes
+        assert [volume.name for volume in volumes] == left

@@ -1,0 +1,202 @@
+"""How a daemon stops: it says so, lets calls end, and takes no new ones."""
+
+import asyncio
+import time
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from proa import v1
+from proad.drivers.memory import MemoryDriver
+from rpc.daemon import BOTH, IMAGE, RPCS, refusal, running
+
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+SERVING = health_pb2.HealthCheckResponse.SERVING
+DEAF = {"proa.memory/ignores-stop": "true"}
+
+
+class Held(MemoryDriver):
+    """Holds pauses and creates until it is let go."""
+
+    def __init__(self):
+        super().__init__()
+        self.let_go = asyncio.Event()
+        self.entered = asyncio.Event()
+
+    async def _hold(self):
+        self.entered.set()
+        await self.let_go.wait()
+
+    async def pause(self, id):
+        await self._hold()
+        return await super().pause(id)
+
+    async def create_container(self, spec, *, start=False):
+        if spec.name == "slow":
+            await self._hold()
+        return await super().create_container(spec, start=start)
+
+
+class Stopping:
+    """A daemon whose end is begun by the test."""
+
+    def __init__(self, settings, driver):
+        self._context = running(settings, [("local", driver)])
+        self._over = None
+
+    async def __aenter__(self):
+        self.daemon = await self._context.__aenter__()
+        # Its own is closed before it stops; this one sees the end.
+        self.daemon.channel = grpc.aio.insecure_channel(self.daemon.address)
+        return self
+
+    async def __aexit__(self, *_):
+        await self.over()
+        await self.daemon.channel.close()
+
+    def begin(self):
+        """What SIGTERM leads to."""
+        if self._over is None:
+            self._over = asyncio.ensure_future(self._context.__aexit__(None, None, None))
+
+    async def over(self):
+        self.begin()
+        await asyncio.shield(self._over)
+
+    @property
+    def is_over(self):
+        return self._over is not None and self._over.done()
+
+
+@pytest.fixture
+def held():
+    return Held()
+
+
+@pytest.fixture
+async def stopping(settings, held):
+    async with Stopping(settings(drain_timeout="1s"), held) as stopping:
+        yield stopping
+
+
+async def paused(daemon, held):
+    """A pause that is under way in the driver."""
+    await daemon.container("web")
+    call = asyncio.ensure_future(daemon.call("PauseResource", id="web"))
+    await asyncio.wait_for(held.entered.wait(), 5)
+    return call
+
+
+async def test_an_idle_daemon_stops_at_once(settings):
+    async with Stopping(settings(drain_timeout="30s"), MemoryDriver()) as stopping:
+        began = time.monotonic()
+        await stopping.over()
+
+    assert time.monotonic() - began < 2
+
+
+async def test_calls_in_flight_end_well_and_new_ones_are_refused(stopping, held):
+    daemon = stopping.daemon
+    pause = await paused(daemon, held)
+
+    stopping.begin()
+    await asyncio.sleep(0.1)
+
+    for name in ("ListResources", "CreateToken", "PullImage"):
+        rpc = RPCS[name]
+        call = daemon.send(rpc, rpc.request(), token=daemon.token(*BOTH))
+        refused = await refusal(call.read() if rpc.streams else call)
+        assert (refused.code, refused.reason) == ("UNAVAILABLE", "SHUTTING_DOWN")
+        assert refused.retry_after == 2
+    assert not stopping.is_over
+    held.let_go.set()
+    assert (await pause).resource.state == v1.RESOURCE_STATE_PAUSED
+    await asyncio.wait_for(stopping.over(), 2)
+
+
+async def test_health_says_so_while_calls_end(stopping, held):
+    daemon = stopping.daemon
+    stub = health_pb2_grpc.HealthStub(daemon.channel)
+    pause = await paused(daemon, held)
+    watch = stub.Watch(health_pb2.HealthCheckRequest(service="proa.v1.ResourceService"))
+    assert (await watch.read()).status == SERVING
+
+    stopping.begin()
+
+    assert (await asyncio.wait_for(watch.read(), 1)).status == NOT_SERVING
+    for service in ("", "proa.v1.ResourceService", "proa.v1.AuthService"):
+        request = health_pb2.HealthCheckRequest(service=service)
+        assert (await stub.Check(request)).status == NOT_SERVING
+    assert not pause.done()
+    held.let_go.set()
+    await pause
+
+
+async def test_health_stays_so_whatever_the_engines_do(stopping, held):
+    daemon = stopping.daemon
+    pause = await paused(daemon, held)
+    stopping.begin()
+    await asyncio.sleep(0.3)
+
+    answer = await health_pb2_grpc.HealthStub(daemon.channel).Check(health_pb2.HealthCheckRequest())
+
+    assert answer.status == NOT_SERVING
+    held.let_go.set()
+    await pause
+
+
+async def test_a_watcher_of_the_health_does_not_hold_it_up(settings):
+    async with Stopping(settings(drain_timeout="30s"), MemoryDriver()) as stopping:
+        stub = health_pb2_grpc.HealthStub(stopping.daemon.channel)
+        watches = [stub.Watch(health_pb2.HealthCheckRequest()) for _ in range(3)]
+        for watch in watches:
+            assert (await watch.read()).status == SERVING
+        began = time.monotonic()
+        await stopping.over()
+
+    assert time.monotonic() - began < 2
+
+
+async def test_what_takes_too_long_is_cut_off_within_one_patience(stopping, held):
+    daemon = stopping.daemon
+    pause = await paused(daemon, held)
+    began = time.monotonic()
+
+    await stopping.over()
+
+    assert 0.9 < time.monotonic() - began < 2
+    with pytest.raises((grpc.aio.AioRpcError, asyncio.CancelledError)):
+        await pause
+
+
+async def test_a_change_whose_caller_is_gone_is_waited_for(stopping, held):
+    daemon = stopping.daemon
+    request = {"spec": {"image": IMAGE, "name": "slow"}}
+    create = asyncio.ensure_future(daemon.call("CreateContainer", **request))
+    await asyncio.wait_for(held.entered.wait(), 5)
+    create.cancel()
+    await asyncio.sleep(0.1)
+
+    stopping.begin()
+    await asyncio.sleep(0.2)
+    assert not stopping.is_over
+    held.let_go.set()
+    await asyncio.wait_for(stopping.over(), 1)
+
+    assert [resource.name for resource in await held.list_resources()] == ["slow"]
+
+
+async def test_a_graceful_stop_that_waits_long_is_cut_off(settings):
+    driver = MemoryDriver()
+    async with Stopping(settings(drain_timeout="0.3s"), driver) as stopping:
+        vm = await stopping.daemon.domain("vm", labels=DEAF)
+        stop = asyncio.ensure_future(stopping.daemon.call("StopResource", id="vm"))
+        await asyncio.sleep(0.1)
+        began = time.monotonic()
+        await stopping.over()
+
+    assert time.monotonic() - began < 2
+    assert (await driver.get_resource(vm.id)).state == "RUNNING"
+    with pytest.raises((grpc.aio.AioRpcError, asyncio.CancelledError)):
+        await stop
