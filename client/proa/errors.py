@@ -69,7 +69,7 @@ class Error(grpc.RpcError):
     code: grpc.StatusCode  # type: ignore[assignment] # a value, as all else here; gRPC has a method
 
     def __init__(self, code: grpc.StatusCode, details: Details) -> None:
-        super().__init__(details.message)
+        super().__init__(code, details)
         self.code = code
         self.reason = details.reason
         self.message = details.message

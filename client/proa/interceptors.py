@@ -154,6 +154,10 @@ class Answer(_Wrapped, Generic[ResponseT]):
             return error
         return None
 
+    def add_done_callback(self, callback: "Callable[[Answer[ResponseT]], object]") -> None:
+        """Call back with this answer, whose error is typed, when the call has ended."""
+        self._call.add_done_callback(lambda _: callback(self))
+
 
 class Answers(_Wrapped, Generic[ResponseT]):
     """A stream of responses that ends in a typed error if it fails."""

@@ -10,7 +10,10 @@ import grpc
 import pytest
 from typer.testing import CliRunner
 
+import proa
+from proa import v1
 from proa.cli.app import app
+from proa.cli.tokens import TokenFile
 
 PASSWORD = "correct horse battery"
 
@@ -85,9 +88,24 @@ def cli(daemon, tmp_path, monkeypatch):
     return Cli()
 
 
+@pytest.fixture(scope="session")
+def token(daemon):
+    """One login for all tests that are not about it: each takes its time on purpose."""
+    with proa.connect(daemon) as client:
+        request = v1.CreateTokenRequest(username="ann", password=PASSWORD)
+        return client.auth.CreateToken(request).token
+
+
 @pytest.fixture
-def ann(cli):
+def ann(cli, daemon, token):
     """Commands of somebody who may do everything."""
+    TokenFile.of_user().keep(daemon, token)
+    return cli
+
+
+@pytest.fixture
+def fresh_ann(cli):
+    """The same with a token of their own, to give back."""
     cli.ok("login", "ann", "--password-stdin", input=f"{PASSWORD}\n")
     return cli
 

@@ -52,13 +52,13 @@ def test_without_a_login(cli):
     assert "Hint: log in with: proa login USERNAME" in said
 
 
-def test_logout_gives_the_token_back(ann, daemon, tmp_path, monkeypatch):
+def test_logout_gives_the_token_back(fresh_ann, daemon, tmp_path, monkeypatch):
     token = json.loads(token_file(tmp_path).read_text())[daemon]
-    ann.ok("logout")
+    fresh_ann.ok("logout")
     assert json.loads(token_file(tmp_path).read_text()) == {}
-    ann.fails(4, "whoami")
+    fresh_ann.fails(4, "whoami")
     monkeypatch.setenv("PROA_TOKEN", token)
-    assert "TOKEN_REVOKED" in ann.fails(4, "whoami")
+    assert "TOKEN_REVOKED" in fresh_ann.fails(4, "whoami")
 
 
 def test_logout_of_nobody(cli):
@@ -78,10 +78,10 @@ def test_user_and_password_in_the_environment(cli, monkeypatch):
     assert "password" in cli.fails(2, "whoami")
 
 
-def test_logins_of_two_daemons_live_side_by_side(ann, daemon, tmp_path):
+def test_logins_of_two_daemons_live_side_by_side(fresh_ann, tmp_path):
     file = token_file(tmp_path)
     file.write_text(json.dumps({"other:1": "x", **json.loads(file.read_text())}))
-    ann.ok("logout")
+    fresh_ann.ok("logout")
     assert json.loads(file.read_text()) == {"other:1": "x"}
 
 

@@ -1,7 +1,6 @@
 """The synchronous client on real channels: TCP, Unix socket, TLS, retries, deadlines."""
 
-import subprocess
-import sys
+import queue
 import time
 from datetime import timedelta
 
@@ -33,6 +32,9 @@ def test_futures_are_renewed_and_typed_too(serve, small_daemon):
         assert isinstance(failed.exception(10), proa.NotFound)
         with pytest.raises(proa.NotFound):
             failed.result()
+        called_back = queue.Queue()
+        failed.add_done_callback(called_back.put)
+        assert isinstance(called_back.get(timeout=10).exception(), proa.NotFound)
 
 
 def test_a_refused_login_in_a_future(serve):
@@ -211,149 +213,3 @@ def test_the_target_by_default(monkeypatch):
     monkeypatch.setenv("PROA_TARGET", "unix:/run/proa.sock")
     assert chosen() == "unix:/run/proa.sock"
     assert chosen("127.0.0.1:1") == "127.0.0.1:1"
-
-
-# TLS --------------------------------------------------------------------------------
-
-
-def openssl(*arguments):
-    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
-
-
-@pytest.fixture(scope="module")
-def pki(tmp_path_factory):
-    """An authority, a certificate for the daemon and one for a client."""
-    folder = tmp_path_factory.mktemp("pki")
-    ec = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1")
-    openssl(
-        "req",
-        "-x509",
-        *ec,
-        "-subj",
-        "/CN=ca",
-        "-keyout",
-        folder / "ca.key",
-        "-out",
-        folder / "ca.pem",
-    )
-    for name, alternative in (("server", "IP:127.0.0.1,DNS:proa.test"), ("client", "DNS:ann")):
-        request, extensions = folder / f"{name}.csr", folder / f"{name}.ext"
-        extensions.write_text(f"subjectAltName={alternative}\n")
-        openssl(
-            "req", *ec, "-subj", f"/CN={name}", "-keyout", folder / f"{name}.key", "-out", request
-        )
-        openssl(
-            *(
-                "x509",
-                "-req",
-                "-in",
-                request,
-                "-CA",
-                folder / "ca.pem",
-                "-CAkey",
-                folder / "ca.key",
-            ),
-            *("-CAcreateserial", "-days", "1", "-extfile", extensions),
-            *("-out", folder / f"{name}.pem"),
-        )
-    return folder
-
-
-def server_credentials(pki, *, mutual):
-    pair = ((pki / "server.key").read_bytes(), (pki / "server.pem").read_bytes())
-    authority = (pki / "ca.pem").read_bytes()
-    return grpc.ssl_server_credentials([pair], authority if mutual else None, mutual)
-
-
-def test_tls(serve, pki):
-    with serve(credentials=server_credentials(pki, mutual=False)) as target:
-        with proa.connect(target, tls=proa.TLS(ca_file=pki / "ca.pem"), **LOGIN) as client:
-            assert client.hosts.GetHost(HOST).daemon_version == "1.2.3"
-        named = proa.TLS(ca_file=str(pki / "ca.pem"), server_name="proa.test")
-        with proa.connect(target, tls=named, **LOGIN) as client:
-            assert client.hosts.GetHost(HOST).daemon_version == "1.2.3"
-
-
-@pytest.mark.parametrize(
-    "tls",
-    [
-        lambda pki: True,
-        lambda pki: proa.TLS(ca_file=pki / "client.pem"),
-        lambda pki: proa.TLS(ca_file=pki / "ca.pem", server_name="other.test"),
-        lambda pki: None,
-    ],
-    ids=["unknown authority", "other authority", "other name", "in the clear"],
-)
-def test_a_daemon_that_is_not_who_it_should_be(serve, small_daemon, pki, tls):
-    with (
-        serve(credentials=server_credentials(pki, mutual=False)) as target,
-        proa.connect(target, tls=tls(pki), timeout=5, **LOGIN) as client,
-        pytest.raises(proa.Unavailable),
-    ):
-        client.hosts.GetHost(HOST)
-    assert not small_daemon.calls
-
-
-def test_mutual_tls(serve, small_daemon, pki):
-    with serve(credentials=server_credentials(pki, mutual=True)) as target:
-        anonymous = proa.TLS(ca_file=pki / "ca.pem")
-        with (
-            proa.connect(target, tls=anonymous, timeout=5, **LOGIN) as client,
-            pytest.raises(proa.Unavailable),
-        ):
-            client.hosts.GetHost(HOST)
-        assert not small_daemon.calls
-        known = proa.TLS(
-            ca_file=pki / "ca.pem", cert_file=pki / "client.pem", key_file=pki / "client.key"
-        )
-        with proa.connect(target, tls=known, **LOGIN) as client:
-            assert client.hosts.GetHost(HOST).daemon_version == "1.2.3"
-
-
-def test_a_certificate_without_its_key():
-    with pytest.raises(ValueError, match="needs its key"):
-        proa.TLS(cert_file="client.pem")
-
-
-def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        proa.connect("127.0.0.1:1", tls=proa.TLS(ca_file=tmp_path / "none.pem"))
-
-
-# Types ------------------------------------------------------------------------------
-
-TYPED = """
-import proa
-from proa import v1
-
-def sync() -> None:
-    with proa.connect() as client:
-        reveal_type(client.resources.GetResource(v1.GetResourceRequest(id="web")))
-        for resource in client.list_resources():
-            reveal_type(resource)
-
-async def coroutine() -> None:
-    async with proa.aio.connect() as client:
-        reveal_type(await client.resources.GetResource(v1.GetResourceRequest(id="web")))
-        async for event in client.images.PullImage(v1.PullImageRequest(image="x")):
-            reveal_type(event)
-"""
-
-
-def test_answers_are_typed(tmp_path):
-    (tmp_path / "caller.py").write_text(TYPED)
-    checked = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--config-file=", "caller.py"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    revealed = [line.rpartition("pb2.")[2] for line in checked.stdout.splitlines() if "Rev" in line]
-    assert checked.returncode == 0, checked.stdout
-    assert revealed == [
-        'GetResourceResponse"',
-        'Resource"',
-        'GetResourceResponse"',
-        'PullImageResponse"',
-    ]

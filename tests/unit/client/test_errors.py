@@ -1,3 +1,4 @@
+import pickle
 from datetime import timedelta
 
 import grpc
@@ -64,6 +65,13 @@ def test_every_reason_becomes_its_exception(reason, status):
     assert error.message == "the text"
     assert error.metadata == {"key": "value"}
     assert str(error) == f"{reason}: the text"
+
+
+def test_errors_cross_processes(status):
+    error = error_of(Ended(status(grpc.StatusCode.NOT_FOUND, "IMAGE_NOT_FOUND", "x", a="b")))
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is proa.NotFound
+    assert vars(again) == vars(error)
 
 
 def test_a_conflict_is_told_by_its_code(status):
