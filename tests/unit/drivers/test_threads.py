@@ -1,0 +1,209 @@
+import asyncio
+import subprocess
+import sys
+import threading
+import time
+from datetime import timedelta
+
+import pytest
+
+from proad.drivers.threads import EngineThreads
+from proad.errors import EngineTimedOutError
+
+SHORT = timedelta(seconds=0.1)
+
+
+@pytest.fixture
+def gate():
+    """What hung calls wait for; opened at the end so that their threads end."""
+    gate = threading.Event()
+    yield gate
+    gate.set()
+
+
+async def test_a_call_runs_on_a_thread_of_its_engine():
+    with EngineThreads("engine", size=1) as threads:
+        thread = await threads.run(threading.current_thread)
+        urgent = await threads.run(threading.current_thread, urgent=True)
+    assert (thread.name, urgent.name) == ("engine-0", "engine-urgent")
+    assert thread.daemon
+    assert urgent.daemon
+
+
+async def test_an_error_comes_through():
+    def fail() -> None:
+        raise KeyError("own")
+
+    with EngineThreads("engine", size=1) as threads:
+        with pytest.raises(KeyError, match="own"):
+            await threads.run(fail)
+        assert await threads.run(lambda: "the thread lives") == "the thread lives"
+
+
+async def test_a_calls_own_timeout_error_is_its_own():
+    def fail() -> None:
+        raise TimeoutError("own")
+
+    with EngineThreads("engine", size=1) as threads, pytest.raises(TimeoutError, match="own"):
+        await threads.run(fail)
+
+
+async def test_calls_run_at_once_and_no_more_than_there_are_threads():
+    running, most = 0, 0
+    lock = threading.Lock()
+
+    def call() -> None:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        time.sleep(0.02)
+        with lock:
+            running -= 1
+
+    with EngineThreads("engine", size=3) as threads:
+        await asyncio.gather(*(threads.run(call) for _ in range(12)))
+    assert most == 3
+
+
+async def test_a_hung_call_times_out(gate: threading.Event):
+    with EngineThreads("engine", size=2) as threads:
+        before = time.monotonic()
+        with pytest.raises(EngineTimedOutError) as caught:
+            await threads.run(gate.wait, timeout=SHORT)
+        assert 0.1 <= time.monotonic() - before < 1
+        assert caught.value.metadata == {"engine": "engine"}
+        assert await threads.run(lambda: 1) == 1  # on the other thread
+
+
+async def test_waiting_for_a_thread_counts(gate: threading.Event):
+    ran = threading.Event()
+    with EngineThreads("engine", size=1) as threads:
+        hung = asyncio.create_task(threads.run(gate.wait))
+        await asyncio.sleep(0.01)
+        with pytest.raises(EngineTimedOutError):
+            await threads.run(ran.set, timeout=SHORT)
+        gate.set()
+        await hung
+        await threads.run(lambda: None)  # the queue is empty
+    assert not ran.is_set()  # nobody waited for it any more
+
+
+async def test_urgent_calls_overtake_a_hung_pool(gate: threading.Event):
+    with EngineThreads("engine", size=2) as threads:
+        hung = [asyncio.create_task(threads.run(gate.wait)) for _ in range(5)]
+        await asyncio.sleep(0.01)
+        assert await threads.run(lambda: "through", urgent=True, timeout=SHORT * 10) == "through"
+        gate.set()
+        await asyncio.gather(*hung)
+
+
+async def test_a_cancelled_caller_is_let_go_and_the_result_dropped(gate: threading.Event):
+    done = threading.Event()
+
+    def call() -> None:
+        gate.wait()
+        done.set()
+
+    with EngineThreads("engine", size=1) as threads:
+        task = asyncio.create_task(threads.run(call))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        gate.set()
+        assert await threads.run(lambda: "next") == "next"
+    assert done.is_set()  # the call itself went on
+
+
+async def test_a_late_error_of_a_cancelled_call_bothers_nobody(
+    gate: threading.Event, caplog: pytest.LogCaptureFixture
+):
+    def fail() -> None:
+        gate.wait()
+        raise KeyError
+
+    with EngineThreads("engine", size=1) as threads:
+        with pytest.raises(EngineTimedOutError):
+            await threads.run(fail, timeout=SHORT)
+        gate.set()
+        await threads.run(lambda: None)
+    await asyncio.sleep(0)
+    assert caplog.records == []
+
+
+async def test_the_event_loop_is_not_blocked(gate: threading.Event):
+    with EngineThreads("engine", size=1) as threads:
+        hung = asyncio.create_task(threads.run(gate.wait))
+        ticks = 0
+        for _ in range(10):
+            await asyncio.sleep(0.005)
+            ticks += 1
+        assert ticks == 10
+        assert not hung.done()
+        gate.set()
+        await hung
+
+
+async def test_threads_end_with_the_pool():
+    with EngineThreads("ending", size=3) as threads:
+        await threads.run(lambda: None)
+        names = [thread.name for thread in threading.enumerate()]
+        assert sum(name.startswith("ending-") for name in names) == 4
+    deadline = time.monotonic() + 5
+    while any(thread.name.startswith("ending-") for thread in threading.enumerate()):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+
+
+def test_a_result_after_the_loop_is_closed_is_dropped(gate: threading.Event):
+    done = threading.Event()
+    with EngineThreads("engine", size=1) as threads:
+
+        def call() -> None:
+            gate.wait()
+
+        async def give_up() -> None:
+            with pytest.raises(EngineTimedOutError):
+                await threads.run(call, timeout=SHORT)
+
+        asyncio.run(give_up())
+        gate.set()
+
+        async def next_one() -> None:
+            await threads.run(done.set)
+
+        asyncio.run(next_one())  # the thread survived
+    assert done.is_set()
+
+
+def test_a_hung_call_does_not_hold_up_the_exit():
+    program = """
+import asyncio, threading, time
+from datetime import timedelta
+from proad.drivers.threads import EngineThreads
+from proad.errors import EngineTimedOutError
+
+async def main():
+    with EngineThreads("engine", size=2) as threads:
+        for urgent in (False, True):
+            try:
+                await threads.run(
+                    lambda: time.sleep(600), timeout=timedelta(seconds=0.05), urgent=urgent
+                )
+            except EngineTimedOutError:
+                print("timed out", flush=True)
+
+asyncio.run(main())
+"""
+    before = time.monotonic()
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.split("\n") == ["timed out", "timed out", ""]
+    assert time.monotonic() - before < 20

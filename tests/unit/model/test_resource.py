@@ -1,0 +1,39 @@
+from typing import Any
+
+import pytest
+
+from proad.model import Container, Resource, ResourceFilter, ResourceKind, ResourceState
+
+WEB = Resource(
+    id="1",
+    kind=ResourceKind.CONTAINER,
+    name="web-1",
+    state=ResourceState.RUNNING,
+    labels={"tier": "front", "empty": ""},
+    host="local",
+    container=Container(image="nginx:1", image_id="sha256:1"),
+)
+VM = Resource(id="2", kind=ResourceKind.DOMAIN, name="vm", state=ResourceState.SAVED, host="far")
+
+
+@pytest.mark.parametrize(
+    ("conditions", "web", "vm"),
+    [
+        ({}, True, True),
+        ({"kinds": (ResourceKind.DOMAIN,)}, False, True),
+        ({"kinds": tuple(ResourceKind)}, True, True),
+        ({"states": (ResourceState.SAVED, ResourceState.PAUSED)}, False, True),
+        ({"name_prefix": "web"}, True, False),
+        ({"name_prefix": "eb"}, False, False),
+        ({"labels": {"tier": "front"}}, True, False),
+        ({"labels": {"tier": "front", "other": ""}}, False, False),
+        ({"labels": {"empty": ""}}, True, False),
+        ({"image": "nginx:1"}, True, False),
+        ({"image": "nginx"}, False, False),
+        ({"hosts": ("far", "further")}, False, True),
+        ({"name_prefix": "web", "kinds": (ResourceKind.DOMAIN,)}, False, False),
+    ],
+)
+def test_filter(conditions: dict[str, Any], web: bool, vm: bool):  # noqa: FBT001 - table
+    which = ResourceFilter(**conditions)
+    assert (which.matches(WEB), which.matches(VM)) == (web, vm)

@@ -1,0 +1,121 @@
+import pytest
+
+from proad.errors import (
+    Reason,
+    ResourceAlreadyRunningError,
+    ResourceNotRunningError,
+    ResourceRunningError,
+    StateError,
+)
+from proad.model import Resource, ResourceKind, ResourceState, Verb
+from proad.model.verbs import (
+    ACTIVE,
+    INACTIVE,
+    LEGAL,
+    allowed_verbs,
+    refusal,
+    with_allowed_verbs,
+)
+
+CONTAINER, DOMAIN = ResourceKind.CONTAINER, ResourceKind.DOMAIN
+STATES = list(ResourceState)
+
+# DESIGN.md's table, written down a second time and another way round: what each state
+# allows a domain.
+TABLE = {
+    "STARTING": "STOP UPDATE",
+    "RUNNING": "STOP RESTART PAUSE UPDATE CREATE_SNAPSHOT REVERT_SNAPSHOT",
+    "PAUSED": "START STOP RESUME UPDATE CREATE_SNAPSHOT REVERT_SNAPSHOT",
+    "SUSPENDED": "START STOP RESUME UPDATE",
+    "SAVED": "START DELETE UPDATE REVERT_SNAPSHOT",
+    "STOPPING": "STOP",
+    "STOPPED": "START DELETE UPDATE CREATE_SNAPSHOT REVERT_SNAPSHOT",
+    "REMOVING": "",
+    "FAILED": "START DELETE UPDATE CREATE_SNAPSHOT REVERT_SNAPSHOT",
+}
+
+
+def resource(state: ResourceState, kind: ResourceKind = DOMAIN) -> Resource:
+    return Resource(id="i" * 8, kind=kind, name="web", state=state)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_the_table(state: ResourceState):
+    domain = allowed_verbs(DOMAIN, state)
+    assert domain == tuple(Verb(name) for name in TABLE[state].split())
+    no_snapshots = tuple(verb for verb in domain if "SNAPSHOT" not in verb)
+    assert allowed_verbs(CONTAINER, state) == no_snapshots
+
+
+def test_every_verb_is_decided():
+    assert set(LEGAL) == set(Verb)
+
+
+def test_active_and_inactive_divide_the_states():
+    assert not ACTIVE & INACTIVE
+    assert set(STATES) - ACTIVE - INACTIVE == {ResourceState.REMOVING}
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("verb", list(Verb))
+def test_a_verb_is_allowed_or_refused(verb: Verb, state: ResourceState):
+    error = refusal(verb, resource(state))
+    assert (error is None) is (verb in allowed_verbs(DOMAIN, state))
+    if error is not None:
+        assert error.metadata == {
+            "id": "iiiiiiii",
+            "name": "web",
+            "state": state.value,
+            "verb": verb.value,
+            "allowed_verbs": ",".join(TABLE[state].split()),
+        }
+        assert f"{verb} is not legal for 'web', which is {state}" in error.message
+
+
+@pytest.mark.parametrize(
+    ("verb", "states", "error"),
+    [
+        ("START", "RUNNING STARTING", ResourceAlreadyRunningError),
+        ("START", "STOPPING REMOVING", StateError),
+        ("STOP", "STOPPED SAVED FAILED", ResourceNotRunningError),
+        ("STOP", "REMOVING", StateError),
+        ("RESTART", "STOPPED SAVED FAILED", ResourceNotRunningError),
+        ("RESTART", "STARTING PAUSED SUSPENDED STOPPING REMOVING", StateError),
+        ("PAUSE", "STOPPED SAVED FAILED", ResourceNotRunningError),
+        ("PAUSE", "STARTING PAUSED SUSPENDED STOPPING REMOVING", StateError),
+        ("RESUME", "STOPPED SAVED FAILED", ResourceNotRunningError),
+        ("RESUME", "STARTING RUNNING STOPPING REMOVING", StateError),
+        ("DELETE", "STARTING RUNNING PAUSED SUSPENDED STOPPING", ResourceRunningError),
+        ("DELETE", "REMOVING", StateError),
+        ("UPDATE", "STOPPING REMOVING", StateError),
+        ("CREATE_SNAPSHOT", "SAVED", ResourceNotRunningError),
+        ("CREATE_SNAPSHOT", "STARTING SUSPENDED STOPPING REMOVING", StateError),
+        ("REVERT_SNAPSHOT", "STARTING SUSPENDED STOPPING REMOVING", StateError),
+    ],
+)
+def test_the_class_of_a_refusal(verb: str, states: str, error: type[StateError]):
+    for state in states.split():
+        refused = refusal(Verb(verb), resource(ResourceState(state)))
+        assert type(refused) is error, state
+
+
+def test_the_reason_of_a_refusal():
+    refused = refusal(Verb.DELETE, resource(ResourceState.RUNNING))
+    assert refused is not None
+    assert refused.reason is Reason.RESOURCE_RUNNING
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_force_is_for_deleting_active_ones(state: ResourceState):
+    forced = refusal(Verb.DELETE, resource(state), force=True)
+    assert (forced is None) is (state in ACTIVE | INACTIVE)
+    for verb in set(Verb) - {Verb.DELETE}:
+        with_force = refusal(verb, resource(state), force=True)
+        assert type(with_force) is type(refusal(verb, resource(state)))
+
+
+def test_with_allowed_verbs_completes_what_a_driver_gives():
+    given = resource(ResourceState.STOPPING, CONTAINER)
+    complete = with_allowed_verbs(given, "local")
+    assert (complete.host, complete.allowed_verbs) == ("local", (Verb.STOP,))
+    assert (given.host, given.allowed_verbs) == ("", ())
