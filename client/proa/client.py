@@ -8,7 +8,7 @@ from typing import Self
 import grpc
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from proa import v1
+from proa import tokens, v1
 from proa.channels import TLS, Endpoint, Options
 from proa.interceptors import Calls
 from proa.paging import pages
@@ -95,7 +95,8 @@ class Client:
         check: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._channel = channel
-        calls = Calls(Tokens(source, self._login), seconds(timeout), check)
+        self._timeout = seconds(timeout)
+        calls = Calls(Tokens(source, self._login), self._timeout, check)
         ours = grpc.intercept_channel(channel, calls)
         self.auth = v1.AuthServiceStub(ours)
         self.resources = v1.ResourceServiceStub(ours)
@@ -107,7 +108,7 @@ class Client:
         self.hosts = v1.HostServiceStub(ours)
 
     def _login(self, request: v1.CreateTokenRequest) -> v1.CreateTokenResponse:
-        return self.auth.CreateToken(request)
+        return self.auth.CreateToken(request, timeout=self._timeout or tokens.LOGIN_TIMEOUT)
 
     def list_resources(
         self,

@@ -13,6 +13,10 @@ from proa import v1
 RENEWABLE = frozenset({"TOKEN_EXPIRED", "TOKEN_REVOKED", "TOKEN_INVALID"})
 """Reasons of a refusal that another token may cure."""
 
+LOGIN_TIMEOUT = 30.0
+"""Deadline of a login, in seconds, where the client has no default of its own: a call
+that names a deadline must not wait for ever for its token."""
+
 _SCOPES = {"basic": v1.SCOPE_BASIC, "advanced": v1.SCOPE_ADVANCED}
 
 _MARGIN = timedelta(seconds=60)

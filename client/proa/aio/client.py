@@ -8,7 +8,7 @@ from typing import Self
 from google.protobuf.field_mask_pb2 import FieldMask
 from grpc import aio
 
-from proa import v1
+from proa import tokens, v1
 from proa.aio.interceptors import interceptors
 from proa.aio.tokens import TokenFunction, Tokens
 from proa.channels import TLS, Endpoint, Options
@@ -77,7 +77,8 @@ class Client:
         timeout: timedelta | float | None = None,
         check: Callable[[str], None] = lambda _: None,
     ) -> None:
-        calls = interceptors(Tokens(source, self._login), seconds(timeout), check)
+        self._timeout = seconds(timeout)
+        calls = interceptors(Tokens(source, self._login), self._timeout, check)
         self._channel = ours = channel(calls)
         self.auth = v1.AuthServiceStub(ours)
         self.resources = v1.ResourceServiceStub(ours)
@@ -89,7 +90,7 @@ class Client:
         self.hosts = v1.HostServiceStub(ours)
 
     async def _login(self, request: v1.CreateTokenRequest) -> v1.CreateTokenResponse:
-        return await self.auth.CreateToken(request)
+        return await self.auth.CreateToken(request, timeout=self._timeout or tokens.LOGIN_TIMEOUT)
 
     async def list_resources(
         self,

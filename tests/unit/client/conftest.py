@@ -152,6 +152,7 @@ class SmallDaemon(
         self.resources = [v1.Resource(id=str(n), name=f"r{n}") for n in range(5)]
         self.failures = []  # statuses for the next calls, of any RPC with a token
         self.stream_failure = None
+        self.unreachable = []
         self.hosts = v1.GetHostResponse(daemon_version="1.2.3")
 
     def _refusal(self, name, context):
@@ -207,6 +208,7 @@ class SmallDaemon(
         return v1.ListResourcesResponse(
             resources=self.resources[first : first + size],
             next_page_token=str(first + size) if more else "",
+            unreachable=self.unreachable if request.return_partial_success else (),
         )
 
     def PullImage(self, request, context):

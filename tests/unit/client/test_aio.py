@@ -121,6 +121,13 @@ async def test_the_default_deadline(silent_target):
             await client.hosts.GetHost(HOST)
 
 
+async def test_a_login_has_a_deadline_anyway(silent_target, monkeypatch):
+    monkeypatch.setattr(proa.tokens, "LOGIN_TIMEOUT", 0.2)
+    async with proa.aio.connect(silent_target, **LOGIN) as client:
+        with pytest.raises(proa.DeadlineExceeded):
+            await client.hosts.GetHost(HOST)
+
+
 async def test_a_password_in_a_request_does_not_cross_a_network():
     async with proa.aio.connect("192.0.2.1:50051") as client:
         with pytest.raises(ValueError, match="in the clear"):

@@ -125,6 +125,12 @@ def test_the_default_deadline(silent_target, timeout):
     assert time.monotonic() - begun < 5
 
 
+def test_a_login_has_a_deadline_anyway(silent_target, monkeypatch):
+    monkeypatch.setattr(proa.tokens, "LOGIN_TIMEOUT", 0.2)
+    with proa.connect(silent_target, **LOGIN) as client, pytest.raises(proa.DeadlineExceeded):
+        client.hosts.GetHost(HOST)
+
+
 # What must not go in the clear ----------------------------------------------------
 
 

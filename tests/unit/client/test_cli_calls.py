@@ -1,0 +1,53 @@
+"""Commands whose case no daemon in memory can show."""
+
+import json
+
+import grpc
+import pytest
+from typer.testing import CliRunner
+
+from proa.cli.app import app
+
+
+@pytest.fixture
+def run(serve, small_daemon, monkeypatch, tmp_path):
+    small_daemon.valid = {"ours"}
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setenv("PROA_TOKEN", "ours")
+    with serve() as target:
+        yield lambda *arguments: CliRunner().invoke(app, ["--target", target, *arguments])
+
+
+def test_ls_without_an_engine_shows_the_rest_and_says_so(run, small_daemon):
+    small_daemon.unreachable = ["local/docker"]
+    result = run("ls", "-o", "json")
+    assert result.exit_code == 6
+    assert [one["name"] for one in json.loads(result.stdout)] == ["r0", "r1", "r2", "r3", "r4"]
+    warning = "Warning: local/docker does not answer; what it has is missing here\n"
+    assert result.stderr == warning
+
+
+def test_pull_shows_its_progress_on_a_terminal(run, monkeypatch):
+    quiet = run("pull", "debian:12")
+    assert (quiet.stdout, quiet.stderr) == ("sha256:1\n", "")
+    monkeypatch.setenv("FORCE_COLOR", "1")  # what rich takes for a terminal
+    shown = run("pull", "debian:12")
+    assert shown.stdout == "sha256:1\n"
+    assert "Downloading" in shown.stderr
+    for_programs = run("--output", "json", "pull", "debian:12")
+    assert json.loads(for_programs.stdout) == {"id": "sha256:1"}
+    assert for_programs.stderr == ""
+
+
+def test_a_pull_that_fails_half_way(run, small_daemon, status):
+    small_daemon.stream_failure = status(grpc.StatusCode.NOT_FOUND, "IMAGE_NOT_FOUND", "gone")
+    result = run("pull", "debian:12")
+    assert result.exit_code == 3
+    assert "Reason: IMAGE_NOT_FOUND" in result.stderr
+
+
+def test_a_name_full_of_tricks_does_not_reach_the_terminal(run, small_daemon):
+    small_daemon.resources[0].name = "\x1b]0;gotcha\x07"
+    result = run("ls")
+    assert "\x1b" not in result.stdout
+    assert "gotcha" in result.stdout
