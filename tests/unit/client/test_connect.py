@@ -81,6 +81,17 @@ def test_a_unix_socket(serve, tmp_path):
         assert client.hosts.GetHost(HOST).daemon_version == "1.2.3"
 
 
+def test_a_page_may_be_large_and_options_of_the_caller_go_before(serve, small_daemon):
+    small_daemon.hosts.host.hostname = "x" * (5 * 2**20)
+    with serve() as target:
+        with proa.connect(target, **LOGIN) as client:
+            assert len(client.hosts.GetHost(HOST).host.hostname) == 5 * 2**20
+        small = [("grpc.max_receive_message_length", 2**20)]
+        with proa.connect(target, **LOGIN, options=small) as client:
+            with pytest.raises(proa.ResourceExhausted):
+                client.hosts.GetHost(HOST)
+
+
 def unavailable(status):
     return status(grpc.StatusCode.UNAVAILABLE, "ENGINE_UNREACHABLE", "down")
 
@@ -129,9 +140,6 @@ def test_a_login_has_a_deadline_anyway(silent_target, monkeypatch):
     monkeypatch.setattr(proa.tokens, "LOGIN_TIMEOUT", 0.2)
     with proa.connect(silent_target, **LOGIN) as client, pytest.raises(proa.DeadlineExceeded):
         client.hosts.GetHost(HOST)
-
-
-# What must not go in the clear ----------------------------------------------------
 
 
 @pytest.mark.parametrize(
