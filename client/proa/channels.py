@@ -91,21 +91,21 @@ class Endpoint:
             self.check_secret("a password")
 
     def options(self, extra: Options) -> list[tuple[str, OptionValue]]:
-        """The channel's options; of two with one name, gRPC takes the later."""
-        options: list[tuple[str, OptionValue]] = [
-            ("grpc.service_config", contract.service_config()),
+        """The channel's options; the caller's replace ours of the same name."""
+        options: dict[str, OptionValue] = {
+            "grpc.service_config": contract.service_config(),
             # A connection that died without a word is found out within 40 s, but
             # only while a call waits on it.
-            ("grpc.keepalive_time_ms", 30_000),
-            ("grpc.keepalive_timeout_ms", 10_000),
+            "grpc.keepalive_time_ms": 30_000,
+            "grpc.keepalive_timeout_ms": 10_000,
             # A page of 1000 resources in full is more than gRPC's 4 MiB.
-            ("grpc.max_receive_message_length", 64 * 2**20),
-        ]
+            "grpc.max_receive_message_length": 64 * 2**20,
+        }
         if self.local:
-            options.append(("grpc.enable_http_proxy", 0))
+            options["grpc.enable_http_proxy"] = 0
         if self.tls is not None and self.tls.server_name is not None:
-            options.append(("grpc.ssl_target_name_override", self.tls.server_name))
-        return options + list(extra)
+            options["grpc.ssl_target_name_override"] = self.tls.server_name
+        return list({**options, **dict(extra)}.items())
 
 
 _WITH_PASSWORD = frozenset(

@@ -87,9 +87,11 @@ def test_a_page_may_be_large_and_options_of_the_caller_go_before(serve, small_da
         with proa.connect(target, **LOGIN) as client:
             assert len(client.hosts.GetHost(HOST).host.hostname) == 5 * 2**20
         small = [("grpc.max_receive_message_length", 2**20)]
-        with proa.connect(target, **LOGIN, options=small) as client:
-            with pytest.raises(proa.ResourceExhausted):
-                client.hosts.GetHost(HOST)
+        with (
+            proa.connect(target, **LOGIN, options=small) as client,
+            pytest.raises(proa.ResourceExhausted),
+        ):
+            client.hosts.GetHost(HOST)
 
 
 def unavailable(status):
