@@ -1,6 +1,8 @@
 import os
 import secrets
+import shutil
 import subprocess
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,12 +11,11 @@ import docker
 import pytest
 from docker.errors import DockerException
 
+from integration.docker.private_engine import REPOSITORY, PrivateEngine
 from integration.docker.workloads import IMAGE, LABEL, Make
 from proad.drivers.docker import DockerDriver
 from proad.drivers.docker.driver import DEFAULT_URL
-from proad.model import ContainerSpec, Resource
-
-REPOSITORY = Path(__file__).parents[3]
+from proad.model import ContainerSpec, NetworkAttachment, Resource
 
 
 @pytest.fixture(scope="session")
@@ -54,6 +55,8 @@ async def make(driver: DockerDriver, raw: docker.APIClient, token: str) -> Async
         def spec(self, *command: str, **fields: Any) -> ContainerSpec:
             Making.count += 1
             fields = {"image": IMAGE, "name": f"{token}-{Making.count}", **fields}
+            if "ports" not in fields:  # it starts faster without a network
+                fields.setdefault("networks", (NetworkAttachment(network="none"),))
             fields["labels"] = {LABEL: token, **fields.get("labels", {})}
             return ContainerSpec(command=command, **fields)
 
@@ -64,3 +67,23 @@ async def make(driver: DockerDriver, raw: docker.APIClient, token: str) -> Async
     yield Making()
     for container in raw.containers(all=True, filters={"label": f"{LABEL}={token}"}):
         raw.remove_container(container["Id"], force=True, v=True)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder whose path is short enough for a socket."""
+    with tempfile.TemporaryDirectory(prefix="proa-test-", ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def engine(folder: Path) -> Iterator[PrivateEngine]:
+    if shutil.which("dockerd") is None or os.geteuid() != 0:
+        if os.environ.get("PROA_REQUIRE_ENGINES") == "1":
+            pytest.fail("a private dockerd needs root and the program dockerd")
+        pytest.skip("a private dockerd needs root and the program dockerd")
+    engine = PrivateEngine(folder)
+    try:
+        yield engine
+    finally:
+        engine.stop()

@@ -5,6 +5,7 @@ import json
 import shutil
 import socket
 import subprocess
+import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
@@ -27,7 +28,7 @@ def find_registry() -> str | None:
 def serve_registry(folder: Path, *, closed: bool = False) -> Iterator[str]:
     """Run a registry, `closed` to those without the password, and give its address."""
     folder.mkdir()
-    address = f"127.0.0.1:{_free_port()}"
+    address = f"127.0.0.1:{free_port()}"
     settings: dict[str, object] = {
         "version": 0.1,
         "log": {"level": "error"},
@@ -120,7 +121,8 @@ async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, 
         return
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Give a TCP port of loopback that nobody has."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -128,8 +130,6 @@ def _free_port() -> int:
 
 
 def _wait_for(url: str) -> None:
-    import time
-
     deadline = time.monotonic() + 10
     while True:
         try:

@@ -100,6 +100,7 @@ async def test_process(driver: DockerDriver, make: Make, raw: docker.APIClient):
         tty=True,
         stdin_open=True,
         labels={"a": "b=c", "Ünicode key": ""},
+        networks=(NetworkAttachment(network="bridge"),),
     )
     container = made.container
     assert container.command == ("sleep", "3600")
@@ -266,6 +267,7 @@ async def test_names(make: Make, raw: docker.APIClient):
         *DEAF,
         dns_servers=("192.0.2.53",),
         dns_search=("proa.test",),
+        networks=(NetworkAttachment(network="bridge"),),
         extra_hosts={"port": "192.0.2.7", "gateway": "host-gateway"},
     )
     answer = await says(raw, made, "cat", "/etc/resolv.conf", "/etc/hosts")

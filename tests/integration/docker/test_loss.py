@@ -1,23 +1,18 @@
 """An engine that is not there, does not answer, dies and comes back."""
 
 import asyncio
-import os
-import shutil
 import signal
 import socket
-import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-import docker
 import pytest
 
-from integration.docker.conftest import REPOSITORY
+from integration.docker.private_engine import PrivateEngine
 from integration.docker.workloads import IMAGE, eventually
 from proad.drivers.docker import DockerDriver
 from proad.errors import (
@@ -34,72 +29,6 @@ SOME_ID = "0" * 64
 SECOND = timedelta(seconds=1)
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder whose path is short enough for a socket."""
-    with tempfile.TemporaryDirectory(prefix="proa-test-", ignore_cleanup_errors=True) as name:
-        yield Path(name)
-
-
-class PrivateEngine:
-    """A dockerd of the test's own, to be killed."""
-
-    def __init__(self, folder: Path) -> None:
-        self.url = f"unix://{folder}/docker.sock"
-        self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        command = [
-            # In a network of its own: without a bridge, dockerd deletes that of the host.
-            "unshare",
-            "--net",
-            "dockerd",
-            f"--host={self.url}",
-            f"--data-root={self._folder}/data",
-            f"--exec-root={self._folder}/exec",
-            f"--pidfile={self._folder}/pid",
-            "--bridge=none",
-            "--iptables=false",
-        ]
-        # A containerd that died with its dockerd, and that nobody reaped, would pass for
-        # a living one.
-        (self._folder / "exec/containerd/containerd.pid").unlink(missing_ok=True)
-        with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)
-
-    def signal(self, number: signal.Signals) -> None:
-        assert self._process is not None
-        self._process.send_signal(number)
-        if number is signal.SIGKILL:
-            self._process.wait(10)
-
-    def stop(self) -> None:
-        assert self._process is not None
-        with suppress(ProcessLookupError):
-            self._process.send_signal(signal.SIGCONT)
-        if self._process.poll() is None:
-            self._process.terminate()
-            self._process.wait(20)
-        data = self._folder / "data"
-        while data.is_mount():  # one that was killed did not come to it
-            subprocess.run(["umount", data], check=True)
-
-
-@pytest.fixture
-def engine(folder: Path) -> Iterator[PrivateEngine]:
-    if shutil.which("dockerd") is None or os.geteuid() != 0:
-        if os.environ.get("PROA_REQUIRE_ENGINES") == "1":
-            pytest.fail("a private dockerd needs root and the program dockerd")
-        pytest.skip("a private dockerd needs root and the program dockerd")
-    engine = PrivateEngine(folder)
-    engine.start()
-    try:
-        yield engine
-    finally:
-        engine.stop()
-
-
 @contextmanager
 def deaf_listener(folder: Path) -> Iterator[str]:
     """A socket that takes connections and never answers."""
@@ -108,14 +37,6 @@ def deaf_listener(folder: Path) -> Iterator[str]:
         listener.bind(str(path))
         listener.listen(100)
         yield f"unix://{path}"
-
-
-async def answers(driver: DockerDriver) -> bool:
-    try:
-        await driver.probe()
-    except (EngineUnreachableError, EngineTimedOutError):  # it listens before it answers
-        return False
-    return True
 
 
 @asynccontextmanager
@@ -237,10 +158,11 @@ class TestHung:
                 hung.cancel()
 
 
-async def test_dies_and_comes_back(engine: PrivateEngine, raw: docker.APIClient):
+async def test_dies_and_comes_back(engine: PrivateEngine):
     async with DockerDriver(engine.url, timeout=timedelta(seconds=10)) as driver:
-        await eventually(lambda: answers(driver), within=30)
-        await import_image(engine)
+        engine.start()
+        await eventually(lambda: PrivateEngine.answers(driver), within=30)
+        await engine.import_image()
         made = (await driver.create_container(ContainerSpec(image=IMAGE))).resource
         # Calls fill the pool with connections that are dead after the kill.
         await asyncio.gather(*(driver.get_resource(made.id) for _ in range(8)))
@@ -249,7 +171,7 @@ async def test_dies_and_comes_back(engine: PrivateEngine, raw: docker.APIClient)
         await check_unreachable(driver)
 
         engine.start()
-        await eventually(lambda: answers(driver), within=30)
+        await eventually(lambda: PrivateEngine.answers(driver), within=30)
         assert await driver.get_resource(made.id) == made
         again = await asyncio.gather(*(driver.get_resource(made.id) for _ in range(8)))
         assert again == [made] * 8
@@ -269,10 +191,3 @@ async def test_dies_and_comes_back(engine: PrivateEngine, raw: docker.APIClient)
         await eventually(undone)
         assert [each.id for each in await driver.list_resources()] == [made.id]
         await driver.delete(made.id)
-
-
-async def import_image(engine: PrivateEngine) -> None:
-    script = REPOSITORY / "tests/guest/build_image.sh"
-    out = REPOSITORY / "build/guest"
-    process = await asyncio.create_subprocess_exec(script, out, engine.url)
-    assert await process.wait() == 0

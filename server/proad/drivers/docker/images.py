@@ -21,7 +21,8 @@ from proad.model import (
 
 Json = Mapping[str, Any]
 
-_NAME = re.compile(r"[A-Za-z0-9_]+([._/:@-]+[A-Za-z0-9_]+)*")
+_NAME = re.compile(r"\w+(?:(?:[.-]+|[/:@])\w+)*", re.ASCII)
+_LONGEST_NAME = 500
 _NAMELESS = frozenset({"<none>:<none>", "<none>@<none>"})
 
 
@@ -109,7 +110,7 @@ def check_name(name: str, field: str = "image") -> None:
     Raises:
         InvalidArgumentError: with `field`.
     """
-    if not _NAME.fullmatch(name) or "//" in name:
+    if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
         raise InvalidArgumentError.of(field, "is no image name, such as debian:12")
 
 

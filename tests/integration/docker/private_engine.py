@@ -1,0 +1,74 @@
+"""A dockerd of the test's own, which it may kill."""
+
+import asyncio
+import signal
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+from proad.drivers.docker import DockerDriver
+from proad.errors import EngineTimedOutError, EngineUnreachableError
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+class PrivateEngine:
+    """Started and stopped by hand; it has no network and no containers of others."""
+
+    def __init__(self, folder: Path) -> None:
+        self.url = f"unix://{folder}/docker.sock"
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *options: str) -> None:
+        command = [
+            # In a network of its own: without a bridge, dockerd deletes that of the host.
+            "unshare",
+            "--net",
+            "dockerd",
+            f"--host={self.url}",
+            f"--data-root={self._folder}/data",
+            f"--exec-root={self._folder}/exec",
+            f"--pidfile={self._folder}/pid",
+            "--bridge=none",
+            "--iptables=false",
+            *options,
+        ]
+        # A containerd that died with its dockerd, and that nobody reaped, would pass for
+        # a living one.
+        (self._folder / "exec/containerd/containerd.pid").unlink(missing_ok=True)
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+        if number is signal.SIGKILL:
+            self._process.wait(10)
+
+    def stop(self) -> None:
+        assert self._process is not None
+        with suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGCONT)
+        if self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait(20)
+        data = self._folder / "data"
+        while data.is_mount():  # one that was killed did not come to it
+            subprocess.run(["umount", data], check=True)
+
+    async def import_image(self) -> None:
+        """Give it the image of the tests."""
+        script = REPOSITORY / "tests/guest/build_image.sh"
+        out = REPOSITORY / "build/guest"
+        process = await asyncio.create_subprocess_exec(script, out, self.url)
+        assert await process.wait() == 0
+
+    @staticmethod
+    async def answers(driver: DockerDriver) -> bool:
+        """Tell whether an engine answers."""
+        try:
+            await driver.probe()
+        except (EngineUnreachableError, EngineTimedOutError):  # it listens before it answers
+            return False
+        return True

@@ -1,0 +1,54 @@
+"""What the driver knows without an engine."""
+
+from pathlib import Path
+
+import pytest
+import requests
+import urllib3
+
+from proad.drivers.docker import DockerDriver
+from proad.drivers.docker.errors import broken_connection
+from proad.errors import EngineTimedOutError, EngineUnreachableError
+
+
+@pytest.mark.parametrize(
+    ("url", "endpoint"),
+    [
+        ("unix:///run/docker.sock", "unix:///run/docker.sock"),
+        ("tcp://192.0.2.1:2376", "tcp://192.0.2.1:2376"),
+        ("ssh://me:secret@host.test", "ssh://host.test"),
+        ("ssh://me@host.test:22", "ssh://host.test:22"),
+    ],
+)
+def test_an_endpoint_has_no_credentials(url: str, endpoint: str):
+    assert DockerDriver(url).endpoint == endpoint
+
+
+def test_the_environment_as_docker_has_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.setenv("DOCKER_CERT_PATH", str(tmp_path))
+    assert DockerDriver().endpoint == "unix:///var/run/docker.sock"
+    assert DockerDriver()._engine._cert_path is None
+    monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.1:2376")
+    assert DockerDriver().endpoint == "tcp://192.0.2.1:2376"
+    assert DockerDriver()._engine._cert_path == tmp_path
+    assert DockerDriver("unix:///x").endpoint == "unix:///x"
+
+
+READ = urllib3.exceptions.ReadTimeoutError(None, "", "late")  # type: ignore[arg-type] # no pool here
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (requests.ReadTimeout(), EngineTimedOutError),
+        (requests.ConnectionError(READ), EngineTimedOutError),  # in the middle of a body
+        (READ, EngineTimedOutError),
+        (TimeoutError(), EngineTimedOutError),
+        (requests.ConnectTimeout(), EngineUnreachableError),
+        (requests.ConnectionError("reset"), EngineUnreachableError),
+        (ConnectionResetError(), EngineUnreachableError),
+    ],
+)
+def test_failures_of_the_connection(error: Exception, expected: type[Exception]):
+    assert type(broken_connection(error, "unix:///x")) is expected

@@ -1,0 +1,257 @@
+"""Answers of the Engine API that a test cannot easily bring a real engine to give."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from proad.drivers.docker.labels import CREATION_LABEL, LIFETIME_LABEL
+from proad.drivers.docker.view import full, summary
+from proad.model import (
+    BindMount,
+    HealthStatus,
+    Lifetime,
+    Mount,
+    NetworkAttachment,
+    PortProtocol,
+    PublishedPort,
+    ResourceState,
+    RestartPolicy,
+    RestartPolicyMode,
+    StateReason,
+    TmpfsMount,
+    VolumeMount,
+)
+
+ID = "ab" * 32
+NEVER = "0001-01-01T00:00:00Z"
+
+
+def inspected(**parts: dict[str, Any]) -> dict[str, Any]:
+    answer: dict[str, Any] = {
+        "Id": ID,
+        "Created": "2026-01-02T03:04:05.123456789Z",
+        "Path": "sleep",
+        "Args": ["1"],
+        "Name": "/web",
+        "Image": "sha256:1",
+        "State": {"Status": "running", "Running": True, "ExitCode": 0, "StartedAt": NEVER},
+        "HostConfig": {},
+        "Config": {"Image": "debian:12"},
+        "NetworkSettings": {},
+    }
+    for key, part in parts.items():
+        answer[key] = {**answer.get(key, {}), **part}
+    return answer
+
+
+def listed(**parts: Any) -> dict[str, Any]:
+    return {
+        "Id": ID,
+        "Names": ["/web"],
+        "Image": "debian:12",
+        "ImageID": "sha256:1",
+        "Command": "sleep 1",
+        "Created": 1_767_323_045,
+        "State": "running",
+        "Status": "Up 3 seconds",
+        **parts,
+    }
+
+
+@pytest.mark.parametrize(
+    ("state", "expected", "reason", "code"),
+    [
+        ({"Status": "created"}, ResourceState.STOPPED, StateReason.NEVER_STARTED, None),
+        ({"Status": "running"}, ResourceState.RUNNING, None, None),
+        ({"Status": "paused", "Paused": True}, ResourceState.PAUSED, StateReason.USER, None),
+        # The flags overlap; an old engine's Status may lag behind them.
+        ({"Status": "running", "Paused": True}, ResourceState.PAUSED, StateReason.USER, None),
+        (
+            {"Status": "restarting", "Running": True, "Restarting": True, "ExitCode": 7},
+            ResourceState.STARTING,
+            StateReason.RESTARTING,
+            7,
+        ),
+        ({"Status": "removing", "ExitCode": 7}, ResourceState.REMOVING, None, None),
+        ({"Status": "exited", "ExitCode": 0}, ResourceState.STOPPED, StateReason.COMPLETED, 0),
+        ({"Status": "exited", "ExitCode": 1}, ResourceState.STOPPED, StateReason.ERROR, 1),
+        ({"Status": "exited", "ExitCode": 137}, ResourceState.STOPPED, StateReason.KILLED, 137),
+        (
+            {"Status": "exited", "ExitCode": 137, "OOMKilled": True},
+            ResourceState.STOPPED,
+            StateReason.OOM_KILLED,
+            137,
+        ),
+        ({"Status": "dead", "ExitCode": 1}, ResourceState.FAILED, StateReason.ERROR, 1),
+    ],
+)
+def test_states(
+    state: dict[str, Any],
+    expected: ResourceState,
+    reason: StateReason | None,
+    code: int | None,
+):
+    resource = full(inspected(State={"ExitCode": 0, "Running": False, **state}))
+    detail = resource.state_detail
+    assert (resource.state, detail.reason, detail.exit_code) == (expected, reason, code)
+    assert detail.oom_killed is state.get("OOMKilled", False)
+    short = summary(listed(State=state["Status"])).state
+    if not state.get("Paused"):
+        assert short is expected
+
+
+def test_times_and_words():
+    state = {
+        "StartedAt": "2026-01-02T03:04:06.5Z",
+        "FinishedAt": NEVER,
+        "Error": "no such device",
+    }
+    resource = full(inspected(State=state))
+    assert resource.create_time == datetime(2026, 1, 2, 3, 4, 5, 123456, UTC)
+    assert resource.state_detail.start_time == datetime(2026, 1, 2, 3, 4, 6, 500000, UTC)
+    assert resource.state_detail.finish_time is None
+    assert resource.state_detail.message == "no such device"
+    assert summary(listed()).create_time == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def test_own_labels_are_hidden():
+    labels = {"a": "b", CREATION_LABEL: "1", LIFETIME_LABEL: "TRANSIENT"}
+    short = summary(listed(Labels=labels))
+    assert (short.labels, short.lifetime) == ({"a": "b"}, Lifetime.TRANSIENT)
+    long = full(inspected(Config={"Labels": labels}, HostConfig={"AutoRemove": True}))
+    assert (long.labels, long.lifetime) == ({"a": "b"}, Lifetime.TRANSIENT)
+    assert full(inspected(Config={"Labels": labels})).lifetime is Lifetime.PERSISTENT
+
+
+def test_a_summary_does_not_change_with_the_clock():
+    assert summary(listed()) == summary(listed(Status="Up 4 seconds"))
+
+
+def test_names_of_links_are_left_out():
+    assert summary(listed(Names=["/other/db", "/web"])).name == "web"
+    assert summary(listed(Names=None)).name == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("sleep 1", ("sleep", "1")),
+        ("sh -c 'exit 3'", ("sh", "-c", "exit 3")),
+        ('echo a\\b "c" #d', ("echo", "a\\b", '"c"', "#d")),
+        ("", ()),
+        ("echo it's", ("echo it's",)),
+    ],
+)
+def test_a_joined_command(text: str, words: tuple[str, ...]):
+    assert summary(listed(Command=text)).container.command == words
+
+
+def test_ports_that_are_not_published_are_left_out():
+    ports = [{"PrivatePort": 80, "Type": "tcp"}]
+    assert summary(listed(Ports=ports)).container.ports == ()
+    asked = inspected(NetworkSettings={"Ports": {"80/tcp": None}})
+    assert full(asked).container.ports == ()
+
+
+def test_ports_on_all_addresses_are_one():
+    udp = PublishedPort(container_port=53, host_port=4053, protocol=PortProtocol.UDP)
+    bindings = [{"HostIp": "0.0.0.0", "HostPort": "4053"}, {"HostIp": "::", "HostPort": "4053"}]
+    long = full(inspected(NetworkSettings={"Ports": {"53/udp": bindings}}))
+    assert long.container.ports == (udp,)
+    short = summary(
+        listed(
+            Ports=[
+                {"IP": ip, "PrivatePort": 53, "PublicPort": 4053, "Type": "udp"}
+                for ip in ("0.0.0.0", "::")
+            ]
+        )
+    )
+    assert short.container.ports == (udp,)
+    one = full(inspected(NetworkSettings={"Ports": {"53/udp": bindings[:1]}}))
+    assert one.container.ports == (replace(udp, host_ip="0.0.0.0"),)
+
+
+def test_mounts_of_every_kind():
+    item = inspected(
+        HostConfig={
+            "Mounts": [
+                {"Target": "/t", "Type": "tmpfs", "TmpfsOptions": {"SizeBytes": 9, "Mode": 448}}
+            ],
+            "Tmpfs": {"/run": "rw"},
+        }
+    )
+    item["Mounts"] = [
+        {"Type": "bind", "Source": "/srv", "Destination": "/b", "RW": False},
+        {"Type": "volume", "Name": "data", "Destination": "/v", "RW": True},
+        {"Type": "npipe", "Source": "x", "Destination": "/p", "RW": True},
+    ]
+    assert full(item).container.mounts == (
+        Mount(target="/b", bind=BindMount(source="/srv"), read_only=True),
+        Mount(target="/p", bind=BindMount(source="x")),
+        Mount(target="/run", tmpfs=TmpfsMount()),
+        Mount(target="/t", tmpfs=TmpfsMount(size_bytes=9, mode=448)),
+        Mount(target="/v", volume=VolumeMount(name="data")),
+    )
+
+
+def test_a_network_of_a_stopped_one_shows_what_was_asked_for():
+    endpoint = {
+        "IPAMConfig": {"IPv4Address": "192.0.2.5"},
+        "IPAddress": "",
+        "Aliases": ["db", ID[:12]],
+    }
+    networks = full(inspected(NetworkSettings={"Networks": {"x": endpoint}})).container.networks
+    assert networks == (NetworkAttachment(network="x", aliases=("db",), ipv4_address="192.0.2.5"),)
+
+
+def test_limits_set_by_others():
+    host = {"CpuQuota": 150_000, "CpuPeriod": 100_000, "PidsLimit": -1}
+    resources = full(inspected(HostConfig=host)).container.resources
+    assert (resources.cpus, resources.pids_limit) == (1.5, 0)
+
+
+@pytest.mark.parametrize(
+    ("health", "expected"),
+    [
+        (None, None),
+        ({"Status": "none"}, None),
+        ({"Status": "starting"}, HealthStatus.STARTING),
+        ({"Status": "unhealthy"}, HealthStatus.UNHEALTHY),
+    ],
+)
+def test_health(health: dict[str, str] | None, expected: HealthStatus | None):
+    assert full(inspected(State={"Health": health})).container.health is expected
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        (None, RestartPolicy()),
+        ({"Name": "", "MaximumRetryCount": 0}, RestartPolicy()),
+        (
+            {"Name": "on-failure", "MaximumRetryCount": 3},
+            RestartPolicy(mode=RestartPolicyMode.ON_FAILURE, max_retries=3),
+        ),
+        (
+            {"Name": "unless-stopped", "MaximumRetryCount": 0},
+            RestartPolicy(mode=RestartPolicyMode.UNLESS_STOPPED),
+        ),
+    ],
+)
+def test_restart_policies(policy: dict[str, Any] | None, expected: RestartPolicy):
+    assert (
+        full(inspected(HostConfig={"RestartPolicy": policy})).container.restart_policy == expected
+    )
+
+
+def test_stop_timeout():
+    assert full(inspected()).container.stop_timeout is None
+    zero = full(inspected(Config={"StopTimeout": 0}))
+    assert zero.container.stop_timeout == timedelta(0)
+
+
+def test_environment():
+    env = ["A=b=c", "EMPTY="]
+    assert full(inspected(Config={"Env": env})).container.env == {"A": "b=c", "EMPTY": ""}
