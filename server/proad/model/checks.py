@@ -119,9 +119,9 @@ def _sentence(details: ErrorDetails) -> str:
     match details["type"]:
         case "missing":
             return "is required"
-        case "string_too_short":
+        case "string_too_short" | "too_short":  # the second one after a check of ours
             return "must not be empty"
-        case "string_too_long":
+        case "string_too_long" | "too_long":
             return f"must have at most {limits['max_length']} characters"
         case "greater_than_equal":
             return f"must be at least {limits['ge']}"

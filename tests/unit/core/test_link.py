@@ -1,0 +1,170 @@
+"""Asking an engine that may go away."""
+
+import asyncio
+
+import pytest
+
+from proad.core import link
+from proad.core.link import Link
+from proad.drivers.memory import MemoryDriver
+from proad.errors import EngineUnreachableError, ResourceNotFoundError
+from proad.model import EngineHealth
+
+
+class Moody(MemoryDriver):
+    """Its probe does what it is told."""
+
+    mood = None
+
+    async def probe(self):
+        if isinstance(self.mood, Exception):
+            raise self.mood
+        if self.mood == "hung":
+            await asyncio.Event().wait()
+        return await super().probe()
+
+
+@pytest.fixture
+def driver(monkeypatch):
+    monkeypatch.setattr(link, "PROBE_TIMEOUT", 0.02)
+    return Moody()
+
+
+@pytest.fixture
+def moody(driver):
+    return Link("here", driver)
+
+
+async def test_nothing_is_known_before_the_first_probe(moody):
+    assert (moody.health, moody.health_change_time, moody.info.version) == (None, None, "")
+    assert await moody.read(moody.driver.list_resources) == []
+
+
+async def test_a_probe_tells_what_the_engine_is(moody):
+    await moody.probe()
+
+    assert moody.health is EngineHealth.SERVING
+    assert moody.info.version == "1"
+    assert moody.health_change_time is not None
+
+
+@pytest.mark.parametrize(
+    ("mood", "message"),
+    [
+        (EngineUnreachableError("memory", "refused"), "refused"),
+        (ZeroDivisionError("secret"), "see the log"),
+        ("hung", "does not answer"),
+    ],
+)
+async def test_a_failed_probe_keeps_what_was_known(moody, driver, mood, message):
+    await moody.probe()
+    driver.mood = mood
+
+    await moody.probe()
+
+    assert moody.health is EngineHealth.UNREACHABLE
+    assert message in moody.health_message
+    assert "secret" not in moody.health_message
+    assert moody.info.version == "1"
+
+
+async def test_watchers_hear_of_changes_only(moody, driver):
+    heard = []
+
+    async def watcher():
+        heard.append(moody.health)
+
+    moody.on_health_change(watcher)
+    for mood in (None, None, "hung", "hung", None):
+        driver.mood = mood
+        await moody.probe()
+
+    assert heard == [EngineHealth.SERVING, EngineHealth.UNREACHABLE, EngineHealth.SERVING]
+
+
+async def test_a_read_is_given_up_when_the_engine_is_lost(moody, driver):
+    given_up = asyncio.Event()
+
+    async def question():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            given_up.set()
+
+    read = asyncio.ensure_future(moody.read(question))
+    await asyncio.sleep(0)
+    driver.mood = "hung"
+    await moody.probe()
+
+    with pytest.raises(EngineUnreachableError) as caught:
+        await read
+    assert caught.value.metadata["engine"] == "here/memory"
+    assert given_up.is_set()
+
+
+async def test_a_verb_is_not_begun_on_a_lost_engine(moody, driver):
+    driver.mood = "hung"
+    await moody.probe()
+    begun = []
+
+    async def action():
+        begun.append(True)
+
+    with pytest.raises(EngineUnreachableError):
+        await moody.verb(action)
+    assert begun == []
+
+    driver.mood = None
+    await moody.probe()
+    await moody.verb(action)
+    assert begun == [True]
+
+
+async def test_a_callers_end_is_the_questions_end(moody):
+    ended = asyncio.Event()
+
+    async def question():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    read = asyncio.ensure_future(moody.read(question))
+    await asyncio.sleep(0.01)
+    read.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await read
+    assert ended.is_set()
+
+
+async def test_other_errors_pass_and_cost_no_health(moody):
+    await moody.probe()
+
+    with pytest.raises(ResourceNotFoundError):
+        await moody.read(lambda: moody.driver.get_resource("nope"))
+
+    assert moody.health is EngineHealth.SERVING
+
+
+async def test_supervision_notices_both_ways(moody, driver, monkeypatch):
+    monkeypatch.setattr(link, "PROBE_EVERY", 0.01)
+    monkeypatch.setattr(link, "PROBE_EVERY_WHILE_LOST", 0.01)
+    changes = asyncio.Queue()
+
+    async def watcher():
+        changes.put_nowait(moody.health)
+
+    moody.on_health_change(watcher)
+    task = asyncio.ensure_future(moody.supervise())
+    async with asyncio.timeout(5):
+        for health, next_mood in (
+            (EngineHealth.SERVING, "hung"),
+            (EngineHealth.UNREACHABLE, None),
+            (EngineHealth.SERVING, ZeroDivisionError()),
+            (EngineHealth.UNREACHABLE, None),
+            (EngineHealth.SERVING, None),
+        ):
+            assert await changes.get() is health
+            driver.mood = next_mood
+    task.cancel()
