@@ -77,9 +77,9 @@ def create(reader: Reader, domain: libvirt.virDomain, spec: SnapshotSpec) -> Sna
 
 def revert(reader: Reader, domain: libvirt.virDomain, name: str, state: RevertState | None) -> None:
     """Take a domain back to a snapshot."""
-    snapshot = find(domain, name)
     if error := refusal(Verb.REVERT_SNAPSHOT, reader.summary(domain)):
         raise error
+    snapshot = find(domain, name)
 
     def go_back() -> None:
         try:
