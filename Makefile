@@ -55,8 +55,8 @@ demo: setup workloads ## Set up, then show the main job: a real container and a 
 serve: setup ## Serve this host's engines on 127.0.0.1:50051
 	@$(BIN)/proad serve
 
-bench: setup ## Measure the overhead over the bare engines
-	@echo "bench: there is nothing to measure yet: the figures of the design come with the inventory"
+bench: setup workloads ## Measure what a call costs over the bare engines
+	@$(BIN)/python tests/bench/overhead.py
 
 clean: ## Remove what was built
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
