@@ -273,6 +273,15 @@ async def test_passwords_have_limits(daemon, password, wanted):
     assert refused.fields == ([] if wanted == "BAD_CREDENTIALS" else ["password"])
 
 
+@pytest.mark.parametrize("name", ["", "a/b", "a\0b", "-a", "a b", "ä", "a" * 201])
+async def test_a_new_name_is_checked_as_the_first_one_was(daemon, name):
+    await daemon.domain("vm", start=False)
+
+    refused = await refusal(daemon.call("UpdateResource", id="vm", name=name))
+
+    assert (refused.reason, refused.fields) == ("INVALID_ARGUMENT", ["name"])
+
+
 async def test_an_update_of_the_other_kind_is_refused(daemon):
     await daemon.container("web")
 

@@ -248,6 +248,7 @@ async def test_an_expired_deadline_is_told_before_the_caller_gives_up(daemon):
 
     assert (refused.code, refused.reason) == ("DEADLINE_EXCEEDED", "ENGINE_TIMED_OUT")
     assert time.monotonic() - began < 0.6
+    await daemon.call("StopResource", id="vm", mode="STOP_MODE_FORCE")
 
 
 async def test_a_deadline_without_room_is_still_a_deadline(daemon):

@@ -282,6 +282,14 @@ async def test_a_fault_tells_its_request_id_and_the_log_the_rest(failing, capfd)
     assert "mine-42" in log
 
 
+async def test_a_time_out_of_ours_is_no_deadline_of_the_callers(failing):
+    failing.driver.error = TimeoutError("the secret of the engine")
+
+    refused = await refusal(failing.call("PauseResource", id="web"))
+
+    assert (refused.code, refused.reason) == ("INTERNAL", "INTERNAL")
+
+
 async def test_a_fault_of_a_stream_is_told_alike(serve):
     class FailingPull(MemoryDriver):
         async def pull_image(self, name, *, platform=""):

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from proad.errors import ActivityInProgressError, ShuttingDownError
+from proad.errors import ActivityInProgressError, ProaError, ShuttingDownError
 from proad.model import Verb
 
 T = TypeVar("T")
@@ -52,8 +52,12 @@ class Operations:
             raise ShuttingDownError
         task = asyncio.create_task(change())
         self._tasks.add(task)
-        task.add_done_callback(self._done)
-        return await asyncio.shield(task)
+        task.add_done_callback(self._tasks.discard)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(_tell_the_log)  # nobody else hears how it ends
+            raise
 
     @asynccontextmanager
     async def turn(
@@ -110,8 +114,11 @@ class Operations:
         if late:
             await asyncio.wait(late, timeout=2)
 
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            # Also retrieves it: the caller may be gone.
-            _log.debug("change failed", error=repr(error))
+
+def _tell_the_log(task: asyncio.Task[Any]) -> None:
+    if task.cancelled() or (error := task.exception()) is None:
+        return
+    if isinstance(error, ProaError):
+        _log.info("change refused, its caller is gone", reason=error.reason, error=error.message)
+    else:
+        _log.error("change failed, its caller is gone", exc_info=error)

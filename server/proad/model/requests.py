@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from proad.model.checks import Grace, Text
+from proad.model.checks import Grace, Name, Text
 from proad.model.container import ContainerUpdate
 from proad.model.domain import DomainLabels, DomainUpdate
 from proad.model.lifetime import Lifetime
@@ -79,7 +79,7 @@ class LabelSet:
 class ResourceUpdate:
     """What to change of a resource; None leaves it as it is."""
 
-    name: Annotated[Text, Field(min_length=1, max_length=200)] | None = None
+    name: Name | None = None
     labels: LabelSet | None = None
     container: ContainerUpdate | None = None
     domain: DomainUpdate | None = None

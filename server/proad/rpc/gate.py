@@ -119,15 +119,11 @@ class Gate(grpc.aio.ServerInterceptor):
             subject = await self._admit(method, metadata)
             if isinstance(request, _Malformed):
                 raise InvalidArgumentError.of("", "the request is not a message of this method")  # noqa: TRY301 - mapped below like every other
-            async with asyncio.timeout(_patience(context)):
+            async with _deadline(context):
                 yield
         except ProaError as error:
             status = to_status(error, request_id)
             code, reason = status.code.name, error.reason
-            await context.abort(status.code, status.details, status.trailing_metadata)
-        except TimeoutError:
-            status = to_status(EngineTimedOutError("the engine"), request_id)
-            code, reason = status.code.name, "ENGINE_TIMED_OUT"
             await context.abort(status.code, status.details, status.trailing_metadata)
         except asyncio.CancelledError:
             code = "CANCELLED"
@@ -183,9 +179,18 @@ def _request_id(metadata: Mapping[str, Any]) -> str:
     return uuid.uuid4().hex
 
 
-def _patience(context: _Context) -> float | None:
+@asynccontextmanager
+async def _deadline(context: _Context) -> AsyncIterator[None]:
+    """End what takes longer than the caller waits; a TimeoutError from inside is a fault."""
     remaining = context.time_remaining()
-    return None if remaining is None else max(remaining - _DEADLINE_MARGIN, 0.0)
+    limit = asyncio.timeout(None if remaining is None else max(remaining - _DEADLINE_MARGIN, 0.0))
+    try:
+        async with limit:
+            yield
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise EngineTimedOutError("the engine") from None
 
 
 def _tolerant(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
 from proad.core import operations
 from proad.core.operations import Operations
@@ -162,3 +163,32 @@ async def test_closing_waits_and_then_cancels(ops):
     assert await one == Verb.PAUSE
     with pytest.raises(asyncio.CancelledError):
         await two
+
+
+@pytest.mark.parametrize(
+    ("error", "level"),
+    [(ShuttingDownError(), "info"), (ZeroDivisionError("a fault"), "error")],
+    ids=["refusal", "fault"],
+)
+async def test_the_log_hears_what_the_caller_does_not(ops, error, level):
+    async def fail():
+        await asyncio.sleep(0.01)
+        raise error
+
+    caller = await start(ops, fail)
+    caller.cancel()
+    with capture_logs() as logs:
+        await ops.close(1)
+        await asyncio.sleep(0)
+
+    assert [line["log_level"] for line in logs] == [level]
+
+
+async def test_what_its_caller_hears_is_not_logged_twice(ops):
+    async def fail():
+        raise ZeroDivisionError
+
+    with capture_logs() as logs, pytest.raises(ZeroDivisionError):
+        await ops.run(fail)
+
+    assert logs == []
