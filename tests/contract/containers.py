@@ -23,6 +23,7 @@ from proad.model import (
     PublishedPort,
     ResourceKind,
     ResourceState,
+    RestartOptions,
     RestartPolicy,
     RestartPolicyMode,
     StateReason,
@@ -192,6 +193,15 @@ class ContainersContract:
         assert stopped.state is ResourceState.STOPPED
         assert stopped.state_detail.exit_code == 137
         assert 0.9 <= loop.time() - before < 8
+
+    async def test_the_usual_restart_asks_first(self, yard: Yard):
+        made = await yard.running(slow=True)
+        restarted = await yard.driver.restart(made.id, RestartOptions(grace_period=yard.grace))
+        assert restarted.state is ResourceState.RUNNING
+        before, after = made.state_detail.start_time, restarted.state_detail.start_time
+        assert before is not None
+        assert after is not None
+        assert timedelta(seconds=0.4) < after - before < yard.grace
 
     async def test_prune(self, yard: Yard):
         which = {"proa-test-prune": yard.new_name()}
