@@ -20,7 +20,7 @@ class PrivateEngine:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, *options: str) -> None:
+    def start(self) -> None:
         command = [
             # In a network of its own: without a bridge, dockerd deletes that of the host.
             "unshare",
@@ -32,7 +32,6 @@ class PrivateEngine:
             f"--pidfile={self._folder}/pid",
             "--bridge=none",
             "--iptables=false",
-            *options,
         ]
         # A containerd that died with its dockerd, and that nobody reaped, would pass for
         # a living one.

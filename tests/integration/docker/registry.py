@@ -28,7 +28,7 @@ def find_registry() -> str | None:
 def serve_registry(folder: Path, *, closed: bool = False) -> Iterator[str]:
     """Run a registry, `closed` to those without the password, and give its address."""
     folder.mkdir()
-    address = f"127.0.0.1:{free_port()}"
+    address = f"127.0.0.1:{_free_port()}"
     settings: dict[str, object] = {
         "version": 0.1,
         "log": {"level": "error"},
@@ -121,8 +121,7 @@ async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, 
         return
 
 
-def free_port() -> int:
-    """Give a TCP port of loopback that nobody has."""
+def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -216,6 +216,13 @@ class TestPauseAndResume:
         assert (await driver.pause(made.id)).state is PAUSED
         assert (await driver.resume(made.id)).state is RUNNING
 
+    async def test_in_quick_succession(self, driver: DockerDriver, make: Make):
+        """Docker's own late events make it take a paused one for a running one."""
+        made = await make(*DEAF)
+        for _ in range(30):
+            assert (await driver.pause(made.id)).state is PAUSED
+            assert (await driver.resume(made.id)).state is RUNNING
+
     async def test_refusals(self, driver: DockerDriver, make: Make):
         made = await make(*DEAF, start=False)
         for verb in (driver.pause, driver.resume):

@@ -1,17 +1,19 @@
 """An engine behind TCP with TLS: the same driver, other certificates."""
 
+import asyncio
 import shutil
+import ssl
 import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from integration.docker.private_engine import PrivateEngine
-from integration.docker.registry import free_port
-from integration.docker.workloads import IMAGE, eventually
+from integration.docker.workloads import Make
 from proad.drivers.docker import DockerDriver
+from proad.drivers.docker.driver import DEFAULT_URL
 from proad.errors import EngineConflictError, EngineUnreachableError
-from proad.model import ContainerSpec
 
 pytestmark = pytest.mark.docker
 
@@ -39,26 +41,42 @@ def authority(folder: Path) -> Path:
     return folder
 
 
+@asynccontextmanager
+async def tls_door(folder: Path) -> AsyncIterator[str]:
+    """A TCP port with TLS, for those with a certificate, that leads to the engine."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "server-cert.pem", folder / "server-key.pem")
+    context.load_verify_locations(folder / "ca.pem")
+    context.verify_mode = ssl.CERT_REQUIRED
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(2**16):
+                writer.write(data)
+        finally:
+            writer.close()
+
+    async def lead(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far = await asyncio.open_unix_connection(DEFAULT_URL.removeprefix("unix://"))
+        await asyncio.gather(carry(reader, far[1]), carry(far[0], writer), return_exceptions=True)
+
+    server = await asyncio.start_server(lead, "127.0.0.1", 0, ssl=context)
+    yield f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server.close()
+    await server.wait_closed()
+
+
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
-async def test_with_certificates(engine: PrivateEngine, tmp_path: Path):
+async def test_with_certificates(make: Make, tmp_path: Path):
+    made = await make(start=False)
     right, wrong = authority(tmp_path / "right"), authority(tmp_path / "wrong")
-    url = f"tcp://127.0.0.1:{free_port()}"
-    engine.start(
-        f"--host={url}",
-        "--tlsverify",
-        f"--tlscacert={right}/ca.pem",
-        f"--tlscert={right}/server-cert.pem",
-        f"--tlskey={right}/server-key.pem",
-    )
-    async with DockerDriver(url, cert_path=right) as driver:
-        await eventually(lambda: PrivateEngine.answers(driver), within=30)
-        await engine.import_image()
-        made = await driver.create_container(ContainerSpec(image=IMAGE))
-        assert [each.id for each in await driver.list_resources()] == [made.resource.id]
-        await driver.delete(made.resource.id)
-        with pytest.raises(EngineConflictError):  # a stream has a connection of its own
-            await anext(aiter(driver.pull_image("127.0.0.1:1/x")))
-    for folder in (wrong, None):
-        async with DockerDriver(url, cert_path=folder) as driver:
-            with pytest.raises((EngineUnreachableError, EngineConflictError)):
-                await driver.probe()
+    async with tls_door(right) as url:
+        async with DockerDriver(url, cert_path=right) as driver:
+            assert (await driver.probe()).version
+            assert await driver.get_resource(made.id) == made
+            with pytest.raises(EngineConflictError):  # a stream has a connection of its own
+                await anext(aiter(driver.pull_image("127.0.0.1:1/x")))
+        for folder in (wrong, None):
+            async with DockerDriver(url, cert_path=folder) as driver:
+                with pytest.raises(EngineUnreachableError):
+                    await driver.probe()

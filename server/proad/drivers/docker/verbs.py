@@ -4,6 +4,7 @@ The engine is asked first and the container looked at afterwards, for the answer
 the reason of a refusal: that is fast, and no race can come in between.
 """
 
+import asyncio
 from datetime import timedelta
 from http import HTTPStatus
 
@@ -21,6 +22,10 @@ from proad.model import (
     refusal,
 )
 
+# Seconds, and how often, to look again for what should be so already.
+_LOOK = 0.02
+_LOOKS = 10
+_DOUBTS = 2  # looks that are not believed when they say that it is done already
 # How long somebody else's removal may take.
 _REMOVAL = timedelta(seconds=20)
 
@@ -51,17 +56,38 @@ class Verbs:
 
     async def pause(self, id: str) -> Resource:
         """Freeze a container; see the port."""
-        answer = await self._engine.post(path(id, "/pause"))
-        if not answer.ok:
-            raise await self._lookup.refused(Verb.PAUSE, id, answer)
-        return await self._lookup.get(id)
+        return await self._turn(Verb.PAUSE, id, "/pause", ResourceState.PAUSED)
 
     async def resume(self, id: str) -> Resource:
         """Let a container go on; see the port."""
-        answer = await self._engine.post(path(id, "/unpause"))
-        if not answer.ok:
-            raise await self._lookup.refused(Verb.RESUME, id, answer)
-        return await self._lookup.get(id)
+        return await self._turn(Verb.RESUME, id, "/unpause", ResourceState.RUNNING)
+
+    async def _turn(self, verb: Verb, id: str, action: str, then: ResourceState) -> Resource:
+        """Pause or resume.
+
+        Docker hears of its own pauses a second time, as events; when one is late, after
+        an opposite call, it takes it for news and shows the wrong state for a moment.
+        """
+        for attempt in range(_LOOKS):
+            answer = await self._engine.post(path(id, action))
+            now = await self._lookup.get(id)
+            if answer.ok:
+                return now if now.state is then else await self._settled(now, then)
+            error = refusal(verb, now)
+            if error and (now.state is not then or attempt == _DOUBTS):
+                raise error
+            if answer.status != HTTPStatus.CONFLICT:
+                break
+            await asyncio.sleep(_LOOK)
+        raise conflict(answer.status, answer.text)
+
+    async def _settled(self, now: Resource, then: ResourceState) -> Resource:
+        for _ in range(_LOOKS):
+            await asyncio.sleep(_LOOK)
+            now = await self._lookup.get(now.id)
+            if now.state is then:
+                break
+        return now  # in another state, somebody else has done more to it
 
     async def delete(self, id: str, options: DeleteOptions) -> Resource:
         """Delete a container and its nameless volumes; see the port."""
