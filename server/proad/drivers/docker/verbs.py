@@ -76,8 +76,6 @@ class Verbs:
             error = refusal(verb, now)
             if error and (now.state is not then or attempt == _DOUBTS):
                 raise error
-            if answer.status != HTTPStatus.CONFLICT:
-                break
             await asyncio.sleep(_LOOK)
         raise conflict(answer.status, answer.text)
 
