@@ -1,0 +1,80 @@
+"""Who is calling, and what they may do."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from proad.errors.root import ProaError, Reason
+
+
+class TokenMissingError(ProaError):
+    """The call carries no token."""
+
+    reason = Reason.TOKEN_MISSING
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this call needs a token; get one from AuthService/CreateToken "
+            "and send it as 'authorization: Bearer TOKEN'"
+        )
+
+
+class TokenInvalidError(ProaError):
+    """The token is not one of this daemon's, or no longer good for its user."""
+
+    reason = Reason.TOKEN_INVALID
+
+    def __init__(self) -> None:
+        super().__init__("the token is not valid here; get a new one from AuthService/CreateToken")
+
+
+class TokenExpiredError(ProaError):
+    """The token's time is over."""
+
+    reason = Reason.TOKEN_EXPIRED
+
+    def __init__(self) -> None:
+        super().__init__("the token has expired; get a new one from AuthService/CreateToken")
+
+
+class TokenRevokedError(ProaError):
+    """The token was given back."""
+
+    reason = Reason.TOKEN_REVOKED
+
+    def __init__(self) -> None:
+        super().__init__("the token was revoked; get a new one from AuthService/CreateToken")
+
+
+class BadCredentialsError(ProaError):
+    """User name and password do not belong together. One text for every case."""
+
+    reason = Reason.BAD_CREDENTIALS
+
+    def __init__(self) -> None:
+        super().__init__("user name or password is wrong; 'proad user' on the host manages users")
+
+
+class TooManyAttemptsError(ProaError):
+    """Too many failed logins."""
+
+    reason = Reason.TOO_MANY_ATTEMPTS
+
+    def __init__(self, retry_after: timedelta) -> None:
+        super().__init__(
+            f"too many failed logins; try again in {retry_after.total_seconds():.0f} s",
+            retry_after=retry_after,
+        )
+
+
+class ScopeMissingError(ProaError):
+    """The token, or for a login the user, lacks a scope."""
+
+    reason = Reason.SCOPE_MISSING
+
+    def __init__(self, required: str, held: Sequence[str]) -> None:
+        have = ", ".join(held) or "none"
+        super().__init__(
+            f"this needs the scope '{required}', you have: {have}; "
+            "log in with it, or have it granted with 'proad user scopes'",
+            metadata={"required_scope": required, "scopes": " ".join(held)},
+        )

@@ -1,0 +1,62 @@
+"""What the caller named is not there."""
+
+from typing import ClassVar
+
+from proad.errors.root import ProaError, Reason
+
+
+class NotFoundError(ProaError):
+    """Something that the caller named is not there.
+
+    Attributes:
+        resource_type: what it is: "resource", "image", "snapshot", "volume", "host".
+        name: how the caller named it.
+    """
+
+    resource_type: ClassVar[str]
+    hint: ClassVar[str]
+
+    def __init__(self, name: str, *, detail: str = "") -> None:
+        text = f"no {self.resource_type} {name!r}{f' {detail}' if detail else ''}; {self.hint}"
+        super().__init__(text, metadata={self.resource_type: name})
+        self.name = name
+
+
+class ResourceNotFoundError(NotFoundError):
+    """No container and no domain has this id or name."""
+
+    reason = Reason.RESOURCE_NOT_FOUND
+    resource_type = "resource"
+    hint = "ListResources shows what there is"
+
+
+class ImageNotFoundError(NotFoundError):
+    """The image is not on the host, or not in its registry."""
+
+    reason = Reason.IMAGE_NOT_FOUND
+    resource_type = "image"
+    hint = "ListImages shows what is on the host, PullImage fetches it"
+
+
+class SnapshotNotFoundError(NotFoundError):
+    """The domain has no such snapshot."""
+
+    reason = Reason.SNAPSHOT_NOT_FOUND
+    resource_type = "snapshot"
+    hint = "ListSnapshots shows what there is"
+
+
+class VolumeNotFoundError(NotFoundError):
+    """The pool has no such volume, or the host no such pool."""
+
+    reason = Reason.VOLUME_NOT_FOUND
+    resource_type = "volume"
+    hint = "ListVolumes shows what there is"
+
+
+class HostNotFoundError(NotFoundError):
+    """The configuration names no such host connection."""
+
+    reason = Reason.HOST_NOT_FOUND
+    resource_type = "host"
+    hint = "GetHost lists the names"

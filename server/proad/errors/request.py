@@ -1,0 +1,73 @@
+"""The request itself is wrong."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from proad.errors.root import ProaError, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class FieldViolation:
+    """A wrong field of a request: its path in the proto message, and what is wrong."""
+
+    field: str
+    description: str
+
+
+class InvalidArgumentError(ProaError):
+    """One or more fields of the request are missing or wrong."""
+
+    reason = Reason.INVALID_ARGUMENT
+
+    def __init__(self, violations: Sequence[FieldViolation]) -> None:
+        text = "; ".join(
+            f"{v.field}: {v.description}" if v.field else v.description for v in violations
+        )
+        super().__init__(text)
+        self.violations = tuple(violations)
+
+    @classmethod
+    def of(cls, field: str, description: str) -> "InvalidArgumentError":
+        """Make the error of one wrong field."""
+        return cls([FieldViolation(field, description)])
+
+
+class AmbiguousIdError(ProaError):
+    """The id could mean two or more resources."""
+
+    reason = Reason.AMBIGUOUS_ID
+
+    def __init__(self, ref: str, candidates: Sequence[str]) -> None:
+        super().__init__(
+            f"{ref!r} could be {', '.join(candidates)}; give the full id, or one of these",
+            metadata={"id": ref, "candidates": ",".join(candidates)},
+        )
+
+
+class PageTokenInvalidError(ProaError):
+    """The page token was not given for this request."""
+
+    reason = Reason.PAGE_TOKEN_INVALID
+
+    def __init__(self) -> None:
+        super().__init__(
+            "page_token is not one that was given for this request; "
+            "start again without it and leave all other fields the same"
+        )
+
+
+class AlreadyExistsError(ProaError):
+    """The name is taken."""
+
+    reason = Reason.ALREADY_EXISTS
+
+    def __init__(self, what: str, name: str, *, existing_id: str = "") -> None:
+        metadata = {what: name}
+        if existing_id:
+            metadata["existing_id"] = existing_id
+        super().__init__(
+            f"a {what} {name!r} exists already; choose another name or delete that one",
+            metadata=metadata,
+        )
+        self.what = what
+        self.name = name

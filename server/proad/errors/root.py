@@ -1,0 +1,77 @@
+"""The reasons, and the root of all domain errors."""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Reason(StrEnum):
+    """The names of `proa.v1.ErrorReason`, without their prefix."""
+
+    RESOURCE_NOT_FOUND = "RESOURCE_NOT_FOUND"
+    IMAGE_NOT_FOUND = "IMAGE_NOT_FOUND"
+    SNAPSHOT_NOT_FOUND = "SNAPSHOT_NOT_FOUND"
+    VOLUME_NOT_FOUND = "VOLUME_NOT_FOUND"
+    HOST_NOT_FOUND = "HOST_NOT_FOUND"
+    INVALID_ARGUMENT = "INVALID_ARGUMENT"
+    AMBIGUOUS_ID = "AMBIGUOUS_ID"
+    PAGE_TOKEN_INVALID = "PAGE_TOKEN_INVALID"  # noqa: S105 - not a password
+    ALREADY_EXISTS = "ALREADY_EXISTS"
+    ENGINE_CONFLICT = "ENGINE_CONFLICT"
+    ENGINE_UNREACHABLE = "ENGINE_UNREACHABLE"
+    ENGINE_TIMED_OUT = "ENGINE_TIMED_OUT"
+    STOP_TIMED_OUT = "STOP_TIMED_OUT"
+    CAPABILITY_MISSING = "CAPABILITY_MISSING"
+    RESOURCE_NOT_RUNNING = "RESOURCE_NOT_RUNNING"
+    RESOURCE_ALREADY_RUNNING = "RESOURCE_ALREADY_RUNNING"
+    RESOURCE_RUNNING = "RESOURCE_RUNNING"
+    ILLEGAL_STATE = "ILLEGAL_STATE"
+    HAS_SNAPSHOTS = "HAS_SNAPSHOTS"
+    HAS_SAVED_STATE = "HAS_SAVED_STATE"
+    IN_USE = "IN_USE"
+    ACTIVITY_IN_PROGRESS = "ACTIVITY_IN_PROGRESS"
+    ETAG_MISMATCH = "ETAG_MISMATCH"
+    REVISION_COMPACTED = "REVISION_COMPACTED"
+    TOKEN_MISSING = "TOKEN_MISSING"  # noqa: S105 - not a password
+    TOKEN_INVALID = "TOKEN_INVALID"  # noqa: S105 - not a password
+    TOKEN_EXPIRED = "TOKEN_EXPIRED"  # noqa: S105 - not a password
+    TOKEN_REVOKED = "TOKEN_REVOKED"  # noqa: S105 - not a password
+    BAD_CREDENTIALS = "BAD_CREDENTIALS"
+    TOO_MANY_ATTEMPTS = "TOO_MANY_ATTEMPTS"
+    SCOPE_MISSING = "SCOPE_MISSING"
+    POLICY_DENIED = "POLICY_DENIED"
+    REGISTRY_DENIED = "REGISTRY_DENIED"
+    INTERNAL = "INTERNAL"
+    HOST_EXHAUSTED = "HOST_EXHAUSTED"
+    SHUTTING_DOWN = "SHUTTING_DOWN"
+
+
+class SetupError(Exception):
+    """The daemon cannot start, or a command not run, until somebody sets the host right.
+
+    Never reaches a caller; its text is for the terminal or the log.
+    """
+
+
+class ProaError(Exception):
+    """The root of all domain errors.
+
+    Attributes:
+        message: for people: what happened and what to do about it.
+        metadata: for programs: goes into ErrorInfo as it is.
+        retry_after: when the same call may succeed, if it may.
+    """
+
+    reason: ClassVar[Reason]
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        metadata: dict[str, str] | None = None,
+        retry_after: timedelta | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.metadata = metadata or {}
+        self.retry_after = retry_after

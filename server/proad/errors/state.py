@@ -1,0 +1,117 @@
+"""It is not the time for it: the state of a resource, or of the daemon."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import ClassVar
+
+from proad.errors.root import ProaError, Reason
+
+
+class StateError(ProaError):
+    """The verb is not legal in the state of the resource.
+
+    The subclasses differ in their reason alone; `model.verbs.refusal` picks one.
+    """
+
+    reason = Reason.ILLEGAL_STATE
+    hint: ClassVar[str] = "do one of these first"
+
+    def __init__(
+        self, *, id: str, name: str, state: str, verb: str, allowed_verbs: Sequence[str]
+    ) -> None:
+        allowed = ", ".join(allowed_verbs) or "nothing"
+        super().__init__(
+            f"{verb} is not legal for {name!r}, which is {state}: {self.hint}; "
+            f"legal now: {allowed}",
+            metadata={
+                "id": id,
+                "name": name,
+                "state": state,
+                "verb": verb,
+                "allowed_verbs": ",".join(allowed_verbs),
+            },
+        )
+        self.name = name
+
+
+class ResourceNotRunningError(StateError):
+    """The verb needs a running resource."""
+
+    reason = Reason.RESOURCE_NOT_RUNNING
+    hint = "start it first"
+
+
+class ResourceAlreadyRunningError(StateError):
+    """It runs already."""
+
+    reason = Reason.RESOURCE_ALREADY_RUNNING
+    hint = "there is nothing to do"
+
+
+class ResourceRunningError(StateError):
+    """The verb needs an inactive resource, or `force`."""
+
+    reason = Reason.RESOURCE_RUNNING
+    hint = "stop it first, or set force"
+
+
+class HasSnapshotsError(ProaError):
+    """The domain has snapshots that the request says nothing about."""
+
+    reason = Reason.HAS_SNAPSHOTS
+
+    def __init__(self, name: str, count: int) -> None:
+        super().__init__(
+            f"{name!r} has {count} snapshot(s); delete them first or set delete_snapshots",
+            metadata={"name": name, "snapshots": str(count)},
+        )
+        self.name = name
+
+
+class HasSavedStateError(ProaError):
+    """The domain has a saved state that the request says nothing about."""
+
+    reason = Reason.HAS_SAVED_STATE
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name!r} has a saved state; start it from there first or set delete_saved_state",
+            metadata={"name": name},
+        )
+        self.name = name
+
+
+class InUseError(ProaError):
+    """Somebody uses the volume or the image."""
+
+    reason = Reason.IN_USE
+
+    def __init__(self, what: str, name: str, users: Sequence[str] = (), *, text: str = "") -> None:
+        by = f" by {', '.join(users)}" if users else ""
+        super().__init__(
+            f"{what} {name!r} is in use{by}{f' ({text})' if text else ''}; delete what uses it first",
+            metadata={what: name, "used_by": ",".join(users)},
+        )
+        self.name = name
+
+
+class ActivityInProgressError(ProaError):
+    """Another verb on the same resource is under way."""
+
+    reason = Reason.ACTIVITY_IN_PROGRESS
+
+    def __init__(self, name: str, verb: str) -> None:
+        super().__init__(
+            f"{verb} of {name!r} is under way; try again when it is done",
+            metadata={"name": name, "verb": verb},
+            retry_after=timedelta(seconds=1),
+        )
+
+
+class ShuttingDownError(ProaError):
+    """The daemon is stopping."""
+
+    reason = Reason.SHUTTING_DOWN
+
+    def __init__(self) -> None:
+        super().__init__("the daemon is stopping; try again", retry_after=timedelta(seconds=2))
