@@ -125,7 +125,7 @@ class TestHung:
                     calls = [driver.get_resource(SOME_ID) for _ in range(20)]
                     for error in await asyncio.gather(*calls, return_exceptions=True):
                         assert isinstance(error, EngineTimedOutError)
-                assert threading.active_count() == threads
+                assert threading.active_count() <= threads
                 async with at_most(2.5):
                     with pytest.raises(EngineTimedOutError):
                         await driver.probe()

@@ -173,7 +173,7 @@ class TestForce:
         before = threading.active_count()
         waiting = [asyncio.create_task(driver.stop(made.id, graceful(60))) for _ in range(12)]
         await asyncio.sleep(0.3)
-        assert threading.active_count() == before
+        assert threading.active_count() <= before
         started = time.monotonic()
         assert (await driver.get_resource(made.id)).state is RUNNING
         assert time.monotonic() - started < 0.5
