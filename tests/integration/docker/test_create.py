@@ -27,10 +27,8 @@ from proad.model import (
     Mount,
     NetworkAttachment,
     PortProtocol,
-    PruneFilter,
     PublishedPort,
     Resource,
-    ResourceState,
     RestartPolicy,
     RestartPolicyMode,
     TmpfsMount,
@@ -391,16 +389,3 @@ class TestRefusals:
         with pytest.raises(InvalidArgumentError) as caught:
             await make(start=False, networks=(wish,))
         assert caught.value.violations[0].field == "spec.networks[0].mac_address"
-
-
-async def test_prune(driver: DockerDriver, make: Make, token: str):
-    stopped = [await make(start=False) for _ in range(2)]
-    running = await make(*DEAF)
-    earlier = PruneFilter(labels={LABEL: token}, create_time_before=stopped[0].create_time)
-    assert (await driver.prune_containers(earlier)).container_ids == ()
-    other = PruneFilter(labels={LABEL: token, "no": "such"})
-    assert (await driver.prune_containers(other)).container_ids == ()
-    pruned = await driver.prune_containers(PruneFilter(labels={LABEL: token}))
-    assert set(pruned.container_ids) == {each.id for each in stopped}
-    assert (await driver.get_resource(running.id)).state is ResourceState.RUNNING
-    assert (await driver.prune_containers(PruneFilter(labels={LABEL: token}))).container_ids == ()

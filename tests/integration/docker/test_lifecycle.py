@@ -5,7 +5,7 @@ import asyncio
 import docker
 import pytest
 
-from integration.docker.workloads import DEAF, OBEDIENT, Make, eventually
+from integration.docker.workloads import DEAF, LABEL, OBEDIENT, Make, eventually
 from proad.core.ports import Containers, Driver, Images, Updates
 from proad.drivers.docker import DockerDriver
 from proad.errors import (
@@ -19,6 +19,7 @@ from proad.errors import (
 from proad.model import (
     DeleteOptions,
     Lifetime,
+    PruneFilter,
     ResourceKind,
     ResourceState,
     ResourceView,
@@ -265,3 +266,16 @@ class TestDelete:
             if isinstance(answer, BaseException):
                 assert isinstance(answer, ResourceNotFoundError)
         assert all(each.id != made.id for each in await driver.list_resources())
+
+
+async def test_prune(driver: DockerDriver, make: Make, token: str):
+    stopped = [await make(start=False) for _ in range(2)]
+    running = await make(*DEAF)
+    earlier = PruneFilter(labels={LABEL: token}, create_time_before=stopped[0].create_time)
+    assert (await driver.prune_containers(earlier)).container_ids == ()
+    other = PruneFilter(labels={LABEL: token, "no": "such"})
+    assert (await driver.prune_containers(other)).container_ids == ()
+    pruned = await driver.prune_containers(PruneFilter(labels={LABEL: token}))
+    assert set(pruned.container_ids) == {each.id for each in stopped}
+    assert (await driver.get_resource(running.id)).state is RUNNING
+    assert (await driver.prune_containers(PruneFilter(labels={LABEL: token}))).container_ids == ()
