@@ -16,6 +16,7 @@ BITS = {
     "TYPE_INT64": (-(2**63), 2**63 - 1),
     "TYPE_UINT64": (0, 2**64 - 1),
 }
+REQUIRED = ("id", "spec", "name", "image", "memory_bytes", "xml")
 DEEPEST = 4
 
 
@@ -58,8 +59,8 @@ def messages(descriptor, depth=0):
         field.name: st.deferred(lambda field=field: values(field, depth))
         for field in descriptor.fields
     }
-    # Ids are mostly set: a request without one ends too early to be of interest.
-    wanted = {name: some.pop(name) for name in ("id", "spec") if name in some}
+    # A request without these ends too early to be of interest.
+    wanted = {name: some.pop(name) for name in REQUIRED if name in some}
     return st.fixed_dictionaries(wanted, optional=some).map(lambda fields: build(cls, fields))
 
 
@@ -94,7 +95,7 @@ async def test_no_request_is_our_fault(daemon, drawn):
     rpc, request = drawn
     there = await daemon.names()
     if "vm" not in there:
-        await daemon.domain("vm", start=False)
+        await daemon.domain("vm", start=False, diskless=True)
     if "web" not in there:
         await daemon.container("web")
     call = daemon.send(rpc, request, token=daemon.token(*BOTH))
