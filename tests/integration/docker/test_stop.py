@@ -214,3 +214,20 @@ class TestRestart:
         with pytest.raises(Exception, match="RESTART is not legal"):
             await driver.restart(made.id, RestartOptions(mode=RestartMode.FORCE))
         assert (await driver.get_resource(made.id)).state is PAUSED
+
+    async def test_a_forced_stop_outlives_the_restart_that_it_breaks(
+        self, driver: DockerDriver, make: Make
+    ):
+        made = await make(*DEAF)
+        grace = timedelta(seconds=30)
+        restarting = asyncio.create_task(
+            driver.restart(made.id, RestartOptions(grace_period=grace))
+        )
+        await asyncio.sleep(0.5)
+        restarting.cancel()
+
+        stopped = await driver.stop(made.id, StopOptions(mode=StopMode.FORCE))
+
+        assert stopped.state is STOPPED
+        await asyncio.sleep(1)
+        assert (await driver.get_resource(made.id)).state is STOPPED

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from http import HTTPStatus
 
-from proad.drivers.docker.engine import Engine
+from proad.drivers.docker.engine import Answer, Engine
 from proad.drivers.docker.errors import ENGINE, conflict
 from proad.drivers.docker.lookup import Lookup, path
 from proad.drivers.docker.spec import whole_seconds
@@ -50,6 +50,8 @@ class Stopping:
     def __init__(self, engine: Engine, lookup: Lookup) -> None:
         self._engine = engine
         self._lookup = lookup
+        # The engine's own restarts that are under way, by the container's id.
+        self._restarts: dict[str, asyncio.Task[Answer]] = {}
 
     async def stop(self, id: str, options: StopOptions) -> Resource:
         """Stop a container; see the port."""
@@ -76,15 +78,28 @@ class Stopping:
         grace = timedelta(0)
         if mode is RestartMode.GRACEFUL_THEN_FORCE:
             grace = _grace(resource, options.grace_period)
-        answer = await self._engine.post(
+        answer = await asyncio.shield(self._begin_restart(id, grace))
+        if not answer.ok:
+            raise await self._lookup.refused(Verb.RESTART, id, answer)
+        return await self._lookup.get(id)
+
+    def _begin_restart(self, id: str, grace: timedelta) -> "asyncio.Task[Answer]":
+        call = self._engine.post(
             path(id, "/restart"),
             params={"t": whole_seconds(grace) or 0},
             timeout=grace + self._engine.timeout,
             long=True,
         )
-        if not answer.ok:
-            raise await self._lookup.refused(Verb.RESTART, id, answer)
-        return await self._lookup.get(id)
+        task = self._restarts[id] = asyncio.create_task(call)
+
+        def forget(done: "asyncio.Task[Answer]") -> None:
+            if self._restarts.get(id) is done:
+                del self._restarts[id]
+            if not done.cancelled():
+                done.exception()  # whoever asked for it may have gone
+
+        task.add_done_callback(forget)
+        return task
 
     async def _restart_gracefully(self, resource: Resource, grace: timedelta | None) -> Resource:
         if resource.lifetime is Lifetime.TRANSIENT:
@@ -120,6 +135,13 @@ class Stopping:
         return await self._kill(resource)
 
     async def _kill(self, resource: Resource, *, urgent: bool = False) -> Resource:
+        restart = self._restarts.get(resource.id)
+        if restart is not None:
+            # The engine brings up again what is killed under its restart: that ends first.
+            await self._engine.post(
+                path(resource.id, "/kill"), params={"signal": _KILL}, urgent=urgent
+            )
+            await asyncio.wait({restart})
         answer = await self._engine.post(
             path(resource.id, "/kill"), params={"signal": _KILL}, urgent=urgent
         )
