@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 _log = structlog.get_logger(__name__)
 
-PROBE_EVERY = 2.0
+PROBE_EVERY = 1.5
 PROBE_EVERY_WHILE_LOST = 0.5
 PROBE_TIMEOUT = 2.5
 

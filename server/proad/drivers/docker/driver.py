@@ -88,6 +88,7 @@ class DockerDriver:
         self._updating = Updating(self._engine, self._lookup)
         self._images = ImageStore(self._engine)
         self._registries = Registries(self._engine, self._images)
+        self._info: EngineInfo | None = None
         self._open = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -106,9 +107,12 @@ class DockerDriver:
     async def probe(self) -> EngineInfo:
         """Ask the engine who it is."""
         limit = min(_PROBE_TIMEOUT, self._engine.timeout)
+        known = self._info if self._engine.api_version else None  # it is forgotten with a loss
         versions = await self._engine.negotiate(timeout=limit)
+        if known is not None and known.version == versions["Version"]:
+            return known  # to count all it has takes the engine its time
         info = (await self._engine.get("/info", timeout=limit)).json()
-        return EngineInfo(
+        self._info = EngineInfo(
             version=versions["Version"],
             api_version=versions["ApiVersion"],
             hostname=info.get("Name") or "",
@@ -117,6 +121,7 @@ class DockerDriver:
             architecture=info.get("Architecture") or "",
             warnings=tuple(info.get("Warnings") or ()),
         )
+        return self._info
 
     async def list_resources(self, view: ResourceView = ResourceView.SUMMARY) -> list[Resource]:
         """List all containers."""
