@@ -9,10 +9,7 @@ from importlib.metadata import version
 
 import structlog
 
-from proad.auth.keys import KeyRing
-from proad.auth.passwords import Passwords
 from proad.auth.service import Authenticator
-from proad.auth.tokens import Tokens
 from proad.config import HostSettings, Settings
 from proad.core.hosts import Hosts
 from proad.core.images import Images
@@ -39,10 +36,6 @@ from proad.rpc.resource_service import ResourceService
 from proad.rpc.server import RpcServer, service_names, tls_credentials
 from proad.rpc.snapshot_service import SnapshotService
 from proad.rpc.volume_service import VolumeService
-from proad.state import prepare_state_dir
-from proad.store.database import Database
-from proad.store.revocations import RevocationStore
-from proad.store.users import UserStore
 
 _log = structlog.get_logger(__name__)
 
@@ -80,7 +73,7 @@ async def serving(
         SetupError: the database, the key or an address cannot be used.
     """
     async with AsyncExitStack() as stack:
-        authenticator = await _authenticator(settings, stack)
+        authenticator = await stack.enter_async_context(Authenticator.open(settings))
         links = []
         for host, driver in drivers:
             links.append(Link(host, await stack.enter_async_context(driver)))
@@ -96,25 +89,6 @@ async def serving(
         await server.start()
         stack.push_async_callback(_drain, server, operations, settings.drain_timeout)
         yield addresses
-
-
-async def _authenticator(settings: Settings, stack: AsyncExitStack) -> Authenticator:
-    prepare_state_dir(settings.state_dir)
-    keys = KeyRing.open(settings.keys_dir)
-    database = await stack.enter_async_context(
-        Database.open(settings.database_url.get_secret_value())
-    )
-    return Authenticator(
-        users=UserStore(database),
-        revocations=RevocationStore(database),
-        tokens=Tokens(
-            keys,
-            issuer=settings.token_issuer,
-            audience=settings.token_audience,
-            lifetime=settings.token_lifetime,
-        ),
-        passwords=stack.enter_context(Passwords()),
-    )
 
 
 def _rpc_server(

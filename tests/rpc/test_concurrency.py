@@ -1,6 +1,7 @@
 """Verbs beside each other, callers that go away, and deadlines."""
 
 import asyncio
+import gc
 import time
 from collections import Counter
 
@@ -9,7 +10,7 @@ import pytest
 from proa import v1
 from proad.core import operations
 from proad.drivers.memory import MemoryDriver
-from rpc.daemon import IMAGE, RPCS, refusal, until
+from rpc.daemon import IMAGE, RPCS, refusal, running, until
 
 DEAF = {"proa.memory/ignores-stop": "true"}
 LONG = {"seconds": 60}
@@ -282,3 +283,12 @@ async def test_many_callers_at_once_get_an_answer_each(daemon):
     made = [o for o in outcomes if not isinstance(o, Exception)]
     assert len(made) == 1
     assert {o.code().name for o in outcomes if isinstance(o, Exception)} == {"ALREADY_EXISTS"}
+
+
+async def test_callers_that_give_up_leave_no_connection_behind(settings):
+    """They are recognised with the database, which is closed a moment later."""
+    for _ in range(5):
+        async with running(settings(), [("local", MemoryDriver())]) as daemon:
+            calls = [daemon.call("GetHost", timeout=t / 1000) for t in (1, 2, 3, 4) * 5]
+            await asyncio.gather(*calls, return_exceptions=True)
+    gc.collect()  # an open connection warns, and a warning is an error

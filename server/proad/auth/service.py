@@ -109,12 +109,16 @@ class Authenticator:
         url = settings.database_url.get_secret_value()
         with Passwords() as passwords:
             async with Database.open(url) as database:
-                yield cls(
+                authenticator = cls(
                     users=UserStore(database),
                     revocations=RevocationStore(database),
                     tokens=tokens,
                     passwords=passwords,
                 )
+                try:
+                    yield authenticator
+                finally:
+                    await authenticator._standing.settle()
 
     async def create_token(
         self,

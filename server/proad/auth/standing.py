@@ -78,6 +78,11 @@ class Standing:
         # In place of an answer that may be under way and not know of it.
         self._remember(token_id, _Answer(time.monotonic(), refusal))
 
+    async def settle(self) -> None:
+        """Wait for questions whose callers are gone: the database is about to be closed."""
+        pending = [a.refusal for a in self._answers.values() if not a.refusal.done()]
+        await asyncio.gather(*pending, return_exceptions=True)
+
     async def _ask(self, claims: Claims) -> type[ProaError] | None:
         try:
             if await self._revocations.contains(claims.token_id):
