@@ -51,6 +51,8 @@ class Link:
 
     async def read(self, question: Callable[[], Awaitable[T]]) -> T:
         """Ask something that changes nothing; give up as soon as the engine is lost."""
+        if self._lost.is_set():
+            raise self._unreachable()
         answer = asyncio.ensure_future(question())
         lost = asyncio.ensure_future(self._lost.wait())
         try:
@@ -87,6 +89,8 @@ class Link:
                 self.info = await self.driver.probe()
         except TimeoutError:
             await self._set(EngineHealth.UNREACHABLE, "it does not answer")
+        except EngineUnreachableError as error:
+            await self._set(EngineHealth.UNREACHABLE, error.cause)
         except ProaError as error:
             await self._set(EngineHealth.UNREACHABLE, error.message)
         except Exception:  # noqa: BLE001 - a probe outlives any fault of a driver
@@ -98,7 +102,8 @@ class Link:
     async def _noticing(self, call: Awaitable[T]) -> T:
         try:
             return await call
-        except (EngineUnreachableError, EngineTimedOutError):
+        except (EngineUnreachableError, EngineTimedOutError) as error:
+            error.metadata["host"] = self.host
             self._probe_now.set()
             raise
 
@@ -117,4 +122,6 @@ class Link:
             await watcher()
 
     def _unreachable(self) -> EngineUnreachableError:
-        return EngineUnreachableError(self.name, self.health_message)
+        error = EngineUnreachableError(self.driver.name, self.health_message)
+        error.metadata["host"] = self.host
+        return error

@@ -23,7 +23,11 @@ class EngineConflictError(ProaError):
 
 
 class EngineUnreachableError(ProaError):
-    """The engine does not answer."""
+    """The engine does not answer.
+
+    Attributes:
+        cause: what is known of why, without the rest of the message.
+    """
 
     reason = Reason.ENGINE_UNREACHABLE
 
@@ -34,6 +38,7 @@ class EngineUnreachableError(ProaError):
             metadata={"engine": engine},
             retry_after=timedelta(seconds=2),
         )
+        self.cause = text
 
 
 class EngineTimedOutError(ProaError):
