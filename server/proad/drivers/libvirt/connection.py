@@ -1,4 +1,10 @@
-"""The connection to libvirtd: opened when needed, watched, opened again after a loss."""
+"""The connections to libvirtd: opened when needed, watched, opened again after a loss.
+
+Each thread has a connection of its own, and one more is for events. Calls that share a
+connection would be served, too, but when libvirtd hangs, libvirt's client (9.0, at
+least) ends only one of them at the keepalive's time-out: the others wait for ever and
+crash the process when libvirtd wakes up.
+"""
 
 import asyncio
 import contextlib
@@ -9,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum, auto
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import libvirt
 
@@ -28,52 +34,57 @@ OPEN_TIMEOUT = timedelta(seconds=3)
 CLOSE_TIMEOUT = timedelta(seconds=2)
 # For what writes memory or disks. A dead engine is noticed by keepalive well before.
 LONG_TIMEOUT = timedelta(minutes=30)
-# libvirtd serves five calls of a connection at a time: this many that wait for guests,
-# and the urgent one.
 AGENT_THREADS = 4
 
 
 class Lane(Enum):
-    """Which thread and connection a call takes, so that none blocks another."""
+    """Which threads a call takes, so that none holds up another."""
 
     WORK = auto()
-    # A FORCE stop: its own thread, on the connection that is otherwise idle.
+    # A FORCE stop.
     URGENT = auto()
     # A question to a guest agent, which may let libvirt wait for a minute.
     AGENT = auto()
 
 
-class _DeadConnectionError(Exception):
-    """The connection was lost before the call began."""
-
-
 @dataclass(slots=True, eq=False)
 class _Link:
-    """Two connections to one libvirtd that live and die together."""
+    """The connection for events; as long as it lives, libvirtd is taken to be there.
 
-    work: libvirt.virConnect
-    control: libvirt.virConnect
+    Attributes:
+        events: the connection.
+        shared: whether the threads use it too: the test hypervisor lives inside of a
+            connection, and another one could be another world.
+        lost: done when it is lost.
+        callbacks: libvirt's numbers of the registered callbacks.
+    """
+
+    events: libvirt.virConnect
+    shared: bool
+    lost: asyncio.Future[None]
     callbacks: list[int] = field(default_factory=list)
-
-    @property
-    def both(self) -> tuple[libvirt.virConnect, ...]:
-        return (self.work,) if self.work is self.control else (self.work, self.control)
 
     def dispose(self) -> None:
         """Close; may block for as long as a hung libvirtd takes to be noticed."""
         for number in self.callbacks:
             # A dead connection refuses, and has forgotten the callback anyway.
             with contextlib.suppress(libvirt.libvirtError):
-                self.control.domainEventDeregisterAny(number)
-        for connection in self.both:
-            with contextlib.suppress(libvirt.libvirtError):
-                connection.unregisterCloseCallback()
-            with contextlib.suppress(libvirt.libvirtError):
-                connection.close()
+                self.events.domainEventDeregisterAny(number)
+        with contextlib.suppress(libvirt.libvirtError):
+            self.events.unregisterCloseCallback()
+        with contextlib.suppress(libvirt.libvirtError):
+            self.events.close()
+
+
+class _Own(threading.local):
+    """The connection of one thread, and the link in whose time it was opened."""
+
+    connection: libvirt.virConnect | None = None
+    link: _Link | None = None
 
 
 class Connection:
-    """Runs calls to libvirt on the driver's threads, over a connection that heals.
+    """Runs calls to libvirt on the driver's threads, over connections that heal.
 
     Args:
         uri: libvirt's connection URI.
@@ -93,6 +104,7 @@ class Connection:
         self.uri = uri
         self._threads = EngineThreads(ENGINE, size=threads)
         self._agent_threads = EngineThreads(f"{ENGINE}-agent", size=AGENT_THREADS)
+        self._own = _Own()
         self._on_event = on_event
         self._on_loss = on_loss
         self._link: _Link | None = None
@@ -115,6 +127,7 @@ class Connection:
         self._agent_threads.__exit__()
         link, self._link = self._link, None
         if link is not None:
+            link.lost.set_result(None)
             done = asyncio.get_running_loop().create_future()
             self._spawn("close", link.dispose, lambda _: done.cancel())
             await asyncio.wait([done], timeout=CLOSE_TIMEOUT.total_seconds())
@@ -133,38 +146,40 @@ class Connection:
             work: what to do; no object of libvirt may be in its result.
             id: the domain that it is about, for errors.
             timeout: how long it may take, waiting for a thread included.
-            lane: which thread and connection it takes.
+            lane: which thread it takes.
 
         Raises:
             EngineUnreachableError: libvirtd is not there, or was lost on the way.
             EngineTimedOutError: no result within `timeout`.
             ProaError: what libvirt said, translated.
         """
-        for _attempt in range(2):
-            link = await self._connected()
-            connection = link.work if lane is Lane.WORK else link.control
-            threads = self._agent_threads if lane is Lane.AGENT else self._threads
-            try:
-                return await threads.run(
-                    partial(_run, connection, work, id),
-                    timeout=timeout,
-                    urgent=lane is Lane.URGENT,
-                )
-            except _DeadConnectionError:
-                self._lose(link)  # nothing was asked yet: once more on a new one
-            except EngineUnreachableError:
-                self._lose(link)
-                raise
-        raise EngineUnreachableError(ENGINE, "the connection was lost again at once")
+        link = await self._connected()
+        threads = self._agent_threads if lane is Lane.AGENT else self._threads
+        job = partial(self._run, link, work, id)
+        running = asyncio.ensure_future(
+            threads.run(job, timeout=timeout, urgent=lane is Lane.URGENT)
+        )
+        try:
+            either: set[asyncio.Future[Any]] = {running, link.lost}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if running.done():
+                return running.result()
+        except EngineUnreachableError:
+            self._lose(link)
+            raise
+        finally:
+            running.cancel()
+        raise EngineUnreachableError(ENGINE, "the connection was lost on the way")
 
     async def _connected(self) -> _Link:
         if self._link is not None:
             return self._link
         if self._opening is None:
+            lost = asyncio.get_running_loop().create_future()
             self._opening = asyncio.get_running_loop().create_future()
             # Whoever waited may have gone: the error is then nobody's.
             self._opening.add_done_callback(lambda f: f.cancelled() or f.exception())
-            self._spawn("open", self._open, self._opened)
+            self._spawn("open", partial(self._open, lost), self._opened)
         try:
             async with asyncio.timeout(OPEN_TIMEOUT.total_seconds()):
                 return await asyncio.shield(self._opening)
@@ -193,20 +208,17 @@ class Connection:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
                 self._loop.call_soon_threadsafe(call, *args)
 
-    def _open(self) -> _Link:
-        work = libvirt.open(self.uri)
-        # The test hypervisor lives in the connection: a second one could be another world.
-        control = work if work.getType() == "TEST" else libvirt.open(self.uri)
-        link = _Link(work, control)
+    def _open(self, lost: asyncio.Future[None]) -> _Link:
+        connection = libvirt.open(self.uri)
+        link = _Link(connection, shared=connection.getType() == "TEST", lost=lost)
         try:
-            for connection in link.both:
-                if control is not work:
-                    connection.setKeepAlive(KEEPALIVE_INTERVAL, KEEPALIVE_COUNT)
-                connection.registerCloseCallback(
-                    lambda _connection, _reason, _opaque: self._hand_over(self._lose, link), None
-                )
+            if not link.shared:
+                connection.setKeepAlive(KEEPALIVE_INTERVAL, KEEPALIVE_COUNT)
+            connection.registerCloseCallback(
+                lambda _connection, _reason, _opaque: self._hand_over(self._lose, link), None
+            )
             link.callbacks = subscribe(
-                control, lambda event: self._hand_over(self._on_event, event)
+                connection, lambda event: self._hand_over(self._on_event, event)
             )
         except BaseException:
             link.dispose()
@@ -234,25 +246,38 @@ class Connection:
         if self._link is not link:
             return
         self._link = None
+        link.lost.set_result(None)
         self._on_loss()
         self._spawn("close", link.dispose, lambda _: None)
 
+    def _run(self, link: _Link, work: Callable[[libvirt.virConnect], T], id: str) -> T:
+        connection = self._connection_of_thread(link)
+        failure: BaseException
+        try:
+            return work(connection)
+        except libvirt.libvirtError as error:
+            failure = translate(error, alive=_alive(connection), id=id)
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            failure = error
+        _let_go(failure)
+        try:
+            raise failure
+        finally:
+            del failure, connection, work
 
-def _run(connection: libvirt.virConnect, work: Callable[[libvirt.virConnect], T], id: str) -> T:
-    if not _alive(connection):
-        raise _DeadConnectionError
-    failure: BaseException
-    try:
-        return work(connection)
-    except libvirt.libvirtError as error:
-        failure = translate(error, alive=_alive(connection), id=id)
-    except BaseException as error:  # noqa: BLE001 - raised again below
-        failure = error
-    _let_go(failure)
-    try:
-        raise failure
-    finally:
-        del failure, connection, work
+    def _connection_of_thread(self, link: _Link) -> libvirt.virConnect:
+        if link.shared:
+            return link.events
+        own = self._own
+        if own.link is not link or own.connection is None or not _alive(own.connection):
+            own.connection = None  # the old one is closed here, by the only thread that used it
+            try:
+                own.connection = libvirt.open(self.uri)
+                own.connection.setKeepAlive(KEEPALIVE_INTERVAL, KEEPALIVE_COUNT)
+            except libvirt.libvirtError as error:
+                raise EngineUnreachableError(ENGINE, text_of(error)) from None
+            own.link = link
+        return own.connection
 
 
 def _let_go(failure: BaseException) -> None:

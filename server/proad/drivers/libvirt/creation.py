@@ -12,6 +12,7 @@ from lxml import etree
 from proad.drivers.libvirt.domain_xml import Parts, Source, disk_targets, domain_xml
 from proad.drivers.libvirt.errors import BAD_XML, code_of, text_of
 from proad.drivers.libvirt.metadata import Metadata, in_domain
+from proad.drivers.libvirt.reading import lookup
 from proad.drivers.libvirt.rollback import Rollback
 from proad.drivers.libvirt.storage import Storage, view_of
 from proad.drivers.libvirt.virt import HostFacts
@@ -110,10 +111,13 @@ class Creation:
             connection,
             lambda: connection.defineXMLFlags(xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE),
         )
-        rollback.on_failure(f"domain {identity[0]}", lambda: _undefine(domain))
+        id = domain.UUIDString()
+        rollback.on_failure(f"domain {identity[0]}", lambda again: _undefine(lookup(again, id)))
         if start:
             domain.create()
-            rollback.on_failure(f"running domain {identity[0]}", domain.destroy)
+            rollback.on_failure(
+                f"running domain {identity[0]}", lambda again: lookup(again, id).destroy()
+            )
         return domain
 
     def _transient(
@@ -129,7 +133,8 @@ class Creation:
             connection,
             lambda: connection.createXML(xml, libvirt.VIR_DOMAIN_START_VALIDATE),
         )
-        rollback.on_failure(f"domain {identity[0]}", domain.destroy)
+        id = domain.UUIDString()
+        rollback.on_failure(f"domain {identity[0]}", lambda again: lookup(again, id).destroy())
         return domain
 
     def _define(

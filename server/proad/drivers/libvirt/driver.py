@@ -24,7 +24,7 @@ from proad.drivers.libvirt.stop import Stopping
 from proad.drivers.libvirt.storage import Storage, view_of
 from proad.drivers.libvirt.virt import HostFacts, VirtChoice, read_facts
 from proad.drivers.threads import DEFAULT_TIMEOUT
-from proad.errors import EngineTimedOutError
+from proad.errors import EngineTimedOutError, EngineUnreachableError
 from proad.model import (
     DeleteOptions,
     DomainSpec,
@@ -281,20 +281,20 @@ class LibvirtDriver:
                 made = make(connection, rollback)
                 rollback.commit()
             except BaseException:
-                rollback.undo()
+                rollback.undo(connection)
                 raise
             return made
 
         call = asyncio.ensure_future(self._connection.call(attempt, timeout=LONG_TIMEOUT))
         try:
             return await asyncio.shield(call)
-        except (asyncio.CancelledError, EngineTimedOutError):
+        except (asyncio.CancelledError, EngineTimedOutError, EngineUnreachableError):
             if rollback.give_up():
                 # The thread undoes it at its next step; what it was called for is no
                 # longer of interest, but that nothing stays is.
                 await asyncio.wait([call], timeout=UNDO_TIMEOUT.total_seconds())
             else:
-                await self._connection.call(lambda _: rollback.undo())
+                await self._connection.call(rollback.undo)
             raise
 
     def _probe(self, connection: libvirt.virConnect) -> EngineInfo:

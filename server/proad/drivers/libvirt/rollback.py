@@ -6,9 +6,13 @@ from collections.abc import Callable
 import libvirt
 import structlog
 
-from proad.drivers.libvirt.errors import text_of
+from proad.errors import ProaError
 
 _log = structlog.get_logger(__name__)
+
+
+# Looks up anew what it undoes: another thread may do it, on another connection.
+Undo = Callable[[libvirt.virConnect], object]
 
 
 class GivenUpError(Exception):
@@ -20,11 +24,11 @@ class Rollback:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._undo: list[tuple[str, Callable[[], object]]] = []
+        self._undo: list[tuple[str, Undo]] = []
         self._given_up = False
         self._committed = False
 
-    def on_failure(self, what: str, undo: Callable[[], object]) -> None:
+    def on_failure(self, what: str, undo: Undo) -> None:
         """Note how to undo the step that was just done, and stop if nobody waits any more."""
         self._undo.append((what, undo))
         self.check()
@@ -52,11 +56,11 @@ class Rollback:
             self._given_up = True
             return not self._committed
 
-    def undo(self) -> None:
+    def undo(self, connection: libvirt.virConnect) -> None:
         """Undo all steps, the last one first. One that fails does not stop the others."""
         while self._undo:
             what, undo = self._undo.pop()
             try:
-                undo()
-            except libvirt.libvirtError as error:
-                _log.warning("libvirt.left_behind", what=what, error=text_of(error))
+                undo(connection)
+            except (libvirt.libvirtError, ProaError) as error:
+                _log.warning("libvirt.left_behind", what=what, error=str(error))

@@ -1,5 +1,6 @@
 """Storage pools and their volumes; used on the driver's threads."""
 
+import contextlib
 import threading
 from collections.abc import Iterable, Iterator
 
@@ -12,8 +13,6 @@ from proad.drivers.libvirt.rollback import Rollback
 from proad.drivers.libvirt.xml import parse, serialise
 from proad.errors import AlreadyExistsError, HostExhaustedError, InUseError, VolumeNotFoundError
 from proad.model import DiskFormat, Volume, VolumeRef, VolumeSpec
-
-_TAKEN = frozenset({libvirt.VIR_ERR_STORAGE_VOL_EXIST, libvirt.VIR_ERR_OPERATION_INVALID})
 
 
 class Storage:
@@ -55,10 +54,7 @@ class Storage:
             VolumeNotFoundError: no such pool, or nothing of that name in it.
         """
         pool = self.pool(connection, ref.pool)
-        found = _find(pool, ref.name)
-        if found is None:
-            pool.refresh()
-            found = _find(pool, ref.name)
+        found = _find(pool, ref.name) or _find_after_refresh(pool, ref.name)
         if found is None:
             raise VolumeNotFoundError(ref.name, detail=f"in pool {pool.name()!r}")
         return found
@@ -99,13 +95,15 @@ class Storage:
         try:
             volume = pool.createXML(serialise(root), flags)
         except libvirt.libvirtError as error:
-            # A file of that name that the pool did not know is no different.
-            if code_of(error) in _TAKEN:
-                pool.refresh()
-                if _find(pool, spec.name) is not None:
-                    raise AlreadyExistsError("volume", spec.name) from None
+            taken = code_of(error) == libvirt.VIR_ERR_STORAGE_VOL_EXIST
+            # So says libvirt of a file of that name that the pool did not know.
+            if not taken and code_of(error) == libvirt.VIR_ERR_OPERATION_INVALID:
+                taken = _find_after_refresh(pool, spec.name) is not None
+            if taken:
+                raise AlreadyExistsError("volume", spec.name) from None
             raise
-        rollback.on_failure(f"volume {spec.name}", volume.delete)
+        made = VolumeRef(pool=pool.name(), name=spec.name)
+        rollback.on_failure(f"volume {spec.name}", lambda again: self.volume(again, made).delete())
         return volume
 
     def delete(self, connection: libvirt.virConnect, ref: VolumeRef) -> None:
@@ -218,7 +216,7 @@ def users_of(
         for other in _volumes(candidate)
         if other.base_path == path
     ]
-    return users
+    return sorted(users)
 
 
 def _configurations(domain: libvirt.virDomain) -> Iterator[str]:
@@ -248,3 +246,10 @@ def _find(pool: libvirt.virStoragePool, name: str) -> libvirt.virStorageVol | No
         if code_of(error) != libvirt.VIR_ERR_NO_STORAGE_VOL:
             raise
     return None
+
+
+def _find_after_refresh(pool: libvirt.virStoragePool, name: str) -> libvirt.virStorageVol | None:
+    # A pool in which a volume is being made refuses, and then must do as it is.
+    with contextlib.suppress(libvirt.libvirtError):
+        pool.refresh()
+    return _find(pool, name)

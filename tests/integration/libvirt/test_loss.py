@@ -1,0 +1,227 @@
+"""A libvirtd that is not there, dies, hangs and comes back; one of the tests' own."""
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from integration.libvirt.conftest import refuse
+from integration.libvirt.guests import eventually
+from proad.drivers.libvirt import LibvirtDriver
+from proad.errors import EngineTimedOutError, EngineUnreachableError
+from proad.model import (
+    DeleteOptions,
+    DomainSpec,
+    LabelSet,
+    Resource,
+    ResourceState,
+    ResourceUpdate,
+    StopMode,
+    StopOptions,
+)
+
+pytestmark = pytest.mark.libvirt
+
+SOME_ID = "00000000-0000-4000-8000-000000000000"
+SCRIPT = """
+set -e
+mount --bind {folder}/lib /var/lib/libvirt
+mount --bind {folder}/run /run/libvirt
+mount --bind {folder}/etc /etc/libvirt
+mount --bind {folder}/cache /var/cache/libvirt
+# What it would find out about KVM takes long.
+if [ -e /dev/kvm ]; then mount --bind {folder}/log /dev/kvm; fi
+exec libvirtd --config {folder}/libvirtd.conf --pid-file {folder}/pid
+"""
+SOCKETS = """
+unix_sock_dir = "{folder}/sock"
+auth_unix_ro = "none"
+auth_unix_rw = "none"
+"""
+# Its QEMUs must live in our namespaces, and without virtlogd.
+QEMU = """
+user = "root"
+group = "root"
+security_driver = "none"
+namespaces = []
+cgroup_controllers = []
+stdio_handler = "file"
+remember_owner = 0
+"""
+
+
+class PrivateLibvirtd:
+    """A libvirtd in its own mount and network namespaces, to be killed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self.uri = f"qemu+unix:///system?socket={folder}/sock/libvirt-sock"
+        for name in ("lib", "run", "etc", "sock", "cache"):
+            (folder / name).mkdir()
+        (folder / "libvirtd.conf").write_text(SOCKETS.format(folder=folder))
+        (folder / "etc/qemu.conf").write_text(QEMU)
+
+    def start(self) -> None:
+        """Start it, unless it runs."""
+        if self._process is not None and self._process.poll() is None:
+            return
+        command = ["unshare", "--mount", "--net", "--propagation", "private", "bash", "-c"]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*command, SCRIPT.format(folder=self._folder)], stdout=log, stderr=log
+            )
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+        if number is signal.SIGKILL:
+            self._process.wait(10)
+
+    def stop(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGCONT)
+            self._process.terminate()
+            self._process.wait(20)
+        for pid in self._folder.glob("run/qemu/proa-test*.pid"):
+            os.kill(int(pid.read_text()), signal.SIGKILL)
+
+    def log(self) -> str:
+        return (self._folder / "log").read_text()
+
+
+@pytest.fixture(scope="module")
+def libvirtd() -> Iterator[PrivateLibvirtd]:
+    if os.geteuid() != 0 or shutil.which("libvirtd") is None:
+        refuse("a libvirtd of our own needs root and libvirtd")
+    with tempfile.TemporaryDirectory(prefix="proa-test-", ignore_cleanup_errors=True) as name:
+        libvirtd = PrivateLibvirtd(Path(name))
+        yield libvirtd
+        libvirtd.stop()
+
+
+@pytest.fixture
+async def driver(libvirtd: PrivateLibvirtd) -> AsyncIterator[LibvirtDriver]:
+    async with LibvirtDriver(libvirtd.uri, virt_type="qemu") as driver:
+        yield driver
+
+
+async def answering(driver: LibvirtDriver, libvirtd: PrivateLibvirtd) -> None:
+    async def answers() -> bool:
+        try:
+            await driver.probe()
+        except (EngineUnreachableError, EngineTimedOutError):
+            return False
+        return True
+
+    try:
+        await eventually(answers, within=30)
+    except TimeoutError:
+        pytest.fail(libvirtd.log())
+
+
+async def domain(driver: LibvirtDriver, **fields: object) -> Resource:
+    spec = DomainSpec(
+        name="proa-test",
+        memory_bytes=32 * 2**20,
+        diskless=True,
+        networkless=True,
+        labels={"a": "1"},
+        **fields,  # type: ignore[arg-type] # typed by DomainSpec
+    )
+    return await driver.create_domain(spec, start=True)
+
+
+async def test_nothing_is_there(driver: LibvirtDriver, libvirtd: PrivateLibvirtd):
+    for call in (driver.probe(), driver.list_resources(), driver.get_resource(SOME_ID)):
+        begin = time.monotonic()
+        with pytest.raises(EngineUnreachableError):
+            await call
+        assert time.monotonic() - begin < 5
+
+
+async def test_it_is_killed_and_comes_back(driver: LibvirtDriver, libvirtd: PrivateLibvirtd):
+    libvirtd.start()
+    await answering(driver, libvirtd)
+    made = await domain(driver)
+    assert [each.labels for each in await driver.list_resources()] == [{"a": "1"}]
+    libvirtd.signal(signal.SIGKILL)
+    for call in (driver.probe(), driver.list_resources(), driver.pause(made.id)):
+        begin = time.monotonic()
+        with pytest.raises(EngineUnreachableError):
+            await call
+        assert time.monotonic() - begin < 5
+    libvirtd.start()
+    await answering(driver, libvirtd)
+    after = await driver.get_resource(made.id)
+    assert after.state is ResourceState.RUNNING  # the workload survived
+    assert after.domain is not None
+    assert made.domain is not None
+    assert after.domain.runtime_id == made.domain.runtime_id
+    # Events arrive again: what another client changes is in the next list, though
+    # the list before was answered from what was noted.
+    assert [each.labels for each in await driver.list_resources()] == [{"a": "1"}]
+    async with LibvirtDriver(libvirtd.uri) as other:
+        await other.update(made.id, ResourceUpdate(labels=LabelSet(entries={"a": "2"})))
+
+    async def seen() -> bool:
+        return [each.labels for each in await driver.list_resources()] == [{"a": "2"}]
+
+    await eventually(seen)
+    await driver.delete(made.id, DeleteOptions(force=True))
+
+
+async def test_it_is_restarted_between_two_calls(driver: LibvirtDriver, libvirtd: PrivateLibvirtd):
+    libvirtd.start()
+    await answering(driver, libvirtd)
+    libvirtd.signal(signal.SIGKILL)
+    libvirtd.start()
+    async with LibvirtDriver(libvirtd.uri) as other:
+        await answering(other, libvirtd)
+    assert await driver.list_resources() == []  # no error, no probe between
+
+
+async def test_it_hangs(driver: LibvirtDriver, libvirtd: PrivateLibvirtd):
+    libvirtd.start()
+    await answering(driver, libvirtd)
+    made = await domain(driver)
+    grace = timedelta(seconds=30)
+    stop = asyncio.create_task(
+        driver.stop(made.id, StopOptions(mode=StopMode.GRACEFUL, grace_period=grace))
+    )
+    await asyncio.sleep(0.3)
+    libvirtd.signal(signal.SIGSTOP)
+    for _ in range(2):  # on the connection that was, and on a new one
+        begin = time.monotonic()
+        calls = (driver.list_resources(), driver.probe(), driver.pause(made.id))
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        assert time.monotonic() - begin < 5
+        for answer in answers:
+            assert isinstance(answer, EngineUnreachableError | EngineTimedOutError)
+    with pytest.raises((EngineUnreachableError, EngineTimedOutError)):
+        await stop
+    libvirtd.signal(signal.SIGCONT)
+    await answering(driver, libvirtd)
+    assert (await driver.get_resource(made.id)).state is ResourceState.RUNNING
+    await driver.delete(made.id, DeleteOptions(force=True))
+
+
+async def test_leaving_a_hung_one_takes_no_time(libvirtd: PrivateLibvirtd):
+    libvirtd.start()
+    async with LibvirtDriver(libvirtd.uri) as driver:
+        await answering(driver, libvirtd)
+        libvirtd.signal(signal.SIGSTOP)
+        call = asyncio.create_task(driver.list_resources())
+        await asyncio.sleep(0.1)
+        begin = time.monotonic()
+    assert time.monotonic() - begin < 4
+    with pytest.raises((EngineUnreachableError, EngineTimedOutError)):
+        await call
