@@ -238,12 +238,14 @@ class DomainSpec:
 
     @property
     def effective_boot_order(self) -> tuple[BootDevice, ...]:
-        """The boot order; where the spec names none, the medium before the disk."""
+        """The boot order; where the spec names none: the medium, the disk, else the network."""
         if self.boot_order:
             return self.boot_order
         order = [BootDevice.CDROM] if self.cdrom is not None else []
         order += [BootDevice.DISK] if self.effective_disks else []
-        return tuple(order) or (BootDevice.NETWORK,)
+        if not order and self.effective_networks:
+            order = [BootDevice.NETWORK]
+        return tuple(order)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

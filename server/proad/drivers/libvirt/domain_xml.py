@@ -12,7 +12,6 @@ from proad.drivers.libvirt.virt import HostFacts
 from proad.errors import InvalidArgumentError
 from proad.model import (
     BootDevice,
-    CdromSpec,
     CpuMode,
     DiskBus,
     DiskFormat,
@@ -149,7 +148,7 @@ def _add_disks(devices: etree._Element, spec: DomainSpec, parts: Parts) -> None:
         etree.SubElement(devices, "controller", type="scsi", model="virtio-scsi")
     if spec.cdrom is not None:
         target = next(name for name in _names("sd") if name not in targets)
-        _add_cdrom(devices, spec.cdrom, parts.cdrom, target, _place(spec, BootDevice.CDROM))
+        _add_cdrom(devices, parts.cdrom, target, _place(spec, BootDevice.CDROM))
 
 
 def _add_disk(
@@ -168,7 +167,6 @@ def _add_disk(
 
 def _add_cdrom(
     devices: etree._Element,
-    _spec: CdromSpec,
     source: Source | None,
     target: str,
     order: int | None,
