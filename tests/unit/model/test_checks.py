@@ -208,7 +208,9 @@ def test_defaults_of_a_domain():
     assert spec.effective_boot_order == ("DISK",)
     bare = validate(DomainSpec, DOMAIN | {"diskless": True, "networkless": True})
     assert (bare.effective_disks, bare.effective_networks) == ((), ())
-    assert bare.effective_boot_order == ("NETWORK",)
+    assert bare.effective_boot_order == ()
+    diskless = validate(DomainSpec, DOMAIN | {"diskless": True})
+    assert diskless.effective_boot_order == ("NETWORK",)
     installer = validate(DomainSpec, DOMAIN | {"cdrom": {}})
     assert installer.effective_boot_order == ("CDROM", "DISK")
 
