@@ -4,17 +4,19 @@ import asyncio
 import os
 import shutil
 import signal
-import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import libvirt
 import pytest
 
 from integration.libvirt.conftest import refuse
 from integration.libvirt.guests import eventually
+from integration.libvirt.private_libvirtd import PrivateLibvirtd
 from proad.drivers.libvirt import LibvirtDriver
 from proad.errors import EngineTimedOutError, EngineUnreachableError
 from proad.model import (
@@ -31,75 +33,6 @@ from proad.model import (
 pytestmark = pytest.mark.libvirt
 
 SOME_ID = "00000000-0000-4000-8000-000000000000"
-SCRIPT = """
-set -e
-mount --bind {folder}/lib /var/lib/libvirt
-mount --bind {folder}/run /run/libvirt
-mount --bind {folder}/etc /etc/libvirt
-mount --bind {folder}/cache /var/cache/libvirt
-# Where KVM seems to be usable and is not, it asks QEMU about it again and again.
-if [ -e /dev/kvm ]; then
-    mount --bind {folder}/no-kvm /dev/kvm
-    mount -o remount,bind,ro /dev/kvm
-fi
-exec libvirtd --config {folder}/libvirtd.conf --pid-file {folder}/pid
-"""
-SOCKETS = """
-unix_sock_dir = "{folder}/sock"
-auth_unix_ro = "none"
-auth_unix_rw = "none"
-"""
-# Its QEMUs must live in our namespaces, and without virtlogd.
-QEMU = """
-user = "root"
-group = "root"
-security_driver = "none"
-namespaces = []
-cgroup_controllers = []
-stdio_handler = "file"
-remember_owner = 0
-"""
-
-
-class PrivateLibvirtd:
-    """A libvirtd in its own mount and network namespaces, to be killed."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
-        self.uri = f"qemu+unix:///system?socket={folder}/sock/libvirt-sock"
-        for name in ("lib", "run", "etc", "sock", "cache"):
-            (folder / name).mkdir()
-        (folder / "no-kvm").touch()
-        (folder / "libvirtd.conf").write_text(SOCKETS.format(folder=folder))
-        (folder / "etc/qemu.conf").write_text(QEMU)
-
-    def start(self) -> None:
-        """Start it, unless it runs."""
-        if self._process is not None and self._process.poll() is None:
-            return
-        command = ["unshare", "--mount", "--net", "--propagation", "private", "bash", "-c"]
-        with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [*command, SCRIPT.format(folder=self._folder)], stdout=log, stderr=log
-            )
-
-    def signal(self, number: signal.Signals) -> None:
-        assert self._process is not None
-        self._process.send_signal(number)
-        if number is signal.SIGKILL:
-            self._process.wait(10)
-
-    def stop(self) -> None:
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGCONT)
-            self._process.terminate()
-            self._process.wait(20)
-        for pid in self._folder.glob("run/qemu/proa-test*.pid"):
-            os.kill(int(pid.read_text()), signal.SIGKILL)
-
-    def log(self) -> str:
-        return (self._folder / "log").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -229,3 +162,52 @@ async def test_leaving_a_hung_one_takes_no_time(libvirtd: PrivateLibvirtd):
     assert time.monotonic() - begin < 4
     with pytest.raises((EngineUnreachableError, EngineTimedOutError)):
         await call
+
+
+async def test_a_list_asks_as_much_for_many_as_for_few(
+    driver: LibvirtDriver, libvirtd: PrivateLibvirtd, monkeypatch: pytest.MonkeyPatch
+):
+    libvirtd.start()
+    await answering(driver, libvirtd)
+    counted = Counted(libvirt.libvirtmod)
+    monkeypatch.setattr(libvirt, "libvirtmod", counted)
+
+    async def cost_of_list() -> int:
+        before = counted.calls
+        await driver.list_resources()
+        return counted.calls - before
+
+    made = []
+    for number, total in ((0, 2), (2, 22)):
+        for each in range(number, total):
+            spec = DomainSpec(
+                name=f"proa-test-{each}",
+                memory_bytes=32 * 2**20,
+                diskless=True,
+                networkless=True,
+                labels={"number": str(each)},
+            )
+            made.append(await driver.create_domain(spec))
+        await driver.list_resources()  # what is noted on them is asked for once
+        await asyncio.sleep(0.2)  # the events of their creation are through
+        await driver.list_resources()
+        assert await cost_of_list() == 5  # alive? and four lists
+    assert len(await driver.list_resources()) == len(made) == 22
+    for resource in made:
+        await driver.delete(resource.id)
+
+
+class Counted:
+    """libvirt's C module, counting the calls that ask libvirtd."""
+
+    # What an object knows by itself.
+    LOCAL = ("virDomainGetName", "virDomainGetUUIDString", "virDomainGetUUID")
+
+    def __init__(self, module: Any) -> None:
+        self._module = module
+        self.calls = 0
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("vir") and not name.endswith("Free") and name not in self.LOCAL:
+            self.calls += 1
+        return getattr(self._module, name)

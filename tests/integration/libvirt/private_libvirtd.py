@@ -1,0 +1,76 @@
+"""A libvirtd of the test's own, which it may kill."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+SCRIPT = """
+set -e
+mount --bind {folder}/lib /var/lib/libvirt
+mount --bind {folder}/run /run/libvirt
+mount --bind {folder}/etc /etc/libvirt
+mount --bind {folder}/cache /var/cache/libvirt
+# Where KVM seems to be usable and is not, it asks QEMU about it again and again.
+if [ -e /dev/kvm ]; then
+    mount --bind {folder}/no-kvm /dev/kvm
+    mount -o remount,bind,ro /dev/kvm
+fi
+exec libvirtd --config {folder}/libvirtd.conf --pid-file {folder}/pid
+"""
+SOCKETS = """
+unix_sock_dir = "{folder}/sock"
+auth_unix_ro = "none"
+auth_unix_rw = "none"
+"""
+# Its QEMUs must live in our namespaces, and without virtlogd.
+QEMU = """
+user = "root"
+group = "root"
+security_driver = "none"
+namespaces = []
+cgroup_controllers = []
+stdio_handler = "file"
+remember_owner = 0
+"""
+
+
+class PrivateLibvirtd:
+    """A libvirtd in its own mount and network namespaces, to be killed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self.uri = f"qemu+unix:///system?socket={folder}/sock/libvirt-sock"
+        for name in ("lib", "run", "etc", "sock", "cache"):
+            (folder / name).mkdir()
+        (folder / "no-kvm").touch()
+        (folder / "libvirtd.conf").write_text(SOCKETS.format(folder=folder))
+        (folder / "etc/qemu.conf").write_text(QEMU)
+
+    def start(self) -> None:
+        """Start it, unless it runs."""
+        if self._process is not None and self._process.poll() is None:
+            return
+        command = ["unshare", "--mount", "--net", "--propagation", "private", "bash", "-c"]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*command, SCRIPT.format(folder=self._folder)], stdout=log, stderr=log
+            )
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+        if number is signal.SIGKILL:
+            self._process.wait(10)
+
+    def stop(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGCONT)
+            self._process.terminate()
+            self._process.wait(20)
+        for pid in self._folder.glob("run/qemu/proa-test*.pid"):
+            os.kill(int(pid.read_text()), signal.SIGKILL)
+
+    def log(self) -> str:
+        return (self._folder / "log").read_text()
