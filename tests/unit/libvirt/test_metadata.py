@@ -1,0 +1,49 @@
+from datetime import UTC, datetime
+
+from lxml import etree
+
+from proad.drivers.libvirt.creation import note_creation
+from proad.drivers.libvirt.metadata import NAMESPACE, Metadata, in_domain
+from proad.drivers.libvirt.xml import parse, serialise
+from proad.model import VolumeRef
+
+NOTES = Metadata(
+    labels={"a": "", "b": " <&\"'> ", "ö\nü": "\tx"},
+    create_time=datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC),
+    volumes=(VolumeRef(pool="p", name="v"), VolumeRef(pool="p", name="w")),
+)
+
+
+def domain_with(element: etree._Element) -> etree._Element:
+    root = etree.Element("domain")
+    etree.SubElement(root, "name").text = "web"
+    etree.SubElement(root, "metadata").append(element)
+    return parse(serialise(root))
+
+
+def test_there_and_back():
+    assert Metadata.of(in_domain(domain_with(NOTES.element()))) == NOTES
+    assert Metadata.of(parse(serialise(NOTES.bare_element()))) == NOTES
+
+
+def test_nothing_noted():
+    assert Metadata.of(None) == Metadata()
+    assert in_domain(parse("<domain><metadata/></domain>")) is None
+
+
+def test_a_copy_keeps_labels_and_owns_nothing():
+    root = domain_with(NOTES.element())
+    note_creation(root)
+    noted = Metadata.of(in_domain(root))
+    assert noted.labels == NOTES.labels
+    assert noted.volumes == ()
+    assert noted.create_time is not None
+    assert noted.create_time > datetime(2026, 1, 3, tzinfo=UTC)
+    assert len(root.findall(f"metadata/{{{NAMESPACE}}}domain")) == 1
+
+
+def test_notes_of_others_stay():
+    root = parse("<domain><metadata><x:y xmlns:x='urn:else'/></metadata></domain>")
+    note_creation(root)
+    assert root.find("metadata/{urn:else}y") is not None
+    assert in_domain(root) is not None
