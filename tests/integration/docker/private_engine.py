@@ -43,8 +43,8 @@ class PrivateEngine:
     def signal(self, number: signal.Signals) -> None:
         assert self._process is not None
         self._process.send_signal(number)
-        if number is signal.SIGKILL:
-            self._process.wait(10)
+        if number in {signal.SIGKILL, signal.SIGTERM}:
+            self._process.wait(20)
 
     def stop(self) -> None:
         assert self._process is not None

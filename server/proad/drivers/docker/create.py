@@ -28,7 +28,7 @@ from proad.model import ContainerSpec, CreatedContainer, Lifetime
 
 # How long the caller of a failed create waits for what it left to be removed, and how
 # long that is tried, with the engine gone, after it has been told.
-_PATIENCE = timedelta(seconds=5)
+_PATIENCE = timedelta(seconds=2)
 _PERSISTENCE = timedelta(minutes=5)
 _RETRY = 1.0
 

@@ -1,0 +1,174 @@
+"""An engine that dies or hangs takes its own calls with it, and nothing else."""
+
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from integration.libvirt.private_libvirtd import PrivateLibvirtd
+
+import proa
+from integration.daemon.conftest import Daemon
+from integration.docker.private_engine import PrivateEngine
+from proa import v1
+
+pytestmark = [pytest.mark.docker, pytest.mark.libvirt]
+
+Start = Callable[..., Daemon]
+# A read that fails is not to be tried again by the client: how fast it fails is the point.
+ONCE = (("grpc.enable_retries", 0),)
+CONTAINERS = v1.ResourceFilter(kinds=[v1.RESOURCE_KIND_CONTAINER])
+DOMAINS = v1.ResourceFilter(kinds=[v1.RESOURCE_KIND_DOMAIN])
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder whose path is short enough for a socket."""
+    with tempfile.TemporaryDirectory(prefix="proa-test-", ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def dockerd(folder: Path) -> Iterator[PrivateEngine]:
+    (folder / "docker").mkdir()
+    engine = PrivateEngine(folder / "docker")
+    engine.start()
+    yield engine
+    engine.stop()
+
+
+@pytest.fixture
+def libvirtd(folder: Path) -> Iterator[PrivateLibvirtd]:
+    (folder / "libvirt").mkdir()
+    engine = PrivateLibvirtd(folder / "libvirt")
+    engine.start()
+    yield engine
+    engine.stop()
+
+
+@pytest.fixture
+def client(
+    start_daemon: Start, dockerd: PrivateEngine, libvirtd: PrivateLibvirtd
+) -> Iterator[proa.Client]:
+    daemon = start_daemon(PROA_DOCKER_URL=dockerd.url, PROA_LIBVIRT_URI=libvirtd.uri)
+    with daemon.client(options=ONCE) as client:
+        client.address = daemon.address
+        for kind in (CONTAINERS, DOMAINS):
+            eventually(lambda kind=kind: lists(client, kind))
+        yield client
+
+
+def lists(client: proa.Client, which: v1.ResourceFilter) -> bool:
+    try:
+        client.resources.ListResources(v1.ListResourcesRequest(filter=which))
+    except proa.Unavailable:
+        return False
+    return True
+
+
+def eventually(condition: Callable[[], bool], within: float = 30) -> None:
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to it in time"
+        time.sleep(0.1)
+
+
+def check_unavailable(call: Callable[[], object]) -> None:
+    begin = time.monotonic()
+    with pytest.raises(proa.Unavailable) as caught:
+        call()
+    assert time.monotonic() - begin < 5
+    assert caught.value.reason == "ENGINE_UNREACHABLE"
+    assert caught.value.retry_after is not None
+
+
+def serving(client: proa.Client, service: str) -> bool:
+    with grpc.insecure_channel(client.address) as channel:
+        answer = health_pb2_grpc.HealthStub(channel).Check(
+            health_pb2.HealthCheckRequest(service=f"proa.v1.{service}")
+        )
+    return answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+def engine_health(client: proa.Client, driver: str) -> str:
+    host = client.hosts.GetHost(v1.GetHostRequest()).host
+    (engine,) = [engine for engine in host.engines if engine.driver == driver]
+    return v1.EngineHealth.Name(engine.health).removeprefix("ENGINE_HEALTH_")
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP])
+def test_dockerd(client: proa.Client, dockerd: PrivateEngine, number: signal.Signals):
+    dockerd.signal(number)
+
+    check_unavailable(lambda: lists_or_raises(client, CONTAINERS))
+    check_unavailable(
+        lambda: client.containers.CreateContainer(
+            v1.CreateContainerRequest(spec=v1.ContainerSpec(image="proa-test/busybox:1"))
+        )
+    )
+    check_unavailable(lambda: client.images.ListImages(v1.ListImagesRequest()))
+    check_unavailable(lambda: lists_or_raises(client, None))
+
+    assert lists(client, DOMAINS)
+    partial = client.resources.ListResources(v1.ListResourcesRequest(return_partial_success=True))
+    assert list(partial.unreachable) == ["local/docker"]
+    created = client.domains.CreateDomain(v1.CreateDomainRequest(spec=tiny_domain())).resource
+    client.resources.DeleteResource(v1.DeleteResourceRequest(id=created.name))
+    eventually(lambda: not serving(client, "ContainerService"), within=5)
+    assert serving(client, "DomainService")
+    assert serving(client, "ResourceService")
+    assert engine_health(client, "docker") == "UNREACHABLE"
+
+    if number is signal.SIGSTOP:
+        dockerd.signal(signal.SIGCONT)
+    else:
+        dockerd.start()
+    eventually(lambda: lists(client, CONTAINERS))
+    eventually(lambda: serving(client, "ContainerService"), within=5)
+    assert engine_health(client, "docker") == "SERVING"
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP])
+def test_libvirtd(client: proa.Client, libvirtd: PrivateLibvirtd, number: signal.Signals):
+    created = client.domains.CreateDomain(v1.CreateDomainRequest(spec=tiny_domain())).resource
+    libvirtd.signal(number)
+
+    check_unavailable(lambda: lists_or_raises(client, DOMAINS))
+    check_unavailable(
+        lambda: client.domains.CreateDomain(
+            v1.CreateDomainRequest(spec=v1.DomainSpec(name="other", memory_bytes=32 << 20))
+        )
+    )
+    check_unavailable(lambda: client.volumes.ListVolumes(v1.ListVolumesRequest()))
+    check_unavailable(lambda: client.resources.GetResource(v1.GetResourceRequest(id=created.id)))
+
+    assert lists(client, CONTAINERS)
+    assert client.containers.PruneContainers(
+        v1.PruneContainersRequest(labels={"proa-test": "nobody"})
+    )
+    eventually(lambda: not serving(client, "DomainService"), within=5)
+    assert serving(client, "ContainerService")
+    assert engine_health(client, "libvirt") == "UNREACHABLE"
+
+    if number is signal.SIGSTOP:
+        libvirtd.signal(signal.SIGCONT)
+    else:
+        libvirtd.start()
+    eventually(lambda: lists(client, DOMAINS))
+    eventually(lambda: serving(client, "DomainService"), within=5)
+    again = client.resources.GetResource(v1.GetResourceRequest(id=created.id)).resource
+    assert again.name == created.name
+
+
+def lists_or_raises(client: proa.Client, which: v1.ResourceFilter | None) -> None:
+    client.resources.ListResources(v1.ListResourcesRequest(filter=which))
+
+
+def tiny_domain() -> v1.DomainSpec:
+    return v1.DomainSpec(
+        name="proa-test-tiny", memory_bytes=32 << 20, diskless=True, networkless=True
+    )
