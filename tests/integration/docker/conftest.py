@@ -4,12 +4,13 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import docker
 import pytest
-from docker.errors import DockerException
+from docker.errors import APIError, DockerException
 
 from integration.docker.private_engine import REPOSITORY, PrivateEngine
 from integration.docker.workloads import IMAGE, LABEL, Make
@@ -66,7 +67,11 @@ async def make(driver: DockerDriver, raw: docker.APIClient, token: str) -> Async
 
     yield Making()
     for container in raw.containers(all=True, filters={"label": f"{LABEL}={token}"}):
-        raw.remove_container(container["Id"], force=True, v=True)
+        try:
+            raw.remove_container(container["Id"], force=True, v=True)
+        except APIError as error:  # it removes itself at this moment, or has done so
+            if error.status_code not in {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}:
+                raise
 
 
 @pytest.fixture

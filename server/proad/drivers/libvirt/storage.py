@@ -133,8 +133,13 @@ class Storage:
                 volume = self.volume(connection, ref)
             except VolumeNotFoundError:
                 continue
-            if not users_of(connection, volume, but=owner):
+            if users_of(connection, volume, but=owner):
+                continue
+            try:
                 volume.delete()
+            except libvirt.libvirtError as error:  # another stop of the domain was quicker
+                if code_of(error) != libvirt.VIR_ERR_NO_STORAGE_VOL:
+                    raise
 
     def _make_default(self, connection: libvirt.virConnect) -> libvirt.virStoragePool:
         root = etree.Element("pool", type="dir")
