@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 GUEST := build/guest
+# Tests wait for engines and guests more than they compute.
+JOBS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help setup engines workloads generate lint types test demo serve bench clean
@@ -47,7 +49,7 @@ test: setup lint types ## Set up, then test everything
 	@# Where the engines cannot run, their tests skip and say why; CI refuses that.
 	@$(MAKE) --no-print-directory workloads || [ -z "$(PROA_REQUIRE_ENGINES)" ]
 	@deploy/test-services.sh || [ -z "$(PROA_REQUIRE_ENGINES)" ]
-	@$(BIN)/pytest
+	@$(BIN)/pytest --quiet --numprocesses $(JOBS) --dist loadscope
 
 demo: setup workloads ## Set up, then show the main job: a real container and a real VM
 	@$(BIN)/python deploy/demo.py
