@@ -58,7 +58,7 @@ class Deletion:
             self._storage.delete_owned(connection, volumes, owner=before.id)
             return
         # Somebody started it again: undefined now, it would run on as a transient one.
-        if error := refusal(Verb.DELETE, self._reader.summary(domain)):
+        if error := refusal(Verb.DELETE, self._reader.glance(domain)):
             raise error
         _drop_snapshots(domain, before, set(volumes))
         # The volumes first: if one cannot go, the domain still knows of them, and the

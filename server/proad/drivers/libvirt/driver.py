@@ -17,7 +17,6 @@ from proad.drivers.libvirt.creation import Creation
 from proad.drivers.libvirt.deletion import Deletion
 from proad.drivers.libvirt.errors import ENGINE
 from proad.drivers.libvirt.events import DomainEvent, DomainEvents
-from proad.drivers.libvirt.metadata import MetadataCache
 from proad.drivers.libvirt.reading import Reader, lookup
 from proad.drivers.libvirt.rollback import Rollback
 from proad.drivers.libvirt.stop import Stopping
@@ -50,7 +49,6 @@ from proad.model import (
 T = TypeVar("T")
 
 DEFAULT_POOL_PATH = "/var/lib/libvirt/images"
-MIB = 2**20
 UNDO_TIMEOUT = timedelta(seconds=30)
 
 
@@ -84,12 +82,11 @@ class LibvirtDriver:
         self.endpoint = _without_credentials(uri)
         self._virt_type = virt_type
         self._facts: HostFacts | None = None
-        self._metadata = MetadataCache()
         self._events = DomainEvents()
         self._connection = Connection(
             uri, threads=threads, on_event=self._on_event, on_loss=self._on_loss
         )
-        self._reader = Reader(self._metadata)
+        self._reader = Reader()
         self._storage = Storage(default_pool, default_pool_path or DEFAULT_POOL_PATH)
         self._creation = Creation(self._storage)
         self._stopping = Stopping(self._connection, self._events, self._reader, self._storage)
@@ -201,7 +198,7 @@ class LibvirtDriver:
         def act(domain: libvirt.virDomain) -> Resource:
             snapshots.revert(self._reader, domain, name, state)
             # The notes on the domain went back too.
-            self._metadata.forget(id)
+            self._reader.forget(id)
             return self._reader.full(domain)
 
         return await self._on(id, act, LONG_TIMEOUT)
@@ -240,7 +237,7 @@ class LibvirtDriver:
             try:
                 updating.apply(self._reader, domain, update)
             finally:
-                self._metadata.forget(id)
+                self._reader.forget(id)
             # Looked up again: libvirt's object keeps the name that it was found with.
             return self._reader.full(lookup(domain.connect(), id))
 
@@ -268,7 +265,7 @@ class LibvirtDriver:
     def _start(self, options: StartOptions, domain: libvirt.virDomain, before: Resource) -> None:
         if options.from_snapshot:
             snapshots.revert(self._reader, domain, options.from_snapshot, RevertState.RUNNING)
-            self._metadata.forget(before.id)
+            self._reader.forget(before.id)
             return
         verbs.start(domain, before, discard_saved_state=options.discard_saved_state)
 
@@ -300,13 +297,13 @@ class LibvirtDriver:
     def _probe(self, connection: libvirt.virConnect) -> EngineInfo:
         version = _version(connection.getLibVersion())
         host = self._host(connection)
-        _, memory_mib, cpus, *_ = connection.getInfo()
+        cpus = connection.getInfo()[2]
         return EngineInfo(
             version=version,
             api_version=f"{connection.getType()} {_version(connection.getVersion())}",
             hostname=connection.getHostname(),
             cpus=cpus,
-            memory_bytes=memory_mib * MIB,
+            memory_bytes=host.memory_bytes,
             architecture=host.architecture,
             warnings=host.warnings,
         )
@@ -317,11 +314,11 @@ class LibvirtDriver:
         return self._facts
 
     def _on_event(self, event: DomainEvent) -> None:
-        self._metadata.forget(event.id)
+        self._reader.forget(event.id)
         self._events.publish(event)
 
     def _on_loss(self) -> None:
-        self._metadata.forget_all()
+        self._reader.forget_all()
         self._facts = None
 
 

@@ -128,7 +128,7 @@ class Reboot:
         if state == libvirt.VIR_DOMAIN_SHUTOFF:
             # Somebody ended it by force: that is not ours to undo.
             forced = reason != libvirt.VIR_DOMAIN_SHUTOFF_SHUTDOWN
-            if forced and (error := refusal(Verb.RESTART, self._reader.summary(domain))):
+            if forced and (error := refusal(Verb.RESTART, self._reader.glance(domain))):
                 raise error
             domain.create()  # it went down to reboot, and is made not to come up by itself
             return True

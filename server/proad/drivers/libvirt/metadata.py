@@ -1,7 +1,6 @@
 """What Proa notes in a domain's `<metadata>`, under its own XML namespace."""
 
-import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -94,49 +93,3 @@ def write(domain: libvirt.virDomain, metadata: Metadata, flags: int) -> None:
         NAMESPACE,
         flags,
     )
-
-
-class MetadataCache:
-    """The notes on all domains, so that a list need not ask for each.
-
-    Used from the driver's threads; any event of a domain makes it forget that one,
-    and the loss of the event stream everything.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._known: dict[str, Metadata] = {}
-        self._changes = 0
-
-    def get(self, domain: libvirt.virDomain) -> Metadata:
-        """Give the notes on a domain, from libvirt if they are not known."""
-        id = domain.UUIDString()
-        with self._lock:
-            known = self._known.get(id)
-            before = self._changes
-        if known is not None:
-            return known
-        fresh = read(domain)
-        with self._lock:
-            # Read before a change that was told since: good for now, not for later.
-            if self._changes == before:
-                self._known[id] = fresh
-        return fresh
-
-    def forget(self, id: str) -> None:
-        """Ask again for this domain next time."""
-        with self._lock:
-            self._known.pop(id, None)
-            self._changes += 1
-
-    def forget_all(self) -> None:
-        """Ask again for every domain."""
-        with self._lock:
-            self._known.clear()
-            self._changes += 1
-
-    def keep_only(self, ids: Iterable[str]) -> None:
-        """Drop what is known of domains that are gone."""
-        with self._lock:
-            for id in self._known.keys() - set(ids):
-                del self._known[id]

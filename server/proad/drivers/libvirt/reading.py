@@ -1,13 +1,16 @@
 """Reading domains: as a whole list with a handful of calls, or one in full."""
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Self
 
 import libvirt
 
+from proad.drivers.libvirt import metadata
+from proad.drivers.libvirt.cache import EventCache
 from proad.drivers.libvirt.domain_view import domain_of
 from proad.drivers.libvirt.errors import code_of
-from proad.drivers.libvirt.metadata import Metadata, MetadataCache, in_domain
+from proad.drivers.libvirt.metadata import Metadata, in_domain
 from proad.drivers.libvirt.state import state_of
 from proad.drivers.libvirt.xml import parse
 from proad.errors import ResourceNotFoundError
@@ -25,11 +28,8 @@ from proad.model import (
 
 KIB = 1024
 
-_STATS = (
-    libvirt.VIR_DOMAIN_STATS_STATE
-    | libvirt.VIR_DOMAIN_STATS_BALLOON
-    | libvirt.VIR_DOMAIN_STATS_VCPU
-)
+_SIZES = libvirt.VIR_DOMAIN_STATS_BALLOON | libvirt.VIR_DOMAIN_STATS_VCPU
+_INACTIVE = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_INACTIVE
 # A domain that hangs must not hold up the list.
 _NOWAIT = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
 _GONE = frozenset({libvirt.VIR_ERR_NO_DOMAIN})
@@ -58,17 +58,63 @@ def lookup(connection: libvirt.virConnect, id: str) -> libvirt.virDomain:
     raise ResourceNotFoundError(id)
 
 
+@dataclass(frozen=True, slots=True)
+class _Size:
+    """Memory in KiB and processors, as `virDomainInfo` has them."""
+
+    maximum: int
+    memory: int
+    vcpus: int
+
+    @classmethod
+    def read(cls, domain: libvirt.virDomain) -> Self:
+        _, maximum, memory, vcpus, _ = domain.info()
+        return cls(maximum, memory, vcpus)
+
+    def domain(self, *, autostart: bool) -> Domain:
+        return Domain(
+            memory_bytes=self.memory * KIB,
+            max_memory_bytes=self.maximum * KIB,
+            vcpus=self.vcpus,
+            autostart=autostart,
+        )
+
+
 class Reader:
     """Makes resources of domains; used on the driver's threads."""
 
-    def __init__(self, metadata: MetadataCache) -> None:
-        self._metadata = metadata
+    def __init__(self) -> None:
+        self._metadata = EventCache(metadata.read)
+        # In bulk libvirt tells these of running domains only after a question to each
+        # QEMU, which takes up to 40 ms.
+        self._sizes = EventCache(_Size.read)
+
+    def forget(self, id: str) -> None:
+        """Read a domain anew next time: something happened to it."""
+        self._metadata.forget(id)
+        self._sizes.forget(id)
+
+    def forget_all(self) -> None:
+        """Read everything anew: events may have been missed."""
+        self._metadata.forget_all()
+        self._sizes.forget_all()
 
     def all(self, connection: libvirt.virConnect, view: ResourceView) -> list[Resource]:
-        """Read all domains; a SUMMARY costs the same few calls for any number."""
+        """Read all domains; a SUMMARY costs the same few calls for any number.
+
+        Of running domains the size is as it was at their last event: libvirt has one
+        for each change but for processors that another client plugs in.
+        """
         if view is ResourceView.FULL:
             return list(self._in_full(connection.listAllDomains()))
-        listing = connection.getAllDomainStats(_STATS, _NOWAIT)
+        states = connection.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE)
+        sizes = {
+            domain.UUIDString(): _Size(
+                stats["balloon.maximum"], stats["balloon.current"], stats["vcpu.current"]
+            )
+            for domain, stats in connection.getAllDomainStats(_SIZES, _INACTIVE | _NOWAIT)
+            if "balloon.maximum" in stats  # not so on the test hypervisor
+        }
         flagged = {
             flag: {domain.UUIDString() for domain in connection.listAllDomains(flag)}
             for flag in (
@@ -77,11 +123,14 @@ class Reader:
                 libvirt.VIR_CONNECT_LIST_DOMAINS_TRANSIENT,
             )
         }
-        self._metadata.keep_only(domain.UUIDString() for domain, _ in listing)
+        ids = [domain.UUIDString() for domain, _ in states]
+        self._metadata.keep_only(ids)
+        self._sizes.keep_only(ids)
         resources = []
-        for domain, stats in listing:
+        for domain, stats in states:
             try:
-                resources.append(self._listed(domain, stats, *flagged.values()))
+                size = sizes.get(domain.UUIDString()) or self._sizes.get(domain)
+                resources.append(self._listed(domain, stats, size, *flagged.values()))
             except libvirt.libvirtError as error:
                 if code_of(error) not in _GONE:
                     raise
@@ -91,40 +140,53 @@ class Reader:
         """Read one domain."""
         return self.full(domain) if view is ResourceView.FULL else self.summary(domain)
 
+    def glance(self, domain: libvirt.virDomain) -> Resource:
+        """Read what decides which verbs are legal, and no more."""
+        state, reason = domain.state()
+        # Only one that does not run can have one, and a transient one never.
+        saved = state == libvirt.VIR_DOMAIN_SHUTOFF and domain.hasManagedSaveImage() == 1
+        ours, detail = state_of(state, reason, saved=saved)
+        return Resource(
+            id=domain.UUIDString(),
+            kind=ResourceKind.DOMAIN,
+            name=domain.name(),
+            state=ours,
+            state_detail=detail,
+        )
+
     def summary(self, domain: libvirt.virDomain) -> Resource:
         """Read what a list shows."""
-        _, maximum, memory, vcpus, _ = domain.info()
-        details = Domain(
-            memory_bytes=memory * KIB,
-            max_memory_bytes=maximum * KIB,
-            vcpus=vcpus,
-            autostart=bool(domain.autostart()),
-        )
-        return _resource(domain, details, self._metadata.get(domain))
+        details = _Size.read(domain).domain(autostart=bool(domain.autostart()))
+        return self._complete(domain, details, self._metadata.get(domain))
 
     def full(self, domain: libvirt.virDomain, *, ask_guest: bool = True) -> Resource:
         """Read everything; without `ask_guest` only what cannot hang with the guest."""
         root = parse(domain.XMLDesc())
-        metadata = Metadata.of(in_domain(root))
-        _, maximum, memory, vcpus, _ = domain.info()
+        noted = Metadata.of(in_domain(root))
         seen = domain_of(root)
-        active = domain.isActive() == 1
-        leases = _leases(domain) if active and seen.networks else {}
+        leases = _leases(domain) if seen.runtime_id and seen.networks else {}
         details = replace(
             seen,
-            memory_bytes=memory * KIB,
-            max_memory_bytes=maximum * KIB,
-            vcpus=vcpus,
             autostart=bool(domain.autostart()),
             disks=tuple(
-                _with_volume(domain, disk, metadata.volumes, sizes=ask_guest) for disk in seen.disks
+                _with_volume(domain, disk, noted.volumes, sizes=ask_guest) for disk in seen.disks
             ),
             networks=tuple(_with_addresses(n, leases) for n in seen.networks),
             snapshot_count=domain.snapshotNum(),
         )
-        shown = _resource(domain, details, metadata)
+        shown = self._complete(domain, details, noted)
         saved = shown.state is ResourceState.SAVED
         return replace(shown, domain=replace(details, has_saved_state=saved))
+
+    def _complete(self, domain: libvirt.virDomain, details: Domain, noted: Metadata) -> Resource:
+        transient = domain.isPersistent() == 0
+        return replace(
+            self.glance(domain),
+            labels=noted.labels,
+            create_time=noted.create_time,
+            lifetime=Lifetime.TRANSIENT if transient else Lifetime.PERSISTENT,
+            domain=details,
+        )
 
     def _in_full(self, domains: Iterable[libvirt.virDomain]) -> Iterable[Resource]:
         for domain in domains:
@@ -138,52 +200,25 @@ class Reader:
         self,
         domain: libvirt.virDomain,
         stats: dict[str, int],
+        size: _Size,
         saved: set[str],
         autostart: set[str],
         transient: set[str],
     ) -> Resource:
         id = domain.UUIDString()
-        if "balloon.maximum" in stats:
-            maximum, memory = stats["balloon.maximum"], stats["balloon.current"]
-            vcpus = stats["vcpu.current"]
-        else:  # the test hypervisor, where a question costs no round trip
-            _, maximum, memory, vcpus, _ = domain.info()
         state, detail = state_of(stats["state.state"], stats["state.reason"], saved=id in saved)
-        metadata = self._metadata.get(domain)
+        noted = self._metadata.get(domain)
         return Resource(
             id=id,
             kind=ResourceKind.DOMAIN,
             name=domain.name(),
             state=state,
             state_detail=detail,
-            labels=metadata.labels,
-            create_time=metadata.create_time,
+            labels=noted.labels,
+            create_time=noted.create_time,
             lifetime=Lifetime.TRANSIENT if id in transient else Lifetime.PERSISTENT,
-            domain=Domain(
-                memory_bytes=memory * KIB,
-                max_memory_bytes=maximum * KIB,
-                vcpus=vcpus,
-                autostart=id in autostart,
-            ),
+            domain=size.domain(autostart=id in autostart),
         )
-
-
-def _resource(domain: libvirt.virDomain, details: Domain, metadata: Metadata) -> Resource:
-    persistent = domain.isPersistent() == 1
-    # A transient domain cannot have one, and libvirt does not like the question.
-    saved = persistent and domain.hasManagedSaveImage() == 1
-    state, detail = state_of(*domain.state(), saved=saved)
-    return Resource(
-        id=domain.UUIDString(),
-        kind=ResourceKind.DOMAIN,
-        name=domain.name(),
-        state=state,
-        state_detail=detail,
-        labels=metadata.labels,
-        create_time=metadata.create_time,
-        lifetime=Lifetime.PERSISTENT if persistent else Lifetime.TRANSIENT,
-        domain=details,
-    )
 
 
 def _with_volume(

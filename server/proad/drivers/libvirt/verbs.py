@@ -17,7 +17,7 @@ def perform(reader: Reader, domain: libvirt.virDomain, verb: Verb, act: Act) -> 
     Raises:
         StateError: it is not, or was no more when libvirt got to it.
     """
-    before = reader.summary(domain)
+    before = reader.glance(domain)
     if error := refusal(verb, before):
         raise error
     guarded(reader, domain, verb, lambda: act(domain, before))
@@ -32,7 +32,7 @@ def guarded(
         act()
     except libvirt.libvirtError:
         # Whatever libvirt says of it: the state of now decides what it was.
-        late = refusal(verb, reader.summary(domain))
+        late = refusal(verb, reader.glance(domain))
         if late is None:
             raise
     if late is not None:

@@ -15,6 +15,7 @@ from proad.model import VirtType
 
 VirtChoice = Literal["auto", "kvm", "qemu"]
 
+_KIB, _MIB = 2**10, 2**20
 _KVM_GET_API_VERSION = 0xAE00
 _KVM_CREATE_VM = 0xAE01
 _KVM_API_VERSION = 12
@@ -38,12 +39,14 @@ class HostFacts:
     Attributes:
         virt_type: kind of machine for new domains.
         architecture: as libvirt names it, such as "x86_64".
+        memory_bytes: memory of the host.
         rng: whether a new domain can have a random number generator.
         warnings: what an operator should know.
     """
 
     virt_type: VirtType
     architecture: str
+    memory_bytes: int = 0
     rng: bool = False
     warnings: tuple[str, ...] = ()
 
@@ -61,7 +64,8 @@ def read_facts(connection: libvirt.virConnect, choice: VirtChoice) -> HostFacts:
     """
     architecture = connection.getInfo()[0]
     if connection.getType() == "TEST":
-        return HostFacts(virt_type=VirtType.TEST, architecture=architecture)
+        memory = connection.getInfo()[1] * _MIB
+        return HostFacts(virt_type=VirtType.TEST, architecture=architecture, memory_bytes=memory)
     warnings: tuple[str, ...] = ()
     if choice == "auto":
         obstacle = _obstacle(connection)
@@ -82,7 +86,13 @@ def read_facts(connection: libvirt.virConnect, choice: VirtChoice) -> HostFacts:
         )
     )
     return HostFacts(
-        virt_type=virt_type, architecture=architecture, rng=bool(rng), warnings=warnings
+        virt_type=virt_type,
+        architecture=architecture,
+        # getInfo says something else on some hosts.
+        memory_bytes=connection.getMemoryStats(libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS)["total"]
+        * _KIB,
+        rng=bool(rng),
+        warnings=warnings,
     )
 
 

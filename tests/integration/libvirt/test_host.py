@@ -1,0 +1,50 @@
+"""What the driver says of its host, and makes of it."""
+
+import libvirt
+import pytest
+
+from proad.drivers.libvirt import LibvirtDriver
+from proad.model import DomainSpec, VirtType
+
+
+@pytest.mark.libvirt
+async def test_the_kind_of_machine_is_chosen_and_told(raw: libvirt.virConnect):
+    async with LibvirtDriver(virt_type="auto") as driver:
+        info = await driver.probe()
+        assert info.hostname == raw.getHostname()
+        assert info.memory_bytes > 2**30
+        assert info.cpus > 0
+        assert info.api_version.startswith("QEMU ")
+        spec = DomainSpec(
+            name="proa-test-chosen", memory_bytes=32 * 2**20, diskless=True, networkless=True
+        )
+        made = await driver.create_domain(spec)
+        await driver.delete(made.id)
+        assert made.domain is not None
+        emulated = made.domain.virt_type is VirtType.QEMU
+        assert any("emulated" in warning for warning in info.warnings) is emulated
+
+
+@pytest.mark.libvirt
+async def test_emulation_that_is_asked_for_is_no_warning(raw: libvirt.virConnect):
+    async with LibvirtDriver(virt_type="qemu") as driver:
+        assert (await driver.probe()).warnings == ()
+
+
+async def test_the_test_hypervisor():
+    async with LibvirtDriver("test:///default") as driver:
+        info = await driver.probe()
+        assert (info.architecture, info.warnings) == ("i686", ())
+        names = {each.name for each in await driver.list_resources()}
+        assert "test" in names
+
+
+async def test_credentials_are_not_shown():
+    assert LibvirtDriver("qemu+ssh://me:secret@host/system").endpoint == "qemu+ssh://host/system"
+
+
+async def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]):
+    async with LibvirtDriver("test:///nowhere.xml") as driver:
+        with pytest.raises(Exception, match="cannot be reached"):
+            await driver.probe()
+    assert capfd.readouterr() == ("", "")
