@@ -45,9 +45,8 @@ class Gate(grpc.aio.ServerInterceptor):
     """Lets a call through to its servicer, and its outcome back to the caller.
 
     Denied by default: a method without a scope in the contract is refused, but for
-    health and reflection, which do not pass here. A caller
-    that is not known gets UNAUTHENTICATED, one that is known and may not
-    PERMISSION_DENIED.
+    health and reflection, which do not pass here. A caller that is not known gets
+    UNAUTHENTICATED, one that is known and may not gets PERMISSION_DENIED.
     """
 
     def __init__(
@@ -125,10 +124,7 @@ class Gate(grpc.aio.ServerInterceptor):
             status = to_status(error, request_id)
             code, reason = status.code.name, error.reason
             await context.abort(status.code, status.details, status.trailing_metadata)
-        except asyncio.CancelledError:
-            code = "CANCELLED"
-            raise
-        except (grpc.aio.AbortError, GeneratorExit):
+        except (asyncio.CancelledError, grpc.aio.AbortError, GeneratorExit):
             code = "CANCELLED"
             raise
         except Exception:  # noqa: BLE001 - logged in full, and told apart by the request id
