@@ -4,6 +4,7 @@ import libvirt
 import pytest
 
 from proad.drivers.libvirt import LibvirtDriver
+from proad.errors import ResourceNotFoundError
 from proad.model import DomainSpec, VirtType
 
 
@@ -43,8 +44,8 @@ async def test_credentials_are_not_shown():
     assert LibvirtDriver("qemu+ssh://me:secret@host/system").endpoint == "qemu+ssh://host/system"
 
 
-async def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]):
-    async with LibvirtDriver("test:///nowhere.xml") as driver:
-        with pytest.raises(Exception, match="cannot be reached"):
-            await driver.probe()
+async def test_errors_are_raised_and_not_printed(capfd: pytest.CaptureFixture[str]):
+    async with LibvirtDriver("test:///default") as driver:
+        with pytest.raises(ResourceNotFoundError):
+            await driver.get_resource("00000000-0000-4000-8000-000000000000")
     assert capfd.readouterr() == ("", "")
