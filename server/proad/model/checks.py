@@ -18,6 +18,13 @@ from proad.errors import FieldViolation, InvalidArgumentError
 GRACE_LIMIT = timedelta(hours=1)
 
 
+def named_labels(labels: Mapping[str, str]) -> Mapping[str, str]:
+    """Refuse a label without a name."""
+    if "" in labels:
+        raise ValueError("a key must not be empty")
+    return labels
+
+
 def _no_nul(value: str) -> str:
     if "\0" in value:
         raise ValueError("must not contain a NUL character")

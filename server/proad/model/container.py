@@ -9,7 +9,16 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from proad.model.checks import GRACE_LIMIT, AbsolutePath, Bytes, MacAddress, Port, Text, spelled
+from proad.model.checks import (
+    GRACE_LIMIT,
+    AbsolutePath,
+    Bytes,
+    MacAddress,
+    Port,
+    Text,
+    named_labels,
+    spelled,
+)
 from proad.model.lifetime import Lifetime
 
 
@@ -185,12 +194,6 @@ class ContainerResources:
     pids_limit: int = 0
 
 
-def _label_keys(labels: Mapping[str, str]) -> Mapping[str, str]:
-    if "" in labels:
-        raise ValueError("a key must not be empty")
-    return labels
-
-
 def _environment(env: Mapping[str, str]) -> Mapping[str, str]:
     for name in env:
         if not name or "=" in name:
@@ -205,7 +208,7 @@ def _extra_hosts(hosts: Mapping[str, str]) -> Mapping[str, str]:
     return hosts
 
 
-Labels = Annotated[Mapping[Text, Text], AfterValidator(_label_keys)]
+Labels = Annotated[Mapping[Text, Text], AfterValidator(named_labels)]
 Signal = Annotated[
     str,
     spelled(r"((SIG)?[A-Z][A-Z0-9+-]*|[0-9]{1,2})?", "must be a signal, such as SIGINT or 2"),

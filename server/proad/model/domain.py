@@ -8,7 +8,15 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field, model_validator
 
-from proad.model.checks import AbsolutePath, FileName, MacAddress, Name, XmlText, spelled
+from proad.model.checks import (
+    AbsolutePath,
+    FileName,
+    MacAddress,
+    Name,
+    XmlText,
+    named_labels,
+    spelled,
+)
 from proad.model.lifetime import Lifetime
 
 MIN_MEMORY_BYTES = 32 * 2**20
@@ -175,13 +183,7 @@ class GraphicsSpec:
     type: GraphicsType = GraphicsType.VNC
 
 
-def _label_keys(labels: Mapping[str, str]) -> Mapping[str, str]:
-    if "" in labels:
-        raise ValueError("a key must not be empty")
-    return labels
-
-
-DomainLabels = Annotated[Mapping[XmlText, XmlText], AfterValidator(_label_keys)]
+DomainLabels = Annotated[Mapping[XmlText, XmlText], AfterValidator(named_labels)]
 Title = Annotated[XmlText, Field(max_length=200), spelled(r"[^\n]*", "must be one line")]
 
 
