@@ -10,8 +10,10 @@ from pathlib import Path
 import libvirt
 import pytest
 
+from integration.libvirt.conftest import refuse
 from integration.libvirt.guests import MIB, Guests
 from proad.drivers.libvirt import LibvirtDriver
+from proad.drivers.libvirt.xml import parse
 from proad.errors import (
     AlreadyExistsError,
     EngineConflictError,
@@ -28,10 +30,14 @@ from proad.model import (
     DiskFormat,
     DiskSpec,
     DomainXml,
+    Firmware,
     GraphicsSpec,
     NetworkModel,
     NetworkSpec,
     NewDisk,
+    ResourceState,
+    StopMode,
+    StopOptions,
     VirtType,
     VolumeRef,
     VolumeSpec,
@@ -106,7 +112,7 @@ async def test_everything_is_shown(
         autostart=True,
     )
     if not raw.networkLookupByName("default").isActive():
-        pytest.skip("the network 'default' does not run")
+        refuse("the network 'default' does not run")
     made = await driver.create_domain(spec, start=True)
     shown = made.domain
     assert shown is not None
@@ -143,12 +149,27 @@ async def test_leased_addresses_are_shown(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect
 ):
     if not raw.networkLookupByName("default").isActive():
-        pytest.skip("the network 'default' does not run")
+        refuse("the network 'default' does not run")
     guest = await guests.boot(networkless=False, networks=(NetworkSpec(),))
     said = await guests.hear(guest.id, rb"IP ([0-9.]+)")
     now = (await driver.get_resource(guest.id)).domain
     assert now is not None
     assert [a.split("/")[0] for a in now.networks[0].addresses] == [said.group(1).decode()]
+
+
+async def test_uefi_keeps_its_variables_in_a_file_that_goes_with_the_domain(
+    driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect
+):
+    made = await driver.create_domain(guests.blank(firmware=Firmware.UEFI), start=True)
+    assert made.domain is not None
+    assert made.domain.firmware is Firmware.UEFI
+    nvram = parse(raw.lookupByUUIDString(made.id).XMLDesc()).findtext("os/nvram", "")
+    assert Path(nvram).exists()
+    stopped = await driver.stop(made.id, StopOptions(mode=StopMode.FORCE))
+    assert stopped.state is ResourceState.STOPPED
+    await driver.delete(made.id)
+    assert not Path(nvram).exists()
+    assert await guests.domains() == set()
 
 
 async def test_a_volume_that_another_domain_uses_by_now_stays(
