@@ -9,11 +9,11 @@ from pathlib import Path
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from integration.libvirt.private_libvirtd import PrivateLibvirtd
 
 import proa
 from integration.daemon.conftest import Daemon
 from integration.docker.private_engine import PrivateEngine
+from integration.libvirt.private_libvirtd import PrivateLibvirtd
 from proa import v1
 
 pytestmark = [pytest.mark.docker, pytest.mark.libvirt]
