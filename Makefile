@@ -32,7 +32,7 @@ workloads: engines ## Build the small guest and the container image for demo and
 	@tests/guest/build_image.sh $(GUEST)
 
 generate: setup ## Generate the Python stubs from protos/
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python protos/generate.py
+	@$(BIN)/python protos/generate.py
 	@echo "generate: client/proa/v1 is up to date"
 
 lint: setup ## Check style, layers and the contract

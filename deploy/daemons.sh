@@ -70,6 +70,9 @@ start_libvirtd_by_hand() {
     if pid_is /run/libvirtd.pid libvirtd; then return 0; fi
     if [[ -e /dev/kvm ]] && "${own_mounts[@]}" true 2>/dev/null &&
         ! runuser -u libvirt-qemu -- test -r /dev/kvm -a -w /dev/kvm; then
+        # As systemd does at boot: or what is mounted later, such as the disk of a storage
+        # pool, would not reach libvirtd.
+        mount --make-rshared /
         [[ -e $no_kvm ]] || mknod -m 600 $no_kvm c 1 3
         # shellcheck disable=SC2016  # for the inner shell
         hide=("${own_mounts[@]}" sh -c 'mount --bind "$0" /dev/kvm && exec "$@"' "$no_kvm")

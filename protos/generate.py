@@ -37,8 +37,13 @@ def generate(out: Path) -> None:
 
 
 def _protoc(sources: list[str], *options: str) -> None:
+    # Plugins are looked up next to this Python, wherever PATH leads.
+    plugins = [
+        f"--plugin={plugin}={Path(sys.executable).with_name(plugin)}"
+        for plugin in ("protoc-gen-mypy", "protoc-gen-mypy_grpc")
+    ]
     includes = [f"--proto_path={PROTOS}", f"--proto_path={files('grpc_tools') / '_proto'}"]
-    status = protoc.main(["protoc", *includes, *options, *sources])
+    status = protoc.main(["protoc", *plugins, *includes, *options, *sources])
     if status != 0:
         sys.exit(status)
 
