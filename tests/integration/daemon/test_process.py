@@ -2,6 +2,7 @@
 
 import signal
 import stat
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -132,3 +133,36 @@ def test_every_call_is_in_the_access_log_once(start_daemon: Start):
     assert line["method"] == "/proa.v1.AuthService/GetCaller"
     assert (line["code"], line["subject"]) == ("OK", "ada")
     assert PASSWORD not in (daemon.home / "log").read_text()
+
+
+def test_tls_and_certificates_of_clients(start_daemon: Start, tmp_path):
+    def openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    new = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    for name in ("server", "client"):
+        files = ["-keyout", f"{name}.key", "-out", f"{name}.crt"]
+        openssl(*new, *files, "-subj", "/CN=proa-test", "-addext", "subjectAltName=IP:127.0.0.1")
+    daemon = start_daemon(
+        "--memory",
+        PROA_TLS_CERT_FILE=f"{tmp_path}/server.crt",
+        PROA_TLS_KEY_FILE=f"{tmp_path}/server.key",
+        PROA_TLS_CLIENT_CA_FILE=f"{tmp_path}/client.crt",
+    )
+    ours = proa.TLS(
+        ca_file=tmp_path / "server.crt",
+        cert_file=tmp_path / "client.crt",
+        key_file=tmp_path / "client.key",
+    )
+
+    with daemon.client(tls=ours) as client:
+        assert client.auth.GetCaller(v1.GetCallerRequest()).username == "ada"
+    once = (("grpc.enable_retries", 0),)
+    for refused in (proa.TLS(ca_file=tmp_path / "server.crt"), None):
+        with daemon.client(tls=refused, options=once) as client, pytest.raises(proa.Unavailable):
+            client.auth.GetCaller(v1.GetCallerRequest(), timeout=5)
+
+
+def test_an_open_address_without_tls_is_refused(start_daemon: Start):
+    with pytest.raises(AssertionError, match="needs TLS"):
+        start_daemon("--memory", PROA_LISTEN="0.0.0.0:0")
