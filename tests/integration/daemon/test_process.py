@@ -103,14 +103,15 @@ def test_a_stop_whose_client_goes_away_is_done_all_the_same(start_daemon: Start,
     client.containers.CreateContainer(v1.CreateContainerRequest(spec=spec, start=True))
 
     with daemon.client() as dropped:
+        dropped.auth.GetCaller(v1.GetCallerRequest())
         call = dropped.resources.StopResource.future(
             v1.StopResourceRequest(
                 id=token,
                 mode=v1.STOP_MODE_GRACEFUL_THEN_FORCE,
-                grace_period=Duration(seconds=1),
+                grace_period=Duration(seconds=3),
             )
         )
-        time.sleep(0.3)
+        time.sleep(1.5)  # it is on its way to the container
         call.cancel()
 
     def state() -> v1.ResourceState.ValueType:

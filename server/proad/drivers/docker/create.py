@@ -127,21 +127,25 @@ class Creation:
         deadline = clock() + _PERSISTENCE.total_seconds()
         while clock() < deadline:
             with suppress(EngineUnreachableError, EngineTimedOutError):
-                if await self._remove(nonce) or not look_again:
+                gone = await self._remove(nonce)
+                if gone or (gone is None and not look_again):
                     return
             await asyncio.sleep(_RETRY)
 
-    async def _remove(self, nonce: str) -> bool:
-        """Remove what carries `nonce`; tell whether there was a container."""
+    async def _remove(self, nonce: str) -> bool | None:
+        """Remove what carries `nonce`; tell whether the container is gone; None: there was none."""
         marked = filters({"label": [f"{CREATION_LABEL}={nonce}"]})
         found = (await self._engine.get("/containers/json", params={"all": 1, **marked})).json()
+        gone = True
         for container in found:
-            await self._engine.delete(path(container["Id"]), params={"force": 1, "v": 1})
+            # One that the engine is still making may be refused: then once more.
+            answer = await self._engine.delete(path(container["Id"]), params={"force": 1, "v": 1})
+            gone = gone and (answer.ok or answer.status == HTTPStatus.NOT_FOUND)
         volumes = (await self._engine.get("/volumes", params=marked)).json()["Volumes"] or ()
         for volume in volumes:
             # The engine keeps those that another container has come to use.
             await self._engine.delete(f"/volumes/{quoted(volume['Name'])}")
-        return bool(found)
+        return gone if found else None
 
 
 def _unsure(error: ProaError) -> bool:
