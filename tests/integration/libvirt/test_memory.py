@@ -1,14 +1,18 @@
 """What comes out of saved memory: SAVE, snapshots, and the guards around them."""
 
+import libvirt
 import pytest
+from lxml import etree
 
-from integration.libvirt.guests import Guests
+from integration.libvirt.guests import Guests, eventually
 from proad.drivers.libvirt import LibvirtDriver
+from proad.drivers.libvirt.xml import parse
 from proad.errors import (
     EngineConflictError,
     HasSavedStateError,
     HasSnapshotsError,
     SnapshotNotFoundError,
+    StateError,
 )
 from proad.model import (
     DeleteOptions,
@@ -135,3 +139,37 @@ async def test_labels_go_back_with_a_snapshot(driver: LibvirtDriver, guests: Gue
     assert (await driver.revert_snapshot(made.id, "then")).labels == {"when": "then"}
     listed = {each.id: each.labels for each in await driver.list_resources()}
     assert listed[made.id] == {"when": "then"}
+
+
+@pytest.mark.parametrize("verb", ["resume", "start", "stop"])
+async def test_a_guest_that_suspended_itself(
+    driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, verb: str
+):
+    made = await driver.create_domain(guests.spec())
+    root = parse(await driver.get_domain_xml(made.id))
+    pm = etree.SubElement(root, "pm")
+    etree.SubElement(pm, "suspend-to-mem", enabled="yes")
+    raw.defineXML(etree.tostring(root, encoding="unicode"))
+    await driver.start(made.id)
+    await guests.ready(made.id)
+    before = await guests.tick(made.id)
+    raw.lookupByUUIDString(made.id).pMSuspendForDuration(libvirt.VIR_NODE_SUSPEND_TARGET_MEM, 0)
+
+    async def suspended() -> bool:
+        return (await driver.get_resource(made.id)).state is ResourceState.SUSPENDED
+
+    await eventually(suspended, within=20)
+    with pytest.raises(StateError):
+        await driver.pause(made.id)
+    match verb:
+        case "resume":
+            woken = await driver.resume(made.id)
+        case "start":
+            woken = await driver.start(made.id)
+        case _:
+            # It cannot hear before it is woken.
+            stopped = await driver.stop(made.id, StopOptions(mode=StopMode.GRACEFUL))
+            assert stopped.state is ResourceState.STOPPED
+            return
+    assert woken.state is ResourceState.RUNNING
+    assert await guests.tick(made.id) > before
