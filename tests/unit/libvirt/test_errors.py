@@ -4,7 +4,7 @@ from datetime import timedelta
 import libvirt
 import pytest
 
-from proad.drivers.libvirt.errors import translate
+from proad.drivers.libvirt.errors import code_of, seek, translate
 from proad.errors import (
     CapabilityMissingError,
     EngineConflictError,
@@ -67,3 +67,45 @@ def test_an_error_without_a_number():
     made = translate(libvirt.libvirtError("virDomainFoo() failed"), alive=True)
     assert isinstance(made, EngineConflictError)
     assert made.metadata["engine_message"] == "virDomainFoo() failed"
+
+
+class TestSeek:
+    """The lost reason is played: when Python collects is not for a test to say."""
+
+    @staticmethod
+    def lost() -> libvirt.libvirtError:
+        error = libvirt.libvirtError("failed")
+        error.err = None
+        return error
+
+    @pytest.mark.parametrize("times", [1, 3])
+    def test_a_lost_reason_is_asked_for_again(self, times: int):
+        answers = [self.lost()] * times
+
+        def look(name: str) -> str:
+            if answers:
+                raise answers.pop()
+            return name
+
+        assert seek(look, "web") == "web"
+
+    def test_a_reason_that_is_there_is_given_at_once(self):
+        connection = libvirt.open("test:///default")
+        asked = []
+
+        def look(name: str) -> libvirt.virDomain:
+            asked.append(name)
+            return connection.lookupByName(name)
+
+        with pytest.raises(libvirt.libvirtError) as caught:
+            seek(look, "none")
+        assert code_of(caught.value) == libvirt.VIR_ERR_NO_DOMAIN
+        assert asked == ["none"]
+        connection.close()
+
+    def test_one_that_stays_lost_is_an_error(self):
+        def look() -> None:
+            raise self.lost()
+
+        with pytest.raises(libvirt.libvirtError):
+            seek(look)

@@ -10,7 +10,7 @@ import libvirt
 from lxml import etree
 
 from proad.drivers.libvirt.domain_xml import Parts, Source, disk_targets, domain_xml
-from proad.drivers.libvirt.errors import BAD_XML, code_of, text_of
+from proad.drivers.libvirt.errors import BAD_XML, code_of, seek, text_of
 from proad.drivers.libvirt.metadata import Metadata, in_domain
 from proad.drivers.libvirt.reading import lookup
 from proad.drivers.libvirt.rollback import Rollback
@@ -234,7 +234,7 @@ def refuse_taken(connection: libvirt.virConnect, name: str, id: str) -> None:
         if not value:
             continue
         try:
-            existing = look(value)
+            existing = seek(look, value)
         except libvirt.libvirtError as error:
             # A UUID that is none is libvirt's to complain about.
             if code_of(error) in {libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_INVALID_ARG}:

@@ -1,7 +1,9 @@
 """What libvirt's errors mean, told apart by their number."""
 
 import errno
+from collections.abc import Callable
 from datetime import timedelta
+from typing import TypeVar
 
 import libvirt
 
@@ -14,7 +16,11 @@ from proad.errors import (
     ResourceNotFoundError,
 )
 
+T = TypeVar("T")
+
 ENGINE = "libvirt"
+# How often a lookup is repeated whose failure came without a reason.
+_LOOKS = 3
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.ENOMEM})
 # Somebody else holds the domain or the pool for the moment.
@@ -28,6 +34,25 @@ BAD_XML = frozenset(
 def code_of(error: libvirt.libvirtError) -> int:
     """Give the `virErrorNumber` of an error; 0 where libvirt set none."""
     return error.get_error_code() or 0
+
+
+def seek(look: Callable[..., T], *key: str) -> T:
+    """Look something up, once more where it failed and libvirt's reason was lost.
+
+    When Python's garbage collector frees one of libvirt's objects between a call that
+    fails and the moment when its error is read, that error is gone. A lookup that finds
+    nothing is ordinary, so that its reason matters, and repeating it is harmless.
+
+    Raises:
+        libvirt.libvirtError: as `look` does.
+    """
+    for _attempt in range(_LOOKS):
+        try:
+            return look(*key)
+        except libvirt.libvirtError as error:
+            if code_of(error) != 0:
+                raise
+    return look(*key)
 
 
 def text_of(error: libvirt.libvirtError) -> str:

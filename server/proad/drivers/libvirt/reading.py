@@ -9,7 +9,7 @@ import libvirt
 from proad.drivers.libvirt import metadata
 from proad.drivers.libvirt.cache import EventCache
 from proad.drivers.libvirt.domain_view import domain_of
-from proad.drivers.libvirt.errors import code_of
+from proad.drivers.libvirt.errors import code_of, seek
 from proad.drivers.libvirt.metadata import Metadata, in_domain
 from proad.drivers.libvirt.state import state_of
 from proad.drivers.libvirt.xml import parse
@@ -50,7 +50,7 @@ def lookup(connection: libvirt.virConnect, id: str) -> libvirt.virDomain:
         ResourceNotFoundError: there is none.
     """
     try:
-        return connection.lookupByUUIDString(id)
+        return seek(connection.lookupByUUIDString, id)
     except libvirt.libvirtError as error:
         # Our ids are UUIDs: what is none cannot be a domain's.
         if code_of(error) not in {libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_INVALID_ARG}:
@@ -228,10 +228,10 @@ def _with_volume(
     connection = domain.connect()
     try:
         if disk.volume is not None:
-            pool = connection.storagePoolLookupByName(disk.volume.pool)
-            volume = pool.storageVolLookupByName(disk.volume.name)
+            pool = seek(connection.storagePoolLookupByName, disk.volume.pool)
+            volume = seek(pool.storageVolLookupByName, disk.volume.name)
         elif disk.path:
-            volume = connection.storageVolLookupByPath(disk.path)
+            volume = seek(connection.storageVolLookupByPath, disk.path)
         else:
             return disk
         _, capacity, allocation = volume.info()

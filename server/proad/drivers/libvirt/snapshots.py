@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import libvirt
 from lxml import etree
 
-from proad.drivers.libvirt.errors import code_of
+from proad.drivers.libvirt.errors import code_of, seek
 from proad.drivers.libvirt.reading import Reader
 from proad.drivers.libvirt.verbs import guarded, is_test
 from proad.drivers.libvirt.xml import parse, serialise
@@ -44,7 +44,7 @@ def get(domain: libvirt.virDomain, name: str) -> Snapshot:
 def find(domain: libvirt.virDomain, name: str) -> libvirt.virDomainSnapshot:
     """Find a snapshot. Raises SnapshotNotFoundError."""
     try:
-        return domain.snapshotLookupByName(name)
+        return seek(domain.snapshotLookupByName, name)
     except libvirt.libvirtError as error:
         if code_of(error) != libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT:
             raise

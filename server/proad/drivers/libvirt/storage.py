@@ -8,7 +8,7 @@ import libvirt
 from lxml import etree
 
 from proad.drivers.libvirt.domain_view import domain_of
-from proad.drivers.libvirt.errors import ENGINE, code_of
+from proad.drivers.libvirt.errors import ENGINE, code_of, seek
 from proad.drivers.libvirt.rollback import Rollback
 from proad.drivers.libvirt.xml import parse, serialise
 from proad.errors import AlreadyExistsError, HostExhaustedError, InUseError, VolumeNotFoundError
@@ -37,7 +37,7 @@ class Storage:
             VolumeNotFoundError: there is none.
         """
         try:
-            return connection.storagePoolLookupByName(name or self._default_pool)
+            return seek(connection.storagePoolLookupByName, name or self._default_pool)
         except libvirt.libvirtError as error:
             if code_of(error) != libvirt.VIR_ERR_NO_STORAGE_POOL:
                 raise
@@ -147,7 +147,7 @@ class Storage:
         etree.SubElement(etree.SubElement(root, "target"), "path").text = self._default_path
         with self._making:
             try:  # somebody was quicker
-                return connection.storagePoolLookupByName(self._default_pool)
+                return seek(connection.storagePoolLookupByName, self._default_pool)
             except libvirt.libvirtError as error:
                 if code_of(error) != libvirt.VIR_ERR_NO_STORAGE_POOL:
                     raise
@@ -246,7 +246,7 @@ def _volumes(pool: libvirt.virStoragePool) -> Iterator[Volume]:
 
 def _find(pool: libvirt.virStoragePool, name: str) -> libvirt.virStorageVol | None:
     try:
-        return pool.storageVolLookupByName(name)
+        return seek(pool.storageVolLookupByName, name)
     except libvirt.libvirtError as error:
         if code_of(error) != libvirt.VIR_ERR_NO_STORAGE_VOL:
             raise

@@ -5,7 +5,7 @@ from dataclasses import replace
 import libvirt
 
 from proad.drivers.libvirt import metadata
-from proad.drivers.libvirt.errors import ENGINE, code_of
+from proad.drivers.libvirt.errors import ENGINE, code_of, seek
 from proad.drivers.libvirt.reading import KIB, Reader
 from proad.errors import (
     AlreadyExistsError,
@@ -94,7 +94,7 @@ def _check(
 
 def _refuse_taken(connection: libvirt.virConnect, name: str) -> None:
     try:
-        existing = connection.lookupByName(name)
+        existing = seek(connection.lookupByName, name)
     except libvirt.libvirtError as error:
         if code_of(error) != libvirt.VIR_ERR_NO_DOMAIN:
             raise
