@@ -1,5 +1,6 @@
 """start, stop, restart, pause, resume, rm, prune: what changes the state of resources."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from proa import v1
 from proa.cli.output import write_message
 from proa.cli.session import Host, Ids, Output, Session
 from proa.cli.text import duration, human_size, one_of, pairs, word, words
+from proa.client import Client
 
 Grace = Annotated[
     timedelta | None,
@@ -36,6 +38,18 @@ def _duration(given: timedelta | None) -> Duration | None:
     return made
 
 
+def _each(
+    ctx: typer.Context,
+    output: Output,
+    ids: Ids,
+    one: Callable[[Client, str], v1.Resource],
+) -> None:
+    """Do a verb to each of several resources, and say what came of it."""
+    session = Session.of(ctx, output)
+    with session.connect() as client:
+        session.each(ids, lambda id: one(client, id), line)
+
+
 def start(
     ctx: typer.Context,
     *,
@@ -49,16 +63,14 @@ def start(
     output: Output = None,
 ) -> None:
     """Start what is stopped, and resume what is paused."""
-    session = Session.of(ctx, output)
-    with session.connect() as client:
 
-        def one(id: str) -> v1.Resource:
-            request = v1.StartResourceRequest(
-                id=id, from_snapshot=from_snapshot, discard_saved_state=discard_saved
-            )
-            return client.resources.StartResource(request).resource
+    def one(client: Client, id: str) -> v1.Resource:
+        request = v1.StartResourceRequest(
+            id=id, from_snapshot=from_snapshot, discard_saved_state=discard_saved
+        )
+        return client.resources.StartResource(request).resource
 
-        session.each(ids, one, line)
+    _each(ctx, output, ids, one)
 
 
 def stop(
@@ -78,16 +90,14 @@ def stop(
     output: Output = None,
 ) -> None:
     """Stop containers and virtual machines."""
-    session = Session.of(ctx, output)
-    with session.connect() as client:
 
-        def one(id: str) -> v1.Resource:
-            request = v1.StopResourceRequest(
-                id=id, mode=mode or v1.STOP_MODE_UNSPECIFIED, grace_period=_duration(grace)
-            )
-            return client.resources.StopResource(request).resource
+    def one(client: Client, id: str) -> v1.Resource:
+        request = v1.StopResourceRequest(
+            id=id, mode=mode or v1.STOP_MODE_UNSPECIFIED, grace_period=_duration(grace)
+        )
+        return client.resources.StopResource(request).resource
 
-        session.each(ids, one, line)
+    _each(ctx, output, ids, one)
 
 
 def restart(
@@ -106,38 +116,32 @@ def restart(
     output: Output = None,
 ) -> None:
     """Restart what runs."""
-    session = Session.of(ctx, output)
-    with session.connect() as client:
 
-        def one(id: str) -> v1.Resource:
-            request = v1.RestartResourceRequest(
-                id=id, mode=mode or v1.RESTART_MODE_UNSPECIFIED, grace_period=_duration(grace)
-            )
-            return client.resources.RestartResource(request).resource
+    def one(client: Client, id: str) -> v1.Resource:
+        request = v1.RestartResourceRequest(
+            id=id, mode=mode or v1.RESTART_MODE_UNSPECIFIED, grace_period=_duration(grace)
+        )
+        return client.resources.RestartResource(request).resource
 
-        session.each(ids, one, line)
+    _each(ctx, output, ids, one)
 
 
 def pause(ctx: typer.Context, ids: Ids, output: Output = None) -> None:
     """Freeze what runs, in memory."""
-    session = Session.of(ctx, output)
-    with session.connect() as client:
 
-        def one(id: str) -> v1.Resource:
-            return client.resources.PauseResource(v1.PauseResourceRequest(id=id)).resource
+    def one(client: Client, id: str) -> v1.Resource:
+        return client.resources.PauseResource(v1.PauseResourceRequest(id=id)).resource
 
-        session.each(ids, one, line)
+    _each(ctx, output, ids, one)
 
 
 def resume(ctx: typer.Context, ids: Ids, output: Output = None) -> None:
     """Let what is paused go on."""
-    session = Session.of(ctx, output)
-    with session.connect() as client:
 
-        def one(id: str) -> v1.Resource:
-            return client.resources.ResumeResource(v1.ResumeResourceRequest(id=id)).resource
+    def one(client: Client, id: str) -> v1.Resource:
+        return client.resources.ResumeResource(v1.ResumeResourceRequest(id=id)).resource
 
-        session.each(ids, one, line)
+    _each(ctx, output, ids, one)
 
 
 def rm(
