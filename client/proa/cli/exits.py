@@ -100,7 +100,12 @@ def report(error: proa.Error, *, as_json: bool) -> None:
         sys.stderr.write(json.dumps({"error": fields}) + "\n")
         return
     lines = [f"Error: {error.message or error.code.name}"]
-    lines += [f"  {field}: {description}" for field, description in violations.items()]
+    # The daemon's text names the fields, too; another one's may not.
+    lines += [
+        f"  {field}: {description}"
+        for field, description in violations.items()
+        if field not in error.message
+    ]
     if error.reason:
         lines.append(f"Reason: {error.reason}")
     if hint:
