@@ -115,12 +115,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     to try again. Example: StartResource during a graceful stop.
     """
     ERROR_REASON_ETAG_MISMATCH: _ErrorReason.ValueType  # 23
-    """ABORTED. The resource changed since the etag was read. Reserved for etags.
+    """ABORTED. The resource changed since the etag was read: read it again.
     Example: UpdateResource with the etag of an older read.
     """
     ERROR_REASON_REVISION_COMPACTED: _ErrorReason.ValueType  # 24
-    """OUT_OF_RANGE. The watch cannot continue from there; list again. Reserved for
-    watches. Example: WatchResources with a token from before a restart.
+    """OUT_OF_RANGE. The watch cannot continue from there: watch without resume_token.
+    Example: WatchResources with a token from before a restart of the daemon.
     """
     ERROR_REASON_TOKEN_MISSING: _ErrorReason.ValueType  # 25
     """UNAUTHENTICATED. The call carries no token.
@@ -272,12 +272,12 @@ ERROR_REASON_ACTIVITY_IN_PROGRESS: ErrorReason.ValueType  # 22
 to try again. Example: StartResource during a graceful stop.
 """
 ERROR_REASON_ETAG_MISMATCH: ErrorReason.ValueType  # 23
-"""ABORTED. The resource changed since the etag was read. Reserved for etags.
+"""ABORTED. The resource changed since the etag was read: read it again.
 Example: UpdateResource with the etag of an older read.
 """
 ERROR_REASON_REVISION_COMPACTED: ErrorReason.ValueType  # 24
-"""OUT_OF_RANGE. The watch cannot continue from there; list again. Reserved for
-watches. Example: WatchResources with a token from before a restart.
+"""OUT_OF_RANGE. The watch cannot continue from there: watch without resume_token.
+Example: WatchResources with a token from before a restart of the daemon.
 """
 ERROR_REASON_TOKEN_MISSING: ErrorReason.ValueType  # 25
 """UNAUTHENTICATED. The call carries no token.

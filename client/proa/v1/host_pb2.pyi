@@ -43,6 +43,8 @@ class _CapabilityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Capability
     """UpdateResource."""
     CAPABILITY_SAVE: _Capability.ValueType  # 7
     """StopResource with mode SAVE."""
+    CAPABILITY_STATS: _Capability.ValueType  # 8
+    """StreamStats."""
 
 class Capability(_Capability, metaclass=_CapabilityEnumTypeWrapper):
     """What a driver can do beyond the lifecycle of its resources."""
@@ -63,6 +65,8 @@ CAPABILITY_UPDATE: Capability.ValueType  # 6
 """UpdateResource."""
 CAPABILITY_SAVE: Capability.ValueType  # 7
 """StopResource with mode SAVE."""
+CAPABILITY_STATS: Capability.ValueType  # 8
+"""StreamStats."""
 Global___Capability: _TypeAlias = Capability  # noqa: Y015
 
 class _EngineHealth:
@@ -105,6 +109,7 @@ class Engine(_message.Message):
     HEALTH_CHANGE_TIME_FIELD_NUMBER: _builtins.int
     HEALTH_MESSAGE_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    LAST_SYNC_TIME_FIELD_NUMBER: _builtins.int
     driver: _builtins.str
     """Name of the driver: "docker", "libvirt" or "memory"."""
     version: _builtins.str
@@ -133,6 +138,12 @@ class Engine(_message.Message):
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What an operator should know, such as emulation in place of KVM."""
 
+    @_builtins.property
+    def last_sync_time(self) -> _timestamp_pb2.Timestamp:
+        """When the daemon last read all its resources anew and compared. In between, the
+        engine's events keep them true.
+        """
+
     def __init__(
         self,
         *,
@@ -146,10 +157,11 @@ class Engine(_message.Message):
         health_change_time: _timestamp_pb2.Timestamp | None = ...,
         health_message: _builtins.str = ...,
         warnings: _abc.Iterable[_builtins.str] | None = ...,
+        last_sync_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["health_change_time", b"health_change_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["health_change_time", b"health_change_time", "last_sync_time", b"last_sync_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_version", b"api_version", "capabilities", b"capabilities", "driver", b"driver", "endpoint", b"endpoint", "health", b"health", "health_change_time", b"health_change_time", "health_message", b"health_message", "kinds", b"kinds", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_version", b"api_version", "capabilities", b"capabilities", "driver", b"driver", "endpoint", b"endpoint", "health", b"health", "health_change_time", b"health_change_time", "health_message", b"health_message", "kinds", b"kinds", "last_sync_time", b"last_sync_time", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -296,6 +296,48 @@ class StateDetail(_message.Message):
 Global___StateDetail: _TypeAlias = StateDetail  # noqa: Y015
 
 @_typing.final
+class Activity(_message.Message):
+    """What is being done to a resource through this daemon."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERB_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    PERCENT_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    verb: Global___Verb.ValueType
+    """What is done."""
+    step: _builtins.str
+    """The step that it is at, for people, such as "waiting for the guest agent"."""
+    percent: _builtins.int
+    """How far it is, from 0 to 100. Absent where the engine does not tell."""
+    actor: _builtins.str
+    """Name of the user who asked for it."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """When it began."""
+
+    def __init__(
+        self,
+        *,
+        verb: Global___Verb.ValueType = ...,
+        step: _builtins.str = ...,
+        percent: _builtins.int | None = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        actor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_percent", b"_percent", "percent", b"percent", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_percent", b"_percent", "actor", b"actor", "percent", b"percent", "start_time", b"start_time", "step", b"step", "verb", b"verb"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__percent: _TypeAlias = _typing.Literal["percent"]  # noqa: Y015
+    _WhichOneofArgType__percent: _TypeAlias = _typing.Literal["_percent", b"_percent"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__percent) -> _WhichOneofReturnType__percent | None: ...
+
+Global___Activity: _TypeAlias = Activity  # noqa: Y015
+
+@_typing.final
 class Resource(_message.Message):
     """A container or a domain."""
 
@@ -331,6 +373,10 @@ class Resource(_message.Message):
     LIFETIME_FIELD_NUMBER: _builtins.int
     ALLOWED_VERBS_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
+    ACTIVITY_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    OBSERVE_TIME_FIELD_NUMBER: _builtins.int
     CONTAINER_FIELD_NUMBER: _builtins.int
     DOMAIN_FIELD_NUMBER: _builtins.int
     id: _builtins.str
@@ -345,6 +391,14 @@ class Resource(_message.Message):
     """Whether it outlives its own stop."""
     host: _builtins.str
     """The host connection that it is on, as the configuration names it."""
+    etag: _builtins.str
+    """Changes whenever the resource does, but for its activity. Opaque; good for
+    DeleteResource and UpdateResource.
+    """
+    revision: _builtins.int
+    """The daemon's revision at its last change. Of two views of one resource from one
+    run of the daemon, the one with the higher revision is the later one.
+    """
     @_builtins.property
     def state_detail(self) -> Global___StateDetail:
         """What is behind the state."""
@@ -363,7 +417,19 @@ class Resource(_message.Message):
 
     @_builtins.property
     def allowed_verbs(self) -> _containers.RepeatedScalarFieldContainer[Global___Verb.ValueType]:
-        """The verbs that are legal in this state."""
+        """The verbs that are legal now. While a stop or a restart is under way that is a
+        STOP with mode FORCE, and while another verb is, none.
+        """
+
+    @_builtins.property
+    def activity(self) -> Global___Activity:
+        """What is being done to it right now; absent: nothing, through this daemon."""
+
+    @_builtins.property
+    def observe_time(self) -> _timestamp_pb2.Timestamp:
+        """When the daemon read from the engine what is shown here. It has been true since
+        then, for the engine tells of every change.
+        """
 
     @_builtins.property
     def container(self) -> _container_pb2.Container:
@@ -386,12 +452,16 @@ class Resource(_message.Message):
         lifetime: _lifetime_pb2.Lifetime.ValueType = ...,
         allowed_verbs: _abc.Iterable[Global___Verb.ValueType] | None = ...,
         host: _builtins.str = ...,
+        activity: Global___Activity | None = ...,
+        etag: _builtins.str = ...,
+        revision: _builtins.int = ...,
+        observe_time: _timestamp_pb2.Timestamp | None = ...,
         container: _container_pb2.Container | None = ...,
         domain: _domain_pb2.Domain | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "create_time", b"create_time", "details", b"details", "domain", b"domain", "state_detail", b"state_detail"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "container", b"container", "create_time", b"create_time", "details", b"details", "domain", b"domain", "observe_time", b"observe_time", "state_detail", b"state_detail"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_verbs", b"allowed_verbs", "container", b"container", "create_time", b"create_time", "details", b"details", "domain", b"domain", "host", b"host", "id", b"id", "kind", b"kind", "labels", b"labels", "lifetime", b"lifetime", "name", b"name", "state", b"state", "state_detail", b"state_detail"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "allowed_verbs", b"allowed_verbs", "container", b"container", "create_time", b"create_time", "details", b"details", "domain", b"domain", "etag", b"etag", "host", b"host", "id", b"id", "kind", b"kind", "labels", b"labels", "lifetime", b"lifetime", "name", b"name", "observe_time", b"observe_time", "revision", b"revision", "state", b"state", "state_detail", b"state_detail"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_details: _TypeAlias = _typing.Literal["container", "domain"]  # noqa: Y015
     _WhichOneofArgType_details: _TypeAlias = _typing.Literal["details", b"details"]  # noqa: Y015
@@ -401,7 +471,7 @@ Global___Resource: _TypeAlias = Resource  # noqa: Y015
 
 @_typing.final
 class ResourceFilter(_message.Message):
-    """Which resources a list is about. Conditions on different fields must all
+    """Which resources a list or a watch is about. Conditions on different fields must all
     hold; of the values of one field, one is enough.
     """
 
@@ -433,6 +503,7 @@ class ResourceFilter(_message.Message):
     LABELS_FIELD_NUMBER: _builtins.int
     IMAGE_FIELD_NUMBER: _builtins.int
     HOSTS_FIELD_NUMBER: _builtins.int
+    IDS_FIELD_NUMBER: _builtins.int
     name_prefix: _builtins.str
     """What the name starts with."""
     image: _builtins.str
@@ -453,6 +524,10 @@ class ResourceFilter(_message.Message):
     def hosts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Host connections; empty: all."""
 
+    @_builtins.property
+    def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Full ids, as responses carry them; empty: all."""
+
     def __init__(
         self,
         *,
@@ -462,10 +537,11 @@ class ResourceFilter(_message.Message):
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         image: _builtins.str = ...,
         hosts: _abc.Iterable[_builtins.str] | None = ...,
+        ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hosts", b"hosts", "image", b"image", "kinds", b"kinds", "labels", b"labels", "name_prefix", b"name_prefix", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hosts", b"hosts", "ids", b"ids", "image", b"image", "kinds", b"kinds", "labels", b"labels", "name_prefix", b"name_prefix", "states", b"states"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -13,6 +13,8 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from proa.v1 import container_pb2 as _container_pb2
 from proa.v1 import domain_pb2 as _domain_pb2
 from proa.v1 import resource_pb2 as _resource_pb2
+from proa.v1 import stats_pb2 as _stats_pb2
+from proa.v1 import watch_pb2 as _watch_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -277,7 +279,7 @@ class StartResourceResponse(_message.Message):
     RESOURCE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def resource(self) -> _resource_pb2.Resource:
-        """The resource afterwards."""
+        """The resource afterwards, in the SUMMARY view."""
 
     def __init__(
         self,
@@ -335,8 +337,8 @@ class StopResourceResponse(_message.Message):
     RESOURCE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def resource(self) -> _resource_pb2.Resource:
-        """The resource afterwards. One that was TRANSIENT is gone; it is shown as it
-        last was, STOPPED.
+        """The resource afterwards, in the SUMMARY view. One that was TRANSIENT is gone; it
+        is shown as it last was, STOPPED.
         """
 
     def __init__(
@@ -395,7 +397,7 @@ class RestartResourceResponse(_message.Message):
     RESOURCE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def resource(self) -> _resource_pb2.Resource:
-        """The resource afterwards."""
+        """The resource afterwards, in the SUMMARY view."""
 
     def __init__(
         self,
@@ -441,7 +443,7 @@ class PauseResourceResponse(_message.Message):
     RESOURCE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def resource(self) -> _resource_pb2.Resource:
-        """The resource afterwards."""
+        """The resource afterwards, in the SUMMARY view."""
 
     def __init__(
         self,
@@ -487,7 +489,7 @@ class ResumeResourceResponse(_message.Message):
     RESOURCE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def resource(self) -> _resource_pb2.Resource:
-        """The resource afterwards."""
+        """The resource afterwards, in the SUMMARY view."""
 
     def __init__(
         self,
@@ -514,6 +516,7 @@ class DeleteResourceRequest(_message.Message):
     DELETE_SAVED_STATE_FIELD_NUMBER: _builtins.int
     KEEP_VOLUMES_FIELD_NUMBER: _builtins.int
     ALLOW_MISSING_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Which one."""
     force: _builtins.bool
@@ -528,6 +531,8 @@ class DeleteResourceRequest(_message.Message):
     """
     allow_missing: _builtins.bool
     """Succeed if there is no such resource (any more), as a retry wants it."""
+    etag: _builtins.str
+    """Only if its etag is still this one; empty: in any case."""
     def __init__(
         self,
         *,
@@ -537,10 +542,11 @@ class DeleteResourceRequest(_message.Message):
         delete_saved_state: _builtins.bool = ...,
         keep_volumes: _builtins.bool = ...,
         allow_missing: _builtins.bool = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_missing", b"allow_missing", "delete_saved_state", b"delete_saved_state", "delete_snapshots", b"delete_snapshots", "force", b"force", "id", b"id", "keep_volumes", b"keep_volumes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_missing", b"allow_missing", "delete_saved_state", b"delete_saved_state", "delete_snapshots", b"delete_snapshots", "etag", b"etag", "force", b"force", "id", b"id", "keep_volumes", b"keep_volumes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -625,10 +631,13 @@ class UpdateResourceRequest(_message.Message):
     LABELS_FIELD_NUMBER: _builtins.int
     CONTAINER_FIELD_NUMBER: _builtins.int
     DOMAIN_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Which one."""
     name: _builtins.str
     """New name. A domain must be stopped."""
+    etag: _builtins.str
+    """Only if its etag is still this one; empty: in any case."""
     @_builtins.property
     def labels(self) -> Global___Labels:
         """New labels. Docker cannot change those of a container: CAPABILITY_MISSING."""
@@ -649,10 +658,11 @@ class UpdateResourceRequest(_message.Message):
         labels: Global___Labels | None = ...,
         container: _container_pb2.ContainerUpdate | None = ...,
         domain: _domain_pb2.DomainUpdate | None = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "changes", b"changes", "container", b"container", "domain", b"domain", "labels", b"labels", "name", b"name"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "changes", b"changes", "container", b"container", "domain", b"domain", "id", b"id", "labels", b"labels", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "changes", b"changes", "container", b"container", "domain", b"domain", "etag", b"etag", "id", b"id", "labels", b"labels", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
     _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
@@ -672,19 +682,157 @@ class UpdateResourceResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RESOURCE_FIELD_NUMBER: _builtins.int
+    RESTART_REQUIRED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def resource(self) -> _resource_pb2.Resource:
         """The resource afterwards."""
+
+    @_builtins.property
+    def restart_required(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Fields of the request that take effect at the resource's next start, such as
+        "domain.vcpus". Empty: all of it is in effect.
+        """
 
     def __init__(
         self,
         *,
         resource: _resource_pb2.Resource | None = ...,
+        restart_required: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["resource", b"resource"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["resource", b"resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["resource", b"resource", "restart_required", b"restart_required"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UpdateResourceResponse: _TypeAlias = UpdateResourceResponse  # noqa: Y015
+
+@_typing.final
+class WatchResourcesRequest(_message.Message):
+    """Request of WatchResources."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILTER_FIELD_NUMBER: _builtins.int
+    READ_MASK_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_INTERVAL_FIELD_NUMBER: _builtins.int
+    resume_token: _builtins.str
+    """Go on after the events that came with this token, without the initial state; the
+    filter must be the same. Empty: begin with the initial state.
+    """
+    @_builtins.property
+    def filter(self) -> _resource_pb2.ResourceFilter:
+        """Which ones; absent: all. A resource that leaves the filter is told as REMOVED, one
+        that enters it as ADDED.
+        """
+
+    @_builtins.property
+    def read_mask(self) -> _field_mask_pb2.FieldMask:
+        """Fields of Resource to send; empty: all of the SUMMARY. Also a change of fields
+        that are not sent is told.
+        """
+
+    @_builtins.property
+    def heartbeat_interval(self) -> _duration_pb2.Duration:
+        """How long the stream may be silent before a heartbeat, from 1 s to 5 min. Absent:
+        15 s.
+        """
+
+    def __init__(
+        self,
+        *,
+        filter: _resource_pb2.ResourceFilter | None = ...,
+        read_mask: _field_mask_pb2.FieldMask | None = ...,
+        resume_token: _builtins.str = ...,
+        heartbeat_interval: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "heartbeat_interval", b"heartbeat_interval", "read_mask", b"read_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "heartbeat_interval", b"heartbeat_interval", "read_mask", b"read_mask", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchResourcesRequest: _TypeAlias = WatchResourcesRequest  # noqa: Y015
+
+@_typing.final
+class WatchResourcesResponse(_message.Message):
+    """Response of WatchResources: what is new since the one before."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENTS_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    resume_token: _builtins.str
+    """Where to go on after these events. Empty until the initial state is complete."""
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[_watch_pb2.WatchEvent]:
+        """What happened, in order."""
+
+    def __init__(
+        self,
+        *,
+        events: _abc.Iterable[_watch_pb2.WatchEvent] | None = ...,
+        resume_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchResourcesResponse: _TypeAlias = WatchResourcesResponse  # noqa: Y015
+
+@_typing.final
+class StreamStatsRequest(_message.Message):
+    """Request of StreamStats."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IDS_FIELD_NUMBER: _builtins.int
+    INTERVAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Which ones; empty: all that are active."""
+
+    @_builtins.property
+    def interval(self) -> _duration_pb2.Duration:
+        """Time between two samples, from 1 s to 1 h; absent: 1 s."""
+
+    def __init__(
+        self,
+        *,
+        ids: _abc.Iterable[_builtins.str] | None = ...,
+        interval: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["interval", b"interval"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ids", b"ids", "interval", b"interval"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamStatsRequest: _TypeAlias = StreamStatsRequest  # noqa: Y015
+
+@_typing.final
+class StreamStatsResponse(_message.Message):
+    """Response of StreamStats: one sample of each resource."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def stats(self) -> _containers.RepeatedCompositeFieldContainer[_stats_pb2.ResourceStats]:
+        """The samples. One that is not active has none."""
+
+    def __init__(
+        self,
+        *,
+        stats: _abc.Iterable[_stats_pb2.ResourceStats] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["stats", b"stats"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamStatsResponse: _TypeAlias = StreamStatsResponse  # noqa: Y015

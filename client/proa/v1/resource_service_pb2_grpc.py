@@ -56,6 +56,16 @@ class ResourceServiceStub:
                 request_serializer=proa_dot_v1_dot_resource__service__pb2.GetResourceRequest.SerializeToString,
                 response_deserializer=proa_dot_v1_dot_resource__service__pb2.GetResourceResponse.FromString,
                 _registered_method=True)
+        self.WatchResources = channel.unary_stream(
+                '/proa.v1.ResourceService/WatchResources',
+                request_serializer=proa_dot_v1_dot_resource__service__pb2.WatchResourcesRequest.SerializeToString,
+                response_deserializer=proa_dot_v1_dot_resource__service__pb2.WatchResourcesResponse.FromString,
+                _registered_method=True)
+        self.StreamStats = channel.unary_stream(
+                '/proa.v1.ResourceService/StreamStats',
+                request_serializer=proa_dot_v1_dot_resource__service__pb2.StreamStatsRequest.SerializeToString,
+                response_deserializer=proa_dot_v1_dot_resource__service__pb2.StreamStatsResponse.FromString,
+                _registered_method=True)
         self.StartResource = channel.unary_unary(
                 '/proa.v1.ResourceService/StartResource',
                 request_serializer=proa_dot_v1_dot_resource__service__pb2.StartResourceRequest.SerializeToString,
@@ -124,6 +134,29 @@ class ResourceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchResources(self, request, context):
+        """Follows resources: first those that there are, then a bookmark with `synced`, then
+        every change when it happens, until the caller ends it or the token does
+        (TOKEN_EXPIRED). The view is SUMMARY. Changes nothing.
+        An engine that does not answer does not end a watch: a gap tells of it. A watcher
+        that reads too slowly is told so by a gap, too, and begins anew.
+        Errors: REVISION_COMPACTED (list again: watch without resume_token),
+        SHUTTING_DOWN (watch again, with resume_token).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamStats(self, request, context):
+        """Samples what active resources use, again and again, until the caller ends it. A
+        resource is sampled once however many callers listen. Changes nothing.
+        Errors: RESOURCE_NOT_FOUND, also when a resource that was named is deleted;
+        CAPABILITY_MISSING.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def StartResource(self, request, context):
         """Starts a resource from STOPPED, SAVED or FAILED, and resumes it from PAUSED
         or SUSPENDED. Returns when the engine has started it, which is before a guest
@@ -172,7 +205,7 @@ class ResourceServiceServicer:
     def DeleteResource(self, request, context):
         """Deletes an inactive resource; an active one with `force`. The volumes that
         were made for it alone go with it unless keep_volumes is set.
-        Errors: RESOURCE_RUNNING, HAS_SNAPSHOTS, HAS_SAVED_STATE.
+        Errors: RESOURCE_RUNNING, HAS_SNAPSHOTS, HAS_SAVED_STATE, ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -180,8 +213,10 @@ class ResourceServiceServicer:
 
     def UpdateResource(self, request, context):
         """Changes what can be changed of an existing resource: name, labels of a
-        domain, limits. All or nothing is not promised across fields: on an error,
-        look again. Errors: ALREADY_EXISTS, CAPABILITY_MISSING, INVALID_ARGUMENT.
+        domain, CPU and memory, restart policy, autostart. Of an active resource it is
+        changed at once where the engine can; the response names what takes effect at the
+        next start. All or nothing is not promised across fields: on an error, look again.
+        Errors: ALREADY_EXISTS, CAPABILITY_MISSING, INVALID_ARGUMENT, ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -199,6 +234,16 @@ def add_ResourceServiceServicer_to_server(servicer, server):
                     servicer.GetResource,
                     request_deserializer=proa_dot_v1_dot_resource__service__pb2.GetResourceRequest.FromString,
                     response_serializer=proa_dot_v1_dot_resource__service__pb2.GetResourceResponse.SerializeToString,
+            ),
+            'WatchResources': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchResources,
+                    request_deserializer=proa_dot_v1_dot_resource__service__pb2.WatchResourcesRequest.FromString,
+                    response_serializer=proa_dot_v1_dot_resource__service__pb2.WatchResourcesResponse.SerializeToString,
+            ),
+            'StreamStats': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamStats,
+                    request_deserializer=proa_dot_v1_dot_resource__service__pb2.StreamStatsRequest.FromString,
+                    response_serializer=proa_dot_v1_dot_resource__service__pb2.StreamStatsResponse.SerializeToString,
             ),
             'StartResource': grpc.unary_unary_rpc_method_handler(
                     servicer.StartResource,
@@ -302,6 +347,60 @@ class ResourceService:
             '/proa.v1.ResourceService/GetResource',
             proa_dot_v1_dot_resource__service__pb2.GetResourceRequest.SerializeToString,
             proa_dot_v1_dot_resource__service__pb2.GetResourceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchResources(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/proa.v1.ResourceService/WatchResources',
+            proa_dot_v1_dot_resource__service__pb2.WatchResourcesRequest.SerializeToString,
+            proa_dot_v1_dot_resource__service__pb2.WatchResourcesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamStats(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/proa.v1.ResourceService/StreamStats',
+            proa_dot_v1_dot_resource__service__pb2.StreamStatsRequest.SerializeToString,
+            proa_dot_v1_dot_resource__service__pb2.StreamStatsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -52,6 +52,21 @@ class ResourceServiceStub:
     """
     GetResource: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.GetResourceRequest, _resource_service_pb2.GetResourceResponse]
     """Gives one resource in full. Changes nothing."""
+    WatchResources: _grpc.UnaryStreamMultiCallable[_resource_service_pb2.WatchResourcesRequest, _resource_service_pb2.WatchResourcesResponse]
+    """Follows resources: first those that there are, then a bookmark with `synced`, then
+    every change when it happens, until the caller ends it or the token does
+    (TOKEN_EXPIRED). The view is SUMMARY. Changes nothing.
+    An engine that does not answer does not end a watch: a gap tells of it. A watcher
+    that reads too slowly is told so by a gap, too, and begins anew.
+    Errors: REVISION_COMPACTED (list again: watch without resume_token),
+    SHUTTING_DOWN (watch again, with resume_token).
+    """
+    StreamStats: _grpc.UnaryStreamMultiCallable[_resource_service_pb2.StreamStatsRequest, _resource_service_pb2.StreamStatsResponse]
+    """Samples what active resources use, again and again, until the caller ends it. A
+    resource is sampled once however many callers listen. Changes nothing.
+    Errors: RESOURCE_NOT_FOUND, also when a resource that was named is deleted;
+    CAPABILITY_MISSING.
+    """
     StartResource: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.StartResourceRequest, _resource_service_pb2.StartResourceResponse]
     """Starts a resource from STOPPED, SAVED or FAILED, and resumes it from PAUSED
     or SUSPENDED. Returns when the engine has started it, which is before a guest
@@ -80,12 +95,14 @@ class ResourceServiceStub:
     DeleteResource: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.DeleteResourceRequest, _resource_service_pb2.DeleteResourceResponse]
     """Deletes an inactive resource; an active one with `force`. The volumes that
     were made for it alone go with it unless keep_volumes is set.
-    Errors: RESOURCE_RUNNING, HAS_SNAPSHOTS, HAS_SAVED_STATE.
+    Errors: RESOURCE_RUNNING, HAS_SNAPSHOTS, HAS_SAVED_STATE, ETAG_MISMATCH.
     """
     UpdateResource: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.UpdateResourceRequest, _resource_service_pb2.UpdateResourceResponse]
     """Changes what can be changed of an existing resource: name, labels of a
-    domain, limits. All or nothing is not promised across fields: on an error,
-    look again. Errors: ALREADY_EXISTS, CAPABILITY_MISSING, INVALID_ARGUMENT.
+    domain, CPU and memory, restart policy, autostart. Of an active resource it is
+    changed at once where the engine can; the response names what takes effect at the
+    next start. All or nothing is not promised across fields: on an error, look again.
+    Errors: ALREADY_EXISTS, CAPABILITY_MISSING, INVALID_ARGUMENT, ETAG_MISMATCH.
     """
 
 @_typing.type_check_only
@@ -112,6 +129,21 @@ class ResourceServiceAsyncStub(ResourceServiceStub):
     """
     GetResource: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.GetResourceRequest, _resource_service_pb2.GetResourceResponse]  # type: ignore[assignment]
     """Gives one resource in full. Changes nothing."""
+    WatchResources: _aio.UnaryStreamMultiCallable[_resource_service_pb2.WatchResourcesRequest, _resource_service_pb2.WatchResourcesResponse]  # type: ignore[assignment]
+    """Follows resources: first those that there are, then a bookmark with `synced`, then
+    every change when it happens, until the caller ends it or the token does
+    (TOKEN_EXPIRED). The view is SUMMARY. Changes nothing.
+    An engine that does not answer does not end a watch: a gap tells of it. A watcher
+    that reads too slowly is told so by a gap, too, and begins anew.
+    Errors: REVISION_COMPACTED (list again: watch without resume_token),
+    SHUTTING_DOWN (watch again, with resume_token).
+    """
+    StreamStats: _aio.UnaryStreamMultiCallable[_resource_service_pb2.StreamStatsRequest, _resource_service_pb2.StreamStatsResponse]  # type: ignore[assignment]
+    """Samples what active resources use, again and again, until the caller ends it. A
+    resource is sampled once however many callers listen. Changes nothing.
+    Errors: RESOURCE_NOT_FOUND, also when a resource that was named is deleted;
+    CAPABILITY_MISSING.
+    """
     StartResource: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.StartResourceRequest, _resource_service_pb2.StartResourceResponse]  # type: ignore[assignment]
     """Starts a resource from STOPPED, SAVED or FAILED, and resumes it from PAUSED
     or SUSPENDED. Returns when the engine has started it, which is before a guest
@@ -140,12 +172,14 @@ class ResourceServiceAsyncStub(ResourceServiceStub):
     DeleteResource: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.DeleteResourceRequest, _resource_service_pb2.DeleteResourceResponse]  # type: ignore[assignment]
     """Deletes an inactive resource; an active one with `force`. The volumes that
     were made for it alone go with it unless keep_volumes is set.
-    Errors: RESOURCE_RUNNING, HAS_SNAPSHOTS, HAS_SAVED_STATE.
+    Errors: RESOURCE_RUNNING, HAS_SNAPSHOTS, HAS_SAVED_STATE, ETAG_MISMATCH.
     """
     UpdateResource: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.UpdateResourceRequest, _resource_service_pb2.UpdateResourceResponse]  # type: ignore[assignment]
     """Changes what can be changed of an existing resource: name, labels of a
-    domain, limits. All or nothing is not promised across fields: on an error,
-    look again. Errors: ALREADY_EXISTS, CAPABILITY_MISSING, INVALID_ARGUMENT.
+    domain, CPU and memory, restart policy, autostart. Of an active resource it is
+    changed at once where the engine can; the response names what takes effect at the
+    next start. All or nothing is not promised across fields: on an error, look again.
+    Errors: ALREADY_EXISTS, CAPABILITY_MISSING, INVALID_ARGUMENT, ETAG_MISMATCH.
     """
 
 class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -181,6 +215,33 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_resource_service_pb2.GetResourceResponse, _abc.Awaitable[_resource_service_pb2.GetResourceResponse]]:
         """Gives one resource in full. Changes nothing."""
+
+    @_abc_1.abstractmethod
+    def WatchResources(
+        self,
+        request: _resource_service_pb2.WatchResourcesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_resource_service_pb2.WatchResourcesResponse], _abc.AsyncIterator[_resource_service_pb2.WatchResourcesResponse]]:
+        """Follows resources: first those that there are, then a bookmark with `synced`, then
+        every change when it happens, until the caller ends it or the token does
+        (TOKEN_EXPIRED). The view is SUMMARY. Changes nothing.
+        An engine that does not answer does not end a watch: a gap tells of it. A watcher
+        that reads too slowly is told so by a gap, too, and begins anew.
+        Errors: REVISION_COMPACTED (list again: watch without resume_token),
+        SHUTTING_DOWN (watch again, with resume_token).
+        """
+
+    @_abc_1.abstractmethod
+    def StreamStats(
+        self,
+        request: _resource_service_pb2.StreamStatsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_resource_service_pb2.StreamStatsResponse], _abc.AsyncIterator[_resource_service_pb2.StreamStatsResponse]]:
+        """Samples what active resources use, again and again, until the caller ends it. A
+        resource is sampled once however many callers listen. Changes nothing.
+        Errors: RESOURCE_NOT_FOUND, also when a resource that was named is deleted;
+        CAPABILITY_MISSING.
+        """
 
     @_abc_1.abstractmethod
     def StartResource(
@@ -245,7 +306,7 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_resource_service_pb2.DeleteResourceResponse, _abc.Awaitable[_resource_service_pb2.DeleteResourceResponse]]:
         """Deletes an inactive resource; an active one with `force`. The volumes that
         were made for it alone go with it unless keep_volumes is set.
-        Errors: RESOURCE_RUNNING, HAS_SNAPSHOTS, HAS_SAVED_STATE.
+        Errors: RESOURCE_RUNNING, HAS_SNAPSHOTS, HAS_SAVED_STATE, ETAG_MISMATCH.
         """
 
     @_abc_1.abstractmethod
@@ -255,8 +316,10 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_resource_service_pb2.UpdateResourceResponse, _abc.Awaitable[_resource_service_pb2.UpdateResourceResponse]]:
         """Changes what can be changed of an existing resource: name, labels of a
-        domain, limits. All or nothing is not promised across fields: on an error,
-        look again. Errors: ALREADY_EXISTS, CAPABILITY_MISSING, INVALID_ARGUMENT.
+        domain, CPU and memory, restart policy, autostart. Of an active resource it is
+        changed at once where the engine can; the response names what takes effect at the
+        next start. All or nothing is not promised across fields: on an error, look again.
+        Errors: ALREADY_EXISTS, CAPABILITY_MISSING, INVALID_ARGUMENT, ETAG_MISMATCH.
         """
 
 def add_ResourceServiceServicer_to_server(servicer: ResourceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -10,6 +10,7 @@ from proad.core.ports import (
     Driver,
     Images,
     Snapshots,
+    Stats,
     Updates,
     Volumes,
 )
@@ -25,6 +26,7 @@ _PROTOCOLS: Mapping[Capability, type[Any]] = {
     Capability.SNAPSHOTS: Snapshots,
     Capability.VOLUMES: Volumes,
     Capability.UPDATE: Updates,
+    Capability.STATS: Stats,
 }
 
 

@@ -18,11 +18,16 @@ Obligations of every method:
   error and changes nothing, also when the state changed a moment ago.
 - What creates is all or nothing: when a step fails or the call is cancelled, all
   that was made is removed again.
-- A verb gives the resource as it is afterwards, read from the engine.
+- A verb gives the resource as it is afterwards, read from the engine: `start`, `stop`,
+  `restart`, `pause` and `resume` as a SUMMARY, the others in FULL.
+- A SUMMARY says the same whether it comes from `list_resources`, `get_resource` or a
+  verb: two of a resource that did not change in between are equal.
 - Resources come with `host` and `allowed_verbs` empty: the core completes them.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
@@ -33,6 +38,7 @@ from proad.model import (
     DeleteOptions,
     DomainSpec,
     DomainXml,
+    EngineEvent,
     EngineInfo,
     Image,
     ImageFilter,
@@ -42,6 +48,7 @@ from proad.model import (
     RegistryCredentials,
     Resource,
     ResourceKind,
+    ResourceStats,
     ResourceUpdate,
     ResourceView,
     RestartOptions,
@@ -51,9 +58,18 @@ from proad.model import (
     StartOptions,
     StopMode,
     StopOptions,
+    Updated,
     Volume,
     VolumeSpec,
 )
+
+OnStep = Callable[[str, int | None], None]
+"""Told by a verb which step it is at, in words for people, and its percentage or None.
+Called on the event loop."""
+
+
+def untold(step: str, percent: int | None = None) -> None:
+    """Tell nobody of a step."""
 
 
 @runtime_checkable
@@ -75,6 +91,12 @@ class Driver(Protocol):
     @property
     def stop_modes(self) -> frozenset[StopMode]:
         """The modes that `stop` knows. Another one raises CapabilityMissingError."""
+
+    @property
+    def full_view_age(self) -> timedelta | None:
+        """How long a FULL view may be served where no event comes in between. None: for
+        ever, because an event comes with each change of it.
+        """
 
     async def __aenter__(self) -> Self:
         """Start the driver's threads. The engine need not be there yet."""
@@ -99,13 +121,31 @@ class Driver(Protocol):
     async def get_resource(self, id: str, view: ResourceView = ResourceView.FULL) -> Resource:
         """Give one resource."""
 
+    def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[EngineEvent]]:
+        """Follow what happens to the resources.
+
+        Entering subscribes: what happens from then on comes as an event, at the latest
+        some milliseconds after the engine shows it. Each change of a SUMMARY is followed
+        by an event, and of the FULL view, but for what `full_view_age` is for. Events are
+        hints: several may come for one change, or one for nothing.
+
+        The iterator never ends by itself: EngineUnreachableError says that the engine,
+        or its stream, is lost, and that events may be missing. Nothing is kept for a
+        reader that is not there; for one that is slow, one hint per resource.
+
+        Raises:
+            EngineUnreachableError: the engine does not answer.
+        """
+
     async def start(self, id: str, options: StartOptions = StartOptions()) -> Resource:
         """Start it; resume it when it is PAUSED or SUSPENDED.
 
         Options that the engine lacks raise CapabilityMissingError.
         """
 
-    async def stop(self, id: str, options: StopOptions = StopOptions()) -> Resource:
+    async def stop(
+        self, id: str, options: StopOptions = StopOptions(), *, on_step: OnStep = untold
+    ) -> Resource:
         """Stop it as the contract's StopMode has it.
 
         GRACEFUL kills nothing: it raises StopTimedOutError. FORCE takes effect while a
@@ -113,7 +153,9 @@ class Driver(Protocol):
         last was, STOPPED. Cancelling a graceful stop leaves the request standing.
         """
 
-    async def restart(self, id: str, options: RestartOptions = RestartOptions()) -> Resource:
+    async def restart(
+        self, id: str, options: RestartOptions = RestartOptions(), *, on_step: OnStep = untold
+    ) -> Resource:
         """Restart it as the contract's RestartMode has it."""
 
     async def pause(self, id: str) -> Resource:
@@ -134,9 +176,21 @@ class Driver(Protocol):
 class Updates(Protocol):
     """Changing existing resources."""
 
-    async def update(self, id: str, update: ResourceUpdate) -> Resource:
-        """Change what `update` names. What this engine cannot change raises
+    async def update(self, id: str, update: ResourceUpdate) -> Updated:
+        """Change what `update` names, at once where the engine can; for an active
+        resource `restart_required` names the paths, such as "domain.vcpus", of what takes
+        effect at its next start. What this engine cannot change raises
         CapabilityMissingError before anything is changed.
+        """
+
+
+@runtime_checkable
+class Stats(Protocol):
+    """Measuring what resources use."""
+
+    async def stats(self, ids: Collection[str]) -> Mapping[str, ResourceStats]:
+        """Take one sample of each of these resources, by id. One that is not active, or
+        not there, has none; one that hangs does not hold up the others for long.
         """
 
 

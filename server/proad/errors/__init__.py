@@ -33,9 +33,11 @@ from proad.errors.missing import (
 from proad.errors.request import (
     AlreadyExistsError,
     AmbiguousIdError,
+    EtagMismatchError,
     FieldViolation,
     InvalidArgumentError,
     PageTokenInvalidError,
+    RevisionCompactedError,
 )
 from proad.errors.root import (
     ProaError,
@@ -63,6 +65,7 @@ __all__ = [
     "EngineConflictError",
     "EngineTimedOutError",
     "EngineUnreachableError",
+    "EtagMismatchError",
     "FieldViolation",
     "HasSavedStateError",
     "HasSnapshotsError",
@@ -80,6 +83,7 @@ __all__ = [
     "ResourceNotFoundError",
     "ResourceNotRunningError",
     "ResourceRunningError",
+    "RevisionCompactedError",
     "ScopeMissingError",
     "SetupError",
     "ShuttingDownError",

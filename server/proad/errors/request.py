@@ -56,6 +56,30 @@ class PageTokenInvalidError(ProaError):
         )
 
 
+class EtagMismatchError(ProaError):
+    """The resource changed since its etag was read."""
+
+    reason = Reason.ETAG_MISMATCH
+
+    def __init__(self, name: str, *, current: str) -> None:
+        super().__init__(
+            f"{name!r} changed since that etag was read; read it again and decide anew",
+            metadata={"name": name, "etag": current},
+        )
+
+
+class RevisionCompactedError(ProaError):
+    """A watch cannot go on from where its token says."""
+
+    reason = Reason.REVISION_COMPACTED
+
+    def __init__(self) -> None:
+        super().__init__(
+            "what happened since that resume_token is not kept any more; "
+            "watch again without it, which begins with the present state"
+        )
+
+
 class AlreadyExistsError(ProaError):
     """The name is taken."""
 

@@ -50,6 +50,9 @@ from proad.model.domain import (
     VirtType,
     VolumeRef,
 )
+from proad.model.engine_event import (
+    EngineEvent,
+)
 from proad.model.host import (
     Capability,
     Engine,
@@ -80,8 +83,10 @@ from proad.model.requests import (
     StartOptions,
     StopMode,
     StopOptions,
+    Updated,
 )
 from proad.model.resource import (
+    Activity,
     Resource,
     ResourceFilter,
     ResourceKind,
@@ -96,6 +101,11 @@ from proad.model.snapshot import (
     Snapshot,
     SnapshotSpec,
 )
+from proad.model.stats import (
+    BlockStats,
+    NetworkStats,
+    ResourceStats,
+)
 from proad.model.verbs import (
     ACTIVE,
     INACTIVE,
@@ -108,16 +118,30 @@ from proad.model.volume import (
     Volume,
     VolumeSpec,
 )
+from proad.model.watch import (
+    Bookmark,
+    ChangeCause,
+    ChangeType,
+    Gap,
+    GapKind,
+    ResourceChange,
+    WatchEvent,
+)
 
 __all__ = [
     "ACTIVE",
     "DEFAULT_DISK_BYTES",
     "INACTIVE",
     "LEGAL",
+    "Activity",
     "BindMount",
+    "BlockStats",
+    "Bookmark",
     "BootDevice",
     "Capability",
     "CdromSpec",
+    "ChangeCause",
+    "ChangeType",
     "Container",
     "ContainerResources",
     "ContainerSpec",
@@ -137,9 +161,12 @@ __all__ = [
     "DomainUpdate",
     "DomainXml",
     "Engine",
+    "EngineEvent",
     "EngineHealth",
     "EngineInfo",
     "Firmware",
+    "Gap",
+    "GapKind",
     "Graphics",
     "GraphicsSpec",
     "GraphicsType",
@@ -155,6 +182,7 @@ __all__ = [
     "NetworkInterface",
     "NetworkModel",
     "NetworkSpec",
+    "NetworkStats",
     "NewDisk",
     "PortProtocol",
     "PruneFilter",
@@ -163,9 +191,11 @@ __all__ = [
     "PullProgress",
     "RegistryCredentials",
     "Resource",
+    "ResourceChange",
     "ResourceFilter",
     "ResourceKind",
     "ResourceState",
+    "ResourceStats",
     "ResourceUpdate",
     "ResourceView",
     "RestartMode",
@@ -182,6 +212,7 @@ __all__ = [
     "StopOptions",
     "TmpfsMount",
     "Ulimit",
+    "Updated",
     "Verb",
     "VideoModel",
     "VirtType",
@@ -189,6 +220,7 @@ __all__ = [
     "VolumeMount",
     "VolumeRef",
     "VolumeSpec",
+    "WatchEvent",
     "allowed_verbs",
     "refusal",
     "validate",

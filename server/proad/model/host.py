@@ -17,6 +17,7 @@ class Capability(StrEnum):
     VOLUMES = "VOLUMES"
     UPDATE = "UPDATE"
     SAVE = "SAVE"
+    STATS = "STATS"
 
 
 class EngineHealth(StrEnum):
@@ -53,6 +54,7 @@ class Engine:
     health_change_time: datetime | None = None
     health_message: str = ""
     warnings: tuple[str, ...] = ()
+    last_sync_time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,6 +86,14 @@ class ResourceUpdate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Updated:
+    """A changed resource, and the paths of what takes effect at its next start."""
+
+    resource: Resource
+    restart_required: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CreatedContainer:
     """A new container, and what the engine warned of."""
 

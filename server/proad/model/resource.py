@@ -83,11 +83,23 @@ class StateDetail:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Activity:
+    """What is being done to a resource. `percent` is None where the engine does not tell."""
+
+    verb: Verb
+    step: str = ""
+    percent: int | None = None
+    start_time: datetime | None = None
+    actor: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
     """A container or a domain.
 
     `id` is the engine's own full id. `host` is empty as a driver gives it; the
-    core fills in the name of the host connection, and `allowed_verbs`.
+    inventory fills in the name of the host connection, `allowed_verbs`, `activity`,
+    `etag`, `revision` and `observe_time`.
     """
 
     id: str
@@ -100,13 +112,17 @@ class Resource:
     lifetime: Lifetime = Lifetime.PERSISTENT
     allowed_verbs: tuple[Verb, ...] = ()
     host: str = ""
+    activity: Activity | None = None
+    etag: str = ""
+    revision: int = 0
+    observe_time: datetime | None = None
     container: Container | None = None
     domain: Domain | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceFilter:
-    """Which resources a list is about; an empty field lets everything through."""
+    """Which resources a list or a watch is about; an empty field lets everything through."""
 
     kinds: tuple[ResourceKind, ...] = ()
     states: tuple[ResourceState, ...] = ()
@@ -114,6 +130,7 @@ class ResourceFilter:
     labels: Mapping[str, str] = field(default_factory=dict)
     image: str = ""
     hosts: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
 
     def matches(self, resource: Resource) -> bool:
         """Tell whether every condition holds for `resource`."""
@@ -121,6 +138,7 @@ class ResourceFilter:
             (not self.kinds or resource.kind in self.kinds)
             and (not self.states or resource.state in self.states)
             and (not self.hosts or resource.host in self.hosts)
+            and (not self.ids or resource.id in self.ids)
             and resource.name.startswith(self.name_prefix)
             and all(resource.labels.get(key) == value for key, value in self.labels.items())
             and (

@@ -1,0 +1,43 @@
+"""What resources use."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from proad.model.resource import ResourceKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkStats:
+    """Network traffic as the workload sees it."""
+
+    receive_bytes: int = 0
+    transmit_bytes: int = 0
+    receive_packets: int = 0
+    transmit_packets: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockStats:
+    """Disk traffic."""
+
+    read_bytes: int = 0
+    write_bytes: int = 0
+    read_requests: int = 0
+    write_requests: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceStats:
+    """One sample. A driver leaves `host`, `name` and `cpu_percent` to the core."""
+
+    id: str
+    kind: ResourceKind
+    name: str = ""
+    host: str = ""
+    sample_time: datetime
+    cpu_time: timedelta
+    cpu_percent: float | None = None
+    memory_usage_bytes: int = 0
+    memory_limit_bytes: int = 0
+    network: NetworkStats = field(default_factory=NetworkStats)
+    block: BlockStats = field(default_factory=BlockStats)
