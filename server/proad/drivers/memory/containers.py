@@ -33,6 +33,7 @@ class MemoryContainers(MemoryImages):
         self, spec: ContainerSpec, *, start: bool = False
     ) -> CreatedContainer:
         """Create a container, and start it if asked to."""
+        self._reach()
         image = self._image(spec.image)
         behaviour = Behaviour.of(spec.labels)
         id = secrets.token_hex(32)
@@ -53,11 +54,12 @@ class MemoryContainers(MemoryImages):
         workload = Workload(resource, behaviour)
         if start:
             self._start(workload)  # before it is in the list: what cannot start never was
-        self._workloads[id] = workload
+        self._add(workload)
         return CreatedContainer(resource=workload.shown())
 
     async def prune_containers(self, which: PruneFilter = PruneFilter()) -> Pruned:
         """Remove stopped containers."""
+        self._reach()
         doomed = [
             workload
             for workload in self._workloads.values()

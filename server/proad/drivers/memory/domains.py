@@ -44,6 +44,7 @@ class MemoryDomains(MemoryVolumes):
 
     async def create_domain(self, spec: DomainSpec, *, start: bool = False) -> Resource:
         """Create a domain and its new volumes, and start it if asked to."""
+        self._reach()
         disks, volumes = self._planned_disks(spec)
         domain = Domain(
             memory_bytes=spec.memory_bytes,
@@ -90,6 +91,7 @@ class MemoryDomains(MemoryVolumes):
 
     async def create_domain_from_xml(self, source: DomainXml, *, start: bool = False) -> Resource:
         """Create a domain from as much XML as `get_domain_xml` writes; the rest is ignored."""
+        self._reach()
         return self._created(parsed(source), [], start=start)
 
     async def get_domain_xml(self, id: str, *, inactive: bool = False) -> str:
@@ -106,8 +108,8 @@ class MemoryDomains(MemoryVolumes):
         workload = Workload(resource, Behaviour.of(resource.labels))
         if start or resource.lifetime is Lifetime.TRANSIENT:
             self._start(workload)  # before anything is in a list: what cannot start never was
-        self._workloads[resource.id] = workload
         self._volumes.update({(volume.pool, volume.name): volume for volume in volumes})
+        self._add(workload)
         return workload.shown()
 
     def _planned_disks(self, spec: DomainSpec) -> tuple[tuple[Disk, ...], list[Volume]]:

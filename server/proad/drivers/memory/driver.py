@@ -8,13 +8,17 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
+from proad.core.ports import OnStep, untold
 from proad.drivers.memory.containers import MemoryContainers
 from proad.drivers.memory.domains import MemoryDomains
+from proad.drivers.memory.events import NAME
 from proad.drivers.memory.images import MemoryImages
 from proad.drivers.memory.snapshots import MemorySnapshots
+from proad.drivers.memory.stats import HOST_MEMORY_BYTES, MemoryStats
 from proad.drivers.memory.updates import MemoryUpdates
+from proad.drivers.memory.views import with_vcpus
 from proad.drivers.memory.volumes import MemoryVolumes
-from proad.drivers.memory.world import NAME, Workload
+from proad.drivers.memory.world import FROZEN, Workload
 from proad.errors import (
     CapabilityMissingError,
     HasSavedStateError,
@@ -40,11 +44,17 @@ from proad.model import (
 
 _CONTAINER_GRACE = timedelta(seconds=10)
 _DOMAIN_GRACE = timedelta(seconds=60)
-_FROZEN = frozenset({ResourceState.PAUSED, ResourceState.SUSPENDED})
+_KILLING = "killing"
 
 
 class MemoryDriver(
-    MemoryContainers, MemoryImages, MemoryDomains, MemorySnapshots, MemoryVolumes, MemoryUpdates
+    MemoryContainers,
+    MemoryImages,
+    MemoryDomains,
+    MemorySnapshots,
+    MemoryVolumes,
+    MemoryUpdates,
+    MemoryStats,
 ):
     """An engine imitated in this process: containers, images, domains, snapshots, volumes.
 
@@ -57,12 +67,17 @@ class MemoryDriver(
 
     What there is, names say: networks whose name starts with "missing" are not there;
     of images see MemoryImages. The one storage pool is "default".
+
+    To see what a loss of the engine does, call `lose()`: every call and subscription ends
+    in EngineUnreachableError until `come_back()`. The workloads live on, and what happens
+    to them meanwhile is told to nobody.
     """
 
     name: str = NAME
     endpoint: str = "memory:"
     kinds: tuple[ResourceKind, ...] = (ResourceKind.CONTAINER, ResourceKind.DOMAIN)
     stop_modes: frozenset[StopMode] = frozenset(StopMode)
+    full_view_age: timedelta | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -77,17 +92,19 @@ class MemoryDriver(
 
     async def probe(self) -> EngineInfo:
         """Describe this host as the engine's own."""
+        self._reach()
         return EngineInfo(
             version="1",
             hostname=platform.node(),
             cpus=os.cpu_count() or 1,
-            memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+            memory_bytes=HOST_MEMORY_BYTES,
             architecture=platform.machine(),
             warnings=("nothing here is real: the memory driver imitates an engine",),
         )
 
     async def list_resources(self, view: ResourceView = ResourceView.SUMMARY) -> list[Resource]:
         """Give all resources."""
+        self._reach()
         return [workload.shown(view) for workload in self._workloads.values()]
 
     async def get_resource(self, id: str, view: ResourceView = ResourceView.FULL) -> Resource:
@@ -102,13 +119,15 @@ class MemoryDriver(
         self._permit(Verb.START, workload)
         if options.from_snapshot:
             self._revert(workload, options.from_snapshot, ResourceState.RUNNING)
-        elif workload.resource.state in _FROZEN:
+        elif workload.resource.state in FROZEN:
             self._enter(workload, ResourceState.RUNNING)
         else:
             self._start(workload)
-        return workload.shown()
+        return workload.shown(ResourceView.SUMMARY)
 
-    async def stop(self, id: str, options: StopOptions = StopOptions()) -> Resource:
+    async def stop(
+        self, id: str, options: StopOptions = StopOptions(), *, on_step: OnStep = untold
+    ) -> Resource:
         """Stop it, in the way that its labels let it."""
         workload = self._workload(id)
         mode = options.mode or StopMode(_usual_mode(workload))
@@ -116,6 +135,7 @@ class MemoryDriver(
             self._domain(id, "stop mode SAVE")
         self._permit(Verb.STOP, workload)
         if mode is StopMode.FORCE:
+            on_step(_KILLING, None)
             self._kill(workload)
         elif mode is StopMode.SAVE:
             if workload.resource.lifetime is Lifetime.TRANSIENT:
@@ -125,36 +145,39 @@ class MemoryDriver(
             self._enter(workload, ResourceState.SAVED)
         else:
             force = self._kill if mode is StopMode.GRACEFUL_THEN_FORCE else None
-            await self._ask(workload, options.grace_period, self._shut_down, force)
-        return workload.shown()
+            await self._ask(workload, options.grace_period, self._shut_down, force, on_step)
+        return workload.shown(ResourceView.SUMMARY)
 
-    async def restart(self, id: str, options: RestartOptions = RestartOptions()) -> Resource:
+    async def restart(
+        self, id: str, options: RestartOptions = RestartOptions(), *, on_step: OnStep = untold
+    ) -> Resource:
         """Restart it. When somebody stops it meanwhile, it stays stopped, and that is said."""
         workload = self._workload(id)
         self._permit(Verb.RESTART, workload)
         mode = options.mode or RestartMode(_usual_mode(workload))
         if mode is RestartMode.FORCE:
+            on_step(_KILLING, None)
             self._reboot(workload)
         else:
             force = self._reboot if mode is RestartMode.GRACEFUL_THEN_FORCE else None
-            await self._ask(workload, options.grace_period, self._reboot, force)
+            await self._ask(workload, options.grace_period, self._reboot, force, on_step)
             if workload.run is None:
                 self._permit(Verb.RESTART, workload)
-        return workload.shown()
+        return workload.shown(ResourceView.SUMMARY)
 
     async def pause(self, id: str) -> Resource:
         """Freeze it."""
         workload = self._workload(id)
         self._permit(Verb.PAUSE, workload)
         self._enter(workload, ResourceState.PAUSED, StateReason.USER)
-        return workload.shown()
+        return workload.shown(ResourceView.SUMMARY)
 
     async def resume(self, id: str) -> Resource:
         """Let it go on."""
         workload = self._workload(id)
         self._permit(Verb.RESUME, workload)
         self._enter(workload, ResourceState.RUNNING)
-        return workload.shown()
+        return workload.shown(ResourceView.SUMMARY)
 
     async def delete(self, id: str, options: DeleteOptions = DeleteOptions()) -> Resource:
         """Delete it, and the volumes that were made for it alone unless `keep_volumes`."""
@@ -178,37 +201,38 @@ class MemoryDriver(
         grace: timedelta | None,
         follow: Callable[[Workload], None],
         force: Callable[[Workload], None] | None,
+        on_step: OnStep,
     ) -> None:
         """Ask a workload to `follow`; when the grace period is over use `force`, or raise."""
-        if workload.resource.state in _FROZEN:  # it could not hear
+        if workload.resource.state in FROZEN:  # it could not hear
             self._enter(workload, ResourceState.RUNNING)
         over = workload.over
 
         def heard() -> None:
-            if not over.is_set() and workload.resource.state not in _FROZEN:
+            if not over.is_set() and workload.resource.state not in FROZEN:
                 follow(workload)
 
         if not workload.behaviour.ignores_stop:
             asyncio.get_running_loop().call_later(workload.behaviour.stop_after, heard)
         if grace is None:
             grace = _usual_grace(workload)
-        try:
-            async with asyncio.timeout(grace.total_seconds()):
-                await over.wait()
-        except TimeoutError:
-            if over.is_set():
-                return
-            if force is None:
-                raise StopTimedOutError(workload.resource.name, grace) from None
-            force(workload)
+        on_step(f"asked, waiting up to {grace.total_seconds():g} s", None)
+        if await self._happens(over, grace):
+            return
+        if force is None:
+            raise StopTimedOutError(workload.resource.name, grace)
+        on_step(_KILLING, None)
+        force(workload)
 
     def _shut_down(self, workload: Workload) -> None:
         self._enter(workload, ResourceState.STOPPED, StateReason.COMPLETED)
 
     def _reboot(self, workload: Workload) -> None:
         workload.over.set()
+        vcpus = workload.run.vcpus if workload.run else 0
         workload.run = None  # not by way of STOPPED: a TRANSIENT one outlives its restart
         self._start(workload)
+        workload.run = with_vcpus(workload.run, vcpus)  # a reboot gives a domain no others
 
 
 def _usual_mode(workload: Workload) -> str:

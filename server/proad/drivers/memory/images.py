@@ -39,6 +39,7 @@ class MemoryImages(World):
 
     async def list_images(self, which: ImageFilter = ImageFilter()) -> list[Image]:
         """Give the images."""
+        self._reach()
         return [
             Image(
                 id=image.id,
@@ -54,12 +55,14 @@ class MemoryImages(World):
 
     async def get_image(self, name: str) -> Image:
         """Give one image in full."""
+        self._reach()
         return self._image(name)
 
     async def pull_image(
         self, name: str, *, platform: str = ""
     ) -> AsyncIterator[PullProgress | Image]:
         """Pull an image in a few steps; there is nothing that travels."""
+        self._reach()
         registry, path = _split(name)
         if path.startswith("missing/"):
             raise ImageNotFoundError(name, detail="in its registry")
@@ -76,12 +79,14 @@ class MemoryImages(World):
                 total_bytes=_LAYER_BYTES,
             )
             await asyncio.sleep(_STEP_SECONDS)
+            self._reach()
         image = self._images.setdefault(image.id, image)
         yield PullProgress(status=f"Status: Downloaded newer image for {_tagged(name)}")
         yield image
 
     async def delete_image(self, name: str, *, force: bool = False) -> DeletedImage:
         """Delete an image. None has more than one name here."""
+        self._reach()
         image = self._image(name)
         users = [
             workload
@@ -95,6 +100,7 @@ class MemoryImages(World):
 
     async def login_registry(self, credentials: RegistryCredentials) -> None:
         """Take any credentials but the password "wrong"."""
+        self._reach()
         if credentials.password == "wrong":  # noqa: S105 - the one that is refused
             raise RegistryDeniedError(credentials.registry, "incorrect username or password")
         self._logins.add(credentials.registry)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from proad.drivers.memory.behaviour import Behaviour
+from proad.drivers.memory.views import with_vcpus
 from proad.drivers.memory.world import TakenSnapshot, Workload, World, now
 from proad.errors import AlreadyExistsError, SnapshotNotFoundError
 from proad.model import (
@@ -51,6 +52,7 @@ class MemorySnapshots(World):
         )
         workload.snapshots[name] = TakenSnapshot(snapshot, workload.resource)
         workload.current = name
+        self._reconfigured(workload)
         return _shown(workload, name)
 
     async def revert_snapshot(
@@ -77,6 +79,7 @@ class MemorySnapshots(World):
         del workload.snapshots[name]
         if workload.current == name:
             workload.current = parent
+        self._reconfigured(workload)
 
     def _revert(self, workload: Workload, name: str, state: ResourceState | None) -> None:
         taken = _taken(workload, name)
@@ -86,6 +89,8 @@ class MemorySnapshots(World):
         workload.current = name
         target = state or taken.snapshot.state
         reason = None if target is ResourceState.RUNNING else StateReason.FROM_SNAPSHOT
+        workload.run = with_vcpus(workload.run, domain.vcpus if domain else 0)
+        self._reconfigured(workload)
         self._enter(workload, target, reason)
 
 

@@ -4,7 +4,8 @@ from dataclasses import replace
 from typing import TypeVar
 
 from proad.drivers.memory.behaviour import Behaviour
-from proad.drivers.memory.world import NAME, Workload, World
+from proad.drivers.memory.events import NAME
+from proad.drivers.memory.world import Workload, World
 from proad.errors import (
     AlreadyExistsError,
     CapabilityMissingError,
@@ -18,8 +19,8 @@ from proad.model import (
     Domain,
     DomainUpdate,
     Lifetime,
-    Resource,
     ResourceUpdate,
+    Updated,
     Verb,
 )
 from proad.model.verbs import allowed_verbs
@@ -30,8 +31,10 @@ T = TypeVar("T")
 class MemoryUpdates(World):
     """Changes as Docker and libvirt allow them."""
 
-    async def update(self, id: str, update: ResourceUpdate) -> Resource:
-        """Change what `update` names, or nothing."""
+    async def update(self, id: str, update: ResourceUpdate) -> Updated:
+        """Change what `update` names, or nothing. A running domain gets other vcpus when
+        it next starts.
+        """
         workload = self._workload(id)
         self._permit(Verb.UPDATE, workload)
         resource = workload.resource
@@ -54,7 +57,14 @@ class MemoryUpdates(World):
             workload.behaviour = Behaviour.of(update.labels.entries)
             resource = replace(resource, labels=update.labels.entries)
         workload.resource = resource
-        return workload.shown()
+        if update != ResourceUpdate():
+            self._reconfigured(workload)
+        shown = workload.shown()
+        waits = shown.domain and resource.domain and shown.domain.vcpus != resource.domain.vcpus
+        asked = update.domain is not None and update.domain.vcpus is not None
+        return Updated(
+            resource=shown, restart_required=("domain.vcpus",) if waits and asked else ()
+        )
 
 
 def _updated_container(container: Container, update: ContainerUpdate | None) -> Container:
@@ -77,17 +87,21 @@ def _updated_container(container: Container, update: ContainerUpdate | None) -> 
 def _updated_domain(workload: Workload, domain: Domain, update: ResourceUpdate) -> Domain:
     changes = update.domain or DomainUpdate()
     active = workload.run is not None
-    if active and (update.name is not None or changes.vcpus is not None):
+    if active and update.name is not None:
         resource = workload.resource
         raise ResourceRunningError(
             id=resource.id,
             name=resource.name,
             state=resource.state,
-            verb="UPDATE of name or vcpus",
+            verb="UPDATE of name",
             allowed_verbs=allowed_verbs(resource.kind, resource.state),
         )
     if changes.autostart and workload.resource.lifetime is Lifetime.TRANSIENT:
         raise InvalidArgumentError.of("domain.autostart", "a TRANSIENT domain cannot have it")
+    if changes.vcpus is not None and workload.resource.lifetime is Lifetime.TRANSIENT:
+        raise CapabilityMissingError(
+            "changing vcpus of a TRANSIENT domain", driver=NAME, hint="it has no next start"
+        )
     memory = _or(changes.memory_bytes, domain.memory_bytes)
     if active and memory > domain.max_memory_bytes:
         raise InvalidArgumentError.of(

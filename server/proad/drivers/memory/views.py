@@ -1,6 +1,7 @@
 """How the imitated engine shows its workloads: what a run adds, what a summary leaves out."""
 
-from dataclasses import dataclass, replace
+import time
+from dataclasses import dataclass, field, replace
 
 from proad.model import (
     Container,
@@ -20,10 +21,33 @@ class Run:
     Attributes:
         number: of this run, from 1; process ids and addresses are made of it.
         ports: a container's ports, those included that were picked for it.
+        vcpus: those that a domain was started with.
+        went: seconds that it ran until it last began to go on.
+        going_since: when that was, by the monotonic clock; None while it is frozen.
     """
 
     number: int
     ports: tuple[PublishedPort, ...] = ()
+    vcpus: int = 0
+    went: float = 0.0
+    going_since: float | None = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """How long it has run, without the time that it was frozen for."""
+        going = 0.0 if self.going_since is None else time.monotonic() - self.going_since
+        return self.went + going
+
+    def going(self, *, on: bool) -> "Run":
+        """Give it as it is when it is frozen, or goes on."""
+        if on is (self.going_since is not None):
+            return self
+        return replace(self, went=self.seconds, going_since=time.monotonic() if on else None)
+
+
+def with_vcpus(run: Run | None, vcpus: int) -> Run | None:
+    """Give a run, if there is one, with other virtual CPUs."""
+    return run and replace(run, vcpus=vcpus)
 
 
 def shown(resource: Resource, run: Run | None, snapshots: int, view: ResourceView) -> Resource:
@@ -61,7 +85,13 @@ def _running_domain(domain: Domain, run: Run) -> Domain:
         for index, each in enumerate(domain.networks)
     )
     graphics = domain.graphics and replace(domain.graphics, port=5900 + run.number)
-    return replace(domain, runtime_id=run.number, networks=networks, graphics=graphics)
+    return replace(
+        domain,
+        vcpus=run.vcpus,
+        runtime_id=run.number,
+        networks=networks,
+        graphics=graphics,
+    )
 
 
 def _summary(resource: Resource) -> Resource:

@@ -20,18 +20,21 @@ class MemoryVolumes(World):
 
     async def list_volumes(self, pool: str = "") -> list[Volume]:
         """Give the volumes."""
+        self._reach()
         if pool:
             self._pool(pool)
         return list(self._volumes.values())
 
     async def create_volume(self, spec: VolumeSpec) -> Volume:
         """Create a volume."""
+        self._reach()
         volume = self._planned(spec)
         self._volumes[volume.pool, volume.name] = volume
         return volume
 
     async def delete_volume(self, pool: str, name: str) -> None:
         """Delete a volume that nothing uses."""
+        self._reach()
         volume = self._volume(VolumeRef(pool=pool, name=name))
         users = [
             workload.resource.name

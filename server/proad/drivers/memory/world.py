@@ -9,10 +9,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from proad.drivers.memory.behaviour import Behaviour
+from proad.drivers.memory.events import NAME, Line
 from proad.drivers.memory.views import Run, shown
 from proad.errors import CapabilityMissingError, EngineConflictError, ResourceNotFoundError
 from proad.model import (
     Domain,
+    EngineEvent,
     Image,
     Lifetime,
     PublishedPort,
@@ -27,12 +29,11 @@ from proad.model import (
 )
 from proad.model.verbs import ACTIVE, refusal
 
-NAME = "memory"
-
 _START_REASONS = {
     ResourceState.STARTING: StateReason.RESTARTING,
     ResourceState.FAILED: StateReason.CRASHED,
 }
+FROZEN = frozenset({ResourceState.PAUSED, ResourceState.SUSPENDED})
 _EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 
 
@@ -81,16 +82,18 @@ class Workload:
             self.resource = replace(self.resource, domain=replace(domain, disks=disks))
 
 
-class World:
+class World(Line):
     """The imitated engine, and what all parts of the driver do with it."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._workloads: dict[str, Workload] = {}
         self._images: dict[str, Image] = {}
         self._volumes: dict[tuple[str, str], Volume] = {}
         self._numbers = itertools.count(1)
 
     def _workload(self, id: str) -> Workload:
+        self._reach()
         try:
             return self._workloads[id]
         except KeyError:
@@ -103,6 +106,13 @@ class World:
                 capability, driver=NAME, hint="domains have it, containers do not"
             )
         return workload, workload.resource.domain
+
+    def _add(self, workload: Workload) -> None:
+        self._workloads[workload.resource.id] = workload
+        self._tell(EngineEvent(id=workload.resource.id))
+
+    def _reconfigured(self, workload: Workload) -> None:
+        self._tell(EngineEvent(id=workload.resource.id, reconfigured=True))
 
     def _named(self, kind: ResourceKind, name: str) -> Workload | None:
         for workload in self._workloads.values():
@@ -135,6 +145,9 @@ class World:
             elif ends:
                 detail = replace(detail, exit_code=exit_code, finish_time=now())
         workload.resource = replace(workload.resource, state=state, state_detail=detail)
+        if workload.run is not None:
+            workload.run = workload.run.going(on=state not in FROZEN)
+        self._tell(EngineEvent(id=workload.resource.id, ended=ends))
         if ends:
             workload.run = None
             if workload.resource.lifetime is Lifetime.TRANSIENT:
@@ -154,6 +167,7 @@ class World:
         self._workloads.pop(workload.resource.id, None)  # a TRANSIENT one is gone after its kill
         for key in workload.owned_volumes:
             self._volumes.pop(key, None)
+        self._tell(EngineEvent(id=workload.resource.id, removed=True))
 
     def _new_run(self, workload: Workload) -> Run:
         container, domain = workload.resource.container, workload.resource.domain
@@ -171,7 +185,7 @@ class World:
             if any(_collide(port, other) for other in [*taken, *ports]):
                 raise EngineConflictError(NAME, f"port {port.host_port} is already allocated")
             ports.append(port)
-        return Run(next(self._numbers), tuple(ports))
+        return Run(next(self._numbers), tuple(ports), domain.vcpus if domain else 0)
 
 
 def now() -> datetime:

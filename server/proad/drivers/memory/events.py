@@ -1,0 +1,104 @@
+"""The line to the imitated engine: what it tells those who follow it, and how it is lost."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Self
+
+from proad.errors import EngineUnreachableError
+from proad.model import EngineEvent
+
+NAME = "memory"
+
+
+class Line:
+    """What all parts of the driver reach the imitated engine by. It can be cut."""
+
+    def __init__(self) -> None:
+        self._followers: set[_Follower] = set()
+        self._cut = asyncio.Event()
+
+    @asynccontextmanager
+    async def subscribe(self) -> AsyncIterator[AsyncIterator[EngineEvent]]:
+        """Follow what happens to the workloads."""
+        self._reach()
+        follower = _Follower(self._cut)
+        self._followers.add(follower)
+        try:
+            yield follower
+        finally:
+            self._followers.discard(follower)
+
+    def lose(self) -> None:
+        """Cut the line: calls, waiting ones too, and subscriptions end in
+        EngineUnreachableError. The workloads live on.
+        """
+        self._cut.set()
+        for follower in self._followers:
+            follower.wake()
+        self._followers.clear()
+
+    def come_back(self) -> None:
+        """Mend the line. What ended by `lose` stays ended: subscribe and call anew."""
+        self._cut = asyncio.Event()
+
+    def _reach(self) -> None:
+        """Raise where the line is cut. Every public method begins with it."""
+        _require(self._cut)
+
+    def _tell(self, event: EngineEvent) -> None:
+        for follower in self._followers:
+            follower.tell(event)
+
+    async def _happens(self, what: asyncio.Event, within: timedelta) -> bool:
+        """Wait for something, and tell whether it came in time."""
+        cut = self._cut
+        waits = [asyncio.ensure_future(each.wait()) for each in (what, cut)]
+        try:
+            await asyncio.wait(
+                waits, timeout=within.total_seconds(), return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            for wait in waits:
+                wait.cancel()
+        _require(cut)
+        return what.is_set()
+
+
+class _Follower(AsyncIterator[EngineEvent]):
+    """What one reader has not read yet: one hint for each workload, oldest first."""
+
+    def __init__(self, cut: asyncio.Event) -> None:
+        self._cut = cut
+        self._pending: dict[str, EngineEvent] = {}
+        self._news = asyncio.Event()
+
+    def tell(self, event: EngineEvent) -> None:
+        unread = self._pending.get(event.id, event)
+        self._pending[event.id] = EngineEvent(
+            id=event.id,
+            removed=unread.removed or event.removed,
+            ended=unread.ended or event.ended,
+            reconfigured=unread.reconfigured or event.reconfigured,
+        )
+        self.wake()
+
+    def wake(self) -> None:
+        self._news.set()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> EngineEvent:
+        await self._news.wait()
+        _require(self._cut)
+        event = self._pending.pop(next(iter(self._pending)))
+        if not self._pending:
+            self._news.clear()
+        return event
+
+
+def _require(cut: asyncio.Event) -> None:
+    if cut.is_set():
+        raise EngineUnreachableError(NAME, "its line was cut")

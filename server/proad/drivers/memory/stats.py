@@ -1,0 +1,67 @@
+"""What the imitated workloads seem to use: made up, from how long they have run."""
+
+import os
+from collections.abc import Collection, Mapping
+from datetime import timedelta
+
+from proad.drivers.memory.world import Workload, World, now
+from proad.model import BlockStats, NetworkStats, ResourceStats
+
+HOST_MEMORY_BYTES = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+_CPU_SHARE = 0.05
+_MIB = 2**20
+_MEMORY_AT_START = 16 * _MIB
+_MEMORY_PER_SECOND = 4096
+_PACKET_BYTES = 500
+_BLOCK_BYTES = 4096
+
+
+class MemoryStats(World):
+    """Nothing is measured, for nothing runs: each number is a function of the run's time,
+    pauses left out, so that it is steady, and tests can foretell it.
+    """
+
+    async def stats(self, ids: Collection[str]) -> Mapping[str, ResourceStats]:
+        """Make up one sample of each active workload."""
+        self._reach()
+        workloads = (self._workloads.get(id) for id in ids)
+        return {
+            workload.resource.id: _sample(workload, workload.run.seconds)
+            for workload in workloads
+            if workload is not None and workload.run is not None
+        }
+
+
+def _sample(workload: Workload, seconds: float) -> ResourceStats:
+    limit = _memory_limit(workload)
+    received, sent = int(2 * seconds), int(seconds)
+    read, written = int(seconds), int(3 * seconds)
+    return ResourceStats(
+        id=workload.resource.id,
+        kind=workload.resource.kind,
+        sample_time=now(),
+        cpu_time=timedelta(seconds=seconds * _CPU_SHARE),
+        memory_usage_bytes=min(limit, _MEMORY_AT_START + int(seconds * _MEMORY_PER_SECOND)),
+        memory_limit_bytes=limit,
+        network=NetworkStats(
+            receive_bytes=received * _PACKET_BYTES,
+            transmit_bytes=sent * _PACKET_BYTES,
+            receive_packets=received,
+            transmit_packets=sent,
+        ),
+        block=BlockStats(
+            read_bytes=read * _BLOCK_BYTES,
+            write_bytes=written * _BLOCK_BYTES,
+            read_requests=read,
+            write_requests=written,
+        ),
+    )
+
+
+def _memory_limit(workload: Workload) -> int:
+    if (domain := workload.resource.domain) is not None:
+        return domain.memory_bytes
+    container = workload.resource.container
+    limits = container.resources if container else None
+    return limits.memory_bytes if limits and limits.memory_bytes else HOST_MEMORY_BYTES
