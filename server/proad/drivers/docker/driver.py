@@ -2,8 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +12,7 @@ from typing import Self
 from proad.drivers.docker.create import Creation
 from proad.drivers.docker.engine import Engine, filters
 from proad.drivers.docker.errors import ENGINE
+from proad.drivers.docker.events import subscribed
 from proad.drivers.docker.images import ImageStore
 from proad.drivers.docker.lookup import Lookup, path
 from proad.drivers.docker.registries import Registries
@@ -26,6 +27,7 @@ from proad.model import (
     CreatedContainer,
     DeletedImage,
     DeleteOptions,
+    EngineEvent,
     EngineInfo,
     Image,
     ImageFilter,
@@ -65,6 +67,7 @@ class DockerDriver:
     name = ENGINE
     kinds = (ResourceKind.CONTAINER,)
     stop_modes = STOP_MODES
+    full_view_age: timedelta | None = None
 
     def __init__(
         self,
@@ -141,6 +144,10 @@ class DockerDriver:
         if not items:
             raise ResourceNotFoundError(id)
         return summary(items[0])
+
+    def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[EngineEvent]]:
+        """Follow what happens to the containers."""
+        return subscribed(self._engine)
 
     async def start(self, id: str, options: StartOptions = StartOptions()) -> Resource:
         """Start a container; resume it when it is paused."""

@@ -23,7 +23,7 @@ from docker.errors import DockerException
 from docker.tls import TLSConfig
 
 from proad.drivers.docker.errors import ENGINE, broken_connection, conflict
-from proad.drivers.docker.stream import JsonStream
+from proad.drivers.docker.stream import JsonStream, Stream
 from proad.drivers.docker.unix import UnixAdapter
 from proad.drivers.threads import EngineThreads
 from proad.errors import EngineUnreachableError
@@ -49,6 +49,7 @@ class Answer:
 
     status: int
     body: bytes
+    date: str = ""
 
     @property
     def ok(self) -> bool:
@@ -149,7 +150,8 @@ class Engine:
         def exchange() -> Answer:
             with self._translated():
                 response = self._send(method, path, params, body, headers, limit)
-                return Answer(response.status_code, response.content)
+                date = response.headers.get("Date", "")
+                return Answer(response.status_code, response.content, date)
 
         threads = self._long if long else self._quick
         return await threads.run(exchange, timeout=limit, urgent=urgent)
@@ -174,23 +176,47 @@ class Engine:
 
             return await self._long.run(translated, timeout=silence)
 
-        def request() -> tuple[docker.APIClient, requests.PreparedRequest]:
-            client = self._connected()
-            url = self._url(client, path, self.timeout)
-            wanted = requests.Request("POST", url, params=params, headers=dict(headers))
-            return client, client.prepare_request(wanted)
-
-        stream = JsonStream(run)
+        stream = Stream()
         try:
-            status = await run(lambda: stream.open(*request(), silence))
+            status = await run(
+                lambda: stream.open(*self._prepared("POST", path, params, headers), silence)
+            )
             if status == HTTPStatus.OK:
-                return stream
-            answer = Answer(status, await run(stream.rest))
+                return JsonStream(stream, run)
+            answer = Answer(status, await run(lambda: b"\n".join(stream.lines)))
         except BaseException:
             stream.close()
             raise
         stream.close()
         return answer
+
+    def follow(
+        self,
+        path: str,
+        *,
+        params: Mapping[str, str],
+        stream: Stream,
+        on_open: Callable[[], None],
+    ) -> Iterator[Json]:
+        """Give the JSON objects of an answer that goes on for ever. Blocks.
+
+        `on_open` is called once the engine has begun to answer. Hanging `stream` up ends it.
+
+        Raises:
+            EngineUnreachableError: there was no answer, or it broke off.
+            EngineTimedOutError: the answer did not begin in time.
+        """
+        with self._translated():
+            try:
+                limit = min(self.timeout, CONNECT_TIMEOUT)
+                status = stream.open(*self._prepared("GET", path, params, {}), limit)
+                if status != HTTPStatus.OK:
+                    Answer(status, b"\n".join(stream.lines)).json()
+                stream.wait_for_ever()
+                on_open()
+                yield from map(json.loads, stream.lines)
+            finally:
+                stream.close()
 
     async def negotiate(self, *, timeout: timedelta) -> Json:  # noqa: ASYNC109 - raises our own error
         """Ask the engine for its versions, and speak the newest API that it knows from now on."""
@@ -222,6 +248,14 @@ class Engine:
             # something that nobody asked for.
             allow_redirects=False,
         )
+
+    def _prepared(
+        self, method: str, path: str, params: Mapping[str, str], headers: Mapping[str, str]
+    ) -> tuple[docker.APIClient, requests.PreparedRequest]:
+        client = self._connected()
+        url = self._url(client, path, self.timeout)
+        wanted = requests.Request(method, url, params=params, headers=dict(headers))
+        return client, client.prepare_request(wanted)
 
     def _url(self, client: docker.APIClient, path: str, limit: timedelta) -> str:
         if not self.api_version:

@@ -13,7 +13,7 @@ from proad.model import Resource, Verb, refusal
 
 Json = Mapping[str, Any]
 
-_FULL_ID = re.compile(r"[0-9a-f]{64}")
+FULL_ID = re.compile(r"[0-9a-f]{64}")
 
 
 def path(id: str, action: str = "") -> str:
@@ -24,7 +24,7 @@ def path(id: str, action: str = "") -> str:
     Raises:
         ResourceNotFoundError: `id` is not a container's full id.
     """
-    if not _FULL_ID.fullmatch(id):
+    if not FULL_ID.fullmatch(id):
         raise ResourceNotFoundError(id)
     return f"/containers/{id}{action}"
 

@@ -23,25 +23,24 @@ class Threads(Protocol):
         """Give the result of `call`."""
 
 
-class JsonStream:
-    """The JSON objects of an answer. Close it when done.
+class Stream:
+    """An answer, line by line. All of it blocks, but for `hang_up`.
 
     It has its connection in hand from the beginning, so that hanging up works at any
     moment, also while a thread waits for the first byte: closing what requests gives
     would not reach a request without an answer.
     """
 
-    def __init__(self, run: Threads) -> None:
+    def __init__(self) -> None:
         self._connection: urllib3.connection.HTTPConnection | None = None
         self._response: urllib3.BaseHTTPResponse | None = None
-        self._lines: Iterator[bytes] = iter(())
-        self._run = run
         self._closed = False
+        self.lines: Iterator[bytes] = iter(())
 
     def open(
-        self, client: docker.APIClient, request: requests.PreparedRequest, silence: timedelta
+        self, client: docker.APIClient, request: requests.PreparedRequest, timeout: timedelta
     ) -> int:
-        """Send the request and give the status. Blocks."""
+        """Send the request and give the status. Nothing may come for `timeout`, here and later."""
         adapter = client.get_adapter(request.url or "")
         assert isinstance(adapter, HTTPAdapter)  # noqa: S101 - for mypy; docker-py has no other
         verify, cert = client.verify, client.cert
@@ -49,40 +48,58 @@ class JsonStream:
         # What the pool itself does for each request; it has no public way to keep one.
         connection: urllib3.connection.HTTPConnection = pool._new_conn()  # noqa: SLF001 - as said
         self._connection = connection
-        connection.timeout = silence.total_seconds()
+        connection.timeout = timeout.total_seconds()
         connection.connect()
         if self._closed:  # in the meantime
             connection.close()
             raise ConnectionAbortedError
         headers = dict(request.headers)
-        connection.request("POST", request.path_url, headers=headers, preload_content=False)
+        method = request.method or ""
+        connection.request(method, request.path_url, headers=headers, preload_content=False)
         self._response = response = connection.getresponse()
-        self._lines = _lines(response)
+        self.lines = _lines(response)
         return int(response.status)
+
+    def wait_for_ever(self) -> None:
+        """Let the answer be silent from now on for as long as it likes."""
+        if self._connection is not None and self._connection.sock is not None:
+            self._connection.sock.settimeout(None)
+
+    def hang_up(self) -> None:
+        """End the answer, also while another thread is reading. Does not block."""
+        self._closed = True
+        if self._connection is not None and self._connection.sock is not None:
+            with suppress(OSError):  # it has ended by itself
+                self._connection.sock.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Hang up and let go of the connection: the engine then stops what it does."""
+        self.hang_up()
+        if self._response is not None:
+            self._response.close()
+        if self._connection is not None:
+            self._connection.close()
+
+
+class JsonStream:
+    """The JSON objects of an answer. Close it when done."""
+
+    def __init__(self, stream: Stream, run: Threads) -> None:
+        self._stream = stream
+        self._run = run
 
     async def next(self) -> Json | None:
         """Give the next object, or None at the end."""
 
         def read() -> bytes | None:
-            return next(self._lines, None)
+            return next(self._stream.lines, None)
 
         line = await self._run(read)
         return None if line is None else json.loads(line)
 
-    def rest(self) -> bytes:
-        """Give all that is left. Blocks."""
-        return b"\n".join(self._lines)
-
     def close(self) -> None:
-        """Hang up, also while a thread is reading: the engine then stops what it does."""
-        self._closed = True
-        if self._connection is None or self._connection.sock is None:
-            return
-        with suppress(OSError):  # it has ended by itself
-            self._connection.sock.shutdown(socket.SHUT_RDWR)
-        if self._response is not None:
-            self._response.close()
-        self._connection.close()
+        """Hang up, also while a thread is reading."""
+        self._stream.close()
 
 
 def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
