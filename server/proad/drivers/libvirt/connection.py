@@ -132,6 +132,14 @@ class Connection:
             self._spawn("close", link.dispose, lambda _: done.cancel())
             await asyncio.wait([done], timeout=CLOSE_TIMEOUT.total_seconds())
 
+    async def open(self) -> None:
+        """Make sure of the connection for events; from now on its loss is told.
+
+        Raises:
+            EngineUnreachableError: libvirtd is not there.
+        """
+        await self._connected()
+
     async def call(
         self,
         work: Callable[[libvirt.virConnect], T],

@@ -1,7 +1,8 @@
 """The driver: the ports of the core, each handed to the part that knows how."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from types import TracebackType
@@ -21,6 +22,7 @@ from proad.drivers.libvirt.reading import Reader, lookup
 from proad.drivers.libvirt.rollback import Rollback
 from proad.drivers.libvirt.stop import Stopping
 from proad.drivers.libvirt.storage import Storage, view_of
+from proad.drivers.libvirt.subscription import Subscriptions
 from proad.drivers.libvirt.virt import HostFacts, VirtChoice, read_facts
 from proad.drivers.threads import DEFAULT_TIMEOUT
 from proad.errors import EngineTimedOutError, EngineUnreachableError
@@ -28,6 +30,7 @@ from proad.model import (
     DeleteOptions,
     DomainSpec,
     DomainXml,
+    EngineEvent,
     EngineInfo,
     Resource,
     ResourceKind,
@@ -69,6 +72,8 @@ class LibvirtDriver:
     name = ENGINE
     kinds = (ResourceKind.DOMAIN,)
     stop_modes = frozenset(StopMode)
+    # Leases, the sizes of disks and snapshots of stopped domains come without events.
+    full_view_age: timedelta | None = timedelta(seconds=2)
 
     def __init__(
         self,
@@ -83,6 +88,7 @@ class LibvirtDriver:
         self._virt_type = virt_type
         self._facts: HostFacts | None = None
         self._events = DomainEvents()
+        self._subscriptions = Subscriptions()
         self._connection = Connection(
             uri, threads=threads, on_event=self._on_event, on_loss=self._on_loss
         )
@@ -104,6 +110,7 @@ class LibvirtDriver:
         traceback: TracebackType | None,
     ) -> None:
         """Let go of libvirt; domains run on."""
+        self._subscriptions.end("the driver is closed")
         await self._connection.close()
 
     # Driver
@@ -119,6 +126,10 @@ class LibvirtDriver:
     async def get_resource(self, id: str, view: ResourceView = ResourceView.FULL) -> Resource:
         """Give one domain."""
         return await self._on(id, lambda domain: self._reader.one(domain, view))
+
+    def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[EngineEvent]]:
+        """Follow what happens to the domains."""
+        return self._subscribed()
 
     async def start(self, id: str, options: StartOptions = StartOptions()) -> Resource:
         """Start a domain, or let it go on."""
@@ -245,6 +256,14 @@ class LibvirtDriver:
 
     # How it is done
 
+    @asynccontextmanager
+    async def _subscribed(self) -> AsyncIterator[AsyncIterator[EngineEvent]]:
+        await self._connection.open()
+        with self._subscriptions.opened() as subscription:
+            # A connection says nothing yet of a libvirtd that hangs.
+            await self._connection.call(lambda connection: connection.getLibVersion())
+            yield subscription
+
     async def _on(
         self,
         id: str,
@@ -314,10 +333,13 @@ class LibvirtDriver:
         return self._facts
 
     def _on_event(self, event: DomainEvent) -> None:
-        self._reader.forget(event.id)
+        if not event.keeps_notes:
+            self._reader.forget(event.id)
         self._events.publish(event)
+        self._subscriptions.publish(event.hint())
 
     def _on_loss(self) -> None:
+        self._subscriptions.end("the connection was lost")
         self._reader.forget_all()
         self._facts = None
 

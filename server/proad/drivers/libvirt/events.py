@@ -1,4 +1,8 @@
-"""Events of domains: from libvirt's thread to whoever waits on the asyncio loop."""
+"""Events of domains: from libvirt's thread to whoever waits on the asyncio loop.
+
+libvirt 9 has none for autostart, for a saved state that is thrown away, for processors
+that are plugged in, and for sizes that only the next start will use: `sweep` finds those.
+"""
 
 import asyncio
 import threading
@@ -9,6 +13,9 @@ from enum import StrEnum
 
 import libvirt
 
+from proad.drivers.libvirt.metadata import NAMESPACE
+from proad.model import EngineEvent
+
 
 class EventKind(StrEnum):
     """What an event is about."""
@@ -18,6 +25,8 @@ class EventKind(StrEnum):
     METADATA = "METADATA"
     AGENT = "AGENT"
     BALLOON = "BALLOON"
+    # A device, a medium or the file of a disk came, went or changed.
+    DEVICE = "DEVICE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +37,52 @@ class DomainEvent:
         id: UUID of the domain.
         kind: what it is about.
         event: for LIFECYCLE, libvirt's `virDomainEventType`.
+        detail: for LIFECYCLE, what libvirt adds to it.
+        foreign: whether it is about metadata of somebody else's.
     """
 
     id: str
     kind: EventKind
     event: int = -1
+    detail: int = -1
+    foreign: bool = False
+
+    @property
+    def keeps_notes(self) -> bool:
+        """Whether all but the state is as it was: size, name, labels, lifetime."""
+        if self.kind is EventKind.LIFECYCLE:
+            return (self.event, self.detail) in _FREEZES
+        return self.kind in {EventKind.REBOOT, EventKind.AGENT} or self.foreign
+
+    def hint(self) -> EngineEvent:
+        """Say it as the ports have it."""
+        if self.kind is EventKind.LIFECYCLE:
+            renamed = self.detail == libvirt.VIR_DOMAIN_EVENT_UNDEFINED_RENAMED
+            undefined = self.event == libvirt.VIR_DOMAIN_EVENT_UNDEFINED
+            return EngineEvent(
+                id=self.id,
+                removed=undefined and not renamed,
+                ended=self.event in _ENDS,
+                reconfigured=self.event == libvirt.VIR_DOMAIN_EVENT_DEFINED,
+            )
+        # A SUMMARY shows all that a balloon changes.
+        silent = self.kind in {EventKind.REBOOT, EventKind.BALLOON} or self.foreign
+        return EngineEvent(id=self.id, reconfigured=not silent)
+
+
+_ENDS = frozenset({libvirt.VIR_DOMAIN_EVENT_STOPPED, libvirt.VIR_DOMAIN_EVENT_CRASHED})
+# Ordinary pauses, and their ends. A snapshot that is gone back to has other details.
+_FREEZES = frozenset(
+    {
+        (libvirt.VIR_DOMAIN_EVENT_SUSPENDED, libvirt.VIR_DOMAIN_EVENT_SUSPENDED_PAUSED),
+        (libvirt.VIR_DOMAIN_EVENT_SUSPENDED, libvirt.VIR_DOMAIN_EVENT_SUSPENDED_IOERROR),
+        (libvirt.VIR_DOMAIN_EVENT_SUSPENDED, libvirt.VIR_DOMAIN_EVENT_SUSPENDED_WATCHDOG),
+        (libvirt.VIR_DOMAIN_EVENT_RESUMED, libvirt.VIR_DOMAIN_EVENT_RESUMED_UNPAUSED),
+        (libvirt.VIR_DOMAIN_EVENT_SHUTDOWN, libvirt.VIR_DOMAIN_EVENT_SHUTDOWN_FINISHED),
+        (libvirt.VIR_DOMAIN_EVENT_SHUTDOWN, libvirt.VIR_DOMAIN_EVENT_SHUTDOWN_GUEST),
+        (libvirt.VIR_DOMAIN_EVENT_SHUTDOWN, libvirt.VIR_DOMAIN_EVENT_SHUTDOWN_HOST),
+    }
+)
 
 
 class DomainEvents:
@@ -69,8 +119,17 @@ def subscribe(connection: libvirt.virConnect, publish: Publish) -> list[int]:
     thread is the one that would have to read the answer.
     """
 
-    def lifecycle(_c: object, domain: libvirt.virDomain, event: int, *_: object) -> None:
-        publish(DomainEvent(domain.UUIDString(), EventKind.LIFECYCLE, event))
+    def lifecycle(
+        _c: object, domain: libvirt.virDomain, event: int, detail: int, _: object
+    ) -> None:
+        publish(DomainEvent(domain.UUIDString(), EventKind.LIFECYCLE, event, detail))
+
+    def metadata(
+        _c: object, domain: libvirt.virDomain, _t: int, uri: str | None, _: object
+    ) -> None:
+        # Without a namespace it is the title or the description.
+        foreign = uri is not None and uri != NAMESPACE
+        publish(DomainEvent(domain.UUIDString(), EventKind.METADATA, foreign=foreign))
 
     def plain(kind: EventKind) -> Callable[..., None]:
         def callback(_c: object, domain: libvirt.virDomain, *_: object) -> None:
@@ -81,15 +140,25 @@ def subscribe(connection: libvirt.virConnect, publish: Publish) -> list[int]:
     wanted = {
         libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE: lifecycle,
         libvirt.VIR_DOMAIN_EVENT_ID_REBOOT: plain(EventKind.REBOOT),
-        libvirt.VIR_DOMAIN_EVENT_ID_METADATA_CHANGE: plain(EventKind.METADATA),
+        libvirt.VIR_DOMAIN_EVENT_ID_METADATA_CHANGE: metadata,
         libvirt.VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE: plain(EventKind.AGENT),
         libvirt.VIR_DOMAIN_EVENT_ID_BALLOON_CHANGE: plain(EventKind.BALLOON),
+        **dict.fromkeys(_DEVICES, plain(EventKind.DEVICE)),
     }
     return [
         connection.domainEventRegisterAny(None, number, callback, None)
         for number, callback in wanted.items()
     ]
 
+
+_DEVICES = (
+    libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_ADDED,
+    libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED,
+    libvirt.VIR_DOMAIN_EVENT_ID_MEMORY_DEVICE_SIZE_CHANGE,
+    libvirt.VIR_DOMAIN_EVENT_ID_TRAY_CHANGE,
+    libvirt.VIR_DOMAIN_EVENT_ID_DISK_CHANGE,
+    libvirt.VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2,
+)
 
 _once = threading.Lock()
 _started: list[threading.Thread] = []  # libvirt wants one event loop for each process
