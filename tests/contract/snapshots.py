@@ -16,6 +16,7 @@ from proad.model import (
     LabelSet,
     ResourceState,
     ResourceUpdate,
+    ResourceView,
     RevertState,
     SnapshotSpec,
     StartOptions,
@@ -108,7 +109,7 @@ class SnapshotsContract:
         update = ResourceUpdate(
             labels=LabelSet(entries={"is": "else"}), domain=DomainUpdate(title="changed")
         )
-        changed = await yard.updates.update(resource.id, update)
+        changed = (await yard.updates.update(resource.id, update)).resource
         assert changed.domain is not None
         assert changed.domain.title == "changed"
         reverted = await yard.snapshots.revert_snapshot(resource.id, "one")
@@ -124,7 +125,7 @@ class SnapshotsContract:
         await yard.driver.pause(resource.id)
         started = await yard.driver.start(resource.id, StartOptions(from_snapshot="one"))
         assert started.state is RUNNING
-        await yard.check(started)
+        await yard.check(started, ResourceView.SUMMARY)
 
     async def test_start_from_nothing(self, yard: Yard):
         resource = await yard.make()

@@ -18,6 +18,7 @@ from proad.model import (
     Lifetime,
     ResourceKind,
     ResourceState,
+    ResourceView,
     RestartMode,
     RestartOptions,
     StartOptions,
@@ -27,6 +28,7 @@ from proad.model import (
 )
 
 STOPPED, RUNNING, SAVED = ResourceState.STOPPED, ResourceState.RUNNING, ResourceState.SAVED
+SUMMARY = ResourceView.SUMMARY
 LONG = timedelta(seconds=60)
 
 
@@ -40,7 +42,7 @@ class StoppingContract:
         stopped = await yard.driver.stop(resource.id, options)
         assert stopped.state is STOPPED
         assert stopped.state_detail.reason is StateReason.COMPLETED
-        await yard.check(stopped)
+        await yard.check(stopped, SUMMARY)
 
     async def test_the_usual_stop_of_a_paused_one(self, yard: Yard):
         resource = await yard.running()
@@ -60,9 +62,10 @@ class StoppingContract:
         options = RestartOptions(mode=RestartMode.GRACEFUL, grace_period=yard.grace)
         restarted = await yard.driver.restart(resource.id, options)
         assert restarted.state is RUNNING
-        await yard.check(restarted)
+        await yard.check(restarted, SUMMARY)
         if yard.kind is ResourceKind.CONTAINER:
-            before, after = resource.state_detail.start_time, restarted.state_detail.start_time
+            now = await yard.driver.get_resource(resource.id)
+            before, after = resource.state_detail.start_time, now.state_detail.start_time
             assert before is not None
             assert after is not None
             assert after > before
@@ -78,8 +81,8 @@ class SavingContract:
         with pytest.raises(HasSavedStateError):
             await yard.driver.delete(resource.id)
         assert (await yard.driver.get_resource(resource.id)).state is SAVED
-        started = await yard.driver.start(resource.id)
-        assert started.state is RUNNING
+        assert (await yard.driver.start(resource.id)).state is RUNNING
+        started = await yard.driver.get_resource(resource.id)
         assert started.domain is not None
         assert not started.domain.has_saved_state
 
@@ -147,7 +150,7 @@ class DeafnessContract:
         assert loop.time() - before >= yard.patience.total_seconds() * 0.9
         assert stopped.state is STOPPED
         assert stopped.state_detail.reason is StateReason.KILLED
-        await yard.check(stopped)
+        await yard.check(stopped, SUMMARY)
 
     async def test_graceful_restart_kills_nothing(self, yard: Yard):
         resource = await yard.make(start=True, deaf=True)
@@ -163,7 +166,24 @@ class DeafnessContract:
         options = RestartOptions(mode=RestartMode.GRACEFUL_THEN_FORCE, grace_period=yard.patience)
         restarted = await yard.driver.restart(resource.id, options)
         assert restarted.state is RUNNING
-        await yard.check(restarted)
+        await yard.check(restarted, SUMMARY)
+
+    async def test_steps_are_told(self, yard: Yard):
+        resource = await yard.make(start=True, deaf=True)
+        told: list[tuple[str, int | None]] = []
+        options = StopOptions(mode=StopMode.GRACEFUL_THEN_FORCE, grace_period=yard.patience)
+        stop = asyncio.create_task(
+            yard.driver.stop(resource.id, options, on_step=lambda *step: told.append(step))
+        )
+        await yard.moment()
+        assert not stop.done()
+        asked = len(told)
+        assert asked  # people are told what is waited for
+        await stop
+        assert len(told) > asked  # and that it is waited for no more
+        for step, percent in told:
+            assert step
+            assert percent is None or 0 <= percent <= 100
 
     @pytest.mark.parametrize("lifetime", list(Lifetime))
     async def test_force_goes_through_while_graceful_waits(self, yard: Yard, lifetime: Lifetime):

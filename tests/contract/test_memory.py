@@ -5,9 +5,11 @@ import pytest
 
 from contract.containers import IDLE, IMAGE, ContainersContract
 from contract.domains import MEMORY, DomainsContract, new_disk
+from contract.events import EventsContract, SnapshotEventsContract
 from contract.images import ImagesContract, PullsContract, images
 from contract.lifecycle import LifecycleContract
 from contract.snapshots import SnapshotsContract
+from contract.stats import StatsContract
 from contract.stopping import DeafnessContract, NoSavingContract, SavingContract, StoppingContract
 from contract.updates import ContainerUpdatesContract, DomainUpdatesContract
 from contract.volumes import VolumesContract
@@ -87,7 +89,9 @@ class MemoryYard(Yard):
     async def bring_to(self, state: ResourceState, resource: Resource | None = None) -> Resource:
         if state not in STARTS_AS:
             return await super().bring_to(state, resource)
-        return await self.driver.start((resource or await self.blank(state)).id)
+        id = (resource or await self.blank(state)).id
+        await self.driver.start(id)
+        return await self.driver.get_resource(id)
 
 
 class MemoryContainerYard(MemoryYard):
@@ -153,6 +157,12 @@ class TestMemoryImages(OnMemoryContainers, ImagesContract, PullsContract): ...
 class TestMemoryContainerUpdates(OnMemoryContainers, ContainerUpdatesContract): ...
 
 
+class TestMemoryContainerEvents(OnMemoryContainers, EventsContract): ...
+
+
+class TestMemoryContainerStats(OnMemoryContainers, StatsContract): ...
+
+
 class TestMemoryDomainLifecycle(OnMemoryDomains, LifecycleContract): ...
 
 
@@ -197,6 +207,12 @@ class TestMemoryVolumes(OnMemoryDomains, VolumesContract):
 
 
 class TestMemoryDomainUpdates(OnMemoryDomains, DomainUpdatesContract): ...
+
+
+class TestMemoryDomainEvents(OnMemoryDomains, EventsContract, SnapshotEventsContract): ...
+
+
+class TestMemoryDomainStats(OnMemoryDomains, StatsContract): ...
 
 
 class TestMemoryLabels:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from contract.yard import Yard
+from contract.yard import FORCE, Yard
 from proad.errors import (
     AlreadyExistsError,
     CapabilityMissingError,
@@ -13,20 +13,30 @@ from proad.model import (
     ContainerUpdate,
     DomainUpdate,
     LabelSet,
+    Lifetime,
+    Resource,
     ResourceState,
     ResourceUpdate,
     RestartPolicy,
     RestartPolicyMode,
+    Updated,
 )
 
 MIB = 2**20
+
+
+async def updated_by(yard: Yard, id: str, update: ResourceUpdate) -> Resource:
+    """Make a change that takes effect at once, and give the resource."""
+    updated = await yard.updates.update(id, update)
+    assert updated.restart_required == ()
+    return updated.resource
 
 
 class UpdatesContract:
     async def test_rename(self, yard: Yard):
         resource = await yard.make()
         name = yard.new_name()
-        renamed = await yard.updates.update(resource.id, ResourceUpdate(name=name))
+        renamed = await updated_by(yard, resource.id, ResourceUpdate(name=name))
         assert (renamed.id, renamed.name, renamed.labels) == (resource.id, name, resource.labels)
         await yard.check(renamed)
 
@@ -39,7 +49,8 @@ class UpdatesContract:
 
     async def test_nothing_to_change(self, yard: Yard):
         resource = await yard.make()
-        assert await yard.updates.update(resource.id, ResourceUpdate()) == resource
+        updated = await yard.updates.update(resource.id, ResourceUpdate())
+        assert updated == Updated(resource=resource)
 
 
 class ContainerUpdatesContract(UpdatesContract):
@@ -55,7 +66,7 @@ class ContainerUpdatesContract(UpdatesContract):
             pids_limit=77,
             restart_policy=policy,
         )
-        updated = await yard.updates.update(resource.id, ResourceUpdate(container=update))
+        updated = await updated_by(yard, resource.id, ResourceUpdate(container=update))
         assert updated.container is not None
         limits = updated.container.resources
         assert limits is not None
@@ -64,7 +75,7 @@ class ContainerUpdatesContract(UpdatesContract):
         assert updated.container.restart_policy == policy
         assert updated.state is resource.state
         one = ResourceUpdate(container=ContainerUpdate(cpus=0.5))
-        updated = await yard.updates.update(resource.id, one)
+        updated = await updated_by(yard, resource.id, one)
         assert updated.container is not None
         assert updated.container.resources is not None
         assert updated.container.resources.cpus == 0.5
@@ -73,7 +84,7 @@ class ContainerUpdatesContract(UpdatesContract):
     async def test_rename_a_running_one(self, yard: Yard):
         resource = await yard.make(start=True)
         name = yard.new_name()
-        renamed = await yard.updates.update(resource.id, ResourceUpdate(name=name))
+        renamed = await updated_by(yard, resource.id, ResourceUpdate(name=name))
         assert (renamed.name, renamed.state) == (name, ResourceState.RUNNING)
 
     async def test_labels_cannot_be_changed(self, yard: Yard):
@@ -98,7 +109,7 @@ class DomainUpdatesContract(UpdatesContract):
                 description="More\nof it",
             ),
         )
-        updated = await yard.updates.update(resource.id, update)
+        updated = await updated_by(yard, resource.id, update)
         assert updated.labels == {"new": "<2>"}
         shown = updated.domain
         assert shown is not None
@@ -109,7 +120,7 @@ class DomainUpdatesContract(UpdatesContract):
         clear = ResourceUpdate(
             labels=LabelSet(), domain=DomainUpdate(autostart=False, title="", description="")
         )
-        updated = await yard.updates.update(resource.id, clear)
+        updated = await updated_by(yard, resource.id, clear)
         assert updated.labels == {}
         assert updated.domain is not None
         shown = updated.domain
@@ -120,25 +131,61 @@ class DomainUpdatesContract(UpdatesContract):
         update = ResourceUpdate(
             labels=LabelSet(entries={"new": "2"}), domain=DomainUpdate(title="Now")
         )
-        updated = await yard.updates.update(resource.id, update)
+        updated = await updated_by(yard, resource.id, update)
         assert updated.domain is not None
         assert (updated.labels, updated.domain.title) == ({"new": "2"}, "Now")
         assert updated.state is ResourceState.RUNNING
         await yard.check(updated)
 
-    async def test_what_needs_a_stopped_one(self, yard: Yard):
+    async def test_a_new_name_needs_a_stopped_one(self, yard: Yard):
         resource = await yard.make(start=True)
-        for update in (
-            ResourceUpdate(name=yard.new_name()),
-            ResourceUpdate(domain=DomainUpdate(vcpus=2)),
-        ):
-            with pytest.raises(ResourceRunningError):
-                await yard.updates.update(resource.id, update)
-        after = await yard.driver.get_resource(resource.id)
-        assert after.name == resource.name
-        assert after.domain is not None
+        with pytest.raises(ResourceRunningError):
+            await yard.updates.update(resource.id, ResourceUpdate(name=yard.new_name()))
+        assert (await yard.driver.get_resource(resource.id)).name == resource.name
+
+    async def test_processors_of_a_running_one(self, yard: Yard):
+        """They come at once, or, as the answer says, at the next start."""
+        resource = await yard.make(start=True)
+        update = ResourceUpdate(domain=DomainUpdate(vcpus=2, title="Two"))
+        updated = await yard.updates.update(resource.id, update)
+        at_once = updated.restart_required == ()
+        assert at_once or updated.restart_required == ("domain.vcpus",)
+        shown = updated.resource.domain
+        assert shown is not None
+        assert (shown.vcpus, shown.title) == (2 if at_once else 1, "Two")
+        await yard.check(updated.resource)
+        await yard.driver.stop(resource.id, FORCE)
+        started = await yard.driver.start(resource.id)
+        assert started.domain is not None
+        assert started.domain.vcpus == 2
+
+    async def test_processors_of_a_transient_one(self, yard: Yard):
+        """It has no next start to wait for."""
+        resource = await yard.make(start=True, lifetime=Lifetime.TRANSIENT)
+        update = ResourceUpdate(domain=DomainUpdate(vcpus=2))
+        try:
+            updated = await yard.updates.update(resource.id, update)
+        except CapabilityMissingError:
+            updated = Updated(resource=await yard.driver.get_resource(resource.id))
+            vcpus = 1
+        else:
+            vcpus = 2
+        assert updated.restart_required == ()
+        assert updated.resource.domain is not None
+        assert updated.resource.domain.vcpus == vcpus
+
+    async def test_memory_of_a_running_one(self, yard: Yard):
+        resource = await yard.make(start=True)
         assert resource.domain is not None
-        assert after.domain.vcpus == resource.domain.vcpus
+        less = resource.domain.max_memory_bytes - 16 * MIB
+        update = ResourceUpdate(domain=DomainUpdate(memory_bytes=less))
+        updated = await updated_by(yard, resource.id, update)
+        assert updated.domain is not None
+        assert updated.domain.max_memory_bytes == resource.domain.max_memory_bytes
+        await yard.driver.stop(resource.id, FORCE)
+        after = await yard.driver.get_resource(resource.id)
+        assert after.domain is not None
+        assert after.domain.memory_bytes == less
 
     async def test_too_much_memory_for_a_running_one(self, yard: Yard):
         resource = await yard.make(start=True)

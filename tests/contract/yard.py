@@ -21,6 +21,7 @@ from proad.model import (
     ResourceKind,
     ResourceState,
     ResourceUpdate,
+    ResourceView,
     RestartMode,
     RestartOptions,
     Snapshot,
@@ -153,20 +154,20 @@ class Yard(ABC):
         return await self.make()
 
     async def bring_to(self, state: ResourceState, resource: Resource | None = None) -> Resource:
-        """Bring a blank workload, or a new one, to a state."""
-        resource = resource or await self.blank(state)
-        if state is ResourceState.STOPPED:
-            return resource
-        resource = await self._driver.start(resource.id)
+        """Bring a blank workload, or a new one, to a state, and give its full view."""
+        id = (resource or await self.blank(state)).id
+        if state is not ResourceState.STOPPED:
+            await self._driver.start(id)
         match state:
-            case ResourceState.RUNNING:
-                return resource
+            case ResourceState.STOPPED | ResourceState.RUNNING:
+                pass
             case ResourceState.PAUSED:
-                return await self._driver.pause(resource.id)
+                await self._driver.pause(id)
             case ResourceState.SAVED:
-                return await self._driver.stop(resource.id, StopOptions(mode=StopMode.SAVE))
+                await self._driver.stop(id, StopOptions(mode=StopMode.SAVE))
             case _:
                 raise AssertionError(f"no way to {state} is known")
+        return await self._driver.get_resource(id)
 
     async def is_gone(self, id: str) -> bool:
         """Tell whether the engine knows the id no more, by list and by question."""
@@ -185,13 +186,16 @@ class Yard(ABC):
         volumes = await self.volumes.list_volumes()
         return {each.name for each in volumes if each.name.startswith(tuple(self._names))}
 
-    async def check(self, answer: Resource) -> None:
-        """Check that what a verb gave is what everybody reads after it."""
-        read = await self._driver.get_resource(answer.id)
+    async def check(self, answer: Resource, view: ResourceView = ResourceView.FULL) -> None:
+        """Check that what a verb gave in a view is what everybody reads after it."""
+        summary = await self._driver.get_resource(answer.id, ResourceView.SUMMARY)
+        listed = {each.id: each for each in await self._driver.list_resources()}
+        assert listed[answer.id] == summary
+        if view is ResourceView.SUMMARY:
+            assert answer == summary
+        read = await self._driver.get_resource(answer.id, view)
         assert (read.state, read.name, read.labels) == (answer.state, answer.name, answer.labels)
         assert read.state_detail == answer.state_detail
-        listed = {each.id: each for each in await self._driver.list_resources()}
-        assert listed[answer.id].state is answer.state
         assert answer.host == ""
         assert answer.allowed_verbs == ()
 
@@ -199,6 +203,12 @@ class Yard(ABC):
 def verbs_of(kind: ResourceKind) -> list[Verb]:
     """Give the verbs that are legal for a kind in some state."""
     return [verb for verb in LEGAL if any(verb in allowed_verbs(kind, s) for s in ResourceState)]
+
+
+def view_of(verb: Verb) -> ResourceView:
+    """Give the view that a verb's answer comes in."""
+    quick = {Verb.START, Verb.STOP, Verb.RESTART, Verb.PAUSE, Verb.RESUME}
+    return ResourceView.SUMMARY if verb in quick else ResourceView.FULL
 
 
 def legal_moves(yard: type[Yard]) -> list[tuple[Verb, ResourceState]]:
@@ -232,7 +242,7 @@ async def perform(  # noqa: PLR0911 - one for each verb
             )
         case Verb.UPDATE:
             assert isinstance(driver, Updates)
-            return await driver.update(id, harmless_update(kind))
+            return (await driver.update(id, harmless_update(kind))).resource
         case Verb.CREATE_SNAPSHOT:
             assert isinstance(driver, Snapshots)
             return await driver.create_snapshot(id, SnapshotSpec(name="taken"))
