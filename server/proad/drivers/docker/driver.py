@@ -9,19 +9,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from proad.core.ports import OnStep, untold
 from proad.drivers.docker.create import Creation
 from proad.drivers.docker.engine import Engine, filters
 from proad.drivers.docker.errors import ENGINE
 from proad.drivers.docker.events import subscribed
 from proad.drivers.docker.images import ImageStore
-from proad.drivers.docker.lookup import Lookup, path
+from proad.drivers.docker.lookup import Lookup
 from proad.drivers.docker.registries import Registries
 from proad.drivers.docker.stop import STOP_MODES, Stopping
 from proad.drivers.docker.update import Updating
 from proad.drivers.docker.verbs import Verbs
-from proad.drivers.docker.view import summary
 from proad.drivers.threads import DEFAULT_TIMEOUT
-from proad.errors import ResourceNotFoundError
 from proad.model import (
     ContainerSpec,
     CreatedContainer,
@@ -42,6 +41,7 @@ from proad.model import (
     RestartOptions,
     StartOptions,
     StopOptions,
+    Updated,
 )
 
 DEFAULT_URL = "unix:///var/run/docker.sock"
@@ -128,38 +128,37 @@ class DockerDriver:
 
     async def list_resources(self, view: ResourceView = ResourceView.SUMMARY) -> list[Resource]:
         """List all containers."""
-        items = (await self._engine.get("/containers/json", params={"all": 1})).json()
+        found = await self._lookup.summaries()
         if view is ResourceView.SUMMARY:
-            return [summary(item) for item in items]
-        found = await asyncio.gather(*(self._lookup.find(item["Id"]) for item in items))
-        return [resource for resource in found if resource is not None]
+            return found
+        details = await asyncio.gather(*(self._lookup.find(each.id) for each in found))
+        return [resource for resource in details if resource is not None]
 
     async def get_resource(self, id: str, view: ResourceView = ResourceView.FULL) -> Resource:
         """Give one container."""
         if view is ResourceView.FULL:
             return await self._lookup.get(id)
-        path(id)  # the filter would take the start of an id, too
-        only = {"all": 1, **filters({"id": [id]})}
-        items = (await self._engine.get("/containers/json", params=only)).json()
-        if not items:
-            raise ResourceNotFoundError(id)
-        return summary(items[0])
+        return await self._lookup.summary(id)
 
     def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[EngineEvent]]:
         """Follow what happens to the containers."""
-        return subscribed(self._engine)
+        return subscribed(self._engine, self._lookup)
 
     async def start(self, id: str, options: StartOptions = StartOptions()) -> Resource:
         """Start a container; resume it when it is paused."""
         return await self._verbs.start(id, options)
 
-    async def stop(self, id: str, options: StopOptions = StopOptions()) -> Resource:
+    async def stop(
+        self, id: str, options: StopOptions = StopOptions(), *, on_step: OnStep = untold
+    ) -> Resource:
         """Stop a container."""
-        return await self._stopping.stop(id, options)
+        return await self._stopping.stop(id, options, on_step)
 
-    async def restart(self, id: str, options: RestartOptions = RestartOptions()) -> Resource:
+    async def restart(
+        self, id: str, options: RestartOptions = RestartOptions(), *, on_step: OnStep = untold
+    ) -> Resource:
         """Restart a container."""
-        return await self._stopping.restart(id, options)
+        return await self._stopping.restart(id, options, on_step)
 
     async def pause(self, id: str) -> Resource:
         """Freeze a container in memory."""
@@ -173,7 +172,7 @@ class DockerDriver:
         """Delete a container."""
         return await self._verbs.delete(id, options)
 
-    async def update(self, id: str, update: ResourceUpdate) -> Resource:
+    async def update(self, id: str, update: ResourceUpdate) -> Updated:
         """Change name, limits or restart policy."""
         return await self._updating.update(id, update)
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Self
 
 from proad.drivers.docker.engine import CONNECT_TIMEOUT, Engine, filters
 from proad.drivers.docker.errors import ENGINE
-from proad.drivers.docker.lookup import FULL_ID, path
+from proad.drivers.docker.lookup import FULL_ID, Lookup, path
 from proad.drivers.docker.stream import Stream
 from proad.errors import EngineUnreachableError, ProaError
 from proad.model import EngineEvent
@@ -97,9 +97,9 @@ def merged(one: EngineEvent | None, other: EngineEvent) -> EngineEvent:
 
 
 @asynccontextmanager
-async def subscribed(engine: Engine) -> AsyncIterator["Subscription"]:
+async def subscribed(engine: Engine, lookup: Lookup) -> AsyncIterator["Subscription"]:
     """Follow the engine's events; see the port."""
-    subscription = Subscription(engine)
+    subscription = Subscription(engine, lookup)
     try:
         await subscription.begin()
         yield subscription
@@ -110,8 +110,9 @@ async def subscribed(engine: Engine) -> AsyncIterator["Subscription"]:
 class Subscription:
     """The hints that wait to be read. It ends only with an EngineUnreachableError."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, lookup: Lookup) -> None:
         self._engine = engine
+        self._lookup = lookup
         self._stream = Stream()
         self._loop = asyncio.get_running_loop()
         self._opened: asyncio.Future[None] = self._loop.create_future()
@@ -220,6 +221,8 @@ class Subscription:
         with self._lock:
             read, self._read = self._read, {}
         for id, (event, early) in read.items():
+            if event.removed:
+                self._lookup.forget(id)
             if not early or event.removed:
                 self._offer(event)
             elif id in self._early:

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from proad.drivers.docker.engine import Answer, Engine, quoted
+from proad.drivers.docker.engine import Answer, Engine, filters, quoted
 from proad.drivers.docker.errors import conflict
-from proad.drivers.docker.view import full
+from proad.drivers.docker.view import full, summary
 from proad.errors import ProaError, ResourceNotFoundError
 from proad.model import Resource, Verb, refusal
 
@@ -34,6 +34,52 @@ class Lookup:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        # By the container's id, what its image was called when it was first seen.
+        self._images: dict[str, str] = {}
+
+    async def summaries(self) -> list[Resource]:
+        """Give all containers as SUMMARYs, by one call."""
+        items = (await self._engine.get("/containers/json", params={"all": 1})).json()
+        found = [summary(self._named(item)) for item in items]
+        gone = self._images.keys() - {resource.id for resource in found}
+        for id in gone:
+            self.forget(id)
+        return found
+
+    async def find_summary(self, id: str, *, urgent: bool = False) -> Resource | None:
+        """Give one container as SUMMARY, just as `summaries` has it, or None."""
+        path(id)  # the filter would take the start of an id, too
+        only = {"all": 1, **filters({"id": [id]})}
+        items = (await self._engine.get("/containers/json", params=only, urgent=urgent)).json()
+        if not items:
+            self.forget(id)
+            return None
+        return summary(self._named(items[0]))
+
+    async def summary(self, id: str) -> Resource:
+        """Give one container as SUMMARY.
+
+        Raises:
+            ResourceNotFoundError: there is none.
+        """
+        resource = await self.find_summary(id)
+        if resource is None:
+            raise ResourceNotFoundError(id)
+        return resource
+
+    def forget(self, id: str) -> None:
+        """Drop what is known of a container that is gone."""
+        self._images.pop(id, None)
+
+    def _named(self, item: Json) -> Json:
+        """Let the image keep its name: once that means another one, Docker lists the id.
+
+        No event tells of that; nor has the container changed.
+        """
+        if item["Image"] == item["ImageID"]:
+            return {**item, "Image": self._images.get(item["Id"], item["Image"])}
+        self._images[item["Id"]] = item["Image"]
+        return item
 
     async def find(self, id: str, *, urgent: bool = False) -> Resource | None:
         """Give a container in full, or None."""

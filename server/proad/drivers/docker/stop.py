@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from http import HTTPStatus
 
+from proad.core.ports import OnStep
 from proad.drivers.docker.engine import Answer, Engine
 from proad.drivers.docker.errors import ENGINE, conflict
 from proad.drivers.docker.lookup import Lookup, path
@@ -39,6 +40,7 @@ DEFAULT_GRACE = timedelta(seconds=10)
 STOP_MODES = frozenset({StopMode.GRACEFUL, StopMode.GRACEFUL_THEN_FORCE, StopMode.FORCE})
 _DEFAULT_SIGNAL = "SIGTERM"
 _KILL = "SIGKILL"
+_KILLING = "killing"
 # Seconds between two looks: short at first, for most processes end at once.
 _FIRST_LOOK = 0.01
 _LOOK = 0.08
@@ -53,7 +55,7 @@ class Stopping:
         # The engine's own restarts that are under way, by the container's id.
         self._restarts: dict[str, asyncio.Task[Answer]] = {}
 
-    async def stop(self, id: str, options: StopOptions) -> Resource:
+    async def stop(self, id: str, options: StopOptions, on_step: OnStep) -> Resource:
         """Stop a container; see the port."""
         mode = options.mode or StopMode.GRACEFUL_THEN_FORCE
         if mode not in STOP_MODES:
@@ -62,26 +64,38 @@ class Stopping:
             )
         urgent = mode is StopMode.FORCE  # must not queue behind what it is to end
         resource = await self._legal(Verb.STOP, id, urgent=urgent)
+        last = await self._lookup.find_summary(id, urgent=urgent)
         if mode is StopMode.FORCE:
-            return await self._kill(resource, urgent=True)
-        return await self._ask(
-            resource, options.grace_period, kill=mode is StopMode.GRACEFUL_THEN_FORCE
-        )
+            await self._kill(resource, on_step, urgent=True)
+        else:
+            kill = mode is StopMode.GRACEFUL_THEN_FORCE
+            await self._ask(resource, options.grace_period, on_step, kill=kill)
+        now = await self._lookup.find_summary(id, urgent=urgent)
+        if now is not None and now.state is not ResourceState.REMOVING:
+            return now
+        # Somebody's delete, or its own, has come or shows already.
+        if last is None or (now is None and resource.lifetime is Lifetime.PERSISTENT):
+            raise ResourceNotFoundError(id)
+        return ended(now or last)
 
-    async def restart(self, id: str, options: RestartOptions) -> Resource:
+    async def restart(self, id: str, options: RestartOptions, on_step: OnStep) -> Resource:
         """Restart a container; see the port."""
         mode = options.mode or RestartMode.GRACEFUL_THEN_FORCE
         resource = await self._legal(Verb.RESTART, id)
         if mode is RestartMode.GRACEFUL:
-            return await self._restart_gracefully(resource, options.grace_period)
+            await self._restart_gracefully(resource, options.grace_period, on_step)
+            return await self._lookup.summary(id)
         # The engine's own call goes on when we die, and it keeps a TRANSIENT container.
         grace = timedelta(0)
         if mode is RestartMode.GRACEFUL_THEN_FORCE:
             grace = _grace(resource, options.grace_period)
+            on_step(_asked(_signal(resource), grace), None)
+        else:
+            on_step(_KILLING, None)
         answer = await asyncio.shield(self._begin_restart(id, grace))
         if not answer.ok:
             raise await self._lookup.refused(Verb.RESTART, id, answer)
-        return await self._lookup.get(id)
+        return await self._lookup.summary(id)
 
     def _begin_restart(self, id: str, grace: timedelta) -> "asyncio.Task[Answer]":
         call = self._engine.post(
@@ -101,18 +115,20 @@ class Stopping:
         task.add_done_callback(forget)
         return task
 
-    async def _restart_gracefully(self, resource: Resource, grace: timedelta | None) -> Resource:
+    async def _restart_gracefully(
+        self, resource: Resource, grace: timedelta | None, on_step: OnStep
+    ) -> None:
         if resource.lifetime is Lifetime.TRANSIENT:
             raise CapabilityMissingError(
                 "a graceful restart of a TRANSIENT container, which is gone once it has stopped",
                 driver=ENGINE,
                 hint="use mode GRACEFUL_THEN_FORCE",
             )
-        await self._ask(resource, grace, kill=False)
+        await self._ask(resource, grace, on_step, kill=False)
+        on_step("starting", None)
         answer = await self._engine.post(path(resource.id, "/start"))
         if not (answer.ok or answer.status == HTTPStatus.NOT_MODIFIED):
             raise await self._lookup.refused(Verb.START, resource.id, answer)
-        return await self._lookup.get(resource.id)
 
     async def _legal(self, verb: Verb, id: str, *, urgent: bool = False) -> Resource:
         resource = await self._lookup.get(id, urgent=urgent)
@@ -120,21 +136,24 @@ class Stopping:
             raise error
         return resource
 
-    async def _ask(self, resource: Resource, grace: timedelta | None, *, kill: bool) -> Resource:
-        signal = (resource.container and resource.container.stop_signal) or _DEFAULT_SIGNAL
+    async def _ask(
+        self, resource: Resource, grace: timedelta | None, on_step: OnStep, *, kill: bool
+    ) -> None:
+        signal = _signal(resource)
         within = _grace(resource, grace)
         # A kill with the stop signal also wakes a paused container.
         answer = await self._engine.post(path(resource.id, "/kill"), params={"signal": signal})
         if not answer.ok:
             raise await self._lookup.refused(Verb.STOP, resource.id, answer)
-        after = await self._wait(resource, within)
-        if after is not None:
-            return after
+        on_step(_asked(signal, within), None)
+        if await self._ends(resource, within):
+            return
         if not kill:
             raise StopTimedOutError(resource.name, within, asked=[signal])
-        return await self._kill(resource)
+        await self._kill(resource, on_step)
 
-    async def _kill(self, resource: Resource, *, urgent: bool = False) -> Resource:
+    async def _kill(self, resource: Resource, on_step: OnStep, *, urgent: bool = False) -> None:
+        on_step(_KILLING, None)
         restart = self._restarts.get(resource.id)
         if restart is not None:
             # The engine brings up again what is killed under its restart: that ends first.
@@ -148,30 +167,22 @@ class Stopping:
         # It may have ended a moment ago, which is as good.
         if not answer.ok and answer.status not in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:
             raise conflict(answer.status, answer.text)
-        after = await self._wait(resource, self._engine.timeout, urgent=urgent)
-        if after is None:
+        if not await self._ends(resource, self._engine.timeout, urgent=urgent):
             raise EngineTimedOutError(ENGINE, f"the stop of {resource.name!r}")
-        return after
 
-    async def _wait(
-        self, last: Resource, within: timedelta, *, urgent: bool = False
-    ) -> Resource | None:
-        """Look until it has ended, and a TRANSIENT one until it is gone; None: it has not."""
-        async for now in self._looks(last.id, within, urgent=urgent):
+    async def _ends(self, resource: Resource, within: timedelta, *, urgent: bool = False) -> bool:
+        """Look until it has ended, and a TRANSIENT one until it is gone; tell whether it has."""
+        async for now in self._looks(resource.id, within, urgent=urgent):
             if now is None:
-                if last.lifetime is Lifetime.PERSISTENT:
-                    raise ResourceNotFoundError(last.id)  # somebody else deleted it
-                return ended(last)
-            last = now
+                return True
             if now.state not in ACTIVE:
                 break
         else:
-            return None
-        transient = last.lifetime is Lifetime.TRANSIENT
-        if transient and not await self.gone(last.id, self._engine.timeout, urgent=urgent):
-            raise EngineTimedOutError(ENGINE, f"the removal of {last.name!r}")
-        # Somebody's delete, or its own, may show already.
-        return ended(last) if last.state is ResourceState.REMOVING else last
+            return False
+        transient = resource.lifetime is Lifetime.TRANSIENT
+        if transient and not await self.gone(resource.id, self._engine.timeout, urgent=urgent):
+            raise EngineTimedOutError(ENGINE, f"the removal of {resource.name!r}")
+        return True
 
     async def gone(self, id: str, within: timedelta, *, urgent: bool = False) -> bool:
         """Wait for a removal that is under way; tell whether it came to its end."""
@@ -194,6 +205,14 @@ class Stopping:
                 return
             await asyncio.sleep(min(pause, max(deadline - clock(), 0)))
             pause = min(pause * 2, _LOOK)
+
+
+def _signal(resource: Resource) -> str:
+    return (resource.container and resource.container.stop_signal) or _DEFAULT_SIGNAL
+
+
+def _asked(signal: str, within: timedelta) -> str:
+    return f"{signal} sent, waiting up to {within.total_seconds():g} s"
 
 
 def _grace(resource: Resource, wanted: timedelta | None) -> timedelta:

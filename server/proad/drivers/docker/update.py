@@ -16,8 +16,8 @@ from proad.errors import (
 from proad.model import (
     ContainerResources,
     ContainerUpdate,
-    Resource,
     ResourceUpdate,
+    Updated,
     Verb,
     refusal,
 )
@@ -32,8 +32,8 @@ class Updating:
         self._engine = engine
         self._lookup = lookup
 
-    async def update(self, id: str, update: ResourceUpdate) -> Resource:
-        """Change what `update` names; see the port."""
+    async def update(self, id: str, update: ResourceUpdate) -> Updated:
+        """Change what `update` names; see the port. Docker applies all of it at once."""
         if update.domain is not None:
             raise InvalidArgumentError.of("domain", "this is a container; set container instead")
         if update.labels is not None:
@@ -56,7 +56,7 @@ class Updating:
             answer = await self._engine.post(path(id, "/update"), body=body)
             if not answer.ok:
                 raise await self._lookup.refused(Verb.UPDATE, id, answer)
-        return await self._lookup.get(id)
+        return Updated(resource=await self._lookup.get(id))
 
     async def _rename(self, id: str, name: str) -> None:
         answer = await self._engine.post(path(id, "/rename"), params={"name": name})

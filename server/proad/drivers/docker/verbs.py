@@ -47,9 +47,9 @@ class Verbs:
                 hint="start it without from_snapshot and discard_saved_state",
             )
         answer = await self._engine.post(path(id, "/start"))
+        now = await self._lookup.summary(id)
         if answer.ok:
-            return await self._lookup.get(id)
-        now = await self._lookup.get(id)
+            return now
         if now.state is ResourceState.PAUSED:
             return await self.resume(id)
         raise refusal(Verb.START, now) or conflict(answer.status, answer.text)
@@ -70,7 +70,7 @@ class Verbs:
         """
         for attempt in range(_LOOKS):
             answer = await self._engine.post(path(id, action))
-            now = await self._lookup.get(id)
+            now = await self._lookup.summary(id)
             if answer.ok:
                 return now if now.state is then else await self._settled(now, then)
             error = refusal(verb, now)
@@ -82,7 +82,7 @@ class Verbs:
     async def _settled(self, now: Resource, then: ResourceState) -> Resource:
         for _ in range(_LOOKS):
             await asyncio.sleep(_LOOK)
-            now = await self._lookup.get(now.id)
+            now = await self._lookup.summary(now.id)
             if now.state is then:
                 break
         return now  # in another state, somebody else has done more to it

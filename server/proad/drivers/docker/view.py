@@ -1,5 +1,6 @@
 """From the Engine API's JSON to resources."""
 
+import re
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -34,6 +35,8 @@ Json = Mapping[str, Any]
 
 _KILLED = 128 + 9  # the exit code of a process that SIGKILL ended
 
+_EXIT_CODE = re.compile(r"\w+ \((-?\d+)\)", re.ASCII)  # at the start of a list's Status
+
 _STATES = {
     "created": (ResourceState.STOPPED, StateReason.NEVER_STARTED),
     "running": (ResourceState.RUNNING, None),
@@ -56,18 +59,17 @@ _POLICIES = {
 def summary(item: Json) -> Resource:
     """Make a resource of an entry of GET /containers/json.
 
-    Docker tells neither the exit code nor AutoRemove there: `lifetime` is that of the
-    containers which this driver made, PERSISTENT for others.
+    Docker does not tell AutoRemove there: `lifetime` is that of the containers which
+    this driver made, PERSISTENT for others. What Docker gives in no certain order is
+    sorted, so that two summaries of a container that did not change are equal.
     """
-    state, reason = _STATES[item["State"]]
     labels = item.get("Labels") or {}
     return Resource(
         id=item["Id"],
         kind=ResourceKind.CONTAINER,
         name=_own_name(item.get("Names") or ()),
-        state=state,
-        # Not its Status text, which is another one every second.
-        state_detail=StateDetail(reason=reason),
+        state=_STATES[item["State"]][0],
+        state_detail=_listed_detail(item),
         labels=visible(labels),
         create_time=datetime.fromtimestamp(item["Created"], UTC),
         lifetime=Lifetime(labels.get(LIFETIME_LABEL, Lifetime.PERSISTENT)),
@@ -85,7 +87,7 @@ def summary(item: Json) -> Resource:
                 for port in item.get("Ports") or ()
                 if port.get("PublicPort")
             ),
-            mounts=tuple(_mount(mount, {}) for mount in item.get("Mounts") or ()),
+            mounts=_sorted(_mount(mount, {}) for mount in item.get("Mounts") or ()),
             networks=_networks(item, item["Id"]),
         ),
     )
@@ -191,6 +193,19 @@ def _status(state: Json) -> str:
     return str(state["Status"])
 
 
+def _listed_detail(item: Json) -> StateDetail:
+    """Take of the list's Status the exit code alone: its words differ from second to second."""
+    reason = _STATES[item["State"]][1]
+    if item["State"] not in {"exited", "restarting"}:
+        return StateDetail(reason=reason)
+    found = _EXIT_CODE.match(item["Status"])
+    code = int(found[1]) if found else None
+    # Whether what was killed had run out of memory, only an inspect tells.
+    if item["State"] == "exited" and code not in {None, _KILLED}:
+        reason = StateReason.ERROR if code else StateReason.COMPLETED
+    return StateDetail(reason=reason, exit_code=code)
+
+
 def _state_detail(state: Json) -> StateDetail:
     status = _status(state)
     reason = _STATES[status][1]
@@ -241,7 +256,9 @@ def _merged(ports: Iterable[PublishedPort]) -> tuple[PublishedPort, ...]:
         if twin in found:
             found[found.index(twin)] = replace(port, host_ip="")
             found.remove(port)
-    return tuple(sorted(found, key=lambda p: (p.container_port, p.protocol, p.host_ip)))
+    return tuple(
+        sorted(found, key=lambda p: (p.container_port, p.protocol, p.host_ip, p.host_port or 0))
+    )
 
 
 def _mounts(item: Json) -> tuple[Mount, ...]:
@@ -257,7 +274,11 @@ def _mounts(item: Json) -> tuple[Mount, ...]:
     shown += [
         Mount(target=target, tmpfs=TmpfsMount()) for target in item["HostConfig"].get("Tmpfs") or {}
     ]
-    return tuple(sorted(shown, key=lambda mount: mount.target))
+    return _sorted(shown)
+
+
+def _sorted(mounts: Iterable[Mount]) -> tuple[Mount, ...]:
+    return tuple(sorted(mounts, key=lambda mount: mount.target))
 
 
 def _mount(mount: Json, asked: Mapping[str, Json]) -> Mount:
