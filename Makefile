@@ -57,8 +57,8 @@ demo: setup workloads ## Set up, then show the main job: a real container and a 
 serve: setup ## Serve this host's engines on 127.0.0.1:50051
 	@$(BIN)/proad serve
 
-bench: setup workloads ## Measure what a call costs over the bare engines
-	@$(BIN)/python tests/bench/overhead.py
+bench: setup workloads ## Measure what calls cost over the bare engines; ARGS=--quick, --json FILE
+	@PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
 
 clean: ## Remove what was built
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,118 @@
+"""The daemon that is measured: a process of its own, on a Unix socket."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import proa
+from bench.wire import Wire
+from proa import v1
+
+_BIN = Path(sys.executable).parent
+_USER, _PASSWORD = "bench", "benchmark"
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """A running daemon.
+
+    Attributes:
+        pid: of its process.
+        socket: path of its Unix socket.
+        token: good for all of it.
+        client: the ordinary client.
+        wire: the bare one.
+    """
+
+    pid: int
+    socket: str
+    token: str
+    client: proa.Client
+    wire: Wire
+
+    def get(self, id: str) -> bytes:
+        """Get one resource in full; the answer is not parsed."""
+        request = v1.GetResourceRequest(id=id).SerializeToString()
+        return self.wire.call("/proa.v1.ResourceService/GetResource", request)
+
+    def list(self) -> v1.ListResourcesResponse:
+        """List all resources."""
+        answer = self.wire.call("/proa.v1.ResourceService/ListResources", b"")
+        return v1.ListResourcesResponse.FromString(answer)
+
+    def await_ids(self, ids: AbstractSet[str], patience: float = 30) -> None:
+        """Wait until a list has these."""
+        end = time.monotonic() + patience
+        while missing := ids - {resource.id for resource in self.list().resources}:
+            if time.monotonic() > end:
+                raise RuntimeError(f"the daemon lists all but {len(missing)} of {len(ids)}")
+            time.sleep(0.1)
+
+
+@contextmanager
+def running() -> Iterator[Daemon]:
+    """Run a daemon with default settings, its log in a file.
+
+    Raises:
+        RuntimeError: it did not start; the end of its log.
+    """
+    with tempfile.TemporaryDirectory(prefix="proa-bench-") as home:
+        socket = f"{home}/proa.sock"
+        environment = os.environ | {
+            "PROA_STATE_DIR": f"{home}/state",
+            "PROA_LISTEN": f"unix:{socket}",
+        }
+        add = ["user", "add", _USER, "--scope=basic", "--scope=advanced", "--password-stdin"]
+        subprocess.run(
+            [_BIN / "proad", *add],
+            env=environment,
+            input=_PASSWORD.encode(),
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        log = Path(f"{home}/log")
+        with log.open("wb") as sink:
+            process = subprocess.Popen(
+                [_BIN / "proad", "serve"],
+                env=environment,
+                stderr=sink,
+                start_new_session=True,  # Ctrl-C is for us: it is ended when all is removed
+            )
+        try:
+            _await_start(process, log)
+            with _connected(process.pid, socket) as daemon:
+                yield daemon
+        finally:
+            process.terminate()
+            try:
+                process.wait(40)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _await_start(process: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + 30
+    while b"serving" not in log.read_bytes():
+        if process.poll() is not None or time.monotonic() > end:
+            raise RuntimeError(f"the daemon did not start:\n{log.read_text()[-4000:]}")
+        time.sleep(0.05)
+
+
+@contextmanager
+def _connected(pid: int, socket: str) -> Iterator[Daemon]:
+    with proa.connect(f"unix:{socket}", username=_USER, password=_PASSWORD) as client:
+        login = v1.CreateTokenRequest(username=_USER, password=_PASSWORD)
+        token = client.auth.CreateToken(login, wait_for_ready=True, timeout=30).token
+        wire = Wire(socket, token)
+        try:
+            yield Daemon(pid, socket, token, client, wire)
+        finally:
+            wire.close()

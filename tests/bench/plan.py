@@ -1,0 +1,71 @@
+"""How much is built and how often it is measured."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """One run.
+
+    Attributes:
+        containers: how many are there; `running` of them run.
+        domains: how many are defined; `running` more run.
+        running: of each kind.
+        idle_resources: how many there are, of both kinds, while the daemon idles.
+        idle_seconds: how long its idling is watched.
+        lists, gets, verbs, sdk_lists: rounds of each; a round asks every side once.
+        slices: pairs of turns in which throughput is measured, `slice_seconds` each.
+        external_changes: pauses and resumes of each kind behind the daemon's back.
+        watchers: how many watch at once.
+        watched_changes: what all of them are to be told of.
+    """
+
+    containers: int
+    domains: int
+    running: int
+    idle_resources: int
+    idle_seconds: float
+    lists: int
+    gets: int
+    verbs: int
+    sdk_lists: int
+    slices: int
+    slice_seconds: float
+    external_changes: int
+    watchers: int
+    watched_changes: int
+
+
+FULL = Plan(
+    containers=200,
+    domains=200,
+    running=5,
+    idle_resources=1000,
+    idle_seconds=20,
+    lists=150,
+    gets=1500,
+    verbs=80,
+    sdk_lists=12,
+    slices=8,
+    slice_seconds=1.5,
+    external_changes=200,
+    watchers=500,
+    watched_changes=200,
+)
+
+QUICK = Plan(
+    containers=40,
+    domains=40,
+    running=2,
+    idle_resources=1000,
+    idle_seconds=5,
+    lists=60,
+    gets=400,
+    verbs=20,
+    sdk_lists=4,
+    slices=4,
+    slice_seconds=0.6,
+    external_changes=40,
+    watchers=50,
+    watched_changes=40,
+)
