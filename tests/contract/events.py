@@ -150,6 +150,8 @@ class EventsContract(SummariesContract):
 
 
 class SnapshotEventsContract:
+    """Where events come with all changes, so that a FULL view may be kept for ever."""
+
     async def test_snapshots_are_heard(self, yard: Yard):
         id = (await yard.make()).id
         async with Follower.of(yard.driver, FULL) as follower:

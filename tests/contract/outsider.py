@@ -10,7 +10,7 @@ from lxml import etree
 
 from proad.model import Verb
 
-_MEMORY = 64 * 2**20
+_MEMORY = 96 * 2**20
 
 
 class Outsider(Protocol):

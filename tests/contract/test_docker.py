@@ -10,8 +10,11 @@ import pytest
 
 from contract.containers import IMAGE, ContainersContract
 from contract.docker_yard import DockerYard
+from contract.events import EventsContract, OutsideContract
 from contract.images import ImagesContract
 from contract.lifecycle import LifecycleContract
+from contract.outsider import DockerOutsider, Outsider
+from contract.stats import StatsContract
 from contract.stopping import DeafnessContract, NoSavingContract, StoppingContract
 from contract.updates import ContainerUpdatesContract
 from contract.yard import PREFIX, Yard, eventually
@@ -77,6 +80,20 @@ class TestDockerImages(OnDocker, ImagesContract): ...
 class TestDockerUpdates(OnDocker, ContainerUpdatesContract): ...
 
 
+class TestDockerEvents(OnDocker, EventsContract): ...
+
+
+class TestDockerOutside(OnDocker, OutsideContract):
+    @pytest.fixture
+    def outsider(self, docker_url: str) -> Iterator[Outsider]:
+        client = docker.APIClient(docker_url)
+        yield DockerOutsider(client, IMAGE)
+        client.close()
+
+
+class TestDockerStats(OnDocker, StatsContract): ...
+
+
 class TestDockerEnds(OnDocker):
     """How a process ends by itself."""
 
@@ -120,4 +137,7 @@ async def test_an_engine_that_is_not_there_is_unreachable(tmp_path: Path):
         for call in (driver.probe(), driver.list_resources(), driver.get_resource("0" * 64)):
             with pytest.raises(EngineUnreachableError):
                 await call
+        with pytest.raises(EngineUnreachableError):
+            async with driver.subscribe():
+                pass
     gc.collect()  # the sockets that docker-py could not connect, and did not close

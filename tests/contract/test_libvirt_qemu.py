@@ -11,8 +11,11 @@ import pytest
 
 from contract.domain_yard import GUEST, QemuYard
 from contract.domains import MEMORY, DomainsContract, new_disk
+from contract.events import EventsContract, OutsideContract
 from contract.lifecycle import LifecycleContract
+from contract.outsider import LibvirtOutsider, Outsider
 from contract.snapshots import SnapshotsContract
+from contract.stats import StatsContract
 from contract.stopping import DeafnessContract, SavingContract, StoppingContract
 from contract.updates import DomainUpdatesContract
 from contract.volumes import VolumesContract
@@ -87,3 +90,17 @@ class TestLibvirtQemuVolumes(OnQemu, VolumesContract): ...
 
 
 class TestLibvirtQemuUpdates(OnQemu, DomainUpdatesContract): ...
+
+
+class TestLibvirtQemuEvents(OnQemu, EventsContract): ...
+
+
+class TestLibvirtQemuOutside(OnQemu, OutsideContract):
+    @pytest.fixture
+    def outsider(self, yard: Yard) -> Iterator[Outsider]:
+        connection = libvirt.open(URI)
+        yield LibvirtOutsider(connection, "qemu")
+        connection.close()
+
+
+class TestLibvirtQemuStats(OnQemu, StatsContract): ...

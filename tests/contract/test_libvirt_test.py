@@ -1,13 +1,16 @@
 """The libvirt driver on libvirt's own in-process hypervisor, which is always there."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import libvirt
 import pytest
 
 from contract.domain_yard import HypervisorYard
 from contract.domains import DomainsContract
+from contract.events import EventsContract, OutsideContract
 from contract.lifecycle import IllegalVerbsContract, LifecycleContract
+from contract.outsider import LibvirtOutsider, Outsider
 from contract.snapshots import SnapshotsContract
 from contract.stopping import SavingContract, StoppingContract
 from contract.updates import DomainUpdatesContract
@@ -79,9 +82,23 @@ class TestLibvirtTestVolumes(OnTestHypervisor, VolumesContract): ...
 class TestLibvirtTestUpdates(OnTestHypervisor, DomainUpdatesContract): ...
 
 
+class TestLibvirtTestEvents(OnTestHypervisor, EventsContract): ...
+
+
+class TestLibvirtTestOutside(OnTestHypervisor, OutsideContract):
+    @pytest.fixture
+    def outsider(self, yard: Yard) -> Iterator[Outsider]:
+        connection = libvirt.open("test:///default")
+        yield LibvirtOutsider(connection, "test")
+        connection.close()
+
+
 async def test_an_engine_that_is_not_there_is_unreachable(tmp_path: Path):
     uri = f"qemu+unix:///system?socket={tmp_path}/nothing.sock"
     async with LibvirtDriver(uri=uri) as driver:
         for call in (driver.probe(), driver.list_resources(), driver.get_resource("0" * 8)):
             with pytest.raises(EngineUnreachableError):
                 await call
+        with pytest.raises(EngineUnreachableError):
+            async with driver.subscribe():
+                pass
