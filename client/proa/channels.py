@@ -98,6 +98,10 @@ class Endpoint:
             # only while a call waits on it.
             "grpc.keepalive_time_ms": 30_000,
             "grpc.keepalive_timeout_ms": 10_000,
+            # A watch is to be back soon after a daemon that was away; by default gRPC
+            # would look for it every two minutes in the end.
+            "grpc.initial_reconnect_backoff_ms": 200,
+            "grpc.max_reconnect_backoff_ms": 5_000,
             # A page of 1000 resources in full is more than gRPC's 4 MiB.
             "grpc.max_receive_message_length": 64 * 2**20,
         }

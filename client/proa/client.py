@@ -3,16 +3,19 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self, overload
+from weakref import WeakSet
 
 import grpc
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from proa import tokens, v1
+from proa import tokens, v1, waiting
 from proa.channels import TLS, Endpoint, Options
 from proa.interceptors import Calls
 from proa.paging import pages
+from proa.story import Story
 from proa.tokens import Password, ScopeName, Tokens, source_of
+from proa.watching import Line, Watch
 
 
 def connect(
@@ -106,6 +109,7 @@ class Client:
         self.snapshots = v1.SnapshotServiceStub(ours)
         self.volumes = v1.VolumeServiceStub(ours)
         self.hosts = v1.HostServiceStub(ours)
+        self._lines: WeakSet[Line] = WeakSet()
 
     def _login(self, request: v1.CreateTokenRequest) -> v1.CreateTokenResponse:
         return self.auth.CreateToken(request, timeout=self._timeout or tokens.LOGIN_TIMEOUT)
@@ -141,6 +145,94 @@ class Client:
         for page in pages(self.resources.ListResources, request):
             yield from page.resources
 
+    def watch(
+        self,
+        filter: v1.ResourceFilter | None = None,
+        *,
+        read_mask: Iterable[str] = (),
+        heartbeat: timedelta | float | None = None,
+    ) -> Watch:
+        """Follow resources for ever, as one unbroken sequence of events.
+
+            for event in client.watch(v1.ResourceFilter(labels={"team": "web"})):
+                if isinstance(event, proa.Change):
+                    print(v1.ChangeType.Name(event.type), event.resource.name)
+
+        First what there is, then `proa.Synced`, then each change when it happens. A
+        daemon that restarts, a broken or silent connection and a token that ends are
+        overcome: the watch goes on where it was, or reads everything anew and tells what
+        differs. See `proa.events`.
+
+        The call is made when the first event is asked for and ends when the loop is left;
+        `close` ends it from another thread, as does closing the client.
+
+        Args:
+            filter: which ones; default: all.
+            read_mask: fields of Resource to send; default: all of the SUMMARY. "id",
+                "kind" and "host" are always sent.
+            heartbeat: how long the daemon may be silent, in seconds, from 1 s to 5 min;
+                default 15 s. After three times that the connection counts as broken.
+
+        Raises:
+            proa.Error: from the loop: the first call failed, for whatever reason; or a
+                later one did in a way that another call does not cure, such as a token
+                that has expired and cannot be renewed.
+        """
+        story = Story(filter, read_mask, heartbeat)
+        line = Line(self.resources.WatchResources, story.patience)
+        self._lines.add(line)
+        return Watch(line, story)
+
+    @overload
+    def wait(
+        self,
+        id: str,
+        *states: v1.ResourceState.ValueType,
+        removed: Literal[False] = False,
+        timeout: timedelta | float | None = None,
+    ) -> v1.Resource: ...
+
+    @overload
+    def wait(
+        self,
+        id: str,
+        *states: v1.ResourceState.ValueType,
+        removed: bool,
+        timeout: timedelta | float | None = None,
+    ) -> v1.Resource | None: ...
+
+    def wait(
+        self,
+        id: str,
+        *states: v1.ResourceState.ValueType,
+        removed: bool = False,
+        timeout: timedelta | float | None = None,
+    ) -> v1.Resource | None:
+        """Wait until a resource is in one of `states`; at once if it is.
+
+            client.wait("web", v1.RESOURCE_STATE_RUNNING, timeout=60)
+            client.wait("web", removed=True)
+
+        It is that very resource: another one that gets its name later does not count.
+
+        Args:
+            id: which one, as in all calls.
+            states: the states.
+            removed: whether its removal will do as well.
+            timeout: the longest to wait, in seconds; None: for ever.
+
+        Returns:
+            The resource in the SUMMARY view, a removed one as it last was. None: there
+            was none, which is what `removed` asks for.
+
+        Raises:
+            ValueError: nothing to wait for.
+            proa.WaitTimedOut: it did not come in time.
+            proa.NotFound: there is no such resource, or no more.
+        """
+        goal = waiting.Goal(id, states, removed, seconds(timeout))
+        return waiting.wait(self.resources, self.watch, goal)
+
     def list_images(
         self,
         reference: str = "",
@@ -172,7 +264,9 @@ class Client:
             yield from page.volumes
 
     def close(self) -> None:
-        """Close the channel; calls under way end as cancelled."""
+        """Close the channel; calls under way end as cancelled, watches just end."""
+        for line in list(self._lines):
+            line.close()
         self._channel.close()
 
     def __enter__(self) -> Self:

@@ -98,6 +98,13 @@ class StopTimedOut(DeadlineExceeded):
     """A graceful request was not followed in time; nothing was killed."""
 
 
+class WaitTimedOut(DeadlineExceeded):
+    """What `Client.wait` waits for did not come in time.
+
+    `metadata` has "resource" and, if it was there, "name" and "state".
+    """
+
+
 class NotFound(Error):
     """The resource, image, snapshot, volume or host that the request names is not there."""
 

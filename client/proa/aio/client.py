@@ -1,9 +1,10 @@
 """The client for asyncio."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import timedelta
 from types import TracebackType
-from typing import Self
+from typing import Any, Literal, Self, overload
+from weakref import WeakSet
 
 from google.protobuf.field_mask_pb2 import FieldMask
 from grpc import aio
@@ -11,10 +12,14 @@ from grpc import aio
 from proa import tokens, v1
 from proa.aio.interceptors import interceptors
 from proa.aio.tokens import TokenFunction, Tokens
+from proa.aio.waiting import wait
+from proa.aio.watching import Line, Watch
 from proa.channels import TLS, Endpoint, Options
 from proa.client import seconds
 from proa.paging import async_pages
+from proa.story import Story
 from proa.tokens import Password, ScopeName, source_of
+from proa.waiting import Goal
 
 
 def connect(
@@ -88,6 +93,7 @@ class Client:
         self.snapshots = v1.SnapshotServiceStub(ours)
         self.volumes = v1.VolumeServiceStub(ours)
         self.hosts = v1.HostServiceStub(ours)
+        self._lines: WeakSet[Line] = WeakSet()
 
     async def _login(self, request: v1.CreateTokenRequest) -> v1.CreateTokenResponse:
         return await self.auth.CreateToken(request, timeout=self._timeout or tokens.LOGIN_TIMEOUT)
@@ -124,6 +130,58 @@ class Client:
             for resource in page.resources:
                 yield resource
 
+    def watch(
+        self,
+        filter: v1.ResourceFilter | None = None,
+        *,
+        read_mask: Iterable[str] = (),
+        heartbeat: timedelta | float | None = None,
+    ) -> Watch:
+        """Follow resources for ever, as one unbroken sequence of events.
+
+            async for event in client.watch():
+                if isinstance(event, proa.Change):
+                    print(v1.ChangeType.Name(event.type), event.resource.name)
+
+        All as with `proa.Client.watch`. `close` ends it from another task.
+        """
+        story = Story(filter, read_mask, heartbeat)
+        line = Line(self.resources.WatchResources, story.patience)
+        self._lines.add(line)
+        return Watch(line, story)
+
+    @overload
+    def wait(
+        self,
+        id: str,
+        *states: v1.ResourceState.ValueType,
+        removed: Literal[False] = False,
+        timeout: timedelta | float | None = None,
+    ) -> Coroutine[Any, Any, v1.Resource]: ...
+
+    @overload
+    def wait(
+        self,
+        id: str,
+        *states: v1.ResourceState.ValueType,
+        removed: bool,
+        timeout: timedelta | float | None = None,
+    ) -> Coroutine[Any, Any, v1.Resource | None]: ...
+
+    def wait(
+        self,
+        id: str,
+        *states: v1.ResourceState.ValueType,
+        removed: bool = False,
+        timeout: timedelta | float | None = None,
+    ) -> Coroutine[Any, Any, v1.Resource | None]:
+        """Wait until a resource is in one of `states`, as `proa.Client.wait` does.
+
+        await client.wait("web", v1.RESOURCE_STATE_RUNNING, timeout=60)
+        """
+        goal = Goal(id, states, removed, seconds(timeout))
+        return wait(self.resources.GetResource, self.watch, goal)
+
     async def list_images(
         self,
         reference: str = "",
@@ -158,7 +216,9 @@ class Client:
                 yield volume
 
     async def close(self) -> None:
-        """Close the channel; calls under way end as cancelled."""
+        """Close the channel; calls under way end as cancelled, watches just end."""
+        for line in list(self._lines):
+            line.close()
         await self._channel.close()
 
     async def __aenter__(self) -> Self:

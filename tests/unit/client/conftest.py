@@ -22,6 +22,7 @@ from proa.v1 import (
     image_service_pb2_grpc,
     resource_service_pb2_grpc,
 )
+from unit.client.watched import Watched
 
 
 def make_status(code, reason, message="what happened", *details, domain="proa.v1", **metadata):
@@ -154,6 +155,7 @@ class SmallDaemon(
         self.stream_failure = None
         self.unreachable = []
         self.hosts = v1.GetHostResponse(daemon_version="1.2.3")
+        self.watched = Watched()
 
     def _refusal(self, name, context):
         with self.lock:
@@ -209,6 +211,13 @@ class SmallDaemon(
             resources=self.resources[first : first + size],
             next_page_token=str(first + size) if more else "",
             unreachable=self.unreachable if request.return_partial_success else (),
+        )
+
+    def WatchResources(self, request, context):
+        self._begin("WatchResources", context)
+        compacted = make_status(grpc.StatusCode.OUT_OF_RANGE, "REVISION_COMPACTED", "too long ago")
+        yield from self.watched.serve(
+            request, context, lambda status: abort(context, status), compacted
         )
 
     def PullImage(self, request, context):

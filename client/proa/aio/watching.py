@@ -1,0 +1,127 @@
+"""A watch that goes on for ever, for asyncio."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from types import TracebackType
+from typing import Any, Self
+
+from proa import v1
+from proa.errors import Error
+from proa.events import Event
+from proa.story import Story, ended, silent
+
+Call = Callable[[v1.WatchResourcesRequest], Any]
+"""Makes the call and gives its responses; they can be cancelled."""
+
+
+class Line:
+    """The call of a watch, one after the other.
+
+    Args:
+        call: makes a call.
+        patience: how long a response may take before the call is given up, in seconds.
+    """
+
+    def __init__(self, call: Call, patience: float) -> None:
+        self._call = call
+        self._patience = patience
+        self._current: Any = None
+        self._responses: AsyncIterator[v1.WatchResourcesResponse] | None = None
+        self._closed = asyncio.Event()
+
+    def is_closed(self) -> bool:
+        """Whether there is to be no other call."""
+        return self._closed.is_set()
+
+    def open(self, request: v1.WatchResourcesRequest) -> None:
+        """Make a call."""
+        self._current = self._call(request)
+        self._responses = aiter(self._current)
+
+    async def read(self) -> v1.WatchResourcesResponse | None:
+        """Wait for the next response; None: it was closed.
+
+        Raises `proa.Error` when the call has ended.
+        """
+        if self._responses is None:
+            raise RuntimeError("read before open")
+        task = asyncio.current_task()
+        try:
+            async with asyncio.timeout(self._patience):
+                return await anext(self._responses)
+        except StopAsyncIteration:
+            raise ended() from None
+        except TimeoutError:
+            self._current.cancel()
+            raise silent(self._patience) from None
+        except asyncio.CancelledError:
+            # This is how grpc.aio tells that the call was cancelled, too.
+            if self.is_closed() and not (task and task.cancelling()):
+                return None
+            raise
+
+    async def pause(self, seconds: float) -> None:
+        """Wait, unless it is closed meanwhile."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._closed.wait()
+
+    def close(self) -> None:
+        """End the call and make no other."""
+        self._closed.set()
+        if self._current is not None:
+            self._current.cancel()
+
+
+class Watch(AsyncIterator[Event]):
+    """What `Client.watch` gives: the events, one by one. The call ends with it.
+
+    Args:
+        line: where the calls are made.
+        story: what to tell.
+    """
+
+    def __init__(self, line: Line, story: Story) -> None:
+        self._line = line
+        self._events = _events(line, story)
+
+    async def __anext__(self) -> Event:
+        return await anext(self._events)
+
+    def close(self) -> None:
+        """End the watch: the call at once, the loop with its next event."""
+        self._line.close()
+
+    def __del__(self) -> None:
+        # A loop that is left does not close what it ran over.
+        self._line.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+async def _events(line: Line, story: Story) -> AsyncGenerator[Event, None]:
+    while not line.is_closed():
+        try:
+            line.open(story.request())
+            while (response := await line.read()) is not None:
+                for event in story.take(response):
+                    yield event
+        except Error as error:
+            if line.is_closed():
+                return
+            told = story.fail(error)
+        else:
+            return
+        for event in told:
+            yield event
+        await line.pause(story.wait)

@@ -1,0 +1,204 @@
+"""The one unbroken story that a watch tells, made of as many calls as it takes.
+
+No call is made here: `proa.watching` and `proa.aio.watching` do that, each in its way.
+"""
+
+import random
+import time
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
+from grpc import StatusCode
+
+from proa import v1
+from proa.errors import Details, Error, Unavailable
+from proa.events import Change, Disconnected, Event, Gap, Reconnected, Synced
+from proa.tokens import RENEWABLE
+
+HEARTBEAT = 15.0
+"""The daemon's own heartbeat interval, in seconds."""
+
+FIRST_WAIT = 0.1
+LONGEST_WAIT = 5.0
+"""Bounds of the pause before another call, in seconds; the real one is random below that."""
+
+_STEADY = 10.0
+_MISSED_HEARTBEATS = 3
+_IDENTITY = ("id", "kind", "host")
+_OF_THE_TRANSPORT = frozenset(
+    {StatusCode.INTERNAL, StatusCode.UNKNOWN, StatusCode.CANCELLED, StatusCode.DEADLINE_EXCEEDED}
+)
+
+_Key = tuple[str, v1.ResourceKind.ValueType, str]
+
+
+class Story:
+    """What a watch has told its user, and what follows from each response and failure.
+
+    It remembers every resource as it was last told. An initial state that comes again
+    is compared with that, and only the differences are told.
+
+    Args:
+        filter: which resources; None: all.
+        read_mask: fields of Resource to send; empty: all. Those that tell resources
+            apart are always sent.
+        heartbeat: how long the stream may be silent, in seconds; None: as the daemon
+            has it.
+
+    Attributes:
+        patience: how long to wait for a response before the call is given up, in seconds.
+        wait: how long to wait before the next call, in seconds.
+    """
+
+    def __init__(
+        self,
+        filter: v1.ResourceFilter | None,
+        read_mask: Iterable[str],
+        heartbeat: timedelta | float | None,
+    ) -> None:
+        self._request = v1.WatchResourcesRequest(filter=filter)
+        paths = list(read_mask)
+        if paths:
+            missing = [path for path in _IDENTITY if path not in paths]
+            self._request.read_mask.CopyFrom(FieldMask(paths=[*paths, *missing]))
+        interval = HEARTBEAT
+        if heartbeat is not None:
+            every = heartbeat if isinstance(heartbeat, timedelta) else timedelta(seconds=heartbeat)
+            interval = every.total_seconds()
+            asked = Duration()
+            asked.FromTimedelta(every)
+            self._request.heartbeat_interval.CopyFrom(asked)
+        self.patience = _MISSED_HEARTBEATS * interval
+        self.wait = 0.0
+        self._told: dict[_Key, v1.Resource] = {}
+        # What the initial state that is being read has shown; None: it is complete.
+        self._seen: set[_Key] | None = set()
+        self._synced = False  # ever
+        self._heard = False  # in this call
+        self._begun = False  # a response has come, in any call
+        self._lost = False
+        self._failures = 0
+        self._opened = 0.0
+
+    def request(self) -> v1.WatchResourcesRequest:
+        """What to ask the daemon for next."""
+        self._opened = time.monotonic()
+        self._heard = False
+        if not self._request.resume_token:
+            self._seen = set()
+        return self._request
+
+    def take(self, response: v1.WatchResourcesResponse) -> list[Event]:
+        """What a response means to the user."""
+        told: list[Event] = []
+        self._heard = self._begun = True
+        if self._lost:
+            self._lost = False
+            told.append(Reconnected())
+        for event in response.events:
+            match event.WhichOneof("event"):
+                case "change":
+                    told += self._changed(event.change)
+                case "bookmark" if event.bookmark.synced:
+                    told += self._complete()
+                case "gap":
+                    if event.gap.kind == v1.GAP_KIND_WATCH_RESTARTED:
+                        self._begin_again()
+                    told.append(Gap(event.gap.kind, event.gap.engine, event.gap.message))
+        if response.resume_token:
+            self._request.resume_token = response.resume_token
+        return told
+
+    def fail(self, error: Error) -> list[Event]:
+        """What the end of a call means to the user. Raises it where another call is no use."""
+        if not self._begun:
+            raise error
+        told: list[Event] = []
+        if error.reason == "REVISION_COMPACTED" and self._request.resume_token:
+            self._begin_again()
+            told.append(Gap(v1.GAP_KIND_WATCH_RESTARTED, message=error.message))
+        elif _passes(error):
+            if not self._lost:
+                self._lost = True
+                told.append(Disconnected(error))
+        elif not (self._heard and error.reason in RENEWABLE):
+            # A token that ends in the middle is renewed by the next call, if it can be.
+            raise error
+        self._count(error)
+        return told
+
+    def _count(self, error: Error) -> None:
+        if time.monotonic() - self._opened > _STEADY:
+            self._failures = 0
+        most = min(LONGEST_WAIT, FIRST_WAIT * 2**self._failures)
+        self._failures += 1
+        # At random, or all the watchers of a daemon would be back in one moment.
+        self.wait = random.uniform(0, most)  # noqa: S311 - no secret
+        if error.retry_after is not None:
+            self.wait += error.retry_after.total_seconds()
+
+    def _begin_again(self) -> None:
+        self._request.resume_token = ""
+        self._seen = set()
+
+    def _changed(self, change: v1.ResourceChange) -> Iterator[Change]:
+        resource = change.resource
+        key = (resource.host, resource.kind, resource.id)
+        before = self._told.pop(key, None)
+        if change.type == v1.CHANGE_TYPE_REMOVED:
+            if before is not None:
+                yield _change(change.type, change)
+            return
+        self._told[key] = resource
+        if self._seen is not None:
+            self._seen.add(key)
+        if before is None:
+            known = self._synced or change.type != v1.CHANGE_TYPE_EXISTING
+            yield _change(v1.CHANGE_TYPE_ADDED if known else v1.CHANGE_TYPE_EXISTING, change)
+        elif change.type != v1.CHANGE_TYPE_EXISTING:
+            yield _change(v1.CHANGE_TYPE_MODIFIED, change)
+        elif _content(before) != _content(resource):
+            yield Change(v1.CHANGE_TYPE_MODIFIED, resource, before.state)
+
+    def _complete(self) -> Iterator[Event]:
+        seen, self._seen = self._seen, None
+        if seen is not None:
+            for key in [key for key in self._told if key not in seen]:
+                gone = self._told.pop(key)
+                yield Change(v1.CHANGE_TYPE_REMOVED, gone, gone.state)
+        self._synced = True
+        yield Synced()
+
+
+def ended() -> Error:
+    """What a stream fails with that ends without an error: a watch never ends well."""
+    return Unavailable(StatusCode.UNAVAILABLE, Details(message="the daemon ended the watch"))
+
+
+def silent(patience: float) -> Error:
+    """What a stream fails with that is silent for too long."""
+    message = f"nothing was heard from the daemon for {patience:g} s"
+    return Unavailable(StatusCode.UNAVAILABLE, Details(message=message))
+
+
+def _passes(error: Error) -> bool:
+    """Whether the same call may well succeed later."""
+    if isinstance(error, Unavailable) or error.retry_after is not None:
+        return True
+    # Not the daemon's words: a stream reset, a proxy, a login that was not answered.
+    return not error.reason and error.code in _OF_THE_TRANSPORT
+
+
+def _change(type: v1.ChangeType.ValueType, change: v1.ResourceChange) -> Change:
+    return Change(type, change.resource, change.previous_state, change.cause, change.actor)
+
+
+def _content(resource: v1.Resource) -> bytes:
+    """What is told about a resource, but for what every run of the daemon has anew."""
+    content = v1.Resource()
+    content.CopyFrom(resource)
+    for field in ("etag", "revision", "observe_time"):
+        content.ClearField(field)
+    return content.SerializeToString(deterministic=True)

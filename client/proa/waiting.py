@@ -1,0 +1,141 @@
+"""Waiting until a resource is as somebody wants it."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from grpc import StatusCode
+
+from proa import v1
+from proa.errors import Cancelled, DeadlineExceeded, Details, Error, NotFound, WaitTimedOut
+from proa.events import Change, Event, Synced
+from proa.watching import Watch
+
+_NOT_FOUND = "RESOURCE_NOT_FOUND"
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What is waited for.
+
+    Attributes:
+        id: which resource.
+        states: the states that will do.
+        removed: whether its removal will do.
+        timeout: the longest to wait, in seconds; None: for ever.
+    """
+
+    id: str
+    states: tuple[v1.ResourceState.ValueType, ...]
+    removed: bool
+    timeout: float | None
+
+    def __post_init__(self) -> None:
+        if not self.states and not self.removed:
+            raise ValueError("nothing to wait for: give states, or removed=True")
+
+    def request(self) -> v1.GetResourceRequest:
+        """Asks which resource it is, and how it is now."""
+        return v1.GetResourceRequest(id=self.id, view=v1.RESOURCE_VIEW_SUMMARY)
+
+    def missing(self, error: NotFound) -> None:
+        """Raise `error` unless it means that the goal is reached."""
+        if not self.removed or error.reason != _NOT_FOUND:
+            raise error
+
+    def timed_out(self, last: v1.Resource | None) -> WaitTimedOut:
+        """What to raise when the time is over."""
+        metadata, now = {"resource": self.id}, "is not known"
+        if last is not None:
+            state = v1.ResourceState.Name(last.state).removeprefix("RESOURCE_STATE_")
+            metadata = {"resource": last.id, "name": last.name, "state": state}
+            now = f"is {state}"
+        message = f"{self.id} {now} after {self.timeout:g} s, which is not what was waited for"
+        return WaitTimedOut(StatusCode.DEADLINE_EXCEEDED, Details(message, metadata=metadata))
+
+
+class Seen:
+    """What a watch has shown of the one resource.
+
+    Attributes:
+        last: as it last was.
+    """
+
+    def __init__(self, goal: Goal, resource: v1.Resource) -> None:
+        self._goal = goal
+        self.last = resource
+        self._done = resource.state in goal.states
+        self._told = False
+
+    def done(self) -> bool:
+        """Whether the goal is reached."""
+        return self._done
+
+    def filter(self) -> v1.ResourceFilter:
+        """What to watch."""
+        return v1.ResourceFilter(ids=[self.last.id], kinds=[self.last.kind], hosts=[self.last.host])
+
+    def take(self, event: Event) -> None:
+        """Look at an event. Raises NotFound if the resource is gone and that was not asked for."""
+        match event:
+            case Change(type=v1.CHANGE_TYPE_REMOVED):
+                self._gone()
+            case Change(resource=now):
+                self._told = True
+                self.last = now
+                self._done = now.state in self._goal.states
+            case Synced() if not self._told:
+                self._gone()
+
+    def _gone(self) -> None:
+        if not self._goal.removed:
+            message = f"{self.last.name} was deleted while somebody waited for it"
+            metadata = {"resource": self.last.id}
+            raise NotFound(StatusCode.NOT_FOUND, Details(message, _NOT_FOUND, metadata))
+        self._done = True
+
+
+def wait(
+    resources: v1.ResourceServiceStub, watch: Callable[[v1.ResourceFilter], Watch], goal: Goal
+) -> v1.Resource | None:
+    """Wait for it."""
+    began = time.monotonic()
+    try:
+        resource = resources.GetResource(goal.request(), timeout=goal.timeout).resource
+    except NotFound as error:
+        goal.missing(error)
+        return None
+    except DeadlineExceeded as error:
+        raise _late(goal, error) from error
+    seen = Seen(goal, resource)
+    if seen.done():
+        return resource
+    with watch(seen.filter()) as events:
+        over = threading.Event()
+
+        def end() -> None:
+            over.set()
+            events.close()
+
+        timer = None
+        if goal.timeout is not None:
+            timer = threading.Timer(max(0, began + goal.timeout - time.monotonic()), end)
+            timer.daemon = True
+            timer.start()
+        try:
+            for event in events:
+                seen.take(event)
+                if seen.done():
+                    return seen.last
+        finally:
+            if timer is not None:
+                timer.cancel()
+    if over.is_set():
+        raise goal.timed_out(seen.last)
+    raise Cancelled(StatusCode.CANCELLED, Details("the client was closed"))
+
+
+def _late(goal: Goal, error: DeadlineExceeded) -> Error:
+    # With a reason it is an engine that took too long, not we who waited too long.
+    return error if error.reason or goal.timeout is None else goal.timed_out(None)

@@ -1,0 +1,250 @@
+"""A daemon's watches in small, and all that can happen to them, at a word."""
+
+import threading
+from collections import deque
+
+import proa
+from proa import v1
+
+RUNNING, STOPPED = v1.RESOURCE_STATE_RUNNING, v1.RESOURCE_STATE_STOPPED
+ENDED = object()
+
+
+class Stream:
+    """One call: what it is still to send."""
+
+    def __init__(self, mask):
+        self.pending = deque()
+        self.ending = None
+        self._mask = mask
+
+    def send(self, *events, token=""):
+        shown = []
+        for event in events:
+            copy = v1.WatchEvent()
+            copy.CopyFrom(event)
+            if self._mask.paths and copy.HasField("change"):
+                whole = event.change.resource
+                copy.change.resource.Clear()
+                self._mask.MergeMessage(whole, copy.change.resource)
+            shown.append(copy)
+        self.pending.append(v1.WatchResourcesResponse(events=shown, resume_token=token))
+
+
+class Watched:
+    """What there is, what was, and who watches. Only its own methods change it."""
+
+    def __init__(self):
+        self.changed = threading.Condition(threading.RLock())
+        self.requests = []
+        self.streams = []
+        self.things = {}
+        self._run = 1
+        self._revision = 0
+        self._log = []
+        self._floor = 0
+        self._cut = None
+        self.mute = False
+
+    # What happens to resources.
+
+    def put(self, id, state=RUNNING, **fields):
+        """Make a resource, or make it another."""
+        with self.changed:
+            before = self.things.get(id)
+            self._revision += 1
+            fields = {"name": f"name-{id}", "kind": v1.RESOURCE_KIND_CONTAINER, **fields}
+            thing = v1.Resource(id=id, host="local", state=state, **fields)
+            self.things[id] = self._stamped(thing)
+            type = v1.CHANGE_TYPE_ADDED if before is None else v1.CHANGE_TYPE_MODIFIED
+            self._tell(type, self.things[id], before)
+
+    def remove(self, id):
+        with self.changed:
+            self._revision += 1
+            gone = self.things.pop(id)
+            self._tell(v1.CHANGE_TYPE_REMOVED, gone, gone)
+
+    def _stamped(self, thing):
+        stamped = v1.Resource()
+        stamped.CopyFrom(thing)
+        stamped.revision = self._revision
+        stamped.etag = f"{self._run}-{self._revision}"
+        stamped.observe_time.FromSeconds(1000 * self._run + self._revision)
+        return stamped
+
+    def _tell(self, type, thing, before):
+        change = v1.ResourceChange(
+            type=type,
+            resource=thing,
+            previous_state=before.state if before else v1.RESOURCE_STATE_UNSPECIFIED,
+            cause=v1.CHANGE_CAUSE_API,
+            actor="ann",
+        )
+        event = v1.WatchEvent(change=change)
+        self._log.append((self._revision, event))
+        for stream in self.streams:
+            stream.send(event, token=self.token)
+        self.changed.notify_all()
+
+    # What happens to watches.
+
+    @property
+    def token(self):
+        return f"{self._run}:{self._revision}"
+
+    def gap(self, kind, engine=""):
+        """Tell every watcher of a gap; one that was too slow begins anew."""
+        event = v1.WatchEvent(gap=v1.Gap(kind=kind, engine=engine, message="why"))
+        with self.changed:
+            for stream in self.streams:
+                if kind == v1.GAP_KIND_WATCH_RESTARTED:
+                    stream.pending.clear()
+                    stream.send(event)
+                    self._initial(stream)
+                else:
+                    stream.send(event, token=self.token)
+            self.changed.notify_all()
+
+    def heartbeat(self):
+        with self.changed:
+            for stream in self.streams:
+                stream.send(v1.WatchEvent(bookmark=v1.Bookmark()), token=self.token)
+            self.changed.notify_all()
+
+    def drop(self, status=None):
+        """End every watch; what was not sent yet is lost. Without a status: well."""
+        with self.changed:
+            for stream in self.streams:
+                stream.pending.clear()
+                stream.ending = status or ENDED
+            self.streams.clear()
+            self.changed.notify_all()
+
+    def restart(self):
+        """Begin another run: no token is good any more, all revisions and etags are new."""
+        with self.changed:
+            self._run += 1
+            self._revision = 1
+            self._log.clear()
+            self._floor = 0
+            self.things = {id: self._stamped(thing) for id, thing in self.things.items()}
+
+    def compact(self):
+        """Forget what was."""
+        with self.changed:
+            self._log.clear()
+            self._floor = self._revision
+
+    def cut_next(self, after):
+        """Let the next watch that begins anew end after some resources of its initial state."""
+        self._cut = after
+
+    def open(self, request):
+        """Begin a watch; None: its token is good no more."""
+        with self.changed:
+            self.requests.append(v1.WatchResourcesRequest.FromString(request.SerializeToString()))
+            stream = Stream(request.read_mask)
+            if request.resume_token:
+                run, revision = (int(part) for part in request.resume_token.split(":"))
+                if run != self._run or revision < self._floor:
+                    self.changed.notify_all()
+                    return None
+                for at, event in self._log:
+                    if at > revision:
+                        stream.send(event, token=f"{run}:{at}")
+                stream.send(v1.WatchEvent(bookmark=v1.Bookmark()), token=self.token)
+            else:
+                self._initial(stream)
+            if stream.ending is None:
+                self.streams.append(stream)
+            self.changed.notify_all()
+            return stream
+
+    def _initial(self, stream):
+        for number, thing in enumerate(self.things.values()):
+            if number == self._cut:
+                self._cut, stream.ending = None, ENDED
+                return
+            change = v1.ResourceChange(type=v1.CHANGE_TYPE_EXISTING, resource=thing)
+            stream.send(v1.WatchEvent(change=change))
+        stream.send(v1.WatchEvent(bookmark=v1.Bookmark(synced=True)), token=self.token)
+
+    def wait_for_watches(self, count):
+        """Wait until so many calls have come, all told."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(self.requests) >= count, 10)
+
+    def wait_for_nobody(self):
+        """Wait until no call is left."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: not self.streams, 5)
+
+    # The RPC.
+
+    def serve(self, request, context, fail, compacted):
+        """Serve a call: yields responses; `fail` ends it with a status."""
+        stream = self.open(request)
+        if stream is None:
+            fail(compacted)
+            return
+
+        def leave():
+            with self.changed:
+                if stream in self.streams:
+                    self.streams.remove(stream)
+                self.changed.notify_all()
+
+        context.add_callback(leave)
+        while context.is_active():
+            with self.changed:
+                self.changed.wait_for(
+                    lambda: (
+                        not context.is_active()
+                        or (not self.mute and (stream.pending or stream.ending))
+                    )
+                )
+                response = stream.pending.popleft() if stream.pending else None
+            if response is not None:
+                yield response
+            elif stream.ending is ENDED:
+                return
+            elif stream.ending is not None:
+                fail(stream.ending)
+
+
+def content(resource):
+    """What of a resource outlives a restart of the daemon."""
+    copy = v1.Resource()
+    copy.CopyFrom(resource)
+    for field in ("etag", "revision", "observe_time"):
+        copy.ClearField(field)
+    return copy.SerializeToString(deterministic=True)
+
+
+class Picture:
+    """A user who applies what a watch tells to a dictionary, and is strict about it."""
+
+    def __init__(self):
+        self.now = {}
+        self.synced = 0
+
+    def apply(self, event):
+        match event:
+            case proa.Synced():
+                self.synced += 1
+            case proa.Change(type=v1.CHANGE_TYPE_EXISTING, resource=one):
+                assert one.id not in self.now
+                assert not self.synced
+                self.now[one.id] = content(one)
+            case proa.Change(type=v1.CHANGE_TYPE_ADDED, resource=one):
+                assert one.id not in self.now
+                self.now[one.id] = content(one)
+            case proa.Change(type=v1.CHANGE_TYPE_MODIFIED, resource=one):
+                assert one.id in self.now
+                self.now[one.id] = content(one)
+            case proa.Change(type=v1.CHANGE_TYPE_REMOVED, resource=one):
+                del self.now[one.id]
+
+    def agrees_with(self, watched):
+        return self.now == {id: content(one) for id, one in watched.things.items()}
