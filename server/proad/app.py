@@ -13,15 +13,18 @@ from proad.auth.service import Authenticator
 from proad.config import HostSettings, Settings
 from proad.core.hosts import Hosts
 from proad.core.images import Images
+from proad.core.inventory import Inventory
 from proad.core.lifecycle import Lifecycle
 from proad.core.link import Link
 from proad.core.listing import Lists
+from proad.core.measuring import Measuring
 from proad.core.operations import Operations
 from proad.core.ports import Driver
 from proad.core.resolve import Resolver
 from proad.core.snapshots import Snapshots
 from proad.core.verbs import Verbs
 from proad.core.volumes import Volumes
+from proad.core.watches import Watches
 from proad.core.workloads import Workloads
 from proad.logs import configure_logs
 from proad.rpc.auth_service import AuthService
@@ -31,7 +34,7 @@ from proad.rpc.gate import Gate
 from proad.rpc.health import Health
 from proad.rpc.host_service import HostService
 from proad.rpc.image_service import ImageService
-from proad.rpc.required_scopes import required_scopes
+from proad.rpc.required_scopes import endless_streams, required_scopes
 from proad.rpc.resource_service import ResourceService
 from proad.rpc.server import RpcServer, service_names, tls_credentials
 from proad.rpc.snapshot_service import SnapshotService
@@ -79,34 +82,45 @@ async def serving(
             links.append(Link(host, await stack.enter_async_context(driver)))
         hosts = Hosts(list(dict.fromkeys(host for host, _driver in drivers)), links)
         operations = Operations()
-        server = _rpc_server(settings, authenticator, hosts, operations)
+        inventory = Inventory(links)
+        server = _rpc_server(settings, authenticator, hosts, operations, inventory)
         tls = settings.tls
         addresses = server.listen(
             settings.listen,
             tls_credentials(tls.cert_file, tls.key_file, tls.client_ca_file) if tls else None,
         )
         await stack.enter_async_context(_supervised(links))
+        await stack.enter_async_context(inventory.following())
         await server.start()
         stack.push_async_callback(_drain, server, operations, settings.drain_timeout)
         yield addresses
 
 
 def _rpc_server(
-    settings: Settings, authenticator: Authenticator, hosts: Hosts, operations: Operations
+    settings: Settings,
+    authenticator: Authenticator,
+    hosts: Hosts,
+    operations: Operations,
+    inventory: Inventory,
 ) -> RpcServer:
-    resolver = Resolver(hosts)
-    verbs = Verbs(operations)
-    lifecycle = Lifecycle(resolver, verbs)
-    workloads = Workloads(hosts, resolver, operations)
+    resolver = Resolver(hosts, inventory)
+    verbs = Verbs(operations, inventory)
+    lifecycle = Lifecycle(resolver, verbs, inventory)
+    workloads = Workloads(hosts, resolver, operations, inventory)
     return RpcServer(
-        gate=Gate(authenticator, required_scopes()),
+        gate=Gate(authenticator, required_scopes(), endless_streams()),
         health=Health(hosts, service_names()),
         auth=AuthService(authenticator),
-        resources=ResourceService(Lists(hosts), lifecycle),
+        resources=ResourceService(
+            Lists(hosts, inventory),
+            lifecycle,
+            Watches(hosts, inventory),
+            Measuring(hosts, resolver, inventory),
+        ),
         containers=ContainerService(workloads),
         images=ImageService(Images(hosts, operations)),
         domains=DomainService(workloads),
-        snapshots=SnapshotService(Snapshots(resolver, verbs)),
+        snapshots=SnapshotService(Snapshots(resolver, verbs, inventory)),
         volumes=VolumeService(Volumes(hosts, operations)),
         hosts=HostService(hosts, daemon_version=version("proa")),
         max_message_bytes=settings.grpc_max_message_bytes,

@@ -111,4 +111,5 @@ def _engine(link: Link) -> Engine:
         health_change_time=link.health_change_time,
         health_message=link.health_message,
         warnings=link.info.warnings,
+        last_sync_time=link.last_sync_time,
     )

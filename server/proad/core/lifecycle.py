@@ -1,9 +1,11 @@
 """The verbs: from a caller's reference to a resource that has changed."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from proad.core.hosts import require
-from proad.core.ports import Driver, Updates
+from proad.core.inventory import Inventory
+from proad.core.ports import Driver, OnStep, Updates
 from proad.core.resolve import Resolver
 from proad.core.verbs import Verbs
 from proad.errors import CapabilityMissingError, ResourceNotFoundError
@@ -17,11 +19,11 @@ from proad.model import (
     StartOptions,
     StopMode,
     StopOptions,
+    Updated,
     Verb,
-    with_allowed_verbs,
 )
 
-Action = Callable[[Driver, str], Awaitable[Resource]]
+Action = Callable[[Driver, str, OnStep], Awaitable[Resource]]
 
 
 class Lifecycle:
@@ -32,30 +34,29 @@ class Lifecycle:
     afterwards. Errors of finding are those of `Resolver.find`.
     """
 
-    def __init__(self, resolver: Resolver, verbs: Verbs) -> None:
+    def __init__(self, resolver: Resolver, verbs: Verbs, inventory: Inventory) -> None:
         self._resolver = resolver
         self._verbs = verbs
+        self._inventory = inventory
 
     async def get(self, ref: str, view: ResourceView) -> Resource:
         """Give one resource."""
         found = await self._resolver.find(ref)
         if view is ResourceView.SUMMARY:
             return found.resource
-        driver = found.link.driver
-        resource = await found.link.read(lambda: driver.get_resource(found.resource.id, view))
-        return with_allowed_verbs(resource, found.link.host)
+        return await self._inventory.full(found.link, found.resource.id)
 
     async def start(self, ref: str, options: StartOptions) -> Resource:
         """Start a resource."""
-        return await self._do(Verb.START, ref, lambda driver, id: driver.start(id, options))
+        return await self._do(Verb.START, ref, lambda driver, id, _: driver.start(id, options))
 
     async def stop(self, ref: str, options: StopOptions) -> Resource:
         """Stop a resource. FORCE does not wait for a graceful stop that is under way."""
 
-        def action(driver: Driver, id: str) -> Awaitable[Resource]:
+        def action(driver: Driver, id: str, on_step: OnStep) -> Awaitable[Resource]:
             if options.mode is not None and options.mode not in driver.stop_modes:
                 raise CapabilityMissingError(f"stop mode {options.mode}", driver=driver.name)
-            return driver.stop(id, options)
+            return driver.stop(id, options, on_step=on_step)
 
         return await self._do(Verb.STOP, ref, action, force=options.mode is StopMode.FORCE)
 
@@ -64,42 +65,54 @@ class Lifecycle:
         return await self._do(
             Verb.RESTART,
             ref,
-            lambda driver, id: driver.restart(id, options),
+            lambda driver, id, on_step: driver.restart(id, options, on_step=on_step),
             force=options.mode is RestartMode.FORCE,
         )
 
     async def pause(self, ref: str) -> Resource:
         """Freeze a resource in memory."""
-        return await self._do(Verb.PAUSE, ref, lambda driver, id: driver.pause(id))
+        return await self._do(Verb.PAUSE, ref, lambda driver, id, _: driver.pause(id))
 
     async def resume(self, ref: str) -> Resource:
         """Let a paused or suspended resource go on."""
-        return await self._do(Verb.RESUME, ref, lambda driver, id: driver.resume(id))
+        return await self._do(Verb.RESUME, ref, lambda driver, id, _: driver.resume(id))
 
     async def delete(
-        self, ref: str, options: DeleteOptions, *, allow_missing: bool = False
+        self, ref: str, options: DeleteOptions, *, allow_missing: bool = False, etag: str = ""
     ) -> Resource | None:
-        """Delete a resource and give it as it last was; None if it was missing."""
+        """Delete a resource and give it as it last was; None if it was missing.
+
+        With an `etag`, only if the resource still has that one.
+        """
         try:
-            return await self._do(
-                Verb.DELETE,
-                ref,
-                lambda driver, id: driver.delete(id, options),
+            found = await self._resolver.find(ref)
+            driver = found.link.driver
+            return await self._verbs.delete(
+                found,
+                lambda id, _: driver.delete(id, options),
                 force=options.force,
+                etag=etag,
             )
         except ResourceNotFoundError:
             if not allow_missing:
                 raise
             return None
 
-    async def update(self, ref: str, update: ResourceUpdate) -> Resource:
-        """Change what can be changed of a resource."""
-        return await self._do(
-            Verb.UPDATE, ref, lambda driver, id: require(driver, Updates).update(id, update)
+    async def update(self, ref: str, update: ResourceUpdate, *, etag: str = "") -> Updated:
+        """Change what can be changed of a resource.
+
+        With an `etag`, only if the resource still has that one.
+        """
+        found = await self._resolver.find(ref)
+        driver = require(found.link.driver, Updates)
+        updated = await self._verbs.do(
+            Verb.UPDATE, found, lambda id, _: driver.update(id, update), etag=etag
         )
+        return replace(updated, resource=self._inventory.complete(found.link, updated.resource))
 
     async def _do(self, verb: Verb, ref: str, action: Action, *, force: bool = False) -> Resource:
         found = await self._resolver.find(ref)
         driver = found.link.driver
-        changed = await self._verbs.do(verb, found, lambda id: action(driver, id), force=force)
-        return with_allowed_verbs(changed, found.link.host)
+        return await self._verbs.transition(
+            verb, found, lambda id, on_step: action(driver, id, on_step), force=force
+        )

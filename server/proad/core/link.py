@@ -36,7 +36,9 @@ class Link:
         self.health: EngineHealth | None = None
         self.health_change_time: datetime | None = None
         self.health_message = ""
+        self.last_sync_time: datetime | None = None
         self._lost = asyncio.Event()
+        self._serving = asyncio.Event()
         self._probe_now = asyncio.Event()
         self._watchers: list[Callable[[], Awaitable[None]]] = []
 
@@ -45,6 +47,23 @@ class Link:
         """HOST/DRIVER, as `unreachable` names it."""
         return f"{self.host}/{self.driver.name}"
 
+    @property
+    def lost(self) -> bool:
+        """Whether the engine is known not to answer."""
+        return self._lost.is_set()
+
+    async def wait_lost(self) -> None:
+        """Wait until the engine does not answer."""
+        await self._lost.wait()
+
+    async def serving(self) -> None:
+        """Wait until the engine answers."""
+        await self._serving.wait()
+
+    def probe_soon(self) -> None:
+        """Find out at once whether the engine still answers."""
+        self._probe_now.set()
+
     def on_health_change(self, watcher: Callable[[], Awaitable[None]]) -> None:
         """Have `watcher` called after each change of health."""
         self._watchers.append(watcher)
@@ -52,13 +71,13 @@ class Link:
     async def read(self, question: Callable[[], Awaitable[T]]) -> T:
         """Ask something that changes nothing; give up as soon as the engine is lost."""
         if self._lost.is_set():
-            raise self._unreachable()
+            raise self.unreachable()
         answer = asyncio.ensure_future(question())
         lost = asyncio.ensure_future(self._lost.wait())
         try:
             await asyncio.wait({answer, lost}, return_when=asyncio.FIRST_COMPLETED)
             if not answer.done():
-                raise self._unreachable()
+                raise self.unreachable()
             return await self._noticing(answer)
         finally:
             lost.cancel()
@@ -70,7 +89,7 @@ class Link:
     async def verb(self, action: Callable[[], Awaitable[T]]) -> T:
         """Have something done, unless the engine is known to be gone."""
         if self._lost.is_set():
-            raise self._unreachable()
+            raise self.unreachable()
         return await self._noticing(action())
 
     async def supervise(self) -> None:
@@ -104,7 +123,7 @@ class Link:
             return await call
         except (EngineUnreachableError, EngineTimedOutError) as error:
             error.metadata["host"] = self.host
-            self._probe_now.set()
+            self.probe_soon()
             raise
 
     async def _set(self, health: EngineHealth, message: str) -> None:
@@ -112,7 +131,9 @@ class Link:
         self.health, self.health_message = health, message
         if health is EngineHealth.SERVING:
             self._lost.clear()
+            self._serving.set()
         else:
+            self._serving.clear()
             self._lost.set()
         if not changed:
             return
@@ -121,7 +142,8 @@ class Link:
         for watcher in self._watchers:
             await watcher()
 
-    def _unreachable(self) -> EngineUnreachableError:
+    def unreachable(self) -> EngineUnreachableError:
+        """Make the error of an engine that is known to be gone."""
         error = EngineUnreachableError(self.driver.name, self.health_message)
         error.metadata["host"] = self.host
         return error

@@ -1,4 +1,4 @@
-"""Lists over all engines: what is asked for, in the order asked for."""
+"""Lists of all engines' resources: what is asked for, in the order asked for."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -6,14 +6,10 @@ from dataclasses import dataclass
 from functools import total_ordering
 
 from proad.core.hosts import Hosts
+from proad.core.inventory import Inventory
 from proad.core.link import Link
-from proad.errors import (
-    EngineTimedOutError,
-    EngineUnreachableError,
-    InvalidArgumentError,
-    ResourceNotFoundError,
-)
-from proad.model import Resource, ResourceFilter, ResourceView, with_allowed_verbs
+from proad.errors import EngineUnreachableError, InvalidArgumentError, ResourceNotFoundError
+from proad.model import Resource, ResourceFilter
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +81,16 @@ class Order:
 
 
 class Lists:
-    """Asks all engines at once and puts their answers together."""
+    """Reads the inventory, for all engines that a filter covers."""
 
-    def __init__(self, hosts: Hosts) -> None:
+    def __init__(self, hosts: Hosts, inventory: Inventory) -> None:
         self._hosts = hosts
+        self._inventory = inventory
+
+    @property
+    def revision(self) -> int:
+        """The inventory's revision. At the same one, the same list comes out."""
+        return self._inventory.journal.revision
 
     async def resources(self, which: ResourceFilter, order: Order, *, partial: bool) -> Listing:
         """List SUMMARY views of the resources that `which` lets through.
@@ -99,33 +101,30 @@ class Lists:
         """
         links = self._hosts.covered(which)
         answers = await asyncio.gather(
-            *(link.read(link.driver.list_resources) for link in links), return_exceptions=True
+            *(self._inventory.mirror(link).ready() for link in links), return_exceptions=True
         )
         resources: list[Resource] = []
         unreachable: list[str] = []
         for link, answer in zip(links, answers, strict=True):
             match answer:
-                case EngineUnreachableError() | EngineTimedOutError() if partial:
+                case EngineUnreachableError() if partial:
                     unreachable.append(link.name)
                 case BaseException():
                     raise answer
                 case _:
-                    resources += [with_allowed_verbs(r, link.host) for r in answer]
-        chosen = sorted((r for r in resources if which.matches(r)), key=order.position)
-        return Listing(tuple(chosen), tuple(unreachable))
+                    resources += filter(which.matches, self._inventory.all(link))
+        return Listing(tuple(sorted(resources, key=order.position)), tuple(unreachable))
 
     async def in_full(self, resources: Sequence[Resource]) -> list[Resource]:
         """Give the FULL views of these resources, without those that are gone by now."""
         links = {
             (link.host, kind): link for link in self._hosts.links for kind in link.driver.kinds
         }
-        full = await asyncio.gather(*(_full(links[r.host, r.kind], r.id) for r in resources))
+        full = await asyncio.gather(*(self._full(links[r.host, r.kind], r.id) for r in resources))
         return [r for r in full if r is not None]
 
-
-async def _full(link: Link, id: str) -> Resource | None:
-    try:
-        resource = await link.read(lambda: link.driver.get_resource(id, ResourceView.FULL))
-    except ResourceNotFoundError:
-        return None
-    return with_allowed_verbs(resource, link.host)
+    async def _full(self, link: Link, id: str) -> Resource | None:
+        try:
+            return await self._inventory.full(link, id)
+        except ResourceNotFoundError:
+            return None

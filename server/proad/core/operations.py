@@ -63,16 +63,15 @@ class Operations:
     async def turn(
         self, key: str, name: str, verb: Verb, *, oust: bool = False
     ) -> AsyncIterator[bool]:
-        """Have the turn on the resource `key`, and tell whether it had to be waited for.
+        """Have the turn on the resource `key`, and tell whether it is one's own.
 
         With `oust` a stop or a restart that waits for its grace period is not waited for:
-        force goes through at once. Where one of the two wants the resource to run, the
+        force goes through at once, beside it. Where one of the two wants the resource to run, the
         one before is given up; a graceful stop ends well by itself.
 
         Raises:
             ActivityInProgressError: another verb took too long, or this one was ousted.
         """
-        waited = False
         while (before := self._turns.get(key)) is not None:
             if oust and before.verb in {Verb.STOP, Verb.RESTART}:
                 if Verb.RESTART in {verb, before.verb}:
@@ -80,9 +79,8 @@ class Operations:
                     before.task.cancel()
                     await before.over.wait()
                     continue
-                yield True
+                yield False
                 return
-            waited = True
             try:
                 async with asyncio.timeout(PATIENCE):
                     await before.over.wait()
@@ -93,7 +91,7 @@ class Operations:
             raise RuntimeError("a turn needs a task")
         turn = self._turns[key] = _Turn(verb, task, asyncio.Event())
         try:
-            yield waited
+            yield True
         except asyncio.CancelledError:
             if turn.ousted_by is None:
                 raise

@@ -1,22 +1,15 @@
 """From what a caller calls a resource to the resource."""
 
-import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from proad.core.hosts import Hosts
+from proad.core.inventory import Inventory
+from proad.core.inventory.picture import Known
 from proad.core.link import Link
-from proad.errors import (
-    AmbiguousIdError,
-    EngineTimedOutError,
-    EngineUnreachableError,
-    InvalidArgumentError,
-    ProaError,
-    ResourceNotFoundError,
-)
-from proad.model import Resource, ResourceKind, ResourceView, with_allowed_verbs
+from proad.errors import AmbiguousIdError, InvalidArgumentError, ResourceNotFoundError
+from proad.model import Resource, ResourceKind
 
 _CONTAINER_ID = re.compile(r"[0-9a-f]{64}")
 _CONTAINER_ID_PREFIX = re.compile(r"[0-9a-f]{4,63}")
@@ -26,7 +19,7 @@ _KINDS = {"container": ResourceKind.CONTAINER, "domain": ResourceKind.DOMAIN}
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A resource and the link that has it. The resource is a SUMMARY, as it is now."""
+    """A resource and the link that has it. The resource is a SUMMARY."""
 
     link: Link
     resource: Resource
@@ -51,6 +44,13 @@ class _Reference:
         kind = _KINDS[qualifiers[-1]] if qualifiers else None
         return cls(text, name, kind, qualifiers[0] if len(qualifiers) > 1 else None)
 
+    @property
+    def id_kind(self) -> ResourceKind | None:
+        """The kind whose full id this is; None: it is none."""
+        if _CONTAINER_ID.fullmatch(self.name):
+            return ResourceKind.CONTAINER
+        return ResourceKind.DOMAIN if _DOMAIN_ID.fullmatch(self.name) else None
+
     def covers(self, link: Link) -> bool:
         return self.host in {None, link.host} and (
             self.kind is None or self.kind in link.driver.kinds
@@ -69,13 +69,15 @@ class _Reference:
 class Resolver:
     """Finds the one resource that an id, a prefix of one or a name means.
 
-    A full id means itself, whatever others are called. Anything else that fits two
+    It looks into the inventory; for a full id that is not there, it asks the engines. A
+    full id means itself, whatever others are called. Anything else that fits two
     resources is refused. An engine that does not answer matters only if none of the
     others has what is asked for.
     """
 
-    def __init__(self, hosts: Hosts) -> None:
+    def __init__(self, hosts: Hosts, inventory: Inventory) -> None:
         self._hosts = hosts
+        self._inventory = inventory
 
     async def find(self, text: str) -> Found:
         """Find a resource.
@@ -88,65 +90,52 @@ class Resolver:
         """
         reference = _Reference.parse(text)
         links = [link for link in self._hosts.links if reference.covers(link)]
-        found, failures = await self._by_id(reference, links)
-        if not found and not failures:
-            found, failures = await self._by_name(reference, links)
+        true = [link for link in links if self._inventory.mirror(link).synced]
+        found = self._search(reference, true)
+        if not found and len(true) < len(links):
+            # It may be where we cannot look, or not yet.
+            for link in links:
+                await self._inventory.mirror(link).ready()
+            found = self._search(reference, links)
+        if not found:
+            found = await self._ask(reference, links)
         if len(found) > 1:
             raise AmbiguousIdError(text, _candidates(found))
-        if found:
-            return found[0]
-        if failures:
-            raise failures[0]
-        raise ResourceNotFoundError(text)
+        if not found:
+            raise ResourceNotFoundError(text)
+        return found[0]
 
-    async def _by_id(
-        self, reference: _Reference, links: Sequence[Link]
-    ) -> tuple[list[Found], list[ProaError]]:
-        if _CONTAINER_ID.fullmatch(reference.name):
-            kind = ResourceKind.CONTAINER
-        elif _DOMAIN_ID.fullmatch(reference.name):
-            kind = ResourceKind.DOMAIN
-        else:
-            return [], []
-        return await _gather(
-            (link, partial(_get, link, reference.name))
-            for link in links
-            if kind in link.driver.kinds
-        )
+    def _search(self, reference: _Reference, links: Sequence[Link]) -> list[Found]:
+        by_name = {link.name: link for link in links}
+        picture = self._inventory.picture
+        found: list[Found] = []
+        if reference.id_kind is not None:
+            found = _among(picture.with_id(reference.name), reference, by_name)
+        if not found:
+            found = _among(picture.named(reference.name), reference, by_name)
+            if _CONTAINER_ID_PREFIX.fullmatch(reference.name):
+                found += [f for f in _among(picture, reference, by_name) if f not in found]
+        return found
 
-    @staticmethod
-    async def _by_name(
-        reference: _Reference, links: Sequence[Link]
-    ) -> tuple[list[Found], list[ProaError]]:
-        found, failures = await _gather((link, link.driver.list_resources) for link in links)
-        return [f for f in found if reference.means(f.resource)], failures
+    async def _ask(self, reference: _Reference, links: Sequence[Link]) -> list[Found]:
+        """Ask for a full id: somebody may have made it a moment ago."""
+        found = []
+        for link in links:
+            if reference.id_kind in link.driver.kinds:
+                known = await self._inventory.mirror(link).look(reference.name)
+                if known is not None:
+                    found.append(Found(link, known.shown))
+        return found
 
 
-async def _get(link: Link, id: str) -> list[Resource]:
-    try:
-        return [await link.driver.get_resource(id, ResourceView.SUMMARY)]
-    except ResourceNotFoundError:
-        return []
-
-
-async def _gather(
-    questions: Iterable[tuple[Link, Callable[[], Awaitable[list[Resource]]]]],
-) -> tuple[list[Found], list[ProaError]]:
-    asked = list(questions)
-    answers = await asyncio.gather(
-        *(link.read(question) for link, question in asked), return_exceptions=True
-    )
-    found: list[Found] = []
-    failures: list[ProaError] = []
-    for (link, _question), answer in zip(asked, answers, strict=True):
-        match answer:
-            case EngineUnreachableError() | EngineTimedOutError():
-                failures.append(answer)
-            case BaseException():
-                raise answer
-            case _:
-                found += [Found(link, with_allowed_verbs(r, link.host)) for r in answer]
-    return found, failures
+def _among(
+    candidates: Iterable[Known], reference: _Reference, links: Mapping[str, Link]
+) -> list[Found]:
+    return [
+        Found(links[known.engine], known.shown)
+        for known in candidates
+        if known.engine in links and reference.means(known.seen)
+    ]
 
 
 def _candidates(found: Sequence[Found]) -> list[str]:

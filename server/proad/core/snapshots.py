@@ -2,6 +2,7 @@
 
 from proad.core import ports
 from proad.core.hosts import require
+from proad.core.inventory import Inventory
 from proad.core.resolve import Found, Resolver
 from proad.core.verbs import Verbs
 from proad.model import (
@@ -10,16 +11,16 @@ from proad.model import (
     Snapshot,
     SnapshotSpec,
     Verb,
-    with_allowed_verbs,
 )
 
 
 class Snapshots:
     """What SnapshotService does; the errors are those of the port and of finding."""
 
-    def __init__(self, resolver: Resolver, verbs: Verbs) -> None:
+    def __init__(self, resolver: Resolver, verbs: Verbs, inventory: Inventory) -> None:
         self._resolver = resolver
         self._verbs = verbs
+        self._inventory = inventory
 
     async def list(self, ref: str) -> list[Snapshot]:
         """Give the snapshots of a resource, oldest first."""
@@ -35,22 +36,22 @@ class Snapshots:
         """Take a snapshot."""
         found, driver = await self._find(ref)
         return await self._verbs.do(
-            Verb.CREATE_SNAPSHOT, found, lambda id: driver.create_snapshot(id, spec)
+            Verb.CREATE_SNAPSHOT, found, lambda id, _: driver.create_snapshot(id, spec)
         )
 
     async def revert(self, ref: str, name: str, state: RevertState | None) -> Resource:
         """Take a resource back to a snapshot."""
         found, driver = await self._find(ref)
         resource = await self._verbs.do(
-            Verb.REVERT_SNAPSHOT, found, lambda id: driver.revert_snapshot(id, name, state)
+            Verb.REVERT_SNAPSHOT, found, lambda id, _: driver.revert_snapshot(id, name, state)
         )
-        return with_allowed_verbs(resource, found.link.host)
+        return self._inventory.complete(found.link, resource)
 
     async def delete(self, ref: str, name: str, *, children: bool) -> None:
         """Delete a snapshot; the resource itself stays as it is."""
         found, driver = await self._find(ref)
         await self._verbs.do(
-            Verb.UPDATE, found, lambda id: driver.delete_snapshot(id, name, children=children)
+            Verb.UPDATE, found, lambda id, _: driver.delete_snapshot(id, name, children=children)
         )
 
     async def _find(self, ref: str) -> tuple[Found, ports.Snapshots]:

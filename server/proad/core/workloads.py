@@ -1,8 +1,11 @@
 """Making containers and domains."""
 
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
 
+from proad.core.actor import current_actor
 from proad.core.hosts import Hosts, require
+from proad.core.inventory import Inventory
+from proad.core.link import Link
 from proad.core.operations import Operations
 from proad.core.ports import Containers, Domains
 from proad.core.resolve import Resolver
@@ -14,7 +17,6 @@ from proad.model import (
     Pruned,
     PruneFilter,
     Resource,
-    with_allowed_verbs,
 )
 
 
@@ -23,43 +25,65 @@ class Workloads:
     is never left half done; the errors are those of the ports.
     """
 
-    def __init__(self, hosts: Hosts, resolver: Resolver, operations: Operations) -> None:
+    def __init__(
+        self, hosts: Hosts, resolver: Resolver, operations: Operations, inventory: Inventory
+    ) -> None:
         self._hosts = hosts
         self._resolver = resolver
         self._operations = operations
+        self._inventory = inventory
 
     async def create_container(
         self, spec: ContainerSpec, *, start: bool, host: str
     ) -> CreatedContainer:
         """Create a container on a host."""
         link, driver = self._hosts.offering(Containers, host)
-        created = await self._operations.run(
-            lambda: link.verb(lambda: driver.create_container(spec, start=start))
-        )
-        return replace(created, resource=with_allowed_verbs(created.resource, link.host))
+        warnings: list[str] = []
+
+        async def create() -> Resource:
+            created = await driver.create_container(spec, start=start)
+            warnings.extend(created.warnings)
+            return created.resource
+
+        resource = await self._create(link, create)
+        return CreatedContainer(resource=resource, warnings=tuple(warnings))
 
     async def prune_containers(self, which: PruneFilter, *, host: str) -> Pruned:
         """Remove stopped containers from a host."""
         link, driver = self._hosts.offering(Containers, host)
-        return await self._operations.run(lambda: link.verb(lambda: driver.prune_containers(which)))
+        mirror = self._inventory.mirror(link)
+
+        async def prune() -> Pruned:
+            with mirror.making():
+                pruned = await link.verb(lambda: driver.prune_containers(which))
+                for id in pruned.container_ids:
+                    mirror.drop(id, actor=current_actor())
+            return pruned
+
+        return await self._operations.run(prune)
 
     async def create_domain(self, spec: DomainSpec, *, start: bool, host: str) -> Resource:
         """Create a domain on a host."""
         link, driver = self._hosts.offering(Domains, host)
-        resource = await self._operations.run(
-            lambda: link.verb(lambda: driver.create_domain(spec, start=start))
-        )
-        return with_allowed_verbs(resource, link.host)
+        return await self._create(link, lambda: driver.create_domain(spec, start=start))
 
     async def create_domain_from_xml(
         self, source: DomainXml, *, start: bool, host: str
     ) -> Resource:
         """Create a domain on a host from XML."""
         link, driver = self._hosts.offering(Domains, host)
-        resource = await self._operations.run(
-            lambda: link.verb(lambda: driver.create_domain_from_xml(source, start=start))
-        )
-        return with_allowed_verbs(resource, link.host)
+        return await self._create(link, lambda: driver.create_domain_from_xml(source, start=start))
+
+    async def _create(self, link: Link, create: Callable[[], Awaitable[Resource]]) -> Resource:
+        mirror = self._inventory.mirror(link)
+
+        async def change() -> Resource:
+            with mirror.making():
+                made = await link.verb(create)
+                await mirror.look(made.id, actor=current_actor())
+            return self._inventory.complete(link, made)
+
+        return await self._operations.run(change)
 
     async def domain_xml(self, ref: str, *, inactive: bool) -> str:
         """Give a domain as XML."""

@@ -105,6 +105,7 @@ from proad.model.stats import (
     BlockStats,
     NetworkStats,
     ResourceStats,
+    StatsOptions,
 )
 from proad.model.verbs import (
     ACTIVE,
@@ -126,6 +127,7 @@ from proad.model.watch import (
     GapKind,
     ResourceChange,
     WatchEvent,
+    WatchOptions,
 )
 
 __all__ = [
@@ -208,6 +210,7 @@ __all__ = [
     "StartOptions",
     "StateDetail",
     "StateReason",
+    "StatsOptions",
     "StopMode",
     "StopOptions",
     "TmpfsMount",
@@ -221,6 +224,7 @@ __all__ = [
     "VolumeRef",
     "VolumeSpec",
     "WatchEvent",
+    "WatchOptions",
     "allowed_verbs",
     "refusal",
     "validate",

@@ -2,7 +2,11 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Annotated
 
+from pydantic import Field
+
+from proad.model.checks import Text
 from proad.model.resource import ResourceKind
 
 
@@ -41,3 +45,13 @@ class ResourceStats:
     memory_limit_bytes: int = 0
     network: NetworkStats = field(default_factory=NetworkStats)
     block: BlockStats = field(default_factory=BlockStats)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatsOptions:
+    """What is to be sampled, and how often."""
+
+    ids: tuple[Annotated[Text, Field(min_length=1)], ...] = ()
+    interval: Annotated[timedelta, Field(ge=timedelta(seconds=1), le=timedelta(hours=1))] = (
+        timedelta(seconds=1)
+    )

@@ -1,7 +1,11 @@
 """What a watcher is told."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
 
 from proad.model.resource import Resource, ResourceState
 
@@ -64,3 +68,12 @@ class WatchEvent:
     change: ResourceChange | None = None
     bookmark: Bookmark | None = None
     gap: Gap | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchOptions:
+    """How a watch is to be held."""
+
+    heartbeat_interval: Annotated[
+        timedelta, Field(ge=timedelta(seconds=1), le=timedelta(minutes=5))
+    ] = timedelta(seconds=15)

@@ -3,6 +3,7 @@
 from contextvars import ContextVar
 
 from proad.auth.service import Caller
+from proad.core.actor import act_for
 
 # Set by the gate. grpc.aio runs interceptor and servicer in one context.
 _caller: ContextVar[Caller] = ContextVar("caller")
@@ -11,6 +12,7 @@ _caller: ContextVar[Caller] = ContextVar("caller")
 def enter(caller: Caller) -> None:
     """Note who is calling."""
     _caller.set(caller)
+    act_for(caller.username)
 
 
 def current() -> Caller:

@@ -7,8 +7,9 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import aclosing, asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import grpc
@@ -24,6 +25,7 @@ from proad.errors import (
     ProaError,
     ScopeMissingError,
     ShuttingDownError,
+    TokenExpiredError,
 )
 from proad.rpc import caller
 from proad.rpc.required_scopes import STANDARD_METHODS
@@ -33,6 +35,9 @@ _log = structlog.get_logger("proad.access")
 
 # The answer to an expired deadline must be on its way before the client gives up.
 _DEADLINE_MARGIN = 0.1
+
+# Seconds after which the token of a stream that goes on is looked at again.
+_CHECK_EVERY = 5.0
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -50,10 +55,14 @@ class Gate(grpc.aio.ServerInterceptor):
     """
 
     def __init__(
-        self, authenticator: Authenticator, scopes: Mapping[str, "v1.Scope.ValueType"]
+        self,
+        authenticator: Authenticator,
+        scopes: Mapping[str, "v1.Scope.ValueType"],
+        endless: Collection[str],
     ) -> None:
         self._authenticator = authenticator
         self._scopes = scopes
+        self._endless = endless
         self._closing = False
         self._in_flight = 0
         self._idle = asyncio.Event()
@@ -79,6 +88,7 @@ class Gate(grpc.aio.ServerInterceptor):
             return handler
         metadata = {str(k): v for k, v in handler_call_details.invocation_metadata or ()}
         deserialize = _tolerant(handler.request_deserializer)
+        serialize = _unless_encoded(handler.response_serializer)
 
         if handler.unary_unary is not None:
 
@@ -86,22 +96,20 @@ class Gate(grpc.aio.ServerInterceptor):
                 async with self._pass(method, metadata, request, context):
                     return await handler.unary_unary(request, context)
 
-            return grpc.unary_unary_rpc_method_handler(
-                unary, deserialize, handler.response_serializer
-            )
+            return grpc.unary_unary_rpc_method_handler(unary, deserialize, serialize)
         if handler.unary_stream is not None:
+            endless = method in self._endless
 
             async def stream(request: Any, context: _Context) -> AsyncIterator[Any]:
                 async with (
                     self._pass(method, metadata, request, context),
                     aclosing(handler.unary_stream(request, context)) as responses,
+                    aclosing(self._while_admitted(responses, metadata)) as admitted,
                 ):
-                    async for response in responses:
+                    async for response in admitted if endless else responses:
                         yield response
 
-            return grpc.unary_stream_rpc_method_handler(
-                stream, deserialize, handler.response_serializer
-            )
+            return grpc.unary_stream_rpc_method_handler(stream, deserialize, serialize)
         raise TypeError(f"{method}: the contract has no streams of requests")
 
     @asynccontextmanager
@@ -146,6 +154,29 @@ class Gate(grpc.aio.ServerInterceptor):
                 peer=context.peer(),
             )
 
+    async def _while_admitted(
+        self, responses: AsyncGenerator[Any, None], metadata: Mapping[str, Any]
+    ) -> AsyncGenerator[Any, None]:
+        """End a stream when the caller's token ends, or is no longer good."""
+        loop = asyncio.get_running_loop()
+        left = (caller.current().expire_time - datetime.now(UTC)).total_seconds()
+        expires = loop.time() + left
+        checked = loop.time()
+        while True:
+            try:
+                async with asyncio.timeout_at(expires) as limit:
+                    response = await anext(responses, None)
+            except TimeoutError:
+                if limit.expired():
+                    raise TokenExpiredError from None
+                raise
+            if response is None:
+                return
+            if loop.time() - checked > _CHECK_EVERY:
+                await self._authenticator.authenticate(metadata.get("authorization"))
+                checked = loop.time()
+            yield response
+
     async def _admit(self, method: str, metadata: Mapping[str, Any]) -> str:
         """Let a caller in and give their name; empty in a PUBLIC call."""
         if self._closing:
@@ -187,6 +218,13 @@ async def _deadline(context: _Context) -> AsyncIterator[None]:
         if not limit.expired():
             raise
         raise EngineTimedOutError("the engine") from None
+
+
+def _unless_encoded(serialize: Callable[[Any], bytes] | None) -> Callable[[Any], bytes] | None:
+    """Let pass what a servicer has encoded already."""
+    if serialize is None:
+        return None
+    return lambda response: response if type(response) is bytes else serialize(response)
 
 
 def _tolerant(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:

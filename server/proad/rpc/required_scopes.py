@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.descriptor_pb2 import MethodOptions
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
@@ -52,3 +53,14 @@ def required_scopes() -> Mapping[str, "v1.Scope.ValueType"]:
         for method in service.methods
     }
     return MappingProxyType(scopes)
+
+
+def endless_streams() -> frozenset[str]:
+    """Give the full paths of the streams that only tell, and never end by themselves."""
+    return frozenset(
+        f"/{service.full_name}/{method.name}"
+        for service in SERVICES
+        for method in service.methods
+        if method.server_streaming
+        and method.GetOptions().idempotency_level == MethodOptions.NO_SIDE_EFFECTS
+    )

@@ -70,6 +70,7 @@ class RpcServer:
     ) -> None:
         self._gate = gate
         self._health = health
+        self._resources = resources
         self._server = server = grpc.aio.server(
             interceptors=[gate],
             options=[
@@ -130,6 +131,7 @@ class RpcServer:
         """Say NOT_SERVING, refuse new calls, let those in flight end within `drain`."""
         await self._health.stop()
         self._gate.close()
+        self._resources.close()
         try:
             await asyncio.wait_for(self._gate.drained(), drain.total_seconds())
         except TimeoutError:

@@ -1,0 +1,153 @@
+"""What the rest of the core sees of the inventory."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from proad.core.actor import current_actor
+from proad.core.inventory.journal import Journal
+from proad.core.inventory.mirror import READY_WITHIN, Mirror
+from proad.core.inventory.picture import Known, Picture
+from proad.core.link import Link
+from proad.core.ports import OnStep
+from proad.errors import EngineUnreachableError, ResourceNotFoundError
+from proad.model import Activity, Resource, ResourceView, Verb
+
+_TRIES = 3
+
+
+class Inventory:
+    """The live picture of all resources of all engines.
+
+    Args:
+        links: the engines.
+        journal: where changes go; a new one by default.
+    """
+
+    def __init__(self, links: Iterable[Link], journal: Journal | None = None) -> None:
+        self.journal = journal or Journal()
+        self.picture = Picture(self.journal)
+        self._mirrors = {link.name: Mirror(link, self.picture) for link in links}
+        self._details: dict[str, asyncio.Task[Resource]] = {}
+
+    @asynccontextmanager
+    async def following(self) -> AsyncIterator[None]:
+        """Follow the engines; what those that answer have is known when this is entered."""
+        mirrors = self._mirrors.values()
+        tasks = [asyncio.create_task(mirror.follow()) for mirror in mirrors]
+        try:
+            await asyncio.gather(*(_settled(mirror) for mirror in mirrors))
+            yield
+        finally:
+            for task in [*tasks, *self._details.values()]:
+                task.cancel()
+            await asyncio.gather(*tasks, *self._details.values(), return_exceptions=True)
+            for mirror in mirrors:
+                await mirror.close()
+
+    def mirror(self, link: Link) -> Mirror:
+        """Give what follows an engine."""
+        return self._mirrors[link.name]
+
+    def known(self, link: Link, id: str) -> Known | None:
+        """Give what is known of a resource."""
+        return self.picture.get(link.name, id)
+
+    def all(self, link: Link) -> Iterator[Resource]:
+        """Give the SUMMARYs of an engine's resources."""
+        return (known.shown for known in self.picture.of(link.name))
+
+    async def full(self, link: Link, id: str) -> Resource:
+        """Give the FULL view of a resource, from the engine where it is not known yet.
+
+        Raises:
+            ResourceNotFoundError: it is gone.
+        """
+        for _attempt in range(_TRIES):
+            known = self.known(link, id)
+            if known is None:
+                raise ResourceNotFoundError(id)
+            if not self._is_fresh(link, known):
+                await self._fetch(link, known)
+            full = known.in_full()
+            if full is not None and full.state is known.shown.state:
+                return full
+            # Something happened since the last event, or while we asked.
+            await self.mirror(link).look(id)
+        known = self.known(link, id)
+        if known is None:
+            raise ResourceNotFoundError(id)
+        # It changes faster than it can be read: the last word, which was true a moment ago.
+        detail = await link.read(lambda: link.driver.get_resource(id, ResourceView.FULL))
+        return self.complete(link, detail)
+
+    def complete(self, link: Link, detail: Resource) -> Resource:
+        """Complete what a driver gave of a resource, with what only the inventory knows."""
+        known = self.known(link, detail.id)
+        if known is None:
+            return replace(detail, host=link.host)
+        shown = known.shown
+        return replace(
+            detail,
+            host=link.host,
+            allowed_verbs=shown.allowed_verbs,
+            activity=shown.activity,
+            etag=shown.etag,
+            revision=shown.revision,
+            observe_time=shown.observe_time,
+        )
+
+    @contextmanager
+    def activity(self, known: Known, verb: Verb) -> Iterator[OnStep]:
+        """Show on a resource that a verb is under way, and let it tell its steps."""
+        begun = Activity(verb=verb, start_time=datetime.now(UTC), actor=current_actor())
+
+        def on_step(step: str, percent: int | None = None) -> None:
+            if known.activity is not None:
+                self.picture.set_activity(known, replace(begun, step=step, percent=percent))
+
+        self.picture.set_activity(known, begun)
+        try:
+            yield on_step
+        finally:
+            self.picture.set_activity(known, None)
+
+    def _is_fresh(self, link: Link, known: Known) -> bool:
+        if known.detail is None:
+            return False
+        age = link.driver.full_view_age
+        now = asyncio.get_running_loop().time()
+        return age is None or now - known.detail_time < age.total_seconds()
+
+    async def _fetch(self, link: Link, known: Known) -> None:
+        """Ask the engine for a FULL view; those who ask at the same time ask together."""
+        task = self._details.get(known.key)
+        if task is None:
+            task = asyncio.create_task(self._read_detail(link, known))
+            self._details[known.key] = task
+            task.add_done_callback(lambda done: self._forget(known.key, done))
+        await link.read(lambda: asyncio.shield(task))
+
+    async def _read_detail(self, link: Link, known: Known) -> Resource:
+        epoch, id = known.epoch, known.seen.id
+        detail = await link.driver.get_resource(id, ResourceView.FULL)
+        self.picture.keep_detail(known, detail, epoch, asyncio.get_running_loop().time())
+        return detail
+
+    def _forget(self, key: str, done: "asyncio.Task[Resource]") -> None:
+        del self._details[key]
+        if not done.cancelled():
+            done.exception()  # whoever asked may have gone
+
+
+async def _settled(mirror: Mirror) -> None:
+    """Wait until an engine that answers has been read, or for as long as a read would."""
+    if mirror.link.lost:
+        return
+    try:
+        async with asyncio.timeout(READY_WITHIN):
+            await mirror.ready()
+    except (TimeoutError, EngineUnreachableError):
+        return  # the daemon serves without it, and says so

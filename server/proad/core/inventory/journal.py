@@ -1,0 +1,101 @@
+"""What has happened, in order: the daemon's one revision and the last of its changes."""
+
+import asyncio
+import secrets
+from collections import deque
+from dataclasses import dataclass
+
+from proad.errors import ShuttingDownError
+from proad.model import ChangeCause, Gap, Resource
+
+SIZE = 8192
+"""Entries kept. A watcher that falls further behind begins anew."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A resource came, changed or went.
+
+    Attributes:
+        revision: of this change.
+        before: the resource before; None: it was not there.
+        after: the resource afterwards; None: it is gone.
+        cause: where it came from.
+        actor: the user whose call it was.
+    """
+
+    revision: int
+    before: Resource | None
+    after: Resource | None
+    cause: ChangeCause
+    actor: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Steps of one engine may be missing here."""
+
+    revision: int
+    gap: Gap
+
+
+Entry = Change | Notice
+
+
+class Journal:
+    """The last entries, numbered without a hole. Kept for all watchers together, so that
+    one that is slow costs nothing.
+
+    Args:
+        size: how many entries are kept.
+    """
+
+    def __init__(self, size: int = SIZE) -> None:
+        self.run_id = secrets.token_hex(4)
+        """Tells the revisions of this run of the daemon from those of another one."""
+        self.revision = 0
+        self._entries: deque[Entry] = deque(maxlen=size)
+        self._news = asyncio.Event()
+        self._closed = False
+
+    def next_revision(self) -> int:
+        """The revision that the next entry must have."""
+        return self.revision + 1
+
+    def append(self, entry: Entry) -> None:
+        """Add an entry and wake those who wait for it."""
+        if entry.revision != self.next_revision():
+            raise ValueError(f"revision {entry.revision} after {self.revision}")
+        self.revision = entry.revision
+        self._entries.append(entry)
+        self._news.set()
+        self._news.clear()  # those who waited are woken all the same
+
+    def note(self, gap: Gap) -> None:
+        """Add a notice."""
+        self.append(Notice(revision=self.next_revision(), gap=gap))
+
+    def holds(self, revision: int) -> bool:
+        """Tell whether all entries after `revision` are still there."""
+        return self.revision - len(self._entries) <= revision <= self.revision
+
+    def after(self, revision: int, most: int) -> list[Entry]:
+        """Give the first `most` entries after a revision that the journal holds."""
+        behind = self.revision - revision
+        return [self._entries[-n] for n in range(behind, max(behind - most, 0), -1)]
+
+    async def beyond(self, revision: int) -> None:
+        """Wait for an entry after `revision`.
+
+        Raises:
+            ShuttingDownError: the journal was closed.
+        """
+        while self.revision <= revision and not self._closed:
+            await self._news.wait()
+        if self._closed:
+            raise ShuttingDownError
+
+    def close(self) -> None:
+        """Tell all who wait, now or later, that nothing comes any more."""
+        self._closed = True
+        self._news.set()

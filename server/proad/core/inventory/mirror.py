@@ -1,0 +1,345 @@
+"""Following one engine: subscribe, list, apply; and look again at what it hints at."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import structlog
+
+from proad.core.inventory.picture import Known, Picture
+from proad.core.link import Link
+from proad.errors import (
+    EngineTimedOutError,
+    EngineUnreachableError,
+    ProaError,
+    ResourceNotFoundError,
+)
+from proad.model import EngineEvent, Gap, GapKind, Resource, ResourceView
+
+_log = structlog.get_logger(__name__)
+
+COMPARE_EVERY = 60.0
+"""Seconds between two lists that only make sure that no event was missed."""
+READY_WITHIN = 10.0
+"""Seconds that a read waits for an engine that answers to be read anew."""
+LOOKS = 4
+"""Looks at an engine at a time: verbs must find a thread too."""
+HOLD = 0.1
+"""Seconds that a look waits for a verb on the same resource, whose result says as much."""
+HOLD_UNKNOWN = 1.0
+"""Seconds that a look at what nobody knows yet waits for a create that is under way."""
+_BACK_OFF = (0.05, 0.2, 0.5, 1.0, 2.0)
+_LOOK_AGAIN = 1.0
+
+
+@dataclass(slots=True)
+class _Hint:
+    """That something happened to a resource, and who waits for a look at it."""
+
+    event: EngineEvent
+    actor: str | None = None
+    waiters: list["asyncio.Future[Known | None]"] = field(default_factory=list)
+
+    def merge(self, event: EngineEvent) -> None:
+        self.event = EngineEvent(
+            id=event.id,
+            removed=self.event.removed or event.removed,
+            ended=self.event.ended or event.ended,
+            reconfigured=self.event.reconfigured or event.reconfigured,
+        )
+
+
+class Mirror:
+    """Keeps the picture of one engine's resources true.
+
+    Args:
+        link: the engine.
+        picture: what is kept.
+    """
+
+    def __init__(self, link: Link, picture: Picture) -> None:
+        self.link = link
+        self._picture = picture
+        self._synced = asyncio.Event()
+        self._lost_once = False
+        self._slots = asyncio.Semaphore(LOOKS)
+        self._hints: dict[str, _Hint] = {}
+        self._looking: dict[str, asyncio.Task[None]] = {}
+        # Ids that something happened to since the list under way was asked for.
+        self._touched: set[str] | None = None
+        self._held: dict[str, asyncio.Event] = {}
+        self._makers: set[asyncio.Event] = set()
+
+    @property
+    def synced(self) -> bool:
+        """Whether the picture is true now."""
+        return self._synced.is_set() and not self.link.lost
+
+    async def ready(self) -> None:
+        """Wait until the picture is true.
+
+        Raises:
+            EngineUnreachableError: the engine does not answer.
+        """
+        if self.synced:
+            return
+        try:
+            async with asyncio.timeout(READY_WITHIN):
+                while not self.synced:
+                    await self.link.read(self._synced.wait)
+                    await asyncio.sleep(0)
+        except TimeoutError:
+            raise EngineUnreachableError(
+                self.link.driver.name, "its resources could not be read"
+            ) from None
+
+    async def follow(self) -> None:
+        """Follow the engine for ever."""
+        failures = 0
+        while True:
+            await self.link.serving()
+            try:
+                async with self.link.driver.subscribe() as events:
+                    await self._compare(after_loss=True)
+                    failures = 0
+                    await self._hear(events)
+            except ProaError as error:
+                self._lose(error.message)
+            except Exception as error:  # noqa: BLE001 - one fault of a driver must not end it all
+                _log.exception("following failed", engine=self.link.name)
+                self._lose(f"fault: {type(error).__name__}")
+            finally:
+                self._synced.clear()
+            self.link.probe_soon()
+            await asyncio.sleep(_BACK_OFF[min(failures, len(_BACK_OFF) - 1)])
+            failures += 1
+
+    async def close(self) -> None:
+        """End the looks under way."""
+        tasks = list(self._looking.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def hint(self, event: EngineEvent) -> None:
+        """Look at a resource again, soon."""
+        known = self._picture.get(self.link.name, event.id)
+        if known is not None:
+            known.drop_detail()
+        self._hint(event)
+
+    async def look(self, id: str, *, actor: str | None = None) -> Known | None:
+        """Look at a resource now; None: there is none.
+
+        Args:
+            id: its full id.
+            actor: whose call made what is found.
+
+        Raises:
+            EngineUnreachableError: the engine does not answer.
+        """
+        waiter: asyncio.Future[Known | None] = asyncio.get_running_loop().create_future()
+        hint = self._hint(EngineEvent(id=id))
+        hint.waiters.append(waiter)
+        if actor is not None:
+            hint.actor = actor
+        return await self.link.read(lambda: waiter)
+
+    def apply(self, seen: Resource, *, actor: str | None = None) -> Known:
+        """Take a SUMMARY that the caller has just read."""
+        self._touch(seen.id)
+        return self._picture.put(self.link.name, self.link.host, seen, actor=actor)
+
+    def finish(self, known: Known, seen: Resource) -> None:
+        """Take what a verb read at its end."""
+        self._touch(seen.id)
+        self._picture.finish(known, seen)
+
+    def drop(self, id: str, *, actor: str | None = None) -> None:
+        """Forget a resource that the caller has just seen go."""
+        self._touch(id)
+        self._picture.remove(self.link.name, id, actor=actor)
+
+    @contextmanager
+    def holding(self, id: str) -> Iterator[None]:
+        """Put off looks at a resource for a moment: a verb is about to say the same."""
+        over = self._held[id] = asyncio.Event()
+        timer = asyncio.get_running_loop().call_later(HOLD, over.set)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            over.set()
+            if self._held.get(id) is over:
+                del self._held[id]
+
+    @contextmanager
+    def making(self) -> Iterator[None]:
+        """Put off looks at what is new, or gone, for a moment: a call that makes resources,
+        or removes many, is about to say which are its own.
+        """
+        over = asyncio.Event()
+        self._makers.add(over)
+        timer = asyncio.get_running_loop().call_later(HOLD_UNKNOWN, over.set)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            over.set()
+            self._makers.discard(over)
+
+    async def _hear(self, events: AsyncIterator[EngineEvent]) -> None:
+        async def listen() -> None:
+            async for event in events:
+                self.hint(event)
+            raise EngineUnreachableError(self.link.driver.name, "the stream of events ended")
+
+        listening = asyncio.ensure_future(listen())
+        lost = asyncio.ensure_future(self.link.wait_lost())
+        try:
+            while True:
+                either: set[asyncio.Future[None]] = {listening, lost}
+                await asyncio.wait(
+                    either, timeout=COMPARE_EVERY, return_when=asyncio.FIRST_COMPLETED
+                )
+                if listening.done():
+                    listening.result()
+                if lost.done():
+                    raise EngineUnreachableError(self.link.driver.name, self.link.health_message)
+                await self._compare(after_loss=False)
+        finally:
+            lost.cancel()
+            listening.cancel()
+            await asyncio.wait({listening, lost})
+            if not listening.cancelled():
+                listening.exception()
+
+    async def _compare(self, *, after_loss: bool) -> None:
+        """Read all resources and take what differs."""
+        touched = self._touched = set()
+        try:
+            found = await self.link.read(self.link.driver.list_resources)
+        finally:
+            self._touched = None
+        before = self._picture.journal.revision
+        name, host = self.link.name, self.link.host
+        ids = {seen.id for seen in found}
+        for known in list(self._picture.of(name)):
+            if known.seen.id not in ids | touched:
+                self._picture.remove(name, known.seen.id)
+        for seen in found:
+            if seen.id not in touched:
+                self._picture.put(name, host, seen)
+        if after_loss:
+            # Details may have changed without an event that we heard.
+            for known in self._picture.of(name):
+                known.drop_detail()
+        # What happened in between, the list may show or not.
+        looks = [self._looking[id] for id in touched if id in self._looking]
+        if looks and after_loss:
+            await asyncio.wait(looks, timeout=_LOOK_AGAIN)
+        self.link.last_sync_time = datetime.now(UTC)
+        differs = self._picture.journal.revision != before
+        if (after_loss and self._lost_once) or (not after_loss and differs):
+            message = "" if after_loss else "changes were found that the engine had not told of"
+            self._note(GapKind.ENGINE_RESYNCED, message)
+        self._synced.set()
+
+    def _lose(self, message: str) -> None:
+        if self._synced.is_set():
+            self._synced.clear()
+            self._lost_once = True
+            self._note(GapKind.ENGINE_LOST, message)
+            _log.info("events lost", engine=self.link.name, message=message)
+
+    def _note(self, kind: GapKind, message: str) -> None:
+        self._picture.journal.note(Gap(kind=kind, engine=self.link.name, message=message))
+
+    def _touch(self, id: str) -> None:
+        if self._touched is not None:
+            self._touched.add(id)
+
+    def _hint(self, event: EngineEvent) -> _Hint:
+        self._touch(event.id)
+        hint = self._hints.get(event.id)
+        if hint is None:
+            hint = self._hints[event.id] = _Hint(event)
+        else:
+            hint.merge(event)
+        if event.id not in self._looking:
+            self._looking[event.id] = asyncio.create_task(self._look(event.id))
+        return hint
+
+    async def _look(self, id: str) -> None:
+        """Look at one resource until nothing more happens to it."""
+        try:
+            await self._look_until_quiet(id)
+        finally:
+            del self._looking[id]
+
+    async def _look_until_quiet(self, id: str) -> None:
+        while (hint := self._hints.get(id)) is not None:
+            if not hint.waiters:
+                await self._release(id, hint)
+            async with self._slots:
+                del self._hints[id]
+                try:
+                    fresh = await self._read(id, ResourceView.SUMMARY)
+                    known = self._picture.get(self.link.name, id)
+                    detail = None
+                    if hint.event.reconfigured and known is not None and known.last_detail:
+                        # An event may tell of what we did and know already.
+                        detail = await self._read(id, ResourceView.FULL)
+                except ProaError as error:
+                    self._failed(hint, error)
+                    continue
+            if id in self._held and not hint.waiters and not self._held[id].is_set():
+                # A verb began meanwhile: what was read may be of before or after it.
+                self._hint(hint.event)
+                continue
+            self._take(id, fresh, detail, hint)
+
+    async def _read(self, id: str, view: ResourceView) -> Resource | None:
+        try:
+            return await self.link.read(lambda: self.link.driver.get_resource(id, view))
+        except ResourceNotFoundError:
+            return None
+
+    def _take(self, id: str, fresh: Resource | None, detail: Resource | None, hint: _Hint) -> None:
+        name = self.link.name
+        known: Known | None = None
+        if fresh is None:
+            self._picture.remove(name, id, actor=hint.actor)
+        else:
+            known = self._picture.put(
+                name,
+                self.link.host,
+                fresh,
+                event=hint.event,
+                detail=detail,
+                actor=hint.actor,
+            )
+        for waiter in hint.waiters:
+            if not waiter.done():
+                waiter.set_result(known)
+
+    def _failed(self, hint: _Hint, error: ProaError) -> None:
+        """Tell those who wait; look again later, unless a comparison of all will."""
+        for waiter in hint.waiters:
+            if not waiter.done():
+                waiter.set_exception(error)
+                waiter.exception()  # whoever waited may have gone
+        if isinstance(error, EngineUnreachableError | EngineTimedOutError) and self.link.lost:
+            return
+        event = hint.event
+        asyncio.get_running_loop().call_later(_LOOK_AGAIN, lambda: self._hint(event))
+
+    async def _release(self, id: str, hint: _Hint) -> None:
+        if (over := self._held.get(id)) is not None:
+            await over.wait()
+        known = self._picture.get(self.link.name, id)
+        if known is None or (hint.event.removed and known.activity is None):
+            for maker in list(self._makers):
+                await maker.wait()

@@ -1,0 +1,261 @@
+"""What is known of each resource. Pure: asks nobody and waits for nothing."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from proad.core.inventory.journal import Change, Journal
+from proad.model import (
+    ACTIVE,
+    Activity,
+    ChangeCause,
+    EngineEvent,
+    Lifetime,
+    Resource,
+    ResourceState,
+    Verb,
+    allowed_verbs,
+)
+
+_NOTHING = EngineEvent(id="")
+
+
+@dataclass(slots=True, eq=False)
+class Known:
+    """One resource.
+
+    Attributes:
+        engine: the engine that has it, as HOST/DRIVER.
+        host: the host connection.
+        seen: the SUMMARY as its driver gave it.
+        shown: the same, completed: what callers get.
+        activity: what is being done to it through us.
+        reads: how many reads of it have been applied.
+        epoch: how many events of it there were.
+        detail: the FULL view as its driver gave it, since the last event.
+        detail_time: the event loop's time when that was read.
+        full: `detail`, completed; made when first asked for.
+        last_detail: the last FULL view, however old: tells whether an event changed it.
+    """
+
+    engine: str
+    host: str
+    seen: Resource
+    shown: Resource
+    activity: Activity | None = None
+    reads: int = 0
+    epoch: int = 0
+    detail: Resource | None = None
+    detail_time: float = 0.0
+    full: Resource | None = None
+    last_detail: Resource | None = None
+
+    @property
+    def key(self) -> str:
+        """Tells it from all others: an id is unique on its host alone."""
+        return f"{self.engine}/{self.seen.id}"
+
+    def drop_detail(self) -> None:
+        """Forget the FULL view: something happened."""
+        self.epoch += 1
+        self.detail = self.full = None
+
+    def in_full(self) -> Resource | None:
+        """Give the FULL view, if it is known."""
+        if self.full is None and self.detail is not None:
+            self.full = replace(
+                self.detail,
+                host=self.host,
+                allowed_verbs=self.shown.allowed_verbs,
+                activity=self.activity,
+                etag=self.shown.etag,
+                revision=self.shown.revision,
+                observe_time=self.shown.observe_time,
+            )
+        return self.full
+
+
+@dataclass(slots=True)
+class Picture:
+    """All resources, by engine and id, by name and by id; every change goes to the journal."""
+
+    journal: Journal
+    _known: dict[str, Known] = field(default_factory=dict)
+    _by_engine: dict[str, dict[str, Known]] = field(default_factory=dict)
+    _by_name: dict[str, dict[str, Known]] = field(default_factory=dict)
+    _by_id: dict[str, dict[str, Known]] = field(default_factory=dict)
+
+    def get(self, engine: str, id: str) -> Known | None:
+        """Give what is known of a resource."""
+        return self._known.get(f"{engine}/{id}")
+
+    def of(self, engine: str) -> Iterator[Known]:
+        """Give all resources of an engine."""
+        return iter(self._by_engine.get(engine, {}).values())
+
+    def named(self, name: str) -> Iterator[Known]:
+        """Give all resources of that name."""
+        return iter(self._by_name.get(name, {}).values())
+
+    def with_id(self, id: str) -> Iterator[Known]:
+        """Give all resources of that full id."""
+        return iter(self._by_id.get(id, {}).values())
+
+    def __iter__(self) -> Iterator[Known]:
+        return iter(self._known.values())
+
+    def put(
+        self,
+        engine: str,
+        host: str,
+        seen: Resource,
+        *,
+        event: EngineEvent = _NOTHING,
+        detail: Resource | None = None,
+        actor: str | None = None,
+    ) -> Known:
+        """Take a SUMMARY that was read from the engine.
+
+        Args:
+            engine: the engine, as HOST/DRIVER.
+            host: the host connection.
+            seen: the resource.
+            event: what the engine said has happened to it before it was read.
+            detail: the FULL view, if that was read as well.
+            actor: whose call it was, if it was one and no activity says so.
+        """
+        known = self.get(engine, seen.id)
+        if known is not None and _is_another(known.seen, seen, event):
+            self.remove(engine, seen.id, actor=actor)
+            known = None
+        if known is None:
+            known = Known(engine, host, seen, seen)
+            self._index(known)
+            self._publish(known, before=None, changed=True, actor=actor)
+        else:
+            same = known.seen == seen
+            if not same and known.seen.name != seen.name:
+                self._unindex(known)
+                known.seen = seen
+                self._index(known)
+            known.seen = seen
+            if not same or (event.reconfigured and (detail is None or detail != known.last_detail)):
+                self._publish(known, before=known.shown, changed=True, actor=actor)
+        known.last_detail = detail or known.last_detail
+        known.reads += 1
+        return known
+
+    def remove(self, engine: str, id: str, *, actor: str | None = None) -> None:
+        """Forget a resource that is gone."""
+        known = self.get(engine, id)
+        if known is None:
+            return
+        self._unindex(known)
+        cause, who = _origin(known, actor)
+        self.journal.append(
+            Change(
+                revision=self.journal.next_revision(),
+                before=known.shown,
+                after=None,
+                cause=cause,
+                actor=who,
+            )
+        )
+
+    def set_activity(self, known: Known, activity: Activity | None) -> None:
+        """Note what is being done to a resource, or that it is done."""
+        if known.activity == activity:
+            return
+        before, actor = (
+            known.shown,
+            (activity or known.activity or Activity(verb=Verb.UPDATE)).actor,
+        )
+        known.activity = activity
+        if self.get(known.engine, known.seen.id) is known:
+            self._publish(known, before=before, changed=False, actor=actor)
+
+    def touch(self, known: Known) -> None:
+        """Note that a resource changed in something that its SUMMARY does not show."""
+        self._publish(known, before=known.shown, changed=True, actor=None)
+
+    def finish(self, known: Known, seen: Resource) -> None:
+        """Take what a verb read at its end, and that it is done, as one change."""
+        activity, before = known.activity, known.shown
+        known.activity = None
+        if self.get(known.engine, seen.id) is not known:
+            return  # it was deleted meanwhile
+        same = known.seen == seen
+        known.seen = seen
+        known.reads += 1
+        known.drop_detail()
+        self._publish(
+            known, before=before, changed=not same, actor=activity.actor if activity else None
+        )
+
+    def keep_detail(self, known: Known, detail: Resource, epoch: int, now: float) -> None:
+        """Keep a FULL view, unless something happened since `epoch`, when it was asked for."""
+        if known.epoch == epoch:
+            known.detail, known.full, known.detail_time = detail, None, now
+            known.last_detail = detail
+
+    def _publish(
+        self, known: Known, *, before: Resource | None, changed: bool, actor: str | None
+    ) -> None:
+        revision = self.journal.next_revision()
+        known.full = None
+        known.shown = replace(
+            known.seen,
+            host=known.host,
+            allowed_verbs=_allowed(known),
+            activity=known.activity,
+            etag=f"{self.journal.run_id}-{revision}" if changed else known.shown.etag,
+            revision=revision,
+            observe_time=datetime.now(UTC) if changed else known.shown.observe_time,
+        )
+        cause, who = _origin(known, actor)
+        self.journal.append(
+            Change(revision=revision, before=before, after=known.shown, cause=cause, actor=who)
+        )
+
+    def _index(self, known: Known) -> None:
+        key = known.key
+        self._known[key] = known
+        self._by_engine.setdefault(known.engine, {})[known.seen.id] = known
+        self._by_name.setdefault(known.seen.name, {})[key] = known
+        self._by_id.setdefault(known.seen.id, {})[key] = known
+
+    def _unindex(self, known: Known) -> None:
+        key = known.key
+        del self._known[key]
+        del self._by_engine[known.engine][known.seen.id]
+        for index, value in ((self._by_name, known.seen.name), (self._by_id, known.seen.id)):
+            del index[value][key]
+            if not index[value]:
+                del index[value]
+
+
+def _is_another(old: Resource, new: Resource, event: EngineEvent) -> bool:
+    """Tell whether what is found under an id is not what was there before."""
+    if event.removed:
+        # A domain that is undefined while it runs goes on as a transient one.
+        return not (new.lifetime is Lifetime.TRANSIENT and new.state in ACTIVE)
+    if old.create_time is not None and new.create_time is not None:
+        return old.create_time != new.create_time
+    return event.ended and old.lifetime is Lifetime.TRANSIENT
+
+
+def _origin(known: Known, actor: str | None) -> tuple[ChangeCause, str]:
+    if actor is not None:
+        return ChangeCause.API, actor
+    if known.activity is not None:
+        return ChangeCause.API, known.activity.actor
+    return ChangeCause.EXTERNAL, ""
+
+
+def _allowed(known: Known) -> tuple[Verb, ...]:
+    if known.activity is None:
+        return allowed_verbs(known.seen.kind, known.seen.state)
+    stoppable = known.seen.state in ACTIVE and known.seen.state is not ResourceState.REMOVING
+    if stoppable and known.activity.verb in {Verb.STOP, Verb.RESTART}:
+        return (Verb.STOP,)
+    return ()
