@@ -76,6 +76,7 @@ def running() -> Iterator[Daemon]:
             input=_PASSWORD.encode(),
             check=True,
             stdout=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for us alone
         )
         log = Path(f"{home}/log")
         with log.open("wb") as sink:
@@ -83,7 +84,7 @@ def running() -> Iterator[Daemon]:
                 [_BIN / "proad", "serve"],
                 env=environment,
                 stderr=sink,
-                start_new_session=True,  # Ctrl-C is for us: it is ended when all is removed
+                start_new_session=True,
             )
         try:
             _await_start(process, log)
