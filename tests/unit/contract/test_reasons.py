@@ -14,8 +14,8 @@ from proad.errors import ProaError, Reason
 from proad.rpc.status import CODES
 
 PROTO = Path(__file__).parents[3] / "protos/proa/v1/error_reason.proto"
-# Sent by nobody yet: the host policy, etags and watches will.
-RESERVED = {Reason.POLICY_DENIED, Reason.ETAG_MISMATCH, Reason.REVISION_COMPACTED}
+# Sent by nobody yet: the host policy will.
+RESERVED = {Reason.POLICY_DENIED}
 # Made of whatever was raised, so that no error class has it.
 OF_ANYTHING_ELSE = {Reason.INTERNAL}
 

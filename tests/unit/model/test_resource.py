@@ -31,7 +31,11 @@ VM = Resource(id="2", kind=ResourceKind.DOMAIN, name="vm", state=ResourceState.S
         ({"image": "nginx:1"}, True, False),
         ({"image": "nginx"}, False, False),
         ({"hosts": ("far", "further")}, False, True),
+        ({"ids": ("1",)}, True, False),
+        ({"ids": ("3", "2")}, False, True),
+        ({"ids": ("web-1",)}, False, False),  # names have been made ids before
         ({"name_prefix": "web", "kinds": (ResourceKind.DOMAIN,)}, False, False),
+        ({"ids": ("1", "2"), "hosts": ("far",)}, False, True),
     ],
 )
 def test_filter(conditions: dict[str, Any], web: bool, vm: bool):  # noqa: FBT001 - table
