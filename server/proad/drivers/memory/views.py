@@ -14,6 +14,10 @@ from proad.model import (
 )
 
 
+def _seconds() -> float:
+    return time.monotonic()
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """What a workload has only while it is active.
@@ -30,19 +34,19 @@ class Run:
     ports: tuple[PublishedPort, ...] = ()
     vcpus: int = 0
     went: float = 0.0
-    going_since: float | None = field(default_factory=time.monotonic)
+    going_since: float | None = field(default_factory=_seconds)
 
     @property
     def seconds(self) -> float:
         """How long it has run, without the time that it was frozen for."""
-        going = 0.0 if self.going_since is None else time.monotonic() - self.going_since
+        going = 0.0 if self.going_since is None else _seconds() - self.going_since
         return self.went + going
 
     def going(self, *, on: bool) -> "Run":
         """Give it as it is when it is frozen, or goes on."""
         if on is (self.going_since is not None):
             return self
-        return replace(self, went=self.seconds, going_since=time.monotonic() if on else None)
+        return replace(self, went=self.seconds, going_since=_seconds() if on else None)
 
 
 def with_vcpus(run: Run | None, vcpus: int) -> Run | None:

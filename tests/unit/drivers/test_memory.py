@@ -1,0 +1,222 @@
+"""What only the memory driver can do: be lost at a word, and foretell what it measures."""
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+
+from proad.core import ports
+from proad.drivers.memory import MemoryDriver, views
+from proad.errors import (
+    AlreadyExistsError,
+    EngineUnreachableError,
+    ResourceAlreadyRunningError,
+)
+from proad.model import (
+    ContainerSpec,
+    DiskFormat,
+    DomainSpec,
+    DomainXml,
+    EngineEvent,
+    RegistryCredentials,
+    Resource,
+    ResourceState,
+    ResourceStats,
+    ResourceUpdate,
+    SnapshotSpec,
+    StopMode,
+    StopOptions,
+    VolumeSpec,
+)
+
+IMAGE = "proa-test/busybox:1"
+MIB = 2**20
+SPEC = DomainSpec(name="vm", memory_bytes=64 * MIB)
+VOLUME = VolumeSpec(name="disk", capacity_bytes=MIB, format=DiskFormat.RAW)
+
+
+async def _all(pull: AsyncIterator[object]) -> None:
+    async for _ in pull:
+        pass
+
+
+async def _enter(driver: MemoryDriver, _id: str) -> None:
+    async with driver.subscribe():
+        pass
+
+
+# Every way to the engine, by name.
+CALLS: dict[str, Callable[[MemoryDriver, str], Awaitable[object]]] = {
+    "probe": lambda d, _: d.probe(),
+    "list_resources": lambda d, _: d.list_resources(),
+    "get_resource": lambda d, id: d.get_resource(id),
+    "subscribe": _enter,
+    "start": lambda d, id: d.start(id),
+    "stop": lambda d, id: d.stop(id),
+    "restart": lambda d, id: d.restart(id),
+    "pause": lambda d, id: d.pause(id),
+    "resume": lambda d, id: d.resume(id),
+    "delete": lambda d, id: d.delete(id),
+    "update": lambda d, id: d.update(id, ResourceUpdate(name="other")),
+    "stats": lambda d, id: d.stats([id]),
+    "create_container": lambda d, _: d.create_container(ContainerSpec(image=IMAGE)),
+    "prune_containers": lambda d, _: d.prune_containers(),
+    "list_images": lambda d, _: d.list_images(),
+    "get_image": lambda d, _: d.get_image(IMAGE),
+    "pull_image": lambda d, _: _all(d.pull_image("nginx")),
+    "delete_image": lambda d, _: d.delete_image(IMAGE),
+    "login_registry": lambda d, _: d.login_registry(
+        RegistryCredentials(registry="r.example", username="u", password="p")
+    ),
+    "create_domain": lambda d, _: d.create_domain(SPEC),
+    "create_domain_from_xml": lambda d, _: d.create_domain_from_xml(DomainXml(xml="<domain/>")),
+    "get_domain_xml": lambda d, id: d.get_domain_xml(id),
+    "list_snapshots": lambda d, id: d.list_snapshots(id),
+    "get_snapshot": lambda d, id: d.get_snapshot(id, "one"),
+    "create_snapshot": lambda d, id: d.create_snapshot(id, SnapshotSpec(name="one")),
+    "revert_snapshot": lambda d, id: d.revert_snapshot(id, "one"),
+    "delete_snapshot": lambda d, id: d.delete_snapshot(id, "one"),
+    "list_volumes": lambda d, _: d.list_volumes(),
+    "create_volume": lambda d, _: d.create_volume(VOLUME),
+    "delete_volume": lambda d, _: d.delete_volume("default", "disk"),
+}
+# What it forgets, it forgets without the engine.
+LOCAL = {"logout_registry"}
+
+
+async def container(driver: MemoryDriver, **labels: str) -> Resource:
+    spec = ContainerSpec(
+        image=IMAGE, labels={f"proa.memory/{name}": value for name, value in labels.items()}
+    )
+    return (await driver.create_container(spec, start=True)).resource
+
+
+def test_every_way_to_the_engine_is_known():
+    protocols = [
+        each
+        for _, each in inspect.getmembers(ports, inspect.isclass)
+        if each.__module__ == ports.__name__
+    ]
+    methods = {
+        name
+        for protocol in protocols
+        for name, member in vars(protocol).items()
+        if inspect.isfunction(member) and not name.startswith("_")
+    }
+    assert methods == set(CALLS) | LOCAL
+
+
+@pytest.mark.parametrize("name", CALLS)
+async def test_a_lost_engine_answers_nothing(name: str):
+    async with MemoryDriver() as driver:
+        id = (await driver.create_domain(SPEC)).id
+        driver.lose()
+        with pytest.raises(EngineUnreachableError):
+            await CALLS[name](driver, id)
+        driver.come_back()
+        (resource,) = await driver.list_resources()
+        assert (resource.id, resource.name, resource.state) == (id, "vm", ResourceState.STOPPED)
+        assert await driver.list_snapshots(id) == []
+        assert [volume.name for volume in await driver.list_volumes()] == ["vm-vda.qcow2"]
+
+
+async def test_subscriptions_end_with_the_engine():
+    async with MemoryDriver() as driver, driver.subscribe() as read, driver.subscribe() as waiting:
+        waiter = asyncio.ensure_future(anext(waiting))
+        made = await container(driver)
+        assert (await waiter).id == made.id
+        waiter = asyncio.ensure_future(anext(waiting))
+        await asyncio.sleep(0)
+        driver.lose()
+        driver.come_back()  # at once: what ended stays ended
+        await driver.pause(made.id)
+        with pytest.raises(EngineUnreachableError):
+            await waiter
+        with pytest.raises(EngineUnreachableError):
+            await anext(read)
+        async with driver.subscribe() as anew:
+            await driver.resume(made.id)
+            assert await anext(anew) == EngineEvent(id=made.id)
+
+
+async def test_calls_that_wait_end_with_the_engine():
+    async with MemoryDriver() as driver:
+        made = await container(driver, **{"ignores-stop": "true"})
+        stop = asyncio.create_task(driver.stop(made.id))
+        await asyncio.sleep(0.01)
+        driver.lose()
+        driver.come_back()
+        async with asyncio.timeout(1):
+            with pytest.raises(EngineUnreachableError):
+                await stop
+        assert (await driver.get_resource(made.id)).state is ResourceState.RUNNING
+
+
+async def test_the_workloads_live_on_untold():
+    async with MemoryDriver() as driver:
+        made = await container(driver, **{"stop-after": "0.05"})
+        stop = asyncio.create_task(driver.stop(made.id))
+        await asyncio.sleep(0.01)
+        driver.lose()
+        with pytest.raises(EngineUnreachableError):
+            await stop
+        await asyncio.sleep(0.1)
+        driver.come_back()
+        assert (await driver.get_resource(made.id)).state is ResourceState.STOPPED
+
+
+async def test_the_hints_of_a_slow_reader_are_one():
+    async with MemoryDriver() as driver, driver.subscribe() as events:
+        first, second = await container(driver), await container(driver)
+        await driver.stop(first.id, StopOptions(mode=StopMode.FORCE))
+        await driver.update(first.id, ResourceUpdate(name="other"))
+        await driver.delete(first.id)
+        assert await anext(events) == EngineEvent(
+            id=first.id, removed=True, ended=True, reconfigured=True
+        )
+        assert await anext(events) == EngineEvent(id=second.id)
+        third = asyncio.ensure_future(anext(events))
+        await asyncio.sleep(0.01)
+        assert not third.done()
+        third.cancel()
+
+
+async def test_what_is_refused_is_not_told():
+    async with MemoryDriver() as driver:
+        made = await container(driver)
+        async with driver.subscribe() as events:
+            with pytest.raises(ResourceAlreadyRunningError):
+                await driver.start(made.id)
+            with pytest.raises(AlreadyExistsError):
+                await driver.create_container(ContainerSpec(image=IMAGE, name=made.name))
+            await driver.update(made.id, ResourceUpdate())
+            await driver.pause(made.id)
+            assert await anext(events) == EngineEvent(id=made.id)
+
+
+async def test_numbers_are_functions_of_the_time(monkeypatch: pytest.MonkeyPatch):
+    now = 1000.0
+    monkeypatch.setattr(views, "time", SimpleNamespace(monotonic=lambda: now))
+
+    async def sample(driver: MemoryDriver, id: str) -> ResourceStats:
+        return (await driver.stats([id]))[id]
+
+    async with MemoryDriver() as driver:
+        made = await container(driver)
+        assert (await sample(driver, made.id)).cpu_time == timedelta()
+        now += 100
+        used = await sample(driver, made.id)
+        assert used.cpu_time == timedelta(seconds=5)
+        assert used.network.receive_bytes == 100_000
+        await driver.pause(made.id)
+        now += 100
+        frozen = await sample(driver, made.id)
+        assert (frozen.cpu_time, frozen.block) == (used.cpu_time, used.block)
+        await driver.resume(made.id)
+        now += 100
+        assert (await sample(driver, made.id)).cpu_time == timedelta(seconds=10)
+        await driver.restart(made.id)
+        assert (await sample(driver, made.id)).cpu_time == timedelta()
