@@ -4,7 +4,7 @@ import contextlib
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from types import TracebackType
 from typing import Any, Self
 
@@ -102,6 +102,9 @@ class Watch(Iterator[Event]):
     def close(self) -> None:
         """End the watch, from any thread: the call at once, the loop with its next event."""
         self._line.close()
+        # Another thread may be reading; then it is that which comes to an end.
+        with contextlib.suppress(ValueError):
+            self._events.close()
 
     def __enter__(self) -> Self:
         return self
@@ -115,7 +118,7 @@ class Watch(Iterator[Event]):
         self.close()
 
 
-def _events(line: Line, story: Story) -> Iterator[Event]:
+def _events(line: Line, story: Story) -> Generator[Event, None, None]:
     with _guarded(line):
         while not line.is_closed():
             try:

@@ -149,6 +149,7 @@ class SmallDaemon(
         self.calls = Counter()
         self.lock = threading.Lock()
         self.valid = set()
+        self.password = "correct horse"
         self.token_lifetime = timedelta(minutes=30)
         self.resources = [v1.Resource(id=str(n), name=f"r{n}") for n in range(5)]
         self.failures = []  # statuses for the next calls, of any RPC with a token
@@ -176,7 +177,7 @@ class SmallDaemon(
         with self.lock:
             self.calls["CreateToken"] += 1
             number = self.calls["CreateToken"]
-        if request.password != "correct horse":
+        if request.password != self.password:
             abort(context, make_status(grpc.StatusCode.UNAUTHENTICATED, "BAD_CREDENTIALS", "no"))
         token = f"token-{number}"
         self.valid.add(token)

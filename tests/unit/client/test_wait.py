@@ -1,0 +1,156 @@
+"""Waiting with both clients until a resource is as it should be."""
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import pytest
+
+import proa
+from proa import v1
+from unit.client.watched import RUNNING, STOPPED
+
+PAUSED = v1.RESOURCE_STATE_PAUSED
+A = "a" * 64
+
+
+@pytest.fixture
+def watched(small_daemon):
+    small_daemon.valid = {"ours"}
+    small_daemon.resources = small_daemon.watched.things.values()
+    small_daemon.watched.put(A, STOPPED, name="web")
+    return small_daemon.watched
+
+
+@pytest.fixture(params=["sync", "aio"])
+def wait(request, serve, watched):
+    """Start to wait in a thread; gives a future."""
+    with serve() as target, ThreadPoolExecutor() as pool:
+
+        def once(*states, id="web", **settings):
+            with proa.connect(target, token="ours") as client:
+                return client.wait(id, *states, **settings)
+
+        async def once_aio(*states, id="web", **settings):
+            async with proa.aio.connect(target, token="ours") as client:
+                return await client.wait(id, *states, **settings)
+
+        def begin(*states, **settings):
+            if request.param == "sync":
+                return pool.submit(once, *states, **settings)
+            return pool.submit(lambda: asyncio.run(once_aio(*states, **settings)))
+
+        yield begin
+
+
+def test_at_once_if_it_is_so(wait, watched):
+    assert wait(RUNNING, STOPPED).result(10).state == STOPPED
+    assert not watched.requests
+
+
+def test_until_it_is_so(wait, watched):
+    waiting = wait(RUNNING)
+    watched.wait_for_watches(1)
+    assert watched.requests[0].filter == v1.ResourceFilter(
+        ids=[A], kinds=[v1.RESOURCE_KIND_CONTAINER], hosts=["local"]
+    )
+    watched.put(A, PAUSED)
+    assert not waiting.done()
+    watched.put(A, RUNNING)
+    assert waiting.result(10).state == RUNNING
+    watched.wait_for_nobody()
+
+
+def test_through_a_restart_of_the_daemon(wait, watched, status):
+    waiting = wait(RUNNING)
+    watched.wait_for_watches(1)
+    with watched.changed:
+        watched.drop(status(grpc.StatusCode.UNAVAILABLE, "SHUTTING_DOWN"))
+        watched.put(A, RUNNING)
+        watched.restart()
+    assert waiting.result(10).state == RUNNING
+
+
+@pytest.mark.parametrize("timeout", [0.3, 0])
+def test_it_does_not_come(wait, watched, timeout):
+    with pytest.raises(proa.WaitTimedOut) as caught:
+        wait(RUNNING, timeout=timeout).result(10)
+    assert isinstance(caught.value, proa.DeadlineExceeded)
+    assert caught.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
+    if timeout:
+        assert caught.value.metadata == {"resource": A, "name": "web", "state": "STOPPED"}
+        assert "web is STOPPED after 0.3 s" in caught.value.message
+    watched.wait_for_nobody()
+
+
+def test_the_time_is_over_while_the_daemon_is_asked(wait, small_daemon, watched, monkeypatch):
+    asked = threading.Event()
+    monkeypatch.setattr(small_daemon, "_begin", lambda *_: asked.wait(10))
+    try:
+        with pytest.raises(proa.WaitTimedOut) as caught:
+            wait(RUNNING, timeout=0.3).result(5)
+    finally:
+        asked.set()
+    assert caught.value.metadata == {"resource": "web"}
+
+
+def test_it_goes_meanwhile(wait, watched):
+    waiting = wait(RUNNING)
+    watched.wait_for_watches(1)
+    watched.remove(A)
+    with pytest.raises(proa.NotFound) as caught:
+        waiting.result(10)
+    assert caught.value.reason == "RESOURCE_NOT_FOUND"
+    assert caught.value.metadata == {"resource": A}
+
+
+def test_it_goes_before_the_watch_begins(wait, watched, small_daemon):
+    small_daemon.resources = list(small_daemon.resources)
+    watched.remove(A)
+    with pytest.raises(proa.NotFound):
+        wait(RUNNING).result(10)
+    assert wait(removed=True).result(10).id == A
+
+
+def test_its_end_is_waited_for(wait, watched):
+    waiting = wait(removed=True)
+    watched.wait_for_watches(1)
+    watched.put(A, RUNNING)
+    assert not waiting.done()
+    watched.remove(A)
+    assert waiting.result(10).id == A
+
+
+def test_either_is_waited_for(wait, watched):
+    waiting = wait(RUNNING, removed=True)
+    watched.wait_for_watches(1)
+    watched.put(A, RUNNING)
+    assert waiting.result(10).state == RUNNING
+
+
+def test_it_was_never_there(wait):
+    with pytest.raises(proa.NotFound):
+        wait(RUNNING, id="nothing").result(10)
+    assert wait(removed=True, id="nothing").result(10) is None
+
+
+def test_another_kind_of_nothing_is_an_error(wait, small_daemon, status):
+    small_daemon.failures = [status(grpc.StatusCode.NOT_FOUND, "HOST_NOT_FOUND")]
+    with pytest.raises(proa.NotFound):
+        wait(removed=True, id="nohost/container/web").result(10)
+
+
+def test_nothing_to_wait_for(wait):
+    with pytest.raises(ValueError, match="nothing to wait for"):
+        wait().result(10)
+
+
+def test_closing_the_client_ends_it(serve, watched):
+    with serve() as target, ThreadPoolExecutor() as pool:
+        client = proa.connect(target, token="ours")
+        waiting = pool.submit(client.wait, "web", RUNNING)
+        watched.wait_for_watches(1)
+        client.close()
+        with pytest.raises(proa.Cancelled):
+            waiting.result(10)
