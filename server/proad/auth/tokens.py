@@ -1,6 +1,7 @@
 """Tokens: signing and verifying JWTs. Who they are good for, `service` knows."""
 
 import secrets
+from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,8 @@ _TYPE = "at+jwt"
 _CLAIMS = ("iss", "aud", "sub", "iat", "exp", "jti", "scope", "ver")
 # Ours have about 450; a megabyte from a stranger is not worth a look.
 _MAX_LENGTH = 4096
+# Tokens whose signature need not be computed again.
+_MOST_VERIFIED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,8 @@ class Tokens:
         # The header of our tokens depends on the key alone. Whoever sends another
         # one, with whatever algorithm, type or key id, has no token of ours.
         self._verifiers = {self._sign({}, key).partition(".")[0]: key.secret for key in keys.keys}
+        # A caller shows the same token again and again; a signature stays good.
+        self._verified: OrderedDict[str, Claims] = OrderedDict()
 
     def issue(self, username: str, scopes: Collection[Scope], version: int) -> IssuedToken:
         """Give a token that is good from now on."""
@@ -96,6 +101,11 @@ class Tokens:
             TokenExpiredError: it was good once.
             TokenInvalidError: anything else is wrong with it.
         """
+        if (known := self._verified.get(token)) is not None:
+            if known.expire_time <= datetime.now(UTC):
+                del self._verified[token]
+                raise TokenExpiredError
+            return known
         secret = self._verifiers.get(token[:_MAX_LENGTH].partition(".")[0])
         if secret is None or len(token) > _MAX_LENGTH:
             raise TokenInvalidError
@@ -109,11 +119,15 @@ class Tokens:
                 leeway=0,
                 options={"require": list(_CLAIMS), "strict_aud": True},
             )
-            return _claims(payload)
+            claims = _claims(payload)
         except jwt.ExpiredSignatureError:
             raise TokenExpiredError from None
         except (jwt.InvalidTokenError, ValueError, OverflowError):
             raise TokenInvalidError from None
+        self._verified[token] = claims
+        if len(self._verified) > _MOST_VERIFIED:
+            self._verified.popitem(last=False)
+        return claims
 
     def _sign(self, claims: dict[str, Any], key: Key) -> str:
         return jwt.encode(

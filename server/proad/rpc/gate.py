@@ -8,7 +8,7 @@ import re
 import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,6 +36,9 @@ _log = structlog.get_logger("proad.access")
 # The answer to an expired deadline must be on its way before the client gives up.
 _DEADLINE_MARGIN = 0.1
 
+# Seconds in which watchers can be told that the daemon stops.
+_LAST_WORD = 1.0
+
 # Seconds after which the token of a stream that goes on is looked at again.
 _CHECK_EVERY = 5.0
 
@@ -46,12 +49,39 @@ class _Malformed:
     """What could not be parsed, in place of the request."""
 
 
+class _Counter:
+    """Counts calls, and tells when there are none."""
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._none = asyncio.Event()
+        self._none.set()
+
+    def up(self) -> None:
+        self._number += 1
+        self._none.clear()
+
+    def down(self) -> None:
+        self._number -= 1
+        if not self._number:
+            self._none.set()
+
+    async def zero(self) -> None:
+        await self._none.wait()
+
+
 class Gate(grpc.aio.ServerInterceptor):
     """Lets a call through to its servicer, and its outcome back to the caller.
 
     Denied by default: a method without a scope in the contract is refused, but for
     health and reflection, which do not pass here. A caller that is not known gets
     UNAUTHENTICATED, one that is known and may not gets PERMISSION_DENIED.
+
+    Args:
+        authenticator: tells whose token it is.
+        scopes: what each method requires.
+        endless: streams that only tell and never end by themselves: they end when the
+            token does.
     """
 
     def __init__(
@@ -64,17 +94,22 @@ class Gate(grpc.aio.ServerInterceptor):
         self._scopes = scopes
         self._endless = endless
         self._closing = False
-        self._in_flight = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._in_flight = _Counter()
+        self._watching = _Counter()
 
     def close(self) -> None:
         """Refuse new calls."""
         self._closing = True
 
     async def drained(self) -> None:
-        """Wait until no call is in flight. `Server.stop` does not wait for all of them."""
-        await self._idle.wait()
+        """Wait until no call is in flight. `Server.stop` does not wait for all of them.
+
+        Streams that never end by themselves are told to, and not waited for long: their
+        callers may not be listening.
+        """
+        await self._in_flight.zero()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._watching.zero(), _LAST_WORD)
 
     async def intercept_service(
         self,
@@ -104,9 +139,9 @@ class Gate(grpc.aio.ServerInterceptor):
                 async with (
                     self._pass(method, metadata, request, context),
                     aclosing(handler.unary_stream(request, context)) as responses,
-                    aclosing(self._while_admitted(responses, metadata)) as admitted,
                 ):
-                    async for response in admitted if endless else responses:
+                    source = self._while_admitted(responses, metadata) if endless else responses
+                    async for response in source:
                         yield response
 
             return grpc.unary_stream_rpc_method_handler(stream, deserialize, serialize)
@@ -120,8 +155,8 @@ class Gate(grpc.aio.ServerInterceptor):
         structlog.contextvars.bind_contextvars(request_id=request_id)
         started = time.perf_counter()
         code, reason, subject = "OK", "", ""
-        self._in_flight += 1
-        self._idle.clear()
+        calls = self._watching if method in self._endless else self._in_flight
+        calls.up()
         try:
             subject = await self._admit(method, metadata)
             if isinstance(request, _Malformed):
@@ -141,9 +176,7 @@ class Gate(grpc.aio.ServerInterceptor):
             code, reason = status.code.name, "INTERNAL"
             await context.abort(status.code, status.details, status.trailing_metadata)
         finally:
-            self._in_flight -= 1
-            if not self._in_flight:
-                self._idle.set()
+            calls.down()
             _log.info(
                 "call",
                 method=method,
