@@ -24,20 +24,34 @@ class EventCache(Generic[T]):
         self._known: dict[str, T] = {}
         self._changes = 0
 
+    @property
+    def changes(self) -> int:
+        """How often something was forgotten: what is read after it may be put in, if no
+        more has been forgotten since.
+        """
+        return self._changes
+
+    def known(self, id: str) -> T | None:
+        """Give what is known of a domain; None: nothing is."""
+        return self._known.get(id)
+
     def get(self, domain: libvirt.virDomain) -> T:
         """Give what is known of a domain, from libvirt if nothing is."""
         id = domain.UUIDString()
-        with self._lock:
-            known = self._known.get(id)
-            before = self._changes
+        before = self._changes
+        known = self._known.get(id)
         if known is not None:
             return known
         fresh = self._read(domain)
+        self.put(id, fresh, before)
+        return fresh
+
+    def put(self, id: str, fresh: T, changes: int) -> None:
+        """Note what was read of a domain when there had been `changes`."""
         with self._lock:
             # Read before a change that was told since: good for now, not for later.
-            if self._changes == before:
+            if self._changes == changes:
                 self._known[id] = fresh
-        return fresh
 
     def forget(self, id: str) -> None:
         """Ask again for this domain next time."""

@@ -13,7 +13,6 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from enum import Enum, auto
 from functools import partial
 from typing import Any, TypeVar
 
@@ -21,30 +20,18 @@ import libvirt
 
 from proad.drivers.libvirt.errors import ENGINE, text_of, translate
 from proad.drivers.libvirt.events import DomainEvent, start_event_loop, subscribe
-from proad.drivers.threads import DEFAULT_TIMEOUT, EngineThreads
+from proad.drivers.libvirt.lanes import Lane, Lanes
+from proad.drivers.libvirt.own import KEEPALIVE_COUNT, KEEPALIVE_INTERVAL, Own, is_alive
+from proad.drivers.libvirt.reading import lookup
+from proad.drivers.threads import DEFAULT_TIMEOUT
 from proad.errors import EngineUnreachableError
 
 T = TypeVar("T")
 
-# A libvirtd that hangs is given up after (count + 1) intervals, which ends every
-# call that waits for it.
-KEEPALIVE_INTERVAL = 1
-KEEPALIVE_COUNT = 3
 OPEN_TIMEOUT = timedelta(seconds=3)
 CLOSE_TIMEOUT = timedelta(seconds=2)
 # For what writes memory or disks. A dead engine is noticed by keepalive well before.
 LONG_TIMEOUT = timedelta(minutes=30)
-AGENT_THREADS = 4
-
-
-class Lane(Enum):
-    """Which threads a call takes, so that none holds up another."""
-
-    WORK = auto()
-    # A FORCE stop.
-    URGENT = auto()
-    # A question to a guest agent, which may let libvirt wait for a minute.
-    AGENT = auto()
 
 
 @dataclass(slots=True, eq=False)
@@ -76,13 +63,6 @@ class _Link:
             self.events.close()
 
 
-class _Own(threading.local):
-    """The connection of one thread, and the link in whose time it was opened."""
-
-    connection: libvirt.virConnect | None = None
-    link: _Link | None = None
-
-
 class Connection:
     """Runs calls to libvirt on the driver's threads, over connections that heal.
 
@@ -102,9 +82,8 @@ class Connection:
         on_loss: Callable[[], None],
     ) -> None:
         self.uri = uri
-        self._threads = EngineThreads(ENGINE, size=threads)
-        self._agent_threads = EngineThreads(f"{ENGINE}-agent", size=AGENT_THREADS)
-        self._own = _Own()
+        self._lanes = Lanes(threads)
+        self._own = Own(uri)
         self._on_event = on_event
         self._on_loss = on_loss
         self._link: _Link | None = None
@@ -116,15 +95,13 @@ class Connection:
         """Start the threads; nothing is opened yet."""
         start_event_loop()
         self._loop = asyncio.get_running_loop()
-        self._threads.__enter__()
-        self._agent_threads.__enter__()
+        self._lanes.start()
         self._closed = False
 
     async def close(self) -> None:
         """Let go of libvirtd, waiting a moment for a farewell in good order."""
         self._closed = True
-        self._threads.__exit__()
-        self._agent_threads.__exit__()
+        self._lanes.end()
         link, self._link = self._link, None
         if link is not None:
             link.lost.set_result(None)
@@ -152,7 +129,7 @@ class Connection:
 
         Args:
             work: what to do; no object of libvirt may be in its result.
-            id: the domain that it is about, for errors.
+            id: the domain that it is about, for its turn and for errors.
             timeout: how long it may take, waiting for a thread included.
             lane: which thread it takes.
 
@@ -162,11 +139,8 @@ class Connection:
             ProaError: what libvirt said, translated.
         """
         link = await self._connected()
-        threads = self._agent_threads if lane is Lane.AGENT else self._threads
         job = partial(self._run, link, work, id)
-        running = asyncio.ensure_future(
-            threads.run(job, timeout=timeout, urgent=lane is Lane.URGENT)
-        )
+        running = asyncio.ensure_future(self._lanes.run(job, lane=lane, id=id, timeout=timeout))
         try:
             either: set[asyncio.Future[Any]] = {running, link.lost}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
@@ -178,6 +152,33 @@ class Connection:
         finally:
             running.cancel()
         raise EngineUnreachableError(ENGINE, "the connection was lost on the way")
+
+    async def on(
+        self,
+        id: str,
+        act: Callable[[libvirt.virDomain], T],
+        *,
+        timeout: timedelta = DEFAULT_TIMEOUT,  # noqa: ASYNC109 - raises our own error
+        lane: Lane = Lane.WORK,
+        kept: bool = False,
+    ) -> T:
+        """Run `act` on a domain; `call` says more.
+
+        Args:
+            id: the domain.
+            act: what to do with it.
+            timeout: see `call`.
+            lane: see `call`.
+            kept: whether a domain that was looked up before will do, which may have been
+                renamed since.
+
+        Raises:
+            ResourceNotFoundError: there is no such domain.
+        """
+        find = self._own.domain if kept else lookup
+        return await self.call(
+            lambda connection: act(find(connection, id)), id=id, timeout=timeout, lane=lane
+        )
 
     async def _connected(self) -> _Link:
         if self._link is not None:
@@ -259,12 +260,13 @@ class Connection:
         self._spawn("close", link.dispose, lambda _: None)
 
     def _run(self, link: _Link, work: Callable[[libvirt.virConnect], T], id: str) -> T:
-        connection = self._connection_of_thread(link)
+        connection = link.events if link.shared else self._own.connection(link)
         failure: BaseException
         try:
             return work(connection)
         except libvirt.libvirtError as error:
-            failure = translate(error, alive=_alive(connection), id=id)
+            failure = translate(error, alive=is_alive(connection), id=id)
+            self._own.forget(id)
         except BaseException as error:  # noqa: BLE001 - raised again below
             failure = error
         _let_go(failure)
@@ -272,20 +274,6 @@ class Connection:
             raise failure
         finally:
             del failure, connection, work
-
-    def _connection_of_thread(self, link: _Link) -> libvirt.virConnect:
-        if link.shared:
-            return link.events
-        own = self._own
-        if own.link is not link or own.connection is None or not _alive(own.connection):
-            own.connection = None  # the old one is closed here, by the only thread that used it
-            try:
-                own.connection = libvirt.open(self.uri)
-                own.connection.setKeepAlive(KEEPALIVE_INTERVAL, KEEPALIVE_COUNT)
-            except libvirt.libvirtError as error:
-                raise EngineUnreachableError(ENGINE, text_of(error)) from None
-            own.link = link
-        return own.connection
 
 
 def _let_go(failure: BaseException) -> None:
@@ -298,10 +286,3 @@ def _let_go(failure: BaseException) -> None:
     while chain is not None:
         traceback.clear_frames(chain.__traceback__)
         chain = chain.__context__
-
-
-def _alive(connection: libvirt.virConnect) -> bool:
-    try:
-        return bool(connection.isAlive() == 1)
-    except libvirt.libvirtError:  # closed by us in the meantime
-        return False

@@ -2,8 +2,9 @@
 
 import libvirt
 
-from proad.drivers.libvirt.connection import LONG_TIMEOUT, Connection, Lane
+from proad.drivers.libvirt.connection import LONG_TIMEOUT, Connection
 from proad.drivers.libvirt.errors import code_of
+from proad.drivers.libvirt.lanes import Lane
 from proad.drivers.libvirt.metadata import Metadata, in_domain
 from proad.drivers.libvirt.reading import Reader, lookup
 from proad.drivers.libvirt.storage import Storage
@@ -30,17 +31,16 @@ class Deletion:
     async def delete(self, id: str, options: DeleteOptions) -> Resource:
         """Delete a domain; `ports.Driver.delete` says more."""
 
-        def look(connection: libvirt.virConnect) -> tuple[Resource, tuple[VolumeRef, ...], bool]:
-            domain = lookup(connection, id)
+        def look(domain: libvirt.virDomain) -> tuple[Resource, tuple[VolumeRef, ...], bool]:
             before = self._reader.full(domain, ask_guest=False)
             _check(domain, before, options)
             notes = Metadata.of(in_domain(parse(domain.XMLDesc())))
             volumes = () if options.keep_volumes else notes.volumes
             return before, volumes, bool(domain.isActive())
 
-        before, volumes, active = await self._connection.call(look, id=id)
+        before, volumes, active = await self._connection.on(id, look, lane=Lane.READ)
         if active:
-            await self._connection.call(lambda c: _destroy(lookup(c, id)), id=id, lane=Lane.URGENT)
+            await self._connection.on(id, _destroy, lane=Lane.URGENT)
         await self._connection.call(
             lambda c: self._remove(c, before, volumes), id=id, timeout=LONG_TIMEOUT
         )
@@ -58,7 +58,7 @@ class Deletion:
             self._storage.delete_owned(connection, volumes, owner=before.id)
             return
         # Somebody started it again: undefined now, it would run on as a transient one.
-        if error := refusal(Verb.DELETE, self._reader.glance(domain)):
+        if error := refusal(Verb.DELETE, self._reader.summary(domain)):
             raise error
         _drop_snapshots(domain, before, set(volumes))
         # The volumes first: if one cannot go, the domain still knows of them, and the

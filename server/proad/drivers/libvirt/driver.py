@@ -11,6 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import libvirt
 
+from proad.core.ports import OnStep, untold
 from proad.drivers.libvirt import snapshots, verbs
 from proad.drivers.libvirt import update as updating
 from proad.drivers.libvirt.connection import LONG_TIMEOUT, Connection
@@ -18,13 +19,13 @@ from proad.drivers.libvirt.creation import Creation
 from proad.drivers.libvirt.deletion import Deletion
 from proad.drivers.libvirt.errors import ENGINE
 from proad.drivers.libvirt.events import DomainEvent, DomainEvents
+from proad.drivers.libvirt.lanes import Lane
 from proad.drivers.libvirt.reading import Reader, lookup
 from proad.drivers.libvirt.rollback import Rollback
 from proad.drivers.libvirt.stop import Stopping
 from proad.drivers.libvirt.storage import Storage, view_of
 from proad.drivers.libvirt.subscription import Subscriptions
 from proad.drivers.libvirt.virt import HostFacts, VirtChoice, read_facts
-from proad.drivers.threads import DEFAULT_TIMEOUT
 from proad.errors import EngineTimedOutError, EngineUnreachableError
 from proad.model import (
     DeleteOptions,
@@ -43,6 +44,7 @@ from proad.model import (
     StartOptions,
     StopMode,
     StopOptions,
+    Updated,
     Verb,
     Volume,
     VolumeRef,
@@ -117,15 +119,18 @@ class LibvirtDriver:
 
     async def probe(self) -> EngineInfo:
         """Ask libvirt for its version and host; connect where needed."""
-        return await self._connection.call(self._probe)
+        return await self._connection.call(self._probe, lane=Lane.READ)
 
     async def list_resources(self, view: ResourceView = ResourceView.SUMMARY) -> list[Resource]:
         """Give all domains; a SUMMARY costs the same few calls for any number."""
-        return await self._connection.call(lambda c: self._reader.all(c, view))
+        return await self._connection.call(lambda c: self._reader.all(c, view), lane=Lane.READ)
 
     async def get_resource(self, id: str, view: ResourceView = ResourceView.FULL) -> Resource:
         """Give one domain."""
-        return await self._on(id, lambda domain: self._reader.one(domain, view))
+        look = partial(self._reader.one, view=view)
+        return await self._connection.on(
+            id, look, lane=Lane.READ, kept=view is ResourceView.SUMMARY
+        )
 
     def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[EngineEvent]]:
         """Follow what happens to the domains."""
@@ -136,25 +141,29 @@ class LibvirtDriver:
 
         def act(domain: libvirt.virDomain) -> Resource:
             verbs.perform(self._reader, domain, Verb.START, partial(self._start, options))
-            return self._reader.full(domain)
+            return self._reader.afresh(domain)
 
-        return await self._on(id, act, LONG_TIMEOUT)
+        return await self._connection.on(id, act, timeout=LONG_TIMEOUT)
 
-    async def stop(self, id: str, options: StopOptions = StopOptions()) -> Resource:
+    async def stop(
+        self, id: str, options: StopOptions = StopOptions(), *, on_step: OnStep = untold
+    ) -> Resource:
         """Stop a domain; None means GRACEFUL within 60 s."""
-        return await self._stopping.stop(id, options)
+        return await self._stopping.stop(id, options, on_step)
 
-    async def restart(self, id: str, options: RestartOptions = RestartOptions()) -> Resource:
+    async def restart(
+        self, id: str, options: RestartOptions = RestartOptions(), *, on_step: OnStep = untold
+    ) -> Resource:
         """Restart a domain; None means GRACEFUL within 60 s."""
-        return await self._stopping.restart(id, options)
+        return await self._stopping.restart(id, options, on_step)
 
     async def pause(self, id: str) -> Resource:
         """Freeze a domain in memory."""
-        return await self._verb(id, Verb.PAUSE, lambda domain, _: domain.suspend())
+        return await self._turn(id, Verb.PAUSE, verbs.freeze)
 
     async def resume(self, id: str) -> Resource:
         """Let a domain go on; wake it if it suspended itself."""
-        return await self._verb(id, Verb.RESUME, verbs.go_on)
+        return await self._turn(id, Verb.RESUME, verbs.go_on)
 
     async def delete(self, id: str, options: DeleteOptions = DeleteOptions()) -> Resource:
         """Delete a domain, and the volumes that were made for it unless `keep_volumes`."""
@@ -184,22 +193,26 @@ class LibvirtDriver:
     async def get_domain_xml(self, id: str, *, inactive: bool = False) -> str:
         """Give a domain as XML, without passwords."""
         flags = libvirt.VIR_DOMAIN_XML_INACTIVE if inactive else 0
-        return await self._on(id, lambda domain: str(domain.XMLDesc(flags)))
+        return await self._connection.on(
+            id, lambda domain: str(domain.XMLDesc(flags)), lane=Lane.READ
+        )
 
     # Snapshots
 
     async def list_snapshots(self, id: str) -> list[Snapshot]:
         """Give the snapshots of a domain, oldest first."""
-        return await self._on(id, snapshots.list_all)
+        return await self._connection.on(id, snapshots.list_all, lane=Lane.READ)
 
     async def get_snapshot(self, id: str, name: str) -> Snapshot:
         """Give one snapshot."""
-        return await self._on(id, lambda domain: snapshots.get(domain, name))
+        return await self._connection.on(
+            id, lambda domain: snapshots.get(domain, name), lane=Lane.READ
+        )
 
     async def create_snapshot(self, id: str, spec: SnapshotSpec = SnapshotSpec()) -> Snapshot:
         """Take a snapshot, with memory if the domain is active."""
         take = partial(snapshots.create, self._reader, spec=spec)
-        return await self._on(id, take, LONG_TIMEOUT)
+        return await self._connection.on(id, take, timeout=LONG_TIMEOUT)
 
     async def revert_snapshot(
         self, id: str, name: str, state: RevertState | None = None
@@ -212,18 +225,18 @@ class LibvirtDriver:
             self._reader.forget(id)
             return self._reader.full(domain)
 
-        return await self._on(id, act, LONG_TIMEOUT)
+        return await self._connection.on(id, act, timeout=LONG_TIMEOUT)
 
     async def delete_snapshot(self, id: str, name: str, *, children: bool = False) -> None:
         """Delete a snapshot, and with `children` those taken after it."""
         drop = partial(snapshots.delete, name=name, children=children)
-        await self._on(id, drop, LONG_TIMEOUT)
+        await self._connection.on(id, drop, timeout=LONG_TIMEOUT)
 
     # Volumes
 
     async def list_volumes(self, pool: str = "") -> list[Volume]:
         """Give the volumes of a pool, or of all active ones."""
-        return await self._connection.call(lambda c: self._storage.list(c, pool))
+        return await self._connection.call(lambda c: self._storage.list(c, pool), lane=Lane.READ)
 
     async def create_volume(self, spec: VolumeSpec) -> Volume:
         """Create a volume."""
@@ -241,18 +254,19 @@ class LibvirtDriver:
 
     # Updates
 
-    async def update(self, id: str, update: ResourceUpdate) -> Resource:
+    async def update(self, id: str, update: ResourceUpdate) -> Updated:
         """Change a domain: name, labels, title, description, memory, vCPUs, autostart."""
 
-        def act(domain: libvirt.virDomain) -> Resource:
+        def act(domain: libvirt.virDomain) -> Updated:
             try:
-                updating.apply(self._reader, domain, update)
+                late = updating.apply(self._reader, domain, update)
             finally:
                 self._reader.forget(id)
             # Looked up again: libvirt's object keeps the name that it was found with.
-            return self._reader.full(lookup(domain.connect(), id))
+            now = self._reader.full(lookup(domain.connect(), id))
+            return Updated(resource=now, restart_required=late)
 
-        return await self._on(id, act)
+        return await self._connection.on(id, act)
 
     # How it is done
 
@@ -261,25 +275,13 @@ class LibvirtDriver:
         await self._connection.open()
         with self._subscriptions.opened() as subscription:
             # A connection says nothing yet of a libvirtd that hangs.
-            await self._connection.call(lambda connection: connection.getLibVersion())
+            await self._connection.call(lambda c: c.getLibVersion(), lane=Lane.READ)
             yield subscription
 
-    async def _on(
-        self,
-        id: str,
-        act: Callable[[libvirt.virDomain], T],
-        timeout: timedelta = DEFAULT_TIMEOUT,  # noqa: ASYNC109 - raises our own error
-    ) -> T:
-        return await self._connection.call(
-            lambda connection: act(lookup(connection, id)), id=id, timeout=timeout
-        )
-
-    async def _verb(self, id: str, verb: Verb, act: verbs.Act) -> Resource:
-        def carry_out(domain: libvirt.virDomain) -> Resource:
-            verbs.perform(self._reader, domain, verb, act)
-            return self._reader.full(domain)
-
-        return await self._on(id, carry_out)
+    async def _turn(self, id: str, verb: Verb, act: verbs.Act) -> Resource:
+        """Pause or resume: with as few calls as can be."""
+        carry_out = partial(verbs.turn, self._reader, verb=verb, act=act)
+        return await self._connection.on(id, carry_out, kept=True)
 
     def _start(self, options: StartOptions, domain: libvirt.virDomain, before: Resource) -> None:
         if options.from_snapshot:

@@ -9,10 +9,13 @@ from typing import Protocol, TypeVar
 
 import libvirt
 
-from proad.drivers.libvirt.connection import Connection, Lane
+from proad.core.ports import OnStep
+from proad.drivers.libvirt.connection import Connection
 from proad.drivers.libvirt.events import DomainEvent, DomainEvents, EventKind
-from proad.drivers.libvirt.reading import Reader, lookup
+from proad.drivers.libvirt.lanes import Lane
+from proad.drivers.libvirt.reading import Reader
 from proad.drivers.libvirt.verbs import go_on
+from proad.drivers.threads import DEFAULT_TIMEOUT
 from proad.errors import (
     EngineConflictError,
     EngineTimedOutError,
@@ -29,6 +32,8 @@ AGENT_PATIENCE = timedelta(seconds=3)
 PRESS_EVERY = timedelta(seconds=3)
 # Events wake us up; this is for one that was lost with its connection.
 LOOK_EVERY = timedelta(seconds=1)
+# The shortest that libvirt itself gets for an answer, however short the grace.
+CALL_PATIENCE = timedelta(seconds=3)
 
 AGENT = "guest agent"
 POWER_BUTTON = "ACPI power button"
@@ -55,7 +60,13 @@ class Found:
 
 
 class Order(Protocol):
-    """What a guest is asked to do. All of it runs on the driver's threads."""
+    """What a guest is asked to do. All of it runs on the driver's threads.
+
+    Attributes:
+        looks_on: the lane of `is_done`.
+    """
+
+    looks_on: Lane
 
     def by_agent(self, domain: libvirt.virDomain) -> None:
         """Ask through the guest agent; may block for a minute."""
@@ -76,6 +87,8 @@ class Shutdown:
     Args:
         found: the domain as it was.
     """
+
+    looks_on = Lane.READ
 
     def __init__(self, found: Found) -> None:
         self._found = found
@@ -108,6 +121,8 @@ class Reboot:
         reader: to say what is wrong with one that was stopped meanwhile.
     """
 
+    looks_on = Lane.WORK  # it may have to start it
+
     def __init__(self, found: Found, reader: Reader) -> None:
         self._found = found
         self._reader = reader
@@ -128,7 +143,7 @@ class Reboot:
         if state == libvirt.VIR_DOMAIN_SHUTOFF:
             # Somebody ended it by force: that is not ours to undo.
             forced = reason != libvirt.VIR_DOMAIN_SHUTOFF_SHUTDOWN
-            if forced and (error := refusal(Verb.RESTART, self._reader.glance(domain))):
+            if forced and (error := refusal(Verb.RESTART, self._reader.summary(domain))):
                 raise error
             domain.create()  # it went down to reboot, and is made not to come up by itself
             return True
@@ -155,8 +170,10 @@ class Ladder:
         self._connection = connection
         self._events = events
 
-    async def climb(self, found: Found, order: Order, grace: timedelta) -> None:
+    async def climb(self, found: Found, order: Order, grace: timedelta, on_step: OnStep) -> None:
         """Ask, and wait until the guest followed.
+
+        A QEMU that hangs is one that does not follow.
 
         Raises:
             StopTimedOutError: it did not within `grace`. Nothing was killed.
@@ -171,13 +188,17 @@ class Ladder:
                 # It can neither hear nor follow.
                 await self._on(found, lambda domain: go_on(domain, found.resource))
             if found.agent:
+                on_step("asking the guest agent", None)
                 asked.append(AGENT)
                 if await self._ask_agent(found, order, min(AGENT_PATIENCE, grace / 2)):
                     press_at += PRESS_EVERY.total_seconds()
             while not await self._is_done(found, order, seen):
                 if clock() >= press_at:
                     press_at = clock() + PRESS_EVERY.total_seconds()
-                    await self._press(found, order, asked, seen)
+                    patience = max(CALL_PATIENCE, timedelta(seconds=deadline - clock()))
+                    await self._press(found, order, asked, seen, patience)
+                    left = max(round(deadline - clock()), 0)
+                    on_step(f"{POWER_BUTTON} pressed, waiting up to {left} s", None)
                 elif clock() >= deadline:
                     raise StopTimedOutError(found.resource.name, grace, asked=asked)
                 else:
@@ -185,10 +206,17 @@ class Ladder:
                     seen |= await _wait(events, until - clock())
 
     async def _press(
-        self, found: Found, order: Order, asked: list[str], seen: set[EventKind]
+        self,
+        found: Found,
+        order: Order,
+        asked: list[str],
+        seen: set[EventKind],
+        patience: timedelta,
     ) -> None:
         try:
-            await self._on(found, order.by_button)
+            await self._on(found, order.by_button, timeout=patience)
+        except EngineTimedOutError:
+            pass  # QEMU hangs; it may hear of it yet
         except (EngineConflictError, ResourceNotFoundError):
             # It may have followed a moment ago, or hears the agent alone.
             if not asked and not await self._is_done(found, order, seen):
@@ -210,7 +238,14 @@ class Ladder:
 
     async def _is_done(self, found: Found, order: Order, seen: set[EventKind]) -> bool:
         try:
-            return await self._on(found, lambda domain: order.is_done(domain, seen))
+            return await self._on(
+                found,
+                lambda domain: order.is_done(domain, seen),
+                lane=order.looks_on,
+                timeout=CALL_PATIENCE,
+            )
+        except EngineTimedOutError:
+            return False
         except ResourceNotFoundError:
             if not order.is_done_when_gone():
                 raise
@@ -222,12 +257,9 @@ class Ladder:
         act: Callable[[libvirt.virDomain], T],
         *,
         lane: Lane = Lane.WORK,
-        timeout: timedelta = LOOK_EVERY * 30,  # noqa: ASYNC109 - handed on
+        timeout: timedelta = DEFAULT_TIMEOUT,  # noqa: ASYNC109 - handed on
     ) -> T:
-        id = found.resource.id
-        return await self._connection.call(
-            lambda connection: act(lookup(connection, id)), id=id, lane=lane, timeout=timeout
-        )
+        return await self._connection.on(found.resource.id, act, lane=lane, timeout=timeout)
 
 
 async def _wait(events: asyncio.Queue[DomainEvent], seconds: float) -> set[EventKind]:

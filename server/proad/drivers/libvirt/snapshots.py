@@ -57,7 +57,7 @@ def create(reader: Reader, domain: libvirt.virDomain, spec: SnapshotSpec) -> Sna
     Raises:
         AlreadyExistsError: the name is taken.
     """
-    if error := refusal(Verb.CREATE_SNAPSHOT, reader.glance(domain)):
+    if error := refusal(Verb.CREATE_SNAPSHOT, reader.summary(domain)):
         raise error
     name = spec.name or datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     _refuse_taken(domain, name)
@@ -77,7 +77,7 @@ def create(reader: Reader, domain: libvirt.virDomain, spec: SnapshotSpec) -> Sna
 
 def revert(reader: Reader, domain: libvirt.virDomain, name: str, state: RevertState | None) -> None:
     """Take a domain back to a snapshot."""
-    if error := refusal(Verb.REVERT_SNAPSHOT, reader.glance(domain)):
+    if error := refusal(Verb.REVERT_SNAPSHOT, reader.summary(domain)):
         raise error
     snapshot = find(domain, name)
 

@@ -1,21 +1,31 @@
 """Stopping and restarting: politely, and by force only where that was ordered."""
 
+import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
 import libvirt
 
-from proad.drivers.libvirt.connection import LONG_TIMEOUT, Connection, Lane
+from proad.core.ports import OnStep
+from proad.drivers.libvirt.connection import LONG_TIMEOUT, Connection
 from proad.drivers.libvirt.domain_view import agent_connected
 from proad.drivers.libvirt.events import DomainEvents
 from proad.drivers.libvirt.ladder import Found, Ladder, Reboot, Shutdown
+from proad.drivers.libvirt.lanes import Lane
 from proad.drivers.libvirt.metadata import Metadata, in_domain
 from proad.drivers.libvirt.reading import Reader, lookup
 from proad.drivers.libvirt.storage import Storage
 from proad.drivers.libvirt.verbs import is_test, perform
 from proad.drivers.libvirt.xml import parse
-from proad.errors import ResourceNotFoundError, ResourceNotRunningError, StopTimedOutError
+from proad.drivers.threads import DEFAULT_TIMEOUT
+from proad.errors import (
+    ProaError,
+    ResourceNotFoundError,
+    ResourceNotRunningError,
+    StopTimedOutError,
+)
 from proad.model import (
     Lifetime,
     Resource,
@@ -31,6 +41,10 @@ from proad.model import (
 )
 
 DEFAULT_GRACE = timedelta(seconds=60)
+# How often the progress of a save is told, and how long it is worth waiting for.
+TELL_EVERY = timedelta(seconds=0.5)
+TELL_PATIENCE = timedelta(seconds=1)
+BY_FORCE = "ending it by force"
 
 
 class Stopping:
@@ -51,49 +65,44 @@ class Stopping:
         self._reader = reader
         self._storage = storage
 
-    async def stop(self, id: str, options: StopOptions) -> Resource:
+    async def stop(self, id: str, options: StopOptions, on_step: OnStep) -> Resource:
         """Stop a domain; `ports.Driver.stop` says more."""
         mode = options.mode or StopMode.GRACEFUL
         if mode is StopMode.FORCE:
-            return await self.end(id)
-        found = await self._look(id, Verb.STOP, Lane.WORK)
+            found = await self._look(id, Verb.STOP, Lane.URGENT)
+            return await self._end(found, on_step)
+        found = await self._look(id, Verb.STOP, Lane.READ)
         if mode is StopMode.SAVE:
-            await self._do(id, Verb.STOP, lambda domain: domain.managedSave(), LONG_TIMEOUT)
+            await self._save(id, on_step)
             return await self._stopped(found, StateReason.COMPLETED, Lane.WORK)
         try:
-            await self._ladder.climb(found, Shutdown(found), _grace(options.grace_period))
+            await self._ladder.climb(found, Shutdown(found), _grace(options.grace_period), on_step)
         except StopTimedOutError:
             if mode is StopMode.GRACEFUL:
                 raise
-            return await self._end(found)
+            return await self._end(found, on_step)
         return await self._stopped(found, StateReason.COMPLETED, Lane.WORK)
 
-    async def end(self, id: str) -> Resource:
-        """Stop a domain by force, whatever else hangs or waits."""
-        found = await self._look(id, Verb.STOP, Lane.URGENT)
-        return await self._end(found)
-
-    async def restart(self, id: str, options: RestartOptions) -> Resource:
+    async def restart(self, id: str, options: RestartOptions, on_step: OnStep) -> Resource:
         """Restart a domain; `ports.Driver.restart` says more."""
         mode = options.mode or RestartMode.GRACEFUL
         if mode is RestartMode.FORCE:
-            await self._reset(id)
+            await self._reset(id, on_step)
         else:
-            found = await self._look(id, Verb.RESTART, Lane.WORK)
+            found = await self._look(id, Verb.RESTART, Lane.READ)
             order = Reboot(found, self._reader)
             try:
-                await self._ladder.climb(found, order, _grace(options.grace_period))
+                await self._ladder.climb(found, order, _grace(options.grace_period), on_step)
             except StopTimedOutError:
                 if mode is RestartMode.GRACEFUL:
                     raise
-                await self._reset(id)
-        return await self._connection.call(lambda c: self._reader.full(lookup(c, id)), id=id)
+                await self._reset(id, on_step)
+        return await self._connection.on(id, self._reader.afresh, lane=Lane.READ)
 
     async def _look(self, id: str, verb: Verb, lane: Lane) -> Found:
-        def look(connection: libvirt.virConnect) -> Found:
-            domain = lookup(connection, id)
+        def look(domain: libvirt.virDomain) -> Found:
             # Only what libvirt knows by itself: the guest may be what hangs.
-            resource = self._reader.full(domain, ask_guest=False)
+            resource = self._reader.afresh(domain)
             if error := refusal(verb, resource):
                 raise error
             root = parse(domain.XMLDesc())
@@ -105,9 +114,25 @@ class Stopping:
                 volumes=Metadata.of(in_domain(root)).volumes,
             )
 
-        return await self._connection.call(look, id=id, lane=lane)
+        return await self._connection.on(id, look, lane=lane)
 
-    async def _end(self, found: Found) -> Resource:
+    async def _save(self, id: str, on_step: OnStep) -> None:
+        on_step("saving memory", None)
+        save = self._do(id, Verb.STOP, lambda domain: domain.managedSave(), LONG_TIMEOUT)
+        saving = asyncio.ensure_future(save)
+        try:
+            while not (await asyncio.wait([saving], timeout=TELL_EVERY.total_seconds()))[0]:
+                with suppress(ProaError):  # it is over, or QEMU has no time for questions
+                    percent = await self._connection.on(
+                        id, _progress, lane=Lane.SAMPLE, timeout=TELL_PATIENCE
+                    )
+                    on_step("saving memory", percent)
+            await saving
+        finally:
+            saving.cancel()
+
+    async def _end(self, found: Found, on_step: OnStep) -> Resource:
+        on_step(BY_FORCE, None)
         try:
             await self._do(
                 found.resource.id, Verb.STOP, lambda domain: domain.destroy(), lane=Lane.URGENT
@@ -117,7 +142,8 @@ class Stopping:
             return await self._stopped(found, StateReason.COMPLETED, Lane.URGENT)
         return await self._stopped(found, StateReason.KILLED, Lane.URGENT)
 
-    async def _reset(self, id: str) -> None:
+    async def _reset(self, id: str, on_step: OnStep) -> None:
+        on_step(BY_FORCE, None)
         await self._do(id, Verb.RESTART, lambda domain: domain.reset(), lane=Lane.URGENT)
 
     async def _do(
@@ -125,13 +151,13 @@ class Stopping:
         id: str,
         verb: Verb,
         act: Callable[[libvirt.virDomain], object],
-        timeout: timedelta = DEFAULT_GRACE,  # noqa: ASYNC109 - handed on
+        timeout: timedelta = DEFAULT_TIMEOUT,  # noqa: ASYNC109 - handed on
         lane: Lane = Lane.WORK,
     ) -> None:
-        def do(connection: libvirt.virConnect) -> None:
-            perform(self._reader, lookup(connection, id), verb, lambda domain, _: act(domain))
+        def do(domain: libvirt.virDomain) -> None:
+            perform(self._reader, domain, verb, lambda domain, _: act(domain))
 
-        await self._connection.call(do, id=id, timeout=timeout, lane=lane)
+        await self._connection.on(id, do, timeout=timeout, lane=lane)
 
     async def _stopped(self, found: Found, reason: StateReason, lane: Lane) -> Resource:
         """Give a domain that has stopped; one that is gone by that as it last was.
@@ -144,7 +170,7 @@ class Stopping:
 
         def read(connection: libvirt.virConnect) -> Resource | None:
             try:
-                return self._reader.full(lookup(connection, id))
+                return self._reader.afresh(lookup(connection, id))
             except ResourceNotFoundError:
                 if found.resource.lifetime is not Lifetime.TRANSIENT:
                     raise
@@ -154,13 +180,18 @@ class Stopping:
         now = await self._connection.call(read, id=id, lane=lane)
         if now is not None:
             return now
-        domain = found.resource.domain
         return replace(
             found.resource,
             state=ResourceState.STOPPED,
             state_detail=StateDetail(reason=reason),
-            domain=None if domain is None else replace(domain, runtime_id=0),
         )
+
+
+def _progress(domain: libvirt.virDomain) -> int | None:
+    """Give how much of a job is done, in percent."""
+    job = domain.jobStats()
+    total = job.get("data_total", 0)
+    return 100 * (total - job.get("data_remaining", 0)) // total if total else None
 
 
 def _grace(period: timedelta | None) -> timedelta:

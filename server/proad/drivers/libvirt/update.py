@@ -4,29 +4,32 @@ from dataclasses import replace
 
 import libvirt
 
-from proad.drivers.libvirt import metadata
+from proad.drivers.libvirt import limits, metadata
 from proad.drivers.libvirt.errors import ENGINE, code_of, seek
-from proad.drivers.libvirt.reading import KIB, Reader
-from proad.errors import (
-    AlreadyExistsError,
-    CapabilityMissingError,
-    InvalidArgumentError,
-    ResourceRunningError,
+from proad.drivers.libvirt.reading import Reader
+from proad.errors import AlreadyExistsError, CapabilityMissingError, ResourceRunningError
+from proad.model import (
+    DomainUpdate,
+    Lifetime,
+    Resource,
+    ResourceUpdate,
+    Verb,
+    allowed_verbs,
+    refusal,
 )
-from proad.model import DomainUpdate, Resource, ResourceUpdate, Verb, allowed_verbs, refusal
-from proad.model.verbs import INACTIVE
 
 _NOTHING = DomainUpdate()
 
 
-def apply(reader: Reader, domain: libvirt.virDomain, update: ResourceUpdate) -> None:
+def apply(reader: Reader, domain: libvirt.virDomain, update: ResourceUpdate) -> tuple[str, ...]:
     """Change what `update` names, after all that can be checked has been.
 
+    Gives the paths of what takes effect at the next start.
+
     Raises:
-        CapabilityMissingError: it is about a container.
-        InvalidArgumentError: it asks a running domain for
-            more memory than it may have.
-        ResourceRunningError: what it names can be changed of a stopped domain alone.
+        InvalidArgumentError: it asks an active domain for more memory than it may have.
+        CapabilityMissingError: it is about a container; a transient domain cannot do it.
+        ResourceRunningError: a running domain cannot be renamed.
         AlreadyExistsError: the new name is taken.
     """
     before = reader.summary(domain)
@@ -37,11 +40,22 @@ def apply(reader: Reader, domain: libvirt.virDomain, update: ResourceUpdate) -> 
     if error := refusal(Verb.UPDATE, before):
         raise error
     change = update.domain or _NOTHING
-    _check(domain, before, update, change)
+    run = limits.Run(
+        domain=domain,
+        state=before.state,
+        active=bool(domain.isActive()),
+        persistent=before.lifetime is Lifetime.PERSISTENT,
+    )
+    renamed = update.name if update.name != before.name else None
+    if renamed is not None:
+        _check_name(run, before, renamed)
+    limits.check(run, change)
     # Of a running domain, what runs and what the next start will use.
     flags = libvirt.VIR_DOMAIN_AFFECT_CURRENT
-    if domain.isActive() and domain.isPersistent():
+    if run.active and run.persistent:
         flags = libvirt.VIR_DOMAIN_AFFECT_LIVE | libvirt.VIR_DOMAIN_AFFECT_CONFIG
+    # First what QEMU may refuse.
+    late = limits.apply(run, change)
     if update.labels is not None:
         noted = metadata.read(domain)
         metadata.write(domain, replace(noted, labels=update.labels.entries), flags)
@@ -49,47 +63,23 @@ def apply(reader: Reader, domain: libvirt.virDomain, update: ResourceUpdate) -> 
         _set_text(domain, libvirt.VIR_DOMAIN_METADATA_TITLE, change.title, flags)
     if change.description is not None:
         _set_text(domain, libvirt.VIR_DOMAIN_METADATA_DESCRIPTION, change.description, flags)
-    _apply_limits(domain, before, change, flags)
-    if change.autostart is not None:
+    if change.autostart is not None and run.persistent:
         domain.setAutostart(int(change.autostart))
-    if update.name is not None and update.name != before.name:
-        domain.rename(update.name)
+    if renamed is not None:
+        domain.rename(renamed)
+    return late
 
 
-def _apply_limits(
-    domain: libvirt.virDomain, before: Resource, change: DomainUpdate, flags: int
-) -> None:
-    if change.memory_bytes is not None:
-        if before.state in INACTIVE:
-            domain.setMemoryFlags(change.memory_bytes // KIB, libvirt.VIR_DOMAIN_MEM_MAXIMUM)
-        domain.setMemoryFlags(change.memory_bytes // KIB, flags)
-    if change.vcpus is not None:
-        domain.setVcpusFlags(
-            change.vcpus, libvirt.VIR_DOMAIN_AFFECT_CONFIG | libvirt.VIR_DOMAIN_VCPU_MAXIMUM
-        )
-        domain.setVcpusFlags(change.vcpus, libvirt.VIR_DOMAIN_AFFECT_CONFIG)
-
-
-def _check(
-    domain: libvirt.virDomain, before: Resource, update: ResourceUpdate, change: DomainUpdate
-) -> None:
-    active = before.state not in INACTIVE
-    renamed = update.name is not None and update.name != before.name
-    if active and (renamed or change.vcpus is not None):
+def _check_name(run: limits.Run, before: Resource, name: str) -> None:
+    if run.active:
         raise ResourceRunningError(
             id=before.id,
             name=before.name,
             state=before.state,
-            verb=f"{Verb.UPDATE} of {'name' if renamed else 'vcpus'}",
+            verb=f"{Verb.UPDATE} of name",
             allowed_verbs=allowed_verbs(before.kind, before.state),
         )
-    maximum = before.domain.max_memory_bytes if before.domain is not None else 0
-    if active and change.memory_bytes is not None and change.memory_bytes > maximum:
-        raise InvalidArgumentError.of(
-            "domain.memory_bytes", f"a running domain may have at most its {maximum} bytes"
-        )
-    if renamed and update.name is not None:
-        _refuse_taken(domain.connect(), update.name)
+    _refuse_taken(run.domain.connect(), name)
 
 
 def _refuse_taken(connection: libvirt.virConnect, name: str) -> None:

@@ -17,7 +17,7 @@ def perform(reader: Reader, domain: libvirt.virDomain, verb: Verb, act: Act) -> 
     Raises:
         StateError: it is not, or was no more when libvirt got to it.
     """
-    before = reader.glance(domain)
+    before = reader.summary(domain)
     if error := refusal(verb, before):
         raise error
     guarded(reader, domain, verb, lambda: act(domain, before))
@@ -32,11 +32,22 @@ def guarded(
         act()
     except libvirt.libvirtError:
         # Whatever libvirt says of it: the state of now decides what it was.
-        late = refusal(verb, reader.glance(domain))
+        late = refusal(verb, reader.summary(domain))
         if late is None:
             raise
     if late is not None:
         raise late
+
+
+def turn(
+    reader: Reader,
+    domain: libvirt.virDomain,
+    verb: Verb,
+    act: Act,
+) -> Resource:
+    """Pause or resume a domain: all else about it stays as it is known."""
+    perform(reader, domain, verb, act)
+    return reader.summary(domain)
 
 
 def start(domain: libvirt.virDomain, before: Resource, *, discard_saved_state: bool) -> None:
@@ -53,6 +64,11 @@ def start(domain: libvirt.virDomain, before: Resource, *, discard_saved_state: b
         domain.create()
     else:
         domain.createWithFlags(libvirt.VIR_DOMAIN_START_FORCE_BOOT)
+
+
+def freeze(domain: libvirt.virDomain, _before: Resource) -> None:
+    """Pause a running domain."""
+    domain.suspend()
 
 
 def go_on(domain: libvirt.virDomain, before: Resource) -> None:

@@ -1,0 +1,112 @@
+"""The full view of a domain: its XML, and what storage pools and networks know of it."""
+
+from dataclasses import replace
+
+import libvirt
+
+from proad.drivers.libvirt.domain_view import domain_of
+from proad.drivers.libvirt.errors import code_of, seek
+from proad.drivers.libvirt.metadata import Metadata, in_domain
+from proad.drivers.libvirt.xml import parse
+from proad.model import Disk, Domain, NetworkInterface, VolumeRef
+
+# A domain that hangs must not hold up the answer.
+_NOWAIT = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
+_NO_VOLUME = frozenset(
+    {
+        libvirt.VIR_ERR_NO_STORAGE_VOL,
+        libvirt.VIR_ERR_INVALID_STORAGE_VOL,
+        libvirt.VIR_ERR_NO_STORAGE_POOL,
+        libvirt.VIR_ERR_NO_SUPPORT,
+    }
+)
+
+
+def read(domain: libvirt.virDomain, *, ask_guest: bool = True) -> tuple[Domain, Metadata]:
+    """Read all but the state; without `ask_guest` only what cannot hang with the guest."""
+    root = parse(domain.XMLDesc())
+    noted = Metadata.of(in_domain(root))
+    seen = domain_of(root)
+    leases = _leases(domain) if seen.runtime_id and seen.networks else {}
+    details = replace(
+        seen,
+        autostart=bool(domain.autostart()),
+        disks=tuple(
+            _with_volume(domain, disk, noted.volumes, sizes=ask_guest) for disk in seen.disks
+        ),
+        networks=tuple(_with_addresses(each, leases) for each in seen.networks),
+        snapshot_count=domain.snapshotNum(),
+    )
+    return details, noted
+
+
+def _with_volume(
+    domain: libvirt.virDomain, disk: Disk, owned: tuple[VolumeRef, ...], *, sizes: bool
+) -> Disk:
+    """Add what the storage pools know of a disk, which asks nothing of a running guest."""
+    connection = domain.connect()
+    try:
+        if disk.volume is not None:
+            pool = seek(connection.storagePoolLookupByName, disk.volume.pool)
+            volume = seek(pool.storageVolLookupByName, disk.volume.name)
+        elif disk.path:
+            volume = seek(connection.storageVolLookupByPath, disk.path)
+        else:
+            return disk
+        _, capacity, allocation = volume.info()
+    except libvirt.libvirtError as error:
+        if code_of(error) not in _NO_VOLUME:
+            raise
+        return _with_size(domain, disk) if sizes else disk
+    ref = VolumeRef(pool=volume.storagePoolLookupByVolume().name(), name=volume.name())
+    return replace(
+        disk,
+        volume=ref,
+        path=disk.path or volume.path(),
+        capacity_bytes=capacity,
+        allocation_bytes=allocation,
+        owned=ref in owned,
+    )
+
+
+def _with_size(domain: libvirt.virDomain, disk: Disk) -> Disk:
+    """Ask for the size of a disk that is in no pool; unknown where libvirt cannot tell."""
+    if domain.isActive():
+        # Of a running domain only libvirt's statistics come without waiting in line
+        # behind a call that hangs.
+        ((_, stats),) = domain.connect().domainListGetStats(
+            [domain], libvirt.VIR_DOMAIN_STATS_BLOCK, _NOWAIT
+        )
+        for number in range(stats.get("block.count", 0)):
+            if stats.get(f"block.{number}.name") == disk.target:
+                return replace(
+                    disk,
+                    capacity_bytes=stats.get(f"block.{number}.capacity", 0),
+                    allocation_bytes=stats.get(f"block.{number}.allocation", 0),
+                )
+        return disk
+    try:
+        capacity, allocation, _ = domain.blockInfo(disk.target)
+    except libvirt.libvirtError:
+        return disk  # the file is not there, or cannot be read: size unknown
+    return replace(disk, capacity_bytes=capacity, allocation_bytes=allocation)
+
+
+def _leases(domain: libvirt.virDomain) -> dict[str, tuple[str, ...]]:
+    """Give the leased addresses by MAC address."""
+    try:
+        found = domain.interfaceAddresses(libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE)
+    except libvirt.libvirtError:
+        return {}  # a network without DHCP, or stopped under the domain: nothing leased
+    return {
+        interface["hwaddr"]: tuple(
+            f"{address['addr']}/{address['prefix']}" for address in interface["addrs"] or ()
+        )
+        for interface in found.values()
+    }
+
+
+def _with_addresses(
+    interface: NetworkInterface, leases: dict[str, tuple[str, ...]]
+) -> NetworkInterface:
+    return replace(interface, addresses=leases.get(interface.mac_address, ()))

@@ -1,0 +1,182 @@
+"""Memory and processors: live where QEMU and the guest follow, else for the next start.
+
+Used on the driver's threads.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import libvirt
+
+from proad.drivers.libvirt.domain_view import domain_of
+from proad.drivers.libvirt.errors import ENGINE, code_of
+from proad.drivers.libvirt.reading import KIB
+from proad.drivers.libvirt.xml import parse
+from proad.errors import CapabilityMissingError, InvalidArgumentError
+from proad.model import DomainUpdate, ResourceState
+
+MEMORY = "domain.memory_bytes"
+VCPUS = "domain.vcpus"
+
+_LIVE = libvirt.VIR_DOMAIN_AFFECT_LIVE
+_CONFIG = libvirt.VIR_DOMAIN_AFFECT_CONFIG
+# Seconds: a guest that has a balloon begins to follow in some milliseconds. One that has
+# begun may take longer: events tell the rest.
+_PATIENCE = 2.0
+# What libvirt says of a domain without a balloon, or without room for a processor.
+_CANNOT = frozenset(
+    {
+        libvirt.VIR_ERR_OPERATION_INVALID,
+        libvirt.VIR_ERR_OPERATION_UNSUPPORTED,
+        libvirt.VIR_ERR_CONFIG_UNSUPPORTED,
+    }
+)
+_LOOK = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A domain that is to be changed.
+
+    Attributes:
+        domain: the domain.
+        state: its state.
+        active: whether it has a QEMU.
+        persistent: whether it has a next start.
+    """
+
+    domain: libvirt.virDomain
+    state: ResourceState
+    active: bool
+    persistent: bool
+
+
+def check(run: Run, change: DomainUpdate) -> None:
+    """Refuse what cannot be done, before anything is.
+
+    Raises:
+        InvalidArgumentError: more memory than an active domain may have.
+        CapabilityMissingError: what a transient domain, which has no next start, cannot
+            do while it runs.
+    """
+    most = run.domain.info()[1] * KIB
+    if run.active and change.memory_bytes is not None and change.memory_bytes > most:
+        raise InvalidArgumentError.of(
+            MEMORY, f"must be at most max_memory_bytes, {most}, while it runs"
+        )
+    if run.persistent:
+        return
+    if change.autostart:
+        raise CapabilityMissingError("autostart of a transient domain", driver=ENGINE)
+    if change.memory_bytes is not None and run.state is not ResourceState.RUNNING:
+        raise _not_live("memory")
+    if change.vcpus is not None and not _vcpus_fit(run, change.vcpus):
+        raise _not_live("this number of processors")
+
+
+def apply(run: Run, change: DomainUpdate) -> tuple[str, ...]:
+    """Set what `change` has of memory and processors; give the paths of what is to come.
+
+    Raises:
+        CapabilityMissingError: a transient domain did not follow.
+    """
+    late = []
+    if change.vcpus is not None and not _set_vcpus(run, change.vcpus):
+        late.append(VCPUS)
+    if change.memory_bytes is not None and not _set_memory(run, change.memory_bytes):
+        late.append(MEMORY)
+    return tuple(late)
+
+
+def _not_live(what: str) -> CapabilityMissingError:
+    return CapabilityMissingError(
+        f"{what} for a transient domain",
+        driver=ENGINE,
+        hint="it has no next start for which this could be noted",
+    )
+
+
+def _vcpus_fit(run: Run, vcpus: int) -> bool:
+    """Tell whether processors can be plugged in to make this number.
+
+    Taking them out needs a guest that lets go of them, which libvirt cannot wait for.
+    """
+    now = run.domain.vcpusFlags(_LIVE)
+    most = run.domain.vcpusFlags(_LIVE | libvirt.VIR_DOMAIN_VCPU_MAXIMUM)
+    return bool(now <= vcpus <= most)
+
+
+def _set_memory(run: Run, memory_bytes: int) -> bool:
+    """Set the memory; tell whether the domain has it now, or is on its way there."""
+    size = memory_bytes // KIB
+    if not run.active:
+        run.domain.setMemoryFlags(size, _CONFIG | libvirt.VIR_DOMAIN_MEM_MAXIMUM)
+        run.domain.setMemoryFlags(size, _CONFIG)
+        return True
+    # One that does not run cannot follow before it goes on.
+    followed = run.state is ResourceState.RUNNING and _blow(run.domain, size)
+    if not run.persistent:
+        if not followed:
+            raise _not_live("memory that the guest's balloon does not give")
+        return True
+    if size > _next_maximum(run.domain):
+        run.domain.setMemoryFlags(size, _CONFIG | libvirt.VIR_DOMAIN_MEM_MAXIMUM)
+    run.domain.setMemoryFlags(size, _CONFIG)
+    return followed
+
+
+def _set_vcpus(run: Run, vcpus: int) -> bool:
+    """Set the processors; tell whether the domain has them now."""
+    domain = run.domain
+    live = run.active and _vcpus_fit(run, vcpus) and _tried(domain.setVcpusFlags, vcpus)
+    if not run.persistent and not live:
+        raise _not_live("processors that this machine cannot be given")
+    if run.persistent:
+        most = domain.vcpusFlags(_CONFIG | libvirt.VIR_DOMAIN_VCPU_MAXIMUM)
+        # A running domain keeps the room that it has for more.
+        if vcpus > most or (vcpus < most and not run.active):
+            domain.setVcpusFlags(vcpus, _CONFIG | libvirt.VIR_DOMAIN_VCPU_MAXIMUM)
+        domain.setVcpusFlags(vcpus, _CONFIG)
+    return live or not run.active
+
+
+def _blow(domain: libvirt.virDomain, size: int) -> bool:
+    """Have the guest's balloon make its memory `size` KiB; tell whether it follows.
+
+    Where it does not it is told the old size again, lest it wakes up to it later.
+    """
+    before = domain.info()[2]
+    if not _tried(domain.setMemoryFlags, size):
+        return False
+    if before == size or _soon(lambda: domain.info()[2] != before):
+        _soon(lambda: domain.info()[2] == size)
+        return True
+    domain.setMemoryFlags(before, _LIVE)
+    return False
+
+
+def _tried(change: Callable[[int, int], object], value: int) -> bool:
+    """Change something live; tell whether this domain can."""
+    try:
+        change(value, _LIVE)
+    except libvirt.libvirtError as error:
+        if code_of(error) not in _CANNOT:
+            raise
+        return False
+    return True
+
+
+def _next_maximum(domain: libvirt.virDomain) -> int:
+    """Give the maximum of memory, in KiB, that the next start will use."""
+    root = parse(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+    return domain_of(root).max_memory_bytes // KIB
+
+
+def _soon(so: Callable[[], bool]) -> bool:
+    end = time.monotonic() + _PATIENCE
+    while not so():
+        if time.monotonic() > end:
+            return False
+        time.sleep(_LOOK)
+    return True
