@@ -9,7 +9,20 @@ import typer
 from typer.core import TyperGroup
 
 import proa
-from proa.cli import exits, images, login, look, run, snapshots, update, verbs, vm, volumes
+from proa.cli import (
+    exits,
+    images,
+    login,
+    look,
+    run,
+    snapshots,
+    top,
+    update,
+    verbs,
+    vm,
+    volumes,
+    watch,
+)
 from proa.cli.output import Format
 from proa.cli.session import Session, open_session
 from proa.cli.text import duration
@@ -102,6 +115,8 @@ def root(
 
 login.add_to(app)
 look.add_to(app)
+watch.add_to(app)
+top.add_to(app)
 run.add_to(app)
 verbs.add_to(app)
 update.add_to(app)

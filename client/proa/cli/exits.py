@@ -2,8 +2,11 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from enum import IntEnum
+
+import typer
 
 import proa
 from proa.cli.text import plain
@@ -20,6 +23,8 @@ class Exit(IntEnum):
     WRONG_STATE = 5
     UNAVAILABLE = 6
     CONFLICT = 7
+    TIMED_OUT = 8
+    INTERRUPTED = 130
 
 
 MEANINGS: Mapping[Exit, str] = {
@@ -31,6 +36,8 @@ MEANINGS: Mapping[Exit, str] = {
     Exit.WRONG_STATE: "not possible in this state, or not by this engine",
     Exit.UNAVAILABLE: "the daemon or an engine does not answer, or not in time",
     Exit.CONFLICT: "it exists already, or something else is under way",
+    Exit.TIMED_OUT: "what was waited for did not come in time",
+    Exit.INTERRUPTED: "ended with Ctrl-C",
 }
 
 _BY_KIND: Mapping[type[proa.Error], Exit] = {
@@ -41,6 +48,7 @@ _BY_KIND: Mapping[type[proa.Error], Exit] = {
     proa.FailedPrecondition: Exit.WRONG_STATE,
     proa.Unimplemented: Exit.WRONG_STATE,
     proa.Unavailable: Exit.UNAVAILABLE,
+    proa.WaitTimedOut: Exit.TIMED_OUT,
     proa.DeadlineExceeded: Exit.UNAVAILABLE,
     proa.AlreadyExists: Exit.CONFLICT,
     proa.Aborted: Exit.CONFLICT,
@@ -67,8 +75,19 @@ _HINTS: Mapping[str, str] = {
     "TOKEN_EXPIRED": _LOGIN,
     "TOKEN_REVOKED": _LOGIN,
     "SCOPE_MISSING": "log in with it: proa login USERNAME --scope basic --scope advanced",
+    "ETAG_MISMATCH": "proa get ID -o json shows what it is now, and its etag",
+    "ACTIVITY_IN_PROGRESS": "proa get ID shows what is being done to it",
     "REGISTRY_DENIED": "proa registry login REGISTRY",
 }
+
+
+@contextmanager
+def until_interrupted() -> Iterator[None]:
+    """Take Ctrl-C for the ordinary end of what goes on for ever."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise typer.Exit(Exit.INTERRUPTED) from None
 
 
 def table() -> str:

@@ -42,13 +42,19 @@ def write_messages(messages: Iterable[Message]) -> None:
     typer.echo(json.dumps([as_dict(message) for message in messages], indent=2))
 
 
-def write_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Write a table; whole lines if nobody looks at it on a terminal."""
+def make_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """Make a table; with a rule under its headings if somebody looks at it on a terminal."""
     table = Table(box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False)
     for heading in headings:
         table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(*(Text(plain(cell)) for cell in row))
+    return table
+
+
+def write_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Write a table; whole lines if nobody looks at it on a terminal."""
+    table = make_table(headings, rows)
     width = None if sys.stdout.isatty() else _WIDE
     console = Console(file=sys.stdout, width=width, highlight=False)
     with console.capture() as captured:

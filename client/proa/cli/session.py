@@ -25,6 +25,9 @@ Ids = Annotated[
 ]
 Id = Annotated[str, typer.Argument(metavar="ID", help="Id, name, container/NAME or domain/NAME.")]
 Host = Annotated[str, typer.Option(help="Host connection; default: the first one.")]
+Etag = Annotated[
+    str, typer.Option(metavar="ETAG", help="Only if it has not changed since it had this etag.")
+]
 MessageT = TypeVar("MessageT", bound=Message)
 
 

@@ -6,9 +6,9 @@ import typer
 
 import proa
 from proa import v1
-from proa.cli.output import write_message
+from proa.cli.output import write_message, write_warning
 from proa.cli.run_options import restart as restart_policy
-from proa.cli.session import Id, Output, Session
+from proa.cli.session import Etag, Id, Output, Session
 from proa.cli.text import pairs, signed_size, size
 from proa.cli.verbs import line
 
@@ -54,6 +54,7 @@ def update(
     clear_labels: Annotated[
         bool, typer.Option("--clear-labels", help="VMs: no labels any more.")
     ] = False,
+    etag: Etag = "",
     output: Output = None,
 ) -> None:
     """Change limits, labels and the like; what is not named stays."""
@@ -69,7 +70,7 @@ def update(
     of_container, of_domain = container != v1.ContainerUpdate(), domain != v1.DomainUpdate()
     if of_container and of_domain:
         raise typer.BadParameter("these options are of containers and of VMs; choose")
-    request = v1.UpdateResourceRequest(id=id)
+    request = v1.UpdateResourceRequest(id=id, etag=etag)
     if label or clear_labels:
         request.labels.CopyFrom(v1.Labels(entries=pairs(label)))
     with session.connect() as client:
@@ -83,11 +84,14 @@ def update(
             request.domain.CopyFrom(domain)
         elif not request.HasField("labels"):
             raise typer.BadParameter("nothing to change; see proa update --help")
-        resource = client.resources.UpdateResource(request).resource
+        response = client.resources.UpdateResource(request)
     if session.as_json:
-        write_message(resource)
-    else:
-        typer.echo(line(resource))
+        write_message(response)
+        return
+    typer.echo(line(response.resource))
+    if response.restart_required:
+        fields = ", ".join(response.restart_required)
+        write_warning(f"takes effect at the next start: {fields}")
 
 
 def _is_container(client: proa.Client, id: str) -> bool:

@@ -1,0 +1,51 @@
+"""How a resource is told to people, in a few words."""
+
+from proa import v1
+from proa.cli.text import human_size, word
+
+
+def short_id(resource: v1.Resource) -> str:
+    """What is enough to name it: of a container any prefix will do, of a domain only the whole."""
+    return resource.id[:12] if resource.kind == v1.RESOURCE_KIND_CONTAINER else resource.id
+
+
+def kind(resource: v1.Resource) -> str:
+    """Container or domain."""
+    return word(v1.ResourceKind, v1.ResourceKind.Name(resource.kind))
+
+
+def state_word(state: v1.ResourceState.ValueType) -> str:
+    """A state as a word."""
+    return word(v1.ResourceState, v1.ResourceState.Name(state))
+
+
+def state(resource: v1.Resource) -> str:
+    """The state with its exit code or what is being done: "running (stop: asking the guest)"."""
+    notes = []
+    detail = resource.state_detail
+    if resource.state == v1.RESOURCE_STATE_STOPPED and detail.HasField("exit_code"):
+        notes.append(str(detail.exit_code))
+    if resource.HasField("activity"):
+        notes.append(_activity(resource.activity))
+    return " ".join((state_word(resource.state), *(f"({note})" for note in notes)))
+
+
+def _activity(activity: v1.Activity) -> str:
+    verb = word(v1.Verb, v1.Verb.Name(activity.verb)).replace("-", " ")
+    step = f": {activity.step}" if activity.step else ""
+    percent = f", {activity.percent} %" if activity.HasField("percent") else ""
+    return f"{verb}{step}{percent}"
+
+
+def what(resource: v1.Resource) -> str:
+    """Image and ports of a container, size of a domain."""
+    if resource.WhichOneof("details") == "container":
+        ports = ", ".join(_port(port) for port in resource.container.ports)
+        return f"{resource.container.image}{f'  {ports}' if ports else ''}"
+    domain = resource.domain
+    return f"{domain.vcpus} vCPU, {human_size(domain.memory_bytes)}"
+
+
+def _port(port: v1.PublishedPort) -> str:
+    protocol = word(v1.PortProtocol, v1.PortProtocol.Name(port.protocol or v1.PORT_PROTOCOL_TCP))
+    return f"{port.host_ip or '*'}:{port.host_port}->{port.container_port}/{protocol}"

@@ -1,0 +1,87 @@
+"""top: what containers and virtual machines use, live."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from itertools import islice
+from typing import Annotated
+
+import typer
+from google.protobuf.duration_pb2 import Duration
+from rich.console import Console
+from rich.live import Live
+
+from proa import v1
+from proa.cli import exits
+from proa.cli.output import as_dict, make_table, write_table
+from proa.cli.session import Output, Session
+from proa.cli.text import duration, human_size, word
+
+_HEADINGS = ("NAME", "KIND", "CPU %", "MEMORY", "OF", "NET IN", "NET OUT", "READ", "WRITTEN")
+_SAMPLES_FOR_PERCENT = 2
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command("top")(top)
+
+
+def top(
+    ctx: typer.Context,
+    *,
+    ids: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[ID...]", help="Only these; default: all that run."),
+    ] = None,
+    interval: Annotated[
+        timedelta, typer.Option(parser=duration, metavar="TIME", help="Between two samples.")
+    ] = timedelta(seconds=1),
+    once: Annotated[
+        bool, typer.Option("--once", help="Once, after two samples, and no more.")
+    ] = False,
+    output: Output = None,
+) -> None:
+    """Show what containers and virtual machines use, until Ctrl-C; the busiest first."""
+    session = Session.of(ctx, output)
+    every = Duration()
+    every.FromTimedelta(interval)
+    request = v1.StreamStatsRequest(ids=ids, interval=every)
+    with exits.until_interrupted(), session.connect() as client:
+        samples: Iterable[v1.StreamStatsResponse] = client.resources.StreamStats(request)
+        if once:
+            samples = islice(samples, _SAMPLES_FOR_PERCENT - 1, _SAMPLES_FOR_PERCENT)
+        if session.as_json:
+            _write_lines(samples)
+        elif once or not sys.stdout.isatty():
+            for response in samples:
+                write_table(_HEADINGS, _rows(response.stats))
+        else:
+            _show(samples)
+
+
+def _write_lines(samples: Iterable[v1.StreamStatsResponse]) -> None:
+    for response in samples:
+        for stats in response.stats:
+            typer.echo(json.dumps(as_dict(stats)))
+
+
+def _show(samples: Iterable[v1.StreamStatsResponse]) -> None:
+    with Live(console=Console(highlight=False), auto_refresh=False) as live:
+        for response in samples:
+            live.update(make_table(_HEADINGS, _rows(response.stats)), refresh=True)
+
+
+def _rows(samples: Iterable[v1.ResourceStats]) -> Iterator[tuple[str, ...]]:
+    for stats in sorted(samples, key=lambda stats: (-stats.cpu_percent, stats.name)):
+        yield (
+            stats.name,
+            word(v1.ResourceKind, v1.ResourceKind.Name(stats.kind)),
+            f"{stats.cpu_percent:.1f}" if stats.HasField("cpu_percent") else "",
+            human_size(stats.memory_usage_bytes),
+            human_size(stats.memory_limit_bytes),
+            human_size(stats.network.receive_bytes),
+            human_size(stats.network.transmit_bytes),
+            human_size(stats.block.read_bytes),
+            human_size(stats.block.write_bytes),
+        )

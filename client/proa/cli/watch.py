@@ -1,0 +1,140 @@
+"""watch, wait: seeing what happens when it does."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+
+import proa
+from proa import v1
+from proa.cli import describe, exits, filters
+from proa.cli.output import as_dict, write_message
+from proa.cli.session import Id, Output, Session
+from proa.cli.text import duration, one_of, plain, word, words
+from proa.cli.verbs import line
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command("watch")(watch)
+    app.command("wait")(wait)
+
+
+def watch(
+    ctx: typer.Context,
+    *,
+    kind: filters.Kinds = None,
+    label: filters.Labels = None,
+    state: filters.States = None,
+    name: filters.Name = "",
+    image: filters.Image = "",
+    host: filters.Hosts = None,
+    output: Output = None,
+) -> None:
+    """Show what there is and then every change when it happens, until Ctrl-C."""
+    session = Session.of(ctx, output)
+    which = filters.chosen(kind, label, state, name, image, host)
+    with exits.until_interrupted(), session.connect() as client:
+        for event in client.watch(which):
+            if session.as_json:
+                typer.echo(json.dumps({"time": datetime.now(UTC).isoformat(), **_fields(event)}))
+            else:
+                now = datetime.now(UTC).astimezone()
+                typer.echo(f"{now:%H:%M:%S}  {plain(_line(event))}")
+
+
+def _line(event: proa.Event) -> str:
+    match event:
+        case proa.Change():
+            return _change(event)
+        case proa.Synced():
+            return "synced: that is all there is"
+        case proa.Gap():
+            kind = word(v1.GapKind, v1.GapKind.Name(event.kind)).replace("-", " ")
+            parts = (f"gap: {kind}", event.engine, event.message)
+            return ", ".join(part for part in parts if part)
+        case proa.Disconnected():
+            return f"disconnected, trying again: {event.error.message or event.error.code.name}"
+        case proa.Reconnected():
+            return "reconnected"
+
+
+def _change(change: proa.Change) -> str:
+    resource = change.resource
+    type = word(v1.ChangeType, v1.ChangeType.Name(change.type))
+    states = describe.state(resource)
+    if change.previous_state not in {v1.RESOURCE_STATE_UNSPECIFIED, resource.state}:
+        states = f"{describe.state_word(change.previous_state)} → {states}"
+    cause = ""
+    if change.cause == v1.CHANGE_CAUSE_API:
+        cause = f"  by {change.actor}" if change.actor else "  by a call"
+    elif change.cause == v1.CHANGE_CAUSE_EXTERNAL:
+        cause = "  from outside"
+    return f"{type:<8}  {describe.kind(resource):<9}  {resource.name}  {states}{cause}"
+
+
+def _fields(event: proa.Event) -> dict[str, Any]:
+    """An event as JSON has it: as the contract has it, where it does."""
+    match event:
+        case proa.Change():
+            change = v1.ResourceChange(
+                type=event.type,
+                resource=event.resource,
+                previous_state=event.previous_state,
+                cause=event.cause,
+                actor=event.actor,
+            )
+            return as_dict(v1.WatchEvent(change=change))
+        case proa.Synced():
+            return as_dict(v1.WatchEvent(bookmark=v1.Bookmark(synced=True)))
+        case proa.Gap():
+            gap = v1.Gap(kind=event.kind, engine=event.engine, message=event.message)
+            return as_dict(v1.WatchEvent(gap=gap))
+        case proa.Disconnected(error=error):
+            return {
+                "disconnected": {
+                    "code": error.code.name,
+                    "reason": error.reason,
+                    "message": error.message,
+                }
+            }
+        case proa.Reconnected():
+            return {"reconnected": {}}
+
+
+def wait(
+    ctx: typer.Context,
+    *,
+    id: Id,
+    state: Annotated[
+        list[v1.ResourceState.ValueType] | None,
+        typer.Option(
+            parser=one_of(v1.ResourceState),
+            metavar="STATE",
+            help=f"Until it is in this state; several times: in one of them. "
+            f"{words(v1.ResourceState)}.",
+        ),
+    ] = None,
+    removed: Annotated[
+        bool, typer.Option("--removed", help="Until it is gone; with --state: either.")
+    ] = False,
+    timeout: Annotated[
+        timedelta | None,
+        typer.Option(parser=duration, metavar="TIME", help="The longest to wait, such as 60s."),
+    ] = None,
+    output: Output = None,
+) -> None:
+    """Wait until a container or virtual machine is in a state, or gone."""
+    session = Session.of(ctx, output)
+    states = state or []
+    if not states and not removed:
+        raise typer.BadParameter("nothing to wait for; give --state or --removed")
+    with exits.until_interrupted(), session.connect() as client:
+        resource = client.wait(id, *states, removed=removed, timeout=timeout)
+    if session.as_json:
+        write_message(resource or v1.Resource())
+    elif resource is None or resource.state not in states:
+        typer.echo(f"{plain(resource.name if resource else id)} removed")
+    else:
+        typer.echo(plain(line(resource)))
