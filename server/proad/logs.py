@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from typing import TextIO
 
 import structlog
 
@@ -13,6 +14,26 @@ _traceback = structlog.processors.ExceptionRenderer(
 )
 
 
+class _Lines:
+    """Writes the lines of one module. The standard library's way costs four times as much,
+    for every call that is served.
+    """
+
+    def __init__(self, stream: TextIO, name: str) -> None:
+        self.name = name
+        self._stream = stream
+
+    def write(self, line: str) -> None:
+        """Write a line; a log that is closed or full does not stop the daemon."""
+        try:
+            self._stream.write(f"{line}\n")
+            self._stream.flush()
+        except (OSError, ValueError):
+            return
+
+    debug = info = warning = error = critical = write
+
+
 def configure_logs(form: LogFormat, level: LogLevel) -> None:
     """Set up structlog, and the standard library's loggers alike, for this process."""
     shared: list[structlog.typing.Processor] = [
@@ -20,7 +41,6 @@ def configure_logs(form: LogFormat, level: LogLevel) -> None:
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.StackInfoRenderer(),
     ]
     match form:
         case LogFormat.JSON:
@@ -35,7 +55,8 @@ def configure_logs(form: LogFormat, level: LogLevel) -> None:
                     exception_formatter=structlog.dev.plain_traceback,
                 )
             ]
-    handler = logging.StreamHandler(sys.stderr)
+    stream = sys.stderr
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -46,11 +67,8 @@ def configure_logs(form: LogFormat, level: LogLevel) -> None:
     # Alembic tells every step of a migration, which is only of interest to its author.
     logging.getLogger("alembic").setLevel(logging.WARNING)
     structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *shared,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        processors=[*shared, *final],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
+        logger_factory=lambda name="proad": _Lines(stream, name),
         cache_logger_on_first_use=True,
     )
