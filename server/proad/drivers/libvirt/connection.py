@@ -180,6 +180,14 @@ class Connection:
             lambda connection: act(find(connection, id)), id=id, timeout=timeout, lane=lane
         )
 
+    def kept(self, connection: libvirt.virConnect, id: str) -> libvirt.virDomain:
+        """Give a domain that this thread may have looked up before; for within `call`.
+
+        Raises:
+            ResourceNotFoundError: there is no such domain.
+        """
+        return self._own.domain(connection, id)
+
     async def _connected(self) -> _Link:
         if self._link is not None:
             return self._link

@@ -1,7 +1,7 @@
 """The driver: the ports of the core, each handed to the part that knows how."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -22,9 +22,11 @@ from proad.drivers.libvirt.events import DomainEvent, DomainEvents
 from proad.drivers.libvirt.lanes import Lane
 from proad.drivers.libvirt.reading import Reader, lookup
 from proad.drivers.libvirt.rollback import Rollback
+from proad.drivers.libvirt.sampling import Sampling
 from proad.drivers.libvirt.stop import Stopping
 from proad.drivers.libvirt.storage import Storage, view_of
 from proad.drivers.libvirt.subscription import Subscriptions
+from proad.drivers.libvirt.sweep import Sweep
 from proad.drivers.libvirt.virt import HostFacts, VirtChoice, read_facts
 from proad.errors import EngineTimedOutError, EngineUnreachableError
 from proad.model import (
@@ -35,6 +37,7 @@ from proad.model import (
     EngineInfo,
     Resource,
     ResourceKind,
+    ResourceStats,
     ResourceUpdate,
     ResourceView,
     RestartOptions,
@@ -60,7 +63,7 @@ UNDO_TIMEOUT = timedelta(seconds=30)
 class LibvirtDriver:
     """Domains of one libvirtd.
 
-    Implements the ports Driver, Domains, Snapshots, Volumes and Updates.
+    Implements the ports Driver, Domains, Snapshots, Volumes, Updates and Stats.
 
     Args:
         uri: libvirt's connection URI.
@@ -95,6 +98,7 @@ class LibvirtDriver:
             uri, threads=threads, on_event=self._on_event, on_loss=self._on_loss
         )
         self._reader = Reader()
+        self._sampling = Sampling(self._connection)
         self._storage = Storage(default_pool, default_pool_path or DEFAULT_POOL_PATH)
         self._creation = Creation(self._storage)
         self._stopping = Stopping(self._connection, self._events, self._reader, self._storage)
@@ -268,15 +272,26 @@ class LibvirtDriver:
 
         return await self._connection.on(id, act)
 
+    # Stats
+
+    async def stats(self, ids: Collection[str]) -> Mapping[str, ResourceStats]:
+        """Take a sample of each of these domains that runs."""
+        return await self._sampling.stats(ids)
+
     # How it is done
 
     @asynccontextmanager
     async def _subscribed(self) -> AsyncIterator[AsyncIterator[EngineEvent]]:
         await self._connection.open()
         with self._subscriptions.opened() as subscription:
-            # A connection says nothing yet of a libvirtd that hangs.
-            await self._connection.call(lambda c: c.getLibVersion(), lane=Lane.READ)
-            yield subscription
+            sweep = Sweep(self._connection, self._on_difference)
+            # It also asks whether libvirtd answers: a connection may not know yet.
+            await sweep.look()
+            sweeping = asyncio.create_task(sweep.run())
+            try:
+                yield subscription
+            finally:
+                sweeping.cancel()
 
     async def _turn(self, id: str, verb: Verb, act: verbs.Act) -> Resource:
         """Pause or resume: with as few calls as can be."""
@@ -337,8 +352,15 @@ class LibvirtDriver:
     def _on_event(self, event: DomainEvent) -> None:
         if not event.keeps_notes:
             self._reader.forget(event.id)
+        hint = event.hint()
+        if hint.ended:
+            self._sampling.forget(event.id)
         self._events.publish(event)
-        self._subscriptions.publish(event.hint())
+        self._subscriptions.publish(hint)
+
+    def _on_difference(self, id: str) -> None:
+        self._reader.forget(id)
+        self._subscriptions.publish(EngineEvent(id=id))
 
     def _on_loss(self) -> None:
         self._subscriptions.end("the connection was lost")

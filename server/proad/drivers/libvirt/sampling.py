@@ -1,0 +1,153 @@
+"""Statistics: one question for all domains, also where one of them hangs."""
+
+import threading
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import libvirt
+
+from proad.drivers.libvirt.connection import Connection
+from proad.drivers.libvirt.lanes import Lane
+from proad.drivers.libvirt.reading import KIB
+from proad.errors import EngineTimedOutError, ResourceNotFoundError
+from proad.model import BlockStats, NetworkStats, ResourceKind, ResourceStats
+
+Answer = Mapping[str, int | str]
+
+_GROUPS = (
+    libvirt.VIR_DOMAIN_STATS_STATE
+    | libvirt.VIR_DOMAIN_STATS_CPU_TOTAL
+    | libvirt.VIR_DOMAIN_STATS_BALLOON
+    | libvirt.VIR_DOMAIN_STATS_INTERFACE
+    | libvirt.VIR_DOMAIN_STATS_BLOCK
+)
+# Of a domain that is busy, or hangs, libvirt tells what it knows without its QEMU.
+_NOWAIT = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
+# The first question after a QEMU began to hang waits for it. The next one does not,
+# because the first still waits.
+_PATIENCE = timedelta(seconds=1)
+_PATIENCE_EACH = timedelta(milliseconds=20)
+# More than so many that began to hang since the last question are too many.
+_ASKS = 3
+_ACTIVE = frozenset(
+    {
+        libvirt.VIR_DOMAIN_RUNNING,
+        libvirt.VIR_DOMAIN_BLOCKED,
+        libvirt.VIR_DOMAIN_PAUSED,
+        libvirt.VIR_DOMAIN_SHUTDOWN,
+        libvirt.VIR_DOMAIN_PMSUSPENDED,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _OfQemu:
+    """What only QEMU tells: its memory, in KiB, and the traffic of the disks."""
+
+    memory: int
+    block: BlockStats
+
+
+class Sampling:
+    """Takes samples.
+
+    Args:
+        connection: to libvirt.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+        self._last: dict[str, _OfQemu] = {}
+
+    def forget(self, id: str) -> None:
+        """Drop what a QEMU said that is no more."""
+        with self._lock:
+            self._last.pop(id, None)
+
+    async def stats(self, ids: Collection[str]) -> Mapping[str, ResourceStats]:
+        """Take a sample of each; `ports.Stats.stats` says more.
+
+        The test hypervisor has none. A domain that has no time for questions is shown with the memory and the disk
+        traffic that it had when it last had; before that it has no sample.
+        """
+        ask = partial(self._ask, tuple(ids))
+        patience = _PATIENCE + _PATIENCE_EACH * len(ids)
+        for _attempt in range(_ASKS - 1):
+            with suppress(EngineTimedOutError):
+                return await self._connection.call(ask, lane=Lane.SAMPLE, timeout=patience)
+        return await self._connection.call(ask, lane=Lane.SAMPLE, timeout=patience)
+
+    def _ask(
+        self, ids: Collection[str], connection: libvirt.virConnect
+    ) -> Mapping[str, ResourceStats]:
+        domains = list(self._found(connection, ids))
+        # Without any, libvirt would be asked for all.
+        found = connection.domainListGetStats(domains, _GROUPS, _NOWAIT) if domains else []
+        now = datetime.now(UTC)
+        samples = ((d.UUIDString(), self._sample(d.UUIDString(), a, now)) for d, a in found)
+        return {id: sample for id, sample in samples if sample is not None}
+
+    def _found(
+        self, connection: libvirt.virConnect, ids: Collection[str]
+    ) -> Iterator[libvirt.virDomain]:
+        for id in ids:
+            try:
+                yield self._connection.kept(connection, id)
+            except ResourceNotFoundError:
+                continue
+
+    def _sample(self, id: str, answer: Answer, now: datetime) -> ResourceStats | None:
+        if answer.get("state.state") not in _ACTIVE or "cpu.time" not in answer:
+            return None
+        of_qemu = _of_qemu(answer)
+        with self._lock:
+            if of_qemu is not None:
+                self._last[id] = of_qemu
+            else:
+                of_qemu = self._last.get(id)
+        return None if of_qemu is None else _stats(id, answer, of_qemu, now)
+
+
+def _of_qemu(answer: Answer) -> _OfQemu | None:
+    """Take out what QEMU told; None: it was not asked."""
+    if "balloon.rss" not in answer:
+        return None
+    block = BlockStats(
+        read_bytes=_sum(answer, "block", "rd.bytes"),
+        write_bytes=_sum(answer, "block", "wr.bytes"),
+        read_requests=_sum(answer, "block", "rd.reqs"),
+        write_requests=_sum(answer, "block", "wr.reqs"),
+    )
+    return _OfQemu(_number(answer, "balloon.rss"), block)
+
+
+def _stats(id: str, answer: Answer, of_qemu: _OfQemu, now: datetime) -> ResourceStats:
+    return ResourceStats(
+        id=id,
+        kind=ResourceKind.DOMAIN,
+        sample_time=now,
+        cpu_time=timedelta(microseconds=_number(answer, "cpu.time") // 1000),
+        memory_usage_bytes=of_qemu.memory * KIB,
+        memory_limit_bytes=_number(answer, "balloon.current") * KIB,
+        network=NetworkStats(
+            receive_bytes=_sum(answer, "net", "rx.bytes"),
+            transmit_bytes=_sum(answer, "net", "tx.bytes"),
+            receive_packets=_sum(answer, "net", "rx.pkts"),
+            transmit_packets=_sum(answer, "net", "tx.pkts"),
+        ),
+        block=of_qemu.block,
+    )
+
+
+def _number(answer: Answer, key: str) -> int:
+    return int(answer.get(key, 0))
+
+
+def _sum(answer: Answer, device: str, key: str) -> int:
+    """Add up a counter of all devices of a kind; one without it, such as an empty drive, is 0."""
+    count = _number(answer, f"{device}.count")
+    return sum(_number(answer, f"{device}.{number}.{key}") for number in range(count))
