@@ -1,6 +1,7 @@
 """Obligations of `Driver.subscribe`, and of the SUMMARYs that are read after events."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from contract.outsider import Outsider
 from contract.yard import FORCE, SCRAP, Yard, harmless_update, perform
 from proad.model import (
     Lifetime,
+    Resource,
     ResourceState,
     ResourceUpdate,
     ResourceView,
@@ -19,6 +21,10 @@ from proad.model import (
 
 STOPPED, RUNNING, PAUSED = ResourceState.STOPPED, ResourceState.RUNNING, ResourceState.PAUSED
 SUMMARY, FULL = ResourceView.SUMMARY, ResourceView.FULL
+
+
+def in_state(state: ResourceState) -> Callable[[Resource], bool]:
+    return lambda resource: resource.state is state
 
 
 class SummariesContract:
@@ -172,7 +178,7 @@ class OutsideContract:
     async def test_a_life_is_heard(self, yard: Yard, outsider: Outsider):
         async with Follower.of(yard.driver) as follower:
             id = await outsider.make(yard.new_name())
-            await follower.agrees(id)
+            await follower.sees(id, in_state(STOPPED))
             for verb, state in (
                 (Verb.START, RUNNING),
                 (Verb.PAUSE, PAUSED),
@@ -180,13 +186,11 @@ class OutsideContract:
                 (Verb.STOP, STOPPED),
             ):
                 await outsider.do(verb, id)
-                await follower.agrees(id)
-                assert follower.known[id].state is state
+                await follower.sees(id, in_state(state))
                 assert follower.about(id).ended is (verb is Verb.STOP)
             assert not follower.about(id).removed
             await outsider.do(Verb.DELETE, id)
-            await follower.agrees(id)
-            assert id not in follower.known
+            await follower.misses(id)
             assert follower.about(id).removed
 
     async def test_a_new_name_is_heard(self, yard: Yard, outsider: Outsider):
@@ -194,8 +198,7 @@ class OutsideContract:
         async with Follower.of(yard.driver) as follower:
             name = yard.new_name()
             await outsider.rename(id, name)
-            await follower.agrees(id)
-            assert follower.known[id].name == name
+            await follower.sees(id, lambda it: it.name == name)
             assert not follower.about(id).removed
 
     async def test_other_limits_are_heard(self, yard: Yard, outsider: Outsider):
@@ -203,8 +206,7 @@ class OutsideContract:
         async with Follower.of(yard.driver, FULL) as follower:
             before = follower.known[id]
             await outsider.do(Verb.UPDATE, id)
-            await follower.agrees(id)
-            assert follower.known[id] != before
+            await follower.sees(id, lambda it: it != before)
 
     async def test_a_flood_is_heard_to_its_end(self, yard: Yard, outsider: Outsider):
         resources = [await yard.make(start=True) for _ in range(3)]
@@ -216,5 +218,4 @@ class OutsideContract:
             for resource in resources:
                 await outsider.do(Verb.PAUSE, resource.id)
             for resource in resources:
-                await follower.agrees(resource.id)
-                assert follower.known[resource.id].state is PAUSED
+                await follower.sees(resource.id, in_state(PAUSED))

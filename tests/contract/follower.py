@@ -1,7 +1,7 @@
 """One who follows a driver as the inventory does: subscribe, list, read again what is told of."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from proad.core.ports import Driver
@@ -23,6 +23,7 @@ class Follower:
     def __init__(self, driver: Driver, view: ResourceView) -> None:
         self._driver = driver
         self._view = view
+        self._news = asyncio.Event()
         self.known: dict[str, Resource] = {}
         self.told: list[EngineEvent] = []
 
@@ -54,6 +55,16 @@ class Follower:
             reconfigured=any(event.reconfigured for event in told),
         )
 
+    async def sees(self, id: str, such: Callable[[Resource], bool]) -> None:
+        """Wait until it knows a resource as it must be, and as the driver gives it."""
+        await self._told_until(lambda: id in self.known and such(self.known[id]))
+        await self.agrees(id)
+
+    async def misses(self, id: str) -> None:
+        """Wait until it knows a resource no more, and the driver neither."""
+        await self._told_until(lambda: id not in self.known)
+        await self.agrees(id)
+
     async def agrees(self, id: str) -> None:
         """Wait until what it knows of a resource is what the driver gives."""
         known: Resource | None = None
@@ -69,6 +80,12 @@ class Follower:
         except TimeoutError:
             assert known == now, "no event led to this"
 
+    async def _told_until(self, so: Callable[[], bool]) -> None:
+        async with asyncio.timeout(_WITHIN):
+            while not so():
+                self._news.clear()
+                await self._news.wait()
+
     async def _follow(self, events: AsyncIterator[EngineEvent]) -> None:
         async for event in events:
             self.told.append(event)
@@ -77,6 +94,7 @@ class Follower:
                 self.known.pop(event.id, None)
             else:
                 self.known[event.id] = now
+            self._news.set()
 
     async def _read(self, id: str) -> Resource | None:
         try:

@@ -165,10 +165,10 @@ class LifecycleContract(IllegalVerbsContract):
     async def test_killed_is_told(self, yard: Yard):
         resource = await yard.make(start=True)
         stopped = await yard.driver.stop(resource.id, FORCE)
-        assert stopped.state_detail.reason is StateReason.KILLED
+        full = await yard.driver.get_resource(resource.id)
+        assert full.state_detail.reason is StateReason.KILLED
         if yard.kind is ResourceKind.CONTAINER:
             assert stopped.state_detail.exit_code == 137
-            full = await yard.driver.get_resource(resource.id)
             assert full.state_detail.start_time is not None
             assert full.state_detail.finish_time is not None
 

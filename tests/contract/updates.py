@@ -2,7 +2,7 @@
 
 import pytest
 
-from contract.yard import FORCE, Yard
+from contract.yard import FORCE, Yard, eventually
 from proad.errors import (
     AlreadyExistsError,
     CapabilityMissingError,
@@ -175,13 +175,21 @@ class DomainUpdatesContract(UpdatesContract):
         assert updated.resource.domain.vcpus == vcpus
 
     async def test_memory_of_a_running_one(self, yard: Yard):
-        resource = await yard.make(start=True)
+        """The guest follows, or it is said that it will have it at the next start."""
+        resource = await yard.running()
         assert resource.domain is not None
-        less = resource.domain.max_memory_bytes - 16 * MIB
+        most = resource.domain.max_memory_bytes
+        less = most - 16 * MIB
         update = ResourceUpdate(domain=DomainUpdate(memory_bytes=less))
-        updated = await updated_by(yard, resource.id, update)
-        assert updated.domain is not None
-        assert updated.domain.max_memory_bytes == resource.domain.max_memory_bytes
+        updated = await yard.updates.update(resource.id, update)
+        shown = updated.resource.domain
+        assert shown is not None
+        assert shown.max_memory_bytes == most
+        if updated.restart_required:
+            assert updated.restart_required == ("domain.memory_bytes",)
+            assert shown.memory_bytes == most
+        else:
+            await eventually(lambda: self._has(yard, resource.id, less))
         await yard.driver.stop(resource.id, FORCE)
         after = await yard.driver.get_resource(resource.id)
         assert after.domain is not None
@@ -196,6 +204,19 @@ class DomainUpdatesContract(UpdatesContract):
         with pytest.raises(InvalidArgumentError) as caught:
             await yard.updates.update(resource.id, more)
         assert [each.field for each in caught.value.violations] == ["domain.memory_bytes"]
+
+    async def test_autostart_of_a_transient_one(self, yard: Yard):
+        resource = await yard.make(start=True, lifetime=Lifetime.TRANSIENT)
+        update = ResourceUpdate(domain=DomainUpdate(autostart=True, title="not set"))
+        with pytest.raises(CapabilityMissingError):
+            await yard.updates.update(resource.id, update)
+        after = await yard.driver.get_resource(resource.id)
+        assert after.domain is not None
+        assert (after.domain.autostart, after.domain.title) == (False, "")
+
+    async def _has(self, yard: Yard, id: str, memory_bytes: int) -> bool:
+        domain = (await yard.driver.get_resource(id)).domain
+        return domain is not None and domain.memory_bytes == memory_bytes
 
     async def test_the_other_kind(self, yard: Yard):
         resource = await yard.make()

@@ -96,12 +96,8 @@ def _updated_domain(workload: Workload, domain: Domain, update: ResourceUpdate) 
             verb="UPDATE of name",
             allowed_verbs=allowed_verbs(resource.kind, resource.state),
         )
-    if changes.autostart and workload.resource.lifetime is Lifetime.TRANSIENT:
-        raise InvalidArgumentError.of("domain.autostart", "a TRANSIENT domain cannot have it")
-    if changes.vcpus is not None and workload.resource.lifetime is Lifetime.TRANSIENT:
-        raise CapabilityMissingError(
-            "changing vcpus of a TRANSIENT domain", driver=NAME, hint="it has no next start"
-        )
+    if changes.autostart or changes.vcpus is not None:
+        _require_next_start(workload)
     memory = _or(changes.memory_bytes, domain.memory_bytes)
     if active and memory > domain.max_memory_bytes:
         raise InvalidArgumentError.of(
@@ -118,6 +114,15 @@ def _updated_domain(workload: Workload, domain: Domain, update: ResourceUpdate) 
         title=_or(changes.title, domain.title),
         description=_or(changes.description, domain.description),
     )
+
+
+def _require_next_start(workload: Workload) -> None:
+    if workload.resource.lifetime is Lifetime.TRANSIENT:
+        raise CapabilityMissingError(
+            "autostart and other vcpus for a TRANSIENT domain",
+            driver=NAME,
+            hint="it has no next start",
+        )
 
 
 def _or(value: T | None, present: T) -> T:
