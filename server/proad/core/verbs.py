@@ -1,11 +1,13 @@
 """How every change of a resource goes: its turn, its legality, the driver, the inventory."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from proad.core.actor import current_actor
 from proad.core.inventory import Inventory
 from proad.core.inventory.picture import Known
+from proad.core.link import Link
 from proad.core.operations import Operations
 from proad.core.ports import OnStep, untold
 from proad.core.resolve import Found
@@ -51,7 +53,7 @@ class Verbs:
             reads = known.reads
             seen = await found.link.verb(lambda: action(found.resource.id, on_step))
             if seen.lifetime is Lifetime.TRANSIENT and seen.state not in ACTIVE:
-                last = self._inventory.complete(found.link, seen)
+                last = self._last(found.link, seen)
                 mirror.drop(seen.id, actor=current_actor())
                 return last
             if known.reads != reads:
@@ -61,6 +63,8 @@ class Verbs:
                 mirror.apply(seen, actor=current_actor())
             else:
                 mirror.finish(known, seen)
+            if self._inventory.known(found.link, seen.id) is not known:
+                return self._last(found.link, seen)  # deleted while it was done
             return None
 
         def answer(known: Known, gone: Resource | None) -> Resource:
@@ -92,7 +96,7 @@ class Verbs:
 
         async def body(_known: Known, on_step: OnStep) -> Resource:
             last = await found.link.verb(lambda: action(found.resource.id, on_step))
-            completed = self._inventory.complete(found.link, last)
+            completed = self._last(found.link, last)
             self._inventory.mirror(found.link).drop(last.id, actor=current_actor())
             return completed
 
@@ -129,6 +133,10 @@ class Verbs:
                     raise
 
         return await self._operations.run(change)
+
+    def _last(self, link: Link, seen: Resource) -> Resource:
+        """Complete what is gone: nothing is done to it any more, or can be."""
+        return replace(self._inventory.complete(link, seen), activity=None, allowed_verbs=())
 
     async def _permit(self, verb: Verb, found: Found, *, force: bool, etag: str) -> Known:
         link, id = found.link, found.resource.id
