@@ -1,6 +1,7 @@
 """Imitated engines that can be lost, hang or be slow, and that offer what they are told to."""
 
 import asyncio
+from contextlib import asynccontextmanager
 
 from proad.core import ports
 from proad.drivers.memory import MemoryDriver
@@ -12,25 +13,49 @@ class Engine:
     """A memory driver behind a switch.
 
     `mode` is "up", "lost" (raises EngineUnreachableError), "slow" (EngineTimedOutError),
-    "hung" (never answers) or "broken" (a bug).
+    "hung" (never answers) or "broken" (a bug). Subscriptions end when it is lost; of all
+    the others only a probe can tell.
     """
 
-    capabilities = ()
+    full_view_age = None
 
     def __init__(self, name, *kinds, stop_modes=frozenset(StopMode)):
         self.name = name
         self.endpoint = f"imitated:{name}"
         self.kinds = kinds
         self.stop_modes = stop_modes
-        self.mode = "up"
         self.asked = []
         self._inner = MemoryDriver()
+        self._mode = "up"
+
+    @property
+    def mode(self):
+        return self._mode
+
+    @mode.setter
+    def mode(self, mode):
+        self._mode = mode
+        if mode == "lost":
+            self._inner.lose()
+        else:
+            self._inner.come_back()
+
+    @property
+    def behind(self):
+        """The engine itself, for what happens to it behind the daemon's back."""
+        return self._inner
 
     async def __aenter__(self):
         return self
 
     async def __aexit__(self, *_):
         pass
+
+    @asynccontextmanager
+    async def subscribe(self):
+        await self.switch("subscribe")
+        async with self._inner.subscribe() as events:
+            yield events
 
     async def switch(self, method):
         self.asked.append(method)
@@ -64,7 +89,9 @@ def engine(name, *kinds, offers=(), **settings):
         method
         for protocol in (ports.Driver, *offers)
         for method in vars(protocol)
-        if not method.startswith("_") and callable(getattr(protocol, method))
+        if not method.startswith("_")
+        and callable(getattr(protocol, method))
+        and not hasattr(Engine, method)
     ]
     cls = type("OneEngine", (Engine,), {method: _forwarded(method) for method in methods})
     return cls(name, *kinds, **settings)

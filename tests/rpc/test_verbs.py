@@ -99,7 +99,8 @@ async def test_what_is_legal_is_done(recorded, state, verb):
     if verb is Verb.DELETE:
         assert await recorded.names() == []
     elif verb is not Verb.CREATE_SNAPSHOT:
-        shown = (await recorded.call("GetResource", id="vm")).resource
+        view = "FULL" if verb in {Verb.UPDATE, Verb.REVERT_SNAPSHOT} else "SUMMARY"
+        shown = (await recorded.call("GetResource", id="vm", view=f"RESOURCE_VIEW_{view}")).resource
         assert answer.resource == shown
 
 

@@ -17,11 +17,11 @@ class Change:
     def __init__(self, ops, verb, *, oust=False, key="x"):
         self.let_go = asyncio.Event()
         self.inside = asyncio.Event()
-        self.waited = None
+        self.own = None
         self._ops, self._verb, self._oust, self._key = ops, verb, oust, key
 
     async def __call__(self):
-        async with self._ops.turn(self._key, "web", self._verb, oust=self._oust) as self.waited:
+        async with self._ops.turn(self._key, "web", self._verb, oust=self._oust) as self.own:
             self.inside.set()
             await self.let_go.wait()
         return self._verb
@@ -48,7 +48,7 @@ async def test_the_first_has_the_turn_and_the_next_waits(ops):
     second.let_go.set()
 
     assert (await one, await two) == (Verb.PAUSE, Verb.RESUME)
-    assert (first.waited, second.waited) == (False, True)
+    assert (first.own, second.own) == (True, True)
 
 
 async def test_others_do_not_wait(ops):
@@ -72,7 +72,7 @@ async def test_a_failure_gives_the_turn_back(ops):
     after = Change(ops, Verb.RESUME)
     after.let_go.set()
     assert await ops.run(after) == Verb.RESUME
-    assert after.waited is False
+    assert after.own is True
 
 
 async def test_patience_ends(ops, monkeypatch):
@@ -109,7 +109,7 @@ async def test_force_passes_a_stop_by(ops, verb):
 
     assert await ops.run(force) == verb
 
-    assert force.waited is True  # the state has to be looked at again
+    assert force.own is False  # the turn is still the stop's
     assert not one.done()
     stop.let_go.set()
     assert await one == Verb.STOP
