@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -143,6 +144,41 @@ def expect(resource: v1.Resource, state: str) -> None:
 def mine() -> v1.ResourceFilter:
     """Choose what this run of the demo made."""
     return v1.ResourceFilter(labels=LABELS)
+
+
+class Witness:
+    """Watches all the while, as another user, and remembers what it was told."""
+
+    def __init__(self, client: proa.Client) -> None:
+        self.seen: dict[str, list[str]] = {WEB: [], DESKTOP: []}
+        self._watch = client.watch(mine())
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+        self._thread.start()
+
+    def _follow(self) -> None:
+        for event in self._watch:
+            if isinstance(event, proa.Change):
+                self._note(event)
+
+    def _note(self, change: proa.Change) -> None:
+        removed = change.type == v1.CHANGE_TYPE_REMOVED
+        what = "REMOVED" if removed else state_name(change.resource)
+        told = self.seen[change.resource.name]
+        if not told or told[-1] != what:
+            told.append(what)
+            by = f", by {change.actor}" if change.actor else ""
+            console.print(f"    watch: {change.resource.name} {what}{by}", style="dim")
+
+    def end(self) -> None:
+        """Make sure that it was told everything."""
+        for name, told in self.seen.items():
+            wait_for(f"the end of {name}", 5, lambda told=told: told[-1:] == ["REMOVED"])  # type: ignore[misc] # mypy: a default in a lambda
+            check(
+                "PAUSED" in told and "STOPPED" in told, f"the watch missed a step of {name}: {told}"
+            )
+            say(f"{name}: {' → '.join(told)}")
+        self._watch.close()
+        self._thread.join(5)
 
 
 def look_at_host(client: proa.Client) -> None:
@@ -298,6 +334,7 @@ def look_for_leftovers(client: proa.Client) -> None:
 def tell(client: proa.Client, viewer: proa.Client, iso: Path) -> None:
     """Go through the main job."""
     look_at_host(client)
+    witness = Witness(viewer)
     run_container(client)
     boot_machine(client, iso)
     list_both(client)
@@ -307,6 +344,8 @@ def tell(client: proa.Client, viewer: proa.Client, iso: Path) -> None:
     be_refused(viewer)
     shut_down(client)
     delete(client)
+    step("What somebody who watched was told  (ResourceService/WatchResources)")
+    witness.end()
     look_for_leftovers(client)
 
 
