@@ -144,8 +144,9 @@ class TestHung:
                     driver.stop(SOME_ID, StopOptions(mode=StopMode.FORCE))
                 )
                 await asyncio.sleep(0.1)
-                assert driver._engine._quick._ordinary.qsize() == 2
-                assert driver._engine._quick._urgent.qsize() == 0
+                assert driver._engine._turns._users[SOME_ID] == 3
+                assert driver._engine._urgent_turns._users[SOME_ID] == 1
+                assert driver._engine._urgent._ordinary.qsize() == 0
                 for task in (reached, *hung):
                     task.cancel()
 

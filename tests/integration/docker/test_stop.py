@@ -18,6 +18,7 @@ from proad.model import (
     Lifetime,
     Resource,
     ResourceState,
+    ResourceView,
     RestartMode,
     RestartOptions,
     RestartPolicy,
@@ -84,9 +85,11 @@ class TestGraceful:
         made = await make(*OBEDIENT)
         await heard(raw, made)
         stopped = await driver.stop(made.id, graceful(10))
-        finished = stopped.state_detail.finish_time
+        answered = time.time()
+        assert stopped == await driver.get_resource(made.id, ResourceView.SUMMARY)
+        finished = (await driver.get_resource(made.id)).state_detail.finish_time
         assert finished is not None
-        assert time.time() - finished.timestamp() < 0.25
+        assert answered - finished.timestamp() < 0.25
 
     @pytest.mark.parametrize("grace", [0.0, 0.5])
     async def test_ignored(self, driver: DockerDriver, make: Make, grace: float):
@@ -103,9 +106,13 @@ class TestGraceful:
     async def test_ignored_and_then_forced(self, driver: DockerDriver, make: Make, grace: float):
         made = await make(*DEAF, restart_policy=ALWAYS)
         started = time.monotonic()
-        stopped = await driver.stop(made.id, then_force(grace))
+        steps: list[str] = []
+        stopped = await driver.stop(
+            made.id, then_force(grace), on_step=lambda step, _percent: steps.append(step)
+        )
         assert grace <= time.monotonic() - started < grace + 1
-        assert (stopped.state, stopped.state_detail.reason) == (STOPPED, StateReason.KILLED)
+        assert (stopped.state, stopped.state_detail.exit_code) == (STOPPED, 137)
+        assert steps == [f"SIGTERM sent, waiting up to {grace:g} s", "killing"]
         await asyncio.sleep(0.3)
         assert (await driver.get_resource(made.id)).state is STOPPED
 
@@ -114,7 +121,7 @@ class TestGraceful:
         started = time.monotonic()
         stopped = await driver.stop(made.id)
         assert 1 <= time.monotonic() - started < 2
-        assert stopped.state_detail.reason is StateReason.KILLED
+        assert stopped.state_detail.exit_code == 137
 
     async def test_a_paused_one_is_woken(
         self, driver: DockerDriver, make: Make, raw: docker.APIClient
@@ -146,7 +153,6 @@ class TestForce:
         made = await make(*DEAF, restart_policy=ALWAYS)
         stopped = await driver.stop(made.id, FORCE)
         assert (stopped.state, stopped.state_detail.exit_code) == (STOPPED, 137)
-        assert stopped.state_detail.reason is StateReason.KILLED
         await asyncio.sleep(0.3)
         assert (await driver.get_resource(made.id)).state is STOPPED
 
@@ -197,9 +203,15 @@ class TestRestart:
     ):
         made = await make(*OBEDIENT)
         await heard(raw, made)
-        restarted = await driver.restart(made.id, RestartOptions(mode=mode))
+        steps: list[str] = []
+        restarted = await driver.restart(
+            made.id, RestartOptions(mode=mode), on_step=lambda step, _percent: steps.append(step)
+        )
         assert restarted.state is RUNNING
-        assert restarted.state_detail.start_time > made.state_detail.start_time
+        now = await driver.get_resource(made.id)
+        assert now.state_detail.start_time > made.state_detail.start_time
+        graceful_steps = ["SIGTERM sent, waiting up to 10 s", "starting"]
+        assert steps == (graceful_steps if mode is RestartMode.GRACEFUL else ["killing"])
 
     async def test_transient(self, driver: DockerDriver, make: Make):
         made = await make(*DEAF, lifetime=Lifetime.TRANSIENT)

@@ -31,9 +31,9 @@ MIB = 2**20
 
 async def test_name(driver: DockerDriver, make: Make, token: str):
     made = await make(*DEAF)
-    renamed = await driver.update(made.id, ResourceUpdate(name=f"{token}-new"))
+    renamed = (await driver.update(made.id, ResourceUpdate(name=f"{token}-new"))).resource
     assert (renamed.id, renamed.name) == (made.id, f"{token}-new")
-    same = await driver.update(made.id, ResourceUpdate(name=f"{token}-new"))
+    same = (await driver.update(made.id, ResourceUpdate(name=f"{token}-new"))).resource
     assert same.name == f"{token}-new"
 
 
@@ -67,7 +67,9 @@ async def test_limits_and_policy(driver: DockerDriver, make: Make, state: Resour
         pids_limit=0,
         restart_policy=policy,
     )
-    updated = await driver.update(made.id, ResourceUpdate(container=change))
+    answer = await driver.update(made.id, ResourceUpdate(container=change))
+    updated = answer.resource
+    assert answer.restart_required == ()
     assert updated.container.resources == ContainerResources(
         memory_bytes=64 * MIB, memory_swap_bytes=96 * MIB, cpus=0.75, cpuset_cpus="0"
     )
@@ -88,7 +90,7 @@ async def test_memory_alone(
 ):
     made = await make(start=False, resources=before)
     change = ResourceUpdate(container=ContainerUpdate(memory_bytes=64 * MIB))
-    limits = (await driver.update(made.id, change)).container.resources
+    limits = (await driver.update(made.id, change)).resource.container.resources
     assert (limits.memory_bytes, limits.memory_swap_bytes) == (64 * MIB, swap)
 
 
@@ -114,7 +116,8 @@ async def test_limits_that_docker_cannot_lift(
 async def test_no_limit_stays_none(driver: DockerDriver, make: Make):
     made = await make(start=False)
     change = ContainerUpdate(memory_bytes=0, memory_swap_bytes=0, cpus=0.0, cpuset_cpus="")
-    assert await driver.update(made.id, ResourceUpdate(container=change)) == made
+    updated = await driver.update(made.id, ResourceUpdate(container=change))
+    assert updated.resource == made
 
 
 async def test_the_engine_refuses(driver: DockerDriver, make: Make, raw: docker.APIClient):

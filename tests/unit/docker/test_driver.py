@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-import requests
 import urllib3
 
 from proad.drivers.docker import DockerDriver
@@ -28,10 +27,10 @@ def test_the_environment_as_docker_has_it(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     monkeypatch.setenv("DOCKER_CERT_PATH", str(tmp_path))
     assert DockerDriver().endpoint == "unix:///var/run/docker.sock"
-    assert DockerDriver()._engine._cert_path is None
+    assert DockerDriver()._engine._transport._cert_path is None
     monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.1:2376")
     assert DockerDriver().endpoint == "tcp://192.0.2.1:2376"
-    assert DockerDriver()._engine._cert_path == tmp_path
+    assert DockerDriver()._engine._transport._cert_path == tmp_path
     assert DockerDriver("unix:///x").endpoint == "unix:///x"
 
 
@@ -41,12 +40,10 @@ READ = urllib3.exceptions.ReadTimeoutError(None, "", "late")  # type: ignore[arg
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (requests.ReadTimeout(), EngineTimedOutError),
-        (requests.ConnectionError(READ), EngineTimedOutError),  # in the middle of a body
         (READ, EngineTimedOutError),
         (TimeoutError(), EngineTimedOutError),
-        (requests.ConnectTimeout(), EngineUnreachableError),
-        (requests.ConnectionError("reset"), EngineUnreachableError),
+        (urllib3.exceptions.ConnectTimeoutError(), EngineUnreachableError),
+        (urllib3.exceptions.ProtocolError("reset"), EngineUnreachableError),
         (ConnectionResetError(), EngineUnreachableError),
     ],
 )

@@ -3,7 +3,6 @@
 from datetime import timedelta
 from http import HTTPStatus
 
-import requests
 import urllib3
 
 from proad.errors import (
@@ -21,12 +20,11 @@ _PASSING = frozenset({HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE})
 
 def broken_connection(error: Exception, endpoint: str) -> ProaError:
     """Translate what the HTTP client raised: no answer at all, or none in time."""
-    if isinstance(error, requests.ConnectTimeout):
+    if isinstance(error, urllib3.exceptions.NewConnectionError):  # counted as a time-out, too
+        return EngineUnreachableError(ENGINE, f"{endpoint}: {_innermost(error)}")
+    if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
         return EngineUnreachableError(ENGINE, f"{endpoint}: no connection in time")
-    # While a body is read, requests hides a time-out in a ConnectionError.
-    hidden = error.args[0] if error.args else None
-    late = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
-    if isinstance(error, late) or isinstance(hidden, late):
+    if isinstance(error, urllib3.exceptions.TimeoutError | TimeoutError):
         return EngineTimedOutError(ENGINE)
     return EngineUnreachableError(ENGINE, f"{endpoint}: {_innermost(error)}")
 

@@ -13,10 +13,11 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple, Self
 
-from proad.drivers.docker.engine import CONNECT_TIMEOUT, Engine, filters
+from proad.drivers.docker.engine import Engine, filters
 from proad.drivers.docker.errors import ENGINE
 from proad.drivers.docker.lookup import FULL_ID, Lookup, path
 from proad.drivers.docker.stream import Stream
+from proad.drivers.docker.transport import CONNECT_TIMEOUT
 from proad.errors import EngineUnreachableError, ProaError
 from proad.model import EngineEvent
 
@@ -53,6 +54,8 @@ _EARLY = frozenset({"connect", "die", "disconnect", "oom", "pause", "unpause"})
 _LOOK = timedelta(seconds=2)
 _LOOKS = 4
 _AGAIN = 1.0
+# Seconds in which more of the same container may come, such as pauses that do not last.
+_GATHER = 0.01
 
 
 class Hint(NamedTuple):
@@ -174,11 +177,8 @@ class Subscription:
     def _follow(self, since: datetime) -> None:
         """Read events until the connection ends. Runs on the thread."""
         params = {
-            "since": str(int(since.astimezone(UTC).timestamp())),
-            **{
-                key: str(value)
-                for key, value in filters({"type": ["container", "network"]}).items()
-            },
+            "since": int(since.astimezone(UTC).timestamp()),
+            **filters({"type": ["container", "network"]}),
         }
         error = EngineUnreachableError(ENGINE, "the stream of events ended")
         try:
@@ -252,6 +252,7 @@ class Subscription:
         Docker keeps a container locked from before the event until its list has the new
         state, and an inspect waits for that lock.
         """
+        await asyncio.sleep(_GATHER)
         while True:
             async with self._looks:
                 # An event that comes from here on needs another look.

@@ -13,6 +13,7 @@ from proad.model import Resource, Verb, refusal
 
 Json = Mapping[str, Any]
 
+_LIST = "/containers/json"
 FULL_ID = re.compile(r"[0-9a-f]{64}")
 
 
@@ -39,7 +40,7 @@ class Lookup:
 
     async def summaries(self) -> list[Resource]:
         """Give all containers as SUMMARYs, by one call."""
-        items = (await self._engine.get("/containers/json", params={"all": 1})).json()
+        items = (await self._engine.get(_LIST, params={"all": 1})).json()
         found = [summary(self._named(item)) for item in items]
         gone = self._images.keys() - {resource.id for resource in found}
         for id in gone:
@@ -49,8 +50,23 @@ class Lookup:
     async def find_summary(self, id: str, *, urgent: bool = False) -> Resource | None:
         """Give one container as SUMMARY, just as `summaries` has it, or None."""
         path(id)  # the filter would take the start of an id, too
-        only = {"all": 1, **filters({"id": [id]})}
-        items = (await self._engine.get("/containers/json", params=only, urgent=urgent)).json()
+        answer = await self._engine.get(_LIST, params=_only(id), urgent=urgent)
+        return self._listed(id, answer)
+
+    async def after(self, action: str, id: str) -> tuple[Answer, Resource]:
+        """Post an action on a container; give the answer, and what a SUMMARY shows then.
+
+        Raises:
+            ResourceNotFoundError: there is no such container.
+        """
+        answer, listed = await self._engine.post_and_get(path(id, action), _LIST, params=_only(id))
+        resource = self._listed(id, listed)
+        if resource is None:
+            raise ResourceNotFoundError(id)
+        return answer, resource
+
+    def _listed(self, id: str, answer: Answer) -> Resource | None:
+        items = answer.json()
         if not items:
             self.forget(id)
             return None
@@ -114,3 +130,7 @@ class Lookup:
         if resource is None:
             return ResourceNotFoundError(id)
         return refusal(verb, resource) or conflict(answer.status, answer.text)
+
+
+def _only(id: str) -> dict[str, str | int]:
+    return {"all": 1, **filters({"id": [id]})}

@@ -2,15 +2,14 @@
 
 import json
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Protocol, TypeVar
 
-import docker
-import requests
 import urllib3
-from requests.adapters import HTTPAdapter
+
+from proad.drivers.docker.transport import Transport
 
 Json = Any
 T = TypeVar("T")
@@ -38,24 +37,22 @@ class Stream:
         self.lines: Iterator[bytes] = iter(())
 
     def open(
-        self, client: docker.APIClient, request: requests.PreparedRequest, timeout: timedelta
+        self,
+        transport: Transport,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        limit: timedelta,
     ) -> int:
-        """Send the request and give the status. Nothing may come for `timeout`, here and later."""
-        adapter = client.get_adapter(request.url or "")
-        assert isinstance(adapter, HTTPAdapter)  # noqa: S101 - for mypy; docker-py has no other
-        verify, cert = client.verify, client.cert
-        pool: Any = adapter.get_connection_with_tls_context(request, verify, cert=cert)
-        # What the pool itself does for each request; it has no public way to keep one.
-        connection: urllib3.connection.HTTPConnection = pool._new_conn()  # noqa: SLF001 - as said
-        self._connection = connection
-        connection.timeout = timeout.total_seconds()
+        """Send a request and give the status. Nothing may come for `limit`, here and later."""
+        self._connection, full_target = transport.connection(target)
+        connection = self._connection
+        connection.timeout = limit.total_seconds()
         connection.connect()
         if self._closed:  # in the meantime
             connection.close()
             raise ConnectionAbortedError
-        headers = dict(request.headers)
-        method = request.method or ""
-        connection.request(method, request.path_url, headers=headers, preload_content=False)
+        connection.request(method, full_target, headers=headers, preload_content=False)
         self._response = response = connection.getresponse()
         self.lines = _lines(response)
         return int(response.status)

@@ -46,8 +46,7 @@ class Verbs:
                 driver=ENGINE,
                 hint="start it without from_snapshot and discard_saved_state",
             )
-        answer = await self._engine.post(path(id, "/start"))
-        now = await self._lookup.summary(id)
+        answer, now = await self._lookup.after("/start", id)
         if answer.ok:
             return now
         if now.state is ResourceState.PAUSED:
@@ -69,8 +68,7 @@ class Verbs:
         an opposite call, it takes it for news and shows the wrong state for a moment.
         """
         for attempt in range(_LOOKS):
-            answer = await self._engine.post(path(id, action))
-            now = await self._lookup.summary(id)
+            answer, now = await self._lookup.after(action, id)
             if answer.ok:
                 return now if now.state is then else await self._settled(now, then)
             error = refusal(verb, now)

@@ -1,0 +1,122 @@
+"""Requests to a Docker Engine and their answers, by Unix socket, TCP with TLS, or SSH.
+
+docker-py's low-level client knows the ways; the requests themselves go straight to its
+connections, for the layers in between cost more than many an answer of the engine.
+"""
+
+import threading
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import docker
+import requests
+import urllib3
+from docker.tls import TLSConfig
+from requests.adapters import HTTPAdapter
+
+from proad.drivers.docker.unix import UnixAdapter
+
+CONNECT_TIMEOUT = timedelta(seconds=4)
+# docker-py wants one at construction; every path names the negotiated one instead.
+_PLACEHOLDER_VERSION = "1.41"
+
+
+class Reply(NamedTuple):
+    """Status, body and Date header of an answer."""
+
+    status: int
+    body: bytes
+    date: str
+
+
+class Transport:
+    """The connections to one engine. All of it blocks.
+
+    Args:
+        url: unix://, tcp:// or ssh:// address of the engine.
+        cert_path: folder with ca.pem, cert.pem and key.pem; makes tcp:// speak TLS.
+        size: how many connections to keep.
+        timeout: for connections by SSH.
+    """
+
+    def __init__(self, url: str, *, cert_path: Path | None, size: int, timeout: timedelta) -> None:
+        self._url = url
+        self._cert_path = cert_path
+        self._size = size
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        self._client: docker.APIClient | None = None
+
+    def exchange(
+        self,
+        method: str,
+        target: str,
+        *,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        limit: timedelta,
+    ) -> Reply:
+        """Send one request and read the whole answer; nothing may come for `limit`."""
+        pool, prefix = self._pool(target)
+        response = pool.urlopen(
+            method,
+            prefix + target,
+            body=body,
+            headers=headers,
+            timeout=urllib3.Timeout(
+                connect=min(limit, CONNECT_TIMEOUT).total_seconds(), read=limit.total_seconds()
+            ),
+            retries=False,
+            # Docker redirects paths that are not clean; to follow would be to call
+            # something that nobody asked for.
+            redirect=False,
+        )
+        return Reply(response.status, response.data, response.headers.get("Date", ""))
+
+    def connection(self, target: str) -> tuple[urllib3.connection.HTTPConnection, str]:
+        """Give a new connection, not yet connected, and the full target of the request."""
+        pool, prefix = self._pool(target)
+        # What the pool itself does for each request; it has no public way to keep one.
+        connection: urllib3.connection.HTTPConnection = pool._new_conn()  # noqa: SLF001 - as said
+        return connection, prefix + target
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        if self._client is not None:
+            self._client.close()
+
+    def _pool(self, target: str) -> tuple[Any, str]:
+        with self._lock:
+            if self._client is None:
+                self._client = self._new_client()
+        client = self._client
+        adapter = client.get_adapter(client.base_url)
+        assert isinstance(adapter, HTTPAdapter)  # noqa: S101 - for mypy; docker-py has no other
+        asked = requests.PreparedRequest()
+        asked.url = client.base_url + target
+        pool = adapter.get_connection_with_tls_context(asked, client.verify, cert=client.cert)
+        return pool, urlsplit(client.base_url).path.rstrip("/")
+
+    def _new_client(self) -> docker.APIClient:
+        client = docker.APIClient(
+            self._url,
+            version=_PLACEHOLDER_VERSION,
+            tls=_tls(self._cert_path) if self._cert_path else False,
+            timeout=int(self._timeout.total_seconds()) or 1,
+            max_pool_size=self._size,
+        )
+        if self._url.startswith("unix:"):
+            path = self._url.removeprefix("unix:").removeprefix("//")
+            client.mount("http+docker://", UnixAdapter(path, self._size))
+        return client
+
+
+def _tls(folder: Path) -> TLSConfig:
+    return TLSConfig(
+        client_cert=(str(folder / "cert.pem"), str(folder / "key.pem")),
+        ca_cert=str(folder / "ca.pem"),
+        verify=True,
+    )
