@@ -45,7 +45,7 @@ class Workloads:
             warnings.extend(created.warnings)
             return created.resource
 
-        resource = await self._create(link, create)
+        resource = await self._create(link, create, name=spec.name)
         return CreatedContainer(resource=resource, warnings=tuple(warnings))
 
     async def prune_containers(self, which: PruneFilter, *, host: str) -> Pruned:
@@ -65,7 +65,9 @@ class Workloads:
     async def create_domain(self, spec: DomainSpec, *, start: bool, host: str) -> Resource:
         """Create a domain on a host."""
         link, driver = self._hosts.offering(Domains, host)
-        return await self._create(link, lambda: driver.create_domain(spec, start=start))
+        return await self._create(
+            link, lambda: driver.create_domain(spec, start=start), name=spec.name
+        )
 
     async def create_domain_from_xml(
         self, source: DomainXml, *, start: bool, host: str
@@ -74,11 +76,13 @@ class Workloads:
         link, driver = self._hosts.offering(Domains, host)
         return await self._create(link, lambda: driver.create_domain_from_xml(source, start=start))
 
-    async def _create(self, link: Link, create: Callable[[], Awaitable[Resource]]) -> Resource:
+    async def _create(
+        self, link: Link, create: Callable[[], Awaitable[Resource]], *, name: str = ""
+    ) -> Resource:
         mirror = self._inventory.mirror(link)
 
         async def change() -> Resource:
-            with mirror.making():
+            with mirror.making(name):
                 made = await link.verb(create)
                 await mirror.look(made.id, actor=current_actor())
             return self._inventory.complete(link, made)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import structlog
 
+from proad.core.actor import current_actor
 from proad.core.inventory.picture import Known, Picture
 from proad.core.link import Link
 from proad.errors import (
@@ -51,6 +52,15 @@ class _Hint:
         )
 
 
+@dataclass(eq=False, slots=True)
+class _Maker:
+    """A call that makes a resource of this name, or, without one, any number of changes."""
+
+    name: str
+    actor: str
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 class Mirror:
     """Keeps the picture of one engine's resources true.
 
@@ -70,7 +80,7 @@ class Mirror:
         # Ids that something happened to since the list under way was asked for.
         self._touched: set[str] | None = None
         self._held: dict[str, asyncio.Event] = {}
-        self._makers: set[asyncio.Event] = set()
+        self._makers: set[_Maker] = set()
 
     @property
     def synced(self) -> bool:
@@ -176,19 +186,24 @@ class Mirror:
                 del self._held[id]
 
     @contextmanager
-    def making(self) -> Iterator[None]:
-        """Put off looks at what is new, or gone, for a moment: a call that makes resources,
-        or removes many, is about to say which are its own.
+    def making(self, name: str = "") -> Iterator[None]:
+        """Know whose doing it is that a resource comes, or many go.
+
+        Without a name, looks at what is new, or gone, are put off for a moment: the call
+        is about to say which are its own.
+
+        Args:
+            name: of the one that is being made.
         """
-        over = asyncio.Event()
-        self._makers.add(over)
-        timer = asyncio.get_running_loop().call_later(HOLD_UNKNOWN, over.set)
+        maker = _Maker(name, current_actor())
+        self._makers.add(maker)
+        timer = asyncio.get_running_loop().call_later(HOLD_UNKNOWN, maker.over.set)
         try:
             yield
         finally:
             timer.cancel()
-            over.set()
-            self._makers.discard(over)
+            maker.over.set()
+            self._makers.discard(maker)
 
     async def _hear(self, events: AsyncIterator[EngineEvent]) -> None:
         async def listen() -> None:
@@ -310,6 +325,9 @@ class Mirror:
     def _take(self, id: str, fresh: Resource | None, detail: Resource | None, hint: _Hint) -> None:
         name = self.link.name
         known: Known | None = None
+        maker = next((m for m in self._makers if fresh is not None and m.name == fresh.name), None)
+        if maker is not None and hint.actor is None:
+            hint.actor = maker.actor
         if fresh is None:
             self._picture.remove(name, id, actor=hint.actor)
         else:
@@ -342,4 +360,5 @@ class Mirror:
         known = self._picture.get(self.link.name, id)
         if known is None or (hint.event.removed and known.activity is None):
             for maker in list(self._makers):
-                await maker.wait()
+                if not maker.name:
+                    await maker.over.wait()

@@ -1,5 +1,6 @@
 """What is known of each resource. Pure: asks nobody and waits for nothing."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -16,6 +17,9 @@ from proad.model import (
     Verb,
     allowed_verbs,
 )
+
+WAKE = 0.25
+"""Seconds in which an engine may still tell of what a verb did."""
 
 _NOTHING = EngineEvent(id="")
 
@@ -36,6 +40,8 @@ class Known:
         detail_time: the event loop's time when that was read.
         full: `detail`, completed; made when first asked for.
         last_detail: the last FULL view, however old: tells whether an event changed it.
+        wake: whose verb it was that ended last, and until when what follows is taken
+            for its doing.
     """
 
     engine: str
@@ -49,6 +55,7 @@ class Known:
     detail_time: float = 0.0
     full: Resource | None = None
     last_detail: Resource | None = None
+    wake: tuple[str, float] = ("", 0.0)
 
     @property
     def key(self) -> str:
@@ -166,11 +173,11 @@ class Picture:
         """Note what is being done to a resource, or that it is done."""
         if known.activity == activity:
             return
-        before, actor = (
-            known.shown,
-            (activity or known.activity or Activity(verb=Verb.UPDATE)).actor,
-        )
+        before, ended = known.shown, known.activity
+        actor = next((a.actor for a in (activity, ended) if a is not None), None)
         known.activity = activity
+        if activity is None:
+            _leave_wake(known, ended)
         if self.get(known.engine, known.seen.id) is known:
             self._publish(known, before=before, changed=False, actor=actor)
 
@@ -182,6 +189,7 @@ class Picture:
         """Take what a verb read at its end, and that it is done, as one change."""
         activity, before = known.activity, known.shown
         known.activity = None
+        _leave_wake(known, activity)
         if self.get(known.engine, seen.id) is not known:
             return  # it was deleted meanwhile
         same = known.seen == seen
@@ -244,12 +252,18 @@ def _is_another(old: Resource, new: Resource, event: EngineEvent) -> bool:
     return event.ended and old.lifetime is Lifetime.TRANSIENT
 
 
+def _leave_wake(known: Known, ended: Activity | None) -> None:
+    if ended is not None:
+        known.wake = (ended.actor, time.monotonic() + WAKE)
+
+
 def _origin(known: Known, actor: str | None) -> tuple[ChangeCause, str]:
     if actor is not None:
         return ChangeCause.API, actor
     if known.activity is not None:
         return ChangeCause.API, known.activity.actor
-    return ChangeCause.EXTERNAL, ""
+    who, until = known.wake
+    return (ChangeCause.API, who) if time.monotonic() < until else (ChangeCause.EXTERNAL, "")
 
 
 def _allowed(known: Known) -> tuple[Verb, ...]:
