@@ -232,9 +232,11 @@ class _ResourceViewEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Resource
     RESOURCE_VIEW_UNSPECIFIED: _ResourceView.ValueType  # 0
     """Not set: SUMMARY in lists, FULL in GetResource."""
     RESOURCE_VIEW_SUMMARY: _ResourceView.ValueType  # 1
-    """What the engine tells about all resources at once. Cheap."""
+    """What the engine tells about all resources at once. Costs it nothing: it is known."""
     RESOURCE_VIEW_FULL: _ResourceView.ValueType  # 2
-    """Everything; costs the engine one question for each resource."""
+    """Everything; costs the engine one question for each resource that something has
+    happened to since it was last asked.
+    """
 
 class ResourceView(_ResourceView, metaclass=_ResourceViewEnumTypeWrapper):
     """How much of a resource a response carries."""
@@ -242,9 +244,11 @@ class ResourceView(_ResourceView, metaclass=_ResourceViewEnumTypeWrapper):
 RESOURCE_VIEW_UNSPECIFIED: ResourceView.ValueType  # 0
 """Not set: SUMMARY in lists, FULL in GetResource."""
 RESOURCE_VIEW_SUMMARY: ResourceView.ValueType  # 1
-"""What the engine tells about all resources at once. Cheap."""
+"""What the engine tells about all resources at once. Costs it nothing: it is known."""
 RESOURCE_VIEW_FULL: ResourceView.ValueType  # 2
-"""Everything; costs the engine one question for each resource."""
+"""Everything; costs the engine one question for each resource that something has
+happened to since it was last asked.
+"""
 Global___ResourceView: _TypeAlias = ResourceView  # noqa: Y015
 
 @_typing.final
@@ -260,7 +264,9 @@ class StateDetail(_message.Message):
     START_TIME_FIELD_NUMBER: _builtins.int
     FINISH_TIME_FIELD_NUMBER: _builtins.int
     reason: Global___StateReason.ValueType
-    """Why it is in this state."""
+    """Why it is in this state. The SUMMARY of a container that exit code 137 ended has
+    none: only the FULL view can tell KILLED from OOM_KILLED.
+    """
     message: _builtins.str
     """The engine's own words, for people."""
     exit_code: _builtins.int
