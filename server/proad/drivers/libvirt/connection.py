@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import libvirt
 
@@ -42,14 +42,23 @@ class _Link:
         events: the connection.
         shared: whether the threads use it too: the test hypervisor lives inside of a
             connection, and another one could be another world.
-        lost: done when it is lost.
+        lost: whether it is lost.
+        calls: those under way, each with what ends it.
         callbacks: libvirt's numbers of the registered callbacks.
     """
 
     events: libvirt.virConnect
     shared: bool
-    lost: asyncio.Future[None]
+    lost: bool = False
+    calls: set[asyncio.Timeout] = field(default_factory=set)
     callbacks: list[int] = field(default_factory=list)
+
+    def lose(self) -> None:
+        """End all calls."""
+        self.lost = True
+        for call in self.calls:
+            if not call.expired():
+                call.reschedule(asyncio.get_running_loop().time())
 
     def dispose(self) -> None:
         """Close; may block for as long as a hung libvirtd takes to be noticed."""
@@ -104,7 +113,7 @@ class Connection:
         self._lanes.end()
         link, self._link = self._link, None
         if link is not None:
-            link.lost.set_result(None)
+            link.lose()
             done = asyncio.get_running_loop().create_future()
             self._spawn("close", link.dispose, lambda _: done.cancel())
             await asyncio.wait([done], timeout=CLOSE_TIMEOUT.total_seconds())
@@ -140,17 +149,21 @@ class Connection:
         """
         link = await self._connected()
         job = partial(self._run, link, work, id)
-        running = asyncio.ensure_future(self._lanes.run(job, lane=lane, id=id, timeout=timeout))
+        # Cheaper than a task of its own to be waited for together with the loss.
+        until_lost = asyncio.timeout(None)
         try:
-            either: set[asyncio.Future[Any]] = {running, link.lost}
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if running.done():
-                return running.result()
+            async with until_lost:
+                link.calls.add(until_lost)
+                if not link.lost:
+                    return await self._lanes.run(job, lane=lane, id=id, timeout=timeout)
         except EngineUnreachableError:
             self._lose(link)
             raise
+        except TimeoutError:
+            if not link.lost:
+                raise
         finally:
-            running.cancel()
+            link.calls.discard(until_lost)
         raise EngineUnreachableError(ENGINE, "the connection was lost on the way")
 
     async def on(
@@ -192,11 +205,10 @@ class Connection:
         if self._link is not None:
             return self._link
         if self._opening is None:
-            lost = asyncio.get_running_loop().create_future()
             self._opening = asyncio.get_running_loop().create_future()
             # Whoever waited may have gone: the error is then nobody's.
             self._opening.add_done_callback(lambda f: f.cancelled() or f.exception())
-            self._spawn("open", partial(self._open, lost), self._opened)
+            self._spawn("open", self._open, self._opened)
         try:
             async with asyncio.timeout(OPEN_TIMEOUT.total_seconds()):
                 return await asyncio.shield(self._opening)
@@ -225,9 +237,9 @@ class Connection:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
                 self._loop.call_soon_threadsafe(call, *args)
 
-    def _open(self, lost: asyncio.Future[None]) -> _Link:
+    def _open(self) -> _Link:
         connection = libvirt.open(self.uri)
-        link = _Link(connection, shared=connection.getType() == "TEST", lost=lost)
+        link = _Link(connection, shared=connection.getType() == "TEST")
         try:
             if not link.shared:
                 connection.setKeepAlive(KEEPALIVE_INTERVAL, KEEPALIVE_COUNT)
@@ -263,7 +275,7 @@ class Connection:
         if self._link is not link:
             return
         self._link = None
-        link.lost.set_result(None)
+        link.lose()
         self._on_loss()
         self._spawn("close", link.dispose, lambda _: None)
 

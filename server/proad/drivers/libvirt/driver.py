@@ -350,7 +350,9 @@ class LibvirtDriver:
         return self._facts
 
     def _on_event(self, event: DomainEvent) -> None:
-        if not event.keeps_notes:
+        if event.keeps_notes:
+            self._reader.forget_state(event.id)
+        else:
             self._reader.forget(event.id)
         hint = event.hint()
         if hint.ended:

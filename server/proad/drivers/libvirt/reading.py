@@ -135,14 +135,21 @@ class Reader:
 
     def __init__(self) -> None:
         self._notes = EventCache(_Notes.read)
+        self._states = EventCache(_state)
 
     def forget(self, id: str) -> None:
         """Read a domain anew next time: something happened to it."""
         self._notes.forget(id)
+        self._states.forget(id)
+
+    def forget_state(self, id: str) -> None:
+        """Read the state of a domain anew next time, and take the rest as it is known."""
+        self._states.forget(id)
 
     def forget_all(self) -> None:
         """Read everything anew: events may have been missed."""
         self._notes.forget_all()
+        self._states.forget_all()
 
     def all(self, connection: libvirt.virConnect, view: ResourceView) -> list[Resource]:
         """Read all domains; a SUMMARY costs the same few calls for any number.
@@ -157,7 +164,9 @@ class Reader:
         saved = flagged(connection, libvirt.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE)
         autostart = flagged(connection, libvirt.VIR_CONNECT_LIST_DOMAINS_AUTOSTART)
         transient = flagged(connection, libvirt.VIR_CONNECT_LIST_DOMAINS_TRANSIENT)
-        self._notes.keep_only(domain.UUIDString() for domain, _ in states)
+        ids = [domain.UUIDString() for domain, _ in states]
+        self._notes.keep_only(ids)
+        self._states.keep_only(ids)
         resources = []
         for domain, stats in states:
             id = domain.UUIDString()
@@ -186,14 +195,20 @@ class Reader:
 
     def summary(self, domain: libvirt.virDomain) -> Resource:
         """Read what a list shows: the state from libvirt, the rest where it is not known."""
-        notes = self._notes.get(domain)
-        return notes.resource(domain.UUIDString(), *_state(domain))
+        changes = self._states.changes
+        id, state = domain.UUIDString(), _state(domain)
+        self._states.put(id, state, changes)
+        return self._notes.get(domain).resource(id, *state)
+
+    def glance(self, domain: libvirt.virDomain) -> Resource:
+        """Give what a list shows, as it was at the last hint if it was read since."""
+        return self._notes.get(domain).resource(domain.UUIDString(), *self._states.get(domain))
 
     def afresh(self, domain: libvirt.virDomain) -> Resource:
         """Read a summary after something that may have changed more than the state, and
         whose event is still under way.
         """
-        self._notes.forget(domain.UUIDString())
+        self.forget(domain.UUIDString())
         return self.summary(domain)
 
     def full(self, domain: libvirt.virDomain, *, ask_guest: bool = True) -> Resource:

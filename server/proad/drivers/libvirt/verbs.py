@@ -39,14 +39,16 @@ def guarded(
         raise late
 
 
-def turn(
-    reader: Reader,
-    domain: libvirt.virDomain,
-    verb: Verb,
-    act: Act,
-) -> Resource:
-    """Pause or resume a domain: all else about it stays as it is known."""
-    perform(reader, domain, verb, act)
+def turn(reader: Reader, domain: libvirt.virDomain, verb: Verb, act: Act) -> Resource:
+    """Pause or resume a domain and read it again, with as few calls as can be.
+
+    What was read of it since its last event decides whether that is legal; if it has
+    changed within the last milliseconds, libvirt refuses, or what was to be done is done.
+    """
+    before = reader.glance(domain)
+    if error := refusal(verb, before):
+        raise error
+    guarded(reader, domain, verb, lambda: act(domain, before))
     return reader.summary(domain)
 
 
