@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +17,7 @@ from proad.drivers.docker.events import subscribed
 from proad.drivers.docker.images import ImageStore
 from proad.drivers.docker.lookup import Lookup
 from proad.drivers.docker.registries import Registries
+from proad.drivers.docker.stats import Sampling
 from proad.drivers.docker.stop import STOP_MODES, Stopping
 from proad.drivers.docker.update import Updating
 from proad.drivers.docker.verbs import Verbs
@@ -36,6 +37,7 @@ from proad.model import (
     RegistryCredentials,
     Resource,
     ResourceKind,
+    ResourceStats,
     ResourceUpdate,
     ResourceView,
     RestartOptions,
@@ -54,13 +56,13 @@ class DockerDriver:
         async with DockerDriver() as docker:
             made = await docker.create_container(ContainerSpec(image="busybox"), start=True)
 
-    The ports Driver, Containers, Images and Updates say what each method does.
+    The ports Driver, Containers, Images, Stats and Updates say what each method does.
 
     Args:
         url: unix://, tcp:// or ssh:// address; empty: DOCKER_HOST, or the local socket.
         cert_path: for tcp://, the folder with ca.pem, cert.pem and key.pem; None:
             DOCKER_CERT_PATH if the address comes from DOCKER_HOST.
-        threads: how many calls may be under way at once, and again as many long ones.
+        threads: how many calls of each sort may be under way at once.
         timeout: of one call to the engine.
     """
 
@@ -89,6 +91,7 @@ class DockerDriver:
         self._stopping = Stopping(self._engine, self._lookup)
         self._verbs = Verbs(self._engine, self._lookup, self._stopping)
         self._updating = Updating(self._engine, self._lookup)
+        self._sampling = Sampling(self._engine)
         self._images = ImageStore(self._engine)
         self._registries = Registries(self._engine, self._images)
         self._info: EngineInfo | None = None
@@ -96,6 +99,7 @@ class DockerDriver:
 
     async def __aenter__(self) -> Self:
         self._open.enter_context(self._engine)
+        self._open.enter_context(self._sampling)
         self._open.push_async_callback(self._creation.close)
         return self
 
@@ -175,6 +179,10 @@ class DockerDriver:
     async def update(self, id: str, update: ResourceUpdate) -> Updated:
         """Change name, limits or restart policy."""
         return await self._updating.update(id, update)
+
+    async def stats(self, ids: Collection[str]) -> Mapping[str, ResourceStats]:
+        """Take one sample of each of these containers."""
+        return await self._sampling.stats(ids)
 
     async def create_container(
         self, spec: ContainerSpec, *, start: bool = False

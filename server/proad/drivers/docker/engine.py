@@ -260,6 +260,35 @@ class Engine:
             finally:
                 stream.close()
 
+    def ask(
+        self,
+        path: str,
+        stream: Stream,
+        params: Callable[[tuple[int, ...]], Mapping[str, str | int]],
+        limit: timedelta,
+    ) -> None:
+        """Send a question, with parameters for the version of the API. Blocks.
+
+        Raises:
+            EngineUnreachableError: the engine does not take it.
+            EngineTimedOutError: it does not take it in time.
+        """
+        with self._translated():
+            self._target(path, None, limit)
+            version = tuple(int(part) for part in self.api_version.split("."))
+            target = self._target(path, params(version), limit)
+            stream.send(self._transport, "GET", target, {}, limit)
+
+    def first_object(self, stream: Stream) -> Json | None:
+        """Give the first JSON object of an answer, or None where there is none. Blocks."""
+        try:
+            if stream.status() != HTTPStatus.OK:
+                return None
+            line = next(stream.lines, None)
+            return None if line is None else json.loads(line)
+        except (*_TROUBLES, ValueError):
+            return None
+
     async def negotiate(self, *, timeout: timedelta) -> Json:  # noqa: ASYNC109 - raises our own error
         """Ask the engine for its versions, and speak the newest API that it knows from now on."""
 

@@ -45,6 +45,18 @@ class Stream:
         limit: timedelta,
     ) -> int:
         """Send a request and give the status. Nothing may come for `limit`, here and later."""
+        self.send(transport, method, target, headers, limit)
+        return self.status()
+
+    def send(
+        self,
+        transport: Transport,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        limit: timedelta,
+    ) -> None:
+        """Send a request; `status` is to follow."""
         self._connection, full_target = transport.connection(target)
         connection = self._connection
         connection.timeout = limit.total_seconds()
@@ -53,9 +65,18 @@ class Stream:
             connection.close()
             raise ConnectionAbortedError
         connection.request(method, full_target, headers=headers, preload_content=False)
-        self._response = response = connection.getresponse()
+
+    def status(self) -> int:
+        """Wait for the beginning of the answer and give its status."""
+        assert self._connection is not None  # noqa: S101 - for mypy; it has been sent
+        self._response = response = self._connection.getresponse()
         self.lines = _lines(response)
         return int(response.status)
+
+    def fileno(self) -> int:
+        """Give what a selector waits for."""
+        assert self._connection is not None  # noqa: S101 - as above
+        return int(self._connection.sock.fileno())
 
     def wait_for_ever(self) -> None:
         """Let the answer be silent from now on for as long as it likes."""

@@ -104,7 +104,7 @@ def full(item: Json) -> Resource:
         state=_STATES[_status(item["State"])][0],
         state_detail=_state_detail(item["State"]),
         labels=visible(config.get("Labels") or {}),
-        create_time=_time(item["Created"]),
+        create_time=moment(item["Created"]),
         lifetime=Lifetime.TRANSIENT if host.get("AutoRemove") else Lifetime.PERSISTENT,
         container=Container(
             image=config["Image"],
@@ -225,8 +225,8 @@ def _state_detail(state: Json) -> StateDetail:
         message=state.get("Error") or "",
         exit_code=code,
         oom_killed=oom_killed,
-        start_time=_time(state.get("StartedAt")),
-        finish_time=_time(state.get("FinishedAt")),
+        start_time=moment(state.get("StartedAt")),
+        finish_time=moment(state.get("FinishedAt")),
     )
 
 
@@ -354,6 +354,7 @@ def _seconds(value: int | None) -> timedelta | None:
     return None if value is None else timedelta(seconds=value)
 
 
-def _time(text: str | None) -> datetime | None:
-    # Go's zero time, in the year 1, stands for "never".
+def moment(text: str | None) -> datetime | None:
+    """Read a time as Docker writes it; None: never."""
+    # Go's zero time is in the year 1.
     return None if not text or text.startswith("0001-") else datetime.fromisoformat(text)
