@@ -54,7 +54,8 @@ class Gap:
     """Steps may be missing here; what is told afterwards is true all the same.
 
     Attributes:
-        kind: ENGINE_LOST: the engine's resources are as last known from here on.
+        kind: ENGINE_LOST: the engine's resources are as last known from here on, also if
+            the daemon was restarted and does not know them any more.
             ENGINE_RESYNCED: it was read anew; what differed has been told as changes.
             WATCH_RESTARTED: the watch had to read everything anew; what differs follows
             as changes, then `Synced`. What was told before stays good.

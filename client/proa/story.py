@@ -13,7 +13,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from grpc import StatusCode
 
 from proa import v1
-from proa.errors import Details, Error, Unavailable
+from proa.errors import Details, Error, InvalidArgument, OutOfRange, Unavailable
 from proa.events import Change, Disconnected, Event, Gap, Reconnected, Synced
 from proa.tokens import RENEWABLE
 
@@ -30,6 +30,8 @@ _IDENTITY = ("id", "kind", "host")
 _OF_THE_TRANSPORT = frozenset(
     {StatusCode.INTERNAL, StatusCode.UNKNOWN, StatusCode.CANCELLED, StatusCode.DEADLINE_EXCEEDED}
 )
+
+_KIND_OF = {"docker": v1.RESOURCE_KIND_CONTAINER, "libvirt": v1.RESOURCE_KIND_DOMAIN}
 
 _Key = tuple[str, v1.ResourceKind.ValueType, str]
 
@@ -75,6 +77,10 @@ class Story:
         self._told: dict[_Key, v1.Resource] = {}
         # What the initial state that is being read has shown; None: it is complete.
         self._seen: set[_Key] | None = set()
+        # Engines that are lost, as far as this call told, and what they had when they
+        # were last heard of: a daemon that began anew without them cannot know of it.
+        self._missing: set[str] = set()
+        self._kept: set[_Key] = set()
         self._synced = False  # ever
         self._heard = False  # in this call
         self._begun = False  # a response has come, in any call
@@ -87,7 +93,7 @@ class Story:
         self._opened = time.monotonic()
         self._heard = False
         if not self._request.resume_token:
-            self._seen = set()
+            self._begin_again()
         return self._request
 
     def take(self, response: v1.WatchResourcesResponse) -> list[Event]:
@@ -104,9 +110,7 @@ class Story:
                 case "bookmark" if event.bookmark.synced:
                     told += self._complete()
                 case "gap":
-                    if event.gap.kind == v1.GAP_KIND_WATCH_RESTARTED:
-                        self._begin_again()
-                    told.append(Gap(event.gap.kind, event.gap.engine, event.gap.message))
+                    told += self._gap(event.gap)
         if response.resume_token:
             self._request.resume_token = response.resume_token
         return told
@@ -116,7 +120,8 @@ class Story:
         if not self._begun:
             raise error
         told: list[Event] = []
-        if error.reason == "REVISION_COMPACTED" and self._request.resume_token:
+        if self._request.resume_token and isinstance(error, OutOfRange | InvalidArgument):
+            # All arguments but the token were good before.
             self._begin_again()
             told.append(Gap(v1.GAP_KIND_WATCH_RESTARTED, message=error.message))
         elif _passes(error):
@@ -142,11 +147,13 @@ class Story:
     def _begin_again(self) -> None:
         self._request.resume_token = ""
         self._seen = set()
+        self._missing.clear()
 
     def _changed(self, change: v1.ResourceChange) -> Iterator[Change]:
         resource = change.resource
         key = (resource.host, resource.kind, resource.id)
         before = self._told.pop(key, None)
+        self._kept.discard(key)
         if change.type == v1.CHANGE_TYPE_REMOVED:
             if before is not None:
                 yield _change(change.type, change)
@@ -157,19 +164,36 @@ class Story:
         if before is None:
             known = self._synced or change.type != v1.CHANGE_TYPE_EXISTING
             yield _change(v1.CHANGE_TYPE_ADDED if known else v1.CHANGE_TYPE_EXISTING, change)
-        elif change.type != v1.CHANGE_TYPE_EXISTING:
-            yield _change(v1.CHANGE_TYPE_MODIFIED, change)
+        elif change.type == v1.CHANGE_TYPE_MODIFIED:
+            yield _change(change.type, change)
         elif _content(before) != _content(resource):
             yield Change(v1.CHANGE_TYPE_MODIFIED, resource, before.state)
 
     def _complete(self) -> Iterator[Event]:
         seen, self._seen = self._seen, None
         if seen is not None:
-            for key in [key for key in self._told if key not in seen]:
-                gone = self._told.pop(key)
-                yield Change(v1.CHANGE_TYPE_REMOVED, gone, gone.state)
+            unseen = {key for key in self._told if key not in seen}
+            self._kept = {key for key in unseen if any(_has(one, key) for one in self._missing)}
+            yield from self._gone(unseen - self._kept)
         self._synced = True
         yield Synced()
+
+    def _gap(self, gap: v1.Gap) -> Iterator[Event]:
+        match gap.kind:
+            case v1.GAP_KIND_WATCH_RESTARTED:
+                self._begin_again()
+            case v1.GAP_KIND_ENGINE_LOST:
+                self._missing.add(gap.engine)
+            case v1.GAP_KIND_ENGINE_RESYNCED:
+                self._missing.discard(gap.engine)
+                yield from self._gone({key for key in self._kept if _has(gap.engine, key)})
+        yield Gap(gap.kind, gap.engine, gap.message)
+
+    def _gone(self, keys: Iterable[_Key]) -> Iterator[Change]:
+        for key in sorted(keys):
+            self._kept.discard(key)
+            gone = self._told.pop(key)
+            yield Change(v1.CHANGE_TYPE_REMOVED, gone, gone.state)
 
 
 def ended() -> Error:
@@ -189,6 +213,13 @@ def _passes(error: Error) -> bool:
         return True
     # Not the daemon's words: a stream reset, a proxy, a login that was not answered.
     return not error.reason and error.code in _OF_THE_TRANSPORT
+
+
+def _has(engine: str, key: _Key) -> bool:
+    """Whether a resource may be one of the engine HOST/DRIVER."""
+    host, kind, _ = key
+    engine_host, _, driver = engine.rpartition("/")
+    return host == engine_host and _KIND_OF.get(driver, kind) == kind
 
 
 def _change(type: v1.ChangeType.ValueType, change: v1.ResourceChange) -> Change:

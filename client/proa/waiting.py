@@ -9,7 +9,7 @@ from grpc import StatusCode
 
 from proa import v1
 from proa.errors import Cancelled, DeadlineExceeded, Details, Error, NotFound, WaitTimedOut
-from proa.events import Change, Event, Synced
+from proa.events import Change, Event, Gap, Synced
 from proa.watching import Watch
 
 _NOT_FOUND = "RESOURCE_NOT_FOUND"
@@ -67,6 +67,7 @@ class Seen:
         self.last = resource
         self._done = resource.state in goal.states
         self._told = False
+        self._blind = False  # its engine is lost: that it is not shown means nothing
 
     def done(self) -> bool:
         """Whether the goal is reached."""
@@ -85,8 +86,17 @@ class Seen:
                 self._told = True
                 self.last = now
                 self._done = now.state in self._goal.states
-            case Synced() if not self._told:
-                self._gone()
+            case Gap(kind=v1.GAP_KIND_ENGINE_LOST):
+                self._blind = True
+            case Gap(kind=v1.GAP_KIND_ENGINE_RESYNCED):
+                self._blind = False
+                self._look()
+            case Synced():
+                self._look()
+
+    def _look(self) -> None:
+        if not self._told and not self._blind:
+            self._gone()
 
     def _gone(self) -> None:
         if not self._goal.removed:

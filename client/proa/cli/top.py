@@ -8,7 +8,6 @@ from itertools import islice
 from typing import Annotated
 
 import typer
-from google.protobuf.duration_pb2 import Duration
 from rich.console import Console
 from rich.live import Live
 
@@ -35,8 +34,11 @@ def top(
         typer.Argument(metavar="[ID...]", help="Only these; default: all that run."),
     ] = None,
     interval: Annotated[
-        timedelta, typer.Option(parser=duration, metavar="TIME", help="Between two samples.")
-    ] = timedelta(seconds=1),
+        timedelta | None,
+        typer.Option(
+            parser=duration, metavar="TIME", show_default="1s", help="Between two samples."
+        ),
+    ] = None,
     once: Annotated[
         bool, typer.Option("--once", help="Once, after two samples, and no more.")
     ] = False,
@@ -44,9 +46,9 @@ def top(
 ) -> None:
     """Show what containers and virtual machines use, until Ctrl-C; the busiest first."""
     session = Session.of(ctx, output)
-    every = Duration()
-    every.FromTimedelta(interval)
-    request = v1.StreamStatsRequest(ids=ids, interval=every)
+    request = v1.StreamStatsRequest(ids=ids)
+    if interval is not None:
+        request.interval.FromTimedelta(interval)
     with exits.until_interrupted(), session.connect() as client:
         samples: Iterable[v1.StreamStatsResponse] = client.resources.StreamStats(request)
         if once:

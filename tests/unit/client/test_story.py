@@ -17,7 +17,9 @@ IDS = st.sampled_from(["a", "b", "c", "d", "e"])
 STEPS = st.one_of(
     st.tuples(st.just("put"), IDS, st.sampled_from([RUNNING, STOPPED])),
     st.tuples(st.just("remove"), IDS),
-    st.tuples(st.sampled_from(["drop", "restart", "compact", "heartbeat"])),
+    st.tuples(
+        st.sampled_from(["drop", "restart", "compact", "heartbeat", "lose_engine", "find_engine"])
+    ),
     st.tuples(
         st.just("gap"), st.sampled_from([v1.GAP_KIND_WATCH_RESTARTED, v1.GAP_KIND_ENGINE_LOST])
     ),
@@ -86,6 +88,7 @@ def test_the_picture_is_always_the_daemons(steps, read_mask):
         happen(watched, *step)
         follower.read(reads)
     watched.cut_next(None)
+    watched.find_engine()
     follower.read()
     now = {id: one.state for id, one in watched.things.items()}
     told = {id: v1.Resource.FromString(one).state for id, one in follower.picture.now.items()}
@@ -219,6 +222,45 @@ def test_gaps_of_engines_are_handed_on(watched, follower):
     ]
 
 
+def test_what_a_lost_engine_had_stays_as_last_known(watched, follower):
+    watched.put("vm", kind=v1.RESOURCE_KIND_DOMAIN)
+    follower.read()
+    follower.told.clear()
+    watched.lose_engine()
+    follower.read()
+    # Nobody knows of the containers now; the domain is gone, its engine would tell of it.
+    assert types(follower.told) == [
+        "Disconnected",
+        "Gap",
+        "Reconnected",
+        "Gap",
+        ("REMOVED", "vm"),
+        "Synced",
+    ]
+    assert follower.told[3].kind == v1.GAP_KIND_ENGINE_LOST
+    follower.told.clear()
+    watched.remove("a")
+    watched.remove("vm")
+    watched.put("b", STOPPED)
+    watched.put("d")
+    watched.find_engine()
+    follower.read()
+    assert types(follower.told) == [("MODIFIED", "b"), ("ADDED", "d"), ("REMOVED", "a"), "Gap"]
+    assert follower.picture.agrees_with(watched)
+
+
+def test_a_token_that_a_newer_daemon_does_not_know_is_dropped(watched, follower):
+    watched.drop()
+    follower.story.request()
+    error = proa.InvalidArgument(
+        grpc.StatusCode.INVALID_ARGUMENT, Details("no token", "INVALID_ARGUMENT")
+    )
+    assert types(follower.story.fail(error)) == ["Gap"]
+    assert not follower.story.request().resume_token
+    with pytest.raises(proa.InvalidArgument):
+        follower.story.fail(error)
+
+
 def test_the_same_uuid_on_two_hosts_is_two_resources():
     def existing(host):
         resource = v1.Resource(id="u", host=host, kind=v1.RESOURCE_KIND_DOMAIN)
@@ -261,7 +303,7 @@ def test_the_daemons_own_word_on_when_to_come_back_is_heeded(follower):
         (proa.Unauthenticated, "UNAUTHENTICATED", "BAD_CREDENTIALS"),
         (proa.Unimplemented, "UNIMPLEMENTED", ""),
         (proa.Internal, "INTERNAL", "INTERNAL"),
-        (proa.InvalidArgument, "INVALID_ARGUMENT", "INVALID_ARGUMENT"),
+        (proa.NotFound, "NOT_FOUND", "HOST_NOT_FOUND"),
     ],
 )
 def test_what_another_call_does_not_cure_is_raised(follower, kind, code, reason):

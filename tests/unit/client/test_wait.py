@@ -113,6 +113,25 @@ def test_it_goes_before_the_watch_begins(wait, watched, small_daemon):
     assert wait(removed=True).result(10).id == A
 
 
+def test_a_lost_engine_is_waited_for(wait, watched, small_daemon):
+    small_daemon.resources = list(small_daemon.resources)
+    watched.lose_engine()
+    waiting = wait(RUNNING)
+    watched.wait_for_watches(1)
+    with pytest.raises(TimeoutError):
+        waiting.result(0.3)
+    watched.put(A, RUNNING, name="web")
+    watched.find_engine()
+    assert waiting.result(10).state == RUNNING
+    watched.lose_engine()
+    waiting = wait(RUNNING)
+    watched.wait_for_watches(2)
+    watched.remove(A)
+    watched.find_engine()
+    with pytest.raises(proa.NotFound):
+        waiting.result(10)
+
+
 def test_its_end_is_waited_for(wait, watched):
     waiting = wait(removed=True)
     watched.wait_for_watches(1)

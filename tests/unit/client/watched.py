@@ -44,6 +44,7 @@ class Watched:
         self._log = []
         self._floor = 0
         self._cut = None
+        self._lost = False
         self.mute = False
 
     # What happens to resources.
@@ -74,6 +75,8 @@ class Watched:
         return stamped
 
     def _tell(self, type, thing, before):
+        if self._lost:
+            return
         change = v1.ResourceChange(
             type=type,
             resource=thing,
@@ -97,6 +100,9 @@ class Watched:
         """Tell every watcher of a gap; one that was too slow begins anew."""
         event = v1.WatchEvent(gap=v1.Gap(kind=kind, engine=engine, message="why"))
         with self.changed:
+            self._revision += 1
+            if engine:
+                self._log.append((self._revision, event))
             for stream in self.streams:
                 if kind == v1.GAP_KIND_WATCH_RESTARTED:
                     stream.pending.clear()
@@ -105,6 +111,22 @@ class Watched:
                 else:
                     stream.send(event, token=self.token)
             self.changed.notify_all()
+
+    def lose_engine(self):
+        """Begin another run without the engine: it knows of no resource, and says so."""
+        self.restart()
+        self._lost = True
+        self.drop()
+
+    def find_engine(self):
+        """Read the engine's resources: what there is now is told, and then the gap."""
+        with self.changed:
+            if self._lost:
+                self._lost = False
+                for thing in self.things.values():
+                    self._revision += 1
+                    self._tell(v1.CHANGE_TYPE_ADDED, thing, None)
+                self.gap(v1.GAP_KIND_ENGINE_RESYNCED, "local/docker")
 
     def heartbeat(self):
         with self.changed:
@@ -162,12 +184,16 @@ class Watched:
             return stream
 
     def _initial(self, stream):
-        for number, thing in enumerate(self.things.values()):
+        things = () if self._lost else self.things.values()
+        for number, thing in enumerate(things):
             if number == self._cut:
                 self._cut, stream.ending = None, ENDED
                 return
             change = v1.ResourceChange(type=v1.CHANGE_TYPE_EXISTING, resource=thing)
             stream.send(v1.WatchEvent(change=change))
+        if self._lost:
+            gap = v1.Gap(kind=v1.GAP_KIND_ENGINE_LOST, engine="local/docker", message="why")
+            stream.send(v1.WatchEvent(gap=gap))
         stream.send(v1.WatchEvent(bookmark=v1.Bookmark(synced=True)), token=self.token)
 
     def wait_for_watches(self, count):
