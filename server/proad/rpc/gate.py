@@ -154,6 +154,9 @@ class Gate(grpc.aio.ServerInterceptor):
         request_id = _request_id(metadata)
         structlog.contextvars.bind_contextvars(request_id=request_id)
         started = time.perf_counter()
+        # Asked now: of a stream that was cancelled, gRPC has let go when we hear of it, and
+        # its context then leads into freed memory.
+        peer = context.peer()
         code, reason, subject = "OK", "", ""
         calls = self._watching if method in self._endless else self._in_flight
         calls.up()
@@ -184,7 +187,7 @@ class Gate(grpc.aio.ServerInterceptor):
                 reason=reason or None,
                 ms=round((time.perf_counter() - started) * 1000, 2),
                 subject=subject or None,
-                peer=context.peer(),
+                peer=peer,
             )
 
     async def _while_admitted(
