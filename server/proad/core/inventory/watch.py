@@ -70,6 +70,8 @@ async def watch(
             yield batch
     elif journal.holds(revision):
         place = revision
+        # Who was away learns at once that it goes on.
+        yield Batch(((0, WatchEvent(bookmark=Bookmark())),), place)
     else:
         raise RevisionCompactedError
     clock = asyncio.get_running_loop().time
