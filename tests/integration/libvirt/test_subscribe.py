@@ -5,6 +5,7 @@ import secrets
 import subprocess
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import libvirt
@@ -12,7 +13,7 @@ import pytest
 
 from proad.drivers.libvirt import LibvirtDriver
 from proad.drivers.libvirt.metadata import NAMESPACE
-from proad.model import EngineEvent, ResourceState, ResourceView
+from proad.model import EngineEvent, Resource, ResourceState, ResourceView
 
 pytestmark = pytest.mark.libvirt
 
@@ -127,3 +128,65 @@ async def test_a_change_is_told_at_once(
             await hear(events, domain.UUIDString())
             waits.append(time.monotonic() - begin)
     assert sorted(waits)[-3] < 0.05, waits
+
+
+async def test_what_has_no_event_is_found_by_looking(
+    driver: LibvirtDriver, raw: libvirt.virConnect, blank: Path
+):
+    name = blank.name
+    raw.defineXML(blank.read_text())
+    id = raw.lookupByName(name).UUIDString()
+
+    async def found(events: AsyncIterator[EngineEvent]) -> Resource:
+        await hear(events, id, seconds=6)
+        return await driver.get_resource(id, SUMMARY)
+
+    async with driver.subscribe() as events:
+        before = await driver.get_resource(id, SUMMARY)
+        assert before.domain is not None
+        await quiet(events, id)
+        await virsh("autostart", name)
+        shown = await found(events)
+        assert shown.domain == replace(before.domain, autostart=True)
+        await virsh("autostart", "--disable", name)
+        assert await found(events) == before
+        await virsh("setmem", name, "32M", "--config")
+        shown = await found(events)
+        assert shown.domain == replace(before.domain, memory_bytes=32 * 2**20)
+        await virsh("setvcpus", name, "2", "--config", "--maximum")
+        await virsh("setvcpus", name, "2", "--config")
+        shown = await found(events)
+        assert shown.domain == replace(before.domain, memory_bytes=32 * 2**20, vcpus=2)
+        await virsh("start", name)
+        await virsh("managedsave", name)
+        await quiet(events, id)
+        await virsh("managedsave-remove", name)
+        assert (await found(events)).state is ResourceState.STOPPED
+
+
+async def test_processors_plugged_in_are_found_by_looking(
+    driver: LibvirtDriver, raw: libvirt.virConnect, blank: Path
+):
+    room = blank.read_text().replace("<vcpu>1<", "<vcpu current='1'>2<")
+    domain = raw.createXML(room)
+    async with driver.subscribe() as events:
+        (listed,) = [
+            each for each in await driver.list_resources() if each.id == domain.UUIDString()
+        ]
+        assert listed.domain is not None
+        assert listed.domain.vcpus == 1
+        await quiet(events, listed.id)
+        await virsh("setvcpus", blank.name, "2", "--live")
+        await hear(events, listed.id, seconds=6)
+        shown = await driver.get_resource(listed.id, SUMMARY)
+        assert shown.domain == replace(listed.domain, vcpus=2)
+
+
+async def test_a_reader_that_is_gone_leaves_nothing(driver: LibvirtDriver):
+    await driver.probe()
+    before = len(asyncio.all_tasks())
+    for _ in range(50):
+        async with driver.subscribe():
+            pass
+    await asyncio.sleep(0.05)
+    assert len(asyncio.all_tasks()) == before

@@ -1,0 +1,127 @@
+"""SUMMARYs of domains: the same from a list, alone and from a verb, and at rest the same."""
+
+import asyncio
+from dataclasses import replace
+
+import libvirt
+import pytest
+
+from integration.libvirt.guests import MIB, Guests
+from proad.drivers.libvirt import LibvirtDriver
+from proad.model import (
+    DomainUpdate,
+    Lifetime,
+    Resource,
+    ResourceState,
+    ResourceUpdate,
+    ResourceView,
+    RestartMode,
+    RestartOptions,
+    SnapshotSpec,
+    StopMode,
+    StopOptions,
+)
+
+pytestmark = pytest.mark.libvirt
+
+SAVE = StopOptions(mode=StopMode.SAVE)
+FORCE = StopOptions(mode=StopMode.FORCE)
+
+
+async def listed(driver: LibvirtDriver, id: str) -> Resource:
+    (found,) = [each for each in await driver.list_resources() if each.id == id]
+    return found
+
+
+async def agree(driver: LibvirtDriver, given: Resource) -> None:
+    """Check that what a verb gave is what is read in every way, also by a new driver."""
+    async with LibvirtDriver(driver.endpoint, virt_type="qemu") as fresh:
+        for reader in (driver, fresh):
+            assert await listed(reader, given.id) == given
+            assert await reader.get_resource(given.id, ResourceView.SUMMARY) == given
+    full = await driver.get_resource(given.id)
+    assert full.domain is not None
+    assert given.domain is not None
+    assert replace(full, domain=given.domain) == given
+    shown = full.domain
+    assert (shown.memory_bytes, shown.max_memory_bytes, shown.vcpus, shown.autostart) == (
+        given.domain.memory_bytes,
+        given.domain.max_memory_bytes,
+        given.domain.vcpus,
+        given.domain.autostart,
+    )
+
+
+async def test_through_a_life(driver: LibvirtDriver, guests: Guests):
+    labels = {"b": "2", "a": "<1>"}
+    made = await driver.create_domain(guests.blank(labels=labels, autostart=True))
+    started = await driver.start(made.id)
+    assert (started.labels, started.state) == (labels, ResourceState.RUNNING)
+    await agree(driver, started)
+    paused = await driver.pause(made.id)
+    await agree(driver, paused)
+    await agree(driver, await driver.resume(made.id))
+    reset = RestartOptions(mode=RestartMode.FORCE)
+    await agree(driver, await driver.restart(made.id, reset))
+    saved = await driver.stop(made.id, SAVE)
+    assert saved.state is ResourceState.SAVED
+    await agree(driver, saved)
+    await agree(driver, await driver.start(made.id))
+    stopped = await driver.stop(made.id, FORCE)
+    assert stopped.state is ResourceState.STOPPED
+    await agree(driver, stopped)
+    assert started.domain == paused.domain == saved.domain == stopped.domain
+    await driver.create_snapshot(made.id, SnapshotSpec(name="one"))
+    await agree(driver, await listed(driver, made.id))
+    await driver.revert_snapshot(made.id, "one")
+    await agree(driver, await listed(driver, made.id))
+
+
+async def test_a_transient_one(driver: LibvirtDriver, guests: Guests):
+    spec = guests.blank(lifetime=Lifetime.TRANSIENT, labels={"a": "1"})
+    made = await driver.create_domain(spec, start=True)
+    await agree(driver, await driver.pause(made.id))
+    running = await driver.resume(made.id)
+    await agree(driver, running)
+    stopped = await driver.stop(made.id, FORCE)
+    assert replace(stopped, state=running.state, state_detail=running.state_detail) == running
+
+
+async def test_ballooned(driver: LibvirtDriver, guests: Guests):
+    guest = await guests.boot()
+    updated = await driver.update(
+        guest.id, ResourceUpdate(domain=DomainUpdate(memory_bytes=120 * MIB))
+    )
+    assert updated.restart_required == ()
+    now = await listed(driver, guest.id)
+    assert now.domain is not None
+    assert now.domain.memory_bytes == 120 * MIB
+    await agree(driver, now)
+    await agree(driver, await driver.pause(guest.id))
+
+
+async def test_without_a_balloon(driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect):
+    """libvirt tells the memory of a stopped one without a balloon in two ways."""
+    domain = raw.defineXML(
+        f"<domain type='qemu'><name>{guests.prefix}-x</name><memory unit='MiB'>64</memory>"
+        "<currentMemory unit='MiB'>48</currentMemory><vcpu current='1'>2</vcpu>"
+        "<os><type arch='x86_64'>hvm</type></os>"
+        "<devices><memballoon model='none'/></devices></domain>"
+    )
+    id = domain.UUIDString()
+    alone = await driver.get_resource(id, ResourceView.SUMMARY)
+    assert await listed(driver, id) == alone
+    started = await driver.start(id)
+    assert await listed(driver, id) == started
+    stopped = await driver.stop(id, FORCE)
+    assert await listed(driver, id) == stopped
+    assert stopped.domain == started.domain == alone.domain
+
+
+async def test_nothing_changes_at_rest(driver: LibvirtDriver, guests: Guests):
+    guest = await guests.boot()
+    first = await listed(driver, guest.id)
+    for _ in range(10):
+        await asyncio.sleep(0.3)
+        assert await listed(driver, guest.id) == first
+        assert await driver.get_resource(guest.id, ResourceView.SUMMARY) == first
