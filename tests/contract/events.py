@@ -1,17 +1,18 @@
 """Obligations of `Driver.subscribe`, and of the SUMMARYs that are read after events."""
 
 import asyncio
-from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 
+from contract.domains import MEMORY
 from contract.follower import Follower, unread
-from contract.outsider import Outsider
 from contract.yard import FORCE, SCRAP, Yard, harmless_update, perform
 from proad.model import (
+    DomainSpec,
     Lifetime,
-    Resource,
     ResourceState,
     ResourceUpdate,
     ResourceView,
@@ -21,10 +22,6 @@ from proad.model import (
 
 STOPPED, RUNNING, PAUSED = ResourceState.STOPPED, ResourceState.RUNNING, ResourceState.PAUSED
 SUMMARY, FULL = ResourceView.SUMMARY, ResourceView.FULL
-
-
-def in_state(state: ResourceState) -> Callable[[Resource], bool]:
-    return lambda resource: resource.state is state
 
 
 class SummariesContract:
@@ -172,50 +169,16 @@ class SnapshotEventsContract:
                 assert domain.snapshot_count == count
 
 
-class OutsideContract:
-    """What others do with the engine's own tools."""
+class DomainEventsContract:
+    """Domains can be defined anew under the id that they had."""
 
-    async def test_a_life_is_heard(self, yard: Yard, outsider: Outsider):
+    async def test_another_one_under_the_same_id_is_heard(self, yard: Yard):
+        id = str(uuid4())
+        spec = DomainSpec(name=yard.new_name(), uuid=id, memory_bytes=MEMORY, diskless=True)
+        await yard.domains.create_domain(spec)
         async with Follower.of(yard.driver) as follower:
-            id = await outsider.make(yard.new_name())
-            await follower.sees(id, in_state(STOPPED))
-            for verb, state in (
-                (Verb.START, RUNNING),
-                (Verb.PAUSE, PAUSED),
-                (Verb.RESUME, RUNNING),
-                (Verb.STOP, STOPPED),
-            ):
-                await outsider.do(verb, id)
-                await follower.sees(id, in_state(state))
-                assert follower.about(id).ended is (verb is Verb.STOP)
-            assert not follower.about(id).removed
-            await outsider.do(Verb.DELETE, id)
-            await follower.misses(id)
-            assert follower.about(id).removed
-
-    async def test_a_new_name_is_heard(self, yard: Yard, outsider: Outsider):
-        id = (await yard.make()).id
-        async with Follower.of(yard.driver) as follower:
+            await yard.driver.delete(id)
             name = yard.new_name()
-            await outsider.rename(id, name)
+            await yard.domains.create_domain(replace(spec, name=name))
             await follower.sees(id, lambda it: it.name == name)
-            assert not follower.about(id).removed
-
-    async def test_other_limits_are_heard(self, yard: Yard, outsider: Outsider):
-        id = (await yard.make()).id
-        async with Follower.of(yard.driver, FULL) as follower:
-            before = follower.known[id]
-            await outsider.do(Verb.UPDATE, id)
-            await follower.sees(id, lambda it: it != before)
-
-    async def test_a_flood_is_heard_to_its_end(self, yard: Yard, outsider: Outsider):
-        resources = [await yard.make(start=True) for _ in range(3)]
-        async with Follower.of(yard.driver) as follower:
-            for _ in range(10):
-                for verb in (Verb.PAUSE, Verb.RESUME):
-                    for resource in resources:
-                        await outsider.do(verb, resource.id)
-            for resource in resources:
-                await outsider.do(Verb.PAUSE, resource.id)
-            for resource in resources:
-                await follower.sees(resource.id, in_state(PAUSED))
+            assert follower.about(id).removed

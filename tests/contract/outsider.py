@@ -24,6 +24,11 @@ class Outsider(Protocol):
         """Give a stopped one another name."""
 
 
+class DomainOutsider(Outsider, Protocol):
+    async def autostart(self, id: str, *, on: bool) -> None:
+        """Have a domain started with its host, or not."""
+
+
 class DockerOutsider:
     def __init__(self, client: docker.APIClient, image: str) -> None:
         self._client = client
@@ -84,6 +89,11 @@ class LibvirtOutsider:
 
     async def rename(self, id: str, name: str) -> None:
         await asyncio.to_thread(lambda: self._connection.lookupByUUIDString(id).rename(name))
+
+    async def autostart(self, id: str, *, on: bool) -> None:
+        await asyncio.to_thread(
+            lambda: self._connection.lookupByUUIDString(id).setAutostart(int(on))
+        )
 
     def _limit(self, domain: libvirt.virDomain) -> None:
         root = etree.fromstring(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))

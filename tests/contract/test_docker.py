@@ -10,9 +10,11 @@ import pytest
 
 from contract.containers import IMAGE, ContainersContract
 from contract.docker_yard import DockerYard
-from contract.events import EventsContract, OutsideContract
+from contract.events import EventsContract
+from contract.follower import Follower
 from contract.images import ImagesContract
 from contract.lifecycle import LifecycleContract
+from contract.outside import OutsideContract
 from contract.outsider import DockerOutsider, Outsider
 from contract.stats import StatsContract
 from contract.stopping import DeafnessContract, NoSavingContract, StoppingContract
@@ -89,6 +91,14 @@ class TestDockerOutside(OnDocker, OutsideContract):
         client = docker.APIClient(docker_url)
         yield DockerOutsider(client, IMAGE)
         client.close()
+
+    async def test_the_end_of_a_process_is_heard(self, yard: Yard):
+        spec = ContainerSpec(image=IMAGE, name=yard.new_name(), command=("sh", "-c", "exit 3"))
+        async with Follower.of(yard.driver) as follower:
+            made = (await yard.containers.create_container(spec, start=True)).resource
+            await follower.sees(made.id, lambda it: it.state_detail.exit_code == 3)
+            assert follower.known[made.id].state is ResourceState.STOPPED
+            assert follower.about(made.id).ended
 
 
 class TestDockerStats(OnDocker, StatsContract): ...

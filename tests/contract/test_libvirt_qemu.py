@@ -11,9 +11,10 @@ import pytest
 
 from contract.domain_yard import GUEST, QemuYard
 from contract.domains import MEMORY, DomainsContract, new_disk
-from contract.events import EventsContract, OutsideContract
+from contract.events import DomainEventsContract, EventsContract
 from contract.lifecycle import LifecycleContract
-from contract.outsider import LibvirtOutsider, Outsider
+from contract.outside import DomainOutsideContract
+from contract.outsider import DomainOutsider, LibvirtOutsider
 from contract.snapshots import SnapshotsContract
 from contract.stats import StatsContract
 from contract.stopping import DeafnessContract, SavingContract, StoppingContract
@@ -92,12 +93,12 @@ class TestLibvirtQemuVolumes(OnQemu, VolumesContract): ...
 class TestLibvirtQemuUpdates(OnQemu, DomainUpdatesContract): ...
 
 
-class TestLibvirtQemuEvents(OnQemu, EventsContract): ...
+class TestLibvirtQemuEvents(OnQemu, EventsContract, DomainEventsContract): ...
 
 
-class TestLibvirtQemuOutside(OnQemu, OutsideContract):
+class TestLibvirtQemuOutside(OnQemu, DomainOutsideContract):
     @pytest.fixture
-    def outsider(self, yard: Yard) -> Iterator[Outsider]:
+    def outsider(self, yard: Yard) -> Iterator[DomainOutsider]:
         connection = libvirt.open(URI)
         yield LibvirtOutsider(connection, "qemu")
         connection.close()

@@ -8,9 +8,10 @@ import pytest
 
 from contract.domain_yard import HypervisorYard
 from contract.domains import DomainsContract
-from contract.events import EventsContract, OutsideContract
+from contract.events import DomainEventsContract, EventsContract
 from contract.lifecycle import IllegalVerbsContract, LifecycleContract
-from contract.outsider import LibvirtOutsider, Outsider
+from contract.outside import DomainOutsideContract
+from contract.outsider import DomainOutsider, LibvirtOutsider
 from contract.snapshots import SnapshotsContract
 from contract.stopping import SavingContract, StoppingContract
 from contract.updates import DomainUpdatesContract
@@ -82,12 +83,12 @@ class TestLibvirtTestVolumes(OnTestHypervisor, VolumesContract): ...
 class TestLibvirtTestUpdates(OnTestHypervisor, DomainUpdatesContract): ...
 
 
-class TestLibvirtTestEvents(OnTestHypervisor, EventsContract): ...
+class TestLibvirtTestEvents(OnTestHypervisor, EventsContract, DomainEventsContract): ...
 
 
-class TestLibvirtTestOutside(OnTestHypervisor, OutsideContract):
+class TestLibvirtTestOutside(OnTestHypervisor, DomainOutsideContract):
     @pytest.fixture
-    def outsider(self, yard: Yard) -> Iterator[Outsider]:
+    def outsider(self, yard: Yard) -> Iterator[DomainOutsider]:
         connection = libvirt.open("test:///default")
         yield LibvirtOutsider(connection, "test")
         connection.close()

@@ -5,7 +5,7 @@ import pytest
 
 from contract.containers import IDLE, IMAGE, ContainersContract
 from contract.domains import MEMORY, DomainsContract, new_disk
-from contract.events import EventsContract, SnapshotEventsContract
+from contract.events import DomainEventsContract, EventsContract, SnapshotEventsContract
 from contract.images import ImagesContract, PullsContract, images
 from contract.lifecycle import LifecycleContract
 from contract.snapshots import SnapshotsContract
@@ -209,7 +209,9 @@ class TestMemoryVolumes(OnMemoryDomains, VolumesContract):
 class TestMemoryDomainUpdates(OnMemoryDomains, DomainUpdatesContract): ...
 
 
-class TestMemoryDomainEvents(OnMemoryDomains, EventsContract, SnapshotEventsContract): ...
+class TestMemoryDomainEvents(
+    OnMemoryDomains, EventsContract, DomainEventsContract, SnapshotEventsContract
+): ...
 
 
 class TestMemoryDomainStats(OnMemoryDomains, StatsContract): ...
