@@ -307,7 +307,7 @@ class Mirror:
                     if hint.event.reconfigured and known is not None and known.last_detail:
                         # An event may tell of what we did and know already.
                         detail = await self._read(id, ResourceView.FULL)
-                except ProaError as error:
+                except Exception as error:  # noqa: BLE001 - who waits must hear of a fault too
                     self._failed(hint, error)
                     continue
             if id in self._held and not hint.waiters and not self._held[id].is_set():
@@ -343,8 +343,10 @@ class Mirror:
             if not waiter.done():
                 waiter.set_result(known)
 
-    def _failed(self, hint: _Hint, error: ProaError) -> None:
+    def _failed(self, hint: _Hint, error: Exception) -> None:
         """Tell those who wait; look again later, unless a comparison of all will."""
+        if not isinstance(error, ProaError):
+            _log.error("look failed", engine=self.link.name, exc_info=error)
         for waiter in hint.waiters:
             if not waiter.done():
                 waiter.set_exception(error)
