@@ -1,0 +1,37 @@
+"""An inventory that follows a scripted engine."""
+
+from contextlib import AsyncExitStack
+
+import pytest
+
+from proad.core.inventory import Inventory, mirror
+from unit.core.inventory.scripted import Scripted, linked
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch):
+    monkeypatch.setattr(mirror, "_BACK_OFF", (0.01,))
+    monkeypatch.setattr(mirror, "_LOOK_AGAIN", 0.05)
+
+
+@pytest.fixture
+def engine():
+    return Scripted()
+
+
+@pytest.fixture
+async def link(engine):
+    return await linked(engine)
+
+
+@pytest.fixture
+async def follow(link):
+    """Makes an inventory that follows the engine, with the resources that it has by then."""
+    async with AsyncExitStack() as stack:
+
+        async def start(*others):
+            inventory = Inventory([link, *others])
+            await stack.enter_async_context(inventory.following())
+            return inventory
+
+        yield start

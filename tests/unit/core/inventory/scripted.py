@@ -1,0 +1,177 @@
+"""An engine that does what a test says, when the test says so."""
+
+import asyncio
+from collections import Counter
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from proad.core.link import Link
+from proad.errors import EngineUnreachableError, ResourceNotFoundError
+from proad.model import (
+    Container,
+    EngineEvent,
+    EngineInfo,
+    Resource,
+    ResourceKind,
+    ResourceState,
+    ResourceView,
+    StopMode,
+)
+
+ENGINE = "local/scripted"
+
+
+def box(id="1", name="web", state=ResourceState.RUNNING, **others):
+    return Resource(
+        id=id,
+        kind=ResourceKind.CONTAINER,
+        name=name,
+        state=state,
+        container=Container(image="i", image_id="sha256:0"),
+        **others,
+    )
+
+
+class Scripted:
+    """Has what `there` says, tells what `tell` is called with, and counts what it is asked.
+
+    `before` and `after` are awaited around each reading, with the method and the id.
+    """
+
+    name = "scripted"
+    endpoint = "scripted:"
+    kinds = (ResourceKind.CONTAINER,)
+    stop_modes = frozenset(StopMode)
+
+    def __init__(self, *resources):
+        self.there = {resource.id: resource for resource in resources}
+        self.commands = {}
+        self.full_view_age = None
+        self.lost = False
+        self.asked = Counter()
+        self.before = self.after = nothing
+        self._streams = []
+
+    async def probe(self):
+        self._reach()
+        return EngineInfo(version="1")
+
+    async def list_resources(self, view=ResourceView.SUMMARY):
+        return await self._read("list", "", lambda: list(self.there.values()))
+
+    async def get_resource(self, id, view=ResourceView.FULL):
+        return await self._read(view.lower(), id, lambda: self.shown(id, view))
+
+    def shown(self, id, view=ResourceView.SUMMARY):
+        if id not in self.there:
+            raise ResourceNotFoundError(id)
+        resource = self.there[id]
+        if view is ResourceView.SUMMARY:
+            return resource
+        command = (self.commands.get(id, "first"),)
+        return replace(resource, container=replace(resource.container, command=command))
+
+    @asynccontextmanager
+    async def subscribe(self):
+        self._reach()
+        self.asked["subscribe"] += 1
+        stream = asyncio.Queue()
+        self._streams.append(stream)
+        try:
+            yield self._events(stream)
+        finally:
+            self._streams.remove(stream)
+
+    def put(self, resource, *, tell=True, **event):
+        """Have or change a resource."""
+        self.there[resource.id] = resource
+        if tell:
+            self.tell(resource.id, **event)
+
+    def take(self, id, *, tell=True):
+        """Remove a resource."""
+        del self.there[id]
+        if tell:
+            self.tell(id, removed=True)
+
+    def tell(self, id, **event):
+        for stream in self._streams:
+            stream.put_nowait(EngineEvent(id=id, **event))
+
+    def break_streams(self, error=None):
+        """Lose the streams of events; the engine itself goes on."""
+        for stream in self._streams:
+            stream.put_nowait(error or EngineUnreachableError(self.name, "the stream broke"))
+
+    @property
+    def followers(self):
+        return len(self._streams)
+
+    async def _events(self, stream):
+        while True:
+            event = await stream.get()
+            if isinstance(event, Exception):
+                raise event
+            yield event
+
+    async def _read(self, method, id, read):
+        self._reach()
+        self.asked[method] += 1
+        await self.before(method, id)
+        self._reach()
+        answer = read()
+        await self.after(method, id)
+        return answer
+
+    def _reach(self):
+        if self.lost:
+            raise EngineUnreachableError(self.name, "it is lost")
+
+
+async def nothing(method, id):
+    """Delay nothing."""
+
+
+class Gate:
+    """Holds readings up until it is opened."""
+
+    def __init__(self, method="summary", id=None):
+        self.method, self.id = method, id
+        self.waiting = 0
+        self.most = 0
+        self.open = asyncio.Event()
+        self.reached = asyncio.Event()
+
+    async def __call__(self, method, id):
+        if method != self.method or self.id not in {None, id}:
+            return
+        self.waiting += 1
+        self.most = max(self.most, self.waiting)
+        self.reached.set()
+        try:
+            await self.open.wait()
+        finally:
+            self.waiting -= 1
+
+
+async def linked(engine, host="local"):
+    """A link whose engine has been probed."""
+    link = Link(host, engine)
+    await link.probe()
+    return link
+
+
+async def quiet(inventory):
+    """Wait until nothing is left to look at."""
+    mirrors = inventory._mirrors.values()
+    async with asyncio.timeout(5):
+        while True:
+            await asyncio.sleep(0.005)
+            if all(not m._hints and not m._looking for m in mirrors):
+                return
+
+
+async def until(condition, seconds=5):
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.002)

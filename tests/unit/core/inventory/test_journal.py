@@ -1,0 +1,103 @@
+"""The journal: numbers without a hole, and what of them is still there."""
+
+import asyncio
+
+import pytest
+
+from proad.core.inventory import Journal
+from proad.core.inventory.journal import Notice
+from proad.errors import ShuttingDownError
+from proad.model import Gap, GapKind
+
+
+def filled(entries, size=8):
+    journal = Journal(size)
+    for number in range(entries):
+        journal.note(Gap(kind=GapKind.ENGINE_LOST, message=str(number + 1)))
+    return journal
+
+
+def revisions(journal, after, most=100):
+    return [entry.revision for entry in journal.after(after, most)]
+
+
+def test_the_revision_counts_the_entries():
+    journal = filled(3)
+
+    assert journal.revision == 3
+    assert [entry.gap.message for entry in journal.after(0, 10)] == ["1", "2", "3"]
+
+
+def test_what_comes_after_a_revision_in_order():
+    journal = filled(6)
+
+    assert revisions(journal, 0) == [1, 2, 3, 4, 5, 6]
+    assert revisions(journal, 4) == [5, 6]
+    assert revisions(journal, 6) == []
+
+
+def test_no_more_than_asked_for():
+    journal = filled(6)
+
+    assert revisions(journal, 1, most=2) == [2, 3]
+    assert revisions(journal, 5, most=2) == [6]
+
+
+@pytest.mark.parametrize(
+    ("revision", "held"), [(0, False), (11, False), (12, True), (19, True), (20, True), (21, False)]
+)
+def test_what_a_full_ring_holds(revision, held):
+    journal = filled(20, size=8)
+
+    assert journal.holds(revision) is held
+    if held:
+        assert revisions(journal, revision) == list(range(revision + 1, 21))
+
+
+def test_an_empty_journal_holds_its_beginning():
+    assert Journal().holds(0)
+    assert not Journal().holds(1)
+
+
+@pytest.mark.parametrize("revision", [0, 3, 5])
+def test_a_hole_is_refused(revision):
+    journal = filled(3)
+
+    with pytest.raises(ValueError, match="after 3"):
+        journal.append(Notice(revision=revision, gap=Gap(kind=GapKind.ENGINE_LOST)))
+    assert journal.revision == 3
+
+
+def test_each_run_has_its_own_name():
+    assert Journal().run_id != Journal().run_id
+
+
+async def test_what_is_there_is_not_waited_for():
+    await asyncio.wait_for(filled(3).beyond(2), 1)
+
+
+async def test_all_who_wait_are_woken_by_an_entry():
+    journal = filled(3)
+    waiting = [asyncio.ensure_future(journal.beyond(3)) for _ in range(10)]
+    further = asyncio.ensure_future(journal.beyond(4))
+    await asyncio.sleep(0)
+
+    journal.note(Gap(kind=GapKind.ENGINE_LOST))
+    await asyncio.wait_for(asyncio.gather(*waiting), 1)
+
+    await asyncio.sleep(0.01)
+    assert not further.done()
+    journal.note(Gap(kind=GapKind.ENGINE_LOST))
+    await asyncio.wait_for(further, 1)
+
+
+async def test_a_closed_journal_lets_nobody_wait():
+    journal = filled(3)
+    waiting = asyncio.ensure_future(journal.beyond(3))
+    await asyncio.sleep(0)
+
+    journal.close()
+
+    for wait in (waiting, journal.beyond(3), journal.beyond(0)):
+        with pytest.raises(ShuttingDownError):
+            await asyncio.wait_for(wait, 1)
