@@ -1,0 +1,232 @@
+"""watch, wait and top: what shows things when they happen."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+
+class Shown:
+    """A command in a process of its own, and the lines that it has written."""
+
+    def __init__(self, *arguments):
+        self.lines = []
+        self._news = threading.Condition()
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", "from proa.cli import main; main()", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            with self._news:
+                self.lines.append(line.rstrip("\n"))
+                self._news.notify_all()
+
+    def until(self, wanted, times=1):
+        """Wait for a line that matches; gives it."""
+
+        def found():
+            return [line for line in self.lines if re.search(wanted, line)]
+
+        with self._news:
+            assert self._news.wait_for(lambda: len(found()) >= times, 30), (wanted, self.lines)
+        return found()[times - 1]
+
+    def end(self, number=signal.SIGINT):
+        """End it; gives its exit code and what it wrote to standard error."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        code = self.process.wait(20)
+        self._reader.join()
+        return code, self.process.stderr.read()
+
+
+@pytest.fixture
+def show(ann):
+    shown = []
+
+    def begin(*arguments):
+        shown.append(Shown(*arguments))
+        return shown[-1]
+
+    yield begin
+    for one in shown:
+        one.end(signal.SIGKILL)
+        one.process.stderr.close()
+        one.process.stdout.close()
+
+
+@pytest.fixture
+def container(ann, name):
+    ann.ok("run", "--name", name, "--label", f"test={name}", "debian:12", "sleep", "600")
+    yield name
+    ann.ok("rm", "--force", "--missing-ok", name)
+
+
+@pytest.fixture
+def vm(ann, name):
+    ann.ok("vm", "create", f"{name}-vm", "--memory", "1GiB", "--label", f"test={name}", "--start")
+    yield f"{name}-vm"
+    ann.ok("rm", "--force", "--snapshots", "--saved-state", "--missing-ok", f"{name}-vm")
+
+
+def test_watch_for_people(ann, show, container, vm, name):
+    watch = show("watch", "--label", f"test={name}")
+    watch.until("synced")
+    ann.ok("pause", container)
+    watch.until(rf"container  {container}  running → paused  by ann$")
+    ann.ok("stop", "--mode", "force", vm)
+    ann.ok("rm", vm)
+    watch.until(rf"removed   domain     {vm}  stopped")
+    ann.ok("run", "--name", f"{name}-other", "debian:12")
+    ann.ok("rm", "--force", f"{name}-other")
+    ann.ok("resume", container)
+    watch.until(rf"container  {container}  paused → running  by ann$")
+    assert watch.end() == (130, "")
+    assert not [line for line in watch.lines if f"{name}-other" in line]
+    assert all(re.match(r"\d\d:\d\d:\d\d  ", line) for line in watch.lines)
+    first = sorted(line[10:] for line in watch.lines[:2])
+    assert first == [
+        f"existing  container  {container}  running",
+        f"existing  domain     {vm}  running",
+    ]
+
+
+def test_watch_for_programs(ann, show, container, name):
+    watch = show("watch", "--name", name, "-o", "json")
+    watch.until('"synced"')
+    ann.ok("pause", container)
+    watch.until("STATE_PAUSED")
+    assert watch.end()[0] == 130
+    events = [json.loads(line) for line in watch.lines]
+    assert events[0]["change"]["type"] == "CHANGE_TYPE_EXISTING"
+    assert events[0]["change"]["resource"]["name"] == container
+    assert events[1]["bookmark"] == {"synced": True}
+    assert events[-1]["change"] | {"resource": None} == {
+        "type": "CHANGE_TYPE_MODIFIED",
+        "resource": None,
+        "previous_state": "RESOURCE_STATE_RUNNING",
+        "cause": "CHANGE_CAUSE_API",
+        "actor": "ann",
+    }
+
+
+def test_a_watched_state_is_entered_and_left(ann, show, container, name):
+    watch = show("watch", "--name", name, "--state", "paused", "--kind", "container")
+    watch.until("synced")
+    ann.ok("pause", container)
+    watch.until(rf"added     container  {container}  running → paused")
+    ann.ok("resume", container)
+    watch.until(rf"removed   container  {container}  paused → running")
+
+
+def test_an_activity_is_shown_while_it_lasts(ann, show, name):
+    ann.ok("run", "--name", name, "debian:12", "sleep", "600")
+    watch = show("watch", "--name", name)
+    watch.until("synced")
+    ann.ok("stop", name)
+    assert "(stop" in watch.until(r"running \(stop")
+    watch.until(r"→ stopped")
+    ann.ok("rm", name)
+
+
+def test_watch_without_a_daemon(ann):
+    assert "Error" in ann.fails(6, "--target", "unix:/nowhere", "watch")
+
+
+def test_wait_until_it_is_so(ann, show, container):
+    assert ann.ok("wait", container, "--state", "running") == f"{container} running\n"
+    waiting = show("wait", container, "--state", "PAUSED", "--state", "stopped", "--timeout", "60")
+    time.sleep(2)
+    assert waiting.process.poll() is None
+    ann.ok("pause", container)
+    assert waiting.process.wait(20) == 0
+    assert waiting.until("") == f"{container} paused"
+    assert ann.json("wait", container, "--state", "paused")["name"] == container
+
+
+def test_wait_in_vain(ann, container):
+    said = ann.fails(8, "wait", container, "--state", "paused", "--timeout", "0.2s")
+    assert f"{container} is RUNNING after 0.2 s" in said
+    said = ann.fails(3, "wait", "proa-test-nothing", "--state", "paused")
+    assert "RESOURCE_NOT_FOUND" in said
+    assert "give --state or --removed" in ann.fails(2, "wait", container)
+
+
+def test_wait_for_the_end(ann, show, container):
+    waiting = show("wait", container, "--removed")
+    in_vain = show("wait", container, "--state", "paused")
+    time.sleep(2)
+    ann.ok("rm", "--force", container)
+    assert waiting.process.wait(20) == 0
+    assert waiting.until("") == f"{container} removed"
+    assert in_vain.process.wait(20) == 3
+    assert "RESOURCE_NOT_FOUND" in in_vain.end()[1]
+    assert ann.ok("wait", container, "--removed") == f"{container} removed\n"
+    assert ann.json("wait", container, "--removed") == {}
+
+
+def test_wait_is_ended_quietly(show, container):
+    waiting = show("wait", container, "--state", "paused")
+    time.sleep(2)
+    assert waiting.end() == (130, "")
+
+
+def test_top_once(ann, container, vm):
+    heading, *rows = ann.ok("top", "--once", container, vm).splitlines()
+    assert heading.split()[:5] == ["NAME", "KIND", "CPU", "%", "MEMORY"]
+    assert {row.split()[0] for row in rows} == {container, vm}
+    percents = [float(row.split()[2]) for row in rows]
+    assert percents == sorted(percents, reverse=True)
+    lines = ann.ok("top", "--once", "-o", "json", vm).splitlines()
+    [stats] = [json.loads(line) for line in lines]
+    assert stats["name"] == vm
+    assert "cpu_percent" in stats
+
+
+def test_top_goes_on_until_it_is_ended(show, container):
+    top = show("top", container, "--interval", "1s")
+    top.until(container, times=3)
+    assert top.end() == (130, "")
+
+
+def test_top_of_nothing(ann):
+    assert "RESOURCE_NOT_FOUND" in ann.fails(3, "top", "--once", "proa-test-nothing")
+
+
+def test_an_etag_is_honoured(ann, container, vm):
+    for one in (container, vm):
+        old = ann.json("get", one)["etag"]
+        ann.ok("pause", one)
+        assert "ETAG_MISMATCH" in ann.fails(7, "rm", "--force", "--etag", old, one)
+    assert "ETAG_MISMATCH" in ann.fails(7, "update", vm, "--title", "x", "--etag", old)
+    new = ann.json("get", vm)["etag"]
+    ann.ok("update", vm, "--title", "x", "--etag", new)
+    new = ann.json("get", container)["etag"]
+    ann.ok("rm", "--force", "--etag", new, container)
+
+
+def test_what_needs_a_restart_is_said(ann, vm):
+    result = ann.run("update", vm, "--vcpus", "2")
+    assert result.exit_code == 0
+    changed = ann.json("update", vm, "--vcpus", "3")
+    needed = changed.get("restart_required", [])
+    said = "Warning: takes effect at the next start: domain.vcpus\n"
+    assert result.stderr == (said if needed else "")
+    assert changed["resource"]["name"] == vm
+
+
+def test_when_the_engines_were_read_last(ann):
+    heading, engine = ann.ok("host").splitlines()[1:3]
+    assert "SYNCED" in heading
+    assert " ago" in engine
