@@ -4,16 +4,18 @@ import asyncio
 import shutil
 import ssl
 import subprocess
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from integration.docker.workloads import Make
+from integration.docker.workloads import Make, eventually
 from proad.drivers.docker import DockerDriver
 from proad.drivers.docker.driver import DEFAULT_URL
 from proad.errors import EngineConflictError, EngineUnreachableError
+from proad.model import ResourceUpdate
 
 pytestmark = pytest.mark.docker
 
@@ -54,16 +56,21 @@ async def tls_door(folder: Path) -> AsyncIterator[str]:
             while data := await reader.read(2**16):
                 writer.write(data)
         finally:
-            writer.close()
+            writer.transport.abort()
 
     async def lead(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        travellers.add(task)
         far = await asyncio.open_unix_connection(DEFAULT_URL.removeprefix("unix://"))
         await asyncio.gather(carry(reader, far[1]), carry(far[0], writer), return_exceptions=True)
 
+    travellers: set[asyncio.Task[None]] = set()
     server = await asyncio.start_server(lead, "127.0.0.1", 0, ssl=context)
     yield f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     server.close()
     await server.wait_closed()
+    await asyncio.wait(travellers, timeout=2)
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
@@ -76,6 +83,17 @@ async def test_with_certificates(make: Make, tmp_path: Path):
             assert await driver.get_resource(made.id) == made
             with pytest.raises(EngineConflictError):  # a stream has a connection of its own
                 await anext(aiter(driver.pull_image("127.0.0.1:1/x")))
+            async with driver.subscribe() as events:
+                await driver.update(made.id, ResourceUpdate(name=f"{made.name}-new"))
+                async with asyncio.timeout(3):
+                    while (await anext(events)).id != made.id:
+                        pass
+            assert await driver.stats([made.id]) == {}  # it does not run
+
+            async def no_listeners() -> bool:
+                return all(thread.name != "docker-events" for thread in threading.enumerate())
+
+            await eventually(no_listeners, within=1)
         for folder in (wrong, None):
             async with DockerDriver(url, cert_path=folder) as driver:
                 with pytest.raises(EngineUnreachableError):

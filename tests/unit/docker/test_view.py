@@ -255,3 +255,54 @@ def test_stop_timeout():
 def test_environment():
     env = ["A=b=c", "EMPTY="]
     assert full(inspected(Config={"Env": env})).container.env == {"A": "b=c", "EMPTY": ""}
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "reason", "code"),
+    [
+        ("exited", "Exited (0) 5 minutes ago", StateReason.COMPLETED, 0),
+        ("exited", "Exited (3) Less than a second ago", StateReason.ERROR, 3),
+        ("exited", "Exited (137) 2 weeks ago", None, 137),
+        ("exited", "Exited (-1) 1 second ago", StateReason.ERROR, -1),
+        ("exited", "an engine of others", None, None),
+        ("restarting", "Restarting (4) 1 second ago", StateReason.RESTARTING, 4),
+        ("running", "Up 2 hours (healthy)", None, None),
+        ("running", "Up (137) hours", None, None),
+        ("created", "Created", StateReason.NEVER_STARTED, None),
+        ("dead", "Dead", StateReason.ERROR, None),
+    ],
+)
+def test_a_summary_has_the_exit_code(
+    state: str, status: str, reason: StateReason | None, code: int | None
+):
+    detail = summary(listed(State=state, Status=status)).state_detail
+    assert (detail.reason, detail.exit_code, detail.message) == (reason, code, "")
+
+
+def test_a_summary_does_not_vary_with_time_or_order():
+    ports = [
+        {"IP": ip, "PrivatePort": 80, "PublicPort": port, "Type": "tcp"}
+        for ip in ("0.0.0.0", "::")
+        for port in (8080, 8081)
+    ]
+    mounts = [
+        {"Type": "volume", "Name": name, "Destination": f"/{name}", "RW": True} for name in "abc"
+    ]
+    networks = {name: {"IPAddress": f"192.0.2.{number}"} for number, name in enumerate("xyz")}
+    one = listed(
+        Status="Up 1 second",
+        Ports=ports,
+        Mounts=mounts,
+        NetworkSettings={"Networks": networks},
+        Names=["/web", "/other/alias"],
+    )
+    other = listed(
+        Status="Up 9 days",
+        Ports=ports[::-1],
+        Mounts=mounts[::-1],
+        NetworkSettings={"Networks": dict(reversed(networks.items()))},
+        Names=["/other/alias", "/web"],
+    )
+    assert summary(one) == summary(other)
+    assert summary(one).name == "web"
+    assert [port.host_port for port in summary(one).container.ports] == [8080, 8081]

@@ -69,6 +69,8 @@ class DockerDriver:
     name = ENGINE
     kinds = (ResourceKind.CONTAINER,)
     stop_modes = STOP_MODES
+    # Docker tells of health, restarts, addresses and limits, too; even a start that fails
+    # shows in the events of its network.
     full_view_age: timedelta | None = None
 
     def __init__(

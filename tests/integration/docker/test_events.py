@@ -1,0 +1,318 @@
+"""Following the engine: what is told, when, and what becomes of a lost stream."""
+
+import asyncio
+import signal
+import threading
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import docker
+import pytest
+
+from integration.docker.private_engine import PrivateEngine
+from integration.docker.workloads import DEAF, IMAGE, Make, eventually
+from proad.drivers.docker import DockerDriver
+from proad.errors import EngineUnreachableError, ResourceNotFoundError
+from proad.model import ContainerSpec, EngineEvent, Resource, ResourceState, ResourceView
+
+pytestmark = pytest.mark.docker
+
+RUNNING, PAUSED, STOPPED = ResourceState.RUNNING, ResourceState.PAUSED, ResourceState.STOPPED
+SETTLED = 0.4  # seconds after which no hint comes any more
+
+
+def listeners() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "docker-events"]
+
+
+async def no_listeners() -> bool:
+    return not listeners()
+
+
+class Watcher:
+    """Reads a container again with each hint, as the inventory does."""
+
+    def __init__(self, driver: DockerDriver, id: str) -> None:
+        self.events: list[EngineEvent] = []
+        self.seen: list[Resource | None] = []
+        self._driver = driver
+        self._id = id
+
+    async def follow(self, events: AsyncIterator[EngineEvent]) -> None:
+        async for event in events:
+            if event.id != self._id:
+                continue
+            self.events.append(event)
+            try:
+                found = await self._driver.get_resource(self._id, ResourceView.SUMMARY)
+            except ResourceNotFoundError:
+                found = None
+            self.seen.append(found)
+
+    async def next(self) -> Resource | None:
+        """Give what was last read, once nothing more comes."""
+        before = len(self.seen)
+
+        async def come() -> bool:
+            return len(self.seen) > before
+
+        await eventually(come, every=0.01)
+        await asyncio.sleep(SETTLED)
+        return self.seen[-1]
+
+
+@asynccontextmanager
+async def watched(driver: DockerDriver, id: str) -> AsyncIterator[Watcher]:
+    watcher = Watcher(driver, id)
+    async with driver.subscribe() as events:
+        following = asyncio.create_task(watcher.follow(events))
+        await asyncio.sleep(SETTLED)  # what is told once more of the second before
+        watcher.events.clear()
+        watcher.seen.clear()
+        yield watcher
+        assert not following.done()
+        following.cancel()
+
+
+async def test_a_life(driver: DockerDriver, make: Make, raw: docker.APIClient, token: str):
+    """Whoever reads after the last hint reads how it is."""
+    id = (await make(*DEAF, start=False)).id
+    async with watched(driver, id) as watcher:
+
+        async def after(what, *args, **options) -> Resource | None:
+            following = asyncio.create_task(watcher.next())
+            await asyncio.sleep(0)
+            await asyncio.to_thread(what, *args, **options)
+            return await following
+
+        assert (await after(raw.start, id)).state is RUNNING
+        assert (await after(raw.pause, id)).state is PAUSED
+        assert (await after(raw.unpause, id)).state is RUNNING
+        assert not any(event.reconfigured for event in watcher.events[-1:])
+        assert (await after(raw.rename, id, f"{token}-new")).name == f"{token}-new"
+        assert watcher.events[-1].reconfigured
+        await after(raw.update_container, id, cpu_shares=512)
+        assert watcher.events[-1].reconfigured
+        ended = await after(raw.kill, id)
+        assert (ended.state, ended.state_detail.exit_code) == (STOPPED, 137)
+        assert any(event.ended for event in watcher.events)
+        assert await after(raw.remove_container, id) is None
+        assert watcher.events[-1].removed
+        assert [event.removed for event in watcher.events].count(True) == 1
+
+
+async def test_the_list_shows_what_a_hint_is_about(
+    driver: DockerDriver, make: Make, raw: docker.APIClient
+):
+    """Docker tells of these before its list has them; the hint waits for the list."""
+    id = (await make(*DEAF)).id
+    async with watched(driver, id) as watcher:
+        for what, state in ((raw.pause, PAUSED), (raw.unpause, RUNNING)) * 5:
+            count = len(watcher.seen)
+            await asyncio.to_thread(what, id)
+            await asyncio.sleep(0.1)
+            assert {each.state for each in watcher.seen[count:]} == {state}
+        count = len(watcher.seen)
+        await asyncio.to_thread(raw.kill, id)
+        await asyncio.sleep(SETTLED)
+        assert {each.state for each in watcher.seen[count:]} == {STOPPED}
+
+
+async def test_networks(driver: DockerDriver, make: Make, raw: docker.APIClient, token: str):
+    made = await make(*DEAF, networks=())
+    network = raw.create_network(token)["Id"]
+    try:
+        async with watched(driver, made.id) as watcher:
+            await asyncio.to_thread(raw.connect_container_to_network, made.id, network)
+            await asyncio.sleep(SETTLED)
+            assert watcher.events[-1].reconfigured
+            names = [each.network for each in watcher.seen[-1].container.networks]
+            assert names == sorted(["bridge", token])
+            await asyncio.to_thread(raw.disconnect_container_from_network, made.id, network)
+            await asyncio.sleep(SETTLED)
+            assert [each.network for each in watcher.seen[-1].container.networks] == ["bridge"]
+    finally:
+        raw.remove_container(made.id, force=True)
+        raw.remove_network(network)
+
+
+async def test_nothing_is_told_of_what_changes_nothing(
+    driver: DockerDriver, make: Make, raw: docker.APIClient
+):
+    made = await make(*DEAF)
+    async with watched(driver, made.id) as watcher:
+
+        def look_around() -> None:
+            raw.exec_start(raw.exec_create(made.id, ["true"])["Id"])
+            raw.top(made.id)
+            list(raw.get_archive(made.id, "/etc")[0])
+            raw.kill(made.id, "SIGWINCH")
+
+        await asyncio.to_thread(look_around)
+        await asyncio.sleep(SETTLED)
+        assert watcher.events == []
+
+
+async def test_health(driver: DockerDriver, raw: docker.APIClient, token: str):
+    """The full view may be kept until the next hint: health and failed starts have hints."""
+    check = {"test": ["CMD", "true"], "interval": 10**9}
+    made = raw.create_container(IMAGE, list(DEAF), name=token, healthcheck=check)
+    try:
+        async with watched(driver, made["Id"]) as watcher:
+            await asyncio.to_thread(raw.start, made["Id"])
+
+            async def healthy() -> bool:
+                return any(event.reconfigured for event in watcher.events[2:])
+
+            await asyncio.sleep(1.5)
+            await eventually(healthy)
+            found = await driver.get_resource(made["Id"])
+            assert found.container.health == "HEALTHY"
+    finally:
+        raw.remove_container(made["Id"], force=True)
+
+
+async def test_a_start_that_fails(driver: DockerDriver, make: Make, raw: docker.APIClient):
+    made = await make("no-such-command", start=False)
+    async with watched(driver, made.id) as watcher:
+        with pytest.raises(docker.errors.APIError):
+            await asyncio.to_thread(raw.start, made.id)
+        await asyncio.sleep(SETTLED)
+        assert watcher.events
+        assert (await driver.get_resource(made.id)).state_detail.message
+
+
+async def test_a_slow_reader_gets_one_hint_for_all(
+    driver: DockerDriver, make: Make, raw: docker.APIClient
+):
+    made = await make(*DEAF)
+    async with driver.subscribe() as events:
+
+        def churn() -> None:
+            for _ in range(20):
+                raw.pause(made.id)
+                raw.unpause(made.id)
+            raw.rename(made.id, f"{made.name}-x")
+            raw.restart(made.id, timeout=0)
+
+        await asyncio.to_thread(churn)
+        await asyncio.sleep(SETTLED)
+        watcher = Watcher(driver, made.id)
+        reading = asyncio.create_task(watcher.follow(events))
+        await asyncio.sleep(0.2)
+        reading.cancel()
+        assert watcher.events == [EngineEvent(id=made.id, ended=True, reconfigured=True)]
+
+
+async def test_all_of_a_crowd_are_told(driver: DockerDriver, make: Make, raw: docker.APIClient):
+    """More events than Docker remembers come while the event loop does nothing else."""
+    made = [await make(*DEAF, start=False) for _ in range(5)]
+    async with driver.subscribe() as events:
+        for _ in range(30):
+            for each in made:
+                raw.rename(each.id, f"{each.name}-x")
+                raw.rename(each.id, each.name)
+        found: set[str] = set()
+        async with asyncio.timeout(5):
+            while not found >= {each.id for each in made}:
+                found.add((await anext(events)).id)
+
+
+async def test_what_comes_right_after_entering_is_told(driver: DockerDriver, make: Make):
+    made = await make(*DEAF, start=False)
+    for number in range(10):
+        async with driver.subscribe() as events:
+            await driver._engine.post(
+                f"/containers/{made.id}/rename", params={"name": f"{made.name}-{number}"}
+            )
+            async with asyncio.timeout(2):
+                while (await anext(events)).id != made.id:
+                    pass
+
+
+async def test_closing_works_while_nothing_comes(driver: DockerDriver):
+    for _ in range(3):
+        async with driver.subscribe():
+            assert len(listeners()) == 1
+            await asyncio.sleep(0.1)
+            started = time.monotonic()
+        assert time.monotonic() - started < 0.1
+        await eventually(no_listeners, within=1, every=0.01)
+
+
+@pytest.mark.parametrize("url", ["unix:///proa-test/none.sock", "tcp://127.0.0.1:1"])
+async def test_nobody_there(url: str):
+    async with DockerDriver(url) as driver:
+        with pytest.raises(EngineUnreachableError):
+            async with driver.subscribe():
+                pass
+    await eventually(no_listeners, within=1)
+
+
+async def test_a_stream_that_ends_well_is_lost_as_well(folder: Path):
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await reader.readuntil(b"\r\n\r\n")
+        body = b"" if b"/events" in request else b'{"ApiVersion":"1.41"}'
+        head = (
+            "HTTP/1.1 200 OK\r\nConnection: close\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        )
+        writer.write(head.encode() + body)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_unix_server(answer, folder / "short.sock")
+    async with (
+        DockerDriver(f"unix://{folder}/short.sock") as driver,
+        driver.subscribe() as events,
+    ):
+        for _ in range(2):
+            with pytest.raises(EngineUnreachableError, match="ended"):
+                await anext(events)
+    server.close()
+    await server.wait_closed()
+
+
+async def test_dies_hangs_and_comes_back(engine: PrivateEngine):
+    async with DockerDriver(engine.url, timeout=timedelta(seconds=10)) as driver:
+        engine.start()
+        await eventually(lambda: PrivateEngine.answers(driver), within=30)
+        await engine.import_image()
+        async with driver.subscribe() as events:  # of an engine without containers
+            engine.signal(signal.SIGKILL)
+            started = time.monotonic()
+            with pytest.raises(EngineUnreachableError):
+                await anext(events)
+            assert time.monotonic() - started < 1
+        with pytest.raises(EngineUnreachableError):
+            async with driver.subscribe():
+                pass
+
+        engine.start()
+        await eventually(lambda: PrivateEngine.answers(driver), within=30)
+        async with driver.subscribe() as events:
+            made = (await driver.create_container(ContainerSpec(image=IMAGE))).resource
+            async with asyncio.timeout(2):
+                while (await anext(events)).id != made.id:
+                    pass
+
+            engine.signal(signal.SIGSTOP)
+            reading = asyncio.ensure_future(anext(events))
+            await asyncio.sleep(0.3)
+            assert not reading.done()  # nobody notices, but for the probe
+            reading.cancel()
+            started = time.monotonic()
+        assert time.monotonic() - started < 0.1
+        await eventually(no_listeners, within=1, every=0.01)
+
+        started = time.monotonic()
+        with pytest.raises(EngineUnreachableError):
+            async with driver.subscribe():
+                pass
+        assert time.monotonic() - started < 6
+        await eventually(no_listeners, within=1)
+        engine.signal(signal.SIGCONT)
+        await driver.delete(made.id)

@@ -1,0 +1,129 @@
+"""A container whose shim hangs: Docker hangs on it, too, and nothing else may."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from integration.docker.private_engine import PrivateEngine
+from integration.docker.workloads import DEAF, IMAGE, eventually
+from proad.drivers.docker import DockerDriver
+from proad.errors import EngineTimedOutError
+from proad.model import (
+    ContainerSpec,
+    DeleteOptions,
+    NetworkAttachment,
+    Resource,
+    ResourceState,
+    ResourceView,
+    StopMode,
+    StopOptions,
+)
+
+pytestmark = pytest.mark.docker
+
+FORCE = StopOptions(mode=StopMode.FORCE)
+SOON = 2.0  # seconds; all of these take milliseconds
+
+
+@asynccontextmanager
+async def hung(container: Resource) -> AsyncIterator[None]:
+    """Stop the shim of a container, as a broken disk or kernel would."""
+    stat = Path(f"/proc/{container.container.pid}/stat").read_text()
+    shim = int(stat.rpartition(")")[2].split()[1])
+    assert container.id.encode() in Path(f"/proc/{shim}/cmdline").read_bytes()
+    os.kill(shim, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(shim, signal.SIGCONT)
+
+
+async def test_it_holds_up_nothing_else(engine: PrivateEngine):
+    engine.start()
+    async with DockerDriver(engine.url, threads=2, timeout=timedelta(seconds=20)) as driver:
+        await eventually(lambda: PrivateEngine.answers(driver), within=30)
+        await engine.import_image()
+        spec = ContainerSpec(
+            image=IMAGE, command=DEAF, networks=(NetworkAttachment(network="none"),)
+        )
+        bad, good = [(await driver.create_container(spec, start=True)).resource for _ in range(2)]
+        async with driver.subscribe() as events, hung(bad):
+            stuck = [
+                asyncio.create_task(call)
+                for call in (
+                    driver.pause(bad.id),
+                    driver.pause(bad.id),
+                    driver.stop(bad.id),
+                    driver.stop(bad.id, FORCE),
+                    driver.stop(bad.id, FORCE),
+                    driver.delete(bad.id, DeleteOptions(force=True)),
+                    driver.restart(bad.id),
+                    *(driver.get_resource(bad.id) for _ in range(10)),
+                )
+            ]
+            await asyncio.sleep(0.5)
+            # Callers that give up do not make room for more that hang.
+            for task in stuck[-5:]:
+                task.cancel()
+            stuck += [asyncio.create_task(driver.get_resource(bad.id)) for _ in range(10)]
+            await asyncio.sleep(0.2)
+
+            started = time.monotonic()
+            async with asyncio.timeout(SOON):
+                listed = {each.id: each for each in await driver.list_resources()}
+                assert listed[bad.id].state is ResourceState.RUNNING
+                assert await driver.get_resource(bad.id, ResourceView.SUMMARY) == listed[bad.id]
+                assert (await driver.probe()).version
+                assert (await driver.pause(good.id)).state is ResourceState.PAUSED
+                assert (await driver.resume(good.id)).state is ResourceState.RUNNING
+                while (await anext(events)).id != good.id:
+                    pass
+                assert (await driver.stop(good.id, FORCE)).state is ResourceState.STOPPED
+            assert time.monotonic() - started < SOON
+
+            started = time.monotonic()
+            assert await driver.stats([bad.id]) == {}
+            assert time.monotonic() - started < 3
+            assert not any(task.done() for task in stuck if not task.cancelled())
+            for task in stuck:
+                task.cancel()
+            assert {type(e) for e in await asyncio.gather(*stuck, return_exceptions=True)} == {
+                asyncio.CancelledError
+            }
+        # What Docker had begun ends now.
+        async with asyncio.timeout(30):
+            while await driver.list_resources():
+                for each in (bad, good):
+                    try:
+                        await driver.delete(each.id, DeleteOptions(force=True))
+                    except EngineTimedOutError:
+                        raise
+                    except Exception:  # noqa: BLE001 - of the several deletions one wins
+                        await asyncio.sleep(0.2)
+
+
+async def test_a_call_on_it_ends_in_time(engine: PrivateEngine):
+    engine.start()
+    async with DockerDriver(engine.url, timeout=timedelta(seconds=3)) as driver:
+        await eventually(lambda: PrivateEngine.answers(driver), within=30)
+        await engine.import_image()
+        spec = ContainerSpec(
+            image=IMAGE, command=DEAF, networks=(NetworkAttachment(network="none"),)
+        )
+        made = (await driver.create_container(spec, start=True)).resource
+        async with hung(made):
+            started = time.monotonic()
+            calls = [driver.pause(made.id), *(driver.get_resource(made.id) for _ in range(5))]
+            answers = await asyncio.gather(*calls, return_exceptions=True)
+            assert isinstance(answers[0], EngineTimedOutError)
+            assert any(isinstance(each, EngineTimedOutError) for each in answers[1:])
+            assert time.monotonic() - started < 5
+        await driver.delete(made.id, DeleteOptions(force=True))
+        assert driver._engine._turns._users == {}

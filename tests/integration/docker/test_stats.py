@@ -1,0 +1,79 @@
+"""What containers use, measured by the engine."""
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+
+import docker
+import pytest
+
+from integration.docker.workloads import DEAF, Make
+from proad.drivers.docker import DockerDriver
+from proad.model import ContainerResources, NetworkAttachment, ResourceKind
+
+pytestmark = pytest.mark.docker
+
+MIB = 2**20
+BUSY = ("sh", "-c", "while :; do :; done")
+# Written, and read again, so that it is page cache that can be dropped.
+CACHING = ("sh", "-c", "dd if=/dev/zero of=/tmp/x bs=1M count=32; sync; sleep 3600")
+
+
+async def test_cpu(driver: DockerDriver, make: Make):
+    made = await make(*BUSY, resources=ContainerResources(cpus=0.5, memory_bytes=64 * MIB))
+    await asyncio.sleep(0.3)
+    first = (await driver.stats([made.id]))[made.id]
+    await asyncio.sleep(1.2)
+    second = (await driver.stats([made.id]))[made.id]
+    assert (second.id, second.kind) == (made.id, ResourceKind.CONTAINER)
+    assert abs(second.sample_time - datetime.now(UTC)) < timedelta(seconds=5)
+    passed = second.sample_time - first.sample_time
+    assert passed > timedelta(seconds=0.5)
+    assert 0.1 < (second.cpu_time - first.cpu_time) / passed < 0.75
+    assert second.memory_limit_bytes == 64 * MIB
+    assert 0 < second.memory_usage_bytes < 64 * MIB
+
+
+async def test_memory_without_the_page_cache(
+    driver: DockerDriver, make: Make, raw: docker.APIClient
+):
+    made = await make(*CACHING)
+    await asyncio.sleep(1.5)
+    found = (await driver.stats([made.id]))[made.id]
+    assert found.memory_usage_bytes < 16 * MIB < 32 * MIB
+    assert found.memory_limit_bytes == raw.info()["MemTotal"]
+
+
+async def test_network(driver: DockerDriver, make: Make):
+    ping = ("sh", "-c", "ping -c 5 -i 0.1 $(ip route | awk '/default/ {print $3}'); sleep 3600")
+    made = await make(*ping, networks=(NetworkAttachment(network="bridge"),))
+    await asyncio.sleep(2)
+    network = (await driver.stats([made.id]))[made.id].network
+    assert network.transmit_packets >= 5
+    assert network.receive_bytes > network.receive_packets > 0
+
+
+async def test_who_has_none(driver: DockerDriver, make: Make):
+    created, paused = await make(start=False), await make(*DEAF)
+    await driver.pause(paused.id)
+    ended = await make("true")
+    await asyncio.sleep(0.5)
+    asked = [created.id, paused.id, ended.id, "0" * 64, "proa-test-name"]
+    assert set(await driver.stats(asked)) == {paused.id}
+    assert await driver.stats([]) == {}
+
+
+async def test_many_cost_the_time_of_one(driver: DockerDriver, make: Make):
+    made = [await make(*DEAF) for _ in range(8)]
+    started = time.monotonic()
+    found = await driver.stats([each.id for each in made])
+    assert set(found) == {each.id for each in made}
+    assert time.monotonic() - started < 2
+
+
+async def test_an_engine_without_single_samples(driver: DockerDriver, make: Make):
+    made = await make(*DEAF)
+    await driver.probe()
+    driver._engine.api_version = "1.40"
+    assert set(await driver.stats([made.id])) == {made.id}
+    assert driver._engine.api_version == "1.40"
