@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -70,7 +70,8 @@ class Inventory:
             if known is None:
                 raise ResourceNotFoundError(id)
             if not self._is_fresh(link, known):
-                await self._fetch(link, known)
+                with suppress(ResourceNotFoundError):  # looked at again below
+                    await self._fetch(link, known)
             full = known.in_full()
             if full is not None and full.state is known.shown.state:
                 return full

@@ -251,6 +251,9 @@ class Mirror:
             # Details may have changed without an event that we heard.
             for known in self._picture.of(name):
                 known.drop_detail()
+                if self._lost_once and known.last_detail is not None:
+                    # Somebody may hold an etag for what they were shown of it.
+                    self._hint(EngineEvent(id=known.seen.id, reconfigured=True))
         # What happened in between, the list may show or not.
         looks = [self._looking[id] for id in touched if id in self._looking]
         if looks and after_loss:
