@@ -1,0 +1,200 @@
+"""FULL views: read on first need, kept until the next event."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from proad.core.inventory import Inventory
+from proad.errors import EngineConflictError, EngineUnreachableError, ResourceNotFoundError
+from proad.model import Activity, ResourceState, Verb
+from unit.core.inventory.scripted import Gate, box, quiet, until
+
+S = ResourceState
+
+
+@pytest.fixture
+async def inventory(engine, follow):
+    engine.put(box())
+    return await follow()
+
+
+def command(resource):
+    return resource.container.command[0]
+
+
+async def test_it_is_read_once(engine, link, inventory):
+    first = await inventory.full(link, "1")
+
+    assert command(first) == "first"
+    assert await inventory.full(link, "1") is first
+    assert engine.asked["full"] == 1
+
+
+async def test_it_is_complete(link, inventory):
+    shown, full = inventory.known(link, "1").shown, await inventory.full(link, "1")
+
+    for field in ("host", "allowed_verbs", "etag", "revision", "observe_time"):
+        assert getattr(full, field) == getattr(shown, field)
+
+
+@pytest.mark.parametrize("event", [{}, {"reconfigured": True}, {"ended": True}])
+async def test_any_event_drops_it(engine, link, inventory, event):
+    await inventory.full(link, "1")
+    engine.commands["1"] = "second"
+
+    engine.tell("1", **event)
+    await quiet(inventory)
+
+    assert command(await inventory.full(link, "1")) == "second"
+
+
+async def test_an_event_of_another_keeps_it(engine, link, inventory):
+    await inventory.full(link, "1")
+
+    engine.put(box("2", "other"))
+    await quiet(inventory)
+    await inventory.full(link, "1")
+
+    assert engine.asked["full"] == 1
+
+
+async def test_an_activity_keeps_it_and_shows_in_it(engine, link, inventory):
+    await inventory.full(link, "1")
+    known = inventory.known(link, "1")
+    activity = Activity(verb=Verb.STOP, step="asked")
+
+    inventory.picture.set_activity(known, activity)
+
+    assert (await inventory.full(link, "1")).activity == activity
+    assert engine.asked["full"] == 1
+
+
+async def test_many_callers_ask_once(engine, link, inventory):
+    gate = engine.before = Gate("full")
+    calls = [asyncio.ensure_future(inventory.full(link, "1")) for _ in range(50)]
+    await gate.reached.wait()
+    gate.open.set()
+
+    assert len(set(map(id, await asyncio.gather(*calls)))) == 1
+    assert engine.asked["full"] == 1
+
+
+async def test_a_caller_that_goes_away_takes_no_other_along(engine, link, inventory):
+    gate = engine.before = Gate("full")
+    first, second = (asyncio.ensure_future(inventory.full(link, "1")) for _ in range(2))
+    await gate.reached.wait()
+    first.cancel()
+    await asyncio.sleep(0)
+    gate.open.set()
+
+    assert command(await second) == "first"
+    with pytest.raises(asyncio.CancelledError):
+        await first
+
+
+async def test_a_failure_is_told_to_all_and_not_kept(engine, link, inventory):
+    failing = [True]
+
+    async def fail(method, id):
+        await asyncio.sleep(0.01)
+        if method == "full" and failing:
+            raise EngineConflictError("scripted", "no")
+
+    engine.before = fail
+    calls = [asyncio.ensure_future(inventory.full(link, "1")) for _ in range(3)]
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {EngineConflictError}
+    failing.clear()
+
+    assert command(await inventory.full(link, "1")) == "first"
+
+
+async def test_one_that_hangs_is_given_up_with_its_engine(engine, link, inventory):
+    gate = engine.before = Gate("full")
+    call = asyncio.ensure_future(inventory.full(link, "1"))
+    await gate.reached.wait()
+
+    engine.lost = True
+    await link.probe()
+
+    with pytest.raises(EngineUnreachableError):
+        await asyncio.wait_for(call, 1)
+
+
+async def test_what_was_read_before_an_event_is_not_kept(engine, link, inventory):
+    gate = engine.after = Gate("full")
+    call = asyncio.ensure_future(inventory.full(link, "1"))
+    await gate.reached.wait()
+    engine.commands["1"] = "second"
+    engine.tell("1")
+    await quiet(inventory)
+    gate.open.set()
+
+    # Who asked before the event may be told of before it; who asks afterwards may not.
+    await call
+    assert command(await inventory.full(link, "1")) == "second"
+
+
+async def test_an_old_one_is_not_served_after_its_age(engine, link, inventory):
+    engine.full_view_age = timedelta(seconds=0.05)
+    first = await inventory.full(link, "1")
+    assert await inventory.full(link, "1") is first
+    engine.commands["1"] = "second"
+    await asyncio.sleep(0.06)
+
+    assert command(await inventory.full(link, "1")) == "second"
+
+
+async def test_a_state_that_no_event_told_of_yet_is_seen(engine, link, inventory):
+    """SUMMARY and FULL never contradict each other."""
+    engine.put(box(state=S.STOPPED), tell=False)
+
+    full = await inventory.full(link, "1")
+
+    assert full.state == inventory.known(link, "1").shown.state == S.STOPPED
+
+
+async def test_what_changes_faster_than_it_is_read(engine, link, inventory):
+    async def flip(method, id):
+        state = engine.there["1"].state
+        engine.put(box(state=S.STOPPED if state is S.RUNNING else S.RUNNING), tell=False)
+
+    engine.before = flip
+
+    full = await asyncio.wait_for(inventory.full(link, "1"), 2)
+
+    assert (full.id, full.host) == ("1", "local")
+
+
+async def test_what_is_gone(engine, link, inventory):
+    engine.take("1", tell=False)
+
+    with pytest.raises(ResourceNotFoundError):
+        await inventory.full(link, "1")
+    await until(lambda: inventory.known(link, "1") is None)
+    with pytest.raises(ResourceNotFoundError):
+        await inventory.full(link, "1")
+
+
+async def test_another_one_under_the_same_name_has_its_own(engine, link, inventory):
+    await inventory.full(link, "1")
+    engine.take("1")
+    engine.commands["1"] = "second"
+    engine.put(box())
+    await quiet(inventory)
+
+    assert command(await inventory.full(link, "1")) == "second"
+
+
+async def test_none_is_read_after_the_end(engine, link):
+    engine.put(box())
+    inventory = Inventory([link])
+    gate = engine.before = Gate("full")
+    async with inventory.following():
+        call = asyncio.ensure_future(inventory.full(link, "1"))
+        await gate.reached.wait()
+
+    assert gate.waiting == 0
+    with pytest.raises(asyncio.CancelledError):
+        await call

@@ -1,0 +1,245 @@
+"""Engines and streams that are lost, and come back."""
+
+import asyncio
+
+import pytest
+
+from proad.core.inventory import Inventory, mirror
+from proad.errors import EngineTimedOutError, EngineUnreachableError
+from proad.model import GapKind, ResourceState
+from unit.core.inventory.scripted import Gate, Scripted, box, linked, quiet, until
+
+S = ResourceState
+LOST, RESYNCED = GapKind.ENGINE_LOST, GapKind.ENGINE_RESYNCED
+
+
+def told(inventory):
+    """Gaps and changes in the order of the journal."""
+    return [
+        entry.gap.kind if hasattr(entry, "gap") else (entry.after or entry.before).name
+        for entry in inventory.journal.after(0, 10_000)
+    ]
+
+
+async def lose(engine, link):
+    engine.lost = True
+    await link.probe()
+
+
+async def come_back(engine, link):
+    engine.lost = False
+    await link.probe()
+
+
+async def test_a_broken_stream_is_a_gap_and_a_new_list(engine, link, follow):
+    engine.put(box("1", "a"))
+    engine.put(box("2", "b"))
+    inventory = await follow()
+
+    engine.put(box("1", "a", S.STOPPED), tell=False)
+    engine.take("2", tell=False)
+    engine.put(box("3", "c"), tell=False)
+    engine.break_streams()
+
+    await until(lambda: RESYNCED in told(inventory))
+    first, *between, last = told(inventory)[2:]
+    assert (first, last) == (LOST, RESYNCED)
+    assert sorted(between) == ["a", "b", "c"]
+    assert inventory.mirror(link).synced
+    assert {r.name: r.state for r in inventory.all(link)} == {"a": S.STOPPED, "c": S.RUNNING}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [EngineUnreachableError("scripted", "x"), EngineTimedOutError("scripted"), ZeroDivisionError()],
+    ids=lambda error: type(error).__name__,
+)
+async def test_whatever_ends_the_stream_is_a_loss(engine, link, follow, error):
+    inventory = await follow()
+
+    engine.break_streams(error)
+
+    await until(lambda: told(inventory) == [LOST, RESYNCED])
+    assert engine.followers == 1
+
+
+async def test_a_stream_that_ends_without_a_word_is_a_loss(engine, link, follow):
+    engine.break_streams(StopAsyncIteration())
+
+    inventory = await follow()
+    engine.break_streams(StopAsyncIteration())
+
+    await until(lambda: told(inventory) == [LOST, RESYNCED])
+
+
+async def test_a_lost_engine_is_let_go_and_read_anew(engine, link, follow):
+    """Its stream is silent: only the probe knows."""
+    engine.put(box())
+    inventory = await follow()
+
+    await lose(engine, link)
+    await until(lambda: told(inventory)[1:] == [LOST])
+    assert not inventory.mirror(link).synced
+    assert engine.followers == 0
+    asked = engine.asked.total()
+    await asyncio.sleep(0.1)
+    assert engine.asked.total() == asked  # nobody hammers on what is gone
+
+    await come_back(engine, link)
+    await until(lambda: told(inventory)[1:] == [LOST, RESYNCED])
+    assert inventory.mirror(link).synced
+    assert engine.followers == 1
+
+
+async def test_a_stop_and_go_is_told_each_time(engine, link, follow):
+    inventory = await follow()
+
+    for _ in range(5):
+        before = len(told(inventory))
+        engine.break_streams()
+        await until(lambda before=before: len(told(inventory)) == before + 2)
+
+    assert told(inventory) == [LOST, RESYNCED] * 5
+
+
+async def test_a_reader_waits_for_the_new_list(engine, link, follow):
+    engine.put(box())
+    inventory = await follow()
+    gate = engine.before = Gate("list")
+    engine.take("1", tell=False)
+    engine.break_streams()
+    await gate.reached.wait()
+
+    ready = asyncio.ensure_future(inventory.mirror(link).ready())
+    await asyncio.sleep(0.02)
+    assert not ready.done()
+    gate.open.set()
+    await ready
+
+    assert list(inventory.all(link)) == []
+
+
+async def test_a_reader_of_what_is_lost_is_refused(engine, link, follow):
+    inventory = await follow()
+    gate = engine.before = Gate("list")
+    engine.break_streams()
+    await gate.reached.wait()
+    ready = asyncio.ensure_future(inventory.mirror(link).ready())
+    await asyncio.sleep(0.01)
+
+    await lose(engine, link)
+
+    for reading in (ready, inventory.mirror(link).ready()):
+        with pytest.raises(EngineUnreachableError):
+            await asyncio.wait_for(reading, 1)
+
+
+async def test_a_list_that_never_comes_is_not_waited_for_for_ever(
+    engine, link, follow, monkeypatch
+):
+    inventory = await follow()
+    monkeypatch.setattr(mirror, "READY_WITHIN", 0.05)
+    gate = engine.before = Gate("list")
+    engine.break_streams()
+    await gate.reached.wait()
+
+    with pytest.raises(EngineUnreachableError):
+        await asyncio.wait_for(inventory.mirror(link).ready(), 1)
+
+
+async def test_a_look_at_what_is_lost_is_refused_at_once(engine, link, follow):
+    engine.put(box())
+    inventory = await follow()
+    gate = engine.before = Gate()
+    look = asyncio.ensure_future(inventory.mirror(link).look("1"))
+    await gate.reached.wait()
+
+    await lose(engine, link)
+
+    with pytest.raises(EngineUnreachableError):
+        await asyncio.wait_for(look, 1)
+    with pytest.raises(EngineUnreachableError):
+        await asyncio.wait_for(inventory.mirror(link).look("1"), 1)
+
+
+async def test_looks_that_were_lost_are_made_up_for(engine, link, follow):
+    engine.put(box())
+    inventory = await follow()
+    gate = engine.before = Gate()
+    engine.put(box(state=S.STOPPED))
+    await gate.reached.wait()
+    await lose(engine, link)
+    await until(lambda: told(inventory)[1:] == [LOST])
+    engine.before = Gate("none")
+
+    await come_back(engine, link)
+
+    await until(lambda: told(inventory)[-1] == RESYNCED)
+    await quiet(inventory)
+    assert inventory.known(link, "1").shown.state == S.STOPPED
+
+
+async def test_an_engine_that_is_not_there_at_first_is_no_gap(engine):
+    engine.lost = True
+    engine.put(box())
+    link = await linked(engine)
+    inventory = Inventory([link])
+
+    async with inventory.following():
+        assert not inventory.mirror(link).synced
+        await come_back(engine, link)
+        await until(lambda: inventory.mirror(link).synced)
+
+    assert told(inventory) == ["web"]
+
+
+async def test_one_that_hangs_at_the_start_does_not_hold_up_the_rest(engine, link, monkeypatch):
+    monkeypatch.setattr(mirror, "READY_WITHIN", 0.1)
+    monkeypatch.setattr("proad.core.inventory.inventory.READY_WITHIN", 0.1)
+    engine.before = Gate("list")
+    good = await linked(Scripted(box()), "far")
+    inventory = Inventory([link, good])
+
+    async with asyncio.timeout(2), inventory.following():
+        assert inventory.mirror(good).synced
+        assert not inventory.mirror(link).synced
+
+
+async def test_one_that_is_lost_takes_no_other_along(engine, link, follow):
+    other = Scripted(box("9", "other"))
+    good = await linked(other, "far")
+    inventory = await follow(good)
+    await lose(engine, link)
+    await until(lambda: LOST in told(inventory))
+
+    other.put(box("9", "other", S.STOPPED))
+
+    await until(lambda: inventory.known(good, "9").shown.state == S.STOPPED)
+    await inventory.mirror(good).ready()
+    (gap,) = [entry.gap for entry in inventory.journal.after(0, 10) if hasattr(entry, "gap")]
+    assert gap.engine == "local/scripted"
+
+
+async def test_full_views_from_before_a_loss_are_not_served(engine, link, follow):
+    engine.put(box())
+    inventory = await follow()
+    await inventory.full(link, "1")
+
+    engine.commands["1"] = "second"
+    engine.break_streams()
+    await until(lambda: RESYNCED in told(inventory))
+
+    assert (await inventory.full(link, "1")).container.command == ("second",)
+
+
+async def test_a_change_of_the_full_view_during_a_loss_changes_the_etag(engine, link, follow):
+    """Nobody may update by an etag of what is no longer so."""
+    engine.put(box())
+    inventory = await follow()
+    etag = (await inventory.full(link, "1")).etag
+
+    engine.commands["1"] = "second"
+    engine.break_streams()
+    await until(lambda: RESYNCED in told(inventory))
+
+    assert (await inventory.full(link, "1")).etag != etag
