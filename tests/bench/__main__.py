@@ -79,7 +79,9 @@ def _told_to_stop() -> Iterator[None]:
 def main() -> None:
     """Run, print the table, and exit with 1 if a target was missed."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="smaller load, under a minute")
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer rounds and watchers, under a minute"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there, too")
     arguments = parser.parse_args()
     plan = QUICK if arguments.quick else FULL

@@ -61,7 +61,7 @@ def running() -> Iterator[Daemon]:
     """Run a daemon with default settings, its log in a file.
 
     Raises:
-        RuntimeError: it did not start; the end of its log.
+        RuntimeError: it did not start, with the end of its log; or it did not live to the end.
     """
     with tempfile.TemporaryDirectory(prefix="proa-bench-") as home:
         socket = f"{home}/proa.sock"
@@ -90,6 +90,8 @@ def running() -> Iterator[Daemon]:
             _await_start(process, log)
             with _connected(process.pid, socket) as daemon:
                 yield daemon
+            if (code := process.poll()) is not None:
+                raise RuntimeError(f"the daemon ended by itself, with {code}")
         finally:
             process.terminate()
             try:

@@ -54,18 +54,18 @@ FULL = Plan(
 )
 
 QUICK = Plan(
-    containers=40,
-    domains=40,
+    containers=200,
+    domains=200,
     running=2,
     idle_resources=1000,
     idle_seconds=5,
-    lists=60,
+    lists=40,
     gets=400,
-    verbs=20,
-    sdk_lists=4,
+    verbs=15,
+    sdk_lists=3,
     slices=4,
     slice_seconds=0.6,
-    external_changes=40,
+    external_changes=25,
     watchers=50,
     watched_changes=40,
 )

@@ -102,7 +102,7 @@ class Report:
 
     def show(self, console: Console) -> None:
         """Print the table."""
-        kind = "quick run: smaller load, fewer rounds" if self.quick else "full run"
+        kind = "quick run: fewer rounds and watchers" if self.quick else "full run"
         table = Table(title=f"proad over the bare engines ({kind})", title_justify="left")
         table.add_column("work", no_wrap=True)
         for name in ("ours", "bare", "figure", "target"):
