@@ -120,7 +120,8 @@ def _set_memory(run: Run, memory_bytes: int) -> bool:
         if not followed:
             raise _not_live("memory that the guest's balloon does not give")
         return True
-    if size > _next_maximum(run.domain):
+    # What no balloon gives, the next start has to.
+    if not followed or size > _next_maximum(run.domain):
         run.domain.setMemoryFlags(size, _CONFIG | libvirt.VIR_DOMAIN_MEM_MAXIMUM)
     run.domain.setMemoryFlags(size, _CONFIG)
     return followed

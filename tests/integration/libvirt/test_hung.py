@@ -1,0 +1,99 @@
+"""One domain whose QEMU hangs, and all the others."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from integration.libvirt.guests import Guests
+from proad.drivers.libvirt import LibvirtDriver
+from proad.model import (
+    Resource,
+    ResourceState,
+    ResourceView,
+    StopMode,
+    StopOptions,
+)
+
+pytestmark = pytest.mark.libvirt
+
+SUMMARY = ResourceView.SUMMARY
+
+
+@contextmanager
+def hanging(resource: Resource) -> Iterator[None]:
+    """Have the QEMU of a domain hang, until it goes on or is ended."""
+    pid = int(Path(f"/run/libvirt/qemu/{resource.name}.pid").read_text())
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        with suppress(ProcessLookupError):  # it was ended
+            os.kill(pid, signal.SIGCONT)
+
+
+async def test_it_holds_up_nobody_else(driver: LibvirtDriver, guests: Guests):
+    hung = await driver.create_domain(guests.blank(), start=True)
+    other = await driver.create_domain(guests.blank(), start=True)
+    assert set(await driver.stats([hung.id, other.id])) == {hung.id, other.id}
+    with hanging(hung):
+        # More of them than there are threads.
+        waiting = [asyncio.create_task(driver.pause(hung.id)) for _ in range(12)]
+        await asyncio.sleep(0.5)
+        for _ in range(5):
+            begin = time.monotonic()
+            assert {hung.id, other.id} <= {each.id for each in await driver.list_resources()}
+            for view in ResourceView:
+                shown = await driver.get_resource(hung.id, view)
+                assert shown.state is ResourceState.RUNNING
+            assert (await driver.pause(other.id)).state is ResourceState.PAUSED
+            assert (await driver.resume(other.id)).state is ResourceState.RUNNING
+            await driver.probe()
+            assert time.monotonic() - begin < 3
+            begin = time.monotonic()
+            # The one that hangs is shown as it last was.
+            assert set(await driver.stats([hung.id, other.id])) == {hung.id, other.id}
+            assert time.monotonic() - begin < 4
+        assert not any(task.done() for task in waiting)
+        begin = time.monotonic()
+        ended, _ = await asyncio.gather(
+            driver.stop(hung.id, StopOptions(mode=StopMode.FORCE)),
+            # Ending a QEMU that hangs takes libvirt ten seconds; other ends do not wait.
+            driver.stop(other.id, StopOptions(mode=StopMode.FORCE)),
+        )
+        assert ended.state is ResourceState.STOPPED
+        await asyncio.wait(waiting, timeout=10)
+        assert all(task.done() and task.exception() is not None for task in waiting)
+    await driver.start(hung.id)
+    assert (await driver.pause(hung.id)).state is ResourceState.PAUSED
+
+
+async def test_a_graceful_end_of_it_comes_to_force(driver: LibvirtDriver, guests: Guests):
+    hung = await driver.create_domain(guests.blank(), start=True)
+    steps: list[str] = []
+    options = StopOptions(mode=StopMode.GRACEFUL_THEN_FORCE, grace_period=timedelta(seconds=1))
+    with hanging(hung):
+        stopped = await driver.stop(
+            hung.id, options, on_step=lambda step, _percent: steps.append(step)
+        )
+    assert stopped.state is ResourceState.STOPPED
+    assert steps[-1] == "ending it by force"
+
+
+async def test_one_that_begins_to_hang_costs_statistics_a_moment(
+    driver: LibvirtDriver, guests: Guests
+):
+    hung = await driver.create_domain(guests.blank(), start=True)
+    other = await driver.create_domain(guests.blank(), start=True)
+    with hanging(hung):
+        begin = time.monotonic()
+        # There is nothing yet that it could be shown with.
+        assert set(await driver.stats([hung.id, other.id])) == {other.id}
+        assert time.monotonic() - begin < 4
+        await driver.stop(hung.id, StopOptions(mode=StopMode.FORCE))
