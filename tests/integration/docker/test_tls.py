@@ -56,7 +56,7 @@ async def tls_door(folder: Path) -> AsyncIterator[str]:
             while data := await reader.read(2**16):
                 writer.write(data)
         finally:
-            writer.transport.abort()
+            writer.close()
 
     async def lead(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -64,6 +64,8 @@ async def tls_door(folder: Path) -> AsyncIterator[str]:
         travellers.add(task)
         far = await asyncio.open_unix_connection(DEFAULT_URL.removeprefix("unix://"))
         await asyncio.gather(carry(reader, far[1]), carry(far[0], writer), return_exceptions=True)
+        await asyncio.sleep(0.05)  # what is written may still be on its way
+        writer.transport.abort()
 
     travellers: set[asyncio.Task[None]] = set()
     server = await asyncio.start_server(lead, "127.0.0.1", 0, ssl=context)
