@@ -85,12 +85,12 @@ async def watch(
             spoken = clock()
             continue
         if not journal.holds(place):
-            place = journal.revision
             restarted = Gap(
                 kind=GapKind.WATCH_RESTARTED,
                 message="the watcher reads more slowly than things change",
             )
             yield Batch(((0, WatchEvent(gap=restarted)),), None)
+            place = journal.revision  # only now: it may have taken its time again
             for batch in _initial(inventory, which, links, place):
                 yield batch
             spoken = clock()
