@@ -1,0 +1,389 @@
+"""What a watcher is told."""
+
+import asyncio
+from contextlib import aclosing
+from datetime import timedelta
+
+import pytest
+
+from proad.core.inventory import Inventory, Journal, watch
+from proad.errors import RevisionCompactedError, ShuttingDownError
+from proad.model import (
+    Activity,
+    ChangeCause,
+    ChangeType,
+    Gap,
+    GapKind,
+    ResourceFilter,
+    ResourceState,
+    Verb,
+)
+from unit.core.inventory.scripted import ENGINE, Scripted, box, linked
+
+S = ResourceState
+T = ChangeType
+ALL = ResourceFilter()
+NEVER = timedelta(minutes=5)
+
+
+@pytest.fixture
+def inventory(link):
+    """One that is not following: each change is made by the test."""
+    return Inventory([link], Journal(50))
+
+
+@pytest.fixture(autouse=True)
+def _synced(inventory, link):
+    inventory.mirror(link)._synced.set()
+
+
+def put(inventory, *args, **others):
+    return inventory.picture.put(ENGINE, "local", box(*args, **others))
+
+
+def remove(inventory, id):
+    inventory.picture.remove(ENGINE, id)
+
+
+def said(batch):
+    """A batch in short."""
+    return [
+        event.gap.kind
+        if event.gap
+        else ("synced" if event.bookmark.synced else "heartbeat")
+        if event.bookmark
+        else (event.change.type, event.change.resource.id, event.change.resource.state)
+        for _revision, event in batch.events
+    ]
+
+
+class Watcher:
+    """Reads batches when it likes."""
+
+    def __init__(self, inventory, which=ALL, links=None, heartbeat=NEVER, revision=None):
+        links = links or [mirror.link for mirror in inventory._mirrors.values()]
+        self.batches = watch(inventory, which, links, heartbeat=heartbeat, revision=revision)
+        self.revision = revision
+
+    async def next(self, seconds=2):
+        batch = await asyncio.wait_for(anext(self.batches), seconds)
+        self.revision = batch.revision
+        return batch
+
+    async def said(self, seconds=2):
+        return said(await self.next(seconds))
+
+    async def initial(self):
+        """All up to and with the bookmark `synced`."""
+        told = []
+        while "synced" not in told:
+            told += await self.said()
+        return told
+
+
+async def test_the_initial_state_and_that_it_is_complete(inventory):
+    put(inventory, "1", "a")
+    put(inventory, "2", "b", S.STOPPED)
+    watcher = Watcher(inventory)
+
+    assert await watcher.said() == [(T.EXISTING, "1", S.RUNNING), (T.EXISTING, "2", S.STOPPED)]
+    assert watcher.revision is None  # nobody can go on in the middle of it
+    assert await watcher.said() == ["synced"]
+    assert watcher.revision == 2
+
+
+async def test_a_large_initial_state_comes_in_pieces(inventory):
+    for number in range(768):
+        put(inventory, str(number), f"c{number}")
+    watcher = Watcher(inventory)
+
+    sizes = []
+    while (batch := await watcher.next()).revision is None:
+        sizes.append(len(batch.events))
+    assert sizes == [256, 256, 256]
+
+
+async def test_nothing_is_there(inventory):
+    assert await Watcher(inventory).said() == ["synced"]
+
+
+async def test_each_change_with_its_past_and_its_cause(inventory):
+    watcher = Watcher(inventory)
+    await watcher.initial()
+
+    known = put(inventory, "1", "a")
+    inventory.picture.set_activity(known, Activity(verb=Verb.STOP, actor="ann"))
+    inventory.picture.finish(known, box("1", "a", S.STOPPED))
+    inventory.picture.remove(ENGINE, "1", actor="bob")
+
+    batch = await watcher.next()
+    changes = [event.change for _, event in batch.events]
+    assert [(c.type, c.previous_state, c.resource.state, c.cause, c.actor) for c in changes] == [
+        (T.ADDED, None, S.RUNNING, ChangeCause.EXTERNAL, ""),
+        (T.MODIFIED, S.RUNNING, S.RUNNING, ChangeCause.API, "ann"),
+        (T.MODIFIED, S.RUNNING, S.STOPPED, ChangeCause.API, "ann"),
+        (T.REMOVED, S.STOPPED, S.STOPPED, ChangeCause.API, "bob"),
+    ]
+    revisions = [revision for revision, _ in batch.events]
+    assert revisions == [c.resource.revision for c in changes] == [1, 2, 3, 4]
+    assert batch.revision == 4
+
+
+async def test_a_change_while_the_initial_state_is_read_comes_after_it(inventory):
+    for number in range(300):
+        put(inventory, str(number), f"c{number}")
+    watcher = Watcher(inventory)
+    await watcher.next()
+
+    remove(inventory, "299")
+    put(inventory, "0", "c0", S.STOPPED)
+
+    told = await watcher.initial()
+    assert (T.EXISTING, "299", S.RUNNING) in told
+    assert await watcher.said() == [(T.REMOVED, "299", S.RUNNING), (T.MODIFIED, "0", S.STOPPED)]
+
+
+@pytest.mark.parametrize(
+    ("which", "inside", "outside"),
+    [
+        (ResourceFilter(states=(S.RUNNING,)), {"state": S.RUNNING}, {"state": S.STOPPED}),
+        (ResourceFilter(name_prefix="web"), {"name": "web1"}, {"name": "db"}),
+        (ResourceFilter(labels={"a": "1"}), {"labels": {"a": "1"}}, {"labels": {"a": "2"}}),
+    ],
+    ids=["state", "name", "label"],
+)
+async def test_what_enters_and_leaves_the_filter(inventory, which, inside, outside):
+    put(inventory, **outside)
+    watcher = Watcher(inventory, which)
+    assert await watcher.initial() == ["synced"]
+
+    for step in (inside, outside, inside):
+        known = put(inventory, **step)
+        inventory.picture.touch(known)
+    remove(inventory, "1")
+
+    batch = await watcher.next()
+    kinds = [event.change.type for _, event in batch.events]
+    assert kinds == [T.ADDED, T.MODIFIED, T.REMOVED, T.ADDED, T.MODIFIED, T.REMOVED]
+
+
+async def test_what_leaves_the_filter_is_shown_as_it_is_now(inventory):
+    put(inventory)
+    watcher = Watcher(inventory, ResourceFilter(states=(S.RUNNING,)))
+    await watcher.initial()
+
+    put(inventory, state=S.STOPPED)
+
+    ((_, event),) = (await watcher.next()).events
+    assert (event.change.resource.state, event.change.previous_state) == (S.STOPPED, S.RUNNING)
+    assert event.change.resource.revision == 2
+
+
+async def test_what_is_gone_bears_the_revision_of_its_going(inventory):
+    put(inventory)
+    watcher = Watcher(inventory)
+    await watcher.initial()
+
+    remove(inventory, "1")
+
+    ((revision, event),) = (await watcher.next()).events
+    assert revision == event.change.resource.revision == 2
+
+
+async def test_gaps_of_engines_that_are_not_covered_are_not_told(inventory, link):
+    far = await linked(Scripted(), "far")
+    inventory = Inventory([link, far])
+    for each in (link, far):
+        inventory.mirror(each)._synced.set()
+    watcher = Watcher(inventory, links=[far])
+    await watcher.initial()
+
+    inventory.journal.note(Gap(kind=GapKind.ENGINE_LOST, engine="local/scripted"))
+    inventory.journal.note(Gap(kind=GapKind.ENGINE_LOST, engine="far/scripted"))
+
+    ((_, event),) = (await watcher.next()).events
+    assert event.gap.engine == "far/scripted"
+
+
+async def test_changes_on_hosts_that_are_not_covered_are_not_told(inventory, link):
+    far = await linked(Scripted(), "far")
+    inventory = Inventory([link, far])
+    watcher = Watcher(inventory, ResourceFilter(hosts=("far",)), links=[far])
+    await watcher.initial()
+
+    put(inventory, "1", "here")
+    inventory.picture.put("far/scripted", "far", box("2", "there"))
+
+    assert await watcher.said() == [(T.ADDED, "2", S.RUNNING)]
+
+
+async def test_who_begins_while_an_engine_is_lost_is_told(inventory, link):
+    put(inventory)
+    inventory.mirror(link)._synced.clear()
+    watcher = Watcher(inventory)
+
+    assert await watcher.initial() == [
+        (T.EXISTING, "1", S.RUNNING),
+        GapKind.ENGINE_LOST,
+        "synced",
+    ]
+
+
+async def test_heartbeats_when_nothing_happens(inventory):
+    watcher = Watcher(inventory, heartbeat=timedelta(seconds=0.05))
+    await watcher.initial()
+
+    assert [await watcher.said(), await watcher.said()] == [["heartbeat"]] * 2
+    put(inventory)
+    assert await watcher.said() == [(T.ADDED, "1", S.RUNNING)]
+    assert await watcher.said() == ["heartbeat"]
+    assert watcher.revision == 1
+
+
+async def test_heartbeats_when_only_others_change(inventory):
+    """They also carry the place on, so that a quiet watcher can resume."""
+    inventory = Inventory([m.link for m in inventory._mirrors.values()], Journal(5))
+    watcher = Watcher(
+        inventory, ResourceFilter(name_prefix="never"), heartbeat=timedelta(seconds=0.1)
+    )
+    await watcher.said()
+
+    async def change():
+        for number in range(200):
+            put(inventory, state=S.RUNNING if number % 2 else S.STOPPED)
+            await asyncio.sleep(0.005)
+
+    changing = asyncio.create_task(change())
+    for _ in range(3):
+        assert await watcher.said(0.5) == ["heartbeat"]
+    assert watcher.revision > 10
+    changing.cancel()
+
+
+async def test_a_watcher_that_does_not_read_begins_anew(inventory):
+    put(inventory, "1", "stays")
+    put(inventory, "2", "goes")
+    watcher = Watcher(inventory)
+    await watcher.initial()
+
+    for number in range(100):
+        put(inventory, "1", "stays", S.STOPPED if number % 2 else S.RUNNING)
+    remove(inventory, "2")
+    put(inventory, "3", "comes")
+
+    assert await watcher.said() == [GapKind.WATCH_RESTARTED]
+    assert watcher.revision is None
+    assert await watcher.initial() == [
+        (T.EXISTING, "1", S.STOPPED),
+        (T.EXISTING, "3", S.RUNNING),
+        "synced",
+    ]
+    put(inventory, "3", "comes", S.STOPPED)
+    assert await watcher.said() == [(T.MODIFIED, "3", S.STOPPED)]
+
+
+async def test_what_comes_while_it_begins_anew_comes_after(inventory):
+    for number in range(300):
+        put(inventory, str(number), f"c{number}")
+    watcher = Watcher(inventory)
+    await watcher.initial()
+    for number in range(100):
+        put(inventory, str(number), f"c{number}", S.STOPPED)
+    assert await watcher.said() == [GapKind.WATCH_RESTARTED]
+
+    put(inventory, "0", "c0", S.PAUSED)
+    put(inventory, "new", "new")
+    assert (T.EXISTING, "0", S.PAUSED) in await watcher.said()
+    remove(inventory, "299")
+
+    # It is the state of one moment, and nothing from before that moment follows.
+    assert (T.EXISTING, "299", S.RUNNING) in await watcher.initial()
+    assert await watcher.said() == [(T.REMOVED, "299", S.RUNNING)]
+
+
+async def test_it_never_ends_a_message_too_large(inventory):
+    inventory = Inventory([m.link for m in inventory._mirrors.values()], Journal(2000))
+    watcher = Watcher(inventory)
+    await watcher.initial()
+    for number in range(600):
+        put(inventory, str(number), f"c{number}")
+
+    assert [len((await watcher.next()).events) for _ in range(3)] == [256, 256, 88]
+
+
+@pytest.mark.parametrize("missed", [0, 1, 2, 7, 49, 50])
+async def test_going_on_is_exact(inventory, missed):
+    for number in range(60):
+        put(inventory, str(number), f"c{number}")
+    place = inventory.journal.revision - missed
+    wanted = [(T.ADDED, str(n), S.RUNNING) for n in range(60 - missed, 60)]
+    watcher = Watcher(inventory, revision=place)
+
+    assert await watcher.said() == ["heartbeat"]  # it goes on
+    told = []
+    if missed:
+        told += await watcher.said()
+    put(inventory, "new", "new")
+
+    assert told + await watcher.said() == [*wanted, (T.ADDED, "new", S.RUNNING)]
+
+
+@pytest.mark.parametrize("place", [0, 9, 61, 10_000])
+async def test_a_place_that_is_not_known_any_more(inventory, place):
+    for number in range(60):
+        put(inventory, str(number), f"c{number}")
+
+    with pytest.raises(RevisionCompactedError):
+        await Watcher(inventory, revision=place).next()
+
+
+async def test_every_place_can_be_gone_on_from(inventory):
+    """Whoever stops after any batch and comes back misses nothing and hears nothing twice."""
+    watcher = Watcher(inventory)
+    await watcher.initial()
+    heard = []
+    for number in range(20):
+        put(inventory, str(number), f"c{number}")
+        if number % 3 == 0:
+            heard += await watcher.said()
+            await watcher.batches.aclose()
+            watcher = Watcher(inventory, revision=watcher.revision)
+            assert await watcher.said() == ["heartbeat"]
+    heard += await watcher.said()
+
+    assert heard == [(T.ADDED, str(n), S.RUNNING) for n in range(20)]
+
+
+async def test_all_watches_end_with_the_daemon(inventory):
+    watchers = [Watcher(inventory) for _ in range(3)]
+    for watcher in watchers:
+        await watcher.initial()
+    waiting = [asyncio.ensure_future(watcher.next()) for watcher in watchers]
+    await asyncio.sleep(0)
+
+    inventory.journal.close()
+
+    for wait in waiting:
+        with pytest.raises(ShuttingDownError):
+            await wait
+
+
+async def test_five_hundred_watchers_hear_it_all(inventory):
+    inventory = Inventory([m.link for m in inventory._mirrors.values()])
+    watchers = [Watcher(inventory) for _ in range(500)]
+
+    async def listen(watcher):
+        async with aclosing(watcher.batches):
+            *heard, _synced = await watcher.initial()  # some of it may have happened by then
+            while len(heard) < 200:
+                heard += await watcher.said(20)
+        return heard
+
+    listening = [asyncio.create_task(listen(watcher)) for watcher in watchers]
+    await asyncio.sleep(0)
+    for number in range(200):
+        put(inventory, str(number), f"c{number}")
+        await asyncio.sleep(0)
+
+    for heard in await asyncio.gather(*listening):
+        assert [id for _, id, _ in heard] == [str(n) for n in range(200)]
