@@ -1,0 +1,160 @@
+"""Memory and processors of domains: what an update says is what the guest has."""
+
+import libvirt
+import pytest
+
+from integration.libvirt.guests import MIB, Guests, eventually
+from proad.drivers.libvirt import LibvirtDriver
+from proad.drivers.libvirt.domain_view import domain_of
+from proad.errors import CapabilityMissingError, InvalidArgumentError
+from proad.model import (
+    DeleteOptions,
+    DomainUpdate,
+    DomainXml,
+    LabelSet,
+    Lifetime,
+    Resource,
+    ResourceState,
+    ResourceUpdate,
+    StopMode,
+    StopOptions,
+    Updated,
+)
+
+pytestmark = pytest.mark.libvirt
+
+FORCE = StopOptions(mode=StopMode.FORCE)
+MEMORY, VCPUS = "domain.memory_bytes", "domain.vcpus"
+
+
+async def change(driver: LibvirtDriver, id: str, **fields: object) -> Updated:
+    update = DomainUpdate(**fields)  # type: ignore[arg-type] # typed by DomainUpdate
+    return await driver.update(id, ResourceUpdate(domain=update))
+
+
+def size(resource: Resource) -> tuple[int, int]:
+    assert resource.domain is not None
+    return resource.domain.memory_bytes // MIB, resource.domain.vcpus
+
+
+async def sized(driver: LibvirtDriver, id: str) -> tuple[int, int]:
+    return size(await driver.get_resource(id))
+
+
+async def roomy(guests: Guests, driver: LibvirtDriver, *, transient: bool = False) -> Resource:
+    """Boot a guest with one processor and room for a second."""
+    made = await driver.create_domain(guests.spec())
+    xml = await driver.get_domain_xml(made.id, inactive=True)
+    await driver.delete(made.id, DeleteOptions(keep_volumes=True))
+    xml = xml.replace("<vcpu placement='static'>1<", "<vcpu placement='static' current='1'>2<")
+    assert domain_of(xml).vcpus == 1
+    source = DomainXml(xml=xml, lifetime=Lifetime.TRANSIENT if transient else Lifetime.PERSISTENT)
+    guest = await driver.create_domain_from_xml(source, start=True)
+    await guests.ready(guest.id)
+    return guest
+
+
+async def test_a_running_guest_follows(
+    driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect
+):
+    guest = await roomy(guests, driver)
+    updated = await change(driver, guest.id, memory_bytes=120 * MIB, vcpus=2)
+    assert updated.restart_required == ()
+    assert size(updated.resource) == (120, 2)
+    # What QEMU itself says, not what libvirt noted.
+    domain = raw.lookupByUUIDString(guest.id)
+    assert domain.memoryStats()["actual"] == 120 * 1024
+    assert len(domain.vcpus()[0]) == 2
+    await driver.stop(guest.id, FORCE)
+    assert await sized(driver, guest.id) == (120, 2)
+    await driver.start(guest.id)
+    await guests.ready(guest.id)
+
+    async def as_before() -> bool:
+        return await sized(driver, guest.id) == (120, 2)
+
+    await eventually(as_before)
+    updated = await change(driver, guest.id, memory_bytes=160 * MIB)
+    assert (updated.restart_required, size(updated.resource)) == ((), (160, 2))
+
+
+async def test_what_a_running_guest_cannot_waits_for_its_next_start(
+    driver: LibvirtDriver, guests: Guests
+):
+    guest = await roomy(guests, driver)
+    for vcpus in (3, 1):
+        before = await sized(driver, guest.id)
+        updated = await change(driver, guest.id, vcpus=vcpus, title=f"{vcpus}")
+        late = () if vcpus == 1 else (VCPUS,)
+        assert updated.restart_required == late
+        assert size(updated.resource) == before
+        assert updated.resource.domain is not None
+        assert updated.resource.domain.title == f"{vcpus}"
+    assert (await change(driver, guest.id, vcpus=2)).restart_required == ()
+    # One fewer: no guest lets go of a processor for sure.
+    updated = await change(driver, guest.id, vcpus=1)
+    assert (updated.restart_required, size(updated.resource)) == ((VCPUS,), (160, 2))
+    await driver.stop(guest.id, FORCE)
+    assert await sized(driver, guest.id) == (160, 1)
+    await driver.start(guest.id)
+    assert await sized(driver, guest.id) == (160, 1)
+
+
+async def test_a_guest_that_does_not_follow(driver: LibvirtDriver, guests: Guests):
+    """Without a system nobody moves the balloon; nobody can where there is none, or paused."""
+    blank = await driver.create_domain(guests.blank(), start=True)
+    paused = await driver.create_domain(guests.blank(), start=True)
+    await driver.pause(paused.id)
+    made = await driver.create_domain(guests.blank())
+    xml = await driver.get_domain_xml(made.id, inactive=True)
+    await driver.delete(made.id, DeleteOptions(keep_volumes=True))
+    assert "<memballoon model='virtio'" in xml
+    xml = xml.replace("<memballoon model='virtio'", "<memballoon model='none'")
+    bare = await driver.create_domain_from_xml(DomainXml(xml=xml), start=True)
+    for each in (blank, paused, bare):
+        before = await driver.get_resource(each.id)
+        updated = await change(driver, each.id, memory_bytes=24 * MIB)
+        assert updated == Updated(resource=before, restart_required=(MEMORY,))
+        await driver.stop(each.id, FORCE)
+        assert await sized(driver, each.id) == (24, 1)
+        await driver.start(each.id)
+        assert await sized(driver, each.id) == (24, 1)
+
+
+async def test_a_transient_one_has_no_next_start(driver: LibvirtDriver, guests: Guests):
+    guest = await roomy(guests, driver, transient=True)
+    updated = await change(driver, guest.id, memory_bytes=120 * MIB, vcpus=2, title="Now")
+    assert (updated.restart_required, size(updated.resource)) == ((), (120, 2))
+    assert updated.resource.domain is not None
+    assert updated.resource.domain.title == "Now"
+    before = await driver.get_resource(guest.id)
+    wishes: tuple[dict[str, object], ...] = ({"vcpus": 3}, {"vcpus": 1}, {"autostart": True})
+    for wish in wishes:
+        with pytest.raises(CapabilityMissingError):
+            await change(driver, guest.id, title="Never", **wish)
+        assert await driver.get_resource(guest.id) == before
+    await driver.pause(guest.id)
+    with pytest.raises(CapabilityMissingError):
+        await change(driver, guest.id, title="Never", memory_bytes=100 * MIB)
+    await driver.resume(guest.id)
+    assert await driver.get_resource(guest.id) == before
+
+
+async def test_more_than_a_running_one_may_have(driver: LibvirtDriver, guests: Guests):
+    blank = await driver.create_domain(guests.blank(), start=True)
+    with pytest.raises(InvalidArgumentError) as caught:
+        await change(driver, blank.id, memory_bytes=33 * MIB, title="Never")
+    assert [each.field for each in caught.value.violations] == [MEMORY]
+    assert await driver.get_resource(blank.id) == blank
+
+
+async def test_a_stopped_one(driver: LibvirtDriver, guests: Guests):
+    made = await driver.create_domain(guests.blank())
+    update = ResourceUpdate(
+        labels=LabelSet(entries={"a": "1"}), domain=DomainUpdate(memory_bytes=48 * MIB, vcpus=3)
+    )
+    updated = await driver.update(made.id, update)
+    assert (updated.restart_required, size(updated.resource)) == ((), (48, 3))
+    started = await driver.start(made.id)
+    assert (size(started), started.labels) == ((48, 3), {"a": "1"})
+    assert started.state is ResourceState.RUNNING
