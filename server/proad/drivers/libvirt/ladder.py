@@ -186,17 +186,24 @@ class Ladder:
         with self._events.watch(found.resource.id) as events:
             if found.resource.state in {ResourceState.PAUSED, ResourceState.SUSPENDED}:
                 # It can neither hear nor follow.
-                await self._on(found, lambda domain: go_on(domain, found.resource))
+                with suppress(EngineTimedOutError):  # nor can a QEMU that hangs
+                    await self._on(
+                        found,
+                        lambda domain: go_on(domain, found.resource),
+                        timeout=max(CALL_PATIENCE, grace),
+                    )
             if found.agent:
                 on_step("asking the guest agent", None)
                 asked.append(AGENT)
                 if await self._ask_agent(found, order, min(AGENT_PATIENCE, grace / 2)):
                     press_at += PRESS_EVERY.total_seconds()
             while not await self._is_done(found, order, seen):
-                if clock() >= press_at:
-                    press_at = clock() + PRESS_EVERY.total_seconds()
+                # However short the grace, the button is pressed once.
+                in_time = clock() < deadline or POWER_BUTTON not in asked
+                if clock() >= press_at and in_time:
                     patience = max(CALL_PATIENCE, timedelta(seconds=deadline - clock()))
                     await self._press(found, order, asked, seen, patience)
+                    press_at = clock() + PRESS_EVERY.total_seconds()
                     left = max(round(deadline - clock()), 0)
                     on_step(f"{POWER_BUTTON} pressed, waiting up to {left} s", None)
                 elif clock() >= deadline:
