@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proad.errors import InvalidArgumentError
@@ -25,6 +25,9 @@ from proad.model.checks import validate
 
 CONTAINER = {"image": "busybox"}
 DOMAIN = {"name": "vm", "memory_bytes": 64 * 2**20}
+
+unhurried = settings(deadline=None)
+"""On a busy machine one example may take long."""
 
 
 def wrong_fields(cls: type, values: dict[str, Any], prefix: str = "spec") -> set[str]:
@@ -215,6 +218,7 @@ def test_defaults_of_a_domain():
     assert installer.effective_boot_order == ("CDROM", "DISK")
 
 
+@unhurried
 @given(st.text(max_size=300))
 def test_any_name_is_taken_or_refused(name: str):
     """A name that is taken is also safe as the start of a file name."""
@@ -228,6 +232,7 @@ def test_any_name_is_taken_or_refused(name: str):
         assert not set(name) & set("/\\\0 \n\t")
 
 
+@unhurried
 @given(st.text(alphabet="/.a\0é", max_size=12))
 def test_any_path_is_taken_or_refused(path: str):
     spec, wrong = tried(ContainerSpec, CONTAINER | {"working_dir": path})
@@ -236,6 +241,7 @@ def test_any_path_is_taken_or_refused(path: str):
     assert not good or spec.working_dir == path
 
 
+@unhurried
 @given(
     st.integers(min_value=-(2**70), max_value=2**70)
     | st.integers(2**10, 2**40).map(lambda n: n * 1024)
@@ -247,6 +253,7 @@ def test_any_memory_is_taken_or_refused(size: int):
     assert not good or spec.memory_bytes == size
 
 
+@unhurried
 @given(st.uuids(), st.sampled_from(["{}", "{{{}}}", "urn:uuid:{}"]))
 def test_a_uuid_becomes_the_usual_form(uuid: UUID, form: str):
     spec = validate(
@@ -255,6 +262,7 @@ def test_a_uuid_becomes_the_usual_form(uuid: UUID, form: str):
     assert spec.uuid == str(uuid)
 
 
+@unhurried
 @given(
     st.dictionaries(
         st.sampled_from(["name", "memory_bytes", "vcpus", "disks", "labels", "cdrom", "nonsense"]),
