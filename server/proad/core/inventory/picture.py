@@ -141,11 +141,7 @@ class Picture:
             self._publish(known, before=None, changed=True, actor=actor)
         else:
             same = known.seen == seen
-            if not same and known.seen.name != seen.name:
-                self._unindex(known)
-                known.seen = seen
-                self._index(known)
-            known.seen = seen
+            self._see(known, seen)
             if not same or (event.reconfigured and (detail is None or detail != known.last_detail)):
                 self._publish(known, before=known.shown, changed=True, actor=actor)
         known.last_detail = detail or known.last_detail
@@ -193,7 +189,7 @@ class Picture:
         if self.get(known.engine, seen.id) is not known:
             return  # it was deleted meanwhile
         same = known.seen == seen
-        known.seen = seen
+        self._see(known, seen)
         known.reads += 1
         known.drop_detail()
         self._publish(
@@ -224,6 +220,14 @@ class Picture:
         self.journal.append(
             Change(revision=revision, before=before, after=known.shown, cause=cause, actor=who)
         )
+
+    def _see(self, known: Known, seen: Resource) -> None:
+        if known.seen.name == seen.name:
+            known.seen = seen
+            return
+        self._unindex(known)
+        known.seen = seen
+        self._index(known)
 
     def _index(self, known: Known) -> None:
         key = known.key
