@@ -110,10 +110,10 @@ async def test_the_list_shows_what_a_hint_is_about(
     """Docker tells of these before its list has them; the hint waits for the list."""
     id = (await make(*DEAF)).id
     async with watched(driver, id) as watcher:
-        for what, state in ((raw.pause, PAUSED), (raw.unpause, RUNNING)) * 5:
+        for what, state in ((raw.pause, PAUSED), (raw.unpause, RUNNING)) * 3:
             count = len(watcher.seen)
             await asyncio.to_thread(what, id)
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(SETTLED)  # sooner, Docker takes its own pause for news
             assert {each.state for each in watcher.seen[count:]} == {state}
         count = len(watcher.seen)
         await asyncio.to_thread(raw.kill, id)
@@ -192,11 +192,10 @@ async def test_a_slow_reader_gets_one_hint_for_all(
     async with driver.subscribe() as events:
 
         def churn() -> None:
-            for _ in range(20):
-                raw.pause(made.id)
-                raw.unpause(made.id)
-            raw.rename(made.id, f"{made.name}-x")
+            for number in range(20):
+                raw.rename(made.id, f"{made.name}-{number}")
             raw.restart(made.id, timeout=0)
+            raw.pause(made.id)
 
         await asyncio.to_thread(churn)
         await asyncio.sleep(SETTLED)

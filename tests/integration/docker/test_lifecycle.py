@@ -1,13 +1,15 @@
 """Reading, and the verbs that the engine does in one step."""
 
 import asyncio
+from datetime import timedelta
 
 import docker
 import pytest
 
-from integration.docker.workloads import DEAF, LABEL, OBEDIENT, Make, eventually
+from integration.docker.workloads import DEAF, IMAGE, LABEL, OBEDIENT, Make, eventually
 from proad.core.ports import Containers, Driver, Images, Stats, Updates
 from proad.drivers.docker import DockerDriver
+from proad.drivers.docker.transport import Transport
 from proad.errors import (
     CapabilityMissingError,
     ResourceAlreadyRunningError,
@@ -19,7 +21,9 @@ from proad.errors import (
 from proad.model import (
     DeleteOptions,
     Lifetime,
+    Mount,
     PruneFilter,
+    PublishedPort,
     ResourceKind,
     ResourceState,
     ResourceView,
@@ -27,6 +31,7 @@ from proad.model import (
     RestartPolicyMode,
     StartOptions,
     StateReason,
+    VolumeMount,
 )
 
 pytestmark = pytest.mark.docker
@@ -141,13 +146,13 @@ async def test_a_list_is_one_call(
     made = {(await make(start=False)).id for _ in range(3)}
     await driver.probe()
     calls: list[str] = []
-    request = docker.APIClient.request
+    exchange = Transport.exchange
 
-    def counting(self, method, url, **options):
-        calls.append(f"{method} {url}")
-        return request(self, method, url, **options)
+    def counting(self, method, target, **options):
+        calls.append(f"{method} {target}")
+        return exchange(self, method, target, **options)
 
-    monkeypatch.setattr(docker.APIClient, "request", counting)
+    monkeypatch.setattr(Transport, "exchange", counting)
     assert made <= {each.id for each in await driver.list_resources()}
     assert len(calls) == 1
 
@@ -281,3 +286,38 @@ async def test_prune(driver: DockerDriver, make: Make, token: str):
     assert set(pruned.container_ids) == {each.id for each in stopped}
     assert (await driver.get_resource(running.id)).state is RUNNING
     assert (await driver.prune_containers(PruneFilter(labels={LABEL: token}))).container_ids == ()
+
+
+class TestSummaries:
+    async def test_they_are_equal_wherever_they_come_from(
+        self, driver: DockerDriver, make: Make, token: str
+    ):
+        ports = tuple(
+            PublishedPort(container_port=port, host_ip="127.0.0.1") for port in (80, 81, 82)
+        )
+        mounts = tuple(Mount(target=f"/m{n}", volume=VolumeMount()) for n in range(4))
+        soon = timedelta(seconds=1)
+        made = await make(*DEAF, ports=ports, mounts=mounts, stop_timeout=soon)
+        for verb in (driver.pause, driver.resume, driver.restart, driver.stop, driver.start):
+            answer = await verb(made.id)
+            for _ in range(5):
+                listed = {each.id: each for each in await driver.list_resources()}
+                assert answer == listed[made.id] == await summary(driver, made.id)
+
+    async def test_an_image_keeps_its_name(
+        self, driver: DockerDriver, make: Make, raw: docker.APIClient, token: str
+    ):
+        raw.tag(IMAGE, token, "1")
+        try:
+            made = await make(*DEAF, image=f"{token}:1", start=False)
+            before = await summary(driver, made.id)
+            raw.commit(made.id, token, "1")  # that name means another image now
+            assert raw.containers(all=True, filters={"id": made.id})[0]["Image"] != f"{token}:1"
+            assert await summary(driver, made.id) == before
+            assert before in await driver.list_resources()
+            assert (await driver.get_resource(made.id)).container.image == f"{token}:1"
+            await driver.delete(made.id)
+            await driver.list_resources()
+            assert made.id not in driver._lookup._images
+        finally:
+            raw.remove_image(f"{token}:1", force=True)
