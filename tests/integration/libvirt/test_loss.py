@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import tempfile
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
@@ -18,10 +19,12 @@ from integration.libvirt.conftest import refuse
 from integration.libvirt.guests import eventually
 from integration.libvirt.private_libvirtd import PrivateLibvirtd
 from proad.drivers.libvirt import LibvirtDriver
+from proad.drivers.libvirt.lanes import READERS
 from proad.errors import EngineTimedOutError, EngineUnreachableError
 from proad.model import (
     DeleteOptions,
     DomainSpec,
+    EngineEvent,
     LabelSet,
     Resource,
     ResourceState,
@@ -149,6 +152,68 @@ async def test_it_hangs(driver: LibvirtDriver, libvirtd: PrivateLibvirtd):
     await answering(driver, libvirtd)
     assert (await driver.get_resource(made.id)).state is ResourceState.RUNNING
     await driver.delete(made.id, DeleteOptions(force=True))
+
+
+async def lost_within(events: AsyncIterator[EngineEvent], seconds: float) -> None:
+    async with asyncio.timeout(seconds):
+        with pytest.raises(EngineUnreachableError):
+            async for _ in events:
+                pass
+
+
+async def test_a_subscription_needs_libvirtd(driver: LibvirtDriver, libvirtd: PrivateLibvirtd):
+    libvirtd.stop()
+    with pytest.raises(EngineUnreachableError):
+        async with driver.subscribe():
+            pass
+
+
+async def test_a_subscription_ends_with_libvirtd(driver: LibvirtDriver, libvirtd: PrivateLibvirtd):
+    libvirtd.start()
+    await answering(driver, libvirtd)
+    async with driver.subscribe() as events, driver.subscribe() as other:
+        libvirtd.signal(signal.SIGKILL)
+        await lost_within(events, 1)
+        await lost_within(other, 1)
+    libvirtd.start()
+    await answering(driver, libvirtd)
+    async with driver.subscribe() as events:
+        libvirtd.signal(signal.SIGSTOP)
+        await lost_within(events, 6)
+        with pytest.raises((EngineUnreachableError, EngineTimedOutError)):
+            async with driver.subscribe():
+                pass
+    libvirtd.signal(signal.SIGCONT)
+    await answering(driver, libvirtd)
+    async with driver.subscribe() as events:
+        made = await domain(driver)
+        async with asyncio.timeout(5):
+            assert (await anext(events)).id == made.id
+        await driver.delete(made.id, DeleteOptions(force=True))
+
+
+async def test_losses_leave_nothing_behind(driver: LibvirtDriver, libvirtd: PrivateLibvirtd):
+    def held() -> tuple[int, int]:
+        return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
+
+    async def round_of_life() -> None:
+        libvirtd.start()
+        await answering(driver, libvirtd)
+        async with driver.subscribe() as events:
+            # Each thread has its connection.
+            await asyncio.gather(*(driver.list_resources() for _ in range(20)))
+            libvirtd.signal(signal.SIGKILL)
+            await lost_within(events, 2)
+
+    for _ in range(4):
+        await round_of_life()
+    descriptors, threads = held()
+    for _ in range(20):
+        await round_of_life()
+    # A thread closes its old connection when it next has something to do.
+    more = 3 * READERS
+    assert held()[0] <= descriptors + more
+    assert held()[1] <= threads + 1
 
 
 async def test_leaving_a_hung_one_takes_no_time(libvirtd: PrivateLibvirtd):

@@ -148,22 +148,24 @@ class Connection:
             ProaError: what libvirt said, translated.
         """
         link = await self._connected()
+        if link.lost:
+            raise EngineUnreachableError(ENGINE, "the connection was lost on the way")
         job = partial(self._run, link, work, id)
         # Cheaper than a task of its own to be waited for together with the loss.
         until_lost = asyncio.timeout(None)
         try:
             async with until_lost:
                 link.calls.add(until_lost)
-                if not link.lost:
+                try:
                     return await self._lanes.run(job, lane=lane, id=id, timeout=timeout)
+                finally:
+                    link.calls.discard(until_lost)
         except EngineUnreachableError:
             self._lose(link)
             raise
         except TimeoutError:
             if not link.lost:
                 raise
-        finally:
-            link.calls.discard(until_lost)
         raise EngineUnreachableError(ENGINE, "the connection was lost on the way")
 
     async def on(

@@ -21,7 +21,7 @@ from proad.errors import EngineTimedOutError
 
 T = TypeVar("T")
 
-_READERS = 4
+READERS = 4
 _AGENTS = 4
 _SAMPLERS = 4
 
@@ -59,7 +59,7 @@ class Lanes:
     def __init__(self, size: int) -> None:
         self._pools = {
             Lane.WORK: EngineThreads(ENGINE, size=size),
-            Lane.READ: EngineThreads(f"{ENGINE}-read", size=_READERS),
+            Lane.READ: EngineThreads(f"{ENGINE}-read", size=READERS),
             Lane.SAMPLE: EngineThreads(f"{ENGINE}-sample", size=_SAMPLERS),
             Lane.AGENT: EngineThreads(f"{ENGINE}-agent", size=_AGENTS),
         }

@@ -88,7 +88,7 @@ class Sampling:
         # Without any, libvirt would be asked for all.
         found = connection.domainListGetStats(domains, _GROUPS, _NOWAIT) if domains else []
         now = datetime.now(UTC)
-        samples = ((d.UUIDString(), self._sample(d.UUIDString(), a, now)) for d, a in found)
+        samples = ((d.UUIDString(), self.sample(d.UUIDString(), a, now)) for d, a in found)
         return {id: sample for id, sample in samples if sample is not None}
 
     def _found(
@@ -100,7 +100,8 @@ class Sampling:
             except ResourceNotFoundError:
                 continue
 
-    def _sample(self, id: str, answer: Answer, now: datetime) -> ResourceStats | None:
+    def sample(self, id: str, answer: Answer, now: datetime) -> ResourceStats | None:
+        """Make a sample of what libvirt told of a domain; None: it has none."""
         if answer.get("state.state") not in _ACTIVE or "cpu.time" not in answer:
             return None
         of_qemu = _of_qemu(answer)
