@@ -873,11 +873,14 @@ class DomainUpdate(_message.Message):
     TITLE_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     memory_bytes: _builtins.int
-    """Memory in bytes. A running domain: at most its max_memory_bytes, and the
-    guest needs a balloon driver. A stopped one: both become this.
+    """Memory in bytes. A running domain gets it at once up to its max_memory_bytes, if
+    the guest has a balloon driver; otherwise at its next start. A stopped one: both
+    become this.
     """
     vcpus: _builtins.int
-    """Virtual CPUs. Stopped domains only."""
+    """Virtual CPUs. A running domain gets more at once if it was made with room for
+    them; otherwise at its next start.
+    """
     autostart: _builtins.bool
     """Whether it starts with the host."""
     title: _builtins.str
