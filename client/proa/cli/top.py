@@ -18,7 +18,7 @@ from proa.cli.session import Output, Session
 from proa.cli.text import duration, human_size, word
 
 _HEADINGS = ("NAME", "KIND", "CPU %", "MEMORY", "OF", "NET IN", "NET OUT", "READ", "WRITTEN")
-_SAMPLES_FOR_PERCENT = 2
+_PATIENCE = 5
 
 
 def add_to(app: typer.Typer) -> None:
@@ -39,9 +39,7 @@ def top(
             parser=duration, metavar="TIME", show_default="1s", help="Between two samples."
         ),
     ] = None,
-    once: Annotated[
-        bool, typer.Option("--once", help="Once, after two samples, and no more.")
-    ] = False,
+    once: Annotated[bool, typer.Option("--once", help="One table, after two samples.")] = False,
     output: Output = None,
 ) -> None:
     """Show what containers and virtual machines use, until Ctrl-C; the busiest first."""
@@ -52,7 +50,7 @@ def top(
     with exits.until_interrupted(), session.connect() as client:
         samples: Iterable[v1.StreamStatsResponse] = client.resources.StreamStats(request)
         if once:
-            samples = islice(samples, _SAMPLES_FOR_PERCENT - 1, _SAMPLES_FOR_PERCENT)
+            samples = [_first_full(samples)]
         if session.as_json:
             _write_lines(samples)
         elif once or not sys.stdout.isatty():
@@ -60,6 +58,19 @@ def top(
                 write_table(_HEADINGS, _rows(response.stats))
         else:
             _show(samples)
+
+
+def _first_full(samples: Iterable[v1.StreamStatsResponse]) -> v1.StreamStatsResponse:
+    """The first response that knows how busy everything is.
+
+    That takes two samples, and an engine may be slow to give the first. Where nothing
+    runs there is never one.
+    """
+    response = v1.StreamStatsResponse()
+    for response in islice(samples, _PATIENCE):
+        if response.stats and all(stats.HasField("cpu_percent") for stats in response.stats):
+            break
+    return response
 
 
 def _write_lines(samples: Iterable[v1.StreamStatsResponse]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 import proa
+from integration.daemon.conftest import Daemon
 from proa import v1
 from proa.cli.app import app
 from proa.cli.tokens import TokenFile
@@ -51,6 +52,25 @@ def daemon(tmp_path_factory):
         finally:
             process.terminate()
             process.wait(timeout=30)
+
+
+@pytest.fixture
+def daemons(tmp_path):
+    """Starts daemons that a test may end, each with a user ada (all scopes)."""
+    started = []
+
+    def start(*arguments):
+        home = tmp_path / f"daemon{len(started)}"
+        home.mkdir()
+        started.append(Daemon(home, {}, list(arguments)))
+        started[-1].start()
+        return started[-1]
+
+    yield start
+    for daemon in started:
+        if daemon.process.poll() is None:
+            daemon.process.kill()
+            daemon.process.wait()
 
 
 class Cli:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import signal
 import socket
 import subprocess
@@ -12,7 +13,6 @@ import docker
 import pytest
 
 import proa
-from integration.daemon.conftest import Daemon
 from proa import v1
 from unit.client.watched import Picture, content
 
@@ -66,24 +66,6 @@ class User(Picture):
         self.watch.close()
         self._thread.join(10)
         assert not self._thread.is_alive()
-
-
-@pytest.fixture
-def daemons(tmp_path):
-    started = []
-
-    def start(*arguments):
-        home = tmp_path / f"daemon{len(started)}"
-        home.mkdir()
-        started.append(Daemon(home, {}, list(arguments)))
-        started[-1].start()
-        return started[-1]
-
-    yield start
-    for daemon in started:
-        if daemon.process.poll() is None:
-            daemon.process.kill()
-            daemon.process.wait()
 
 
 @pytest.fixture
@@ -205,15 +187,19 @@ def test_a_cable_that_is_cut_again_and_again(daemons, follow):
                 direct.resources.ResumeResource(v1.ResumeResourceRequest(id=container.id))
                 # At once, not with the next heartbeat.
                 user.until_told(proa.Reconnected, number, seconds=10)
+
+            def steps():
+                return [
+                    (change.previous_state, change.resource.state)
+                    for change in user.changes(container.id)
+                    if change.previous_state not in {0, change.resource.state}
+                ]
+
+            user.until(lambda: len(steps()) >= 10)
             user.until_agreed(direct)
-            steps = [
-                (change.previous_state, change.resource.state)
-                for change in user.changes(container.id)
-                if change.previous_state not in {0, change.resource.state}
-            ]
             running, paused = v1.RESOURCE_STATE_RUNNING, v1.RESOURCE_STATE_PAUSED
             # Not one step is missing or told twice.
-            assert steps == [(running, paused), (paused, running)] * 5
+            assert steps() == [(running, paused), (paused, running)] * 5
             assert user.kinds().count("Synced") == 1
 
 
@@ -323,6 +309,28 @@ def test_domains_changed_behind_our_back(daemons, follow):
             virsh("destroy", name)
             virsh("undefine", name)
         user.until(lambda: not user.now)
-    causes = [change.cause for change in user.changes(domain.id)]
-    assert causes[0] == v1.CHANGE_CAUSE_API
-    assert causes[-1] == v1.CHANGE_CAUSE_EXTERNAL
+    assert user.changes(domain.id)[-1].cause == v1.CHANGE_CAUSE_EXTERNAL
+
+
+@pytest.mark.docker
+def test_the_live_commands_on_a_real_container(daemons, behind, cli, monkeypatch):
+    daemon = daemons()
+    monkeypatch.setenv("PROA_TARGET", daemon.address)
+    monkeypatch.setenv("PROA_USERNAME", "ada")
+    monkeypatch.setenv("PROA_PASSWORD", "correct horse")
+    name = f"proa-test-{time.monotonic_ns()}"
+    busy = ["sh", "-c", "while :; do :; done"]
+    container = behind.containers.run(IMAGE, busy, name=name, detach=True)
+    try:
+        assert cli.ok("wait", name, "--state", "running", "--timeout", "10") == f"{name} running\n"
+        [line] = cli.ok("top", name, "--once", "-o", "json").splitlines()
+        stats = json.loads(line)
+        assert stats["id"] == container.id
+        assert stats["cpu_percent"] > 1
+        threading.Timer(1, container.pause).start()
+        assert cli.ok("wait", name, "--state", "paused", "--timeout", "20") == f"{name} paused\n"
+        threading.Timer(1, container.remove, kwargs={"force": True}).start()
+        assert cli.ok("wait", name, "--removed", "--timeout", "20") == f"{name} removed\n"
+    finally:
+        with contextlib.suppress(docker.errors.NotFound):
+            container.remove(force=True)

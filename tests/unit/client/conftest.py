@@ -157,6 +157,7 @@ class SmallDaemon(
         self.unreachable = []
         self.hosts = v1.GetHostResponse(daemon_version="1.2.3")
         self.watched = Watched()
+        self.samples = []
 
     def _refusal(self, name, context):
         with self.lock:
@@ -220,6 +221,11 @@ class SmallDaemon(
         yield from self.watched.serve(
             request, context, lambda status: abort(context, status), compacted
         )
+
+    def StreamStats(self, request, context):
+        self._begin("StreamStats", context)
+        for stats in self.samples:
+            yield v1.StreamStatsResponse(stats=stats)
 
     def PullImage(self, request, context):
         self._begin("PullImage", context)

@@ -1,0 +1,156 @@
+"""How events, activities and samples are shown."""
+
+import json
+
+import grpc
+import pytest
+from typer.testing import CliRunner
+
+import proa
+from proa import v1
+from proa.cli import describe, watch
+from proa.cli.app import app
+from proa.errors import Details
+
+WEB = v1.Resource(
+    id="c" * 64, name="web", kind=v1.RESOURCE_KIND_CONTAINER, state=v1.RESOURCE_STATE_RUNNING
+)
+LOST = proa.Unavailable(grpc.StatusCode.UNAVAILABLE, Details("it is stopping", "SHUTTING_DOWN"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "shown"),
+    [
+        ({}, "running"),
+        ({"activity": v1.Activity(verb=v1.VERB_STOP)}, "running (stop)"),
+        (
+            {"activity": v1.Activity(verb=v1.VERB_STOP, step="waiting for the guest agent")},
+            "running (stop: waiting for the guest agent)",
+        ),
+        (
+            {"activity": v1.Activity(verb=v1.VERB_CREATE_SNAPSHOT, step="saving", percent=0)},
+            "running (create snapshot: saving, 0 %)",
+        ),
+        (
+            {
+                "state": v1.RESOURCE_STATE_STOPPED,
+                "state_detail": v1.StateDetail(exit_code=0),
+                "activity": v1.Activity(verb=v1.VERB_DELETE),
+            },
+            "stopped (0) (delete)",
+        ),
+    ],
+)
+def test_a_state_and_what_is_being_done(fields, shown):
+    assert describe.state(v1.Resource(**{"state": v1.RESOURCE_STATE_RUNNING, **fields})) == shown
+
+
+def change(type, **fields):
+    return proa.Change(type, WEB, **fields)
+
+
+@pytest.mark.parametrize(
+    ("event", "line"),
+    [
+        (change(v1.CHANGE_TYPE_EXISTING), "existing  container  web  running"),
+        (
+            change(v1.CHANGE_TYPE_MODIFIED, previous_state=v1.RESOURCE_STATE_PAUSED),
+            "modified  container  web  paused → running",
+        ),
+        (
+            change(
+                v1.CHANGE_TYPE_MODIFIED,
+                previous_state=v1.RESOURCE_STATE_RUNNING,
+                cause=v1.CHANGE_CAUSE_EXTERNAL,
+            ),
+            "modified  container  web  running  from outside",
+        ),
+        (
+            change(v1.CHANGE_TYPE_REMOVED, cause=v1.CHANGE_CAUSE_API, actor="ann"),
+            "removed   container  web  running  by ann",
+        ),
+        (
+            change(v1.CHANGE_TYPE_ADDED, cause=v1.CHANGE_CAUSE_API),
+            "added     container  web  running  by a call",
+        ),
+        (proa.Synced(), "synced: that is all there is"),
+        (
+            proa.Gap(v1.GAP_KIND_ENGINE_LOST, "local/docker", "no answer"),
+            "gap: engine lost, local/docker, no answer",
+        ),
+        (proa.Gap(v1.GAP_KIND_WATCH_RESTARTED), "gap: watch restarted"),
+        (proa.Disconnected(LOST), "disconnected, trying again: it is stopping"),
+        (proa.Reconnected(), "reconnected"),
+    ],
+)
+def test_an_event_as_a_line(event, line):
+    assert watch._line(event) == line
+
+
+def test_an_event_as_json():
+    gap = proa.Gap(v1.GAP_KIND_ENGINE_LOST, "local/docker", "no answer")
+    assert watch._fields(gap) == {
+        "gap": {"kind": "GAP_KIND_ENGINE_LOST", "engine": "local/docker", "message": "no answer"}
+    }
+    assert watch._fields(proa.Synced()) == {"bookmark": {"synced": True}}
+    assert watch._fields(proa.Reconnected()) == {"reconnected": {}}
+    assert watch._fields(proa.Disconnected(LOST)) == {
+        "disconnected": {
+            "code": "UNAVAILABLE",
+            "reason": "SHUTTING_DOWN",
+            "message": "it is stopping",
+        }
+    }
+    shown = watch._fields(change(v1.CHANGE_TYPE_ADDED, actor="ann"))["change"]
+    assert shown["resource"]["name"] == "web"
+    assert shown["actor"] == "ann"
+
+
+@pytest.fixture
+def run(serve, small_daemon, monkeypatch, tmp_path):
+    small_daemon.valid = {"ours"}
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setenv("PROA_TOKEN", "ours")
+    with serve() as target:
+        yield lambda *arguments: CliRunner().invoke(app, ["--target", target, *arguments])
+
+
+def sample(name, percent=None):
+    return v1.ResourceStats(name=name, cpu_percent=percent, memory_usage_bytes=2**20)
+
+
+def test_top_once_waits_until_it_knows_how_busy_everything_is(run, small_daemon):
+    small_daemon.samples = [
+        [],
+        [sample("a")],
+        [sample("a", 1), sample("b")],
+        [sample("a", 1), sample("b", 150.25), sample("c", 1)],
+        [sample("too late", 1)],
+    ]
+    result = run("top", "--once")
+    assert [row.split()[0] for row in result.stdout.splitlines()[1:]] == ["b", "a", "c"]
+    assert "150.2" in result.stdout
+    lines = run("top", "--once", "-o", "json").stdout.splitlines()
+    assert [json.loads(line)["name"] for line in lines] == ["a", "b", "c"]
+
+
+def test_top_of_nothing_comes_to_an_end(run, small_daemon):
+    small_daemon.samples = [[] for _ in range(100)]
+    result = run("top", "--once")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [result.stdout.strip()]
+
+
+def test_top_as_it_goes_on(run, small_daemon):
+    small_daemon.samples = [[sample("a")], [sample("a", 7)]]
+    result = run("top")
+    assert [line.split()[0] for line in result.stdout.splitlines()] == ["NAME", "a"] * 2
+    lines = run("top", "-o", "json").stdout.splitlines()
+    assert len(lines) == 2
+
+
+def test_a_watch_ends_with_its_token(run, small_daemon, status):
+    small_daemon.valid.clear()
+    result = run("watch")
+    assert result.exit_code == 4
+    assert "Reason: TOKEN_EXPIRED" in result.stderr
