@@ -271,6 +271,17 @@ def test_what_a_verb_came_to_and_its_end_are_one_change(picture):
     assert (last.cause, last.actor) == (ChangeCause.API, "ann")
 
 
+def test_a_verb_may_find_it_under_a_new_name(picture):
+    known = put(picture, box("1", "old"))
+
+    picture.finish(known, box("1", "new"))
+
+    assert list(picture.named("new")) == [known]
+    assert list(picture.named("old")) == []
+    picture.remove(ENGINE, "1")
+    assert list(picture.named("new")) == []
+
+
 def test_a_verb_that_changed_nothing_keeps_the_etag(picture):
     known = put(picture, box())
     etag = known.shown.etag
