@@ -8,7 +8,7 @@ GUEST := build/guest
 JOBS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup engines workloads generate lint types test demo serve bench clean
+.PHONY: help setup engines workloads generate lint types test demo serve bench soak clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ serve: setup ## Serve this host's engines on 127.0.0.1:50051
 
 bench: setup workloads ## Measure what calls cost over the bare engines; ARGS=--quick, --json FILE
 	@PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
+
+soak: setup workloads ## Keep on at engines of its own for half an hour; ARGS=PART …
+	@PYTHONPATH=tests $(BIN)/python -m soak $(ARGS)
 
 clean: ## Remove what was built
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

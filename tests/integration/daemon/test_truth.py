@@ -1,0 +1,61 @@
+"""What a watch, a list and the engines say is one and the same, whatever happens.
+
+The short forms of what `make soak` does at full size.
+"""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from integration.daemon.conftest import Daemon
+from soak import behind, endurance, frozen, races, slow, tokens
+from soak.setting import Setting, private_setting
+
+Start = Callable[..., Daemon]
+SEED = 3
+
+
+@pytest.fixture(scope="module")
+def setting() -> Iterator[Setting]:
+    with private_setting() as setting:
+        yield setting
+
+
+@pytest.mark.docker
+@pytest.mark.libvirt
+def test_changes_behind_our_back_while_the_engines_are_restarted(setting: Setting):
+    behind.behind(setting, behind.SHORT, SEED)
+
+
+@pytest.mark.docker
+@pytest.mark.libvirt
+def test_watchers_who_do_not_read_have_the_latest_state_once_they_do(setting: Setting):
+    slow.slow(setting, slow.SHORT, SEED)
+
+
+@pytest.mark.docker
+@pytest.mark.libvirt
+@pytest.mark.parametrize(
+    "hang",
+    [frozen.frozen_dockerd, frozen.frozen_libvirtd, frozen.frozen_container],
+    ids=lambda hang: hang.__name__,
+)
+def test_what_hangs_delays_nothing_else(
+    setting: Setting, hang: Callable[[Setting, frozen.Plan, int], str]
+):
+    hang(setting, frozen.SHORT, SEED)
+
+
+@pytest.mark.docker
+@pytest.mark.libvirt
+def test_answers_to_racing_calls_fit_a_serial_order(setting: Setting):
+    races.races(setting, races.SHORT, SEED)
+
+
+def test_tokens_lose_nothing_and_repeat_nothing(start_daemon: Start):
+    daemon = start_daemon("--memory")
+    tokens.tokens(daemon, tokens.by_calls(daemon), changes=300, seed=SEED, compact=False)
+
+
+def test_watches_that_end_in_every_way_harm_nobody(start_daemon: Start):
+    endurance.endurance(start_daemon("--memory"), endurance.SHORT, SEED)

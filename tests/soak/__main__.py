@@ -1,0 +1,101 @@
+"""`make soak`: what takes too long for `make test`, on engines and daemons of its own.
+
+Prints what was measured; exits non-zero where a promise was broken.
+"""
+
+import argparse
+import random
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping
+
+from soak import behind, endurance, frozen, races, slow, tokens
+from soak.setting import private_setting
+
+_Part = Callable[[int], str]
+
+
+def _behind(seed: int) -> str:
+    with private_setting() as setting:
+        return behind.behind(setting, behind.FULL, seed)
+
+
+def _slow(seed: int) -> str:
+    with private_setting() as setting:
+        return slow.slow(setting, slow.ONE, seed)
+
+
+def _crowd(seed: int) -> str:
+    with private_setting() as setting:
+        return slow.slow(setting, slow.CROWD, seed)
+
+
+def _tokens(seed: int) -> str:
+    with private_setting() as setting:
+        change = tokens.by_outsiders(setting, seed)
+        return tokens.tokens(setting.daemon, change, changes=1000, seed=seed, compact=True)
+
+
+def _frozen_dockerd(seed: int) -> str:
+    with private_setting() as setting:
+        return frozen.frozen_dockerd(setting, frozen.FULL, seed)
+
+
+def _frozen_libvirtd(seed: int) -> str:
+    with private_setting() as setting:
+        return frozen.frozen_libvirtd(setting, frozen.FULL, seed)
+
+
+def _frozen_container(seed: int) -> str:
+    with private_setting() as setting:
+        return frozen.frozen_container(setting, frozen.FULL, seed)
+
+
+def _races(seed: int) -> str:
+    with private_setting() as setting:
+        return races.races(setting, races.FULL, seed)
+
+
+def _endurance(seed: int) -> str:
+    with private_setting() as setting:
+        return endurance.endurance(setting.daemon, endurance.FULL, seed)
+
+
+_PARTS: Mapping[str, _Part] = {
+    "behind": _behind,
+    "slow": _slow,
+    "crowd": _crowd,
+    "tokens": _tokens,
+    "frozen-dockerd": _frozen_dockerd,
+    "frozen-libvirtd": _frozen_libvirtd,
+    "frozen-container": _frozen_container,
+    "races": _races,
+    "endurance": _endurance,
+}
+
+
+def main() -> int:
+    """Run what is asked for, or all of it."""
+    parser = argparse.ArgumentParser(prog="soak", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of: {', '.join(_PARTS)}")
+    parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
+    arguments = parser.parse_args()
+    if unknown := set(arguments.parts) - set(_PARTS):
+        parser.error(f"there is no {', '.join(sorted(unknown))}")
+    print(f"soak: --seed {arguments.seed}", flush=True)  # noqa: T201 - its output
+    failed = []
+    for name in arguments.parts or _PARTS:
+        begin = time.monotonic()
+        try:
+            told = _PARTS[name](arguments.seed)
+        except Exception:  # noqa: BLE001 - the other parts are worth running all the same
+            failed.append(name)
+            told = f"FAILED\n{traceback.format_exc(limit=-8)[-4000:]}"
+        print(f"{name} ({time.monotonic() - begin:.0f} s): {told}", flush=True)  # noqa: T201
+    if failed:
+        print(f"soak: failed: {', '.join(failed)}")  # noqa: T201
+    return 1 if failed else 0
+
+
+sys.exit(main())

@@ -1,0 +1,276 @@
+"""What hangs takes its own calls with it, and nothing else."""
+
+import math
+import os
+import signal
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import proa
+from proa import v1
+from soak.process import Usage
+from soak.setting import IMAGE, Setting, eventually, listed
+
+_DEADLINE = 2.0
+_LATE = 0.5  # what an answer may take beyond its deadline: two cores, and a client in Python
+_CALLERS = 20
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How often it is frozen, and how many reads and verbs are measured in each half.
+
+    Args:
+        ratio: the most that the slowest of a hundred may take, frozen to not frozen.
+        slack: seconds on top: what one turn of the scheduler makes of a fast call.
+    """
+
+    rounds: int
+    reads: int
+    verbs: int
+    ratio: float
+    slack: float
+
+
+# The 99th of few calls is one call, which anything may delay; what hangs takes seconds.
+SHORT = Plan(rounds=1, reads=200, verbs=20, ratio=2.0, slack=0.2)
+FULL = Plan(rounds=12, reads=600, verbs=60, ratio=1.2, slack=0.001)
+
+
+@dataclass
+class _Times:
+    """Seconds that calls took, with nothing frozen and with it."""
+
+    usual: dict[str, list[float]] = field(default_factory=dict)
+    frozen: dict[str, list[float]] = field(default_factory=dict)
+
+    def check(self, plan: Plan) -> str:
+        told = []
+        for what, usual in self.usual.items():
+            before, during = _p99(usual), _p99(self.frozen[what])
+            told.append(
+                f"{what} p50 {_ms(statistics.median(usual))} → "
+                f"{_ms(statistics.median(self.frozen[what]))} p99 {_ms(before)} → {_ms(during)} ms "
+                f"({during / before:.2f}, n={len(usual)})"
+            )
+            assert during <= before * plan.ratio + plan.slack, told
+        return "; ".join(told)
+
+
+@dataclass
+class _Ends:
+    """How calls to what hangs ended: with which reason, and after how many seconds."""
+
+    reasons: dict[str, int] = field(default_factory=dict)
+    slowest: float = 0.0
+
+    def take(self, call: Callable[[], object]) -> None:
+        begin = time.monotonic()
+        try:
+            call()
+            reason = "OK"
+        except proa.Error as error:
+            reason = error.reason or error.code.name
+        took = time.monotonic() - begin
+        self.slowest = max(self.slowest, took)
+        self.reasons[reason] = self.reasons.get(reason, 0) + 1
+        assert took < _DEADLINE + _LATE, f"{reason} after {took:.2f} s"
+
+
+def frozen_dockerd(setting: Setting, plan: Plan, _seed: int) -> str:
+    """Freeze dockerd: domains are unharmed."""
+
+    def hung(client: proa.Client) -> list[Callable[[], object]]:
+        return [
+            lambda: client.resources.PauseResource(v1.PauseResourceRequest(id="container/c0")),
+            lambda: client.images.ListImages(v1.ListImagesRequest()),
+            lambda: client.resources.ListResources(v1.ListResourcesRequest()),
+            lambda: client.containers.CreateContainer(
+                v1.CreateContainerRequest(spec=v1.ContainerSpec(image=IMAGE))
+            ),
+        ]
+
+    return _frozen(setting, plan, "domain", hung, lambda: _stopped(setting.dockerd))
+
+
+def frozen_libvirtd(setting: Setting, plan: Plan, _seed: int) -> str:
+    """Freeze libvirtd: containers are unharmed."""
+
+    def hung(client: proa.Client) -> list[Callable[[], object]]:
+        return [
+            lambda: client.resources.PauseResource(v1.PauseResourceRequest(id="domain/d0")),
+            lambda: client.volumes.ListVolumes(v1.ListVolumesRequest()),
+            lambda: client.resources.ListResources(v1.ListResourcesRequest()),
+            lambda: client.domains.GetDomainXml(v1.GetDomainXmlRequest(id="domain/d0")),
+        ]
+
+    return _frozen(setting, plan, "container", hung, lambda: _stopped(setting.libvirtd))
+
+
+def frozen_container(setting: Setting, plan: Plan, _seed: int) -> str:
+    """Freeze one container with its shim: the other containers are unharmed."""
+
+    def hung(client: proa.Client) -> list[Callable[[], object]]:
+        victim = "container/victim"
+        return [
+            lambda: client.resources.PauseResource(v1.PauseResourceRequest(id=victim)),
+            lambda: client.resources.StopResource(
+                v1.StopResourceRequest(id=victim, mode=v1.STOP_MODE_FORCE)
+            ),
+            lambda: client.resources.GetResource(v1.GetResourceRequest(id=victim)),
+        ]
+
+    with setting.client() as client:
+        id = _container(client, "victim")
+        try:
+            return _frozen(setting, plan, "container", hung, lambda: _hanging(setting, id))
+        finally:
+            _remove(client, id)
+
+
+def _frozen(
+    setting: Setting,
+    plan: Plan,
+    kind: str,
+    hung: Callable[[proa.Client], list[Callable[[], object]]],
+    freeze: Callable[[], object],
+) -> str:
+    times, ends = _Times(), _Ends()
+    # What is frozen is first slow and then known to be lost: half of all is measured in each.
+    half = replace(plan, reads=plan.reads // 2, verbs=plan.verbs // 2)
+    threads: list[int] = []
+    recovered: list[float] = []
+    with setting.client() as client, setting.client(timeout=_DEADLINE) as impatient:
+        ids = {"container": _container(client, "c0"), "domain": _domain(client, "d0")}
+        id = ids[kind]
+        try:
+            _measure(client, id, plan, {})  # the first calls of all take longer
+            before = Usage.of(setting.pid)
+            for _ in range(plan.rounds):
+                _measure(client, id, plan, times.usual)
+                with freeze():
+                    for _ in range(2):
+                        _ask_what_hangs(hung(impatient), ends)
+                        threads.append(Usage.of(setting.pid).threads)
+                        _measure(client, id, half, times.frozen)
+                        threads.append(Usage.of(setting.pid).threads)
+                recovered.append(eventually(lambda: _serves(client, ids), "all is served again"))
+            after = Usage.of(setting.pid)
+        finally:
+            for id in ids.values():
+                _remove(client, id)
+    # Threads come with connections to an engine, up to a bound, which the rounds must not move.
+    assert max(threads) <= before.threads + 24, (before.threads, threads)
+    early, late = threads[: len(threads) // 2], threads[len(threads) // 2 :]
+    assert max(late) <= max(early) + 2, threads
+    return (
+        f"{kind}s: {times.check(plan)}; calls to what hangs: {ends.reasons}, the slowest took "
+        f"{ends.slowest:.2f} s of {_DEADLINE:.0f}; threads {before.threads}, frozen at most "
+        f"{max(threads)}; served again after at most {max(recovered):.2f} s; {before} → {after}"
+    )
+
+
+def _serves(client: proa.Client, ids: dict[str, str]) -> bool:
+    """Whether both kinds can be changed, which takes them back to running."""
+    try:
+        for id in ids.values():
+            with suppress(proa.IllegalState):  # a pause that was given up was done, or was not
+                client.resources.StartResource(v1.StartResourceRequest(id=id))
+            client.resources.PauseResource(v1.PauseResourceRequest(id=id))
+            client.resources.ResumeResource(v1.ResumeResourceRequest(id=id))
+    except (proa.Aborted, proa.IllegalState):
+        return False
+    return set(ids.values()) <= set(listed(client))
+
+
+def _ask_what_hangs(calls: list[Callable[[], object]], ends: _Ends) -> None:
+    with ThreadPoolExecutor(_CALLERS) as pool:
+        for asked in [pool.submit(ends.take, calls[n % len(calls)]) for n in range(_CALLERS)]:
+            asked.result()
+
+
+def _measure(client: proa.Client, id: str, plan: Plan, times: dict[str, list[float]]) -> None:
+    """Time reads and verbs, one after the other."""
+    kind = v1.RESOURCE_KIND_CONTAINER if len(id) == 64 else v1.RESOURCE_KIND_DOMAIN
+    resources = client.resources
+    which = v1.ResourceFilter(kinds=[kind])
+
+    def verb(number: int) -> None:
+        if number % 2:
+            resources.ResumeResource(v1.ResumeResourceRequest(id=id))
+        else:
+            resources.PauseResource(v1.PauseResourceRequest(id=id))
+
+    def read(number: int) -> None:
+        if number % 2:
+            resources.ListResources(v1.ListResourcesRequest(filter=which))
+        else:
+            resources.GetResource(v1.GetResourceRequest(id=id))
+
+    for what, call, count in (("reads", read, plan.reads), ("verbs", verb, plan.verbs)):
+        for number in range(count):
+            begin = time.perf_counter()
+            call(number)
+            times.setdefault(what, []).append(time.perf_counter() - begin)
+
+
+@contextmanager
+def _stopped(engine: object) -> Iterator[None]:
+    engine.signal(signal.SIGSTOP)  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        engine.signal(signal.SIGCONT)  # type: ignore[attr-defined]
+
+
+@contextmanager
+def _hanging(setting: Setting, id: str) -> Iterator[None]:
+    """Freeze a container's process and its shim."""
+    pid = setting.docker("GET", f"/containers/{id}/json")["State"]["Pid"]
+    status = Path(f"/proc/{pid}/status").read_text()
+    shim = int(status.split("PPid:")[1].split()[0])
+    assert b"containerd-shim" in Path(f"/proc/{shim}/cmdline").read_bytes()
+    for each in (shim, pid):
+        os.kill(each, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for each in (pid, shim):
+            with suppress(ProcessLookupError):
+                os.kill(each, signal.SIGCONT)
+        # What was asked of it and given up may still be done.
+        threading.Event().wait(1)
+        with setting.client() as client:
+            resource = client.resources.GetResource(v1.GetResourceRequest(id=id)).resource
+            if resource.state != v1.RESOURCE_STATE_RUNNING:
+                client.resources.StartResource(v1.StartResourceRequest(id=id))
+
+
+def _container(client: proa.Client, name: str) -> str:
+    spec = v1.ContainerSpec(image=IMAGE, name=name, command=["sleep", "86400"])
+    return client.containers.CreateContainer(
+        v1.CreateContainerRequest(spec=spec, start=True)
+    ).resource.id
+
+
+def _domain(client: proa.Client, name: str) -> str:
+    spec = v1.DomainSpec(name=name, memory_bytes=32 << 20, diskless=True, networkless=True)
+    return client.domains.CreateDomain(v1.CreateDomainRequest(spec=spec, start=True)).resource.id
+
+
+def _remove(client: proa.Client, id: str) -> None:
+    client.resources.DeleteResource(v1.DeleteResourceRequest(id=id, force=True, allow_missing=True))
+
+
+def _p99(times: list[float]) -> float:
+    return sorted(times)[math.ceil(len(times) * 0.99) - 1]
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.1f}"

@@ -1,0 +1,70 @@
+"""Whether answers to calls that overlapped are those of some serial order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+STOPPED, RUNNING, PAUSED, GONE = "STOPPED", "RUNNING", "PAUSED", "GONE"
+BUSY = "ACTIVITY_IN_PROGRESS"
+DELETED = "RESOURCE_NOT_FOUND"
+
+# What a verb answers in a state, and the state afterwards, as the contract has it.
+_ANSWERS = {
+    ("start", STOPPED): (RUNNING, RUNNING),
+    ("start", PAUSED): (RUNNING, RUNNING),
+    ("start", RUNNING): ("RESOURCE_ALREADY_RUNNING", RUNNING),
+    ("stop", STOPPED): ("RESOURCE_NOT_RUNNING", STOPPED),
+    ("stop", PAUSED): (STOPPED, STOPPED),
+    ("stop", RUNNING): (STOPPED, STOPPED),
+    ("pause", STOPPED): ("RESOURCE_NOT_RUNNING", STOPPED),
+    ("pause", PAUSED): ("ILLEGAL_STATE", PAUSED),
+    ("pause", RUNNING): (PAUSED, PAUSED),
+    ("resume", STOPPED): ("RESOURCE_NOT_RUNNING", STOPPED),
+    ("resume", PAUSED): (RUNNING, RUNNING),
+    ("resume", RUNNING): ("ILLEGAL_STATE", RUNNING),
+    ("delete", STOPPED): (GONE, GONE),
+    ("delete", PAUSED): ("RESOURCE_RUNNING", PAUSED),
+    ("delete", RUNNING): ("RESOURCE_RUNNING", RUNNING),
+}
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call, what was answered to it, and when it was under way."""
+
+    verb: str
+    answer: str
+    begin: float
+    end: float
+
+
+def after(call: Call, state: str) -> str | None:
+    """Give the state after a call that was answered so; None: not in this state."""
+    if call.answer == BUSY:
+        return state
+    answer, next_state = (DELETED, GONE) if state == GONE else _ANSWERS[call.verb, state]
+    return next_state if answer == call.answer else None
+
+
+def final_states(calls: Sequence[Call], start: str) -> set[str]:
+    """Give the states in which a serial order of the calls can end; empty: there is none.
+
+    In such an order no call comes before one that had ended when it began.
+    """
+    everyone = (1 << len(calls)) - 1
+    before = [
+        sum(1 << m for m, other in enumerate(calls) if other.end < call.begin) for call in calls
+    ]
+    reached = {(0, start)}
+    unexplored = [(0, start)]
+    while unexplored:
+        done, state = unexplored.pop()
+        for number, call in enumerate(calls):
+            bit = 1 << number
+            if done & bit or before[number] & ~done:
+                continue
+            following = after(call, state)
+            place = (done | bit, following)
+            if following is not None and place not in reached:
+                reached.add(place)
+                unexplored.append(place)
+    return {state for done, state in reached if done == everyone}

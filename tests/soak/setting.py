@@ -1,0 +1,113 @@
+"""Engines and a daemon of our own, which may be killed."""
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+
+import libvirt
+
+import proa
+from integration.daemon.conftest import PASSWORD, Daemon
+from integration.docker.private_engine import PrivateEngine
+from integration.libvirt.private_libvirtd import PrivateLibvirtd
+from proa import v1
+from soak.bare import Docker, RefusedError
+
+IMAGE = "proa-test/busybox:1"
+CONTAINERS = v1.ResourceFilter(kinds=[v1.RESOURCE_KIND_CONTAINER])
+DOMAINS = v1.ResourceFilter(kinds=[v1.RESOURCE_KIND_DOMAIN])
+# What fails is not to be tried again by the client behind our back.
+ONCE = (("grpc.enable_retries", 0),)
+
+
+@dataclass
+class Setting:
+    """A daemon over private engines."""
+
+    daemon: Daemon
+    dockerd: PrivateEngine
+    libvirtd: PrivateLibvirtd
+    docker: Docker
+
+    @property
+    def pid(self) -> int:
+        """Of the daemon."""
+        assert self.daemon.process is not None
+        return self.daemon.process.pid
+
+    def client(self, **options: object) -> proa.Client:
+        return self.daemon.client(options=ONCE, **options)
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """A folder whose path is short enough for a socket."""
+    with tempfile.TemporaryDirectory(prefix="proa-test-", ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
+@contextmanager
+def daemon(*arguments: str, **environment: str) -> Iterator[Daemon]:
+    """Run a daemon."""
+    with folder() as home:
+        running = Daemon(home, environment, list(arguments))
+        try:
+            running.start()
+            yield running
+        finally:
+            if running.process is not None and running.process.poll() is None:
+                running.process.kill()
+                running.process.wait()
+
+
+@contextmanager
+def private_setting() -> Iterator[Setting]:
+    """Start engines and a daemon over them, and wait until it serves both."""
+    libvirt.registerErrorHandler(lambda *_: None, None)  # errors are raised, not printed
+    with ExitStack() as stack:
+        home = stack.enter_context(folder())
+        for name in ("docker", "libvirt"):
+            (home / name).mkdir()
+        dockerd = PrivateEngine(home / "docker")
+        dockerd.start()
+        stack.callback(dockerd.stop)
+        libvirtd = PrivateLibvirtd(home / "libvirt")
+        libvirtd.start()
+        stack.callback(libvirtd.stop)
+        bare = Docker(dockerd.url)
+        eventually(lambda: bare.containers() == [], "dockerd answers")
+        asyncio.run(dockerd.import_image())
+        eventually(lambda: libvirt.open(libvirtd.uri).close() == 0, "libvirtd answers")
+        environment = {"PROA_DOCKER_URL": dockerd.url, "PROA_LIBVIRT_URI": libvirtd.uri}
+        served = stack.enter_context(daemon(**environment))
+        setting = Setting(served, dockerd, libvirtd, bare)
+        with setting.client() as client:
+            eventually(lambda: listed(client) is not None, "both engines are served")
+        yield setting
+
+
+def listed(client: proa.Client, which: v1.ResourceFilter | None = None) -> dict[str, v1.Resource]:
+    """Give all resources by id."""
+    return {resource.id: resource for resource in client.list_resources(which)}
+
+
+def eventually(condition: Callable[[], object], what: str, within: float = 60) -> float:
+    """Wait until something is so, and give how many seconds it took."""
+    begin = time.monotonic()
+    while True:
+        with suppress(proa.Unavailable, HTTPException, RefusedError, libvirt.libvirtError, OSError):
+            if condition():
+                return time.monotonic() - begin
+        if time.monotonic() - begin > within:
+            raise AssertionError(f"not within {within:.0f} s: {what}")
+        time.sleep(0.05)
+
+
+def credentials() -> dict[str, str]:
+    """Of a user who may do everything."""
+    return {"username": "ada", "password": PASSWORD}

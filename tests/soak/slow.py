@@ -1,0 +1,189 @@
+"""Watchers who do not read, and many who do."""
+
+import asyncio
+import random
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import grpc
+
+import proa
+from proa import v1
+from soak.outsiders import DockerOutsider, LibvirtOutsider, Outsider, work
+from soak.process import Sampler, Usage
+from soak.setting import Setting, credentials, eventually, listed
+from soak.watcher import Picture, Watcher
+
+_PER_CONNECTION = 50
+# The daemon's own target for 500 watchers (DESIGN 12); what it keeps for one is far less.
+_GROWTH = 50
+_METHOD = "/proa.v1.ResourceService/WatchResources"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many watchers there are, how many of them do not read, and for how long.
+
+    Args:
+        changes: how many are made meanwhile, at the least.
+        silence: seconds that those who do not read are silent, at the least.
+    """
+
+    watchers: int
+    silent: int
+    changes: int
+    silence: float
+
+
+SHORT = Plan(watchers=20, silent=10, changes=300, silence=5)
+ONE = Plan(watchers=2, silent=1, changes=10_000, silence=60)
+CROWD = Plan(watchers=500, silent=250, changes=2_000, silence=60)
+
+
+def slow(setting: Setting, plan: Plan, seed: int) -> str:
+    """Those who did not read have the latest state of everything once they do."""
+    chance = random.Random(seed)
+    outsiders: list[Outsider] = [
+        LibvirtOutsider(setting, random.Random(chance.random())) for _ in range(2)
+    ] + [DockerOutsider(setting, random.Random(chance.random()))]
+    before = Usage.of(setting.pid)
+    with setting.client() as client, Watcher(client) as steady:
+        crowd = _Crowd(setting, plan)
+        crowd.start()
+        try:
+            eventually(crowd.listening, "all watch")
+            watching = Usage.of(setting.pid)
+            begin = time.monotonic()
+            with Sampler(setting.pid) as sampler:
+                _change(outsiders, plan, steady)
+                threading.Event().wait(max(0.0, begin + plan.silence - time.monotonic()))
+                made = time.monotonic() - begin
+                crowd.read_on()
+                settled = eventually(
+                    lambda: crowd.agrees(listed(client)), "all watchers have the latest state"
+                )
+        finally:
+            crowd.stop()
+        steady.check()
+        changes = steady.picture.changes
+    highest = max(usage.rss for usage in sampler.samples)
+    assert highest - before.rss <= _GROWTH, (before, watching, highest)
+    faults = [fault for picture in crowd.pictures for fault in picture.faults]
+    assert not faults, faults[:5]
+    return (
+        f"{plan.watchers} watchers of {changes} changes in {made:.0f} s, {plan.silent} of whom did "
+        f"not read meanwhile; all had the latest state {settled:.1f} s later, {crowd.restarts} "
+        f"by a new beginning; RSS {before.rss:.0f} MB, with all watching {watching.rss:.0f}, at "
+        f"most {highest:.0f}; {before} → {Usage.of(setting.pid)}"
+    )
+
+
+def _change(outsiders: list[Outsider], plan: Plan, steady: Watcher) -> None:
+    threads = [
+        threading.Thread(
+            target=work, args=(outsider, lambda: steady.picture.changes >= plan.changes)
+        )
+        for outsider in outsiders
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    steady.check()
+
+
+class _Crowd:
+    """Watchers in an event loop of their own."""
+
+    def __init__(self, setting: Setting, plan: Plan) -> None:
+        self.pictures = [Picture() for _ in range(plan.watchers)]
+        self._address = setting.daemon.address
+        self._silent = plan.silent
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._reading = asyncio.Event()
+        self._over = asyncio.Event()
+        self._ended: list[BaseException] = []
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def listening(self) -> bool:
+        assert not self._ended, self._ended[0]
+        return all(picture.synced for picture in self.pictures)
+
+    def read_on(self) -> None:
+        self._loop.call_soon_threadsafe(self._reading.set)
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._over.set)
+        self._thread.join(30)
+
+    def agrees(self, there: dict[str, v1.Resource]) -> bool:
+        assert not self._ended, self._ended[0]
+        return all(picture.synced and picture.resources == there for picture in self.pictures)
+
+    @property
+    def restarts(self) -> int:
+        return sum(
+            kind == v1.GAP_KIND_WATCH_RESTARTED
+            for picture in self.pictures
+            for _, kind in picture.gaps
+        )
+
+    def _run(self) -> None:
+        try:
+            self._loop.run_until_complete(self._watch())
+        finally:
+            self._loop.close()
+
+    async def _watch(self) -> None:
+        async with _connections(self._address, len(self.pictures)) as connections:
+            tasks = [
+                asyncio.create_task(
+                    self._follow(connections[number // _PER_CONNECTION], picture, number)
+                )
+                for number, picture in enumerate(self.pictures)
+            ]
+            await self._over.wait()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _follow(self, watch: "_Watch", picture: Picture, number: int) -> None:
+        try:
+            async for response in watch(v1.WatchResourcesRequest()):
+                picture.take(response.events)
+                if picture.synced and number < self._silent and not self._reading.is_set():
+                    await self._reading.wait()
+            self._ended.append(RuntimeError("a watch ended without a word"))
+        except grpc.RpcError as error:
+            self._ended.append(error)
+
+
+_Watch = Callable[[v1.WatchResourcesRequest], AsyncIterator[v1.WatchResourcesResponse]]
+
+
+@asynccontextmanager
+async def _connections(address: str, watchers: int) -> AsyncIterator[list[_Watch]]:
+    """Connect; few watches share a connection, as those of different callers would."""
+    async with proa.aio.connect(address) as client:
+        login = await client.auth.CreateToken(v1.CreateTokenRequest(**credentials()))
+    # Otherwise gRPC would lay all channels to one address over one connection.
+    own = [("grpc.use_local_subchannel_pool", 1)]
+    async with AsyncExitStack() as stack:
+
+        async def connect() -> _Watch:
+            channel = await stack.enter_async_context(grpc.aio.insecure_channel(address, own))
+            method = channel.unary_stream(
+                _METHOD,
+                v1.WatchResourcesRequest.SerializeToString,
+                v1.WatchResourcesResponse.FromString,
+            )
+            token = (("authorization", f"Bearer {login.token}"),)
+            return lambda request: method(request, metadata=token)
+
+        yield [await connect() for _ in range(-(-watchers // _PER_CONNECTION))]

@@ -1,0 +1,192 @@
+"""Resume tokens: whatever happens in between, nothing is lost and nothing comes twice."""
+
+import random
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import pytest
+
+import proa
+from integration.daemon.conftest import Daemon
+from proa import v1
+from soak.outsiders import DockerOutsider, LibvirtOutsider
+from soak.setting import ONCE, Setting, eventually
+
+KEPT = 8192  # entries, by the daemon
+
+Change = Callable[[int], None]
+"""Makes so many changes."""
+
+
+@dataclass
+class Told:
+    """What a watcher was told, and where it could go on."""
+
+    entries: list[tuple[int, int, str, int]] = field(default_factory=list)
+    tokens: list[tuple[str, int]] = field(default_factory=list)
+    """Each token, with how many entries came before it."""
+
+    def take(self, response: v1.WatchResourcesResponse) -> None:
+        for event in response.events:
+            change = event.change
+            if event.HasField("change") and change.type != v1.CHANGE_TYPE_EXISTING:
+                resource = change.resource
+                self.entries.append((resource.revision, change.type, resource.id, resource.state))
+            elif event.HasField("gap"):
+                self.entries.append((0, 0, event.gap.engine, event.gap.kind))
+        if response.resume_token:
+            self.tokens.append((response.resume_token, len(self.entries)))
+
+
+class _Recorder:
+    """Writes down what a watch tells, with one call or with many."""
+
+    def __init__(self, client: proa.Client, *, break_often: bool, chance: random.Random) -> None:
+        self.told = Told()
+        self.calls = 0
+        self._client = client
+        self._break_often = break_often
+        self._chance = chance
+        self._over = threading.Event()
+        self._call = None
+
+    def follow(self) -> None:
+        token = ""
+        while not self._over.is_set():
+            self.calls += 1
+            self._call = self._client.resources.WatchResources(
+                v1.WatchResourcesRequest(resume_token=token)
+            )
+            left = self._chance.randint(1, 3) if self._break_often else -1
+            with suppress(proa.Cancelled):
+                for response in self._call:
+                    self.told.take(response)
+                    token = response.resume_token
+                    left -= 1
+                    if left <= 0 and token and self._break_often:
+                        break
+            self._call.cancel()
+
+    def stop(self) -> None:
+        self._over.set()
+        self._call.cancel()
+
+
+def tokens(daemon: Daemon, change: Change, *, changes: int, seed: int, compact: bool) -> str:
+    """Go on with tokens at once, later, too late, and after a restart of the daemon."""
+    chance = random.Random(seed)
+    with daemon.client(options=ONCE) as client, ThreadPoolExecutor() as pool:
+        steady = _Recorder(client, break_often=False, chance=chance)
+        restless = _Recorder(client, break_often=True, chance=chance)
+        recorders = (steady, restless)
+        running = [pool.submit(recorder.follow) for recorder in recorders]
+        try:
+            eventually(lambda: all(r.told.tokens for r in recorders), "both are synced")
+            change(changes)
+            _settle(recorders, running)
+            assert restless.told.entries == steady.told.entries
+            later = _check_all(client, steady.told, chance.sample(steady.told.tokens[:-1], 20))
+            assert later == 0
+            first = len(steady.told.entries)
+            while compact and len(steady.told.entries) < first + KEPT:
+                change(2000)
+                _settle(recorders, running)
+                assert restless.told.entries == steady.told.entries
+            entries = steady.told.entries
+            kept = [token for token in steady.told.tokens[:-1] if len(entries) - token[1] < KEPT]
+            lost = [token for token in steady.told.tokens if len(entries) - token[1] > KEPT]
+            assert _check_all(client, steady.told, chance.sample(kept, min(20, len(kept)))) == 0
+            tried = chance.sample(lost, min(20, len(lost)))
+            compacted = _check_all(client, steady.told, tried)
+            assert compacted == len(tried)
+            assert bool(tried) == compact
+        finally:
+            for recorder in recorders:
+                recorder.stop()
+    assert daemon.stop() == 0
+    daemon.start()
+    with daemon.client(options=ONCE) as client:
+        for token, _ in steady.told.tokens[-3:]:
+            _check_compacted(client, token)
+    return (
+        f"{len(entries)} events: a watcher with {restless.calls} calls was told the same as one "
+        f"with one; from {min(20, len(kept))} earlier places the rest came, from {compacted} that "
+        "were compacted and after a restart REVISION_COMPACTED"
+    )
+
+
+def _settle(recorders: tuple[_Recorder, ...], running: list[object]) -> None:
+    """Wait until nothing more comes, at either."""
+    before: list[int] = []
+
+    def quiet() -> bool:
+        nonlocal before
+        for recorded in running:
+            assert not recorded.done(), recorded.exception()  # type: ignore[attr-defined]
+        now = [len(recorder.told.entries) for recorder in recorders]
+        last, before = before, now
+        return last == now and len(set(now)) == 1 and not threading.Event().wait(0.5)
+
+    eventually(quiet, "both watchers have all")
+
+
+def _check_all(client: proa.Client, told: Told, places: list[tuple[str, int]]) -> int:
+    """Go on from each place and get exactly what came after it; give how many were too old."""
+    too_old = 0
+    for token, index in places:
+        rest = Told()
+        wanted = told.entries[index:]
+        call = client.resources.WatchResources(v1.WatchResourcesRequest(resume_token=token))
+        try:
+            while len(rest.entries) < len(wanted):
+                rest.take(next(call))
+            assert rest.entries == wanted
+        except proa.OutOfRange:
+            _check_compacted(client, token)
+            too_old += 1
+        finally:
+            call.cancel()
+    return too_old
+
+
+def _check_compacted(client: proa.Client, token: str) -> None:
+    with pytest.raises(proa.OutOfRange) as caught:
+        next(client.resources.WatchResources(v1.WatchResourcesRequest(resume_token=token)))
+    assert caught.value.reason == "REVISION_COMPACTED"
+
+
+def by_outsiders(setting: Setting, seed: int) -> Change:
+    """Changes behind the daemon's back, on both engines."""
+    chance = random.Random(seed)
+    docker = DockerOutsider(setting, random.Random(chance.random()))
+    libvirt = LibvirtOutsider(setting, random.Random(chance.random()))
+
+    def change(count: int) -> None:
+        for _ in range(count):
+            chance.choices((docker, libvirt), (1, 4))[0].change()
+
+    return change
+
+
+def by_calls(daemon: Daemon) -> Change:
+    """Changes through the daemon, which go fastest."""
+    ids = [f"proa-test-t{number}" for number in range(8)]
+    with daemon.client() as client:
+        for name in ids:
+            spec = v1.ContainerSpec(image="proa-test/busybox:1", name=name)
+            client.containers.CreateContainer(v1.CreateContainerRequest(spec=spec, start=True))
+
+    def change(count: int) -> None:
+        def pause_and_resume(id: str) -> None:
+            with daemon.client() as client:
+                for _ in range(count // len(ids) // 4):  # each call is told of twice
+                    client.resources.PauseResource(v1.PauseResourceRequest(id=id))
+                    client.resources.ResumeResource(v1.ResumeResourceRequest(id=id))
+
+        with ThreadPoolExecutor(len(ids)) as pool:
+            list(pool.map(pause_and_resume, ids))
+
+    return change
