@@ -1,0 +1,331 @@
+"""WatchResources, as a client sees it."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from proa import v1
+from proad.core.inventory import Journal
+from proad.drivers.memory import MemoryDriver
+from proad.model import StopOptions
+from rpc.daemon import IMAGE, refusal, running
+from rpc.watcher import Watcher
+
+DEAF = {"proa.memory/ignores-stop": "true"}
+
+
+@pytest.fixture
+def watch(daemon):
+    """Begins watches that end with the test."""
+    begun = []
+
+    async def start(**request):
+        watcher = Watcher(daemon, **request)
+        begun.append(watcher)
+        return await watcher.begin()
+
+    yield start
+    for watcher in begun:
+        watcher.call.cancel()
+
+
+async def test_the_initial_state_is_what_a_list_shows(daemon, watch):
+    await daemon.container("web")
+    await daemon.domain("vm", start=False)
+
+    watcher = await watch()
+
+    listed = (await daemon.call("ListResources")).resources
+    assert sorted(watcher.there.values(), key=lambda r: r.name) == list(listed)
+    assert sorted(watcher.told) == [("EXISTING", "vm"), ("EXISTING", "web")]
+    assert watcher.resume_token
+
+
+async def test_what_is_done_through_us_is_told_with_its_actor(daemon, watch):
+    watcher = await watch()
+
+    web = await daemon.container("web")
+    await daemon.call("PauseResource", id="web")
+    await daemon.call("DeleteResource", id="web", force=True)
+
+    await watcher.until(lambda: ("REMOVED", "web") in watcher.told)
+    assert {(c.cause, c.actor) for c in watcher.changes} == {(v1.CHANGE_CAUSE_API, "ann")}
+    first, *_, last = watcher.changes
+    assert (first.type, first.previous_state) == (v1.CHANGE_TYPE_ADDED, 0)
+    assert last.type == v1.CHANGE_TYPE_REMOVED
+    assert last.previous_state == v1.RESOURCE_STATE_PAUSED
+    assert {c.resource.id for c in watcher.changes} == {web.id}
+    revisions = [c.resource.revision for c in watcher.changes]
+    assert revisions == sorted(set(revisions))
+
+
+async def test_what_happens_behind_our_back_is_told_without_one(daemon, watch):
+    web = await daemon.container("web")
+    await asyncio.sleep(0.3)  # so that nobody takes it for the doing of the create
+    watcher = await watch()
+
+    await daemon.driver.stop(web.id, StopOptions())
+
+    await watcher.until(lambda: watcher.state_of("web") == "STOPPED")
+    change = watcher.changes[-1]
+    assert (change.cause, change.actor) == (v1.CHANGE_CAUSE_EXTERNAL, "")
+    assert change.previous_state == v1.RESOURCE_STATE_RUNNING
+
+
+async def test_a_create_and_a_prune_are_their_callers(daemon, watch):
+    await daemon.container("idle", start=False)
+    watcher = await watch()
+
+    await daemon.call("PruneContainers")
+    await daemon.call("CreateContainer", spec={"image": IMAGE, "name": "new"}, start=True)
+
+    await watcher.until(lambda: watcher.state_of("new") == "RUNNING")
+    told = {(c.type, c.resource.name): c.actor for c in watcher.changes[1:]}
+    assert told[v1.CHANGE_TYPE_REMOVED, "idle"] == "ann"
+    assert told[v1.CHANGE_TYPE_ADDED, "new"] == "ann"
+
+
+FILTERS = {
+    "kind": ({"kinds": ["RESOURCE_KIND_DOMAIN"]}, {"vm", "vm2"}),
+    "state": ({"states": ["RESOURCE_STATE_RUNNING"]}, {"web", "vm"}),
+    "prefix": ({"name_prefix": "vm"}, {"vm", "vm2"}),
+    "label": ({"labels": {"a": "1"}}, {"web", "vm2"}),
+    "image": ({"image": IMAGE}, {"web", "idle"}),
+    "host": ({"hosts": ["local"]}, {"web", "idle", "vm", "vm2"}),
+}
+
+
+@pytest.mark.parametrize("kind", FILTERS)
+async def test_a_filter_means_the_same_as_in_a_list(daemon, watch, kind):
+    filter, names = FILTERS[kind]
+    before = await watch(filter=filter)
+    await daemon.container("web", labels={"a": "1"})
+    await daemon.container("idle", start=False)
+    await daemon.domain("vm")
+    await daemon.domain("vm2", start=False, labels={"a": "1"})
+
+    after = await watch(filter=filter)
+
+    assert {r.name for r in after.there.values()} == names
+    await before.until(lambda: {r.name for r in before.there.values()} == names)
+    assert await daemon.names(filter=filter) == sorted(names)
+
+
+async def test_ids_are_watched(daemon, watch):
+    web = await daemon.container("web")
+    await daemon.container("other")
+    watcher = await watch(filter={"ids": [web.id]})
+
+    await daemon.call("PauseResource", id="other")
+    await daemon.call("PauseResource", id="web")
+
+    await watcher.until(lambda: watcher.state_of("web") == "PAUSED")
+    assert {c.resource.name for c in watcher.changes} == {"web"}
+
+
+async def test_a_filter_for_a_host_that_there_is_not(daemon):
+    refused = await Watcher(daemon, filter={"hosts": ["nope"]}).end()
+
+    assert (refused.code, refused.reason) == ("NOT_FOUND", "HOST_NOT_FOUND")
+
+
+async def test_what_leaves_the_filter_is_told_as_removed(daemon, watch):
+    await daemon.container("web")
+    watcher = await watch(filter={"states": ["RESOURCE_STATE_RUNNING"]})
+
+    await daemon.call("PauseResource", id="web")
+    await watcher.until(lambda: not watcher.there)
+    last = watcher.changes[-1]
+    assert last.resource.state == v1.RESOURCE_STATE_PAUSED
+    await daemon.call("ResumeResource", id="web")
+    await watcher.until(lambda: watcher.there)
+
+    assert [type for type, _ in watcher.told if type != "MODIFIED"] == [
+        "EXISTING",
+        "REMOVED",
+        "ADDED",
+    ]
+
+
+async def test_a_mask_cuts_resources_and_leaves_changes_whole(daemon, watch):
+    await daemon.container("web")
+    watcher = await watch(read_mask={"paths": ["name", "state"]})
+    await daemon.call("PauseResource", id="web")
+    await watcher.until(lambda: len(watcher.changes) >= 3)
+
+    for change in watcher.changes:
+        assert change.resource == v1.Resource(name="web", state=change.resource.state)
+    last = watcher.changes[-1]
+    assert (last.resource.state, last.previous_state) == (
+        v1.RESOURCE_STATE_PAUSED,
+        v1.RESOURCE_STATE_RUNNING,
+    )
+    assert last.actor == "ann"
+
+
+@pytest.mark.parametrize(
+    ("request_", "field"),
+    [
+        ({"read_mask": {"paths": ["nope"]}}, "read_mask"),
+        ({"heartbeat_interval": {"nanos": 1000}}, "heartbeat_interval"),
+        ({"heartbeat_interval": {"seconds": 301}}, "heartbeat_interval"),
+        ({"heartbeat_interval": {"seconds": -1}}, "heartbeat_interval"),
+        ({"resume_token": "garbage"}, "resume_token"),
+        ({"resume_token": "a.b.c"}, "resume_token"),
+        ({"resume_token": "a.-1.c"}, "resume_token"),
+        ({"resume_token": "a.1"}, "resume_token"),
+        ({"resume_token": "a.\u0661.c"}, "resume_token"),
+        ({"resume_token": "." * 5000}, "resume_token"),
+    ],
+    ids=str,
+)
+async def test_bad_requests(daemon, request_, field):
+    refused = await Watcher(daemon, **request_).end()
+
+    assert (refused.code, refused.reason) == ("INVALID_ARGUMENT", "INVALID_ARGUMENT")
+    assert refused.fields[0].startswith(field)
+
+
+async def test_a_quiet_watch_is_told_that_it_is_alive(daemon, watch):
+    await daemon.container("web")
+    watcher = await watch(heartbeat_interval={"seconds": 1})
+
+    await watcher.until(lambda: watcher.heartbeats == 2, 4)
+
+    assert len(watcher.changes) == 1
+
+
+async def test_the_activity_of_a_graceful_stop_is_told(daemon, watch):
+    await daemon.domain("vm", labels=DEAF)
+    watcher = await watch()
+    stop = asyncio.ensure_future(daemon.call("StopResource", id="vm", grace_period={"seconds": 60}))
+
+    def shown():
+        (vm,) = watcher.there.values()
+        return vm
+
+    await watcher.until(lambda: shown().activity.step)
+    assert shown().activity.verb == v1.VERB_STOP
+    assert shown().activity.actor == "ann"
+    assert list(shown().allowed_verbs) == [v1.VERB_STOP]
+    await daemon.call("StopResource", id="vm", mode="STOP_MODE_FORCE")
+    await stop
+    await watcher.until(lambda: not shown().HasField("activity"))
+    assert watcher.state_of("vm") == "STOPPED"
+    assert v1.VERB_START in shown().allowed_verbs
+
+
+@pytest.mark.parametrize("missed", [0, 1, 50])
+async def test_going_on_misses_nothing_and_repeats_nothing(daemon, watch, missed):
+    await daemon.container("flip")
+    first = await watch()
+    whole = await watch()
+    first.call.cancel()
+    for number in range(missed):
+        await daemon.call("PauseResource" if number % 2 == 0 else "ResumeResource", id="flip")
+
+    second = Watcher(daemon, resume_token=first.resume_token)
+    await daemon.container("last")
+
+    await second.until(lambda: ("ADDED", "last") in second.told)
+    await whole.until(lambda: ("ADDED", "last") in whole.told)
+    assert not second.synced
+    told = [(c.type, c.resource.name, c.resource.revision) for c in second.changes]
+    assert (
+        told
+        == [(c.type, c.resource.name, c.resource.revision) for c in whole.changes[1:]][: len(told)]
+    )
+    assert len(told) > missed
+    second.call.cancel()
+
+
+async def test_a_token_is_of_one_filter(daemon, watch):
+    watcher = await watch(filter={"name_prefix": "a"})
+
+    refused = await Watcher(
+        daemon, filter={"name_prefix": "b"}, resume_token=watcher.resume_token
+    ).end()
+
+    assert (refused.code, refused.fields) == ("INVALID_ARGUMENT", ["resume_token"])
+
+
+async def test_a_mask_may_change(daemon, watch):
+    watcher = await watch()
+    await daemon.container("web")
+
+    again = Watcher(daemon, resume_token=watcher.resume_token, read_mask={"paths": ["name"]})
+
+    await again.until(lambda: again.changes)
+    assert again.changes[0].resource == v1.Resource(name="web")
+    again.call.cancel()
+
+
+async def test_a_token_of_another_run_is_of_no_use(settings):
+    driver = MemoryDriver()
+    async with running(settings(), [("local", driver)]) as daemon:
+        await daemon.container("web")
+        token = (await Watcher(daemon).begin()).resume_token
+
+    async with running(settings(), [("local", driver)]) as daemon:
+        refused = await Watcher(daemon, resume_token=token).end()
+        assert (refused.code, refused.reason) == ("OUT_OF_RANGE", "REVISION_COMPACTED")
+        watcher = await Watcher(daemon).begin()
+        assert watcher.told == [("EXISTING", "web")]
+        watcher.call.cancel()
+
+
+@pytest.mark.parametrize("revision", [10**6, 10**19, 10**60])
+async def test_a_token_of_the_future_is_of_no_use(daemon, watch, revision):
+    run, _revision, mark = (await watch()).resume_token.split(".")
+
+    refused = await Watcher(daemon, resume_token=f"{run}.{revision}.{mark}").end()
+
+    assert (refused.code, refused.reason) == ("OUT_OF_RANGE", "REVISION_COMPACTED")
+
+
+async def test_a_token_that_is_too_old_is_of_no_use(serve, monkeypatch):
+    monkeypatch.setattr(Journal.__init__, "__defaults__", (20,))
+    daemon = await serve()
+    await daemon.container("web")
+    watcher = await Watcher(daemon).begin()
+    watcher.call.cancel()
+    for number in range(20):
+        await daemon.call("PauseResource" if number % 2 == 0 else "ResumeResource", id="web")
+
+    refused = await Watcher(daemon, resume_token=watcher.resume_token).end()
+
+    assert (refused.code, refused.reason) == ("OUT_OF_RANGE", "REVISION_COMPACTED")
+
+
+async def test_a_lost_engine_is_a_gap(daemon, watch):
+    web = await daemon.container("web")
+    watcher = await watch()
+
+    daemon.driver.lose()
+    await watcher.until(lambda: watcher.gaps == ["ENGINE_LOST"])
+    late = await watch()
+    assert late.gaps == ["ENGINE_LOST"]
+    daemon.driver.come_back()
+    await daemon.driver.stop(web.id)
+
+    for each in (watcher, late):
+        await each.until(lambda each=each: each.gaps == ["ENGINE_LOST", "ENGINE_RESYNCED"])
+        assert each.state_of("web") == "STOPPED"
+
+
+async def test_a_watch_for_a_while(daemon):
+    """A deadline of the caller ends it as it ends every call."""
+    rpc_call = daemon.call("WatchResources", timeout=0.5)
+    await rpc_call.read()
+
+    refused = await refusal(rpc_call.read())
+
+    assert refused.code == "DEADLINE_EXCEEDED"
+
+
+async def test_it_goes_on_beyond_every_usual_patience(daemon, watch):
+    watcher = await watch(heartbeat_interval=timedelta(seconds=1))
+    await watcher.until(lambda: watcher.heartbeats >= 3, 6)
+    await daemon.container("web")
+    await watcher.until(lambda: ("ADDED", "web") in watcher.told)
