@@ -11,80 +11,11 @@ import pytest
 
 import proa
 from proa import v1
-from unit.client.watched import RUNNING, STOPPED, Picture
+from unit.client.following import Following
+from unit.client.watched import RUNNING, STOPPED
 
 LOGIN = {"username": "ann", "password": "correct horse"}
 GOING_DOWN = (grpc.StatusCode.UNAVAILABLE, "SHUTTING_DOWN")
-
-
-class Following:
-    """A user in a thread who notes what a watch of the one client or the other tells."""
-
-    def __init__(self, kind, target, settings, **arguments):
-        self.events = []
-        self.error = None
-        self.picture = Picture()
-        self.pause = 0
-        self._news = threading.Condition()
-        self._kind, self._target, self._settings = kind, target, settings
-        self._arguments = arguments
-        self._started = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-        assert self._started.wait(10)
-
-    def _run(self):
-        try:
-            if self._kind == "sync":
-                self._follow()
-            else:
-                asyncio.run(self._follow_aio())
-        except Exception as error:  # noqa: BLE001 - whatever it is, the test looks at it
-            self.error = error
-
-    def _follow(self):
-        with proa.connect(self._target, **self._settings) as client:
-            watch = client.watch(**self._arguments)
-            self.close, self.close_client = watch.close, client.close
-            self._started.set()
-            for event in watch:
-                self._note(event)
-
-    async def _follow_aio(self):
-        loop = asyncio.get_running_loop()
-        async with proa.aio.connect(self._target, **self._settings) as client:
-            watch = client.watch(**self._arguments)
-            self.close = lambda: loop.is_closed() or loop.call_soon_threadsafe(watch.close)
-            self.close_client = lambda: asyncio.run_coroutine_threadsafe(
-                client.close(), loop
-            ).result(5)
-            self._started.set()
-            async for event in watch:
-                self._note(event)
-
-    def _note(self, event):
-        self.picture.apply(event)
-        with self._news:
-            self.events.append(event)
-            self._news.notify_all()
-        time.sleep(self.pause)
-
-    def until(self, true):
-        with self._news:
-            assert self._news.wait_for(true, 20), (self.events, self.error)
-
-    def until_told(self, kind, count=1):
-        self.until(lambda: sum(isinstance(event, kind) for event in self.events) >= count)
-
-    def until_agreed(self, watched):
-        self.until(lambda: self.picture.agrees_with(watched))
-
-    def ended(self):
-        self._thread.join(10)
-        return not self._thread.is_alive()
-
-    def kinds(self):
-        return [type(event).__name__ for event in self.events]
 
 
 @pytest.fixture(params=["sync", "aio"])
