@@ -6,7 +6,6 @@ from contract.yard import FORCE, Yard, eventually
 from proad.errors import (
     AlreadyExistsError,
     CapabilityMissingError,
-    InvalidArgumentError,
     ResourceRunningError,
 )
 from proad.model import (
@@ -195,15 +194,30 @@ class DomainUpdatesContract(UpdatesContract):
         assert after.domain is not None
         assert after.domain.memory_bytes == less
 
-    async def test_too_much_memory_for_a_running_one(self, yard: Yard):
+    async def test_more_memory_than_a_running_one_has_room_for(self, yard: Yard):
         resource = await yard.make(start=True)
         assert resource.domain is not None
-        more = ResourceUpdate(
-            domain=DomainUpdate(memory_bytes=resource.domain.max_memory_bytes + MIB)
-        )
-        with pytest.raises(InvalidArgumentError) as caught:
+        had = resource.domain.max_memory_bytes
+        more = ResourceUpdate(domain=DomainUpdate(memory_bytes=had + 16 * MIB))
+        updated = await yard.updates.update(resource.id, more)
+        assert updated.restart_required == ("domain.memory_bytes",)
+        assert updated.resource.domain is not None
+        assert updated.resource.domain.max_memory_bytes == had
+        await yard.driver.stop(resource.id, FORCE)
+        after = await yard.driver.get_resource(resource.id)
+        assert after.domain is not None
+        assert after.domain.memory_bytes == after.domain.max_memory_bytes == had + 16 * MIB
+
+    async def test_more_memory_than_a_transient_one_has_room_for(self, yard: Yard):
+        resource = await yard.make(start=True, lifetime=Lifetime.TRANSIENT)
+        assert resource.domain is not None
+        had = resource.domain.max_memory_bytes
+        more = ResourceUpdate(domain=DomainUpdate(memory_bytes=had + 16 * MIB))
+        with pytest.raises(CapabilityMissingError):
             await yard.updates.update(resource.id, more)
-        assert [each.field for each in caught.value.violations] == ["domain.memory_bytes"]
+        after = await yard.driver.get_resource(resource.id)
+        assert after.domain is not None
+        assert after.domain.max_memory_bytes == had
 
     async def test_autostart_of_a_transient_one(self, yard: Yard):
         resource = await yard.make(start=True, lifetime=Lifetime.TRANSIENT)

@@ -13,7 +13,7 @@ from proad.drivers.libvirt.domain_view import domain_of
 from proad.drivers.libvirt.errors import ENGINE, code_of
 from proad.drivers.libvirt.reading import KIB
 from proad.drivers.libvirt.xml import parse
-from proad.errors import CapabilityMissingError, InvalidArgumentError
+from proad.errors import CapabilityMissingError
 from proad.model import DomainUpdate, ResourceState
 
 MEMORY = "domain.memory_bytes"
@@ -56,21 +56,18 @@ def check(run: Run, change: DomainUpdate) -> None:
     """Refuse what cannot be done, before anything is.
 
     Raises:
-        InvalidArgumentError: more memory than an active domain may have.
         CapabilityMissingError: what a transient domain, which has no next start, cannot
             do while it runs.
     """
-    most = run.domain.info()[1] * KIB
-    if run.active and change.memory_bytes is not None and change.memory_bytes > most:
-        raise InvalidArgumentError.of(
-            MEMORY, f"must be at most max_memory_bytes, {most}, while it runs"
-        )
     if run.persistent:
         return
     if change.autostart:
         raise CapabilityMissingError("autostart of a transient domain", driver=ENGINE)
-    if change.memory_bytes is not None and run.state is not ResourceState.RUNNING:
-        raise _not_live("memory")
+    if change.memory_bytes is not None:
+        if run.state is not ResourceState.RUNNING:
+            raise _not_live("memory")
+        if change.memory_bytes // KIB > _most(run.domain):
+            raise _not_live("more memory than it has room for")
     if change.vcpus is not None and not _vcpus_fit(run, change.vcpus):
         raise _not_live("this number of processors")
 
@@ -115,7 +112,8 @@ def _set_memory(run: Run, memory_bytes: int) -> bool:
         run.domain.setMemoryFlags(size, _CONFIG)
         return True
     # One that does not run cannot follow before it goes on.
-    followed = run.state is ResourceState.RUNNING and _blow(run.domain, size)
+    fits = run.state is ResourceState.RUNNING and size <= _most(run.domain)
+    followed = fits and _blow(run.domain, size)
     if not run.persistent:
         if not followed:
             raise _not_live("memory that the guest's balloon does not give")
@@ -140,6 +138,11 @@ def _set_vcpus(run: Run, vcpus: int) -> bool:
             domain.setVcpusFlags(vcpus, _CONFIG | libvirt.VIR_DOMAIN_VCPU_MAXIMUM)
         domain.setVcpusFlags(vcpus, _CONFIG)
     return live or not run.active
+
+
+def _most(domain: libvirt.virDomain) -> int:
+    """Give the memory, in KiB, that the domain has room for while it runs."""
+    return int(domain.info()[1])
 
 
 def _blow(domain: libvirt.virDomain, size: int) -> bool:

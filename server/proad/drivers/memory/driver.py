@@ -16,7 +16,7 @@ from proad.drivers.memory.images import MemoryImages
 from proad.drivers.memory.snapshots import MemorySnapshots
 from proad.drivers.memory.stats import HOST_MEMORY_BYTES, MemoryStats
 from proad.drivers.memory.updates import MemoryUpdates
-from proad.drivers.memory.views import with_vcpus
+from proad.drivers.memory.views import on_machine
 from proad.drivers.memory.volumes import MemoryVolumes
 from proad.drivers.memory.world import FROZEN, Workload
 from proad.errors import (
@@ -229,10 +229,10 @@ class MemoryDriver(
 
     def _reboot(self, workload: Workload) -> None:
         workload.over.set()
-        vcpus = workload.run.vcpus if workload.run else 0
+        machine = workload.run.machine if workload.run else None
         workload.run = None  # not by way of STOPPED: a TRANSIENT one outlives its restart
         self._start(workload)
-        workload.run = with_vcpus(workload.run, vcpus)  # a reboot gives a domain no others
+        workload.run = on_machine(workload.run, machine)  # a reboot gives a domain no other
 
 
 def _usual_mode(workload: Workload) -> str:

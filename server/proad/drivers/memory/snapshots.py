@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from proad.drivers.memory.behaviour import Behaviour
-from proad.drivers.memory.views import with_vcpus
+from proad.drivers.memory.views import on_machine
 from proad.drivers.memory.world import TakenSnapshot, Workload, World, now
 from proad.errors import AlreadyExistsError, SnapshotNotFoundError
 from proad.model import (
@@ -89,7 +89,7 @@ class MemorySnapshots(World):
         workload.current = name
         target = state or taken.snapshot.state
         reason = None if target is ResourceState.RUNNING else StateReason.FROM_SNAPSHOT
-        workload.run = with_vcpus(workload.run, domain.vcpus if domain else 0)
+        workload.run = on_machine(workload.run, domain)
         self._reconfigured(workload)
         self._enter(workload, target, reason)
 

@@ -5,11 +5,11 @@ from typing import TypeVar
 
 from proad.drivers.memory.behaviour import Behaviour
 from proad.drivers.memory.events import NAME
+from proad.drivers.memory.views import on_machine
 from proad.drivers.memory.world import Workload, World
 from proad.errors import (
     AlreadyExistsError,
     CapabilityMissingError,
-    InvalidArgumentError,
     ResourceRunningError,
 )
 from proad.model import (
@@ -32,8 +32,8 @@ class MemoryUpdates(World):
     """Changes as Docker and libvirt allow them."""
 
     async def update(self, id: str, update: ResourceUpdate) -> Updated:
-        """Change what `update` names, or nothing. A running domain gets other vcpus when
-        it next starts.
+        """Change what `update` names, or nothing. A running domain gets other vcpus, and
+        more memory than it has room for, when it next starts.
         """
         workload = self._workload(id)
         self._permit(Verb.UPDATE, workload)
@@ -60,11 +60,21 @@ class MemoryUpdates(World):
         if update != ResourceUpdate():
             self._reconfigured(workload)
         shown = workload.shown()
-        waits = shown.domain and resource.domain and shown.domain.vcpus != resource.domain.vcpus
-        asked = update.domain is not None and update.domain.vcpus is not None
-        return Updated(
-            resource=shown, restart_required=("domain.vcpus",) if waits and asked else ()
+        return Updated(resource=shown, restart_required=_waiting(update.domain, shown.domain))
+
+
+def _waiting(asked: DomainUpdate | None, shown: Domain | None) -> tuple[str, ...]:
+    """Give the paths of what was asked for and does not show yet."""
+    if asked is None or shown is None:
+        return ()
+    return tuple(
+        f"domain.{field}"
+        for field, wanted, present in (
+            ("vcpus", asked.vcpus, shown.vcpus),
+            ("memory_bytes", asked.memory_bytes, shown.memory_bytes),
         )
+        if wanted not in {None, present}
+    )
 
 
 def _updated_container(container: Container, update: ContainerUpdate | None) -> Container:
@@ -99,12 +109,16 @@ def _updated_domain(workload: Workload, domain: Domain, update: ResourceUpdate) 
     if changes.autostart or changes.vcpus is not None:
         _require_next_start(workload)
     memory = _or(changes.memory_bytes, domain.memory_bytes)
-    if active and memory > domain.max_memory_bytes:
-        raise InvalidArgumentError.of(
-            "domain.memory_bytes",
-            f"must be at most max_memory_bytes, {domain.max_memory_bytes}, while it runs",
-        )
-    most = domain.max_memory_bytes if active or changes.memory_bytes is None else memory
+    machine = workload.run.machine if workload.run else None
+    if machine is not None and changes.memory_bytes is not None:
+        if memory <= machine.max_memory_bytes:
+            workload.run = on_machine(workload.run, replace(machine, memory_bytes=memory))
+        else:
+            _require_next_start(workload)
+    # What is running keeps the room that it has.
+    most = max(domain.max_memory_bytes if active else 0, memory)
+    if changes.memory_bytes is None:
+        most = domain.max_memory_bytes
     return replace(
         domain,
         memory_bytes=memory,
@@ -119,7 +133,7 @@ def _updated_domain(workload: Workload, domain: Domain, update: ResourceUpdate) 
 def _require_next_start(workload: Workload) -> None:
     if workload.resource.lifetime is Lifetime.TRANSIENT:
         raise CapabilityMissingError(
-            "autostart and other vcpus for a TRANSIENT domain",
+            "autostart, other vcpus and more memory than it has room for, for a TRANSIENT domain",
             driver=NAME,
             hint="it has no next start",
         )

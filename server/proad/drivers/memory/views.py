@@ -25,14 +25,14 @@ class Run:
     Attributes:
         number: of this run, from 1; process ids and addresses are made of it.
         ports: a container's ports, those included that were picked for it.
-        vcpus: those that a domain was started with.
+        machine: a domain as it was started, with what was changed since and took effect.
         went: seconds that it ran until it last began to go on.
         going_since: when that was, by the monotonic clock; None while it is frozen.
     """
 
     number: int
     ports: tuple[PublishedPort, ...] = ()
-    vcpus: int = 0
+    machine: Domain | None = None
     went: float = 0.0
     going_since: float | None = field(default_factory=_seconds)
 
@@ -49,9 +49,9 @@ class Run:
         return replace(self, went=self.seconds, going_since=_seconds() if on else None)
 
 
-def with_vcpus(run: Run | None, vcpus: int) -> Run | None:
-    """Give a run, if there is one, with other virtual CPUs."""
-    return run and replace(run, vcpus=vcpus)
+def on_machine(run: Run | None, machine: Domain | None) -> Run | None:
+    """Give a run, if there is one, with another size of its domain."""
+    return run and replace(run, machine=machine)
 
 
 def shown(resource: Resource, run: Run | None, snapshots: int, view: ResourceView) -> Resource:
@@ -89,9 +89,12 @@ def _running_domain(domain: Domain, run: Run) -> Domain:
         for index, each in enumerate(domain.networks)
     )
     graphics = domain.graphics and replace(domain.graphics, port=5900 + run.number)
+    machine = run.machine or domain
     return replace(
         domain,
-        vcpus=run.vcpus,
+        memory_bytes=machine.memory_bytes,
+        max_memory_bytes=machine.max_memory_bytes,
+        vcpus=machine.vcpus,
         runtime_id=run.number,
         networks=networks,
         graphics=graphics,

@@ -185,7 +185,7 @@ class World(Line):
             if any(_collide(port, other) for other in [*taken, *ports]):
                 raise EngineConflictError(NAME, f"port {port.host_port} is already allocated")
             ports.append(port)
-        return Run(next(self._numbers), tuple(ports), domain.vcpus if domain else 0)
+        return Run(next(self._numbers), tuple(ports), domain)
 
 
 def now() -> datetime:
