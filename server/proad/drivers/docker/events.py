@@ -44,9 +44,7 @@ _SILENT = frozenset(
     }
 )
 # Changes that a SUMMARY may not show.
-_RECONFIGURED = frozenset(
-    {"connect", "disconnect", "health_status", "oom", "rename", "restart", "update"}
-)
+_RECONFIGURED = frozenset({"health_status", "oom", "restart", "update"})
 # Docker tells of these while it is still at it: its list shows them some time later.
 _EARLY = frozenset({"connect", "die", "disconnect", "oom", "pause", "unpause"})
 

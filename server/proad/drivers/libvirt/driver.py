@@ -376,4 +376,6 @@ def _version(number: int) -> str:
 
 def _without_credentials(uri: str) -> str:
     parts = urlsplit(uri)
+    if "@" not in parts.netloc:
+        return uri  # as it was given: put together again, qemu:///system loses its slashes
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
