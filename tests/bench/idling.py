@@ -10,6 +10,10 @@ from bench.process import cpu_seconds
 from bench.report import Row, Target
 
 _SETTLE = 3.0
+_NOTE = (
+    "Processor time of all the daemon's threads, as a share of one core; nobody calls. "
+    "Changes: what others did on the same engines meanwhile; it is idle only where there are none."
+)
 
 
 def idle(plan: Plan, load: Load, daemon: Daemon) -> Iterator[Row]:
@@ -17,14 +21,21 @@ def idle(plan: Plan, load: Load, daemon: Daemon) -> Iterator[Row]:
     load.add_domains(max(0, plan.idle_resources - len(load.ids)))
     daemon.await_ids(load.ids)
     time.sleep(_SETTLE)
+    revision = _revision(daemon)
     begin, before = time.perf_counter(), cpu_seconds(daemon.pid)
     time.sleep(plan.idle_seconds)
-    used = cpu_seconds(daemon.pid) - before
+    used, taken = cpu_seconds(daemon.pid) - before, time.perf_counter() - begin
+    changes = _revision(daemon) - revision
     yield Row(
         work=f"idle with {len(load.ids)} resources",
-        ours=f"{used * 1000:.0f} ms in {plan.idle_seconds:.0f} s",
-        figure=100 * used / (time.perf_counter() - begin),
+        ours=f"{used * 1000:.0f} ms in {taken:.0f} s, {changes} changes",
+        figure=100 * used / taken,
         unit="%",
         target=Target("<", 1),
-        note="Processor time of all the daemon's threads, as a share of one core; nobody calls.",
+        note=_NOTE,
     )
+
+
+def _revision(daemon: Daemon) -> int:
+    """Give the daemon's revision, as far as what is there tells it."""
+    return max(resource.revision for resource in daemon.list().resources)
