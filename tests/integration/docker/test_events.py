@@ -93,7 +93,7 @@ async def test_a_life(driver: DockerDriver, make: Make, raw: docker.APIClient, t
         assert (await after(raw.unpause, id)).state is RUNNING
         assert not any(event.reconfigured for event in watcher.events[-1:])
         assert (await after(raw.rename, id, f"{token}-new")).name == f"{token}-new"
-        assert watcher.events[-1].reconfigured
+        assert not watcher.events[-1].reconfigured
         await after(raw.update_container, id, cpu_shares=512)
         assert watcher.events[-1].reconfigured
         ended = await after(raw.kill, id)
@@ -128,7 +128,6 @@ async def test_networks(driver: DockerDriver, make: Make, raw: docker.APIClient,
         async with watched(driver, made.id) as watcher:
             await asyncio.to_thread(raw.connect_container_to_network, made.id, network)
             await asyncio.sleep(SETTLED)
-            assert watcher.events[-1].reconfigured
             names = [each.network for each in watcher.seen[-1].container.networks]
             assert names == sorted(["bridge", token])
             await asyncio.to_thread(raw.disconnect_container_from_network, made.id, network)
