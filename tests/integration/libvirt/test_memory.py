@@ -41,8 +41,13 @@ SAVE = StopOptions(mode=StopMode.SAVE)
 async def test_save_goes_on_as_it_was(driver: LibvirtDriver, guests: Guests):
     guest = await guests.boot()
     ticks = await guests.tick(guest.id)
-    saved = await driver.stop(guest.id, SAVE)
+    told: list[tuple[str, int | None]] = []
+    saved = await driver.stop(guest.id, SAVE, on_step=lambda *step: told.append(step))
     assert saved.state is ResourceState.SAVED
+    assert {step for step, _ in told} == {"saving memory"}
+    percents = [percent for _, percent in told if percent is not None]
+    assert percents == sorted(percents)
+    assert all(0 <= percent <= 100 for percent in percents)
     with pytest.raises(HasSavedStateError):
         await driver.delete(guest.id)
     with pytest.raises(HasSavedStateError):

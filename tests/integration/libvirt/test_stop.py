@@ -131,10 +131,10 @@ async def test_a_cancelled_stop_leaves_the_request_standing(driver: LibvirtDrive
 async def test_a_transient_guest_goes_with_its_volumes(driver: LibvirtDriver, guests: Guests):
     guest = await guests.boot("guest-noagent.iso", lifetime=Lifetime.TRANSIENT)
     assert len(await guests.volumes()) == 1
+    assert guest.domain is not None
+    assert [disk.owned for disk in guest.domain.disks] == [True, False]
     stopped = await driver.stop(guest.id, POLITELY)
     assert (stopped.state, stopped.id) == (ResourceState.STOPPED, guest.id)
-    assert stopped.domain is not None
-    assert [disk.owned for disk in stopped.domain.disks] == [True, False]
     assert await guests.volumes() == set()
     assert await guests.domains() == set()
 
