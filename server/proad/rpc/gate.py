@@ -208,6 +208,8 @@ class Gate(grpc.aio.ServerInterceptor):
                 raise
             if response is None:
                 return
+            if loop.time() >= expires:  # it was there at once, but nobody read for long
+                raise TokenExpiredError
             if loop.time() - checked > _CHECK_EVERY:
                 await self._authenticator.authenticate(metadata.get("authorization"))
                 checked = loop.time()
