@@ -107,6 +107,11 @@ class Scripted:
     def followers(self):
         return len(self._streams)
 
+    @property
+    def heard(self):
+        """Whether somebody follows, and has heard everything."""
+        return bool(self._streams) and all(stream.empty() for stream in self._streams)
+
     async def _events(self, stream):
         while True:
             event = await stream.get()

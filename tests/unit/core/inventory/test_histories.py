@@ -106,10 +106,11 @@ class History:
         """What was hidden must be found: by the list after a loss."""
         if self.hidden:
             self.engine.break_streams()
-        await until(lambda: self.inventory.mirror(self.link).synced)
-        await asyncio.sleep(0.01)
-        await until(lambda: self.inventory.mirror(self.link).synced)
-        await quiet(self.inventory)
+        watched, calm = self.inventory.mirror(self.link), 0
+        while calm < 3:
+            await until(lambda: watched.synced and self.engine.heard)
+            await quiet(self.inventory)
+            calm = calm + 1 if watched.synced and self.engine.heard else 0
 
     async def cut(self):
         self.engine.break_streams()

@@ -1,0 +1,236 @@
+"""How a watch ends: with its caller's token, their account, the daemon; and slow readers."""
+
+import asyncio
+import resource
+import time
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+import grpc
+import pytest
+
+from proad.auth.keys import KeyRing
+from proad.auth.tokens import Tokens
+from proad.drivers.memory import MemoryDriver
+from proad.rpc import gate
+from rpc.daemon import BOTH, RPCS, refusal, running, until
+from rpc.watcher import Watcher
+
+STREAMS = ("WatchResources", "StreamStats")
+# A client that takes no more than this from the wire before its user reads.
+NARROW = [("grpc.http2.lookahead_bytes", 1024), ("grpc.http2.bdp_probe", 0)]
+
+
+def token_for(daemon, seconds):
+    """A token of ann's that ends in so many seconds at the most."""
+    ours = daemon.tokens
+    short = Tokens(
+        KeyRing((ours._signer,)),
+        issuer=ours._issuer,
+        audience=ours._audience,
+        lifetime=timedelta(seconds=seconds),
+    )
+    return short.issue("ann", BOTH, daemon.versions["ann"]).token
+
+
+async def last_word(call, seconds=10):
+    """Read a stream to its end, and give the refusal."""
+
+    async def read():
+        while await call.read():
+            pass
+
+    return await asyncio.wait_for(refusal(read()), seconds)
+
+
+def stream(daemon, name, token):
+    return daemon.send(RPCS[name], RPCS[name].request(), token=token, timeout=None)
+
+
+@pytest.mark.parametrize("name", STREAMS)
+async def test_a_stream_ends_with_its_token(daemon, name):
+    await daemon.container("web")
+    began = time.monotonic()
+    call = stream(daemon, name, token_for(daemon, 3))
+    assert await call.read()
+
+    refused = await last_word(call)
+
+    assert (refused.code, refused.reason) == ("UNAUTHENTICATED", "TOKEN_EXPIRED")
+    assert 1.5 < time.monotonic() - began < 4
+
+
+CHANGES = {
+    "disabled": lambda users: users.set_disabled("ann", disabled=True),
+    "removed": lambda users: users.remove("ann"),
+    "new password": lambda users: users.set_password("ann", "x"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("name", STREAMS)
+async def test_a_stream_ends_with_its_account(daemon, monkeypatch, name, change):
+    monkeypatch.setattr(gate, "_CHECK_EVERY", 0.1)
+    await daemon.container("web")
+    token = daemon.token(*BOTH)
+    call = stream(daemon, name, token)
+    assert await call.read()
+    await CHANGES[change](daemon.users)
+    await asyncio.sleep(0.7)  # longer than it is remembered that a token is good
+    await daemon.driver.pause((await daemon.driver.list_resources())[0].id)
+
+    refused = await last_word(call)
+
+    assert (refused.code, refused.reason) == ("UNAUTHENTICATED", "TOKEN_INVALID")
+
+
+async def test_a_stream_ends_when_its_token_is_revoked(daemon, monkeypatch):
+    monkeypatch.setattr(gate, "_CHECK_EVERY", 0.1)
+    token = daemon.token(*BOTH)
+    watcher = await Watcher(daemon, token=token).begin()
+    await daemon.send(RPCS["RevokeToken"], RPCS["RevokeToken"].request(), token=token)
+    await asyncio.sleep(0.2)
+    await daemon.container("web")
+
+    refused = await watcher.end()
+
+    assert refused.reason == "TOKEN_REVOKED"
+    assert watcher.changes == []
+
+
+@pytest.mark.parametrize("name", STREAMS)
+async def test_a_stream_ends_with_the_daemon(settings, name):
+    async with AsyncExitStack() as stack:
+        daemon = await stack.enter_async_context(running(settings(), [("local", MemoryDriver())]))
+        await daemon.container("web")
+        async with grpc.aio.insecure_channel(daemon.address) as channel:
+            daemon.channel = channel
+            calls = [stream(daemon, name, daemon.token(*BOTH)) for _ in range(20)]
+            for call in calls:
+                assert await call.read()
+            ends = [asyncio.ensure_future(last_word(call)) for call in calls]
+            began = time.monotonic()
+
+            await stack.aclose()
+
+            assert time.monotonic() - began < 2
+            for refused in await asyncio.gather(*ends):
+                assert (refused.code, refused.reason) == ("UNAVAILABLE", "SHUTTING_DOWN")
+                assert refused.retry_after
+
+
+async def fill(daemon, rounds):
+    """Change each container over and over, and each change is known before the next."""
+    there = await daemon.driver.list_resources()
+    for number in range(rounds):
+        pause = number % 2 == 0
+        for each in there:
+            await (daemon.driver.pause if pause else daemon.driver.resume)(each.id)
+        which = {"states": [f"RESOURCE_STATE_{'PAUSED' if pause else 'RUNNING'}"]}
+
+        async def known(which=which):
+            return len(await daemon.names(filter=which)) == len(there)
+
+        await until(known)
+    return rounds * len(there)
+
+
+async def large_containers(daemon, number):
+    for each in range(number):
+        await daemon.container(f"c{each:03}", labels={"filling": "x" * 2000})
+
+
+async def test_a_watcher_that_does_not_read_does_not_hold_up_the_end(settings):
+    async with AsyncExitStack() as stack:
+        driver = MemoryDriver()
+        daemon = await stack.enter_async_context(
+            running(settings(drain_timeout="30s"), [("local", driver)])
+        )
+        await large_containers(daemon, 50)
+        async with grpc.aio.insecure_channel(daemon.address, options=NARROW) as channel:
+            watcher = await Watcher(daemon, channel=channel).begin()
+            await fill(daemon, 20)
+            began = time.monotonic()
+
+            await stack.aclose()
+
+            assert time.monotonic() - began < 4
+            watcher.call.cancel()
+
+
+async def test_a_token_that_ended_while_nobody_read_lets_nothing_new_through(daemon):
+    await large_containers(daemon, 50)
+    began = time.monotonic()
+    async with grpc.aio.insecure_channel(daemon.address, options=NARROW) as channel:
+        watcher = await Watcher(daemon, token=token_for(daemon, 4), channel=channel).begin()
+        while time.monotonic() < began + 4.5:
+            await fill(daemon, 2)
+        await daemon.container("late")
+
+        refused = await watcher.end()
+
+    assert refused.reason == "TOKEN_EXPIRED"
+    assert "late" not in {name for _, name in watcher.told}
+
+
+def rss():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+async def test_a_watcher_that_does_not_read_costs_little_and_is_told_that_it_missed(daemon):
+    """Its own side of the wire is in this process too, and counted."""
+    await large_containers(daemon, 100)
+    async with grpc.aio.insecure_channel(daemon.address, options=NARROW) as channel:
+        slow = await Watcher(daemon, channel=channel).begin()
+        await fill(daemon, 10)  # what is allocated once is
+        before = rss()
+
+        changes = await fill(daemon, 100)
+        await daemon.container("last")
+
+        grown = rss() - before
+        await slow.until(lambda: slow.state_of("last") == "RUNNING", 60)
+        listed = {r.id: r for r in (await daemon.call("ListResources")).resources}
+        await slow.until(
+            lambda: (
+                {i: r.revision for i, r in slow.there.items()}
+                == {i: r.revision for i, r in listed.items()}
+            ),
+            20,
+        )
+
+        await slow.until(lambda: slow.synced == len(slow.gaps) + 1, 20)
+
+    assert changes == 10_000
+    assert slow.gaps[0] == "WATCH_RESTARTED"
+    assert slow.there == listed
+    assert grown < 50 * 2**20
+
+
+async def test_five_hundred_watchers_hear_of_two_hundred_changes(daemon):
+    token = daemon.token(*BOTH)
+    async with AsyncExitStack() as stack:
+        channels = [
+            await stack.enter_async_context(grpc.aio.insecure_channel(daemon.address))
+            for _ in range(10)
+        ]
+        watchers = [
+            Watcher(daemon, token=token, channel=channels[number % 10]) for number in range(500)
+        ]
+        await asyncio.gather(
+            *(watcher.until(lambda w=watcher: w.synced, 60) for watcher in watchers)
+        )
+        names = {f"c{number:03}" for number in range(200)}
+        await asyncio.gather(*(daemon.container(name, start=False) for name in names))
+
+        await asyncio.gather(
+            *(watcher.until(lambda w=watcher: len(w.there) == 200, 100) for watcher in watchers)
+        )
+        first, *others = watchers
+        assert {name for type, name in first.told if type == "ADDED"} == names
+        assert len(first.told) == 200
+        for watcher in others:
+            assert watcher.changes == first.changes
+            assert watcher.gaps == []
+        for watcher in watchers:
+            watcher.call.cancel()
