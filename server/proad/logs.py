@@ -42,20 +42,15 @@ def configure_logs(form: LogFormat, level: LogLevel) -> None:
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    match form:
-        case LogFormat.JSON:
-            final: list[structlog.typing.Processor] = [
-                _traceback,
-                structlog.processors.JSONRenderer(),
-            ]
-        case LogFormat.CONSOLE:
-            final = [
-                structlog.dev.ConsoleRenderer(
-                    colors=sys.stderr.isatty(),
-                    exception_formatter=structlog.dev.plain_traceback,
-                )
-            ]
     stream = sys.stderr
+    terminal = stream.isatty()
+    final: list[structlog.typing.Processor] = [_traceback, structlog.processors.JSONRenderer()]
+    if form is LogFormat.CONSOLE or (form is LogFormat.AUTO and terminal):
+        final = [
+            structlog.dev.ConsoleRenderer(
+                colors=terminal, exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

@@ -20,7 +20,7 @@ from contract.stats import StatsContract
 from contract.stopping import DeafnessContract, SavingContract, StoppingContract
 from contract.updates import DomainUpdatesContract
 from contract.volumes import VolumesContract
-from contract.yard import PREFIX, Yard
+from contract.yard import PREFIX, SOON, Yard
 from proad.drivers.libvirt import LibvirtDriver
 from proad.errors import EngineConflictError
 from proad.model import DomainSpec, NetworkSpec
@@ -58,7 +58,7 @@ class OnQemu:
 
     @pytest.fixture
     async def yard(self, pool: str) -> AsyncIterator[Yard]:
-        driver = LibvirtDriver(uri=URI, virt_type="qemu", default_pool=pool)
+        driver = LibvirtDriver(uri=URI, virt_type="qemu", default_pool=pool, sweep_every=SOON)
         async with QemuYard.open(driver) as yard:
             yield yard
 

@@ -16,7 +16,7 @@ from contract.snapshots import SnapshotsContract
 from contract.stopping import SavingContract, StoppingContract
 from contract.updates import DomainUpdatesContract
 from contract.volumes import VolumesContract
-from contract.yard import Yard
+from contract.yard import SOON, Yard
 from proad.drivers.libvirt import LibvirtDriver
 from proad.errors import EngineUnreachableError
 from proad.model import Resource, ResourceState
@@ -30,7 +30,9 @@ class OnTestHypervisor:
 
     @pytest.fixture
     async def yard(self) -> AsyncIterator[Yard]:
-        async with HypervisorYard.open(LibvirtDriver(uri="test:///default")) as yard:
+        async with HypervisorYard.open(
+            LibvirtDriver(uri="test:///default", sweep_every=SOON)
+        ) as yard:
             yield yard
 
 

@@ -36,6 +36,8 @@ PREFIX = "proa-test-"
 FORCE = StopOptions(mode=StopMode.FORCE)
 SCRAP = DeleteOptions(force=True, delete_snapshots=True, delete_saved_state=True)
 SNAPSHOT = "before"
+# How often libvirt is asked for what it has no event of.
+SOON = timedelta(seconds=1)
 
 
 class Yard(ABC):

@@ -38,8 +38,11 @@ VirtTypeSetting = Literal["auto", "kvm", "qemu"]
 
 
 class LogFormat(StrEnum):
-    """How log lines look: for eyes or for programs."""
+    """How log lines look: for eyes, for programs, or whichever of the two reads standard
+    error: a terminal is read by eyes.
+    """
 
+    AUTO = "auto"
     CONSOLE = "console"
     JSON = "json"
 
@@ -185,7 +188,7 @@ class Settings(BaseSettings):
     drain_timeout: Annotated[Duration, Field(ge=timedelta(), le=timedelta(hours=1))] = timedelta(
         seconds=30
     )
-    log_format: LogFormat = LogFormat.CONSOLE
+    log_format: LogFormat = LogFormat.AUTO
     log_level: LogLevel = LogLevel.INFO
     grpc_max_message_bytes: Annotated[int, Field(ge=64 * 1024, le=1024**3)] = 8 * 1024**2
     grpc_max_concurrent_streams: Annotated[int, Field(ge=1, le=1_000_000)] = 1000

@@ -4,11 +4,11 @@ One interceptor, so that the order is plain and nothing can be left out for one 
 """
 
 import asyncio
+import os
 import re
 import time
-import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -164,7 +164,8 @@ class Gate(grpc.aio.ServerInterceptor):
             subject = await self._admit(method, metadata)
             if isinstance(request, _Malformed):
                 raise InvalidArgumentError.of("", "the request is not a message of this method")  # noqa: TRY301 - mapped below like every other
-            async with _deadline(context):
+            remaining = context.time_remaining()
+            async with nullcontext() if remaining is None else _deadline(remaining):
                 yield
         except ProaError as error:
             status = to_status(error, request_id)
@@ -241,14 +242,13 @@ def _request_id(metadata: Mapping[str, Any]) -> str:
     own = metadata.get("x-request-id")
     if isinstance(own, str) and re.fullmatch(r"[A-Za-z0-9._-]{1,64}", own):
         return own
-    return uuid.uuid4().hex
+    return os.urandom(16).hex()
 
 
 @asynccontextmanager
-async def _deadline(context: _Context) -> AsyncIterator[None]:
+async def _deadline(remaining: float) -> AsyncIterator[None]:
     """End what takes longer than the caller waits; a TimeoutError from inside is a fault."""
-    remaining = context.time_remaining()
-    limit = asyncio.timeout(None if remaining is None else max(remaining - _DEADLINE_MARGIN, 0.0))
+    limit = asyncio.timeout(max(remaining - _DEADLINE_MARGIN, 0.0))
     try:
         async with limit:
             yield

@@ -3,6 +3,7 @@ import secrets
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import libvirt
@@ -57,7 +58,11 @@ def folder(raw: libvirt.virConnect) -> Iterator[Path]:
 async def driver(raw: libvirt.virConnect, folder: Path) -> AsyncIterator[LibvirtDriver]:
     """A driver whose default pool, which it makes by itself, is the tests' own."""
     async with LibvirtDriver(
-        URI, virt_type="qemu", default_pool=folder.name, default_pool_path=str(folder)
+        URI,
+        virt_type="qemu",
+        default_pool=folder.name,
+        default_pool_path=str(folder),
+        sweep_every=timedelta(seconds=1),
     ) as driver:
         yield driver
 

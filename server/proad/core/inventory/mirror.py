@@ -254,7 +254,8 @@ class Mirror:
                 if self._lost_once and known.last_detail is not None:
                     # Somebody may hold an etag for what they were shown of it.
                     self._hint(EngineEvent(id=known.seen.id, reconfigured=True))
-        # What happened in between, the list may show or not.
+                    touched.add(known.seen.id)
+        # What happened in between, the list may show or not; nor does it show details.
         looks = [self._looking[id] for id in touched if id in self._looking]
         if looks and after_loss:
             await asyncio.wait(looks, timeout=_LOOK_AGAIN)
@@ -303,6 +304,7 @@ class Mirror:
                 await self._release(id, hint)
             async with self._slots:
                 del self._hints[id]
+                place = self._place(id)
                 try:
                     fresh = await self._read(id, ResourceView.SUMMARY)
                     known = self._picture.get(self.link.name, id)
@@ -317,7 +319,18 @@ class Mirror:
                 # A verb began meanwhile: what was read may be of before or after it.
                 self._hint(hint.event)
                 continue
+            if self._place(id) != place:
+                # One ended meanwhile: what it told may be later than what was read.
+                again = self._hint(hint.event)
+                again.waiters += hint.waiters
+                again.actor = again.actor or hint.actor
+                continue
             self._take(id, fresh, detail, hint)
+
+    def _place(self, id: str) -> tuple[Known, int] | None:
+        """Tell which reading of a resource is the last one."""
+        known = self._picture.get(self.link.name, id)
+        return (known, known.reads) if known is not None else None
 
     async def _read(self, id: str, view: ResourceView) -> Resource | None:
         try:

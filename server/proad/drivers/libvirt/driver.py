@@ -57,6 +57,7 @@ from proad.model import (
 T = TypeVar("T")
 
 DEFAULT_POOL_PATH = "/var/lib/libvirt/images"
+SWEEP_EVERY = timedelta(seconds=10)
 UNDO_TIMEOUT = timedelta(seconds=30)
 
 
@@ -72,6 +73,7 @@ class LibvirtDriver:
             wait.
         default_pool: the storage pool that an empty name means.
         default_pool_path: folder of that pool, for when it has to be made.
+        sweep_every: how often a subscription looks for what libvirt has no event of.
     """
 
     name = ENGINE
@@ -88,7 +90,9 @@ class LibvirtDriver:
         threads: int = 8,
         default_pool: str = "default",
         default_pool_path: str | None = None,
+        sweep_every: timedelta = SWEEP_EVERY,
     ) -> None:
+        self._sweep_every = sweep_every
         self.endpoint = _without_credentials(uri)
         self._virt_type = virt_type
         self._facts: HostFacts | None = None
@@ -284,7 +288,7 @@ class LibvirtDriver:
     async def _subscribed(self) -> AsyncIterator[AsyncIterator[EngineEvent]]:
         await self._connection.open()
         with self._subscriptions.opened() as subscription:
-            sweep = Sweep(self._connection, self._on_difference)
+            sweep = Sweep(self._connection, self._on_difference, self._sweep_every)
             # It also asks whether libvirtd answers: a connection may not know yet.
             await sweep.look()
             sweeping = asyncio.create_task(sweep.run())

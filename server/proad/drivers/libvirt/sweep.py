@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import libvirt
 
@@ -19,8 +20,6 @@ from proad.drivers.libvirt.lanes import Lane
 from proad.drivers.libvirt.reading import Size, flagged, stopped_sizes
 from proad.errors import ProaError
 
-# Seconds. A sweep costs some milliseconds for a thousand domains.
-EVERY = 2.0
 # Of running domains each has to be asked: as many as cost little, in turn.
 _ASKED = 20
 
@@ -39,11 +38,15 @@ class Sweep:
     Args:
         connection: to libvirt.
         tell: called on the asyncio loop with the id of a domain that changed.
+        every: time between two sweeps. One costs some milliseconds for a thousand domains.
     """
 
-    def __init__(self, connection: Connection, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, connection: Connection, tell: Callable[[str], None], every: timedelta
+    ) -> None:
         self._connection = connection
         self._tell = tell
+        self._every = every.total_seconds()
         self._seen: _Seen | None = None
 
     async def look(self) -> None:
@@ -63,7 +66,7 @@ class Sweep:
     async def run(self) -> None:
         """Look again and again."""
         while True:
-            await asyncio.sleep(EVERY)
+            await asyncio.sleep(self._every)
             with suppress(ProaError):  # a lost engine is told by its connection
                 await self.look()
 

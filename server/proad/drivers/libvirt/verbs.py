@@ -42,10 +42,13 @@ def guarded(
 def turn(reader: Reader, domain: libvirt.virDomain, verb: Verb, act: Act) -> Resource:
     """Pause or resume a domain and read it again, with as few calls as can be.
 
-    What was read of it since its last event decides whether that is legal; if it has
-    changed within the last milliseconds, libvirt refuses, or what was to be done is done.
+    What was read of it since its last event lets it pass; if it has changed within the
+    last milliseconds, libvirt refuses, or what was to be done is done. Only what is read
+    now may refuse: what was read may be of before a verb whose event is still under way.
     """
     before = reader.glance(domain)
+    if refusal(verb, before):
+        before = reader.summary(domain)
     if error := refusal(verb, before):
         raise error
     guarded(reader, domain, verb, lambda: act(domain, before))
