@@ -186,6 +186,11 @@ async def test_an_etag_that_is_true_lets_it_pass(daemon, call):
     await daemon.call(call, id="vm", etag=etag, **CALLS[call])
 
 
+async def to_and_fro(daemon, id):
+    await daemon.call("StartResource", id=id)
+    await daemon.call("StopResource", id=id, mode="STOP_MODE_FORCE")
+
+
 CHANGES = {
     "by us": lambda daemon, id: daemon.call(
         "UpdateResource", id=id, labels={"entries": {"a": "1"}}
@@ -197,13 +202,8 @@ CHANGES = {
         id, ResourceUpdate(domain=DomainUpdate(title="y"))
     ),
     "by others, its state": lambda daemon, id: daemon.driver.start(id),
-    "to and fro": lambda daemon, id: to_and_fro(daemon, id),
+    "to and fro": to_and_fro,
 }
-
-
-async def to_and_fro(daemon, id):
-    await daemon.call("StartResource", id=id)
-    await daemon.call("StopResource", id=id, mode="STOP_MODE_FORCE")
 
 
 @pytest.mark.parametrize("change", CHANGES)

@@ -1,0 +1,153 @@
+"""StreamStats, as a client sees it."""
+
+import asyncio
+
+import pytest
+
+from proa import v1
+from proad.core import measuring
+from rpc.daemon import refusal
+from rpc.engines import container_engine
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setattr(measuring, "TICK", 0.2)
+
+
+async def batches(daemon, number, **request):
+    """The first answers that have samples."""
+    call = daemon.call("StreamStats", **request)
+    found = []
+    while len(found) < number:
+        response = await asyncio.wait_for(call.read(), 5)
+        assert response, "it ended"
+        if response.stats:
+            found.append({s.name: s for s in response.stats})
+    call.cancel()
+    return found
+
+
+async def test_both_kinds_in_one_shape(daemon):
+    web = await daemon.container("web", resources={"memory_bytes": 2**28})
+    vm = await daemon.domain("vm")
+    await daemon.container("idle", start=False)
+
+    first, second = await batches(daemon, 2)
+
+    assert set(first) == set(second) == {"web", "vm"}
+    for resource in (web, vm):
+        one, two = first[resource.name], second[resource.name]
+        assert (one.id, one.kind, one.host) == (resource.id, resource.kind, "local")
+        assert not one.HasField("cpu_percent")
+        assert two.cpu_percent == pytest.approx(5, abs=3)  # what MemoryStats makes up
+        assert two.cpu_time.ToTimedelta() > one.cpu_time.ToTimedelta()
+        assert two.sample_time.ToDatetime() > one.sample_time.ToDatetime()
+        assert 0 < one.memory_usage_bytes <= one.memory_limit_bytes
+    assert first["web"].memory_limit_bytes == 2**28
+    assert first["vm"].memory_limit_bytes == vm.domain.memory_bytes
+
+
+async def test_named_ones(daemon):
+    web = await daemon.container("web")
+    await daemon.container("other")
+    await daemon.domain("vm")
+
+    (batch,) = await batches(daemon, 1, ids=[web.id[:8], "domain/vm"])
+
+    assert set(batch) == {"web", "vm"}
+
+
+@pytest.mark.parametrize(
+    ("request_", "field"),
+    [
+        ({"ids": [""]}, "ids"),
+        ({"ids": ["nope/x/y/z"]}, "id"),
+        ({"interval": {"nanos": 1000}}, "interval"),
+        ({"interval": {"seconds": 3601}}, "interval"),
+    ],
+    ids=str,
+)
+async def test_bad_requests(daemon, request_, field):
+    refused = await refusal(daemon.call("StreamStats", **request_).read())
+
+    assert (refused.code, refused.reason) == ("INVALID_ARGUMENT", "INVALID_ARGUMENT")
+    assert refused.fields[0].startswith(field)
+
+
+async def test_one_that_there_is_not(daemon):
+    refused = await refusal(daemon.call("StreamStats", ids=["nope"]).read())
+
+    assert (refused.code, refused.reason) == ("NOT_FOUND", "RESOURCE_NOT_FOUND")
+
+
+async def test_one_that_is_deleted_meanwhile(daemon):
+    await daemon.container("web")
+    call = daemon.call("StreamStats", ids=["web"])
+    assert (await call.read()).stats
+    await daemon.call("DeleteResource", id="web", force=True)
+
+    async def read():
+        while await call.read():
+            pass
+
+    refused = await asyncio.wait_for(refusal(read()), 5)
+    assert refused.reason == "RESOURCE_NOT_FOUND"
+
+
+async def test_a_lost_engine(daemon):
+    await daemon.container("web")
+    daemon.driver.lose()
+
+    refused = await refusal(daemon.call("StreamStats", ids=["web"]).read())
+
+    assert (refused.code, refused.reason) == ("UNAVAILABLE", "ENGINE_UNREACHABLE")
+
+
+async def test_an_engine_that_cannot_tell(serve):
+    daemon = await serve(("local", container_engine()))
+    await daemon.container("web")
+
+    for request in ({}, {"ids": ["web"]}):
+        refused = await refusal(daemon.call("StreamStats", **request).read())
+        assert (refused.code, refused.reason) == ("UNIMPLEMENTED", "CAPABILITY_MISSING")
+
+
+async def test_many_who_listen_are_one_question(daemon, monkeypatch):
+    await daemon.container("web")
+    asked = []
+    stats = daemon.driver.stats
+
+    async def counted(ids):
+        asked.append(ids)
+        return await stats(ids)
+
+    monkeypatch.setattr(daemon.driver, "stats", counted)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+
+    await asyncio.gather(*(batches(daemon, 2) for _ in range(30)))
+
+    assert len(asked) <= (loop.time() - began) / measuring.TICK + 2
+
+
+async def test_who_goes_away_is_not_sampled_for(daemon, monkeypatch):
+    await daemon.container("web")
+    await batches(daemon, 1)
+    await asyncio.sleep(0.3)
+    asked = []
+
+    async def counted(ids):
+        asked.append(ids)
+        return {}
+
+    monkeypatch.setattr(daemon.driver, "stats", counted)
+    await asyncio.sleep(0.6)
+
+    assert asked == []
+
+
+async def test_it_is_offered(daemon):
+    (engine,) = (await daemon.call("GetHost")).host.engines
+
+    assert v1.CAPABILITY_STATS in engine.capabilities

@@ -1,0 +1,290 @@
+"""Samples: one for all who listen, and what they are completed with."""
+
+import asyncio
+from collections import Counter
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from proad.core import measuring
+from proad.core.hosts import Hosts
+from proad.core.inventory import Inventory
+from proad.core.measuring import Measuring
+from proad.core.resolve import Resolver
+from proad.errors import (
+    CapabilityMissingError,
+    EngineUnreachableError,
+    ResourceNotFoundError,
+    ShuttingDownError,
+)
+from proad.model import ResourceKind, ResourceState, ResourceStats
+from unit.core.inventory.scripted import Scripted, box, linked, quiet
+
+S = ResourceState
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+SHORT = timedelta(seconds=0.03)
+
+
+class Measured(Scripted):
+    """Each sample is a second after the one before, with half a second of CPU time used."""
+
+    def __init__(self, *resources):
+        super().__init__(*resources)
+        self.samples = []
+        self.cpu = Counter()
+        self.hung = False
+
+    async def stats(self, ids):
+        self._reach()
+        if self.hung:
+            await asyncio.Event().wait()
+        self.samples.append(set(ids))
+        time = NOON + timedelta(seconds=len(self.samples))
+        self.cpu.update(ids)
+        return {id: sample(id, time, self.cpu[id] / 2) for id in ids}
+
+
+def sample(id, time, cpu):
+    return ResourceStats(
+        id=id, kind=ResourceKind.CONTAINER, sample_time=time, cpu_time=timedelta(seconds=cpu)
+    )
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setattr(measuring, "TICK", 0.03)
+    monkeypatch.setattr(measuring, "_FIRST", 0.2)
+
+
+@pytest.fixture
+def engine():
+    return Measured(box("1", "a"), box("2", "b"), box("3", "idle", S.STOPPED))
+
+
+@pytest.fixture
+async def link(engine):
+    return await linked(engine)
+
+
+@pytest.fixture
+async def measure(link):
+    """Makes a Measuring of the engine and of others."""
+    async with AsyncExitStack() as stack:
+
+        async def start(*others):
+            links = [link, *others]
+            inventory = Inventory(links)
+            await stack.enter_async_context(inventory.following())
+            hosts = Hosts([each.host for each in links], links)
+            made = Measuring(hosts, Resolver(hosts, inventory), inventory)
+            made.inventory = inventory
+            return made
+
+        yield start
+
+
+async def first(measured, *refs, number=1, interval=SHORT):
+    """The first batches of a stream that are not empty."""
+    batches = []
+    async with asyncio.timeout(5), aclosing(measured.stream(refs, interval)) as stream:
+        async for batch in stream:
+            if batch:
+                batches.append(batch)
+            if len(batches) == number:
+                return batches
+    raise AssertionError("it ended")
+
+
+async def test_all_that_are_active(measure, link):
+    (batch,) = await first(await measure())
+
+    assert {(s.id, s.name, s.host) for s in batch} == {("1", "a", "local"), ("2", "b", "local")}
+
+
+async def test_only_those_named(measure, engine):
+    (batch,) = await first(await measure(), "a")
+
+    assert [s.name for s in batch] == ["a"]
+    assert all(ids <= {"1"} for ids in engine.samples)
+
+
+async def test_percent_is_of_one_processor_and_absent_at_first(measure):
+    one, two, three = await first(await measure(), "a", number=3)
+
+    assert [batch[0].cpu_percent for batch in (one, two, three)] == [None, 50.0, 50.0]
+
+
+async def test_percent_is_absent_after_a_start(measure, engine):
+    measured = await measure()
+    async with aclosing(measured.stream(["a"], SHORT)) as stream:
+        assert (await anext(stream))[0].cpu_percent is None
+        engine.cpu["1"] = -5
+        batches = [batch async for batch in _some(stream, 3)]
+
+    percents = [batch[0].cpu_percent for batch in batches if batch]
+    assert percents[0] is None
+    assert percents[1:] == [50.0] * len(percents[1:])
+
+
+async def _some(stream, number):
+    for _ in range(number):
+        yield await anext(stream)
+
+
+async def test_however_many_listen_each_is_sampled_once_a_tick(measure, engine):
+    measured = await measure()
+    begun = asyncio.get_running_loop().time()
+    await asyncio.gather(*(first(measured, "a", number=5) for _ in range(50)))
+    passed = asyncio.get_running_loop().time() - begun
+
+    assert len(engine.samples) <= passed / measuring.TICK + 2
+    assert set(map(frozenset, engine.samples)) == {frozenset({"1"})}
+
+
+async def test_each_sample_is_told_once(measure):
+    batches = await first(await measure(), "a", number=5, interval=timedelta(seconds=0.005))
+
+    times = [s.sample_time for batch in batches for s in batch]
+    assert times == sorted(set(times))
+
+
+async def test_what_is_asked_for_together_is_sampled_together(measure, engine):
+    measured = await measure()
+
+    async def last(*refs):
+        return (await first(measured, *refs, number=4))[-1]
+
+    named, everything = await asyncio.gather(last("b"), last())
+
+    assert {s.name for s in named} == {"b"}
+    assert {s.name for s in everything} == {"a", "b"}
+
+
+async def test_nobody_listens_nobody_samples(measure, engine):
+    measured = await measure()
+    await first(measured)
+    samples = len(engine.samples)
+    await asyncio.sleep(0.15)
+
+    assert len(engine.samples) == samples
+    await first(measured)
+    assert len(engine.samples) > samples
+
+
+async def test_what_is_not_active_has_no_sample_until_it_is(measure, engine):
+    measured = await measure()
+    async with aclosing(measured.stream(["idle"], SHORT)) as stream:
+        assert await anext(stream) == []
+        assert engine.samples == []
+        engine.put(box("3", "idle", S.RUNNING))
+        async with asyncio.timeout(2):
+            while not (batch := await anext(stream)):
+                pass
+
+    assert batch[0].name == "idle"
+
+
+async def test_one_that_is_named_and_goes_ends_the_stream(measure, engine):
+    measured = await measure()
+    async with aclosing(measured.stream(["a"], SHORT)) as stream:
+        assert await anext(stream)
+        engine.take("1")
+        with pytest.raises(ResourceNotFoundError):
+            async with asyncio.timeout(2):
+                while True:
+                    await anext(stream)
+
+
+async def test_one_that_goes_from_all_is_only_left_out(measure, engine):
+    measured = await measure()
+    async with aclosing(measured.stream([], SHORT)) as stream:
+        await anext(stream)
+        engine.take("1")
+        await quiet(measured.inventory)
+        await anext(stream)
+        batches = [batch async for batch in _some(stream, 4)]
+
+    assert {s.name for batch in batches for s in batch} == {"b"}
+
+
+async def test_one_that_there_is_not(measure):
+    with pytest.raises(ResourceNotFoundError):
+        await first(await measure(), "a", "nope")
+
+
+async def test_an_engine_that_is_lost_ends_a_named_stream(measure, engine, link):
+    measured = await measure()
+    async with aclosing(measured.stream(["a"], SHORT)) as stream:
+        assert await anext(stream)
+        engine.lost = True
+        await link.probe()
+        with pytest.raises(EngineUnreachableError):
+            async with asyncio.timeout(2):
+                while True:
+                    await anext(stream)
+
+
+async def test_all_goes_on_without_a_lost_engine(measure, engine, link):
+    other = await linked(Measured(box("9", "far")), "far")
+    measured = await measure(other)
+    async with aclosing(measured.stream([], SHORT)) as stream:
+        await anext(stream)
+        engine.lost = True
+        await link.probe()
+        await anext(stream)
+        batches = [batch async for batch in _some(stream, 4)]
+        assert {s.host for batch in batches for s in batch} == {"far"}
+        engine.lost = False
+        await link.probe()
+        async with asyncio.timeout(2):
+            while not {s.host for s in await anext(stream)} >= {"local"}:
+                pass
+
+
+async def test_one_engine_that_hangs_holds_up_no_other(measure, engine):
+    engine.hung = True
+    measured = await measure(await linked(Measured(box("9", "far")), "far"))
+
+    (batch,) = await first(measured)
+
+    assert [s.name for s in batch] == ["far"]
+
+
+async def test_an_engine_that_cannot_tell(link):
+    silent = await linked(Scripted(box()), "far")
+    inventory = Inventory([silent])
+    hosts = Hosts(["far"], [silent])
+    measured = Measuring(hosts, Resolver(hosts, inventory), inventory)
+
+    async with inventory.following():
+        for refs in ((), ("web",)):
+            with pytest.raises(CapabilityMissingError):
+                await first(measured, *refs)
+
+
+async def test_all_end_with_the_daemon(measure):
+    measured = await measure()
+    streams = [measured.stream([], timedelta(hours=1)) for _ in range(3)]
+    for stream in streams:
+        await anext(stream)
+    waiting = [asyncio.ensure_future(anext(stream)) for stream in streams]
+    await asyncio.sleep(0)
+
+    measured.close()
+
+    for wait in waiting:
+        with pytest.raises(ShuttingDownError):
+            await asyncio.wait_for(wait, 1)
+
+
+async def test_a_new_name_is_shown(measure, engine):
+    measured = await measure()
+    async with aclosing(measured.stream(["a"], SHORT)) as stream:
+        await anext(stream)
+        engine.put(replace(engine.there["1"], name="new"))
+        await quiet(measured.inventory)
+        batches = [batch async for batch in _some(stream, 3)]
+
+    assert {s.name for batch in batches for s in batch} == {"new"}

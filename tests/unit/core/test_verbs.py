@@ -1,0 +1,260 @@
+"""Verbs and what the inventory makes of them, while events come and go."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from proad.core.actor import act_for
+from proad.core.inventory import Inventory
+from proad.core.operations import Operations
+from proad.core.resolve import Found
+from proad.core.verbs import Verbs
+from proad.errors import (
+    EngineConflictError,
+    EtagMismatchError,
+    ResourceAlreadyRunningError,
+    ResourceNotFoundError,
+)
+from proad.model import ChangeCause, Lifetime, ResourceState, Verb
+from unit.core.inventory.scripted import Scripted, box, linked, quiet
+
+S = ResourceState
+
+
+@pytest.fixture
+def engine():
+    return Scripted(box())
+
+
+@pytest.fixture
+async def link(engine):
+    return await linked(engine)
+
+
+@pytest.fixture
+async def inventory(link):
+    inventory = Inventory([link])
+    async with inventory.following():
+        yield inventory
+
+
+@pytest.fixture
+def verbs(inventory):
+    return Verbs(Operations(), inventory)
+
+
+@pytest.fixture
+def found(inventory, link):
+    return Found(link, inventory.known(link, "1").shown)
+
+
+def becomes(engine, state, *, tell=True):
+    """A verb that takes the resource there, and reads it."""
+
+    async def act(id, on_step):
+        engine.put(replace(engine.there[id], state=state), tell=tell)
+        return engine.there[id]
+
+    return act
+
+
+def states(inventory):
+    return [
+        entry.after and (entry.after.state, entry.after.activity and entry.after.activity.verb)
+        for entry in inventory.journal.after(0, 1000)
+    ]
+
+
+async def test_a_verb_is_two_changes(engine, verbs, inventory, found):
+    """It is being done; it is done. The event that it causes adds nothing."""
+    answer = await verbs.transition(Verb.PAUSE, found, becomes(engine, S.PAUSED))
+    await quiet(inventory)
+
+    assert answer is inventory.known(found.link, "1").shown
+    assert states(inventory) == [(S.RUNNING, None), (S.RUNNING, Verb.PAUSE), (S.PAUSED, None)]
+
+
+async def test_a_verb_costs_the_engine_no_reading_of_ours(engine, verbs, inventory, found):
+    await verbs.transition(Verb.PAUSE, found, becomes(engine, S.PAUSED, tell=False))
+
+    assert engine.asked["summary"] == engine.asked["full"] == 0
+
+
+async def test_what_was_read_before_a_verb_does_not_undo_it(engine, verbs, inventory, found):
+    """A look that is on its way with the old state while the verb is done."""
+    release = asyncio.Event()
+
+    async def slow(method, id):
+        if engine.there["1"].state is S.RUNNING:
+            await release.wait()
+
+    engine.after = slow
+    engine.tell("1")
+    await asyncio.sleep(0.01)
+
+    answer = await verbs.transition(Verb.PAUSE, found, becomes(engine, S.PAUSED))
+    assert answer.state == S.PAUSED
+    release.set()
+    await quiet(inventory)
+
+    assert inventory.known(found.link, "1").shown.state == S.PAUSED
+
+
+async def test_what_was_read_during_a_verb_makes_it_look_again(engine, verbs, inventory, found):
+    """Somebody stopped it between the verb's own reading and its end."""
+
+    async def act(id, on_step):
+        engine.put(box(state=S.PAUSED))
+        seen = engine.there[id]
+        engine.put(box(state=S.STOPPED))
+        await inventory.mirror(found.link).look(id)
+        return seen
+
+    answer = await verbs.transition(Verb.PAUSE, found, act)
+    await quiet(inventory)
+
+    assert answer.state == inventory.known(found.link, "1").shown.state == S.STOPPED
+
+
+async def test_changes_of_a_verb_are_its_callers(engine, verbs, inventory, found):
+    act_for("ann")
+
+    async def act(id, on_step):
+        engine.put(box(state=S.STOPPING))
+        on_step("asked")
+        await asyncio.sleep(0.15)  # longer than looks are put off
+        engine.put(box(state=S.STOPPED))
+        return engine.there[id]
+
+    await verbs.transition(Verb.STOP, found, act)
+    await quiet(inventory)
+
+    entries = inventory.journal.after(1, 100)
+    assert {(entry.cause, entry.actor) for entry in entries} == {(ChangeCause.API, "ann")}
+    assert S.STOPPING in {entry.after.state for entry in entries}
+
+
+async def test_a_step_is_shown(engine, verbs, inventory, found):
+    told = []
+
+    async def act(id, on_step):
+        for percent in (None, 50):
+            on_step("saving", percent)
+            activity = inventory.known(found.link, id).shown.activity
+            told.append((activity.step, activity.percent))
+        return engine.there[id]
+
+    await verbs.transition(Verb.STOP, found, act)
+
+    assert told == [("saving", None), ("saving", 50)]
+    assert inventory.known(found.link, "1").shown.activity is None
+
+
+async def test_a_transient_one_that_stops_is_gone(engine, verbs, inventory, link):
+    engine.put(box("2", "brief", lifetime=Lifetime.TRANSIENT))
+    await quiet(inventory)
+
+    async def act(id, on_step):
+        last = replace(engine.there[id], state=S.STOPPED)
+        engine.take(id)
+        return last
+
+    found = Found(link, inventory.known(link, "2").shown)
+    answer = await verbs.transition(Verb.STOP, found, act)
+
+    assert (answer.state, answer.activity, answer.allowed_verbs) == (S.STOPPED, None, ())
+    assert inventory.known(link, "2") is None
+
+
+async def test_what_is_deleted_while_it_stops_is_told_stopped(engine, verbs, inventory, found):
+    async def act(id, on_step):
+        engine.put(box(state=S.STOPPED))
+        seen = engine.there[id]
+        engine.take(id)
+        inventory.mirror(found.link).drop(id, actor="bob")
+        return seen
+
+    answer = await verbs.transition(Verb.STOP, found, act)
+
+    assert (answer.state, answer.activity) == (S.STOPPED, None)
+    assert inventory.known(found.link, "1") is None
+
+
+async def test_a_delete_is_known_at_once(engine, verbs, inventory, found):
+    act_for("ann")
+
+    async def act(id, on_step):
+        last = engine.there[id]
+        engine.take(id)
+        return last
+
+    answer = await verbs.delete(found, act, force=True)
+    await quiet(inventory)
+
+    assert (answer.name, answer.activity) == ("web", None)
+    assert inventory.known(found.link, "1") is None
+    *_, last = inventory.journal.after(0, 100)
+    assert (last.after, last.cause, last.actor) == (None, ChangeCause.API, "ann")
+
+
+async def test_a_verb_that_fails_leaves_a_look_behind(engine, verbs, inventory, found):
+    async def act(id, on_step):
+        engine.put(box(state=S.STOPPED), tell=False)
+        raise EngineConflictError("scripted", "half done")
+
+    with pytest.raises(EngineConflictError):
+        await verbs.transition(Verb.PAUSE, found, act)
+    await quiet(inventory)
+
+    shown = inventory.known(found.link, "1").shown
+    assert (shown.state, shown.activity) == (S.STOPPED, None)
+
+
+async def test_no_refusal_without_a_look(engine, verbs, inventory, found):
+    """The engine is ahead of its own events."""
+    engine.put(box(state=S.STOPPED), tell=False)
+
+    answer = await verbs.transition(Verb.START, found, becomes(engine, S.RUNNING))
+
+    assert answer.state == S.RUNNING
+
+
+async def test_a_refusal_reaches_no_engine(engine, verbs, inventory, found):
+    async def act(id, on_step):
+        raise AssertionError("it was asked")
+
+    with pytest.raises(ResourceAlreadyRunningError):
+        await verbs.transition(Verb.START, found, act)
+    assert inventory.journal.revision == 1  # nor is it told as an activity
+
+
+async def test_what_is_gone_by_then_is_not_found(engine, verbs, inventory, found):
+    engine.take("1")
+    await quiet(inventory)
+
+    with pytest.raises(ResourceNotFoundError):
+        await verbs.transition(Verb.PAUSE, found, becomes(engine, S.PAUSED))
+
+
+async def test_an_etag_is_checked_on_what_is_read_now(engine, verbs, found):
+    engine.put(box(labels={"a": "1"}), tell=False)
+
+    with pytest.raises(EtagMismatchError) as caught:
+        await verbs.delete(found, becomes(engine, S.STOPPED), force=True, etag=found.resource.etag)
+
+    assert caught.value.metadata["etag"] != found.resource.etag
+
+
+async def test_what_a_summary_does_not_show_changes_the_etag_once(engine, verbs, inventory, found):
+    async def act(id, on_step):
+        engine.commands[id] = "second"
+        engine.tell(id, reconfigured=True)
+        return "done"
+
+    assert await verbs.do(Verb.UPDATE, found, act) == "done"
+    await quiet(inventory)
+
+    etags = [entry.after.etag for entry in inventory.journal.after(0, 100)]
+    assert len(set(etags)) == 2
+    assert (await inventory.full(found.link, "1")).container.command == ("second",)
