@@ -128,6 +128,11 @@ async def test_percent_is_absent_after_a_start(measure, engine):
     assert percents[1:] == [50.0] * len(percents[1:])
 
 
+async def to_the_end(stream):
+    async for _batch in stream:
+        pass
+
+
 async def _some(stream, number):
     for _ in range(number):
         yield await anext(stream)
@@ -192,9 +197,7 @@ async def test_one_that_is_named_and_goes_ends_the_stream(measure, engine):
         assert await anext(stream)
         engine.take("1")
         with pytest.raises(ResourceNotFoundError):
-            async with asyncio.timeout(2):
-                while True:
-                    await anext(stream)
+            await asyncio.wait_for(to_the_end(stream), 2)
 
 
 async def test_one_that_goes_from_all_is_only_left_out(measure, engine):
@@ -221,9 +224,7 @@ async def test_an_engine_that_is_lost_ends_a_named_stream(measure, engine, link)
         engine.lost = True
         await link.probe()
         with pytest.raises(EngineUnreachableError):
-            async with asyncio.timeout(2):
-                while True:
-                    await anext(stream)
+            await asyncio.wait_for(to_the_end(stream), 2)
 
 
 async def test_all_goes_on_without_a_lost_engine(measure, engine, link):

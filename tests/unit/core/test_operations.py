@@ -192,3 +192,15 @@ async def test_what_its_caller_hears_is_not_logged_twice(ops):
         await ops.run(fail)
 
     assert logs == []
+
+
+async def test_force_waits_for_force(ops):
+    first, second = (Change(ops, Verb.STOP, oust=True) for _ in range(2))
+    one, two = await start(ops, first), await start(ops, second)
+    assert (first.inside.is_set(), second.inside.is_set()) == (True, False)
+
+    first.let_go.set()
+    second.let_go.set()
+
+    assert await asyncio.gather(one, two) == [Verb.STOP, Verb.STOP]
+    assert (first.own, second.own) == (True, True)
