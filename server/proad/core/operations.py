@@ -31,6 +31,7 @@ class _Turn:
     verb: Verb
     task: asyncio.Task[Any]
     over: asyncio.Event
+    force: bool
     ousted_by: Verb | None = None
 
 
@@ -67,13 +68,14 @@ class Operations:
 
         With `oust` a stop or a restart that waits for its grace period is not waited for:
         force goes through at once, beside it. Where one of the two wants the resource to run, the
-        one before is given up; a graceful stop ends well by itself.
+        one before is given up; a graceful stop ends well by itself. What goes by force itself
+        is soon over: it is waited for.
 
         Raises:
             ActivityInProgressError: another verb took too long, or this one was ousted.
         """
         while (before := self._turns.get(key)) is not None:
-            if oust and before.verb in {Verb.STOP, Verb.RESTART}:
+            if oust and not before.force and before.verb in {Verb.STOP, Verb.RESTART}:
                 if Verb.RESTART in {verb, before.verb}:
                     before.ousted_by = verb
                     before.task.cancel()
@@ -89,7 +91,7 @@ class Operations:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a turn needs a task")
-        turn = self._turns[key] = _Turn(verb, task, asyncio.Event())
+        turn = self._turns[key] = _Turn(verb, task, asyncio.Event(), force=oust)
         try:
             yield True
         except asyncio.CancelledError:
