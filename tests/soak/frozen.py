@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import proa
@@ -24,40 +24,49 @@ _CALLERS = 20
 
 @dataclass(frozen=True)
 class Plan:
-    """How often it is frozen, and how many reads and verbs are measured in each half.
+    """How often it is frozen, and how many reads and verbs are measured at a time.
+
+    What is compared is the time that 99 of 100 calls keep within, in the middle one of
+    many short spells: what else the machine does comes in bursts, and spoils some.
 
     Args:
-        ratio: the most that the slowest of a hundred may take, frozen to not frozen.
-        slack: seconds on top: what one turn of the scheduler makes of a fast call.
+        rest: seconds before each spell with nothing frozen: as long as those who ask what
+            hangs are waited for.
+        ratio: the most that it may be with something frozen, to without.
+        slack: seconds on top.
     """
 
     rounds: int
     reads: int
     verbs: int
+    rest: float
     ratio: float
     slack: float
 
 
-# The 99th of few calls is one call, which anything may delay; what hangs takes seconds.
-SHORT = Plan(rounds=1, reads=200, verbs=20, ratio=2.0, slack=0.2)
-FULL = Plan(rounds=12, reads=600, verbs=60, ratio=1.2, slack=0.001)
+# One spell tells nothing but that nobody waits for what hangs, which takes seconds.
+SHORT = Plan(rounds=1, reads=100, verbs=10, rest=0.0, ratio=2.0, slack=0.2)
+FULL = Plan(rounds=10, reads=300, verbs=40, rest=_DEADLINE, ratio=1.2, slack=0.001)
+_SPELLS = 2  # of each round: what is frozen is slow at first, and then known to be lost
+
+_Spells = dict[str, list[list[float]]]
 
 
 @dataclass
 class _Times:
-    """Seconds that calls took, with nothing frozen and with it."""
+    """Seconds that calls took in each spell, with nothing frozen and with it."""
 
-    usual: dict[str, list[float]] = field(default_factory=dict)
-    frozen: dict[str, list[float]] = field(default_factory=dict)
+    usual: _Spells = field(default_factory=dict)
+    frozen: _Spells = field(default_factory=dict)
 
     def check(self, plan: Plan) -> str:
         told = []
         for what, usual in self.usual.items():
             before, during = _p99(usual), _p99(self.frozen[what])
             told.append(
-                f"{what} p50 {_ms(statistics.median(usual))} → "
-                f"{_ms(statistics.median(self.frozen[what]))} p99 {_ms(before)} → {_ms(during)} ms "
-                f"({during / before:.2f}, n={len(usual)})"
+                f"{what} p50 {_ms(_p50(usual))} → {_ms(_p50(self.frozen[what]))} ms, "
+                f"p99 {_ms(before)} → {_ms(during)} ms ({during / before:.2f}, "
+                f"{len(usual)} times {len(usual[0])})"
             )
             assert during <= before * plan.ratio + plan.slack, told
         return "; ".join(told)
@@ -142,8 +151,6 @@ def _frozen(
     freeze: Callable[[], object],
 ) -> str:
     times, ends = _Times(), _Ends()
-    # What is frozen is first slow and then known to be lost: half of all is measured in each.
-    half = replace(plan, reads=plan.reads // 2, verbs=plan.verbs // 2)
     threads: list[int] = []
     recovered: list[float] = []
     with setting.client() as client, setting.client(timeout=_DEADLINE) as impatient:
@@ -153,12 +160,14 @@ def _frozen(
             _measure(client, id, plan, {})  # the first calls of all take longer
             before = Usage.of(setting.pid)
             for _ in range(plan.rounds):
-                _measure(client, id, plan, times.usual)
+                for _ in range(_SPELLS):
+                    time.sleep(plan.rest)
+                    _measure(client, id, plan, times.usual)
                 with freeze():
-                    for _ in range(2):
+                    for _ in range(_SPELLS):
                         _ask_what_hangs(hung(impatient), ends)
                         threads.append(Usage.of(setting.pid).threads)
-                        _measure(client, id, half, times.frozen)
+                        _measure(client, id, plan, times.frozen)
                         threads.append(Usage.of(setting.pid).threads)
                 recovered.append(eventually(lambda: _serves(client, ids), "all is served again"))
             after = Usage.of(setting.pid)
@@ -195,7 +204,7 @@ def _ask_what_hangs(calls: list[Callable[[], object]], ends: _Ends) -> None:
             asked.result()
 
 
-def _measure(client: proa.Client, id: str, plan: Plan, times: dict[str, list[float]]) -> None:
+def _measure(client: proa.Client, id: str, plan: Plan, times: _Spells) -> None:
     """Time reads and verbs, one after the other."""
     kind = v1.RESOURCE_KIND_CONTAINER if len(id) == 64 else v1.RESOURCE_KIND_DOMAIN
     resources = client.resources
@@ -214,10 +223,12 @@ def _measure(client: proa.Client, id: str, plan: Plan, times: dict[str, list[flo
             resources.GetResource(v1.GetResourceRequest(id=id))
 
     for what, call, count in (("reads", read, plan.reads), ("verbs", verb, plan.verbs)):
+        spell: list[float] = []
         for number in range(count):
             begin = time.perf_counter()
             call(number)
-            times.setdefault(what, []).append(time.perf_counter() - begin)
+            spell.append(time.perf_counter() - begin)
+        times.setdefault(what, []).append(spell)
 
 
 @contextmanager
@@ -268,8 +279,12 @@ def _remove(client: proa.Client, id: str) -> None:
     client.resources.DeleteResource(v1.DeleteResourceRequest(id=id, force=True, allow_missing=True))
 
 
-def _p99(times: list[float]) -> float:
-    return sorted(times)[math.ceil(len(times) * 0.99) - 1]
+def _p99(spells: list[list[float]]) -> float:
+    return statistics.median(sorted(spell)[math.ceil(len(spell) * 0.99) - 1] for spell in spells)
+
+
+def _p50(spells: list[list[float]]) -> float:
+    return statistics.median(statistics.median(spell) for spell in spells)
 
 
 def _ms(seconds: float) -> str:
