@@ -7,6 +7,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 
+import structlog
+
 from proad.core.hosts import Hosts, require
 from proad.core.inventory import Inventory
 from proad.core.link import Link
@@ -19,6 +21,8 @@ from proad.errors import (
     ShuttingDownError,
 )
 from proad.model import ACTIVE, ResourceStats
+
+_log = structlog.get_logger(__name__)
 
 TICK = 1.0
 """Seconds between two samples while somebody listens."""
@@ -77,6 +81,9 @@ class Sampler:
                 self.latest = await self._ask(ids)
             except ProaError:
                 self.latest = {}  # health and GetHost tell why
+            except Exception:  # noqa: BLE001 - one fault of a driver must not end it for all
+                _log.exception("sampling failed", engine=self.link.name)
+                self.latest = {}
             self._ticked.set()
             self._ticked.clear()
             await asyncio.sleep(max(TICK - (clock() - begun), TICK / 10))
