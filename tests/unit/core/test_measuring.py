@@ -15,6 +15,7 @@ from proad.core.measuring import Measuring
 from proad.core.resolve import Resolver
 from proad.errors import (
     CapabilityMissingError,
+    EngineTimedOutError,
     EngineUnreachableError,
     ResourceNotFoundError,
     ShuttingDownError,
@@ -251,6 +252,21 @@ async def test_one_engine_that_hangs_holds_up_no_other(measure, engine):
     (batch,) = await first(measured)
 
     assert [s.name for s in batch] == ["far"]
+
+
+@pytest.mark.parametrize("error", [EngineTimedOutError("scripted"), ZeroDivisionError()])
+async def test_a_sample_that_fails_is_followed_by_others(measure, engine, error):
+    failures = [error, error]
+    stats = engine.stats
+
+    async def fail(ids):
+        if failures:
+            raise failures.pop()
+        return await stats(ids)
+
+    engine.stats = fail
+
+    assert [s.name for s in (await first(await measure(), "a"))[0]] == ["a"]
 
 
 async def test_an_engine_that_cannot_tell(link):
