@@ -1,5 +1,6 @@
 """Log lines: events with fields, on standard error."""
 
+import json
 import logging
 import sys
 from typing import TextIO
@@ -12,6 +13,9 @@ from proad.config import LogFormat, LogLevel
 _traceback = structlog.processors.ExceptionRenderer(
     structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 )
+
+# Made once: json.dumps with an option makes another one for every line.
+_encoder = json.JSONEncoder(default=repr)
 
 
 class _Lines:
@@ -26,8 +30,7 @@ class _Lines:
     def write(self, line: str) -> None:
         """Write a line; a log that is closed or full does not stop the daemon."""
         try:
-            self._stream.write(f"{line}\n")
-            self._stream.flush()
+            self._stream.write(f"{line}\n")  # standard error keeps no line back
         except (OSError, ValueError):
             return
 
@@ -44,7 +47,10 @@ def configure_logs(form: LogFormat, level: LogLevel) -> None:
     ]
     stream = sys.stderr
     terminal = stream.isatty()
-    final: list[structlog.typing.Processor] = [_traceback, structlog.processors.JSONRenderer()]
+    final: list[structlog.typing.Processor] = [
+        _traceback,
+        structlog.processors.JSONRenderer(serializer=lambda event, **_: _encoder.encode(event)),
+    ]
     if form is LogFormat.CONSOLE or (form is LogFormat.AUTO and terminal):
         final = [
             structlog.dev.ConsoleRenderer(

@@ -94,7 +94,7 @@ class RpcServer:
         snapshot_service_pb2_grpc.add_SnapshotServiceServicer_to_server(snapshots, registry)
         volume_service_pb2_grpc.add_VolumeServiceServicer_to_server(volumes, registry)
         host_service_pb2_grpc.add_HostServiceServicer_to_server(hosts, registry)
-        health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
+        health_pb2_grpc.add_HealthServicer_to_server(health.servicer, registry)
         names = [*service_names(), HEALTH_SERVICE, reflection.SERVICE_NAME]
         reflection.enable_server_reflection(names, server)
 
