@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -29,8 +29,11 @@ LOOKS = 4
 """Looks at an engine at a time: verbs must find a thread too."""
 HOLD = 0.1
 """Seconds that a look waits for a verb on the same resource, whose result says as much."""
+HOLD_AFTER = 0.03
+"""Seconds that it waits for another one after that."""
 HOLD_UNKNOWN = 1.0
-"""Seconds that a look at what nobody knows yet waits for a create that is under way."""
+"""Seconds that a look waits at most, such as one at what nobody knows yet for a create that
+is under way."""
 _BACK_OFF = (0.05, 0.2, 0.5, 1.0, 2.0)
 _LOOK_AGAIN = 1.0
 
@@ -174,16 +177,24 @@ class Mirror:
 
     @contextmanager
     def holding(self, id: str) -> Iterator[None]:
-        """Put off looks at a resource for a moment: a verb is about to say the same."""
+        """Put off looks at a resource for a moment: a verb is about to say the same.
+
+        Also for a moment after it, in which the next one may come: a resume after a pause.
+        """
+        loop = asyncio.get_running_loop()
         over = self._held[id] = asyncio.Event()
-        timer = asyncio.get_running_loop().call_later(HOLD, over.set)
+        timer = loop.call_later(HOLD, over.set)
+
+        def let_go() -> None:
+            over.set()
+            if self._held.get(id) is over:
+                del self._held[id]
+
         try:
             yield
         finally:
             timer.cancel()
-            over.set()
-            if self._held.get(id) is over:
-                del self._held[id]
+            loop.call_later(HOLD_AFTER, let_go)
 
     @contextmanager
     def making(self, name: str = "") -> Iterator[None]:
@@ -373,8 +384,10 @@ class Mirror:
         asyncio.get_running_loop().call_later(_LOOK_AGAIN, lambda: self._hint(event))
 
     async def _release(self, id: str, hint: _Hint) -> None:
-        if (over := self._held.get(id)) is not None:
-            await over.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HOLD_UNKNOWN):
+                while (over := self._held.get(id)) is not None and not over.is_set():
+                    await over.wait()
         known = self._picture.get(self.link.name, id)
         if known is None or (hint.event.removed and known.activity is None):
             for maker in list(self._makers):
