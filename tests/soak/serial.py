@@ -52,19 +52,33 @@ def final_states(calls: Sequence[Call], start: str) -> set[str]:
     """
     everyone = (1 << len(calls)) - 1
     before = [
-        sum(1 << m for m, other in enumerate(calls) if other.end < call.begin) for call in calls
+        sum(1 << m for m, other in enumerate(calls) if _precedes(other, m, call, n))
+        for n, call in enumerate(calls)
     ]
     reached = {(0, start)}
     unexplored = [(0, start)]
     while unexplored:
         done, state = unexplored.pop()
-        for number, call in enumerate(calls):
-            bit = 1 << number
-            if done & bit or before[number] & ~done:
-                continue
-            following = after(call, state)
-            place = (done | bit, following)
-            if following is not None and place not in reached:
+        places = [
+            (done | 1 << number, following)
+            for number, call in enumerate(calls)
+            if not done & 1 << number
+            and not before[number] & ~done
+            and (following := after(call, state)) is not None
+        ]
+        # What changes nothing may as well come first.
+        idle = [place for place in places if place[1] == state]
+        for place in idle[:1] or places:
+            if place not in reached:
                 reached.add(place)
                 unexplored.append(place)
     return {state for done, state in reached if done == everyone}
+
+
+def _precedes(one: Call, m: int, other: Call, n: int) -> bool:
+    """Whether one call has to come before another one, or may as well."""
+    if one.end < other.begin:
+        return True
+    # Of two that are alike, the one that was earlier at both ends.
+    alike = (one.verb, one.answer) == (other.verb, other.answer)
+    return alike and (one.begin, one.end, m) < (other.begin, other.end, n) and one.end <= other.end
