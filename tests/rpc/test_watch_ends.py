@@ -13,7 +13,7 @@ from proad.auth.keys import KeyRing
 from proad.auth.tokens import Tokens
 from proad.drivers.memory import MemoryDriver
 from proad.rpc import gate
-from rpc.daemon import BOTH, RPCS, refusal, running, until
+from rpc.daemon import BOTH, IMAGE, RPCS, refusal, running, until
 from rpc.watcher import Watcher
 
 STREAMS = ("WatchResources", "StreamStats")
@@ -131,7 +131,7 @@ async def fill(daemon, rounds):
         async def known(which=which):
             return len(await daemon.names(filter=which)) == len(there)
 
-        await until(known)
+        await until(known, 30)
     return rounds * len(there)
 
 
@@ -221,7 +221,10 @@ async def test_five_hundred_watchers_hear_of_two_hundred_changes(daemon):
             *(watcher.until(lambda w=watcher: w.synced, 60) for watcher in watchers)
         )
         names = {f"c{number:03}" for number in range(200)}
-        await asyncio.gather(*(daemon.container(name, start=False) for name in names))
+        specs = [{"image": IMAGE, "name": name} for name in names]
+        await asyncio.gather(
+            *(daemon.call("CreateContainer", spec=spec, timeout=100) for spec in specs)
+        )
 
         await asyncio.gather(
             *(watcher.until(lambda w=watcher: len(w.there) == 200, 100) for watcher in watchers)

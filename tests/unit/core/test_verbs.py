@@ -17,7 +17,7 @@ from proad.errors import (
     ResourceNotFoundError,
 )
 from proad.model import ChangeCause, Lifetime, ResourceState, Verb
-from unit.core.inventory.scripted import Scripted, box, linked, quiet
+from unit.core.inventory.scripted import Scripted, box, linked, quiet, until
 
 S = ResourceState
 
@@ -123,7 +123,8 @@ async def test_changes_of_a_verb_are_its_callers(engine, verbs, inventory, found
     async def act(id, on_step):
         engine.put(box(state=S.STOPPING))
         on_step("asked")
-        await asyncio.sleep(0.15)  # longer than looks are put off
+        # Looks are put off, but not for as long as a stop takes.
+        await until(lambda: inventory.known(found.link, id).shown.state is S.STOPPING)
         engine.put(box(state=S.STOPPED))
         return engine.there[id]
 

@@ -73,11 +73,11 @@ class Watcher:
     async def said(self, seconds=2):
         return said(await self.next(seconds))
 
-    async def initial(self):
+    async def initial(self, seconds=2):
         """All up to and with the bookmark `synced`."""
         told = []
         while "synced" not in told:
-            told += await self.said()
+            told += await self.said(seconds)
         return told
 
 
@@ -374,9 +374,9 @@ async def test_five_hundred_watchers_hear_it_all(inventory):
 
     async def listen(watcher):
         async with aclosing(watcher.batches):
-            *heard, _lost, _synced = await watcher.initial()  # some may have happened by then
+            *heard, _lost, _synced = await watcher.initial(60)  # some may have happened by then
             while len(heard) < 200:
-                heard += await watcher.said(20)
+                heard += await watcher.said(60)
         return heard
 
     listening = [asyncio.create_task(listen(watcher)) for watcher in watchers]
