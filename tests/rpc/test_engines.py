@@ -211,7 +211,7 @@ async def test_a_hung_engine_is_given_up_within_five_seconds(serve, boxes, machi
             assert await daemon.names() == ["vm", "web"]
         except grpc.aio.AioRpcError as error:
             refused = Refusal.of(error)
-        assert time.monotonic() - beside < 0.5
+        assert time.monotonic() - beside < 1.5  # who waits for the probe waits longer
         await asyncio.sleep(0.1)
 
     assert time.monotonic() - began < 5
@@ -227,7 +227,7 @@ async def test_a_hung_engine_is_given_up_within_five_seconds(serve, boxes, machi
         assert (await refusal(daemon.call(call, **request))).reason == "ENGINE_UNREACHABLE"
     partial = await daemon.call("ListResources", return_partial_success=True)
     assert list(partial.unreachable) == ["local/boxes"]
-    assert time.monotonic() - again < 0.5
+    assert time.monotonic() - again < 1.5
 
 
 async def test_a_daemon_starts_without_its_engines(serve, quick, boxes):
