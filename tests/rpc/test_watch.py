@@ -42,6 +42,20 @@ async def test_the_initial_state_is_what_a_list_shows(daemon, watch):
     assert watcher.resume_token
 
 
+async def test_large_resources_come_in_messages_that_clients_take(daemon, watch):
+    """Clients take 4 MiB; the initial state of these is more than that."""
+    names = [f"big{number}" for number in range(12)]
+    for name in names:
+        await daemon.container(name, start=False, labels={"note": "x" * 500_000})
+
+    watcher = await watch()
+    assert sorted(resource.name for resource in watcher.there.values()) == sorted(names)
+
+    for name in names:
+        await daemon.call("DeleteResource", id=name)
+    await watcher.until(lambda: not watcher.there)
+
+
 async def test_what_is_done_through_us_is_told_with_its_actor(daemon, watch):
     watcher = await watch()
 

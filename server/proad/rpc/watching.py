@@ -14,6 +14,8 @@ from proad.rpc.encodings import EncodedResources, Recent
 from proad.rpc.masks import masked
 
 _EVENTS = 16_384
+# Clients take messages of 4 MiB by default.
+_MOST_BYTES = 2**20
 
 
 class EncodedEvents:
@@ -34,9 +36,17 @@ class EncodedEvents:
     ) -> AsyncIterator[bytes]:
         """Encode batches."""
         async for batch in batches:
-            end = v1.WatchResourcesResponse(resume_token=token.write(batch.revision))
-            pieces = [self._event(revision, event, mask) for revision, event in batch.events]
-            yield b"".join([*pieces, end.SerializeToString()])
+            pieces: list[bytes] = []
+            size, reached = 0, None
+            for revision, event in batch.events:
+                piece = self._event(revision, event, mask)
+                if pieces and size + len(piece) > _MOST_BYTES:
+                    yield _closed(pieces, token.write(reached))
+                    pieces, size = [], 0
+                pieces.append(piece)
+                size += len(piece)
+                reached = None if batch.revision is None else revision or None
+            yield _closed(pieces, token.write(batch.revision))
 
     def _event(self, revision: int, event: WatchEvent, mask: FieldMask) -> bytes:
         if mask.paths:
@@ -89,6 +99,11 @@ class ResumeTokens:
                 return run_id, int(revision[:20])
             case _:
                 raise InvalidArgumentError.of("resume_token", "is not a token of WatchResources")
+
+
+def _closed(pieces: list[bytes], resume_token: str) -> bytes:
+    end = v1.WatchResourcesResponse(resume_token=resume_token)
+    return b"".join([*pieces, end.SerializeToString()])
 
 
 def _response(event: v1.WatchEvent) -> v1.WatchResourcesResponse:
