@@ -34,7 +34,8 @@ def _crowd(seed: int) -> str:
 def _tokens(seed: int) -> str:
     with private_setting() as setting:
         change = tokens.by_outsiders(setting, seed)
-        return tokens.tokens(setting.daemon, change, changes=1000, seed=seed, compact=True)
+        fill = tokens.by_calls(setting.daemon)
+        return tokens.tokens(setting.daemon, change, changes=1000, seed=seed, fill=fill)
 
 
 def _frozen_dockerd(seed: int) -> str:

@@ -13,7 +13,7 @@ import proa
 from integration.daemon.conftest import Daemon
 from proa import v1
 from soak.outsiders import DockerOutsider, LibvirtOutsider
-from soak.setting import ONCE, Setting, eventually
+from soak.setting import IMAGE, ONCE, Setting, eventually
 
 KEPT = 8192  # entries, by the daemon
 
@@ -75,8 +75,14 @@ class _Recorder:
         self._call.cancel()
 
 
-def tokens(daemon: Daemon, change: Change, *, changes: int, seed: int, compact: bool) -> str:
-    """Go on with tokens at once, later, too late, and after a restart of the daemon."""
+def tokens(
+    daemon: Daemon, change: Change, *, changes: int, seed: int, fill: Change | None = None
+) -> str:
+    """Go on with tokens at once, later, too late, and after a restart of the daemon.
+
+    Args:
+        fill: makes changes faster, until the daemon has forgotten the first ones.
+    """
     chance = random.Random(seed)
     with daemon.client(options=ONCE) as client, ThreadPoolExecutor() as pool:
         steady = _Recorder(client, break_often=False, chance=chance)
@@ -91,8 +97,8 @@ def tokens(daemon: Daemon, change: Change, *, changes: int, seed: int, compact: 
             later = _check_all(client, steady.told, chance.sample(steady.told.tokens[:-1], 20))
             assert later == 0
             first = len(steady.told.entries)
-            while compact and len(steady.told.entries) < first + KEPT:
-                change(2000)
+            while fill is not None and len(steady.told.entries) < first + KEPT:
+                fill(4000)
                 _settle(recorders, running)
                 assert restless.told.entries == steady.told.entries
             entries = steady.told.entries
@@ -102,7 +108,7 @@ def tokens(daemon: Daemon, change: Change, *, changes: int, seed: int, compact: 
             tried = chance.sample(lost, min(20, len(lost)))
             compacted = _check_all(client, steady.told, tried)
             assert compacted == len(tried)
-            assert bool(tried) == compact
+            assert bool(tried) == (fill is not None)
         finally:
             for recorder in recorders:
                 recorder.stop()
@@ -176,7 +182,7 @@ def by_calls(daemon: Daemon) -> Change:
     ids = [f"proa-test-t{number}" for number in range(8)]
     with daemon.client() as client:
         for name in ids:
-            spec = v1.ContainerSpec(image="proa-test/busybox:1", name=name)
+            spec = v1.ContainerSpec(image=IMAGE, name=name, command=["sleep", "86400"])
             client.containers.CreateContainer(v1.CreateContainerRequest(spec=spec, start=True))
 
     def change(count: int) -> None:

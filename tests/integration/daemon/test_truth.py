@@ -54,7 +54,7 @@ def test_answers_to_racing_calls_fit_a_serial_order(setting: Setting):
 
 def test_tokens_lose_nothing_and_repeat_nothing(start_daemon: Start):
     daemon = start_daemon("--memory")
-    tokens.tokens(daemon, tokens.by_calls(daemon), changes=300, seed=SEED, compact=False)
+    tokens.tokens(daemon, tokens.by_calls(daemon), changes=300, seed=SEED)
 
 
 def test_watches_that_end_in_every_way_harm_nobody(start_daemon: Start):
