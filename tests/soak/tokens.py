@@ -16,6 +16,7 @@ from soak.outsiders import DockerOutsider, LibvirtOutsider
 from soak.setting import IMAGE, ONCE, Setting, eventually
 
 KEPT = 8192  # entries, by the daemon
+_FILLERS = 8
 
 Change = Callable[[int], None]
 """Makes so many changes."""
@@ -179,20 +180,26 @@ def by_outsiders(setting: Setting, seed: int) -> Change:
 
 def by_calls(daemon: Daemon) -> Change:
     """Changes through the daemon, which go fastest."""
-    ids = [f"proa-test-t{number}" for number in range(8)]
-    with daemon.client() as client:
-        for name in ids:
-            spec = v1.ContainerSpec(image=IMAGE, name=name, command=["sleep", "86400"])
-            client.containers.CreateContainer(v1.CreateContainerRequest(spec=spec, start=True))
+    ids: list[str] = []
+
+    def make(number: int) -> str:
+        spec = v1.ContainerSpec(
+            image=IMAGE, name=f"proa-test-t{number}", command=["sleep", "86400"]
+        )
+        request = v1.CreateContainerRequest(spec=spec, start=True)
+        with daemon.client() as client:
+            return client.containers.CreateContainer(request).resource.id
 
     def change(count: int) -> None:
         def pause_and_resume(id: str) -> None:
             with daemon.client() as client:
-                for _ in range(count // len(ids) // 4):  # each call is told of twice
+                for _ in range(count // _FILLERS // 4):  # each call is told of twice
                     client.resources.PauseResource(v1.PauseResourceRequest(id=id))
                     client.resources.ResumeResource(v1.ResumeResourceRequest(id=id))
 
-        with ThreadPoolExecutor(len(ids)) as pool:
+        if not ids:  # not before: outsiders take whatever there is for theirs
+            ids.extend(map(make, range(_FILLERS)))
+        with ThreadPoolExecutor(_FILLERS) as pool:
             list(pool.map(pause_and_resume, ids))
 
     return change
