@@ -141,6 +141,7 @@ class Mirror:
         known = self._picture.get(self.link.name, event.id)
         if known is not None:
             known.drop_detail()
+            known.unsettled |= event.reconfigured
         self._hint(event)
 
     async def look(self, id: str, *, actor: str | None = None) -> Known | None:

@@ -40,6 +40,7 @@ class Known:
         detail_time: the event loop's time when that was read.
         full: `detail`, completed; made when first asked for.
         last_detail: the last FULL view, however old: tells whether an event changed it.
+        unsettled: an event may have changed it, and nobody has compared yet.
         wake: whose verb it was that ended last, and until when what follows is taken
             for its doing.
     """
@@ -55,6 +56,7 @@ class Known:
     detail_time: float = 0.0
     full: Resource | None = None
     last_detail: Resource | None = None
+    unsettled: bool = False
     wake: tuple[str, float] = ("", 0.0)
 
     @property
@@ -145,6 +147,8 @@ class Picture:
             if not same or (event.reconfigured and (detail is None or detail != known.last_detail)):
                 self._publish(known, before=known.shown, changed=True, actor=actor)
         known.last_detail = detail or known.last_detail
+        if event.reconfigured:
+            known.unsettled = False
         known.reads += 1
         return known
 
@@ -200,7 +204,8 @@ class Picture:
         """Keep a FULL view, unless something happened since `epoch`, when it was asked for."""
         if known.epoch == epoch:
             known.detail, known.full, known.detail_time = detail, None, now
-            known.last_detail = detail
+            if not known.unsettled:
+                known.last_detail = detail
 
     def _publish(
         self, known: Known, *, before: Resource | None, changed: bool, actor: str | None

@@ -200,6 +200,24 @@ def test_an_etag_does_not_change_when_the_full_view_did_not(picture):
     assert known.shown.etag != etag
 
 
+def test_an_etag_changes_although_somebody_reads_between_an_event_and_the_look(picture):
+    """What the reader keeps is what the look finds: it must not pass for what was before."""
+    known = put(picture, box())
+    picture.keep_detail(known, box(name="before"), known.epoch, 0)
+    etag = known.shown.etag
+    known.drop_detail()
+    known.unsettled = True  # as the mirror does when it hears of the event
+
+    changed = box(name="after")
+    picture.keep_detail(known, changed, known.epoch, 1)
+    put(picture, box(), event=EngineEvent(id="1", reconfigured=True), detail=changed)
+    assert known.shown.etag != etag
+
+    etag = known.shown.etag
+    put(picture, box(), event=EngineEvent(id="1", reconfigured=True), detail=changed)
+    assert known.shown.etag == etag
+
+
 def test_an_etag_and_the_time_do_not_change_with_an_activity(picture):
     known = put(picture, box())
     before = known.shown
