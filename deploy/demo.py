@@ -152,22 +152,19 @@ class Witness:
     def __init__(self, client: proa.Client) -> None:
         self.seen: dict[str, list[str]] = {WEB: [], DESKTOP: []}
         self._watch = client.watch(mine())
-        self._thread = threading.Thread(target=self._follow, daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._follow, daemon=True).start()
 
     def _follow(self) -> None:
-        for event in self._watch:
-            if isinstance(event, proa.Change):
-                self._note(event)
-
-    def _note(self, change: proa.Change) -> None:
-        removed = change.type == v1.CHANGE_TYPE_REMOVED
-        what = "REMOVED" if removed else state_name(change.resource)
-        told = self.seen[change.resource.name]
-        if not told or told[-1] != what:
-            told.append(what)
-            by = f", by {change.actor}" if change.actor else ""
-            console.print(f"    watch: {change.resource.name} {what}{by}", style="dim")
+        for change in self._watch:
+            if not isinstance(change, proa.Change):
+                continue
+            removed = change.type == v1.CHANGE_TYPE_REMOVED
+            what = "REMOVED" if removed else state_name(change.resource)
+            told = self.seen[change.resource.name]
+            if told[-1:] != [what]:
+                told.append(what)
+                by = f", by {change.actor}" if change.actor else ""
+                console.print(f"    watch: {change.resource.name} {what}{by}", style="dim")
 
     def end(self) -> None:
         """Make sure that it was told everything."""
@@ -178,7 +175,6 @@ class Witness:
             )
             say(f"{name}: {' → '.join(told)}")
         self._watch.close()
-        self._thread.join(5)
 
 
 def look_at_host(client: proa.Client) -> None:

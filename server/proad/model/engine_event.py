@@ -19,3 +19,12 @@ class EngineEvent:
     removed: bool = False
     ended: bool = False
     reconfigured: bool = False
+
+    def __or__(self, other: "EngineEvent") -> "EngineEvent":
+        """Give one hint for two of the same resource."""
+        return EngineEvent(
+            id=self.id,
+            removed=self.removed or other.removed,
+            ended=self.ended or other.ended,
+            reconfigured=self.reconfigured or other.reconfigured,
+        )

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from proad.drivers.docker.events import merged, translate
+from proad.drivers.docker.events import translate
 from proad.model import EngineEvent
 
 ID = "ab" * 32
@@ -68,9 +68,8 @@ def test_what_changes_nothing(item: dict[str, Any]):
 def test_hints_of_one_container_add_up():
     ended = EngineEvent(id=ID, ended=True)
     changed = EngineEvent(id=ID, reconfigured=True)
-    assert merged(None, ended) == ended
-    assert merged(ended, EngineEvent(id=ID)) == ended
-    assert merged(ended, changed) == EngineEvent(id=ID, ended=True, reconfigured=True)
-    assert merged(changed, EngineEvent(id=ID, removed=True)) == EngineEvent(
+    assert (ended | EngineEvent(id=ID)) == ended
+    assert (ended | changed) == EngineEvent(id=ID, ended=True, reconfigured=True)
+    assert (changed | EngineEvent(id=ID, removed=True)) == EngineEvent(
         id=ID, removed=True, reconfigured=True
     )

@@ -46,14 +46,6 @@ class _Hint:
     actor: str | None = None
     waiters: list["asyncio.Future[Known | None]"] = field(default_factory=list)
 
-    def merge(self, event: EngineEvent) -> None:
-        self.event = EngineEvent(
-            id=event.id,
-            removed=self.event.removed or event.removed,
-            ended=self.event.ended or event.ended,
-            reconfigured=self.event.reconfigured or event.reconfigured,
-        )
-
 
 @dataclass(eq=False, slots=True)
 class _Maker:
@@ -298,7 +290,7 @@ class Mirror:
         if hint is None:
             hint = self._hints[event.id] = _Hint(event)
         else:
-            hint.merge(event)
+            hint.event |= event
         if event.id not in self._looking:
             self._looking[event.id] = asyncio.create_task(self._look(event.id))
         return hint

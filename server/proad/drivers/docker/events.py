@@ -85,18 +85,6 @@ def translate(item: Json) -> Hint | None:
     return Hint(event, action in _EARLY)
 
 
-def merged(one: EngineEvent | None, other: EngineEvent) -> EngineEvent:
-    """Give one hint for two of the same container."""
-    if one is None:
-        return other
-    return EngineEvent(
-        id=one.id,
-        removed=one.removed or other.removed,
-        ended=one.ended or other.ended,
-        reconfigured=one.reconfigured or other.reconfigured,
-    )
-
-
 @asynccontextmanager
 async def subscribed(engine: Engine, lookup: Lookup) -> AsyncIterator["Subscription"]:
     """Follow the engine's events; see the port."""
@@ -199,7 +187,7 @@ class Subscription:
             first = not self._read
             before = self._read.get(id)
             if before is not None:
-                hint = Hint(merged(before.event, hint.event), before.early or hint.early)
+                hint = Hint(before.event | hint.event, before.early or hint.early)
             self._read[id] = hint
         if first:
             self._hand_over(self._fetch)
@@ -224,13 +212,13 @@ class Subscription:
             if not early or event.removed:
                 self._offer(event)
             elif id in self._early:
-                self._early[id] = merged(self._early[id], event)
+                self._early[id] = self._early[id] | event
             else:
                 self._early[id] = event
                 self._spawn(self._settle(id))
 
     def _offer(self, event: EngineEvent) -> None:
-        self._ready[event.id] = merged(self._ready.get(event.id), event)
+        self._ready[event.id] = self._ready.get(event.id, event) | event
         self._something.set()
 
     def _on_loss(self, error: EngineUnreachableError) -> None:

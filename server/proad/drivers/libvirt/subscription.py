@@ -20,7 +20,7 @@ class Subscription:
     def add(self, event: EngineEvent) -> None:
         """Have the reader told of an event, together with what it has not heard yet."""
         before = self._pending.get(event.id)
-        self._pending[event.id] = event if before is None else _both(before, event)
+        self._pending[event.id] = event if before is None else before | event
         self._something.set()
 
     def end(self, why: str) -> None:
@@ -73,12 +73,3 @@ class Subscriptions:
             yield subscription
         finally:
             self._open.discard(subscription)
-
-
-def _both(one: EngineEvent, other: EngineEvent) -> EngineEvent:
-    return EngineEvent(
-        id=one.id,
-        removed=one.removed or other.removed,
-        ended=one.ended or other.ended,
-        reconfigured=one.reconfigured or other.reconfigured,
-    )

@@ -75,13 +75,7 @@ class _Follower(AsyncIterator[EngineEvent]):
         self._news = asyncio.Event()
 
     def tell(self, event: EngineEvent) -> None:
-        unread = self._pending.get(event.id, event)
-        self._pending[event.id] = EngineEvent(
-            id=event.id,
-            removed=unread.removed or event.removed,
-            ended=unread.ended or event.ended,
-            reconfigured=unread.reconfigured or event.reconfigured,
-        )
+        self._pending[event.id] = self._pending.get(event.id, event) | event
         self.wake()
 
     def wake(self) -> None:
