@@ -6,7 +6,7 @@ import pytest
 from integration.libvirt.guests import MIB, Guests, eventually
 from proad.drivers.libvirt import LibvirtDriver
 from proad.drivers.libvirt.domain_view import domain_of
-from proad.errors import CapabilityMissingError, InvalidArgumentError
+from proad.errors import CapabilityMissingError
 from proad.model import (
     DeleteOptions,
     DomainUpdate,
@@ -140,12 +140,15 @@ async def test_a_transient_one_has_no_next_start(driver: LibvirtDriver, guests: 
     assert await driver.get_resource(guest.id) == before
 
 
-async def test_more_than_a_running_one_may_have(driver: LibvirtDriver, guests: Guests):
+async def test_more_than_a_running_one_has_room_for(driver: LibvirtDriver, guests: Guests):
     blank = await driver.create_domain(guests.blank(), start=True)
-    with pytest.raises(InvalidArgumentError) as caught:
-        await change(driver, blank.id, memory_bytes=33 * MIB, title="Never")
-    assert [each.field for each in caught.value.violations] == [MEMORY]
-    assert await driver.get_resource(blank.id) == blank
+    had = size(blank)
+    updated = await change(driver, blank.id, memory_bytes=48 * MIB, title="Soon")
+    assert updated.restart_required == (MEMORY,)
+    assert size(updated.resource) == had
+    await driver.stop(blank.id, FORCE)
+    await driver.start(blank.id)
+    assert await sized(driver, blank.id) == (48, 1)
 
 
 async def test_a_stopped_one(driver: LibvirtDriver, guests: Guests):

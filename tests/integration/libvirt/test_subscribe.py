@@ -110,9 +110,10 @@ async def test_each_step_of_a_life(driver: LibvirtDriver, raw: libvirt.virConnec
         await virsh("undefine", f"{name}-2")
         await hear(events, id, removed=True)
         # Whoever did not read all the while hears of all that at once.
-        assert await anext(second) == EngineEvent(
-            id=id, removed=True, ended=True, reconfigured=True
-        )
+        heard = await anext(second)
+        while heard.id != id:  # others use this libvirtd, too
+            heard = await anext(second)
+        assert heard == EngineEvent(id=id, removed=True, ended=True, reconfigured=True)
 
 
 async def test_a_change_is_told_at_once(
