@@ -1,6 +1,7 @@
 """The composition root: every part is made here, given what it needs, and closed here."""
 
 import asyncio
+import gc
 import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -60,6 +61,10 @@ async def run(settings: Settings, *, memory: bool = False) -> None:
         loop.add_signal_handler(number, stop.set)
     drivers = _memory_drivers() if memory else _drivers(settings.hosts)
     async with serving(settings, drivers) as addresses:
+        # What is here now stays: the collector need not look through it again and again.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(10_000, 20, 20)
         _log.info("serving", addresses=addresses, version=version("proa"))
         await stop.wait()
         _log.info("stopping")

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import aclosing, asynccontextmanager, nullcontext, suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import grpc
@@ -153,7 +154,7 @@ class Gate(grpc.aio.ServerInterceptor):
     ) -> AsyncIterator[None]:
         request_id = _request_id(metadata)
         structlog.contextvars.bind_contextvars(request_id=request_id)
-        started = time.perf_counter()
+        loop, started = asyncio.get_running_loop(), time.perf_counter()
         # Asked now: of a stream that was cancelled, gRPC has let go when we hear of it, and
         # its context then leads into freed memory.
         peer = context.peer()
@@ -181,7 +182,8 @@ class Gate(grpc.aio.ServerInterceptor):
             await context.abort(status.code, status.details, status.trailing_metadata)
         finally:
             calls.down()
-            _log.info(
+            tell = partial(
+                _log.info,
                 "call",
                 method=method,
                 code=code,
@@ -190,6 +192,8 @@ class Gate(grpc.aio.ServerInterceptor):
                 subject=subject or None,
                 peer=peer,
             )
+            if not loop.is_closed():
+                loop.call_soon(tell)  # when the answer is on its way
 
     async def _while_admitted(
         self, responses: AsyncGenerator[Any, None], metadata: Mapping[str, Any]
