@@ -113,7 +113,6 @@ from proad.model.verbs import (
     LEGAL,
     allowed_verbs,
     refusal,
-    with_allowed_verbs,
 )
 from proad.model.volume import (
     Volume,
@@ -228,5 +227,4 @@ __all__ = [
     "allowed_verbs",
     "refusal",
     "validate",
-    "with_allowed_verbs",
 ]

@@ -1,7 +1,6 @@
 """Which verb is legal in which state, and what is wrong where it is not."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from proad.errors import (
     ResourceAlreadyRunningError,
@@ -41,11 +40,6 @@ def allowed_verbs(kind: ResourceKind, state: ResourceState) -> tuple[Verb, ...]:
         for verb, states in LEGAL.items()
         if state in states and (kind is ResourceKind.DOMAIN or verb not in _DOMAINS_ONLY)
     )
-
-
-def with_allowed_verbs(resource: Resource, host: str) -> Resource:
-    """Complete what a driver gives: the verbs and the host connection."""
-    return replace(resource, host=host, allowed_verbs=allowed_verbs(resource.kind, resource.state))
 
 
 def refusal(verb: Verb, resource: Resource, *, force: bool = False) -> StateError | None:

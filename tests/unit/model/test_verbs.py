@@ -14,7 +14,6 @@ from proad.model.verbs import (
     LEGAL,
     allowed_verbs,
     refusal,
-    with_allowed_verbs,
 )
 
 CONTAINER, DOMAIN = ResourceKind.CONTAINER, ResourceKind.DOMAIN
@@ -112,10 +111,3 @@ def test_force_is_for_deleting_active_ones(state: ResourceState):
     for verb in set(Verb) - {Verb.DELETE}:
         with_force = refusal(verb, resource(state), force=True)
         assert type(with_force) is type(refusal(verb, resource(state)))
-
-
-def test_with_allowed_verbs_completes_what_a_driver_gives():
-    given = resource(ResourceState.STOPPING, CONTAINER)
-    complete = with_allowed_verbs(given, "local")
-    assert (complete.host, complete.allowed_verbs) == ("local", (Verb.STOP,))
-    assert (given.host, given.allowed_verbs) == ("", ())
