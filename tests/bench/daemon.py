@@ -43,8 +43,16 @@ class Daemon:
         return self.wire.call("/proa.v1.ResourceService/GetResource", request)
 
     def list(self) -> v1.ListResourcesResponse:
-        """List all resources."""
-        answer = self.wire.call("/proa.v1.ResourceService/ListResources", b"")
+        """List all resources.
+
+        Over a connection of its own: the bare one answers gRPC's pings only while it reads,
+        and one that did not for a minute is closed by the daemon.
+        """
+        wire = Wire(self.socket, self.token)
+        try:
+            answer = wire.call("/proa.v1.ResourceService/ListResources", b"")
+        finally:
+            wire.close()
         return v1.ListResourcesResponse.FromString(answer)
 
     def await_ids(self, ids: AbstractSet[str], patience: float = 30) -> None:
