@@ -4,7 +4,7 @@ One interceptor, so that the order is plain and nothing can be left out for one 
 """
 
 import asyncio
-import os
+import random
 import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
@@ -246,7 +246,7 @@ def _request_id(metadata: Mapping[str, Any]) -> str:
     own = metadata.get("x-request-id")
     if isinstance(own, str) and re.fullmatch(r"[A-Za-z0-9._-]{1,64}", own):
         return own
-    return os.urandom(16).hex()
+    return f"{random.getrandbits(128):032x}"
 
 
 @asynccontextmanager
