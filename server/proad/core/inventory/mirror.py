@@ -31,7 +31,7 @@ HOLD = 0.1
 """Seconds that a look waits for a verb on the same resource, whose result says as much."""
 HOLD_AFTER = 0.03
 """Seconds that it waits for another one after that."""
-HOLD_UNKNOWN = 1.0
+HOLD_AT_MOST = 1.0
 """Seconds that a look waits at most, such as one at what nobody knows yet for a create that
 is under way."""
 _BACK_OFF = (0.05, 0.2, 0.5, 1.0, 2.0)
@@ -201,7 +201,7 @@ class Mirror:
         """
         maker = _Maker(name, current_actor())
         self._makers.add(maker)
-        timer = asyncio.get_running_loop().call_later(HOLD_UNKNOWN, maker.over.set)
+        timer = asyncio.get_running_loop().call_later(HOLD_AT_MOST, maker.over.set)
         try:
             yield
         finally:
@@ -378,7 +378,7 @@ class Mirror:
 
     async def _release(self, id: str, hint: _Hint) -> None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(HOLD_UNKNOWN):
+            async with asyncio.timeout(HOLD_AT_MOST):
                 while (over := self._held.get(id)) is not None and not over.is_set():
                     await over.wait()
         known = self._picture.get(self.link.name, id)

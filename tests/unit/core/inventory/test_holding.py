@@ -96,7 +96,7 @@ async def test_what_is_pruned_bears_the_name_of_who_did_it(engine, link, follow)
 
 
 async def test_a_create_that_hangs_hides_nothing_for_long(engine, link, follow, monkeypatch):
-    monkeypatch.setattr(module, "HOLD_UNKNOWN", 0.05)
+    monkeypatch.setattr(module, "HOLD_AT_MOST", 0.05)
     inventory = await follow()
 
     with inventory.mirror(link).making():
