@@ -74,8 +74,8 @@ class Daemon:
                     await users.add(name, hashed, scopes)
 
     def log(self) -> list[dict[str, object]]:
-        lines = (self.home / "log").read_text().splitlines()
-        return [json.loads(line) for line in lines if line.startswith("{")]
+        lines = (self.home / "log").read_text().splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.startswith("{") and line[-1] == "\n"]
 
     def client(self, username: str = "ada", **options: object) -> proa.Client:
         return proa.connect(self.address, username=username, password=PASSWORD, **options)

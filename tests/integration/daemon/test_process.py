@@ -129,6 +129,7 @@ def test_every_call_is_in_the_access_log_once(start_daemon: Start):
         client.auth.GetCaller(
             v1.GetCallerRequest(), metadata=(("x-request-id", "request-of-mine"),)
         )
+    daemon.stop()  # a line follows its answer; by now all are written
 
     (line,) = [event for event in daemon.log() if event.get("request_id") == "request-of-mine"]
     assert line["method"] == "/proa.v1.AuthService/GetCaller"
