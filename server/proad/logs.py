@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+from datetime import UTC, datetime
 from typing import TextIO
 
 import structlog
@@ -37,13 +38,22 @@ class _Lines:
     debug = info = warning = error = critical = write
 
 
+def _stamp(
+    _logger: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Put the time in, of now unless the line tells of something earlier."""
+    when: datetime = event.get("timestamp") or datetime.now(UTC)
+    event["timestamp"] = when.isoformat().replace("+00:00", "Z")
+    return event
+
+
 def configure_logs(form: LogFormat, level: LogLevel) -> None:
     """Set up structlog, and the standard library's loggers alike, for this process."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _stamp,
     ]
     stream = sys.stderr
     terminal = stream.isatty()

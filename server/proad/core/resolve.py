@@ -78,6 +78,7 @@ class Resolver:
     def __init__(self, hosts: Hosts, inventory: Inventory) -> None:
         self._hosts = hosts
         self._inventory = inventory
+        self._links = {link.name: link for link in hosts.links}
 
     async def find(self, text: str) -> Found:
         """Find a resource.
@@ -88,6 +89,10 @@ class Resolver:
             AmbiguousIdError: two or more are.
             EngineUnreachableError: an engine that may have it does not answer.
         """
+        # First the way of most calls, which is the shortest.
+        found = self._with_id(text)
+        if len(found) == 1:
+            return found[0]
         reference = _Reference.parse(text)
         links = [link for link in self._hosts.links if reference.covers(link)]
         true = [link for link in links if self._inventory.mirror(link).synced]
@@ -104,6 +109,14 @@ class Resolver:
         if not found:
             raise ResourceNotFoundError(text)
         return found[0]
+
+    def _with_id(self, id: str) -> list[Found]:
+        """Find what has this full id, on the engines whose picture is true."""
+        found = (
+            Found(self._links[known.engine], known.shown)
+            for known in self._inventory.picture.with_id(id)
+        )
+        return [one for one in found if self._inventory.mirror(one.link).synced]
 
     def _search(self, reference: _Reference, links: Sequence[Link]) -> list[Found]:
         by_name = {link.name: link for link in links}

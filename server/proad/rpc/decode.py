@@ -64,8 +64,10 @@ def required_text(message: Message, field: str) -> str:
 def chosen(cls: type[E], message: Message, field: str, default: D) -> E | D:
     """Give an enum field, or `default` where it is unspecified."""
     number: int = getattr(message, field)
+    if number == 0:
+        return default
     enum: Any = message.DESCRIPTOR.fields_by_name[field].enum_type
-    return default if number == 0 else cls(_enum(enum, number, field))
+    return cls(_enum(enum, number, field))
 
 
 def _raw(message: Message, path: str) -> dict[str, Any]:

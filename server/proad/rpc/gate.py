@@ -10,7 +10,6 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import aclosing, asynccontextmanager, nullcontext, suppress
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 import grpc
@@ -29,10 +28,11 @@ from proad.errors import (
     TokenExpiredError,
 )
 from proad.rpc import caller
+from proad.rpc.access import AccessLog
 from proad.rpc.required_scopes import STANDARD_METHODS
 from proad.rpc.status import internal_status, to_status
 
-_log = structlog.get_logger("proad.access")
+_log = structlog.get_logger(__name__)
 
 # The answer to an expired deadline must be on its way before the client gives up.
 _DEADLINE_MARGIN = 0.1
@@ -94,6 +94,9 @@ class Gate(grpc.aio.ServerInterceptor):
         self._authenticator = authenticator
         self._scopes = scopes
         self._endless = endless
+        self._access = AccessLog()
+        # By method: what was put together once is good for every call.
+        self._guarded: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
         self._closing = False
         self._in_flight = _Counter()
         self._watching = _Counter()
@@ -112,24 +115,33 @@ class Gate(grpc.aio.ServerInterceptor):
         with suppress(TimeoutError):
             await asyncio.wait_for(self._watching.zero(), _LAST_WORD)
 
+    def closed(self) -> None:
+        """Write what is left of the access log: there is no call any more."""
+        self._access.write()
+
     async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
         """Wrap the handler of a method."""
-        handler = await continuation(handler_call_details)
         method = handler_call_details.method
-        if handler is None or method in STANDARD_METHODS:
-            return handler
-        metadata = {str(k): v for k, v in handler_call_details.invocation_metadata or ()}
+        guarded = self._guarded.get(method)
+        if guarded is None:
+            handler = await continuation(handler_call_details)
+            if handler is None or method in STANDARD_METHODS:
+                return handler
+            guarded = self._guarded[method] = self._guard(method, handler)
+        return guarded
+
+    def _guard(self, method: str, handler: Any) -> "grpc.RpcMethodHandler[Any, Any]":
         deserialize = _tolerant(handler.request_deserializer)
         serialize = _unless_encoded(handler.response_serializer)
 
         if handler.unary_unary is not None:
 
             async def unary(request: Any, context: _Context) -> Any:
-                async with self._pass(method, metadata, request, context):
+                async with self._pass(method, request, context):
                     return await handler.unary_unary(request, context)
 
             return grpc.unary_unary_rpc_method_handler(unary, deserialize, serialize)
@@ -138,10 +150,10 @@ class Gate(grpc.aio.ServerInterceptor):
 
             async def stream(request: Any, context: _Context) -> AsyncIterator[Any]:
                 async with (
-                    self._pass(method, metadata, request, context),
+                    self._pass(method, request, context),
                     aclosing(handler.unary_stream(request, context)) as responses,
                 ):
-                    source = self._while_admitted(responses, metadata) if endless else responses
+                    source = self._while_admitted(responses, context) if endless else responses
                     async for response in source:
                         yield response
 
@@ -149,12 +161,11 @@ class Gate(grpc.aio.ServerInterceptor):
         raise TypeError(f"{method}: the contract has no streams of requests")
 
     @asynccontextmanager
-    async def _pass(
-        self, method: str, metadata: Mapping[str, Any], request: object, context: _Context
-    ) -> AsyncIterator[None]:
-        request_id = _request_id(metadata)
+    async def _pass(self, method: str, request: object, context: _Context) -> AsyncIterator[None]:
+        headers = _headers(context)
+        request_id = _request_id(headers.get("x-request-id"))
         structlog.contextvars.bind_contextvars(request_id=request_id)
-        loop, started = asyncio.get_running_loop(), time.perf_counter()
+        started = time.perf_counter()
         # Asked now: of a stream that was cancelled, gRPC has let go when we hear of it, and
         # its context then leads into freed memory.
         peer = context.peer()
@@ -162,7 +173,7 @@ class Gate(grpc.aio.ServerInterceptor):
         calls = self._watching if method in self._endless else self._in_flight
         calls.up()
         try:
-            subject = await self._admit(method, metadata)
+            subject = await self._admit(method, headers)
             if isinstance(request, _Malformed):
                 raise InvalidArgumentError.of("", "the request is not a message of this method")  # noqa: TRY301 - mapped below like every other
             remaining = context.time_remaining()
@@ -182,23 +193,21 @@ class Gate(grpc.aio.ServerInterceptor):
             await context.abort(status.code, status.details, status.trailing_metadata)
         finally:
             calls.down()
-            tell = partial(
-                _log.info,
-                "call",
+            self._access.note(
                 method=method,
                 code=code,
                 reason=reason or None,
                 ms=round((time.perf_counter() - started) * 1000, 2),
                 subject=subject or None,
                 peer=peer,
+                request_id=request_id,
             )
-            if not loop.is_closed():
-                loop.call_soon(tell)  # when the answer is on its way
 
     async def _while_admitted(
-        self, responses: AsyncGenerator[Any, None], metadata: Mapping[str, Any]
+        self, responses: AsyncGenerator[Any, None], context: _Context
     ) -> AsyncGenerator[Any, None]:
         """End a stream when the caller's token ends, or is no longer good."""
+        authorization = _headers(context).get("authorization")
         loop = asyncio.get_running_loop()
         left = (caller.current().expire_time - datetime.now(UTC)).total_seconds()
         expires = loop.time() + left
@@ -216,18 +225,18 @@ class Gate(grpc.aio.ServerInterceptor):
             if loop.time() >= expires:  # it was there at once, but nobody read for long
                 raise TokenExpiredError
             if loop.time() - checked > _CHECK_EVERY:
-                await self._authenticator.authenticate(metadata.get("authorization"))
+                await self._authenticator.authenticate(authorization)
                 checked = loop.time()
             yield response
 
-    async def _admit(self, method: str, metadata: Mapping[str, Any]) -> str:
+    async def _admit(self, method: str, headers: Mapping[str, str]) -> str:
         """Let a caller in and give their name; empty in a PUBLIC call."""
         if self._closing:
             raise ShuttingDownError
         scope = self._scopes.get(method, v1.SCOPE_UNSPECIFIED)
         if scope == v1.SCOPE_PUBLIC:
             return ""
-        known = await self._authenticator.authenticate(metadata.get("authorization"))
+        known = await self._authenticator.authenticate(headers.get("authorization"))
         match scope:
             case v1.SCOPE_AUTHENTICATED:
                 pass
@@ -241,10 +250,15 @@ class Gate(grpc.aio.ServerInterceptor):
         return known.username
 
 
-def _request_id(metadata: Mapping[str, Any]) -> str:
+def _headers(context: _Context) -> dict[str, str]:
+    """Give what the caller sent along, but for what is binary."""
+    sent = context.invocation_metadata() or ()
+    return {key: value for key, value in sent if isinstance(value, str)}
+
+
+def _request_id(own: str | None) -> str:
     """Take the caller's own id, so that both logs can be laid side by side, or make one."""
-    own = metadata.get("x-request-id")
-    if isinstance(own, str) and re.fullmatch(r"[A-Za-z0-9._-]{1,64}", own):
+    if own is not None and re.fullmatch(r"[A-Za-z0-9._-]{1,64}", own):
         return own
     return f"{random.getrandbits(128):032x}"
 

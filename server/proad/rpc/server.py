@@ -96,7 +96,7 @@ class RpcServer:
         host_service_pb2_grpc.add_HostServiceServicer_to_server(hosts, registry)
         health_pb2_grpc.add_HealthServicer_to_server(health.servicer, registry)
         names = [*service_names(), HEALTH_SERVICE, reflection.SERVICE_NAME]
-        reflection.enable_server_reflection(names, server)
+        reflection.enable_server_reflection(names, registry)
 
     def listen(
         self, addresses: Sequence[ListenAddress], credentials: grpc.ServerCredentials | None
@@ -139,6 +139,7 @@ class RpcServer:
         except TimeoutError:
             _log.warning("calls cut off", after_seconds=drain.total_seconds())
         await self._server.stop(_LAST_GRACE)
+        self._gate.closed()
 
 
 class _Registry:
