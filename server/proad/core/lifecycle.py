@@ -23,7 +23,7 @@ from proad.model import (
     Verb,
 )
 
-Action = Callable[[Driver, str, OnStep], Awaitable[Resource]]
+Action = Callable[[Driver, Resource, OnStep], Awaitable[Resource]]
 
 
 class Lifecycle:
@@ -48,15 +48,15 @@ class Lifecycle:
 
     async def start(self, ref: str, options: StartOptions) -> Resource:
         """Start a resource."""
-        return await self._do(Verb.START, ref, lambda driver, id, _: driver.start(id, options))
+        return await self._do(Verb.START, ref, lambda driver, it, _: driver.start(it.id, options))
 
     async def stop(self, ref: str, options: StopOptions) -> Resource:
         """Stop a resource. FORCE does not wait for a graceful stop that is under way."""
 
-        def action(driver: Driver, id: str, on_step: OnStep) -> Awaitable[Resource]:
+        def action(driver: Driver, it: Resource, on_step: OnStep) -> Awaitable[Resource]:
             if options.mode is not None and options.mode not in driver.stop_modes:
                 raise CapabilityMissingError(f"stop mode {options.mode}", driver=driver.name)
-            return driver.stop(id, options, on_step=on_step)
+            return driver.stop(it.id, options, on_step=on_step)
 
         return await self._do(Verb.STOP, ref, action, force=options.mode is StopMode.FORCE)
 
@@ -65,17 +65,19 @@ class Lifecycle:
         return await self._do(
             Verb.RESTART,
             ref,
-            lambda driver, id, on_step: driver.restart(id, options, on_step=on_step),
+            lambda driver, it, on_step: driver.restart(it.id, options, on_step=on_step),
             force=options.mode is RestartMode.FORCE,
         )
 
     async def pause(self, ref: str) -> Resource:
         """Freeze a resource in memory."""
-        return await self._do(Verb.PAUSE, ref, lambda driver, id, _: driver.pause(id))
+        return await self._do(Verb.PAUSE, ref, lambda driver, it, _: driver.pause(it.id, before=it))
 
     async def resume(self, ref: str) -> Resource:
         """Let a paused or suspended resource go on."""
-        return await self._do(Verb.RESUME, ref, lambda driver, id, _: driver.resume(id))
+        return await self._do(
+            Verb.RESUME, ref, lambda driver, it, _: driver.resume(it.id, before=it)
+        )
 
     async def delete(
         self, ref: str, options: DeleteOptions, *, allow_missing: bool = False, etag: str = ""
@@ -114,5 +116,5 @@ class Lifecycle:
         found = await self._resolver.find(ref)
         driver = found.link.driver
         return await self._verbs.transition(
-            verb, found, lambda id, on_step: action(driver, id, on_step), force=force
+            verb, found, lambda it, on_step: action(driver, it, on_step), force=force
         )

@@ -158,11 +158,15 @@ class Driver(Protocol):
     ) -> Resource:
         """Restart it as the contract's RestartMode has it."""
 
-    async def pause(self, id: str) -> Resource:
-        """Freeze it in memory."""
+    async def pause(self, id: str, *, before: Resource | None = None) -> Resource:
+        """Freeze it in memory.
 
-    async def resume(self, id: str) -> Resource:
-        """Let it go on; wake it when it is SUSPENDED."""
+        `before` is the SUMMARY that the caller knows: where the engine's yes tells all that
+        changes, it need not be read again.
+        """
+
+    async def resume(self, id: str, *, before: Resource | None = None) -> Resource:
+        """Let it go on; wake it when it is SUSPENDED. `before` is as for `pause`."""
 
     async def delete(self, id: str, options: DeleteOptions = DeleteOptions()) -> Resource:
         """Delete it and give it as it last was.

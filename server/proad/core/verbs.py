@@ -18,6 +18,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 Action = Callable[[str, OnStep], Awaitable[T]]
 """Does something, given the resource's full id and whom to tell the steps."""
+Transition = Callable[[Resource, OnStep], Awaitable[Resource]]
+"""Takes a resource to another state, given its SUMMARY, and gives that of afterwards."""
 
 
 class Verbs:
@@ -37,9 +39,9 @@ class Verbs:
         self._inventory = inventory
 
     async def transition(
-        self, verb: Verb, found: Found, action: Action[Resource], *, force: bool = False
+        self, verb: Verb, found: Found, action: Transition, *, force: bool = False
     ) -> Resource:
-        """Take a resource to another state; `action` gives the SUMMARY afterwards.
+        """Take a resource to another state.
 
         Args:
             verb: decides in which states it is legal.
@@ -51,7 +53,7 @@ class Verbs:
 
         async def body(known: Known, on_step: OnStep) -> Resource | None:
             reads = known.reads
-            seen = await found.link.verb(lambda: action(found.resource.id, on_step))
+            seen = await found.link.verb(lambda: action(known.seen, on_step))
             if seen.lifetime is Lifetime.TRANSIENT and seen.state not in ACTIVE:
                 last = self._last(found.link, seen)
                 mirror.drop(seen.id, actor=current_actor())

@@ -166,11 +166,11 @@ class DockerDriver:
         """Restart a container."""
         return await self._stopping.restart(id, options, on_step)
 
-    async def pause(self, id: str) -> Resource:
+    async def pause(self, id: str, *, before: Resource | None = None) -> Resource:
         """Freeze a container in memory."""
         return await self._verbs.pause(id)
 
-    async def resume(self, id: str) -> Resource:
+    async def resume(self, id: str, *, before: Resource | None = None) -> Resource:
         """Let a paused container go on."""
         return await self._verbs.resume(id)
 

@@ -165,11 +165,11 @@ class LibvirtDriver:
         """Restart a domain; None means GRACEFUL within 60 s."""
         return await self._stopping.restart(id, options, on_step)
 
-    async def pause(self, id: str) -> Resource:
+    async def pause(self, id: str, *, before: Resource | None = None) -> Resource:
         """Freeze a domain in memory."""
         return await self._turn(id, Verb.PAUSE, verbs.freeze)
 
-    async def resume(self, id: str) -> Resource:
+    async def resume(self, id: str, *, before: Resource | None = None) -> Resource:
         """Let a domain go on; wake it if it suspended itself."""
         return await self._turn(id, Verb.RESUME, verbs.go_on)
 

@@ -165,14 +165,14 @@ class MemoryDriver(
                 self._permit(Verb.RESTART, workload)
         return workload.shown(ResourceView.SUMMARY)
 
-    async def pause(self, id: str) -> Resource:
+    async def pause(self, id: str, *, before: Resource | None = None) -> Resource:  # noqa: ARG002 - nothing is read
         """Freeze it."""
         workload = self._workload(id)
         self._permit(Verb.PAUSE, workload)
         self._enter(workload, ResourceState.PAUSED, StateReason.USER)
         return workload.shown(ResourceView.SUMMARY)
 
-    async def resume(self, id: str) -> Resource:
+    async def resume(self, id: str, *, before: Resource | None = None) -> Resource:  # noqa: ARG002 - nothing is read
         """Let it go on."""
         workload = self._workload(id)
         self._permit(Verb.RESUME, workload)
