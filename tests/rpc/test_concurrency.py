@@ -37,13 +37,13 @@ class Held(MemoryDriver):
         finally:
             self.inside[id] -= 1
 
-    async def pause(self, id):
+    async def pause(self, id, **options):
         await self._hold(id)
-        return await super().pause(id)
+        return await super().pause(id, **options)
 
-    async def resume(self, id):
+    async def resume(self, id, **options):
         await self._hold(id)
-        return await super().resume(id)
+        return await super().resume(id, **options)
 
     async def create_container(self, spec, *, start=False):
         if spec.name == "slow":

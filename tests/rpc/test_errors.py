@@ -244,7 +244,7 @@ class Failing(MemoryDriver):
 
     error = None
 
-    async def pause(self, id):
+    async def pause(self, id, **options):
         raise self.error
 
 

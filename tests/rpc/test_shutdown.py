@@ -28,9 +28,9 @@ class Held(MemoryDriver):
         self.entered.set()
         await self.let_go.wait()
 
-    async def pause(self, id):
+    async def pause(self, id, **options):
         await self._hold()
-        return await super().pause(id)
+        return await super().pause(id, **options)
 
     async def create_container(self, spec, *, start=False):
         if spec.name == "slow":
