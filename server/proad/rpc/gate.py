@@ -141,7 +141,7 @@ class Gate(grpc.aio.ServerInterceptor):
         if handler.unary_unary is not None:
 
             async def unary(request: Any, context: _Context) -> Any:
-                async with self._pass(method, request, context):
+                async with self._pass(method, _headers(context), request, context):
                     return await handler.unary_unary(request, context)
 
             return grpc.unary_unary_rpc_method_handler(unary, deserialize, serialize)
@@ -149,11 +149,12 @@ class Gate(grpc.aio.ServerInterceptor):
             endless = method in self._endless
 
             async def stream(request: Any, context: _Context) -> AsyncIterator[Any]:
+                headers = _headers(context)
                 async with (
-                    self._pass(method, request, context),
+                    self._pass(method, headers, request, context),
                     aclosing(handler.unary_stream(request, context)) as responses,
                 ):
-                    source = self._while_admitted(responses, context) if endless else responses
+                    source = self._while_admitted(responses, headers) if endless else responses
                     async for response in source:
                         yield response
 
@@ -161,13 +162,14 @@ class Gate(grpc.aio.ServerInterceptor):
         raise TypeError(f"{method}: the contract has no streams of requests")
 
     @asynccontextmanager
-    async def _pass(self, method: str, request: object, context: _Context) -> AsyncIterator[None]:
-        headers = _headers(context)
+    async def _pass(
+        self, method: str, headers: Mapping[str, str], request: object, context: _Context
+    ) -> AsyncIterator[None]:
         request_id = _request_id(headers.get("x-request-id"))
         structlog.contextvars.bind_contextvars(request_id=request_id)
         started = time.perf_counter()
-        # Asked now: of a stream that was cancelled, gRPC has let go when we hear of it, and
-        # its context then leads into freed memory.
+        # Asked now, as the headers are: of a stream that was cancelled, gRPC has let go when
+        # we hear of it, and its context then leads into freed memory.
         peer = context.peer()
         code, reason, subject = "OK", "", ""
         calls = self._watching if method in self._endless else self._in_flight
@@ -204,10 +206,9 @@ class Gate(grpc.aio.ServerInterceptor):
             )
 
     async def _while_admitted(
-        self, responses: AsyncGenerator[Any, None], context: _Context
+        self, responses: AsyncGenerator[Any, None], headers: Mapping[str, str]
     ) -> AsyncGenerator[Any, None]:
         """End a stream when the caller's token ends, or is no longer good."""
-        authorization = _headers(context).get("authorization")
         loop = asyncio.get_running_loop()
         left = (caller.current().expire_time - datetime.now(UTC)).total_seconds()
         expires = loop.time() + left
@@ -225,7 +226,7 @@ class Gate(grpc.aio.ServerInterceptor):
             if loop.time() >= expires:  # it was there at once, but nobody read for long
                 raise TokenExpiredError
             if loop.time() - checked > _CHECK_EVERY:
-                await self._authenticator.authenticate(authorization)
+                await self._authenticator.authenticate(headers.get("authorization"))
                 checked = loop.time()
             yield response
 
