@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Self
 
+from proad.drivers.hints import Hints
 from proad.errors import EngineUnreachableError
 from proad.model import EngineEvent
 
@@ -16,14 +16,14 @@ class Line:
     """What all parts of the driver reach the imitated engine by. It can be cut."""
 
     def __init__(self) -> None:
-        self._followers: set[_Follower] = set()
+        self._followers: set[Hints] = set()
         self._cut = asyncio.Event()
 
     @asynccontextmanager
     async def subscribe(self) -> AsyncIterator[AsyncIterator[EngineEvent]]:
         """Follow what happens to the workloads."""
         self._reach()
-        follower = _Follower(self._cut)
+        follower = Hints()
         self._followers.add(follower)
         try:
             yield follower
@@ -36,7 +36,7 @@ class Line:
         """
         self._cut.set()
         for follower in self._followers:
-            follower.wake()
+            follower.lose(_cut_off())
         self._followers.clear()
 
     def come_back(self) -> None:
@@ -49,7 +49,7 @@ class Line:
 
     def _tell(self, event: EngineEvent) -> None:
         for follower in self._followers:
-            follower.tell(event)
+            follower.add(event)
 
     async def _happens(self, what: asyncio.Event, within: timedelta) -> bool:
         """Wait for something, and tell whether it came in time."""
@@ -66,33 +66,10 @@ class Line:
         return what.is_set()
 
 
-class _Follower(AsyncIterator[EngineEvent]):
-    """What one reader has not read yet: one hint for each workload, oldest first."""
-
-    def __init__(self, cut: asyncio.Event) -> None:
-        self._cut = cut
-        self._pending: dict[str, EngineEvent] = {}
-        self._news = asyncio.Event()
-
-    def tell(self, event: EngineEvent) -> None:
-        self._pending[event.id] = self._pending.get(event.id, event) | event
-        self.wake()
-
-    def wake(self) -> None:
-        self._news.set()
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> EngineEvent:
-        await self._news.wait()
-        _require(self._cut)
-        event = self._pending.pop(next(iter(self._pending)))
-        if not self._pending:
-            self._news.clear()
-        return event
-
-
 def _require(cut: asyncio.Event) -> None:
     if cut.is_set():
-        raise EngineUnreachableError(NAME, "its line was cut")
+        raise _cut_off()
+
+
+def _cut_off() -> EngineUnreachableError:
+    return EngineUnreachableError(NAME, "its line was cut")
