@@ -4,14 +4,14 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from proad.core.inventory import Inventory, mirror
+from proad.core.inventory import Inventory, looks, mirror
 from unit.core.inventory.scripted import Scripted, linked
 
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch):
     monkeypatch.setattr(mirror, "_BACK_OFF", (0.01,))
-    monkeypatch.setattr(mirror, "_LOOK_AGAIN", 0.05)
+    monkeypatch.setattr(looks, "_LOOK_AGAIN", 0.05)
 
 
 @pytest.fixture

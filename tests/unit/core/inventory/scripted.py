@@ -169,14 +169,14 @@ async def linked(engine, host="local"):
 async def quiet(inventory):
     """Wait until nothing is left to look at."""
     mirrors = inventory._mirrors.values()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while True:
             await asyncio.sleep(0.005)
             if all(not m._hints and not m._looking for m in mirrors):
                 return
 
 
-async def until(condition, seconds=5):
+async def until(condition, seconds=30):
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.002)

@@ -137,9 +137,10 @@ async def test_what_was_read_before_an_event_is_not_kept(engine, link, inventory
 
 
 async def test_an_old_one_is_not_served_after_its_age(engine, link, inventory):
-    engine.full_view_age = timedelta(seconds=0.05)
+    engine.full_view_age = timedelta(hours=1)
     first = await inventory.full(link, "1")
     assert await inventory.full(link, "1") is first
+    engine.full_view_age = timedelta(seconds=0.05)
     engine.commands["1"] = "second"
     await asyncio.sleep(0.06)
 

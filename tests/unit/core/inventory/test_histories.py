@@ -184,4 +184,4 @@ async def run(steps, delays, limit):
 )
 @given(steps=STEPS, delays=DELAYS)
 def test_after_all_of_it_the_picture_is_what_the_engine_has(steps, delays):
-    asyncio.run(run(steps, delays, limit=4))
+    asyncio.run(run(steps, delays, limit=30))

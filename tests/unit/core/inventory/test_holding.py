@@ -3,7 +3,7 @@
 import asyncio
 
 from proad.core.actor import act_for
-from proad.core.inventory import mirror as module
+from proad.core.inventory import looks as module
 from proad.model import Activity, ChangeCause, ResourceState, Verb
 from unit.core.inventory.scripted import box, quiet, until
 from unit.core.inventory.test_mirror import names, steps
@@ -35,7 +35,9 @@ async def test_a_look_does_not_wait_for_a_long_verb(engine, link, follow):
         await until(lambda: inventory.known(link, "1").shown.state == S.STOPPING)
 
 
-async def test_who_asks_does_not_wait_for_a_verb(engine, link, follow):
+async def test_who_asks_does_not_wait_for_a_verb(engine, link, follow, monkeypatch):
+    for patience in ("HOLD", "HOLD_AT_MOST"):  # longer than any machine takes for a look
+        monkeypatch.setattr(module, patience, 30.0)
     engine.put(box())
     inventory = await follow()
     loop = asyncio.get_running_loop()

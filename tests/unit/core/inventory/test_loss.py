@@ -194,13 +194,14 @@ async def test_an_engine_that_is_not_there_at_first_is_no_gap(engine):
 
 
 async def test_one_that_hangs_at_the_start_does_not_hold_up_the_rest(engine, link, monkeypatch):
-    monkeypatch.setattr(mirror, "READY_WITHIN", 0.1)
-    monkeypatch.setattr("proad.core.inventory.inventory.READY_WITHIN", 0.1)
+    # Long enough for the other one to be read.
+    monkeypatch.setattr(mirror, "READY_WITHIN", 1.0)
+    monkeypatch.setattr("proad.core.inventory.inventory.READY_WITHIN", 1.0)
     engine.before = Gate("list")
     good = await linked(Scripted(box()), "far")
     inventory = Inventory([link, good])
 
-    async with asyncio.timeout(2), inventory.following():
+    async with asyncio.timeout(30), inventory.following():
         assert inventory.mirror(good).synced
         assert not inventory.mirror(link).synced
 

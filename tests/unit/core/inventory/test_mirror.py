@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from proad.core.inventory import looks
 from proad.core.inventory import mirror as module
 from proad.errors import EngineConflictError, EngineTimedOutError
 from proad.model import GapKind, ResourceState
@@ -100,10 +101,10 @@ async def test_looks_are_bounded(engine, link, follow):
     await gate.reached.wait()
     await asyncio.sleep(0.02)
 
-    assert gate.most == module.LOOKS
+    assert gate.most == looks.LOOKS
     gate.open.set()
     await quiet(inventory)
-    assert gate.most == module.LOOKS
+    assert gate.most == looks.LOOKS
 
 
 async def test_a_look_that_hangs_holds_up_no_other(engine, link, follow):
