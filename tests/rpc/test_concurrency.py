@@ -10,6 +10,7 @@ import pytest
 from proa import v1
 from proad.core import operations
 from proad.drivers.memory import MemoryDriver
+from proad.rpc import gate
 from rpc.daemon import IMAGE, RPCS, refusal, running, until
 
 DEAF = {"proa.memory/ignores-stop": "true"}
@@ -56,10 +57,16 @@ async def held(serve):
     return await serve(("local", Held()))
 
 
+@pytest.fixture
+def margin(monkeypatch):
+    """More time for an answer to arrive before its caller gives up: this may be a slow machine."""
+    monkeypatch.setattr(gate, "_DEADLINE_MARGIN", 2.0)
+
+
 async def begun(daemon, name, **request):
     """A call under way in the driver."""
     call = asyncio.ensure_future(daemon.call(name, **request))
-    await asyncio.wait_for(daemon.driver.entered.wait(), 5)
+    await asyncio.wait_for(daemon.driver.entered.wait(), 30)
     return call
 
 
@@ -136,7 +143,7 @@ async def test_impatience_says_what_is_under_way(held, monkeypatch):
 async def waiting(daemon, call, **request):
     """A graceful request under way that its domain is deaf to."""
     task = asyncio.ensure_future(daemon.call(call, id="vm", grace_period=LONG, **request))
-    await asyncio.sleep(0.1)
+    await daemon.under_way("vm")
     assert not task.done()
     return task
 
@@ -241,28 +248,34 @@ async def test_a_caller_that_goes_away_keeps_the_turn_until_the_verb_is_over(hel
     assert (await resume).resource.state == v1.RESOURCE_STATE_RUNNING
 
 
-async def test_an_expired_deadline_is_told_before_the_caller_gives_up(daemon):
+async def test_an_expired_deadline_is_told_before_the_caller_gives_up(daemon, margin):
     await daemon.domain("vm", labels=DEAF)
     began = time.monotonic()
 
-    refused = await refusal(daemon.call("StopResource", id="vm", grace_period=LONG, timeout=0.6))
+    refused = await refusal(daemon.call("StopResource", id="vm", grace_period=LONG, timeout=3))
 
     assert (refused.code, refused.reason) == ("DEADLINE_EXCEEDED", "ENGINE_TIMED_OUT")
-    assert time.monotonic() - began < 0.6
+    assert time.monotonic() - began < 3
     await daemon.call("StopResource", id="vm", mode="STOP_MODE_FORCE")
 
 
 async def test_a_deadline_without_room_is_still_a_deadline(daemon):
-    await daemon.container("web")
-
+    """Of a call that asks the engine: what is known already is given even then."""
     for timeout in (0.0, 0.001, 0.05):
-        refused = await refusal(daemon.call("GetResource", id="web", timeout=timeout))
+        refused = await refusal(daemon.call("ListImages", timeout=timeout))
         assert refused.code == "DEADLINE_EXCEEDED"
 
 
-async def test_a_verb_whose_deadline_is_over_is_still_done(held):
+async def test_a_short_deadline_has_room_for_an_answer():
+    """What is done at once is not told to be late, however little its caller waits."""
+    for remaining in (0.02, 0.1, 0.5):
+        async with gate._deadline(remaining):
+            await asyncio.sleep(0)
+
+
+async def test_a_verb_whose_deadline_is_over_is_still_done(held, margin):
     await held.container("web")
-    refused = await refusal(held.call("PauseResource", id="web", timeout=0.4))
+    refused = await refusal(held.call("PauseResource", id="web", timeout=3))
     assert refused.reason == "ENGINE_TIMED_OUT"
 
     held.driver.let_go.set()

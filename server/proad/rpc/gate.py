@@ -34,7 +34,8 @@ from proad.rpc.status import internal_status, to_status
 
 _log = structlog.get_logger(__name__)
 
-# The answer to an expired deadline must be on its way before the client gives up.
+# The answer to an expired deadline must be on its way so many seconds before the client
+# gives up; where it does not wait for a second, before that share of its time.
 _DEADLINE_MARGIN = 0.1
 
 # Seconds in which watchers can be told that the daemon stops.
@@ -267,7 +268,7 @@ def _request_id(own: str | None) -> str:
 @asynccontextmanager
 async def _deadline(remaining: float) -> AsyncIterator[None]:
     """End what takes longer than the caller waits; a TimeoutError from inside is a fault."""
-    limit = asyncio.timeout(max(remaining - _DEADLINE_MARGIN, 0.0))
+    limit = asyncio.timeout(max(remaining - _DEADLINE_MARGIN * min(remaining, 1.0), 0.0))
     try:
         async with limit:
             yield
