@@ -1,12 +1,11 @@
 """The driver: the ports of the core, each handed to the part that knows how."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from functools import partial
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
 import libvirt
@@ -19,16 +18,15 @@ from proad.drivers.libvirt.creation import Creation
 from proad.drivers.libvirt.deletion import Deletion
 from proad.drivers.libvirt.errors import ENGINE
 from proad.drivers.libvirt.events import DomainEvent, DomainEvents
+from proad.drivers.libvirt.host import Host
 from proad.drivers.libvirt.lanes import Lane
 from proad.drivers.libvirt.reading import Reader, lookup
-from proad.drivers.libvirt.rollback import Rollback
+from proad.drivers.libvirt.rollback import Rollback, all_or_nothing
 from proad.drivers.libvirt.sampling import Sampling
 from proad.drivers.libvirt.stop import Stopping
 from proad.drivers.libvirt.storage import Storage, view_of
 from proad.drivers.libvirt.subscription import Subscriptions
-from proad.drivers.libvirt.sweep import Sweep
-from proad.drivers.libvirt.virt import HostFacts, VirtChoice, read_facts
-from proad.errors import EngineTimedOutError, EngineUnreachableError
+from proad.drivers.libvirt.virt import VirtChoice
 from proad.model import (
     DeleteOptions,
     DomainSpec,
@@ -54,11 +52,8 @@ from proad.model import (
     VolumeSpec,
 )
 
-T = TypeVar("T")
-
 DEFAULT_POOL_PATH = "/var/lib/libvirt/images"
 SWEEP_EVERY = timedelta(seconds=10)
-UNDO_TIMEOUT = timedelta(seconds=30)
 
 
 class LibvirtDriver:
@@ -92,16 +87,14 @@ class LibvirtDriver:
         default_pool_path: str | None = None,
         sweep_every: timedelta = SWEEP_EVERY,
     ) -> None:
-        self._sweep_every = sweep_every
         self.endpoint = _without_credentials(uri)
-        self._virt_type = virt_type
-        self._facts: HostFacts | None = None
+        self._host = Host(virt_type)
         self._events = DomainEvents()
-        self._subscriptions = Subscriptions()
         self._connection = Connection(
             uri, threads=threads, on_event=self._on_event, on_loss=self._on_loss
         )
         self._reader = Reader()
+        self._subscriptions = Subscriptions(self._connection, self._reader.forget, sweep_every)
         self._sampling = Sampling(self._connection)
         self._storage = Storage(default_pool, default_pool_path or DEFAULT_POOL_PATH)
         self._creation = Creation(self._storage)
@@ -127,7 +120,7 @@ class LibvirtDriver:
 
     async def probe(self) -> EngineInfo:
         """Ask libvirt for its version and host; connect where needed."""
-        return await self._connection.call(self._probe, lane=Lane.READ)
+        return await self._connection.call(self._host.info, lane=Lane.READ)
 
     async def list_resources(self, view: ResourceView = ResourceView.SUMMARY) -> list[Resource]:
         """Give all domains; a SUMMARY costs the same few calls for any number."""
@@ -142,7 +135,7 @@ class LibvirtDriver:
 
     def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[EngineEvent]]:
         """Follow what happens to the domains."""
-        return self._subscribed()
+        return self._subscriptions.subscribed()
 
     async def start(self, id: str, options: StartOptions = StartOptions()) -> Resource:
         """Start a domain, or let it go on."""
@@ -183,11 +176,11 @@ class LibvirtDriver:
         """Create a domain and its new volumes, and start it if asked to."""
 
         def make(connection: libvirt.virConnect, rollback: Rollback) -> Resource:
-            host = self._host(connection)
+            host = self._host.facts(connection)
             make = self._creation.from_spec
             return self._reader.full(make(connection, spec, host, rollback, start=start))
 
-        return await self._all_or_nothing(make)
+        return await all_or_nothing(self._connection, make)
 
     async def create_domain_from_xml(self, source: DomainXml, *, start: bool = False) -> Resource:
         """Create a domain from XML; never changes an existing one."""
@@ -196,7 +189,7 @@ class LibvirtDriver:
             make = self._creation.from_xml
             return self._reader.full(make(connection, source, rollback, start=start))
 
-        return await self._all_or_nothing(make)
+        return await all_or_nothing(self._connection, make)
 
     async def get_domain_xml(self, id: str, *, inactive: bool = False) -> str:
         """Give a domain as XML, without passwords."""
@@ -253,7 +246,7 @@ class LibvirtDriver:
             volume = self._storage.create(connection, spec, rollback)
             return view_of(volume, volume.storagePoolLookupByVolume().name())
 
-        return await self._all_or_nothing(make)
+        return await all_or_nothing(self._connection, make)
 
     async def delete_volume(self, pool: str, name: str) -> None:
         """Delete a volume that nobody uses."""
@@ -284,19 +277,6 @@ class LibvirtDriver:
 
     # How it is done
 
-    @asynccontextmanager
-    async def _subscribed(self) -> AsyncIterator[AsyncIterator[EngineEvent]]:
-        await self._connection.open()
-        with self._subscriptions.opened() as subscription:
-            sweep = Sweep(self._connection, self._on_difference, self._sweep_every)
-            # It also asks whether libvirtd answers: a connection may not know yet.
-            await sweep.look()
-            sweeping = asyncio.create_task(sweep.run())
-            try:
-                yield subscription
-            finally:
-                sweeping.cancel()
-
     async def _turn(self, id: str, verb: Verb, act: verbs.Act) -> Resource:
         """Pause or resume: with as few calls as can be."""
         carry_out = partial(verbs.turn, self._reader, verb=verb, act=act)
@@ -309,50 +289,6 @@ class LibvirtDriver:
             return
         verbs.start(domain, before, discard_saved_state=options.discard_saved_state)
 
-    async def _all_or_nothing(self, make: Callable[[libvirt.virConnect, Rollback], T]) -> T:
-        """Run `make` on a thread; undo what it did if it fails or the caller goes away."""
-        rollback = Rollback()
-
-        def attempt(connection: libvirt.virConnect) -> T:
-            try:
-                made = make(connection, rollback)
-                rollback.commit()
-            except BaseException:
-                rollback.undo(connection)
-                raise
-            return made
-
-        call = asyncio.ensure_future(self._connection.call(attempt, timeout=LONG_TIMEOUT))
-        try:
-            return await asyncio.shield(call)
-        except (asyncio.CancelledError, EngineTimedOutError, EngineUnreachableError):
-            if rollback.give_up():
-                # The thread undoes it at its next step; what it was called for is no
-                # longer of interest, but that nothing stays is.
-                await asyncio.wait([call], timeout=UNDO_TIMEOUT.total_seconds())
-            else:
-                await self._connection.call(rollback.undo)
-            raise
-
-    def _probe(self, connection: libvirt.virConnect) -> EngineInfo:
-        version = _version(connection.getLibVersion())
-        host = self._host(connection)
-        cpus = connection.getInfo()[2]
-        return EngineInfo(
-            version=version,
-            api_version=f"{connection.getType()} {_version(connection.getVersion())}",
-            hostname=connection.getHostname(),
-            cpus=cpus,
-            memory_bytes=host.memory_bytes,
-            architecture=host.architecture,
-            warnings=host.warnings,
-        )
-
-    def _host(self, connection: libvirt.virConnect) -> HostFacts:
-        if self._facts is None:
-            self._facts = read_facts(connection, self._virt_type)
-        return self._facts
-
     def _on_event(self, event: DomainEvent) -> None:
         if event.keeps_notes:
             self._reader.forget_state(event.id)
@@ -364,18 +300,10 @@ class LibvirtDriver:
         self._events.publish(event)
         self._subscriptions.publish(hint)
 
-    def _on_difference(self, id: str) -> None:
-        self._reader.forget(id)
-        self._subscriptions.publish(EngineEvent(id=id))
-
     def _on_loss(self) -> None:
         self._subscriptions.end("the connection was lost")
         self._reader.forget_all()
-        self._facts = None
-
-
-def _version(number: int) -> str:
-    return f"{number // 1_000_000}.{number // 1_000 % 1_000}.{number % 1_000}"
+        self._host.forget()
 
 
 def _without_credentials(uri: str) -> str:

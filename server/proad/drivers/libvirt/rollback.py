@@ -1,12 +1,20 @@
 """All or nothing: what a creation made goes again when it fails or is given up."""
 
+import asyncio
 import threading
 from collections.abc import Callable
+from datetime import timedelta
+from typing import TypeVar
 
 import libvirt
 import structlog
 
-from proad.errors import ProaError
+from proad.drivers.libvirt.connection import LONG_TIMEOUT, Connection
+from proad.errors import EngineTimedOutError, EngineUnreachableError, ProaError
+
+T = TypeVar("T")
+
+UNDO_TIMEOUT = timedelta(seconds=30)
 
 _log = structlog.get_logger(__name__)
 
@@ -64,3 +72,31 @@ class Rollback:
                 undo(connection)
             except (libvirt.libvirtError, ProaError) as error:
                 _log.warning("libvirt.left_behind", what=what, error=str(error))
+
+
+async def all_or_nothing(
+    connection: Connection, make: Callable[[libvirt.virConnect, Rollback], T]
+) -> T:
+    """Run `make` on a thread; undo what it did if it fails or the caller goes away."""
+    rollback = Rollback()
+
+    def attempt(own: libvirt.virConnect) -> T:
+        try:
+            made = make(own, rollback)
+            rollback.commit()
+        except BaseException:
+            rollback.undo(own)
+            raise
+        return made
+
+    call = asyncio.ensure_future(connection.call(attempt, timeout=LONG_TIMEOUT))
+    try:
+        return await asyncio.shield(call)
+    except (asyncio.CancelledError, EngineTimedOutError, EngineUnreachableError):
+        if rollback.give_up():
+            # The thread undoes it at its next step; what it was called for is no
+            # longer of interest, but that nothing stays is.
+            await asyncio.wait([call], timeout=UNDO_TIMEOUT.total_seconds())
+        else:
+            await connection.call(rollback.undo)
+        raise

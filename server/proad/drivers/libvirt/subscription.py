@@ -1,75 +1,68 @@
-"""Subscriptions: hints for readers that may be slow, gone, or cut off from libvirt."""
+"""Subscriptions: what libvirt tells, what it does not and is looked for, and the loss of it."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
 
+from proad.drivers.hints import Hints
+from proad.drivers.libvirt.connection import Connection
 from proad.drivers.libvirt.errors import ENGINE
+from proad.drivers.libvirt.sweep import Sweep
 from proad.errors import EngineUnreachableError
 from proad.model import EngineEvent
 
 
-class Subscription:
-    """What one reader has yet to hear: one hint for each resource, the oldest first."""
-
-    def __init__(self) -> None:
-        self._pending: dict[str, EngineEvent] = {}
-        self._something = asyncio.Event()
-        self._lost = ""
-
-    def add(self, event: EngineEvent) -> None:
-        """Have the reader told of an event, together with what it has not heard yet."""
-        before = self._pending.get(event.id)
-        self._pending[event.id] = event if before is None else before | event
-        self._something.set()
-
-    def end(self, why: str) -> None:
-        """Tell the reader that the stream is lost; what it has not heard is void."""
-        self._lost = why
-        self._something.set()
-
-    def __aiter__(self) -> "Subscription":
-        """Give the iterator: itself."""
-        return self
-
-    async def __anext__(self) -> EngineEvent:
-        """Wait for the next hint.
-
-        Raises:
-            EngineUnreachableError: the stream is lost.
-        """
-        await self._something.wait()
-        if self._lost:
-            raise EngineUnreachableError(ENGINE, self._lost)
-        event = self._pending.pop(next(iter(self._pending)))
-        if not self._pending:
-            self._something.clear()
-        return event
-
-
 class Subscriptions:
-    """All open subscriptions; used on the asyncio loop."""
+    """All open subscriptions; used on the asyncio loop.
 
-    def __init__(self) -> None:
-        self._open: set[Subscription] = set()
+    Args:
+        connection: to libvirt.
+        forget: told of a domain that changed without an event, before the readers are.
+        sweep_every: how often a subscription looks for such changes.
+    """
+
+    def __init__(
+        self, connection: Connection, forget: Callable[[str], None], sweep_every: timedelta
+    ) -> None:
+        self._connection = connection
+        self._forget = forget
+        self._sweep_every = sweep_every
+        self._open: set[Hints] = set()
 
     def publish(self, event: EngineEvent) -> None:
         """Tell every reader."""
-        for subscription in self._open:
-            subscription.add(event)
+        for hints in self._open:
+            hints.add(event)
 
     def end(self, why: str) -> None:
         """Tell every reader that it may have missed something."""
-        for subscription in self._open:
-            subscription.end(why)
+        for hints in self._open:
+            hints.lose(EngineUnreachableError(ENGINE, why))
         self._open.clear()
 
-    @contextmanager
-    def opened(self) -> Iterator[Subscription]:
-        """Collect what happens for as long as the block lasts."""
-        subscription = Subscription()
-        self._open.add(subscription)
+    @asynccontextmanager
+    async def subscribed(self) -> AsyncIterator[AsyncIterator[EngineEvent]]:
+        """Collect what happens for as long as the block lasts.
+
+        Raises:
+            EngineUnreachableError: libvirtd does not answer.
+        """
+        await self._connection.open()
+        hints = Hints()
+        self._open.add(hints)
         try:
-            yield subscription
+            sweep = Sweep(self._connection, self._found, self._sweep_every)
+            # It also asks whether libvirtd answers: a connection may not know yet.
+            await sweep.look()
+            sweeping = asyncio.create_task(sweep.run())
+            try:
+                yield hints
+            finally:
+                sweeping.cancel()
         finally:
-            self._open.discard(subscription)
+            self._open.discard(hints)
+
+    def _found(self, id: str) -> None:
+        self._forget(id)
+        self.publish(EngineEvent(id=id))
