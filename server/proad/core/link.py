@@ -140,7 +140,10 @@ class Link:
         self.health_change_time = datetime.now(UTC)
         _log.info("engine", engine=self.name, health=str(health), message=message)
         for watcher in self._watchers:
-            await watcher()
+            try:
+                await watcher()
+            except Exception:  # noqa: BLE001 - the engine is probed on, whoever was to hear of it
+                _log.exception("health watcher failed", engine=self.name)
 
     def unreachable(self) -> EngineUnreachableError:
         """Make the error of an engine that is known to be gone."""

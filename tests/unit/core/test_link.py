@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
 from proad.core import link
 from proad.core.link import Link
@@ -147,6 +148,32 @@ async def test_other_errors_pass_and_cost_no_health(moody):
     assert moody.health is EngineHealth.SERVING
 
 
+async def test_a_watcher_that_fails_ends_nothing(moody, driver, monkeypatch):
+    monkeypatch.setattr(link, "PROBE_EVERY", 0.005)
+    monkeypatch.setattr(link, "PROBE_TIMEOUT", 30.0)
+    heard = asyncio.Queue()
+
+    async def faulty():
+        raise ZeroDivisionError
+
+    async def watcher():
+        heard.put_nowait(moody.health)
+
+    moody.on_health_change(faulty)
+    moody.on_health_change(watcher)
+    task = asyncio.ensure_future(moody.supervise())
+    with capture_logs() as logs:
+        async with asyncio.timeout(30):
+            assert await heard.get() is EngineHealth.SERVING
+            driver.mood = EngineUnreachableError("memory", "refused")
+            assert await heard.get() is EngineHealth.UNREACHABLE
+    assert not task.done()
+    task.cancel()
+
+    failures = [line for line in logs if line["event"] == "health watcher failed"]
+    assert [line["log_level"] for line in failures] == ["error", "error"]
+
+
 async def test_supervision_notices_both_ways(moody, driver, monkeypatch):
     monkeypatch.setattr(link, "PROBE_EVERY", 0.01)
     monkeypatch.setattr(link, "PROBE_EVERY_WHILE_LOST", 0.01)
@@ -157,7 +184,7 @@ async def test_supervision_notices_both_ways(moody, driver, monkeypatch):
 
     moody.on_health_change(watcher)
     task = asyncio.ensure_future(moody.supervise())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         for health, next_mood in (
             (EngineHealth.SERVING, "hung"),
             (EngineHealth.UNREACHABLE, None),
