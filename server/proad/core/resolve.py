@@ -1,15 +1,25 @@
 """From what a caller calls a resource to the resource."""
 
+import asyncio
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
 from proad.core.inventory.picture import Known
 from proad.core.link import Link
-from proad.errors import AmbiguousIdError, InvalidArgumentError, ResourceNotFoundError
+from proad.errors import (
+    AmbiguousIdError,
+    InvalidArgumentError,
+    ProaError,
+    ResourceNotFoundError,
+)
 from proad.model import Resource, ResourceKind
+
+LOOK_WITHIN = 2.0
+"""Seconds that a look may take at what a name could mean as well."""
 
 _CONTAINER_ID = re.compile(r"[0-9a-f]{64}")
 _CONTAINER_ID_PREFIX = re.compile(r"[0-9a-f]{4,63}")
@@ -71,7 +81,8 @@ class Resolver:
 
     It looks into the inventory; for a full id that is not there, it asks the engines. A
     full id means itself, whatever others are called. Anything else that fits two
-    resources is refused. An engine that does not answer matters only if none of the
+    resources is refused, unless a look shows that only one of them is left: a name goes
+    from one container to the next before the engine has told of either. An engine that does not answer matters only if none of the
     others has what is asked for.
     """
 
@@ -101,7 +112,11 @@ class Resolver:
             # It may be where we cannot look, or not yet.
             for link in links:
                 await self._inventory.mirror(link).ready()
-            found = self._search(reference, links)
+            true = links
+            found = self._search(reference, true)
+        if len(found) > 1:
+            await asyncio.gather(*map(self._look, found))
+            found = self._search(reference, true)
         if not found:
             found = await self._ask(reference, links)
         if len(found) > 1:
@@ -129,6 +144,12 @@ class Resolver:
             if _CONTAINER_ID_PREFIX.fullmatch(reference.name):
                 found += [f for f in _among(picture, reference, by_name) if f not in found]
         return found
+
+    async def _look(self, found: Found) -> None:
+        """Have the picture of a resource made true; where that fails it stays as it is."""
+        with suppress(ProaError, TimeoutError):
+            async with asyncio.timeout(LOOK_WITHIN):
+                await self._inventory.mirror(found.link).look(found.resource.id)
 
     async def _ask(self, reference: _Reference, links: Sequence[Link]) -> list[Found]:
         """Ask for a full id: somebody may have made it a moment ago."""
