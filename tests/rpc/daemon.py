@@ -115,7 +115,7 @@ async def refusal(call):
     raise AssertionError(f"the call did not fail, it answered {answer!r}")
 
 
-async def until(condition, seconds=5):
+async def until(condition, seconds=30):
     """Wait until `await condition()` holds."""
     async with asyncio.timeout(seconds):
         while not await condition():  # noqa: ASYNC110 - it is asked over the wire
@@ -174,6 +174,14 @@ class Daemon:
         """The names that ListResources answers with, in its order."""
         answer = await self.call("ListResources", **request)
         return [resource.name for resource in answer.resources]
+
+    async def under_way(self, id):
+        """Wait until what is being done to a resource waits for its guest."""
+
+        async def waits():
+            return (await self.call("GetResource", id=id)).resource.activity.step
+
+        await until(waits)
 
     async def state(self, id):
         """The state of a resource, without its prefix."""

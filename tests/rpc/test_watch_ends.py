@@ -33,7 +33,7 @@ def token_for(daemon, seconds):
     return short.issue("ann", BOTH, daemon.versions["ann"]).token
 
 
-async def last_word(call, seconds=10):
+async def last_word(call, seconds=30):
     """Read a stream to its end, and give the refusal."""
 
     async def read():
@@ -57,7 +57,7 @@ async def test_a_stream_ends_with_its_token(daemon, name):
     refused = await last_word(call)
 
     assert (refused.code, refused.reason) == ("UNAUTHENTICATED", "TOKEN_EXPIRED")
-    assert 1.5 < time.monotonic() - began < 4
+    assert 1.5 < time.monotonic() - began < 10  # not only with the heartbeat after 15
 
 
 CHANGES = {
@@ -101,7 +101,8 @@ async def test_a_stream_ends_when_its_token_is_revoked(daemon, monkeypatch):
 @pytest.mark.parametrize("name", STREAMS)
 async def test_a_stream_ends_with_the_daemon(settings, name):
     async with AsyncExitStack() as stack:
-        daemon = await stack.enter_async_context(running(settings(), [("local", MemoryDriver())]))
+        patient = settings(drain_timeout="30s")
+        daemon = await stack.enter_async_context(running(patient, [("local", MemoryDriver())]))
         await daemon.container("web")
         async with grpc.aio.insecure_channel(daemon.address) as channel:
             daemon.channel = channel
@@ -113,7 +114,7 @@ async def test_a_stream_ends_with_the_daemon(settings, name):
 
             await stack.aclose()
 
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < 15
             for refused in await asyncio.gather(*ends):
                 assert (refused.code, refused.reason) == ("UNAVAILABLE", "SHUTTING_DOWN")
                 assert refused.retry_after
@@ -154,15 +155,16 @@ async def test_a_watcher_that_does_not_read_does_not_hold_up_the_end(settings):
 
             await stack.aclose()
 
-            assert time.monotonic() - began < 4
+            assert time.monotonic() - began < 15
             watcher.call.cancel()
 
 
 async def test_a_token_that_ended_while_nobody_read_lets_nothing_new_through(daemon):
     await large_containers(daemon, 50)
-    began = time.monotonic()
     async with grpc.aio.insecure_channel(daemon.address, options=NARROW) as channel:
-        watcher = await Watcher(daemon, token=token_for(daemon, 4), channel=channel).begin()
+        token = token_for(daemon, 4)
+        began = time.monotonic()  # not before: the token is over in 4 seconds from now
+        watcher = await Watcher(daemon, token=token, channel=channel).begin()
         while time.monotonic() < began + 4.5:
             await fill(daemon, 2)
         await daemon.container("late")
@@ -196,10 +198,10 @@ async def test_a_watcher_that_does_not_read_costs_little_and_is_told_that_it_mis
                 {i: r.revision for i, r in slow.there.items()}
                 == {i: r.revision for i, r in listed.items()}
             ),
-            20,
+            60,
         )
 
-        await slow.until(lambda: slow.synced == len(slow.gaps) + 1, 20)
+        await slow.until(lambda: slow.synced == len(slow.gaps) + 1, 60)
 
     assert changes == 10_000
     assert slow.gaps[0] == "WATCH_RESTARTED"

@@ -39,7 +39,7 @@ class Watcher:
         self.synced = 0
         self.resume_token = ""
 
-    async def read(self, seconds=5):
+    async def read(self, seconds=30):
         """Read one message."""
         response = await asyncio.wait_for(self.call.read(), seconds)
         assert response, "the watch has ended"
@@ -48,7 +48,7 @@ class Watcher:
         self.resume_token = response.resume_token or self.resume_token
         return response
 
-    async def until(self, condition, seconds=10):
+    async def until(self, condition, seconds=30):
         """Read until `condition()` holds."""
         async with asyncio.timeout(seconds):
             while not condition():
@@ -59,7 +59,7 @@ class Watcher:
         await self.until(lambda: self.synced)
         return self
 
-    async def end(self, seconds=5):
+    async def end(self, seconds=30):
         """Read until the daemon ends it, and give the refusal."""
         try:
             async with asyncio.timeout(seconds):

@@ -158,10 +158,10 @@ async def test_recognising_a_caller_is_cheap(authenticator, login):
 
 
 async def _cost(authenticator, header):
-    start = time.perf_counter()
+    start = time.process_time()  # of all threads, and of nothing else that the machine does
     for _ in range(100):
         await authenticator.authenticate(header)
-    return (time.perf_counter() - start) / 100
+    return (time.process_time() - start) / 100
 
 
 @pytest.mark.parametrize("held", [[], [Scope.BASIC], [Scope.ADVANCED], list(Scope)])

@@ -52,9 +52,9 @@ async def test_an_unknown_user_costs_the_same_time():
         known, unknown = [], []
         for _ in range(7):
             for reference, times in ((hashed, known), (None, unknown)):
-                start = time.perf_counter()
+                start = time.process_time()  # of all threads; others do not count
                 assert not await passwords.verify("wrong", reference)
-                times.append(time.perf_counter() - start)
+                times.append(time.process_time() - start)
     assert 0.5 < statistics.median(unknown) / statistics.median(known) < 2
 
 

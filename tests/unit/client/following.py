@@ -22,7 +22,7 @@ class Following:
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
-        assert self._started.wait(10)
+        assert self._started.wait(30)
 
     def _run(self):
         try:
@@ -54,15 +54,15 @@ class Following:
                 self._note(event)
 
     def _note(self, event):
-        self.picture.apply(event)
-        with self._news:
+        with self._news:  # who waits sees both or neither
+            self.picture.apply(event)
             self.events.append(event)
             self._news.notify_all()
         time.sleep(self.pause)
 
     def until(self, true):
         with self._news:
-            assert self._news.wait_for(true, 20), (self.events, self.error)
+            assert self._news.wait_for(true, 30), (self.events, self.error)
 
     def until_told(self, kind, count=1):
         self.until(lambda: sum(isinstance(event, kind) for event in self.events) >= count)
@@ -71,7 +71,7 @@ class Following:
         self.until(lambda: self.picture.agrees_with(watched))
 
     def ended(self):
-        self._thread.join(10)
+        self._thread.join(30)
         return not self._thread.is_alive()
 
     def kinds(self):

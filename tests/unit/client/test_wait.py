@@ -72,7 +72,7 @@ def test_through_a_restart_of_the_daemon(wait, watched, status):
     assert waiting.result(10).state == RUNNING
 
 
-@pytest.mark.parametrize("timeout", [0.3, 0])
+@pytest.mark.parametrize("timeout", [2, 0])
 def test_it_does_not_come(wait, watched, timeout):
     with pytest.raises(proa.WaitTimedOut) as caught:
         wait(RUNNING, timeout=timeout).result(10)
@@ -80,16 +80,16 @@ def test_it_does_not_come(wait, watched, timeout):
     assert caught.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
     if timeout:
         assert caught.value.metadata == {"resource": A, "name": "web", "state": "STOPPED"}
-        assert "web is STOPPED after 0.3 s" in caught.value.message
+        assert "web is STOPPED after 2 s" in caught.value.message
     watched.wait_for_nobody()
 
 
 def test_the_time_is_over_while_the_daemon_is_asked(wait, small_daemon, watched, monkeypatch):
     asked = threading.Event()
-    monkeypatch.setattr(small_daemon, "_begin", lambda *_: asked.wait(10))
+    monkeypatch.setattr(small_daemon, "_begin", lambda *_: asked.wait(60))
     try:
         with pytest.raises(proa.WaitTimedOut) as caught:
-            wait(RUNNING, timeout=0.3).result(5)
+            wait(RUNNING, timeout=0.3).result(30)
     finally:
         asked.set()
     assert caught.value.metadata == {"resource": "web"}

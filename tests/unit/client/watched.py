@@ -199,12 +199,12 @@ class Watched:
     def wait_for_watches(self, count):
         """Wait until so many calls have come, all told."""
         with self.changed:
-            assert self.changed.wait_for(lambda: len(self.requests) >= count, 10)
+            assert self.changed.wait_for(lambda: len(self.requests) >= count, 30)
 
     def wait_for_nobody(self):
         """Wait until no call is left."""
         with self.changed:
-            assert self.changed.wait_for(lambda: not self.streams, 5)
+            assert self.changed.wait_for(lambda: not self.streams, 30)
 
     # The RPC.
 

@@ -158,7 +158,7 @@ async def test_closing_waits_and_then_cancels(ops):
     one, two = await start(ops, quick), await start(ops, slow)
     asyncio.get_running_loop().call_later(0.02, quick.let_go.set)
 
-    await ops.close(0.1)
+    await ops.close(1)
 
     assert await one == Verb.PAUSE
     with pytest.raises(asyncio.CancelledError):

@@ -11,6 +11,7 @@ from proad.drivers.threads import EngineThreads
 from proad.errors import EngineTimedOutError
 
 SHORT = timedelta(seconds=0.1)
+LONG = timedelta(seconds=30)
 
 
 @pytest.fixture
@@ -51,12 +52,14 @@ async def test_a_calls_own_timeout_error_is_its_own():
 async def test_calls_run_at_once_and_no_more_than_there_are_threads():
     running, most = 0, 0
     lock = threading.Lock()
+    together = threading.Barrier(3)
 
     def call() -> None:
         nonlocal running, most
         with lock:
             running += 1
             most = max(most, running)
+        together.wait(30)  # however long the threads take to begin
         time.sleep(0.02)
         with lock:
             running -= 1
@@ -71,7 +74,7 @@ async def test_a_hung_call_times_out(gate: threading.Event):
         before = time.monotonic()
         with pytest.raises(EngineTimedOutError) as caught:
             await threads.run(gate.wait, timeout=SHORT)
-        assert 0.1 <= time.monotonic() - before < 1
+        assert 0.1 <= time.monotonic() - before < 10
         assert caught.value.metadata == {"engine": "engine"}
         assert await threads.run(lambda: 1) == 1  # on the other thread
 
@@ -93,21 +96,22 @@ async def test_urgent_calls_overtake_a_hung_pool(gate: threading.Event):
     with EngineThreads("engine", size=2) as threads:
         hung = [asyncio.create_task(threads.run(gate.wait)) for _ in range(5)]
         await asyncio.sleep(0.01)
-        assert await threads.run(lambda: "through", urgent=True, timeout=SHORT * 10) == "through"
+        assert await threads.run(lambda: "through", urgent=True, timeout=LONG) == "through"
         gate.set()
         await asyncio.gather(*hung)
 
 
 async def test_a_cancelled_caller_is_let_go_and_the_result_dropped(gate: threading.Event):
-    done = threading.Event()
+    begun, done = threading.Event(), threading.Event()
 
     def call() -> None:
+        begun.set()
         gate.wait()
         done.set()
 
     with EngineThreads("engine", size=1) as threads:
         task = asyncio.create_task(threads.run(call))
-        await asyncio.sleep(0.01)
+        assert await asyncio.to_thread(begun.wait, 30)  # what has not begun is not made at all
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -150,7 +154,7 @@ async def test_threads_end_with_the_pool():
         await threads.run(lambda: None)
         names = [thread.name for thread in threading.enumerate()]
         assert sum(name.startswith("ending-") for name in names) == 4
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while any(thread.name.startswith("ending-") for thread in threading.enumerate()):
         assert time.monotonic() < deadline
         await asyncio.sleep(0.01)
