@@ -2,12 +2,12 @@
 
 import asyncio
 import re
-import socket
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from contract.yard import FORCE, Yard, eventually
+from free_port import free_port
 from proad.errors import (
     AlreadyExistsError,
     EngineConflictError,
@@ -33,13 +33,6 @@ from proad.model import (
 
 IMAGE = "proa-test/busybox:1"
 IDLE = ("sleep", "3600")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class ContainersContract:

@@ -81,12 +81,12 @@ class DockerYard(Yard):
             return await super().bring_to(state, resource)
         resource = resource or await self.blank(state)
         await self.driver.start(resource.id)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while True:
                 now = await self.driver.get_resource(resource.id)
                 assert now.container is not None
-                # The pause after the fourth is of 1.6 seconds.
-                if now.state is state and now.container.restart_count >= 4:
+                # The pause after the fifth is of 3.2 seconds.
+                if now.state is state and now.container.restart_count >= 5:
                     return now
                 await asyncio.sleep(0.02)
 

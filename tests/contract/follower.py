@@ -8,7 +8,7 @@ from proad.core.ports import Driver
 from proad.errors import ResourceNotFoundError
 from proad.model import EngineEvent, Resource, ResourceView
 
-_WITHIN = 10.0
+_WITHIN = 30.0
 
 
 class Follower:
@@ -53,6 +53,18 @@ class Follower:
             removed=any(event.removed for event in told),
             ended=any(event.ended for event in told),
             reconfigured=any(event.reconfigured for event in told),
+        )
+
+    async def hears(self, id: str, *flags: str) -> None:
+        """Wait until it was told of a resource with these flags.
+
+        What it knows may be right before: by what it read after another event.
+        """
+        await self._told_until(
+            lambda: any(
+                event.id == id and all(getattr(event, flag) for flag in flags)
+                for event in self.told
+            )
         )
 
     async def sees(self, id: str, such: Callable[[Resource], bool]) -> None:

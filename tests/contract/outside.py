@@ -27,11 +27,13 @@ class OutsideContract:
             ):
                 await outsider.do(verb, id)
                 await follower.sees(id, in_state(state))
+                if verb is Verb.STOP:
+                    await follower.hears(id, "ended")
                 assert follower.about(id).ended is (verb is Verb.STOP)
             assert not follower.about(id).removed
             await outsider.do(Verb.DELETE, id)
             await follower.misses(id)
-            assert follower.about(id).removed
+            await follower.hears(id, "removed")
 
     async def test_a_new_name_is_heard(self, yard: Yard, outsider: Outsider):
         id = (await yard.make()).id
@@ -79,10 +81,11 @@ class DomainOutsideContract(OutsideContract):
             await outsider.do(Verb.DELETE, id)
             await follower.sees(id, lambda it: it.lifetime is Lifetime.TRANSIENT)
             assert follower.known[id].state is RUNNING
-            assert (follower.about(id).removed, follower.about(id).ended) == (True, False)
+            await follower.hears(id, "removed")
+            assert not follower.about(id).ended
             await outsider.do(Verb.STOP, id)
             await follower.misses(id)
-            assert follower.about(id).ended
+            await follower.hears(id, "ended")
 
 
 def has_autostart(*, on: bool) -> Callable[[Resource], bool]:

@@ -41,7 +41,7 @@ class StatsContract:
     async def test_counters_count(self, yard: Yard):
         resource = await yard.running()
         before = await self._sample(yard, resource.id)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 await asyncio.sleep(0.2)
                 after = await self._sample(yard, resource.id)

@@ -16,6 +16,7 @@ from proad.errors import (
 from proad.model import (
     DeleteOptions,
     Lifetime,
+    Resource,
     ResourceKind,
     ResourceState,
     ResourceView,
@@ -30,6 +31,33 @@ from proad.model import (
 STOPPED, RUNNING, SAVED = ResourceState.STOPPED, ResourceState.RUNNING, ResourceState.SAVED
 SUMMARY = ResourceView.SUMMARY
 LONG = timedelta(seconds=60)
+
+
+class Steps:
+    """Notes what is told of a stop, for those who wait until the workload was asked."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, int | None]] = []
+        self._begun = asyncio.Event()
+
+    def __call__(self, step: str, percent: int | None = None) -> None:
+        self.told.append((step, percent))
+        self._begun.set()
+
+    async def begun(self) -> None:
+        async with asyncio.timeout(30):
+            await self._begun.wait()
+
+
+async def asked(
+    yard: Yard, id: str, options: StopOptions, number: int = 1
+) -> list[asyncio.Task[Resource]]:
+    """Begin as many stops, and wait until each has asked the workload."""
+    steps = [Steps() for _ in range(number)]
+    stops = [asyncio.create_task(yard.driver.stop(id, options, on_step=each)) for each in steps]
+    for each in steps:
+        await each.begun()
+    return stops
 
 
 class StoppingContract:
@@ -171,18 +199,15 @@ class DeafnessContract:
 
     async def test_steps_are_told(self, yard: Yard):
         resource = await yard.make(start=True, deaf=True)
-        told: list[tuple[str, int | None]] = []
+        steps = Steps()
         options = StopOptions(mode=StopMode.GRACEFUL_THEN_FORCE, grace_period=yard.patience)
-        stop = asyncio.create_task(
-            yard.driver.stop(resource.id, options, on_step=lambda *step: told.append(step))
-        )
-        await yard.moment()
+        stop = asyncio.create_task(yard.driver.stop(resource.id, options, on_step=steps))
+        await steps.begun()  # people are told what is waited for
         assert not stop.done()
-        asked = len(told)
-        assert asked  # people are told what is waited for
+        before = len(steps.told)
         await stop
-        assert len(told) > asked  # and that it is waited for no more
-        for step, percent in told:
+        assert len(steps.told) > before  # and that it is waited for no more
+        for step, percent in steps.told:
             assert step
             assert percent is None or 0 <= percent <= 100
 
@@ -190,10 +215,9 @@ class DeafnessContract:
     async def test_force_goes_through_while_graceful_waits(self, yard: Yard, lifetime: Lifetime):
         resource = await yard.make(start=True, deaf=True, lifetime=lifetime)
         options = StopOptions(mode=StopMode.GRACEFUL, grace_period=LONG)
-        graceful = asyncio.create_task(yard.driver.stop(resource.id, options))
-        await yard.moment()
+        (graceful,) = await asked(yard, resource.id, options)
         assert not graceful.done()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             forced = await yard.driver.stop(resource.id, FORCE)
             waited = await graceful
         assert forced.state is STOPPED
@@ -203,12 +227,11 @@ class DeafnessContract:
         """Waiting takes no thread: more stops wait than a driver has threads."""
         resource = await yard.make(start=True, deaf=True)
         options = StopOptions(mode=StopMode.GRACEFUL, grace_period=LONG)
-        waiting = [asyncio.create_task(yard.driver.stop(resource.id, options)) for _ in range(12)]
-        await yard.moment()
-        async with asyncio.timeout(5):
+        waiting = await asked(yard, resource.id, options, 12)
+        async with asyncio.timeout(30):
             assert (await yard.driver.get_resource(resource.id)).state is RUNNING
             await yard.driver.list_resources()
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             await yard.driver.stop(resource.id, FORCE)
             for waited in await asyncio.gather(*waiting):
                 assert waited.state is STOPPED
@@ -216,9 +239,8 @@ class DeafnessContract:
     async def test_delete_by_force_while_graceful_waits(self, yard: Yard):
         resource = await yard.make(start=True, deaf=True)
         options = StopOptions(mode=StopMode.GRACEFUL, grace_period=LONG)
-        graceful = asyncio.create_task(yard.driver.stop(resource.id, options))
-        await yard.moment()
-        async with asyncio.timeout(10):
+        (graceful,) = await asked(yard, resource.id, options)
+        async with asyncio.timeout(30):
             await yard.driver.delete(resource.id, DeleteOptions(force=True))
             with suppress(ResourceNotFoundError):  # what waited finds it stopped, or gone
                 assert (await graceful).state is STOPPED
@@ -227,8 +249,7 @@ class DeafnessContract:
     async def test_a_cancelled_stop_leaves_the_request_standing(self, yard: Yard):
         resource = await yard.running(slow=True)
         options = StopOptions(mode=StopMode.GRACEFUL, grace_period=LONG)
-        stop = asyncio.create_task(yard.driver.stop(resource.id, options))
-        await yard.moment()
+        (stop,) = await asked(yard, resource.id, options)
         stop.cancel()
         with pytest.raises(asyncio.CancelledError):
             await stop

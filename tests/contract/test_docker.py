@@ -98,7 +98,7 @@ class TestDockerOutside(OnDocker, OutsideContract):
             made = (await yard.containers.create_container(spec, start=True)).resource
             await follower.sees(made.id, lambda it: it.state_detail.exit_code == 3)
             assert follower.known[made.id].state is ResourceState.STOPPED
-            assert follower.about(made.id).ended
+            await follower.hears(made.id, "ended")
 
 
 class TestDockerStats(OnDocker, StatsContract): ...

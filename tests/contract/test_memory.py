@@ -42,7 +42,7 @@ STARTS_AS = (
 
 
 class MemoryYard(Yard):
-    grace = timedelta(seconds=1)
+    grace = timedelta(seconds=10)
     patience = timedelta(seconds=0.1)
 
     async def make(

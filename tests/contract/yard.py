@@ -127,7 +127,7 @@ class Yard(ABC):
                         continue
 
     async def moment(self) -> None:
-        """Wait for less than a deaf one is waited for, yet long enough for a request to go out."""
+        """Wait for less than a deaf one is waited for."""
         await asyncio.sleep(self.patience.total_seconds() / 3)
 
     @abstractmethod
@@ -263,7 +263,7 @@ def harmless_update(kind: ResourceKind) -> ResourceUpdate:
 
 
 async def eventually(
-    what: Callable[[], Awaitable[bool]], *, within: float = 10.0, every: float = 0.05
+    what: Callable[[], Awaitable[bool]], *, within: float = 30.0, every: float = 0.05
 ) -> None:
     """Wait until something is so; fail when it is not in time (seconds)."""
     async with asyncio.timeout(within):

@@ -44,7 +44,7 @@ class PrivateEngine:
         assert self._process is not None
         self._process.send_signal(number)
         if number in {signal.SIGKILL, signal.SIGTERM}:
-            self._process.wait(20)
+            self._process.wait(60)
 
     def stop(self) -> None:
         assert self._process is not None
@@ -52,7 +52,7 @@ class PrivateEngine:
             self._process.send_signal(signal.SIGCONT)
         if self._process.poll() is None:
             self._process.terminate()
-            self._process.wait(20)
+            self._process.wait(60)
         data = str(self._folder / "data")
         # One that was killed did not come to it; nor does os.path.ismount see it.
         for _ in re.findall(f" {re.escape(data)} ", Path("/proc/self/mounts").read_text()):

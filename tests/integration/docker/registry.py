@@ -3,7 +3,6 @@
 import asyncio
 import json
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
@@ -14,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import bcrypt
+
+from free_port import free_port
 
 USER, PASSWORD = "alice", "Sesam öffne dich"
 _CHUNK = 2**16
@@ -28,7 +29,7 @@ def find_registry() -> str | None:
 def serve_registry(folder: Path, *, closed: bool = False) -> Iterator[str]:
     """Run a registry, `closed` to those without the password, and give its address."""
     folder.mkdir()
-    address = f"127.0.0.1:{_free_port()}"
+    address = f"127.0.0.1:{free_port()}"
     settings: dict[str, object] = {
         "version": 0.1,
         "log": {"level": "error"},
@@ -50,7 +51,7 @@ def serve_registry(folder: Path, *, closed: bool = False) -> Iterator[str]:
             yield address
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(30)
 
 
 @dataclass
@@ -121,15 +122,8 @@ async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, 
         return
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def _wait_for(url: str) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while True:
         try:
             with urllib.request.urlopen(url, timeout=5):

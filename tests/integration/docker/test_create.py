@@ -8,6 +8,7 @@ from pathlib import Path
 import docker
 import pytest
 
+from free_port import free_port
 from integration.docker.workloads import DEAF, IMAGE, LABEL, Make, eventually
 from proad.drivers.docker import DockerDriver
 from proad.errors import (
@@ -60,13 +61,6 @@ def network(raw: docker.APIClient, token: str):
     for id in raw.inspect_network(made["Id"])["Containers"]:
         raw.remove_container(id, force=True)
     raw.remove_network(made["Id"])
-
-
-@pytest.fixture
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 async def test_the_image_alone(driver: DockerDriver, raw: docker.APIClient):
@@ -163,12 +157,13 @@ async def test_resources(make: Make, raw: docker.APIClient):
     assert answer[-1] == "1"
 
 
-async def test_ports(driver: DockerDriver, make: Make, free_port: int):
+async def test_ports(driver: DockerDriver, make: Make):
+    port = free_port()
     made = await make(
         *DEAF,
         ports=(
             PublishedPort(container_port=80),
-            PublishedPort(container_port=81, host_port=free_port, host_ip="127.0.0.1"),
+            PublishedPort(container_port=81, host_port=port, host_ip="127.0.0.1"),
             PublishedPort(container_port=81, protocol=PortProtocol.UDP, host_ip="127.0.0.1"),
         ),
     )
@@ -178,11 +173,11 @@ async def test_ports(driver: DockerDriver, make: Make, free_port: int):
     assert (chosen.container_port, chosen.protocol) == (80, PortProtocol.TCP)
     assert chosen.host_port
     assert fixed == PublishedPort(
-        container_port=81, host_port=free_port, host_ip="127.0.0.1", protocol=PortProtocol.TCP
+        container_port=81, host_port=port, host_ip="127.0.0.1", protocol=PortProtocol.TCP
     )
     assert (udp.protocol, udp.host_ip) == (PortProtocol.UDP, "127.0.0.1")
     assert udp.host_port
-    with socket.create_connection(("127.0.0.1", free_port), timeout=5):
+    with socket.create_connection(("127.0.0.1", port), timeout=30):
         pass  # docker's proxy listens
 
 

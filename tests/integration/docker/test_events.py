@@ -4,7 +4,7 @@ import asyncio
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -35,7 +35,10 @@ async def no_listeners() -> bool:
 class Watcher:
     """Reads a container again with each hint, as the inventory does."""
 
-    def __init__(self, driver: DockerDriver, id: str) -> None:
+    def __init__(
+        self, driver: DockerDriver, id: str, view: ResourceView = ResourceView.SUMMARY
+    ) -> None:
+        self._view = view
         self.events: list[EngineEvent] = []
         self.seen: list[Resource | None] = []
         self._driver = driver
@@ -47,26 +50,30 @@ class Watcher:
                 continue
             self.events.append(event)
             try:
-                found = await self._driver.get_resource(self._id, ResourceView.SUMMARY)
+                found = await self._driver.get_resource(self._id, self._view)
             except ResourceNotFoundError:
                 found = None
             self.seen.append(found)
 
-    async def next(self) -> Resource | None:
-        """Give what was last read, once nothing more comes."""
-        before = len(self.seen)
+    async def settled(
+        self, such: Callable[[Resource | None], bool] = lambda _: True, *, after: int = 0
+    ) -> Resource | None:
+        """Wait until something such was read, after so much, and nothing more comes; give it."""
 
         async def come() -> bool:
-            return len(self.seen) > before
+            return len(self.seen) > after and such(self.seen[-1])
 
         await eventually(come, every=0.01)
         await asyncio.sleep(SETTLED)
+        assert such(self.seen[-1])
         return self.seen[-1]
 
 
 @asynccontextmanager
-async def watched(driver: DockerDriver, id: str) -> AsyncIterator[Watcher]:
-    watcher = Watcher(driver, id)
+async def watched(
+    driver: DockerDriver, id: str, view: ResourceView = ResourceView.SUMMARY
+) -> AsyncIterator[Watcher]:
+    watcher = Watcher(driver, id, view)
     async with driver.subscribe() as events:
         following = asyncio.create_task(watcher.follow(events))
         await asyncio.sleep(SETTLED)  # what is told once more of the second before
@@ -82,25 +89,29 @@ async def test_a_life(driver: DockerDriver, make: Make, raw: docker.APIClient, t
     id = (await make(*DEAF, start=False)).id
     async with watched(driver, id) as watcher:
 
-        async def after(what, *args, **options) -> Resource | None:
-            following = asyncio.create_task(watcher.next())
-            await asyncio.sleep(0)
+        async def leads_to(such, what, *args, **options) -> Resource | None:
+            before = len(watcher.seen)
             await asyncio.to_thread(what, *args, **options)
-            return await following
+            return await watcher.settled(such, after=before)
 
-        assert (await after(raw.start, id)).state is RUNNING
-        assert (await after(raw.pause, id)).state is PAUSED
-        assert (await after(raw.unpause, id)).state is RUNNING
+        await leads_to(lambda it: it.state is RUNNING, raw.start, id)
+        await leads_to(lambda it: it.state is PAUSED, raw.pause, id)
+        await leads_to(lambda it: it.state is RUNNING, raw.unpause, id)
         assert not any(event.reconfigured for event in watcher.events[-1:])
-        assert (await after(raw.rename, id, f"{token}-new")).name == f"{token}-new"
+        await leads_to(lambda it: it.name == f"{token}-new", raw.rename, id, f"{token}-new")
         assert not watcher.events[-1].reconfigured
-        await after(raw.update_container, id, cpu_shares=512)
-        assert watcher.events[-1].reconfigured
-        ended = await after(raw.kill, id)
-        assert (ended.state, ended.state_detail.exit_code) == (STOPPED, 137)
-        assert any(event.ended for event in watcher.events)
-        assert await after(raw.remove_container, id) is None
-        assert watcher.events[-1].removed
+        await leads_to(
+            lambda _: watcher.events[-1].reconfigured, raw.update_container, id, cpu_shares=512
+        )
+        ended = await leads_to(
+            lambda it: it.state is STOPPED and any(event.ended for event in watcher.events),
+            raw.kill,
+            id,
+        )
+        assert ended.state_detail.exit_code == 137
+        await leads_to(
+            lambda it: it is None and watcher.events[-1].removed, raw.remove_container, id
+        )
         assert [event.removed for event in watcher.events].count(True) == 1
 
 
@@ -113,11 +124,11 @@ async def test_the_list_shows_what_a_hint_is_about(
         for what, state in ((raw.pause, PAUSED), (raw.unpause, RUNNING)) * 3:
             count = len(watcher.seen)
             await asyncio.to_thread(what, id)
-            await asyncio.sleep(SETTLED)  # sooner, Docker takes its own pause for news
+            await watcher.settled(after=count)  # sooner, Docker takes its own pause for news
             assert {each.state for each in watcher.seen[count:]} == {state}
         count = len(watcher.seen)
         await asyncio.to_thread(raw.kill, id)
-        await asyncio.sleep(SETTLED)
+        await watcher.settled(after=count)
         assert {each.state for each in watcher.seen[count:]} == {STOPPED}
 
 
@@ -126,13 +137,14 @@ async def test_networks(driver: DockerDriver, make: Make, raw: docker.APIClient,
     network = raw.create_network(token)["Id"]
     try:
         async with watched(driver, made.id) as watcher:
+
+            def on(*names: str) -> Callable[[Resource | None], bool]:
+                return lambda it: [each.network for each in it.container.networks] == sorted(names)
+
             await asyncio.to_thread(raw.connect_container_to_network, made.id, network)
-            await asyncio.sleep(SETTLED)
-            names = [each.network for each in watcher.seen[-1].container.networks]
-            assert names == sorted(["bridge", token])
+            await watcher.settled(on("bridge", token))
             await asyncio.to_thread(raw.disconnect_container_from_network, made.id, network)
-            await asyncio.sleep(SETTLED)
-            assert [each.network for each in watcher.seen[-1].container.networks] == ["bridge"]
+            await watcher.settled(on("bridge"))
     finally:
         raw.remove_container(made.id, force=True)
         raw.remove_network(network)
@@ -160,16 +172,10 @@ async def test_health(driver: DockerDriver, raw: docker.APIClient, token: str):
     check = {"test": ["CMD", "true"], "interval": 10**9}
     made = raw.create_container(IMAGE, list(DEAF), name=token, healthcheck=check)
     try:
-        async with watched(driver, made["Id"]) as watcher:
+        async with watched(driver, made["Id"], ResourceView.FULL) as watcher:
             await asyncio.to_thread(raw.start, made["Id"])
-
-            async def healthy() -> bool:
-                return any(event.reconfigured for event in watcher.events[2:])
-
-            await asyncio.sleep(1.5)
-            await eventually(healthy)
-            found = await driver.get_resource(made["Id"])
-            assert found.container.health == "HEALTHY"
+            await watcher.settled(lambda it: it.container.health == "HEALTHY")
+            assert any(event.reconfigured for event in watcher.events)
     finally:
         raw.remove_container(made["Id"], force=True)
 
@@ -179,8 +185,7 @@ async def test_a_start_that_fails(driver: DockerDriver, make: Make, raw: docker.
     async with watched(driver, made.id) as watcher:
         with pytest.raises(docker.errors.APIError):
             await asyncio.to_thread(raw.start, made.id)
-        await asyncio.sleep(SETTLED)
-        assert watcher.events
+        await watcher.settled()
         assert (await driver.get_resource(made.id)).state_detail.message
 
 
@@ -188,7 +193,7 @@ async def test_a_slow_reader_gets_one_hint_for_all(
     driver: DockerDriver, make: Make, raw: docker.APIClient
 ):
     made = await make(*DEAF)
-    async with driver.subscribe() as events:
+    async with driver.subscribe() as events, watched(driver, made.id) as other:
 
         def churn() -> None:
             for number in range(20):
@@ -197,7 +202,7 @@ async def test_a_slow_reader_gets_one_hint_for_all(
             raw.pause(made.id)
 
         await asyncio.to_thread(churn)
-        await asyncio.sleep(SETTLED)
+        await other.settled(lambda it: it.state is PAUSED)  # by then all of it has come
         watcher = Watcher(driver, made.id)
         reading = asyncio.create_task(watcher.follow(events))
         await asyncio.sleep(0.2)
@@ -214,7 +219,7 @@ async def test_all_of_a_crowd_are_told(driver: DockerDriver, make: Make, raw: do
                 raw.rename(each.id, f"{each.name}-x")
                 raw.rename(each.id, each.name)
         found: set[str] = set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not found >= {each.id for each in made}:
                 found.add((await anext(events)).id)
 
@@ -226,19 +231,20 @@ async def test_what_comes_right_after_entering_is_told(driver: DockerDriver, mak
             await driver._engine.post(
                 f"/containers/{made.id}/rename", params={"name": f"{made.name}-{number}"}
             )
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(30):
                 while (await anext(events)).id != made.id:
                     pass
 
 
 async def test_closing_works_while_nothing_comes(driver: DockerDriver):
+    await eventually(no_listeners)  # of the tests before
     for _ in range(3):
         async with driver.subscribe():
             assert len(listeners()) == 1
             await asyncio.sleep(0.1)
             started = time.monotonic()
-        assert time.monotonic() - started < 0.1
-        await eventually(no_listeners, within=1, every=0.01)
+        assert time.monotonic() - started < 2
+        await eventually(no_listeners, every=0.01)
 
 
 @pytest.mark.parametrize("url", ["unix:///proa-test/none.sock", "tcp://127.0.0.1:1"])
@@ -247,7 +253,7 @@ async def test_nobody_there(url: str):
         with pytest.raises(EngineUnreachableError):
             async with driver.subscribe():
                 pass
-    await eventually(no_listeners, within=1)
+    await eventually(no_listeners)
 
 
 async def test_a_stream_that_ends_well_is_lost_as_well(folder: Path):
@@ -284,7 +290,7 @@ async def test_dies_hangs_and_comes_back(engine: PrivateEngine):
             started = time.monotonic()
             with pytest.raises(EngineUnreachableError):
                 await anext(events)
-            assert time.monotonic() - started < 1
+            assert time.monotonic() - started < 10
         with pytest.raises(EngineUnreachableError):
             async with driver.subscribe():
                 pass
@@ -293,7 +299,7 @@ async def test_dies_hangs_and_comes_back(engine: PrivateEngine):
         await eventually(lambda: PrivateEngine.answers(driver), within=30)
         async with driver.subscribe() as events:
             made = (await driver.create_container(ContainerSpec(image=IMAGE))).resource
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(30):
                 while (await anext(events)).id != made.id:
                     pass
 
@@ -303,14 +309,14 @@ async def test_dies_hangs_and_comes_back(engine: PrivateEngine):
             assert not reading.done()  # nobody notices, but for the probe
             reading.cancel()
             started = time.monotonic()
-        assert time.monotonic() - started < 0.1
-        await eventually(no_listeners, within=1, every=0.01)
+        assert time.monotonic() - started < 2
+        await eventually(no_listeners, every=0.01)
 
         started = time.monotonic()
         with pytest.raises(EngineUnreachableError):
             async with driver.subscribe():
                 pass
-        assert time.monotonic() - started < 6
-        await eventually(no_listeners, within=1)
+        assert time.monotonic() - started < 10
+        await eventually(no_listeners)
         engine.signal(signal.SIGCONT)
         await driver.delete(made.id)

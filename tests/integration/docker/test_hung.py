@@ -29,7 +29,7 @@ from proad.model import (
 pytestmark = pytest.mark.docker
 
 FORCE = StopOptions(mode=StopMode.FORCE)
-SOON = 2.0  # seconds; all of these take milliseconds
+SOON = 20.0  # seconds; all of these take milliseconds, and what waits takes a minute
 
 
 @asynccontextmanager
@@ -47,7 +47,7 @@ async def hung(container: Resource) -> AsyncIterator[None]:
 
 async def test_it_holds_up_nothing_else(engine: PrivateEngine):
     engine.start()
-    async with DockerDriver(engine.url, threads=2, timeout=timedelta(seconds=20)) as driver:
+    async with DockerDriver(engine.url, threads=2, timeout=timedelta(seconds=60)) as driver:
         await eventually(lambda: PrivateEngine.answers(driver), within=30)
         await engine.import_image()
         spec = ContainerSpec(
@@ -90,7 +90,7 @@ async def test_it_holds_up_nothing_else(engine: PrivateEngine):
 
             started = time.monotonic()
             assert await driver.stats([bad.id]) == {}
-            assert time.monotonic() - started < 3
+            assert time.monotonic() - started < 10
             assert not any(task.done() for task in stuck if not task.cancelled())
             for task in stuck:
                 task.cancel()
@@ -98,7 +98,7 @@ async def test_it_holds_up_nothing_else(engine: PrivateEngine):
                 asyncio.CancelledError
             }
         # What Docker had begun ends now.
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while await driver.list_resources():
                 for each in (bad, good):
                     try:
@@ -126,4 +126,9 @@ async def test_a_call_on_it_ends_in_time(engine: PrivateEngine):
             assert any(isinstance(each, EngineTimedOutError) for each in answers[1:])
             assert time.monotonic() - started < 5
         await driver.delete(made.id, DeleteOptions(force=True))
-        assert driver._engine._turns._users == {}
+
+        async def ended() -> bool:
+            """What was given up may be answered after the deletion."""
+            return driver._engine._turns._users == {}
+
+        await eventually(ended)

@@ -236,7 +236,7 @@ class TestPull:
             async def hung_up() -> bool:
                 return not road.travellers
 
-            await eventually(hung_up, within=5)
+            await eventually(hung_up, within=15)  # it would end by itself after 25
         with pytest.raises(ImageNotFoundError):
             await driver.get_image(f"{road.address}/{cleaned}:1")
 
@@ -255,7 +255,7 @@ class TestPull:
             pulling.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await pulling
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(15):
                 with pytest.raises(ImageNotFoundError):
                     await pull(driver, f"{registries[0]}/proa-test/none")
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import docker
 import pytest
 
-from integration.docker.workloads import DEAF, Make
+from integration.docker.workloads import DEAF, Make, eventually
 from proad.drivers.docker import DockerDriver
-from proad.model import ContainerResources, NetworkAttachment, ResourceKind
+from proad.model import ContainerResources, NetworkAttachment, ResourceKind, ResourceState
 
 pytestmark = pytest.mark.docker
 
@@ -47,9 +47,12 @@ async def test_memory_without_the_page_cache(
 async def test_network(driver: DockerDriver, make: Make):
     ping = ("sh", "-c", "ping -c 5 -i 0.1 $(ip route | awk '/default/ {print $3}'); sleep 3600")
     made = await make(*ping, networks=(NetworkAttachment(network="bridge"),))
-    await asyncio.sleep(2)
+
+    async def sent() -> bool:
+        return (await driver.stats([made.id]))[made.id].network.transmit_packets >= 5
+
+    await eventually(sent)
     network = (await driver.stats([made.id]))[made.id].network
-    assert network.transmit_packets >= 5
     assert network.receive_bytes > network.receive_packets > 0
 
 
@@ -57,7 +60,11 @@ async def test_who_has_none(driver: DockerDriver, make: Make):
     created, paused = await make(start=False), await make(*DEAF)
     await driver.pause(paused.id)
     ended = await make("true")
-    await asyncio.sleep(0.5)
+
+    async def stopped() -> bool:
+        return (await driver.get_resource(ended.id)).state is ResourceState.STOPPED
+
+    await eventually(stopped)
     asked = [created.id, paused.id, ended.id, "0" * 64, "proa-test-name"]
     assert set(await driver.stats(asked)) == {paused.id}
     assert await driver.stats([]) == {}
@@ -68,7 +75,7 @@ async def test_many_cost_the_time_of_one(driver: DockerDriver, make: Make):
     started = time.monotonic()
     found = await driver.stats([each.id for each in made])
     assert set(found) == {each.id for each in made}
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 5  # one after the other they take a second each
 
 
 async def test_an_engine_without_single_samples(driver: DockerDriver, make: Make):

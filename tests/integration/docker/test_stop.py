@@ -53,6 +53,25 @@ async def heard(raw: docker.APIClient, container: Resource) -> None:
     await eventually(ready, every=0.02)
 
 
+async def asked(
+    driver: DockerDriver, container: Resource, options: StopOptions, number: int = 1
+) -> list[asyncio.Task[Resource]]:
+    """Begin as many stops, and wait until each has sent its signal."""
+    steps: list[str] = []
+    stops = [
+        asyncio.create_task(
+            driver.stop(container.id, options, on_step=lambda step, _percent: steps.append(step))
+        )
+        for _ in range(number)
+    ]
+
+    async def all_sent() -> bool:
+        return len(steps) == number
+
+    await eventually(all_sent, every=0.01)
+    return stops
+
+
 class TestGraceful:
     @pytest.mark.parametrize("mode", [StopMode.GRACEFUL, None])
     async def test_obeyed(
@@ -69,11 +88,15 @@ class TestGraceful:
 
     @pytest.mark.parametrize("signal", ["SIGTERM", "INT", "2"])
     async def test_with_the_signal_of_the_container(
-        self, driver: DockerDriver, make: Make, signal: str
+        self, driver: DockerDriver, make: Make, raw: docker.APIClient, signal: str
     ):
         made = await make(*DEAF, init=True, stop_signal=signal, restart_policy=ALWAYS)
-        await asyncio.sleep(0.2)
-        stopped = await driver.stop(made.id, graceful(5))
+
+        async def init_has_a_child() -> bool:
+            return len(raw.top(made.id)["Processes"]) == 2
+
+        await eventually(init_has_a_child)  # before, it hears nothing
+        stopped = await driver.stop(made.id, graceful(30))
         code = INIT_KILLED_BY["SIGTERM" if signal == "SIGTERM" else "SIGINT"]
         assert stopped.state_detail.exit_code == code
         await asyncio.sleep(0.3)
@@ -89,7 +112,7 @@ class TestGraceful:
         assert stopped == await driver.get_resource(made.id, ResourceView.SUMMARY)
         finished = (await driver.get_resource(made.id)).state_detail.finish_time
         assert finished is not None
-        assert answered - finished.timestamp() < 0.25
+        assert answered - finished.timestamp() < 1
 
     @pytest.mark.parametrize("grace", [0.0, 0.5])
     async def test_ignored(self, driver: DockerDriver, make: Make, grace: float):
@@ -97,7 +120,7 @@ class TestGraceful:
         started = time.monotonic()
         with pytest.raises(StopTimedOutError) as caught:
             await driver.stop(made.id, graceful(grace))
-        assert grace <= time.monotonic() - started < grace + 0.5
+        assert grace <= time.monotonic() - started < grace + 5
         assert "SIGTERM" in caught.value.message
         after = await driver.get_resource(made.id)
         assert (after.state, after.container.pid) == (RUNNING, made.container.pid)
@@ -110,7 +133,7 @@ class TestGraceful:
         stopped = await driver.stop(
             made.id, then_force(grace), on_step=lambda step, _percent: steps.append(step)
         )
-        assert grace <= time.monotonic() - started < grace + 1
+        assert grace <= time.monotonic() - started < grace + 5
         assert (stopped.state, stopped.state_detail.exit_code) == (STOPPED, 137)
         assert steps == [f"SIGTERM sent, waiting up to {grace:g} s", "killing"]
         await asyncio.sleep(0.3)
@@ -120,7 +143,7 @@ class TestGraceful:
         made = await make(*DEAF, stop_timeout=timedelta(seconds=1))
         started = time.monotonic()
         stopped = await driver.stop(made.id)
-        assert 1 <= time.monotonic() - started < 2
+        assert 1 <= time.monotonic() - started < 8  # without it, 10
         assert stopped.state_detail.exit_code == 137
 
     async def test_a_paused_one_is_woken(
@@ -132,11 +155,10 @@ class TestGraceful:
         stopped = await driver.stop(made.id, graceful(5))
         assert stopped.state_detail.reason is StateReason.COMPLETED
 
-    async def test_cancelled(self, driver: DockerDriver, make: Make):
+    async def test_cancelled(self, driver: DockerDriver, make: Make, raw: docker.APIClient):
         made = await make(*SLOW)
-        await asyncio.sleep(0.2)
-        stop = asyncio.create_task(driver.stop(made.id, then_force(30)))
-        await asyncio.sleep(0.3)
+        await heard(raw, made)
+        (stop,) = await asked(driver, made, then_force(30))
         stop.cancel()
         with pytest.raises(asyncio.CancelledError):
             await stop
@@ -177,12 +199,11 @@ class TestForce:
         """More stops wait than the driver has threads; none of them holds one."""
         made = await make(*DEAF)
         before = threading.active_count()
-        waiting = [asyncio.create_task(driver.stop(made.id, graceful(60))) for _ in range(12)]
-        await asyncio.sleep(0.3)
+        waiting = await asked(driver, made, graceful(60), 12)
         assert threading.active_count() <= before
         started = time.monotonic()
         assert (await driver.get_resource(made.id)).state is RUNNING
-        assert time.monotonic() - started < 0.5
+        assert time.monotonic() - started < 10
         assert (await driver.stop(made.id, FORCE)).state is STOPPED
         for answer in await asyncio.gather(*waiting):
             assert (answer.state, answer.state_detail.exit_code) == (STOPPED, 137)

@@ -12,7 +12,7 @@ LABEL = "proa-test"
 # Process 1 gets no signal that it has no handler for.
 DEAF = ("sleep", "3600")
 OBEDIENT = ("sh", "-c", 'trap "exit 0" TERM; echo ready; sleep 3600 & wait')
-SLOW = ("sh", "-c", 'trap "sleep 1; exit 0" TERM; sleep 3600 & wait')
+SLOW = ("sh", "-c", 'trap "sleep 3; exit 0" TERM; echo ready; sleep 3600 & wait')
 
 
 class Make(Protocol):
@@ -24,7 +24,7 @@ class Make(Protocol):
 
 
 async def eventually(
-    what: Callable[[], Awaitable[bool]], *, within: float = 10.0, every: float = 0.05
+    what: Callable[[], Awaitable[bool]], *, within: float = 30.0, every: float = 0.05
 ) -> None:
     async with asyncio.timeout(within):
         while not await what():  # noqa: ASYNC110 - an engine sets no asyncio.Event
