@@ -1,13 +1,12 @@
 """Looking at single resources again: when something hints at them, or somebody asks."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 import structlog
 
-from proad.core.actor import current_actor
+from proad.core.inventory.holds import Holds
 from proad.core.inventory.picture import Known, Picture
 from proad.core.link import Link
 from proad.errors import (
@@ -22,32 +21,37 @@ _log = structlog.get_logger(__name__)
 
 LOOKS = 4
 """Looks at an engine at a time: verbs must find a thread too."""
-HOLD = 0.1
-"""Seconds that a look waits for a verb on the same resource, whose result says as much."""
-HOLD_AFTER = 0.03
-"""Seconds that it waits for another one after that."""
-HOLD_AT_MOST = 1.0
-"""Seconds that a look waits at most, such as one at what nobody knows yet for a create that
-is under way."""
+LOOKS_IN_FULL = 2
+"""Looks at FULL views at a time, and how many may hang before no more are begun."""
+FULL_WITHIN = 2.0
+"""Seconds that a look waits for a FULL view: a container may hang when it is inspected."""
 _LOOK_AGAIN = 1.0
+
+
+_Waiter = asyncio.Future[Known | None]
 
 
 @dataclass(slots=True)
 class _Hint:
-    """That something happened to a resource, and who waits for a look at it."""
+    """That something happened to a resource, and who waits for a look at it.
+
+    Attributes:
+        event: what happened.
+        actor: whose call made what is found.
+        waiters: who waits; True: for a look at the FULL view as well.
+        wanted: somebody waits.
+    """
 
     event: EngineEvent
     actor: str | None = None
-    waiters: list["asyncio.Future[Known | None]"] = field(default_factory=list)
+    waiters: dict[_Waiter, bool] = field(default_factory=dict)
+    wanted: asyncio.Event = field(default_factory=asyncio.Event)
 
-
-@dataclass(eq=False, slots=True)
-class _Maker:
-    """A call that makes a resource of this name, or, without one, any number of changes."""
-
-    name: str
-    actor: str
-    over: asyncio.Event = field(default_factory=asyncio.Event)
+    def wait(self, waiters: dict[_Waiter, bool]) -> None:
+        """Have more wait."""
+        self.waiters |= waiters
+        if waiters:
+            self.wanted.set()
 
 
 class Looks:
@@ -62,16 +66,18 @@ class Looks:
         self.link = link
         self._picture = picture
         self._slots = asyncio.Semaphore(LOOKS)
+        self._slots_in_full = asyncio.Semaphore(LOOKS_IN_FULL)
+        # FULL views that are being read, also those that nobody waits for any more.
+        self._reading: set[asyncio.Task[Resource | None]] = set()
         self._hints: dict[str, _Hint] = {}
         self._looking: dict[str, asyncio.Task[None]] = {}
         # Ids that something happened to since the list under way was asked for.
         self._touched: set[str] | None = None
-        self._held: dict[str, asyncio.Event] = {}
-        self._makers: set[_Maker] = set()
+        self._holds = Holds()
 
     async def close(self) -> None:
         """End the looks under way."""
-        tasks = list(self._looking.values())
+        tasks = [*self._looking.values(), *self._reading]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -84,19 +90,25 @@ class Looks:
             known.unsettled |= event.reconfigured
         self._hint(event)
 
-    async def look(self, id: str, *, actor: str | None = None) -> Known | None:
+    async def look(
+        self, id: str, *, actor: str | None = None, reconfigured: bool = False
+    ) -> Known | None:
         """Look at a resource now; None: there is none.
 
         Args:
             id: its full id.
             actor: whose call made what is found.
+            reconfigured: it may differ in what a SUMMARY does not show. If somebody was
+                shown its FULL view, that is read and compared as well, and a difference
+                is a change.
 
         Raises:
             EngineUnreachableError: the engine does not answer.
+            EngineTimedOutError: the FULL view could not be read soon enough.
         """
-        waiter: asyncio.Future[Known | None] = asyncio.get_running_loop().create_future()
+        waiter: _Waiter = asyncio.get_running_loop().create_future()
         hint = self._hint(EngineEvent(id=id))
-        hint.waiters.append(waiter)
+        hint.wait({waiter: reconfigured})
         if actor is not None:
             hint.actor = actor
         return await self.link.read(lambda: waiter)
@@ -116,46 +128,13 @@ class Looks:
         self._touch(id)
         self._picture.remove(self.link.name, id, actor=actor)
 
-    @contextmanager
-    def holding(self, id: str) -> Iterator[None]:
-        """Put off looks at a resource for a moment: a verb is about to say the same.
+    def holding(self, id: str) -> AbstractContextManager[None]:
+        """Put off looks at a resource for a moment: see `Holds.holding`."""
+        return self._holds.holding(id)
 
-        Also for a moment after it, in which the next one may come: a resume after a pause.
-        """
-        loop = asyncio.get_running_loop()
-        over = self._held[id] = asyncio.Event()
-        timer = loop.call_later(HOLD, over.set)
-
-        def let_go() -> None:
-            over.set()
-            if self._held.get(id) is over:
-                del self._held[id]
-
-        try:
-            yield
-        finally:
-            timer.cancel()
-            loop.call_later(HOLD_AFTER, let_go)
-
-    @contextmanager
-    def making(self, name: str = "") -> Iterator[None]:
-        """Know whose doing it is that a resource comes, or many go.
-
-        Without a name, looks at what is new, or gone, are put off for a moment: the call
-        is about to say which are its own.
-
-        Args:
-            name: of the one that is being made.
-        """
-        maker = _Maker(name, current_actor())
-        self._makers.add(maker)
-        timer = asyncio.get_running_loop().call_later(HOLD_AT_MOST, maker.over.set)
-        try:
-            yield
-        finally:
-            timer.cancel()
-            maker.over.set()
-            self._makers.discard(maker)
+    def making(self, name: str = "") -> AbstractContextManager[None]:
+        """Know whose doing it is that a resource comes, or many go: see `Holds.making`."""
+        return self._holds.making(name)
 
     def _touch(self, id: str) -> None:
         if self._touched is not None:
@@ -181,32 +160,34 @@ class Looks:
 
     async def _look_until_quiet(self, id: str) -> None:
         while (hint := self._hints.get(id)) is not None:
-            if not hint.waiters:
-                await self._release(id, hint)
+            await self._release(id, hint)
             async with self._slots:
                 del self._hints[id]
                 place = self._place(id)
                 try:
                     fresh = await self._read(id, ResourceView.SUMMARY)
-                    known = self._picture.get(self.link.name, id)
-                    detail = None
-                    if hint.event.reconfigured and known is not None and known.last_detail:
-                        # An event may tell of what we did and know already.
-                        detail = await self._read(id, ResourceView.FULL)
                 except Exception as error:  # noqa: BLE001 - who waits must hear of a fault too
                     self._failed(hint, error)
                     continue
-            if id in self._held and not hint.waiters and not self._held[id].is_set():
+            detail: Resource | None = None
+            unread: Exception | None = None
+            if self._compares_in_full(id, hint):
+                try:
+                    detail = await self._read_in_full(id)
+                except Exception as error:  # noqa: BLE001 - the SUMMARY is true all the same
+                    unread = self._noticed(error)
+            if self._holds.waits(id) and not hint.waiters:
                 # A verb began meanwhile: what was read may be of before or after it.
                 self._hint(hint.event)
                 continue
             if self._place(id) != place:
                 # One ended meanwhile: what it told may be later than what was read.
                 again = self._hint(hint.event)
-                again.waiters += hint.waiters
+                again.wait(hint.waiters)
                 again.actor = again.actor or hint.actor
                 continue
             self._take(id, fresh, detail, hint)
+            self._answer(hint, self._picture.get(self.link.name, id), unread)
 
     def _place(self, id: str) -> tuple[Known, int] | None:
         """Tell which reading of a resource is the last one."""
@@ -219,31 +200,74 @@ class Looks:
         except ResourceNotFoundError:
             return None
 
+    def _compares_in_full(self, id: str, hint: _Hint) -> bool:
+        """Tell whether what somebody was shown of a FULL view may no longer be so.
+
+        An event alone does not say: it may tell of what we did and know already.
+        """
+        known = self._picture.get(self.link.name, id)
+        if known is None or known.last_detail is None:
+            return False
+        return hint.event.reconfigured or any(hint.waiters.values())
+
+    async def _read_in_full(self, id: str) -> Resource | None:
+        """Read a FULL view, or give up soon.
+
+        What hangs holds a thread of its driver's even when nobody waits for it any more:
+        there may be few of those.
+
+        Raises:
+            EngineTimedOutError: it hangs, or others do.
+        """
+        async with self._slots_in_full:
+            if len(self._reading) > LOOKS_IN_FULL:
+                raise EngineTimedOutError(self.link.driver.name)
+            reading = asyncio.create_task(self._read(id, ResourceView.FULL))
+            self._reading.add(reading)
+            reading.add_done_callback(self._forget)
+            done, _late = await asyncio.wait({reading}, timeout=FULL_WITHIN)
+            if not done:
+                raise EngineTimedOutError(self.link.driver.name)
+            return reading.result()
+
+    def _forget(self, reading: "asyncio.Task[Resource | None]") -> None:
+        self._reading.discard(reading)
+        if not reading.cancelled():
+            reading.exception()  # whoever waited may have gone
+
     def _take(self, id: str, fresh: Resource | None, detail: Resource | None, hint: _Hint) -> None:
+        self._touch(id)  # a list that is on its way may be older
         name = self.link.name
-        known: Known | None = None
-        maker = next((m for m in self._makers if fresh is not None and m.name == fresh.name), None)
-        if maker is not None and hint.actor is None:
-            hint.actor = maker.actor
         if fresh is None:
             self._picture.remove(name, id, actor=hint.actor)
-        else:
-            known = self._picture.put(
-                name,
-                self.link.host,
-                fresh,
-                event=hint.event,
-                detail=detail,
-                actor=hint.actor,
-            )
-        for waiter in hint.waiters:
-            if not waiter.done():
+            return
+        event = hint.event
+        if detail is not None:
+            event |= EngineEvent(id=id, reconfigured=True)
+        actor = hint.actor
+        if actor is None:
+            new = self._picture.get(name, id) is None
+            actor = self._holds.made_by(id, fresh.name, new=new)
+        self._picture.put(name, self.link.host, fresh, event=event, detail=detail, actor=actor)
+
+    def _answer(self, hint: _Hint, known: Known | None, unread: Exception | None) -> None:
+        for waiter, in_full in hint.waiters.items():
+            if waiter.done():
+                continue
+            if in_full and unread is not None:
+                waiter.set_exception(unread)
+                waiter.exception()  # whoever waited may have gone
+            else:
                 waiter.set_result(known)
+
+    def _noticed(self, error: Exception) -> Exception:
+        if not isinstance(error, ProaError):
+            _log.error("look failed", engine=self.link.name, exc_info=error)
+        return error
 
     def _failed(self, hint: _Hint, error: Exception) -> None:
         """Tell those who wait; look again later, unless a comparison of all will."""
-        if not isinstance(error, ProaError):
-            _log.error("look failed", engine=self.link.name, exc_info=error)
+        self._noticed(error)
         for waiter in hint.waiters:
             if not waiter.done():
                 waiter.set_exception(error)
@@ -254,12 +278,20 @@ class Looks:
         asyncio.get_running_loop().call_later(_LOOK_AGAIN, lambda: self._hint(event))
 
     async def _release(self, id: str, hint: _Hint) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(HOLD_AT_MOST):
-                while (over := self._held.get(id)) is not None and not over.is_set():
-                    await over.wait()
+        """Wait for who is about to say the same, unless somebody waits for the look itself."""
+        if not self._holds.any:
+            return
+        said = asyncio.ensure_future(self._said(id, hint.event))
+        wanted = asyncio.ensure_future(hint.wanted.wait())
+        try:
+            await asyncio.wait({said, wanted}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            said.cancel()
+            wanted.cancel()
+
+    async def _said(self, id: str, event: EngineEvent) -> None:
+        """Wait, not for long, for what a verb or a call under way has to say of a resource."""
+        await self._holds.verb_over(id)
         known = self._picture.get(self.link.name, id)
-        if known is None or (hint.event.removed and known.activity is None):
-            for maker in list(self._makers):
-                if not maker.name:
-                    await maker.over.wait()
+        if known is None or (event.removed and known.activity is None):
+            await self._holds.makers_over()

@@ -3,7 +3,7 @@
 import asyncio
 
 from proad.core.actor import act_for
-from proad.core.inventory import looks as module
+from proad.core.inventory import holds as module
 from proad.model import Activity, ChangeCause, ResourceState, Verb
 from unit.core.inventory.scripted import box, quiet, until
 from unit.core.inventory.test_mirror import names, steps
