@@ -13,12 +13,13 @@ from proad.core.ports import OnStep, untold
 from proad.drivers.docker.create import Creation
 from proad.drivers.docker.engine import Engine, filters
 from proad.drivers.docker.errors import ENGINE
-from proad.drivers.docker.events import subscribed
 from proad.drivers.docker.images import ImageStore
 from proad.drivers.docker.lookup import Lookup
+from proad.drivers.docker.own import OwnEvents
 from proad.drivers.docker.registries import Registries
 from proad.drivers.docker.stats import Sampling
 from proad.drivers.docker.stop import STOP_MODES, Stopping
+from proad.drivers.docker.subscription import subscribed
 from proad.drivers.docker.update import Updating
 from proad.drivers.docker.verbs import Verbs
 from proad.drivers.threads import DEFAULT_TIMEOUT
@@ -91,7 +92,8 @@ class DockerDriver:
         self._lookup = Lookup(self._engine)
         self._creation = Creation(self._engine, self._lookup)
         self._stopping = Stopping(self._engine, self._lookup)
-        self._verbs = Verbs(self._engine, self._lookup, self._stopping)
+        self._own = OwnEvents()
+        self._verbs = Verbs(self._engine, self._lookup, self._stopping, self._own)
         self._updating = Updating(self._engine, self._lookup)
         self._sampling = Sampling(self._engine)
         self._images = ImageStore(self._engine)
@@ -148,7 +150,7 @@ class DockerDriver:
 
     def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[EngineEvent]]:
         """Follow what happens to the containers."""
-        return subscribed(self._engine, self._lookup)
+        return subscribed(self._engine, self._lookup, self._own)
 
     async def start(self, id: str, options: StartOptions = StartOptions()) -> Resource:
         """Start a container; resume it when it is paused."""
@@ -168,11 +170,11 @@ class DockerDriver:
 
     async def pause(self, id: str, *, before: Resource | None = None) -> Resource:
         """Freeze a container in memory."""
-        return await self._verbs.pause(id)
+        return await self._verbs.pause(id, before)
 
     async def resume(self, id: str, *, before: Resource | None = None) -> Resource:
         """Let a paused container go on."""
-        return await self._verbs.resume(id)
+        return await self._verbs.resume(id, before)
 
     async def delete(self, id: str, options: DeleteOptions = DeleteOptions()) -> Resource:
         """Delete a container."""

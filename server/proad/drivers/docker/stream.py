@@ -14,6 +14,15 @@ from proad.drivers.docker.transport import Transport
 Json = Any
 T = TypeVar("T")
 
+_TCP = frozenset({socket.AF_INET, socket.AF_INET6})
+# A silent end is asked after 10 seconds, every 5, and given up after 3 questions: 25 seconds.
+_KEEPALIVE = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 10),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+)
+
 
 class Threads(Protocol):
     """Runs a blocking call without blocking the event loop."""
@@ -79,9 +88,17 @@ class Stream:
         return int(self._connection.sock.fileno())
 
     def wait_for_ever(self) -> None:
-        """Let the answer be silent from now on for as long as it likes."""
-        if self._connection is not None and self._connection.sock is not None:
-            self._connection.sock.settimeout(None)
+        """Let the answer be silent from now on for as long as it likes.
+
+        The other end must still be there: a connection by TCP is asked for it now and then.
+        """
+        sock = None if self._connection is None else self._connection.sock
+        if sock is not None:
+            sock.settimeout(None)
+            # By SSH it need not be a socket of ours.
+            if isinstance(sock, socket.socket) and sock.family in _TCP:
+                for level, option, value in _KEEPALIVE:
+                    sock.setsockopt(level, option, value)
 
     def hang_up(self) -> None:
         """End the answer, also while another thread is reading. Does not block."""

@@ -7,11 +7,14 @@ the reason of a refusal: that is fast, and no race can come in between.
 import asyncio
 from datetime import timedelta
 from http import HTTPStatus
+from typing import NamedTuple
 
 from proad.drivers.docker.engine import Engine
 from proad.drivers.docker.errors import ENGINE, conflict
 from proad.drivers.docker.lookup import Lookup, path
+from proad.drivers.docker.own import OwnEvents
 from proad.drivers.docker.stop import Stopping
+from proad.drivers.docker.view import turned
 from proad.errors import CapabilityMissingError
 from proad.model import (
     DeleteOptions,
@@ -30,13 +33,27 @@ _DOUBTS = 2  # looks that are not believed when they say that it is done already
 _REMOVAL = timedelta(seconds=20)
 
 
+class _Turn(NamedTuple):
+    """A verb, Docker's word for it in calls and events, and what becomes of it."""
+
+    verb: Verb
+    action: str
+    then: ResourceState
+    status: str
+
+
+_PAUSE = _Turn(Verb.PAUSE, "pause", ResourceState.PAUSED, "paused")
+_RESUME = _Turn(Verb.RESUME, "unpause", ResourceState.RUNNING, "running")
+
+
 class Verbs:
     """Starts, pauses, resumes and deletes containers."""
 
-    def __init__(self, engine: Engine, lookup: Lookup, stopping: Stopping) -> None:
+    def __init__(self, engine: Engine, lookup: Lookup, stopping: Stopping, own: OwnEvents) -> None:
         self._engine = engine
         self._lookup = lookup
         self._stopping = stopping
+        self._own = own
 
     async def start(self, id: str, options: StartOptions) -> Resource:
         """Start a container, resume a paused one; see the port."""
@@ -53,29 +70,39 @@ class Verbs:
             return await self.resume(id)
         raise refusal(Verb.START, now) or conflict(answer.status, answer.text)
 
-    async def pause(self, id: str) -> Resource:
+    async def pause(self, id: str, before: Resource | None = None) -> Resource:
         """Freeze a container; see the port."""
-        return await self._turn(Verb.PAUSE, id, "/pause", ResourceState.PAUSED)
+        return await self._turn(_PAUSE, id, before)
 
-    async def resume(self, id: str) -> Resource:
+    async def resume(self, id: str, before: Resource | None = None) -> Resource:
         """Let a container go on; see the port."""
-        return await self._turn(Verb.RESUME, id, "/unpause", ResourceState.RUNNING)
+        return await self._turn(_RESUME, id, before)
 
-    async def _turn(self, verb: Verb, id: str, action: str, then: ResourceState) -> Resource:
+    async def _turn(self, turn: "_Turn", id: str, before: Resource | None) -> Resource:
         """Pause or resume.
 
         Docker hears of its own pauses a second time, as events; when one is late, after
         an opposite call, it takes it for news and shows the wrong state for a moment.
         """
+        then = turn.then
+        if before is not None and await self._done(turn, id):
+            return turned(before, turn.status)
         for attempt in range(_LOOKS):
-            answer, now = await self._lookup.after(action, id)
+            answer, now = await self._lookup.after(f"/{turn.action}", id)
             if answer.ok:
                 return now if now.state is then else await self._settled(now, then)
-            error = refusal(verb, now)
+            error = refusal(turn.verb, now)
             if error and (now.state is not then or attempt == _DOUBTS):
                 raise error
             await asyncio.sleep(_LOOK)
         raise conflict(answer.status, answer.text)
+
+    async def _done(self, turn: "_Turn", id: str) -> bool:
+        """Pause or resume for a caller that takes our word for it, and needs no event."""
+        target = path(id, f"/{turn.action}")
+        with self._own.expected(id, turn.action) as act:
+            act.done = (await self._engine.post(target)).ok
+        return act.done
 
     async def _settled(self, now: Resource, then: ResourceState) -> Resource:
         for _ in range(_LOOKS):

@@ -149,6 +149,12 @@ def full(item: Json) -> Resource:
     )
 
 
+def turned(resource: Resource, status: str) -> Resource:
+    """Give a SUMMARY as the list shows it once the container is "paused" or "running"."""
+    state, reason = _STATES[status]
+    return replace(resource, state=state, state_detail=StateDetail(reason=reason))
+
+
 def ended(resource: Resource) -> Resource:
     """Give a container that is gone as it last was, STOPPED."""
     if resource.state is ResourceState.STOPPED:

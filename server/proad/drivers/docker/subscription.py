@@ -1,0 +1,207 @@
+"""Following what the engine tells of its containers.
+
+Docker drops the events of those who read slowly, without a word. They are therefore read
+off the connection as fast as they come, by a thread that does nothing else, and wait as
+one hint per container.
+"""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from proad.drivers.docker.engine import Engine, filters
+from proad.drivers.docker.errors import ENGINE
+from proad.drivers.docker.events import Hint, translate
+from proad.drivers.docker.lookup import Lookup, path
+from proad.drivers.docker.own import OwnEvents
+from proad.drivers.docker.stream import Stream
+from proad.drivers.docker.transport import CONNECT_TIMEOUT
+from proad.drivers.hints import Hints
+from proad.errors import EngineUnreachableError, ProaError
+from proad.model import EngineEvent
+
+Json = Mapping[str, Any]
+
+# How long a look may take before its hint is told all the same, and how long the second
+# look at a container that is slow, or hangs; how many of the second ones there are at once.
+_FIRST_LOOK = timedelta(seconds=0.2)
+_SECOND_LOOK = timedelta(seconds=2)
+_SECOND_LOOKS = 4
+# Seconds in which more of the same container may come, such as pauses that do not last.
+_GATHER = 0.01
+
+
+@asynccontextmanager
+async def subscribed(
+    engine: Engine, lookup: Lookup, own: OwnEvents
+) -> AsyncIterator[AsyncIterator[EngineEvent]]:
+    """Follow the engine's events, but for those of our `own` acts; see the port."""
+    subscription = Subscription(engine, lookup, own)
+    try:
+        await subscription.begin()
+        yield subscription.hints
+    finally:
+        await subscription.close()
+
+
+class Subscription:
+    """One stream of events, and the `hints` made of it."""
+
+    def __init__(self, engine: Engine, lookup: Lookup, own: OwnEvents) -> None:
+        self.hints = Hints()
+        self._engine = engine
+        self._lookup = lookup
+        self._own = own
+        self._stream = Stream()
+        self._loop = asyncio.get_running_loop()
+        self._opened: asyncio.Future[None] = self._loop.create_future()
+        self._closed = False
+        # Events that Docker's list may not show yet.
+        self._early: dict[str, EngineEvent] = {}
+        self._settling: set[asyncio.Task[None]] = set()
+        self._second_looks = asyncio.Semaphore(_SECOND_LOOKS)
+        # What the thread has read and the loop has not fetched.
+        self._lock = threading.Lock()
+        self._read: dict[str, Hint] = {}
+
+    async def begin(self) -> None:
+        """Subscribe."""
+        try:
+            since = await self._engine_time()
+        except ProaError as error:
+            raise _lost(error) from error
+        thread = threading.Thread(
+            target=self._follow, args=(since,), name=f"{ENGINE}-events", daemon=True
+        )
+        thread.start()
+        await self._opened
+
+    async def close(self) -> None:
+        """Hang up; the thread ends by that."""
+        self._closed = True
+        self._stream.hang_up()
+        self._opened.cancel()
+        for task in self._settling:
+            task.cancel()
+        await asyncio.gather(*self._settling, return_exceptions=True)
+
+    async def _engine_time(self) -> datetime:
+        """Give the engine's time, up to a second early.
+
+        Docker begins to answer a moment before it subscribes. What falls in between, and
+        what has been in the second before, comes out of its memory of past events.
+        """
+        answer = await self._engine.get(
+            "/_ping", timeout=min(CONNECT_TIMEOUT, self._engine.timeout)
+        )
+        try:
+            return parsedate_to_datetime(answer.date)
+        except ValueError:
+            raise EngineUnreachableError(ENGINE, "the answer has no date") from None
+
+    def _follow(self, since: datetime) -> None:
+        """Read events until the connection ends. Runs on the thread."""
+        params = {
+            "since": int(since.astimezone(UTC).timestamp()),
+            **filters({"type": ["container", "network"]}),
+        }
+        error = EngineUnreachableError(ENGINE, "the stream of events ended")
+        try:
+            for item in self._engine.follow(
+                "/events", params=params, stream=self._stream, on_open=self._on_open
+            ):
+                self._take(item)
+        except ProaError as trouble:
+            error = _lost(trouble)
+        except ValueError:
+            error = EngineUnreachableError(ENGINE, "an event is not JSON")
+        self._own.void()
+        self._hand_over(lambda: self._on_loss(error))
+
+    def _take(self, item: Json) -> None:
+        hint = translate(item)
+        if hint is None:
+            return
+        id, action = hint.event.id, str(item.get("Action"))
+        if not self._own.takes(id, action, lambda: self._pass_on(hint)):
+            self._pass_on(hint)
+
+    def _pass_on(self, hint: Hint) -> None:
+        """Have the loop fetch a hint. Runs on any thread."""
+        id = hint.event.id
+        with self._lock:
+            first = not self._read
+            before = self._read.get(id)
+            if before is not None:
+                hint = Hint(before.event | hint.event, before.early or hint.early)
+            self._read[id] = hint
+        if first:
+            self._hand_over(self._fetch)
+
+    def _on_open(self) -> None:
+        def opened() -> None:
+            if not self._opened.done():
+                self._opened.set_result(None)
+
+        self._hand_over(opened)
+
+    def _hand_over(self, call: Callable[[], None]) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody listens any more
+            self._loop.call_soon_threadsafe(call)
+
+    def _on_loss(self, error: EngineUnreachableError) -> None:
+        if not self._opened.done():
+            self._opened.set_exception(error)
+        self.hints.lose(error)
+
+    def _fetch(self) -> None:
+        with self._lock:
+            read, self._read = self._read, {}
+        if self._closed:
+            return
+        for id, (event, early) in read.items():
+            if event.removed:
+                self._lookup.forget(id)
+            if not early or event.removed:
+                self.hints.add(event)
+            elif id in self._early:
+                self._early[id] |= event
+            else:
+                self._early[id] = event
+                task = asyncio.create_task(self._settle(id))
+                self._settling.add(task)
+                task.add_done_callback(self._settling.discard)
+
+    async def _settle(self, id: str) -> None:
+        """Pass an early hint on when the engine's list shows what it is about.
+
+        Docker keeps a container locked from before the event until its list has the new
+        state, and an inspect waits for that lock. One that hangs may keep it for ever: the
+        hint is told then, too, and again where the container goes on soon.
+        """
+        await asyncio.sleep(_GATHER)
+        event = self._early.pop(id)  # what comes from here on needs looks of its own
+        settled = await self._look(id, _FIRST_LOOK)
+        self.hints.add(event)
+        if not settled:
+            async with self._second_looks:
+                settled = await self._look(id, _SECOND_LOOK)
+            if settled:
+                self.hints.add(event)
+
+    async def _look(self, id: str, limit: timedelta) -> bool:
+        try:
+            await self._engine.get(path(id, "/json"), timeout=min(limit, self._engine.timeout))
+        except ProaError:
+            return False
+        return True
+
+
+def _lost(error: ProaError) -> EngineUnreachableError:
+    if isinstance(error, EngineUnreachableError):
+        return error
+    return EngineUnreachableError(ENGINE, error.message)
