@@ -112,8 +112,10 @@ class Inventory:
         self.picture.set_activity(known, begun)
         try:
             yield on_step
-        finally:
-            self.picture.set_activity(known, None)
+        except BaseException as failure:
+            self.picture.set_activity(known, None, failure=failure)
+            raise
+        self.picture.set_activity(known, None)
 
     def _is_fresh(self, link: Link, known: Known) -> bool:
         if known.detail is None:

@@ -1,10 +1,10 @@
 """What is known of each resource. Pure: asks nobody and waits for nothing."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from proad.core.inventory.deeds import Deed
 from proad.core.inventory.journal import Change, Journal
 from proad.model import (
     ACTIVE,
@@ -17,9 +17,6 @@ from proad.model import (
     Verb,
     allowed_verbs,
 )
-
-WAKE = 0.25
-"""Seconds in which an engine may still tell of what a verb did."""
 
 _NOTHING = EngineEvent(id="")
 
@@ -41,8 +38,8 @@ class Known:
         full: `detail`, completed; made when first asked for.
         last_detail: the last FULL view, however old: tells whether an event changed it.
         unsettled: an event may have changed it, and nobody has compared yet.
-        wake: whose verb it was that ended last, and until when what follows is taken
-            for its doing.
+        deed: what a call of ours makes of it, or made: the create that is under way, or
+            what ended last.
     """
 
     engine: str
@@ -57,12 +54,23 @@ class Known:
     full: Resource | None = None
     last_detail: Resource | None = None
     unsettled: bool = False
-    wake: tuple[str, float] = ("", 0.0)
+    deed: Deed | None = None
 
     @property
     def key(self) -> str:
         """Tells it from all others: an id is unique on its host alone."""
         return f"{self.engine}/{self.seen.id}"
+
+    def did_by(self, before: Resource, after: Resource | None) -> str | None:
+        """Tell by whose call it came from `before` to `after`; None: by nobody's."""
+        activity, deed = self.activity, self.deed
+        if activity is not None and Deed(activity.verb, activity.actor).did(before, after):
+            return activity.actor
+        if deed is None:
+            return None
+        if after is not None and not deed.outlives(before, after):
+            self.deed = None
+        return deed.actor if deed.did(before, after) else None
 
     def drop_detail(self) -> None:
         """Forget the FULL view: something happened."""
@@ -93,6 +101,7 @@ class Picture:
     _by_engine: dict[str, dict[str, Known]] = field(default_factory=dict)
     _by_name: dict[str, dict[str, Known]] = field(default_factory=dict)
     _by_id: dict[str, dict[str, Known]] = field(default_factory=dict)
+    _making: dict[str, Deed] = field(default_factory=dict)
 
     def get(self, engine: str, id: str) -> Known | None:
         """Give what is known of a resource."""
@@ -139,6 +148,9 @@ class Picture:
             known = None
         if known is None:
             known = Known(engine, host, seen, seen)
+            known.deed = self._making.get(known.key)
+            if actor is None and known.deed is not None:
+                actor = known.deed.actor
             self._index(known)
             self._publish(known, before=None, changed=True, actor=actor)
         else:
@@ -158,26 +170,40 @@ class Picture:
         if known is None:
             return
         self._unindex(known)
-        cause, who = _origin(known, actor)
+        if actor is None:
+            actor = known.did_by(known.shown, None)
         self.journal.append(
             Change(
                 revision=self.journal.next_revision(),
                 before=known.shown,
                 after=None,
-                cause=cause,
-                actor=who,
+                cause=_cause(actor),
+                actor=actor or "",
             )
         )
 
-    def set_activity(self, known: Known, activity: Activity | None) -> None:
-        """Note what is being done to a resource, or that it is done."""
+    def begin_making(self, engine: str, id: str, actor: str) -> None:
+        """Note that a call makes the resource that will be found under this id."""
+        self._making[f"{engine}/{id}"] = Deed(None, actor)
+
+    def end_making(self, engine: str, id: str, failure: BaseException | None) -> None:
+        """Note that the call is over, and how it failed if it did."""
+        made = self._making.pop(f"{engine}/{id}")
+        known = self.get(engine, id)
+        if known is not None and known.deed is made:
+            known.deed = made.ended(failure)
+
+    def set_activity(
+        self, known: Known, activity: Activity | None, *, failure: BaseException | None = None
+    ) -> None:
+        """Note what is being done to a resource, or that it is over, and how it failed."""
         if known.activity == activity:
             return
         before, ended = known.shown, known.activity
         actor = next((a.actor for a in (activity, ended) if a is not None), None)
         known.activity = activity
         if activity is None:
-            _leave_wake(known, ended)
+            _leave(known, ended, failure)
         if self.get(known.engine, known.seen.id) is known:
             self._publish(known, before=before, changed=False, actor=actor)
 
@@ -189,7 +215,7 @@ class Picture:
         """Take what a verb read at its end, and that it is done, as one change."""
         activity, before = known.activity, known.shown
         known.activity = None
-        _leave_wake(known, activity)
+        _leave(known, activity, None)
         if self.get(known.engine, seen.id) is not known:
             return  # it was deleted meanwhile
         same = known.seen == seen
@@ -221,9 +247,16 @@ class Picture:
             revision=revision,
             observe_time=datetime.now(UTC) if changed else known.shown.observe_time,
         )
-        cause, who = _origin(known, actor)
+        if actor is None and before is not None:
+            actor = known.did_by(before, known.shown)
         self.journal.append(
-            Change(revision=revision, before=before, after=known.shown, cause=cause, actor=who)
+            Change(
+                revision=revision,
+                before=before,
+                after=known.shown,
+                cause=_cause(actor),
+                actor=actor or "",
+            )
         )
 
     def _see(self, known: Known, seen: Resource) -> None:
@@ -261,18 +294,13 @@ def _is_another(old: Resource, new: Resource, event: EngineEvent) -> bool:
     return event.ended and old.lifetime is Lifetime.TRANSIENT
 
 
-def _leave_wake(known: Known, ended: Activity | None) -> None:
-    if ended is not None:
-        known.wake = (ended.actor, time.monotonic() + WAKE)
+def _leave(known: Known, ended: Activity | None, failure: BaseException | None) -> None:
+    left = Deed(ended.verb, ended.actor).ended(failure) if ended is not None else None
+    known.deed = left or known.deed  # a refusal is no end of what was asked for before
 
 
-def _origin(known: Known, actor: str | None) -> tuple[ChangeCause, str]:
-    if actor is not None:
-        return ChangeCause.API, actor
-    if known.activity is not None:
-        return ChangeCause.API, known.activity.actor
-    who, until = known.wake
-    return (ChangeCause.API, who) if time.monotonic() < until else (ChangeCause.EXTERNAL, "")
+def _cause(actor: str | None) -> ChangeCause:
+    return ChangeCause.EXTERNAL if actor is None else ChangeCause.API
 
 
 def _allowed(known: Known) -> tuple[Verb, ...]:
