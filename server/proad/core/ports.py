@@ -67,9 +67,14 @@ OnStep = Callable[[str, int | None], None]
 """Told by a verb which step it is at, in words for people, and its percentage or None.
 Called on the event loop."""
 
+OnMade = Callable[[str], None]
+"""Told by a create which full id it is that will be found, as soon as that is known: before
+there is anything, or, where the engine gives the id, with its answer. Called on the event
+loop; never with the id of what was there before."""
+
 
 def untold(step: str, percent: int | None = None) -> None:
-    """Tell nobody of a step."""
+    """Tell nobody."""
 
 
 @runtime_checkable
@@ -203,7 +208,7 @@ class Containers(Protocol):
     """Making containers."""
 
     async def create_container(
-        self, spec: ContainerSpec, *, start: bool = False
+        self, spec: ContainerSpec, *, start: bool = False, on_made: OnMade = untold
     ) -> CreatedContainer:
         """Create a container, and start it if asked to.
 
@@ -250,7 +255,9 @@ class Images(Protocol):
 class Domains(Protocol):
     """Making virtual machines."""
 
-    async def create_domain(self, spec: DomainSpec, *, start: bool = False) -> Resource:
+    async def create_domain(
+        self, spec: DomainSpec, *, start: bool = False, on_made: OnMade = untold
+    ) -> Resource:
         """Create a domain and its new volumes, and start it if asked to.
 
         Raises:
@@ -258,7 +265,9 @@ class Domains(Protocol):
             VolumeNotFoundError: a volume, base volume or pool is not there.
         """
 
-    async def create_domain_from_xml(self, source: DomainXml, *, start: bool = False) -> Resource:
+    async def create_domain_from_xml(
+        self, source: DomainXml, *, start: bool = False, on_made: OnMade = untold
+    ) -> Resource:
         """Create a domain from XML. Never changes an existing one.
 
         Raises:

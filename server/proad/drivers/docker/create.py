@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
 
+from proad.core.ports import OnMade
 from proad.drivers.docker.engine import Answer, Engine, filters, quoted
 from proad.drivers.docker.errors import conflict
 from proad.drivers.docker.images import check_name
@@ -47,14 +48,17 @@ class Creation:
             cleanup.cancel()
         await asyncio.gather(*self._cleanups, return_exceptions=True)
 
-    async def create(self, spec: ContainerSpec, *, start: bool) -> CreatedContainer:
+    async def create(
+        self, spec: ContainerSpec, *, start: bool, on_made: OnMade
+    ) -> CreatedContainer:
         """Create a container, and start it if asked to; see the port."""
         check_name(spec.image, "spec.image")
         nonce = uuid4().hex
         body = creation(spec, nonce)
         # A task of its own: when this coroutine is cancelled, the engine may be in the
         # middle of a step, whose outcome has to be known before it can be undone.
-        making = asyncio.create_task(self._make(spec, body, nonce, start=start))
+        make = self._make(spec, body, nonce, start=start, on_made=on_made)
+        making = asyncio.create_task(make)
         try:
             return await asyncio.shield(making)
         except BaseException as error:
@@ -63,7 +67,13 @@ class Creation:
             raise
 
     async def _make(
-        self, spec: ContainerSpec, body: dict[str, Any], nonce: str, *, start: bool
+        self,
+        spec: ContainerSpec,
+        body: dict[str, Any],
+        nonce: str,
+        *,
+        start: bool,
+        on_made: OnMade,
     ) -> CreatedContainer:
         for name in {m.volume.name for m in spec.mounts if m.volume and m.volume.name}:
             # Docker would make it, too, but without a mark to find it by.
@@ -75,6 +85,7 @@ class Creation:
             raise await self._refused(spec, answer)
         made = answer.json()
         id = made["Id"]
+        on_made(id)
         for attachment in spec.networks[1:]:
             connection = {"Container": id, "EndpointConfig": endpoint(attachment)}
             await self._step(f"/networks/{quoted(attachment.network)}/connect", connection)

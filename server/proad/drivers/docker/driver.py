@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from proad.core.ports import OnStep, untold
+from proad.core.ports import OnMade, OnStep, untold
 from proad.drivers.docker.create import Creation
 from proad.drivers.docker.engine import Engine, filters
 from proad.drivers.docker.errors import ENGINE
@@ -189,10 +189,10 @@ class DockerDriver:
         return await self._sampling.stats(ids)
 
     async def create_container(
-        self, spec: ContainerSpec, *, start: bool = False
+        self, spec: ContainerSpec, *, start: bool = False, on_made: OnMade = untold
     ) -> CreatedContainer:
         """Create a container, and start it if asked to."""
-        return await self._creation.create(spec, start=start)
+        return await self._creation.create(spec, start=start, on_made=on_made)
 
     async def prune_containers(self, which: PruneFilter = PruneFilter()) -> Pruned:
         """Remove all stopped containers that `which` lets through."""

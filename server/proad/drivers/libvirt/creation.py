@@ -5,10 +5,12 @@ import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import libvirt
 from lxml import etree
 
+from proad.core.ports import OnMade
 from proad.drivers.libvirt.domain_xml import Parts, Source, disk_targets, domain_xml
 from proad.drivers.libvirt.errors import BAD_XML, code_of, seek, text_of
 from proad.drivers.libvirt.metadata import Metadata, in_domain
@@ -29,6 +31,14 @@ from proad.model import (
     VolumeRef,
     VolumeSpec,
 )
+
+
+class _Identity(NamedTuple):
+    """What a domain to be is found by, and who is to know before it is there."""
+
+    name: str
+    id: str
+    on_made: OnMade
 
 
 class Creation:
@@ -52,6 +62,7 @@ class Creation:
         rollback: Rollback,
         *,
         start: bool,
+        on_made: OnMade,
     ) -> libvirt.virDomain:
         """Make a domain and its new volumes; `ports.Domains.create_domain` says more."""
         id = spec.uuid or str(uuid.uuid4())
@@ -71,7 +82,7 @@ class Creation:
         )
         xml = serialise(domain_xml(spec, parts, host))
         define = self._transient if spec.lifetime is Lifetime.TRANSIENT else self._persistent
-        domain = define(connection, xml, (spec.name, id), rollback, start)
+        domain = define(connection, xml, _Identity(spec.name, id, on_made), rollback, start)
         if spec.autostart:
             domain.setAutostart(1)
         return domain
@@ -83,16 +94,18 @@ class Creation:
         rollback: Rollback,
         *,
         start: bool,
+        on_made: OnMade,
     ) -> libvirt.virDomain:
         """Make a domain of XML; `ports.Domains.create_domain_from_xml` says more."""
         root = parse_domain(source.xml)
         name = root.findtext("name", "").strip()
-        id = root.findtext("uuid", "").strip()
+        id = _uuid_of(root)
         refuse_taken(connection, name, id)
         note_creation(root)
         define = self._transient if source.lifetime is Lifetime.TRANSIENT else self._persistent
         try:
-            return define(connection, serialise(root), (name, id), rollback, start)
+            identity = _Identity(name, id, on_made)
+            return define(connection, serialise(root), identity, rollback, start)
         except libvirt.libvirtError as error:
             if code_of(error) in BAD_XML:
                 raise InvalidArgumentError.of("xml", text_of(error)) from None
@@ -102,7 +115,7 @@ class Creation:
         self,
         connection: libvirt.virConnect,
         xml: str,
-        identity: tuple[str, str],
+        identity: "_Identity",
         rollback: Rollback,
         start: bool,  # noqa: FBT001 - always passed on
     ) -> libvirt.virDomain:
@@ -112,11 +125,11 @@ class Creation:
             lambda: connection.defineXMLFlags(xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE),
         )
         id = domain.UUIDString()
-        rollback.on_failure(f"domain {identity[0]}", lambda again: _undefine(lookup(again, id)))
+        rollback.on_failure(f"domain {identity.name}", lambda again: _undefine(lookup(again, id)))
         if start:
             domain.create()
             rollback.on_failure(
-                f"running domain {identity[0]}", lambda again: lookup(again, id).destroy()
+                f"running domain {identity.name}", lambda again: lookup(again, id).destroy()
             )
         return domain
 
@@ -124,7 +137,7 @@ class Creation:
         self,
         connection: libvirt.virConnect,
         xml: str,
-        identity: tuple[str, str],
+        identity: "_Identity",
         rollback: Rollback,
         _start: bool,  # noqa: FBT001 - it exists only while it runs
     ) -> libvirt.virDomain:
@@ -134,21 +147,22 @@ class Creation:
             lambda: connection.createXML(xml, libvirt.VIR_DOMAIN_START_VALIDATE),
         )
         id = domain.UUIDString()
-        rollback.on_failure(f"domain {identity[0]}", lambda again: lookup(again, id).destroy())
+        rollback.on_failure(f"domain {identity.name}", lambda again: lookup(again, id).destroy())
         return domain
 
     def _define(
         self,
-        identity: tuple[str, str],
+        identity: "_Identity",
         connection: libvirt.virConnect,
         define: Callable[[], libvirt.virDomain],
     ) -> libvirt.virDomain:
         with self._defining:
-            refuse_taken(connection, *identity)
+            refuse_taken(connection, identity.name, identity.id)
+            identity.on_made(identity.id)
             try:
                 return define()
             except libvirt.libvirtError:
-                refuse_taken(connection, *identity)  # another client was quicker
+                refuse_taken(connection, identity.name, identity.id)  # another client was quicker
                 raise
 
     def _source(
@@ -204,6 +218,19 @@ def parse_domain(xml: str) -> etree._Element:
     if not root.findtext("name", "").strip():
         raise InvalidArgumentError.of("xml", "has no <name>")
     return root
+
+
+def _uuid_of(root: etree._Element) -> str:
+    """Give the UUID that a domain's XML asks for, as libvirt writes it; one of ours if none."""
+    element = root.find("uuid")
+    if element is None:
+        element = etree.SubElement(root, "uuid")
+        element.text = str(uuid.uuid4())
+    text = (element.text or "").strip()
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        return text  # libvirt's to complain about
 
 
 def note_creation(root: etree._Element) -> None:

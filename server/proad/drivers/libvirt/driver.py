@@ -1,5 +1,6 @@
 """The driver: the ports of the core, each handed to the part that knows how."""
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
@@ -10,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import libvirt
 
-from proad.core.ports import OnStep, untold
+from proad.core.ports import OnMade, OnStep, untold
 from proad.drivers.libvirt import snapshots, verbs
 from proad.drivers.libvirt import update as updating
 from proad.drivers.libvirt.connection import LONG_TIMEOUT, Connection
@@ -172,22 +173,30 @@ class LibvirtDriver:
 
     # Domains
 
-    async def create_domain(self, spec: DomainSpec, *, start: bool = False) -> Resource:
+    async def create_domain(
+        self, spec: DomainSpec, *, start: bool = False, on_made: OnMade = untold
+    ) -> Resource:
         """Create a domain and its new volumes, and start it if asked to."""
+        tell = _from_a_thread(on_made)
 
         def make(connection: libvirt.virConnect, rollback: Rollback) -> Resource:
             host = self._host.facts(connection)
             make = self._creation.from_spec
-            return self._reader.full(make(connection, spec, host, rollback, start=start))
+            made = make(connection, spec, host, rollback, start=start, on_made=tell)
+            return self._reader.full(made)
 
         return await all_or_nothing(self._connection, make)
 
-    async def create_domain_from_xml(self, source: DomainXml, *, start: bool = False) -> Resource:
+    async def create_domain_from_xml(
+        self, source: DomainXml, *, start: bool = False, on_made: OnMade = untold
+    ) -> Resource:
         """Create a domain from XML; never changes an existing one."""
+        tell = _from_a_thread(on_made)
 
         def make(connection: libvirt.virConnect, rollback: Rollback) -> Resource:
             make = self._creation.from_xml
-            return self._reader.full(make(connection, source, rollback, start=start))
+            made = make(connection, source, rollback, start=start, on_made=tell)
+            return self._reader.full(made)
 
         return await all_or_nothing(self._connection, make)
 
@@ -304,6 +313,11 @@ class LibvirtDriver:
         self._subscriptions.end("the connection was lost")
         self._reader.forget_all()
         self._host.forget()
+
+
+def _from_a_thread(on_made: OnMade) -> OnMade:
+    loop = asyncio.get_running_loop()
+    return lambda id: loop.call_soon_threadsafe(on_made, id)
 
 
 def _without_credentials(uri: str) -> str:

@@ -3,6 +3,7 @@
 import secrets
 from dataclasses import replace
 
+from proad.core.ports import OnMade, untold
 from proad.drivers.memory.behaviour import Behaviour
 from proad.drivers.memory.images import MemoryImages
 from proad.drivers.memory.world import Workload, now
@@ -30,7 +31,7 @@ class MemoryContainers(MemoryImages):
     """Containers without processes, made from images that are only names."""
 
     async def create_container(
-        self, spec: ContainerSpec, *, start: bool = False
+        self, spec: ContainerSpec, *, start: bool = False, on_made: OnMade = untold
     ) -> CreatedContainer:
         """Create a container, and start it if asked to."""
         self._reach()
@@ -54,6 +55,7 @@ class MemoryContainers(MemoryImages):
         workload = Workload(resource, behaviour)
         if start:
             self._start(workload)  # before it is in the list: what cannot start never was
+        on_made(id)
         self._add(workload)
         return CreatedContainer(resource=workload.shown())
 

@@ -5,6 +5,7 @@ import secrets
 import string
 from uuid import uuid4
 
+from proad.core.ports import OnMade, untold
 from proad.drivers.memory.behaviour import Behaviour
 from proad.drivers.memory.domain_xml import parsed, written
 from proad.drivers.memory.volumes import MemoryVolumes
@@ -42,7 +43,9 @@ _ENDINGS = {DiskFormat.QCOW2: "qcow2", DiskFormat.RAW: "raw"}
 class MemoryDomains(MemoryVolumes):
     """Domains without guests."""
 
-    async def create_domain(self, spec: DomainSpec, *, start: bool = False) -> Resource:
+    async def create_domain(
+        self, spec: DomainSpec, *, start: bool = False, on_made: OnMade = untold
+    ) -> Resource:
         """Create a domain and its new volumes, and start it if asked to."""
         self._reach()
         disks, volumes = self._planned_disks(spec)
@@ -87,19 +90,24 @@ class MemoryDomains(MemoryVolumes):
             ),
             volumes,
             start=start,
+            on_made=on_made,
         )
 
-    async def create_domain_from_xml(self, source: DomainXml, *, start: bool = False) -> Resource:
+    async def create_domain_from_xml(
+        self, source: DomainXml, *, start: bool = False, on_made: OnMade = untold
+    ) -> Resource:
         """Create a domain from as much XML as `get_domain_xml` writes; the rest is ignored."""
         self._reach()
-        return self._created(parsed(source), [], start=start)
+        return self._created(parsed(source), [], start=start, on_made=on_made)
 
     async def get_domain_xml(self, id: str, *, inactive: bool = False) -> str:
         """Give a domain as XML."""
         workload, _ = self._domain(id, "domain XML")
         return written(workload.resource if inactive else workload.shown())
 
-    def _created(self, resource: Resource, volumes: list[Volume], *, start: bool) -> Resource:
+    def _created(
+        self, resource: Resource, volumes: list[Volume], *, start: bool, on_made: OnMade
+    ) -> Resource:
         other = self._named(ResourceKind.DOMAIN, resource.name)
         if other is not None:
             raise AlreadyExistsError("domain", resource.name, existing_id=other.resource.id)
@@ -109,6 +117,7 @@ class MemoryDomains(MemoryVolumes):
         if start or resource.lifetime is Lifetime.TRANSIENT:
             self._start(workload)  # before anything is in a list: what cannot start never was
         self._volumes.update({(volume.pool, volume.name): volume for volume in volumes})
+        on_made(resource.id)
         self._add(workload)
         return workload.shown()
 
