@@ -47,7 +47,7 @@ def behind(setting: Setting, plan: Plan, seed: int) -> str:
             ]:
                 outside.result()
         took = time.monotonic() - begin
-        settled = eventually(lambda: _agree(setting, outsiders, watchers), "all agree", 15)
+        settled = eventually(lambda: _agree(setting, outsiders, watchers), "all agree", 30)
         for watcher in watchers:
             watcher.check()
         gaps = [_gaps(watcher, plan) for watcher in watchers]

@@ -18,7 +18,6 @@ from soak.process import Usage
 from soak.setting import IMAGE, Setting, eventually, listed
 
 _DEADLINE = 2.0
-_LATE = 0.5  # what an answer may take beyond its deadline: two cores, and a client in Python
 _CALLERS = 20
 
 
@@ -34,6 +33,8 @@ class Plan:
             hangs are waited for.
         ratio: the most that it may be with something frozen, to without.
         slack: seconds on top.
+        late: seconds that an answer may take beyond its deadline: two cores, and a client in
+            Python.
     """
 
     rounds: int
@@ -42,11 +43,12 @@ class Plan:
     rest: float
     ratio: float
     slack: float
+    late: float
 
 
 # One spell tells nothing but that nobody waits for what hangs, which takes seconds.
-SHORT = Plan(rounds=1, reads=100, verbs=10, rest=0.0, ratio=2.0, slack=0.2)
-FULL = Plan(rounds=10, reads=300, verbs=40, rest=_DEADLINE, ratio=1.2, slack=0.001)
+SHORT = Plan(rounds=1, reads=100, verbs=10, rest=0.0, ratio=2.0, slack=1.5, late=3.0)
+FULL = Plan(rounds=10, reads=300, verbs=40, rest=_DEADLINE, ratio=1.2, slack=0.001, late=0.5)
 _SPELLS = 2  # of each round: what is frozen is slow at first, and then known to be lost
 
 _Spells = dict[str, list[list[float]]]
@@ -74,8 +76,13 @@ class _Times:
 
 @dataclass
 class _Ends:
-    """How calls to what hangs ended: with which reason, and after how many seconds."""
+    """How calls to what hangs ended: with which reason, and after how many seconds.
 
+    Args:
+        late: seconds that one may take beyond its deadline.
+    """
+
+    late: float
     reasons: dict[str, int] = field(default_factory=dict)
     slowest: float = 0.0
 
@@ -89,7 +96,7 @@ class _Ends:
         took = time.monotonic() - begin
         self.slowest = max(self.slowest, took)
         self.reasons[reason] = self.reasons.get(reason, 0) + 1
-        assert took < _DEADLINE + _LATE, f"{reason} after {took:.2f} s"
+        assert took < _DEADLINE + self.late, f"{reason} after {took:.2f} s"
 
 
 def frozen_dockerd(setting: Setting, plan: Plan, _seed: int) -> str:
@@ -150,7 +157,7 @@ def _frozen(
     hung: Callable[[proa.Client], list[Callable[[], object]]],
     freeze: Callable[[], object],
 ) -> str:
-    times, ends = _Times(), _Ends()
+    times, ends = _Times(), _Ends(plan.late)
     threads: list[int] = []
     recovered: list[float] = []
     with setting.client() as client, setting.client(timeout=_DEADLINE) as impatient:

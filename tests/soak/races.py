@@ -123,7 +123,7 @@ def _left(setting: Setting, client: proa.Client, id: str, ends: set[str]) -> boo
         truth = DockerOutsider(setting, chance).states() | LibvirtOutsider(setting, chance).states()
         return v1.ResourceState.Name(truth[id][1]) if id in truth else GONE
 
-    eventually(lambda: engine() == ours, "the engine says the same", 5)
+    eventually(lambda: engine() == ours, "the engine says the same", 30)
     return ours.removeprefix("RESOURCE_STATE_") in ends
 
 

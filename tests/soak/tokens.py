@@ -127,15 +127,17 @@ def tokens(
 
 def _settle(recorders: tuple[_Recorder, ...], running: list[object]) -> None:
     """Wait until nothing more comes, at either."""
-    before: list[int] = []
+
+    def told() -> list[int]:
+        return [len(recorder.told.entries) for recorder in recorders]
 
     def quiet() -> bool:
-        nonlocal before
         for recorded in running:
             assert not recorded.done(), recorded.exception()  # type: ignore[attr-defined]
-        now = [len(recorder.told.entries) for recorder in recorders]
-        last, before = before, now
-        return last == now and len(set(now)) == 1 and not threading.Event().wait(0.5)
+        before = told()
+        threading.Event().wait(0.5)
+        now = told()
+        return before == now and len(set(now)) == 1
 
     eventually(quiet, "both watchers have all")
 

@@ -47,7 +47,7 @@ def daemon(tmp_path_factory):
         )
         try:
             with grpc.insecure_channel(target) as channel:
-                grpc.channel_ready_future(channel).result(timeout=30)
+                grpc.channel_ready_future(channel).result(timeout=60)
             yield target
         finally:
             process.terminate()

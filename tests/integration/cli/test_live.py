@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +42,13 @@ class Shown:
         with self._news:
             assert self._news.wait_for(lambda: len(found()) >= times, 30), (wanted, self.lines)
         return found()[times - 1]
+
+    def connected(self):
+        """Wait until it has loaded what it needs, and gRPC has begun its threads."""
+        deadline = time.monotonic() + 30
+        while len(list(Path(f"/proc/{self.process.pid}/task").iterdir())) == 1:
+            assert time.monotonic() < deadline, "it does not begin"
+            time.sleep(0.05)
 
     def end(self, number=signal.SIGINT):
         """End it; gives its exit code and what it wrote to standard error."""
@@ -156,8 +164,8 @@ def test_wait_until_it_is_so(ann, show, container):
 
 
 def test_wait_in_vain(ann, container):
-    said = ann.fails(8, "wait", container, "--state", "paused", "--timeout", "0.2s")
-    assert f"{container} is RUNNING after 0.2 s" in said
+    said = ann.fails(8, "wait", container, "--state", "paused", "--timeout", "2s")
+    assert f"{container} is RUNNING after 2 s" in said
     said = ann.fails(3, "wait", "proa-test-nothing", "--state", "paused")
     assert "RESOURCE_NOT_FOUND" in said
     assert "give --state or --removed" in ann.fails(2, "wait", container)
@@ -178,6 +186,7 @@ def test_wait_for_the_end(ann, show, container):
 
 def test_wait_is_ended_quietly(show, container):
     waiting = show("wait", container, "--state", "paused")
+    waiting.connected()
     time.sleep(2)
     assert waiting.end() == (130, "")
 

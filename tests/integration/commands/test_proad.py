@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+import termios
 import time
 
 import pytest
@@ -239,7 +240,7 @@ def _on_a_terminal(arguments, typed, environment):
     pid, terminal = pty.fork()
     if pid == 0:
         os.execve(sys.executable, [*PROAD, *arguments], environment)
-    screen, end = "", time.monotonic() + 30
+    screen, end = "", time.monotonic() + 60
     while time.monotonic() < end:
         if terminal not in select.select([terminal], [], [], 1)[0]:
             continue
@@ -249,7 +250,8 @@ def _on_a_terminal(arguments, typed, environment):
             break
         screen += shown
         if typed and screen.rstrip(" ").endswith(":"):
-            time.sleep(0.1)  # the echo is turned off just after the question
+            while termios.tcgetattr(terminal)[3] & termios.ECHO and time.monotonic() < end:
+                time.sleep(0.01)  # it is turned off just after the question
             os.write(terminal, typed.pop(0))
     else:
         os.kill(pid, signal.SIGKILL)

@@ -3,7 +3,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import proa
+from free_port import free_port
 from proa import v1
 from proad.auth.passwords import Passwords
 from proad.auth.scopes import Scope
@@ -37,9 +37,7 @@ class Daemon:
     address: str = ""
 
     def __post_init__(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.address = f"127.0.0.1:{probe.getsockname()[1]}"
+        self.address = f"127.0.0.1:{free_port()}"
         self.environment = os.environ | {
             "PROA_STATE_DIR": str(self.home / "state"),
             "PROA_LISTEN": self.address,
@@ -54,7 +52,7 @@ class Daemon:
             self.process = subprocess.Popen(
                 [BIN / "proad", "serve", *self.arguments], env=self.environment, stderr=log
             )
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not any(event["event"] == "serving" for event in self.log()):
             assert self.process.poll() is None, (self.home / "log").read_text()
             assert time.monotonic() < deadline, "the daemon does not serve"
@@ -83,7 +81,16 @@ class Daemon:
     def stop(self, number: int = signal.SIGTERM) -> int:
         assert self.process is not None
         self.process.send_signal(number)
-        return self.process.wait(timeout=40)
+        return self.process.wait(timeout=60)
+
+
+def under_way(client: proa.Client, name: str) -> None:
+    """Wait until something is being done to a resource."""
+    deadline = time.monotonic() + 30
+    request = v1.GetResourceRequest(id=name)
+    while not client.resources.GetResource(request).resource.activity.step:
+        assert time.monotonic() < deadline, "it was not begun"
+        time.sleep(0.02)
 
 
 @pytest.fixture

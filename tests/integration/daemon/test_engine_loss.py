@@ -70,7 +70,7 @@ def lists(client: proa.Client, which: v1.ResourceFilter) -> bool:
     return True
 
 
-def eventually(condition: Callable[[], bool], within: float = 30) -> None:
+def eventually(condition: Callable[[], bool], within: float = 90) -> None:
     deadline = time.monotonic() + within
     while not condition():
         assert time.monotonic() < deadline, "it did not come to it in time"
@@ -127,7 +127,7 @@ def test_dockerd(client: proa.Client, dockerd: PrivateEngine, number: signal.Sig
     assert list(partial.unreachable) == ["local/docker"]
     created = client.domains.CreateDomain(v1.CreateDomainRequest(spec=tiny_domain())).resource
     client.resources.DeleteResource(v1.DeleteResourceRequest(id=created.name))
-    eventually(lambda: not serving(client, "ContainerService"), within=5)
+    eventually(lambda: not serving(client, "ContainerService"))
     assert serving(client, "DomainService")
     assert serving(client, "ResourceService")
     assert engine_health(client, "docker") == "UNREACHABLE"
@@ -137,7 +137,7 @@ def test_dockerd(client: proa.Client, dockerd: PrivateEngine, number: signal.Sig
     else:
         dockerd.start()
     eventually(lambda: lists(client, CONTAINERS))
-    eventually(lambda: serving(client, "ContainerService"), within=5)
+    eventually(lambda: serving(client, "ContainerService"))
     assert engine_health(client, "docker") == "SERVING"
 
 
@@ -160,7 +160,7 @@ def test_libvirtd(client: proa.Client, libvirtd: PrivateLibvirtd, number: signal
     assert client.containers.PruneContainers(
         v1.PruneContainersRequest(labels={"proa-test": "nobody"})
     )
-    eventually(lambda: not serving(client, "DomainService"), within=5)
+    eventually(lambda: not serving(client, "DomainService"))
     assert serving(client, "ContainerService")
     assert engine_health(client, "libvirt") == "UNREACHABLE"
 
@@ -169,7 +169,7 @@ def test_libvirtd(client: proa.Client, libvirtd: PrivateLibvirtd, number: signal
     else:
         libvirtd.start()
     eventually(lambda: lists(client, DOMAINS))
-    eventually(lambda: serving(client, "DomainService"), within=5)
+    eventually(lambda: serving(client, "DomainService"))
     again = client.resources.GetResource(v1.GetResourceRequest(id=created.id)).resource
     assert again.name == created.name
 

@@ -12,7 +12,7 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 
 import proa
-from integration.daemon.conftest import PASSWORD, Daemon
+from integration.daemon.conftest import PASSWORD, Daemon, under_way
 from integration.docker.private_engine import PrivateEngine
 from proa import v1
 
@@ -187,9 +187,9 @@ def test_time_runs_out(client: proa.Client, token: str):
 
     late = grpc.StatusCode.DEADLINE_EXCEEDED
     refused(late, "STOP_TIMED_OUT", lambda: graceful(1))
-    waiting = threading.Thread(target=lambda: refused(late, "STOP_TIMED_OUT", lambda: graceful(8)))
+    waiting = threading.Thread(target=lambda: refused(late, "STOP_TIMED_OUT", lambda: graceful(12)))
     waiting.start()
-    time.sleep(0.5)
+    under_way(client, token)
     error = refused(
         grpc.StatusCode.ABORTED,
         "ACTIVITY_IN_PROGRESS",
@@ -238,7 +238,7 @@ def test_an_engine_that_hangs(start_daemon: Start, dockerd: PrivateEngine):
     daemon = start_daemon(PROA_DOCKER_URL=dockerd.url, PROA_LIBVIRT_URI="")
     with daemon.client(timeout=10) as client:
         images = v1.ListImagesRequest()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while True:
             try:
                 client.images.ListImages(images)

@@ -13,7 +13,7 @@ from google.protobuf.duration_pb2 import Duration
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import proa
-from integration.daemon.conftest import PASSWORD, Daemon
+from integration.daemon.conftest import PASSWORD, Daemon, under_way
 from proa import v1
 
 Start = Callable[..., Daemon]
@@ -54,7 +54,7 @@ def test_sigterm_says_not_serving_and_lets_a_call_end(start_daemon: Start):
     daemon = start_daemon("--memory")
     outcome: list[object] = []
     with daemon.client() as client, grpc.insecure_channel(daemon.address) as channel:
-        spec = v1.ContainerSpec(image=IMAGE, name="slow", labels={"proa.memory/stop-after": "1.5"})
+        spec = v1.ContainerSpec(image=IMAGE, name="slow", labels={"proa.memory/stop-after": "5"})
         client.containers.CreateContainer(v1.CreateContainerRequest(spec=spec, start=True))
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
         assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
@@ -64,17 +64,17 @@ def test_sigterm_says_not_serving_and_lets_a_call_end(start_daemon: Start):
 
         stopping = threading.Thread(target=stop)
         stopping.start()
-        time.sleep(0.5)
+        under_way(client, "slow")
         assert daemon.process is not None
         daemon.process.send_signal(signal.SIGTERM)
 
         assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
         with daemon.client() as late, pytest.raises(proa.Unavailable):
             late.auth.GetCaller(v1.GetCallerRequest(), timeout=5)
-        stopping.join(timeout=10)
+        stopping.join(timeout=30)
 
     assert outcome
-    assert daemon.process.wait(timeout=10) == 0
+    assert daemon.process.wait(timeout=30) == 0
     assert daemon.log()[-1]["event"] == "stopped"
 
 
@@ -108,16 +108,16 @@ def test_a_stop_whose_client_goes_away_is_done_all_the_same(start_daemon: Start,
             v1.StopResourceRequest(
                 id=token,
                 mode=v1.STOP_MODE_GRACEFUL_THEN_FORCE,
-                grace_period=Duration(seconds=3),
+                grace_period=Duration(seconds=5),
             )
         )
-        time.sleep(1.5)  # it is on its way to the container
+        under_way(client, token)
         call.cancel()
 
     def state() -> v1.ResourceState.ValueType:
         return client.resources.GetResource(v1.GetResourceRequest(id=token)).resource.state
 
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while state() != v1.RESOURCE_STATE_STOPPED:
         assert time.monotonic() < deadline, "the stop was given up with its client"
         time.sleep(0.2)

@@ -10,7 +10,7 @@ import libvirt
 import pytest
 
 from integration.libvirt.guests import ISOS, Guests
-from proad.drivers.libvirt import LibvirtDriver
+from proad.drivers.libvirt import LibvirtDriver, limits
 
 REPOSITORY = Path(__file__).parents[3]
 URI = "qemu:///system"
@@ -52,6 +52,12 @@ def folder(raw: libvirt.virConnect) -> Iterator[Path]:
         pool.destroy()
         pool.undefine()
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the driver wait longer for guests that follow: they are slow on a slow machine."""
+    monkeypatch.setattr(limits, "_PATIENCE", 30.0)
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from proad.model import (
 
 MIB = 2**20
 ISOS = ("guest.iso", "guest-noagent.iso", "guest-deadagent.iso", "guest-deaf.iso")
-BOOT_SECONDS = 40
+BOOT_SECONDS = 120  # emulated, on a machine that may be slow and busy
 SCRAP = DeleteOptions(force=True, delete_snapshots=True, delete_saved_state=True)
 
 
@@ -136,7 +136,7 @@ class Guests:
                 await self.driver.delete_volume(volume.pool, volume.name)
 
 
-async def eventually(what: Callable[[], Awaitable[bool]], *, within: float = 10.0) -> None:
+async def eventually(what: Callable[[], Awaitable[bool]], *, within: float = 30.0) -> None:
     """Wait until something is so; fail when it is not in time (seconds)."""
     async with asyncio.timeout(within):
         while not await what():  # noqa: ASYNC110 - an engine is asked, it sets no Event

@@ -62,13 +62,13 @@ class PrivateLibvirtd:
         assert self._process is not None
         self._process.send_signal(number)
         if number in {signal.SIGKILL, signal.SIGTERM}:
-            self._process.wait(20)
+            self._process.wait(60)
 
     def stop(self) -> None:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGCONT)
             self._process.terminate()
-            self._process.wait(20)
+            self._process.wait(60)
         for pid in self._folder.glob("run/qemu/proa-test*.pid"):
             os.kill(int(pid.read_text()), signal.SIGKILL)
 

@@ -55,11 +55,11 @@ async def test_it_holds_up_nobody_else(driver: LibvirtDriver, guests: Guests):
             assert (await driver.pause(other.id)).state is ResourceState.PAUSED
             assert (await driver.resume(other.id)).state is ResourceState.RUNNING
             await driver.probe()
-            assert time.monotonic() - begin < 3
+            assert time.monotonic() - begin < 15  # what waits takes a minute
             begin = time.monotonic()
             # The one that hangs is shown as it last was.
             assert set(await driver.stats([hung.id, other.id])) == {hung.id, other.id}
-            assert time.monotonic() - begin < 4
+            assert time.monotonic() - begin < 10
         assert not any(task.done() for task in waiting)
         begin = time.monotonic()
         ended, _ = await asyncio.gather(
@@ -68,7 +68,7 @@ async def test_it_holds_up_nobody_else(driver: LibvirtDriver, guests: Guests):
             driver.stop(other.id, StopOptions(mode=StopMode.FORCE)),
         )
         assert ended.state is ResourceState.STOPPED
-        await asyncio.wait(waiting, timeout=10)
+        await asyncio.wait(waiting, timeout=30)
         assert all(task.done() and task.exception() is not None for task in waiting)
     await driver.start(hung.id)
     assert (await driver.pause(hung.id)).state is ResourceState.PAUSED
@@ -95,5 +95,5 @@ async def test_one_that_begins_to_hang_costs_statistics_a_moment(
         begin = time.monotonic()
         # There is nothing yet that it could be shown with.
         assert set(await driver.stats([hung.id, other.id])) == {other.id}
-        assert time.monotonic() - begin < 4
+        assert time.monotonic() - begin < 10
         await driver.stop(hung.id, StopOptions(mode=StopMode.FORCE))

@@ -54,6 +54,7 @@ async def roomy(guests: Guests, driver: LibvirtDriver, *, transient: bool = Fals
     return guest
 
 
+@pytest.mark.usefixtures("patient")
 async def test_a_running_guest_follows(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect
 ):

@@ -173,8 +173,8 @@ async def test_a_subscription_ends_with_libvirtd(driver: LibvirtDriver, libvirtd
     await answering(driver, libvirtd)
     async with driver.subscribe() as events, driver.subscribe() as other:
         libvirtd.signal(signal.SIGKILL)
-        await lost_within(events, 1)
-        await lost_within(other, 1)
+        await lost_within(events, 2.5)  # not only by its silence, which takes 3 seconds
+        await lost_within(other, 2.5)
     libvirtd.start()
     await answering(driver, libvirtd)
     async with driver.subscribe() as events:
@@ -187,7 +187,7 @@ async def test_a_subscription_ends_with_libvirtd(driver: LibvirtDriver, libvirtd
     await answering(driver, libvirtd)
     async with driver.subscribe() as events:
         made = await domain(driver)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             assert (await anext(events)).id == made.id
         await driver.delete(made.id, DeleteOptions(force=True))
 
@@ -212,8 +212,12 @@ async def test_losses_leave_nothing_behind(driver: LibvirtDriver, libvirtd: Priv
         await round_of_life()
     # A thread closes its old connection when it next has something to do.
     more = 3 * READERS
-    assert held()[0] <= descriptors + more
-    assert held()[1] <= threads + 1
+
+    async def let_go() -> bool:
+        """Those that close the last one's connections may be at it still."""
+        return held()[0] <= descriptors + more and held()[1] <= threads + 1
+
+    await eventually(let_go)
 
 
 async def test_leaving_a_hung_one_takes_no_time(libvirtd: PrivateLibvirtd):
@@ -254,10 +258,12 @@ async def test_a_list_asks_as_much_for_many_as_for_few(
                 labels={"number": str(each)},
             )
             made.append(await driver.create_domain(spec))
-        await driver.list_resources()  # what is noted on them is asked for once
-        await asyncio.sleep(0.2)  # the events of their creation are through
-        await driver.list_resources()
-        assert await cost_of_list() == 5
+
+        async def at_rest() -> bool:
+            """Once what is noted on them was asked for, and the events of creation are through."""
+            return await cost_of_list() == 5
+
+        await eventually(at_rest)
     assert len(await driver.list_resources()) == len(made) == 22
     for resource in made:
         await driver.delete(resource.id)

@@ -163,7 +163,7 @@ async def test_a_guest_that_suspended_itself(
     async def suspended() -> bool:
         return (await driver.get_resource(made.id)).state is ResourceState.SUSPENDED
 
-    await eventually(suspended, within=20)
+    await eventually(suspended, within=60)
     with pytest.raises(StateError):
         await driver.pause(made.id)
     match verb:

@@ -11,6 +11,7 @@ from proad.drivers.libvirt import LibvirtDriver
 from proad.errors import ResourceNotRunningError, StopTimedOutError
 from proad.model import (
     Lifetime,
+    Resource,
     ResourceState,
     RestartMode,
     RestartOptions,
@@ -21,13 +22,27 @@ from proad.model import (
 
 pytestmark = pytest.mark.libvirt
 
-GRACE = timedelta(seconds=30)
+GRACE = timedelta(seconds=60)
 POLITELY = StopOptions(mode=StopMode.GRACEFUL, grace_period=GRACE)
 FORCE = StopOptions(mode=StopMode.FORCE)
 
 
 def seconds() -> float:
     return asyncio.get_running_loop().time()
+
+
+async def asked(driver: LibvirtDriver, id: str) -> asyncio.Task[Resource]:
+    """Begin a polite stop, and wait until the power button was pressed."""
+    steps: list[str] = []
+    stop = asyncio.create_task(
+        driver.stop(id, POLITELY, on_step=lambda step, _percent: steps.append(step))
+    )
+
+    async def pressed() -> bool:
+        return any("pressed" in step for step in steps)
+
+    await eventually(pressed)
+    return stop
 
 
 async def test_an_agent_alone_reboots_and_shuts_down(driver: LibvirtDriver, guests: Guests):
@@ -51,7 +66,7 @@ async def test_the_power_button_reboots_and_shuts_down(driver: LibvirtDriver, gu
     restart = RestartOptions(mode=RestartMode.GRACEFUL_THEN_FORCE, grace_period=GRACE)
     begin = seconds()
     assert (await driver.restart(guest.id, restart)).state is ResourceState.RUNNING
-    assert seconds() - begin < 15  # by request, not by force at the end of the grace
+    assert seconds() - begin < 45  # by request, not by force at the end of the grace
     await guests.ready(guest.id)
     await driver.pause(guest.id)
     stopped = await driver.stop(guest.id, POLITELY)  # it cannot hear before it is resumed
@@ -65,7 +80,7 @@ async def test_a_dead_agent_does_not_eat_the_grace(driver: LibvirtDriver, guests
     assert guest.domain.guest_agent_connected
     begin = seconds()
     assert (await driver.stop(guest.id, POLITELY)).state is ResourceState.STOPPED
-    assert seconds() - begin < 15
+    assert seconds() - begin < 28  # less than half of the grace
 
 
 async def test_a_booting_guest_hears_a_later_press(driver: LibvirtDriver, guests: Guests):
@@ -86,14 +101,13 @@ async def test_a_deaf_guest(driver: LibvirtDriver, guests: Guests):
     reset = RestartOptions(mode=RestartMode.GRACEFUL_THEN_FORCE, grace_period=briefly)
     assert (await driver.restart(guest.id, reset)).state is ResourceState.RUNNING
     await guests.ready(guest.id)
-    graceful = asyncio.create_task(driver.stop(guest.id, POLITELY))
-    await asyncio.sleep(0.5)
+    graceful = await asked(driver, guest.id)
     assert not graceful.done()
     begin = seconds()
     forced = await driver.stop(guest.id, FORCE)
     assert forced.state_detail.reason is StateReason.KILLED
     assert (await graceful).state is ResourceState.STOPPED
-    assert seconds() - begin < 5
+    assert seconds() - begin < 30
 
 
 async def test_force_wins_over_a_waiting_restart(driver: LibvirtDriver, guests: Guests):
@@ -116,8 +130,7 @@ async def test_graceful_then_force_kills_in_the_end(driver: LibvirtDriver, guest
 
 async def test_a_cancelled_stop_leaves_the_request_standing(driver: LibvirtDriver, guests: Guests):
     guest = await guests.boot("guest-noagent.iso")
-    stop = asyncio.create_task(driver.stop(guest.id, POLITELY))
-    await asyncio.sleep(0.3)
+    stop = await asked(driver, guest.id)
     stop.cancel()
     with pytest.raises(asyncio.CancelledError):
         await stop
@@ -125,7 +138,7 @@ async def test_a_cancelled_stop_leaves_the_request_standing(driver: LibvirtDrive
     async def down() -> bool:
         return (await driver.get_resource(guest.id)).state is ResourceState.STOPPED
 
-    await eventually(down)
+    await eventually(down, within=60)
 
 
 async def test_a_transient_guest_goes_with_its_volumes(driver: LibvirtDriver, guests: Guests):

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import statistics
 import subprocess
 import time
 from collections.abc import AsyncIterator
@@ -11,6 +12,7 @@ from pathlib import Path
 import libvirt
 import pytest
 
+from integration.libvirt.guests import eventually
 from proad.drivers.libvirt import LibvirtDriver
 from proad.drivers.libvirt.metadata import NAMESPACE
 from proad.model import EngineEvent, Resource, ResourceState, ResourceView
@@ -18,8 +20,8 @@ from proad.model import EngineEvent, Resource, ResourceState, ResourceView
 pytestmark = pytest.mark.libvirt
 
 URI = "qemu:///system"
-# Seconds: of an event, and of what has none and is found by looking.
-SOON = 2.0
+# Seconds; how soon an event comes, a test of its own says.
+SOON = 30.0
 SUMMARY = ResourceView.SUMMARY
 
 
@@ -128,7 +130,9 @@ async def test_a_change_is_told_at_once(
             begin = time.monotonic()
             await hear(events, domain.UUIDString())
             waits.append(time.monotonic() - begin)
-    assert sorted(waits)[-3] < 0.05, waits
+    # A busy machine may take its time with some; looking would take a second for each.
+    assert statistics.median(waits) < 0.05, waits
+    assert sorted(waits)[-3] < 0.5, waits
 
 
 async def test_what_has_no_event_is_found_by_looking(
@@ -139,7 +143,7 @@ async def test_what_has_no_event_is_found_by_looking(
     id = raw.lookupByName(name).UUIDString()
 
     async def found(events: AsyncIterator[EngineEvent]) -> Resource:
-        await hear(events, id, seconds=6)
+        await hear(events, id)
         return await driver.get_resource(id, SUMMARY)
 
     async with driver.subscribe() as events:
@@ -178,7 +182,7 @@ async def test_processors_plugged_in_are_found_by_looking(
         assert listed.domain.vcpus == 1
         await quiet(events, listed.id)
         await virsh("setvcpus", blank.name, "2", "--live")
-        await hear(events, listed.id, seconds=6)
+        await hear(events, listed.id)
         shown = await driver.get_resource(listed.id, SUMMARY)
         assert shown.domain == replace(listed.domain, vcpus=2)
 
@@ -189,5 +193,8 @@ async def test_a_reader_that_is_gone_leaves_nothing(driver: LibvirtDriver):
     for _ in range(50):
         async with driver.subscribe():
             pass
-    await asyncio.sleep(0.05)
-    assert len(asyncio.all_tasks()) == before
+
+    async def ended() -> bool:
+        return len(asyncio.all_tasks()) <= before
+
+    await eventually(ended)

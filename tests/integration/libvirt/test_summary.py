@@ -87,6 +87,7 @@ async def test_a_transient_one(driver: LibvirtDriver, guests: Guests):
     assert replace(stopped, state=running.state, state_detail=running.state_detail) == running
 
 
+@pytest.mark.usefixtures("patient")
 async def test_ballooned(driver: LibvirtDriver, guests: Guests):
     guest = await guests.boot()
     updated = await driver.update(
