@@ -259,11 +259,12 @@ async def test_an_expired_deadline_is_told_before_the_caller_gives_up(daemon, ma
     await daemon.call("StopResource", id="vm", mode="STOP_MODE_FORCE")
 
 
-async def test_a_deadline_without_room_is_still_a_deadline(daemon):
-    """Of a call that asks the engine: what is known already is given even then."""
+async def test_a_deadline_without_room_is_still_a_deadline(held):
+    await held.container("web")
     for timeout in (0.0, 0.001, 0.05):
-        refused = await refusal(daemon.call("ListImages", timeout=timeout))
+        refused = await refusal(held.call("PauseResource", id="web", timeout=timeout))
         assert refused.code == "DEADLINE_EXCEEDED"
+    held.driver.let_go.set()
 
 
 async def test_a_short_deadline_has_room_for_an_answer():
@@ -284,6 +285,20 @@ async def test_a_verb_whose_deadline_is_over_is_still_done(held, margin):
         return await held.state("web") == "PAUSED"
 
     await until(paused)
+
+
+async def test_a_verb_whose_deadline_is_over_while_it_waits_is_not_done(held, margin):
+    await held.container("web")
+    pause = await begun(held, "PauseResource", id="web")
+    refused = await refusal(held.call("ResumeResource", id="web", timeout=3))
+    assert refused.reason == "ENGINE_TIMED_OUT"
+
+    held.driver.let_go.set()
+    await pause
+
+    # It takes its turn behind the one that was given up.
+    refused = await refusal(held.call("PauseResource", id="web"))
+    assert (refused.reason, refused.metadata["state"]) == ("ILLEGAL_STATE", "PAUSED")
 
 
 async def test_many_callers_at_once_get_an_answer_each(daemon):

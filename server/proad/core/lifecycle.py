@@ -52,13 +52,16 @@ class Lifecycle:
 
     async def stop(self, ref: str, options: StopOptions) -> Resource:
         """Stop a resource. FORCE does not wait for a graceful stop that is under way."""
-
-        def action(driver: Driver, it: Resource, on_step: OnStep) -> Awaitable[Resource]:
-            if options.mode is not None and options.mode not in driver.stop_modes:
-                raise CapabilityMissingError(f"stop mode {options.mode}", driver=driver.name)
-            return driver.stop(it.id, options, on_step=on_step)
-
-        return await self._do(Verb.STOP, ref, action, force=options.mode is StopMode.FORCE)
+        found = await self._resolver.find(ref)
+        driver = found.link.driver
+        if options.mode is not None and options.mode not in driver.stop_modes:
+            raise CapabilityMissingError(f"stop mode {options.mode}", driver=driver.name)
+        return await self._verbs.transition(
+            Verb.STOP,
+            found,
+            lambda it, on_step: driver.stop(it.id, options, on_step=on_step),
+            force=options.mode is StopMode.FORCE,
+        )
 
     async def restart(self, ref: str, options: RestartOptions) -> Resource:
         """Restart a resource."""

@@ -1,6 +1,9 @@
 """How every change of a resource goes: its turn, its legality, the driver, the inventory."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from asyncio import CancelledError
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import TypeVar
 
@@ -11,11 +14,18 @@ from proad.core.link import Link
 from proad.core.operations import Operations
 from proad.core.ports import OnStep, untold
 from proad.core.resolve import Found
-from proad.errors import EtagMismatchError, ResourceNotFoundError
+from proad.errors import (
+    EngineTimedOutError,
+    EngineUnreachableError,
+    EtagMismatchError,
+    ResourceNotFoundError,
+)
 from proad.model import ACTIVE, EngineEvent, Lifetime, Resource, Updated, Verb, refusal
 
+LOOK_WITHIN = 1.0
+"""Seconds that the answer of a verb that failed waits for a look at what became of it."""
+
 T = TypeVar("T")
-R = TypeVar("R")
 Action = Callable[[str, OnStep], Awaitable[T]]
 """Does something, given the resource's full id and whom to tell the steps."""
 Transition = Callable[[Resource, OnStep], Awaitable[Resource]]
@@ -25,9 +35,9 @@ Transition = Callable[[Resource, OnStep], Awaitable[Resource]]
 class Verbs:
     """Does verbs on resources that are found already.
 
-    Each waits for its turn on the resource, is refused if it is illegal now, and is
-    carried out even if the caller goes away. The inventory has what came of it when it
-    returns. All of them raise:
+    Each waits for its turn on the resource, is refused if it is illegal now, and, once the
+    engine is asked, is carried out even if the caller goes away. The inventory has what came
+    of it when it returns or fails, unless the engine does not answer. All of them raise:
 
         StateError: it is not legal now. The engine was not asked to do it.
         EtagMismatchError: the resource no longer has the etag that was given.
@@ -49,96 +59,81 @@ class Verbs:
             action: does it.
             force: it does not wait for a graceful stop that is under way.
         """
-        mirror = self._inventory.mirror(found.link)
+        link, mirror = found.link, self._inventory.mirror(found.link)
 
-        async def body(known: Known, on_step: OnStep) -> Resource | None:
-            reads = known.reads
-            seen = await found.link.verb(lambda: action(known.seen, on_step))
-            if seen.lifetime is Lifetime.TRANSIENT and seen.state not in ACTIVE:
-                last = self._last(found.link, seen)
-                mirror.drop(seen.id, actor=current_actor())
-                return last
-            if known.reads != reads:
-                # It was read meanwhile, and nobody knows which reading is the later one.
-                await mirror.look(seen.id)
-            elif on_step is untold:
-                mirror.apply(seen, actor=current_actor())
-            else:
-                mirror.finish(known, seen)
-            if self._inventory.known(found.link, seen.id) is not known:
-                return self._last(found.link, seen)  # deleted while it was done
-            return None
+        async def change() -> Resource:
+            async with self._doing(verb, found, force=force) as (known, on_step):
+                reads = known.reads
+                seen = await link.verb(lambda: action(known.seen, on_step))
+                last = self._last(link, seen)
+                if seen.lifetime is Lifetime.TRANSIENT and seen.state not in ACTIVE:
+                    mirror.drop(seen.id, actor=current_actor())
+                elif known.reads != reads:
+                    # It was read meanwhile, and nobody knows which reading is the later one.
+                    await mirror.look(seen.id)
+                elif on_step is untold:
+                    mirror.apply(seen, actor=current_actor())
+                else:
+                    mirror.finish(known, seen)
+                stays = self._inventory.known(link, seen.id) is known
+            return known.shown if stays else last
 
-        def answer(known: Known, gone: Resource | None) -> Resource:
-            return gone or known.shown
-
-        return await self._run(verb, found, body, answer, force=force)
+        return await self._operations.run(change)
 
     async def do(self, verb: Verb, found: Found, action: Action[T], *, etag: str = "") -> T:
         """Do anything else to a resource that stays."""
-        mirror = self._inventory.mirror(found.link)
+        link, id = found.link, found.resource.id
 
-        async def body(known: Known, on_step: OnStep) -> T:
-            revision = known.shown.revision
-            done = await found.link.verb(lambda: action(found.resource.id, on_step))
-            known.drop_detail()
-            if isinstance(done, Updated):
-                known.last_detail = done.resource
-            after = await mirror.look(found.resource.id)
-            if after is known and known.shown.revision == revision:
-                self._inventory.picture.touch(known)
+        async def change() -> T:
+            async with self._doing(verb, found, etag=etag) as (known, on_step):
+                revision = known.shown.revision
+                done = await link.verb(lambda: action(id, on_step))
+                known.drop_detail()
+                if isinstance(done, Updated):
+                    known.last_detail = done.resource
+                after = await self._inventory.mirror(link).look(id)
+                if after is known and known.shown.revision == revision:
+                    self._inventory.picture.touch(known)
             return done
 
-        return await self._run(verb, found, body, lambda _, done: done, etag=etag)
+        return await self._operations.run(change)
 
     async def delete(
         self, found: Found, action: Action[Resource], *, force: bool = False, etag: str = ""
     ) -> Resource:
         """Delete a resource and give it as it last was."""
+        link, id = found.link, found.resource.id
 
-        async def body(_known: Known, on_step: OnStep) -> Resource:
-            last = await found.link.verb(lambda: action(found.resource.id, on_step))
-            completed = self._last(found.link, last)
-            self._inventory.mirror(found.link).drop(last.id, actor=current_actor())
-            return completed
-
-        return await self._run(
-            Verb.DELETE, found, body, lambda _, last: last, force=force, etag=etag
-        )
-
-    async def _run(
-        self,
-        verb: Verb,
-        found: Found,
-        body: Callable[[Known, OnStep], Awaitable[T]],
-        answer: Callable[[Known, T], R],
-        *,
-        force: bool = False,
-        etag: str = "",
-    ) -> R:
-        link, id, name = found.link, found.resource.id, found.resource.name
-        mirror = self._inventory.mirror(link)
-
-        async def change() -> R:
-            # An id is unique on its host alone: domains are copied with their UUIDs.
-            async with self._operations.turn(f"{link.name}/{id}", name, verb, oust=force) as ours:
-                known = await self._permit(verb, found, force=force, etag=etag)
-                try:
-                    with mirror.holding(id):
-                        if not ours:  # a graceful stop has the turn, and its activity shows
-                            return answer(known, await body(known, untold))
-                        with self._inventory.activity(known, verb) as on_step:
-                            done = await body(known, on_step)
-                        return answer(known, done)
-                except BaseException:
-                    mirror.hint(EngineEvent(id=id))  # whatever became of it
-                    raise
+        async def change() -> Resource:
+            async with self._doing(Verb.DELETE, found, force=force, etag=etag) as (_, on_step):
+                last = self._last(link, await link.verb(lambda: action(id, on_step)))
+                self._inventory.mirror(link).drop(id, actor=current_actor())
+            return last
 
         return await self._operations.run(change)
 
-    def _last(self, link: Link, seen: Resource) -> Resource:
-        """Complete what is gone: nothing is done to it any more, or can be."""
-        return replace(self._inventory.complete(link, seen), activity=None, allowed_verbs=())
+    @asynccontextmanager
+    async def _doing(
+        self, verb: Verb, found: Found, *, force: bool = False, etag: str = ""
+    ) -> AsyncIterator[tuple[Known, OnStep]]:
+        """Do a verb: wait for its turn, refuse it if it is illegal, show that it is under way.
+
+        Up to there it is given up with its caller, and from there it goes to its end. Gives
+        what is known of the resource, and whom to tell the steps.
+        """
+        link, id, name = found.link, found.resource.id, found.resource.name
+        # An id is unique on its host alone: domains are copied with their UUIDs.
+        async with self._operations.turn(f"{link.name}/{id}", name, verb, oust=force) as ours:
+            known = await self._permit(verb, found, force=force, etag=etag)
+            self._operations.begin()
+            # Where a graceful stop has the turn, it is that one's activity that shows.
+            showing = self._inventory.activity(known, verb) if ours else nullcontext(untold)
+            with self._inventory.mirror(link).holding(id), showing as on_step:
+                try:
+                    yield known, on_step
+                except (Exception, CancelledError) as error:
+                    await self._failed(found, error)
+                    raise
 
     async def _permit(self, verb: Verb, found: Found, *, force: bool, etag: str) -> Known:
         link, id = found.link, found.resource.id
@@ -146,7 +141,7 @@ class Verbs:
         if known is not None and not etag and refusal(verb, known.seen, force=force) is None:
             return known
         # The engine may be ahead of its own events: no refusal without a look.
-        known = await self._inventory.mirror(link).look(id)
+        known = await self._inventory.mirror(link).look(id, reconfigured=bool(etag))
         if known is None:
             raise ResourceNotFoundError(found.resource.name)
         if error := refusal(verb, known.seen, force=force):
@@ -154,3 +149,18 @@ class Verbs:
         if etag and etag != known.shown.etag:
             raise EtagMismatchError(known.seen.name, current=known.shown.etag)
         return known
+
+    async def _failed(self, found: Found, error: Exception | CancelledError) -> None:
+        """Find out what became of a resource before its caller hears of the failure."""
+        mirror, id = self._inventory.mirror(found.link), found.resource.id
+        mirror.hint(EngineEvent(id=id))
+        if isinstance(error, EngineUnreachableError | EngineTimedOutError | CancelledError):
+            return  # the engine would not say, or nobody waits
+        # The failure is what is told, whatever comes of the look.
+        with suppress(Exception):
+            async with asyncio.timeout(LOOK_WITHIN):
+                await mirror.look(id, reconfigured=True)
+
+    def _last(self, link: Link, seen: Resource) -> Resource:
+        """Complete what is gone: nothing is done to it any more, or can be."""
+        return replace(self._inventory.complete(link, seen), activity=None, allowed_verbs=())

@@ -12,16 +12,19 @@ from proad.model import Verb
 
 
 class Change:
-    """A change that takes the turn on "x" and stays until it is let go."""
+    """A change that takes the turn on "x", begins and stays until it is let go."""
 
-    def __init__(self, ops, verb, *, oust=False, key="x"):
+    def __init__(self, ops, verb, *, oust=False, key="x", begins=True):
         self.let_go = asyncio.Event()
         self.inside = asyncio.Event()
         self.own = None
         self._ops, self._verb, self._oust, self._key = ops, verb, oust, key
+        self._begins = begins
 
     async def __call__(self):
         async with self._ops.turn(self._key, "web", self._verb, oust=self._oust) as self.own:
+            if self._begins:
+                self._ops.begin()
             self.inside.set()
             await self.let_go.wait()
         return self._verb
@@ -88,6 +91,24 @@ async def test_patience_ends(ops, monkeypatch):
     await one
 
 
+async def test_patience_is_for_all_before_it_together(ops, monkeypatch):
+    monkeypatch.setattr(operations, "PATIENCE", 0.05)
+    last = asyncio.Event()
+
+    async def one_after_the_other():
+        for _ in range(1000):
+            async with ops.turn("x", "web", Verb.PAUSE):
+                await asyncio.sleep(0.005)
+            if last.is_set():
+                break
+
+    relay = await start(ops, one_after_the_other)
+    with pytest.raises(ActivityInProgressError):
+        await ops.run(Change(ops, Verb.STOP))
+    last.set()
+    await relay
+
+
 @pytest.mark.parametrize("before", [Verb.START, Verb.PAUSE, Verb.CREATE_SNAPSHOT, Verb.DELETE])
 async def test_force_waits_for_what_does_not_wait_for_a_guest(ops, monkeypatch, before):
     monkeypatch.setattr(operations, "PATIENCE", 0.01)
@@ -115,6 +136,43 @@ async def test_force_passes_a_stop_by(ops, verb):
     assert await one == Verb.STOP
 
 
+async def test_force_beside_a_stop_keeps_the_turn_when_that_ends(ops):
+    stop, force, begin = (
+        Change(ops, Verb.STOP),
+        Change(ops, Verb.STOP, oust=True),
+        Change(ops, Verb.START),
+    )
+    one, two, three = [await start(ops, change) for change in (stop, force, begin)]
+    stop.let_go.set()
+    begin.let_go.set()
+    await one
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not begin.inside.is_set()
+
+    force.let_go.set()
+
+    assert await two == Verb.STOP
+    assert await three == Verb.START
+    assert begin.own is True
+
+
+async def test_what_ousts_a_stop_waits_for_the_force_beside_it(ops):
+    stop, force = Change(ops, Verb.STOP), Change(ops, Verb.STOP, oust=True)
+    restart = Change(ops, Verb.RESTART, oust=True)
+    one, two, three = [await start(ops, change) for change in (stop, force, restart)]
+    with pytest.raises(ActivityInProgressError):
+        await one
+    assert not restart.inside.is_set()
+
+    force.let_go.set()
+    restart.let_go.set()
+
+    assert await two == Verb.STOP
+    assert await three == Verb.RESTART
+    assert restart.own is True
+
+
 async def test_two_at_once_can_oust_a_restart(ops):
     restart = Change(ops, Verb.RESTART)
     one = await start(ops, restart)
@@ -130,20 +188,70 @@ async def test_two_at_once_can_oust_a_restart(ops):
     assert caught.value.metadata["verb"] == "STOP"
 
 
-async def test_a_change_outlives_its_caller(ops):
-    change = Change(ops, Verb.PAUSE)
-    caller = await start(ops, change)
+async def gone(caller):
+    """Have a caller go away."""
     caller.cancel()
     with pytest.raises(asyncio.CancelledError):
         await caller
 
-    later = Change(ops, Verb.RESUME)
-    (await start(ops, later)).cancel()
-    change.let_go.set()
-    later.let_go.set()
-    await ops.close(1)
 
-    assert later.inside.is_set()
+async def test_a_change_that_has_begun_outlives_its_caller(ops):
+    change, over = Change(ops, Verb.PAUSE), asyncio.Event()
+
+    async def tells_its_end():
+        await change()
+        over.set()
+
+    await gone(await start(ops, tells_its_end))
+    assert change.inside.is_set()
+    change.let_go.set()
+
+    await over.wait()
+
+
+async def test_a_change_without_turns_begins_at_once(ops):
+    let_go, over = asyncio.Event(), asyncio.Event()
+
+    async def create():
+        await let_go.wait()
+        over.set()
+
+    await gone(await start(ops, create))
+    let_go.set()
+
+    await over.wait()
+
+
+async def test_a_change_that_waits_for_its_turn_goes_with_its_caller(ops):
+    first, second, third = (Change(ops, verb) for verb in (Verb.PAUSE, Verb.DELETE, Verb.RESUME))
+    one = await start(ops, first)
+    two = await start(ops, second)
+    three = await start(ops, third)
+    await gone(two)
+
+    for change in (first, second, third):
+        change.let_go.set()
+    await asyncio.gather(one, three)
+
+    assert (second.inside.is_set(), third.inside.is_set()) == (False, True)
+
+
+@pytest.mark.parametrize("oust", [False, True])
+async def test_a_change_that_has_not_begun_in_its_turn_goes_with_its_caller(ops, oust):
+    stop = Change(ops, Verb.STOP)
+    one = await start(ops, stop)
+    if not oust:
+        stop.let_go.set()
+        await one
+    change = Change(ops, Verb.STOP, oust=oust, begins=False)
+    caller = await start(ops, change)
+    assert change.inside.is_set()
+    await gone(caller)
+
+    stop.let_go.set()
+    after = Change(ops, Verb.START)
+    after.let_go.set()
+    assert await ops.run(after) == Verb.START
 
 
 async def test_a_closed_shop_takes_no_change(ops):
