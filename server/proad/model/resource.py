@@ -93,7 +93,7 @@ class Activity:
     actor: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True, kw_only=True)
 class Resource:
     """A container or a domain.
 

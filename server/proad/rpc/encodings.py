@@ -1,67 +1,96 @@
 """Messages that were encoded before: a resource that did not change is not encoded again."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
-
-from google.protobuf.message import Message
+from weakref import ref
 
 from proa import v1
 from proad.model import Resource
 from proad.rpc.encode import encode
 
-K = TypeVar("K")
-V = TypeVar("V")
-
-_MOST = 10_000
+K = TypeVar("K", bound=Hashable)
 
 
-class Recent(Generic[K, V]):
-    """What was used last, by key.
+class Recent(Generic[K]):
+    """What was encoded last, by key.
 
     Args:
-        most: how many are kept.
+        most: how many bytes are kept.
     """
 
     def __init__(self, most: int) -> None:
-        self._most = most
-        self._kept: OrderedDict[K, V] = OrderedDict()
+        self._room = most
+        self._kept: OrderedDict[K, bytes] = OrderedDict()
 
-    def get(self, key: K) -> V | None:
+    def get(self, key: K) -> bytes | None:
         """Give what is kept for a key."""
         kept = self._kept.get(key)
         if kept is not None:
             self._kept.move_to_end(key)
         return kept
 
-    def keep(self, key: K, value: V) -> V:
+    def keep(self, key: K, encoded: bytes) -> bytes:
         """Keep something, at the cost of what was not used for the longest time."""
-        self._kept[key] = value
-        self._kept.move_to_end(key)
-        if len(self._kept) > self._most:
-            self._kept.popitem(last=False)
-        return value
+        self._room += len(self._kept.pop(key, b"")) - len(encoded)
+        self._kept[key] = encoded
+        while self._room < 0:
+            self._room += len(self._kept.popitem(last=False)[1])
+        return encoded
 
 
 class EncodedResources:
-    """Resources inside of a message, encoded.
+    """What a resource is when it is encoded, kept for as long as the resource itself.
 
-    The inventory gives the very same object for as long as a resource does not change.
-    To join encoded messages is to merge them, so that a list is made of pieces.
+    The inventory gives the very same object for as long as a resource does not change,
+    and lets go of it afterwards: what is known now is what is kept.
 
     Args:
-        within: puts a resource into the message.
+        make: encodes a resource.
     """
 
-    def __init__(self, within: Callable[[v1.Resource], Message]) -> None:
-        self._within = within
-        self._kept: Recent[tuple[str, str], tuple[Resource, bytes]] = Recent(_MOST)
+    def __init__(self, make: Callable[[Resource], bytes]) -> None:
+        self._make = make
+        self._kept: dict[int, tuple[ref[Resource], bytes]] = {}
+
+    def __len__(self) -> int:
+        return len(self._kept)
 
     def get(self, resource: Resource) -> bytes:
-        """Give the message with this resource in it."""
-        key = (resource.host, resource.id)
+        """Give a resource encoded."""
+        key = id(resource)
         kept = self._kept.get(key)
-        if kept is not None and kept[0] is resource:
+        if kept is not None and kept[0]() is resource:
             return kept[1]
-        made = self._within(encode(v1.Resource, resource)).SerializeToString()
-        return self._kept.keep(key, (resource, made))[1]
+        made, all_kept = self._make(resource), self._kept
+        all_kept[key] = (ref(resource, lambda _: all_kept.pop(key, None)), made)
+        return made
+
+
+def first_field(resource: Resource) -> bytes:
+    """Encode a resource as field 1 of a message, which it is in every response that has one.
+
+    To join encoded messages is to merge them, so that a list is made of pieces.
+    """
+    return v1.GetResourceResponse(resource=encode(v1.Resource, resource)).SerializeToString()
+
+
+def renumbered(field: bytes, number: int) -> bytes:
+    """Give an embedded message that is field 1 another number, below 16."""
+    return bytes((number << 3 | _EMBEDDED,)) + field[1:]
+
+
+def embedded(number: int, message: bytes) -> bytes:
+    """Give an encoded message as a field of another one, of a number below 16."""
+    head, size = bytearray((number << 3 | _EMBEDDED,)), len(message)
+    while size > _LOW:
+        head.append(size & _LOW | ~_LOW & 0xFF)
+        size >>= 7
+    head.append(size)
+    return bytes(head) + message
+
+
+# https://protobuf.dev/programming-guides/encoding: the wire type of what has a length,
+# and what of a byte counts where the highest bit says that another one follows.
+_EMBEDDED = 2
+_LOW = 0x7F

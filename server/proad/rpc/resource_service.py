@@ -13,7 +13,6 @@ from proad.core.measuring import Measuring
 from proad.core.watches import Watches
 from proad.model import (
     DeleteOptions,
-    Resource,
     ResourceFilter,
     ResourceUpdate,
     ResourceView,
@@ -25,14 +24,17 @@ from proad.model import (
 )
 from proad.rpc.decode import chosen, decode, plain_text, required_text
 from proad.rpc.encode import encode
-from proad.rpc.encodings import EncodedResources, Recent
+from proad.rpc.encodings import EncodedResources, Recent, first_field
 from proad.rpc.masks import check_mask, masked
 from proad.rpc.paging import paginate
 from proad.rpc.watching import EncodedEvents, ResumeTokens
 
-_PAGES = 64
+# Bytes of pages of lists that are kept, each good for as long as nothing changes.
+_ROOM = 8 * 2**20
 
 _Context = grpc.aio.ServicerContext[Any, Any]
+# A response, or the bytes of one: the gate lets pass what is encoded already.
+_Answer = Any
 
 
 class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
@@ -45,19 +47,14 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
         self._lifecycle = lifecycle
         self._watches = watches
         self._measuring = measuring
-        self._events = EncodedEvents()
-        self._summaries = EncodedResources(lambda r: v1.ListResourcesResponse(resources=[r]))
-        self._short = EncodedResources(lambda r: v1.GetResourceResponse(resource=r))
-        self._full = EncodedResources(lambda r: v1.GetResourceResponse(resource=r))
-        # Pages of lists, each good for as long as nothing changes.
-        self._pages: Recent[bytes, tuple[int, bytes]] = Recent(_PAGES)
+        self._encoded = EncodedResources(first_field)
+        self._events = EncodedEvents(self._encoded)
+        self._pages: Recent[tuple[int, bytes]] = Recent(_ROOM)
 
-    async def ListResources(  # type: ignore[override] # encoded before, the gate lets it pass
-        self, request: v1.ListResourcesRequest, context: _Context
-    ) -> v1.ListResourcesResponse | bytes:
-        revision, key = self._lists.revision, request.SerializeToString(deterministic=True)
-        if (page := self._pages.get(key)) is not None and page[0] == revision:
-            return page[1]
+    async def ListResources(self, request: v1.ListResourcesRequest, context: _Context) -> _Answer:
+        asked = request.SerializeToString(deterministic=True)
+        if (page := self._pages.get((self._lists.revision, asked))) is not None:
+            return page
         check_mask(request.read_mask, v1.Resource)
         view = chosen(ResourceView, request, "view", ResourceView.SUMMARY)
         order = Order(request.order_by)
@@ -74,30 +71,30 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
             comparable=order.at,
         )
         rest = v1.ListResourcesResponse(next_page_token=token, unreachable=listing.unreachable)
-        if view is ResourceView.FULL or request.read_mask.paths:
-            full = await self._lists.in_full(shown) if view is ResourceView.FULL else shown
-            rest.resources.extend(masked(encode(v1.Resource, r), request.read_mask) for r in full)
+        if view is ResourceView.FULL:
+            shown = await self._lists.in_full(shown)
+        if request.read_mask.paths:
+            rest.resources.extend(masked(encode(v1.Resource, r), request.read_mask) for r in shown)
             return rest
-        encoded = b"".join([*map(self._summaries.get, shown), rest.SerializeToString()])
-        if not listing.unreachable:
-            self._pages.keep(key, (revision, encoded))
+        encoded = b"".join([*map(self._encoded.get, shown), rest.SerializeToString()])
+        if view is ResourceView.SUMMARY and not listing.unreachable:
+            self._pages.keep((revision, asked), encoded)
         return encoded
 
-    async def GetResource(  # type: ignore[override] # as above
-        self, request: v1.GetResourceRequest, context: _Context
-    ) -> v1.GetResourceResponse | bytes:
-        check_mask(request.read_mask, v1.Resource)
+    async def GetResource(self, request: v1.GetResourceRequest, context: _Context) -> _Answer:
         view = chosen(ResourceView, request, "view", ResourceView.FULL)
+        if is_masked := request.HasField("read_mask"):
+            check_mask(request.read_mask, v1.Resource)
         resource = await self._lifecycle.get(required_text(request, "id"), view)
-        if request.read_mask.paths:
-            return v1.GetResourceResponse(
-                resource=masked(encode(v1.Resource, resource), request.read_mask)
-            )
-        return (self._full if view is ResourceView.FULL else self._short).get(resource)
+        if not is_masked:
+            return self._encoded.get(resource)
+        return v1.GetResourceResponse(
+            resource=masked(encode(v1.Resource, resource), request.read_mask)
+        )
 
-    async def WatchResources(  # type: ignore[override] # as above
+    async def WatchResources(
         self, request: v1.WatchResourcesRequest, context: _Context
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncIterator[_Answer]:
         check_mask(request.read_mask, v1.Resource)
         options = decode(WatchOptions, request)
         tokens = ResumeTokens(self._watches.run_id, request.filter)
@@ -123,54 +120,42 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
         self._watches.close()
         self._measuring.close()
 
-    async def StartResource(
-        self, request: v1.StartResourceRequest, context: _Context
-    ) -> v1.StartResourceResponse:
+    async def StartResource(self, request: v1.StartResourceRequest, context: _Context) -> _Answer:
         resource = await self._lifecycle.start(
             required_text(request, "id"), decode(StartOptions, request)
         )
-        return v1.StartResourceResponse(resource=_proto(resource))
+        return self._encoded.get(resource)
 
-    async def StopResource(
-        self, request: v1.StopResourceRequest, context: _Context
-    ) -> v1.StopResourceResponse:
+    async def StopResource(self, request: v1.StopResourceRequest, context: _Context) -> _Answer:
         resource = await self._lifecycle.stop(
             required_text(request, "id"), decode(StopOptions, request)
         )
-        return v1.StopResourceResponse(resource=_proto(resource))
+        return self._encoded.get(resource)
 
     async def RestartResource(
         self, request: v1.RestartResourceRequest, context: _Context
-    ) -> v1.RestartResourceResponse:
+    ) -> _Answer:
         resource = await self._lifecycle.restart(
             required_text(request, "id"), decode(RestartOptions, request)
         )
-        return v1.RestartResourceResponse(resource=_proto(resource))
+        return self._encoded.get(resource)
 
-    async def PauseResource(
-        self, request: v1.PauseResourceRequest, context: _Context
-    ) -> v1.PauseResourceResponse:
-        return v1.PauseResourceResponse(
-            resource=_proto(await self._lifecycle.pause(required_text(request, "id")))
-        )
+    async def PauseResource(self, request: v1.PauseResourceRequest, context: _Context) -> _Answer:
+        resource = await self._lifecycle.pause(required_text(request, "id"))
+        return self._encoded.get(resource)
 
-    async def ResumeResource(
-        self, request: v1.ResumeResourceRequest, context: _Context
-    ) -> v1.ResumeResourceResponse:
-        return v1.ResumeResourceResponse(
-            resource=_proto(await self._lifecycle.resume(required_text(request, "id")))
-        )
+    async def ResumeResource(self, request: v1.ResumeResourceRequest, context: _Context) -> _Answer:
+        resource = await self._lifecycle.resume(required_text(request, "id"))
+        return self._encoded.get(resource)
 
-    async def DeleteResource(
-        self, request: v1.DeleteResourceRequest, context: _Context
-    ) -> v1.DeleteResourceResponse:
+    async def DeleteResource(self, request: v1.DeleteResourceRequest, context: _Context) -> _Answer:
         resource = await self._lifecycle.delete(
             required_text(request, "id"),
             decode(DeleteOptions, request),
             allow_missing=request.allow_missing,
             etag=plain_text(request, "etag"),
         )
-        return v1.DeleteResourceResponse(resource=_proto(resource) if resource else None)
+        return self._encoded.get(resource) if resource else v1.DeleteResourceResponse()
 
     async def UpdateResource(
         self, request: v1.UpdateResourceRequest, context: _Context
@@ -181,7 +166,3 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
             etag=plain_text(request, "etag"),
         )
         return encode(v1.UpdateResourceResponse, updated)
-
-
-def _proto(resource: Resource) -> v1.Resource:
-    return encode(v1.Resource, resource)

@@ -2,34 +2,36 @@
 
 from collections.abc import AsyncIterator
 from hashlib import sha256
+from typing import Any
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from proa import v1
 from proad.core.inventory import Batch
 from proad.errors import InvalidArgumentError
-from proad.model import WatchEvent
+from proad.model import ChangeType, Resource, ResourceChange, WatchEvent
 from proad.rpc.encode import encode
-from proad.rpc.encodings import EncodedResources, Recent
+from proad.rpc.encodings import EncodedResources, Recent, embedded, renumbered
 from proad.rpc.masks import masked
+from proad.rpc.names import enum_number
 
-_EVENTS = 16_384
+# Bytes of events that are kept: most watchers are told the same ones at about the same time.
+_ROOM = 8 * 2**20
 # Clients take messages of 4 MiB by default.
 _MOST_BYTES = 2**20
 
 
 class EncodedEvents:
-    """Makes responses of WatchResources."""
+    """Makes responses of WatchResources.
 
-    def __init__(self) -> None:
-        self._told: Recent[tuple[int, str], bytes] = Recent(_EVENTS)
-        self._existing = EncodedResources(
-            lambda resource: _response(
-                v1.WatchEvent(
-                    change=v1.ResourceChange(type=v1.CHANGE_TYPE_EXISTING, resource=resource)
-                )
-            )
-        )
+    Args:
+        resources: encodes a resource as field 1 of a message.
+    """
+
+    def __init__(self, resources: EncodedResources) -> None:
+        self._resources = resources
+        self._told: Recent[tuple[int, str]] = Recent(_ROOM)
+        self._existing = EncodedResources(self._exists)
 
     async def responses(
         self, batches: AsyncIterator[Batch], mask: FieldMask, token: "ResumeTokens"
@@ -54,14 +56,29 @@ class EncodedEvents:
             if message.HasField("change"):
                 message.change.resource.CopyFrom(masked(message.change.resource, mask))
             return _response(message).SerializeToString()
-        if revision:
-            type = event.change.type if event.change is not None else ""
-            return self._told.get((revision, type)) or self._told.keep(
-                (revision, type), _response(encode(v1.WatchEvent, event)).SerializeToString()
-            )
-        if event.change is not None:
+        if event.change is None:
+            return _response(encode(v1.WatchEvent, event)).SerializeToString()
+        if event.change.type is ChangeType.EXISTING:
             return self._existing.get(event.change.resource)
-        return _response(encode(v1.WatchEvent, event)).SerializeToString()
+        key = (revision, event.change.type)
+        return self._told.get(key) or self._told.keep(key, self._changed(event.change))
+
+    def _exists(self, resource: Resource) -> bytes:
+        return self._changed(ResourceChange(type=ChangeType.EXISTING, resource=resource))
+
+    def _changed(self, change: ResourceChange) -> bytes:
+        """Encode a change around its resource, which others may have encoded already."""
+        around = v1.ResourceChange(
+            type=_number(v1.ChangeType, change.type),
+            previous_state=_number(v1.ResourceState, change.previous_state),
+            cause=_number(v1.ChangeCause, change.cause),
+            actor=change.actor,
+        )
+        resource = renumbered(
+            self._resources.get(change.resource), v1.ResourceChange.RESOURCE_FIELD_NUMBER
+        )
+        event = embedded(v1.WatchEvent.CHANGE_FIELD_NUMBER, around.SerializeToString() + resource)
+        return embedded(v1.WatchResourcesResponse.EVENTS_FIELD_NUMBER, event)
 
 
 class ResumeTokens:
@@ -108,3 +125,7 @@ def _closed(pieces: list[bytes], resume_token: str) -> bytes:
 
 def _response(event: v1.WatchEvent) -> v1.WatchResourcesResponse:
     return v1.WatchResourcesResponse(events=[event])
+
+
+def _number(enum: Any, name: str | None) -> Any:
+    return 0 if name is None else enum_number(enum.DESCRIPTOR, name)

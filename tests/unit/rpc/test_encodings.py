@@ -1,0 +1,171 @@
+"""What was encoded before: as good as anew, and gone when what it is of is gone."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from google.protobuf import message_factory
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from proa import v1
+from proa.v1 import resource_service_pb2
+from proad.core.inventory import Batch
+from proad.model import (
+    ChangeCause,
+    ChangeType,
+    Gap,
+    GapKind,
+    ResourceChange,
+    ResourceState,
+    WatchEvent,
+)
+from proad.rpc.encode import encode
+from proad.rpc.encodings import EncodedResources, Recent, first_field
+from proad.rpc.watching import EncodedEvents, ResumeTokens
+from unit.core.inventory.scripted import box
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+SERVICE = resource_service_pb2.DESCRIPTOR.services_by_name["ResourceService"]
+# One, two and three bytes say how long these are.
+LENGTHS = [0, 100, 200, 20_000, 3_000_000]
+
+
+def of_length(length):
+    """A resource that is a little longer than this when it is encoded."""
+    return box("", "", create_time=NOON, labels={"a": "x" * length} if length else {})
+
+
+@pytest.fixture
+def encoded():
+    return EncodedResources(first_field)
+
+
+RESPONSES = {
+    method.name: (message_factory.GetMessageClass(method.output_type), field)
+    for method in SERVICE.methods
+    for field in method.output_type.fields
+    if field.message_type == v1.Resource.DESCRIPTOR
+}
+
+
+@pytest.mark.parametrize("name", RESPONSES)
+def test_a_resource_is_the_first_field_of_every_response(encoded, name):
+    response, field = RESPONSES[name]
+    resource = of_length(100)
+    read = response.FromString(encoded.get(resource))
+
+    assert field.number == 1
+    found = getattr(read, field.name)
+    assert (found[0] if field.is_repeated else found) == encode(v1.Resource, resource)
+    assert not read.FindInitializationErrors()
+    assert len(read.ListFields()) == 1
+
+
+def test_all_of_them_were_looked_at():
+    assert RESPONSES.keys() >= {
+        f"{verb}Resource" for verb in ("Get", "Start", "Stop", "Restart", "Pause", "Resume")
+    } | {"ListResources", "DeleteResource"}
+
+
+def test_the_same_one_is_encoded_once():
+    made = []
+    encoded = EncodedResources(lambda resource: made.append(resource) or b"x")
+    one, equal = of_length(1), of_length(1)
+
+    assert encoded.get(one) is encoded.get(one)
+    encoded.get(equal)
+    assert len(made) == 2
+
+
+def test_what_is_gone_is_not_kept(encoded):
+    there = [of_length(n) for n in range(5)]
+    for n in range(1000):
+        encoded.get(of_length(n))
+    for resource in there:
+        encoded.get(resource)
+
+    assert len(encoded) == 5
+    there[0] = replace(there[0], state=ResourceState.PAUSED)
+    assert len(encoded) == 4
+
+
+def test_the_room_is_what_limits_what_is_recent():
+    recent = Recent(100)
+    for n in range(10):
+        recent.keep(n, b"x" * 20)
+    assert [n for n in range(10) if recent.get(n)] == [5, 6, 7, 8, 9]
+
+    recent.get(5)
+    recent.keep(10, b"x" * 20)
+    assert [n for n in range(11) if recent.get(n)] == [5, 7, 8, 9, 10]
+
+    recent.keep(5, b"x" * 10)  # in the place of what was longer
+    recent.keep(11, b"x" * 10)
+    assert [n for n in range(12) if recent.get(n)] == [5, 7, 8, 9, 10, 11]
+
+    assert recent.keep(12, b"x" * 1000) == b"x" * 1000
+    assert not any(recent.get(n) for n in range(13))
+    recent.keep(13, b"x" * 100)
+    assert recent.get(13)
+
+
+async def told(events, *changes):
+    """The response with these events, the second time that they are told."""
+
+    async def batches():
+        for _ in range(2):
+            yield Batch(tuple(changes), 7)
+
+    *_, last = [r async for r in events.responses(batches(), FieldMask(), tokens())]
+    return v1.WatchResourcesResponse.FromString(last)
+
+
+def tokens():
+    return ResumeTokens("run", v1.ResourceFilter())
+
+
+EVENTS = [
+    WatchEvent(change=ResourceChange(type=ChangeType.EXISTING, resource=of_length(100))),
+    WatchEvent(
+        change=ResourceChange(
+            type=ChangeType.MODIFIED,
+            resource=of_length(100),
+            previous_state=ResourceState.PAUSED,
+            cause=ChangeCause.API,
+            actor="ann",
+        )
+    ),
+    WatchEvent(gap=Gap(kind=GapKind.ENGINE_LOST, engine="local/docker", message="why")),
+]
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=["existing", "modified", "gap"])
+@pytest.mark.parametrize("revision", [0, 7])
+async def test_events_are_as_if_encoded_anew(encoded, event, revision):
+    response = await told(EncodedEvents(encoded), (revision, event))
+
+    assert list(response.events) == [encode(v1.WatchEvent, event)]
+    assert response.resume_token == tokens().write(7)
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+async def test_events_of_any_length(encoded, length):
+    event = WatchEvent(
+        change=ResourceChange(type=ChangeType.ADDED, resource=of_length(length), actor="ann")
+    )
+
+    assert list((await told(EncodedEvents(encoded), (3, event))).events) == [
+        encode(v1.WatchEvent, event)
+    ]
+
+
+async def test_an_event_and_a_verb_share_the_encoding():
+    made = []
+    encoded = EncodedResources(lambda one: made.append(one) or first_field(one))
+    resource = of_length(100)
+    change = ResourceChange(type=ChangeType.MODIFIED, resource=resource)
+
+    await told(EncodedEvents(encoded), (3, WatchEvent(change=change)))
+    encoded.get(resource)
+
+    assert made == [resource]
