@@ -235,7 +235,8 @@ class _ResourceViewEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Resource
     """What the engine tells about all resources at once. Costs it nothing: it is known."""
     RESOURCE_VIEW_FULL: _ResourceView.ValueType  # 2
     """Everything; costs the engine one question for each resource that something has
-    happened to since it was last asked.
+    happened to since it was last asked. A list has the SUMMARY of one whose question
+    the engine leaves unanswered for seconds: a resource that hangs holds up no other.
     """
 
 class ResourceView(_ResourceView, metaclass=_ResourceViewEnumTypeWrapper):
@@ -247,7 +248,8 @@ RESOURCE_VIEW_SUMMARY: ResourceView.ValueType  # 1
 """What the engine tells about all resources at once. Costs it nothing: it is known."""
 RESOURCE_VIEW_FULL: ResourceView.ValueType  # 2
 """Everything; costs the engine one question for each resource that something has
-happened to since it was last asked.
+happened to since it was last asked. A list has the SUMMARY of one whose question
+the engine leaves unanswered for seconds: a resource that hangs holds up no other.
 """
 Global___ResourceView: _TypeAlias = ResourceView  # noqa: Y015
 

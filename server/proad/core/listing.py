@@ -2,14 +2,25 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import total_ordering
+from typing import Any
 
 from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
 from proad.core.link import Link
-from proad.errors import EngineUnreachableError, InvalidArgumentError, ResourceNotFoundError
+from proad.errors import (
+    EngineTimedOutError,
+    EngineUnreachableError,
+    InvalidArgumentError,
+    ProaError,
+    ResourceNotFoundError,
+)
 from proad.model import Resource, ResourceFilter
+
+SILENCE = 2.0
+"""Seconds without an answer after which a list waits no longer for FULL views."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,16 +126,56 @@ class Lists:
                     resources += filter(which.matches, self._inventory.all(link))
         return Listing(tuple(sorted(resources, key=order.position)), tuple(unreachable))
 
-    async def in_full(self, resources: Sequence[Resource]) -> list[Resource]:
-        """Give the FULL views of these resources, without those that are gone by now."""
+    async def in_full(self, resources: Sequence[Resource], *, partial: bool) -> Listing:
+        """Give the FULL views of these resources, without those that are gone by now.
+
+        One whose engine answers for others, but not for it, stays a SUMMARY: a resource
+        that hangs delays a list by `SILENCE` and ends none.
+
+        Raises:
+            EngineUnreachableError: an engine was lost meanwhile, and `partial` is not set.
+        """
         links = {
             (link.host, kind): link for link in self._hosts.links for kind in link.driver.kinds
         }
-        full = await asyncio.gather(*(self._full(links[r.host, r.kind], r.id) for r in resources))
-        return [r for r in full if r is not None]
-
-    async def _full(self, link: Link, id: str) -> Resource | None:
+        asked = [(r, links[r.host, r.kind]) for r in resources]
+        views = [asyncio.ensure_future(self._full(link, r)) for r, link in asked]
         try:
-            return await self._inventory.full(link, id)
+            await _until_silent(views)
+        finally:
+            for view in views:
+                view.cancel()
+            await asyncio.gather(*views, return_exceptions=True)
+        full: list[Resource] = []
+        unreachable: dict[str, None] = {}
+        for (summary, link), view in zip(asked, views, strict=True):
+            if view.cancelled():
+                full.append(summary)
+                continue
+            match view.exception():
+                case None:
+                    full += view.result()
+                case EngineUnreachableError() if partial:
+                    unreachable[link.name] = None
+                case error:
+                    raise error
+        return Listing(tuple(full), tuple(unreachable))
+
+    async def _full(self, link: Link, summary: Resource) -> Sequence[Resource]:
+        try:
+            return [await self._inventory.full(link, summary.id)]
         except ResourceNotFoundError:
-            return None
+            return []
+        except EngineTimedOutError:
+            return [summary]
+
+
+async def _until_silent(views: Sequence[asyncio.Future[Any]]) -> None:
+    """Wait for all of these, for as long as one or another of them ends."""
+    clock = asyncio.get_running_loop().time
+    with suppress(TimeoutError):
+        async with asyncio.timeout(SILENCE) as limit:
+            for view in asyncio.as_completed(views):
+                with suppress(ProaError):  # who waits for all looks at each
+                    await view
+                limit.reschedule(clock() + SILENCE)

@@ -72,7 +72,9 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
         )
         rest = v1.ListResourcesResponse(next_page_token=token, unreachable=listing.unreachable)
         if view is ResourceView.FULL:
-            shown = await self._lists.in_full(shown)
+            full = await self._lists.in_full(shown, partial=request.return_partial_success)
+            shown = full.resources
+            rest.unreachable.extend(full.unreachable)
         if request.read_mask.paths:
             rest.resources.extend(masked(encode(v1.Resource, r), request.read_mask) for r in shown)
             return rest
