@@ -1,7 +1,8 @@
 """Looking at single resources again: when something hints at them, or somebody asks."""
 
 import asyncio
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
 import structlog
@@ -71,7 +72,6 @@ class Looks:
         self._reading: set[asyncio.Task[Resource | None]] = set()
         self._hints: dict[str, _Hint] = {}
         self._looking: dict[str, asyncio.Task[None]] = {}
-        # Ids that something happened to since the list under way was asked for.
         self._touched: set[str] | None = None
         self._holds = Holds()
 
@@ -135,6 +135,19 @@ class Looks:
     def making(self, name: str = "") -> AbstractContextManager[None]:
         """Know whose doing it is that a resource comes, or many go: see `Holds.making`."""
         return self._holds.making(name)
+
+    @contextmanager
+    def _noting_touched(self) -> Iterator[set[str]]:
+        """Note what something happens to: a list that is on its way may be older."""
+        touched = self._touched = set()
+        try:
+            yield touched
+        finally:
+            self._touched = None
+
+    def _is_under_way(self, id: str) -> bool:
+        """Tell whether a look, or a verb, is about to say more of a resource."""
+        return id in self._looking or self._holds.under_way(id)
 
     def _touch(self, id: str) -> None:
         if self._touched is not None:
@@ -236,7 +249,7 @@ class Looks:
             reading.exception()  # whoever waited may have gone
 
     def _take(self, id: str, fresh: Resource | None, detail: Resource | None, hint: _Hint) -> None:
-        self._touch(id)  # a list that is on its way may be older
+        self._touch(id)
         name = self.link.name
         if fresh is None:
             self._picture.remove(name, id, actor=hint.actor)

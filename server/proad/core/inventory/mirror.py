@@ -10,12 +10,14 @@ from proad.core.inventory.looks import Looks
 from proad.core.inventory.picture import Picture
 from proad.core.link import Link
 from proad.errors import EngineUnreachableError, ProaError
-from proad.model import EngineEvent, Gap, GapKind
+from proad.model import EngineEvent, Gap, GapKind, ResourceView
 
 _log = structlog.get_logger(__name__)
 
 COMPARE_EVERY = 60.0
 """Seconds between two lists that only make sure that no event was missed."""
+EVENTS_WITHIN = 0.5
+"""Seconds in which an event may follow what a list shows already."""
 READY_WITHIN = 10.0
 """Seconds that a read waits for an engine that answers to be read anew."""
 _BACK_OFF = (0.05, 0.2, 0.5, 1.0, 2.0)
@@ -35,11 +37,22 @@ class Mirror(Looks):
         super().__init__(link, picture)
         self._synced = asyncio.Event()
         self._lost_once = False
+        self._lost_told = False
 
     @property
     def synced(self) -> bool:
         """Whether the picture is true now."""
         return self._synced.is_set() and not self.link.lost
+
+    def tell_gap(self) -> Gap | None:
+        """Give the gap that a watcher begins with, if the picture is not true now.
+
+        Whoever was told so is told when it is over, as all others are.
+        """
+        if self.synced:
+            return None
+        self._lost_told = True
+        return self._gap(GapKind.ENGINE_LOST, self.link.health_message)
 
     async def ready(self) -> None:
         """Wait until the picture is true.
@@ -66,9 +79,9 @@ class Mirror(Looks):
             await self.link.serving()
             try:
                 async with self.link.driver.subscribe() as events:
-                    await self._compare(after_loss=True)
+                    await self._resync()
                     failures = 0
-                    await self._hear(events)
+                    self._lose(await self._hear(events))
             except ProaError as error:
                 self._lose(error.message)
             except Exception as error:  # noqa: BLE001 - one fault of a driver must not end it all
@@ -80,73 +93,98 @@ class Mirror(Looks):
             await asyncio.sleep(_BACK_OFF[min(failures, len(_BACK_OFF) - 1)])
             failures += 1
 
-    async def _hear(self, events: AsyncIterator[EngineEvent]) -> None:
-        async def listen() -> None:
-            async for event in events:
-                self.hint(event)
-            raise EngineUnreachableError(self.link.driver.name, "the stream of events ended")
-
-        listening = asyncio.ensure_future(listen())
-        lost = asyncio.ensure_future(self.link.wait_lost())
+    async def _hear(self, events: AsyncIterator[EngineEvent]) -> str:
+        """Take events for hints until they can be trusted no more, and say why that is."""
+        ends = [
+            asyncio.ensure_future(end)
+            for end in (self._listen(events), self._unanswered(), self._missed())
+        ]
         try:
-            while True:
-                either: set[asyncio.Future[None]] = {listening, lost}
-                await asyncio.wait(
-                    either, timeout=COMPARE_EVERY, return_when=asyncio.FIRST_COMPLETED
-                )
-                if listening.done():
-                    listening.result()
-                if lost.done():
-                    raise EngineUnreachableError(self.link.driver.name, self.link.health_message)
-                await self._compare(after_loss=False)
+            done, _others = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            return done.pop().result()
         finally:
-            lost.cancel()
-            listening.cancel()
-            await asyncio.wait({listening, lost})
-            if not listening.cancelled():
-                listening.exception()
+            for end in ends:
+                end.cancel()
+            await asyncio.gather(*ends, return_exceptions=True)
 
-    async def _compare(self, *, after_loss: bool) -> None:
-        """Read all resources and take what differs."""
-        touched = self._touched = set()
-        try:
+    async def _listen(self, events: AsyncIterator[EngineEvent]) -> str:
+        async for event in events:
+            self.hint(event)
+        return "the stream of events ended"
+
+    async def _unanswered(self) -> str:
+        await self.link.wait_lost()
+        return self.link.health_message
+
+    async def _missed(self) -> str:
+        """Compare now and then, until something has changed that no event told of.
+
+        A stream may have died without a word, or leak: it is no use any more.
+        """
+        while True:
+            await asyncio.sleep(COMPARE_EVERY)
+            if await self._missed_any():
+                return "changes were found that the engine had not told of"
+
+    async def _resync(self) -> None:
+        """Read all resources and take what differs: what happened before, nobody told us."""
+        with self._noting_touched() as touched:
             found = await self.link.read(self.link.driver.list_resources)
-        finally:
-            self._touched = None
-        before = self._picture.journal.revision
-        name, host = self.link.name, self.link.host
-        ids = {seen.id for seen in found}
-        for known in list(self._picture.of(name)):
-            if known.seen.id not in ids | touched:
-                self._picture.remove(name, known.seen.id)
+        there = {seen.id for seen in found} | touched
+        for known in list(self._picture.of(self.link.name)):
+            if known.seen.id not in there:
+                self._picture.remove(self.link.name, known.seen.id)
         for seen in found:
             if seen.id not in touched:
-                self._picture.put(name, host, seen)
-        if after_loss:
-            # Details may have changed without an event that we heard.
-            for known in self._picture.of(name):
-                known.drop_detail()
-                if self._lost_once and known.last_detail is not None:
-                    # Somebody may hold an etag for what they were shown of it.
-                    self._hint(EngineEvent(id=known.seen.id, reconfigured=True))
-                    touched.add(known.seen.id)
+                self._picture.put(self.link.name, self.link.host, seen)
+        for known in self._picture.of(self.link.name):
+            known.drop_detail()
+            if self._lost_once and known.last_detail is not None:
+                # Somebody may hold an etag for what they were shown of it.
+                self._hint(EngineEvent(id=known.seen.id, reconfigured=True))
+                touched.add(known.seen.id)
         # What happened in between, the list may show or not; nor does it show details.
         looks = [self._looking[id] for id in touched if id in self._looking]
-        if looks and after_loss:
+        if looks:
             await asyncio.wait(looks, timeout=_SETTLES_WITHIN)
         self.link.last_sync_time = datetime.now(UTC)
-        differs = self._picture.journal.revision != before
-        if (after_loss and self._lost_once) or (not after_loss and differs):
-            message = "" if after_loss else "changes were found that the engine had not told of"
-            self._note(GapKind.ENGINE_RESYNCED, message)
+        if self._lost_told:
+            self._lost_told = False
+            self._picture.journal.note(self._gap(GapKind.ENGINE_RESYNCED))
         self._synced.set()
+
+    async def _missed_any(self) -> bool:
+        with self._noting_touched() as touched:
+            found = {r.id: r for r in await self.link.read(self.link.driver.list_resources)}
+            before = {known.seen.id: known.seen for known in self._picture.of(self.link.name)}
+            differ = [
+                id
+                for id in found.keys() | before.keys()
+                if found.get(id) != before.get(id) and not self._explained(id, touched)
+            ]
+            if differ:
+                await asyncio.sleep(EVENTS_WITHIN)
+            for id in differ:
+                fresh = await self._read(id, ResourceView.SUMMARY)
+                known = self._picture.get(self.link.name, id)
+                seen = known.seen if known is not None else None
+                if fresh != seen and not self._explained(id, touched):
+                    return True
+        self.link.last_sync_time = datetime.now(UTC)
+        return False
+
+    def _explained(self, id: str, touched: set[str]) -> bool:
+        """Tell whether a list and the picture may differ because something is under way."""
+        known = self._picture.get(self.link.name, id)
+        active = known is not None and known.activity is not None
+        return active or id in touched or self._is_under_way(id)
 
     def _lose(self, message: str) -> None:
         if self._synced.is_set():
             self._synced.clear()
-            self._lost_once = True
-            self._note(GapKind.ENGINE_LOST, message)
+            self._lost_once = self._lost_told = True
+            self._picture.journal.note(self._gap(GapKind.ENGINE_LOST, message))
             _log.info("events lost", engine=self.link.name, message=message)
 
-    def _note(self, kind: GapKind, message: str) -> None:
-        self._picture.journal.note(Gap(kind=kind, engine=self.link.name, message=message))
+    def _gap(self, kind: GapKind, message: str = "") -> Gap:
+        return Gap(kind=kind, engine=self.link.name, message=message)

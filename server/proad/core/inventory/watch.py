@@ -115,14 +115,9 @@ def _initial(
         resource for link in links for resource in inventory.all(link) if which.matches(resource)
     ]
     lost = [
-        (
-            0,
-            WatchEvent(
-                gap=Gap(kind=GapKind.ENGINE_LOST, engine=link.name, message=link.health_message)
-            ),
-        )
+        (0, WatchEvent(gap=gap))
         for link in links
-        if not inventory.mirror(link).synced
+        if (gap := inventory.mirror(link).tell_gap()) is not None
     ]
     for start in range(0, len(there), MOST):
         yield Batch(tuple(_existing(r) for r in there[start : start + MOST]), None)

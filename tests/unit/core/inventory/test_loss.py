@@ -1,12 +1,13 @@
 """Engines and streams that are lost, and come back."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
-from proad.core.inventory import Inventory, mirror
+from proad.core.inventory import Inventory, mirror, watch
 from proad.errors import EngineTimedOutError, EngineUnreachableError
-from proad.model import GapKind, ResourceState
+from proad.model import GapKind, ResourceFilter, ResourceState
 from unit.core.inventory.scripted import Gate, Scripted, box, linked, quiet, until
 
 S = ResourceState
@@ -179,18 +180,54 @@ async def test_looks_that_were_lost_are_made_up_for(engine, link, follow):
     assert inventory.known(link, "1").shown.state == S.STOPPED
 
 
-async def test_an_engine_that_is_not_there_at_first_is_no_gap(engine):
+@pytest.fixture
+async def late(engine):
+    """The link of an engine that is not there when the daemon begins."""
     engine.lost = True
     engine.put(box())
-    link = await linked(engine)
-    inventory = Inventory([link])
+    return await linked(engine)
+
+
+async def test_an_engine_that_is_not_there_at_first_is_no_gap_if_nobody_watched(engine, late):
+    inventory = Inventory([late])
 
     async with inventory.following():
-        assert not inventory.mirror(link).synced
-        await come_back(engine, link)
-        await until(lambda: inventory.mirror(link).synced)
+        assert not inventory.mirror(late).synced
+        await come_back(engine, late)
+        await until(lambda: inventory.mirror(late).synced)
 
     assert told(inventory) == ["web"]
+
+
+async def test_who_began_without_an_engine_is_told_when_all_of_it_is_known(engine, late):
+    """Who had its resources from an earlier run of the daemon now knows which are gone."""
+    inventory = Inventory([late])
+
+    async with inventory.following():
+        batches = watch(inventory, ResourceFilter(), [late], heartbeat=timedelta(minutes=5))
+        (_, gap), (_, synced) = (await anext(batches)).events
+        assert (gap.gap.kind, synced.bookmark.synced) == (LOST, True)
+        await come_back(engine, late)
+        await until(lambda: inventory.mirror(late).synced)
+        engine.break_streams()
+        await until(lambda: len(told(inventory)) == 4)
+
+    assert told(inventory) == ["web", RESYNCED, LOST, RESYNCED]
+
+
+async def test_who_begins_while_it_is_first_read_is_told_when_that_is_done(engine, link):
+    """It answers, but what it has is not known yet."""
+    gate = engine.before = Gate("list")
+    inventory = Inventory([link])
+    batches = watch(inventory, ResourceFilter(), [link], heartbeat=timedelta(minutes=5))
+    following = asyncio.create_task(inventory.mirror(link).follow())
+    await gate.reached.wait()
+    await anext(batches)
+
+    gate.open.set()
+
+    await until(lambda: told(inventory) == [RESYNCED])
+    following.cancel()
 
 
 async def test_one_that_hangs_at_the_start_does_not_hold_up_the_rest(engine, link, monkeypatch):

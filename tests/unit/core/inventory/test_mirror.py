@@ -7,7 +7,7 @@ import pytest
 from proad.core.inventory import looks
 from proad.core.inventory import mirror as module
 from proad.errors import EngineConflictError, EngineTimedOutError
-from proad.model import GapKind, ResourceState
+from proad.model import GapKind, ResourceState, Verb
 from unit.core.inventory.scripted import ENGINE, Gate, box, quiet, until
 
 S = ResourceState
@@ -272,10 +272,11 @@ async def test_what_no_event_told_is_found_and_said(engine, link, follow, monkey
 
     await until(lambda: names(inventory, link) == ["a", "c"])
     assert inventory.known(link, "1").shown.state == S.STOPPED
-    await until(lambda: gaps(inventory) == [GapKind.ENGINE_RESYNCED])
+    await until(lambda: gaps(inventory) == [GapKind.ENGINE_LOST, GapKind.ENGINE_RESYNCED])
     assert inventory.mirror(link).synced
-    await asyncio.sleep(0.15)
-    assert len(gaps(inventory)) == 1
+    lists = engine.asked["list"]
+    await until(lambda: engine.asked["list"] > lists + 3)
+    assert len(gaps(inventory)) == 2
 
 
 async def test_a_comparison_says_nothing_of_what_events_told(engine, link, follow, monkeypatch):
@@ -289,6 +290,97 @@ async def test_a_comparison_says_nothing_of_what_events_told(engine, link, follo
     await quiet(inventory)
 
     assert gaps(inventory) == []
+
+
+async def test_a_stream_that_died_without_a_word_is_replaced(engine, link, follow, monkeypatch):
+    monkeypatch.setattr(module, "COMPARE_EVERY", 0.05)
+    engine.put(box())
+    inventory = await follow()
+    dead = engine._streams[0]
+    monkeypatch.setattr(dead, "put_nowait", lambda event: None)
+
+    engine.put(box(state=S.STOPPED))
+
+    await until(lambda: gaps(inventory) == [GapKind.ENGINE_LOST, GapKind.ENGINE_RESYNCED])
+    assert steps(inventory) == [S.RUNNING, S.STOPPED]
+    assert engine.asked["subscribe"] == 2
+    assert engine._streams != [dead]
+
+
+async def test_an_event_that_is_later_than_a_list_is_waited_for(engine, link, follow, monkeypatch):
+    monkeypatch.setattr(module, "EVENTS_WITHIN", 30.0)  # later than anything here
+    monkeypatch.setattr(module, "COMPARE_EVERY", 0.02)
+    engine.put(box())
+    inventory = await follow()
+    slept = asyncio.Event()
+    sleep = asyncio.sleep
+
+    async def event_comes(seconds):
+        if seconds == module.EVENTS_WITHIN:
+            engine.tell("1")
+            slept.set()
+            await until(lambda: inventory.known(link, "1").shown.state == S.STOPPED)
+        else:
+            await sleep(seconds)
+
+    monkeypatch.setattr(module.asyncio, "sleep", event_comes)
+    engine.put(box(state=S.STOPPED), tell=False)
+    await slept.wait()
+    lists = engine.asked["list"]
+    await until(lambda: engine.asked["list"] > lists + 3)
+
+    assert gaps(inventory) == []
+    assert steps(inventory) == [S.RUNNING, S.STOPPED]
+
+
+async def test_a_look_from_before_a_list_that_ends_during_it_counts(
+    engine, link, follow, monkeypatch
+):
+    """The list may be older; a change must not be told back and forth."""
+    engine.put(box())
+    inventory = await follow()
+    look = engine.before = Gate("summary")
+    engine.tell("1")
+    await look.reached.wait()
+    engine.after = Gate("list")
+    engine.break_streams()
+    await engine.after.reached.wait()
+
+    engine.put(box(state=S.PAUSED), tell=False)
+    look.open.set()
+    await quiet(inventory)
+    engine.after.open.set()
+    await until(lambda: GapKind.ENGINE_RESYNCED in gaps(inventory))
+    engine.tell("1")
+    await until(lambda: engine.heard)
+    await quiet(inventory)
+
+    assert steps(inventory) == [S.RUNNING, S.PAUSED]
+
+
+async def test_a_comparison_leaves_what_a_verb_is_doing_to_the_verb(
+    engine, link, follow, monkeypatch
+):
+    monkeypatch.setattr(module, "COMPARE_EVERY", 0.02)
+    monkeypatch.setattr(module, "EVENTS_WITHIN", 0.0)
+    engine.put(box())
+    inventory = await follow()
+    known = inventory.known(link, "1")
+
+    with inventory.mirror(link).holding("1"), inventory.activity(known, Verb.PAUSE):
+        reads = known.reads
+        engine.put(box(state=S.PAUSED), tell=False)
+        lists = engine.asked["list"]
+        await until(lambda: engine.asked["list"] > lists + 3)
+        assert known.reads == reads  # or the verb could not take its own word
+        inventory.mirror(link).finish(known, box(state=S.PAUSED))
+
+    lists = engine.asked["list"]
+    await until(lambda: engine.asked["list"] > lists + 3)
+    assert gaps(inventory) == []
+    told = [entry.after.activity and entry.after.state for entry in inventory.journal.after(1, 9)]
+    assert told == [S.RUNNING, None]
+    assert inventory.known(link, "1").shown.state == S.PAUSED
 
 
 async def test_no_look_outlives_the_inventory(engine, link, follow):
