@@ -127,11 +127,23 @@ class ContainersContract:
         assert caught.value.metadata == {"image": "missing/image:0"}
         assert await yard.named(name) == []
 
+    @pytest.mark.parametrize("named", [True, False])
+    async def test_a_create_tells_its_id(self, yard: Yard, *, named: bool):
+        told: list[str] = []
+        spec = ContainerSpec(image=IMAGE, name=yard.new_name() if named else "", command=IDLE)
+        made = await yard.containers.create_container(spec, on_made=told.append)
+        try:
+            assert told == [made.resource.id]
+        finally:
+            await yard.driver.delete(made.resource.id)
+
     async def test_a_taken_name_leaves_the_other_alone(self, yard: Yard):
         first = await yard.make(start=True)
         spec = ContainerSpec(image=IMAGE, name=first.name, command=IDLE)
+        told: list[str] = []
         with pytest.raises(AlreadyExistsError) as caught:
-            await yard.containers.create_container(spec, start=True)
+            await yard.containers.create_container(spec, start=True, on_made=told.append)
+        assert told == []
         assert caught.value.metadata["existing_id"] == first.id
         assert [each.id for each in await yard.named(first.name)] == [first.id]
         assert (await yard.driver.get_resource(first.id)).state is ResourceState.RUNNING

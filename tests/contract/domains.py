@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 from lxml import etree
 
+from contract.follower import Follower
 from contract.lifecycle import unknown_id
 from contract.yard import SCRAP, Yard, eventually
 from proad.errors import (
@@ -265,6 +266,36 @@ class DomainsContract:
         inactive = etree.fromstring(await yard.domains.get_domain_xml(again.id, inactive=True))
         assert inactive.get("id") is None
 
+    async def test_a_create_tells_its_id_before_anything_is_heard(self, yard: Yard):
+        told: list[str] = []
+        async with Follower.of(yard.driver) as follower:
+
+            def on_made(id: str) -> None:
+                told.append(id)
+                assert id not in follower.known
+                assert not [event for event in follower.told if event.id == id]
+
+            spec = DomainSpec(name=yard.new_name(), memory_bytes=MEMORY, diskless=True)
+            made = await yard.domains.create_domain(spec, on_made=on_made)
+            await follower.agrees(made.id)
+        assert told == [made.id]
+
+    @pytest.mark.parametrize("uuid", ["as it was", "in capitals", "none"])
+    @pytest.mark.parametrize("lifetime", Lifetime)
+    async def test_a_create_from_xml_tells_its_id(self, yard: Yard, uuid: str, lifetime: Lifetime):
+        root = etree.fromstring(await self._xml(yard))
+        element = root.find("uuid")
+        assert element is not None
+        assert element.text is not None
+        if uuid == "none":
+            root.remove(element)
+        elif uuid == "in capitals":
+            element.text = element.text.upper().replace("-", "")
+        told: list[str] = []
+        source = DomainXml(xml=etree.tostring(root, encoding="unicode"), lifetime=lifetime)
+        made = await yard.domains.create_domain_from_xml(source, on_made=told.append)
+        assert told == [made.id]
+
     async def test_xml_of_a_transient_one(self, yard: Yard):
         xml = await self._xml(yard)
         made = await yard.domains.create_domain_from_xml(
@@ -283,8 +314,10 @@ class DomainsContract:
             if tag == what:
                 element.text = value
         source = DomainXml(xml=etree.tostring(root, encoding="unicode"))
+        told: list[str] = []
         with pytest.raises(AlreadyExistsError) as caught:
-            await yard.domains.create_domain_from_xml(source)
+            await yard.domains.create_domain_from_xml(source, on_made=told.append)
+        assert told == []
         assert caught.value.metadata["existing_id"] == existing.id
         after = await yard.driver.get_resource(existing.id)
         assert after == existing

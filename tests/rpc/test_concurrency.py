@@ -46,10 +46,10 @@ class Held(MemoryDriver):
         await self._hold(id)
         return await super().resume(id, **options)
 
-    async def create_container(self, spec, *, start=False):
+    async def create_container(self, spec, **options):
         if spec.name == "slow":
             await self._hold(spec.name)
-        return await super().create_container(spec, start=start)
+        return await super().create_container(spec, **options)
 
 
 @pytest.fixture

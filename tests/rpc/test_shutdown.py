@@ -33,10 +33,10 @@ class Held(MemoryDriver):
         await self._hold()
         return await super().pause(id, **options)
 
-    async def create_container(self, spec, *, start=False):
+    async def create_container(self, spec, **options):
         if spec.name == "slow":
             await self._hold()
-        return await super().create_container(spec, start=start)
+        return await super().create_container(spec, **options)
 
 
 class Stopping:

@@ -7,7 +7,7 @@ from proad.core.hosts import Hosts, require
 from proad.core.inventory import Inventory
 from proad.core.link import Link
 from proad.core.operations import Operations
-from proad.core.ports import Containers, Domains
+from proad.core.ports import Containers, Domains, OnMade
 from proad.core.resolve import Resolver
 from proad.model import (
     ContainerSpec,
@@ -40,12 +40,12 @@ class Workloads:
         link, driver = self._hosts.offering(Containers, host)
         warnings: list[str] = []
 
-        async def create() -> Resource:
-            created = await driver.create_container(spec, start=start)
+        async def create(on_made: OnMade) -> Resource:
+            created = await driver.create_container(spec, start=start, on_made=on_made)
             warnings.extend(created.warnings)
             return created.resource
 
-        resource = await self._create(link, create, name=spec.name)
+        resource = await self._create(link, create)
         return CreatedContainer(resource=resource, warnings=tuple(warnings))
 
     async def prune_containers(self, which: PruneFilter, *, host: str) -> Pruned:
@@ -54,7 +54,7 @@ class Workloads:
         mirror = self._inventory.mirror(link)
 
         async def prune() -> Pruned:
-            with mirror.making():
+            with mirror.pruning():
                 pruned = await link.verb(lambda: driver.prune_containers(which))
                 for id in pruned.container_ids:
                     mirror.drop(id, actor=current_actor())
@@ -66,7 +66,7 @@ class Workloads:
         """Create a domain on a host."""
         link, driver = self._hosts.offering(Domains, host)
         return await self._create(
-            link, lambda: driver.create_domain(spec, start=start), name=spec.name
+            link, lambda on_made: driver.create_domain(spec, start=start, on_made=on_made)
         )
 
     async def create_domain_from_xml(
@@ -74,17 +74,20 @@ class Workloads:
     ) -> Resource:
         """Create a domain on a host from XML."""
         link, driver = self._hosts.offering(Domains, host)
-        return await self._create(link, lambda: driver.create_domain_from_xml(source, start=start))
+        return await self._create(
+            link,
+            lambda on_made: driver.create_domain_from_xml(source, start=start, on_made=on_made),
+        )
 
     async def _create(
-        self, link: Link, create: Callable[[], Awaitable[Resource]], *, name: str = ""
+        self, link: Link, create: Callable[[OnMade], Awaitable[Resource]]
     ) -> Resource:
         mirror = self._inventory.mirror(link)
 
         async def change() -> Resource:
-            with mirror.making(name):
-                made = await link.verb(create)
-                await mirror.look(made.id, actor=current_actor())
+            with mirror.making() as on_made:
+                made = await link.verb(lambda: create(on_made))
+                await mirror.look(made.id)
             return self._inventory.complete(link, made)
 
         return await self._operations.run(change)

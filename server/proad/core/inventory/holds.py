@@ -1,9 +1,8 @@
 """What calls under way are about to say themselves, so that looks need not be first."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 
 from proad.core.actor import current_actor
 
@@ -16,29 +15,13 @@ HOLD_AT_MOST = 1.0
 is under way."""
 
 
-@dataclass(eq=False, slots=True)
-class _Maker:
-    """A call that makes a resource of this name, or, without one, any number of changes.
-
-    Attributes:
-        name: of what is made.
-        actor: whose call it is.
-        made: the id of what came under that name.
-        over: it has said what it did, or had its time to.
-    """
-
-    name: str
-    actor: str
-    made: str = ""
-    over: asyncio.Event = field(default_factory=asyncio.Event)
-
-
 class Holds:
     """The verbs, creates and prunes that are under way on one engine."""
 
     def __init__(self) -> None:
         self._held: dict[str, asyncio.Event] = {}
-        self._makers: set[_Maker] = set()
+        self._creates: set[asyncio.Event] = set()
+        self._prunes: dict[asyncio.Event, str] = {}
 
     @contextmanager
     def holding(self, id: str) -> Iterator[None]:
@@ -62,29 +45,39 @@ class Holds:
             loop.call_later(HOLD_AFTER, let_go)
 
     @contextmanager
-    def making(self, name: str = "") -> Iterator[None]:
-        """Know whose doing it is that a resource comes, or many go.
+    def creating(self) -> Iterator[Callable[[], None]]:
+        """Put off looks at what is new: a create is about to say which is its own.
 
-        Without a name, looks at what is new, or gone, are put off for a moment: the call
-        is about to say which are its own.
-
-        Args:
-            name: of the one that is being made.
+        Gives what is to be called when it has said so.
         """
-        maker = _Maker(name, current_actor())
-        self._makers.add(maker)
-        timer = asyncio.get_running_loop().call_later(HOLD_AT_MOST, maker.over.set)
+        said = asyncio.Event()
+        self._creates.add(said)
+        try:
+            yield said.set
+        finally:
+            said.set()
+            self._creates.discard(said)
+
+    @contextmanager
+    def pruning(self) -> Iterator[None]:
+        """Put off looks at what is gone: a prune is about to say what it removed."""
+        said = asyncio.Event()
+        self._prunes[said] = current_actor()
         try:
             yield
         finally:
-            timer.cancel()
-            maker.over.set()
-            self._makers.discard(maker)
+            said.set()
+            del self._prunes[said]
 
     @property
     def any(self) -> bool:
         """Whether there is anything to wait for."""
-        return bool(self._held or self._makers)
+        return bool(self._held or self._creates or self._prunes)
+
+    @property
+    def pruner(self) -> str | None:
+        """Whose prune is under way, if one is."""
+        return next(iter(self._prunes.values()), None)
 
     def under_way(self, id: str) -> bool:
         """Tell whether there is a verb on a resource, or was a moment ago."""
@@ -101,23 +94,17 @@ class Holds:
                 while (over := self._held.get(id)) is not None and not over.is_set():
                     await over.wait()
 
-    async def makers_over(self) -> None:
-        """Wait, not for long, until the calls without a name have said what they did."""
-        for maker in list(self._makers):
-            if not maker.name:
-                await maker.over.wait()
+    async def creates_over(self) -> None:
+        """Wait, not for long, until the creates have said which id is theirs."""
+        await _all_set(self._creates)
 
-    def made_by(self, id: str, name: str, *, new: bool) -> str | None:
-        """Tell whose create under way it is that a resource came from, if it is one's.
+    async def prunes_over(self) -> None:
+        """Wait, not for long, until the prunes have said what they removed."""
+        await _all_set(self._prunes)
 
-        Args:
-            id: the resource.
-            name: of it.
-            new: nothing was known of it before; what was there already nobody makes.
-        """
-        for maker in self._makers:
-            if new and maker.name == name:
-                maker.made = id
-            if maker.made == id:
-                return maker.actor
-        return None
+
+async def _all_set(events: Iterable[asyncio.Event]) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(HOLD_AT_MOST):
+            for event in list(events):
+                await event.wait()

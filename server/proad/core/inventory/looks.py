@@ -7,16 +7,18 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from proad.core.actor import current_actor
 from proad.core.inventory.holds import Holds
 from proad.core.inventory.picture import Known, Picture
 from proad.core.link import Link
+from proad.core.ports import OnMade
 from proad.errors import (
     EngineTimedOutError,
     EngineUnreachableError,
     ProaError,
     ResourceNotFoundError,
 )
-from proad.model import EngineEvent, Resource, ResourceView
+from proad.model import ACTIVE, EngineEvent, Resource, ResourceKind, ResourceView
 
 _log = structlog.get_logger(__name__)
 
@@ -38,13 +40,11 @@ class _Hint:
 
     Attributes:
         event: what happened.
-        actor: whose call made what is found.
         waiters: who waits; True: for a look at the FULL view as well.
         wanted: somebody waits.
     """
 
     event: EngineEvent
-    actor: str | None = None
     waiters: dict[_Waiter, bool] = field(default_factory=dict)
     wanted: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -90,14 +90,11 @@ class Looks:
             known.unsettled |= event.reconfigured
         self._hint(event)
 
-    async def look(
-        self, id: str, *, actor: str | None = None, reconfigured: bool = False
-    ) -> Known | None:
+    async def look(self, id: str, *, reconfigured: bool = False) -> Known | None:
         """Look at a resource now; None: there is none.
 
         Args:
             id: its full id.
-            actor: whose call made what is found.
             reconfigured: it may differ in what a SUMMARY does not show. If somebody was
                 shown its FULL view, that is read and compared as well, and a difference
                 is a change.
@@ -109,8 +106,6 @@ class Looks:
         waiter: _Waiter = asyncio.get_running_loop().create_future()
         hint = self._hint(EngineEvent(id=id))
         hint.wait({waiter: reconfigured})
-        if actor is not None:
-            hint.actor = actor
         return await self.link.read(lambda: waiter)
 
     def apply(self, seen: Resource, *, actor: str | None = None) -> Known:
@@ -132,9 +127,37 @@ class Looks:
         """Put off looks at a resource for a moment: see `Holds.holding`."""
         return self._holds.holding(id)
 
-    def making(self, name: str = "") -> AbstractContextManager[None]:
-        """Know whose doing it is that a resource comes, or many go: see `Holds.making`."""
-        return self._holds.making(name)
+    def pruning(self) -> AbstractContextManager[None]:
+        """Put off looks at what is gone for a moment: see `Holds.pruning`."""
+        return self._holds.pruning()
+
+    @contextmanager
+    def making(self) -> Iterator[OnMade]:
+        """Know whose doing it is what becomes of what a call makes.
+
+        Gives whom to tell its id. Looks at what is new are put off for a moment until then.
+        """
+        engine, actor = self.link.name, current_actor()
+        ids: set[str] = set()
+        over = False
+        failure: BaseException | None = None
+        with self._holds.creating() as said:
+
+            def on_made(id: str) -> None:
+                if not over and id not in ids:  # a thread may be later than its call
+                    ids.add(id)
+                    self._picture.begin_making(engine, id, actor)
+                    said()
+
+            try:
+                yield on_made
+            except BaseException as error:
+                failure = error
+                raise
+            finally:
+                over = True
+                for id in ids:
+                    self._picture.end_making(engine, id, failure)
 
     @contextmanager
     def _noting_touched(self) -> Iterator[set[str]]:
@@ -197,7 +220,6 @@ class Looks:
                 # One ended meanwhile: what it told may be later than what was read.
                 again = self._hint(hint.event)
                 again.wait(hint.waiters)
-                again.actor = again.actor or hint.actor
                 continue
             self._take(id, fresh, detail, hint)
             self._answer(hint, self._picture.get(self.link.name, id), unread)
@@ -252,16 +274,19 @@ class Looks:
         self._touch(id)
         name = self.link.name
         if fresh is None:
-            self._picture.remove(name, id, actor=hint.actor)
+            self._picture.remove(name, id, actor=self._pruned_by(id))
             return
         event = hint.event
         if detail is not None:
             event |= EngineEvent(id=id, reconfigured=True)
-        actor = hint.actor
-        if actor is None:
-            new = self._picture.get(name, id) is None
-            actor = self._holds.made_by(id, fresh.name, new=new)
-        self._picture.put(name, self.link.host, fresh, event=event, detail=detail, actor=actor)
+        self._picture.put(name, self.link.host, fresh, event=event, detail=detail)
+
+    def _pruned_by(self, id: str) -> str | None:
+        """Tell whose prune it may be that removed a resource: one that takes long."""
+        known = self._picture.get(self.link.name, id)
+        if known is None or known.activity is not None or known.seen.state in ACTIVE:
+            return None
+        return self._holds.pruner if known.seen.kind is ResourceKind.CONTAINER else None
 
     def _answer(self, hint: _Hint, known: Known | None, unread: Exception | None) -> None:
         for waiter, in_full in hint.waiters.items():
@@ -306,5 +331,7 @@ class Looks:
         """Wait, not for long, for what a verb or a call under way has to say of a resource."""
         await self._holds.verb_over(id)
         known = self._picture.get(self.link.name, id)
-        if known is None or (event.removed and known.activity is None):
-            await self._holds.makers_over()
+        if known is None:
+            await self._holds.creates_over()
+        elif event.removed and known.activity is None:
+            await self._holds.prunes_over()
