@@ -87,9 +87,13 @@ def test_what_comes_while_it_is_under_way_is_not_told_yet(stream: Stream):
 
 
 def test_a_call_without_an_answer(stream: Stream):
-    with pytest.raises(TimeoutError), stream.own.expected(ID, "pause"):
-        stream.comes("pause")
-        raise TimeoutError
+    def late() -> None:
+        with stream.own.expected(ID, "pause"):
+            stream.comes("pause")
+            raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        late()
     assert stream.told == ["pause"]
     stream.comes("pause")
     assert stream.told == ["pause"] * 2

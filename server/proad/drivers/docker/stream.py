@@ -41,6 +41,8 @@ class Stream:
 
     def __init__(self) -> None:
         self._connection: urllib3.connection.HTTPConnection | None = None
+        # Of the connection, which forgets it where the engine is to close it in the end.
+        self._socket: socket.socket | None = None
         self._response: urllib3.BaseHTTPResponse | None = None
         self._closed = False
         self.lines: Iterator[bytes] = iter(())
@@ -70,6 +72,7 @@ class Stream:
         connection = self._connection
         connection.timeout = limit.total_seconds()
         connection.connect()
+        self._socket = connection.sock
         if self._closed:  # in the meantime
             connection.close()
             raise ConnectionAbortedError
@@ -84,28 +87,27 @@ class Stream:
 
     def fileno(self) -> int:
         """Give what a selector waits for."""
-        assert self._connection is not None  # noqa: S101 - as above
-        return int(self._connection.sock.fileno())
+        assert self._socket is not None  # noqa: S101 - as above
+        return self._socket.fileno()
 
     def wait_for_ever(self) -> None:
         """Let the answer be silent from now on for as long as it likes.
 
         The other end must still be there: a connection by TCP is asked for it now and then.
         """
-        sock = None if self._connection is None else self._connection.sock
-        if sock is not None:
-            sock.settimeout(None)
-            # By SSH it need not be a socket of ours.
-            if isinstance(sock, socket.socket) and sock.family in _TCP:
-                for level, option, value in _KEEPALIVE:
-                    sock.setsockopt(level, option, value)
+        assert self._socket is not None  # noqa: S101 - as above
+        self._socket.settimeout(None)
+        # By SSH it may be what only looks like a socket.
+        if isinstance(self._socket, socket.socket) and self._socket.family in _TCP:
+            for level, option, value in _KEEPALIVE:
+                self._socket.setsockopt(level, option, value)
 
     def hang_up(self) -> None:
         """End the answer, also while another thread is reading. Does not block."""
         self._closed = True
-        if self._connection is not None and self._connection.sock is not None:
+        if self._socket is not None:
             with suppress(OSError):  # it has ended by itself
-                self._connection.sock.shutdown(socket.SHUT_RDWR)
+                self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Hang up and let go of the connection: the engine then stops what it does."""

@@ -1,0 +1,120 @@
+"""An engine of a few words, on a real socket: it says what the test has it say."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from proad.drivers.docker import DockerDriver
+
+_PING = {"Date": "Thu, 01 Jan 2026 00:00:00 GMT"}
+
+
+class ScriptedEngine:
+    """Answers calls, and tells what `tell` is given.
+
+    Attributes:
+        calls: how often each was made, such as "POST /containers/…/pause".
+        hung: ids of the containers whose inspect is not answered.
+        statuses: of the answers to changes, where that is not 204.
+        gate: what answers to changes wait for.
+    """
+
+    def __init__(self) -> None:
+        self.calls: Counter[str] = Counter()
+        self.hung: set[str] = set()
+        self.statuses: dict[str, HTTPStatus] = {}
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self._listeners: list[asyncio.StreamWriter] = []
+        self._over = asyncio.Event()
+        self._serving: set[asyncio.Task[None]] = set()
+
+    async def tell(self, action: str, *ids: str) -> None:
+        """Send an event of each of these containers."""
+        for id in ids:
+            event = {"Type": "container", "Action": action, "Actor": {"ID": id}}
+            for listener in self._listeners:
+                line = json.dumps(event).encode() + b"\n"
+                listener.write(f"{len(line):x}\r\n".encode() + line + b"\r\n")
+                await listener.drain()
+
+    def hang_up(self) -> None:
+        """End the streams of events."""
+        self._over.set()
+
+    def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer the calls of one connection."""
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
+    async def close(self) -> None:
+        """End all connections."""
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                request = await reader.readuntil(b"\r\n\r\n")
+                method, target, *_ = request.decode().split(" ")
+                path = "/" + target.split("?")[0].removeprefix("/v1.41").removeprefix("/")
+                if path == "/events":
+                    writer.write(_head(HTTPStatus.OK) + b"Transfer-Encoding: chunked\r\n\r\n")
+                    self._listeners.append(writer)
+                    await self._over.wait()
+                    return
+                status, content = await self._content(method, path)
+                body = b"" if content is None else json.dumps(content).encode()
+                length = b"" if content is None else f"Content-Length: {len(body)}\r\n".encode()
+                writer.write(_head(status) + length + b"\r\n" + body)
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass  # the driver has hung up
+        finally:
+            writer.close()
+
+    async def _content(self, method: str, path: str) -> tuple[HTTPStatus, Any]:
+        self.calls[f"{method} {path}"] += 1
+        match method, path.strip("/").split("/"):
+            case _, ["version"]:
+                return HTTPStatus.OK, {"ApiVersion": "1.41", "Version": "0"}
+            case _, ["_ping"]:
+                return HTTPStatus.OK, {}
+            case "GET", ["containers", "json"]:
+                return HTTPStatus.OK, []
+            case "GET", ["containers", id, "json"]:
+                if id in self.hung:
+                    await asyncio.Event().wait()
+                return HTTPStatus.OK, {}
+            case "POST", ["containers", _, action]:
+                await self.gate.wait()
+                status = self.statuses.get(action, HTTPStatus.NO_CONTENT)
+                return status, None if status is HTTPStatus.NO_CONTENT else {"message": "no"}
+        raise AssertionError(path)
+
+
+@asynccontextmanager
+async def scripted(folder: Path) -> AsyncIterator[tuple[ScriptedEngine, DockerDriver]]:
+    """Serve an engine in a folder, with a driver for it."""
+    engine = ScriptedEngine()
+    server = await asyncio.start_unix_server(engine.serve, folder / "engine.sock")
+    async with DockerDriver(
+        f"unix://{folder}/engine.sock", timeout=timedelta(seconds=30)
+    ) as driver:
+        yield engine, driver
+    server.close()
+    await engine.close()
+
+
+def _head(status: HTTPStatus) -> bytes:
+    lines = [f"HTTP/1.1 {status.value} {status.phrase}"]
+    lines += [f"{name}: {value}" for name, value in _PING.items()]
+    return "".join(f"{line}\r\n" for line in lines).encode()

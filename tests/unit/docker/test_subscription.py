@@ -1,0 +1,264 @@
+"""What of the engine's stream becomes a hint, and when."""
+
+import asyncio
+import socket
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
+from datetime import timedelta
+from http import HTTPStatus
+from pathlib import Path
+
+import pytest
+
+from proad.drivers.docker import DockerDriver
+from proad.drivers.docker import subscription as following
+from proad.drivers.docker.stream import Stream
+from proad.drivers.docker.transport import Transport
+from proad.errors import EngineUnreachableError, ResourceNotFoundError
+from proad.model import (
+    EngineEvent,
+    Lifetime,
+    Resource,
+    ResourceKind,
+    ResourceState,
+    StateDetail,
+    StateReason,
+)
+from unit.docker.scripted import ScriptedEngine, scripted
+
+IDS = [f"{number:064x}" for number in range(1, 14)]
+ID, OTHER = IDS[:2]
+PATIENCE = 30.0  # seconds, for what takes milliseconds
+RUNNING = Resource(
+    id=ID,
+    kind=ResourceKind.CONTAINER,
+    name="web",
+    state=ResourceState.RUNNING,
+    state_detail=StateDetail(),
+    lifetime=Lifetime.PERSISTENT,
+)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder whose path is short enough for a socket."""
+    with tempfile.TemporaryDirectory(prefix="proa-test-") as name:
+        yield Path(name)
+
+
+@pytest.fixture
+async def both(folder: Path) -> AsyncIterator[tuple[ScriptedEngine, DockerDriver]]:
+    async with scripted(folder) as both:
+        yield both
+
+
+@pytest.fixture
+def engine(both: tuple[ScriptedEngine, DockerDriver]) -> ScriptedEngine:
+    return both[0]
+
+
+@pytest.fixture
+def driver(both: tuple[ScriptedEngine, DockerDriver]) -> DockerDriver:
+    return both[1]
+
+
+@pytest.fixture
+async def events(driver: DockerDriver) -> AsyncIterator[AsyncIterator[EngineEvent]]:
+    async with driver.subscribe() as events:
+        yield events
+
+
+async def told(events: AsyncIterator[EngineEvent], id: str) -> list[str]:
+    """Give the ids of the hints up to one of this container."""
+    ids: list[str] = []
+    async with asyncio.timeout(PATIENCE):
+        while id not in ids:
+            ids.append((await anext(events)).id)
+    return ids
+
+
+def looks(engine: ScriptedEngine, id: str = ID) -> int:
+    return engine.calls[f"GET /containers/{id}/json"]
+
+
+async def until(what: Callable[[], object]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not what():  # noqa: ASYNC110 - neither socket nor task sets an asyncio.Event
+            await asyncio.sleep(0.001)
+
+
+async def asked(engine: ScriptedEngine, call: str) -> None:
+    await until(lambda: engine.calls[call])
+
+
+class TestOwn:
+    """A caller that says what it knows of the container gets no event of its own act."""
+
+    @pytest.mark.parametrize("before", [True, False])
+    async def test_it_costs_one_call(self, engine, driver, events, *, before: bool):
+        if before:
+            engine.gate.clear()
+        pausing = asyncio.create_task(driver.pause(ID, before=RUNNING))
+        if before:
+            await asked(engine, f"POST /containers/{ID}/pause")
+            # The event is read before the answer: what is told of another one says so.
+            await engine.tell("pause", ID)
+            await engine.tell("start", OTHER)
+            assert await told(events, OTHER) == [OTHER]
+            engine.gate.set()
+        paused = await pausing
+        assert (paused.state, paused.state_detail) == (
+            ResourceState.PAUSED,
+            StateDetail(reason=StateReason.USER),
+        )
+        if not before:
+            await engine.tell("pause", ID)
+        resumed = await driver.resume(ID, before=paused)
+        assert resumed == RUNNING
+        await engine.tell("unpause", ID)
+        await engine.tell("start", OTHER)
+        assert await told(events, OTHER) == [OTHER]
+        assert +engine.calls == {
+            "GET /version": 1,
+            "GET /_ping": 1,
+            f"POST /containers/{ID}/pause": 1,
+            f"POST /containers/{ID}/unpause": 1,
+        }
+
+    async def test_somebody_else_undoes_it(self, engine, driver, events):
+        await driver.pause(ID, before=RUNNING)
+        await engine.tell("pause", ID)
+        await engine.tell("unpause", ID)
+        assert await told(events, ID) == [ID]
+        assert looks(engine) == 1
+
+    async def test_one_that_fails_was_somebody_elses(self, engine, driver, events):
+        engine.statuses["pause"] = HTTPStatus.CONFLICT
+        engine.gate.clear()
+        pausing = asyncio.create_task(driver.pause(ID, before=RUNNING))
+        await asked(engine, f"POST /containers/{ID}/pause")
+        await engine.tell("pause", ID)
+        await engine.tell("start", OTHER)
+        assert await told(events, OTHER) == [OTHER]
+        engine.gate.set()
+        with pytest.raises(ResourceNotFoundError):  # this one lists nothing
+            await pausing
+        assert await told(events, ID) == [ID]
+
+    async def test_one_whose_caller_leaves_is_told(self, engine, driver, events):
+        engine.gate.clear()
+        pausing = asyncio.create_task(driver.pause(ID, before=RUNNING))
+        await asked(engine, f"POST /containers/{ID}/pause")
+        pausing.cancel()
+        with suppress(asyncio.CancelledError):
+            await pausing
+        engine.gate.set()
+        await engine.tell("pause", ID)
+        assert await told(events, ID) == [ID]
+
+    async def test_who_does_not_say_what_it_knows_is_told(self, engine, driver, events):
+        with pytest.raises(ResourceNotFoundError):
+            await driver.pause(ID)
+        await engine.tell("pause", ID)
+        assert await told(events, ID) == [ID]
+
+
+class TestHung:
+    async def test_a_crowd_of_hung_ones_holds_up_no_other(
+        self, engine, driver, events, monkeypatch: pytest.MonkeyPatch
+    ):
+        """The other one's hint comes while the looks at the hung ones are still out."""
+        monkeypatch.setattr(following, "_SECOND_LOOK", timedelta(minutes=1))
+        *hung, good = IDS
+        engine.hung = set(hung)
+        await engine.tell("pause", *hung)
+        # Each is told all the same, whoever waits for whom.
+        left = set(hung)
+        async with asyncio.timeout(PATIENCE):
+            while left:
+                left.discard((await anext(events)).id)
+        await until(lambda: sum(looks(engine, id) for id in hung) > len(hung))  # second looks
+        for action in ("pause", "unpause") * 3:
+            await engine.tell(action, good)
+            assert await told(events, good) == [good]
+
+    async def test_one_that_goes_on_is_told_again(self, engine, driver, events):
+        engine.hung = {ID}
+        await engine.tell("die", ID)
+        assert await told(events, ID) == [ID]
+        engine.hung.clear()
+        assert await anext(events) == EngineEvent(id=ID, ended=True)
+
+    async def test_it_is_given_up(self, engine, driver, events, monkeypatch: pytest.MonkeyPatch):
+        for look in ("_FIRST_LOOK", "_SECOND_LOOK"):
+            monkeypatch.setattr(following, look, timedelta(seconds=0.05))
+        engine.hung = {ID}
+        await engine.tell("die", ID)
+        assert await told(events, ID) == [ID]
+        await until(lambda: not any("_settle" in repr(task) for task in asyncio.all_tasks()))
+        assert looks(engine) == 2
+
+
+async def test_a_loss_is_told_before_all_that_waits(engine, driver, events):
+    await engine.tell("start", ID, OTHER)
+    assert await told(events, OTHER)
+    engine.hang_up()
+    with pytest.raises(EngineUnreachableError, match="ended"):
+        async with asyncio.timeout(PATIENCE):
+            await anext(events)
+
+
+async def test_an_event_kept_back_does_not_outlive_the_stream(engine, driver):
+    engine.gate.clear()
+    async with driver.subscribe() as events:
+        pausing = asyncio.create_task(driver.pause(ID, before=RUNNING))
+        await asked(engine, f"POST /containers/{ID}/pause")
+        await engine.tell("pause", ID)
+        await engine.tell("start", OTHER)
+        await told(events, OTHER)
+    engine.gate.set()
+    assert (await pausing).state is ResourceState.PAUSED
+
+
+async def test_the_other_end_of_a_silent_stream_by_tcp_is_asked_for():
+    """A router that forgets the connection must not keep it half open for ever."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+        with suppress(asyncio.CancelledError):
+            await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    limit = timedelta(seconds=PATIENCE)
+    transport = Transport(f"tcp://127.0.0.1:{port}", cert_path=None, size=1, timeout=limit)
+    stream = Stream()
+    try:
+        await asyncio.to_thread(stream.open, transport, "GET", "/events", {}, limit)
+        stream.wait_for_ever()
+        with socket.socket(fileno=stream.fileno()) as sock:
+            seen = [
+                sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE),
+                *(
+                    sock.getsockopt(socket.IPPROTO_TCP, option)
+                    for option in (
+                        socket.TCP_KEEPIDLE,
+                        socket.TCP_KEEPINTVL,
+                        socket.TCP_KEEPCNT,
+                    )
+                ),
+            ]
+            sock.detach()
+        assert seen == [1, 10, 5, 3]
+        # Nor does it matter that the engine would close the connection after its answer.
+        reading = asyncio.ensure_future(asyncio.to_thread(next, stream.lines, None))
+        stream.hang_up()
+        async with asyncio.timeout(PATIENCE):
+            assert await reading is None
+    finally:
+        stream.close()
+        transport.close()
+        server.close()
