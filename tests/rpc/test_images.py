@@ -6,7 +6,6 @@ import pytest
 
 from proa import v1
 from proad.drivers.memory import MemoryDriver
-from proad.rpc import gate
 from rpc.daemon import IMAGE, refusal, until
 
 
@@ -74,8 +73,7 @@ async def test_a_caller_that_stops_early_ends_the_pull(serve):
     assert (await refusal(daemon.call("GetImage", image="slow:1"))).reason == "IMAGE_NOT_FOUND"
 
 
-async def test_a_pull_has_a_deadline_too(serve, monkeypatch):
-    monkeypatch.setattr(gate, "_DEADLINE_MARGIN", 2.0)  # the answer arrives on slow machines too
+async def test_a_pull_has_a_deadline_too(serve):
     daemon = await serve(("local", Noting()))
     call = daemon.call("PullImage", image="slow:1", timeout=2.5)
 

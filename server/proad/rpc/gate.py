@@ -34,9 +34,10 @@ from proad.rpc.status import internal_status, to_status
 
 _log = structlog.get_logger(__name__)
 
-# The answer to an expired deadline must be on its way so many seconds before the client
-# gives up; where it does not wait for a second, before that share of its time.
-_DEADLINE_MARGIN = 0.1
+# The answer to an expired deadline must have arrived before the client gives up. It has
+# this share of the client's time for that, and so many seconds at most.
+_DEADLINE_SHARE = 0.2
+_DEADLINE_MARGIN = 0.5
 
 # Seconds in which watchers can be told that the daemon stops.
 _LAST_WORD = 1.0
@@ -268,7 +269,8 @@ def _request_id(own: str | None) -> str:
 @asynccontextmanager
 async def _deadline(remaining: float) -> AsyncIterator[None]:
     """End what takes longer than the caller waits; a TimeoutError from inside is a fault."""
-    limit = asyncio.timeout(max(remaining - _DEADLINE_MARGIN * min(remaining, 1.0), 0.0))
+    margin = min(remaining * _DEADLINE_SHARE, _DEADLINE_MARGIN)
+    limit = asyncio.timeout(max(remaining - margin, 0.0))
     try:
         async with limit:
             yield

@@ -250,7 +250,7 @@ def test_an_engine_that_hangs(start_daemon: Start, dockerd: PrivateEngine):
             grpc.StatusCode.DEADLINE_EXCEEDED,
             "ENGINE_TIMED_OUT",
             lambda: client.containers.PruneContainers(
-                v1.PruneContainersRequest(labels={"proa-test": "none"}), timeout=1
+                v1.PruneContainersRequest(labels={"proa-test": "none"}), timeout=3
             ),
         )
         assert "look again" in error.message
