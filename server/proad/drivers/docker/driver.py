@@ -15,13 +15,13 @@ from proad.drivers.docker.engine import Engine, filters
 from proad.drivers.docker.errors import ENGINE
 from proad.drivers.docker.images import ImageStore
 from proad.drivers.docker.lookup import Lookup
-from proad.drivers.docker.own import OwnEvents
 from proad.drivers.docker.registries import Registries
 from proad.drivers.docker.stats import Sampling
 from proad.drivers.docker.stop import STOP_MODES, Stopping
 from proad.drivers.docker.subscription import subscribed
 from proad.drivers.docker.update import Updating
 from proad.drivers.docker.verbs import Verbs
+from proad.drivers.own_events import OwnEvents
 from proad.drivers.threads import DEFAULT_TIMEOUT
 from proad.model import (
     ContainerSpec,

@@ -17,10 +17,10 @@ from proad.drivers.docker.engine import Engine, filters
 from proad.drivers.docker.errors import ENGINE
 from proad.drivers.docker.events import Hint, translate
 from proad.drivers.docker.lookup import Lookup, path
-from proad.drivers.docker.own import OwnEvents
 from proad.drivers.docker.stream import Stream
 from proad.drivers.docker.transport import CONNECT_TIMEOUT
 from proad.drivers.hints import Hints
+from proad.drivers.own_events import OwnEvents
 from proad.errors import EngineUnreachableError, ProaError
 from proad.model import EngineEvent
 

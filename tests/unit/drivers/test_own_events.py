@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from proad.drivers.docker.own import LATE, OwnEvents
+from proad.drivers.own_events import LATE, OwnEvents
 
 ID, OTHER = "ab" * 32, "cd" * 32
 
