@@ -1,0 +1,226 @@
+"""What a watch tells as a caller's doing, and what as somebody else's."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from proad.core.actor import act_for
+from proad.core.hosts import Hosts
+from proad.core.inventory import Inventory
+from proad.core.operations import Operations
+from proad.core.resolve import Found, Resolver
+from proad.core.verbs import Verbs
+from proad.core.workloads import Workloads
+from proad.errors import EngineConflictError, EngineTimedOutError, ProaError
+from proad.model import ContainerSpec, CreatedContainer, ResourceState, Verb
+from unit.core.inventory.scripted import Scripted, box, linked, quiet, until
+
+S = ResourceState
+ANN, NOBODY = ("API", "ann"), ("EXTERNAL", "")
+
+
+class Slow(Scripted):
+    """Its creates take until a test lets them go on, step by step."""
+
+    def __init__(self, *resources):
+        super().__init__(*resources)
+        self.steps = asyncio.Queue()
+
+    async def create_container(self, spec, *, start=False, on_made):
+        await self.steps.get()
+        self.put(box("new", "a_name_of_dockers", S.STOPPED))
+        await self.steps.get()
+        on_made("new")
+        await self.steps.get()
+        self.put(replace(self.there["new"], state=S.RUNNING))
+        await self.steps.get()
+        return CreatedContainer(resource=self.there["new"])
+
+    async def prune_containers(self, which):
+        raise NotImplementedError
+
+
+@pytest.fixture
+def engine():
+    return Slow(box())
+
+
+@pytest.fixture
+async def link(engine):
+    return await linked(engine)
+
+
+@pytest.fixture
+async def inventory(link):
+    inventory = Inventory([link])
+    async with inventory.following():
+        yield inventory
+
+
+@pytest.fixture
+def do(inventory, link):
+    """Does a verb to the one resource for ann; it fails where the engine does."""
+    verbs = Verbs(Operations(), inventory)
+
+    async def run(verb, act):
+        act_for("ann")
+        found = Found(link, inventory.known(link, "1").shown)
+        if verb is Verb.UPDATE:
+            await verbs.do(verb, found, act)
+        else:
+            await verbs.transition(verb, found, act)
+
+    def do(verb, act):
+        return asyncio.create_task(run(verb, act))
+
+    return do
+
+
+def told(inventory, id="1"):
+    """The changes of a resource after the first, without those of an activity alone."""
+    shown = []
+    for entry in inventory.journal.after(0, 10_000):
+        before, after = entry.before, entry.after
+        if (after or before).id != id:
+            continue
+        if before is None:
+            what = after.state
+        elif after is None:
+            what = "gone"
+        elif after.name != before.name:
+            what = after.name
+        elif after.state is not before.state:
+            what = after.state
+        else:
+            continue
+        shown.append((what, (entry.cause.value, entry.actor)))
+    return shown
+
+
+async def test_what_others_do_during_a_graceful_stop(engine, inventory, link, do):
+    asked, ends = asyncio.Event(), asyncio.Event()
+
+    async def stop(id, on_step):
+        asked.set()
+        await ends.wait()
+        engine.put(replace(engine.there["1"], state=S.STOPPED))
+        return engine.there["1"]
+
+    stopping = do(Verb.STOP, stop)
+    await asked.wait()
+    engine.put(box(name="renamed"))
+    await until(lambda: inventory.known(link, "1").shown.name == "renamed")
+    engine.put(box(name="renamed", state=S.PAUSED))
+    await until(lambda: inventory.known(link, "1").shown.state is S.PAUSED)
+    ends.set()
+    await stopping
+    await quiet(inventory)
+
+    assert told(inventory)[1:] == [("renamed", NOBODY), (S.PAUSED, NOBODY), (S.STOPPED, ANN)]
+
+
+async def test_what_is_removed_by_others_during_a_graceful_stop(engine, inventory, link, do):
+    asked, ends = asyncio.Event(), asyncio.Event()
+
+    async def stop(id, on_step):
+        asked.set()
+        await ends.wait()
+        return box(state=S.STOPPED)
+
+    stopping = do(Verb.STOP, stop)
+    await asked.wait()
+    engine.take("1")
+    await until(lambda: inventory.known(link, "1") is None)
+    ends.set()
+    await stopping
+
+    assert told(inventory)[1:] == [("gone", NOBODY)]
+
+
+@pytest.mark.parametrize("verb", [Verb.STOP, Verb.PAUSE])
+async def test_what_others_do_after_a_refusal(engine, inventory, do, verb):
+    async def refuse(id, on_step):
+        raise EngineConflictError("scripted", "no")
+
+    with pytest.raises(EngineConflictError):
+        await do(verb, refuse)
+    engine.put(box(state=S.STOPPED))
+    await quiet(inventory)
+
+    assert told(inventory)[1:] == [(S.STOPPED, NOBODY)]
+
+
+async def test_what_a_refused_verb_had_done_already(engine, inventory, do):
+    async def half(id, on_step):
+        engine.put(box(name="half"))
+        raise EngineConflictError("scripted", "no such limit")
+
+    with pytest.raises(EngineConflictError):
+        await do(Verb.UPDATE, half)
+    await quiet(inventory)
+
+    assert told(inventory)[1:] == [("half", ANN)]
+
+
+async def test_what_a_workload_does_right_after_its_start(engine, inventory, do):
+    engine.put(box(state=S.STOPPED))
+    await quiet(inventory)
+
+    async def start(id, on_step):
+        engine.put(box(state=S.RUNNING))
+        return engine.there["1"]
+
+    await do(Verb.START, start)
+    engine.put(box(state=S.STOPPED))
+    await quiet(inventory)
+
+    assert told(inventory)[2:] == [(S.RUNNING, ANN), (S.STOPPED, NOBODY)]
+
+
+async def test_what_others_do_right_after_a_pause(engine, inventory, do):
+    async def pause(id, on_step):
+        engine.put(box(state=S.PAUSED))
+        return engine.there["1"]
+
+    await do(Verb.PAUSE, pause)
+    engine.put(box(state=S.RUNNING))
+    await quiet(inventory)
+
+    assert told(inventory)[1:] == [(S.PAUSED, ANN), (S.RUNNING, NOBODY)]
+
+
+async def test_what_a_verb_does_after_its_time_is_over(engine, inventory, do):
+    async def late(id, on_step):
+        raise EngineTimedOutError("scripted")
+
+    with pytest.raises(ProaError):
+        await do(Verb.STOP, late)
+    await quiet(inventory)
+    for state in (S.STOPPED, S.RUNNING, S.STOPPED):
+        engine.put(box(state=state))
+        await quiet(inventory)
+
+    assert told(inventory)[1:] == [(S.STOPPED, ANN), (S.RUNNING, NOBODY), (S.STOPPED, NOBODY)]
+
+
+async def test_a_nameless_create_that_takes_long(engine, inventory, link):
+    hosts = Hosts(["local"], [link])
+    workloads = Workloads(hosts, Resolver(hosts, inventory), Operations(), inventory)
+    act_for("ann")
+
+    create = asyncio.create_task(
+        workloads.create_container(ContainerSpec(image="i"), start=True, host="")
+    )
+    engine.steps.put_nowait("there is one")
+    await until(lambda: "new" in engine.there and engine.heard)
+    engine.steps.put_nowait("its id is known")
+    await until(lambda: inventory.known(link, "new"))
+    engine.steps.put_nowait("it runs")
+    await until(lambda: inventory.known(link, "new").shown.state is S.RUNNING)
+    engine.put(box("new", "a_name_of_dockers", S.STOPPED))
+    await until(lambda: inventory.known(link, "new").shown.state is S.STOPPED)
+    engine.steps.put_nowait("it is made")
+    await create
+
+    assert told(inventory, "new") == [(S.STOPPED, ANN), (S.RUNNING, ANN), (S.STOPPED, NOBODY)]
