@@ -81,6 +81,6 @@ async def test_many_cost_the_time_of_one(driver: DockerDriver, make: Make):
 async def test_an_engine_without_single_samples(driver: DockerDriver, make: Make):
     made = await make(*DEAF)
     await driver.probe()
-    driver._engine.api_version = "1.40"
+    driver._engine.api.version = "1.40"
     assert set(await driver.stats([made.id])) == {made.id}
-    assert driver._engine.api_version == "1.40"
+    assert driver._engine.api.version == "1.40"

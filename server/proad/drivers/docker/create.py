@@ -10,7 +10,8 @@ from typing import Any
 from uuid import uuid4
 
 from proad.core.ports import OnMade
-from proad.drivers.docker.engine import Answer, Engine, filters, quoted
+from proad.drivers.docker.api import Answer, filters, quoted
+from proad.drivers.docker.engine import Engine
 from proad.drivers.docker.errors import conflict
 from proad.drivers.docker.images import check_name
 from proad.drivers.docker.labels import CREATION_LABEL

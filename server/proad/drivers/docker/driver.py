@@ -10,8 +10,9 @@ from types import TracebackType
 from typing import Self
 
 from proad.core.ports import OnMade, OnStep, untold
+from proad.drivers.docker.api import filters
 from proad.drivers.docker.create import Creation
-from proad.drivers.docker.engine import Engine, filters
+from proad.drivers.docker.engine import Engine
 from proad.drivers.docker.errors import ENGINE
 from proad.drivers.docker.images import ImageStore
 from proad.drivers.docker.lookup import Lookup
@@ -88,14 +89,14 @@ class DockerDriver:
             if cert_path is None and folder and url.startswith("tcp:"):
                 cert_path = Path(folder)
         self._engine = Engine(url, cert_path=cert_path, threads=threads, timeout=timeout)
-        self.endpoint = self._engine.endpoint
+        self.endpoint = self._engine.api.endpoint
         self._lookup = Lookup(self._engine)
         self._creation = Creation(self._engine, self._lookup)
         self._stopping = Stopping(self._engine, self._lookup)
         self._own = OwnEvents()
         self._verbs = Verbs(self._engine, self._lookup, self._stopping, self._own)
         self._updating = Updating(self._engine, self._lookup)
-        self._sampling = Sampling(self._engine)
+        self._sampling = Sampling(self._engine.streaming)
         self._images = ImageStore(self._engine)
         self._registries = Registries(self._engine, self._images)
         self._info: EngineInfo | None = None
@@ -118,7 +119,7 @@ class DockerDriver:
     async def probe(self) -> EngineInfo:
         """Ask the engine who it is."""
         limit = min(_PROBE_TIMEOUT, self._engine.timeout)
-        known = self._info if self._engine.api_version else None  # it is forgotten with a loss
+        known = self._info if self._engine.api.version else None  # it is forgotten with a loss
         versions = await self._engine.negotiate(timeout=limit)
         if known is not None and known.version == versions["Version"]:
             return known  # to count all it has takes the engine its time

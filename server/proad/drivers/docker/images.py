@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
-from proad.drivers.docker.engine import Engine, filters, quoted
+from proad.drivers.docker.api import filters, quoted
+from proad.drivers.docker.engine import Engine
 from proad.drivers.docker.view import environment
 from proad.errors import (
     ImageNotFoundError,

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from proad.drivers.docker.engine import Answer, Engine, filters, quoted
+from proad.drivers.docker.api import Answer, filters, quoted
+from proad.drivers.docker.engine import Engine
 from proad.drivers.docker.errors import conflict
 from proad.drivers.docker.view import full, summary
 from proad.errors import ProaError, ResourceNotFoundError

@@ -6,7 +6,8 @@ from collections.abc import AsyncGenerator
 from datetime import timedelta
 from http import HTTPStatus
 
-from proad.drivers.docker.engine import Answer, Engine, quoted
+from proad.drivers.docker.api import Answer, quoted
+from proad.drivers.docker.engine import Engine
 from proad.drivers.docker.errors import conflict
 from proad.drivers.docker.images import ImageStore, check_name
 from proad.drivers.docker.stream import JsonStream
@@ -40,7 +41,7 @@ class Registries:
         params = {"fromImage": repository, "tag": tag}
         if platform:
             params["platform"] = platform
-        stream = await self._engine.stream(
+        stream = await self._engine.streaming.begin(
             "/images/create",
             params=params,
             headers=_auth_header(self._credentials.get(registry)),

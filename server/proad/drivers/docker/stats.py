@@ -13,10 +13,10 @@ from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
 
-from proad.drivers.docker.engine import Engine
 from proad.drivers.docker.errors import ENGINE
 from proad.drivers.docker.lookup import FULL_ID
 from proad.drivers.docker.stream import Stream
+from proad.drivers.docker.streaming import Streaming
 from proad.drivers.docker.view import moment
 from proad.drivers.threads import EngineThreads
 from proad.model import BlockStats, NetworkStats, ResourceKind, ResourceStats
@@ -36,8 +36,8 @@ _ONE_SHOT_SINCE = (1, 41)
 class Sampling:
     """Takes samples."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, streaming: Streaming) -> None:
+        self._streaming = streaming
         self._threads = EngineThreads(f"{ENGINE}-stats", size=_THREADS)
         self._running = ExitStack()
 
@@ -80,7 +80,7 @@ class Sampling:
                     for stream in come | late:
                         selector.unregister(stream)
                         id, _ = asked.pop(stream)
-                        item = self._engine.first_object(stream) if stream in come else None
+                        item = self._streaming.first_object(stream) if stream in come else None
                         stream.close()
                         if item is not None:
                             yield id, item
@@ -90,7 +90,7 @@ class Sampling:
 
     def _ask(self, id: str, stream: Stream) -> None:
         one_shot = {"stream": 0, "one-shot": 1}
-        self._engine.ask(
+        self._streaming.ask(
             f"/containers/{id}/stats",
             stream,
             lambda version: one_shot if version >= _ONE_SHOT_SINCE else {"stream": 1},

@@ -12,7 +12,8 @@ from datetime import timedelta
 from http import HTTPStatus
 
 from proad.core.ports import OnStep
-from proad.drivers.docker.engine import Answer, Engine
+from proad.drivers.docker.api import Answer
+from proad.drivers.docker.engine import Engine
 from proad.drivers.docker.errors import ENGINE, conflict
 from proad.drivers.docker.lookup import Lookup, path
 from proad.drivers.docker.spec import whole_seconds

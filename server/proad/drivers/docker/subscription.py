@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from proad.drivers.docker.engine import Engine, filters
+from proad.drivers.docker.api import filters
+from proad.drivers.docker.engine import Engine
 from proad.drivers.docker.errors import ENGINE
 from proad.drivers.docker.events import Hint, translate
 from proad.drivers.docker.lookup import Lookup, path
@@ -111,7 +112,7 @@ class Subscription:
         }
         error = EngineUnreachableError(ENGINE, "the stream of events ended")
         try:
-            for item in self._engine.follow(
+            for item in self._engine.streaming.follow(
                 "/events", params=params, stream=self._stream, on_open=self._on_open
             ):
                 self._take(item)

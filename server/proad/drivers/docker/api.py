@@ -1,0 +1,166 @@
+"""The Engine API of one engine: calls, answers, and what can go wrong on the way. Blocks.
+
+docker-py is the transport. The calls are written out here rather than made through its
+methods, which hide the status code (a start of a running container, 304, looks like a
+success) and lack options.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from http import HTTPStatus
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import requests
+import urllib3
+from docker.errors import DockerException
+
+from proad.drivers.docker.errors import ENGINE, broken_connection, conflict
+from proad.drivers.docker.transport import Transport
+from proad.errors import EngineUnreachableError
+
+Json = Any
+TROUBLES = (
+    DockerException,
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    HTTPException,
+    OSError,
+)
+"""What docker-py and the layers below it raise when there is no answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the engine answered, good or bad, and when by its clock."""
+
+    status: int
+    body: bytes
+    date: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the engine did what it was asked (304 means that it did not)."""
+        return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
+
+    @property
+    def text(self) -> str:
+        """The engine's own words about a failure."""
+        try:
+            message = json.loads(self.body)["message"]
+        except (ValueError, KeyError, TypeError):
+            message = self.body.decode(errors="replace")
+        return str(message).strip() or f"HTTP status {self.status}"
+
+    def json(self) -> Json:
+        """Give the content.
+
+        Raises:
+            EngineConflictError: the engine refused.
+            EngineUnreachableError: what answers there is no Docker Engine.
+        """
+        if not self.ok:
+            raise conflict(self.status, self.text)
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            raise EngineUnreachableError(ENGINE, "the answer is not JSON") from None
+
+
+class Api:
+    """Speaks the newest version of the API that the engine knows.
+
+    Args:
+        url: unix://, tcp:// or ssh:// address of the engine.
+        cert_path: folder with ca.pem, cert.pem and key.pem; makes tcp:// speak TLS.
+        connections: how many to keep.
+        timeout: of the question for the version, unless the call's own is shorter.
+    """
+
+    def __init__(
+        self, url: str, *, cert_path: Path | None, connections: int, timeout: timedelta
+    ) -> None:
+        self.endpoint = _without_credentials(url)
+        self.version = ""
+        self.transport = Transport(url, cert_path=cert_path, size=connections, timeout=timeout)
+        self.timeout = timeout
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self.transport.close()
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        limit: timedelta,
+        params: Mapping[str, str | int] | None = None,
+        body: Json = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Make one call and give the answer, whatever its status. See `translated`."""
+        with self.translated():
+            reply = self.transport.exchange(
+                method,
+                self.target(path, params, limit),
+                body=None if body is None else json.dumps(body).encode(),
+                headers={
+                    **(headers or {}),
+                    **({"Content-Type": "application/json"} if body else {}),
+                },
+                limit=limit,
+            )
+            return Answer(*reply)
+
+    def negotiate(self, limit: timedelta) -> Json:
+        """Ask the engine for its versions, and speak the newest API that it knows from now on."""
+        with self.translated():
+            reply = self.transport.exchange(
+                "GET", "/version", body=None, headers={}, limit=min(limit, self.timeout)
+            )
+            versions = Answer(*reply).json()
+            self.version = str(versions["ApiVersion"])
+            return versions
+
+    def target(self, path: str, params: Mapping[str, str | int] | None, limit: timedelta) -> str:
+        """Give the target of a request."""
+        if not self.version:
+            self.negotiate(limit)
+        query = f"?{urlencode(params)}" if params else ""
+        return f"/v{self.version}{path}{query}"
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Translate what the transport raises.
+
+        Raises:
+            EngineUnreachableError: there was no answer.
+            EngineTimedOutError: there was none in time; the effect is unknown.
+        """
+        try:
+            yield
+        except TROUBLES as error:
+            self.version = ""  # another engine may answer next time
+            raise broken_connection(error, self.endpoint) from error
+
+
+def quoted(name: str) -> str:
+    """Give `name` as one segment of a path."""
+    return quote(name, safe="")
+
+
+def filters(conditions: Mapping[str, list[str]]) -> dict[str, str | int]:
+    """Give the parameter that filters a list."""
+    return {"filters": json.dumps(conditions)}
+
+
+def _without_credentials(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"

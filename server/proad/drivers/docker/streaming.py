@@ -1,0 +1,126 @@
+"""Calls whose answers go on for a while: progress, events, statistics."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+from proad.drivers.docker.api import TROUBLES, Answer, Api
+from proad.drivers.docker.errors import conflict
+from proad.drivers.docker.stream import JsonStream, Stream
+from proad.drivers.docker.transport import CONNECT_TIMEOUT
+from proad.drivers.threads import EngineThreads
+
+Json = Any
+T = TypeVar("T")
+
+
+class Streaming:
+    """Makes such calls, on the thread of the caller but for `begin`.
+
+    Args:
+        api: of the engine.
+        threads: for `begin` and what comes of it.
+    """
+
+    def __init__(self, api: Api, threads: EngineThreads) -> None:
+        self._api = api
+        self._threads = threads
+
+    async def begin(
+        self,
+        path: str,
+        *,
+        params: Mapping[str, str],
+        headers: Mapping[str, str],
+        silence: timedelta,
+    ) -> Answer | JsonStream:
+        """Post, and give the answer as a stream of JSON objects; a failure as an Answer.
+
+        `silence` is how long nothing may come.
+        """
+
+        async def run(call: Callable[[], T]) -> T:
+            def translated() -> T:
+                with self._api.translated():
+                    return call()
+
+            return await self._threads.run(translated, timeout=silence)
+
+        stream = Stream()
+
+        def begin() -> int:
+            target = self._api.target(path, params, silence)
+            return stream.open(self._api.transport, "POST", target, headers, silence)
+
+        try:
+            status = await run(begin)
+            if status == HTTPStatus.OK:
+                return JsonStream(stream, run)
+            answer = Answer(status, await run(lambda: b"\n".join(stream.lines)))
+        except BaseException:
+            stream.close()
+            raise
+        stream.close()
+        return answer
+
+    def follow(
+        self,
+        path: str,
+        *,
+        params: Mapping[str, str | int],
+        stream: Stream,
+        on_open: Callable[[], None],
+    ) -> Iterator[Json]:
+        """Give the JSON objects of an answer that goes on for ever. Blocks.
+
+        `on_open` is called once the engine has begun to answer. Hanging `stream` up ends it.
+
+        Raises:
+            EngineConflictError: the engine refused.
+            EngineUnreachableError: there was no answer, or it broke off.
+            EngineTimedOutError: the answer did not begin in time.
+        """
+        limit = min(self._api.timeout, CONNECT_TIMEOUT)
+        with self._api.translated():
+            try:
+                target = self._api.target(path, params, limit)
+                status = stream.open(self._api.transport, "GET", target, {}, limit)
+                if status != HTTPStatus.OK:
+                    refusal = Answer(status, b"\n".join(stream.lines))
+                    raise conflict(status, refusal.text)
+                stream.wait_for_ever()
+                on_open()
+                yield from map(json.loads, stream.lines)
+            finally:
+                stream.close()
+
+    def ask(
+        self,
+        path: str,
+        stream: Stream,
+        params: Callable[[tuple[int, ...]], Mapping[str, str | int]],
+        limit: timedelta,
+    ) -> None:
+        """Send a question, with parameters for the version of the API. Blocks.
+
+        Raises:
+            EngineUnreachableError: the engine does not take it.
+            EngineTimedOutError: it does not take it in time.
+        """
+        with self._api.translated():
+            self._api.target(path, None, limit)
+            version = tuple(int(part) for part in self._api.version.split("."))
+            target = self._api.target(path, params(version), limit)
+            stream.send(self._api.transport, "GET", target, {}, limit)
+
+    def first_object(self, stream: Stream) -> Json | None:
+        """Give the first JSON object of an answer, or None where there is none. Blocks."""
+        try:
+            if stream.status() != HTTPStatus.OK:
+                return None
+            line = next(stream.lines, None)
+            return None if line is None else json.loads(line)
+        except (*TROUBLES, ValueError):
+            return None
