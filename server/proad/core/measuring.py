@@ -1,11 +1,11 @@
 """Sampling what resources use: each once, however many listen."""
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from math import inf
+from typing import Any
 
 import structlog
 
@@ -13,7 +13,7 @@ from proad.core.hosts import Hosts, require
 from proad.core.inventory import Inventory
 from proad.core.link import Link
 from proad.core.ports import Stats
-from proad.core.resolve import Resolver
+from proad.core.resolve import Found, Resolver
 from proad.errors import (
     CapabilityMissingError,
     ProaError,
@@ -25,13 +25,29 @@ from proad.model import ACTIVE, ResourceStats
 _log = structlog.get_logger(__name__)
 
 TICK = 1.0
-"""Seconds between two samples while somebody listens."""
+"""Seconds for which a sample is good for others too, and after which one that failed is
+tried again."""
 _FIRST = 2.5
-"""Seconds that a new listener waits for the first sample of a slow engine."""
+"""Seconds that a listener waits for a slow engine before it hears of the others."""
+
+_NEVER: tuple[float, None] = (-inf, None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Want:
+    """What a listener waits for: a sample of each that is active, begun after `since`.
+
+    Attributes:
+        ids: the resources; None: all.
+        since: the event loop's time.
+    """
+
+    ids: Collection[str] | None
+    since: float
 
 
 class Sampler:
-    """Samples the resources of one engine while somebody listens to any of them.
+    """Samples resources of one engine when somebody wants it.
 
     Args:
         link: the engine.
@@ -41,55 +57,106 @@ class Sampler:
 
     def __init__(self, link: Link, driver: Stats, inventory: Inventory) -> None:
         self.link = link
-        self.latest: Mapping[str, ResourceStats] = {}
         self._driver = driver
         self._inventory = inventory
-        self._named: Counter[str] = Counter()
-        self._listening_to_all = 0
-        self._ticked = asyncio.Event()
+        # By id: when the last sample was begun, and what came of it, if anything did.
+        self._taken: dict[str, tuple[float, ResourceStats | None]] = {}
+        self._wants: set[_Want] = set()
         self._task: asyncio.Task[None] | None = None
 
-    @contextmanager
-    def listening(self, ids: Collection[str] | None) -> Iterator[None]:
-        """Have these resources sampled; None: all that are active."""
-        self._listening_to_all += ids is None
-        self._named.update(ids or ())
-        if self._task is None:
-            self._task = asyncio.create_task(self._sample())
+    async def sample(self, want: _Want) -> None:
+        """Wait until there is what somebody wants, or the engine is known to be lost."""
+        self._wants.add(want)
         try:
-            yield
+            while self._owed(want):
+                if self._task is None or self._task.done():
+                    self._task = asyncio.create_task(self._take())
+                await asyncio.shield(self._task)
         finally:
-            self._listening_to_all -= ids is None
-            self._named.subtract(ids or ())
-            self._named = +self._named
-            if not self._listening_to_all and not self._named:
+            self._wants.discard(want)
+            if not self._wants and self._task is not None:
                 self._task.cancel()
                 self._task = None
-                self.latest = {}
 
-    async def ticked(self) -> None:
-        """Wait until samples have been taken."""
-        await self._ticked.wait()
+    def taken(self, want: _Want) -> Iterator[ResourceStats]:
+        """Give what there is of it."""
+        for id in self._taken if want.ids is None else want.ids:
+            begun, sample = self._taken.get(id, _NEVER)
+            if sample is not None and begun > want.since:
+                yield sample
 
-    async def _sample(self) -> None:
-        clock = asyncio.get_running_loop().time
-        while True:
-            begun = clock()
-            active = {r.id for r in self._inventory.all(self.link) if r.state in ACTIVE}
-            ids = active if self._listening_to_all else active & self._named.keys()
-            try:
-                self.latest = await self._ask(ids)
-            except ProaError:
-                self.latest = {}  # health and GetHost tell why
-            except Exception:  # noqa: BLE001 - one fault of a driver must not end it for all
+    def _owed(self, want: _Want) -> set[str]:
+        """Tell what is still to be sampled."""
+        if self.link.lost:
+            return set()
+        if want.ids is None:
+            active = [r.id for r in self._inventory.all(self.link) if r.state in ACTIVE]
+        else:
+            active = [id for id in want.ids if self._is_active(id)]
+        return {id for id in active if self._taken.get(id, _NEVER)[0] <= want.since}
+
+    def _is_active(self, id: str) -> bool:
+        known = self._inventory.known(self.link, id)
+        return known is not None and known.shown.state in ACTIVE
+
+    async def _take(self) -> None:
+        """Sample once what is owed to all who wait."""
+        begun = asyncio.get_running_loop().time()
+        ids = {id for want in self._wants for id in self._owed(want)}
+        if not ids:
+            return
+        try:
+            samples = await self.link.read(lambda: self._driver.stats(ids))
+        except Exception as error:  # noqa: BLE001 - one fault of a driver must not end it for all
+            if not isinstance(error, ProaError):  # of those, health and GetHost tell
                 _log.exception("sampling failed", engine=self.link.name)
-                self.latest = {}
-            self._ticked.set()
-            self._ticked.clear()
-            await asyncio.sleep(max(TICK - (clock() - begun), TICK / 10))
+            await asyncio.sleep(TICK)
+            return
+        self._taken = {id: one for id, one in self._taken.items() if self._is_active(id)}
+        self._taken.update((id, (begun, samples.get(id))) for id in ids)
 
-    async def _ask(self, ids: Collection[str]) -> Mapping[str, ResourceStats]:
-        return await self.link.read(lambda: self._driver.stats(ids)) if ids else {}
+
+class _Feed:
+    """What one listener hears of one engine.
+
+    Attributes:
+        answer: to the question that is open; None: there is none.
+    """
+
+    def __init__(self, sampler: Sampler, ids: Collection[str] | None, inventory: Inventory) -> None:
+        self.answer: asyncio.Future[None] | None = None
+        self._sampler = sampler
+        self._inventory = inventory
+        self._want = _Want(ids, -inf)
+        self._heard = -inf
+        self._before: dict[str, ResourceStats] = {}
+
+    def ask(self) -> asyncio.Future[None]:
+        """Ask for samples that were not heard yet."""
+        now = asyncio.get_running_loop().time()
+        self._want = _Want(self._want.ids, max(now - TICK, self._heard))
+        self.answer = asyncio.ensure_future(self._sampler.sample(self._want))
+        return self.answer
+
+    def hear(self) -> Iterator[ResourceStats]:
+        """Give the samples that were asked for, completed, if they have come."""
+        if self.answer is None or not self.answer.done():
+            return
+        self.answer.result()
+        self.answer = None
+        self._heard = asyncio.get_running_loop().time()
+        link = self._sampler.link
+        for sample in self._sampler.taken(self._want):
+            if (known := self._inventory.known(link, sample.id)) is None:
+                continue
+            percent = _percent(self._before.get(sample.id), sample)
+            self._before[sample.id] = sample
+            yield replace(sample, name=known.shown.name, host=link.host, cpu_percent=percent)
+
+    def close(self) -> None:
+        """Wait for nothing any more."""
+        if self.answer is not None:
+            self.answer.cancel()
 
 
 class Measuring:
@@ -108,7 +175,7 @@ class Measuring:
     async def stream(
         self, refs: Sequence[str], interval: timedelta
     ) -> AsyncIterator[list[ResourceStats]]:
-        """Give samples for ever.
+        """Give samples for ever; what an engine says late is given when it comes.
 
         Args:
             refs: what the caller calls the resources; empty: all that are active.
@@ -121,64 +188,60 @@ class Measuring:
             ShuttingDownError: the daemon is stopping.
         """
         named = [await self._resolver.find(ref) for ref in refs]
-        by_engine: dict[str, set[str]] = {}
-        for found in named:
-            require(found.link.driver, Stats)
-            by_engine.setdefault(found.link.name, set()).add(found.resource.id)
-        samplers = [
-            sampler for name, sampler in self._samplers.items() if not refs or name in by_engine
-        ]
-        if not samplers:
-            raise CapabilityMissingError("stats", driver="no engine")
-        before: dict[str, ResourceStats] = {}
-        with ExitStack() as stack:
-            for sampler in samplers:
-                stack.enter_context(sampler.listening(by_engine.get(sampler.link.name)))
-            await self._wait_for(samplers)
+        feeds = self._feeds(named)
+        clock, seconds = asyncio.get_running_loop().time, interval.total_seconds()
+        closing = asyncio.ensure_future(self._closed.wait())
+        patience = _FIRST
+        try:
             while True:
-                if self._closed.is_set():
-                    raise ShuttingDownError
-                for found in named:
-                    await self._inventory.mirror(found.link).ready()
-                    if self._inventory.known(found.link, found.resource.id) is None:
-                        raise ResourceNotFoundError(found.resource.name)
-                yield [
-                    sample
-                    for sampler in samplers
-                    for sample in self._new(sampler, by_engine.get(sampler.link.name), before)
-                ]
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._closed.wait(), interval.total_seconds())
+                due = clock() + seconds
+                asked = asyncio.gather(*(feed.ask() for feed in feeds if feed.answer is None))
+                await _first_of(closing, asked, seconds=patience)
+                yield await self._heard(feeds, named)
+                while (left := due - clock()) > 0:
+                    late = [feed.answer for feed in feeds if feed.answer is not None]
+                    if await _first_of(closing, *late, seconds=left):
+                        yield await self._heard(feeds, named)
+                patience = min(_FIRST, seconds)
+        finally:
+            closing.cancel()
+            for feed in feeds:
+                feed.close()
 
     def close(self) -> None:
         """End all streams: the daemon is stopping."""
         self._closed.set()
 
-    def _new(
-        self, sampler: Sampler, ids: Collection[str] | None, before: dict[str, ResourceStats]
-    ) -> Iterator[ResourceStats]:
-        """Give what this listener has not had yet, completed."""
-        link = sampler.link
-        for id, sample in sampler.latest.items():
-            known = self._inventory.known(link, id)
-            if known is None or (ids is not None and id not in ids):
-                continue
-            last = before.get(known.key)
-            if last is not None and last.sample_time >= sample.sample_time:
-                continue
-            before[known.key] = sample
-            yield replace(
-                sample, name=known.shown.name, host=link.host, cpu_percent=_percent(last, sample)
-            )
+    def _feeds(self, named: Sequence[Found]) -> list[_Feed]:
+        """Make a feed of each engine that has what was named; of all if nothing was."""
+        by_engine: dict[str, set[str]] = {}
+        for found in named:
+            require(found.link.driver, Stats)
+            by_engine.setdefault(found.link.name, set()).add(found.resource.id)
+        feeds = [
+            _Feed(sampler, by_engine.get(name), self._inventory)
+            for name, sampler in self._samplers.items()
+            if not named or name in by_engine
+        ]
+        if not feeds:
+            raise CapabilityMissingError("stats", driver="no engine")
+        return feeds
 
-    @staticmethod
-    async def _wait_for(samplers: Sequence[Sampler]) -> None:
-        ticks = [asyncio.ensure_future(sampler.ticked()) for sampler in samplers]
-        try:
-            await asyncio.wait(ticks, timeout=_FIRST)
-        finally:
-            for tick in ticks:
-                tick.cancel()
+    async def _heard(self, feeds: Sequence[_Feed], named: Sequence[Found]) -> list[ResourceStats]:
+        """Give what has come, unless there is a reason to end."""
+        if self._closed.is_set():
+            raise ShuttingDownError
+        for found in named:
+            await self._inventory.mirror(found.link).ready()
+            if self._inventory.known(found.link, found.resource.id) is None:
+                raise ResourceNotFoundError(found.resource.name)
+        return [sample for feed in feeds for sample in feed.hear()]
+
+
+async def _first_of(*awaited: asyncio.Future[Any], seconds: float) -> bool:
+    """Wait for one of these, and tell whether it came in time."""
+    come, _ = await asyncio.wait(awaited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    return bool(come)
 
 
 def _percent(before: ResourceStats | None, now: ResourceStats) -> float | None:

@@ -1,0 +1,138 @@
+"""Samples for listeners who come late, listen seldom, or listen to an engine that is slow."""
+
+import asyncio
+from contextlib import AsyncExitStack, aclosing
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from proad.core import measuring
+from proad.core.hosts import Hosts
+from proad.core.inventory import Inventory
+from proad.core.measuring import Measuring
+from proad.core.resolve import Resolver
+from proad.errors import EngineTimedOutError
+from proad.model import ResourceKind, ResourceStats
+from unit.core.inventory.scripted import Scripted, box, linked, until
+
+OFTEN, SELDOM = timedelta(seconds=0.05), timedelta(hours=1)
+
+
+class Slow(Scripted):
+    """Samples when it is open."""
+
+    def __init__(self, *resources):
+        super().__init__(*resources)
+        self.samples = []
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def stats(self, ids):
+        self.samples.append(set(ids))
+        await self.open.wait()
+        return {id: sample(id) for id in ids}
+
+
+def sample(id):
+    return ResourceStats(
+        id=id,
+        kind=ResourceKind.CONTAINER,
+        sample_time=datetime.now(UTC),
+        cpu_time=timedelta(0),
+    )
+
+
+@pytest.fixture
+def engine():
+    return Slow(box("1", "a"), box("2", "b"))
+
+
+@pytest.fixture
+def far():
+    return Slow(box("9", "far"))
+
+
+@pytest.fixture
+async def listen(engine, far, monkeypatch):
+    """Begins to listen; every listener's answer is asked for with `anext`."""
+    monkeypatch.setattr(measuring, "_FIRST", 0.2)
+    monkeypatch.setattr(measuring, "TICK", 0.02)
+    links = [await linked(engine), await linked(far, "far")]
+    inventory = Inventory(links)
+    hosts = Hosts(["local", "far"], links)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(inventory.following())
+        measured = Measuring(hosts, Resolver(hosts, inventory), inventory)
+
+        async def begin(*refs, interval):
+            return await stack.enter_async_context(aclosing(measured.stream(refs, interval)))
+
+        yield begin
+
+
+async def names(stream):
+    async with asyncio.timeout(30):
+        return {one.name for one in await anext(stream)}
+
+
+async def test_who_comes_while_a_sample_is_taken_waits_for_the_own_one(engine, listen, monkeypatch):
+    monkeypatch.setattr(measuring, "_FIRST", 30)
+    engine.open.clear()
+    first = asyncio.ensure_future(names(await listen("a", interval=OFTEN)))
+    await until(lambda: engine.samples)
+    second = asyncio.ensure_future(names(await listen("b", interval=SELDOM)))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    engine.open.set()
+
+    assert await first == {"a"}
+    assert await second == {"b"}
+
+
+async def test_who_listens_seldom_is_sampled_for_as_seldom(engine, listen):
+    seldom = await listen("a", interval=SELDOM)
+    assert await names(seldom) == {"a"}
+    second = asyncio.ensure_future(names(seldom))
+    often = await listen("b", interval=OFTEN)
+    for _ in range(20):
+        await names(often)
+
+    assert engine.samples[0] == {"1"}
+    assert set(map(frozenset, engine.samples[1:])) == {frozenset({"2"})}
+    second.cancel()
+    await asyncio.wait({second})
+
+
+async def test_what_an_engine_says_late_is_told_when_it_comes(engine, listen):
+    engine.open.clear()
+    stream = await listen(interval=SELDOM)
+
+    assert await names(stream) == {"far"}
+    engine.open.set()
+    assert await names(stream) == {"a", "b"}
+
+
+async def test_what_fails_at_first_is_told_when_it_comes(engine, listen):
+    stats, failures = engine.stats, []
+
+    async def fail(ids):
+        if len(failures) < 20:
+            failures.append(ids)
+            raise EngineTimedOutError(engine.name)
+        return await stats(ids)
+
+    engine.stats = fail
+    stream = await listen("a", interval=SELDOM)
+
+    assert await names(stream) == set()
+    assert await names(stream) == {"a"}
+
+
+async def test_an_engine_that_hangs_is_asked_once_and_waited_for_once(engine, far, listen):
+    engine.open.clear()
+    stream = await listen(interval=OFTEN)
+    for _ in range(4):
+        await names(stream)
+
+    assert len(engine.samples) == 1
+    assert len(far.samples) > 1
