@@ -30,7 +30,6 @@ FULL_WITHIN = 2.0
 """Seconds that a look waits for a FULL view: a container may hang when it is inspected."""
 _LOOK_AGAIN = 1.0
 
-
 _Waiter = asyncio.Future[Known | None]
 
 
@@ -207,7 +206,7 @@ class Looks:
                     continue
             detail: Resource | None = None
             unread: Exception | None = None
-            if self._compares_in_full(id, hint):
+            if fresh is not None and self._compares_in_full(id, hint):
                 try:
                     detail = await self._read_in_full(id)
                 except Exception as error:  # noqa: BLE001 - the SUMMARY is true all the same
@@ -279,7 +278,9 @@ class Looks:
         event = hint.event
         if detail is not None:
             event |= EngineEvent(id=id, reconfigured=True)
-        self._picture.put(name, self.link.host, fresh, event=event, detail=detail)
+        known = self._picture.put(name, self.link.host, fresh, event=event, detail=detail)
+        if (later := self._hints.get(id)) is not None:
+            known.unsettled |= later.event.reconfigured
 
     def _pruned_by(self, id: str) -> str | None:
         """Tell whose prune it may be that removed a resource: one that takes long."""
@@ -317,7 +318,7 @@ class Looks:
 
     async def _release(self, id: str, hint: _Hint) -> None:
         """Wait for who is about to say the same, unless somebody waits for the look itself."""
-        if not self._holds.any:
+        if hint.wanted.is_set() or not self._holds.any:
             return
         said = asyncio.ensure_future(self._said(id, hint.event))
         wanted = asyncio.ensure_future(hint.wanted.wait())

@@ -3,10 +3,11 @@
 import asyncio
 from dataclasses import replace
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from proad.core.inventory import Inventory, watch
+from proad.core.inventory import Inventory, mirror, watch
 from proad.model import Activity, ChangeType, GapKind, ResourceFilter, ResourceState, Verb
 from unit.core.inventory.scripted import ENGINE, Scripted, box, linked, quiet, until
 from unit.core.inventory.test_watch import NEVER
@@ -147,6 +148,7 @@ async def follow(inventory, link, which, replay):
 
 
 async def run(steps, delays, limit):
+    """Play the steps; give the gaps that were told."""
     engine = Scripted(box("1", "a"))
     link = await linked(engine)
     inventory = Inventory([link])
@@ -177,6 +179,7 @@ async def run(steps, delays, limit):
         assert [e.revision for e in journal.after(0, 10_000)] == list(
             range(1, journal.revision + 1)
         )
+        return [e.gap.kind for e in journal.after(0, 10_000) if hasattr(e, "gap")]
 
 
 @settings(
@@ -185,3 +188,14 @@ async def run(steps, delays, limit):
 @given(steps=STEPS, delays=DELAYS)
 def test_after_all_of_it_the_picture_is_what_the_engine_has(steps, delays):
     asyncio.run(run(steps, delays, limit=30))
+
+
+@settings(max_examples=100, deadline=None)
+@given(steps=STEPS, delays=DELAYS)
+def test_a_comparison_finds_what_no_event_told_of_and_nothing_else(steps, delays):
+    """Whatever is under way meanwhile: looks, verbs, events that are on their way."""
+    loud = [step for step in steps if step[0] not in {"silent", "cut", "lose"}]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mirror, "COMPARE_EVERY", 0.0)
+        patch.setattr(mirror, "EVENTS_WITHIN", 0.001)
+        assert asyncio.run(run(loud, delays, limit=30)) == []

@@ -24,9 +24,14 @@ async def shown(engine, link, follow):
 
 
 @pytest.fixture
-async def hung(engine, shown, monkeypatch):
+def patience():
+    return 0.05
+
+
+@pytest.fixture
+async def hung(engine, shown, patience, monkeypatch):
     """The ids of those that were reconfigured, and hang when they are read in full."""
-    monkeypatch.setattr(looks, "FULL_WITHIN", 0.05)
+    monkeypatch.setattr(looks, "FULL_WITHIN", patience)
     ids = IDS[:6]
     gate = Gate("full")
 
@@ -45,8 +50,8 @@ def state(inventory, link, id):
     return inventory.known(link, id).shown.state
 
 
-async def test_those_that_hang_hold_up_no_other(engine, link, shown, hung, monkeypatch):
-    monkeypatch.setattr(looks, "FULL_WITHIN", 3600.0)
+@pytest.mark.parametrize("patience", [3600.0])
+async def test_those_that_hang_hold_up_no_other(engine, link, shown, hung):
     _, gate = hung
 
     engine.put(box("7", "c7", S.STOPPED))
@@ -120,6 +125,26 @@ async def test_a_difference_that_no_event_told_of_is_a_change(engine, link, show
     assert (known.shown.etag == etag) == (command == "first")
     again = await shown.mirror(link).look("0", reconfigured=True)
     assert again.shown.etag == shown.known(link, "0").shown.etag
+
+
+async def test_a_change_while_it_is_compared_is_not_lost(engine, link, shown):
+    """Somebody may read the new one before it is compared with the old one."""
+    etag = shown.known(link, "0").shown.etag
+    first = engine.after = Gate("full")
+    engine.tell("0", reconfigured=True)
+    await first.reached.wait()
+    engine.commands["0"] = "second"
+    engine.tell("0", reconfigured=True)
+    await until(lambda: "0" in shown.mirror(link)._hints)
+    engine.before = Gate("summary")
+    first.open.set()
+    await engine.before.reached.wait()
+
+    await shown.full(link, "0")
+    engine.before.open.set()
+    await quiet(shown)
+
+    assert shown.known(link, "0").shown.etag != etag
 
 
 async def test_what_nobody_was_shown_is_not_read(engine, link, follow):
