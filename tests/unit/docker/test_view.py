@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from proad.drivers.docker.full_view import full
 from proad.drivers.docker.labels import CREATION_LABEL, LIFETIME_LABEL
-from proad.drivers.docker.view import full, summary
+from proad.drivers.docker.summary_view import summary
 from proad.model import (
     BindMount,
     HealthStatus,

@@ -8,7 +8,8 @@ from typing import Any
 from proad.drivers.docker.api import Answer, filters, quoted
 from proad.drivers.docker.engine import Engine
 from proad.drivers.docker.errors import conflict
-from proad.drivers.docker.view import full, summary
+from proad.drivers.docker.full_view import full
+from proad.drivers.docker.summary_view import summary
 from proad.errors import ProaError, ResourceNotFoundError
 from proad.model import Resource, Verb, refusal
 

@@ -13,7 +13,7 @@ from proad.drivers.docker.engine import Engine
 from proad.drivers.docker.errors import ENGINE, conflict
 from proad.drivers.docker.lookup import Lookup, path
 from proad.drivers.docker.stop import Stopping
-from proad.drivers.docker.view import turned
+from proad.drivers.docker.summary_view import turned
 from proad.drivers.own_events import OwnEvents
 from proad.errors import CapabilityMissingError
 from proad.model import (
