@@ -1,14 +1,15 @@
 """Following an engine: lists, events as hints, and which of two readings counts."""
 
 import asyncio
+import time
 
 import pytest
 
-from proad.core.inventory import looks
+from proad.core.inventory import Inventory, looks
 from proad.core.inventory import mirror as module
 from proad.errors import EngineConflictError, EngineTimedOutError
 from proad.model import GapKind, ResourceState, Verb
-from unit.core.inventory.scripted import ENGINE, Gate, box, quiet, until
+from unit.core.inventory.scripted import ENGINE, Gate, Scripted, box, linked, quiet, until
 
 S = ResourceState
 
@@ -381,6 +382,25 @@ async def test_a_comparison_leaves_what_a_verb_is_doing_to_the_verb(
     told = [entry.after.activity and entry.after.state for entry in inventory.journal.after(1, 9)]
     assert told == [S.RUNNING, None]
     assert inventory.known(link, "1").shown.state == S.PAUSED
+
+
+async def test_the_work_of_a_list_grows_with_what_there_is_and_no_faster():
+    """It holds up the event loop."""
+
+    async def work(number):
+        link = await linked(Scripted(*(box(f"{n:064x}", f"c{n}") for n in range(number))))
+        mirror = Inventory([link]).mirror(link)
+        await mirror._resync()
+        times = []
+        for _ in range(3):
+            began = time.process_time()
+            await mirror._resync()
+            assert not await mirror._missed_any()
+            times.append(time.process_time() - began)
+        return min(times)
+
+    # 32 times as many: 1,024 times the work, were it quadratic.
+    assert await work(8000) < 150 * await work(250)
 
 
 async def test_no_look_outlives_the_inventory(engine, link, follow):
