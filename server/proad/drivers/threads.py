@@ -9,9 +9,8 @@ import queue
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from proad.errors import EngineTimedOutError
 
@@ -20,29 +19,53 @@ T = TypeVar("T")
 DEFAULT_TIMEOUT = timedelta(seconds=60)
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    call: Callable[[], Any]
-    result: asyncio.Future[Any]
-    loop: asyncio.AbstractEventLoop
+class _Job(Generic[T]):
+    """A call that a thread takes, unless its caller gives up before.
+
+    Args:
+        call: what to do.
+        ended: called on the asyncio loop when it has ended, or never will begin.
+    """
+
+    __slots__ = ("_call", "_ended", "_loop", "_taken", "result")
+
+    def __init__(
+        self,
+        call: Callable[[], T],
+        ended: Callable[[], None],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._call = call
+        self._ended = ended
+        self._loop = loop
+        self._taken = threading.Lock()
+        self.result: asyncio.Future[T] = loop.create_future()
 
     def run(self) -> None:
-        if self.result.cancelled():  # its caller gave up while it was queued
+        """Make the call, on a thread."""
+        if not self._taken.acquire(blocking=False):
             return
         try:
-            value = self.call()
+            value = self._call()
         except BaseException as error:  # noqa: BLE001 - handed to whoever awaits
-            self._settle(self.result.set_exception, error)
+            self._hand_over(self.result.set_exception, error)
         else:
-            self._settle(self.result.set_result, value)
+            self._hand_over(self.result.set_result, value)
 
-    def _settle(self, settle: Callable[[Any], None], outcome: object) -> None:
+    def give_up(self) -> None:
+        """Say, on the loop, that nobody waits any more: what has not begun never will."""
+        if self._taken.acquire(blocking=False):
+            self._ended()
+
+    def _hand_over(self, settle: Callable[[Any], None], outcome: object) -> None:
         def deliver() -> None:
+            self._ended()
             if not self.result.done():
                 settle(outcome)
 
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            self.loop.call_soon_threadsafe(deliver)
+            # Once for all there is to say: each wakes the loop by a system call.
+            self._loop.call_soon_threadsafe(deliver)
 
 
 class EngineThreads:
@@ -56,8 +79,9 @@ class EngineThreads:
     def __init__(self, engine: str, *, size: int = 8) -> None:
         self._engine = engine
         self._size = size
-        self._ordinary: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._urgent: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._ordinary: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
+        self._urgent: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
+        self._awaited: set[asyncio.Future[Any]] = set()
 
     def __enter__(self) -> Self:
         for number in range(self._size):
@@ -77,28 +101,47 @@ class EngineThreads:
         *,
         timeout: timedelta = DEFAULT_TIMEOUT,  # noqa: ASYNC109 - raises our own error
         urgent: bool = False,
+        ended: Callable[[], None] = lambda: None,
     ) -> T:
         """Run a blocking call on a thread and give its result.
 
-        When the caller is cancelled or `timeout` is over, the call itself goes on and
-        its result is dropped when it comes.
+        When the caller is cancelled or `timeout` is over, a call that has begun goes on
+        and its result is dropped when it comes.
+
+        Args:
+            call: what to do.
+            timeout: how long it may take, waiting for a thread included.
+            urgent: whether the thread for urgent calls takes it.
+            ended: called once on the asyncio loop when the call has ended, which may be
+                long after its caller has gone, or never will begin.
 
         Raises:
-            EngineTimedOutError: no result within `timeout`, waiting for a thread included.
+            EngineTimedOutError: no result within `timeout`.
         """
         loop = asyncio.get_running_loop()
-        result: asyncio.Future[T] = loop.create_future()
-        (self._urgent if urgent else self._ordinary).put(_Job(call, result, loop))
+        job = _Job(call, ended, loop)
+        (self._urgent if urgent else self._ordinary).put(job)
+        # asyncio.timeout costs more, and is taken for a call's own TimeoutError.
+        timer = loop.call_later(timeout.total_seconds(), self._time_out, job.result)
+        self._awaited.add(job.result)
         try:
-            async with asyncio.timeout(timeout.total_seconds()):
-                return await result
-        except TimeoutError:
-            if result.done() and not result.cancelled():
-                # The call's own TimeoutError, or what it gave at the last moment.
-                return result.result()
-            raise EngineTimedOutError(self._engine) from None
+            return await job.result
+        finally:
+            self._awaited.discard(job.result)
+            timer.cancel()
+            job.give_up()
 
-    def _spawn(self, jobs: "queue.SimpleQueue[_Job | None]", label: str) -> None:
+    def fail(self, why: Callable[[], Exception]) -> None:
+        """Let all callers go with an error, each with one of its own, from the loop."""
+        for result in self._awaited:
+            if not result.done():
+                result.set_exception(why())
+
+    def _time_out(self, result: asyncio.Future[T]) -> None:
+        if not result.done():
+            result.set_exception(EngineTimedOutError(self._engine))
+
+    def _spawn(self, jobs: "queue.SimpleQueue[_Job[Any] | None]", label: str) -> None:
         def work() -> None:
             while (job := jobs.get()) is not None:
                 job.run()

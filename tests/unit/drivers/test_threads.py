@@ -211,3 +211,37 @@ asyncio.run(main())
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.split("\n") == ["timed out", "timed out", ""]
     assert time.monotonic() - before < 20
+
+
+async def test_it_is_told_once_when_a_call_has_ended(gate: threading.Event):
+    begun = threading.Event()
+    ended: list[str] = []
+
+    def hang() -> None:
+        begun.set()
+        gate.wait()
+
+    with EngineThreads("engine", size=1) as threads:
+        hung = asyncio.create_task(threads.run(hang, ended=lambda: ended.append("hung")))
+        assert await asyncio.to_thread(begun.wait, 30)
+        with pytest.raises(EngineTimedOutError):
+            await threads.run(hang, timeout=SHORT, ended=lambda: ended.append("never began"))
+        hung.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await hung
+        assert ended == ["never began"]  # the other keeps its thread, whoever waits for it
+        gate.set()
+        assert await threads.run(lambda: list(ended), ended=lambda: ended.append("next"))
+        assert ended == ["never began", "hung", "next"]
+
+
+async def test_all_callers_are_let_go_with_an_error(gate: threading.Event):
+    with EngineThreads("engine", size=1) as threads:
+        calls = [asyncio.create_task(threads.run(gate.wait)) for _ in range(3)]
+        await asyncio.sleep(0)
+        threads.fail(lambda: KeyError("lost"))
+        for call in calls:
+            with pytest.raises(KeyError, match="lost"):
+                await call
+        gate.set()
+        assert await threads.run(lambda: "next") == "next"
