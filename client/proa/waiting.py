@@ -91,6 +91,8 @@ class Seen:
             case Gap(kind=v1.GAP_KIND_ENGINE_RESYNCED):
                 self._blind = False
                 self._look()
+            case Gap(kind=v1.GAP_KIND_WATCH_RESTARTED):
+                self._blind = False  # what is lost now is told anew
             case Synced():
                 self._look()
 

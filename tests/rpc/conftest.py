@@ -19,7 +19,8 @@ PASSWORD = "correct horse"
 
 
 def _settings(folder, **others):
-    return Settings(state_dir=folder, listen="127.0.0.1:0", **{"drain_timeout": "5s", **others})
+    usual = {"listen": "127.0.0.1:0", "drain_timeout": "5s"}
+    return Settings(state_dir=folder, **usual | others)
 
 
 @pytest.fixture(scope="session")

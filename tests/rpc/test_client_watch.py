@@ -1,0 +1,85 @@
+"""The client's watch over daemons that come and go, with an engine that does so too."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import pytest
+
+import proa
+import proa.aio
+from proa import v1
+from proa.waiting import Goal, Seen
+from proad.drivers.memory import MemoryDriver
+from rpc.daemon import BOTH, running
+
+
+class Follower:
+    """A user who applies what a watch tells."""
+
+    def __init__(self, watch):
+        self.watch = watch
+        self.there = {}
+        self.gaps = []
+        self.synced = 0
+        self.seen = None
+
+    async def until(self, condition):
+        async with asyncio.timeout(60):
+            while not condition():
+                event = await anext(self.watch)
+                self._take(event)
+
+    def _take(self, event):
+        match event:
+            case proa.Change(type=v1.CHANGE_TYPE_REMOVED, resource=gone):
+                del self.there[gone.name]
+            case proa.Change(resource=now):
+                self.there[now.name] = now
+            case proa.Gap(kind=kind):
+                self.gaps.append(v1.GapKind.Name(kind).removeprefix("GAP_KIND_"))
+            case proa.Synced():
+                self.synced += 1
+        if self.seen is not None:
+            self.seen.take(event)
+
+    def wait_for_removal(self, name):
+        """Do as `Client.wait` does with what is told from here on."""
+        goal = Goal(name, (), removed=True, timeout=None)
+        self.seen = Seen(goal, self.there[name])
+        return self.seen
+
+
+@pytest.fixture
+async def start(settings, tmp_path):
+    """Runs a daemon at always the same address, one after the other."""
+    stack = AsyncExitStack()
+    at = settings(listen=f"unix:{tmp_path}/s")
+
+    async def begin(driver):
+        await stack.aclose()
+        return await stack.enter_async_context(running(at, [("local", driver)]))
+
+    async with stack:
+        yield begin
+
+
+async def test_what_went_while_daemon_and_engine_were_away(start, tmp_path):
+    daemon = await start(MemoryDriver())
+    await daemon.container("web")
+    token = daemon.token(*BOTH)
+    async with proa.aio.connect(f"unix:{tmp_path}/s", token=token) as client:
+        user = Follower(client.watch())
+        await user.until(lambda: user.synced)
+
+        engine = MemoryDriver()  # has nothing
+        engine.lose()
+        await start(engine)
+        removal = user.wait_for_removal("web")
+        await user.until(lambda: user.synced == 2)
+        assert user.gaps == ["WATCH_RESTARTED", "ENGINE_LOST"]
+        assert user.there.keys() == {"web"}
+
+        engine.come_back()
+        await user.until(removal.done)
+        assert user.there == {}
+        await user.until(lambda: "ENGINE_RESYNCED" in user.gaps)

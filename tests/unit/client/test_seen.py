@@ -1,0 +1,45 @@
+"""What follows from what a watch shows of the one resource that is waited for."""
+
+import pytest
+
+import proa
+from proa import v1
+from proa.waiting import Goal, Seen
+
+WEB = v1.Resource(
+    id="1", name="web", kind=v1.RESOURCE_KIND_CONTAINER, state=v1.RESOURCE_STATE_RUNNING
+)
+LOST = proa.Gap(v1.GAP_KIND_ENGINE_LOST, "local/docker")
+RESYNCED = proa.Gap(v1.GAP_KIND_ENGINE_RESYNCED, "local/docker")
+RESTARTED = proa.Gap(v1.GAP_KIND_WATCH_RESTARTED)
+SYNCED = proa.Synced()
+
+
+def removed_after(*events):
+    """Whether its removal is known after these."""
+    seen = Seen(Goal("web", (), removed=True, timeout=None), WEB)
+    for event in events:
+        assert not seen.done()
+        seen.take(event)
+    return seen.done()
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        (SYNCED,),
+        (LOST, SYNCED, RESYNCED),
+        (LOST, SYNCED, RESTARTED, SYNCED),
+        (LOST, SYNCED, RESTARTED, LOST, SYNCED, RESYNCED),
+    ],
+    ids=len,
+)
+def test_what_is_not_shown_is_gone(events):
+    assert removed_after(*events)
+
+
+@pytest.mark.parametrize(
+    "events", [(LOST, SYNCED), (LOST, SYNCED, RESTARTED, LOST, SYNCED)], ids=len
+)
+def test_what_is_not_shown_of_a_lost_engine_may_be_there(events):
+    assert not removed_after(*events)
