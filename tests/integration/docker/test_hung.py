@@ -129,6 +129,6 @@ async def test_a_call_on_it_ends_in_time(engine: PrivateEngine):
 
         async def ended() -> bool:
             """What was given up may be answered after the deletion."""
-            return driver._engine._turns._users == {}
+            return driver._engine._turns._gates == {}
 
         await eventually(ended)

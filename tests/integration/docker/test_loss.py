@@ -139,16 +139,22 @@ class TestHung:
         with deaf_listener(folder) as url:
             async with DockerDriver(url, threads=1, timeout=timedelta(seconds=60)) as driver:
                 hung = [asyncio.create_task(driver.get_resource(SOME_ID)) for _ in range(3)]
-                await asyncio.sleep(0.1)
                 reached = asyncio.create_task(
                     driver.stop(SOME_ID, StopOptions(mode=StopMode.FORCE))
                 )
-                await asyncio.sleep(0.1)
-                assert driver._engine._turns._users[SOME_ID] == 3
-                assert driver._engine._urgent_turns._users[SOME_ID] == 1
 
                 async def taken() -> bool:
-                    return driver._engine._urgent._ordinary.qsize() == 0
+                    engine = driver._engine
+                    gates = engine._turns._gates, engine._urgent_turns._gates
+                    if any(SOME_ID not in each for each in gates):
+                        return False
+                    ordinary, urgent = (each[SOME_ID] for each in gates)
+                    # Two of three have a turn; the urgent one needs none of theirs.
+                    return (ordinary.free, len(ordinary.waiting), urgent.free) == (
+                        0,
+                        1,
+                        1,
+                    ) and engine._urgent._ordinary.qsize() == 0
 
                 await eventually(taken)
                 assert not reached.done()

@@ -14,8 +14,8 @@ from typing import Any, Self, TypeVar
 from proad.drivers.docker.api import Answer, Api
 from proad.drivers.docker.errors import ENGINE
 from proad.drivers.docker.streaming import Streaming
-from proad.drivers.docker.turns import Turns
 from proad.drivers.threads import EngineThreads
+from proad.drivers.turns import Turns
 
 Json = Any
 T = TypeVar("T")
@@ -49,8 +49,8 @@ class Engine:
         # Calls that may take minutes have threads of their own: they delay no others.
         self._long = EngineThreads(f"{ENGINE}-long", size=threads)
         self.streaming = Streaming(self.api, self._long)
-        self._turns = Turns(_OF_EACH)
-        self._urgent_turns = Turns(_OF_EACH)
+        self._turns = Turns(ENGINE, _OF_EACH)
+        self._urgent_turns = Turns(ENGINE, _OF_EACH)
         self._running = ExitStack()
 
     def __enter__(self) -> Self:
@@ -131,7 +131,9 @@ class Engine:
         found = _OF_ONE_CONTAINER.match(path)
         if found is None:
             return await pool.run(call, timeout=limit)
-        return await turns.take(found[1], limit, lambda left: pool.run(call, timeout=left))
+        id = found[1]
+        left = await turns.wait(id, limit)
+        return await pool.run(call, timeout=left, ended=lambda: turns.end(id))
 
     async def negotiate(self, *, timeout: timedelta) -> Json:  # noqa: ASYNC109 - raises our own error
         """Ask the engine for its versions, and speak the newest API that it knows from now on."""
