@@ -23,6 +23,7 @@ from proad.drivers.libvirt.events import DomainEvent, start_event_loop, subscrib
 from proad.drivers.libvirt.lanes import Lane, Lanes
 from proad.drivers.libvirt.own import KEEPALIVE_COUNT, KEEPALIVE_INTERVAL, Own, is_alive
 from proad.drivers.libvirt.reading import lookup
+from proad.drivers.own_events import OwnEvents
 from proad.drivers.threads import DEFAULT_TIMEOUT
 from proad.errors import EngineUnreachableError
 
@@ -43,22 +44,13 @@ class _Link:
         shared: whether the threads use it too: the test hypervisor lives inside of a
             connection, and another one could be another world.
         lost: whether it is lost.
-        calls: those under way, each with what ends it.
         callbacks: libvirt's numbers of the registered callbacks.
     """
 
     events: libvirt.virConnect
     shared: bool
     lost: bool = False
-    calls: set[asyncio.Timeout] = field(default_factory=set)
     callbacks: list[int] = field(default_factory=list)
-
-    def lose(self) -> None:
-        """End all calls."""
-        self.lost = True
-        for call in self.calls:
-            if not call.expired():
-                call.reschedule(asyncio.get_running_loop().time())
 
     def dispose(self) -> None:
         """Close; may block for as long as a hung libvirtd takes to be noticed."""
@@ -80,6 +72,7 @@ class Connection:
         threads: number of threads for ordinary calls.
         on_event: called on the asyncio loop for each event of a domain.
         on_loss: called on the asyncio loop when events may have been missed.
+        own_events: takes events of our own acts, of which `on_event` is not told.
     """
 
     def __init__(
@@ -89,12 +82,14 @@ class Connection:
         threads: int,
         on_event: Callable[[DomainEvent], None],
         on_loss: Callable[[], None],
+        own_events: OwnEvents | None = None,
     ) -> None:
         self.uri = uri
         self._lanes = Lanes(threads)
         self._own = Own(uri)
         self._on_event = on_event
         self._on_loss = on_loss
+        self._own_events = own_events or OwnEvents()
         self._link: _Link | None = None
         self._opening: asyncio.Future[_Link] | None = None
         self._closed = True
@@ -113,7 +108,7 @@ class Connection:
         self._lanes.end()
         link, self._link = self._link, None
         if link is not None:
-            link.lose()
+            self._end_calls(link)
             done = asyncio.get_running_loop().create_future()
             self._spawn("close", link.dispose, lambda _: done.cancel())
             await asyncio.wait([done], timeout=CLOSE_TIMEOUT.total_seconds())
@@ -149,24 +144,13 @@ class Connection:
         """
         link = await self._connected()
         if link.lost:
-            raise EngineUnreachableError(ENGINE, "the connection was lost on the way")
+            raise _lost_on_the_way()
         job = partial(self._run, link, work, id)
-        # Cheaper than a task of its own to be waited for together with the loss.
-        until_lost = asyncio.timeout(None)
         try:
-            async with until_lost:
-                link.calls.add(until_lost)
-                try:
-                    return await self._lanes.run(job, lane=lane, id=id, timeout=timeout)
-                finally:
-                    link.calls.discard(until_lost)
+            return await self._lanes.run(job, lane=lane, id=id, timeout=timeout)
         except EngineUnreachableError:
             self._lose(link)
             raise
-        except TimeoutError:
-            if not link.lost:
-                raise
-        raise EngineUnreachableError(ENGINE, "the connection was lost on the way")
 
     async def on(
         self,
@@ -239,6 +223,11 @@ class Connection:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
                 self._loop.call_soon_threadsafe(call, *args)
 
+    def _heard(self, event: DomainEvent) -> None:
+        tell = partial(self._hand_over, self._on_event, event)
+        if not self._own_events.takes(event.id, event.action, tell):
+            tell()
+
     def _open(self) -> _Link:
         connection = libvirt.open(self.uri)
         link = _Link(connection, shared=connection.getType() == "TEST")
@@ -248,9 +237,7 @@ class Connection:
             connection.registerCloseCallback(
                 lambda _connection, _reason, _opaque: self._hand_over(self._lose, link), None
             )
-            link.callbacks = subscribe(
-                connection, lambda event: self._hand_over(self._on_event, event)
-            )
+            link.callbacks = subscribe(connection, self._heard)
         except BaseException:
             link.dispose()
             raise
@@ -277,9 +264,13 @@ class Connection:
         if self._link is not link:
             return
         self._link = None
-        link.lose()
+        self._end_calls(link)
         self._on_loss()
         self._spawn("close", link.dispose, lambda _: None)
+
+    def _end_calls(self, link: _Link) -> None:
+        link.lost = True
+        self._lanes.fail(_lost_on_the_way)
 
     def _run(self, link: _Link, work: Callable[[libvirt.virConnect], T], id: str) -> T:
         connection = link.events if link.shared else self._own.connection(link)
@@ -296,6 +287,10 @@ class Connection:
             raise failure
         finally:
             del failure, connection, work
+
+
+def _lost_on_the_way() -> EngineUnreachableError:
+    return EngineUnreachableError(ENGINE, "the connection was lost on the way")
 
 
 def _let_go(failure: BaseException) -> None:

@@ -18,7 +18,7 @@ from proad.drivers.libvirt.connection import LONG_TIMEOUT, Connection
 from proad.drivers.libvirt.creation import Creation
 from proad.drivers.libvirt.deletion import Deletion
 from proad.drivers.libvirt.errors import ENGINE
-from proad.drivers.libvirt.events import DomainEvent, DomainEvents
+from proad.drivers.libvirt.events import DomainEvent, DomainEvents, action_of
 from proad.drivers.libvirt.host import Host
 from proad.drivers.libvirt.lanes import Lane
 from proad.drivers.libvirt.reading import Reader, lookup
@@ -28,6 +28,7 @@ from proad.drivers.libvirt.stop import Stopping
 from proad.drivers.libvirt.storage import Storage, view_of
 from proad.drivers.libvirt.subscription import Subscriptions
 from proad.drivers.libvirt.virt import VirtChoice
+from proad.drivers.own_events import OwnEvents
 from proad.model import (
     DeleteOptions,
     DomainSpec,
@@ -91,8 +92,13 @@ class LibvirtDriver:
         self.endpoint = _without_credentials(uri)
         self._host = Host(virt_type)
         self._events = DomainEvents()
+        self._own_events = OwnEvents()
         self._connection = Connection(
-            uri, threads=threads, on_event=self._on_event, on_loss=self._on_loss
+            uri,
+            threads=threads,
+            on_event=self._on_event,
+            on_loss=self._on_loss,
+            own_events=self._own_events,
         )
         self._reader = Reader()
         self._subscriptions = Subscriptions(self._connection, self._reader.forget, sweep_every)
@@ -161,11 +167,11 @@ class LibvirtDriver:
 
     async def pause(self, id: str, *, before: Resource | None = None) -> Resource:
         """Freeze a domain in memory."""
-        return await self._turn(id, Verb.PAUSE, verbs.freeze)
+        return await self._turn(id, Verb.PAUSE, before)
 
     async def resume(self, id: str, *, before: Resource | None = None) -> Resource:
         """Let a domain go on; wake it if it suspended itself."""
-        return await self._turn(id, Verb.RESUME, verbs.go_on)
+        return await self._turn(id, Verb.RESUME, before)
 
     async def delete(self, id: str, options: DeleteOptions = DeleteOptions()) -> Resource:
         """Delete a domain, and the volumes that were made for it unless `keep_volumes`."""
@@ -286,10 +292,17 @@ class LibvirtDriver:
 
     # How it is done
 
-    async def _turn(self, id: str, verb: Verb, act: verbs.Act) -> Resource:
-        """Pause or resume: with as few calls as can be."""
-        carry_out = partial(verbs.turn, self._reader, verb=verb, act=act)
-        return await self._connection.on(id, carry_out, kept=True)
+    async def _turn(self, id: str, verb: Verb, before: Resource | None) -> Resource:
+        """Pause or resume. Who knows the state before, and takes our word for the one
+        after, is not told of the event.
+        """
+        turn = partial(verbs.turn, self._reader, verb=verb)
+        if before is None:
+            return await self._connection.on(id, turn, kept=True)
+        with self._own_events.expected(id, action_of(verb)) as act:
+            after = await self._connection.on(id, turn, kept=True)
+            act.done = True
+        return after
 
     def _start(self, options: StartOptions, domain: libvirt.virDomain, before: Resource) -> None:
         if options.from_snapshot:
@@ -310,6 +323,7 @@ class LibvirtDriver:
         self._subscriptions.publish(hint)
 
     def _on_loss(self) -> None:
+        self._own_events.void()
         self._subscriptions.end("the connection was lost")
         self._reader.forget_all()
         self._host.forget()
@@ -317,7 +331,11 @@ class LibvirtDriver:
 
 def _from_a_thread(on_made: OnMade) -> OnMade:
     loop = asyncio.get_running_loop()
-    return lambda id: loop.call_soon_threadsafe(on_made, id)
+
+    def tell(id: str) -> None:
+        loop.call_soon_threadsafe(on_made, id)
+
+    return tell
 
 
 def _without_credentials(uri: str) -> str:

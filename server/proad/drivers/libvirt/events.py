@@ -14,7 +14,7 @@ from enum import StrEnum
 import libvirt
 
 from proad.drivers.libvirt.metadata import NAMESPACE
-from proad.model import EngineEvent
+from proad.model import EngineEvent, Verb
 
 
 class EventKind(StrEnum):
@@ -54,6 +54,11 @@ class DomainEvent:
             return (self.event, self.detail) in _FREEZES
         return self.kind in {EventKind.REBOOT, EventKind.AGENT} or self.foreign
 
+    @property
+    def action(self) -> str:
+        """What happened, as a word."""
+        return f"{self.kind} {self.event} {self.detail}"
+
     def hint(self) -> EngineEvent:
         """Say it as the ports have it."""
         if self.kind is EventKind.LIFECYCLE:
@@ -70,6 +75,26 @@ class DomainEvent:
         return EngineEvent(id=self.id, reconfigured=not silent)
 
 
+def action_of(verb: Verb) -> str:
+    """Give the `action` of the event that a PAUSE or RESUME of ours brings."""
+    return _ACTIONS[verb]
+
+
+_ACTIONS = {
+    verb: DomainEvent("", EventKind.LIFECYCLE, event, detail).action
+    for verb, event, detail in (
+        (
+            Verb.PAUSE,
+            libvirt.VIR_DOMAIN_EVENT_SUSPENDED,
+            libvirt.VIR_DOMAIN_EVENT_SUSPENDED_PAUSED,
+        ),
+        (
+            Verb.RESUME,
+            libvirt.VIR_DOMAIN_EVENT_RESUMED,
+            libvirt.VIR_DOMAIN_EVENT_RESUMED_UNPAUSED,
+        ),
+    )
+}
 _ENDS = frozenset({libvirt.VIR_DOMAIN_EVENT_STOPPED, libvirt.VIR_DOMAIN_EVENT_CRASHED})
 # Ordinary pauses, and their ends. A snapshot that is gone back to has other details.
 _FREEZES = frozenset(

@@ -1,6 +1,6 @@
 """Reading domains: as a whole list with a handful of calls, or one, shortly or in full."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -158,7 +158,7 @@ class Reader:
         """
         if view is ResourceView.FULL:
             return list(self._in_full(connection.listAllDomains()))
-        changes = self._notes.changes
+        changes, before = self._notes.changes, self._states.changes
         states = connection.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE)
         sizes = stopped_sizes(connection)
         saved = flagged(connection, libvirt.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE)
@@ -185,8 +185,9 @@ class Reader:
                 continue
             if notes != known:
                 self._notes.put(id, notes, changes)
-            state, detail = state_of(stats["state.state"], stats["state.reason"], saved=id in saved)
-            resources.append(notes.resource(id, state, detail))
+            state = state_of(stats["state.state"], stats["state.reason"], saved=id in saved)
+            self._states.put(id, state, before)
+            resources.append(notes.resource(id, *state))
         return resources
 
     def one(self, domain: libvirt.virDomain, view: ResourceView) -> Resource:
@@ -203,6 +204,23 @@ class Reader:
     def glance(self, domain: libvirt.virDomain) -> Resource:
         """Give what a list shows, as it was at the last hint if it was read since."""
         return self._notes.get(domain).resource(domain.UUIDString(), *self._states.get(domain))
+
+    def turned(
+        self, domain: libvirt.virDomain, act: Callable[[], object], then: tuple[int, int]
+    ) -> Resource:
+        """Do what takes a domain to a state, and give a summary without reading it again.
+
+        Args:
+            domain: the domain.
+            act: done once it returns.
+            then: libvirt's state, of an active domain, and its reason.
+        """
+        changes = self._states.changes
+        act()
+        state = state_of(*then, saved=False)
+        id = domain.UUIDString()
+        self._states.change(id, state, changes)
+        return self._notes.get(domain).resource(id, *state)
 
     def afresh(self, domain: libvirt.virDomain) -> Resource:
         """Read a summary after something that may have changed more than the state, and

@@ -8,6 +8,9 @@ from proad.drivers.libvirt.reading import Reader
 from proad.errors import ProaError
 from proad.model import Resource, ResourceState, Verb, refusal
 
+_PAUSED = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_USER)
+_RUNNING = (libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_RUNNING_UNPAUSED)
+
 Act = Callable[[libvirt.virDomain, Resource], object]
 
 
@@ -39,20 +42,24 @@ def guarded(
         raise late
 
 
-def turn(reader: Reader, domain: libvirt.virDomain, verb: Verb, act: Act) -> Resource:
-    """Pause or resume a domain and read it again, with as few calls as can be.
+def turn(reader: Reader, domain: libvirt.virDomain, verb: Verb) -> Resource:
+    """Pause or resume a domain: with one call where its state is known.
 
     What was read of it since its last event lets it pass; if it has changed within the
     last milliseconds, libvirt refuses, or what was to be done is done. Only what is read
     now may refuse: what was read may be of before a verb whose event is still under way.
+    libvirt's yes says what it is then; anything else that happens to it has an event.
     """
     before = reader.glance(domain)
     if refusal(verb, before):
         before = reader.summary(domain)
     if error := refusal(verb, before):
         raise error
-    guarded(reader, domain, verb, lambda: act(domain, before))
-    return reader.summary(domain)
+    if before.state is ResourceState.SUSPENDED:  # it wakes up in its own time
+        guarded(reader, domain, verb, domain.pMWakeup)
+        return reader.summary(domain)
+    act, then = (domain.suspend, _PAUSED) if verb is Verb.PAUSE else (domain.resume, _RUNNING)
+    return reader.turned(domain, lambda: guarded(reader, domain, verb, act), then)
 
 
 def start(domain: libvirt.virDomain, before: Resource, *, discard_saved_state: bool) -> None:
@@ -69,11 +76,6 @@ def start(domain: libvirt.virDomain, before: Resource, *, discard_saved_state: b
         domain.create()
     else:
         domain.createWithFlags(libvirt.VIR_DOMAIN_START_FORCE_BOOT)
-
-
-def freeze(domain: libvirt.virDomain, _before: Resource) -> None:
-    """Pause a running domain."""
-    domain.suspend()
 
 
 def go_on(domain: libvirt.virDomain, before: Resource) -> None:
