@@ -6,7 +6,7 @@ from dataclasses import replace
 from proad.core.hosts import require
 from proad.core.inventory import Inventory
 from proad.core.ports import Driver, OnStep, Updates
-from proad.core.resolve import Resolver
+from proad.core.resolve import Found, Resolver
 from proad.core.verbs import Verbs
 from proad.errors import CapabilityMissingError, ResourceNotFoundError
 from proad.model import (
@@ -41,10 +41,11 @@ class Lifecycle:
 
     async def get(self, ref: str, view: ResourceView) -> Resource:
         """Give one resource."""
-        found = await self._resolver.find(ref)
         if view is ResourceView.SUMMARY:
-            return found.resource
-        return await self._inventory.full(found.link, found.resource.id)
+            return (await self._resolver.find(ref)).resource
+        return await self._resolver.use(
+            ref, lambda found: self._inventory.full(found.link, found.resource.id)
+        )
 
     async def start(self, ref: str, options: StartOptions) -> Resource:
         """Start a resource."""
@@ -52,16 +53,19 @@ class Lifecycle:
 
     async def stop(self, ref: str, options: StopOptions) -> Resource:
         """Stop a resource. FORCE does not wait for a graceful stop that is under way."""
-        found = await self._resolver.find(ref)
-        driver = found.link.driver
-        if options.mode is not None and options.mode not in driver.stop_modes:
-            raise CapabilityMissingError(f"stop mode {options.mode}", driver=driver.name)
-        return await self._verbs.transition(
-            Verb.STOP,
-            found,
-            lambda it, on_step: driver.stop(it.id, options, on_step=on_step),
-            force=options.mode is StopMode.FORCE,
-        )
+
+        def stop(found: Found) -> Awaitable[Resource]:
+            driver = found.link.driver
+            if options.mode is not None and options.mode not in driver.stop_modes:
+                raise CapabilityMissingError(f"stop mode {options.mode}", driver=driver.name)
+            return self._verbs.transition(
+                Verb.STOP,
+                found,
+                lambda it, on_step: driver.stop(it.id, options, on_step=on_step),
+                force=options.mode is StopMode.FORCE,
+            )
+
+        return await self._resolver.use(ref, stop)
 
     async def restart(self, ref: str, options: RestartOptions) -> Resource:
         """Restart a resource."""
@@ -89,15 +93,17 @@ class Lifecycle:
 
         With an `etag`, only if the resource still has that one.
         """
-        try:
-            found = await self._resolver.find(ref)
-            driver = found.link.driver
-            return await self._verbs.delete(
+
+        def delete(found: Found) -> Awaitable[Resource]:
+            return self._verbs.delete(
                 found,
-                lambda id, _: driver.delete(id, options),
+                lambda id, _: found.link.driver.delete(id, options),
                 force=options.force,
                 etag=etag,
             )
+
+        try:
+            return await self._resolver.use(ref, delete)
         except ResourceNotFoundError:
             if not allow_missing:
                 raise
@@ -108,16 +114,22 @@ class Lifecycle:
 
         With an `etag`, only if the resource still has that one.
         """
-        found = await self._resolver.find(ref)
-        driver = require(found.link.driver, Updates)
-        updated = await self._verbs.do(
-            Verb.UPDATE, found, lambda id, _: driver.update(id, update), etag=etag
-        )
-        return replace(updated, resource=self._inventory.complete(found.link, updated.resource))
+
+        async def change(found: Found) -> Updated:
+            driver = require(found.link.driver, Updates)
+            updated = await self._verbs.do(
+                Verb.UPDATE, found, lambda id, _: driver.update(id, update), etag=etag
+            )
+            resource = self._inventory.complete(found.link, updated.resource)
+            return replace(updated, resource=resource)
+
+        return await self._resolver.use(ref, change)
 
     async def _do(self, verb: Verb, ref: str, action: Action, *, force: bool = False) -> Resource:
-        found = await self._resolver.find(ref)
-        driver = found.link.driver
-        return await self._verbs.transition(
-            verb, found, lambda it, on_step: action(driver, it, on_step), force=force
-        )
+        def act(found: Found) -> Awaitable[Resource]:
+            driver = found.link.driver
+            return self._verbs.transition(
+                verb, found, lambda it, on_step: action(driver, it, on_step), force=force
+            )
+
+        return await self._resolver.use(ref, act)

@@ -2,9 +2,10 @@
 
 import asyncio
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TypeVar
 
 from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
@@ -17,6 +18,8 @@ from proad.errors import (
     ResourceNotFoundError,
 )
 from proad.model import Resource, ResourceKind
+
+T = TypeVar("T")
 
 LOOK_WITHIN = 2.0
 """Seconds that a look may take at what a name could mean as well."""
@@ -124,6 +127,22 @@ class Resolver:
         if not found:
             raise ResourceNotFoundError(text)
         return found[0]
+
+    async def use(self, text: str, action: Callable[[Found], Awaitable[T]]) -> T:
+        """Find a resource and do something with it.
+
+        If it has gone meanwhile and its name is another's, that one is meant. Errors are
+        those of `find` and of `action`.
+        """
+        found = await self.find(text)
+        try:
+            return await action(found)
+        except ResourceNotFoundError:
+            again = await self.find(text)
+            was, now = found.resource, again.resource
+            if (now.host, now.id) == (was.host, was.id) or now.name != was.name:
+                raise
+        return await action(again)
 
     def _with_id(self, id: str) -> list[Found]:
         """Find what has this full id, on the engines whose picture is true."""

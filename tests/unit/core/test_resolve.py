@@ -1,22 +1,48 @@
 """What a name means while it goes from one resource to another."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from proad.core import resolve
 from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
+from proad.core.lifecycle import Lifecycle
+from proad.core.operations import Operations
 from proad.core.resolve import Resolver
+from proad.core.verbs import Verbs
 from proad.errors import AmbiguousIdError, EngineTimedOutError, ResourceNotFoundError
+from proad.model import DeleteOptions, ResourceState
 from unit.core.inventory.scripted import Gate, Scripted, box, linked
 
 OLD, NEW = "1" * 64, "2" * 64
 
 
+class Overtaken(Scripted):
+    """Has `then` happen when the first verb arrives, which is too late for what it means."""
+
+    then = None
+
+    async def pause(self, id, *, before):
+        then, self.then = self.then, None
+        if then is not None:
+            await then()
+        paused = self.there[id] = replace(self.shown(id), state=ResourceState.PAUSED)
+        return paused
+
+    async def delete(self, id, options):
+        then, self.then = self.then, None
+        if then is not None:
+            await then()
+        gone = self.shown(id)
+        del self.there[id]
+        return gone
+
+
 @pytest.fixture
 def engine():
-    return Scripted(box(OLD, "web"))
+    return Overtaken(box(OLD, "web"))
 
 
 @pytest.fixture
@@ -24,7 +50,9 @@ async def resolver(engine):
     link = await linked(engine)
     inventory = Inventory([link])
     async with inventory.following():
-        yield Resolver(Hosts(["local"], [link]), inventory)
+        resolver = Resolver(Hosts(["local"], [link]), inventory)
+        resolver.lifecycle = Lifecycle(resolver, Verbs(Operations(), inventory), inventory)
+        yield resolver
 
 
 @pytest.fixture
@@ -85,3 +113,46 @@ async def test_what_hangs_does_not_hold_up_the_answer(engine, both, monkeypatch)
 
     with pytest.raises(AmbiguousIdError):
         await both.find("web")
+
+
+@pytest.fixture
+def overtaken(engine, resolver):
+    """Makes the name another's between its resolution and the verb."""
+
+    def by(resource):
+        async def then():
+            engine.take(OLD, tell=False)
+            engine.put(resource, tell=False)
+            await resolver.find(resource.id)
+
+        engine.then = then
+        return resolver.lifecycle
+
+    return by
+
+
+async def test_a_verb_goes_to_whom_the_name_means_by_then(engine, overtaken):
+    paused = await overtaken(box(NEW, "web")).pause("web")
+
+    assert (paused.id, paused.state) == (NEW, ResourceState.PAUSED)
+
+
+async def test_a_delete_goes_to_whom_the_name_means_by_then(engine, overtaken):
+    assert (await overtaken(box(NEW, "web")).delete("web", DeleteOptions(force=True))).id == NEW
+    assert engine.there == {}
+
+
+@pytest.mark.parametrize(("ref", "name"), [(OLD, "web"), (OLD[:6], "other")], ids=str)
+async def test_an_id_means_what_it_meant(engine, overtaken, ref, name):
+    another = box(OLD[:6] + "2" * 58, name)
+
+    with pytest.raises(ResourceNotFoundError):
+        await overtaken(another).pause(ref)
+    assert engine.there == {another.id: another}
+
+
+async def test_what_is_gone_is_refused_once(engine, resolver):
+    engine.take(OLD, tell=False)
+
+    with pytest.raises(ResourceNotFoundError):
+        await resolver.lifecycle.pause("web")
