@@ -167,7 +167,7 @@ class Driver(Protocol):
         """Freeze it in memory.
 
         `before` is the SUMMARY that the caller knows: where the engine's yes tells all that
-        changes, it need not be read again.
+        changes, it need not be read again, and no event of it need come.
         """
 
     async def resume(self, id: str, *, before: Resource | None = None) -> Resource:
