@@ -1,0 +1,105 @@
+"""What a watch tells as a caller's doing on a real libvirtd, and what as somebody else's."""
+
+import asyncio
+from datetime import timedelta
+
+import libvirt
+import pytest
+from lxml import etree
+
+from integration.following import Following
+from integration.libvirt.guests import SCRAP, Guests
+from proad.core.actor import act_for
+from proad.drivers.libvirt import LibvirtDriver
+from proad.model import (
+    DomainXml,
+    LabelSet,
+    Lifetime,
+    ResourceUpdate,
+    RestartMode,
+    RestartOptions,
+    RevertState,
+    SnapshotSpec,
+    StartOptions,
+    StopMode,
+    StopOptions,
+)
+
+pytestmark = pytest.mark.libvirt
+
+GRACE = timedelta(seconds=60)
+FORCE = StopOptions(mode=StopMode.FORCE)
+SAVE = StopOptions(mode=StopMode.SAVE)
+
+
+@pytest.mark.timeout(600)
+async def test_all_that_calls_lead_to_is_their_callers(driver: LibvirtDriver, guests: Guests):
+    act_for("ann")
+    async with Following.of(driver) as core:
+        made = await core.workloads.create_domain(guests.spec(), start=True, host="")
+        id, life, snapshots = made.id, core.lifecycle, core.snapshots
+        await guests.ready(id)
+        await snapshots.create(id, SnapshotSpec(name="running"))
+        await life.pause(id)
+        await life.resume(id)
+        for mode in (RestartMode.FORCE, RestartMode.GRACEFUL):
+            await life.restart(id, RestartOptions(mode=mode, grace_period=GRACE))
+            await guests.ready(id)
+        await life.stop(id, SAVE)
+        await life.start(id, StartOptions())
+        await life.stop(id, SAVE)
+        await life.start(id, StartOptions(discard_saved_state=True))
+        await snapshots.revert(id, "running", RevertState.PAUSED)
+        await life.start(id, StartOptions())
+        await life.update(id, ResourceUpdate(labels=LabelSet(entries={"tier": "gold"})))
+        await life.stop(id, StopOptions(mode=StopMode.GRACEFUL, grace_period=GRACE))
+        await snapshots.create(id, SnapshotSpec(name="stopped"))
+        await life.update(id, ResourceUpdate(name=f"{made.name}-renamed"))
+        await life.start(id, StartOptions())
+        await snapshots.revert(id, "stopped", None)
+        await life.start(id, StartOptions(from_snapshot="running"))
+        await life.delete(id, SCRAP)
+        await core.until(id, "gone")
+        assert core.others(id) == []
+        became = {what for what, *_ in core.told(id)}
+        assert {"STOPPED", "RUNNING", "PAUSED", "SAVED", "gone"} <= became
+
+
+@pytest.mark.parametrize("lifetime", Lifetime)
+async def test_what_is_made_from_xml_is_its_makers(
+    driver: LibvirtDriver, guests: Guests, lifetime: Lifetime
+):
+    act_for("ann")
+    model = await driver.create_domain(guests.blank())
+    root = etree.fromstring(await driver.get_domain_xml(model.id))
+    await driver.delete(model.id)
+    for tag in ("uuid", "devices"):
+        element = root.find(tag)
+        assert element is not None
+        root.remove(element)
+    source = DomainXml(xml=etree.tostring(root, encoding="unicode"), lifetime=lifetime)
+    async with Following.of(driver) as core:
+        made = await core.workloads.create_domain_from_xml(source, start=True, host="")
+        await core.lifecycle.stop(made.id, FORCE)
+        if lifetime is Lifetime.PERSISTENT:
+            await core.lifecycle.delete(made.id, SCRAP)
+        await core.until(made.id, "gone")
+        assert core.others(made.id) == []
+
+
+async def test_what_others_do_during_a_graceful_stop_is_theirs(
+    driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect
+):
+    act_for("ann")
+    made = await driver.create_domain(guests.blank(), start=True)
+    async with asyncio.timeout(120), Following.of(driver) as core:
+        polite = StopOptions(mode=StopMode.GRACEFUL, grace_period=GRACE)
+        stopping = asyncio.create_task(core.lifecycle.stop(made.id, polite))
+        await core.until_step(made.id, "pressed")  # before, it would resume what is paused
+        await asyncio.to_thread(raw.lookupByUUIDString(made.id).suspend)
+        await core.until(made.id, "PAUSED")
+        await core.lifecycle.stop(made.id, FORCE)
+        await stopping
+        told = core.told(made.id)[1:]
+    assert ("PAUSED", "EXTERNAL", "") in told
+    assert told[-1] == ("STOPPED", "API", "ann")
