@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import structlog
 
 from proad.core.actor import current_actor
+from proad.core.inventory.full_reads import FullReads
+from proad.core.inventory.deeds import Deed
 from proad.core.inventory.holds import Holds
 from proad.core.inventory.picture import Known, Picture
 from proad.core.link import Link
@@ -24,10 +26,6 @@ _log = structlog.get_logger(__name__)
 
 LOOKS = 4
 """Looks at an engine at a time: verbs must find a thread too."""
-LOOKS_IN_FULL = 2
-"""Looks at FULL views at a time, and how many may hang before no more are begun."""
-FULL_WITHIN = 2.0
-"""Seconds that a look waits for a FULL view: a container may hang when it is inspected."""
 _LOOK_AGAIN = 1.0
 
 _Waiter = asyncio.Future[Known | None]
@@ -66,9 +64,7 @@ class Looks:
         self.link = link
         self._picture = picture
         self._slots = asyncio.Semaphore(LOOKS)
-        self._slots_in_full = asyncio.Semaphore(LOOKS_IN_FULL)
-        # FULL views that are being read, also those that nobody waits for any more.
-        self._reading: set[asyncio.Task[Resource | None]] = set()
+        self._full_reads = FullReads(link)
         self._hints: dict[str, _Hint] = {}
         self._looking: dict[str, asyncio.Task[None]] = {}
         self._touched: set[str] | None = None
@@ -76,10 +72,11 @@ class Looks:
 
     async def close(self) -> None:
         """End the looks under way."""
-        tasks = [*self._looking.values(), *self._reading]
+        tasks = list(self._looking.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._full_reads.close()
 
     def hint(self, event: EngineEvent) -> None:
         """Look at a resource again, soon."""
@@ -136,7 +133,7 @@ class Looks:
 
         Gives whom to tell its id. Looks at what is new are put off for a moment until then.
         """
-        engine, actor = self.link.name, current_actor()
+        engine, deed = self.link.name, Deed(None, current_actor())
         ids: set[str] = set()
         over = False
         failure: BaseException | None = None
@@ -145,7 +142,7 @@ class Looks:
             def on_made(id: str) -> None:
                 if not over and id not in ids:  # a thread may be later than its call
                     ids.add(id)
-                    self._picture.begin_making(engine, id, actor)
+                    self._picture.begin_making(engine, id, deed)
                     said()
 
             try:
@@ -156,7 +153,7 @@ class Looks:
             finally:
                 over = True
                 for id in ids:
-                    self._picture.end_making(engine, id, failure)
+                    self._picture.end_making(engine, id, deed, failure)
 
     @contextmanager
     def _noting_touched(self) -> Iterator[set[str]]:
@@ -200,7 +197,7 @@ class Looks:
                 del self._hints[id]
                 place = self._place(id)
                 try:
-                    fresh = await self._read(id, ResourceView.SUMMARY)
+                    fresh = await self._read(id)
                 except Exception as error:  # noqa: BLE001 - who waits must hear of a fault too
                     self._failed(hint, error)
                     continue
@@ -208,7 +205,7 @@ class Looks:
             unread: Exception | None = None
             if fresh is not None and self._compares_in_full(id, hint):
                 try:
-                    detail = await self._read_in_full(id)
+                    detail = await self._full_reads.read(id)
                 except Exception as error:  # noqa: BLE001 - the SUMMARY is true all the same
                     unread = self._noticed(error)
             if self._holds.waits(id) and not hint.waiters:
@@ -228,9 +225,10 @@ class Looks:
         known = self._picture.get(self.link.name, id)
         return (known, known.reads) if known is not None else None
 
-    async def _read(self, id: str, view: ResourceView) -> Resource | None:
+    async def _read(self, id: str) -> Resource | None:
+        driver = self.link.driver
         try:
-            return await self.link.read(lambda: self.link.driver.get_resource(id, view))
+            return await self.link.read(lambda: driver.get_resource(id, ResourceView.SUMMARY))
         except ResourceNotFoundError:
             return None
 
@@ -243,31 +241,6 @@ class Looks:
         if known is None or known.last_detail is None:
             return False
         return hint.event.reconfigured or any(hint.waiters.values())
-
-    async def _read_in_full(self, id: str) -> Resource | None:
-        """Read a FULL view, or give up soon.
-
-        What hangs holds a thread of its driver's even when nobody waits for it any more:
-        there may be few of those.
-
-        Raises:
-            EngineTimedOutError: it hangs, or others do.
-        """
-        async with self._slots_in_full:
-            if len(self._reading) > LOOKS_IN_FULL:
-                raise EngineTimedOutError(self.link.driver.name)
-            reading = asyncio.create_task(self._read(id, ResourceView.FULL))
-            self._reading.add(reading)
-            reading.add_done_callback(self._forget)
-            done, _late = await asyncio.wait({reading}, timeout=FULL_WITHIN)
-            if not done:
-                raise EngineTimedOutError(self.link.driver.name)
-            return reading.result()
-
-    def _forget(self, reading: "asyncio.Task[Resource | None]") -> None:
-        self._reading.discard(reading)
-        if not reading.cancelled():
-            reading.exception()  # whoever waited may have gone
 
     def _take(self, id: str, fresh: Resource | None, detail: Resource | None, hint: _Hint) -> None:
         self._touch(id)

@@ -10,7 +10,7 @@ from proad.core.inventory.looks import Looks
 from proad.core.inventory.picture import Picture
 from proad.core.link import Link
 from proad.errors import EngineUnreachableError, ProaError
-from proad.model import EngineEvent, Gap, GapKind, ResourceView
+from proad.model import EngineEvent, Gap, GapKind
 
 _log = structlog.get_logger(__name__)
 
@@ -165,7 +165,7 @@ class Mirror(Looks):
             if differ:
                 await asyncio.sleep(EVENTS_WITHIN)
             for id in differ:
-                fresh = await self._read(id, ResourceView.SUMMARY)
+                fresh = await self._read(id)
                 known = self._picture.get(self.link.name, id)
                 seen = known.seen if known is not None else None
                 if fresh != seen and not self._explained(id, touched):

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from proad.core.inventory import looks
+from proad.core.inventory import full_reads, looks
 from proad.errors import EngineConflictError, EngineTimedOutError
 from proad.model import ResourceState as S
 from unit.core.inventory.scripted import Gate, box, quiet, until
@@ -31,7 +31,7 @@ def patience():
 @pytest.fixture
 async def hung(engine, shown, patience, monkeypatch):
     """The ids of those that were reconfigured, and hang when they are read in full."""
-    monkeypatch.setattr(looks, "FULL_WITHIN", patience)
+    monkeypatch.setattr(full_reads, "WITHIN", patience)
     ids = IDS[:6]
     gate = Gate("full")
 
@@ -86,9 +86,9 @@ async def test_those_that_hang_are_few(engine, link, shown, hung):
         await until(lambda: engine.heard)
         await quiet(shown)
 
-    assert gate.most <= looks.LOOKS_IN_FULL + 1
+    assert gate.most <= full_reads.AT_A_TIME + 1
     gate.open.set()
-    await until(lambda: not shown.mirror(link)._reading)
+    await until(lambda: not shown.mirror(link)._full_reads._reading)
     engine.commands["7"] = "second"
     engine.tell("7", reconfigured=True)
     await quiet(shown)

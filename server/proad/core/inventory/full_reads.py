@@ -1,0 +1,62 @@
+"""Reading FULL views that somebody may have been shown, to compare; some of them may hang."""
+
+import asyncio
+
+from proad.core.link import Link
+from proad.errors import EngineTimedOutError
+from proad.model import Resource, ResourceView
+
+AT_A_TIME = 2
+"""Reads at a time, and how many may hang before no more are begun."""
+WITHIN = 2.0
+"""Seconds that are waited for a read: a container may hang when it is inspected."""
+
+
+class FullReads:
+    """Reads FULL views of one engine's resources.
+
+    A read that hangs holds a thread of its driver's even when nobody waits for it any more:
+    there may be few of those.
+
+    Args:
+        link: the engine.
+    """
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._slots = asyncio.Semaphore(AT_A_TIME)
+        self._reading: set[asyncio.Task[Resource]] = set()
+
+    async def read(self, id: str) -> Resource:
+        """Read a FULL view, or give up soon.
+
+        Raises:
+            EngineTimedOutError: it hangs, or others do.
+            ResourceNotFoundError: it is gone.
+        """
+        async with self._slots:
+            if len(self._reading) > AT_A_TIME:
+                raise EngineTimedOutError(self._link.driver.name)
+            reading = asyncio.create_task(self._ask(id))
+            self._reading.add(reading)
+            reading.add_done_callback(self._forget)
+            done, _late = await asyncio.wait({reading}, timeout=WITHIN)
+            if not done:
+                raise EngineTimedOutError(self._link.driver.name)
+            return reading.result()
+
+    async def close(self) -> None:
+        """End the reads under way."""
+        reading = list(self._reading)
+        for task in reading:
+            task.cancel()
+        await asyncio.gather(*reading, return_exceptions=True)
+
+    async def _ask(self, id: str) -> Resource:
+        driver = self._link.driver
+        return await self._link.read(lambda: driver.get_resource(id, ResourceView.FULL))
+
+    def _forget(self, reading: "asyncio.Task[Resource]") -> None:
+        self._reading.discard(reading)
+        if not reading.cancelled():
+            reading.exception()  # whoever waited may have gone
