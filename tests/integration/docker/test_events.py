@@ -14,6 +14,7 @@ import pytest
 
 from integration.docker.private_engine import PrivateEngine
 from integration.docker.workloads import DEAF, IMAGE, Make, eventually
+from proad.drivers import own_events
 from proad.drivers.docker import DockerDriver
 from proad.drivers.docker.transport import Transport
 from proad.errors import EngineUnreachableError, ResourceNotFoundError, StateError
@@ -145,6 +146,7 @@ async def test_our_own_pause_is_not_told_and_costs_one_call(
             calls.append(f"{method} {target.partition('/containers/')[2]}")
         return exchange(self, method, target, **options)
 
+    monkeypatch.setattr(own_events, "LATE", 60.0)  # the engine may be slow, at times
     async with watched(driver, id) as watcher:
         known = await driver.get_resource(id, ResourceView.SUMMARY)
         monkeypatch.setattr(Transport, "exchange", counting)

@@ -20,7 +20,7 @@ class ScriptedEngine:
 
     Attributes:
         calls: how often each was made, such as "POST /containers/…/pause".
-        hung: ids of the containers whose inspect is not answered.
+        hung: ids of the containers whose inspect is not answered until they `go_on`.
         statuses: of the answers to changes, where that is not 204.
         gate: what answers to changes wait for.
     """
@@ -28,6 +28,7 @@ class ScriptedEngine:
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
         self.hung: set[str] = set()
+        self.go_on = asyncio.Event()
         self.statuses: dict[str, HTTPStatus] = {}
         self.gate = asyncio.Event()
         self.gate.set()
@@ -92,7 +93,7 @@ class ScriptedEngine:
                 return HTTPStatus.OK, []
             case "GET", ["containers", id, "json"]:
                 if id in self.hung:
-                    await asyncio.Event().wait()
+                    await self.go_on.wait()
                 return HTTPStatus.OK, {}
             case "POST", ["containers", _, action]:
                 await self.gate.wait()

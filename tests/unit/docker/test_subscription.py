@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from proad.drivers import own_events
 from proad.drivers.docker import DockerDriver
 from proad.drivers.docker import subscription as following
 from proad.drivers.docker.stream import Stream
@@ -96,7 +97,10 @@ class TestOwn:
     """A caller that says what it knows of the container gets no event of its own act."""
 
     @pytest.mark.parametrize("before", [True, False])
-    async def test_it_costs_one_call(self, engine, driver, events, *, before: bool):
+    async def test_it_costs_one_call(
+        self, engine, driver, events, monkeypatch: pytest.MonkeyPatch, *, before: bool
+    ):
+        monkeypatch.setattr(own_events, "LATE", PATIENCE)
         if before:
             engine.gate.clear()
         pausing = asyncio.create_task(driver.pause(ID, before=RUNNING))
@@ -183,12 +187,16 @@ class TestHung:
             await engine.tell(action, good)
             assert await told(events, good) == [good]
 
-    async def test_one_that_goes_on_is_told_again(self, engine, driver, events):
+    async def test_one_that_goes_on_is_told_again(
+        self, engine, driver, events, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr(following, "_SECOND_LOOK", timedelta(minutes=1))
         engine.hung = {ID}
         await engine.tell("die", ID)
         assert await told(events, ID) == [ID]
-        engine.hung.clear()
-        assert await anext(events) == EngineEvent(id=ID, ended=True)
+        engine.go_on.set()
+        async with asyncio.timeout(PATIENCE):
+            assert await anext(events) == EngineEvent(id=ID, ended=True)
 
     async def test_it_is_given_up(self, engine, driver, events, monkeypatch: pytest.MonkeyPatch):
         for look in ("_FIRST_LOOK", "_SECOND_LOOK"):
