@@ -52,3 +52,43 @@ def test_a_change_while_it_is_read_is_not_missed(domain: libvirt.virDomain):
     cache = EventCache(read)
     assert cache.get(domain) == ""
     assert cache.get(domain) == "new"
+
+
+def test_what_a_call_made_of_it_counts_more_than_what_was_read_meanwhile(
+    domain: libvirt.virDomain,
+):
+    cache = EventCache(title)
+    id = domain.UUIDString()
+    cache.get(domain)
+    begun = cache.changes
+    cache.change(id, "made", begun)
+    cache.put(id, "read before it was made", begun)
+    assert cache.get(domain) == "made"
+
+
+def test_what_a_call_made_of_it_may_be_old_when_more_has_happened(domain: libvirt.virDomain):
+    cache = EventCache(title)
+    id = domain.UUIDString()
+    begun = cache.changes
+    cache.forget(id)
+    cache.put(id, "read before it was made", cache.changes)
+    cache.change(id, "made", begun)
+    assert cache.get(domain) == ""  # asked again
+
+
+def test_other_domains_events_cost_nothing(domain: libvirt.virDomain):
+    cache = EventCache(title)
+    begun = cache.changes
+    cache.forget("other")
+    cache.put(domain.UUIDString(), "read", begun)
+    assert cache.get(domain) == "read"
+
+
+def test_what_was_being_read_of_one_that_is_gone_is_not_kept(domain: libvirt.virDomain):
+    cache = EventCache(title)
+    id = domain.UUIDString()
+    begun = cache.changes
+    cache.forget(id)
+    cache.keep_only([])  # nothing is kept of its changes either
+    cache.put(id, "old", begun)
+    assert cache.get(domain) == ""
