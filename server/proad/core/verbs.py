@@ -19,6 +19,7 @@ from proad.errors import (
     EngineUnreachableError,
     EtagMismatchError,
     ResourceNotFoundError,
+    StateError,
 )
 from proad.model import ACTIVE, EngineEvent, Lifetime, Resource, Updated, Verb, refusal
 
@@ -132,6 +133,9 @@ class Verbs:
                 try:
                     yield known, on_step
                 except (Exception, CancelledError) as error:
+                    if ours and isinstance(error, StateError | ResourceNotFoundError):
+                        # The driver did nothing: what it met there is not this verb's doing.
+                        self._inventory.picture.set_activity(known, None, failure=error)
                     await self._failed(found, error)
                     raise
 

@@ -12,8 +12,14 @@ from proad.core.operations import Operations
 from proad.core.resolve import Found, Resolver
 from proad.core.verbs import Verbs
 from proad.core.workloads import Workloads
-from proad.errors import EngineConflictError, EngineTimedOutError, ProaError
-from proad.model import ContainerSpec, CreatedContainer, ResourceState, Verb
+from proad.errors import (
+    EngineConflictError,
+    EngineTimedOutError,
+    ProaError,
+    ResourceNotFoundError,
+    ResourceNotRunningError,
+)
+from proad.model import ContainerSpec, CreatedContainer, ResourceState, Verb, refusal
 from unit.core.inventory.scripted import Scripted, box, linked, quiet, until
 
 S = ResourceState
@@ -68,6 +74,8 @@ def do(inventory, link):
         found = Found(link, inventory.known(link, "1").shown)
         if verb is Verb.UPDATE:
             await verbs.do(verb, found, act)
+        elif verb is Verb.DELETE:
+            await verbs.delete(found, act, force=True)
         else:
             await verbs.transition(verb, found, act)
 
@@ -149,6 +157,31 @@ async def test_what_others_do_after_a_refusal(engine, inventory, do, verb):
     await quiet(inventory)
 
     assert told(inventory)[1:] == [(S.STOPPED, NOBODY)]
+
+
+async def test_what_a_driver_met_that_refused_a_verb(engine, inventory, link, do):
+    """It ended by itself a moment before its stop, and nobody had told of it yet."""
+
+    async def refuse(id, on_step):
+        engine.put(box(state=S.STOPPED), tell=False)
+        raise refusal(Verb.STOP, engine.there["1"])
+
+    with pytest.raises(ResourceNotRunningError):
+        await do(Verb.STOP, refuse)
+
+    assert told(inventory)[1:] == [(S.STOPPED, NOBODY)]
+    assert inventory.known(link, "1").shown.activity is None
+
+
+async def test_what_was_gone_before_it_was_deleted(engine, inventory, link, do):
+    async def refuse(id, on_step):
+        engine.take("1", tell=False)
+        raise ResourceNotFoundError("1")
+
+    with pytest.raises(ResourceNotFoundError):
+        await do(Verb.DELETE, refuse)
+
+    assert told(inventory)[1:] == [("gone", NOBODY)]
 
 
 async def test_what_a_refused_verb_had_done_already(engine, inventory, do):

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import structlog
 
 from proad.core.actor import current_actor
-from proad.core.inventory.full_reads import FullReads
 from proad.core.inventory.deeds import Deed
+from proad.core.inventory.full_reads import FullReads
 from proad.core.inventory.holds import Holds
 from proad.core.inventory.picture import Known, Picture
 from proad.core.link import Link

@@ -182,16 +182,20 @@ class Picture:
             )
         )
 
-    def begin_making(self, engine: str, id: str, actor: str) -> None:
+    def begin_making(self, engine: str, id: str, deed: Deed) -> None:
         """Note that a call makes the resource that will be found under this id."""
-        self._making[f"{engine}/{id}"] = Deed(None, actor)
+        self._making[f"{engine}/{id}"] = deed
 
-    def end_making(self, engine: str, id: str, failure: BaseException | None) -> None:
+    def end_making(
+        self, engine: str, id: str, deed: Deed, failure: BaseException | None = None
+    ) -> None:
         """Note that the call is over, and how it failed if it did."""
-        made = self._making.pop(f"{engine}/{id}")
-        known = self.get(engine, id)
-        if known is not None and known.deed is made:
-            known.deed = made.ended(failure)
+        key = f"{engine}/{id}"
+        if self._making.get(key) is deed:  # it may be made anew by now
+            del self._making[key]
+        known = self._known.get(key)
+        if known is not None and known.deed is deed:
+            known.deed = deed.ended(failure)
 
     def set_activity(
         self, known: Known, activity: Activity | None, *, failure: BaseException | None = None

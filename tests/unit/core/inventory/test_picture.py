@@ -7,6 +7,7 @@ import pytest
 
 from proad.core.inventory import Journal, Picture
 from proad.core.inventory import deeds as module
+from proad.core.inventory.deeds import Deed
 from proad.errors import (
     EngineConflictError,
     EngineTimedOutError,
@@ -465,9 +466,12 @@ def test_nothing_comes_for_ever(picture, monkeypatch):
     assert last_cause(picture) == ("EXTERNAL", "")
 
 
+MAKING = Deed(None, "ann")
+
+
 def test_what_is_made_is_its_makers(picture):
     """From its id, however long it takes and whatever its name is."""
-    picture.begin_making(ENGINE, "1", "ann")
+    picture.begin_making(ENGINE, "1", MAKING)
     for change in (
         lambda: put(picture, box(state=S.STOPPED)),
         lambda: put(picture, box(state=S.RUNNING)),
@@ -479,16 +483,16 @@ def test_what_is_made_is_its_makers(picture):
     put(picture, box(state=S.STOPPED))  # it has ended by itself
     assert last_cause(picture) == ("EXTERNAL", "")
 
-    picture.end_making(ENGINE, "1", None)
+    picture.end_making(ENGINE, "1", MAKING)
     picture.remove(ENGINE, "1")
 
     assert last_cause(picture) == ("EXTERNAL", "")
 
 
 def test_what_a_failed_create_made_goes_by_its_maker(picture):
-    picture.begin_making(ENGINE, "1", "ann")
+    picture.begin_making(ENGINE, "1", MAKING)
     put(picture, box(state=S.STOPPED))
-    picture.end_making(ENGINE, "1", EngineConflictError("scripted", "no such network"))
+    picture.end_making(ENGINE, "1", MAKING, EngineConflictError("scripted", "no such network"))
 
     picture.remove(ENGINE, "1")
 
@@ -498,7 +502,7 @@ def test_what_a_failed_create_made_goes_by_its_maker(picture):
 def test_what_had_an_id_before_it_was_made_anew_is_not_its_makers(picture):
     """A domain that is made under the id of one whose end has not been told yet."""
     put(picture, box(create_time=NOON))
-    picture.begin_making(ENGINE, "1", "ann")
+    picture.begin_making(ENGINE, "1", MAKING)
 
     put(picture, box(create_time=NOON + timedelta(seconds=1)))
 
@@ -506,6 +510,18 @@ def test_what_had_an_id_before_it_was_made_anew_is_not_its_makers(picture):
         (True, "EXTERNAL"),
         (False, "API"),
     ]
+
+
+def test_what_is_made_anew_while_its_first_maker_is_not_done(picture):
+    """Somebody removed it before that one had read what it had made."""
+    anew = Deed(None, "bob")
+    for deed in (MAKING, anew):
+        picture.begin_making(ENGINE, "1", deed)
+    picture.end_making(ENGINE, "1", MAKING)
+
+    put(picture, box())
+    assert last_cause(picture) == ("API", "bob")
+    picture.end_making(ENGINE, "1", anew)
 
 
 def test_a_full_view_is_complete_and_made_once(picture):
