@@ -17,6 +17,7 @@ _NO_VOLUME = frozenset(
         libvirt.VIR_ERR_NO_STORAGE_VOL,
         libvirt.VIR_ERR_INVALID_STORAGE_VOL,
         libvirt.VIR_ERR_NO_STORAGE_POOL,
+        libvirt.VIR_ERR_OPERATION_INVALID,  # its pool is not active
         libvirt.VIR_ERR_NO_SUPPORT,
     }
 )
@@ -54,15 +55,16 @@ def _with_volume(
         else:
             return disk
         _, capacity, allocation = volume.info()
+        ref = VolumeRef(pool=volume.storagePoolLookupByVolume().name(), name=volume.name())
+        path = disk.path or volume.path()
     except libvirt.libvirtError as error:
         if code_of(error) not in _NO_VOLUME:
             raise
         return _with_size(domain, disk) if sizes else disk
-    ref = VolumeRef(pool=volume.storagePoolLookupByVolume().name(), name=volume.name())
     return replace(
         disk,
         volume=ref,
-        path=disk.path or volume.path(),
+        path=path,
         capacity_bytes=capacity,
         allocation_bytes=allocation,
         owned=ref in owned,

@@ -61,12 +61,7 @@ class Storage:
 
     def list(self, connection: libvirt.virConnect, pool: str = "") -> list[Volume]:
         """Give the volumes of a pool, or of all active ones."""
-        pools = (
-            [self.pool(connection, pool)]
-            if pool
-            else connection.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE)
-        )
-        return [view for pool_ in pools for view in _volumes(pool_)]
+        return _volumes(self.pool(connection, pool)) if pool else _all_volumes(connection)
 
     def create(
         self, connection: libvirt.virConnect, spec: VolumeSpec, rollback: Rollback
@@ -214,12 +209,8 @@ def users_of(
             for disk in domain_of(xml).disks
         )
     ]
-    active = connection.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE)
     users += [
-        f"volume {other.name}"
-        for candidate in active
-        for other in _volumes(candidate)
-        if other.base_path == path
+        f"volume {other.name}" for other in _all_volumes(connection) if other.base_path == path
     ]
     return sorted(users)
 
@@ -234,14 +225,37 @@ def _configurations(domain: libvirt.virDomain) -> Iterator[str]:
             raise
 
 
-def _volumes(pool: libvirt.virStoragePool) -> Iterator[Volume]:
+def _all_volumes(connection: libvirt.virConnect) -> list[Volume]:
+    """Read the volumes of all active pools, but for those that end meanwhile."""
+    found: list[Volume] = []
+    for pool in connection.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE):
+        try:
+            found += _volumes(pool)
+        except libvirt.libvirtError:
+            if _is_active(pool):
+                raise
+    return found
+
+
+def _volumes(pool: libvirt.virStoragePool) -> list[Volume]:
     name = pool.name()
+    found: list[Volume] = []
     for volume in pool.listAllVolumes():
         try:
-            yield view_of(volume, name)
+            found.append(view_of(volume, name))
         except libvirt.libvirtError as error:
             if code_of(error) != libvirt.VIR_ERR_NO_STORAGE_VOL:  # deleted a moment ago
                 raise
+    return found
+
+
+def _is_active(pool: libvirt.virStoragePool) -> bool:
+    try:
+        return bool(pool.isActive() == 1)
+    except libvirt.libvirtError as error:
+        if code_of(error) != libvirt.VIR_ERR_NO_STORAGE_POOL:
+            raise
+    return False
 
 
 def _find(pool: libvirt.virStoragePool, name: str) -> libvirt.virStorageVol | None:

@@ -1,0 +1,110 @@
+"""Pools that others stop or remove while we look through them."""
+
+import secrets
+from collections.abc import Iterator
+
+import libvirt
+import pytest
+
+from proad.drivers.libvirt.events import start_event_loop
+from proad.drivers.libvirt.reading import Reader
+from proad.drivers.libvirt.storage import Storage, users_of
+from proad.errors import VolumeNotFoundError
+from proad.model import VolumeRef
+
+MINE, OTHERS = "proa-test-mine", "proa-test-others"
+VOLUME = "<volume><name>v</name><capacity>1024</capacity></volume>"
+
+
+@pytest.fixture
+def connection() -> Iterator[libvirt.virConnect]:
+    """libvirt's test hypervisor, with two pools and a volume in each."""
+    start_event_loop()
+    connection = libvirt.open("test:///default")
+    for name in (MINE, OTHERS):
+        pool = connection.storagePoolDefineXML(
+            f"<pool type='dir'><name>{name}</name><target><path>/{name}</path></target></pool>"
+        )
+        pool.create()
+        pool.createXML(VOLUME)
+    yield connection
+    for pool in connection.listAllStoragePools():
+        if pool.name() in {MINE, OTHERS}:
+            if pool.isActive():
+                pool.destroy()
+            pool.undefine()
+    connection.close()
+
+
+@pytest.fixture
+def storage() -> Storage:
+    return Storage("default-pool", "/default-pool")
+
+
+def stop(connection: libvirt.virConnect, name: str, *, remove: bool) -> None:
+    pool = connection.storagePoolLookupByName(name)
+    pool.destroy()
+    if remove:
+        pool.undefine()
+
+
+@pytest.fixture(params=[False, True], ids=["stopped", "removed"])
+def ended(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody ends the others' pool when we have just listed it."""
+    listed = libvirt.virConnect.listAllStoragePools
+
+    def overtaken(connection: libvirt.virConnect, flags: int = 0) -> list[libvirt.virStoragePool]:
+        pools: list[libvirt.virStoragePool] = listed(connection, flags)
+        if OTHERS in {pool.name() for pool in pools if pool.isActive()}:
+            stop(connection, OTHERS, remove=request.param)
+        return pools
+
+    monkeypatch.setattr(libvirt.virConnect, "listAllStoragePools", overtaken)
+
+
+@pytest.mark.usefixtures("ended")
+def test_a_list_leaves_out_a_pool_that_ends(connection: libvirt.virConnect, storage: Storage):
+    found = {volume.pool for volume in storage.list(connection)}
+    assert MINE in found
+    assert OTHERS not in found
+
+
+@pytest.mark.usefixtures("ended")
+def test_a_pool_that_ends_uses_nothing(connection: libvirt.virConnect):
+    volume = connection.storagePoolLookupByName(MINE).storageVolLookupByName("v")
+    assert users_of(connection, volume) == []
+
+
+@pytest.mark.usefixtures("ended")
+def test_a_deletion_goes_on(connection: libvirt.virConnect, storage: Storage):
+    mine = VolumeRef(pool=MINE, name="v")
+    storage.delete_owned(connection, [mine], owner=secrets.token_hex(4))
+    with pytest.raises(VolumeNotFoundError):
+        storage.volume(connection, mine)
+
+
+def test_a_volume_in_a_stopped_pool_is_not_forgotten(
+    connection: libvirt.virConnect, storage: Storage
+):
+    stop(connection, OTHERS, remove=False)
+    with pytest.raises(libvirt.libvirtError, match="not active"):
+        storage.delete_owned(connection, [VolumeRef(pool=OTHERS, name="v")], owner="")
+    with pytest.raises(libvirt.libvirtError, match="not active"):
+        storage.list(connection, OTHERS)
+
+
+@pytest.mark.parametrize("remove", [False, True], ids=["stopped", "removed"])
+def test_a_domain_with_a_disk_there_can_be_read(connection: libvirt.virConnect, *, remove: bool):
+    domain = connection.defineXML(
+        f"<domain type='test'><name>proa-test-{secrets.token_hex(4)}</name>"
+        "<memory>1024</memory><os><type>hvm</type></os><devices><disk type='volume'>"
+        f"<source pool='{OTHERS}' volume='v'/><target dev='vda'/></disk></devices></domain>"
+    )
+    try:
+        stop(connection, OTHERS, remove=remove)
+        details = Reader().full(domain).domain
+        assert details is not None
+        (disk,) = details.disks
+        assert disk.volume == VolumeRef(pool=OTHERS, name="v")
+    finally:
+        domain.undefine()
