@@ -271,4 +271,8 @@ def _find_after_refresh(pool: libvirt.virStoragePool, name: str) -> libvirt.virS
     # A pool in which a volume is being made refuses, and then must do as it is.
     with contextlib.suppress(libvirt.libvirtError):
         pool.refresh()
+    # libvirt stops a pool that it cannot read, be it that a file went at that moment.
+    if not _is_active(pool):
+        with contextlib.suppress(libvirt.libvirtError):
+            pool.create()
     return _find(pool, name)
