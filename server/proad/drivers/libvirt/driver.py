@@ -12,18 +12,19 @@ from urllib.parse import urlsplit, urlunsplit
 import libvirt
 
 from proad.core.ports import OnMade, OnStep, untold
-from proad.drivers.libvirt import snapshots, verbs
+from proad.drivers.libvirt import snapshots
 from proad.drivers.libvirt import update as updating
 from proad.drivers.libvirt.connection import LONG_TIMEOUT, Connection
 from proad.drivers.libvirt.creation import Creation
 from proad.drivers.libvirt.deletion import Deletion
 from proad.drivers.libvirt.errors import ENGINE
-from proad.drivers.libvirt.events import DomainEvent, DomainEvents, action_of
+from proad.drivers.libvirt.events import DomainEvent, DomainEvents
 from proad.drivers.libvirt.host import Host
 from proad.drivers.libvirt.lanes import Lane
 from proad.drivers.libvirt.reading import Reader, lookup
 from proad.drivers.libvirt.rollback import Rollback, all_or_nothing
 from proad.drivers.libvirt.sampling import Sampling
+from proad.drivers.libvirt.start import Starting
 from proad.drivers.libvirt.stop import Stopping
 from proad.drivers.libvirt.storage import Storage, view_of
 from proad.drivers.libvirt.subscription import Subscriptions
@@ -105,6 +106,7 @@ class LibvirtDriver:
         self._sampling = Sampling(self._connection)
         self._storage = Storage(default_pool, default_pool_path or DEFAULT_POOL_PATH)
         self._creation = Creation(self._storage)
+        self._starting = Starting(self._connection, self._reader, self._own_events)
         self._stopping = Stopping(self._connection, self._events, self._reader, self._storage)
         self._deletion = Deletion(self._connection, self._reader, self._storage)
 
@@ -146,12 +148,7 @@ class LibvirtDriver:
 
     async def start(self, id: str, options: StartOptions = StartOptions()) -> Resource:
         """Start a domain, or let it go on."""
-
-        def act(domain: libvirt.virDomain) -> Resource:
-            verbs.perform(self._reader, domain, Verb.START, partial(self._start, options))
-            return self._reader.afresh(domain)
-
-        return await self._connection.on(id, act, timeout=LONG_TIMEOUT)
+        return await self._starting.start(id, options)
 
     async def stop(
         self, id: str, options: StopOptions = StopOptions(), *, on_step: OnStep = untold
@@ -167,11 +164,11 @@ class LibvirtDriver:
 
     async def pause(self, id: str, *, before: Resource | None = None) -> Resource:
         """Freeze a domain in memory."""
-        return await self._turn(id, Verb.PAUSE, before)
+        return await self._starting.turn(id, Verb.PAUSE, before)
 
     async def resume(self, id: str, *, before: Resource | None = None) -> Resource:
         """Let a domain go on; wake it if it suspended itself."""
-        return await self._turn(id, Verb.RESUME, before)
+        return await self._starting.turn(id, Verb.RESUME, before)
 
     async def delete(self, id: str, options: DeleteOptions = DeleteOptions()) -> Resource:
         """Delete a domain, and the volumes that were made for it unless `keep_volumes`."""
@@ -291,25 +288,6 @@ class LibvirtDriver:
         return await self._sampling.stats(ids)
 
     # How it is done
-
-    async def _turn(self, id: str, verb: Verb, before: Resource | None) -> Resource:
-        """Pause or resume. Who knows the state before, and takes our word for the one
-        after, is not told of the event.
-        """
-        turn = partial(verbs.turn, self._reader, verb=verb)
-        if before is None:
-            return await self._connection.on(id, turn, kept=True)
-        with self._own_events.expected(id, action_of(verb)) as act:
-            after = await self._connection.on(id, turn, kept=True)
-            act.done = True
-        return after
-
-    def _start(self, options: StartOptions, domain: libvirt.virDomain, before: Resource) -> None:
-        if options.from_snapshot:
-            snapshots.revert(self._reader, domain, options.from_snapshot, RevertState.RUNNING)
-            self._reader.forget(before.id)
-            return
-        verbs.start(domain, before, discard_saved_state=options.discard_saved_state)
 
     def _on_event(self, event: DomainEvent) -> None:
         if event.keeps_notes:
