@@ -23,9 +23,13 @@ def serve(
     """Run the daemon until SIGTERM or Ctrl-C."""
     settings = load_settings(config)
     configure_logs(settings.log_format, settings.log_level)
-    from proad import app  # gRPC and the engines' SDKs: the other commands do without
+    # With gRPC and the engines' SDKs, which the other commands do without.
+    import uvloop
 
-    asyncio.run(app.run(settings, memory=memory))
+    from proad import app
+
+    # The standard library's loop takes about a tenth more time for every call.
+    uvloop.run(app.run(settings, memory=memory))
 
 
 def init(
