@@ -7,7 +7,6 @@ import signal
 import stat
 import subprocess
 import sys
-import termios
 import time
 
 import pytest
@@ -249,9 +248,8 @@ def _on_a_terminal(arguments, typed, environment):
         except OSError:  # how Linux says that the other side is closed
             break
         screen += shown
-        if typed and screen.rstrip(" ").endswith(":"):
-            while termios.tcgetattr(terminal)[3] & termios.ECHO and time.monotonic() < end:
-                time.sleep(0.01)  # it is turned off just after the question
+        # The space comes by itself, when the echo is turned off.
+        if typed and screen.endswith(": "):
             os.write(terminal, typed.pop(0))
     else:
         os.kill(pid, signal.SIGKILL)
