@@ -435,8 +435,8 @@ class Resource(_message.Message):
 
     @_builtins.property
     def observe_time(self) -> _timestamp_pb2.Timestamp:
-        """When the daemon read from the engine what is shown here. It has been true since
-        then, for the engine tells of every change.
+        """When the daemon learned what a SUMMARY shows here. It has been true since then, for
+        the engine tells of every change.
         """
 
     @_builtins.property

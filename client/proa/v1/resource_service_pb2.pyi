@@ -815,7 +815,9 @@ Global___StreamStatsRequest: _TypeAlias = StreamStatsRequest  # noqa: Y015
 
 @_typing.final
 class StreamStatsResponse(_message.Message):
-    """Response of StreamStats: one sample of each resource."""
+    """Response of StreamStats: the samples that have come since the response before. An
+    engine that is slow has its own later, and holds up no other.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

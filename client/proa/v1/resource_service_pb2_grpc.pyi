@@ -37,8 +37,9 @@ class ResourceServiceStub:
 
     Every RPC that takes an id can fail with RESOURCE_NOT_FOUND, AMBIGUOUS_ID,
     ENGINE_UNREACHABLE, ENGINE_TIMED_OUT and ENGINE_CONFLICT; every verb with
-    ACTIVITY_IN_PROGRESS while another one runs on the same resource. A verb that is
-    not legal in the resource's state changes nothing and never reaches the engine.
+    ACTIVITY_IN_PROGRESS when others on the same resource take longer than five seconds,
+    or when one with FORCE took its place. A verb that is not legal in the resource's
+    state changes nothing and never reaches the engine.
     """
 
     @_typing.overload
@@ -117,8 +118,9 @@ class ResourceServiceAsyncStub(ResourceServiceStub):
 
     Every RPC that takes an id can fail with RESOURCE_NOT_FOUND, AMBIGUOUS_ID,
     ENGINE_UNREACHABLE, ENGINE_TIMED_OUT and ENGINE_CONFLICT; every verb with
-    ACTIVITY_IN_PROGRESS while another one runs on the same resource. A verb that is
-    not legal in the resource's state changes nothing and never reaches the engine.
+    ACTIVITY_IN_PROGRESS when others on the same resource take longer than five seconds,
+    or when one with FORCE took its place. A verb that is not legal in the resource's
+    state changes nothing and never reaches the engine.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -193,8 +195,9 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
 
     Every RPC that takes an id can fail with RESOURCE_NOT_FOUND, AMBIGUOUS_ID,
     ENGINE_UNREACHABLE, ENGINE_TIMED_OUT and ENGINE_CONFLICT; every verb with
-    ACTIVITY_IN_PROGRESS while another one runs on the same resource. A verb that is
-    not legal in the resource's state changes nothing and never reaches the engine.
+    ACTIVITY_IN_PROGRESS when others on the same resource take longer than five seconds,
+    or when one with FORCE took its place. A verb that is not legal in the resource's
+    state changes nothing and never reaches the engine.
     """
 
     @_abc_1.abstractmethod

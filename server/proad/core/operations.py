@@ -1,4 +1,5 @@
-"""Changes under way: they outlive the call that asked for them, and go one at a time.
+"""Changes under way: once begun they outlive the call that asked for them, and on one
+resource they go one at a time.
 
 A client that goes away must not leave a create half done, and two verbs on one
 resource must not run into each other.
@@ -144,6 +145,6 @@ def _tell_the_log(task: asyncio.Task[Any]) -> None:
     if task.cancelled() or (error := task.exception()) is None:
         return
     if isinstance(error, ProaError):
-        _log.info("change refused, its caller is gone", reason=error.reason, error=error.message)
+        _log.info("change failed, its caller is gone", reason=error.reason, error=error.message)
     else:
         _log.error("change failed, its caller is gone", exc_info=error)

@@ -18,11 +18,13 @@ Obligations of every method:
   error and changes nothing, also when the state changed a moment ago.
 - What creates is all or nothing: when a step fails or the call is cancelled, all
   that was made is removed again.
-- A verb gives the resource as it is afterwards, read from the engine: `start`, `stop`,
-  `restart`, `pause` and `resume` as a SUMMARY, the others in FULL.
+- A verb gives the resource as it is afterwards: read from the engine, or what its yes to
+  a `pause` or `resume` says. `start`, `stop`, `restart`, `pause` and `resume` give a
+  SUMMARY, the others the FULL view.
 - A SUMMARY says the same whether it comes from `list_resources`, `get_resource` or a
   verb: two of a resource that did not change in between are equal.
-- Resources come with `host` and `allowed_verbs` empty: the core completes them.
+- What only the core knows it adds itself: `host`, `allowed_verbs`, `activity`, `etag`,
+  `revision` and `observe_time` are empty.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping
@@ -131,8 +133,9 @@ class Driver(Protocol):
 
         Entering subscribes: what happens from then on comes as an event, at the latest
         some milliseconds after the engine shows it. Each change of a SUMMARY is followed
-        by an event, and of the FULL view, but for what `full_view_age` is for. Events are
-        hints: several may come for one change, or one for nothing.
+        by an event, but for a `pause` or `resume` whose caller gave `before`, and of the
+        FULL view, but for what `full_view_age` is for. Events are hints: several may come
+        for one change, or one for nothing.
 
         The iterator never ends by itself: EngineUnreachableError says that the engine,
         or its stream, is lost, and that events may be missing. Nothing is kept for a
@@ -166,8 +169,8 @@ class Driver(Protocol):
     async def pause(self, id: str, *, before: Resource | None = None) -> Resource:
         """Freeze it in memory.
 
-        `before` is the SUMMARY that the caller knows: where the engine's yes tells all that
-        changes, it need not be read again, and no event of it need come.
+        `before` is the SUMMARY that the caller knows. With it, no event of what the caller
+        is told need come, and what it says need not be read again.
         """
 
     async def resume(self, id: str, *, before: Resource | None = None) -> Resource:

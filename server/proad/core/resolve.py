@@ -85,8 +85,8 @@ class Resolver:
     It looks into the inventory; for a full id that is not there, it asks the engines. A
     full id means itself, whatever others are called. Anything else that fits two
     resources is refused, unless a look shows that only one of them is left: a name goes
-    from one container to the next before the engine has told of either. An engine that does not answer matters only if none of the
-    others has what is asked for.
+    from one container to the next before the engine has told of either. An engine that does
+    not answer matters only if none of the others has what is asked for.
     """
 
     def __init__(self, hosts: Hosts, inventory: Inventory) -> None:

@@ -42,7 +42,7 @@ class Verbs:
 
         StateError: it is not legal now. The engine was not asked to do it.
         EtagMismatchError: the resource no longer has the etag that was given.
-        ActivityInProgressError: another verb has the turn for too long.
+        ActivityInProgressError: others had the turn for too long, or one with force took it.
     """
 
     def __init__(self, operations: Operations, inventory: Inventory) -> None:

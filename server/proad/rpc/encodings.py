@@ -11,6 +11,11 @@ from proad.rpc.encode import encode
 
 K = TypeVar("K", bound=Hashable)
 
+# https://protobuf.dev/programming-guides/encoding: the wire type of what has a length,
+# and what of a byte counts where the highest bit says that another one follows.
+_EMBEDDED = 2
+_LOW = 0x7F
+
 
 class Recent(Generic[K]):
     """What was encoded last, by key.
@@ -58,7 +63,7 @@ class EncodedResources:
 
     def get(self, resource: Resource) -> bytes:
         """Give a resource encoded."""
-        key = id(resource)
+        key = id(resource)  # a resource has mappings, and so no hash
         kept = self._kept.get(key)
         if kept is not None and kept[0]() is resource:
             return kept[1]
@@ -88,9 +93,3 @@ def embedded(number: int, message: bytes) -> bytes:
         size >>= 7
     head.append(size)
     return bytes(head) + message
-
-
-# https://protobuf.dev/programming-guides/encoding: the wire type of what has a length,
-# and what of a byte counts where the highest bit says that another one follows.
-_EMBEDDED = 2
-_LOW = 0x7F

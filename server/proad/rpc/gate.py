@@ -117,7 +117,7 @@ class Gate(grpc.aio.ServerInterceptor):
         with suppress(TimeoutError):
             await asyncio.wait_for(self._watching.zero(), _LAST_WORD)
 
-    def closed(self) -> None:
+    def write_log(self) -> None:
         """Write what is left of the access log: there is no call any more."""
         self._access.write()
 

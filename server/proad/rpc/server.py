@@ -139,7 +139,7 @@ class RpcServer:
         except TimeoutError:
             _log.warning("calls cut off", after_seconds=drain.total_seconds())
         await self._server.stop(_LAST_GRACE)
-        self._gate.closed()
+        self._gate.write_log()
 
 
 class _Registry:

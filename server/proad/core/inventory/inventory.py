@@ -1,4 +1,4 @@
-"""What the rest of the core sees of the inventory."""
+"""Where the rest of the core begins: the picture, who keeps it true, and FULL views."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -87,18 +87,7 @@ class Inventory:
     def complete(self, link: Link, detail: Resource) -> Resource:
         """Complete what a driver gave of a resource, with what only the inventory knows."""
         known = self.known(link, detail.id)
-        if known is None:
-            return replace(detail, host=link.host)
-        shown = known.shown
-        return replace(
-            detail,
-            host=link.host,
-            allowed_verbs=shown.allowed_verbs,
-            activity=shown.activity,
-            etag=shown.etag,
-            revision=shown.revision,
-            observe_time=shown.observe_time,
-        )
+        return replace(detail, host=link.host) if known is None else known.completed(detail)
 
     @contextmanager
     def activity(self, known: Known, verb: Verb) -> Iterator[OnStep]:

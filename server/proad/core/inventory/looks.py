@@ -207,7 +207,8 @@ class Looks:
                 try:
                     detail = await self._full_reads.read(id)
                 except Exception as error:  # noqa: BLE001 - the SUMMARY is true all the same
-                    unread = self._noticed(error)
+                    unread = error
+                    self._log_fault(error)
             if self._holds.waits(id) and not hint.waiters:
                 # A verb began meanwhile: what was read may be of before or after it.
                 self._hint(hint.event)
@@ -272,14 +273,13 @@ class Looks:
             else:
                 waiter.set_result(known)
 
-    def _noticed(self, error: Exception) -> Exception:
+    def _log_fault(self, error: Exception) -> None:
         if not isinstance(error, ProaError):
             _log.error("look failed", engine=self.link.name, exc_info=error)
-        return error
 
     def _failed(self, hint: _Hint, error: Exception) -> None:
         """Tell those who wait; look again later, unless a comparison of all will."""
-        self._noticed(error)
+        self._log_fault(error)
         for waiter in hint.waiters:
             if not waiter.done():
                 waiter.set_exception(error)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import chain
 
 from proad.core.inventory.deeds import Deed
 from proad.core.inventory.journal import Change, Journal
@@ -80,32 +81,34 @@ class Known:
     def in_full(self) -> Resource | None:
         """Give the FULL view, if it is known."""
         if self.full is None and self.detail is not None:
-            self.full = replace(
-                self.detail,
-                host=self.host,
-                allowed_verbs=self.shown.allowed_verbs,
-                activity=self.activity,
-                etag=self.shown.etag,
-                revision=self.shown.revision,
-                observe_time=self.shown.observe_time,
-            )
+            self.full = self.completed(self.detail)
         return self.full
+
+    def completed(self, view: Resource) -> Resource:
+        """Add to what a driver gave what only the inventory knows."""
+        return replace(
+            view,
+            host=self.host,
+            allowed_verbs=self.shown.allowed_verbs,
+            activity=self.shown.activity,
+            etag=self.shown.etag,
+            revision=self.shown.revision,
+            observe_time=self.shown.observe_time,
+        )
 
 
 @dataclass(slots=True)
 class Picture:
-    """All resources, by engine and id, by name and by id; every change goes to the journal."""
+    """All resources, by engine and id, and by name; every change goes to the journal."""
 
     journal: Journal
-    _known: dict[str, Known] = field(default_factory=dict)
     _by_engine: dict[str, dict[str, Known]] = field(default_factory=dict)
     _by_name: dict[str, dict[str, Known]] = field(default_factory=dict)
-    _by_id: dict[str, dict[str, Known]] = field(default_factory=dict)
     _making: dict[str, Deed] = field(default_factory=dict)
 
     def get(self, engine: str, id: str) -> Known | None:
         """Give what is known of a resource."""
-        return self._known.get(f"{engine}/{id}")
+        return self._by_engine.get(engine, {}).get(id)
 
     def of(self, engine: str) -> Iterator[Known]:
         """Give all resources of an engine."""
@@ -117,10 +120,10 @@ class Picture:
 
     def with_id(self, id: str) -> Iterator[Known]:
         """Give all resources of that full id."""
-        return iter(self._by_id.get(id, {}).values())
+        return (there[id] for there in self._by_engine.values() if id in there)
 
     def __iter__(self) -> Iterator[Known]:
-        return iter(self._known.values())
+        return chain.from_iterable(there.values() for there in self._by_engine.values())
 
     def put(
         self,
@@ -193,7 +196,7 @@ class Picture:
         key = f"{engine}/{id}"
         if self._making.get(key) is deed:  # it may be made anew by now
             del self._making[key]
-        known = self._known.get(key)
+        known = self.get(engine, id)
         if known is not None and known.deed is deed:
             known.deed = deed.ended(failure)
 
@@ -272,20 +275,15 @@ class Picture:
         self._index(known)
 
     def _index(self, known: Known) -> None:
-        key = known.key
-        self._known[key] = known
         self._by_engine.setdefault(known.engine, {})[known.seen.id] = known
-        self._by_name.setdefault(known.seen.name, {})[key] = known
-        self._by_id.setdefault(known.seen.id, {})[key] = known
+        self._by_name.setdefault(known.seen.name, {})[known.key] = known
 
     def _unindex(self, known: Known) -> None:
-        key = known.key
-        del self._known[key]
         del self._by_engine[known.engine][known.seen.id]
-        for index, value in ((self._by_name, known.seen.name), (self._by_id, known.seen.id)):
-            del index[value][key]
-            if not index[value]:
-                del index[value]
+        named = self._by_name[known.seen.name]
+        del named[known.key]
+        if not named:
+            del self._by_name[known.seen.name]
 
 
 def _is_another(old: Resource, new: Resource, event: EngineEvent) -> bool:

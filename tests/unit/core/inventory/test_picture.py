@@ -117,7 +117,6 @@ def test_what_is_gone_is_found_by_nothing(picture):
     assert list(picture.named("web")) == list(picture.with_id("1")) == []
     assert steps(picture) == [(None, S.RUNNING), (S.RUNNING, None)]
     assert not picture._by_name
-    assert not picture._by_id
 
 
 def test_what_is_not_there_cannot_go(picture):
