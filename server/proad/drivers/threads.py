@@ -69,38 +69,36 @@ class _Job(Generic[T]):
 
 
 class EngineThreads:
-    """A bounded pool of daemon threads, with one more for urgent calls.
+    """A bounded pool of daemon threads.
 
     Args:
         engine: name of the engine, for errors and thread names.
-        size: number of threads for ordinary calls.
+        size: number of threads.
     """
 
     def __init__(self, engine: str, *, size: int = 8) -> None:
         self._engine = engine
         self._size = size
-        self._ordinary: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
-        self._urgent: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
         self._awaited: set[asyncio.Future[Any]] = set()
 
     def __enter__(self) -> Self:
         for number in range(self._size):
-            self._spawn(self._ordinary, str(number))
-        self._spawn(self._urgent, "urgent")
+            threading.Thread(
+                target=self._work, name=f"{self._engine}-{number}", daemon=True
+            ).start()
         return self
 
     def __exit__(self, *_: object) -> None:
         """Let idle threads end. A hung one is left behind; it does not hold up the exit."""
         for _number in range(self._size):
-            self._ordinary.put(None)
-        self._urgent.put(None)
+            self._jobs.put(None)
 
     async def run(
         self,
         call: Callable[[], T],
         *,
         timeout: timedelta = DEFAULT_TIMEOUT,  # noqa: ASYNC109 - raises our own error
-        urgent: bool = False,
         ended: Callable[[], None] = lambda: None,
     ) -> T:
         """Run a blocking call on a thread and give its result.
@@ -111,7 +109,6 @@ class EngineThreads:
         Args:
             call: what to do.
             timeout: how long it may take, waiting for a thread included.
-            urgent: whether the thread for urgent calls takes it.
             ended: called once on the asyncio loop when the call has ended, which may be
                 long after its caller has gone, or never will begin.
 
@@ -120,7 +117,7 @@ class EngineThreads:
         """
         loop = asyncio.get_running_loop()
         job = _Job(call, ended, loop)
-        (self._urgent if urgent else self._ordinary).put(job)
+        self._jobs.put(job)
         # asyncio.timeout costs more, and is taken for a call's own TimeoutError.
         timer = loop.call_later(timeout.total_seconds(), self._time_out, job.result)
         self._awaited.add(job.result)
@@ -141,9 +138,6 @@ class EngineThreads:
         if not result.done():
             result.set_exception(EngineTimedOutError(self._engine))
 
-    def _spawn(self, jobs: "queue.SimpleQueue[_Job[Any] | None]", label: str) -> None:
-        def work() -> None:
-            while (job := jobs.get()) is not None:
-                job.run()
-
-        threading.Thread(target=work, name=f"{self._engine}-{label}", daemon=True).start()
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job.run()

@@ -154,7 +154,7 @@ class TestHung:
                         0,
                         1,
                         1,
-                    ) and engine._urgent._ordinary.qsize() == 0
+                    ) and engine._urgent._jobs.qsize() == 0
 
                 await eventually(taken)
                 assert not reached.done()

@@ -20,6 +20,24 @@ def lanes() -> Iterator[Lanes]:
     lanes.end()
 
 
+async def test_urgent_calls_overtake_all_that_hangs(lanes: Lanes):
+    gate = threading.Event()
+    hung = [
+        asyncio.create_task(lanes.run(gate.wait, lane=lane, id=str(number), timeout=LONG))
+        for number in range(5)
+        for lane in Lane
+        if lane is not Lane.URGENT
+    ]
+    await asyncio.sleep(0)
+    together = threading.Barrier(4)
+    await asyncio.gather(
+        *(lanes.run(together.wait, lane=Lane.URGENT, id="a", timeout=LONG) for _ in range(4))
+    )
+    assert not any(call.done() for call in hung)
+    gate.set()
+    await asyncio.gather(*hung)
+
+
 async def test_a_loss_lets_all_go_but_keeps_the_turn_of_a_call_that_hangs(lanes: Lanes):
     begun, gate = threading.Event(), threading.Event()
     ran: list[str] = []

@@ -21,6 +21,8 @@ T = TypeVar("T")
 READERS = 4
 _AGENTS = 4
 _SAMPLERS = 4
+# Ending a QEMU that hangs takes libvirt ten seconds.
+_URGENT = 4
 
 
 class Lane(StrEnum):
@@ -51,10 +53,8 @@ class Lanes:
             Lane.READ: EngineThreads(f"{ENGINE}-read", size=READERS),
             Lane.SAMPLE: EngineThreads(f"{ENGINE}-sample", size=_SAMPLERS),
             Lane.AGENT: EngineThreads(f"{ENGINE}-agent", size=_AGENTS),
+            Lane.URGENT: EngineThreads(f"{ENGINE}-urgent", size=_URGENT),
         }
-        # Ending a QEMU that hangs takes libvirt ten seconds. Each pool has a thread for
-        # what is urgent: the least busy one takes it.
-        self._urgent = dict.fromkeys(self._pools, 0)
         self._turns = Turns(ENGINE)
 
     def start(self) -> None:
@@ -81,8 +81,6 @@ class Lanes:
             EngineTimedOutError: no result within `timeout`, its turn and a thread
                 waited for included.
         """
-        if lane is Lane.URGENT:
-            return await self._run_urgent(call, timeout)
         pool = self._pools[lane]
         if not id or (lane is not Lane.WORK and lane is not Lane.AGENT):
             return await pool.run(call, timeout=timeout)
@@ -95,12 +93,3 @@ class Lanes:
         for pool in self._pools.values():
             pool.fail(why)
         self._turns.fail(why)
-
-    async def _run_urgent(self, call: Callable[[], T], timeout: timedelta) -> T:  # noqa: ASYNC109 - raises our own error
-        lane = min(self._urgent, key=lambda lane: self._urgent[lane])
-        self._urgent[lane] += 1
-
-        def done() -> None:
-            self._urgent[lane] -= 1
-
-        return await self._pools[lane].run(call, timeout=timeout, urgent=True, ended=done)
