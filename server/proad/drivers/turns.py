@@ -6,8 +6,13 @@ from collections.abc import Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
+from typing import TypeVar
 
+from proad.drivers.threads import EngineThreads
 from proad.errors import EngineTimedOutError
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -31,15 +36,31 @@ class Turns:
         self._size = size
         self._gates: dict[Hashable, _Gate] = {}
 
-    async def wait(self, key: Hashable, timeout: timedelta) -> timedelta:  # noqa: ASYNC109 - raises our own error
-        """Wait for a turn, and give what is left of `timeout`.
-
-        Whoever has a turn must `end` it, once, when the call has ended: that may be after
-        its caller has given up, for it holds a thread until then.
+    async def run(
+        self,
+        key: Hashable,
+        pool: EngineThreads,
+        call: Callable[[], T],
+        timeout: timedelta,  # noqa: ASYNC109 - raises our own error
+    ) -> T:
+        """Run a call in its turn, which it keeps until it has ended, whoever still waits.
 
         Raises:
-            EngineTimedOutError: it did not come within `timeout`.
+            EngineTimedOutError: no result within `timeout`, its turn and a thread
+                waited for included.
         """
+        left = await self._wait(key, timeout)
+        return await pool.run(call, timeout=left, ended=partial(self._end, key))
+
+    def fail(self, why: Callable[[], Exception]) -> None:
+        """Let all who wait go with an error, each with one of its own. Turns are kept."""
+        for gate in self._gates.values():
+            for waiter in gate.waiting:
+                if not waiter.done():
+                    waiter.set_exception(why())
+
+    async def _wait(self, key: Hashable, timeout: timedelta) -> timedelta:  # noqa: ASYNC109 - raises our own error
+        """Wait for a turn, and give what is left of `timeout`."""
         gate = self._gates.get(key)
         if gate is None:
             gate = self._gates[key] = _Gate(self._size)
@@ -57,13 +78,13 @@ class Turns:
             with suppress(ValueError):
                 gate.waiting.remove(waiter)
             if not waiter.cancelled() and waiter.exception() is None:
-                self.end(key)  # it came at the moment in which its caller gave up
+                self._end(key)  # it came at the moment in which its caller gave up
             raise
         finally:
             timer.cancel()
         return timedelta(seconds=max(deadline - loop.time(), 0))
 
-    def end(self, key: Hashable) -> None:
+    def _end(self, key: Hashable) -> None:
         """Pass a turn on. Runs on the event loop."""
         gate = self._gates[key]
         while gate.waiting:
@@ -74,13 +95,6 @@ class Turns:
         gate.free += 1
         if gate.free == self._size:
             del self._gates[key]
-
-    def fail(self, why: Callable[[], Exception]) -> None:
-        """Let all who wait go with an error, each with one of its own. Turns are kept."""
-        for gate in self._gates.values():
-            for waiter in gate.waiting:
-                if not waiter.done():
-                    waiter.set_exception(why())
 
     def _time_out(self, waiter: "asyncio.Future[None]") -> None:
         if not waiter.done():

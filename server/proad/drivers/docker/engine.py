@@ -131,9 +131,7 @@ class Engine:
         found = _OF_ONE_CONTAINER.match(path)
         if found is None:
             return await pool.run(call, timeout=limit)
-        id = found[1]
-        left = await turns.wait(id, limit)
-        return await pool.run(call, timeout=left, ended=lambda: turns.end(id))
+        return await turns.run(found[1], pool, call, limit)
 
     async def negotiate(self, *, timeout: timedelta) -> Json:  # noqa: ASYNC109 - raises our own error
         """Ask the engine for its versions, and speak the newest API that it knows from now on."""

@@ -9,7 +9,6 @@ itself have threads of their own.
 from collections.abc import Callable
 from datetime import timedelta
 from enum import StrEnum, auto
-from functools import partial
 from typing import TypeVar
 
 from proad.drivers.libvirt.errors import ENGINE
@@ -84,9 +83,7 @@ class Lanes:
         pool = self._pools[lane]
         if not id or (lane is not Lane.WORK and lane is not Lane.AGENT):
             return await pool.run(call, timeout=timeout)
-        turn = (lane, id)
-        left = await self._turns.wait(turn, timeout)
-        return await pool.run(call, timeout=left, ended=partial(self._turns.end, turn))
+        return await self._turns.run((lane, id), pool, call, timeout)
 
     def fail(self, why: Callable[[], Exception]) -> None:
         """Let all callers go with an error, those who wait for a turn, too."""
