@@ -23,6 +23,7 @@ from proad.drivers.libvirt.events import DomainEvent, start_event_loop, subscrib
 from proad.drivers.libvirt.lanes import Lane, Lanes
 from proad.drivers.libvirt.own import KEEPALIVE_COUNT, KEEPALIVE_INTERVAL, Own, is_alive
 from proad.drivers.libvirt.reading import lookup
+from proad.drivers.libvirt.virt import is_test
 from proad.drivers.own_events import OwnEvents
 from proad.drivers.threads import DEFAULT_TIMEOUT
 from proad.errors import EngineUnreachableError
@@ -230,7 +231,7 @@ class Connection:
 
     def _open(self) -> _Link:
         connection = libvirt.open(self.uri)
-        link = _Link(connection, shared=connection.getType() == "TEST")
+        link = _Link(connection, shared=is_test(connection))
         try:
             if not link.shared:
                 connection.setKeepAlive(KEEPALIVE_INTERVAL, KEEPALIVE_COUNT)

@@ -17,7 +17,7 @@ from proad.drivers.libvirt.metadata import Metadata, in_domain
 from proad.drivers.libvirt.reading import lookup
 from proad.drivers.libvirt.rollback import Rollback
 from proad.drivers.libvirt.storage import Storage, view_of
-from proad.drivers.libvirt.virt import HostFacts
+from proad.drivers.libvirt.virt import HostFacts, is_test
 from proad.drivers.libvirt.xml import parse, serialise
 from proad.errors import AlreadyExistsError, InvalidArgumentError
 from proad.model import (
@@ -280,5 +280,4 @@ def _source_of(volume: libvirt.virStorageVol) -> Source:
 
 
 def _undefine(domain: libvirt.virDomain) -> None:
-    flags = libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
-    domain.undefineFlags(flags if domain.connect().getType() != "TEST" else 0)
+    domain.undefineFlags(0 if is_test(domain.connect()) else libvirt.VIR_DOMAIN_UNDEFINE_NVRAM)

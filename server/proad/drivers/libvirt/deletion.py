@@ -8,7 +8,7 @@ from proad.drivers.libvirt.lanes import Lane
 from proad.drivers.libvirt.metadata import Metadata, in_domain
 from proad.drivers.libvirt.reading import Reader, lookup
 from proad.drivers.libvirt.storage import Storage
-from proad.drivers.libvirt.verbs import is_test
+from proad.drivers.libvirt.virt import is_test
 from proad.drivers.libvirt.xml import parse
 from proad.errors import HasSavedStateError, HasSnapshotsError, ResourceNotFoundError
 from proad.model import DeleteOptions, Lifetime, Resource, Verb, VolumeRef, refusal
@@ -98,7 +98,7 @@ def _undefine(domain: libvirt.virDomain) -> None:
     flags = (
         libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
     )
-    if not is_test(domain):
+    if not is_test(domain.connect()):
         flags |= libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
         flags |= libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
     domain.undefineFlags(flags)

@@ -7,7 +7,8 @@ from lxml import etree
 
 from proad.drivers.libvirt.errors import code_of, seek
 from proad.drivers.libvirt.reading import Reader
-from proad.drivers.libvirt.verbs import guarded, is_test
+from proad.drivers.libvirt.verbs import guarded
+from proad.drivers.libvirt.virt import is_test
 from proad.drivers.libvirt.xml import parse, serialise
 from proad.errors import AlreadyExistsError, SnapshotNotFoundError
 from proad.model import (
@@ -131,7 +132,7 @@ def _bring_to(domain: libvirt.virDomain, state: RevertState) -> None:
     """Have a domain in a state that a revert did not leave it in."""
     active = domain.isActive()
     if state is RevertState.PAUSED and not active:
-        if is_test(domain):  # knows no flags
+        if is_test(domain.connect()):  # knows no flags
             domain.create()
             domain.suspend()
         else:

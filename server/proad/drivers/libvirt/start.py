@@ -4,12 +4,17 @@ from functools import partial
 
 import libvirt
 
-from proad.drivers.libvirt import snapshots, verbs
+from proad.drivers.libvirt import snapshots
 from proad.drivers.libvirt.connection import LONG_TIMEOUT, Connection
 from proad.drivers.libvirt.events import action_of
 from proad.drivers.libvirt.reading import Reader
+from proad.drivers.libvirt.verbs import go_on, guarded, perform
+from proad.drivers.libvirt.virt import is_test
 from proad.drivers.own_events import OwnEvents
-from proad.model import Resource, RevertState, StartOptions, Verb
+from proad.model import Resource, ResourceState, RevertState, StartOptions, Verb, refusal
+
+_PAUSED = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_USER)
+_RUNNING = (libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_RUNNING_UNPAUSED)
 
 
 class Starting:
@@ -30,7 +35,7 @@ class Starting:
         """Start a domain, or let it go on; `ports.Driver.start` says more."""
 
         def act(domain: libvirt.virDomain) -> Resource:
-            verbs.perform(self._reader, domain, Verb.START, partial(self._start, options))
+            perform(self._reader, domain, Verb.START, partial(self._start, options))
             return self._reader.afresh(domain)
 
         return await self._connection.on(id, act, timeout=LONG_TIMEOUT)
@@ -41,7 +46,7 @@ class Starting:
         What is legal is told by what we know of it, which is never older than `before`.
         Who gave that takes our word for what comes of it, and is not told of the event.
         """
-        turn = partial(verbs.turn, self._reader, verb=verb)
+        turn = partial(_turn, self._reader, verb=verb)
         if before is None:
             return await self._connection.on(id, turn, kept=True)
         with self._own_events.expected(id, action_of(verb)) as act:
@@ -54,4 +59,35 @@ class Starting:
             snapshots.revert(self._reader, domain, options.from_snapshot, RevertState.RUNNING)
             self._reader.forget(before.id)
             return
-        verbs.start(domain, before, discard_saved_state=options.discard_saved_state)
+        if before.state in {ResourceState.PAUSED, ResourceState.SUSPENDED}:
+            go_on(domain, before)
+            return
+        if before.state is ResourceState.FAILED and domain.isActive() and domain.isPersistent():
+            domain.destroy()  # what crashed and was kept to be looked at is in the way
+        if not options.discard_saved_state or before.state is not ResourceState.SAVED:
+            domain.create()
+        elif is_test(domain.connect()):  # knows no flags
+            domain.managedSaveRemove()
+            domain.create()
+        else:
+            domain.createWithFlags(libvirt.VIR_DOMAIN_START_FORCE_BOOT)
+
+
+def _turn(reader: Reader, domain: libvirt.virDomain, verb: Verb) -> Resource:
+    """Pause or resume a domain: with one call where its state is known.
+
+    What was read of it since its last event lets it pass; if it has changed within the
+    last milliseconds, libvirt refuses, or what was to be done is done. Only what is read
+    now may refuse: what was read may be of before a verb whose event is still under way.
+    libvirt's yes says what it is then; anything else that happens to it has an event.
+    """
+    before = reader.glance(domain)
+    if refusal(verb, before):
+        before = reader.summary(domain)
+    if error := refusal(verb, before):
+        raise error
+    if before.state is ResourceState.SUSPENDED:  # it wakes up in its own time
+        guarded(reader, domain, verb, lambda: go_on(domain, before))
+        return reader.summary(domain)
+    act, then = (domain.suspend, _PAUSED) if verb is Verb.PAUSE else (domain.resume, _RUNNING)
+    return reader.turned(domain, lambda: guarded(reader, domain, verb, act), then)

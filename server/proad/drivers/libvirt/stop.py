@@ -17,7 +17,8 @@ from proad.drivers.libvirt.lanes import Lane
 from proad.drivers.libvirt.metadata import Metadata, in_domain
 from proad.drivers.libvirt.reading import Reader, lookup
 from proad.drivers.libvirt.storage import Storage
-from proad.drivers.libvirt.verbs import is_test, perform
+from proad.drivers.libvirt.verbs import perform
+from proad.drivers.libvirt.virt import is_test
 from proad.drivers.libvirt.xml import parse
 from proad.drivers.threads import DEFAULT_TIMEOUT
 from proad.errors import (
@@ -110,7 +111,7 @@ class Stopping:
                 resource=resource,
                 runtime_id=domain.ID(),
                 agent=agent_connected(root),
-                test=is_test(domain),
+                test=is_test(domain.connect()),
                 volumes=Metadata.of(in_domain(root)).volumes,
             )
 

@@ -56,6 +56,11 @@ class HostFacts:
         return self.architecture in {"x86_64", "i686"}
 
 
+def is_test(connection: libvirt.virConnect) -> bool:
+    """Tell whether this is libvirt's own test hypervisor."""
+    return bool(connection.getType() == "TEST")
+
+
 def read_facts(connection: libvirt.virConnect, choice: VirtChoice) -> HostFacts:
     """Ask the host, and choose.
 
@@ -63,7 +68,7 @@ def read_facts(connection: libvirt.virConnect, choice: VirtChoice) -> HostFacts:
     it, otherwise emulation, with a warning.
     """
     architecture = connection.getInfo()[0]
-    if connection.getType() == "TEST":
+    if is_test(connection):
         memory = connection.getInfo()[1] * _MIB
         return HostFacts(virt_type=VirtType.TEST, architecture=architecture, memory_bytes=memory)
     warnings: tuple[str, ...] = ()
