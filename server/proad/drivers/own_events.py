@@ -27,7 +27,7 @@ class Expected:
 class OwnEvents:
     """Picks one event out of the engine's stream for each act of ours that it has done.
 
-    The engine tells what happens to a container in order, and nothing is done to it twice
+    The engine tells what happens to a resource in order, and nothing is done to it twice
     without its opposite in between. Hence the next event of it, if it is of the kind that
     we expect, is about our act, or about the same act of somebody else because of which
     ours fails. If it is of another kind, more has happened than we know: nothing is

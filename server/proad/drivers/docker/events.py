@@ -34,15 +34,15 @@ _RECONFIGURED = frozenset({"health_status", "oom", "restart", "update"})
 _EARLY = frozenset({"connect", "die", "disconnect", "oom", "pause", "unpause"})
 
 
-class Hint(NamedTuple):
+class Told(NamedTuple):
     """An event, and whether the engine's list may not show it yet."""
 
     event: EngineEvent
     early: bool
 
 
-def translate(item: Json) -> Hint | None:
-    """Make a hint of an event of GET /events, or None where nothing that we show changed."""
+def translate(item: Json) -> Told | None:
+    """Say an event of GET /events in our terms; None: nothing that we show changed."""
     actor = item.get("Actor") or {}
     action = str(item.get("Action") or "").partition(":")[0]
     if item.get("Type") == "container":
@@ -60,4 +60,4 @@ def translate(item: Json) -> Hint | None:
         ended=action == "die",
         reconfigured=action in _RECONFIGURED,
     )
-    return Hint(event, action in _EARLY)
+    return Told(event, action in _EARLY)

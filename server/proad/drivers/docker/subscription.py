@@ -16,7 +16,7 @@ from typing import Any
 from proad.drivers.docker.api import filters
 from proad.drivers.docker.engine import Engine
 from proad.drivers.docker.errors import ENGINE
-from proad.drivers.docker.events import Hint, translate
+from proad.drivers.docker.events import Told, translate
 from proad.drivers.docker.lookup import Lookup, path
 from proad.drivers.docker.stream import Stream
 from proad.drivers.docker.transport import CONNECT_TIMEOUT
@@ -67,7 +67,7 @@ class Subscription:
         self._second_looks = asyncio.Semaphore(_SECOND_LOOKS)
         # What the thread has read and the loop has not fetched.
         self._lock = threading.Lock()
-        self._read: dict[str, Hint] = {}
+        self._read: dict[str, Told] = {}
 
     async def begin(self) -> None:
         """Subscribe."""
@@ -124,22 +124,22 @@ class Subscription:
         self._hand_over(lambda: self._on_loss(error))
 
     def _take(self, item: Json) -> None:
-        hint = translate(item)
-        if hint is None:
+        told = translate(item)
+        if told is None:
             return
-        id, action = hint.event.id, str(item.get("Action"))
-        if not self._own.takes(id, action, lambda: self._pass_on(hint)):
-            self._pass_on(hint)
+        id, action = told.event.id, str(item.get("Action"))
+        if not self._own.takes(id, action, lambda: self._pass_on(told)):
+            self._pass_on(told)
 
-    def _pass_on(self, hint: Hint) -> None:
-        """Have the loop fetch a hint. Runs on any thread."""
-        id = hint.event.id
+    def _pass_on(self, told: Told) -> None:
+        """Have the loop fetch what was told. Runs on any thread."""
+        id = told.event.id
         with self._lock:
             first = not self._read
             before = self._read.get(id)
             if before is not None:
-                hint = Hint(before.event | hint.event, before.early or hint.early)
-            self._read[id] = hint
+                told = Told(before.event | told.event, before.early or told.early)
+            self._read[id] = told
         if first:
             self._hand_over(self._fetch)
 

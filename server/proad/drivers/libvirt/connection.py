@@ -21,7 +21,12 @@ import libvirt
 from proad.drivers.libvirt.errors import ENGINE, text_of, translate
 from proad.drivers.libvirt.events import DomainEvent, start_event_loop, subscribe
 from proad.drivers.libvirt.lanes import Lane, Lanes
-from proad.drivers.libvirt.own import KEEPALIVE_COUNT, KEEPALIVE_INTERVAL, Own, is_alive
+from proad.drivers.libvirt.per_thread import (
+    KEEPALIVE_COUNT,
+    KEEPALIVE_INTERVAL,
+    PerThread,
+    is_alive,
+)
 from proad.drivers.libvirt.reading import lookup
 from proad.drivers.libvirt.virt import is_test
 from proad.drivers.own_events import OwnEvents
@@ -87,7 +92,7 @@ class Connection:
     ) -> None:
         self.uri = uri
         self._lanes = Lanes(threads)
-        self._own = Own(uri)
+        self._per_thread = PerThread(uri)
         self._on_event = on_event
         self._on_loss = on_loss
         self._own_events = own_events or OwnEvents()
@@ -175,7 +180,7 @@ class Connection:
         Raises:
             ResourceNotFoundError: there is no such domain.
         """
-        find = self._own.domain if kept else lookup
+        find = self._per_thread.domain if kept else lookup
         return await self.call(
             lambda connection: act(find(connection, id)), id=id, timeout=timeout, lane=lane
         )
@@ -186,7 +191,7 @@ class Connection:
         Raises:
             ResourceNotFoundError: there is no such domain.
         """
-        return self._own.domain(connection, id)
+        return self._per_thread.domain(connection, id)
 
     async def _connected(self) -> _Link:
         if self._link is not None:
@@ -274,13 +279,13 @@ class Connection:
         self._lanes.fail(_lost_on_the_way)
 
     def _run(self, link: _Link, work: Callable[[libvirt.virConnect], T], id: str) -> T:
-        connection = link.events if link.shared else self._own.connection(link)
+        connection = link.events if link.shared else self._per_thread.connection(link)
         failure: BaseException
         try:
             return work(connection)
         except libvirt.libvirtError as error:
             failure = translate(error, alive=is_alive(connection), id=id)
-            self._own.forget(id)
+            self._per_thread.forget(id)
         except BaseException as error:  # noqa: BLE001 - raised again below
             failure = error
         _let_go(failure)

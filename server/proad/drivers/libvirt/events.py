@@ -51,7 +51,7 @@ class DomainEvent:
     def keeps_notes(self) -> bool:
         """Whether all but the state is as it was: size, name, labels, lifetime."""
         if self.kind is EventKind.LIFECYCLE:
-            return (self.event, self.detail) in _FREEZES
+            return (self.event, self.detail) in _STATE_ALONE
         return self.kind in {EventKind.REBOOT, EventKind.AGENT} or self.foreign
 
     @property
@@ -96,8 +96,9 @@ _ACTIONS = {
     )
 }
 _ENDS = frozenset({libvirt.VIR_DOMAIN_EVENT_STOPPED, libvirt.VIR_DOMAIN_EVENT_CRASHED})
-# Ordinary pauses, and their ends. A snapshot that is gone back to has other details.
-_FREEZES = frozenset(
+# Nothing but the state changes by them: ordinary pauses and their ends, and guests that
+# are through with shutting down. A snapshot that is gone back to has other details.
+_STATE_ALONE = frozenset(
     {
         (libvirt.VIR_DOMAIN_EVENT_SUSPENDED, libvirt.VIR_DOMAIN_EVENT_SUSPENDED_PAUSED),
         (libvirt.VIR_DOMAIN_EVENT_SUSPENDED, libvirt.VIR_DOMAIN_EVENT_SUSPENDED_IOERROR),

@@ -16,8 +16,8 @@ KEEPALIVE_COUNT = 3
 _DOMAINS = 1000
 
 
-class Own(threading.local):
-    """A connection for each thread, opened anew where it is of another time.
+class PerThread(threading.local):
+    """A connection for each thread, opened anew where it is of another epoch.
 
     Args:
         uri: libvirt's connection URI.
@@ -26,16 +26,16 @@ class Own(threading.local):
     def __init__(self, uri: str) -> None:
         self._uri = uri
         self._connection: libvirt.virConnect | None = None
-        self._time: object = None
+        self._epoch: object = None
         self._domains: dict[str, libvirt.virDomain] = {}
 
-    def connection(self, time: object) -> libvirt.virConnect:
-        """Give this thread's connection, opened in the time that `time` stands for.
+    def connection(self, epoch: object) -> libvirt.virConnect:
+        """Give this thread's connection, opened in the epoch that `epoch` stands for.
 
         Raises:
             EngineUnreachableError: libvirtd is not there.
         """
-        if self._time is not time or self._connection is None or not is_alive(self._connection):
+        if self._epoch is not epoch or self._connection is None or not is_alive(self._connection):
             # The old one is closed here, by the only thread that used it.
             self._domains.clear()
             self._connection = None
@@ -44,7 +44,7 @@ class Own(threading.local):
                 self._connection.setKeepAlive(KEEPALIVE_INTERVAL, KEEPALIVE_COUNT)
             except libvirt.libvirtError as error:
                 raise EngineUnreachableError(ENGINE, text_of(error)) from None
-            self._time = time
+            self._epoch = epoch
         return self._connection
 
     def domain(self, connection: libvirt.virConnect, id: str) -> libvirt.virDomain:
