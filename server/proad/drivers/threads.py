@@ -10,13 +10,20 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar, TypeVarTuple
 
 from proad.errors import EngineTimedOutError
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 DEFAULT_TIMEOUT = timedelta(seconds=60)
+
+
+def hand_over(loop: asyncio.AbstractEventLoop, call: Callable[[*Ts], object], *args: *Ts) -> None:
+    """Have `call` made on the asyncio loop, unless that is closed; from any thread."""
+    with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        loop.call_soon_threadsafe(call, *args)
 
 
 class _Job(Generic[T]):
@@ -48,24 +55,23 @@ class _Job(Generic[T]):
         try:
             value = self._call()
         except BaseException as error:  # noqa: BLE001 - handed to whoever awaits
-            self._hand_over(self.result.set_exception, error)
+            self._settle(self.result.set_exception, error)
         else:
-            self._hand_over(self.result.set_result, value)
+            self._settle(self.result.set_result, value)
 
     def give_up(self) -> None:
         """Say, on the loop, that nobody waits any more: what has not begun never will."""
         if self._taken.acquire(blocking=False):
             self._ended()
 
-    def _hand_over(self, settle: Callable[[Any], None], outcome: object) -> None:
+    def _settle(self, settle: Callable[[Any], None], outcome: object) -> None:
         def deliver() -> None:
             self._ended()
             if not self.result.done():
                 settle(outcome)
 
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            # Once for all there is to say: each wakes the loop by a system call.
-            self._loop.call_soon_threadsafe(deliver)
+        # Once for all there is to say: each wakes the loop by a system call.
+        hand_over(self._loop, deliver)
 
 
 class EngineThreads:

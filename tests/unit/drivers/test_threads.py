@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from proad.drivers.threads import EngineThreads
+from proad.drivers.threads import EngineThreads, hand_over
 from proad.errors import EngineTimedOutError
 
 SHORT = timedelta(seconds=0.1)
@@ -167,6 +167,18 @@ def test_a_result_after_the_loop_is_closed_is_dropped(gate: threading.Event):
 
         asyncio.run(next_one())  # the thread survived
     assert done.is_set()
+
+
+def test_what_is_handed_to_a_closed_loop_is_dropped():
+    told: list[str] = []
+
+    async def tell() -> asyncio.AbstractEventLoop:
+        loop = asyncio.get_running_loop()
+        await asyncio.to_thread(hand_over, loop, told.append, "open")
+        return loop
+
+    hand_over(asyncio.run(tell()), told.append, "closed")
+    assert told == ["open"]
 
 
 def test_a_hung_call_does_not_hold_up_the_exit():

@@ -7,8 +7,8 @@ one hint per container.
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -22,6 +22,7 @@ from proad.drivers.docker.stream import Stream
 from proad.drivers.docker.transport import CONNECT_TIMEOUT
 from proad.drivers.hints import Hints
 from proad.drivers.own_events import OwnEvents
+from proad.drivers.threads import hand_over
 from proad.errors import EngineUnreachableError, ProaError
 from proad.model import EngineEvent
 
@@ -121,7 +122,7 @@ class Subscription:
         except ValueError:
             error = EngineUnreachableError(ENGINE, "an event is not JSON")
         self._own.void()
-        self._hand_over(lambda: self._on_loss(error))
+        hand_over(self._loop, self._on_loss, error)
 
     def _take(self, item: Json) -> None:
         told = translate(item)
@@ -141,18 +142,14 @@ class Subscription:
                 told = Told(before.event | told.event, before.early or told.early)
             self._read[id] = told
         if first:
-            self._hand_over(self._fetch)
+            hand_over(self._loop, self._fetch)
 
     def _on_open(self) -> None:
         def opened() -> None:
             if not self._opened.done():
                 self._opened.set_result(None)
 
-        self._hand_over(opened)
-
-    def _hand_over(self, call: Callable[[], None]) -> None:
-        with suppress(RuntimeError):  # the loop is closed: nobody listens any more
-            self._loop.call_soon_threadsafe(call)
+        hand_over(self._loop, opened)
 
     def _on_loss(self, error: EngineUnreachableError) -> None:
         if not self._opened.done():

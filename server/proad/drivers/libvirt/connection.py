@@ -30,7 +30,7 @@ from proad.drivers.libvirt.per_thread import (
 from proad.drivers.libvirt.reading import lookup
 from proad.drivers.libvirt.virt import is_test
 from proad.drivers.own_events import OwnEvents
-from proad.drivers.threads import DEFAULT_TIMEOUT
+from proad.drivers.threads import DEFAULT_TIMEOUT, hand_over
 from proad.errors import EngineUnreachableError
 
 T = TypeVar("T")
@@ -224,10 +224,8 @@ class Connection:
         threading.Thread(target=run, name=f"{ENGINE}-{label}", daemon=True).start()
 
     def _hand_over(self, call: Callable[..., object], *args: object) -> None:
-        """Have `call` made on the asyncio loop; from any thread."""
         if self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
-                self._loop.call_soon_threadsafe(call, *args)
+            hand_over(self._loop, call, *args)
 
     def _heard(self, event: DomainEvent) -> None:
         tell = partial(self._hand_over, self._on_event, event)

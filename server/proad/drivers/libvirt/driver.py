@@ -30,6 +30,7 @@ from proad.drivers.libvirt.storage import Storage, view_of
 from proad.drivers.libvirt.subscription import Subscriptions
 from proad.drivers.libvirt.virt import VirtChoice
 from proad.drivers.own_events import OwnEvents
+from proad.drivers.threads import hand_over
 from proad.model import (
     DeleteOptions,
     DomainSpec,
@@ -309,11 +310,7 @@ class LibvirtDriver:
 
 def _from_a_thread(on_made: OnMade) -> OnMade:
     loop = asyncio.get_running_loop()
-
-    def tell(id: str) -> None:
-        loop.call_soon_threadsafe(on_made, id)
-
-    return tell
+    return lambda id: hand_over(loop, on_made, id)
 
 
 def _without_credentials(uri: str) -> str:
