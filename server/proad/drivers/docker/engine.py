@@ -18,6 +18,7 @@ from proad.drivers.threads import EngineThreads
 from proad.drivers.turns import Turns
 
 Json = Any
+Params = Mapping[str, str | int] | None
 T = TypeVar("T")
 
 _OF_ONE_CONTAINER = re.compile(r"/containers/([0-9a-f]{64})")
@@ -62,31 +63,43 @@ class Engine:
     def __exit__(self, *_: object) -> None:
         self._running.close()
 
-    async def get(self, path: str, **options: Any) -> Answer:
-        """Ask; see `call` for the options."""
-        return await self.call("GET", path, **options)
-
-    async def post(self, path: str, **options: Any) -> Answer:
-        """Ask for a change; see `call` for the options."""
-        return await self.call("POST", path, **options)
-
-    async def delete(self, path: str, **options: Any) -> Answer:
-        """Ask for a deletion; see `call` for the options."""
-        return await self.call("DELETE", path, **options)
-
-    async def call(
+    async def get(
         self,
-        method: str,
         path: str,
         *,
-        params: Mapping[str, str | int] | None = None,
-        body: Json = None,
+        params: Params = None,
         headers: Mapping[str, str] | None = None,
+        timeout: timedelta | None = None,  # noqa: ASYNC109 - raises our own error
+        urgent: bool = False,
+    ) -> Answer:
+        """Ask, and give the answer, whatever its status.
+
+        An `urgent` question does not wait for other calls.
+
+        Raises:
+            EngineUnreachableError: there was no answer.
+            EngineTimedOutError: there was none in time.
+        """
+        limit = timeout or self.timeout
+
+        def exchange() -> Answer:
+            return self.api.call("GET", path, limit=limit, params=params, headers=headers)
+
+        if urgent or _OF_ONE_CONTAINER.match(path):
+            return await self._in_turn(path, exchange, limit, urgent=urgent)
+        return await self._reads.run(exchange, timeout=limit)
+
+    async def post(
+        self,
+        path: str,
+        *,
+        params: Params = None,
+        body: Json = None,
         timeout: timedelta | None = None,  # noqa: ASYNC109 - raises our own error
         urgent: bool = False,
         long: bool = False,
     ) -> Answer:
-        """Make one HTTP call and give the answer, whatever its status.
+        """Ask for a change, and give the answer, whatever its status.
 
         An `urgent` call does not wait for others, and a `long` one does not hold them up.
 
@@ -97,15 +110,25 @@ class Engine:
         limit = timeout or self.timeout
 
         def exchange() -> Answer:
-            return self.api.call(
-                method, path, limit=limit, params=params, body=body, headers=headers
-            )
+            return self.api.call("POST", path, limit=limit, params=params, body=body)
 
         if long:
             return await self._long.run(exchange, timeout=limit)
-        if method == "GET" and not urgent and not _OF_ONE_CONTAINER.match(path):
-            return await self._reads.run(exchange, timeout=limit)
         return await self._in_turn(path, exchange, limit, urgent=urgent)
+
+    async def delete(self, path: str, *, params: Params = None) -> Answer:
+        """Ask for a deletion, and give the answer, whatever its status.
+
+        Raises:
+            EngineUnreachableError: there was no answer.
+            EngineTimedOutError: there was none in time; the effect is unknown.
+        """
+        limit = self.timeout
+
+        def exchange() -> Answer:
+            return self.api.call("DELETE", path, limit=limit, params=params)
+
+        return await self._in_turn(path, exchange, limit, urgent=False)
 
     async def post_and_get(
         self, path: str, then: str, *, params: Mapping[str, str | int]
