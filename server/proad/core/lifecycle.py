@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from proad.core.hosts import require
 from proad.core.inventory import Inventory
-from proad.core.ports import Driver, OnStep, Updates
+from proad.core.link import Link
+from proad.core.ports import OnStep, Updates
 from proad.core.resolve import Found, Resolver
 from proad.core.verbs import Verbs
 from proad.errors import CapabilityMissingError, ResourceNotFoundError
@@ -23,7 +24,7 @@ from proad.model import (
     Verb,
 )
 
-Action = Callable[[Driver, Resource, OnStep], Awaitable[Resource]]
+Action = Callable[[Link, Resource, OnStep], Awaitable[Resource]]
 
 
 class Lifecycle:
@@ -49,7 +50,9 @@ class Lifecycle:
 
     async def start(self, ref: str, options: StartOptions) -> Resource:
         """Start a resource."""
-        return await self._do(Verb.START, ref, lambda driver, it, _: driver.start(it.id, options))
+        return await self._do(
+            Verb.START, ref, lambda link, it, _: link.driver.start(it.id, options)
+        )
 
     async def stop(self, ref: str, options: StopOptions) -> Resource:
         """Stop a resource. FORCE does not wait for a graceful stop that is under way."""
@@ -72,18 +75,24 @@ class Lifecycle:
         return await self._do(
             Verb.RESTART,
             ref,
-            lambda driver, it, on_step: driver.restart(it.id, options, on_step=on_step),
+            lambda link, it, on_step: link.driver.restart(it.id, options, on_step=on_step),
             force=options.mode is RestartMode.FORCE,
         )
 
     async def pause(self, ref: str) -> Resource:
         """Freeze a resource in memory."""
-        return await self._do(Verb.PAUSE, ref, lambda driver, it, _: driver.pause(it.id, before=it))
+        return await self._do(
+            Verb.PAUSE,
+            ref,
+            lambda link, it, _: link.driver.pause(it.id, before=self._if_settled(link, it)),
+        )
 
     async def resume(self, ref: str) -> Resource:
         """Let a paused or suspended resource go on."""
         return await self._do(
-            Verb.RESUME, ref, lambda driver, it, _: driver.resume(it.id, before=it)
+            Verb.RESUME,
+            ref,
+            lambda link, it, _: link.driver.resume(it.id, before=self._if_settled(link, it)),
         )
 
     async def delete(
@@ -127,9 +136,12 @@ class Lifecycle:
 
     async def _do(self, verb: Verb, ref: str, action: Action, *, force: bool = False) -> Resource:
         def act(found: Found) -> Awaitable[Resource]:
-            driver = found.link.driver
             return self._verbs.transition(
-                verb, found, lambda it, on_step: action(driver, it, on_step), force=force
+                verb, found, lambda it, on_step: action(found.link, it, on_step), force=force
             )
 
         return await self._resolver.use(ref, act)
+
+    def _if_settled(self, link: Link, it: Resource) -> Resource | None:
+        """Give what is known of a resource, unless the engine hints at more."""
+        return it if self._inventory.mirror(link).settled(it.id) else None

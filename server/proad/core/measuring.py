@@ -196,6 +196,7 @@ class Measuring:
             while True:
                 due = clock() + seconds
                 asked = asyncio.gather(*(feed.ask() for feed in feeds if feed.answer is None))
+                asked.add_done_callback(_retrieved)
                 await _first_of(closing, asked, seconds=patience)
                 yield await self._heard(feeds, named)
                 while (left := due - clock()) > 0:
@@ -236,6 +237,11 @@ class Measuring:
             if self._inventory.known(found.link, found.resource.id) is None:
                 raise ResourceNotFoundError(found.resource.name)
         return [sample for feed in feeds for sample in feed.hear()]
+
+
+def _retrieved(done: asyncio.Future[Any]) -> None:
+    if not done.cancelled():
+        done.exception()  # whoever asked may have gone
 
 
 async def _first_of(*awaited: asyncio.Future[Any], seconds: float) -> bool:

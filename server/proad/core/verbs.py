@@ -66,6 +66,7 @@ class Verbs:
             async with self._doing(verb, found, force=force) as (known, on_step):
                 reads = known.reads
                 seen = await link.verb(lambda: action(known.seen, on_step))
+                known.drop_detail()
                 last = self._last(link, seen)
                 if seen.lifetime is Lifetime.TRANSIENT and seen.state not in ACTIVE:
                     mirror.drop(seen.id, actor=current_actor())

@@ -10,6 +10,10 @@ from proad.model import Resource
 from proad.rpc.encode import encode
 
 K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+# Bytes that Python takes for something that is kept by a key: some 300.
+_ENTRY = 300
 
 # https://protobuf.dev/programming-guides/encoding: the wire type of what has a length,
 # and what of a byte counts where the highest bit says that another one follows.
@@ -17,7 +21,7 @@ _EMBEDDED = 2
 _LOW = 0x7F
 
 
-class Recent(Generic[K]):
+class Recent(Generic[K, V]):
     """What was encoded last, by key.
 
     Args:
@@ -26,22 +30,32 @@ class Recent(Generic[K]):
 
     def __init__(self, most: int) -> None:
         self._room = most
-        self._kept: OrderedDict[K, bytes] = OrderedDict()
+        self._kept: OrderedDict[K, tuple[V, int]] = OrderedDict()
 
-    def get(self, key: K) -> bytes | None:
+    def get(self, key: K) -> V | None:
         """Give what is kept for a key."""
         kept = self._kept.get(key)
-        if kept is not None:
-            self._kept.move_to_end(key)
-        return kept
+        if kept is None:
+            return None
+        self._kept.move_to_end(key)
+        return kept[0]
 
-    def keep(self, key: K, encoded: bytes) -> bytes:
-        """Keep something, at the cost of what was not used for the longest time."""
-        self._room += len(self._kept.pop(key, b"")) - len(encoded)
-        self._kept[key] = encoded
+    def keep(self, key: K, value: V, size: int) -> V:
+        """Keep something, at the cost of what was not used for the longest time.
+
+        Args:
+            key: what it is asked for by.
+            value: what to keep.
+            size: bytes of key and value, without what Python itself takes.
+        """
+        if (before := self._kept.pop(key, None)) is not None:
+            self._room += before[1]
+        size += _ENTRY
+        self._kept[key] = value, size
+        self._room -= size
         while self._room < 0:
-            self._room += len(self._kept.popitem(last=False)[1])
-        return encoded
+            self._room += self._kept.popitem(last=False)[1][1]
+        return value
 
 
 class EncodedResources:

@@ -49,12 +49,13 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
         self._measuring = measuring
         self._encoded = EncodedResources(first_field)
         self._events = EncodedEvents(self._encoded)
-        self._pages: Recent[tuple[int, bytes]] = Recent(_ROOM)
+        self._pages: Recent[bytes, tuple[int, bytes]] = Recent(_ROOM)
 
     async def ListResources(self, request: v1.ListResourcesRequest, context: _Context) -> _Answer:
         asked = request.SerializeToString(deterministic=True)
-        if (page := self._pages.get((self._lists.revision, asked))) is not None:
-            return page
+        page = self._pages.get(asked)
+        if page is not None and page[0] == self._lists.revision:
+            return page[1]
         check_mask(request.read_mask, v1.Resource)
         view = chosen(ResourceView, request, "view", ResourceView.SUMMARY)
         order = Order(request.order_by)
@@ -80,7 +81,7 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
             return rest
         encoded = b"".join([*map(self._encoded.get, shown), rest.SerializeToString()])
         if view is ResourceView.SUMMARY and not listing.unreachable:
-            self._pages.keep((revision, asked), encoded)
+            self._pages.keep(asked, (revision, encoded), len(asked) + len(encoded))
         return encoded
 
     async def GetResource(self, request: v1.GetResourceRequest, context: _Context) -> _Answer:

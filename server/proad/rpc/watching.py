@@ -30,7 +30,7 @@ class EncodedEvents:
 
     def __init__(self, resources: EncodedResources) -> None:
         self._resources = resources
-        self._told: Recent[tuple[int, str]] = Recent(_ROOM)
+        self._told: Recent[tuple[int, str], bytes] = Recent(_ROOM)
         self._existing = EncodedResources(self._exists)
 
     async def responses(
@@ -61,7 +61,10 @@ class EncodedEvents:
         if event.change.type is ChangeType.EXISTING:
             return self._existing.get(event.change.resource)
         key = (revision, event.change.type)
-        return self._told.get(key) or self._told.keep(key, self._changed(event.change))
+        if (told := self._told.get(key)) is not None:
+            return told
+        made = self._changed(event.change)
+        return self._told.keep(key, made, len(made))
 
     def _exists(self, resource: Resource) -> bytes:
         return self._changed(ResourceChange(type=ChangeType.EXISTING, resource=resource))

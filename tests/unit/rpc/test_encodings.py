@@ -20,7 +20,7 @@ from proad.model import (
     WatchEvent,
 )
 from proad.rpc.encode import encode
-from proad.rpc.encodings import EncodedResources, Recent, first_field
+from proad.rpc.encodings import _ENTRY, EncodedResources, Recent, first_field
 from proad.rpc.watching import EncodedEvents, ResumeTokens
 from unit.core.inventory.scripted import box
 
@@ -90,23 +90,31 @@ def test_what_is_gone_is_not_kept(encoded):
 
 
 def test_the_room_is_what_limits_what_is_recent():
-    recent = Recent(100)
+    of_two, of_one = 2000 - _ENTRY, 1000 - _ENTRY
+    recent = Recent(10_000)
     for n in range(10):
-        recent.keep(n, b"x" * 20)
+        recent.keep(n, "x", of_two)
     assert [n for n in range(10) if recent.get(n)] == [5, 6, 7, 8, 9]
 
     recent.get(5)
-    recent.keep(10, b"x" * 20)
+    recent.keep(10, "x", of_two)
     assert [n for n in range(11) if recent.get(n)] == [5, 7, 8, 9, 10]
 
-    recent.keep(5, b"x" * 10)  # in the place of what was longer
-    recent.keep(11, b"x" * 10)
+    recent.keep(5, "x", of_one)  # in the place of what was longer
+    recent.keep(11, "x", of_one)
     assert [n for n in range(12) if recent.get(n)] == [5, 7, 8, 9, 10, 11]
 
-    assert recent.keep(12, b"x" * 1000) == b"x" * 1000
+    assert recent.keep(12, "long", 100_000) == "long"
     assert not any(recent.get(n) for n in range(13))
-    recent.keep(13, b"x" * 100)
+    recent.keep(13, "x", 10_000 - _ENTRY)
     assert recent.get(13)
+
+
+def test_what_is_empty_takes_room_too():
+    recent = Recent(10_000)
+    for n in range(1000):
+        recent.keep(n, b"", 0)
+    assert len([n for n in range(1000) if recent.get(n) is not None]) == 10_000 // _ENTRY
 
 
 async def told(events, *changes):

@@ -7,7 +7,9 @@ from proad.errors import EngineTimedOutError
 from proad.model import Resource, ResourceView
 
 AT_A_TIME = 2
-"""Reads at a time, and how many may hang before no more are begun."""
+"""Reads at a time."""
+HUNG = 6
+"""How many may hang, besides, before no more are begun: verbs must find a thread, too."""
 WITHIN = 2.0
 """Seconds that are waited for a read: a container may hang when it is inspected."""
 
@@ -16,7 +18,7 @@ class FullReads:
     """Reads FULL views of one engine's resources.
 
     A read that hangs holds a thread of its driver's even when nobody waits for it any more:
-    there may be few of those.
+    there may be few of those, and one of each resource.
 
     Args:
         link: the engine.
@@ -26,22 +28,24 @@ class FullReads:
         self._link = link
         self._slots = asyncio.Semaphore(AT_A_TIME)
         self._reading: set[asyncio.Task[Resource]] = set()
+        self._hung: dict[str, asyncio.Task[Resource]] = {}
 
     async def read(self, id: str) -> Resource:
         """Read a FULL view, or give up soon.
 
         Raises:
-            EngineTimedOutError: it hangs, or others do.
+            EngineTimedOutError: it hangs, or too many others do.
             ResourceNotFoundError: it is gone.
         """
         async with self._slots:
-            if len(self._reading) > AT_A_TIME:
+            if id in self._hung or len(self._hung) >= HUNG:
                 raise EngineTimedOutError(self._link.driver.name)
             reading = asyncio.create_task(self._ask(id))
             self._reading.add(reading)
-            reading.add_done_callback(self._forget)
+            reading.add_done_callback(lambda done: self._forget(id, done))
             done, _late = await asyncio.wait({reading}, timeout=WITHIN)
             if not done:
+                self._hung[id] = reading
                 raise EngineTimedOutError(self._link.driver.name)
             return reading.result()
 
@@ -56,7 +60,8 @@ class FullReads:
         driver = self._link.driver
         return await self._link.read(lambda: driver.get_resource(id, ResourceView.FULL))
 
-    def _forget(self, reading: "asyncio.Task[Resource]") -> None:
+    def _forget(self, id: str, reading: "asyncio.Task[Resource]") -> None:
         self._reading.discard(reading)
+        self._hung.pop(id, None)
         if not reading.cancelled():
             reading.exception()  # whoever waited may have gone

@@ -104,6 +104,10 @@ class Looks:
         hint.wait({waiter: reconfigured})
         return await self.link.read(lambda: waiter)
 
+    def settled(self, id: str) -> bool:
+        """Tell whether all is known that the engine has hinted at."""
+        return id not in self._looking
+
     def apply(self, seen: Resource, *, actor: str | None = None) -> Known:
         """Take a SUMMARY that the caller has just read."""
         self._touch(seen.id)

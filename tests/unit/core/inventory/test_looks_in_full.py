@@ -86,13 +86,26 @@ async def test_those_that_hang_are_few(engine, link, shown, hung):
         await until(lambda: engine.heard)
         await quiet(shown)
 
-    assert gate.most <= full_reads.AT_A_TIME + 1
+    assert gate.most <= full_reads.HUNG
     gate.open.set()
     await until(lambda: not shown.mirror(link)._full_reads._reading)
     engine.commands["7"] = "second"
     engine.tell("7", reconfigured=True)
     await quiet(shown)
     assert shown.known(link, "7").last_detail.container.command == ("second",)
+
+
+async def test_others_are_compared_while_some_hang(engine, link, shown, hung, monkeypatch):
+    monkeypatch.setattr(full_reads, "HUNG", len(hung[0]) + 1)
+    await quiet(shown)
+    etag = shown.known(link, "7").shown.etag
+    asked = engine.asked["full"]
+
+    for _ in range(3):
+        known = await shown.mirror(link).look("7", reconfigured=True)
+
+    assert known.shown.etag == etag
+    assert engine.asked["full"] == asked + 3
 
 
 async def test_who_asks_for_a_comparison_hears_that_there_is_none(link, shown, hung):
