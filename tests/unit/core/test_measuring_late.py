@@ -1,6 +1,7 @@
 """Samples for listeners who come late, listen seldom, or listen to an engine that is slow."""
 
 import asyncio
+import gc
 from contextlib import AsyncExitStack, aclosing
 from datetime import UTC, datetime, timedelta
 
@@ -134,3 +135,22 @@ async def test_an_engine_that_hangs_is_asked_once_and_waited_for_once(engine, fa
 
     assert len(engine.samples) == 1
     assert len(far.samples) > 1
+
+
+async def test_who_goes_while_a_sample_is_taken_leaves_no_complaint(engine, listen):
+    complaints = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, told: complaints.append(told))
+    engine.open.clear()
+    stream = await listen(interval=OFTEN)
+    listening = asyncio.ensure_future(anext(stream))
+    await until(lambda: engine.samples)
+
+    listening.cancel()
+    await asyncio.wait({listening})
+    del listening
+    await stream.aclose()
+    await asyncio.sleep(0)
+    gc.collect()
+    await asyncio.sleep(0)
+
+    assert complaints == []
