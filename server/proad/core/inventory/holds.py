@@ -10,9 +10,11 @@ HOLD = 0.1
 """Seconds that a look waits for a verb on the same resource, whose result says as much."""
 HOLD_AFTER = 0.03
 """Seconds that it waits for another one after that."""
+HOLD_NEW = 0.1
+"""Seconds that a look at what nobody knows waits for a create to say which is its own: the
+engine tells of it just before it answers."""
 HOLD_AT_MOST = 1.0
-"""Seconds that a look waits at most, such as one at what nobody knows yet for a create that
-is under way."""
+"""Seconds that a look waits at most."""
 
 
 class Holds:
@@ -96,15 +98,15 @@ class Holds:
 
     async def creates_over(self) -> None:
         """Wait, not for long, until the creates have said which id is theirs."""
-        await _all_set(self._creates)
+        await _all_set(self._creates, HOLD_NEW)
 
     async def prunes_over(self) -> None:
         """Wait, not for long, until the prunes have said what they removed."""
-        await _all_set(self._prunes)
+        await _all_set(self._prunes, HOLD_AT_MOST)
 
 
-async def _all_set(events: Iterable[asyncio.Event]) -> None:
+async def _all_set(events: Iterable[asyncio.Event], seconds: float) -> None:
     with suppress(TimeoutError):
-        async with asyncio.timeout(HOLD_AT_MOST):
+        async with asyncio.timeout(seconds):
             for event in list(events):
                 await event.wait()

@@ -111,7 +111,8 @@ NOBODY = (ChangeCause.EXTERNAL, "")
 @pytest.fixture
 def patience(monkeypatch):
     """Longer than any machine takes for a look."""
-    monkeypatch.setattr(module, "HOLD_AT_MOST", 30.0)
+    for hold in ("HOLD_NEW", "HOLD_AT_MOST"):
+        monkeypatch.setattr(module, hold, 30.0)
 
 
 async def test_what_is_made_is_its_makers_however_late_the_engine_gives_the_id(
@@ -134,7 +135,7 @@ async def test_what_is_made_is_its_makers_however_late_the_engine_gives_the_id(
 
 async def test_a_create_that_takes_long_is_its_callers(engine, link, follow, monkeypatch):
     """Until it knows the id it hides nothing for long; from then on all of it is its doing."""
-    monkeypatch.setattr(module, "HOLD_AT_MOST", 0.05)
+    monkeypatch.setattr(module, "HOLD_NEW", 0.05)
     inventory = await follow()
     act_for("ann")
 
