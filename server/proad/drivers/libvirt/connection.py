@@ -277,6 +277,8 @@ class Connection:
         self._lanes.fail(_lost_on_the_way)
 
     def _run(self, link: _Link, work: Callable[[libvirt.virConnect], T], id: str) -> T:
+        if link.lost:  # its turn came in the moment of the loss
+            raise _lost_on_the_way()
         connection = link.events if link.shared else self._per_thread.connection(link)
         failure: BaseException
         try:
