@@ -187,7 +187,7 @@ class LibvirtDriver:
             host = self._host.facts(connection)
             make = self._creation.from_spec
             made = make(connection, spec, host, rollback, start=start, on_made=tell)
-            return self._reader.full(made)
+            return self._made(made)
 
         return await all_or_nothing(self._connection, make)
 
@@ -200,7 +200,7 @@ class LibvirtDriver:
         def make(connection: libvirt.virConnect, rollback: Rollback) -> Resource:
             make = self._creation.from_xml
             made = make(connection, source, rollback, start=start, on_made=tell)
-            return self._reader.full(made)
+            return self._made(made)
 
         return await all_or_nothing(self._connection, make)
 
@@ -289,6 +289,11 @@ class LibvirtDriver:
         return await self._sampling.stats(ids)
 
     # How it is done
+
+    def _made(self, domain: libvirt.virDomain) -> Resource:
+        # Another one may have had its UUID a moment ago.
+        self._reader.forget(domain.UUIDString())
+        return self._reader.full(domain)
 
     def _on_event(self, event: DomainEvent) -> None:
         if event.keeps_notes:
