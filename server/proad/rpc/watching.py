@@ -18,7 +18,7 @@ from proad.rpc.names import enum_number
 # Bytes of events that are kept: most watchers are told the same ones at about the same time.
 _ROOM = 8 * 2**20
 # Bytes of a response. Every watcher that does not read keeps one of them, and gRPC's copy.
-_MOST_BYTES = 2**15
+_MOST_BYTES = 2**13
 
 
 class EncodedEvents:
