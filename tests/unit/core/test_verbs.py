@@ -7,7 +7,6 @@ import pytest
 
 from proad.core import verbs as module
 from proad.core.actor import act_for
-from proad.core.inventory import Inventory
 from proad.core.operations import Operations
 from proad.core.resolve import Found
 from proad.core.verbs import Verbs
@@ -20,26 +19,9 @@ from proad.errors import (
     ResourceNotFoundError,
 )
 from proad.model import ChangeCause, Lifetime, ResourceState, Verb
-from unit.core.inventory.scripted import Gate, Scripted, box, linked, quiet, until
+from unit.core.inventory.scripted import Gate, box, quiet, until
 
 S = ResourceState
-
-
-@pytest.fixture
-def engine():
-    return Scripted(box())
-
-
-@pytest.fixture
-async def link(engine):
-    return await linked(engine)
-
-
-@pytest.fixture
-async def inventory(link):
-    inventory = Inventory([link])
-    async with inventory.following():
-        yield inventory
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import pytest
 
 from proad.core.actor import act_for
 from proad.core.hosts import Hosts
-from proad.core.inventory import Inventory
 from proad.core.operations import Operations
 from proad.core.resolve import Found, Resolver
 from proad.core.verbs import Verbs
@@ -20,7 +19,7 @@ from proad.errors import (
     ResourceNotRunningError,
 )
 from proad.model import ContainerSpec, CreatedContainer, ResourceState, Verb, refusal
-from unit.core.inventory.scripted import Scripted, box, linked, quiet, until
+from unit.core.inventory.scripted import Scripted, box, quiet, until
 
 S = ResourceState
 ANN, NOBODY = ("API", "ann"), ("EXTERNAL", "")
@@ -44,24 +43,12 @@ class Slow(Scripted):
         return CreatedContainer(resource=self.there["new"])
 
     async def prune_containers(self, which):
-        raise NotImplementedError
+        raise AssertionError("no test of these prunes")
 
 
 @pytest.fixture
 def engine():
     return Slow(box())
-
-
-@pytest.fixture
-async def link(engine):
-    return await linked(engine)
-
-
-@pytest.fixture
-async def inventory(link):
-    inventory = Inventory([link])
-    async with inventory.following():
-        yield inventory
 
 
 @pytest.fixture
