@@ -65,7 +65,10 @@ class Watcher:
         async def come() -> bool:
             return len(self.seen) > after and such(self.seen[-1])
 
-        await eventually(come, every=0.01)
+        try:
+            await eventually(come, every=0.01)
+        except TimeoutError:
+            pytest.fail(f"heard {self.events}, read {self.seen}")
         await asyncio.sleep(SETTLED)
         assert such(self.seen[-1])
         return self.seen[-1]

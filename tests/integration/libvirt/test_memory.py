@@ -158,7 +158,19 @@ async def test_a_guest_that_suspended_itself(
     await driver.start(made.id)
     await guests.ready(made.id)
     before = await guests.tick(made.id)
-    raw.lookupByUUIDString(made.id).pMSuspendForDuration(libvirt.VIR_NODE_SUSPEND_TARGET_MEM, 0)
+
+    async def suspends() -> bool:
+        try:
+            raw.lookupByUUIDString(made.id).pMSuspendForDuration(
+                libvirt.VIR_NODE_SUSPEND_TARGET_MEM, 0
+            )
+        except libvirt.libvirtError as error:  # its agent comes up after it
+            if error.get_error_code() != libvirt.VIR_ERR_AGENT_UNRESPONSIVE:
+                raise
+            return False
+        return True
+
+    await eventually(suspends)
 
     async def suspended() -> bool:
         return (await driver.get_resource(made.id)).state is ResourceState.SUSPENDED

@@ -138,10 +138,11 @@ class Creation:
         clock = asyncio.get_running_loop().time
         deadline = clock() + _PERSISTENCE.total_seconds()
         while clock() < deadline:
-            with suppress(EngineUnreachableError, EngineTimedOutError):
+            with suppress(ProaError):
                 gone = await self._remove(nonce)
                 if gone or (gone is None and not look_again):
                     return
+                look_again = look_again and gone is None
             await asyncio.sleep(_RETRY)
 
     async def _remove(self, nonce: str) -> bool | None:
@@ -150,9 +151,10 @@ class Creation:
         found = (await self._engine.get("/containers/json", params={"all": 1, **marked})).json()
         gone = True
         for container in found:
-            # One that the engine is still making may be refused: then once more.
+            # One that the engine is still making may be refused, or is listed and cannot be
+            # found yet: then once more.
             answer = await self._engine.delete(path(container["Id"]), params={"force": 1, "v": 1})
-            gone = gone and (answer.ok or answer.status == HTTPStatus.NOT_FOUND)
+            gone = gone and answer.ok
         volumes = (await self._engine.get("/volumes", params=marked)).json()["Volumes"] or ()
         for volume in volumes:
             # The engine keeps those that another container has come to use.
