@@ -4,7 +4,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from proad.core.inventory import Inventory, looks, mirror
+from proad.core.inventory import Inventory, Journal, Picture, looks, mirror
 from unit.core.inventory.scripted import Scripted, linked
 
 
@@ -35,3 +35,8 @@ async def follow(link):
             return inventory
 
         yield start
+
+
+@pytest.fixture
+def picture():
+    return Picture(Journal())
