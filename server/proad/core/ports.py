@@ -1,9 +1,9 @@
 """What a driver is: small protocols by capability.
 
 A driver implements `Driver` and those of the others that its engine offers. What it
-does not implement is a missing capability, which the core reports; there is no
-method that raises NotImplementedError. `tests/contract/` proves every obligation
-below with one suite that every driver runs.
+does not implement is a missing capability, which the core reports; no method is there
+only to refuse. `tests/contract/` proves every obligation below with one suite that every
+driver runs.
 
 Obligations of every method:
 
