@@ -183,31 +183,27 @@ async def test_what_a_refused_verb_had_done_already(engine, inventory, do):
     assert told(inventory)[1:] == [("half", ANN)]
 
 
-async def test_what_a_workload_does_right_after_its_start(engine, inventory, do):
-    engine.put(box(state=S.STOPPED))
+@pytest.mark.parametrize(
+    ("verb", "before", "to", "then"),
+    [
+        (Verb.START, S.STOPPED, S.RUNNING, S.STOPPED),  # a workload that ends by itself
+        (Verb.PAUSE, S.RUNNING, S.PAUSED, S.RUNNING),  # somebody lets it go on
+    ],
+)
+async def test_what_happens_right_after_a_verb(engine, inventory, do, verb, before, to, then):
+    engine.put(box(state=before))
     await quiet(inventory)
+    begun = len(told(inventory))
 
-    async def start(id, on_step):
-        engine.put(box(state=S.RUNNING))
+    async def act(id, on_step):
+        engine.put(box(state=to))
         return engine.there["1"]
 
-    await do(Verb.START, start)
-    engine.put(box(state=S.STOPPED))
+    await do(verb, act)
+    engine.put(box(state=then))
     await quiet(inventory)
 
-    assert told(inventory)[2:] == [(S.RUNNING, ANN), (S.STOPPED, NOBODY)]
-
-
-async def test_what_others_do_right_after_a_pause(engine, inventory, do):
-    async def pause(id, on_step):
-        engine.put(box(state=S.PAUSED))
-        return engine.there["1"]
-
-    await do(Verb.PAUSE, pause)
-    engine.put(box(state=S.RUNNING))
-    await quiet(inventory)
-
-    assert told(inventory)[1:] == [(S.PAUSED, ANN), (S.RUNNING, NOBODY)]
+    assert told(inventory)[begun:] == [(to, ANN), (then, NOBODY)]
 
 
 async def test_what_a_verb_does_after_its_time_is_over(engine, inventory, do):
