@@ -8,6 +8,7 @@ import pytest
 
 from integration.libvirt.guests import MIB, Guests
 from proad.drivers.libvirt import LibvirtDriver
+from proad.drivers.libvirt.reading import Size
 from proad.model import (
     DomainUpdate,
     Lifetime,
@@ -117,6 +118,27 @@ async def test_without_a_balloon(driver: LibvirtDriver, guests: Guests, raw: lib
     stopped = await driver.stop(id, FORCE)
     assert await listed(driver, id) == stopped
     assert stopped.domain == started.domain == alone.domain
+
+
+class Vanishing(libvirt.virDomain):
+    """A domain that somebody undefines in the middle of a look at it."""
+
+    def isActive(self) -> int:  # noqa: N802 - libvirt's name
+        active = super().isActive()
+        self.undefine()
+        return active
+
+
+async def test_the_size_of_one_that_goes_meanwhile(guests: Guests, raw: libvirt.virConnect):
+    """libvirt leaves it out of its statistics, without an error."""
+    domain = raw.defineXML(
+        f"<domain type='qemu'><name>{guests.prefix}-x</name><memory unit='MiB'>64</memory>"
+        "<os><type arch='x86_64'>hvm</type></os></domain>"
+    )
+    domain.__class__ = Vanishing
+    with pytest.raises(libvirt.libvirtError) as caught:
+        Size.read(domain)
+    assert caught.value.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN
 
 
 async def test_nothing_changes_at_rest(driver: LibvirtDriver, guests: Guests):

@@ -4,14 +4,13 @@ from dataclasses import replace
 
 import libvirt
 
+from proad.drivers.libvirt import stats
 from proad.drivers.libvirt.domain_view import domain_of
 from proad.drivers.libvirt.errors import code_of, seek
 from proad.drivers.libvirt.metadata import Metadata, in_domain
 from proad.drivers.libvirt.xml import parse
 from proad.model import Disk, Domain, NetworkInterface, VolumeRef
 
-# A domain that hangs must not hold up the answer.
-_NOWAIT = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
 _NO_VOLUME = frozenset(
     {
         libvirt.VIR_ERR_NO_STORAGE_VOL,
@@ -76,15 +75,13 @@ def _with_size(domain: libvirt.virDomain, disk: Disk) -> Disk:
     if domain.isActive():
         # Of a running domain only libvirt's statistics come without waiting in line
         # behind a call that hangs.
-        ((_, stats),) = domain.connect().domainListGetStats(
-            [domain], libvirt.VIR_DOMAIN_STATS_BLOCK, _NOWAIT
-        )
-        for number in range(stats.get("block.count", 0)):
-            if stats.get(f"block.{number}.name") == disk.target:
+        told = stats.of_one(domain, libvirt.VIR_DOMAIN_STATS_BLOCK)
+        for number in range(int(told.get("block.count", 0))):
+            if told.get(f"block.{number}.name") == disk.target:
                 return replace(
                     disk,
-                    capacity_bytes=stats.get(f"block.{number}.capacity", 0),
-                    allocation_bytes=stats.get(f"block.{number}.allocation", 0),
+                    capacity_bytes=int(told.get(f"block.{number}.capacity", 0)),
+                    allocation_bytes=int(told.get(f"block.{number}.allocation", 0)),
                 )
         return disk
     try:

@@ -1,12 +1,12 @@
 """Reading domains: as a whole list with a handful of calls, or one, shortly or in full."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Self
 
 import libvirt
 
-from proad.drivers.libvirt import full_view, metadata
+from proad.drivers.libvirt import full_view, metadata, stats
 from proad.drivers.libvirt.cache import EventCache
 from proad.drivers.libvirt.errors import code_of, seek
 from proad.drivers.libvirt.metadata import Metadata
@@ -25,7 +25,6 @@ from proad.model import (
 KIB = 1024
 
 _INACTIVE = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_INACTIVE
-_NOWAIT = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
 _SIZES = libvirt.VIR_DOMAIN_STATS_BALLOON | libvirt.VIR_DOMAIN_STATS_VCPU
 _GONE = frozenset({libvirt.VIR_ERR_NO_DOMAIN})
 
@@ -61,25 +60,24 @@ class Size:
         which takes up to 40 ms; of stopped ones it tells something else in bulk than
         alone where they have no balloon.
         """
-        if not domain.isActive():
-            ((_, stats),) = domain.connect().domainListGetStats([domain], _SIZES, _NOWAIT)
-            if size := cls.of(stats):
-                return size
+        if not domain.isActive() and (size := cls.of(stats.of_one(domain, _SIZES))):
+            return size
         _, maximum, memory, vcpus, _ = domain.info()
         return cls(maximum, memory, vcpus)
 
     @classmethod
-    def of(cls, stats: Mapping[str, int]) -> Self | None:
+    def of(cls, told: stats.Answer) -> Self | None:
         """Take it out of libvirt's statistics; the test hypervisor has none of it."""
-        if "balloon.maximum" not in stats:
+        if "balloon.maximum" not in told:
             return None
-        return cls(stats["balloon.maximum"], stats["balloon.current"], stats["vcpu.current"])
+        keys = ("balloon.maximum", "balloon.current", "vcpu.current")
+        return cls(*(int(told[key]) for key in keys))
 
 
 def stopped_sizes(connection: libvirt.virConnect) -> dict[str, Size]:
     """Give the sizes of all inactive domains at once; of none on the test hypervisor."""
-    found = connection.getAllDomainStats(_SIZES, _INACTIVE | _NOWAIT)
-    sizes = ((domain.UUIDString(), Size.of(stats)) for domain, stats in found)
+    found = connection.getAllDomainStats(_SIZES, _INACTIVE | stats.NOWAIT)
+    sizes = ((domain.UUIDString(), Size.of(told)) for domain, told in found)
     return {id: size for id, size in sizes if size is not None}
 
 
@@ -168,7 +166,7 @@ class Reader:
         self._notes.keep_only(ids)
         self._states.keep_only(ids)
         resources = []
-        for domain, stats in states:
+        for domain, told in states:
             id = domain.UUIDString()
             known = self._notes.known(id)
             try:
@@ -185,7 +183,7 @@ class Reader:
                 continue
             if notes != known:
                 self._notes.put(id, notes, changes)
-            state = state_of(stats["state.state"], stats["state.reason"], saved=id in saved)
+            state = state_of(told["state.state"], told["state.reason"], saved=id in saved)
             self._states.put(id, state, before)
             resources.append(notes.resource(id, *state))
         return resources

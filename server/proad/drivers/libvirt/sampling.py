@@ -9,13 +9,13 @@ from functools import partial
 
 import libvirt
 
+from proad.drivers.libvirt import stats
 from proad.drivers.libvirt.connection import Connection
 from proad.drivers.libvirt.lanes import Lane
 from proad.drivers.libvirt.reading import KIB
+from proad.drivers.libvirt.stats import Answer
 from proad.errors import EngineTimedOutError, ResourceNotFoundError
 from proad.model import BlockStats, NetworkStats, ResourceKind, ResourceStats
-
-Answer = Mapping[str, int | str]
 
 _GROUPS = (
     libvirt.VIR_DOMAIN_STATS_STATE
@@ -24,8 +24,6 @@ _GROUPS = (
     | libvirt.VIR_DOMAIN_STATS_INTERFACE
     | libvirt.VIR_DOMAIN_STATS_BLOCK
 )
-# Of a domain that is busy, or hangs, libvirt tells what it knows without its QEMU.
-_NOWAIT = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
 # The first question after a QEMU began to hang waits for it. The next one does not,
 # because the first still waits.
 _PATIENCE = timedelta(seconds=1)
@@ -85,8 +83,7 @@ class Sampling:
         self, ids: Collection[str], connection: libvirt.virConnect
     ) -> Mapping[str, ResourceStats]:
         domains = list(self._found(connection, ids))
-        # Without any, libvirt would be asked for all.
-        found = connection.domainListGetStats(domains, _GROUPS, _NOWAIT) if domains else []
+        found = stats.of_each(connection, domains, _GROUPS)
         now = datetime.now(UTC)
         samples = ((d.UUIDString(), self.sample(d.UUIDString(), a, now)) for d, a in found)
         return {id: sample for id, sample in samples if sample is not None}
