@@ -1,5 +1,7 @@
 """What comes out of saved memory: SAVE, snapshots, and the guards around them."""
 
+import asyncio
+
 import libvirt
 import pytest
 from lxml import etree
@@ -95,6 +97,18 @@ async def test_a_snapshot_with_memory(driver: LibvirtDriver, guests: Guests):
     await driver.delete(guest.id, DeleteOptions(force=True, delete_snapshots=True))
     assert await guests.domains() == set()
     assert await guests.volumes() == set()
+
+
+async def test_snapshots_are_listed_while_one_is_taken(driver: LibvirtDriver, guests: Guests):
+    guest = await guests.boot()
+    await driver.create_snapshot(guest.id, SnapshotSpec(name="first"))
+    taking = asyncio.create_task(driver.create_snapshot(guest.id, SnapshotSpec(name="second")))
+    names: set[tuple[str, ...]] = set()
+    while not taking.done():
+        names.add(tuple(each.name for each in await driver.list_snapshots(guest.id)))
+    await taking
+    assert ("first",) in names
+    assert names <= {("first",), ("first", "second")}
 
 
 async def test_start_from_a_snapshot_without_memory_boots(driver: LibvirtDriver, guests: Guests):

@@ -1,5 +1,7 @@
 """Snapshots; used on the driver's threads."""
 
+from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import libvirt
@@ -20,6 +22,7 @@ from proad.model import (
     refusal,
 )
 
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _STATES = {"running": ResourceState.RUNNING, "paused": ResourceState.PAUSED}
 _REVERT = {
     None: 0,
@@ -30,16 +33,33 @@ _REVERT = {
 
 def list_all(domain: libvirt.virDomain) -> list[Snapshot]:
     """Give the snapshots of a domain, oldest first."""
-    # libvirt counts in seconds: of two in one second the parent is the older one.
-    found = domain.listAllSnapshots(libvirt.VIR_DOMAIN_SNAPSHOT_LIST_TOPOLOGICAL)
-    current = _current(domain)
-    views = (view_of(snapshot.getXMLDesc(), domain.UUIDString(), current) for snapshot in found)
-    return sorted(views, key=lambda view: view.create_time or datetime.min.replace(tzinfo=UTC))
+    # libvirt's own order by age fails for as long as one is being taken.
+    id, current = domain.UUIDString(), _current(domain)
+    xmls = [xml for snapshot in domain.listAllSnapshots() if (xml := _xml_of(snapshot))]
+    return in_order([view_of(xml, id, current) for xml in xmls])
+
+
+def in_order(snapshots: Iterable[Snapshot]) -> list[Snapshot]:
+    """Sort by age. libvirt counts in seconds: of two in one second the parent is the older."""
+    by_name = {snapshot.name: snapshot for snapshot in snapshots}
+
+    def age(snapshot: Snapshot) -> tuple[datetime, int]:
+        ancestors = 0
+        above = by_name.get(snapshot.parent)
+        while above is not None and ancestors < len(by_name):
+            ancestors += 1
+            above = by_name.get(above.parent)
+        return snapshot.create_time or _LONG_AGO, ancestors
+
+    return sorted(by_name.values(), key=age)
 
 
 def get(domain: libvirt.virDomain, name: str) -> Snapshot:
     """Give one snapshot. Raises SnapshotNotFoundError."""
-    return view_of(find(domain, name).getXMLDesc(), domain.UUIDString(), _current(domain))
+    xml = _xml_of(find(domain, name))
+    if not xml:
+        raise _not_found(domain, name)
+    return view_of(xml, domain.UUIDString(), _current(domain))
 
 
 def find(domain: libvirt.virDomain, name: str) -> libvirt.virDomainSnapshot:
@@ -49,7 +69,7 @@ def find(domain: libvirt.virDomain, name: str) -> libvirt.virDomainSnapshot:
     except libvirt.libvirtError as error:
         if code_of(error) != libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT:
             raise
-    raise SnapshotNotFoundError(name, detail=f"of {domain.name()!r}")
+    raise _not_found(domain, name)
 
 
 def create(reader: Reader, domain: libvirt.virDomain, spec: SnapshotSpec) -> Snapshot:
@@ -143,12 +163,32 @@ def _bring_to(domain: libvirt.virDomain, state: RevertState) -> None:
         domain.resume()
 
 
+def _not_found(domain: libvirt.virDomain, name: str) -> SnapshotNotFoundError:
+    return SnapshotNotFoundError(name, detail=f"of {domain.name()!r}")
+
+
 def _current(domain: libvirt.virDomain) -> str:
-    return domain.snapshotCurrent().getName() if domain.hasCurrentSnapshot() else ""
+    try:
+        return seek(domain.snapshotCurrent).getName()
+    except libvirt.libvirtError as error:
+        if code_of(error) != libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT:
+            raise
+    return ""
+
+
+def _xml_of(snapshot: libvirt.virDomainSnapshot) -> str:
+    """Give libvirt's XML of a snapshot; nothing of one that was deleted a moment ago."""
+    try:
+        return str(snapshot.getXMLDesc())
+    except libvirt.libvirtError as error:
+        if code_of(error) != libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT:
+            raise
+    return ""
 
 
 def _refuse_taken(domain: libvirt.virDomain, name: str) -> None:
-    if name in domain.snapshotListNames():
+    with suppress(SnapshotNotFoundError):
+        find(domain, name)
         raise AlreadyExistsError("snapshot", name)
 
 
