@@ -121,7 +121,7 @@ async def test_a_life(driver: DockerDriver, make: Make, raw: docker.APIClient, t
 
 
 async def test_the_list_shows_what_a_hint_is_about(
-    driver: DockerDriver, make: Make, raw: docker.APIClient
+    driver: DockerDriver, make: Make, raw: docker.APIClient, token: str
 ):
     """Docker tells of these before its list has them; the hint waits for the list."""
     id = (await make(*DEAF)).id
@@ -131,6 +131,11 @@ async def test_the_list_shows_what_a_hint_is_about(
             await asyncio.to_thread(what, id)
             await watcher.settled(after=count)  # sooner, Docker takes its own pause for news
             assert {each.state for each in watcher.seen[count:]} == {state}
+        for number in range(8):
+            count, name = len(watcher.seen), f"{token}-{number}"
+            await asyncio.to_thread(raw.rename, id, name)
+            await watcher.settled(after=count)
+            assert {each.name for each in watcher.seen[count:]} == {name}
         count = len(watcher.seen)
         await asyncio.to_thread(raw.kill, id)
         await watcher.settled(after=count)
@@ -284,7 +289,7 @@ async def test_a_slow_reader_gets_one_hint_for_all(
     async with driver.subscribe() as events, watched(driver, made.id) as other:
 
         def churn() -> None:
-            for number in range(20):
+            for number in range(8):
                 raw.rename(made.id, f"{made.name}-{number}")
             raw.restart(made.id, timeout=0)
             raw.pause(made.id)

@@ -28,7 +28,7 @@ def of_network(action: str, **attributes: str) -> dict[str, Any]:
         (told("die", exitCode="0"), EngineEvent(id=ID, ended=True), True),
         (told("destroy"), EngineEvent(id=ID, removed=True), False),
         (told("update"), EngineEvent(id=ID, reconfigured=True), False),
-        (told("rename"), EngineEvent(id=ID), False),
+        (told("rename"), EngineEvent(id=ID), True),
         (told("health_status: healthy"), EngineEvent(id=ID, reconfigured=True), False),
         (told("oom"), EngineEvent(id=ID, reconfigured=True), True),
         (told("something-new"), EngineEvent(id=ID), False),

@@ -31,7 +31,7 @@ _SILENT = frozenset(
 # Changes that a SUMMARY may not show.
 _RECONFIGURED = frozenset({"health_status", "oom", "restart", "update"})
 # Docker tells of these while it is still at it: its list shows them some time later.
-_EARLY = frozenset({"connect", "die", "disconnect", "oom", "pause", "unpause"})
+_EARLY = frozenset({"connect", "die", "disconnect", "oom", "pause", "rename", "unpause"})
 
 
 class Told(NamedTuple):
