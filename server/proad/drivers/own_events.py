@@ -20,6 +20,7 @@ class Expected:
     id: str
     action: str
     done: bool = False
+    over: bool = False
     until: float = math.inf
     kept: Tell | None = None
 
@@ -33,7 +34,7 @@ class OwnEvents:
     ours fails. If it is of another kind, more has happened than we know: nothing is
     expected any more. In doubt, an event is news.
 
-    For use on the event loop and on threads that read events.
+    For use on the event loop and on the driver's threads.
 
     Args:
         clock: gives the time in seconds.
@@ -46,21 +47,25 @@ class OwnEvents:
 
     @contextmanager
     def expected(self, id: str, action: str) -> Iterator[Expected]:
-        """Keep the event of an act back while the block lasts.
+        """Keep the event of an act back from when it begins until the block ends.
 
         If the act is `done` by the end of the block, its event is dropped, also one that
         comes a moment later. Otherwise it was about something else, and is told.
         """
         act = Expected(id, action)
-        with self._lock:
-            self._drop_late()
-            self._expected.append(act)
         try:
             yield act
         finally:
             tell = self._end(act)
             if tell is not None:
                 tell()
+
+    def begin(self, act: Expected) -> None:
+        """Say that an act is about to begin: what came while it had to wait is not its own."""
+        with self._lock:
+            self._drop_late()
+            if not act.over:
+                self._expected.append(act)
 
     def takes(self, id: str, action: str, tell: Tell) -> bool:
         """Say whether an event is taken from the stream; `tell` is for one that proves news."""
@@ -89,6 +94,7 @@ class OwnEvents:
     def _end(self, act: Expected) -> Tell | None:
         """Expect its event for a moment more, or not at all; give what is to be told now."""
         with self._lock:
+            act.over = True
             if act not in self._expected:
                 return None
             if act.done and act.kept is None:

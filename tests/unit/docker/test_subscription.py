@@ -150,6 +150,18 @@ class TestOwn:
             await pausing
         assert await told(events, ID) == [ID]
 
+    async def test_what_comes_while_it_waits_for_its_turn_is_told(self, engine, driver, events):
+        engine.hung = {ID}
+        looking = [asyncio.create_task(driver.get_resource(ID)) for _ in range(2)]
+        await until(lambda: looks(engine) == 2)
+        pausing = asyncio.create_task(driver.pause(ID, before=RUNNING))
+        await asyncio.sleep(0)
+        await engine.tell("pause", ID)
+        assert await told(events, ID) == [ID]
+        pausing.cancel()
+        engine.go_on.set()
+        await asyncio.gather(*looking, pausing, return_exceptions=True)
+
     async def test_one_whose_caller_leaves_is_told(self, engine, driver, events):
         engine.gate.clear()
         pausing = asyncio.create_task(driver.pause(ID, before=RUNNING))

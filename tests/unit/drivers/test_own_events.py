@@ -28,6 +28,7 @@ class Stream:
     def act(self, action: str, *events: str, done: bool = True) -> None:
         """Do something; the events come while the call is under way."""
         with self.own.expected(ID, action) as act:
+            self.own.begin(act)
             self.comes(*events)
             act.done = done
 
@@ -58,6 +59,7 @@ def test_an_event_long_after_the_answer_is_news(stream: Stream):
 
 def test_a_call_may_take_long(stream: Stream):
     with stream.own.expected(ID, "pause") as act:
+        stream.own.begin(act)
         stream.now += 100 * LATE
         stream.comes("pause")
         act.done = True
@@ -80,15 +82,36 @@ def test_what_fails_was_not_ours(stream: Stream):
 
 
 def test_what_comes_while_it_is_under_way_is_not_told_yet(stream: Stream):
-    with stream.own.expected(ID, "pause"):
+    with stream.own.expected(ID, "pause") as act:
+        stream.own.begin(act)
         stream.comes("pause")
         assert stream.told == []
     assert stream.told == ["pause"]
 
 
+def test_what_comes_before_it_begins_is_not_its_own(stream: Stream):
+    """Its turn may be long in coming."""
+    with stream.own.expected(ID, "pause") as act:
+        stream.comes("pause", "unpause", "pause")
+        assert stream.told == ["pause", "unpause", "pause"]
+        stream.own.begin(act)
+        act.done = True
+    stream.comes("pause")
+    assert stream.told == ["pause", "unpause", "pause"]
+
+
+def test_one_that_begins_when_its_caller_has_gone(stream: Stream):
+    with stream.own.expected(ID, "pause") as act:
+        pass
+    stream.own.begin(act)
+    stream.comes("pause")
+    assert stream.told == ["pause"]
+
+
 def test_a_call_without_an_answer(stream: Stream):
     def late() -> None:
-        with stream.own.expected(ID, "pause"):
+        with stream.own.expected(ID, "pause") as act:
+            stream.own.begin(act)
             stream.comes("pause")
             raise TimeoutError
 
@@ -120,6 +143,7 @@ def test_an_act_undone_by_somebody_else_is_told(stream: Stream):
 
 def test_events_of_other_containers_are_news(stream: Stream):
     with stream.own.expected(ID, "pause") as act:
+        stream.own.begin(act)
         stream.comes("pause", id=OTHER)
         stream.comes("pause")
         act.done = True
@@ -140,6 +164,7 @@ def test_late_events_of_several_acts(stream: Stream):
 def test_a_loss_ends_all_waiting(stream: Stream):
     stream.act("pause")
     with stream.own.expected(ID, "unpause") as act:
+        stream.own.begin(act)
         stream.comes("pause", "unpause")
         stream.own.void()
         act.done = True

@@ -28,6 +28,10 @@ _OF_EACH = 2
 _URGENT = 4
 
 
+def _at_once() -> None:
+    """Begin without a word."""
+
+
 class Engine:
     """Calls of the Engine API.
 
@@ -98,10 +102,12 @@ class Engine:
         timeout: timedelta | None = None,  # noqa: ASYNC109 - raises our own error
         urgent: bool = False,
         long: bool = False,
+        begin: Callable[[], None] = _at_once,
     ) -> Answer:
         """Ask for a change, and give the answer, whatever its status.
 
         An `urgent` call does not wait for others, and a `long` one does not hold them up.
+        `begin` is called, on a thread, when all that it waited for has ended.
 
         Raises:
             EngineUnreachableError: there was no answer.
@@ -110,6 +116,7 @@ class Engine:
         limit = timeout or self.timeout
 
         def exchange() -> Answer:
+            begin()
             return self.api.call("POST", path, limit=limit, params=params, body=body)
 
         if long:

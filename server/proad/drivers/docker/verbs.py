@@ -6,6 +6,7 @@ the reason of a refusal: that is fast, and no race can come in between.
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -101,7 +102,8 @@ class Verbs:
         """Pause or resume for a caller that takes our word for it, and needs no event."""
         target = path(id, f"/{turn.action}")
         with self._own.expected(id, turn.action) as act:
-            act.done = (await self._engine.post(target)).ok
+            begin = partial(self._own.begin, act)
+            act.done = (await self._engine.post(target, begin=begin)).ok
         return act.done
 
     async def _settled(self, now: Resource, then: ResourceState) -> Resource:

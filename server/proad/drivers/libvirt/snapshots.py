@@ -169,7 +169,7 @@ def _not_found(domain: libvirt.virDomain, name: str) -> SnapshotNotFoundError:
 
 def _current(domain: libvirt.virDomain) -> str:
     try:
-        return seek(domain.snapshotCurrent).getName()
+        return str(seek(domain.snapshotCurrent).getName())
     except libvirt.libvirtError as error:
         if code_of(error) != libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT:
             raise

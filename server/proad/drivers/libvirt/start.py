@@ -50,7 +50,12 @@ class Starting:
         if before is None:
             return await self._connection.on(id, turn, kept=True)
         with self._own_events.expected(id, action_of(verb)) as act:
-            after = await self._connection.on(id, turn, kept=True)
+
+            def turn_ours(domain: libvirt.virDomain) -> Resource:
+                self._own_events.begin(act)
+                return turn(domain)
+
+            after = await self._connection.on(id, turn_ours, kept=True)
             act.done = True
         return after
 
