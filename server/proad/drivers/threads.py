@@ -59,10 +59,15 @@ class _Job(Generic[T]):
         else:
             self._settle(self.result.set_result, value)
 
-    def give_up(self) -> None:
-        """Say, on the loop, that nobody waits any more: what has not begun never will."""
-        if self._taken.acquire(blocking=False):
+    def give_up(self) -> bool:
+        """Say, on the loop, that nobody waits any more; tell whether that is in time.
+
+        What has not begun by then never will.
+        """
+        in_time = self._taken.acquire(blocking=False)
+        if in_time:
             self._ended()
+        return in_time
 
     def _settle(self, settle: Callable[[Any], None], outcome: object) -> None:
         def deliver() -> None:
@@ -79,20 +84,21 @@ class EngineThreads:
 
     Args:
         engine: name of the engine, for errors and thread names.
+        sort: what the threads are for, for their names.
         size: number of threads.
     """
 
-    def __init__(self, engine: str, *, size: int = 8) -> None:
+    def __init__(self, engine: str, sort: str = "calls", *, size: int) -> None:
         self._engine = engine
+        self._sort = sort
         self._size = size
         self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
         self._awaited: set[asyncio.Future[Any]] = set()
 
     def __enter__(self) -> Self:
         for number in range(self._size):
-            threading.Thread(
-                target=self._work, name=f"{self._engine}-{number}", daemon=True
-            ).start()
+            name = f"{self._engine}-{self._sort}-{number}"
+            threading.Thread(target=self._work, name=name, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -125,7 +131,7 @@ class EngineThreads:
         job = _Job(call, ended, loop)
         self._jobs.put(job)
         # asyncio.timeout costs more, and is taken for a call's own TimeoutError.
-        timer = loop.call_later(timeout.total_seconds(), self._time_out, job.result)
+        timer = loop.call_later(timeout.total_seconds(), self._time_out, job)
         self._awaited.add(job.result)
         try:
             return await job.result
@@ -140,9 +146,10 @@ class EngineThreads:
             if not result.done():
                 result.set_exception(why())
 
-    def _time_out(self, result: asyncio.Future[T]) -> None:
-        if not result.done():
-            result.set_exception(EngineTimedOutError(self._engine))
+    def _time_out(self, job: _Job[T]) -> None:
+        if not job.result.done():
+            begun = not job.give_up()
+            job.result.set_exception(EngineTimedOutError(self._engine, begun=begun))
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:

@@ -98,4 +98,4 @@ class Turns:
 
     def _time_out(self, waiter: "asyncio.Future[None]") -> None:
         if not waiter.done():
-            waiter.set_exception(EngineTimedOutError(self._engine))
+            waiter.set_exception(EngineTimedOutError(self._engine, begun=False))

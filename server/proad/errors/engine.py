@@ -42,14 +42,16 @@ class EngineUnreachableError(ProaError):
 
 
 class EngineTimedOutError(ProaError):
-    """The engine did not finish in time; the effect is unknown."""
+    """The engine did not finish in time; the effect is unknown, unless it had not `begun`."""
 
     reason = Reason.ENGINE_TIMED_OUT
 
-    def __init__(self, engine: str, what: str = "the call") -> None:
+    def __init__(self, engine: str, what: str = "the call", *, begun: bool = True) -> None:
         super().__init__(
             f"{engine} did not finish {what} in time; it may still take effect: "
-            "look again before repeating it",
+            "look again before repeating it"
+            if begun
+            else f"{engine} was too busy for {what} and never began it; try again later",
             metadata={"engine": engine},
         )
 

@@ -24,7 +24,7 @@ def gate():
 async def test_a_call_runs_on_a_thread_of_its_engine():
     with EngineThreads("engine", size=1) as threads:
         thread = await threads.run(threading.current_thread)
-    assert thread.name == "engine-0"
+    assert thread.name == "engine-calls-0"
     assert thread.daemon
 
 
@@ -73,16 +73,20 @@ async def test_a_hung_call_times_out(gate: threading.Event):
             await threads.run(gate.wait, timeout=SHORT)
         assert 0.1 <= time.monotonic() - before < 10
         assert caught.value.metadata == {"engine": "engine"}
+        assert "may still take effect" in caught.value.message
         assert await threads.run(lambda: 1) == 1  # on the other thread
 
 
 async def test_waiting_for_a_thread_counts(gate: threading.Event):
     ran = threading.Event()
-    with EngineThreads("engine", size=1) as threads:
+    with EngineThreads("engine", "work", size=1) as threads:
         hung = asyncio.create_task(threads.run(gate.wait))
         await asyncio.sleep(0.01)
-        with pytest.raises(EngineTimedOutError):
+        with pytest.raises(
+            EngineTimedOutError, match=r"engine was too busy .* never began"
+        ) as caught:
             await threads.run(ran.set, timeout=SHORT)
+        assert caught.value.metadata == {"engine": "engine"}
         gate.set()
         await hung
         await threads.run(lambda: None)  # the queue is empty

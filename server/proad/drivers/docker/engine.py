@@ -48,11 +48,11 @@ class Engine:
         self.timeout = timeout
         self.api = Api(url, cert_path=cert_path, connections=4 * threads + _URGENT, timeout=timeout)
         # Lists and the like, which no hung container holds up.
-        self._reads = EngineThreads(ENGINE, size=threads)
-        self._work = EngineThreads(f"{ENGINE}-work", size=2 * threads)
-        self._urgent = EngineThreads(f"{ENGINE}-urgent", size=_URGENT)
+        self._reads = EngineThreads(ENGINE, "read", size=threads)
+        self._work = EngineThreads(ENGINE, "work", size=2 * threads)
+        self._urgent = EngineThreads(ENGINE, "urgent", size=_URGENT)
         # Calls that may take minutes have threads of their own: they delay no others.
-        self._long = EngineThreads(f"{ENGINE}-long", size=threads)
+        self._long = EngineThreads(ENGINE, "long", size=threads)
         self.streaming = Streaming(self.api, self._long)
         self._turns = Turns(ENGINE, _OF_EACH)
         self._urgent_turns = Turns(ENGINE, _OF_EACH)

@@ -38,7 +38,7 @@ class Sampling:
 
     def __init__(self, streaming: Streaming) -> None:
         self._streaming = streaming
-        self._threads = EngineThreads(f"{ENGINE}-stats", size=_THREADS)
+        self._threads = EngineThreads(ENGINE, "stats", size=_THREADS)
         self._running = ExitStack()
 
     def __enter__(self) -> None:

@@ -48,11 +48,11 @@ class Lanes:
 
     def __init__(self, size: int) -> None:
         self._pools = {
-            Lane.WORK: EngineThreads(ENGINE, size=size),
-            Lane.READ: EngineThreads(f"{ENGINE}-read", size=READERS),
-            Lane.SAMPLE: EngineThreads(f"{ENGINE}-sample", size=_SAMPLERS),
-            Lane.AGENT: EngineThreads(f"{ENGINE}-agent", size=_AGENTS),
-            Lane.URGENT: EngineThreads(f"{ENGINE}-urgent", size=_URGENT),
+            Lane.WORK: EngineThreads(ENGINE, "work", size=size),
+            Lane.READ: EngineThreads(ENGINE, "read", size=READERS),
+            Lane.SAMPLE: EngineThreads(ENGINE, "sample", size=_SAMPLERS),
+            Lane.AGENT: EngineThreads(ENGINE, "agent", size=_AGENTS),
+            Lane.URGENT: EngineThreads(ENGINE, "urgent", size=_URGENT),
         }
         self._turns = Turns(ENGINE)
 
