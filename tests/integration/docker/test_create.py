@@ -30,6 +30,7 @@ from proad.model import (
     PortProtocol,
     PublishedPort,
     Resource,
+    ResourceState,
     RestartPolicy,
     RestartPolicyMode,
     TmpfsMount,
@@ -253,6 +254,13 @@ async def test_networks_of_docker(make: Make, raw: docker.APIClient, name: str):
     assert [each.network for each in made.container.networks] == [name]
     links = await says(raw, made, "ls", "/sys/class/net")
     assert ("docker0" in links) == (name == "host")
+
+
+async def test_somebody_else_starts_it_first(
+    driver: DockerDriver, make: Make, raw: docker.APIClient
+):
+    made = await driver.create_container(make.spec(*DEAF), start=True, on_made=raw.start)
+    assert made.resource.state is ResourceState.RUNNING
 
 
 async def test_names(make: Make, raw: docker.APIClient):

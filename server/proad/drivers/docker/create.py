@@ -102,7 +102,8 @@ class Creation:
 
     async def _step(self, step: str, body: dict[str, Any] | None = None) -> None:
         answer = await self._engine.post(step, body=body)
-        if not answer.ok:
+        # What somebody else has started by now runs, as it should.
+        if not answer.ok and answer.status != HTTPStatus.NOT_MODIFIED:
             raise conflict(answer.status, answer.text)
 
     async def _refused(self, spec: ContainerSpec, answer: Answer) -> ProaError:
@@ -114,9 +115,9 @@ class Creation:
             if image.status == HTTPStatus.BAD_REQUEST:
                 return InvalidArgumentError.of("spec.image", image.text)
         if answer.status == HTTPStatus.CONFLICT and spec.name:
-            owner = await self._lookup.id_of(spec.name)
-            if owner:
-                return AlreadyExistsError("container", spec.name, existing_id=owner)
+            # One that is being made, or removed, has the name and is not shown.
+            owner = await self._lookup.id_of(spec.name) or ""
+            return AlreadyExistsError("container", spec.name, existing_id=owner)
         return conflict(answer.status, answer.text)
 
     async def _clean_up(self, undo: Coroutine[Any, Any, None]) -> None:

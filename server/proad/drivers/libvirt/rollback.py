@@ -10,7 +10,12 @@ import libvirt
 import structlog
 
 from proad.drivers.libvirt.connection import LONG_TIMEOUT, Connection
-from proad.errors import EngineTimedOutError, EngineUnreachableError, ProaError
+from proad.errors import (
+    EngineTimedOutError,
+    EngineUnreachableError,
+    ProaError,
+    ResourceNotFoundError,
+)
 
 T = TypeVar("T")
 
@@ -70,6 +75,8 @@ class Rollback:
             what, undo = self._undo.pop()
             try:
                 undo(connection)
+            except ResourceNotFoundError:
+                continue  # somebody else has removed it
             except (libvirt.libvirtError, ProaError) as error:
                 _log.warning("libvirt.left_behind", what=what, error=str(error))
 

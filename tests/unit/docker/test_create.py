@@ -1,0 +1,33 @@
+"""Creating containers: what the engine says to it."""
+
+from http import HTTPStatus
+
+import pytest
+
+from proad.core.ports import untold
+from proad.drivers.docker.api import Answer
+from proad.drivers.docker.create import Creation
+from proad.drivers.docker.lookup import Lookup
+from proad.errors import AlreadyExistsError
+from proad.model import ContainerSpec
+
+
+class Taken:
+    """An engine that has given the name to a container that it does not show yet."""
+
+    async def post(self, path, **_options):
+        assert path == "/containers/create"
+        return Answer(HTTPStatus.CONFLICT, b'{"message": "name in use"}')
+
+    async def get(self, path, **_options):
+        if path.endswith("/json") and path != "/containers/json":
+            return Answer(HTTPStatus.NOT_FOUND, b"{}")
+        return Answer(HTTPStatus.OK, b'{"Volumes": []}' if path == "/volumes" else b"[]")
+
+
+async def test_a_name_is_taken_also_by_what_is_not_shown_yet():
+    creation = Creation(Taken(), Lookup(Taken()))
+    spec = ContainerSpec(image="proa-test/busybox:1", name="web")
+    with pytest.raises(AlreadyExistsError) as caught:
+        await creation.create(spec, start=False, on_made=untold)
+    assert caught.value.metadata == {"container": "web"}
