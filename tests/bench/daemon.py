@@ -42,23 +42,32 @@ class Daemon:
         request = v1.GetResourceRequest(id=id).SerializeToString()
         return self.wire.call("/proa.v1.ResourceService/GetResource", request)
 
-    def list(self) -> v1.ListResourcesResponse:
-        """List all resources.
+    def list(self) -> list[v1.Resource]:
+        """List all resources, page by page.
 
         Over a connection of its own: the bare one answers gRPC's pings only while it reads,
         and one that did not for a minute is closed by the daemon.
         """
         wire = Wire(self.socket, self.token)
+        found: list[v1.Resource] = []
+        request = v1.ListResourcesRequest()
         try:
-            answer = wire.call("/proa.v1.ResourceService/ListResources", b"")
+            while True:
+                answer = wire.call(
+                    "/proa.v1.ResourceService/ListResources", request.SerializeToString()
+                )
+                page = v1.ListResourcesResponse.FromString(answer)
+                found += page.resources
+                request.page_token = page.next_page_token
+                if not request.page_token:
+                    return found
         finally:
             wire.close()
-        return v1.ListResourcesResponse.FromString(answer)
 
     def await_ids(self, ids: AbstractSet[str], patience: float = 30) -> None:
         """Wait until a list has these."""
         end = time.monotonic() + patience
-        while missing := ids - {resource.id for resource in self.list().resources}:
+        while missing := ids - {resource.id for resource in self.list()}:
             if time.monotonic() > end:
                 raise RuntimeError(f"the daemon lists all but {len(missing)} of {len(ids)}")
             time.sleep(0.1)

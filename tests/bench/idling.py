@@ -38,4 +38,4 @@ def idle(plan: Plan, load: Load, daemon: Daemon) -> Iterator[Row]:
 
 def _revision(daemon: Daemon) -> int:
     """Give the daemon's revision, as far as what is there tells it."""
-    return max(resource.revision for resource in daemon.list().resources)
+    return max(resource.revision for resource in daemon.list())

@@ -31,7 +31,7 @@ _PLAIN = (
 
 def lists(plan: Plan, load: Load, daemon: Daemon) -> Iterator[Row]:
     """List everything."""
-    missing = load.ids - {resource.id for resource in daemon.list().resources}
+    missing = load.ids - {resource.id for resource in daemon.list()}
     if missing:
         raise RuntimeError(f"ListResources lacks {len(missing)} of {len(load.ids)}")
     bare, sdk = BareDocker(), docker.DockerClient(base_url=f"unix://{DOCKER_SOCKET}")

@@ -144,4 +144,4 @@ class Lifecycle:
 
     def _if_settled(self, link: Link, it: Resource) -> Resource | None:
         """Give what is known of a resource, unless the engine hints at more."""
-        return it if self._inventory.mirror(link).settled(it.id) else None
+        return it if self._inventory.looks(link).settled(it.id) else None

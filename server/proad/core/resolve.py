@@ -168,14 +168,14 @@ class Resolver:
         """Have the picture of a resource made true; where that fails it stays as it is."""
         with suppress(ProaError, TimeoutError):
             async with asyncio.timeout(LOOK_WITHIN):
-                await self._inventory.mirror(found.link).look(found.resource.id)
+                await self._inventory.looks(found.link).look(found.resource.id)
 
     async def _ask(self, reference: _Reference, links: Sequence[Link]) -> list[Found]:
         """Ask for a full id: somebody may have made it a moment ago."""
         found = []
         for link in links:
             if reference.id_kind in link.driver.kinds:
-                known = await self._inventory.mirror(link).look(reference.name)
+                known = await self._inventory.looks(link).look(reference.name)
                 if known is not None:
                     found.append(Found(link, known.shown))
         return found

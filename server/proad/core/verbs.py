@@ -60,7 +60,7 @@ class Verbs:
             action: does it.
             force: it does not wait for a graceful stop that is under way.
         """
-        link, mirror = found.link, self._inventory.mirror(found.link)
+        link, looks = found.link, self._inventory.looks(found.link)
 
         async def change() -> Resource:
             async with self._doing(verb, found, force=force) as (known, on_step):
@@ -69,14 +69,14 @@ class Verbs:
                 known.drop_detail()
                 last = self._last(link, seen)
                 if seen.lifetime is Lifetime.TRANSIENT and seen.state not in ACTIVE:
-                    mirror.drop(seen.id, actor=current_actor())
+                    looks.drop(seen.id, actor=current_actor())
                 elif known.reads != reads:
                     # It was read meanwhile, and nobody knows which reading is the later one.
-                    await mirror.look(seen.id)
+                    await looks.look(seen.id)
                 elif on_step is untold:
-                    mirror.apply(seen, actor=current_actor())
+                    looks.apply(seen, actor=current_actor())
                 else:
-                    mirror.finish(known, seen)
+                    looks.finish(known, seen)
                 stays = self._inventory.known(link, seen.id) is known
             return known.shown if stays else last
 
@@ -93,7 +93,7 @@ class Verbs:
                 known.drop_detail()
                 if isinstance(done, Updated):
                     known.last_detail = done.resource
-                after = await self._inventory.mirror(link).look(id)
+                after = await self._inventory.looks(link).look(id)
                 if after is known and known.shown.revision == revision:
                     self._inventory.picture.touch(known)
             return done
@@ -109,7 +109,7 @@ class Verbs:
         async def change() -> Resource:
             async with self._doing(Verb.DELETE, found, force=force, etag=etag) as (_, on_step):
                 last = self._last(link, await link.verb(lambda: action(id, on_step)))
-                self._inventory.mirror(link).drop(id, actor=current_actor())
+                self._inventory.looks(link).drop(id, actor=current_actor())
             return last
 
         return await self._operations.run(change)
@@ -130,7 +130,7 @@ class Verbs:
             self._operations.begin()
             # Where a graceful stop has the turn, it is that one's activity that shows.
             showing = self._inventory.activity(known, verb) if ours else nullcontext(untold)
-            with self._inventory.mirror(link).holding(id), showing as on_step:
+            with self._inventory.looks(link).holding(id), showing as on_step:
                 try:
                     yield known, on_step
                 except (Exception, CancelledError) as error:
@@ -146,7 +146,7 @@ class Verbs:
         if known is not None and not etag and refusal(verb, known.seen, force=force) is None:
             return known
         # The engine may be ahead of its own events: no refusal without a look.
-        known = await self._inventory.mirror(link).look(id, reconfigured=bool(etag))
+        known = await self._inventory.looks(link).look(id, reconfigured=bool(etag))
         if known is None:
             raise ResourceNotFoundError(found.resource.name)
         if error := refusal(verb, known.seen, force=force):
@@ -157,14 +157,14 @@ class Verbs:
 
     async def _failed(self, found: Found, error: Exception | CancelledError) -> None:
         """Find out what became of a resource before its caller hears of the failure."""
-        mirror, id = self._inventory.mirror(found.link), found.resource.id
-        mirror.hint(EngineEvent(id=id))
+        looks, id = self._inventory.looks(found.link), found.resource.id
+        looks.hint(EngineEvent(id=id))
         if isinstance(error, EngineUnreachableError | EngineTimedOutError | CancelledError):
             return  # the engine would not say, or nobody waits
         # The failure is what is told, whatever comes of the look.
         with suppress(Exception):
             async with asyncio.timeout(LOOK_WITHIN):
-                await mirror.look(id, reconfigured=True)
+                await looks.look(id, reconfigured=True)
 
     def _last(self, link: Link, seen: Resource) -> Resource:
         """Complete what is gone: nothing is done to it any more, or can be."""

@@ -51,13 +51,13 @@ class Workloads:
     async def prune_containers(self, which: PruneFilter, *, host: str) -> Pruned:
         """Remove stopped containers from a host."""
         link, driver = self._hosts.offering(Containers, host)
-        mirror = self._inventory.mirror(link)
+        looks = self._inventory.looks(link)
 
         async def prune() -> Pruned:
-            with mirror.pruning():
+            with looks.pruning():
                 pruned = await link.verb(lambda: driver.prune_containers(which))
                 for id in pruned.container_ids:
-                    mirror.drop(id, actor=current_actor())
+                    looks.drop(id, actor=current_actor())
             return pruned
 
         return await self._operations.run(prune)
@@ -82,12 +82,12 @@ class Workloads:
     async def _create(
         self, link: Link, create: Callable[[OnMade], Awaitable[Resource]]
     ) -> Resource:
-        mirror = self._inventory.mirror(link)
+        looks = self._inventory.looks(link)
 
         async def change() -> Resource:
-            with mirror.making() as on_made:
+            with looks.making() as on_made:
                 made = await link.verb(lambda: create(on_made))
-                await mirror.look(made.id)
+                await looks.look(made.id)
             return self._inventory.complete(link, made)
 
         return await self._operations.run(change)

@@ -97,7 +97,7 @@ async def test_a_full_view_of_before_a_pause_does_not_outlive_it(
 
     async def reads():
         await lifecycle.get(web.id, ResourceView.FULL)
-        await inventory.mirror(link).look(web.id)
+        await inventory.looks(link).look(web.id)
 
     driver.during = reads
     await lifecycle.pause(web.id)

@@ -93,7 +93,7 @@ async def test_what_was_read_during_a_verb_makes_it_look_again(engine, verbs, in
         engine.put(box(state=S.PAUSED))
         seen = engine.there[before.id]
         engine.put(box(state=S.STOPPED))
-        await inventory.mirror(found.link).look(before.id)
+        await inventory.looks(found.link).look(before.id)
         return seen
 
     answer = await verbs.transition(Verb.PAUSE, found, act)
@@ -158,7 +158,7 @@ async def test_what_is_deleted_while_it_stops_is_told_stopped(engine, verbs, inv
         engine.put(box(state=S.STOPPED))
         seen = engine.there[before.id]
         engine.take(before.id)
-        inventory.mirror(found.link).drop(before.id, actor="bob")
+        inventory.looks(found.link).drop(before.id, actor="bob")
         return seen
 
     answer = await verbs.transition(Verb.STOP, found, act)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from proad.core.actor import current_actor
 from proad.core.inventory.journal import Journal
+from proad.core.inventory.looks import Looks
 from proad.core.inventory.mirror import READY_WITHIN, Mirror
 from proad.core.inventory.picture import Known, Picture
 from proad.core.link import Link
@@ -29,7 +30,11 @@ class Inventory:
     def __init__(self, links: Iterable[Link], journal: Journal | None = None) -> None:
         self.journal = journal or Journal()
         self.picture = Picture(self.journal)
-        self._mirrors = {link.name: Mirror(link, self.picture) for link in links}
+        links = tuple(links)
+        self._looks = {link.name: Looks(link, self.picture) for link in links}
+        self._mirrors = {
+            link.name: Mirror(link, self.picture, self._looks[link.name]) for link in links
+        }
         self._details: dict[str, asyncio.Task[Resource]] = {}
 
     @asynccontextmanager
@@ -44,12 +49,16 @@ class Inventory:
             for task in [*tasks, *self._details.values()]:
                 task.cancel()
             await asyncio.gather(*tasks, *self._details.values(), return_exceptions=True)
-            for mirror in mirrors:
-                await mirror.close()
+            for looks in self._looks.values():
+                await looks.close()
 
     def mirror(self, link: Link) -> Mirror:
         """Give what follows an engine."""
         return self._mirrors[link.name]
+
+    def looks(self, link: Link) -> Looks:
+        """Give what looks at an engine's resources."""
+        return self._looks[link.name]
 
     def known(self, link: Link, id: str) -> Known | None:
         """Give what is known of a resource."""
@@ -76,7 +85,7 @@ class Inventory:
             if full is not None and full.state is known.shown.state:
                 return full
             # Something happened since the last event, or while we asked.
-            await self.mirror(link).look(id)
+            await self.looks(link).look(id)
         known = self.known(link, id)
         if known is None:
             raise ResourceNotFoundError(id)

@@ -1,7 +1,7 @@
 """Looking at single resources again: when something hints at them, or somebody asks."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
@@ -104,9 +104,36 @@ class Looks:
         hint.wait({waiter: reconfigured})
         return await self.link.read(lambda: waiter)
 
+    async def read(self, id: str) -> Resource | None:
+        """Read a SUMMARY, without taking it; None: there is no such resource."""
+        driver = self.link.driver
+        try:
+            return await self.link.read(lambda: driver.get_resource(id, ResourceView.SUMMARY))
+        except ResourceNotFoundError:
+            return None
+
     def settled(self, id: str) -> bool:
         """Tell whether all is known that the engine has hinted at."""
         return id not in self._looking
+
+    async def settle(self, ids: Iterable[str], within: float) -> None:
+        """Wait for the looks at these, so many seconds at most."""
+        looking = [self._looking[id] for id in ids if id in self._looking]
+        if looking:
+            await asyncio.wait(looking, timeout=within)
+
+    def under_way(self, id: str) -> bool:
+        """Tell whether a look, or a verb, is about to say more of a resource."""
+        return id in self._looking or self._holds.under_way(id)
+
+    @contextmanager
+    def noting_touched(self) -> Iterator[set[str]]:
+        """Note what something happens to: a list that is on its way may be older."""
+        touched = self._touched = set()
+        try:
+            yield touched
+        finally:
+            self._touched = None
 
     def apply(self, seen: Resource, *, actor: str | None = None) -> Known:
         """Take a SUMMARY that the caller has just read."""
@@ -159,19 +186,6 @@ class Looks:
                 for id in ids:
                     self._picture.end_making(engine, id, deed, failure)
 
-    @contextmanager
-    def _noting_touched(self) -> Iterator[set[str]]:
-        """Note what something happens to: a list that is on its way may be older."""
-        touched = self._touched = set()
-        try:
-            yield touched
-        finally:
-            self._touched = None
-
-    def _is_under_way(self, id: str) -> bool:
-        """Tell whether a look, or a verb, is about to say more of a resource."""
-        return id in self._looking or self._holds.under_way(id)
-
     def _touch(self, id: str) -> None:
         if self._touched is not None:
             self._touched.add(id)
@@ -201,7 +215,7 @@ class Looks:
                 del self._hints[id]
                 place = self._place(id)
                 try:
-                    fresh = await self._read(id)
+                    fresh = await self.read(id)
                 except Exception as error:  # noqa: BLE001 - who waits must hear of a fault too
                     self._failed(hint, error)
                     continue
@@ -229,13 +243,6 @@ class Looks:
         """Tell which reading of a resource is the last one."""
         known = self._picture.get(self.link.name, id)
         return (known, known.reads) if known is not None else None
-
-    async def _read(self, id: str) -> Resource | None:
-        driver = self.link.driver
-        try:
-            return await self.link.read(lambda: driver.get_resource(id, ResourceView.SUMMARY))
-        except ResourceNotFoundError:
-            return None
 
     def _compares_in_full(self, id: str, hint: _Hint) -> bool:
         """Tell whether what somebody was shown of a FULL view may no longer be so.

@@ -24,17 +24,20 @@ _BACK_OFF = (0.05, 0.2, 0.5, 1.0, 2.0)
 _SETTLES_WITHIN = 1.0
 
 
-class Mirror(Looks):
-    """Keeps the picture of one engine's resources true: it looks where the engine says that
-    something happened, and compares all that there is whenever it cannot know.
+class Mirror:
+    """Keeps the picture of one engine's resources true: it has looked at what the engine
+    says that something happened to, and compares all that there is whenever it cannot know.
 
     Args:
         link: the engine.
         picture: what is kept.
+        looks: looks at single resources.
     """
 
-    def __init__(self, link: Link, picture: Picture) -> None:
-        super().__init__(link, picture)
+    def __init__(self, link: Link, picture: Picture, looks: Looks) -> None:
+        self.link = link
+        self._picture = picture
+        self._looks = looks
         self._synced = asyncio.Event()
         self._lost_once = False
         self._lost_told = False
@@ -109,7 +112,7 @@ class Mirror(Looks):
 
     async def _listen(self, events: AsyncIterator[EngineEvent]) -> str:
         async for event in events:
-            self.hint(event)
+            self._looks.hint(event)
         return "the stream of events ended"
 
     async def _unanswered(self) -> str:
@@ -128,7 +131,7 @@ class Mirror(Looks):
 
     async def _resync(self) -> None:
         """Read all resources and take what differs: what happened before, nobody told us."""
-        with self._noting_touched() as touched:
+        with self._looks.noting_touched() as touched:
             found = await self.link.read(self.link.driver.list_resources)
         there = {seen.id for seen in found} | touched
         for known in list(self._picture.of(self.link.name)):
@@ -141,12 +144,10 @@ class Mirror(Looks):
             known.drop_detail()
             if self._lost_once and known.last_detail is not None:
                 # Somebody may hold an etag for what they were shown of it.
-                self._hint(EngineEvent(id=known.seen.id, reconfigured=True))
+                self._looks.hint(EngineEvent(id=known.seen.id, reconfigured=True))
                 touched.add(known.seen.id)
         # What happened in between, the list may show or not; nor does it show details.
-        looks = [self._looking[id] for id in touched if id in self._looking]
-        if looks:
-            await asyncio.wait(looks, timeout=_SETTLES_WITHIN)
+        await self._looks.settle(touched, _SETTLES_WITHIN)
         self.link.last_sync_time = datetime.now(UTC)
         if self._lost_told:
             self._lost_told = False
@@ -154,7 +155,7 @@ class Mirror(Looks):
         self._synced.set()
 
     async def _missed_any(self) -> bool:
-        with self._noting_touched() as touched:
+        with self._looks.noting_touched() as touched:
             found = {r.id: r for r in await self.link.read(self.link.driver.list_resources)}
             before = {known.seen.id: known.seen for known in self._picture.of(self.link.name)}
             differ = [
@@ -165,7 +166,7 @@ class Mirror(Looks):
             if differ:
                 await asyncio.sleep(EVENTS_WITHIN)
             for id in differ:
-                fresh = await self._read(id)
+                fresh = await self._looks.read(id)
                 known = self._picture.get(self.link.name, id)
                 seen = known.seen if known is not None else None
                 if fresh != seen and not self._explained(id, touched):
@@ -177,7 +178,7 @@ class Mirror(Looks):
         """Tell whether a list and the picture may differ because something is under way."""
         known = self._picture.get(self.link.name, id)
         active = known is not None and known.activity is not None
-        return active or id in touched or self._is_under_way(id)
+        return active or id in touched or self._looks.under_way(id)
 
     def _lose(self, message: str) -> None:
         if self._synced.is_set():

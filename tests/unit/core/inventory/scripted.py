@@ -168,11 +168,11 @@ async def linked(engine, host="local"):
 
 async def quiet(inventory):
     """Wait until nothing is left to look at."""
-    mirrors = inventory._mirrors.values()
+    of_all = inventory._looks.values()
     async with asyncio.timeout(30):
         while True:
             await asyncio.sleep(0.005)
-            if all(not m._hints and not m._looking for m in mirrors):
+            if all(not looks._hints and not looks._looking for looks in of_all):
                 return
 
 

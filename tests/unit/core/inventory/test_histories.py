@@ -70,17 +70,17 @@ class History:
         known = self.inventory.known(self.link, id)
         if known is None or id not in self.engine.there or self.engine.lost:
             return
-        watched = self.inventory.mirror(self.link)
-        with watched.holding(id):
+        looks = self.inventory.looks(self.link)
+        with looks.holding(id):
             self.inventory.picture.set_activity(known, Activity(verb=Verb.PAUSE, actor="ann"))
             reads = known.reads
             self.engine.put(replace(self.engine.there[id], state=state))
             seen = self.engine.there[id]
             await self._delay("", "")
             if known.reads == reads:
-                watched.finish(known, seen)
+                looks.finish(known, seen)
             else:
-                await watched.look(id)
+                await looks.look(id)
             self.inventory.picture.set_activity(known, None)
 
     async def silent(self, id, state):

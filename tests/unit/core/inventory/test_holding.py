@@ -16,13 +16,13 @@ S = ResourceState
 async def test_a_look_waits_a_moment_for_the_verb_that_is_about_to_tell(engine, link, follow):
     engine.put(box())
     inventory = await follow()
-    mirror, known = inventory.mirror(link), inventory.known(link, "1")
+    looks, known = inventory.looks(link), inventory.known(link, "1")
 
-    with mirror.holding("1"):
+    with looks.holding("1"):
         engine.put(box(state=S.PAUSED))
         await asyncio.sleep(module.HOLD / 4)
         assert engine.asked["summary"] == 0
-        mirror.finish(known, box(state=S.PAUSED))
+        looks.finish(known, box(state=S.PAUSED))
     await quiet(inventory)
 
     assert steps(inventory) == [S.RUNNING, S.PAUSED]
@@ -32,7 +32,7 @@ async def test_a_look_does_not_wait_for_a_long_verb(engine, link, follow):
     engine.put(box())
     inventory = await follow()
 
-    with inventory.mirror(link).holding("1"):
+    with inventory.looks(link).holding("1"):
         engine.put(box(state=S.STOPPING))
         await until(lambda: inventory.known(link, "1").shown.state == S.STOPPING)
 
@@ -44,10 +44,10 @@ async def test_who_asks_does_not_wait_for_a_verb(engine, link, follow, monkeypat
     inventory = await follow()
     loop = asyncio.get_running_loop()
 
-    with inventory.mirror(link).holding("1"):
+    with inventory.looks(link).holding("1"):
         engine.put(box(state=S.PAUSED), tell=False)
         began = loop.time()
-        known = await inventory.mirror(link).look("1")
+        known = await inventory.looks(link).look("1")
         assert loop.time() - began < module.HOLD
 
     assert known.shown.state == S.PAUSED
@@ -61,15 +61,15 @@ async def test_a_look_that_was_put_off_goes_on_when_somebody_asks(
         monkeypatch.setattr(module, patience, 3600.0)
     engine.put(box())
     inventory = await follow()
-    mirror = inventory.mirror(link)
+    looks = inventory.looks(link)
 
-    with mirror.holding("1"), mirror.making():
+    with looks.holding("1"), looks.making():
         for id in ("1", "2"):
             engine.put(box(id, id, state=S.PAUSED))
-        await until(lambda: {"1", "2"} <= mirror._looking.keys())
+        await until(lambda: {"1", "2"} <= looks._looking.keys())
         assert engine.asked["summary"] == 0
         for id in ("1", "2"):
-            assert (await asyncio.wait_for(mirror.look(id), 60)).shown.state is S.PAUSED
+            assert (await asyncio.wait_for(looks.look(id), 60)).shown.state is S.PAUSED
 
 
 async def test_what_is_there_already_is_not_what_a_create_makes(engine, link, follow):
@@ -78,7 +78,7 @@ async def test_what_is_there_already_is_not_what_a_create_makes(engine, link, fo
 
     async def make():
         act_for("ann")
-        with inventory.mirror(link).making() as on_made:
+        with inventory.looks(link).making() as on_made:
             engine.put(box("1", "web", S.PAUSED))
             await until(lambda: inventory.known(link, "1").shown.state is S.PAUSED)
             on_made("2")
@@ -122,7 +122,7 @@ async def test_what_is_made_is_its_makers_however_late_the_engine_gives_the_id(
     inventory = await follow()
     act_for("ann")
 
-    with inventory.mirror(link).making() as on_made:
+    with inventory.looks(link).making() as on_made:
         for id in ("1", "2"):
             engine.put(box(id, "web"))
         await until(lambda: engine.heard)
@@ -139,7 +139,7 @@ async def test_a_create_that_takes_long_is_its_callers(engine, link, follow, mon
     inventory = await follow()
     act_for("ann")
 
-    with inventory.mirror(link).making() as on_made:
+    with inventory.looks(link).making() as on_made:
         engine.put(box("other", "web"))
         await until(lambda: names(inventory, link))
         on_made("1")
@@ -156,7 +156,7 @@ async def test_a_create_that_takes_long_is_its_callers(engine, link, follow, mon
 
 async def test_what_a_thread_says_after_its_call_is_over_harms_nobody(engine, link, follow):
     inventory = await follow()
-    with inventory.mirror(link).making() as on_made:
+    with inventory.looks(link).making() as on_made:
         pass
 
     on_made("1")
@@ -170,14 +170,14 @@ async def test_what_is_pruned_bears_the_name_of_who_did_it(engine, link, follow,
     for id in ("1", "2"):
         engine.put(box(id, id, S.STOPPED))
     inventory = await follow()
-    mirror, before = inventory.mirror(link), inventory.journal.revision
+    looks, before = inventory.looks(link), inventory.journal.revision
     act_for("ann")
 
-    with mirror.pruning():
+    with looks.pruning():
         engine.take("1")
         engine.take("2")
         await until(lambda: engine.heard)
-        mirror.drop("1", actor="ann")
+        looks.drop("1", actor="ann")
     await quiet(inventory)
 
     assert origins(inventory, before) == {"1": ANN, "2": NOBODY}
@@ -193,7 +193,7 @@ async def test_what_goes_during_a_prune_that_takes_long_is_its_doing(
     before = inventory.journal.revision
     act_for("ann")
 
-    with inventory.mirror(link).pruning():
+    with inventory.looks(link).pruning():
         engine.take("1")
         engine.take("2")
         await until(lambda: not names(inventory, link))

@@ -75,7 +75,7 @@ async def test_what_hangs_is_asked_again_for_a_new_event_only(engine, link, show
     await quiet(shown)
     asked = engine.asked["full"]
     await asyncio.sleep(4 * looks._LOOK_AGAIN)
-    assert (engine.asked["full"], shown.mirror(link)._hints) == (asked, {})
+    assert (engine.asked["full"], shown.looks(link)._hints) == (asked, {})
 
 
 async def test_those_that_hang_are_few(engine, link, shown, hung):
@@ -88,7 +88,7 @@ async def test_those_that_hang_are_few(engine, link, shown, hung):
 
     assert gate.most <= full_reads.HUNG
     gate.open.set()
-    await until(lambda: not shown.mirror(link)._full_reads._reading)
+    await until(lambda: not shown.looks(link)._full_reads._reading)
     engine.commands["7"] = "second"
     engine.tell("7", reconfigured=True)
     await quiet(shown)
@@ -102,7 +102,7 @@ async def test_others_are_compared_while_some_hang(engine, link, shown, hung, mo
     asked = engine.asked["full"]
 
     for _ in range(3):
-        known = await shown.mirror(link).look("7", reconfigured=True)
+        known = await shown.looks(link).look("7", reconfigured=True)
 
     assert known.shown.etag == etag
     assert engine.asked["full"] == asked + 3
@@ -111,8 +111,8 @@ async def test_others_are_compared_while_some_hang(engine, link, shown, hung, mo
 async def test_who_asks_for_a_comparison_hears_that_there_is_none(link, shown, hung):
     etag = shown.known(link, "0").shown.etag
     with pytest.raises(EngineTimedOutError):
-        await shown.mirror(link).look("0", reconfigured=True)
-    assert (await shown.mirror(link).look("0")).shown.etag != etag
+        await shown.looks(link).look("0", reconfigured=True)
+    assert (await shown.looks(link).look("0")).shown.etag != etag
 
 
 async def test_a_failure_is_told_and_changes_nothing(engine, link, shown):
@@ -124,7 +124,7 @@ async def test_a_failure_is_told_and_changes_nothing(engine, link, shown):
 
     engine.before = fail
     with pytest.raises(EngineConflictError):
-        await shown.mirror(link).look("0", reconfigured=True)
+        await shown.looks(link).look("0", reconfigured=True)
     assert shown.known(link, "0").shown.etag == etag
 
 
@@ -133,10 +133,10 @@ async def test_a_difference_that_no_event_told_of_is_a_change(engine, link, show
     etag = shown.known(link, "0").shown.etag
     engine.commands["0"] = command
 
-    known = await shown.mirror(link).look("0", reconfigured=True)
+    known = await shown.looks(link).look("0", reconfigured=True)
 
     assert (known.shown.etag == etag) == (command == "first")
-    again = await shown.mirror(link).look("0", reconfigured=True)
+    again = await shown.looks(link).look("0", reconfigured=True)
     assert again.shown.etag == shown.known(link, "0").shown.etag
 
 
@@ -148,7 +148,7 @@ async def test_a_change_while_it_is_compared_is_not_lost(engine, link, shown):
     await first.reached.wait()
     engine.commands["0"] = "second"
     engine.tell("0", reconfigured=True)
-    await until(lambda: "0" in shown.mirror(link)._hints)
+    await until(lambda: "0" in shown.looks(link)._hints)
     engine.before = Gate("summary")
     first.open.set()
     await engine.before.reached.wait()
@@ -165,7 +165,7 @@ async def test_what_nobody_was_shown_is_not_read(engine, link, follow):
     inventory = await follow()
     etag = inventory.known(link, "1").shown.etag
 
-    known = await inventory.mirror(link).look("1", reconfigured=True)
+    known = await inventory.looks(link).look("1", reconfigured=True)
 
     assert (known.shown.etag, engine.asked["full"]) == (etag, 0)
 
@@ -173,7 +173,7 @@ async def test_what_nobody_was_shown_is_not_read(engine, link, follow):
 async def test_what_is_gone_has_no_full_view(engine, link, shown):
     engine.take("0", tell=False)
 
-    assert await shown.mirror(link).look("0", reconfigured=True) is None
+    assert await shown.looks(link).look("0", reconfigured=True) is None
 
 
 async def test_none_is_read_after_the_end(link, shown, hung):
@@ -181,6 +181,6 @@ async def test_none_is_read_after_the_end(link, shown, hung):
     await quiet(shown)
     assert gate.waiting
 
-    await shown.mirror(link).close()
+    await shown.looks(link).close()
 
     assert not gate.waiting

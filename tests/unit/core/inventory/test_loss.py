@@ -152,7 +152,7 @@ async def test_a_look_at_what_is_lost_is_refused_at_once(engine, link, follow):
     engine.put(box())
     inventory = await follow()
     gate = engine.before = Gate()
-    look = asyncio.ensure_future(inventory.mirror(link).look("1"))
+    look = asyncio.ensure_future(inventory.looks(link).look("1"))
     await gate.reached.wait()
 
     await lose(engine, link)
@@ -160,7 +160,7 @@ async def test_a_look_at_what_is_lost_is_refused_at_once(engine, link, follow):
     with pytest.raises(EngineUnreachableError):
         await asyncio.wait_for(look, 1)
     with pytest.raises(EngineUnreachableError):
-        await asyncio.wait_for(inventory.mirror(link).look("1"), 1)
+        await asyncio.wait_for(inventory.looks(link).look("1"), 1)
 
 
 async def test_looks_that_were_lost_are_made_up_for(engine, link, follow):

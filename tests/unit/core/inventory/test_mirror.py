@@ -150,18 +150,18 @@ async def test_who_waits_for_a_look_hears_that_it_failed(engine, link, follow):
 
     engine.before = fail
     with pytest.raises(EngineConflictError):
-        await inventory.mirror(link).look("1")
+        await inventory.looks(link).look("1")
 
     engine.before = nothing = Gate("none")
     engine.there["1"] = box(state=S.PAUSED)
-    assert (await inventory.mirror(link).look("1")).shown.state == S.PAUSED
+    assert (await inventory.looks(link).look("1")).shown.state == S.PAUSED
     assert nothing.most == 0
 
 
 async def test_a_look_at_nothing(engine, link, follow):
     inventory = await follow()
 
-    assert await inventory.mirror(link).look("1") is None
+    assert await inventory.looks(link).look("1") is None
     assert inventory.journal.revision == 0
 
 
@@ -177,7 +177,7 @@ async def test_a_bug_of_the_driver_ends_no_look_for_ever(engine, link, follow):
 
     engine.before = break_once
     with pytest.raises(ZeroDivisionError):
-        await asyncio.wait_for(inventory.mirror(link).look("1"), 2)
+        await asyncio.wait_for(inventory.looks(link).look("1"), 2)
     broken.append(True)
     engine.put(box(state=S.STOPPED))
 
@@ -239,7 +239,7 @@ async def test_what_a_verb_read_during_a_list_counts(engine, link, follow, monke
     engine.put(box())
     inventory, gate = await held_list(engine, link, follow, monkeypatch)
     engine.put(box(state=S.PAUSED), tell=False)
-    inventory.mirror(link).apply(box(state=S.PAUSED))
+    inventory.looks(link).apply(box(state=S.PAUSED))
 
     await compared(engine, gate)
     await quiet(inventory)
@@ -251,7 +251,7 @@ async def test_what_a_caller_saw_go_during_a_list_stays_gone(engine, link, follo
     engine.put(box())
     inventory, gate = await held_list(engine, link, follow, monkeypatch)
     engine.take("1", tell=False)
-    inventory.mirror(link).drop("1", actor="ann")
+    inventory.looks(link).drop("1", actor="ann")
 
     await compared(engine, gate)
     await quiet(inventory)
@@ -368,13 +368,13 @@ async def test_a_comparison_leaves_what_a_verb_is_doing_to_the_verb(
     inventory = await follow()
     known = inventory.known(link, "1")
 
-    with inventory.mirror(link).holding("1"), inventory.activity(known, Verb.PAUSE):
+    with inventory.looks(link).holding("1"), inventory.activity(known, Verb.PAUSE):
         reads = known.reads
         engine.put(box(state=S.PAUSED), tell=False)
         lists = engine.asked["list"]
         await until(lambda: engine.asked["list"] > lists + 3)
         assert known.reads == reads  # or the verb could not take its own word
-        inventory.mirror(link).finish(known, box(state=S.PAUSED))
+        inventory.looks(link).finish(known, box(state=S.PAUSED))
 
     lists = engine.asked["list"]
     await until(lambda: engine.asked["list"] > lists + 3)
@@ -409,7 +409,7 @@ async def test_no_look_outlives_the_inventory(engine, link, follow):
     engine.before = Gate()
     engine.tell("1")
     await engine.before.reached.wait()
-    await inventory.mirror(link).close()
+    await inventory.looks(link).close()
 
     assert engine.before.waiting == 0
     assert inventory.picture.get(ENGINE, "1") is not None

@@ -26,7 +26,7 @@ def states(inventory):
 
 async def test_what_a_verb_told_is_not_taken_back(engine, link, overtaken):
     engine.put(box(state=S.PAUSED), tell=False)
-    overtaken.mirror(link).apply(box(state=S.PAUSED))
+    overtaken.looks(link).apply(box(state=S.PAUSED))
 
     engine.after.open.set()
     await quiet(overtaken)
@@ -36,7 +36,7 @@ async def test_what_a_verb_told_is_not_taken_back(engine, link, overtaken):
 
 async def test_what_a_verb_deleted_does_not_come_back(engine, link, overtaken):
     engine.take("1", tell=False)
-    overtaken.mirror(link).drop("1")
+    overtaken.looks(link).drop("1")
 
     engine.after.open.set()
     await quiet(overtaken)
@@ -48,10 +48,10 @@ async def test_who_waits_gets_the_later_word(engine, link, follow):
     engine.put(box())
     inventory = await follow()
     engine.after = Gate()
-    waiting = asyncio.create_task(inventory.mirror(link).look("1"))
+    waiting = asyncio.create_task(inventory.looks(link).look("1"))
     await engine.after.reached.wait()
     engine.put(box(state=S.PAUSED), tell=False)
-    inventory.mirror(link).apply(box(state=S.PAUSED))
+    inventory.looks(link).apply(box(state=S.PAUSED))
 
     engine.after.open.set()
 
