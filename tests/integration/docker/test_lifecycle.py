@@ -154,7 +154,33 @@ async def test_a_list_is_one_call(
 
     monkeypatch.setattr(Transport, "exchange", counting)
     assert made <= {each.id for each in await driver.list_resources()}
-    assert len(calls) == 1
+    assert sum("/containers/json" in call for call in calls) == 1
+    assert not [call for call in calls if any(id in call for id in made)]
+
+
+async def test_how_long_others_containers_last(
+    driver: DockerDriver, raw: docker.APIClient, token: str
+):
+    """As `docker run --rm` makes them, and without."""
+    made = {}
+    for remove in (True, False):
+        options = raw.create_host_config(auto_remove=remove)
+        name = f"{token}-{remove}"
+        created = raw.create_container(IMAGE, DEAF, name=name, host_config=options, labels=[LABEL])
+        made[created["Id"]] = Lifetime.TRANSIENT if remove else Lifetime.PERSISTENT
+        raw.start(created["Id"])
+    try:
+        assert {
+            each.id: each.lifetime for each in await driver.list_resources() if each.id in made
+        } == made
+        for id, lifetime in made.items():
+            for view in (ResourceView.SUMMARY, ResourceView.FULL):
+                assert (await driver.get_resource(id, view)).lifetime is lifetime
+            async with DockerDriver() as fresh:
+                assert (await fresh.pause(id)).lifetime is lifetime
+    finally:
+        for id in made:
+            raw.remove_container(id, force=True)
 
 
 @pytest.mark.parametrize("id", ["0" * 64, "", "..", "../info", "a" * 1_000_000, "web", "\0", "ü"])

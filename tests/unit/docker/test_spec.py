@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from proad.drivers.docker.images import check_name
-from proad.drivers.docker.labels import CREATION_LABEL, LIFETIME_LABEL
+from proad.drivers.docker.labels import CREATION_LABEL
 from proad.drivers.docker.registries import split_reference
 from proad.drivers.docker.spec import changes, creation, whole_seconds
 from proad.errors import InvalidArgumentError
@@ -31,7 +31,6 @@ def test_an_image_alone():
 def test_a_transient_one():
     body = creation(ContainerSpec(image="debian", lifetime=Lifetime.TRANSIENT), "1")
     assert body["HostConfig"]["AutoRemove"] is True
-    assert body["Labels"][LIFETIME_LABEL] == "TRANSIENT"
 
 
 def test_a_stop_timeout_of_zero_is_one():

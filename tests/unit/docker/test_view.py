@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from proad.drivers.docker.full_view import full
-from proad.drivers.docker.labels import CREATION_LABEL, LIFETIME_LABEL
+from proad.drivers.docker.labels import CREATION_LABEL
 from proad.drivers.docker.summary_view import summary
 from proad.model import (
     BindMount,
@@ -118,12 +118,15 @@ def test_times_and_words():
 
 
 def test_own_labels_are_hidden():
-    labels = {"a": "b", CREATION_LABEL: "1", LIFETIME_LABEL: "TRANSIENT"}
-    short = summary(listed(Labels=labels))
-    assert (short.labels, short.lifetime) == ({"a": "b"}, Lifetime.TRANSIENT)
-    long = full(inspected(Config={"Labels": labels}, HostConfig={"AutoRemove": True}))
-    assert (long.labels, long.lifetime) == ({"a": "b"}, Lifetime.TRANSIENT)
-    assert full(inspected(Config={"Labels": labels})).lifetime is Lifetime.PERSISTENT
+    labels = {"a": "b", CREATION_LABEL: "1"}
+    assert summary(listed(Labels=labels)).labels == {"a": "b"}
+    assert full(inspected(Config={"Labels": labels})).labels == {"a": "b"}
+
+
+def test_lifetimes():
+    assert full(inspected(HostConfig={"AutoRemove": True})).lifetime is Lifetime.TRANSIENT
+    assert full(inspected()).lifetime is Lifetime.PERSISTENT
+    assert summary(listed(), Lifetime.TRANSIENT).lifetime is Lifetime.TRANSIENT
 
 
 def test_a_summary_does_not_change_with_the_clock():

@@ -105,6 +105,7 @@ class DockerDriver:
     async def __aenter__(self) -> Self:
         self._open.enter_context(self._engine)
         self._open.enter_context(self._sampling)
+        self._open.push_async_callback(self._lookup.close)
         self._open.push_async_callback(self._creation.close)
         return self
 

@@ -7,8 +7,6 @@ _PREFIX = "proa.driver."
 # One value for each create: what a create that came to no end has left behind is
 # found by it, and nothing else is.
 CREATION_LABEL = f"{_PREFIX}creation"
-# Docker's list does not tell which containers remove themselves.
-LIFETIME_LABEL = f"{_PREFIX}lifetime"
 
 
 def visible(labels: Mapping[str, str]) -> dict[str, str]:

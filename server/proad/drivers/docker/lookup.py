@@ -9,6 +9,7 @@ from proad.drivers.docker.api import Answer, filters, quoted
 from proad.drivers.docker.engine import Engine
 from proad.drivers.docker.errors import conflict
 from proad.drivers.docker.full_view import full
+from proad.drivers.docker.lifetimes import Lifetimes
 from proad.drivers.docker.summary_view import summary
 from proad.errors import ProaError, ResourceNotFoundError
 from proad.model import Resource, Verb, refusal
@@ -39,21 +40,26 @@ class Lookup:
         self._engine = engine
         # By the container's id, what its image was called when it was first seen.
         self._images: dict[str, str] = {}
+        self._lifetimes = Lifetimes(engine)
+
+    async def close(self) -> None:
+        """End what is under way."""
+        await self._lifetimes.close()
 
     async def summaries(self) -> list[Resource]:
-        """Give all containers as SUMMARYs, by one call."""
+        """Give all containers as SUMMARYs: by one call, and one for each that is new."""
         items = (await self._engine.get(_LIST, params={"all": 1})).json()
-        found = [summary(self._named(item)) for item in items]
-        gone = self._images.keys() - {resource.id for resource in found}
+        await self._lifetimes.learn(items)
+        gone = (self._images.keys() | self._lifetimes.ids) - {item["Id"] for item in items}
         for id in gone:
             self.forget(id)
-        return found
+        return [self._summary(item) for item in items]
 
     async def find_summary(self, id: str, *, urgent: bool = False) -> Resource | None:
         """Give one container as SUMMARY, just as `summaries` has it, or None."""
         path(id)  # the filter would take the start of an id, too
         answer = await self._engine.get(_LIST, params=_only(id), urgent=urgent)
-        return self._listed(id, answer)
+        return await self._listed(id, answer, urgent=urgent)
 
     async def after(self, action: str, id: str) -> tuple[Answer, Resource]:
         """Post an action on a container; give the answer, and what a SUMMARY shows then.
@@ -62,17 +68,22 @@ class Lookup:
             ResourceNotFoundError: there is no such container.
         """
         answer, listed = await self._engine.post_and_get(path(id, action), _LIST, params=_only(id))
-        resource = self._listed(id, listed)
+        resource = await self._listed(id, listed)
         if resource is None:
             raise ResourceNotFoundError(id)
         return answer, resource
 
-    def _listed(self, id: str, answer: Answer) -> Resource | None:
+    async def _listed(self, id: str, answer: Answer, *, urgent: bool = False) -> Resource | None:
         items = answer.json()
         if not items:
             self.forget(id)
             return None
-        return summary(self._named(items[0]))
+        if not urgent:
+            await self._lifetimes.learn(items)
+        return self._summary(items[0])
+
+    def _summary(self, item: Json) -> Resource:
+        return summary(self._named(item), self._lifetimes.of(item["Id"]))
 
     async def summary(self, id: str) -> Resource:
         """Give one container as SUMMARY.
@@ -88,6 +99,7 @@ class Lookup:
     def forget(self, id: str) -> None:
         """Drop what is known of a container that is gone."""
         self._images.pop(id, None)
+        self._lifetimes.forget(id)
 
     def _named(self, item: Json) -> Json:
         """Let the image keep its name: once that means another one, Docker lists the id.
@@ -102,7 +114,11 @@ class Lookup:
     async def find(self, id: str, *, urgent: bool = False) -> Resource | None:
         """Give a container in full, or None."""
         answer = await self._engine.get(path(id, "/json"), urgent=urgent)
-        return None if answer.status == HTTPStatus.NOT_FOUND else full(answer.json())
+        if answer.status == HTTPStatus.NOT_FOUND:
+            return None
+        resource = full(answer.json())
+        self._lifetimes.note(resource)
+        return resource
 
     async def get(self, id: str, *, urgent: bool = False) -> Resource:
         """Give a container in full.

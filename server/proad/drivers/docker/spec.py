@@ -4,7 +4,7 @@ import math
 from datetime import timedelta
 from typing import Any
 
-from proad.drivers.docker.labels import CREATION_LABEL, LIFETIME_LABEL
+from proad.drivers.docker.labels import CREATION_LABEL
 from proad.errors import FieldViolation, InvalidArgumentError
 from proad.model import (
     ContainerSpec,
@@ -43,9 +43,6 @@ def creation(spec: ContainerSpec, nonce: str) -> Json:
     ]
     if violations:
         raise InvalidArgumentError(violations)
-    labels = {**spec.labels, CREATION_LABEL: nonce}
-    if spec.lifetime is Lifetime.TRANSIENT:
-        labels[LIFETIME_LABEL] = spec.lifetime
     return _without_defaults(
         {
             "Image": spec.image,
@@ -56,7 +53,7 @@ def creation(spec: ContainerSpec, nonce: str) -> Json:
             "User": spec.user,
             "Hostname": spec.hostname,
             "Domainname": spec.domainname,
-            "Labels": labels,
+            "Labels": {**spec.labels, CREATION_LABEL: nonce},
             "ExposedPorts": {_port_key(port): {} for port in spec.ports},
             "Healthcheck": spec.health_check and _health_check(spec.health_check),
             "Tty": spec.tty,

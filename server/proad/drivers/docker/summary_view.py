@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from proad.drivers.docker.labels import LIFETIME_LABEL, visible
+from proad.drivers.docker.labels import visible
 from proad.drivers.docker.view import KILLED, STATES, attached, in_order, merged, mounted
 from proad.model import (
     Container,
@@ -25,23 +25,21 @@ Json = Mapping[str, Any]
 _EXIT_CODE = re.compile(r"\w+ \((-?\d+)\)", re.ASCII)  # at the start of a list's Status
 
 
-def summary(item: Json) -> Resource:
-    """Make a resource of an entry of GET /containers/json.
+def summary(item: Json, lifetime: Lifetime = Lifetime.PERSISTENT) -> Resource:
+    """Make a resource of an entry of GET /containers/json, which does not tell its `lifetime`.
 
-    Docker does not tell AutoRemove there: `lifetime` is that of the containers which
-    this driver made, PERSISTENT for others. What Docker gives in no certain order is
-    sorted, so that two summaries of a container that did not change are equal.
+    What Docker gives in no certain order is sorted, so that two summaries of a container
+    that did not change are equal.
     """
-    labels = item.get("Labels") or {}
     return Resource(
         id=item["Id"],
         kind=ResourceKind.CONTAINER,
         name=_own_name(item.get("Names") or ()),
         state=STATES[item["State"]][0],
         state_detail=_listed_detail(item),
-        labels=visible(labels),
+        labels=visible(item.get("Labels") or {}),
         create_time=datetime.fromtimestamp(item["Created"], UTC),
-        lifetime=Lifetime(labels.get(LIFETIME_LABEL, Lifetime.PERSISTENT)),
+        lifetime=lifetime,
         container=Container(
             image=item["Image"],
             image_id=item["ImageID"],
