@@ -84,12 +84,17 @@ async def test_who_asks_meanwhile_waits_for_the_same_answer(engine, lifetimes):
     assert engine.calls == {ID: 1}
 
 
-async def test_one_that_hangs_is_not_asked_for_again(engine, lifetimes):
+async def test_one_that_hangs_is_asked_for_again_with_the_next_list(engine, lifetimes):
+    """Not with each look at it."""
     engine.failures = [EngineTimedOutError("docker")]
     for _ in range(2):
         await lifetimes.learn([listed()])
         assert lifetimes.of(ID) is Lifetime.PERSISTENT
-    assert engine.calls == {ID: 1}
+    assert (engine.calls, lifetimes.ids) == ({ID: 1}, {ID})
+    await lifetimes.learn([listed()], anew=True)
+    assert lifetimes.of(ID) is Lifetime.TRANSIENT
+    await lifetimes.learn([listed()], anew=True)
+    assert engine.calls == {ID: 2}
 
 
 async def test_an_engine_that_was_away_is_asked_again(engine, lifetimes):

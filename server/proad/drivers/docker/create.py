@@ -116,7 +116,7 @@ class Creation:
                 return InvalidArgumentError.of("spec.image", image.text)
         if answer.status == HTTPStatus.CONFLICT and spec.name:
             # One that is being made, or removed, has the name and is not shown.
-            owner = await self._lookup.id_of(spec.name) or ""
+            owner = await self._lookup.id_of(spec.name)
             return AlreadyExistsError("container", spec.name, existing_id=owner)
         return conflict(answer.status, answer.text)
 

@@ -28,10 +28,6 @@ _OF_EACH = 2
 _URGENT = 4
 
 
-def _at_once() -> None:
-    """Begin without a word."""
-
-
 class Engine:
     """Calls of the Engine API.
 
@@ -102,7 +98,7 @@ class Engine:
         timeout: timedelta | None = None,  # noqa: ASYNC109 - raises our own error
         urgent: bool = False,
         long: bool = False,
-        begin: Callable[[], None] = _at_once,
+        begin: Callable[[], None] = lambda: None,
     ) -> Answer:
         """Ask for a change, and give the answer, whatever its status.
 

@@ -30,6 +30,7 @@ class Lifetimes:
         self._engine = engine
         self._slots = asyncio.Semaphore(_AT_A_TIME)
         self._known: dict[str, Lifetime] = {}
+        self._hung: set[str] = set()
         self._asking: dict[str, asyncio.Task[None]] = {}
 
     async def close(self) -> None:
@@ -46,22 +47,28 @@ class Lifetimes:
     def note(self, resource: Resource) -> None:
         """Take what an inspect told."""
         self._known[resource.id] = resource.lifetime
+        self._hung.discard(resource.id)
 
     def forget(self, id: str) -> None:
         """Drop what is known of a container that is gone."""
         self._known.pop(id, None)
+        self._hung.discard(id)
 
     @property
     def ids(self) -> set[str]:
         """The containers of which something is known."""
-        return set(self._known)
+        return self._known.keys() | self._hung
 
-    async def learn(self, listed: Iterable[Json]) -> None:
-        """Ask for those, of what the engine has listed, that may be gone when they stop."""
+    async def learn(self, listed: Iterable[Json], *, anew: bool = False) -> None:
+        """Ask for those, of what the engine has listed, that may be gone when they stop.
+
+        One that hung is asked for again only `anew`: each look at it would take as long.
+        """
+        settled = self._known.keys() if anew else self.ids
         asking = [
             self._asking.get(item["Id"]) or self._begin(item["Id"])
             for item in listed
-            if item["State"] in _MAY_GO and item["Id"] not in self._known
+            if item["State"] in _MAY_GO and item["Id"] not in settled
         ]
         if asking:
             await asyncio.wait(asking)
@@ -77,8 +84,7 @@ class Lifetimes:
             async with self._slots:
                 answer = await self._engine.get(f"/containers/{id}/json", timeout=_WITHIN)
         except EngineTimedOutError:
-            # One that hangs is not asked for again: each look at it would take as long.
-            self._known[id] = Lifetime.PERSISTENT
+            self._hung.add(id)
         except ProaError:
             pass  # the engine is away
         else:

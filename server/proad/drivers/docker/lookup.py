@@ -49,7 +49,7 @@ class Lookup:
     async def summaries(self) -> list[Resource]:
         """Give all containers as SUMMARYs: by one call, and one for each that is new."""
         items = (await self._engine.get(_LIST, params={"all": 1})).json()
-        await self._lifetimes.learn(items)
+        await self._lifetimes.learn(items, anew=True)
         gone = (self._images.keys() | self._lifetimes.ids) - {item["Id"] for item in items}
         for id in gone:
             self.forget(id)
