@@ -161,23 +161,32 @@ async def test_a_list_is_one_call(
 async def test_how_long_others_containers_last(
     driver: DockerDriver, raw: docker.APIClient, token: str
 ):
-    """As `docker run --rm` makes them, and without."""
-    made = {}
-    for remove in (True, False):
-        options = raw.create_host_config(auto_remove=remove)
-        name = f"{token}-{remove}"
-        created = raw.create_container(IMAGE, DEAF, name=name, host_config=options, labels=[LABEL])
-        made[created["Id"]] = Lifetime.TRANSIENT if remove else Lifetime.PERSISTENT
-        raw.start(created["Id"])
+    """As `docker run --rm` makes them, and without; told where it was not known at first."""
+    made: dict[str, Lifetime] = {}
+
+    async def shown(view: ResourceView) -> bool:
+        found = {id: (await driver.get_resource(id, view)).lifetime for id in made}
+        return found == made
+
     try:
-        assert {
-            each.id: each.lifetime for each in await driver.list_resources() if each.id in made
-        } == made
-        for id, lifetime in made.items():
-            for view in (ResourceView.SUMMARY, ResourceView.FULL):
-                assert (await driver.get_resource(id, view)).lifetime is lifetime
-            async with DockerDriver() as fresh:
-                assert (await fresh.pause(id)).lifetime is lifetime
+        async with driver.subscribe() as events:
+            for remove in (True, False):
+                created = raw.create_container(
+                    IMAGE,
+                    DEAF,
+                    name=f"{token}-{remove}",
+                    host_config=raw.create_host_config(auto_remove=remove),
+                    labels=[LABEL],
+                )
+                made[created["Id"]] = Lifetime.TRANSIENT if remove else Lifetime.PERSISTENT
+                raw.start(created["Id"])
+            told: set[str] = set()
+            async with asyncio.timeout(30):
+                while not (made.keys() <= told and await shown(ResourceView.SUMMARY)):
+                    told.add((await anext(events)).id)
+        assert await shown(ResourceView.FULL)
+        listed = {r.id: r.lifetime for r in await driver.list_resources() if r.id in made}
+        assert listed == made
     finally:
         for id in made:
             raw.remove_container(id, force=True)

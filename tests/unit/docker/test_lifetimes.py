@@ -7,7 +7,9 @@ from http import HTTPStatus
 
 import pytest
 
+from proad.drivers.docker import lifetimes as module
 from proad.drivers.docker.api import Answer
+from proad.drivers.docker.full_view import full
 from proad.drivers.docker.lifetimes import Lifetimes
 from proad.errors import EngineTimedOutError, EngineUnreachableError
 from proad.model import Lifetime
@@ -45,7 +47,9 @@ async def engine() -> Asked:
 
 
 @pytest.fixture
-async def lifetimes(engine):
+async def lifetimes(engine, monkeypatch):
+    for patience in ("_LOOK", "_LIST"):
+        monkeypatch.setattr(module, patience, 20.0)
     lifetimes = Lifetimes(engine)
     yield lifetimes
     await lifetimes.close()
@@ -80,6 +84,7 @@ async def test_who_asks_meanwhile_waits_for_the_same_answer(engine, lifetimes):
     assert not second.done()
     engine.gate.set()
     await second
+    await asyncio.gather(*lifetimes._asking.values())
     assert lifetimes.of(ID) is Lifetime.TRANSIENT
     assert engine.calls == {ID: 1}
 
@@ -90,10 +95,10 @@ async def test_one_that_hangs_is_asked_for_again_with_the_next_list(engine, life
     for _ in range(2):
         await lifetimes.learn([listed()])
         assert lifetimes.of(ID) is Lifetime.PERSISTENT
-    assert (engine.calls, lifetimes.ids) == ({ID: 1}, {ID})
-    await lifetimes.learn([listed()], anew=True)
+    assert engine.calls == {ID: 1}
+    await lifetimes.learn([listed()], all_there_are=True)
     assert lifetimes.of(ID) is Lifetime.TRANSIENT
-    await lifetimes.learn([listed()], anew=True)
+    await lifetimes.learn([listed()], all_there_are=True)
     assert engine.calls == {ID: 2}
 
 
@@ -105,15 +110,50 @@ async def test_an_engine_that_was_away_is_asked_again(engine, lifetimes):
     assert lifetimes.of(ID) is Lifetime.TRANSIENT
 
 
+async def test_nobody_waits_long_and_the_answer_is_told(engine, lifetimes, monkeypatch):
+    """Once to each who listens, and only where it is not what the container was taken for."""
+    monkeypatch.setattr(module, "_LOOK", 0.01)
+    told, answered = [], asyncio.Event()
+
+    def tell(id):
+        told.append(id)
+        answered.set()
+
+    lifetimes.listeners.add(tell)
+    engine.gate.clear()
+    await lifetimes.learn([listed()])
+    monkeypatch.setattr(module, "_LOOK", 20.0)
+    assert lifetimes.of(ID) is Lifetime.PERSISTENT
+    engine.gate.set()
+    await answered.wait()
+    assert lifetimes.of(ID) is Lifetime.TRANSIENT
+    await lifetimes.learn([listed(OTHER)])
+    assert lifetimes.of(OTHER) is Lifetime.TRANSIENT
+    assert told == [ID]
+
+
+async def test_what_an_inspect_told_besides_is_told(lifetimes):
+    told = []
+    lifetimes.listeners.add(told.append)
+    stays = full(inspected())
+    goes = full({**inspected(HostConfig={"AutoRemove": True}), "Id": OTHER})
+    for resource in (stays, goes):
+        lifetimes.of(resource.id)
+        for _ in range(2):
+            lifetimes.note(resource)
+    assert told == [OTHER]
+
+
 async def test_what_is_gone_is_forgotten(engine, lifetimes):
     engine.status = HTTPStatus.NOT_FOUND
     await lifetimes.learn([listed(OTHER)])
-    assert lifetimes.ids == set()
+    lifetimes.of(OTHER)
     engine.status = HTTPStatus.OK
     await lifetimes.learn([listed()])
-    assert lifetimes.ids == {ID}
-    lifetimes.forget(ID)
-    assert lifetimes.ids == set()
+    lifetimes.keep_only([ID])
+    assert (lifetimes._known.keys(), lifetimes._guessed) == ({ID}, set())
+    lifetimes.keep_only([])
+    assert not lifetimes._known
 
 
 async def test_a_few_at_a_time(engine, lifetimes):
@@ -124,6 +164,7 @@ async def test_a_few_at_a_time(engine, lifetimes):
     assert len(engine.calls) == 4
     engine.gate.set()
     await learning
+    await asyncio.gather(*lifetimes._asking.values())
     assert len(engine.calls) == 20
 
 
@@ -133,4 +174,5 @@ async def test_questions_end_with_the_driver(engine, lifetimes):
     await engine.asked.wait()
     await lifetimes.close()
     await learning
-    assert lifetimes.ids == set()
+    assert not lifetimes._known
+    assert not lifetimes._asking

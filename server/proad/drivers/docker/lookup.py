@@ -34,25 +34,32 @@ def path(id: str, action: str = "") -> str:
 
 
 class Lookup:
-    """Reads containers."""
+    """Reads containers.
+
+    Args:
+        engine: where to read.
+
+    Attributes:
+        lifetimes: what a SUMMARY takes from elsewhere.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         # By the container's id, what its image was called when it was first seen.
         self._images: dict[str, str] = {}
-        self._lifetimes = Lifetimes(engine)
+        self.lifetimes = Lifetimes(engine)
 
     async def close(self) -> None:
         """End what is under way."""
-        await self._lifetimes.close()
+        await self.lifetimes.close()
 
     async def summaries(self) -> list[Resource]:
-        """Give all containers as SUMMARYs: by one call, and one for each that is new."""
+        """Give all containers as SUMMARYs, by one call; of those that are new more is asked."""
         items = (await self._engine.get(_LIST, params={"all": 1})).json()
-        await self._lifetimes.learn(items, anew=True)
-        gone = (self._images.keys() | self._lifetimes.ids) - {item["Id"] for item in items}
-        for id in gone:
-            self.forget(id)
+        await self.lifetimes.learn(items, all_there_are=True)
+        ids = {item["Id"] for item in items}
+        self.lifetimes.keep_only(ids)
+        self._images = {id: name for id, name in self._images.items() if id in ids}
         return [self._summary(item) for item in items]
 
     async def find_summary(self, id: str, *, urgent: bool = False) -> Resource | None:
@@ -79,11 +86,11 @@ class Lookup:
             self.forget(id)
             return None
         if not urgent:
-            await self._lifetimes.learn(items)
+            await self.lifetimes.learn(items)
         return self._summary(items[0])
 
     def _summary(self, item: Json) -> Resource:
-        return summary(self._named(item), self._lifetimes.of(item["Id"]))
+        return summary(self._named(item), self.lifetimes.of(item["Id"]))
 
     async def summary(self, id: str) -> Resource:
         """Give one container as SUMMARY.
@@ -99,7 +106,7 @@ class Lookup:
     def forget(self, id: str) -> None:
         """Drop what is known of a container that is gone."""
         self._images.pop(id, None)
-        self._lifetimes.forget(id)
+        self.lifetimes.forget(id)
 
     def _named(self, item: Json) -> Json:
         """Let the image keep its name: once that means another one, Docker lists the id.
@@ -117,7 +124,7 @@ class Lookup:
         if answer.status == HTTPStatus.NOT_FOUND:
             return None
         resource = full(answer.json())
-        self._lifetimes.note(resource)
+        self.lifetimes.note(resource)
         return resource
 
     async def get(self, id: str, *, urgent: bool = False) -> Resource:

@@ -76,6 +76,7 @@ class Subscription:
             since = await self._engine_time()
         except ProaError as error:
             raise _lost(error) from error
+        self._lookup.lifetimes.listeners.add(self._learnt)
         thread = threading.Thread(
             target=self._follow, args=(since,), name=f"{ENGINE}-events", daemon=True
         )
@@ -85,6 +86,7 @@ class Subscription:
     async def close(self) -> None:
         """Hang up; the thread ends by that."""
         self._closed = True
+        self._lookup.lifetimes.listeners.discard(self._learnt)
         self._stream.hang_up()
         self._opened.cancel()
         for task in self._settling:
@@ -173,6 +175,10 @@ class Subscription:
                 task = asyncio.create_task(self._settle(id))
                 self._settling.add(task)
                 task.add_done_callback(self._settling.discard)
+
+    def _learnt(self, id: str) -> None:
+        """Tell of a container that Docker's list does not show as it is."""
+        self.hints.add(EngineEvent(id=id))
 
     async def _settle(self, id: str) -> None:
         """Pass an early hint on when the engine's list shows what it is about.
