@@ -145,11 +145,13 @@ class _Feed:
         self.answer.result()
         self.answer = None
         self._heard = asyncio.get_running_loop().time()
-        link = self._sampler.link
+        link, before = self._sampler.link, self._before
+        # Of those that have gone nothing is kept.
+        self._before = {id: it for id, it in before.items() if self._inventory.known(link, id)}
         for sample in self._sampler.taken(self._want):
             if (known := self._inventory.known(link, sample.id)) is None:
                 continue
-            percent = _percent(self._before.get(sample.id), sample)
+            percent = _percent(before.get(sample.id), sample)
             self._before[sample.id] = sample
             yield replace(sample, name=known.shown.name, host=link.host, cpu_percent=percent)
 

@@ -68,6 +68,8 @@ class Verbs:
                 seen = await link.verb(lambda: action(known.seen, on_step))
                 known.drop_detail()
                 last = self._last(link, seen)
+                if self._inventory.known(link, seen.id) is not known:
+                    return last  # it went meanwhile, and another may have come under its id
                 if seen.lifetime is Lifetime.TRANSIENT and seen.state not in ACTIVE:
                     looks.drop(seen.id, actor=current_actor())
                 elif known.reads != reads:
@@ -88,8 +90,9 @@ class Verbs:
 
         async def change() -> T:
             async with self._doing(verb, found, etag=etag) as (known, on_step):
-                revision = known.shown.revision
                 done = await link.verb(lambda: action(id, on_step))
+                # What was told until now may be of before the last of its effects.
+                revision = known.shown.revision
                 known.drop_detail()
                 if isinstance(done, Updated):
                     known.last_detail = done.resource
@@ -107,9 +110,10 @@ class Verbs:
         link, id = found.link, found.resource.id
 
         async def change() -> Resource:
-            async with self._doing(Verb.DELETE, found, force=force, etag=etag) as (_, on_step):
+            async with self._doing(Verb.DELETE, found, force=force, etag=etag) as (known, on_step):
                 last = self._last(link, await link.verb(lambda: action(id, on_step)))
-                self._inventory.looks(link).drop(id, actor=current_actor())
+                if self._inventory.known(link, id) is known:  # no other has come under its id
+                    self._inventory.looks(link).drop(id, actor=current_actor())
             return last
 
         return await self._operations.run(change)

@@ -203,6 +203,8 @@ async def test_one_that_is_named_and_goes_ends_the_stream(measure, engine):
 
 async def test_one_that_goes_from_all_is_only_left_out(measure, engine):
     measured = await measure()
+    feeds = measured._feeds([])
+    measured._feeds = lambda named: feeds
     async with aclosing(measured.stream([], SHORT)) as stream:
         await anext(stream)
         engine.take("1")
@@ -211,6 +213,7 @@ async def test_one_that_goes_from_all_is_only_left_out(measure, engine):
         batches = [batch async for batch in _some(stream, 4)]
 
     assert {s.name for batch in batches for s in batch} == {"b"}
+    assert feeds[0]._before.keys() == {"2"}  # nothing is kept of the other one
 
 
 async def test_one_that_there_is_not(measure):

@@ -18,7 +18,7 @@ from proad.errors import (
     ResourceAlreadyRunningError,
     ResourceNotFoundError,
 )
-from proad.model import ChangeCause, Lifetime, ResourceState, Verb
+from proad.model import ChangeCause, Lifetime, ResourceState, ResourceView, Updated, Verb
 from unit.core.inventory.scripted import Gate, box, quiet, until
 
 S = ResourceState
@@ -165,6 +165,45 @@ async def test_what_is_deleted_while_it_stops_is_told_stopped(engine, verbs, inv
 
     assert (answer.state, answer.activity) == (S.STOPPED, None)
     assert inventory.known(found.link, "1") is None
+
+
+async def test_what_is_made_anew_while_it_is_deleted_stays(engine, verbs, inventory, found):
+    """A domain under its old UUID, while the volumes of the one before are removed."""
+
+    async def act(id, on_step):
+        last = engine.there[id]
+        engine.take(id)
+        await until(lambda: inventory.known(found.link, id) is None)
+        engine.put(box(name="anew"))
+        await until(lambda: inventory.known(found.link, id) is not None)
+        return last
+
+    assert (await verbs.delete(found, act, force=True)).name == "web"
+    assert inventory.known(found.link, "1").shown.name == "anew"
+
+
+async def test_what_is_removed_while_it_is_killed_does_not_come_back(
+    engine, verbs, inventory, found
+):
+    """By force, beside a graceful stop."""
+    asked, over = asyncio.Event(), asyncio.Event()
+
+    async def graceful(before, on_step):
+        asked.set()
+        await over.wait()
+        return replace(before, state=S.STOPPED)
+
+    async def force(before, on_step):
+        engine.take(before.id)
+        await until(lambda: inventory.known(found.link, before.id) is None)
+        return replace(before, state=S.STOPPED)
+
+    stopping = asyncio.create_task(verbs.transition(Verb.STOP, found, graceful))
+    await asked.wait()
+    answer = await verbs.transition(Verb.STOP, found, force, force=True)
+    over.set()
+    assert {answer.state, (await stopping).state} == {S.STOPPED}
+    assert not list(inventory.all(found.link))
 
 
 async def test_a_delete_is_known_at_once(engine, verbs, inventory, found):
@@ -409,3 +448,23 @@ async def test_what_a_summary_does_not_show_changes_the_etag_once(engine, verbs,
     etags = [entry.after.etag for entry in inventory.journal.after(0, 100)]
     assert len(set(etags)) == 2
     assert (await inventory.full(found.link, "1")).container.command == ("second",)
+
+
+async def test_an_update_of_several_steps_leaves_no_etag_good(engine, verbs, inventory, found):
+    """Of what was read between two of them."""
+    read = []
+
+    async def act(id, on_step):
+        engine.put(box(name="new"))
+        await until(lambda: inventory.known(found.link, id).shown.name == "new")
+        read.append(await inventory.full(found.link, id))
+        engine.commands[id] = "second"
+        engine.tell(id, reconfigured=True)
+        return Updated(resource=engine.shown(id, ResourceView.FULL))
+
+    await verbs.do(Verb.UPDATE, found, act)
+    await quiet(inventory)
+
+    now = await inventory.full(found.link, "1")
+    assert (now.name, now.container.command) == ("new", ("second",))
+    assert now.etag != read[0].etag
