@@ -42,7 +42,10 @@ class EngineUnreachableError(ProaError):
 
 
 class EngineTimedOutError(ProaError):
-    """The engine did not finish in time; the effect is unknown, unless it had not `begun`."""
+    """The engine did not finish in time; the effect is unknown.
+
+    A call that was not even `begun` had no effect, but may be a step of something larger.
+    """
 
     reason = Reason.ENGINE_TIMED_OUT
 
@@ -51,7 +54,8 @@ class EngineTimedOutError(ProaError):
             f"{engine} did not finish {what} in time; it may still take effect: "
             "look again before repeating it"
             if begun
-            else f"{engine} was too busy for {what} and never began it; try again later",
+            else f"{engine} was too busy to begin {what} in time; what came before it may have "
+            "been done: look again before repeating it",
             metadata={"engine": engine},
         )
 

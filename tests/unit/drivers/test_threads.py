@@ -82,9 +82,7 @@ async def test_waiting_for_a_thread_counts(gate: threading.Event):
     with EngineThreads("engine", "work", size=1) as threads:
         hung = asyncio.create_task(threads.run(gate.wait))
         await asyncio.sleep(0.01)
-        with pytest.raises(
-            EngineTimedOutError, match=r"engine was too busy .* never began"
-        ) as caught:
+        with pytest.raises(EngineTimedOutError, match="engine was too busy to begin") as caught:
             await threads.run(ran.set, timeout=SHORT)
         assert caught.value.metadata == {"engine": "engine"}
         gate.set()

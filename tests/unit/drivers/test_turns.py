@@ -106,7 +106,7 @@ async def test_other_keys_wait_for_nobody(calls: Calls):
 async def test_a_turn_that_does_not_come_in_time(calls: Calls):
     await calls.make(2)
     for _ in range(3):
-        with pytest.raises(EngineTimedOutError, match="never began"):
+        with pytest.raises(EngineTimedOutError, match="too busy to begin"):
             await calls.turns.run("key", calls.pool, lambda: None, SHORT)
     assert not calls.turns._gates["key"].waiting  # nothing is kept of those who gave up
     calls.gates[0].set()
