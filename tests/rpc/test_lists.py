@@ -1,10 +1,13 @@
 """Lists: filters, orders, views, masks and pages."""
 
+from datetime import UTC, datetime
+
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from proa import v1
 from proad.drivers.memory import MemoryDriver
+from proad.drivers.memory import snapshots as memory_snapshots
 from proad.model import SnapshotSpec
 from rpc.daemon import IMAGE, refusal
 
@@ -162,6 +165,18 @@ async def test_a_page_has_a_thousand_at_the_most(daemon):
     assert [len(page) for page in seen] == [1000, 10]
     times = [s.create_time.ToDatetime() for page in seen for s in page]
     assert times == sorted(times)
+
+
+async def test_of_snapshots_of_one_second_the_parent_comes_first(daemon, monkeypatch):
+    """libvirt counts in seconds."""
+    monkeypatch.setattr(memory_snapshots, "now", lambda: datetime(2026, 1, 1, tzinfo=UTC))
+    await daemon.domain("vm", start=False)
+    for name in ("c", "b", "a"):
+        await daemon.call("CreateSnapshot", id="vm", name=name)
+
+    for size in (1, 2, 3):
+        seen = [p async for p in pages(daemon, "ListSnapshots", "snapshots", size, id="vm")]
+        assert [s.name for page in seen for s in page] == ["c", "b", "a"]
 
 
 async def test_images_come_newest_first_in_pages(daemon):

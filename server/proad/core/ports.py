@@ -289,7 +289,7 @@ class Snapshots(Protocol):
     """
 
     async def list_snapshots(self, id: str) -> list[Snapshot]:
-        """Give the snapshots of a resource, oldest first."""
+        """Give the snapshots of a resource, in any order."""
 
     async def get_snapshot(self, id: str, name: str) -> Snapshot:
         """Give one snapshot."""

@@ -1,5 +1,8 @@
 """Snapshots of resources."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 from proad.core import ports
 from proad.core.hosts import require
 from proad.core.inventory import Inventory
@@ -14,6 +17,34 @@ from proad.model import (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Aged:
+    """A snapshot, and where it stands among the others of its resource.
+
+    `position` is of plain strings, so that a page token can carry it.
+    """
+
+    snapshot: Snapshot
+    position: tuple[str, str, str]
+
+
+def by_age(snapshots: Iterable[Snapshot]) -> list[Aged]:
+    """Sort by age. libvirt counts in seconds: of two in one second the parent is the older."""
+    by_name = {snapshot.name: snapshot for snapshot in snapshots}
+
+    def position(snapshot: Snapshot) -> tuple[str, str, str]:
+        # Of one second only: one of another that is deleted between two pages shifts nothing.
+        time, ancestors = snapshot.create_time, 0
+        above = by_name.get(snapshot.parent)
+        while above is not None and above.create_time == time and ancestors < len(by_name):
+            ancestors += 1
+            above = by_name.get(above.parent)
+        return time.isoformat() if time else "", f"{ancestors:09}", snapshot.name
+
+    aged = [Aged(snapshot, position(snapshot)) for snapshot in by_name.values()]
+    return sorted(aged, key=lambda each: each.position)
+
+
 class Snapshots:
     """What SnapshotService does; the errors are those of the port and of finding."""
 
@@ -22,10 +53,10 @@ class Snapshots:
         self._verbs = verbs
         self._inventory = inventory
 
-    async def list(self, ref: str) -> list[Snapshot]:
+    async def list(self, ref: str) -> list[Aged]:
         """Give the snapshots of a resource, oldest first."""
         found, driver = await self._find(ref)
-        return await found.link.read(lambda: driver.list_snapshots(found.resource.id))
+        return by_age(await found.link.read(lambda: driver.list_snapshots(found.resource.id)))
 
     async def get(self, ref: str, name: str) -> Snapshot:
         """Give one snapshot."""

@@ -7,7 +7,7 @@ import grpc
 from proa import v1
 from proa.v1 import snapshot_service_pb2_grpc
 from proad.core.snapshots import Snapshots
-from proad.model import RevertState, Snapshot, SnapshotSpec
+from proad.model import RevertState, SnapshotSpec
 from proad.rpc.decode import chosen, decode, required_text
 from proad.rpc.encode import encode
 from proad.rpc.paging import paginate
@@ -25,10 +25,9 @@ class SnapshotService(snapshot_service_pb2_grpc.SnapshotServiceServicer):
         self, request: v1.ListSnapshotsRequest, context: _Context
     ) -> v1.ListSnapshotsResponse:
         snapshots = await self._snapshots.list(required_text(request, "id"))
-        snapshots.sort(key=_position)
-        page, token = paginate(snapshots, request, _position)
+        page, token = paginate(snapshots, request, lambda aged: aged.position)
         return v1.ListSnapshotsResponse(
-            snapshots=[encode(v1.Snapshot, snapshot) for snapshot in page], next_page_token=token
+            snapshots=[encode(v1.Snapshot, aged.snapshot) for aged in page], next_page_token=token
         )
 
     async def GetSnapshot(
@@ -66,7 +65,3 @@ class SnapshotService(snapshot_service_pb2_grpc.SnapshotServiceServicer):
             children=request.delete_children,
         )
         return v1.DeleteSnapshotResponse()
-
-
-def _position(snapshot: Snapshot) -> tuple[str, str]:
-    return (snapshot.create_time.isoformat() if snapshot.create_time else "", snapshot.name)

@@ -1,11 +1,9 @@
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from proad.drivers.libvirt.snapshots import in_order, view_of
-from proad.model import ResourceState, Snapshot
+from proad.drivers.libvirt.snapshots import view_of
+from proad.model import ResourceState
 
 
 def xml(state: str, memory: str) -> str:
@@ -36,29 +34,3 @@ def test_state_and_memory(state: str, memory: str, expected: tuple[ResourceState
 
 def test_another_one_is_current():
     assert not view_of(xml("shutoff", ""), "some-id", "one").current
-
-
-NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
-
-
-def taken(name: str, parent: str = "", *, second: int | None = 0) -> Snapshot:
-    time = None if second is None else NOON + timedelta(seconds=second)
-    return Snapshot(
-        name=name,
-        resource_id="some-id",
-        create_time=time,
-        state=ResourceState.STOPPED,
-        parent=parent,
-    )
-
-
-@given(st.permutations([taken("c", "b"), taken("a"), taken("d", second=1), taken("b", "a")]))
-def test_oldest_first_and_of_one_second_the_parent(found: list[Snapshot]):
-    assert [each.name for each in in_order(found)] == ["a", "b", "c", "d"]
-
-
-def test_an_order_even_where_there_can_be_none():
-    """A clock that was set back, a parent that is gone, two that are each other's parents."""
-    found = [taken("a", "b"), taken("b", "a"), taken("c", "gone", second=-5), taken("d", "c")]
-    assert [each.name for each in in_order([*found, taken("e", second=None)])][:2] == ["e", "c"]
-    assert len(in_order(found)) == 4

@@ -214,7 +214,7 @@ class LibvirtDriver:
     # Snapshots
 
     async def list_snapshots(self, id: str) -> list[Snapshot]:
-        """Give the snapshots of a domain, oldest first."""
+        """Give the snapshots of a domain, in any order."""
         return await self._connection.on(id, snapshots.list_all, lane=Lane.READ)
 
     async def get_snapshot(self, id: str, name: str) -> Snapshot:

@@ -1,6 +1,5 @@
 """Snapshots; used on the driver's threads."""
 
-from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -22,7 +21,6 @@ from proad.model import (
     refusal,
 )
 
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _STATES = {"running": ResourceState.RUNNING, "paused": ResourceState.PAUSED}
 _REVERT = {
     None: 0,
@@ -32,26 +30,11 @@ _REVERT = {
 
 
 def list_all(domain: libvirt.virDomain) -> list[Snapshot]:
-    """Give the snapshots of a domain, oldest first."""
+    """Give the snapshots of a domain, in any order."""
     # libvirt's own order by age fails for as long as one is being taken.
     id, current = domain.UUIDString(), _current(domain)
     xmls = [xml for snapshot in domain.listAllSnapshots() if (xml := _xml_of(snapshot))]
-    return in_order([view_of(xml, id, current) for xml in xmls])
-
-
-def in_order(snapshots: Iterable[Snapshot]) -> list[Snapshot]:
-    """Sort by age. libvirt counts in seconds: of two in one second the parent is the older."""
-    by_name = {snapshot.name: snapshot for snapshot in snapshots}
-
-    def age(snapshot: Snapshot) -> tuple[datetime, int]:
-        ancestors = 0
-        above = by_name.get(snapshot.parent)
-        while above is not None and ancestors < len(by_name):
-            ancestors += 1
-            above = by_name.get(above.parent)
-        return snapshot.create_time or _LONG_AGO, ancestors
-
-    return sorted(by_name.values(), key=age)
+    return [view_of(xml, id, current) for xml in xmls]
 
 
 def get(domain: libvirt.virDomain, name: str) -> Snapshot:

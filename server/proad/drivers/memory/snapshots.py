@@ -24,7 +24,7 @@ class MemorySnapshots(World):
     """Snapshots of domains: of what is known about them, for there is nothing else."""
 
     async def list_snapshots(self, id: str) -> list[Snapshot]:
-        """Give the snapshots, oldest first."""
+        """Give the snapshots, in any order."""
         workload, _ = self._domain(id, _CAPABILITY)
         return [_shown(workload, name) for name in workload.snapshots]
 

@@ -1,0 +1,57 @@
+"""The order of snapshots."""
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proad.core.snapshots import by_age
+from proad.model import ResourceState, Snapshot
+
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+
+def taken(name: str, parent: str = "", *, second: int | None = 0) -> Snapshot:
+    time = None if second is None else NOON + timedelta(seconds=second)
+    return Snapshot(
+        name=name,
+        resource_id="some-id",
+        create_time=time,
+        state=ResourceState.STOPPED,
+        parent=parent,
+    )
+
+
+def names(found: list[Snapshot]) -> list[str]:
+    return [aged.snapshot.name for aged in by_age(found)]
+
+
+@given(st.permutations([taken("b", "c"), taken("d"), taken("a", second=1), taken("c", "d")]))
+def test_oldest_first_and_of_one_second_the_parent(found: list[Snapshot]):
+    assert names(found) == ["d", "c", "b", "a"]
+
+
+def test_ten_ancestors_are_more_than_nine():
+    line = [taken("0"), *(taken(f"{n}", f"{n - 1}") for n in range(1, 12))]
+
+    assert names(line[::-1]) == [each.name for each in line]
+
+
+def test_an_order_even_where_there_can_be_none():
+    """A clock that was set back, a parent that is gone, two that are each other's parents."""
+    found = [taken("a", "b"), taken("b", "a"), taken("c", "gone", second=-5), taken("d", "c")]
+
+    assert names([*found, taken("e", second=None)])[:2] == ["e", "c"]
+    assert len(names(found)) == 4
+
+
+@given(st.sampled_from("abc"))
+def test_one_that_goes_shifts_none_of_another_second(gone: str):
+    found = [taken("a"), taken("b", "a", second=1), taken("c", "b", second=2)]
+    found += [taken("e", "c", second=3), taken("d", "e", second=3)]
+    left = [each for each in found if each.name != gone]
+
+    before = {aged.snapshot.name: aged.position for aged in by_age(found)}
+    assert {aged.snapshot.name: aged.position for aged in by_age(left)} == {
+        name: position for name, position in before.items() if name != gone
+    }
