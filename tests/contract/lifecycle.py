@@ -104,6 +104,14 @@ class LifecycleContract(IllegalVerbsContract):
             await perform(yard.driver, verb_of_kind, id, yard.kind)
         assert caught.value.metadata == {"resource": id}
 
+    async def test_a_name_leads_to_its_id(self, yard: Yard):
+        resource = await yard.make()
+        assert await yard.driver.find_id(resource.name) == resource.id
+        taken = resource.name
+        for name in (taken[:-1], f"{taken}x", f"^{taken}$", ".*", resource.id, "", "a\0b", "ü/"):
+            assert await yard.driver.find_id(name) == ""
+        assert await yard.driver.find_id("x" * 1_000_000) == ""
+
     async def test_an_unknown_id_cannot_be_read(self, yard: Yard):
         for view in ResourceView:
             with pytest.raises(ResourceNotFoundError):

@@ -128,6 +128,12 @@ class Driver(Protocol):
     async def get_resource(self, id: str, view: ResourceView = ResourceView.FULL) -> Resource:
         """Give one resource."""
 
+    async def find_id(self, name: str) -> str:
+        """Give the full id of the resource of that name; empty where there is none.
+
+        No resource that hangs holds it up. `name` may be what no name can be.
+        """
+
     def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[EngineEvent]]:
         """Follow what happens to the resources.
 

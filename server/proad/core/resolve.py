@@ -13,6 +13,7 @@ from proad.core.inventory.picture import Known
 from proad.core.link import Link
 from proad.errors import (
     AmbiguousIdError,
+    EngineTimedOutError,
     InvalidArgumentError,
     ProaError,
     ResourceNotFoundError,
@@ -23,6 +24,9 @@ T = TypeVar("T")
 
 LOOK_WITHIN = 2.0
 """Seconds that a look may take at what a name could mean as well."""
+
+NAME_WITHIN = 0.5
+"""Seconds that an engine has to say whether it has a name that nobody has heard of."""
 
 _CONTAINER_ID = re.compile(r"[0-9a-f]{64}")
 _CONTAINER_ID_PREFIX = re.compile(r"[0-9a-f]{4,63}")
@@ -82,8 +86,8 @@ class _Reference:
 class Resolver:
     """Finds the one resource that an id, a prefix of one or a name means.
 
-    It looks into the inventory; for a full id that is not there, it asks the engines. A
-    full id means itself, whatever others are called. Anything else that fits two
+    It looks into the inventory; for a full id or a name that is not there, it asks the
+    engines. A full id means itself, whatever others are called. Anything else that fits two
     resources is refused, unless a look shows that only one of them is left: a name goes
     from one container to the next before the engine has told of either. An engine that does
     not answer matters only if none of the others has what is asked for.
@@ -171,14 +175,24 @@ class Resolver:
                 await self._inventory.looks(found.link).look(found.resource.id)
 
     async def _ask(self, reference: _Reference, links: Sequence[Link]) -> list[Found]:
-        """Ask for a full id: somebody may have made it a moment ago."""
-        found = []
-        for link in links:
-            if reference.id_kind in link.driver.kinds:
-                known = await self._inventory.looks(link).look(reference.name)
-                if known is not None:
-                    found.append(Found(link, known.shown))
-        return found
+        """Ask the engines: somebody may have made it a moment ago."""
+        answers = await asyncio.gather(*(self._ask_one(reference, link) for link in links))
+        return [found for found in answers if found is not None]
+
+    async def _ask_one(self, reference: _Reference, link: Link) -> Found | None:
+        id = reference.name
+        if reference.id_kind not in link.driver.kinds:
+            id = await _find_id(reference.name, link)
+        known = await self._inventory.looks(link).look(id) if id else None
+        return Found(link, known.shown) if known and reference.means(known.seen) else None
+
+
+async def _find_id(name: str, link: Link) -> str:
+    """Ask an engine for a name; one that hangs is taken not to have it."""
+    with suppress(TimeoutError, EngineTimedOutError):
+        async with asyncio.timeout(NAME_WITHIN):
+            return await link.read(lambda: link.driver.find_id(name))
+    return ""
 
 
 def _among(

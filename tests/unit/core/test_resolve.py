@@ -115,6 +115,40 @@ async def test_what_hangs_does_not_hold_up_the_answer(engine, both, monkeypatch)
         await both.find("web")
 
 
+async def test_a_name_that_no_event_has_told_of_yet(engine, resolver):
+    engine.put(box(NEW, "other"), tell=False)
+
+    assert (await resolver.find("other")).resource.id == NEW
+    assert (await resolver.find("local/container/other")).resource.id == NEW
+    assert engine.asked["name"] == 1  # it is known from then on
+
+
+@pytest.mark.parametrize("ref", ["other", "container/other", NEW])
+async def test_what_the_engine_does_not_have_either(resolver, ref):
+    with pytest.raises(ResourceNotFoundError):
+        await resolver.find(ref)
+
+
+async def test_an_engine_that_hangs_is_not_waited_for_with_a_name(engine, resolver, monkeypatch):
+    monkeypatch.setattr(resolve, "NAME_WITHIN", 0.05)
+    engine.before = Gate()
+
+    with pytest.raises(ResourceNotFoundError):
+        await resolver.find("other")
+
+
+async def test_one_engine_that_hangs_holds_up_no_other(monkeypatch):
+    monkeypatch.setattr(resolve, "NAME_WITHIN", 0.05)
+    hung, good = Scripted(), Scripted()
+    links = [await linked(hung, "a"), await linked(good, "b")]
+    inventory = Inventory(links)
+    async with inventory.following():
+        hung.before = Gate()
+        good.put(box(NEW, "other"), tell=False)
+        found = await Resolver(Hosts(["a", "b"], links), inventory).find("other")
+    assert found.link is links[1]
+
+
 @pytest.fixture
 def overtaken(engine, resolver):
     """Makes the name another's between its resolution and the verb."""

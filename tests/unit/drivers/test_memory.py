@@ -62,6 +62,7 @@ CALLS: dict[str, Callable[[MemoryDriver, str], Awaitable[object]]] = {
     "delete": lambda d, id: d.delete(id),
     "update": lambda d, id: d.update(id, ResourceUpdate(name="other")),
     "stats": lambda d, id: d.stats([id]),
+    "find_id": lambda d, _: d.find_id("web"),
     "create_container": lambda d, _: d.create_container(ContainerSpec(image=IMAGE)),
     "prune_containers": lambda d, _: d.prune_containers(),
     "list_images": lambda d, _: d.list_images(),

@@ -150,6 +150,10 @@ class DockerDriver:
             return await self._lookup.get(id)
         return await self._lookup.summary(id)
 
+    async def find_id(self, name: str) -> str:
+        """Give the id of the container of that name."""
+        return await self._lookup.listed_id_of(name)
+
     def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[EngineEvent]]:
         """Follow what happens to the containers."""
         return subscribed(self._engine, self._lookup, self._own)

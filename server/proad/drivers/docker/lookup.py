@@ -17,6 +17,7 @@ from proad.model import Resource, Verb, refusal
 Json = Mapping[str, Any]
 
 _LIST = "/containers/json"
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}")
 FULL_ID = re.compile(r"[0-9a-f]{64}")
 
 
@@ -137,6 +138,18 @@ class Lookup:
         if resource is None:
             raise ResourceNotFoundError(id)
         return resource
+
+    async def listed_id_of(self, name: str) -> str:
+        """Give the id of the container of that name, or an empty string.
+
+        From the list, which no container holds up, as it does its own inspect.
+        """
+        if not _NAME.fullmatch(name):
+            return ""
+        which = filters({"name": [f"^/{re.escape(name)}$"]})
+        items = (await self._engine.get(_LIST, params={"all": 1, **which})).json()
+        # Links of others may bear it, too.
+        return next((str(item["Id"]) for item in items if f"/{name}" in item["Names"]), "")
 
     async def id_of(self, name: str) -> str:
         """Give the id of the container of that name, or an empty string."""

@@ -21,7 +21,7 @@ from proad.drivers.libvirt.errors import ENGINE
 from proad.drivers.libvirt.events import DomainEvent, DomainEvents
 from proad.drivers.libvirt.host import Host
 from proad.drivers.libvirt.lanes import Lane
-from proad.drivers.libvirt.reading import Reader, lookup
+from proad.drivers.libvirt.reading import Reader, find_id, lookup
 from proad.drivers.libvirt.rollback import Rollback, all_or_nothing
 from proad.drivers.libvirt.sampling import Sampling
 from proad.drivers.libvirt.start import Starting
@@ -142,6 +142,10 @@ class LibvirtDriver:
         return await self._connection.on(
             id, look, lane=Lane.READ, kept=view is ResourceView.SUMMARY
         )
+
+    async def find_id(self, name: str) -> str:
+        """Give the UUID of the domain of that name."""
+        return await self._connection.call(lambda c: find_id(c, name), lane=Lane.READ)
 
     def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[EngineEvent]]:
         """Follow what happens to the domains."""

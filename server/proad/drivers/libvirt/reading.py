@@ -26,6 +26,7 @@ KIB = 1024
 
 _INACTIVE = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_INACTIVE
 _SIZES = libvirt.VIR_DOMAIN_STATS_BALLOON | libvirt.VIR_DOMAIN_STATS_VCPU
+_LONGEST_NAME = 1000  # libvirt has no limit, but its file system does
 _GONE = frozenset({libvirt.VIR_ERR_NO_DOMAIN})
 
 
@@ -42,6 +43,18 @@ def lookup(connection: libvirt.virConnect, id: str) -> libvirt.virDomain:
         if code_of(error) not in {libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_INVALID_ARG}:
             raise
     raise ResourceNotFoundError(id)
+
+
+def find_id(connection: libvirt.virConnect, name: str) -> str:
+    """Give the UUID of the domain of that name; empty where there is none."""
+    if not name.isprintable() or len(name) > _LONGEST_NAME:
+        return ""
+    try:
+        return str(seek(connection.lookupByName, name).UUIDString())
+    except libvirt.libvirtError as error:
+        if code_of(error) != libvirt.VIR_ERR_NO_DOMAIN:
+            raise
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,12 @@ class MemoryDriver(
         """Give one resource."""
         return self._workload(id).shown(view)
 
+    async def find_id(self, name: str) -> str:
+        """Give the id of the resource of that name."""
+        self._reach()
+        named = (each.resource for each in self._workloads.values() if each.resource.name == name)
+        return next((resource.id for resource in named), "")
+
     async def start(self, id: str, options: StartOptions = StartOptions()) -> Resource:
         """Start it, from a snapshot or its saved state where it is a domain."""
         workload = self._workload(id)

@@ -62,6 +62,10 @@ class Scripted:
     async def get_resource(self, id, view=ResourceView.FULL):
         return await self._read(view.lower(), id, lambda: self.shown(id, view))
 
+    async def find_id(self, name):
+        ids = [each.id for each in self.there.values() if each.name == name]
+        return await self._read("name", name, lambda: ids[0] if ids else "")
+
     def shown(self, id, view=ResourceView.SUMMARY):
         if id not in self.there:
             raise ResourceNotFoundError(id)
