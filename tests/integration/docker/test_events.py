@@ -15,7 +15,7 @@ import pytest
 from integration.docker.private_engine import PrivateEngine
 from integration.docker.workloads import DEAF, IMAGE, Make, eventually
 from proad.drivers import own_events
-from proad.drivers.docker import DockerDriver
+from proad.drivers.docker import DockerDriver, subscription
 from proad.drivers.docker.transport import Transport
 from proad.errors import EngineUnreachableError, ResourceNotFoundError, StateError
 from proad.model import ContainerSpec, EngineEvent, Resource, ResourceState, ResourceView
@@ -89,6 +89,13 @@ async def watched(
         following.cancel()
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have hints wait for the list, however slow the machine is."""
+    monkeypatch.setattr(subscription, "_FIRST_LOOK", timedelta(seconds=30))
+
+
+@pytest.mark.usefixtures("patient")
 async def test_a_life(driver: DockerDriver, make: Make, raw: docker.APIClient, token: str):
     """Whoever reads after the last hint reads how it is."""
     id = (await make(*DEAF, start=False)).id
@@ -106,7 +113,10 @@ async def test_a_life(driver: DockerDriver, make: Make, raw: docker.APIClient, t
         await leads_to(lambda it: it.name == f"{token}-new", raw.rename, id, f"{token}-new")
         assert not watcher.events[-1].reconfigured
         await leads_to(
-            lambda _: watcher.events[-1].reconfigured, raw.update_container, id, cpu_shares=512
+            lambda _: any(event.reconfigured for event in watcher.events),
+            raw.update_container,
+            id,
+            cpu_shares=512,
         )
         ended = await leads_to(
             lambda it: it.state is STOPPED and any(event.ended for event in watcher.events),
@@ -120,6 +130,7 @@ async def test_a_life(driver: DockerDriver, make: Make, raw: docker.APIClient, t
         assert [event.removed for event in watcher.events].count(True) == 1
 
 
+@pytest.mark.usefixtures("patient")
 async def test_the_list_shows_what_a_hint_is_about(
     driver: DockerDriver, make: Make, raw: docker.APIClient, token: str
 ):

@@ -185,7 +185,7 @@ class TestHung:
         self, engine, driver, events, monkeypatch: pytest.MonkeyPatch
     ):
         """The other one's hint comes while the looks at the hung ones are still out."""
-        monkeypatch.setattr(following, "_SECOND_LOOK", timedelta(minutes=1))
+        monkeypatch.setattr(following, "_LATER_LOOK", timedelta(minutes=1))
         *hung, good = IDS
         engine.hung = set(hung)
         await engine.tell("pause", *hung)
@@ -202,7 +202,7 @@ class TestHung:
     async def test_one_that_goes_on_is_told_again(
         self, engine, driver, events, monkeypatch: pytest.MonkeyPatch
     ):
-        monkeypatch.setattr(following, "_SECOND_LOOK", timedelta(minutes=1))
+        monkeypatch.setattr(following, "_LATER_LOOK", timedelta(minutes=1))
         engine.hung = {ID}
         await engine.tell("die", ID)
         assert await told(events, ID) == [ID]
@@ -211,13 +211,28 @@ class TestHung:
             assert await anext(events) == EngineEvent(id=ID, ended=True)
 
     async def test_it_is_given_up(self, engine, driver, events, monkeypatch: pytest.MonkeyPatch):
-        for look in ("_FIRST_LOOK", "_SECOND_LOOK"):
+        for look in ("_FIRST_LOOK", "_LATER_LOOK"):
             monkeypatch.setattr(following, look, timedelta(seconds=0.05))
+        monkeypatch.setattr(following, "_LATER", (0, 0.01, 0.01))
         engine.hung = {ID}
         await engine.tell("die", ID)
         assert await told(events, ID) == [ID]
         await until(lambda: not any("_settle" in repr(task) for task in asyncio.all_tasks()))
-        assert looks(engine) == 2
+        assert looks(engine) == 4
+
+    async def test_one_that_goes_on_late_is_told_again(
+        self, engine, driver, events, monkeypatch: pytest.MonkeyPatch
+    ):
+        """A slow machine may take seconds to stop a container after it has said so."""
+        monkeypatch.setattr(following, "_LATER_LOOK", timedelta(seconds=0.05))
+        monkeypatch.setattr(following, "_LATER", (0.01,) * 1000)
+        engine.hung = {ID}
+        await engine.tell("die", ID)
+        assert await told(events, ID) == [ID]
+        await until(lambda: looks(engine) > 3)
+        engine.go_on.set()
+        async with asyncio.timeout(PATIENCE):
+            assert await anext(events) == EngineEvent(id=ID, ended=True)
 
 
 async def test_a_loss_is_told_before_all_that_waits(engine, driver, events):

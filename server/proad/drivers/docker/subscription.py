@@ -28,11 +28,13 @@ from proad.model import EngineEvent
 
 Json = Mapping[str, Any]
 
-# How long a look may take before its hint is told all the same, and how long the second
-# look at a container that is slow, or hangs; how many of the second ones there are at once.
+# How long a look may take before its hint is told all the same, and how long a later look
+# at a container that is slow, or hangs; how many of the later ones there are at once, and
+# the seconds before each.
 _FIRST_LOOK = timedelta(seconds=0.2)
-_SECOND_LOOK = timedelta(seconds=2)
-_SECOND_LOOKS = 4
+_LATER_LOOK = timedelta(seconds=2)
+_LATER_LOOKS = 4
+_LATER = (0, 5, 10, 20)
 # Seconds in which more of the same container may come, such as pauses that do not last.
 _GATHER = 0.01
 
@@ -65,7 +67,7 @@ class Subscription:
         # Events that Docker's list may not show yet.
         self._early: dict[str, EngineEvent] = {}
         self._settling: set[asyncio.Task[None]] = set()
-        self._second_looks = asyncio.Semaphore(_SECOND_LOOKS)
+        self._later_looks = asyncio.Semaphore(_LATER_LOOKS)
         # What the thread has read and the loop has not fetched.
         self._lock = threading.Lock()
         self._read: dict[str, Told] = {}
@@ -191,11 +193,13 @@ class Subscription:
         event = self._early.pop(id)  # what comes from here on needs looks of its own
         settled = await self._look(id, _FIRST_LOOK)
         self.hints.add(event)
-        if not settled:
-            async with self._second_looks:
-                settled = await self._look(id, _SECOND_LOOK)
+        for pause in () if settled else _LATER:
+            await asyncio.sleep(pause)
+            async with self._later_looks:
+                settled = await self._look(id, _LATER_LOOK)
             if settled:
                 self.hints.add(event)
+                return
 
     async def _look(self, id: str, limit: timedelta) -> bool:
         try:
