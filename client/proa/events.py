@@ -4,9 +4,9 @@
     for event in client.watch():
         match event:
             case proa.Change(type=v1.CHANGE_TYPE_REMOVED, resource=gone):
-                del picture[gone.id]
+                del picture[gone.host, gone.id]
             case proa.Change(resource=now):
-                picture[now.id] = now
+                picture[now.host, now.id] = now
             case proa.Synced():
                 print("that is all there is")
 

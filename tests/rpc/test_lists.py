@@ -1,6 +1,7 @@
 """Lists: filters, orders, views, masks and pages."""
 
 from datetime import UTC, datetime
+from uuid import UUID
 
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -9,7 +10,7 @@ from proa import v1
 from proad.drivers.memory import MemoryDriver
 from proad.drivers.memory import snapshots as memory_snapshots
 from proad.model import SnapshotSpec
-from rpc.daemon import IMAGE, refusal
+from rpc.daemon import IMAGE, MEMORY_BYTES, refusal
 
 
 @pytest.fixture
@@ -128,6 +129,18 @@ async def test_what_comes_and_goes_shifts_nothing(daemon, order):
     rest = await daemon.names(page_token=first.next_page_token, order_by=order)
 
     assert rest == [ordered[3], *ordered[5:]]
+
+
+async def test_pages_have_both_where_two_hosts_have_the_same_id_and_name(serve):
+    """As of a domain that is defined on two hosts, to be migrated."""
+    daemon = await serve(("a", MemoryDriver()), ("b", MemoryDriver()))
+    spec = {"name": "vm", "memory_bytes": MEMORY_BYTES, "uuid": str(UUID(int=1))}
+    for host in "ba":
+        await daemon.call("CreateDomain", spec=spec, host=host)
+
+    for order in ("", "host desc", "name desc, state"):
+        seen = [p async for p in pages(daemon, "ListResources", "resources", 1, order_by=order)]
+        assert sorted(r.host for page in seen for r in page) == ["a", "b"]
 
 
 async def test_a_token_belongs_to_its_request(fleet):

@@ -43,7 +43,7 @@ _SORTABLE: Mapping[str, Callable[[Resource], str]] = {
 @total_ordering
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a resource stands in an order. The id decides between equals.
+    """Where a resource stands in an order. Between equals the id decides, then the host.
 
     `values` are plain strings, so that a page token can carry a position.
     """
@@ -78,11 +78,13 @@ class Order:
                     )
             fields.append(field)
         self._fields = tuple(fields)
-        self._descending = (*descending, False)
+        self._descending = (*descending, False, False)
 
     def position(self, resource: Resource) -> Position:
         """Tell where `resource` stands."""
-        return self.at((*(_SORTABLE[field](resource) for field in self._fields), resource.id))
+        values = (_SORTABLE[field](resource) for field in self._fields)
+        # An id is one host's own: the same domain can be defined on two.
+        return self.at((*values, resource.id, resource.host))
 
     def at(self, values: Sequence[str]) -> Position:
         """Make a position of its values; ValueError if it is not one of this order."""
