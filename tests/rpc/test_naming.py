@@ -54,6 +54,14 @@ async def test_what_is_not_there(daemon, web, vm, name):
     assert (refused.reason, refused.metadata["resource"]) == ("RESOURCE_NOT_FOUND", name)
 
 
+async def test_an_id_of_the_other_kind(daemon, web, vm):
+    """What is asked for by one kind is never done to another."""
+    for name in (f"container/{vm.id}", f"domain/{web.id}", f"local/container/{vm.id}"):
+        refused = await refusal(daemon.call("StopResource", id=name, mode="STOP_MODE_FORCE"))
+        assert (refused.reason, refused.metadata["resource"]) == ("RESOURCE_NOT_FOUND", name)
+    assert [await daemon.state(each.id) for each in (web, vm)] == ["RUNNING", "RUNNING"]
+
+
 @pytest.mark.parametrize("name", ["", "/", "web/", "/web", "image/web", "a/b/container/web", "//"])
 async def test_what_is_no_name(daemon, web, name):
     refused = await refusal(daemon.call("GetResource", id=name))
