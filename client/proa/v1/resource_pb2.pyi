@@ -236,7 +236,8 @@ class _ResourceViewEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Resource
     RESOURCE_VIEW_FULL: _ResourceView.ValueType  # 2
     """Everything; costs the engine one question for each resource that something has
     happened to since it was last asked. A list has the SUMMARY of one whose question
-    the engine leaves unanswered for seconds: a resource that hangs holds up no other.
+    the engine refuses, or leaves unanswered for seconds: one that is broken or hangs
+    holds up no other.
     """
 
 class ResourceView(_ResourceView, metaclass=_ResourceViewEnumTypeWrapper):
@@ -249,7 +250,8 @@ RESOURCE_VIEW_SUMMARY: ResourceView.ValueType  # 1
 RESOURCE_VIEW_FULL: ResourceView.ValueType  # 2
 """Everything; costs the engine one question for each resource that something has
 happened to since it was last asked. A list has the SUMMARY of one whose question
-the engine leaves unanswered for seconds: a resource that hangs holds up no other.
+the engine refuses, or leaves unanswered for seconds: one that is broken or hangs
+holds up no other.
 """
 Global___ResourceView: _TypeAlias = ResourceView  # noqa: Y015
 

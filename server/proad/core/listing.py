@@ -11,6 +11,7 @@ from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
 from proad.core.link import Link
 from proad.errors import (
+    EngineConflictError,
     EngineTimedOutError,
     EngineUnreachableError,
     InvalidArgumentError,
@@ -132,7 +133,7 @@ class Lists:
         """Give the FULL views of these resources, without those that are gone by now.
 
         One whose engine answers for others, but not for it, stays a SUMMARY: a resource
-        that hangs delays a list by `SILENCE` and ends none.
+        that hangs delays a list by `SILENCE`, and no broken one ends it.
 
         Raises:
             EngineUnreachableError: an engine was lost meanwhile, and `partial` is not set.
@@ -168,7 +169,7 @@ class Lists:
             return [await self._inventory.full(link, summary.id)]
         except ResourceNotFoundError:
             return []
-        except EngineTimedOutError:
+        except (EngineConflictError, EngineTimedOutError):
             return [summary]
 
 

@@ -8,7 +8,7 @@ from proad.core import listing
 from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
 from proad.core.listing import Lists, Order
-from proad.errors import EngineTimedOutError, EngineUnreachableError
+from proad.errors import EngineConflictError, EngineTimedOutError, EngineUnreachableError
 from proad.model import ResourceFilter
 from unit.core.inventory.scripted import Gate, Scripted, box, linked, until
 
@@ -90,6 +90,20 @@ async def test_one_that_the_engine_gives_up_on_is_a_summary(engine, all_of):
     engine.before = give_up
 
     assert commands(await all_of()) == FULL | {"c2": ()}
+
+
+@pytest.mark.parametrize("partial", [False, True])
+async def test_one_that_the_engine_refuses_is_a_summary(engine, all_of, partial):
+    """As of a container whose layer is gone."""
+
+    async def refuse(method, id):
+        if (method, id) == ("full", "2"):
+            raise EngineConflictError(engine.name, "layer does not exist")
+
+    engine.before = refuse
+
+    listed = await all_of(partial=partial)
+    assert (commands(listed), listed.unreachable) == (FULL | {"c2": ()}, ())
 
 
 async def test_one_that_is_gone_is_left_out(engine, all_of):
