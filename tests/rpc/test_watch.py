@@ -9,7 +9,7 @@ from proa import v1
 from proad.core.inventory import Journal
 from proad.drivers.memory import MemoryDriver
 from proad.model import StopOptions
-from rpc.daemon import IMAGE, refusal, running
+from rpc.daemon import IMAGE, running
 from rpc.watcher import Watcher
 
 DEAF = {"proa.memory/ignores-stop": "true"}
@@ -327,16 +327,6 @@ async def test_a_lost_engine_is_a_gap(daemon, watch):
         await each.until(lambda each=each: each.gaps == ["ENGINE_LOST", "ENGINE_RESYNCED"])
         # The list after the loss may be of a moment before the stop.
         await each.until(lambda each=each: each.state_of("web") == "STOPPED")
-
-
-async def test_a_watch_for_a_while(daemon):
-    """A deadline of the caller ends it as it ends every call."""
-    rpc_call = daemon.call("WatchResources", timeout=2)
-    await rpc_call.read()
-
-    refused = await refusal(rpc_call.read())
-
-    assert refused.code == "DEADLINE_EXCEEDED"
 
 
 async def test_it_goes_on_beyond_every_usual_patience(daemon, watch):

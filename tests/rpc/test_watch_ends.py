@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import grpc
 import pytest
+from structlog.testing import capture_logs
 
 from proad.auth.keys import KeyRing
 from proad.auth.tokens import Tokens
@@ -96,6 +97,51 @@ async def test_a_stream_ends_when_its_token_is_revoked(daemon, monkeypatch):
 
     assert refused.reason == "TOKEN_REVOKED"
     assert watcher.changes == []
+
+
+@pytest.fixture
+def access_line():
+    """Waits for the line of a method in the access log."""
+    with capture_logs() as lines:
+
+        async def line_of(name):
+            async def there():
+                return any(line.get("method") == RPCS[name].path for line in lines)
+
+            await until(there)
+            (line,) = [line for line in lines if line.get("method") == RPCS[name].path]
+            return line["code"], line["reason"]
+
+        yield line_of
+
+
+@pytest.mark.parametrize("name", STREAMS)
+async def test_a_stream_ends_at_its_callers_deadline(daemon, access_line, name):
+    """At its own time, and without a word of effects: it has none."""
+    await daemon.container("web")
+    began = time.monotonic()
+    call = daemon.call(name, timeout=2)
+    assert await call.read()
+
+    refused = await last_word(call)
+
+    assert time.monotonic() - began > 1.99
+    assert (refused.code, refused.reason) == ("DEADLINE_EXCEEDED", None)
+    assert await access_line(name) == ("DEADLINE_EXCEEDED", None)
+
+
+@pytest.mark.parametrize("deadline", [None, 60])
+@pytest.mark.parametrize("name", STREAMS)
+async def test_a_stream_that_its_caller_ends_before_was_cancelled(
+    daemon, access_line, name, deadline
+):
+    await daemon.container("web")
+    call = daemon.call(name, timeout=deadline)
+    assert await call.read()
+
+    call.cancel()
+
+    assert await access_line(name) == ("CANCELLED", None)
 
 
 @pytest.mark.parametrize("name", STREAMS)

@@ -4,6 +4,7 @@ One interceptor, so that the order is plain and nothing can be left out for one 
 """
 
 import asyncio
+import math
 import random
 import re
 import time
@@ -38,6 +39,12 @@ _log = structlog.get_logger(__name__)
 # this share of the client's time for that, and so many seconds at most.
 _DEADLINE_SHARE = 0.2
 _DEADLINE_MARGIN = 0.5
+
+# A call whose deadline has come is cancelled, as one is whose caller lost interest. The
+# time tells them apart: gRPC rounds up what is left by this share at most, and the two
+# ends have not quite the same moment.
+_DEADLINE_ROUNDING = 0.01
+_SAME_MOMENT = 0.1
 
 # Seconds in which watchers can be told that the daemon stops.
 _LAST_WORD = 1.0
@@ -84,7 +91,8 @@ class Gate(grpc.aio.ServerInterceptor):
         authenticator: tells whose token it is.
         scopes: what each method requires.
         endless: streams that only tell and never end by themselves: they end when the
-            token does.
+            token does. A deadline that the caller sets is left to gRPC: nothing is under
+            way that could take effect later.
     """
 
     def __init__(
@@ -174,21 +182,26 @@ class Gate(grpc.aio.ServerInterceptor):
         # we hear of it, and its context then leads into freed memory.
         peer = context.peer()
         code, reason, subject = "OK", "", ""
-        calls = self._watching if method in self._endless else self._in_flight
+        endless = method in self._endless
+        calls = self._watching if endless else self._in_flight
+        deadline = math.inf
         calls.up()
         try:
             subject = await self._admit(method, headers)
             if isinstance(request, _Malformed):
                 raise InvalidArgumentError.of("", "the request is not a message of this method")  # noqa: TRY301 - mapped below like every other
             remaining = context.time_remaining()
-            async with nullcontext() if remaining is None else _deadline(remaining):
+            if remaining is not None:
+                deadline = time.perf_counter() + remaining * (1 - _DEADLINE_ROUNDING)
+            async with nullcontext() if remaining is None or endless else _deadline(remaining):
                 yield
         except ProaError as error:
             status = to_status(error, request_id)
             code, reason = status.code.name, error.reason
             await context.abort(status.code, status.details, status.trailing_metadata)
         except (asyncio.CancelledError, grpc.aio.AbortError, GeneratorExit):
-            code = "CANCELLED"
+            met = time.perf_counter() > deadline - _SAME_MOMENT
+            code = "DEADLINE_EXCEEDED" if met else "CANCELLED"
             raise
         except Exception:  # noqa: BLE001 - logged in full, and told apart by the request id
             _log.exception("fault", method=method)
