@@ -1,6 +1,7 @@
 """Following one engine: subscribe, list, apply."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
@@ -21,6 +22,7 @@ EVENTS_WITHIN = 0.5
 READY_WITHIN = 10.0
 """Seconds that a read waits for an engine that answers to be read anew."""
 _BACK_OFF = (0.05, 0.2, 0.5, 1.0, 2.0)
+_STEADY_AFTER = 5.0
 _SETTLES_WITHIN = 1.0
 
 
@@ -77,13 +79,15 @@ class Mirror:
 
     async def follow(self) -> None:
         """Follow the engine for ever."""
+        clock = asyncio.get_running_loop().time
         failures = 0
         while True:
             await self.link.serving()
+            began = math.inf
             try:
                 async with self.link.driver.subscribe() as events:
                     await self._resync()
-                    failures = 0
+                    began = clock()
                     self._lose(await self._hear(events))
             except ProaError as error:
                 self._lose(error.message)
@@ -93,6 +97,9 @@ class Mirror:
             finally:
                 self._synced.clear()
             self.link.probe_soon()
+            # A list that succeeds says nothing of the stream, which may be cut at once again.
+            if clock() - began > _STEADY_AFTER:
+                failures = 0
             await asyncio.sleep(_BACK_OFF[min(failures, len(_BACK_OFF) - 1)])
             failures += 1
 

@@ -103,6 +103,37 @@ async def test_a_stop_and_go_is_told_each_time(engine, link, follow):
     assert told(inventory) == [LOST, RESYNCED] * 5
 
 
+@pytest.fixture
+def steps(monkeypatch):
+    """The steps of the back-off that were taken."""
+    taken = []
+
+    class BackOff(list):
+        def __getitem__(self, step):
+            taken.append(step)
+            return super().__getitem__(step)
+
+    monkeypatch.setattr(mirror, "_BACK_OFF", BackOff([0.0] * 4))
+    return taken
+
+
+@pytest.mark.parametrize(
+    ("steady_after", "expected"), [(3600, [0, 1, 2, 3, 3, 3]), (0, [0] * 6)], ids=["soon", "late"]
+)
+async def test_a_stream_that_is_cut_soon_each_time_is_asked_for_less_and_less(
+    engine, follow, steps, monkeypatch, steady_after, expected
+):
+    """Each time costs the engine a full list and every watcher two gaps."""
+    monkeypatch.setattr(mirror, "_STEADY_AFTER", steady_after)
+    inventory = await follow()
+
+    for number in range(1, 7):
+        engine.break_streams()
+        await until(lambda number=number: told(inventory) == [LOST, RESYNCED] * number)
+
+    assert steps == expected
+
+
 async def test_a_reader_waits_for_the_new_list(engine, link, follow):
     engine.put(box())
     inventory = await follow()
