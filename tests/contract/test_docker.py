@@ -3,6 +3,8 @@ import os
 import secrets
 import subprocess
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import docker
@@ -119,17 +121,30 @@ class TestDockerEnds(OnDocker):
         assert not ended.state_detail.oom_killed
 
     async def test_out_of_memory(self, yard: Yard):
-        ended = await self._ended(
-            yard,
-            ContainerSpec(
-                image=IMAGE,
-                name=yard.new_name(),
-                command=("sh", "-c", "x=a; while :; do x=$x$x; done"),
-                resources=ContainerResources(memory_bytes=8 * 2**20, memory_swap_bytes=8 * 2**20),
-            ),
-        )
-        assert ended.state_detail.reason is StateReason.OOM_KILLED
-        assert ended.state_detail.oom_killed
+        """Docker hears of it by another way than of the end: later, now and then never."""
+
+        async def told(id: str) -> bool:
+            detail = (await yard.driver.get_resource(id)).state_detail
+            assert detail.exit_code == 137
+            assert detail.oom_killed == (detail.reason is StateReason.OOM_KILLED)
+            return detail.oom_killed
+
+        for _attempt in range(5):
+            ended = await self._ended(
+                yard,
+                ContainerSpec(
+                    image=IMAGE,
+                    name=yard.new_name(),
+                    command=("sh", "-c", "x=a; while :; do x=$x$x; done"),
+                    resources=ContainerResources(
+                        memory_bytes=8 * 2**20, memory_swap_bytes=8 * 2**20
+                    ),
+                ),
+            )
+            with suppress(TimeoutError):
+                await eventually(partial(told, ended.id), within=5)
+                return
+        pytest.fail("Docker never told of it")
 
     async def _ended(self, yard: Yard, spec: ContainerSpec):
         made = (await yard.containers.create_container(spec, start=True)).resource
