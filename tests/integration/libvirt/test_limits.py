@@ -1,5 +1,7 @@
 """Memory and processors of domains: what an update says is what the guest has."""
 
+from dataclasses import replace
+
 import libvirt
 import pytest
 
@@ -101,6 +103,13 @@ async def test_what_a_running_guest_cannot_waits_for_its_next_start(
     assert await sized(driver, guest.id) == (160, 1)
 
 
+async def steady(driver: LibvirtDriver, id: str) -> Resource:
+    """A FULL view without the disks: what they take up changes by itself."""
+    full = await driver.get_resource(id)
+    assert full.domain is not None
+    return replace(full, domain=replace(full.domain, disks=()))
+
+
 async def test_a_guest_that_does_not_follow(driver: LibvirtDriver, guests: Guests):
     """Without a system nobody moves the balloon; nobody can where there is none, or paused."""
     blank = await driver.create_domain(guests.blank(), start=True)
@@ -113,9 +122,10 @@ async def test_a_guest_that_does_not_follow(driver: LibvirtDriver, guests: Guest
     xml = xml.replace("<memballoon model='virtio'", "<memballoon model='none'")
     bare = await driver.create_domain_from_xml(DomainXml(xml=xml), start=True)
     for each in (blank, paused, bare):
-        before = await driver.get_resource(each.id)
+        before = await steady(driver, each.id)
         updated = await change(driver, each.id, memory_bytes=24 * MIB)
-        assert updated == Updated(resource=before, restart_required=(MEMORY,))
+        assert updated.restart_required == (MEMORY,)
+        assert await steady(driver, each.id) == before
         await driver.stop(each.id, FORCE)
         assert await sized(driver, each.id) == (24, 1)
         await driver.start(each.id)
@@ -128,17 +138,17 @@ async def test_a_transient_one_has_no_next_start(driver: LibvirtDriver, guests: 
     assert (updated.restart_required, size(updated.resource)) == ((), (120, 2))
     assert updated.resource.domain is not None
     assert updated.resource.domain.title == "Now"
-    before = await driver.get_resource(guest.id)
+    before = await steady(driver, guest.id)
     wishes: tuple[dict[str, object], ...] = ({"vcpus": 3}, {"vcpus": 1}, {"autostart": True})
     for wish in wishes:
         with pytest.raises(CapabilityMissingError):
             await change(driver, guest.id, title="Never", **wish)
-        assert await driver.get_resource(guest.id) == before
+        assert await steady(driver, guest.id) == before
     await driver.pause(guest.id)
     with pytest.raises(CapabilityMissingError):
         await change(driver, guest.id, title="Never", memory_bytes=100 * MIB)
     await driver.resume(guest.id)
-    assert await driver.get_resource(guest.id) == before
+    assert await steady(driver, guest.id) == before
 
 
 async def test_more_than_a_running_one_has_room_for(driver: LibvirtDriver, guests: Guests):
