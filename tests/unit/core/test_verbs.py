@@ -5,43 +5,16 @@ from dataclasses import replace
 
 import pytest
 
-from proad.core import verbs as module
 from proad.core.actor import act_for
-from proad.core.operations import Operations
 from proad.core.resolve import Found
-from proad.core.verbs import Verbs
 from proad.errors import (
-    EngineConflictError,
-    EngineTimedOutError,
-    EngineUnreachableError,
-    EtagMismatchError,
     ResourceAlreadyRunningError,
     ResourceNotFoundError,
 )
-from proad.model import ChangeCause, Lifetime, ResourceState, ResourceView, Updated, Verb
-from unit.core.inventory.scripted import Gate, box, quiet, until
+from proad.model import ChangeCause, Lifetime, ResourceState, Verb
+from unit.core.inventory.scripted import becomes, box, quiet, until
 
 S = ResourceState
-
-
-@pytest.fixture
-def verbs(inventory):
-    return Verbs(Operations(), inventory)
-
-
-@pytest.fixture
-def found(inventory, link):
-    return Found(link, inventory.known(link, "1").shown)
-
-
-def becomes(engine, state, *, tell=True):
-    """A transition that takes the resource there, and reads it."""
-
-    async def act(before, on_step):
-        engine.put(replace(engine.there[before.id], state=state), tell=tell)
-        return engine.there[before.id]
-
-    return act
 
 
 def states(inventory):
@@ -223,161 +196,6 @@ async def test_a_delete_is_known_at_once(engine, verbs, inventory, found):
     assert (last.after, last.cause, last.actor) == (None, ChangeCause.API, "ann")
 
 
-async def test_a_failure_is_told_when_what_became_of_it_is_known(engine, verbs, inventory, found):
-    act_for("ann")
-
-    async def act(id, on_step):
-        engine.put(replace(engine.there[id], name="renamed"), tell=False)
-        raise EngineConflictError("scripted", "half done")
-
-    with pytest.raises(EngineConflictError):
-        await verbs.do(Verb.UPDATE, found, act)
-
-    shown = inventory.known(found.link, "1").shown
-    assert (shown.name, shown.activity) == ("renamed", None)
-    renamed = next(e for e in inventory.journal.after(0, 100) if e.after.name == "renamed")
-    assert (renamed.cause, renamed.actor) == (ChangeCause.API, "ann")
-
-
-async def test_a_failure_may_change_what_a_summary_does_not_show(engine, verbs, inventory, found):
-    before = await inventory.full(found.link, "1")
-
-    async def act(id, on_step):
-        engine.commands[id] = "second"
-        raise EngineConflictError("scripted", "half done")
-
-    with pytest.raises(EngineConflictError):
-        await verbs.do(Verb.UPDATE, found, act)
-
-    assert inventory.known(found.link, "1").shown.etag != before.etag
-    assert (await inventory.full(found.link, "1")).container.command == ("second",)
-
-
-async def test_a_failure_that_changed_nothing_leaves_the_etag(engine, verbs, inventory, found):
-    before = await inventory.full(found.link, "1")
-
-    async def act(id, on_step):
-        raise EngineConflictError("scripted", "refused")
-
-    with pytest.raises(EngineConflictError):
-        await verbs.do(Verb.UPDATE, found, act)
-
-    assert inventory.known(found.link, "1").shown.etag == before.etag
-
-
-@pytest.mark.parametrize("error", [EngineUnreachableError("scripted"), ZeroDivisionError()])
-async def test_a_look_that_fails_does_not_hide_the_failure(engine, verbs, found, error):
-    async def fail(method, id):
-        raise error
-
-    async def act(before, on_step):
-        engine.before = fail
-        raise EngineConflictError("scripted", "half done")
-
-    with pytest.raises(EngineConflictError):
-        await verbs.transition(Verb.PAUSE, found, act)
-
-
-async def test_a_failure_does_not_wait_long_for_a_look(
-    engine, verbs, inventory, found, monkeypatch
-):
-    monkeypatch.setattr(module, "LOOK_WITHIN", 0.01)
-    engine.before = gate = Gate()
-
-    async def act(before, on_step):
-        engine.put(box(state=S.STOPPED), tell=False)
-        raise EngineConflictError("scripted", "half done")
-
-    with pytest.raises(EngineConflictError):
-        await verbs.transition(Verb.PAUSE, found, act)
-    assert inventory.known(found.link, "1").shown.state is S.RUNNING
-
-    gate.open.set()
-    await until(lambda: inventory.known(found.link, "1").shown.state is S.STOPPED)
-
-
-@pytest.mark.parametrize("error", [EngineUnreachableError, EngineTimedOutError])
-async def test_an_engine_that_does_not_answer_is_looked_at_later(
-    engine, verbs, inventory, found, error
-):
-    engine.before = gate = Gate()
-
-    async def act(before, on_step):
-        engine.put(box(state=S.STOPPED), tell=False)
-        raise error("scripted")
-
-    with pytest.raises(error):
-        await verbs.transition(Verb.PAUSE, found, act)
-    assert not gate.reached.is_set()
-
-    gate.open.set()
-    await until(lambda: inventory.known(found.link, "1").shown.state is S.STOPPED)
-
-
-async def gone(caller):
-    """Have a caller go away."""
-    caller.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await caller
-
-
-async def test_what_has_not_begun_is_given_up_with_its_caller(engine, verbs, inventory, found):
-    stopping, over, done = asyncio.Event(), asyncio.Event(), []
-
-    async def stop(before, on_step):
-        stopping.set()
-        await over.wait()
-        return engine.there[before.id]
-
-    async def update(id, on_step):
-        done.append(id)
-
-    first = asyncio.ensure_future(verbs.transition(Verb.STOP, found, stop))
-    await stopping.wait()
-    second = asyncio.ensure_future(verbs.do(Verb.UPDATE, found, update))
-    third = asyncio.ensure_future(verbs.transition(Verb.PAUSE, found, becomes(engine, S.PAUSED)))
-    await asyncio.sleep(0)
-    await gone(second)
-    over.set()
-    await asyncio.gather(first, third)
-
-    assert done == []
-
-
-async def test_a_verb_that_still_asks_whether_it_may_is_given_up_with_its_caller(
-    engine, verbs, inventory, found
-):
-    engine.before = gate = Gate()
-    done = []
-
-    async def update(id, on_step):
-        done.append(id)
-
-    caller = asyncio.ensure_future(verbs.do(Verb.UPDATE, found, update, etag=found.resource.etag))
-    await gate.reached.wait()
-    await gone(caller)
-    gate.open.set()
-    await verbs.transition(Verb.PAUSE, found, becomes(engine, S.PAUSED))
-
-    assert done == []
-
-
-async def test_a_verb_that_has_begun_goes_to_its_end(engine, verbs, inventory, found):
-    asked, let_go = asyncio.Event(), asyncio.Event()
-
-    async def pause(before, on_step):
-        asked.set()
-        await let_go.wait()
-        return await becomes(engine, S.PAUSED)(before, on_step)
-
-    caller = asyncio.ensure_future(verbs.transition(Verb.PAUSE, found, pause))
-    await asked.wait()
-    await gone(caller)
-    let_go.set()
-
-    await until(lambda: inventory.known(found.link, "1").shown.state is S.PAUSED)
-
-
 async def test_no_refusal_without_a_look(engine, verbs, inventory, found):
     """The engine is ahead of its own events."""
     engine.put(box(state=S.STOPPED), tell=False)
@@ -402,69 +220,3 @@ async def test_what_is_gone_by_then_is_not_found(engine, verbs, inventory, found
 
     with pytest.raises(ResourceNotFoundError):
         await verbs.transition(Verb.PAUSE, found, becomes(engine, S.PAUSED))
-
-
-async def test_an_etag_is_checked_on_what_is_read_now(engine, verbs, found):
-    engine.put(box(labels={"a": "1"}), tell=False)
-
-    with pytest.raises(EtagMismatchError) as caught:
-        await verbs.delete(found, becomes(engine, S.STOPPED), force=True, etag=found.resource.etag)
-
-    assert caught.value.metadata["etag"] != found.resource.etag
-
-
-async def test_an_etag_covers_what_only_the_full_view_shows(engine, verbs, inventory, found):
-    """Somebody changed it by hand, and the engine has not told of it yet."""
-    full = await inventory.full(found.link, "1")
-    engine.commands["1"] = "by hand"
-
-    async def act(id, on_step):
-        raise AssertionError("it was asked")
-
-    with pytest.raises(EtagMismatchError) as caught:
-        await verbs.do(Verb.UPDATE, found, act, etag=full.etag)
-
-    assert caught.value.metadata["etag"] == inventory.known(found.link, "1").shown.etag
-
-
-async def test_an_etag_of_what_did_not_change_is_good(engine, verbs, inventory, found):
-    full = await inventory.full(found.link, "1")
-
-    async def act(id, on_step):
-        return "done"
-
-    assert await verbs.do(Verb.UPDATE, found, act, etag=full.etag) == "done"
-
-
-async def test_what_a_summary_does_not_show_changes_the_etag_once(engine, verbs, inventory, found):
-    async def act(id, on_step):
-        engine.commands[id] = "second"
-        engine.tell(id, reconfigured=True)
-        return "done"
-
-    assert await verbs.do(Verb.UPDATE, found, act) == "done"
-    await quiet(inventory)
-
-    etags = [entry.after.etag for entry in inventory.journal.after(0, 100)]
-    assert len(set(etags)) == 2
-    assert (await inventory.full(found.link, "1")).container.command == ("second",)
-
-
-async def test_an_update_of_several_steps_leaves_no_etag_good(engine, verbs, inventory, found):
-    """Of what was read between two of them."""
-    read = []
-
-    async def act(id, on_step):
-        engine.put(box(name="new"))
-        await until(lambda: inventory.known(found.link, id).shown.name == "new")
-        read.append(await inventory.full(found.link, id))
-        engine.commands[id] = "second"
-        engine.tell(id, reconfigured=True)
-        return Updated(resource=engine.shown(id, ResourceView.FULL))
-
-    await verbs.do(Verb.UPDATE, found, act)
-    await quiet(inventory)
-
-    now = await inventory.full(found.link, "1")
-    assert (now.name, now.container.command) == ("new", ("second",))
-    assert now.etag != read[0].etag

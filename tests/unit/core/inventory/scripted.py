@@ -184,3 +184,32 @@ async def until(condition, seconds=30):
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.002)
+
+
+def names(inventory, link):
+    return sorted(resource.name for resource in inventory.all(link))
+
+
+def steps(inventory, id="1"):
+    """The states that the journal tells of a resource; None: it is not there."""
+    told = []
+    for entry in inventory.journal.after(0, 10_000):
+        resource = getattr(entry, "after", None) or getattr(entry, "before", None)
+        if resource is not None and resource.id == id:
+            told.append(entry.after and entry.after.state)
+    return told
+
+
+def gaps(inventory):
+    entries = inventory.journal.after(0, 10_000)
+    return [entry.gap.kind for entry in entries if hasattr(entry, "gap")]
+
+
+def becomes(engine, state, *, tell=True):
+    """A transition that takes the resource there, and reads it."""
+
+    async def act(before, on_step):
+        engine.put(replace(engine.there[before.id], state=state), tell=tell)
+        return engine.there[before.id]
+
+    return act

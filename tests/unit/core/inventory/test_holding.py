@@ -7,8 +7,7 @@ import pytest
 from proad.core.actor import act_for
 from proad.core.inventory import holds as module
 from proad.model import Activity, ChangeCause, ResourceState, Verb
-from unit.core.inventory.scripted import box, quiet, until
-from unit.core.inventory.test_mirror import names, steps
+from unit.core.inventory.scripted import box, names, quiet, steps, until
 
 S = ResourceState
 

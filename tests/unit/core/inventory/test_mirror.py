@@ -1,36 +1,24 @@
-"""Following an engine: lists, events as hints, and which of two readings counts."""
+"""Following an engine: lists, comparisons, and which of two readings counts."""
 
 import asyncio
 import time
 
-import pytest
-
-from proad.core.inventory import Inventory, looks
+from proad.core.inventory import Inventory
 from proad.core.inventory import mirror as module
-from proad.errors import EngineConflictError, EngineTimedOutError
 from proad.model import GapKind, ResourceState, Verb
-from unit.core.inventory.scripted import ENGINE, Gate, Scripted, box, linked, quiet, until
+from unit.core.inventory.scripted import (
+    Gate,
+    Scripted,
+    box,
+    gaps,
+    linked,
+    names,
+    quiet,
+    steps,
+    until,
+)
 
 S = ResourceState
-
-
-def names(inventory, link):
-    return sorted(resource.name for resource in inventory.all(link))
-
-
-def steps(inventory, id="1"):
-    """The states that the journal tells of a resource; None: it is not there."""
-    told = []
-    for entry in inventory.journal.after(0, 10_000):
-        resource = getattr(entry, "after", None) or getattr(entry, "before", None)
-        if resource is not None and resource.id == id:
-            told.append(entry.after and entry.after.state)
-    return told
-
-
-def gaps(inventory):
-    entries = inventory.journal.after(0, 10_000)
-    return [entry.gap.kind for entry in entries if hasattr(entry, "gap")]
 
 
 async def test_what_is_there_is_known_from_the_start(engine, link, follow):
@@ -43,145 +31,6 @@ async def test_what_is_there_is_known_from_the_start(engine, link, follow):
     assert inventory.mirror(link).synced
     assert gaps(inventory) == []
     assert link.last_sync_time is not None
-
-
-async def test_an_event_is_a_hint_to_look(engine, link, follow):
-    inventory = await follow()
-    for change, expected in (
-        (lambda: engine.put(box("1", "a")), ["a"]),
-        (lambda: engine.put(box("1", "b")), ["b"]),
-        (lambda: engine.tell("1"), ["b"]),
-        (lambda: engine.tell("nobody"), ["b"]),
-        (lambda: engine.take("1"), []),
-    ):
-        change()
-        await quiet(inventory)
-        assert names(inventory, link) == expected
-    assert engine.asked["list"] == 1
-
-
-async def test_hints_that_come_at_once_are_one_look(engine, link, follow):
-    engine.put(box())
-    inventory = await follow()
-    gate = engine.before = Gate()
-    for _ in range(100):
-        engine.tell("1")
-    await gate.reached.wait()
-    for _ in range(100):
-        engine.tell("1")
-    await asyncio.sleep(0.01)
-
-    gate.open.set()
-    await quiet(inventory)
-
-    assert engine.asked["summary"] == 2  # the second for what came while the first was read
-
-
-async def test_a_change_while_it_is_read_is_seen(engine, link, follow):
-    """The answer may be older than the event that came while it was on its way."""
-    engine.put(box())
-    inventory = await follow()
-    gate = engine.after = Gate()
-    engine.put(box(state=S.PAUSED))
-    await gate.reached.wait()
-    engine.put(box(state=S.STOPPED))
-    await asyncio.sleep(0.01)
-    gate.open.set()
-    await quiet(inventory)
-
-    assert inventory.known(link, "1").shown.state == S.STOPPED
-
-
-async def test_looks_are_bounded(engine, link, follow):
-    for number in range(50):
-        engine.put(box(str(number), f"c{number}"))
-    inventory = await follow()
-    gate = engine.before = Gate()
-    for number in range(50):
-        engine.tell(str(number))
-    await gate.reached.wait()
-    await asyncio.sleep(0.02)
-
-    assert gate.most == looks.LOOKS
-    gate.open.set()
-    await quiet(inventory)
-    assert gate.most == looks.LOOKS
-
-
-async def test_a_look_that_hangs_holds_up_no_other(engine, link, follow):
-    for number in range(10):
-        engine.put(box(str(number), f"c{number}"))
-    inventory = await follow()
-    gate = engine.before = Gate(id="0")
-    engine.tell("0")
-    await gate.reached.wait()
-
-    for number in range(1, 10):
-        engine.put(box(str(number), f"c{number}", S.STOPPED))
-
-    await until(lambda: sum(r.state == S.STOPPED for r in inventory.all(link)) == 9)
-    assert inventory.known(link, "0").shown.state == S.RUNNING
-    gate.open.set()
-
-
-@pytest.mark.parametrize("error", [EngineTimedOutError("scripted"), EngineConflictError("s", "x")])
-async def test_a_look_that_fails_is_made_again(engine, link, follow, error):
-    engine.put(box())
-    inventory = await follow()
-    failures = [error, error]
-
-    async def fail(method, id):
-        if failures:
-            raise failures.pop()
-
-    engine.before = fail
-    engine.put(box(state=S.STOPPED))
-
-    await until(lambda: inventory.known(link, "1").shown.state == S.STOPPED)
-    assert failures == []
-
-
-async def test_who_waits_for_a_look_hears_that_it_failed(engine, link, follow):
-    engine.put(box())
-    inventory = await follow()
-
-    async def fail(method, id):
-        raise EngineConflictError("scripted", "no")
-
-    engine.before = fail
-    with pytest.raises(EngineConflictError):
-        await inventory.looks(link).look("1")
-
-    engine.before = nothing = Gate("none")
-    engine.there["1"] = box(state=S.PAUSED)
-    assert (await inventory.looks(link).look("1")).shown.state == S.PAUSED
-    assert nothing.most == 0
-
-
-async def test_a_look_at_nothing(engine, link, follow):
-    inventory = await follow()
-
-    assert await inventory.looks(link).look("1") is None
-    assert inventory.journal.revision == 0
-
-
-async def test_a_bug_of_the_driver_ends_no_look_for_ever(engine, link, follow):
-    engine.put(box())
-    inventory = await follow()
-    broken = [True]
-
-    async def break_once(method, id):
-        if broken:
-            broken.pop()
-            raise ZeroDivisionError
-
-    engine.before = break_once
-    with pytest.raises(ZeroDivisionError):
-        await asyncio.wait_for(inventory.looks(link).look("1"), 2)
-    broken.append(True)
-    engine.put(box(state=S.STOPPED))
-
-    await until(lambda: inventory.known(link, "1").shown.state == S.STOPPED)
 
 
 async def held_list(engine, link, follow, monkeypatch):
@@ -401,15 +250,3 @@ async def test_the_work_of_a_list_grows_with_what_there_is_and_no_faster():
 
     # 32 times as many: 1,024 times the work, were it quadratic.
     assert await work(8000) < 150 * await work(250)
-
-
-async def test_no_look_outlives_the_inventory(engine, link, follow):
-    engine.put(box())
-    inventory = await follow()
-    engine.before = Gate()
-    engine.tell("1")
-    await engine.before.reached.wait()
-    await inventory.looks(link).close()
-
-    assert engine.before.waiting == 0
-    assert inventory.picture.get(ENGINE, "1") is not None

@@ -1,0 +1,126 @@
+"""The stream of events: its beginning, its end, and the loss of it."""
+
+import asyncio
+import signal
+import threading
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from integration.docker.private_engine import PrivateEngine
+from integration.docker.workloads import DEAF, IMAGE, Make, eventually
+from proad.drivers.docker import DockerDriver
+from proad.errors import EngineUnreachableError
+from proad.model import ContainerSpec, ResourceState
+
+pytestmark = pytest.mark.docker
+
+RUNNING, PAUSED, STOPPED = ResourceState.RUNNING, ResourceState.PAUSED, ResourceState.STOPPED
+
+
+def listeners() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "docker-events"]
+
+
+async def no_listeners() -> bool:
+    return not listeners()
+
+
+async def test_what_comes_right_after_entering_is_told(driver: DockerDriver, make: Make):
+    made = await make(*DEAF, start=False)
+    for number in range(10):
+        async with driver.subscribe() as events:
+            await driver._engine.post(
+                f"/containers/{made.id}/rename", params={"name": f"{made.name}-{number}"}
+            )
+            async with asyncio.timeout(30):
+                while (await anext(events)).id != made.id:
+                    pass
+
+
+async def test_closing_works_while_nothing_comes(driver: DockerDriver):
+    await eventually(no_listeners)  # of the tests before
+    for _ in range(3):
+        async with driver.subscribe():
+            assert len(listeners()) == 1
+            await asyncio.sleep(0.1)
+            started = time.monotonic()
+        assert time.monotonic() - started < 2
+        await eventually(no_listeners, every=0.01)
+
+
+@pytest.mark.parametrize("url", ["unix:///proa-test/none.sock", "tcp://127.0.0.1:1"])
+async def test_nobody_there(url: str):
+    async with DockerDriver(url) as driver:
+        with pytest.raises(EngineUnreachableError):
+            async with driver.subscribe():
+                pass
+    await eventually(no_listeners)
+
+
+async def test_a_stream_that_ends_well_is_lost_as_well(folder: Path):
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await reader.readuntil(b"\r\n\r\n")
+        body = b"" if b"/events" in request else b'{"ApiVersion":"1.41"}'
+        head = (
+            "HTTP/1.1 200 OK\r\nConnection: close\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        )
+        writer.write(head.encode() + body)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_unix_server(answer, folder / "short.sock")
+    async with (
+        DockerDriver(f"unix://{folder}/short.sock") as driver,
+        driver.subscribe() as events,
+    ):
+        for _ in range(2):
+            with pytest.raises(EngineUnreachableError, match="ended"):
+                await anext(events)
+    server.close()
+    await server.wait_closed()
+
+
+async def test_dies_hangs_and_comes_back(engine: PrivateEngine):
+    async with DockerDriver(engine.url, timeout=timedelta(seconds=10)) as driver:
+        engine.start()
+        await eventually(lambda: PrivateEngine.answers(driver), within=30)
+        await engine.import_image()
+        async with driver.subscribe() as events:  # of an engine without containers
+            engine.signal(signal.SIGKILL)
+            started = time.monotonic()
+            with pytest.raises(EngineUnreachableError):
+                await anext(events)
+            assert time.monotonic() - started < 10
+        with pytest.raises(EngineUnreachableError):
+            async with driver.subscribe():
+                pass
+
+        engine.start()
+        await eventually(lambda: PrivateEngine.answers(driver), within=30)
+        async with driver.subscribe() as events:
+            made = (await driver.create_container(ContainerSpec(image=IMAGE))).resource
+            async with asyncio.timeout(30):
+                while (await anext(events)).id != made.id:
+                    pass
+
+            engine.signal(signal.SIGSTOP)
+            reading = asyncio.ensure_future(anext(events))
+            await asyncio.sleep(0.3)
+            assert not reading.done()  # nobody notices, but for the probe
+            reading.cancel()
+            started = time.monotonic()
+        assert time.monotonic() - started < 2
+        await eventually(no_listeners, every=0.01)
+
+        started = time.monotonic()
+        with pytest.raises(EngineUnreachableError):
+            async with driver.subscribe():
+                pass
+        assert time.monotonic() - started < 10
+        await eventually(no_listeners)
+        engine.signal(signal.SIGCONT)
+        await driver.delete(made.id)

@@ -1,0 +1,69 @@
+"""One who reads a container again with each hint of it, as the inventory does."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from integration.docker.workloads import eventually
+from proad.drivers.docker import DockerDriver
+from proad.errors import ResourceNotFoundError
+from proad.model import EngineEvent, Resource, ResourceView
+
+SETTLED = 0.4  # seconds after which no hint comes any more
+
+
+class Watcher:
+    """Reads a container again with each hint, as the inventory does."""
+
+    def __init__(
+        self, driver: DockerDriver, id: str, view: ResourceView = ResourceView.SUMMARY
+    ) -> None:
+        self._view = view
+        self.events: list[EngineEvent] = []
+        self.seen: list[Resource | None] = []
+        self._driver = driver
+        self._id = id
+
+    async def follow(self, events: AsyncIterator[EngineEvent]) -> None:
+        async for event in events:
+            if event.id != self._id:
+                continue
+            self.events.append(event)
+            try:
+                found = await self._driver.get_resource(self._id, self._view)
+            except ResourceNotFoundError:
+                found = None
+            self.seen.append(found)
+
+    async def settled(
+        self, such: Callable[[Resource | None], bool] = lambda _: True, *, after: int = 0
+    ) -> Resource | None:
+        """Wait until something such was read, after so much, and nothing more comes; give it."""
+
+        async def come() -> bool:
+            return len(self.seen) > after and such(self.seen[-1])
+
+        try:
+            await eventually(come, every=0.01)
+        except TimeoutError:
+            pytest.fail(f"heard {self.events}, read {self.seen}")
+        await asyncio.sleep(SETTLED)
+        assert such(self.seen[-1])
+        return self.seen[-1]
+
+
+@asynccontextmanager
+async def watched(
+    driver: DockerDriver, id: str, view: ResourceView = ResourceView.SUMMARY
+) -> AsyncIterator[Watcher]:
+    watcher = Watcher(driver, id, view)
+    async with driver.subscribe() as events:
+        following = asyncio.create_task(watcher.follow(events))
+        await asyncio.sleep(SETTLED)  # what is told once more of the second before
+        watcher.events.clear()
+        watcher.seen.clear()
+        yield watcher
+        assert not following.done()
+        following.cancel()

@@ -1,0 +1,170 @@
+"""Looks at single resources: what hints lead to, and what becomes of one that fails or hangs."""
+
+import asyncio
+
+import pytest
+
+from proad.core.inventory import looks
+from proad.errors import EngineConflictError, EngineTimedOutError
+from proad.model import ResourceState
+from unit.core.inventory.scripted import (
+    ENGINE,
+    Gate,
+    box,
+    names,
+    quiet,
+    until,
+)
+
+S = ResourceState
+
+
+async def test_an_event_is_a_hint_to_look(engine, link, follow):
+    inventory = await follow()
+    for change, expected in (
+        (lambda: engine.put(box("1", "a")), ["a"]),
+        (lambda: engine.put(box("1", "b")), ["b"]),
+        (lambda: engine.tell("1"), ["b"]),
+        (lambda: engine.tell("nobody"), ["b"]),
+        (lambda: engine.take("1"), []),
+    ):
+        change()
+        await quiet(inventory)
+        assert names(inventory, link) == expected
+    assert engine.asked["list"] == 1
+
+
+async def test_hints_that_come_at_once_are_one_look(engine, link, follow):
+    engine.put(box())
+    inventory = await follow()
+    gate = engine.before = Gate()
+    for _ in range(100):
+        engine.tell("1")
+    await gate.reached.wait()
+    for _ in range(100):
+        engine.tell("1")
+    await asyncio.sleep(0.01)
+
+    gate.open.set()
+    await quiet(inventory)
+
+    assert engine.asked["summary"] == 2  # the second for what came while the first was read
+
+
+async def test_a_change_while_it_is_read_is_seen(engine, link, follow):
+    """The answer may be older than the event that came while it was on its way."""
+    engine.put(box())
+    inventory = await follow()
+    gate = engine.after = Gate()
+    engine.put(box(state=S.PAUSED))
+    await gate.reached.wait()
+    engine.put(box(state=S.STOPPED))
+    await asyncio.sleep(0.01)
+    gate.open.set()
+    await quiet(inventory)
+
+    assert inventory.known(link, "1").shown.state == S.STOPPED
+
+
+async def test_looks_are_bounded(engine, link, follow):
+    for number in range(50):
+        engine.put(box(str(number), f"c{number}"))
+    inventory = await follow()
+    gate = engine.before = Gate()
+    for number in range(50):
+        engine.tell(str(number))
+    await gate.reached.wait()
+    await asyncio.sleep(0.02)
+
+    assert gate.most == looks.LOOKS
+    gate.open.set()
+    await quiet(inventory)
+    assert gate.most == looks.LOOKS
+
+
+async def test_a_look_that_hangs_holds_up_no_other(engine, link, follow):
+    for number in range(10):
+        engine.put(box(str(number), f"c{number}"))
+    inventory = await follow()
+    gate = engine.before = Gate(id="0")
+    engine.tell("0")
+    await gate.reached.wait()
+
+    for number in range(1, 10):
+        engine.put(box(str(number), f"c{number}", S.STOPPED))
+
+    await until(lambda: sum(r.state == S.STOPPED for r in inventory.all(link)) == 9)
+    assert inventory.known(link, "0").shown.state == S.RUNNING
+    gate.open.set()
+
+
+@pytest.mark.parametrize("error", [EngineTimedOutError("scripted"), EngineConflictError("s", "x")])
+async def test_a_look_that_fails_is_made_again(engine, link, follow, error):
+    engine.put(box())
+    inventory = await follow()
+    failures = [error, error]
+
+    async def fail(method, id):
+        if failures:
+            raise failures.pop()
+
+    engine.before = fail
+    engine.put(box(state=S.STOPPED))
+
+    await until(lambda: inventory.known(link, "1").shown.state == S.STOPPED)
+    assert failures == []
+
+
+async def test_who_waits_for_a_look_hears_that_it_failed(engine, link, follow):
+    engine.put(box())
+    inventory = await follow()
+
+    async def fail(method, id):
+        raise EngineConflictError("scripted", "no")
+
+    engine.before = fail
+    with pytest.raises(EngineConflictError):
+        await inventory.looks(link).look("1")
+
+    engine.before = nothing = Gate("none")
+    engine.there["1"] = box(state=S.PAUSED)
+    assert (await inventory.looks(link).look("1")).shown.state == S.PAUSED
+    assert nothing.most == 0
+
+
+async def test_a_look_at_nothing(engine, link, follow):
+    inventory = await follow()
+
+    assert await inventory.looks(link).look("1") is None
+    assert inventory.journal.revision == 0
+
+
+async def test_a_bug_of_the_driver_ends_no_look_for_ever(engine, link, follow):
+    engine.put(box())
+    inventory = await follow()
+    broken = [True]
+
+    async def break_once(method, id):
+        if broken:
+            broken.pop()
+            raise ZeroDivisionError
+
+    engine.before = break_once
+    with pytest.raises(ZeroDivisionError):
+        await asyncio.wait_for(inventory.looks(link).look("1"), 2)
+    broken.append(True)
+    engine.put(box(state=S.STOPPED))
+
+    await until(lambda: inventory.known(link, "1").shown.state == S.STOPPED)
+
+
+async def test_no_look_outlives_the_inventory(engine, link, follow):
+    engine.put(box())
+    inventory = await follow()
+    engine.before = Gate()
+    engine.tell("1")
+    await engine.before.reached.wait()
+    await inventory.looks(link).close()
+
+    assert engine.before.waiting == 0
+    assert inventory.picture.get(ENGINE, "1") is not None
