@@ -284,7 +284,7 @@ async def test_a_missing_capability_is_named(serve, boxes):
         ("CreateSnapshot", {"id": "web", "name": "s"}, "snapshots"),
         ("RevertSnapshot", {"id": "web", "name": "s"}, "snapshots"),
         ("DeleteSnapshot", {"id": "web", "name": "s"}, "snapshots"),
-        ("UpdateResource", {"id": "web"}, "updates"),
+        ("UpdateResource", {"id": "web", "name": "new"}, "updates"),
         ("StopResource", {"id": "web", "mode": "STOP_MODE_SAVE"}, "stop mode SAVE"),
     ):
         refused = await refusal(daemon.call(call, **request))

@@ -622,7 +622,9 @@ Global___Labels: _TypeAlias = Labels  # noqa: Y015
 
 @_typing.final
 class UpdateResourceRequest(_message.Message):
-    """Request of UpdateResource. Absent fields stay as they are."""
+    """Request of UpdateResource. Absent fields stay as they are; one of name, labels,
+    container and domain must be set.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -685,7 +687,7 @@ class UpdateResourceResponse(_message.Message):
     RESTART_REQUIRED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def resource(self) -> _resource_pb2.Resource:
-        """The resource afterwards."""
+        """The resource afterwards: FULL for a caller with the scope basic, else SUMMARY."""
 
     @_builtins.property
     def restart_required(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

@@ -218,6 +218,7 @@ class ResourceServiceServicer:
         domain, CPU and memory, restart policy, autostart. Of an active resource it is
         changed at once where the engine can; the response names what takes effect at the
         next start. All or nothing is not promised across fields: on an error, look again.
+        A request that changes nothing is refused: GetResource is what looks.
         Errors: ALREADY_EXISTS, CAPABILITY_MISSING, INVALID_ARGUMENT, ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

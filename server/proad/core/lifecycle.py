@@ -9,7 +9,7 @@ from proad.core.link import Link
 from proad.core.ports import OnStep, Updates
 from proad.core.resolve import Found, Resolver
 from proad.core.verbs import Verbs
-from proad.errors import CapabilityMissingError, ResourceNotFoundError
+from proad.errors import CapabilityMissingError, InvalidArgumentError, ResourceNotFoundError
 from proad.model import (
     DeleteOptions,
     Resource,
@@ -118,18 +118,38 @@ class Lifecycle:
                 raise
             return None
 
-    async def update(self, ref: str, update: ResourceUpdate, *, etag: str = "") -> Updated:
-        """Change what can be changed of a resource.
+    async def update(
+        self,
+        ref: str,
+        update: ResourceUpdate,
+        *,
+        etag: str = "",
+        view: ResourceView = ResourceView.FULL,
+    ) -> Updated:
+        """Change what can be changed of a resource, and give it in a view.
 
         With an `etag`, only if the resource still has that one.
+
+        Raises:
+            InvalidArgumentError: nothing is to be changed; to look is another call.
         """
+        if update.is_empty:
+            raise InvalidArgumentError.of(
+                "",
+                "nothing to update: set name, labels, container or domain; "
+                "GetResource shows what a resource is",
+            )
 
         async def change(found: Found) -> Updated:
             driver = require(found.link.driver, Updates)
             updated = await self._verbs.do(
                 Verb.UPDATE, found, lambda id, _: driver.update(id, update), etag=etag
             )
-            resource = self._inventory.complete(found.link, updated.resource)
+            if view is ResourceView.FULL:
+                resource = self._inventory.complete(found.link, updated.resource)
+            else:
+                known = self._inventory.known(found.link, updated.resource.id)
+                resource = known.shown if known is not None else found.resource
             return replace(updated, resource=resource)
 
         return await self._resolver.use(ref, change)

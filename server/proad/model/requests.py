@@ -84,6 +84,16 @@ class ResourceUpdate:
     container: ContainerUpdate | None = None
     domain: DomainUpdate | None = None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is to be changed, by an absent part or by one with no field set."""
+        return (
+            self.name is None
+            and self.labels is None
+            and self.container in {None, ContainerUpdate()}
+            and self.domain in {None, DomainUpdate()}
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Updated:

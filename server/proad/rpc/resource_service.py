@@ -7,6 +7,7 @@ import grpc
 
 from proa import v1
 from proa.v1 import resource_service_pb2_grpc
+from proad.auth.scopes import Scope
 from proad.core.lifecycle import Lifecycle
 from proad.core.listing import Lists, Order
 from proad.core.measuring import Measuring
@@ -22,6 +23,7 @@ from proad.model import (
     StopOptions,
     WatchOptions,
 )
+from proad.rpc import caller
 from proad.rpc.decode import chosen, decode, plain_text, required_text
 from proad.rpc.encode import encode
 from proad.rpc.encodings import EncodedResources, Recent, first_field
@@ -163,9 +165,13 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
     async def UpdateResource(
         self, request: v1.UpdateResourceRequest, context: _Context
     ) -> v1.UpdateResourceResponse:
+        # Whoever may not look gets what every other verb answers with: an update that sets
+        # what is set already must not read a resource in full.
+        may_look = Scope.BASIC in caller.current().scopes
         updated = await self._lifecycle.update(
             required_text(request, "id"),
             decode(ResourceUpdate, request),
             etag=plain_text(request, "etag"),
+            view=ResourceView.FULL if may_look else ResourceView.SUMMARY,
         )
         return encode(v1.UpdateResourceResponse, updated)
