@@ -1,5 +1,7 @@
 """The root of the command line: global options, groups of commands, failures."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -7,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
 import proa
 from proa.cli import (
@@ -23,18 +26,34 @@ from proa.cli import (
     volumes,
     watch,
 )
-from proa.cli.output import Format
+from proa.cli.output import Format, write_line
 from proa.cli.session import Session, open_session
-from proa.cli.text import duration
+from proa.cli.text import duration, escaped
+
+
+@contextmanager
+def _escaped_complaints() -> Iterator[None]:
+    """Escape what was typed, or pasted, in typer's own words about it."""
+    try:
+        yield
+    except TyperException as error:
+        error.message = escaped(error.message, keep="\n")
+        raise
 
 
 class Root(TyperGroup):
     """Turns what calls raise into a message and an exit code."""
 
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Read the global options."""
+        with _escaped_complaints():
+            return super().make_context(*args, **kwargs)
+
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
         try:
-            return super().invoke(ctx)
+            with _escaped_complaints():
+                return super().invoke(ctx)
         except proa.Error as error:
             session = ctx.obj
             exits.report(error, as_json=isinstance(session, Session) and session.as_json)
@@ -43,7 +62,7 @@ class Root(TyperGroup):
             raise  # the reader of our output has seen enough; typer ends quietly
         except (ValueError, OSError) as error:
             # Arguments out of range or that do not go together; files that cannot be read.
-            typer.echo(f"Error: {error}", err=True)
+            write_line(f"Error: {error}", err=True)
             raise typer.Exit(exits.Exit.USAGE) from error
 
 
@@ -61,7 +80,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's convention for a callback
     if wanted:
-        typer.echo(f"proa {version('proa')}")
+        write_line(f"proa {version('proa')}")
         raise typer.Exit
 
 

@@ -1,7 +1,5 @@
 """What a failed command says and with which code it exits."""
 
-import json
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import IntEnum
@@ -9,7 +7,7 @@ from enum import IntEnum
 import typer
 
 import proa
-from proa.cli.text import plain
+from proa.cli.output import write_json, write_line
 
 
 class Exit(IntEnum):
@@ -116,7 +114,7 @@ def report(error: proa.Error, *, as_json: bool) -> None:
             "request_id": error.request_id,
             "hint": hint,
         }
-        sys.stderr.write(json.dumps({"error": fields}) + "\n")
+        write_json({"error": fields}, err=True)
         return
     lines = [f"Error: {error.message or error.code.name}"]
     # The daemon's text names the fields, too; another one's may not.
@@ -129,7 +127,8 @@ def report(error: proa.Error, *, as_json: bool) -> None:
         lines.append(f"Reason: {error.reason}")
     if hint:
         lines.append(f"Hint: {hint}")
-    sys.stderr.write("".join(f"{plain(line)}\n" for line in lines))
+    for line in lines:
+        write_line(line, err=True)
 
 
 def _unreachable(error: proa.Error) -> bool:

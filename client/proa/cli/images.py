@@ -5,14 +5,13 @@ from datetime import UTC
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
 
 import proa
 from proa import v1
-from proa.cli.output import write_message, write_messages, write_table
+from proa.cli.output import make_console, write_line, write_message, write_messages, write_table
 from proa.cli.session import Host, Output, Session, read_password
-from proa.cli.text import age, human_size, pairs, plain
+from proa.cli.text import age, escaped, human_size, pairs
 
 registry = typer.Typer(help="Credentials for pulls.", no_args_is_help=True)
 
@@ -68,7 +67,7 @@ def pull(
     if session.as_json:
         write_message(pulled)
     else:
-        typer.echo(pulled.id)
+        write_line(pulled.id)
 
 
 def pull_image(
@@ -76,7 +75,7 @@ def pull_image(
 ) -> v1.Image:
     """Pull an image, showing the progress on standard error unless that is no terminal."""
     request = v1.PullImageRequest(image=image, platform=platform, host=host)
-    console = Console(stderr=True, highlight=False)
+    console = make_console(err=True)
     shown = Progress(
         TextColumn("{task.fields[layer]}", markup=False),
         TextColumn("{task.description}", markup=False),
@@ -98,10 +97,10 @@ def _follow(events: Iterable[v1.PullImageResponse], shown: Progress) -> v1.Image
             continue
         step = event.progress
         if step.layer_id not in layers:
-            layers[step.layer_id] = shown.add_task("", total=None, layer=plain(step.layer_id))
+            layers[step.layer_id] = shown.add_task("", total=None, layer=escaped(step.layer_id))
         shown.update(
             layers[step.layer_id],
-            description=plain(step.status),
+            description=escaped(step.status),
             completed=step.current_bytes,
             total=step.total_bytes or None,
         )
@@ -126,11 +125,11 @@ def rmi(
             request = v1.DeleteImageRequest(image=image, force=force, host=host)
             return client.images.DeleteImage(request)
 
-        def line(response: v1.DeleteImageResponse) -> str:
-            lines = [f"untagged {name}" for name in response.untagged]
-            return "\n".join([*lines, *(f"deleted {id}" for id in response.deleted)])
+        def lines(response: v1.DeleteImageResponse) -> list[str]:
+            untagged = [f"untagged {name}" for name in response.untagged]
+            return [*untagged, *(f"deleted {id}" for id in response.deleted)]
 
-        session.each(names, one, line)
+        session.each(names, one, lines)
 
 
 Registry = Annotated[

@@ -9,7 +9,7 @@ import typer
 
 import proa
 from proa import v1
-from proa.cli.output import write_message
+from proa.cli.output import write_line, write_message
 from proa.cli.session import Output, Session, read_password
 from proa.cli.text import one_of, word
 
@@ -50,7 +50,7 @@ def login(
         write_message(response)
     else:
         until = response.expire_time.ToDatetime(UTC).astimezone()
-        typer.echo(f"Logged in as {username} ({_scopes(response.scopes)}) until {until:%H:%M}.")
+        write_line(f"Logged in as {username} ({_scopes(response.scopes)}) until {until:%H:%M}.")
 
 
 def logout(ctx: typer.Context) -> None:
@@ -58,14 +58,14 @@ def logout(ctx: typer.Context) -> None:
     session = Session.of(ctx, None)
     token = session.tokens.get(session.target)
     if token is None:
-        typer.echo(f"Nobody is logged in at {session.target}.", err=True)
+        write_line(f"Nobody is logged in at {session.target}.", err=True)
         return
     try:
         with session.client(token=token) as client:
             client.auth.RevokeToken(v1.RevokeTokenRequest())
     except proa.Unauthenticated:
         # It was over or given back already, which is what is wanted.
-        typer.echo("The token was no longer valid.", err=True)
+        write_line("The token was no longer valid.", err=True)
     session.tokens.drop(session.target)
 
 
@@ -79,7 +79,7 @@ def whoami(ctx: typer.Context, output: Output = None) -> None:
         return
     until = caller.expire_time.ToDatetime(UTC).astimezone()
     source = " by PROA_TOKEN" if os.environ.get("PROA_TOKEN") else ""
-    typer.echo(f"{caller.username}{source} ({_scopes(caller.scopes)}) until {until:%H:%M}")
+    write_line(f"{caller.username}{source} ({_scopes(caller.scopes)}) until {until:%H:%M}")
 
 
 def _scopes(scopes: Iterable[v1.Scope.ValueType]) -> str:

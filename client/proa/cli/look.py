@@ -10,6 +10,7 @@ from proa import v1
 from proa.cli import describe, exits, filters
 from proa.cli.output import (
     write_fields,
+    write_line,
     write_message,
     write_messages,
     write_table,
@@ -112,12 +113,12 @@ def host(ctx: typer.Context, name: Host = "", output: Output = None) -> None:
         write_message(response)
         return
     found = response.host
-    typer.echo(
+    write_line(
         f"{found.name}: {found.hostname}, {found.cpus} CPUs, {human_size(found.memory_bytes)}, "
         f"{found.architecture}; proad {response.daemon_version}"
     )
     if len(response.host_names) > 1:
-        typer.echo(f"host connections: {', '.join(response.host_names)}")
+        write_line(f"host connections: {', '.join(response.host_names)}")
     write_table(("ENGINE", "VERSION", "HEALTH", "SYNCED", "ENDPOINT", "CAN"), _engines(found))
     for engine in found.engines:
         for warning in engine.warnings:

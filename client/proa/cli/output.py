@@ -1,4 +1,8 @@
-"""What goes to standard output: tables for people, protobuf's JSON for programs."""
+"""All that a command writes: tables and lines for people, protobuf's JSON for programs.
+
+What a daemon, an engine or a guest says, and what was typed, comes from elsewhere. It is
+escaped here and nowhere else: other modules of the CLI do not write.
+"""
 
 import json
 import sys
@@ -14,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from proa.cli.text import plain
+from proa.cli.text import escaped
 
 _WIDE = 1000
 
@@ -32,30 +36,66 @@ def as_dict(message: Message) -> dict[str, Any]:
     return fields
 
 
+def write_json(value: object, *, indent: int | None = None, err: bool = False) -> None:
+    """Write a value as JSON of ASCII characters that can be seen."""
+    # JSON leaves one control in: it can only be inside a string.
+    typer.echo(json.dumps(value, indent=indent).replace("\x7f", "\\u007f"), err=err)
+
+
 def write_message(message: Message) -> None:
     """Write a message as a JSON object."""
-    typer.echo(json.dumps(as_dict(message), indent=2))
+    write_json(as_dict(message), indent=2)
 
 
 def write_messages(messages: Iterable[Message]) -> None:
     """Write messages as a JSON array."""
-    typer.echo(json.dumps([as_dict(message) for message in messages], indent=2))
+    write_json([as_dict(message) for message in messages], indent=2)
+
+
+def write_line(text: str, *, err: bool = False) -> None:
+    """Write one line, whatever is in it; to standard error with `err`."""
+    typer.echo(escaped(text), err=err)
+
+
+def write_document(text: str) -> None:
+    """Write a text of many lines: to a terminal with each of them escaped, else as it is."""
+    if on_terminal():
+        typer.echo(escaped(text, keep="\n\t").removesuffix("\n"))
+        return
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode())
+    sys.stdout.flush()
+
+
+def on_terminal() -> bool:
+    """Tell whether somebody looks at the output on a terminal."""
+    return sys.stdout.isatty()
+
+
+def make_console(*, err: bool = False) -> Console:
+    """Make a console for what is drawn anew again and again; what it shows is `shown`."""
+    return Console(stderr=err, highlight=False, markup=False, emoji=False)
+
+
+def shown(text: str) -> Text:
+    """Make a text from elsewhere into one that a console shows as it is, and escaped."""
+    return Text(escaped(text))
 
 
 def make_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     """Make a table; with a rule under its headings if somebody looks at it on a terminal."""
-    table = Table(box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD if on_terminal() else None, pad_edge=False)
     for heading in headings:
         table.add_column(heading, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(plain(cell)) for cell in row))
+        table.add_row(*(shown(cell) for cell in row))
     return table
 
 
 def write_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Write a table; whole lines if nobody looks at it on a terminal."""
     table = make_table(headings, rows)
-    width = None if sys.stdout.isatty() else _WIDE
+    width = None if on_terminal() else _WIDE
     console = Console(file=sys.stdout, width=width, highlight=False)
     with console.capture() as captured:
         console.print(table)
@@ -64,24 +104,25 @@ def write_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 def write_fields(message: Message) -> None:
     """Write a message as indented lines of fields."""
-    typer.echo("\n".join(_lines(as_dict(message), "")))
+    for line in _lines(as_dict(message), ""):
+        write_line(line)
 
 
 def _lines(value: dict[str, Any], indent: str) -> list[str]:
     lines = []
     for key, item in value.items():
         if isinstance(item, dict):
-            lines += [f"{indent}{plain(key)}:", *_lines(item, f"{indent}  ")]
+            lines += [f"{indent}{key}:", *_lines(item, f"{indent}  ")]
         elif isinstance(item, list):
-            lines.append(f"{indent}{plain(key)}:")
+            lines.append(f"{indent}{key}:")
             for entry in item:
-                inner = _lines(entry, "") if isinstance(entry, dict) else [plain(str(entry))]
+                inner = _lines(entry, "") if isinstance(entry, dict) else [str(entry)]
                 lines += [f"{indent}  {'- ' if n == 0 else '  '}{s}" for n, s in enumerate(inner)]
         else:
-            lines.append(f"{indent}{plain(key)}: {plain(str(item))}")
+            lines.append(f"{indent}{key}: {item}")
     return lines
 
 
 def write_warning(text: str) -> None:
     """Write a warning to standard error."""
-    typer.echo(f"Warning: {plain(text)}", err=True)
+    write_line(f"Warning: {text}", err=True)

@@ -11,7 +11,7 @@ import proa
 from proa import v1
 from proa.cli import run_options as parse
 from proa.cli.images import pull_image
-from proa.cli.output import write_message, write_warning
+from proa.cli.output import write_line, write_message, write_warning
 from proa.cli.session import Host, Output, Session
 from proa.cli.text import pairs, signed_size, size
 
@@ -245,7 +245,7 @@ def run(
     if session.as_json:
         write_message(response.resource)
     else:
-        typer.echo(response.resource.id)
+        write_line(response.resource.id)
 
 
 def _create(

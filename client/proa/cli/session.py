@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 import proa
 from proa.channels import Endpoint
 from proa.cli import exits
-from proa.cli.output import Format, write_messages
+from proa.cli.output import Format, write_line, write_messages
 from proa.cli.tokens import TokenFile
 
 Output = Annotated[
@@ -85,7 +85,7 @@ class Session:
         self,
         ids: Iterable[str],
         call: Callable[[str], MessageT | None],
-        line: Callable[[MessageT], str],
+        lines: Callable[[MessageT], Iterable[str]],
     ) -> None:
         """Do something to each of several; go on after a failure, then exit with its code."""
         done: list[MessageT] = []
@@ -100,7 +100,8 @@ class Session:
                 if result is not None:
                     done.append(result)
                     if not self.as_json:
-                        typer.echo(line(result))
+                        for line in lines(result):
+                            write_line(line)
         if self.as_json:
             write_messages(done)
         if codes:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from proa import v1
-from proa.cli.output import write_message, write_messages, write_table
+from proa.cli.output import write_line, write_message, write_messages, write_table
 from proa.cli.session import Id, Output, Session
 from proa.cli.text import age, one_of, word, words
 from proa.cli.verbs import line
@@ -35,7 +35,7 @@ def create(
     if session.as_json:
         write_message(snapshot)
     else:
-        typer.echo(snapshot.name)
+        write_line(snapshot.name)
 
 
 @app.command()
@@ -85,7 +85,7 @@ def revert(
     if session.as_json:
         write_message(resource)
     else:
-        typer.echo(line(resource))
+        write_line(line(resource))
 
 
 @app.command()
@@ -108,4 +108,4 @@ def rm(
             client.snapshots.DeleteSnapshot(request)
             return v1.Snapshot(name=name)
 
-        session.each(names, one, lambda snapshot: snapshot.name)
+        session.each(names, one, lambda snapshot: [snapshot.name])

@@ -104,8 +104,16 @@ def age(then: datetime) -> str:
     return f"{seconds} s"
 
 
-def plain(text: str) -> str:
-    """Take the sting out of a text from elsewhere: nothing that moves a terminal's cursor."""
+def escaped(text: str, *, keep: str = "") -> str:
+    r"""Escape what cannot be seen, as Python writes it: ESC is shown as "\x1b".
+
+    These are the C0 and C1 controls, DEL, bidirectional and other invisible formatting
+    characters, lone surrogates and code points that mean nothing: a terminal may obey them,
+    or show a text as another one. Line ends are among them unless they are to be kept, so
+    that a name cannot pass for a second line.
+    """
+    if text.isprintable():
+        return text
     return "".join(
-        c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
+        c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text
     )

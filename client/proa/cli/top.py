@@ -1,19 +1,16 @@
 """top: what containers and virtual machines use, live."""
 
-import json
-import sys
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from itertools import islice
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.live import Live
 
 from proa import v1
 from proa.cli import exits
-from proa.cli.output import as_dict, make_table, write_table
+from proa.cli.output import as_dict, make_console, make_table, on_terminal, write_json, write_table
 from proa.cli.session import Output, Session
 from proa.cli.text import duration, human_size, word
 
@@ -53,7 +50,7 @@ def top(
             samples = [_first_full(samples)]
         if session.as_json:
             _write_lines(samples)
-        elif once or not sys.stdout.isatty():
+        elif once or not on_terminal():
             for response in samples:
                 write_table(_HEADINGS, _rows(response.stats))
         else:
@@ -76,11 +73,11 @@ def _first_full(samples: Iterable[v1.StreamStatsResponse]) -> v1.StreamStatsResp
 def _write_lines(samples: Iterable[v1.StreamStatsResponse]) -> None:
     for response in samples:
         for stats in response.stats:
-            typer.echo(json.dumps(as_dict(stats)))
+            write_json(as_dict(stats))
 
 
 def _show(samples: Iterable[v1.StreamStatsResponse]) -> None:
-    with Live(console=Console(highlight=False), auto_refresh=False) as live:
+    with Live(console=make_console(), auto_refresh=False) as live:
         for response in samples:
             live.update(make_table(_HEADINGS, _rows(response.stats)), refresh=True)
 

@@ -6,7 +6,7 @@ import typer
 
 import proa
 from proa import v1
-from proa.cli.output import write_message, write_warning
+from proa.cli.output import write_line, write_message, write_warning
 from proa.cli.run_options import restart as restart_policy
 from proa.cli.session import Etag, Id, Output, Session
 from proa.cli.text import pairs, signed_size, size
@@ -88,7 +88,7 @@ def update(
     if session.as_json:
         write_message(response)
         return
-    typer.echo(line(response.resource))
+    write_line(line(response.resource))
     if response.restart_required:
         fields = ", ".join(response.restart_required)
         write_warning(f"takes effect at the next start: {fields}")
@@ -115,4 +115,4 @@ def rename(
     if session.as_json:
         write_message(resource)
     else:
-        typer.echo(line(resource))
+        write_line(line(resource))

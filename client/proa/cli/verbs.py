@@ -8,7 +8,7 @@ import typer
 from google.protobuf.duration_pb2 import Duration
 
 from proa import v1
-from proa.cli.output import write_message
+from proa.cli.output import write_line, write_message
 from proa.cli.session import Etag, Host, Ids, Output, Session
 from proa.cli.text import duration, human_size, one_of, pairs, word, words
 from proa.client import Client
@@ -47,7 +47,7 @@ def _each(
     """Do a verb to each of several resources, and say what came of it."""
     session = Session.of(ctx, output)
     with session.connect() as client:
-        session.each(ids, lambda id: one(client, id), line)
+        session.each(ids, lambda id: one(client, id), lambda resource: [line(resource)])
 
 
 def start(
@@ -183,7 +183,7 @@ def rm(
             response = client.resources.DeleteResource(request)
             return response.resource if response.HasField("resource") else None
 
-        session.each(ids, one, lambda resource: resource.name)
+        session.each(ids, one, lambda resource: [resource.name])
 
 
 def prune(
@@ -207,5 +207,5 @@ def prune(
         write_message(response)
         return
     for id in response.container_ids:
-        typer.echo(id[:12])
-    typer.echo(f"Freed {human_size(response.reclaimed_bytes)}.", err=True)
+        write_line(id[:12])
+    write_line(f"Freed {human_size(response.reclaimed_bytes)}.", err=True)

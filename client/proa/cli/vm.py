@@ -8,7 +8,7 @@ import typer
 
 from proa import v1
 from proa.cli import vm_options as parse
-from proa.cli.output import write_message
+from proa.cli.output import write_document, write_line, write_message
 from proa.cli.session import Host, Id, Output, Session
 from proa.cli.text import one_of, pairs, size, words
 
@@ -145,7 +145,7 @@ def _show(session: Session, resource: v1.Resource) -> None:
     if session.as_json:
         write_message(resource)
     else:
-        typer.echo(resource.id)
+        write_line(resource.id)
 
 
 @app.command("xml")
@@ -166,4 +166,4 @@ def show_xml(
     if session.as_json:
         write_message(response)
     else:
-        typer.echo(response.xml)
+        write_document(response.xml)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from proa import v1
-from proa.cli.output import write_message, write_messages, write_table
+from proa.cli.output import write_line, write_message, write_messages, write_table
 from proa.cli.session import Host, Output, Session
 from proa.cli.text import human_size, one_of, size, word, words
 from proa.cli.vm_options import volume_ref
@@ -96,7 +96,7 @@ def create(
     if session.as_json:
         write_message(volume)
     else:
-        typer.echo(f"{volume.pool}/{volume.name}")
+        write_line(f"{volume.pool}/{volume.name}")
 
 
 @app.command()
@@ -117,4 +117,4 @@ def rm(
             client.volumes.DeleteVolume(request)
             return v1.Volume(pool=where.pool, name=where.name)
 
-        session.each(names, one, lambda volume: volume.name)
+        session.each(names, one, lambda volume: [volume.name])

@@ -1,6 +1,5 @@
 """watch, wait: seeing what happens when it does."""
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -9,9 +8,9 @@ import typer
 import proa
 from proa import v1
 from proa.cli import describe, exits, filters
-from proa.cli.output import as_dict, write_message
+from proa.cli.output import as_dict, write_json, write_line, write_message
 from proa.cli.session import Id, Output, Session
-from proa.cli.text import duration, one_of, plain, word, words
+from proa.cli.text import duration, one_of, word, words
 from proa.cli.verbs import line
 
 
@@ -38,10 +37,10 @@ def watch(
     with exits.until_interrupted(), session.connect() as client:
         for event in client.watch(which):
             if session.as_json:
-                typer.echo(json.dumps({"time": datetime.now(UTC).isoformat(), **_fields(event)}))
+                write_json({"time": datetime.now(UTC).isoformat(), **_fields(event)})
             else:
                 now = datetime.now(UTC).astimezone()
-                typer.echo(f"{now:%H:%M:%S}  {plain(_line(event))}")
+                write_line(f"{now:%H:%M:%S}  {_line(event)}")
 
 
 def _line(event: proa.Event) -> str:
@@ -135,6 +134,6 @@ def wait(
     if session.as_json:
         write_message(resource or v1.Resource())
     elif resource is None or resource.state not in states:
-        typer.echo(f"{plain(resource.name if resource else id)} removed")
+        write_line(f"{resource.name if resource else id} removed")
     else:
-        typer.echo(plain(line(resource)))
+        write_line(line(resource))

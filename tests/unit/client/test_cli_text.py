@@ -9,7 +9,7 @@ import typer
 import proa
 from proa import v1
 from proa.cli import exits, run_options, vm_options
-from proa.cli.text import age, duration, human_size, one_of, pairs, plain, size, words
+from proa.cli.text import age, duration, escaped, human_size, one_of, pairs, size, words
 from proa.errors import Details
 
 
@@ -79,8 +79,23 @@ def test_ages():
     assert age(now + timedelta(hours=1)) == "0 s"
 
 
-def test_a_text_from_elsewhere_moves_no_cursor():
-    assert plain("a\x1b[2Jb\rc\nd") == "a\ufffd[2Jb\ufffdc\nd"
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain, ünï, 日本, 🙂", "plain, ünï, 日本, 🙂"),
+        ("a\x1b[2Jb\rc\nd\te", r"a\x1b[2Jb\rc\nd\te"),
+        ("\x00\x7f\x80\x9b", r"\x00\x7f\x80\x9b"),
+        ("\u202exe.\u2066\u2069\u200e\u200f\u061c", r"\u202exe.\u2066\u2069\u200e\u200f\u061c"),
+        ("\ud800\udcff", r"\ud800\udcff"),
+        ("\u2028\u2029\u200b\u00a0\U000e0041", r"\u2028\u2029\u200b\xa0\U000e0041"),
+    ],
+)
+def test_escaped_text_has_nothing_that_cannot_be_seen(text, shown):
+    assert escaped(text) == shown
+
+
+def test_escaped_document_keeps_its_lines():
+    assert escaped("<a>\n\t\x1b\r\n</a>\n", keep="\n\t") == "<a>\n\t\\x1b\\r\n</a>\n"
 
 
 @pytest.mark.parametrize(
