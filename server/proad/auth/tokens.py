@@ -19,6 +19,9 @@ _TYPE = "at+jwt"
 _CLAIMS = ("iss", "aud", "sub", "iat", "exp", "jti", "scope", "ver")
 # Ours have about 450; a megabyte from a stranger is not worth a look.
 _MAX_LENGTH = 4096
+# How far into the future a token of ours may have been given: since then the clock may
+# have been set back. The end of a token has no such tolerance.
+_CLOCK_STEP = timedelta(minutes=2)
 # Tokens whose signature need not be computed again.
 _MOST_VERIFIED = 10_000
 
@@ -102,9 +105,7 @@ class Tokens:
             TokenInvalidError: anything else is wrong with it.
         """
         if (known := self._verified.get(token)) is not None:
-            if known.expire_time <= datetime.now(UTC):
-                del self._verified[token]
-                raise TokenExpiredError
+            _not_over(known)
             return known
         secret = self._verifiers.get(token[:_MAX_LENGTH].partition(".")[0])
         if secret is None or len(token) > _MAX_LENGTH:
@@ -116,10 +117,11 @@ class Tokens:
                 algorithms=[_ALGORITHM],
                 issuer=self._issuer,
                 audience=self._audience,
-                leeway=0,
+                leeway=_CLOCK_STEP,
                 options={"require": list(_CLAIMS), "strict_aud": True},
             )
             claims = _claims(payload)
+            _not_over(claims)
         except jwt.ExpiredSignatureError:
             raise TokenExpiredError from None
         except (jwt.InvalidTokenError, ValueError, OverflowError):
@@ -133,6 +135,11 @@ class Tokens:
         return jwt.encode(
             claims, key.secret, algorithm=_ALGORITHM, headers={"typ": _TYPE, "kid": key.id}
         )
+
+
+def _not_over(claims: Claims) -> None:
+    if claims.expire_time <= datetime.now(UTC):
+        raise TokenExpiredError
 
 
 def _claims(payload: dict[str, Any]) -> Claims:

@@ -217,6 +217,20 @@ def test_expired():
     make().verify(sign(payload(iat=now - 100, exp=now + 5)))
 
 
+@pytest.mark.parametrize("step", [1, 60, 119])
+def test_a_token_after_the_clock_was_set_back_is_good(step):
+    """To the clock of now it was given in the future."""
+    now = int(time.time())
+    claims = make().verify(sign(payload(iat=now + step, exp=now + step + 1800)))
+    assert claims.username == "ann"
+
+
+def test_a_token_of_the_near_future_that_is_over_is_expired():
+    now = int(time.time())
+    with pytest.raises(TokenExpiredError):
+        make().verify(sign(payload(iat=now + 60, exp=now - 1)))
+
+
 def test_expired_and_forged_is_invalid():
     now = int(time.time())
     invalid(sign(payload(exp=now - 1), secret=b"w" * 32))
