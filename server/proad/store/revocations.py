@@ -1,7 +1,7 @@
 """Tokens that were given back before their time was over."""
 
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import IntegrityError
@@ -9,16 +9,21 @@ from sqlalchemy.exc import IntegrityError
 from proad.store.database import Database
 from proad.store.schema import revoked_tokens
 
+# After a token's end, its revocation is kept for so long: a clock that is set back must not
+# make the token good again.
+_KEPT_AFTER_END = timedelta(hours=24)
+
 
 class RevocationStore:
-    """The revoked tokens in a database, until they would have expired anyway."""
+    """The revoked tokens in a database, until a day after they would have expired anyway."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def add(self, token_id: str, expire_time: datetime) -> None:
-        """Revoke a token; a second time does nothing. Forgets those that have expired."""
-        expired = delete(revoked_tokens).where(revoked_tokens.c.expire_time < datetime.now(UTC))
+        """Revoke a token; a second time does nothing. Forget those that ended a day ago."""
+        past = datetime.now(UTC) - _KEPT_AFTER_END
+        expired = delete(revoked_tokens).where(revoked_tokens.c.expire_time < past)
         async with self._database.write() as connection:
             await connection.execute(expired)
         revoked = insert(revoked_tokens).values(jti=token_id, expire_time=expire_time)

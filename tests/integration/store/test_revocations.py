@@ -34,11 +34,14 @@ async def test_twice_and_at_the_same_time(revocations):
     assert await revocations.contains("a")
 
 
-async def test_the_expired_are_purged(revocations, database):
-    await revocations.add("old", after(seconds=-1))
-    await revocations.add("good", after(seconds=60))
+async def test_a_revocation_is_kept_a_day_past_the_end_of_its_token(revocations, database):
+    """The clock may be set back, and the token be good again but for this."""
+    await revocations.add("old", after(hours=-24, seconds=-1))
+    await revocations.add("over", after(hours=-23, minutes=-59))
+    await revocations.add("just over", after(seconds=-1))
     await revocations.add("new", after(minutes=30))
-    assert await kept(database) == {"good", "new"}
+    assert await kept(database) == {"over", "just over", "new"}
+    assert await revocations.contains("just over")
 
 
 async def test_times_keep_their_zone(revocations, database):
