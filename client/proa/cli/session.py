@@ -1,6 +1,7 @@
 """What every command shares: the daemon to talk to, the form of the output, failures."""
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -122,8 +123,12 @@ def open_session(
 
 
 def read_password(*, from_stdin: bool) -> str:
-    """Ask for a password, or read it from standard input without its line end."""
+    """Ask for a password, or read it from standard input without its one line end."""
     if from_stdin:
-        return sys.stdin.readline().rstrip("\r\n")
+        try:
+            text = sys.stdin.buffer.read().decode()
+        except UnicodeDecodeError:
+            raise typer.BadParameter("the password must be valid UTF-8") from None
+        return re.sub(r"(\r\n|\r|\n)\Z", "", text)
     password: str = typer.prompt("Password", hide_input=True, err=True)
     return password

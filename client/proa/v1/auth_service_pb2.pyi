@@ -30,7 +30,7 @@ class CreateTokenRequest(_message.Message):
     PASSWORD_FIELD_NUMBER: _builtins.int
     SCOPES_FIELD_NUMBER: _builtins.int
     username: _builtins.str
-    """User name. Required."""
+    """User name; case does not count. Required."""
     password: _builtins.str
     """Password. Required."""
     @_builtins.property

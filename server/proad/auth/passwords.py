@@ -38,6 +38,22 @@ def check_password(password: str) -> bytes:
     return data
 
 
+def check_new_password(password: str, *, at_least: int) -> None:
+    """Do nothing if a user may be given this password.
+
+    Raises:
+        InvalidArgumentError: with the field "password"; it is shorter than `at_least`
+            characters, or nobody can have it.
+    """
+    check_password(password)
+    if len(password) < at_least:
+        raise InvalidArgumentError.of(
+            "password",
+            f"must have at least {at_least} characters (setting password_min_length), "
+            f"this has {len(password)}",
+        )
+
+
 class Passwords:
     """Hashes and checks passwords. Use it in a `with`, which owns the threads.
 

@@ -144,7 +144,7 @@ class Authenticator:
             TooManyAttemptsError: too many failures for this user or from this peer.
             DatabaseUnreachableError: nobody can tell.
         """
-        check_username(username)
+        username = check_username(username)
         check_password(password)
         place = _place(peer)
         # Checked when the turn comes: logins that were sent all at once must not

@@ -1,6 +1,7 @@
 """`proad user …`: who may log in, and with which scopes."""
 
 import asyncio
+import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -9,18 +10,23 @@ from typing import Annotated
 import typer
 
 from proad.auth.keys import KeyRing
-from proad.auth.passwords import Passwords, check_password
+from proad.auth.passwords import Passwords, check_new_password
 from proad.auth.scopes import Scope, write_scopes
 from proad.commands.options import Config
 from proad.config import Settings, load_settings
 from proad.errors import InvalidArgumentError
 from proad.state import prepare_state_dir
 from proad.store.database import Database
-from proad.store.users import UserNotFoundError, UserStore, check_username
+from proad.store.users import UserNotFoundError, UserStore, check_username, fold_username
 
 app = typer.Typer(no_args_is_help=True, help="Manage users.")
 
-Name = Annotated[str, typer.Argument(help="User name; case counts.", show_default=False)]
+Name = Annotated[
+    str,
+    typer.Argument(
+        help="User name; Ann and ann are one.", show_default=False, callback=fold_username
+    ),
+]
 Scopes = Annotated[
     list[Scope] | None,
     typer.Option(
@@ -44,7 +50,7 @@ def add(
     """Add a user. Works before the daemon's first start."""
     settings = load_settings(config)
     check_username(name)
-    password = _password(from_stdin=password_stdin)
+    password = _password(settings, from_stdin=password_stdin)
 
     async def change(users: UserStore) -> None:
         await users.add(name, await _hash(password), scope or [])
@@ -85,7 +91,7 @@ def passwd(name: Name, *, password_stdin: PasswordStdin = False, config: Config 
     async def change(users: UserStore) -> None:
         if await users.get(name) is None:  # before anybody types a password for nobody
             raise UserNotFoundError(name)
-        password = _password(from_stdin=password_stdin)
+        password = _password(settings, from_stdin=password_stdin)
         await users.set_password(name, await _hash(password))
 
     _run(settings, change)
@@ -158,13 +164,14 @@ async def _hash(password: str) -> str:
         return await passwords.hash(password)
 
 
-def _password(*, from_stdin: bool) -> str:
-    """Get a new password. Raises InvalidArgumentError if nobody can have it."""
+def _password(settings: Settings, *, from_stdin: bool) -> str:
+    """Get a new password. Raise InvalidArgumentError if nobody may have it."""
     if from_stdin:
-        password = _decoded(sys.stdin.buffer.read()).removesuffix("\n")
+        # One line end, whichever system wrote it, is not part of the password.
+        password = re.sub(r"(\r\n|\r|\n)\Z", "", _decoded(sys.stdin.buffer.read()))
     else:
         password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
-    check_password(password)
+    check_new_password(password, at_least=settings.password_min_length)
     return password
 
 

@@ -2,6 +2,7 @@
 
 import os
 import tomllib
+from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,15 @@ from proad.errors import SetupError
 _LOCAL_VARIABLES = {
     key: VARIABLE_PREFIX + key.upper() for key in ("docker_url", "libvirt_uri", "virt_type")
 }
+
+# What the client, its commands, the build and the tests read, and a shell may have set.
+OTHER_VARIABLES = frozenset(
+    VARIABLE_PREFIX + name
+    for name in (
+        *("CONFIG", "TARGET", "TOKEN", "USERNAME", "PASSWORD", "TLS_CA", "TLS_CERT", "TLS_KEY"),
+        *("REQUIRE_ENGINES", "UPDATE_GOLDEN"),
+    )
+)
 
 
 class ConfigError(SetupError):
@@ -44,12 +54,16 @@ def load_settings(config: Path | None) -> Settings:
     """
     values = _read(config) if config else {}
     values |= _Environment(Settings)()
+    lines = _unknown_variables()
     try:
         values |= _local_host(values.get("host"))
-        return Settings(**values)
+        settings = Settings(**values)
     except ValidationError as error:
-        lines = [_describe(detail, config) for detail in error.errors(include_url=False)]
+        lines += [_describe(detail, config) for detail in error.errors(include_url=False)]
         raise ConfigError("\n".join(line for line in lines if line)) from None
+    if lines:
+        raise ConfigError("\n".join(lines))
+    return settings
 
 
 def example() -> str:
@@ -64,6 +78,27 @@ def _read(config: Path) -> dict[str, Any]:
         raise ConfigError(f"{config}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{config}: not TOML: {error}") from None
+
+
+def setting_variables() -> set[str]:
+    """Return the names of all variables that are settings."""
+    plain = {VARIABLE_PREFIX + name.upper() for name in Settings.model_fields if name != "hosts"}
+    return plain | set(_LOCAL_VARIABLES.values())
+
+
+def _unknown_variables() -> list[str]:
+    """Return a line for each variable that looks like a setting and is none."""
+    known = setting_variables()
+    lines = []
+    for name in sorted(os.environ):
+        upper = name.upper()
+        if not upper.startswith(VARIABLE_PREFIX) or upper in known | OTHER_VARIABLES:
+            continue
+        names = [variable.removeprefix(VARIABLE_PREFIX) for variable in known]
+        near = get_close_matches(upper.removeprefix(VARIABLE_PREFIX), names, n=1)
+        hint = f"; did you mean {VARIABLE_PREFIX}{near[0]}?" if near else ""
+        lines.append(f"{name}: unknown variable{hint}")
+    return lines
 
 
 def _local_host(tables: object) -> dict[str, Any]:

@@ -153,6 +153,7 @@ class Settings(BaseSettings):
         hosts: the hosts whose engines are served; their names differ. As an argument
             and in the file its name is `host`.
         token_lifetime: how long a token is good for.
+        password_min_length: least number of characters of a password that is set.
         drain_timeout: how long calls under way may take when the daemon stops.
         grpc_max_message_bytes: largest message taken or sent.
         grpc_max_concurrent_streams: calls at a time on one connection.
@@ -184,6 +185,8 @@ class Settings(BaseSettings):
     token_lifetime: Annotated[Duration, Field(gt=timedelta(), le=timedelta(hours=24))] = timedelta(
         minutes=30
     )
+
+    password_min_length: Annotated[int, Field(ge=1, le=72)] = 8
 
     drain_timeout: Annotated[Duration, Field(ge=timedelta(), le=timedelta(hours=1))] = timedelta(
         seconds=30

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,7 +16,8 @@ from proad.errors import AlreadyExistsError, InvalidArgumentError
 from proad.store.database import Database
 from proad.store.schema import users
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]{0,63}")
+_LONGEST_NAME = 64
+_NAME = re.compile(r"[a-z0-9_][a-z0-9._@+-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class User:
     """A user as the database has it.
 
     Attributes:
-        name: unique; case counts.
+        name: unique, in lower case and NFC.
         password_hash: by bcrypt.
         scopes: what tokens of this user may carry.
         disabled: no new tokens, and the old ones are no longer good.
@@ -46,23 +48,32 @@ class UserNotFoundError(LookupError):
         super().__init__(f"there is no user {name!r}; 'proad user list' shows who there is")
 
 
+def fold_username(name: str) -> str:
+    """Return the one form under which a name is kept: Unicode's NFC, in lower case."""
+    return unicodedata.normalize("NFC", name).lower()
+
+
 def check_username(name: str) -> str:
-    """Give the name back if it can be one.
+    """Return the form of a name under which it is kept, if it can be one.
 
     Raises:
         InvalidArgumentError: with the field "username".
     """
-    if not _NAME.fullmatch(name):
+    folded = fold_username(name[: _LONGEST_NAME + 1])
+    if not _NAME.fullmatch(folded) or len(folded) > _LONGEST_NAME:
         raise InvalidArgumentError.of(
             "username",
             "must have 1 to 64 characters: letters and digits of ASCII, '_', "
-            "and after the first also '.', '@', '+', '-'",
+            "and after the first also '.', '@', '+', '-'; case does not count",
         )
-    return name
+    return folded
 
 
 class UserStore:
-    """The users in a database. Each change ends the tokens that were given before it."""
+    """The users in a database. Each change ends the tokens that were given before it.
+
+    Names are taken in any case and kept in one.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -95,13 +106,14 @@ class UserStore:
             async with self._database.write() as connection:
                 await connection.execute(row)
         except IntegrityError as error:
-            raise AlreadyExistsError("user", name) from error
+            raise AlreadyExistsError("user", user.name) from error
         return user
 
     async def get(self, name: str) -> User | None:
         """Give a user, or None if there is none of this name."""
+        found = select(users).where(users.c.name == fold_username(name))
         async with self._database.read() as connection:
-            result = await connection.execute(select(users).where(users.c.name == name))
+            result = await connection.execute(found)
             row = result.one_or_none()
         return _user(row) if row else None
 
@@ -125,15 +137,16 @@ class UserStore:
 
     async def remove(self, name: str) -> None:
         """Remove a user. Raises UserNotFoundError."""
+        removal = delete(users).where(users.c.name == fold_username(name))
         async with self._database.write() as connection:
-            result = await connection.execute(delete(users).where(users.c.name == name))
+            result = await connection.execute(removal)
         if not result.rowcount:
             raise UserNotFoundError(name)
 
     async def _change(self, name: str, **values: object) -> User:
         change = (
             update(users)
-            .where(users.c.name == name)
+            .where(users.c.name == fold_username(name))
             .values(**values, token_version=users.c.token_version + 1)
             .returning(*users.c)
         )

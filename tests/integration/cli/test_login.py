@@ -22,6 +22,14 @@ def test_login_keeps_a_token_that_only_its_owner_can_read(cli, daemon, tmp_path)
     assert cli.json("whoami")["username"] == "ann"
 
 
+def test_login_takes_one_line_end_off_the_password(cli):
+    for end in ("", "\n", "\r\n", "\r"):
+        cli.ok("login", "ann", "--password-stdin", input=PASSWORD.strip() + end)
+    for end in ("\n\n", "\r\r\n", "\nmore\n"):
+        said = cli.fails(4, "login", "ann", "--password-stdin", input=PASSWORD.strip() + end)
+        assert "BAD_CREDENTIALS" in said
+
+
 def test_login_asks_for_the_password(cli):
     result = cli.run("login", "ann", input=PASSWORD)
     assert result.exit_code == 0

@@ -88,14 +88,21 @@ def test_init_rotates_the_key(proad, state):
 def test_a_user_before_the_first_start(proad, state):
     proad(
         "user", "add", "ann", "--scope", "basic", "--scope", "advanced", "--password-stdin",
-        stdin="geheim\n",
+        stdin="sehr geheim\n",
     )  # fmt: skip
-    assert log_in(state, "ann", "geheim").scopes == set(Scope)
+    assert log_in(state, "ann", "sehr geheim").scopes == set(Scope)
 
 
 @pytest.mark.parametrize(
     ("typed", "password"),
-    [("ä" * 36, "ä" * 36), (" x \n\n", " x \n")],
+    [
+        ("ä" * 36, "ä" * 36),
+        (" password \n\n", " password \n"),
+        ("password\r\n", "password"),
+        ("password\r", "password"),
+        ("password\n\r", "password\n"),
+        ("password\r\r\n", "password\r"),
+    ],
 )
 def test_one_line_end_is_not_part_of_the_password(proad, state, typed, password):
     proad("user", "add", "ann", "--password-stdin", stdin=typed)
@@ -107,6 +114,7 @@ def test_one_line_end_is_not_part_of_the_password(proad, state, typed, password)
     [
         ("\n", "empty"),
         ("x" * 73 + "\n", "72 bytes"),
+        ("seven77\r\n", "at least 8 characters"),
         (b"\xff\xfe\n", "UTF-8"),
     ],
 )
@@ -115,9 +123,32 @@ def test_passwords_that_are_refused(proad, state, typed, what):
     assert not state.exists()
 
 
+def test_the_least_length_of_a_password_is_a_setting(proad, state):
+    least = {"PROA_PASSWORD_MIN_LENGTH": "3"}
+    proad("user", "add", "ann", "--password-stdin", stdin="abc", **least)
+    assert "at least 8" in proad("user", "passwd", "ann", "--password-stdin", stdin="abc", code=1)
+    log_in(state, "ann", "abc")  # what was set before stays good
+
+
+def test_a_name_in_any_case_is_one_user(proad, state):
+    said = proad("user", "add", "Ann", "--password-stdin", stdin="password")
+    assert said.startswith("user ann added")
+    said = proad("user", "add", "ANN", "--password-stdin", stdin="password", code=1)
+    assert "'ann' exists already" in said
+    assert proad("user", "disable", "aNN").startswith("user ann disabled")
+    proad("user", "enable", "ANN")
+    log_in(state, "ANN", "password")
+
+
+def test_an_unknown_variable_is_refused_with_the_nearest_name(proad):
+    variable = "PROA_" + "STATEDIR"
+    text = proad("check-config", code=2, **{variable: "/nowhere"})
+    assert text == f"proad: {variable}: unknown variable; did you mean PROA_STATE_DIR?\n"
+
+
 def test_a_user_from_beginning_to_end(proad, state):
-    proad("user", "add", "ann", "--scope", "basic", "--password-stdin", stdin="one")
-    proad("user", "add", "bob", "--password-stdin", stdin="two")
+    proad("user", "add", "ann", "--scope", "basic", "--password-stdin", stdin="password one")
+    proad("user", "add", "bob", "--password-stdin", stdin="password two")
     lines = proad("user", "list").splitlines()
     assert [line.split()[:3] for line in lines] == [
         ["NAME", "SCOPES", "STATUS"],
@@ -126,32 +157,34 @@ def test_a_user_from_beginning_to_end(proad, state):
     ]
 
     proad("user", "scopes", "ann", "--scope", "advanced", "--scope", "basic")
-    assert log_in(state, "ann", "one").scopes == set(Scope)
+    assert log_in(state, "ann", "password one").scopes == set(Scope)
     proad("user", "scopes", "ann")
-    assert log_in(state, "ann", "one").scopes == set()
+    assert log_in(state, "ann", "password one").scopes == set()
 
-    proad("user", "passwd", "ann", "--password-stdin", stdin="three\n")
-    log_in(state, "ann", "three")
+    proad("user", "passwd", "ann", "--password-stdin", stdin="password three\n")
+    log_in(state, "ann", "password three")
     with pytest.raises(BadCredentialsError):
-        log_in(state, "ann", "one")
+        log_in(state, "ann", "password one")
 
     proad("user", "disable", "ann")
     assert ["ann", "-", "disabled"] in [
         line.split()[:3] for line in proad("user", "list").splitlines()
     ]
     with pytest.raises(BadCredentialsError):
-        log_in(state, "ann", "three")
+        log_in(state, "ann", "password three")
     proad("user", "enable", "ann")
-    log_in(state, "ann", "three")
+    log_in(state, "ann", "password three")
 
     proad("user", "remove", "ann")
     assert "ann" not in proad("user", "list")
 
 
 def test_what_cannot_be_done_is_said_in_one_line(proad, state):
-    proad("user", "add", "ann", "--password-stdin", stdin="x")
-    assert "exists already" in proad("user", "add", "ann", "--password-stdin", stdin="x", code=1)
-    assert "username" in proad("user", "add", "a/b", "--password-stdin", stdin="x", code=1)
+    proad("user", "add", "ann", "--password-stdin", stdin="password")
+    assert "exists already" in proad(
+        "user", "add", "ann", "--password-stdin", stdin="password", code=1
+    )
+    assert "username" in proad("user", "add", "a/b", "--password-stdin", stdin="password", code=1)
     for command in ("passwd", "disable", "remove"):
         assert "no user 'bob'" in proad("user", command, "bob", code=1)
 
@@ -224,14 +257,14 @@ def test_the_example_is_a_file_of_settings(proad, tmp_path):
     proad("check-config", "--config", str(config))
 
 
-@pytest.mark.parametrize(("second", "code"), [("geheim", 0), ("gehein", 1)])
+@pytest.mark.parametrize(("second", "code"), [("sehr geheim", 0), ("sehr gehein", 1)])
 def test_a_password_is_asked_for_twice_and_not_shown(environment, state, second, code):
-    typed = [b"geheim\n", f"{second}\n".encode()] + ([b"\x04"] if code else [])
+    typed = [b"sehr geheim\n", f"{second}\n".encode()] + ([b"\x04"] if code else [])
     status, screen = _on_a_terminal(["user", "add", "ann"], typed, environment)
     assert status == code
-    assert "geheim" not in screen
+    assert "sehr geheim" not in screen
     if code == 0:
-        log_in(state, "ann", "geheim")
+        log_in(state, "ann", "sehr geheim")
 
 
 def _on_a_terminal(arguments, typed, environment):
@@ -258,9 +291,9 @@ def _on_a_terminal(arguments, typed, environment):
 
 
 async def test_disable_takes_effect_in_a_running_daemon_within_a_second(proad, state):
-    await asyncio.to_thread(proad, "user", "add", "ann", "--password-stdin", stdin="x")
+    await asyncio.to_thread(proad, "user", "add", "ann", "--password-stdin", stdin="password")
     async with Authenticator.open(Settings(state_dir=state)) as authenticator:
-        token = (await authenticator.create_token("ann", "x", peer="unix:")).token
+        token = (await authenticator.create_token("ann", "password", peer="unix:")).token
         await authenticator.authenticate(f"Bearer {token}")
         await asyncio.to_thread(proad, "user", "disable", "ann")
         await asyncio.sleep(0.8)

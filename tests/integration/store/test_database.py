@@ -5,13 +5,15 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import insert, text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from proad.auth.scopes import Scope
 from proad.errors import SetupError
@@ -19,6 +21,8 @@ from proad.store import migrations
 from proad.store.database import Database, DatabaseUnreachableError
 from proad.store.migrate import is_current
 from proad.store.schema import REVISION, metadata
+from proad.store.schema import users as users_table
+from proad.store.url import async_url
 from proad.store.users import UserStore
 
 HASH = "$2b$04$" + "x" * 53
@@ -105,6 +109,51 @@ async def test_the_schema_of_a_newer_proa_is_refused(url):
     with pytest.raises(SetupError, match=r"'9999' of a newer Proa"):
         async with Database.open(url):
             pass
+
+
+async def before_names_had_one_case(url, names):
+    """Make the database of a Proa in whose user names case counted."""
+    async with Database.open(url) as database, database.write() as connection:
+        for name in names:
+            await connection.execute(
+                insert(users_table).values(
+                    name=name,
+                    password_hash=HASH,
+                    scopes="basic",
+                    disabled=False,
+                    token_version=7,
+                    create_time=datetime.now(UTC),
+                )
+            )
+        await connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+
+
+async def test_migration_of_names_in_other_case_keeps_the_users(url):
+    await before_names_had_one_case(url, ["Ann", "bob", "CARL@x.ORG"])
+    async with Database.open(url) as database:
+        found = await UserStore(database).list()
+    assert [user.name for user in found] == ["ann", "bob", "carl@x.org"]
+    assert {user.token_version for user in found} == {7}
+
+
+async def test_migration_of_names_that_become_one_is_refused_and_changes_nothing(url):
+    names = ["ANN", "Ann", "Bob", "carl"]
+    await before_names_had_one_case(url, names)
+    for _ in range(2):
+        with pytest.raises(SetupError, match="'ANN' and 'Ann'; nothing was changed") as caught:
+            async with Database.open(url):
+                pass
+    assert "DELETE FROM users WHERE name" in str(caught.value)
+    assert "Bob" not in str(caught.value)
+
+    engine = create_async_engine(async_url(url))
+    async with engine.begin() as connection:
+        kept = await connection.scalars(text("SELECT name FROM users ORDER BY lower(name)"))
+        assert set(kept) == set(names)
+        await connection.execute(text("DELETE FROM users WHERE name = 'ANN'"))
+    await engine.dispose()
+    async with Database.open(url) as database:
+        assert [user.name for user in await UserStore(database).list()] == ["ann", "bob", "carl"]
 
 
 async def test_a_failed_write_changes_nothing(database):

@@ -29,11 +29,23 @@ async def test_nobody(users):
     assert await users.list() == []
 
 
-async def test_case_counts(users):
-    for name in ("b", "Ann", "ann", "ANN"):
-        await users.add(name, HASH, [])
-    assert await users.get("aNN") is None
-    assert {user.name for user in await users.list()} == {"ANN", "Ann", "ann", "b"}
+async def test_a_name_in_any_case_is_one_user(users):
+    added = await users.add("Ann", HASH, [])
+    assert added.name == "ann"
+    assert await users.get("aNN") == added
+    for name in ("ann", "ANN", "Ann"):
+        with pytest.raises(AlreadyExistsError, match="'ann'"):
+            await users.add(name, HASH, [])
+    assert (await users.set_disabled("ANN", disabled=True)).name == "ann"
+    assert [user.name for user in await users.list()] == ["ann"]
+    await users.remove("AnN")
+    assert await users.list() == []
+
+
+async def test_a_name_in_another_normal_form_is_one_user(users):
+    added = await users.add("\u212aim", HASH, [])  # with the sign for kelvin
+    assert added.name == "kim"
+    assert await users.get("kim") == added
 
 
 async def test_the_list_is_sorted(users):

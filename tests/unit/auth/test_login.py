@@ -13,6 +13,7 @@ from proad.errors import (
     SetupError,
     TooManyAttemptsError,
 )
+from unit.auth.conftest import PASSWORDS
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ async def test_every_bad_login_reads_the_same(login, users):
     for name, password in [
         ("ann", "wrong"),
         ("nobody", "wrong"),
-        ("Ann", "correct horse"),
+        ("Ann", "Correct horse"),
         ("bob", "battery staple"),
         ("bob", "wrong"),
         ("ann", "x" * 72),
@@ -82,6 +83,12 @@ async def test_what_nobody_can_have_is_an_invalid_argument(login, name, password
         await login(name, password)
     assert [violation.field for violation in caught.value.violations] == [field]
     assert len(caught.value.message) < 300
+
+
+@pytest.mark.parametrize("name", ["ANN", "Ann", "aNN"])
+async def test_login_with_a_name_in_other_case_is_the_same_user(authenticator, login, name):
+    issued = await login(name, PASSWORDS["ann"])
+    assert (await authenticator.authenticate(f"Bearer {issued.token}")).username == "ann"
 
 
 async def fail(login, times, name="ann", peer="ipv4:10.0.0.1:1"):

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from proad.auth.passwords import Passwords, check_password
+from proad.auth.passwords import Passwords, check_new_password, check_password
 from proad.errors import InvalidArgumentError
 
 
@@ -61,6 +61,15 @@ async def test_an_unknown_user_costs_the_same_time():
 async def test_the_default_cost_is_twelve():
     with Passwords() as passwords:
         assert (await passwords.hash("x")).startswith("$2b$12$")
+
+
+@pytest.mark.parametrize(("password", "fits"), [("x" * 7, False), ("x" * 8, True), ("ä" * 8, True)])
+def test_a_new_password_shorter_than_asked_for_is_refused(password, fits):
+    if fits:
+        check_new_password(password, at_least=8)
+        return
+    with pytest.raises(InvalidArgumentError, match=r"at least 8 characters.*this has 7"):
+        check_new_password(password, at_least=8)
 
 
 def test_check_gives_the_bytes():

@@ -1,6 +1,7 @@
 import os
 import re
 import tomllib
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from proad.config import (
     example,
     load_settings,
 )
+from proad.config.loading import OTHER_VARIABLES, setting_variables
 
 
 @pytest.fixture(autouse=True)
@@ -88,6 +90,7 @@ def test_every_plain_setting_has_its_variable(monkeypatch, tmp_path):
         "token_issuer": "i",
         "token_audience": "a",
         "token_lifetime": "90",
+        "password_min_length": "12",
         "drain_timeout": "1m",
         "log_format": "json",
         "log_level": "debug",
@@ -114,11 +117,49 @@ def test_every_plain_setting_has_its_variable(monkeypatch, tmp_path):
 
 def test_variables_of_other_programs_mean_nothing(monkeypatch):
     monkeypatch.setenv("HOST", "somewhere")
-    monkeypatch.setenv("PROA_HOST", "somewhere")
-    monkeypatch.setenv("PROA_HOSTS", "somewhere")
-    monkeypatch.setenv("PROA_TOKEN", "secret")
+    for name in OTHER_VARIABLES:
+        monkeypatch.setenv(name, "somewhere")
     monkeypatch.setenv("LISTEN", "x")
     assert load_settings(None) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("host", ""),
+        ("hosts", ""),
+        ("listem", "; did you mean PROA_LISTEN?"),
+        ("tls_cert_fil", "; did you mean PROA_TLS_CERT_FILE?"),
+        ("libvirt_url", "; did you mean PROA_LIBVIRT_URI?"),
+    ],
+)
+def test_variables_unknown_with_the_prefix_are_refused(monkeypatch, name, hint):
+    variable = f"PROA_{name.upper()}"
+    monkeypatch.setenv(variable, "")
+    assert refused(None) == f"{variable}: unknown variable{hint}"
+
+
+def test_variables_unknown_and_wrong_are_told_together(monkeypatch):
+    monkeypatch.setenv("PROA_" + "LISTENS", "127.0.0.1:1")
+    monkeypatch.setenv("PROA_LOG_LEVEL", "loud")
+    lines = refused(None).splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["PROA_" + "LISTENS", "PROA_LOG_LEVEL"]
+
+
+def test_variables_of_all_our_code_are_settings_or_listed():
+    root = Path(__file__).parents[3]
+    folders = ("client", "server", "tests", "deploy", ".ci", "protos")
+    files = [path for folder in folders for path in (root / folder).rglob("*") if path.is_file()]
+    used = set()
+    for path in [*files, root / "Makefile", root / "README.md"]:
+        with suppress(UnicodeDecodeError):
+            # -V: the label of a disk image
+            used |= set(re.findall(r"(?<!-V )\bPROA_[A-Z][A-Z_]*[A-Z]\b", path.read_text()))
+    assert used - setting_variables() - OTHER_VARIABLES == set()
+    elsewhere = {path for path in files if path.name not in {"loading.py", Path(__file__).name}}
+    text = "".join(path.read_text(errors="replace") for path in elsewhere)
+    text += (root / "Makefile").read_text()
+    assert {name for name in OTHER_VARIABLES if name not in text} == set()
 
 
 @pytest.mark.parametrize(
