@@ -10,6 +10,7 @@ from importlib.metadata import version
 
 import structlog
 
+from proad.auth.keys import KeyRing
 from proad.auth.service import Authenticator
 from proad.config import HostSettings, Settings
 from proad.core.hosts import Hosts
@@ -35,8 +36,10 @@ from proad.rpc.gate import Gate
 from proad.rpc.health import Health
 from proad.rpc.host_service import HostService
 from proad.rpc.image_service import ImageService
+from proad.rpc.paging import Pages
 from proad.rpc.required_scopes import endless_streams, required_scopes
 from proad.rpc.resource_service import ResourceService
+from proad.rpc.seal import Seal
 from proad.rpc.server import RpcServer, service_names, tls_credentials
 from proad.rpc.snapshot_service import SnapshotService
 from proad.rpc.volume_service import VolumeService
@@ -88,7 +91,8 @@ async def serving(
         hosts = Hosts(list(dict.fromkeys(host for host, _driver in drivers)), links)
         operations = Operations()
         inventory = Inventory(links)
-        server = _rpc_server(settings, authenticator, hosts, operations, inventory)
+        seal = Seal(KeyRing.open(settings.keys_dir).derived("page and resume tokens"))
+        server = _rpc_server(settings, authenticator, hosts, operations, inventory, seal)
         tls = settings.tls
         addresses = server.listen(
             settings.listen,
@@ -107,7 +111,9 @@ def _rpc_server(
     hosts: Hosts,
     operations: Operations,
     inventory: Inventory,
+    seal: Seal,
 ) -> RpcServer:
+    pages = Pages(seal)
     resolver = Resolver(hosts, inventory)
     verbs = Verbs(operations, inventory)
     lifecycle = Lifecycle(resolver, verbs, inventory)
@@ -121,12 +127,14 @@ def _rpc_server(
             lifecycle,
             Watches(hosts, inventory),
             Measuring(hosts, resolver, inventory),
+            pages,
+            seal,
         ),
         containers=ContainerService(workloads),
-        images=ImageService(Images(hosts, operations)),
+        images=ImageService(Images(hosts, operations), pages),
         domains=DomainService(workloads),
-        snapshots=SnapshotService(Snapshots(resolver, verbs, inventory)),
-        volumes=VolumeService(Volumes(hosts, operations)),
+        snapshots=SnapshotService(Snapshots(resolver, verbs, inventory), pages),
+        volumes=VolumeService(Volumes(hosts, operations), pages),
         hosts=HostService(hosts, daemon_version=version("proa")),
         max_message_bytes=settings.grpc_max_message_bytes,
         max_concurrent_streams=settings.grpc_max_concurrent_streams,

@@ -289,15 +289,6 @@ async def test_a_token_of_another_run_is_of_no_use(settings):
         watcher.call.cancel()
 
 
-@pytest.mark.parametrize("revision", [10**6, 10**19, 10**60])
-async def test_a_token_of_the_future_is_of_no_use(daemon, watch, revision):
-    run, _revision, mark = (await watch()).resume_token.split(".")
-
-    refused = await Watcher(daemon, resume_token=f"{run}.{revision}.{mark}").end()
-
-    assert (refused.code, refused.reason) == ("OUT_OF_RANGE", "REVISION_COMPACTED")
-
-
 async def test_a_token_that_is_too_old_is_of_no_use(serve, monkeypatch):
     monkeypatch.setattr(Journal.__init__, "__defaults__", (20,))
     daemon = await serve()

@@ -53,7 +53,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     lists them. Example: GetResource "web" with a container and a domain "web".
     """
     ERROR_REASON_PAGE_TOKEN_INVALID: _ErrorReason.ValueType  # 8
-    """INVALID_ARGUMENT. The page token is not one that this daemon gave for this
+    """INVALID_ARGUMENT. The page token is not one that this daemon gave this user for this
     request. Example: a token reused after order_by was changed.
     """
     ERROR_REASON_ALREADY_EXISTS: _ErrorReason.ValueType  # 9
@@ -210,7 +210,7 @@ ERROR_REASON_AMBIGUOUS_ID: ErrorReason.ValueType  # 7
 lists them. Example: GetResource "web" with a container and a domain "web".
 """
 ERROR_REASON_PAGE_TOKEN_INVALID: ErrorReason.ValueType  # 8
-"""INVALID_ARGUMENT. The page token is not one that this daemon gave for this
+"""INVALID_ARGUMENT. The page token is not one that this daemon gave this user for this
 request. Example: a token reused after order_by was changed.
 """
 ERROR_REASON_ALREADY_EXISTS: ErrorReason.ValueType  # 9

@@ -721,7 +721,8 @@ class WatchResourcesRequest(_message.Message):
     HEARTBEAT_INTERVAL_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
     """Go on after the events that came with this token, without the initial state; the
-    filter must be the same. Empty: begin with the initial state.
+    filter and the user must be the same (INVALID_ARGUMENT), and the run of the daemon
+    (REVISION_COMPACTED). Empty: begin with the initial state.
     """
     @_builtins.property
     def filter(self) -> _resource_pb2.ResourceFilter:

@@ -1,6 +1,7 @@
 """The keys that sign tokens: one file each, readable by the daemon alone."""
 
 import hashlib
+import hmac
 import os
 import re
 import secrets
@@ -50,6 +51,16 @@ class KeyRing:
     def newest(self) -> Key:
         """The key that signs."""
         return self.keys[-1]
+
+    def derived(self, purpose: str) -> list[bytes]:
+        """Give a key for another purpose of each of them, the newest first.
+
+        It tells nothing about the one that it was made of.
+        """
+        return [
+            hmac.digest(key.secret, f"proa {purpose}".encode(), "sha256")
+            for key in reversed(self.keys)
+        ]
 
     @classmethod
     def open(cls, folder: Path) -> Self:

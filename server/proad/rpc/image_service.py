@@ -12,7 +12,7 @@ from proad.core.images import Images
 from proad.model import Image, ImageFilter, RegistryCredentials
 from proad.rpc.decode import decode, plain_text, required_text
 from proad.rpc.encode import encode
-from proad.rpc.paging import paginate
+from proad.rpc.paging import Pages
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -20,15 +20,16 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 class ImageService(image_service_pb2_grpc.ImageServiceServicer):
     """Converts, delegates to the core, converts."""
 
-    def __init__(self, images: Images) -> None:
+    def __init__(self, images: Images, pages: Pages) -> None:
         self._images = images
+        self._pages = pages
 
     async def ListImages(
         self, request: v1.ListImagesRequest, context: _Context
     ) -> v1.ListImagesResponse:
         images = await self._images.list(decode(ImageFilter, request), host=request.host)
         images.sort(key=_position, reverse=True)
-        page, token = paginate(images, request, _position, newest_first=True)
+        page, token = self._pages.paginate(images, request, _position, newest_first=True)
         return v1.ListImagesResponse(
             images=[encode(v1.Image, image) for image in page], next_page_token=token
         )

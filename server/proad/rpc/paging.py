@@ -5,14 +5,16 @@ import binascii
 import json
 import operator
 from collections.abc import Callable, Sequence
-from hashlib import sha256
 from typing import Any, Protocol, TypeVar
 
 from google.protobuf.message import Message
 
 from proad.errors import InvalidArgumentError, PageTokenInvalidError
+from proad.rpc import caller
+from proad.rpc.seal import LENGTH, BoundSeal, Seal
 
 T = TypeVar("T")
+Position = tuple[str, ...]
 
 MOST = 1000
 
@@ -22,69 +24,99 @@ class _Comparable(Protocol):
     def __lt__(self, other: Any) -> bool: ...
 
 
-def paginate(
-    items: Sequence[T],
-    request: Message,
-    position: Callable[[T], tuple[str, ...]],
-    *,
-    comparable: Callable[[tuple[str, ...]], _Comparable] = lambda values: values,
-    newest_first: bool = False,
-) -> tuple[Sequence[T], str]:
-    """Cut the page that `request` asks for out of sorted items.
+class Pages:
+    """Cuts pages out of lists.
 
     A token carries the position of the last item of a page, so that items that come or
-    go between two pages shift nothing. It is bound to all other fields of the request.
+    go between two pages shift nothing. It is signed, and bound to the caller and to all
+    other fields of the request; it outlives a restart of the daemon.
 
     Args:
-        items: all items, sorted by `comparable(position(item))`.
-        request: has page_size and page_token.
-        position: what an item is sorted by; unique.
-        comparable: what makes positions comparable, where plain tuples are not it.
-        newest_first: the items are sorted the other way round.
-
-    Returns:
-        The page, and the token of the next one; empty after the last.
+        seal: signs the tokens.
     """
-    size: int = request.page_size  # type: ignore[attr-defined] # every list request has it
-    token: str = request.page_token  # type: ignore[attr-defined] # likewise
-    if size < 0:
-        raise InvalidArgumentError.of("page_size", "must not be negative")
-    fingerprint = _fingerprint(request)
-    start = 0
-    if token:
-        try:
-            last = comparable(_open(token, fingerprint))
-        except ValueError:
-            raise PageTokenInvalidError from None
-        after = operator.lt if newest_first else operator.gt
-        start = next(
-            (i for i, item in enumerate(items) if after(comparable(position(item)), last)),
-            len(items),
+
+    def __init__(self, seal: Seal) -> None:
+        self._seal = seal
+
+    def cut(
+        self,
+        items: Sequence[T],
+        request: Message,
+        position: Callable[[T], Position],
+        *,
+        comparable: Callable[[Position], _Comparable] = lambda values: values,
+        newest_first: bool = False,
+    ) -> tuple[Sequence[T], Position | None]:
+        """Cut the page that `request` asks for out of sorted items.
+
+        Args:
+            items: all items, sorted by `comparable(position(item))`.
+            request: has page_size and page_token.
+            position: what an item is sorted by; unique.
+            comparable: what makes positions comparable, where plain tuples are not it.
+            newest_first: the items are sorted the other way round.
+
+        Returns:
+            The page, and the position that the next one begins after; None after the last.
+        """
+        size: int = request.page_size  # type: ignore[attr-defined] # every list request has it
+        token: str = request.page_token  # type: ignore[attr-defined] # likewise
+        if size < 0:
+            raise InvalidArgumentError.of("page_size", "must not be negative")
+        start = 0
+        if token:
+            last = comparable(_open(token, self._sealed(request)))
+            after = operator.lt if newest_first else operator.gt
+            start = next(
+                (i for i, item in enumerate(items) if after(comparable(position(item)), last)),
+                len(items),
+            )
+        page = items[start : start + min(size or MOST, MOST)]
+        more = start + len(page) < len(items)
+        return page, position(page[-1]) if more else None
+
+    def token(self, request: Message, last: Position | None) -> str:
+        """Make the token of the page after a position; empty where there is none."""
+        if last is None:
+            return ""
+        content = json.dumps(last).encode()
+        return base64.urlsafe_b64encode(self._sealed(request).sign(content) + content).decode()
+
+    def paginate(
+        self,
+        items: Sequence[T],
+        request: Message,
+        position: Callable[[T], Position],
+        *,
+        newest_first: bool = False,
+    ) -> tuple[Sequence[T], str]:
+        """Cut a page as `cut` does, and make the token of the next one."""
+        page, last = self.cut(items, request, position, newest_first=newest_first)
+        return page, self.token(request, last)
+
+    def _sealed(self, request: Message) -> BoundSeal:
+        same = type(request)()
+        same.CopyFrom(request)
+        same.ClearField("page_token")
+        same.ClearField("page_size")
+        return self._seal.of(
+            same.DESCRIPTOR.full_name.encode(),
+            caller.current().username.encode(),
+            same.SerializeToString(deterministic=True),
         )
-    page = items[start : start + min(size or MOST, MOST)]
-    more = start + len(page) < len(items)
-    return page, _seal(position(page[-1]), fingerprint) if more else ""
 
 
-def _fingerprint(request: Message) -> str:
-    same = type(request)()
-    same.CopyFrom(request)
-    same.ClearField("page_token")
-    same.ClearField("page_size")
-    return sha256(same.SerializeToString(deterministic=True)).hexdigest()[:16]
+def _open(token: str, seal: BoundSeal) -> Position:
+    """Give the position in a token.
 
-
-def _seal(values: tuple[str, ...], fingerprint: str) -> str:
-    return base64.urlsafe_b64encode(json.dumps([fingerprint, *values]).encode()).decode()
-
-
-def _open(token: str, fingerprint: str) -> tuple[str, ...]:
+    Raises:
+        PageTokenInvalidError: it was not given to this caller for this request.
+    """
     try:
-        content = json.loads(base64.urlsafe_b64decode(token))
-    except (binascii.Error, UnicodeDecodeError, RecursionError):
-        raise ValueError("not a token") from None
-    match content:
-        case [mark, *values] if mark == fingerprint and all(isinstance(v, str) for v in values):
-            return tuple(values)
-        case _:
-            raise ValueError("a token of another request")
+        sealed = base64.urlsafe_b64decode(token)
+    except (binascii.Error, ValueError):
+        raise PageTokenInvalidError from None
+    signature, content = sealed[:LENGTH], sealed[LENGTH:]
+    if not seal.fits(content, signature):
+        raise PageTokenInvalidError
+    return tuple(json.loads(content))

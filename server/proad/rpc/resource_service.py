@@ -1,7 +1,7 @@
 """ResourceService: looking at containers and domains, and taking them through their lives."""
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 
@@ -28,7 +28,8 @@ from proad.rpc.decode import chosen, decode, plain_text, required_text
 from proad.rpc.encode import encode
 from proad.rpc.encodings import EncodedResources, Recent, first_field
 from proad.rpc.masks import check_mask, masked
-from proad.rpc.paging import paginate
+from proad.rpc.paging import Pages, Position
+from proad.rpc.seal import Seal
 from proad.rpc.watching import EncodedEvents, ResumeTokens
 
 # Bytes of pages of lists that are kept, each good for as long as nothing changes.
@@ -39,11 +40,25 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 _Answer = Any
 
 
+class _Cut(NamedTuple):
+    """A page: the revision that it is of, its bytes without the token, where the next begins."""
+
+    revision: int
+    encoded: bytes
+    last: Position | None
+
+
 class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
     """Converts, delegates to the core, converts."""
 
     def __init__(
-        self, lists: Lists, lifecycle: Lifecycle, watches: Watches, measuring: Measuring
+        self,
+        lists: Lists,
+        lifecycle: Lifecycle,
+        watches: Watches,
+        measuring: Measuring,
+        pages: Pages,
+        seal: Seal,
     ) -> None:
         self._lists = lists
         self._lifecycle = lifecycle
@@ -51,13 +66,16 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
         self._measuring = measuring
         self._encoded = EncodedResources(first_field)
         self._events = EncodedEvents(self._encoded)
-        self._pages: Recent[bytes, tuple[int, bytes]] = Recent(_ROOM)
+        self._pages = pages
+        self._seal = seal
+        self._cut: Recent[bytes, _Cut] = Recent(_ROOM)
 
     async def ListResources(self, request: v1.ListResourcesRequest, context: _Context) -> _Answer:
+        # Only first pages are kept: a page_token must be read to know whether it is the caller's.
         asked = request.SerializeToString(deterministic=True)
-        page = self._pages.get(asked)
-        if page is not None and page[0] == self._lists.revision:
-            return page[1]
+        cut = self._cut.get(asked)
+        if cut is not None and cut.revision == self._lists.revision and not request.page_token:
+            return self._told(request, cut)
         check_mask(request.read_mask, v1.Resource)
         view = chosen(ResourceView, request, "view", ResourceView.SUMMARY)
         order = Order(request.order_by)
@@ -67,24 +85,33 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
             partial=request.return_partial_success,
         )
         revision = self._lists.revision
-        shown, token = paginate(
+        shown, last = self._pages.cut(
             listing.resources,
             request,
             lambda resource: order.position(resource).values,
             comparable=order.at,
         )
-        rest = v1.ListResourcesResponse(next_page_token=token, unreachable=listing.unreachable)
+        rest = v1.ListResourcesResponse(unreachable=listing.unreachable)
         if view is ResourceView.FULL:
             full = await self._lists.in_full(shown, partial=request.return_partial_success)
             shown = full.resources
             rest.unreachable.extend(full.unreachable)
         if request.read_mask.paths:
             rest.resources.extend(masked(encode(v1.Resource, r), request.read_mask) for r in shown)
+            rest.next_page_token = self._pages.token(request, last)
             return rest
         encoded = b"".join([*map(self._encoded.get, shown), rest.SerializeToString()])
-        if view is ResourceView.SUMMARY and not listing.unreachable:
-            self._pages.keep(asked, (revision, encoded), len(asked) + len(encoded))
-        return encoded
+        cut = _Cut(revision, encoded, last)
+        if view is ResourceView.SUMMARY and not listing.unreachable and not request.page_token:
+            self._cut.keep(asked, cut, len(asked) + len(encoded))
+        return self._told(request, cut)
+
+    def _told(self, request: v1.ListResourcesRequest, cut: "_Cut") -> bytes:
+        """Give a page with its token, which is the caller's own."""
+        if cut.last is None:
+            return cut.encoded
+        end = v1.ListResourcesResponse(next_page_token=self._pages.token(request, cut.last))
+        return cut.encoded + end.SerializeToString()
 
     async def GetResource(self, request: v1.GetResourceRequest, context: _Context) -> _Answer:
         view = chosen(ResourceView, request, "view", ResourceView.FULL)
@@ -102,7 +129,9 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
     ) -> AsyncIterator[_Answer]:
         check_mask(request.read_mask, v1.Resource)
         options = decode(WatchOptions, request)
-        tokens = ResumeTokens(self._watches.run_id, request.filter)
+        tokens = ResumeTokens(
+            self._seal, caller.current().username, self._watches.run_id, request.filter
+        )
         batches = self._watches.follow(
             decode(ResourceFilter, request.filter, prefix="filter"),
             heartbeat=options.heartbeat_interval,

@@ -10,7 +10,7 @@ from proad.core.volumes import Volumes
 from proad.model import VolumeSpec
 from proad.rpc.decode import decode, plain_text, required, required_text
 from proad.rpc.encode import encode
-from proad.rpc.paging import paginate
+from proad.rpc.paging import Pages
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -18,14 +18,17 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 class VolumeService(volume_service_pb2_grpc.VolumeServiceServicer):
     """Converts, delegates to the core, converts."""
 
-    def __init__(self, volumes: Volumes) -> None:
+    def __init__(self, volumes: Volumes, pages: Pages) -> None:
         self._volumes = volumes
+        self._pages = pages
 
     async def ListVolumes(
         self, request: v1.ListVolumesRequest, context: _Context
     ) -> v1.ListVolumesResponse:
         volumes = await self._volumes.list(plain_text(request, "pool"), host=request.host)
-        page, token = paginate(volumes, request, lambda volume: (volume.pool, volume.name))
+        page, token = self._pages.paginate(
+            volumes, request, lambda volume: (volume.pool, volume.name)
+        )
         return v1.ListVolumesResponse(
             volumes=[encode(v1.Volume, volume) for volume in page], next_page_token=token
         )

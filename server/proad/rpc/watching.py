@@ -1,7 +1,7 @@
 """The wire side of a watch: resume tokens, and events that are encoded once for all."""
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator
-from hashlib import sha256
 from typing import Any
 
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -14,6 +14,7 @@ from proad.rpc.encode import encode
 from proad.rpc.encodings import EncodedResources, Recent, embedded, renumbered
 from proad.rpc.masks import masked
 from proad.rpc.names import enum_number
+from proad.rpc.seal import Seal
 
 # Bytes of events that are kept: most watchers are told the same ones at about the same time.
 _ROOM = 8 * 2**20
@@ -87,38 +88,59 @@ class EncodedEvents:
 class ResumeTokens:
     """Writes and reads the resume tokens of one watch.
 
-    A token is bound to the filter: to go on with another one would leave holes.
+    A token is signed and bound to the caller and the filter: to go on with another one
+    would leave holes. It says a revision, which is a number within one run.
 
     Args:
+        seal: signs them.
+        user: whose they are.
         run_id: tells the revisions of this run of the daemon from those of another one.
         filter: what the watch is about.
     """
 
-    def __init__(self, run_id: str, filter: v1.ResourceFilter) -> None:
+    def __init__(self, seal: Seal, user: str, run_id: str, filter: v1.ResourceFilter) -> None:
         self._run_id = run_id
-        self._mark = sha256(filter.SerializeToString(deterministic=True)).hexdigest()[:16]
+        self._seal = seal.of(
+            b"resume_token",
+            user.encode(),
+            filter.SerializeToString(deterministic=True),
+        )
 
     def write(self, revision: int | None) -> str:
         """Make the token of a revision; empty where nobody can go on."""
-        return "" if revision is None else f"{self._run_id}.{revision}.{self._mark}"
+        if revision is None:
+            return ""
+        content = f"{self._run_id}.{revision}"
+        return f"{content}.{self._mark(content)}"
 
     def read(self, token: str) -> tuple[str, int] | None:
         """Give the run and the revision of a token; None of an empty one.
 
         Raises:
-            InvalidArgumentError: it is no token, or one of a watch with another filter.
+            InvalidArgumentError: it was not given to this caller for this filter.
         """
         if not token:
             return None
-        match token.split("."):
-            case [run_id, revision, mark] if revision.isascii() and revision.isdecimal():
-                if mark != self._mark:
-                    raise InvalidArgumentError.of(
-                        "resume_token", "is of a watch with another filter; use the same one"
-                    )
-                return run_id, int(revision[:20])
-            case _:
-                raise InvalidArgumentError.of("resume_token", "is not a token of WatchResources")
+        content, _, mark = token.rpartition(".")
+        run_id, _, revision = content.partition(".")
+        if not self._seal.fits(content.encode(), _bytes(mark)):
+            raise InvalidArgumentError.of(
+                "resume_token",
+                "is not one that WatchResources gave you for this filter; use the same filter, "
+                "or watch without it, which begins with the present state",
+            )
+        return run_id, int(revision)
+
+    def _mark(self, content: str) -> str:
+        return urlsafe_b64encode(self._seal.sign(content.encode())).decode().rstrip("=")
+
+
+def _bytes(mark: str) -> bytes:
+    """Give the bytes of a mark; none of what is no mark."""
+    try:
+        return urlsafe_b64decode(f"{mark}==")
+    except ValueError:
+        return b""
 
 
 def _closed(pieces: list[bytes], resume_token: str) -> bytes:

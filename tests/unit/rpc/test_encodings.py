@@ -21,6 +21,7 @@ from proad.model import (
 )
 from proad.rpc.encode import encode
 from proad.rpc.encodings import _ENTRY, EncodedResources, Recent, first_field
+from proad.rpc.seal import Seal
 from proad.rpc.watching import EncodedEvents, ResumeTokens
 from unit.core.inventory.scripted import box
 
@@ -129,7 +130,7 @@ async def told(events, *changes):
 
 
 def tokens():
-    return ResumeTokens("run", v1.ResourceFilter())
+    return ResumeTokens(Seal([b"key"]), "ann", "run", v1.ResourceFilter())
 
 
 EVENTS = [

@@ -1,0 +1,133 @@
+"""Resume tokens and page tokens: good only where they were given, and for whom."""
+
+import base64
+import secrets
+
+import pytest
+
+from proa import v1
+from proad.auth.keys import KeyRing
+from proad.auth.scopes import Scope
+from proad.drivers.memory import MemoryDriver
+from rpc.daemon import RPCS, refusal, running
+from rpc.watcher import Watcher
+
+FILTER = {"name_prefix": "w"}
+
+
+async def resumed(daemon, token, *, username="ann", **request):
+    """The refusal of a watch with a resume token; None when it goes on."""
+    call = daemon.send(
+        RPCS["WatchResources"],
+        v1.WatchResourcesRequest(resume_token=token, **request),
+        token=daemon.token(Scope.BASIC, username=username),
+    )
+    try:
+        refused = await refusal(call.read())
+    except AssertionError:
+        call.cancel()
+        return None
+    return refused
+
+
+@pytest.fixture
+async def token(daemon):
+    """The resume token of a watch of ann's."""
+    watcher = await Watcher(daemon, filter=FILTER).begin()
+    watcher.call.cancel()
+    return watcher.resume_token
+
+
+def refused_as_made_up(refused):
+    assert (refused.code, refused.fields) == ("INVALID_ARGUMENT", ["resume_token"])
+    assert "is not one that WatchResources gave you for this filter" in refused.message
+    return True
+
+
+async def test_resume_token_of_another_user_or_filter_is_refused(daemon, token):
+    await daemon.container("web")
+
+    assert await resumed(daemon, token, filter=FILTER) is None
+    assert refused_as_made_up(await resumed(daemon, token, filter=FILTER, username="bob"))
+    assert refused_as_made_up(await resumed(daemon, token, filter={"name_prefix": "v"}))
+    assert refused_as_made_up(await resumed(daemon, token))
+
+
+async def test_resume_token_that_was_made_up_is_refused(daemon, token):
+    run, revision, mark = token.split(".")
+    other = secrets.token_urlsafe(16)
+    for forged in (
+        f"{run}.{int(revision) + 1}.{mark}",
+        f"{run}.0{revision}.{mark}",
+        f"{run}.{10**60}.{mark}",
+        f"{run}.{revision}.{other}",
+        f"{run}.{revision}.{mark[:-2]}",
+        f"{run}.{revision}.",
+        f"{run}.{revision}",
+        f"other.{revision}.{mark}",
+        f"{run}.{revision}.{mark}.{mark}",
+        f".{token}",
+    ):
+        assert refused_as_made_up(await resumed(daemon, forged, filter=FILTER)), forged
+
+
+async def test_resume_token_outlives_a_new_key_as_compacted(settings):
+    driver = MemoryDriver()
+    async with running(settings(), [("local", driver)]) as daemon:
+        token = (await Watcher(daemon).begin()).resume_token
+    KeyRing.rotate(settings().keys_dir)
+
+    async with running(settings(), [("local", driver)]) as daemon:
+        refused = await resumed(daemon, token)
+
+    assert (refused.code, refused.reason) == ("OUT_OF_RANGE", "REVISION_COMPACTED")
+
+
+async def page(daemon, token="", *, username="ann"):
+    call = daemon.send(
+        RPCS["ListResources"],
+        v1.ListResourcesRequest(page_size=1, page_token=token),
+        token=daemon.token(Scope.BASIC, username=username),
+    )
+    return await call
+
+
+async def test_page_token_of_another_user_is_refused(daemon):
+    for name in ("aa", "bb", "cc"):
+        await daemon.container(name)
+
+    # The same first page is kept encoded for both, and each gets a token of their own.
+    anns, bobs = [(await page(daemon, username=u)).next_page_token for u in ("ann", "bob")]
+
+    assert anns != bobs
+    for username, own, foreign in (("ann", anns, bobs), ("bob", bobs, anns)):
+        assert [r.name for r in (await page(daemon, own, username=username)).resources] == ["bb"]
+        refused = await refusal(page(daemon, foreign, username=username))
+        assert (refused.code, refused.reason) == ("INVALID_ARGUMENT", "PAGE_TOKEN_INVALID")
+
+
+async def test_page_token_that_was_made_up_is_refused(daemon):
+    for name in ("aa", "bb", "cc"):
+        await daemon.container(name)
+    sealed = base64.urlsafe_b64decode((await page(daemon)).next_page_token)
+
+    for forged in (
+        sealed[:16] + b'["bb"]',
+        bytes(16) + sealed[16:],
+        sealed[16:],
+        sealed[:16],
+        sealed + b" ",
+    ):
+        refused = await refusal(page(daemon, base64.urlsafe_b64encode(forged).decode()))
+        assert (refused.code, refused.reason) == ("INVALID_ARGUMENT", "PAGE_TOKEN_INVALID")
+
+
+async def test_page_token_outlives_a_restart(settings):
+    driver = MemoryDriver()
+    async with running(settings(), [("local", driver)]) as daemon:
+        for name in ("aa", "bb"):
+            await daemon.container(name)
+        token = (await page(daemon)).next_page_token
+
+    async with running(settings(), [("local", driver)]) as daemon:
+        assert [r.name for r in (await page(daemon, token)).resources] == ["bb"]
