@@ -4,11 +4,12 @@ The other direction of `decode`, by the same rule: same names on both sides.
 """
 
 from collections.abc import Callable
-from dataclasses import is_dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, is_dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, TypeVar
 
+import structlog
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
@@ -17,25 +18,66 @@ from proad.rpc.names import enum_number
 M = TypeVar("M", bound=Message)
 _Setter = Callable[[Message, Any], None]
 
+_log = structlog.get_logger(__name__)
+
+# https://protobuf.dev/reference/protobuf/google.protobuf/#duration
+_LONGEST = timedelta(seconds=315_576_000_000)
+
+
+@dataclass(slots=True)
+class _Field:
+    """A field that both sides have.
+
+    Attributes:
+        name: its name.
+        put: sets it in a message.
+        told: whether the log was told that a value did not fit.
+    """
+
+    name: str
+    put: _Setter
+    told: bool = False
+
 
 def encode(cls: type[M], value: Any) -> M:
-    """Make a message `cls` of a model value that has the same fields."""
+    """Make a message `cls` of a model value that has the same fields.
+
+    A value that the contract has no room for is left out, and the log is told once: drivers
+    keep to the contract, and one that does not must not cost a caller all the rest.
+    """
     message = cls()
     _fill(message, value)
     return message
 
 
 def _fill(message: Message, value: Any) -> None:
-    for name, put in _plan(message.DESCRIPTOR, type(value)):  # type: ignore[arg-type] # mypy: a type has no __hash__
-        field = getattr(value, name)
-        if field is not None:
-            put(message, field)
+    for field in _plan(message.DESCRIPTOR, type(value)):  # type: ignore[arg-type] # mypy: a type has no __hash__
+        content = getattr(value, field.name)
+        if content is None:
+            continue
+        try:
+            field.put(message, content)
+        except (ValueError, TypeError, KeyError, OverflowError, AttributeError) as error:
+            message.ClearField(field.name)
+            _tell(message, field, error)
+
+
+def _tell(message: Message, field: _Field, error: Exception) -> None:
+    if not field.told:
+        field.told = True
+        _log.error(
+            "value does not fit the contract",
+            field=f"{message.DESCRIPTOR.full_name}.{field.name}",
+            error=type(error).__name__,  # its text may show the value, which may be a secret
+        )
 
 
 @cache
-def _plan(descriptor: Descriptor, cls: type) -> tuple[tuple[str, _Setter], ...]:
+def _plan(descriptor: Descriptor, cls: type) -> tuple[_Field, ...]:
     known = getattr(cls, "__dataclass_fields__", {})
-    return tuple((field.name, _setter(field)) for field in descriptor.fields if field.name in known)
+    return tuple(
+        _Field(field.name, _setter(field)) for field in descriptor.fields if field.name in known
+    )
 
 
 def _setter(field: FieldDescriptor) -> _Setter:
@@ -71,8 +113,11 @@ def _repeated(field: FieldDescriptor) -> _Setter:
 def _put_message(message: Any, value: Any) -> None:
     match value:
         case datetime():
-            message.FromDatetime(value)
+            # Near the ends of the calendar a time may have no place in it in UTC.
+            message.FromDatetime(value.astimezone(UTC))
         case timedelta():
+            if abs(value) > _LONGEST:
+                raise OverflowError("longer than a Duration")
             message.FromTimedelta(value)
         case _ if is_dataclass(value):
             message.SetInParent()  # also when none of its fields is set

@@ -71,9 +71,9 @@ _MOST_VIOLATIONS = 8
 
 
 def _clip(text: str, most: int) -> str:
-    encoded = text.encode()
+    encoded = text.encode(errors="replace")  # an engine's text may have halves of characters
     if len(encoded) <= most:
-        return text
+        return encoded.decode()
     return encoded[: most - 3].decode(errors="ignore") + "…"
 
 

@@ -6,8 +6,7 @@ import pytest
 
 from proad.drivers.docker.events import translate
 from proad.model import EngineEvent
-
-ID = "ab" * 32
+from unit.docker.said import ID, said
 
 
 def told(action: str, **attributes: str) -> dict[str, Any]:
@@ -37,7 +36,7 @@ def of_network(action: str, **attributes: str) -> dict[str, Any]:
     ],
 )
 def test_what_changes_something(item: dict[str, Any], event: EngineEvent, *, early: bool):
-    assert translate(item) == (event, early)
+    assert translate(said(item)) == (event, early)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +61,7 @@ def test_what_changes_something(item: dict[str, Any], event: EngineEvent, *, ear
     ],
 )
 def test_what_changes_nothing(item: dict[str, Any]):
-    assert translate(item) is None
+    assert translate(said(item)) is None
 
 
 def test_hints_of_one_container_add_up():

@@ -3,16 +3,18 @@
 import asyncio
 import json
 from collections import Counter
+from dataclasses import replace
 from http import HTTPStatus
 
 import pytest
 
 from proad.drivers.docker import lifetimes as module
+from proad.drivers.docker import summary_view
 from proad.drivers.docker.api import Answer
-from proad.drivers.docker.full_view import full
 from proad.drivers.docker.lifetimes import Lifetimes
 from proad.errors import EngineTimedOutError, EngineUnreachableError
 from proad.model import Lifetime
+from unit.docker.said import full, said
 from unit.docker.test_view import inspected
 
 ID, OTHER = "ab" * 32, "cd" * 32
@@ -29,7 +31,7 @@ class Asked:
         self.failures: list[Exception] = []
         self.status = HTTPStatus.OK
 
-    async def get(self, path, **options):
+    async def read(self, path, convert, **options):
         assert options["timeout"].total_seconds() <= 1
         id = path.split("/")[2]
         self.calls[id] += 1
@@ -38,7 +40,7 @@ class Asked:
         if self.failures:
             raise self.failures.pop()
         found = {**inspected(HostConfig={"AutoRemove": True}), "Id": id}
-        return Answer(self.status, json.dumps(found).encode())
+        return convert(Answer(self.status, json.dumps(found).encode()))
 
 
 @pytest.fixture
@@ -56,7 +58,7 @@ async def lifetimes(engine, monkeypatch):
 
 
 def listed(id=ID, state="running"):
-    return {"Id": id, "State": state}
+    return summary_view.summary(said({"Id": id, "State": state}), id)
 
 
 @pytest.mark.parametrize("state", ["created", "running", "paused"])
@@ -136,7 +138,7 @@ async def test_what_an_inspect_told_besides_is_told(lifetimes):
     told = []
     lifetimes.listeners.add(told.append)
     stays = full(inspected())
-    goes = full({**inspected(HostConfig={"AutoRemove": True}), "Id": OTHER})
+    goes = replace(full(inspected(HostConfig={"AutoRemove": True})), id=OTHER)
     for resource in (stays, goes):
         lifetimes.of(resource.id)
         for _ in range(2):

@@ -7,8 +7,8 @@ import pytest
 
 from proad.drivers.docker.stats import sample
 from proad.model import BlockStats, NetworkStats, ResourceKind
+from unit.docker.said import ID, said
 
-ID = "ab" * 32
 READ = "2026-01-02T03:04:05.5Z"
 
 
@@ -17,7 +17,7 @@ def measured(**parts: Any) -> dict[str, Any]:
 
 
 def test_cpu_and_time():
-    found = sample(ID, measured())
+    found = sample(ID, said(measured()))
     assert found is not None
     assert (found.id, found.kind) == (ID, ResourceKind.CONTAINER)
     assert found.sample_time == datetime(2026, 1, 2, 3, 4, 5, 500_000, tzinfo=UTC)
@@ -27,7 +27,7 @@ def test_cpu_and_time():
 
 
 def test_one_that_does_not_run_has_none():
-    assert sample(ID, measured(read="0001-01-01T00:00:00Z")) is None
+    assert sample(ID, said(measured(read="0001-01-01T00:00:00Z"))) is None
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_one_that_does_not_run_has_none():
     ],
 )
 def test_memory_is_without_the_cache_that_can_be_dropped(details: dict[str, int], usage: int):
-    found = sample(ID, measured(memory_stats={"usage": 100, "limit": 500, "stats": details}))
+    found = sample(ID, said(measured(memory_stats={"usage": 100, "limit": 500, "stats": details})))
     assert found is not None
     assert (found.memory_usage_bytes, found.memory_limit_bytes) == (usage, 500)
 
@@ -49,7 +49,7 @@ def test_memory_is_without_the_cache_that_can_be_dropped(details: dict[str, int]
 def test_networks_add_up():
     one = {"rx_bytes": 1, "rx_packets": 2, "tx_bytes": 3, "tx_packets": 4, "rx_errors": 9}
     other = {"rx_bytes": 10, "rx_packets": 20, "tx_bytes": 30, "tx_packets": 40}
-    found = sample(ID, measured(networks={"eth0": one, "eth1": other}))
+    found = sample(ID, said(measured(networks={"eth0": one, "eth1": other})))
     assert found is not None
     assert found.network == NetworkStats(
         receive_bytes=11, receive_packets=22, transmit_bytes=33, transmit_packets=44
@@ -70,7 +70,7 @@ def test_disks_add_up(read: str, write: str, others: tuple[str, ...]):
         return disks + [{"major": 8, "minor": 0, "op": op, "value": 999} for op in others]
 
     block = {"io_service_bytes_recursive": counter(100), "io_serviced_recursive": counter(1)}
-    found = sample(ID, measured(blkio_stats=block))
+    found = sample(ID, said(measured(blkio_stats=block)))
     assert found is not None
     assert found.block == BlockStats(
         read_bytes=210, write_bytes=212, read_requests=12, write_requests=14
@@ -78,6 +78,6 @@ def test_disks_add_up(read: str, write: str, others: tuple[str, ...]):
 
 
 def test_an_engine_that_counts_no_disks():
-    found = sample(ID, measured(blkio_stats={"io_service_bytes_recursive": None}))
+    found = sample(ID, said(measured(blkio_stats={"io_service_bytes_recursive": None})))
     assert found is not None
     assert found.block == BlockStats()

@@ -6,9 +6,7 @@ from typing import Any
 
 import pytest
 
-from proad.drivers.docker.full_view import full
 from proad.drivers.docker.labels import CREATION_LABEL
-from proad.drivers.docker.summary_view import summary
 from proad.model import (
     BindMount,
     HealthStatus,
@@ -24,8 +22,8 @@ from proad.model import (
     TmpfsMount,
     VolumeMount,
 )
+from unit.docker.said import ID, full, summary
 
-ID = "ab" * 32
 NEVER = "0001-01-01T00:00:00Z"
 
 
@@ -175,6 +173,51 @@ def test_ports_on_all_addresses_are_one():
     assert short.container.ports == (udp,)
     one = full(inspected(NetworkSettings={"Ports": {"53/udp": bindings[:1]}}))
     assert one.container.ports == (replace(udp, host_ip="0.0.0.0"),)
+
+
+def test_range_of_host_ports_is_left_to_docker():
+    """`-p 48000-48010:80`: until it starts, no port is known."""
+    bindings = {
+        "80/tcp": [{"HostIp": "", "HostPort": "48000-48010"}],
+        "81/tcp": [{"HostIp": "", "HostPort": "8081"}],
+        "82/tcp": [{"HostIp": "", "HostPort": "0"}],
+    }
+    resource = full(inspected(HostConfig={"PortBindings": bindings}))
+    assert [(p.container_port, p.host_port) for p in resource.container.ports] == [
+        (80, None),
+        (81, 8081),
+        (82, None),
+    ]
+
+
+def test_part_that_cannot_be_read_leaves_the_rest():
+    odd = inspected(
+        State={"Status": "running", "ExitCode": "?", "StartedAt": "yesterday", "Pid": -5},
+        HostConfig={
+            "Memory": "much",
+            "Ulimits": [{"Name": "nofile", "Soft": 2**70, "Hard": 1}, None],
+            "PortBindings": {"x/tcp": [{}], "80/quic": [{}], "81/tcp": None, "82/tcp": [{}]},
+            "CpuQuota": 1e400,
+        },
+        Config={"Labels": {"a": 1, "b": "c"}, "Env": 5, "StopTimeout": -1, "Tty": "yes"},
+        NetworkSettings={"Networks": {"n": "none", "m": {"IPAddress": "192.0.2.1"}}},
+    )
+    resource = full(odd)
+    container = resource.container
+    assert (resource.name, resource.state) == ("web", ResourceState.RUNNING)
+    assert resource.state_detail.start_time is None
+    assert resource.labels == {"b": "c"}
+    assert (container.pid, container.resources.memory_bytes, container.ulimits) == (0, 0, ())
+    assert [port.container_port for port in container.ports] == [82]
+    assert container.stop_timeout == timedelta(seconds=-1)
+    assert [network.network for network in container.networks] == ["m", "n"]
+    assert not container.tty
+
+
+def test_state_that_is_not_known_is_failed_and_says_so():
+    for resource in (full(inspected(State={"Status": "melted"})), summary(listed(State="melted"))):
+        assert resource.state is ResourceState.FAILED
+        assert "not known" in resource.state_detail.message
 
 
 def test_mounts_of_every_kind():

@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+
+import structlog
 
 from proad.core.actor import current_actor
 from proad.core.inventory.journal import Journal
@@ -13,10 +15,12 @@ from proad.core.inventory.mirror import READY_WITHIN, Mirror
 from proad.core.inventory.picture import Known, Picture
 from proad.core.link import Link
 from proad.core.ports import OnStep
-from proad.errors import EngineUnreachableError, ResourceNotFoundError
+from proad.errors import EngineUnreachableError, ProaError, ResourceNotFoundError
 from proad.model import Activity, Resource, ResourceView, Verb
 
 _TRIES = 3
+
+_log = structlog.get_logger(__name__)
 
 
 class Inventory:
@@ -71,6 +75,8 @@ class Inventory:
     async def full(self, link: Link, id: str) -> Resource:
         """Give the FULL view of a resource, from the engine where it is not known yet.
 
+        A fault of the driver with it, as opposed to an error of its, leaves the SUMMARY.
+
         Raises:
             ResourceNotFoundError: it is gone.
         """
@@ -79,8 +85,17 @@ class Inventory:
             if known is None:
                 raise ResourceNotFoundError(id)
             if not self._is_fresh(link, known):
-                with suppress(ResourceNotFoundError):  # looked at again below
+                try:
                     await self._fetch(link, known)
+                except ResourceNotFoundError:
+                    pass  # looked at again below
+                except ProaError:
+                    raise
+                except Exception:  # noqa: BLE001 - whatever it is, one resource spoils no list
+                    if not known.fault_told:
+                        known.fault_told = True
+                        _log.exception("full view failed", engine=link.name, resource=id)
+                    return known.shown
             full = known.in_full()
             if full is not None and full.state is known.shown.state:
                 return full

@@ -226,7 +226,7 @@ class Looks:
                     detail = await self._full_reads.read(id)
                 except Exception as error:  # noqa: BLE001 - the SUMMARY is true all the same
                     unread = error
-                    self._log_fault(error)
+                    self._log_fault(id, error)
             if self._holds.waits(id) and not hint.waiters:
                 # A verb began meanwhile: what was read may be of before or after it.
                 self._hint(hint.event)
@@ -284,13 +284,18 @@ class Looks:
             else:
                 waiter.set_result(known)
 
-    def _log_fault(self, error: Exception) -> None:
-        if not isinstance(error, ProaError):
-            _log.error("look failed", engine=self.link.name, exc_info=error)
+    def _log_fault(self, id: str, error: Exception) -> None:
+        """Tell the log, once of each resource: it is looked at again and again."""
+        known = self._picture.get(self.link.name, id)
+        if isinstance(error, ProaError) or (known is not None and known.fault_told):
+            return
+        if known is not None:
+            known.fault_told = True
+        _log.error("look failed", engine=self.link.name, resource=id, exc_info=error)
 
     def _failed(self, hint: _Hint, error: Exception) -> None:
         """Tell those who wait; look again later, unless a comparison of all will."""
-        self._log_fault(error)
+        self._log_fault(hint.event.id, error)
         for waiter in hint.waiters:
             if not waiter.done():
                 waiter.set_exception(error)

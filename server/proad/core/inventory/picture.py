@@ -41,6 +41,7 @@ class Known:
         unsettled: an event may have changed it, and nobody has compared yet.
         deed: what a call of ours makes of it, or made: the create that is under way, or
             what ended last.
+        fault_told: whether the log was told that the driver fails with it.
     """
 
     engine: str
@@ -56,6 +57,7 @@ class Known:
     last_detail: Resource | None = None
     unsettled: bool = False
     deed: Deed | None = None
+    fault_told: bool = False
 
     @property
     def key(self) -> str:

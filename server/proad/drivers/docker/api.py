@@ -6,9 +6,10 @@ success) and lack options.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from http import HTTPStatus
 from http.client import HTTPException
@@ -22,6 +23,7 @@ from docker.errors import DockerException
 
 from proad.drivers.docker.errors import ENGINE, broken_connection, conflict
 from proad.drivers.docker.transport import Transport
+from proad.drivers.tolerant import Omissions, Value, parse_json
 from proad.errors import EngineUnreachableError
 
 Json = Any
@@ -33,6 +35,7 @@ TROUBLES = (
     OSError,
 )
 """What docker-py and the layers below it raise when there is no answer."""
+_VERSION = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,9 @@ class Answer:
     status: int
     body: bytes
     date: str = ""
+    omissions: Omissions = field(
+        default_factory=lambda: Omissions(ENGINE), repr=False, compare=False
+    )
 
     @property
     def ok(self) -> bool:
@@ -52,13 +58,13 @@ class Answer:
     def text(self) -> str:
         """The engine's own words about a failure."""
         try:
-            message = json.loads(self.body)["message"]
-        except (ValueError, KeyError, TypeError):
+            message = Value(parse_json(self.body), self.omissions, path="message")["message"].text()
+        except ValueError:
             message = self.body.decode(errors="replace")
-        return str(message).strip() or f"HTTP status {self.status}"
+        return message.strip() or f"HTTP status {self.status}"
 
-    def json(self) -> Json:
-        """Give the content.
+    def value(self, about: str = "") -> Value:
+        """Return the content, as one about the container with the id `about`.
 
         Raises:
             EngineConflictError: the engine refused.
@@ -67,7 +73,7 @@ class Answer:
         if not self.ok:
             raise conflict(self.status, self.text)
         try:
-            return json.loads(self.body)
+            return Value(parse_json(self.body), self.omissions, about)
         except ValueError:
             raise EngineUnreachableError(ENGINE, "the answer is not JSON") from None
 
@@ -87,6 +93,7 @@ class Api:
     ) -> None:
         self.endpoint = _without_credentials(url)
         self.version = ""
+        self.omissions = Omissions(ENGINE)
         self.transport = Transport(url, cert_path=cert_path, size=connections, timeout=timeout)
         self.timeout = timeout
 
@@ -116,17 +123,20 @@ class Api:
                 },
                 limit=limit,
             )
-            return Answer(*reply)
+            return Answer(*reply, omissions=self.omissions)
 
-    def negotiate(self, limit: timedelta) -> Json:
-        """Ask the engine for its versions, and speak the newest API that it knows from now on."""
+    def negotiate(self, limit: timedelta) -> str:
+        """Ask the engine for its version, and speak the newest API that it knows from now on."""
         with self.translated():
             reply = self.transport.exchange(
                 "GET", "/version", body=None, headers={}, limit=min(limit, self.timeout)
             )
-            versions = Answer(*reply).json()
-            self.version = str(versions["ApiVersion"])
-            return versions
+            versions = Answer(*reply, omissions=self.omissions).value()
+            version = versions["ApiVersion"].text()
+            if not _VERSION.fullmatch(version):
+                raise EngineUnreachableError(ENGINE, "the answer has no version of the API")
+            self.version = version
+            return versions["Version"].text()
 
     def target(self, path: str, params: Mapping[str, str | int] | None, limit: timedelta) -> str:
         """Give the target of a request."""

@@ -12,14 +12,15 @@ from uuid import uuid4
 from proad.core.ports import OnMade
 from proad.drivers.docker.api import Answer, filters, quoted
 from proad.drivers.docker.engine import Engine
-from proad.drivers.docker.errors import conflict
+from proad.drivers.docker.errors import ENGINE, conflict
 from proad.drivers.docker.images import check_name
 from proad.drivers.docker.labels import CREATION_LABEL
-from proad.drivers.docker.lookup import Lookup, path
+from proad.drivers.docker.lookup import FULL_ID, Lookup, path
 from proad.drivers.docker.spec import creation, endpoint
 from proad.drivers.docker.view import ended
 from proad.errors import (
     AlreadyExistsError,
+    EngineConflictError,
     EngineTimedOutError,
     EngineUnreachableError,
     ImageNotFoundError,
@@ -79,13 +80,15 @@ class Creation:
         for name in {m.volume.name for m in spec.mounts if m.volume and m.volume.name}:
             # Docker would make it, too, but without a mark to find it by.
             volume = {"Name": name, "Labels": {CREATION_LABEL: nonce}}
-            (await self._engine.post("/volumes/create", body=volume)).json()
+            (await self._engine.post("/volumes/create", body=volume)).value()
         params = {"name": spec.name} if spec.name else None
         answer = await self._engine.post("/containers/create", params=params, body=body)
         if not answer.ok:
             raise await self._refused(spec, answer)
-        made = answer.json()
-        id = made["Id"]
+        made = answer.value()
+        id = made["Id"].text()
+        if not FULL_ID.fullmatch(id):
+            raise EngineConflictError(ENGINE, "the answer to the create has no id of a container")
         on_made(id)
         for attachment in spec.networks[1:]:
             connection = {"Container": id, "EndpointConfig": endpoint(attachment)}
@@ -98,7 +101,7 @@ class Creation:
                 now = await self._lookup.get(id)
             # One that is TRANSIENT and short may be gone already.
             resource = now or replace(ended(resource), state_detail=resource.state_detail)
-        return CreatedContainer(resource=resource, warnings=tuple(made.get("Warnings") or ()))
+        return CreatedContainer(resource=resource, warnings=made["Warnings"].texts())
 
     async def _step(self, step: str, body: dict[str, Any] | None = None) -> None:
         answer = await self._engine.post(step, body=body)
@@ -149,17 +152,19 @@ class Creation:
     async def _remove(self, nonce: str) -> bool | None:
         """Remove what carries `nonce`; tell whether the container is gone; None: there was none."""
         marked = filters({"label": [f"{CREATION_LABEL}={nonce}"]})
-        found = (await self._engine.get("/containers/json", params={"all": 1, **marked})).json()
+        answer = await self._engine.get("/containers/json", params={"all": 1, **marked})
+        found = [id for item in answer.value().each() if FULL_ID.fullmatch(id := item["Id"].text())]
         gone = True
-        for container in found:
+        for id in found:
             # One that the engine is still making may be refused, or is listed and cannot be
             # found yet: then once more.
-            answer = await self._engine.delete(path(container["Id"]), params={"force": 1, "v": 1})
+            answer = await self._engine.delete(path(id), params={"force": 1, "v": 1})
             gone = gone and answer.ok
-        volumes = (await self._engine.get("/volumes", params=marked)).json()["Volumes"] or ()
-        for volume in volumes:
+        volumes = (await self._engine.get("/volumes", params=marked)).value()["Volumes"]
+        for volume in volumes.each():
             # The engine keeps those that another container has come to use.
-            await self._engine.delete(f"/volumes/{quoted(volume['Name'])}")
+            if name := volume["Name"].text():
+                await self._engine.delete(f"/volumes/{quoted(name)}")
         return gone if found else None
 
 

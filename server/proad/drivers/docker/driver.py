@@ -24,6 +24,7 @@ from proad.drivers.docker.update import Updating
 from proad.drivers.docker.verbs import Verbs
 from proad.drivers.own_events import OwnEvents
 from proad.drivers.threads import DEFAULT_TIMEOUT
+from proad.drivers.tolerant import UINT32
 from proad.model import (
     ContainerSpec,
     CreatedContainer,
@@ -121,18 +122,18 @@ class DockerDriver:
         """Ask the engine who it is."""
         limit = min(_PROBE_TIMEOUT, self._engine.timeout)
         known = self._info if self._engine.api.version else None  # it is forgotten with a loss
-        versions = await self._engine.negotiate(timeout=limit)
-        if known is not None and known.version == versions["Version"]:
+        version = await self._engine.negotiate(timeout=limit)
+        if known is not None and known.version == version:
             return known  # to count all it has takes the engine its time
-        info = (await self._engine.get("/info", timeout=limit)).json()
+        info = (await self._engine.get("/info", timeout=limit)).value()
         self._info = EngineInfo(
-            version=versions["Version"],
-            api_version=versions["ApiVersion"],
-            hostname=info.get("Name") or "",
-            cpus=info.get("NCPU") or 0,
-            memory_bytes=info.get("MemTotal") or 0,
-            architecture=info.get("Architecture") or "",
-            warnings=tuple(info.get("Warnings") or ()),
+            version=version,
+            api_version=self._engine.api.version,
+            hostname=info["Name"].text(),
+            cpus=info["NCPU"].count(UINT32),
+            memory_bytes=info["MemTotal"].count(),
+            architecture=info["Architecture"].text(),
+            warnings=info["Warnings"].texts(),
         )
         return self._info
 
@@ -206,10 +207,10 @@ class DockerDriver:
         if which.create_time_before is not None:
             conditions["until"] = [f"{which.create_time_before.timestamp():.6f}"]
         answer = await self._engine.post("/containers/prune", params=filters(conditions))
-        gone = answer.json()
+        gone = answer.value()
         return Pruned(
-            container_ids=tuple(gone.get("ContainersDeleted") or ()),
-            reclaimed_bytes=gone.get("SpaceReclaimed") or 0,
+            container_ids=gone["ContainersDeleted"].texts(),
+            reclaimed_bytes=gone["SpaceReclaimed"].count(),
         )
 
     async def list_images(self, which: ImageFilter = ImageFilter()) -> list[Image]:

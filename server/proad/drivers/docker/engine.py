@@ -72,7 +72,27 @@ class Engine:
         timeout: timedelta | None = None,  # noqa: ASYNC109 - raises our own error
         urgent: bool = False,
     ) -> Answer:
-        """Ask, and give the answer, whatever its status.
+        """Ask, and give the answer, whatever its status; `read` says more."""
+        return await self.read(
+            path,
+            lambda answer: answer,
+            params=params,
+            headers=headers,
+            timeout=timeout,
+            urgent=urgent,
+        )
+
+    async def read(
+        self,
+        path: str,
+        convert: Callable[[Answer], T],
+        *,
+        params: Params = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: timedelta | None = None,  # noqa: ASYNC109 - raises our own error
+        urgent: bool = False,
+    ) -> T:
+        """Ask, and return what `convert` makes of the answer, on the thread: it may be long.
 
         An `urgent` question does not wait for other calls.
 
@@ -82,8 +102,8 @@ class Engine:
         """
         limit = timeout or self.timeout
 
-        def exchange() -> Answer:
-            return self.api.call("GET", path, limit=limit, params=params, headers=headers)
+        def exchange() -> T:
+            return convert(self.api.call("GET", path, limit=limit, params=params, headers=headers))
 
         if urgent or _OF_ONE_CONTAINER.match(path):
             return await self._in_turn(path, exchange, limit, urgent=urgent)
@@ -133,10 +153,15 @@ class Engine:
 
         return await self._in_turn(path, exchange, limit, urgent=False)
 
-    async def post_and_get(
-        self, path: str, then: str, *, params: Mapping[str, str | int]
-    ) -> tuple[Answer, Answer]:
-        """Post, and get `then` with `params` right afterwards: quicker than by two calls.
+    async def post_and_read(
+        self,
+        path: str,
+        then: str,
+        convert: Callable[[Answer], T],
+        *,
+        params: Mapping[str, str | int],
+    ) -> tuple[Answer, T]:
+        """Post, and read `then` with `params` right afterwards: quicker than by two calls.
 
         Raises:
             EngineUnreachableError: there was no answer.
@@ -144,9 +169,9 @@ class Engine:
         """
         limit = self.timeout
 
-        def exchange() -> tuple[Answer, Answer]:
+        def exchange() -> tuple[Answer, T]:
             posted = self.api.call("POST", path, limit=limit)
-            return posted, self.api.call("GET", then, limit=limit, params=params)
+            return posted, convert(self.api.call("GET", then, limit=limit, params=params))
 
         return await self._in_turn(path, exchange, limit, urgent=False)
 
@@ -159,6 +184,6 @@ class Engine:
             return await pool.run(call, timeout=limit)
         return await turns.run(found[1], pool, call, limit)
 
-    async def negotiate(self, *, timeout: timedelta) -> Json:  # noqa: ASYNC109 - raises our own error
-        """Ask the engine for its versions, and speak the newest API that it knows from now on."""
+    async def negotiate(self, *, timeout: timedelta) -> str:  # noqa: ASYNC109 - raises our own error
+        """Ask the engine for its version, and speak the newest API that it knows from now on."""
         return await self._reads.run(lambda: self.api.negotiate(timeout), timeout=timeout)

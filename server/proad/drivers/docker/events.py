@@ -1,12 +1,10 @@
 """What Docker's events say about containers."""
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from proad.drivers.docker.lookup import FULL_ID
+from proad.drivers.tolerant import Value
 from proad.model import EngineEvent
-
-Json = Mapping[str, Any]
 
 # What is told of a container although nothing that we show is changed by it.
 _SILENT = frozenset(
@@ -41,14 +39,14 @@ class Told(NamedTuple):
     early: bool
 
 
-def translate(item: Json) -> Told | None:
+def translate(item: Value) -> Told | None:
     """Say an event of GET /events in our terms; None: nothing that we show changed."""
-    actor = item.get("Actor") or {}
-    action = str(item.get("Action") or "").partition(":")[0]
-    if item.get("Type") == "container":
-        id = str(actor.get("ID"))
-    elif item.get("Type") == "network" and action in {"connect", "disconnect"}:
-        id = str((actor.get("Attributes") or {}).get("container"))
+    actor, kind = item["Actor"], item["Type"].text()
+    action = item["Action"].text().partition(":")[0]
+    if kind == "container":
+        id = actor["ID"].text()
+    elif kind == "network" and action in {"connect", "disconnect"}:
+        id = actor["Attributes"]["container"].text()
     else:
         return None
     # A network also has ends that are no containers.

@@ -1,13 +1,15 @@
 """The FULL view of a container, from an inspect."""
 
-from collections.abc import Mapping
-from datetime import timedelta
-from typing import Any
+from collections.abc import Iterator
 
 from proad.drivers.docker.labels import visible
 from proad.drivers.docker.view import (
     KILLED,
+    PORT,
+    PROTOCOLS,
     STATES,
+    UNKNOWN,
+    UNKNOWN_MESSAGE,
     attached,
     environment,
     in_order,
@@ -15,6 +17,7 @@ from proad.drivers.docker.view import (
     moment,
     mounted,
 )
+from proad.drivers.tolerant import INT32, NOTHING, UINT32, Value
 from proad.model import (
     Container,
     ContainerResources,
@@ -22,7 +25,6 @@ from proad.model import (
     HealthStatus,
     Lifetime,
     Mount,
-    PortProtocol,
     PublishedPort,
     Resource,
     ResourceKind,
@@ -34,8 +36,6 @@ from proad.model import (
     Ulimit,
 )
 
-Json = Mapping[str, Any]
-
 _POLICIES = {
     "": RestartPolicyMode.NO,
     "no": RestartPolicyMode.NO,
@@ -45,160 +45,173 @@ _POLICIES = {
 }
 
 
-def full(item: Json) -> Resource:
+_HEALTH = {status.lower(): status for status in HealthStatus}
+# Docker's number of seconds for "wait for ever", and what an answer may say beyond that.
+_FOR_EVER = -1
+_LONGEST = 10**9
+
+
+def full(item: Value, id: str) -> Resource:
     """Make a resource of GET /containers/{id}/json."""
-    host = item["HostConfig"]
-    config = item["Config"]
+    host, config, state = item["HostConfig"], item["Config"], item["State"]
     return Resource(
-        id=item["Id"],
+        id=id,
         kind=ResourceKind.CONTAINER,
-        name=item["Name"].removeprefix("/"),
-        state=STATES[_status(item["State"])][0],
-        state_detail=_state_detail(item["State"]),
-        labels=visible(config.get("Labels") or {}),
+        name=item["Name"].text().removeprefix("/"),
+        state=STATES.get(_status(state), UNKNOWN)[0],
+        state_detail=_state_detail(state),
+        labels=visible(config["Labels"].mapping()),
         create_time=moment(item["Created"]),
-        lifetime=Lifetime.TRANSIENT if host.get("AutoRemove") else Lifetime.PERSISTENT,
+        lifetime=Lifetime.TRANSIENT if host["AutoRemove"].flag() else Lifetime.PERSISTENT,
         container=Container(
-            image=config["Image"],
-            image_id=item["Image"],
-            command=(item["Path"], *item["Args"]) if item.get("Path") else (),
-            ports=_ports(item),
-            mounts=_mounts(item),
-            networks=attached(item, item["Id"]),
-            env=environment(config.get("Env")),
-            working_dir=config.get("WorkingDir") or "",
-            user=config.get("User") or "",
-            hostname=config.get("Hostname") or "",
+            image=config["Image"].text(),
+            image_id=item["Image"].text(),
+            command=(path, *item["Args"].texts()) if (path := item["Path"].text()) else (),
+            ports=merged(_ports(item)),
+            mounts=in_order(_mounts(item)),
+            networks=attached(item, id),
+            env=environment(config["Env"]),
+            working_dir=config["WorkingDir"].text(),
+            user=config["User"].text(),
+            hostname=config["Hostname"].text(),
             resources=_resources(host),
-            restart_policy=_restart_policy(host.get("RestartPolicy") or {}),
-            restart_count=item.get("RestartCount") or 0,
-            health=_health(item["State"]),
-            pid=item["State"].get("Pid") or 0,
-            shm_size_bytes=host.get("ShmSize") or 0,
-            ulimits=tuple(
-                Ulimit(name=limit["Name"], soft=limit["Soft"], hard=limit["Hard"])
-                for limit in host.get("Ulimits") or ()
-            ),
-            init=bool(host.get("Init")),
-            tty=config.get("Tty", False),
-            stdin_open=config.get("OpenStdin", False),
-            read_only_root=host.get("ReadonlyRootfs", False),
-            cap_add=tuple(host.get("CapAdd") or ()),
-            cap_drop=tuple(host.get("CapDrop") or ()),
+            restart_policy=_restart_policy(host["RestartPolicy"]),
+            restart_count=item["RestartCount"].count(UINT32),
+            health=_health(state["Health"]["Status"]),
+            pid=state["Pid"].count(UINT32),
+            shm_size_bytes=host["ShmSize"].count(),
+            ulimits=tuple(_ulimits(host["Ulimits"])),
+            init=host["Init"].flag(),
+            tty=config["Tty"].flag(),
+            stdin_open=config["OpenStdin"].flag(),
+            read_only_root=host["ReadonlyRootfs"].flag(),
+            cap_add=host["CapAdd"].texts(),
+            cap_drop=host["CapDrop"].texts(),
             devices=tuple(
                 Device(
-                    host_path=device["PathOnHost"],
-                    container_path=device["PathInContainer"],
-                    permissions=device["CgroupPermissions"],
+                    host_path=device["PathOnHost"].text(),
+                    container_path=device["PathInContainer"].text(),
+                    permissions=device["CgroupPermissions"].text(),
                 )
-                for device in host.get("Devices") or ()
+                for device in host["Devices"].each()
             ),
-            stop_signal=config.get("StopSignal") or "",
-            stop_timeout=_seconds(config.get("StopTimeout")),
-            log_driver=(host.get("LogConfig") or {}).get("Type", ""),
-            privileged=host.get("Privileged", False),
+            stop_signal=config["StopSignal"].text(),
+            stop_timeout=config["StopTimeout"].seconds(_FOR_EVER, _LONGEST),
+            log_driver=host["LogConfig"]["Type"].text(),
+            privileged=host["Privileged"].flag(),
         ),
     )
 
 
-def _status(state: Json) -> str:
+def _status(state: Value) -> str:
     # Running stays set while a container is paused, and while it is being restarted.
-    if state.get("Paused"):
+    if state["Paused"].flag():
         return "paused"
-    if state.get("Restarting"):
+    if state["Restarting"].flag():
         return "restarting"
-    return str(state["Status"])
+    status = state["Status"]
+    return status.text() if status.one_of(STATES) else ""
 
 
-def _state_detail(state: Json) -> StateDetail:
+def _state_detail(state: Value) -> StateDetail:
     status = _status(state)
-    reason = STATES[status][1]
+    reason = STATES.get(status, UNKNOWN)[1]
     code: int | None = None
     if status in {"exited", "dead", "restarting"}:
-        code = state["ExitCode"]
-    oom_killed = bool(state.get("OOMKilled"))
+        code = state["ExitCode"].number(-INT32, INT32)
+    oom_killed = state["OOMKilled"].flag()
     if status == "exited":
         if oom_killed:
             reason = StateReason.OOM_KILLED
         elif code == KILLED:
             reason = StateReason.KILLED
-        else:
+        elif code is not None:
             reason = StateReason.ERROR if code else StateReason.COMPLETED
     return StateDetail(
         reason=reason,
-        message=state.get("Error") or "",
+        message=state["Error"].text() or ("" if status else UNKNOWN_MESSAGE),
         exit_code=code,
         oom_killed=oom_killed,
-        start_time=moment(state.get("StartedAt")),
-        finish_time=moment(state.get("FinishedAt")),
+        start_time=moment(state["StartedAt"]),
+        finish_time=moment(state["FinishedAt"]),
     )
 
 
-def _ports(item: Json) -> tuple[PublishedPort, ...]:
-    actual = (item.get("NetworkSettings") or {}).get("Ports")
+def _ports(item: Value) -> Iterator[PublishedPort]:
+    actual = item["NetworkSettings"]["Ports"]
     # Only a running container has them; another one is shown with what it asks for.
-    ports = actual or item["HostConfig"].get("PortBindings") or {}
-    return merged(
-        PublishedPort(
-            container_port=int(number),
-            host_port=int(binding["HostPort"]) if binding.get("HostPort") else None,
-            host_ip=binding.get("HostIp") or "",
-            protocol=PortProtocol(protocol.upper()),
-        )
-        for (number, _, protocol), bindings in (
-            (key.partition("/"), bindings) for key, bindings in ports.items()
-        )
-        for binding in bindings or ()
-    )
+    ports = actual or item["HostConfig"]["PortBindings"]
+    for key, bindings in ports.entries():
+        number, _, word = key.partition("/")
+        inner = bindings.instead(number).number(1, PORT)
+        protocol = bindings.instead(word).one_of(PROTOCOLS)
+        for binding in bindings.each():
+            if inner is None or protocol is None:
+                break
+            yield PublishedPort(
+                container_port=inner,
+                host_port=_host_port(binding["HostPort"]),
+                host_ip=binding["HostIp"].text(),
+                protocol=protocol,
+            )
 
 
-def _mounts(item: Json) -> tuple[Mount, ...]:
-    asked = {mount["Target"]: mount for mount in item["HostConfig"].get("Mounts") or ()}
-    shown = [mounted(mount, asked) for mount in item.get("Mounts") or ()]
-    targets = {mount.target for mount in shown}
+def _host_port(port: Value) -> int | None:
+    """Read a port of the host; None: Docker picks one, of all or of a range such as "80-90"."""
+    text = port.text()
+    if not text or "-" in text:
+        return None
+    return port.number(0, PORT) or None
+
+
+def _mounts(item: Value) -> Iterator[Mount]:
+    asked = {mount["Target"].text(): mount for mount in item["HostConfig"]["Mounts"].each()}
+    targets = set()
+    for mount in item["Mounts"].each():
+        if target := mount["Destination"].text():
+            targets.add(target)
+            yield mounted(mount, target, asked.get(target, NOTHING))
     # Memory is not among the mount points of every engine version.
-    shown += [
-        mounted({**mount, "Destination": target}, asked)
-        for target, mount in asked.items()
-        if mount["Type"] == "tmpfs" and target not in targets
-    ]
-    shown += [
-        Mount(target=target, tmpfs=TmpfsMount()) for target in item["HostConfig"].get("Tmpfs") or {}
-    ]
-    return in_order(shown)
+    for target, mount in asked.items():
+        if target and target not in targets and mount["Type"].text() == "tmpfs":
+            yield mounted(mount, target, mount)
+    for target, _options in item["HostConfig"]["Tmpfs"].entries():
+        yield Mount(target=target, tmpfs=TmpfsMount())
 
 
-def _resources(host: Json) -> ContainerResources:
+def _ulimits(limits: Value) -> Iterator[Ulimit]:
+    for limit in limits.each():
+        soft, hard = limit["Soft"].number(-1), limit["Hard"].number(-1)
+        if soft is not None and hard is not None:
+            yield Ulimit(name=limit["Name"].text(), soft=soft, hard=hard)
+
+
+def _resources(host: Value) -> ContainerResources:
     return ContainerResources(
-        memory_bytes=host.get("Memory") or 0,
-        memory_reservation_bytes=host.get("MemoryReservation") or 0,
-        memory_swap_bytes=host.get("MemorySwap") or 0,
+        memory_bytes=host["Memory"].count(),
+        memory_reservation_bytes=host["MemoryReservation"].count(),
+        memory_swap_bytes=host["MemorySwap"].number(-1) or 0,
         cpus=_cpus(host),
-        cpuset_cpus=host.get("CpusetCpus") or "",
-        cpu_shares=host.get("CpuShares") or 0,
-        pids_limit=max(host.get("PidsLimit") or 0, 0),  # -1 is no limit, too
+        cpuset_cpus=host["CpusetCpus"].text(),
+        cpu_shares=host["CpuShares"].count(UINT32),
+        pids_limit=max(host["PidsLimit"].number(-1, UINT32) or 0, 0),  # -1 is no limit, too
     )
 
 
-def _cpus(host: Json) -> float:
-    if nanos := host.get("NanoCpus"):
-        return float(nanos / 1e9)
-    if (quota := host.get("CpuQuota") or 0) > 0:
-        return float(quota / (host.get("CpuPeriod") or 100_000))
+def _cpus(host: Value) -> float:
+    if nanos := host["NanoCpus"].count():
+        return nanos / 1e9
+    if (quota := host["CpuQuota"].number(-1) or 0) > 0:
+        return quota / (host["CpuPeriod"].count() or 100_000)
     return 0.0
 
 
-def _restart_policy(policy: Json) -> RestartPolicy:
+def _restart_policy(policy: Value) -> RestartPolicy:
     return RestartPolicy(
-        mode=_POLICIES[policy.get("Name") or ""],
-        max_retries=policy.get("MaximumRetryCount") or 0,
+        mode=policy["Name"].one_of(_POLICIES) or RestartPolicyMode.NO,
+        max_retries=policy["MaximumRetryCount"].count(UINT32),
     )
 
 
-def _health(state: Json) -> HealthStatus | None:
-    status = (state.get("Health") or {}).get("Status", "none")
-    return None if status == "none" else HealthStatus(status.upper())
-
-
-def _seconds(value: int | None) -> timedelta | None:
-    return None if value is None else timedelta(seconds=value)
+def _health(status: Value) -> HealthStatus | None:
+    return None if status.text() in {"", "none"} else status.one_of(_HEALTH)

@@ -1,14 +1,12 @@
 """Images on the host."""
 
 import re
-from collections.abc import Mapping
-from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any
 
-from proad.drivers.docker.api import filters, quoted
+from proad.drivers.docker.api import Answer, filters, quoted
 from proad.drivers.docker.engine import Engine
 from proad.drivers.docker.view import environment
+from proad.drivers.tolerant import Value
 from proad.errors import (
     ImageNotFoundError,
     InUseError,
@@ -19,8 +17,6 @@ from proad.model import (
     Image,
     ImageFilter,
 )
-
-Json = Mapping[str, Any]
 
 _NAME = re.compile(r"\w+(?:(?:[.-]+|[/:@])\w+)*", re.ASCII)
 _LONGEST_NAME = 500
@@ -40,43 +36,19 @@ class ImageStore:
             conditions["reference"] = [which.reference]
         if which.dangling is not None:
             conditions["dangling"] = [str(which.dangling).lower()]
-        answer = await self._engine.get("/images/json", params=filters(conditions))
-        return [
-            Image(
-                id=item["Id"],
-                tags=_names(item.get("RepoTags")),
-                digests=_names(item.get("RepoDigests")),
-                create_time=datetime.fromtimestamp(item["Created"], UTC),
-                size_bytes=item["Size"],
-                labels=item.get("Labels") or {},
-            )
-            for item in answer.json()
-        ]
+        return await self._engine.read("/images/json", listed, params=filters(conditions))
 
     async def get(self, name: str) -> Image:
         """Give one image in full; see the port."""
-        answer = await self._engine.get(_path(name, "/json"))
-        if answer.status == HTTPStatus.NOT_FOUND:
-            raise ImageNotFoundError(name)
-        if answer.status == HTTPStatus.BAD_REQUEST:
-            raise InvalidArgumentError.of("image", answer.text)
-        item: Json = answer.json()
-        config: Json = item.get("Config") or {}
-        created = item.get("Created")
-        return Image(
-            id=item["Id"],
-            tags=_names(item.get("RepoTags")),
-            digests=_names(item.get("RepoDigests")),
-            create_time=datetime.fromisoformat(created) if created else None,
-            size_bytes=item["Size"],
-            labels=config.get("Labels") or {},
-            architecture=item.get("Architecture") or "",
-            os=item.get("Os") or "",
-            entrypoint=tuple(config.get("Entrypoint") or ()),
-            command=tuple(config.get("Cmd") or ()),
-            env=environment(config.get("Env")),
-            exposed_ports=tuple(sorted(config.get("ExposedPorts") or {})),
-        )
+
+        def read(answer: Answer) -> Image:
+            if answer.status == HTTPStatus.NOT_FOUND:
+                raise ImageNotFoundError(name)
+            if answer.status == HTTPStatus.BAD_REQUEST:
+                raise InvalidArgumentError.of("image", answer.text)
+            return full(answer.value(name))
+
+        return await self._engine.read(_path(name, "/json"), read)
 
     async def delete(self, name: str, *, force: bool) -> DeletedImage:
         """Delete an image or a tag; see the port."""
@@ -88,10 +60,10 @@ class ImageStore:
                 raise InvalidArgumentError.of("image", answer.text)
             case HTTPStatus.CONFLICT:
                 raise InUseError("image", name, await self._users(name), text=answer.text)
-        gone = answer.json()
+        gone = list(answer.value(name).each())
         return DeletedImage(
-            untagged=tuple(item["Untagged"] for item in gone if "Untagged" in item),
-            deleted=tuple(item["Deleted"] for item in gone if "Deleted" in item),
+            untagged=tuple(filter(None, (item["Untagged"].text() for item in gone))),
+            deleted=tuple(filter(None, (item["Deleted"].text() for item in gone))),
         )
 
     async def _users(self, name: str) -> list[str]:
@@ -99,10 +71,48 @@ class ImageStore:
         image = await self.get(name)
         answer = await self._engine.get("/containers/json", params={"all": 1})
         return [
-            item["Names"][0].removeprefix("/") if item["Names"] else item["Id"]
-            for item in answer.json()
-            if item["ImageID"] == image.id
+            next(iter(item["Names"].texts()), "").removeprefix("/") or item["Id"].text()
+            for item in answer.value().each()
+            if item["ImageID"].text() == image.id
         ]
+
+
+def listed(answer: Answer) -> list[Image]:
+    """Make images of GET /images/json; one without an id is left out."""
+    images = []
+    for item in answer.value().each():
+        if id := item["Id"].text():
+            about = item.about(id)
+            images.append(
+                Image(
+                    id=id,
+                    tags=_names(about["RepoTags"]),
+                    digests=_names(about["RepoDigests"]),
+                    create_time=about["Created"].timestamp(),
+                    size_bytes=about["Size"].count(),
+                    labels=about["Labels"].mapping(),
+                )
+            )
+    return images
+
+
+def full(item: Value) -> Image:
+    """Make an image of GET /images/{name}/json."""
+    config = item["Config"]
+    return Image(
+        id=item["Id"].text(),
+        tags=_names(item["RepoTags"]),
+        digests=_names(item["RepoDigests"]),
+        create_time=item["Created"].time(),
+        size_bytes=item["Size"].count(),
+        labels=config["Labels"].mapping(),
+        architecture=item["Architecture"].text(),
+        os=item["Os"].text(),
+        entrypoint=config["Entrypoint"].texts(),
+        command=config["Cmd"].texts(),
+        env=environment(config["Env"]),
+        exposed_ports=tuple(sorted(port for port, _ in config["ExposedPorts"].entries())),
+    )
 
 
 def check_name(name: str, field: str = "image") -> None:
@@ -120,5 +130,5 @@ def _path(name: str, action: str = "") -> str:
     return f"/images/{quoted(name)}{action}"
 
 
-def _names(names: list[str] | None) -> tuple[str, ...]:
-    return tuple(name for name in names or () if name not in _NAMELESS)
+def _names(names: Value) -> tuple[str, ...]:
+    return tuple(name for name in names.texts() if name not in _NAMELESS)

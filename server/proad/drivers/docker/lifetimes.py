@@ -1,19 +1,15 @@
 """Which containers remove themselves: Docker's list does not tell, an inspect does."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import timedelta
-from typing import Any
 
+from proad.drivers.docker.api import Answer
 from proad.drivers.docker.engine import Engine
 from proad.drivers.docker.full_view import full
 from proad.errors import EngineTimedOutError, ProaError
-from proad.model import Lifetime, Resource
+from proad.model import Lifetime, Resource, ResourceState, StateReason
 
-Json = Mapping[str, Any]
-
-# Those that remove themselves do so once they have ended.
-_MAY_GO = frozenset({"created", "running", "paused"})
 # Inspects at a time, and how long each may take: a container may hang.
 _AT_A_TIME = 4
 _ANSWER = timedelta(seconds=1)
@@ -76,17 +72,17 @@ class Lifetimes:
         for id in (self._known.keys() | self._guessed | self._hung).difference(ids):
             self.forget(id)
 
-    async def learn(self, listed: Iterable[Json], *, all_there_are: bool = False) -> None:
+    async def learn(self, listed: Iterable[Resource], *, all_there_are: bool = False) -> None:
         """Ask for those, of what the engine has listed, that may be gone when they stop.
 
         One that hung is asked for again with the next list of all, not with each look at it.
         """
         asking = [
-            self._asking.get(item["Id"]) or self._begin(item["Id"])
-            for item in listed
-            if item["State"] in _MAY_GO
-            and item["Id"] not in self._known
-            and (all_there_are or item["Id"] not in self._hung)
+            self._asking.get(each.id) or self._begin(each.id)
+            for each in listed
+            if each.id not in self._known
+            and _may_go(each)
+            and (all_there_are or each.id not in self._hung)
         ]
         if asking:
             await asyncio.wait(asking, timeout=_LIST if all_there_are else _LOOK)
@@ -98,12 +94,21 @@ class Lifetimes:
         return task
 
     async def _ask(self, id: str) -> None:
+        def read(answer: Answer) -> Resource | None:
+            return full(answer.value(id), id) if answer.ok else None
+
         try:
             async with self._slots:
-                answer = await self._engine.get(f"/containers/{id}/json", timeout=_ANSWER)
-            if answer.ok:
-                self.note(full(answer.json()))
+                seen = await self._engine.read(f"/containers/{id}/json", read, timeout=_ANSWER)
+            if seen is not None:
+                self.note(seen)
         except EngineTimedOutError:
             self._hung.add(id)
         except ProaError:
             pass  # the engine is away
+
+
+def _may_go(listed: Resource) -> bool:
+    """Tell whether it may yet remove itself: those that do so do it once they have ended."""
+    active = listed.state in {ResourceState.RUNNING, ResourceState.PAUSED}
+    return active or listed.state_detail.reason is StateReason.NEVER_STARTED

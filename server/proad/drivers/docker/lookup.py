@@ -1,9 +1,9 @@
 """Looking at one container, and telling why the engine refused a verb on it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator
+from dataclasses import replace
 from http import HTTPStatus
-from typing import Any
 
 from proad.drivers.docker.api import Answer, filters, quoted
 from proad.drivers.docker.engine import Engine
@@ -11,10 +11,9 @@ from proad.drivers.docker.errors import conflict
 from proad.drivers.docker.full_view import full
 from proad.drivers.docker.lifetimes import Lifetimes
 from proad.drivers.docker.summary_view import summary
+from proad.drivers.tolerant import Value
 from proad.errors import ProaError, ResourceNotFoundError
 from proad.model import Resource, Verb, refusal
-
-Json = Mapping[str, Any]
 
 _LIST = "/containers/json"
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}")
@@ -56,18 +55,17 @@ class Lookup:
 
     async def summaries(self) -> list[Resource]:
         """Give all containers as SUMMARYs, by one call; of those that are new more is asked."""
-        items = (await self._engine.get(_LIST, params={"all": 1})).json()
-        await self.lifetimes.learn(items, all_there_are=True)
-        ids = {item["Id"] for item in items}
-        self.lifetimes.keep_only(ids)
-        self._images = {id: name for id, name in self._images.items() if id in ids}
-        return [self._summary(item) for item in items]
+        found = await self._engine.read(_LIST, _listed, params={"all": 1})
+        await self.lifetimes.learn(found.values(), all_there_are=True)
+        self.lifetimes.keep_only(found)
+        self._images = {id: name for id, name in self._images.items() if id in found}
+        return [self._completed(each) for each in found.values()]
 
     async def find_summary(self, id: str, *, urgent: bool = False) -> Resource | None:
         """Give one container as SUMMARY, just as `summaries` has it, or None."""
         path(id)  # the filter would take the start of an id, too
-        answer = await self._engine.get(_LIST, params=_only(id), urgent=urgent)
-        return await self._listed(id, answer, urgent=urgent)
+        found = await self._engine.read(_LIST, _listed, params=_only(id), urgent=urgent)
+        return await self._found(id, found, urgent=urgent)
 
     async def after(self, action: str, id: str) -> tuple[Answer, Resource]:
         """Post an action on a container; give the answer, and what a SUMMARY shows then.
@@ -75,23 +73,24 @@ class Lookup:
         Raises:
             ResourceNotFoundError: there is no such container.
         """
-        answer, listed = await self._engine.post_and_get(path(id, action), _LIST, params=_only(id))
-        resource = await self._listed(id, listed)
+        answer, found = await self._engine.post_and_read(
+            path(id, action), _LIST, _listed, params=_only(id)
+        )
+        resource = await self._found(id, found)
         if resource is None:
             raise ResourceNotFoundError(id)
         return answer, resource
 
-    async def _listed(self, id: str, answer: Answer, *, urgent: bool = False) -> Resource | None:
-        items = answer.json()
-        if not items:
+    async def _found(
+        self, id: str, found: dict[str, Resource], *, urgent: bool = False
+    ) -> Resource | None:
+        resource = found.get(id)
+        if resource is None:
             self.forget(id)
             return None
         if not urgent:
-            await self.lifetimes.learn(items)
-        return self._summary(items[0])
-
-    def _summary(self, item: Json) -> Resource:
-        return summary(self._named(item), self.lifetimes.of(item["Id"]))
+            await self.lifetimes.learn([resource])
+        return self._completed(resource)
 
     async def summary(self, id: str) -> Resource:
         """Give one container as SUMMARY.
@@ -109,23 +108,29 @@ class Lookup:
         self._images.pop(id, None)
         self.lifetimes.forget(id)
 
-    def _named(self, item: Json) -> Json:
-        """Let the image keep its name: once that means another one, Docker lists the id.
+    def _completed(self, listed: Resource) -> Resource:
+        """Add its lifetime, and let the image keep its name: once that means another one,
+        Docker lists the id.
 
         No event tells of that; nor has the container changed.
         """
-        if item["Image"] == item["ImageID"]:
-            return {**item, "Image": self._images.get(item["Id"], item["Image"])}
-        self._images[item["Id"]] = item["Image"]
-        return item
+        container, id = listed.container, listed.id
+        if container is not None and container.image != container.image_id:
+            self._images[id] = container.image
+        elif container is not None and (name := self._images.get(id)):
+            listed = replace(listed, container=replace(container, image=name))
+        lifetime = self.lifetimes.of(id)
+        return listed if listed.lifetime is lifetime else replace(listed, lifetime=lifetime)
 
     async def find(self, id: str, *, urgent: bool = False) -> Resource | None:
         """Give a container in full, or None."""
-        answer = await self._engine.get(path(id, "/json"), urgent=urgent)
-        if answer.status == HTTPStatus.NOT_FOUND:
-            return None
-        resource = full(answer.json())
-        self.lifetimes.note(resource)
+
+        def read(answer: Answer) -> Resource | None:
+            return None if answer.status == HTTPStatus.NOT_FOUND else full(answer.value(id), id)
+
+        resource = await self._engine.read(path(id, "/json"), read, urgent=urgent)
+        if resource is not None:
+            self.lifetimes.note(resource)
         return resource
 
     async def get(self, id: str, *, urgent: bool = False) -> Resource:
@@ -147,18 +152,18 @@ class Lookup:
         if not _NAME.fullmatch(name):
             return ""
         which = filters({"name": [f"^/{re.escape(name)}$"]})
-        items = (await self._engine.get(_LIST, params={"all": 1, **which})).json()
+        answer = await self._engine.get(_LIST, params={"all": 1, **which})
         # Links of others may bear it, too.
-        return next((str(item["Id"]) for item in items if f"/{name}" in item["Names"]), "")
+        return next((id for id, item in _items(answer) if f"/{name}" in item["Names"].texts()), "")
 
     async def id_of(self, name: str) -> str:
         """Give the id of the container of that name, or an empty string."""
         answer = await self._engine.get(f"/containers/{quoted(name)}/json")
         if answer.status == HTTPStatus.NOT_FOUND:
             return ""
-        item: Json = answer.json()
+        item = answer.value()
         # What is no name may still be the start of an id.
-        return str(item["Id"]) if item["Name"] == f"/{name}" else ""
+        return item["Id"].text() if item["Name"].text() == f"/{name}" else ""
 
     async def refused(
         self, verb: Verb, id: str, answer: Answer, *, urgent: bool = False
@@ -168,6 +173,20 @@ class Lookup:
         if resource is None:
             return ResourceNotFoundError(id)
         return refusal(verb, resource) or conflict(answer.status, answer.text)
+
+
+def _items(answer: Answer) -> Iterator[tuple[str, Value]]:
+    """Return the entries of a list by id; one without can be nobody's."""
+    for item in answer.value().each():
+        if FULL_ID.fullmatch(id := item["Id"].text()):
+            yield id, item.about(id)
+        else:
+            item["Id"].omit("the id of a container")
+
+
+def _listed(answer: Answer) -> dict[str, Resource]:
+    """Return the SUMMARYs of a list, but for what the list does not tell."""
+    return {id: summary(item, id) for id, item in _items(answer)}
 
 
 def _only(id: str) -> dict[str, str | int]:

@@ -75,17 +75,17 @@ class Registries:
     ) -> AsyncGenerator[PullProgress, None]:
         try:
             while (item := await stream.next()) is not None:
-                if detail := item.get("errorDetail"):
-                    status = detail.get("code") or HTTPStatus.INTERNAL_SERVER_ERROR
-                    text = detail.get("message") or item.get("error") or "the pull failed"
+                if detail := item["errorDetail"]:
+                    status = detail["code"].count() or HTTPStatus.INTERNAL_SERVER_ERROR
+                    text = detail["message"].text() or item["error"].text() or "the pull failed"
                     raise await self._pull_refused(name, registry, status, text)
-                progress = item.get("progressDetail") or {}
+                progress = item["progressDetail"]
                 yield PullProgress(
                     # The first line's id is the tag: it has no progressDetail.
-                    layer_id=item.get("id", "") if "progressDetail" in item else "",
-                    status=item.get("status", ""),
-                    current_bytes=progress.get("current") or 0,
-                    total_bytes=progress.get("total") or 0,
+                    layer_id=item["id"].text() if "progressDetail" in item else "",
+                    status=item["status"].text(),
+                    current_bytes=progress["current"].count(),
+                    total_bytes=progress["total"].count(),
                 )
         finally:
             stream.close()

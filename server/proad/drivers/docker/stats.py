@@ -8,10 +8,9 @@ own measuring of all the others (20.10); the rest of the engine is not touched b
 import selectors
 import time
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack
 from datetime import timedelta
-from typing import Any
 
 from proad.drivers.docker.errors import ENGINE
 from proad.drivers.docker.lookup import FULL_ID
@@ -19,9 +18,8 @@ from proad.drivers.docker.stream import Stream
 from proad.drivers.docker.streaming import Streaming
 from proad.drivers.docker.view import moment
 from proad.drivers.threads import EngineThreads
+from proad.drivers.tolerant import Value, saturated
 from proad.model import BlockStats, NetworkStats, ResourceKind, ResourceStats
-
-Json = Mapping[str, Any]
 
 # How long one container may take, how long all of them together, and how many are asked
 # at once: each needs a connection.
@@ -59,7 +57,7 @@ class Sampling:
 
         return await self._threads.run(measure, timeout=2 * _LIMIT_OF_ALL)
 
-    def _answers(self, ids: Iterable[str]) -> Iterator[tuple[str, Json]]:
+    def _answers(self, ids: Iterable[str]) -> Iterator[tuple[str, Value]]:
         """Ask for all and give the answers as they come. Blocks."""
         waiting = deque(ids)
         asked: dict[Stream, tuple[str, float]] = {}
@@ -80,7 +78,7 @@ class Sampling:
                     for stream in come | late:
                         selector.unregister(stream)
                         id, _ = asked.pop(stream)
-                        item = self._streaming.first_object(stream) if stream in come else None
+                        item = self._streaming.first_object(stream, id) if stream in come else None
                         stream.close()
                         if item is not None:
                             yield id, item
@@ -98,40 +96,39 @@ class Sampling:
         )
 
 
-def sample(id: str, item: Json) -> ResourceStats | None:
+def sample(id: str, item: Value) -> ResourceStats | None:
     """Make a sample of GET /containers/{id}/stats, or None of a container that is not active."""
-    sample_time = moment(item.get("read"))
+    sample_time = moment(item["read"])
     if sample_time is None:
         return None
-    cpu = (item.get("cpu_stats") or {}).get("cpu_usage") or {}
-    memory: Json = item.get("memory_stats") or {}
+    memory = item["memory_stats"]
     return ResourceStats(
         id=id,
         kind=ResourceKind.CONTAINER,
         sample_time=sample_time,
-        cpu_time=timedelta(microseconds=(cpu.get("total_usage") or 0) / 1000),
+        cpu_time=timedelta(
+            microseconds=item["cpu_stats"]["cpu_usage"]["total_usage"].count() / 1000
+        ),
         memory_usage_bytes=_memory(memory),
-        memory_limit_bytes=memory.get("limit") or 0,
-        network=_network((item.get("networks") or {}).values()),
-        block=_block(item.get("blkio_stats") or {}),
+        memory_limit_bytes=memory["limit"].count(),
+        network=_network(item["networks"]),
+        block=_block(item["blkio_stats"]),
     )
 
 
-def _memory(memory: Json) -> int:
+def _memory(memory: Value) -> int:
     """Give the memory in use without the page cache that can be dropped."""
-    usage: int = memory.get("usage") or 0
-    details: Json = memory.get("stats") or {}
+    usage, details = memory["usage"].count(), memory["stats"]
     # The first is the name in version 1 of control groups, where the other one leaves
     # out the groups below.
-    cache = details.get("total_inactive_file", details.get("inactive_file")) or 0
+    name = "total_inactive_file" if "total_inactive_file" in details else "inactive_file"
+    cache = details[name].count()
     return usage - cache if cache < usage else usage
 
 
-def _network(interfaces: Iterable[Json]) -> NetworkStats:
-    interfaces = list(interfaces)
-
+def _network(interfaces: Value) -> NetworkStats:
     def total(counter: str) -> int:
-        return sum(interface.get(counter) or 0 for interface in interfaces)
+        return saturated(sum(each[counter].count() for _, each in interfaces.entries()))
 
     return NetworkStats(
         receive_bytes=total("rx_bytes"),
@@ -141,11 +138,15 @@ def _network(interfaces: Iterable[Json]) -> NetworkStats:
     )
 
 
-def _block(block: Json) -> BlockStats:
+def _block(block: Value) -> BlockStats:
     def total(counter: str, operation: str) -> int:
         # Version 1 of control groups has capital letters, and a Total besides.
-        return sum(
-            entry["value"] for entry in block.get(counter) or () if entry["op"].lower() == operation
+        return saturated(
+            sum(
+                entry["value"].count()
+                for entry in block[counter].each()
+                if entry["op"].text().lower() == operation
+            )
         )
 
     return BlockStats(

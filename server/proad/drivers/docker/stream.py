@@ -1,17 +1,16 @@
 """An answer of the Engine API that goes on for a while, on a connection of its own."""
 
-import json
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import urllib3
 
 from proad.drivers.docker.transport import Transport
+from proad.drivers.tolerant import NOTHING, Omissions, Value, parse_json
 
-Json = Any
 T = TypeVar("T")
 
 _TCP = frozenset({socket.AF_INET, socket.AF_INET6})
@@ -121,22 +120,29 @@ class Stream:
 class JsonStream:
     """The JSON objects of an answer. Close it when done."""
 
-    def __init__(self, stream: Stream, run: Threads) -> None:
+    def __init__(self, stream: Stream, run: Threads, omissions: Omissions) -> None:
         self._stream = stream
         self._run = run
+        self._omissions = omissions
 
-    async def next(self) -> Json | None:
+    async def next(self) -> Value | None:
         """Give the next object, or None at the end."""
 
-        def read() -> bytes | None:
-            return next(self._stream.lines, None)
+        def read() -> Value | None:
+            line = next(self._stream.lines, None)
+            return None if line is None else self._parsed(line)
 
-        line = await self._run(read)
-        return None if line is None else json.loads(line)
+        return await self._run(read)
 
     def close(self) -> None:
         """Hang up, also while a thread is reading."""
         self._stream.close()
+
+    def _parsed(self, line: bytes) -> Value:
+        def parse() -> Value:
+            return Value(parse_json(line), self._omissions, path="progress")
+
+        return self._omissions.attempt("", "progress", parse, NOTHING)
 
 
 def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:

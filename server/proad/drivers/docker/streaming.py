@@ -1,18 +1,17 @@
 """Calls whose answers go on for a while: progress, events, statistics."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from proad.drivers.docker.api import TROUBLES, Answer, Api
 from proad.drivers.docker.errors import conflict
 from proad.drivers.docker.stream import JsonStream, Stream
 from proad.drivers.docker.transport import CONNECT_TIMEOUT
 from proad.drivers.threads import EngineThreads
+from proad.drivers.tolerant import Value, parse_json
 
-Json = Any
 T = TypeVar("T")
 
 
@@ -57,7 +56,7 @@ class Streaming:
         try:
             status = await run(begin)
             if status == HTTPStatus.OK:
-                return JsonStream(stream, run)
+                return JsonStream(stream, run, self._api.omissions)
             answer = Answer(status, await run(lambda: b"\n".join(stream.lines)))
         except BaseException:
             stream.close()
@@ -72,7 +71,7 @@ class Streaming:
         params: Mapping[str, str | int],
         stream: Stream,
         on_open: Callable[[], None],
-    ) -> Iterator[Json]:
+    ) -> Iterator[Value]:
         """Give the JSON objects of an answer that goes on for ever. Blocks.
 
         `on_open` is called once the engine has begun to answer. Hanging `stream` up ends it.
@@ -92,7 +91,8 @@ class Streaming:
                     raise conflict(status, refusal.text)
                 stream.wait_for_ever()
                 on_open()
-                yield from map(json.loads, stream.lines)
+                for line in stream.lines:
+                    yield Value(parse_json(line), self._api.omissions, path="event")
             finally:
                 stream.close()
 
@@ -115,12 +115,12 @@ class Streaming:
             target = self._api.target(path, params(version), limit)
             stream.send(self._api.transport, "GET", target, {}, limit)
 
-    def first_object(self, stream: Stream) -> Json | None:
+    def first_object(self, stream: Stream, about: str) -> Value | None:
         """Give the first JSON object of an answer, or None where there is none. Blocks."""
         try:
             if stream.status() != HTTPStatus.OK:
                 return None
             line = next(stream.lines, None)
-            return None if line is None else json.loads(line)
+            return None if line is None else Value(parse_json(line), self._api.omissions, about)
         except (*TROUBLES, ValueError):
             return None

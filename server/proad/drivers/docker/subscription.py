@@ -7,11 +7,10 @@ one hint per container.
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any
 
 from proad.drivers.docker.api import filters
 from proad.drivers.docker.engine import Engine
@@ -23,10 +22,9 @@ from proad.drivers.docker.transport import CONNECT_TIMEOUT
 from proad.drivers.hints import Hints
 from proad.drivers.own_events import OwnEvents
 from proad.drivers.threads import hand_over
+from proad.drivers.tolerant import Value
 from proad.errors import EngineUnreachableError, ProaError
 from proad.model import EngineEvent
-
-Json = Mapping[str, Any]
 
 # How long a look may take before its hint is told all the same, and how long a later look
 # at a container that is slow, or hangs; how many of the later ones there are at once, and
@@ -95,8 +93,8 @@ class Subscription:
             task.cancel()
         await asyncio.gather(*self._settling, return_exceptions=True)
 
-    async def _engine_time(self) -> datetime:
-        """Give the engine's time, up to a second early.
+    async def _engine_time(self) -> int:
+        """Give the engine's time, in seconds since 1970, up to a second early.
 
         Docker begins to answer a moment before it subscribes. What falls in between, and
         what has been in the second before, comes out of its memory of past events.
@@ -105,14 +103,14 @@ class Subscription:
             "/_ping", timeout=min(CONNECT_TIMEOUT, self._engine.timeout)
         )
         try:
-            return parsedate_to_datetime(answer.date)
-        except ValueError:
+            return int(parsedate_to_datetime(answer.date).astimezone(UTC).timestamp())
+        except (ValueError, OverflowError):
             raise EngineUnreachableError(ENGINE, "the answer has no date") from None
 
-    def _follow(self, since: datetime) -> None:
+    def _follow(self, since: int) -> None:
         """Read events until the connection ends. Runs on the thread."""
         params = {
-            "since": int(since.astimezone(UTC).timestamp()),
+            "since": since,
             **filters({"type": ["container", "network"]}),
         }
         error = EngineUnreachableError(ENGINE, "the stream of events ended")
@@ -128,11 +126,11 @@ class Subscription:
         self._own.void()
         hand_over(self._loop, self._on_loss, error)
 
-    def _take(self, item: Json) -> None:
+    def _take(self, item: Value) -> None:
         told = translate(item)
         if told is None:
             return
-        id, action = told.event.id, str(item.get("Action"))
+        id, action = told.event.id, item["Action"].text()
         if not self._own.takes(id, action, lambda: self._pass_on(told)):
             self._pass_on(told)
 

@@ -2,17 +2,27 @@
 
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Any
 
 from proad.drivers.docker.labels import visible
-from proad.drivers.docker.view import KILLED, STATES, attached, in_order, merged, mounted
+from proad.drivers.docker.view import (
+    KILLED,
+    PORT,
+    PROTOCOLS,
+    STATES,
+    UNKNOWN,
+    UNKNOWN_MESSAGE,
+    attached,
+    in_order,
+    merged,
+    mounted,
+)
+from proad.drivers.tolerant import Value
 from proad.model import (
     Container,
     Lifetime,
-    PortProtocol,
+    Mount,
     PublishedPort,
     Resource,
     ResourceKind,
@@ -20,42 +30,31 @@ from proad.model import (
     StateReason,
 )
 
-Json = Mapping[str, Any]
-
-_EXIT_CODE = re.compile(r"\w+ \((-?\d+)\)", re.ASCII)  # at the start of a list's Status
+_EXIT_CODE = re.compile(r"\w+ \((-?\d{1,9})\)", re.ASCII)  # at the start of a list's Status
 
 
-def summary(item: Json, lifetime: Lifetime = Lifetime.PERSISTENT) -> Resource:
+def summary(item: Value, id: str, lifetime: Lifetime = Lifetime.PERSISTENT) -> Resource:
     """Make a resource of an entry of GET /containers/json, which does not tell its `lifetime`.
 
     What Docker gives in no certain order is sorted, so that two summaries of a container
     that did not change are equal.
     """
     return Resource(
-        id=item["Id"],
+        id=id,
         kind=ResourceKind.CONTAINER,
-        name=_own_name(item.get("Names") or ()),
-        state=STATES[item["State"]][0],
+        name=_own_name(item["Names"].texts()),
+        state=(item["State"].one_of(STATES) or UNKNOWN)[0],
         state_detail=_listed_detail(item),
-        labels=visible(item.get("Labels") or {}),
-        create_time=datetime.fromtimestamp(item["Created"], UTC),
+        labels=visible(item["Labels"].mapping()),
+        create_time=item["Created"].timestamp(),
         lifetime=lifetime,
         container=Container(
-            image=item["Image"],
-            image_id=item["ImageID"],
-            command=_split(item.get("Command") or ""),
-            ports=merged(
-                PublishedPort(
-                    container_port=port["PrivatePort"],
-                    host_port=port["PublicPort"],
-                    host_ip=port.get("IP", ""),
-                    protocol=PortProtocol(port["Type"].upper()),
-                )
-                for port in item.get("Ports") or ()
-                if port.get("PublicPort")
-            ),
-            mounts=in_order(mounted(mount, {}) for mount in item.get("Mounts") or ()),
-            networks=attached(item, item["Id"]),
+            image=item["Image"].text(),
+            image_id=item["ImageID"].text(),
+            command=_split(item["Command"].text()),
+            ports=merged(_ports(item["Ports"])),
+            mounts=in_order(_mounts(item["Mounts"])),
+            networks=attached(item, id),
         ),
     )
 
@@ -64,6 +63,26 @@ def turned(resource: Resource, status: str) -> Resource:
     """Give a SUMMARY as the list shows it once the container is "paused" or "running"."""
     state, reason = STATES[status]
     return replace(resource, state=state, state_detail=StateDetail(reason=reason))
+
+
+def _ports(ports: Value) -> Iterator[PublishedPort]:
+    for port in ports.each():
+        inner = port["PrivatePort"].number(1, PORT)
+        outer = port["PublicPort"].count(PORT)
+        protocol = port["Type"].one_of(PROTOCOLS)
+        if inner and outer and protocol:
+            yield PublishedPort(
+                container_port=inner,
+                host_port=outer,
+                host_ip=port["IP"].text(),
+                protocol=protocol,
+            )
+
+
+def _mounts(mounts: Value) -> Iterator[Mount]:
+    for mount in mounts.each():
+        if target := mount["Destination"].text():
+            yield mounted(mount, target)
 
 
 def _own_name(names: Iterable[str]) -> str:
@@ -84,14 +103,17 @@ def _split(command: str) -> tuple[str, ...]:
         return (command,)
 
 
-def _listed_detail(item: Json) -> StateDetail:
+def _listed_detail(item: Value) -> StateDetail:
     """Take of the list's Status the exit code alone: its words differ from second to second."""
-    reason = STATES[item["State"]][1]
-    if item["State"] not in {"exited", "restarting"}:
+    known = item["State"].one_of(STATES)
+    if known is None:
+        return StateDetail(message=UNKNOWN_MESSAGE)
+    status, reason = item["State"].text(), known[1]
+    if status not in {"exited", "restarting"}:
         return StateDetail(reason=reason)
-    found = _EXIT_CODE.match(item["Status"])
+    found = _EXIT_CODE.match(item["Status"].text())
     code = int(found[1]) if found else None
     # Whether what was killed had run out of memory, only an inspect tells.
-    if item["State"] == "exited" and code not in {None, KILLED}:
+    if status == "exited" and code not in {None, KILLED}:
         reason = StateReason.ERROR if code else StateReason.COMPLETED
     return StateDetail(reason=reason, exit_code=code)

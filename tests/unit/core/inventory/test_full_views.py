@@ -4,11 +4,12 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from proad.core.inventory import Inventory
 from proad.errors import EngineConflictError, EngineUnreachableError, ResourceNotFoundError
 from proad.model import Activity, ResourceState, Verb
-from unit.core.inventory.scripted import Gate, box, quiet, until
+from unit.core.inventory.scripted import Gate, box, nothing, quiet, until
 
 S = ResourceState
 
@@ -199,3 +200,22 @@ async def test_none_is_read_after_the_end(engine, link):
     assert gate.waiting == 0
     with pytest.raises(asyncio.CancelledError):
         await call
+
+
+async def test_full_view_with_a_fault_of_the_driver_falls_back_to_the_summary(
+    engine, link, inventory
+):
+    """Told to the log once; an error of the driver's goes to the caller."""
+
+    async def fail(method, _id):
+        if method == "full":
+            raise KeyError("HostConfig")
+
+    engine.before = fail
+    with capture_logs() as logs:
+        for _ in range(3):
+            assert await inventory.full(link, "1") == inventory.known(link, "1").shown
+    assert [line["event"] for line in logs] == ["full view failed"]
+
+    engine.before = nothing
+    assert command(await inventory.full(link, "1")) == "first"

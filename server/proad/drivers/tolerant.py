@@ -1,0 +1,287 @@
+"""Reading what an engine says without trusting its shape.
+
+Every part of an answer may be missing, null, of another type or out of range. A reader never
+raises: what cannot be read is left out, as if the engine had not said it, and the log is
+told once. What a reader returns fits into the contract: texts are UTF-8, numbers are of 64
+bits, times are in UTC and within the calendar.
+"""
+
+import json
+import math
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import structlog
+
+T = TypeVar("T")
+
+_log = structlog.get_logger(__name__)
+
+MOST = 2**63 - 1
+"""The largest number that the contract has room for."""
+UINT32 = 2**32 - 1
+INT32 = 2**31 - 1
+# Longer numbers are slow to read, and Python refuses those of some thousand digits.
+_LONGEST_NUMBER = 40
+# Resources of which is remembered what was told. A part is a place in the schema of an
+# answer, so that there are few of each.
+_MOST_RESOURCES = 10_000
+
+
+class Omissions:
+    """What was left out of the answers of an engine; the log is told of each once.
+
+    Used from any thread.
+
+    Args:
+        engine: name of the engine, for the log.
+    """
+
+    def __init__(self, engine: str) -> None:
+        self._engine = engine
+        self._lock = threading.Lock()
+        self._told: dict[str, set[str]] = {}
+
+    def note(self, about: str, part: str, wanted: str, found: object) -> None:
+        """Tell the log that a part is unreadable, unless it was told before.
+
+        The value itself may be a secret: only its type is told.
+
+        Args:
+            about: id of the resource.
+            part: place in the answer, such as "HostConfig.Memory".
+            wanted: what should be there.
+            found: what is there.
+        """
+        with self._lock:
+            told = self._told.get(about)
+            if told is None:
+                if len(self._told) >= _MOST_RESOURCES:
+                    del self._told[next(iter(self._told))]  # the one that was told first
+                told = self._told[about] = set()
+            if part in told:
+                return
+            told.add(part)
+        _log.warning(
+            "answer unreadable",
+            engine=self._engine,
+            resource=about,
+            part=part,
+            wanted=wanted,
+            found=type(found).__name__,
+        )
+
+    def attempt(self, about: str, part: str, read: Callable[[], T], default: T) -> T:
+        """Return what `read` returns, or `default` where it meets what is unreadable."""
+        try:
+            return read()
+        except (ValueError, TypeError, KeyError, SystemError) as error:
+            self.note(about, part, "what can be read", error)
+            return default
+
+
+class Value:
+    """A value of an answer, to be read as what it should be.
+
+    `None` stands for what is not there, which is nothing to tell the log.
+
+    Args:
+        raw: the value, such as `json.loads` returns it.
+        omissions: told of what is unreadable.
+        about: id of the resource that the answer is about.
+        path: place of the value in the answer.
+    """
+
+    __slots__ = ("_about", "_omissions", "_path", "_raw")
+
+    def __init__(self, raw: object, omissions: Omissions, about: str = "", path: str = "") -> None:
+        self._raw = raw
+        self._omissions = omissions
+        self._about = about
+        self._path = path
+
+    def __getitem__(self, key: str) -> "Value":
+        """Return the value under `key` of an object."""
+        raw: object = None
+        if isinstance(self._raw, Mapping):
+            raw = self._raw.get(key)
+        elif self._raw is not None:
+            self.omit("an object")
+        return self._child(raw, key)
+
+    def __bool__(self) -> bool:
+        """Tell whether there is anything: not null, and no empty object, list or text."""
+        return self._raw is not None and self._raw not in ("", {}, [], ())
+
+    def __contains__(self, key: str) -> bool:
+        """Tell whether an object has a value under `key`, null included."""
+        return isinstance(self._raw, Mapping) and key in self._raw
+
+    def about(self, id: str) -> "Value":
+        """Return the same value as one of the resource `id`."""
+        return Value(self._raw, self._omissions, id, self._path)
+
+    def instead(self, raw: object) -> "Value":
+        """Return another value at the same place, such as a part of the key of this one."""
+        return Value(raw, self._omissions, self._about, self._path)
+
+    def omit(self, wanted: str) -> None:
+        """Tell the log that this is not what is wanted."""
+        self._omissions.note(self._about, self._path, wanted, self._raw)
+
+    def each(self) -> "Iterator[Value]":
+        """Return the elements of a list."""
+        if isinstance(self._raw, list | tuple):
+            for raw in self._raw:
+                yield self._child(raw, "*")
+        elif self._raw is not None:
+            self.omit("a list")
+
+    def entries(self) -> "Iterator[tuple[str, Value]]":
+        """Return the keys of an object with their values."""
+        if isinstance(self._raw, Mapping):
+            for key, raw in self._raw.items():
+                if isinstance(key, str):
+                    yield _utf8(key), self._child(raw, "*")
+        elif self._raw is not None:
+            self.omit("an object")
+
+    def text(self) -> str:
+        """Return a text; empty where there is none."""
+        if isinstance(self._raw, str):
+            return _utf8(self._raw)
+        if self._raw is not None:
+            self.omit("a text")
+        return ""
+
+    def texts(self) -> tuple[str, ...]:
+        """Return the texts of a list."""
+        return tuple(each.text() for each in self.each() if each.is_text())
+
+    def mapping(self) -> dict[str, str]:
+        """Return an object whose values are texts."""
+        return {key: value.text() for key, value in self.entries() if value.is_text()}
+
+    def is_text(self) -> bool:
+        """Tell whether it is a text; what is something else is left out."""
+        if not isinstance(self._raw, str):
+            self.omit("a text")
+            return False
+        return True
+
+    def flag(self) -> bool:
+        """Return a truth value; false where there is none."""
+        if self._raw is not None and not isinstance(self._raw, bool):
+            self.omit("true or false")
+        return self._raw is True
+
+    def number(self, low: int = 0, high: int = MOST) -> int | None:
+        """Return a whole number from `low` to `high`, or a text of its digits."""
+        raw = self._raw
+        if raw is None:
+            return None
+        number = _whole(raw)
+        if number is None or not low <= number <= high:
+            self.omit(f"a number from {low} to {high}")
+            return None
+        return number
+
+    def count(self, high: int = MOST) -> int:
+        """Return a number of things; 0 where there is none."""
+        return self.number(0, high) or 0
+
+    def seconds(self, low: int = 0, high: int = MOST) -> timedelta | None:
+        """Return a whole number of seconds."""
+        number = self.number(low, high)
+        return None if number is None else timedelta(seconds=number)
+
+    def time(self) -> datetime | None:
+        """Return a time of ISO 8601, in UTC, which it is taken for where it does not say."""
+        if self._raw is None or self._raw == "":
+            return None
+        try:
+            moment = datetime.fromisoformat(self._raw)  # type: ignore[arg-type] # mypy: of any type, hence the except
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        except (ValueError, TypeError, OverflowError):
+            self.omit("a time")
+            return None
+
+    def timestamp(self) -> datetime | None:
+        """Return a time that is a number of seconds since 1970, in UTC."""
+        number = self.number(-MOST, MOST)
+        try:
+            return None if number is None else datetime.fromtimestamp(number, UTC)
+        except (ValueError, OverflowError, OSError):
+            self.omit("a time")
+            return None
+
+    def one_of(self, table: Mapping[str, T]) -> T | None:
+        """Return what stands in `table` for a word."""
+        word = self._raw
+        if word is None:
+            return None
+        if not isinstance(word, str) or word not in table:
+            self.omit(f"one of {', '.join(filter(None, table))}")
+            return None
+        return table[word]
+
+    def _child(self, raw: object, key: str) -> "Value":
+        path = f"{self._path}.{key}" if self._path else key
+        return Value(raw, self._omissions, self._about, path)
+
+
+NOTHING = Value(None, Omissions(""))
+"""What an engine did not say."""
+
+
+def parse_json(body: bytes) -> object:
+    """Parse JSON, whatever it holds: bytes that are no UTF-8, numbers of any length.
+
+    Raises:
+        ValueError: it is no JSON, or nested too deeply.
+    """
+    text = body.decode(errors="replace")
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    except ValueError:
+        # Python refuses to read a number of some thousand digits.
+        return json.loads(text, parse_int=_number)
+
+
+def saturated(number: int) -> int:
+    """Return a sum or a product of readable numbers as the contract has room for it."""
+    return min(number, MOST)
+
+
+def _whole(raw: Any) -> int | None:
+    match raw:
+        case bool():
+            return None
+        case int():
+            return raw
+        case float():
+            return int(raw) if math.isfinite(raw) and raw.is_integer() else None
+        case str() if len(raw) <= _LONGEST_NUMBER:
+            try:
+                return int(raw)
+            except ValueError:
+                return None
+        case _:
+            return None
+
+
+def _number(digits: str) -> float:
+    return int(digits) if len(digits) <= _LONGEST_NUMBER else math.inf
+
+
+def _utf8(text: str) -> str:
+    """Return a text without halves of characters, which no UTF-8 can hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text

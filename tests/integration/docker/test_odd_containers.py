@@ -1,0 +1,88 @@
+"""Containers that others made, with what no view had met."""
+
+import io
+import json
+import tarfile
+from collections.abc import Iterator
+from contextlib import suppress
+
+import docker
+import pytest
+from docker.errors import NotFound
+
+from integration.docker.workloads import IMAGE, LABEL
+from proad.drivers.docker import DockerDriver
+from proad.errors import ResourceNotFoundError
+from proad.model import (
+    PublishedPort,
+    ResourceState,
+    ResourceView,
+    StopMode,
+    StopOptions,
+)
+
+pytestmark = pytest.mark.docker
+
+FORCE = StopOptions(mode=StopMode.FORCE)
+
+
+@pytest.fixture
+def ranged(raw: docker.APIClient, token: str) -> Iterator[str]:
+    """The id of a container with `-p 48000-48010:80`."""
+    made = raw.create_container(
+        IMAGE,
+        ["sleep", "3600"],
+        name=token,
+        labels={LABEL: token},
+        ports=[80],
+        host_config=raw.create_host_config(port_bindings={80: "48000-48010"}),
+    )
+    yield made["Id"]
+    with suppress(NotFound):
+        raw.remove_container(made["Id"], force=True)
+
+
+@pytest.fixture(params=["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999999Z"])
+def dated(raw: docker.APIClient, token: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The name of an image whose author set a date at an end of the calendar."""
+    config = json.dumps(
+        {
+            "architecture": "amd64",
+            "os": "linux",
+            "created": request.param,
+            "config": {"Labels": {LABEL: token}},
+            "rootfs": {"type": "layers", "diff_ids": []},
+        }
+    ).encode()
+    manifest = json.dumps([{"Config": "c.json", "RepoTags": [f"{token}:1"], "Layers": []}]).encode()
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for name, content in (("c.json", config), ("manifest.json", manifest)):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    list(raw.load_image(archive.getvalue()))
+    yield f"{token}:1"
+    raw.remove_image(f"{token}:1")
+
+
+async def test_container_with_a_range_of_ports_has_a_life(driver: DockerDriver, raw, ranged: str):
+    full = await driver.get_resource(ranged)
+    assert full.container.ports == (PublishedPort(container_port=80),)
+    assert ranged in {each.id for each in await driver.list_resources(ResourceView.FULL)}
+
+    raw.start(ranged)
+    running = await driver.get_resource(ranged)
+    (port,) = {port.host_port for port in running.container.ports}
+    assert 48000 <= port <= 48010
+
+    assert (await driver.stop(ranged, FORCE)).state is ResourceState.STOPPED
+    assert (await driver.get_resource(ranged)).container.ports == full.container.ports
+    assert (await driver.delete(ranged)).id == ranged
+    with pytest.raises(ResourceNotFoundError):
+        await driver.get_resource(ranged)
+
+
+async def test_image_of_an_odd_date_is_shown_and_listed(driver: DockerDriver, dated: str):
+    assert (await driver.get_image(dated)).tags == (dated,)
+    assert dated in {tag for image in await driver.list_images() for tag in image.tags}

@@ -1,0 +1,167 @@
+"""Reading what an engine says without trusting its shape."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from structlog.testing import capture_logs
+
+from proad.drivers import tolerant
+from proad.drivers.tolerant import MOST, NOTHING, Omissions, Value, parse_json
+
+ODD = [
+    None,
+    True,
+    0,
+    -1,
+    MOST + 1,
+    -(2**70),
+    1.5,
+    float("nan"),
+    float("inf"),
+    "",
+    "x",
+    "\ud800",
+    "9" * 5000,
+    [],
+    [[None]],
+    {},
+    {"a": {"b": None}},
+    b"bytes",
+    object(),
+]
+READERS = {
+    "text": Value.text,
+    "texts": Value.texts,
+    "mapping": Value.mapping,
+    "flag": Value.flag,
+    "number": Value.number,
+    "count": Value.count,
+    "seconds": Value.seconds,
+    "time": Value.time,
+    "timestamp": Value.timestamp,
+    "one_of": lambda value: value.one_of({"x": 1}),
+    "each": lambda value: list(value.each()),
+    "entries": lambda value: list(value.entries()),
+    "child": lambda value: value["a"]["b"].text(),
+    "truth": bool,
+    "contains": lambda value: "a" in value,
+}
+
+
+def value(raw: object) -> Value:
+    return Value(raw, Omissions("test"), "1", "Part")
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_reader_of_anything_does_not_raise(name: str):
+    with capture_logs():
+        for raw in ODD:
+            READERS[name](value(raw))
+            READERS[name](value({"a": raw, "b": [raw]}))
+
+
+def test_value_that_is_not_there_is_no_omission():
+    with capture_logs() as logs:
+        for read in READERS.values():
+            read(NOTHING)
+            read(value(None))
+    assert logs == []
+
+
+@pytest.mark.parametrize(
+    ("raw", "number"),
+    [
+        (5, 5),
+        (5.0, 5),
+        ("5", 5),
+        (MOST, MOST),
+        (MOST + 1, None),
+        (-1, None),
+        (True, None),
+        (5.5, None),
+        (float("nan"), None),
+        ("48000-48010", None),
+        ("9" * 5000, None),
+    ],
+)
+def test_number_out_of_range_or_of_another_type_is_left_out(raw: object, number: int | None):
+    assert value(raw).number() == number
+
+
+@pytest.mark.parametrize(
+    ("text", "time"),
+    [
+        ("2026-01-02T03:04:05.123456789Z", datetime(2026, 1, 2, 3, 4, 5, 123456, UTC)),
+        ("2026-01-02T03:04:05+02:00", datetime(2026, 1, 2, 1, 4, 5, tzinfo=UTC)),
+        ("2026-01-02T03:04:05", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
+        ("9999-12-31T23:59:59-01:00", None),
+        ("0001-01-01T00:00:00+01:00", None),
+        ("10000-01-01T00:00:00Z", None),
+        ("yesterday", None),
+    ],
+)
+def test_time_is_in_utc_and_within_the_calendar(text: str, time: datetime | None):
+    assert value(text).time() == time
+
+
+def test_timestamp_beyond_the_calendar_is_left_out():
+    assert value(10**15).timestamp() is None
+    assert value(-(10**15)).timestamp() is None
+    assert value(0).timestamp() == datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def test_seconds_are_of_a_range():
+    assert value(-1).seconds(-1, 10) == timedelta(seconds=-1)
+    assert value(11).seconds(-1, 10) is None
+
+
+def test_text_is_utf8():
+    assert value("a\ud800b").text() == "a\ufffdb"
+    assert value("\ud83d\ude00").text() == "\U0001f600"
+    assert value({"\udfff": "\udfff"}).mapping() == {"\ufffd": "\ufffd"}
+    assert value(["a", None, 5, "b"]).texts() == ("a", "b")
+
+
+def test_omission_is_told_once_for_each_resource_and_part():
+    omissions = Omissions("test")
+    with capture_logs() as logs:
+        for _ in range(3):
+            for id in ("1", "2"):
+                answer = Value({"Memory": "much", "Names": [1, 2, 3]}, omissions, id)
+                answer["Memory"].count()
+                answer["Names"].texts()
+    assert [(line["resource"], line["part"], line["found"]) for line in logs] == [
+        (id, part, found)
+        for id in ("1", "2")
+        for part, found in (("Memory", "str"), ("Names.*", "int"))
+    ]
+    assert "much" not in str(logs)  # it may be a secret
+
+
+def test_omissions_keep_a_bounded_number(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tolerant, "_MOST_RESOURCES", 10)
+    omissions = Omissions("test")
+    with capture_logs():
+        for number in range(100):
+            omissions.note(str(number), "part", "a text", None)
+    assert len(omissions._told) == 10
+
+
+def test_attempt_that_raises_gives_the_default():
+    omissions = Omissions("test")
+
+    def decode() -> str:
+        return b"\xff".decode()
+
+    with capture_logs() as logs:
+        assert omissions.attempt("1", "title", decode, "") == ""
+    assert [line["part"] for line in logs] == ["title"]
+
+
+def test_json_of_any_content_is_parsed():
+    assert parse_json(b'{"a": "\xff", "b": NaN, "c": 1}')["c"] == 1
+    assert parse_json(b'{"a": %s, "c": 1}' % (b"9" * 5000))["c"] == 1
+    for text in (b"", b"{", b"[" * 100_000, json.dumps("x").encode()[:-1]):
+        with pytest.raises(ValueError, match=r"."):
+            parse_json(text)
