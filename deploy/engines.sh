@@ -118,14 +118,17 @@ engines() {
     return $failed
 }
 
-build_deps() {
+can_build() {
     local has_headers='import ensurepip, os, sys, sysconfig
 sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))'
-    if pkg-config --exists libvirt && command -v gcc &&
-        "${PYTHON:-python3}" -c "$has_headers"; then
-        return 0
-    fi >/dev/null 2>&1
+    pkg-config --exists libvirt && command -v gcc && "${PYTHON:-python3}" -c "$has_headers"
+} >/dev/null 2>&1
+
+build_deps() {
+    if can_build; then return 0; fi
     apt_install "${BUILD_PACKAGES[@]}"
+    can_build || die "${PYTHON:-python3} lacks its module ensurepip or its header Python.h:" \
+        "install them from where it came"
 }
 
 case ${1:-} in
