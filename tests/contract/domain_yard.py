@@ -5,12 +5,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 
 from lxml import etree
 
 from contract.domains import MEMORY, new_disk
 from contract.yard import Yard
+from guest.media import medium
 from proad.model import (
     CdromSpec,
     DomainSpec,
@@ -22,7 +22,6 @@ from proad.model import (
     ResourceState,
 )
 
-GUEST = Path(__file__).parents[2] / "build/guest"
 _GUEST_MEMORY = 160 * 2**20
 _BOOT_SECONDS = 120  # emulated, on a machine that may be slow and busy
 
@@ -86,7 +85,7 @@ class QemuYard(Yard):
         spec = DomainSpec(
             name=name or self.new_name(),
             memory_bytes=_GUEST_MEMORY,
-            cdrom=CdromSpec(path=str(GUEST / f"{guest}.iso")),
+            cdrom=CdromSpec(path=str(medium(f"{guest}.iso"))),
             disks=(new_disk(),),
             networkless=True,
             graphics=GraphicsSpec(type=GraphicsType.NONE),

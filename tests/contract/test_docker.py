@@ -1,7 +1,6 @@
 import gc
 import os
 import secrets
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from functools import partial
@@ -22,12 +21,10 @@ from contract.stats import StatsContract
 from contract.stopping import DeafnessContract, NoSavingContract, StoppingContract
 from contract.updates import ContainerUpdatesContract
 from contract.yard import PREFIX, Yard, eventually
+from guest.media import image_archive, import_image
 from proad.drivers.docker import DockerDriver
 from proad.errors import EngineUnreachableError
 from proad.model import ContainerResources, ContainerSpec, ResourceState, StateReason
-
-ROOT = Path(__file__).parents[2]
-GUEST = ROOT / "build/guest"
 
 pytestmark = pytest.mark.docker
 
@@ -44,7 +41,7 @@ class OnDocker:
     def scratch(self, docker_url: str) -> Iterator[str]:
         repository = PREFIX + secrets.token_hex(4)
         client = docker.APIClient(docker_url)
-        client.import_image(str(GUEST / "busybox.tar"), repository=repository, tag="1")
+        client.import_image(str(image_archive()), repository=repository, tag="1")
         yield f"{repository}:1"
         if client.images(f"{repository}:1"):
             client.remove_image(f"{repository}:1", force=True)
@@ -64,8 +61,7 @@ def docker_url() -> str:
         pytest.skip(f"no Docker Engine at {url}: {error}")
     finally:
         client.close()
-    script = ROOT / "tests/guest/build_image.sh"
-    subprocess.run([script, GUEST, url], check=True, timeout=120)
+    import_image(url)
     return url
 
 

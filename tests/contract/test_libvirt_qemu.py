@@ -2,14 +2,13 @@
 
 import os
 import secrets
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import libvirt
 import pytest
 
-from contract.domain_yard import GUEST, QemuYard
+from contract.domain_yard import QemuYard
 from contract.domains import MEMORY, DomainsContract, new_disk
 from contract.events import DomainEventsContract, EventsContract
 from contract.lifecycle import LifecycleContract
@@ -21,6 +20,7 @@ from contract.stopping import DeafnessContract, SavingContract, StoppingContract
 from contract.updates import DomainUpdatesContract
 from contract.volumes import VolumesContract
 from contract.yard import PREFIX, SOON, Yard
+from guest.media import build_guest
 from proad.drivers.libvirt import LibvirtDriver
 from proad.errors import EngineConflictError
 from proad.model import DomainSpec, NetworkSpec
@@ -38,8 +38,7 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         if os.environ.get("PROA_REQUIRE_ENGINES") == "1":
             raise
         pytest.skip(f"no libvirt at {URI}: {error}")
-    script = Path(__file__).parents[1] / "guest/build_guest.sh"
-    subprocess.run([script, GUEST], check=True, timeout=300)
+    build_guest()
     name = PREFIX + secrets.token_hex(4)
     # Not below pytest's own folder, which QEMU's user may not enter.
     folder = Path("/var/tmp") / name

@@ -1,26 +1,51 @@
 #!/usr/bin/env bash
-# Builds the small bootable guest of the tests and the demo from Debian packages.
-#
-#   build_guest.sh [OUT]     OUT defaults to build/guest in the repository
-#
-# Makes OUT/vmlinuz, OUT/initrd and installer-like ISOs that boot them from cdrom:
+# Builds the small bootable guest of the tests and the demo from Debian packages, and
+# points build/guest at it. The folder has vmlinuz, initrd and installer-like ISOs that
+# boot them from cdrom:
 #   guest.iso            guest agent, ACPI power button
 #   guest-noagent.iso    power button only
 #   guest-deadagent.iso  power button; the agent is connected but never answers
 #   guest-deaf.iso       neither
 # `init` says what the guest prints and offers. Wants 160 MiB; a qcow2 on vda and a
-# network card are optional. Does nothing while OUT is as these scripts built it.
+# network card are optional. Does nothing while the guest is as these scripts built it.
 # Works as root or not; missing packages are installed as root only.
 set -euo pipefail
+umask 022
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=deploy/packages.sh
 . "$here/../../deploy/packages.sh"
 
-out=${1:-$here/../../build/guest}
-mkdir -p "$out"
-out=$(cd "$out" && pwd)
+readonly FILES=(vmlinuz initrd guest.iso guest-noagent.iso guest-deadagent.iso guest-deaf.iso)
+link=$here/../../build/guest
+# QEMU runs as a user of its own, who may not enter the homes that clones are in. What is
+# built lies where everybody may read and only its owner write, for all his clones.
+cache=/var/tmp/proa-guest-$EUID
 stamp=$(cat "$here"/{build_guest.sh,init,shutdown,udhcpc} | sha256sum)
-if [[ -f $out/guest.stamp && $(<"$out/guest.stamp") == "$stamp" ]]; then
+guest=$cache/${stamp:0:16}
+
+# Others may write in /var/tmp: what they put there is not used.
+mkdir -m 755 "$cache" 2>/dev/null || true
+[[ -d $cache && ! -L $cache && -O $cache && $(stat -c %a "$cache") == 755 ]] ||
+    die "$cache must be a folder of yours with mode 755; see whose it is and remove it"
+
+# One at a time; who had to wait finds it done.
+exec {lock}<"$cache"
+flock "$lock"
+
+is_built() {
+    local file
+    for file in "${FILES[@]}"; do [[ -f $guest/$file ]] || return 1; done
+}
+
+point_at_it() {
+    [[ $(readlink "$link") != "$guest" ]] || return 0
+    mkdir -p "${link%/*}"
+    rm -rf "$link"
+    ln -s "$guest" "$link"
+}
+
+if is_built; then
+    point_at_it
     exit 0
 fi
 
@@ -36,14 +61,18 @@ apt_install busybox-static isolinux syslinux-common xorriso cpio xz-utils qemu-u
     libnuma1 libudev1
 
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+out=$(mktemp -d "$cache/new.XXXXXXXX")
+trap 'rm -rf "$work" "$out"' EXIT
 root=$work/root
 mkdir -p "$work"/{unpacked,iso} \
     "$root"/{bin,sbin,usr/bin,usr/sbin,dev,proc,sys,etc/acpi/PWRF,lib/modules}
 
 kernel_package() { apt-cache depends linux-image-cloud-amd64 | sed -n 's/ *Depends: //p'; }
 # Without apt's lists the first answer is empty.
-[[ -n $(kernel_package 2>/dev/null) ]] || apt-get update -q >/dev/null
+if [[ -z $(kernel_package 2>/dev/null) ]]; then
+    may_install || die "apt knows no kernel: run apt-get update as root"
+    apt-get update -q >/dev/null
+fi
 unpack "$work/unpacked" "$(kernel_package)" qemu-guest-agent
 cp "$work"/unpacked/boot/vmlinuz-* "$work/iso/vmlinuz"
 
@@ -89,16 +118,17 @@ LABEL guest
   APPEND initrd=initrd console=tty0 console=ttyS0 quiet panic=1 cryptomgr.notests $2
 END
     xorriso -as mkisofs -quiet -V PROA_GUEST -J -R -b isolinux.bin -c boot.cat -no-emul-boot \
-        -boot-load-size 4 -boot-info-table -o "$work/$1" "$work/iso" 2>"$work/xorriso.log" ||
+        -boot-load-size 4 -boot-info-table -o "$out/$1" "$work/iso" 2>"$work/xorriso.log" ||
         die "xorriso failed: $(<"$work/xorriso.log")"
-    # Not in place: libvirt may hold the old one, and gave it to QEMU's user.
-    mv -f "$work/$1" "$out/$1"
 }
-rm -f "$out/guest.stamp"
 make_iso guest.iso "proa.agent=on proa.acpi=on"
 make_iso guest-noagent.iso "proa.agent=off proa.acpi=on"
 make_iso guest-deadagent.iso "proa.agent=dead proa.acpi=on"
 make_iso guest-deaf.iso "proa.agent=off proa.acpi=off"
 cp "$work/iso/vmlinuz" "$work/iso/initrd" "$out/"
-printf '%s\n' "$stamp" >"$out/guest.stamp"
-say "built the test guest in $out"
+chmod 755 "$out"
+rm -rf "$guest"
+mv "$out" "$guest"
+find "$cache" -mindepth 1 -maxdepth 1 -mtime +30 ! -path "$guest" -exec rm -rf {} +
+point_at_it
+say "built the test guest in $guest"

@@ -2,11 +2,10 @@
 # Makes the container image proa-test/busybox:1 of the tests and the demo, without a
 # registry: BusyBox with all its links, the users root and nobody, CMD ["sh"].
 #
-#   build_image.sh [OUT [DOCKER_HOST]]   OUT defaults to build/guest in the repository,
-#                                        DOCKER_HOST (unix://... only) to $DOCKER_HOST
-#                                        or the usual socket
+#   build_image.sh [DOCKER_HOST]   unix://... only; defaults to $DOCKER_HOST or the
+#                                  usual socket
 #
-# Writes OUT/busybox.tar and imports it through the Engine's API. Does nothing when the
+# Writes build/busybox.tar and imports it through the Engine's API. Does nothing when the
 # image is there with this content: its label says which.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -14,8 +13,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../../deploy/packages.sh"
 
 readonly REPOSITORY=proa-test/busybox TAG=1 LABEL=proa.test.content
-out=${1:-$here/../../build/guest}
-host=${2:-${DOCKER_HOST:-unix:///var/run/docker.sock}}
+out=$here/../../build
+host=${1:-${DOCKER_HOST:-unix:///var/run/docker.sock}}
 [[ $host == unix://* ]] || die "$host: only unix:// sockets are supported here"
 
 need curl curl

@@ -2,18 +2,15 @@
 
 import base64
 import json
-import shutil
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from google.rpc import error_details_pb2
 
+from guest.media import build_guest, medium
 from integration.daemon.conftest import BIN, PASSWORD, Daemon
-
-ISO = Path(__file__).parents[3] / "build/guest/guest.iso"
 
 
 class Operator:
@@ -53,16 +50,10 @@ class Operator:
 
 @pytest.mark.docker
 @pytest.mark.libvirt
-def test_a_session_with_buf_curl(
-    start_daemon: Callable[..., Daemon], token: str, swept, tmp_path: Path
-):
+def test_a_session_with_buf_curl(start_daemon: Callable[..., Daemon], token: str, swept):
     daemon = start_daemon()
     swept(daemon.client())
-    iso = tmp_path / "guest.iso"
-    shutil.copy(ISO, iso)
-    for folder in iso.parents:  # QEMU runs as a user of its own
-        if folder.is_relative_to("/tmp/pytest-of-root"):
-            folder.chmod(0o755)
+    build_guest()
     operator = Operator(daemon)
 
     services = operator.buf("--list-services", operator.url).stdout.split()
@@ -81,7 +72,7 @@ def test_a_session_with_buf_curl(
         spec={
             "name": token,
             "memory_bytes": 160 << 20,
-            "cdrom": {"path": str(iso)},
+            "cdrom": {"path": str(medium("guest.iso"))},
             "diskless": True,
             "networkless": True,
         },

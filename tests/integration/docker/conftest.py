@@ -1,7 +1,6 @@
 import os
 import secrets
 import shutil
-import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from http import HTTPStatus
@@ -12,7 +11,8 @@ import docker
 import pytest
 from docker.errors import APIError, DockerException
 
-from integration.docker.private_engine import REPOSITORY, PrivateEngine
+from guest.media import import_image
+from integration.docker.private_engine import PrivateEngine
 from integration.docker.workloads import IMAGE, LABEL, Make
 from proad.drivers.docker import DockerDriver
 from proad.drivers.docker.driver import DEFAULT_URL
@@ -30,8 +30,7 @@ def raw() -> Iterator[docker.APIClient]:
             raise
         pytest.skip(f"no Docker Engine at {url}: {error}")
     if not client.images(IMAGE):
-        script = REPOSITORY / "tests/guest/build_image.sh"
-        subprocess.run([script, REPOSITORY / "build/guest"], check=True)
+        import_image(url)
     yield client
     client.close()
 

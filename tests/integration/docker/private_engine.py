@@ -7,10 +7,9 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 
+from guest.media import import_image
 from proad.drivers.docker import DockerDriver
 from proad.errors import EngineTimedOutError, EngineUnreachableError
-
-REPOSITORY = Path(__file__).parents[3]
 
 
 class PrivateEngine:
@@ -60,10 +59,7 @@ class PrivateEngine:
 
     async def import_image(self) -> None:
         """Give it the image of the tests."""
-        script = REPOSITORY / "tests/guest/build_image.sh"
-        out = REPOSITORY / "build/guest"
-        process = await asyncio.create_subprocess_exec(script, out, self.url)
-        assert await process.wait() == 0
+        await asyncio.to_thread(import_image, self.url)
 
     @staticmethod
     async def answers(driver: DockerDriver) -> bool:

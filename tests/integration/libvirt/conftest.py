@@ -1,7 +1,6 @@
 import os
 import secrets
 import shutil
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -9,10 +8,10 @@ from pathlib import Path
 import libvirt
 import pytest
 
+from guest.media import build_guest, medium
 from integration.libvirt.guests import ISOS, Guests
 from proad.drivers.libvirt import LibvirtDriver, limits
 
-REPOSITORY = Path(__file__).parents[3]
 URI = "qemu:///system"
 
 
@@ -37,11 +36,11 @@ def raw() -> Iterator[libvirt.virConnect]:
 @pytest.fixture(scope="session")
 def folder(raw: libvirt.virConnect) -> Iterator[Path]:
     """The folder of a storage pool and of the guests, where QEMU's user may read."""
-    subprocess.run([REPOSITORY / "tests/guest/build_guest.sh"], check=True, timeout=600)
+    build_guest()
     folder = Path("/var/tmp") / f"proa-test-{secrets.token_hex(4)}"
     folder.mkdir(mode=0o755)
     for name in (*ISOS, "vmlinuz", "initrd"):
-        shutil.copy(REPOSITORY / "build/guest" / name, folder / name)
+        shutil.copy(medium(name), folder / name)
         (folder / name).chmod(0o644)
     yield folder
     try:
