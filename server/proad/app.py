@@ -22,6 +22,7 @@ from proad.core.listing import Lists
 from proad.core.measuring import Measuring
 from proad.core.operations import Operations
 from proad.core.ports import Driver
+from proad.core.records import VolumeRecords
 from proad.core.resolve import Resolver
 from proad.core.snapshots import Snapshots
 from proad.core.verbs import Verbs
@@ -43,6 +44,9 @@ from proad.rpc.seal import Seal
 from proad.rpc.server import RpcServer, service_names, tls_credentials
 from proad.rpc.snapshot_service import SnapshotService
 from proad.rpc.volume_service import VolumeService
+from proad.state import prepare_state_dir
+from proad.store.database import Database
+from proad.store.volumes import VolumeStore
 
 _log = structlog.get_logger(__name__)
 
@@ -62,8 +66,14 @@ async def run(settings: Settings, *, memory: bool = False) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    drivers = _memory_drivers() if memory else _drivers(settings.hosts)
-    async with serving(settings, drivers) as addresses:
+    prepare_state_dir(settings.state_dir)
+    async with (
+        Database.open(settings.database_url.get_secret_value()) as database,
+        serving(
+            settings,
+            _memory_drivers() if memory else _drivers(settings.hosts, VolumeStore(database)),
+        ) as addresses,
+    ):
         # What is here now stays: the collector need not look through it again and again.
         gc.collect()
         gc.freeze()
@@ -162,7 +172,7 @@ async def _drain(server: RpcServer, operations: Operations, patience: timedelta)
     await operations.close(max(deadline - loop.time(), 0))
 
 
-def _drivers(hosts: Sequence[HostSettings]) -> list[tuple[str, Driver]]:
+def _drivers(hosts: Sequence[HostSettings], volumes: VolumeRecords) -> list[tuple[str, Driver]]:
     # The engines' SDKs are imported only where an engine is configured.
     drivers: list[tuple[str, Driver]] = []
     for host in hosts:
@@ -183,6 +193,7 @@ def _drivers(hosts: Sequence[HostSettings]) -> list[tuple[str, Driver]]:
                         virt_type=host.virt_type,
                         default_pool=host.libvirt_pool,
                         default_pool_path=str(host.libvirt_pool_path),
+                        records=volumes,
                     ),
                 )
             )

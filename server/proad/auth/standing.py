@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from proad.auth.tokens import Claims
-from proad.errors import ProaError, TokenInvalidError, TokenRevokedError
-from proad.store.database import DatabaseUnreachableError
+from proad.errors import (
+    DatabaseUnreachableError,
+    ProaError,
+    TokenInvalidError,
+    TokenRevokedError,
+)
 from proad.store.revocations import RevocationStore
 from proad.store.users import UserStore
 

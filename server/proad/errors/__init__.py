@@ -15,6 +15,7 @@ from proad.errors.caller import (
 )
 from proad.errors.engine import (
     CapabilityMissingError,
+    DatabaseUnreachableError,
     EngineConflictError,
     EngineTimedOutError,
     EngineUnreachableError,
@@ -62,6 +63,7 @@ __all__ = [
     "AmbiguousIdError",
     "BadCredentialsError",
     "CapabilityMissingError",
+    "DatabaseUnreachableError",
     "EngineConflictError",
     "EngineTimedOutError",
     "EngineUnreachableError",

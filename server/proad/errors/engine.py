@@ -41,6 +41,19 @@ class EngineUnreachableError(ProaError):
         self.cause = text
 
 
+class DatabaseUnreachableError(ProaError):
+    """The daemon's database does not answer. The reason is in the log, not in the text."""
+
+    reason = Reason.ENGINE_UNREACHABLE
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the daemon cannot reach its database; nothing was done: try again, or see its log",
+            metadata={"engine": "database"},
+            retry_after=timedelta(seconds=2),
+        )
+
+
 class EngineTimedOutError(ProaError):
     """The engine did not finish in time; the effect is unknown.
 

@@ -4,7 +4,6 @@ import os
 import stat
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,7 +14,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from proad.errors import ProaError, Reason, SetupError
+from proad.errors import DatabaseUnreachableError, SetupError
 from proad.store.migrate import is_current, migrate
 from proad.store.url import async_url
 
@@ -23,19 +22,6 @@ log = structlog.get_logger(__name__)
 
 _WAIT_SECONDS = 5
 _WRITES = "proad_writes"
-
-
-class DatabaseUnreachableError(ProaError):
-    """The database does not answer. The reason is in the log, not in the text."""
-
-    reason = Reason.ENGINE_UNREACHABLE
-
-    def __init__(self) -> None:
-        super().__init__(
-            "the daemon cannot reach its user database; try again, or see its log",
-            metadata={"engine": "database"},
-            retry_after=timedelta(seconds=2),
-        )
 
 
 class Database:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     Boolean,
     Column,
@@ -11,10 +12,11 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     TypeDecorator,
 )
 
-REVISION = "0002"
+REVISION = "0003"
 """The migration that leads to these tables."""
 
 
@@ -69,4 +71,24 @@ revoked_tokens = Table(
     metadata,
     Column("jti", String(64), primary_key=True),
     Column("expire_time", UtcDateTime, nullable=False, index=True),
+)
+
+volumes = Table(
+    "volumes",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("engine", String(255), nullable=False, index=True),
+    Column("state", String(16), nullable=False),
+    Column("owner", String(36), nullable=False),
+    Column("pool", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("engine_key", Text, nullable=False),
+    Column("format", String(16), nullable=False),
+    Column("base_chain", JSON, nullable=False),
+    # As text: a device and an inode may have 64 bits and no sign, more than integers here
+    Column("device", String(20)),
+    Column("inode", String(20)),
+    Column("birth_time_ns", BigInteger),
+    Column("create_time", UtcDateTime, nullable=False),
 )

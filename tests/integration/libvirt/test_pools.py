@@ -10,7 +10,8 @@ import pytest
 
 from proad.drivers.libvirt.storage import Storage
 from proad.errors import VolumeNotFoundError
-from proad.model import VolumeRef
+from proad.model import DiskFormat, VolumeRef
+from unit.libvirt.ledgers import lone_ledger
 
 pytestmark = pytest.mark.libvirt
 
@@ -45,9 +46,12 @@ def test_a_look_for_a_volume_stops_no_pool(
             tmp_path.mkdir()
 
     monkeypatch.setattr(libvirt.virStoragePool, "refresh", unlucky)
-    storage = Storage("default", "/nowhere")
     gone = VolumeRef(pool=pool.name(), name="gone")
-    with pytest.raises(VolumeNotFoundError):
-        storage.volume(raw, gone)
-    storage.delete_owned(raw, [gone], owner="")
+    with lone_ledger() as ledger:
+        storage = Storage("default", "/nowhere", ledger)
+        with pytest.raises(VolumeNotFoundError):
+            storage.volume(raw, gone)
+        planned = ledger.plan(raw, pool=gone.pool, name=gone.name, format=DiskFormat.RAW)
+        storage.delete_owned(raw, [planned], owner="")
+        assert ledger.load(raw) == []
     assert pool.isActive()

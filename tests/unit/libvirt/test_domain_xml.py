@@ -81,7 +81,6 @@ QCOW2 = Source(path="/pool/vda.qcow2", format=DiskFormat.QCOW2)
 METADATA = Metadata(
     labels=RICH.labels,
     create_time=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
-    volumes=(VolumeRef(pool="default", name="rich-vda.qcow2"),),
 )
 
 CASES = {

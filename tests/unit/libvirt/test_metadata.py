@@ -5,12 +5,10 @@ from lxml import etree
 from proad.drivers.libvirt.creation import note_creation
 from proad.drivers.libvirt.metadata import NAMESPACE, Metadata, in_domain
 from proad.drivers.libvirt.xml import parse, serialise
-from proad.model import VolumeRef
 
 NOTES = Metadata(
     labels={"a": "", "b": " <&\"'> ", "ö\nü": "\tx"},
     create_time=datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC),
-    volumes=(VolumeRef(pool="p", name="v"), VolumeRef(pool="p", name="w")),
 )
 
 
@@ -31,12 +29,11 @@ def test_nothing_noted():
     assert in_domain(parse("<domain><metadata/></domain>")) is None
 
 
-def test_a_copy_keeps_labels_and_owns_nothing():
+def test_a_copy_keeps_labels():
     root = domain_with(NOTES.element())
     note_creation(root)
     noted = Metadata.of(in_domain(root))
     assert noted.labels == NOTES.labels
-    assert noted.volumes == ()
     assert noted.create_time is not None
     assert noted.create_time > datetime(2026, 1, 3, tzinfo=UTC)
     assert len(root.findall(f"metadata/{{{NAMESPACE}}}domain")) == 1

@@ -2,15 +2,18 @@
 
 import secrets
 from collections.abc import Iterator
+from uuid import uuid4
 
 import libvirt
 import pytest
 
 from proad.drivers.libvirt.events import start_event_loop
+from proad.drivers.libvirt.ledger import Ledger
 from proad.drivers.libvirt.reading import Reader
 from proad.drivers.libvirt.storage import Storage, users_of
 from proad.errors import VolumeNotFoundError
 from proad.model import VolumeRef
+from unit.libvirt.ledgers import lone_ledger, record_of
 
 MINE, OTHERS = "proa-test-mine", "proa-test-others"
 VOLUME = "<volume><name>v</name><capacity>1024</capacity></volume>"
@@ -37,8 +40,14 @@ def connection() -> Iterator[libvirt.virConnect]:
 
 
 @pytest.fixture
-def storage() -> Storage:
-    return Storage("default-pool", "/default-pool")
+def ledger() -> Iterator[Ledger]:
+    with lone_ledger() as ledger:
+        yield ledger
+
+
+@pytest.fixture
+def storage(ledger: Ledger) -> Storage:
+    return Storage("default-pool", "/default-pool", ledger)
 
 
 def stop(connection: libvirt.virConnect, name: str, *, remove: bool) -> None:
@@ -76,25 +85,31 @@ def test_a_pool_that_ends_uses_nothing(connection: libvirt.virConnect):
 
 
 @pytest.mark.usefixtures("ended")
-def test_a_deletion_goes_on(connection: libvirt.virConnect, storage: Storage):
-    mine = VolumeRef(pool=MINE, name="v")
-    storage.delete_owned(connection, [mine], owner=secrets.token_hex(4))
+def test_a_deletion_goes_on(connection: libvirt.virConnect, storage: Storage, ledger: Ledger):
+    owner = str(uuid4())
+    mine = record_of(ledger, connection, MINE, "v", owner=owner)
+    storage.delete_owned(connection, [mine], owner=owner)
     with pytest.raises(VolumeNotFoundError):
-        storage.volume(connection, mine)
+        storage.volume(connection, VolumeRef(pool=MINE, name="v"))
+    assert ledger.load(connection) == []
 
 
 def test_a_volume_in_a_stopped_pool_is_not_forgotten(
-    connection: libvirt.virConnect, storage: Storage
+    connection: libvirt.virConnect, storage: Storage, ledger: Ledger
 ):
+    theirs = record_of(ledger, connection, OTHERS, "v", owner=str(uuid4()))
     stop(connection, OTHERS, remove=False)
     with pytest.raises(libvirt.libvirtError, match="not active"):
-        storage.delete_owned(connection, [VolumeRef(pool=OTHERS, name="v")], owner="")
+        storage.delete_owned(connection, [theirs], owner=theirs.owner)
+    assert ledger.load(connection) == [theirs]
     with pytest.raises(libvirt.libvirtError, match="not active"):
         storage.list(connection, OTHERS)
 
 
 @pytest.mark.parametrize("remove", [False, True], ids=["stopped", "removed"])
-def test_a_domain_with_a_disk_there_can_be_read(connection: libvirt.virConnect, *, remove: bool):
+def test_a_domain_with_a_disk_there_can_be_read(
+    connection: libvirt.virConnect, ledger: Ledger, *, remove: bool
+):
     domain = connection.defineXML(
         f"<domain type='test'><name>proa-test-{secrets.token_hex(4)}</name>"
         "<memory>1024</memory><os><type>hvm</type></os><devices><disk type='volume'>"
@@ -102,7 +117,7 @@ def test_a_domain_with_a_disk_there_can_be_read(connection: libvirt.virConnect, 
     )
     try:
         stop(connection, OTHERS, remove=remove)
-        details = Reader().full(domain).domain
+        details = Reader(ledger).full(domain).domain
         assert details is not None
         (disk,) = details.disks
         assert disk.volume == VolumeRef(pool=OTHERS, name="v")

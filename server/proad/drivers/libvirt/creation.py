@@ -28,7 +28,6 @@ from proad.model import (
     DomainXml,
     Lifetime,
     NewDisk,
-    VolumeRef,
     VolumeSpec,
 )
 
@@ -67,18 +66,15 @@ class Creation:
         """Make a domain and its new volumes; `ports.Domains.create_domain` says more."""
         id = spec.uuid or str(uuid.uuid4())
         refuse_taken(connection, spec.name, id)
-        made: list[VolumeRef] = []
         sources = tuple(
-            self._source(connection, spec, disk, target, made, rollback)
+            self._source(connection, spec, disk, target, id, rollback)
             for disk, target in zip(spec.effective_disks, disk_targets(spec), strict=True)
         )
         parts = Parts(
             uuid=id,
             disks=sources,
             cdrom=self._medium(connection, spec.cdrom) if spec.cdrom is not None else None,
-            metadata=Metadata(
-                labels=spec.labels, create_time=datetime.now(UTC), volumes=tuple(made)
-            ),
+            metadata=Metadata(labels=spec.labels, create_time=datetime.now(UTC)),
         )
         xml = serialise(domain_xml(spec, parts, host))
         define = self._transient if spec.lifetime is Lifetime.TRANSIENT else self._persistent
@@ -171,17 +167,15 @@ class Creation:
         spec: DomainSpec,
         disk: DiskSpec,
         target: str,
-        made: list[VolumeRef],
+        owner: str,
         rollback: Rollback,
     ) -> Source:
         if disk.new_volume is None:
             assert disk.volume is not None  # noqa: S101 - the model checks it
             return _source_of(self._storage.volume(connection, disk.volume))
         volume = self._storage.create(
-            connection, new_volume(spec.name, target, disk.new_volume), rollback
+            connection, new_volume(spec.name, target, disk.new_volume), rollback, owner=owner
         )
-        pool = volume.storagePoolLookupByVolume().name()
-        made.append(VolumeRef(pool=pool, name=volume.name()))
         return _source_of(volume)
 
     def _medium(self, connection: libvirt.virConnect, cdrom: CdromSpec) -> Source | None:
@@ -234,13 +228,9 @@ def _uuid_of(root: etree._Element) -> str:
 
 
 def note_creation(root: etree._Element) -> None:
-    """Put our notes into a domain's XML: its labels, and when it was made.
-
-    What a copy of another domain's XML says of volumes made for it is dropped, or two
-    domains would own them.
-    """
+    """Put our notes into a domain's XML: its labels, and when it was made."""
     noted = in_domain(root)
-    metadata = replace(Metadata.of(noted), create_time=datetime.now(UTC), volumes=())
+    metadata = replace(Metadata.of(noted), create_time=datetime.now(UTC))
     place = root.find("metadata")
     if place is None:
         place = etree.SubElement(root, "metadata")

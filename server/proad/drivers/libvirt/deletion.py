@@ -2,16 +2,16 @@
 
 import libvirt
 
+from proad.core.records import VolumeRecord
 from proad.drivers.libvirt.connection import LONG_TIMEOUT, Connection
 from proad.drivers.libvirt.errors import code_of
 from proad.drivers.libvirt.lanes import Lane
-from proad.drivers.libvirt.metadata import Metadata, in_domain
+from proad.drivers.libvirt.ledger import Ledger
 from proad.drivers.libvirt.reading import Reader, lookup
 from proad.drivers.libvirt.storage import Storage
 from proad.drivers.libvirt.virt import is_test
-from proad.drivers.libvirt.xml import parse
 from proad.errors import HasSavedStateError, HasSnapshotsError, ResourceNotFoundError
-from proad.model import DeleteOptions, Lifetime, Resource, Verb, VolumeRef, refusal
+from proad.model import DeleteOptions, Lifetime, Resource, Verb, refusal
 
 
 class Deletion:
@@ -21,50 +21,60 @@ class Deletion:
         connection: to libvirt.
         reader: makes resources.
         storage: where the volumes of a domain are deleted.
+        ledger: tells which those are.
     """
 
-    def __init__(self, connection: Connection, reader: Reader, storage: Storage) -> None:
+    def __init__(
+        self, connection: Connection, reader: Reader, storage: Storage, ledger: Ledger
+    ) -> None:
         self._connection = connection
         self._reader = reader
         self._storage = storage
+        self._ledger = ledger
 
     async def delete(self, id: str, options: DeleteOptions) -> Resource:
         """Delete a domain; `ports.Driver.delete` says more."""
 
-        def look(domain: libvirt.virDomain) -> tuple[Resource, tuple[VolumeRef, ...], bool]:
+        def look(domain: libvirt.virDomain) -> tuple[Resource, list[VolumeRecord], bool]:
             before = self._reader.full(domain, ask_guest=False)
             _check(domain, before, options)
-            notes = Metadata.of(in_domain(parse(domain.XMLDesc())))
-            volumes = () if options.keep_volumes else notes.volumes
-            return before, volumes, bool(domain.isActive())
+            owned = self._ledger.made_for(domain.connect(), id)
+            return before, owned, bool(domain.isActive())
 
-        before, volumes, active = await self._connection.on(id, look, lane=Lane.READ)
+        before, owned, active = await self._connection.on(id, look, lane=Lane.READ)
         if active:
             await self._connection.on(id, _destroy, lane=Lane.URGENT)
         await self._connection.call(
-            lambda c: self._remove(c, before, volumes), id=id, timeout=LONG_TIMEOUT
+            lambda c: self._remove(c, before, owned, options), id=id, timeout=LONG_TIMEOUT
         )
         return before
 
     def _remove(
-        self, connection: libvirt.virConnect, before: Resource, volumes: tuple[VolumeRef, ...]
+        self,
+        connection: libvirt.virConnect,
+        before: Resource,
+        owned: list[VolumeRecord],
+        options: DeleteOptions,
     ) -> None:
+        leaving, staying = ([], owned) if options.keep_volumes else (owned, [])
         try:
             domain = lookup(connection, before.id)
         except ResourceNotFoundError:
             if before.lifetime is not Lifetime.TRANSIENT:
                 raise
             # It was gone when it was ended.
-            self._storage.delete_owned(connection, volumes, owner=before.id)
+            self._storage.delete_owned(connection, leaving, owner=before.id)
+            self._ledger.release(connection, staying)
             return
         # Somebody started it again: undefined now, it would run on as a transient one.
         if error := refusal(Verb.DELETE, self._reader.summary(domain)):
             raise error
-        _drop_snapshots(domain, before, set(volumes))
-        # The volumes first: if one cannot go, the domain still knows of them, and the
-        # call can be made again.
-        self._storage.delete_owned(connection, volumes, owner=before.id)
+        _drop_snapshots(domain, before, options)
+        # The volumes first: if one cannot go, the domain is still there, and the call can
+        # be made again.
+        self._storage.delete_owned(connection, leaving, owner=before.id)
         _undefine(domain)
+        self._ledger.release(connection, staying)
 
 
 def _check(domain: libvirt.virDomain, before: Resource, options: DeleteOptions) -> None:
@@ -85,10 +95,10 @@ def _destroy(domain: libvirt.virDomain) -> None:
             raise
 
 
-def _drop_snapshots(domain: libvirt.virDomain, before: Resource, volumes: set[VolumeRef]) -> None:
+def _drop_snapshots(domain: libvirt.virDomain, before: Resource, options: DeleteOptions) -> None:
     """Take the snapshots out of the disks that stay; those that go take theirs along."""
     disks = before.domain.disks if before.domain is not None else ()
-    if all(disk.read_only or disk.volume in volumes for disk in disks):
+    if all(disk.read_only or (disk.owned and not options.keep_volumes) for disk in disks):
         return
     for root in domain.listAllSnapshots(libvirt.VIR_DOMAIN_SNAPSHOT_LIST_ROOTS):
         root.delete(libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_CHILDREN)

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import AbstractAsyncContextManager
-from datetime import timedelta
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -12,8 +12,10 @@ from urllib.parse import urlsplit, urlunsplit
 import libvirt
 
 from proad.core.ports import OnMade, OnStep, untold
+from proad.core.records import VolumeRecords
 from proad.drivers.libvirt import snapshots
 from proad.drivers.libvirt import update as updating
+from proad.drivers.libvirt.bookkeeping import compare
 from proad.drivers.libvirt.connection import LONG_TIMEOUT, Connection
 from proad.drivers.libvirt.creation import Creation
 from proad.drivers.libvirt.deletion import Deletion
@@ -21,6 +23,7 @@ from proad.drivers.libvirt.errors import ENGINE
 from proad.drivers.libvirt.events import DomainEvent, DomainEvents
 from proad.drivers.libvirt.host import Host
 from proad.drivers.libvirt.lanes import Lane
+from proad.drivers.libvirt.ledger import SETTLED, Ledger
 from proad.drivers.libvirt.reading import Reader, find_id, lookup
 from proad.drivers.libvirt.rollback import Rollback, all_or_nothing
 from proad.drivers.libvirt.sampling import Sampling
@@ -30,7 +33,9 @@ from proad.drivers.libvirt.storage import Storage, view_of
 from proad.drivers.libvirt.subscription import Subscriptions
 from proad.drivers.libvirt.virt import VirtChoice
 from proad.drivers.own_events import OwnEvents
+from proad.drivers.records import LoneRecords
 from proad.drivers.threads import hand_over
+from proad.errors import ProaError
 from proad.model import (
     DeleteOptions,
     DomainSpec,
@@ -58,6 +63,7 @@ from proad.model import (
 
 DEFAULT_POOL_PATH = "/var/lib/libvirt/images"
 SWEEP_EVERY = timedelta(seconds=10)
+COMPARE_EVERY = timedelta(hours=1)
 
 
 class LibvirtDriver:
@@ -73,6 +79,7 @@ class LibvirtDriver:
         default_pool: the storage pool that an empty name means.
         default_pool_path: folder of that pool, for when it has to be made.
         sweep_every: how often a subscription looks for what libvirt has no event of.
+        records: where it is kept which volumes Proa made; None: in this process alone.
     """
 
     name = ENGINE
@@ -90,9 +97,11 @@ class LibvirtDriver:
         default_pool: str = "default",
         default_pool_path: str | None = None,
         sweep_every: timedelta = SWEEP_EVERY,
+        records: VolumeRecords | None = None,
     ) -> None:
         self.endpoint = _without_credentials(uri)
-        self._host = Host(virt_type)
+        self._host = Host(virt_type, uri)
+        self._ledger = Ledger(records or LoneRecords(), self._host)
         self._events = DomainEvents()
         self._own_events = OwnEvents()
         self._connection = Connection(
@@ -102,17 +111,20 @@ class LibvirtDriver:
             on_loss=self._on_loss,
             own_events=self._own_events,
         )
-        self._reader = Reader()
+        self._reader = Reader(self._ledger)
         self._subscriptions = Subscriptions(self._connection, self._reader.forget, sweep_every)
         self._sampling = Sampling(self._connection)
-        self._storage = Storage(default_pool, default_pool_path or DEFAULT_POOL_PATH)
+        self._storage = Storage(default_pool, default_pool_path or DEFAULT_POOL_PATH, self._ledger)
         self._creation = Creation(self._storage)
         self._starting = Starting(self._connection, self._reader, self._own_events)
-        self._stopping = Stopping(self._connection, self._events, self._reader, self._storage)
-        self._deletion = Deletion(self._connection, self._reader, self._storage)
+        self._stopping = Stopping(
+            self._connection, self._events, self._reader, self._storage, self._ledger
+        )
+        self._deletion = Deletion(self._connection, self._reader, self._storage, self._ledger)
 
     async def __aenter__(self) -> Self:
         """Start the driver's threads; nothing is asked of libvirt yet."""
+        self._ledger.start()
         await self._connection.start()
         return self
 
@@ -147,9 +159,15 @@ class LibvirtDriver:
         """Give the UUID of the domain of that name."""
         return await self._connection.call(lambda c: find_id(c, name), lane=Lane.READ)
 
-    def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[EngineEvent]]:
-        """Follow what happens to the domains."""
-        return self._subscriptions.subscribed()
+    @asynccontextmanager
+    async def subscribe(self) -> AsyncIterator[AsyncIterator[EngineEvent]]:
+        """Follow what happens to the domains, and compare what is recorded of volumes."""
+        async with self._subscriptions.subscribed() as events:
+            comparing = asyncio.create_task(self._compare_records())
+            try:
+                yield events
+            finally:
+                comparing.cancel()
 
     async def start(self, id: str, options: StartOptions = StartOptions()) -> Resource:
         """Start a domain, or let it go on."""
@@ -293,6 +311,14 @@ class LibvirtDriver:
         return await self._sampling.stats(ids)
 
     # How it is done
+
+    async def _compare_records(self) -> None:
+        while True:
+            settled = datetime.now(UTC) - SETTLED
+            look = partial(compare, ledger=self._ledger, older_than=settled)
+            with suppress(ProaError):  # a lost engine or database is told by other means
+                await self._connection.call(look, lane=Lane.READ)
+            await asyncio.sleep(COMPARE_EVERY.total_seconds())
 
     def _made(self, domain: libvirt.virDomain) -> Resource:
         # Another one may have had its UUID a moment ago.

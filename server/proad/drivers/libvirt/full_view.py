@@ -7,6 +7,7 @@ import libvirt
 from proad.drivers.libvirt import stats
 from proad.drivers.libvirt.domain_view import domain_of
 from proad.drivers.libvirt.errors import code_of, seek
+from proad.drivers.libvirt.ledger import Ledger
 from proad.drivers.libvirt.metadata import Metadata, in_domain
 from proad.drivers.libvirt.xml import parse
 from proad.model import Disk, Domain, NetworkInterface, VolumeRef
@@ -22,7 +23,9 @@ _NO_VOLUME = frozenset(
 )
 
 
-def read(domain: libvirt.virDomain, *, ask_guest: bool = True) -> tuple[Domain, Metadata]:
+def read(
+    domain: libvirt.virDomain, ledger: Ledger, *, ask_guest: bool = True
+) -> tuple[Domain, Metadata]:
     """Read all but the state; without `ask_guest` only what cannot hang with the guest."""
     root = parse(domain.XMLDesc())
     noted = Metadata.of(in_domain(root))
@@ -31,18 +34,14 @@ def read(domain: libvirt.virDomain, *, ask_guest: bool = True) -> tuple[Domain, 
     details = replace(
         seen,
         autostart=bool(domain.autostart()),
-        disks=tuple(
-            _with_volume(domain, disk, noted.volumes, sizes=ask_guest) for disk in seen.disks
-        ),
+        disks=tuple(_with_volume(domain, disk, ledger, sizes=ask_guest) for disk in seen.disks),
         networks=tuple(_with_addresses(each, leases) for each in seen.networks),
         snapshot_count=domain.snapshotNum(),
     )
     return details, noted
 
 
-def _with_volume(
-    domain: libvirt.virDomain, disk: Disk, owned: tuple[VolumeRef, ...], *, sizes: bool
-) -> Disk:
+def _with_volume(domain: libvirt.virDomain, disk: Disk, ledger: Ledger, *, sizes: bool) -> Disk:
     """Add what the storage pools know of a disk, which asks nothing of a running guest."""
     connection = domain.connect()
     try:
@@ -56,6 +55,7 @@ def _with_volume(
         _, capacity, allocation = volume.info()
         ref = VolumeRef(pool=volume.storagePoolLookupByVolume().name(), name=volume.name())
         path = disk.path or volume.path()
+        owned = ledger.owns(connection, domain.UUIDString(), volume)
     except libvirt.libvirtError as error:
         if code_of(error) not in _NO_VOLUME:
             raise
@@ -66,7 +66,7 @@ def _with_volume(
         path=path,
         capacity_bytes=capacity,
         allocation_bytes=allocation,
-        owned=ref in owned,
+        owned=owned,
     )
 
 

@@ -1,8 +1,13 @@
 """The host: who it is, and what new domains on it are made of."""
 
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
+
 import libvirt
 
-from proad.drivers.libvirt.virt import HostFacts, VirtChoice, read_facts
+from proad.drivers.libvirt.virt import HostFacts, VirtChoice, is_local, is_test, read_facts
+from proad.drivers.libvirt.xml import parse
 from proad.model import EngineInfo
 
 
@@ -11,11 +16,14 @@ class Host:
 
     Args:
         choice: what new domains are: KVM, emulation, or whichever the host offers.
+        uri: how libvirtd is reached.
     """
 
-    def __init__(self, choice: VirtChoice) -> None:
+    def __init__(self, choice: VirtChoice, uri: str) -> None:
         self._choice = choice
+        self._uri = uri
         self._facts: HostFacts | None = None
+        self._identity = ""
 
     def facts(self, connection: libvirt.virConnect) -> HostFacts:
         """Give what domains are made of; asked once for as long as libvirtd is there."""
@@ -26,6 +34,17 @@ class Host:
     def forget(self) -> None:
         """Ask again next time: libvirtd may be another one."""
         self._facts = None
+        self._identity = ""
+
+    def identity(self, connection: libvirt.virConnect) -> str:
+        """Tell which libvirtd this is, whatever its host is called.
+
+        The host's UUID, and which of its libvirtds: the system's, a user's, or one with a
+        socket of its own.
+        """
+        if not self._identity:
+            self._identity = _identity(connection, self._uri)
+        return self._identity
 
     def info(self, connection: libvirt.virConnect) -> EngineInfo:
         """Ask libvirt for its version and host."""
@@ -40,6 +59,35 @@ class Host:
             architecture=facts.architecture,
             warnings=facts.warnings,
         )
+
+
+def _identity(connection: libvirt.virConnect, uri: str) -> str:
+    if is_test(connection):
+        return "test"
+    host = parse(connection.getCapabilities()).findtext("host/uuid", "")
+    if is_local(connection) and not _has_firmware_uuid(host):
+        # libvirtd makes one up at each of its starts where the firmware has none.
+        host = _machine_id() or host
+    address = urlsplit(uri)
+    socket = parse_qs(address.query).get("socket", [""])[0]
+    return f"{host}{address.path}{socket}"
+
+
+def _has_firmware_uuid(uuid: str) -> bool:
+    source = Path("/sys/class/dmi/id/product_uuid")
+    try:
+        return UUID(source.read_text()) == UUID(uuid)
+    except PermissionError:  # it is there, for root to read
+        return True
+    except (OSError, ValueError):
+        return False
+
+
+def _machine_id() -> str:
+    try:
+        return str(UUID(Path("/etc/machine-id").read_text()))
+    except (OSError, ValueError):
+        return ""
 
 
 def _version(number: int) -> str:

@@ -22,7 +22,7 @@ from proad.errors import (
     ResourceNotFoundError,
     StopTimedOutError,
 )
-from proad.model import Resource, ResourceState, Verb, VolumeRef, refusal
+from proad.model import Resource, ResourceState, Verb, refusal
 
 T = TypeVar("T")
 
@@ -49,14 +49,12 @@ class Found:
             ended in between.
         agent: whether the guest agent is connected.
         test: whether this is libvirt's test hypervisor, which obeys at once.
-        volumes: the volumes that were made for it.
     """
 
     resource: Resource
     runtime_id: int
     agent: bool
     test: bool
-    volumes: tuple[VolumeRef, ...]
 
 
 class Order(Protocol):

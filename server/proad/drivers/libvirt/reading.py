@@ -9,6 +9,7 @@ import libvirt
 from proad.drivers.libvirt import full_view, metadata, stats
 from proad.drivers.libvirt.cache import EventCache
 from proad.drivers.libvirt.errors import code_of, seek
+from proad.drivers.libvirt.ledger import Ledger
 from proad.drivers.libvirt.metadata import Metadata
 from proad.drivers.libvirt.state import state_of
 from proad.errors import ResourceNotFoundError
@@ -142,9 +143,14 @@ class _Notes:
 
 
 class Reader:
-    """Makes resources of domains; used on the driver's threads."""
+    """Makes resources of domains; used on the driver's threads.
 
-    def __init__(self) -> None:
+    Args:
+        ledger: tells which volumes go with a domain.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
         self._notes = EventCache(_Notes.read)
         self._states = EventCache(_state)
 
@@ -242,7 +248,7 @@ class Reader:
 
     def full(self, domain: libvirt.virDomain, *, ask_guest: bool = True) -> Resource:
         """Read everything; without `ask_guest` only what cannot hang with the guest."""
-        details, noted = full_view.read(domain, ask_guest=ask_guest)
+        details, noted = full_view.read(domain, self._ledger, ask_guest=ask_guest)
         transient = domain.isPersistent() == 0
         state, detail = _state(domain)
         return Resource(

@@ -14,7 +14,7 @@ from proad.drivers.libvirt.domain_view import agent_connected
 from proad.drivers.libvirt.events import DomainEvents
 from proad.drivers.libvirt.ladder import Found, Ladder, Reboot, Shutdown
 from proad.drivers.libvirt.lanes import Lane
-from proad.drivers.libvirt.metadata import Metadata, in_domain
+from proad.drivers.libvirt.ledger import Ledger
 from proad.drivers.libvirt.reading import Reader, lookup
 from proad.drivers.libvirt.storage import Storage
 from proad.drivers.libvirt.verbs import perform
@@ -56,15 +56,22 @@ class Stopping:
         events: what happens to domains.
         reader: makes resources.
         storage: where the volumes of a transient domain are deleted.
+        ledger: tells which those are.
     """
 
     def __init__(
-        self, connection: Connection, events: DomainEvents, reader: Reader, storage: Storage
+        self,
+        connection: Connection,
+        events: DomainEvents,
+        reader: Reader,
+        storage: Storage,
+        ledger: Ledger,
     ) -> None:
         self._connection = connection
         self._ladder = Ladder(connection, events)
         self._reader = reader
         self._storage = storage
+        self._ledger = ledger
 
     async def stop(self, id: str, options: StopOptions, on_step: OnStep) -> Resource:
         """Stop a domain; `ports.Driver.stop` says more."""
@@ -112,7 +119,6 @@ class Stopping:
                 runtime_id=domain.ID(),
                 agent=agent_connected(root),
                 test=is_test(domain.connect()),
-                volumes=Metadata.of(in_domain(root)).volumes,
             )
 
         return await self._connection.on(id, look, lane=lane)
@@ -164,8 +170,7 @@ class Stopping:
         """Give a domain that has stopped; one that is gone by that as it last was.
 
         The volumes that Proa made for a transient domain go with it. When its guest
-        ends by itself, libvirt forgets what was noted on it before anybody can look:
-        such volumes stay, as ordinary ones that DeleteVolume takes.
+        ends by itself they stay, as ordinary ones that DeleteVolume takes.
         """
         id = found.resource.id
 
@@ -175,7 +180,8 @@ class Stopping:
             except ResourceNotFoundError:
                 if found.resource.lifetime is not Lifetime.TRANSIENT:
                     raise
-            self._storage.delete_owned(connection, found.volumes, owner=id)
+            owned = self._ledger.made_for(connection, id)
+            self._storage.delete_owned(connection, owned, owner=id)
             return None
 
         now = await self._connection.call(read, id=id, lane=lane)

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator
 import libvirt
 from lxml import etree
 
+from proad.core.records import Layer, VolumeRecord
 from proad.drivers.libvirt.domain_view import domain_of
 from proad.drivers.libvirt.errors import ENGINE, code_of, seek
+from proad.drivers.libvirt.ledger import Ledger
 from proad.drivers.libvirt.rollback import Rollback
 from proad.drivers.libvirt.xml import parse, serialise
 from proad.errors import AlreadyExistsError, HostExhaustedError, InUseError, VolumeNotFoundError
@@ -21,9 +23,11 @@ class Storage:
     Args:
         default_pool: name of the pool that an empty name means.
         default_path: folder of that pool, for when it has to be made.
+        ledger: what is known of the volumes that Proa made.
     """
 
-    def __init__(self, default_pool: str, default_path: str) -> None:
+    def __init__(self, default_pool: str, default_path: str, ledger: Ledger) -> None:
+        self._ledger = ledger
         self._default_pool = default_pool
         self._default_path = default_path
         self._making = threading.Lock()
@@ -64,14 +68,26 @@ class Storage:
         return _volumes(self.pool(connection, pool)) if pool else _all_volumes(connection)
 
     def create(
-        self, connection: libvirt.virConnect, spec: VolumeSpec, rollback: Rollback
+        self,
+        connection: libvirt.virConnect,
+        spec: VolumeSpec,
+        rollback: Rollback,
+        *,
+        owner: str = "",
     ) -> libvirt.virStorageVol:
-        """Create a volume.
+        """Create a volume, recorded before libvirt is asked for it.
+
+        Args:
+            connection: to libvirt.
+            spec: what to make.
+            rollback: takes it away again, if and only if it was made here.
+            owner: UUID of the domain that it goes with; empty: of none.
 
         Raises:
             AlreadyExistsError: the name is taken.
             VolumeNotFoundError: no such pool or base volume.
             HostExhaustedError: the pool has less room than is to be taken at once.
+            DatabaseUnreachableError: it cannot be recorded; nothing was made.
         """
         base = self.volume(connection, spec.base) if spec.base is not None else None
         pool = self.pool(connection, spec.pool, make=True)
@@ -87,6 +103,17 @@ class Storage:
         flags = 0
         if spec.preallocate and spec.format is DiskFormat.QCOW2:
             flags = libvirt.VIR_STORAGE_VOL_CREATE_PREALLOC_METADATA
+        record = self._ledger.plan(
+            connection,
+            pool=pool.name(),
+            name=spec.name,
+            format=spec.format,
+            base_chain=self._layers(connection, base) if base is not None else (),
+            owner=owner,
+        )
+        rollback.on_failure(
+            f"record of volume {spec.name}", lambda again: self._ledger.end(again, [record])
+        )
         try:
             volume = pool.createXML(serialise(root), flags)
         except libvirt.libvirtError as error:
@@ -99,6 +126,7 @@ class Storage:
             raise
         made = VolumeRef(pool=pool.name(), name=spec.name)
         rollback.on_failure(f"volume {spec.name}", lambda again: self.volume(again, made).delete())
+        self._ledger.made(connection, record, volume)
         return volume
 
     def delete(self, connection: libvirt.virConnect, ref: VolumeRef) -> None:
@@ -111,30 +139,50 @@ class Storage:
         volume = self.volume(connection, ref)
         if users := users_of(connection, volume):
             raise InUseError("volume", ref.name, users)
+        record = self._ledger.of_volume(connection, volume)
         volume.delete()
+        if record is not None:
+            self._ledger.end(connection, [record])
 
     def delete_owned(
-        self, connection: libvirt.virConnect, refs: Iterable[VolumeRef], *, owner: str
+        self, connection: libvirt.virConnect, records: Iterable[VolumeRecord], *, owner: str
     ) -> None:
         """Delete what was made for a domain, but keep what another one uses by now.
 
+        A volume that is not the recorded one any more, whatever its name, stays.
+
         Args:
             connection: to libvirt.
-            refs: the volumes. One that is gone already is no error.
+            records: the volumes. One that is gone already is no error.
             owner: UUID of the domain, whose own use does not count.
         """
-        for ref in refs:
+        for record in records:
             try:
-                volume = self.volume(connection, ref)
+                volume = self.volume(connection, VolumeRef(pool=record.pool, name=record.name))
             except VolumeNotFoundError:
+                self._ledger.end(connection, [record])
+                continue
+            if not self._ledger.is_same(connection, record, volume):
+                self._ledger.end(connection, [record])
                 continue
             if users_of(connection, volume, but=owner):
+                self._ledger.release(connection, [record])
                 continue
             try:
                 volume.delete()
             except libvirt.libvirtError as error:  # another stop of the domain was quicker
                 if code_of(error) != libvirt.VIR_ERR_NO_STORAGE_VOL:
                     raise
+            self._ledger.end(connection, [record])
+
+    def _layers(
+        self, connection: libvirt.virConnect, base: libvirt.virStorageVol
+    ) -> tuple[Layer, ...]:
+        """Give the images that a volume made on a base has below it."""
+        if (record := self._ledger.of_volume(connection, base)) is not None:
+            return (Layer(path=record.path, format=record.format), *record.base_chain)
+        view = view_of(base, "")
+        return (Layer(path=view.path, format=view.format or DiskFormat.RAW),)
 
     def _make_default(self, connection: libvirt.virConnect) -> libvirt.virStoragePool:
         root = etree.Element("pool", type="dir")

@@ -61,6 +61,11 @@ def is_test(connection: libvirt.virConnect) -> bool:
     return bool(connection.getType() == "TEST")
 
 
+def is_local(connection: libvirt.virConnect) -> bool:
+    """Tell whether the files that libvirt speaks of are files of this host."""
+    return not is_test(connection) and not urlsplit(connection.getURI()).netloc
+
+
 def read_facts(connection: libvirt.virConnect, choice: VirtChoice) -> HostFacts:
     """Ask the host, and choose.
 
@@ -114,8 +119,7 @@ def _obstacle(connection: libvirt.virConnect) -> str:
     """Tell what keeps KVM from being used; nothing: nothing does."""
     if _capabilities(connection, VirtType.KVM) is None:
         return "libvirt offers no KVM on this host"
-    # libvirt may be on another host, whose device we cannot try.
-    if urlsplit(connection.getURI()).netloc:
+    if not is_local(connection):  # another host's device cannot be tried
         return ""
     try:
         device = os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC)

@@ -1,0 +1,341 @@
+"""A delete takes the volumes that were made for the domain, whatever its XML says."""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import libvirt
+import pytest
+from lxml import etree
+
+from integration.libvirt.conftest import URI
+from integration.libvirt.guests import MIB, SCRAP, Guests, eventually
+from proad.core.records import RecordState, VolumeRecord
+from proad.drivers.libvirt import LibvirtDriver
+from proad.drivers.libvirt.metadata import NAMESPACE
+from proad.drivers.records import LoneRecords
+from proad.errors import DatabaseUnreachableError
+from proad.model import (
+    DeleteOptions,
+    DiskFormat,
+    DiskSpec,
+    Domain,
+    DomainXml,
+    LabelSet,
+    Lifetime,
+    NewDisk,
+    Resource,
+    ResourceState,
+    ResourceUpdate,
+    ResourceView,
+    StopMode,
+    StopOptions,
+    VolumeRef,
+    VolumeSpec,
+)
+
+pytestmark = pytest.mark.libvirt
+NS = {"p": NAMESPACE}
+
+
+@pytest.fixture
+def defined(raw: libvirt.virConnect) -> Iterator[Callable[[str], libvirt.virDomain]]:
+    """Define domains as another tool would; undefined at the end."""
+    ids: list[str] = []
+
+    def define(xml: str) -> libvirt.virDomain:
+        domain = raw.defineXML(xml)
+        ids.append(domain.UUIDString())
+        return domain
+
+    yield define
+    for id in ids:
+        try:
+            raw.lookupByUUIDString(id).undefine()
+        except libvirt.libvirtError as error:
+            assert error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN  # noqa: PT017 - it may be gone
+
+
+def disk_of(resource: Resource) -> VolumeRef:
+    assert isinstance(resource.domain, Domain)
+    (disk,) = (disk for disk in resource.domain.disks if disk.target == "vda")
+    assert disk.volume is not None
+    return disk.volume
+
+
+async def foreign_volume(driver: LibvirtDriver, guests: Guests) -> str:
+    """Make a volume that belongs to no domain, and give its name."""
+    name = f"{guests.prefix}-foreign-{secrets.token_hex(3)}"
+    return (await driver.create_volume(VolumeSpec(name=name, capacity_bytes=MIB))).name
+
+
+def noting(xml: str, pool: str, volume: str, *, first: bool) -> str:
+    """Give domain XML with one more element of our namespace, which names a volume."""
+    root = etree.fromstring(xml)
+    place = root.find("metadata")
+    if place is None:
+        place = etree.SubElement(root, "metadata")
+    if not first:
+        # libvirt keeps two where the second is in another element's namespace declaration.
+        for own in place.findall("p:domain", NS):
+            etree.SubElement(own, f"{{{NAMESPACE}}}volume", pool=pool, name=volume)
+    else:
+        for own in place.findall("p:domain", NS):
+            place.remove(own)
+        own = etree.SubElement(place, f"{{{NAMESPACE}}}domain", nsmap={"proa": NAMESPACE})
+        etree.SubElement(own, f"{{{NAMESPACE}}}volume", pool=pool, name=volume)
+    return etree.tostring(root, encoding="unicode")
+
+
+async def test_delete_of_a_clone_keeps_the_volume_of_the_original(
+    driver: LibvirtDriver, guests: Guests, defined: Callable[[str], libvirt.virDomain]
+):
+    """As `virt-clone --preserve-data` and many a script do it: other name, other disk."""
+    made = await driver.create_domain(guests.blank())
+    other = await foreign_volume(driver, guests)
+    root = etree.fromstring(await driver.get_domain_xml(made.id))
+    name = root.find("name")
+    assert name is not None
+    name.text = f"{guests.prefix}-clone"
+    root.remove(root.find("uuid"))  # type: ignore[arg-type] # libvirt always writes one
+    source = root.find("devices/disk/source")
+    assert source is not None
+    source.set("file", str(guests.folder / other))
+    clone = defined(etree.tostring(root, encoding="unicode"))
+
+    shown = await driver.get_resource(clone.UUIDString())
+    assert shown.domain is not None
+    assert [disk.owned for disk in shown.domain.disks] == [False]
+    await driver.delete(clone.UUIDString())
+
+    assert await guests.volumes() == {disk_of(made).name, other}
+    await driver.delete(made.id)
+    assert await guests.volumes() == {other}
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["instead", "beside"])
+async def test_delete_keeps_a_volume_that_metadata_claims(
+    driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, *, first: bool
+):
+    foreign = await foreign_volume(driver, guests)
+    made = await driver.create_domain(guests.blank())
+    xml = noting(
+        raw.lookupByUUIDString(made.id).XMLDesc(), guests.folder.name, foreign, first=first
+    )
+    raw.defineXML(xml)
+    await driver.delete(made.id)
+    assert await guests.volumes() == {foreign}
+
+
+async def test_delete_keeps_a_volume_that_was_made_anew_under_the_name(
+    driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect
+):
+    made = await driver.create_domain(guests.blank())
+    volume = disk_of(made)
+    pool = raw.storagePoolLookupByName(volume.pool)
+    pool.storageVolLookupByName(volume.name).delete()
+    pool.createXML(f"<volume><name>{volume.name}</name><capacity>1024</capacity></volume>")
+
+    shown = await driver.get_resource(made.id)
+    assert shown.domain is not None
+    assert [disk.owned for disk in shown.domain.disks] == [False]
+    await driver.delete(made.id)
+    assert await guests.volumes() == {volume.name}
+
+
+async def test_delete_keeps_a_volume_that_another_domain_uses(
+    driver: LibvirtDriver, guests: Guests
+):
+    made = await driver.create_domain(guests.blank())
+    volume = disk_of(made)
+    user = await driver.create_domain(guests.blank(disks=(DiskSpec(volume=volume),)))
+    await driver.delete(made.id)
+    assert await guests.volumes() == {volume.name}
+    # It was made for the first, and goes with nobody now.
+    await driver.delete(user.id)
+    assert await guests.volumes() == {volume.name}
+
+
+async def test_delete_after_a_rename_takes_its_volume(driver: LibvirtDriver, guests: Guests):
+    made = await driver.create_domain(guests.blank())
+    await driver.update(made.id, ResourceUpdate(name=f"{made.name}-renamed"))
+    await driver.delete(made.id)
+    assert await guests.volumes() == set()
+
+
+async def test_delete_by_a_later_driver_takes_its_volume(
+    driver: LibvirtDriver, guests: Guests, tmp_path: Path
+):
+    """As after a restart of the daemon."""
+    file = tmp_path / "records.json"
+    spec = guests.blank()
+
+    def another() -> LibvirtDriver:
+        return LibvirtDriver(
+            URI, virt_type="qemu", default_pool=guests.folder.name, records=LoneRecords(file)
+        )
+
+    await driver.list_volumes()  # which makes the pool
+    async with another() as first:
+        made = await first.create_domain(
+            replace(spec, disks=(DiskSpec(new_volume=NewDisk(capacity_bytes=MIB, pool="")),))
+        )
+    async with another() as second:
+        shown = await second.get_resource(made.id)
+        assert shown.domain is not None
+        assert [disk.owned for disk in shown.domain.disks] == [True]
+        await second.delete(made.id)
+    assert await guests.volumes() == set()
+    assert RecordState.OWNED not in file.read_text()
+
+
+async def test_a_volume_kept_goes_with_nobody(driver: LibvirtDriver, guests: Guests):
+    made = await driver.create_domain(guests.blank())
+    xml = await driver.get_domain_xml(made.id)
+    await driver.delete(made.id, DeleteOptions(keep_volumes=True))
+    again = await driver.create_domain_from_xml(DomainXml(xml=xml))
+    assert again.id == made.id
+    await driver.delete(again.id)
+    assert await guests.volumes() == {disk_of(made).name}
+
+
+async def test_a_transient_domain_takes_its_volume_when_it_is_stopped(
+    driver: LibvirtDriver, guests: Guests
+):
+    made = await driver.create_domain(guests.blank(lifetime=Lifetime.TRANSIENT))
+    assert await guests.volumes() == {disk_of(made).name}
+    await driver.stop(made.id, StopOptions(mode=StopMode.FORCE))
+    assert await guests.volumes() == set()
+
+
+class Unwritable(LoneRecords):
+    """Records whose database fails at the nth write."""
+
+    def __init__(self, failing: int) -> None:
+        super().__init__()
+        self.writes = 0
+        self._failing = failing
+
+    async def put(self, engine: str, record: VolumeRecord) -> None:
+        self.writes += 1
+        if self.writes >= self._failing:
+            raise DatabaseUnreachableError
+        await super().put(engine, record)
+
+
+@pytest.mark.parametrize("failing", [1, 2, 3, 4])
+async def test_a_create_that_cannot_be_recorded_leaves_nothing(guests: Guests, failing: int):
+    records = Unwritable(failing)
+    async with LibvirtDriver(
+        URI, virt_type="qemu", default_pool=guests.folder.name, records=records
+    ) as driver:
+        two = tuple(DiskSpec(new_volume=NewDisk(capacity_bytes=MIB)) for _ in range(2))
+        with pytest.raises(DatabaseUnreachableError):
+            await driver.create_domain(guests.blank(disks=two))
+        assert records.writes == failing
+    assert await guests.volumes() == set()
+    assert await guests.domains() == set()
+    assert not any(records._engines.values())
+
+
+async def test_a_delete_that_cannot_be_looked_up_deletes_nothing(
+    driver: LibvirtDriver, guests: Guests, monkeypatch: pytest.MonkeyPatch
+):
+    made = await driver.create_domain(guests.blank())
+
+    async def unreachable(engine: str) -> list[VolumeRecord]:
+        raise DatabaseUnreachableError
+
+    monkeypatch.setattr(driver._ledger._records, "list", unreachable)
+    with pytest.raises(DatabaseUnreachableError):
+        await driver.delete(made.id)
+    monkeypatch.undo()
+    assert (await driver.get_resource(made.id)).state is ResourceState.STOPPED
+    assert await guests.volumes() == {disk_of(made).name}
+
+
+async def test_a_file_made_by_proa_is_known_by_its_birth(driver: LibvirtDriver, guests: Guests):
+    await driver.create_domain(guests.blank())
+    name = f"{guests.prefix}-free"
+    await driver.create_volume(VolumeSpec(name=name, capacity_bytes=MIB, format=DiskFormat.RAW))
+    (engine,) = driver._ledger._records._engines  # type: ignore[attr-defined] # LoneRecords
+    records = {each.name: each for each in await driver._ledger._records.list(engine)}
+    free = records[name]
+    assert (free.state, free.owner, free.format) == (RecordState.ORDINARY, "", DiskFormat.RAW)
+    assert free.file is not None
+    told = await asyncio.create_subprocess_exec(
+        "stat", "-c", "%i %.9W", free.path, stdout=asyncio.subprocess.PIPE
+    )
+    inode, birth = (await told.communicate())[0].decode().split()
+    assert free.file.inode == int(inode)
+    assert free.file.birth_time_ns == int(birth.replace(".", ""))
+    await driver.delete_volume("", name)
+    assert name not in {each.name for each in await driver._ledger._records.list(engine)}
+
+
+ODD = [
+    "create_time='yesterday'",
+    "create_time='2026-01-01'",
+    "create_time='0001-01-01T00:00:00+14:00'",
+    "create_time='9999-12-31T23:59:59-14:00'",
+    f"create_time='{'9' * 1000}'",
+    "create_time=''",
+]
+
+
+@pytest.mark.parametrize("odd", [*ODD, "nested", "huge", "many", "other"])
+async def test_odd_notes_fail_no_view(
+    driver: LibvirtDriver,
+    guests: Guests,
+    defined: Callable[[str], libvirt.virDomain],
+    odd: str,
+):
+    inside = {
+        "nested": "<p:label key='a'>" * 100 + "</p:label>" * 100,
+        "huge": f"<p:label key='a' value='{'x' * 3_000_000}'/>",
+        "many": "".join(f"<p:label key='{n}' value='v'/>" for n in range(50_000)),
+        "other": "<p:label/><p:label key=''/><p:label value='v'/><p:domain/><p:volume/>",
+    }.get(odd, "<p:label key='a' value='b'/>")
+    attributes = odd if odd in ODD else ""
+    first = f"<p:what xmlns:p='{NAMESPACE}'/>" if odd == "other" else ""
+    domain = defined(
+        f"<domain type='qemu'><name>{guests.prefix}-odd</name><memory>32768</memory><metadata>"
+        f"{first}<p:domain xmlns:p='{NAMESPACE}' {attributes}>{inside}</p:domain></metadata>"
+        "<os><type>hvm</type></os></domain>"
+    )
+    id = domain.UUIDString()
+    listed = {each.id: each for each in await driver.list_resources()}
+    full = await driver.get_resource(id)
+    assert listed[id].labels == full.labels
+    assert listed[id].create_time == full.create_time is None
+    assert sum(map(len, [*full.labels, *full.labels.values()])) <= 2**18
+    if odd in ODD:
+        assert full.labels == {"a": "b"}
+    assert id in {each.id for each in await driver.list_resources(ResourceView.FULL)}
+    # Nor do they hinder an update, which sets them right.
+    updated = await driver.update(id, ResourceUpdate(labels=LabelSet(entries={"c": "d"})))
+    assert updated.resource.labels == {"c": "d"}
+    await driver.delete(id, SCRAP)
+
+
+async def test_a_volume_whose_domain_was_undefined_by_another_stays(
+    driver: LibvirtDriver,
+    guests: Guests,
+    raw: libvirt.virConnect,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    made = await driver.create_domain(guests.blank())
+    raw.lookupByUUIDString(made.id).undefine()
+    monkeypatch.setattr("proad.drivers.libvirt.driver.SETTLED", timedelta())
+
+    async def ordinary() -> bool:
+        records = await driver._ledger._records.list(engine)
+        return [each.state for each in records] == [RecordState.ORDINARY]
+
+    (engine,) = driver._ledger._records._engines  # type: ignore[attr-defined] # LoneRecords
+    async with driver.subscribe():
+        await eventually(ordinary)
+    assert await guests.volumes() == {disk_of(made).name}
