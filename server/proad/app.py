@@ -37,8 +37,8 @@ from proad.rpc.gate import Gate
 from proad.rpc.health import Health
 from proad.rpc.host_service import HostService
 from proad.rpc.image_service import ImageService
+from proad.rpc.methods import methods
 from proad.rpc.paging import Pages
-from proad.rpc.required_scopes import endless_streams, required_scopes
 from proad.rpc.resource_service import ResourceService
 from proad.rpc.seal import Seal
 from proad.rpc.server import RpcServer, service_names, tls_credentials
@@ -129,7 +129,7 @@ def _rpc_server(
     lifecycle = Lifecycle(resolver, verbs, inventory)
     workloads = Workloads(hosts, resolver, operations, inventory)
     return RpcServer(
-        gate=Gate(authenticator, required_scopes(), endless_streams()),
+        gate=Gate(authenticator, methods()),
         health=Health(hosts, service_names()),
         auth=AuthService(authenticator),
         resources=ResourceService(

@@ -15,7 +15,7 @@ from proad.auth.scopes import Scope
 from proad.auth.service import Authenticator
 from proad.auth.tokens import Tokens
 from proad.rpc.gate import Gate
-from proad.rpc.required_scopes import SERVICES, endless_streams, required_scopes
+from proad.rpc.methods import SERVICES, methods
 from rpc.daemon import BOTH, RPCS, Refusal, refusal
 
 LET_IN = "let in"
@@ -232,9 +232,7 @@ async def test_a_method_without_a_scope_is_denied_to_everyone(settings):
         return request
 
     async with Authenticator.open(settings()) as authenticator:
-        server = grpc.aio.server(
-            interceptors=[Gate(authenticator, required_scopes(), endless_streams())]
-        )
+        server = grpc.aio.server(interceptors=[Gate(authenticator, methods())])
         handlers = {"Do": grpc.unary_unary_rpc_method_handler(do)}
         server.add_generic_rpc_handlers(
             [grpc.method_handlers_generic_handler("proa.v1.FakeService", handlers)]

@@ -183,7 +183,7 @@ async def test_a_negative_page_is_refused(daemon, call):
     assert await daemon.call(call, page_size=2**31 - 1, **request)
 
 
-NO_PATHS = ["nope", "", ".", "name.", "container..image", "id.name", "labels.a", "a" * 2**20]
+NO_PATHS = ["nope", "", ".", "name.", "container..image", "id.name", "labels.a", "a" * 60_000]
 
 
 @pytest.mark.parametrize("call", ["GetResource", "ListResources"])
@@ -215,8 +215,8 @@ NO_TOKENS = [
     packed(b"[]"),
     packed(b"{}"),
     packed(b"17"),
-    packed(b"[" * 100_000),
-    packed(b"9" * 100_000),
+    packed(b"[" * 40_000),
+    packed(b"9" * 40_000),
     packed(json.dumps(["0" * 16, "web"]).encode()),
 ]
 

@@ -162,6 +162,7 @@ ELSEWHERE = {
     Reason.ACTIVITY_IN_PROGRESS,  # test_concurrency
     Reason.SHUTTING_DOWN,  # test_shutdown
     Reason.TOO_MANY_ATTEMPTS, Reason.INTERNAL,  # below
+    Reason.TOO_MANY_STREAMS,  # test_public_streams
     Reason.POLICY_DENIED, Reason.ETAG_MISMATCH, Reason.REVISION_COMPACTED,  # nobody sends them
 }  # fmt: skip
 

@@ -44,9 +44,10 @@ async def test_the_initial_state_is_what_a_list_shows(daemon, watch):
 
 async def test_large_resources_come_in_messages_that_clients_take(daemon, watch):
     """Clients take 4 MiB; the initial state of these is more than that."""
-    names = [f"big{number}" for number in range(12)]
+    names = [f"big{number}" for number in range(24)]
     for name in names:
-        await daemon.container(name, start=False, labels={"note": "x" * 500_000})
+        labels = {f"note{number}": "x" * 50_000 for number in range(4)}
+        await daemon.container(name, start=False, labels=labels)
 
     watcher = await watch()
     assert sorted(resource.name for resource in watcher.there.values()) == sorted(names)

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from proad.auth.keys import KeyRing
 from proad.auth.tokens import Tokens
 from proad.drivers.memory import MemoryDriver
-from proad.rpc import gate
+from proad.rpc import streams
 from rpc.daemon import BOTH, IMAGE, RPCS, refusal, running, until
 from rpc.watcher import Watcher
 
@@ -71,7 +71,7 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("name", STREAMS)
 async def test_a_stream_ends_with_its_account(daemon, monkeypatch, name, change):
-    monkeypatch.setattr(gate, "_CHECK_EVERY", 0.1)
+    monkeypatch.setattr(streams, "_CHECK_EVERY", 0.1)
     await daemon.container("web")
     token = daemon.token(*BOTH)
     call = stream(daemon, name, token)
@@ -86,7 +86,7 @@ async def test_a_stream_ends_with_its_account(daemon, monkeypatch, name, change)
 
 
 async def test_a_stream_ends_when_its_token_is_revoked(daemon, monkeypatch):
-    monkeypatch.setattr(gate, "_CHECK_EVERY", 0.1)
+    monkeypatch.setattr(streams, "_CHECK_EVERY", 0.1)
     token = daemon.token(*BOTH)
     watcher = await Watcher(daemon, token=token).begin()
     await daemon.send(RPCS["RevokeToken"], RPCS["RevokeToken"].request(), token=token)

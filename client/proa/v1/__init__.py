@@ -164,6 +164,7 @@ from proa.v1.error_reason_pb2 import (
     ERROR_REASON_TOKEN_MISSING,
     ERROR_REASON_TOKEN_REVOKED,
     ERROR_REASON_TOO_MANY_ATTEMPTS,
+    ERROR_REASON_TOO_MANY_STREAMS,
     ERROR_REASON_UNSPECIFIED,
     ERROR_REASON_VOLUME_NOT_FOUND,
     ErrorReason,
@@ -219,6 +220,9 @@ from proa.v1.lifetime_pb2 import (
     LIFETIME_TRANSIENT,
     LIFETIME_UNSPECIFIED,
     Lifetime,
+)
+from proa.v1.options_pb2 import (
+    max_request_bytes,
 )
 from proa.v1.resource_pb2 import (
     Activity,
@@ -504,6 +508,7 @@ __all__ = [
     "ERROR_REASON_TOKEN_MISSING",
     "ERROR_REASON_TOKEN_REVOKED",
     "ERROR_REASON_TOO_MANY_ATTEMPTS",
+    "ERROR_REASON_TOO_MANY_STREAMS",
     "ERROR_REASON_UNSPECIFIED",
     "ERROR_REASON_VOLUME_NOT_FOUND",
     "Engine",
@@ -706,5 +711,6 @@ __all__ = [
     "WatchEvent",
     "WatchResourcesRequest",
     "WatchResourcesResponse",
+    "max_request_bytes",
     "required_scope",
 ]

@@ -61,6 +61,7 @@ class AuthServiceServicer:
         `authorization: Bearer TOKEN`.
         Not idempotent: each call gives another token. Errors: BAD_CREDENTIALS,
         SCOPE_MISSING, TOO_MANY_ATTEMPTS, INVALID_ARGUMENT.
+        A request has at most 4 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -68,6 +69,7 @@ class AuthServiceServicer:
 
     def GetCaller(self, request, context):
         """Tells whose token the call carries and what it allows. Changes nothing.
+        A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -76,6 +78,7 @@ class AuthServiceServicer:
     def RevokeToken(self, request, context):
         """Ends the token that the call carries. A second call with it fails with
         TOKEN_REVOKED, as every other does.
+        A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

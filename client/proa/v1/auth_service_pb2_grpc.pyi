@@ -38,12 +38,16 @@ class AuthServiceStub:
     `authorization: Bearer TOKEN`.
     Not idempotent: each call gives another token. Errors: BAD_CREDENTIALS,
     SCOPE_MISSING, TOO_MANY_ATTEMPTS, INVALID_ARGUMENT.
+    A request has at most 4 KiB.
     """
     GetCaller: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.GetCallerRequest, _auth_service_pb2.GetCallerResponse]
-    """Tells whose token the call carries and what it allows. Changes nothing."""
+    """Tells whose token the call carries and what it allows. Changes nothing.
+    A request has at most 64 KiB.
+    """
     RevokeToken: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.RevokeTokenRequest, _auth_service_pb2.RevokeTokenResponse]
     """Ends the token that the call carries. A second call with it fails with
     TOKEN_REVOKED, as every other does.
+    A request has at most 64 KiB.
     """
 
 @_typing.type_check_only
@@ -56,12 +60,16 @@ class AuthServiceAsyncStub(AuthServiceStub):
     `authorization: Bearer TOKEN`.
     Not idempotent: each call gives another token. Errors: BAD_CREDENTIALS,
     SCOPE_MISSING, TOO_MANY_ATTEMPTS, INVALID_ARGUMENT.
+    A request has at most 4 KiB.
     """
     GetCaller: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.GetCallerRequest, _auth_service_pb2.GetCallerResponse]  # type: ignore[assignment]
-    """Tells whose token the call carries and what it allows. Changes nothing."""
+    """Tells whose token the call carries and what it allows. Changes nothing.
+    A request has at most 64 KiB.
+    """
     RevokeToken: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.RevokeTokenRequest, _auth_service_pb2.RevokeTokenResponse]  # type: ignore[assignment]
     """Ends the token that the call carries. A second call with it fails with
     TOKEN_REVOKED, as every other does.
+    A request has at most 64 KiB.
     """
 
 class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -77,6 +85,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         `authorization: Bearer TOKEN`.
         Not idempotent: each call gives another token. Errors: BAD_CREDENTIALS,
         SCOPE_MISSING, TOO_MANY_ATTEMPTS, INVALID_ARGUMENT.
+        A request has at most 4 KiB.
         """
 
     @_abc_1.abstractmethod
@@ -85,7 +94,9 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_service_pb2.GetCallerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_service_pb2.GetCallerResponse, _abc.Awaitable[_auth_service_pb2.GetCallerResponse]]:
-        """Tells whose token the call carries and what it allows. Changes nothing."""
+        """Tells whose token the call carries and what it allows. Changes nothing.
+        A request has at most 64 KiB.
+        """
 
     @_abc_1.abstractmethod
     def RevokeToken(
@@ -95,6 +106,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_auth_service_pb2.RevokeTokenResponse, _abc.Awaitable[_auth_service_pb2.RevokeTokenResponse]]:
         """Ends the token that the call carries. A second call with it fails with
         TOKEN_REVOKED, as every other does.
+        A request has at most 64 KiB.
         """
 
 def add_AuthServiceServicer_to_server(servicer: AuthServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -57,6 +57,7 @@ class ContainerServiceServicer:
         a name; with one, a repetition fails with ALREADY_EXISTS.
         Errors: INVALID_ARGUMENT, IMAGE_NOT_FOUND (pull it first), ALREADY_EXISTS,
         ENGINE_CONFLICT.
+        A request has at most 256 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -64,6 +65,7 @@ class ContainerServiceServicer:
 
     def PruneContainers(self, request, context):
         """Removes all stopped containers that the filters let through. Idempotent.
+        A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -39,9 +39,12 @@ class ContainerServiceStub:
     a name; with one, a repetition fails with ALREADY_EXISTS.
     Errors: INVALID_ARGUMENT, IMAGE_NOT_FOUND (pull it first), ALREADY_EXISTS,
     ENGINE_CONFLICT.
+    A request has at most 256 KiB.
     """
     PruneContainers: _grpc.UnaryUnaryMultiCallable[_container_service_pb2.PruneContainersRequest, _container_service_pb2.PruneContainersResponse]
-    """Removes all stopped containers that the filters let through. Idempotent."""
+    """Removes all stopped containers that the filters let through. Idempotent.
+    A request has at most 64 KiB.
+    """
 
 @_typing.type_check_only
 class ContainerServiceAsyncStub(ContainerServiceStub):
@@ -54,9 +57,12 @@ class ContainerServiceAsyncStub(ContainerServiceStub):
     a name; with one, a repetition fails with ALREADY_EXISTS.
     Errors: INVALID_ARGUMENT, IMAGE_NOT_FOUND (pull it first), ALREADY_EXISTS,
     ENGINE_CONFLICT.
+    A request has at most 256 KiB.
     """
     PruneContainers: _aio.UnaryUnaryMultiCallable[_container_service_pb2.PruneContainersRequest, _container_service_pb2.PruneContainersResponse]  # type: ignore[assignment]
-    """Removes all stopped containers that the filters let through. Idempotent."""
+    """Removes all stopped containers that the filters let through. Idempotent.
+    A request has at most 64 KiB.
+    """
 
 class ContainerServiceServicer(metaclass=_abc_1.ABCMeta):
     """What only containers have. Their lives are in ResourceService."""
@@ -72,6 +78,7 @@ class ContainerServiceServicer(metaclass=_abc_1.ABCMeta):
         a name; with one, a repetition fails with ALREADY_EXISTS.
         Errors: INVALID_ARGUMENT, IMAGE_NOT_FOUND (pull it first), ALREADY_EXISTS,
         ENGINE_CONFLICT.
+        A request has at most 256 KiB.
         """
 
     @_abc_1.abstractmethod
@@ -80,6 +87,8 @@ class ContainerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _container_service_pb2.PruneContainersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_container_service_pb2.PruneContainersResponse, _abc.Awaitable[_container_service_pb2.PruneContainersResponse]]:
-        """Removes all stopped containers that the filters let through. Idempotent."""
+        """Removes all stopped containers that the filters let through. Idempotent.
+        A request has at most 64 KiB.
+        """
 
 def add_ContainerServiceServicer_to_server(servicer: ContainerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

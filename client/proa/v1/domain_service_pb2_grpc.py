@@ -61,6 +61,7 @@ class DomainServiceServicer:
         if asked to. All or nothing: if a step fails, nothing of it stays. Not
         idempotent: a repetition fails with ALREADY_EXISTS.
         Errors: INVALID_ARGUMENT, ALREADY_EXISTS, VOLUME_NOT_FOUND, ENGINE_CONFLICT.
+        A request has at most 256 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -70,6 +71,7 @@ class DomainServiceServicer:
         """Creates a domain from libvirt's domain XML, for what the typed values do not
         cover, and starts it if asked to. Unlike libvirt's define it never changes an
         existing domain. Errors: INVALID_ARGUMENT, ALREADY_EXISTS, ENGINE_CONFLICT.
+        A request has at most 1 MiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -78,6 +80,7 @@ class DomainServiceServicer:
     def GetDomainXml(self, request, context):
         """Gives a domain as libvirt's XML, passwords left out. Changes nothing.
         Errors: RESOURCE_NOT_FOUND, CAPABILITY_MISSING for a container.
+        A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -38,15 +38,18 @@ class DomainServiceStub:
     if asked to. All or nothing: if a step fails, nothing of it stays. Not
     idempotent: a repetition fails with ALREADY_EXISTS.
     Errors: INVALID_ARGUMENT, ALREADY_EXISTS, VOLUME_NOT_FOUND, ENGINE_CONFLICT.
+    A request has at most 256 KiB.
     """
     CreateDomainFromXml: _grpc.UnaryUnaryMultiCallable[_domain_service_pb2.CreateDomainFromXmlRequest, _domain_service_pb2.CreateDomainFromXmlResponse]
     """Creates a domain from libvirt's domain XML, for what the typed values do not
     cover, and starts it if asked to. Unlike libvirt's define it never changes an
     existing domain. Errors: INVALID_ARGUMENT, ALREADY_EXISTS, ENGINE_CONFLICT.
+    A request has at most 1 MiB.
     """
     GetDomainXml: _grpc.UnaryUnaryMultiCallable[_domain_service_pb2.GetDomainXmlRequest, _domain_service_pb2.GetDomainXmlResponse]
     """Gives a domain as libvirt's XML, passwords left out. Changes nothing.
     Errors: RESOURCE_NOT_FOUND, CAPABILITY_MISSING for a container.
+    A request has at most 64 KiB.
     """
 
 @_typing.type_check_only
@@ -59,15 +62,18 @@ class DomainServiceAsyncStub(DomainServiceStub):
     if asked to. All or nothing: if a step fails, nothing of it stays. Not
     idempotent: a repetition fails with ALREADY_EXISTS.
     Errors: INVALID_ARGUMENT, ALREADY_EXISTS, VOLUME_NOT_FOUND, ENGINE_CONFLICT.
+    A request has at most 256 KiB.
     """
     CreateDomainFromXml: _aio.UnaryUnaryMultiCallable[_domain_service_pb2.CreateDomainFromXmlRequest, _domain_service_pb2.CreateDomainFromXmlResponse]  # type: ignore[assignment]
     """Creates a domain from libvirt's domain XML, for what the typed values do not
     cover, and starts it if asked to. Unlike libvirt's define it never changes an
     existing domain. Errors: INVALID_ARGUMENT, ALREADY_EXISTS, ENGINE_CONFLICT.
+    A request has at most 1 MiB.
     """
     GetDomainXml: _aio.UnaryUnaryMultiCallable[_domain_service_pb2.GetDomainXmlRequest, _domain_service_pb2.GetDomainXmlResponse]  # type: ignore[assignment]
     """Gives a domain as libvirt's XML, passwords left out. Changes nothing.
     Errors: RESOURCE_NOT_FOUND, CAPABILITY_MISSING for a container.
+    A request has at most 64 KiB.
     """
 
 class DomainServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -83,6 +89,7 @@ class DomainServiceServicer(metaclass=_abc_1.ABCMeta):
         if asked to. All or nothing: if a step fails, nothing of it stays. Not
         idempotent: a repetition fails with ALREADY_EXISTS.
         Errors: INVALID_ARGUMENT, ALREADY_EXISTS, VOLUME_NOT_FOUND, ENGINE_CONFLICT.
+        A request has at most 256 KiB.
         """
 
     @_abc_1.abstractmethod
@@ -94,6 +101,7 @@ class DomainServiceServicer(metaclass=_abc_1.ABCMeta):
         """Creates a domain from libvirt's domain XML, for what the typed values do not
         cover, and starts it if asked to. Unlike libvirt's define it never changes an
         existing domain. Errors: INVALID_ARGUMENT, ALREADY_EXISTS, ENGINE_CONFLICT.
+        A request has at most 1 MiB.
         """
 
     @_abc_1.abstractmethod
@@ -104,6 +112,7 @@ class DomainServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_domain_service_pb2.GetDomainXmlResponse, _abc.Awaitable[_domain_service_pb2.GetDomainXmlResponse]]:
         """Gives a domain as libvirt's XML, passwords left out. Changes nothing.
         Errors: RESOURCE_NOT_FOUND, CAPABILITY_MISSING for a container.
+        A request has at most 64 KiB.
         """
 
 def add_DomainServiceServicer_to_server(servicer: DomainServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

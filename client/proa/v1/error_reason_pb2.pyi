@@ -172,6 +172,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """UNAVAILABLE. The daemon is stopping; another one or a later one will answer.
     Example: any call after SIGTERM.
     """
+    ERROR_REASON_TOO_MANY_STREAMS: _ErrorReason.ValueType  # 37
+    """RESOURCE_EXHAUSTED. One peer has too many streams of health and reflection open,
+    which need no token. Example: the 65th Watch of grpc.health.v1 from one address.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed. The name of the value, without its prefix, is the `reason`
@@ -328,5 +332,9 @@ Example: CreateVolume of 1 TiB, preallocated, on a smaller disk.
 ERROR_REASON_SHUTTING_DOWN: ErrorReason.ValueType  # 36
 """UNAVAILABLE. The daemon is stopping; another one or a later one will answer.
 Example: any call after SIGTERM.
+"""
+ERROR_REASON_TOO_MANY_STREAMS: ErrorReason.ValueType  # 37
+"""RESOURCE_EXHAUSTED. One peer has too many streams of health and reflection open,
+which need no token. Example: the 65th Watch of grpc.health.v1 from one address.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

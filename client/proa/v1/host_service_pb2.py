@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from proa.v1 import host_pb2 as proa_dot_v1_dot_host__pb2
+from proa.v1 import options_pb2 as proa_dot_v1_dot_options__pb2
 from proa.v1 import scope_pb2 as proa_dot_v1_dot_scope__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aproa/v1/host_service.proto\x12\x07proa.v1\x1a\x12proa/v1/host.proto\x1a\x13proa/v1/scope.proto\"\x1e\n\x0eGetHostRequest\x12\x0c\n\x04host\x18\x01 \x01(\t\"Z\n\x0fGetHostResponse\x12\x1b\n\x04host\x18\x01 \x01(\x0b\x32\r.proa.v1.Host\x12\x12\n\nhost_names\x18\x02 \x03(\t\x12\x16\n\x0e\x64\x61\x65mon_version\x18\x03 \x01(\t2T\n\x0bHostService\x12\x45\n\x07GetHost\x12\x17.proa.v1.GetHostRequest\x1a\x18.proa.v1.GetHostResponse\"\x07\x90\x02\x01\xb0\xe1\x18\x03\x42\x0b\n\x07proa.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aproa/v1/host_service.proto\x12\x07proa.v1\x1a\x12proa/v1/host.proto\x1a\x15proa/v1/options.proto\x1a\x13proa/v1/scope.proto\"\x1e\n\x0eGetHostRequest\x12\x0c\n\x04host\x18\x01 \x01(\t\"Z\n\x0fGetHostResponse\x12\x1b\n\x04host\x18\x01 \x01(\x0b\x32\r.proa.v1.Host\x12\x12\n\nhost_names\x18\x02 \x03(\t\x12\x16\n\x0e\x64\x61\x65mon_version\x18\x03 \x01(\t2Z\n\x0bHostService\x12K\n\x07GetHost\x12\x17.proa.v1.GetHostRequest\x1a\x18.proa.v1.GetHostResponse\"\r\x90\x02\x01\xb0\xe1\x18\x03\xb8\xe1\x18\x80\x80\x04\x42\x0b\n\x07proa.v1P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,11 +36,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\007proa.v1P\001'
   _globals['_HOSTSERVICE'].methods_by_name['GetHost']._loaded_options = None
-  _globals['_HOSTSERVICE'].methods_by_name['GetHost']._serialized_options = b'\220\002\001\260\341\030\003'
-  _globals['_GETHOSTREQUEST']._serialized_start=80
-  _globals['_GETHOSTREQUEST']._serialized_end=110
-  _globals['_GETHOSTRESPONSE']._serialized_start=112
-  _globals['_GETHOSTRESPONSE']._serialized_end=202
-  _globals['_HOSTSERVICE']._serialized_start=204
-  _globals['_HOSTSERVICE']._serialized_end=288
+  _globals['_HOSTSERVICE'].methods_by_name['GetHost']._serialized_options = b'\220\002\001\260\341\030\003\270\341\030\200\200\004'
+  _globals['_GETHOSTREQUEST']._serialized_start=103
+  _globals['_GETHOSTREQUEST']._serialized_end=133
+  _globals['_GETHOSTRESPONSE']._serialized_start=135
+  _globals['_GETHOSTRESPONSE']._serialized_end=225
+  _globals['_HOSTSERVICE']._serialized_start=227
+  _globals['_HOSTSERVICE']._serialized_end=317
 # @@protoc_insertion_point(module_scope)

@@ -50,6 +50,7 @@ class HostServiceServicer:
         """Tells a host's engines, their versions, health and capabilities, and the
         host's capacity. Changes nothing, and answers also when an engine does not.
         Errors: HOST_NOT_FOUND.
+        A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

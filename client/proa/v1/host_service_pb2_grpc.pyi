@@ -37,6 +37,7 @@ class HostServiceStub:
     """Tells a host's engines, their versions, health and capabilities, and the
     host's capacity. Changes nothing, and answers also when an engine does not.
     Errors: HOST_NOT_FOUND.
+    A request has at most 64 KiB.
     """
 
 @_typing.type_check_only
@@ -48,6 +49,7 @@ class HostServiceAsyncStub(HostServiceStub):
     """Tells a host's engines, their versions, health and capabilities, and the
     host's capacity. Changes nothing, and answers also when an engine does not.
     Errors: HOST_NOT_FOUND.
+    A request has at most 64 KiB.
     """
 
 class HostServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -62,6 +64,7 @@ class HostServiceServicer(metaclass=_abc_1.ABCMeta):
         """Tells a host's engines, their versions, health and capabilities, and the
         host's capacity. Changes nothing, and answers also when an engine does not.
         Errors: HOST_NOT_FOUND.
+        A request has at most 64 KiB.
         """
 
 def add_HostServiceServicer_to_server(servicer: HostServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

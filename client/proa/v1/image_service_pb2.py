@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from proa.v1 import image_pb2 as proa_dot_v1_dot_image__pb2
+from proa.v1 import options_pb2 as proa_dot_v1_dot_options__pb2
 from proa.v1 import scope_pb2 as proa_dot_v1_dot_scope__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bproa/v1/image_service.proto\x12\x07proa.v1\x1a\x13proa/v1/image.proto\x1a\x13proa/v1/scope.proto\"\xe6\x01\n\x11ListImagesRequest\x12\x11\n\treference\x18\x01 \x01(\t\x12\x36\n\x06labels\x18\x02 \x03(\x0b\x32&.proa.v1.ListImagesRequest.LabelsEntry\x12\x15\n\x08\x64\x61ngling\x18\x03 \x01(\x08H\x00\x88\x01\x01\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\x12\x0c\n\x04host\x18\x06 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0b\n\t_dangling\"M\n\x12ListImagesResponse\x12\x1e\n\x06images\x18\x01 \x03(\x0b\x32\x0e.proa.v1.Image\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\".\n\x0fGetImageRequest\x12\r\n\x05image\x18\x01 \x01(\t\x12\x0c\n\x04host\x18\x02 \x01(\t\"1\n\x10GetImageResponse\x12\x1d\n\x05image\x18\x01 \x01(\x0b\x32\x0e.proa.v1.Image\"A\n\x10PullImageRequest\x12\r\n\x05image\x18\x01 \x01(\t\x12\x10\n\x08platform\x18\x02 \x01(\t\x12\x0c\n\x04host\x18\x03 \x01(\t\"\\\n\x0cPullProgress\x12\x10\n\x08layer_id\x18\x01 \x01(\t\x12\x0e\n\x06status\x18\x02 \x01(\t\x12\x15\n\rcurrent_bytes\x18\x03 \x01(\x04\x12\x13\n\x0btotal_bytes\x18\x04 \x01(\x04\"h\n\x11PullImageResponse\x12)\n\x08progress\x18\x01 \x01(\x0b\x32\x15.proa.v1.PullProgressH\x00\x12\x1f\n\x05image\x18\x02 \x01(\x0b\x32\x0e.proa.v1.ImageH\x00\x42\x07\n\x05\x65vent\"@\n\x12\x44\x65leteImageRequest\x12\r\n\x05image\x18\x01 \x01(\t\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\x12\x0c\n\x04host\x18\x03 \x01(\t\"8\n\x13\x44\x65leteImageResponse\x12\x10\n\x08untagged\x18\x01 \x03(\t\x12\x0f\n\x07\x64\x65leted\x18\x02 \x03(\t\"Z\n\x14LoginRegistryRequest\x12\x10\n\x08registry\x18\x01 \x01(\t\x12\x10\n\x08username\x18\x02 \x01(\t\x12\x10\n\x08password\x18\x03 \x01(\t\x12\x0c\n\x04host\x18\x04 \x01(\t\"\x17\n\x15LoginRegistryResponse\"7\n\x15LogoutRegistryRequest\x12\x10\n\x08registry\x18\x01 \x01(\t\x12\x0c\n\x04host\x18\x02 \x01(\t\"\x18\n\x16LogoutRegistryResponse2\xfc\x03\n\x0cImageService\x12N\n\nListImages\x12\x1a.proa.v1.ListImagesRequest\x1a\x1b.proa.v1.ListImagesResponse\"\x07\x90\x02\x01\xb0\xe1\x18\x03\x12H\n\x08GetImage\x12\x18.proa.v1.GetImageRequest\x1a\x19.proa.v1.GetImageResponse\"\x07\x90\x02\x01\xb0\xe1\x18\x03\x12M\n\tPullImage\x12\x19.proa.v1.PullImageRequest\x1a\x1a.proa.v1.PullImageResponse\"\x07\x90\x02\x02\xb0\xe1\x18\x04\x30\x01\x12N\n\x0b\x44\x65leteImage\x12\x1b.proa.v1.DeleteImageRequest\x1a\x1c.proa.v1.DeleteImageResponse\"\x04\xb0\xe1\x18\x04\x12W\n\rLoginRegistry\x12\x1d.proa.v1.LoginRegistryRequest\x1a\x1e.proa.v1.LoginRegistryResponse\"\x07\x90\x02\x02\xb0\xe1\x18\x04\x12Z\n\x0eLogoutRegistry\x12\x1e.proa.v1.LogoutRegistryRequest\x1a\x1f.proa.v1.LogoutRegistryResponse\"\x07\x90\x02\x02\xb0\xe1\x18\x04\x42\x0b\n\x07proa.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bproa/v1/image_service.proto\x12\x07proa.v1\x1a\x13proa/v1/image.proto\x1a\x15proa/v1/options.proto\x1a\x13proa/v1/scope.proto\"\xe6\x01\n\x11ListImagesRequest\x12\x11\n\treference\x18\x01 \x01(\t\x12\x36\n\x06labels\x18\x02 \x03(\x0b\x32&.proa.v1.ListImagesRequest.LabelsEntry\x12\x15\n\x08\x64\x61ngling\x18\x03 \x01(\x08H\x00\x88\x01\x01\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\x12\x0c\n\x04host\x18\x06 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0b\n\t_dangling\"M\n\x12ListImagesResponse\x12\x1e\n\x06images\x18\x01 \x03(\x0b\x32\x0e.proa.v1.Image\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\".\n\x0fGetImageRequest\x12\r\n\x05image\x18\x01 \x01(\t\x12\x0c\n\x04host\x18\x02 \x01(\t\"1\n\x10GetImageResponse\x12\x1d\n\x05image\x18\x01 \x01(\x0b\x32\x0e.proa.v1.Image\"A\n\x10PullImageRequest\x12\r\n\x05image\x18\x01 \x01(\t\x12\x10\n\x08platform\x18\x02 \x01(\t\x12\x0c\n\x04host\x18\x03 \x01(\t\"\\\n\x0cPullProgress\x12\x10\n\x08layer_id\x18\x01 \x01(\t\x12\x0e\n\x06status\x18\x02 \x01(\t\x12\x15\n\rcurrent_bytes\x18\x03 \x01(\x04\x12\x13\n\x0btotal_bytes\x18\x04 \x01(\x04\"h\n\x11PullImageResponse\x12)\n\x08progress\x18\x01 \x01(\x0b\x32\x15.proa.v1.PullProgressH\x00\x12\x1f\n\x05image\x18\x02 \x01(\x0b\x32\x0e.proa.v1.ImageH\x00\x42\x07\n\x05\x65vent\"@\n\x12\x44\x65leteImageRequest\x12\r\n\x05image\x18\x01 \x01(\t\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\x12\x0c\n\x04host\x18\x03 \x01(\t\"8\n\x13\x44\x65leteImageResponse\x12\x10\n\x08untagged\x18\x01 \x03(\t\x12\x0f\n\x07\x64\x65leted\x18\x02 \x03(\t\"Z\n\x14LoginRegistryRequest\x12\x10\n\x08registry\x18\x01 \x01(\t\x12\x10\n\x08username\x18\x02 \x01(\t\x12\x10\n\x08password\x18\x03 \x01(\t\x12\x0c\n\x04host\x18\x04 \x01(\t\"\x17\n\x15LoginRegistryResponse\"7\n\x15LogoutRegistryRequest\x12\x10\n\x08registry\x18\x01 \x01(\t\x12\x0c\n\x04host\x18\x02 \x01(\t\"\x18\n\x16LogoutRegistryResponse2\xa0\x04\n\x0cImageService\x12T\n\nListImages\x12\x1a.proa.v1.ListImagesRequest\x1a\x1b.proa.v1.ListImagesResponse\"\r\x90\x02\x01\xb0\xe1\x18\x03\xb8\xe1\x18\x80\x80\x04\x12N\n\x08GetImage\x12\x18.proa.v1.GetImageRequest\x1a\x19.proa.v1.GetImageResponse\"\r\x90\x02\x01\xb0\xe1\x18\x03\xb8\xe1\x18\x80\x80\x04\x12S\n\tPullImage\x12\x19.proa.v1.PullImageRequest\x1a\x1a.proa.v1.PullImageResponse\"\r\x90\x02\x02\xb0\xe1\x18\x04\xb8\xe1\x18\x80\x80\x04\x30\x01\x12T\n\x0b\x44\x65leteImage\x12\x1b.proa.v1.DeleteImageRequest\x1a\x1c.proa.v1.DeleteImageResponse\"\n\xb0\xe1\x18\x04\xb8\xe1\x18\x80\x80\x04\x12]\n\rLoginRegistry\x12\x1d.proa.v1.LoginRegistryRequest\x1a\x1e.proa.v1.LoginRegistryResponse\"\r\x90\x02\x02\xb0\xe1\x18\x04\xb8\xe1\x18\x80\x80\x04\x12`\n\x0eLogoutRegistry\x12\x1e.proa.v1.LogoutRegistryRequest\x1a\x1f.proa.v1.LogoutRegistryResponse\"\r\x90\x02\x02\xb0\xe1\x18\x04\xb8\xe1\x18\x80\x80\x04\x42\x0b\n\x07proa.v1P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,45 +38,45 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTIMAGESREQUEST_LABELSENTRY']._loaded_options = None
   _globals['_LISTIMAGESREQUEST_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_IMAGESERVICE'].methods_by_name['ListImages']._loaded_options = None
-  _globals['_IMAGESERVICE'].methods_by_name['ListImages']._serialized_options = b'\220\002\001\260\341\030\003'
+  _globals['_IMAGESERVICE'].methods_by_name['ListImages']._serialized_options = b'\220\002\001\260\341\030\003\270\341\030\200\200\004'
   _globals['_IMAGESERVICE'].methods_by_name['GetImage']._loaded_options = None
-  _globals['_IMAGESERVICE'].methods_by_name['GetImage']._serialized_options = b'\220\002\001\260\341\030\003'
+  _globals['_IMAGESERVICE'].methods_by_name['GetImage']._serialized_options = b'\220\002\001\260\341\030\003\270\341\030\200\200\004'
   _globals['_IMAGESERVICE'].methods_by_name['PullImage']._loaded_options = None
-  _globals['_IMAGESERVICE'].methods_by_name['PullImage']._serialized_options = b'\220\002\002\260\341\030\004'
+  _globals['_IMAGESERVICE'].methods_by_name['PullImage']._serialized_options = b'\220\002\002\260\341\030\004\270\341\030\200\200\004'
   _globals['_IMAGESERVICE'].methods_by_name['DeleteImage']._loaded_options = None
-  _globals['_IMAGESERVICE'].methods_by_name['DeleteImage']._serialized_options = b'\260\341\030\004'
+  _globals['_IMAGESERVICE'].methods_by_name['DeleteImage']._serialized_options = b'\260\341\030\004\270\341\030\200\200\004'
   _globals['_IMAGESERVICE'].methods_by_name['LoginRegistry']._loaded_options = None
-  _globals['_IMAGESERVICE'].methods_by_name['LoginRegistry']._serialized_options = b'\220\002\002\260\341\030\004'
+  _globals['_IMAGESERVICE'].methods_by_name['LoginRegistry']._serialized_options = b'\220\002\002\260\341\030\004\270\341\030\200\200\004'
   _globals['_IMAGESERVICE'].methods_by_name['LogoutRegistry']._loaded_options = None
-  _globals['_IMAGESERVICE'].methods_by_name['LogoutRegistry']._serialized_options = b'\220\002\002\260\341\030\004'
-  _globals['_LISTIMAGESREQUEST']._serialized_start=83
-  _globals['_LISTIMAGESREQUEST']._serialized_end=313
-  _globals['_LISTIMAGESREQUEST_LABELSENTRY']._serialized_start=255
-  _globals['_LISTIMAGESREQUEST_LABELSENTRY']._serialized_end=300
-  _globals['_LISTIMAGESRESPONSE']._serialized_start=315
-  _globals['_LISTIMAGESRESPONSE']._serialized_end=392
-  _globals['_GETIMAGEREQUEST']._serialized_start=394
-  _globals['_GETIMAGEREQUEST']._serialized_end=440
-  _globals['_GETIMAGERESPONSE']._serialized_start=442
-  _globals['_GETIMAGERESPONSE']._serialized_end=491
-  _globals['_PULLIMAGEREQUEST']._serialized_start=493
-  _globals['_PULLIMAGEREQUEST']._serialized_end=558
-  _globals['_PULLPROGRESS']._serialized_start=560
-  _globals['_PULLPROGRESS']._serialized_end=652
-  _globals['_PULLIMAGERESPONSE']._serialized_start=654
-  _globals['_PULLIMAGERESPONSE']._serialized_end=758
-  _globals['_DELETEIMAGEREQUEST']._serialized_start=760
-  _globals['_DELETEIMAGEREQUEST']._serialized_end=824
-  _globals['_DELETEIMAGERESPONSE']._serialized_start=826
-  _globals['_DELETEIMAGERESPONSE']._serialized_end=882
-  _globals['_LOGINREGISTRYREQUEST']._serialized_start=884
-  _globals['_LOGINREGISTRYREQUEST']._serialized_end=974
-  _globals['_LOGINREGISTRYRESPONSE']._serialized_start=976
-  _globals['_LOGINREGISTRYRESPONSE']._serialized_end=999
-  _globals['_LOGOUTREGISTRYREQUEST']._serialized_start=1001
-  _globals['_LOGOUTREGISTRYREQUEST']._serialized_end=1056
-  _globals['_LOGOUTREGISTRYRESPONSE']._serialized_start=1058
-  _globals['_LOGOUTREGISTRYRESPONSE']._serialized_end=1082
-  _globals['_IMAGESERVICE']._serialized_start=1085
-  _globals['_IMAGESERVICE']._serialized_end=1593
+  _globals['_IMAGESERVICE'].methods_by_name['LogoutRegistry']._serialized_options = b'\220\002\002\260\341\030\004\270\341\030\200\200\004'
+  _globals['_LISTIMAGESREQUEST']._serialized_start=106
+  _globals['_LISTIMAGESREQUEST']._serialized_end=336
+  _globals['_LISTIMAGESREQUEST_LABELSENTRY']._serialized_start=278
+  _globals['_LISTIMAGESREQUEST_LABELSENTRY']._serialized_end=323
+  _globals['_LISTIMAGESRESPONSE']._serialized_start=338
+  _globals['_LISTIMAGESRESPONSE']._serialized_end=415
+  _globals['_GETIMAGEREQUEST']._serialized_start=417
+  _globals['_GETIMAGEREQUEST']._serialized_end=463
+  _globals['_GETIMAGERESPONSE']._serialized_start=465
+  _globals['_GETIMAGERESPONSE']._serialized_end=514
+  _globals['_PULLIMAGEREQUEST']._serialized_start=516
+  _globals['_PULLIMAGEREQUEST']._serialized_end=581
+  _globals['_PULLPROGRESS']._serialized_start=583
+  _globals['_PULLPROGRESS']._serialized_end=675
+  _globals['_PULLIMAGERESPONSE']._serialized_start=677
+  _globals['_PULLIMAGERESPONSE']._serialized_end=781
+  _globals['_DELETEIMAGEREQUEST']._serialized_start=783
+  _globals['_DELETEIMAGEREQUEST']._serialized_end=847
+  _globals['_DELETEIMAGERESPONSE']._serialized_start=849
+  _globals['_DELETEIMAGERESPONSE']._serialized_end=905
+  _globals['_LOGINREGISTRYREQUEST']._serialized_start=907
+  _globals['_LOGINREGISTRYREQUEST']._serialized_end=997
+  _globals['_LOGINREGISTRYRESPONSE']._serialized_start=999
+  _globals['_LOGINREGISTRYRESPONSE']._serialized_end=1022
+  _globals['_LOGOUTREGISTRYREQUEST']._serialized_start=1024
+  _globals['_LOGOUTREGISTRYREQUEST']._serialized_end=1079
+  _globals['_LOGOUTREGISTRYRESPONSE']._serialized_start=1081
+  _globals['_LOGOUTREGISTRYRESPONSE']._serialized_end=1105
+  _globals['_IMAGESERVICE']._serialized_start=1108
+  _globals['_IMAGESERVICE']._serialized_end=1652
 # @@protoc_insertion_point(module_scope)

@@ -73,6 +73,7 @@ class ImageServiceServicer:
 
     def ListImages(self, request, context):
         """Lists images, newest first. Changes nothing.
+        A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -80,6 +81,7 @@ class ImageServiceServicer:
 
     def GetImage(self, request, context):
         """Gives one image in full. Changes nothing. Errors: IMAGE_NOT_FOUND.
+        A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -89,6 +91,7 @@ class ImageServiceServicer:
         """Pulls an image from its registry and tells the progress; the last message
         carries the image. Idempotent. Ending the call early ends the pull.
         Errors: IMAGE_NOT_FOUND, REGISTRY_DENIED, ENGINE_CONFLICT.
+        A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -97,6 +100,7 @@ class ImageServiceServicer:
     def DeleteImage(self, request, context):
         """Deletes an image; with a tag, the tag, and the image with its last one.
         Errors: IMAGE_NOT_FOUND, IN_USE.
+        A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -106,6 +110,7 @@ class ImageServiceServicer:
         """Lets the registry check a user name and password and keeps them for pulls,
         in the daemon's memory, until LogoutRegistry or its end. Idempotent.
         Errors: REGISTRY_DENIED.
+        A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -113,6 +118,7 @@ class ImageServiceServicer:
 
     def LogoutRegistry(self, request, context):
         """Forgets what LoginRegistry kept. Idempotent.
+        A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

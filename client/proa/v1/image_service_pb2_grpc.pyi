@@ -34,25 +34,34 @@ class ImageServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ImageServiceAsyncStub: ...
     ListImages: _grpc.UnaryUnaryMultiCallable[_image_service_pb2.ListImagesRequest, _image_service_pb2.ListImagesResponse]
-    """Lists images, newest first. Changes nothing."""
+    """Lists images, newest first. Changes nothing.
+    A request has at most 64 KiB.
+    """
     GetImage: _grpc.UnaryUnaryMultiCallable[_image_service_pb2.GetImageRequest, _image_service_pb2.GetImageResponse]
-    """Gives one image in full. Changes nothing. Errors: IMAGE_NOT_FOUND."""
+    """Gives one image in full. Changes nothing. Errors: IMAGE_NOT_FOUND.
+    A request has at most 64 KiB.
+    """
     PullImage: _grpc.UnaryStreamMultiCallable[_image_service_pb2.PullImageRequest, _image_service_pb2.PullImageResponse]
     """Pulls an image from its registry and tells the progress; the last message
     carries the image. Idempotent. Ending the call early ends the pull.
     Errors: IMAGE_NOT_FOUND, REGISTRY_DENIED, ENGINE_CONFLICT.
+    A request has at most 64 KiB.
     """
     DeleteImage: _grpc.UnaryUnaryMultiCallable[_image_service_pb2.DeleteImageRequest, _image_service_pb2.DeleteImageResponse]
     """Deletes an image; with a tag, the tag, and the image with its last one.
     Errors: IMAGE_NOT_FOUND, IN_USE.
+    A request has at most 64 KiB.
     """
     LoginRegistry: _grpc.UnaryUnaryMultiCallable[_image_service_pb2.LoginRegistryRequest, _image_service_pb2.LoginRegistryResponse]
     """Lets the registry check a user name and password and keeps them for pulls,
     in the daemon's memory, until LogoutRegistry or its end. Idempotent.
     Errors: REGISTRY_DENIED.
+    A request has at most 64 KiB.
     """
     LogoutRegistry: _grpc.UnaryUnaryMultiCallable[_image_service_pb2.LogoutRegistryRequest, _image_service_pb2.LogoutRegistryResponse]
-    """Forgets what LoginRegistry kept. Idempotent."""
+    """Forgets what LoginRegistry kept. Idempotent.
+    A request has at most 64 KiB.
+    """
 
 @_typing.type_check_only
 class ImageServiceAsyncStub(ImageServiceStub):
@@ -60,25 +69,34 @@ class ImageServiceAsyncStub(ImageServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListImages: _aio.UnaryUnaryMultiCallable[_image_service_pb2.ListImagesRequest, _image_service_pb2.ListImagesResponse]  # type: ignore[assignment]
-    """Lists images, newest first. Changes nothing."""
+    """Lists images, newest first. Changes nothing.
+    A request has at most 64 KiB.
+    """
     GetImage: _aio.UnaryUnaryMultiCallable[_image_service_pb2.GetImageRequest, _image_service_pb2.GetImageResponse]  # type: ignore[assignment]
-    """Gives one image in full. Changes nothing. Errors: IMAGE_NOT_FOUND."""
+    """Gives one image in full. Changes nothing. Errors: IMAGE_NOT_FOUND.
+    A request has at most 64 KiB.
+    """
     PullImage: _aio.UnaryStreamMultiCallable[_image_service_pb2.PullImageRequest, _image_service_pb2.PullImageResponse]  # type: ignore[assignment]
     """Pulls an image from its registry and tells the progress; the last message
     carries the image. Idempotent. Ending the call early ends the pull.
     Errors: IMAGE_NOT_FOUND, REGISTRY_DENIED, ENGINE_CONFLICT.
+    A request has at most 64 KiB.
     """
     DeleteImage: _aio.UnaryUnaryMultiCallable[_image_service_pb2.DeleteImageRequest, _image_service_pb2.DeleteImageResponse]  # type: ignore[assignment]
     """Deletes an image; with a tag, the tag, and the image with its last one.
     Errors: IMAGE_NOT_FOUND, IN_USE.
+    A request has at most 64 KiB.
     """
     LoginRegistry: _aio.UnaryUnaryMultiCallable[_image_service_pb2.LoginRegistryRequest, _image_service_pb2.LoginRegistryResponse]  # type: ignore[assignment]
     """Lets the registry check a user name and password and keeps them for pulls,
     in the daemon's memory, until LogoutRegistry or its end. Idempotent.
     Errors: REGISTRY_DENIED.
+    A request has at most 64 KiB.
     """
     LogoutRegistry: _aio.UnaryUnaryMultiCallable[_image_service_pb2.LogoutRegistryRequest, _image_service_pb2.LogoutRegistryResponse]  # type: ignore[assignment]
-    """Forgets what LoginRegistry kept. Idempotent."""
+    """Forgets what LoginRegistry kept. Idempotent.
+    A request has at most 64 KiB.
+    """
 
 class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
     """Container images on a host, and the registries that they come from."""
@@ -89,7 +107,9 @@ class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _image_service_pb2.ListImagesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_image_service_pb2.ListImagesResponse, _abc.Awaitable[_image_service_pb2.ListImagesResponse]]:
-        """Lists images, newest first. Changes nothing."""
+        """Lists images, newest first. Changes nothing.
+        A request has at most 64 KiB.
+        """
 
     @_abc_1.abstractmethod
     def GetImage(
@@ -97,7 +117,9 @@ class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _image_service_pb2.GetImageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_image_service_pb2.GetImageResponse, _abc.Awaitable[_image_service_pb2.GetImageResponse]]:
-        """Gives one image in full. Changes nothing. Errors: IMAGE_NOT_FOUND."""
+        """Gives one image in full. Changes nothing. Errors: IMAGE_NOT_FOUND.
+        A request has at most 64 KiB.
+        """
 
     @_abc_1.abstractmethod
     def PullImage(
@@ -108,6 +130,7 @@ class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
         """Pulls an image from its registry and tells the progress; the last message
         carries the image. Idempotent. Ending the call early ends the pull.
         Errors: IMAGE_NOT_FOUND, REGISTRY_DENIED, ENGINE_CONFLICT.
+        A request has at most 64 KiB.
         """
 
     @_abc_1.abstractmethod
@@ -118,6 +141,7 @@ class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_image_service_pb2.DeleteImageResponse, _abc.Awaitable[_image_service_pb2.DeleteImageResponse]]:
         """Deletes an image; with a tag, the tag, and the image with its last one.
         Errors: IMAGE_NOT_FOUND, IN_USE.
+        A request has at most 64 KiB.
         """
 
     @_abc_1.abstractmethod
@@ -129,6 +153,7 @@ class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lets the registry check a user name and password and keeps them for pulls,
         in the daemon's memory, until LogoutRegistry or its end. Idempotent.
         Errors: REGISTRY_DENIED.
+        A request has at most 64 KiB.
         """
 
     @_abc_1.abstractmethod
@@ -137,6 +162,8 @@ class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _image_service_pb2.LogoutRegistryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_image_service_pb2.LogoutRegistryResponse, _abc.Awaitable[_image_service_pb2.LogoutRegistryResponse]]:
-        """Forgets what LoginRegistry kept. Idempotent."""
+        """Forgets what LoginRegistry kept. Idempotent.
+        A request has at most 64 KiB.
+        """
 
 def add_ImageServiceServicer_to_server(servicer: ImageServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

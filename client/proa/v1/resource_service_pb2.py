@@ -26,13 +26,14 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from proa.v1 import container_pb2 as proa_dot_v1_dot_container__pb2
 from proa.v1 import domain_pb2 as proa_dot_v1_dot_domain__pb2
+from proa.v1 import options_pb2 as proa_dot_v1_dot_options__pb2
 from proa.v1 import resource_pb2 as proa_dot_v1_dot_resource__pb2
 from proa.v1 import scope_pb2 as proa_dot_v1_dot_scope__pb2
 from proa.v1 import stats_pb2 as proa_dot_v1_dot_stats__pb2
 from proa.v1 import watch_pb2 as proa_dot_v1_dot_watch__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eproa/v1/resource_service.proto\x12\x07proa.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x17proa/v1/container.proto\x1a\x14proa/v1/domain.proto\x1a\x16proa/v1/resource.proto\x1a\x13proa/v1/scope.proto\x1a\x13proa/v1/stats.proto\x1a\x13proa/v1/watch.proto\"\xec\x01\n\x14ListResourcesRequest\x12\'\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x17.proa.v1.ResourceFilter\x12\x10\n\x08order_by\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\x12#\n\x04view\x18\x05 \x01(\x0e\x32\x15.proa.v1.ResourceView\x12-\n\tread_mask\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x1e\n\x16return_partial_success\x18\x07 \x01(\x08\"k\n\x15ListResourcesResponse\x12$\n\tresources\x18\x01 \x03(\x0b\x32\x11.proa.v1.Resource\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0bunreachable\x18\x03 \x03(\t\"t\n\x12GetResourceRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12#\n\x04view\x18\x02 \x01(\x0e\x32\x15.proa.v1.ResourceView\x12-\n\tread_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\":\n\x13GetResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"V\n\x14StartResourceRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x15\n\rfrom_snapshot\x18\x02 \x01(\t\x12\x1b\n\x13\x64iscard_saved_state\x18\x03 \x01(\x08\"<\n\x15StartResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"s\n\x13StopResourceRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1f\n\x04mode\x18\x02 \x01(\x0e\x32\x11.proa.v1.StopMode\x12/\n\x0cgrace_period\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\";\n\x14StopResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"y\n\x16RestartResourceRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\"\n\x04mode\x18\x02 \x01(\x0e\x32\x14.proa.v1.RestartMode\x12/\n\x0cgrace_period\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\">\n\x17RestartResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"\"\n\x14PauseResourceRequest\x12\n\n\x02id\x18\x01 \x01(\t\"<\n\x15PauseResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"#\n\x15ResumeResourceRequest\x12\n\n\x02id\x18\x01 \x01(\t\"=\n\x16ResumeResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"\xa3\x01\n\x15\x44\x65leteResourceRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\x12\x18\n\x10\x64\x65lete_snapshots\x18\x03 \x01(\x08\x12\x1a\n\x12\x64\x65lete_saved_state\x18\x04 \x01(\x08\x12\x14\n\x0ckeep_volumes\x18\x05 \x01(\x08\x12\x15\n\rallow_missing\x18\x06 \x01(\x08\x12\x0c\n\x04\x65tag\x18\x07 \x01(\t\"=\n\x16\x44\x65leteResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"g\n\x06Labels\x12-\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1c.proa.v1.Labels.EntriesEntry\x1a.\n\x0c\x45ntriesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xd1\x01\n\x15UpdateResourceRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\x04name\x18\x02 \x01(\tH\x01\x88\x01\x01\x12\x1f\n\x06labels\x18\x03 \x01(\x0b\x32\x0f.proa.v1.Labels\x12-\n\tcontainer\x18\x04 \x01(\x0b\x32\x18.proa.v1.ContainerUpdateH\x00\x12\'\n\x06\x64omain\x18\x05 \x01(\x0b\x32\x15.proa.v1.DomainUpdateH\x00\x12\x0c\n\x04\x65tag\x18\x06 \x01(\tB\t\n\x07\x63hangesB\x07\n\x05_name\"W\n\x16UpdateResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\x12\x18\n\x10restart_required\x18\x02 \x03(\t\"\xbc\x01\n\x15WatchResourcesRequest\x12\'\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x17.proa.v1.ResourceFilter\x12-\n\tread_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\x12\x35\n\x12heartbeat_interval\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"S\n\x16WatchResourcesResponse\x12#\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x13.proa.v1.WatchEvent\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"N\n\x12StreamStatsRequest\x12\x0b\n\x03ids\x18\x01 \x03(\t\x12+\n\x08interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"<\n\x13StreamStatsResponse\x12%\n\x05stats\x18\x01 \x03(\x0b\x32\x16.proa.v1.ResourceStats*\x89\x01\n\x08StopMode\x12\x19\n\x15STOP_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12STOP_MODE_GRACEFUL\x10\x01\x12!\n\x1dSTOP_MODE_GRACEFUL_THEN_FORCE\x10\x02\x12\x13\n\x0fSTOP_MODE_FORCE\x10\x03\x12\x12\n\x0eSTOP_MODE_SAVE\x10\x04*\x84\x01\n\x0bRestartMode\x12\x1c\n\x18RESTART_MODE_UNSPECIFIED\x10\x00\x12\x19\n\x15RESTART_MODE_GRACEFUL\x10\x01\x12$\n RESTART_MODE_GRACEFUL_THEN_FORCE\x10\x02\x12\x16\n\x12RESTART_MODE_FORCE\x10\x03\x32\xd6\x07\n\x0fResourceService\x12W\n\rListResources\x12\x1d.proa.v1.ListResourcesRequest\x1a\x1e.proa.v1.ListResourcesResponse\"\x07\x90\x02\x01\xb0\xe1\x18\x03\x12Q\n\x0bGetResource\x12\x1b.proa.v1.GetResourceRequest\x1a\x1c.proa.v1.GetResourceResponse\"\x07\x90\x02\x01\xb0\xe1\x18\x03\x12\\\n\x0eWatchResources\x12\x1e.proa.v1.WatchResourcesRequest\x1a\x1f.proa.v1.WatchResourcesResponse\"\x07\x90\x02\x01\xb0\xe1\x18\x03\x30\x01\x12S\n\x0bStreamStats\x12\x1b.proa.v1.StreamStatsRequest\x1a\x1c.proa.v1.StreamStatsResponse\"\x07\x90\x02\x01\xb0\xe1\x18\x03\x30\x01\x12T\n\rStartResource\x12\x1d.proa.v1.StartResourceRequest\x1a\x1e.proa.v1.StartResourceResponse\"\x04\xb0\xe1\x18\x04\x12Q\n\x0cStopResource\x12\x1c.proa.v1.StopResourceRequest\x1a\x1d.proa.v1.StopResourceResponse\"\x04\xb0\xe1\x18\x04\x12Z\n\x0fRestartResource\x12\x1f.proa.v1.RestartResourceRequest\x1a .proa.v1.RestartResourceResponse\"\x04\xb0\xe1\x18\x04\x12T\n\rPauseResource\x12\x1d.proa.v1.PauseResourceRequest\x1a\x1e.proa.v1.PauseResourceResponse\"\x04\xb0\xe1\x18\x04\x12W\n\x0eResumeResource\x12\x1e.proa.v1.ResumeResourceRequest\x1a\x1f.proa.v1.ResumeResourceResponse\"\x04\xb0\xe1\x18\x04\x12W\n\x0e\x44\x65leteResource\x12\x1e.proa.v1.DeleteResourceRequest\x1a\x1f.proa.v1.DeleteResourceResponse\"\x04\xb0\xe1\x18\x04\x12W\n\x0eUpdateResource\x12\x1e.proa.v1.UpdateResourceRequest\x1a\x1f.proa.v1.UpdateResourceResponse\"\x04\xb0\xe1\x18\x04\x42\x0b\n\x07proa.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eproa/v1/resource_service.proto\x12\x07proa.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x17proa/v1/container.proto\x1a\x14proa/v1/domain.proto\x1a\x15proa/v1/options.proto\x1a\x16proa/v1/resource.proto\x1a\x13proa/v1/scope.proto\x1a\x13proa/v1/stats.proto\x1a\x13proa/v1/watch.proto\"\xec\x01\n\x14ListResourcesRequest\x12\'\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x17.proa.v1.ResourceFilter\x12\x10\n\x08order_by\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\x12#\n\x04view\x18\x05 \x01(\x0e\x32\x15.proa.v1.ResourceView\x12-\n\tread_mask\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x1e\n\x16return_partial_success\x18\x07 \x01(\x08\"k\n\x15ListResourcesResponse\x12$\n\tresources\x18\x01 \x03(\x0b\x32\x11.proa.v1.Resource\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0bunreachable\x18\x03 \x03(\t\"t\n\x12GetResourceRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12#\n\x04view\x18\x02 \x01(\x0e\x32\x15.proa.v1.ResourceView\x12-\n\tread_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\":\n\x13GetResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"V\n\x14StartResourceRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x15\n\rfrom_snapshot\x18\x02 \x01(\t\x12\x1b\n\x13\x64iscard_saved_state\x18\x03 \x01(\x08\"<\n\x15StartResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"s\n\x13StopResourceRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1f\n\x04mode\x18\x02 \x01(\x0e\x32\x11.proa.v1.StopMode\x12/\n\x0cgrace_period\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\";\n\x14StopResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"y\n\x16RestartResourceRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\"\n\x04mode\x18\x02 \x01(\x0e\x32\x14.proa.v1.RestartMode\x12/\n\x0cgrace_period\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\">\n\x17RestartResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"\"\n\x14PauseResourceRequest\x12\n\n\x02id\x18\x01 \x01(\t\"<\n\x15PauseResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"#\n\x15ResumeResourceRequest\x12\n\n\x02id\x18\x01 \x01(\t\"=\n\x16ResumeResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"\xa3\x01\n\x15\x44\x65leteResourceRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\x12\x18\n\x10\x64\x65lete_snapshots\x18\x03 \x01(\x08\x12\x1a\n\x12\x64\x65lete_saved_state\x18\x04 \x01(\x08\x12\x14\n\x0ckeep_volumes\x18\x05 \x01(\x08\x12\x15\n\rallow_missing\x18\x06 \x01(\x08\x12\x0c\n\x04\x65tag\x18\x07 \x01(\t\"=\n\x16\x44\x65leteResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"g\n\x06Labels\x12-\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1c.proa.v1.Labels.EntriesEntry\x1a.\n\x0c\x45ntriesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xd1\x01\n\x15UpdateResourceRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\x04name\x18\x02 \x01(\tH\x01\x88\x01\x01\x12\x1f\n\x06labels\x18\x03 \x01(\x0b\x32\x0f.proa.v1.Labels\x12-\n\tcontainer\x18\x04 \x01(\x0b\x32\x18.proa.v1.ContainerUpdateH\x00\x12\'\n\x06\x64omain\x18\x05 \x01(\x0b\x32\x15.proa.v1.DomainUpdateH\x00\x12\x0c\n\x04\x65tag\x18\x06 \x01(\tB\t\n\x07\x63hangesB\x07\n\x05_name\"W\n\x16UpdateResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\x12\x18\n\x10restart_required\x18\x02 \x03(\t\"\xbc\x01\n\x15WatchResourcesRequest\x12\'\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x17.proa.v1.ResourceFilter\x12-\n\tread_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\x12\x35\n\x12heartbeat_interval\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"S\n\x16WatchResourcesResponse\x12#\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x13.proa.v1.WatchEvent\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"N\n\x12StreamStatsRequest\x12\x0b\n\x03ids\x18\x01 \x03(\t\x12+\n\x08interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"<\n\x13StreamStatsResponse\x12%\n\x05stats\x18\x01 \x03(\x0b\x32\x16.proa.v1.ResourceStats*\x89\x01\n\x08StopMode\x12\x19\n\x15STOP_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12STOP_MODE_GRACEFUL\x10\x01\x12!\n\x1dSTOP_MODE_GRACEFUL_THEN_FORCE\x10\x02\x12\x13\n\x0fSTOP_MODE_FORCE\x10\x03\x12\x12\n\x0eSTOP_MODE_SAVE\x10\x04*\x84\x01\n\x0bRestartMode\x12\x1c\n\x18RESTART_MODE_UNSPECIFIED\x10\x00\x12\x19\n\x15RESTART_MODE_GRACEFUL\x10\x01\x12$\n RESTART_MODE_GRACEFUL_THEN_FORCE\x10\x02\x12\x16\n\x12RESTART_MODE_FORCE\x10\x03\x32\x98\x08\n\x0fResourceService\x12]\n\rListResources\x12\x1d.proa.v1.ListResourcesRequest\x1a\x1e.proa.v1.ListResourcesResponse\"\r\x90\x02\x01\xb0\xe1\x18\x03\xb8\xe1\x18\x80\x80\x04\x12W\n\x0bGetResource\x12\x1b.proa.v1.GetResourceRequest\x1a\x1c.proa.v1.GetResourceResponse\"\r\x90\x02\x01\xb0\xe1\x18\x03\xb8\xe1\x18\x80\x80\x04\x12\x62\n\x0eWatchResources\x12\x1e.proa.v1.WatchResourcesRequest\x1a\x1f.proa.v1.WatchResourcesResponse\"\r\x90\x02\x01\xb0\xe1\x18\x03\xb8\xe1\x18\x80\x80\x04\x30\x01\x12Y\n\x0bStreamStats\x12\x1b.proa.v1.StreamStatsRequest\x1a\x1c.proa.v1.StreamStatsResponse\"\r\x90\x02\x01\xb0\xe1\x18\x03\xb8\xe1\x18\x80\x80\x04\x30\x01\x12Z\n\rStartResource\x12\x1d.proa.v1.StartResourceRequest\x1a\x1e.proa.v1.StartResourceResponse\"\n\xb0\xe1\x18\x04\xb8\xe1\x18\x80\x80\x04\x12W\n\x0cStopResource\x12\x1c.proa.v1.StopResourceRequest\x1a\x1d.proa.v1.StopResourceResponse\"\n\xb0\xe1\x18\x04\xb8\xe1\x18\x80\x80\x04\x12`\n\x0fRestartResource\x12\x1f.proa.v1.RestartResourceRequest\x1a .proa.v1.RestartResourceResponse\"\n\xb0\xe1\x18\x04\xb8\xe1\x18\x80\x80\x04\x12Z\n\rPauseResource\x12\x1d.proa.v1.PauseResourceRequest\x1a\x1e.proa.v1.PauseResourceResponse\"\n\xb0\xe1\x18\x04\xb8\xe1\x18\x80\x80\x04\x12]\n\x0eResumeResource\x12\x1e.proa.v1.ResumeResourceRequest\x1a\x1f.proa.v1.ResumeResourceResponse\"\n\xb0\xe1\x18\x04\xb8\xe1\x18\x80\x80\x04\x12]\n\x0e\x44\x65leteResource\x12\x1e.proa.v1.DeleteResourceRequest\x1a\x1f.proa.v1.DeleteResourceResponse\"\n\xb0\xe1\x18\x04\xb8\xe1\x18\x80\x80\x04\x12]\n\x0eUpdateResource\x12\x1e.proa.v1.UpdateResourceRequest\x1a\x1f.proa.v1.UpdateResourceResponse\"\n\xb0\xe1\x18\x04\xb8\xe1\x18\x80\x80\x10\x42\x0b\n\x07proa.v1P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,79 +44,79 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LABELS_ENTRIESENTRY']._loaded_options = None
   _globals['_LABELS_ENTRIESENTRY']._serialized_options = b'8\001'
   _globals['_RESOURCESERVICE'].methods_by_name['ListResources']._loaded_options = None
-  _globals['_RESOURCESERVICE'].methods_by_name['ListResources']._serialized_options = b'\220\002\001\260\341\030\003'
+  _globals['_RESOURCESERVICE'].methods_by_name['ListResources']._serialized_options = b'\220\002\001\260\341\030\003\270\341\030\200\200\004'
   _globals['_RESOURCESERVICE'].methods_by_name['GetResource']._loaded_options = None
-  _globals['_RESOURCESERVICE'].methods_by_name['GetResource']._serialized_options = b'\220\002\001\260\341\030\003'
+  _globals['_RESOURCESERVICE'].methods_by_name['GetResource']._serialized_options = b'\220\002\001\260\341\030\003\270\341\030\200\200\004'
   _globals['_RESOURCESERVICE'].methods_by_name['WatchResources']._loaded_options = None
-  _globals['_RESOURCESERVICE'].methods_by_name['WatchResources']._serialized_options = b'\220\002\001\260\341\030\003'
+  _globals['_RESOURCESERVICE'].methods_by_name['WatchResources']._serialized_options = b'\220\002\001\260\341\030\003\270\341\030\200\200\004'
   _globals['_RESOURCESERVICE'].methods_by_name['StreamStats']._loaded_options = None
-  _globals['_RESOURCESERVICE'].methods_by_name['StreamStats']._serialized_options = b'\220\002\001\260\341\030\003'
+  _globals['_RESOURCESERVICE'].methods_by_name['StreamStats']._serialized_options = b'\220\002\001\260\341\030\003\270\341\030\200\200\004'
   _globals['_RESOURCESERVICE'].methods_by_name['StartResource']._loaded_options = None
-  _globals['_RESOURCESERVICE'].methods_by_name['StartResource']._serialized_options = b'\260\341\030\004'
+  _globals['_RESOURCESERVICE'].methods_by_name['StartResource']._serialized_options = b'\260\341\030\004\270\341\030\200\200\004'
   _globals['_RESOURCESERVICE'].methods_by_name['StopResource']._loaded_options = None
-  _globals['_RESOURCESERVICE'].methods_by_name['StopResource']._serialized_options = b'\260\341\030\004'
+  _globals['_RESOURCESERVICE'].methods_by_name['StopResource']._serialized_options = b'\260\341\030\004\270\341\030\200\200\004'
   _globals['_RESOURCESERVICE'].methods_by_name['RestartResource']._loaded_options = None
-  _globals['_RESOURCESERVICE'].methods_by_name['RestartResource']._serialized_options = b'\260\341\030\004'
+  _globals['_RESOURCESERVICE'].methods_by_name['RestartResource']._serialized_options = b'\260\341\030\004\270\341\030\200\200\004'
   _globals['_RESOURCESERVICE'].methods_by_name['PauseResource']._loaded_options = None
-  _globals['_RESOURCESERVICE'].methods_by_name['PauseResource']._serialized_options = b'\260\341\030\004'
+  _globals['_RESOURCESERVICE'].methods_by_name['PauseResource']._serialized_options = b'\260\341\030\004\270\341\030\200\200\004'
   _globals['_RESOURCESERVICE'].methods_by_name['ResumeResource']._loaded_options = None
-  _globals['_RESOURCESERVICE'].methods_by_name['ResumeResource']._serialized_options = b'\260\341\030\004'
+  _globals['_RESOURCESERVICE'].methods_by_name['ResumeResource']._serialized_options = b'\260\341\030\004\270\341\030\200\200\004'
   _globals['_RESOURCESERVICE'].methods_by_name['DeleteResource']._loaded_options = None
-  _globals['_RESOURCESERVICE'].methods_by_name['DeleteResource']._serialized_options = b'\260\341\030\004'
+  _globals['_RESOURCESERVICE'].methods_by_name['DeleteResource']._serialized_options = b'\260\341\030\004\270\341\030\200\200\004'
   _globals['_RESOURCESERVICE'].methods_by_name['UpdateResource']._loaded_options = None
-  _globals['_RESOURCESERVICE'].methods_by_name['UpdateResource']._serialized_options = b'\260\341\030\004'
-  _globals['_STOPMODE']._serialized_start=2536
-  _globals['_STOPMODE']._serialized_end=2673
-  _globals['_RESTARTMODE']._serialized_start=2676
-  _globals['_RESTARTMODE']._serialized_end=2808
-  _globals['_LISTRESOURCESREQUEST']._serialized_start=244
-  _globals['_LISTRESOURCESREQUEST']._serialized_end=480
-  _globals['_LISTRESOURCESRESPONSE']._serialized_start=482
-  _globals['_LISTRESOURCESRESPONSE']._serialized_end=589
-  _globals['_GETRESOURCEREQUEST']._serialized_start=591
-  _globals['_GETRESOURCEREQUEST']._serialized_end=707
-  _globals['_GETRESOURCERESPONSE']._serialized_start=709
-  _globals['_GETRESOURCERESPONSE']._serialized_end=767
-  _globals['_STARTRESOURCEREQUEST']._serialized_start=769
-  _globals['_STARTRESOURCEREQUEST']._serialized_end=855
-  _globals['_STARTRESOURCERESPONSE']._serialized_start=857
-  _globals['_STARTRESOURCERESPONSE']._serialized_end=917
-  _globals['_STOPRESOURCEREQUEST']._serialized_start=919
-  _globals['_STOPRESOURCEREQUEST']._serialized_end=1034
-  _globals['_STOPRESOURCERESPONSE']._serialized_start=1036
-  _globals['_STOPRESOURCERESPONSE']._serialized_end=1095
-  _globals['_RESTARTRESOURCEREQUEST']._serialized_start=1097
-  _globals['_RESTARTRESOURCEREQUEST']._serialized_end=1218
-  _globals['_RESTARTRESOURCERESPONSE']._serialized_start=1220
-  _globals['_RESTARTRESOURCERESPONSE']._serialized_end=1282
-  _globals['_PAUSERESOURCEREQUEST']._serialized_start=1284
-  _globals['_PAUSERESOURCEREQUEST']._serialized_end=1318
-  _globals['_PAUSERESOURCERESPONSE']._serialized_start=1320
-  _globals['_PAUSERESOURCERESPONSE']._serialized_end=1380
-  _globals['_RESUMERESOURCEREQUEST']._serialized_start=1382
-  _globals['_RESUMERESOURCEREQUEST']._serialized_end=1417
-  _globals['_RESUMERESOURCERESPONSE']._serialized_start=1419
-  _globals['_RESUMERESOURCERESPONSE']._serialized_end=1480
-  _globals['_DELETERESOURCEREQUEST']._serialized_start=1483
-  _globals['_DELETERESOURCEREQUEST']._serialized_end=1646
-  _globals['_DELETERESOURCERESPONSE']._serialized_start=1648
-  _globals['_DELETERESOURCERESPONSE']._serialized_end=1709
-  _globals['_LABELS']._serialized_start=1711
-  _globals['_LABELS']._serialized_end=1814
-  _globals['_LABELS_ENTRIESENTRY']._serialized_start=1768
-  _globals['_LABELS_ENTRIESENTRY']._serialized_end=1814
-  _globals['_UPDATERESOURCEREQUEST']._serialized_start=1817
-  _globals['_UPDATERESOURCEREQUEST']._serialized_end=2026
-  _globals['_UPDATERESOURCERESPONSE']._serialized_start=2028
-  _globals['_UPDATERESOURCERESPONSE']._serialized_end=2115
-  _globals['_WATCHRESOURCESREQUEST']._serialized_start=2118
-  _globals['_WATCHRESOURCESREQUEST']._serialized_end=2306
-  _globals['_WATCHRESOURCESRESPONSE']._serialized_start=2308
-  _globals['_WATCHRESOURCESRESPONSE']._serialized_end=2391
-  _globals['_STREAMSTATSREQUEST']._serialized_start=2393
-  _globals['_STREAMSTATSREQUEST']._serialized_end=2471
-  _globals['_STREAMSTATSRESPONSE']._serialized_start=2473
-  _globals['_STREAMSTATSRESPONSE']._serialized_end=2533
-  _globals['_RESOURCESERVICE']._serialized_start=2811
-  _globals['_RESOURCESERVICE']._serialized_end=3793
+  _globals['_RESOURCESERVICE'].methods_by_name['UpdateResource']._serialized_options = b'\260\341\030\004\270\341\030\200\200\020'
+  _globals['_STOPMODE']._serialized_start=2559
+  _globals['_STOPMODE']._serialized_end=2696
+  _globals['_RESTARTMODE']._serialized_start=2699
+  _globals['_RESTARTMODE']._serialized_end=2831
+  _globals['_LISTRESOURCESREQUEST']._serialized_start=267
+  _globals['_LISTRESOURCESREQUEST']._serialized_end=503
+  _globals['_LISTRESOURCESRESPONSE']._serialized_start=505
+  _globals['_LISTRESOURCESRESPONSE']._serialized_end=612
+  _globals['_GETRESOURCEREQUEST']._serialized_start=614
+  _globals['_GETRESOURCEREQUEST']._serialized_end=730
+  _globals['_GETRESOURCERESPONSE']._serialized_start=732
+  _globals['_GETRESOURCERESPONSE']._serialized_end=790
+  _globals['_STARTRESOURCEREQUEST']._serialized_start=792
+  _globals['_STARTRESOURCEREQUEST']._serialized_end=878
+  _globals['_STARTRESOURCERESPONSE']._serialized_start=880
+  _globals['_STARTRESOURCERESPONSE']._serialized_end=940
+  _globals['_STOPRESOURCEREQUEST']._serialized_start=942
+  _globals['_STOPRESOURCEREQUEST']._serialized_end=1057
+  _globals['_STOPRESOURCERESPONSE']._serialized_start=1059
+  _globals['_STOPRESOURCERESPONSE']._serialized_end=1118
+  _globals['_RESTARTRESOURCEREQUEST']._serialized_start=1120
+  _globals['_RESTARTRESOURCEREQUEST']._serialized_end=1241
+  _globals['_RESTARTRESOURCERESPONSE']._serialized_start=1243
+  _globals['_RESTARTRESOURCERESPONSE']._serialized_end=1305
+  _globals['_PAUSERESOURCEREQUEST']._serialized_start=1307
+  _globals['_PAUSERESOURCEREQUEST']._serialized_end=1341
+  _globals['_PAUSERESOURCERESPONSE']._serialized_start=1343
+  _globals['_PAUSERESOURCERESPONSE']._serialized_end=1403
+  _globals['_RESUMERESOURCEREQUEST']._serialized_start=1405
+  _globals['_RESUMERESOURCEREQUEST']._serialized_end=1440
+  _globals['_RESUMERESOURCERESPONSE']._serialized_start=1442
+  _globals['_RESUMERESOURCERESPONSE']._serialized_end=1503
+  _globals['_DELETERESOURCEREQUEST']._serialized_start=1506
+  _globals['_DELETERESOURCEREQUEST']._serialized_end=1669
+  _globals['_DELETERESOURCERESPONSE']._serialized_start=1671
+  _globals['_DELETERESOURCERESPONSE']._serialized_end=1732
+  _globals['_LABELS']._serialized_start=1734
+  _globals['_LABELS']._serialized_end=1837
+  _globals['_LABELS_ENTRIESENTRY']._serialized_start=1791
+  _globals['_LABELS_ENTRIESENTRY']._serialized_end=1837
+  _globals['_UPDATERESOURCEREQUEST']._serialized_start=1840
+  _globals['_UPDATERESOURCEREQUEST']._serialized_end=2049
+  _globals['_UPDATERESOURCERESPONSE']._serialized_start=2051
+  _globals['_UPDATERESOURCERESPONSE']._serialized_end=2138
+  _globals['_WATCHRESOURCESREQUEST']._serialized_start=2141
+  _globals['_WATCHRESOURCESREQUEST']._serialized_end=2329
+  _globals['_WATCHRESOURCESRESPONSE']._serialized_start=2331
+  _globals['_WATCHRESOURCESRESPONSE']._serialized_end=2414
+  _globals['_STREAMSTATSREQUEST']._serialized_start=2416
+  _globals['_STREAMSTATSREQUEST']._serialized_end=2494
+  _globals['_STREAMSTATSRESPONSE']._serialized_start=2496
+  _globals['_STREAMSTATSRESPONSE']._serialized_end=2556
+  _globals['_RESOURCESERVICE']._serialized_start=2834
+  _globals['_RESOURCESERVICE']._serialized_end=3882
 # @@protoc_insertion_point(module_scope)

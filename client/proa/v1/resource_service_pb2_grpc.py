@@ -124,6 +124,7 @@ class ResourceServiceServicer:
         """Lists resources by name, or as order_by says. Changes nothing. If an engine
         that the request covers does not answer, the call fails with
         ENGINE_UNREACHABLE unless return_partial_success is set.
+        A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -131,6 +132,7 @@ class ResourceServiceServicer:
 
     def GetResource(self, request, context):
         """Gives one resource in full. Changes nothing.
+        A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -144,6 +146,7 @@ class ResourceServiceServicer:
         that reads too slowly is told so by a gap, too, and begins anew.
         Errors: REVISION_COMPACTED (list again: watch without resume_token),
         SHUTTING_DOWN (watch again, with resume_token).
+        A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -154,6 +157,7 @@ class ResourceServiceServicer:
         resource is sampled once however many callers listen. Changes nothing.
         Errors: RESOURCE_NOT_FOUND, also when a resource that was named is deleted;
         CAPABILITY_MISSING.
+        A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -164,6 +168,7 @@ class ResourceServiceServicer:
         or SUSPENDED. Returns when the engine has started it, which is before a guest
         has booted. A domain goes on from its saved state if it has one.
         Errors: RESOURCE_ALREADY_RUNNING, SNAPSHOT_NOT_FOUND, CAPABILITY_MISSING.
+        A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -174,6 +179,7 @@ class ResourceServiceServicer:
         one is resumed first if it has to hear the request. A FORCE stop goes through
         while a graceful one is still waiting.
         Errors: RESOURCE_NOT_RUNNING, STOP_TIMED_OUT, CAPABILITY_MISSING.
+        A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -183,6 +189,7 @@ class ResourceServiceServicer:
         """Restarts a RUNNING resource. For a domain, a guest that reboots within the
         grace period is the proof of success.
         Errors: RESOURCE_NOT_RUNNING, STOP_TIMED_OUT.
+        A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -191,6 +198,7 @@ class ResourceServiceServicer:
     def PauseResource(self, request, context):
         """Freezes a RUNNING resource in memory.
         Errors: RESOURCE_NOT_RUNNING, ILLEGAL_STATE.
+        A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -199,6 +207,7 @@ class ResourceServiceServicer:
     def ResumeResource(self, request, context):
         """Lets a PAUSED resource go on, or wakes a SUSPENDED one.
         Errors: RESOURCE_NOT_RUNNING, ILLEGAL_STATE.
+        A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -208,6 +217,7 @@ class ResourceServiceServicer:
         """Deletes an inactive resource; an active one with `force`. The volumes that
         were made for it alone go with it unless keep_volumes is set.
         Errors: RESOURCE_RUNNING, HAS_SNAPSHOTS, HAS_SAVED_STATE, ETAG_MISMATCH.
+        A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -220,6 +230,7 @@ class ResourceServiceServicer:
         next start. All or nothing is not promised across fields: on an error, look again.
         A request that changes nothing is refused: GetResource is what looks.
         Errors: ALREADY_EXISTS, CAPABILITY_MISSING, INVALID_ARGUMENT, ETAG_MISMATCH.
+        A request has at most 256 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -50,9 +50,12 @@ class ResourceServiceStub:
     """Lists resources by name, or as order_by says. Changes nothing. If an engine
     that the request covers does not answer, the call fails with
     ENGINE_UNREACHABLE unless return_partial_success is set.
+    A request has at most 64 KiB.
     """
     GetResource: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.GetResourceRequest, _resource_service_pb2.GetResourceResponse]
-    """Gives one resource in full. Changes nothing."""
+    """Gives one resource in full. Changes nothing.
+    A request has at most 64 KiB.
+    """
     WatchResources: _grpc.UnaryStreamMultiCallable[_resource_service_pb2.WatchResourcesRequest, _resource_service_pb2.WatchResourcesResponse]
     """Follows resources: first those that there are, then a bookmark with `synced`, then
     every change when it happens, until the caller ends it or the token does
@@ -61,42 +64,50 @@ class ResourceServiceStub:
     that reads too slowly is told so by a gap, too, and begins anew.
     Errors: REVISION_COMPACTED (list again: watch without resume_token),
     SHUTTING_DOWN (watch again, with resume_token).
+    A request has at most 64 KiB.
     """
     StreamStats: _grpc.UnaryStreamMultiCallable[_resource_service_pb2.StreamStatsRequest, _resource_service_pb2.StreamStatsResponse]
     """Samples what active resources use, again and again, until the caller ends it. A
     resource is sampled once however many callers listen. Changes nothing.
     Errors: RESOURCE_NOT_FOUND, also when a resource that was named is deleted;
     CAPABILITY_MISSING.
+    A request has at most 64 KiB.
     """
     StartResource: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.StartResourceRequest, _resource_service_pb2.StartResourceResponse]
     """Starts a resource from STOPPED, SAVED or FAILED, and resumes it from PAUSED
     or SUSPENDED. Returns when the engine has started it, which is before a guest
     has booted. A domain goes on from its saved state if it has one.
     Errors: RESOURCE_ALREADY_RUNNING, SNAPSHOT_NOT_FOUND, CAPABILITY_MISSING.
+    A request has at most 64 KiB.
     """
     StopResource: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.StopResourceRequest, _resource_service_pb2.StopResourceResponse]
     """Stops a resource from RUNNING, PAUSED or SUSPENDED; see StopMode. A paused
     one is resumed first if it has to hear the request. A FORCE stop goes through
     while a graceful one is still waiting.
     Errors: RESOURCE_NOT_RUNNING, STOP_TIMED_OUT, CAPABILITY_MISSING.
+    A request has at most 64 KiB.
     """
     RestartResource: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.RestartResourceRequest, _resource_service_pb2.RestartResourceResponse]
     """Restarts a RUNNING resource. For a domain, a guest that reboots within the
     grace period is the proof of success.
     Errors: RESOURCE_NOT_RUNNING, STOP_TIMED_OUT.
+    A request has at most 64 KiB.
     """
     PauseResource: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.PauseResourceRequest, _resource_service_pb2.PauseResourceResponse]
     """Freezes a RUNNING resource in memory.
     Errors: RESOURCE_NOT_RUNNING, ILLEGAL_STATE.
+    A request has at most 64 KiB.
     """
     ResumeResource: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.ResumeResourceRequest, _resource_service_pb2.ResumeResourceResponse]
     """Lets a PAUSED resource go on, or wakes a SUSPENDED one.
     Errors: RESOURCE_NOT_RUNNING, ILLEGAL_STATE.
+    A request has at most 64 KiB.
     """
     DeleteResource: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.DeleteResourceRequest, _resource_service_pb2.DeleteResourceResponse]
     """Deletes an inactive resource; an active one with `force`. The volumes that
     were made for it alone go with it unless keep_volumes is set.
     Errors: RESOURCE_RUNNING, HAS_SNAPSHOTS, HAS_SAVED_STATE, ETAG_MISMATCH.
+    A request has at most 64 KiB.
     """
     UpdateResource: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.UpdateResourceRequest, _resource_service_pb2.UpdateResourceResponse]
     """Changes what can be changed of an existing resource: name, labels of a
@@ -105,6 +116,7 @@ class ResourceServiceStub:
     next start. All or nothing is not promised across fields: on an error, look again.
     A request that changes nothing is refused: GetResource is what looks.
     Errors: ALREADY_EXISTS, CAPABILITY_MISSING, INVALID_ARGUMENT, ETAG_MISMATCH.
+    A request has at most 256 KiB.
     """
 
 @_typing.type_check_only
@@ -129,9 +141,12 @@ class ResourceServiceAsyncStub(ResourceServiceStub):
     """Lists resources by name, or as order_by says. Changes nothing. If an engine
     that the request covers does not answer, the call fails with
     ENGINE_UNREACHABLE unless return_partial_success is set.
+    A request has at most 64 KiB.
     """
     GetResource: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.GetResourceRequest, _resource_service_pb2.GetResourceResponse]  # type: ignore[assignment]
-    """Gives one resource in full. Changes nothing."""
+    """Gives one resource in full. Changes nothing.
+    A request has at most 64 KiB.
+    """
     WatchResources: _aio.UnaryStreamMultiCallable[_resource_service_pb2.WatchResourcesRequest, _resource_service_pb2.WatchResourcesResponse]  # type: ignore[assignment]
     """Follows resources: first those that there are, then a bookmark with `synced`, then
     every change when it happens, until the caller ends it or the token does
@@ -140,42 +155,50 @@ class ResourceServiceAsyncStub(ResourceServiceStub):
     that reads too slowly is told so by a gap, too, and begins anew.
     Errors: REVISION_COMPACTED (list again: watch without resume_token),
     SHUTTING_DOWN (watch again, with resume_token).
+    A request has at most 64 KiB.
     """
     StreamStats: _aio.UnaryStreamMultiCallable[_resource_service_pb2.StreamStatsRequest, _resource_service_pb2.StreamStatsResponse]  # type: ignore[assignment]
     """Samples what active resources use, again and again, until the caller ends it. A
     resource is sampled once however many callers listen. Changes nothing.
     Errors: RESOURCE_NOT_FOUND, also when a resource that was named is deleted;
     CAPABILITY_MISSING.
+    A request has at most 64 KiB.
     """
     StartResource: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.StartResourceRequest, _resource_service_pb2.StartResourceResponse]  # type: ignore[assignment]
     """Starts a resource from STOPPED, SAVED or FAILED, and resumes it from PAUSED
     or SUSPENDED. Returns when the engine has started it, which is before a guest
     has booted. A domain goes on from its saved state if it has one.
     Errors: RESOURCE_ALREADY_RUNNING, SNAPSHOT_NOT_FOUND, CAPABILITY_MISSING.
+    A request has at most 64 KiB.
     """
     StopResource: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.StopResourceRequest, _resource_service_pb2.StopResourceResponse]  # type: ignore[assignment]
     """Stops a resource from RUNNING, PAUSED or SUSPENDED; see StopMode. A paused
     one is resumed first if it has to hear the request. A FORCE stop goes through
     while a graceful one is still waiting.
     Errors: RESOURCE_NOT_RUNNING, STOP_TIMED_OUT, CAPABILITY_MISSING.
+    A request has at most 64 KiB.
     """
     RestartResource: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.RestartResourceRequest, _resource_service_pb2.RestartResourceResponse]  # type: ignore[assignment]
     """Restarts a RUNNING resource. For a domain, a guest that reboots within the
     grace period is the proof of success.
     Errors: RESOURCE_NOT_RUNNING, STOP_TIMED_OUT.
+    A request has at most 64 KiB.
     """
     PauseResource: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.PauseResourceRequest, _resource_service_pb2.PauseResourceResponse]  # type: ignore[assignment]
     """Freezes a RUNNING resource in memory.
     Errors: RESOURCE_NOT_RUNNING, ILLEGAL_STATE.
+    A request has at most 64 KiB.
     """
     ResumeResource: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.ResumeResourceRequest, _resource_service_pb2.ResumeResourceResponse]  # type: ignore[assignment]
     """Lets a PAUSED resource go on, or wakes a SUSPENDED one.
     Errors: RESOURCE_NOT_RUNNING, ILLEGAL_STATE.
+    A request has at most 64 KiB.
     """
     DeleteResource: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.DeleteResourceRequest, _resource_service_pb2.DeleteResourceResponse]  # type: ignore[assignment]
     """Deletes an inactive resource; an active one with `force`. The volumes that
     were made for it alone go with it unless keep_volumes is set.
     Errors: RESOURCE_RUNNING, HAS_SNAPSHOTS, HAS_SAVED_STATE, ETAG_MISMATCH.
+    A request has at most 64 KiB.
     """
     UpdateResource: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.UpdateResourceRequest, _resource_service_pb2.UpdateResourceResponse]  # type: ignore[assignment]
     """Changes what can be changed of an existing resource: name, labels of a
@@ -184,6 +207,7 @@ class ResourceServiceAsyncStub(ResourceServiceStub):
     next start. All or nothing is not promised across fields: on an error, look again.
     A request that changes nothing is refused: GetResource is what looks.
     Errors: ALREADY_EXISTS, CAPABILITY_MISSING, INVALID_ARGUMENT, ETAG_MISMATCH.
+    A request has at most 256 KiB.
     """
 
 class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -211,6 +235,7 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists resources by name, or as order_by says. Changes nothing. If an engine
         that the request covers does not answer, the call fails with
         ENGINE_UNREACHABLE unless return_partial_success is set.
+        A request has at most 64 KiB.
         """
 
     @_abc_1.abstractmethod
@@ -219,7 +244,9 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _resource_service_pb2.GetResourceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_resource_service_pb2.GetResourceResponse, _abc.Awaitable[_resource_service_pb2.GetResourceResponse]]:
-        """Gives one resource in full. Changes nothing."""
+        """Gives one resource in full. Changes nothing.
+        A request has at most 64 KiB.
+        """
 
     @_abc_1.abstractmethod
     def WatchResources(
@@ -234,6 +261,7 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
         that reads too slowly is told so by a gap, too, and begins anew.
         Errors: REVISION_COMPACTED (list again: watch without resume_token),
         SHUTTING_DOWN (watch again, with resume_token).
+        A request has at most 64 KiB.
         """
 
     @_abc_1.abstractmethod
@@ -246,6 +274,7 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
         resource is sampled once however many callers listen. Changes nothing.
         Errors: RESOURCE_NOT_FOUND, also when a resource that was named is deleted;
         CAPABILITY_MISSING.
+        A request has at most 64 KiB.
         """
 
     @_abc_1.abstractmethod
@@ -258,6 +287,7 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
         or SUSPENDED. Returns when the engine has started it, which is before a guest
         has booted. A domain goes on from its saved state if it has one.
         Errors: RESOURCE_ALREADY_RUNNING, SNAPSHOT_NOT_FOUND, CAPABILITY_MISSING.
+        A request has at most 64 KiB.
         """
 
     @_abc_1.abstractmethod
@@ -270,6 +300,7 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
         one is resumed first if it has to hear the request. A FORCE stop goes through
         while a graceful one is still waiting.
         Errors: RESOURCE_NOT_RUNNING, STOP_TIMED_OUT, CAPABILITY_MISSING.
+        A request has at most 64 KiB.
         """
 
     @_abc_1.abstractmethod
@@ -281,6 +312,7 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
         """Restarts a RUNNING resource. For a domain, a guest that reboots within the
         grace period is the proof of success.
         Errors: RESOURCE_NOT_RUNNING, STOP_TIMED_OUT.
+        A request has at most 64 KiB.
         """
 
     @_abc_1.abstractmethod
@@ -291,6 +323,7 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_resource_service_pb2.PauseResourceResponse, _abc.Awaitable[_resource_service_pb2.PauseResourceResponse]]:
         """Freezes a RUNNING resource in memory.
         Errors: RESOURCE_NOT_RUNNING, ILLEGAL_STATE.
+        A request has at most 64 KiB.
         """
 
     @_abc_1.abstractmethod
@@ -301,6 +334,7 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_resource_service_pb2.ResumeResourceResponse, _abc.Awaitable[_resource_service_pb2.ResumeResourceResponse]]:
         """Lets a PAUSED resource go on, or wakes a SUSPENDED one.
         Errors: RESOURCE_NOT_RUNNING, ILLEGAL_STATE.
+        A request has at most 64 KiB.
         """
 
     @_abc_1.abstractmethod
@@ -312,6 +346,7 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
         """Deletes an inactive resource; an active one with `force`. The volumes that
         were made for it alone go with it unless keep_volumes is set.
         Errors: RESOURCE_RUNNING, HAS_SNAPSHOTS, HAS_SAVED_STATE, ETAG_MISMATCH.
+        A request has at most 64 KiB.
         """
 
     @_abc_1.abstractmethod
@@ -326,6 +361,7 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
         next start. All or nothing is not promised across fields: on an error, look again.
         A request that changes nothing is refused: GetResource is what looks.
         Errors: ALREADY_EXISTS, CAPABILITY_MISSING, INVALID_ARGUMENT, ETAG_MISMATCH.
+        A request has at most 256 KiB.
         """
 
 def add_ResourceServiceServicer_to_server(servicer: ResourceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

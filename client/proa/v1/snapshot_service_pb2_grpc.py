@@ -72,6 +72,7 @@ class SnapshotServiceServicer:
 
     def ListSnapshots(self, request, context):
         """Lists the snapshots of a resource, oldest first. Changes nothing.
+        A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -79,6 +80,7 @@ class SnapshotServiceServicer:
 
     def GetSnapshot(self, request, context):
         """Gives one snapshot. Changes nothing. Errors: SNAPSHOT_NOT_FOUND.
+        A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -88,6 +90,7 @@ class SnapshotServiceServicer:
         """Takes a snapshot; of an active domain with its memory, while it stands still
         for a moment. Legal from RUNNING, PAUSED, STOPPED and FAILED. Not idempotent: a
         name is taken once. Errors: ALREADY_EXISTS, ILLEGAL_STATE, ENGINE_CONFLICT.
+        A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -97,6 +100,7 @@ class SnapshotServiceServicer:
         """Takes the domain back to a snapshot. What it did since is lost. Idempotent.
         Legal from RUNNING, PAUSED, STOPPED, SAVED and FAILED.
         Errors: SNAPSHOT_NOT_FOUND, ILLEGAL_STATE.
+        A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -104,6 +108,7 @@ class SnapshotServiceServicer:
 
     def DeleteSnapshot(self, request, context):
         """Deletes a snapshot; the domain stays as it is. Errors: SNAPSHOT_NOT_FOUND.
+        A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -37,21 +37,29 @@ class SnapshotServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> SnapshotServiceAsyncStub: ...
     ListSnapshots: _grpc.UnaryUnaryMultiCallable[_snapshot_service_pb2.ListSnapshotsRequest, _snapshot_service_pb2.ListSnapshotsResponse]
-    """Lists the snapshots of a resource, oldest first. Changes nothing."""
+    """Lists the snapshots of a resource, oldest first. Changes nothing.
+    A request has at most 64 KiB.
+    """
     GetSnapshot: _grpc.UnaryUnaryMultiCallable[_snapshot_service_pb2.GetSnapshotRequest, _snapshot_service_pb2.GetSnapshotResponse]
-    """Gives one snapshot. Changes nothing. Errors: SNAPSHOT_NOT_FOUND."""
+    """Gives one snapshot. Changes nothing. Errors: SNAPSHOT_NOT_FOUND.
+    A request has at most 64 KiB.
+    """
     CreateSnapshot: _grpc.UnaryUnaryMultiCallable[_snapshot_service_pb2.CreateSnapshotRequest, _snapshot_service_pb2.CreateSnapshotResponse]
     """Takes a snapshot; of an active domain with its memory, while it stands still
     for a moment. Legal from RUNNING, PAUSED, STOPPED and FAILED. Not idempotent: a
     name is taken once. Errors: ALREADY_EXISTS, ILLEGAL_STATE, ENGINE_CONFLICT.
+    A request has at most 64 KiB.
     """
     RevertSnapshot: _grpc.UnaryUnaryMultiCallable[_snapshot_service_pb2.RevertSnapshotRequest, _snapshot_service_pb2.RevertSnapshotResponse]
     """Takes the domain back to a snapshot. What it did since is lost. Idempotent.
     Legal from RUNNING, PAUSED, STOPPED, SAVED and FAILED.
     Errors: SNAPSHOT_NOT_FOUND, ILLEGAL_STATE.
+    A request has at most 64 KiB.
     """
     DeleteSnapshot: _grpc.UnaryUnaryMultiCallable[_snapshot_service_pb2.DeleteSnapshotRequest, _snapshot_service_pb2.DeleteSnapshotResponse]
-    """Deletes a snapshot; the domain stays as it is. Errors: SNAPSHOT_NOT_FOUND."""
+    """Deletes a snapshot; the domain stays as it is. Errors: SNAPSHOT_NOT_FOUND.
+    A request has at most 64 KiB.
+    """
 
 @_typing.type_check_only
 class SnapshotServiceAsyncStub(SnapshotServiceStub):
@@ -62,21 +70,29 @@ class SnapshotServiceAsyncStub(SnapshotServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListSnapshots: _aio.UnaryUnaryMultiCallable[_snapshot_service_pb2.ListSnapshotsRequest, _snapshot_service_pb2.ListSnapshotsResponse]  # type: ignore[assignment]
-    """Lists the snapshots of a resource, oldest first. Changes nothing."""
+    """Lists the snapshots of a resource, oldest first. Changes nothing.
+    A request has at most 64 KiB.
+    """
     GetSnapshot: _aio.UnaryUnaryMultiCallable[_snapshot_service_pb2.GetSnapshotRequest, _snapshot_service_pb2.GetSnapshotResponse]  # type: ignore[assignment]
-    """Gives one snapshot. Changes nothing. Errors: SNAPSHOT_NOT_FOUND."""
+    """Gives one snapshot. Changes nothing. Errors: SNAPSHOT_NOT_FOUND.
+    A request has at most 64 KiB.
+    """
     CreateSnapshot: _aio.UnaryUnaryMultiCallable[_snapshot_service_pb2.CreateSnapshotRequest, _snapshot_service_pb2.CreateSnapshotResponse]  # type: ignore[assignment]
     """Takes a snapshot; of an active domain with its memory, while it stands still
     for a moment. Legal from RUNNING, PAUSED, STOPPED and FAILED. Not idempotent: a
     name is taken once. Errors: ALREADY_EXISTS, ILLEGAL_STATE, ENGINE_CONFLICT.
+    A request has at most 64 KiB.
     """
     RevertSnapshot: _aio.UnaryUnaryMultiCallable[_snapshot_service_pb2.RevertSnapshotRequest, _snapshot_service_pb2.RevertSnapshotResponse]  # type: ignore[assignment]
     """Takes the domain back to a snapshot. What it did since is lost. Idempotent.
     Legal from RUNNING, PAUSED, STOPPED, SAVED and FAILED.
     Errors: SNAPSHOT_NOT_FOUND, ILLEGAL_STATE.
+    A request has at most 64 KiB.
     """
     DeleteSnapshot: _aio.UnaryUnaryMultiCallable[_snapshot_service_pb2.DeleteSnapshotRequest, _snapshot_service_pb2.DeleteSnapshotResponse]  # type: ignore[assignment]
-    """Deletes a snapshot; the domain stays as it is. Errors: SNAPSHOT_NOT_FOUND."""
+    """Deletes a snapshot; the domain stays as it is. Errors: SNAPSHOT_NOT_FOUND.
+    A request has at most 64 KiB.
+    """
 
 class SnapshotServiceServicer(metaclass=_abc_1.ABCMeta):
     """Snapshots of a resource: its disks and, if it is active, its memory.
@@ -90,7 +106,9 @@ class SnapshotServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _snapshot_service_pb2.ListSnapshotsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_snapshot_service_pb2.ListSnapshotsResponse, _abc.Awaitable[_snapshot_service_pb2.ListSnapshotsResponse]]:
-        """Lists the snapshots of a resource, oldest first. Changes nothing."""
+        """Lists the snapshots of a resource, oldest first. Changes nothing.
+        A request has at most 64 KiB.
+        """
 
     @_abc_1.abstractmethod
     def GetSnapshot(
@@ -98,7 +116,9 @@ class SnapshotServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _snapshot_service_pb2.GetSnapshotRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_snapshot_service_pb2.GetSnapshotResponse, _abc.Awaitable[_snapshot_service_pb2.GetSnapshotResponse]]:
-        """Gives one snapshot. Changes nothing. Errors: SNAPSHOT_NOT_FOUND."""
+        """Gives one snapshot. Changes nothing. Errors: SNAPSHOT_NOT_FOUND.
+        A request has at most 64 KiB.
+        """
 
     @_abc_1.abstractmethod
     def CreateSnapshot(
@@ -109,6 +129,7 @@ class SnapshotServiceServicer(metaclass=_abc_1.ABCMeta):
         """Takes a snapshot; of an active domain with its memory, while it stands still
         for a moment. Legal from RUNNING, PAUSED, STOPPED and FAILED. Not idempotent: a
         name is taken once. Errors: ALREADY_EXISTS, ILLEGAL_STATE, ENGINE_CONFLICT.
+        A request has at most 64 KiB.
         """
 
     @_abc_1.abstractmethod
@@ -120,6 +141,7 @@ class SnapshotServiceServicer(metaclass=_abc_1.ABCMeta):
         """Takes the domain back to a snapshot. What it did since is lost. Idempotent.
         Legal from RUNNING, PAUSED, STOPPED, SAVED and FAILED.
         Errors: SNAPSHOT_NOT_FOUND, ILLEGAL_STATE.
+        A request has at most 64 KiB.
         """
 
     @_abc_1.abstractmethod
@@ -128,6 +150,8 @@ class SnapshotServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _snapshot_service_pb2.DeleteSnapshotRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_snapshot_service_pb2.DeleteSnapshotResponse, _abc.Awaitable[_snapshot_service_pb2.DeleteSnapshotResponse]]:
-        """Deletes a snapshot; the domain stays as it is. Errors: SNAPSHOT_NOT_FOUND."""
+        """Deletes a snapshot; the domain stays as it is. Errors: SNAPSHOT_NOT_FOUND.
+        A request has at most 64 KiB.
+        """
 
 def add_SnapshotServiceServicer_to_server(servicer: SnapshotServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -61,6 +61,7 @@ class VolumeServiceServicer:
     def ListVolumes(self, request, context):
         """Lists volumes by pool and name. Changes nothing. Errors: VOLUME_NOT_FOUND if
         there is no such pool.
+        A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -70,6 +71,7 @@ class VolumeServiceServicer:
         """Creates an empty volume, or one that begins with a base volume. Not
         idempotent: a repetition fails with ALREADY_EXISTS. A failed creation leaves
         nothing. Errors: INVALID_ARGUMENT, VOLUME_NOT_FOUND, HOST_EXHAUSTED.
+        A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -79,6 +81,7 @@ class VolumeServiceServicer:
         """Deletes a volume and what is in it. Refused while a domain, running or not,
         has it as a disk or another volume is based on it: IN_USE.
         Errors: VOLUME_NOT_FOUND, IN_USE.
+        A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -38,16 +38,19 @@ class VolumeServiceStub:
     ListVolumes: _grpc.UnaryUnaryMultiCallable[_volume_service_pb2.ListVolumesRequest, _volume_service_pb2.ListVolumesResponse]
     """Lists volumes by pool and name. Changes nothing. Errors: VOLUME_NOT_FOUND if
     there is no such pool.
+    A request has at most 64 KiB.
     """
     CreateVolume: _grpc.UnaryUnaryMultiCallable[_volume_service_pb2.CreateVolumeRequest, _volume_service_pb2.CreateVolumeResponse]
     """Creates an empty volume, or one that begins with a base volume. Not
     idempotent: a repetition fails with ALREADY_EXISTS. A failed creation leaves
     nothing. Errors: INVALID_ARGUMENT, VOLUME_NOT_FOUND, HOST_EXHAUSTED.
+    A request has at most 64 KiB.
     """
     DeleteVolume: _grpc.UnaryUnaryMultiCallable[_volume_service_pb2.DeleteVolumeRequest, _volume_service_pb2.DeleteVolumeResponse]
     """Deletes a volume and what is in it. Refused while a domain, running or not,
     has it as a disk or another volume is based on it: IN_USE.
     Errors: VOLUME_NOT_FOUND, IN_USE.
+    A request has at most 64 KiB.
     """
 
 @_typing.type_check_only
@@ -60,16 +63,19 @@ class VolumeServiceAsyncStub(VolumeServiceStub):
     ListVolumes: _aio.UnaryUnaryMultiCallable[_volume_service_pb2.ListVolumesRequest, _volume_service_pb2.ListVolumesResponse]  # type: ignore[assignment]
     """Lists volumes by pool and name. Changes nothing. Errors: VOLUME_NOT_FOUND if
     there is no such pool.
+    A request has at most 64 KiB.
     """
     CreateVolume: _aio.UnaryUnaryMultiCallable[_volume_service_pb2.CreateVolumeRequest, _volume_service_pb2.CreateVolumeResponse]  # type: ignore[assignment]
     """Creates an empty volume, or one that begins with a base volume. Not
     idempotent: a repetition fails with ALREADY_EXISTS. A failed creation leaves
     nothing. Errors: INVALID_ARGUMENT, VOLUME_NOT_FOUND, HOST_EXHAUSTED.
+    A request has at most 64 KiB.
     """
     DeleteVolume: _aio.UnaryUnaryMultiCallable[_volume_service_pb2.DeleteVolumeRequest, _volume_service_pb2.DeleteVolumeResponse]  # type: ignore[assignment]
     """Deletes a volume and what is in it. Refused while a domain, running or not,
     has it as a disk or another volume is based on it: IN_USE.
     Errors: VOLUME_NOT_FOUND, IN_USE.
+    A request has at most 64 KiB.
     """
 
 class VolumeServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -85,6 +91,7 @@ class VolumeServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_volume_service_pb2.ListVolumesResponse, _abc.Awaitable[_volume_service_pb2.ListVolumesResponse]]:
         """Lists volumes by pool and name. Changes nothing. Errors: VOLUME_NOT_FOUND if
         there is no such pool.
+        A request has at most 64 KiB.
         """
 
     @_abc_1.abstractmethod
@@ -96,6 +103,7 @@ class VolumeServiceServicer(metaclass=_abc_1.ABCMeta):
         """Creates an empty volume, or one that begins with a base volume. Not
         idempotent: a repetition fails with ALREADY_EXISTS. A failed creation leaves
         nothing. Errors: INVALID_ARGUMENT, VOLUME_NOT_FOUND, HOST_EXHAUSTED.
+        A request has at most 64 KiB.
         """
 
     @_abc_1.abstractmethod
@@ -107,6 +115,7 @@ class VolumeServiceServicer(metaclass=_abc_1.ABCMeta):
         """Deletes a volume and what is in it. Refused while a domain, running or not,
         has it as a disk or another volume is based on it: IN_USE.
         Errors: VOLUME_NOT_FOUND, IN_USE.
+        A request has at most 64 KiB.
         """
 
 def add_VolumeServiceServicer_to_server(servicer: VolumeServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt
+from jwt.utils import base64url_decode, base64url_encode
 
 from proad.auth.keys import Key, KeyRing
 from proad.auth.scopes import Scope, read_scopes, write_scopes
@@ -108,7 +109,7 @@ class Tokens:
             _not_over(known)
             return known
         secret = self._verifiers.get(token[:_MAX_LENGTH].partition(".")[0])
-        if secret is None or len(token) > _MAX_LENGTH:
+        if secret is None or len(token) > _MAX_LENGTH or not _is_spelled_plainly(token):
             raise TokenInvalidError
         try:
             payload = jwt.decode(
@@ -140,6 +141,20 @@ class Tokens:
 def _not_over(claims: Claims) -> None:
     if claims.expire_time <= datetime.now(UTC):
         raise TokenExpiredError
+
+
+def _is_spelled_plainly(token: str) -> bool:
+    """Tell whether a token is written as we write it.
+
+    PyJWT reads base64 leniently: with padding, with characters that are none of it, with
+    other unused bits in the last one, a token would pass in many spellings.
+    """
+    try:
+        return all(
+            base64url_encode(base64url_decode(part)) == part.encode() for part in token.split(".")
+        )
+    except ValueError:
+        return False
 
 
 def _claims(payload: dict[str, Any]) -> Claims:

@@ -12,6 +12,7 @@ from proad.errors.caller import (
     TokenMissingError,
     TokenRevokedError,
     TooManyAttemptsError,
+    TooManyStreamsError,
 )
 from proad.errors.engine import (
     CapabilityMissingError,
@@ -97,5 +98,6 @@ __all__ = [
     "TokenMissingError",
     "TokenRevokedError",
     "TooManyAttemptsError",
+    "TooManyStreamsError",
     "VolumeNotFoundError",
 ]

@@ -66,6 +66,18 @@ class TooManyAttemptsError(ProaError):
         )
 
 
+class TooManyStreamsError(ProaError):
+    """One peer has as many public streams open as it may have."""
+
+    reason = Reason.TOO_MANY_STREAMS
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"this peer has {most} streams of health and reflection open, which is the most; "
+            "end one of them first"
+        )
+
+
 class ScopeMissingError(ProaError):
     """The token, or for a login the user, lacks a scope."""
 

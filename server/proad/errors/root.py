@@ -44,6 +44,7 @@ class Reason(StrEnum):
     INTERNAL = "INTERNAL"
     HOST_EXHAUSTED = "HOST_EXHAUSTED"
     SHUTTING_DOWN = "SHUTTING_DOWN"
+    TOO_MANY_STREAMS = "TOO_MANY_STREAMS"
 
 
 class SetupError(Exception):

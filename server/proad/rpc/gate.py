@@ -1,6 +1,8 @@
-"""What every call goes through: request id, scope, deadline, errors, access log.
+"""What every call goes through: scope, request message, deadline, errors, access log.
 
-One interceptor, so that the order is plain and nothing can be left out for one method.
+One interceptor, so that the order is plain and nothing can be left out for one method. On
+the wire a call with one message and a stream of messages are the same: every method is
+served as the latter, so that a caller is let in before a byte of the request is read.
 """
 
 import asyncio
@@ -8,30 +10,21 @@ import math
 import random
 import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
-from contextlib import aclosing, asynccontextmanager, nullcontext, suppress
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import grpc
 import structlog
-from google.protobuf.message import DecodeError
 
-from proa import v1
-from proad.auth.scopes import Scope
-from proad.auth.service import Authenticator, require
-from proad.errors import (
-    EngineTimedOutError,
-    InvalidArgumentError,
-    ProaError,
-    ScopeMissingError,
-    ShuttingDownError,
-    TokenExpiredError,
-)
-from proad.rpc import caller
+from proad.auth.service import Authenticator
+from proad.errors import EngineTimedOutError, ProaError
 from proad.rpc.access import AccessLog
-from proad.rpc.required_scopes import STANDARD_METHODS
+from proad.rpc.admission import Admission, header, sent_along
+from proad.rpc.methods import Method
+from proad.rpc.reading import RequestReader
 from proad.rpc.status import internal_status, to_status
+from proad.rpc.streams import Streams
 
 _log = structlog.get_logger(__name__)
 
@@ -49,14 +42,8 @@ _SAME_MOMENT = 0.1
 # Seconds in which watchers can be told that the daemon stops.
 _LAST_WORD = 1.0
 
-# Seconds after which the token of a stream that goes on is looked at again.
-_CHECK_EVERY = 5.0
-
 _Context = grpc.aio.ServicerContext[Any, Any]
-
-
-class _Malformed:
-    """What could not be parsed, in place of the request."""
+_Serve = Callable[[_Context], Awaitable[Any]]
 
 
 class _Counter:
@@ -83,37 +70,24 @@ class _Counter:
 class Gate(grpc.aio.ServerInterceptor):
     """Lets a call through to its servicer, and its outcome back to the caller.
 
-    Denied by default: a method without a scope in the contract is refused, but for
-    health and reflection, which do not pass here. A caller that is not known gets
-    UNAUTHENTICATED, one that is known and may not gets PERMISSION_DENIED.
-
     Args:
         authenticator: tells whose token it is.
-        scopes: what each method requires.
-        endless: streams that only tell and never end by themselves: they end when the
-            token does. A deadline that the caller sets is left to gRPC: nothing is under
-            way that could take effect later.
+        methods: what is known of each method, by its path; of any other, nobody is let in.
     """
 
-    def __init__(
-        self,
-        authenticator: Authenticator,
-        scopes: Mapping[str, "v1.Scope.ValueType"],
-        endless: Collection[str],
-    ) -> None:
-        self._authenticator = authenticator
-        self._scopes = scopes
-        self._endless = endless
+    def __init__(self, authenticator: Authenticator, methods: Mapping[str, Method]) -> None:
+        self._methods = methods
+        self._admission = Admission(authenticator)
+        self._streams = Streams(self._admission)
         self._access = AccessLog()
         # By method: what was put together once is good for every call.
         self._guarded: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
-        self._closing = False
         self._in_flight = _Counter()
         self._watching = _Counter()
 
     def close(self) -> None:
         """Refuse new calls."""
-        self._closing = True
+        self._admission.close()
 
     async def drained(self) -> None:
         """Wait until no call is in flight. `Server.stop` does not wait for all of them.
@@ -135,83 +109,85 @@ class Gate(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
         """Wrap the handler of a method."""
-        method = handler_call_details.method
-        guarded = self._guarded.get(method)
+        path = handler_call_details.method
+        guarded = self._guarded.get(path)
         if guarded is None:
             handler = await continuation(handler_call_details)
-            if handler is None or method in STANDARD_METHODS:
-                return handler
-            guarded = self._guarded[method] = self._guard(method, handler)
+            if handler is None:
+                return None
+            method = self._methods.get(path) or Method(path)
+            guarded = self._guarded[path] = self._guard(method, handler)
         return guarded
 
-    def _guard(self, method: str, handler: Any) -> "grpc.RpcMethodHandler[Any, Any]":
-        deserialize = _tolerant(handler.request_deserializer)
+    def _guard(self, method: Method, handler: Any) -> "grpc.RpcMethodHandler[Any, Any]":
+        reader = RequestReader(method.max_request_bytes, handler.request_deserializer)
         serialize = _unless_encoded(handler.response_serializer)
-
+        let_pass = self._pass_standard if method.standard else self._pass
         if handler.unary_unary is not None:
+            answer = handler.unary_unary
 
-            async def unary(request: Any, context: _Context) -> Any:
-                async with self._pass(method, _headers(context), request, context):
-                    return await handler.unary_unary(request, context)
+            async def unary(context: _Context) -> Any:
+                return await answer(await reader.read(context), context)
 
-            return grpc.unary_unary_rpc_method_handler(unary, deserialize, serialize)
-        if handler.unary_stream is not None:
-            endless = method in self._endless
+            async def one(_messages: object, context: _Context) -> Any:
+                return await let_pass(method, unary, context)
 
-            async def stream(request: Any, context: _Context) -> AsyncIterator[Any]:
-                headers = _headers(context)
-                async with (
-                    self._pass(method, headers, request, context),
-                    aclosing(handler.unary_stream(request, context)) as responses,
-                ):
-                    source = self._while_admitted(responses, headers) if endless else responses
-                    async for response in source:
-                        yield response
+            return grpc.stream_unary_rpc_method_handler(one, None, serialize)
 
-            return grpc.unary_stream_rpc_method_handler(stream, deserialize, serialize)
-        raise TypeError(f"{method}: the contract has no streams of requests")
+        write = self._streams.writing(method, handler.unary_stream or handler.stream_stream)
 
-    @asynccontextmanager
-    async def _pass(
-        self, method: str, headers: Mapping[str, str], request: object, context: _Context
-    ) -> AsyncIterator[None]:
-        request_id = _request_id(headers.get("x-request-id"))
+        async def stream(context: _Context) -> None:
+            await write(await reader.read(context), context)
+
+        async def dialogue(context: _Context) -> None:
+            await write(reader.each(context), context)
+
+        serve: _Serve = stream if handler.unary_stream is not None else dialogue
+
+        async def many(_messages: object, context: _Context) -> None:
+            await let_pass(method, serve, context)
+
+        return grpc.stream_stream_rpc_method_handler(many, None, serialize)
+
+    async def _pass(self, method: Method, serve: _Serve, context: _Context) -> Any:
+        """Serve a call, and give its response; what went wrong is told to the caller."""
+        metadata = sent_along(context)
+        request_id = _request_id(header(metadata, "x-request-id"))
         structlog.contextvars.bind_contextvars(request_id=request_id)
         started = time.perf_counter()
-        # Asked now, as the headers are: of a stream that was cancelled, gRPC has let go when
-        # we hear of it, and its context then leads into freed memory.
+        # Asked now: of a stream that was cancelled, gRPC has let go when we hear of it, and
+        # its context then leads into freed memory.
         peer = context.peer()
         code, reason, subject = "OK", "", ""
-        endless = method in self._endless
-        calls = self._watching if endless else self._in_flight
+        calls = self._watching if method.endless else self._in_flight
         deadline = math.inf
         calls.up()
         try:
-            subject = await self._admit(method, headers)
-            if isinstance(request, _Malformed):
-                raise InvalidArgumentError.of("", "the request is not a message of this method")  # noqa: TRY301 - mapped below like every other
-            remaining = context.time_remaining()
-            if remaining is not None:
-                deadline = time.perf_counter() + remaining * (1 - _DEADLINE_ROUNDING)
-            async with nullcontext() if remaining is None or endless else _deadline(remaining):
-                yield
+            subject = await self._admission.admit(method, metadata)
+            remaining: float | None = context.time_remaining()
+            if remaining is None:
+                return await serve(context)
+            deadline = time.perf_counter() + remaining * (1 - _DEADLINE_ROUNDING)
+            if method.endless:
+                # Nothing is under way that could take effect later: it is left to gRPC.
+                return await serve(context)
+            async with _deadline(remaining):
+                return await serve(context)
         except ProaError as error:
             status = to_status(error, request_id)
             code, reason = status.code.name, error.reason
-            await context.abort(status.code, status.details, status.trailing_metadata)
-        except (asyncio.CancelledError, grpc.aio.AbortError, GeneratorExit):
+        except asyncio.CancelledError:
             met = time.perf_counter() > deadline - _SAME_MOMENT
             code = "DEADLINE_EXCEEDED" if met else "CANCELLED"
             raise
         except Exception:  # noqa: BLE001 - logged in full, and told apart by the request id
-            _log.exception("fault", method=method)
+            _log.exception("fault", method=method.path)
             status = internal_status(request_id)
             code, reason = status.code.name, "INTERNAL"
-            await context.abort(status.code, status.details, status.trailing_metadata)
         finally:
             calls.down()
             self._access.note(
-                method=method,
+                method=method.path,
                 code=code,
                 reason=reason or None,
                 ms=round((time.perf_counter() - started) * 1000, 2),
@@ -219,57 +195,37 @@ class Gate(grpc.aio.ServerInterceptor):
                 peer=peer,
                 request_id=request_id,
             )
+        await _refuse(context, status)
+        return None
 
-    async def _while_admitted(
-        self, responses: AsyncGenerator[Any, None], headers: Mapping[str, str]
-    ) -> AsyncGenerator[Any, None]:
-        """End a stream when the caller's token ends, or is no longer good."""
-        loop = asyncio.get_running_loop()
-        left = (caller.current().expire_time - datetime.now(UTC)).total_seconds()
-        expires = loop.time() + left
-        checked = loop.time()
-        while True:
-            try:
-                async with asyncio.timeout_at(expires) as limit:
-                    response = await anext(responses, None)
-            except TimeoutError:
-                if limit.expired():
-                    raise TokenExpiredError from None
-                raise
-            if response is None:
-                return
-            if loop.time() >= expires:  # it was there at once, but nobody read for long
-                raise TokenExpiredError
-            if loop.time() - checked > _CHECK_EVERY:
-                await self._authenticator.authenticate(headers.get("authorization"))
-                checked = loop.time()
-            yield response
-
-    async def _admit(self, method: str, headers: Mapping[str, str]) -> str:
-        """Let a caller in and give their name; empty in a PUBLIC call."""
-        if self._closing:
-            raise ShuttingDownError
-        scope = self._scopes.get(method, v1.SCOPE_UNSPECIFIED)
-        if scope == v1.SCOPE_PUBLIC:
-            return ""
-        known = await self._authenticator.authenticate(headers.get("authorization"))
-        match scope:
-            case v1.SCOPE_AUTHENTICATED:
-                pass
-            case v1.SCOPE_BASIC:
-                require(known, Scope.BASIC)
-            case v1.SCOPE_ADVANCED:
-                require(known, Scope.ADVANCED)
-            case _:
-                raise ScopeMissingError("none that exists", sorted(known.scopes))
-        caller.enter(known)
-        return known.username
+    async def _pass_standard(self, method: Method, serve: _Serve, context: _Context) -> Any:
+        """Serve a call of health or reflection: without a token, also while we stop."""
+        request_id = _request_id(None)
+        try:
+            return await serve(context)
+        except ProaError as error:
+            status = to_status(error, request_id)
+        except grpc.aio.AbortError as error:  # the servicer's own
+            error.__traceback__ = None  # as in _refuse
+            return None
+        except Exception:  # noqa: BLE001 - as in _pass
+            _log.exception("fault", method=method.path, request_id=request_id)
+            status = internal_status(request_id)
+        await _refuse(context, status)
+        return None
 
 
-def _headers(context: _Context) -> dict[str, str]:
-    """Give what the caller sent along, but for what is binary."""
-    sent = context.invocation_metadata() or ()
-    return {key: value for key, value in sent if isinstance(value, str)}
+async def _refuse(context: _Context, status: grpc.Status) -> None:
+    """End a call with an error.
+
+    gRPC keeps the exception that `abort` raises for as long as the call, and the exception
+    keeps the frames that it came through: without its traceback, the call and its request
+    are gone when this is over, and not when the collector comes next.
+    """
+    try:
+        await context.abort(status.code, status.details, status.trailing_metadata)
+    except grpc.aio.AbortError as error:
+        error.__traceback__ = None
 
 
 def _request_id(own: str | None) -> str:
@@ -298,17 +254,3 @@ def _unless_encoded(serialize: Callable[[Any], bytes] | None) -> Callable[[Any],
     if serialize is None:
         return None
     return lambda response: response if type(response) is bytes else serialize(response)
-
-
-def _tolerant(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:
-    """Give what cannot be parsed to the gate, which says so; grpc would say INTERNAL."""
-    if deserialize is None:
-        return None
-
-    def parse(data: bytes) -> Any:
-        try:
-            return deserialize(data)
-        except DecodeError:
-            return _Malformed()
-
-    return parse

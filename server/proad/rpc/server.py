@@ -10,7 +10,7 @@ import grpc
 import structlog
 from grpc_health.v1 import health_pb2_grpc
 from grpc_health.v1.health import SERVICE_NAME as HEALTH_SERVICE
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from proa.v1 import (
     auth_service_pb2_grpc,
@@ -31,7 +31,7 @@ from proad.rpc.gate import Gate
 from proad.rpc.health import Health
 from proad.rpc.host_service import HostService
 from proad.rpc.image_service import ImageService
-from proad.rpc.required_scopes import SERVICES
+from proad.rpc.methods import SERVICES, largest_request
 from proad.rpc.resource_service import ResourceService
 from proad.rpc.snapshot_service import SnapshotService
 from proad.rpc.volume_service import VolumeService
@@ -41,6 +41,9 @@ _log = structlog.get_logger(__name__)
 # For what is still open when the calls have been drained: watchers of the health.
 _LAST_GRACE = 0.5
 
+# Bytes by which a request may be too large and still be told so in our own words.
+_SLACK = 64 * 1024
+
 
 class RpcServer:
     """Serves the contract, health and reflection on some addresses.
@@ -49,7 +52,7 @@ class RpcServer:
         gate: what every call goes through.
         health: the health service.
         servicers: one for each service of the contract.
-        max_message_bytes: largest message that is taken or sent.
+        max_message_bytes: largest message that is sent.
         max_concurrent_streams: calls at a time on one connection.
     """
 
@@ -77,7 +80,9 @@ class RpcServer:
             options=[
                 # A second daemon on the same port must fail, not take half the calls.
                 ("grpc.so_reuseport", 0),
-                ("grpc.max_receive_message_length", max_message_bytes),
+                # Held against the length that is announced, and against what is unpacked:
+                # nothing larger is ever in memory, not even before a caller is let in.
+                ("grpc.max_receive_message_length", largest_request() + _SLACK),
                 ("grpc.max_send_message_length", max_message_bytes),
                 ("grpc.max_concurrent_streams", max_concurrent_streams),
                 # Clients may keep an idle connection alive, but not hammer.
@@ -96,7 +101,9 @@ class RpcServer:
         host_service_pb2_grpc.add_HostServiceServicer_to_server(hosts, registry)
         health_pb2_grpc.add_HealthServicer_to_server(health.servicer, registry)
         names = [*service_names(), HEALTH_SERVICE, reflection.SERVICE_NAME]
-        reflection.enable_server_reflection(names, registry)
+        # Their stubs have no type for it.
+        add_reflection: Any = reflection_pb2_grpc.add_ServerReflectionServicer_to_server
+        add_reflection(reflection.aio.ReflectionServicer(names), registry)
 
     def listen(
         self, addresses: Sequence[ListenAddress], credentials: grpc.ServerCredentials | None

@@ -57,6 +57,7 @@ CODES: Mapping[Reason, "code_pb2.Code.ValueType"] = MappingProxyType(
         Reason.INTERNAL: code_pb2.INTERNAL,
         Reason.HOST_EXHAUSTED: code_pb2.RESOURCE_EXHAUSTED,
         Reason.SHUTTING_DOWN: code_pb2.UNAVAILABLE,
+        Reason.TOO_MANY_STREAMS: code_pb2.RESOURCE_EXHAUSTED,
     }
 )
 

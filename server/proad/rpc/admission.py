@@ -1,0 +1,93 @@
+"""Who may make a call: decided before a byte of the request is read."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import grpc
+
+from proa import v1
+from proad.auth.scopes import Scope
+from proad.auth.service import Authenticator, require
+from proad.errors import ScopeMissingError, ShuttingDownError, TokenInvalidError
+from proad.rpc import caller
+from proad.rpc.methods import Method
+
+_Context = grpc.aio.ServicerContext[Any, Any]
+Metadata = Iterable[tuple[str, str | bytes]]
+
+
+class Admission:
+    """Lets callers in by what the method requires and the token allows.
+
+    Denied by default: a method without a scope in the contract is refused. A caller that
+    is not known gets UNAUTHENTICATED, one that is known and may not gets PERMISSION_DENIED.
+
+    Args:
+        authenticator: tells whose token it is.
+    """
+
+    def __init__(self, authenticator: Authenticator) -> None:
+        self._authenticator = authenticator
+        self._closed = False
+
+    def close(self) -> None:
+        """Refuse new calls."""
+        self._closed = True
+
+    async def admit(self, method: Method, metadata: Metadata) -> str:
+        """Let a caller in and give their name; empty in a PUBLIC call.
+
+        Raises:
+            ShuttingDownError: nobody is let in any more.
+            ProaError: as `Authenticator.authenticate` and `require` raise.
+        """
+        if self._closed:
+            raise ShuttingDownError
+        if method.scope == v1.SCOPE_PUBLIC:
+            return ""
+        known = await self._authenticator.authenticate(_authorization(metadata))
+        match method.scope:
+            case v1.SCOPE_AUTHENTICATED:
+                pass
+            case v1.SCOPE_BASIC:
+                require(known, Scope.BASIC)
+            case v1.SCOPE_ADVANCED:
+                require(known, Scope.ADVANCED)
+            case _:
+                raise ScopeMissingError("none that exists", sorted(known.scopes))
+        caller.enter(known)
+        return known.username
+
+    async def check_again(self, metadata: Metadata) -> None:
+        """Do nothing if a caller who was let in would be known still.
+
+        Raises:
+            ProaError: as `Authenticator.authenticate` raises.
+        """
+        await self._authenticator.authenticate(_authorization(metadata))
+
+
+def sent_along(context: _Context) -> Metadata:
+    """Give the headers of a call."""
+    sent: Any = context.invocation_metadata()
+    return sent or ()
+
+
+def header(metadata: Metadata, name: str) -> str | None:
+    """Give a header of a call, if it is there and is text."""
+    for key, value in metadata:
+        if key == name and isinstance(value, str):
+            return value
+    return None
+
+
+def _authorization(metadata: Metadata) -> str | None:
+    """Give the header that carries the token.
+
+    Raises:
+        TokenInvalidError: there are two, and nobody can tell which one counts.
+    """
+    found = [value for key, value in metadata if key == "authorization"]
+    if len(found) > 1 or (found and not isinstance(found[0], str)):
+        raise TokenInvalidError
+    return str(found[0]) if found else None

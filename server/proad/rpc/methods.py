@@ -1,0 +1,103 @@
+"""What the contract says of each RPC: who may call it, and how much it takes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.descriptor_pb2 import MethodOptions
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2
+
+from proa import v1
+from proa.v1 import (
+    auth_service_pb2,
+    container_service_pb2,
+    domain_service_pb2,
+    host_service_pb2,
+    image_service_pb2,
+    resource_service_pb2,
+    snapshot_service_pb2,
+    volume_service_pb2,
+)
+
+SERVICES: tuple[ServiceDescriptor, ...] = tuple(
+    service
+    for file in (
+        auth_service_pb2,
+        container_service_pb2,
+        domain_service_pb2,
+        host_service_pb2,
+        image_service_pb2,
+        resource_service_pb2,
+        snapshot_service_pb2,
+        volume_service_pb2,
+    )
+    for service in file.DESCRIPTOR.services_by_name.values()
+)
+"""The services of the contract."""
+
+_STANDARD_SERVICES: tuple[ServiceDescriptor, ...] = tuple(
+    service
+    for file in (health_pb2, reflection_pb2)
+    for service in file.DESCRIPTOR.services_by_name.values()
+)
+
+# Health and reflection have no options of ours.
+_STANDARD_REQUEST_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One RPC.
+
+    Attributes:
+        path: its full path, "/proa.v1.ResourceService/GetResource".
+        scope: what the caller must hold; UNSPECIFIED: nobody may call it.
+        max_request_bytes: how large a request message may be, decompressed.
+        endless: a stream that only tells and never ends by itself.
+        standard: of a service that every daemon has, which tells nothing about workloads:
+            health and reflection.
+    """
+
+    path: str
+    scope: "v1.Scope.ValueType" = v1.SCOPE_UNSPECIFIED
+    max_request_bytes: int = 0
+    endless: bool = False
+    standard: bool = False
+
+
+def methods() -> Mapping[str, Method]:
+    """Give every method that is served, by its full path."""
+    found = [
+        *(_ours(service, method) for service in SERVICES for method in service.methods),
+        *(_standard(service, m) for service in _STANDARD_SERVICES for m in service.methods),
+    ]
+    return MappingProxyType({method.path: method for method in found})
+
+
+def largest_request() -> int:
+    """Give the bytes that the largest request of all methods may have."""
+    return max(method.max_request_bytes for method in methods().values())
+
+
+def _ours(service: ServiceDescriptor, method: Any) -> Method:
+    options = method.GetOptions()
+    return Method(
+        f"/{service.full_name}/{method.name}",
+        scope=options.Extensions[v1.required_scope],
+        max_request_bytes=options.Extensions[v1.max_request_bytes],
+        endless=method.server_streaming
+        and options.idempotency_level == MethodOptions.NO_SIDE_EFFECTS,
+    )
+
+
+def _standard(service: ServiceDescriptor, method: Any) -> Method:
+    return Method(
+        f"/{service.full_name}/{method.name}",
+        scope=v1.SCOPE_PUBLIC,
+        max_request_bytes=_STANDARD_REQUEST_BYTES,
+        endless=method.server_streaming,
+        standard=True,
+    )

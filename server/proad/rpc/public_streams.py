@@ -1,0 +1,50 @@
+"""Streams that anybody may open: how many, and for how long."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from proad.errors import TooManyStreamsError
+
+# Seconds after which such a stream ends. Whoever still listens begins it anew.
+_LIFETIME = 300.0
+# For one address: a host has a few who ask, and no reason to keep them all.
+_MOST_PER_PEER = 64
+
+
+class PublicStreams:
+    """Counts the public streams of each peer, and ends those that have lasted."""
+
+    def __init__(self) -> None:
+        self._open: Counter[str] = Counter()
+
+    @asynccontextmanager
+    async def one(self, peer: str) -> AsyncIterator[None]:
+        """Count a stream as long as this is entered, and leave it when its time is over.
+
+        Args:
+            peer: where it comes from, as gRPC says it.
+
+        Raises:
+            TooManyStreamsError: its peer has as many as it may have.
+        """
+        place = _place(peer)
+        if self._open[place] >= _MOST_PER_PEER:
+            raise TooManyStreamsError(_MOST_PER_PEER)
+        self._open[place] += 1
+        try:
+            async with asyncio.timeout(_LIFETIME) as limit:
+                yield
+        except TimeoutError:
+            if not limit.expired():
+                raise
+        finally:
+            self._open[place] -= 1
+            if not self._open[place]:
+                del self._open[place]
+
+
+def _place(peer: str) -> str:
+    """Leave the port out of a peer's address: every connection has another one."""
+    return peer.rpartition(":")[0] if peer.startswith(("ipv4:", "ipv6:")) else peer

@@ -1,0 +1,85 @@
+"""Streams of health and reflection, which anybody may open: few for each peer, none for ever."""
+
+import asyncio
+
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from proad.rpc import public_streams
+from rpc.daemon import refusal, until
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+
+
+def watch(daemon):
+    return health_pb2_grpc.HealthStub(daemon.channel).Watch(health_pb2.HealthCheckRequest())
+
+
+def ask(daemon, *questions):
+    stub = reflection_pb2_grpc.ServerReflectionStub(daemon.channel)
+    return stub.ServerReflectionInfo(iter(questions))
+
+
+def silent(daemon):
+    """Reflection that is asked nothing, and stays open."""
+    return reflection_pb2_grpc.ServerReflectionStub(daemon.channel).ServerReflectionInfo()
+
+
+async def test_public_streams_over_the_most_of_one_peer_are_refused(daemon):
+    watches = [watch(daemon) for _ in range(public_streams._MOST_PER_PEER)]
+    for call in watches:
+        assert (await call.read()).status == SERVING
+
+    refused = await refusal(watch(daemon).read())
+    reflected = await refusal(ask(daemon).read())
+
+    assert (refused.code, refused.reason) == ("RESOURCE_EXHAUSTED", "TOO_MANY_STREAMS")
+    assert reflected.reason == "TOO_MANY_STREAMS"
+    watches.pop().cancel()
+
+    async def there_is_room():
+        call = watch(daemon)
+        try:
+            return (await asyncio.gather(call.read(), return_exceptions=True))[0] is not None
+        finally:
+            call.cancel()
+
+    await until(there_is_room)
+
+
+@pytest.mark.parametrize("begin", [watch, silent], ids=["health", "reflection"])
+async def test_a_public_stream_after_its_time_ends_well(daemon, monkeypatch, begin):
+    monkeypatch.setattr(public_streams, "_LIFETIME", 0.2)
+    call = begin(daemon)
+
+    async with asyncio.timeout(20):
+        async for _ in call:
+            pass
+
+    assert (await call.code()).name == "OK"
+
+
+async def test_a_public_stream_of_many_questions_answers_each(daemon):
+    question = reflection_pb2.ServerReflectionRequest(list_services="")
+
+    answers = [answer async for answer in ask(daemon, *[question] * 20)]
+
+    assert len(answers) == 20
+
+
+async def test_a_question_over_its_limit_is_refused(daemon):
+    question = reflection_pb2.ServerReflectionRequest(file_by_filename="x" * 5000)
+
+    refused = await refusal(ask(daemon, question).read())
+
+    assert refused.code == "INVALID_ARGUMENT"
+    assert "4096" in refused.message
+
+
+async def test_health_of_an_unknown_service_is_not_found(daemon):
+    request = health_pb2.HealthCheckRequest(service="no.such.Service")
+
+    refused = await refusal(health_pb2_grpc.HealthStub(daemon.channel).Check(request))
+
+    assert refused.code == "NOT_FOUND"
