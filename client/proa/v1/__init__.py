@@ -222,6 +222,9 @@ from proa.v1.lifetime_pb2 import (
     Lifetime,
 )
 from proa.v1.options_pb2 import (
+    max_items,
+    max_key_length,
+    max_length,
     max_request_bytes,
 )
 from proa.v1.resource_pb2 import (
@@ -711,6 +714,9 @@ __all__ = [
     "WatchEvent",
     "WatchResourcesRequest",
     "WatchResourcesResponse",
+    "max_items",
+    "max_key_length",
+    "max_length",
     "max_request_bytes",
     "required_scope",
 ]

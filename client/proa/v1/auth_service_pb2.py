@@ -27,7 +27,7 @@ from proa.v1 import options_pb2 as proa_dot_v1_dot_options__pb2
 from proa.v1 import scope_pb2 as proa_dot_v1_dot_scope__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aproa/v1/auth_service.proto\x12\x07proa.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15proa/v1/options.proto\x1a\x13proa/v1/scope.proto\"X\n\x12\x43reateTokenRequest\x12\x10\n\x08username\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\x12\x1e\n\x06scopes\x18\x03 \x03(\x0e\x32\x0e.proa.v1.Scope\"u\n\x13\x43reateTokenResponse\x12\r\n\x05token\x18\x01 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1e\n\x06scopes\x18\x03 \x03(\x0e\x32\x0e.proa.v1.Scope\"\x12\n\x10GetCallerRequest\"v\n\x11GetCallerResponse\x12\x10\n\x08username\x18\x01 \x01(\t\x12\x1e\n\x06scopes\x18\x02 \x03(\x0e\x32\x0e.proa.v1.Scope\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x14\n\x12RevokeTokenRequest\"\x15\n\x13RevokeTokenResponse2\x8b\x02\n\x0b\x41uthService\x12S\n\x0b\x43reateToken\x12\x1b.proa.v1.CreateTokenRequest\x1a\x1c.proa.v1.CreateTokenResponse\"\t\xb0\xe1\x18\x01\xb8\xe1\x18\x80 \x12Q\n\tGetCaller\x12\x19.proa.v1.GetCallerRequest\x1a\x1a.proa.v1.GetCallerResponse\"\r\x90\x02\x01\xb0\xe1\x18\x03\xb8\xe1\x18\x80\x80\x04\x12T\n\x0bRevokeToken\x12\x1b.proa.v1.RevokeTokenRequest\x1a\x1c.proa.v1.RevokeTokenResponse\"\n\xb0\xe1\x18\x02\xb8\xe1\x18\x80\x80\x04\x42\x0b\n\x07proa.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aproa/v1/auth_service.proto\x12\x07proa.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15proa/v1/options.proto\x1a\x13proa/v1/scope.proto\"l\n\x12\x43reateTokenRequest\x12\x17\n\x08username\x18\x01 \x01(\tB\x05\xc8\xe1\x18\xff\x01\x12\x17\n\x08password\x18\x02 \x01(\tB\x05\xc8\xe1\x18\x80\x08\x12$\n\x06scopes\x18\x03 \x03(\x0e\x32\x0e.proa.v1.ScopeB\x04\xc0\xe1\x18\x04\"u\n\x13\x43reateTokenResponse\x12\r\n\x05token\x18\x01 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1e\n\x06scopes\x18\x03 \x03(\x0e\x32\x0e.proa.v1.Scope\"\x12\n\x10GetCallerRequest\"v\n\x11GetCallerResponse\x12\x10\n\x08username\x18\x01 \x01(\t\x12\x1e\n\x06scopes\x18\x02 \x03(\x0e\x32\x0e.proa.v1.Scope\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x14\n\x12RevokeTokenRequest\"\x15\n\x13RevokeTokenResponse2\x8b\x02\n\x0b\x41uthService\x12S\n\x0b\x43reateToken\x12\x1b.proa.v1.CreateTokenRequest\x1a\x1c.proa.v1.CreateTokenResponse\"\t\xb0\xe1\x18\x01\xb8\xe1\x18\x80 \x12Q\n\tGetCaller\x12\x19.proa.v1.GetCallerRequest\x1a\x1a.proa.v1.GetCallerResponse\"\r\x90\x02\x01\xb0\xe1\x18\x03\xb8\xe1\x18\x80\x80\x04\x12T\n\x0bRevokeToken\x12\x1b.proa.v1.RevokeTokenRequest\x1a\x1c.proa.v1.RevokeTokenResponse\"\n\xb0\xe1\x18\x02\xb8\xe1\x18\x80\x80\x04\x42\x0b\n\x07proa.v1P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,6 +35,12 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'proa.v1.auth_service_pb2', 
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\007proa.v1P\001'
+  _globals['_CREATETOKENREQUEST'].fields_by_name['username']._loaded_options = None
+  _globals['_CREATETOKENREQUEST'].fields_by_name['username']._serialized_options = b'\310\341\030\377\001'
+  _globals['_CREATETOKENREQUEST'].fields_by_name['password']._loaded_options = None
+  _globals['_CREATETOKENREQUEST'].fields_by_name['password']._serialized_options = b'\310\341\030\200\010'
+  _globals['_CREATETOKENREQUEST'].fields_by_name['scopes']._loaded_options = None
+  _globals['_CREATETOKENREQUEST'].fields_by_name['scopes']._serialized_options = b'\300\341\030\004'
   _globals['_AUTHSERVICE'].methods_by_name['CreateToken']._loaded_options = None
   _globals['_AUTHSERVICE'].methods_by_name['CreateToken']._serialized_options = b'\260\341\030\001\270\341\030\200 '
   _globals['_AUTHSERVICE'].methods_by_name['GetCaller']._loaded_options = None
@@ -42,17 +48,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUTHSERVICE'].methods_by_name['RevokeToken']._loaded_options = None
   _globals['_AUTHSERVICE'].methods_by_name['RevokeToken']._serialized_options = b'\260\341\030\002\270\341\030\200\200\004'
   _globals['_CREATETOKENREQUEST']._serialized_start=116
-  _globals['_CREATETOKENREQUEST']._serialized_end=204
-  _globals['_CREATETOKENRESPONSE']._serialized_start=206
-  _globals['_CREATETOKENRESPONSE']._serialized_end=323
-  _globals['_GETCALLERREQUEST']._serialized_start=325
-  _globals['_GETCALLERREQUEST']._serialized_end=343
-  _globals['_GETCALLERRESPONSE']._serialized_start=345
-  _globals['_GETCALLERRESPONSE']._serialized_end=463
-  _globals['_REVOKETOKENREQUEST']._serialized_start=465
-  _globals['_REVOKETOKENREQUEST']._serialized_end=485
-  _globals['_REVOKETOKENRESPONSE']._serialized_start=487
-  _globals['_REVOKETOKENRESPONSE']._serialized_end=508
-  _globals['_AUTHSERVICE']._serialized_start=511
-  _globals['_AUTHSERVICE']._serialized_end=778
+  _globals['_CREATETOKENREQUEST']._serialized_end=224
+  _globals['_CREATETOKENRESPONSE']._serialized_start=226
+  _globals['_CREATETOKENRESPONSE']._serialized_end=343
+  _globals['_GETCALLERREQUEST']._serialized_start=345
+  _globals['_GETCALLERREQUEST']._serialized_end=363
+  _globals['_GETCALLERRESPONSE']._serialized_start=365
+  _globals['_GETCALLERRESPONSE']._serialized_end=483
+  _globals['_REVOKETOKENREQUEST']._serialized_start=485
+  _globals['_REVOKETOKENREQUEST']._serialized_end=505
+  _globals['_REVOKETOKENRESPONSE']._serialized_start=507
+  _globals['_REVOKETOKENRESPONSE']._serialized_end=528
+  _globals['_AUTHSERVICE']._serialized_start=531
+  _globals['_AUTHSERVICE']._serialized_end=798
 # @@protoc_insertion_point(module_scope)

@@ -30,13 +30,18 @@ class CreateTokenRequest(_message.Message):
     PASSWORD_FIELD_NUMBER: _builtins.int
     SCOPES_FIELD_NUMBER: _builtins.int
     username: _builtins.str
-    """User name; case does not count. Required."""
+    """User name; case does not count. Required.
+    At most 255 characters.
+    """
     password: _builtins.str
-    """Password. Required."""
+    """Password. Required.
+    At most 1024 characters.
+    """
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_scope_pb2.Scope.ValueType]:
         """Scopes that the token shall carry, BASIC or ADVANCED or both; empty: all
         that the user was granted. Asking for more than that is SCOPE_MISSING.
+        At most 4 items.
         """
 
     def __init__(

@@ -124,7 +124,9 @@ class PublishedPort(_message.Message):
     host_port: _builtins.int
     """Port of the host; absent: Docker picks a free one."""
     host_ip: _builtins.str
-    """Address of the host, IPv4 or IPv6; empty: all of them."""
+    """Address of the host, IPv4 or IPv6; empty: all of them.
+    At most 64 characters.
+    """
     protocol: Global___PortProtocol.ValueType
     """Transport protocol; default TCP."""
     def __init__(
@@ -153,7 +155,9 @@ class BindMount(_message.Message):
 
     SOURCE_FIELD_NUMBER: _builtins.int
     source: _builtins.str
-    """Absolute path on the host. It must exist."""
+    """Absolute path on the host. It must exist.
+    At most 4096 characters.
+    """
     def __init__(
         self,
         *,
@@ -175,7 +179,9 @@ class VolumeMount(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Name of the volume; it is created if it does not exist. Empty: a nameless one."""
+    """Name of the volume; it is created if it does not exist. Empty: a nameless one.
+    At most 255 characters.
+    """
     def __init__(
         self,
         *,
@@ -227,7 +233,9 @@ class Mount(_message.Message):
     VOLUME_FIELD_NUMBER: _builtins.int
     TMPFS_FIELD_NUMBER: _builtins.int
     target: _builtins.str
-    """Absolute path inside the container."""
+    """Absolute path inside the container.
+    At most 4096 characters.
+    """
     read_only: _builtins.bool
     """Whether the container may only read it."""
     @_builtins.property
@@ -273,16 +281,26 @@ class NetworkAttachment(_message.Message):
     IPV6_ADDRESS_FIELD_NUMBER: _builtins.int
     MAC_ADDRESS_FIELD_NUMBER: _builtins.int
     network: _builtins.str
-    """Name or id of the Docker network."""
+    """Name or id of the Docker network.
+    At most 255 characters.
+    """
     ipv4_address: _builtins.str
-    """IPv4 address. In a spec: a wish, in networks with a subnet of their own."""
+    """IPv4 address. In a spec: a wish, in networks with a subnet of their own.
+    At most 64 characters.
+    """
     ipv6_address: _builtins.str
-    """IPv6 address, likewise."""
+    """IPv6 address, likewise.
+    At most 64 characters.
+    """
     mac_address: _builtins.str
-    """MAC address, six hexadecimal pairs with colons. Only read."""
+    """MAC address, six hexadecimal pairs with colons. Only read.
+    At most 64 characters.
+    """
     @_builtins.property
     def aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Further names that the container answers to on this network."""
+        """Further names that the container answers to on this network.
+        At most 100 items of 255 characters each.
+        """
 
     def __init__(
         self,
@@ -311,7 +329,9 @@ class Ulimit(_message.Message):
     SOFT_FIELD_NUMBER: _builtins.int
     HARD_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Name, such as "nofile" or "core"."""
+    """Name, such as "nofile" or "core".
+    At most 64 characters.
+    """
     soft: _builtins.int
     """What a process starts with; -1: no limit."""
     hard: _builtins.int
@@ -371,7 +391,9 @@ class HealthCheck(_message.Message):
     START_PERIOD_FIELD_NUMBER: _builtins.int
     DISABLED_FIELD_NUMBER: _builtins.int
     shell_command: _builtins.str
-    """A shell command line instead of `command`."""
+    """A shell command line instead of `command`.
+    At most 65536 characters.
+    """
     retries: _builtins.int
     """Failures in a row that make it unhealthy; default 3."""
     disabled: _builtins.bool
@@ -380,6 +402,7 @@ class HealthCheck(_message.Message):
     def command(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Program and arguments, without a shell. Empty: the image's own check with
         the other fields of this message.
+        At most 1000 items of 65536 characters each.
         """
 
     @_builtins.property
@@ -423,11 +446,17 @@ class Device(_message.Message):
     CONTAINER_PATH_FIELD_NUMBER: _builtins.int
     PERMISSIONS_FIELD_NUMBER: _builtins.int
     host_path: _builtins.str
-    """Path on the host."""
+    """Path on the host.
+    At most 4096 characters.
+    """
     container_path: _builtins.str
-    """Path in the container; empty: the same."""
+    """Path in the container; empty: the same.
+    At most 4096 characters.
+    """
     permissions: _builtins.str
-    """Any of r (read), w (write), m (mknod); empty: "rwm"."""
+    """Any of r (read), w (write), m (mknod); empty: "rwm".
+    At most 16 characters.
+    """
     def __init__(
         self,
         *,
@@ -465,7 +494,9 @@ class ContainerResources(_message.Message):
     cpus: _builtins.float
     """CPUs' worth of time, such as 1.5; 0: no limit."""
     cpuset_cpus: _builtins.str
-    """CPUs that it may run on, such as "0-2,4"; empty: all."""
+    """CPUs that it may run on, such as "0-2,4"; empty: all.
+    At most 1024 characters.
+    """
     cpu_shares: _builtins.int
     """Share of CPU time against others, 2 to 262144; 0: Docker's default, 1024."""
     pids_limit: _builtins.int
@@ -631,17 +662,29 @@ class ContainerSpec(_message.Message):
     LOG_DRIVER_FIELD_NUMBER: _builtins.int
     LOG_OPTIONS_FIELD_NUMBER: _builtins.int
     image: _builtins.str
-    """Image: a name with an optional tag or digest, or an id. Required."""
+    """Image: a name with an optional tag or digest, or an id. Required.
+    At most 1024 characters.
+    """
     name: _builtins.str
-    """Name, of letters, digits and "_.-"; empty: Docker invents one."""
+    """Name, of letters, digits and "_.-"; empty: Docker invents one.
+    At most 255 characters.
+    """
     working_dir: _builtins.str
-    """Absolute path to start in; empty: the image's."""
+    """Absolute path to start in; empty: the image's.
+    At most 4096 characters.
+    """
     user: _builtins.str
-    """User or uid, with an optional ":group"; empty: the image's."""
+    """User or uid, with an optional ":group"; empty: the image's.
+    At most 255 characters.
+    """
     hostname: _builtins.str
-    """Host name inside; empty: the start of the id."""
+    """Host name inside; empty: the start of the id.
+    At most 255 characters.
+    """
     domainname: _builtins.str
-    """Domain name inside."""
+    """Domain name inside.
+    At most 255 characters.
+    """
     shm_size_bytes: _builtins.int
     """Size of /dev/shm in bytes; 0: 64 MiB. Desktop applications need more."""
     init: _builtins.bool
@@ -653,54 +696,76 @@ class ContainerSpec(_message.Message):
     read_only_root: _builtins.bool
     """Mount the root file system read-only."""
     stop_signal: _builtins.str
-    """Signal that asks it to stop, such as "SIGINT"; empty: the image's, or SIGTERM."""
+    """Signal that asks it to stop, such as "SIGINT"; empty: the image's, or SIGTERM.
+    At most 32 characters.
+    """
     lifetime: _lifetime_pb2.Lifetime.ValueType
     """TRANSIENT: Docker removes it when it ends, as `docker run --rm`."""
     log_driver: _builtins.str
-    """Log driver, such as "json-file" or "none"; empty: the engine's default."""
+    """Log driver, such as "json-file" or "none"; empty: the engine's default.
+    At most 255 characters.
+    """
     @_builtins.property
     def command(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Command and arguments; empty: the image's."""
+        """Command and arguments; empty: the image's.
+        At most 1000 items of 65536 characters each.
+        """
 
     @_builtins.property
     def entrypoint(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Entry point in place of the image's. To clear the image's, pass one empty
         string.
+        At most 1000 items of 65536 characters each.
         """
 
     @_builtins.property
     def env(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Environment, over the image's."""
+        """Environment, over the image's.
+        At most 1000 entries, keys of 1024 and values of 65536 characters.
+        """
 
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Labels."""
+        """Labels.
+        At most 1000 entries, keys of 1024 and values of 65536 characters.
+        """
 
     @_builtins.property
     def ports(self) -> _containers.RepeatedCompositeFieldContainer[Global___PublishedPort]:
-        """Ports to publish on the host."""
+        """Ports to publish on the host.
+        At most 1000 items.
+        """
 
     @_builtins.property
     def mounts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Mount]:
-        """File systems to show inside."""
+        """File systems to show inside.
+        At most 500 items.
+        """
 
     @_builtins.property
     def networks(self) -> _containers.RepeatedCompositeFieldContainer[Global___NetworkAttachment]:
         """Networks. Empty: Docker's default bridge. The names "none" and "host" mean
         Docker's own and stand alone.
+        At most 100 items.
         """
 
     @_builtins.property
     def dns_servers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Name servers, in place of the host's."""
+        """Name servers, in place of the host's.
+        At most 50 items of 255 characters each.
+        """
 
     @_builtins.property
     def dns_search(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Domains that names are looked up in."""
+        """Domains that names are looked up in.
+        At most 50 items of 255 characters each.
+        """
 
     @_builtins.property
     def extra_hosts(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Further lines of /etc/hosts: name to address."""
+        """Further lines of /etc/hosts: name to address.
+        At most 500 entries, keys of 255 and values of 255 characters.
+        """
 
     @_builtins.property
     def resources(self) -> Global___ContainerResources:
@@ -708,7 +773,9 @@ class ContainerSpec(_message.Message):
 
     @_builtins.property
     def ulimits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Ulimit]:
-        """Limits of single processes."""
+        """Limits of single processes.
+        At most 50 items.
+        """
 
     @_builtins.property
     def restart_policy(self) -> Global___RestartPolicy:
@@ -720,23 +787,33 @@ class ContainerSpec(_message.Message):
 
     @_builtins.property
     def cap_add(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Capabilities to add, such as "NET_ADMIN"."""
+        """Capabilities to add, such as "NET_ADMIN".
+        At most 100 items of 64 characters each.
+        """
 
     @_builtins.property
     def cap_drop(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Capabilities to drop; "ALL" drops every one."""
+        """Capabilities to drop; "ALL" drops every one.
+        At most 100 items of 64 characters each.
+        """
 
     @_builtins.property
     def devices(self) -> _containers.RepeatedCompositeFieldContainer[Global___Device]:
-        """Devices of the host to give."""
+        """Devices of the host to give.
+        At most 200 items.
+        """
 
     @_builtins.property
     def group_add(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Further groups of the process, by name or number."""
+        """Further groups of the process, by name or number.
+        At most 200 items of 255 characters each.
+        """
 
     @_builtins.property
     def sysctls(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Kernel parameters of its namespaces, such as "net.core.somaxconn"."""
+        """Kernel parameters of its namespaces, such as "net.core.somaxconn".
+        At most 200 entries, keys of 255 and values of 1024 characters.
+        """
 
     @_builtins.property
     def stop_timeout(self) -> _duration_pb2.Duration:
@@ -746,7 +823,9 @@ class ContainerSpec(_message.Message):
 
     @_builtins.property
     def log_options(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Options of the log driver, such as "max-size"."""
+        """Options of the log driver, such as "max-size".
+        At most 100 entries, keys of 255 and values of 4096 characters.
+        """
 
     def __init__(
         self,
@@ -990,7 +1069,9 @@ class ContainerUpdate(_message.Message):
     cpus: _builtins.float
     """CPUs' worth of time."""
     cpuset_cpus: _builtins.str
-    """CPUs that it may run on."""
+    """CPUs that it may run on.
+    At most 1024 characters.
+    """
     pids_limit: _builtins.int
     """Most processes and threads; 0: no limit."""
     @_builtins.property

@@ -33,7 +33,9 @@ class CreateContainerRequest(_message.Message):
     start: _builtins.bool
     """Whether to start it."""
     host: _builtins.str
-    """Host connection; empty: the first one."""
+    """Host connection; empty: the first one.
+    At most 255 characters.
+    """
     @_builtins.property
     def spec(self) -> _container_pb2.ContainerSpec:
         """What to make. Required."""
@@ -113,10 +115,14 @@ class PruneContainersRequest(_message.Message):
     CREATE_TIME_BEFORE_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
     host: _builtins.str
-    """Host connection; empty: the first one."""
+    """Host connection; empty: the first one.
+    At most 255 characters.
+    """
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Only containers that have all these labels."""
+        """Only containers that have all these labels.
+        At most 100 entries, keys of 1024 and values of 65536 characters.
+        """
 
     @_builtins.property
     def create_time_before(self) -> _timestamp_pb2.Timestamp:

@@ -301,9 +301,13 @@ class VolumeRef(_message.Message):
     POOL_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     pool: _builtins.str
-    """Storage pool; empty: the host's default pool."""
+    """Storage pool; empty: the host's default pool.
+    At most 255 characters.
+    """
     name: _builtins.str
-    """Name of the volume."""
+    """Name of the volume.
+    At most 255 characters.
+    """
     def __init__(
         self,
         *,
@@ -334,9 +338,13 @@ class NewDisk(_message.Message):
     capacity_bytes: _builtins.int
     """Size that the guest sees, in bytes; 0 with a base volume: that one's size."""
     pool: _builtins.str
-    """Storage pool; empty: the host's default pool."""
+    """Storage pool; empty: the host's default pool.
+    At most 255 characters.
+    """
     volume_name: _builtins.str
-    """Name of the volume; empty: domain, target and ending, such as "web-vda.qcow2"."""
+    """Name of the volume; empty: domain, target and ending, such as "web-vda.qcow2".
+    At most 255 characters.
+    """
     format: Global___DiskFormat.ValueType
     """Default qcow2."""
     @_builtins.property
@@ -411,7 +419,9 @@ class CdromSpec(_message.Message):
     PATH_FIELD_NUMBER: _builtins.int
     VOLUME_FIELD_NUMBER: _builtins.int
     path: _builtins.str
-    """Absolute path of an ISO image on the host."""
+    """Absolute path of an ISO image on the host.
+    At most 4096 characters.
+    """
     @_builtins.property
     def volume(self) -> Global___VolumeRef:
         """A volume that holds an ISO image."""
@@ -442,11 +452,15 @@ class NetworkSpec(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     MAC_ADDRESS_FIELD_NUMBER: _builtins.int
     network: _builtins.str
-    """libvirt network; empty: "default"."""
+    """libvirt network; empty: "default".
+    At most 255 characters.
+    """
     model: Global___NetworkModel.ValueType
     """Default virtio."""
     mac_address: _builtins.str
-    """MAC address, six hexadecimal pairs with colons; empty: libvirt picks one."""
+    """MAC address, six hexadecimal pairs with colons; empty: libvirt picks one.
+    At most 64 characters.
+    """
     def __init__(
         self,
         *,
@@ -533,13 +547,21 @@ class DomainSpec(_message.Message):
     LABELS_FIELD_NUMBER: _builtins.int
     LIFETIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Name, of letters, digits and "_.+-". Required."""
+    """Name, of letters, digits and "_.+-". Required.
+    At most 255 characters.
+    """
     uuid: _builtins.str
-    """UUID; empty: libvirt invents one."""
+    """UUID; empty: libvirt invents one.
+    At most 64 characters.
+    """
     title: _builtins.str
-    """Title, one line."""
+    """Title, one line.
+    At most 1024 characters.
+    """
     description: _builtins.str
-    """Description."""
+    """Description.
+    At most 16384 characters.
+    """
     memory_bytes: _builtins.int
     """Memory in bytes, a multiple of 1024. Required; at least 32 MiB."""
     vcpus: _builtins.int
@@ -559,7 +581,9 @@ class DomainSpec(_message.Message):
     autostart: _builtins.bool
     """Start it when the host starts. Persistent domains only."""
     machine: _builtins.str
-    """Machine type, such as "q35"; empty: libvirt's default for this hypervisor."""
+    """Machine type, such as "q35"; empty: libvirt's default for this hypervisor.
+    At most 255 characters.
+    """
     cpu_mode: Global___CpuMode.ValueType
     """How the processor looks to the guest."""
     lifetime: _lifetime_pb2.Lifetime.ValueType
@@ -572,17 +596,21 @@ class DomainSpec(_message.Message):
     def disks(self) -> _containers.RepeatedCompositeFieldContainer[Global___DiskSpec]:
         """Disks, in the order of their targets: the first virtio disk is vda. None and
         not `diskless`: one new 10 GiB qcow2 volume on vda.
+        At most 200 items.
         """
 
     @_builtins.property
     def boot_order(self) -> _containers.RepeatedScalarFieldContainer[Global___BootDevice.ValueType]:
         """What to boot from, in this order; empty: the medium if there is one, then
         the disk.
+        At most 16 items.
         """
 
     @_builtins.property
     def networks(self) -> _containers.RepeatedCompositeFieldContainer[Global___NetworkSpec]:
-        """Network cards. None and not `networkless`: one on the network "default"."""
+        """Network cards. None and not `networkless`: one on the network "default".
+        At most 100 items.
+        """
 
     @_builtins.property
     def graphics(self) -> Global___GraphicsSpec:
@@ -590,7 +618,9 @@ class DomainSpec(_message.Message):
 
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Labels, kept in the domain's metadata."""
+        """Labels, kept in the domain's metadata.
+        At most 1000 entries, keys of 1024 and values of 65536 characters.
+        """
 
     def __init__(
         self,
@@ -884,9 +914,13 @@ class DomainUpdate(_message.Message):
     autostart: _builtins.bool
     """Whether it starts with the host."""
     title: _builtins.str
-    """Title; empty removes it."""
+    """Title; empty removes it.
+    At most 1024 characters.
+    """
     description: _builtins.str
-    """Description; empty removes it."""
+    """Description; empty removes it.
+    At most 16384 characters.
+    """
     def __init__(
         self,
         *,

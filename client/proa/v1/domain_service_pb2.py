@@ -29,7 +29,7 @@ from proa.v1 import resource_pb2 as proa_dot_v1_dot_resource__pb2
 from proa.v1 import scope_pb2 as proa_dot_v1_dot_scope__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cproa/v1/domain_service.proto\x12\x07proa.v1\x1a\x14proa/v1/domain.proto\x1a\x16proa/v1/lifetime.proto\x1a\x15proa/v1/options.proto\x1a\x16proa/v1/resource.proto\x1a\x13proa/v1/scope.proto\"U\n\x13\x43reateDomainRequest\x12!\n\x04spec\x18\x01 \x01(\x0b\x32\x13.proa.v1.DomainSpec\x12\r\n\x05start\x18\x02 \x01(\x08\x12\x0c\n\x04host\x18\x03 \x01(\t\";\n\x14\x43reateDomainResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"k\n\x1a\x43reateDomainFromXmlRequest\x12\x0b\n\x03xml\x18\x01 \x01(\t\x12\r\n\x05start\x18\x02 \x01(\x08\x12#\n\x08lifetime\x18\x03 \x01(\x0e\x32\x11.proa.v1.Lifetime\x12\x0c\n\x04host\x18\x04 \x01(\t\"B\n\x1b\x43reateDomainFromXmlResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"3\n\x13GetDomainXmlRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08inactive\x18\x02 \x01(\x08\"#\n\x14GetDomainXmlResponse\x12\x0b\n\x03xml\x18\x01 \x01(\t2\xb2\x02\n\rDomainService\x12W\n\x0c\x43reateDomain\x12\x1c.proa.v1.CreateDomainRequest\x1a\x1d.proa.v1.CreateDomainResponse\"\n\xb0\xe1\x18\x04\xb8\xe1\x18\x80\x80\x10\x12l\n\x13\x43reateDomainFromXml\x12#.proa.v1.CreateDomainFromXmlRequest\x1a$.proa.v1.CreateDomainFromXmlResponse\"\n\xb0\xe1\x18\x04\xb8\xe1\x18\x80\x80@\x12Z\n\x0cGetDomainXml\x12\x1c.proa.v1.GetDomainXmlRequest\x1a\x1d.proa.v1.GetDomainXmlResponse\"\r\x90\x02\x01\xb0\xe1\x18\x04\xb8\xe1\x18\x80\x80\x04\x42\x0b\n\x07proa.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cproa/v1/domain_service.proto\x12\x07proa.v1\x1a\x14proa/v1/domain.proto\x1a\x16proa/v1/lifetime.proto\x1a\x15proa/v1/options.proto\x1a\x16proa/v1/resource.proto\x1a\x13proa/v1/scope.proto\"\\\n\x13\x43reateDomainRequest\x12!\n\x04spec\x18\x01 \x01(\x0b\x32\x13.proa.v1.DomainSpec\x12\r\n\x05start\x18\x02 \x01(\x08\x12\x13\n\x04host\x18\x03 \x01(\tB\x05\xc8\xe1\x18\xff\x01\";\n\x14\x43reateDomainResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"z\n\x1a\x43reateDomainFromXmlRequest\x12\x13\n\x03xml\x18\x01 \x01(\tB\x06\xc8\xe1\x18\x80\x80@\x12\r\n\x05start\x18\x02 \x01(\x08\x12#\n\x08lifetime\x18\x03 \x01(\x0e\x32\x11.proa.v1.Lifetime\x12\x13\n\x04host\x18\x04 \x01(\tB\x05\xc8\xe1\x18\xff\x01\"B\n\x1b\x43reateDomainFromXmlResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\":\n\x13GetDomainXmlRequest\x12\x11\n\x02id\x18\x01 \x01(\tB\x05\xc8\xe1\x18\x80\x04\x12\x10\n\x08inactive\x18\x02 \x01(\x08\"#\n\x14GetDomainXmlResponse\x12\x0b\n\x03xml\x18\x01 \x01(\t2\xb2\x02\n\rDomainService\x12W\n\x0c\x43reateDomain\x12\x1c.proa.v1.CreateDomainRequest\x1a\x1d.proa.v1.CreateDomainResponse\"\n\xb0\xe1\x18\x04\xb8\xe1\x18\x80\x80\x10\x12l\n\x13\x43reateDomainFromXml\x12#.proa.v1.CreateDomainFromXmlRequest\x1a$.proa.v1.CreateDomainFromXmlResponse\"\n\xb0\xe1\x18\x04\xb8\xe1\x18\x80\x80@\x12Z\n\x0cGetDomainXml\x12\x1c.proa.v1.GetDomainXmlRequest\x1a\x1d.proa.v1.GetDomainXmlResponse\"\r\x90\x02\x01\xb0\xe1\x18\x04\xb8\xe1\x18\x80\x80\x04\x42\x0b\n\x07proa.v1P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,6 +37,14 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'proa.v1.domain_service_pb2'
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\007proa.v1P\001'
+  _globals['_CREATEDOMAINREQUEST'].fields_by_name['host']._loaded_options = None
+  _globals['_CREATEDOMAINREQUEST'].fields_by_name['host']._serialized_options = b'\310\341\030\377\001'
+  _globals['_CREATEDOMAINFROMXMLREQUEST'].fields_by_name['xml']._loaded_options = None
+  _globals['_CREATEDOMAINFROMXMLREQUEST'].fields_by_name['xml']._serialized_options = b'\310\341\030\200\200@'
+  _globals['_CREATEDOMAINFROMXMLREQUEST'].fields_by_name['host']._loaded_options = None
+  _globals['_CREATEDOMAINFROMXMLREQUEST'].fields_by_name['host']._serialized_options = b'\310\341\030\377\001'
+  _globals['_GETDOMAINXMLREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_GETDOMAINXMLREQUEST'].fields_by_name['id']._serialized_options = b'\310\341\030\200\004'
   _globals['_DOMAINSERVICE'].methods_by_name['CreateDomain']._loaded_options = None
   _globals['_DOMAINSERVICE'].methods_by_name['CreateDomain']._serialized_options = b'\260\341\030\004\270\341\030\200\200\020'
   _globals['_DOMAINSERVICE'].methods_by_name['CreateDomainFromXml']._loaded_options = None
@@ -44,17 +52,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DOMAINSERVICE'].methods_by_name['GetDomainXml']._loaded_options = None
   _globals['_DOMAINSERVICE'].methods_by_name['GetDomainXml']._serialized_options = b'\220\002\001\260\341\030\004\270\341\030\200\200\004'
   _globals['_CREATEDOMAINREQUEST']._serialized_start=155
-  _globals['_CREATEDOMAINREQUEST']._serialized_end=240
-  _globals['_CREATEDOMAINRESPONSE']._serialized_start=242
-  _globals['_CREATEDOMAINRESPONSE']._serialized_end=301
-  _globals['_CREATEDOMAINFROMXMLREQUEST']._serialized_start=303
-  _globals['_CREATEDOMAINFROMXMLREQUEST']._serialized_end=410
-  _globals['_CREATEDOMAINFROMXMLRESPONSE']._serialized_start=412
-  _globals['_CREATEDOMAINFROMXMLRESPONSE']._serialized_end=478
-  _globals['_GETDOMAINXMLREQUEST']._serialized_start=480
-  _globals['_GETDOMAINXMLREQUEST']._serialized_end=531
-  _globals['_GETDOMAINXMLRESPONSE']._serialized_start=533
-  _globals['_GETDOMAINXMLRESPONSE']._serialized_end=568
-  _globals['_DOMAINSERVICE']._serialized_start=571
-  _globals['_DOMAINSERVICE']._serialized_end=877
+  _globals['_CREATEDOMAINREQUEST']._serialized_end=247
+  _globals['_CREATEDOMAINRESPONSE']._serialized_start=249
+  _globals['_CREATEDOMAINRESPONSE']._serialized_end=308
+  _globals['_CREATEDOMAINFROMXMLREQUEST']._serialized_start=310
+  _globals['_CREATEDOMAINFROMXMLREQUEST']._serialized_end=432
+  _globals['_CREATEDOMAINFROMXMLRESPONSE']._serialized_start=434
+  _globals['_CREATEDOMAINFROMXMLRESPONSE']._serialized_end=500
+  _globals['_GETDOMAINXMLREQUEST']._serialized_start=502
+  _globals['_GETDOMAINXMLREQUEST']._serialized_end=560
+  _globals['_GETDOMAINXMLRESPONSE']._serialized_start=562
+  _globals['_GETDOMAINXMLRESPONSE']._serialized_end=597
+  _globals['_DOMAINSERVICE']._serialized_start=600
+  _globals['_DOMAINSERVICE']._serialized_end=906
 # @@protoc_insertion_point(module_scope)

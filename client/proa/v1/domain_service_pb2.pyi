@@ -31,7 +31,9 @@ class CreateDomainRequest(_message.Message):
     start: _builtins.bool
     """Whether to start it. A TRANSIENT domain is always started."""
     host: _builtins.str
-    """Host connection; empty: the first one."""
+    """Host connection; empty: the first one.
+    At most 255 characters.
+    """
     @_builtins.property
     def spec(self) -> _domain_pb2.DomainSpec:
         """What to make. Required."""
@@ -86,13 +88,17 @@ class CreateDomainFromXmlRequest(_message.Message):
     LIFETIME_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
     xml: _builtins.str
-    """A <domain> document. Required; at most 1 MiB."""
+    """A <domain> document. Required; at most 1 MiB.
+    At most 1048576 characters.
+    """
     start: _builtins.bool
     """Whether to start it. A TRANSIENT domain is always started."""
     lifetime: _lifetime_pb2.Lifetime.ValueType
     """Whether it outlives its own stop; default PERSISTENT."""
     host: _builtins.str
-    """Host connection; empty: the first one."""
+    """Host connection; empty: the first one.
+    At most 255 characters.
+    """
     def __init__(
         self,
         *,
@@ -142,7 +148,9 @@ class GetDomainXmlRequest(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     INACTIVE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Which one, as in ResourceService."""
+    """Which one, as in ResourceService.
+    At most 512 characters.
+    """
     inactive: _builtins.bool
     """What the next start will use, instead of what runs now."""
     def __init__(

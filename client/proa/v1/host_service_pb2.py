@@ -27,7 +27,7 @@ from proa.v1 import options_pb2 as proa_dot_v1_dot_options__pb2
 from proa.v1 import scope_pb2 as proa_dot_v1_dot_scope__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aproa/v1/host_service.proto\x12\x07proa.v1\x1a\x12proa/v1/host.proto\x1a\x15proa/v1/options.proto\x1a\x13proa/v1/scope.proto\"\x1e\n\x0eGetHostRequest\x12\x0c\n\x04host\x18\x01 \x01(\t\"Z\n\x0fGetHostResponse\x12\x1b\n\x04host\x18\x01 \x01(\x0b\x32\r.proa.v1.Host\x12\x12\n\nhost_names\x18\x02 \x03(\t\x12\x16\n\x0e\x64\x61\x65mon_version\x18\x03 \x01(\t2Z\n\x0bHostService\x12K\n\x07GetHost\x12\x17.proa.v1.GetHostRequest\x1a\x18.proa.v1.GetHostResponse\"\r\x90\x02\x01\xb0\xe1\x18\x03\xb8\xe1\x18\x80\x80\x04\x42\x0b\n\x07proa.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aproa/v1/host_service.proto\x12\x07proa.v1\x1a\x12proa/v1/host.proto\x1a\x15proa/v1/options.proto\x1a\x13proa/v1/scope.proto\"%\n\x0eGetHostRequest\x12\x13\n\x04host\x18\x01 \x01(\tB\x05\xc8\xe1\x18\xff\x01\"Z\n\x0fGetHostResponse\x12\x1b\n\x04host\x18\x01 \x01(\x0b\x32\r.proa.v1.Host\x12\x12\n\nhost_names\x18\x02 \x03(\t\x12\x16\n\x0e\x64\x61\x65mon_version\x18\x03 \x01(\t2Z\n\x0bHostService\x12K\n\x07GetHost\x12\x17.proa.v1.GetHostRequest\x1a\x18.proa.v1.GetHostResponse\"\r\x90\x02\x01\xb0\xe1\x18\x03\xb8\xe1\x18\x80\x80\x04\x42\x0b\n\x07proa.v1P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,12 +35,14 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'proa.v1.host_service_pb2', 
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\007proa.v1P\001'
+  _globals['_GETHOSTREQUEST'].fields_by_name['host']._loaded_options = None
+  _globals['_GETHOSTREQUEST'].fields_by_name['host']._serialized_options = b'\310\341\030\377\001'
   _globals['_HOSTSERVICE'].methods_by_name['GetHost']._loaded_options = None
   _globals['_HOSTSERVICE'].methods_by_name['GetHost']._serialized_options = b'\220\002\001\260\341\030\003\270\341\030\200\200\004'
   _globals['_GETHOSTREQUEST']._serialized_start=103
-  _globals['_GETHOSTREQUEST']._serialized_end=133
-  _globals['_GETHOSTRESPONSE']._serialized_start=135
-  _globals['_GETHOSTRESPONSE']._serialized_end=225
-  _globals['_HOSTSERVICE']._serialized_start=227
-  _globals['_HOSTSERVICE']._serialized_end=317
+  _globals['_GETHOSTREQUEST']._serialized_end=140
+  _globals['_GETHOSTRESPONSE']._serialized_start=142
+  _globals['_GETHOSTRESPONSE']._serialized_end=232
+  _globals['_HOSTSERVICE']._serialized_start=234
+  _globals['_HOSTSERVICE']._serialized_end=324
 # @@protoc_insertion_point(module_scope)

@@ -27,7 +27,9 @@ class GetHostRequest(_message.Message):
 
     HOST_FIELD_NUMBER: _builtins.int
     host: _builtins.str
-    """Host connection; empty: the first one."""
+    """Host connection; empty: the first one.
+    At most 255 characters.
+    """
     def __init__(
         self,
         *,

@@ -52,18 +52,26 @@ class ListImagesRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
     reference: _builtins.str
-    """Only images with such a name, "*" and "?" allowed: "debian:*"."""
+    """Only images with such a name, "*" and "?" allowed: "debian:*".
+    At most 1024 characters.
+    """
     dangling: _builtins.bool
     """Only images with (true) or without (false) no name; absent: both."""
     page_size: _builtins.int
     """How many at the most; 0: 1000, which is also the most."""
     page_token: _builtins.str
-    """next_page_token of the page before."""
+    """next_page_token of the page before.
+    At most 4096 characters.
+    """
     host: _builtins.str
-    """Host connection; empty: the first one."""
+    """Host connection; empty: the first one.
+    At most 255 characters.
+    """
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Only images that have all these labels."""
+        """Only images that have all these labels.
+        At most 100 entries, keys of 1024 and values of 65536 characters.
+        """
 
     def __init__(
         self,
@@ -122,9 +130,13 @@ class GetImageRequest(_message.Message):
     IMAGE_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
     image: _builtins.str
-    """Name with an optional tag or digest, or an id. Required."""
+    """Name with an optional tag or digest, or an id. Required.
+    At most 1024 characters.
+    """
     host: _builtins.str
-    """Host connection; empty: the first one."""
+    """Host connection; empty: the first one.
+    At most 255 characters.
+    """
     def __init__(
         self,
         *,
@@ -173,11 +185,17 @@ class PullImageRequest(_message.Message):
     PLATFORM_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
     image: _builtins.str
-    """Name with an optional tag (default "latest") or digest. Required."""
+    """Name with an optional tag (default "latest") or digest. Required.
+    At most 1024 characters.
+    """
     platform: _builtins.str
-    """Platform, such as "linux/arm64"; empty: the host's."""
+    """Platform, such as "linux/arm64"; empty: the host's.
+    At most 255 characters.
+    """
     host: _builtins.str
-    """Host connection; empty: the first one."""
+    """Host connection; empty: the first one.
+    At most 255 characters.
+    """
     def __init__(
         self,
         *,
@@ -269,11 +287,15 @@ class DeleteImageRequest(_message.Message):
     FORCE_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
     image: _builtins.str
-    """Name with an optional tag or digest, or an id. Required."""
+    """Name with an optional tag or digest, or an id. Required.
+    At most 1024 characters.
+    """
     force: _builtins.bool
     """Also if a stopped container uses it or it has several tags."""
     host: _builtins.str
-    """Host connection; empty: the first one."""
+    """Host connection; empty: the first one.
+    At most 255 characters.
+    """
     def __init__(
         self,
         *,
@@ -332,13 +354,20 @@ class LoginRegistryRequest(_message.Message):
     registry: _builtins.str
     """Registry, as it stands at the start of an image name: "registry.example:5000".
     Empty: Docker Hub.
+    At most 1024 characters.
     """
     username: _builtins.str
-    """User name. Required."""
+    """User name. Required.
+    At most 1024 characters.
+    """
     password: _builtins.str
-    """Password or access token. Required."""
+    """Password or access token. Required.
+    At most 32768 characters.
+    """
     host: _builtins.str
-    """Host connection; empty: the first one."""
+    """Host connection; empty: the first one.
+    At most 255 characters.
+    """
     def __init__(
         self,
         *,
@@ -381,9 +410,13 @@ class LogoutRegistryRequest(_message.Message):
     REGISTRY_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
     registry: _builtins.str
-    """Registry, as in LoginRegistryRequest."""
+    """Registry, as in LoginRegistryRequest.
+    At most 1024 characters.
+    """
     host: _builtins.str
-    """Host connection; empty: the first one."""
+    """Host connection; empty: the first one.
+    At most 255 characters.
+    """
     def __init__(
         self,
         *,

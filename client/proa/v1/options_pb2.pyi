@@ -11,5 +11,16 @@ import builtins as _builtins
 DESCRIPTOR: _descriptor.FileDescriptor
 
 MAX_REQUEST_BYTES_FIELD_NUMBER: _builtins.int
+MAX_ITEMS_FIELD_NUMBER: _builtins.int
+MAX_LENGTH_FIELD_NUMBER: _builtins.int
+MAX_KEY_LENGTH_FIELD_NUMBER: _builtins.int
 max_request_bytes: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.int]
 """Bytes that one request message may have, decompressed. Every method has this limit."""
+max_items: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.int]
+"""Items of a repeated field, entries of a map, paths of a mask. Each of these has it."""
+max_length: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.int]
+"""Characters (code points of Unicode) of a string, of each item of a repeated one, of
+each value of a map, of each path of a mask. Each of these has it.
+"""
+max_key_length: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.int]
+"""Characters of each key of a map. Every map has it."""

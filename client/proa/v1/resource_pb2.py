@@ -26,9 +26,10 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from proa.v1 import container_pb2 as proa_dot_v1_dot_container__pb2
 from proa.v1 import domain_pb2 as proa_dot_v1_dot_domain__pb2
 from proa.v1 import lifetime_pb2 as proa_dot_v1_dot_lifetime__pb2
+from proa.v1 import options_pb2 as proa_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16proa/v1/resource.proto\x12\x07proa.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17proa/v1/container.proto\x1a\x14proa/v1/domain.proto\x1a\x16proa/v1/lifetime.proto\"\xdf\x01\n\x0bStateDetail\x12$\n\x06reason\x18\x01 \x01(\x0e\x32\x14.proa.v1.StateReason\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x16\n\texit_code\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\noom_killed\x18\x04 \x01(\x08\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x66inish_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x0c\n\n_exit_code\"\x96\x01\n\x08\x41\x63tivity\x12\x1b\n\x04verb\x18\x01 \x01(\x0e\x32\r.proa.v1.Verb\x12\x0c\n\x04step\x18\x02 \x01(\t\x12\x14\n\x07percent\x18\x03 \x01(\rH\x00\x88\x01\x01\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x05 \x01(\tB\n\n\x08_percent\"\xd8\x04\n\x08Resource\x12\n\n\x02id\x18\x01 \x01(\t\x12#\n\x04kind\x18\x02 \x01(\x0e\x32\x15.proa.v1.ResourceKind\x12\x0c\n\x04name\x18\x03 \x01(\t\x12%\n\x05state\x18\x04 \x01(\x0e\x32\x16.proa.v1.ResourceState\x12*\n\x0cstate_detail\x18\x05 \x01(\x0b\x32\x14.proa.v1.StateDetail\x12-\n\x06labels\x18\x06 \x03(\x0b\x32\x1d.proa.v1.Resource.LabelsEntry\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12#\n\x08lifetime\x18\x08 \x01(\x0e\x32\x11.proa.v1.Lifetime\x12$\n\rallowed_verbs\x18\t \x03(\x0e\x32\r.proa.v1.Verb\x12\x0c\n\x04host\x18\n \x01(\t\x12#\n\x08\x61\x63tivity\x18\x0b \x01(\x0b\x32\x11.proa.v1.Activity\x12\x0c\n\x04\x65tag\x18\x0c \x01(\t\x12\x10\n\x08revision\x18\r \x01(\x04\x12\x30\n\x0cobserve_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\tcontainer\x18\x10 \x01(\x0b\x32\x12.proa.v1.ContainerH\x00\x12!\n\x06\x64omain\x18\x11 \x01(\x0b\x32\x0f.proa.v1.DomainH\x00\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\t\n\x07\x64\x65tailsJ\x04\x08\x0f\x10\x10\"\x82\x02\n\x0eResourceFilter\x12$\n\x05kinds\x18\x01 \x03(\x0e\x32\x15.proa.v1.ResourceKind\x12&\n\x06states\x18\x02 \x03(\x0e\x32\x16.proa.v1.ResourceState\x12\x13\n\x0bname_prefix\x18\x03 \x01(\t\x12\x33\n\x06labels\x18\x04 \x03(\x0b\x32#.proa.v1.ResourceFilter.LabelsEntry\x12\r\n\x05image\x18\x05 \x01(\t\x12\r\n\x05hosts\x18\x06 \x03(\t\x12\x0b\n\x03ids\x18\x07 \x03(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*d\n\x0cResourceKind\x12\x1d\n\x19RESOURCE_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17RESOURCE_KIND_CONTAINER\x10\x01\x12\x18\n\x14RESOURCE_KIND_DOMAIN\x10\x02*\xac\x02\n\rResourceState\x12\x1e\n\x1aRESOURCE_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17RESOURCE_STATE_STARTING\x10\x01\x12\x1a\n\x16RESOURCE_STATE_RUNNING\x10\x02\x12\x19\n\x15RESOURCE_STATE_PAUSED\x10\x03\x12\x1c\n\x18RESOURCE_STATE_SUSPENDED\x10\x04\x12\x18\n\x14RESOURCE_STATE_SAVED\x10\x05\x12\x1b\n\x17RESOURCE_STATE_STOPPING\x10\x06\x12\x1a\n\x16RESOURCE_STATE_STOPPED\x10\x07\x12\x1b\n\x17RESOURCE_STATE_REMOVING\x10\x08\x12\x19\n\x15RESOURCE_STATE_FAILED\x10\t*\x8e\x03\n\x0bStateReason\x12\x1c\n\x18STATE_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1aSTATE_REASON_NEVER_STARTED\x10\x01\x12\x1a\n\x16STATE_REASON_COMPLETED\x10\x02\x12\x16\n\x12STATE_REASON_ERROR\x10\x03\x12\x1b\n\x17STATE_REASON_OOM_KILLED\x10\x04\x12\x17\n\x13STATE_REASON_KILLED\x10\x05\x12\x1b\n\x17STATE_REASON_RESTARTING\x10\x06\x12\x15\n\x11STATE_REASON_USER\x10\x07\x12\x19\n\x15STATE_REASON_IO_ERROR\x10\x08\x12\x19\n\x15STATE_REASON_WATCHDOG\x10\t\x12\x18\n\x14STATE_REASON_CRASHED\x10\n\x12\x1e\n\x1aSTATE_REASON_FROM_SNAPSHOT\x10\x0b\x12\x1a\n\x16STATE_REASON_MIGRATING\x10\x0c\x12\x17\n\x13STATE_REASON_SAVING\x10\r*\xc4\x01\n\x04Verb\x12\x14\n\x10VERB_UNSPECIFIED\x10\x00\x12\x0e\n\nVERB_START\x10\x01\x12\r\n\tVERB_STOP\x10\x02\x12\x10\n\x0cVERB_RESTART\x10\x03\x12\x0e\n\nVERB_PAUSE\x10\x04\x12\x0f\n\x0bVERB_RESUME\x10\x05\x12\x0f\n\x0bVERB_DELETE\x10\x06\x12\x0f\n\x0bVERB_UPDATE\x10\x07\x12\x18\n\x14VERB_CREATE_SNAPSHOT\x10\x08\x12\x18\n\x14VERB_REVERT_SNAPSHOT\x10\t*`\n\x0cResourceView\x12\x1d\n\x19RESOURCE_VIEW_UNSPECIFIED\x10\x00\x12\x19\n\x15RESOURCE_VIEW_SUMMARY\x10\x01\x12\x16\n\x12RESOURCE_VIEW_FULL\x10\x02\x42\x0b\n\x07proa.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16proa/v1/resource.proto\x12\x07proa.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17proa/v1/container.proto\x1a\x14proa/v1/domain.proto\x1a\x16proa/v1/lifetime.proto\x1a\x15proa/v1/options.proto\"\xdf\x01\n\x0bStateDetail\x12$\n\x06reason\x18\x01 \x01(\x0e\x32\x14.proa.v1.StateReason\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x16\n\texit_code\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\noom_killed\x18\x04 \x01(\x08\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x66inish_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x0c\n\n_exit_code\"\x96\x01\n\x08\x41\x63tivity\x12\x1b\n\x04verb\x18\x01 \x01(\x0e\x32\r.proa.v1.Verb\x12\x0c\n\x04step\x18\x02 \x01(\t\x12\x14\n\x07percent\x18\x03 \x01(\rH\x00\x88\x01\x01\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x05 \x01(\tB\n\n\x08_percent\"\xd8\x04\n\x08Resource\x12\n\n\x02id\x18\x01 \x01(\t\x12#\n\x04kind\x18\x02 \x01(\x0e\x32\x15.proa.v1.ResourceKind\x12\x0c\n\x04name\x18\x03 \x01(\t\x12%\n\x05state\x18\x04 \x01(\x0e\x32\x16.proa.v1.ResourceState\x12*\n\x0cstate_detail\x18\x05 \x01(\x0b\x32\x14.proa.v1.StateDetail\x12-\n\x06labels\x18\x06 \x03(\x0b\x32\x1d.proa.v1.Resource.LabelsEntry\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12#\n\x08lifetime\x18\x08 \x01(\x0e\x32\x11.proa.v1.Lifetime\x12$\n\rallowed_verbs\x18\t \x03(\x0e\x32\r.proa.v1.Verb\x12\x0c\n\x04host\x18\n \x01(\t\x12#\n\x08\x61\x63tivity\x18\x0b \x01(\x0b\x32\x11.proa.v1.Activity\x12\x0c\n\x04\x65tag\x18\x0c \x01(\t\x12\x10\n\x08revision\x18\r \x01(\x04\x12\x30\n\x0cobserve_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\tcontainer\x18\x10 \x01(\x0b\x32\x12.proa.v1.ContainerH\x00\x12!\n\x06\x64omain\x18\x11 \x01(\x0b\x32\x0f.proa.v1.DomainH\x00\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\t\n\x07\x64\x65tailsJ\x04\x08\x0f\x10\x10\"\xc4\x02\n\x0eResourceFilter\x12*\n\x05kinds\x18\x01 \x03(\x0e\x32\x15.proa.v1.ResourceKindB\x04\xc0\xe1\x18\x08\x12,\n\x06states\x18\x02 \x03(\x0e\x32\x16.proa.v1.ResourceStateB\x04\xc0\xe1\x18 \x12\x1a\n\x0bname_prefix\x18\x03 \x01(\tB\x05\xc8\xe1\x18\xff\x01\x12\x44\n\x06labels\x18\x04 \x03(\x0b\x32#.proa.v1.ResourceFilter.LabelsEntryB\x0f\xc0\xe1\x18\x64\xc8\xe1\x18\x80\x80\x04\xd0\xe1\x18\x80\x08\x12\x14\n\x05image\x18\x05 \x01(\tB\x05\xc8\xe1\x18\x80\x08\x12\x18\n\x05hosts\x18\x06 \x03(\tB\t\xc0\xe1\x18\x64\xc8\xe1\x18\xff\x01\x12\x17\n\x03ids\x18\x07 \x03(\tB\n\xc0\xe1\x18\xf4\x03\xc8\xe1\x18\x80\x04\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*d\n\x0cResourceKind\x12\x1d\n\x19RESOURCE_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17RESOURCE_KIND_CONTAINER\x10\x01\x12\x18\n\x14RESOURCE_KIND_DOMAIN\x10\x02*\xac\x02\n\rResourceState\x12\x1e\n\x1aRESOURCE_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17RESOURCE_STATE_STARTING\x10\x01\x12\x1a\n\x16RESOURCE_STATE_RUNNING\x10\x02\x12\x19\n\x15RESOURCE_STATE_PAUSED\x10\x03\x12\x1c\n\x18RESOURCE_STATE_SUSPENDED\x10\x04\x12\x18\n\x14RESOURCE_STATE_SAVED\x10\x05\x12\x1b\n\x17RESOURCE_STATE_STOPPING\x10\x06\x12\x1a\n\x16RESOURCE_STATE_STOPPED\x10\x07\x12\x1b\n\x17RESOURCE_STATE_REMOVING\x10\x08\x12\x19\n\x15RESOURCE_STATE_FAILED\x10\t*\x8e\x03\n\x0bStateReason\x12\x1c\n\x18STATE_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1aSTATE_REASON_NEVER_STARTED\x10\x01\x12\x1a\n\x16STATE_REASON_COMPLETED\x10\x02\x12\x16\n\x12STATE_REASON_ERROR\x10\x03\x12\x1b\n\x17STATE_REASON_OOM_KILLED\x10\x04\x12\x17\n\x13STATE_REASON_KILLED\x10\x05\x12\x1b\n\x17STATE_REASON_RESTARTING\x10\x06\x12\x15\n\x11STATE_REASON_USER\x10\x07\x12\x19\n\x15STATE_REASON_IO_ERROR\x10\x08\x12\x19\n\x15STATE_REASON_WATCHDOG\x10\t\x12\x18\n\x14STATE_REASON_CRASHED\x10\n\x12\x1e\n\x1aSTATE_REASON_FROM_SNAPSHOT\x10\x0b\x12\x1a\n\x16STATE_REASON_MIGRATING\x10\x0c\x12\x17\n\x13STATE_REASON_SAVING\x10\r*\xc4\x01\n\x04Verb\x12\x14\n\x10VERB_UNSPECIFIED\x10\x00\x12\x0e\n\nVERB_START\x10\x01\x12\r\n\tVERB_STOP\x10\x02\x12\x10\n\x0cVERB_RESTART\x10\x03\x12\x0e\n\nVERB_PAUSE\x10\x04\x12\x0f\n\x0bVERB_RESUME\x10\x05\x12\x0f\n\x0bVERB_DELETE\x10\x06\x12\x0f\n\x0bVERB_UPDATE\x10\x07\x12\x18\n\x14VERB_CREATE_SNAPSHOT\x10\x08\x12\x18\n\x14VERB_REVERT_SNAPSHOT\x10\t*`\n\x0cResourceView\x12\x1d\n\x19RESOURCE_VIEW_UNSPECIFIED\x10\x00\x12\x19\n\x15RESOURCE_VIEW_SUMMARY\x10\x01\x12\x16\n\x12RESOURCE_VIEW_FULL\x10\x02\x42\x0b\n\x07proa.v1P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,26 +41,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RESOURCE_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_RESOURCEFILTER_LABELSENTRY']._loaded_options = None
   _globals['_RESOURCEFILTER_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_RESOURCEKIND']._serialized_start=1382
-  _globals['_RESOURCEKIND']._serialized_end=1482
-  _globals['_RESOURCESTATE']._serialized_start=1485
-  _globals['_RESOURCESTATE']._serialized_end=1785
-  _globals['_STATEREASON']._serialized_start=1788
-  _globals['_STATEREASON']._serialized_end=2186
-  _globals['_VERB']._serialized_start=2189
-  _globals['_VERB']._serialized_end=2385
-  _globals['_RESOURCEVIEW']._serialized_start=2387
-  _globals['_RESOURCEVIEW']._serialized_end=2483
-  _globals['_STATEDETAIL']._serialized_start=140
-  _globals['_STATEDETAIL']._serialized_end=363
-  _globals['_ACTIVITY']._serialized_start=366
-  _globals['_ACTIVITY']._serialized_end=516
-  _globals['_RESOURCE']._serialized_start=519
-  _globals['_RESOURCE']._serialized_end=1119
-  _globals['_RESOURCE_LABELSENTRY']._serialized_start=1057
-  _globals['_RESOURCE_LABELSENTRY']._serialized_end=1102
-  _globals['_RESOURCEFILTER']._serialized_start=1122
-  _globals['_RESOURCEFILTER']._serialized_end=1380
-  _globals['_RESOURCEFILTER_LABELSENTRY']._serialized_start=1057
-  _globals['_RESOURCEFILTER_LABELSENTRY']._serialized_end=1102
+  _globals['_RESOURCEFILTER'].fields_by_name['kinds']._loaded_options = None
+  _globals['_RESOURCEFILTER'].fields_by_name['kinds']._serialized_options = b'\300\341\030\010'
+  _globals['_RESOURCEFILTER'].fields_by_name['states']._loaded_options = None
+  _globals['_RESOURCEFILTER'].fields_by_name['states']._serialized_options = b'\300\341\030 '
+  _globals['_RESOURCEFILTER'].fields_by_name['name_prefix']._loaded_options = None
+  _globals['_RESOURCEFILTER'].fields_by_name['name_prefix']._serialized_options = b'\310\341\030\377\001'
+  _globals['_RESOURCEFILTER'].fields_by_name['labels']._loaded_options = None
+  _globals['_RESOURCEFILTER'].fields_by_name['labels']._serialized_options = b'\300\341\030d\310\341\030\200\200\004\320\341\030\200\010'
+  _globals['_RESOURCEFILTER'].fields_by_name['image']._loaded_options = None
+  _globals['_RESOURCEFILTER'].fields_by_name['image']._serialized_options = b'\310\341\030\200\010'
+  _globals['_RESOURCEFILTER'].fields_by_name['hosts']._loaded_options = None
+  _globals['_RESOURCEFILTER'].fields_by_name['hosts']._serialized_options = b'\300\341\030d\310\341\030\377\001'
+  _globals['_RESOURCEFILTER'].fields_by_name['ids']._loaded_options = None
+  _globals['_RESOURCEFILTER'].fields_by_name['ids']._serialized_options = b'\300\341\030\364\003\310\341\030\200\004'
+  _globals['_RESOURCEKIND']._serialized_start=1471
+  _globals['_RESOURCEKIND']._serialized_end=1571
+  _globals['_RESOURCESTATE']._serialized_start=1574
+  _globals['_RESOURCESTATE']._serialized_end=1874
+  _globals['_STATEREASON']._serialized_start=1877
+  _globals['_STATEREASON']._serialized_end=2275
+  _globals['_VERB']._serialized_start=2278
+  _globals['_VERB']._serialized_end=2474
+  _globals['_RESOURCEVIEW']._serialized_start=2476
+  _globals['_RESOURCEVIEW']._serialized_end=2572
+  _globals['_STATEDETAIL']._serialized_start=163
+  _globals['_STATEDETAIL']._serialized_end=386
+  _globals['_ACTIVITY']._serialized_start=389
+  _globals['_ACTIVITY']._serialized_end=539
+  _globals['_RESOURCE']._serialized_start=542
+  _globals['_RESOURCE']._serialized_end=1142
+  _globals['_RESOURCE_LABELSENTRY']._serialized_start=1080
+  _globals['_RESOURCE_LABELSENTRY']._serialized_end=1125
+  _globals['_RESOURCEFILTER']._serialized_start=1145
+  _globals['_RESOURCEFILTER']._serialized_end=1469
+  _globals['_RESOURCEFILTER_LABELSENTRY']._serialized_start=1080
+  _globals['_RESOURCEFILTER_LABELSENTRY']._serialized_end=1125
 # @@protoc_insertion_point(module_scope)

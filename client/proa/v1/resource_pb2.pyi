@@ -515,28 +515,42 @@ class ResourceFilter(_message.Message):
     HOSTS_FIELD_NUMBER: _builtins.int
     IDS_FIELD_NUMBER: _builtins.int
     name_prefix: _builtins.str
-    """What the name starts with."""
+    """What the name starts with.
+    At most 255 characters.
+    """
     image: _builtins.str
-    """The image that a container was made from, as it was named then."""
+    """The image that a container was made from, as it was named then.
+    At most 1024 characters.
+    """
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[Global___ResourceKind.ValueType]:
-        """Kinds; empty: both."""
+        """Kinds; empty: both.
+        At most 8 items.
+        """
 
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[Global___ResourceState.ValueType]:
-        """States; empty: all. `states: RUNNING` lists what runs."""
+        """States; empty: all. `states: RUNNING` lists what runs.
+        At most 32 items.
+        """
 
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Labels that a resource must all have, with these values."""
+        """Labels that a resource must all have, with these values.
+        At most 100 entries, keys of 1024 and values of 65536 characters.
+        """
 
     @_builtins.property
     def hosts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Host connections; empty: all."""
+        """Host connections; empty: all.
+        At most 100 items of 255 characters each.
+        """
 
     @_builtins.property
     def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Full ids, as responses carry them; empty: all."""
+        """Full ids, as responses carry them; empty: all.
+        At most 500 items of 512 characters each.
+        """
 
     def __init__(
         self,

@@ -110,11 +110,14 @@ class ListResourcesRequest(_message.Message):
     order_by: _builtins.str
     """Fields with an optional " desc", by commas: "name" (the default), "kind",
     "state", "create_time", "host".
+    At most 255 characters.
     """
     page_size: _builtins.int
     """How many at the most; 0: 1000, which is also the most."""
     page_token: _builtins.str
-    """next_page_token of the page before; all other fields must be the same."""
+    """next_page_token of the page before; all other fields must be the same.
+    At most 4096 characters.
+    """
     view: _resource_pb2.ResourceView.ValueType
     """How much of each; default SUMMARY."""
     return_partial_success: _builtins.bool
@@ -127,6 +130,7 @@ class ListResourcesRequest(_message.Message):
     def read_mask(self) -> _field_mask_pb2.FieldMask:
         """Fields of Resource to return, such as "name,state,container.image"; empty:
         all of the view.
+        At most 200 paths of 255 characters each.
         """
 
     def __init__(
@@ -192,12 +196,16 @@ class GetResourceRequest(_message.Message):
     VIEW_FIELD_NUMBER: _builtins.int
     READ_MASK_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Which one."""
+    """Which one.
+    At most 512 characters.
+    """
     view: _resource_pb2.ResourceView.ValueType
     """How much; default FULL."""
     @_builtins.property
     def read_mask(self) -> _field_mask_pb2.FieldMask:
-        """Fields of Resource to return; empty: all of the view."""
+        """Fields of Resource to return; empty: all of the view.
+        At most 200 paths of 255 characters each.
+        """
 
     def __init__(
         self,
@@ -248,10 +256,13 @@ class StartResourceRequest(_message.Message):
     FROM_SNAPSHOT_FIELD_NUMBER: _builtins.int
     DISCARD_SAVED_STATE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Which one."""
+    """Which one.
+    At most 512 characters.
+    """
     from_snapshot: _builtins.str
     """Domains: take it back to this snapshot first. What was not in a snapshot is
     lost, as with RevertSnapshot.
+    At most 255 characters.
     """
     discard_saved_state: _builtins.bool
     """Domains: drop the saved state and boot anew."""
@@ -304,7 +315,9 @@ class StopResourceRequest(_message.Message):
     MODE_FIELD_NUMBER: _builtins.int
     GRACE_PERIOD_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Which one."""
+    """Which one.
+    At most 512 characters.
+    """
     mode: Global___StopMode.ValueType
     """How."""
     @_builtins.property
@@ -364,7 +377,9 @@ class RestartResourceRequest(_message.Message):
     MODE_FIELD_NUMBER: _builtins.int
     GRACE_PERIOD_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Which one."""
+    """Which one.
+    At most 512 characters.
+    """
     mode: Global___RestartMode.ValueType
     """How."""
     @_builtins.property
@@ -420,7 +435,9 @@ class PauseResourceRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Which one."""
+    """Which one.
+    At most 512 characters.
+    """
     def __init__(
         self,
         *,
@@ -466,7 +483,9 @@ class ResumeResourceRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Which one."""
+    """Which one.
+    At most 512 characters.
+    """
     def __init__(
         self,
         *,
@@ -518,7 +537,9 @@ class DeleteResourceRequest(_message.Message):
     ALLOW_MISSING_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Which one."""
+    """Which one.
+    At most 512 characters.
+    """
     force: _builtins.bool
     """Also if it is active: it is ended by force first."""
     delete_snapshots: _builtins.bool
@@ -532,7 +553,9 @@ class DeleteResourceRequest(_message.Message):
     allow_missing: _builtins.bool
     """Succeed if there is no such resource (any more), as a retry wants it."""
     etag: _builtins.str
-    """Only if its etag is still this one; empty: in any case."""
+    """Only if its etag is still this one; empty: in any case.
+    At most 255 characters.
+    """
     def __init__(
         self,
         *,
@@ -605,7 +628,9 @@ class Labels(_message.Message):
     ENTRIES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def entries(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """All labels; those not named here are removed."""
+        """All labels; those not named here are removed.
+        At most 1000 entries, keys of 1024 and values of 65536 characters.
+        """
 
     def __init__(
         self,
@@ -635,11 +660,17 @@ class UpdateResourceRequest(_message.Message):
     DOMAIN_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Which one."""
+    """Which one.
+    At most 512 characters.
+    """
     name: _builtins.str
-    """New name. A domain must be stopped."""
+    """New name. A domain must be stopped.
+    At most 255 characters.
+    """
     etag: _builtins.str
-    """Only if its etag is still this one; empty: in any case."""
+    """Only if its etag is still this one; empty: in any case.
+    At most 255 characters.
+    """
     @_builtins.property
     def labels(self) -> Global___Labels:
         """New labels. Docker cannot change those of a container: CAPABILITY_MISSING."""
@@ -723,6 +754,7 @@ class WatchResourcesRequest(_message.Message):
     """Go on after the events that came with this token, without the initial state; the
     filter and the user must be the same (INVALID_ARGUMENT), and the run of the daemon
     (REVISION_COMPACTED). Empty: begin with the initial state.
+    At most 1024 characters.
     """
     @_builtins.property
     def filter(self) -> _resource_pb2.ResourceFilter:
@@ -734,6 +766,7 @@ class WatchResourcesRequest(_message.Message):
     def read_mask(self) -> _field_mask_pb2.FieldMask:
         """Fields of Resource to send; empty: all of the SUMMARY. Also a change of fields
         that are not sent is told.
+        At most 200 paths of 255 characters each.
         """
 
     @_builtins.property
@@ -796,7 +829,9 @@ class StreamStatsRequest(_message.Message):
     INTERVAL_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Which ones; empty: all that are active."""
+        """Which ones; empty: all that are active.
+        At most 500 items of 512 characters each.
+        """
 
     @_builtins.property
     def interval(self) -> _duration_pb2.Duration:

@@ -55,11 +55,15 @@ class ListSnapshotsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Whose."""
+    """Whose.
+    At most 512 characters.
+    """
     page_size: _builtins.int
     """How many at the most; 0: 1000, which is also the most."""
     page_token: _builtins.str
-    """next_page_token of the page before."""
+    """next_page_token of the page before.
+    At most 4096 characters.
+    """
     def __init__(
         self,
         *,
@@ -112,9 +116,13 @@ class GetSnapshotRequest(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Whose."""
+    """Whose.
+    At most 512 characters.
+    """
     name: _builtins.str
-    """Name of the snapshot. Required."""
+    """Name of the snapshot. Required.
+    At most 255 characters.
+    """
     def __init__(
         self,
         *,
@@ -163,11 +171,17 @@ class CreateSnapshotRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Of what."""
+    """Of what.
+    At most 512 characters.
+    """
     name: _builtins.str
-    """Name, of letters, digits and "_.+-"; empty: one made of the time."""
+    """Name, of letters, digits and "_.+-"; empty: one made of the time.
+    At most 255 characters.
+    """
     description: _builtins.str
-    """Description."""
+    """Description.
+    At most 16384 characters.
+    """
     def __init__(
         self,
         *,
@@ -217,9 +231,13 @@ class RevertSnapshotRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """What."""
+    """What.
+    At most 512 characters.
+    """
     name: _builtins.str
-    """Name of the snapshot. Required."""
+    """Name of the snapshot. Required.
+    At most 255 characters.
+    """
     state: Global___RevertState.ValueType
     """State to have afterwards."""
     def __init__(
@@ -271,9 +289,13 @@ class DeleteSnapshotRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     DELETE_CHILDREN_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Whose."""
+    """Whose.
+    At most 512 characters.
+    """
     name: _builtins.str
-    """Name of the snapshot. Required."""
+    """Name of the snapshot. Required.
+    At most 255 characters.
+    """
     delete_children: _builtins.bool
     """Whether the snapshots taken after it go too; otherwise they become its
     parent's.

@@ -31,13 +31,19 @@ class ListVolumesRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
     pool: _builtins.str
-    """Storage pool; empty: all active ones."""
+    """Storage pool; empty: all active ones.
+    At most 255 characters.
+    """
     page_size: _builtins.int
     """How many at the most; 0: 1000, which is also the most."""
     page_token: _builtins.str
-    """next_page_token of the page before."""
+    """next_page_token of the page before.
+    At most 4096 characters.
+    """
     host: _builtins.str
-    """Host connection; empty: the first one."""
+    """Host connection; empty: the first one.
+    At most 255 characters.
+    """
     def __init__(
         self,
         *,
@@ -95,9 +101,13 @@ class VolumeSpec(_message.Message):
     BASE_FIELD_NUMBER: _builtins.int
     PREALLOCATE_FIELD_NUMBER: _builtins.int
     pool: _builtins.str
-    """Storage pool; empty: the host's default pool."""
+    """Storage pool; empty: the host's default pool.
+    At most 255 characters.
+    """
     name: _builtins.str
-    """Name, of letters, digits and "_.+-". Required."""
+    """Name, of letters, digits and "_.+-". Required.
+    At most 255 characters.
+    """
     capacity_bytes: _builtins.int
     """Size that a guest sees, in bytes; 0 with a base volume: that one's size."""
     format: _domain_pb2.DiskFormat.ValueType
@@ -135,7 +145,9 @@ class CreateVolumeRequest(_message.Message):
     SPEC_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
     host: _builtins.str
-    """Host connection; empty: the first one."""
+    """Host connection; empty: the first one.
+    At most 255 characters.
+    """
     @_builtins.property
     def spec(self) -> Global___VolumeSpec:
         """What to make. Required."""
@@ -188,11 +200,17 @@ class DeleteVolumeRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
     pool: _builtins.str
-    """Storage pool; empty: the host's default pool."""
+    """Storage pool; empty: the host's default pool.
+    At most 255 characters.
+    """
     name: _builtins.str
-    """Name. Required."""
+    """Name. Required.
+    At most 255 characters.
+    """
     host: _builtins.str
-    """Host connection; empty: the first one."""
+    """Host connection; empty: the first one.
+    At most 255 characters.
+    """
     def __init__(
         self,
         *,

@@ -120,7 +120,7 @@ class Gate(grpc.aio.ServerInterceptor):
         return guarded
 
     def _guard(self, method: Method, handler: Any) -> "grpc.RpcMethodHandler[Any, Any]":
-        reader = RequestReader(method.max_request_bytes, handler.request_deserializer)
+        reader = RequestReader(method.request, method.max_request_bytes)
         serialize = _unless_encoded(handler.response_serializer)
         let_pass = self._pass_standard if method.standard else self._pass
         if handler.unary_unary is not None:

@@ -7,6 +7,9 @@ from typing import Any
 
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
@@ -54,6 +57,7 @@ class Method:
 
     Attributes:
         path: its full path, "/proa.v1.ResourceService/GetResource".
+        request: its request message.
         scope: what the caller must hold; UNSPECIFIED: nobody may call it.
         max_request_bytes: how large a request message may be, decompressed.
         endless: a stream that only tells and never ends by itself.
@@ -62,6 +66,7 @@ class Method:
     """
 
     path: str
+    request: type[Message] = Empty
     scope: "v1.Scope.ValueType" = v1.SCOPE_UNSPECIFIED
     max_request_bytes: int = 0
     endless: bool = False
@@ -86,6 +91,7 @@ def _ours(service: ServiceDescriptor, method: Any) -> Method:
     options = method.GetOptions()
     return Method(
         f"/{service.full_name}/{method.name}",
+        request=GetMessageClass(method.input_type),
         scope=options.Extensions[v1.required_scope],
         max_request_bytes=options.Extensions[v1.max_request_bytes],
         endless=method.server_streaming
@@ -96,6 +102,7 @@ def _ours(service: ServiceDescriptor, method: Any) -> Method:
 def _standard(service: ServiceDescriptor, method: Any) -> Method:
     return Method(
         f"/{service.full_name}/{method.name}",
+        request=GetMessageClass(method.input_type),
         scope=v1.SCOPE_PUBLIC,
         max_request_bytes=_STANDARD_REQUEST_BYTES,
         endless=method.server_streaming,

@@ -1,13 +1,14 @@
 """Request messages: read from the wire, held against their limits, decoded."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 from proad.errors import InvalidArgumentError
+from proad.rpc.limits import Limits
 
 # Seconds that a caller may take to send a message, once they have been let in.
 _PATIENCE = 10.0
@@ -18,23 +19,25 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 class RequestReader:
     """Reads the messages of one method's calls.
 
-    A message is looked at in the order of what a look costs: its size, then its form.
+    A message is looked at in the order of what a look costs: its size, its form, and then
+    the limits of its fields, for which it has to be decoded.
 
     Args:
-        max_bytes: how large a message may be.
-        decode: makes a message of bytes.
+        cls: what a message is.
+        max_bytes: how large it may be.
     """
 
-    def __init__(self, max_bytes: int, decode: Callable[[bytes], Any]) -> None:
+    def __init__(self, cls: type[Message], max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._decode = decode
+        self._decode = cls.FromString
+        self._limits = Limits(cls.DESCRIPTOR)
 
     async def read(self, context: _Context) -> Any:
         """Give the one message of a call.
 
         Raises:
-            InvalidArgumentError: it did not come in time, is too large, or is no message
-                of this method.
+            InvalidArgumentError: it did not come in time, is too large, is no message of this
+                method, or exceeds a limit of a field.
         """
         try:
             async with asyncio.timeout(_PATIENCE) as limit:
@@ -53,7 +56,8 @@ class RequestReader:
         """Give the messages of a stream, for as long as the caller sends some.
 
         Raises:
-            InvalidArgumentError: one is too large, or is no message of this method.
+            InvalidArgumentError: one is too large, is no message of this method, or
+                exceeds a limit of a field.
         """
         while (message := await context.read()) is not grpc.aio.EOF:
             yield self._message(message)
@@ -66,8 +70,10 @@ class RequestReader:
                 f"this method takes {self._max_bytes} at the most",
             )
         try:
-            return self._decode(data)
+            message = self._decode(data)
         except DecodeError:
             raise InvalidArgumentError.of(
                 "", "the request is not a message of this method"
             ) from None
+        self._limits.hold(message)
+        return message

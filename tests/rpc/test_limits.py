@@ -1,0 +1,217 @@
+"""Every method and every field of a request has a limit: in the contract, in its comment, held."""
+
+import re
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+
+from proa import v1
+from rpc.daemon import BOTH, RPCS, refusal
+
+PROTOS = Path(__file__).parents[2] / "protos"
+SIZES = {4096: "4 KiB", 65536: "64 KiB", 262144: "256 KiB", 1048576: "1 MiB"}
+MASK = "google.protobuf.FieldMask"
+
+
+def is_map(field):
+    return field.message_type is not None and field.message_type.GetOptions().map_entry
+
+
+def is_mask(field):
+    return field.message_type is not None and field.message_type.full_name == MASK
+
+
+def is_text(field):
+    return field.type in {field.TYPE_STRING, field.TYPE_BYTES}
+
+
+def request_messages():
+    """Every message type that a request has in it, by its full name."""
+    found, left = {}, [rpc.request.DESCRIPTOR for rpc in RPCS.values()]
+    while left:
+        message = left.pop()
+        if message.full_name in found or message.full_name.startswith("google."):
+            continue
+        found[message.full_name] = message
+        left += [f.message_type for f in message.fields if f.message_type and not is_map(f)]
+    return found
+
+
+MESSAGES = request_messages()
+FIELDS = {field.full_name: field for message in MESSAGES.values() for field in message.fields}
+
+
+def limits(field):
+    options = field.GetOptions().Extensions
+    return options[v1.max_items], options[v1.max_key_length], options[v1.max_length]
+
+
+def told(field):
+    """What the comment of a field must end with; None: it has nothing to limit."""
+    items, key, length = limits(field)
+    if is_map(field):
+        return f"At most {items} entries, keys of {key} and values of {length} characters."
+    if is_mask(field):
+        return f"At most {items} paths of {length} characters each."
+    if field.is_repeated and is_text(field):
+        return f"At most {items} items of {length} characters each."
+    if field.is_repeated:
+        return f"At most {items} items."
+    return f"At most {length} characters." if is_text(field) else None
+
+
+@pytest.fixture(scope="module")
+def comments(tmp_path_factory):
+    """The comment above everything in the contract, by its full name."""
+    out = tmp_path_factory.mktemp("descriptors") / "all.binpb"
+    sources = sorted(str(path.relative_to(PROTOS)) for path in PROTOS.rglob("*.proto"))
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTOS}"),
+            *(f"-I{files('grpc_tools') / '_proto'}", "--include_source_info"),
+            *(f"--descriptor_set_out={out}", *sources),
+        ],
+        check=True,
+    )
+    found = {}
+    for file in FileDescriptorSet.FromString(out.read_bytes()).file:
+        for location in file.source_code_info.location:
+            match list(location.path):
+                case [4, message, 2, field]:
+                    parent = file.message_type[message]
+                    name = f"{parent.name}.{parent.field[field].name}"
+                case [6, service, 2, method]:
+                    parent = file.service[service]
+                    name = f"{parent.name}.{parent.method[method].name}"
+                case _:
+                    continue
+            found[f"{file.package}.{name}"] = location.leading_comments
+    return found
+
+
+def test_every_method_has_a_limit_which_its_comment_tells(comments):
+    for rpc in RPCS.values():
+        service, _, name = rpc.path[1:].partition("/")
+        full_name = f"{service}.{name}"
+        method = rpc.request.DESCRIPTOR.file.services_by_name[service.rpartition(".")[2]]
+        size = method.methods_by_name[name].GetOptions().Extensions[v1.max_request_bytes]
+
+        assert size in SIZES, full_name
+        assert comments[full_name].splitlines()[-1] == f" A request has at most {SIZES[size]}."
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_every_field_of_a_request_has_its_limits_which_its_comment_tells(comments, name):
+    field = FIELDS[name]
+    items, key, length = limits(field)
+    sentence = told(field)
+
+    many = field.is_repeated or is_mask(field)
+    assert (items > 0, key > 0) == (many, is_map(field))
+    texts = is_text(field) or is_mask(field) or is_map(field)
+    assert (length > 0) == texts
+    if sentence is None:
+        assert not re.search(r"At most \d+ (characters|items|entries|paths)", comments[name])
+    else:
+        assert comments[name].rstrip().splitlines()[-1] == f" {sentence}"
+
+
+def chain(target):
+    """The fields that lead from a request to a message type, with the request's method."""
+    for rpc in RPCS.values():
+        left = [(rpc.request.DESCRIPTOR, ())]
+        while left:
+            message, path = left.pop()
+            if message is target:
+                return rpc, path
+            left += [
+                (field.message_type, (*path, field))
+                for field in message.fields
+                if field.message_type and not is_map(field) and not is_mask(field)
+            ]
+    raise AssertionError(target.full_name)
+
+
+def over(field):
+    """Values of a field that are just over each of its limits."""
+    items, key, length = limits(field)
+    if is_map(field):
+        yield {str(number): "" for number in range(items + 1)}
+        yield {"k" * (key + 1): ""}
+        yield {"k": "v" * (length + 1)}
+    elif is_mask(field):
+        yield ["name"] * (items + 1)
+        yield ["p" * (length + 1)]
+    elif field.is_repeated:
+        yield items + 1
+        if is_text(field):
+            yield ["x" * (length + 1)]
+    elif is_text(field):
+        yield "x" * (length + 1)
+
+
+def fill(message, field, value):
+    there = getattr(message, field.name)
+    if is_map(field):
+        there.update(value)
+    elif is_mask(field):
+        there.paths.extend(value)
+    elif isinstance(value, int):
+        if field.message_type:
+            for _ in range(value):
+                there.add()
+        else:
+            there.extend(["" if is_text(field) else 1] * value)
+    elif field.is_repeated:
+        there.extend(value)
+    else:
+        setattr(message, field.name, value)
+
+
+LIMITED = {name: field for name, field in FIELDS.items() if told(field)}
+
+
+@pytest.mark.parametrize("name", LIMITED)
+async def test_a_request_over_a_limit_is_refused_with_the_path_of_its_field(daemon, name):
+    field = LIMITED[name]
+    rpc, path = chain(field.containing_type)
+    for value in over(field):
+        request = rpc.request()
+        message, where = request, []
+        for step in path:
+            message = getattr(message, step.name)
+            message = message.add() if step.is_repeated else message
+            where.append(f"{step.name}[0]" if step.is_repeated else step.name)
+        fill(message, field, value)
+        call = daemon.send(rpc, request, token=daemon.token(*BOTH))
+
+        refused = await refusal(call.read() if rpc.streams else call)
+
+        assert refused.reason == "INVALID_ARGUMENT"
+        if refused.fields != [""]:  # else it is too large as a whole
+            wanted = ".".join([*where, field.name])
+            assert refused.fields[0].startswith(wanted), (refused, wanted)
+            assert "at most" in refused.message
+        else:
+            assert "bytes; this method takes" in refused.message
+
+
+@pytest.mark.parametrize("name", RPCS)
+async def test_a_request_over_the_limit_of_its_method_is_refused(daemon, name):
+    rpc = RPCS[name]
+    service, _, method = rpc.path[1:].partition("/")
+    services = rpc.request.DESCRIPTOR.file.services_by_name
+    options = services[service.rpartition(".")[2]].methods_by_name[method].GetOptions()
+    size = options.Extensions[v1.max_request_bytes]
+    call = daemon.send(rpc, b"\x78\x01" * (size // 2) + b"\x78\x01", token=daemon.token(*BOTH))
+
+    refused = await refusal(call.read() if rpc.streams else call)
+
+    assert (refused.code, refused.reason) == ("INVALID_ARGUMENT", "INVALID_ARGUMENT")
+    assert f"the request has {size + 2} bytes; this method takes {size} at the most" in (
+        refused.message
+    )
