@@ -26,6 +26,14 @@ Ids = Annotated[
 ]
 Id = Annotated[str, typer.Argument(metavar="ID", help="Id, name, container/NAME or domain/NAME.")]
 Host = Annotated[str, typer.Option(help="Host connection; default: the first one.")]
+IgnoreUnreadable = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--ignore-unreadable",
+        metavar="NAME",
+        help="Of whom it cannot be told whether it needs a volume, as the error names it.",
+    ),
+]
 Etag = Annotated[
     str, typer.Option(metavar="ETAG", help="Only if it has not changed since it had this etag.")
 ]

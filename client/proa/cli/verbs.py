@@ -9,7 +9,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from proa import v1
 from proa.cli.output import write_line, write_message
-from proa.cli.session import Etag, Host, Ids, Output, Session
+from proa.cli.session import Etag, Host, Ids, IgnoreUnreadable, Output, Session
 from proa.cli.text import duration, human_size, one_of, pairs, word, words
 from proa.client import Client
 
@@ -163,6 +163,7 @@ def rm(
     missing_ok: Annotated[
         bool, typer.Option("--missing-ok", help="What is not there is no error.")
     ] = False,
+    ignore_unreadable: IgnoreUnreadable = None,
     etag: Etag = "",
     output: Output = None,
 ) -> None:
@@ -179,6 +180,7 @@ def rm(
                 keep_volumes=keep_volumes,
                 allow_missing=missing_ok,
                 etag=etag,
+                ignore_unreadable=ignore_unreadable,
             )
             response = client.resources.DeleteResource(request)
             return response.resource if response.HasField("resource") else None

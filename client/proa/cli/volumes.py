@@ -6,7 +6,7 @@ import typer
 
 from proa import v1
 from proa.cli.output import write_line, write_message, write_messages, write_table
-from proa.cli.session import Host, Output, Session
+from proa.cli.session import Host, IgnoreUnreadable, Output, Session
 from proa.cli.text import human_size, one_of, size, word, words
 from proa.cli.vm_options import volume_ref
 
@@ -104,6 +104,7 @@ def rm(
     ctx: typer.Context,
     *,
     names: Annotated[list[str], typer.Argument(metavar="[POOL/]NAME...", help="The volumes.")],
+    ignore_unreadable: IgnoreUnreadable = None,
     host: Host = "",
     output: Output = None,
 ) -> None:
@@ -113,7 +114,12 @@ def rm(
 
         def one(name: str) -> v1.Volume:
             where = volume_ref(name)
-            request = v1.DeleteVolumeRequest(pool=where.pool, name=where.name, host=host)
+            request = v1.DeleteVolumeRequest(
+                pool=where.pool,
+                name=where.name,
+                host=host,
+                ignore_unreadable=ignore_unreadable,
+            )
             client.volumes.DeleteVolume(request)
             return v1.Volume(pool=where.pool, name=where.name)
 

@@ -107,7 +107,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Example: DeleteResource of such a domain without delete_saved_state.
     """
     ERROR_REASON_IN_USE: _ErrorReason.ValueType  # 21
-    """FAILED_PRECONDITION. Somebody uses the volume or the image.
+    """FAILED_PRECONDITION. Somebody uses the volume or the image, or it cannot be told
+    whether somebody does; the metadata names who.
     Example: DeleteVolume of the disk of a domain.
     """
     ERROR_REASON_ACTIVITY_IN_PROGRESS: _ErrorReason.ValueType  # 22
@@ -268,7 +269,8 @@ ERROR_REASON_HAS_SAVED_STATE: ErrorReason.ValueType  # 20
 Example: DeleteResource of such a domain without delete_saved_state.
 """
 ERROR_REASON_IN_USE: ErrorReason.ValueType  # 21
-"""FAILED_PRECONDITION. Somebody uses the volume or the image.
+"""FAILED_PRECONDITION. Somebody uses the volume or the image, or it cannot be told
+whether somebody does; the metadata names who.
 Example: DeleteVolume of the disk of a domain.
 """
 ERROR_REASON_ACTIVITY_IN_PROGRESS: ErrorReason.ValueType  # 22

@@ -536,6 +536,7 @@ class DeleteResourceRequest(_message.Message):
     KEEP_VOLUMES_FIELD_NUMBER: _builtins.int
     ALLOW_MISSING_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    IGNORE_UNREADABLE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Which one.
     At most 512 characters.
@@ -556,6 +557,14 @@ class DeleteResourceRequest(_message.Message):
     """Only if its etag is still this one; empty: in any case.
     At most 255 characters.
     """
+    @_builtins.property
+    def ignore_unreadable(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Who does not count, by the names that the error gives, such as "domain web" or
+        "volume default/old.qcow2": of each it cannot be told whether it needs a
+        volume that goes.
+        At most 100 items of 2048 characters each.
+        """
+
     def __init__(
         self,
         *,
@@ -566,10 +575,11 @@ class DeleteResourceRequest(_message.Message):
         keep_volumes: _builtins.bool = ...,
         allow_missing: _builtins.bool = ...,
         etag: _builtins.str = ...,
+        ignore_unreadable: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_missing", b"allow_missing", "delete_saved_state", b"delete_saved_state", "delete_snapshots", b"delete_snapshots", "etag", b"etag", "force", b"force", "id", b"id", "keep_volumes", b"keep_volumes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_missing", b"allow_missing", "delete_saved_state", b"delete_saved_state", "delete_snapshots", b"delete_snapshots", "etag", b"etag", "force", b"force", "id", b"id", "ignore_unreadable", b"ignore_unreadable", "keep_volumes", b"keep_volumes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

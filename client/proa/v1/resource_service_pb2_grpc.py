@@ -215,8 +215,11 @@ class ResourceServiceServicer:
 
     def DeleteResource(self, request, context):
         """Deletes an inactive resource; an active one with `force`. The volumes that
-        were made for it alone go with it unless keep_volumes is set.
-        Errors: RESOURCE_RUNNING, HAS_SNAPSHOTS, HAS_SAVED_STATE, ETAG_MISMATCH.
+        were made for it alone go with it unless keep_volumes is set, or something else
+        needs them by now: such a volume stays. What an outside snapshot of a domain put into
+        further files stays too, with the volumes that those files are based on.
+        Errors: RESOURCE_RUNNING, HAS_SNAPSHOTS, HAS_SAVED_STATE, ETAG_MISMATCH; IN_USE where
+        it cannot be told whether something else needs a volume that would go.
         A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

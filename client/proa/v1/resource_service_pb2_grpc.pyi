@@ -105,8 +105,11 @@ class ResourceServiceStub:
     """
     DeleteResource: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.DeleteResourceRequest, _resource_service_pb2.DeleteResourceResponse]
     """Deletes an inactive resource; an active one with `force`. The volumes that
-    were made for it alone go with it unless keep_volumes is set.
-    Errors: RESOURCE_RUNNING, HAS_SNAPSHOTS, HAS_SAVED_STATE, ETAG_MISMATCH.
+    were made for it alone go with it unless keep_volumes is set, or something else
+    needs them by now: such a volume stays. What an outside snapshot of a domain put into
+    further files stays too, with the volumes that those files are based on.
+    Errors: RESOURCE_RUNNING, HAS_SNAPSHOTS, HAS_SAVED_STATE, ETAG_MISMATCH; IN_USE where
+    it cannot be told whether something else needs a volume that would go.
     A request has at most 64 KiB.
     """
     UpdateResource: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.UpdateResourceRequest, _resource_service_pb2.UpdateResourceResponse]
@@ -196,8 +199,11 @@ class ResourceServiceAsyncStub(ResourceServiceStub):
     """
     DeleteResource: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.DeleteResourceRequest, _resource_service_pb2.DeleteResourceResponse]  # type: ignore[assignment]
     """Deletes an inactive resource; an active one with `force`. The volumes that
-    were made for it alone go with it unless keep_volumes is set.
-    Errors: RESOURCE_RUNNING, HAS_SNAPSHOTS, HAS_SAVED_STATE, ETAG_MISMATCH.
+    were made for it alone go with it unless keep_volumes is set, or something else
+    needs them by now: such a volume stays. What an outside snapshot of a domain put into
+    further files stays too, with the volumes that those files are based on.
+    Errors: RESOURCE_RUNNING, HAS_SNAPSHOTS, HAS_SAVED_STATE, ETAG_MISMATCH; IN_USE where
+    it cannot be told whether something else needs a volume that would go.
     A request has at most 64 KiB.
     """
     UpdateResource: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.UpdateResourceRequest, _resource_service_pb2.UpdateResourceResponse]  # type: ignore[assignment]
@@ -344,8 +350,11 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_resource_service_pb2.DeleteResourceResponse, _abc.Awaitable[_resource_service_pb2.DeleteResourceResponse]]:
         """Deletes an inactive resource; an active one with `force`. The volumes that
-        were made for it alone go with it unless keep_volumes is set.
-        Errors: RESOURCE_RUNNING, HAS_SNAPSHOTS, HAS_SAVED_STATE, ETAG_MISMATCH.
+        were made for it alone go with it unless keep_volumes is set, or something else
+        needs them by now: such a volume stays. What an outside snapshot of a domain put into
+        further files stays too, with the volumes that those files are based on.
+        Errors: RESOURCE_RUNNING, HAS_SNAPSHOTS, HAS_SAVED_STATE, ETAG_MISMATCH; IN_USE where
+        it cannot be told whether something else needs a volume that would go.
         A request has at most 64 KiB.
         """
 

@@ -28,7 +28,7 @@ from proa.v1 import scope_pb2 as proa_dot_v1_dot_scope__pb2
 from proa.v1 import volume_pb2 as proa_dot_v1_dot_volume__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cproa/v1/volume_service.proto\x12\x07proa.v1\x1a\x14proa/v1/domain.proto\x1a\x15proa/v1/options.proto\x1a\x13proa/v1/scope.proto\x1a\x14proa/v1/volume.proto\"l\n\x12ListVolumesRequest\x12\x13\n\x04pool\x18\x01 \x01(\tB\x05\xc8\xe1\x18\xff\x01\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x19\n\npage_token\x18\x03 \x01(\tB\x05\xc8\xe1\x18\x80 \x12\x13\n\x04host\x18\x04 \x01(\tB\x05\xc8\xe1\x18\xff\x01\"P\n\x13ListVolumesResponse\x12 \n\x07volumes\x18\x01 \x03(\x0b\x32\x0f.proa.v1.Volume\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xaa\x01\n\nVolumeSpec\x12\x13\n\x04pool\x18\x01 \x01(\tB\x05\xc8\xe1\x18\xff\x01\x12\x13\n\x04name\x18\x02 \x01(\tB\x05\xc8\xe1\x18\xff\x01\x12\x16\n\x0e\x63\x61pacity_bytes\x18\x03 \x01(\x04\x12#\n\x06\x66ormat\x18\x04 \x01(\x0e\x32\x13.proa.v1.DiskFormat\x12 \n\x04\x62\x61se\x18\x05 \x01(\x0b\x32\x12.proa.v1.VolumeRef\x12\x13\n\x0bpreallocate\x18\x06 \x01(\x08\"M\n\x13\x43reateVolumeRequest\x12!\n\x04spec\x18\x01 \x01(\x0b\x32\x13.proa.v1.VolumeSpec\x12\x13\n\x04host\x18\x02 \x01(\tB\x05\xc8\xe1\x18\xff\x01\"7\n\x14\x43reateVolumeResponse\x12\x1f\n\x06volume\x18\x01 \x01(\x0b\x32\x0f.proa.v1.Volume\"T\n\x13\x44\x65leteVolumeRequest\x12\x13\n\x04pool\x18\x01 \x01(\tB\x05\xc8\xe1\x18\xff\x01\x12\x13\n\x04name\x18\x02 \x01(\tB\x05\xc8\xe1\x18\xff\x01\x12\x13\n\x04host\x18\x03 \x01(\tB\x05\xc8\xe1\x18\xff\x01\"\x16\n\x14\x44\x65leteVolumeResponse2\x9a\x02\n\rVolumeService\x12W\n\x0bListVolumes\x12\x1b.proa.v1.ListVolumesRequest\x1a\x1c.proa.v1.ListVolumesResponse\"\r\x90\x02\x01\xb0\xe1\x18\x03\xb8\xe1\x18\x80\x80\x04\x12W\n\x0c\x43reateVolume\x12\x1c.proa.v1.CreateVolumeRequest\x1a\x1d.proa.v1.CreateVolumeResponse\"\n\xb0\xe1\x18\x04\xb8\xe1\x18\x80\x80\x04\x12W\n\x0c\x44\x65leteVolume\x12\x1c.proa.v1.DeleteVolumeRequest\x1a\x1d.proa.v1.DeleteVolumeResponse\"\n\xb0\xe1\x18\x04\xb8\xe1\x18\x80\x80\x04\x42\x0b\n\x07proa.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cproa/v1/volume_service.proto\x12\x07proa.v1\x1a\x14proa/v1/domain.proto\x1a\x15proa/v1/options.proto\x1a\x13proa/v1/scope.proto\x1a\x14proa/v1/volume.proto\"l\n\x12ListVolumesRequest\x12\x13\n\x04pool\x18\x01 \x01(\tB\x05\xc8\xe1\x18\xff\x01\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x19\n\npage_token\x18\x03 \x01(\tB\x05\xc8\xe1\x18\x80 \x12\x13\n\x04host\x18\x04 \x01(\tB\x05\xc8\xe1\x18\xff\x01\"P\n\x13ListVolumesResponse\x12 \n\x07volumes\x18\x01 \x03(\x0b\x32\x0f.proa.v1.Volume\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xaa\x01\n\nVolumeSpec\x12\x13\n\x04pool\x18\x01 \x01(\tB\x05\xc8\xe1\x18\xff\x01\x12\x13\n\x04name\x18\x02 \x01(\tB\x05\xc8\xe1\x18\xff\x01\x12\x16\n\x0e\x63\x61pacity_bytes\x18\x03 \x01(\x04\x12#\n\x06\x66ormat\x18\x04 \x01(\x0e\x32\x13.proa.v1.DiskFormat\x12 \n\x04\x62\x61se\x18\x05 \x01(\x0b\x32\x12.proa.v1.VolumeRef\x12\x13\n\x0bpreallocate\x18\x06 \x01(\x08\"M\n\x13\x43reateVolumeRequest\x12!\n\x04spec\x18\x01 \x01(\x0b\x32\x13.proa.v1.VolumeSpec\x12\x13\n\x04host\x18\x02 \x01(\tB\x05\xc8\xe1\x18\xff\x01\"7\n\x14\x43reateVolumeResponse\x12\x1f\n\x06volume\x18\x01 \x01(\x0b\x32\x0f.proa.v1.Volume\"z\n\x13\x44\x65leteVolumeRequest\x12\x13\n\x04pool\x18\x01 \x01(\tB\x05\xc8\xe1\x18\xff\x01\x12\x13\n\x04name\x18\x02 \x01(\tB\x05\xc8\xe1\x18\xff\x01\x12\x13\n\x04host\x18\x03 \x01(\tB\x05\xc8\xe1\x18\xff\x01\x12$\n\x11ignore_unreadable\x18\x04 \x03(\tB\t\xc0\xe1\x18\x64\xc8\xe1\x18\x80\x10\"\x16\n\x14\x44\x65leteVolumeResponse2\x9a\x02\n\rVolumeService\x12W\n\x0bListVolumes\x12\x1b.proa.v1.ListVolumesRequest\x1a\x1c.proa.v1.ListVolumesResponse\"\r\x90\x02\x01\xb0\xe1\x18\x03\xb8\xe1\x18\x80\x80\x04\x12W\n\x0c\x43reateVolume\x12\x1c.proa.v1.CreateVolumeRequest\x1a\x1d.proa.v1.CreateVolumeResponse\"\n\xb0\xe1\x18\x04\xb8\xe1\x18\x80\x80\x04\x12W\n\x0c\x44\x65leteVolume\x12\x1c.proa.v1.DeleteVolumeRequest\x1a\x1d.proa.v1.DeleteVolumeResponse\"\n\xb0\xe1\x18\x04\xb8\xe1\x18\x80\x80\x04\x42\x0b\n\x07proa.v1P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -54,6 +54,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELETEVOLUMEREQUEST'].fields_by_name['name']._serialized_options = b'\310\341\030\377\001'
   _globals['_DELETEVOLUMEREQUEST'].fields_by_name['host']._loaded_options = None
   _globals['_DELETEVOLUMEREQUEST'].fields_by_name['host']._serialized_options = b'\310\341\030\377\001'
+  _globals['_DELETEVOLUMEREQUEST'].fields_by_name['ignore_unreadable']._loaded_options = None
+  _globals['_DELETEVOLUMEREQUEST'].fields_by_name['ignore_unreadable']._serialized_options = b'\300\341\030d\310\341\030\200\020'
   _globals['_VOLUMESERVICE'].methods_by_name['ListVolumes']._loaded_options = None
   _globals['_VOLUMESERVICE'].methods_by_name['ListVolumes']._serialized_options = b'\220\002\001\260\341\030\003\270\341\030\200\200\004'
   _globals['_VOLUMESERVICE'].methods_by_name['CreateVolume']._loaded_options = None
@@ -71,9 +73,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEVOLUMERESPONSE']._serialized_start=573
   _globals['_CREATEVOLUMERESPONSE']._serialized_end=628
   _globals['_DELETEVOLUMEREQUEST']._serialized_start=630
-  _globals['_DELETEVOLUMEREQUEST']._serialized_end=714
-  _globals['_DELETEVOLUMERESPONSE']._serialized_start=716
-  _globals['_DELETEVOLUMERESPONSE']._serialized_end=738
-  _globals['_VOLUMESERVICE']._serialized_start=741
-  _globals['_VOLUMESERVICE']._serialized_end=1023
+  _globals['_DELETEVOLUMEREQUEST']._serialized_end=752
+  _globals['_DELETEVOLUMERESPONSE']._serialized_start=754
+  _globals['_DELETEVOLUMERESPONSE']._serialized_end=776
+  _globals['_VOLUMESERVICE']._serialized_start=779
+  _globals['_VOLUMESERVICE']._serialized_end=1061
 # @@protoc_insertion_point(module_scope)

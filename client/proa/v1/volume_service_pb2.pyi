@@ -199,6 +199,7 @@ class DeleteVolumeRequest(_message.Message):
     POOL_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
+    IGNORE_UNREADABLE_FIELD_NUMBER: _builtins.int
     pool: _builtins.str
     """Storage pool; empty: the host's default pool.
     At most 255 characters.
@@ -211,16 +212,25 @@ class DeleteVolumeRequest(_message.Message):
     """Host connection; empty: the first one.
     At most 255 characters.
     """
+    @_builtins.property
+    def ignore_unreadable(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Who does not count, by the names that the error gives, such as "domain web" or
+        "volume default/old.qcow2": of each it cannot be told whether it needs the
+        volume.
+        At most 100 items of 2048 characters each.
+        """
+
     def __init__(
         self,
         *,
         pool: _builtins.str = ...,
         name: _builtins.str = ...,
         host: _builtins.str = ...,
+        ignore_unreadable: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["host", b"host", "name", b"name", "pool", b"pool"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["host", b"host", "ignore_unreadable", b"ignore_unreadable", "name", b"name", "pool", b"pool"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

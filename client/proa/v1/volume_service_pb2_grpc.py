@@ -78,8 +78,11 @@ class VolumeServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteVolume(self, request, context):
-        """Deletes a volume and what is in it. Refused while a domain, running or not,
-        has it as a disk or another volume is based on it: IN_USE.
+        """Deletes a volume and what is in it. IN_USE while something needs it: a domain, running
+        or not, that has the file as a disk, in a drive, as firmware, kernel or initrd, in a
+        snapshot or a saved state, by whatever path; or an image that is based on it, however
+        far down. An image whose bases cannot be followed counts as a user of every volume in
+        the pools that it lies in, or in all pools if it lies in none; its name is in the error.
         Errors: VOLUME_NOT_FOUND, IN_USE.
         A request has at most 64 KiB.
         """

@@ -47,8 +47,11 @@ class VolumeServiceStub:
     A request has at most 64 KiB.
     """
     DeleteVolume: _grpc.UnaryUnaryMultiCallable[_volume_service_pb2.DeleteVolumeRequest, _volume_service_pb2.DeleteVolumeResponse]
-    """Deletes a volume and what is in it. Refused while a domain, running or not,
-    has it as a disk or another volume is based on it: IN_USE.
+    """Deletes a volume and what is in it. IN_USE while something needs it: a domain, running
+    or not, that has the file as a disk, in a drive, as firmware, kernel or initrd, in a
+    snapshot or a saved state, by whatever path; or an image that is based on it, however
+    far down. An image whose bases cannot be followed counts as a user of every volume in
+    the pools that it lies in, or in all pools if it lies in none; its name is in the error.
     Errors: VOLUME_NOT_FOUND, IN_USE.
     A request has at most 64 KiB.
     """
@@ -72,8 +75,11 @@ class VolumeServiceAsyncStub(VolumeServiceStub):
     A request has at most 64 KiB.
     """
     DeleteVolume: _aio.UnaryUnaryMultiCallable[_volume_service_pb2.DeleteVolumeRequest, _volume_service_pb2.DeleteVolumeResponse]  # type: ignore[assignment]
-    """Deletes a volume and what is in it. Refused while a domain, running or not,
-    has it as a disk or another volume is based on it: IN_USE.
+    """Deletes a volume and what is in it. IN_USE while something needs it: a domain, running
+    or not, that has the file as a disk, in a drive, as firmware, kernel or initrd, in a
+    snapshot or a saved state, by whatever path; or an image that is based on it, however
+    far down. An image whose bases cannot be followed counts as a user of every volume in
+    the pools that it lies in, or in all pools if it lies in none; its name is in the error.
     Errors: VOLUME_NOT_FOUND, IN_USE.
     A request has at most 64 KiB.
     """
@@ -112,8 +118,11 @@ class VolumeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _volume_service_pb2.DeleteVolumeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_volume_service_pb2.DeleteVolumeResponse, _abc.Awaitable[_volume_service_pb2.DeleteVolumeResponse]]:
-        """Deletes a volume and what is in it. Refused while a domain, running or not,
-        has it as a disk or another volume is based on it: IN_USE.
+        """Deletes a volume and what is in it. IN_USE while something needs it: a domain, running
+        or not, that has the file as a disk, in a drive, as firmware, kernel or initrd, in a
+        snapshot or a saved state, by whatever path; or an image that is based on it, however
+        far down. An image whose bases cannot be followed counts as a user of every volume in
+        the pools that it lies in, or in all pools if it lies in none; its name is in the error.
         Errors: VOLUME_NOT_FOUND, IN_USE.
         A request has at most 64 KiB.
         """

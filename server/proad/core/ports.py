@@ -186,7 +186,8 @@ class Driver(Protocol):
         """Delete it and give it as it last was.
 
         The guards HasSnapshotsError and HasSavedStateError come before anything is
-        touched. Volumes made for it alone go too, unless `keep_volumes`.
+        touched. Volumes made for it alone go too, unless `keep_volumes`, or something else
+        needs them; InUseError where that cannot be told.
         """
 
 
@@ -324,5 +325,11 @@ class Volumes(Protocol):
     async def create_volume(self, spec: VolumeSpec) -> Volume:
         """Create a volume. Raises AlreadyExistsError, VolumeNotFoundError, HostExhaustedError."""
 
-    async def delete_volume(self, pool: str, name: str) -> None:
-        """Delete a volume. Raises VolumeNotFoundError, InUseError."""
+    async def delete_volume(
+        self, pool: str, name: str, *, ignore_unreadable: Collection[str] = ()
+    ) -> None:
+        """Delete a volume that nothing needs, whatever else is in its pool.
+
+        `ignore_unreadable` names those of whom it cannot be told, and who do not count.
+        Raises VolumeNotFoundError, InUseError.
+        """

@@ -1,5 +1,6 @@
 """Volumes in storage pools."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from proad.core import ports
@@ -28,7 +29,13 @@ class Volumes:
         volume = await self._operations.run(lambda: link.verb(lambda: driver.create_volume(spec)))
         return replace(volume, host=link.host)
 
-    async def delete(self, pool: str, name: str, *, host: str) -> None:
+    async def delete(
+        self, pool: str, name: str, *, host: str, ignore_unreadable: Collection[str] = ()
+    ) -> None:
         """Delete a volume of a host."""
         link, driver = self._hosts.offering(ports.Volumes, host)
-        await self._operations.run(lambda: link.verb(lambda: driver.delete_volume(pool, name)))
+
+        async def delete() -> None:
+            await driver.delete_volume(pool, name, ignore_unreadable=ignore_unreadable)
+
+        await self._operations.run(lambda: link.verb(delete))

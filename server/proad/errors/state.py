@@ -6,6 +6,9 @@ from typing import ClassVar
 
 from proad.errors.root import ProaError, Reason
 
+# More of them would not fit into the headers that carry an error.
+_MOST_NAMES = 20
+
 
 class StateError(ProaError):
     """The verb is not legal in the state of the resource.
@@ -82,17 +85,48 @@ class HasSavedStateError(ProaError):
 
 
 class InUseError(ProaError):
-    """Somebody uses the volume or the image."""
+    """Somebody uses the volume or the image, or it is not known whether somebody does.
+
+    Args:
+        what: "volume" or "image".
+        name: its name.
+        users: who uses it.
+        unreadable: who may use it, with the reason why that is not known.
+        text: what the engine said.
+    """
 
     reason = Reason.IN_USE
 
-    def __init__(self, what: str, name: str, users: Sequence[str] = (), *, text: str = "") -> None:
-        by = f" by {', '.join(users)}" if users else ""
-        super().__init__(
-            f"{what} {name!r} is in use{by}{f' ({text})' if text else ''}; delete what uses it first",
-            metadata={what: name, "used_by": ",".join(users)},
-        )
+    def __init__(
+        self,
+        what: str,
+        name: str,
+        users: Sequence[str] = (),
+        *,
+        unreadable: Sequence[tuple[str, str]] = (),
+        text: str = "",
+    ) -> None:
+        metadata = {what: name, "used_by": ",".join(_some(users))}
+        if users or not unreadable:
+            by = f" by {', '.join(_some(users))}" if users else ""
+            said = f"is in use{by}{f' ({text})' if text else ''}; delete what uses it first"
+        else:
+            by = "; ".join(_some([f"{who}: {why}" for who, why in unreadable]))
+            said = (
+                f"may be in use, which cannot be told by all that could need it ({by}); "
+                "repair or delete that, or name it in ignore_unreadable"
+            )
+        if unreadable:
+            metadata["unreadable"] = ",".join(_some([who for who, _ in unreadable]))
+        super().__init__(f"{what} {name!r} {said}", metadata=metadata)
         self.name = name
+
+
+def _some(names: Sequence[str]) -> Sequence[str]:
+    """Return as many names as fit into an answer."""
+    if len(names) <= _MOST_NAMES:
+        return names
+    return [*names[:_MOST_NAMES], f"… and {len(names) - _MOST_NAMES} more"]
 
 
 class ActivityInProgressError(ProaError):

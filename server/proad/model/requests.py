@@ -66,6 +66,7 @@ class DeleteOptions:
     delete_snapshots: bool = False
     delete_saved_state: bool = False
     keep_volumes: bool = False
+    ignore_unreadable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,6 +44,9 @@ class VolumeService(volume_service_pb2_grpc.VolumeServiceServicer):
         self, request: v1.DeleteVolumeRequest, context: _Context
     ) -> v1.DeleteVolumeResponse:
         await self._volumes.delete(
-            plain_text(request, "pool"), required_text(request, "name"), host=request.host
+            plain_text(request, "pool"),
+            required_text(request, "name"),
+            host=request.host,
+            ignore_unreadable=tuple(request.ignore_unreadable),
         )
         return v1.DeleteVolumeResponse()

@@ -1,26 +1,39 @@
-"""Storage pools that libvirt stops because it could not read them."""
+"""Odd things in storage pools, and looks at them that change nothing."""
 
 import secrets
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import libvirt
 import pytest
+from structlog.testing import capture_logs
 
-from proad.drivers.libvirt.storage import Storage
-from proad.errors import VolumeNotFoundError
-from proad.model import DiskFormat, VolumeRef
-from unit.libvirt.ledgers import lone_ledger
+from integration.libvirt.guests import MIB, Guests
+from proad.drivers.libvirt import LibvirtDriver
+from proad.errors import AlreadyExistsError, EngineConflictError, VolumeNotFoundError
+from proad.model import DiskSpec, VolumeRef, VolumeSpec
 
 pytestmark = pytest.mark.libvirt
 
+# A qcow2 image that is being copied: libvirt stops a pool whose refresh meets it.
+TORN = b"QFI\xfb\0\0\0\3".ljust(72, b"\0")
+ODD = b"odd-\xff.img"
+
 
 @pytest.fixture
-def pool(raw: libvirt.virConnect, tmp_path: Path) -> Iterator[libvirt.virStoragePool]:
-    name = f"proa-test-{secrets.token_hex(4)}"
+def place() -> Iterator[Path]:
+    folder = Path("/var/tmp") / f"proa-test-{secrets.token_hex(4)}"
+    folder.mkdir(mode=0o755)
+    yield folder
+    for path in folder.iterdir():
+        path.unlink()
+    folder.rmdir()
+
+
+@pytest.fixture
+def pool(raw: libvirt.virConnect, place: Path) -> Iterator[libvirt.virStoragePool]:
     pool = raw.storagePoolDefineXML(
-        f"<pool type='dir'><name>{name}</name><target><path>{tmp_path}</path></target></pool>"
+        f"<pool type='dir'><name>{place.name}</name><target><path>{place}</path></target></pool>"
     )
     pool.create()
     yield pool
@@ -29,29 +42,125 @@ def pool(raw: libvirt.virConnect, tmp_path: Path) -> Iterator[libvirt.virStorage
     pool.undefine()
 
 
-def test_a_look_for_a_volume_stops_no_pool(
-    raw: libvirt.virConnect,
+def odd_file(place: Path, content: bytes = b"") -> Path:
+    path = place / ODD.decode(errors="surrogateescape")
+    path.write_bytes(content)
+    return path
+
+
+async def test_list_volumes_leaves_out_a_name_that_is_not_utf8_and_says_so_once(
+    driver: LibvirtDriver, pool: libvirt.virStoragePool, place: Path
+):
+    odd_file(place)
+    (place / "good.img").write_bytes(b"")
+    pool.refresh()
+    with capture_logs() as logs:
+        for _ in range(3):
+            assert [each.name for each in await driver.list_volumes(pool.name())] == ["good.img"]
+            assert "good.img" in [each.name for each in await driver.list_volumes()]
+    assert [each["pool"] for each in logs if each["event"] == "libvirt.volume_left_out"] == [
+        pool.name()
+    ]
+
+
+async def test_delete_volume_beside_a_name_that_is_not_utf8_works(
+    driver: LibvirtDriver, guests: Guests, pool: libvirt.virStoragePool, place: Path
+):
+    odd_file(place)
+    pool.refresh()
+    for where in (pool.name(), ""):
+        spec = VolumeSpec(pool=where, name=f"{guests.prefix}-x", capacity_bytes=MIB)
+        made = await driver.create_volume(spec)
+        await driver.delete_volume(made.pool, made.name)
+
+
+async def test_list_volumes_shows_an_image_whose_base_has_an_odd_name(
+    driver: LibvirtDriver, pool: libvirt.virStoragePool, place: Path
+):
+    header = bytearray(TORN.ljust(4096, b"\0"))
+    header[8:24] = (512).to_bytes(8, "big") + (3).to_bytes(4, "big") + (16).to_bytes(4, "big")
+    header[100:104] = (104).to_bytes(4, "big")
+    header[512:515] = b"/\xff\xfe"
+    (place / "odd.qcow2").write_bytes(header)
+    pool.refresh()
+    (found,) = await driver.list_volumes(pool.name())
+    assert (found.name, found.path) == ("odd.qcow2", str(place / "odd.qcow2"))
+    assert found.allocation_bytes == 4096
+    await driver.delete_volume(pool.name(), "odd.qcow2")
+
+
+async def test_a_torn_image_neither_stops_its_pool_nor_hides_the_others(
+    driver: LibvirtDriver, pool: libvirt.virStoragePool, place: Path
+):
+    made = await driver.create_volume(
+        VolumeSpec(pool=pool.name(), name="known", capacity_bytes=MIB)
+    )
+    (place / "torn.qcow2").write_bytes(TORN)
+    (place / "dropped.img").write_bytes(b"")
+    with pytest.raises(VolumeNotFoundError, match=r"torn.qcow2 ends within its qcow2 header"):
+        await driver.delete_volume(pool.name(), "dropped.img")
+    with pytest.raises(VolumeNotFoundError):
+        await driver.delete_volume(pool.name(), "none")
+    with pytest.raises(AlreadyExistsError):
+        await driver.create_volume(
+            VolumeSpec(pool=pool.name(), name="dropped.img", capacity_bytes=MIB)
+        )
+    assert pool.isActive()
+    assert made in await driver.list_volumes(pool.name())
+    (place / "torn.qcow2").unlink()
+    await driver.delete_volume(pool.name(), "dropped.img")
+
+
+async def test_a_pool_that_a_refresh_of_ours_stopped_is_started_again(
+    driver: LibvirtDriver,
     pool: libvirt.virStoragePool,
-    tmp_path: Path,
+    place: Path,
     monkeypatch: pytest.MonkeyPatch,
 ):
+    (place / "dropped.img").write_bytes(b"")
     refresh = libvirt.virStoragePool.refresh
 
     def unlucky(pool: libvirt.virStoragePool) -> None:
-        shutil.rmtree(tmp_path)
+        torn = place / "torn.qcow2"
+        torn.write_bytes(TORN)
         try:
             refresh(pool)
         finally:
             assert not pool.isActive()
-            tmp_path.mkdir()
+            torn.unlink()  # its copy is complete
 
     monkeypatch.setattr(libvirt.virStoragePool, "refresh", unlucky)
-    gone = VolumeRef(pool=pool.name(), name="gone")
-    with lone_ledger() as ledger:
-        storage = Storage("default", "/nowhere", ledger)
-        with pytest.raises(VolumeNotFoundError):
-            storage.volume(raw, gone)
-        planned = ledger.plan(raw, pool=gone.pool, name=gone.name, format=DiskFormat.RAW)
-        storage.delete_owned(raw, [planned], owner="")
-        assert ledger.load(raw) == []
+    await driver.delete_volume(pool.name(), "dropped.img")
     assert pool.isActive()
+
+
+async def test_a_look_at_a_pool_changes_nothing(
+    driver: LibvirtDriver,
+    guests: Guests,
+    pool: libvirt.virStoragePool,
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    def unwanted(*_: object) -> None:
+        raise AssertionError
+
+    volume = await driver.create_volume(
+        VolumeSpec(pool=pool.name(), name="disk", capacity_bytes=MIB)
+    )
+    disk = DiskSpec(volume=VolumeRef(pool=volume.pool, name=volume.name))
+    made = await driver.create_domain(guests.blank(disks=(disk,)))
+    (place / "dropped.img").write_bytes(b"")
+    for change in ("refresh", "create", "createXML", "build"):
+        monkeypatch.setattr(libvirt.virStoragePool, change, unwanted)
+    for active in (True, False):
+        if not active:
+            pool.destroy()
+        await driver.get_resource(made.id)
+        await driver.list_resources()
+        await driver.list_volumes()
+        assert bool(pool.isActive()) is active
+    with pytest.raises(EngineConflictError, match="not active"):
+        await driver.list_volumes(pool.name())
+    with pytest.raises(EngineConflictError, match="not active"):
+        await driver.delete_volume(pool.name(), "dropped.img")
+    assert not pool.isActive()

@@ -7,10 +7,12 @@ from uuid import uuid4
 import libvirt
 import pytest
 
+from proad.drivers.libvirt import pools
 from proad.drivers.libvirt.events import start_event_loop
 from proad.drivers.libvirt.ledger import Ledger
 from proad.drivers.libvirt.reading import Reader
-from proad.drivers.libvirt.storage import Storage, users_of
+from proad.drivers.libvirt.storage import Storage, target_of
+from proad.drivers.libvirt.usage import Usage, Users
 from proad.errors import VolumeNotFoundError
 from proad.model import VolumeRef
 from unit.libvirt.ledgers import lone_ledger, record_of
@@ -81,7 +83,8 @@ def test_a_list_leaves_out_a_pool_that_ends(connection: libvirt.virConnect, stor
 @pytest.mark.usefixtures("ended")
 def test_a_pool_that_ends_uses_nothing(connection: libvirt.virConnect):
     volume = connection.storagePoolLookupByName(MINE).storageVolLookupByName("v")
-    assert users_of(connection, volume) == []
+    usage = Usage(connection, pools.images(connection))
+    assert usage.of(target_of(volume)) == Users()
 
 
 @pytest.mark.usefixtures("ended")

@@ -1,6 +1,9 @@
 """Deleting domains with what was made for them."""
 
+from functools import partial
+
 import libvirt
+import structlog
 
 from proad.core.records import VolumeRecord
 from proad.drivers.libvirt.connection import LONG_TIMEOUT, Connection
@@ -12,6 +15,8 @@ from proad.drivers.libvirt.storage import Storage
 from proad.drivers.libvirt.virt import is_test
 from proad.errors import HasSavedStateError, HasSnapshotsError, ResourceNotFoundError
 from proad.model import DeleteOptions, Lifetime, Resource, Verb, refusal
+
+_log = structlog.get_logger(__name__)
 
 
 class Deletion:
@@ -42,6 +47,15 @@ class Deletion:
             return before, owned, bool(domain.isActive())
 
         before, owned, active = await self._connection.on(id, look, lane=Lane.READ)
+        if active and not options.keep_volumes:
+            # Before it is ended: nothing is to be touched in vain.
+            check = partial(
+                self._storage.check_owned,
+                records=owned,
+                owner=id,
+                ignore=options.ignore_unreadable,
+            )
+            await self._connection.call(check, id=id)
         if active:
             await self._connection.on(id, _destroy, lane=Lane.URGENT)
         await self._connection.call(
@@ -63,7 +77,7 @@ class Deletion:
             if before.lifetime is not Lifetime.TRANSIENT:
                 raise
             # It was gone when it was ended.
-            self._storage.delete_owned(connection, leaving, owner=before.id)
+            self._storage.delete_owned(connection, leaving, owner=before.id, strict=False)
             self._ledger.release(connection, staying)
             return
         # Somebody started it again: undefined now, it would run on as a transient one.
@@ -72,7 +86,9 @@ class Deletion:
         _drop_snapshots(domain, before, options)
         # The volumes first: if one cannot go, the domain is still there, and the call can
         # be made again.
-        self._storage.delete_owned(connection, leaving, owner=before.id)
+        self._storage.delete_owned(
+            connection, leaving, owner=before.id, ignore=options.ignore_unreadable
+        )
         _undefine(domain)
         self._ledger.release(connection, staying)
 
@@ -96,9 +112,21 @@ def _destroy(domain: libvirt.virDomain) -> None:
 
 
 def _drop_snapshots(domain: libvirt.virDomain, before: Resource, options: DeleteOptions) -> None:
-    """Take the snapshots out of the disks that stay; those that go take theirs along."""
+    """Take the snapshots out of the disks that stay; those that go take theirs along.
+
+    Those in further files (external ones), which somebody else took, libvirt cannot take
+    out: undefining the domain forgets them, and their files stay. What lies under them in the
+    same disks is out of reach as well.
+    """
     disks = before.domain.disks if before.domain is not None else ()
-    if all(disk.read_only or (disk.owned and not options.keep_volumes) for disk in disks):
+    staying = [
+        disk for disk in disks if not disk.read_only and (options.keep_volumes or not disk.owned)
+    ]
+    if not staying:
+        return
+    if domain.listAllSnapshots(libvirt.VIR_DOMAIN_SNAPSHOT_LIST_EXTERNAL):
+        left = [disk.path for disk in staying]
+        _log.warning("libvirt.left_behind", domain=before.name, files=left)
         return
     for root in domain.listAllSnapshots(libvirt.VIR_DOMAIN_SNAPSHOT_LIST_ROOTS):
         root.delete(libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_CHILDREN)

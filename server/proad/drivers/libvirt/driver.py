@@ -283,10 +283,13 @@ class LibvirtDriver:
 
         return await all_or_nothing(self._connection, make)
 
-    async def delete_volume(self, pool: str, name: str) -> None:
+    async def delete_volume(
+        self, pool: str, name: str, *, ignore_unreadable: Collection[str] = ()
+    ) -> None:
         """Delete a volume that nobody uses."""
         ref = VolumeRef(pool=pool, name=name)
-        await self._connection.call(lambda c: self._storage.delete(c, ref), timeout=LONG_TIMEOUT)
+        delete = partial(self._storage.delete, ref=ref, ignore=ignore_unreadable)
+        await self._connection.call(delete, timeout=LONG_TIMEOUT)
 
     # Updates
 

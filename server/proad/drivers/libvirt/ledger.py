@@ -171,6 +171,24 @@ class Ledger:
             alike = [record for record in self._known.values() if record.key == key]
         return next((each for each in alike if self.is_same(connection, each, volume)), None)
 
+    def files(self, connection: libvirt.virConnect) -> list[VolumeRecord]:
+        """Give the records of all volumes that are there, and are still the recorded ones.
+
+        Raises:
+            DatabaseUnreachableError: nobody can tell.
+        """
+        self._loaded(connection)
+        with self._lock:
+            records = [record for record in self._known.values() if record.path]
+        if not is_local(connection):
+            return records
+        return [
+            record
+            for record in records
+            if record.file is None
+            or ((found := identity_of(record.path)) and found.is_same(record.file))
+        ]
+
     def owns(
         self, connection: libvirt.virConnect, domain: str, volume: libvirt.virStorageVol
     ) -> bool:

@@ -181,7 +181,7 @@ class Stopping:
                 if found.resource.lifetime is not Lifetime.TRANSIENT:
                     raise
             owned = self._ledger.made_for(connection, id)
-            self._storage.delete_owned(connection, owned, owner=id)
+            self._storage.delete_owned(connection, owned, owner=id, strict=False)
             return None
 
         now = await self._connection.call(read, id=id, lane=lane)

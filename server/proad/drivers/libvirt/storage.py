@@ -1,24 +1,29 @@
-"""Storage pools and their volumes; used on the driver's threads."""
+"""Volumes in storage pools; used on the driver's threads."""
 
-import contextlib
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 
 import libvirt
+import structlog
 from lxml import etree
 
 from proad.core.records import Layer, VolumeRecord
-from proad.drivers.libvirt.domain_view import domain_of
+from proad.drivers.libvirt import pools
 from proad.drivers.libvirt.errors import ENGINE, code_of, seek
 from proad.drivers.libvirt.ledger import Ledger
+from proad.drivers.libvirt.pools import decoded
 from proad.drivers.libvirt.rollback import Rollback
+from proad.drivers.libvirt.usage import Target, Usage, Users
 from proad.drivers.libvirt.xml import parse, serialise
 from proad.errors import AlreadyExistsError, HostExhaustedError, InUseError, VolumeNotFoundError
 from proad.model import DiskFormat, Volume, VolumeRef, VolumeSpec
 
+_log = structlog.get_logger(__name__)
+
 
 class Storage:
-    """The pools of a host.
+    """The volumes of a host.
 
     Args:
         default_pool: name of the pool that an empty name means.
@@ -31,6 +36,8 @@ class Storage:
         self._default_pool = default_pool
         self._default_path = default_path
         self._making = threading.Lock()
+        # Pools whose unreadable names were logged; each look would log them again.
+        self._told: set[str] = set()
 
     def pool(
         self, connection: libvirt.virConnect, name: str, *, make: bool = False
@@ -54,18 +61,33 @@ class Storage:
     def volume(self, connection: libvirt.virConnect, ref: VolumeRef) -> libvirt.virStorageVol:
         """Find a volume, also one that came into the pool behind libvirt's back.
 
+        For calls that change something: a pool may be refreshed for it.
+
         Raises:
             VolumeNotFoundError: no such pool, or nothing of that name in it.
         """
         pool = self.pool(connection, ref.pool)
-        found = _find(pool, ref.name) or _find_after_refresh(pool, ref.name)
+        found = pools.find(pool, ref.name)
+        obstacle = ""
         if found is None:
-            raise VolumeNotFoundError(ref.name, detail=f"in pool {pool.name()!r}")
+            obstacle = pools.refresh(pool, ref.name)
+            found = pools.find(pool, ref.name)
+        if found is None:
+            raise VolumeNotFoundError(ref.name, detail=f"in pool {pool.name()!r}{obstacle}")
         return found
 
     def list(self, connection: libvirt.virConnect, pool: str = "") -> list[Volume]:
-        """Give the volumes of a pool, or of all active ones."""
-        return _volumes(self.pool(connection, pool)) if pool else _all_volumes(connection)
+        """Return the volumes of a pool, or of all active ones."""
+        if pool:
+            return [*self._volumes(self.pool(connection, pool))]
+        found: list[Volume] = []
+        for each in pools.active_pools(connection):
+            try:
+                found += self._volumes(each)
+            except libvirt.libvirtError:
+                if pools.is_active(each):
+                    raise
+        return found
 
     def create(
         self,
@@ -91,7 +113,7 @@ class Storage:
         """
         base = self.volume(connection, spec.base) if spec.base is not None else None
         pool = self.pool(connection, spec.pool, make=True)
-        if _find(pool, spec.name) is not None:
+        if pools.find(pool, spec.name) is not None:
             raise AlreadyExistsError("volume", spec.name)
         root = volume_xml(spec, view_of(base, pool.name()) if base is not None else None)
         capacity = int(root.findtext("capacity", "0"))
@@ -120,7 +142,7 @@ class Storage:
             taken = code_of(error) == libvirt.VIR_ERR_STORAGE_VOL_EXIST
             # So says libvirt of a file of that name that the pool did not know.
             if not taken and code_of(error) == libvirt.VIR_ERR_OPERATION_INVALID:
-                taken = _find_after_refresh(pool, spec.name) is not None
+                taken = pools.is_there(pool, spec.name)
             if taken:
                 raise AlreadyExistsError("volume", spec.name) from None
             raise
@@ -129,25 +151,53 @@ class Storage:
         self._ledger.made(connection, record, volume)
         return volume
 
-    def delete(self, connection: libvirt.virConnect, ref: VolumeRef) -> None:
+    def delete(
+        self, connection: libvirt.virConnect, ref: VolumeRef, *, ignore: Collection[str] = ()
+    ) -> None:
         """Delete a volume that nobody uses.
+
+        Args:
+            connection: to libvirt.
+            ref: the volume.
+            ignore: names of those whose needs cannot be told and do not count.
 
         Raises:
             VolumeNotFoundError: no such pool or volume.
-            InUseError: a domain or another volume needs it.
+            InUseError: a domain or an image needs it, or may need it.
         """
         volume = self.volume(connection, ref)
-        if users := users_of(connection, volume):
-            raise InUseError("volume", ref.name, users)
+        target = target_of(volume)
+        usage = self._usage(connection, target)
+        _refuse(target.ref, usage.of(target, ignore=ignore))
         record = self._ledger.of_volume(connection, volume)
         volume.delete()
         if record is not None:
             self._ledger.end(connection, [record])
 
-    def delete_owned(
-        self, connection: libvirt.virConnect, records: Iterable[VolumeRecord], *, owner: str
+    def check_owned(
+        self,
+        connection: libvirt.virConnect,
+        records: Iterable[VolumeRecord],
+        *,
+        owner: str,
+        ignore: Collection[str] = (),
     ) -> None:
-        """Delete what was made for a domain, but keep what another one uses by now.
+        """Raise InUseError where `delete_owned` would."""
+        there = self._there(connection, records)
+        for target, users in self._needed(connection, there, owner, ignore).items():
+            if not users.names:
+                _refuse(target.ref, users)
+
+    def delete_owned(
+        self,
+        connection: libvirt.virConnect,
+        records: Iterable[VolumeRecord],
+        *,
+        owner: str,
+        ignore: Collection[str] = (),
+        strict: bool = True,
+    ) -> None:
+        """Delete what was made for a domain, but keep what something else uses by now.
 
         A volume that is not the recorded one any more, whatever its name, stays.
 
@@ -155,25 +205,57 @@ class Storage:
             connection: to libvirt.
             records: the volumes. One that is gone already is no error.
             owner: UUID of the domain, whose own use does not count.
+            ignore: names of those whose needs cannot be told and do not count.
+            strict: whether a volume that something may need is an error; otherwise it is kept.
+
+        Raises:
+            InUseError: it cannot be told whether something needs a volume; none was deleted.
         """
+        records = [*records]
+        there = self._there(connection, records)
+        needed = self._needed(connection, there, owner, ignore)
+        for target, users in needed.items():
+            if strict and not users.names:
+                _refuse(target.ref, users)
+            _log.info("libvirt.volume_kept", volume=target.ref.name, users=users)
+        kept = [there[target].id for target in needed]
+        self._ledger.release(connection, [each for each in records if each.id in kept])
+        for target, record in there.items():
+            if record.id not in kept:
+                with suppress(VolumeNotFoundError):
+                    _delete(self.volume(connection, target.ref))
+        self._ledger.end(connection, [each for each in records if each.id not in kept])
+
+    def _there(
+        self, connection: libvirt.virConnect, records: Iterable[VolumeRecord]
+    ) -> dict[Target, VolumeRecord]:
+        """Return which of the recorded volumes are there and the recorded ones still."""
+        found = {}
         for record in records:
-            try:
+            with suppress(VolumeNotFoundError):
                 volume = self.volume(connection, VolumeRef(pool=record.pool, name=record.name))
-            except VolumeNotFoundError:
-                self._ledger.end(connection, [record])
-                continue
-            if not self._ledger.is_same(connection, record, volume):
-                self._ledger.end(connection, [record])
-                continue
-            if users_of(connection, volume, but=owner):
-                self._ledger.release(connection, [record])
-                continue
-            try:
-                volume.delete()
-            except libvirt.libvirtError as error:  # another stop of the domain was quicker
-                if code_of(error) != libvirt.VIR_ERR_NO_STORAGE_VOL:
-                    raise
-            self._ledger.end(connection, [record])
+                if self._ledger.is_same(connection, record, volume):
+                    found[target_of(volume)] = record
+        return found
+
+    def _needed(
+        self,
+        connection: libvirt.virConnect,
+        targets: Collection[Target],
+        owner: str,
+        ignore: Collection[str],
+    ) -> dict[Target, Users]:
+        if not targets:
+            return {}
+        return self._usage(connection, *targets).of_some(targets, but=owner, ignore=ignore)
+
+    def _usage(self, connection: libvirt.virConnect, *targets: Target) -> Usage:
+        images = pools.images(
+            connection,
+            *(target.path for target in targets),
+            recorded=self._ledger.files(connection),
+        )
+        return Usage(connection, images)
 
     def _layers(
         self, connection: libvirt.virConnect, base: libvirt.virStorageVol
@@ -183,6 +265,23 @@ class Storage:
             return (Layer(path=record.path, format=record.format), *record.base_chain)
         view = view_of(base, "")
         return (Layer(path=view.path, format=view.format or DiskFormat.RAW),)
+
+    def _volumes(self, pool: libvirt.virStoragePool) -> Iterator[Volume]:
+        pool_name = pool.name()
+        for name, volume in pools.volumes_in(pool):
+            if not name:
+                self._tell(pool_name)
+                continue
+            try:
+                yield view_of(volume, pool_name)
+            except libvirt.libvirtError as error:
+                if code_of(error) != libvirt.VIR_ERR_NO_STORAGE_VOL:  # deleted a moment ago
+                    raise
+
+    def _tell(self, pool: str) -> None:
+        if pool not in self._told:
+            self._told.add(pool)
+            _log.warning("libvirt.volume_left_out", pool=pool, reason="its name is not UTF-8")
 
     def _make_default(self, connection: libvirt.virConnect) -> libvirt.virStoragePool:
         root = etree.Element("pool", type="dir")
@@ -225,8 +324,18 @@ def volume_xml(spec: VolumeSpec, base: Volume | None) -> etree._Element:
 
 
 def view_of(volume: libvirt.virStorageVol, pool: str) -> Volume:
-    """Read a volume."""
-    root = parse(volume.XMLDesc())
+    """Read a volume; what libvirt cannot say of it is left out."""
+    text = decoded(volume.XMLDesc)
+    if text is None:  # the name of its base is not UTF-8
+        _, capacity, allocation = volume.info()
+        return Volume(
+            pool=pool,
+            name=volume.name(),
+            path=volume.path(),
+            capacity_bytes=capacity,
+            allocation_bytes=allocation,
+        )
+    root = parse(text)
     kind = root.find("target/format")
     word = "" if kind is None else kind.get("type", "").upper()
     return Volume(
@@ -240,87 +349,20 @@ def view_of(volume: libvirt.virStorageVol, pool: str) -> Volume:
     )
 
 
-def users_of(
-    connection: libvirt.virConnect, volume: libvirt.virStorageVol, *, but: str = ""
-) -> list[str]:
-    """Name the domains, running or not, and the volumes that need a volume."""
-    path, name = volume.path(), volume.name()
+def target_of(volume: libvirt.virStorageVol) -> Target:
+    """Say what to look for when asking who needs a volume."""
     pool = volume.storagePoolLookupByVolume().name()
-    needed = VolumeRef(pool=pool, name=name)
-    users = [
-        f"domain {domain.name()}"
-        for domain in connection.listAllDomains()
-        if domain.UUIDString() != but
-        and any(
-            disk.path == path or disk.volume == needed
-            for xml in _configurations(domain)
-            for disk in domain_of(xml).disks
-        )
-    ]
-    users += [
-        f"volume {other.name}" for other in _all_volumes(connection) if other.base_path == path
-    ]
-    return sorted(users)
+    return Target(path=volume.path(), ref=VolumeRef(pool=pool, name=volume.name()))
 
 
-def _configurations(domain: libvirt.virDomain) -> Iterator[str]:
-    """Give what runs and what the next start will use."""
+def _delete(volume: libvirt.virStorageVol) -> None:
     try:
-        yield domain.XMLDesc()
-        yield domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
-    except libvirt.libvirtError as error:
-        if code_of(error) != libvirt.VIR_ERR_NO_DOMAIN:  # gone: needs nothing any more
-            raise
-
-
-def _all_volumes(connection: libvirt.virConnect) -> list[Volume]:
-    """Read the volumes of all active pools, but for those that end meanwhile."""
-    found: list[Volume] = []
-    for pool in connection.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE):
-        try:
-            found += _volumes(pool)
-        except libvirt.libvirtError:
-            if _is_active(pool):
-                raise
-    return found
-
-
-def _volumes(pool: libvirt.virStoragePool) -> list[Volume]:
-    name = pool.name()
-    found: list[Volume] = []
-    for volume in pool.listAllVolumes():
-        try:
-            found.append(view_of(volume, name))
-        except libvirt.libvirtError as error:
-            if code_of(error) != libvirt.VIR_ERR_NO_STORAGE_VOL:  # deleted a moment ago
-                raise
-    return found
-
-
-def _is_active(pool: libvirt.virStoragePool) -> bool:
-    try:
-        return bool(pool.isActive() == 1)
-    except libvirt.libvirtError as error:
-        if code_of(error) != libvirt.VIR_ERR_NO_STORAGE_POOL:
-            raise
-    return False
-
-
-def _find(pool: libvirt.virStoragePool, name: str) -> libvirt.virStorageVol | None:
-    try:
-        return seek(pool.storageVolLookupByName, name)
-    except libvirt.libvirtError as error:
+        volume.delete()
+    except libvirt.libvirtError as error:  # another stop of the domain was quicker
         if code_of(error) != libvirt.VIR_ERR_NO_STORAGE_VOL:
             raise
-    return None
 
 
-def _find_after_refresh(pool: libvirt.virStoragePool, name: str) -> libvirt.virStorageVol | None:
-    # A pool in which a volume is being made refuses, and then must do as it is.
-    with contextlib.suppress(libvirt.libvirtError):
-        pool.refresh()
-    # libvirt stops a pool that it cannot read, be it that a file went at that moment.
-    if not _is_active(pool):
-        with contextlib.suppress(libvirt.libvirtError):
-            pool.create()
-    return _find(pool, name)
+def _refuse(ref: VolumeRef, users: Users) -> None:
+    if users.names or users.unreadable:
+        raise InUseError("volume", ref.name, users.names, unreadable=users.unreadable)

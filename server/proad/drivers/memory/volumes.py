@@ -1,5 +1,7 @@
 """The imitated engine's storage pool."""
 
+from collections.abc import Collection
+
 from proad.drivers.memory.world import World
 from proad.errors import (
     AlreadyExistsError,
@@ -32,7 +34,13 @@ class MemoryVolumes(World):
         self._volumes[volume.pool, volume.name] = volume
         return volume
 
-    async def delete_volume(self, pool: str, name: str) -> None:
+    async def delete_volume(
+        self,
+        pool: str,
+        name: str,
+        *,
+        ignore_unreadable: Collection[str] = (),  # noqa: ARG002 - all can be read
+    ) -> None:
         """Delete a volume that nothing uses."""
         self._reach()
         volume = self._volume(VolumeRef(pool=pool, name=name))

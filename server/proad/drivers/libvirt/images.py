@@ -1,0 +1,186 @@
+"""The image files of a host: which file a path is, and what an image is based on."""
+
+import os
+import re
+import stat
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from proad.core.records import VolumeRecord
+from proad.drivers.libvirt import qcow2
+from proad.drivers.libvirt.qcow2 import Header, UnreadableImageError, printable
+
+MAX_DEPTH = 64
+# Formats with bases, which are read nowhere here.
+_UNREAD = frozenset({"qed", "vmdk", "vhdx", "vpc", "vdi", "parallels", "cow"})
+
+# What may be a path in a name such as json:{"file":{"filename":"/…"}}.
+_PATH = re.compile(r"/[^\"',;?]+")
+
+# What libvirt knows of the image at a path; None: nothing.
+Asked = Callable[[str], Header | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """One image of a chain.
+
+    Attributes:
+        path: where it is.
+        format: as libvirt and QEMU name it; empty: nobody said.
+    """
+
+    path: str
+    format: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chain:
+    """An image with what it is based on.
+
+    Attributes:
+        layers: the image, its base, the base of that, and so on.
+        others: further paths that it names: files that hold the data of a layer, and what
+            looks like a path in a name that is none.
+        broken: why it goes no further, although it may; empty: it is whole.
+    """
+
+    layers: tuple[Layer, ...]
+    others: tuple[str, ...] = ()
+    broken: str = ""
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """All its files."""
+        return (*(layer.path for layer in self.layers), *self.others)
+
+
+class Images:
+    """One look at the files of a host, each read once.
+
+    Args:
+        local: whether the paths of libvirt are paths here. Otherwise files are told apart by
+            their paths alone.
+        ask: what libvirt has read of an image that cannot be read here.
+        recorded: what Proa made and is still there, which counts more than what the files say.
+    """
+
+    def __init__(self, *, local: bool, ask: Asked, recorded: Iterable[VolumeRecord] = ()) -> None:
+        self.local = local
+        self._ask = ask
+        self._identities: dict[str, Hashable] = {}
+        self._recorded = {self.identity(record.path): record for record in recorded}
+        self._headers: dict[str, Header | UnreadableImageError | OSError | None] = {}
+
+    def identity(self, path: str) -> Hashable:
+        """Return what is the same for all paths of one file: device and inode, if it is there."""
+        if path not in self._identities:
+            self._identities[path] = self._identify(path)
+        return self._identities[path]
+
+    def chain(self, path: str, format: str = "", *, base: bool = False) -> Chain:
+        """Follow an image down to its last base.
+
+        Args:
+            path: where it is.
+            format: what it is known to be; empty: its header says.
+            base: whether another image needs it, so that it must be there.
+        """
+        record = self._recorded.get(self.identity(path))
+        layers = [Layer(path=path, format=record.format.lower() if record else format)]
+        others: list[str] = []
+        seen = {self.identity(path)}
+        broken = ""
+        while not broken and layers[-1].format != "raw":
+            try:
+                below = self._below(layers[-1], others, needed=base or len(layers) > 1)
+            except UnreadableImageError as error:
+                broken = f"{printable(layers[-1].path)} {error}"
+                break
+            if below is None:
+                break
+            layers.append(below)
+            if self.identity(below.path) in seen:
+                broken = f"{printable(below.path)} is based on itself"
+            elif len(layers) > MAX_DEPTH:
+                broken = f"{printable(path)} is based on more than {MAX_DEPTH} others"
+            seen.add(self.identity(below.path))
+        if record is not None:
+            # Somebody else may have put it on other images since.
+            others += [layer.path for layer in record.base_chain]
+            broken = ""
+        return Chain(layers=tuple(layers), others=tuple(others), broken=broken)
+
+    def _below(self, layer: Layer, others: list[str], *, needed: bool) -> Layer | None:
+        """Return the base of an image; note the others that it names."""
+        if layer.format in _UNREAD:
+            raise UnreadableImageError(f"has the format {layer.format}, whose bases are not read")
+        header = self._header(layer, needed=needed)
+        if header is None:
+            return None
+        others += _PATH.findall(header.backing) if is_url(header.backing) else ()
+        if header.data_file is not None:
+            others.append(resolve(header.data_file, of=layer.path))
+        if not header.backing:
+            return None
+        return Layer(path=resolve(header.backing, of=layer.path), format=header.backing_format)
+
+    def _header(self, layer: Layer, *, needed: bool) -> Header | None:
+        path = layer.path
+        if path not in self._headers:
+            try:
+                self._headers[path] = qcow2.read_file(path) if self.local else self._ask(path)
+            except PermissionError:
+                self._headers[path] = self._asked(path)
+            except (UnreadableImageError, OSError) as error:
+                self._headers[path] = error
+        header = self._headers[path]
+        if isinstance(header, FileNotFoundError | NotADirectoryError):
+            # One that was deleted needs nothing; one on a file system that is not mounted may.
+            if not needed and Path(path).parent.is_dir():
+                return None
+            raise UnreadableImageError("is not there")
+        if isinstance(header, OSError):
+            raise UnreadableImageError(f"cannot be read ({header.strerror})")
+        if isinstance(header, UnreadableImageError):
+            raise header
+        return header
+
+    def _asked(self, path: str) -> Header | UnreadableImageError | None:
+        try:
+            return self._ask(path)
+        except UnreadableImageError as error:
+            return error
+
+    def _identify(self, path: str) -> Hashable:
+        if not self.local:
+            return os.path.normpath(path)
+        try:
+            found = Path(path).stat()
+        except (OSError, ValueError):
+            return os.path.realpath(path)
+        if stat.S_ISBLK(found.st_mode):
+            return "block", found.st_rdev
+        return found.st_dev, found.st_ino
+
+
+def resolve(name: str, *, of: str) -> str:
+    """Return the path of a file that an image names, as QEMU takes it.
+
+    Args:
+        name: what the header says.
+        of: path of the image, whose folder a relative name begins at.
+
+    Raises:
+        UnreadableImageError: it is no file of this host.
+    """
+    if not name or is_url(name):
+        raise UnreadableImageError(f"names {printable(name)!r}, which is no file of this host")
+    return str(Path(of).parent / name.removeprefix("file:"))
+
+
+def is_url(name: str) -> bool:
+    """Return whether QEMU takes a name for something else than a file, such as "nbd://…"."""
+    before, colon, _ = name.removeprefix("file:").partition(":")
+    return bool(colon) and "/" not in before

@@ -1,0 +1,203 @@
+"""Storage pools: where they are, and what libvirt knows of their volumes."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import libvirt
+import structlog
+
+from proad.core.records import VolumeRecord
+from proad.drivers.libvirt import qcow2
+from proad.drivers.libvirt.errors import code_of, seek
+from proad.drivers.libvirt.images import Images
+from proad.drivers.libvirt.qcow2 import Header, UnreadableImageError
+from proad.drivers.libvirt.virt import is_local
+from proad.drivers.libvirt.xml import parse
+
+T = TypeVar("T")
+
+_log = structlog.get_logger(__name__)
+
+# Pools whose volumes are the files of a folder.
+_FOLDERS = frozenset({"dir", "fs", "netfs"})
+_NO_VOLUME = frozenset({libvirt.VIR_ERR_NO_STORAGE_VOL, libvirt.VIR_ERR_INVALID_STORAGE_VOL})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """A storage pool.
+
+    Attributes:
+        name: its name.
+        path: where its volumes are.
+        folder: whether they are the files there.
+        active: whether libvirt lists them.
+    """
+
+    name: str
+    path: str
+    folder: bool
+    active: bool
+
+    def holds(self, path: str, *, local: bool) -> bool:
+        """Return whether a file is in the pool's folder or below, once links are resolved."""
+        if not self.path:
+            return False
+        inside, whole = (os.path.realpath(each) if local else each for each in (self.path, path))
+        return whole.startswith(inside.rstrip("/") + "/")
+
+
+def decoded(read: Callable[[], T]) -> T | None:
+    """Return what libvirt says; None: it is not UTF-8, which libvirt's binding cannot pass on."""
+    try:
+        return read()
+    except (UnicodeDecodeError, SystemError):
+        return None
+
+
+def all_pools(connection: libvirt.virConnect) -> list[Pool]:
+    """Return the pools, but for those that go meanwhile."""
+    found = []
+    for pool in connection.listAllStoragePools():
+        try:
+            text, active = decoded(pool.XMLDesc), bool(pool.isActive())
+        except libvirt.libvirtError as error:
+            if code_of(error) != libvirt.VIR_ERR_NO_STORAGE_POOL:
+                raise
+            continue
+        if text is not None:
+            root = parse(text)
+            found.append(
+                Pool(
+                    name=root.findtext("name", ""),
+                    path=root.findtext("target/path", ""),
+                    folder=root.get("type") in _FOLDERS,
+                    active=active,
+                )
+            )
+    return found
+
+
+def active_pools(connection: libvirt.virConnect) -> list[libvirt.virStoragePool]:
+    """Return the pools that libvirt can list."""
+    return list(connection.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE))
+
+
+def volumes_in(pool: libvirt.virStoragePool) -> Iterator[tuple[str, libvirt.virStorageVol]]:
+    """Yield the volumes of a pool by name; an empty name is one that cannot be told."""
+    for volume in pool.listAllVolumes():
+        yield decoded(volume.name) or "", volume
+
+
+def files_in(folder: str) -> list[str] | None:
+    """Return the paths of the files in a folder; None: it cannot be listed."""
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.path for entry in entries if entry.is_file()]
+    except OSError:
+        return None
+
+
+def is_active(pool: libvirt.virStoragePool) -> bool:
+    """Return whether a pool is there and active."""
+    try:
+        return bool(pool.isActive() == 1)
+    except libvirt.libvirtError as error:
+        if code_of(error) != libvirt.VIR_ERR_NO_STORAGE_POOL:
+            raise
+    return False
+
+
+def find(pool: libvirt.virStoragePool, name: str) -> libvirt.virStorageVol | None:
+    """Return a volume that libvirt knows; None: it knows none of that name."""
+    try:
+        return seek(pool.storageVolLookupByName, name)
+    except libvirt.libvirtError as error:
+        if code_of(error) != libvirt.VIR_ERR_NO_STORAGE_VOL:
+            raise
+    return None
+
+
+def is_there(pool: libvirt.virStoragePool, name: str) -> bool:
+    """Return whether a pool has a volume or a file of that name."""
+    path = parse(pool.XMLDesc()).findtext("target/path", "")
+    if path and os.path.lexists(f"{path}/{name}"):
+        return True
+    refresh(pool, name)
+    return find(pool, name) is not None
+
+
+def refresh(pool: libvirt.virStoragePool, name: str) -> str:
+    """Have libvirt look for a new volume in a pool; give what keeps it from that.
+
+    libvirt stops a pool that it cannot read, and cannot start it again either as long as what it
+    stumbled over is there. Hence it is not asked when there is nothing to find, or something
+    to stumble over; where that cannot be seen from here, the pool is started again at least.
+    """
+    if not is_active(pool):
+        return ""
+    path = parse(pool.XMLDesc()).findtext("target/path", "")
+    if path and Path(path).is_dir():
+        if not os.path.lexists(f"{path}/{name}"):
+            return ""
+        if torn := _torn(path):
+            return f", which cannot be refreshed: {torn}"
+    try:
+        pool.refresh()
+    except libvirt.libvirtError as error:
+        if is_active(pool):
+            return ""  # a volume is being made in it, which it then knows
+        try:
+            pool.create()
+        except libvirt.libvirtError:
+            _log.error("libvirt.pool_stopped", pool=pool.name(), error=str(error))
+    return ""
+
+
+def _torn(folder: str) -> str:
+    """Name a file that a refresh would stumble over."""
+    for path in files_in(folder) or ():
+        try:
+            qcow2.read_file(path)
+        except qcow2.TornImageError as error:
+            return f"{qcow2.printable(path)} {error}"
+        except (qcow2.UnreadableImageError, OSError):
+            continue
+    return ""
+
+
+def images(
+    connection: libvirt.virConnect, *seen: str, recorded: Iterable[VolumeRecord] = ()
+) -> Images:
+    """Return a look at the image files of libvirt's host.
+
+    Args:
+        connection: to libvirt.
+        seen: paths of files that libvirt sees. Where they are not here, libvirt's files are
+            others: those of another host, of a container, or of a hypervisor for tests.
+        recorded: what Proa made and is still there.
+    """
+    local = is_local(connection) and all(os.path.lexists(path) for path in seen)
+
+    def ask(path: str) -> Header | None:
+        return _header_of(connection, path)
+
+    return Images(local=local, ask=ask, recorded=recorded)
+
+
+def _header_of(connection: libvirt.virConnect, path: str) -> Header | None:
+    """Return what libvirt read of an image when it last looked into its pool."""
+    try:
+        volume = seek(connection.storageVolLookupByPath, path)
+        text = decoded(volume.XMLDesc)
+    except libvirt.libvirtError as error:
+        if code_of(error) not in _NO_VOLUME:
+            raise
+        raise UnreadableImageError("is in no active pool, and cannot be read from here") from None
+    if text is None:
+        raise UnreadableImageError("names a base whose name is not UTF-8")
+    # The format of the base is a guess of libvirt's.
+    return Header(backing=parse(text).findtext("backingStore/path", ""))

@@ -1,0 +1,156 @@
+"""The header of a qcow2 image: which other files it needs.
+
+Only the few fields that name files are read, each held against the limits of the format, because
+an image may come from anybody. The names are bytes on disk; they are decoded as the operating
+system decodes file names and need `printable` before they go into a message.
+"""
+
+import os
+import stat
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+
+# Give up to so many bytes from an offset on; fewer at the end of the image.
+Read = Callable[[int, int], bytes]
+
+_MAGIC = b"QFI\xfb"
+_VERSION_1, _VERSION_2, _VERSION_3 = 1, 2, 3
+_LENGTH_2, _LENGTH_3 = 72, 104
+_MIN_CLUSTER_BITS, _MAX_CLUSTER_BITS = 9, 21
+_MAX_NAME = 1023
+_MAX_EXTENSIONS = 64
+_BACKING_FORMAT = 0xE2792ACA
+_DATA_FILE = 0x44415441
+_HAS_DATA_FILE = 1 << 2
+
+
+class UnreadableImageError(Exception):
+    """An image cannot be read, or its header breaks the rules of its format."""
+
+
+class TornImageError(UnreadableImageError):
+    """An image ends within its header, as one does that is being copied."""
+
+    def __init__(self) -> None:
+        super().__init__("ends within its qcow2 header")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """What a qcow2 image says of other files.
+
+    Attributes:
+        backing: name of the image that it stores its differences from; empty: none.
+        backing_format: format of that image; empty: the header does not say.
+        data_file: name of the file that holds its data; None: the image itself does. Empty:
+            whoever opens the image has to know.
+    """
+
+    backing: str = ""
+    backing_format: str = ""
+    data_file: str | None = None
+
+
+def printable(name: str) -> str:
+    """Return a file name with what is not UTF-8 escaped."""
+    return os.fsencode(name).decode(errors="backslashreplace")
+
+
+def read_file(path: str) -> Header | None:
+    """Return the header of the image at a path; None: it is not qcow2.
+
+    Raises:
+        UnreadableImageError: the file is torn, or neither a file nor a block device.
+        OSError: it cannot be opened or read.
+    """
+    # A FIFO would hold up an open without O_NONBLOCK.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISBLK(mode)):
+            raise UnreadableImageError("is neither a regular file nor a block device")
+        return read_header(lambda offset, size: os.pread(descriptor, size, offset))
+    finally:
+        os.close(descriptor)
+
+
+def read_header(read: Read) -> Header | None:
+    """Return the header of an image; None: it is not qcow2.
+
+    Raises:
+        UnreadableImageError: it is torn or breaks the rules of the format.
+    """
+    start = read(0, _LENGTH_3)
+    if start[:4] != _MAGIC:
+        return None
+    if len(start) < _LENGTH_2:
+        raise TornImageError
+    version, offset, size, cluster_bits = struct.unpack_from(">IQII", start, 4)
+    if version == _VERSION_1:
+        return Header(backing=_name(read, offset, size))
+    if version not in {_VERSION_2, _VERSION_3}:
+        raise UnreadableImageError(f"is of qcow2 version {version}, which is not known")
+    if version == _VERSION_3 and len(start) < _LENGTH_3:
+        raise TornImageError
+    if not _MIN_CLUSTER_BITS <= cluster_bits <= _MAX_CLUSTER_BITS:
+        raise UnreadableImageError("has a qcow2 header with an impossible cluster size")
+    cluster = 1 << cluster_bits
+    features, length = 0, _LENGTH_2
+    if version == _VERSION_3:
+        (features,) = struct.unpack_from(">Q", start, 72)
+        (length,) = struct.unpack_from(">I", start, 100)
+        if not _LENGTH_3 <= length <= cluster:
+            raise UnreadableImageError("has a qcow2 header of an impossible length")
+    if offset and (offset > cluster or size > cluster - offset):
+        raise UnreadableImageError("has the name of its backing file beyond its qcow2 header")
+    backing = _name(read, offset, size)
+    extensions = _extensions(read, length, offset or cluster)
+    return Header(
+        backing=backing,
+        backing_format=extensions.get(_BACKING_FORMAT, "") if backing else "",
+        data_file=extensions.get(_DATA_FILE, "") if features & _HAS_DATA_FILE else None,
+    )
+
+
+def _name(read: Read, offset: int, size: int) -> str:
+    """Return the name of the backing file."""
+    if offset == 0 or size == 0:
+        return ""
+    if size > _MAX_NAME or offset > 1 << _MAX_CLUSTER_BITS:
+        raise UnreadableImageError("has the name of its backing file in an impossible place")
+    return _text(_all(read, offset, size))
+
+
+def _extensions(read: Read, position: int, end: int) -> dict[int, str]:
+    """Return the extensions of the header that hold names."""
+    found: dict[int, str] = {}
+    for _ in range(_MAX_EXTENSIONS):
+        # No extension, and no end of them either, is how a header of version 2 may end.
+        if position + 8 > end:
+            return found
+        kind, size = struct.unpack(">II", _all(read, position, 8))
+        position += 8
+        if kind == 0:
+            return found
+        if size > end - position:
+            raise UnreadableImageError("has a qcow2 header extension that is too long")
+        if kind in {_BACKING_FORMAT, _DATA_FILE}:
+            if size > _MAX_NAME:
+                raise UnreadableImageError("has a name in its qcow2 header that is too long")
+            found[kind] = _text(_all(read, position, size))
+        position += (size + 7) // 8 * 8
+    raise UnreadableImageError("has too many qcow2 header extensions")
+
+
+def _all(read: Read, offset: int, size: int) -> bytes:
+    data = read(offset, size)
+    if len(data) < size:
+        raise TornImageError
+    return data
+
+
+def _text(name: bytes) -> str:
+    if b"\0" in name:
+        raise UnreadableImageError("has a NUL character in a name in its qcow2 header")
+    return os.fsdecode(name)
