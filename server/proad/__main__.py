@@ -5,6 +5,7 @@ usage or wrong settings.
 """
 
 import sys
+import traceback
 from importlib.metadata import version
 from typing import Annotated
 
@@ -12,7 +13,7 @@ import typer
 
 from proad.commands import daemon, user
 from proad.config import ConfigError, LogFormat, LogLevel
-from proad.errors import ProaError, SetupError
+from proad.errors import ProaError, SetupError, redacted
 from proad.logs import configure_logs
 from proad.store.users import UserNotFoundError
 
@@ -54,6 +55,8 @@ def main() -> None:
         _fail(str(error), code=2)
     except (SetupError, ProaError, UserNotFoundError) as error:
         _fail(str(error), code=1)
+    except Exception:  # noqa: BLE001 - a fault of ours; a trace shows what libraries were given
+        _fail(redacted(traceback.format_exc()), code=1)
 
 
 def _fail(text: str, *, code: int) -> None:

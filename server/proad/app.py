@@ -180,7 +180,10 @@ def _drivers(hosts: Sequence[HostSettings], volumes: VolumeRecords) -> list[tupl
             from proad.drivers.docker import DockerDriver
 
             drivers.append(
-                (host.name, DockerDriver(host.docker_url, cert_path=host.docker_tls_dir))
+                (
+                    host.name,
+                    DockerDriver(host.docker_url.get_secret_value(), cert_path=host.docker_tls_dir),
+                )
             )
         if host.libvirt_uri:
             from proad.drivers.libvirt import LibvirtDriver
@@ -189,7 +192,7 @@ def _drivers(hosts: Sequence[HostSettings], volumes: VolumeRecords) -> list[tupl
                 (
                     host.name,
                     LibvirtDriver(
-                        host.libvirt_uri,
+                        host.libvirt_uri.get_secret_value(),
                         virt_type=host.virt_type,
                         default_pool=host.libvirt_pool,
                         default_pool_path=str(host.libvirt_pool_path),

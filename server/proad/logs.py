@@ -4,11 +4,12 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
-from typing import TextIO
+from typing import Any, TextIO
 
 import structlog
 
 from proad.config import LogFormat, LogLevel
+from proad.errors import redacted
 
 # Without the variables of each frame, which may hold passwords.
 _traceback = structlog.processors.ExceptionRenderer(
@@ -47,6 +48,11 @@ def _stamp(
     return event
 
 
+def _redact(_logger: object, _method: str, line: Any) -> str:
+    """Take credentials out of a line that is about to be written, whoever put them in."""
+    return redacted(str(line))
+
+
 def configure_logs(form: LogFormat, level: LogLevel) -> None:
     """Set up structlog, and the standard library's loggers alike, for this process."""
     shared: list[structlog.typing.Processor] = [
@@ -67,6 +73,7 @@ def configure_logs(form: LogFormat, level: LogLevel) -> None:
                 colors=terminal, exception_formatter=structlog.dev.plain_traceback
             )
         ]
+    final.append(_redact)
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -77,6 +84,8 @@ def configure_logs(form: LogFormat, level: LogLevel) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # Alembic tells every step of a migration, which is only of interest to its author.
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    # It writes rows, which have the hashes of passwords in them.
+    logging.getLogger("sqlalchemy").setLevel(logging.WARNING)
     structlog.configure(
         processors=[*shared, *final],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),

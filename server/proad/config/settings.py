@@ -6,6 +6,7 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -14,7 +15,7 @@ from pydantic import (
     ConfigDict,
     Field,
     FilePath,
-    SecretStr,
+    Secret,
     field_validator,
     model_validator,
 )
@@ -26,6 +27,7 @@ from pydantic_settings import (
 )
 
 from proad.config.listen import ListenAddress, TcpAddress, parse_listen_address
+from proad.errors import redacted
 from proad.store.url import async_url, sqlite_url
 
 LOCAL = "local"
@@ -88,6 +90,13 @@ Name = Annotated[str, Field(min_length=1, max_length=255)]
 AbsoluteFile = Annotated[FilePath, AfterValidator(lambda path: path.absolute())]
 
 
+class SecretUrl(Secret[str]):
+    """A URL that may have credentials in it; it is shown and dumped without them."""
+
+    def _display(self) -> str:
+        return redacted(self.get_secret_value())
+
+
 class HostSettings(BaseModel):
     """One `[[host]]` table: where a host's engines are.
 
@@ -104,22 +113,45 @@ class HostSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")] = LOCAL
-    docker_url: str | None = None
+    docker_url: SecretUrl | None = None
     docker_tls_dir: AbsolutePath | None = None
-    libvirt_uri: str | None = None
+    libvirt_uri: SecretUrl | None = None
     virt_type: VirtTypeSetting = "auto"
     libvirt_pool: Annotated[str, Field(pattern=r"^[^/\x00\n]{1,255}$")] = "default"
     libvirt_pool_path: AbsolutePath = Path("/var/lib/libvirt/images")
 
     @field_validator("docker_url", "libvirt_uri", mode="after")
     @classmethod
-    def _url(cls, value: str | None) -> str | None:
-        if value and not re.match(r"[a-z][a-z0-9+]*://", value):
-            raise ValueError(f"{value!r} is no address such as unix:///path or tcp://host:port")
-        return value or None
+    def _url(cls, value: SecretUrl | None) -> SecretUrl | None:
+        if value is None or not value.get_secret_value():
+            return None
+        _check_address(value.get_secret_value())
+        return value
 
 
-DEFAULT_HOST = HostSettings(docker_url="unix:///var/run/docker.sock", libvirt_uri="qemu:///system")
+def _check_address(text: str) -> None:
+    """Refuse what is no URL, or one in which nobody can tell where its password ends.
+
+    The text of the error has nothing of the URL in it.
+    """
+    if not re.match(r"[a-z][a-z0-9+]*://", text):
+        raise ValueError("is no address such as unix:///path or tcp://host:port")
+    try:
+        _ = urlsplit(text).port
+    except ValueError:
+        plain = False
+    else:
+        plain = re.fullmatch(r"""[^\s"'<>\\]+""", text, re.ASCII) is not None and text.isascii()
+    if not plain:
+        raise ValueError(
+            "is no address that can be read: write what is no letter or digit in a user name "
+            "or password as %XX, its code"
+        )
+
+
+DEFAULT_HOST = HostSettings(
+    docker_url=SecretUrl("unix:///var/run/docker.sock"), libvirt_uri=SecretUrl("qemu:///system")
+)
 
 
 class TlsFiles(BaseModel):
@@ -171,8 +203,8 @@ class Settings(BaseSettings):
     listen: Annotated[tuple[ListenAddress, ...], NoDecode, BeforeValidator(_listen)] = (
         DEFAULT_LISTEN,
     )
-    database_url: SecretStr = Field(
-        default_factory=lambda data: SecretStr(sqlite_url(data["state_dir"] / "proa.db"))
+    database_url: SecretUrl = Field(
+        default_factory=lambda data: SecretUrl(sqlite_url(data["state_dir"] / "proa.db"))
     )
     hosts: Annotated[tuple[HostSettings, ...], Field(alias="host", min_length=1)] = (DEFAULT_HOST,)
 
@@ -210,8 +242,8 @@ class Settings(BaseSettings):
 
     @field_validator("database_url", mode="after")
     @classmethod
-    def _async_driver(cls, value: SecretStr) -> SecretStr:
-        return SecretStr(async_url(value.get_secret_value()))
+    def _async_driver(cls, value: SecretUrl) -> SecretUrl:
+        return SecretUrl(async_url(value.get_secret_value()))
 
     @field_validator("hosts", mode="after")
     @classmethod

@@ -32,6 +32,7 @@ from proad.errors.missing import (
     SnapshotNotFoundError,
     VolumeNotFoundError,
 )
+from proad.errors.redaction import redacted
 from proad.errors.request import (
     AlreadyExistsError,
     AmbiguousIdError,
@@ -100,4 +101,5 @@ __all__ = [
     "TooManyAttemptsError",
     "TooManyStreamsError",
     "VolumeNotFoundError",
+    "redacted",
 ]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
+from proad.errors.redaction import redacted
 from proad.errors.root import ProaError, Reason
 
 
@@ -38,7 +39,7 @@ class EngineUnreachableError(ProaError):
             metadata={"engine": engine},
             retry_after=timedelta(seconds=2),
         )
-        self.cause = text
+        self.cause = redacted(text)
 
 
 class DatabaseUnreachableError(ProaError):

@@ -1,8 +1,9 @@
 """The request itself is wrong."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from proad.errors.redaction import redacted
 from proad.errors.root import ProaError, Reason
 
 
@@ -24,7 +25,10 @@ class InvalidArgumentError(ProaError):
             f"{v.field}: {v.description}" if v.field else v.description for v in violations
         )
         super().__init__(text)
-        self.violations = tuple(violations)
+        self.violations = tuple(
+            replace(violation, description=redacted(violation.description))
+            for violation in violations
+        )
 
     @classmethod
     def of(cls, field: str, description: str) -> "InvalidArgumentError":

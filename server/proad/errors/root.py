@@ -4,6 +4,11 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import ClassVar
 
+from proad.errors.redaction import redacted
+
+# Of what a caller or an engine wrote, as much as anybody reads.
+_LONGEST = 4096
+
 
 class Reason(StrEnum):
     """The names of `proa.v1.ErrorReason`, without their prefix."""
@@ -50,12 +55,17 @@ class Reason(StrEnum):
 class SetupError(Exception):
     """The daemon cannot start, or a command not run, until somebody sets the host right.
 
-    Never reaches a caller; its text is for the terminal or the log.
+    Never reaches a caller; its text is for the terminal or the log, and has no credentials.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(redacted(message))
 
 
 class ProaError(Exception):
     """The root of all domain errors.
+
+    No credentials are in it, whatever it was made of.
 
     Attributes:
         message: for people: what happened and what to do about it.
@@ -72,7 +82,8 @@ class ProaError(Exception):
         metadata: dict[str, str] | None = None,
         retry_after: timedelta | None = None,
     ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.metadata = metadata or {}
+        # Libraries and engines put the URL that they were given into their words.
+        self.message = redacted(message[:_LONGEST])
+        super().__init__(self.message)
+        self.metadata = {key: redacted(value[:_LONGEST]) for key, value in (metadata or {}).items()}
         self.retry_after = retry_after

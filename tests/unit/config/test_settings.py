@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import tomllib
@@ -13,6 +14,7 @@ from proad.config import (
     DEFAULT_LISTEN,
     ConfigError,
     LogFormat,
+    SecretUrl,
     Settings,
     TcpAddress,
     UnixAddress,
@@ -205,6 +207,43 @@ def test_the_password_of_the_database_is_not_shown():
     assert "geheim" not in str(settings.model_dump(mode="json"))
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "geheim",
+        "me:geheim@host",
+        "tcp://me:geheim/x@host",
+        "tcp://me:geheim#x@host",
+        "ssh://me:geheim?x@host",
+        "ssh://me:ge heim@host",
+        "ssh://me:'geheim@host",
+        'ssh://me:geheim"@host',
+        "ssh://me:geheim\\@host",
+        "ssh://me:gehéim@host",
+        "ssh://me:1\ngeheim@host",
+        "ssh://[geheim",
+    ],
+)
+@pytest.mark.parametrize("key", ["docker_url", "libvirt_uri"])
+def test_url_of_an_engine_that_cannot_be_read_is_refused_unshown(write, monkeypatch, key, url):
+    monkeypatch.setenv(f"PROA_{key.upper()}", url)
+    assert "heim" not in refused(None)
+    monkeypatch.delenv(f"PROA_{key.upper()}")
+    assert "heim" not in refused(write(f"[[host]]\n{key} = {json.dumps(url)}\n"))
+
+
+def test_credentials_in_urls_are_not_shown(monkeypatch):
+    monkeypatch.setenv("PROA_DOCKER_URL", "ssh://me:geheim%2F@h:22")
+    monkeypatch.setenv("PROA_LIBVIRT_URI", "qemu+ssh://h/system?keyfile=/k&secret=geheim")
+    monkeypatch.setenv("PROA_DATABASE_URL", "postgresql://me:geheim@h/d?sslpassword=geheim")
+    settings = load_settings(None)
+    for shown in (repr(settings), str(settings), str(settings.model_dump(mode="json"))):
+        assert "geheim" not in shown
+        assert "qemu+ssh://h/system?keyfile=/k&secret=***" in shown
+    (host,) = settings.hosts
+    assert host.docker_url.get_secret_value() == "ssh://me:geheim%2F@h:22"
+
+
 def test_hosts(write):
     config = write(
         """
@@ -221,9 +260,13 @@ def test_hosts(write):
         """
     )
     left, right = load_settings(config).hosts
-    assert (left.name, left.docker_url, left.libvirt_uri) == ("left", "tcp://left:2376", None)
+    assert (left.name, left.docker_url, left.libvirt_uri) == (
+        "left",
+        SecretUrl("tcp://left:2376"),
+        None,
+    )
     assert left.docker_tls_dir == Path("/etc/docker")
-    assert (right.docker_url, right.libvirt_uri) == (None, "qemu+tls://right/system")
+    assert (right.docker_url, right.libvirt_uri) == (None, SecretUrl("qemu+tls://right/system"))
     assert (right.virt_type, right.libvirt_pool) == ("kvm", "fast")
     assert right.libvirt_pool_path == Path("/fast")
 
@@ -232,14 +275,14 @@ def test_variables_of_the_local_host(write, monkeypatch):
     monkeypatch.setenv("PROA_DOCKER_URL", "")
     monkeypatch.setenv("PROA_VIRT_TYPE", "qemu")
     (host,) = load_settings(None).hosts
-    assert (host.docker_url, host.libvirt_uri) == (None, "qemu:///system")
+    assert (host.docker_url, host.libvirt_uri) == (None, SecretUrl("qemu:///system"))
     assert host.virt_type == "qemu"
 
     monkeypatch.setenv("PROA_VIRT_TYPE", "")
     monkeypatch.setenv("PROA_LIBVIRT_URI", "test:///default")
     tables = '[[host]]\nlibvirt_uri = "qemu:///session"\n[[host]]\nname = "other"\n'
     local, other = load_settings(write(tables)).hosts
-    assert (local.name, local.libvirt_uri) == ("local", "test:///default")
+    assert (local.name, local.libvirt_uri) == ("local", SecretUrl("test:///default"))
     assert (other.name, other.libvirt_uri) == ("other", None)
     assert local.virt_type == "auto"
 

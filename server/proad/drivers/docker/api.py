@@ -24,7 +24,7 @@ from docker.errors import DockerException
 from proad.drivers.docker.errors import ENGINE, broken_connection, conflict
 from proad.drivers.docker.transport import Transport
 from proad.drivers.tolerant import Omissions, Value, parse_json
-from proad.errors import EngineUnreachableError
+from proad.errors import EngineUnreachableError, redacted
 
 Json = Any
 TROUBLES = (
@@ -91,7 +91,7 @@ class Api:
     def __init__(
         self, url: str, *, cert_path: Path | None, connections: int, timeout: timedelta
     ) -> None:
-        self.endpoint = _without_credentials(url)
+        self.endpoint = redacted(url)
         self.version = ""
         self.omissions = Omissions(ENGINE)
         self.transport = Transport(url, cert_path=cert_path, size=connections, timeout=timeout)
@@ -168,9 +168,3 @@ def quoted(name: str) -> str:
 def filters(conditions: Mapping[str, list[str]]) -> dict[str, str | int]:
     """Give the parameter that filters a list."""
     return {"filters": json.dumps(conditions)}
-
-
-def _without_credentials(url: str) -> str:
-    scheme, separator, rest = url.partition("://")
-    authority, slash, path = rest.partition("/")
-    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"

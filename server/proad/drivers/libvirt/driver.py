@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import TracebackType
 from typing import Self
-from urllib.parse import urlsplit, urlunsplit
 
 import libvirt
 
@@ -35,7 +34,7 @@ from proad.drivers.libvirt.virt import VirtChoice
 from proad.drivers.own_events import OwnEvents
 from proad.drivers.records import LoneRecords
 from proad.drivers.threads import hand_over
-from proad.errors import ProaError
+from proad.errors import ProaError, redacted
 from proad.model import (
     DeleteOptions,
     DomainSpec,
@@ -99,7 +98,7 @@ class LibvirtDriver:
         sweep_every: timedelta = SWEEP_EVERY,
         records: VolumeRecords | None = None,
     ) -> None:
-        self.endpoint = _without_credentials(uri)
+        self.endpoint = redacted(uri)
         self._host = Host(virt_type, uri)
         self._ledger = Ledger(records or LoneRecords(), self._host)
         self._events = DomainEvents()
@@ -349,10 +348,3 @@ class LibvirtDriver:
 def _from_a_thread(on_made: OnMade) -> OnMade:
     loop = asyncio.get_running_loop()
     return lambda id: hand_over(loop, on_made, id)
-
-
-def _without_credentials(uri: str) -> str:
-    parts = urlsplit(uri)
-    if "@" not in parts.netloc:
-        return uri  # as it was given: put together again, qemu:///system loses its slashes
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

@@ -1,0 +1,63 @@
+"""Credentials taken out of whatever may show a URL: endpoints, errors, settings, log lines."""
+
+import re
+
+# What ends a URL in a text. Settings refuse URLs with one of these in them.
+_END = re.compile(r"""[\s"'<>\\]|$""")
+# Parameters of libvirt's and PostgreSQL's URLs that say where and how, and no secret.
+_HARMLESS = frozenset(
+    {
+        "application_name", "channel_binding", "connect_timeout", "dbname", "gssencmode", "host",
+        "hostaddr", "keyfile", "known_hosts", "known_hosts_verify", "mode", "name", "netcat",
+        "no_sanity", "no_tty", "no_verify", "pkipath", "port", "proxy", "session", "socket",
+        "sslcert", "sslkey", "sslmode", "sslrootcert", "sshauth", "target_session_attrs",
+        "tls_priority",
+    }
+)  # fmt: skip
+# The same in the words of a client library: password=… or "password": "…".
+_SETTING = re.compile(
+    r"""(?i)((?:passw(?:or)?d|passphrase)(?:\s?=\s?|["']:\s?))("[^"]*"|'[^']*'|[^\s&;,'"]+)"""
+)
+_NOTHING = "***"
+
+
+def redacted(text: str) -> str:
+    """Take the credentials out of a text: user info and parameters of URLs, passwords.
+
+    Of a parameter the name stays, and of one that is known to be harmless the value too.
+    It takes time in proportion to the text, whatever is in there.
+    """
+    if "://" in text:
+        text = "".join(_without_credentials(text))
+    if "pass" in text.lower():
+        text = _SETTING.sub(rf"\1{_NOTHING}", text)
+    return text
+
+
+def _without_credentials(text: str) -> list[str]:
+    pieces = []
+    done = 0
+    while (found := text.find("://", done)) >= 0:
+        begin = found + len("://")
+        match = _END.search(text, begin)
+        end = match.start() if match else len(text)
+        pieces += [text[done:begin], _redacted_rest(text[begin:end])]
+        done = end
+    return [*pieces, text[done:]]
+
+
+def _redacted_rest(rest: str) -> str:
+    """Redact what follows the scheme of a URL."""
+    # Up to the last "@": nobody knows where a password ends that is not encoded as it should be.
+    _, _, rest = rest.rpartition("@")
+    place, mark, query = rest.partition("?")
+    if not mark:
+        return rest
+    return f"{place}?{re.sub('[^&;]+', _parameter, query)}"
+
+
+def _parameter(found: re.Match[str]) -> str:
+    name, assigned, _ = found[0].partition("=")
+    if not assigned or name.lower() in _HARMLESS:
+        return found[0]
+    return f"{name}={_NOTHING}"
