@@ -144,8 +144,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     is disabled. Example: CreateToken with a mistyped password.
     """
     ERROR_REASON_TOO_MANY_ATTEMPTS: _ErrorReason.ValueType  # 30
-    """RESOURCE_EXHAUSTED. Too many failed logins; RetryInfo says when to try again.
-    Example: the sixth wrong password in a row.
+    """RESOURCE_EXHAUSTED. Too many failed logins for the user from there, or from all
+    places that the user never logged in from; or too many logins at once. RetryInfo says
+    when to try again. Example: the seventh wrong password in a row.
     """
     ERROR_REASON_SCOPE_MISSING: _ErrorReason.ValueType  # 31
     """PERMISSION_DENIED. The token, or for CreateToken the user, lacks the scope
@@ -306,8 +307,9 @@ ERROR_REASON_BAD_CREDENTIALS: ErrorReason.ValueType  # 29
 is disabled. Example: CreateToken with a mistyped password.
 """
 ERROR_REASON_TOO_MANY_ATTEMPTS: ErrorReason.ValueType  # 30
-"""RESOURCE_EXHAUSTED. Too many failed logins; RetryInfo says when to try again.
-Example: the sixth wrong password in a row.
+"""RESOURCE_EXHAUSTED. Too many failed logins for the user from there, or from all
+places that the user never logged in from; or too many logins at once. RetryInfo says
+when to try again. Example: the seventh wrong password in a row.
 """
 ERROR_REASON_SCOPE_MISSING: ErrorReason.ValueType  # 31
 """PERMISSION_DENIED. The token, or for CreateToken the user, lacks the scope

@@ -1,11 +1,14 @@
-"""Back-off after failed logins."""
+"""Back-off after failures."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Generic, TypeVar
 
 from proad.errors import TooManyAttemptsError
+
+K = TypeVar("K", bound=Hashable)
 
 # A doubling past this would only overflow.
 _MAX_DOUBLINGS = 20
@@ -17,7 +20,7 @@ class _Record:
     last: float
 
 
-class BackOff:
+class BackOff(Generic[K]):
     """Counts failures per key; after some, each demands a longer pause than the last.
 
     Bounded: when there are too many keys, the one that failed longest ago is forgotten.
@@ -39,7 +42,7 @@ class BackOff:
         first: timedelta = timedelta(seconds=1),
         longest: timedelta = timedelta(minutes=1),
         forget_after: timedelta = timedelta(minutes=15),
-        max_keys: int = 10_000,
+        max_keys: int = 65_536,
     ) -> None:
         self._free = free
         self._clock = clock
@@ -47,12 +50,19 @@ class BackOff:
         self._longest = longest.total_seconds()
         self._forget_after = forget_after.total_seconds()
         self._max_keys = max_keys
-        self._records: OrderedDict[str, _Record] = OrderedDict()
+        self._records: OrderedDict[K, _Record] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._records)
 
-    def check(self, key: str) -> None:
+    def count(self, key: K) -> int:
+        """Return how often the key has failed of late."""
+        record = self._records.get(key)
+        if record is None or self._clock() - record.last > self._forget_after:
+            return 0
+        return record.failures
+
+    def check(self, key: K) -> None:
         """Let the key try.
 
         Raises:
@@ -67,18 +77,14 @@ class BackOff:
         if left > 0:
             raise TooManyAttemptsError(timedelta(seconds=left))
 
-    def failed(self, key: str) -> None:
+    def failed(self, key: K) -> None:
         """Count a failure."""
-        now = self._clock()
-        record = self._records.pop(key, None)
-        if record is None or now - record.last > self._forget_after:
-            record = _Record(failures=0, last=now)
-        record.failures += 1
-        record.last = now
-        self._records[key] = record
+        failures = self.count(key) + 1
+        self._records[key] = _Record(failures, self._clock())
+        self._records.move_to_end(key)
         if len(self._records) > self._max_keys:
             self._records.popitem(last=False)
 
-    def succeeded(self, key: str) -> None:
+    def succeeded(self, key: K) -> None:
         """Forget the failures."""
         self._records.pop(key, None)

@@ -1,6 +1,7 @@
 """Who is calling: logging in, recognising a caller, logging out."""
 
-import asyncio
+import hmac
+import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -10,12 +11,14 @@ from typing import Self
 
 import structlog
 
-from proad.auth.backoff import BackOff
 from proad.auth.keys import KeyRing
+from proad.auth.pacing import Pacing
 from proad.auth.passwords import Passwords, check_password
+from proad.auth.places import Places
 from proad.auth.scopes import Scope
 from proad.auth.standing import Standing
 from proad.auth.tokens import IssuedToken, Tokens
+from proad.auth.turns import Turns
 from proad.config import Settings
 from proad.errors import (
     BadCredentialsError,
@@ -25,15 +28,11 @@ from proad.errors import (
 from proad.state import prepare_state_dir
 from proad.store.database import Database
 from proad.store.revocations import RevocationStore
-from proad.store.users import UserStore, check_username
+from proad.store.users import User, UserStore, check_username
 
 __all__ = ["Authenticator", "Caller", "IssuedToken", "require"]
 
 log = structlog.get_logger(__name__)
-
-# A mistyped password costs nothing; a peer may be a back end with many users.
-_FREE_FAILURES_PER_USER = 5
-_FREE_FAILURES_PER_PEER = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +68,7 @@ class Authenticator:
         revocations: tokens that are no longer good.
         tokens: signs and verifies.
         passwords: hashes and compares.
+        places: tells from where a login comes.
         clock: seconds that never go back, for pauses after failed logins.
     """
 
@@ -79,15 +79,17 @@ class Authenticator:
         revocations: RevocationStore,
         tokens: Tokens,
         passwords: Passwords,
+        places: Places | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._users = users
         self._tokens = tokens
         self._passwords = passwords
         self._standing = Standing(users, revocations)
-        self._user_pauses = BackOff(free=_FREE_FAILURES_PER_USER, clock=clock)
-        self._peer_pauses = BackOff(free=_FREE_FAILURES_PER_PEER, clock=clock)
-        self._logins = asyncio.Semaphore(passwords.threads)
+        self._places = places or Places()
+        self._pacing = Pacing(clock=clock)
+        self._turns = Turns(at_once=passwords.threads, rank=self._pacing.rank)
+        self._log_key = secrets.token_bytes(32)
 
     @classmethod
     @asynccontextmanager
@@ -114,10 +116,12 @@ class Authenticator:
                     revocations=RevocationStore(database),
                     tokens=tokens,
                     passwords=passwords,
+                    places=Places(settings.trusted_proxies),
                 )
                 try:
                     yield authenticator
                 finally:
+                    await authenticator._turns.settle()
                     await authenticator._standing.settle()
 
     async def create_token(
@@ -127,6 +131,7 @@ class Authenticator:
         scopes: Sequence[Scope] | None = None,
         *,
         peer: str,
+        forwarded: Sequence[str] = (),
     ) -> IssuedToken:
         """Give a token to whoever knows the password.
 
@@ -136,35 +141,48 @@ class Authenticator:
             scopes: what it shall carry; None or empty: all that the user was granted,
                 which may be nothing. Such a token can only be given back.
             peer: where the call comes from, as gRPC says it.
+            forwarded: where it came from before, as proxies say: `x-forwarded-for`.
 
         Raises:
             InvalidArgumentError: nobody can have this name or this password.
             BadCredentialsError: no such user, wrong password, or disabled: never said which.
             ScopeMissingError: a scope was asked for that the user was not granted.
-            TooManyAttemptsError: too many failures for this user or from this peer.
+            TooManyAttemptsError: too many failures for this user, there or at all places.
+            TooManyLoginsError: too many logins wait for their turn.
             DatabaseUnreachableError: nobody can tell.
         """
         username = check_username(username)
         check_password(password)
-        place = _place(peer)
-        # Checked when the turn comes: logins that were sent all at once must not
-        # pass before the first of them has failed.
-        async with self._logins:
-            self._user_pauses.check(username)
-            self._peer_pauses.check(place)
-            user = await self._users.get(username)
-            matches = await self._passwords.verify(password, user.password_hash if user else None)
-            if user is None or user.disabled or not matches:
-                self._user_pauses.failed(username)
-                self._peer_pauses.failed(place)
-                log.warning("login failed", username=username, peer=peer)
-                raise BadCredentialsError
-            self._user_pauses.succeeded(username)
-            self._peer_pauses.succeeded(place)
+        place = self._places.of(peer, forwarded)
+        self._pacing.check(username, place)
+        user = await self._turns.run(
+            username, place, lambda: self._log_in(username, password, place)
+        )
         wanted = frozenset(scopes) if scopes else user.scopes
         if missing := sorted(wanted - user.scopes):
             raise ScopeMissingError(missing[0], sorted(user.scopes))
         return self._tokens.issue(user.name, wanted, user.token_version)
+
+    async def _log_in(self, username: str, password: str, place: str) -> User:
+        """Return the user whose password it is, and note how it went."""
+        # Once more, when the turn has come: logins that were sent all at once must not
+        # pass before the first of them has failed.
+        self._pacing.check(username, place)
+        user = await self._users.get(username)
+        matches = await self._passwords.verify(password, user.password_hash if user else None)
+        if user is None or user.disabled or not matches:
+            self._pacing.failed(username, place)
+            log.warning("login failed", user_digest=self._digest(username), place=place)
+            raise BadCredentialsError
+        self._pacing.succeeded(username, place)
+        return user
+
+    def _digest(self, username: str) -> str:
+        """Return what tells a name apart in this process' log, and no more than that.
+
+        People type their password where the name belongs.
+        """
+        return hmac.digest(self._log_key, username.encode(), "sha256").hex()[:16]
 
     async def authenticate(self, authorization: str | None) -> Caller:
         """Tell whose token a call carries.
@@ -195,8 +213,3 @@ class Authenticator:
             DatabaseUnreachableError: it may be good still; try again.
         """
         await self._standing.revoke(caller.token_id, caller.expire_time)
-
-
-def _place(peer: str) -> str:
-    """Leave the port out of a peer's address: every connection has another one."""
-    return peer.rpartition(":")[0] if peer.startswith(("ipv4:", "ipv6:")) else peer

@@ -4,6 +4,7 @@ import os
 import re
 from datetime import timedelta
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -82,6 +83,32 @@ def _listen(value: object) -> object:
     if not addresses:
         raise ValueError("give at least one address")
     return addresses
+
+
+Proxy = IPv4Network | IPv6Network | Literal["unix"]
+"""From where `x-forwarded-for` is believed: a network, or whoever opens the Unix socket."""
+
+
+def _proxies(value: object) -> object:
+    """Read one or several networks, in one text with commas or in a list, or "unix"."""
+    texts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple):
+        raise ValueError("give a network, or a list of them")  # noqa: TRY004 - pydantic's way
+    return tuple(map(_proxy, texts))
+
+
+def _proxy(value: object) -> Proxy:
+    if isinstance(value, IPv4Network | IPv6Network):
+        return value
+    text = value.strip() if isinstance(value, str) else ""
+    if text == "unix":
+        return "unix"
+    try:
+        return ip_network(text)
+    except ValueError:
+        raise ValueError(
+            f"{value!r} is no address, no network such as '10.0.0.0/8', and not 'unix'"
+        ) from None
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
@@ -185,6 +212,7 @@ class Settings(BaseSettings):
         hosts: the hosts whose engines are served; their names differ. As an argument
             and in the file its name is `host`.
         token_lifetime: how long a token is good for.
+        trusted_proxies: networks whose `x-forwarded-for` is believed; "unix" is the socket.
         password_min_length: least number of characters of a password that is set.
         drain_timeout: how long calls under way may take when the daemon stops.
         grpc_max_message_bytes: largest message taken or sent.
@@ -218,6 +246,7 @@ class Settings(BaseSettings):
         minutes=30
     )
 
+    trusted_proxies: Annotated[tuple[Proxy, ...], NoDecode, BeforeValidator(_proxies)] = ()
     password_min_length: Annotated[int, Field(ge=1, le=72)] = 8
 
     drain_timeout: Annotated[Duration, Field(ge=timedelta(), le=timedelta(hours=1))] = timedelta(

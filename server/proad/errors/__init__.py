@@ -12,6 +12,7 @@ from proad.errors.caller import (
     TokenMissingError,
     TokenRevokedError,
     TooManyAttemptsError,
+    TooManyLoginsError,
     TooManyStreamsError,
 )
 from proad.errors.engine import (
@@ -99,6 +100,7 @@ __all__ = [
     "TokenMissingError",
     "TokenRevokedError",
     "TooManyAttemptsError",
+    "TooManyLoginsError",
     "TooManyStreamsError",
     "VolumeNotFoundError",
     "redacted",

@@ -66,6 +66,20 @@ class TooManyAttemptsError(ProaError):
         )
 
 
+class TooManyLoginsError(ProaError):
+    """More logins wait for their turn than may wait."""
+
+    reason = Reason.TOO_MANY_ATTEMPTS
+
+    def __init__(self) -> None:
+        retry_after = timedelta(seconds=1)
+        super().__init__(
+            "too many logins at once; try again in "
+            f"{retry_after.total_seconds():.0f} s, or keep tokens for as long as they are good",
+            retry_after=retry_after,
+        )
+
+
 class TooManyStreamsError(ProaError):
     """One peer has as many public streams open as it may have."""
 

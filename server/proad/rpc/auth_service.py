@@ -38,6 +38,7 @@ class AuthService(auth_service_pb2_grpc.AuthServiceServicer):
             required_text(request, "password"),
             _wanted(request.scopes),
             peer=context.peer(),
+            forwarded=_forwarded(context),
         )
         return v1.CreateTokenResponse(
             token=issued.token,
@@ -60,6 +61,11 @@ class AuthService(auth_service_pb2_grpc.AuthServiceServicer):
     ) -> v1.RevokeTokenResponse:
         await self._authenticator.revoke(caller.current())
         return v1.RevokeTokenResponse()
+
+
+def _forwarded(context: _Context) -> list[str]:
+    sent = context.invocation_metadata() or ()
+    return [value for key, value in sent if key == "x-forwarded-for" and isinstance(value, str)]
 
 
 def _wanted(numbers: Iterable["v1.Scope.ValueType"]) -> list[Scope] | None:

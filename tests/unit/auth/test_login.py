@@ -1,8 +1,11 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
 
 import pytest
+import structlog
 
+from proad.auth.places import Places
 from proad.auth.scopes import Scope
 from proad.auth.service import Authenticator
 from proad.config import Settings
@@ -13,6 +16,7 @@ from proad.errors import (
     SetupError,
     TooManyAttemptsError,
 )
+from proad.store.revocations import RevocationStore
 from unit.auth.conftest import PASSWORDS
 
 
@@ -97,32 +101,118 @@ async def fail(login, times, name="ann", peer="ipv4:10.0.0.1:1"):
             await login(name, "wrong", peer=peer)
 
 
-async def test_a_user_is_paused_from_everywhere_and_others_are_not(login, clock):
+async def refused(login, name="ann", peer="ipv4:10.0.0.1:1", password=None, **others):
+    with pytest.raises(TooManyAttemptsError) as caught:
+        await login(name, password, peer=peer, **others)
+    return caught.value.retry_after
+
+
+async def test_a_guesser_is_paused_and_the_user_elsewhere_is_not(login, clock):
     await fail(login, 6)
-    for peer in ("ipv4:10.0.0.1:2", "ipv4:10.0.0.2:1", "unix:"):
-        with pytest.raises(TooManyAttemptsError) as caught:
-            await login("ann", peer=peer)
-        assert caught.value.retry_after == timedelta(seconds=1)
-    await login("bob", peer="ipv4:10.0.0.2:1")
+    assert await refused(login, peer="ipv4:10.0.0.1:2") == timedelta(seconds=1)
+    for peer in ("ipv4:10.0.0.2:1", "unix:"):
+        await login("ann", peer=peer)
     clock.now += 1
-    await login("ann")
+    await login("ann", peer="ipv4:10.0.0.1:3")
     await fail(login, 5)
 
 
 async def test_an_unknown_user_is_paused_alike(login):
     await fail(login, 6, name="nobody")
-    with pytest.raises(TooManyAttemptsError):
-        await login("nobody", "wrong")
+    await refused(login, name="nobody", password="wrong")
 
 
-async def test_a_peer_is_paused_for_all_users_and_other_peers_are_not(login, clock):
-    for number in range(21):
-        await fail(login, 1, name=f"user{number}", peer=f"ipv6:%5B::1%5D:{number}")
-    with pytest.raises(TooManyAttemptsError):
-        await login("bob", peer="ipv6:%5B::1%5D:99")
-    await login("bob", peer="ipv6:%5B::2%5D:99")
-    clock.now += 1
-    await login("bob", peer="ipv6:%5B::1%5D:99")
+@pytest.mark.parametrize("peer", ["ipv4:10.0.0.1:{}", "ipv6:%5B2001:db8::1%5D:{}", "unix:"])
+async def test_failures_at_a_place_pause_no_other_user_there(login, peer):
+    for number in range(60):
+        await fail(login, 1, name=f"user{number}", peer=peer.format(number))
+    await fail(login, 6, name="ann", peer=peer.format(77))
+    await login("bob", peer=peer.format(99))
+
+
+async def test_guessers_at_many_places_pause_new_places_of_the_user_and_no_home(login, clock):
+    await login("ann", peer="ipv4:10.0.0.1:1")
+    for number in range(51):
+        await fail(login, 1, peer=f"ipv4:10.0.1.{number}:1")
+    assert await refused(login, peer="ipv4:10.0.2.1:1") == timedelta(seconds=1)
+    await login("ann", peer="ipv4:10.0.0.1:2")
+    await login("bob", peer="ipv4:10.0.2.1:1")
+    assert await refused(login, peer="ipv4:10.0.2.1:1")  # the good login forgave nobody else
+
+
+async def test_a_home_has_the_budget_of_a_place_and_does_not_fill_that_of_all(login, clock):
+    await login("ann", peer="ipv4:10.0.0.1:1")
+    for _ in range(20):
+        await fail(login, 5)
+        await login("ann", peer="ipv4:10.0.0.1:1")
+    await fail(login, 6)
+    await refused(login)
+    await login("ann", peer="ipv4:10.0.0.2:1")
+
+
+async def test_a_network_of_64_bits_is_one_place(login):
+    for number in range(6):
+        await fail(login, 1, peer=f"ipv6:%5B2001:db8::{number}%5D:1")
+    await refused(login, peer="ipv6:%5B2001:db8::99%5D:1")
+    await login("ann", peer="ipv6:%5B2001:db8:0:1::99%5D:1")
+
+
+async def test_the_address_before_a_trusted_proxy_is_the_place(
+    users, database, tokens, passwords, clock
+):
+    authenticator = Authenticator(
+        users=users,
+        revocations=RevocationStore(database),
+        tokens=tokens,
+        passwords=passwords,
+        places=Places([ip_network("10.0.0.1")]),
+        clock=clock,
+    )
+
+    async def login(name="ann", password=None, *, peer, forwarded=()):
+        password = password or PASSWORDS[name]
+        return await authenticator.create_token(name, password, peer=peer, forwarded=forwarded)
+
+    for number in range(6):
+        made_up = f"192.0.2.{number}, 198.51.100.7"
+        with pytest.raises(BadCredentialsError):
+            await login("ann", "wrong", peer="ipv4:10.0.0.1:1", forwarded=[made_up])
+    await refused(login, forwarded=["198.51.100.7"])
+    await refused(login, peer="ipv4:198.51.100.7:1", forwarded=["198.51.100.8"])
+    await login("ann", peer="ipv4:10.0.0.1:1", forwarded=["198.51.100.8"])
+
+
+async def test_a_failed_name_is_not_in_the_log(login):
+    with structlog.testing.capture_logs() as lines:
+        await fail(login, 2, name="my.secret.password")
+        await fail(login, 1, name="other")
+    assert "secret" not in str(lines)
+    first, second, other = [line["user_digest"] for line in lines]
+    assert first == second != other
+
+
+async def test_a_caller_that_goes_away_has_failed_all_the_same(login, passwords, monkeypatch):
+    """Otherwise guesses would be free for whoever hangs up."""
+    verify = passwords.verify
+    begun = asyncio.Event()
+
+    async def slow(*arguments):
+        begun.set()
+        await asyncio.sleep(0.05)
+        return await verify(*arguments)
+
+    monkeypatch.setattr(passwords, "verify", slow)
+    for _ in range(6):
+        begun.clear()
+        attempt = asyncio.create_task(login("ann", "wrong", peer="ipv4:10.0.0.1:1"))
+        await begun.wait()
+        attempt.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await attempt
+    # Both threads free again, all has been counted.
+    for _ in range(2):
+        await login("bob", peer="ipv4:10.0.0.2:1")
+    await refused(login)
 
 
 async def test_logins_sent_at_once_do_not_slip_past_the_pause(login):

@@ -4,6 +4,7 @@ import re
 import tomllib
 from contextlib import suppress
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,7 @@ def test_every_plain_setting_has_its_variable(monkeypatch, tmp_path):
         "token_issuer": "i",
         "token_audience": "a",
         "token_lifetime": "90",
+        "trusted_proxies": "10.0.0.0/8, ::1,unix",
         "password_min_length": "12",
         "drain_timeout": "1m",
         "log_format": "json",
@@ -111,6 +113,7 @@ def test_every_plain_setting_has_its_variable(monkeypatch, tmp_path):
         TcpAddress("127.0.0.1", 1),
         TcpAddress("::1", 2),
     )
+    assert settings.trusted_proxies == (ip_network("10.0.0.0/8"), ip_network("::1"), "unix")
     assert settings.token_lifetime == timedelta(seconds=90)
     assert settings.drain_timeout == timedelta(minutes=1)
     assert settings.tls is not None
@@ -313,6 +316,10 @@ def test_variables_of_a_local_host_that_is_not_there(write, monkeypatch):
         ("token_lifetime = 0", "token_lifetime: "),
         ("token_lifetime = '25h'", "token_lifetime: "),
         ("token_lifetime = 'soon'", "token_lifetime: "),
+        ("trusted_proxies = 1", "trusted_proxies: give a network"),
+        ("trusted_proxies = ['proxy.example']", "'proxy.example' is no address"),
+        ("trusted_proxies = '10.0.0.1/8'", "'10.0.0.1/8' is no address"),
+        ("trusted_proxies = [1]", "1 is no address"),
         ("tls_cert_file = '/nowhere'", "tls_cert_file: "),
         ("tls_cert_file = '/etc/passwd'", "go together"),
         ("tls_client_ca_file = '/etc/passwd'", "tls_client_ca_file needs"),

@@ -1,0 +1,70 @@
+from ipaddress import ip_network
+
+import pytest
+
+from proad.auth.places import Places
+
+PROXIES = (ip_network("10.0.0.0/8"), ip_network("2001:db8:ffff::/48"))
+
+
+@pytest.mark.parametrize(
+    ("peer", "place"),
+    [
+        ("ipv4:192.0.2.1:443", "192.0.2.1"),
+        ("ipv6:%5B2001:db8:0:1:2::3%5D:443", "2001:db8:0:1::/64"),
+        ("ipv6:[2001:db8:0:1:2::3]:443", "2001:db8:0:1::/64"),
+        ("ipv6:%5B::1%5D:443", "::1"),
+        ("ipv6:%5B::ffff:192.0.2.1%5D:443", "192.0.2.1"),
+        ("ipv6:%5Bfe80::1%25eth0%5D:443", "fe80::1%eth0"),
+        ("unix:", "unix"),
+        ("unix:/run/proa.sock", "unix"),
+        ("unix-abstract:x", "unix"),
+        ("ipv4:nonsense:1", "unix"),
+        ("", "unix"),
+    ],
+)
+def test_the_place_of_a_peer(peer, place):
+    assert Places().of(peer) == place
+    assert Places().of(peer, ["198.51.100.7"]) == place, "nobody is trusted by default"
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "place"),
+    [
+        ([], "10.0.0.1"),
+        ([""], "10.0.0.1"),
+        (["198.51.100.7"], "198.51.100.7"),
+        ([" 198.51.100.7 "], "198.51.100.7"),
+        (["198.51.100.7:55"], "198.51.100.7"),
+        (["[2001:db8::7]:55"], "2001:db8::/64"),
+        (["2001:db8::7"], "2001:db8::/64"),
+        (["::ffff:198.51.100.7"], "198.51.100.7"),
+        # what stands left of the last address that is no proxy may be made up
+        (["192.0.2.1, 198.51.100.7"], "198.51.100.7"),
+        (["192.0.2.1", "198.51.100.7"], "198.51.100.7"),
+        (["192.0.2.1, 198.51.100.7, 10.0.0.2,10.0.0.3"], "198.51.100.7"),
+        (["198.51.100.7, 2001:db8:ffff::1"], "198.51.100.7"),
+        # only proxies: where the first of them is
+        (["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
+        # what cannot be read ends the way
+        (["192.0.2.1, unknown"], "10.0.0.1"),
+        (["192.0.2.1, unknown, 10.0.0.2"], "10.0.0.2"),
+        (["192.0.2.1,"], "10.0.0.1"),
+        (["x" * 8000], "10.0.0.1"),
+        ([",".join(["192.0.2.1"] + ["10.0.0.2"] * 1000)], "10.0.0.2"),
+    ],
+)
+def test_the_place_before_proxies(forwarded, place):
+    assert Places(PROXIES).of("ipv4:10.0.0.1:443", forwarded) == place
+
+
+def test_a_header_from_elsewhere_says_nothing():
+    assert Places(PROXIES).of("ipv4:192.0.2.1:443", ["198.51.100.7"]) == "192.0.2.1"
+    assert Places(PROXIES).of("unix:", ["198.51.100.7"]) == "unix"
+
+
+def test_a_proxy_at_the_unix_socket():
+    places = Places(["unix"])
+    assert places.of("unix:", ["192.0.2.1, 198.51.100.7"]) == "198.51.100.7"
+    assert places.of("unix:") == "unix"
+    assert places.of("ipv4:192.0.2.1:443", ["198.51.100.7"]) == "192.0.2.1"
