@@ -88,7 +88,9 @@ class CreateDomainFromXmlRequest(_message.Message):
     LIFETIME_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
     xml: _builtins.str
-    """A <domain> document. Required; at most 1 MiB.
+    """A <domain> document. Required; at most 1 MiB, 20,000 elements and attributes,
+    64 levels. No DOCTYPE, comments or processing instructions. <name> is spelled as in
+    DomainSpec, <uuid> may be left out. <emulator> only as libvirt would choose it.
     At most 1048576 characters.
     """
     start: _builtins.bool

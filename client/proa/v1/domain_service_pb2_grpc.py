@@ -70,7 +70,9 @@ class DomainServiceServicer:
     def CreateDomainFromXml(self, request, context):
         """Creates a domain from libvirt's domain XML, for what the typed values do not
         cover, and starts it if asked to. Unlike libvirt's define it never changes an
-        existing domain. Errors: INVALID_ARGUMENT, ALREADY_EXISTS, ENGINE_CONFLICT.
+        existing domain. Whatever the document says under Proa's own namespace is
+        replaced; of that, labels are kept.
+        Errors: INVALID_ARGUMENT, ALREADY_EXISTS, ENGINE_CONFLICT.
         A request has at most 1 MiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -43,7 +43,9 @@ class DomainServiceStub:
     CreateDomainFromXml: _grpc.UnaryUnaryMultiCallable[_domain_service_pb2.CreateDomainFromXmlRequest, _domain_service_pb2.CreateDomainFromXmlResponse]
     """Creates a domain from libvirt's domain XML, for what the typed values do not
     cover, and starts it if asked to. Unlike libvirt's define it never changes an
-    existing domain. Errors: INVALID_ARGUMENT, ALREADY_EXISTS, ENGINE_CONFLICT.
+    existing domain. Whatever the document says under Proa's own namespace is
+    replaced; of that, labels are kept.
+    Errors: INVALID_ARGUMENT, ALREADY_EXISTS, ENGINE_CONFLICT.
     A request has at most 1 MiB.
     """
     GetDomainXml: _grpc.UnaryUnaryMultiCallable[_domain_service_pb2.GetDomainXmlRequest, _domain_service_pb2.GetDomainXmlResponse]
@@ -67,7 +69,9 @@ class DomainServiceAsyncStub(DomainServiceStub):
     CreateDomainFromXml: _aio.UnaryUnaryMultiCallable[_domain_service_pb2.CreateDomainFromXmlRequest, _domain_service_pb2.CreateDomainFromXmlResponse]  # type: ignore[assignment]
     """Creates a domain from libvirt's domain XML, for what the typed values do not
     cover, and starts it if asked to. Unlike libvirt's define it never changes an
-    existing domain. Errors: INVALID_ARGUMENT, ALREADY_EXISTS, ENGINE_CONFLICT.
+    existing domain. Whatever the document says under Proa's own namespace is
+    replaced; of that, labels are kept.
+    Errors: INVALID_ARGUMENT, ALREADY_EXISTS, ENGINE_CONFLICT.
     A request has at most 1 MiB.
     """
     GetDomainXml: _aio.UnaryUnaryMultiCallable[_domain_service_pb2.GetDomainXmlRequest, _domain_service_pb2.GetDomainXmlResponse]  # type: ignore[assignment]
@@ -100,7 +104,9 @@ class DomainServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_domain_service_pb2.CreateDomainFromXmlResponse, _abc.Awaitable[_domain_service_pb2.CreateDomainFromXmlResponse]]:
         """Creates a domain from libvirt's domain XML, for what the typed values do not
         cover, and starts it if asked to. Unlike libvirt's define it never changes an
-        existing domain. Errors: INVALID_ARGUMENT, ALREADY_EXISTS, ENGINE_CONFLICT.
+        existing domain. Whatever the document says under Proa's own namespace is
+        replaced; of that, labels are kept.
+        Errors: INVALID_ARGUMENT, ALREADY_EXISTS, ENGINE_CONFLICT.
         A request has at most 1 MiB.
         """
 

@@ -130,6 +130,28 @@ async def test_delete_keeps_a_volume_that_metadata_claims(
     assert await guests.volumes() == {foreign}
 
 
+async def test_delete_of_a_domain_from_xml_keeps_what_the_xml_claims(
+    driver: LibvirtDriver, guests: Guests
+):
+    foreign = await foreign_volume(driver, guests)
+    claims = "".join(
+        f"<{prefix}:domain xmlns:{prefix}='{NAMESPACE}'>"
+        f"<{prefix}:volume pool='{guests.folder.name}' name='{foreign}'/></{prefix}:domain>"
+        for prefix in ("proa", "other")
+    )
+    xml = (
+        f"<domain type='qemu'><name>{guests.prefix}-xml</name><memory>32768</memory>"
+        f"<metadata>{claims}<x:y xmlns:x='urn:else'>{claims}</x:y></metadata>"
+        "<os><type>hvm</type></os></domain>"
+    )
+    made = await driver.create_domain_from_xml(DomainXml(xml=xml))
+    kept = etree.fromstring(await driver.get_domain_xml(made.id))
+    assert len(list(kept.iter(f"{{{NAMESPACE}}}*"))) == 1
+    assert kept.find("metadata/{urn:else}y") is not None
+    await driver.delete(made.id)
+    assert await guests.volumes() == {foreign}
+
+
 async def test_delete_keeps_a_volume_that_was_made_anew_under_the_name(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect
 ):

@@ -6,6 +6,7 @@ from proad.drivers.libvirt.creation import note_creation
 from proad.drivers.libvirt.metadata import NAMESPACE, Metadata, in_domain
 from proad.drivers.libvirt.xml import parse, serialise
 
+NOW = datetime(2026, 5, 6, tzinfo=UTC)
 NOTES = Metadata(
     labels={"a": "", "b": " <&\"'> ", "ö\nü": "\tx"},
     create_time=datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC),
@@ -31,16 +32,33 @@ def test_nothing_noted():
 
 def test_a_copy_keeps_labels():
     root = domain_with(NOTES.element())
-    note_creation(root)
+    note_creation(root, NOW)
     noted = Metadata.of(in_domain(root))
     assert noted.labels == NOTES.labels
-    assert noted.create_time is not None
-    assert noted.create_time > datetime(2026, 1, 3, tzinfo=UTC)
+    assert noted.create_time == NOW
     assert len(root.findall(f"metadata/{{{NAMESPACE}}}domain")) == 1
 
 
 def test_notes_of_others_stay():
     root = parse("<domain><metadata><x:y xmlns:x='urn:else'/></metadata></domain>")
-    note_creation(root)
+    note_creation(root, NOW)
     assert root.find("metadata/{urn:else}y") is not None
     assert in_domain(root) is not None
+
+
+def test_what_others_wrote_under_our_namespace_goes_at_any_depth():
+    root = parse(
+        f"<domain xmlns:q='{NAMESPACE}'><q:domain/><devices><q:x>a<b/></q:x><disk/></devices>"
+        f"<metadata><q:y/><e:y xmlns:e='urn:else'>kept<q:z/> text</e:y>"
+        f"<domain xmlns='{NAMESPACE}'><label key='a' value='b'/><volume/></domain>"
+        "<q:domain><q:label key='c' value='d'/></q:domain></metadata></domain>"
+    )
+    note_creation(root, NOW)
+    root = parse(serialise(root))
+    (ours,) = (e for e in root.iter(f"{{{NAMESPACE}}}*") if e.getparent().tag == "metadata")
+    assert list(root.iter(f"{{{NAMESPACE}}}*")) == [ours, *ours]
+    assert ours is in_domain(root)
+    # The first of them was no notes of ours.
+    assert Metadata.of(ours) == Metadata(create_time=NOW)
+    assert root.findtext("metadata/{urn:else}y") == "kept text"
+    assert root.find("devices/disk") is not None

@@ -3,23 +3,26 @@
 import threading
 import uuid
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import NamedTuple
 
 import libvirt
 from lxml import etree
 
 from proad.core.ports import OnMade
+from proad.drivers.given_domain import read_domain
+from proad.drivers.libvirt import metadata
 from proad.drivers.libvirt.domain_xml import Parts, Source, disk_targets, domain_xml
-from proad.drivers.libvirt.errors import BAD_XML, code_of, seek, text_of
-from proad.drivers.libvirt.metadata import Metadata, in_domain
+from proad.drivers.libvirt.emulator import drop_emulator
+from proad.drivers.libvirt.errors import BAD_XML, ENGINE, code_of, seek, text_of
+from proad.drivers.libvirt.metadata import NAMESPACE, Metadata, in_domain
 from proad.drivers.libvirt.reading import lookup
 from proad.drivers.libvirt.rollback import Rollback
 from proad.drivers.libvirt.storage import Storage, view_of
 from proad.drivers.libvirt.virt import HostFacts, is_test
-from proad.drivers.libvirt.xml import parse, serialise
-from proad.errors import AlreadyExistsError, InvalidArgumentError
+from proad.drivers.libvirt.xml import serialise
+from proad.errors import AlreadyExistsError, EngineConflictError, InvalidArgumentError
 from proad.model import (
     CdromSpec,
     DiskFormat,
@@ -33,10 +36,19 @@ from proad.model import (
 
 
 class _Identity(NamedTuple):
-    """What a domain to be is found by, and who is to know before it is there."""
+    """What a domain to be is found by, and who is to know before it is there.
+
+    Attributes:
+        name: its name, which was free.
+        id: its UUID, which was free.
+        create_time: what this call notes on it, to the microsecond: what bears another time
+            was defined by somebody else.
+        on_made: told the UUID.
+    """
 
     name: str
     id: str
+    create_time: datetime
     on_made: OnMade
 
 
@@ -70,15 +82,17 @@ class Creation:
             self._source(connection, spec, disk, target, id, rollback)
             for disk, target in zip(spec.effective_disks, disk_targets(spec), strict=True)
         )
+        now = datetime.now(UTC)
         parts = Parts(
             uuid=id,
             disks=sources,
             cdrom=self._medium(connection, spec.cdrom) if spec.cdrom is not None else None,
-            metadata=Metadata(labels=spec.labels, create_time=datetime.now(UTC)),
+            metadata=Metadata(labels=spec.labels, create_time=now),
         )
         xml = serialise(domain_xml(spec, parts, host))
         define = self._transient if spec.lifetime is Lifetime.TRANSIENT else self._persistent
-        domain = define(connection, xml, _Identity(spec.name, id, on_made), rollback, start)
+        identity = _Identity(spec.name, id, now, on_made)
+        domain = define(connection, xml, identity, rollback, start)
         if spec.autostart:
             domain.setAutostart(1)
         return domain
@@ -93,15 +107,15 @@ class Creation:
         on_made: OnMade,
     ) -> libvirt.virDomain:
         """Make a domain of XML; `ports.Domains.create_domain_from_xml` says more."""
-        root = parse_domain(source.xml)
-        name = root.findtext("name", "").strip()
-        id = _uuid_of(root)
-        refuse_taken(connection, name, id)
-        note_creation(root)
+        given = read_domain(source.xml)
+        refuse_taken(connection, given.name, given.id)
+        drop_emulator(connection, given.root)
+        now = datetime.now(UTC)
+        note_creation(given.root, now)
+        identity = _Identity(given.name, given.id, now, on_made)
         define = self._transient if source.lifetime is Lifetime.TRANSIENT else self._persistent
         try:
-            identity = _Identity(name, id, on_made)
-            return define(connection, serialise(root), identity, rollback, start)
+            return define(connection, serialise(given.root), identity, rollback, start)
         except libvirt.libvirtError as error:
             if code_of(error) in BAD_XML:
                 raise InvalidArgumentError.of("xml", text_of(error)) from None
@@ -120,12 +134,11 @@ class Creation:
             connection,
             lambda: connection.defineXMLFlags(xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE),
         )
-        id = domain.UUIDString()
-        rollback.on_failure(f"domain {identity.name}", lambda again: _undefine(lookup(again, id)))
+        rollback.on_failure(f"domain {identity.name}", partial(_undefine, identity))
         if start:
             domain.create()
             rollback.on_failure(
-                f"running domain {identity.name}", lambda again: lookup(again, id).destroy()
+                f"running domain {identity.name}", partial(_end, identity, domain.ID())
             )
         return domain
 
@@ -142,8 +155,7 @@ class Creation:
             connection,
             lambda: connection.createXML(xml, libvirt.VIR_DOMAIN_START_VALIDATE),
         )
-        id = domain.UUIDString()
-        rollback.on_failure(f"domain {identity.name}", lambda again: lookup(again, id).destroy())
+        rollback.on_failure(f"domain {identity.name}", partial(_end, identity, domain.ID()))
         return domain
 
     def _define(
@@ -195,48 +207,17 @@ def new_volume(domain: str, target: str, disk: NewDisk) -> VolumeSpec:
     )
 
 
-def parse_domain(xml: str) -> etree._Element:
-    """Parse XML from a caller.
+def note_creation(root: etree._Element, now: datetime) -> None:
+    """Put our notes into a given domain, in place of whatever is in it under our namespace.
 
-    Raises:
-        InvalidArgumentError: it is not well-formed, has a DOCTYPE, or is no domain.
+    Of that, the labels are kept.
     """
-    try:
-        root = parse(xml)
-    except (etree.XMLSyntaxError, ValueError) as error:
-        raise InvalidArgumentError.of("xml", f"is not well-formed XML: {error}") from None
-    if root.getroottree().docinfo.doctype:
-        raise InvalidArgumentError.of("xml", "must not have a DOCTYPE")
-    if root.tag != "domain":
-        raise InvalidArgumentError.of("xml", f"must be a <domain>, not <{root.tag!s}>")
-    if not root.findtext("name", "").strip():
-        raise InvalidArgumentError.of("xml", "has no <name>")
-    return root
-
-
-def _uuid_of(root: etree._Element) -> str:
-    """Give the UUID that a domain's XML asks for, as libvirt writes it; one of ours if none."""
-    element = root.find("uuid")
-    if element is None:
-        element = etree.SubElement(root, "uuid")
-        element.text = str(uuid.uuid4())
-    text = (element.text or "").strip()
-    try:
-        return str(uuid.UUID(text))
-    except ValueError:
-        return text  # libvirt's to complain about
-
-
-def note_creation(root: etree._Element) -> None:
-    """Put our notes into a domain's XML: its labels, and when it was made."""
-    noted = in_domain(root)
-    metadata = replace(Metadata.of(noted), create_time=datetime.now(UTC))
+    notes = Metadata(labels=Metadata.of(in_domain(root)).labels, create_time=now)
+    etree.strip_elements(root, f"{{{NAMESPACE}}}*", with_tail=False)
     place = root.find("metadata")
     if place is None:
         place = etree.SubElement(root, "metadata")
-    if noted is not None:
-        place.remove(noted)
-    place.append(metadata.element())
+    place.append(notes.element())
 
 
 def refuse_taken(connection: libvirt.virConnect, name: str, id: str) -> None:
@@ -248,13 +229,10 @@ def refuse_taken(connection: libvirt.virConnect, name: str, id: str) -> None:
         ("domain", connection.lookupByName, name),
         ("domain", connection.lookupByUUIDString, id),
     ):
-        if not value:
-            continue
         try:
             existing = seek(look, value)
         except libvirt.libvirtError as error:
-            # A UUID that is none is libvirt's to complain about.
-            if code_of(error) in {libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_INVALID_ARG}:
+            if code_of(error) == libvirt.VIR_ERR_NO_DOMAIN:
                 continue
             raise
         raise AlreadyExistsError(what, value, existing_id=existing.UUIDString())
@@ -269,5 +247,18 @@ def _source_of(volume: libvirt.virStorageVol) -> Source:
     )
 
 
-def _undefine(domain: libvirt.virDomain) -> None:
-    domain.undefineFlags(0 if is_test(domain.connect()) else libvirt.VIR_DOMAIN_UNDEFINE_NVRAM)
+def _undefine(made: _Identity, connection: libvirt.virConnect) -> None:
+    """Undo a definition, but neither one by somebody else nor under a running domain."""
+    domain = lookup(connection, made.id)
+    if metadata.read(domain).create_time != made.create_time:
+        return
+    if domain.isActive():
+        raise EngineConflictError(ENGINE, "somebody else has started it")
+    domain.undefineFlags(0 if is_test(connection) else libvirt.VIR_DOMAIN_UNDEFINE_NVRAM)
+
+
+def _end(made: _Identity, runtime_id: int, connection: libvirt.virConnect) -> None:
+    """Undo a start: end that run, and no later one."""
+    domain = lookup(connection, made.id)
+    if domain.ID() == runtime_id and metadata.read(domain).create_time == made.create_time:
+        domain.destroy()

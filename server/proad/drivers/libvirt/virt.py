@@ -20,7 +20,7 @@ _KVM_GET_API_VERSION = 0xAE00
 _KVM_CREATE_VM = 0xAE01
 _KVM_API_VERSION = 12
 # What libvirt says where a kind of machine, or the question, is not known.
-_NOT_OFFERED = frozenset(
+NOT_OFFERED = frozenset(
     {
         libvirt.VIR_ERR_NO_SUPPORT,
         libvirt.VIR_ERR_INVALID_ARG,
@@ -110,7 +110,7 @@ def _capabilities(connection: libvirt.virConnect, virt_type: VirtType) -> str | 
     try:
         return str(connection.getDomainCapabilities(None, None, None, virt_type.lower()))
     except libvirt.libvirtError as error:
-        if code_of(error) not in _NOT_OFFERED:
+        if code_of(error) not in NOT_OFFERED:
             raise
     return None
 

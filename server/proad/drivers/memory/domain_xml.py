@@ -1,12 +1,10 @@
 """The imitated engine's domain XML: the few elements that it keeps of libvirt's."""
 
-from uuid import UUID, uuid4
-
 from lxml import etree
 from lxml.builder import E
 
+from proad.drivers.given_domain import read_domain, wrong
 from proad.drivers.memory.world import now
-from proad.errors import InvalidArgumentError
 from proad.model import (
     Disk,
     DiskDevice,
@@ -89,24 +87,15 @@ def _interface(interface: NetworkInterface) -> etree._Element:
 
 def parsed(source: DomainXml) -> Resource:
     """Read a domain out of XML. Raises InvalidArgumentError, field "xml"."""
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True)
-    try:
-        root = etree.fromstring(source.xml.encode(), parser)
-    except (etree.XMLSyntaxError, UnicodeEncodeError) as error:
-        raise _wrong(f"is not well-formed: {error}") from None
-    if root.getroottree().docinfo.doctype:
-        raise _wrong("must not have a DOCTYPE")
-    if root.tag != "domain":
-        raise _wrong("is not a <domain> document")
-    if not (name := root.findtext("name", "").strip()):
-        raise _wrong("has no <name>")
+    given = read_domain(source.xml)
+    root = given.root
     most = _memory(root, "memory")
     if not most:
-        raise _wrong("has no <memory>")
+        raise wrong("has no <memory>")
     return Resource(
-        id=_uuid(root.findtext("uuid", "").strip()),
+        id=given.id,
         kind=ResourceKind.DOMAIN,
-        name=name,
+        name=given.name,
         state=ResourceState.STOPPED,
         state_detail=StateDetail(reason=StateReason.NEVER_STARTED),
         labels={
@@ -144,7 +133,7 @@ def parsed(source: DomainXml) -> Resource:
 def _parsed_disk(element: etree._Element) -> Disk:
     device = element.get("device", "disk").upper()
     if device not in set(DiskDevice):
-        raise _wrong(f"has a <disk> with the device {device.lower()!r}")
+        raise wrong(f"has a <disk> with the device {device.lower()!r}")
     return Disk(
         target=_attribute(element, "target", "dev"),
         device=DiskDevice(device),
@@ -158,27 +147,16 @@ def _attribute(element: etree._Element, child: str, name: str) -> str:
     return "" if found is None else found.get(name, "")
 
 
-def _uuid(text: str) -> str:
-    try:
-        return str(UUID(text)) if text else str(uuid4())
-    except ValueError:
-        raise _wrong("has a <uuid> that is none") from None
-
-
 def _memory(root: etree._Element, tag: str) -> int:
     element = root.find(tag)
     unit = "KiB" if element is None else element.get("unit", "KiB")
     if unit not in _UNITS:
-        raise _wrong(f"has a <{tag}> with the unit {unit!r}")
+        raise wrong(f"has a <{tag}> with the unit {unit!r}")
     return _number(root, tag) * _UNITS[unit]
 
 
 def _number(root: etree._Element, tag: str) -> int:
     text = root.findtext(tag, "0").strip()
     if not (text.isascii() and text.isdigit()):
-        raise _wrong(f"has a <{tag}> that is no number")
+        raise wrong(f"has a <{tag}> that is no number")
     return int(text)
-
-
-def _wrong(what: str) -> InvalidArgumentError:
-    return InvalidArgumentError.of("xml", what)

@@ -1,5 +1,6 @@
 """How the imitated engine makes domains."""
 
+import asyncio
 import itertools
 import secrets
 import string
@@ -98,7 +99,8 @@ class MemoryDomains(MemoryVolumes):
     ) -> Resource:
         """Create a domain from as much XML as `get_domain_xml` writes; the rest is ignored."""
         self._reach()
-        return self._created(parsed(source), [], start=start, on_made=on_made)
+        resource = await asyncio.to_thread(parsed, source)
+        return self._created(resource, [], start=start, on_made=on_made)
 
     async def get_domain_xml(self, id: str, *, inactive: bool = False) -> str:
         """Give a domain as XML."""

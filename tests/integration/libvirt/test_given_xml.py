@@ -1,0 +1,224 @@
+"""Domain XML from callers: libvirt reads what was checked, and runs nothing of it."""
+
+import asyncio
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Self
+
+import libvirt
+import pytest
+from lxml import etree
+
+from integration.libvirt.guests import Guests
+from proad.drivers.libvirt import LibvirtDriver
+from proad.drivers.libvirt.creation import Creation
+from proad.errors import (
+    AlreadyExistsError,
+    EngineConflictError,
+    InvalidArgumentError,
+    ProaError,
+)
+from proad.model import DomainXml
+
+pytestmark = pytest.mark.libvirt
+
+
+def domain_xml(name: str, *, more: str = "", uuid: str = "") -> str:
+    return (
+        f"<domain type='qemu'><name>{name}</name>{f'<uuid>{uuid}</uuid>' if uuid else ''}"
+        f"<memory>32768</memory><os><type arch='x86_64'>hvm</type></os>{more}</domain>"
+    )
+
+
+@pytest.fixture
+def script(folder: Path) -> Iterator[tuple[Path, Path]]:
+    """A program that leaves a mark when it is run, where QEMU's user may write one."""
+    mark = folder / f"mark-{secrets.token_hex(4)}"
+    program = folder / f"emulator-{secrets.token_hex(4)}"
+    program.write_text(f"#!/bin/sh\necho run > {mark}\n")
+    program.chmod(0o755)
+    folder.chmod(0o777)
+    yield program, mark
+    folder.chmod(0o755)
+    program.unlink()
+    mark.unlink(missing_ok=True)
+
+
+def test_libvirt_runs_an_emulator_when_it_is_defined(
+    raw: libvirt.virConnect, guests: Guests, script: tuple[Path, Path]
+):
+    """What the refusal is for; the day that this fails it may go."""
+    program, mark = script
+    xml = domain_xml(
+        f"{guests.prefix}-x", more=f"<devices><emulator>{program}</emulator></devices>"
+    )
+    with pytest.raises(libvirt.libvirtError):
+        raw.defineXML(xml)
+    assert mark.exists()
+
+
+@pytest.mark.parametrize(
+    "emulator",
+    ["<emulator>{}</emulator>", "<emulator> {}\n</emulator>", "<emulator><a/>{}</emulator>"],
+)
+async def test_an_emulator_is_never_run(
+    driver: LibvirtDriver, guests: Guests, script: tuple[Path, Path], emulator: str
+):
+    program, mark = script
+    own = "<emulator>/usr/bin/qemu-system-x86_64</emulator>"
+    for before, after in (("", ""), (own, ""), ("", own)):
+        xml = domain_xml(
+            f"{guests.prefix}-x",
+            more=f"<devices>{before}{emulator.format(program)}{after}</devices>",
+        )
+        with pytest.raises(InvalidArgumentError, match="policy of the host") as caught:
+            await driver.create_domain_from_xml(DomainXml(xml=xml), start=True)
+        assert [violation.field for violation in caught.value.violations] == ["xml"]
+    assert not mark.exists()
+    assert await guests.domains() == set()
+
+
+async def test_libvirts_own_emulator_is_taken(driver: LibvirtDriver, guests: Guests):
+    first = await driver.create_domain(guests.blank(disks=(), diskless=True))
+    xml = await driver.get_domain_xml(first.id)
+    own = etree.fromstring(xml).findtext("devices/emulator")
+    assert own
+    await driver.delete(first.id)
+    again = await driver.create_domain_from_xml(DomainXml(xml=xml))
+    assert (
+        etree.fromstring(await driver.get_domain_xml(again.id)).findtext("devices/emulator") == own
+    )
+
+
+async def test_xinclude_includes_nothing(driver: LibvirtDriver, guests: Guests, folder: Path):
+    part = folder / f"part-{secrets.token_hex(4)}"
+    part.write_text("<description>included</description>")
+    include = (
+        f"<metadata><xi:include xmlns:xi='http://www.w3.org/2001/XInclude' href='{part}'/>"
+        "</metadata>"
+    )
+    try:
+        made = await driver.create_domain_from_xml(
+            DomainXml(xml=domain_xml(f"{guests.prefix}-x", more=include))
+        )
+        assert "included" not in await driver.get_domain_xml(made.id)
+    finally:
+        part.unlink()
+
+
+@pytest.mark.parametrize("encoding", ["UTF-16", "ISO-8859-1", "UTF-7", "nonsense"])
+async def test_a_declared_encoding_does_not_matter(
+    driver: LibvirtDriver, guests: Guests, encoding: str
+):
+    xml = f"<?xml version='1.0' encoding='{encoding}'?>" + domain_xml(
+        f"{guests.prefix}-x", more="<title>Grüße</title>"
+    )
+    made = await driver.create_domain_from_xml(DomainXml(xml=xml))
+    assert made.domain is not None
+    assert (made.name, made.domain.title) == (f"{guests.prefix}-x", "Grüße")
+
+
+Overtake = Callable[[Callable[[str], object]], None]
+# Found missing when the domain is started.
+MISSING = (
+    "<devices><disk type='file' device='cdrom'><source file='/var/tmp/proa-test-none'/>"
+    "<target dev='sda' bus='sata'/></disk></devices>"
+)
+
+
+@pytest.fixture
+def overtaken(monkeypatch: pytest.MonkeyPatch) -> Overtake:
+    """Have somebody act on a domain in the moment after it was defined."""
+    define = Creation._define
+
+    def overtake(act: Callable[[str], object]) -> None:
+        def defining(self: Creation, *args: object) -> libvirt.virDomain:
+            domain = define(self, *args)  # type: ignore[arg-type] # as it was called
+            act(domain.UUIDString())
+            return domain
+
+        monkeypatch.setattr(Creation, "_define", defining)
+
+    return overtake
+
+
+class Rival:
+    """Another client that defines a domain of the same name all the time."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.kept = 0
+        self.lost: list[str] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        connection = libvirt.open("qemu:///system")
+        while not self._stop.is_set():
+            try:
+                mine = connection.defineXML(domain_xml(self.name, more="<title>rival</title>"))
+            except libvirt.libvirtError:
+                continue  # the name is ours at the moment
+            for _ in range(3):
+                if "rival" not in mine.XMLDesc():
+                    self.lost.append("changed")
+            try:
+                mine.undefine()
+            except libvirt.libvirtError as error:
+                self.lost.append(str(error))
+            self.kept += 1
+        connection.close()
+
+
+async def test_a_race_for_a_name_never_touches_the_other(driver: LibvirtDriver, guests: Guests):
+    name = f"{guests.prefix}-x"
+    ours = 0
+    with Rival(name) as rival:
+        async with asyncio.timeout(120):
+            while rival.kept < 20 or ours < 20:
+                try:
+                    made = await driver.create_domain_from_xml(DomainXml(xml=domain_xml(name)))
+                except (AlreadyExistsError, EngineConflictError):
+                    continue  # the other has it, or had it a moment ago
+                await driver.delete(made.id)
+                ours += 1
+    assert rival.lost == []
+
+
+async def test_rollback_leaves_a_domain_that_somebody_else_redefined(
+    driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, overtaken: Overtake
+):
+    name = f"{guests.prefix}-x"
+    rival = f"<title>rival</title>{MISSING}"
+    overtaken(lambda id: raw.defineXML(domain_xml(name, uuid=id, more=rival)))
+    with pytest.raises(ProaError):
+        await driver.create_domain_from_xml(
+            DomainXml(xml=domain_xml(name, more=MISSING)), start=True
+        )
+    theirs = raw.lookupByName(name)
+    assert "rival" in theirs.XMLDesc()
+    theirs.undefine()
+
+
+async def test_rollback_leaves_a_domain_that_somebody_else_started(
+    driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, overtaken: Overtake
+):
+    name = f"{guests.prefix}-x"
+    overtaken(lambda id: raw.lookupByUUIDString(id).create())
+    with pytest.raises(ProaError):
+        await driver.create_domain_from_xml(DomainXml(xml=domain_xml(name)), start=True)
+    theirs = raw.lookupByName(name)
+    assert theirs.isActive()
+    assert theirs.isPersistent()
+    theirs.destroy()
+    theirs.undefine()
