@@ -23,6 +23,7 @@ from proad.core.measuring import Measuring
 from proad.core.operations import Operations
 from proad.core.ports import Driver
 from proad.core.records import VolumeRecords
+from proad.core.registries import AllowedRegistries
 from proad.core.resolve import Resolver
 from proad.core.snapshots import Snapshots
 from proad.core.verbs import Verbs
@@ -141,7 +142,9 @@ def _rpc_server(
             seal,
         ),
         containers=ContainerService(workloads),
-        images=ImageService(Images(hosts, operations), pages),
+        images=ImageService(
+            Images(hosts, operations, AllowedRegistries(settings.allowed_registries)), pages
+        ),
         domains=DomainService(workloads),
         snapshots=SnapshotService(Snapshots(resolver, verbs, inventory), pages),
         volumes=VolumeService(Volumes(hosts, operations), pages),

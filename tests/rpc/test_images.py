@@ -165,3 +165,28 @@ async def test_volumes_go_with_their_domain_unless_they_are_kept(daemon):
         await daemon.call("DeleteResource", id="vm", keep_volumes=keep)
         volumes = (await daemon.call("ListVolumes")).volumes
         assert [volume.name for volume in volumes] == left
+
+
+@pytest.mark.parametrize(
+    "image",
+    ["localhost:5000/x", "127.1/x:1", "169.254.169.254/latest", "[::1]:80/x", "localhost/x"],
+)
+async def test_pull_and_login_of_a_registry_on_loopback_are_denied(daemon, image):
+    registry = image.partition("/")[0]
+    pull = await refusal(daemon.call("PullImage", image=image).read())
+    login = daemon.call("LoginRegistry", registry=registry, username="u", password="p")
+
+    for refused in (pull, await refusal(login)):
+        assert (refused.code, refused.reason) == ("PERMISSION_DENIED", "POLICY_DENIED")
+        assert refused.metadata == {
+            "rule": "registry on loopback or link-local",
+            "setting": "allowed_registries",
+        }
+
+
+async def test_pull_from_a_registry_that_is_named_is_let_through(serve):
+    daemon = await serve(allowed_registries="docker.io, localhost:5000")
+
+    assert (await pulled(daemon, "localhost:5000/x"))[-1].HasField("image")
+    refused = await refusal(daemon.call("PullImage", image="localhost:5001/x").read())
+    assert refused.metadata["rule"] == "registry not listed"

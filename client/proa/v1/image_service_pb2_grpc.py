@@ -90,7 +90,9 @@ class ImageServiceServicer:
     def PullImage(self, request, context):
         """Pulls an image from its registry and tells the progress; the last message
         carries the image. Idempotent. Ending the call early ends the pull.
-        Errors: IMAGE_NOT_FOUND, REGISTRY_DENIED, ENGINE_CONFLICT.
+        The registry must be one that the setting allowed_registries lets through; what it
+        answers is not passed on but for the image.
+        Errors: IMAGE_NOT_FOUND, REGISTRY_DENIED, POLICY_DENIED, ENGINE_CONFLICT.
         A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -109,7 +111,7 @@ class ImageServiceServicer:
     def LoginRegistry(self, request, context):
         """Lets the registry check a user name and password and keeps them for pulls,
         in the daemon's memory, until LogoutRegistry or its end. Idempotent.
-        Errors: REGISTRY_DENIED.
+        Errors: REGISTRY_DENIED, POLICY_DENIED (see PullImage).
         A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

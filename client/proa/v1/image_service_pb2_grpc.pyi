@@ -44,7 +44,9 @@ class ImageServiceStub:
     PullImage: _grpc.UnaryStreamMultiCallable[_image_service_pb2.PullImageRequest, _image_service_pb2.PullImageResponse]
     """Pulls an image from its registry and tells the progress; the last message
     carries the image. Idempotent. Ending the call early ends the pull.
-    Errors: IMAGE_NOT_FOUND, REGISTRY_DENIED, ENGINE_CONFLICT.
+    The registry must be one that the setting allowed_registries lets through; what it
+    answers is not passed on but for the image.
+    Errors: IMAGE_NOT_FOUND, REGISTRY_DENIED, POLICY_DENIED, ENGINE_CONFLICT.
     A request has at most 64 KiB.
     """
     DeleteImage: _grpc.UnaryUnaryMultiCallable[_image_service_pb2.DeleteImageRequest, _image_service_pb2.DeleteImageResponse]
@@ -55,7 +57,7 @@ class ImageServiceStub:
     LoginRegistry: _grpc.UnaryUnaryMultiCallable[_image_service_pb2.LoginRegistryRequest, _image_service_pb2.LoginRegistryResponse]
     """Lets the registry check a user name and password and keeps them for pulls,
     in the daemon's memory, until LogoutRegistry or its end. Idempotent.
-    Errors: REGISTRY_DENIED.
+    Errors: REGISTRY_DENIED, POLICY_DENIED (see PullImage).
     A request has at most 64 KiB.
     """
     LogoutRegistry: _grpc.UnaryUnaryMultiCallable[_image_service_pb2.LogoutRegistryRequest, _image_service_pb2.LogoutRegistryResponse]
@@ -79,7 +81,9 @@ class ImageServiceAsyncStub(ImageServiceStub):
     PullImage: _aio.UnaryStreamMultiCallable[_image_service_pb2.PullImageRequest, _image_service_pb2.PullImageResponse]  # type: ignore[assignment]
     """Pulls an image from its registry and tells the progress; the last message
     carries the image. Idempotent. Ending the call early ends the pull.
-    Errors: IMAGE_NOT_FOUND, REGISTRY_DENIED, ENGINE_CONFLICT.
+    The registry must be one that the setting allowed_registries lets through; what it
+    answers is not passed on but for the image.
+    Errors: IMAGE_NOT_FOUND, REGISTRY_DENIED, POLICY_DENIED, ENGINE_CONFLICT.
     A request has at most 64 KiB.
     """
     DeleteImage: _aio.UnaryUnaryMultiCallable[_image_service_pb2.DeleteImageRequest, _image_service_pb2.DeleteImageResponse]  # type: ignore[assignment]
@@ -90,7 +94,7 @@ class ImageServiceAsyncStub(ImageServiceStub):
     LoginRegistry: _aio.UnaryUnaryMultiCallable[_image_service_pb2.LoginRegistryRequest, _image_service_pb2.LoginRegistryResponse]  # type: ignore[assignment]
     """Lets the registry check a user name and password and keeps them for pulls,
     in the daemon's memory, until LogoutRegistry or its end. Idempotent.
-    Errors: REGISTRY_DENIED.
+    Errors: REGISTRY_DENIED, POLICY_DENIED (see PullImage).
     A request has at most 64 KiB.
     """
     LogoutRegistry: _aio.UnaryUnaryMultiCallable[_image_service_pb2.LogoutRegistryRequest, _image_service_pb2.LogoutRegistryResponse]  # type: ignore[assignment]
@@ -129,7 +133,9 @@ class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_image_service_pb2.PullImageResponse], _abc.AsyncIterator[_image_service_pb2.PullImageResponse]]:
         """Pulls an image from its registry and tells the progress; the last message
         carries the image. Idempotent. Ending the call early ends the pull.
-        Errors: IMAGE_NOT_FOUND, REGISTRY_DENIED, ENGINE_CONFLICT.
+        The registry must be one that the setting allowed_registries lets through; what it
+        answers is not passed on but for the image.
+        Errors: IMAGE_NOT_FOUND, REGISTRY_DENIED, POLICY_DENIED, ENGINE_CONFLICT.
         A request has at most 64 KiB.
         """
 
@@ -152,7 +158,7 @@ class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_image_service_pb2.LoginRegistryResponse, _abc.Awaitable[_image_service_pb2.LoginRegistryResponse]]:
         """Lets the registry check a user name and password and keeps them for pulls,
         in the daemon's memory, until LogoutRegistry or its end. Idempotent.
-        Errors: REGISTRY_DENIED.
+        Errors: REGISTRY_DENIED, POLICY_DENIED (see PullImage).
         A request has at most 64 KiB.
         """
 

@@ -111,6 +111,16 @@ def _proxy(value: object) -> Proxy:
         ) from None
 
 
+def _texts(value: object) -> object:
+    """Read several texts, in one with commas or in a list."""
+    return tuple(text.strip() for text in value.split(",")) if isinstance(value, str) else value
+
+
+# As an AllowedRegistries takes it.
+_REGISTRY = (
+    r"^(\*|(\*\.)?[A-Za-z0-9][A-Za-z0-9_.-]*(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?)$"
+)
+
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 Name = Annotated[str, Field(min_length=1, max_length=255)]
@@ -214,6 +224,8 @@ class Settings(BaseSettings):
         token_lifetime: how long a token is good for.
         trusted_proxies: networks whose `x-forwarded-for` is believed; "unix" is the socket.
         password_min_length: least number of characters of a password that is set.
+        allowed_registries: where images may be pulled from; "*" is everywhere but the host
+            itself and its own link.
         drain_timeout: how long calls under way may take when the daemon stops.
         grpc_max_message_bytes: largest message taken or sent.
         grpc_max_concurrent_streams: calls at a time on one connection.
@@ -248,6 +260,10 @@ class Settings(BaseSettings):
 
     trusted_proxies: Annotated[tuple[Proxy, ...], NoDecode, BeforeValidator(_proxies)] = ()
     password_min_length: Annotated[int, Field(ge=1, le=72)] = 8
+
+    allowed_registries: Annotated[
+        tuple[Annotated[str, Field(pattern=_REGISTRY)], ...], NoDecode, BeforeValidator(_texts)
+    ] = ("*",)
 
     drain_timeout: Annotated[Duration, Field(ge=timedelta(), le=timedelta(hours=1))] = timedelta(
         seconds=30

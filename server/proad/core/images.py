@@ -7,15 +7,17 @@ from dataclasses import replace
 from proad.core import ports
 from proad.core.hosts import Hosts
 from proad.core.operations import Operations
+from proad.core.registries import AllowedRegistries
 from proad.model import DeletedImage, Image, ImageFilter, PullProgress, RegistryCredentials
 
 
 class Images:
     """What ImageService does; the errors are those of the port."""
 
-    def __init__(self, hosts: Hosts, operations: Operations) -> None:
+    def __init__(self, hosts: Hosts, operations: Operations, allowed: AllowedRegistries) -> None:
         self._hosts = hosts
         self._operations = operations
+        self._allowed = allowed
 
     async def list(self, which: ImageFilter, *, host: str) -> list[Image]:
         """Give the images of a host, in any order."""
@@ -31,7 +33,11 @@ class Images:
     async def pull(
         self, name: str, *, platform: str, host: str
     ) -> AsyncGenerator[PullProgress | Image, None]:
-        """Pull an image to a host. Closing the generator ends the pull."""
+        """Pull an image to a host, if its registry is allowed.
+
+        Closing the generator ends the pull.
+        """
+        await self._allowed.check_image(name)
         link, driver = self._hosts.offering(ports.Images, host)
         async with aclosing(driver.pull_image(name, platform=platform)) as events:
             async for event in events:
@@ -45,7 +51,8 @@ class Images:
         )
 
     async def login(self, credentials: RegistryCredentials, *, host: str) -> None:
-        """Keep credentials for the pulls of a host."""
+        """Keep credentials for the pulls of a host, if the registry is allowed."""
+        await self._allowed.check(credentials.registry)
         link, driver = self._hosts.offering(ports.Images, host)
         await link.verb(lambda: driver.login_registry(credentials))
 

@@ -6,6 +6,7 @@ reasons to status codes. A message says what happened and what to do about it.
 
 from proad.errors.caller import (
     BadCredentialsError,
+    PolicyDeniedError,
     ScopeMissingError,
     TokenExpiredError,
     TokenInvalidError,
@@ -81,6 +82,7 @@ __all__ = [
     "InvalidArgumentError",
     "NotFoundError",
     "PageTokenInvalidError",
+    "PolicyDeniedError",
     "ProaError",
     "Reason",
     "RegistryDeniedError",

@@ -92,6 +92,19 @@ class TooManyStreamsError(ProaError):
         )
 
 
+class PolicyDeniedError(ProaError):
+    """The host's policy forbids it, whoever asks."""
+
+    reason = Reason.POLICY_DENIED
+
+    def __init__(self, what: str, *, rule: str, setting: str) -> None:
+        super().__init__(
+            f"{what}, which the policy of this host denies ({rule}); "
+            f"who runs the daemon may allow it with the setting {setting}",
+            metadata={"rule": rule, "setting": setting},
+        )
+
+
 class ScopeMissingError(ProaError):
     """The token, or for a login the user, lacks a scope."""
 

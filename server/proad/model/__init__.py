@@ -70,6 +70,11 @@ from proad.model.image import (
 from proad.model.lifetime import (
     Lifetime,
 )
+from proad.model.registries import (
+    DOCKER_HUB,
+    host_and_port,
+    registry_of,
+)
 from proad.model.requests import (
     CreatedContainer,
     DeleteOptions,
@@ -132,6 +137,7 @@ from proad.model.watch import (
 __all__ = [
     "ACTIVE",
     "DEFAULT_DISK_BYTES",
+    "DOCKER_HUB",
     "INACTIVE",
     "LEGAL",
     "Activity",
@@ -225,6 +231,8 @@ __all__ = [
     "WatchEvent",
     "WatchOptions",
     "allowed_verbs",
+    "host_and_port",
     "refusal",
+    "registry_of",
     "validate",
 ]

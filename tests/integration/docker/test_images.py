@@ -5,8 +5,8 @@ import io
 import os
 import secrets
 import tarfile
-from collections.abc import Iterator
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 import docker
@@ -26,6 +26,7 @@ from proad.errors import (
     ImageNotFoundError,
     InUseError,
     InvalidArgumentError,
+    ProaError,
     RegistryDeniedError,
 )
 from proad.model import Image, ImageFilter, PullProgress, RegistryCredentials
@@ -33,6 +34,7 @@ from proad.model import Image, ImageFilter, PullProgress, RegistryCredentials
 pytestmark = pytest.mark.docker
 
 MIB = 2**20
+BODY = "planted-in-the-body"
 
 
 def layer(size: int) -> bytes:
@@ -99,6 +101,56 @@ async def pull(driver: DockerDriver, name: str) -> tuple[list[PullProgress], Ima
     assert isinstance(image, Image)
     assert all(isinstance(step, PullProgress) for step in steps)
     return steps, image  # type: ignore[return-value] # asserted above
+
+
+@asynccontextmanager
+async def talkative(status: str, headers: str = "") -> AsyncIterator[str]:
+    """What is no registry, and answers everything with a status and a body."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if await reader.read(1) == b"\x16":  # the engine tries TLS first
+            writer.close()
+            return
+        await reader.readuntil(b"\r\n\r\n")
+        body = f'{{"errors": [{{"code": "UNKNOWN", "message": "{BODY}", "detail": "{BODY}"}}]}}'
+        writer.write(
+            f"HTTP/1.1 {status} {BODY}\r\nContent-Length: {len(body)}\r\n{headers}"
+            f"Connection: close\r\n\r\n{body}".encode()
+        )
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+class TestWhatIsNoRegistry:
+    @pytest.mark.parametrize("status", ["200", "400", "403", "404", "500"])
+    async def test_its_words_are_not_passed_on(self, driver: DockerDriver, status: str):
+        async with talkative(status) as address:
+            with pytest.raises(ProaError) as pulled:
+                await pull(driver, f"{address}/x:1")
+            wrong = RegistryCredentials(registry=address, username="u", password="p")
+            login = None
+            try:
+                await driver.login_registry(wrong)
+            except ProaError as error:
+                login = error
+
+        for refused in filter(None, (pulled.value, login)):
+            assert BODY not in f"{refused} {vars(refused)}"
+        assert login is not None or status == "200"
+
+    async def test_its_realm_is_not_passed_on(self, driver: DockerDriver):
+        async with talkative("403") as inside:
+            realm = f'WWW-Authenticate: Bearer realm="http://{inside}/secret",service="x"\r\n'
+            async with talkative("401", realm) as address:
+                with pytest.raises(ProaError) as pulled:
+                    await pull(driver, f"{address}/x:1")
+
+        assert BODY not in f"{pulled.value} {vars(pulled.value)}"
+        assert inside not in f"{pulled.value} {vars(pulled.value)}"
 
 
 class TestOnTheHost:

@@ -14,8 +14,6 @@ from proad.errors import ProaError, Reason
 from proad.rpc.status import CODES
 
 PROTO = Path(__file__).parents[3] / "protos/proa/v1/error_reason.proto"
-# Sent by nobody yet: the host policy will.
-RESERVED = {Reason.POLICY_DENIED}
 # Made of whatever was raised, so that no error class has it.
 OF_ANYTHING_ELSE = {Reason.INTERNAL}
 
@@ -55,7 +53,7 @@ def test_the_contract_says_its_code_and_gives_an_example(reason):
     assert "Example: " in comment
 
 
-def test_every_reason_is_raised_or_reserved():
+def test_every_reason_is_raised():
     for module in walk_packages(proad.__path__, "proad."):
         if not module.name.startswith(
             ("proad.store.migrations", "proad.__main__", "proad.drivers.")
@@ -63,7 +61,7 @@ def test_every_reason_is_raised_or_reserved():
             import_module(module.name)
     raised = {cls.reason for cls in error_classes() if hasattr(cls, "reason")}
 
-    assert raised == set(Reason) - RESERVED - OF_ANYTHING_ELSE
+    assert raised == set(Reason) - OF_ANYTHING_ELSE
     assert set(CODES) == set(Reason)
 
 

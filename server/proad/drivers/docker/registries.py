@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator
 from datetime import timedelta
 from http import HTTPStatus
 
+import structlog
+
 from proad.drivers.docker.api import Answer, quoted
 from proad.drivers.docker.engine import Engine
 from proad.drivers.docker.errors import conflict
@@ -17,11 +19,13 @@ from proad.errors import (
     ProaError,
     RegistryDeniedError,
 )
-from proad.model import Image, PullProgress, RegistryCredentials
+from proad.model import DOCKER_HUB, Image, PullProgress, RegistryCredentials, registry_of
 
+_log = structlog.get_logger(__name__)
+
+_MOST_LOGGED = 500
 # A registry may keep a pull waiting; dockerd itself gives up on dead connections.
 _PULL_SILENCE = timedelta(minutes=10)
-_DOCKER_HUB = "docker.io"
 _DOCKER_HUB_SERVER = "https://index.docker.io/v1/"
 _DENIED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
@@ -37,7 +41,7 @@ class Registries:
     async def pull(self, name: str, platform: str) -> AsyncGenerator[PullProgress | Image, None]:
         """Pull an image; see the port."""
         repository, tag = split_reference(name)
-        registry = _registry(repository)
+        registry = registry_of(name)
         params = {"fromImage": repository, "tag": tag}
         if platform:
             params["platform"] = platform
@@ -55,20 +59,21 @@ class Registries:
 
     async def login(self, credentials: RegistryCredentials) -> None:
         """Check credentials and keep them; see the port."""
-        registry = credentials.registry or _DOCKER_HUB
+        registry = credentials.registry or DOCKER_HUB
         answer = await self._engine.post("/auth", body=_auth(credentials))
         if not answer.ok:
+            _note(registry, answer.status, answer.text)
             # The engine calls wrong credentials a fault of its own (500); asked about an
             # image, it tells them from other troubles.
             probe = f"{registry}/proa/login:latest"
             if answer.status in _DENIED or await self._denied(probe, credentials):
-                raise RegistryDeniedError(registry, answer.text)
-            raise conflict(answer.status, answer.text)
+                raise RegistryDeniedError(registry, "it does not take these credentials")
+            raise _no_use(registry, answer.status)
         self._credentials[registry] = credentials
 
     def logout(self, registry: str) -> None:
         """Forget credentials; see the port."""
-        self._credentials.pop(registry or _DOCKER_HUB, None)
+        self._credentials.pop(registry or DOCKER_HUB, None)
 
     async def _progress(
         self, stream: JsonStream, name: str, registry: str
@@ -91,10 +96,13 @@ class Registries:
             stream.close()
 
     async def _pull_refused(self, name: str, registry: str, status: int, text: str) -> ProaError:
+        _note(registry, status, text)
         if status == HTTPStatus.NOT_FOUND:
-            return ImageNotFoundError(name, detail=f"in its registry ({text})")
+            return ImageNotFoundError(name, detail="in its registry")
         if status == HTTPStatus.BAD_REQUEST:
-            return InvalidArgumentError.of("image", text)
+            return InvalidArgumentError.of(
+                "image", "this name, or the platform, is none that the engine takes"
+            )
         repository, tag = split_reference(name)
         # Without credentials the engine calls a registry that wants some a fault of its
         # own (500); to made-up ones the registry itself answers, with a code.
@@ -104,8 +112,8 @@ class Registries:
             password="anonymous",  # noqa: S106 - made up
         )
         if status in _DENIED or await self._denied(_joined(repository, tag), credentials):
-            return RegistryDeniedError(registry, text)
-        return conflict(status, text)
+            return RegistryDeniedError(registry, "it wants credentials, or other ones")
+        return _no_use(registry, status)
 
     async def _denied(self, image: str, credentials: RegistryCredentials) -> bool:
         answer = await self._engine.get(
@@ -130,15 +138,23 @@ def split_reference(name: str) -> tuple[str, str]:
     return name, "latest"
 
 
+def _note(registry: str, status: int, text: str) -> None:
+    """Log what the engine said. Its words hold what the registry, or whatever answers there,
+    sent: that is not for callers, who may have named the place in order to read it.
+    """
+    _log.warning("registry", registry=registry, status=status, text=text[:_MOST_LOGGED])
+
+
+def _no_use(registry: str, status: int) -> ProaError:
+    return conflict(
+        status,
+        f"the registry {registry} was of no use (the engine's status is {status}); "
+        "the daemon's log has the engine's words",
+    )
+
+
 def _joined(repository: str, tag: str) -> str:
     return f"{repository}{'@' if ':' in tag else ':'}{tag}"
-
-
-def _registry(repository: str) -> str:
-    first, slash, _ = repository.partition("/")
-    if slash and ("." in first or ":" in first or first == "localhost"):
-        return first
-    return _DOCKER_HUB
 
 
 def _auth(credentials: RegistryCredentials) -> dict[str, str]:
@@ -146,7 +162,7 @@ def _auth(credentials: RegistryCredentials) -> dict[str, str]:
         "username": credentials.username,
         "password": credentials.password,
         "serveraddress": _DOCKER_HUB_SERVER
-        if credentials.registry in {"", _DOCKER_HUB}
+        if credentials.registry in {"", DOCKER_HUB}
         else credentials.registry,
     }
 

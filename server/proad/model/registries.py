@@ -1,0 +1,33 @@
+"""Names of registries, as Docker reads them out of the names of images."""
+
+import re
+
+DOCKER_HUB = "docker.io"
+
+_HOST = re.compile(
+    r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9_.-]*)(?::(?P<port>[0-9]{1,5}))?"
+)
+
+
+def registry_of(image: str) -> str:
+    """Give the registry that Docker asks for an image: HOST or HOST:PORT.
+
+    What precedes the first slash is one if it has a dot, a colon or a capital letter in
+    it, or is localhost; everything else is on Docker Hub.
+    """
+    first, slash, _ = image.partition("/")
+    if slash and (set(first) & set(".:") or first == "localhost" or first != first.lower()):
+        return DOCKER_HUB if first == f"index.{DOCKER_HUB}" else first
+    return DOCKER_HUB
+
+
+def host_and_port(registry: str) -> tuple[str, str]:
+    """Give the host, in lower case and without brackets and dots at its end, and the port.
+
+    Raises:
+        ValueError: it is neither HOST nor HOST:PORT.
+    """
+    match = _HOST.fullmatch(registry)
+    if match is None:
+        raise ValueError("must be HOST or HOST:PORT, as it stands at the start of an image name")
+    return match["host"].strip("[]").rstrip(".").lower(), match["port"] or ""

@@ -1,0 +1,157 @@
+"""Which registries may be asked, however they are spelled."""
+
+import socket
+
+import pytest
+
+from proad.core.registries import AllowedRegistries
+from proad.errors import InvalidArgumentError, PolicyDeniedError
+from proad.model import registry_of
+
+NEAR = [
+    "localhost",
+    "LOCALHOST",
+    "localhost:5000",
+    "a.localhost:5000",
+    "localhost.:5000",
+    "127.0.0.1:5000",
+    "127.1:5000",
+    "127.255.255.254",
+    "2130706433:5000",
+    "0x7f000001:5000",
+    "0x7f.1:80",
+    "017700000001:80",
+    "0177.0.0.1:80",
+    "127.0.0.1.:80",
+    "0.0.0.0:5000",
+    "0:5000",
+    "169.254.169.254",
+    "169.254.0.1:80",
+    "0xA9FEA9FE:80",
+    "100.100.100.200",
+    "[::1]:5000",
+    "[0:0:0:0:0:0:0:1]",
+    "[::]:5000",
+    "[::ffff:127.0.0.1]:5000",
+    "[::ffff:a9fe:a9fe]",
+    "[::127.0.0.1]",
+    "[64:ff9b::7f00:1]",
+    "[2002:7f00:1::]",
+    "[fe80::1]:5000",
+    "[fd00:ec2::254]",
+    "[fd20:ce::254]",
+]
+FAR = ["", "docker.io", "10.0.0.1:5000", "192.168.1.1", "172.17.0.1", "8.8.8.8", "[2001:db8::1]:5000", "[fd00::1]"]  # fmt: skip
+
+
+@pytest.fixture
+def names(monkeypatch):
+    """Names and their addresses, in place of the resolver."""
+    known = {"reg.test": ["10.0.0.1"], "trick.test": ["10.0.0.1", "127.0.0.1"], "six.test": ["::1"]}
+
+    def look(host, port, **options):
+        if host not in known:
+            raise socket.gaierror(socket.EAI_NONAME, "unknown")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (a, 0)) for a in known[host]]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look)
+
+
+async def denied(allowed, registry):
+    """The rule that a registry breaks, or None."""
+    try:
+        await AllowedRegistries(allowed).check(registry)
+    except PolicyDeniedError as error:
+        return error.metadata["rule"]
+    return None
+
+
+@pytest.mark.parametrize("registry", NEAR)
+async def test_check_of_what_is_near_is_denied_unless_it_is_named(names, registry):
+    assert await denied(["*"], registry) == "registry on loopback or link-local"
+    assert await denied([], registry) == "registry not listed"
+    if not registry.endswith(".:80"):
+        assert await denied(["*", registry], registry) is None
+
+
+@pytest.mark.parametrize("registry", FAR)
+async def test_check_of_what_is_far_is_let_through(names, registry):
+    assert await denied(["*"], registry) is None
+    assert await denied(["other.test"], registry) == "registry not listed"
+
+
+async def test_denial_names_the_setting_that_relaxes_it():
+    with pytest.raises(PolicyDeniedError, match="allowed_registries") as caught:
+        await AllowedRegistries(["*"]).check("localhost:5000")
+    assert caught.value.metadata["setting"] == "allowed_registries"
+
+
+async def test_check_of_a_name_looks_at_all_of_its_addresses(names):
+    assert await denied(["*"], "reg.test:5000") is None
+    assert await denied(["*"], "trick.test:5000") == "registry on loopback or link-local"
+    assert await denied(["*"], "TRICK.test.") == "registry on loopback or link-local"
+    assert await denied(["*"], "six.test") == "registry on loopback or link-local"
+    assert await denied(["*", "trick.test"], "trick.test:5000") is None
+    assert await denied(["*"], "unknown.test") is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "registry", "fits"),
+    [
+        ("reg.test", "reg.test:5000", True),
+        ("reg.test", "REG.test", True),
+        ("reg.test:5000", "reg.test:5000", True),
+        ("reg.test:5000", "reg.test", False),
+        ("reg.test:5000", "reg.test:5001", False),
+        ("*.test", "reg.test:1", True),
+        ("*.test", "a.b.test", True),
+        ("*.test", "test", False),
+        ("*.test", "eviltest", False),
+        ("*.test:5000", "a.test:5000", True),
+        ("*.test:5000", "a.test", False),
+        ("127.0.0.1:5000", "127.1:5000", True),
+        ("127.0.0.1", "127.0.0.2", False),
+        ("[::1]:5000", "[0::1]:5000", True),
+        ("docker.io", "", True),
+    ],
+)
+async def test_pattern_fits(pattern, registry, fits):
+    assert (await denied([pattern], registry) is None) is fits
+
+
+@pytest.mark.parametrize(
+    ("image", "registry"),
+    [
+        ("debian", "docker.io"),
+        ("debian:12", "docker.io"),
+        ("user/x", "docker.io"),
+        ("docker.io/user/x", "docker.io"),
+        ("index.docker.io/x", "docker.io"),
+        ("localhost/x", "localhost"),
+        ("localhost:5000/x@sha256:00", "localhost:5000"),
+        ("LOCALHOST/x", "LOCALHOST"),
+        ("2130706433/x", "docker.io"),
+        ("2130706433:80/x", "2130706433:80"),
+        ("127.1/x:1", "127.1"),
+        ("Host/x", "Host"),
+        ("[::1]:5000/x", "[::1]:5000"),
+        ("a@127.0.0.1/x", "a@127.0.0.1"),
+    ],
+)
+def test_registry_of_an_image_is_the_one_that_docker_asks(image, registry):
+    assert registry_of(image) == registry
+
+
+@pytest.mark.parametrize(
+    "registry",
+    ["http://a.test", "a.test/v1/", "me:pw@a.test", "a.test:", "a.test:1:2", "[::1", "a b", "é.test", "::1", "-a.test", "a.test:123456"],
+)  # fmt: skip
+async def test_check_of_what_is_no_registry_is_invalid(registry):
+    with pytest.raises(InvalidArgumentError, match="must be HOST or HOST:PORT"):
+        await AllowedRegistries(["*", "a.test"]).check(registry)
+
+
+async def test_check_of_an_image_that_none_can_have_is_invalid():
+    for image in ("a@127.0.0.1/x", "a:1:2/x", "http://a.test/x", "me:pw@a.test/x"):
+        with pytest.raises(InvalidArgumentError, match="is no image name"):
+            await AllowedRegistries(["*"]).check_image(image)
