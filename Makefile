@@ -20,9 +20,8 @@ tools:
 engines: ## See to it that Docker and libvirt answer here; install and start them if need be
 	@deploy/engines.sh
 
-workloads: engines ## Build the small guest and the container image for demo and tests
-	@tests/guest/build_guest.sh
-	@tests/guest/build_image.sh
+workloads: ## Build the small guest and the container image for demo and tests
+	@deploy/workloads.sh
 
 generate: tools ## Generate the Python stubs from protos/
 	@$(BIN)/python protos/generate.py
@@ -40,12 +39,14 @@ types: tools ## Check types
 
 test: lint types ## Set up, then test everything
 	@# Where the engines cannot run, their tests skip and say why; CI refuses that.
-	@$(MAKE) --no-print-directory workloads || [ -z "$(PROA_REQUIRE_ENGINES)" ]
+	@deploy/workloads.sh || [ -z "$(PROA_REQUIRE_ENGINES)" ]
 	@deploy/test-services.sh || [ -z "$(PROA_REQUIRE_ENGINES)" ]
 	@$(BIN)/pytest --quiet --numprocesses $(JOBS) --dist loadscope
 
-demo: setup workloads ## Set up, then show the main job: a real container and a real VM
-	@$(BIN)/python deploy/demo.py
+demo: setup ## Set up, then show the main job: a real container and a real VM
+	@# With one engine it shows one kind, and says what it leaves out.
+	@deploy/workloads.sh || true
+	@$(BIN)/python deploy/demo
 
 serve: setup ## Serve this host's engines on 127.0.0.1:50051
 	@$(BIN)/proad serve

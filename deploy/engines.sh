@@ -4,6 +4,8 @@
 #   engines.sh               use the engines that answer; on Debian and Ubuntu, as
 #                            root, install and start those that do not
 #   engines.sh --check       change nothing; exit 0 if both answer
+#   engines.sh --answers ENGINE
+#                            say nothing; exit 0 if it answers (docker, libvirt)
 #   engines.sh --build-deps  install only what building libvirt-python takes
 #                            (PYTHON names the interpreter, default python3)
 #
@@ -134,6 +136,7 @@ build_deps() {
 case ${1:-} in
     "") engines false ;;
     --check) engines true ;;
+    --answers) "${2:?docker or libvirt}_answers" ;;
     --build-deps) build_deps ;;
-    *) die "usage: engines.sh [--check | --build-deps]" ;;
+    *) die "usage: engines.sh [--check | --answers ENGINE | --build-deps]" ;;
 esac
