@@ -21,10 +21,14 @@ class Witness:
     def __init__(self, client: proa.Client, mine: v1.ResourceFilter, names: list[str]) -> None:
         self.seen: dict[str, list[str]] = {name: [] for name in names}
         self._watch = client.watch(mine)  # ends with the client
+        self._synced = threading.Event()
         threading.Thread(target=self._follow, daemon=True).start()
+        check(self._synced.wait(20), "the watch should have begun")
 
     def _follow(self) -> None:
         for change in self._watch:
+            if isinstance(change, proa.Synced):
+                self._synced.set()
             if not isinstance(change, proa.Change):
                 continue
             gone = change.type == v1.CHANGE_TYPE_REMOVED
