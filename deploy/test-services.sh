@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need besides the engines: the programs of PostgreSQL and of
-# Debian's docker-registry. The tests start private instances of both themselves, so
-# nothing is left running or listening here. Does nothing when both are there.
+# Debian's docker-registry, and jq. The tests start private instances of both themselves, so
+# nothing is left running or listening here. Does nothing when all are there.
 #
 #   PostgreSQL: /usr/lib/postgresql/*/bin/initdb and the rest (refuse to run as root)
 #   registry:   docker-registry, on PATH
@@ -31,3 +31,5 @@ if ! command -v docker-registry >/dev/null; then
     install -m 755 "$dir/usr/bin/docker-registry" /usr/local/bin/docker-registry
     rm -rf "$dir"
 fi
+
+need jq jq  # the README's examples

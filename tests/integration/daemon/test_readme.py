@@ -1,0 +1,191 @@
+"""The README's examples as they are written, but for names, addresses and the password."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import docker
+import libvirt
+import pytest
+from docker.errors import DockerException
+
+from free_port import free_port
+from guest.media import build_guest, import_image, medium
+from integration.daemon.conftest import BIN, PASSWORD, Daemon
+from integration.docker.registry import find_registry, serve_registry
+from proa import v1
+from readme import blocks
+
+NAMES = re.compile(r"\b(web|desk|site|desktop|worker)\b")
+BY_HAND = blocks("By hand", "sh")
+# The first asks for the password; the others are ways to define `g`.
+WAYS = {("grpcurl" if "grpcurl" in block.text else "buf"): block for block in BY_HAND[1:3]}
+
+
+def refuse(reason: str) -> None:
+    """Skip; fail where an engine that is missing is an error."""
+    if os.environ.get("PROA_REQUIRE_ENGINES") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Iterator[str]:
+    """The name by which an image can be pulled that goes by debian:12 in the README."""
+    if find_registry() is None:
+        refuse("docker-registry is not installed; deploy/test-services.sh does it")
+    try:
+        engine = docker.from_env().api
+        engine.ping()
+    except DockerException as error:
+        refuse(f"no Docker Engine: {error}")
+    import_image()
+    with serve_registry(tmp_path / "registry") as address:
+        name = f"{address}/debian:12"
+        engine.tag("proa-test/busybox:1", name)
+        for line in engine.push(name, stream=True, decode=True):
+            assert "error" not in line, line
+        engine.remove_image(name)
+        yield name
+        if engine.images(name):
+            engine.remove_image(name, force=True)
+    engine.close()
+
+
+@pytest.fixture
+def iso() -> str:
+    """The path of a medium that boots, where the README has Debian's."""
+    try:
+        with libvirt.open("qemu:///system") as connection:
+            if not connection.networkLookupByName("default").isActive():
+                refuse("libvirt's network 'default' is not active")
+    except libvirt.libvirtError as error:
+        refuse(f"no libvirt with a network 'default': {error}")
+    build_guest()
+    return str(medium("guest.iso"))
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Copies what the README says, as somebody who has other names in use."""
+
+    home: Path
+    words: dict[str, str]
+    token: str
+    address: str
+
+    def copied(self, text: str) -> str:
+        text = NAMES.sub(rf"{self.token}-\1", text)
+        for word, ours in self.words.items():
+            text = text.replace(word, ours)
+        return text
+
+    def run(self, text: str, interpreter: str = "bash") -> subprocess.CompletedProcess[str]:
+        """Run a copied block; the password is what it reads from its standard input."""
+        options = {"bash": ["bash", "-euo", "pipefail", "-c"], "python": [sys.executable, "-c"]}
+        environment = os.environ | {
+            "HOME": str(self.home),
+            "PATH": f"{BIN}:{os.environ['PATH']}",
+            "PROA_TARGET": self.address,
+        }
+        return subprocess.run(
+            [*options[interpreter], self.copied(text)],
+            env=environment,
+            input=f"{PASSWORD}\n",
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=150,
+        )
+
+
+@pytest.fixture
+def reader(
+    start_daemon: Callable[..., Daemon], token: str, swept, tmp_path: Path, request
+) -> Reader:
+    daemon = start_daemon()
+    swept(daemon.client())
+    words = {
+        "127.0.0.1:50051": daemon.address,
+        "debian:12": request.getfixturevalue("image"),
+        "8080:": f"{free_port()}:",
+        ".venv/bin/": f"{BIN}/",
+        "proa login ada": "proa login ada --password-stdin",
+        "getpass()": "input()",
+        '"work"': f'"{token}-work"',
+    }
+    if request.node.get_closest_marker("libvirt"):
+        words["/srv/debian.iso"] = request.getfixturevalue("iso")
+    return Reader(tmp_path, words, token, daemon.address)
+
+
+def test_readme_has_two_ways_to_call_by_hand():
+    assert set(WAYS) == {"grpcurl", "buf"}
+    assert len(BY_HAND) == 6
+
+
+@pytest.mark.docker
+@pytest.mark.libvirt
+@pytest.mark.parametrize("way", ["buf", *(["grpcurl"] if shutil.which("grpcurl") else [])])
+def test_readme_by_hand_runs_as_written(reader: Reader, way: str):
+    ask, _, _, make, refused, end = (block.text for block in BY_HAND)
+    begin = ask + WAYS[way].text
+    made = reader.run(begin + make)
+    assert made.returncode == 0, made.stderr
+    assert made.stdout.count("RESOURCE_STATE_RUNNING") >= 4  # two made, two listed
+    again = reader.run(begin + refused)
+    assert again.returncode != 0
+    assert f"START is not legal for '{reader.token}-web', which is RUNNING" in again.stderr
+    ended = reader.run(begin + end)
+    assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.docker
+@pytest.mark.libvirt
+def test_readme_command_line_runs_as_written(reader: Reader):
+    login, rest = blocks("On the command line", "sh")
+    assert reader.run(login.text).returncode == 0
+    done = reader.run(rest.text)
+    assert done.returncode == 0, done.stderr
+    assert f"{reader.token}-desktop" in done.stdout
+
+
+@pytest.mark.docker
+def test_readme_python_runs_as_written(reader: Reader):
+    client, _, toolkit = blocks("From Python", "python")
+    done = reader.run(client.text, "python")
+    assert done.returncode == 0, done.stderr
+    assert "RESOURCE_ALREADY_RUNNING" in done.stdout
+    assert f"{reader.token}-worker RESOURCE_STATE_RUNNING" in done.stdout
+    drivers = reader.run(toolkit.text, "python")
+    assert drivers.returncode == 0, drivers.stderr
+
+
+def test_readme_watch_tells_what_happens(start_daemon: Callable[..., Daemon], token: str):
+    daemon = start_daemon("--memory")
+    text = blocks("From Python", "python")[1].text
+    text = text.replace("127.0.0.1:50051", daemon.address).replace("getpass()", "input()")
+    spec = v1.ContainerSpec(image="debian:12", name=token, labels={"team": "desks"})
+    with daemon.client() as client:
+        for _ in client.images.PullImage(v1.PullImageRequest(image=spec.image)):
+            pass
+        client.containers.CreateContainer(v1.CreateContainerRequest(spec=spec))
+    command = [sys.executable, "-uc", text]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as follower:
+        try:
+            assert follower.stdin is not None
+            assert follower.stdout is not None
+            follower.stdin.write(f"{PASSWORD}\n")
+            follower.stdin.flush()
+            told = follower.stdout.readline()
+        finally:
+            follower.kill()
+    assert told.startswith("CHANGE_TYPE_")
+    assert token in told
