@@ -40,7 +40,8 @@ def create(
         typer.Option(
             parser=parse.disk,
             metavar="SIZE|base=…|volume=…",
-            help="10GiB, base=POOL/NAME, volume=POOL/NAME, with ,size= ,pool= ,name= ,format= ,bus= ,ro"
+            help="10GiB, base=POOL/NAME, volume=POOL/NAME, with ,size= ,pool= ,name= ,format= "
+            ",base-format= ,bus= ,ro"
             " after it; none: no disk. Default: 10GiB.",
         ),
     ] = None,

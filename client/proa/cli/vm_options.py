@@ -31,6 +31,8 @@ def disk(text: str) -> v1.DiskSpec:
     )
     if "volume" in fields:
         made.volume.CopyFrom(volume_ref(fields.pop("volume")))
+        if form := fields.pop("format", None):
+            made.format = _format(form)
     else:
         made.new_volume.CopyFrom(_new_disk(fields))
     reject_rest(fields)
@@ -45,12 +47,15 @@ def _new_disk(fields: dict[str, str]) -> v1.NewDisk:
             "a new disk needs a size or a base, such as 10GiB or base=POOL/NAME"
         )
     form = fields.pop("format", None)
+    below = volume_ref(base) if base else None
+    if below is not None and (base_form := fields.pop("base-format", None)):
+        below.format = _format(base_form)
     return v1.NewDisk(
         capacity_bytes=size(capacity) if capacity else 0,
         pool=fields.pop("pool", ""),
         volume_name=fields.pop("name", ""),
         format=_format(form) if form else v1.DISK_FORMAT_UNSPECIFIED,
-        base=volume_ref(base) if base else None,
+        base=below,
     )
 
 

@@ -64,6 +64,14 @@ def create(
         v1.VolumeRef | None,
         typer.Option(parser=volume_ref, metavar="[POOL/]NAME", help="Volume that it begins with."),
     ] = None,
+    base_format: Annotated[
+        v1.DiskFormat.ValueType | None,
+        typer.Option(
+            parser=one_of(v1.DiskFormat),
+            metavar="FORMAT",
+            help="Format of a base that Proa did not make.",
+        ),
+    ] = None,
     form: Annotated[
         v1.DiskFormat.ValueType | None,
         typer.Option(
@@ -82,6 +90,8 @@ def create(
     """Create a volume, empty or from a base volume."""
     session = Session.of(ctx, output)
     where = volume_ref(name)
+    if base is not None and base_format:
+        base.format = base_format
     spec = v1.VolumeSpec(
         pool=where.pool,
         name=where.name,

@@ -300,6 +300,7 @@ class VolumeRef(_message.Message):
 
     POOL_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
     pool: _builtins.str
     """Storage pool; empty: the host's default pool.
     At most 255 characters.
@@ -308,15 +309,21 @@ class VolumeRef(_message.Message):
     """Name of the volume.
     At most 255 characters.
     """
+    format: Global___DiskFormat.ValueType
+    """What it is stored in, where it is a base or a disk. Required for a volume that Proa
+    did not make: what is in it does not tell, since a guest may have written that. Of
+    one that Proa made it is known, and a different value is INVALID_ARGUMENT.
+    """
     def __init__(
         self,
         *,
         pool: _builtins.str = ...,
         name: _builtins.str = ...,
+        format: Global___DiskFormat.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "pool", b"pool"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "name", b"name", "pool", b"pool"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -350,7 +357,8 @@ class NewDisk(_message.Message):
     @_builtins.property
     def base(self) -> Global___VolumeRef:
         """A volume that the new one begins with and stores only its differences from.
-        It must not change as long as the new one lives. qcow2 only.
+        It must not change as long as the new one lives. qcow2 only. All that it is based on
+        itself has to be in storage pools.
         """
 
     def __init__(
@@ -380,17 +388,24 @@ class DiskSpec(_message.Message):
     VOLUME_FIELD_NUMBER: _builtins.int
     BUS_FIELD_NUMBER: _builtins.int
     READ_ONLY_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
     bus: Global___DiskBus.ValueType
     """Default virtio."""
     read_only: _builtins.bool
     """Whether the guest may only read it."""
+    format: Global___DiskFormat.ValueType
+    """What an existing volume is stored in; the same as `volume.format`. Required for a
+    volume that Proa did not make. It is never guessed from what is in the volume.
+    """
     @_builtins.property
     def new_volume(self) -> Global___NewDisk:
         """A new volume."""
 
     @_builtins.property
     def volume(self) -> Global___VolumeRef:
-        """An existing volume; deleting the domain leaves it alone."""
+        """An existing volume; deleting the domain leaves it alone. All that it is based on has
+        to be in storage pools.
+        """
 
     def __init__(
         self,
@@ -399,10 +414,11 @@ class DiskSpec(_message.Message):
         volume: Global___VolumeRef | None = ...,
         bus: Global___DiskBus.ValueType = ...,
         read_only: _builtins.bool = ...,
+        format: Global___DiskFormat.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["new_volume", b"new_volume", "source", b"source", "volume", b"volume"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bus", b"bus", "new_volume", b"new_volume", "read_only", b"read_only", "source", b"source", "volume", b"volume"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bus", b"bus", "format", b"format", "new_volume", b"new_volume", "read_only", b"read_only", "source", b"source", "volume", b"volume"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["new_volume", "volume"]  # noqa: Y015
     _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015

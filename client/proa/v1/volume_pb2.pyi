@@ -38,7 +38,9 @@ class Volume(_message.Message):
     path: _builtins.str
     """Path on the host."""
     format: _domain_pb2.DiskFormat.ValueType
-    """How it is stored; UNSPECIFIED: another format, such as iso."""
+    """How it is stored: as Proa made it, else as it looks like to libvirt, which a guest
+    can make it look like. UNSPECIFIED: another format, such as iso.
+    """
     capacity_bytes: _builtins.int
     """Size that a guest sees, in bytes."""
     allocation_bytes: _builtins.int

@@ -118,10 +118,14 @@ Memory = Annotated[int, Field(ge=MIN_MEMORY_BYTES, le=MAX_MEMORY_BYTES, multiple
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeRef:
-    """A volume in a storage pool; an empty pool is the host's default one."""
+    """A volume in a storage pool; an empty pool is the host's default one.
+
+    `format` is what the caller says of a volume that a disk is to be put on.
+    """
 
     name: Name
     pool: XmlText = ""
+    format: DiskFormat | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,12 +155,23 @@ class DiskSpec:
     volume: VolumeRef | None = None
     bus: DiskBus = DiskBus.VIRTIO
     read_only: bool = False
+    format: DiskFormat | None = None
 
     @model_validator(mode="after")
     def _has_a_source(self) -> "DiskSpec":
         if (self.new_volume is None) == (self.volume is None):
             raise ValueError("set exactly one of new_volume and volume")
+        if self.new_volume is not None and self.format not in {None, self.new_volume.format}:
+            raise ValueError("format and new_volume.format contradict each other")
+        if self.volume is not None and self.format not in {None, self.stated_format}:
+            raise ValueError("format and volume.format contradict each other")
         return self
+
+    @property
+    def stated_format(self) -> DiskFormat | None:
+        """What the caller says of the format of an existing volume."""
+        stated = self.volume.format if self.volume is not None else None
+        return stated or self.format
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

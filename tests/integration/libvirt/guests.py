@@ -92,11 +92,17 @@ class Guests:
 
     async def hear(self, id: str, what: bytes) -> re.Match[bytes]:
         """Wait until the serial console says something from now on."""
+        return await self.says(id, "", what)
+
+    async def says(self, id: str, command: str, what: bytes) -> re.Match[bytes]:
+        """Type a command on the serial console, if there is one, and wait for an answer."""
         root = etree.fromstring(self.raw.lookupByUUIDString(id).XMLDesc())
         console = root.find("devices/console")
         assert console is not None
-        tty = os.open(console.get("tty", ""), os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
+        tty = os.open(console.get("tty", ""), os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
         said = b""
+        if command:
+            os.write(tty, f"{command}\n".encode())
         try:
             async with asyncio.timeout(BOOT_SECONDS):
                 while True:
@@ -129,11 +135,17 @@ class Guests:
                     await self.driver.delete(resource.id, SCRAP)
                 except ResourceNotFoundError:  # a transient one goes by itself
                     continue
-        # Those that are based on others go first.
-        volumes = await self.driver.list_volumes()
-        for volume in sorted(volumes, key=lambda volume: not volume.base_path):
-            if volume.name.startswith(self.prefix):
-                await self.driver.delete_volume(volume.pool, volume.name)
+        volumes = {
+            volume.path: volume
+            for volume in await self.driver.list_volumes()
+            if volume.name.startswith(self.prefix)
+        }
+        while volumes:
+            # Those that others are based on go last.
+            bases = {volume.base_path for volume in volumes.values()}
+            path = next(path for path in volumes if path not in bases)
+            volume = volumes.pop(path)
+            await self.driver.delete_volume(volume.pool, volume.name)
 
 
 async def eventually(what: Callable[[], Awaitable[bool]], *, within: float = 30.0) -> None:

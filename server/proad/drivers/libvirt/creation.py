@@ -11,22 +11,23 @@ import libvirt
 from lxml import etree
 
 from proad.core.ports import OnMade
+from proad.core.records import Layer
 from proad.drivers.given_domain import read_domain
 from proad.drivers.libvirt import metadata
 from proad.drivers.libvirt.domain_xml import Parts, Source, disk_targets, domain_xml
 from proad.drivers.libvirt.emulator import drop_emulator
 from proad.drivers.libvirt.errors import BAD_XML, ENGINE, code_of, seek, text_of
+from proad.drivers.libvirt.images import is_block
 from proad.drivers.libvirt.metadata import NAMESPACE, Metadata, in_domain
 from proad.drivers.libvirt.reading import lookup
 from proad.drivers.libvirt.rollback import Rollback
-from proad.drivers.libvirt.storage import Storage, view_of
-from proad.drivers.libvirt.virt import HostFacts, is_test
+from proad.drivers.libvirt.storage import Storage
+from proad.drivers.libvirt.virt import HostFacts, is_local, is_test
 from proad.drivers.libvirt.xml import serialise
 from proad.errors import AlreadyExistsError, EngineConflictError, InvalidArgumentError
 from proad.model import (
     CdromSpec,
     DiskFormat,
-    DiskSpec,
     DomainSpec,
     DomainXml,
     Lifetime,
@@ -79,8 +80,8 @@ class Creation:
         id = spec.uuid or str(uuid.uuid4())
         refuse_taken(connection, spec.name, id)
         sources = tuple(
-            self._source(connection, spec, disk, target, id, rollback)
-            for disk, target in zip(spec.effective_disks, disk_targets(spec), strict=True)
+            self._source(connection, spec, number, target, id, rollback)
+            for number, target in enumerate(disk_targets(spec))
         )
         now = datetime.now(UTC)
         parts = Parts(
@@ -110,6 +111,7 @@ class Creation:
         given = read_domain(source.xml)
         refuse_taken(connection, given.name, given.id)
         drop_emulator(connection, given.root)
+        self._storage.layers.check_xml(connection, given.root)
         now = datetime.now(UTC)
         note_creation(given.root, now)
         identity = _Identity(given.name, given.id, now, on_made)
@@ -177,22 +179,29 @@ class Creation:
         self,
         connection: libvirt.virConnect,
         spec: DomainSpec,
-        disk: DiskSpec,
+        number: int,
         target: str,
         owner: str,
         rollback: Rollback,
     ) -> Source:
+        disk, field = spec.effective_disks[number], f"spec.disks[{number}]"
+        layers = self._storage.layers
         if disk.new_volume is None:
             assert disk.volume is not None  # noqa: S101 - the model checks it
-            return _source_of(self._storage.volume(connection, disk.volume))
-        volume = self._storage.create(
-            connection, new_volume(spec.name, target, disk.new_volume), rollback, owner=owner
-        )
-        return _source_of(volume)
+            volume = self._storage.volume(connection, disk.volume)
+            format = layers.format_of(connection, volume, disk.stated_format, f"{field}.format")
+            field = f"{field}.volume"
+        else:
+            new = new_volume(spec.name, target, disk.new_volume)
+            field = f"{field}.new_volume.base"
+            volume = self._storage.create(connection, new, rollback, owner=owner, field=field)
+            format = new.format
+        below = layers.below(connection, volume, format, field)
+        return _source_of(volume, format, below)
 
     def _medium(self, connection: libvirt.virConnect, cdrom: CdromSpec) -> Source | None:
         if cdrom.volume is not None:
-            return _source_of(self._storage.volume(connection, cdrom.volume))
+            return _source_of(self._storage.volume(connection, cdrom.volume), DiskFormat.RAW)
         return Source(path=cdrom.path) if cdrom.path is not None else None
 
 
@@ -238,12 +247,18 @@ def refuse_taken(connection: libvirt.virConnect, name: str, id: str) -> None:
         raise AlreadyExistsError(what, value, existing_id=existing.UUIDString())
 
 
-def _source_of(volume: libvirt.virStorageVol) -> Source:
-    view = view_of(volume, "")
+def _source_of(
+    volume: libvirt.virStorageVol, format: DiskFormat, below: tuple[Layer, ...] = ()
+) -> Source:
+    local = is_local(volume.connect())
     return Source(
-        path=view.path,
-        format=view.format or DiskFormat.RAW,
+        path=volume.path(),
+        format=format,
         block=volume.info()[0] == libvirt.VIR_STORAGE_VOL_BLOCK,
+        below=tuple(
+            Source(path=layer.path, format=layer.format, block=is_block(layer.path, local=local))
+            for layer in below
+        ),
     )
 
 

@@ -36,11 +36,19 @@ _PREFIX = {DiskBus.VIRTIO: "vd", DiskBus.SATA: "sd", DiskBus.SCSI: "sd"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where the contents of a disk live: a file or a block device."""
+    """Where the contents of a disk live: a file or a block device.
+
+    Attributes:
+        path: where it is.
+        format: what it is.
+        block: whether it is a block device.
+        below: what it is based on, the nearest first.
+    """
 
     path: str
     format: DiskFormat = DiskFormat.RAW
     block: bool = False
+    below: "tuple[Source, ...]" = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +191,20 @@ def _add_cdrom(
 
 
 def _add_source(element: etree._Element, source: Source) -> None:
+    """Say where a disk is, and all that it is based on.
+
+    Where an image has no end of its chain in the XML, libvirt looks into the image for what
+    comes next, and has QEMU open whatever is named there.
+    """
+    _add_path(element, source)
+    for layer in source.below:
+        element = etree.SubElement(element, "backingStore", type="block" if layer.block else "file")
+        etree.SubElement(element, "format", type=layer.format.lower())
+        _add_path(element, layer)
+    etree.SubElement(element, "backingStore")
+
+
+def _add_path(element: etree._Element, source: Source) -> None:
     etree.SubElement(element, "source", {"dev" if source.block else "file": source.path})
 
 

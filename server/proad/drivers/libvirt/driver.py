@@ -278,7 +278,7 @@ class LibvirtDriver:
 
         def make(connection: libvirt.virConnect, rollback: Rollback) -> Volume:
             volume = self._storage.create(connection, spec, rollback)
-            return view_of(volume, volume.storagePoolLookupByVolume().name())
+            return view_of(volume, volume.storagePoolLookupByVolume().name(), spec.format)
 
         return await all_or_nothing(self._connection, make)
 

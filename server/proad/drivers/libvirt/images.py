@@ -23,7 +23,7 @@ Asked = Callable[[str], Header | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layer:
+class Image:
     """One image of a chain.
 
     Attributes:
@@ -44,11 +44,13 @@ class Chain:
         others: further paths that it names: files that hold the data of a layer, and what
             looks like a path in a name that is none.
         broken: why it goes no further, although it may; empty: it is whole.
+        recorded: whether what is recorded of it is in it, so that it is whole all the same.
     """
 
-    layers: tuple[Layer, ...]
+    layers: tuple[Image, ...]
     others: tuple[str, ...] = ()
     broken: str = ""
+    recorded: bool = False
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -88,7 +90,7 @@ class Images:
             base: whether another image needs it, so that it must be there.
         """
         record = self._recorded.get(self.identity(path))
-        layers = [Layer(path=path, format=record.format.lower() if record else format)]
+        layers = [self._image(path, format)]
         others: list[str] = []
         seen = {self.identity(path)}
         broken = ""
@@ -109,10 +111,14 @@ class Images:
         if record is not None:
             # Somebody else may have put it on other images since.
             others += [layer.path for layer in record.base_chain]
-            broken = ""
-        return Chain(layers=tuple(layers), others=tuple(others), broken=broken)
+        return Chain(
+            layers=tuple(layers),
+            others=tuple(others),
+            broken=broken,
+            recorded=record is not None,
+        )
 
-    def _below(self, layer: Layer, others: list[str], *, needed: bool) -> Layer | None:
+    def _below(self, layer: Image, others: list[str], *, needed: bool) -> Image | None:
         """Return the base of an image; note the others that it names."""
         if layer.format in _UNREAD:
             raise UnreadableImageError(f"has the format {layer.format}, whose bases are not read")
@@ -124,9 +130,14 @@ class Images:
             others.append(resolve(header.data_file, of=layer.path))
         if not header.backing:
             return None
-        return Layer(path=resolve(header.backing, of=layer.path), format=header.backing_format)
+        return self._image(resolve(header.backing, of=layer.path), header.backing_format)
 
-    def _header(self, layer: Layer, *, needed: bool) -> Header | None:
+    def _image(self, path: str, format: str) -> Image:
+        """Return the image at a path, in the format that it was made in where that is known."""
+        record = self._recorded.get(self.identity(path))
+        return Image(path=path, format=record.format.lower() if record else format)
+
+    def _header(self, layer: Image, *, needed: bool) -> Header | None:
         path = layer.path
         if path not in self._headers:
             try:
@@ -184,3 +195,13 @@ def is_url(name: str) -> bool:
     """Return whether QEMU takes a name for something else than a file, such as "nbd://…"."""
     before, colon, _ = name.removeprefix("file:").partition(":")
     return bool(colon) and "/" not in before
+
+
+def is_block(path: str, *, local: bool) -> bool:
+    """Return whether a path leads to a block device, as far as can be seen from here."""
+    if not local:
+        return path.startswith("/dev/")
+    try:
+        return stat.S_ISBLK(Path(path).stat().st_mode)
+    except OSError:
+        return False

@@ -23,7 +23,7 @@ _log = structlog.get_logger(__name__)
 
 # Pools whose volumes are the files of a folder.
 _FOLDERS = frozenset({"dir", "fs", "netfs"})
-_NO_VOLUME = frozenset({libvirt.VIR_ERR_NO_STORAGE_VOL, libvirt.VIR_ERR_INVALID_STORAGE_VOL})
+NO_VOLUME = frozenset({libvirt.VIR_ERR_NO_STORAGE_VOL, libvirt.VIR_ERR_INVALID_STORAGE_VOL})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +194,7 @@ def _header_of(connection: libvirt.virConnect, path: str) -> Header | None:
         volume = seek(connection.storageVolLookupByPath, path)
         text = decoded(volume.XMLDesc)
     except libvirt.libvirtError as error:
-        if code_of(error) not in _NO_VOLUME:
+        if code_of(error) not in NO_VOLUME:
             raise
         raise UnreadableImageError("is in no active pool, and cannot be read from here") from None
     if text is None:

@@ -11,6 +11,7 @@ from lxml import etree
 from proad.core.records import Layer, VolumeRecord
 from proad.drivers.libvirt import pools
 from proad.drivers.libvirt.errors import ENGINE, code_of, seek
+from proad.drivers.libvirt.layers import Layers
 from proad.drivers.libvirt.ledger import Ledger
 from proad.drivers.libvirt.pools import decoded
 from proad.drivers.libvirt.rollback import Rollback
@@ -33,6 +34,7 @@ class Storage:
 
     def __init__(self, default_pool: str, default_path: str, ledger: Ledger) -> None:
         self._ledger = ledger
+        self.layers = Layers(ledger)
         self._default_pool = default_pool
         self._default_path = default_path
         self._making = threading.Lock()
@@ -79,11 +81,11 @@ class Storage:
     def list(self, connection: libvirt.virConnect, pool: str = "") -> list[Volume]:
         """Return the volumes of a pool, or of all active ones."""
         if pool:
-            return [*self._volumes(self.pool(connection, pool))]
+            return [*self._volumes(connection, self.pool(connection, pool))]
         found: list[Volume] = []
         for each in pools.active_pools(connection):
             try:
-                found += self._volumes(each)
+                found += self._volumes(connection, each)
             except libvirt.libvirtError:
                 if pools.is_active(each):
                     raise
@@ -96,6 +98,7 @@ class Storage:
         rollback: Rollback,
         *,
         owner: str = "",
+        field: str = "spec.base",
     ) -> libvirt.virStorageVol:
         """Create a volume, recorded before libvirt is asked for it.
 
@@ -104,18 +107,24 @@ class Storage:
             spec: what to make.
             rollback: takes it away again, if and only if it was made here.
             owner: UUID of the domain that it goes with; empty: of none.
+            field: where the caller names its base, for errors.
 
         Raises:
             AlreadyExistsError: the name is taken.
+            InvalidArgumentError: the format of the base, or of what that is based on, cannot
+                be told.
             VolumeNotFoundError: no such pool or base volume.
             HostExhaustedError: the pool has less room than is to be taken at once.
             DatabaseUnreachableError: it cannot be recorded; nothing was made.
         """
-        base = self.volume(connection, spec.base) if spec.base is not None else None
+        base: Volume | None = None
+        chain: tuple[Layer, ...] = ()
+        if spec.base is not None:
+            base, chain = self._base(connection, spec.base, field)
         pool = self.pool(connection, spec.pool, make=True)
         if pools.find(pool, spec.name) is not None:
             raise AlreadyExistsError("volume", spec.name)
-        root = volume_xml(spec, view_of(base, pool.name()) if base is not None else None)
+        root = volume_xml(spec, base)
         capacity = int(root.findtext("capacity", "0"))
         if spec.preallocate and capacity > (available := pool.info()[3]):
             raise HostExhaustedError(
@@ -130,7 +139,7 @@ class Storage:
             pool=pool.name(),
             name=spec.name,
             format=spec.format,
-            base_chain=self._layers(connection, base) if base is not None else (),
+            base_chain=chain,
             owner=owner,
         )
         rollback.on_failure(
@@ -257,23 +266,27 @@ class Storage:
         )
         return Usage(connection, images)
 
-    def _layers(
-        self, connection: libvirt.virConnect, base: libvirt.virStorageVol
-    ) -> tuple[Layer, ...]:
-        """Give the images that a volume made on a base has below it."""
-        if (record := self._ledger.of_volume(connection, base)) is not None:
-            return (Layer(path=record.path, format=record.format), *record.base_chain)
-        view = view_of(base, "")
-        return (Layer(path=view.path, format=view.format or DiskFormat.RAW),)
+    def _base(
+        self, connection: libvirt.virConnect, ref: VolumeRef, field: str
+    ) -> tuple[Volume, tuple[Layer, ...]]:
+        """Return a base as it is to be used, and all images below a volume made on it."""
+        volume = self.volume(connection, ref)
+        format = self.layers.format_of(connection, volume, ref.format, f"{field}.format")
+        below = self.layers.below(connection, volume, format, field)
+        view = view_of(volume, "", format)
+        return view, (Layer(path=view.path, format=format), *below)
 
-    def _volumes(self, pool: libvirt.virStoragePool) -> Iterator[Volume]:
+    def _volumes(
+        self, connection: libvirt.virConnect, pool: libvirt.virStoragePool
+    ) -> Iterator[Volume]:
         pool_name = pool.name()
         for name, volume in pools.volumes_in(pool):
             if not name:
                 self._tell(pool_name)
                 continue
             try:
-                yield view_of(volume, pool_name)
+                record = self._ledger.of_volume(connection, volume)
+                yield view_of(volume, pool_name, record.format if record else None)
             except libvirt.libvirtError as error:
                 if code_of(error) != libvirt.VIR_ERR_NO_STORAGE_VOL:  # deleted a moment ago
                     raise
@@ -316,6 +329,8 @@ def volume_xml(spec: VolumeSpec, base: Volume | None) -> etree._Element:
     etree.SubElement(root, "allocation", unit="bytes").text = str(allocation)
     target = etree.SubElement(root, "target")
     etree.SubElement(target, "format", type=spec.format.lower())
+    if spec.format is DiskFormat.QCOW2:
+        etree.SubElement(target, "compat").text = "1.1"  # libvirt's default is of 2008
     if base is not None:
         backing = etree.SubElement(root, "backingStore")
         etree.SubElement(backing, "path").text = base.path
@@ -323,8 +338,14 @@ def volume_xml(spec: VolumeSpec, base: Volume | None) -> etree._Element:
     return root
 
 
-def view_of(volume: libvirt.virStorageVol, pool: str) -> Volume:
-    """Read a volume; what libvirt cannot say of it is left out."""
+def view_of(volume: libvirt.virStorageVol, pool: str, made: DiskFormat | None = None) -> Volume:
+    """Read a volume; what libvirt cannot say of it is left out.
+
+    Args:
+        volume: the volume.
+        pool: its pool.
+        made: what it is; None: what it looks like has to do.
+    """
     text = decoded(volume.XMLDesc)
     if text is None:  # the name of its base is not UTF-8
         _, capacity, allocation = volume.info()
@@ -332,20 +353,25 @@ def view_of(volume: libvirt.virStorageVol, pool: str) -> Volume:
             pool=pool,
             name=volume.name(),
             path=volume.path(),
+            format=made,
             capacity_bytes=capacity,
             allocation_bytes=allocation,
         )
     root = parse(text)
     kind = root.find("target/format")
     word = "" if kind is None else kind.get("type", "").upper()
+    looks = DiskFormat(word) if word in DiskFormat.__members__ else None
+    capacity = root.findtext("capacity", "0")
+    if made is DiskFormat.RAW and looks is not made:  # a guest wrote something else
+        capacity = root.findtext("physical", capacity)
     return Volume(
         pool=pool,
         name=volume.name(),
         path=root.findtext("target/path", ""),
-        format=DiskFormat(word) if word in DiskFormat.__members__ else None,
-        capacity_bytes=int(root.findtext("capacity", "0")),
+        format=made or looks,
+        capacity_bytes=int(capacity),
         allocation_bytes=int(root.findtext("allocation", "0")),
-        base_path=root.findtext("backingStore/path", ""),
+        base_path="" if made is DiskFormat.RAW else root.findtext("backingStore/path", ""),
     )
 
 

@@ -9,7 +9,7 @@ from lxml import etree
 
 from proad.drivers.libvirt import pools
 from proad.drivers.libvirt.errors import code_of
-from proad.drivers.libvirt.images import Chain, Images, Layer
+from proad.drivers.libvirt.images import Chain, Image, Images
 from proad.drivers.libvirt.pools import decoded
 from proad.drivers.libvirt.qcow2 import printable
 from proad.drivers.libvirt.virt import is_test
@@ -76,7 +76,7 @@ class Named:
     paths: set[str] = field(default_factory=set)
     volumes: set[VolumeRef] = field(default_factory=set)
     raw: set[str] = field(default_factory=set)
-    images: set[Layer] = field(default_factory=set)
+    images: set[Image] = field(default_factory=set)
     chains: list[Chain] = field(default_factory=list)
     unread: str = ""
 
@@ -97,7 +97,7 @@ class Named:
             return
         if pool := source.get("pool"):
             self.volumes.add(VolumeRef(pool=pool, name=source.get("volume", "?")))
-        top = Layer(path=_path_of(source), format=_format_of(disk.find("driver")))
+        top = Image(path=_path_of(source), format=_format_of(disk.find("driver")))
         if top.format == "raw":
             self.raw.add(top.path)
             return
@@ -110,7 +110,7 @@ class Named:
                 break
             last, layer = (
                 store,
-                Layer(path=_path_of(inner), format=_format_of(store.find("format"))),
+                Image(path=_path_of(inner), format=_format_of(store.find("format"))),
             )
         self.images.add(layer if live else top)
 
@@ -129,7 +129,7 @@ class Usage:
         domains = list(_domains(connection))
         places = self._places(connection) if any(each.volumes for each in domains) else {}
         for domain in domains:
-            followed = {Layer(path=p) for ref in domain.volumes if (p := places.get(ref))}
+            followed = {Image(path=p) for ref in domain.volumes if (p := places.get(ref))}
             domain.paths |= {layer.path for layer in followed}
             domain.chains = [
                 images.chain(layer.path, layer.format)
@@ -211,7 +211,7 @@ class Usage:
         if named.unread and self._reaches(named.paths, target):
             return named.unread
         for chain in chains:
-            if chain.broken and self._reaches(chain.paths, target):
+            if chain.broken and not chain.recorded and self._reaches(chain.paths, target):
                 return chain.broken
         return ""
 

@@ -130,9 +130,10 @@ class MemoryDomains(MemoryVolumes):
         volumes: list[Volume] = []
         if spec.cdrom is not None:
             disks.append(self._cdrom(spec.cdrom, next(letters["sd"])))
-        for wish in spec.effective_disks:
+        for number, wish in enumerate(spec.effective_disks):
             target = next(letters[_PREFIXES[wish.bus]])
-            volume = self._disk_volume(spec.name, wish, target, volumes)
+            field = f"spec.disks[{number}]"
+            volume = self._disk_volume(spec.name, wish, target, volumes, field)
             disks.append(
                 Disk(
                     target=target,
@@ -149,10 +150,10 @@ class MemoryDomains(MemoryVolumes):
         return tuple(disks), volumes
 
     def _disk_volume(
-        self, domain: str, wish: DiskSpec, target: str, volumes: list[Volume]
+        self, domain: str, wish: DiskSpec, target: str, volumes: list[Volume], field: str
     ) -> Volume:
         if wish.volume is not None:
-            return self._volume(wish.volume)
+            return self._existing(wish.volume, wish.stated_format, field)
         new = wish.new_volume
         assert new is not None  # noqa: S101 - the spec has exactly one of the two
         name = new.volume_name or f"{domain}-{target}.{_ENDINGS[new.format]}"
@@ -165,7 +166,8 @@ class MemoryDomains(MemoryVolumes):
                 capacity_bytes=new.capacity_bytes,
                 format=new.format,
                 base=new.base,
-            )
+            ),
+            f"{field}.new_volume.base",
         )
         volumes.append(volume)
         return volume

@@ -55,6 +55,12 @@ class MemoryVolumes(World):
             raise InUseError("volume", name, users)
         del self._volumes[volume.pool, volume.name]
 
+    def _existing(self, ref: VolumeRef, stated: DiskFormat | None, field: str) -> Volume:
+        """Give a volume that a disk is to be put on."""
+        volume = self._volume(ref)
+        _check_format(volume, stated, field)
+        return volume
+
     def _pool(self, pool: str) -> str:
         if pool not in {"", POOL}:
             raise VolumeNotFoundError(pool, detail="(there is no such pool)")
@@ -66,12 +72,17 @@ class MemoryVolumes(World):
         except KeyError:
             raise VolumeNotFoundError(ref.name) from None
 
-    def _planned(self, spec: VolumeSpec) -> Volume:
-        """Check everything that a volume needs, and give what it would be."""
+    def _planned(self, spec: VolumeSpec, field: str = "spec.base") -> Volume:
+        """Check everything that a volume needs, and give what it would be.
+
+        `field` is where the caller names its base.
+        """
         pool = self._pool(spec.pool)
         if (pool, spec.name) in self._volumes:
             raise AlreadyExistsError("volume", spec.name)
         base = self._volume(spec.base) if spec.base is not None else None
+        if spec.base is not None and base is not None:
+            _check_format(base, spec.base.format, field)
         capacity = spec.capacity_bytes or (base.capacity_bytes if base else 0)
         if base is not None and capacity < base.capacity_bytes:
             raise InvalidArgumentError.of(
@@ -90,4 +101,13 @@ class MemoryVolumes(World):
             capacity_bytes=capacity,
             allocation_bytes=allocation,
             base_path=base.path if base else "",
+        )
+
+
+def _check_format(volume: Volume, stated: DiskFormat | None, field: str) -> None:
+    if stated not in {None, volume.format}:
+        raise InvalidArgumentError.of(
+            f"{field}.format",
+            f"is {stated}, but Proa made the volume {volume.name!r} as {volume.format}; "
+            "say that or nothing",
         )
