@@ -29,17 +29,18 @@ readonly BUILD_PACKAGES=(libvirt-dev pkg-config gcc libc6-dev python3-dev python
 systemd_runs() { [[ -d /run/systemd/system ]]; }
 
 # A socket file or a docker command proves nothing: both can be left over.
-docker_answers() {
+ask_docker() {
     case ${DOCKER_HOST:=$DOCKER_SOCKET} in
-        unix://*) [[ $(curl -fs --max-time 5 --unix-socket "${DOCKER_HOST#unix://}" \
-            http://localhost/_ping) == OK ]] ;;
+        unix://*) curl -fsS --max-time 5 --unix-socket "${DOCKER_HOST#unix://}" \
+            http://localhost/_ping ;;
         *) timeout 10 docker version ;;
-    esac >/dev/null 2>&1
+    esac
 }
 
-libvirt_answers() {
-    timeout 20 virsh -q -c $LIBVIRT_URI version </dev/null >/dev/null 2>&1
-}
+ask_libvirt() { timeout 20 virsh -q -c $LIBVIRT_URI version </dev/null; }
+
+docker_answers() { ask_docker >/dev/null 2>&1; }
+libvirt_answers() { ask_libvirt >/dev/null 2>&1; }
 
 start_docker() {
     if systemd_runs; then
@@ -84,9 +85,12 @@ gave_up() {
     die "$1 does not answer; see $(systemd_runs && echo "journalctl -u $2" || echo "$3")"
 }
 
+# how_to ENGINE GROUP ASK WORDS
 how_to() {
-    warn "$1 does not answer. If it runs, your user may lack access (groups docker, libvirt)." \
-        "If not: $2; on Debian or Ubuntu this script does it as root."
+    local answer
+    answer=$("$3" 2>&1 >/dev/null) || true
+    warn "$1 does not answer (${answer##*$'\n'}). If it runs, join the group $2 and log in anew." \
+        "If not: $4; on Debian or Ubuntu this script does it as root."
 }
 
 engines() {
@@ -97,7 +101,7 @@ engines() {
         warn "DOCKER_HOST, $DOCKER_HOST, does not answer: start that engine or unset it"
         failed=1
     elif $check_only || ! may_install; then
-        how_to "Docker Engine" "install ${DOCKER_PACKAGES[*]} and start dockerd"
+        how_to "Docker Engine" docker ask_docker "install ${DOCKER_PACKAGES[*]} and start dockerd"
         failed=1
     else
         apt_install "${DOCKER_PACKAGES[@]}"
@@ -109,7 +113,7 @@ engines() {
     if libvirt_answers; then
         say "libvirt answers at $LIBVIRT_URI"
     elif $check_only || ! may_install; then
-        how_to libvirt "install ${LIBVIRT_PACKAGES[*]} and start virtlogd and libvirtd"
+        how_to libvirt libvirt ask_libvirt "install ${LIBVIRT_PACKAGES[*]} and start virtlogd and libvirtd"
         failed=1
     else
         apt_install "${LIBVIRT_PACKAGES[@]}"

@@ -11,20 +11,30 @@ cd "$(dirname "$0")"
 # shellcheck source=deploy/packages.sh
 . ./packages.sh
 
-if ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; then
+has_postgres() { compgen -G '/usr/lib/postgresql/*/bin/initdb'; }
+has_registry() { command -v docker-registry; }
+has_jq() { command -v jq; }  # the README's examples
+
+if ! may_install; then
+    lacking=()
+    has_postgres >/dev/null || lacking+=(postgresql)
+    has_registry >/dev/null || lacking+=(docker-registry)
+    has_jq >/dev/null || lacking+=(jq)
+    apt_install "${lacking[@]}"
+    exit
+fi
+
+if ! has_postgres >/dev/null; then
     # The package would make a cluster and start it on port 5432.
     drop_in=/etc/postgresql-common/createcluster.d/proa.conf
-    if may_install; then
-        mkdir -p "${drop_in%/*}"
-        echo 'create_main_cluster = false' >"$drop_in"
-        trap 'rm -f "$drop_in"' EXIT
-    fi
+    mkdir -p "${drop_in%/*}"
+    echo 'create_main_cluster = false' >"$drop_in"
+    trap 'rm -f "$drop_in"' EXIT
     apt_install postgresql
 fi
 
-if ! command -v docker-registry >/dev/null; then
+if ! has_registry >/dev/null; then
     # The package would start a registry on port 5000: take the program alone.
-    may_install || apt_install docker-registry
     say "installing docker-registry"
     dir=$(mktemp -d)
     unpack "$dir" docker-registry
@@ -32,4 +42,4 @@ if ! command -v docker-registry >/dev/null; then
     rm -rf "$dir"
 fi
 
-need jq jq  # the README's examples
+has_jq >/dev/null || apt_install jq
