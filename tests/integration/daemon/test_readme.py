@@ -108,11 +108,13 @@ class Reader:
 def reader(
     start_daemon: Callable[..., Daemon], token: str, swept, tmp_path: Path, request
 ) -> Reader:
-    daemon = start_daemon()
+    image = request.getfixturevalue("image")
+    registry, _, _ = image.partition("/")
+    daemon = start_daemon(PROA_ALLOWED_REGISTRIES=registry)
     swept(daemon.client())
     words = {
         "127.0.0.1:50051": daemon.address,
-        "debian:12": request.getfixturevalue("image"),
+        "debian:12": image,
         "8080:": f"{free_port()}:",
         ".venv/bin/": f"{BIN}/",
         "proa login ada": "proa login ada --password-stdin",
