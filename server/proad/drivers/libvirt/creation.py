@@ -13,7 +13,7 @@ from lxml import etree
 from proad.core.ports import OnMade
 from proad.core.records import Layer
 from proad.drivers.given_domain import read_domain
-from proad.drivers.libvirt import metadata
+from proad.drivers.libvirt import metadata, nvram
 from proad.drivers.libvirt.domain_xml import Parts, Source, disk_targets, domain_xml
 from proad.drivers.libvirt.emulator import drop_emulator
 from proad.drivers.libvirt.errors import BAD_XML, ENGINE, code_of, seek, text_of
@@ -90,10 +90,10 @@ class Creation:
             cdrom=self._medium(connection, spec.cdrom) if spec.cdrom is not None else None,
             metadata=Metadata(labels=spec.labels, create_time=now),
         )
-        xml = serialise(domain_xml(spec, parts, host))
+        root = domain_xml(spec, parts, host)
         define = self._transient if spec.lifetime is Lifetime.TRANSIENT else self._persistent
         identity = _Identity(spec.name, id, now, on_made)
-        domain = define(connection, xml, identity, rollback, start)
+        domain = define(connection, root, identity, rollback, start)
         if spec.autostart:
             domain.setAutostart(1)
         return domain
@@ -117,7 +117,7 @@ class Creation:
         identity = _Identity(given.name, given.id, now, on_made)
         define = self._transient if source.lifetime is Lifetime.TRANSIENT else self._persistent
         try:
-            return define(connection, serialise(given.root), identity, rollback, start)
+            return define(connection, given.root, identity, rollback, start)
         except libvirt.libvirtError as error:
             if code_of(error) in BAD_XML:
                 raise InvalidArgumentError.of("xml", text_of(error)) from None
@@ -126,17 +126,22 @@ class Creation:
     def _persistent(
         self,
         connection: libvirt.virConnect,
-        xml: str,
+        root: etree._Element,
         identity: "_Identity",
         rollback: Rollback,
         start: bool,  # noqa: FBT001 - always passed on
     ) -> libvirt.virDomain:
+        found = bool(nvram.stated(root))
+        variables = nvram.pin(connection, root, identity.id)
+        keep = bool(variables) and nvram.is_there(connection, variables, unseen=found)
+        xml = serialise(root)
         domain = self._define(
             identity,
             connection,
             lambda: connection.defineXMLFlags(xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE),
         )
-        rollback.on_failure(f"domain {identity.name}", partial(_undefine, identity))
+        undefine = partial(_undefine, identity, keep_variables=keep)
+        rollback.on_failure(f"domain {identity.name}", undefine)
         if start:
             domain.create()
             rollback.on_failure(
@@ -147,7 +152,7 @@ class Creation:
     def _transient(
         self,
         connection: libvirt.virConnect,
-        xml: str,
+        root: etree._Element,
         identity: "_Identity",
         rollback: Rollback,
         _start: bool,  # noqa: FBT001 - it exists only while it runs
@@ -155,7 +160,7 @@ class Creation:
         domain = self._define(
             identity,
             connection,
-            lambda: connection.createXML(xml, libvirt.VIR_DOMAIN_START_VALIDATE),
+            lambda: connection.createXML(serialise(root), libvirt.VIR_DOMAIN_START_VALIDATE),
         )
         rollback.on_failure(f"domain {identity.name}", partial(_end, identity, domain.ID()))
         return domain
@@ -262,14 +267,19 @@ def _source_of(
     )
 
 
-def _undefine(made: _Identity, connection: libvirt.virConnect) -> None:
+def _undefine(made: _Identity, connection: libvirt.virConnect, *, keep_variables: bool) -> None:
     """Undo a definition, but neither one by somebody else nor under a running domain."""
     domain = lookup(connection, made.id)
     if metadata.read(domain).create_time != made.create_time:
         return
     if domain.isActive():
         raise EngineConflictError(ENGINE, "somebody else has started it")
-    domain.undefineFlags(0 if is_test(connection) else libvirt.VIR_DOMAIN_UNDEFINE_NVRAM)
+    if is_test(connection):
+        domain.undefine()
+    elif keep_variables:  # they were there before
+        domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM)
+    else:
+        domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_NVRAM)
 
 
 def _end(made: _Identity, runtime_id: int, connection: libvirt.virConnect) -> None:

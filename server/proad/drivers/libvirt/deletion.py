@@ -6,6 +6,7 @@ import libvirt
 import structlog
 
 from proad.core.records import VolumeRecord
+from proad.drivers.libvirt import nvram
 from proad.drivers.libvirt.connection import LONG_TIMEOUT, Connection
 from proad.drivers.libvirt.errors import code_of
 from proad.drivers.libvirt.lanes import Lane
@@ -89,7 +90,8 @@ class Deletion:
         self._storage.delete_owned(
             connection, leaving, owner=before.id, ignore=options.ignore_unreadable
         )
-        _undefine(domain)
+        users_of = partial(self._storage.users_of, connection, but=before.id)
+        _undefine(domain, nvram.undefine_flag(domain, users_of))
         self._ledger.release(connection, staying)
 
 
@@ -132,11 +134,9 @@ def _drop_snapshots(domain: libvirt.virDomain, before: Resource, options: Delete
         root.delete(libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_CHILDREN)
 
 
-def _undefine(domain: libvirt.virDomain) -> None:
-    flags = (
-        libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
-    )
+def _undefine(domain: libvirt.virDomain, flags: int) -> None:
+    flags |= libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+    flags |= libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
     if not is_test(domain.connect()):
-        flags |= libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
         flags |= libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
     domain.undefineFlags(flags)

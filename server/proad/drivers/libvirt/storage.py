@@ -177,7 +177,7 @@ class Storage:
         volume = self.volume(connection, ref)
         target = target_of(volume)
         usage = self._usage(connection, target)
-        _refuse(target.ref, usage.of(target, ignore=ignore))
+        _refuse(ref.name, usage.of(target, ignore=ignore))
         record = self._ledger.of_volume(connection, volume)
         volume.delete()
         if record is not None:
@@ -195,7 +195,7 @@ class Storage:
         there = self._there(connection, records)
         for target, users in self._needed(connection, there, owner, ignore).items():
             if not users.names:
-                _refuse(target.ref, users)
+                _refuse(there[target].name, users)
 
     def delete_owned(
         self,
@@ -225,15 +225,21 @@ class Storage:
         needed = self._needed(connection, there, owner, ignore)
         for target, users in needed.items():
             if strict and not users.names:
-                _refuse(target.ref, users)
-            _log.info("libvirt.volume_kept", volume=target.ref.name, users=users)
+                _refuse(there[target].name, users)
+            _log.info("libvirt.volume_kept", volume=there[target].name, users=users)
         kept = [there[target].id for target in needed]
         self._ledger.release(connection, [each for each in records if each.id in kept])
-        for target, record in there.items():
+        for record in there.values():
             if record.id not in kept:
                 with suppress(VolumeNotFoundError):
-                    _delete(self.volume(connection, target.ref))
+                    ref = VolumeRef(pool=record.pool, name=record.name)
+                    _delete(self.volume(connection, ref))
         self._ledger.end(connection, [each for each in records if each.id not in kept])
+
+    def users_of(self, connection: libvirt.virConnect, path: str, *, but: str) -> tuple[str, ...]:
+        """Return who needs the file at a path, but for a domain and for who only may need it."""
+        target = Target(path=path)
+        return self._usage(connection, target).of(target, but=but).names
 
     def _there(
         self, connection: libvirt.virConnect, records: Iterable[VolumeRecord]
@@ -389,6 +395,6 @@ def _delete(volume: libvirt.virStorageVol) -> None:
             raise
 
 
-def _refuse(ref: VolumeRef, users: Users) -> None:
+def _refuse(name: str, users: Users) -> None:
     if users.names or users.unreadable:
-        raise InUseError("volume", ref.name, users.names, unreadable=users.unreadable)
+        raise InUseError("volume", name, users.names, unreadable=users.unreadable)

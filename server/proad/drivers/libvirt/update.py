@@ -6,6 +6,7 @@ import libvirt
 
 from proad.drivers.libvirt import limits, metadata
 from proad.drivers.libvirt.errors import ENGINE, code_of, seek
+from proad.drivers.libvirt.nvram import keep_over_rename
 from proad.drivers.libvirt.reading import Reader
 from proad.errors import AlreadyExistsError, CapabilityMissingError, ResourceRunningError
 from proad.model import (
@@ -66,6 +67,7 @@ def apply(reader: Reader, domain: libvirt.virDomain, update: ResourceUpdate) -> 
     if change.autostart is not None and run.persistent:
         domain.setAutostart(int(change.autostart))
     if renamed is not None:
+        keep_over_rename(domain)
         domain.rename(renamed)
     return late
 

@@ -30,15 +30,15 @@ _PROSE = frozenset({"title", "description", "metadata", "cmdline"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """The volume that is asked about.
+    """The file that is asked about.
 
     Attributes:
         path: where it is.
-        ref: which volume it is.
+        ref: which volume it is; None: none.
     """
 
     path: str
-    ref: VolumeRef
+    ref: VolumeRef | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
