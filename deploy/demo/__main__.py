@@ -16,7 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import proa
-from casting import choose_kinds
+from casting import GUEST_ISO, choose_kinds
 from proa import v1
 from stage import Failed, console, daemon, say, step, wait_for
 from story import Story
@@ -55,7 +55,7 @@ def main() -> int:
     }
     try:
         step("Two users and a daemon with a state folder of its own")
-        with daemon(home, passwords) as address:
+        with daemon(home, passwords, media_dir=GUEST_ISO.resolve().parent) as address:
             patience = timedelta(seconds=90)
             with (
                 proa.connect(

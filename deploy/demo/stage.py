@@ -74,8 +74,10 @@ def show(resources: list[v1.Resource]) -> None:
 
 
 @contextmanager
-def daemon(home: Path, passwords: dict[str, tuple[str, list[str]]]) -> Iterator[str]:
-    """Run a daemon with these users, and yield its address."""
+def daemon(
+    home: Path, passwords: dict[str, tuple[str, list[str]]], *, media_dir: Path
+) -> Iterator[str]:
+    """Run a daemon with these users and media, and yield its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
@@ -84,6 +86,7 @@ def daemon(home: Path, passwords: dict[str, tuple[str, list[str]]]) -> Iterator[
         "PROA_STATE_DIR": str(home / "state"),
         "PROA_LISTEN": address,
         "PROA_VIRT_TYPE": "qemu",
+        "PROA_MEDIA_DIRS": str(media_dir),
         "PROA_LOG_FORMAT": "json",
     }
     proad = str(Path(sys.executable).with_name("proad"))

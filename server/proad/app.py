@@ -199,6 +199,7 @@ def _drivers(hosts: Sequence[HostSettings], volumes: VolumeRecords) -> list[tupl
                         virt_type=host.virt_type,
                         default_pool=host.libvirt_pool,
                         default_pool_path=str(host.libvirt_pool_path),
+                        media_dirs=tuple(map(str, host.media_dirs)),
                         records=volumes,
                     ),
                 )

@@ -20,7 +20,7 @@ from contract.stopping import DeafnessContract, SavingContract, StoppingContract
 from contract.updates import DomainUpdatesContract
 from contract.volumes import VolumesContract
 from contract.yard import PREFIX, SOON, Yard
-from guest.media import build_guest
+from guest.media import build_guest, medium
 from proad.drivers.libvirt import LibvirtDriver
 from proad.errors import EngineConflictError
 from proad.model import DomainSpec, NetworkSpec
@@ -57,7 +57,13 @@ class OnQemu:
 
     @pytest.fixture
     async def yard(self, pool: str) -> AsyncIterator[Yard]:
-        driver = LibvirtDriver(uri=URI, virt_type="qemu", default_pool=pool, sweep_every=SOON)
+        driver = LibvirtDriver(
+            uri=URI,
+            virt_type="qemu",
+            default_pool=pool,
+            media_dirs=(str(medium("guest.iso").parent),),
+            sweep_every=SOON,
+        )
         async with QemuYard.open(driver) as yard:
             yield yard
 

@@ -435,7 +435,9 @@ class CdromSpec(_message.Message):
     PATH_FIELD_NUMBER: _builtins.int
     VOLUME_FIELD_NUMBER: _builtins.int
     path: _builtins.str
-    """Absolute path of an ISO image on the host.
+    """Absolute path of an ISO image on the host: a regular file, links resolved, in a
+    folder of the daemon's setting media_dirs or of a storage pool, which QEMU's user
+    can read as it is; its owner stays. Not with a libvirt on another host.
     At most 4096 characters.
     """
     @_builtins.property

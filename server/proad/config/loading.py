@@ -17,7 +17,8 @@ from proad.errors import SetupError
 
 # Fields of a host that have a variable, which counts for the host named `local`.
 _LOCAL_VARIABLES = {
-    key: VARIABLE_PREFIX + key.upper() for key in ("docker_url", "libvirt_uri", "virt_type")
+    key: VARIABLE_PREFIX + key.upper()
+    for key in ("docker_url", "libvirt_uri", "virt_type", "media_dirs")
 }
 
 # What the client, its commands, the build and the tests read, and a shell may have set.

@@ -113,7 +113,9 @@ def _proxy(value: object) -> Proxy:
 
 def _texts(value: object) -> object:
     """Read several texts, in one with commas or in a list."""
-    return tuple(text.strip() for text in value.split(",")) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    return tuple(text.strip() for text in value.split(",")) if value.strip() else ()
 
 
 # As an AllowedRegistries takes it.
@@ -145,6 +147,8 @@ class HostSettings(BaseModel):
         virt_type: how virtual machines run on this host.
         libvirt_pool: storage pool for volumes whose request names none.
         libvirt_pool_path: folder of that pool, should it have to be made.
+        media_dirs: where installation media may lie that requests name by their path,
+            beside the folders of the storage pools.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -156,6 +160,7 @@ class HostSettings(BaseModel):
     virt_type: VirtTypeSetting = "auto"
     libvirt_pool: Annotated[str, Field(pattern=r"^[^/\x00\n]{1,255}$")] = "default"
     libvirt_pool_path: AbsolutePath = Path("/var/lib/libvirt/images")
+    media_dirs: Annotated[tuple[AbsolutePath, ...], BeforeValidator(_texts)] = (Path("/srv"),)
 
     @field_validator("docker_url", "libvirt_uri", mode="after")
     @classmethod

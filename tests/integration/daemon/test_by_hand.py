@@ -51,9 +51,9 @@ class Operator:
 @pytest.mark.docker
 @pytest.mark.libvirt
 def test_a_session_with_buf_curl(start_daemon: Callable[..., Daemon], token: str, swept):
-    daemon = start_daemon()
-    swept(daemon.client())
     build_guest()
+    daemon = start_daemon(PROA_MEDIA_DIRS=str(medium("guest.iso").parent))
+    swept(daemon.client())
     operator = Operator(daemon)
 
     services = operator.buf("--list-services", operator.url).stdout.split()

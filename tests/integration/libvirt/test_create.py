@@ -19,6 +19,7 @@ from proad.errors import (
     EngineConflictError,
     HostExhaustedError,
     InUseError,
+    InvalidArgumentError,
     ProaError,
 )
 from proad.model import (
@@ -57,7 +58,7 @@ def new(**fields: object) -> DiskSpec:
             {"networks": (NetworkSpec(network="proa-test-none"),), "networkless": False},
             EngineConflictError,
         ),
-        ({"cdrom": CdromSpec(path="/var/tmp/proa-test-none.iso")}, EngineConflictError),
+        ({"cdrom": CdromSpec(path="/var/tmp/proa-test-none.iso")}, InvalidArgumentError),
         ({"machine": "none"}, EngineConflictError),
         (
             {"disks": (new(), DiskSpec(new_volume=NewDisk(base=VolumeRef(name="proa-test-none"))))},

@@ -96,7 +96,7 @@ CASES = {
                 Source(path="/dev/vg/data", block=True),
                 Source(path="/pool/old.qcow2", format=DiskFormat.QCOW2),
             ),
-            cdrom=Source(path="/srv/install.iso"),
+            cdrom=Source(path="/srv/install.iso", keeps_owner=True),
             metadata=METADATA,
         ),
         EMULATED,

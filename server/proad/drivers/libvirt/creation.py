@@ -18,6 +18,7 @@ from proad.drivers.libvirt.domain_xml import Parts, Source, disk_targets, domain
 from proad.drivers.libvirt.emulator import drop_emulator
 from proad.drivers.libvirt.errors import BAD_XML, ENGINE, code_of, seek, text_of
 from proad.drivers.libvirt.images import is_block
+from proad.drivers.libvirt.media import Media
 from proad.drivers.libvirt.metadata import NAMESPACE, Metadata, in_domain
 from proad.drivers.libvirt.reading import lookup
 from proad.drivers.libvirt.rollback import Rollback
@@ -58,10 +59,12 @@ class Creation:
 
     Args:
         storage: where volumes are found and made.
+        media: tells which media may be named by a path.
     """
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, media: Media) -> None:
         self._storage = storage
+        self._media = media
         # Between the look whether a name is free and its definition nobody else of us
         # may define: libvirt would take that for a change of the same domain.
         self._defining = threading.Lock()
@@ -79,6 +82,7 @@ class Creation:
         """Make a domain and its new volumes; `ports.Domains.create_domain` says more."""
         id = spec.uuid or str(uuid.uuid4())
         refuse_taken(connection, spec.name, id)
+        cdrom = self._medium(connection, spec.cdrom, host) if spec.cdrom is not None else None
         sources = tuple(
             self._source(connection, spec, number, target, id, rollback)
             for number, target in enumerate(disk_targets(spec))
@@ -87,7 +91,7 @@ class Creation:
         parts = Parts(
             uuid=id,
             disks=sources,
-            cdrom=self._medium(connection, spec.cdrom) if spec.cdrom is not None else None,
+            cdrom=cdrom,
             metadata=Metadata(labels=spec.labels, create_time=now),
         )
         root = domain_xml(spec, parts, host)
@@ -204,10 +208,15 @@ class Creation:
         below = layers.below(connection, volume, format, field)
         return _source_of(volume, format, below)
 
-    def _medium(self, connection: libvirt.virConnect, cdrom: CdromSpec) -> Source | None:
+    def _medium(
+        self, connection: libvirt.virConnect, cdrom: CdromSpec, host: HostFacts
+    ) -> Source | None:
         if cdrom.volume is not None:
             return _source_of(self._storage.volume(connection, cdrom.volume), DiskFormat.RAW)
-        return Source(path=cdrom.path) if cdrom.path is not None else None
+        if cdrom.path is None:
+            return None
+        path = self._media.checked(connection, cdrom.path, host, field="spec.cdrom.path")
+        return Source(path=path, keeps_owner=host.qemu_user is not None)
 
 
 def new_volume(domain: str, target: str, disk: NewDisk) -> VolumeSpec:

@@ -43,12 +43,14 @@ class Source:
         format: what it is.
         block: whether it is a block device.
         below: what it is based on, the nearest first.
+        keeps_owner: whether libvirt is to leave its owner alone.
     """
 
     path: str
     format: DiskFormat = DiskFormat.RAW
     block: bool = False
     below: "tuple[Source, ...]" = ()
+    keeps_owner: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +207,9 @@ def _add_source(element: etree._Element, source: Source) -> None:
 
 
 def _add_path(element: etree._Element, source: Source) -> None:
-    etree.SubElement(element, "source", {"dev" if source.block else "file": source.path})
+    place = etree.SubElement(element, "source", {"dev" if source.block else "file": source.path})
+    if source.keeps_owner:
+        etree.SubElement(place, "seclabel", model="dac", relabel="no")
 
 
 def _add_boot(element: etree._Element, order: int | None) -> None:

@@ -1,7 +1,7 @@
 """The driver: the ports of the core, each handed to the part that knows how."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -23,6 +23,7 @@ from proad.drivers.libvirt.events import DomainEvent, DomainEvents
 from proad.drivers.libvirt.host import Host
 from proad.drivers.libvirt.lanes import Lane
 from proad.drivers.libvirt.ledger import SETTLED, Ledger
+from proad.drivers.libvirt.media import Media
 from proad.drivers.libvirt.reading import Reader, find_id, lookup
 from proad.drivers.libvirt.rollback import Rollback, all_or_nothing
 from proad.drivers.libvirt.sampling import Sampling
@@ -61,6 +62,7 @@ from proad.model import (
 )
 
 DEFAULT_POOL_PATH = "/var/lib/libvirt/images"
+MEDIA_DIRS = ("/srv",)
 SWEEP_EVERY = timedelta(seconds=10)
 COMPARE_EVERY = timedelta(hours=1)
 
@@ -77,6 +79,8 @@ class LibvirtDriver:
             wait.
         default_pool: the storage pool that an empty name means.
         default_pool_path: folder of that pool, for when it has to be made.
+        media_dirs: where installation media may lie that are named by their path, beside
+            the folders of the storage pools.
         sweep_every: how often a subscription looks for what libvirt has no event of.
         records: where it is kept which volumes Proa made; None: in this process alone.
     """
@@ -95,6 +99,7 @@ class LibvirtDriver:
         threads: int = 8,
         default_pool: str = "default",
         default_pool_path: str | None = None,
+        media_dirs: Sequence[str] = MEDIA_DIRS,
         sweep_every: timedelta = SWEEP_EVERY,
         records: VolumeRecords | None = None,
     ) -> None:
@@ -113,8 +118,9 @@ class LibvirtDriver:
         self._reader = Reader(self._ledger)
         self._subscriptions = Subscriptions(self._connection, self._reader.forget, sweep_every)
         self._sampling = Sampling(self._connection)
-        self._storage = Storage(default_pool, default_pool_path or DEFAULT_POOL_PATH, self._ledger)
-        self._creation = Creation(self._storage)
+        pool_path = default_pool_path or DEFAULT_POOL_PATH
+        self._storage = Storage(default_pool, pool_path, self._ledger)
+        self._creation = Creation(self._storage, Media((*media_dirs, pool_path)))
         self._starting = Starting(self._connection, self._reader, self._own_events)
         self._stopping = Stopping(
             self._connection, self._events, self._reader, self._storage, self._ledger

@@ -2,8 +2,10 @@
 
 import fcntl
 import os
+import pwd
+import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
 import libvirt
@@ -32,6 +34,39 @@ NOT_OFFERED = frozenset(
 _log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class QemuUser:
+    """As whom QEMU runs.
+
+    Attributes:
+        uid: number of the user.
+        groups: numbers of all groups that the user is in.
+    """
+
+    uid: int
+    groups: frozenset[int]
+
+    def __str__(self) -> str:
+        """Give the name of the user, or the number where the host has no name for it."""
+        try:
+            return pwd.getpwuid(self.uid).pw_name
+        except KeyError:
+            return f"uid {self.uid}"
+
+    @classmethod
+    def of(cls, uid: int, gid: int) -> Self:
+        """Give a user of this host with all groups, as libvirt has QEMU take them."""
+        try:
+            return cls(uid, frozenset(os.getgrouplist(pwd.getpwuid(uid).pw_name, gid)))
+        except KeyError:
+            return cls(uid, frozenset({gid}))
+
+    @classmethod
+    def of_this_process(cls) -> Self:
+        """Give the user of this process, as whom a libvirtd of the session runs QEMU."""
+        return cls(os.geteuid(), frozenset({os.getegid(), *os.getgroups()}))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostFacts:
     """What domains on a host are made of.
@@ -41,6 +76,8 @@ class HostFacts:
         architecture: as libvirt names it, such as "x86_64".
         memory_bytes: memory of the host.
         rng: whether a new domain can have a random number generator.
+        qemu_user: as whom QEMU runs; None: as whoever runs libvirtd, which then gives no
+            file another owner.
         warnings: what an operator should know.
     """
 
@@ -48,6 +85,7 @@ class HostFacts:
     architecture: str
     memory_bytes: int = 0
     rng: bool = False
+    qemu_user: QemuUser | None = None
     warnings: tuple[str, ...] = ()
 
     @property
@@ -102,8 +140,18 @@ def read_facts(connection: libvirt.virConnect, choice: VirtChoice) -> HostFacts:
         memory_bytes=connection.getMemoryStats(libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS)["total"]
         * _KIB,
         rng=bool(rng),
+        qemu_user=_qemu_user(connection, virt_type),
         warnings=warnings,
     )
+
+
+def _qemu_user(connection: libvirt.virConnect, virt_type: VirtType) -> QemuUser | None:
+    label: str = parse(connection.getCapabilities()).xpath(
+        "string(host/secmodel[model='dac']/baselabel[@type=$kind])", kind=virt_type.lower()
+    )
+    if (match := re.fullmatch(r"\+(\d+):\+(\d+)", label)) is None:
+        return None
+    return QemuUser.of(int(match[1]), int(match[2]))
 
 
 def _capabilities(connection: libvirt.virConnect, virt_type: VirtType) -> str | None:
