@@ -152,7 +152,7 @@ async def test_leased_addresses_are_shown(
     if not raw.networkLookupByName("default").isActive():
         refuse("the network 'default' does not run")
     guest = await guests.boot(networkless=False, networks=(NetworkSpec(),))
-    said = await guests.hear(guest.id, rb"IP ([0-9.]+)")
+    said = await guests.hear(guest.id, rb"IP ([0-9.]+)\r?\n")
     now = (await driver.get_resource(guest.id)).domain
     assert now is not None
     assert [a.split("/")[0] for a in now.networks[0].addresses] == [said.group(1).decode()]
