@@ -1,4 +1,4 @@
-"""Field selection: `read_mask`."""
+"""Field selection: `read_mask`, made ready once for all that it is laid on."""
 
 from typing import Any, TypeVar
 
@@ -9,28 +9,79 @@ from proad.errors import FieldViolation, InvalidArgumentError
 
 M = TypeVar("M", bound=Message)
 
-
-def check_mask(mask: FieldMask, cls: type[Message]) -> None:
-    """Refuse a mask that names what `cls` does not have."""
-    violations = [
-        FieldViolation("read_mask", f"{path!r} is not a field of {cls.DESCRIPTOR.name}")
-        for path in mask.paths
-        if not _fits(path, cls)
-    ]
-    if violations:
-        raise InvalidArgumentError(violations)
+# By name what is chosen below a field; nothing below it: all of it.
+_Tree = dict[str, "_Tree"]
 
 
-def _fits(path: str, cls: type[Message]) -> bool:
-    # The two kinds of descriptor, in Python and in C, are told apart by the stubs only.
-    descriptor: Any = cls.DESCRIPTOR
-    return FieldMask(paths=[path]).IsValidForDescriptor(descriptor)
+class Mask:
+    """The fields of a message type that somebody wants to see.
+
+    Args:
+        mask: their paths; none: all of them.
+        cls: the message type.
+
+    Raises:
+        InvalidArgumentError: a path leads to no field of `cls`.
+    """
+
+    def __init__(self, mask: FieldMask, cls: type[Message]) -> None:
+        self._tree: _Tree = {}
+        violations = []
+        for path in mask.paths:
+            if _leads_to_a_field(path, cls.DESCRIPTOR):
+                self._add(path)
+            else:
+                text = f"{path!r} is not a field of {cls.DESCRIPTOR.name}"
+                violations.append(FieldViolation("read_mask", text))
+        if violations:
+            raise InvalidArgumentError(violations)
+
+    def __bool__(self) -> bool:
+        return bool(self._tree)
+
+    def of(self, message: M) -> M:
+        """Give what is chosen of a message."""
+        if not self._tree:
+            return message
+        chosen = type(message)()
+        _copy(self._tree, message, chosen)
+        return chosen
+
+    def _add(self, path: str) -> None:
+        *parents, last = path.split(".")
+        tree = self._tree
+        for name in parents:
+            if tree.get(name) == {}:
+                return  # chosen as a whole
+            tree = tree.setdefault(name, {})
+        tree[last] = {}
 
 
-def masked(message: M, mask: FieldMask) -> M:
-    """Give what the mask names of a message; all of it if the mask is empty."""
-    if not mask.paths:
-        return message
-    chosen = type(message)()
-    mask.MergeMessage(message, chosen)
-    return chosen
+def _leads_to_a_field(path: str, descriptor: Any) -> bool:
+    *parents, last = path.split(".")
+    for name in parents:
+        field = descriptor.fields_by_name.get(name)
+        if field is None or field.is_repeated or field.message_type is None:
+            return False
+        descriptor = field.message_type
+    return last in descriptor.fields_by_name
+
+
+def _copy(tree: _Tree, source: Any, target: Any) -> None:
+    """Copy what is chosen, as `FieldMask.MergeMessage` does."""
+    fields = source.DESCRIPTOR.fields_by_name
+    for name, below in tree.items():
+        field = fields[name]
+        if field.is_repeated:
+            getattr(target, name).MergeFrom(getattr(source, name))
+        elif field.message_type is None:
+            if not field.has_presence or source.HasField(name):
+                setattr(target, name, getattr(source, name))
+            else:
+                target.ClearField(name)  # its message is there all the same
+        elif source.HasField(name):
+            value, into = getattr(source, name), getattr(target, name)
+            if below:
+                _copy(below, value, into)
+            else:
+                into.MergeFrom(value)

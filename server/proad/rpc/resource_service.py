@@ -27,9 +27,10 @@ from proad.rpc import caller
 from proad.rpc.decode import chosen, decode, plain_text, required_text
 from proad.rpc.encode import encode
 from proad.rpc.encodings import EncodedResources, Recent, first_field
-from proad.rpc.masks import check_mask, masked
+from proad.rpc.masks import Mask
 from proad.rpc.paging import Pages, Position
 from proad.rpc.seal import Seal
+from proad.rpc.slices import in_slices
 from proad.rpc.watching import EncodedEvents, ResumeTokens
 
 # Bytes of pages of lists that are kept, each good for as long as nothing changes.
@@ -76,7 +77,7 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
         cut = self._cut.get(asked)
         if cut is not None and cut.revision == self._lists.revision and not request.page_token:
             return self._told(request, cut)
-        check_mask(request.read_mask, v1.Resource)
+        mask = Mask(request.read_mask, v1.Resource)
         view = chosen(ResourceView, request, "view", ResourceView.SUMMARY)
         order = Order(request.order_by)
         listing = await self._lists.resources(
@@ -96,11 +97,13 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
             full = await self._lists.in_full(shown, partial=request.return_partial_success)
             shown = full.resources
             rest.unreachable.extend(full.unreachable)
-        if request.read_mask.paths:
-            rest.resources.extend(masked(encode(v1.Resource, r), request.read_mask) for r in shown)
+        if mask:
+            async for resource in in_slices(shown):
+                rest.resources.append(mask.of(encode(v1.Resource, resource)))
             rest.next_page_token = self._pages.token(request, last)
             return rest
-        encoded = b"".join([*map(self._encoded.get, shown), rest.SerializeToString()])
+        pieces = [self._encoded.get(resource) async for resource in in_slices(shown)]
+        encoded = b"".join([*pieces, rest.SerializeToString()])
         cut = _Cut(revision, encoded, last)
         if view is ResourceView.SUMMARY and not listing.unreachable and not request.page_token:
             self._cut.keep(asked, cut, len(asked) + len(encoded))
@@ -115,19 +118,16 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
 
     async def GetResource(self, request: v1.GetResourceRequest, context: _Context) -> _Answer:
         view = chosen(ResourceView, request, "view", ResourceView.FULL)
-        if is_masked := request.HasField("read_mask"):
-            check_mask(request.read_mask, v1.Resource)
+        mask = Mask(request.read_mask, v1.Resource)
         resource = await self._lifecycle.get(required_text(request, "id"), view)
-        if not is_masked:
+        if not mask:
             return self._encoded.get(resource)
-        return v1.GetResourceResponse(
-            resource=masked(encode(v1.Resource, resource), request.read_mask)
-        )
+        return v1.GetResourceResponse(resource=mask.of(encode(v1.Resource, resource)))
 
     async def WatchResources(
         self, request: v1.WatchResourcesRequest, context: _Context
     ) -> AsyncIterator[_Answer]:
-        check_mask(request.read_mask, v1.Resource)
+        mask = Mask(request.read_mask, v1.Resource)
         options = decode(WatchOptions, request)
         tokens = ResumeTokens(
             self._seal, caller.current().username, self._watches.run_id, request.filter
@@ -137,7 +137,7 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
             heartbeat=options.heartbeat_interval,
             after=tokens.read(request.resume_token),
         )
-        async for response in self._events.responses(batches, request.read_mask, tokens):
+        async for response in self._events.responses(batches, mask, tokens):
             yield response
 
     async def StreamStats(

@@ -4,15 +4,13 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator
 from typing import Any
 
-from google.protobuf.field_mask_pb2 import FieldMask
-
 from proa import v1
 from proad.core.inventory import Batch
 from proad.errors import InvalidArgumentError
 from proad.model import ChangeType, Resource, ResourceChange, WatchEvent
 from proad.rpc.encode import encode
 from proad.rpc.encodings import EncodedResources, Recent, embedded, renumbered
-from proad.rpc.masks import masked
+from proad.rpc.masks import Mask
 from proad.rpc.names import enum_number
 from proad.rpc.seal import Seal
 
@@ -35,7 +33,7 @@ class EncodedEvents:
         self._existing = EncodedResources(self._exists)
 
     async def responses(
-        self, batches: AsyncIterator[Batch], mask: FieldMask, token: "ResumeTokens"
+        self, batches: AsyncIterator[Batch], mask: Mask, token: "ResumeTokens"
     ) -> AsyncIterator[bytes]:
         """Encode batches."""
         async for batch in batches:
@@ -51,11 +49,11 @@ class EncodedEvents:
                 reached = None if batch.revision is None else revision or None
             yield _closed(pieces, token.write(batch.revision))
 
-    def _event(self, revision: int, event: WatchEvent, mask: FieldMask) -> bytes:
-        if mask.paths:
+    def _event(self, revision: int, event: WatchEvent, mask: Mask) -> bytes:
+        if mask:
             message = encode(v1.WatchEvent, event)
             if message.HasField("change"):
-                message.change.resource.CopyFrom(masked(message.change.resource, mask))
+                message.change.resource.CopyFrom(mask.of(message.change.resource))
             return _response(message).SerializeToString()
         if event.change is None:
             return _response(encode(v1.WatchEvent, event)).SerializeToString()
