@@ -34,9 +34,9 @@ def leaves(descriptor, path=()):
     for field in descriptor.fields:
         if is_map(field) or is_mask(field) or field.is_repeated or is_text(field):
             yield path, field
-        if field.message_type and not is_map(field) and not is_mask(field):
-            if not field.message_type.full_name.startswith("google."):
-                yield from leaves(field.message_type, (*path, field))
+        ours = field.message_type and field.message_type.full_name.startswith("proa.")
+        if ours and not is_map(field):
+            yield from leaves(field.message_type, (*path, field))
 
 
 def reach(message, path):
@@ -49,7 +49,7 @@ def reach(message, path):
 def grow(message, field, room, most):
     """Fill a field with up to `most` things that are as many and as long as there is room for."""
     there = getattr(message, field.name)
-    _, key_length, length = limits(field)
+    length = limits(field)[2]
     if is_map(field):
         size = max(room // max(min(most, room // 16), 1) - 16, 0)
         for number in range(min(most, room // 16)):
