@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import resource
 import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -67,6 +68,7 @@ async def run(settings: Settings, *, memory: bool = False) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    _raise_file_limit()
     prepare_state_dir(settings.state_dir)
     async with (
         Database.open(settings.database_url.get_secret_value()) as database,
@@ -83,6 +85,12 @@ async def run(settings: Settings, *, memory: bool = False) -> None:
         await stop.wait()
         _log.info("stopping")
     _log.info("stopped")
+
+
+def _raise_file_limit() -> None:
+    """Take as many descriptors as we are allowed: each connection needs one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @asynccontextmanager

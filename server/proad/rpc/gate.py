@@ -120,7 +120,7 @@ class Gate(grpc.aio.ServerInterceptor):
         return guarded
 
     def _guard(self, method: Method, handler: Any) -> "grpc.RpcMethodHandler[Any, Any]":
-        reader = RequestReader(method.request, method.max_request_bytes)
+        reader = RequestReader(method.request, method.max_request_bytes, alone=method.changes)
         serialize = _unless_encoded(handler.response_serializer)
         let_pass = self._pass_standard if method.standard else self._pass
         if handler.unary_unary is not None:
@@ -176,6 +176,7 @@ class Gate(grpc.aio.ServerInterceptor):
         except ProaError as error:
             status = to_status(error, request_id)
             code, reason = status.code.name, error.reason
+            _forget_way(error)
         except asyncio.CancelledError:
             met = time.perf_counter() > deadline - _SAME_MOMENT
             code = "DEADLINE_EXCEEDED" if met else "CANCELLED"
@@ -206,7 +207,7 @@ class Gate(grpc.aio.ServerInterceptor):
         except ProaError as error:
             status = to_status(error, request_id)
         except grpc.aio.AbortError as error:  # the servicer's own
-            error.__traceback__ = None  # as in _refuse
+            _forget_way(error)
             return None
         except Exception:  # noqa: BLE001 - as in _pass
             _log.exception("fault", method=method.path, request_id=request_id)
@@ -216,16 +217,23 @@ class Gate(grpc.aio.ServerInterceptor):
 
 
 async def _refuse(context: _Context, status: grpc.Status) -> None:
-    """End a call with an error.
-
-    gRPC keeps the exception that `abort` raises for as long as the call, and the exception
-    keeps the frames that it came through: without its traceback, the call and its request
-    are gone when this is over, and not when the collector comes next.
-    """
+    """End a call with an error; gRPC keeps the exception of `abort` as long as the call."""
     try:
         await context.abort(status.code, status.details, status.trailing_metadata)
     except grpc.aio.AbortError as error:
-        error.__traceback__ = None
+        _forget_way(error)
+
+
+def _forget_way(error: BaseException) -> None:
+    """Take the frames from an error that somebody keeps, or that has a frame keep it.
+
+    They hold the call and its request, which would be gone only when the collector comes
+    next, and not when the call is over.
+    """
+    before: BaseException | None = error
+    while before is not None:
+        before.__traceback__ = None
+        before = before.__context__
 
 
 def _request_id(own: str | None) -> str:

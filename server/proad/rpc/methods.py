@@ -60,6 +60,7 @@ class Method:
         request: its request message.
         scope: what the caller must hold; UNSPECIFIED: nobody may call it.
         max_request_bytes: how large a request message may be, decompressed.
+        changes: whether a call may change something.
         endless: a stream that only tells and never ends by itself.
         standard: of a service that every daemon has, which tells nothing about workloads:
             health and reflection.
@@ -69,6 +70,7 @@ class Method:
     request: type[Message] = Empty
     scope: "v1.Scope.ValueType" = v1.SCOPE_UNSPECIFIED
     max_request_bytes: int = 0
+    changes: bool = False
     endless: bool = False
     standard: bool = False
 
@@ -89,13 +91,14 @@ def largest_request() -> int:
 
 def _ours(service: ServiceDescriptor, method: Any) -> Method:
     options = method.GetOptions()
+    reads = options.idempotency_level == MethodOptions.NO_SIDE_EFFECTS
     return Method(
         f"/{service.full_name}/{method.name}",
         request=GetMessageClass(method.input_type),
         scope=options.Extensions[v1.required_scope],
         max_request_bytes=options.Extensions[v1.max_request_bytes],
-        endless=method.server_streaming
-        and options.idempotency_level == MethodOptions.NO_SIDE_EFFECTS,
+        changes=not reads,
+        endless=method.server_streaming and reads,
     )
 
 

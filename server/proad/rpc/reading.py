@@ -25,9 +25,12 @@ class RequestReader:
     Args:
         cls: what a message is.
         max_bytes: how large it may be.
+        alone: whether the one message of a call is held to be the only one. gRPC servers
+            ignore others; to look for them is to wait for the end of the caller's side.
     """
 
-    def __init__(self, cls: type[Message], max_bytes: int) -> None:
+    def __init__(self, cls: type[Message], max_bytes: int, *, alone: bool) -> None:
+        self._alone = alone
         self._max_bytes = max_bytes
         self._decode = cls.FromString
         self._limits = Limits(cls.DESCRIPTOR)
@@ -42,6 +45,9 @@ class RequestReader:
         try:
             async with asyncio.timeout(_PATIENCE) as limit:
                 message = await context.read()
+                another = grpc.aio.EOF
+                if self._alone and message is not grpc.aio.EOF:
+                    another = await context.read()
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -50,6 +56,8 @@ class RequestReader:
             ) from None
         if message is grpc.aio.EOF:
             raise InvalidArgumentError.of("", "the call has no request message")
+        if another is not grpc.aio.EOF:
+            raise InvalidArgumentError.of("", "the call has more than one request message")
         return self._message(message)
 
     async def each(self, context: _Context) -> AsyncIterator[Any]:

@@ -44,6 +44,16 @@ _LAST_GRACE = 0.5
 # Bytes by which a request may be too large and still be told so in our own words.
 _SLACK = 64 * 1024
 
+# Bytes of all headers of a call. A token has some 450.
+_METADATA_BYTES = 8 * 1024
+
+# A connection is ended when its handshake takes so long; when it had no call for so long;
+# when a ping, sent so often, is not answered for so long: its peer is gone.
+_HANDSHAKE_SECONDS = 10
+_IDLE_SECONDS = 300
+_KEEPALIVE_SECONDS = 60
+_KEEPALIVE_PATIENCE_SECONDS = 20
+
 
 class RpcServer:
     """Serves the contract, health and reflection on some addresses.
@@ -85,6 +95,15 @@ class RpcServer:
                 ("grpc.max_receive_message_length", largest_request() + _SLACK),
                 ("grpc.max_send_message_length", max_message_bytes),
                 ("grpc.max_concurrent_streams", max_concurrent_streams),
+                # One limit, which is announced, in place of a range refused by chance.
+                ("grpc.max_metadata_size", _METADATA_BYTES),
+                ("grpc.absolute_max_metadata_size", _METADATA_BYTES),
+                # Who connects and says nothing, or calls nothing, makes room for others. No
+                # connection is ended for its age: that would cut watches.
+                ("grpc.server_handshake_timeout_ms", _HANDSHAKE_SECONDS * 1000),
+                ("grpc.max_connection_idle_ms", _IDLE_SECONDS * 1000),
+                ("grpc.keepalive_time_ms", _KEEPALIVE_SECONDS * 1000),
+                ("grpc.keepalive_timeout_ms", _KEEPALIVE_PATIENCE_SECONDS * 1000),
                 # Clients may keep an idle connection alive, but not hammer.
                 ("grpc.keepalive_permit_without_calls", 1),
                 ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
