@@ -1,7 +1,6 @@
 """The composition root: every part is made here, given what it needs, and closed here."""
 
 import asyncio
-import gc
 import resource
 import signal
 from collections.abc import AsyncIterator, Sequence
@@ -13,6 +12,7 @@ import structlog
 
 from proad.auth.keys import KeyRing
 from proad.auth.service import Authenticator
+from proad.collector import Collector
 from proad.config import HostSettings, Settings
 from proad.core.hosts import Hosts
 from proad.core.images import Images
@@ -77,10 +77,7 @@ async def run(settings: Settings, *, memory: bool = False) -> None:
             _memory_drivers() if memory else _drivers(settings.hosts, VolumeStore(database)),
         ) as addresses,
     ):
-        # What is here now stays: the collector need not look through it again and again.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(10_000, 20, 20)
+        Collector().tame()
         _log.info("serving", addresses=addresses, version=version("proa"))
         await stop.wait()
         _log.info("stopping")

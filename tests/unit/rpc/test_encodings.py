@@ -21,10 +21,12 @@ from proad.model import (
 )
 from proad.rpc.encode import encode
 from proad.rpc.encodings import _ENTRY, EncodedResources, Recent, first_field
+from proad.rpc.masks import Mask
 from proad.rpc.seal import Seal
 from proad.rpc.watching import EncodedEvents, ResumeTokens
 from unit.core.inventory.scripted import box
 
+EVERYTHING = Mask(FieldMask(), v1.Resource)
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SERVICE = resource_service_pb2.DESCRIPTOR.services_by_name["ResourceService"]
 # One, two and three bytes say how long these are.
@@ -125,7 +127,7 @@ async def told(events, *changes):
         for _ in range(2):
             yield Batch(tuple(changes), 7)
 
-    *_, last = [r async for r in events.responses(batches(), FieldMask(), tokens())]
+    *_, last = [r async for r in events.responses(batches(), EVERYTHING, tokens())]
     return v1.WatchResourcesResponse.FromString(last)
 
 
