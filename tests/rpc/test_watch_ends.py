@@ -8,12 +8,16 @@ from datetime import timedelta
 
 import grpc
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from structlog.testing import capture_logs
 
 from proad.auth.keys import KeyRing
+from proad.auth.scopes import Scope
 from proad.auth.tokens import Tokens
-from proad.drivers.memory import MemoryDriver
-from proad.rpc import streams
+from proad.drivers.memory import MemoryDriver, images
+from proad.store.database import Database
+from proad.store.revocations import RevocationStore
+from proad.store.users import UserStore
 from rpc.daemon import BOTH, IMAGE, RPCS, refusal, running, until
 from rpc.watcher import Watcher
 
@@ -68,35 +72,136 @@ CHANGES = {
 }
 
 
+# Streams that are silent: no heartbeat and no sample is due before the test is over.
+SILENT = {
+    "WatchResources": {"heartbeat_interval": Duration(seconds=300)},
+    "StreamStats": {"interval": Duration(seconds=3600)},
+}
+
+
+async def begun(daemon, name, token, **fields):
+    """A stream that has told what there is, and is silent from then on."""
+    request = RPCS[name].request(**SILENT[name], **fields)
+    call = daemon.send(RPCS[name], request, token=token, timeout=None)
+    assert await call.read()
+    return call
+
+
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("name", STREAMS)
-async def test_a_stream_ends_with_its_account(daemon, monkeypatch, name, change):
-    monkeypatch.setattr(streams, "_CHECK_EVERY", 0.1)
+async def test_silent_stream_ends_with_its_account(daemon, name, change):
     await daemon.container("web")
-    token = daemon.token(*BOTH)
-    call = stream(daemon, name, token)
-    assert await call.read()
+    call = await begun(daemon, name, daemon.token(*BOTH))
+    other = await begun(daemon, name, daemon.token(Scope.BASIC, username="bob"))
     await CHANGES[change](daemon.users)
-    await asyncio.sleep(0.7)  # longer than it is remembered that a token is good
-    await daemon.driver.pause((await daemon.driver.list_resources())[0].id)
+    changed = time.monotonic()
 
     refused = await last_word(call)
 
+    assert time.monotonic() - changed < 10  # no heartbeat or sample is due for minutes
+    assert (refused.code, refused.reason) == ("UNAUTHENTICATED", "TOKEN_INVALID")
+    assert not other.done()
+    other.cancel()
+
+
+@pytest.mark.parametrize("name", STREAMS)
+async def test_silent_stream_ends_at_once_when_its_token_is_revoked(daemon, name):
+    await daemon.container("web")
+    token = daemon.token(*BOTH)
+    calls = [await begun(daemon, name, token) for _ in range(3)]
+    other = await begun(daemon, name, daemon.token(*BOTH))
+    revoked = time.monotonic()
+    await daemon.send(RPCS["RevokeToken"], RPCS["RevokeToken"].request(), token=token)
+
+    for call in calls:
+        assert (await last_word(call)).reason == "TOKEN_REVOKED"
+
+    assert time.monotonic() - revoked < 10
+    assert not other.done()
+    other.cancel()
+
+
+async def test_stream_ends_when_its_token_was_revoked_by_another_daemon(daemon, settings):
+    await daemon.container("web")
+    token = daemon.token(*BOTH)
+    call = await begun(daemon, "WatchResources", token)
+    async with Database.open(settings().database_url.get_secret_value()) as database:
+        claims = daemon.tokens.verify(token)
+        await RevocationStore(database).add(claims.token_id, claims.expire_time)
+        revoked = time.monotonic()
+
+    assert (await last_word(call)).reason == "TOKEN_REVOKED"
+    assert time.monotonic() - revoked < 10
+
+
+async def test_stream_that_nobody_reads_ends_with_its_account(daemon, access_line):
+    """The writer waits for the client: what ends it must not wait with it."""
+    await large_containers(daemon, 50)
+    async with grpc.aio.insecure_channel(daemon.address, options=NARROW) as channel:
+        watcher = await Watcher(daemon, token=daemon.token(*BOTH), channel=channel).begin()
+        await fill(daemon, 20)
+        await daemon.users.set_disabled("ann", disabled=True)
+        disabled = time.monotonic()
+
+        assert await access_line("WatchResources") == ("UNAUTHENTICATED", "TOKEN_INVALID")
+
+        assert time.monotonic() - disabled < 10
+        await daemon.driver.pause((await daemon.driver.list_resources())[0].id)
+        refused = await watcher.end()  # which reads what was on its way
     assert (refused.code, refused.reason) == ("UNAUTHENTICATED", "TOKEN_INVALID")
 
 
-async def test_a_stream_ends_when_its_token_is_revoked(daemon, monkeypatch):
-    monkeypatch.setattr(streams, "_CHECK_EVERY", 0.1)
-    token = daemon.token(*BOTH)
-    watcher = await Watcher(daemon, token=token).begin()
-    await daemon.send(RPCS["RevokeToken"], RPCS["RevokeToken"].request(), token=token)
-    await asyncio.sleep(0.2)
-    await daemon.container("web")
+async def test_pull_ends_with_its_account(daemon, monkeypatch):
+    monkeypatch.setattr(images, "_STEP_SECONDS", 60)
+    call = daemon.send(
+        RPCS["PullImage"],
+        RPCS["PullImage"].request(image="reg.example/x:1"),
+        token=daemon.token(*BOTH),
+        timeout=None,
+    )
+    assert await call.read()
+    await daemon.users.set_scopes("ann", [Scope.BASIC])
+    changed = time.monotonic()
 
-    refused = await watcher.end()
+    refused = await last_word(call)
 
-    assert refused.reason == "TOKEN_REVOKED"
-    assert watcher.changes == []
+    assert time.monotonic() - changed < 10  # no heartbeat or sample is due for minutes
+    assert (refused.code, refused.reason) == ("UNAUTHENTICATED", "TOKEN_INVALID")
+    assert not any(
+        "reg.example" in tag for i in await daemon.driver.list_images() for tag in i.tags
+    )
+
+
+async def test_streams_ask_the_database_together(daemon, monkeypatch):
+    asked = []
+    for store in (UserStore, RevocationStore):
+        for name in ("get", "versions", "contains", "among"):
+            if method := getattr(store, name, None):
+
+                async def noted(self, what, *, name=name, method=method):
+                    asked.append((name, what))
+                    return await method(self, what)
+
+                monkeypatch.setattr(store, name, noted)
+    tokens = [daemon.token(*BOTH) for _ in range(20)]
+    calls = [await begun(daemon, "WatchResources", tokens[n % 20]) for n in range(40)]
+    await asyncio.sleep(0.6)  # longer than it is remembered that a token is good
+    asked.clear()
+
+    await until_true(lambda: len(asked) >= 4)
+
+    assert [name for name, _ in asked[:4]] == ["among", "versions"] * 2
+    assert len(asked[0][1]) == 20
+    assert asked[1][1] == {"ann"}
+    for call in calls:
+        call.cancel()
+
+
+async def until_true(condition):
+    async def holds():
+        return condition()
+
+    await until(holds)
 
 
 @pytest.fixture

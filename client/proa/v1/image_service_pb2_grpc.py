@@ -89,7 +89,9 @@ class ImageServiceServicer:
 
     def PullImage(self, request, context):
         """Pulls an image from its registry and tells the progress; the last message
-        carries the image. Idempotent. Ending the call early ends the pull.
+        carries the image. Idempotent. Ending the call early ends the pull, and so does the end of
+        the caller's rights (TOKEN_REVOKED, TOKEN_INVALID); a token that expires meanwhile does
+        not.
         The registry must be one that the setting allowed_registries lets through; what it
         answers is not passed on but for the image.
         Errors: IMAGE_NOT_FOUND, REGISTRY_DENIED, POLICY_DENIED, ENGINE_CONFLICT.

@@ -43,7 +43,9 @@ class ImageServiceStub:
     """
     PullImage: _grpc.UnaryStreamMultiCallable[_image_service_pb2.PullImageRequest, _image_service_pb2.PullImageResponse]
     """Pulls an image from its registry and tells the progress; the last message
-    carries the image. Idempotent. Ending the call early ends the pull.
+    carries the image. Idempotent. Ending the call early ends the pull, and so does the end of
+    the caller's rights (TOKEN_REVOKED, TOKEN_INVALID); a token that expires meanwhile does
+    not.
     The registry must be one that the setting allowed_registries lets through; what it
     answers is not passed on but for the image.
     Errors: IMAGE_NOT_FOUND, REGISTRY_DENIED, POLICY_DENIED, ENGINE_CONFLICT.
@@ -80,7 +82,9 @@ class ImageServiceAsyncStub(ImageServiceStub):
     """
     PullImage: _aio.UnaryStreamMultiCallable[_image_service_pb2.PullImageRequest, _image_service_pb2.PullImageResponse]  # type: ignore[assignment]
     """Pulls an image from its registry and tells the progress; the last message
-    carries the image. Idempotent. Ending the call early ends the pull.
+    carries the image. Idempotent. Ending the call early ends the pull, and so does the end of
+    the caller's rights (TOKEN_REVOKED, TOKEN_INVALID); a token that expires meanwhile does
+    not.
     The registry must be one that the setting allowed_registries lets through; what it
     answers is not passed on but for the image.
     Errors: IMAGE_NOT_FOUND, REGISTRY_DENIED, POLICY_DENIED, ENGINE_CONFLICT.
@@ -132,7 +136,9 @@ class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_image_service_pb2.PullImageResponse], _abc.AsyncIterator[_image_service_pb2.PullImageResponse]]:
         """Pulls an image from its registry and tells the progress; the last message
-        carries the image. Idempotent. Ending the call early ends the pull.
+        carries the image. Idempotent. Ending the call early ends the pull, and so does the end of
+        the caller's rights (TOKEN_REVOKED, TOKEN_INVALID); a token that expires meanwhile does
+        not.
         The registry must be one that the setting allowed_registries lets through; what it
         answers is not passed on but for the image.
         Errors: IMAGE_NOT_FOUND, REGISTRY_DENIED, POLICY_DENIED, ENGINE_CONFLICT.

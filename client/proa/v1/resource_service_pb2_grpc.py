@@ -141,7 +141,8 @@ class ResourceServiceServicer:
     def WatchResources(self, request, context):
         """Follows resources: first those that there are, then a bookmark with `synced`, then
         every change when it happens, until the caller ends it or the token does
-        (TOKEN_EXPIRED). The view is SUMMARY. Changes nothing.
+        (TOKEN_EXPIRED; TOKEN_REVOKED and TOKEN_INVALID within two seconds, also while there is
+        nothing to tell). The view is SUMMARY. Changes nothing.
         An engine that does not answer does not end a watch: a gap tells of it. A watcher
         that reads too slowly is told so by a gap, too, and begins anew.
         Errors: REVISION_COMPACTED (list again: watch without resume_token),
@@ -153,8 +154,9 @@ class ResourceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StreamStats(self, request, context):
-        """Samples what active resources use, again and again, until the caller ends it. A
-        resource is sampled once however many callers listen. Changes nothing.
+        """Samples what active resources use, again and again, until the caller ends it or the
+        token does, as with WatchResources. A resource is sampled once however many callers
+        listen. Changes nothing.
         Errors: RESOURCE_NOT_FOUND, also when a resource that was named is deleted;
         CAPABILITY_MISSING.
         A request has at most 64 KiB.

@@ -59,7 +59,8 @@ class ResourceServiceStub:
     WatchResources: _grpc.UnaryStreamMultiCallable[_resource_service_pb2.WatchResourcesRequest, _resource_service_pb2.WatchResourcesResponse]
     """Follows resources: first those that there are, then a bookmark with `synced`, then
     every change when it happens, until the caller ends it or the token does
-    (TOKEN_EXPIRED). The view is SUMMARY. Changes nothing.
+    (TOKEN_EXPIRED; TOKEN_REVOKED and TOKEN_INVALID within two seconds, also while there is
+    nothing to tell). The view is SUMMARY. Changes nothing.
     An engine that does not answer does not end a watch: a gap tells of it. A watcher
     that reads too slowly is told so by a gap, too, and begins anew.
     Errors: REVISION_COMPACTED (list again: watch without resume_token),
@@ -67,8 +68,9 @@ class ResourceServiceStub:
     A request has at most 64 KiB.
     """
     StreamStats: _grpc.UnaryStreamMultiCallable[_resource_service_pb2.StreamStatsRequest, _resource_service_pb2.StreamStatsResponse]
-    """Samples what active resources use, again and again, until the caller ends it. A
-    resource is sampled once however many callers listen. Changes nothing.
+    """Samples what active resources use, again and again, until the caller ends it or the
+    token does, as with WatchResources. A resource is sampled once however many callers
+    listen. Changes nothing.
     Errors: RESOURCE_NOT_FOUND, also when a resource that was named is deleted;
     CAPABILITY_MISSING.
     A request has at most 64 KiB.
@@ -153,7 +155,8 @@ class ResourceServiceAsyncStub(ResourceServiceStub):
     WatchResources: _aio.UnaryStreamMultiCallable[_resource_service_pb2.WatchResourcesRequest, _resource_service_pb2.WatchResourcesResponse]  # type: ignore[assignment]
     """Follows resources: first those that there are, then a bookmark with `synced`, then
     every change when it happens, until the caller ends it or the token does
-    (TOKEN_EXPIRED). The view is SUMMARY. Changes nothing.
+    (TOKEN_EXPIRED; TOKEN_REVOKED and TOKEN_INVALID within two seconds, also while there is
+    nothing to tell). The view is SUMMARY. Changes nothing.
     An engine that does not answer does not end a watch: a gap tells of it. A watcher
     that reads too slowly is told so by a gap, too, and begins anew.
     Errors: REVISION_COMPACTED (list again: watch without resume_token),
@@ -161,8 +164,9 @@ class ResourceServiceAsyncStub(ResourceServiceStub):
     A request has at most 64 KiB.
     """
     StreamStats: _aio.UnaryStreamMultiCallable[_resource_service_pb2.StreamStatsRequest, _resource_service_pb2.StreamStatsResponse]  # type: ignore[assignment]
-    """Samples what active resources use, again and again, until the caller ends it. A
-    resource is sampled once however many callers listen. Changes nothing.
+    """Samples what active resources use, again and again, until the caller ends it or the
+    token does, as with WatchResources. A resource is sampled once however many callers
+    listen. Changes nothing.
     Errors: RESOURCE_NOT_FOUND, also when a resource that was named is deleted;
     CAPABILITY_MISSING.
     A request has at most 64 KiB.
@@ -262,7 +266,8 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_resource_service_pb2.WatchResourcesResponse], _abc.AsyncIterator[_resource_service_pb2.WatchResourcesResponse]]:
         """Follows resources: first those that there are, then a bookmark with `synced`, then
         every change when it happens, until the caller ends it or the token does
-        (TOKEN_EXPIRED). The view is SUMMARY. Changes nothing.
+        (TOKEN_EXPIRED; TOKEN_REVOKED and TOKEN_INVALID within two seconds, also while there is
+        nothing to tell). The view is SUMMARY. Changes nothing.
         An engine that does not answer does not end a watch: a gap tells of it. A watcher
         that reads too slowly is told so by a gap, too, and begins anew.
         Errors: REVISION_COMPACTED (list again: watch without resume_token),
@@ -276,8 +281,9 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _resource_service_pb2.StreamStatsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_resource_service_pb2.StreamStatsResponse], _abc.AsyncIterator[_resource_service_pb2.StreamStatsResponse]]:
-        """Samples what active resources use, again and again, until the caller ends it. A
-        resource is sampled once however many callers listen. Changes nothing.
+        """Samples what active resources use, again and again, until the caller ends it or the
+        token does, as with WatchResources. A resource is sampled once however many callers
+        listen. Changes nothing.
         Errors: RESOURCE_NOT_FOUND, also when a resource that was named is deleted;
         CAPABILITY_MISSING.
         A request has at most 64 KiB.

@@ -4,7 +4,7 @@ import hmac
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
@@ -17,7 +17,7 @@ from proad.auth.passwords import Passwords, check_password
 from proad.auth.places import Places
 from proad.auth.scopes import Scope
 from proad.auth.standing import Standing
-from proad.auth.tokens import IssuedToken, Tokens
+from proad.auth.tokens import Claims, IssuedToken, Tokens
 from proad.auth.turns import Turns
 from proad.config import Settings
 from proad.errors import (
@@ -40,14 +40,25 @@ class Caller:
     """Who makes a call, and what their token allows.
 
     Attributes:
-        token_id: tells the token from all others.
-        expire_time: when the token ends.
+        claims: what the token says.
     """
 
-    username: str
-    scopes: frozenset[Scope]
-    token_id: str
-    expire_time: datetime
+    claims: Claims
+
+    @property
+    def username(self) -> str:
+        """Their name."""
+        return self.claims.username
+
+    @property
+    def scopes(self) -> frozenset[Scope]:
+        """What they may do."""
+        return self.claims.scopes
+
+    @property
+    def expire_time(self) -> datetime:
+        """When the token ends."""
+        return self.claims.expire_time
 
 
 def require(caller: Caller, scope: Scope) -> None:
@@ -204,7 +215,7 @@ class Authenticator:
             raise TokenMissingError
         claims = self._tokens.verify(token)
         await self._standing.check(claims)
-        return Caller(claims.username, claims.scopes, claims.token_id, claims.expire_time)
+        return Caller(claims)
 
     async def revoke(self, caller: Caller) -> None:
         """End the token that the caller came with.
@@ -212,4 +223,18 @@ class Authenticator:
         Raises:
             DatabaseUnreachableError: it may be good still; try again.
         """
-        await self._standing.revoke(caller.token_id, caller.expire_time)
+        await self._standing.revoke(caller.claims.token_id, caller.claims.expire_time)
+
+    def holding(self, caller: Caller, *, expires: bool) -> AbstractAsyncContextManager[None]:
+        """End what is done in the context when the caller's token is no longer good.
+
+        That is at once when it is revoked here, and within two seconds when another process
+        changes its user. With `expires`, it ends with the token's time, too.
+
+        Raises:
+            TokenExpiredError: the time is over.
+            TokenRevokedError: it was given back.
+            TokenInvalidError: its user is gone, disabled or was changed since.
+            DatabaseUnreachableError: nobody could tell for a quarter of a minute.
+        """
+        return self._standing.hold(caller.claims, expires=expires)

@@ -3,9 +3,12 @@
 import asyncio
 import time
 from collections import OrderedDict
+from collections.abc import Collection
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from proad.auth.holds import Holds
 from proad.auth.tokens import Claims
 from proad.errors import (
     DatabaseUnreachableError,
@@ -51,6 +54,7 @@ class Standing:
         self._revocations = revocations
         self._memory = memory.total_seconds()
         self._answers: OrderedDict[str, _Answer] = OrderedDict()
+        self._holds = Holds(self._refusals)
 
     def __len__(self) -> int:
         return len(self._answers)
@@ -74,6 +78,10 @@ class Standing:
         if refusal := answer.refusal.result():
             raise refusal
 
+    def hold(self, claims: Claims, *, expires: bool) -> AbstractAsyncContextManager[None]:
+        """End what is done in the context when the token is no longer good; see `Holds`."""
+        return self._holds.hold(claims, expires=expires)
+
     async def revoke(self, token_id: str, expire_time: datetime) -> None:
         """Revoke a token; here it is no longer good when this returns."""
         await self._revocations.add(token_id, expire_time)
@@ -81,9 +89,11 @@ class Standing:
         refusal.set_result(TokenRevokedError)
         # In place of an answer that may be under way and not know of it.
         self._remember(token_id, _Answer(time.monotonic(), refusal))
+        self._holds.end(token_id, TokenRevokedError)
 
     async def settle(self) -> None:
         """Wait for questions whose callers are gone: the database is about to be closed."""
+        await self._holds.close()
         pending = [a.refusal for a in self._answers.values() if not a.refusal.done()]
         await asyncio.gather(*pending, return_exceptions=True)
 
@@ -97,6 +107,18 @@ class Standing:
         if user is None or user.disabled or user.token_version != claims.version:
             return TokenInvalidError
         return None
+
+    async def _refusals(self, asked: Collection[Claims]) -> dict[str, type[ProaError]]:
+        """Tell which of many tokens are no longer good, in a question to each table."""
+        revoked = await self._revocations.among({claims.token_id for claims in asked})
+        versions = await self._users.versions({claims.username for claims in asked})
+        refusals: dict[str, type[ProaError]] = {}
+        for claims in asked:
+            if claims.token_id in revoked:
+                refusals[claims.token_id] = TokenRevokedError
+            elif versions.get(claims.username) != claims.version:
+                refusals[claims.token_id] = TokenInvalidError
+        return refusals
 
     def _remember(self, token_id: str, answer: _Answer) -> None:
         self._answers[token_id] = answer

@@ -1,6 +1,7 @@
 """Who may make a call: decided before a byte of the request is read."""
 
 from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import grpc
@@ -58,13 +59,15 @@ class Admission:
         caller.enter(known)
         return known.username
 
-    async def check_again(self, metadata: Metadata) -> None:
-        """Do nothing if a caller who was let in would be known still.
+    def holding(self, *, expires: bool) -> AbstractAsyncContextManager[None]:
+        """End what is done in the context when the caller would not be let in any more.
+
+        With `expires`, it ends with the time of the caller's token, too.
 
         Raises:
-            ProaError: as `Authenticator.authenticate` raises.
+            ProaError: as `Authenticator.holding` raises.
         """
-        await self._authenticator.authenticate(_authorization(metadata))
+        return self._authenticator.holding(caller.current(), expires=expires)
 
 
 def sent_along(context: _Context) -> Metadata:

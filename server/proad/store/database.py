@@ -2,8 +2,9 @@
 
 import os
 import stat
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,6 +23,7 @@ log = structlog.get_logger(__name__)
 
 _WAIT_SECONDS = 5
 _WRITES = "proad_writes"
+_MOST_PARAMETERS = 1000
 
 
 class Database:
@@ -74,6 +76,13 @@ class Database:
         with _unreachable_when_lost():
             async with self._writer.begin() as connection:
                 yield connection
+
+
+def batched(values: Iterable[str]) -> Iterator[Sequence[str]]:
+    """Cut values into as many as a database takes as parameters of one statement."""
+    rest = iter(values)
+    while some := tuple(islice(rest, _MOST_PARAMETERS)):
+        yield some
 
 
 @contextmanager

@@ -1,12 +1,13 @@
 """Tokens that were given back before their time was over."""
 
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from proad.store.database import Database
+from proad.store.database import Database, batched
 from proad.store.schema import revoked_tokens
 
 # After a token's end, its revocation is kept for so long: a clock that is set back must not
@@ -36,3 +37,12 @@ class RevocationStore:
         known = select(revoked_tokens.c.jti).where(revoked_tokens.c.jti == token_id)
         async with self._database.read() as connection:
             return (await connection.execute(known)).one_or_none() is not None
+
+    async def among(self, token_ids: Collection[str]) -> set[str]:
+        """Give those of some tokens that were revoked."""
+        known = select(revoked_tokens.c.jti)
+        found: set[str] = set()
+        async with self._database.read() as connection:
+            for some in batched(token_ids):
+                found.update(await connection.scalars(known.where(revoked_tokens.c.jti.in_(some))))
+        return found

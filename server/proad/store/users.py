@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from proad.auth.scopes import Scope, read_scopes, write_scopes
 from proad.errors import AlreadyExistsError, InvalidArgumentError
-from proad.store.database import Database
+from proad.store.database import Database, batched
 from proad.store.schema import users
 
 _LONGEST_NAME = 64
@@ -116,6 +116,16 @@ class UserStore:
             result = await connection.execute(found)
             row = result.one_or_none()
         return _user(row) if row else None
+
+    async def versions(self, names: Collection[str]) -> dict[str, int]:
+        """Give the token versions of some users, by name, but not of those who are disabled."""
+        known = select(users.c.name, users.c.token_version).where(users.c.disabled.is_(False))
+        found: dict[str, int] = {}
+        async with self._database.read() as connection:
+            for some in batched(names):
+                result = await connection.execute(known.where(users.c.name.in_(some)))
+                found |= {row.name: row.token_version for row in result}
+        return found
 
     async def list(self) -> list[User]:
         """Give all users, by name."""

@@ -6,6 +6,7 @@ import pytest
 
 from proad.auth.scopes import Scope
 from proad.auth.service import Authenticator, Caller, require
+from proad.auth.tokens import Claims
 from proad.errors import (
     ScopeMissingError,
     TokenExpiredError,
@@ -167,7 +168,7 @@ async def _cost(authenticator, header):
 @pytest.mark.parametrize("held", [[], [Scope.BASIC], [Scope.ADVANCED], list(Scope)])
 @pytest.mark.parametrize("required", list(Scope))
 def test_membership_is_exact(held, required):
-    caller = Caller("ann", frozenset(held), "id", datetime.now(UTC))
+    caller = Caller(Claims("ann", frozenset(held), "id", 1, datetime.now(UTC)))
     if required in held:
         require(caller, required)
     else:
