@@ -52,6 +52,7 @@ class VolumeServiceStub:
     snapshot or a saved state, by whatever path; or an image that is based on it, however
     far down. An image whose bases cannot be followed counts as a user of every volume in
     the pools that it lies in, or in all pools if it lies in none; its name is in the error.
+    A disk that is not there is based on what the domain says of it, if on anything.
     Errors: VOLUME_NOT_FOUND, IN_USE.
     A request has at most 64 KiB.
     """
@@ -80,6 +81,7 @@ class VolumeServiceAsyncStub(VolumeServiceStub):
     snapshot or a saved state, by whatever path; or an image that is based on it, however
     far down. An image whose bases cannot be followed counts as a user of every volume in
     the pools that it lies in, or in all pools if it lies in none; its name is in the error.
+    A disk that is not there is based on what the domain says of it, if on anything.
     Errors: VOLUME_NOT_FOUND, IN_USE.
     A request has at most 64 KiB.
     """
@@ -123,6 +125,7 @@ class VolumeServiceServicer(metaclass=_abc_1.ABCMeta):
         snapshot or a saved state, by whatever path; or an image that is based on it, however
         far down. An image whose bases cannot be followed counts as a user of every volume in
         the pools that it lies in, or in all pools if it lies in none; its name is in the error.
+        A disk that is not there is based on what the domain says of it, if on anything.
         Errors: VOLUME_NOT_FOUND, IN_USE.
         A request has at most 64 KiB.
         """
