@@ -1,0 +1,36 @@
+"""The access log of calls whose caller is not known: some lines, a count, no names."""
+
+import asyncio
+
+from structlog.testing import capture_logs
+
+from proa import v1
+from rpc.daemon import RPCS, refusal, until
+
+
+async def test_refused_calls_are_logged_in_part_and_counted(daemon):
+    def refused(number):
+        name, request, token = [
+            ("ListResources", v1.ListResourcesRequest(), None),
+            ("GetCaller", v1.GetCallerRequest(), "nonsense"),
+            ("CreateToken", b"\xff", None),
+            ("CreateToken", v1.CreateTokenRequest(username="s3cretname", password="wrong"), None),
+        ][number % 4]
+        return refusal(daemon.send(RPCS[name], request, token=token))
+
+    with capture_logs() as lines:
+        await asyncio.gather(*map(refused, range(200)))
+        await daemon.call("ListResources")
+
+        def refused_lines():
+            return [line for line in lines if line["event"] == "call" and not line["subject"]]
+
+        async def all_counted():
+            told = [line for line in lines if line["event"] == "refused calls without a line"]
+            return len(refused_lines()) + sum(line["count"] for line in told) == 200
+
+        await until(all_counted)
+
+    assert len(refused_lines()) < 100
+    assert [line["code"] for line in lines if line.get("subject") == "ann"] == ["OK"]
+    assert "s3cretname" not in str(lines)
