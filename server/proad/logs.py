@@ -48,6 +48,16 @@ def _stamp(
     return event
 
 
+def _visible(
+    _logger: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Escape what a terminal would obey in the words of libraries; fields are escaped anyway."""
+    told = event.get("event")
+    if isinstance(told, str) and not told.isprintable():
+        event["event"] = told.encode("unicode_escape").decode()
+    return event
+
+
 def _redact(_logger: object, _method: str, line: Any) -> str:
     """Take credentials out of a line that is about to be written, whoever put them in."""
     return redacted(str(line))
@@ -69,9 +79,10 @@ def configure_logs(form: LogFormat, level: LogLevel) -> None:
     ]
     if form is LogFormat.CONSOLE or (form is LogFormat.AUTO and terminal):
         final = [
+            _visible,
             structlog.dev.ConsoleRenderer(
                 colors=terminal, exception_formatter=structlog.dev.plain_traceback
-            )
+            ),
         ]
     final.append(_redact)
     handler = logging.StreamHandler(stream)
