@@ -1,11 +1,15 @@
 """Random requests of every RPC, built from the descriptors: none may hit a fault of ours."""
 
+import asyncio
+
 import grpc
+import pytest
 from google.protobuf.message_factory import GetMessageClass
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rpc.daemon import BOTH, IMAGE, RPCS, Refusal
+from rpc.odd_requests import OddRequests
 
 NAMES = ["vm", "web", "s1", "container/web", "default", "local", IMAGE, "a:1", "ann", "name"]
 XML = "<domain><name>x</name><memory>65536</memory></domain>"
@@ -107,3 +111,26 @@ async def test_no_request_is_our_fault(daemon, drawn):
         assert refused.reason not in {None, "INTERNAL"}, refused
     finally:
         call.cancel()
+
+
+@pytest.mark.parametrize("name", RPCS)
+async def test_odd_bytes_are_never_our_fault(daemon, name):
+    """A share of what `make soak` sends a million of."""
+    odd = OddRequests(seed=sorted(RPCS).index(name))
+    await daemon.domain("vm", start=False, diskless=True)
+    await daemon.container("web")
+    token = daemon.token(*BOTH)
+
+    for _ in range(60):
+        data = odd.data(RPCS[name].request)
+        call = daemon.send(RPCS[name], data, token=token, timeout=None)
+        try:
+            async with asyncio.timeout(0.5):
+                await (call.read() if RPCS[name].streams else call)
+        except TimeoutError:  # a stop that waits for its guest, a watch of nothing
+            pass
+        except grpc.aio.AioRpcError as error:
+            refused = Refusal.of(error)
+            assert refused.reason not in {None, "INTERNAL"}, (data, refused)
+        finally:
+            call.cancel()

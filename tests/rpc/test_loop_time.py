@@ -11,6 +11,8 @@ import pytest
 
 from proa import v1
 from proad.auth.scopes import Scope
+from proad.model import checks
+from proad.rpc.decode import prepare_all
 from proad.rpc.encodings import embedded
 from rpc.daemon import BOTH, IMAGE, MEMORY_BYTES, RPCS, Refusal
 from rpc.loop_time import longest_callback
@@ -138,3 +140,18 @@ async def test_a_request_at_its_limits_takes_20_ms_at_the_most(daemon, monkeypat
             if longest.seconds < MOST:
                 break
         assert min(taken)[0] < MOST, (what, len(data), min(taken))
+
+
+async def test_no_request_is_the_first_to_pay_for_its_checks(daemon):
+    misses = checks._adapter.cache_info().misses
+    checks._adapter.cache_clear()
+    prepare_all()
+    prepared = checks._adapter.cache_info().currsize
+
+    for rpc in RPCS.values():
+        await send(daemon, rpc, complete(rpc.request()), daemon.token(*BOTH))
+        *_, (_what, everything) = requests(rpc)
+        await send(daemon, rpc, everything, daemon.token(*BOTH))
+
+    assert misses >= prepared
+    assert checks._adapter.cache_info().currsize == prepared

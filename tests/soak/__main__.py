@@ -10,7 +10,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 
-from soak import behind, endurance, frozen, races, slow, tokens
+from soak import behind, endurance, frozen, races, requests, slow, tokens
 from soak.setting import private_setting
 
 _Part = Callable[[int], str]
@@ -63,6 +63,10 @@ def _endurance(seed: int) -> str:
         return endurance.endurance(setting.daemon, endurance.FULL, seed)
 
 
+def _requests(seed: int) -> str:
+    return requests.requests(requests.FULL, seed)
+
+
 _PARTS: Mapping[str, _Part] = {
     "behind": _behind,
     "slow": _slow,
@@ -73,6 +77,7 @@ _PARTS: Mapping[str, _Part] = {
     "frozen-container": _frozen_container,
     "races": _races,
     "endurance": _endurance,
+    "requests": _requests,
 }
 
 

@@ -4,6 +4,7 @@ Types and fields are named as in the contract `proa.v1`; a test holds them toget
 """
 
 from proad.model.checks import (
+    prepare,
     validate,
 )
 from proad.model.container import (
@@ -232,6 +233,7 @@ __all__ = [
     "WatchOptions",
     "allowed_verbs",
     "host_and_port",
+    "prepare",
     "refusal",
     "registry_of",
     "validate",

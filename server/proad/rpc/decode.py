@@ -16,12 +16,40 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from proad.errors import InvalidArgumentError
-from proad.model import validate
+from proad.model import (
+    ContainerSpec,
+    DeleteOptions,
+    DomainSpec,
+    DomainXml,
+    ImageFilter,
+    PruneFilter,
+    RegistryCredentials,
+    ResourceFilter,
+    ResourceUpdate,
+    RestartOptions,
+    SnapshotSpec,
+    StartOptions,
+    StatsOptions,
+    StopOptions,
+    VolumeSpec,
+    WatchOptions,
+    prepare,
+    validate,
+)
 from proad.rpc.names import enum_prefix
 
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
 D = TypeVar("D")
+
+
+def prepare_all() -> None:
+    """Make ready to decode what requests hold, before the first one comes."""
+    prepare(
+        *(ContainerSpec, DeleteOptions, DomainSpec, DomainXml, ImageFilter, PruneFilter),
+        *(RegistryCredentials, ResourceFilter, ResourceUpdate, RestartOptions, SnapshotSpec),
+        *(StartOptions, StatsOptions, StopOptions, VolumeSpec, WatchOptions),
+    )
 
 
 def decode(cls: type[T], message: Message, *, prefix: str = "") -> T:

@@ -26,6 +26,7 @@ from proad.config import ListenAddress, TcpAddress, UnixAddress
 from proad.errors import SetupError
 from proad.rpc.auth_service import AuthService
 from proad.rpc.container_service import ContainerService
+from proad.rpc.decode import prepare_all
 from proad.rpc.domain_service import DomainService
 from proad.rpc.gate import Gate
 from proad.rpc.health import Health
@@ -152,6 +153,7 @@ class RpcServer:
 
     async def start(self) -> None:
         """Begin to serve."""
+        prepare_all()
         await self._health.start()
         await self._server.start()
 
