@@ -10,7 +10,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 
-from soak import behind, endurance, frozen, races, requests, slow, tokens
+from soak import attacks, behind, endurance, frozen, races, requests, slow, tokens
 from soak.setting import private_setting
 
 _Part = Callable[[int], str]
@@ -67,6 +67,10 @@ def _requests(seed: int) -> str:
     return requests.requests(requests.FULL, seed)
 
 
+def _attacks(seed: int) -> str:
+    return attacks.under_attack(10, seed)
+
+
 _PARTS: Mapping[str, _Part] = {
     "behind": _behind,
     "slow": _slow,
@@ -78,6 +82,7 @@ _PARTS: Mapping[str, _Part] = {
     "races": _races,
     "endurance": _endurance,
     "requests": _requests,
+    "attacks": _attacks,
 }
 
 

@@ -1,0 +1,137 @@
+"""What strangers may do to a daemon on loopback: it costs little memory, and others are served."""
+
+import asyncio
+import resource
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import grpc
+import pytest
+
+from integration.daemon.conftest import Daemon
+from proa import v1
+from rpc.raw_http2 import Connection
+
+CREATE = "/proa.v1.ContainerService/CreateContainer"
+GET = "/proa.v1.ResourceService/GetResource"
+WATCH = "/grpc.health.v1.Health/Watch"
+# What is refused may leave so much behind, beside what the first ones made room for.
+MOST_MB = 32
+CONNECTIONS = 3_000
+
+
+@pytest.fixture
+def daemon(start_daemon: Callable[..., Daemon]) -> Daemon:
+    return start_daemon("--memory")
+
+
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """As many descriptors for the attacker as its host allows."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def rss(daemon: Daemon) -> float:
+    """Megabytes of memory."""
+    assert daemon.process is not None
+    lines = Path(f"/proc/{daemon.process.pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
+
+
+def peak(daemon: Daemon) -> float:
+    """The most megabytes of memory since the start."""
+    assert daemon.process is not None
+    lines = Path(f"/proc/{daemon.process.pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+
+
+async def refused(channel: grpc.aio.Channel, request: bytes, **options: object) -> None:
+    with pytest.raises(grpc.aio.AioRpcError):
+        await channel.unary_unary(CREATE)(request, timeout=60, **options)
+
+
+@pytest.mark.parametrize("who", ["stranger", "advanced"])
+def test_packed_messages_of_8_mib_cost_no_memory(daemon: Daemon, who: str) -> None:
+    metadata = []
+    if who == "advanced":
+        with daemon.client() as client:
+            login = v1.CreateTokenRequest(username="ada", password="correct horse")
+            metadata = [("authorization", f"Bearer {client.auth.CreateToken(login).token}")]
+    before = rss(daemon)
+
+    async def attack() -> None:
+        packed = {"compression": grpc.Compression.Gzip, "metadata": metadata}
+        async with grpc.aio.insecure_channel(daemon.address) as channel:
+            # 8 MiB of empty messages are 8 KiB on the wire.
+            await asyncio.gather(
+                *(refused(channel, b"\x0a\x00" * 2**22, **packed) for _ in range(20))
+            )
+
+    asyncio.run(attack())
+
+    assert peak(daemon) - before < MOST_MB
+
+
+def test_10000_refused_calls_cost_no_memory(daemon: Daemon) -> None:
+    """Each with a request as large as its method takes."""
+    request = b"\x0a\x00" * 2**17
+
+    async def attack(count: int) -> None:
+        async with grpc.aio.insecure_channel(daemon.address) as channel:
+            for _ in range(count // 50):
+                await asyncio.gather(*(refused(channel, request) for _ in range(50)))
+
+    asyncio.run(attack(500))
+    after_the_first = rss(daemon)
+    asyncio.run(attack(9_500))
+
+    assert rss(daemon) - after_the_first < MOST_MB
+
+
+def test_thousands_of_connections_of_one_host_leave_another_served(
+    daemon: Daemon, many_files: None
+) -> None:
+    """Some say nothing at all, some nothing after the preface, some hold streams."""
+
+    async def attack(stack: ExitStack) -> list[Connection]:
+        opened = []
+        for number in range(CONNECTIONS):
+            connection = await Connection.open(daemon.address, preface=number % 3 > 0)
+            stack.callback(connection.close)
+            opened.append(connection)
+            if number % 3 == 2:
+                connection.begin(WATCH)
+        return opened
+
+    async def both() -> None:
+        with ExitStack() as stack:
+            opened = await attack(stack)
+            await asyncio.to_thread(served)
+            silent = opened[::3]
+            async with asyncio.timeout(60):  # a handshake may take ten seconds
+                await asyncio.gather(*(connection.closed() for connection in silent))
+            await asyncio.to_thread(served)
+
+    def served() -> None:
+        with daemon.client() as client:
+            spec = v1.ContainerSpec(image="proa-test/busybox:1")
+            request = v1.CreateContainerRequest(spec=spec)
+            made = client.containers.CreateContainer(request, timeout=30).resource
+            for _ in range(100):
+                began = time.monotonic()
+                client.resources.GetResource(v1.GetResourceRequest(id=made.id), timeout=30)
+                assert time.monotonic() - began < 10
+
+    asyncio.run(both())
+
+
+def test_a_daemon_takes_as_many_descriptors_as_it_may(daemon: Daemon) -> None:
+    assert daemon.process is not None
+    soft, hard = resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE)
+
+    assert soft == hard
