@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import shutil
 import signal
 import tempfile
@@ -267,3 +268,24 @@ async def test_a_list_asks_as_much_for_many_as_for_few(
     assert len(await driver.list_resources()) == len(made) == 22
     for resource in made:
         await driver.delete(resource.id)
+
+
+async def test_a_restarted_libvirtd_is_known_by_its_host(libvirtd: PrivateLibvirtd, tmp_path: Path):
+    """Where the firmware has no UUID, libvirtd makes one up at each of its starts."""
+    name = f"proa-test-{secrets.token_hex(4)}"
+    async with LibvirtDriver(
+        libvirtd.uri, virt_type="qemu", default_pool=name, default_pool_path=str(tmp_path / "pool")
+    ) as driver:
+        libvirtd.start()
+        await answering(driver, libvirtd)
+        made = await driver.create_domain(
+            DomainSpec(name=name, memory_bytes=32 * 2**20, networkless=True)
+        )
+        libvirtd.signal(signal.SIGKILL)
+        libvirtd.start()
+        await answering(driver, libvirtd)
+        shown = (await driver.get_resource(made.id)).domain
+        assert shown is not None
+        assert [disk.owned for disk in shown.disks] == [True]
+        await driver.delete(made.id)
+        assert await driver.list_volumes(name) == []

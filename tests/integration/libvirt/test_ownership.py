@@ -38,7 +38,6 @@ from proad.model import (
 )
 
 pytestmark = pytest.mark.libvirt
-NS = {"p": NAMESPACE}
 
 
 @pytest.fixture
@@ -72,21 +71,18 @@ async def foreign_volume(driver: LibvirtDriver, guests: Guests) -> str:
     return (await driver.create_volume(VolumeSpec(name=name, capacity_bytes=MIB))).name
 
 
-def noting(xml: str, pool: str, volume: str, *, first: bool) -> str:
-    """Give domain XML with one more element of our namespace, which names a volume."""
+def claiming(xml: str, where: str, pool: str, volume: str) -> str:
+    """Give domain XML whose metadata says, in our namespace, that a volume is the domain's."""
     root = etree.fromstring(xml)
     place = root.find("metadata")
-    if place is None:
-        place = etree.SubElement(root, "metadata")
-    if not first:
-        # libvirt keeps two where the second is in another element's namespace declaration.
-        for own in place.findall("p:domain", NS):
-            etree.SubElement(own, f"{{{NAMESPACE}}}volume", pool=pool, name=volume)
-    else:
-        for own in place.findall("p:domain", NS):
-            place.remove(own)
-        own = etree.SubElement(place, f"{{{NAMESPACE}}}domain", nsmap={"proa": NAMESPACE})
-        etree.SubElement(own, f"{{{NAMESPACE}}}volume", pool=pool, name=volume)
+    assert place is not None
+    (ours,) = place.findall(f"{{{NAMESPACE}}}domain")
+    if where == "instead":
+        place.remove(ours)
+    if where != "inside":
+        ours = etree.Element(f"{{{NAMESPACE}}}domain", nsmap={"other": NAMESPACE})
+        place.insert(0 if where == "before" else len(place), ours)
+    etree.SubElement(ours, f"{{{NAMESPACE}}}volume", pool=pool, name=volume)
     return etree.tostring(root, encoding="unicode")
 
 
@@ -116,16 +112,14 @@ async def test_delete_of_a_clone_keeps_the_volume_of_the_original(
     assert await guests.volumes() == {other}
 
 
-@pytest.mark.parametrize("first", [True, False], ids=["instead", "beside"])
+@pytest.mark.parametrize("where", ["inside", "instead", "before", "behind"])
 async def test_delete_keeps_a_volume_that_metadata_claims(
-    driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, *, first: bool
+    driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, where: str
 ):
     foreign = await foreign_volume(driver, guests)
     made = await driver.create_domain(guests.blank())
-    xml = noting(
-        raw.lookupByUUIDString(made.id).XMLDesc(), guests.folder.name, foreign, first=first
-    )
-    raw.defineXML(xml)
+    xml = raw.lookupByUUIDString(made.id).XMLDesc()
+    raw.defineXML(claiming(xml, where, guests.folder.name, foreign))
     await driver.delete(made.id)
     assert await guests.volumes() == {foreign}
 

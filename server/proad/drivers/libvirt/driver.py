@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import TracebackType
 from typing import Self
 
 import libvirt
+import structlog
 
 from proad.core.ports import OnMade, OnStep, untold
 from proad.core.records import VolumeRecords
@@ -65,6 +66,8 @@ DEFAULT_POOL_PATH = "/var/lib/libvirt/images"
 MEDIA_DIRS = ("/srv",)
 SWEEP_EVERY = timedelta(seconds=10)
 COMPARE_EVERY = timedelta(hours=1)
+
+_log = structlog.get_logger(__name__)
 
 
 class LibvirtDriver:
@@ -324,8 +327,12 @@ class LibvirtDriver:
         while True:
             settled = datetime.now(UTC) - SETTLED
             look = partial(compare, ledger=self._ledger, older_than=settled)
-            with suppress(ProaError):  # a lost engine or database is told by other means
+            try:
                 await self._connection.call(look, lane=Lane.READ)
+            except ProaError as error:  # the engine or the database is lost: next time
+                _log.info("libvirt.records_not_compared", error=error.message)
+            except Exception:  # noqa: BLE001 - one odd thing must not end it for good
+                _log.exception("libvirt.records_not_compared")
             await asyncio.sleep(COMPARE_EVERY.total_seconds())
 
     def _made(self, domain: libvirt.virDomain) -> Resource:

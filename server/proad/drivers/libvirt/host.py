@@ -76,7 +76,7 @@ def _identity(connection: libvirt.virConnect, uri: str) -> str:
 def _has_firmware_uuid(uuid: str) -> bool:
     source = Path("/sys/class/dmi/id/product_uuid")
     try:
-        return UUID(source.read_text()) == UUID(uuid)
+        return UUID(source.read_text().strip()) == UUID(uuid)
     except PermissionError:  # it is there, for root to read
         return True
     except (OSError, ValueError):
@@ -85,7 +85,7 @@ def _has_firmware_uuid(uuid: str) -> bool:
 
 def _machine_id() -> str:
     try:
-        return str(UUID(Path("/etc/machine-id").read_text()))
+        return str(UUID(Path("/etc/machine-id").read_text().strip()))
     except (OSError, ValueError):
         return ""
 
