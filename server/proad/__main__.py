@@ -14,6 +14,7 @@ import typer
 from proad.commands import daemon, user
 from proad.config import ConfigError, LogFormat, LogLevel
 from proad.errors import ProaError, SetupError, redacted
+from proad.hardening import harden
 from proad.logs import configure_logs
 from proad.store.users import UserNotFoundError
 
@@ -48,6 +49,7 @@ def _root(
 
 def main() -> None:
     """Run the command line."""
+    harden()
     configure_logs(LogFormat.CONSOLE, LogLevel.WARNING)
     try:
         app()

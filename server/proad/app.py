@@ -4,7 +4,7 @@ import asyncio
 import resource
 import signal
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from datetime import timedelta
 from importlib.metadata import version
 
@@ -13,7 +13,7 @@ import structlog
 from proad.auth.keys import KeyRing
 from proad.auth.service import Authenticator
 from proad.collector import Collector
-from proad.config import HostSettings, Settings
+from proad.config import HostSettings, Settings, UnixAddress
 from proad.core.hosts import Hosts
 from proad.core.images import Images
 from proad.core.inventory import Inventory
@@ -46,9 +46,11 @@ from proad.rpc.seal import Seal
 from proad.rpc.server import RpcServer, service_names, tls_credentials
 from proad.rpc.snapshot_service import SnapshotService
 from proad.rpc.volume_service import VolumeService
-from proad.state import prepare_state_dir
+from proad.sockets import claimed
+from proad.state import prepare_state_dir, served
 from proad.store.database import Database
 from proad.store.volumes import VolumeStore
+from proad.tls import read_tls
 
 _log = structlog.get_logger(__name__)
 
@@ -70,6 +72,17 @@ async def run(settings: Settings, *, memory: bool = False) -> None:
         loop.add_signal_handler(number, stop.set)
     _raise_file_limit()
     prepare_state_dir(settings.state_dir)
+    with ExitStack() as alone:
+        alone.enter_context(served(settings.state_dir))
+        for address in settings.listen:
+            if isinstance(address, UnixAddress):
+                alone.enter_context(claimed(address.path))
+        await _serve(settings, stop, memory=memory)
+    _log.info("stopped")
+
+
+async def _serve(settings: Settings, stop: asyncio.Event, *, memory: bool) -> None:
+    """Serve until it is time to stop."""
     async with (
         Database.open(settings.database_url.get_secret_value()) as database,
         serving(
@@ -81,7 +94,6 @@ async def run(settings: Settings, *, memory: bool = False) -> None:
         _log.info("serving", addresses=addresses, version=version("proa"))
         await stop.wait()
         _log.info("stopping")
-    _log.info("stopped")
 
 
 def _raise_file_limit() -> None:
@@ -112,7 +124,7 @@ async def serving(
         tls = settings.tls
         addresses = server.listen(
             settings.listen,
-            tls_credentials(tls.cert_file, tls.key_file, tls.client_ca_file) if tls else None,
+            tls_credentials(read_tls(tls)) if tls else None,
         )
         await stack.enter_async_context(_supervised(links))
         await stack.enter_async_context(inventory.following())

@@ -11,14 +11,11 @@ from pathlib import Path
 from typing import Self
 
 from proad.errors import SetupError
+from proad.ownership import check_own_folder, open_own
 
 KEY_BYTES = 32
 _KEPT = 2
 _FILE_NAME = re.compile(r"[0-9]{6}\.key")
-
-
-class KeyFileError(SetupError):
-    """A key file, or their folder, is not as it must be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +64,7 @@ class KeyRing:
         """Read the keys; make the folder and the first key where they are missing.
 
         Raises:
-            KeyFileError: others can read a key or change the folder, a file has not
+            SetupError: others can read a key or change the folder, a file has not
                 exactly 32 bytes, or reading fails.
         """
         try:
@@ -76,7 +73,7 @@ class KeyRing:
                 _create(folder, 1)
             return cls(tuple(_read(path) for path in _files(folder)[-_KEPT:]))
         except OSError as error:
-            raise KeyFileError(f"{error.filename or folder}: {error.strerror}") from error
+            raise SetupError(f"{error.filename or folder}: {error.strerror}") from error
 
     @classmethod
     def rotate(cls, folder: Path) -> Self:
@@ -86,7 +83,7 @@ class KeyRing:
         with the keys that it read at its start.
 
         Raises:
-            KeyFileError: as `open`.
+            SetupError: as `open`.
         """
         cls.open(folder)
         try:
@@ -94,7 +91,7 @@ class KeyRing:
             for path in _files(folder)[:-_KEPT]:
                 path.unlink(missing_ok=True)
         except OSError as error:
-            raise KeyFileError(f"{error.filename or folder}: {error.strerror}") from error
+            raise SetupError(f"{error.filename or folder}: {error.strerror}") from error
         return cls.open(folder)
 
 
@@ -108,12 +105,7 @@ def _number(path: Path) -> int:
 
 def _check_folder(folder: Path) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
-    mode = stat.S_IMODE(folder.stat().st_mode)
-    if mode & 0o077:
-        raise KeyFileError(
-            f"{folder}: others may look into the folder of the keys (mode {mode:04o}); "
-            f"once they have not, make it private: chmod 700 {folder}"
-        )
+    check_own_folder(folder, private=True)
 
 
 def _create(folder: Path, number: int) -> None:
@@ -144,14 +136,14 @@ def _sync(folder: Path) -> None:
 
 
 def _read(path: Path) -> Key:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = open_own(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise KeyFileError(f"{path}: is no regular file")
+            raise SetupError(f"{path}: is no regular file")
         mode = stat.S_IMODE(status.st_mode)
         if mode & 0o077:
-            raise KeyFileError(
+            raise SetupError(
                 f"{path}: others may read this key (mode {mode:04o}); replace it: "
                 f"chmod 600 {path}, then 'proad init --rotate-key' twice"
             )
@@ -159,7 +151,7 @@ def _read(path: Path) -> Key:
     finally:
         os.close(descriptor)
     if len(secret) != KEY_BYTES:
-        raise KeyFileError(
+        raise SetupError(
             f"{path}: a key has {KEY_BYTES} bytes, this has {status.st_size}; "
             "remove the file and a new key is made"
         )

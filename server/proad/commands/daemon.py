@@ -11,6 +11,7 @@ from proad.config import Settings, example, load_settings
 from proad.logs import configure_logs
 from proad.state import prepare_state_dir
 from proad.store.database import Database
+from proad.tls import read_tls
 
 
 def serve(
@@ -71,6 +72,8 @@ def check_config(
         typer.echo(example(), nl=False)
         return
     settings = load_settings(config)
+    if settings.tls is not None:
+        read_tls(settings.tls)
     for name, value in settings.model_dump(mode="json", exclude={"hosts", "listen"}).items():
         if value is not None:
             typer.echo(f"{name} = {value}")

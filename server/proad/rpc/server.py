@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -36,6 +35,7 @@ from proad.rpc.methods import SERVICES, largest_request
 from proad.rpc.resource_service import ResourceService
 from proad.rpc.snapshot_service import SnapshotService
 from proad.rpc.volume_service import VolumeService
+from proad.tls import TlsMaterial
 
 _log = structlog.get_logger(__name__)
 
@@ -189,19 +189,10 @@ def service_names() -> list[str]:
     return [service.full_name for service in SERVICES]
 
 
-def tls_credentials(
-    cert_file: Path, key_file: Path, client_ca_file: Path | None
-) -> grpc.ServerCredentials:
-    """Make credentials of PEM files; with `client_ca_file` clients must show a certificate.
-
-    Raises:
-        SetupError: a file cannot be read.
-    """
-    try:
-        pair = (key_file.read_bytes(), cert_file.read_bytes())
-        client_ca = client_ca_file.read_bytes() if client_ca_file else None
-    except OSError as error:
-        raise SetupError(f"{error.filename}: {error.strerror}") from None
+def tls_credentials(tls: TlsMaterial) -> grpc.ServerCredentials:
+    """Make credentials; if there are authorities for clients, these must show a certificate."""
     return grpc.ssl_server_credentials(
-        [pair], root_certificates=client_ca, require_client_auth=client_ca is not None
+        [(tls.key, tls.chain)],
+        root_certificates=tls.client_ca,
+        require_client_auth=tls.client_ca is not None,
     )

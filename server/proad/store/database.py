@@ -16,6 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from proad.errors import DatabaseUnreachableError, SetupError
+from proad.ownership import check_place, open_own
 from proad.store.migrate import is_current, migrate
 from proad.store.url import async_url
 
@@ -143,7 +144,8 @@ def _begin_sqlite(connection: Connection) -> None:
 def _private_file(path: Path) -> None:
     """Make the file 0600 before SQLite does; it gives its side files the same mode."""
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        check_place(path)
+        descriptor = open_own(path, os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise SetupError(f"cannot open the database {path}: {error.strerror}") from None
     try:

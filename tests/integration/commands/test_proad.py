@@ -5,51 +5,17 @@ import re
 import select
 import signal
 import stat
-import subprocess
 import sys
 import time
 
 import pytest
 
+from integration.commands.conftest import PROAD
 from proad.auth.keys import KeyRing
 from proad.auth.scopes import Scope
 from proad.auth.service import Authenticator
 from proad.config import Settings
 from proad.errors import BadCredentialsError, TokenInvalidError
-
-PROAD = [sys.executable, "-m", "proad"]
-
-
-@pytest.fixture
-def state(tmp_path):
-    return tmp_path / "state"
-
-
-@pytest.fixture
-def environment(state):
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("PROA_")}
-    return clean | {"PROA_STATE_DIR": str(state)}
-
-
-@pytest.fixture
-def proad(environment):
-    def proad(*arguments, stdin="", code=0, **variables):
-        done = subprocess.run(
-            [*PROAD, *arguments],
-            input=stdin if isinstance(stdin, bytes) else stdin.encode(),
-            capture_output=True,
-            env=environment | variables,
-            check=False,
-            timeout=60,
-        )
-        output, errors = done.stdout.decode(), done.stderr.decode()
-        assert done.returncode == code, output + errors
-        assert "Traceback" not in errors
-        if code == 1:
-            assert re.fullmatch(r"proad: .+\n", errors), errors
-        return output if code == 0 else errors
-
-    return proad
 
 
 def log_in(state, name, password, scopes=None):

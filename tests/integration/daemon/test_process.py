@@ -13,7 +13,7 @@ from google.protobuf.duration_pb2 import Duration
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import proa
-from integration.daemon.conftest import PASSWORD, Daemon, under_way
+from integration.daemon.conftest import BIN, PASSWORD, Daemon, under_way
 from proa import v1
 
 Start = Callable[..., Daemon]
@@ -36,6 +36,61 @@ def test_a_second_daemon_on_the_same_port_does_not_start(start_daemon: Start):
 
     with pytest.raises(AssertionError, match="cannot listen on"):
         start_daemon("--memory", PROA_LISTEN=first.address)
+
+
+def test_a_second_daemon_on_the_same_socket_does_not_start(start_daemon: Start, tmp_path):
+    path = tmp_path / "proa.sock"
+    first = start_daemon("--memory", PROA_LISTEN=f"unix:{path}")
+    assert first.process is not None
+
+    refusal = rf"another process serves there; .* \(process {first.process.pid}\)"
+    with pytest.raises(AssertionError, match=refusal):
+        start_daemon("--memory", PROA_LISTEN=f"unix:{path}")
+
+    with proa.connect(f"unix:{path}", username="ada", password=PASSWORD) as client:
+        client.auth.GetCaller(v1.GetCallerRequest())
+
+
+def test_of_daemons_that_start_at_once_on_one_socket_one_serves(start_daemon: Start, tmp_path):
+    path = tmp_path / "proa.sock"
+    daemons = [Daemon(tmp_path / f"{n}", {"PROA_LISTEN": f"unix:{path}"}) for n in range(4)]
+    processes = []
+    for daemon in daemons:
+        daemon.home.mkdir()
+        with (daemon.home / "log").open("wb") as log:
+            command = [BIN / "proad", "serve", "--memory"]
+            processes.append(subprocess.Popen(command, env=daemon.environment, stderr=log))
+    try:
+        deadline = time.monotonic() + 120
+        while sum(process.poll() is not None for process in processes) < 3:
+            assert time.monotonic() < deadline, "more than one goes on"
+            time.sleep(0.05)
+        codes = [process.poll() for process in processes]
+        assert sorted(codes, key=str) == [1, 1, 1, None]
+        left = daemons[codes.index(None)]
+        while not any(event["event"] == "serving" for event in left.log()):
+            assert time.monotonic() < deadline, "the one that is left does not serve"
+            time.sleep(0.05)
+        with grpc.insecure_channel(f"unix:{path}") as channel:
+            answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def test_a_second_daemon_on_the_same_state_folder_does_not_start(start_daemon: Start):
+    first = start_daemon("--memory")
+    state = first.environment["PROA_STATE_DIR"]
+
+    with pytest.raises(AssertionError, match="another proad serves from this folder"):
+        start_daemon("--memory", PROA_STATE_DIR=state)
+
+    with first.client() as client:
+        client.auth.GetCaller(v1.GetCallerRequest())
+    first.stop(signal.SIGKILL)
+    start_daemon("--memory", PROA_STATE_DIR=state)
 
 
 def test_a_stale_socket_file_is_no_obstacle(start_daemon: Start, tmp_path):

@@ -4,7 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from proad.auth.keys import KEY_BYTES, Key, KeyFileError, KeyRing
+from proad.auth.keys import KEY_BYTES, Key, KeyRing
+from proad.errors import SetupError
 
 
 @pytest.fixture
@@ -72,7 +73,7 @@ def test_a_key_that_others_can_read_is_refused(folder, mode):
     KeyRing.open(folder)
     (folder / "000001.key").chmod(mode)
     for call in (KeyRing.open, KeyRing.rotate):
-        with pytest.raises(KeyFileError, match="others may read this key"):
+        with pytest.raises(SetupError, match="others may read this key"):
             call(folder)
     assert files(folder) == ["000001.key"]
 
@@ -81,14 +82,14 @@ def test_a_key_that_others_can_read_is_refused(folder, mode):
 def test_a_key_of_another_length_is_refused(folder, content):
     KeyRing.open(folder)
     (folder / "000001.key").write_bytes(content)
-    with pytest.raises(KeyFileError, match=f"this has {len(content)}"):
+    with pytest.raises(SetupError, match=f"this has {len(content)}"):
         KeyRing.open(folder)
 
 
 def test_a_folder_that_others_can_look_into_is_refused(folder):
     KeyRing.open(folder)
     folder.chmod(0o750)
-    with pytest.raises(KeyFileError, match="chmod 700"):
+    with pytest.raises(SetupError, match="chmod 700"):
         KeyRing.open(folder)
 
 
@@ -104,12 +105,12 @@ def test_what_is_no_regular_file_is_refused(folder, what, tmp_path):
             path.mkdir(mode=0o700)
         case "pipe":
             os.mkfifo(path, 0o600)
-    with pytest.raises(KeyFileError, match=r"000001\.key"):
+    with pytest.raises(SetupError, match=r"000001\.key"):
         KeyRing.open(folder)
 
 
 def test_a_parent_that_is_missing_is_said(tmp_path):
-    with pytest.raises(KeyFileError, match="No such file"):
+    with pytest.raises(SetupError, match="No such file"):
         KeyRing.open(tmp_path / "none" / "keys")
 
 

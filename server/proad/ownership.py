@@ -1,0 +1,165 @@
+"""Whose files and folders are: what the daemon keeps or serves from must be its own.
+
+A folder is as safe as what leads to it: whoever may write to a folder on the way can put
+another one in its place. So every component counts, links on the way too. Root and the
+user of this process are trusted, and a folder with the sticky bit, such as /tmp, leaves to
+everybody what is theirs.
+"""
+
+import errno
+import os
+import pwd
+import stat
+from collections import deque
+from pathlib import Path
+
+from proad.errors import SetupError
+
+_ROOT = 0
+_MOST_LINKS = 40
+_OTHERS_WRITE = 0o022
+_OTHERS_LOOK = 0o077
+
+
+def check_own_folder(folder: Path, *, private: bool) -> None:
+    """Do nothing if the folder is this user's, and nobody else can change it or swap it.
+
+    Args:
+        folder: an absolute path.
+        private: nobody else may look into it either.
+
+    Raises:
+        SetupError: it is another's, open to others, a link, or reached by an unsafe way.
+        OSError: it cannot be looked at.
+    """
+    check_way(folder)
+    status = folder.lstat()
+    if stat.S_ISLNK(status.st_mode):
+        raise SetupError(
+            f"{folder}: is a symbolic link; name the folder that it leads to: {folder.resolve()}"
+        )
+    if not stat.S_ISDIR(status.st_mode):
+        raise SetupError(f"{folder}: is no folder")
+    _check_owner(folder, status)
+    mode = stat.S_IMODE(status.st_mode)
+    if mode & (_OTHERS_LOOK if private else _OTHERS_WRITE):
+        what = "look into" if private else "change"
+        raise SetupError(
+            f"{folder}: others may {what} the daemon's folder (mode {mode:04o}); once they have "
+            f"not, make it private: chmod 700 {folder}"
+        )
+
+
+def check_place(file: Path) -> None:
+    """Do nothing if only root and this user can make, swap or remove a file in its folder.
+
+    The sticky bit does not help here: others could be first to make the file.
+
+    Raises:
+        SetupError: others can, or the folder is reached by an unsafe way.
+        OSError: the folder is not there or cannot be looked at.
+    """
+    check_way(file)
+    folder = file.parent
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    if mode & _OTHERS_WRITE:
+        raise SetupError(
+            f"{folder}: others may put a file of theirs in place of {file.name} "
+            f"(mode {mode:04o}); choose a folder that only this user may write to, "
+            f"or make it one: chmod go-w {folder}"
+        )
+
+
+def open_own(path: Path, flags: int) -> int:
+    """Open a file of this user's, and no link; with O_CREAT it is made with mode 0600.
+
+    Raises:
+        SetupError: it is another's, or a symbolic link.
+        OSError: it cannot be opened.
+    """
+    try:
+        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise SetupError(
+                f"{path}: is a symbolic link; put the file itself there, or name its real path"
+            ) from None
+        raise
+    try:
+        _check_owner(path, os.fstat(descriptor))
+    except SetupError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _check_owner(path: Path, status: os.stat_result) -> None:
+    """Raise SetupError unless what was looked at is this user's."""
+    if status.st_uid != os.geteuid():
+        raise SetupError(
+            f"{path}: belongs to {_name(status.st_uid)}, and this process runs as "
+            f"{_name(os.geteuid())}; run it as that user, or: chown {os.geteuid()} {path}"
+        )
+
+
+def check_way(path: Path) -> None:
+    """Do nothing if only root and this user can change what leads to the path.
+
+    Components that are not there yet are as safe as the folder in which they will be made.
+
+    Raises:
+        SetupError: somebody else can.
+        OSError: it cannot be looked at.
+    """
+    at = Path("/")
+    _check_step(at, at.lstat(), path)
+    ahead = deque(path.parts[1:])
+    links = 0
+    while len(ahead) > 0:
+        name = ahead.popleft()
+        if name == "..":
+            at = at.parent
+            continue
+        step = at / name
+        try:
+            status = step.lstat()
+        except FileNotFoundError:
+            return
+        if stat.S_ISLNK(status.st_mode):
+            if not ahead:
+                return
+            links += 1
+            if links > _MOST_LINKS:
+                raise SetupError(f"{path}: too many symbolic links on the way")
+            _check_step_owner(step, status, path)
+            target = step.readlink()
+            at = Path("/") if target.is_absolute() else at
+            ahead.extendleft(reversed([part for part in target.parts if part != "/"]))
+        elif ahead:
+            _check_step(step, status, path)
+            at = step
+
+
+def _check_step(step: Path, status: os.stat_result, path: Path) -> None:
+    _check_step_owner(step, status, path)
+    mode = stat.S_IMODE(status.st_mode)
+    if mode & _OTHERS_WRITE and not mode & stat.S_ISVTX:
+        raise SetupError(
+            f"{step}: others may write to it (mode {mode:04o}), and so put something of theirs "
+            f"in place of {path}; chmod go-w {step}, or choose another place"
+        )
+
+
+def _check_step_owner(step: Path, status: os.stat_result, path: Path) -> None:
+    if status.st_uid not in {_ROOT, os.geteuid()}:
+        raise SetupError(
+            f"{step}: belongs to {_name(status.st_uid)}, who can put something else in place of "
+            f"{path}; choose a place that only root and {_name(os.geteuid())} can change"
+        )
+
+
+def _name(uid: int) -> str:
+    try:
+        return f"{pwd.getpwuid(uid).pw_name} (uid {uid})"
+    except KeyError:
+        return f"uid {uid}"

@@ -1,0 +1,144 @@
+"""The TLS files: read and looked at before gRPC, which says nothing of what is wrong."""
+
+import os
+import stat
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+)
+
+from proad.config import TlsFiles
+from proad.errors import SetupError
+
+
+@dataclass(frozen=True, slots=True)
+class TlsMaterial:
+    """What the listening side shows and asks for, in PEM.
+
+    Attributes:
+        key: the private key.
+        chain: its certificate, and those that lead to an authority.
+        client_ca: authorities whose certificates callers must show; None: they need none.
+    """
+
+    key: bytes = field(repr=False)
+    chain: bytes
+    client_ca: bytes | None
+
+
+def read_tls(files: TlsFiles) -> TlsMaterial:
+    """Read the files, and see that they are good now and belong together.
+
+    Raises:
+        SetupError: a file cannot be read or is not what it must be, a certificate is not
+            valid now, others may read the key, or it is another certificate's.
+    """
+    key, public = _read_key(files.key_file)
+    chain = _read(files.cert_file)
+    certificates = _certificates(files.cert_file, chain)
+    for certificate in certificates:
+        _check_time(files.cert_file, certificate)
+    if _bytes(certificates[0].public_key()) != _bytes(public):
+        raise SetupError(
+            f"{files.key_file}: is not the key of the first certificate in {files.cert_file} "
+            f"({_subject(certificates[0])}); give the files that were made together"
+        )
+    return TlsMaterial(key, chain, _read_authorities(files.client_ca_file))
+
+
+def _read_authorities(path: Path | None) -> bytes | None:
+    if path is None:
+        return None
+    data = _read(path)
+    problems = []
+    for certificate in _certificates(path, data):
+        try:
+            _check_time(path, certificate)
+        except SetupError as error:
+            problems.append(error)
+        else:
+            return data
+    raise problems[0]
+
+
+def _read_key(path: Path) -> tuple[bytes, PublicKeyTypes]:
+    """Return a private key that nobody else may read, and its public half."""
+    data = _read(path, private=True)
+    try:
+        private = load_pem_private_key(data, password=None)
+    except TypeError:
+        raise SetupError(
+            f"{path}: the key is encrypted, and the daemon has no password for it; "
+            f"decrypt it into a file of mode 0600: openssl pkey -in {path} -out …"
+        ) from None
+    except (ValueError, UnsupportedAlgorithm):
+        what = "holds a certificate" if b"-----BEGIN CERTIFICATE" in data else "holds no such key"
+        raise SetupError(
+            f"{path}: {what}; tls_key_file is a private key in PEM (-----BEGIN PRIVATE KEY-----)"
+        ) from None
+    return data, private.public_key()
+
+
+def _certificates(path: Path, data: bytes) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(data)
+    except ValueError:
+        what = "holds a private key" if b"PRIVATE KEY-----" in data else "holds none"
+        raise SetupError(
+            f"{path}: {what}; it must have certificates in PEM (-----BEGIN CERTIFICATE-----)"
+        ) from None
+
+
+def _check_time(path: Path, certificate: x509.Certificate) -> None:
+    now = datetime.now(UTC)
+    first, last = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if last < now:
+        raise SetupError(
+            f"{path}: the certificate of {_subject(certificate)} expired on {_time(last)}; renew it"
+        )
+    if first > now:
+        raise SetupError(
+            f"{path}: the certificate of {_subject(certificate)} is not valid before "
+            f"{_time(first)}, and here it is {_time(now)}; wait, or set the clock"
+        )
+
+
+def _read(path: Path, *, private: bool = False) -> bytes:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            mode = stat.S_IMODE(status.st_mode)
+            if private and mode & 0o077:
+                raise SetupError(
+                    f"{path}: others may use this key (mode {mode:04o}); once they have not, "
+                    f"make it private: chmod 600 {path}"
+                )
+            if private and status.st_uid not in {0, os.geteuid()}:
+                raise SetupError(
+                    f"{path}: the key belongs to another user (uid {status.st_uid}); "
+                    f"chown {os.geteuid()} {path}"
+                )
+            return file.read()
+    except OSError as error:
+        raise SetupError(f"{path}: {error.strerror}") from error
+
+
+def _bytes(key: PublicKeyTypes) -> bytes:
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _subject(certificate: x509.Certificate) -> str:
+    return repr(certificate.subject.rfc4514_string() or "no name")
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

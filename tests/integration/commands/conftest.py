@@ -1,0 +1,42 @@
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+PROAD = [sys.executable, "-m", "proad"]
+
+
+@pytest.fixture
+def state(tmp_path):
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def environment(state):
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PROA_")}
+    return clean | {"PROA_STATE_DIR": str(state)}
+
+
+@pytest.fixture
+def proad(environment):
+    """Runs the command and gives what it printed, on standard error if it failed."""
+
+    def proad(*arguments, stdin="", code=0, **variables):
+        done = subprocess.run(
+            [*PROAD, *arguments],
+            input=stdin if isinstance(stdin, bytes) else stdin.encode(),
+            capture_output=True,
+            env=environment | variables,
+            check=False,
+            timeout=60,
+        )
+        output, errors = done.stdout.decode(), done.stderr.decode()
+        assert done.returncode == code, output + errors
+        assert "Traceback" not in errors
+        if code == 1:
+            assert re.fullmatch(r"proad: .+\n", errors), errors
+        return output if code == 0 else errors
+
+    return proad

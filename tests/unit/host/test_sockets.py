@@ -1,0 +1,86 @@
+import os
+import socket
+import stat
+
+import pytest
+
+from proad.errors import SetupError
+from proad.locks import locked
+from proad.sockets import claimed
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "proa.sock"
+
+
+def refused(path):
+    with pytest.raises(SetupError) as caught, claimed(path):
+        pass
+    return str(caught.value)
+
+
+def test_a_free_path_is_held_and_free_again(path):
+    with claimed(path):
+        message = refused(path)
+        assert message == (
+            f"unix:{path}: another process serves there; stop it, or listen somewhere else "
+            f"(process {os.getpid()})"
+        )
+    with claimed(path):
+        pass
+
+
+def test_a_socket_of_another_program_is_refused_and_left(path):
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(path))
+        other.listen(1)
+        assert "another process serves there" in refused(path)
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+
+
+def test_a_socket_with_no_room_for_more_is_refused_and_left(path):
+    with socket.socket(socket.AF_UNIX) as other, socket.socket(socket.AF_UNIX) as client:
+        other.bind(str(path))
+        other.listen(0)
+        client.connect(str(path))
+        assert "another process serves there" in refused(path)
+    assert path.is_socket()
+
+
+def test_a_socket_on_which_nobody_listens_is_cleared_away(path):
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    with claimed(path):
+        assert not path.exists()
+
+
+@pytest.mark.parametrize("what", ["file", "link", "folder"])
+def test_what_is_no_socket_is_refused_and_left(path, what, tmp_path):
+    match what:
+        case "file":
+            path.write_text("precious")
+        case "link":
+            path.symlink_to(tmp_path / "elsewhere")
+        case "folder":
+            path.mkdir()
+    assert "is there and no socket" in refused(path)
+    assert path.lstat()
+
+
+def test_a_folder_that_is_missing_or_open_to_others_is_refused(path):
+    assert "No such file or directory; make it" in refused(path.parent / "none" / "proa.sock")
+    path.parent.chmod(0o1777)
+    assert "others may put a file of theirs" in refused(path)
+    assert not path.with_name("proa.sock.lock").exists()
+
+
+def test_a_lock_is_private_and_no_link(tmp_path):
+    with locked(tmp_path / "lock", "taken"):
+        assert stat.S_IMODE((tmp_path / "lock").stat().st_mode) == 0o600
+    (tmp_path / "precious").write_text("precious")
+    (tmp_path / "link").symlink_to("precious")
+    with pytest.raises(SetupError, match="symbolic link"), locked(tmp_path / "link", "taken"):
+        pass
+    assert (tmp_path / "precious").read_text() == "precious"
