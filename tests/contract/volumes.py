@@ -4,8 +4,13 @@ import pytest
 
 from contract.domains import MEMORY, MIB
 from contract.yard import Yard
-from proad.errors import AlreadyExistsError, InUseError, VolumeNotFoundError
-from proad.model import DiskFormat, DiskSpec, DomainSpec, VolumeRef, VolumeSpec
+from proad.errors import (
+    AlreadyExistsError,
+    InUseError,
+    InvalidArgumentError,
+    VolumeNotFoundError,
+)
+from proad.model import DiskFormat, DiskSpec, DomainSpec, NewDisk, VolumeRef, VolumeSpec
 
 
 class VolumesContract:
@@ -47,6 +52,22 @@ class VolumesContract:
         assert base.name in [each.name for each in await yard.volumes.list_volumes()]
         await yard.volumes.delete_volume(child.pool, child.name)
         await yard.volumes.delete_volume(base.pool, base.name)
+
+    async def test_another_format_than_was_made_is_refused(self, yard: Yard):
+        spec = VolumeSpec(name=yard.new_name(), capacity_bytes=MIB, format=DiskFormat.RAW)
+        made = await yard.volumes.create_volume(spec)
+        base = VolumeRef(name=made.name, format=DiskFormat.QCOW2)
+        with pytest.raises(InvalidArgumentError) as caught:
+            await yard.volumes.create_volume(VolumeSpec(name=yard.new_name(), base=base))
+        assert [each.field for each in caught.value.violations] == ["spec.base.format"]
+        for disk, field in (
+            (DiskSpec(volume=base), "spec.disks[0].format"),
+            (DiskSpec(new_volume=NewDisk(base=base)), "spec.disks[0].new_volume.base.format"),
+        ):
+            domain = DomainSpec(name=yard.new_name(), memory_bytes=MEMORY, disks=(disk,))
+            with pytest.raises(InvalidArgumentError) as caught:
+                await yard.domains.create_domain(domain)
+            assert [each.field for each in caught.value.violations] == [field]
 
     async def test_a_taken_name(self, yard: Yard):
         spec = VolumeSpec(name=yard.new_name(), capacity_bytes=MIB)

@@ -10,12 +10,14 @@ import libvirt
 import pytest
 
 from integration.libvirt.guests import MIB, Guests
-from proad.drivers.libvirt import LibvirtDriver
-from proad.errors import InUseError
+from proad.drivers.libvirt import LibvirtDriver, pools
+from proad.errors import AlreadyExistsError, InUseError
 from proad.model import (
     DeleteOptions,
     DiskFormat,
     DiskSpec,
+    Firmware,
+    Lifetime,
     NewDisk,
     StopMode,
     StopOptions,
@@ -344,3 +346,98 @@ async def test_delete_with_disk_only_snapshots_goes_and_leaves_their_files(
     assert await guests.domains() == set()
     assert {each.name for each in outside.iterdir()} == {"0.qcow2", "1.qcow2"}
     assert path.exists()  # which they are based on
+
+
+async def test_whatever_is_done_all_that_others_made_stays_as_it_is(
+    pool: libvirt.virStoragePool,
+    outside: Path,
+    driver: LibvirtDriver,
+    guests: Guests,
+    raw: libvirt.virConnect,
+    folder: Path,
+):
+    await driver.create_volume(VolumeSpec(name=f"{guests.prefix}-any", capacity_bytes=MIB))
+    place = Path("/var/tmp") / pool.name()
+    base, clone, beside = place / "base", place / "clone", folder / f"{guests.prefix}-1-vdb.qcow2"
+    run("qemu-img", "create", "-f", "qcow2", base, MIB)
+    overlay(clone, base)
+    overlay(outside / "overlay", clone)
+    overlay(beside, base)
+    (place / os.fsdecode(b"odd-\xff")).write_bytes(b"odd")
+    define(raw, guests, disk(outside / "overlay")).create()
+    pool.refresh()
+    watched = [*place.iterdir(), *outside.iterdir(), beside]
+    before = {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in watched}
+
+    made = await driver.create_domain(guests.blank(firmware=Firmware.UEFI), start=True)
+    disks = (DiskSpec(new_volume=NewDisk(capacity_bytes=MIB)),) * 2
+    with pytest.raises(AlreadyExistsError):  # undone, with the disk before the one in the way
+        await driver.create_domain(guests.blank(disks=disks, name=f"{guests.prefix}-1"))
+    with pytest.raises(AlreadyExistsError):
+        await driver.create_volume(VolumeSpec(name=beside.name, capacity_bytes=MIB))
+    on_theirs = DiskSpec(
+        new_volume=NewDisk(base=VolumeRef(pool=pool.name(), name="clone", format=DiskFormat.QCOW2))
+    )
+    second = await driver.create_domain(guests.blank(disks=(on_theirs,)), start=True)
+    theirs = VolumeRef(pool=pool.name(), name="clone", format=DiskFormat.QCOW2)
+    third = await driver.create_domain(guests.blank(disks=(DiskSpec(volume=theirs),)))
+    transient = await driver.create_domain(
+        guests.blank(lifetime=Lifetime.TRANSIENT, disks=(on_theirs,))
+    )
+    await driver.stop(transient.id, StopOptions(mode=StopMode.FORCE))
+    for each in (made, second, third):
+        await driver.delete(each.id, DeleteOptions(force=True))
+    for name in ("base", "clone"):
+        with pytest.raises(InUseError):
+            await driver.delete_volume(pool.name(), name)
+    assert {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in watched} == before
+    assert await guests.volumes() == {f"{guests.prefix}-any"}
+    beside.unlink()
+
+
+# What can be told when the files of libvirt are not here: paths alone.
+
+
+async def refused_from_afar(
+    driver: LibvirtDriver, volume: Volume, monkeypatch: pytest.MonkeyPatch
+) -> InUseError:
+    with monkeypatch.context() as patch:
+        patch.setattr(pools, "is_local", lambda _: False)
+        return await refused(driver, volume)
+
+
+async def test_delete_volume_from_afar_below_what_runs_outside_every_pool_is_refused(
+    outside: Path,
+    driver: LibvirtDriver,
+    guests: Guests,
+    raw: libvirt.virConnect,
+    volume: Volume,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    domain = define(raw, guests, disk(overlay(outside / "overlay", volume.path)))
+    domain.create()
+    assert volume.path not in domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+    error = await refused_from_afar(driver, volume, monkeypatch)
+    assert error.metadata["used_by"] == f"domain {domain.name()}"
+
+
+async def test_delete_volume_from_afar_below_another_volume_is_refused(
+    driver: LibvirtDriver, guests: Guests, volume: Volume, monkeypatch: pytest.MonkeyPatch
+):
+    spec = VolumeSpec(name=f"{guests.prefix}-child", base=VolumeRef(name=volume.name))
+    child = await driver.create_volume(spec)
+    error = await refused_from_afar(driver, volume, monkeypatch)
+    assert error.metadata["used_by"] == f"volume {child.pool}/{child.name}"
+
+
+async def test_delete_volume_from_afar_by_a_path_that_is_spelled_otherwise_is_refused(
+    driver: LibvirtDriver,
+    guests: Guests,
+    raw: libvirt.virConnect,
+    folder: Path,
+    volume: Volume,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    domain = define(raw, guests, disk(f"{folder}/../{folder.name}//{volume.name}"))
+    error = await refused_from_afar(driver, volume, monkeypatch)
+    assert error.metadata["used_by"] == f"domain {domain.name()}"

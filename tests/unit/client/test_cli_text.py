@@ -149,6 +149,12 @@ def test_options_of_vms():
     base = v1.VolumeRef(pool="golden", name="w11.qcow2")
     new = v1.NewDisk(base=base, capacity_bytes=64 * 2**30, pool="fast")
     assert made == v1.DiskSpec(new_volume=new, bus=v1.DISK_BUS_SATA, read_only=True)
+    base.format = v1.DISK_FORMAT_RAW
+    made = vm_options.disk("base=golden/w11.qcow2,base-format=raw,format=qcow2")
+    assert made.new_volume == v1.NewDisk(base=base, format=v1.DISK_FORMAT_QCOW2)
+    made = vm_options.disk("volume=pool/old.img,format=raw")
+    existing = v1.VolumeRef(pool="pool", name="old.img")
+    assert made == v1.DiskSpec(volume=existing, format=v1.DISK_FORMAT_RAW)
     assert vm_options.cdrom("volume=iso/x.iso").volume == v1.VolumeRef(pool="iso", name="x.iso")
     assert vm_options.cdrom("/x.iso").path == "/x.iso"
     assert vm_options.cdrom("empty") == v1.CdromSpec()

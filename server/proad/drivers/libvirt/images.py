@@ -81,13 +81,12 @@ class Images:
             self._identities[path] = self._identify(path)
         return self._identities[path]
 
-    def chain(self, path: str, format: str = "", *, base: bool = False) -> Chain:
+    def chain(self, path: str, format: str = "") -> Chain:
         """Follow an image down to its last base.
 
         Args:
             path: where it is.
             format: what it is known to be; empty: its header says.
-            base: whether another image needs it, so that it must be there.
         """
         record = self._recorded.get(self.identity(path))
         layers = [self._image(path, format)]
@@ -96,7 +95,7 @@ class Images:
         broken = ""
         while not broken and layers[-1].format != "raw":
             try:
-                below = self._below(layers[-1], others, needed=base or len(layers) > 1)
+                below = self._below(layers[-1], others, needed=len(layers) > 1)
             except UnreadableImageError as error:
                 broken = f"{printable(layers[-1].path)} {error}"
                 break
@@ -159,10 +158,10 @@ class Images:
             raise header
         return header
 
-    def _asked(self, path: str) -> Header | UnreadableImageError | None:
+    def _asked(self, path: str) -> Header | UnreadableImageError | OSError | None:
         try:
             return self._ask(path)
-        except UnreadableImageError as error:
+        except (UnreadableImageError, FileNotFoundError) as error:
             return error
 
     def _identify(self, path: str) -> Hashable:

@@ -1,7 +1,7 @@
 """Storage pools: where they are, and what libvirt knows of their volumes."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -182,13 +182,19 @@ def images(
     """
     local = is_local(connection) and all(os.path.lexists(path) for path in seen)
 
+    folders: list[str] = []
+
     def ask(path: str) -> Header | None:
-        return _header_of(connection, path)
+        if not folders:
+            folders.extend(pool.path for pool in all_pools(connection) if pool.active)
+        return _header_of(connection, path, folders)
 
     return Images(local=local, ask=ask, recorded=recorded)
 
 
-def _header_of(connection: libvirt.virConnect, path: str) -> Header | None:
+def _header_of(
+    connection: libvirt.virConnect, path: str, folders: Collection[str]
+) -> Header | None:
     """Return what libvirt read of an image when it last looked into its pool."""
     try:
         volume = seek(connection.storageVolLookupByPath, path)
@@ -196,6 +202,8 @@ def _header_of(connection: libvirt.virConnect, path: str) -> Header | None:
     except libvirt.libvirtError as error:
         if code_of(error) not in NO_VOLUME:
             raise
+        if os.path.dirname(path) in folders:  # noqa: PTH120 - of another host
+            raise FileNotFoundError(path) from None
         raise UnreadableImageError("is in no active pool, and cannot be read from here") from None
     if text is None:
         raise UnreadableImageError("names a base whose name is not UTF-8")
