@@ -87,6 +87,7 @@ class Connection:
         """Wait until the server closes the connection."""
         while await self.next_frame() is not None:
             pass
+        self.close()
 
     def close(self):
         self._writer.close()

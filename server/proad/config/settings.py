@@ -232,7 +232,7 @@ class Settings(BaseSettings):
         allowed_registries: where images may be pulled from; "*" is everywhere but the host
             itself and its own link.
         drain_timeout: how long calls under way may take when the daemon stops.
-        grpc_max_message_bytes: largest message taken or sent.
+        grpc_max_message_bytes: largest message sent; of requests each method has its own limit.
         grpc_max_concurrent_streams: calls at a time on one connection.
     """
 

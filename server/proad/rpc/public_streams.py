@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from proad.auth.places import Places
 from proad.errors import TooManyStreamsError
 
 # Seconds after which such a stream ends. Whoever still listens begins it anew.
@@ -17,6 +18,7 @@ class PublicStreams:
     """Counts the public streams of each peer, and ends those that have lasted."""
 
     def __init__(self) -> None:
+        self._places = Places()
         self._open: Counter[str] = Counter()
 
     @asynccontextmanager
@@ -29,7 +31,7 @@ class PublicStreams:
         Raises:
             TooManyStreamsError: its peer has as many as it may have.
         """
-        place = _place(peer)
+        place = self._places.of(peer)
         if self._open[place] >= _MOST_PER_PEER:
             raise TooManyStreamsError(_MOST_PER_PEER)
         self._open[place] += 1
@@ -43,8 +45,3 @@ class PublicStreams:
             self._open[place] -= 1
             if not self._open[place]:
                 del self._open[place]
-
-
-def _place(peer: str) -> str:
-    """Leave the port out of a peer's address: every connection has another one."""
-    return peer.rpartition(":")[0] if peer.startswith(("ipv4:", "ipv6:")) else peer

@@ -1,0 +1,61 @@
+"""Connections: what is too much in their headers, and how long an idle one lives."""
+
+import asyncio
+
+import pytest
+
+from proa import v1
+from proad.rpc import server
+from rpc.daemon import BOTH, RPCS, refusal
+from rpc.raw_http2 import Connection
+
+
+@pytest.mark.parametrize(("size", "taken"), [(7_000, True), (8_400, False), (12_000, False)])
+async def test_headers_are_held_to_the_one_limit_every_time(daemon, size, taken):
+    """Not now and then: gRPC refuses by chance between two limits."""
+    for _ in range(20):
+        call = daemon.send(
+            RPCS["GetCaller"],
+            v1.GetCallerRequest(),
+            token=daemon.token(*BOTH),
+            metadata=[("x-note", "n" * size)],
+        )
+
+        if taken:
+            assert (await call).username == "ann"
+        else:
+            assert (await refusal(call)).code == "RESOURCE_EXHAUSTED"
+
+
+async def test_a_connection_without_a_call_is_ended(serve, monkeypatch):
+    monkeypatch.setattr(server, "_IDLE_SECONDS", 1)
+    daemon = await serve()
+    connection = await Connection.open(daemon.address)
+
+    async with asyncio.timeout(60):
+        await connection.closed()
+
+    assert (await daemon.call("GetCaller")).username == "ann"
+
+
+async def test_a_connection_without_a_handshake_is_ended(serve, monkeypatch):
+    monkeypatch.setattr(server, "_HANDSHAKE_SECONDS", 1)
+    daemon = await serve()
+    connection = await Connection.open(daemon.address, preface=False)
+
+    async with asyncio.timeout(60):
+        await connection.closed()
+
+
+async def test_a_connection_with_a_stream_is_not_ended_for_idleness(serve, monkeypatch):
+    monkeypatch.setattr(server, "_IDLE_SECONDS", 1)
+    daemon = await serve()
+    call = daemon.call("WatchResources", timeout=None)
+    assert (await call.read()).events
+    await asyncio.sleep(3)
+
+    await daemon.container("web")
+
+    async with asyncio.timeout(60):
+        while not any(event.HasField("change") for event in (await call.read()).events):
+            pass

@@ -1,0 +1,60 @@
+"""The collector: what stays is looked through once."""
+
+import gc
+import sys
+import time
+
+import pytest
+
+from proad import collector
+from proad.collector import Collector
+
+
+@pytest.fixture
+def tamed(monkeypatch):
+    """Tame the collector of this process, and let it be as it was afterwards."""
+    thresholds, callbacks = gc.get_threshold(), list(gc.callbacks)
+    monkeypatch.setattr(collector, "_WORTH_FREEZING", 0.0005)
+    Collector().tame()
+    yield
+    gc.callbacks[:] = callbacks
+    gc.set_threshold(*thresholds)
+    gc.unfreeze()
+
+
+def seconds_of_a_full_collection():
+    began = time.thread_time()
+    gc.collect()
+    return time.thread_time() - began
+
+
+def test_what_survives_a_long_full_collection_is_not_looked_at_again(tamed):
+    frozen = gc.get_freeze_count()
+    kept = [[number] for number in range(200_000)]
+
+    first = seconds_of_a_full_collection()
+    second = min(seconds_of_a_full_collection() for _ in range(3))
+
+    assert gc.get_freeze_count() - frozen > 0
+    assert second < first / 3
+    assert len(kept) == 200_000
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="3.14 collects in slices of its own")
+def test_growth_by_many_small_things_is_collected_in_small_pieces(tamed):
+    longest, began = 0.0, 0.0
+
+    def measure(phase, _info):
+        nonlocal longest, began
+        if phase == "start":
+            began = time.thread_time()
+        else:
+            longest = max(longest, time.thread_time() - began)
+
+    gc.callbacks.append(measure)
+    kept = [{"number": [number]} for number in range(500_000)]
+    gc.unfreeze()
+    all_at_once = seconds_of_a_full_collection()
+
+    assert len(kept) == 500_000
+    assert longest < all_at_once / 3
