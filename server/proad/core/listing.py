@@ -10,6 +10,7 @@ from typing import Any
 from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
 from proad.core.link import Link
+from proad.core.slices import in_slices, sorted_in_slices
 from proad.errors import (
     EngineConflictError,
     EngineTimedOutError,
@@ -26,10 +27,15 @@ SILENCE = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Resources in order, and the engines that could not be asked."""
+    """Resources in order, and the engines that could not be asked.
+
+    Attributes:
+        revision: the inventory's, of which this is what was there.
+    """
 
     resources: tuple[Resource, ...]
     unreachable: tuple[str, ...]
+    revision: int
 
 
 _SORTABLE: Mapping[str, Callable[[Resource], str]] = {
@@ -117,7 +123,7 @@ class Lists:
         answers = await asyncio.gather(
             *(self._inventory.mirror(link).ready() for link in links), return_exceptions=True
         )
-        resources: list[Resource] = []
+        there: list[Resource] = []
         unreachable: list[str] = []
         for link, answer in zip(links, answers, strict=True):
             match answer:
@@ -126,8 +132,11 @@ class Lists:
                 case BaseException():
                     raise answer
                 case _:
-                    resources += filter(which.matches, self._inventory.all(link))
-        return Listing(tuple(sorted(resources, key=order.position)), tuple(unreachable))
+                    there += self._inventory.all(link)
+        revision = self.revision  # others get their turn below, and what is there changes
+        found = [resource async for resource in in_slices(there) if which.matches(resource)]
+        ordered = await sorted_in_slices(found, order.position)
+        return Listing(tuple(ordered), tuple(unreachable), revision)
 
     async def in_full(self, resources: Sequence[Resource], *, partial: bool) -> Listing:
         """Give the FULL views of these resources, without those that are gone by now.
@@ -142,13 +151,14 @@ class Lists:
             (link.host, kind): link for link in self._hosts.links for kind in link.driver.kinds
         }
         asked = [(r, links[r.host, r.kind]) for r in resources]
-        views = [asyncio.ensure_future(self._full(link, r)) for r, link in asked]
+        views = [asyncio.ensure_future(self._full(link, r)) async for r, link in in_slices(asked)]
         try:
             await _until_silent(views)
         finally:
             for view in views:
                 view.cancel()
             await asyncio.gather(*views, return_exceptions=True)
+        revision = self.revision
         full: list[Resource] = []
         unreachable: dict[str, None] = {}
         for (summary, link), view in zip(asked, views, strict=True):
@@ -162,7 +172,7 @@ class Lists:
                     unreachable[link.name] = None
                 case error:
                     raise error
-        return Listing(tuple(full), tuple(unreachable))
+        return Listing(tuple(full), tuple(unreachable), revision)
 
     async def _full(self, link: Link, summary: Resource) -> Sequence[Resource]:
         try:

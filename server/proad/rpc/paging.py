@@ -4,6 +4,7 @@ import base64
 import binascii
 import json
 import operator
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -67,9 +68,10 @@ class Pages:
         if token:
             last = comparable(_open(token, self._sealed(request)))
             after = operator.lt if newest_first else operator.gt
-            start = next(
-                (i for i, item in enumerate(items) if after(comparable(position(item)), last)),
-                len(items),
+            start = bisect_left(
+                items,
+                True,
+                key=lambda item: after(comparable(position(item)), last),
             )
         page = items[start : start + min(size or MOST, MOST)]
         more = start + len(page) < len(items)

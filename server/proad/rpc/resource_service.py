@@ -11,6 +11,7 @@ from proad.auth.scopes import Scope
 from proad.core.lifecycle import Lifecycle
 from proad.core.listing import Lists, Order
 from proad.core.measuring import Measuring
+from proad.core.slices import in_slices
 from proad.core.watches import Watches
 from proad.model import (
     DeleteOptions,
@@ -30,7 +31,6 @@ from proad.rpc.encodings import EncodedResources, Recent, first_field
 from proad.rpc.masks import Mask
 from proad.rpc.paging import Pages, Position
 from proad.rpc.seal import Seal
-from proad.rpc.slices import in_slices
 from proad.rpc.watching import EncodedEvents, ResumeTokens
 
 # Bytes of pages of lists that are kept, each good for as long as nothing changes.
@@ -85,7 +85,6 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
             order,
             partial=request.return_partial_success,
         )
-        revision = self._lists.revision
         shown, last = self._pages.cut(
             listing.resources,
             request,
@@ -104,7 +103,7 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
             return rest
         pieces = [self._encoded.get(resource) async for resource in in_slices(shown)]
         encoded = b"".join([*pieces, rest.SerializeToString()])
-        cut = _Cut(revision, encoded, last)
+        cut = _Cut(listing.revision, encoded, last)
         if view is ResourceView.SUMMARY and not listing.unreachable and not request.page_token:
             self._cut.keep(asked, cut, len(asked) + len(encoded))
         return self._told(request, cut)
