@@ -25,6 +25,17 @@ UINT32 = 2**32 - 1
 INT32 = 2**31 - 1
 # Longer numbers are slow to read, and Python refuses those of some thousand digits.
 _LONGEST_NUMBER = 40
+# What a conversion meets in values of another kind; libvirt's bindings raise SystemError at
+# texts that are no UTF-8, and lxml has syntax errors.
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    SyntaxError,
+    SystemError,
+)
 # Resources of which is remembered what was told. A part is a place in the schema of an
 # answer, so that there are few of each.
 _MOST_RESOURCES = 10_000
@@ -77,7 +88,7 @@ class Omissions:
         """Return what `read` returns, or `default` where it meets what is unreadable."""
         try:
             return read()
-        except (ValueError, TypeError, KeyError, SystemError) as error:
+        except _UNREADABLE as error:
             self.note(about, part, "what can be read", error)
             return default
 

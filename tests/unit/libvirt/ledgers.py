@@ -11,6 +11,7 @@ from proad.core.records import VolumeRecord
 from proad.drivers.libvirt.host import Host
 from proad.drivers.libvirt.ledger import Ledger
 from proad.drivers.records import LoneRecords
+from proad.drivers.tolerant import Omissions
 from proad.model import DiskFormat
 
 
@@ -29,7 +30,7 @@ def lone_ledger(records: LoneRecords | None = None) -> Iterator[Ledger]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    ledger = Ledger(records or LoneRecords(), Host("qemu", "test:///default"))
+    ledger = Ledger(records or LoneRecords(), Host("qemu", "test:///default", Omissions("libvirt")))
 
     async def start() -> None:
         ledger.start()

@@ -6,6 +6,7 @@ import pytest
 
 from proad.drivers.libvirt.connection import Connection
 from proad.drivers.libvirt.sampling import Answer, Sampling
+from proad.drivers.tolerant import Omissions
 from proad.model import BlockStats, NetworkStats, ResourceKind, ResourceStats
 
 ID = "00000000-0000-4000-8000-000000000001"
@@ -43,7 +44,7 @@ def sampling() -> Sampling:
     connection = Connection(
         "test:///default", threads=1, on_event=lambda _: None, on_loss=lambda: None
     )
-    return Sampling(connection)
+    return Sampling(connection, Omissions("libvirt"))
 
 
 def test_all_devices_are_added_up(sampling: Sampling):

@@ -25,13 +25,13 @@ from proad.drivers.libvirt.per_thread import (
     KEEPALIVE_COUNT,
     KEEPALIVE_INTERVAL,
     PerThread,
-    is_alive,
 )
+from proad.drivers.libvirt.questions import is_alive
 from proad.drivers.libvirt.reading import lookup
 from proad.drivers.libvirt.virt import is_test
 from proad.drivers.own_events import OwnEvents
 from proad.drivers.threads import DEFAULT_TIMEOUT, hand_over
-from proad.errors import EngineUnreachableError
+from proad.errors import EngineConflictError, EngineUnreachableError
 
 T = TypeVar("T")
 
@@ -286,6 +286,8 @@ class Connection:
         except libvirt.libvirtError as error:
             failure = translate(error, alive=is_alive(connection), id=id)
             self._per_thread.forget(id)
+        except (UnicodeError, SystemError) as error:
+            failure = EngineConflictError(ENGINE, f"what libvirt says is no UTF-8 ({error})")
         except BaseException as error:  # noqa: BLE001 - raised again below
             failure = error
         _let_go(failure)

@@ -5,7 +5,8 @@ from typing import TypeVar
 
 from lxml import etree
 
-from proad.drivers.libvirt.xml import parse
+from proad.drivers.libvirt.node import Node
+from proad.drivers.tolerant import MOST, UINT32, Omissions, Value
 from proad.model import (
     BootDevice,
     Disk,
@@ -48,118 +49,119 @@ _UNITS = {
 }
 
 
-def domain_of(xml: str | etree._Element) -> Domain:
+_PORT = 2**16 - 1
+
+
+def domain_of(
+    source: str | etree._Element, omissions: Omissions | None = None, id: str = ""
+) -> Domain:
     """Read a `<domain>` as libvirt gives it.
 
     What is not in the XML keeps its default: autostart, saved state, snapshots, the
     volumes and sizes of disks, leased addresses.
     """
-    root = parse(xml) if isinstance(xml, str) else xml
-    maximum = _bytes(root.find("memory"))
-    vcpu = root.find("vcpu")
-    vcpus = 1 if vcpu is None else int(vcpu.get("current") or vcpu.text or 1)
+    if isinstance(source, str):
+        root = Node.of(source, omissions, id)
+    else:
+        root = Node(source, omissions, id)
+    maximum = _bytes(root.first("memory"))
+    vcpu, boot = root.first("vcpu"), root.first("os")
     return Domain(
-        memory_bytes=_bytes(root.find("currentMemory")) or maximum,
+        memory_bytes=_bytes(root.first("currentMemory")) or maximum,
         max_memory_bytes=maximum,
-        vcpus=vcpus,
-        title=root.findtext("title", ""),
-        description=root.findtext("description", ""),
-        virt_type=_member(VirtType, root.get("type")),
-        machine=_attribute(root, "os/type", "machine"),
-        firmware=_firmware(root),
+        vcpus=vcpu.attribute("current").count(UINT32) or vcpu.content().count(UINT32) or 1,
+        title=root.first("title").content().text(),
+        description=root.first("description").content().text(),
+        virt_type=_member(VirtType, root.attribute("type")),
+        machine=boot.first("type").attribute("machine").text(),
+        firmware=_firmware(boot),
         boot_order=_boot_order(root),
-        disks=tuple(_disk(e) for e in root.iterfind("devices/disk")),
-        networks=tuple(_interface(e) for e in root.iterfind("devices/interface")),
+        disks=tuple(_disk(each) for each in root.each("devices/disk")),
+        networks=tuple(_interface(each) for each in root.each("devices/interface")),
         graphics=_graphics(root),
-        guest_agent_connected=agent_connected(root),
-        runtime_id=int(root.get("id", "0")),
+        guest_agent_connected=agent_connected(root.element),
+        runtime_id=root.attribute("id").count(UINT32),
     )
 
 
-def agent_connected(root: etree._Element) -> bool:
+def agent_connected(root: etree._Element | None) -> bool:
     """Tell whether something in the guest has opened the agent's channel."""
-    return any(
+    return root is not None and any(
         target.get("name") == AGENT_CHANNEL and target.get("state") == "connected"
         for target in root.iterfind("devices/channel/target")
     )
 
 
-def _bytes(element: etree._Element | None) -> int:
-    if element is None or not element.text:
-        return 0
-    return int(element.text) * _UNITS[element.get("unit", "KiB")]
-
-
-def _attribute(root: etree._Element, path: str, name: str) -> str:
-    element = root.find(path)
-    return "" if element is None else element.get(name, "")
+def _bytes(memory: Node) -> int:
+    unit = memory.attribute("unit").one_of(_UNITS) or _UNITS["KiB"]
+    return memory.content().count(MOST // unit) * unit
 
 
 E = TypeVar("E", bound=StrEnum)
 
 
-def _member(enum: type[E], value: str | None) -> E | None:
+def _member(enum: type[E], value: Value) -> E | None:
     """Give the member that libvirt's word stands for, if we have one."""
-    name = (value or "").upper()
+    name = value.text().upper()
     return enum(name) if name in enum.__members__ else None
 
 
-def _firmware(root: etree._Element) -> Firmware | None:
-    if root.findtext("os/type") != "hvm":
+def _firmware(boot: Node) -> Firmware | None:
+    if boot.first("type").content().text() != "hvm":
         return None
-    pflash = _attribute(root, "os/loader", "type") == "pflash"
-    efi = _attribute(root, "os", "firmware") == "efi"
+    pflash = boot.first("loader").attribute("type").text() == "pflash"
+    efi = boot.attribute("firmware").text() == "efi"
     return Firmware.UEFI if pflash or efi else Firmware.BIOS
 
 
-def _boot_order(root: etree._Element) -> tuple[BootDevice, ...]:
+def _boot_order(root: Node) -> tuple[BootDevice, ...]:
     """Either each device has its place, or `<os>` names kinds of device."""
     placed: list[tuple[int, str]] = []
-    for device in root.iterfind("devices/*"):
-        boot = device.find("boot")
-        if boot is not None:
-            kind = device.get("device", "disk") if device.tag == "disk" else "network"
-            placed.append((int(boot.get("order", "0")), kind))
+    for device in root.each("devices/*"):
+        if boot := device.first("boot"):
+            kind = device.attribute("device").text() or "disk"
+            placed.append(
+                (boot.attribute("order").count(), kind if device.tag == "disk" else "network")
+            )
     words = [kind for _, kind in sorted(placed)] or [
-        boot.get("dev", "") for boot in root.iterfind("os/boot")
+        boot.attribute("dev").text() for boot in root.each("os/boot")
     ]
     return tuple(dict.fromkeys(_BOOT[word] for word in words if word in _BOOT))
 
 
-def _disk(element: etree._Element) -> Disk:
-    source = element.find("source")
+def _disk(disk: Node) -> Disk:
+    source, target = disk.first("source"), disk.first("target")
     volume = None
-    path = ""
-    if source is not None:
-        path = source.get("file") or source.get("dev") or ""
-        if element.get("type") == "volume":
-            volume = VolumeRef(pool=source.get("pool", ""), name=source.get("volume", ""))
+    if source and disk.attribute("type").text() == "volume":
+        pool, name = source.attribute("pool").text(), source.attribute("volume").text()
+        volume = VolumeRef(pool=pool, name=name)
     return Disk(
-        target=_attribute(element, "target", "dev"),
-        device=_member(DiskDevice, element.get("device")) or DiskDevice.DISK,
-        bus=_member(DiskBus, _attribute(element, "target", "bus")),
-        format=_member(DiskFormat, _attribute(element, "driver", "type")),
-        path=path,
+        target=target.attribute("dev").text(),
+        device=_member(DiskDevice, disk.attribute("device")) or DiskDevice.DISK,
+        bus=_member(DiskBus, target.attribute("bus")),
+        format=_member(DiskFormat, disk.first("driver").attribute("type")),
+        path=source.attribute("file").text() or source.attribute("dev").text(),
         volume=volume,
-        read_only=element.find("readonly") is not None,
+        read_only=bool(disk.first("readonly")),
     )
 
 
-def _interface(element: etree._Element) -> NetworkInterface:
+def _interface(interface: Node) -> NetworkInterface:
     return NetworkInterface(
-        network=_attribute(element, "source", "network"),
-        mac_address=_attribute(element, "mac", "address"),
-        model=_attribute(element, "model", "type"),
-        host_device=_attribute(element, "target", "dev"),
+        network=interface.first("source").attribute("network").text(),
+        mac_address=interface.first("mac").attribute("address").text(),
+        model=interface.first("model").attribute("type").text(),
+        host_device=interface.first("target").attribute("dev").text(),
     )
 
 
-def _graphics(root: etree._Element) -> Graphics | None:
-    for element in root.iterfind("devices/graphics"):
-        kind = _member(GraphicsType, element.get("type"))
+def _graphics(root: Node) -> Graphics | None:
+    for each in root.each("devices/graphics"):
+        kind = _member(GraphicsType, each.attribute("type"))
         if kind is not None:
-            listen = element.get("listen") or _attribute(element, "listen", "address")
+            listen = each.attribute("listen").text()
+            listen = listen or each.first("listen").attribute("address").text()
             # libvirt writes -1 for a port that QEMU has yet to pick.
-            port = max(int(element.get("port", "-1")), 0)
+            port = max(each.attribute("port").number(-1, _PORT) or 0, 0)
             return Graphics(type=kind, listen=listen, port=port)
     return None

@@ -36,6 +36,7 @@ from proad.drivers.libvirt.virt import VirtChoice
 from proad.drivers.own_events import OwnEvents
 from proad.drivers.records import LoneRecords
 from proad.drivers.threads import hand_over
+from proad.drivers.tolerant import Omissions
 from proad.errors import ProaError, redacted
 from proad.model import (
     DeleteOptions,
@@ -107,7 +108,8 @@ class LibvirtDriver:
         records: VolumeRecords | None = None,
     ) -> None:
         self.endpoint = redacted(uri)
-        self._host = Host(virt_type, uri)
+        self._omissions = Omissions(ENGINE)
+        self._host = Host(virt_type, uri, self._omissions)
         self._ledger = Ledger(records or LoneRecords(), self._host)
         self._events = DomainEvents()
         self._own_events = OwnEvents()
@@ -118,9 +120,9 @@ class LibvirtDriver:
             on_loss=self._on_loss,
             own_events=self._own_events,
         )
-        self._reader = Reader(self._ledger)
+        self._reader = Reader(self._ledger, self._omissions)
         self._subscriptions = Subscriptions(self._connection, self._reader.forget, sweep_every)
-        self._sampling = Sampling(self._connection)
+        self._sampling = Sampling(self._connection, self._omissions)
         pool_path = default_pool_path or DEFAULT_POOL_PATH
         self._storage = Storage(default_pool, pool_path, self._ledger)
         self._creation = Creation(self._storage, Media((*media_dirs, pool_path)))
@@ -245,17 +247,18 @@ class LibvirtDriver:
 
     async def list_snapshots(self, id: str) -> list[Snapshot]:
         """Give the snapshots of a domain, in any order."""
-        return await self._connection.on(id, snapshots.list_all, lane=Lane.READ)
+        look = partial(snapshots.list_all, omissions=self._omissions)
+        return await self._connection.on(id, look, lane=Lane.READ)
 
     async def get_snapshot(self, id: str, name: str) -> Snapshot:
         """Give one snapshot."""
         return await self._connection.on(
-            id, lambda domain: snapshots.get(domain, name), lane=Lane.READ
+            id, lambda domain: snapshots.get(domain, name, self._omissions), lane=Lane.READ
         )
 
     async def create_snapshot(self, id: str, spec: SnapshotSpec = SnapshotSpec()) -> Snapshot:
         """Take a snapshot, with memory if the domain is active."""
-        take = partial(snapshots.create, self._reader, spec=spec)
+        take = partial(snapshots.create, self._reader, spec=spec, omissions=self._omissions)
         return await self._connection.on(id, take, timeout=LONG_TIMEOUT)
 
     async def revert_snapshot(

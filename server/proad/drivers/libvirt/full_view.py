@@ -9,7 +9,9 @@ from proad.drivers.libvirt.domain_view import domain_of
 from proad.drivers.libvirt.errors import code_of, seek
 from proad.drivers.libvirt.ledger import Ledger
 from proad.drivers.libvirt.metadata import Metadata, in_domain
-from proad.drivers.libvirt.xml import parse
+from proad.drivers.libvirt.node import Node
+from proad.drivers.libvirt.questions import asked
+from proad.drivers.tolerant import Omissions, Value
 from proad.model import Disk, Domain, NetworkInterface, VolumeRef
 
 _NO_VOLUME = frozenset(
@@ -21,88 +23,131 @@ _NO_VOLUME = frozenset(
         libvirt.VIR_ERR_NO_SUPPORT,
     }
 )
+_LONGEST_PREFIX = 128
 
 
-def read(
-    domain: libvirt.virDomain, ledger: Ledger, *, ask_guest: bool = True
-) -> tuple[Domain, Metadata]:
-    """Read all but the state; without `ask_guest` only what cannot hang with the guest."""
-    root = parse(domain.XMLDesc())
-    noted = Metadata.of(in_domain(root))
-    seen = domain_of(root)
-    leases = _leases(domain) if seen.runtime_id and seen.networks else {}
-    details = replace(
-        seen,
-        autostart=bool(domain.autostart()),
-        disks=tuple(_with_volume(domain, disk, ledger, sizes=ask_guest) for disk in seen.disks),
-        networks=tuple(_with_addresses(each, leases) for each in seen.networks),
-        snapshot_count=domain.snapshotNum(),
-    )
-    return details, noted
+class FullView:
+    """Reads all of a domain but its state; of what cannot be read, the log is told.
 
+    Args:
+        ledger: tells which volumes go with a domain.
+        omissions: told of what is unreadable.
+    """
 
-def _with_volume(domain: libvirt.virDomain, disk: Disk, ledger: Ledger, *, sizes: bool) -> Disk:
-    """Add what the storage pools know of a disk, which asks nothing of a running guest."""
-    connection = domain.connect()
-    try:
-        if disk.volume is not None:
-            pool = seek(connection.storagePoolLookupByName, disk.volume.pool)
-            volume = seek(pool.storageVolLookupByName, disk.volume.name)
-        elif disk.path:
-            volume = seek(connection.storageVolLookupByPath, disk.path)
-        else:
-            return disk
-        _, capacity, allocation = volume.info()
-        ref = VolumeRef(pool=volume.storagePoolLookupByVolume().name(), name=volume.name())
-        path = disk.path or volume.path()
-        owned = ledger.owns(connection, domain.UUIDString(), volume)
-    except libvirt.libvirtError as error:
-        if code_of(error) not in _NO_VOLUME:
-            raise
-        return _with_size(domain, disk) if sizes else disk
-    return replace(
-        disk,
-        volume=ref,
-        path=path,
-        capacity_bytes=capacity,
-        allocation_bytes=allocation,
-        owned=owned,
-    )
+    def __init__(self, ledger: Ledger, omissions: Omissions) -> None:
+        self._ledger = ledger
+        self._omissions = omissions
 
+    def read(
+        self, domain: libvirt.virDomain, *, ask_guest: bool = True
+    ) -> tuple[Domain, Metadata] | None:
+        """Read a domain; without `ask_guest` only what cannot hang with the guest.
 
-def _with_size(domain: libvirt.virDomain, disk: Disk) -> Disk:
-    """Ask for the size of a disk that is in no pool; unknown where libvirt cannot tell."""
-    if domain.isActive():
-        # Of a running domain only libvirt's statistics come without waiting in line
-        # behind a call that hangs.
-        told = stats.of_one(domain, libvirt.VIR_DOMAIN_STATS_BLOCK)
-        for number in range(int(told.get("block.count", 0))):
-            if told.get(f"block.{number}.name") == disk.target:
-                return replace(
-                    disk,
-                    capacity_bytes=int(told.get(f"block.{number}.capacity", 0)),
-                    allocation_bytes=int(told.get(f"block.{number}.allocation", 0)),
-                )
-        return disk
-    try:
-        capacity, allocation, _ = domain.blockInfo(disk.target)
-    except libvirt.libvirtError:
-        return disk  # the file is not there, or cannot be read: size unknown
-    return replace(disk, capacity_bytes=capacity, allocation_bytes=allocation)
-
-
-def _leases(domain: libvirt.virDomain) -> dict[str, tuple[str, ...]]:
-    """Give the leased addresses by MAC address."""
-    try:
-        found = domain.interfaceAddresses(libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE)
-    except libvirt.libvirtError:
-        return {}  # a network without DHCP, or stopped under the domain: nothing leased
-    return {
-        interface["hwaddr"]: tuple(
-            f"{address['addr']}/{address['prefix']}" for address in interface["addrs"] or ()
+        None: its XML cannot be read.
+        """
+        omissions, id = self._omissions, domain.UUIDString()
+        root = self.xml_of(domain).element
+        if root is None:
+            return None
+        noted = omissions.attempt(id, "metadata", lambda: Metadata.of(in_domain(root)), Metadata())
+        seen = domain_of(root, omissions, id)
+        leases = self._leases(domain) if seen.runtime_id and seen.networks else {}
+        details = replace(
+            seen,
+            autostart=bool(asked(omissions, domain, "autostart", domain.autostart, 0)),
+            disks=tuple(self._with_volume(domain, disk, sizes=ask_guest) for disk in seen.disks),
+            networks=tuple(_with_addresses(each, leases) for each in seen.networks),
+            snapshot_count=asked(omissions, domain, "snapshots", domain.snapshotNum, 0),
         )
-        for interface in found.values()
+        return details, noted
+
+    def xml_of(self, domain: libvirt.virDomain) -> Node:
+        """Return the XML of a domain; nothing where it cannot be read."""
+        # A title or a description may be no UTF-8, and the whole is then no text.
+        text = asked(self._omissions, domain, "XML", domain.XMLDesc, "")
+        return Node.of(text, self._omissions, domain.UUIDString())
+
+    def _with_volume(self, domain: libvirt.virDomain, disk: Disk, *, sizes: bool) -> Disk:
+        """Add what the storage pools know of a disk, which asks nothing of a running guest."""
+        part = "devices/disk"
+        if not disk.path and disk.volume is None:
+            return disk
+        found = asked(self._omissions, domain, part, lambda: self._in_pool(domain, disk), None)
+        if found is not None or not sizes:
+            return found or disk
+        return asked(self._omissions, domain, part, lambda: self._with_size(domain, disk), disk)
+
+    def _in_pool(self, domain: libvirt.virDomain, disk: Disk) -> Disk | None:
+        """Look a disk up in the storage pools; None: it is in none of them."""
+        connection = domain.connect()
+        try:
+            if disk.volume is not None:
+                pool = seek(connection.storagePoolLookupByName, disk.volume.pool)
+                volume = seek(pool.storageVolLookupByName, disk.volume.name)
+            else:
+                volume = seek(connection.storageVolLookupByPath, disk.path)
+            _, capacity, allocation = volume.info()
+            ref = VolumeRef(pool=volume.storagePoolLookupByVolume().name(), name=volume.name())
+            path = disk.path or volume.path()
+            owned = self._ledger.owns(connection, domain.UUIDString(), volume)
+        except libvirt.libvirtError as error:
+            if code_of(error) not in _NO_VOLUME:
+                raise
+            return None
+        sizes = Value([capacity, allocation], self._omissions, domain.UUIDString(), "volume")
+        capacity, allocation = (size.count() for size in sizes.each())
+        return replace(
+            disk,
+            volume=ref,
+            path=path,
+            capacity_bytes=capacity,
+            allocation_bytes=allocation,
+            owned=owned,
+        )
+
+    def _with_size(self, domain: libvirt.virDomain, disk: Disk) -> Disk:
+        """Ask for the size of a disk that is in no pool; unknown where libvirt cannot tell."""
+        id = domain.UUIDString()
+        if domain.isActive():
+            # Of a running domain only libvirt's statistics come without waiting in line
+            # behind a call that hangs.
+            told = stats.of_one(domain, libvirt.VIR_DOMAIN_STATS_BLOCK)
+            value = Value(told, self._omissions, id)
+            block = next((key[:-5] for key, name in told.items() if _names(key, name, disk)), "")
+            capacity, allocation = value[f"{block}.capacity"], value[f"{block}.allocation"]
+        else:
+            try:
+                info = list(Value(domain.blockInfo(disk.target), self._omissions, id).each())
+            except libvirt.libvirtError:
+                return disk  # the file is not there, or cannot be read: size unknown
+            capacity, allocation = info[0], info[1]
+        return replace(disk, capacity_bytes=capacity.count(), allocation_bytes=allocation.count())
+
+    def _leases(self, domain: libvirt.virDomain) -> dict[str, tuple[str, ...]]:
+        """Give the leased addresses by MAC address."""
+        try:
+            found = domain.interfaceAddresses(libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE)
+        except libvirt.libvirtError:
+            return {}  # a network without DHCP, or stopped under the domain: nothing leased
+        return leases_of(Value(found, self._omissions, domain.UUIDString(), "leases"))
+
+
+def leases_of(found: Value) -> dict[str, tuple[str, ...]]:
+    """Make addresses, by MAC address, of what libvirt tells of a domain's interfaces."""
+    return {
+        each["hwaddr"].text(): tuple(
+            f"{address}/{prefix}"
+            for entry in each["addrs"].each()
+            if (address := entry["addr"].text())
+            and (prefix := entry["prefix"].number(0, _LONGEST_PREFIX)) is not None
+        )
+        for _, each in found.entries()
     }
+
+
+def _names(key: str, name: object, disk: Disk) -> bool:
+    """Tell whether an entry of the statistics has the name of a disk: `block.<number>.name`."""
+    return key.startswith("block.") and key.endswith(".name") and name == disk.target
 
 
 def _with_addresses(

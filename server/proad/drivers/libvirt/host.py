@@ -8,7 +8,11 @@ import libvirt
 
 from proad.drivers.libvirt.virt import HostFacts, VirtChoice, is_local, is_test, read_facts
 from proad.drivers.libvirt.xml import parse
+from proad.drivers.tolerant import UINT32, Omissions, Value
 from proad.model import EngineInfo
+
+# Place of the number of processors in libvirt's information on a host.
+_CPUS = 2
 
 
 class Host:
@@ -17,10 +21,12 @@ class Host:
     Args:
         choice: what new domains are: KVM, emulation, or whichever the host offers.
         uri: how libvirtd is reached.
+        omissions: told of what is unreadable.
     """
 
-    def __init__(self, choice: VirtChoice, uri: str) -> None:
+    def __init__(self, choice: VirtChoice, uri: str, omissions: Omissions) -> None:
         self._choice = choice
+        self._omissions = omissions
         self._uri = uri
         self._facts: HostFacts | None = None
         self._identity = ""
@@ -28,7 +34,7 @@ class Host:
     def facts(self, connection: libvirt.virConnect) -> HostFacts:
         """Give what domains are made of; asked once for as long as libvirtd is there."""
         if self._facts is None:
-            self._facts = read_facts(connection, self._choice)
+            self._facts = read_facts(connection, self._choice, self._omissions)
         return self._facts
 
     def forget(self) -> None:
@@ -50,15 +56,23 @@ class Host:
         """Ask libvirt for its version and host."""
         version = _version(connection.getLibVersion())
         facts = self.facts(connection)
+        info = list(Value(connection.getInfo(), self._omissions, path="info").each())
         return EngineInfo(
             version=version,
             api_version=f"{connection.getType()} {_version(connection.getVersion())}",
-            hostname=connection.getHostname(),
-            cpus=connection.getInfo()[2],
+            hostname=self._hostname(connection),
+            cpus=info[_CPUS].count(UINT32) if len(info) > _CPUS else 0,
             memory_bytes=facts.memory_bytes,
             architecture=facts.architecture,
             warnings=facts.warnings,
         )
+
+    def _hostname(self, connection: libvirt.virConnect) -> str:
+        """Return the name of the host; a host may have none that it can tell."""
+        try:
+            return self._omissions.attempt("", "hostname", connection.getHostname, "")
+        except libvirt.libvirtError:
+            return ""  # a connection that is lost fails in what comes with it, too
 
 
 def _identity(connection: libvirt.virConnect, uri: str) -> str:

@@ -12,7 +12,6 @@ import libvirt
 from proad.drivers.libvirt.domain_view import domain_of
 from proad.drivers.libvirt.errors import ENGINE, code_of
 from proad.drivers.libvirt.reading import KIB
-from proad.drivers.libvirt.xml import parse
 from proad.errors import CapabilityMissingError
 from proad.model import DomainUpdate, ResourceState
 
@@ -173,8 +172,7 @@ def _tried(change: Callable[[int, int], object], value: int) -> bool:
 
 def _next_maximum(domain: libvirt.virDomain) -> int:
     """Give the maximum of memory, in KiB, that the next start will use."""
-    root = parse(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
-    return domain_of(root).max_memory_bytes // KIB
+    return domain_of(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)).max_memory_bytes // KIB
 
 
 def _soon(so: Callable[[], bool]) -> bool:

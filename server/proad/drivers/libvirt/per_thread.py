@@ -5,6 +5,7 @@ import threading
 import libvirt
 
 from proad.drivers.libvirt.errors import ENGINE, text_of
+from proad.drivers.libvirt.questions import is_alive
 from proad.drivers.libvirt.reading import lookup
 from proad.errors import EngineUnreachableError
 
@@ -67,11 +68,3 @@ class PerThread(threading.local):
     def forget(self, id: str) -> None:
         """Look a domain up again next time."""
         self._domains.pop(id, None)
-
-
-def is_alive(connection: libvirt.virConnect) -> bool:
-    """Tell whether a connection has not been lost, as far as this side knows."""
-    try:
-        return bool(connection.isAlive() == 1)
-    except libvirt.libvirtError:  # closed by us in the meantime
-        return False

@@ -2,16 +2,21 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Self
 
 import libvirt
 
-from proad.drivers.libvirt import full_view, metadata, stats
+from proad.drivers.libvirt import metadata, stats
 from proad.drivers.libvirt.cache import EventCache
 from proad.drivers.libvirt.errors import code_of, seek
+from proad.drivers.libvirt.full_view import FullView
 from proad.drivers.libvirt.ledger import Ledger
 from proad.drivers.libvirt.metadata import Metadata
+from proad.drivers.libvirt.node import Node
+from proad.drivers.libvirt.questions import GONE, is_fatal
 from proad.drivers.libvirt.state import state_of
+from proad.drivers.tolerant import INT32, MOST, UINT32, Omissions, Value
 from proad.errors import ResourceNotFoundError
 from proad.model import (
     Domain,
@@ -28,7 +33,7 @@ KIB = 1024
 _INACTIVE = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_INACTIVE
 _SIZES = libvirt.VIR_DOMAIN_STATS_BALLOON | libvirt.VIR_DOMAIN_STATS_VCPU
 _LONGEST_NAME = 1000  # libvirt has no limit, but its file system does
-_GONE = frozenset({libvirt.VIR_ERR_NO_DOMAIN})
+_MOST_KIB = MOST // KIB
 
 
 def lookup(connection: libvirt.virConnect, id: str) -> libvirt.virDomain:
@@ -76,16 +81,25 @@ class Size:
         """
         if not domain.isActive() and (size := cls.of(stats.of_one(domain, _SIZES))):
             return size
-        _, maximum, memory, vcpus, _ = domain.info()
-        return cls(maximum, memory, vcpus)
+        _, maximum, memory, vcpus, *_ = domain.info()
+        keys = ("balloon.maximum", "balloon.current", "vcpu.current")
+        return cls.of(dict(zip(keys, (maximum, memory, vcpus), strict=True))) or cls(0, 0, 0)
 
     @classmethod
     def of(cls, told: stats.Answer) -> Self | None:
         """Take it out of libvirt's statistics; the test hypervisor has none of it."""
-        if "balloon.maximum" not in told:
+        value = Value(told, UNTOLD)
+        maximum = value["balloon.maximum"].number(0, _MOST_KIB)
+        memory = value["balloon.current"].number(0, _MOST_KIB)
+        vcpus = value["vcpu.current"].number(0, UINT32)
+        if maximum is None or memory is None or vcpus is None:
             return None
-        keys = ("balloon.maximum", "balloon.current", "vcpu.current")
-        return cls(*(int(told[key]) for key in keys))
+        return cls(maximum, memory, vcpus)
+
+
+# A size that libvirt does not tell in bulk is asked for, which is not worth a line in the log.
+UNTOLD = Omissions("")
+NO_SIZE = Size(0, 0, 0)
 
 
 def stopped_sizes(connection: libvirt.virConnect) -> dict[str, Size]:
@@ -111,15 +125,16 @@ class _Notes:
     metadata: Metadata
 
     @classmethod
-    def read(cls, domain: libvirt.virDomain) -> Self:
+    def read(cls, domain: libvirt.virDomain, omissions: Omissions) -> Self:
+        id = domain.UUIDString()
         # The one that is asked may be an old acquaintance, renamed since.
-        domain = lookup(domain.connect(), domain.UUIDString())
+        domain = lookup(domain.connect(), id)
         return cls(
-            name=domain.name(),
+            name=omissions.attempt(id, "name", domain.name, ""),
             transient=domain.isPersistent() == 0,
             autostart=bool(domain.autostart()),
             size=Size.read(domain),
-            metadata=metadata.read(domain),
+            metadata=omissions.attempt(id, "metadata", lambda: metadata.read(domain), Metadata()),
         )
 
     def resource(self, id: str, state: ResourceState, detail: StateDetail) -> Resource:
@@ -147,11 +162,13 @@ class Reader:
 
     Args:
         ledger: tells which volumes go with a domain.
+        omissions: told of what is unreadable.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-        self._notes = EventCache(_Notes.read)
+    def __init__(self, ledger: Ledger, omissions: Omissions) -> None:
+        self._omissions = omissions
+        self._full_view = FullView(ledger, omissions)
+        self._notes = EventCache(partial(_Notes.read, omissions=omissions))
         self._states = EventCache(_state)
 
     def forget(self, id: str) -> None:
@@ -188,24 +205,39 @@ class Reader:
         for domain, told in states:
             id = domain.UUIDString()
             known = self._notes.known(id)
-            try:
-                notes = _Notes(
-                    name=domain.name(),
-                    transient=id in transient,
-                    autostart=id in autostart,
-                    size=sizes.get(id) or (known.size if known else Size.read(domain)),
-                    metadata=known.metadata if known else metadata.read(domain),
-                )
-            except libvirt.libvirtError as error:
-                if code_of(error) not in _GONE:
-                    raise
-                continue
+            notes = _Notes(
+                name=self._omissions.attempt(id, "name", domain.name, ""),
+                transient=id in transient,
+                autostart=id in autostart,
+                size=sizes.get(id) or (known.size if known else NO_SIZE),
+                metadata=known.metadata if known else Metadata(),
+            )
+            if notes.size == NO_SIZE or known is None:
+                try:
+                    notes = self._completed(domain, notes)
+                except libvirt.libvirtError as error:
+                    if code_of(error) in GONE:
+                        continue
+                    if is_fatal(error, connection):
+                        raise
+                    # It is shown without, and asked again with the next list.
+                    self._omissions.note(id, "SUMMARY", "an answer", error)
+                    known = notes
             if notes != known:
                 self._notes.put(id, notes, changes)
-            state = state_of(told["state.state"], told["state.reason"], saved=id in saved)
+            state = _told_state(Value(told, self._omissions, id), saved=id in saved)
             self._states.put(id, state, before)
             resources.append(notes.resource(id, *state))
         return resources
+
+    def _completed(self, domain: libvirt.virDomain, notes: _Notes) -> _Notes:
+        """Add what a list asks of each new domain."""
+        read = partial(metadata.read, domain)
+        return replace(
+            notes,
+            size=Size.read(domain) if notes.size == NO_SIZE else notes.size,
+            metadata=self._omissions.attempt(domain.UUIDString(), "metadata", read, Metadata()),
+        )
 
     def one(self, domain: libvirt.virDomain, view: ResourceView) -> Resource:
         """Read one domain."""
@@ -247,14 +279,20 @@ class Reader:
         return self.summary(domain)
 
     def full(self, domain: libvirt.virDomain, *, ask_guest: bool = True) -> Resource:
-        """Read everything; without `ask_guest` only what cannot hang with the guest."""
-        details, noted = full_view.read(domain, self._ledger, ask_guest=ask_guest)
-        transient = domain.isPersistent() == 0
+        """Read everything; without `ask_guest` only what cannot hang with the guest.
+
+        One whose XML cannot be read is given as a SUMMARY.
+        """
+        found = self._full_view.read(domain, ask_guest=ask_guest)
+        if found is None:
+            return self.afresh(domain)
+        details, noted = found
+        id, transient = domain.UUIDString(), domain.isPersistent() == 0
         state, detail = _state(domain)
         return Resource(
-            id=domain.UUIDString(),
+            id=id,
             kind=ResourceKind.DOMAIN,
-            name=domain.name(),
+            name=self._omissions.attempt(id, "name", domain.name, ""),
             state=state,
             state_detail=detail,
             labels=noted.labels,
@@ -263,13 +301,20 @@ class Reader:
             domain=replace(details, has_saved_state=state is ResourceState.SAVED),
         )
 
+    def xml_of(self, domain: libvirt.virDomain) -> Node:
+        """Return the XML of a domain; nothing where it cannot be read."""
+        return self._full_view.xml_of(domain)
+
     def _in_full(self, domains: Iterable[libvirt.virDomain]) -> Iterable[Resource]:
         for domain in domains:
             try:
                 yield self.full(domain)
             except libvirt.libvirtError as error:
-                if code_of(error) not in _GONE:
+                if code_of(error) in GONE:
+                    continue
+                if is_fatal(error, domain.connect()):
                     raise
+                self._omissions.note(domain.UUIDString(), "FULL", "an answer", error)
 
 
 def _state(domain: libvirt.virDomain) -> tuple[ResourceState, StateDetail]:
@@ -277,3 +322,10 @@ def _state(domain: libvirt.virDomain) -> tuple[ResourceState, StateDetail]:
     # Only one that does not run can have one, and a transient one never.
     saved = state == libvirt.VIR_DOMAIN_SHUTOFF and domain.hasManagedSaveImage() == 1
     return state_of(state, reason, saved=saved)
+
+
+def _told_state(told: Value, *, saved: bool) -> tuple[ResourceState, StateDetail]:
+    state, reason = (told[f"state.{part}"].number(-INT32, INT32) for part in ("state", "reason"))
+    if state is None:
+        return ResourceState.FAILED, StateDetail(message="libvirt tells no state that is known")
+    return state_of(state, reason or 0, saved=saved)

@@ -14,6 +14,7 @@ from proad.drivers.libvirt.connection import Connection
 from proad.drivers.libvirt.lanes import Lane
 from proad.drivers.libvirt.reading import KIB
 from proad.drivers.libvirt.stats import Answer
+from proad.drivers.tolerant import MOST, Omissions, Value, saturated
 from proad.errors import EngineTimedOutError, ResourceNotFoundError
 from proad.model import BlockStats, NetworkStats, ResourceKind, ResourceStats
 
@@ -30,6 +31,7 @@ _PATIENCE = timedelta(seconds=1)
 _PATIENCE_EACH = timedelta(milliseconds=20)
 # More than so many that began to hang since the last question are too many.
 _ASKS = 3
+_MOST_KIB = MOST // KIB
 _ACTIVE = frozenset(
     {
         libvirt.VIR_DOMAIN_RUNNING,
@@ -54,10 +56,12 @@ class Sampling:
 
     Args:
         connection: to libvirt.
+        omissions: told of what is unreadable.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, omissions: Omissions) -> None:
         self._connection = connection
+        self._omissions = omissions
         self._lock = threading.Lock()
         self._last: dict[str, _OfQemu] = {}
 
@@ -99,18 +103,20 @@ class Sampling:
 
     def sample(self, id: str, answer: Answer, now: datetime) -> ResourceStats | None:
         """Make a sample of what libvirt told of a domain; None: it has none."""
-        if answer.get("state.state") not in _ACTIVE or "cpu.time" not in answer:
+        said = Value(answer, self._omissions, id)
+        cpu_time = said["cpu.time"].number()
+        if said["state.state"].number() not in _ACTIVE or cpu_time is None:
             return None
-        of_qemu = _of_qemu(answer)
+        of_qemu = _of_qemu(said)
         with self._lock:
             if of_qemu is not None:
                 self._last[id] = of_qemu
             else:
                 of_qemu = self._last.get(id)
-        return None if of_qemu is None else _stats(id, answer, of_qemu, now)
+        return None if of_qemu is None else _stats(id, said, cpu_time, of_qemu, now)
 
 
-def _of_qemu(answer: Answer) -> _OfQemu | None:
+def _of_qemu(answer: Value) -> _OfQemu | None:
     """Take out what QEMU told; None: it was not asked."""
     if "balloon.rss" not in answer:
         return None
@@ -120,17 +126,17 @@ def _of_qemu(answer: Answer) -> _OfQemu | None:
         read_requests=_sum(answer, "block", "rd.reqs"),
         write_requests=_sum(answer, "block", "wr.reqs"),
     )
-    return _OfQemu(_number(answer, "balloon.rss"), block)
+    return _OfQemu(answer["balloon.rss"].count(_MOST_KIB), block)
 
 
-def _stats(id: str, answer: Answer, of_qemu: _OfQemu, now: datetime) -> ResourceStats:
+def _stats(id: str, answer: Value, cpu_time: int, of_qemu: _OfQemu, now: datetime) -> ResourceStats:
     return ResourceStats(
         id=id,
         kind=ResourceKind.DOMAIN,
         sample_time=now,
-        cpu_time=timedelta(microseconds=_number(answer, "cpu.time") // 1000),
+        cpu_time=timedelta(microseconds=cpu_time // 1000),
         memory_usage_bytes=of_qemu.memory * KIB,
-        memory_limit_bytes=_number(answer, "balloon.current") * KIB,
+        memory_limit_bytes=answer["balloon.current"].count(_MOST_KIB) * KIB,
         network=NetworkStats(
             receive_bytes=_sum(answer, "net", "rx.bytes"),
             transmit_bytes=_sum(answer, "net", "tx.bytes"),
@@ -141,11 +147,12 @@ def _stats(id: str, answer: Answer, of_qemu: _OfQemu, now: datetime) -> Resource
     )
 
 
-def _number(answer: Answer, key: str) -> int:
-    return int(answer.get(key, 0))
-
-
-def _sum(answer: Answer, device: str, key: str) -> int:
+def _sum(answer: Value, device: str, key: str) -> int:
     """Add up a counter of all devices of a kind; one without it, such as an empty drive, is 0."""
-    count = _number(answer, f"{device}.count")
-    return sum(_number(answer, f"{device}.{number}.{key}") for number in range(count))
+    return saturated(
+        sum(
+            value.count()
+            for name, value in answer.entries()
+            if name.startswith(f"{device}.") and name.endswith(f".{key}")
+        )
+    )

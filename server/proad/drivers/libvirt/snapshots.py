@@ -1,16 +1,20 @@
 """Snapshots; used on the driver's threads."""
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 import libvirt
 from lxml import etree
 
 from proad.drivers.libvirt.errors import code_of, seek
+from proad.drivers.libvirt.node import Node
 from proad.drivers.libvirt.reading import Reader
 from proad.drivers.libvirt.verbs import guarded
 from proad.drivers.libvirt.virt import is_test
 from proad.drivers.libvirt.xml import parse, serialise
+from proad.drivers.tolerant import Omissions
 from proad.errors import AlreadyExistsError, SnapshotNotFoundError
 from proad.model import (
     ResourceState,
@@ -29,20 +33,29 @@ _REVERT = {
 }
 
 
-def list_all(domain: libvirt.virDomain) -> list[Snapshot]:
-    """Give the snapshots of a domain, in any order."""
+def list_all(domain: libvirt.virDomain, omissions: Omissions) -> list[Snapshot]:
+    """Give the snapshots of a domain, in any order; one whose name cannot be read is left out."""
     # libvirt's own order by age fails for as long as one is being taken.
     id, current = domain.UUIDString(), _current(domain)
-    xmls = [xml for snapshot in domain.listAllSnapshots() if (xml := _xml_of(snapshot))]
-    return [view_of(xml, id, current) for xml in xmls]
+    found = (
+        view_of(
+            omissions.attempt(id, "snapshot", partial(_xml_of, snapshot), ""),
+            id,
+            current,
+            omissions,
+        )
+        for snapshot in domain.listAllSnapshots()
+    )
+    return [snapshot for snapshot in found if snapshot.name]
 
 
-def get(domain: libvirt.virDomain, name: str) -> Snapshot:
+def get(domain: libvirt.virDomain, name: str, omissions: Omissions) -> Snapshot:
     """Give one snapshot. Raises SnapshotNotFoundError."""
-    xml = _xml_of(find(domain, name))
+    snapshot, id = find(domain, name), domain.UUIDString()
+    xml = omissions.attempt(id, "snapshot", partial(_xml_of, snapshot), "")
     if not xml:
         raise _not_found(domain, name)
-    return view_of(xml, domain.UUIDString(), _current(domain))
+    return replace(view_of(xml, id, _current(domain), omissions), name=name)
 
 
 def find(domain: libvirt.virDomain, name: str) -> libvirt.virDomainSnapshot:
@@ -55,7 +68,9 @@ def find(domain: libvirt.virDomain, name: str) -> libvirt.virDomainSnapshot:
     raise _not_found(domain, name)
 
 
-def create(reader: Reader, domain: libvirt.virDomain, spec: SnapshotSpec) -> Snapshot:
+def create(
+    reader: Reader, domain: libvirt.virDomain, spec: SnapshotSpec, omissions: Omissions
+) -> Snapshot:
     """Take a snapshot, with memory if the domain is active.
 
     Raises:
@@ -76,7 +91,7 @@ def create(reader: Reader, domain: libvirt.virDomain, spec: SnapshotSpec) -> Sna
         if code_of(error) in {libvirt.VIR_ERR_OPERATION_FAILED, libvirt.VIR_ERR_INTERNAL_ERROR}:
             _refuse_taken(domain, name)  # another client was quicker
         raise
-    return get(domain, name)
+    return get(domain, name, omissions)
 
 
 def revert(reader: Reader, domain: libvirt.virDomain, name: str, state: RevertState | None) -> None:
@@ -111,22 +126,22 @@ def delete(domain: libvirt.virDomain, name: str, *, children: bool) -> None:
     find(domain, name).delete(libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_CHILDREN if children else 0)
 
 
-def view_of(xml: str, resource_id: str, current: str) -> Snapshot:
-    """Read libvirt's XML of a snapshot."""
-    root = parse(xml)
-    name = root.findtext("name", "")
-    memory = root.find("memory")
-    has_memory = memory is not None and memory.get("snapshot", "no") != "no"
-    created = root.findtext("creationTime")
-    state = _STATES.get(root.findtext("state", ""), ResourceState.STOPPED)
+def view_of(
+    xml: str, resource_id: str, current: str, omissions: Omissions | None = None
+) -> Snapshot:
+    """Read libvirt's XML of a snapshot; one without a name cannot be read."""
+    root = Node.of(xml, omissions, resource_id)
+    name = root.first("name").content().text()
+    has_memory = root.first("memory").attribute("snapshot").text() not in {"", "no"}
+    state = _STATES.get(root.first("state").content().text(), ResourceState.STOPPED)
     return Snapshot(
         name=name,
         resource_id=resource_id,
-        description=root.findtext("description", ""),
-        create_time=datetime.fromtimestamp(int(created), UTC) if created else None,
+        description=root.first("description").content().text(),
+        create_time=root.first("creationTime").content().timestamp(),
         state=state if has_memory else ResourceState.STOPPED,
         has_memory=has_memory,
-        parent=root.findtext("parent/name", ""),
+        parent=root.first("parent/name").content().text(),
         current=name == current,
     )
 

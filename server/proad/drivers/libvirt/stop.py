@@ -19,7 +19,6 @@ from proad.drivers.libvirt.reading import Reader, lookup
 from proad.drivers.libvirt.storage import Storage
 from proad.drivers.libvirt.verbs import perform
 from proad.drivers.libvirt.virt import is_test
-from proad.drivers.libvirt.xml import parse
 from proad.drivers.threads import DEFAULT_TIMEOUT
 from proad.errors import (
     ProaError,
@@ -113,7 +112,7 @@ class Stopping:
             resource = self._reader.afresh(domain)
             if error := refusal(verb, resource):
                 raise error
-            root = parse(domain.XMLDesc())
+            root = self._reader.xml_of(domain).element
             return Found(
                 resource=resource,
                 runtime_id=domain.ID(),

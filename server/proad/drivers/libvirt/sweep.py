@@ -15,7 +15,6 @@ from datetime import timedelta
 import libvirt
 
 from proad.drivers.libvirt.connection import Connection
-from proad.drivers.libvirt.errors import code_of
 from proad.drivers.libvirt.lanes import Lane
 from proad.drivers.libvirt.reading import Size, flagged, stopped_sizes
 from proad.errors import ProaError
@@ -87,9 +86,7 @@ class Sweep:
         sizes = {id: known[id] for id in known if id in domains}
         for id in [*(domains.keys() - known.keys()), *sizes][:_ASKED]:
             sizes.pop(id, None)
-            try:
+            # One that is gone, or cannot tell, is none that changed.
+            with suppress(libvirt.libvirtError):
                 sizes[id] = Size.read(domains[id])
-            except libvirt.libvirtError as error:
-                if code_of(error) != libvirt.VIR_ERR_NO_DOMAIN:
-                    raise
         return sizes

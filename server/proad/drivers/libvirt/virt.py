@@ -13,6 +13,7 @@ import structlog
 
 from proad.drivers.libvirt.errors import code_of
 from proad.drivers.libvirt.xml import parse
+from proad.drivers.tolerant import MOST, Omissions, Value
 from proad.model import VirtType
 
 VirtChoice = Literal["auto", "kvm", "qemu"]
@@ -104,7 +105,9 @@ def is_local(connection: libvirt.virConnect) -> bool:
     return not is_test(connection) and not urlsplit(connection.getURI()).netloc
 
 
-def read_facts(connection: libvirt.virConnect, choice: VirtChoice) -> HostFacts:
+def read_facts(
+    connection: libvirt.virConnect, choice: VirtChoice, omissions: Omissions
+) -> HostFacts:
     """Ask the host, and choose.
 
     `auto` takes KVM where libvirt offers it and the kernel lets itself be used for
@@ -126,21 +129,14 @@ def read_facts(connection: libvirt.virConnect, choice: VirtChoice) -> HostFacts:
     capabilities = _capabilities(connection, virt_type)
     if capabilities is None:
         warnings += (f"libvirt on this host does not offer {virt_type} domains",)
-    rng = (
-        ""
-        if capabilities is None
-        else parse(capabilities).xpath(
-            "string(devices/rng[@supported='yes']/enum[@name='backendModel']/value[.='random'])"
-        )
-    )
     return HostFacts(
         virt_type=virt_type,
         architecture=architecture,
-        # getInfo says something else on some hosts.
-        memory_bytes=connection.getMemoryStats(libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS)["total"]
-        * _KIB,
-        rng=bool(rng),
-        qemu_user=_qemu_user(connection, virt_type),
+        memory_bytes=_memory(connection, omissions),
+        rng=omissions.attempt("", "capabilities", lambda: _offers_rng(capabilities), default=False),
+        qemu_user=omissions.attempt(
+            "", "capabilities", lambda: _qemu_user(connection, virt_type), None
+        ),
         warnings=warnings,
     )
 
@@ -152,6 +148,29 @@ def _qemu_user(connection: libvirt.virConnect, virt_type: VirtType) -> QemuUser 
     if (match := re.fullmatch(r"\+(\d+):\+(\d+)", label)) is None:
         return None
     return QemuUser.of(int(match[1]), int(match[2]))
+
+
+def _offers_rng(capabilities: str | None) -> bool:
+    if capabilities is None:
+        return False
+    found = parse(capabilities).xpath(
+        "devices/rng[@supported='yes']/enum[@name='backendModel']/value[.='random']"
+    )
+    return bool(found)
+
+
+def _memory(connection: libvirt.virConnect, omissions: Omissions) -> int:
+    """Return the memory of the host in bytes."""
+
+    def total() -> int:
+        # getInfo says something else on some hosts.
+        told = connection.getMemoryStats(libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS)
+        return Value(told, omissions)["total"].count(MOST // _KIB) * _KIB
+
+    try:
+        return omissions.attempt("", "memory", total, 0)
+    except libvirt.libvirtError:
+        return 0  # a connection that is lost fails in what comes with it, too
 
 
 def _capabilities(connection: libvirt.virConnect, virt_type: VirtType) -> str | None:

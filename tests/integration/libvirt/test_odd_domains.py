@@ -1,0 +1,143 @@
+"""Domains that others made, with what no view had met; in a libvirtd of the tests' own."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import libvirt
+import pytest
+from structlog.testing import capture_logs
+
+from integration.libvirt.conftest import refuse
+from integration.libvirt.guests import Guests
+from integration.libvirt.private_libvirtd import PrivateLibvirtd
+from integration.libvirt.test_loss import answering
+from proad.drivers.libvirt import LibvirtDriver
+from proad.errors import EngineConflictError, ResourceNotFoundError
+from proad.model import ResourceState, ResourceView, StopMode, StopOptions
+
+pytestmark = pytest.mark.libvirt
+
+THEN_FORCE = StopOptions(mode=StopMode.GRACEFUL_THEN_FORCE, grace_period=timedelta(seconds=1))
+NO_UTF8 = b"proa-test-\xff"
+XML = """
+<domain type='qemu'>
+  <name>{name}</name>
+  <memory unit='MiB'>32</memory>
+  <os><type arch='x86_64' machine='pc'>hvm</type></os>
+</domain>
+"""
+
+
+@pytest.fixture(scope="module")
+def libvirtd() -> Iterator[PrivateLibvirtd]:
+    if os.geteuid() != 0 or not (shutil.which("libvirtd") and shutil.which("virsh")):
+        refuse("a libvirtd of our own needs root, libvirtd and virsh")
+    with tempfile.TemporaryDirectory(prefix="proa-test-", ignore_cleanup_errors=True) as name:
+        libvirtd = PrivateLibvirtd(Path(name))
+        libvirtd.start()
+        yield libvirtd
+        libvirtd.stop()
+
+
+@pytest.fixture
+async def private(libvirtd: PrivateLibvirtd) -> AsyncIterator[LibvirtDriver]:
+    async with LibvirtDriver(libvirtd.uri, virt_type="qemu") as driver:
+        await answering(driver, libvirtd)
+        yield driver
+
+
+@pytest.fixture
+def world(private: LibvirtDriver, libvirtd: PrivateLibvirtd) -> Iterator[libvirt.virConnect]:
+    connection = libvirt.open(libvirtd.uri)
+    yield connection
+    for domain in connection.listAllDomains():
+        if domain.isActive():
+            domain.destroy()
+        domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA)
+    connection.close()
+
+
+async def virsh(libvirtd: PrivateLibvirtd, *words: str | bytes) -> None:
+    """Do what the bindings of Python cannot: hand libvirt what is no UTF-8."""
+    command = ["virsh", "--quiet", "--connect", libvirtd.uri, *words]
+    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.DEVNULL)
+    assert await process.wait() == 0
+
+
+def defined(world: libvirt.virConnect, name: str) -> str:
+    return str(world.defineXML(XML.format(name=name)).UUIDString())
+
+
+@pytest.mark.parametrize("what", ["name", "title", "description"])
+async def test_domain_with_a_text_that_is_no_utf8_spoils_nothing(
+    private: LibvirtDriver, libvirtd: PrivateLibvirtd, world: libvirt.virConnect, what: str
+):
+    healthy, odd = defined(world, "proa-test-healthy"), defined(world, "proa-test-odd")
+    match what:
+        case "name":
+            await virsh(libvirtd, "domrename", odd, NO_UTF8)
+        case "title":
+            await private.start(odd)
+            await virsh(libvirtd, "desc", odd, "--title", NO_UTF8)
+        case _:
+            await private.start(odd)
+            await virsh(libvirtd, "desc", odd, NO_UTF8)
+    with capture_logs() as logs:
+        for _ in range(3):
+            for view in ResourceView:
+                found = {each.id: each for each in await private.list_resources(view)}
+                assert found.keys() == {healthy, odd}
+                assert found[healthy].name == "proa-test-healthy"
+            shown = await private.get_resource(odd)
+    assert shown.name == ("" if what == "name" else "proa-test-odd")
+    assert shown.domain.memory_bytes == 32 * 2**20
+    told = [line["part"] for line in logs if line["event"] == "answer unreadable"]
+    assert len(told) == len(set(told)) > 0
+
+    if what == "name":
+        # libvirt itself starts none of that name, and cannot even say so.
+        with pytest.raises(EngineConflictError):
+            await private.start(odd)
+    else:
+        assert (await private.pause(odd)).state is ResourceState.PAUSED
+        assert (await private.resume(odd)).state is ResourceState.RUNNING
+        assert (await private.stats([odd, healthy])).keys() == {odd}
+        stopped = await private.stop(odd, THEN_FORCE)
+        assert stopped.state is ResourceState.STOPPED
+    await private.delete(odd)
+    with pytest.raises(ResourceNotFoundError):
+        await private.get_resource(odd)
+
+
+async def test_look_changes_nothing_on_the_host(
+    driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, folder: Path
+):
+    """Neither the domain, live and for its next start, nor a file of its pool."""
+    guest = await guests.boot("guest-noagent.iso")
+    domain = raw.lookupByUUIDString(guest.id)
+
+    def host() -> tuple[object, ...]:
+        flags = (0, libvirt.VIR_DOMAIN_XML_INACTIVE)
+        files = {
+            path.name: (path.stat().st_size, path.stat().st_mtime_ns, path.stat().st_uid)
+            for path in folder.iterdir()
+        }
+        pools = [pool.XMLDesc() for pool in raw.listAllStoragePools() if pool.name() == folder.name]
+        return [domain.XMLDesc(flag) for flag in flags], files, len(pools)
+
+    before = host()
+    for view in ResourceView:
+        await driver.list_resources(view)
+        await driver.get_resource(guest.id, view)
+    await driver.stats([guest.id])
+    await driver.list_snapshots(guest.id)
+    await driver.get_domain_xml(guest.id)
+    await driver.find_id(guest.name)
+    await driver.probe()
+    assert host() == before
