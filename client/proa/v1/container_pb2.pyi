@@ -1008,7 +1008,7 @@ class Container(_message.Message):
 
     @_builtins.property
     def stop_timeout(self) -> _duration_pb2.Duration:
-        """Grace of Docker's own stops."""
+        """Grace of Docker's own stops. Less than 0: they wait for ever, and Proa's for 1 h."""
 
     def __init__(
         self,

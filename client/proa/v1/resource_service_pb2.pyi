@@ -41,7 +41,9 @@ class _StopModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StopMode.Val
     with STOP_TIMED_OUT and nothing was killed.
     """
     STOP_MODE_GRACEFUL_THEN_FORCE: _StopMode.ValueType  # 2
-    """As GRACEFUL, but end it by force when the grace period is over."""
+    """As GRACEFUL, but end it by force when the grace period is over, or at once where
+    the engine cannot ask.
+    """
     STOP_MODE_FORCE: _StopMode.ValueType  # 3
     """End it at once. A guest may lose what it has not written."""
     STOP_MODE_SAVE: _StopMode.ValueType  # 4
@@ -59,7 +61,9 @@ STOP_MODE_GRACEFUL: StopMode.ValueType  # 1
 with STOP_TIMED_OUT and nothing was killed.
 """
 STOP_MODE_GRACEFUL_THEN_FORCE: StopMode.ValueType  # 2
-"""As GRACEFUL, but end it by force when the grace period is over."""
+"""As GRACEFUL, but end it by force when the grace period is over, or at once where
+the engine cannot ask.
+"""
 STOP_MODE_FORCE: StopMode.ValueType  # 3
 """End it at once. A guest may lose what it has not written."""
 STOP_MODE_SAVE: StopMode.ValueType  # 4

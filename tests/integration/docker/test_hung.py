@@ -132,3 +132,28 @@ async def test_a_call_on_it_ends_in_time(engine: PrivateEngine):
             return driver._engine._turns._gates == {}
 
         await eventually(ended)
+
+
+async def test_a_graceful_end_of_it_comes_to_force(engine: PrivateEngine):
+    """The kill takes effect once the shim goes on: nobody else can end such a container."""
+    engine.start()
+    steps: list[str] = []
+    options = StopOptions(mode=StopMode.GRACEFUL_THEN_FORCE, grace_period=timedelta(seconds=1))
+    async with DockerDriver(engine.url) as driver:
+        await eventually(lambda: PrivateEngine.answers(driver), within=30)
+        await engine.import_image()
+        spec = ContainerSpec(
+            image=IMAGE, command=DEAF, networks=(NetworkAttachment(network="none"),)
+        )
+        made = (await driver.create_container(spec, start=True)).resource
+
+        async def killing() -> bool:
+            return steps[-1:] == ["killing"]
+
+        async with hung(made):
+            stop = asyncio.create_task(
+                driver.stop(made.id, options, on_step=lambda step, _percent: steps.append(step))
+            )
+            await eventually(killing, within=30)
+        assert (await stop).state is ResourceState.STOPPED
+        await driver.delete(made.id)

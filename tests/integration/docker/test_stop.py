@@ -3,15 +3,25 @@
 import asyncio
 import threading
 import time
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import docker
 import pytest
 
-from integration.docker.workloads import DEAF, OBEDIENT, SLOW, Make, eventually
+from integration.docker.workloads import (
+    DEAF,
+    IMAGE,
+    LABEL,
+    OBEDIENT,
+    SLOW,
+    Make,
+    eventually,
+)
 from proad.drivers.docker import DockerDriver
 from proad.errors import (
     CapabilityMissingError,
+    EngineConflictError,
     StopTimedOutError,
 )
 from proad.model import (
@@ -168,6 +178,82 @@ class TestGraceful:
             return (await driver.get_resource(made.id)).state is STOPPED
 
         await eventually(ended)
+
+
+@pytest.fixture
+def foreign(raw: docker.APIClient, token: str) -> Iterator[Callable[..., str]]:
+    """Makes a container of somebody else's, deaf to all signals, that runs; gives its id."""
+
+    def make(**fields: object) -> str:
+        made = raw.create_container(
+            IMAGE,
+            list(DEAF),
+            labels={LABEL: token},
+            host_config=raw.create_host_config(network_mode="none"),
+            **fields,
+        )
+        raw.start(made["Id"])
+        return str(made["Id"])
+
+    yield make
+    for made in raw.containers(all=True, filters={"label": f"{LABEL}={token}"}):
+        raw.remove_container(made["Id"], force=True)
+
+
+class TestOddOnes:
+    """Containers whose own signal or time is not what one expects."""
+
+    @pytest.mark.parametrize("seconds", [-1, 2**31])
+    async def test_one_that_waits_for_ever_is_killed_when_the_grace_is_over(
+        self, driver: DockerDriver, foreign: Callable[..., str], seconds: int
+    ):
+        id = foreign(stop_timeout=seconds)
+        assert (await driver.get_resource(id)).container.stop_timeout == timedelta(seconds=seconds)
+        with pytest.raises(StopTimedOutError):
+            await driver.stop(id, graceful(0.5))
+        assert (await driver.get_resource(id)).state is RUNNING
+        started = time.monotonic()
+        assert (await driver.stop(id, then_force(1))).state_detail.exit_code == 137
+        assert time.monotonic() - started >= 1
+
+    async def test_one_that_waits_for_ever_is_waited_for_without_a_grace(
+        self, driver: DockerDriver, foreign: Callable[..., str]
+    ):
+        resource = await driver.get_resource(foreign(stop_timeout=-1))
+        (stop,) = await asked(driver, resource, StopOptions())
+        assert not (await asyncio.wait({stop}, timeout=1))[0]
+        assert (await driver.get_resource(resource.id)).state is RUNNING
+        await driver.stop(resource.id, FORCE)
+        assert (await stop).state is STOPPED
+
+    async def test_one_with_no_time_is_killed_at_once(
+        self, driver: DockerDriver, foreign: Callable[..., str]
+    ):
+        id = foreign(stop_timeout=0)
+        with pytest.raises(StopTimedOutError):
+            await driver.stop(id, StopOptions(mode=StopMode.GRACEFUL))
+        assert (await driver.get_resource(id)).state is RUNNING
+        assert (await driver.stop(id)).state_detail.exit_code == 137
+
+    async def test_signal_that_the_kernel_does_not_know_leads_to_the_kill(
+        self, driver: DockerDriver, foreign: Callable[..., str]
+    ):
+        id = foreign(stop_signal="99")
+        with pytest.raises(EngineConflictError):
+            await driver.stop(id, graceful(30))
+        assert (await driver.get_resource(id)).state is RUNNING
+        restarted = await driver.restart(id, RestartOptions(grace_period=timedelta(seconds=1)))
+        assert restarted.state is RUNNING
+        started = time.monotonic()
+        assert (await driver.stop(id, then_force(60))).state_detail.exit_code == 137
+        assert time.monotonic() - started < 30
+
+    async def test_deaf_one_that_is_paused_is_killed_in_the_end(
+        self, driver: DockerDriver, foreign: Callable[..., str]
+    ):
+        id = foreign()
+        await driver.pause(id)
+        assert (await driver.stop(id, then_force(0.5))).state_detail.exit_code == 137
 
 
 class TestForce:

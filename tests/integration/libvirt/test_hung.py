@@ -13,10 +13,13 @@ import pytest
 
 from integration.libvirt.guests import Guests
 from proad.drivers.libvirt import LibvirtDriver
+from proad.errors import StopTimedOutError
 from proad.model import (
     Resource,
     ResourceState,
     ResourceView,
+    RestartMode,
+    RestartOptions,
     StopMode,
     StopOptions,
 )
@@ -26,10 +29,18 @@ pytestmark = pytest.mark.libvirt
 SUMMARY = ResourceView.SUMMARY
 
 
+def pid_of(resource: Resource) -> int:
+    return int(Path(f"/run/libvirt/qemu/{resource.name}.pid").read_text())
+
+
+def then_force(grace: timedelta) -> StopOptions:
+    return StopOptions(mode=StopMode.GRACEFUL_THEN_FORCE, grace_period=grace)
+
+
 @contextmanager
 def hanging(resource: Resource) -> Iterator[None]:
     """Have the QEMU of a domain hang, until it goes on or is ended."""
-    pid = int(Path(f"/run/libvirt/qemu/{resource.name}.pid").read_text())
+    pid = pid_of(resource)
     os.kill(pid, signal.SIGSTOP)
     try:
         yield
@@ -84,6 +95,66 @@ async def test_a_graceful_end_of_it_comes_to_force(driver: LibvirtDriver, guests
         )
     assert stopped.state is ResourceState.STOPPED
     assert steps[-1] == "ending it by force"
+
+
+async def test_stop_while_an_earlier_call_waits_for_the_qemu_keeps_its_mode(
+    driver: LibvirtDriver, guests: Guests
+):
+    """libvirt refuses after half a minute what waits for a call that hangs."""
+    made = [await driver.create_domain(guests.blank(), start=True) for _ in range(2)]
+    to_end, to_ask = made
+    grace = timedelta(seconds=33)
+    with hanging(to_end), hanging(to_ask):
+        before = [asyncio.create_task(driver.pause(each.id)) for each in made]
+        await asyncio.sleep(0.5)
+        begin = time.monotonic()
+        ended, refused = await asyncio.gather(
+            driver.stop(to_end.id, then_force(grace)),
+            driver.stop(to_ask.id, StopOptions(mode=StopMode.GRACEFUL, grace_period=grace)),
+            return_exceptions=True,
+        )
+        assert time.monotonic() - begin < 33 + 30
+        assert isinstance(refused, StopTimedOutError)
+        assert ended.state is ResourceState.STOPPED
+        os.kill(pid_of(to_ask), 0)  # it is there
+        for task in before:
+            task.cancel()
+        await asyncio.wait(before)
+
+
+async def test_stop_of_a_paused_one_that_hangs_comes_to_force(
+    driver: LibvirtDriver, guests: Guests
+):
+    hung = await driver.create_domain(guests.blank(), start=True)
+    await driver.pause(hung.id)
+    with hanging(hung):
+        begin = time.monotonic()
+        stopped = await driver.stop(hung.id, then_force(timedelta(seconds=2)))
+        assert time.monotonic() - begin < 2 + 30
+    assert stopped.state is ResourceState.STOPPED
+
+
+@pytest.mark.parametrize("mode", [RestartMode.GRACEFUL_THEN_FORCE, RestartMode.FORCE])
+async def test_restart_by_force_of_one_that_hangs_starts_another_qemu(
+    driver: LibvirtDriver, guests: Guests, mode: RestartMode
+):
+    hung = await driver.create_domain(guests.blank(), start=True)
+    with hanging(hung):
+        pid = pid_of(hung)
+        options = RestartOptions(mode=mode, grace_period=timedelta(seconds=1))
+        assert (await driver.restart(hung.id, options)).state is ResourceState.RUNNING
+        assert pid_of(hung) != pid
+
+
+async def test_graceful_restart_of_one_that_hangs_ends_nothing(
+    driver: LibvirtDriver, guests: Guests
+):
+    hung = await driver.create_domain(guests.blank(), start=True)
+    with hanging(hung):
+        pid = pid_of(hung)
+        with pytest.raises(StopTimedOutError):
+            await driver.restart(hung.id, RestartOptions(grace_period=timedelta(seconds=1)))
+        assert pid_of(hung) == pid
 
 
 async def test_one_that_begins_to_hang_costs_statistics_a_moment(

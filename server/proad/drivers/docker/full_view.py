@@ -46,9 +46,8 @@ _POLICIES = {
 
 
 _HEALTH = {status.lower(): status for status in HealthStatus}
-# Docker's number of seconds for "wait for ever", and what an answer may say beyond that.
-_FOR_EVER = -1
-_LONGEST = 10**9
+# Seconds that the contract has room for; less than 0 is Docker's word for "for ever".
+_LONGEST = 315_576_000_000
 
 
 def full(item: Value, id: str) -> Resource:
@@ -96,7 +95,7 @@ def full(item: Value, id: str) -> Resource:
                 for device in host["Devices"].each()
             ),
             stop_signal=config["StopSignal"].text(),
-            stop_timeout=config["StopTimeout"].seconds(_FOR_EVER, _LONGEST),
+            stop_timeout=config["StopTimeout"].seconds(-_LONGEST, _LONGEST),
             log_driver=host["LogConfig"]["Type"].text(),
             privileged=host["Privileged"].flag(),
         ),

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from http import HTTPStatus
 
 from proad.drivers.docker.api import Answer, filters, quoted
@@ -122,13 +123,19 @@ class Lookup:
         lifetime = self.lifetimes.of(id)
         return listed if listed.lifetime is lifetime else replace(listed, lifetime=lifetime)
 
-    async def find(self, id: str, *, urgent: bool = False) -> Resource | None:
+    async def find(
+        self,
+        id: str,
+        *,
+        urgent: bool = False,
+        timeout: timedelta | None = None,  # noqa: ASYNC109 - raises our own error
+    ) -> Resource | None:
         """Give a container in full, or None."""
 
         def read(answer: Answer) -> Resource | None:
             return None if answer.status == HTTPStatus.NOT_FOUND else full(answer.value(id), id)
 
-        resource = await self._engine.read(path(id, "/json"), read, urgent=urgent)
+        resource = await self._engine.read(path(id, "/json"), read, urgent=urgent, timeout=timeout)
         if resource is not None:
             self.lifetimes.note(resource)
         return resource

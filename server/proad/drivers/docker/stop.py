@@ -20,6 +20,7 @@ from proad.drivers.docker.spec import whole_seconds
 from proad.drivers.docker.view import ended
 from proad.errors import (
     CapabilityMissingError,
+    EngineConflictError,
     EngineTimedOutError,
     ResourceNotFoundError,
     StopTimedOutError,
@@ -36,6 +37,7 @@ from proad.model import (
     Verb,
     refusal,
 )
+from proad.model.checks import GRACE_LIMIT
 
 DEFAULT_GRACE = timedelta(seconds=10)
 STOP_MODES = frozenset({StopMode.GRACEFUL, StopMode.GRACEFUL_THEN_FORCE, StopMode.FORCE})
@@ -44,6 +46,8 @@ _KILL = "SIGKILL"
 _KILLING = "killing"
 # Seconds between two looks: short at first, for most processes end at once.
 _FIRST_LOOK = 0.01
+# What the engine gets for an answer before a container is taken to hang.
+_ANSWER = timedelta(seconds=5)
 _LOOK = 0.08
 
 
@@ -66,11 +70,13 @@ class Stopping:
         urgent = mode is StopMode.FORCE  # must not queue behind what it is to end
         resource = await self._legal(Verb.STOP, id, urgent=urgent)
         last = await self._lookup.find_summary(id, urgent=urgent)
-        if mode is StopMode.FORCE:
-            await self._kill(resource, on_step, urgent=True)
-        else:
-            kill = mode is StopMode.GRACEFUL_THEN_FORCE
-            await self._ask(resource, options.grace_period, on_step, kill=kill)
+        match mode:
+            case StopMode.FORCE:
+                await self._kill(resource, on_step, urgent=True)
+            case StopMode.GRACEFUL:
+                await self._ask(resource, options.grace_period, on_step)
+            case _:
+                await self._ask_and_kill(resource, options.grace_period, on_step)
         now = await self._lookup.find_summary(id, urgent=urgent)
         if now is not None and now.state is not ResourceState.REMOVING:
             return now
@@ -93,9 +99,17 @@ class Stopping:
             on_step(_asked(_signal(resource), grace), None)
         else:
             on_step(_KILLING, None)
-        answer = await asyncio.shield(self._begin_restart(id, grace))
-        if not answer.ok:
-            raise await self._lookup.refused(Verb.RESTART, id, answer)
+        try:
+            answer = await asyncio.shield(self._begin_restart(id, grace))
+            if not answer.ok:
+                raise await self._lookup.refused(Verb.RESTART, id, answer)
+        except (EngineConflictError, EngineTimedOutError):
+            # Such as a stop signal that the kernel does not know. What is gone once it has
+            # stopped cannot be started again.
+            if resource.lifetime is Lifetime.TRANSIENT:
+                raise
+            await self._kill(resource, on_step, urgent=True)
+            await self._start(resource, on_step)
         return await self._lookup.summary(id)
 
     def _begin_restart(self, id: str, grace: timedelta) -> "asyncio.Task[Answer]":
@@ -125,21 +139,35 @@ class Stopping:
                 driver=ENGINE,
                 hint="use mode GRACEFUL_THEN_FORCE",
             )
-        await self._ask(resource, grace, on_step, kill=False)
+        await self._ask(resource, grace, on_step)
+        await self._start(resource, on_step)
+
+    async def _start(self, resource: Resource, on_step: OnStep) -> None:
         on_step("starting", None)
         answer = await self._engine.post(path(resource.id, "/start"))
         if not (answer.ok or answer.status == HTTPStatus.NOT_MODIFIED):
             raise await self._lookup.refused(Verb.START, resource.id, answer)
 
     async def _legal(self, verb: Verb, id: str, *, urgent: bool = False) -> Resource:
-        resource = await self._lookup.get(id, urgent=urgent)
+        try:
+            resource = await self._lookup.find(
+                id, urgent=urgent, timeout=min(_ANSWER, self._engine.timeout)
+            )
+        except (EngineTimedOutError, EngineConflictError):
+            # One that hangs is listed all the same; its signal and time are then Docker's own.
+            resource = await self._lookup.find_summary(id, urgent=True)
+        if resource is None:
+            raise ResourceNotFoundError(id)
         if error := refusal(verb, resource):
             raise error
         return resource
 
-    async def _ask(
-        self, resource: Resource, grace: timedelta | None, on_step: OnStep, *, kill: bool
-    ) -> None:
+    async def _ask(self, resource: Resource, grace: timedelta | None, on_step: OnStep) -> None:
+        """Ask it to end, and wait until it has.
+
+        Raises:
+            StopTimedOutError: it has not in time. Nothing was killed.
+        """
         signal = _signal(resource)
         within = _grace(resource, grace)
         # A kill with the stop signal also wakes a paused container.
@@ -147,11 +175,19 @@ class Stopping:
         if not answer.ok:
             raise await self._lookup.refused(Verb.STOP, resource.id, answer)
         on_step(_asked(signal, within), None)
-        if await self._ends(resource, within):
-            return
-        if not kill:
+        if not await self._ends(resource, within):
             raise StopTimedOutError(resource.name, within, asked=[signal])
-        await self._kill(resource, on_step)
+
+    async def _ask_and_kill(
+        self, resource: Resource, grace: timedelta | None, on_step: OnStep
+    ) -> None:
+        """Ask it to end, and kill it when that fails, or the time is over."""
+        within = _grace(resource, grace) + _ANSWER
+        try:
+            async with asyncio.timeout(within.total_seconds()):
+                await self._ask(resource, grace, on_step)
+        except (StopTimedOutError, EngineConflictError, EngineTimedOutError, TimeoutError):
+            await self._kill(resource, on_step, urgent=True)
 
     async def _kill(self, resource: Resource, on_step: OnStep, *, urgent: bool = False) -> None:
         on_step(_KILLING, None)
@@ -219,6 +255,8 @@ def _asked(signal: str, within: timedelta) -> str:
 def _grace(resource: Resource, wanted: timedelta | None) -> timedelta:
     if wanted is not None:
         return wanted
-    if resource.container is None or resource.container.stop_timeout is None:
+    own = resource.container.stop_timeout if resource.container is not None else None
+    if own is None:
         return DEFAULT_GRACE
-    return resource.container.stop_timeout
+    # Less than 0 is Docker's word for "for ever"; nobody waits longer than a request may ask.
+    return GRACE_LIMIT if own < timedelta(0) else min(own, GRACE_LIMIT)

@@ -1,8 +1,8 @@
 """Asking a guest to shut down or reboot, and waiting until it did."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol, TypeVar
@@ -184,7 +184,7 @@ class Ladder:
         with self._events.watch(found.resource.id) as events:
             if found.resource.state in {ResourceState.PAUSED, ResourceState.SUSPENDED}:
                 # It can neither hear nor follow.
-                with suppress(EngineTimedOutError):  # nor can a QEMU that hangs
+                with _busy_or_hung():  # nor can a QEMU that hangs
                     await self._on(
                         found,
                         lambda domain: go_on(domain, found.resource),
@@ -219,9 +219,8 @@ class Ladder:
         patience: timedelta,
     ) -> None:
         try:
-            await self._on(found, order.by_button, timeout=patience)
-        except EngineTimedOutError:
-            pass  # QEMU hangs; it may hear of it yet
+            with _busy_or_hung():  # it may hear of it yet
+                await self._on(found, order.by_button, timeout=patience)
         except (EngineConflictError, ResourceNotFoundError):
             # It may have followed a moment ago, or hears the agent alone.
             if not asked and not await self._is_done(found, order, seen):
@@ -265,6 +264,21 @@ class Ladder:
         timeout: timedelta = DEFAULT_TIMEOUT,  # noqa: ASYNC109 - handed on
     ) -> T:
         return await self._connection.on(found.resource.id, act, lane=lane, timeout=timeout)
+
+
+@contextmanager
+def _busy_or_hung() -> Iterator[None]:
+    """Take a QEMU that has no time for one that does not follow, and not for an error.
+
+    libvirt itself gives up after half a minute, where an earlier call waits for that QEMU.
+    """
+    try:
+        yield
+    except EngineTimedOutError:
+        pass
+    except EngineConflictError as error:
+        if error.retry_after is None:
+            raise
 
 
 async def _wait(events: asyncio.Queue[DomainEvent], seconds: float) -> set[EventKind]:

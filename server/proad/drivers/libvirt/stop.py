@@ -11,8 +11,16 @@ import libvirt
 from proad.core.ports import OnStep
 from proad.drivers.libvirt.connection import LONG_TIMEOUT, Connection
 from proad.drivers.libvirt.domain_view import agent_connected
+from proad.drivers.libvirt.errors import ENGINE
 from proad.drivers.libvirt.events import DomainEvents
-from proad.drivers.libvirt.ladder import Found, Ladder, Reboot, Shutdown
+from proad.drivers.libvirt.ladder import (
+    CALL_PATIENCE,
+    Found,
+    Ladder,
+    Order,
+    Reboot,
+    Shutdown,
+)
 from proad.drivers.libvirt.lanes import Lane
 from proad.drivers.libvirt.ledger import Ledger
 from proad.drivers.libvirt.reading import Reader, lookup
@@ -21,6 +29,9 @@ from proad.drivers.libvirt.verbs import perform
 from proad.drivers.libvirt.virt import is_test
 from proad.drivers.threads import DEFAULT_TIMEOUT
 from proad.errors import (
+    CapabilityMissingError,
+    EngineConflictError,
+    EngineTimedOutError,
     ProaError,
     ResourceNotFoundError,
     ResourceNotRunningError,
@@ -44,6 +55,8 @@ DEFAULT_GRACE = timedelta(seconds=60)
 # How often the progress of a save is told, and how long it is worth waiting for.
 TELL_EVERY = timedelta(seconds=0.5)
 TELL_PATIENCE = timedelta(seconds=1)
+# How long a QEMU may take to reset its machine before it is taken to hang.
+RESET_PATIENCE = timedelta(seconds=10)
 BY_FORCE = "ending it by force"
 
 
@@ -82,11 +95,10 @@ class Stopping:
         if mode is StopMode.SAVE:
             await self._save(id, on_step)
             return await self._stopped(found, StateReason.COMPLETED, Lane.WORK)
-        try:
-            await self._ladder.climb(found, Shutdown(found), _grace(options.grace_period), on_step)
-        except StopTimedOutError:
-            if mode is StopMode.GRACEFUL:
-                raise
+        order, grace = Shutdown(found), _grace(options.grace_period)
+        if mode is StopMode.GRACEFUL:
+            await self._ladder.climb(found, order, grace, on_step)
+        elif not await self._follows(found, order, grace, on_step):
             return await self._end(found, on_step)
         return await self._stopped(found, StateReason.COMPLETED, Lane.WORK)
 
@@ -97,14 +109,25 @@ class Stopping:
             await self._reset(id, on_step)
         else:
             found = await self._look(id, Verb.RESTART, Lane.READ)
-            order = Reboot(found, self._reader)
-            try:
-                await self._ladder.climb(found, order, _grace(options.grace_period), on_step)
-            except StopTimedOutError:
-                if mode is RestartMode.GRACEFUL:
-                    raise
+            order, grace = Reboot(found, self._reader), _grace(options.grace_period)
+            if mode is RestartMode.GRACEFUL:
+                await self._ladder.climb(found, order, grace, on_step)
+            elif not await self._follows(found, order, grace, on_step):
                 await self._reset(id, on_step)
         return await self._connection.on(id, self._reader.afresh, lane=Lane.READ)
+
+    async def _follows(self, found: Found, order: Order, grace: timedelta, on_step: OnStep) -> bool:
+        """Ask before force is used; tell whether the guest followed.
+
+        Whatever fails in asking, or takes longer than the grace, means that it did not:
+        a QEMU that hangs also keeps libvirt from saying so.
+        """
+        try:
+            async with asyncio.timeout((grace + CALL_PATIENCE).total_seconds()):
+                await self._ladder.climb(found, order, grace, on_step)
+        except (StopTimedOutError, EngineConflictError, EngineTimedOutError, TimeoutError):
+            return False
+        return True
 
     async def _look(self, id: str, verb: Verb, lane: Lane) -> Found:
         def look(domain: libvirt.virDomain) -> Found:
@@ -150,7 +173,13 @@ class Stopping:
 
     async def _reset(self, id: str, on_step: OnStep) -> None:
         on_step(BY_FORCE, None)
-        await self._do(id, Verb.RESTART, lambda domain: domain.reset(), lane=Lane.URGENT)
+        try:
+            await self._do(
+                id, Verb.RESTART, lambda domain: domain.reset(), RESET_PATIENCE, Lane.URGENT
+            )
+        except (EngineConflictError, EngineTimedOutError):
+            # A QEMU that hangs resets nothing: it is ended, and another one started.
+            await self._do(id, Verb.RESTART, _start_anew, LONG_TIMEOUT, Lane.URGENT)
 
     async def _do(
         self,
@@ -191,6 +220,18 @@ class Stopping:
             state=ResourceState.STOPPED,
             state_detail=StateDetail(reason=reason),
         )
+
+
+def _start_anew(domain: libvirt.virDomain) -> None:
+    if not domain.isPersistent():
+        raise CapabilityMissingError(
+            "a restart of a TRANSIENT domain whose QEMU does not answer, and which is gone "
+            "once that is ended",
+            driver=ENGINE,
+            hint="stop it with mode FORCE, and create it anew",
+        )
+    domain.destroy()
+    domain.create()
 
 
 def _progress(domain: libvirt.virDomain) -> int | None:
