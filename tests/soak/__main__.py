@@ -10,10 +10,14 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 
-from soak import attacks, behind, endurance, frozen, races, requests, slow, tokens
+from soak import answers, attacks, behind, endurance, frozen, races, requests, slow, tokens
 from soak.setting import private_setting
 
 _Part = Callable[[int], str]
+
+
+def _answers(seed: int) -> str:
+    return answers.answers(answers.MILLION, seed)
 
 
 def _behind(seed: int) -> str:
@@ -72,6 +76,7 @@ def _attacks(seed: int) -> str:
 
 
 _PARTS: Mapping[str, _Part] = {
+    "answers": _answers,
     "behind": _behind,
     "slow": _slow,
     "crowd": _crowd,

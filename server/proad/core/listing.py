@@ -12,8 +12,6 @@ from proad.core.inventory import Inventory
 from proad.core.link import Link
 from proad.core.slices import in_slices, sorted_in_slices
 from proad.errors import (
-    EngineConflictError,
-    EngineTimedOutError,
     EngineUnreachableError,
     InvalidArgumentError,
     ProaError,
@@ -179,7 +177,9 @@ class Lists:
             return [await self._inventory.full(link, summary.id)]
         except ResourceNotFoundError:
             return []
-        except (EngineConflictError, EngineTimedOutError):
+        except EngineUnreachableError:
+            raise
+        except ProaError:
             return [summary]
 
 

@@ -248,6 +248,18 @@ class TestOddOnes:
         assert (await driver.stop(id, then_force(60))).state_detail.exit_code == 137
         assert time.monotonic() - started < 30
 
+    @pytest.mark.parametrize("signal", ["SIGKILL", "kill", "9"])
+    async def test_signal_that_kills_is_not_sent_by_a_graceful_stop(
+        self, driver: DockerDriver, foreign: Callable[..., str], signal: str
+    ):
+        id = foreign(stop_signal=signal)
+        with pytest.raises(CapabilityMissingError):
+            await driver.stop(id, graceful(30))
+        with pytest.raises(CapabilityMissingError):
+            await driver.restart(id, RestartOptions(mode=RestartMode.GRACEFUL))
+        assert (await driver.get_resource(id)).state is RUNNING
+        assert (await driver.stop(id, then_force(30))).state_detail.exit_code == 137
+
     async def test_deaf_one_that_is_paused_is_killed_in_the_end(
         self, driver: DockerDriver, foreign: Callable[..., str]
     ):

@@ -3,12 +3,18 @@
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
 from proad.core import listing
 from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
 from proad.core.listing import Lists, Order
-from proad.errors import EngineConflictError, EngineTimedOutError, EngineUnreachableError
+from proad.errors import (
+    CapabilityMissingError,
+    EngineConflictError,
+    EngineTimedOutError,
+    EngineUnreachableError,
+)
 from proad.model import ResourceFilter
 from unit.core.inventory.scripted import Gate, Scripted, box, linked, until
 
@@ -53,6 +59,24 @@ def commands(listed):
 
 
 FULL = dict.fromkeys(("c0", "c1", "c2", "c3", "c4", "far"), ("first",))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        EngineConflictError("scripted", "no"),
+        CapabilityMissingError("this", driver="scripted"),
+        KeyError("HostConfig"),
+    ],
+)
+async def test_one_that_fails_in_any_way_is_a_summary_and_spoils_no_list(engine, all_of, error):
+    async def fail(method, id):
+        if (method, id) == ("full", "2"):
+            raise error
+
+    engine.before = fail
+    with capture_logs():
+        assert commands(await all_of()) == FULL | {"c2": ()}
 
 
 async def test_all_in_order(all_of):

@@ -10,7 +10,12 @@ import structlog
 from proad.core.inventory.looks import Looks
 from proad.core.inventory.picture import Picture
 from proad.core.link import Link
-from proad.errors import EngineUnreachableError, ProaError
+from proad.errors import (
+    EngineConflictError,
+    EngineTimedOutError,
+    EngineUnreachableError,
+    ProaError,
+)
 from proad.model import EngineEvent, Gap, GapKind
 
 _log = structlog.get_logger(__name__)
@@ -173,7 +178,10 @@ class Mirror:
             if differ:
                 await asyncio.sleep(EVENTS_WITHIN)
             for id in differ:
-                fresh = await self._looks.read(id)
+                try:
+                    fresh = await self._looks.read(id)
+                except (EngineConflictError, EngineTimedOutError):
+                    continue  # the engine cannot tell of this one, which says nothing of others
                 known = self._picture.get(self.link.name, id)
                 seen = known.seen if known is not None else None
                 if fresh != seen and not self._explained(id, touched):

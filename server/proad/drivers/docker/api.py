@@ -67,7 +67,7 @@ class Answer:
         """Return the content, as one about the container with the id `about`.
 
         Raises:
-            EngineConflictError: the engine refused.
+            EngineConflictError: the engine refused, or cannot tell of this container.
             EngineUnreachableError: what answers there is no Docker Engine.
         """
         if not self.ok:
@@ -75,6 +75,8 @@ class Answer:
         try:
             return Value(parse_json(self.body), self.omissions, about)
         except ValueError:
+            if about:
+                raise conflict(self.status, f"the answer about {about} is not JSON") from None
             raise EngineUnreachableError(ENGINE, "the answer is not JSON") from None
 
 

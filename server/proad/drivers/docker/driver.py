@@ -25,6 +25,7 @@ from proad.drivers.docker.verbs import Verbs
 from proad.drivers.own_events import OwnEvents
 from proad.drivers.threads import DEFAULT_TIMEOUT
 from proad.drivers.tolerant import UINT32
+from proad.errors import EngineConflictError, EngineTimedOutError
 from proad.model import (
     ContainerSpec,
     CreatedContainer,
@@ -142,8 +143,15 @@ class DockerDriver:
         found = await self._lookup.summaries()
         if view is ResourceView.SUMMARY:
             return found
-        details = await asyncio.gather(*(self._lookup.find(each.id) for each in found))
+        details = await asyncio.gather(*map(self._in_full, found))
         return [resource for resource in details if resource is not None]
+
+    async def _in_full(self, summary: Resource) -> Resource | None:
+        """Give the FULL view of one; the SUMMARY where the engine cannot tell more."""
+        try:
+            return await self._lookup.find(summary.id)
+        except (EngineConflictError, EngineTimedOutError):
+            return summary
 
     async def get_resource(self, id: str, view: ResourceView = ResourceView.FULL) -> Resource:
         """Give one container."""

@@ -22,7 +22,11 @@ from proad.errors import (
     CapabilityMissingError,
     EngineConflictError,
     EngineTimedOutError,
+    EngineUnreachableError,
+    NotFoundError,
+    ProaError,
     ResourceNotFoundError,
+    StateError,
     StopTimedOutError,
 )
 from proad.model import (
@@ -74,6 +78,7 @@ class Stopping:
             case StopMode.FORCE:
                 await self._kill(resource, on_step, urgent=True)
             case StopMode.GRACEFUL:
+                _refuse_killing(resource)
                 await self._ask(resource, options.grace_period, on_step)
             case _:
                 await self._ask_and_kill(resource, options.grace_period, on_step)
@@ -139,6 +144,7 @@ class Stopping:
                 driver=ENGINE,
                 hint="use mode GRACEFUL_THEN_FORCE",
             )
+        _refuse_killing(resource)
         await self._ask(resource, grace, on_step)
         await self._start(resource, on_step)
 
@@ -186,7 +192,9 @@ class Stopping:
         try:
             async with asyncio.timeout(within.total_seconds()):
                 await self._ask(resource, grace, on_step)
-        except (StopTimedOutError, EngineConflictError, EngineTimedOutError, TimeoutError):
+        except (StateError, NotFoundError, EngineUnreachableError):
+            raise  # nothing is left to kill, or nobody to kill it
+        except (ProaError, TimeoutError):
             await self._kill(resource, on_step, urgent=True)
 
     async def _kill(self, resource: Resource, on_step: OnStep, *, urgent: bool = False) -> None:
@@ -246,6 +254,20 @@ class Stopping:
 
 def _signal(resource: Resource) -> str:
     return (resource.container and resource.container.stop_signal) or _DEFAULT_SIGNAL
+
+
+def _refuse_killing(resource: Resource) -> None:
+    """Refuse to be graceful to a container that wants to be stopped by a kill.
+
+    Raises:
+        CapabilityMissingError: its stop signal is SIGKILL.
+    """
+    if _signal(resource).upper().removeprefix("SIG") in {"KILL", "9"}:
+        raise CapabilityMissingError(
+            "a graceful stop of a container whose own stop signal is SIGKILL",
+            driver=ENGINE,
+            hint="use mode GRACEFUL_THEN_FORCE or FORCE",
+        )
 
 
 def _asked(signal: str, within: timedelta) -> str:

@@ -1,7 +1,6 @@
 """The SUMMARY of a container, from the engine's list."""
 
 import re
-import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -31,6 +30,7 @@ from proad.model import (
 )
 
 _EXIT_CODE = re.compile(r"\w+ \((-?\d{1,9})\)", re.ASCII)  # at the start of a list's Status
+_WORD = re.compile(r"(?:'[^']*'|[^' ])+")
 
 
 def summary(item: Value, id: str, lifetime: Lifetime = Lifetime.PERSISTENT) -> Resource:
@@ -92,15 +92,9 @@ def _own_name(names: Iterable[str]) -> str:
 
 def _split(command: str) -> tuple[str, ...]:
     """Undo Docker's joining: it quotes arguments with spaces, and escapes nothing."""
-    words = shlex.shlex(command, posix=True, punctuation_chars=False)
-    words.whitespace_split = True
-    words.whitespace = " "
-    words.commenters = words.escape = ""
-    words.quotes = "'"
-    try:
-        return tuple(words)
-    except ValueError:  # an argument that has a quote of its own
+    if command.count("'") % 2:  # an argument that has a quote of its own
         return (command,)
+    return tuple(word.replace("'", "") for word in _WORD.findall(command))
 
 
 def _listed_detail(item: Value) -> StateDetail:

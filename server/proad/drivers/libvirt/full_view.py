@@ -11,7 +11,7 @@ from proad.drivers.libvirt.ledger import Ledger
 from proad.drivers.libvirt.metadata import Metadata, in_domain
 from proad.drivers.libvirt.node import Node
 from proad.drivers.libvirt.questions import asked
-from proad.drivers.tolerant import Omissions, Value
+from proad.drivers.tolerant import UINT32, Omissions, Value
 from proad.model import Disk, Domain, NetworkInterface, VolumeRef
 
 _NO_VOLUME = frozenset(
@@ -52,12 +52,13 @@ class FullView:
         noted = omissions.attempt(id, "metadata", lambda: Metadata.of(in_domain(root)), Metadata())
         seen = domain_of(root, omissions, id)
         leases = self._leases(domain) if seen.runtime_id and seen.networks else {}
+        snapshots = asked(omissions, domain, "snapshots", domain.snapshotNum, 0)
         details = replace(
             seen,
             autostart=bool(asked(omissions, domain, "autostart", domain.autostart, 0)),
             disks=tuple(self._with_volume(domain, disk, sizes=ask_guest) for disk in seen.disks),
             networks=tuple(_with_addresses(each, leases) for each in seen.networks),
-            snapshot_count=asked(omissions, domain, "snapshots", domain.snapshotNum, 0),
+            snapshot_count=Value(snapshots, omissions, id, "snapshots").count(UINT32),
         )
         return details, noted
 
@@ -125,11 +126,13 @@ class FullView:
 
     def _leases(self, domain: libvirt.virDomain) -> dict[str, tuple[str, ...]]:
         """Give the leased addresses by MAC address."""
+        id, ask = domain.UUIDString(), domain.interfaceAddresses
+        source = libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE
         try:
-            found = domain.interfaceAddresses(libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE)
+            found = self._omissions.attempt(id, "leases", lambda: ask(source), None)
         except libvirt.libvirtError:
             return {}  # a network without DHCP, or stopped under the domain: nothing leased
-        return leases_of(Value(found, self._omissions, domain.UUIDString(), "leases"))
+        return leases_of(Value(found, self._omissions, id, "leases"))
 
 
 def leases_of(found: Value) -> dict[str, tuple[str, ...]]:

@@ -162,7 +162,10 @@ def _bring_to(domain: libvirt.virDomain, state: RevertState) -> None:
 
 
 def _not_found(domain: libvirt.virDomain, name: str) -> SnapshotNotFoundError:
-    return SnapshotNotFoundError(name, detail=f"of {domain.name()!r}")
+    whose = domain.UUIDString()
+    with suppress(UnicodeError, SystemError):  # its name may be no UTF-8
+        whose = domain.name()
+    return SnapshotNotFoundError(name, detail=f"of {whose!r}")
 
 
 def _current(domain: libvirt.virDomain) -> str:

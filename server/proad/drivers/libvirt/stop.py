@@ -32,10 +32,12 @@ from proad.errors import (
     CapabilityMissingError,
     EngineConflictError,
     EngineTimedOutError,
+    EngineUnreachableError,
+    NotFoundError,
     ProaError,
     ResourceNotFoundError,
     ResourceNotRunningError,
-    StopTimedOutError,
+    StateError,
 )
 from proad.model import (
     Lifetime,
@@ -125,7 +127,9 @@ class Stopping:
         try:
             async with asyncio.timeout((grace + CALL_PATIENCE).total_seconds()):
                 await self._ladder.climb(found, order, grace, on_step)
-        except (StopTimedOutError, EngineConflictError, EngineTimedOutError, TimeoutError):
+        except (StateError, NotFoundError, EngineUnreachableError):
+            raise  # nothing is left to end, or nobody to end it
+        except (ProaError, TimeoutError):
             return False
         return True
 

@@ -5,6 +5,7 @@ import time
 
 from proad.core.inventory import Inventory
 from proad.core.inventory import mirror as module
+from proad.errors import EngineConflictError
 from proad.model import GapKind, ResourceState, Verb
 from unit.core.inventory.scripted import (
     Gate,
@@ -127,6 +128,29 @@ async def test_what_no_event_told_is_found_and_said(engine, link, follow, monkey
     lists = engine.asked["list"]
     await until(lambda: engine.asked["list"] > lists + 3)
     assert len(gaps(inventory)) == 2
+
+
+async def test_comparison_of_one_that_cannot_be_read_resyncs_nothing(
+    engine, link, follow, monkeypatch
+):
+    """What the engine refuses to tell of one says nothing of the stream of events."""
+    engine.put(box())
+    inventory, gate = await held_list(engine, link, follow, monkeypatch)
+    asked = engine.asked["subscribe"]
+
+    async def refuse(method, _id):
+        if method == "summary":
+            raise EngineConflictError("scripted", "cannot be read")
+
+    engine.before = refuse
+    engine.put(box(labels={"a": "b"}), tell=False)
+    reads = engine.asked["summary"]
+    gate.open.set()
+    await until(lambda: engine.asked["summary"] > reads + 1)
+
+    assert engine.asked["subscribe"] == asked
+    assert inventory.mirror(link).synced
+    assert gaps(inventory) == []
 
 
 async def test_a_comparison_says_nothing_of_what_events_told(engine, link, follow, monkeypatch):
