@@ -154,8 +154,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_POLICY_DENIED: _ErrorReason.ValueType  # 32
     """PERMISSION_DENIED. The host's policy forbids it; the metadata names the rule
-    and the setting that relaxes it. Example: CreateContainer with the Docker
-    socket as a mount.
+    and the setting that relaxes it. Example: PullImage of
+    "localhost:5000/x" while allowed_registries does not name it.
     """
     ERROR_REASON_REGISTRY_DENIED: _ErrorReason.ValueType  # 33
     """FAILED_PRECONDITION. The registry refused the user name, password or token, or
@@ -317,8 +317,8 @@ named in the metadata. Example: StartResource with a `basic` token.
 """
 ERROR_REASON_POLICY_DENIED: ErrorReason.ValueType  # 32
 """PERMISSION_DENIED. The host's policy forbids it; the metadata names the rule
-and the setting that relaxes it. Example: CreateContainer with the Docker
-socket as a mount.
+and the setting that relaxes it. Example: PullImage of
+"localhost:5000/x" while allowed_registries does not name it.
 """
 ERROR_REASON_REGISTRY_DENIED: ErrorReason.ValueType  # 33
 """FAILED_PRECONDITION. The registry refused the user name, password or token, or

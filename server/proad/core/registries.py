@@ -2,8 +2,8 @@
 
 import asyncio
 import socket
+import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
@@ -19,6 +19,7 @@ _METADATA = frozenset(map(ip_address, ("fd00:ec2::254", "fd20:ce::254", "100.100
 _HERE = ip_network("0.0.0.0/8")
 # Seconds for a name to be resolved; it may take the resolver far longer to give up.
 _PATIENCE = 2.0
+_LOOKUPS = 4
 
 _Address = IPv4Address | IPv6Address
 
@@ -37,8 +38,7 @@ class AllowedRegistries:
     def __init__(self, allowed: Sequence[str]) -> None:
         self._any = ANY in allowed
         self._patterns = [_pattern(one) for one in allowed if one != ANY]
-        # Of our own: a resolver that hangs takes nobody else's threads.
-        self._threads = ThreadPoolExecutor(2, thread_name_prefix="resolve")
+        self._lookups = asyncio.Semaphore(_LOOKUPS)
 
     async def check_image(self, image: str) -> None:
         """Do nothing if the image may be pulled from where its name says.
@@ -86,10 +86,28 @@ class AllowedRegistries:
         literal = _address(host)
         if literal is not None:
             return _near(literal)
-        found = asyncio.get_running_loop().run_in_executor(self._threads, _resolved, host)
         with suppress(TimeoutError):
-            return any(map(_near, await asyncio.wait_for(found, _PATIENCE)))
+            return any(map(_near, await asyncio.wait_for(self._resolve(host), _PATIENCE)))
         return False
+
+    async def _resolve(self, host: str) -> Sequence[_Address]:
+        """Give the addresses of a name, on a thread that holds up neither others nor the exit."""
+        await self._lookups.acquire()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Sequence[_Address]] = loop.create_future()
+
+        def done(addresses: Sequence[_Address]) -> None:
+            self._lookups.release()
+            if not answer.done():
+                answer.set_result(addresses)
+
+        def look() -> None:
+            addresses = _resolved(host)
+            with suppress(RuntimeError):  # the daemon has ended meanwhile
+                loop.call_soon_threadsafe(done, addresses)
+
+        threading.Thread(target=look, name="resolve", daemon=True).start()
+        return await answer
 
 
 def _matches(host: str, port: str, pattern: tuple[str, str]) -> bool:
@@ -137,7 +155,7 @@ def _near(address: _Address) -> bool:
 
 
 def _resolved(host: str) -> list[_Address]:
-    with suppress(OSError, UnicodeError):
+    with suppress(OSError, ValueError):
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
         return [ip_address(str(where[0]).partition("%")[0]) for *_, where in found]
     return []

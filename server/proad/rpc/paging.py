@@ -81,7 +81,7 @@ class Pages:
         """Make the token of the page after a position; empty where there is none."""
         if last is None:
             return ""
-        content = json.dumps(last).encode()
+        content = json.dumps(last, ensure_ascii=False).encode(errors="surrogatepass")
         return base64.urlsafe_b64encode(self._sealed(request).sign(content) + content).decode()
 
     def paginate(
@@ -121,4 +121,4 @@ def _open(token: str, seal: BoundSeal) -> Position:
     signature, content = sealed[:LENGTH], sealed[LENGTH:]
     if not seal.fits(content, signature):
         raise PageTokenInvalidError
-    return tuple(json.loads(content))
+    return tuple(json.loads(content.decode(errors="surrogatepass")))

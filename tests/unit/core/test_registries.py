@@ -1,9 +1,11 @@
 """Which registries may be asked, however they are spelled."""
 
 import socket
+import threading
 
 import pytest
 
+from proad.core import registries
 from proad.core.registries import AllowedRegistries
 from proad.errors import InvalidArgumentError, PolicyDeniedError
 from proad.model import registry_of
@@ -84,6 +86,20 @@ async def test_denial_names_the_setting_that_relaxes_it():
     with pytest.raises(PolicyDeniedError, match="allowed_registries") as caught:
         await AllowedRegistries(["*"]).check("localhost:5000")
     assert caught.value.metadata["setting"] == "allowed_registries"
+
+
+async def test_check_of_a_name_does_not_wait_for_a_resolver_that_hangs(monkeypatch):
+    hung = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: (hung.wait(), [])[1])
+    monkeypatch.setattr(registries, "_PATIENCE", 0.05)
+    allowed = AllowedRegistries(["*"])
+    before = threading.active_count()
+    try:
+        for number in range(10):
+            await allowed.check(f"reg{number}.test")
+        assert threading.active_count() - before <= 4
+    finally:
+        hung.set()
 
 
 async def test_check_of_a_name_looks_at_all_of_its_addresses(names):
