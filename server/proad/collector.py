@@ -5,9 +5,9 @@ import time
 from typing import Any
 
 # Net allocations until the youngest generation is collected; how many times one is
-# collected until the next older one is. A full collection then comes after 30,000 new
+# collected until the next older one is. A full collection then comes after 15,000 new
 # objects that stayed, which is few enough to look through while calls wait.
-_THRESHOLDS = (2_000, 5, 3)
+_THRESHOLDS = (1_000, 5, 3)
 
 # Seconds that a full collection may take and be left to look at the same again.
 _WORTH_FREEZING = 0.002

@@ -54,7 +54,7 @@ def attacks() -> Mapping[str, Attack]:
     return {
         "8 MiB packed, no token": Attack(
             "/proa.v1.ContainerService/CreateContainer",
-            gzip.compress(b"\x0a\x00" * 2**22),
+            gzip.compress(b"\x0a\xfa\xff\xff\x03" + b"\x62\x00" * (2**22 - 3)),
             packed=True,
         ),
         "scopes": Attack("/proa.v1.AuthService/CreateToken", login.SerializeToString()),

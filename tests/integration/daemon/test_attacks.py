@@ -12,6 +12,7 @@ import pytest
 
 from integration.daemon.conftest import Daemon
 from proa import v1
+from proad.rpc.encodings import embedded
 from rpc.raw_http2 import Connection
 
 CREATE = "/proa.v1.ContainerService/CreateContainer"
@@ -20,6 +21,8 @@ WATCH = "/grpc.health.v1.Health/Watch"
 # What is refused may leave so much behind, beside what the first ones made room for.
 MOST_MB = 32
 CONNECTIONS = 3_000
+# Four million mounts, each an empty message: 8 KiB on the wire.
+BOMB = b"\x0a\xfa\xff\xff\x03" + b"\x62\x00" * (2**22 - 3)
 
 
 @pytest.fixture
@@ -67,10 +70,7 @@ def test_packed_messages_of_8_mib_cost_no_memory(daemon: Daemon, who: str) -> No
     async def attack() -> None:
         packed = {"compression": grpc.Compression.Gzip, "metadata": metadata}
         async with grpc.aio.insecure_channel(daemon.address) as channel:
-            # 8 MiB of empty messages are 8 KiB on the wire.
-            await asyncio.gather(
-                *(refused(channel, b"\x0a\x00" * 2**22, **packed) for _ in range(20))
-            )
+            await asyncio.gather(*(refused(channel, BOMB, **packed) for _ in range(20)))
 
     asyncio.run(attack())
 
@@ -79,7 +79,7 @@ def test_packed_messages_of_8_mib_cost_no_memory(daemon: Daemon, who: str) -> No
 
 def test_10000_refused_calls_cost_no_memory(daemon: Daemon) -> None:
     """Each with a request as large as its method takes."""
-    request = b"\x0a\x00" * 2**17
+    request = embedded(1, b"\x62\x00" * 131_000)
 
     async def attack(count: int) -> None:
         async with grpc.aio.insecure_channel(daemon.address) as channel:
