@@ -1,10 +1,13 @@
 from datetime import UTC, datetime
 
+import pytest
 from lxml import etree
 
+from proad.drivers.libvirt import LibvirtDriver
 from proad.drivers.libvirt.creation import note_creation
 from proad.drivers.libvirt.metadata import NAMESPACE, Metadata, in_domain
 from proad.drivers.libvirt.xml import parse, serialise
+from proad.model import ResourceView
 
 NOW = datetime(2026, 5, 6, tzinfo=UTC)
 NOTES = Metadata(
@@ -62,3 +65,30 @@ def test_what_others_wrote_under_our_namespace_goes_at_any_depth():
     assert Metadata.of(ours) == Metadata(create_time=NOW)
     assert root.findtext("metadata/{urn:else}y") == "kept text"
     assert root.find("devices/disk") is not None
+
+
+@pytest.mark.parametrize(
+    "notes",
+    [
+        "<p:domain create_time='yesterday'/>",
+        "<p:domain create_time='0001-01-01T00:00:00+14:00'><p:label/></p:domain>",
+        "<p:domain>" + "<p:label key='a'>" * 100 + "</p:label>" * 100 + "</p:domain>",
+        f"<p:domain><p:label key='a' value='{'x' * 2_000_000}'/></p:domain>",
+        "<p:other/><p:domain><p:label key='a' value='b'/></p:domain>",
+    ],
+)
+async def test_odd_notes_of_one_domain_spoil_no_list(notes: str):
+    async with LibvirtDriver("test:///default") as driver:
+        await driver.probe()
+        xml = (
+            "<domain type='test'><name>proa-test-odd</name><memory>1024</memory>"
+            f"<metadata xmlns:p='{NAMESPACE}'>{notes}</metadata><os><type>hvm</type></os></domain>"
+        )
+        await driver._connection.call(lambda connection: connection.defineXML(xml).name())
+        try:
+            for view in ResourceView:
+                listed = {each.name: each for each in await driver.list_resources(view)}
+                assert {"test", "proa-test-odd"} <= set(listed)
+                assert listed["proa-test-odd"].create_time is None
+        finally:
+            await driver.delete(await driver.find_id("proa-test-odd"))
