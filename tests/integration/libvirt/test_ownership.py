@@ -85,8 +85,13 @@ def claiming(xml: str, where: str, pool: str, volume: str) -> str:
     return etree.tostring(root, encoding="unicode")
 
 
+@pytest.mark.parametrize("kept", [False, True], ids=["in use", "kept"])
 async def test_delete_of_a_clone_keeps_the_volume_of_the_original(
-    driver: LibvirtDriver, guests: Guests, defined: Callable[[str], libvirt.virDomain]
+    driver: LibvirtDriver,
+    guests: Guests,
+    defined: Callable[[str], libvirt.virDomain],
+    *,
+    kept: bool,
 ):
     """As `virt-clone --preserve-data` and many a script do it: other name, other disk."""
     made = await driver.create_domain(guests.blank())
@@ -104,11 +109,14 @@ async def test_delete_of_a_clone_keeps_the_volume_of_the_original(
     shown = await driver.get_resource(clone.UUIDString())
     assert shown.domain is not None
     assert [disk.owned for disk in shown.domain.disks] == [False]
+    if kept:
+        await driver.delete(made.id, DeleteOptions(keep_volumes=True))
     await driver.delete(clone.UUIDString())
 
     assert await guests.volumes() == {disk_of(made).name, other}
-    await driver.delete(made.id)
-    assert await guests.volumes() == {other}
+    if not kept:
+        await driver.delete(made.id)
+        assert await guests.volumes() == {other}
 
 
 @pytest.mark.parametrize("where", ["inside", "instead", "before", "behind"])
