@@ -66,7 +66,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Example: deleting an image that a container uses.
     """
     ERROR_REASON_ENGINE_UNREACHABLE: _ErrorReason.ValueType  # 11
-    """UNAVAILABLE. The engine does not answer. RetryInfo says when to try again.
+    """UNAVAILABLE. The engine, or the daemon's own database (`engine` is then "database"),
+    does not answer. RetryInfo says when to try again.
     Example: ListResources while dockerd is stopped.
     """
     ERROR_REASON_ENGINE_TIMED_OUT: _ErrorReason.ValueType  # 12
@@ -229,7 +230,8 @@ on. ABORTED means that the same call may succeed when it is made again.
 Example: deleting an image that a container uses.
 """
 ERROR_REASON_ENGINE_UNREACHABLE: ErrorReason.ValueType  # 11
-"""UNAVAILABLE. The engine does not answer. RetryInfo says when to try again.
+"""UNAVAILABLE. The engine, or the daemon's own database (`engine` is then "database"),
+does not answer. RetryInfo says when to try again.
 Example: ListResources while dockerd is stopped.
 """
 ERROR_REASON_ENGINE_TIMED_OUT: ErrorReason.ValueType  # 12

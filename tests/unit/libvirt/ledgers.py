@@ -9,7 +9,7 @@ import libvirt
 
 from proad.core.records import VolumeRecord
 from proad.drivers.libvirt.host import Host
-from proad.drivers.libvirt.ledger import Ledger
+from proad.drivers.libvirt.ledger import Ledger, described
 from proad.drivers.records import LoneRecords
 from proad.drivers.tolerant import Omissions
 from proad.model import DiskFormat
@@ -21,7 +21,9 @@ def record_of(
     """Record a volume that is there as one that Proa has made."""
     volume = connection.storagePoolLookupByName(pool).storageVolLookupByName(name)
     planned = ledger.plan(connection, pool=pool, name=name, format=DiskFormat.RAW, owner=owner)
-    return ledger.made(connection, planned, volume)
+    record = described(connection, planned, volume)
+    ledger.put(connection, record)
+    return record
 
 
 @contextmanager

@@ -30,9 +30,10 @@ from proad.drivers.libvirt.rollback import Rollback, all_or_nothing
 from proad.drivers.libvirt.sampling import Sampling
 from proad.drivers.libvirt.start import Starting
 from proad.drivers.libvirt.stop import Stopping
-from proad.drivers.libvirt.storage import Storage, view_of
+from proad.drivers.libvirt.storage import Storage
 from proad.drivers.libvirt.subscription import Subscriptions
 from proad.drivers.libvirt.virt import VirtChoice
+from proad.drivers.libvirt.volume_view import view_of
 from proad.drivers.own_events import OwnEvents
 from proad.drivers.records import LoneRecords
 from proad.drivers.threads import hand_over

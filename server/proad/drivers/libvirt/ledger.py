@@ -91,21 +91,6 @@ class Ledger:
         self.put(connection, record)
         return record
 
-    def made(
-        self,
-        connection: libvirt.virConnect,
-        planned: VolumeRecord,
-        volume: libvirt.virStorageVol,
-    ) -> VolumeRecord:
-        """Record that a planned volume is there, and which one it is.
-
-        Raises:
-            DatabaseUnreachableError: the volume has to go again.
-        """
-        record = described(connection, planned, volume)
-        self.put(connection, record)
-        return record
-
     def put(self, connection: libvirt.virConnect, record: VolumeRecord) -> None:
         """Keep a record, in place of the one with its id.
 

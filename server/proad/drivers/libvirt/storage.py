@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 
 import libvirt
 import structlog
@@ -12,11 +13,11 @@ from proad.core.records import Layer, VolumeRecord
 from proad.drivers.libvirt import pools
 from proad.drivers.libvirt.errors import ENGINE, code_of, seek
 from proad.drivers.libvirt.layers import Layers
-from proad.drivers.libvirt.ledger import Ledger
-from proad.drivers.libvirt.pools import decoded
+from proad.drivers.libvirt.ledger import Ledger, described
 from proad.drivers.libvirt.rollback import Rollback
 from proad.drivers.libvirt.usage import Target, Usage, Users
-from proad.drivers.libvirt.xml import parse, serialise
+from proad.drivers.libvirt.volume_view import view_of, volume_xml
+from proad.drivers.libvirt.xml import serialise
 from proad.errors import AlreadyExistsError, HostExhaustedError, InUseError, VolumeNotFoundError
 from proad.model import DiskFormat, Volume, VolumeRef, VolumeSpec
 
@@ -134,7 +135,7 @@ class Storage:
         flags = 0
         if spec.preallocate and spec.format is DiskFormat.QCOW2:
             flags = libvirt.VIR_STORAGE_VOL_CREATE_PREALLOC_METADATA
-        record = self._ledger.plan(
+        planned = self._ledger.plan(
             connection,
             pool=pool.name(),
             name=spec.name,
@@ -143,7 +144,7 @@ class Storage:
             owner=owner,
         )
         rollback.on_failure(
-            f"record of volume {spec.name}", lambda again: self._ledger.end(again, [record])
+            f"record of volume {spec.name}", lambda again: self._ledger.end(again, [planned])
         )
         try:
             volume = pool.createXML(serialise(root), flags)
@@ -155,9 +156,9 @@ class Storage:
             if taken:
                 raise AlreadyExistsError("volume", spec.name) from None
             raise
-        made = VolumeRef(pool=pool.name(), name=spec.name)
-        rollback.on_failure(f"volume {spec.name}", lambda again: self.volume(again, made).delete())
-        self._ledger.made(connection, record, volume)
+        record = described(connection, planned, volume)
+        rollback.on_failure(f"volume {spec.name}", partial(self._take, record=record))
+        self._ledger.put(connection, record)
         return volume
 
     def delete(
@@ -231,9 +232,7 @@ class Storage:
         self._ledger.release(connection, [each for each in records if each.id in kept])
         for record in there.values():
             if record.id not in kept:
-                with suppress(VolumeNotFoundError):
-                    ref = VolumeRef(pool=record.pool, name=record.name)
-                    _delete(self.volume(connection, ref))
+                self._take(connection, record)
         self._ledger.end(connection, [each for each in records if each.id not in kept])
 
     def users_of(self, connection: libvirt.virConnect, path: str, *, but: str) -> tuple[str, ...]:
@@ -245,13 +244,28 @@ class Storage:
         self, connection: libvirt.virConnect, records: Iterable[VolumeRecord]
     ) -> dict[Target, VolumeRecord]:
         """Return which of the recorded volumes are there and the recorded ones still."""
-        found = {}
-        for record in records:
-            with suppress(VolumeNotFoundError):
-                volume = self.volume(connection, VolumeRef(pool=record.pool, name=record.name))
-                if self._ledger.is_same(connection, record, volume):
-                    found[target_of(volume)] = record
-        return found
+        return {
+            target_of(volume): record
+            for record in records
+            for volume in self._still(connection, record)
+        }
+
+    def _still(
+        self, connection: libvirt.virConnect, record: VolumeRecord
+    ) -> Iterator[libvirt.virStorageVol]:
+        """Yield the volume of a record, if it is there and the recorded one still."""
+        with suppress(VolumeNotFoundError):
+            volume = self.volume(connection, VolumeRef(pool=record.pool, name=record.name))
+            if self._ledger.is_same(connection, record, volume):
+                yield volume
+
+    def _take(self, connection: libvirt.virConnect, record: VolumeRecord) -> None:
+        for volume in self._still(connection, record):
+            try:
+                volume.delete()
+            except libvirt.libvirtError as error:  # another stop of the domain was quicker
+                if code_of(error) != libvirt.VIR_ERR_NO_STORAGE_VOL:
+                    raise
 
     def _needed(
         self,
@@ -325,74 +339,10 @@ class Storage:
         return pool
 
 
-def volume_xml(spec: VolumeSpec, base: Volume | None) -> etree._Element:
-    """Make libvirt's XML of a volume to be."""
-    capacity = spec.capacity_bytes or (base.capacity_bytes if base is not None else 0)
-    root = etree.Element("volume")
-    etree.SubElement(root, "name").text = spec.name
-    etree.SubElement(root, "capacity", unit="bytes").text = str(capacity)
-    allocation = capacity if spec.preallocate else 0
-    etree.SubElement(root, "allocation", unit="bytes").text = str(allocation)
-    target = etree.SubElement(root, "target")
-    etree.SubElement(target, "format", type=spec.format.lower())
-    if spec.format is DiskFormat.QCOW2:
-        etree.SubElement(target, "compat").text = "1.1"  # libvirt's default is of 2008
-    if base is not None:
-        backing = etree.SubElement(root, "backingStore")
-        etree.SubElement(backing, "path").text = base.path
-        etree.SubElement(backing, "format", type=(base.format or DiskFormat.RAW).lower())
-    return root
-
-
-def view_of(volume: libvirt.virStorageVol, pool: str, made: DiskFormat | None = None) -> Volume:
-    """Read a volume; what libvirt cannot say of it is left out.
-
-    Args:
-        volume: the volume.
-        pool: its pool.
-        made: what it is; None: what it looks like has to do.
-    """
-    text = decoded(volume.XMLDesc)
-    if text is None:  # the name of its base is not UTF-8
-        _, capacity, allocation = volume.info()
-        return Volume(
-            pool=pool,
-            name=volume.name(),
-            path=volume.path(),
-            format=made,
-            capacity_bytes=capacity,
-            allocation_bytes=allocation,
-        )
-    root = parse(text)
-    kind = root.find("target/format")
-    word = "" if kind is None else kind.get("type", "").upper()
-    looks = DiskFormat(word) if word in DiskFormat.__members__ else None
-    capacity = root.findtext("capacity", "0")
-    if made is DiskFormat.RAW and looks is not made:  # a guest wrote something else
-        capacity = root.findtext("physical", capacity)
-    return Volume(
-        pool=pool,
-        name=volume.name(),
-        path=root.findtext("target/path", ""),
-        format=made or looks,
-        capacity_bytes=int(capacity),
-        allocation_bytes=int(root.findtext("allocation", "0")),
-        base_path="" if made is DiskFormat.RAW else root.findtext("backingStore/path", ""),
-    )
-
-
 def target_of(volume: libvirt.virStorageVol) -> Target:
     """Say what to look for when asking who needs a volume."""
     pool = volume.storagePoolLookupByVolume().name()
     return Target(path=volume.path(), ref=VolumeRef(pool=pool, name=volume.name()))
-
-
-def _delete(volume: libvirt.virStorageVol) -> None:
-    try:
-        volume.delete()
-    except libvirt.libvirtError as error:  # another stop of the domain was quicker
-        if code_of(error) != libvirt.VIR_ERR_NO_STORAGE_VOL:
-            raise
 
 
 def _refuse(name: str, users: Users) -> None:
