@@ -65,6 +65,7 @@ class Named:
         paths: all paths that it names.
         volumes: the volumes that it names by pool and name.
         raw: the paths of images that it reads as raw.
+        told: the paths of images whose whole chain is told.
         images: images whose chain is not told, but to be followed.
         chains: those chains.
         unread: why it is not known in full; empty: it is.
@@ -76,6 +77,7 @@ class Named:
     paths: set[str] = field(default_factory=set)
     volumes: set[VolumeRef] = field(default_factory=set)
     raw: set[str] = field(default_factory=set)
+    told: set[str] = field(default_factory=set)
     images: set[Image] = field(default_factory=set)
     chains: list[Chain] = field(default_factory=list)
     unread: str = ""
@@ -105,14 +107,18 @@ class Named:
         while (store := last.find("backingStore")) is not None:
             inner = store.find("source")
             if inner is None:
-                if live:
-                    return  # the end of the chain, as QEMU has it open
+                if live:  # the end of the chain, as QEMU has it open
+                    self.told.add(top.path)
+                    return
                 break
             last, layer = (
                 store,
                 Image(path=_path_of(inner), format=_format_of(store.find("format"))),
             )
-        self.images.add(layer if live else top)
+        if live:
+            self.images.add(layer)
+        elif top.path not in self.told:
+            self.images.add(top)
 
 
 class Usage:
