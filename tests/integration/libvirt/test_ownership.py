@@ -280,6 +280,20 @@ async def test_a_delete_that_cannot_be_looked_up_deletes_nothing(
     assert await guests.volumes() == {disk_of(made).name}
 
 
+async def test_a_stop_that_cannot_look_up_volumes_keeps_them(
+    driver: LibvirtDriver, guests: Guests, monkeypatch: pytest.MonkeyPatch
+):
+    made = await driver.create_domain(guests.blank(lifetime=Lifetime.TRANSIENT))
+
+    async def unreachable(engine: str) -> list[VolumeRecord]:
+        raise DatabaseUnreachableError
+
+    monkeypatch.setattr(driver._ledger._records, "list", unreachable)
+    stopped = await driver.stop(made.id, StopOptions(mode=StopMode.FORCE))
+    assert stopped.state is ResourceState.STOPPED
+    assert await guests.volumes() == {disk_of(made).name}
+
+
 async def test_a_file_made_by_proa_is_known_by_its_birth(driver: LibvirtDriver, guests: Guests):
     await driver.create_domain(guests.blank())
     name = f"{guests.prefix}-free"

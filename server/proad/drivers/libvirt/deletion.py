@@ -41,13 +41,14 @@ class Deletion:
     async def delete(self, id: str, options: DeleteOptions) -> Resource:
         """Delete a domain; `ports.Driver.delete` says more."""
 
-        def look(domain: libvirt.virDomain) -> tuple[Resource, list[VolumeRecord], bool]:
+        def look(domain: libvirt.virDomain) -> tuple[Resource, bool]:
             before = self._reader.full(domain, ask_guest=False)
             _check(domain, before, options)
-            owned = self._ledger.made_for(domain.connect(), id)
-            return before, owned, bool(domain.isActive())
+            return before, bool(domain.isActive())
 
-        before, owned, active = await self._connection.on(id, look, lane=Lane.READ)
+        before, active = await self._connection.on(id, look, lane=Lane.READ)
+        # Neither where a slow database would hold up reads, nor behind what hangs in QEMU.
+        owned = await self._connection.call(lambda c: self._ledger.made_for(c, id))
         if active and not options.keep_volumes:
             # Before it is ended: nothing is to be touched in vain.
             check = partial(

@@ -332,7 +332,7 @@ class LibvirtDriver:
             settled = datetime.now(UTC) - SETTLED
             look = partial(compare, ledger=self._ledger, older_than=settled)
             try:
-                await self._connection.call(look, lane=Lane.READ)
+                await self._connection.call(look, lane=Lane.SAMPLE)
             except ProaError as error:  # the engine or the database is lost: next time
                 _log.info("libvirt.records_not_compared", error=error.message)
             except Exception:  # noqa: BLE001 - one odd thing must not end it for good

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import libvirt
+import structlog
 
 from proad.core.ports import OnStep
 from proad.drivers.libvirt.connection import LONG_TIMEOUT, Connection
@@ -30,6 +31,7 @@ from proad.drivers.libvirt.virt import is_test
 from proad.drivers.threads import DEFAULT_TIMEOUT
 from proad.errors import (
     CapabilityMissingError,
+    DatabaseUnreachableError,
     EngineConflictError,
     EngineTimedOutError,
     EngineUnreachableError,
@@ -60,6 +62,8 @@ TELL_PATIENCE = timedelta(seconds=1)
 # How long a QEMU may take to reset its machine before it is taken to hang.
 RESET_PATIENCE = timedelta(seconds=10)
 BY_FORCE = "ending it by force"
+
+_log = structlog.get_logger(__name__)
 
 
 class Stopping:
@@ -212,8 +216,12 @@ class Stopping:
             except ResourceNotFoundError:
                 if found.resource.lifetime is not Lifetime.TRANSIENT:
                     raise
-            owned = self._ledger.made_for(connection, id)
-            self._storage.delete_owned(connection, owned, owner=id, strict=False)
+            try:
+                owned = self._ledger.made_for(connection, id)
+            except DatabaseUnreachableError:  # it has stopped; its volumes become ordinary ones
+                _log.warning("libvirt.left_behind", what=f"volumes of domain {id}")
+            else:
+                self._storage.delete_owned(connection, owned, owner=id, strict=False)
             return None
 
         now = await self._connection.call(read, id=id, lane=lane)
