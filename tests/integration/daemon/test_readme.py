@@ -110,7 +110,12 @@ def reader(
 ) -> Reader:
     image = request.getfixturevalue("image")
     registry, _, _ = image.partition("/")
-    daemon = start_daemon(PROA_ALLOWED_REGISTRIES=registry)
+    settings = {"PROA_ALLOWED_REGISTRIES": registry}
+    iso = ""
+    if request.node.get_closest_marker("libvirt"):
+        iso = request.getfixturevalue("iso")
+        settings["PROA_MEDIA_DIRS"] = str(Path(iso).parent)
+    daemon = start_daemon(**settings)
     swept(daemon.client())
     words = {
         "127.0.0.1:50051": daemon.address,
@@ -121,8 +126,8 @@ def reader(
         "getpass()": "input()",
         '"work"': f'"{token}-work"',
     }
-    if request.node.get_closest_marker("libvirt"):
-        words["/srv/debian.iso"] = request.getfixturevalue("iso")
+    if iso:
+        words["/srv/debian.iso"] = iso
     return Reader(tmp_path, words, token, daemon.address)
 
 
