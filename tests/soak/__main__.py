@@ -72,7 +72,7 @@ def _requests(seed: int) -> str:
 
 
 def _attacks(seed: int) -> str:
-    return attacks.under_attack(10, seed)
+    return attacks.under_attack(6, seed)
 
 
 _PARTS: Mapping[str, _Part] = {

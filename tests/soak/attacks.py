@@ -21,6 +21,7 @@ _KINDS, _PATHS, _IDS, _SCOPES = 2_000_000, 100_000, 300_000, 2_000_000
 # The victim's slowest calls may take so much longer than beside small refused calls.
 _MOST = 1.3
 _MOST_MB = 32
+_TRIES = 6
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def under_attack(seconds: float, seed: int) -> str:
         with Sampler(running.process.pid) as sampler:
             for name, attack in attacks().items():
                 ratios = []
-                for _ in range(3):  # the machine has other things to do, too
+                for _ in range(_TRIES):  # the machine has other things to do, too
                     small, large = beside(SMALL), beside(attack)
                     ratios.append(large / small)
                     if ratios[-1] <= _MOST:
