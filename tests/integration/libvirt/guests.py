@@ -99,7 +99,8 @@ class Guests:
         root = etree.fromstring(self.raw.lookupByUUIDString(id).XMLDesc())
         console = root.find("devices/console")
         assert console is not None
-        tty = os.open(console.get("tty", ""), os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        access = os.O_RDWR if command else os.O_RDONLY
+        tty = os.open(console.get("tty", ""), access | os.O_NOCTTY | os.O_NONBLOCK)
         said = b""
         if command:
             os.write(tty, f"{command}\n".encode())
