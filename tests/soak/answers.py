@@ -20,7 +20,9 @@ def answers(number: int, seed: int) -> str:
         report = feed.run(number)
     told = {line["event"] for line in logs}
     assert told == {"answer unreadable"}, told
-    step, slowest = max(report.slowest.items(), key=lambda each: each[1])
+    # Conversions are done on the drivers' threads; what follows, the event loop does.
+    steps = {step: each for step, each in report.slowest.items() if "encoding" in step}
+    step, slowest = max(steps.items(), key=lambda each: each[1])
     assert slowest < _LIMIT, f"{step} took {slowest * 1000:.1f} ms"
     return (
         f"{report.answers} odd answers, {len(logs)} omissions told, "
