@@ -1,15 +1,13 @@
 """Workloads on libvirt: its own test hypervisor, and QEMU with a real guest."""
 
-import asyncio
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 
-from lxml import etree
+import libvirt
 
 from contract.domains import MEMORY, new_disk
 from contract.yard import Yard
+from guest.console import hear
 from guest.media import medium
 from proad.model import (
     CdromSpec,
@@ -96,25 +94,8 @@ class QemuYard(Yard):
 
     async def ready(self, resource: Resource) -> Resource:
         """Wait until the guest says on its serial console that it is up."""
-        root = etree.fromstring(await self.domains.get_domain_xml(resource.id))
-        console = root.find("devices/console")
-        assert console is not None
-        with _opened(console.get("tty", "")) as tty:
-            said = b""
-            async with asyncio.timeout(_BOOT_SECONDS):
-                # READY may have been said before we listened; TICK goes on for ever.
-                while b"READY" not in said and b"TICK" not in said:
-                    try:
-                        said += os.read(tty, 4096)
-                    except BlockingIOError:
-                        await asyncio.sleep(0.02)
+        with libvirt.open(os.environ.get("PROA_LIBVIRT_URI", "qemu:///system")) as connection:
+            # READY may have been said before we listened; TICK goes on for ever.
+            domain = connection.lookupByUUIDString(resource.id)
+            await hear(domain, rb"READY|TICK", within=_BOOT_SECONDS)
         return await self.driver.get_resource(resource.id)
-
-
-@contextmanager
-def _opened(path: str) -> Iterator[int]:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)

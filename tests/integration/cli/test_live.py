@@ -19,7 +19,15 @@ class Shown:
         self.lines = []
         self._news = threading.Condition()
         self.process = subprocess.Popen(
-            [sys.executable, "-c", "from proa.cli import main; main()", *arguments],
+            # Who runs the tests in the background has them ignore SIGINT.
+            [
+                "env",
+                "--default-signal",
+                sys.executable,
+                "-c",
+                "from proa.cli import main; main()",
+                *arguments,
+            ],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

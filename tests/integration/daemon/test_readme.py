@@ -18,6 +18,7 @@ from free_port import free_port
 from guest.media import build_guest, import_image, medium
 from integration.daemon.conftest import BIN, PASSWORD, Daemon
 from integration.docker.registry import find_registry, serve_registry
+from lacking import refuse
 from proa import v1
 from readme import blocks
 
@@ -25,13 +26,6 @@ NAMES = re.compile(r"\b(web|desk|site|desktop|worker)\b")
 BY_HAND = blocks("By hand", "sh")
 # The first asks for the password; the others are ways to define `g`.
 WAYS = {("grpcurl" if "grpcurl" in block.text else "buf"): block for block in BY_HAND[1:3]}
-
-
-def refuse(reason: str) -> None:
-    """Skip; fail where an engine that is missing is an error."""
-    if os.environ.get("PROA_REQUIRE_ENGINES") == "1":
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from guest.media import import_image
+from lacking import need_root_and
 from proad.drivers.docker import DockerDriver
 from proad.errors import EngineTimedOutError, EngineUnreachableError
 
@@ -16,6 +17,7 @@ class PrivateEngine:
     """Started and stopped by hand; it has no network and no containers of others."""
 
     def __init__(self, folder: Path) -> None:
+        need_root_and("dockerd")
         self.url = f"unix://{folder}/docker.sock"
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None

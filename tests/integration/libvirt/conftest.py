@@ -1,4 +1,3 @@
-import os
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Iterator
@@ -10,16 +9,10 @@ import pytest
 
 from guest.media import build_guest, medium
 from integration.libvirt.guests import ISOS, Guests
+from lacking import refuse
 from proad.drivers.libvirt import LibvirtDriver, limits
 
 URI = "qemu:///system"
-
-
-def refuse(reason: str) -> None:
-    """Skip; fail where an engine that is missing is an error."""
-    if os.environ.get("PROA_REQUIRE_ENGINES") == "1":
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """Guests that really boot, made and removed by a test."""
 
 import asyncio
-import os
 import re
 import secrets
 from collections.abc import Awaitable, Callable
@@ -11,6 +10,7 @@ from typing import Any
 import libvirt
 from lxml import etree
 
+from guest.console import hear
 from proad.drivers.libvirt import LibvirtDriver
 from proad.errors import ResourceNotFoundError
 from proad.model import (
@@ -96,25 +96,8 @@ class Guests:
 
     async def says(self, id: str, command: str, what: bytes) -> re.Match[bytes]:
         """Type a command on the serial console, if there is one, and wait for an answer."""
-        root = etree.fromstring(self.raw.lookupByUUIDString(id).XMLDesc())
-        console = root.find("devices/console")
-        assert console is not None
-        access = os.O_RDWR if command else os.O_RDONLY
-        tty = os.open(console.get("tty", ""), access | os.O_NOCTTY | os.O_NONBLOCK)
-        said = b""
-        if command:
-            os.write(tty, f"{command}\n".encode())
-        try:
-            async with asyncio.timeout(BOOT_SECONDS):
-                while True:
-                    try:
-                        said += os.read(tty, 4096)
-                    except BlockingIOError:
-                        await asyncio.sleep(0.02)
-                    if found := re.search(what, said):
-                        return found
-        finally:
-            os.close(tty)
+        domain = self.raw.lookupByUUIDString(id)
+        return await hear(domain, what, command=command, within=BOOT_SECONDS)
 
     async def volumes(self) -> set[str]:
         """Name the volumes of the pool that the tests of this prefix made."""

@@ -5,6 +5,8 @@ import signal
 import subprocess
 from pathlib import Path
 
+from lacking import need_root_and
+
 SCRIPT = """
 set -e
 mount --bind {folder}/lib /var/lib/libvirt
@@ -39,6 +41,7 @@ class PrivateLibvirtd:
     """A libvirtd in its own mount and network namespaces, to be killed."""
 
     def __init__(self, folder: Path) -> None:
+        need_root_and("libvirtd")
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self.uri = f"qemu+unix:///system?socket={folder}/sock/libvirt-sock"

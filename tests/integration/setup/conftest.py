@@ -1,8 +1,9 @@
-import os
 import subprocess
 import sys
 
 import pytest
+
+from lacking import refuse
 
 
 @pytest.fixture(scope="session")
@@ -11,6 +12,4 @@ def package_index() -> None:
     command = [sys.executable, "-m", "pip", "index", "versions", "pip"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=170)
     if done.returncode != 0:
-        if os.environ.get("PROA_REQUIRE_ENGINES") == "1":
-            pytest.fail(done.stderr)
-        pytest.skip("pip reaches no package index")
+        refuse(f"pip reaches no package index: {done.stderr}")
