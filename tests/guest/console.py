@@ -40,7 +40,8 @@ async def hear(
 
 @contextmanager
 def _terminal(path: str, typed: bytes) -> Iterator[Read]:
-    tty = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    access = os.O_RDWR if typed else os.O_RDONLY
+    tty = os.open(path, access | os.O_NOCTTY | os.O_NONBLOCK)
 
     async def read() -> bytes:
         while True:
