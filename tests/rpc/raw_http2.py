@@ -4,7 +4,9 @@ import asyncio
 import struct
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY = 0, 1, 3, 4, 6, 7
+DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
+INITIAL_WINDOW = b"\0\4"  # the number of this setting
+MOST_OF_A_FRAME = 16_384
 END_STREAM, END_HEADERS, ACK = 0x1, 0x4, 0x1
 
 

@@ -95,6 +95,9 @@ class RpcServer:
                 # nothing larger is ever in memory, not even before a caller is let in.
                 ("grpc.max_receive_message_length", largest_request() + _SLACK),
                 ("grpc.max_send_message_length", max_message_bytes),
+                # What is sent and not read stays in memory: 64 KiB of each call. Windows that
+                # grow with what goes through a connection let strangers send 128 MiB for each.
+                ("grpc.http2.bdp_probe", 0),
                 ("grpc.max_concurrent_streams", max_concurrent_streams),
                 # One limit, which is announced, in place of a range refused by chance.
                 ("grpc.max_metadata_size", _METADATA_BYTES),
