@@ -34,7 +34,7 @@ def answers(client: proa.Client) -> bool:
 def play(client: proa.Client, viewer: proa.Client) -> None:
     """Log in and tell the story."""
     step("Log in  (AuthService/CreateToken, a JWT for 30 minutes)")
-    wait_for("the daemon", 20, lambda: answers(client))
+    wait_for("the daemon", 60, lambda: answers(client))
     caller = client.auth.GetCaller(v1.GetCallerRequest())
     scopes = [v1.Scope.Name(s).removeprefix("SCOPE_").lower() for s in caller.scopes]
     say(f"I am {caller.username}, my token allows: {', '.join(scopes)}")
@@ -56,7 +56,7 @@ def main() -> int:
     try:
         step("Two users and a daemon with a state folder of its own")
         with daemon(home, passwords, media_dir=GUEST_ISO.resolve().parent) as address:
-            patience = timedelta(seconds=90)
+            patience = timedelta(minutes=4)
             with (
                 proa.connect(
                     address, username="ada", password=passwords["ada"][0], timeout=patience

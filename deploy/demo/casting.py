@@ -23,7 +23,7 @@ def choose_kinds(client: proa.Client) -> list[v1.ResourceKind.ValueType]:
     def engines() -> list[v1.Engine]:
         return list(client.hosts.GetHost(v1.GetHostRequest()).host.engines)
 
-    wait_for("the engines' health", 30, lambda: all(engine.health for engine in engines()))
+    wait_for("the engines' health", 90, lambda: all(engine.health for engine in engines()))
     serving = set()
     for engine in engines():
         health = v1.EngineHealth.Name(engine.health).removeprefix("ENGINE_HEALTH_")

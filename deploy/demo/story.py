@@ -42,7 +42,7 @@ class Witness:
     def end(self) -> None:
         """Make sure that it was told everything."""
         for name, told in self.seen.items():
-            wait_for(f"the end of {name}", 5, lambda told=told: told[-1:] == ["REMOVED"])  # type: ignore[misc] # mypy: a default in a lambda
+            wait_for(f"the end of {name}", 60, lambda told=told: told[-1:] == ["REMOVED"])  # type: ignore[misc] # mypy: a default in a lambda
             check(
                 "PAUSED" in told and "STOPPED" in told, f"the watch missed a step of {name}: {told}"
             )
@@ -129,7 +129,7 @@ class Story:
         def agent() -> bool:
             return self._get(self._desktop).domain.guest_agent_connected
 
-        say(f"its guest agent reported after {wait_for('the guest agent', 60, agent):.1f} s")
+        say(f"its guest agent reported after {wait_for('the guest agent', 240, agent):.1f} s")
 
     def _get(self, id: str) -> v1.Resource:
         return self._client.resources.GetResource(v1.GetResourceRequest(id=id)).resource
@@ -195,7 +195,7 @@ class Story:
             started = time.monotonic()
             stopped = self._client.resources.StopResource(
                 v1.StopResourceRequest(
-                    id=name, mode=v1.STOP_MODE_GRACEFUL, grace_period=Duration(seconds=40)
+                    id=name, mode=v1.STOP_MODE_GRACEFUL, grace_period=Duration(seconds=120)
                 )
             ).resource
             expect(stopped, "STOPPED")
