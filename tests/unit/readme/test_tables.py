@@ -1,0 +1,119 @@
+"""The tables of the README and of docs/ say what the code and the contract say."""
+
+import re
+from pathlib import Path
+
+import pytest
+from google.rpc import code_pb2
+
+from proa import v1
+from proad.config.loading import setting_variables
+from proad.config.settings import DEFAULT_HOST, Settings
+from proad.errors import Reason
+from proad.rpc import public_streams, reading, server
+from proad.rpc.methods import SERVICES
+from proad.rpc.status import CODES
+from readme import README, blocks
+
+LIMITS = README.parent / "docs/limits.md"
+SECURITY = README.parent / "docs/security.md"
+SCOPES = (v1.SCOPE_PUBLIC, v1.SCOPE_AUTHENTICATED, v1.SCOPE_BASIC, v1.SCOPE_ADVANCED)
+
+
+def rows(page: Path, head: str) -> list[list[str]]:
+    """Return the cells of the table whose head begins so."""
+    _, _, after = page.read_text().partition(f"\n{head}")
+    _, *lines = after.partition("\n\n")[0].splitlines()
+    assert lines, head
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[1:]]
+
+
+def test_table_of_calls_is_the_contract():
+    told = {name: cells for name, *cells in rows(README, "| service |")}
+    assert told == {
+        service.name: [
+            ", ".join(
+                method.name
+                for method in service.methods
+                if method.GetOptions().Extensions[v1.required_scope] == scope
+            )
+            for scope in SCOPES
+        ]
+        for service in SERVICES
+    }
+
+
+def test_table_of_errors_has_each_reason_at_its_code():
+    told = {
+        (code.partition(" ")[0], reason)
+        for code, reasons in rows(README, "| code |")
+        for reason in re.findall(r"\b[A-Z]+(?:_[A-Z]+)*\b", reasons)
+        if reason in Reason.__members__
+    }
+    # The same call may succeed when it is made again, or not: both codes have it.
+    twice = {(code_pb2.Code.Name(code_pb2.ABORTED), Reason.ENGINE_CONFLICT.value)}
+    assert told == {(code_pb2.Code.Name(code), str(r)) for r, code in CODES.items()} | twice
+
+
+def test_table_of_variables_has_settings_and_their_defaults():
+    values = {
+        **Settings().model_dump(mode="json", exclude={"hosts", "listen"}),
+        **DEFAULT_HOST.model_dump(mode="json"),
+        "listen": str(Settings().listen[0]),
+        "media_dirs": ",".join(map(str, DEFAULT_HOST.media_dirs)),
+    }
+    for variables, defaults, _ in rows(README, "| variable |"):
+        names = re.findall(r"`(\w+)`", variables)
+        assert set(names) <= setting_variables()
+        for name, default in zip(names, defaults.split(", "), strict=False):
+            if literal := re.fullmatch(r"`(\S+)`|(\d+)", default):
+                assert (literal[1] or literal[2]) == str(values[name.removeprefix("PROA_").lower()])
+
+
+def test_table_of_requests_has_the_sizes_of_the_contract():
+    units = {"KiB": 1024, "MiB": 1024 * 1024}
+    told = {
+        int(size) * units[unit]
+        for _, text in rows(LIMITS, "| a request")
+        for size, unit in [text.split()]
+    }
+    assert told == {
+        method.GetOptions().Extensions[v1.max_request_bytes]
+        for service in SERVICES
+        for method in service.methods
+    }
+
+
+def test_limits_of_connections_are_those_of_the_server():
+    told = {name: re.findall(r"\d+", text) for name, text in rows(LIMITS, "| a connection |")}
+    assert told == {
+        "headers of a call": [str(server._METADATA_BYTES // 1024)],
+        "handshake": [str(server._HANDSHAKE_SECONDS)],
+        "without a call": [str(server._IDLE_SECONDS // 60)],
+        "keepalive": [str(server._KEEPALIVE_SECONDS), str(server._KEEPALIVE_PATIENCE_SECONDS)],
+        "calls at a time": [],
+        "age": [],
+    }
+
+
+def test_limits_of_streams_and_of_patience_are_those_of_the_code():
+    text = " ".join(LIMITS.read_text().split())
+    assert f"then has {reading._PATIENCE:.0f} s to send it" in text
+    lasts, most = public_streams._LIFETIME // 60, public_streams._MOST_PER_PEER
+    assert f"after {lasts:.0f} min, and one address may have {most} of them" in text
+
+
+@pytest.mark.parametrize("page", [README, LIMITS, SECURITY], ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path):
+    links = re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", page.read_text())
+    assert links
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_each_go_install_names_one_package():
+    installs = re.findall(
+        r"^go install (.*)$", "".join(block.text for block in blocks(language="sh")), re.MULTILINE
+    )
+    assert installs
+    # Go refuses packages of two modules, and each of these tools is one.
+    assert [line for line in installs if len(line.split()) != 1] == []
