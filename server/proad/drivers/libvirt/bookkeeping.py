@@ -10,11 +10,11 @@ import structlog
 from proad.core.records import RecordState, VolumeRecord
 from proad.drivers.libvirt.errors import code_of, seek
 from proad.drivers.libvirt.ledger import Ledger, described
+from proad.drivers.libvirt.pools import NO_POOL
 
 _NANO = 10**9
 # A file is born at the last tick of the kernel's clock.
 _CLOCK_STEP = _NANO // 10
-_NO_POOL = frozenset({libvirt.VIR_ERR_NO_STORAGE_POOL, libvirt.VIR_ERR_OPERATION_INVALID})
 
 _log = structlog.get_logger(__name__)
 
@@ -53,7 +53,7 @@ def _compare(
     try:
         volume = _volume(connection, record)
     except libvirt.libvirtError as error:
-        if code_of(error) not in _NO_POOL:
+        if code_of(error) not in NO_POOL:
             raise
         return  # nobody can tell while its pool is away
     if record.state is RecordState.PLANNED:

@@ -1,5 +1,6 @@
 """The image files of a host: which file a path is, and what an image is based on."""
 
+import errno
 import os
 import re
 import stat
@@ -9,11 +10,13 @@ from pathlib import Path
 
 from proad.core.records import VolumeRecord
 from proad.drivers.libvirt import qcow2
-from proad.drivers.libvirt.qcow2 import Header, UnreadableImageError, printable
+from proad.drivers.libvirt.qcow2 import Header, NoImageError, UnreadableImageError, printable
 
 MAX_DEPTH = 64
 # Formats with bases, which are read nowhere here.
 _UNREAD = frozenset({"qed", "vmdk", "vhdx", "vpc", "vdi", "parallels", "cow"})
+# Why a path leads to no file, whoever follows it.
+_NOWHERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG})
 
 # What may be a path in a name such as json:{"file":{"filename":"/…"}}.
 _PATH = re.compile(r"/[^\"',;?]+")
@@ -146,11 +149,11 @@ class Images:
             except (UnreadableImageError, OSError) as error:
                 self._headers[path] = error
         header = self._headers[path]
-        if isinstance(header, FileNotFoundError | NotADirectoryError):
-            # What is not there needs nothing, or each forgotten domain whose disks are gone
-            # would hold up all deletes.
-            if not needed:
-                return None
+        if not needed and _is_nothing(header):
+            # It needs nothing, or each forgotten domain whose disks are gone would hold up
+            # all deletes.
+            return None
+        if isinstance(header, FileNotFoundError):
             raise UnreadableImageError("is not there")
         if isinstance(header, OSError):
             raise UnreadableImageError(f"cannot be read ({header.strerror})")
@@ -174,6 +177,13 @@ class Images:
         if stat.S_ISBLK(found.st_mode):
             return "block", found.st_rdev
         return found.st_dev, found.st_ino
+
+
+def _is_nothing(read: object) -> bool:
+    """Return whether what came of reading an image means that nobody can read one there."""
+    if isinstance(read, OSError):
+        return isinstance(read, FileNotFoundError) or read.errno in _NOWHERE
+    return isinstance(read, NoImageError)
 
 
 def resolve(name: str, *, of: str) -> str:

@@ -156,15 +156,23 @@ class Ledger:
             alike = [record for record in self._known.values() if record.key == key]
         return next((each for each in alike if self.is_same(connection, each, volume)), None)
 
-    def files(self, connection: libvirt.virConnect) -> list[VolumeRecord]:
-        """Give the records of all volumes that are there, and are still the recorded ones.
+    def made(self, connection: libvirt.virConnect) -> list[VolumeRecord]:
+        """Give the records of all volumes that were made, whether they are there or not.
 
         Raises:
             DatabaseUnreachableError: nobody can tell.
         """
         self._loaded(connection)
         with self._lock:
-            records = [record for record in self._known.values() if record.path]
+            return [record for record in self._known.values() if record.path]
+
+    def files(self, connection: libvirt.virConnect) -> list[VolumeRecord]:
+        """Give the records of all volumes that are there, and are still the recorded ones.
+
+        Raises:
+            DatabaseUnreachableError: nobody can tell.
+        """
+        records = self.made(connection)
         if not is_local(connection):
             return records
         return [

@@ -23,6 +23,8 @@ _log = structlog.get_logger(__name__)
 
 # Pools whose volumes are the files of a folder.
 _FOLDERS = frozenset({"dir", "fs", "netfs"})
+# There is no such pool, or it is stopped.
+NO_POOL = frozenset({libvirt.VIR_ERR_NO_STORAGE_POOL, libvirt.VIR_ERR_OPERATION_INVALID})
 NO_VOLUME = frozenset({libvirt.VIR_ERR_NO_STORAGE_VOL, libvirt.VIR_ERR_INVALID_STORAGE_VOL})
 
 
@@ -176,12 +178,13 @@ def images(
 
     Args:
         connection: to libvirt.
-        seen: paths of files that libvirt sees. Where they are not here, libvirt's files are
-            others: those of another host, of a container, or of a hypervisor for tests.
+        seen: paths of volumes. Where libvirt sees one that is not here, its files are others:
+            those of another host, of a container, or of a hypervisor for tests.
         recorded: what Proa made and is still there.
     """
-    local = is_local(connection) and all(os.path.lexists(path) for path in seen)
-
+    local = is_local(connection) and not any(
+        _sees(connection, path) for path in seen if not os.path.lexists(path)
+    )
     folders: list[str] = []
 
     def ask(path: str) -> Header | None:
@@ -190,6 +193,17 @@ def images(
         return _header_of(connection, path, folders)
 
     return Images(local=local, ask=ask, recorded=recorded)
+
+
+def _sees(connection: libvirt.virConnect, path: str) -> bool:
+    """Return whether libvirt itself finds the file of a volume, which it may merely remember."""
+    try:
+        seek(seek(connection.storageVolLookupByPath, path).info)
+    except libvirt.libvirtError as error:
+        if code_of(error) not in NO_VOLUME:
+            raise
+        return False
+    return True
 
 
 def _header_of(

@@ -36,6 +36,13 @@ class TornImageError(UnreadableImageError):
         super().__init__("ends within its qcow2 header")
 
 
+class NoImageError(UnreadableImageError):
+    """What is there holds no image that QEMU could open, such as a folder."""
+
+    def __init__(self) -> None:
+        super().__init__("is neither a regular file nor a block device")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
     """What a qcow2 image says of other files.
@@ -69,7 +76,7 @@ def read_file(path: str) -> Header | None:
     try:
         mode = os.fstat(descriptor).st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISBLK(mode)):
-            raise UnreadableImageError("is neither a regular file nor a block device")
+            raise NoImageError
         return read_header(lambda offset, size: os.pread(descriptor, size, offset))
     finally:
         os.close(descriptor)

@@ -284,7 +284,7 @@ class Storage:
             *(target.path for target in targets),
             recorded=self._ledger.files(connection),
         )
-        return Usage(connection, images)
+        return Usage(connection, images, self._ledger.made(connection))
 
     def _base(
         self, connection: libvirt.virConnect, ref: VolumeRef, field: str

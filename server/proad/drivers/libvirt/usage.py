@@ -1,20 +1,26 @@
 """Who needs a file: domains with their snapshots, and images that are based on it."""
 
-from collections.abc import Collection, Hashable, Iterator
+import os
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain as joined
+from typing import TypeVar
 
 import libvirt
 from lxml import etree
 
+from proad.core.records import VolumeRecord
 from proad.drivers.libvirt import pools
-from proad.drivers.libvirt.errors import code_of
+from proad.drivers.libvirt.errors import code_of, seek
 from proad.drivers.libvirt.images import Chain, Image, Images
 from proad.drivers.libvirt.pools import decoded
 from proad.drivers.libvirt.qcow2 import printable
 from proad.drivers.libvirt.virt import is_test
 from proad.drivers.libvirt.xml import parse
 from proad.model import VolumeRef
+
+T = TypeVar("T")
 
 # The domain, its snapshot or its saved state went meanwhile.
 _GONE = frozenset(
@@ -127,9 +133,15 @@ class Usage:
     Args:
         connection: to libvirt.
         images: the look at the files.
+        recorded: what Proa made, whether it is there or not.
     """
 
-    def __init__(self, connection: libvirt.virConnect, images: Images) -> None:
+    def __init__(
+        self,
+        connection: libvirt.virConnect,
+        images: Images,
+        recorded: Iterable[VolumeRecord] = (),
+    ) -> None:
         self._images = images
         self._pools = pools.all_pools(connection)
         domains = list(_domains(connection))
@@ -144,7 +156,11 @@ class Usage:
             ]
         plain = joined.from_iterable(domain.raw for domain in domains)
         self._raw = {images.identity(path) for path in plain if path}
-        self._named = [*domains, *self._volumes(connection)]
+        self._named = [
+            *domains,
+            *self._volumes(connection),
+            *self._away(connection, recorded),
+        ]
 
     def of(
         self,
@@ -234,20 +250,45 @@ class Usage:
 
     def _volumes(self, connection: libvirt.virConnect) -> Iterator[Named]:
         """Yield the images in pools that may be based on others."""
-        read = set()
+        left = set()
         for pool in self._pools:
-            if (
-                self._images.local
-                and pool.folder
-                and (files := pools.files_in(pool.path)) is not None
-            ):
-                read.add(pool.name)
+            here = self._images.local and pool.folder
+            if here and (files := pools.files_in(pool.path)) is not None:
                 yield from joined.from_iterable(self._image(pool.name, path) for path in files)
+            else:
+                left.add(pool.name)
         for pool in pools.active_pools(connection):
             name = pool.name()
-            if name not in read:
+            if name in left:  # one that came meanwhile could be told to reach all others
                 for path in _listed(pool):
                     yield from self._image(name, path)
+
+    def _away(
+        self, connection: libvirt.virConnect, recorded: Iterable[VolumeRecord]
+    ) -> Iterator[Named]:
+        """Yield what was made on others, in pools that are stopped or whose folder is away."""
+        active = {pool.name: pool.active for pool in self._pools}
+        for record in recorded:
+            if not record.base_chain or record.pool not in active:
+                continue
+            if not active[record.pool] or self._is_away(connection, record):
+                yield Named(
+                    by=f"volume {record.pool}/{printable(record.name)}",
+                    file=self._images.identity(record.path),
+                    paths={layer.path for layer in record.base_chain},
+                )
+
+    def _is_away(self, connection: libvirt.virConnect, record: VolumeRecord) -> bool:
+        """Return whether libvirt has a volume whose file is not there."""
+        if not self._images.local or os.path.lexists(record.path):
+            return False
+        try:
+            pool = seek(connection.storagePoolLookupByName, record.pool)
+            return pools.find(pool, record.name) is not None
+        except libvirt.libvirtError as error:
+            if code_of(error) not in pools.NO_POOL:
+                raise
+            return True  # it was stopped a moment ago
 
     def _image(self, pool: str, path: str) -> Iterator[Named]:
         file = self._images.identity(path)
@@ -295,18 +336,32 @@ def _ids(connection: libvirt.virConnect, flag: int) -> frozenset[str]:
 def _documents(
     domain: libvirt.virDomain, *, snapshots: bool, saved: bool
 ) -> Iterator[tuple[str | None, bool]]:
-    """Yield what runs, what the next start will use, and what a revert would."""
+    """Yield what runs, what the next start will use, and what a revert would.
+
+    What went meanwhile needs nothing any more; what is left may.
+    """
+    if domain.ID() != -1:  # was active when it was listed
+        yield from _document(domain.XMLDesc, live=True)
+    yield from _document(partial(domain.XMLDesc, libvirt.VIR_DOMAIN_XML_INACTIVE))
+    if saved and not is_test(domain.connect()):
+        yield from _document(domain.managedSaveGetXMLDesc)
+    for found in _unless_gone(domain.listAllSnapshots) if snapshots else ():
+        for snapshot in found:
+            yield from _document(snapshot.getXMLDesc)
+
+
+def _document(read: Callable[[], str], *, live: bool = False) -> Iterator[tuple[str | None, bool]]:
+    for text in _unless_gone(partial(decoded, read)):
+        yield text, live
+
+
+def _unless_gone(read: Callable[[], T]) -> tuple[T, ...]:
     try:
-        if domain.ID() != -1:  # was active when it was listed
-            yield decoded(domain.XMLDesc), True
-        yield decoded(lambda: domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)), False
-        if saved and not is_test(domain.connect()):
-            yield decoded(domain.managedSaveGetXMLDesc), False
-        for snapshot in domain.listAllSnapshots() if snapshots else ():
-            yield decoded(snapshot.getXMLDesc), False
+        return (read(),)
     except libvirt.libvirtError as error:
-        if code_of(error) not in _GONE:  # gone: needs nothing any more
+        if code_of(error) not in _GONE:
             raise
+    return ()
 
 
 def _paths(element: etree._Element) -> Iterator[str]:

@@ -1,0 +1,143 @@
+"""What is not there, or cannot be an image, holds up no delete of what is."""
+
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import libvirt
+import pytest
+
+from integration.libvirt.guests import MIB, Guests
+from integration.libvirt.test_usage import define, disk, outside, overlay, refused, run, volume
+from proad.drivers.libvirt import LibvirtDriver, pools
+from proad.drivers.libvirt.usage import _documents
+from proad.model import Volume, VolumeRef, VolumeSpec
+
+pytestmark = pytest.mark.libvirt
+
+__all__ = ["outside", "volume"]  # fixtures
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/nowhere/at/all/x", "{file}/x", "{loop}", "{folder}/" + 300 * "x", "{folder}"],
+    ids=["no folder", "below a file", "a loop", "too long", "a folder"],
+)
+async def test_a_disk_where_no_image_can_be_holds_up_no_delete(
+    outside: Path,
+    driver: LibvirtDriver,
+    guests: Guests,
+    raw: libvirt.virConnect,
+    volume: Volume,
+    path: str,
+):
+    file, loop = outside / "file", outside / "loop"
+    file.write_bytes(b"")
+    loop.symlink_to(loop)
+    define(raw, guests, disk(path.format(file=file, loop=loop, folder=outside)))
+    await driver.delete_volume(volume.pool, volume.name)
+
+
+async def test_delete_volume_whose_file_is_gone_asks_no_more_of_other_domains(
+    driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, volume: Volume
+):
+    define(raw, guests, disk("/nowhere/at/all/x"))
+    Path(volume.path).unlink()
+    await driver.delete_volume(volume.pool, volume.name)
+    assert await guests.volumes() == set()
+
+
+@pytest.fixture
+def mounted(raw: libvirt.virConnect) -> Iterator[libvirt.virStoragePool]:
+    """A pool whose folder is in another one, so that it can be taken away."""
+    folder = Path("/var/tmp") / f"proa-test-{secrets.token_hex(4)}"
+    (folder / "mounted").mkdir(parents=True)
+    folder.chmod(0o755)
+    pool = raw.storagePoolDefineXML(
+        f"<pool type='dir'><name>{folder.name}</name>"
+        f"<target><path>{folder}/mounted</path></target></pool>"
+    )
+    pool.create()
+    yield pool
+    if pool.isActive():
+        pool.destroy()
+    pool.undefine()
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("stopped", [True, False], ids=["pool stopped", "pool active"])
+async def test_delete_base_of_a_volume_whose_folder_is_not_mounted_is_refused(
+    driver: LibvirtDriver,
+    mounted: libvirt.virStoragePool,
+    volume: Volume,
+    *,
+    stopped: bool,
+):
+    base = VolumeRef(pool=volume.pool, name=volume.name)
+    top = await driver.create_volume(VolumeSpec(pool=mounted.name(), name="top", base=base))
+    folder = Path(top.path).parent
+    if stopped:
+        mounted.destroy()
+    folder.rename(folder.with_name("elsewhere"))
+    folder.mkdir()
+    error = await refused(driver, volume)
+    assert error.metadata["used_by"] == f"volume {mounted.name()}/top"
+    folder.rmdir()
+    folder.with_name("elsewhere").rename(folder)
+    if stopped:
+        mounted.create()
+    await driver.delete_volume(top.pool, top.name)
+    await driver.delete_volume(volume.pool, volume.name)
+
+
+async def test_delete_base_of_a_volume_that_is_gone_is_not_refused(
+    driver: LibvirtDriver, mounted: libvirt.virStoragePool, volume: Volume
+):
+    base = VolumeRef(pool=volume.pool, name=volume.name)
+    top = await driver.create_volume(VolumeSpec(pool=mounted.name(), name="top", base=base))
+    Path(top.path).unlink()
+    mounted.refresh()
+    await driver.delete_volume(volume.pool, volume.name)
+
+
+async def test_a_broken_image_in_a_pool_that_comes_meanwhile_holds_up_no_delete_elsewhere(
+    outside: Path,
+    driver: LibvirtDriver,
+    raw: libvirt.virConnect,
+    volume: Volume,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    base = outside / "base"
+    run("qemu-img", "create", "-f", "qcow2", base, MIB)
+    overlay(outside / "broken", base)
+    base.unlink()
+    all_pools, made = pools.all_pools, []
+
+    def overtaken(connection: libvirt.virConnect) -> list[pools.Pool]:
+        found = all_pools(connection)
+        if not made:
+            made.append(
+                raw.storagePoolCreateXML(
+                    f"<pool type='dir'><name>{outside.name}</name>"
+                    f"<target><path>{outside}</path></target></pool>"
+                )
+            )
+        return found
+
+    monkeypatch.setattr(pools, "all_pools", overtaken)
+    try:
+        await driver.delete_volume(volume.pool, volume.name)
+    finally:
+        made[0].destroy()
+
+
+async def test_a_saved_state_that_goes_meanwhile_hides_no_snapshot(
+    guests: Guests, raw: libvirt.virConnect, driver: LibvirtDriver
+):
+    volume = await driver.create_volume(VolumeSpec(name=f"{guests.prefix}-a", capacity_bytes=MIB))
+    domain = define(raw, guests, disk(volume.path))
+    domain.snapshotCreateXML("<domainsnapshot><name>s</name></domainsnapshot>")
+    assert not domain.hasManagedSaveImage()
+    texts = [text or "" for text, _ in _documents(domain, snapshots=True, saved=True)]
+    assert sum("<domainsnapshot>" in text for text in texts) == 1
