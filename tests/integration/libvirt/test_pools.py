@@ -58,9 +58,8 @@ async def test_list_volumes_leaves_out_a_name_that_is_not_utf8_and_says_so_once(
         for _ in range(3):
             assert [each.name for each in await driver.list_volumes(pool.name())] == ["good.img"]
             assert "good.img" in [each.name for each in await driver.list_volumes()]
-    assert [each["pool"] for each in logs if each["event"] == "libvirt.volume_left_out"] == [
-        pool.name()
-    ]
+    told = [each["pool"] for each in logs if each["event"] == "libvirt.volume_left_out"]
+    assert told.count(pool.name()) == 1
 
 
 async def test_delete_volume_beside_a_name_that_is_not_utf8_works(
