@@ -5,6 +5,7 @@ import asyncio
 from structlog.testing import capture_logs
 
 from proa import v1
+from proad.auth.scopes import Scope
 from rpc.daemon import RPCS, refusal, until
 
 
@@ -36,3 +37,21 @@ async def test_refused_calls_are_logged_in_part_and_counted(daemon):
     assert len(refused_lines()) < 100
     assert [line["code"] for line in lines if line.get("subject") == "ann"] == ["OK"]
     assert "s3cretname" not in str(lines)
+
+
+async def test_calls_denied_to_a_known_caller_are_all_logged_with_the_name(daemon):
+    request = v1.StopResourceRequest(id="web")
+    with capture_logs() as lines:
+        for _ in range(20):
+            token = daemon.token(Scope.BASIC)
+            await refusal(daemon.send(RPCS["StopResource"], request, token=token))
+
+        def denied():
+            return [line["subject"] for line in lines if line.get("reason") == "SCOPE_MISSING"]
+
+        async def all_written():
+            return len(denied()) == 20
+
+        await until(all_written)
+
+    assert set(denied()) == {"ann"}

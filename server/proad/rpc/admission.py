@@ -35,8 +35,10 @@ class Admission:
         """Refuse new calls."""
         self._closed = True
 
-    async def admit(self, method: Method, metadata: Metadata) -> str:
-        """Let a caller in and give their name; empty in a PUBLIC call.
+    async def admit(self, method: Method, metadata: Metadata) -> None:
+        """Let a caller in; in a call that is not PUBLIC, `caller` then tells who it is.
+
+        It tells that, too, of whoever is known and may not: the access log names them.
 
         Raises:
             ShuttingDownError: nobody is let in any more.
@@ -45,8 +47,9 @@ class Admission:
         if self._closed:
             raise ShuttingDownError
         if method.scope == v1.SCOPE_PUBLIC:
-            return ""
+            return
         known = await self._authenticator.authenticate(_authorization(metadata))
+        caller.enter(known)
         match method.scope:
             case v1.SCOPE_AUTHENTICATED:
                 pass
@@ -56,8 +59,6 @@ class Admission:
                 require(known, Scope.ADVANCED)
             case _:
                 raise ScopeMissingError("none that exists", sorted(known.scopes))
-        caller.enter(known)
-        return known.username
 
     def holding(self, *, expires: bool) -> AbstractAsyncContextManager[None]:
         """End what is done in the context when the caller would not be let in any more.

@@ -18,3 +18,9 @@ def enter(caller: Caller) -> None:
 def current() -> Caller:
     """Tell who is calling; LookupError in a PUBLIC call."""
     return _caller.get()
+
+
+def name() -> str | None:
+    """Return the name of who is calling; None in a PUBLIC call, and of a stranger."""
+    known = _caller.get(None)
+    return None if known is None else known.username

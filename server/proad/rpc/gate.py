@@ -19,6 +19,7 @@ import structlog
 
 from proad.auth.service import Authenticator
 from proad.errors import EngineTimedOutError, ProaError
+from proad.rpc import caller
 from proad.rpc.access import AccessLog
 from proad.rpc.admission import Admission, header, sent_along
 from proad.rpc.methods import Method
@@ -158,12 +159,12 @@ class Gate(grpc.aio.ServerInterceptor):
         # Asked now: of a stream that was cancelled, gRPC has let go when we hear of it, and
         # its context then leads into freed memory.
         peer = context.peer()
-        code, reason, subject = "OK", "", ""
+        code, reason = "OK", ""
         calls = self._watching if method.endless else self._in_flight
         deadline = math.inf
         calls.up()
         try:
-            subject = await self._admission.admit(method, metadata)
+            await self._admission.admit(method, metadata)
             remaining: float | None = context.time_remaining()
             if remaining is None:
                 return await serve(context)
@@ -192,7 +193,7 @@ class Gate(grpc.aio.ServerInterceptor):
                 code=code,
                 reason=reason or None,
                 ms=round((time.perf_counter() - started) * 1000, 2),
-                subject=subject or None,
+                subject=caller.name(),
                 peer=peer,
                 request_id=request_id,
             )
