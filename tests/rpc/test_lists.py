@@ -9,8 +9,8 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from proa import v1
 from proad.drivers.memory import MemoryDriver
 from proad.drivers.memory import snapshots as memory_snapshots
-from proad.model import SnapshotSpec
-from rpc.daemon import IMAGE, MEMORY_BYTES, refusal
+from proad.model import ResourceUpdate, SnapshotSpec
+from rpc.daemon import IMAGE, MEMORY_BYTES, refusal, until
 
 
 @pytest.fixture
@@ -111,6 +111,22 @@ async def test_equals_are_told_apart_across_pages(serve):
     for order in ("name", "name desc", "kind", "state desc"):
         seen = [p async for p in pages(daemon, "ListResources", "resources", 1, order_by=order)]
         assert sorted(r.id for page in seen for r in page) == sorted(ids)
+
+
+async def test_page_token_after_names_of_any_length_is_taken_back(daemon):
+    """Docker lets a name have thousands of characters, and any field may be named again."""
+    names = [letter * 5_000 for letter in "abc"]
+    for name in names:
+        made = await daemon.container(name[:60], start=False)
+        await daemon.driver.update(made.id, ResourceUpdate(name=name))  # as others would
+
+    async def all_are_known():
+        return await daemon.names() == names
+
+    await until(all_are_known)
+    for order in ("", "name desc", ",".join(["name"] * 51)):
+        seen = [p async for p in pages(daemon, "ListResources", "resources", 1, order_by=order)]
+        assert sorted(r.name for page in seen for r in page) == names
 
 
 @pytest.mark.parametrize("order", ["name", "name desc"])

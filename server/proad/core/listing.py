@@ -36,8 +36,12 @@ class Listing:
     revision: int
 
 
+# Docker lets a name have any length, and a page token that carries one must stay short
+# enough to be taken back. Names that differ only after so many characters are in order of id.
+_LONGEST = 255
+
 _SORTABLE: Mapping[str, Callable[[Resource], str]] = {
-    "name": lambda r: r.name,
+    "name": lambda r: r.name[:_LONGEST],
     "kind": lambda r: r.kind,
     "state": lambda r: r.state,
     "create_time": lambda r: r.create_time.isoformat() if r.create_time else "",
@@ -67,23 +71,21 @@ class Order:
     """An `order_by` such as "state desc, name"; by name if it is empty."""
 
     def __init__(self, text: str) -> None:
-        fields: list[str] = []
-        descending: list[bool] = []
+        descending: dict[str, bool] = {}  # by field; named again, it decides nothing
         for part in (text or "name").split(","):
             match part.split():
                 case [field] if field in _SORTABLE:
-                    descending.append(False)
+                    descending.setdefault(field, False)
                 case [field, "desc" | "asc" as direction] if field in _SORTABLE:
-                    descending.append(direction == "desc")
+                    descending.setdefault(field, direction == "desc")
                 case _:
                     known = ", ".join(_SORTABLE)
                     raise InvalidArgumentError.of(
                         "order_by",
                         f"{part.strip()!r} must be one of {known}, with an optional ' desc'",
                     )
-            fields.append(field)
-        self._fields = tuple(fields)
-        self._descending = (*descending, False, False)
+        self._fields = tuple(descending)
+        self._descending = (*descending.values(), False, False)
 
     def position(self, resource: Resource) -> Position:
         """Tell where `resource` stands."""

@@ -66,7 +66,10 @@ class Pages:
             raise InvalidArgumentError.of("page_size", "must not be negative")
         start = 0
         if token:
-            last = comparable(_open(token, self._sealed(request)))
+            try:
+                last = comparable(_open(token, self._sealed(request)))
+            except ValueError:  # the daemon that gave it had other positions
+                raise PageTokenInvalidError from None
             after = operator.lt if newest_first else operator.gt
             start = bisect_left(
                 items,
