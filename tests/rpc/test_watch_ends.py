@@ -188,11 +188,12 @@ async def test_streams_ask_the_database_together(daemon, monkeypatch):
     await asyncio.sleep(0.6)  # longer than it is remembered that a token is good
     asked.clear()
 
-    await until_true(lambda: len(asked) >= 4)
+    await until_true(lambda: len(asked) >= 5)
 
-    assert [name for name, _ in asked[:4]] == ["among", "versions"] * 2
-    assert len(asked[0][1]) == 20
-    assert asked[1][1] == {"ann"}
+    begin = [name for name, _ in asked].index("among")  # the clear may have come amid a look
+    assert [name for name, _ in asked[begin : begin + 4]] == ["among", "versions"] * 2
+    assert len(asked[begin][1]) == 20
+    assert asked[begin + 1][1] == {"ann"}
     for call in calls:
         call.cancel()
 
