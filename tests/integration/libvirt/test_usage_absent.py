@@ -12,6 +12,7 @@ from integration.libvirt.guests import MIB, Guests
 from integration.libvirt.test_usage import define, disk, outside, overlay, refused, run, volume
 from proad.drivers.libvirt import LibvirtDriver, pools
 from proad.drivers.libvirt.usage import _documents
+from proad.errors import InUseError
 from proad.model import Volume, VolumeRef, VolumeSpec
 
 pytestmark = pytest.mark.libvirt
@@ -37,6 +38,42 @@ async def test_a_disk_where_no_image_can_be_holds_up_no_delete(
     loop.symlink_to(loop)
     define(raw, guests, disk(path.format(file=file, loop=loop, folder=outside)))
     await driver.delete_volume(volume.pool, volume.name)
+
+
+@pytest.mark.parametrize("path", ["/nowhere/at/all/x", "{folder}", "{folder}/x"])
+async def test_a_disk_where_no_image_can_be_holds_up_no_delete_from_afar(
+    outside: Path,
+    driver: LibvirtDriver,
+    guests: Guests,
+    raw: libvirt.virConnect,
+    volume: Volume,
+    path: str,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    stale = define(raw, guests, disk(path.format(folder=outside)))
+    unreadable = ""
+    with monkeypatch.context() as patch:
+        patch.setattr(pools, "is_local", lambda _: False)
+        try:
+            await driver.delete_volume(volume.pool, volume.name)
+        except InUseError as error:  # of what else there is on this host
+            unreadable = error.metadata["unreadable"]
+    assert stale.name() not in unreadable
+
+
+async def test_a_disk_that_cannot_be_read_from_afar_holds_up_deletes(
+    outside: Path,
+    driver: LibvirtDriver,
+    guests: Guests,
+    raw: libvirt.virConnect,
+    volume: Volume,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    domain = define(raw, guests, disk(overlay(outside / "overlay", volume.path)))
+    with monkeypatch.context() as patch:
+        patch.setattr(pools, "is_local", lambda _: False)
+        error = await refused(driver, volume)
+    assert f"domain {domain.name()}" in error.metadata["unreadable"].split(",")
 
 
 async def test_delete_volume_whose_file_is_gone_asks_no_more_of_other_domains(

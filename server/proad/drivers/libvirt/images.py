@@ -15,8 +15,8 @@ from proad.drivers.libvirt.qcow2 import Header, NoImageError, UnreadableImageErr
 MAX_DEPTH = 64
 # Formats with bases, which are read nowhere here.
 _UNREAD = frozenset({"qed", "vmdk", "vhdx", "vpc", "vdi", "parallels", "cow"})
-# Why a path leads to no file, whoever follows it.
-_NOWHERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG})
+# Why a path leads to no image, whoever follows it.
+NOWHERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EISDIR})
 
 # What may be a path in a name such as json:{"file":{"filename":"/…"}}.
 _PATH = re.compile(r"/[^\"',;?]+")
@@ -182,7 +182,7 @@ class Images:
 def _is_nothing(read: object) -> bool:
     """Return whether what came of reading an image means that nobody can read one there."""
     if isinstance(read, OSError):
-        return isinstance(read, FileNotFoundError) or read.errno in _NOWHERE
+        return isinstance(read, FileNotFoundError) or read.errno in NOWHERE
     return isinstance(read, NoImageError)
 
 

@@ -13,7 +13,7 @@ from lxml import etree
 from proad.core.records import VolumeRecord
 from proad.drivers.libvirt import pools
 from proad.drivers.libvirt.errors import code_of, seek
-from proad.drivers.libvirt.images import Chain, Image, Images
+from proad.drivers.libvirt.images import NOWHERE, Chain, Image, Images
 from proad.drivers.libvirt.pools import decoded
 from proad.drivers.libvirt.qcow2 import printable
 from proad.drivers.libvirt.virt import is_test
@@ -144,17 +144,19 @@ class Usage:
     ) -> None:
         self._images = images
         self._pools = pools.all_pools(connection)
-        domains = list(_domains(connection))
-        places = self._places(connection) if any(each.volumes for each in domains) else {}
-        for domain in domains:
-            followed = {Image(path=p) for ref in domain.volumes if (p := places.get(ref))}
-            domain.paths |= {layer.path for layer in followed}
-            domain.chains = [
+        found = list(_domains(connection))
+        places = self._places(connection) if any(each.volumes for _, each in found) else {}
+        for domain, named in found:
+            followed = {Image(path=p) for ref in named.volumes if (p := places.get(ref))}
+            named.paths |= {layer.path for layer in followed}
+            chains = [
                 images.chain(layer.path, layer.format)
-                for layer in domain.images | followed
+                for layer in named.images | followed
                 if layer.path
             ]
-        plain = joined.from_iterable(domain.raw for domain in domains)
+            named.chains = [each for each in chains if not _leads_nowhere(domain, each)]
+        domains = [named for _, named in found]
+        plain = joined.from_iterable(named.raw for named in domains)
         self._raw = {images.identity(path) for path in plain if path}
         self._named = [
             *domains,
@@ -314,7 +316,7 @@ class Usage:
         return places
 
 
-def _domains(connection: libvirt.virConnect) -> Iterator[Named]:
+def _domains(connection: libvirt.virConnect) -> Iterator[tuple[libvirt.virDomain, Named]]:
     """Yield what domains name, running or not, with their snapshots and saved states."""
     snapshots = _ids(connection, libvirt.VIR_CONNECT_LIST_DOMAINS_HAS_SNAPSHOT)
     saved = _ids(connection, libvirt.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE)
@@ -326,7 +328,18 @@ def _domains(connection: libvirt.virConnect) -> Iterator[Named]:
                 named.unread = "what libvirt says of it is not UTF-8"
             else:
                 named.add(parse(text), live=live)
-        yield named
+        yield domain, named
+
+
+def _leads_nowhere(domain: libvirt.virDomain, chain: Chain) -> bool:
+    """Return whether libvirt finds no image where a chain begins that cannot be read from here."""
+    if not chain.broken or len(chain.layers) > 1 or domain.ID() != -1:
+        return False
+    try:
+        domain.blockInfo(chain.layers[0].path)
+    except libvirt.libvirtError as error:
+        return code_of(error) == libvirt.VIR_ERR_SYSTEM_ERROR and error.get_int1() in NOWHERE
+    return False
 
 
 def _ids(connection: libvirt.virConnect, flag: int) -> frozenset[str]:
