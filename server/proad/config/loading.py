@@ -131,6 +131,8 @@ def _describe(error: ErrorDetails, config: Path | None) -> str:
     """Say where the mistake is, which key, and what is wrong. Empty: follows from another."""
     if error["type"] == "default_factory_not_called":
         return ""
+    if error["type"] == "too_short" and error["input"]:  # those that are there are wrong
+        return ""
     key = ".".join(str(part) for part in error["loc"])
     variable = VARIABLE_PREFIX + str(error["loc"][-1] if error["loc"] else "").upper()
     where = str(config) if config else "settings"

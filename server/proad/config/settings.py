@@ -16,6 +16,7 @@ from pydantic import (
     ConfigDict,
     Field,
     FilePath,
+    PlainSerializer,
     Secret,
     field_validator,
     model_validator,
@@ -72,6 +73,15 @@ def _duration(value: object) -> object:
     return value
 
 
+def _written(value: timedelta) -> str:
+    """Write a time as the file and the variables take it."""
+    seconds = value.total_seconds()
+    for unit in ("h", "m"):
+        if seconds and seconds % _UNIT_SECONDS[unit] == 0:
+            return f"{seconds / _UNIT_SECONDS[unit]:.0f}{unit}"
+    return f"{seconds:.10g}s"
+
+
 def _listen(value: object) -> object:
     """Read one or several addresses, in one text with commas or in a list."""
     texts = value.split(",") if isinstance(value, str) else value
@@ -119,11 +129,18 @@ def _texts(value: object) -> object:
 
 
 # As an AllowedRegistries takes it.
-_REGISTRY = (
-    r"^(\*|(\*\.)?[A-Za-z0-9][A-Za-z0-9_.-]*(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?)$"
+_REGISTRY = re.compile(
+    r"\*|(\*\.)?[A-Za-z0-9][A-Za-z0-9_.-]*(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?"
 )
 
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
+
+def _registry(value: str) -> str:
+    if not _REGISTRY.fullmatch(value):
+        raise ValueError('give "HOST", "HOST:PORT", "*.DOMAIN" or "*", without https:// or a path')
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_written)]
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 Name = Annotated[str, Field(min_length=1, max_length=255)]
 AbsoluteFile = Annotated[FilePath, AfterValidator(lambda path: path.absolute())]
@@ -267,7 +284,7 @@ class Settings(BaseSettings):
     password_min_length: Annotated[int, Field(ge=1, le=72)] = 8
 
     allowed_registries: Annotated[
-        tuple[Annotated[str, Field(pattern=_REGISTRY)], ...], NoDecode, BeforeValidator(_texts)
+        tuple[Annotated[str, AfterValidator(_registry)], ...], NoDecode, BeforeValidator(_texts)
     ] = ("*",)
 
     drain_timeout: Annotated[Duration, Field(ge=timedelta(), le=timedelta(hours=1))] = timedelta(

@@ -213,6 +213,7 @@ def test_check_config_shows_the_settings_and_no_secret(proad, state):
     text = proad("check-config", PROA_DATABASE_URL="postgresql://me:geheim@h/d")
     assert f"state_dir = {state}\n" in text
     assert "listen = 127.0.0.1:50051\n" in text
+    assert "token_lifetime = 30m\n" in text
     assert "geheim" not in text
     assert not state.exists()
 

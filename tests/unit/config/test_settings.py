@@ -121,6 +121,26 @@ def test_every_plain_setting_has_its_variable(monkeypatch, tmp_path):
     assert settings.tls.client_ca_file == pem
 
 
+@pytest.mark.parametrize("text", ["0s", "0.25s", "61s", "90m", "12345.678s", "2h", "24h"])
+def test_durations_are_shown_as_they_can_be_set(monkeypatch, text):
+    variable = "drain_timeout" if text.startswith(("0", "61")) else "token_lifetime"
+    monkeypatch.setenv(f"PROA_{variable.upper()}", text)
+    assert load_settings(None).model_dump(mode="json")[variable] == text
+
+
+@pytest.mark.parametrize("registry", ["https://me:geheim@host", "host/path", "*.", "a b", "host:p"])
+def test_registries_that_are_none_are_refused_in_words(monkeypatch, registry):
+    monkeypatch.setenv("PROA_ALLOWED_REGISTRIES", f"docker.io,{registry}")
+    text = refused(None)
+    assert 'give "HOST", "HOST:PORT", "*.DOMAIN" or "*"' in text
+    assert "geheim" not in text
+
+
+def test_hosts_that_are_wrong_are_not_told_as_missing_too(write):
+    assert len(refused(write('[[host]]\nvirt_type = "xen"\n')).splitlines()) == 1
+    assert "at least 1" in refused(write("host = []\n"))
+
+
 def test_variables_of_other_programs_mean_nothing(monkeypatch):
     monkeypatch.setenv("HOST", "somewhere")
     for name in OTHER_VARIABLES:
