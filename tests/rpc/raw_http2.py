@@ -93,3 +93,49 @@ class Connection:
 
     def close(self):
         self._writer.close()
+
+
+class Windows:
+    """Sends the data of many streams, of each no more than the server has room for."""
+
+    def __init__(self, connection):
+        self._connection = connection
+        self._initial = self._room = 65_535
+        self._rooms = {}
+        self._left = {}
+        self.sent = 0
+
+    def send(self, stream, data):
+        """Send all data of a stream: as far as there is room, and the rest when there is."""
+        self._rooms.setdefault(stream, self._initial)
+        self._left[stream] = memoryview(data)
+        self._send_on()
+
+    def hear(self, kind, flags, stream, payload):
+        """Take what a frame says of the room that there is."""
+        if kind == WINDOW_UPDATE and stream:
+            self._rooms[stream] += int.from_bytes(payload, "big")
+        elif kind == WINDOW_UPDATE:
+            self._room += int.from_bytes(payload, "big")
+        elif kind == SETTINGS and not flags & ACK:
+            settings = {
+                payload[n : n + 2]: payload[n + 2 : n + 6] for n in range(0, len(payload), 6)
+            }
+            initial = int.from_bytes(settings.get(INITIAL_WINDOW, b""), "big") or self._initial
+            self._rooms = {s: room + initial - self._initial for s, room in self._rooms.items()}
+            self._initial = initial
+        elif kind == RST_STREAM or flags & END_STREAM:
+            self._left.pop(stream, None)
+        self._send_on()
+
+    def _send_on(self):
+        for stream in list(self._left):
+            while room := max(min(self._rooms[stream], self._room, MOST_OF_A_FRAME), 0):
+                data, self._left[stream] = self._left[stream][:room], self._left[stream][room:]
+                if not data:
+                    del self._left[stream]
+                    break
+                self._connection.send(frame(DATA, 0, stream, data))
+                self._rooms[stream] -= len(data)
+                self._room -= len(data)
+                self.sent += len(data)

@@ -7,18 +7,7 @@ import pytest
 from proa import v1
 from proad.rpc import server
 from rpc.daemon import BOTH, RPCS, refusal
-from rpc.raw_http2 import (
-    ACK,
-    DATA,
-    INITIAL_WINDOW,
-    MOST_OF_A_FRAME,
-    PING,
-    SETTINGS,
-    WINDOW_UPDATE,
-    Connection,
-    frame,
-    message,
-)
+from rpc.raw_http2 import ACK, PING, Connection, Windows, frame, message
 
 
 @pytest.mark.parametrize(("size", "taken"), [(7_000, True), (8_400, False), (12_000, False)])
@@ -73,40 +62,22 @@ async def test_a_connection_with_a_stream_is_not_ended_for_idleness(serve, monke
 
 
 async def test_what_is_sent_and_not_read_is_held_back(daemon):
-    """Of a stream that anybody may open, and that reads one message: sent is as much as we may."""
+    """Of a stream that anybody may open, and that reads one message."""
     connection = await Connection.open(daemon.address)
+    windows = Windows(connection)
     connection.begin("/grpc.health.v1.Health/Watch")
-    connection.send(frame(DATA, 0, 1, message(b"")))
-    initial = windows = 65_535
-    of_connection, sent = 65_535, 5
-
-    def send_on():
-        nonlocal sent
-        while (room := min(windows, of_connection) - sent) > 0 and sent < 2**24:
-            size = min(room, MOST_OF_A_FRAME)
-            connection.send(frame(DATA, 0, 1, b"\0" * size))
-            sent += size
-        connection.send(frame(PING, 0, 0, sent.to_bytes(8, "big")))
+    windows.send(1, message(b"") + bytes(2**24))
 
     async with asyncio.timeout(60):
-        send_on()
+        asked = 0
         while got := await connection.next_frame():
-            kind, flags, stream, payload = got
-            if kind == PING and flags & ACK and int.from_bytes(payload, "big") == sent:
+            kind, flags, _stream, payload = got
+            if kind == PING and flags & ACK and int.from_bytes(payload, "big") == windows.sent:
                 break  # all of it has come, and makes no more room
-            if kind == WINDOW_UPDATE and stream:
-                windows += int.from_bytes(payload, "big")
-            elif kind == WINDOW_UPDATE:
-                of_connection += int.from_bytes(payload, "big")
-            elif kind == SETTINGS and not flags & ACK:
-                settings = {
-                    payload[n : n + 2]: payload[n + 2 : n + 6] for n in range(0, len(payload), 6)
-                }
-                announced = int.from_bytes(settings.get(INITIAL_WINDOW, b""), "big") or initial
-                windows, initial = windows + announced - initial, announced
-            else:
-                continue
-            send_on()
+            windows.hear(*got)
+            if windows.sent > asked:
+                asked = windows.sent
+                connection.send(frame(PING, 0, 0, asked.to_bytes(8, "big")))
     connection.close()
 
-    assert sent < 2**18
+    assert 0 < windows.sent < 2**18

@@ -177,7 +177,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_TOO_MANY_STREAMS: _ErrorReason.ValueType  # 37
     """RESOURCE_EXHAUSTED. One peer has too many streams of health and reflection open,
-    which need no token. Example: the 65th Watch of grpc.health.v1 from one address.
+    which need no token, or one peer or user too many calls whose request has not come.
+    Example: the 65th Watch of grpc.health.v1 from one address.
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -341,6 +342,7 @@ Example: any call after SIGTERM.
 """
 ERROR_REASON_TOO_MANY_STREAMS: ErrorReason.ValueType  # 37
 """RESOURCE_EXHAUSTED. One peer has too many streams of health and reflection open,
-which need no token. Example: the 65th Watch of grpc.health.v1 from one address.
+which need no token, or one peer or user too many calls whose request has not come.
+Example: the 65th Watch of grpc.health.v1 from one address.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -13,6 +13,7 @@ from proad.errors.caller import (
     TokenMissingError,
     TokenRevokedError,
     TooManyAttemptsError,
+    TooManyCallsError,
     TooManyLoginsError,
     TooManyStreamsError,
 )
@@ -102,6 +103,7 @@ __all__ = [
     "TokenMissingError",
     "TokenRevokedError",
     "TooManyAttemptsError",
+    "TooManyCallsError",
     "TooManyLoginsError",
     "TooManyStreamsError",
     "VolumeNotFoundError",

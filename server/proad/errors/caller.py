@@ -92,6 +92,18 @@ class TooManyStreamsError(ProaError):
         )
 
 
+class TooManyCallsError(ProaError):
+    """More calls of one peer or user wait for their message to be read than may wait."""
+
+    reason = Reason.TOO_MANY_STREAMS
+
+    def __init__(self) -> None:
+        super().__init__(
+            "too many calls at once, whose request messages have not come; "
+            "send each as a whole, and fewer at a time"
+        )
+
+
 class PolicyDeniedError(ProaError):
     """The host's policy forbids it, whoever asks."""
 

@@ -17,6 +17,8 @@ from typing import Any
 import grpc
 import structlog
 
+from proa import v1
+from proad.auth.places import Places
 from proad.auth.service import Authenticator
 from proad.errors import EngineTimedOutError, ProaError
 from proad.rpc import caller
@@ -24,6 +26,7 @@ from proad.rpc.access import AccessLog
 from proad.rpc.admission import Admission, header, sent_along
 from proad.rpc.methods import Method
 from proad.rpc.reading import RequestReader
+from proad.rpc.seats import Seats
 from proad.rpc.status import internal_status, to_status
 from proad.rpc.streams import Streams
 
@@ -81,6 +84,9 @@ class Gate(grpc.aio.ServerInterceptor):
         self._admission = Admission(authenticator)
         self._streams = Streams(self._admission)
         self._access = AccessLog()
+        # Apart, so that strangers are in the way of nobody who is known.
+        self._seats_of_strangers, self._seats_of_the_known = Seats(), Seats()
+        self._places = Places()
         # By method: what was put together once is good for every call.
         self._guarded: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
         self._in_flight = _Counter()
@@ -121,7 +127,14 @@ class Gate(grpc.aio.ServerInterceptor):
         return guarded
 
     def _guard(self, method: Method, handler: Any) -> "grpc.RpcMethodHandler[Any, Any]":
-        reader = RequestReader(method.request, method.max_request_bytes, alone=method.changes)
+        public = method.scope == v1.SCOPE_PUBLIC
+        reader = RequestReader(
+            method.request,
+            method.max_request_bytes,
+            alone=method.changes,
+            seats=self._seats_of_strangers if public else self._seats_of_the_known,
+            sender=self._place if public else _user,
+        )
         serialize = _unless_encoded(handler.response_serializer)
         let_pass = self._pass_standard if method.standard else self._pass
         if handler.unary_unary is not None:
@@ -149,6 +162,9 @@ class Gate(grpc.aio.ServerInterceptor):
             await let_pass(method, serve, context)
 
         return grpc.stream_stream_rpc_method_handler(many, None, serialize)
+
+    def _place(self, context: _Context) -> str:
+        return self._places.of(context.peer())
 
     async def _pass(self, method: Method, serve: _Serve, context: _Context) -> Any:
         """Serve a call, and give its response; what went wrong is told to the caller."""
@@ -215,6 +231,10 @@ class Gate(grpc.aio.ServerInterceptor):
             status = internal_status(request_id)
         await _refuse(context, status)
         return None
+
+
+def _user(_context: _Context) -> str:
+    return caller.current().username
 
 
 async def _refuse(context: _Context, status: grpc.Status) -> None:

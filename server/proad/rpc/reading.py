@@ -1,7 +1,6 @@
 """Request messages: read from the wire, held against their limits, decoded."""
 
-import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import grpc
@@ -9,8 +8,10 @@ from google.protobuf.message import DecodeError, Message
 
 from proad.errors import InvalidArgumentError
 from proad.rpc.limits import Limits
+from proad.rpc.seats import Seats
 
-# Seconds that a caller may take to send a message, once they have been let in.
+# Seconds that a caller may take to send a message, once they have been let in and others
+# do not wait.
 _PATIENCE = 10.0
 
 _Context = grpc.aio.ServicerContext[Any, Any]
@@ -27,9 +28,21 @@ class RequestReader:
         max_bytes: how large it may be.
         alone: whether the one message of a call is held to be the only one. gRPC servers
             ignore others; to look for them is to wait for the end of the caller's side.
+        seats: how many are read at a time.
+        sender: tells who makes a call, among those who share the seats.
     """
 
-    def __init__(self, cls: type[Message], max_bytes: int, *, alone: bool) -> None:
+    def __init__(
+        self,
+        cls: type[Message],
+        max_bytes: int,
+        *,
+        alone: bool,
+        seats: Seats,
+        sender: Callable[[_Context], str],
+    ) -> None:
+        self._seats = seats
+        self._sender = sender
         self._alone = alone
         self._max_bytes = max_bytes
         self._decode = cls.FromString
@@ -41,18 +54,19 @@ class RequestReader:
         Raises:
             InvalidArgumentError: it did not come in time, is too large, is no message of this
                 method, or exceeds a limit of a field.
+            TooManyCallsError: too many are to be read.
         """
         try:
-            async with asyncio.timeout(_PATIENCE) as limit:
+            async with self._seats.one(self._sender(context), _PATIENCE):
                 message = await context.read()
                 another = grpc.aio.EOF
                 if self._alone and message is not grpc.aio.EOF:
                     another = await context.read()
         except TimeoutError:
-            if not limit.expired():
-                raise
             raise InvalidArgumentError.of(
-                "", f"no whole request message came within {_PATIENCE:.0f} seconds"
+                "",
+                f"no whole request message came within {_PATIENCE:.0f} seconds, "
+                "or for as long as others waited",
             ) from None
         if message is grpc.aio.EOF:
             raise InvalidArgumentError.of("", "the call has no request message")
@@ -63,11 +77,21 @@ class RequestReader:
     async def each(self, context: _Context) -> AsyncIterator[Any]:
         """Give the messages of a stream, for as long as the caller sends some.
 
+        One that keeps others waiting ends well, as one whose time is over.
+
         Raises:
             InvalidArgumentError: one is too large, is no message of this method, or
                 exceeds a limit of a field.
+            TooManyCallsError: too many are to be read.
         """
-        while (message := await context.read()) is not grpc.aio.EOF:
+        while True:
+            try:
+                async with self._seats.one(self._sender(context), None):
+                    message = await context.read()
+            except TimeoutError:
+                return
+            if message is grpc.aio.EOF:
+                return
             yield self._message(message)
 
     def _message(self, data: bytes) -> Any:

@@ -4,20 +4,24 @@ import asyncio
 import resource
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import grpc
 import pytest
 
+import proa
 from integration.daemon.conftest import Daemon
 from proa import v1
 from proad.rpc.encodings import embedded
-from rpc.raw_http2 import Connection
+from proad.rpc.methods import largest_request
+from rpc.raw_http2 import Connection, Windows
 
 CREATE = "/proa.v1.ContainerService/CreateContainer"
 GET = "/proa.v1.ResourceService/GetResource"
 WATCH = "/grpc.health.v1.Health/Watch"
+LOGIN = "/proa.v1.AuthService/CreateToken"
+REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 # What is refused may leave so much behind, beside what the first ones made room for.
 MOST_MB = 32
 CONNECTIONS = 3_000
@@ -91,6 +95,47 @@ def test_10000_refused_calls_cost_no_memory(daemon: Daemon) -> None:
     asyncio.run(attack(9_500))
 
     assert rss(daemon) - after_the_first < MOST_MB
+
+
+@pytest.mark.parametrize("path", [LOGIN, REFLECTION])
+def test_messages_sent_in_part_cost_little_memory_and_others_are_served(
+    daemon: Daemon, path: str
+) -> None:
+    """Each of the largest size that any method takes, on more streams than are read at a time."""
+    before = rss(daemon)
+    announced = largest_request()
+    part = b"\0" + announced.to_bytes(4, "big") + bytes(announced - 1)
+
+    async def send(connection: Connection) -> None:
+        windows = Windows(connection)
+        for stream in range(1, 400, 2):
+            connection.begin(path, stream=stream)
+            windows.send(stream, part)
+        while got := await connection.next_frame():
+            windows.hear(*got)
+
+    async def both() -> None:
+        connections = [await Connection.open(daemon.address) for _ in range(3)]
+        sending = [asyncio.create_task(send(connection)) for connection in connections]
+        for _ in range(20):
+            await asyncio.to_thread(served)
+            await asyncio.sleep(0.2)
+        for connection in connections:
+            connection.close()
+        await asyncio.gather(*sending)
+
+    def served() -> None:
+        began = time.monotonic()
+        with daemon.client() as client:
+            for _ in range(100):  # strangers of one place wait for one another, or are refused
+                with suppress(proa.Error):
+                    client.auth.GetCaller(v1.GetCallerRequest(), timeout=30)
+                    break
+        assert time.monotonic() - began < 10
+
+    asyncio.run(both())
+
+    assert peak(daemon) - before < 64 * 1.1 + 2 * MOST_MB
 
 
 def test_thousands_of_connections_of_one_host_leave_another_served(
