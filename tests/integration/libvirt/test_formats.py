@@ -248,3 +248,54 @@ async def test_what_a_guest_writes_into_its_raw_disk_opens_no_file_of_the_host(
     assert str(secret) not in opened
     await guests.says(second.id, "head -c 3 /dev/vda; echo =", rb"QFI=\r?\n")
     assert chain_of(await xml_of(driver, second.id)) == [(disk.path, "raw")]
+
+
+async def test_what_was_made_raw_is_raw_by_whatever_pool_it_is_reached(
+    driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, folder: Path, tmp_path: Path
+):
+    spec = VolumeSpec(name=f"{guests.prefix}-raw", capacity_bytes=MIB, format=DiskFormat.RAW)
+    volume = await driver.create_volume(spec)
+    link = tmp_path / "link"
+    link.symlink_to(folder)
+    alias = folder / f"{guests.prefix}-alias"
+    alias.symlink_to(volume.path)
+    hard = folder / f"{guests.prefix}-hard"
+    hard.hardlink_to(volume.path)
+    pool = raw.storagePoolDefineXML(
+        f"<pool type='dir'><name>{guests.prefix}</name><target><path>{link}</path></target></pool>"
+    )
+    pool.create()
+    try:
+        for name in (volume.name, alias.name, hard.name):
+            ref = VolumeRef(pool=pool.name(), name=name)
+            disk = DiskSpec(volume=ref, format=DiskFormat.QCOW2)
+            with pytest.raises(InvalidArgumentError, match=r"made the volume .* as RAW") as caught:
+                await driver.create_domain(guests.blank(disks=(disk,)))
+            assert fields(caught) == ["spec.disks[0].format"]
+            base = VolumeRef(pool=pool.name(), name=name, format=DiskFormat.QCOW2)
+            with pytest.raises(InvalidArgumentError, match=r"made the volume .* as RAW"):
+                await driver.create_volume(VolumeSpec(name=f"{guests.prefix}-x", base=base))
+            xml = (
+                f"<domain type='qemu'><name>{guests.prefix}-xml</name><memory>32768</memory>"
+                "<os><type>hvm</type></os><devices><disk type='volume'>"
+                f"<driver name='qemu' type='qcow2'/><source pool='{pool.name()}' volume='{name}'/>"
+                "<target dev='vda'/></disk></devices></domain>"
+            )
+            with pytest.raises(InvalidArgumentError, match="Proa made it as RAW"):
+                await driver.create_domain_from_xml(DomainXml(xml=xml))
+        for link_ in (alias, hard):  # what goes is a name of the file, and no more
+            await driver.delete_volume(pool.name(), link_.name)
+        raw.storagePoolLookupByName(folder.name).refresh()
+        (shown,) = (each for each in await driver.list_volumes(folder.name) if each == volume)
+        assert shown.format is DiskFormat.RAW
+        with pytest.raises(InvalidArgumentError, match=r"made the volume .* as RAW"):
+            await driver.create_domain(guests.blank(disks=(disk_of(volume),)))
+    finally:
+        pool.destroy()
+        pool.undefine()
+        alias.unlink(missing_ok=True)
+        hard.unlink(missing_ok=True)
+
+
+def disk_of(volume: Volume) -> DiskSpec:
+    return DiskSpec(volume=VolumeRef(name=volume.name), format=DiskFormat.QCOW2)

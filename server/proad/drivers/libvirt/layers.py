@@ -4,6 +4,8 @@ What libvirt finds when it looks into an image counts for nothing here: what loo
 may be what a guest has written into its raw disk, to have the host's files opened for it.
 """
 
+from collections.abc import Callable
+
 import libvirt
 from lxml import etree
 
@@ -12,7 +14,7 @@ from proad.drivers.libvirt import pools
 from proad.drivers.libvirt.errors import code_of, seek
 from proad.drivers.libvirt.images import Image, Images, is_block
 from proad.drivers.libvirt.ledger import Ledger
-from proad.drivers.libvirt.pools import NO_VOLUME
+from proad.drivers.libvirt.pools import NO_POOL, NO_VOLUME
 from proad.drivers.libvirt.qcow2 import printable
 from proad.errors import InvalidArgumentError
 from proad.model import DiskFormat
@@ -114,10 +116,16 @@ class Layers:
         images = pools.images(connection)
         files = {images.identity(record.path): record for record in records}
         names = {(record.pool, record.name): record for record in records}
+
+        def record_of(source: etree._Element) -> VolumeRecord | None:
+            pool, name = source.get("pool", ""), source.get("volume", "")
+            path = source.get("file") or source.get("dev") or _path_in(connection, pool, name)
+            return (files.get(images.identity(path)) if path else None) or names.get((pool, name))
+
         for disk in root.iter("disk"):
-            _check_format(disk, disk.find("driver"), images, files, names)
+            _check_format(disk, disk.find("driver"), record_of)
             for store in disk.iter("backingStore"):
-                _check_format(store, store.find("format"), images, files, names)
+                _check_format(store, store.find("format"), record_of)
 
 
 def _layer(image: Image, known: dict[str, DiskFormat], field: str) -> Layer:
@@ -163,19 +171,28 @@ def _is_volume(connection: libvirt.virConnect, path: str) -> bool:
     return True
 
 
+def _path_in(connection: libvirt.virConnect, pool: str, name: str) -> str:
+    """Return where a volume is; empty: libvirt knows none of that name."""
+    if not pool:
+        return ""
+    try:
+        found = pools.find(seek(connection.storagePoolLookupByName, pool), name)
+    except libvirt.libvirtError as error:
+        if code_of(error) not in NO_POOL:
+            raise
+        return ""
+    return "" if found is None else pools.decoded(found.path) or ""
+
+
 def _check_format(
     element: etree._Element,
     driver: etree._Element | None,
-    images: Images,
-    files: dict[object, VolumeRecord],
-    names: dict[tuple[str, str], VolumeRecord],
+    record_of: Callable[[etree._Element], VolumeRecord | None],
 ) -> None:
     source = element.find("source")
     if source is None:
         return
-    path = source.get("file") or source.get("dev") or ""
-    record = files.get(images.identity(path)) if path else None
-    record = record or names.get((source.get("pool", ""), source.get("volume", "")))
+    record = record_of(source)
     taken = "raw" if driver is None else driver.get("type", "raw")
     if record is not None and taken != record.format.lower():
         raise InvalidArgumentError.of(

@@ -5,6 +5,7 @@ and tells whether a volume that is found under a recorded name is still the reco
 """
 
 import asyncio
+import os
 import threading
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
@@ -15,7 +16,7 @@ from typing import TypeVar
 import libvirt
 import structlog
 
-from proad.core.records import Layer, RecordState, VolumeRecord, VolumeRecords
+from proad.core.records import FileIdentity, Layer, RecordState, VolumeRecord, VolumeRecords
 from proad.drivers.libvirt.files import identity_of
 from proad.drivers.libvirt.host import Host
 from proad.drivers.libvirt.virt import is_local
@@ -147,14 +148,25 @@ class Ledger:
     ) -> VolumeRecord | None:
         """Give the record of a volume; None: Proa did not make what is there now.
 
+        A file is the recorded one by whatever path or pool it is reached.
+
         Raises:
             DatabaseUnreachableError: nobody can tell.
         """
         self._loaded(connection)
         key = volume.key()
         with self._lock:
-            alike = [record for record in self._known.values() if record.key == key]
-        return next((each for each in alike if self.is_same(connection, each, volume)), None)
+            records = [*self._known.values()]
+        for record in records:
+            if record.key == key and self.is_same(connection, record, volume):
+                return record
+        if (
+            not is_local(connection)
+            or (found := identity_of(os.path.realpath(volume.path()))) is None
+        ):
+            return None
+        alike = (each for each in records if each.file and each.file.inode == found.inode)
+        return next((each for each in alike if _is_of(each, found)), None)
 
     def made(self, connection: libvirt.virConnect) -> list[VolumeRecord]:
         """Give the records of all volumes that were made, whether they are there or not.
@@ -241,6 +253,14 @@ class Ledger:
         except TimeoutError:
             pending.cancel()
             raise DatabaseUnreachableError from None
+
+
+def _is_of(record: VolumeRecord, file: FileIdentity) -> bool:
+    """Tell whether a file, found at whatever path, is the recorded one."""
+    if record.file is None or not record.file.is_same(file):
+        return False
+    # Without a time of birth it may be a later file with the same inode.
+    return file.birth_time_ns is not None or identity_of(record.path) == file
 
 
 def described(

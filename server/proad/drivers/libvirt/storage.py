@@ -180,8 +180,10 @@ class Storage:
         usage = self._usage(connection, target)
         _refuse(ref.name, usage.of(target, ignore=ignore))
         record = self._ledger.of_volume(connection, volume)
+        # Reached by another pool, what goes may be no more than a name of the file.
+        ends = record is not None and self._ledger.is_same(connection, record, volume)
         volume.delete()
-        if record is not None:
+        if record is not None and ends:
             self._ledger.end(connection, [record])
 
     def check_owned(
