@@ -75,5 +75,9 @@ class PrivateLibvirtd:
         for pid in self._folder.glob("run/qemu/proa-test*.pid"):
             os.kill(int(pid.read_text()), signal.SIGKILL)
 
+    def saved(self, name: str) -> Path:
+        """Where it keeps the saved state of a domain."""
+        return self._folder / f"lib/qemu/save/{name}.save"
+
     def log(self) -> str:
         return (self._folder / "log").read_text()

@@ -159,6 +159,16 @@ async def test_what_is_no_regular_file_is_refused(
     assert f"is {kind}, not a regular file" in await refusal(driver, guests, shelf / "odd")
 
 
+@pytest.mark.parametrize("name", [b"odd-\xff.iso", "odd-\uffff.iso".encode(), b"odd-\n.iso"])
+async def test_a_link_to_what_libvirt_cannot_be_told_is_refused(
+    driver: LibvirtDriver, guests: Guests, shelf: Path, name: bytes
+):
+    odd, link = shelf / os.fsdecode(name), shelf / "link.iso"
+    odd.write_bytes(b"")
+    link.symlink_to(odd)
+    assert "rename that file" in await refusal(driver, guests, link)
+
+
 async def test_a_missing_medium_is_told(driver: LibvirtDriver, guests: Guests, shelf: Path):
     assert "No such file" in await refusal(driver, guests, shelf / "none.iso")
 

@@ -18,8 +18,17 @@ from integration.libvirt.guests import Guests
 from integration.libvirt.private_libvirtd import PrivateLibvirtd
 from integration.libvirt.test_loss import answering
 from proad.drivers.libvirt import LibvirtDriver
-from proad.errors import EngineConflictError, ResourceNotFoundError
-from proad.model import ResourceState, ResourceView, StopMode, StopOptions
+from proad.errors import EngineConflictError, InUseError, ResourceNotFoundError
+from proad.model import (
+    DeleteOptions,
+    ResourceState,
+    ResourceUpdate,
+    ResourceView,
+    StopMode,
+    StopOptions,
+    Volume,
+    VolumeSpec,
+)
 
 pytestmark = pytest.mark.libvirt
 
@@ -59,7 +68,10 @@ def world(private: LibvirtDriver, libvirtd: PrivateLibvirtd) -> Iterator[libvirt
     for domain in connection.listAllDomains():
         if domain.isActive():
             domain.destroy()
-        domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA)
+        domain.undefineFlags(
+            libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+            | libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+        )
     connection.close()
 
 
@@ -113,6 +125,60 @@ async def test_domain_with_a_text_that_is_no_utf8_spoils_nothing(
     await private.delete(odd)
     with pytest.raises(ResourceNotFoundError):
         await private.get_resource(odd)
+
+
+@pytest.fixture
+async def volume(
+    private: LibvirtDriver, tmp_path: Path, world: libvirt.virConnect
+) -> AsyncIterator[Volume]:
+    """A volume that nobody needs."""
+    root = f"<pool type='dir'><name>odd</name><target><path>{tmp_path}</path></target></pool>"
+    pool = world.storagePoolCreateXML(root)
+    spec = VolumeSpec(pool="odd", name="x", capacity_bytes=2**20)
+    yield await private.create_volume(spec)
+    pool.destroy()
+
+
+async def test_domain_with_a_text_that_no_xml_can_hold_is_named_and_can_go(
+    private: LibvirtDriver, world: libvirt.virConnect, volume: Volume
+):
+    odd = defined(world, "proa-test-odd")
+    kind, flags = libvirt.VIR_DOMAIN_METADATA_DESCRIPTION, libvirt.VIR_DOMAIN_AFFECT_CONFIG
+    world.lookupByUUIDString(odd).setMetadata(kind, "a\uffff", None, None, flags)
+    for view in ResourceView:
+        assert [each.id for each in await private.list_resources(view)] == [odd]
+    with pytest.raises(EngineConflictError, match="no XML"):
+        await private.update(odd, ResourceUpdate(name="proa-test-other"))
+    await refuses(private, volume, "domain proa-test-odd")
+    await private.delete(odd)
+
+
+async def test_domain_whose_name_is_no_utf8_is_named_by_its_id(
+    private: LibvirtDriver, world: libvirt.virConnect, libvirtd: PrivateLibvirtd, volume: Volume
+):
+    odd = defined(world, "proa-test-odd")
+    await virsh(libvirtd, "domrename", odd, NO_UTF8)
+    await refuses(private, volume, f"domain {odd}")
+    await private.delete(odd)
+
+
+async def test_domain_with_a_torn_saved_state_is_named_and_can_go(
+    private: LibvirtDriver, world: libvirt.virConnect, libvirtd: PrivateLibvirtd, volume: Volume
+):
+    odd = defined(world, "proa-test-odd")
+    await private.start(odd)
+    await private.stop(odd, StopOptions(mode=StopMode.SAVE))
+    libvirtd.saved("proa-test-odd").write_bytes(b"LibvirtQemudPart")
+    await refuses(private, volume, "domain proa-test-odd")
+    await private.delete(odd, DeleteOptions(delete_saved_state=True))
+
+
+async def refuses(driver: LibvirtDriver, volume: Volume, culprit: str) -> None:
+    """A delete of a volume is refused because of somebody, who can be disregarded by name."""
+    with pytest.raises(InUseError) as caught:
+        await driver.delete_volume(volume.pool, volume.name)
+    assert caught.value.metadata["unreadable"] == culprit
+    await driver.delete_volume(volume.pool, volume.name, ignore_unreadable=[culprit])
 
 
 async def test_look_changes_nothing_on_the_host(

@@ -1,7 +1,9 @@
 """Odd things in storage pools, and looks at them that change nothing."""
 
 import secrets
+import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import libvirt
@@ -11,7 +13,7 @@ from structlog.testing import capture_logs
 from integration.libvirt.guests import MIB, Guests
 from proad.drivers.libvirt import LibvirtDriver
 from proad.errors import AlreadyExistsError, EngineConflictError, VolumeNotFoundError
-from proad.model import DiskSpec, VolumeRef, VolumeSpec
+from proad.model import DiskFormat, DiskSpec, VolumeRef, VolumeSpec
 
 pytestmark = pytest.mark.libvirt
 
@@ -73,19 +75,48 @@ async def test_delete_volume_beside_a_name_that_is_not_utf8_works(
         await driver.delete_volume(made.pool, made.name)
 
 
+@pytest.mark.parametrize("base", [b"/\xff\xfe", "/\uffff".encode(), "/\ufffe".encode()])
 async def test_list_volumes_shows_an_image_whose_base_has_an_odd_name(
-    driver: LibvirtDriver, pool: libvirt.virStoragePool, place: Path
+    driver: LibvirtDriver, pool: libvirt.virStoragePool, place: Path, base: bytes
 ):
     header = bytearray(TORN.ljust(4096, b"\0"))
-    header[8:24] = (512).to_bytes(8, "big") + (3).to_bytes(4, "big") + (16).to_bytes(4, "big")
+    size = len(base).to_bytes(4, "big")
+    header[8:24] = (512).to_bytes(8, "big") + size + (16).to_bytes(4, "big")
     header[100:104] = (104).to_bytes(4, "big")
-    header[512:515] = b"/\xff\xfe"
+    header[512 : 512 + len(base)] = base
     (place / "odd.qcow2").write_bytes(header)
     pool.refresh()
     (found,) = await driver.list_volumes(pool.name())
     assert (found.name, found.path) == ("odd.qcow2", str(place / "odd.qcow2"))
     assert found.allocation_bytes == 4096
     await driver.delete_volume(pool.name(), "odd.qcow2")
+
+
+async def test_list_volumes_shows_a_name_that_no_xml_can_hold(
+    driver: LibvirtDriver, pool: libvirt.virStoragePool, place: Path
+):
+    odd = place / "odd-\uffff.img"
+    odd.write_bytes(b"0123")
+    pool.refresh()
+    (found,) = await driver.list_volumes(pool.name())
+    assert (found.name, found.path, found.capacity_bytes) == (odd.name, str(odd), 4)
+    made = await driver.create_volume(VolumeSpec(pool=pool.name(), name="x", capacity_bytes=MIB))
+    await driver.delete_volume(made.pool, made.name)
+
+
+async def test_list_volumes_shows_what_libvirt_cannot_describe(
+    driver: LibvirtDriver, pool: libvirt.virStoragePool, place: Path
+):
+    made = await driver.create_volume(
+        VolumeSpec(pool=pool.name(), name="raw", capacity_bytes=MIB, format=DiskFormat.RAW)
+    )
+    # As a guest may write it into its disk. libvirt has no word for the format of the base.
+    header = struct.pack("<4sIIIQQQQQII", b"QED", 65536, 4, 1, 1, 0, 0, 65536, MIB, 72, 5)
+    Path(made.path).write_bytes((header + b"/base").ljust(MIB, b"\0"))
+    pool.refresh()
+    (found,) = await driver.list_volumes(pool.name())
+    assert found == replace(made, allocation_bytes=MIB)
+    assert found in await driver.list_volumes()
 
 
 async def test_a_torn_image_neither_stops_its_pool_nor_hides_the_others(

@@ -17,6 +17,7 @@ from functools import partial
 from typing import TypeVar
 
 import libvirt
+from lxml import etree
 
 from proad.drivers.libvirt.errors import ENGINE, text_of, translate
 from proad.drivers.libvirt.events import DomainEvent, start_event_loop, subscribe
@@ -288,6 +289,8 @@ class Connection:
             self._per_thread.forget(id)
         except (UnicodeError, SystemError) as error:
             failure = EngineConflictError(ENGINE, f"what libvirt says is no UTF-8 ({error})")
+        except etree.XMLSyntaxError as error:
+            failure = EngineConflictError(ENGINE, f"what libvirt says is no XML ({error})")
         except BaseException as error:  # noqa: BLE001 - raised again below
             failure = error
         _let_go(failure)

@@ -6,6 +6,7 @@ readable as it is.
 """
 
 import os
+import re
 import stat
 import struct
 from collections.abc import Iterator, Sequence
@@ -30,6 +31,8 @@ _KINDS = {
     stat.S_IFSOCK: "a socket",
     stat.S_IFLNK: "a link that leads in circles",
 }
+# What a path in a domain's XML cannot have in it.
+_UNWRITABLE = re.compile("[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _ACL = "system.posix_acl_access"
 _ACL_HEADER, _ACL_ENTRY = struct.Struct("<I"), struct.Struct("<HHI")
 _OWNER, _USER, _OWNING_GROUP, _GROUP, _MASK, _OTHERS = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
@@ -75,6 +78,8 @@ class Media:
                 f"is in no folder for media: move it to one of {', '.join(folders) or 'none'}, "
                 "or add its folder to the setting media_dirs of the daemon"
             )
+        if _UNWRITABLE.search(resolved):
+            refuse(f"leads to {resolved!r}, a name that libvirt cannot be told: rename that file")
         try:
             mode = os.lstat(resolved).st_mode
         except OSError as error:

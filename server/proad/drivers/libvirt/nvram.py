@@ -17,7 +17,7 @@ import structlog
 from lxml import etree
 
 from proad.drivers.libvirt.errors import code_of, seek
-from proad.drivers.libvirt.pools import decoded
+from proad.drivers.libvirt.pools import decoded, document
 from proad.drivers.libvirt.virt import is_local, is_test
 from proad.drivers.libvirt.xml import parse, serialise
 
@@ -77,7 +77,7 @@ def undefine_flag(domain: libvirt.virDomain, users_of: Callable[[str], Collectio
     """Return what libvirt is to do with the variables of a domain that is undefined.
 
     Those that libvirt made for it go; those that another domain has too, or that lie where
-    libvirt puts none, stay, and so do those of a domain whose XML is no UTF-8.
+    libvirt puts none, stay, and so do those of a domain whose XML cannot be read.
 
     Args:
         domain: the domain.
@@ -87,11 +87,10 @@ def undefine_flag(domain: libvirt.virDomain, users_of: Callable[[str], Collectio
     if is_test(connection):
         return 0
     id, name = domain.UUIDString(), decoded(domain.name)
-    text = decoded(lambda: domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
-    if name is None or text is None:
+    root = document(lambda: domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+    if name is None or root is None:
         _log.info("libvirt.variables_kept", domain=id, path="", users=[])
         return int(libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM)
-    root = parse(text)
     own = _derived(connection, root, name)
     path = stated(root) or own
     if not path:

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import libvirt
 import structlog
+from lxml import etree
 
 from proad.core.records import VolumeRecord
 from proad.drivers.libvirt import qcow2
@@ -60,18 +61,40 @@ def decoded(read: Callable[[], T]) -> T | None:
         return None
 
 
+def document(read: Callable[[], str]) -> etree._Element | None:
+    """Return a document of libvirt's; None: it is not UTF-8, or no XML.
+
+    libvirt writes names and texts that hold what no XML can, such as U+FFFF.
+    """
+    text = decoded(read)
+    try:
+        return None if text is None else parse(text)
+    except etree.XMLSyntaxError:
+        return None
+
+
+def volume_document(volume: libvirt.virStorageVol) -> etree._Element | None:
+    """Return what libvirt says of a volume; None: it cannot be read, or libvirt cannot say it."""
+    try:
+        return document(volume.XMLDesc)
+    except libvirt.libvirtError as error:
+        # So it fails at an image that names a base, but not the format of that.
+        if code_of(error) != libvirt.VIR_ERR_INTERNAL_ERROR:
+            raise
+        return None
+
+
 def all_pools(connection: libvirt.virConnect) -> list[Pool]:
     """Return the pools, but for those that go meanwhile."""
     found = []
     for pool in connection.listAllStoragePools():
         try:
-            text, active = decoded(pool.XMLDesc), bool(pool.isActive())
+            root, active = document(pool.XMLDesc), bool(pool.isActive())
         except libvirt.libvirtError as error:
             if code_of(error) != libvirt.VIR_ERR_NO_STORAGE_POOL:
                 raise
             continue
-        if text is not None:
-            root = parse(text)
+        if root is not None:
             found.append(
                 Pool(
                     name=root.findtext("name", ""),
@@ -212,14 +235,14 @@ def _header_of(
     """Return what libvirt read of an image when it last looked into its pool."""
     try:
         volume = seek(connection.storageVolLookupByPath, path)
-        text = decoded(volume.XMLDesc)
+        root = volume_document(volume)
     except libvirt.libvirtError as error:
         if code_of(error) not in NO_VOLUME:
             raise
         if os.path.dirname(path) in folders:  # noqa: PTH120 - of another host
             raise FileNotFoundError(path) from None
         raise UnreadableImageError("is in no active pool, and cannot be read from here") from None
-    if text is None:
-        raise UnreadableImageError("names a base whose name is not UTF-8")
+    if root is None:
+        raise UnreadableImageError("names a base that libvirt cannot tell")
     # The format of the base is a guess of libvirt's.
-    return Header(backing=parse(text).findtext("backingStore/path", ""))
+    return Header(backing=root.findtext("backingStore/path", ""))

@@ -16,8 +16,8 @@ from proad.drivers.libvirt.errors import code_of, seek
 from proad.drivers.libvirt.images import NOWHERE, Chain, Image, Images
 from proad.drivers.libvirt.pools import decoded
 from proad.drivers.libvirt.qcow2 import printable
+from proad.drivers.libvirt.questions import is_alive
 from proad.drivers.libvirt.virt import is_test
-from proad.drivers.libvirt.xml import parse
 from proad.model import VolumeRef
 
 T = TypeVar("T")
@@ -322,12 +322,12 @@ def _domains(connection: libvirt.virConnect) -> Iterator[tuple[libvirt.virDomain
     saved = _ids(connection, libvirt.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE)
     for domain in connection.listAllDomains():
         id = domain.UUIDString()
-        named = Named(by=f"domain {domain.name()}", owner=id)
-        for text, live in _documents(domain, snapshots=id in snapshots, saved=id in saved):
-            if text is None:
-                named.unread = "what libvirt says of it is not UTF-8"
+        named = Named(by=f"domain {decoded(domain.name) or id}", owner=id)
+        for root, live in _documents(domain, snapshots=id in snapshots, saved=id in saved):
+            if root is None:
+                named.unread = "what libvirt says of it, or of a state of it, cannot be read"
             else:
-                named.add(parse(text), live=live)
+                named.add(root, live=live)
         yield domain, named
 
 
@@ -348,8 +348,8 @@ def _ids(connection: libvirt.virConnect, flag: int) -> frozenset[str]:
 
 def _documents(
     domain: libvirt.virDomain, *, snapshots: bool, saved: bool
-) -> Iterator[tuple[str | None, bool]]:
-    """Yield what runs, what the next start will use, and what a revert would.
+) -> Iterator[tuple[etree._Element | None, bool]]:
+    """Yield what runs, what the next start will use, and what a revert would; None: unreadable.
 
     What went meanwhile needs nothing any more; what is left may.
     """
@@ -357,15 +357,18 @@ def _documents(
         yield from _document(domain.XMLDesc, live=True)
     yield from _document(partial(domain.XMLDesc, libvirt.VIR_DOMAIN_XML_INACTIVE))
     if saved and not is_test(domain.connect()):
-        yield from _document(domain.managedSaveGetXMLDesc)
+        for root in _unless_gone(partial(_saved, domain)):
+            yield root, False
     for found in _unless_gone(domain.listAllSnapshots) if snapshots else ():
         for snapshot in found:
             yield from _document(snapshot.getXMLDesc)
 
 
-def _document(read: Callable[[], str], *, live: bool = False) -> Iterator[tuple[str | None, bool]]:
-    for text in _unless_gone(partial(decoded, read)):
-        yield text, live
+def _document(
+    read: Callable[[], str], *, live: bool = False
+) -> Iterator[tuple[etree._Element | None, bool]]:
+    for root in _unless_gone(partial(pools.document, read)):
+        yield root, live
 
 
 def _unless_gone(read: Callable[[], T]) -> tuple[T, ...]:
@@ -375,6 +378,16 @@ def _unless_gone(read: Callable[[], T]) -> tuple[T, ...]:
         if code_of(error) not in _GONE:
             raise
     return ()
+
+
+def _saved(domain: libvirt.virDomain) -> etree._Element | None:
+    """Return what a saved state holds; None: its file is torn, as a crash of the host leaves it."""
+    try:
+        return pools.document(domain.managedSaveGetXMLDesc)
+    except libvirt.libvirtError as error:
+        if code_of(error) in _GONE or not is_alive(domain.connect()):
+            raise
+        return None
 
 
 def _paths(element: etree._Element) -> Iterator[str]:

@@ -3,8 +3,7 @@
 import libvirt
 from lxml import etree
 
-from proad.drivers.libvirt.pools import decoded
-from proad.drivers.libvirt.xml import parse
+from proad.drivers.libvirt.pools import volume_document
 from proad.model import DiskFormat, Volume, VolumeSpec
 
 
@@ -35,8 +34,8 @@ def view_of(volume: libvirt.virStorageVol, pool: str, made: DiskFormat | None = 
         pool: its pool.
         made: what it is; None: what it looks like has to do.
     """
-    text = decoded(volume.XMLDesc)
-    if text is None:  # the name of its base is not UTF-8
+    root = volume_document(volume)
+    if root is None:
         _, capacity, allocation = volume.info()
         return Volume(
             pool=pool,
@@ -46,7 +45,6 @@ def view_of(volume: libvirt.virStorageVol, pool: str, made: DiskFormat | None = 
             capacity_bytes=capacity,
             allocation_bytes=allocation,
         )
-    root = parse(text)
     kind = root.find("target/format")
     word = "" if kind is None else kind.get("type", "").upper()
     looks = DiskFormat(word) if word in DiskFormat.__members__ else None
