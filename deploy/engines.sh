@@ -87,9 +87,12 @@ gave_up() {
 
 # how_to ENGINE GROUP ASK WORDS
 how_to() {
-    local answer
+    local answer runs="join the group $2 and log in anew"
+    # libvirt asks polkit whom to let in; without a system bus it lets in root alone.
+    [[ " $(id -nG) " != *" $2 "* ]] || runs="see its log: you are in the group $2"
     answer=$("$3" 2>&1 >/dev/null) || true
-    warn "$1 does not answer (${answer##*$'\n'}). If it runs, join the group $2 and log in anew." \
+    [[ $answer != *"system bus"* ]] || runs="have root start the system bus and polkit (dbus, polkitd)"
+    warn "$1 does not answer (${answer##*$'\n'}). If it runs, $runs." \
         "If not: $4; on Debian or Ubuntu this script does it as root."
 }
 
