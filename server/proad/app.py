@@ -26,6 +26,7 @@ from proad.core.ports import Driver
 from proad.core.records import VolumeRecords
 from proad.core.registries import AllowedRegistries
 from proad.core.resolve import Resolver
+from proad.core.slices import Slices
 from proad.core.snapshots import Snapshots
 from proad.core.verbs import Verbs
 from proad.core.volumes import Volumes
@@ -142,6 +143,7 @@ def _rpc_server(
     seal: Seal,
 ) -> RpcServer:
     pages = Pages(seal)
+    slices = Slices()
     resolver = Resolver(hosts, inventory)
     verbs = Verbs(operations, inventory)
     lifecycle = Lifecycle(resolver, verbs, inventory)
@@ -151,12 +153,13 @@ def _rpc_server(
         health=Health(hosts, service_names()),
         auth=AuthService(authenticator),
         resources=ResourceService(
-            Lists(hosts, inventory),
+            Lists(hosts, inventory, slices),
             lifecycle,
             Watches(hosts, inventory),
             Measuring(hosts, resolver, inventory),
             pages,
             seal,
+            slices,
         ),
         containers=ContainerService(workloads),
         images=ImageService(

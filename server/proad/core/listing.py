@@ -10,7 +10,7 @@ from typing import Any
 from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
 from proad.core.link import Link
-from proad.core.slices import in_slices, sorted_in_slices
+from proad.core.slices import Slices
 from proad.errors import (
     EngineUnreachableError,
     InvalidArgumentError,
@@ -101,9 +101,16 @@ class Order:
 
 
 class Lists:
-    """Reads the inventory, for all engines that a filter covers."""
+    """Reads the inventory, for all engines that a filter covers.
 
-    def __init__(self, hosts: Hosts, inventory: Inventory) -> None:
+    Args:
+        hosts: all engines.
+        inventory: what there is.
+        slices: share the time that long lists take.
+    """
+
+    def __init__(self, hosts: Hosts, inventory: Inventory, slices: Slices) -> None:
+        self._slices = slices
         self._hosts = hosts
         self._inventory = inventory
 
@@ -134,8 +141,8 @@ class Lists:
                 case _:
                     there += self._inventory.all(link)
         revision = self.revision  # others get their turn below, and what is there changes
-        found = [resource async for resource in in_slices(there) if which.matches(resource)]
-        ordered = await sorted_in_slices(found, order.position)
+        found = [resource async for resource in self._slices.of(there) if which.matches(resource)]
+        ordered = await self._slices.sort(found, order.position)
         return Listing(tuple(ordered), tuple(unreachable), revision)
 
     async def in_full(self, resources: Sequence[Resource], *, partial: bool) -> Listing:
@@ -151,7 +158,9 @@ class Lists:
             (link.host, kind): link for link in self._hosts.links for kind in link.driver.kinds
         }
         asked = [(r, links[r.host, r.kind]) for r in resources]
-        views = [asyncio.ensure_future(self._full(link, r)) async for r, link in in_slices(asked)]
+        views = [
+            asyncio.ensure_future(self._full(link, r)) async for r, link in self._slices.of(asked)
+        ]
         try:
             await _until_silent(views)
         finally:

@@ -3,9 +3,12 @@
 import asyncio
 import heapq
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import Any, TypeVar
+
+from proad.core.actor import current_actor
 
 T = TypeVar("T")
 
@@ -15,23 +18,59 @@ _SLICE = 0.005
 _RUN = 512
 
 
-async def in_slices(items: Iterable[T]) -> AsyncIterator[T]:
-    """Give items one by one, and others their turn whenever 5 ms went by since the last."""
-    began = time.perf_counter()
-    for item in items:
-        yield item
-        if time.perf_counter() - began > _SLICE:
-            await asyncio.sleep(0)
-            began = time.perf_counter()
+class Slices:
+    """Shares the time for long work among all who have some.
 
+    Between two slices, of whomever, the loop serves everybody else: long work of a hundred
+    callers at once holds others up no more than that of one. Those on whose behalf it is
+    done take turns, so that a user with much of it does not hold up one with little.
+    """
 
-async def sorted_in_slices(items: Sequence[T], key: Callable[[T], Any]) -> list[T]:
-    """Sort items: in runs, which are merged."""
-    if len(items) <= _RUN:
-        return sorted(items, key=key)
-    by_key = itemgetter(0)
-    runs = [
-        sorted(((key(item), item) for item in items[begin : begin + _RUN]), key=by_key)
-        async for begin in in_slices(range(0, len(items), _RUN))
-    ]
-    return [item async for _, item in in_slices(heapq.merge(*runs, key=by_key))]
+    def __init__(self) -> None:
+        self._end: float | None = None  # of the present slice; None: there is none
+        self._resting: dict[str, deque[asyncio.Future[None]]] = {}  # by actor
+
+    async def of(self, items: Iterable[T]) -> AsyncIterator[T]:
+        """Give items one by one, and others their turn whenever a slice is over."""
+        for item in items:
+            yield item
+            if self._over():
+                await self._rest()
+
+    async def sort(self, items: Sequence[T], key: Callable[[T], Any]) -> list[T]:
+        """Sort items: in runs, which are merged."""
+        if len(items) <= _RUN:
+            return sorted(items, key=key)
+        by_key = itemgetter(0)
+        runs = [
+            sorted(((key(item), item) for item in items[begin : begin + _RUN]), key=by_key)
+            async for begin in self.of(range(0, len(items), _RUN))
+        ]
+        return [item async for _, item in self.of(heapq.merge(*runs, key=by_key))]
+
+    def _over(self) -> bool:
+        now = time.perf_counter()
+        if self._end is None:
+            self._end = now + _SLICE
+            asyncio.get_running_loop().call_soon(self._go_on)
+        return now > self._end
+
+    async def _rest(self) -> None:
+        turn = asyncio.get_running_loop().create_future()
+        self._resting.setdefault(current_actor(), deque()).append(turn)
+        await turn
+
+    def _go_on(self) -> None:
+        """Give the next slice: the loop has served all who were ready."""
+        self._end = None
+        while self._resting:
+            actor = next(iter(self._resting))
+            queue = self._resting.pop(actor)
+            turn = queue.popleft()
+            if queue:  # behind those of others
+                self._resting[actor] = queue
+            if not turn.done():  # else its caller has gone
+                turn.set_result(None)
+                if self._resting:
+                    self._over()
+                return

@@ -11,7 +11,7 @@ from proad.auth.scopes import Scope
 from proad.core.lifecycle import Lifecycle
 from proad.core.listing import Lists, Order
 from proad.core.measuring import Measuring
-from proad.core.slices import in_slices
+from proad.core.slices import Slices
 from proad.core.watches import Watches
 from proad.model import (
     DeleteOptions,
@@ -60,7 +60,9 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
         measuring: Measuring,
         pages: Pages,
         seal: Seal,
+        slices: Slices,
     ) -> None:
+        self._slices = slices
         self._lists = lists
         self._lifecycle = lifecycle
         self._watches = watches
@@ -97,11 +99,11 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
             shown = full.resources
             rest.unreachable.extend(full.unreachable)
         if mask:
-            async for resource in in_slices(shown):
+            async for resource in self._slices.of(shown):
                 rest.resources.append(mask.of(encode(v1.Resource, resource)))
             rest.next_page_token = self._pages.token(request, last)
             return rest
-        pieces = [self._encoded.get(resource) async for resource in in_slices(shown)]
+        pieces = [self._encoded.get(resource) async for resource in self._slices.of(shown)]
         encoded = b"".join([*pieces, rest.SerializeToString()])
         cut = _Cut(listing.revision, encoded, last)
         if view is ResourceView.SUMMARY and not listing.unreachable and not request.page_token:

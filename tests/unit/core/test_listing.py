@@ -9,6 +9,7 @@ from proad.core import listing
 from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
 from proad.core.listing import Lists, Order
+from proad.core.slices import Slices
 from proad.errors import (
     CapabilityMissingError,
     EngineConflictError,
@@ -38,7 +39,7 @@ async def links(engine, far):
 async def lists(links):
     inventory = Inventory(links)
     async with inventory.following():
-        yield Lists(Hosts(["local", "far"], links), inventory)
+        yield Lists(Hosts(["local", "far"], links), inventory, Slices())
 
 
 @pytest.fixture

@@ -3,9 +3,47 @@
 import asyncio
 import random
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
 
 from proad.core import slices
-from proad.core.slices import in_slices, sorted_in_slices
+from proad.core.actor import act_for
+from proad.core.slices import Slices
+
+
+class Other:
+    """What the loop serves beside the work."""
+
+    turns = 0
+
+    async def go(self):
+        while True:
+            self.turns += 1
+            await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def other() -> AsyncIterator[Other]:
+    served = Other()
+    task = asyncio.create_task(served.go())
+    yield served
+    task.cancel()
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """Slices that are over after an item of `work`."""
+    monkeypatch.setattr(slices, "_SLICE", 0.0005)
+
+
+async def work(shared, items, done=None, actor=""):
+    act_for(actor)
+    async for _ in shared.of(range(items)):
+        time.sleep(0.001)  # noqa: ASYNC251 - the work itself
+    if done is not None:
+        done.append(actor)
 
 
 async def test_items_sorted_in_slices_are_sorted_as_at_once():
@@ -13,30 +51,58 @@ async def test_items_sorted_in_slices_are_sorted_as_at_once():
     for count in (0, 1, 511, 512, 513, 5_000):
         items = [draw.randrange(500) for _ in range(count)]
 
-        assert await sorted_in_slices(items, lambda item: -item) == sorted(items, reverse=True)
+        assert await Slices().sort(items, lambda item: -item) == sorted(items, reverse=True)
 
 
 async def test_equal_items_sorted_in_slices_keep_their_order():
     items = [(number % 3, number) for number in range(3_000)]
 
-    got = await sorted_in_slices(items, lambda item: item[0])
+    got = await Slices().sort(items, lambda item: item[0])
 
     assert got == sorted(items, key=lambda item: item[0])
 
 
-async def test_others_get_their_turn_between_slices(monkeypatch):
-    monkeypatch.setattr(slices, "_SLICE", 0.001)
-    turns = 0
+@pytest.mark.usefixtures("short")
+async def test_others_get_their_turn_between_slices():
+    async with other() as served:
+        await work(Slices(), 10)
 
-    async def other():
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
+    assert served.turns >= 9
 
-    task = asyncio.create_task(other())
-    async for _ in in_slices(range(10)):
-        time.sleep(0.002)  # noqa: ASYNC251 - the work itself
-    task.cancel()
 
-    assert turns >= 9
+@pytest.mark.usefixtures("short")
+async def test_others_get_their_turn_between_slices_of_any_work():
+    """Not after one slice of each of thirty."""
+    shared = Slices()
+    async with other() as served:
+        await asyncio.gather(*(work(shared, 5) for _ in range(30)))
+
+    assert served.turns >= 30 * 4
+
+
+@pytest.mark.usefixtures("short")
+async def test_a_user_with_much_work_does_not_hold_up_one_with_little():
+    shared, done = Slices(), []
+    much = [asyncio.create_task(work(shared, 20, done, "eve")) for _ in range(20)]
+    await asyncio.sleep(0)
+
+    await work(shared, 20, done, "ada")
+
+    assert done.count("eve") <= 2
+    await asyncio.gather(*much)
+
+
+@pytest.mark.usefixtures("short")
+async def test_work_whose_caller_goes_holds_up_nobody():
+    shared = Slices()
+    gone = [asyncio.create_task(work(shared, 100)) for _ in range(5)]
+    await asyncio.sleep(0.01)
+    rest = asyncio.create_task(work(shared, 5))
+    await asyncio.sleep(0)
+    for task in gone:
+        task.cancel()
+
+    async with asyncio.timeout(20):
+        await rest
+    async with asyncio.timeout(20):
+        await work(shared, 5)
