@@ -175,7 +175,7 @@ async def test_pull_ends_with_its_account(daemon, monkeypatch):
 async def test_streams_ask_the_database_together(daemon, monkeypatch):
     asked = []
     for store in (UserStore, RevocationStore):
-        for name in ("get", "versions", "contains", "among"):
+        for name in ("get", "versions", "among"):
             if method := getattr(store, name, None):
 
                 async def noted(self, what, *, name=name, method=method):

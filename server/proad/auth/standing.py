@@ -99,14 +99,9 @@ class Standing:
 
     async def _ask(self, claims: Claims) -> type[ProaError] | None:
         try:
-            if await self._revocations.contains(claims.token_id):
-                return TokenRevokedError
-            user = await self._users.get(claims.username)
+            return (await self._refusals([claims])).get(claims.token_id)
         except DatabaseUnreachableError:
             return DatabaseUnreachableError
-        if user is None or user.disabled or user.token_version != claims.version:
-            return TokenInvalidError
-        return None
 
     async def _refusals(self, asked: Collection[Claims]) -> dict[str, type[ProaError]]:
         """Tell which of many tokens are no longer good, in a question to each table."""

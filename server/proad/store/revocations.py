@@ -32,12 +32,6 @@ class RevocationStore:
             async with self._database.write() as connection:
                 await connection.execute(revoked)
 
-    async def contains(self, token_id: str) -> bool:
-        """Tell whether a token was revoked."""
-        known = select(revoked_tokens.c.jti).where(revoked_tokens.c.jti == token_id)
-        async with self._database.read() as connection:
-            return (await connection.execute(known)).one_or_none() is not None
-
     async def among(self, token_ids: Collection[str]) -> set[str]:
         """Give those of some tokens that were revoked."""
         known = select(revoked_tokens.c.jti)
