@@ -88,6 +88,7 @@ async def _serve(settings: Settings, stop: asyncio.Event, *, memory: bool) -> No
         Database.open(settings.database_url.get_secret_value()) as database,
         serving(
             settings,
+            database,
             _memory_drivers() if memory else _drivers(settings.hosts, VolumeStore(database)),
         ) as addresses,
     ):
@@ -105,22 +106,25 @@ def _raise_file_limit() -> None:
 
 @asynccontextmanager
 async def serving(
-    settings: Settings, drivers: Sequence[tuple[str, Driver]]
+    settings: Settings, database: Database, drivers: Sequence[tuple[str, Driver]]
 ) -> AsyncIterator[list[str]]:
     """Serve some drivers, each on a host connection, and give the bound addresses.
 
     Raises:
-        SetupError: the database, the key or an address cannot be used.
+        SetupError: the key or an address cannot be used.
     """
+    keys = KeyRing.open(settings.keys_dir)
     async with AsyncExitStack() as stack:
-        authenticator = await stack.enter_async_context(Authenticator.open(settings))
+        authenticator = await stack.enter_async_context(
+            Authenticator.open(settings, database, keys)
+        )
         links = []
         for host, driver in drivers:
             links.append(Link(host, await stack.enter_async_context(driver)))
         hosts = Hosts(list(dict.fromkeys(host for host, _driver in drivers)), links)
         operations = Operations()
         inventory = Inventory(links)
-        seal = Seal(KeyRing.open(settings.keys_dir).derived("page and resume tokens"))
+        seal = Seal(keys.derived("page and resume tokens"))
         server = _rpc_server(settings, authenticator, hosts, operations, inventory, seal)
         tls = settings.tls
         addresses = server.listen(

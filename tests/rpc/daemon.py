@@ -17,6 +17,7 @@ from proa import v1
 from proad.app import serving
 from proad.auth.keys import KeyRing
 from proad.auth.scopes import Scope
+from proad.auth.service import Authenticator
 from proad.auth.tokens import Tokens
 from proad.store.database import Database
 from proad.store.users import UserStore
@@ -190,11 +191,21 @@ class Daemon:
 
 
 @asynccontextmanager
+async def authenticating(settings):
+    """Give an Authenticator as a daemon has it."""
+    async with (
+        Database.open(settings.database_url.get_secret_value()) as database,
+        Authenticator.open(settings, database, KeyRing.open(settings.keys_dir)) as authenticator,
+    ):
+        yield authenticator
+
+
+@asynccontextmanager
 async def running(settings, drivers):
     """Serve `drivers` and give a Daemon."""
     async with (
         Database.open(settings.database_url.get_secret_value()) as database,
-        serving(settings, drivers) as addresses,
+        serving(settings, database, drivers) as addresses,
         grpc.aio.insecure_channel(addresses[0]) as channel,
     ):
         tokens = Tokens(

@@ -12,11 +12,10 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from proa import v1
 from proad.auth.keys import Key, KeyRing
 from proad.auth.scopes import Scope
-from proad.auth.service import Authenticator
 from proad.auth.tokens import Tokens
 from proad.rpc.gate import Gate
 from proad.rpc.methods import SERVICES, methods
-from rpc.daemon import BOTH, RPCS, Refusal, refusal
+from rpc.daemon import BOTH, RPCS, Refusal, authenticating, refusal
 
 LET_IN = "let in"
 MISSING = ("UNAUTHENTICATED", "TOKEN_MISSING")
@@ -231,7 +230,7 @@ async def test_a_method_without_a_scope_is_denied_to_everyone(settings):
         reached.append(request)
         return request
 
-    async with Authenticator.open(settings()) as authenticator:
+    async with authenticating(settings()) as authenticator:
         server = grpc.aio.server(interceptors=[Gate(authenticator, methods())])
         handlers = {"Do": grpc.unary_unary_rpc_method_handler(do)}
         server.add_generic_rpc_handlers(

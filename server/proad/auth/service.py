@@ -25,7 +25,6 @@ from proad.errors import (
     ScopeMissingError,
     TokenMissingError,
 )
-from proad.state import prepare_state_dir
 from proad.store.database import Database
 from proad.store.revocations import RevocationStore
 from proad.store.users import User, UserStore, check_username
@@ -104,36 +103,29 @@ class Authenticator:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, settings: Settings) -> AsyncIterator[Self]:
-        """Make one from the settings, with all that it needs, and close it at the end.
-
-        Makes the state folder, the first key and the database where they are missing.
-
-        Raises:
-            SetupError: one of them cannot be used.
-        """
-        prepare_state_dir(settings.state_dir)
+    async def open(
+        cls, settings: Settings, database: Database, keys: KeyRing
+    ) -> AsyncIterator[Self]:
+        """Make one from the settings, and at the end let it finish what it does."""
         tokens = Tokens(
-            KeyRing.open(settings.keys_dir),
+            keys,
             issuer=settings.token_issuer,
             audience=settings.token_audience,
             lifetime=settings.token_lifetime,
         )
-        url = settings.database_url.get_secret_value()
         with Passwords() as passwords:
-            async with Database.open(url) as database:
-                authenticator = cls(
-                    users=UserStore(database),
-                    revocations=RevocationStore(database),
-                    tokens=tokens,
-                    passwords=passwords,
-                    places=Places(settings.trusted_proxies),
-                )
-                try:
-                    yield authenticator
-                finally:
-                    await authenticator._turns.settle()
-                    await authenticator._standing.settle()
+            authenticator = cls(
+                users=UserStore(database),
+                revocations=RevocationStore(database),
+                tokens=tokens,
+                passwords=passwords,
+                places=Places(settings.trusted_proxies),
+            )
+            try:
+                yield authenticator
+            finally:
+                await authenticator._turns.settle()
+                await authenticator._standing.settle()
 
     async def create_token(
         self,

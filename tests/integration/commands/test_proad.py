@@ -13,16 +13,16 @@ import pytest
 from integration.commands.conftest import PROAD
 from proad.auth.keys import KeyRing
 from proad.auth.scopes import Scope
-from proad.auth.service import Authenticator
 from proad.config import Settings
 from proad.errors import BadCredentialsError, TokenInvalidError
+from rpc.daemon import authenticating
 
 
 def log_in(state, name, password, scopes=None):
     """Give the scopes of a token as the daemon would issue it, and the token."""
 
     async def run():
-        async with Authenticator.open(Settings(state_dir=state)) as authenticator:
+        async with authenticating(Settings(state_dir=state)) as authenticator:
             return await authenticator.create_token(name, password, scopes, peer="unix:")
 
     return asyncio.run(run())
@@ -259,7 +259,7 @@ def _on_a_terminal(arguments, typed, environment):
 
 async def test_disable_takes_effect_in_a_running_daemon_within_a_second(proad, state):
     await asyncio.to_thread(proad, "user", "add", "ann", "--password-stdin", stdin="password")
-    async with Authenticator.open(Settings(state_dir=state)) as authenticator:
+    async with authenticating(Settings(state_dir=state)) as authenticator:
         token = (await authenticator.create_token("ann", "password", peer="unix:")).token
         await authenticator.authenticate(f"Bearer {token}")
         await asyncio.to_thread(proad, "user", "disable", "ann")

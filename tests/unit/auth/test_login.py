@@ -8,12 +8,10 @@ import structlog
 from proad.auth.places import Places
 from proad.auth.scopes import Scope
 from proad.auth.service import Authenticator
-from proad.config import Settings
 from proad.errors import (
     BadCredentialsError,
     InvalidArgumentError,
     ScopeMissingError,
-    SetupError,
     TooManyAttemptsError,
 )
 from proad.store.revocations import RevocationStore
@@ -228,20 +226,3 @@ async def test_logins_sent_at_once_do_not_slip_past_the_pause(login):
 async def test_good_logins_sent_at_once_all_pass(login):
     issued = await asyncio.gather(*(login("ann") for _ in range(30)))
     assert len({token.token for token in issued}) == 30
-
-
-async def test_open_makes_what_is_missing(tmp_path):
-    settings = Settings(state_dir=tmp_path / "a" / "b")
-    for _ in range(2):
-        async with Authenticator.open(settings) as authenticator:
-            with pytest.raises(BadCredentialsError):
-                await authenticator.create_token("ann", "x", peer="unix:")
-    assert sorted(path.name for path in settings.state_dir.iterdir()) == ["keys", "proa.db"]
-
-
-async def test_open_refuses_a_folder_that_others_may_change(tmp_path):
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a").chmod(0o777)
-    with pytest.raises(SetupError, match="chmod 700"):
-        async with Authenticator.open(Settings(state_dir=tmp_path / "a")):
-            pass
