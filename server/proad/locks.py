@@ -3,7 +3,7 @@
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from proad.errors import SetupError
@@ -19,20 +19,24 @@ def locked(path: Path, refusal: str) -> Iterator[None]:
         refusal: what to say if another process holds it.
 
     Raises:
-        SetupError: another process does, or the file cannot be opened.
+        SetupError: another process does, or the file cannot be opened or written.
     """
-    try:
-        descriptor = open_own(path, os.O_RDWR | os.O_CREAT)
-    except OSError as error:
-        raise SetupError(f"{path}: {error.strerror}") from error
-    try:
+    with ExitStack() as kept:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(descriptor, 32).decode(errors="replace").strip()
-            raise SetupError(f"{refusal} (process {holder or 'unknown'})") from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            descriptor = open_own(path, os.O_RDWR | os.O_CREAT)
+            kept.callback(os.close, descriptor)
+            _take(descriptor, refusal)
+        except OSError as error:
+            raise SetupError(f"{path}: {error.strerror}") from error
         yield
-    finally:
-        os.close(descriptor)
+
+
+def _take(descriptor: int, refusal: str) -> None:
+    """Lock an open file, and write into it who did."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.read(descriptor, 32).decode(errors="replace").strip()
+        raise SetupError(f"{refusal} (process {holder or 'unknown'})") from None
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)

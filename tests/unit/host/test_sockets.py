@@ -1,4 +1,5 @@
 import os
+import resource
 import socket
 import stat
 
@@ -84,3 +85,16 @@ def test_a_lock_is_private_and_no_link(tmp_path):
     with pytest.raises(SetupError, match="symbolic link"), locked(tmp_path / "link", "taken"):
         pass
     assert (tmp_path / "precious").read_text() == "precious"
+
+
+def test_a_lock_that_cannot_be_written_is_refused_and_free_again(tmp_path):
+    """As on a disk that is full."""
+    _, most = before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, most))
+    try:
+        with pytest.raises(SetupError, match="lock: File too large"), locked(tmp_path / "lock", ""):
+            pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with locked(tmp_path / "lock", "taken"):
+        pass
