@@ -5,6 +5,7 @@ import secrets
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 import libvirt
 import pytest
@@ -182,6 +183,43 @@ async def test_delete_volume_in_a_drive_is_refused(
         guests,
         f"<disk type='file' device='{device}'><source file='{volume.path}'/>"
         f"<target dev='{target}'/></disk>",
+    )
+    assert (await refused(driver, volume)).metadata["used_by"] == f"domain {domain.name()}"
+
+
+@pytest.fixture
+def loop(volume: Volume) -> Iterator[str]:
+    """A loop device on the volume."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can make loop devices")
+    words = ["losetup", "--find", "--show", volume.path]
+    made = subprocess.run(words, check=False, capture_output=True, text=True)
+    if made.returncode != 0:
+        pytest.skip(f"this host has no loop devices: {made.stderr}")
+    yield made.stdout.strip()
+    run("losetup", "--detach", made.stdout.strip())
+
+
+async def test_delete_volume_behind_a_loop_device_is_refused(
+    driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, volume: Volume, loop: str
+):
+    device = disk(loop).replace("type='file'", "type='block'").replace("file=", "dev=")
+    domain = define(raw, guests, device)
+    assert (await refused(driver, volume)).metadata["used_by"] == f"domain {domain.name()}"
+
+
+@pytest.mark.parametrize(
+    "word", ["{path}", "file={path},if=none", '{{"driver":"file","filename":"{path}"}}']
+)
+async def test_delete_volume_in_words_for_qemu_is_refused(
+    driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, volume: Volume, word: str
+):
+    said = escape(word.format(path=volume.path), {'"': "&quot;"})
+    domain = raw.defineXML(
+        "<domain type='qemu' xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'>"
+        f"<name>{guests.prefix}-words</name><memory unit='MiB'>32</memory>"
+        "<os><type>hvm</type></os>"
+        f'<q:commandline><q:arg value="-drive"/><q:arg value="{said}"/></q:commandline></domain>'
     )
     assert (await refused(driver, volume)).metadata["used_by"] == f"domain {domain.name()}"
 

@@ -4,6 +4,8 @@ import ctypes
 import os
 import stat
 import struct
+from collections.abc import Iterator
+from pathlib import Path
 
 from proad.core.records import FileIdentity
 
@@ -20,6 +22,31 @@ _SIZE = 256
 _NANO = 10**9
 
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+def files_behind(path: str) -> Iterator[str]:
+    """Yield the files that hold what is on a block device: of loops, and of what is made of them."""
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return
+    if stat.S_ISBLK(status.st_mode):
+        number = f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
+        yield from _behind(Path("/sys/dev/block", number))
+
+
+def _behind(device: Path) -> Iterator[str]:
+    try:
+        folder = device.resolve(strict=True)
+        if (folder / "partition").exists():
+            folder = folder.parent
+        if (file := folder / "loop/backing_file").exists():
+            yield os.fsdecode(file.read_bytes()).removesuffix("\n")
+        below = [*(folder / "slaves").iterdir()]
+    except OSError:  # gone meanwhile, or of a kind that is made of nothing
+        return
+    for each in below:
+        yield from _behind(each)
 
 
 def identity_of(path: str) -> FileIdentity | None:

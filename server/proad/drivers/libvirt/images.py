@@ -4,12 +4,13 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from proad.core.records import VolumeRecord
 from proad.drivers.libvirt import qcow2
+from proad.drivers.libvirt.files import files_behind
 from proad.drivers.libvirt.qcow2 import Header, NoImageError, UnreadableImageError, printable
 
 MAX_DEPTH = 64
@@ -83,6 +84,13 @@ class Images:
         if path not in self._identities:
             self._identities[path] = self._identify(path)
         return self._identities[path]
+
+    def identities(self, path: str) -> Iterator[Hashable]:
+        """Yield the identity of a file, and of the files that lie behind it if it is a device."""
+        yield self.identity(path)
+        if self.local and path.startswith("/dev/"):
+            for behind in files_behind(path):
+                yield self.identity(behind)
 
     def chain(self, path: str, format: str = "") -> Chain:
         """Follow an image down to its last base.

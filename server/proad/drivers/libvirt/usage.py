@@ -1,6 +1,7 @@
 """Who needs a file: domains with their snapshots, and images that are based on it."""
 
 import os
+import re
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -30,6 +31,8 @@ _GONE = frozenset(
         libvirt.VIR_ERR_OPERATION_INVALID,
     }
 )
+# What may be a path in a word for QEMU.
+_PATH = re.compile(r"/[^,'\"}]+")
 # Where a path is something that people wrote.
 _PROSE = frozenset({"title", "description", "metadata", "cmdline"})
 
@@ -219,7 +222,7 @@ class Usage:
         if target.ref in named.volumes:
             return True
         paths = joined(named.paths, *(chain.paths for chain in named.chains))
-        return any(self._images.identity(path) == file for path in paths)
+        return any(file in self._images.identities(path) for path in paths)
 
     def _identity_of(self, chain: Chain) -> Hashable:
         return self._images.identity(chain.layers[0].path)
@@ -398,6 +401,8 @@ def _paths(element: etree._Element) -> Iterator[str]:
         for value in (child.text or "", *child.values()):
             if value.strip().startswith("/"):
                 yield value.strip()
+            elif child.prefix is not None:  # words for QEMU, such as file=/path,if=none
+                yield from _PATH.findall(value)
         yield from _paths(child)
 
 
