@@ -44,9 +44,13 @@ def check_own_folder(folder: Path, *, private: bool) -> None:
     mode = stat.S_IMODE(status.st_mode)
     if mode & (_OTHERS_LOOK if private else _OTHERS_WRITE):
         what = "look into" if private else "change"
+        mend = (
+            f"it is for everybody: choose one of your own in it, such as {folder / 'proa'}"
+            if mode & stat.S_ISVTX
+            else f"once they have not, make it private: chmod 700 {folder}"
+        )
         raise SetupError(
-            f"{folder}: others may {what} the daemon's folder (mode {mode:04o}); once they have "
-            f"not, make it private: chmod 700 {folder}"
+            f"{folder}: others may {what} the daemon's folder (mode {mode:04o}); {mend}"
         )
 
 
@@ -63,10 +67,11 @@ def check_place(file: Path) -> None:
     folder = file.parent
     mode = stat.S_IMODE(folder.stat().st_mode)
     if mode & _OTHERS_WRITE:
+        # A folder such as /tmp is for everybody, and is to stay so.
+        mend = "" if mode & stat.S_ISVTX else f", or make it one: chmod go-w {folder}"
         raise SetupError(
             f"{folder}: others may put a file of theirs in place of {file.name} "
-            f"(mode {mode:04o}); choose a folder that only this user may write to, "
-            f"or make it one: chmod go-w {folder}"
+            f"(mode {mode:04o}); choose a folder that only this user may write to{mend}"
         )
 
 
