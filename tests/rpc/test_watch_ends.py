@@ -191,9 +191,8 @@ async def test_streams_ask_the_database_together(daemon, monkeypatch):
     await until_true(lambda: len(asked) >= 5)
 
     begin = [name for name, _ in asked].index("among")  # the clear may have come amid a look
-    assert [name for name, _ in asked[begin : begin + 4]] == ["among", "versions"] * 2
-    assert len(asked[begin][1]) == 20
-    assert asked[begin + 1][1] == {"ann"}
+    looks = [(name, len(what)) for name, what in asked[begin : begin + 4]]
+    assert looks == [("among", 20), ("versions", 1)] * 2
     for call in calls:
         call.cancel()
 
