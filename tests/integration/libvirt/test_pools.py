@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from integration.libvirt.guests import MIB, Guests
 from proad.drivers.libvirt import LibvirtDriver
 from proad.errors import AlreadyExistsError, EngineConflictError, VolumeNotFoundError
-from proad.model import DiskFormat, DiskSpec, VolumeRef, VolumeSpec
+from proad.model import DiskFormat, DiskSpec, NewDisk, VolumeRef, VolumeSpec
 
 pytestmark = pytest.mark.libvirt
 
@@ -162,6 +162,35 @@ async def test_a_pool_that_a_refresh_of_ours_stopped_is_started_again(
     monkeypatch.setattr(libvirt.virStoragePool, "refresh", unlucky)
     await driver.delete_volume(pool.name(), "dropped.img")
     assert pool.isActive()
+
+
+async def test_a_volume_whose_file_somebody_removed_is_not_found(
+    driver: LibvirtDriver, pool: libvirt.virStoragePool, place: Path
+):
+    for name in ("gone", "other"):
+        await driver.create_volume(VolumeSpec(pool=pool.name(), name=name, capacity_bytes=MIB))
+    (place / "gone").unlink()
+    assert pool.storageVolLookupByName("gone")  # so says libvirt
+    with pytest.raises(VolumeNotFoundError):
+        await driver.delete_volume(pool.name(), "gone")
+    assert [each.name for each in await driver.list_volumes(pool.name())] == ["other"]
+
+
+async def test_the_name_of_a_volume_whose_file_somebody_removed_is_free(
+    driver: LibvirtDriver, guests: Guests, pool: libvirt.virStoragePool, place: Path
+):
+    spec = VolumeSpec(pool=pool.name(), name="again", capacity_bytes=MIB)
+    await driver.create_volume(spec)
+    (place / "again").unlink()
+    await driver.create_volume(spec)
+    disks = (DiskSpec(new_volume=NewDisk(pool=pool.name(), capacity_bytes=MIB)),)
+    for _ in range(2):
+        made = await driver.create_domain(guests.blank(name=guests.prefix, disks=disks))
+        (disk,) = made.domain.disks
+        Path(disk.path).unlink()
+        await driver.delete(made.id)
+    listed = [each.name for each in await driver.list_volumes(pool.name())]
+    assert listed == ["again"]
 
 
 async def test_a_look_at_a_pool_changes_nothing(

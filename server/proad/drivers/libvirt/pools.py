@@ -146,6 +146,26 @@ def find(pool: libvirt.virStoragePool, name: str) -> libvirt.virStorageVol | Non
     return None
 
 
+def known(pool: libvirt.virStoragePool, name: str) -> libvirt.virStorageVol | None:
+    """Return a volume that libvirt knows, but for one whose file somebody removed.
+
+    libvirt does not hear of that: it is made to look.
+    """
+    found = find(pool, name)
+    if found is not None and _has_gone(found):
+        refresh(pool, name)
+        found = find(pool, name)
+    return found
+
+
+def _has_gone(volume: libvirt.virStorageVol) -> bool:
+    """Return whether the file of a volume is not where libvirt saw it, in a folder that is."""
+    path = decoded(volume.path)
+    if path is None or not is_local(volume.connect()) or os.path.lexists(path):
+        return False
+    return Path(path).parent.is_dir()
+
+
 def is_there(pool: libvirt.virStoragePool, name: str) -> bool:
     """Return whether a pool has a volume or a file of that name."""
     path = parse(pool.XMLDesc()).findtext("target/path", "")
@@ -156,17 +176,18 @@ def is_there(pool: libvirt.virStoragePool, name: str) -> bool:
 
 
 def refresh(pool: libvirt.virStoragePool, name: str) -> str:
-    """Have libvirt look for a new volume in a pool; give what keeps it from that.
+    """Have libvirt look for a volume that came or went; give what keeps it from that.
 
     libvirt stops a pool that it cannot read, and cannot start it again either as long as what it
-    stumbled over is there. Hence it is not asked when there is nothing to find, or something
-    to stumble over; where that cannot be seen from here, the pool is started again at least.
+    stumbled over is there. Hence it is not asked when there is nothing to find or to forget, or
+    something to stumble over; where that cannot be seen from here, the pool is at least started
+    again.
     """
     if not is_active(pool):
         return ""
     path = parse(pool.XMLDesc()).findtext("target/path", "")
     if path and Path(path).is_dir():
-        if not os.path.lexists(f"{path}/{name}"):
+        if not os.path.lexists(f"{path}/{name}") and find(pool, name) is None:
             return ""
         if torn := _torn(path):
             return f", which cannot be refreshed: {torn}"

@@ -62,7 +62,7 @@ class Storage:
         )
 
     def volume(self, connection: libvirt.virConnect, ref: VolumeRef) -> libvirt.virStorageVol:
-        """Find a volume, also one that came into the pool behind libvirt's back.
+        """Find a volume, also one that came behind libvirt's back, and none that went so.
 
         For calls that change something: a pool may be refreshed for it.
 
@@ -70,7 +70,7 @@ class Storage:
             VolumeNotFoundError: no such pool, or nothing of that name in it.
         """
         pool = self.pool(connection, ref.pool)
-        found = pools.find(pool, ref.name)
+        found = pools.known(pool, ref.name)
         obstacle = ""
         if found is None:
             obstacle = pools.refresh(pool, ref.name)
@@ -123,7 +123,7 @@ class Storage:
         if spec.base is not None:
             base, chain = self._base(connection, spec.base, field)
         pool = self.pool(connection, spec.pool, make=True)
-        if pools.find(pool, spec.name) is not None:
+        if pools.known(pool, spec.name) is not None:
             raise AlreadyExistsError("volume", spec.name)
         root = volume_xml(spec, base)
         capacity = int(root.findtext("capacity", "0"))
