@@ -102,7 +102,7 @@ class Endpoint:
             # would look for it every two minutes in the end.
             "grpc.initial_reconnect_backoff_ms": 200,
             "grpc.max_reconnect_backoff_ms": 5_000,
-            # A page of 1000 resources in full is more than gRPC's 4 MiB.
+            # A page is less than gRPC's 4 MiB, but a single resource may be more.
             "grpc.max_receive_message_length": 64 * 2**20,
         }
         if self.local:

@@ -146,7 +146,7 @@ def _rpc_server(
     inventory: Inventory,
     seal: Seal,
 ) -> RpcServer:
-    pages = Pages(seal)
+    pages = Pages(seal, settings.grpc_max_message_bytes)
     slices = Slices()
     resolver = Resolver(hosts, inventory)
     verbs = Verbs(operations, inventory)

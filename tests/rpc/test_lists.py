@@ -286,3 +286,35 @@ async def test_a_mask_leaves_only_what_it_names(fleet, paths, wanted):
         assert {field.name for field, _ in got.ListFields()} == {"container", "host"}
     else:
         assert got == v1.Resource(**wanted)
+
+
+@pytest.mark.parametrize("mask", [None, FieldMask(paths=["name", "labels"])])
+@pytest.mark.parametrize("view", ["RESOURCE_VIEW_SUMMARY", "RESOURCE_VIEW_FULL"])
+async def test_list_resources_of_large_ones_ends_pages_before_grpcs_limit(serve, mask, view):
+    daemon = await serve(("a", MemoryDriver()))
+    labels = {f"big{n}": "x" * 4000 for n in range(50)}
+    names = [f"c{n:02}" for n in range(45)]
+    for name in names:
+        await daemon.container(name, start=False, labels=labels)
+    found, token, pages = [], "", 0
+    while token or not pages:
+        page = await daemon.call(
+            "ListResources", read_mask=mask, view=view, order_by="name desc", page_token=token
+        )
+        found += [each.name for each in page.resources]
+        token = page.next_page_token
+        pages += 1
+    assert found == names[::-1]
+    assert pages == 3
+
+
+async def test_pages_of_large_snapshots_end_before_grpcs_limit(daemon):
+    vm = await daemon.domain("vm", start=False)
+    names = [f"s{number:03}" for number in range(300)]
+    for name in names:
+        await daemon.driver.create_snapshot(vm.id, SnapshotSpec(name=name, description="x" * 16384))
+
+    seen = [p async for p in pages(daemon, "ListSnapshots", "snapshots", 1000, id="vm")]
+
+    assert [s.name for page in seen for s in page] == names
+    assert len(seen) == 2

@@ -59,7 +59,9 @@ class ListSnapshotsRequest(_message.Message):
     At most 512 characters.
     """
     page_size: _builtins.int
-    """How many at the most; 0: 1000, which is also the most."""
+    """How many at the most; 0: 1000, which is also the most. A page also ends
+    before it exceeds 3 MiB.
+    """
     page_token: _builtins.str
     """next_page_token of the page before.
     At most 4096 characters.

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 import grpc
@@ -29,10 +30,10 @@ class ImageService(image_service_pb2_grpc.ImageServiceServicer):
     ) -> v1.ListImagesResponse:
         images = await self._images.list(decode(ImageFilter, request), host=request.host)
         images.sort(key=_position, reverse=True)
-        page, token = self._pages.paginate(images, request, _position, newest_first=True)
-        return v1.ListImagesResponse(
-            images=[encode(v1.Image, image) for image in page], next_page_token=token
+        page, token = self._pages.paginate(
+            images, request, _position, partial(encode, v1.Image), newest_first=True
         )
+        return v1.ListImagesResponse(images=page, next_page_token=token)
 
     async def GetImage(self, request: v1.GetImageRequest, context: _Context) -> v1.GetImageResponse:
         image = await self._images.get(required_text(request, "image"), host=request.host)

@@ -15,14 +15,33 @@ from proad.rpc import caller
 from proad.rpc.seal import LENGTH, BoundSeal, Seal
 
 T = TypeVar("T")
+M = TypeVar("M", bound=Message)
 Position = tuple[str, ...]
 
 MOST = 1000
+# Of gRPC's 4 MiB, which clients take unless they are told otherwise.
+MOST_BYTES = 3 * 2**20
+# Of a response, for what is no item of the page.
+_REST = 16 * 2**10
 
 
 class _Comparable(Protocol):
     def __gt__(self, other: Any) -> bool: ...
     def __lt__(self, other: Any) -> bool: ...
+
+
+class Room:
+    """What a page has left of its bytes: it takes its first item, however large that is."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._left = size
+
+    def takes(self, size: int) -> bool:
+        """Return whether the page takes one item more, of so many bytes."""
+        first = self._left == self._size
+        self._left -= size
+        return first or self._left >= 0
 
 
 class Pages:
@@ -34,10 +53,16 @@ class Pages:
 
     Args:
         seal: signs the tokens.
+        message_bytes: largest message that is sent; pages stay below it.
     """
 
-    def __init__(self, seal: Seal) -> None:
+    def __init__(self, seal: Seal, message_bytes: int) -> None:
         self._seal = seal
+        self._most_bytes = min(MOST_BYTES, message_bytes - _REST)
+
+    def room(self) -> Room:
+        """Give the room of one page."""
+        return Room(self._most_bytes)
 
     def cut(
         self,
@@ -92,12 +117,21 @@ class Pages:
         items: Sequence[T],
         request: Message,
         position: Callable[[T], Position],
+        show: Callable[[T], M],
         *,
         newest_first: bool = False,
-    ) -> tuple[Sequence[T], str]:
-        """Cut a page as `cut` does, and make the token of the next one."""
+    ) -> tuple[list[M], str]:
+        """Cut a page as `cut` does, show what there is room for, and make the next one's token."""
         page, last = self.cut(items, request, position, newest_first=newest_first)
-        return page, self.token(request, last)
+        room = self.room()
+        shown: list[M] = []
+        for item in page:
+            message = show(item)
+            if not room.takes(message.ByteSize()):
+                last = position(page[len(shown) - 1])
+                break
+            shown.append(message)
+        return shown, self.token(request, last)
 
     def _sealed(self, request: Message) -> BoundSeal:
         same = type(request)()

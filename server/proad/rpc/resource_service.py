@@ -1,6 +1,6 @@
 """ResourceService: looking at containers and domains, and taking them through their lives."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, NamedTuple
 
 import grpc
@@ -15,6 +15,7 @@ from proad.core.slices import Slices
 from proad.core.watches import Watches
 from proad.model import (
     DeleteOptions,
+    Resource,
     ResourceFilter,
     ResourceUpdate,
     ResourceView,
@@ -47,6 +48,11 @@ class _Cut(NamedTuple):
     revision: int
     encoded: bytes
     last: Position | None
+
+
+def _same(resource: Resource, resources: Sequence[Resource]) -> Resource:
+    which = resource.id, resource.host
+    return next(each for each in resources if (each.id, each.host) == which)
 
 
 class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
@@ -93,22 +99,35 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
             lambda resource: order.position(resource).values,
             comparable=order.at,
         )
+        summaries = shown
         rest = v1.ListResourcesResponse(unreachable=listing.unreachable)
         if view is ResourceView.FULL:
             full = await self._lists.in_full(shown, partial=request.return_partial_success)
             shown = full.resources
             rest.unreachable.extend(full.unreachable)
-        if mask:
-            async for resource in self._slices.of(shown):
-                rest.resources.append(mask.of(encode(v1.Resource, resource)))
-            rest.next_page_token = self._pages.token(request, last)
-            return rest
-        pieces = [self._encoded.get(resource) async for resource in self._slices.of(shown)]
+        room = self._pages.room()
+        pieces: list[bytes] = []
+        async for resource in self._slices.of(shown):
+            piece = self._piece(resource, mask)
+            if not room.takes(len(piece)):
+                # Of the list, as it was cut: what it is sorted by may have changed since.
+                before = _same(shown[len(pieces) - 1], summaries)
+                last = order.position(before).values
+                break
+            pieces.append(piece)
         encoded = b"".join([*pieces, rest.SerializeToString()])
         cut = _Cut(listing.revision, encoded, last)
-        if view is ResourceView.SUMMARY and not listing.unreachable and not request.page_token:
+        first = not request.page_token and not mask
+        if first and view is ResourceView.SUMMARY and not listing.unreachable:
             self._cut.keep(asked, cut, len(asked) + len(encoded))
         return self._told(request, cut)
+
+    def _piece(self, resource: Resource, mask: Mask) -> bytes:
+        """Give a resource as a list has it."""
+        if not mask:
+            return self._encoded.get(resource)
+        masked = mask.of(encode(v1.Resource, resource))
+        return v1.ListResourcesResponse(resources=[masked]).SerializeToString()
 
     def _told(self, request: v1.ListResourcesRequest, cut: "_Cut") -> bytes:
         """Give a page with its token, which is the caller's own."""

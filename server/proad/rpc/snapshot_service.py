@@ -26,10 +26,13 @@ class SnapshotService(snapshot_service_pb2_grpc.SnapshotServiceServicer):
         self, request: v1.ListSnapshotsRequest, context: _Context
     ) -> v1.ListSnapshotsResponse:
         snapshots = await self._snapshots.list(required_text(request, "id"))
-        page, token = self._pages.paginate(snapshots, request, lambda aged: aged.position)
-        return v1.ListSnapshotsResponse(
-            snapshots=[encode(v1.Snapshot, aged.snapshot) for aged in page], next_page_token=token
+        page, token = self._pages.paginate(
+            snapshots,
+            request,
+            lambda aged: aged.position,
+            lambda aged: encode(v1.Snapshot, aged.snapshot),
         )
+        return v1.ListSnapshotsResponse(snapshots=page, next_page_token=token)
 
     async def GetSnapshot(
         self, request: v1.GetSnapshotRequest, context: _Context

@@ -1,5 +1,6 @@
 """VolumeService: volumes in storage pools."""
 
+from functools import partial
 from typing import Any
 
 import grpc
@@ -27,11 +28,12 @@ class VolumeService(volume_service_pb2_grpc.VolumeServiceServicer):
     ) -> v1.ListVolumesResponse:
         volumes = await self._volumes.list(plain_text(request, "pool"), host=request.host)
         page, token = self._pages.paginate(
-            volumes, request, lambda volume: (volume.pool, volume.name)
+            volumes,
+            request,
+            lambda volume: (volume.pool, volume.name),
+            partial(encode, v1.Volume),
         )
-        return v1.ListVolumesResponse(
-            volumes=[encode(v1.Volume, volume) for volume in page], next_page_token=token
-        )
+        return v1.ListVolumesResponse(volumes=page, next_page_token=token)
 
     async def CreateVolume(
         self, request: v1.CreateVolumeRequest, context: _Context
