@@ -318,15 +318,3 @@ async def test_pages_of_large_snapshots_end_before_grpcs_limit(daemon):
 
     assert [s.name for page in seen for s in page] == names
     assert len(seen) == 2
-
-
-async def test_pages_of_large_snapshots_end_before_grpcs_limit(daemon):
-    vm = await daemon.domain("vm", start=False)
-    names = [f"s{number:03}" for number in range(300)]
-    for name in names:
-        await daemon.driver.create_snapshot(vm.id, SnapshotSpec(name=name, description="x" * 16384))
-
-    seen = [p async for p in pages(daemon, "ListSnapshots", "snapshots", 1000, id="vm")]
-
-    assert [s.name for page in seen for s in page] == names
-    assert len(seen) == 2
