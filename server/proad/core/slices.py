@@ -13,7 +13,7 @@ from proad.core.actor import current_actor
 T = TypeVar("T")
 
 # Seconds of one slice.
-_SLICE = 0.005
+_SLICE = 0.002
 # Items that are sorted in one go.
 _RUN = 512
 
