@@ -4,6 +4,7 @@ import asyncio
 import base64
 import gc
 from contextlib import contextmanager
+from datetime import timedelta
 
 import grpc
 import pytest
@@ -14,7 +15,7 @@ from proad.auth.scopes import Scope
 from proad.errors import ProaError
 from proad.rpc import reading
 from rpc.daemon import BOTH, RPCS, Refusal, refusal
-from rpc.raw_http2 import DATA, Connection, frame, message
+from rpc.raw_http2 import DATA, END_STREAM, SETTINGS, Connection, frame, message
 
 GET = RPCS["GetResource"].path
 NOT_PUBLIC = [name for name, rpc in RPCS.items() if rpc.scope != v1.SCOPE_PUBLIC]
@@ -212,3 +213,30 @@ async def test_a_refused_call_leaves_no_reference_cycle(daemon, way):
             await asyncio.sleep(SLOW if way in {"deadline", "cancelled"} else 0.1)
 
     assert found == []
+
+
+@pytest.mark.parametrize("way", ["revoked", "expired"])
+async def test_a_call_whose_token_ends_before_its_message_has_come_does_nothing(
+    daemon, connection, monkeypatch, way
+):
+    await daemon.container("web", start=False)
+    if way == "expired":
+        monkeypatch.setattr(daemon.tokens, "_lifetime", timedelta(seconds=2))
+    token = daemon.token(*BOTH)
+    start = message(v1.StartResourceRequest(id="web").SerializeToString())
+    connection.begin(RPCS["StartResource"].path, authorization=f"Bearer {token}")
+    connection.send(frame(DATA, 0, 1, start[:-1]))
+    async with asyncio.timeout(20):
+        while (await connection.next_frame())[0] != SETTINGS:
+            pass
+    if way == "revoked":
+        await daemon.send(RPCS["RevokeToken"], v1.RevokeTokenRequest(), token=token)
+    else:
+        await asyncio.sleep(3)
+    connection.send(frame(DATA, END_STREAM, 1, start[-1:]))
+
+    async with asyncio.timeout(20):
+        ended = plain(await connection.ended())
+
+    assert "the token" in ended, ended
+    assert await daemon.state("web") == "STOPPED"

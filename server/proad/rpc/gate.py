@@ -135,13 +135,21 @@ class Gate(grpc.aio.ServerInterceptor):
             seats=self._seats_of_strangers if public else self._seats_of_the_known,
             sender=self._place if public else _user,
         )
+
+        async def read(context: _Context) -> Any:
+            if public:
+                return await reader.read(context)
+            # Who was let in may send the message when the token is no longer good.
+            async with self._admission.holding(expires=True):
+                return await reader.read(context)
+
         serialize = _unless_encoded(handler.response_serializer)
         let_pass = self._pass_standard if method.standard else self._pass
         if handler.unary_unary is not None:
             answer = handler.unary_unary
 
             async def unary(context: _Context) -> Any:
-                return await answer(await reader.read(context), context)
+                return await answer(await read(context), context)
 
             async def one(_messages: object, context: _Context) -> Any:
                 return await let_pass(method, unary, context)
@@ -151,7 +159,7 @@ class Gate(grpc.aio.ServerInterceptor):
         write = self._streams.writing(method, handler.unary_stream or handler.stream_stream)
 
         async def stream(context: _Context) -> None:
-            await write(await reader.read(context), context)
+            await write(await read(context), context)
 
         async def dialogue(context: _Context) -> None:
             await write(reader.each(context), context)
