@@ -1,6 +1,7 @@
 """`proad serve`, `proad init`, `proad check-config`: the daemon and its host."""
 
 import asyncio
+import os
 from typing import Annotated
 
 import typer
@@ -24,6 +25,9 @@ def serve(
     """Run the daemon until SIGTERM or Ctrl-C."""
     settings = load_settings(config)
     configure_logs(settings.log_format, settings.log_level)
+    # Less than that is a line, in no form of ours, for each handshake that fails: strangers
+    # would fill a disk with it.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     # With gRPC and the engines' SDKs, which the other commands do without.
     import uvloop
 

@@ -1,11 +1,14 @@
 """The daemon as a process: its start, its end, its addresses, its databases."""
 
 import signal
+import socket
 import stat
 import subprocess
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
 import grpc
 import pytest
@@ -192,14 +195,17 @@ def test_every_call_is_in_the_access_log_once(start_daemon: Start):
     assert PASSWORD not in (daemon.home / "log").read_text()
 
 
-def test_tls_and_certificates_of_clients(start_daemon: Start, tmp_path):
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=tmp_path, check=True, capture_output=True)
-
+def self_signed(folder: Path, name: str) -> None:
+    """Make `name.key` and `name.crt`."""
     new = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    files = ["-keyout", f"{name}.key", "-out", f"{name}.crt"]
+    whose = ["-subj", "/CN=proa-test", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run(["openssl", *new, *files, *whose], cwd=folder, check=True, capture_output=True)
+
+
+def test_tls_and_certificates_of_clients(start_daemon: Start, tmp_path):
     for name in ("server", "client"):
-        files = ["-keyout", f"{name}.key", "-out", f"{name}.crt"]
-        openssl(*new, *files, "-subj", "/CN=proa-test", "-addext", "subjectAltName=IP:127.0.0.1")
+        self_signed(tmp_path, name)
     daemon = start_daemon(
         "--memory",
         PROA_TLS_CERT_FILE=f"{tmp_path}/server.crt",
@@ -218,6 +224,28 @@ def test_tls_and_certificates_of_clients(start_daemon: Start, tmp_path):
     for refused in (proa.TLS(ca_file=tmp_path / "server.crt"), None):
         with daemon.client(tls=refused, options=once) as client, pytest.raises(proa.Unavailable):
             client.auth.GetCaller(v1.GetCallerRequest(), timeout=5)
+
+
+def test_handshakes_that_fail_are_not_in_the_log(start_daemon: Start, tmp_path):
+    """Each was a line, which anybody can make as many of as they like."""
+    self_signed(tmp_path, "server")
+    daemon = start_daemon(
+        "--memory",
+        PROA_TLS_CERT_FILE=f"{tmp_path}/server.crt",
+        PROA_TLS_KEY_FILE=f"{tmp_path}/server.key",
+    )
+    host, _, port = daemon.address.rpartition(":")
+
+    for _ in range(20):
+        with socket.create_connection((host, int(port)), timeout=20) as stranger:
+            stranger.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            with suppress(ConnectionError):
+                while stranger.recv(1000):
+                    pass
+
+    assert daemon.stop() == 0
+    lines = (daemon.home / "log").read_text().splitlines()
+    assert [line for line in lines if not line.startswith("{")] == []
 
 
 def test_an_open_address_without_tls_is_refused(start_daemon: Start):
