@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import struct
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -250,6 +251,27 @@ async def test_delete_volume_below_an_image_that_libvirt_does_not_know_yet_is_re
     dropped = overlay(folder / name, volume.name)
     assert (await refused(driver, volume)).metadata["used_by"] == f"volume {volume.pool}/{name}"
     dropped.unlink()
+
+
+@pytest.mark.parametrize("format", ["qed", "vmdk", "vmdk descriptor"])
+async def test_delete_volume_below_an_image_of_another_format_is_refused(
+    driver: LibvirtDriver, guests: Guests, folder: Path, format: str
+):
+    spec = VolumeSpec(name=f"{guests.prefix}-base", capacity_bytes=MIB, format=DiskFormat.RAW)
+    base = await driver.create_volume(spec)
+    top = folder / f"{guests.prefix}-top"
+    if format == "qed":
+        run("qemu-img", "create", "-f", "qed", "-b", base.path, "-F", "raw", top)
+    else:
+        text = f'# Disk DescriptorFile\nversion=1\nparentFileNameHint="{base.name}"\n'.encode()
+        if format == "vmdk":
+            start = struct.pack("<4sIIQQQQ", b"KDMV", 1, 3, 2048, 128, 1, 20)
+            text = start.ljust(512, b"\0") + text
+        top.write_bytes(text.ljust(MIB, b"\0"))
+    by = f"volume {folder.name}/{top.name}"
+    assert (await refused(driver, base)).metadata["used_by"] == by
+    top.unlink()
+    await driver.delete_volume(base.pool, base.name)
 
 
 async def test_delete_volume_of_which_prose_tells_is_not_refused(

@@ -144,3 +144,18 @@ def test_resolve_takes_a_name_as_qemu_does(name: str, path: str):
 def test_resolve_of_no_file_is_refused(name: str):
     with pytest.raises(UnreadableImageError, match="no file of this host"):
         images.resolve(name, of="/pool/image")
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from([b"QED\0", b"KDMV", b"# Disk DescriptorFile\n"]),
+    st.binary(max_size=200),
+    st.binary(max_size=200),
+)
+def test_read_other_of_any_bytes_raises_nothing_else(magic: bytes, start: bytes, rest: bytes):
+    data = (magic + start).ljust(512, b"\0") + b'parentFileNameHint="' + rest + b'"'
+    try:
+        found = qcow2.read_other(lambda offset, size: data[offset : offset + size])
+    except UnreadableImageError:
+        return
+    assert found is None or "\0" not in found.backing

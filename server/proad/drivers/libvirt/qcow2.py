@@ -1,4 +1,4 @@
-"""The header of a qcow2 image: which other files it needs.
+"""The headers of images, of qcow2 above all: which other files they need.
 
 Only the few fields that name files are read, each held against the limits of the format, because
 an image may come from anybody. The names are bytes on disk; they are decoded as the operating
@@ -6,6 +6,7 @@ system decodes file names and need `printable` before they go into a message.
 """
 
 import os
+import re
 import stat
 import struct
 from collections.abc import Callable
@@ -23,6 +24,13 @@ _MAX_EXTENSIONS = 64
 _BACKING_FORMAT = 0xE2792ACA
 _DATA_FILE = 0x44415441
 _HAS_DATA_FILE = 1 << 2
+# QED: the magic, three sizes, the features, four numbers, and where the name of its base is.
+_QED_MAGIC, _QED_HAS_BASE = b"QED\0", 1
+_QED = struct.Struct("<16xQ32xII")
+# VMDK: the descriptor, a text, lies at a sector that the header names, or is all there is.
+_VMDK_MAGIC, _VMDK_TEXT = b"KDMV", b"# Disk DescriptorFile"
+_VMDK, _VMDK_AT, _VMDK_MOST, _SECTOR = struct.Struct("<QQ"), 28, 1 << 16, 512
+_VMDK_BASE = re.compile(rb'^\s*parentFileNameHint\s*=\s*"([^"\n]*)"', re.MULTILINE)
 
 
 class UnreadableImageError(Exception):
@@ -65,7 +73,7 @@ def printable(name: str) -> str:
 
 
 def read_file(path: str) -> Header | None:
-    """Return the header of the image at a path; None: it is not qcow2.
+    """Return the header of the image at a path; None: it is of no format that names others.
 
     Raises:
         UnreadableImageError: the file is torn, or neither a file nor a block device.
@@ -77,7 +85,11 @@ def read_file(path: str) -> Header | None:
         mode = os.fstat(descriptor).st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISBLK(mode)):
             raise NoImageError
-        return read_header(lambda offset, size: os.pread(descriptor, size, offset))
+
+        def read(offset: int, size: int) -> bytes:
+            return os.pread(descriptor, size, offset)
+
+        return read_header(read) or read_other(read)
     finally:
         os.close(descriptor)
 
@@ -118,6 +130,29 @@ def read_header(read: Read) -> Header | None:
         backing_format=extensions.get(_BACKING_FORMAT, "") if backing else "",
         data_file=extensions.get(_DATA_FILE, "") if features & _HAS_DATA_FILE else None,
     )
+
+
+def read_other(read: Read) -> Header | None:
+    """Return the header of an image of another format that libvirt follows; None: it has no base.
+
+    Raises:
+        UnreadableImageError: it is torn, or names its base in an impossible place.
+    """
+    start = read(0, _QED.size)
+    if start[:4] == _QED_MAGIC and len(start) == _QED.size:
+        features, offset, size = _QED.unpack(start)
+        return Header(backing=_name(read, offset, size)) if features & _QED_HAS_BASE else None
+    if start[:4] == _VMDK_MAGIC and len(start) >= _VMDK_AT + _VMDK.size:
+        offset, size = (each * _SECTOR for each in _VMDK.unpack_from(start, _VMDK_AT))
+        if offset > _VMDK_MOST:
+            raise UnreadableImageError("has its VMDK descriptor in an impossible place")
+        text = read(offset, min(size, _VMDK_MOST))
+    elif start.startswith(_VMDK_TEXT):
+        text = read(0, _VMDK_MOST)
+    else:
+        return None
+    named = _VMDK_BASE.search(text)
+    return Header(backing=_text(named[1])) if named and named[1] else None
 
 
 def _name(read: Read, offset: int, size: int) -> str:
