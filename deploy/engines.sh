@@ -135,6 +135,9 @@ sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.
 
 build_deps() {
     if can_build; then return 0; fi
+    # The packages bring python3 and no other.
+    [[ ${PYTHON:-python3} == *python3 ]] || command -v "$PYTHON" >/dev/null ||
+        die "there is no command $PYTHON: make PYTHON=... names an interpreter"
     apt_install "${BUILD_PACKAGES[@]}"
     can_build || die "${PYTHON:-python3} lacks its module ensurepip or its header Python.h:" \
         "install them from where it came"

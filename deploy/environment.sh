@@ -33,8 +33,8 @@ complete() { [[ $(cat "$VENV/$1" 2>/dev/null) == "$(wanted)" ]]; }
 
 make_environment() {
     PYTHON=$python deploy/engines.sh --build-deps
-    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
-        die "$python is $("$python" --version): Python 3.11 or newer is needed, make PYTHON=..."
+    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11, 2))' ||
+        die "$python is $("$python" --version): Python 3.11.2 or newer is needed, make PYTHON=..."
     say "installing the packages into $VENV"
     "$python" -m venv --clear "$VENV"
     "${PIP[@]}" install --constraint constraints.txt --upgrade pip
@@ -53,7 +53,8 @@ if [[ -z $python ]]; then
     python=$(interpreter "$VENV/bin/python") || python=python3
 fi
 command -v "$python" >/dev/null || PYTHON=$python deploy/engines.sh --build-deps
-python=$(interpreter "$python") || die "PYTHON, $python, does not run"
+named=$python
+python=$(interpreter "$named") || die "$named does not run as a Python: make PYTHON=..."
 
 complete .users || make_environment
 case ${1:-} in

@@ -37,7 +37,12 @@ class Clone:
 
     def environment(self, *arguments: str, python: str = "") -> str:
         """Run the script and return what it says."""
-        done = subprocess.run(
+        done = self.run(*arguments, python=python)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def run(self, *arguments: str, python: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [self.folder / "deploy/environment.sh", *arguments],
             capture_output=True,
             text=True,
@@ -45,8 +50,6 @@ class Clone:
             timeout=170,
             env=os.environ | {"PYTHON": python},
         )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
 
     def python(self, code: str) -> str:
         command = [self.folder / ".venv/bin/python", "-c", code]
@@ -97,6 +100,24 @@ def test_environment_from_elsewhere_is_made_anew(clone: Clone, tmp_path: Path):
     assert clone.python("import sys; print(sys.base_prefix)") != sys.base_prefix
     assert "installing" in clone.environment(python=sys.executable)
     assert clone.python("import sys; print(sys.base_prefix)") == sys.base_prefix
+
+
+@pytest.mark.parametrize(
+    ("python", "told"),
+    [
+        ("no-such-python", "there is no command no-such-python"),
+        ("/no/such/python3.13", "there is no command /no/such/python3.13"),
+        ("/bin/false", "/bin/false does not run as a Python"),
+    ],
+)
+def test_environment_with_an_interpreter_that_is_none_tells_which(
+    tmp_path: Path, python: str, told: str
+):
+    clone = Clone(tmp_path / "clone")
+    done = clone.run(python=python)
+    assert done.returncode != 0
+    assert told in done.stderr
+    assert not (clone.folder / ".venv").exists()
 
 
 def test_environment_whose_interpreter_is_gone_is_made_anew(clone: Clone):

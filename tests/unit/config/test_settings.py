@@ -174,7 +174,7 @@ def test_variables_unknown_and_wrong_are_told_together(monkeypatch):
 
 def test_variables_of_all_our_code_are_settings_or_listed():
     root = Path(__file__).parents[3]
-    folders = ("client", "server", "tests", "deploy", ".ci", "protos")
+    folders = ("client", "server", "tests", "deploy", "docs", ".ci", "protos")
     files = [path for folder in folders for path in (root / folder).rglob("*") if path.is_file()]
     used = set()
     for path in [*files, root / "Makefile", root / "README.md"]:
