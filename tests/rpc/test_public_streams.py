@@ -51,6 +51,24 @@ async def test_public_streams_over_the_most_of_one_peer_are_refused(daemon):
     await until(there_is_room)
 
 
+async def test_public_streams_through_a_trusted_proxy_count_for_who_is_behind_it(serve):
+    daemon = await serve(trusted_proxies="127.0.0.1")
+
+    def from_behind(address):
+        stub = health_pb2_grpc.HealthStub(daemon.channel)
+        metadata = [("x-forwarded-for", address)]
+        return stub.Watch(health_pb2.HealthCheckRequest(), metadata=metadata)
+
+    watches = [from_behind("198.51.100.1") for _ in range(public_streams._MOST_PER_PEER)]
+    for call in watches:
+        assert (await call.read()).status == SERVING
+
+    refused = await refusal(from_behind("198.51.100.1").read())
+
+    assert refused.reason == "TOO_MANY_STREAMS"
+    assert (await from_behind("198.51.100.2").read()).status == SERVING
+
+
 @pytest.mark.parametrize("begin", [watch, silent], ids=["health", "reflection"])
 async def test_a_public_stream_after_its_time_ends_well(daemon, monkeypatch, begin):
     monkeypatch.setattr(public_streams, "_LIFETIME", 0.2)

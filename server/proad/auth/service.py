@@ -156,7 +156,7 @@ class Authenticator:
         """
         username = check_username(username)
         check_password(password)
-        place = self._places.of(peer, forwarded)
+        place = self.place(peer, forwarded)
         self._pacing.check(username, place)
         user = await self._turns.run(
             username, place, lambda: self._log_in(username, password, place)
@@ -165,6 +165,10 @@ class Authenticator:
         if missing := sorted(wanted - user.scopes):
             raise ScopeMissingError(missing[0], sorted(user.scopes))
         return self._tokens.issue(user.name, wanted, user.token_version)
+
+    def place(self, peer: str, forwarded: Sequence[str] = ()) -> str:
+        """Return where a call comes from, past the proxies that are trusted; see `Places.of`."""
+        return self._places.of(peer, forwarded)
 
     async def _log_in(self, username: str, password: str, place: str) -> User:
         """Return the user whose password it is, and note how it went."""

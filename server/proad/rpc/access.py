@@ -1,13 +1,13 @@
 """The access log: one line for each call that was served, and some for those refused."""
 
 import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 
-from proad.auth.places import Places
 from proad.errors import Reason
 
 _log = structlog.get_logger("proad.access")
@@ -30,16 +30,28 @@ class AccessLog:
     Rendered in between, a line costs the next call as much as its servicer does. Calls
     whose caller is not known, for want of a good token or password, cost them nothing and
     could fill a disk: of these only some are written in a second, and the rest as a count.
+
+    Args:
+        place: tells from where a call comes, by its peer and what proxies say.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, place: Callable[[str, Sequence[str]], str]) -> None:
+        self._place = place
         self._lines: list[dict[str, Any]] = []
         self._refused = _Refused()
 
-    def note(self, *, code: str, peer: str, subject: str | None, **fields: object) -> None:
+    def note(
+        self,
+        *,
+        code: str,
+        peer: str,
+        forwarded: Sequence[str] = (),
+        subject: str | None,
+        **fields: object,
+    ) -> None:
         """Have a line written within 50 ms. It tells the time of now."""
         known = subject is not None or code == "OK" or fields.get("reason") == Reason.INTERNAL
-        if not known and not self._refused.has_line_for(peer):
+        if not known and not self._refused.has_line_for(self._place(peer, forwarded)):
             return
         self._lines.append(
             {"timestamp": datetime.now(UTC), "code": code, "peer": peer, "subject": subject}
@@ -71,15 +83,13 @@ class _Refused:
     """Counts refused calls by place, second for second."""
 
     def __init__(self) -> None:
-        self._places = Places()
         self._counts: dict[str, _Count] = {}
         self._lines = 0
 
-    def has_line_for(self, peer: str) -> bool:
+    def has_line_for(self, place: str) -> bool:
         """Count a refused call, and tell whether it has a line of its own."""
         if not self._counts:
             asyncio.get_running_loop().call_later(_SECOND, self.tell)
-        place = self._places.of(peer)
         if place not in self._counts and len(self._counts) >= _PLACES:
             place = _ELSEWHERE
         count = self._counts.setdefault(place, _Count())

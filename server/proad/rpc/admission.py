@@ -60,6 +60,10 @@ class Admission:
             case _:
                 raise ScopeMissingError("none that exists", sorted(known.scopes))
 
+    def place(self, context: _Context) -> str:
+        """Return where a call comes from, as far as it tells one caller from another."""
+        return self._authenticator.place(context.peer(), forwarded(sent_along(context)))
+
     def holding(self, *, expires: bool) -> AbstractAsyncContextManager[None]:
         """End what is done in the context when the caller would not be let in any more.
 
@@ -83,6 +87,11 @@ def header(metadata: Metadata, name: str) -> str | None:
         if key == name and isinstance(value, str):
             return value
     return None
+
+
+def forwarded(metadata: Metadata) -> list[str]:
+    """Give what proxies say of where a call came from."""
+    return [v for key, v in metadata if key == "x-forwarded-for" and isinstance(v, str)]
 
 
 def _authorization(metadata: Metadata) -> str | None:

@@ -13,6 +13,7 @@ from proad.auth.scopes import Scope
 from proad.auth.service import Authenticator
 from proad.errors import InvalidArgumentError
 from proad.rpc import caller
+from proad.rpc.admission import forwarded, sent_along
 from proad.rpc.decode import required_text
 
 _Context = grpc.aio.ServicerContext[Any, Any]
@@ -38,7 +39,7 @@ class AuthService(auth_service_pb2_grpc.AuthServiceServicer):
             required_text(request, "password"),
             _wanted(request.scopes),
             peer=context.peer(),
-            forwarded=_forwarded(context),
+            forwarded=forwarded(sent_along(context)),
         )
         return v1.CreateTokenResponse(
             token=issued.token,
@@ -61,11 +62,6 @@ class AuthService(auth_service_pb2_grpc.AuthServiceServicer):
     ) -> v1.RevokeTokenResponse:
         await self._authenticator.revoke(caller.current())
         return v1.RevokeTokenResponse()
-
-
-def _forwarded(context: _Context) -> list[str]:
-    sent = context.invocation_metadata() or ()
-    return [value for key, value in sent if key == "x-forwarded-for" and isinstance(value, str)]
 
 
 def _wanted(numbers: Iterable["v1.Scope.ValueType"]) -> list[Scope] | None:

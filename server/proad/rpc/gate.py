@@ -18,12 +18,11 @@ import grpc
 import structlog
 
 from proa import v1
-from proad.auth.places import Places
 from proad.auth.service import Authenticator
 from proad.errors import EngineTimedOutError, ProaError
 from proad.rpc import caller
 from proad.rpc.access import AccessLog
-from proad.rpc.admission import Admission, header, sent_along
+from proad.rpc.admission import Admission, forwarded, header, sent_along
 from proad.rpc.methods import Method
 from proad.rpc.reading import RequestReader
 from proad.rpc.seats import Seats
@@ -83,10 +82,9 @@ class Gate(grpc.aio.ServerInterceptor):
         self._methods = methods
         self._admission = Admission(authenticator)
         self._streams = Streams(self._admission)
-        self._access = AccessLog()
+        self._access = AccessLog(authenticator.place)
         # Apart, so that strangers are in the way of nobody who is known.
         self._seats_of_strangers, self._seats_of_the_known = Seats(), Seats()
-        self._places = Places()
         # By method: what was put together once is good for every call.
         self._guarded: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
         self._in_flight = _Counter()
@@ -133,7 +131,7 @@ class Gate(grpc.aio.ServerInterceptor):
             method.max_request_bytes,
             alone=method.changes,
             seats=self._seats_of_strangers if public else self._seats_of_the_known,
-            sender=self._place if public else _user,
+            sender=self._admission.place if public else _user,
         )
 
         async def read(context: _Context) -> Any:
@@ -170,9 +168,6 @@ class Gate(grpc.aio.ServerInterceptor):
             await let_pass(method, serve, context)
 
         return grpc.stream_stream_rpc_method_handler(many, None, serialize)
-
-    def _place(self, context: _Context) -> str:
-        return self._places.of(context.peer())
 
     async def _pass(self, method: Method, serve: _Serve, context: _Context) -> Any:
         """Serve a call, and give its response; what went wrong is told to the caller."""
@@ -219,6 +214,7 @@ class Gate(grpc.aio.ServerInterceptor):
                 ms=round((time.perf_counter() - started) * 1000, 2),
                 subject=caller.name(),
                 peer=peer,
+                forwarded=forwarded(metadata),
                 request_id=request_id,
             )
         await _refuse(context, status)

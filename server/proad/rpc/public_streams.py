@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from proad.auth.places import Places
 from proad.errors import TooManyStreamsError
 
 # Seconds after which such a stream ends. Whoever still listens begins it anew.
@@ -18,20 +17,18 @@ class PublicStreams:
     """Counts the public streams of each peer, and ends those that have lasted."""
 
     def __init__(self) -> None:
-        self._places = Places()
         self._open: Counter[str] = Counter()
 
     @asynccontextmanager
-    async def one(self, peer: str) -> AsyncIterator[None]:
+    async def one(self, place: str) -> AsyncIterator[None]:
         """Count a stream as long as this is entered, and leave it when its time is over.
 
         Args:
-            peer: where it comes from, as gRPC says it.
+            place: where it comes from.
 
         Raises:
             TooManyStreamsError: its peer has as many as it may have.
         """
-        place = self._places.of(peer)
         if self._open[place] >= _MOST_PER_PEER:
             raise TooManyStreamsError(_MOST_PER_PEER)
         self._open[place] += 1

@@ -42,7 +42,7 @@ class Streams:
 
     def _public_one(self, write: _Write) -> _Write:
         async def public(request: Any, context: _Context) -> None:
-            async with self._public.one(context.peer()):
+            async with self._public.one(self._admission.place(context)):
                 await write(request, context)
 
         return public

@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 
 from structlog.testing import capture_logs
 
+from proad.auth.places import Places
 from proad.rpc.access import AccessLog
 from unit.core.inventory.scripted import until
 
@@ -16,7 +17,7 @@ def refuse(access, peer, *, reason="TOKEN_MISSING"):
 
 
 async def test_lines_come_by_themselves_and_tell_when_the_call_ended():
-    access = AccessLog()
+    access = AccessLog(Places().of)
     with capture_logs() as lines:
         before = datetime.now(UTC)
         note(access, method="First")
@@ -30,7 +31,7 @@ async def test_lines_come_by_themselves_and_tell_when_the_call_ended():
 
 
 async def test_what_is_written_at_the_end_is_not_written_again():
-    access = AccessLog()
+    access = AccessLog(Places().of)
     with capture_logs() as lines:
         note(access, method="Last")
         access.write()
@@ -40,7 +41,7 @@ async def test_what_is_written_at_the_end_is_not_written_again():
 
 
 async def test_refused_calls_have_some_lines_and_a_count():
-    access = AccessLog()
+    access = AccessLog(Places().of)
     with capture_logs() as lines:
         for port in range(1000):
             refuse(access, f"ipv4:192.0.2.1:{port}")
@@ -57,7 +58,7 @@ async def test_refused_calls_have_some_lines_and_a_count():
 
 
 async def test_calls_of_known_callers_and_faults_all_have_lines():
-    access = AccessLog()
+    access = AccessLog(Places().of)
     with capture_logs() as lines:
         for _ in range(200):
             note(access)
@@ -72,7 +73,7 @@ async def test_calls_of_known_callers_and_faults_all_have_lines():
 
 
 async def test_refused_calls_of_many_places_are_bounded_and_all_counted():
-    access = AccessLog()
+    access = AccessLog(Places().of)
     with capture_logs() as lines:
         for number in range(20_000):
             refuse(access, f"ipv4:10.{number >> 16}.{number >> 8 & 255}.{number & 255}:1")
@@ -88,7 +89,7 @@ async def test_refused_calls_of_many_places_are_bounded_and_all_counted():
 
 
 async def test_next_second_has_lines_again():
-    access = AccessLog()
+    access = AccessLog(Places().of)
     with capture_logs() as lines:
         for _ in range(10):
             refuse(access, "unix:")
