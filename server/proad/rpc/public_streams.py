@@ -14,7 +14,7 @@ _MOST_PER_PEER = 64
 
 
 class PublicStreams:
-    """Counts the public streams of each peer, and ends those that have lasted."""
+    """Counts the public streams of each place, and ends those that have lasted."""
 
     def __init__(self) -> None:
         self._open: Counter[str] = Counter()
@@ -27,7 +27,7 @@ class PublicStreams:
             place: where it comes from.
 
         Raises:
-            TooManyStreamsError: its peer has as many as it may have.
+            TooManyStreamsError: there are as many from there as there may be.
         """
         if self._open[place] >= _MOST_PER_PEER:
             raise TooManyStreamsError(_MOST_PER_PEER)
