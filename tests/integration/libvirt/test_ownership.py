@@ -375,3 +375,21 @@ async def test_a_volume_whose_domain_was_undefined_by_another_stays(
     async with driver.subscribe():
         await eventually(ordinary)
     assert await guests.volumes() == {disk_of(made).name}
+
+
+@pytest.mark.parametrize("way", ["spec", "xml"])
+async def test_a_domain_with_the_uuid_of_one_that_went_by_other_means_takes_only_its_own(
+    driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, way: str
+):
+    made = await driver.create_domain(guests.blank())
+    raw.lookupByUUIDString(made.id).undefine()
+    if way == "spec":
+        await driver.create_domain(guests.blank(uuid=made.id))
+    else:
+        xml = (
+            f"<domain type='qemu'><name>{guests.prefix}-xml</name><uuid>{made.id}</uuid>"
+            "<memory unit='MiB'>32</memory><os><type>hvm</type></os></domain>"
+        )
+        await driver.create_domain_from_xml(DomainXml(xml=xml))
+    await driver.delete(made.id)
+    assert await guests.volumes() == {disk_of(made).name}

@@ -46,12 +46,14 @@ class _Identity(NamedTuple):
         create_time: what this call notes on it, to the microsecond: what bears another time
             was defined by somebody else.
         on_made: told the UUID.
+        since: when this call began; None: the UUID is new, and no domain ever had it.
     """
 
     name: str
     id: str
     create_time: datetime
     on_made: OnMade
+    since: datetime | None
 
 
 class Creation:
@@ -81,6 +83,7 @@ class Creation:
     ) -> libvirt.virDomain:
         """Make a domain and its new volumes; `ports.Domains.create_domain` says more."""
         id = spec.uuid or str(uuid.uuid4())
+        since = datetime.now(UTC) if spec.uuid else None
         refuse_taken(connection, spec.name, id)
         cdrom = self._medium(connection, spec.cdrom, host) if spec.cdrom is not None else None
         sources = tuple(
@@ -96,7 +99,7 @@ class Creation:
         )
         root = domain_xml(spec, parts, host)
         define = self._transient if spec.lifetime is Lifetime.TRANSIENT else self._persistent
-        identity = _Identity(spec.name, id, now, on_made)
+        identity = _Identity(spec.name, id, now, on_made, since)
         domain = define(connection, root, identity, rollback, start)
         if spec.autostart:
             domain.setAutostart(1)
@@ -118,7 +121,7 @@ class Creation:
         self._storage.layers.check_xml(connection, given.root)
         now = datetime.now(UTC)
         note_creation(given.root, now)
-        identity = _Identity(given.name, given.id, now, on_made)
+        identity = _Identity(given.name, given.id, now, on_made, now)
         define = self._transient if source.lifetime is Lifetime.TRANSIENT else self._persistent
         try:
             return define(connection, given.root, identity, rollback, start)
@@ -177,6 +180,8 @@ class Creation:
     ) -> libvirt.virDomain:
         with self._defining:
             refuse_taken(connection, identity.name, identity.id)
+            if identity.since is not None:
+                self._storage.disown(connection, identity.id, before=identity.since)
             identity.on_made(identity.id)
             try:
                 return define()

@@ -3,13 +3,15 @@
 import threading
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
 from functools import partial
 
 import libvirt
 import structlog
 from lxml import etree
 
-from proad.core.records import Layer, VolumeRecord
+from proad.core.records import Layer, RecordState, VolumeRecord
 from proad.drivers.libvirt import pools
 from proad.drivers.libvirt.errors import ENGINE, code_of, seek
 from proad.drivers.libvirt.layers import Layers
@@ -236,6 +238,21 @@ class Storage:
             if record.id not in kept:
                 self._take(connection, record)
         self._ledger.end(connection, [each for each in records if each.id not in kept])
+
+    def disown(self, connection: libvirt.virConnect, owner: str, *, before: datetime) -> None:
+        """Have volumes of a domain that went by other means not go with a new one of its UUID.
+
+        Args:
+            connection: to libvirt.
+            owner: the UUID.
+            before: when the new one began; what is younger was made for it.
+
+        Raises:
+            DatabaseUnreachableError: it cannot be recorded.
+        """
+        for record in self._ledger.made_for(connection, owner):
+            if record.create_time < before:
+                self._ledger.put(connection, replace(record, state=RecordState.ORDINARY, owner=""))
 
     def users_of(self, connection: libvirt.virConnect, path: str, *, but: str) -> tuple[str, ...]:
         """Return who needs the file at a path, but for a domain and for who only may need it."""
