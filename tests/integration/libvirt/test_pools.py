@@ -3,7 +3,6 @@
 import secrets
 import struct
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import libvirt
@@ -104,18 +103,19 @@ async def test_list_volumes_shows_a_name_that_no_xml_can_hold(
     await driver.delete_volume(made.pool, made.name)
 
 
+@pytest.mark.parametrize("base", [b"/base", b"/etc/passwd"], ids=["missing", "there"])
 async def test_list_volumes_shows_what_libvirt_cannot_describe(
-    driver: LibvirtDriver, pool: libvirt.virStoragePool, place: Path
+    driver: LibvirtDriver, pool: libvirt.virStoragePool, base: bytes
 ):
     made = await driver.create_volume(
         VolumeSpec(pool=pool.name(), name="raw", capacity_bytes=MIB, format=DiskFormat.RAW)
     )
     # As a guest may write it into its disk. libvirt has no word for the format of the base.
-    header = struct.pack("<4sIIIQQQQQII", b"QED", 65536, 4, 1, 1, 0, 0, 65536, MIB, 72, 5)
-    Path(made.path).write_bytes((header + b"/base").ljust(MIB, b"\0"))
+    header = struct.pack("<4sIIIQQQQQII", b"QED", 65536, 4, 1, 1, 0, 0, 65536, MIB, 72, len(base))
+    Path(made.path).write_bytes((header.ljust(72, b"\0") + base).ljust(MIB, b"\0"))
     pool.refresh()
     (found,) = await driver.list_volumes(pool.name())
-    assert found == replace(made, allocation_bytes=MIB)
+    assert (found.name, found.path, found.format) == (made.name, made.path, DiskFormat.RAW)
     assert found in await driver.list_volumes()
 
 

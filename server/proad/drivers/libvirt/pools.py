@@ -3,6 +3,8 @@
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from errno import EINVAL
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -75,11 +77,19 @@ def document(read: Callable[[], str]) -> etree._Element | None:
 
 def volume_document(volume: libvirt.virStorageVol) -> etree._Element | None:
     """Return what libvirt says of a volume; None: it cannot be read, or libvirt cannot say it."""
+    return unless_undescribed(partial(document, volume.XMLDesc))
+
+
+def unless_undescribed(ask: Callable[[], T]) -> T | None:
+    """Return what libvirt answers about a volume; None: it has no words for what the image holds.
+
+    So it fails at an image that names a base, but not the format of that.
+    """
     try:
-        return document(volume.XMLDesc)
+        return ask()
     except libvirt.libvirtError as error:
-        # So it fails at an image that names a base, but not the format of that.
-        if code_of(error) != libvirt.VIR_ERR_INTERNAL_ERROR:
+        invalid = code_of(error) == libvirt.VIR_ERR_SYSTEM_ERROR and error.get_int1() == EINVAL
+        if code_of(error) != libvirt.VIR_ERR_INTERNAL_ERROR and not invalid:
             raise
         return None
 

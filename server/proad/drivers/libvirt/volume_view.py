@@ -3,7 +3,7 @@
 import libvirt
 from lxml import etree
 
-from proad.drivers.libvirt.pools import volume_document
+from proad.drivers.libvirt import pools
 from proad.model import DiskFormat, Volume, VolumeSpec
 
 
@@ -34,9 +34,9 @@ def view_of(volume: libvirt.virStorageVol, pool: str, made: DiskFormat | None = 
         pool: its pool.
         made: what it is; None: what it looks like has to do.
     """
-    root = volume_document(volume)
+    root = pools.volume_document(volume)
     if root is None:
-        _, capacity, allocation = volume.info()
+        _, capacity, allocation = pools.unless_undescribed(volume.info) or (0, 0, 0)
         return Volume(
             pool=pool,
             name=volume.name(),
