@@ -12,7 +12,7 @@ from lxml import etree
 
 from guest.console import hear
 from proad.drivers.libvirt import LibvirtDriver
-from proad.errors import ResourceNotFoundError
+from proad.errors import ProaError, ResourceNotFoundError
 from proad.model import (
     CdromSpec,
     DeleteOptions,
@@ -113,12 +113,16 @@ class Guests:
         return {name for name in names if name.startswith(self.prefix)}
 
     async def remove_all(self) -> None:
+        """Remove all of this prefix; what cannot go keeps nothing else from going."""
+        failures: list[ProaError] = []
         for resource in await self.driver.list_resources():
             if resource.name.startswith(self.prefix):
                 try:
                     await self.driver.delete(resource.id, SCRAP)
                 except ResourceNotFoundError:  # a transient one goes by itself
                     continue
+                except ProaError as error:
+                    failures.append(error)
         volumes = {
             volume.path: volume
             for volume in await self.driver.list_volumes()
@@ -129,7 +133,12 @@ class Guests:
             bases = {volume.base_path for volume in volumes.values()}
             path = next(path for path in volumes if path not in bases)
             volume = volumes.pop(path)
-            await self.driver.delete_volume(volume.pool, volume.name)
+            try:
+                await self.driver.delete_volume(volume.pool, volume.name)
+            except ProaError as error:
+                failures.append(error)
+        if failures:
+            raise ExceptionGroup("left behind", failures)
 
 
 async def eventually(what: Callable[[], Awaitable[bool]], *, within: float = 30.0) -> None:

@@ -117,3 +117,32 @@ def test_without_records_nothing_is_owned_and_nothing_is_deleted(
         assert not ledger.owns(connection, str(uuid4()), volume)
         with pytest.raises(DatabaseUnreachableError):
             ledger.made_for(connection, str(uuid4()))
+
+
+class Unreadable(LoneRecords):
+    """Records whose database does not answer, until it is mended."""
+
+    asked = 0
+    mended = False
+
+    async def list(self, engine: str) -> list[VolumeRecord]:
+        self.asked += 1
+        if not self.mended:
+            raise DatabaseUnreachableError
+        return await super().list(engine)
+
+
+def test_views_do_not_each_wait_for_a_database_that_does_not_answer(
+    connection: libvirt.virConnect, domain: libvirt.virDomain
+):
+    records, id = Unreadable(), domain.UUIDString()
+    volume = connection.storagePoolLookupByName(POOL).storageVolLookupByName("v")
+    with lone_ledger(records) as ledger:
+        assert not any(ledger.owns(connection, id, volume) for _ in range(100))
+        assert records.asked == 1
+        with pytest.raises(DatabaseUnreachableError):  # what decides asks again
+            ledger.of_volume(connection, volume)
+        records.mended = True
+        record_of(ledger, connection, POOL, "v", owner=id)
+        ledger.load(connection)
+        assert ledger.owns(connection, id, volume)

@@ -7,6 +7,7 @@ and tells whether a volume that is found under a recorded name is still the reco
 import asyncio
 import os
 import threading
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
@@ -27,6 +28,8 @@ T = TypeVar("T")
 
 # A database has time limits of its own, shorter ones; this is for one that has none.
 _PATIENCE = 20.0
+# Seconds for which views do without records that could not be read.
+_PAUSE = 5.0
 # A create that is under way, here or in another daemon, has records of a domain that is
 # not there yet: what is younger is left alone.
 SETTLED = timedelta(hours=1)
@@ -51,6 +54,7 @@ class Ledger:
         self._lock = threading.Lock()
         self._engine = ""
         self._known: dict[str, VolumeRecord] = {}
+        self._unreachable_until = 0.0
 
     def start(self) -> None:
         """Take the running event loop for the one that the records live on."""
@@ -198,9 +202,12 @@ class Ledger:
         self, connection: libvirt.virConnect, domain: str, volume: libvirt.virStorageVol
     ) -> bool:
         """Tell, for a view, whether a volume goes with a domain as far as is known."""
+        if time.monotonic() < self._unreachable_until:
+            return False  # or each disk of a list would wait for the database in turn
         try:
             record = self.of_volume(connection, volume)
         except DatabaseUnreachableError:
+            self._unreachable_until = time.monotonic() + _PAUSE
             return False
         return record is not None and (record.state, record.owner) == (RecordState.OWNED, domain)
 
@@ -227,6 +234,7 @@ class Ledger:
             with self._lock:
                 self._engine = engine
                 self._known = {record.id: record for record in records}
+            self._unreachable_until = 0.0
         return records
 
     def _loaded(self, connection: libvirt.virConnect) -> None:
