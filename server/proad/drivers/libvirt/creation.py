@@ -3,6 +3,7 @@
 import threading
 import uuid
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
 from typing import NamedTuple
@@ -86,21 +87,22 @@ class Creation:
         since = datetime.now(UTC) if spec.uuid else None
         refuse_taken(connection, spec.name, id)
         cdrom = self._medium(connection, spec.cdrom, host) if spec.cdrom is not None else None
-        sources = tuple(
-            self._source(connection, spec, number, target, id, rollback)
-            for number, target in enumerate(disk_targets(spec))
-        )
-        now = datetime.now(UTC)
-        parts = Parts(
-            uuid=id,
-            disks=sources,
-            cdrom=cdrom,
-            metadata=Metadata(labels=spec.labels, create_time=now),
-        )
-        root = domain_xml(spec, parts, host)
-        define = self._transient if spec.lifetime is Lifetime.TRANSIENT else self._persistent
-        identity = _Identity(spec.name, id, now, on_made, since)
-        domain = define(connection, root, identity, rollback, start)
+        with ExitStack() as held:
+            sources = tuple(
+                self._source(connection, spec, number, target, id, rollback, held)
+                for number, target in enumerate(disk_targets(spec))
+            )
+            now = datetime.now(UTC)
+            parts = Parts(
+                uuid=id,
+                disks=sources,
+                cdrom=cdrom,
+                metadata=Metadata(labels=spec.labels, create_time=now),
+            )
+            root = domain_xml(spec, parts, host)
+            define = self._transient if spec.lifetime is Lifetime.TRANSIENT else self._persistent
+            identity = _Identity(spec.name, id, now, on_made, since)
+            domain = define(connection, root, identity, rollback, start)
         if spec.autostart:
             domain.setAutostart(1)
         return domain
@@ -123,8 +125,11 @@ class Creation:
         note_creation(given.root, now)
         identity = _Identity(given.name, given.id, now, on_made, now)
         define = self._transient if source.lifetime is Lifetime.TRANSIENT else self._persistent
+        sources = given.root.iter("source")
+        paths = [path for each in sources if (path := each.get("file") or each.get("dev"))]
         try:
-            return define(connection, given.root, identity, rollback, start)
+            with self._storage.uses.using(paths):
+                return define(connection, given.root, identity, rollback, start)
         except libvirt.libvirtError as error:
             if code_of(error) in BAD_XML:
                 raise InvalidArgumentError.of("xml", text_of(error)) from None
@@ -197,18 +202,20 @@ class Creation:
         target: str,
         owner: str,
         rollback: Rollback,
+        held: ExitStack,
     ) -> Source:
         disk, field = spec.effective_disks[number], f"spec.disks[{number}]"
         layers = self._storage.layers
         if disk.new_volume is None:
             assert disk.volume is not None  # noqa: S101 - the model checks it
-            volume = self._storage.volume(connection, disk.volume)
+            volume = held.enter_context(self._storage.used(connection, disk.volume))
             format = layers.format_of(connection, volume, disk.stated_format, f"{field}.format")
             field = f"{field}.volume"
         else:
             new = new_volume(spec.name, target, disk.new_volume)
             field = f"{field}.new_volume.base"
             volume = self._storage.create(connection, new, rollback, owner=owner, field=field)
+            held.enter_context(self._storage.uses.using([volume.path()]))
             format = new.format
         below = layers.below(connection, volume, format, field)
         return _source_of(volume, format, below)

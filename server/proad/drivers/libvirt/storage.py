@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -18,10 +18,13 @@ from proad.drivers.libvirt.layers import Layers
 from proad.drivers.libvirt.ledger import Ledger, described
 from proad.drivers.libvirt.rollback import Rollback
 from proad.drivers.libvirt.usage import Target, Usage, Users
+from proad.drivers.libvirt.uses import Uses
 from proad.drivers.libvirt.volume_view import view_of, volume_xml
 from proad.drivers.libvirt.xml import serialise
 from proad.errors import AlreadyExistsError, HostExhaustedError, InUseError, VolumeNotFoundError
 from proad.model import DiskFormat, Volume, VolumeRef, VolumeSpec
+
+_UNDER_WAY = ("a create that is under way",)
 
 _log = structlog.get_logger(__name__)
 
@@ -38,6 +41,7 @@ class Storage:
     def __init__(self, default_pool: str, default_path: str, ledger: Ledger) -> None:
         self._ledger = ledger
         self.layers = Layers(ledger)
+        self.uses = Uses()
         self._default_pool = default_pool
         self._default_path = default_path
         self._making = threading.Lock()
@@ -81,6 +85,18 @@ class Storage:
             raise VolumeNotFoundError(ref.name, detail=f"in pool {pool.name()!r}{obstacle}")
         return found
 
+    @contextmanager
+    def used(
+        self, connection: libvirt.virConnect, ref: VolumeRef
+    ) -> Iterator[libvirt.virStorageVol]:
+        """Find a volume, and keep it from being deleted while it is put to use.
+
+        Raises:
+            VolumeNotFoundError: no such pool, or nothing of that name in it.
+        """
+        with self.uses.using([self.volume(connection, ref).path()]):
+            yield self.volume(connection, ref)  # unless it has been deleted meanwhile
+
     def list(self, connection: libvirt.virConnect, pool: str = "") -> list[Volume]:
         """Return the volumes of a pool, or of all active ones."""
         if pool:
@@ -120,6 +136,17 @@ class Storage:
             HostExhaustedError: the pool has less room than is to be taken at once.
             DatabaseUnreachableError: it cannot be recorded; nothing was made.
         """
+        with self.used(connection, spec.base) if spec.base is not None else nullcontext():
+            return self._create(connection, spec, rollback, owner, field)
+
+    def _create(
+        self,
+        connection: libvirt.virConnect,
+        spec: VolumeSpec,
+        rollback: Rollback,
+        owner: str,
+        field: str,
+    ) -> libvirt.virStorageVol:
         base: Volume | None = None
         chain: tuple[Layer, ...] = ()
         if spec.base is not None:
@@ -179,12 +206,15 @@ class Storage:
         """
         volume = self.volume(connection, ref)
         target = target_of(volume)
-        usage = self._usage(connection, target)
-        _refuse(ref.name, usage.of(target, ignore=ignore))
-        record = self._ledger.of_volume(connection, volume)
-        # Reached by another pool, what goes may be no more than a name of the file.
-        ends = record is not None and self._ledger.is_same(connection, record, volume)
-        volume.delete()
+        with self.uses.deleting([target.path]) as used:
+            if used:
+                raise InUseError("volume", ref.name, _UNDER_WAY)
+            usage = self._usage(connection, target)
+            _refuse(ref.name, usage.of(target, ignore=ignore))
+            record = self._ledger.of_volume(connection, volume)
+            # Reached by another pool, what goes may be no more than a name of the file.
+            ends = record is not None and self._ledger.is_same(connection, record, volume)
+            volume.delete()
         if record is not None and ends:
             self._ledger.end(connection, [record])
 
@@ -227,16 +257,20 @@ class Storage:
         """
         records = [*records]
         there = self._there(connection, records)
-        needed = self._needed(connection, there, owner, ignore)
-        for target, users in needed.items():
-            if strict and not users.names:
-                _refuse(there[target].name, users)
-            _log.info("libvirt.volume_kept", volume=there[target].name, users=users)
-        kept = [there[target].id for target in needed]
-        self._ledger.release(connection, [each for each in records if each.id in kept])
-        for record in there.values():
-            if record.id not in kept:
-                self._take(connection, record)
+        with self.uses.deleting(target.path for target in there) as used:
+            needed = self._needed(
+                connection, [each for each in there if each.path not in used], owner, ignore
+            )
+            needed |= {each: Users(names=_UNDER_WAY) for each in there if each.path in used}
+            for target, users in needed.items():
+                if strict and not users.names:
+                    _refuse(there[target].name, users)
+                _log.info("libvirt.volume_kept", volume=there[target].name, users=users)
+            kept = [there[target].id for target in needed]
+            self._ledger.release(connection, [each for each in records if each.id in kept])
+            for record in there.values():
+                if record.id not in kept:
+                    self._take(connection, record)
         self._ledger.end(connection, [each for each in records if each.id not in kept])
 
     def disown(self, connection: libvirt.virConnect, owner: str, *, before: datetime) -> None:
