@@ -76,15 +76,6 @@ async def test_a_disk_that_cannot_be_read_from_afar_holds_up_deletes(
     assert f"domain {domain.name()}" in error.metadata["unreadable"].split(",")
 
 
-async def test_delete_volume_whose_file_is_gone_asks_no_more_of_other_domains(
-    driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, volume: Volume
-):
-    define(raw, guests, disk("/nowhere/at/all/x"))
-    Path(volume.path).unlink()
-    await driver.delete_volume(volume.pool, volume.name)
-    assert await guests.volumes() == set()
-
-
 @pytest.fixture
 def mounted(raw: libvirt.virConnect) -> Iterator[libvirt.virStoragePool]:
     """A pool whose folder is in another one, so that it can be taken away."""
@@ -101,6 +92,24 @@ def mounted(raw: libvirt.virConnect) -> Iterator[libvirt.virStoragePool]:
         pool.destroy()
     pool.undefine()
     shutil.rmtree(folder)
+
+
+async def test_delete_volume_whose_folder_is_gone_asks_no_more_of_other_domains(
+    outside: Path,
+    driver: LibvirtDriver,
+    guests: Guests,
+    raw: libvirt.virConnect,
+    mounted: libvirt.virStoragePool,
+):
+    volume = await driver.create_volume(
+        VolumeSpec(pool=mounted.name(), name="v", capacity_bytes=MIB)
+    )
+    (outside / "x").write_bytes(bytes(MIB))
+    define(raw, guests, disk(outside / "x"))
+    Path(volume.path).unlink()
+    Path(volume.path).parent.rmdir()
+    await driver.delete_volume(volume.pool, volume.name)
+    assert mounted.listAllVolumes() == []
 
 
 @pytest.mark.parametrize("stopped", [True, False], ids=["pool stopped", "pool active"])
