@@ -15,7 +15,7 @@ from proad.auth.scopes import Scope
 from proad.errors import ProaError
 from proad.rpc import reading
 from rpc.daemon import BOTH, RPCS, Refusal, refusal
-from rpc.raw_http2 import DATA, END_STREAM, SETTINGS, Connection, frame, message
+from rpc.raw_http2 import DATA, END_STREAM, HEADERS, SETTINGS, Connection, frame, message
 
 GET = RPCS["GetResource"].path
 NOT_PUBLIC = [name for name, rpc in RPCS.items() if rpc.scope != v1.SCOPE_PUBLIC]
@@ -240,3 +240,23 @@ async def test_a_call_whose_token_ends_before_its_message_has_come_does_nothing(
 
     assert "the token" in ended, ended
     assert await daemon.state("web") == "STOPPED"
+
+
+async def test_of_many_calls_of_one_user_at_once_none_is_refused_a_seat(daemon, connection):
+    """More than are read at a time, whose messages come a little later."""
+    token = f"Bearer {daemon.token(*BOTH)}"
+    calls = range(1, 1_000, 2)
+    for stream in calls:
+        connection.begin(RPCS["GetCaller"].path, stream=stream, authorization=token)
+    await asyncio.sleep(0.3)
+    for stream in calls:
+        connection.send(frame(DATA, END_STREAM, stream, message(b"")))
+
+    ends = []
+    async with asyncio.timeout(60):
+        while len(ends) < len(calls):
+            kind, flags, _stream, payload = await connection.next_frame()
+            if kind == HEADERS and flags & END_STREAM:
+                ends.append(plain(payload))
+
+    assert not [end for end in ends if "too many" in end]

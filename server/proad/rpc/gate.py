@@ -84,7 +84,7 @@ class Gate(grpc.aio.ServerInterceptor):
         self._streams = Streams(self._admission)
         self._access = AccessLog(authenticator.place)
         # Apart, so that strangers are in the way of nobody who is known.
-        self._seats_of_strangers, self._seats_of_the_known = Seats(), Seats()
+        self._seats_of_strangers, self._seats_of_the_known = Seats(most_waiting=128), Seats()
         # By method: what was put together once is good for every call.
         self._guarded: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
         self._in_flight = _Counter()

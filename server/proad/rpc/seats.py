@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from proad.errors import TooManyCallsError
 
-# Seconds that a message has to come whole when others wait.
-_TENURE = 0.25
+# Seconds that a message has to come whole when others wait: more than a busy loop takes until
+# it looks at one that has come.
+_TENURE = 0.5
 
 
 @dataclass(eq=False, slots=True)
@@ -31,10 +32,11 @@ class Seats:
 
     Args:
         most: how many are read at a time.
-        most_waiting: how many wait of one, and eight times as many of all.
+        most_waiting: how many wait of one, and eight times as many of all. Of each, gRPC keeps
+            as much as a window of HTTP/2 lets come.
     """
 
-    def __init__(self, *, most: int = 64, most_waiting: int = 64) -> None:
+    def __init__(self, *, most: int = 64, most_waiting: int = 4096) -> None:
         self._free = most
         self._most_waiting = most_waiting
         self._taken = Counter[str]()

@@ -135,7 +135,8 @@ def test_messages_sent_in_part_cost_little_memory_and_others_are_served(
 
     asyncio.run(both())
 
-    assert peak(daemon) - before < 64 * 1.1 + 2 * MOST_MB
+    # All of those that are read, a window of each of the others, and what gRPC adds.
+    assert peak(daemon) - before < 64 * 1.1 + 600 / 16 + 2 * MOST_MB
 
 
 def test_thousands_of_connections_of_one_host_leave_another_served(
