@@ -1,5 +1,6 @@
 """What becomes of the records of volumes when domains and volumes went without us."""
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -146,3 +147,20 @@ def test_views_do_not_each_wait_for_a_database_that_does_not_answer(
         record_of(ledger, connection, POOL, "v", owner=id)
         ledger.load(connection)
         assert ledger.owns(connection, id, volume)
+
+
+class Stopping(LoneRecords):
+    """Records of a daemon that stops while it is asked, and ends all its tasks."""
+
+    async def list(self, engine: str) -> list[VolumeRecord]:
+        for task in asyncio.all_tasks():
+            task.cancel()
+        await asyncio.sleep(60)
+        return []
+
+
+def test_a_question_that_ends_with_the_daemon_tells_that_nobody_can_tell(
+    connection: libvirt.virConnect,
+):
+    with lone_ledger(Stopping()) as ledger, pytest.raises(DatabaseUnreachableError):
+        ledger.load(connection)

@@ -10,6 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import CancelledError
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -258,7 +259,7 @@ class Ledger:
             raise DatabaseUnreachableError from None
         try:
             return pending.result(2 * _PATIENCE)
-        except TimeoutError:
+        except (TimeoutError, CancelledError):  # it takes too long, or the daemon stops
             pending.cancel()
             raise DatabaseUnreachableError from None
 
