@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextvars import Context
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -89,7 +90,8 @@ class _Refused:
     def has_line_for(self, place: str) -> bool:
         """Count a refused call, and tell whether it has a line of its own."""
         if not self._counts:
-            asyncio.get_running_loop().call_later(_SECOND, self.tell)
+            # In no call's context: the count is of many, and not of the first one's request id.
+            asyncio.get_running_loop().call_later(_SECOND, self.tell, context=Context())
         if place not in self._counts and len(self._counts) >= _PLACES:
             place = _ELSEWHERE
         count = self._counts.setdefault(place, _Count())

@@ -1,6 +1,7 @@
 import asyncio
 from datetime import UTC, datetime
 
+import structlog
 from structlog.testing import capture_logs
 
 from proad.auth.places import Places
@@ -99,3 +100,16 @@ async def test_next_second_has_lines_again():
         access.write()
 
     assert [line["event"] for line in lines] == ["call"]
+
+
+async def test_the_count_has_no_request_id_of_one_of_those_that_are_counted():
+    access = AccessLog(Places().of)
+    with (
+        structlog.contextvars.bound_contextvars(request_id="first"),
+        capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines,
+    ):
+        for port in range(20):
+            refuse(access, f"ipv4:192.0.2.1:{port}")
+        await until(lambda: any("count" in line for line in lines), 30)
+
+    assert [line.get("request_id") for line in lines if "count" in line] == [None]
