@@ -11,7 +11,7 @@ import pytest
 from integration.libvirt.guests import MIB, Guests
 from integration.libvirt.test_usage import define, disk, outside, overlay, refused, run, volume
 from proad.drivers.libvirt import LibvirtDriver, pools
-from proad.drivers.libvirt.usage import _documents
+from proad.drivers.libvirt.needs import _documents
 from proad.errors import InUseError
 from proad.model import Volume, VolumeRef, VolumeSpec
 

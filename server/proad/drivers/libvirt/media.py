@@ -9,20 +9,17 @@ import os
 import re
 import stat
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 import libvirt
 
-from proad.drivers.libvirt.errors import code_of
+from proad.drivers.libvirt.pools import all_pools
 from proad.drivers.libvirt.virt import HostFacts, QemuUser, is_local, is_test
-from proad.drivers.libvirt.xml import parse
 from proad.errors import InvalidArgumentError
 
-# Of these pools the target is a folder with one file for each volume.
-_FOLDERS = frozenset({"dir", "fs", "netfs"})
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFBLK: "a device",
@@ -71,7 +68,8 @@ class Media:
         if not is_local(connection):
             refuse("is on another host than the daemon: name a volume of a pool instead of a path")
         resolved = os.path.realpath(path)
-        folders = sorted({os.path.realpath(f) for f in (*self._folders, *_pools(connection))})
+        pools = (each.path for each in all_pools(connection) if each.active and each.folder)
+        folders = sorted({os.path.realpath(f) for f in (*self._folders, *pools) if f})
         # Before anything is said of the file: elsewhere not even whether it is there is told.
         if not any(Path(resolved).is_relative_to(folder) for folder in folders):
             refuse(
@@ -94,18 +92,6 @@ class Media:
                 "readable by libvirt"
             )
         return resolved
-
-
-def _pools(connection: libvirt.virConnect) -> Iterator[str]:
-    for pool in connection.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE):
-        try:
-            root = parse(pool.XMLDesc())
-        except libvirt.libvirtError as error:
-            if code_of(error) != libvirt.VIR_ERR_NO_STORAGE_POOL:  # removed a moment ago
-                raise
-            continue
-        if root.get("type") in _FOLDERS and (path := root.findtext("target/path")):
-            yield path
 
 
 def _obstacle(path: str, user: QemuUser) -> str:
