@@ -137,6 +137,25 @@ async def test_delete_base_of_a_volume_whose_folder_is_not_mounted_is_refused(
     await driver.delete_volume(volume.pool, volume.name)
 
 
+async def test_delete_volume_whose_folder_is_not_mounted_forgets_no_other(
+    driver: LibvirtDriver, mounted: libvirt.virStoragePool, volume: Volume
+):
+    base = VolumeRef(pool=volume.pool, name=volume.name)
+    for name in ("top", "other"):
+        top = await driver.create_volume(VolumeSpec(pool=mounted.name(), name=name, base=base))
+    folder = Path(top.path).parent
+    folder.rename(folder.with_name("elsewhere"))
+    folder.mkdir()
+    await driver.delete_volume(mounted.name(), "top")
+    error = await refused(driver, volume)
+    assert error.metadata["used_by"] == f"volume {mounted.name()}/other"
+    folder.rmdir()
+    folder.with_name("elsewhere").rename(folder)
+    (folder / "top").unlink()
+    await driver.delete_volume(mounted.name(), "other")
+    await driver.delete_volume(volume.pool, volume.name)
+
+
 async def test_delete_base_of_a_volume_that_is_gone_is_not_refused(
     driver: LibvirtDriver, mounted: libvirt.virStoragePool, volume: Volume
 ):

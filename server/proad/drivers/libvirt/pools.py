@@ -162,18 +162,23 @@ def known(pool: libvirt.virStoragePool, name: str) -> libvirt.virStorageVol | No
     libvirt does not hear of that: it is made to look.
     """
     found = find(pool, name)
-    if found is not None and _has_gone(found):
+    if found is not None and _has_gone(pool, found):
         refresh(pool, name)
         found = find(pool, name)
     return found
 
 
-def _has_gone(volume: libvirt.virStorageVol) -> bool:
-    """Return whether the file of a volume is not where libvirt saw it, in a folder that is."""
+def _has_gone(pool: libvirt.virStoragePool, volume: libvirt.virStorageVol) -> bool:
+    """Return whether the file of a volume is not where libvirt saw it, in a folder that is.
+
+    A folder without anything in it may be one whose file system is not mounted: a refresh
+    would have libvirt forget the other volumes too, and with them what they are based on.
+    """
     path = decoded(volume.path)
     if path is None or not is_local(volume.connect()) or os.path.lexists(path):
         return False
-    return Path(path).parent.is_dir()
+    folder = Path(path).parent
+    return folder.is_dir() and (any(folder.iterdir()) or pool.numOfVolumes() == 1)
 
 
 def is_there(pool: libvirt.virStoragePool, name: str) -> bool:
