@@ -172,8 +172,15 @@ class Yard(ABC):
         return await self._driver.get_resource(id)
 
     async def is_gone(self, id: str) -> bool:
-        """Tell whether the engine knows the id no more, by list and by question."""
-        if any(resource.id == id for resource in await self._driver.list_resources()):
+        """Tell whether the engine knows the id no more, by list and by question.
+
+        Docker goes on to list a container for a moment after it says that there is none.
+        """
+        for _ in range(200):
+            if all(resource.id != id for resource in await self._driver.list_resources()):
+                break
+            await asyncio.sleep(0.05)
+        else:
             return False
         with pytest.raises(ResourceNotFoundError):
             await self._driver.get_resource(id)

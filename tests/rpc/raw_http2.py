@@ -47,9 +47,11 @@ class Connection:
         self._reader, self._writer = reader, writer
 
     @classmethod
-    async def open(cls, address, *, preface=True):
+    async def open(cls, address, *, preface=True, source=None):
+        """Connect, from another address of this host where `source` names one."""
         host, _, port = address.rpartition(":")
-        connection = cls(*await asyncio.open_connection(host, int(port)))
+        local = None if source is None else (source, 0)
+        connection = cls(*await asyncio.open_connection(host, int(port), local_addr=local))
         if preface:
             connection.send(PREFACE + frame(SETTINGS, 0, 0))
         return connection

@@ -147,7 +147,9 @@ def test_thousands_of_connections_of_one_host_leave_another_served(
     async def attack(stack: ExitStack) -> list[Connection]:
         opened = []
         for number in range(CONNECTIONS):
-            connection = await Connection.open(daemon.address, preface=number % 3 > 0)
+            connection = await Connection.open(
+                daemon.address, preface=number % 3 > 0, source="127.0.0.2"
+            )
             stack.callback(connection.close)
             opened.append(connection)
             if number % 3 == 2:

@@ -297,28 +297,26 @@ class Storage:
         self, connection: libvirt.virConnect, records: Iterable[VolumeRecord]
     ) -> dict[Target, VolumeRecord]:
         """Return which of the recorded volumes are there and the recorded ones still."""
-        return {
-            target_of(volume): record
-            for record in records
-            for volume in self._still(connection, record)
-        }
+        found = {}
+        for record in records:
+            for volume in self._still(connection, record):
+                with _unless_gone():
+                    found[target_of(volume)] = record
+        return found
 
     def _still(
         self, connection: libvirt.virConnect, record: VolumeRecord
     ) -> Iterator[libvirt.virStorageVol]:
         """Yield the volume of a record, if it is there and the recorded one still."""
-        with suppress(VolumeNotFoundError):
+        with suppress(VolumeNotFoundError), _unless_gone():
             volume = self.volume(connection, VolumeRef(pool=record.pool, name=record.name))
             if self._ledger.is_same(connection, record, volume):
                 yield volume
 
     def _take(self, connection: libvirt.virConnect, record: VolumeRecord) -> None:
         for volume in self._still(connection, record):
-            try:
+            with _unless_gone():
                 volume.delete()
-            except libvirt.libvirtError as error:  # another stop of the domain was quicker
-                if code_of(error) != libvirt.VIR_ERR_NO_STORAGE_VOL:
-                    raise
 
     def _needed(
         self,
@@ -396,6 +394,16 @@ def target_of(volume: libvirt.virStorageVol) -> Target:
     """Say what to look for when asking who needs a volume."""
     pool = volume.storagePoolLookupByVolume().name()
     return Target(path=volume.path(), ref=VolumeRef(pool=pool, name=volume.name()))
+
+
+@contextmanager
+def _unless_gone() -> Iterator[None]:
+    """Take no notice of a volume that another stop or delete of its domain took meanwhile."""
+    try:
+        yield
+    except libvirt.libvirtError as error:
+        if code_of(error) != libvirt.VIR_ERR_NO_STORAGE_VOL:
+            raise
 
 
 def _refuse(name: str, users: Users) -> None:
