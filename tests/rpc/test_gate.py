@@ -211,7 +211,8 @@ async def test_a_refused_call_leaves_no_reference_cycle(daemon, way):
     await refused_call(daemon, way)  # what is made but once is no leak
     await asyncio.sleep(SLOW)
 
-    for _ in range(TRIES):  # a call that is still being ended is no leak
+    # A call that is still being ended is no leak, and of those nobody says when they have been.
+    for _ in range(TRIES if way in ENDED_LATER else 1):
         with cycles() as found:
             for _ in range(3):
                 assert (await refused_call(daemon, way)).code != "INTERNAL"
