@@ -34,8 +34,36 @@ async def test_three_digits_are_too_few(daemon, web):
     assert (await refusal(daemon.call("GetResource", id=web.id[:3]))).reason == "RESOURCE_NOT_FOUND"
 
 
-async def test_the_start_of_a_uuid_means_nothing(daemon, vm):
-    assert (await refusal(daemon.call("GetResource", id=vm.id[:8]))).reason == "RESOURCE_NOT_FOUND"
+def spellings(uuid):
+    """What a UUID may be written as."""
+    bare = uuid.replace("-", "")
+    return uuid, uuid.upper(), bare, bare.upper(), uuid.title()
+
+
+async def test_find_a_uuid_in_any_case_or_without_hyphens_is_the_domain(daemon, web, vm):
+    for written in spellings(vm.id):
+        for place in ("", "domain/", "local/domain/"):
+            assert await found(daemon, place + written) == vm.id
+
+
+async def test_find_the_start_of_a_uuid_is_the_domain(daemon, vm):
+    for written in spellings(vm.id):
+        for length in (4, 8, 9, 12, 14, 19, len(written) - 1):
+            assert await found(daemon, written[:length]) == vm.id
+            assert await found(daemon, f"domain/{written[:length]}") == vm.id
+
+
+async def test_find_the_start_of_a_uuid_with_hyphens_elsewhere_is_refused(daemon, vm):
+    for written in (f"{vm.id[:4]}-{vm.id[4:8]}", f"{vm.id[:8]}--", f"-{vm.id[:8]}", vm.id[:3]):
+        assert (await refusal(daemon.call("GetResource", id=written))).reason == (
+            "RESOURCE_NOT_FOUND"
+        )
+
+
+async def test_find_a_container_id_in_upper_case_is_the_container(daemon, web):
+    for length in (4, 12, 63, 64):
+        assert await found(daemon, web.id[:length].upper()) == web.id
+        assert await found(daemon, f"container/{web.id[:length].upper()}") == web.id
 
 
 async def test_by_its_name_with_and_without_kind_and_host(daemon, web, vm):
@@ -94,20 +122,28 @@ async def test_an_ambiguous_name_changes_nothing(daemon):
     assert await daemon.state("domain/web") == "RUNNING"
 
 
-async def test_a_name_that_is_the_start_of_another_id(daemon, web):
-    other = await daemon.container(web.id[:6])
+@pytest.mark.parametrize("kind", ["container", "domain"])
+async def test_find_a_name_that_is_the_start_of_an_id_is_who_is_called_so(daemon, web, vm, kind):
+    for other in (web, vm):
+        named = await getattr(daemon, kind)(other.id[:8])
 
-    refused = await refusal(daemon.call("GetResource", id=web.id[:6]))
-
-    assert refused.reason == "AMBIGUOUS_ID"
-    assert web.id[:7] in refused.metadata["candidates"] or "web" in refused.metadata["candidates"]
-    assert await found(daemon, other.id) == other.id
+        assert await found(daemon, other.id[:8]) == named.id
+        assert await found(daemon, other.id[:9]) == other.id
 
 
 async def test_a_full_id_means_itself_whatever_others_are_called(daemon, web):
     await daemon.domain(web.id)
 
     assert await found(daemon, web.id) == web.id
+
+
+async def test_a_full_id_in_another_spelling_means_itself_too(daemon, web, vm):
+    for written in (web.id.upper(), vm.id.upper(), vm.id.replace("-", "")):
+        await daemon.container(written)
+
+    assert await found(daemon, web.id.upper()) == web.id
+    assert await found(daemon, vm.id.upper()) == vm.id
+    assert await found(daemon, vm.id.replace("-", "")) == vm.id
 
 
 @pytest.fixture

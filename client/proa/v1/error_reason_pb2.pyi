@@ -49,8 +49,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     the details names each one. Example: CreateDomain with memory_bytes 0.
     """
     ERROR_REASON_AMBIGUOUS_ID: _ErrorReason.ValueType  # 7
-    """FAILED_PRECONDITION. The id could mean two or more resources; the metadata
-    lists them. Example: GetResource "web" with a container and a domain "web".
+    """FAILED_PRECONDITION. The id could mean two or more resources; `candidates` in the
+    metadata lists, with commas, what to write instead, or the first of it where that is
+    much. Example: GetResource "web" with a container and a domain "web".
     """
     ERROR_REASON_PAGE_TOKEN_INVALID: _ErrorReason.ValueType  # 8
     """INVALID_ARGUMENT. The page token is not one that this daemon gave this user for this
@@ -214,8 +215,9 @@ ERROR_REASON_INVALID_ARGUMENT: ErrorReason.ValueType  # 6
 the details names each one. Example: CreateDomain with memory_bytes 0.
 """
 ERROR_REASON_AMBIGUOUS_ID: ErrorReason.ValueType  # 7
-"""FAILED_PRECONDITION. The id could mean two or more resources; the metadata
-lists them. Example: GetResource "web" with a container and a domain "web".
+"""FAILED_PRECONDITION. The id could mean two or more resources; `candidates` in the
+metadata lists, with commas, what to write instead, or the first of it where that is
+much. Example: GetResource "web" with a container and a domain "web".
 """
 ERROR_REASON_PAGE_TOKEN_INVALID: ErrorReason.ValueType  # 8
 """INVALID_ARGUMENT. The page token is not one that this daemon gave this user for this

@@ -30,9 +30,10 @@ class ResourceServiceStub:
     """Containers and domains alike: looking at them and taking them through their
     lives.
 
-    An `id` is a full Docker id, a unique prefix of one (4 or more hexadecimal
-    digits), a domain's UUID, or a name. "container/web" and "domain/web" say which
-    kind is meant, "HOST/domain/web" which host connection too. What could mean two
+    An `id` is a container's full id, a domain's UUID, a name, or a unique prefix of an id (4
+    or more hexadecimal digits). Ids may be in upper case, UUIDs without their hyphens. A full
+    id goes before a name, and a name before a prefix. "container/web" and "domain/web" say
+    which kind is meant, "HOST/domain/web" which host connection too. What could mean two
     resources fails with AMBIGUOUS_ID.
 
     Every RPC that takes an id can fail with RESOURCE_NOT_FOUND, AMBIGUOUS_ID,
@@ -129,9 +130,10 @@ class ResourceServiceAsyncStub(ResourceServiceStub):
     """Containers and domains alike: looking at them and taking them through their
     lives.
 
-    An `id` is a full Docker id, a unique prefix of one (4 or more hexadecimal
-    digits), a domain's UUID, or a name. "container/web" and "domain/web" say which
-    kind is meant, "HOST/domain/web" which host connection too. What could mean two
+    An `id` is a container's full id, a domain's UUID, a name, or a unique prefix of an id (4
+    or more hexadecimal digits). Ids may be in upper case, UUIDs without their hyphens. A full
+    id goes before a name, and a name before a prefix. "container/web" and "domain/web" say
+    which kind is meant, "HOST/domain/web" which host connection too. What could mean two
     resources fails with AMBIGUOUS_ID.
 
     Every RPC that takes an id can fail with RESOURCE_NOT_FOUND, AMBIGUOUS_ID,
@@ -224,9 +226,10 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
     """Containers and domains alike: looking at them and taking them through their
     lives.
 
-    An `id` is a full Docker id, a unique prefix of one (4 or more hexadecimal
-    digits), a domain's UUID, or a name. "container/web" and "domain/web" say which
-    kind is meant, "HOST/domain/web" which host connection too. What could mean two
+    An `id` is a container's full id, a domain's UUID, a name, or a unique prefix of an id (4
+    or more hexadecimal digits). Ids may be in upper case, UUIDs without their hyphens. A full
+    id goes before a name, and a name before a prefix. "container/web" and "domain/web" say
+    which kind is meant, "HOST/domain/web" which host connection too. What could mean two
     resources fails with AMBIGUOUS_ID.
 
     Every RPC that takes an id can fail with RESOURCE_NOT_FOUND, AMBIGUOUS_ID,

@@ -1,10 +1,15 @@
 """The request itself is wrong."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from proad.errors.redaction import redacted
 from proad.errors.root import ProaError, Reason
+
+# Of the candidates that an error tells: one that is cut off would lead nowhere.
+_CANDIDATES_BYTES = 360
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +42,24 @@ class InvalidArgumentError(ProaError):
 
 
 class AmbiguousIdError(ProaError):
-    """The id could mean two or more resources."""
+    """The id could mean two or more resources.
+
+    Args:
+        ref: what the caller wrote.
+        candidates: what they may write instead, each without a comma; as many are told as an
+            error carries whole.
+    """
 
     reason = Reason.AMBIGUOUS_ID
 
     def __init__(self, ref: str, candidates: Sequence[str]) -> None:
+        room = list(accumulate(len(one.encode()) + 2 for one in candidates))
+        told = candidates[: max(1, bisect_right(room, _CANDIDATES_BYTES))]
+        more = len(candidates) - len(told)
         super().__init__(
-            f"{ref!r} could be {', '.join(candidates)}; give the full id, or one of these",
-            metadata={"id": ref, "candidates": ",".join(candidates)},
+            f"{ref!r} could be {', '.join(told)}{f', or {more} more' if more else ''}; "
+            "give the full id, or one of these",
+            metadata={"id": ref, "candidates": ",".join(told)},
         )
 
 

@@ -1,9 +1,9 @@
 """What is known of each resource. Pure: asks nobody and waits for nothing."""
 
+from bisect import bisect_left, insort
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from itertools import chain
 
 from proad.core.inventory.deeds import Deed
 from proad.core.inventory.journal import Change, Journal
@@ -106,6 +106,7 @@ class Picture:
     journal: Journal
     _by_engine: dict[str, dict[str, Known]] = field(default_factory=dict)
     _by_name: dict[str, dict[str, Known]] = field(default_factory=dict)
+    _by_digits: list[tuple[str, str, str]] = field(default_factory=list)
     _making: dict[str, Deed] = field(default_factory=dict)
 
     def get(self, engine: str, id: str) -> Known | None:
@@ -124,8 +125,13 @@ class Picture:
         """Give all resources of that full id."""
         return (there[id] for there in self._by_engine.values() if id in there)
 
-    def __iter__(self) -> Iterator[Known]:
-        return chain.from_iterable(there.values() for there in self._by_engine.values())
+    def starting(self, digits: str) -> Iterator[Known]:
+        """Give all resources whose full id, without hyphens, starts so; none for no digits."""
+        at = bisect_left(self._by_digits, (digits,)) if digits else len(self._by_digits)
+        while at < len(self._by_digits) and self._by_digits[at][0].startswith(digits):
+            _digits, engine, id = self._by_digits[at]
+            yield self._by_engine[engine][id]
+            at += 1
 
     def put(
         self,
@@ -278,14 +284,21 @@ class Picture:
 
     def _index(self, known: Known) -> None:
         self._by_engine.setdefault(known.engine, {})[known.seen.id] = known
+        insort(self._by_digits, _place(known))
         self._by_name.setdefault(known.seen.name, {})[known.key] = known
 
     def _unindex(self, known: Known) -> None:
         del self._by_engine[known.engine][known.seen.id]
+        del self._by_digits[bisect_left(self._by_digits, _place(known))]
         named = self._by_name[known.seen.name]
         del named[known.key]
         if not named:
             del self._by_name[known.seen.name]
+
+
+def _place(known: Known) -> tuple[str, str, str]:
+    """Return where a resource stands among all in the order of their ids' digits."""
+    return known.seen.id.replace("-", ""), known.engine, known.seen.id
 
 
 def _is_another(old: Resource, new: Resource, event: EngineEvent) -> bool:

@@ -48,10 +48,19 @@ def test_it_is_found_by_everything(picture):
     known = put(picture, box("1", "web"))
 
     assert picture.get(ENGINE, "1") is known
-    assert list(picture.of(ENGINE)) == list(picture) == [known]
+    assert list(picture.of(ENGINE)) == list(picture.starting("1")) == [known]
     assert list(picture.named("web")) == list(picture.with_id("1")) == [known]
     assert picture.get("other/scripted", "1") is None
     assert list(picture.named("1")) == list(picture.with_id("web")) == []
+
+
+def test_starting_with_many_ids_gives_those_with_these_first_digits(picture):
+    ids = ["ab12", "ab-13", "ab2", "b", "aa", "ab1"]
+    known = {id: put(picture, box(id, f"of-{id}")) for id in ids}
+    picture.remove(ENGINE, "ab12")
+
+    assert list(picture.starting("ab1")) == [known["ab1"], known["ab-13"]]
+    assert list(picture.starting("ab1300")) == list(picture.starting("")) == []
 
 
 def test_a_new_name_replaces_the_old_one(picture):
@@ -80,7 +89,7 @@ def test_what_is_gone_is_found_by_nothing(picture):
     picture.remove(ENGINE, "1")
 
     assert picture.get(ENGINE, "1") is None
-    assert list(picture) == list(picture.of(ENGINE)) == []
+    assert list(picture.of(ENGINE)) == list(picture.starting("1")) == []
     assert list(picture.named("web")) == list(picture.with_id("1")) == []
     assert steps(picture) == [(None, S.RUNNING), (S.RUNNING, None)]
     assert not picture._by_name
@@ -293,7 +302,7 @@ def test_what_was_deleted_meanwhile_does_not_come_back(picture):
     picture.finish(known, box(state=S.STOPPED))
     picture.set_activity(known, Activity(verb=Verb.STOP, step="late"))
 
-    assert list(picture) == []
+    assert list(picture.of(ENGINE)) == []
     assert picture.journal.revision == revision
 
 

@@ -1,0 +1,121 @@
+"""What an ambiguous id is told to be: each candidate, typed as the id, is one resource."""
+
+from uuid import UUID, uuid4
+
+import pytest
+
+from proad.drivers.memory import MemoryDriver
+from proad.model import DomainSpec
+from rpc.daemon import MEMORY_BYTES, refusal
+
+START = "8d5e0e04"
+
+
+def uuid(start=START):
+    """A UUID that begins so."""
+    return str(UUID(start + uuid4().hex[len(start) :]))
+
+
+async def settle(daemon, id, *resources, all=True):
+    """Have an id refused; what is advised leads to one of these each, or to all of them."""
+    refused = await refusal(daemon.call("GetResource", id=id))
+    assert (refused.code, refused.reason) == ("FAILED_PRECONDITION", "AMBIGUOUS_ID")
+    candidates = refused.metadata["candidates"].split(",")
+    found = set()
+    for candidate in candidates:
+        assert candidate in refused.message
+        resource = (await daemon.call("GetResource", id=candidate)).resource
+        found.add((resource.host, resource.kind, resource.id))
+    expected = {(resource.host, resource.kind, resource.id) for resource in resources}
+    assert len(found) == len(candidates) >= 2
+    assert found == expected if all else found < expected
+    return refused
+
+
+@pytest.fixture
+async def two_hosts(serve):
+    return await serve(("a", MemoryDriver()), ("b", MemoryDriver()))
+
+
+async def test_a_container_and_a_domain_of_one_name(daemon):
+    both = await daemon.container("web"), await daemon.domain("web")
+
+    refused = await settle(daemon, "web", *both)
+
+    assert refused.metadata["candidates"] == "local/container/web,local/domain/web"
+
+
+async def test_the_start_of_two_uuids(daemon):
+    both = [await daemon.domain(name, uuid=uuid()) for name in ("vm1", "vm2")]
+
+    for id in ("8d5e", START, f"domain/{START.upper()}-", f"local/domain/{START}"):
+        await settle(daemon, id, *both)
+
+
+async def test_the_start_of_an_id_of_each_kind(daemon):
+    web = await daemon.container("web")
+    vm = await daemon.domain("vm", uuid=uuid(web.id[:8]))
+
+    await settle(daemon, web.id[:6].upper(), web, vm)
+
+
+@pytest.mark.parametrize("kind", ["container", "domain"])
+async def test_a_name_that_is_the_start_of_another_id(daemon, kind):
+    """The name is what is meant, and what has the id is reached by it."""
+    named = [await daemon.container(START), await daemon.domain(START, uuid=uuid())]
+    other = await daemon.domain("other", uuid=uuid())
+
+    await settle(daemon, START, *named)
+    assert (await daemon.call("GetResource", id=f"{kind}/{START}")).resource.name == START
+    await settle(daemon, f"domain/{START[:7]}", named[1], other)
+
+
+async def test_a_name_on_two_hosts(two_hosts):
+    them = [
+        await getattr(two_hosts, kind)("web", host=host)
+        for host in ("a", "b")
+        for kind in ("container", "domain")
+    ]
+
+    await settle(two_hosts, "web", *them)
+    await settle(two_hosts, "container/web", them[0], them[2])
+
+
+async def test_a_full_id_on_two_hosts(two_hosts):
+    id = uuid()
+    both = [await two_hosts.domain(f"on-{host}", host=host, uuid=id) for host in ("a", "b")]
+
+    for written in (id, id.upper(), f"domain/{id}", START):
+        await settle(two_hosts, written, *both)
+
+
+async def test_a_name_that_is_the_full_id_of_another(daemon):
+    """Its own name would lead to that one, so it is named by its id."""
+    web, vm = await daemon.container("web"), await daemon.domain("vm")
+    for written in (web.id.upper(), web.id.title()):
+        assert (await daemon.call("GetResource", id=written)).resource.id == web.id
+    twins = [await daemon.domain(vm.id.upper(), uuid=uuid()), await daemon.domain("x", uuid=uuid())]
+
+    refused = await settle(daemon, START, *twins)
+
+    assert twins[0].id in refused.metadata["candidates"]
+
+
+async def test_a_name_that_cannot_stand_in_a_list(daemon):
+    """Others than we make domains of any name."""
+    for name in ("a,b", "é" * 120):
+        await daemon.driver.create_domain(
+            DomainSpec(name=name, uuid=uuid(), memory_bytes=MEMORY_BYTES)
+        )
+    both = (await daemon.call("ListResources")).resources
+
+    await settle(daemon, START, *both)
+
+
+async def test_more_than_an_error_can_carry(daemon):
+    many = [await daemon.domain(f"vm-{n:02}-{'x' * 40}", uuid=uuid()) for n in range(30)]
+
+    refused = await settle(daemon, START, *many, all=False)
+
+    shown = len(refused.metadata["candidates"].split(","))
+    assert f"or {30 - shown} more" in refused.message
