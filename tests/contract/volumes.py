@@ -14,7 +14,7 @@ from proad.model import DiskFormat, DiskSpec, DomainSpec, NewDisk, VolumeRef, Vo
 
 
 class VolumesContract:
-    @pytest.mark.parametrize("format", list(DiskFormat))
+    @pytest.mark.parametrize("format", [DiskFormat.QCOW2, DiskFormat.RAW])
     async def test_create_list_delete(self, yard: Yard, format: DiskFormat):
         spec = VolumeSpec(name=yard.new_name(), capacity_bytes=3 * MIB, format=format)
         made = await yard.volumes.create_volume(spec)

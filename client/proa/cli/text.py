@@ -6,6 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol, TypeVar
 
 import typer
+from google.protobuf.descriptor import EnumDescriptor
+
+from proa import v1
 
 NumberT_co = TypeVar("NumberT_co", covariant=True)
 
@@ -16,6 +19,10 @@ _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\
 
 class Enum(Protocol[NumberT_co]):
     """A protobuf enum."""
+
+    @property
+    def DESCRIPTOR(self) -> EnumDescriptor:  # noqa: N802 - protobuf's name
+        """What the contract says of it."""
 
     def keys(self) -> list[str]:
         """The names of its values, the unset one first."""
@@ -63,13 +70,13 @@ def word(enum: Enum[NumberT_co], name: str) -> str:
 
 
 def words(enum: Enum[NumberT_co]) -> str:
-    """All values of an enum, for a help text."""
-    return "|".join(word(enum, name) for name in enum.keys()[1:])
+    """All values of an enum that can be set, for a help text."""
+    return "|".join(word(enum, name) for name in _settable(enum))
 
 
 def one_of(enum: Enum[NumberT_co]) -> Callable[[str], NumberT_co]:
-    """Make a parser of the words of an enum."""
-    names = {word(enum, name): name for name in enum.keys()[1:]}
+    """Make a parser of the words of an enum that can be set."""
+    names = {word(enum, name): name for name in _settable(enum)}
 
     def parse(text: str) -> NumberT_co:
         name = names.get(text.lower().replace("_", "-"))
@@ -78,6 +85,14 @@ def one_of(enum: Enum[NumberT_co]) -> Callable[[str], NumberT_co]:
         return enum.Value(name)
 
     return parse
+
+
+def _settable(enum: Enum[NumberT_co]) -> list[str]:
+    return [
+        value.name
+        for value in enum.DESCRIPTOR.values[1:]
+        if not value.GetOptions().Extensions[v1.output_only]
+    ]
 
 
 def _prefix(enum: Enum[NumberT_co]) -> str:

@@ -34,6 +34,10 @@ class _BootDeviceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BootDevice
     """The installation medium."""
     BOOT_DEVICE_NETWORK: _BootDevice.ValueType  # 3
     """The network (PXE)."""
+    BOOT_DEVICE_OTHER: _BootDevice.ValueType  # 4
+    """Something that this contract has no value for, such as a USB device or a floppy drive:
+    libvirt's own tools tell it. Cannot be set.
+    """
 
 class BootDevice(_BootDevice, metaclass=_BootDeviceEnumTypeWrapper):
     """What a domain boots from."""
@@ -46,6 +50,10 @@ BOOT_DEVICE_CDROM: BootDevice.ValueType  # 2
 """The installation medium."""
 BOOT_DEVICE_NETWORK: BootDevice.ValueType  # 3
 """The network (PXE)."""
+BOOT_DEVICE_OTHER: BootDevice.ValueType  # 4
+"""Something that this contract has no value for, such as a USB device or a floppy drive:
+libvirt's own tools tell it. Cannot be set.
+"""
 Global___BootDevice: _TypeAlias = BootDevice  # noqa: Y015
 
 class _Firmware:
@@ -60,6 +68,10 @@ class _FirmwareEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Firmware.Val
     """BIOS."""
     FIRMWARE_UEFI: _Firmware.ValueType  # 2
     """UEFI, the build that libvirt picks."""
+    FIRMWARE_OTHER: _Firmware.ValueType  # 3
+    """Neither, or a file of the host that does not tell: libvirt's own tools tell it.
+    Cannot be set.
+    """
 
 class Firmware(_Firmware, metaclass=_FirmwareEnumTypeWrapper):
     """Firmware of a domain."""
@@ -70,6 +82,10 @@ FIRMWARE_BIOS: Firmware.ValueType  # 1
 """BIOS."""
 FIRMWARE_UEFI: Firmware.ValueType  # 2
 """UEFI, the build that libvirt picks."""
+FIRMWARE_OTHER: Firmware.ValueType  # 3
+"""Neither, or a file of the host that does not tell: libvirt's own tools tell it.
+Cannot be set.
+"""
 Global___Firmware: _TypeAlias = Firmware  # noqa: Y015
 
 class _CpuMode:
@@ -86,6 +102,10 @@ class _CpuModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CpuMode.Value
     """The named model that is nearest to the host's."""
     CPU_MODE_MAXIMUM: _CpuMode.ValueType  # 3
     """All that this hypervisor can offer."""
+    CPU_MODE_OTHER: _CpuMode.ValueType  # 4
+    """Something that this contract has no value for, such as a named model: libvirt's own tools
+    tell it. Cannot be set.
+    """
 
 class CpuMode(_CpuMode, metaclass=_CpuModeEnumTypeWrapper):
     """How a domain's processor looks to the guest."""
@@ -98,6 +118,10 @@ CPU_MODE_HOST_MODEL: CpuMode.ValueType  # 2
 """The named model that is nearest to the host's."""
 CPU_MODE_MAXIMUM: CpuMode.ValueType  # 3
 """All that this hypervisor can offer."""
+CPU_MODE_OTHER: CpuMode.ValueType  # 4
+"""Something that this contract has no value for, such as a named model: libvirt's own tools
+tell it. Cannot be set.
+"""
 Global___CpuMode: _TypeAlias = CpuMode  # noqa: Y015
 
 class _DiskBus:
@@ -114,6 +138,14 @@ class _DiskBusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DiskBus.Value
     """SATA: sda, sdb, … Guests without virtio drivers, such as a fresh Windows."""
     DISK_BUS_SCSI: _DiskBus.ValueType  # 3
     """virtio-scsi: sda, sdb, …"""
+    DISK_BUS_IDE: _DiskBus.ValueType  # 4
+    """IDE: hda, hdb and so on. Cannot be set."""
+    DISK_BUS_USB: _DiskBus.ValueType  # 5
+    """USB: sda, sdb and so on. Cannot be set."""
+    DISK_BUS_FDC: _DiskBus.ValueType  # 6
+    """A floppy drive's: fda, fdb. Cannot be set."""
+    DISK_BUS_OTHER: _DiskBus.ValueType  # 7
+    """Something that this contract has no value for: libvirt's own tools tell it. Cannot be set."""
 
 class DiskBus(_DiskBus, metaclass=_DiskBusEnumTypeWrapper):
     """How a disk is attached."""
@@ -126,6 +158,14 @@ DISK_BUS_SATA: DiskBus.ValueType  # 2
 """SATA: sda, sdb, … Guests without virtio drivers, such as a fresh Windows."""
 DISK_BUS_SCSI: DiskBus.ValueType  # 3
 """virtio-scsi: sda, sdb, …"""
+DISK_BUS_IDE: DiskBus.ValueType  # 4
+"""IDE: hda, hdb and so on. Cannot be set."""
+DISK_BUS_USB: DiskBus.ValueType  # 5
+"""USB: sda, sdb and so on. Cannot be set."""
+DISK_BUS_FDC: DiskBus.ValueType  # 6
+"""A floppy drive's: fda, fdb. Cannot be set."""
+DISK_BUS_OTHER: DiskBus.ValueType  # 7
+"""Something that this contract has no value for: libvirt's own tools tell it. Cannot be set."""
 Global___DiskBus: _TypeAlias = DiskBus  # noqa: Y015
 
 class _NetworkModel:
@@ -142,6 +182,8 @@ class _NetworkModelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NetworkM
     """Intel 82574, for guests without virtio drivers."""
     NETWORK_MODEL_RTL8139: _NetworkModel.ValueType  # 3
     """Realtek 8139, for old guests."""
+    NETWORK_MODEL_OTHER: _NetworkModel.ValueType  # 4
+    """Something that this contract has no value for: libvirt's own tools tell it. Cannot be set."""
 
 class NetworkModel(_NetworkModel, metaclass=_NetworkModelEnumTypeWrapper):
     """Model of a network card."""
@@ -154,6 +196,8 @@ NETWORK_MODEL_E1000E: NetworkModel.ValueType  # 2
 """Intel 82574, for guests without virtio drivers."""
 NETWORK_MODEL_RTL8139: NetworkModel.ValueType  # 3
 """Realtek 8139, for old guests."""
+NETWORK_MODEL_OTHER: NetworkModel.ValueType  # 4
+"""Something that this contract has no value for: libvirt's own tools tell it. Cannot be set."""
 Global___NetworkModel: _TypeAlias = NetworkModel  # noqa: Y015
 
 class _GraphicsType:
@@ -168,6 +212,10 @@ class _GraphicsTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Graphics
     """VNC on the loopback address."""
     GRAPHICS_TYPE_NONE: _GraphicsType.ValueType  # 2
     """No screen."""
+    GRAPHICS_TYPE_SPICE: _GraphicsType.ValueType  # 3
+    """SPICE. Cannot be set."""
+    GRAPHICS_TYPE_OTHER: _GraphicsType.ValueType  # 4
+    """Something that this contract has no value for: libvirt's own tools tell it. Cannot be set."""
 
 class GraphicsType(_GraphicsType, metaclass=_GraphicsTypeEnumTypeWrapper):
     """How the screen of a domain is reached."""
@@ -178,6 +226,10 @@ GRAPHICS_TYPE_VNC: GraphicsType.ValueType  # 1
 """VNC on the loopback address."""
 GRAPHICS_TYPE_NONE: GraphicsType.ValueType  # 2
 """No screen."""
+GRAPHICS_TYPE_SPICE: GraphicsType.ValueType  # 3
+"""SPICE. Cannot be set."""
+GRAPHICS_TYPE_OTHER: GraphicsType.ValueType  # 4
+"""Something that this contract has no value for: libvirt's own tools tell it. Cannot be set."""
 Global___GraphicsType: _TypeAlias = GraphicsType  # noqa: Y015
 
 class _VideoModel:
@@ -196,6 +248,8 @@ class _VideoModelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_VideoModel
     """QXL."""
     VIDEO_MODEL_NONE: _VideoModel.ValueType  # 4
     """No video card."""
+    VIDEO_MODEL_OTHER: _VideoModel.ValueType  # 5
+    """Something that this contract has no value for: libvirt's own tools tell it. Cannot be set."""
 
 class VideoModel(_VideoModel, metaclass=_VideoModelEnumTypeWrapper):
     """Model of the video card."""
@@ -210,6 +264,8 @@ VIDEO_MODEL_QXL: VideoModel.ValueType  # 3
 """QXL."""
 VIDEO_MODEL_NONE: VideoModel.ValueType  # 4
 """No video card."""
+VIDEO_MODEL_OTHER: VideoModel.ValueType  # 5
+"""Something that this contract has no value for: libvirt's own tools tell it. Cannot be set."""
 Global___VideoModel: _TypeAlias = VideoModel  # noqa: Y015
 
 class _VirtType:
@@ -226,6 +282,8 @@ class _VirtTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_VirtType.Val
     """Emulation."""
     VIRT_TYPE_TEST: _VirtType.ValueType  # 3
     """libvirt's own test hypervisor."""
+    VIRT_TYPE_OTHER: _VirtType.ValueType  # 4
+    """Something that this contract has no value for: libvirt's own tools tell it. Cannot be set."""
 
 class VirtType(_VirtType, metaclass=_VirtTypeEnumTypeWrapper):
     """Kind of machine that is shown to the guest."""
@@ -238,6 +296,8 @@ VIRT_TYPE_QEMU: VirtType.ValueType  # 2
 """Emulation."""
 VIRT_TYPE_TEST: VirtType.ValueType  # 3
 """libvirt's own test hypervisor."""
+VIRT_TYPE_OTHER: VirtType.ValueType  # 4
+"""Something that this contract has no value for: libvirt's own tools tell it. Cannot be set."""
 Global___VirtType: _TypeAlias = VirtType  # noqa: Y015
 
 class _DiskFormat:
@@ -252,6 +312,10 @@ class _DiskFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DiskFormat
     """qcow2: grows as needed, snapshots, base volumes."""
     DISK_FORMAT_RAW: _DiskFormat.ValueType  # 2
     """Raw: fastest, no snapshots with memory."""
+    DISK_FORMAT_OTHER: _DiskFormat.ValueType  # 3
+    """Something that this contract has no value for, such as vmdk or iso, or libvirt does not
+    tell: its own tools do. Cannot be set.
+    """
 
 class DiskFormat(_DiskFormat, metaclass=_DiskFormatEnumTypeWrapper):
     """What a disk of a domain is stored in."""
@@ -262,6 +326,10 @@ DISK_FORMAT_QCOW2: DiskFormat.ValueType  # 1
 """qcow2: grows as needed, snapshots, base volumes."""
 DISK_FORMAT_RAW: DiskFormat.ValueType  # 2
 """Raw: fastest, no snapshots with memory."""
+DISK_FORMAT_OTHER: DiskFormat.ValueType  # 3
+"""Something that this contract has no value for, such as vmdk or iso, or libvirt does not
+tell: its own tools do. Cannot be set.
+"""
 Global___DiskFormat: _TypeAlias = DiskFormat  # noqa: Y015
 
 class _DiskDevice:
@@ -278,6 +346,10 @@ class _DiskDeviceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DiskDevice
     """An optical drive."""
     DISK_DEVICE_FLOPPY: _DiskDevice.ValueType  # 3
     """A floppy drive."""
+    DISK_DEVICE_OTHER: _DiskDevice.ValueType  # 4
+    """Something that this contract has no value for, such as a LUN of the host: libvirt's own
+    tools tell it. Cannot be set.
+    """
 
 class DiskDevice(_DiskDevice, metaclass=_DiskDeviceEnumTypeWrapper):
     """What a disk is."""
@@ -290,6 +362,10 @@ DISK_DEVICE_CDROM: DiskDevice.ValueType  # 2
 """An optical drive."""
 DISK_DEVICE_FLOPPY: DiskDevice.ValueType  # 3
 """A floppy drive."""
+DISK_DEVICE_OTHER: DiskDevice.ValueType  # 4
+"""Something that this contract has no value for, such as a LUN of the host: libvirt's own
+tools tell it. Cannot be set.
+"""
 Global___DiskDevice: _TypeAlias = DiskDevice  # noqa: Y015
 
 @_typing.final
@@ -702,9 +778,9 @@ class Disk(_message.Message):
     device: Global___DiskDevice.ValueType
     """Disk, optical or floppy drive."""
     bus: Global___DiskBus.ValueType
-    """Default virtio."""
+    """How it is attached."""
     format: Global___DiskFormat.ValueType
-    """How it is stored."""
+    """What libvirt takes it for: raw where its XML does not say."""
     path: _builtins.str
     """Path on the host, if it is a file or a block device."""
     capacity_bytes: _builtins.int
@@ -785,7 +861,7 @@ Global___NetworkInterface: _TypeAlias = NetworkInterface  # noqa: Y015
 
 @_typing.final
 class Graphics(_message.Message):
-    """The screen of a running domain."""
+    """The screen of a domain."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -797,7 +873,7 @@ class Graphics(_message.Message):
     listen: _builtins.str
     """Address on the host."""
     port: _builtins.int
-    """TCP port; 0 while it does not run."""
+    """TCP port; 0: none, as while it does not run."""
     def __init__(
         self,
         *,
@@ -878,7 +954,9 @@ class Domain(_message.Message):
 
     @_builtins.property
     def graphics(self) -> Global___Graphics:
-        """The screen; absent: none."""
+        """The screen: of several the first with VNC, else the first with SPICE, else the first;
+        absent: none.
+        """
 
     def __init__(
         self,

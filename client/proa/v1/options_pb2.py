@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15proa/v1/options.proto\x12\x07proa.v1\x1a google/protobuf/descriptor.proto:;\n\x11max_request_bytes\x12\x1e.google.protobuf.MethodOptions\x18\x97\x8c\x03 \x01(\x05:2\n\tmax_items\x12\x1d.google.protobuf.FieldOptions\x18\x98\x8c\x03 \x01(\x05:3\n\nmax_length\x12\x1d.google.protobuf.FieldOptions\x18\x99\x8c\x03 \x01(\x05:7\n\x0emax_key_length\x12\x1d.google.protobuf.FieldOptions\x18\x9a\x8c\x03 \x01(\x05\x42\x0b\n\x07proa.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15proa/v1/options.proto\x12\x07proa.v1\x1a google/protobuf/descriptor.proto:;\n\x11max_request_bytes\x12\x1e.google.protobuf.MethodOptions\x18\x97\x8c\x03 \x01(\x05:2\n\tmax_items\x12\x1d.google.protobuf.FieldOptions\x18\x98\x8c\x03 \x01(\x05:3\n\nmax_length\x12\x1d.google.protobuf.FieldOptions\x18\x99\x8c\x03 \x01(\x05:7\n\x0emax_key_length\x12\x1d.google.protobuf.FieldOptions\x18\x9a\x8c\x03 \x01(\x05:8\n\x0boutput_only\x12!.google.protobuf.EnumValueOptions\x18\x9b\x8c\x03 \x01(\x08\x42\x0b\n\x07proa.v1P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)

@@ -14,6 +14,7 @@ MAX_REQUEST_BYTES_FIELD_NUMBER: _builtins.int
 MAX_ITEMS_FIELD_NUMBER: _builtins.int
 MAX_LENGTH_FIELD_NUMBER: _builtins.int
 MAX_KEY_LENGTH_FIELD_NUMBER: _builtins.int
+OUTPUT_ONLY_FIELD_NUMBER: _builtins.int
 max_request_bytes: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.int]
 """Bytes that one request message may have, decompressed. Every method has this limit."""
 max_items: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.int]
@@ -24,3 +25,7 @@ each value of a map, of each path of a mask. Each of these has it.
 """
 max_key_length: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.int]
 """Characters of each key of a map. Every map has it."""
+output_only: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.EnumValueOptions, _builtins.bool]
+"""The value only tells what an engine has. A request that sets it is refused with
+INVALID_ARGUMENT and its field.
+"""

@@ -39,7 +39,7 @@ class Volume(_message.Message):
     """Path on the host."""
     format: _domain_pb2.DiskFormat.ValueType
     """How it is stored: as Proa made it, else as it looks like to libvirt, which a guest
-    can make it look like. UNSPECIFIED: another format, such as iso.
+    can make it look like.
     """
     capacity_bytes: _builtins.int
     """Size that a guest sees, in bytes."""

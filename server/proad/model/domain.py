@@ -33,6 +33,7 @@ class BootDevice(StrEnum):
     DISK = "DISK"
     CDROM = "CDROM"
     NETWORK = "NETWORK"
+    OTHER = "OTHER"
 
 
 class Firmware(StrEnum):
@@ -40,6 +41,7 @@ class Firmware(StrEnum):
 
     BIOS = "BIOS"
     UEFI = "UEFI"
+    OTHER = "OTHER"
 
 
 class CpuMode(StrEnum):
@@ -48,6 +50,7 @@ class CpuMode(StrEnum):
     HOST_PASSTHROUGH = "HOST_PASSTHROUGH"
     HOST_MODEL = "HOST_MODEL"
     MAXIMUM = "MAXIMUM"
+    OTHER = "OTHER"
 
 
 class DiskBus(StrEnum):
@@ -56,6 +59,10 @@ class DiskBus(StrEnum):
     VIRTIO = "VIRTIO"
     SATA = "SATA"
     SCSI = "SCSI"
+    IDE = "IDE"
+    USB = "USB"
+    FDC = "FDC"
+    OTHER = "OTHER"
 
 
 class NetworkModel(StrEnum):
@@ -64,6 +71,7 @@ class NetworkModel(StrEnum):
     VIRTIO = "VIRTIO"
     E1000E = "E1000E"
     RTL8139 = "RTL8139"
+    OTHER = "OTHER"
 
 
 class GraphicsType(StrEnum):
@@ -71,6 +79,8 @@ class GraphicsType(StrEnum):
 
     VNC = "VNC"
     NONE = "NONE"
+    SPICE = "SPICE"
+    OTHER = "OTHER"
 
 
 class VideoModel(StrEnum):
@@ -80,6 +90,7 @@ class VideoModel(StrEnum):
     VGA = "VGA"
     QXL = "QXL"
     NONE = "NONE"
+    OTHER = "OTHER"
 
 
 class VirtType(StrEnum):
@@ -88,6 +99,7 @@ class VirtType(StrEnum):
     KVM = "KVM"
     QEMU = "QEMU"
     TEST = "TEST"
+    OTHER = "OTHER"
 
 
 class DiskFormat(StrEnum):
@@ -95,6 +107,7 @@ class DiskFormat(StrEnum):
 
     QCOW2 = "QCOW2"
     RAW = "RAW"
+    OTHER = "OTHER"
 
 
 class DiskDevice(StrEnum):
@@ -103,6 +116,7 @@ class DiskDevice(StrEnum):
     DISK = "DISK"
     CDROM = "CDROM"
     FLOPPY = "FLOPPY"
+    OTHER = "OTHER"
 
 
 def _uuid(value: str) -> str:

@@ -15,6 +15,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from proa import v1
 from proad.errors import InvalidArgumentError
 from proad.model import (
     ContainerSpec,
@@ -36,7 +37,7 @@ from proad.model import (
     prepare,
     validate,
 )
-from proad.rpc.names import enum_prefix
+from proad.rpc.names import enum_prefix, settable
 
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
@@ -125,10 +126,15 @@ def _enum(enum: EnumDescriptor, number: int, path: str) -> str:
     if number == 0:  # …_UNSPECIFIED, inside a list
         raise InvalidArgumentError.of(path, "must not be unspecified")
     values: Mapping[int, Any] = enum.values_by_number
-    if number not in values:
-        known = ", ".join(value.name for value in enum.values[1:])
-        raise InvalidArgumentError.of(path, f"{number} is not one of {known}")
-    name: str = values[number].name
+    value = values.get(number)
+    if value is None or value.GetOptions().Extensions[v1.output_only]:
+        known = ", ".join(settable(enum))
+        if value is None:
+            raise InvalidArgumentError.of(path, f"{number} is not one of {known}")
+        raise InvalidArgumentError.of(
+            path, f"{value.name} tells what an engine has and cannot be set; say one of {known}"
+        )
+    name: str = value.name
     return name.removeprefix(enum_prefix(enum))
 
 

@@ -5,6 +5,8 @@ from functools import cache
 
 from google.protobuf.descriptor import EnumDescriptor
 
+from proa import v1
+
 
 @cache
 def enum_prefix(enum: EnumDescriptor) -> str:
@@ -17,3 +19,11 @@ def enum_number(enum: EnumDescriptor, name: str) -> int:
     """Give the number of a value by its name in the model."""
     number: int = enum.values_by_name[enum_prefix(enum) + name].number
     return number
+
+
+@cache
+def settable(enum: EnumDescriptor) -> tuple[str, ...]:
+    """Give the names of the values that a request may set."""
+    return tuple(
+        value.name for value in enum.values[1:] if not value.GetOptions().Extensions[v1.output_only]
+    )

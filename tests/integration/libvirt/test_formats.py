@@ -98,7 +98,7 @@ async def test_create_on_a_volume_of_others_without_its_format_is_refused(
     assert await guests.domains() == set()
 
 
-@pytest.mark.parametrize("format", list(DiskFormat))
+@pytest.mark.parametrize("format", [DiskFormat.QCOW2, DiskFormat.RAW])
 async def test_create_on_a_volume_of_others_takes_the_stated_format(
     driver: LibvirtDriver, guests: Guests, dropped: Path, format: DiskFormat
 ):

@@ -59,6 +59,12 @@ def test_enums_are_words():
         one_of(v1.StopMode)("unspecified")
 
 
+def test_words_of_an_enum_are_those_that_can_be_set():
+    assert words(v1.DiskBus) == "virtio|sata|scsi"
+    with pytest.raises(typer.BadParameter, match="none of virtio, sata, scsi"):
+        one_of(v1.DiskBus)("ide")
+
+
 def test_pairs():
     assert pairs(["a=b", "c=d=e", "f"]) == {"a": "b", "c": "d=e", "f": ""}
     assert pairs(None) == {}

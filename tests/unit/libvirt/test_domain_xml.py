@@ -156,7 +156,7 @@ def test_names_of_disks_do_not_clash():
     assert {"sda", "sdz", "sdaa", "sdae"} <= set(targets)
 
 
-@pytest.mark.parametrize("device", list(BootDevice))
+@pytest.mark.parametrize("device", [BootDevice.DISK, BootDevice.CDROM, BootDevice.NETWORK])
 def test_a_device_that_is_not_there_cannot_be_booted_from(device: BootDevice):
     with pytest.raises(InvalidArgumentError) as caught:
         domain_xml(replace(BARE, boot_order=(device,)), Parts(uuid=UUID), EMULATED)

@@ -1,12 +1,10 @@
 """From libvirt's domain XML to our Domain. Pure: asks no engine."""
 
-from enum import StrEnum
-from typing import TypeVar
-
 from lxml import etree
 
+from proad.drivers.domain_words import boot_device, member, screen
 from proad.drivers.libvirt.node import Node
-from proad.drivers.tolerant import MOST, UINT32, Omissions, Value
+from proad.drivers.tolerant import MOST, UINT32, Omissions
 from proad.model import (
     BootDevice,
     Disk,
@@ -24,13 +22,6 @@ from proad.model import (
 
 AGENT_CHANNEL = "org.qemu.guest_agent.0"
 
-_BOOT = {
-    "hd": BootDevice.DISK,
-    "disk": BootDevice.DISK,
-    "lun": BootDevice.DISK,
-    "cdrom": BootDevice.CDROM,
-    "network": BootDevice.NETWORK,
-}
 _UNITS = {
     "b": 1,
     "bytes": 1,
@@ -47,9 +38,9 @@ _UNITS = {
     "T": 2**40,
     "TiB": 2**40,
 }
-
-
 _PORT = 2**16 - 1
+# Where QEMU has a BIOS of its own; libvirt always tells the architecture.
+_PC = frozenset({"", "x86_64", "i686"})
 
 
 def domain_of(
@@ -72,7 +63,7 @@ def domain_of(
         vcpus=vcpu.attribute("current").count(UINT32) or vcpu.content().count(UINT32) or 1,
         title=root.first("title").content().text(),
         description=root.first("description").content().text(),
-        virt_type=_member(VirtType, root.attribute("type")),
+        virt_type=member(VirtType, root.attribute("type").text()),
         machine=boot.first("type").attribute("machine").text(),
         firmware=_firmware(boot),
         boot_order=_boot_order(root),
@@ -97,36 +88,33 @@ def _bytes(memory: Node) -> int:
     return memory.content().count(MOST // unit) * unit
 
 
-E = TypeVar("E", bound=StrEnum)
-
-
-def _member(enum: type[E], value: Value) -> E | None:
-    """Give the member that libvirt's word stands for, if we have one."""
-    name = value.text().upper()
-    return enum(name) if name in enum.__members__ else None
-
-
-def _firmware(boot: Node) -> Firmware | None:
-    if boot.first("type").content().text() != "hvm":
-        return None
-    pflash = boot.first("loader").attribute("type").text() == "pflash"
-    efi = boot.attribute("firmware").text() == "efi"
-    return Firmware.UEFI if pflash or efi else Firmware.BIOS
+def _firmware(boot: Node) -> Firmware:
+    machine, loader = boot.first("type"), boot.first("loader")
+    stated, kind = boot.attribute("firmware").text(), loader.attribute("type").text()
+    if stated == "efi" or kind == "pflash":
+        return Firmware.UEFI
+    on_pc = machine.content().text() == "hvm" and machine.attribute("arch").text() in _PC
+    # A loader that is no flash is whatever lies there, which need not be a BIOS.
+    return Firmware.BIOS if stated == "bios" or (on_pc and not loader) else Firmware.OTHER
 
 
 def _boot_order(root: Node) -> tuple[BootDevice, ...]:
     """Either each device has its place, or `<os>` names kinds of device."""
-    placed: list[tuple[int, str]] = []
-    for device in root.each("devices/*"):
-        if boot := device.first("boot"):
-            kind = device.attribute("device").text() or "disk"
-            placed.append(
-                (boot.attribute("order").count(), kind if device.tag == "disk" else "network")
-            )
+    placed = [
+        (boot.attribute("order").count(), _boot_word(device))
+        for device in root.each("devices/*")
+        if (boot := device.first("boot"))
+    ]
     words = [kind for _, kind in sorted(placed)] or [
         boot.attribute("dev").text() for boot in root.each("os/boot")
     ]
-    return tuple(dict.fromkeys(_BOOT[word] for word in words if word in _BOOT))
+    return tuple(dict.fromkeys(boot_device(word) for word in words))
+
+
+def _boot_word(device: Node) -> str:
+    if device.tag == "disk":
+        return device.attribute("device").text() or "disk"
+    return "network" if device.tag == "interface" else device.tag
 
 
 def _disk(disk: Node) -> Disk:
@@ -137,9 +125,10 @@ def _disk(disk: Node) -> Disk:
         volume = VolumeRef(pool=pool, name=name)
     return Disk(
         target=target.attribute("dev").text(),
-        device=_member(DiskDevice, disk.attribute("device")) or DiskDevice.DISK,
-        bus=_member(DiskBus, target.attribute("bus")),
-        format=_member(DiskFormat, disk.first("driver").attribute("type")),
+        device=member(DiskDevice, disk.attribute("device").text(), DiskDevice.DISK),
+        bus=member(DiskBus, target.attribute("bus").text()),
+        # libvirt looks into no image: what is not said to be something else is raw to it.
+        format=member(DiskFormat, disk.first("driver").attribute("type").text(), DiskFormat.RAW),
         path=source.attribute("file").text() or source.attribute("dev").text(),
         volume=volume,
         read_only=bool(disk.first("readonly")),
@@ -156,12 +145,14 @@ def _interface(interface: Node) -> NetworkInterface:
 
 
 def _graphics(root: Node) -> Graphics | None:
-    for each in root.each("devices/graphics"):
-        kind = _member(GraphicsType, each.attribute("type"))
-        if kind is not None:
-            listen = each.attribute("listen").text()
-            listen = listen or each.first("listen").attribute("address").text()
-            # libvirt writes -1 for a port that QEMU has yet to pick.
-            port = max(each.attribute("port").number(-1, _PORT) or 0, 0)
-            return Graphics(type=kind, listen=listen, port=port)
-    return None
+    return screen([_screen(each) for each in root.each("devices/graphics")])
+
+
+def _screen(graphics: Node) -> Graphics:
+    listen = graphics.attribute("listen").text()
+    return Graphics(
+        type=member(GraphicsType, graphics.attribute("type").text()),
+        listen=listen or graphics.first("listen").attribute("address").text(),
+        # libvirt writes -1 for a port that QEMU has yet to pick.
+        port=max(graphics.attribute("port").number(-1, _PORT) or 0, 0),
+    )

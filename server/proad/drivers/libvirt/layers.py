@@ -19,7 +19,7 @@ from proad.drivers.libvirt.qcow2 import printable
 from proad.errors import InvalidArgumentError
 from proad.model import DiskFormat
 
-_FORMATS = {format.lower(): format for format in DiskFormat}
+_FORMATS = {format.lower(): format for format in (DiskFormat.QCOW2, DiskFormat.RAW)}
 
 
 class Layers:

@@ -3,6 +3,7 @@
 import libvirt
 from lxml import etree
 
+from proad.drivers.domain_words import member
 from proad.drivers.libvirt import pools
 from proad.model import DiskFormat, Volume, VolumeSpec
 
@@ -41,13 +42,12 @@ def view_of(volume: libvirt.virStorageVol, pool: str, made: DiskFormat | None = 
             pool=pool,
             name=volume.name(),
             path=volume.path(),
-            format=made,
+            format=made or DiskFormat.OTHER,
             capacity_bytes=capacity,
             allocation_bytes=allocation,
         )
     kind = root.find("target/format")
-    word = "" if kind is None else kind.get("type", "").upper()
-    looks = DiskFormat(word) if word in DiskFormat.__members__ else None
+    looks = member(DiskFormat, "" if kind is None else kind.get("type", ""))
     capacity = root.findtext("capacity", "0")
     if made is DiskFormat.RAW and looks is not made:  # a guest wrote something else
         capacity = root.findtext("physical", capacity)

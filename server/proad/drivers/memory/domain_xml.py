@@ -3,11 +3,14 @@
 from lxml import etree
 from lxml.builder import E
 
+from proad.drivers.domain_words import member, screen
 from proad.drivers.given_domain import read_domain, wrong
 from proad.drivers.memory.world import now
 from proad.model import (
     Disk,
+    DiskBus,
     DiskDevice,
+    DiskFormat,
     Domain,
     DomainXml,
     Graphics,
@@ -22,6 +25,7 @@ from proad.model import (
 )
 
 _NAMESPACE = "urn:proa:memory"
+_DEVICES = frozenset({"disk", "cdrom", "floppy", "lun"})
 _UNITS = {
     "b": 1, "bytes": 1, "k": 2**10, "KiB": 2**10, "M": 2**20, "MiB": 2**20, "G": 2**30,
     "GiB": 2**30, "T": 2**40, "TiB": 2**40, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
@@ -49,7 +53,7 @@ def written(resource: Resource) -> str:
             *(_disk(disk) for disk in domain.disks),
             *(_interface(interface) for interface in domain.networks),
             *(
-                [E.graphics(type="vnc", listen=domain.graphics.listen)]
+                [E.graphics(type=domain.graphics.type.lower(), listen=domain.graphics.listen)]
                 if domain.graphics is not None
                 else []
             ),
@@ -65,7 +69,8 @@ def written(resource: Resource) -> str:
 
 def _disk(disk: Disk) -> etree._Element:
     element = E.disk(
-        E.target(dev=disk.target, bus=(disk.bus or "virtio").lower()),
+        E.driver(type=(disk.format or DiskFormat.RAW).lower()),
+        E.target(dev=disk.target, bus=(disk.bus or DiskBus.OTHER).lower()),
         type="file",
         device=disk.device.lower(),
     )
@@ -121,22 +126,28 @@ def parsed(source: DomainXml) -> Resource:
                 )
                 for each in root.iterfind("devices/interface")
             ),
-            graphics=(
-                Graphics(type=GraphicsType.VNC, listen="127.0.0.1")
-                if root.find("devices/graphics[@type='vnc']") is not None
-                else None
+            graphics=screen(
+                [
+                    Graphics(
+                        type=member(GraphicsType, each.get("type", "")),
+                        listen=each.get("listen", "127.0.0.1"),
+                    )
+                    for each in root.iterfind("devices/graphics")
+                ]
             ),
         ),
     )
 
 
 def _parsed_disk(element: etree._Element) -> Disk:
-    device = element.get("device", "disk").upper()
-    if device not in set(DiskDevice):
-        raise wrong(f"has a <disk> with the device {device.lower()!r}")
+    device = element.get("device", "disk")
+    if device not in _DEVICES:
+        raise wrong(f"has a <disk> with the device {device!r}")
     return Disk(
         target=_attribute(element, "target", "dev"),
-        device=DiskDevice(device),
+        device=member(DiskDevice, device),
+        bus=member(DiskBus, _attribute(element, "target", "bus")),
+        format=member(DiskFormat, _attribute(element, "driver", "type"), DiskFormat.RAW),
         path=_attribute(element, "source", "file"),
         read_only=element.find("readonly") is not None,
     )
