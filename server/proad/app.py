@@ -146,7 +146,7 @@ def _rpc_server(
     inventory: Inventory,
     seal: Seal,
 ) -> RpcServer:
-    pages = Pages(seal, settings.grpc_max_message_bytes)
+    pages = Pages(seal)
     slices = Slices()
     resolver = Resolver(hosts, inventory)
     verbs = Verbs(operations, inventory)

@@ -78,6 +78,7 @@ class Image(_message.Message):
     ENV_FIELD_NUMBER: _builtins.int
     EXPOSED_PORTS_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
+    TRUNCATED_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id, with its algorithm: "sha256:…"."""
     size_bytes: _builtins.int
@@ -88,6 +89,11 @@ class Image(_message.Message):
     """Operating system, such as "linux". GetImage only."""
     host: _builtins.str
     """Host connection that it is on."""
+    truncated: _builtins.bool
+    """Whether something was left out, because all of it would have more than 3 MiB, and clients
+    take 4 MiB in a message by default: labels first; where that is not enough env, command,
+    entrypoint, exposed_ports, digests and tags, in this order.
+    """
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names with tags, such as "debian:12"."""
@@ -136,10 +142,11 @@ class Image(_message.Message):
         env: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         exposed_ports: _abc.Iterable[_builtins.str] | None = ...,
         host: _builtins.str = ...,
+        truncated: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["architecture", b"architecture", "command", b"command", "create_time", b"create_time", "digests", b"digests", "entrypoint", b"entrypoint", "env", b"env", "exposed_ports", b"exposed_ports", "host", b"host", "id", b"id", "labels", b"labels", "os", b"os", "size_bytes", b"size_bytes", "tags", b"tags"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["architecture", b"architecture", "command", b"command", "create_time", b"create_time", "digests", b"digests", "entrypoint", b"entrypoint", "env", b"env", "exposed_ports", b"exposed_ports", "host", b"host", "id", b"id", "labels", b"labels", "os", b"os", "size_bytes", b"size_bytes", "tags", b"tags", "truncated", b"truncated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -389,6 +389,7 @@ class Resource(_message.Message):
     OBSERVE_TIME_FIELD_NUMBER: _builtins.int
     CONTAINER_FIELD_NUMBER: _builtins.int
     DOMAIN_FIELD_NUMBER: _builtins.int
+    TRUNCATED_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The engine's own full id: 64 hexadecimal digits, or a UUID."""
     kind: Global___ResourceKind.ValueType
@@ -408,6 +409,12 @@ class Resource(_message.Message):
     revision: _builtins.int
     """The daemon's revision at its last change. Of two views of one resource from one
     run of the daemon, the one with the higher revision is the later one.
+    """
+    truncated: _builtins.bool
+    """Whether something was left out, because all of it would have more than 3 MiB, and clients
+    take 4 MiB in a message by default: labels first; where that is not enough a container's
+    env, then its command, then all of `container` or `domain`, then state_detail. Set
+    whatever the read_mask says. What is missing is there, and the engine's own tools show it.
     """
     @_builtins.property
     def state_detail(self) -> Global___StateDetail:
@@ -468,10 +475,11 @@ class Resource(_message.Message):
         observe_time: _timestamp_pb2.Timestamp | None = ...,
         container: _container_pb2.Container | None = ...,
         domain: _domain_pb2.Domain | None = ...,
+        truncated: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "container", b"container", "create_time", b"create_time", "details", b"details", "domain", b"domain", "observe_time", b"observe_time", "state_detail", b"state_detail"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "allowed_verbs", b"allowed_verbs", "container", b"container", "create_time", b"create_time", "details", b"details", "domain", b"domain", "etag", b"etag", "host", b"host", "id", b"id", "kind", b"kind", "labels", b"labels", "lifetime", b"lifetime", "name", b"name", "observe_time", b"observe_time", "revision", b"revision", "state", b"state", "state_detail", b"state_detail"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "allowed_verbs", b"allowed_verbs", "container", b"container", "create_time", b"create_time", "details", b"details", "domain", b"domain", "etag", b"etag", "host", b"host", "id", b"id", "kind", b"kind", "labels", b"labels", "lifetime", b"lifetime", "name", b"name", "observe_time", b"observe_time", "revision", b"revision", "state", b"state", "state_detail", b"state_detail", "truncated", b"truncated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_details: _TypeAlias = _typing.Literal["container", "domain"]  # noqa: Y015
     _WhichOneofArgType_details: _TypeAlias = _typing.Literal["details", b"details"]  # noqa: Y015

@@ -32,6 +32,7 @@ class Snapshot(_message.Message):
     HAS_MEMORY_FIELD_NUMBER: _builtins.int
     PARENT_FIELD_NUMBER: _builtins.int
     CURRENT_FIELD_NUMBER: _builtins.int
+    TRUNCATED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name, unique in the domain."""
     resource_id: _builtins.str
@@ -46,6 +47,10 @@ class Snapshot(_message.Message):
     """Name of the snapshot that it was taken after; empty: none."""
     current: _builtins.bool
     """Whether the domain's present state descends from this one directly."""
+    truncated: _builtins.bool
+    """Whether the description was left out, because with it the snapshot would have more than
+    3 MiB, and clients take 4 MiB in a message by default.
+    """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was taken."""
@@ -61,10 +66,11 @@ class Snapshot(_message.Message):
         has_memory: _builtins.bool = ...,
         parent: _builtins.str = ...,
         current: _builtins.bool = ...,
+        truncated: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "current", b"current", "description", b"description", "has_memory", b"has_memory", "name", b"name", "parent", b"parent", "resource_id", b"resource_id", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "current", b"current", "description", b"description", "has_memory", b"has_memory", "name", b"name", "parent", b"parent", "resource_id", b"resource_id", "state", b"state", "truncated", b"truncated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

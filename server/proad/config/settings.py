@@ -250,6 +250,7 @@ class Settings(BaseSettings):
             itself and its own link.
         drain_timeout: how long calls under way may take when the daemon stops.
         grpc_max_message_bytes: largest message sent; of requests each method has its own limit.
+            Pages and what they list have 3 MiB at the most.
         grpc_max_concurrent_streams: calls at a time on one connection.
     """
 
@@ -292,7 +293,7 @@ class Settings(BaseSettings):
     )
     log_format: LogFormat = LogFormat.AUTO
     log_level: LogLevel = LogLevel.INFO
-    grpc_max_message_bytes: Annotated[int, Field(ge=64 * 1024, le=1024**3)] = 8 * 1024**2
+    grpc_max_message_bytes: Annotated[int, Field(ge=4 * 1024**2, le=1024**3)] = 8 * 1024**2
     grpc_max_concurrent_streams: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
 
     @classmethod

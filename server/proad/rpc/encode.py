@@ -14,6 +14,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from proad.rpc.names import enum_number
+from proad.rpc.truncate import truncation
 
 M = TypeVar("M", bound=Message)
 _Setter = Callable[[Message, Any], None]
@@ -39,11 +40,20 @@ class _Field:
     told: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How to fill a message: its fields, and what keeps it from being too large."""
+
+    fields: tuple[_Field, ...]
+    truncate: Callable[[Any], None] | None
+
+
 def encode(cls: type[M], value: Any) -> M:
     """Make a message `cls` of a model value that has the same fields.
 
     A value that the contract has no room for is left out, and the log is told once: drivers
-    keep to the contract, and one that does not must not cost a caller all the rest.
+    keep to the contract, and one that does not must not cost a caller all the rest. What would
+    be too large for clients to take is truncated, wherever it is in the message.
     """
     message = cls()
     _fill(message, value)
@@ -51,7 +61,8 @@ def encode(cls: type[M], value: Any) -> M:
 
 
 def _fill(message: Message, value: Any) -> None:
-    for field in _plan(message.DESCRIPTOR, type(value)):  # type: ignore[arg-type] # mypy: a type has no __hash__
+    plan = _plan(message.DESCRIPTOR, type(value))  # type: ignore[arg-type] # mypy: a type has no __hash__
+    for field in plan.fields:
         content = getattr(value, field.name)
         if content is None:
             continue
@@ -60,6 +71,8 @@ def _fill(message: Message, value: Any) -> None:
         except (ValueError, TypeError, KeyError, OverflowError, AttributeError) as error:
             message.ClearField(field.name)
             _tell(message, field, error)
+    if plan.truncate is not None:
+        plan.truncate(message)
 
 
 def _tell(message: Message, field: _Field, error: Exception) -> None:
@@ -73,10 +86,13 @@ def _tell(message: Message, field: _Field, error: Exception) -> None:
 
 
 @cache
-def _plan(descriptor: Descriptor, cls: type) -> tuple[_Field, ...]:
+def _plan(descriptor: Descriptor, cls: type) -> _Plan:
     known = getattr(cls, "__dataclass_fields__", {})
-    return tuple(
-        _Field(field.name, _setter(field)) for field in descriptor.fields if field.name in known
+    return _Plan(
+        tuple(
+            _Field(field.name, _setter(field)) for field in descriptor.fields if field.name in known
+        ),
+        truncation(descriptor),
     )
 
 

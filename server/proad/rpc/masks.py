@@ -9,6 +9,8 @@ from proad.errors import FieldViolation, InvalidArgumentError
 
 M = TypeVar("M", bound=Message)
 
+_TRUNCATED = "truncated"
+
 # By name what is chosen below a field; nothing below it: all of it.
 _Tree = dict[str, "_Tree"]
 
@@ -40,11 +42,14 @@ class Mask:
         return bool(self._tree)
 
     def of(self, message: M) -> M:
-        """Give what is chosen of a message."""
+        """Give what is chosen of a message, and whether it was truncated."""
         if not self._tree:
             return message
         chosen = type(message)()
         _copy(self._tree, message, chosen)
+        if getattr(message, _TRUNCATED, False):
+            # What was chosen may be what is not there.
+            setattr(chosen, _TRUNCATED, True)
         return chosen
 
     def _add(self, path: str) -> None:

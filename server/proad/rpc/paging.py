@@ -13,16 +13,15 @@ from google.protobuf.message import Message
 from proad.errors import InvalidArgumentError, PageTokenInvalidError
 from proad.rpc import caller
 from proad.rpc.seal import LENGTH, BoundSeal, Seal
+from proad.rpc.truncate import MOST_BYTES
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)
 Position = tuple[str, ...]
 
 MOST = 1000
-# Of gRPC's 4 MiB, which clients take unless they are told otherwise.
-MOST_BYTES = 3 * 2**20
-# Of a response, for what is no item of the page.
-_REST = 16 * 2**10
+# Of an item, for its tag and its length.
+_AROUND = 8
 
 
 class _Comparable(Protocol):
@@ -31,16 +30,16 @@ class _Comparable(Protocol):
 
 
 class Room:
-    """What a page has left of its bytes: it takes its first item, however large that is."""
+    """What a page has left of its bytes: it takes its first item, which is no larger."""
 
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._left = size
+    def __init__(self) -> None:
+        self._left = MOST_BYTES
+        self._empty = True
 
     def takes(self, size: int) -> bool:
         """Return whether the page takes one item more, of so many bytes."""
-        first = self._left == self._size
-        self._left -= size
+        first, self._empty = self._empty, False
+        self._left -= size + _AROUND
         return first or self._left >= 0
 
 
@@ -53,16 +52,10 @@ class Pages:
 
     Args:
         seal: signs the tokens.
-        message_bytes: largest message that is sent; pages stay below it.
     """
 
-    def __init__(self, seal: Seal, message_bytes: int) -> None:
+    def __init__(self, seal: Seal) -> None:
         self._seal = seal
-        self._most_bytes = min(MOST_BYTES, message_bytes - _REST)
-
-    def room(self) -> Room:
-        """Give the room of one page."""
-        return Room(self._most_bytes)
 
     def cut(
         self,
@@ -123,7 +116,7 @@ class Pages:
     ) -> tuple[list[M], str]:
         """Cut a page as `cut` does, show what there is room for, and make the next one's token."""
         page, last = self.cut(items, request, position, newest_first=newest_first)
-        room = self.room()
+        room = Room()
         shown: list[M] = []
         for item in page:
             message = show(item)

@@ -30,7 +30,7 @@ from proad.rpc.decode import chosen, decode, plain_text, required_text
 from proad.rpc.encode import encode
 from proad.rpc.encodings import EncodedResources, Recent, first_field
 from proad.rpc.masks import Mask
-from proad.rpc.paging import Pages, Position
+from proad.rpc.paging import Pages, Position, Room
 from proad.rpc.seal import Seal
 from proad.rpc.watching import EncodedEvents, ResumeTokens
 
@@ -105,7 +105,7 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
             full = await self._lists.in_full(shown, partial=request.return_partial_success)
             shown = full.resources
             rest.unreachable.extend(full.unreachable)
-        room = self._pages.room()
+        room = Room()
         pieces: list[bytes] = []
         async for resource in self._slices.of(shown):
             piece = self._piece(resource, mask)

@@ -99,7 +99,7 @@ def test_every_plain_setting_has_its_variable(monkeypatch, tmp_path):
         "drain_timeout": "1m",
         "log_format": "json",
         "log_level": "debug",
-        "grpc_max_message_bytes": "1000000",
+        "grpc_max_message_bytes": "5000000",
         "grpc_max_concurrent_streams": "7",
     }
     assert values.keys() == Settings.model_fields.keys() - {"hosts"}

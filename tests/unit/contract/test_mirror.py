@@ -85,6 +85,8 @@ def walk():
 
 PAIRS, ENUM_PAIRS = walk()
 OWN = {(m.DESCRIPTOR, cls): names for (m, cls), names in SERVICERS_OWN.items()}
+# What `encode` says of a message, and no driver knows.
+OF_ENCODE = {"truncated"}
 
 
 def by_name(pair):
@@ -97,7 +99,7 @@ def test_fields_have_the_same_names(pair):
 
     in_model = {field.name for field in fields(cls)}
 
-    assert in_model == set(message.fields_by_name) - OWN.get(pair, set())
+    assert in_model == set(message.fields_by_name) - OWN.get(pair, set()) - OF_ENCODE
 
 
 @pytest.mark.parametrize("pair", sorted(ENUM_PAIRS, key=by_name), ids=by_name)

@@ -17,7 +17,7 @@ from proad.rpc.seal import Seal
 async def test_page_token_with_the_position_of_another_daemons_order_is_refused():
     """They outlive the daemon, and so an update of it."""
     caller.enter(Caller(Claims("ann", frozenset(), "t", 1, datetime.now(UTC))))
-    pages, order = Pages(Seal([b"key"]), message_bytes=2**20), Order("name")
+    pages, order = Pages(Seal([b"key"])), Order("name")
     token = pages.token(v1.ListResourcesRequest(), ("web", "web", "c0ffee", "local"))
     request = v1.ListResourcesRequest(page_token=token)
 
