@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,21 +15,27 @@ from proad.errors import (
     ImageNotFoundError,
 )
 from proad.model import (
+    ACTIVE,
+    Container,
     ContainerResources,
     ContainerSpec,
     Lifetime,
     Mount,
+    NetworkAttachment,
     PortProtocol,
     PruneFilter,
     PublishedPort,
     ResourceKind,
     ResourceState,
+    ResourceView,
     RestartOptions,
     RestartPolicy,
     RestartPolicyMode,
+    StateDetail,
     StateReason,
     TmpfsMount,
     Ulimit,
+    VolumeMount,
 )
 
 IMAGE = "proa-test/busybox:1"
@@ -105,6 +112,7 @@ class ContainersContract:
         assert published[80] == spec.ports[0]
         assert published[53].protocol is PortProtocol.UDP
         assert published[53].host_port
+        assert set(shown.requested_ports) == set(spec.ports)
         assert shown.mounts == spec.mounts
         assert shown.resources is not None
         assert shown.resources.memory_bytes == 64 * 2**20
@@ -118,6 +126,62 @@ class ContainersContract:
         assert (shown.stop_signal, shown.stop_timeout) == ("SIGINT", timedelta(seconds=3))
         assert not shown.privileged
         assert [each.network for each in shown.networks] == ["bridge"]
+
+    async def test_a_summary_is_what_the_full_view_has_but_for_what_it_leaves_out(self, yard: Yard):
+        spec = ContainerSpec(
+            image=IMAGE,
+            name=yard.new_name(),
+            command=("sh", "-c", "sleep 3600; echo 'a b'"),
+            labels={"proa.driver.mine": "kept"},
+            ports=(
+                PublishedPort(container_port=80),
+                PublishedPort(container_port=81, host_port=free_port(), host_ip="127.0.0.1"),
+            ),
+            mounts=(
+                Mount(target="/scratch", tmpfs=TmpfsMount(size_bytes=2**20, mode=0o700)),
+                Mount(target="/data", volume=VolumeMount()),
+            ),
+        )
+        made = (await yard.containers.create_container(spec)).resource
+        await yard.check(made)
+        assert made.labels.items() >= spec.labels.items()
+        for step in (None, yard.driver.start, yard.driver.pause, yard.driver.stop):
+            if step is not None:
+                await step(made.id)
+            full = await yard.driver.get_resource(made.id)
+            short = await yard.driver.get_resource(made.id, ResourceView.SUMMARY)
+            shown = full.container
+            assert shown is not None
+            assert bool(shown.ports) == (full.state in ACTIVE)
+            assert len(shown.requested_ports) == len(spec.ports)
+            reason = full.state_detail.reason
+            assert short == replace(
+                full,
+                state_detail=StateDetail(
+                    reason=None if reason is StateReason.KILLED else reason,
+                    exit_code=full.state_detail.exit_code,
+                ),
+                container=Container(
+                    image=shown.image,
+                    image_id=shown.image_id,
+                    ports=shown.ports,
+                    networks=tuple(replace(each, aliases=()) for each in shown.networks),
+                    mounts=tuple(each for each in shown.mounts if each.tmpfs is None),
+                ),
+            )
+
+    async def test_network_of_another_container_can_be_given_as_it_is_shown(self, yard: Yard):
+        other = await yard.make(start=True)
+        network = NetworkAttachment(network=f"container:{other.name}")
+        for _ in range(2):
+            spec = ContainerSpec(image=IMAGE, name=yard.new_name(), networks=(network,))
+            made = (await yard.containers.create_container(spec)).resource
+            short = await yard.driver.get_resource(made.id, ResourceView.SUMMARY)
+            for view in (made, short):
+                assert view.container is not None
+                (network,) = view.container.networks
+                assert network == NetworkAttachment(network=f"container:{other.id}")
+            await yard.driver.delete(made.id)
 
     async def test_a_missing_image_leaves_nothing(self, yard: Yard):
         name = yard.new_name()

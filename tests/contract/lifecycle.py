@@ -222,7 +222,6 @@ def is_summary(resource: Resource) -> bool:
         return full == Container(
             image=full.image,
             image_id=full.image_id,
-            command=full.command,
             ports=full.ports,
             mounts=full.mounts,
             networks=full.networks,

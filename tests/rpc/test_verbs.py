@@ -234,7 +234,7 @@ async def test_what_was_created_comes_back_as_it_was_asked_for(daemon):
     container = got.container
     assert got == created
     assert (container.image, container.env["A"]) == (IMAGE, "1")
-    assert container.ports[0] == v1.PublishedPort(
+    assert container.requested_ports[0] == v1.PublishedPort(
         container_port=80, host_port=8080, protocol="PORT_PROTOCOL_UDP"
     )
     assert container.mounts[0].tmpfs == v1.TmpfsMount(size_bytes=2**20, mode=0o1777)

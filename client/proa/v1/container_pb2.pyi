@@ -204,7 +204,9 @@ class TmpfsMount(_message.Message):
     SIZE_BYTES_FIELD_NUMBER: _builtins.int
     MODE_FIELD_NUMBER: _builtins.int
     size_bytes: _builtins.int
-    """Most bytes that it may hold; 0: no limit."""
+    """Most bytes that it may hold; 0: half of the host's memory. Shown as 0, too, where it
+    was given as another share of that.
+    """
     mode: _builtins.int
     """File mode of its root, such as 0o1777 (decimal 1023); 0: Docker's default."""
     def __init__(
@@ -281,11 +283,13 @@ class NetworkAttachment(_message.Message):
     IPV6_ADDRESS_FIELD_NUMBER: _builtins.int
     MAC_ADDRESS_FIELD_NUMBER: _builtins.int
     network: _builtins.str
-    """Name or id of the Docker network.
+    """Name or id of the Docker network. "none", "host", and "container:" with the name or the id
+    of another container, whose network it then uses, stand alone.
     At most 255 characters.
     """
     ipv4_address: _builtins.str
-    """IPv4 address. In a spec: a wish, in networks with a subnet of their own.
+    """IPv4 address. In a spec: a wish, in networks with a subnet of their own. Of a container
+    that does not run, the wish is shown.
     At most 64 characters.
     """
     ipv6_address: _builtins.str
@@ -726,7 +730,7 @@ class ContainerSpec(_message.Message):
 
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Labels.
+        """Labels. The key "proa.driver.creation" is the daemon's own.
         At most 1000 entries, keys of 1024 and values of 65536 characters.
         """
 
@@ -744,8 +748,7 @@ class ContainerSpec(_message.Message):
 
     @_builtins.property
     def networks(self) -> _containers.RepeatedCompositeFieldContainer[Global___NetworkAttachment]:
-        """Networks. Empty: Docker's default bridge. The names "none" and "host" mean
-        Docker's own and stand alone.
+        """Networks. Empty: Docker's default bridge.
         At most 100 items.
         """
 
@@ -876,8 +879,8 @@ Global___ContainerSpec: _TypeAlias = ContainerSpec  # noqa: Y015
 
 @_typing.final
 class Container(_message.Message):
-    """The container part of a Resource. A SUMMARY view has image, image_id, command,
-    ports, networks and, without their options, mounts; the rest is in the FULL view.
+    """The container part of a Resource. The SUMMARY view has image, image_id, ports, mounts but
+    for memory, and networks but for their aliases, and these as the FULL view has them.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -930,8 +933,11 @@ class Container(_message.Message):
     STOP_TIMEOUT_FIELD_NUMBER: _builtins.int
     LOG_DRIVER_FIELD_NUMBER: _builtins.int
     PRIVILEGED_FIELD_NUMBER: _builtins.int
+    REQUESTED_PORTS_FIELD_NUMBER: _builtins.int
     image: _builtins.str
-    """Image as it was named when the container was made."""
+    """Image as it was named when the container was made. Where that name has come to mean
+    another image before this daemon started: the id, until the engine has answered.
+    """
     image_id: _builtins.str
     """Id of the image, with its algorithm: "sha256:…"."""
     working_dir: _builtins.str
@@ -968,7 +974,9 @@ class Container(_message.Message):
 
     @_builtins.property
     def ports(self) -> _containers.RepeatedCompositeFieldContainer[Global___PublishedPort]:
-        """Published ports, with the host ports that Docker chose."""
+        """Ports that are published now, with the host ports that Docker chose: none while it does
+        not run, and none on the network of the host or of another container.
+        """
 
     @_builtins.property
     def mounts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Mount]:
@@ -980,7 +988,7 @@ class Container(_message.Message):
 
     @_builtins.property
     def env(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Environment, the image's included."""
+        """Environment, the image's included. What was unset when it was made is not in it."""
 
     @_builtins.property
     def resources(self) -> Global___ContainerResources:
@@ -1009,6 +1017,12 @@ class Container(_message.Message):
     @_builtins.property
     def stop_timeout(self) -> _duration_pb2.Duration:
         """Grace of Docker's own stops. Less than 0: they wait for ever, and Proa's for 1 h."""
+
+    @_builtins.property
+    def requested_ports(self) -> _containers.RepeatedCompositeFieldContainer[Global___PublishedPort]:
+        """Ports that it was made to publish. Without a host port: Docker picks one, of all or of a
+        range, whenever it starts.
+        """
 
     def __init__(
         self,
@@ -1041,10 +1055,11 @@ class Container(_message.Message):
         stop_timeout: _duration_pb2.Duration | None = ...,
         log_driver: _builtins.str = ...,
         privileged: _builtins.bool = ...,
+        requested_ports: _abc.Iterable[Global___PublishedPort] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["resources", b"resources", "restart_policy", b"restart_policy", "stop_timeout", b"stop_timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cap_add", b"cap_add", "cap_drop", b"cap_drop", "command", b"command", "devices", b"devices", "env", b"env", "health", b"health", "hostname", b"hostname", "image", b"image", "image_id", b"image_id", "init", b"init", "log_driver", b"log_driver", "mounts", b"mounts", "networks", b"networks", "pid", b"pid", "ports", b"ports", "privileged", b"privileged", "read_only_root", b"read_only_root", "resources", b"resources", "restart_count", b"restart_count", "restart_policy", b"restart_policy", "shm_size_bytes", b"shm_size_bytes", "stdin_open", b"stdin_open", "stop_signal", b"stop_signal", "stop_timeout", b"stop_timeout", "tty", b"tty", "ulimits", b"ulimits", "user", b"user", "working_dir", b"working_dir"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cap_add", b"cap_add", "cap_drop", b"cap_drop", "command", b"command", "devices", b"devices", "env", b"env", "health", b"health", "hostname", b"hostname", "image", b"image", "image_id", b"image_id", "init", b"init", "log_driver", b"log_driver", "mounts", b"mounts", "networks", b"networks", "pid", b"pid", "ports", b"ports", "privileged", b"privileged", "read_only_root", b"read_only_root", "requested_ports", b"requested_ports", "resources", b"resources", "restart_count", b"restart_count", "restart_policy", b"restart_policy", "shm_size_bytes", b"shm_size_bytes", "stdin_open", b"stdin_open", "stop_signal", b"stop_signal", "stop_timeout", b"stop_timeout", "tty", b"tty", "ulimits", b"ulimits", "user", b"user", "working_dir", b"working_dir"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -118,7 +118,9 @@ class _StateReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StateReas
     STATE_REASON_ERROR: _StateReason.ValueType  # 3
     """STOPPED: the process ended with another exit code; FAILED: see the message."""
     STATE_REASON_OOM_KILLED: _StateReason.ValueType  # 4
-    """STOPPED: the kernel killed it for want of memory."""
+    """STOPPED: its process ended with exit code 137 for want of memory: the kernel killed it, or
+    one that it waited for.
+    """
     STATE_REASON_KILLED: _StateReason.ValueType  # 5
     """STOPPED: it was ended by force."""
     STATE_REASON_RESTARTING: _StateReason.ValueType  # 6
@@ -150,7 +152,9 @@ STATE_REASON_COMPLETED: StateReason.ValueType  # 2
 STATE_REASON_ERROR: StateReason.ValueType  # 3
 """STOPPED: the process ended with another exit code; FAILED: see the message."""
 STATE_REASON_OOM_KILLED: StateReason.ValueType  # 4
-"""STOPPED: the kernel killed it for want of memory."""
+"""STOPPED: its process ended with exit code 137 for want of memory: the kernel killed it, or
+one that it waited for.
+"""
 STATE_REASON_KILLED: StateReason.ValueType  # 5
 """STOPPED: it was ended by force."""
 STATE_REASON_RESTARTING: StateReason.ValueType  # 6
@@ -272,11 +276,15 @@ class StateDetail(_message.Message):
     none: only the FULL view can tell KILLED from OOM_KILLED.
     """
     message: _builtins.str
-    """The engine's own words, for people."""
+    """The engine's own words, for people. Of a container in the FULL view alone."""
     exit_code: _builtins.int
-    """Exit code of a container's process. Absent until it has ended once."""
+    """How the process of a container that is STOPPED or STARTING has ended, and in the FULL
+    view of one that is FAILED, too. Absent until it has.
+    """
     oom_killed: _builtins.bool
-    """Whether the kernel killed the container's process for want of memory."""
+    """Whether the kernel killed a process of the container for want of memory: a child, unless
+    the reason is OOM_KILLED. Full view.
+    """
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """When it was last started. Containers only, full view."""
@@ -422,14 +430,15 @@ class Resource(_message.Message):
 
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Labels. Docker keeps those of a container; those of a domain are in its
+        """Labels. Docker keeps those of a container, where "proa.driver.creation" is the daemon's
+        own and not shown; those of a domain are in its
         metadata, under Proa's own namespace.
         """
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was created. Absent where the engine does not know: a domain that
-        Proa did not create.
+        """When it was created, of a container to the second. Absent where the engine does not
+        know: a domain that Proa did not create.
         """
 
     @_builtins.property

@@ -8,6 +8,7 @@ from proad.model.checks import (
     validate,
 )
 from proad.model.container import (
+    NETWORK_OF,
     BindMount,
     Container,
     ContainerResources,
@@ -141,6 +142,7 @@ __all__ = [
     "DOCKER_HUB",
     "INACTIVE",
     "LEGAL",
+    "NETWORK_OF",
     "Activity",
     "BindMount",
     "BlockStats",

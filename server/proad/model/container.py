@@ -53,6 +53,8 @@ def _address(value: str) -> str:
     return value
 
 
+NETWORK_OF = "container:"
+"""Begins the name of a network that is that of another container, whose id or name follows."""
 IpAddress = Annotated[str, AfterValidator(_address)]
 # Docker's own rule for names.
 ContainerName = Annotated[
@@ -125,6 +127,13 @@ class NetworkAttachment:
     ipv4_address: IpAddress = ""
     ipv6_address: IpAddress = ""
     mac_address: MacAddress = ""
+
+    @property
+    def stands_alone(self) -> bool:
+        """Whether it is none that others may stand beside: no network at all, or the host's
+        own, or that of another container.
+        """
+        return self.network in {"none", "host"} or self.network.startswith(NETWORK_OF)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,9 +274,9 @@ class ContainerSpec:
         targets = [mount.target for mount in self.mounts]
         if len(set(targets)) != len(targets):
             raise ValueError("two mounts have the same target")
-        special = {"none", "host"} & {attachment.network for attachment in self.networks}
-        if special and len(self.networks) > 1:
-            raise ValueError(f"the network {special.pop()!r} stands alone")
+        alone = [each.network for each in self.networks if each.stands_alone]
+        if alone and len(self.networks) > 1:
+            raise ValueError(f"the network {alone[0]!r} stands alone")
         return self
 
 
@@ -279,6 +288,7 @@ class Container:
     image_id: str
     command: tuple[str, ...] = ()
     ports: tuple[PublishedPort, ...] = ()
+    requested_ports: tuple[PublishedPort, ...] = ()
     mounts: tuple[Mount, ...] = ()
     networks: tuple[NetworkAttachment, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)

@@ -44,12 +44,18 @@ def test_a_cleared_entrypoint():
     assert creation(ContainerSpec(image="debian", entrypoint=("",)), "1")["Entrypoint"] == [""]
 
 
-@pytest.mark.parametrize("network", ["none", "host"])
+@pytest.mark.parametrize("network", ["none", "host", "container:web"])
 def test_networks_without_endpoints(network: str):
     spec = ContainerSpec(image="debian", networks=(NetworkAttachment(network=network),))
     body = creation(spec, "1")
     assert body["HostConfig"]["NetworkMode"] == network
     assert "NetworkingConfig" not in body
+
+
+def test_label_of_the_driver_cannot_be_set():
+    with pytest.raises(InvalidArgumentError) as caught:
+        creation(ContainerSpec(image="debian", labels={CREATION_LABEL: "1"}), "1")
+    assert caught.value.violations[0].field == "spec.labels"
 
 
 def test_the_first_network_only():

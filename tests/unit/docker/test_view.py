@@ -83,6 +83,19 @@ def listed(**parts: Any) -> dict[str, Any]:
             StateReason.OOM_KILLED,
             137,
         ),
+        # A child was killed, and the container went on.
+        (
+            {"Status": "exited", "ExitCode": 0, "OOMKilled": True},
+            ResourceState.STOPPED,
+            StateReason.COMPLETED,
+            0,
+        ),
+        (
+            {"Status": "exited", "ExitCode": 1, "OOMKilled": True},
+            ResourceState.STOPPED,
+            StateReason.ERROR,
+            1,
+        ),
         ({"Status": "dead", "ExitCode": 1}, ResourceState.FAILED, StateReason.ERROR, 1),
     ],
 )
@@ -108,7 +121,7 @@ def test_times_and_words():
         "Error": "no such device",
     }
     resource = full(inspected(State=state))
-    assert resource.create_time == datetime(2026, 1, 2, 3, 4, 5, 123456, UTC)
+    assert resource.create_time == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     assert resource.state_detail.start_time == datetime(2026, 1, 2, 3, 4, 6, 500000, UTC)
     assert resource.state_detail.finish_time is None
     assert resource.state_detail.message == "no such device"
@@ -119,6 +132,12 @@ def test_own_labels_are_hidden():
     labels = {"a": "b", CREATION_LABEL: "1"}
     assert summary(listed(Labels=labels)).labels == {"a": "b"}
     assert full(inspected(Config={"Labels": labels})).labels == {"a": "b"}
+
+
+def test_labels_of_others_are_shown_whatever_they_begin_with():
+    labels = {"proa.driver.mine": "1", "proa.driver.": "2"}
+    assert summary(listed(Labels=labels)).labels == labels
+    assert full(inspected(Config={"Labels": labels})).labels == labels
 
 
 def test_lifetimes():
@@ -136,18 +155,8 @@ def test_names_of_links_are_left_out():
     assert summary(listed(Names=None)).name == ""
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("sleep 1", ("sleep", "1")),
-        ("sh -c 'exit 3'", ("sh", "-c", "exit 3")),
-        ('echo a\\b "c" #d', ("echo", "a\\b", '"c"', "#d")),
-        ("", ()),
-        ("echo it's", ("echo it's",)),
-    ],
-)
-def test_a_joined_command(text: str, words: tuple[str, ...]):
-    assert summary(listed(Command=text)).container.command == words
+def test_a_command_is_not_guessed_from_its_joined_words():
+    assert summary(listed(Command="sh -c 'exit 3'")).container.command == ()
 
 
 def test_ports_that_are_not_published_are_left_out():
@@ -176,14 +185,15 @@ def test_ports_on_all_addresses_are_one():
 
 
 def test_range_of_host_ports_is_left_to_docker():
-    """`-p 48000-48010:80`: until it starts, no port is known."""
+    """`-p 48000-48010:80`: until it starts, no port is known, and none is published."""
     bindings = {
         "80/tcp": [{"HostIp": "", "HostPort": "48000-48010"}],
         "81/tcp": [{"HostIp": "", "HostPort": "8081"}],
         "82/tcp": [{"HostIp": "", "HostPort": "0"}],
     }
     resource = full(inspected(HostConfig={"PortBindings": bindings}))
-    assert [(p.container_port, p.host_port) for p in resource.container.ports] == [
+    assert resource.container.ports == ()
+    assert [(p.container_port, p.host_port) for p in resource.container.requested_ports] == [
         (80, None),
         (81, 8081),
         (82, None),
@@ -208,7 +218,7 @@ def test_part_that_cannot_be_read_leaves_the_rest():
     assert resource.state_detail.start_time is None
     assert resource.labels == {"b": "c"}
     assert (container.pid, container.resources.memory_bytes, container.ulimits) == (0, 0, ())
-    assert [port.container_port for port in container.ports] == [82]
+    assert [port.container_port for port in container.requested_ports] == [82]
     assert container.stop_timeout == timedelta(seconds=-1)
     assert [network.network for network in container.networks] == ["m", "n"]
     assert not container.tty
@@ -229,18 +239,42 @@ def test_mounts_of_every_kind():
             "Tmpfs": {"/run": "rw"},
         }
     )
+    memory = {"Type": "tmpfs", "Source": "", "Destination": "/t", "RW": True}
     item["Mounts"] = [
         {"Type": "bind", "Source": "/srv", "Destination": "/b", "RW": False},
         {"Type": "volume", "Name": "data", "Destination": "/v", "RW": True},
         {"Type": "npipe", "Source": "x", "Destination": "/p", "RW": True},
+        memory,
+        {**memory, "Destination": "/u"},
     ]
     assert full(item).container.mounts == (
         Mount(target="/b", bind=BindMount(source="/srv"), read_only=True),
-        Mount(target="/p", bind=BindMount(source="x")),
+        Mount(target="/p"),
         Mount(target="/run", tmpfs=TmpfsMount()),
         Mount(target="/t", tmpfs=TmpfsMount(size_bytes=9, mode=448)),
+        Mount(target="/u", tmpfs=TmpfsMount()),
         Mount(target="/v", volume=VolumeMount(name="data")),
     )
+    short = summary(listed(Mounts=item["Mounts"])).container.mounts
+    assert short == tuple(m for m in full(item).container.mounts if m.tmpfs is None)
+
+
+@pytest.mark.parametrize(
+    ("options", "size", "mode", "read_only"),
+    [
+        ("", 0, 0, False),
+        ("size=64m,mode=1777", 64 * 2**20, 0o1777, False),
+        ("ro,noexec,size=1G", 2**30, 0, True),
+        ("ro,rw,size=1k,size=100,mode=0700", 100, 0o700, False),
+        ("size=50%", 0, 0, False),
+        ("size=much,mode=rwx", 0, 0, False),
+        (f"size={2**63}e", 2**63 - 1, 0, False),
+    ],
+)
+def test_options_of_memory(options: str, size: int, mode: int, *, read_only: bool):
+    found = full(inspected(HostConfig={"Tmpfs": {"/t": options}})).container.mounts
+    memory = TmpfsMount(size_bytes=size, mode=mode)
+    assert found == (Mount(target="/t", read_only=read_only, tmpfs=memory),)
 
 
 def test_a_network_of_a_stopped_one_shows_what_was_asked_for():
@@ -251,6 +285,19 @@ def test_a_network_of_a_stopped_one_shows_what_was_asked_for():
     }
     networks = full(inspected(NetworkSettings={"Networks": {"x": endpoint}})).container.networks
     assert networks == (NetworkAttachment(network="x", aliases=("db",), ipv4_address="192.0.2.5"),)
+
+
+def test_network_of_another_container_is_shown():
+    mode = {"NetworkMode": f"container:{'cd' * 32}"}
+    shown = (NetworkAttachment(network=mode["NetworkMode"]),)
+    assert full(inspected(HostConfig=mode)).container.networks == shown
+    assert summary(listed(HostConfig=mode)).container.networks == shown
+
+
+def test_network_in_a_summary_has_no_aliases():
+    networks = {"Networks": {"x": {"Aliases": ["db"], "IPAddress": "192.0.2.5"}}}
+    found = summary(listed(NetworkSettings=networks)).container.networks
+    assert found == (NetworkAttachment(network="x", ipv4_address="192.0.2.5"),)
 
 
 def test_limits_set_by_others():
@@ -300,8 +347,13 @@ def test_stop_timeout():
 
 
 def test_environment():
-    env = ["A=b=c", "EMPTY="]
-    assert full(inspected(Config={"Env": env})).container.env == {"A": "b=c", "EMPTY": ""}
+    env = ["A=b=c", "EMPTY=", "UNSET", "C=1", "C=2", "D", "D=1"]
+    assert full(inspected(Config={"Env": env})).container.env == {
+        "A": "b=c",
+        "EMPTY": "",
+        "C": "2",
+        "D": "1",
+    }
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,7 @@ def tried(cls: type, values: dict[str, Any]) -> tuple[Any, set[str]]:
         ({"mounts": [{"target": "/a", "tmpfs": {}}, {"target": "/a", "volume": {}}]}, "spec"),
         ({"networks": [{"network": ""}]}, "spec.networks[0].network"),
         ({"networks": [{"network": "none"}, {"network": "x"}]}, "spec"),
+        ({"networks": [{"network": "x"}, {"network": "container:y"}]}, "spec"),
         ({"networks": [{"network": "x", "mac_address": "52:54"}]}, "spec.networks[0].mac_address"),
         ({"dns_servers": ["nowhere"]}, "spec.dns_servers[0]"),
         ({"extra_hosts": {"db": "nowhere"}}, "spec.extra_hosts"),

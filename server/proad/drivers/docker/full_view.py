@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from proad.drivers.docker.labels import visible
+from proad.drivers.docker.tmpfs import in_memory
 from proad.drivers.docker.view import (
     KILLED,
     PORT,
@@ -11,20 +12,22 @@ from proad.drivers.docker.view import (
     UNKNOWN,
     UNKNOWN_MESSAGE,
     attached,
+    by_number,
     environment,
+    exit_reason,
     in_order,
     merged,
     moment,
     mounted,
+    to_the_second,
 )
-from proad.drivers.tolerant import INT32, NOTHING, UINT32, Value
+from proad.drivers.tolerant import INT32, UINT32, Value
 from proad.model import (
     Container,
     ContainerResources,
     Device,
     HealthStatus,
     Lifetime,
-    Mount,
     PublishedPort,
     Resource,
     ResourceKind,
@@ -32,7 +35,6 @@ from proad.model import (
     RestartPolicyMode,
     StateDetail,
     StateReason,
-    TmpfsMount,
     Ulimit,
 )
 
@@ -60,14 +62,15 @@ def full(item: Value, id: str) -> Resource:
         state=STATES.get(_status(state), UNKNOWN)[0],
         state_detail=_state_detail(state),
         labels=visible(config["Labels"].mapping()),
-        create_time=moment(item["Created"]),
+        create_time=to_the_second(item["Created"]),
         lifetime=Lifetime.TRANSIENT if host["AutoRemove"].flag() else Lifetime.PERSISTENT,
         container=Container(
             image=config["Image"].text(),
             image_id=item["Image"].text(),
             command=(path, *item["Args"].texts()) if (path := item["Path"].text()) else (),
-            ports=merged(_ports(item)),
-            mounts=in_order(_mounts(item)),
+            ports=merged(_ports(item["NetworkSettings"]["Ports"])),
+            requested_ports=by_number(_ports(host["PortBindings"])),
+            mounts=in_order([*mounted(item["Mounts"]), *in_memory(item)]),
             networks=attached(item, id),
             env=environment(config["Env"]),
             working_dir=config["WorkingDir"].text(),
@@ -120,12 +123,10 @@ def _state_detail(state: Value) -> StateDetail:
         code = state["ExitCode"].number(-INT32, INT32)
     oom_killed = state["OOMKilled"].flag()
     if status == "exited":
-        if oom_killed:
-            reason = StateReason.OOM_KILLED
-        elif code == KILLED:
-            reason = StateReason.KILLED
-        elif code is not None:
-            reason = StateReason.ERROR if code else StateReason.COMPLETED
+        reason = exit_reason(code)
+        if code == KILLED:
+            # What was killed for want of memory may have been a child that it outlived.
+            reason = StateReason.OOM_KILLED if oom_killed else StateReason.KILLED
     return StateDetail(
         reason=reason,
         message=state["Error"].text() or ("" if status else UNKNOWN_MESSAGE),
@@ -136,10 +137,7 @@ def _state_detail(state: Value) -> StateDetail:
     )
 
 
-def _ports(item: Value) -> Iterator[PublishedPort]:
-    actual = item["NetworkSettings"]["Ports"]
-    # Only a running container has them; another one is shown with what it asks for.
-    ports = actual or item["HostConfig"]["PortBindings"]
+def _ports(ports: Value) -> Iterator[PublishedPort]:
     for key, bindings in ports.entries():
         number, _, word = key.partition("/")
         inner = bindings.instead(number).number(1, PORT)
@@ -161,21 +159,6 @@ def _host_port(port: Value) -> int | None:
     if not text or "-" in text:
         return None
     return port.number(0, PORT) or None
-
-
-def _mounts(item: Value) -> Iterator[Mount]:
-    asked = {mount["Target"].text(): mount for mount in item["HostConfig"]["Mounts"].each()}
-    targets = set()
-    for mount in item["Mounts"].each():
-        if target := mount["Destination"].text():
-            targets.add(target)
-            yield mounted(mount, target, asked.get(target, NOTHING))
-    # Memory is not among the mount points of every engine version.
-    for target, mount in asked.items():
-        if target and target not in targets and mount["Type"].text() == "tmpfs":
-            yield mounted(mount, target, mount)
-    for target, _options in item["HostConfig"]["Tmpfs"].entries():
-        yield Mount(target=target, tmpfs=TmpfsMount())
 
 
 def _ulimits(limits: Value) -> Iterator[Ulimit]:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
 
@@ -10,7 +9,7 @@ from proad.drivers.docker.api import Answer, filters, quoted
 from proad.drivers.docker.engine import Engine
 from proad.drivers.docker.errors import conflict
 from proad.drivers.docker.full_view import full
-from proad.drivers.docker.lifetimes import Lifetimes
+from proad.drivers.docker.origins import Origins
 from proad.drivers.docker.summary_view import summary
 from proad.drivers.tolerant import Value
 from proad.errors import ProaError, ResourceNotFoundError
@@ -41,26 +40,23 @@ class Lookup:
         engine: where to read.
 
     Attributes:
-        lifetimes: what a SUMMARY takes from elsewhere.
+        origins: what a SUMMARY takes from elsewhere.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        # By the container's id, what its image was called when it was first seen.
-        self._images: dict[str, str] = {}
-        self.lifetimes = Lifetimes(engine)
+        self.origins = Origins(engine)
 
     async def close(self) -> None:
         """End what is under way."""
-        await self.lifetimes.close()
+        await self.origins.close()
 
     async def summaries(self) -> list[Resource]:
         """Give all containers as SUMMARYs, by one call; of those that are new more is asked."""
         found = await self._engine.read(_LIST, _listed, params={"all": 1})
-        await self.lifetimes.learn(found.values(), all_there_are=True)
-        self.lifetimes.keep_only(found)
-        self._images = {id: name for id, name in self._images.items() if id in found}
-        return [self._completed(each) for each in found.values()]
+        await self.origins.learn(found.values(), all_there_are=True)
+        self.origins.keep_only(found)
+        return [self.origins.complete(each) for each in found.values()]
 
     async def find_summary(self, id: str, *, urgent: bool = False) -> Resource | None:
         """Give one container as SUMMARY, just as `summaries` has it, or None."""
@@ -90,8 +86,8 @@ class Lookup:
             self.forget(id)
             return None
         if not urgent:
-            await self.lifetimes.learn([resource])
-        return self._completed(resource)
+            await self.origins.learn([resource])
+        return self.origins.complete(resource)
 
     async def summary(self, id: str) -> Resource:
         """Give one container as SUMMARY.
@@ -106,22 +102,7 @@ class Lookup:
 
     def forget(self, id: str) -> None:
         """Drop what is known of a container that is gone."""
-        self._images.pop(id, None)
-        self.lifetimes.forget(id)
-
-    def _completed(self, listed: Resource) -> Resource:
-        """Add its lifetime, and let the image keep its name: once that means another one,
-        Docker lists the id.
-
-        No event tells of that; nor has the container changed.
-        """
-        container, id = listed.container, listed.id
-        if container is not None and container.image != container.image_id:
-            self._images[id] = container.image
-        elif container is not None and (name := self._images.get(id)):
-            listed = replace(listed, container=replace(container, image=name))
-        lifetime = self.lifetimes.of(id)
-        return listed if listed.lifetime is lifetime else replace(listed, lifetime=lifetime)
+        self.origins.forget(id)
 
     async def find(
         self,
@@ -137,7 +118,7 @@ class Lookup:
 
         resource = await self._engine.read(path(id, "/json"), read, urgent=urgent, timeout=timeout)
         if resource is not None:
-            self.lifetimes.note(resource)
+            self.origins.note(resource)
         return resource
 
     async def get(self, id: str, *, urgent: bool = False) -> Resource:

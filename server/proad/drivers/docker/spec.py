@@ -26,21 +26,23 @@ _POLICIES = {
     RestartPolicyMode.ALWAYS: "always",
     RestartPolicyMode.UNLESS_STOPPED: "unless-stopped",
 }
-# Networks of Docker's own that have no endpoints to configure.
-_PLAIN_NETWORKS = frozenset({"none", "host"})
 
 
 def creation(spec: ContainerSpec, nonce: str) -> Json:
     """Make the body of POST /containers/create. `nonce` marks what this create makes.
 
     Raises:
-        InvalidArgumentError: a field is set that can only be read.
+        InvalidArgumentError: what is set can only be read, or is the driver's own.
     """
     violations = [
         FieldViolation(f"spec.networks[{index}].mac_address", "is only read: Docker chooses it")
         for index, attachment in enumerate(spec.networks)
         if attachment.mac_address
     ]
+    if CREATION_LABEL in spec.labels:
+        violations.append(
+            FieldViolation("spec.labels", f"{CREATION_LABEL} is the daemon's own; use another key")
+        )
     if violations:
         raise InvalidArgumentError(violations)
     return _without_defaults(
@@ -151,8 +153,8 @@ def _host_config(spec: ContainerSpec) -> Json:
 
 def _networking(spec: ContainerSpec) -> Json:
     first = next(iter(spec.networks), None)
-    if first is None or first.network in _PLAIN_NETWORKS:
-        return {}
+    if first is None or first.stands_alone:
+        return {}  # nor has it an endpoint to configure
     return {"EndpointsConfig": {first.network: endpoint(first)}}
 
 

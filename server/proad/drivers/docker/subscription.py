@@ -76,7 +76,7 @@ class Subscription:
             since = await self._engine_time()
         except ProaError as error:
             raise _lost(error) from error
-        self._lookup.lifetimes.listeners.add(self._learnt)
+        self._lookup.origins.listeners.add(self._learnt)
         thread = threading.Thread(
             target=self._follow, args=(since,), name=f"{ENGINE}-events", daemon=True
         )
@@ -86,7 +86,7 @@ class Subscription:
     async def close(self) -> None:
         """Hang up; the thread ends by that."""
         self._closed = True
-        self._lookup.lifetimes.listeners.discard(self._learnt)
+        self._lookup.origins.listeners.discard(self._learnt)
         self._stream.hang_up()
         self._opened.cancel()
         for task in self._settling:

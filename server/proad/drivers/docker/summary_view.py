@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from proad.drivers.docker.labels import visible
 from proad.drivers.docker.view import (
-    KILLED,
     PORT,
     PROTOCOLS,
     STATES,
     UNKNOWN,
     UNKNOWN_MESSAGE,
     attached,
+    exit_reason,
     in_order,
     merged,
     mounted,
@@ -21,23 +21,21 @@ from proad.drivers.tolerant import Value
 from proad.model import (
     Container,
     Lifetime,
-    Mount,
     PublishedPort,
     Resource,
     ResourceKind,
     StateDetail,
-    StateReason,
 )
 
 _EXIT_CODE = re.compile(r"\w+ \((-?\d{1,9})\)", re.ASCII)  # at the start of a list's Status
-_WORD = re.compile(r"(?:'[^']*'|[^' ])+")
 
 
 def summary(item: Value, id: str, lifetime: Lifetime = Lifetime.PERSISTENT) -> Resource:
     """Make a resource of an entry of GET /containers/json, which does not tell its `lifetime`.
 
     What Docker gives in no certain order is sorted, so that two summaries of a container
-    that did not change are equal.
+    that did not change are equal. A list joins the words of a command, which nothing can
+    undo, and knows neither aliases nor all that is mounted of memory: those are left out.
     """
     return Resource(
         id=id,
@@ -51,10 +49,9 @@ def summary(item: Value, id: str, lifetime: Lifetime = Lifetime.PERSISTENT) -> R
         container=Container(
             image=item["Image"].text(),
             image_id=item["ImageID"].text(),
-            command=_split(item["Command"].text()),
             ports=merged(_ports(item["Ports"])),
-            mounts=in_order(_mounts(item["Mounts"])),
-            networks=attached(item, id),
+            mounts=in_order(mounted(item["Mounts"])),
+            networks=tuple(replace(each, aliases=()) for each in attached(item, id)),
         ),
     )
 
@@ -79,22 +76,9 @@ def _ports(ports: Value) -> Iterator[PublishedPort]:
             )
 
 
-def _mounts(mounts: Value) -> Iterator[Mount]:
-    for mount in mounts.each():
-        if target := mount["Destination"].text():
-            yield mounted(mount, target)
-
-
 def _own_name(names: Iterable[str]) -> str:
     # The others, with a second slash, are links of other containers.
     return next((name[1:] for name in names if "/" not in name[1:]), "")
-
-
-def _split(command: str) -> tuple[str, ...]:
-    """Undo Docker's joining: it quotes arguments with spaces, and escapes nothing."""
-    if command.count("'") % 2:  # an argument that has a quote of its own
-        return (command,)
-    return tuple(word.replace("'", "") for word in _WORD.findall(command))
 
 
 def _listed_detail(item: Value) -> StateDetail:
@@ -108,6 +92,4 @@ def _listed_detail(item: Value) -> StateDetail:
     found = _EXIT_CODE.match(item["Status"].text())
     code = int(found[1]) if found else None
     # Whether what was killed had run out of memory, only an inspect tells.
-    if status == "exited" and code not in {None, KILLED}:
-        reason = StateReason.ERROR if code else StateReason.COMPLETED
-    return StateDetail(reason=reason, exit_code=code)
+    return StateDetail(reason=exit_reason(code) if status == "exited" else reason, exit_code=code)

@@ -1,11 +1,12 @@
 """What both views of a container have in common: states, ports, mounts, networks."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from proad.drivers.tolerant import NOTHING, UINT32, Value
+from proad.drivers.tolerant import Value
 from proad.model import (
+    NETWORK_OF,
     BindMount,
     Mount,
     NetworkAttachment,
@@ -14,7 +15,6 @@ from proad.model import (
     Resource,
     ResourceState,
     StateReason,
-    TmpfsMount,
     VolumeMount,
 )
 
@@ -48,9 +48,20 @@ def ended(resource: Resource) -> Resource:
     )
 
 
+def exit_reason(code: int | None) -> StateReason | None:
+    """Return why a container has ended, or None where its exit code does not tell."""
+    if code is None or code == KILLED:  # by somebody, or by the kernel for want of memory
+        return None
+    return StateReason.ERROR if code else StateReason.COMPLETED
+
+
 def environment(entries: Value) -> dict[str, str]:
-    """Make a mapping of NAME=VALUE lines."""
-    return {name: value for name, _, value in (entry.partition("=") for entry in entries.texts())}
+    """Return NAME=VALUE lines as a mapping.
+
+    A NAME alone takes the variable away from a process that would have had it.
+    """
+    lines = (entry.partition("=") for entry in entries.texts())
+    return {name: value for name, equals, value in lines if equals}
 
 
 def moment(value: Value) -> datetime | None:
@@ -58,6 +69,12 @@ def moment(value: Value) -> datetime | None:
     time = value.time()
     # Go's zero time is in the year 1.
     return None if time is None or time.year == 1 else time
+
+
+def to_the_second(value: Value) -> datetime | None:
+    """Read a time as exactly as Docker's list has it."""
+    time = moment(value)
+    return time and time.replace(microsecond=0)
 
 
 PROTOCOLS = {protocol.lower(): protocol for protocol in PortProtocol}
@@ -71,8 +88,13 @@ def merged(ports: Iterable[PublishedPort]) -> tuple[PublishedPort, ...]:
         if twin in found:
             found -= {port, twin}
             found.add(replace(port, host_ip=""))
+    return by_number(found)
+
+
+def by_number(ports: Iterable[PublishedPort]) -> tuple[PublishedPort, ...]:
+    """Sort ports: Docker gives them in no certain order."""
     return tuple(
-        sorted(found, key=lambda p: (p.container_port, p.protocol, p.host_ip, p.host_port or 0))
+        sorted(ports, key=lambda p: (p.container_port, p.protocol, p.host_ip, p.host_port or 0))
     )
 
 
@@ -81,26 +103,29 @@ def in_order(mounts: Iterable[Mount]) -> tuple[Mount, ...]:
     return tuple(sorted(mounts, key=lambda mount: mount.target))
 
 
-def mounted(mount: Value, target: str, wish: Value = NOTHING) -> Mount:
-    """Make a mount of a mount point, and of what was asked for at its `target`."""
-    read_only = wish["ReadOnly"].flag() or ("RW" in mount and not mount["RW"].flag())
-    match mount["Type"].text():
-        case "volume":
-            source = VolumeMount(name=mount["Name"].text())
-            return Mount(target=target, read_only=read_only, volume=source)
-        case "tmpfs":
-            options = wish["TmpfsOptions"]
-            memory = TmpfsMount(
-                size_bytes=options["SizeBytes"].count(), mode=options["Mode"].count(UINT32)
-            )
-            return Mount(target=target, read_only=read_only, tmpfs=memory)
-        case _:  # bind, and what a foreign engine may have, such as npipe
-            folder = BindMount(source=mount["Source"].text())
-            return Mount(target=target, read_only=read_only, bind=folder)
+def mounted(mounts: Value) -> Iterator[Mount]:
+    """Return the mount points of a container, but for memory: not all of it is among them."""
+    for mount in mounts.each():
+        kind, target = mount["Type"].text(), mount["Destination"].text()
+        if not target or kind == "tmpfs":
+            continue
+        read_only = "RW" in mount and not mount["RW"].flag()
+        match kind:
+            case "volume":
+                volume = VolumeMount(name=mount["Name"].text())
+                yield Mount(target=target, read_only=read_only, volume=volume)
+            case "bind":
+                folder = BindMount(source=mount["Source"].text())
+                yield Mount(target=target, read_only=read_only, bind=folder)
+            case _:  # such as an image, or what a foreign engine may have
+                yield Mount(target=target, read_only=read_only)
 
 
 def attached(item: Value, id: str) -> tuple[NetworkAttachment, ...]:
-    """Make the networks of a container, sorted by name."""
+    """Return the networks of a container, sorted by name."""
+    mode = item["HostConfig"]["NetworkMode"].text()
+    if mode.startswith(NETWORK_OF):
+        return (NetworkAttachment(network=mode),)
     attachments = []
     for name, endpoint in item["NetworkSettings"]["Networks"].entries():
         wish = endpoint["IPAMConfig"]

@@ -5,10 +5,12 @@ from dataclasses import replace
 
 from proad.core.ports import OnMade, untold
 from proad.drivers.memory.behaviour import Behaviour
+from proad.drivers.memory.events import NAME
 from proad.drivers.memory.images import MemoryImages
 from proad.drivers.memory.world import Workload, now
-from proad.errors import AlreadyExistsError
+from proad.errors import AlreadyExistsError, EngineConflictError
 from proad.model import (
+    NETWORK_OF,
     Container,
     ContainerSpec,
     CreatedContainer,
@@ -50,7 +52,7 @@ class MemoryContainers(MemoryImages):
             labels={**image.labels, **spec.labels},
             create_time=now(),
             lifetime=spec.lifetime,
-            container=_container(spec, image, id),
+            container=_container(replace(spec, networks=self._networks(spec)), image, id),
         )
         workload = Workload(resource, behaviour)
         if start:
@@ -58,6 +60,18 @@ class MemoryContainers(MemoryImages):
         on_made(id)
         self._add(workload)
         return CreatedContainer(resource=workload.shown())
+
+    def _networks(self, spec: ContainerSpec) -> tuple[NetworkAttachment, ...]:
+        """Return the networks to be on: that of another container is named by its id."""
+        networks = spec.networks or (NetworkAttachment(network="bridge"),)
+        first = networks[0].network
+        if not first.startswith(NETWORK_OF):
+            return networks
+        ref = first.removeprefix(NETWORK_OF)
+        other = self._named(ResourceKind.CONTAINER, ref) or self._workloads.get(ref)
+        if other is None or other.resource.kind is not ResourceKind.CONTAINER:
+            raise EngineConflictError(NAME, f"no such container: {ref}")
+        return (NetworkAttachment(network=f"{NETWORK_OF}{other.resource.id}"),)
 
     async def prune_containers(self, which: PruneFilter = PruneFilter()) -> Pruned:
         """Remove stopped containers."""
@@ -88,9 +102,9 @@ def _container(spec: ContainerSpec, image: Image, id: str) -> Container:
         image=spec.image,
         image_id=image.id,
         command=tuple(word for word in (*entrypoint, *command) if word),
-        ports=spec.ports,
+        requested_ports=spec.ports,
         mounts=spec.mounts,
-        networks=spec.networks or (NetworkAttachment(network="bridge"),),
+        networks=spec.networks,
         env={**image.env, **spec.env},
         working_dir=spec.working_dir or "",
         user=spec.user,

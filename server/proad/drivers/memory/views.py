@@ -10,7 +10,6 @@ from proad.model import (
     Resource,
     ResourceState,
     ResourceView,
-    TmpfsMount,
 )
 
 
@@ -74,7 +73,8 @@ def shown(resource: Resource, run: Run | None, snapshots: int, view: ResourceVie
 def _running_container(container: Container, run: Run) -> Container:
     address = f"172.17.0.{run.number % 250 + 2}"
     networks = tuple(
-        replace(each, ipv4_address=each.ipv4_address or address) for each in container.networks
+        each if each.stands_alone else replace(each, ipv4_address=each.ipv4_address or address)
+        for each in container.networks
     )
     return replace(container, ports=run.ports, networks=networks, pid=1000 + run.number)
 
@@ -105,16 +105,12 @@ def _summary(resource: Resource) -> Resource:
     detail = replace(resource.state_detail, start_time=None, finish_time=None)
     resource = replace(resource, state_detail=detail)
     if (full := resource.container) is not None:
-        mounts = tuple(
-            replace(mount, tmpfs=TmpfsMount()) if mount.tmpfs else mount for mount in full.mounts
-        )
         container = Container(
             image=full.image,
             image_id=full.image_id,
-            command=full.command,
             ports=full.ports,
-            networks=full.networks,
-            mounts=mounts,
+            networks=tuple(replace(network, aliases=()) for network in full.networks),
+            mounts=tuple(mount for mount in full.mounts if mount.tmpfs is None),
         )
         return replace(resource, container=container)
     if (whole := resource.domain) is not None:

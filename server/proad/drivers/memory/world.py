@@ -180,7 +180,8 @@ class World(Line):
             port for other in self._workloads.values() if other.run for port in other.run.ports
         ]
         ports: list[PublishedPort] = []
-        for wish in container.ports if container else ():
+        published = container is not None and not container.networks[0].stands_alone
+        for wish in container.requested_ports if container and published else ():
             port = wish if wish.host_port else _free_port(wish, [*taken, *ports])
             if any(_collide(port, other) for other in [*taken, *ports]):
                 raise EngineConflictError(NAME, f"port {port.host_port} is already allocated")

@@ -1,7 +1,12 @@
-"""Which containers remove themselves: Docker's list does not tell, an inspect does."""
+"""How containers were made: what of that an inspect tells and Docker's list does not.
+
+That is whether they remove themselves, and what their image was called: once that name means
+another image, Docker lists the id in its place, and no event tells of that.
+"""
 
 import asyncio
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from proad.drivers.docker.api import Answer
@@ -18,10 +23,24 @@ _LOOK = 0.05
 _LIST = 1.0
 
 
-class Lifetimes:
-    """Asks once for each container: it is so for as long as there is one.
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """How a container was made, which stays so for as long as there is one.
 
-    Nobody waits long for an answer: until it comes, a container is taken for PERSISTENT.
+    Attributes:
+        image: what its image was called then.
+        lifetime: whether it removes itself.
+    """
+
+    image: str
+    lifetime: Lifetime
+
+
+class Origins:
+    """Asks once for each container of which a list tells too little.
+
+    Nobody waits long for an answer: until it comes, a container is taken for PERSISTENT, and
+    for made from what the list names.
 
     Args:
         engine: where to ask.
@@ -34,8 +53,8 @@ class Lifetimes:
         self.listeners: set[Callable[[str], None]] = set()
         self._engine = engine
         self._slots = asyncio.Semaphore(_AT_A_TIME)
-        self._known: dict[str, Lifetime] = {}
-        self._guessed: set[str] = set()
+        self._known: dict[str, Origin] = {}
+        self._guessed: dict[str, Origin] = {}
         self._hung: set[str] = set()
         self._asking: dict[str, asyncio.Task[None]] = {}
 
@@ -46,34 +65,44 @@ class Lifetimes:
             task.cancel()
         await asyncio.gather(*asking, return_exceptions=True)
 
-    def of(self, id: str) -> Lifetime:
-        """Give what a container is taken for."""
-        if id not in self._known:
-            self._guessed.add(id)
-        return self._known.get(id, Lifetime.PERSISTENT)
+    def complete(self, listed: Resource) -> Resource:
+        """Return what a list tells of a container with what it was made as, or is taken for."""
+        origin = self._known.get(listed.id) or self._guess(listed)
+        container = listed.container and replace(listed.container, image=origin.image)
+        return replace(listed, lifetime=origin.lifetime, container=container)
+
+    def _guess(self, listed: Resource) -> Origin:
+        image = listed.container.image if listed.container is not None else ""
+        if _bare(listed) and (before := self._guessed.get(listed.id)):
+            image = before.image
+        guess = self._guessed[listed.id] = Origin(image, Lifetime.PERSISTENT)
+        return guess
 
     def note(self, resource: Resource) -> None:
         """Take what an inspect told."""
-        id, guessed = resource.id, resource.id in self._guessed
+        id, guess = resource.id, self._guessed.get(resource.id)
+        image = resource.container.image if resource.container is not None else ""
+        origin = Origin(image, resource.lifetime)
         self.forget(id)
-        self._known[id] = resource.lifetime
-        if guessed and resource.lifetime is Lifetime.TRANSIENT:
+        self._known[id] = origin
+        if guess not in {None, origin}:
             for tell in self.listeners:
                 tell(id)
 
     def forget(self, id: str) -> None:
         """Drop what is known of a container that is gone."""
         self._known.pop(id, None)
-        self._guessed.discard(id)
+        self._guessed.pop(id, None)
         self._hung.discard(id)
 
     def keep_only(self, ids: Iterable[str]) -> None:
         """Drop what is known of all others."""
-        for id in (self._known.keys() | self._guessed | self._hung).difference(ids):
+        for id in (self._known.keys() | self._guessed.keys() | self._hung).difference(ids):
             self.forget(id)
 
     async def learn(self, listed: Iterable[Resource], *, all_there_are: bool = False) -> None:
-        """Ask for those, of what the engine has listed, that may be gone when they stop.
+        """Ask for those, of what the engine has listed, that may be gone when they stop, and
+        for those whose image nobody has named yet.
 
         One that hung is asked for again with the next list of all, not with each look at it.
         """
@@ -81,11 +110,16 @@ class Lifetimes:
             self._asking.get(each.id) or self._begin(each.id)
             for each in listed
             if each.id not in self._known
-            and _may_go(each)
+            and (_may_go(each) or self._is_nameless(each))
             and (all_there_are or each.id not in self._hung)
         ]
         if asking:
             await asyncio.wait(asking, timeout=_LIST if all_there_are else _LOOK)
+
+    def _is_nameless(self, listed: Resource) -> bool:
+        guess = self._guessed.get(listed.id)
+        named = guess is not None and listed.container and guess.image != listed.container.image_id
+        return _bare(listed) and not named
 
     def _begin(self, id: str) -> asyncio.Task[None]:
         # Whoever asks next waits for the same answer, also when the first one has gone.
@@ -112,3 +146,9 @@ def _may_go(listed: Resource) -> bool:
     """Tell whether it may yet remove itself: those that do so do it once they have ended."""
     active = listed.state in {ResourceState.RUNNING, ResourceState.PAUSED}
     return active or listed.state_detail.reason is StateReason.NEVER_STARTED
+
+
+def _bare(listed: Resource) -> bool:
+    """Tell whether a list has no name for the image."""
+    container = listed.container
+    return container is not None and container.image == container.image_id
