@@ -12,6 +12,8 @@
 `proa.aio` is the same for asyncio; `proa.v1` has the messages and stubs.
 """
 
+from importlib.metadata import version
+
 from proa import aio, v1
 from proa.channels import TLS
 from proa.client import Client, connect
@@ -66,7 +68,11 @@ __all__ = [
     "Unimplemented",
     "Violation",
     "WaitTimedOut",
+    "__version__",
     "aio",
     "connect",
     "v1",
 ]
+
+__version__ = version("proa")
+"""The version of this distribution; `GetHost` tells the daemon's."""

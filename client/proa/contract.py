@@ -7,6 +7,7 @@ from datetime import timedelta
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
+from google.protobuf.message_factory import GetMessageClass
 
 from proa import v1
 
@@ -40,9 +41,27 @@ def carries_password(method: MethodDescriptor) -> bool:
     return "password" in method.input_type.fields_by_name
 
 
+def check_request(path: str, request: object) -> None:
+    """Raise TypeError for anything that is not the request of the RPC.
+
+    gRPC finds that out when it writes the request, and then tells it as an INTERNAL error
+    of the call. The value is not told: it may be a password.
+    """
+    method, wanted = _REQUESTS[path]
+    if not isinstance(request, wanted):
+        first = next((f"{field.name}=…" for field in method.input_type.fields), "")
+        raise TypeError(
+            f"{method.name} takes v1.{method.input_type.name}({first}), "
+            f"not {type(request).__name__}"
+        )
+
+
 def repeatable(method: MethodDescriptor) -> bool:
     """Whether a repetition does no harm, by the option `idempotency_level`."""
     return method.GetOptions().idempotency_level in _SAFE
+
+
+_REQUESTS = {path(method): (method, GetMessageClass(method.input_type)) for method in methods()}
 
 
 def service_config() -> str:

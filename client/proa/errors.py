@@ -9,18 +9,21 @@
             raise                             # by the exact reason
 
 The class follows the status code; the reason is the name of a value of
-`proa.v1.ErrorReason`, without its prefix.
+`proa.v1.ErrorReason`, without its prefix. Code that knows gRPC alone finds what it expects:
+an error is a `grpc.RpcError`, from both clients also a `grpc.aio.AioRpcError`, with `code()`,
+`details()` and the metadata.
 """
 # ruff: noqa: N818 - named as gRPC and the contract name them: NotFound, not NotFoundError
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Protocol
 
 import grpc
 from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2
+from grpc import aio
 from grpc_status import rpc_status
 
 DOMAIN = "proa.v1"
@@ -50,13 +53,18 @@ class Details:
     retry_after: timedelta | None = None
     violations: tuple[Violation, ...] = ()
     request_id: str = ""
+    trailing_metadata: tuple[tuple[str, str | bytes], ...] = ()
 
 
-class Error(grpc.RpcError):
+class Error(aio.AioRpcError):
     """A call failed. The root of everything that a call raises.
 
+    As every `grpc.RpcError` it tells `code()`, `details()`, which is the message, and
+    `trailing_metadata()`; `initial_metadata()` and `debug_error_string()` are empty. gRPC's
+    own class for asyncio is the one whose methods give values, so it is the base for both
+    clients.
+
     Attributes:
-        code: canonical status code.
         reason: name of a value of `proa.v1.ErrorReason` without its prefix, such as
             "RESOURCE_NOT_FOUND"; empty if not the daemon but the transport failed.
         message: for people: what happened and what to do about it.
@@ -66,11 +74,11 @@ class Error(grpc.RpcError):
         request_id: what the daemon's log has more under; may be empty.
     """
 
-    code: grpc.StatusCode  # type: ignore[assignment] # a value, as all else here; gRPC has a method
-
     def __init__(self, code: grpc.StatusCode, details: Details) -> None:
-        super().__init__(code, details)
-        self.code = code
+        # Of a call that was cancelled gRPC gives the rest only when the server has answered.
+        trailing = aio.Metadata(*details.trailing_metadata)
+        super().__init__(code, aio.Metadata(), trailing, details.message, "")
+        self._given = details
         self.reason = details.reason
         self.message = details.message
         self.metadata = dict(details.metadata)
@@ -79,7 +87,13 @@ class Error(grpc.RpcError):
         self.request_id = details.request_id
 
     def __str__(self) -> str:
-        return f"{self.reason or self.code.name}: {self.message}"
+        return f"{self.reason or self.code().name}: {self.message}"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
+
+    def __reduce__(self) -> tuple[type["Error"], tuple[grpc.StatusCode, Details]]:
+        return type(self), (self.code(), self._given)
 
 
 class Cancelled(Error):
@@ -204,9 +218,12 @@ def error_of(call: EndedCall) -> Error:
 
 
 def _details(call: EndedCall) -> Details:
-    message = call.details() or ""
-    trailers = dict(call.trailing_metadata() or ())
-    request_id = str(trailers.get("x-request-id", ""))
+    trailing = tuple((key, value) for key, value in call.trailing_metadata() or ())
+    told = Details(
+        message=call.details() or "",
+        request_id=str(dict(trailing).get("x-request-id", "")),
+        trailing_metadata=trailing,
+    )
     try:
         status = rpc_status.from_call(call)  # type: ignore[arg-type] # reads those three alone
     except (DecodeError, ValueError):
@@ -214,20 +231,20 @@ def _details(call: EndedCall) -> Details:
         # code and the text are then all there is to know.
         status = None
     if status is None:
-        return Details(message=message, request_id=request_id)
+        return told
     info = error_details_pb2.ErrorInfo()
     retry = error_details_pb2.RetryInfo()
     bad = error_details_pb2.BadRequest()
     asked = error_details_pb2.RequestInfo()
     _unpack(status.details, info, retry, bad, asked)
     ours = info.domain == DOMAIN
-    return Details(
-        message=message,
+    return replace(
+        told,
         reason=info.reason if ours else "",
         metadata=dict(info.metadata) if ours else {},
         retry_after=retry.retry_delay.ToTimedelta() if retry.HasField("retry_delay") else None,
         violations=tuple(Violation(v.field, v.description) for v in bad.field_violations),
-        request_id=asked.request_id or info.metadata.get("request_id", "") or request_id,
+        request_id=asked.request_id or info.metadata.get("request_id", "") or told.request_id,
     )
 
 

@@ -86,6 +86,7 @@ class Calls(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor)
         timeout: float | None,
     ) -> tuple[Any, Again]:
         self._check(details.method)
+        contract.check_request(details.method, request)
         token = self._tokens.get() if wants_token(details.method, details.metadata) else None
 
         def attempt(token: str | None) -> Any:
@@ -118,13 +119,17 @@ class _Wrapped:
         return getattr(self._call, name)
 
     def _after(self, failure: Any) -> None:
-        """Start the call again, or raise what it failed with."""
+        """Start the call again, or raise what it failed with.
+
+        To be called when `failure` is caught and left: what is raised here stands in its
+        place, and shall not show its traceback as well.
+        """
         if not hasattr(failure, "code"):
             raise failure
         error = error_of(failure)
         call = self._again(error)
         if call is None:
-            raise error from failure
+            raise error
         self._call = call
         self._again = _never
 
@@ -141,10 +146,11 @@ class Answer(_Wrapped, Generic[ResponseT]):
         while True:
             try:
                 response: ResponseT = self._call.result(timeout)
-            except grpc.RpcError as failure:
-                self._after(failure)
+            except grpc.RpcError as error:
+                failure = error
             else:
                 return response
+            self._after(failure)
 
     def exception(self, timeout: float | None = None) -> Error | None:
         """Wait for the end and give the error, if it is one."""
@@ -169,8 +175,9 @@ class Answers(_Wrapped, Generic[ResponseT]):
         while True:
             try:
                 response: ResponseT = next(self._call)
-            except grpc.RpcError as failure:
-                self._after(failure)
+            except grpc.RpcError as error:
+                failure = error
             else:
                 self._again = _never
                 return response
+            self._after(failure)

@@ -212,7 +212,7 @@ def _passes(error: Error) -> bool:
     if isinstance(error, Unavailable) or error.retry_after is not None:
         return True
     # Not the daemon's words: a stream reset, a proxy, a login that was not answered.
-    return not error.reason and error.code in _OF_THE_TRANSPORT
+    return not error.reason and error.code() in _OF_THE_TRANSPORT
 
 
 def _has(engine: str, key: _Key) -> bool:

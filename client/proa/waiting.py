@@ -34,6 +34,12 @@ class Goal:
     def __post_init__(self) -> None:
         if not self.states and not self.removed:
             raise ValueError("nothing to wait for: give states, or removed=True")
+        for state in self.states:
+            if not isinstance(state, int):
+                raise TypeError(
+                    "wait takes states such as v1.RESOURCE_STATE_RUNNING, "
+                    f"not {type(state).__name__}"
+                )
 
     def request(self) -> v1.GetResourceRequest:
         """Asks which resource it is, and how it is now."""
@@ -119,7 +125,7 @@ def wait(
         goal.missing(error)
         return None
     except DeadlineExceeded as error:
-        raise _late(goal, error) from error
+        raise _late(goal, error) from None
     seen = Seen(goal, resource)
     if seen.done():
         return resource

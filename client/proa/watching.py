@@ -50,9 +50,9 @@ class Line:
             self.cancel()
         try:
             response: v1.WatchResourcesResponse | None = next(self._current, None)
-        except Error as error:
+        except Error:
             if self._silent:
-                raise silent(self._patience) from error
+                raise silent(self._patience) from None
             raise
         finally:
             self._deadline = math.inf

@@ -92,7 +92,7 @@ class _Ends:
             call()
             reason = "OK"
         except proa.Error as error:
-            reason = error.reason or error.code.name
+            reason = error.reason or error.code().name
         took = time.monotonic() - begin
         self.slowest = max(self.slowest, took)
         self.reasons[reason] = self.reasons.get(reason, 0) + 1

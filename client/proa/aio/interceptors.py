@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from grpc import aio
 
+from proa import contract
 from proa.aio.tokens import Tokens
 from proa.errors import Error, error_of
 from proa.interceptors import wants_token
@@ -12,6 +13,7 @@ from proa.tokens import RENEWABLE
 
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")
+MadeT = TypeVar("MadeT")
 
 
 class _Settings:
@@ -21,15 +23,33 @@ class _Settings:
         self._tokens = tokens
         self._check = check
 
-    async def first_token(self, details: aio.ClientCallDetails) -> str | None:
+    async def make(
+        self,
+        details: aio.ClientCallDetails,
+        request: object,
+        attempt: Callable[[str | None], Awaitable[MadeT]],
+    ) -> MadeT:
+        """Make a call, and once more with another token where the first was refused."""
         method = _method(details)
         self._check(method)
-        return await self._tokens.get() if wants_token(method, details.metadata) else None
+        contract.check_request(method, request)
+        token = await self._tokens.get() if wants_token(method, details.metadata) else None
+        outcome = await _outcome(attempt(token))
+        if isinstance(outcome, Error) and token is not None and outcome.reason in RENEWABLE:
+            other = await self._tokens.instead_of(token)
+            if other is not None:
+                outcome = await _outcome(attempt(other))
+        if isinstance(outcome, Error):
+            raise outcome
+        return outcome
 
-    async def second_token(self, token: str | None, error: Error) -> str | None:
-        if token is None or error.reason not in RENEWABLE:
-            return None
-        return await self._tokens.instead_of(token)
+
+async def _outcome(attempt: Awaitable[MadeT]) -> MadeT | Error:
+    """Tell an error as a value: raised later, it does not show gRPC's traceback as well."""
+    try:
+        return await attempt
+    except aio.AioRpcError as failure:
+        return error_of(failure)
 
 
 def interceptors(
@@ -64,18 +84,7 @@ class _UnaryCalls(aio.UnaryUnaryClientInterceptor):
             await call
             return call
 
-        token = await self._settings.first_token(client_call_details)
-        try:
-            return await attempt(token)
-        except aio.AioRpcError as failure:
-            error = error_of(failure)
-            other = await self._settings.second_token(token, error)
-            if other is None:
-                raise error from failure
-        try:
-            return await attempt(other)
-        except aio.AioRpcError as failure:
-            raise error_of(failure) from failure
+        return await self._settings.make(client_call_details, request, attempt)
 
 
 class _StreamCalls(aio.UnaryStreamClientInterceptor):
@@ -98,18 +107,7 @@ class _StreamCalls(aio.UnaryStreamClientInterceptor):
             # The first response, or the end, is what tells whether the token was good.
             return responses, await anext(responses, None)
 
-        token = await self._settings.first_token(client_call_details)
-        try:
-            return _replay(*await attempt(token))
-        except aio.AioRpcError as failure:
-            error = error_of(failure)
-            other = await self._settings.second_token(token, error)
-            if other is None:
-                raise error from failure
-        try:
-            return _replay(*await attempt(other))
-        except aio.AioRpcError as failure:
-            raise error_of(failure) from failure
+        return _replay(*await self._settings.make(client_call_details, request, attempt))
 
 
 async def _replay(
@@ -122,7 +120,7 @@ async def _replay(
         async for response in responses:
             yield response
     except aio.AioRpcError as failure:
-        raise error_of(failure) from failure
+        raise error_of(failure) from None
 
 
 def _with(

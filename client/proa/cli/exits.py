@@ -106,7 +106,7 @@ def report(error: proa.Error, *, as_json: bool) -> None:
     violations = {violation.field: violation.description for violation in error.violations}
     if as_json:
         fields = {
-            "code": error.code.name,
+            "code": error.code().name,
             "reason": error.reason,
             "message": error.message,
             "metadata": error.metadata,
@@ -116,7 +116,7 @@ def report(error: proa.Error, *, as_json: bool) -> None:
         }
         write_json({"error": fields}, err=True)
         return
-    lines = [f"Error: {error.message or error.code.name}"]
+    lines = [f"Error: {error.message or error.code().name}"]
     # The daemon's text names the fields, too; another one's may not.
     lines += [
         f"  {field}: {description}"

@@ -54,7 +54,7 @@ def _line(event: proa.Event) -> str:
             parts = (f"gap: {kind}", event.engine, event.message)
             return ", ".join(part for part in parts if part)
         case proa.Disconnected():
-            return f"disconnected, trying again: {event.error.message or event.error.code.name}"
+            return f"disconnected, trying again: {event.error.message or event.error.code().name}"
         case proa.Reconnected():
             return "reconnected"
 
@@ -93,7 +93,7 @@ def _fields(event: proa.Event) -> dict[str, Any]:
         case proa.Disconnected(error=error):
             return {
                 "disconnected": {
-                    "code": error.code.name,
+                    "code": error.code().name,
                     "reason": error.reason,
                     "message": error.message,
                 }

@@ -47,7 +47,7 @@ def define(client: proa.Client, name: str, *, start: bool = False) -> v1.Resourc
 def refused(code: grpc.StatusCode, reason: str, call: Callable[[], object]) -> proa.Error:
     with pytest.raises(proa.Error) as caught:
         call()
-    assert (caught.value.code, caught.value.reason) == (code, reason)
+    assert (caught.value.code(), caught.value.reason) == (code, reason)
     return caught.value
 
 

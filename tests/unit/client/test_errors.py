@@ -60,7 +60,7 @@ def test_every_reason_becomes_its_exception(reason, status):
     assert isinstance(error, KINDS[code.name])
     assert isinstance(error, proa.Error)
     assert isinstance(error, grpc.RpcError)
-    assert error.code is code
+    assert error.code() is code
     assert error.reason == reason
     assert error.message == "the text"
     assert error.metadata == {"key": "value"}

@@ -77,7 +77,7 @@ def test_it_does_not_come(wait, watched, timeout):
     with pytest.raises(proa.WaitTimedOut) as caught:
         wait(RUNNING, timeout=timeout).result(10)
     assert isinstance(caught.value, proa.DeadlineExceeded)
-    assert caught.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     if timeout:
         assert caught.value.metadata == {"resource": A, "name": "web", "state": "STOPPED"}
         assert "web is STOPPED after 2 s" in caught.value.message
