@@ -23,8 +23,9 @@ Obligations of every method:
   SUMMARY, the others the FULL view.
 - A SUMMARY says the same whether it comes from `list_resources`, `get_resource` or a
   verb: two of a resource that did not change in between are equal.
-- What only the core knows it adds itself: `host`, `allowed_verbs`, `activity`, `etag`,
-  `revision` and `observe_time` are empty.
+- What only the core knows it adds itself: `host`, `activity`, `etag`, `revision` and
+  `observe_time` are empty. So is `allowed_verbs`, unless they are fewer than the state
+  allows: a resource that can have no snapshot.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping

@@ -120,6 +120,7 @@ from proad.model.verbs import (
     LEGAL,
     allowed_verbs,
     refusal,
+    verbs_of,
 )
 from proad.model.volume import (
     Volume,
@@ -239,4 +240,5 @@ __all__ = [
     "refusal",
     "registry_of",
     "validate",
+    "verbs_of",
 ]

@@ -99,7 +99,8 @@ class Resource:
 
     `id` is the engine's own full id. `host` is empty as a driver gives it; the
     inventory fills in the name of the host connection, `allowed_verbs`, `activity`,
-    `etag`, `revision` and `observe_time`.
+    `etag`, `revision` and `observe_time`. A driver gives `allowed_verbs` where they are
+    fewer than the state allows.
     """
 
     id: str

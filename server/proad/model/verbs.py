@@ -1,6 +1,6 @@
 """Which verb is legal in which state, and what is wrong where it is not."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from proad.errors import (
     ResourceAlreadyRunningError,
@@ -33,13 +33,25 @@ LEGAL: Mapping[Verb, frozenset[ResourceState]] = {
 _DOMAINS_ONLY = frozenset({Verb.CREATE_SNAPSHOT, Verb.REVERT_SNAPSHOT})
 
 
-def allowed_verbs(kind: ResourceKind, state: ResourceState) -> tuple[Verb, ...]:
-    """Give the verbs that are legal in `state`, in the order of `Verb`."""
+def allowed_verbs(
+    kind: ResourceKind, state: ResourceState, *, but: Collection[Verb] = ()
+) -> tuple[Verb, ...]:
+    """Give the verbs that are legal in `state`, in the order of `Verb`.
+
+    `but` are those that the resource cannot do for a reason of its own.
+    """
     return tuple(
         verb
         for verb, states in LEGAL.items()
-        if state in states and (kind is ResourceKind.DOMAIN or verb not in _DOMAINS_ONLY)
+        if state in states
+        and verb not in but
+        and (kind is ResourceKind.DOMAIN or verb not in _DOMAINS_ONLY)
     )
+
+
+def verbs_of(seen: Resource) -> tuple[Verb, ...]:
+    """Give the verbs that are legal for a resource as its driver gave it."""
+    return seen.allowed_verbs or allowed_verbs(seen.kind, seen.state)
 
 
 def refusal(verb: Verb, resource: Resource, *, force: bool = False) -> StateError | None:
@@ -64,5 +76,5 @@ def refusal(verb: Verb, resource: Resource, *, force: bool = False) -> StateErro
         name=resource.name,
         state=state,
         verb=verb,
-        allowed_verbs=allowed_verbs(resource.kind, state),
+        allowed_verbs=verbs_of(resource),
     )

@@ -16,7 +16,7 @@ from proad.core.inventory.picture import Known, Picture
 from proad.core.link import Link
 from proad.core.ports import OnStep
 from proad.errors import EngineUnreachableError, ProaError, ResourceNotFoundError
-from proad.model import Activity, Resource, ResourceView, Verb
+from proad.model import Activity, Domain, Resource, ResourceView, Verb
 
 _TRIES = 3
 
@@ -97,7 +97,7 @@ class Inventory:
                         _log.exception("full view failed", engine=link.name, resource=id)
                     return known.shown
             full = known.in_full()
-            if full is not None and full.state is known.shown.state:
+            if full is not None and _agree(full, known.shown):
                 return full
             # Something happened since the last event, or while we asked.
             await self.looks(link).look(id)
@@ -167,3 +167,14 @@ async def _settled(mirror: Mirror) -> None:
             await mirror.ready()
     except (TimeoutError, EngineUnreachableError):
         return  # the daemon serves without it, and says so
+
+
+def _agree(full: Resource, summary: Resource) -> bool:
+    """Tell whether what both views show, and what changes without an event, is the same."""
+    return full.state is summary.state and _size(full.domain) == _size(summary.domain)
+
+
+def _size(domain: Domain | None) -> tuple[object, ...]:
+    if domain is None:
+        return ()
+    return domain.memory_bytes, domain.max_memory_bytes, domain.vcpus, domain.autostart

@@ -16,7 +16,7 @@ from proad.model import (
     Resource,
     ResourceState,
     Verb,
-    allowed_verbs,
+    verbs_of,
 )
 
 _NOTHING = EngineEvent(id="")
@@ -322,7 +322,7 @@ def _cause(actor: str | None) -> ChangeCause:
 
 def _allowed(known: Known) -> tuple[Verb, ...]:
     if known.activity is None:
-        return allowed_verbs(known.seen.kind, known.seen.state)
+        return verbs_of(known.seen)
     stoppable = known.seen.state in ACTIVE and known.seen.state is not ResourceState.REMOVING
     if stoppable and known.activity.verb in {Verb.STOP, Verb.RESTART}:
         return (Verb.STOP,)

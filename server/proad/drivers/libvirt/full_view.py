@@ -1,16 +1,19 @@
 """The full view of a domain: its XML, and what storage pools and networks know of it."""
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import libvirt
+from lxml import etree
 
-from proad.drivers.libvirt import stats
+from proad.drivers.libvirt import metadata, stats
 from proad.drivers.libvirt.domain_view import domain_of
 from proad.drivers.libvirt.errors import code_of, seek
 from proad.drivers.libvirt.ledger import Ledger
 from proad.drivers.libvirt.metadata import Metadata, in_domain
 from proad.drivers.libvirt.node import Node
 from proad.drivers.libvirt.questions import asked
+from proad.drivers.libvirt.snapshot_needs import Obstacle, obstacle
 from proad.drivers.tolerant import UINT32, Omissions, Value
 from proad.model import Disk, Domain, NetworkInterface, VolumeRef
 
@@ -24,6 +27,19 @@ _NO_VOLUME = frozenset(
     }
 )
 _LONGEST_PREFIX = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What a SUMMARY takes from a domain's XML.
+
+    Attributes:
+        metadata: Proa's notes on it.
+        obstacle: why it can have no snapshot now; None: nothing is known of that.
+    """
+
+    metadata: Metadata = field(default_factory=Metadata)
+    obstacle: Obstacle | None = None
 
 
 class FullView:
@@ -40,17 +56,18 @@ class FullView:
 
     def read(
         self, domain: libvirt.virDomain, *, ask_guest: bool = True
-    ) -> tuple[Domain, Metadata] | None:
+    ) -> tuple[Domain, Described] | None:
         """Read a domain; without `ask_guest` only what cannot hang with the guest.
 
-        None: its XML cannot be read.
+        Its size, which libvirt tells better than the XML does, is the caller's. None: its XML
+        cannot be read.
         """
         omissions, id = self._omissions, domain.UUIDString()
-        root = self.xml_of(domain).element
-        if root is None:
+        root = self.xml_of(domain)
+        if root.element is None:
             return None
-        noted = omissions.attempt(id, "metadata", lambda: Metadata.of(in_domain(root)), Metadata())
-        seen = domain_of(root, omissions, id)
+        described = _described(root.element, omissions, id)
+        seen = domain_of(root.element, omissions, id)
         leases = self._leases(domain) if seen.runtime_id and seen.networks else {}
         snapshots = asked(omissions, domain, "snapshots", domain.snapshotNum, 0)
         details = replace(
@@ -60,7 +77,16 @@ class FullView:
             networks=tuple(_with_addresses(each, leases) for each in seen.networks),
             snapshot_count=Value(snapshots, omissions, id, "snapshots").count(UINT32),
         )
-        return details, noted
+        return details, described
+
+    def described(self, domain: libvirt.virDomain) -> Described:
+        """Read what a SUMMARY takes from the XML of a domain, with one question."""
+        root = self.xml_of(domain).element
+        if root is not None:
+            return _described(root, self._omissions, domain.UUIDString())
+        read = partial(metadata.read, domain)
+        id = domain.UUIDString()
+        return Described(self._omissions.attempt(id, "metadata", read, Metadata()))
 
     def xml_of(self, domain: libvirt.virDomain) -> Node:
         """Return the XML of a domain; nothing where it cannot be read."""
@@ -133,6 +159,11 @@ class FullView:
         except libvirt.libvirtError:
             return {}  # a network without DHCP, or stopped under the domain: nothing leased
         return leases_of(Value(found, self._omissions, id, "leases"))
+
+
+def _described(root: etree._Element, omissions: Omissions, id: str) -> Described:
+    noted = omissions.attempt(id, "metadata", lambda: Metadata.of(in_domain(root)), Metadata())
+    return Described(noted, obstacle(Node(root, omissions, id)))
 
 
 def leases_of(found: Value) -> dict[str, tuple[str, ...]]:

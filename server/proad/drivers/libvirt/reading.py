@@ -7,14 +7,14 @@ from typing import Self
 
 import libvirt
 
-from proad.drivers.libvirt import metadata, stats
+from proad.drivers.libvirt import stats
 from proad.drivers.libvirt.cache import EventCache
 from proad.drivers.libvirt.errors import code_of, seek
-from proad.drivers.libvirt.full_view import FullView
+from proad.drivers.libvirt.full_view import Described, FullView
 from proad.drivers.libvirt.ledger import Ledger
-from proad.drivers.libvirt.metadata import Metadata
 from proad.drivers.libvirt.node import Node
 from proad.drivers.libvirt.questions import GONE, is_fatal
+from proad.drivers.libvirt.snapshot_needs import Obstacle
 from proad.drivers.libvirt.state import state_of
 from proad.drivers.tolerant import INT32, MOST, UINT32, Omissions, Value
 from proad.errors import ResourceNotFoundError
@@ -26,6 +26,8 @@ from proad.model import (
     ResourceState,
     ResourceView,
     StateDetail,
+    Verb,
+    allowed_verbs,
 )
 
 KIB = 1024
@@ -122,10 +124,10 @@ class _Notes:
     transient: bool
     autostart: bool
     size: Size
-    metadata: Metadata
+    described: Described
 
     @classmethod
-    def read(cls, domain: libvirt.virDomain, omissions: Omissions) -> Self:
+    def read(cls, domain: libvirt.virDomain, view: FullView, omissions: Omissions) -> Self:
         id = domain.UUIDString()
         # The one that is asked may be an old acquaintance, renamed since.
         domain = lookup(domain.connect(), id)
@@ -134,7 +136,7 @@ class _Notes:
             transient=domain.isPersistent() == 0,
             autostart=bool(domain.autostart()),
             size=Size.read(domain),
-            metadata=omissions.attempt(id, "metadata", lambda: metadata.read(domain), Metadata()),
+            described=view.described(domain),
         )
 
     def resource(self, id: str, state: ResourceState, detail: StateDetail) -> Resource:
@@ -145,9 +147,10 @@ class _Notes:
             name=self.name,
             state=state,
             state_detail=detail,
-            labels=self.metadata.labels,
-            create_time=self.metadata.create_time,
+            labels=self.described.metadata.labels,
+            create_time=self.described.metadata.create_time,
             lifetime=Lifetime.TRANSIENT if self.transient else Lifetime.PERSISTENT,
+            allowed_verbs=self._fewer_verbs(state),
             domain=Domain(
                 memory_bytes=self.size.memory * KIB,
                 max_memory_bytes=self.size.maximum * KIB,
@@ -155,6 +158,11 @@ class _Notes:
                 autostart=self.autostart,
             ),
         )
+
+    def _fewer_verbs(self, state: ResourceState) -> tuple[Verb, ...]:
+        if self.described.obstacle is None:
+            return ()
+        return allowed_verbs(ResourceKind.DOMAIN, state, but={Verb.CREATE_SNAPSHOT})
 
 
 class Reader:
@@ -168,7 +176,7 @@ class Reader:
     def __init__(self, ledger: Ledger, omissions: Omissions) -> None:
         self._omissions = omissions
         self._full_view = FullView(ledger, omissions)
-        self._notes = EventCache(partial(_Notes.read, omissions=omissions))
+        self._notes = EventCache(partial(_Notes.read, view=self._full_view, omissions=omissions))
         self._states = EventCache(_state)
 
     def forget(self, id: str) -> None:
@@ -210,7 +218,7 @@ class Reader:
                 transient=id in transient,
                 autostart=id in autostart,
                 size=sizes.get(id) or (known.size if known else NO_SIZE),
-                metadata=known.metadata if known else Metadata(),
+                described=known.described if known else Described(),
             )
             if notes.size == NO_SIZE or known is None:
                 try:
@@ -232,11 +240,10 @@ class Reader:
 
     def _completed(self, domain: libvirt.virDomain, notes: _Notes) -> _Notes:
         """Add what a list asks of each new domain."""
-        read = partial(metadata.read, domain)
         return replace(
             notes,
             size=Size.read(domain) if notes.size == NO_SIZE else notes.size,
-            metadata=self._omissions.attempt(domain.UUIDString(), "metadata", read, Metadata()),
+            described=self._full_view.described(domain),
         )
 
     def one(self, domain: libvirt.virDomain, view: ResourceView) -> Resource:
@@ -283,23 +290,36 @@ class Reader:
 
         One whose XML cannot be read is given as a SUMMARY.
         """
+        changes, id = self._notes.changes, domain.UUIDString()
         found = self._full_view.read(domain, ask_guest=ask_guest)
         if found is None:
             return self.afresh(domain)
-        details, noted = found
-        id, transient = domain.UUIDString(), domain.isPersistent() == 0
-        state, detail = _state(domain)
-        return Resource(
-            id=id,
-            kind=ResourceKind.DOMAIN,
+        details, described = found
+        notes = _Notes(
             name=self._omissions.attempt(id, "name", domain.name, ""),
-            state=state,
-            state_detail=detail,
-            labels=noted.labels,
-            create_time=noted.create_time,
-            lifetime=Lifetime.TRANSIENT if transient else Lifetime.PERSISTENT,
-            domain=replace(details, has_saved_state=state is ResourceState.SAVED),
+            transient=domain.isPersistent() == 0,
+            autostart=details.autostart,
+            size=Size.read(domain),
+            described=described,
         )
+        # What both views show is what was read last, by whichever of them.
+        self._notes.put(id, notes, changes)
+        state, detail = _state(domain)
+        summary = notes.resource(id, state, detail)
+        return replace(
+            summary,
+            domain=replace(
+                details,
+                memory_bytes=notes.size.memory * KIB,
+                max_memory_bytes=notes.size.maximum * KIB,
+                vcpus=notes.size.vcpus,
+                has_saved_state=state is ResourceState.SAVED,
+            ),
+        )
+
+    def obstacle(self, domain: libvirt.virDomain) -> Obstacle | None:
+        """Return why a domain can have no snapshot now, read again."""
+        return self._full_view.described(domain).obstacle
 
     def xml_of(self, domain: libvirt.virDomain) -> Node:
         """Return the XML of a domain; nothing where it cannot be read."""

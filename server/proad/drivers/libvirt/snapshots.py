@@ -8,14 +8,14 @@ from functools import partial
 import libvirt
 from lxml import etree
 
-from proad.drivers.libvirt.errors import code_of, seek
+from proad.drivers.libvirt.errors import ENGINE, code_of, seek
 from proad.drivers.libvirt.node import Node
 from proad.drivers.libvirt.reading import Reader
 from proad.drivers.libvirt.verbs import guarded
 from proad.drivers.libvirt.virt import is_test
 from proad.drivers.libvirt.xml import parse, serialise
 from proad.drivers.tolerant import Omissions
-from proad.errors import AlreadyExistsError, SnapshotNotFoundError
+from proad.errors import AlreadyExistsError, CapabilityMissingError, SnapshotNotFoundError
 from proad.model import (
     ResourceState,
     RevertState,
@@ -75,9 +75,12 @@ def create(
 
     Raises:
         AlreadyExistsError: the name is taken.
+        CapabilityMissingError: the domain can have none, as it is now.
     """
     if error := refusal(Verb.CREATE_SNAPSHOT, reader.summary(domain)):
         raise error
+    if lack := reader.obstacle(domain):
+        raise CapabilityMissingError(lack.what, driver=ENGINE, hint=lack.way_out)
     name = spec.name or datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     _refuse_taken(domain, name)
     root = etree.Element("domainsnapshot")
