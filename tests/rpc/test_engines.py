@@ -126,6 +126,43 @@ async def test_part_of_the_list_can_be_asked_for(mixed, boxes, machines):
     assert ([r.name for r in answer.resources], list(answer.unreachable)) == (["vm", "web"], [])
 
 
+async def test_call_that_covers_two_lost_engines_names_both(mixed, boxes, machines):
+    boxes.mode = machines.mode = "lost"
+    await known_as(mixed, "boxes", "UNREACHABLE")
+    await known_as(mixed, "machines", "UNREACHABLE")
+
+    for call, request in (
+        ("ListResources", {}),
+        ("ListResources", {"view": "RESOURCE_VIEW_FULL"}),
+        ("GetResource", {"id": "nope"}),
+        ("PauseResource", {"id": "local/domain/vm"}),
+    ):
+        refused = await refusal(mixed.call(call, **request))
+        named = ["machines"] if "domain" in str(request) else ["boxes", "machines"]
+        assert (refused.code, refused.reason) == ("UNAVAILABLE", "ENGINE_UNREACHABLE")
+        assert refused.metadata == {"engine": ",".join(named), "host": "local"}
+        assert [name for name in ("boxes", "machines") if name in refused.message] == named
+        assert refused.retry_after == 2
+    answer = await mixed.call("ListResources", return_partial_success=True)
+    assert list(answer.unreachable) == ["local/boxes", "local/machines"]
+
+
+async def test_list_in_full_while_both_engines_go_names_both(mixed, boxes, machines, monkeypatch):
+    """They are lost between the list and the views."""
+    for engine in (boxes, machines):
+
+        async def switch(method, engine=engine, before=engine.switch):
+            if method == "get_resource":
+                engine.mode = "lost"
+            await before(method)
+
+        monkeypatch.setattr(engine, "switch", switch)
+
+    refused = await refusal(mixed.call("ListResources", view="RESOURCE_VIEW_FULL"))
+
+    assert set(refused.metadata["engine"].split(",")) == {"boxes", "machines"}
+
+
 async def test_list_in_full_with_a_view_that_fails_shows_the_summary(mixed, boxes, quick):
     """A fault of a driver is no engine that cannot be reached, and takes no resource away."""
     original = boxes.switch

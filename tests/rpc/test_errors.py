@@ -163,7 +163,8 @@ ELSEWHERE = {
     Reason.SHUTTING_DOWN,  # test_shutdown
     Reason.TOO_MANY_ATTEMPTS, Reason.INTERNAL,  # below
     Reason.TOO_MANY_STREAMS,  # test_public_streams
-    Reason.POLICY_DENIED, Reason.ETAG_MISMATCH, Reason.REVISION_COMPACTED,  # nobody sends them
+    Reason.POLICY_DENIED, Reason.ETAG_MISMATCH, Reason.REVISION_COMPACTED,  # test_examples
+    Reason.DATABASE_UNREACHABLE,  # test_examples
 }  # fmt: skip
 
 

@@ -64,11 +64,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_ENGINE_CONFLICT: _ErrorReason.ValueType  # 10
     """FAILED_PRECONDITION or ABORTED. The engine refused; its own text is passed
     on. ABORTED means that the same call may succeed when it is made again.
-    Example: deleting an image that a container uses.
+    Example: StartResource of a container whose host port another container has.
     """
     ERROR_REASON_ENGINE_UNREACHABLE: _ErrorReason.ValueType  # 11
-    """UNAVAILABLE. The engine, or the daemon's own database (`engine` is then "database"),
-    does not answer. RetryInfo says when to try again.
+    """UNAVAILABLE. The engine that `engine` in the metadata names, or with commas all that it
+    names, do not answer. RetryInfo says when to try again.
     Example: ListResources while dockerd is stopped.
     """
     ERROR_REASON_ENGINE_TIMED_OUT: _ErrorReason.ValueType  # 12
@@ -181,6 +181,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     which need no token, or one peer or user too many calls whose request has not come.
     Example: the 65th Watch of grpc.health.v1 from one address.
     """
+    ERROR_REASON_DATABASE_UNREACHABLE: _ErrorReason.ValueType  # 38
+    """UNAVAILABLE. The daemon's own database does not answer: nobody can be let in, or nothing
+    be recorded. Nothing was done. RetryInfo says when to try again.
+    Example: RevokeToken while another program keeps the database locked.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed. The name of the value, without its prefix, is the `reason`
@@ -230,11 +235,11 @@ Example: CreateContainer "web" while a container "web" exists.
 ERROR_REASON_ENGINE_CONFLICT: ErrorReason.ValueType  # 10
 """FAILED_PRECONDITION or ABORTED. The engine refused; its own text is passed
 on. ABORTED means that the same call may succeed when it is made again.
-Example: deleting an image that a container uses.
+Example: StartResource of a container whose host port another container has.
 """
 ERROR_REASON_ENGINE_UNREACHABLE: ErrorReason.ValueType  # 11
-"""UNAVAILABLE. The engine, or the daemon's own database (`engine` is then "database"),
-does not answer. RetryInfo says when to try again.
+"""UNAVAILABLE. The engine that `engine` in the metadata names, or with commas all that it
+names, do not answer. RetryInfo says when to try again.
 Example: ListResources while dockerd is stopped.
 """
 ERROR_REASON_ENGINE_TIMED_OUT: ErrorReason.ValueType  # 12
@@ -346,5 +351,10 @@ ERROR_REASON_TOO_MANY_STREAMS: ErrorReason.ValueType  # 37
 """RESOURCE_EXHAUSTED. One peer has too many streams of health and reflection open,
 which need no token, or one peer or user too many calls whose request has not come.
 Example: the 65th Watch of grpc.health.v1 from one address.
+"""
+ERROR_REASON_DATABASE_UNREACHABLE: ErrorReason.ValueType  # 38
+"""UNAVAILABLE. The daemon's own database does not answer: nobody can be let in, or nothing
+be recorded. Nothing was done. RetryInfo says when to try again.
+Example: RevokeToken while another program keeps the database locked.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

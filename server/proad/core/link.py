@@ -20,6 +20,8 @@ PROBE_EVERY = 1.5
 PROBE_EVERY_WHILE_LOST = 0.5
 PROBE_TIMEOUT = 2.5
 
+_FAULT = "the probe failed; see the log"
+
 
 class Link:
     """One driver on one host connection.
@@ -113,8 +115,9 @@ class Link:
         except ProaError as error:
             await self._set(EngineHealth.UNREACHABLE, error.message)
         except Exception:  # noqa: BLE001 - a probe outlives any fault of a driver
-            _log.exception("probe failed", engine=self.name)
-            await self._set(EngineHealth.UNREACHABLE, "the probe failed; see the log")
+            if self.health_message != _FAULT:
+                _log.exception("probe failed", engine=self.name)
+            await self._set(EngineHealth.UNREACHABLE, _FAULT)
         else:
             await self._set(EngineHealth.SERVING, "")
 
@@ -138,15 +141,16 @@ class Link:
         if not changed:
             return
         self.health_change_time = datetime.now(UTC)
-        _log.info("engine", engine=self.name, health=str(health), message=message)
+        if health is EngineHealth.SERVING:
+            _log.info("engine answers", engine=self.name, version=self.info.version)
+        else:
+            _log.warning("engine lost", engine=self.name, cause=message)
         for watcher in self._watchers:
             try:
                 await watcher()
             except Exception:  # noqa: BLE001 - the engine is probed on, whoever was to hear of it
                 _log.exception("health watcher failed", engine=self.name)
 
-    def unreachable(self) -> EngineUnreachableError:
-        """Make the error of an engine that is known to be gone."""
-        error = EngineUnreachableError(self.driver.name, self.health_message)
-        error.metadata["host"] = self.host
-        return error
+    def unreachable(self, why: str = "") -> EngineUnreachableError:
+        """Make the error of an engine that does not answer, by default that is known to be gone."""
+        return EngineUnreachableError(self.driver.name, why or self.health_message).on(self.host)

@@ -123,27 +123,21 @@ class Lists:
         """List SUMMARY views of the resources that `which` lets through.
 
         Raises:
-            EngineUnreachableError: an engine that the filter covers does not answer,
-                and `partial` is not set.
+            EngineUnreachableError: engines that the filter covers do not answer, and
+                `partial` is not set.
         """
         links = self._hosts.covered(which)
-        answers = await asyncio.gather(
-            *(self._inventory.mirror(link).ready() for link in links), return_exceptions=True
-        )
+        lost = await self._inventory.lost(links)
+        if lost and not partial:
+            raise EngineUnreachableError.of_all([*lost.values()])
         there: list[Resource] = []
-        unreachable: list[str] = []
-        for link, answer in zip(links, answers, strict=True):
-            match answer:
-                case EngineUnreachableError() if partial:
-                    unreachable.append(link.name)
-                case BaseException():
-                    raise answer
-                case _:
-                    there += self._inventory.all(link)
+        for link in links:
+            if link.name not in lost:
+                there += self._inventory.all(link)
         revision = self.revision  # others get their turn below, and what is there changes
         found = [resource async for resource in self._slices.of(there) if which.matches(resource)]
         ordered = await self._slices.sort(found, order.position)
-        return Listing(tuple(ordered), tuple(unreachable), revision)
+        return Listing(tuple(ordered), tuple(lost), revision)
 
     async def in_full(self, resources: Sequence[Resource], *, partial: bool) -> Listing:
         """Give the FULL views of these resources, without those that are gone by now.
@@ -152,7 +146,7 @@ class Lists:
         that hangs delays a list by `SILENCE`, and no broken one ends it.
 
         Raises:
-            EngineUnreachableError: an engine was lost meanwhile, and `partial` is not set.
+            EngineUnreachableError: engines were lost meanwhile, and `partial` is not set.
         """
         links = {
             (link.host, kind): link for link in self._hosts.links for kind in link.driver.kinds
@@ -169,7 +163,7 @@ class Lists:
             await asyncio.gather(*views, return_exceptions=True)
         revision = self.revision
         full: list[Resource] = []
-        unreachable: dict[str, None] = {}
+        lost: dict[str, EngineUnreachableError] = {}
         for (summary, link), view in zip(asked, views, strict=True):
             if view.cancelled():
                 full.append(summary)
@@ -177,11 +171,13 @@ class Lists:
             match view.exception():
                 case None:
                     full += view.result()
-                case EngineUnreachableError() if partial:
-                    unreachable[link.name] = None
+                case EngineUnreachableError() as error:
+                    lost[link.name] = error
                 case error:
                     raise error
-        return Listing(tuple(full), tuple(unreachable), revision)
+        if lost and not partial:
+            raise EngineUnreachableError.of_all([*lost.values()])
+        return Listing(tuple(full), tuple(lost), revision)
 
     async def _full(self, link: Link, summary: Resource) -> Sequence[Resource]:
         try:

@@ -14,6 +14,7 @@ from proad.core.reference import Reference
 from proad.errors import (
     AmbiguousIdError,
     EngineTimedOutError,
+    EngineUnreachableError,
     InvalidArgumentError,
     ProaError,
     ResourceNotFoundError,
@@ -63,7 +64,7 @@ class Resolver:
             InvalidArgumentError: `text` cannot be a reference.
             ResourceNotFoundError: nothing is called so.
             AmbiguousIdError: two or more are.
-            EngineUnreachableError: an engine that may have it does not answer.
+            EngineUnreachableError: engines that may have it do not answer.
         """
         # First the way of most calls, which is the shortest.
         found = self._with_id(text)
@@ -75,8 +76,8 @@ class Resolver:
         found = self._search(reference, true)
         if not found and len(true) < len(links):
             # It may be where we cannot look, or not yet.
-            for link in links:
-                await self._inventory.mirror(link).ready()
+            if lost := await self._inventory.lost(links):
+                raise EngineUnreachableError.of_all([*lost.values()])
             true = links
             found = self._search(reference, true)
         if len(found) > 1:

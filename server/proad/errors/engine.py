@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Self
 
 from proad.errors.redaction import redacted
 from proad.errors.root import ProaError, Reason
@@ -23,34 +24,61 @@ class EngineConflictError(ProaError):
         )
 
 
+# Characters of all causes in one message.
+_CAUSES = 400
+
+
 class EngineUnreachableError(ProaError):
     """The engine does not answer.
 
     Attributes:
+        engine: its name.
         cause: what is known of why, without the rest of the message.
     """
 
     reason = Reason.ENGINE_UNREACHABLE
+    engine: str
+    cause: str
 
-    def __init__(self, engine: str, text: str = "") -> None:
+    def __init__(
+        self, engine: str, text: str = "", *, others: Sequence["EngineUnreachableError"] = ()
+    ) -> None:
+        lost = [(engine, text), *((other.engine, other.cause) for other in others)]
+        most = _CAUSES // len(lost)
+        told = [f"{name} cannot be reached{f': {why[:most]}' if why else ''}" for name, why in lost]
         super().__init__(
-            f"{engine} cannot be reached{f': {text}' if text else ''}; "
-            "the daemon keeps trying, GetHost shows when it is back",
-            metadata={"engine": engine},
+            f"{', and '.join(told)}; the daemon keeps trying, GetHost shows when "
+            f"{'they are' if others else 'it is'} back",
+            metadata={"engine": ",".join(dict.fromkeys(name for name, _ in lost))},
             retry_after=timedelta(seconds=2),
         )
+        self.engine = engine
         self.cause = redacted(text)
+
+    @classmethod
+    def of_all(cls, errors: Sequence["EngineUnreachableError"]) -> "EngineUnreachableError":
+        """Return one error that names all engines that do not answer; there is one at least."""
+        first, *others = errors
+        if not others:
+            return first
+        together = cls(first.engine, first.cause, others=others)
+        hosts = dict.fromkeys(e.metadata["host"] for e in errors if "host" in e.metadata)
+        return together.on(",".join(hosts))
+
+    def on(self, host: str) -> Self:
+        """Name the host of the engine."""
+        self.metadata["host"] = host
+        return self
 
 
 class DatabaseUnreachableError(ProaError):
     """The daemon's database does not answer. The reason is in the log, not in the text."""
 
-    reason = Reason.ENGINE_UNREACHABLE
+    reason = Reason.DATABASE_UNREACHABLE
 
     def __init__(self) -> None:
         super().__init__(
             "the daemon cannot reach its database; nothing was done: try again, or see its log",
-            metadata={"engine": "database"},
             retry_after=timedelta(seconds=2),
         )
 

@@ -85,7 +85,9 @@ def test_database_that_cannot_be_written_changes_nothing(
         try:
             with pytest.raises(proa.Unavailable) as caught:
                 create(client, f"{token}-other", pool)
-            assert caught.value.metadata["engine"] == "database"
+            assert caught.value.reason == "DATABASE_UNREACHABLE"
+            assert "engine" not in caught.value.metadata
+            assert caught.value.retry_after is not None
         finally:
             holder.close()
         assert volumes(client, pool) == kept

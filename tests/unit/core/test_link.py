@@ -83,6 +83,33 @@ async def test_watchers_hear_of_changes_only(moody, driver):
     assert heard == [EngineHealth.SERVING, EngineHealth.UNREACHABLE, EngineHealth.SERVING]
 
 
+@pytest.mark.parametrize(
+    ("mood", "cause"),
+    [
+        (EngineUnreachableError("memory", "no such socket"), "no such socket"),
+        (ZeroDivisionError(), "the probe failed; see the log"),
+        ("hung", "it does not answer"),
+    ],
+)
+async def test_probe_that_goes_on_failing_warns_once_and_tells_the_return_once(
+    moody, driver, mood, cause
+):
+    with capture_logs() as logs:
+        for now in (None, None, mood, mood, mood, None, None):
+            driver.mood = now
+            await moody.probe()
+
+    told = [
+        (log["log_level"], log["event"], log.get("cause")) for log in logs if "exc_info" not in log
+    ]
+    assert told == [
+        ("info", "engine answers", None),
+        ("warning", "engine lost", cause),
+        ("info", "engine answers", None),
+    ]
+    assert len([log for log in logs if "exc_info" in log]) == isinstance(mood, ZeroDivisionError)
+
+
 async def test_a_read_is_given_up_when_the_engine_is_lost(moody, driver):
     given_up = asyncio.Event()
 

@@ -1,7 +1,7 @@
 """Where the rest of the core begins: the picture, who keeps it true, and FULL views."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -55,6 +55,23 @@ class Inventory:
             await asyncio.gather(*tasks, *self._details.values(), return_exceptions=True)
             for looks in self._looks.values():
                 await looks.close()
+
+    async def lost(self, links: Sequence[Link]) -> Mapping[str, EngineUnreachableError]:
+        """Wait until the picture of these engines is true, and give those that do not answer.
+
+        Returns:
+            The errors that say so, by the engines' names.
+        """
+        answers = await asyncio.gather(
+            *(self.mirror(link).ready() for link in links), return_exceptions=True
+        )
+        lost: dict[str, EngineUnreachableError] = {}
+        for link, answer in zip(links, answers, strict=True):
+            if isinstance(answer, EngineUnreachableError):
+                lost[link.name] = answer
+            elif answer is not None:
+                raise answer
+        return lost
 
     def mirror(self, link: Link) -> Mirror:
         """Give what follows an engine."""

@@ -13,7 +13,6 @@ from proad.core.link import Link
 from proad.errors import (
     EngineConflictError,
     EngineTimedOutError,
-    EngineUnreachableError,
     ProaError,
 )
 from proad.model import EngineEvent, Gap, GapKind
@@ -78,9 +77,7 @@ class Mirror:
                     await self.link.read(self._synced.wait)
                     await asyncio.sleep(0)
         except TimeoutError:
-            raise EngineUnreachableError(
-                self.link.driver.name, "its resources could not be read"
-            ) from None
+            raise self.link.unreachable("its resources could not be read") from None
 
     async def follow(self) -> None:
         """Follow the engine for ever."""
