@@ -5,66 +5,21 @@ usage or wrong settings.
 """
 
 import sys
-import traceback
-from importlib.metadata import version
-from typing import Annotated
-
-import typer
-
-from proad.commands import daemon, user
-from proad.config import ConfigError, LogFormat, LogLevel
-from proad.errors import ProaError, SetupError, redacted
-from proad.hardening import harden
-from proad.logs import configure_logs
-from proad.store.users import UserNotFoundError
-
-app = typer.Typer(
-    name="proad",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="Docker containers and virtual machines behind one gRPC contract.",
-)
-app.command()(daemon.serve)
-app.command()(daemon.init)
-app.command("check-config")(daemon.check_config)
-app.add_typer(user.app, name="user")
-
-
-def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's signature
-    if wanted:
-        typer.echo(f"proad {version('proa')}")
-        raise typer.Exit
-
-
-@app.callback()
-def _root(
-    *,
-    _version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
-    ] = False,
-) -> None:
-    pass
 
 
 def main() -> None:
-    """Run the command line."""
-    harden()
-    configure_logs(LogFormat.CONSOLE, LogLevel.WARNING)
+    """Run the command line, or say which extra is not installed."""
     try:
-        app()
-    except ConfigError as error:
-        _fail(str(error), code=2)
-    except (SetupError, ProaError, UserNotFoundError) as error:
-        _fail(str(error), code=1)
-    except Exception:  # noqa: BLE001 - a fault of ours; a trace shows what libraries were given
-        _fail(redacted(traceback.format_exc()), code=1)
+        from proad.commands.root import run
 
-
-def _fail(text: str, *, code: int) -> None:
-    for line in text.splitlines():
-        print(f"proad: {line}", file=sys.stderr)  # noqa: T201 - this is the command line
-    sys.exit(code)
+        run()
+    except ModuleNotFoundError as error:
+        if (error.name or "proad").partition(".")[0] in {"proa", "proad"}:
+            raise
+        sys.exit(
+            f"proad: the extra 'server' is not installed (no module {error.name}); "
+            "install it with: pip install 'proa[server]'"
+        )
 
 
 if __name__ == "__main__":

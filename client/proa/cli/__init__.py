@@ -13,5 +13,8 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name not in {"typer", "rich"}:
             raise
-        sys.exit(f"proa: this command needs {error.name}; install it with: pip install 'proa[cli]'")
+        sys.exit(
+            f"proa: the extra 'cli' is not installed (no module {error.name}); "
+            "install it with: pip install 'proa[cli]'"
+        )
     app()
