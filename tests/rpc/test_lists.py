@@ -56,6 +56,13 @@ async def test_filters(fleet):
         assert await fleet.names(filter=which) == names.split(), which
 
 
+async def test_filter_by_a_state_that_has_no_word(daemon):
+    await daemon.container("web", labels={"proa.memory/starts-as": "OTHER"})
+    await daemon.container("db")
+
+    assert await daemon.names(filter={"states": ["RESOURCE_STATE_OTHER"]}) == ["web"]
+
+
 async def test_a_filter_with_an_unknown_host(fleet):
     refused = await refusal(fleet.call("ListResources", filter={"hosts": ["a", "c"]}))
 

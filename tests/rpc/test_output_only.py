@@ -51,7 +51,7 @@ def named(case):
     return f"{rpc.name}-{'.'.join(field.name for field in path)}-{number}"
 
 
-def test_the_walk_finds_the_fields_of_domains_and_volumes():
+def test_the_walk_finds_the_fields_that_have_such_values():
     found = {(rpc.name, ".".join(field.name for field in path)) for rpc, path, _ in CASES}
 
     assert {
@@ -66,6 +66,9 @@ def test_the_walk_finds_the_fields_of_domains_and_volumes():
         ("CreateDomain", "spec.disks.new_volume.base.format"),
         ("CreateDomain", "spec.cdrom.volume.format"),
         ("CreateVolume", "spec.format"),
+        ("CreateContainer", "spec.ports.protocol"),
+        ("CreateContainer", "spec.restart_policy.mode"),
+        ("UpdateResource", "container.restart_policy.mode"),
     } <= found
 
 

@@ -46,7 +46,11 @@ async def recorded(serve):
 
 async def bring(daemon, state):
     """Make a domain in `state`; a snapshot is there to be reverted to."""
-    label = {STARTS_AS: state} if state in {S.STARTING, S.SUSPENDED, S.STOPPING, S.FAILED} else {}
+    label = (
+        {STARTS_AS: state}
+        if state in {S.STARTING, S.SUSPENDED, S.STOPPING, S.FAILED, S.OTHER}
+        else {}
+    )
     await daemon.domain("vm", start=False, labels=label)
     if state is not S.REMOVING:
         await daemon.call("CreateSnapshot", id="vm", name="s1")

@@ -35,6 +35,8 @@ class _PortProtocolEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PortProt
     """UDP."""
     PORT_PROTOCOL_SCTP: _PortProtocol.ValueType  # 3
     """SCTP."""
+    PORT_PROTOCOL_OTHER: _PortProtocol.ValueType  # 4
+    """Something that this contract has no value for: Docker's own tools tell it. Cannot be set."""
 
 class PortProtocol(_PortProtocol, metaclass=_PortProtocolEnumTypeWrapper):
     """Transport protocol of a port."""
@@ -47,6 +49,8 @@ PORT_PROTOCOL_UDP: PortProtocol.ValueType  # 2
 """UDP."""
 PORT_PROTOCOL_SCTP: PortProtocol.ValueType  # 3
 """SCTP."""
+PORT_PROTOCOL_OTHER: PortProtocol.ValueType  # 4
+"""Something that this contract has no value for: Docker's own tools tell it. Cannot be set."""
 Global___PortProtocol: _TypeAlias = PortProtocol  # noqa: Y015
 
 class _RestartPolicyMode:
@@ -65,6 +69,8 @@ class _RestartPolicyModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Res
     """Always start it again, also when Docker itself starts."""
     RESTART_POLICY_MODE_UNLESS_STOPPED: _RestartPolicyMode.ValueType  # 4
     """As ALWAYS, unless it was stopped by somebody before."""
+    RESTART_POLICY_MODE_OTHER: _RestartPolicyMode.ValueType  # 5
+    """Something that this contract has no value for: Docker's own tools tell it. Cannot be set."""
 
 class RestartPolicyMode(_RestartPolicyMode, metaclass=_RestartPolicyModeEnumTypeWrapper):
     """What Docker does when the process of a container ends."""
@@ -79,6 +85,8 @@ RESTART_POLICY_MODE_ALWAYS: RestartPolicyMode.ValueType  # 3
 """Always start it again, also when Docker itself starts."""
 RESTART_POLICY_MODE_UNLESS_STOPPED: RestartPolicyMode.ValueType  # 4
 """As ALWAYS, unless it was stopped by somebody before."""
+RESTART_POLICY_MODE_OTHER: RestartPolicyMode.ValueType  # 5
+"""Something that this contract has no value for: Docker's own tools tell it. Cannot be set."""
 Global___RestartPolicyMode: _TypeAlias = RestartPolicyMode  # noqa: Y015
 
 class _HealthStatus:
@@ -95,6 +103,8 @@ class _HealthStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_HealthSt
     """The last check succeeded."""
     HEALTH_STATUS_UNHEALTHY: _HealthStatus.ValueType  # 3
     """As many checks as `retries` failed in a row."""
+    HEALTH_STATUS_OTHER: _HealthStatus.ValueType  # 4
+    """Something that this contract has no value for: Docker's own tools tell it."""
 
 class HealthStatus(_HealthStatus, metaclass=_HealthStatusEnumTypeWrapper):
     """What a health check last said."""
@@ -107,6 +117,8 @@ HEALTH_STATUS_HEALTHY: HealthStatus.ValueType  # 2
 """The last check succeeded."""
 HEALTH_STATUS_UNHEALTHY: HealthStatus.ValueType  # 3
 """As many checks as `retries` failed in a row."""
+HEALTH_STATUS_OTHER: HealthStatus.ValueType  # 4
+"""Something that this contract has no value for: Docker's own tools tell it."""
 Global___HealthStatus: _TypeAlias = HealthStatus  # noqa: Y015
 
 @_typing.final

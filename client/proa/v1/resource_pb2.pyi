@@ -75,6 +75,10 @@ class _ResourceStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Resourc
     """Being deleted."""
     RESOURCE_STATE_FAILED: _ResourceState.ValueType  # 9
     """Crashed, or given up by its engine; state_detail says more."""
+    RESOURCE_STATE_OTHER: _ResourceState.ValueType  # 10
+    """Something that this contract has no value for, or cannot be read: the engine's own tools
+    tell it. Every verb is allowed, and the engine decides.
+    """
 
 class ResourceState(_ResourceState, metaclass=_ResourceStateEnumTypeWrapper):
     """The state of a resource, the same words for both kinds."""
@@ -101,6 +105,10 @@ RESOURCE_STATE_REMOVING: ResourceState.ValueType  # 8
 """Being deleted."""
 RESOURCE_STATE_FAILED: ResourceState.ValueType  # 9
 """Crashed, or given up by its engine; state_detail says more."""
+RESOURCE_STATE_OTHER: ResourceState.ValueType  # 10
+"""Something that this contract has no value for, or cannot be read: the engine's own tools
+tell it. Every verb is allowed, and the engine decides.
+"""
 Global___ResourceState: _TypeAlias = ResourceState  # noqa: Y015
 
 class _StateReason:
@@ -139,6 +147,8 @@ class _StateReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StateReas
     """STARTING, STOPPING or PAUSED: the engine is moving it between hosts."""
     STATE_REASON_SAVING: _StateReason.ValueType  # 13
     """STOPPING: its memory is being written to disk."""
+    STATE_REASON_OTHER: _StateReason.ValueType  # 14
+    """Something that this contract has no value for: the engine's own tools tell it."""
 
 class StateReason(_StateReason, metaclass=_StateReasonEnumTypeWrapper):
     """Why the resource is in its state."""
@@ -173,6 +183,8 @@ STATE_REASON_MIGRATING: StateReason.ValueType  # 12
 """STARTING, STOPPING or PAUSED: the engine is moving it between hosts."""
 STATE_REASON_SAVING: StateReason.ValueType  # 13
 """STOPPING: its memory is being written to disk."""
+STATE_REASON_OTHER: StateReason.ValueType  # 14
+"""Something that this contract has no value for: the engine's own tools tell it."""
 Global___StateReason: _TypeAlias = StateReason  # noqa: Y015
 
 class _Verb:
@@ -276,7 +288,9 @@ class StateDetail(_message.Message):
     none: only the FULL view can tell KILLED from OOM_KILLED.
     """
     message: _builtins.str
-    """The engine's own words, for people. Of a container in the FULL view alone."""
+    """The engine's own words, for people. Of a container in the FULL view alone,
+    unless the state is OTHER.
+    """
     exit_code: _builtins.int
     """How the process of a container that is STOPPED or STARTING has ended, and in the FULL
     view of one that is FAILED, too. Absent until it has.

@@ -228,11 +228,13 @@ class Value:
             self.omit("a time")
             return None
 
-    def one_of(self, table: Mapping[str, T]) -> T | None:
-        """Return what stands in `table` for a word."""
+    def one_of(self, table: Mapping[str, T], other: T | None = None) -> T | None:
+        """Return what stands in `table` for a word; `other` for a word that is not in it."""
         word = self._raw
         if word is None:
             return None
+        if isinstance(word, str) and word not in table and other is not None:
+            return other
         if not isinstance(word, str) or word not in table:
             self.omit(f"one of {', '.join(filter(None, table))}")
             return None

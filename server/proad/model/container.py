@@ -28,6 +28,7 @@ class PortProtocol(StrEnum):
     TCP = "TCP"
     UDP = "UDP"
     SCTP = "SCTP"
+    OTHER = "OTHER"
 
 
 class RestartPolicyMode(StrEnum):
@@ -37,6 +38,7 @@ class RestartPolicyMode(StrEnum):
     ON_FAILURE = "ON_FAILURE"
     ALWAYS = "ALWAYS"
     UNLESS_STOPPED = "UNLESS_STOPPED"
+    OTHER = "OTHER"
 
 
 class HealthStatus(StrEnum):
@@ -45,6 +47,7 @@ class HealthStatus(StrEnum):
     STARTING = "STARTING"
     HEALTHY = "HEALTHY"
     UNHEALTHY = "UNHEALTHY"
+    OTHER = "OTHER"
 
 
 def _address(value: str) -> str:

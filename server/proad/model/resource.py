@@ -29,6 +29,7 @@ class ResourceState(StrEnum):
     STOPPED = "STOPPED"
     REMOVING = "REMOVING"
     FAILED = "FAILED"
+    OTHER = "OTHER"
 
 
 class StateReason(StrEnum):
@@ -47,6 +48,7 @@ class StateReason(StrEnum):
     FROM_SNAPSHOT = "FROM_SNAPSHOT"
     MIGRATING = "MIGRATING"
     SAVING = "SAVING"
+    OTHER = "OTHER"
 
 
 class ResourceView(StrEnum):

@@ -12,10 +12,11 @@ from proad.model.resource import Resource, ResourceKind, ResourceState, Verb
 
 _S = ResourceState
 
-ACTIVE = frozenset({_S.STARTING, _S.RUNNING, _S.PAUSED, _S.SUSPENDED, _S.STOPPING})
+# What is in a state that nobody knows may well be running.
+ACTIVE = frozenset({_S.STARTING, _S.RUNNING, _S.PAUSED, _S.SUSPENDED, _S.STOPPING, _S.OTHER})
 INACTIVE = frozenset({_S.STOPPED, _S.SAVED, _S.FAILED})
 
-LEGAL: Mapping[Verb, frozenset[ResourceState]] = {
+_LEGAL: Mapping[Verb, frozenset[ResourceState]] = {
     # PAUSED and SUSPENDED are resumed by a start.
     Verb.START: INACTIVE | {_S.PAUSED, _S.SUSPENDED},
     # A container that Docker keeps restarting, and a guest that hangs while it shuts
@@ -29,6 +30,8 @@ LEGAL: Mapping[Verb, frozenset[ResourceState]] = {
     Verb.CREATE_SNAPSHOT: frozenset({_S.RUNNING, _S.PAUSED, _S.STOPPED, _S.FAILED}),
     Verb.REVERT_SNAPSHOT: INACTIVE | {_S.RUNNING, _S.PAUSED},
 }
+# What is legal in a state that nobody knows, the engine decides.
+LEGAL = {verb: states | {_S.OTHER} for verb, states in _LEGAL.items()}
 
 _DOMAINS_ONLY = frozenset({Verb.CREATE_SNAPSHOT, Verb.REVERT_SNAPSHOT})
 

@@ -184,6 +184,17 @@ def test_ports_on_all_addresses_are_one():
     assert one.container.ports == (replace(udp, host_ip="0.0.0.0"),)
 
 
+def test_protocol_that_is_not_known_is_other():
+    port = PublishedPort(container_port=53, host_port=4053, protocol=PortProtocol.OTHER)
+    listed_port = {"PrivatePort": 53, "PublicPort": 4053, "Type": "quic", "IP": ""}
+    assert summary(listed(Ports=[listed_port])).container.ports == (port,)
+    bindings = {"53/quic": [{"HostIp": "", "HostPort": "4053"}]}
+    shown = full(
+        inspected(NetworkSettings={"Ports": bindings}, HostConfig={"PortBindings": bindings})
+    ).container
+    assert shown.ports == shown.requested_ports == (port,)
+
+
 def test_range_of_host_ports_is_left_to_docker():
     """`-p 48000-48010:80`: until it starts, no port is known, and none is published."""
     bindings = {
@@ -218,15 +229,15 @@ def test_part_that_cannot_be_read_leaves_the_rest():
     assert resource.state_detail.start_time is None
     assert resource.labels == {"b": "c"}
     assert (container.pid, container.resources.memory_bytes, container.ulimits) == (0, 0, ())
-    assert [port.container_port for port in container.requested_ports] == [82]
+    assert [port.container_port for port in container.requested_ports] == [80, 82]
     assert container.stop_timeout == timedelta(seconds=-1)
     assert [network.network for network in container.networks] == ["m", "n"]
     assert not container.tty
 
 
-def test_state_that_is_not_known_is_failed_and_says_so():
+def test_state_that_is_not_known_is_other_and_says_so():
     for resource in (full(inspected(State={"Status": "melted"})), summary(listed(State="melted"))):
-        assert resource.state is ResourceState.FAILED
+        assert resource.state is ResourceState.OTHER
         assert "not known" in resource.state_detail.message
 
 
@@ -313,6 +324,7 @@ def test_limits_set_by_others():
         ({"Status": "none"}, None),
         ({"Status": "starting"}, HealthStatus.STARTING),
         ({"Status": "unhealthy"}, HealthStatus.UNHEALTHY),
+        ({"Status": "poorly"}, HealthStatus.OTHER),
     ],
 )
 def test_health(health: dict[str, str] | None, expected: HealthStatus | None):
@@ -332,6 +344,7 @@ def test_health(health: dict[str, str] | None, expected: HealthStatus | None):
             {"Name": "unless-stopped", "MaximumRetryCount": 0},
             RestartPolicy(mode=RestartPolicyMode.UNLESS_STOPPED),
         ),
+        ({"Name": "on-sundays"}, RestartPolicy(mode=RestartPolicyMode.OTHER)),
     ],
 )
 def test_restart_policies(policy: dict[str, Any] | None, expected: RestartPolicy):

@@ -49,6 +49,14 @@ READERS = {
 }
 
 
+def test_word_that_is_in_no_table_is_other_and_what_is_no_word_is_nothing():
+    with capture_logs() as logs:
+        assert [value(raw).one_of({"x": 1}, 2) for raw in ("x", "y", None)] == [1, 2, None]
+        assert logs == []
+        assert value(5).one_of({"x": 1}, 2) is None
+    assert len(logs) == 1
+
+
 def value(raw: object) -> Value:
     return Value(raw, Omissions("test"), "1", "Part")
 

@@ -14,6 +14,7 @@ S, R = ResourceState, StateReason
         ("RUNNING", "RUNNING_FROM_SNAPSHOT", (S.RUNNING, R.FROM_SNAPSHOT)),
         ("BLOCKED", "BLOCKED_UNKNOWN", (S.RUNNING, None)),
         ("PAUSED", "PAUSED_UNKNOWN", (S.PAUSED, None)),
+        ("PAUSED", "PAUSED_DUMP", (S.PAUSED, R.OTHER)),
         ("PAUSED", "PAUSED_USER", (S.PAUSED, R.USER)),
         ("PAUSED", "PAUSED_IOERROR", (S.PAUSED, R.IO_ERROR)),
         ("PAUSED", "PAUSED_WATCHDOG", (S.PAUSED, R.WATCHDOG)),
@@ -51,7 +52,13 @@ def test_a_saved_image_of_one_that_runs_says_nothing():
     assert state_of(libvirt.VIR_DOMAIN_RUNNING, 1, saved=True)[0] is S.RUNNING
 
 
-def test_numbers_of_a_newer_libvirt():
-    assert state_of(99, 99, saved=False)[0] is S.STARTING
-    assert state_of(libvirt.VIR_DOMAIN_PAUSED, 99, saved=False)[0] is S.PAUSED
-    assert state_of(libvirt.VIR_DOMAIN_SHUTOFF, 99, saved=False)[0] is S.STOPPED
+def test_state_of_a_newer_libvirt_is_other_and_told():
+    ours, detail = state_of(99, 99, saved=False)
+    assert (ours, detail.reason) == (S.OTHER, None)
+    assert "99" in detail.message
+
+
+@pytest.mark.parametrize(("state", "ours"), [("PAUSED", S.PAUSED), ("SHUTOFF", S.STOPPED)])
+def test_reason_of_a_newer_libvirt_is_other(state: str, ours: S):
+    found, detail = state_of(getattr(libvirt, f"VIR_DOMAIN_{state}"), 99, saved=False)
+    assert (found, detail.reason) == (ours, R.OTHER)

@@ -28,6 +28,7 @@ from proad.model import (
     Device,
     HealthStatus,
     Lifetime,
+    PortProtocol,
     PublishedPort,
     Resource,
     ResourceKind,
@@ -141,7 +142,7 @@ def _ports(ports: Value) -> Iterator[PublishedPort]:
     for key, bindings in ports.entries():
         number, _, word = key.partition("/")
         inner = bindings.instead(number).number(1, PORT)
-        protocol = bindings.instead(word).one_of(PROTOCOLS)
+        protocol = bindings.instead(word).one_of(PROTOCOLS, PortProtocol.OTHER)
         for binding in bindings.each():
             if inner is None or protocol is None:
                 break
@@ -190,10 +191,10 @@ def _cpus(host: Value) -> float:
 
 def _restart_policy(policy: Value) -> RestartPolicy:
     return RestartPolicy(
-        mode=policy["Name"].one_of(_POLICIES) or RestartPolicyMode.NO,
+        mode=policy["Name"].one_of(_POLICIES, RestartPolicyMode.OTHER) or RestartPolicyMode.NO,
         max_retries=policy["MaximumRetryCount"].count(UINT32),
     )
 
 
 def _health(status: Value) -> HealthStatus | None:
-    return None if status.text() in {"", "none"} else status.one_of(_HEALTH)
+    return None if status.text() in {"", "none"} else status.one_of(_HEALTH, HealthStatus.OTHER)

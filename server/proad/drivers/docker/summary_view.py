@@ -21,6 +21,7 @@ from proad.drivers.tolerant import Value
 from proad.model import (
     Container,
     Lifetime,
+    PortProtocol,
     PublishedPort,
     Resource,
     ResourceKind,
@@ -66,7 +67,7 @@ def _ports(ports: Value) -> Iterator[PublishedPort]:
     for port in ports.each():
         inner = port["PrivatePort"].number(1, PORT)
         outer = port["PublicPort"].count(PORT)
-        protocol = port["Type"].one_of(PROTOCOLS)
+        protocol = port["Type"].one_of(PROTOCOLS, PortProtocol.OTHER)
         if inner and outer and protocol:
             yield PublishedPort(
                 container_port=inner,

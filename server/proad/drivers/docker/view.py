@@ -29,9 +29,8 @@ STATES = {
     "exited": (ResourceState.STOPPED, None),
     "dead": (ResourceState.FAILED, StateReason.ERROR),
 }
-# Of a state that no engine had when this was written, or that cannot be read. What is legal
-# then, the engine decides.
-UNKNOWN = (ResourceState.FAILED, None)
+# Of a state that no engine had when this was written, or that cannot be read.
+UNKNOWN = (ResourceState.OTHER, None)
 UNKNOWN_MESSAGE = "the engine tells a state that is not known"
 PORT = 2**16 - 1
 

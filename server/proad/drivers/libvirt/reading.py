@@ -347,5 +347,5 @@ def _state(domain: libvirt.virDomain) -> tuple[ResourceState, StateDetail]:
 def _told_state(told: Value, *, saved: bool) -> tuple[ResourceState, StateDetail]:
     state, reason = (told[f"state.{part}"].number(-INT32, INT32) for part in ("state", "reason"))
     if state is None:
-        return ResourceState.FAILED, StateDetail(message="libvirt tells no state that is known")
+        return ResourceState.OTHER, StateDetail(message="libvirt tells no state")
     return state_of(state, reason or 0, saved=saved)

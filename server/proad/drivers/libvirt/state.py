@@ -16,6 +16,7 @@ _ACTIVE = {
 }
 
 _PAUSED: dict[int, tuple[ResourceState, StateReason | None]] = {
+    libvirt.VIR_DOMAIN_PAUSED_UNKNOWN: (_S.PAUSED, None),
     libvirt.VIR_DOMAIN_PAUSED_USER: (_S.PAUSED, _R.USER),
     libvirt.VIR_DOMAIN_PAUSED_MIGRATION: (_S.PAUSED, _R.MIGRATING),
     libvirt.VIR_DOMAIN_PAUSED_POSTCOPY: (_S.PAUSED, _R.MIGRATING),
@@ -30,6 +31,10 @@ _PAUSED: dict[int, tuple[ResourceState, StateReason | None]] = {
 }
 
 _SHUTOFF: dict[int, tuple[ResourceState, StateReason | None]] = {
+    # It may never have run, or libvirtd was restarted since.
+    libvirt.VIR_DOMAIN_SHUTOFF_UNKNOWN: (_S.STOPPED, None),
+    # The image is gone.
+    libvirt.VIR_DOMAIN_SHUTOFF_SAVED: (_S.STOPPED, None),
     libvirt.VIR_DOMAIN_SHUTOFF_SHUTDOWN: (_S.STOPPED, _R.COMPLETED),
     libvirt.VIR_DOMAIN_SHUTOFF_DESTROYED: (_S.STOPPED, _R.KILLED),
     libvirt.VIR_DOMAIN_SHUTOFF_CRASHED: (_S.FAILED, _R.CRASHED),
@@ -42,7 +47,7 @@ _SHUTOFF: dict[int, tuple[ResourceState, StateReason | None]] = {
 
 _RUNNING = {libvirt.VIR_DOMAIN_RUNNING_FROM_SNAPSHOT: _R.FROM_SNAPSHOT}
 
-_FAILURES = {
+_WORDS = {
     (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_FAILED): "QEMU could not be started",
     (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_CRASHED): "QEMU or the guest crashed",
     (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_CRASHED): "the guest crashed",
@@ -58,17 +63,20 @@ def state_of(state: int, reason: int, *, saved: bool) -> tuple[ResourceState, St
         saved: whether the domain has a managed-save image.
     """
     ours, why = _translate(state, reason, saved=saved)
-    return ours, StateDetail(reason=why, message=_FAILURES.get((state, reason), ""))
+    words = _WORDS.get((state, reason), "")
+    if ours is _S.OTHER:
+        words = f"libvirt tells a state that is not known: {state}"
+    return ours, StateDetail(reason=why, message=words)
 
 
 def _translate(state: int, reason: int, *, saved: bool) -> tuple[ResourceState, StateReason | None]:
     if state == libvirt.VIR_DOMAIN_PAUSED:
-        return _PAUSED.get(reason, (_S.PAUSED, None))
+        # Such as for a snapshot or a dump of its memory, which are over in a moment.
+        return _PAUSED.get(reason, (_S.PAUSED, _R.OTHER))
     if state == libvirt.VIR_DOMAIN_CRASHED:
         return _S.FAILED, _R.CRASHED
     if state == libvirt.VIR_DOMAIN_SHUTOFF:
-        # Without a reason it may never have run, or libvirtd was restarted since.
-        return (_S.SAVED, None) if saved else _SHUTOFF.get(reason, (_S.STOPPED, None))
+        return (_S.SAVED, None) if saved else _SHUTOFF.get(reason, (_S.STOPPED, _R.OTHER))
     if state == libvirt.VIR_DOMAIN_RUNNING:
         return _S.RUNNING, _RUNNING.get(reason)
-    return _ACTIVE.get(state, _S.STARTING), None
+    return _ACTIVE.get(state, _S.OTHER), None

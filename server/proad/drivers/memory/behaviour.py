@@ -19,6 +19,7 @@ _STARTS_AS = {
         ResourceState.SUSPENDED,
         ResourceState.STOPPING,
         ResourceState.FAILED,
+        ResourceState.OTHER,
     )
 }
 

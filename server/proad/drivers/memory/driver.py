@@ -63,7 +63,7 @@ class MemoryDriver(
     - `proa.memory/ignores-stop: "true"`: it is deaf to graceful requests.
     - `proa.memory/stop-after: "0.2"`: seconds until it follows one; without it, at once.
     - `proa.memory/starts-as: "FAILED"`: the state that its first start brings it to,
-      of RUNNING, STARTING, SUSPENDED, STOPPING and FAILED.
+      of RUNNING, STARTING, SUSPENDED, STOPPING, FAILED and OTHER.
 
     What there is, names say: networks whose name starts with "missing" are not there;
     of images see MemoryImages. The one storage pool is "default".
