@@ -1,6 +1,7 @@
 """Obligations of `Domains`."""
 
 import asyncio
+from dataclasses import asdict
 from uuid import UUID, uuid4
 
 import pytest
@@ -27,12 +28,14 @@ from proad.model import (
     GraphicsSpec,
     GraphicsType,
     Lifetime,
+    NetworkSpec,
     NewDisk,
     ResourceKind,
     ResourceState,
     ResourceView,
     VolumeRef,
     VolumeSpec,
+    validate,
 )
 
 MIB = 2**20
@@ -139,6 +142,41 @@ class DomainsContract:
         assert disks["vdb"].volume == VolumeRef(name=existing.name, pool=existing.pool)
         assert disks["vdb"].format is DiskFormat.RAW
         await yard.check(made)
+
+    @pytest.mark.parametrize("start", [False, True])
+    async def test_create_unknown_network_names_field(
+        self,
+        yard: Yard,
+        start: bool,  # noqa: FBT001 - a parameter of the test
+    ):
+        name = yard.new_name()
+        network = f"missing-{name}"
+        spec = DomainSpec(
+            name=name,
+            memory_bytes=MEMORY,
+            disks=(new_disk(),),
+            networks=(NetworkSpec(network=network),),
+        )
+        before = await yard.volume_names()
+        with pytest.raises(InvalidArgumentError) as caught:
+            await yard.domains.create_domain(spec, start=start)
+        (violation,) = caught.value.violations
+        assert violation.field == "spec.networks[0].network"
+        assert network in violation.description
+        assert await yard.named(name) == []
+        assert await yard.volume_names() == before
+
+    async def test_create_uuid_spelled_otherwise_is_same_domain(self, yard: Yard):
+        uuid = uuid4()
+        spec = DomainSpec(
+            name=yard.new_name(), memory_bytes=MEMORY, diskless=True, networkless=True
+        )
+        spelled = validate(DomainSpec, asdict(spec) | {"uuid": uuid.hex.upper()})
+        assert (await yard.domains.create_domain(spelled)).id == str(uuid)
+        xml = f"<domain><name>{yard.new_name()}</name><uuid>{uuid.hex.upper()}</uuid><memory>65536</memory></domain>"
+        with pytest.raises(AlreadyExistsError) as caught:
+            await yard.domains.create_domain_from_xml(DomainXml(xml=xml))
+        assert caught.value.metadata["existing_id"] == str(uuid)
 
     async def test_create_and_start(self, yard: Yard):
         spec = DomainSpec(

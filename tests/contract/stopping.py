@@ -121,6 +121,12 @@ class SavingContract:
         stopped = await yard.driver.stop(resource.id, FORCE)
         assert stopped.state is STOPPED  # and not SAVED: the image is gone
 
+    async def test_save_transient_is_missing_capability(self, yard: Yard):
+        resource = await yard.make(start=True, lifetime=Lifetime.TRANSIENT)
+        with pytest.raises(CapabilityMissingError):
+            await yard.driver.stop(resource.id, StopOptions(mode=StopMode.SAVE))
+        assert (await yard.driver.get_resource(resource.id)).state is RUNNING
+
 
 class NoSavingContract:
     """Where it is not."""

@@ -9,7 +9,7 @@ import libvirt
 import pytest
 
 from contract.domain_yard import QemuYard
-from contract.domains import MEMORY, DomainsContract, new_disk
+from contract.domains import DomainsContract
 from contract.events import DomainEventsContract, EventsContract
 from contract.lifecycle import LifecycleContract
 from contract.outside import DomainOutsideContract
@@ -22,8 +22,6 @@ from contract.volumes import VolumesContract
 from contract.yard import PREFIX, SOON, Yard
 from guest.media import build_guest, medium
 from proad.drivers.libvirt import LibvirtDriver
-from proad.errors import EngineConflictError
-from proad.model import DomainSpec, NetworkSpec
 
 pytestmark = pytest.mark.libvirt
 URI = os.environ.get("PROA_LIBVIRT_URI", "qemu:///system")
@@ -74,19 +72,7 @@ class TestLibvirtQemuLifecycle(OnQemu, LifecycleContract): ...
 class TestLibvirtQemuStopping(OnQemu, StoppingContract, SavingContract, DeafnessContract): ...
 
 
-class TestLibvirtQemuDomains(OnQemu, DomainsContract):
-    async def test_a_missing_network_leaves_nothing(self, yard: Yard):
-        name = yard.new_name()
-        spec = DomainSpec(
-            name=name,
-            memory_bytes=MEMORY,
-            disks=(new_disk(),),
-            networks=(NetworkSpec(network=name),),
-        )
-        with pytest.raises(EngineConflictError):
-            await yard.domains.create_domain(spec, start=True)
-        assert await yard.named(name) == []
-        assert await yard.volume_names() == set()
+class TestLibvirtQemuDomains(OnQemu, DomainsContract): ...
 
 
 class TestLibvirtQemuSnapshots(OnQemu, SnapshotsContract): ...

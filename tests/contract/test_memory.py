@@ -26,7 +26,6 @@ from proad.model import (
     DomainSpec,
     Lifetime,
     NetworkAttachment,
-    NetworkSpec,
     Resource,
     ResourceKind,
     ResourceState,
@@ -171,16 +170,7 @@ class TestMemoryDomainStopping(
 ): ...
 
 
-class TestMemoryDomains(OnMemoryDomains, DomainsContract):
-    async def test_a_missing_network_is_a_failed_start(self, yard: Yard):
-        name = yard.new_name()
-        spec = DomainSpec(
-            name=name, memory_bytes=MEMORY, networks=(NetworkSpec(network="missing"),)
-        )
-        with pytest.raises(EngineConflictError):
-            await yard.domains.create_domain(spec, start=True)
-        assert await yard.named(name) == []
-        assert await yard.volumes.list_volumes() == []
+class TestMemoryDomains(OnMemoryDomains, DomainsContract): ...
 
 
 class TestMemorySnapshots(OnMemoryDomains, SnapshotsContract):

@@ -6,6 +6,7 @@ from contract.yard import FORCE, Yard, eventually
 from proad.errors import (
     AlreadyExistsError,
     CapabilityMissingError,
+    HasSavedStateError,
     ResourceRunningError,
 )
 from proad.model import (
@@ -95,6 +96,13 @@ class ContainerUpdatesContract(UpdatesContract):
 
 
 class DomainUpdatesContract(UpdatesContract):
+    async def test_rename_saved_is_refused(self, yard: Yard):
+        resource = await yard.bring_to(ResourceState.SAVED)
+        with pytest.raises(HasSavedStateError, match="start it"):
+            await yard.updates.update(resource.id, ResourceUpdate(name=yard.new_name()))
+        after = await yard.driver.get_resource(resource.id)
+        assert (after.name, after.state) == (resource.name, ResourceState.SAVED)
+
     async def test_a_stopped_one(self, yard: Yard):
         resource = await yard.make(labels={"old": "1"})
         assert resource.domain is not None

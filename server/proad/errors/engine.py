@@ -16,9 +16,11 @@ class EngineConflictError(ProaError):
 
     reason = Reason.ENGINE_CONFLICT
 
-    def __init__(self, engine: str, text: str, *, retry_after: timedelta | None = None) -> None:
+    def __init__(
+        self, engine: str, text: str, *, hint: str = "", retry_after: timedelta | None = None
+    ) -> None:
         super().__init__(
-            f"{engine} refused: {text}",
+            f"{engine} refused: {text}{f'; {hint}' if hint else ''}",
             metadata={"engine": engine, "engine_message": text},
             retry_after=retry_after,
         )

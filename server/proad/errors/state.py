@@ -76,12 +76,16 @@ class HasSavedStateError(ProaError):
 
     reason = Reason.HAS_SAVED_STATE
 
-    def __init__(self, name: str) -> None:
-        super().__init__(
-            f"{name!r} has a saved state; start it from there first or set delete_saved_state",
-            metadata={"name": name},
-        )
+    def __init__(
+        self, name: str, *, hint: str = "start it from there first or set delete_saved_state"
+    ) -> None:
+        super().__init__(f"{name!r} has a saved state; {hint}", metadata={"name": name})
         self.name = name
+
+    @classmethod
+    def of_rename(cls, name: str) -> "HasSavedStateError":
+        """Make the error of a rename, which the saved state would not follow."""
+        return cls(name, hint="start it, which restores that, and stop it; then rename it")
 
 
 class InUseError(ProaError):

@@ -65,6 +65,10 @@ MacAddress = Annotated[
         r"([0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5})?",
         "must be six hexadecimal pairs with colons, such as 52:54:00:12:34:56",
     ),
+    spelled(
+        r"(.[02468aceACE].*)?",
+        "must be the address of one card: the second digit of a multicast address is odd",
+    ),
 ]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Grace = Annotated[timedelta, Field(ge=timedelta(0), le=GRACE_LIMIT)]

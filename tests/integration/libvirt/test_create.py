@@ -16,7 +16,6 @@ from proad.drivers.libvirt import LibvirtDriver
 from proad.drivers.libvirt.xml import parse
 from proad.errors import (
     AlreadyExistsError,
-    EngineConflictError,
     HostExhaustedError,
     InUseError,
     InvalidArgumentError,
@@ -56,10 +55,10 @@ def new(**fields: object) -> DiskSpec:
     [
         (
             {"networks": (NetworkSpec(network="proa-test-none"),), "networkless": False},
-            EngineConflictError,
+            InvalidArgumentError,
         ),
         ({"cdrom": CdromSpec(path="/var/tmp/proa-test-none.iso")}, InvalidArgumentError),
-        ({"machine": "none"}, EngineConflictError),
+        ({"machine": "none"}, InvalidArgumentError),
         (
             {"disks": (new(), DiskSpec(new_volume=NewDisk(base=VolumeRef(name="proa-test-none"))))},
             ProaError,

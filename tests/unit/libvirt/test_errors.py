@@ -26,6 +26,10 @@ def error(code: int, *, int1: int = 0) -> libvirt.libvirtError:
     [
         ("NO_DOMAIN", ResourceNotFoundError),
         ("NO_SUPPORT", CapabilityMissingError),
+        ("CONFIG_UNSUPPORTED", CapabilityMissingError),
+        ("OPERATION_UNSUPPORTED", CapabilityMissingError),
+        ("ARGUMENT_UNSUPPORTED", CapabilityMissingError),
+        ("CPU_INCOMPATIBLE", CapabilityMissingError),
         ("NO_CONNECT", EngineUnreachableError),
         ("INVALID_CONN", EngineUnreachableError),
         ("NO_MEMORY", HostExhaustedError),
@@ -52,10 +56,17 @@ def test_another_system_error():
     assert made.retry_after is None
 
 
-@pytest.mark.parametrize("name", ["OPERATION_TIMEOUT", "RESOURCE_BUSY"])
-def test_what_a_retry_helps(name: str):
+@pytest.mark.parametrize(
+    ("name", "retry_after"),
+    [
+        ("OPERATION_TIMEOUT", timedelta(seconds=2)),
+        # A disk or a device that somebody has stays theirs.
+        ("RESOURCE_BUSY", None),
+    ],
+)
+def test_translate_busy_tells_whether_retry_helps(name: str, retry_after: timedelta | None):
     made = translate(error(getattr(libvirt, f"VIR_ERR_{name}")), alive=True)
-    assert made.retry_after == timedelta(seconds=2)
+    assert made.retry_after == retry_after
 
 
 def test_on_a_dead_connection_nothing_else_counts():

@@ -141,6 +141,8 @@ def test_container(values: dict[str, Any], field: str):
         ({"disks": [{"volume": {"name": "a"}}], "diskless": True}, "spec"),
         ({"networks": [{}], "networkless": True}, "spec"),
         ({"networks": [{"mac_address": "52:54:00:12:34:5g"}]}, "spec.networks[0].mac_address"),
+        ({"networks": [{"mac_address": "01:00:5e:00:00:01"}]}, "spec.networks[0].mac_address"),
+        ({"networks": [{"mac_address": "fF:ff:ff:ff:ff:ff"}]}, "spec.networks[0].mac_address"),
         ({"boot_order": ["DISK", "DISK"]}, "spec"),
         ({"boot_order": ["FLOPPY"]}, "spec.boot_order[0]"),
         ({"machine": "q35; rm"}, "spec.machine"),

@@ -14,10 +14,10 @@ from lxml import etree
 from proad.core.ports import OnMade
 from proad.core.records import Layer
 from proad.drivers.given_domain import read_domain
-from proad.drivers.libvirt import metadata, nvram
+from proad.drivers.libvirt import metadata, nvram, offers
 from proad.drivers.libvirt.domain_xml import Parts, Source, disk_targets, domain_xml
 from proad.drivers.libvirt.emulator import drop_emulator
-from proad.drivers.libvirt.errors import BAD_XML, ENGINE, code_of, seek, text_of
+from proad.drivers.libvirt.errors import ENGINE, code_of, seek, values_of
 from proad.drivers.libvirt.images import is_block
 from proad.drivers.libvirt.media import Media
 from proad.drivers.libvirt.metadata import NAMESPACE, Metadata, in_domain
@@ -26,7 +26,7 @@ from proad.drivers.libvirt.rollback import Rollback
 from proad.drivers.libvirt.storage import Storage
 from proad.drivers.libvirt.virt import HostFacts, is_local, is_test
 from proad.drivers.libvirt.xml import serialise
-from proad.errors import AlreadyExistsError, EngineConflictError, InvalidArgumentError
+from proad.errors import AlreadyExistsError, EngineConflictError
 from proad.model import (
     CdromSpec,
     DiskFormat,
@@ -86,6 +86,7 @@ class Creation:
         id = spec.uuid or str(uuid.uuid4())
         since = datetime.now(UTC) if spec.uuid else None
         refuse_taken(connection, spec.name, id)
+        offers.check_spec(connection, spec, host)
         cdrom = self._medium(connection, spec.cdrom, host) if spec.cdrom is not None else None
         with ExitStack() as held:
             sources = tuple(
@@ -102,7 +103,8 @@ class Creation:
             root = domain_xml(spec, parts, host)
             define = self._transient if spec.lifetime is Lifetime.TRANSIENT else self._persistent
             identity = _Identity(spec.name, id, now, on_made, since)
-            domain = define(connection, root, identity, rollback, start)
+            with values_of("spec"):
+                domain = define(connection, root, identity, rollback, start)
         if spec.autostart:
             domain.setAutostart(1)
         return domain
@@ -127,13 +129,8 @@ class Creation:
         define = self._transient if source.lifetime is Lifetime.TRANSIENT else self._persistent
         sources = given.root.iter("source")
         paths = [path for each in sources if (path := each.get("file") or each.get("dev"))]
-        try:
-            with self._storage.uses.using(paths):
-                return define(connection, given.root, identity, rollback, start)
-        except libvirt.libvirtError as error:
-            if code_of(error) in BAD_XML:
-                raise InvalidArgumentError.of("xml", text_of(error)) from None
-            raise
+        with values_of("xml", whole=True), self._storage.uses.using(paths):
+            return define(connection, given.root, identity, rollback, start)
 
     def _persistent(
         self,
@@ -213,8 +210,9 @@ class Creation:
             field = f"{field}.volume"
         else:
             new = new_volume(spec.name, target, disk.new_volume)
-            field = f"{field}.new_volume.base"
-            volume = self._storage.create(connection, new, rollback, owner=owner, field=field)
+            field = f"{field}.new_volume"
+            volume = self._storage.create(connection, new, rollback, owner=owner, message=field)
+            field = f"{field}.base"
             held.enter_context(self._storage.uses.using([volume.path()]))
             format = new.format
         below = layers.below(connection, volume, format, field)

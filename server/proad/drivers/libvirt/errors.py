@@ -1,17 +1,20 @@
-"""What libvirt's errors mean, told apart by their number."""
+"""From libvirt's errors to ours; what they mean, `refusals` tells."""
 
-import errno
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TypeVar
 
 import libvirt
 
+from proad.drivers.libvirt import refusals
+from proad.drivers.libvirt.refusals import Meaning
 from proad.errors import (
     CapabilityMissingError,
     EngineConflictError,
     EngineUnreachableError,
     HostExhaustedError,
+    InvalidArgumentError,
     ProaError,
     ResourceNotFoundError,
 )
@@ -21,14 +24,8 @@ T = TypeVar("T")
 ENGINE = "libvirt"
 # How often a lookup is repeated whose failure came without a reason.
 _LOOKS = 3
-
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.ENOMEM})
-# Somebody else holds the domain or the pool for the moment.
-_BUSY = frozenset({libvirt.VIR_ERR_OPERATION_TIMEOUT, libvirt.VIR_ERR_RESOURCE_BUSY})
-# What libvirt says of XML that is wrong, as opposed to XML that asks for too much.
-BAD_XML = frozenset(
-    {libvirt.VIR_ERR_XML_ERROR, libvirt.VIR_ERR_XML_DETAIL, libvirt.VIR_ERR_XML_INVALID_SCHEMA}
-)
+# When what passes by itself may have passed.
+_SOON = timedelta(seconds=2)
 
 
 def code_of(error: libvirt.libvirtError) -> int:
@@ -74,12 +71,46 @@ def translate(error: libvirt.libvirtError, *, alive: bool, id: str = "") -> Proa
         return EngineUnreachableError(ENGINE, text)
     if code == libvirt.VIR_ERR_NO_DOMAIN:
         return ResourceNotFoundError(id)
-    if code == libvirt.VIR_ERR_NO_SUPPORT:
-        return CapabilityMissingError(text, driver=ENGINE)
-    if code == libvirt.VIR_ERR_NO_MEMORY or (
-        code == libvirt.VIR_ERR_SYSTEM_ERROR and error.get_int1() in _NO_ROOM
-    ):
-        return HostExhaustedError(ENGINE, text)
-    return EngineConflictError(
-        ENGINE, text, retry_after=timedelta(seconds=2) if code in _BUSY else None
-    )
+    return _refused(error)
+
+
+def _refused(error: libvirt.libvirtError) -> ProaError:
+    row, text = refusals.find(error), text_of(error)
+    match row.meaning if row is not None else None:
+        case Meaning.CAPABILITY_MISSING:
+            return CapabilityMissingError(text, driver=ENGINE)
+        case Meaning.HOST_EXHAUSTED:
+            return HostExhaustedError(ENGINE, text)
+        case Meaning.BUSY:
+            return EngineConflictError(ENGINE, text, retry_after=_SOON)
+        case Meaning.TORN_SAVED_STATE:
+            return EngineConflictError(
+                ENGINE,
+                text,
+                hint="the saved state cannot be restored; start with discard_saved_state, which "
+                "gives up the memory that was saved and keeps the disks",
+            )
+        case _:
+            return EngineConflictError(ENGINE, text)
+
+
+@contextmanager
+def values_of(message: str, *, whole: bool = False) -> Iterator[None]:
+    """Tell which field has the value that libvirt refuses.
+
+    Args:
+        message: path of the message in the request that has the values, such as "spec".
+        whole: whether that is one field with all values in it, such as "xml".
+
+    Raises:
+        InvalidArgumentError: libvirt refuses a value.
+        libvirt.libvirtError: anything else is wrong.
+    """
+    try:
+        yield
+    except libvirt.libvirtError as error:
+        row = refusals.find(error)
+        if row is None or row.meaning is not Meaning.INVALID_ARGUMENT:
+            raise
+        field = message if whole or not row.field else f"{message}.{row.field}"
+        raise InvalidArgumentError.of(field, f"libvirt refuses it: {text_of(error)}") from None

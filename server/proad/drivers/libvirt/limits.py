@@ -11,6 +11,7 @@ import libvirt
 
 from proad.drivers.libvirt.domain_view import domain_of
 from proad.drivers.libvirt.errors import ENGINE, code_of
+from proad.drivers.libvirt.offers import check_vcpus, offer_for
 from proad.drivers.libvirt.reading import KIB
 from proad.errors import CapabilityMissingError
 from proad.model import DomainUpdate, ResourceState
@@ -55,9 +56,12 @@ def check(run: Run, change: DomainUpdate) -> None:
     """Refuse what cannot be done, before anything is.
 
     Raises:
+        InvalidArgumentError: the machine cannot have so many processors.
         CapabilityMissingError: what a transient domain, which has no next start, cannot
             do while it runs.
     """
+    if change.vcpus is not None and (offer := offer_for(run.domain)) is not None:
+        check_vcpus(offer, change.vcpus, VCPUS)
     if run.persistent:
         return
     if change.autostart:

@@ -99,6 +99,10 @@ class Stopping:
             return await self._end(found, on_step)
         found = await self._look(id, Verb.STOP, Lane.READ)
         if mode is StopMode.SAVE:
+            if found.resource.lifetime is Lifetime.TRANSIENT:
+                raise CapabilityMissingError(
+                    "saving a TRANSIENT domain", driver=ENGINE, hint="it would be gone; stop it"
+                )
             await self._save(id, on_step)
             return await self._stopped(found, StateReason.COMPLETED, Lane.WORK)
         order, grace = Shutdown(found), _grace(options.grace_period)

@@ -13,7 +13,7 @@ from lxml import etree
 
 from proad.core.records import Layer, RecordState, VolumeRecord
 from proad.drivers.libvirt import pools
-from proad.drivers.libvirt.errors import ENGINE, code_of, seek
+from proad.drivers.libvirt.errors import ENGINE, code_of, seek, values_of
 from proad.drivers.libvirt.layers import Layers
 from proad.drivers.libvirt.ledger import Ledger, described
 from proad.drivers.libvirt.rollback import Rollback
@@ -117,7 +117,7 @@ class Storage:
         rollback: Rollback,
         *,
         owner: str = "",
-        field: str = "spec.base",
+        message: str = "spec",
     ) -> libvirt.virStorageVol:
         """Create a volume, recorded before libvirt is asked for it.
 
@@ -126,18 +126,18 @@ class Storage:
             spec: what to make.
             rollback: takes it away again, if and only if it was made here.
             owner: UUID of the domain that it goes with; empty: of none.
-            field: where the caller names its base, for errors.
+            message: path of the message in the request that describes it, for errors.
 
         Raises:
             AlreadyExistsError: the name is taken.
             InvalidArgumentError: the format of the base, or of what that is based on, cannot
-                be told.
+                be told, or is another one; it is larger than its format or the pool takes.
             VolumeNotFoundError: no such pool or base volume.
             HostExhaustedError: the pool has less room than is to be taken at once.
             DatabaseUnreachableError: it cannot be recorded; nothing was made.
         """
         with self.used(connection, spec.base) if spec.base is not None else nullcontext():
-            return self._create(connection, spec, rollback, owner, field)
+            return self._create(connection, spec, rollback, owner, message)
 
     def _create(
         self,
@@ -145,12 +145,12 @@ class Storage:
         spec: VolumeSpec,
         rollback: Rollback,
         owner: str,
-        field: str,
+        message: str,
     ) -> libvirt.virStorageVol:
         base: Volume | None = None
         chain: tuple[Layer, ...] = ()
         if spec.base is not None:
-            base, chain = self._base(connection, spec.base, field)
+            base, chain = self._base(connection, spec.base, f"{message}.base")
         pool = self.pool(connection, spec.pool, make=True)
         if pools.known(pool, spec.name) is not None:
             raise AlreadyExistsError("volume", spec.name)
@@ -176,7 +176,8 @@ class Storage:
             f"record of volume {spec.name}", lambda again: self._ledger.end(again, [planned])
         )
         try:
-            volume = pool.createXML(serialise(root), flags)
+            with values_of(message):
+                volume = pool.createXML(serialise(root), flags)
         except libvirt.libvirtError as error:
             taken = code_of(error) == libvirt.VIR_ERR_STORAGE_VOL_EXIST
             # So says libvirt of a file of that name that the pool did not know.

@@ -8,11 +8,17 @@ from proad.drivers.libvirt import limits, metadata
 from proad.drivers.libvirt.errors import ENGINE, code_of, seek
 from proad.drivers.libvirt.nvram import keep_over_rename
 from proad.drivers.libvirt.reading import Reader
-from proad.errors import AlreadyExistsError, CapabilityMissingError, ResourceRunningError
+from proad.errors import (
+    AlreadyExistsError,
+    CapabilityMissingError,
+    HasSavedStateError,
+    ResourceRunningError,
+)
 from proad.model import (
     DomainUpdate,
     Lifetime,
     Resource,
+    ResourceState,
     ResourceUpdate,
     Verb,
     allowed_verbs,
@@ -31,6 +37,7 @@ def apply(reader: Reader, domain: libvirt.virDomain, update: ResourceUpdate) -> 
         InvalidArgumentError: it asks an active domain for more memory than it may have.
         CapabilityMissingError: it is about a container; a transient domain cannot do it.
         ResourceRunningError: a running domain cannot be renamed.
+        HasSavedStateError: one with a saved state neither.
         AlreadyExistsError: the new name is taken.
     """
     before = reader.summary(domain)
@@ -81,6 +88,8 @@ def _check_name(run: limits.Run, before: Resource, name: str) -> None:
             verb=f"{Verb.UPDATE} of name",
             allowed_verbs=allowed_verbs(before.kind, before.state),
         )
+    if before.state is ResourceState.SAVED:
+        raise HasSavedStateError.of_rename(before.name)
     _refuse_taken(run.domain.connect(), name)
 
 

@@ -10,8 +10,8 @@ from proad.core.ports import OnMade, untold
 from proad.drivers.memory.behaviour import Behaviour
 from proad.drivers.memory.domain_xml import parsed, written
 from proad.drivers.memory.volumes import MemoryVolumes
-from proad.drivers.memory.world import Workload, now
-from proad.errors import AlreadyExistsError
+from proad.drivers.memory.world import Workload, is_missing, now
+from proad.errors import AlreadyExistsError, InvalidArgumentError
 from proad.model import (
     CdromSpec,
     Disk,
@@ -49,6 +49,7 @@ class MemoryDomains(MemoryVolumes):
     ) -> Resource:
         """Create a domain and its new volumes, and start it if asked to."""
         self._reach()
+        _check_networks(spec)
         disks, volumes = self._planned_disks(spec)
         domain = Domain(
             memory_bytes=spec.memory_bytes,
@@ -183,6 +184,15 @@ class MemoryDomains(MemoryVolumes):
             volume=VolumeRef(pool=volume.pool, name=volume.name) if volume else None,
             read_only=True,
         )
+
+
+def _check_networks(spec: DomainSpec) -> None:
+    for index, card in enumerate(spec.effective_networks):
+        if is_missing(card.network):
+            raise InvalidArgumentError.of(
+                f"spec.networks[{index}].network",
+                f"is {card.network!r}, a network that is not there",
+            )
 
 
 def _targets(prefix: str) -> "itertools.chain[str]":

@@ -10,6 +10,7 @@ from proad.drivers.memory.world import Workload, World
 from proad.errors import (
     AlreadyExistsError,
     CapabilityMissingError,
+    HasSavedStateError,
     ResourceRunningError,
 )
 from proad.model import (
@@ -19,6 +20,7 @@ from proad.model import (
     Domain,
     DomainUpdate,
     Lifetime,
+    ResourceState,
     ResourceUpdate,
     Updated,
     Verb,
@@ -52,6 +54,8 @@ class MemoryUpdates(World):
             if (other := self._named(resource.kind, update.name)) is not None:
                 kind = resource.kind.lower()
                 raise AlreadyExistsError(kind, update.name, existing_id=other.resource.id)
+            if resource.state is ResourceState.SAVED:
+                raise HasSavedStateError.of_rename(resource.name)
             resource = replace(resource, name=update.name)
         if update.labels is not None:
             workload.behaviour = Behaviour.of(update.labels.entries)

@@ -174,7 +174,7 @@ class World(Line):
         networks = [each.network for each in (container.networks if container else ())]
         networks += [each.network for each in (domain.networks if domain else ())]
         for network in networks:
-            if network.startswith("missing"):
+            if is_missing(network):
                 raise EngineConflictError(NAME, f"network {network} not found")
         taken = [
             port for other in self._workloads.values() if other.run for port in other.run.ports
@@ -207,3 +207,8 @@ def _free_port(wish: PublishedPort, taken: list[PublishedPort]) -> PublishedPort
         if not any(_collide(candidate, other) for other in taken):
             return candidate
     raise EngineConflictError(NAME, "all ports are allocated")
+
+
+def is_missing(network: str) -> bool:
+    """Tell whether a network is not there."""
+    return network.startswith("missing")

@@ -1,0 +1,412 @@
+"""Calls that libvirt refuses, one for each row of the driver's table of refusals."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import uuid4
+
+import libvirt
+
+PREFIX = "proa-test-refused-"
+Provoke = Callable[["Ground"], object]
+_GONE = (
+    libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+    | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+    | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+)
+
+
+@dataclass
+class Ground:
+    """Where libvirt is provoked: a folder with a pool of its own, and one domain at a time."""
+
+    raw: libvirt.virConnect
+    folder: Path
+    name: str = field(default_factory=lambda: PREFIX + uuid4().hex[:8])
+
+    @property
+    def pool(self) -> libvirt.virStoragePool:
+        return self.raw.storagePoolLookupByName(self.folder.name)
+
+    def xml(
+        self,
+        devices: str = "",
+        *,
+        kind: str = "qemu",
+        os: str = "<os><type>hvm</type></os>",
+        memory: int = 32768,
+        vcpu: str = "<vcpu>1</vcpu>",
+        more: str = "",
+    ) -> str:
+        return (
+            f"<domain type='{kind}'><name>{self.name}</name><memory>{memory}</memory>"
+            f"{vcpu}{os}{more}<devices>{devices}</devices></domain>"
+        )
+
+    def define(self, devices: str = "", **fields: str | int) -> libvirt.virDomain:
+        xml = self.xml(devices, **fields)  # type: ignore[arg-type] # typed by xml
+        return self.raw.defineXMLFlags(xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
+
+    def volume(self, name: str = "disk.qcow2", format: str = "qcow2", more: str = "") -> str:
+        """Make a volume of a MiB, or find it, and give its path."""
+        made = self.create_volume(name, format, more=more)
+        return made.path()
+
+    def create_volume(
+        self, name: str, format: str = "qcow2", capacity: int = 2**20, more: str = ""
+    ) -> libvirt.virStorageVol:
+        with suppress(libvirt.libvirtError):
+            return self.pool.storageVolLookupByName(name)
+        return self.pool.createXML(
+            f"<volume><name>{name}</name><capacity>{capacity}</capacity>"
+            f"<allocation>0</allocation><target><format type='{format}'/></target>{more}</volume>"
+        )
+
+    def file(self, name: str, contents: bytes = b"", mode: int = 0o644) -> str:
+        path = self.folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(contents)
+        path.chmod(mode)
+        return str(path)
+
+    def clear(self) -> None:
+        with suppress(libvirt.libvirtError):
+            domain = self.raw.lookupByName(self.name)
+            with suppress(libvirt.libvirtError):
+                domain.destroy()
+            domain.undefineFlags(_GONE)
+
+
+def disk(path: str, format: str = "raw", *, bus: str = "virtio", target: str = "vda") -> str:
+    return (
+        f"<disk type='file' device='disk'><driver name='qemu' type='{format}'/>"
+        f"<source file='{path}'/><target dev='{target}' bus='{bus}'/></disk>"
+    )
+
+
+def defined(devices: str = "", **fields: str | int) -> Provoke:
+    """Define a domain."""
+    return lambda ground: ground.define(devices, **fields)
+
+
+def started(devices: str = "", **fields: str | int) -> Provoke:
+    """Define a domain and start it."""
+    return lambda ground: ground.define(devices, **fields).create()
+
+
+def torn(where: int, garbage: bytes) -> Provoke:
+    """Start from a saved state that somebody wrote into, or cut off there."""
+
+    def start(ground: Ground) -> None:
+        domain = ground.define(disk(ground.volume(), "qcow2"))
+        domain.create()
+        state = str(ground.folder / f"{ground.name}.state")
+        domain.save(state)
+        with Path(state).open("r+b") as file:
+            file.seek(where)
+            if garbage:
+                file.write(garbage)
+            else:
+                file.truncate()
+        ground.raw.restore(state)
+
+    return start
+
+
+def meanwhile(act: Callable[[Ground, libvirt.virStorageVol], object]) -> Provoke:
+    """Do something with a volume of which a copy is being made."""
+
+    def provoke(ground: Ground) -> None:
+        source = ground.create_volume("large.img", "raw", capacity=2**31)
+        copy = ground.folder / "copy.img"
+        xml = source.XMLDesc().replace("large.img", "copy.img")
+        uri = ground.raw.getURI()
+
+        def clone() -> None:
+            with libvirt.open(uri) as own:
+                pool = own.storagePoolLookupByName(ground.folder.name)
+                pool.createXMLFrom(xml, pool.storageVolLookupByName("large.img"))
+
+        with ThreadPoolExecutor(1) as copying:
+            cloned = copying.submit(clone)
+            while not copy.exists():
+                assert not cloned.done(), cloned.exception()
+            act(ground, source)
+
+    return provoke
+
+
+@contextmanager
+def small_pool(ground: Ground) -> Iterator[Path]:
+    """Mount a file system that is all but full, below the folder."""
+    folder = ground.folder / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=755", "tmpfs", folder], check=True)
+    (folder / "filler").write_bytes(b"x" * (2**21 - 2**16))
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+def small(ground: Ground, format: str, allocation: int = 0) -> None:
+    """Make a volume where there is no room for it."""
+    with small_pool(ground) as folder:
+        name = folder.parent.name + "-small"
+        pool = ground.raw.storagePoolCreateXML(
+            f"<pool type='dir'><name>{name}</name><target><path>{folder}</path></target></pool>"
+        )
+        try:
+            pool.createXML(
+                f"<volume><name>x</name><capacity>{2**26}</capacity>"
+                f"<allocation>{allocation}</allocation><target><format type='{format}'/>"
+                "</target></volume>"
+            )
+        finally:
+            pool.destroy()
+
+
+def unsaved(ground: Ground) -> None:
+    """Save a domain where there is no room for its memory."""
+    domain = ground.define(disk(ground.volume(), "qcow2"))
+    domain.create()
+    with small_pool(ground) as folder:
+        domain.save(str(folder / "state"))
+
+
+def snapshot(ground: Ground, devices: str, **fields: str | int) -> None:
+    domain = ground.define(devices, **fields)
+    domain.create()
+    domain.snapshotCreateXML("<domainsnapshot><name>one</name></domainsnapshot>")
+
+
+def interface(kind: str, inside: str) -> str:
+    return f"<interface type='{kind}'>{inside}</interface>"
+
+
+def kernel(path: str) -> str:
+    return f"<os><type>hvm</type><kernel>{path}</kernel></os>"
+
+
+def machine(name: str) -> str:
+    return f"<os><type machine='{name}'>hvm</type></os>"
+
+
+NOWHERE = "/var/tmp/proa-test-nowhere/x"
+SECRET = (
+    "<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='{path}'>"
+    f"<encryption format='luks'><secret type='passphrase' uuid='{uuid4()}'/></encryption>"
+    "</source><target dev='vda' bus='virtio'/></disk>"
+)
+POOLED = (
+    "<disk type='volume' device='disk'><source pool='{pool}' volume='proa-test-none'/>"
+    "<target dev='vda' bus='virtio'/></disk>"
+)
+UEFI = "<features><acpi/></features>"
+
+
+@dataclass(frozen=True)
+class Provocation:
+    """A call that must be refused.
+
+    Attributes:
+        row: name of the row that it must meet.
+        provoke: the call.
+    """
+
+    row: str
+    provoke: Provoke
+
+
+PROVOCATIONS = (
+    Provocation("memory for the guest", started(memory=2**40)),
+    Provocation(
+        "a machine without PCI",
+        defined(interface("user", "<model type='virtio'/>"), os=machine("isapc")),
+    ),
+    Provocation("an unknown machine", defined(os=machine("proa-none"))),
+    Provocation("too many vCPUs for the machine", defined(vcpu="<vcpu>1000</vcpu>")),
+    Provocation(
+        "too many vCPUs for the CPU model",
+        started(vcpu="<vcpu>300</vcpu>", os=machine("q35"), more=UEFI),
+    ),
+    Provocation(
+        "a topology of other vCPUs",
+        defined(more="<cpu><topology sockets='1' cores='3' threads='1'/></cpu>"),
+    ),
+    Provocation("a CPU mode without KVM", started(more="<cpu mode='host-passthrough'/>")),
+    Provocation("an unknown CPU model", started(more="<cpu><model>proa-none</model></cpu>")),
+    Provocation(
+        "an unknown CPU feature",
+        started(
+            more="<cpu><model>qemu64</model><feature name='proa-none' policy='require'/></cpu>"
+        ),
+    ),
+    Provocation("UEFI without ACPI", defined(os="<os firmware='efi'><type>hvm</type></os>")),
+    Provocation(
+        "a CPU with features that it cannot be given",
+        started(
+            more="<cpu check='full'><model>qemu64</model>"
+            "<feature name='avx512f' policy='require'/></cpu>"
+        ),
+    ),
+    Provocation(
+        "a CPU that the host has not",
+        started(more="<cpu check='partial'><model>EPYC-Milan</model></cpu>"),
+    ),
+    Provocation(
+        "firmware that the host has not",
+        started(
+            os="<os firmware='efi'><type machine='pc'>hvm</type>"
+            "<firmware><feature enabled='yes' name='secure-boot'/></firmware></os>",
+            more=UEFI,
+        ),
+    ),
+    Provocation("an unknown kind of machine", defined(kind="xen")),
+    Provocation("an unknown kind of machine", defined(os="<os><type>xen</type></os>")),
+    Provocation(
+        "an unknown kind of machine", defined(os="<os><type arch='sparc64'>hvm</type></os>")
+    ),
+    Provocation(
+        "a NUMA node that is not there",
+        started(more="<numatune><memory mode='strict' nodeset='99'/></numatune>"),
+    ),
+    Provocation(
+        "an unknown network", started(interface("network", "<source network='proa-none'/>"))
+    ),
+    Provocation(
+        "an unknown network filter",
+        started(interface("ethernet", "<filterref filter='proa-none'/>")),
+    ),
+    Provocation("an unknown pool", started(POOLED.format(pool="proa-test-none"))),
+    Provocation(
+        "an unknown volume", lambda g: g.define(POOLED.format(pool=g.folder.name)).create()
+    ),
+    Provocation(
+        "an unknown secret", lambda g: g.define(SECRET.format(path=g.file("plain"))).create()
+    ),
+    Provocation(
+        "an unknown model of a device", started(interface("user", "<model type='proa-none'/>"))
+    ),
+    Provocation("an unsuitable model of a device", defined("<video><model type='xen'/></video>")),
+    Provocation("an unsuitable model of a device", defined("<iommu model='intel'/>")),
+    Provocation(
+        "an unsuitable model of a device",
+        defined(disk(NOWHERE, bus="ide", target="hda"), os=machine("q35")),
+    ),
+    Provocation(
+        "a port out of range", started("<graphics type='vnc' port='22' listen='127.0.0.1'/>")
+    ),
+    Provocation(
+        "an address that is not the host's",
+        started("<graphics type='vnc' autoport='yes' listen='203.0.113.9'/>"),
+    ),
+    Provocation(
+        "a network device that is not there",
+        started(interface("bridge", "<source bridge='proa-none'/>")),
+    ),
+    Provocation(
+        "a network device that is not there",
+        started(interface("direct", "<source dev='proa-none' mode='bridge'/>")),
+    ),
+    Provocation(
+        "CPUs that the host has not",
+        started(more="<cputune><vcpupin vcpu='0' cpuset='999'/></cputune>"),
+    ),
+    Provocation("a disk that is not there", started(disk(NOWHERE))),
+    Provocation("a kernel that is not there", started(os=kernel(NOWHERE))),
+    Provocation(
+        "another file that is not there",
+        started("<tpm model='tpm-tis'><backend type='passthrough'/></tpm>"),
+    ),
+    Provocation(
+        "another file that is not there",
+        started(
+            "<hostdev mode='subsystem' type='usb'><source><vendor id='0x1234'/><product id='0x4321'/></source></hostdev>"
+        ),
+    ),
+    Provocation(
+        "a file that QEMU may not or cannot open",
+        lambda g: g.define(
+            "<disk type='file' device='cdrom'><source file='{}'>"
+            "<seclabel model='dac' relabel='no'/></source><target dev='sda' bus='sata'/>"
+            "</disk>".format(g.file("locked.iso", mode=0o600))
+        ).create(),
+    ),
+    Provocation(
+        "a disk of another format",
+        lambda g: g.define(disk(g.volume("plain.img", "raw"), "qcow2")).create(),
+    ),
+    Provocation("a disk that is no file", lambda g: g.define(disk(str(g.folder))).create()),
+    Provocation(
+        "a kernel that is none",
+        lambda g: g.define(os=kernel(g.file("vmlinuz", b"x" * 9000))).create(),
+    ),
+    Provocation(
+        "a base of another format",
+        lambda g: g.volume(
+            "clone.qcow2",
+            more=(
+                f"<backingStore><path>{g.volume('plain.img', 'raw')}</path>"
+                "<format type='qcow2'/></backingStore>"
+            ),
+        ),
+    ),
+    Provocation(
+        "a volume that is too large for its format",
+        lambda g: g.create_volume("huge.qcow2", capacity=2**62),
+    ),
+    Provocation(
+        "a volume that is too large for the file system",
+        lambda g: g.create_volume("huge.img", "raw", capacity=2**62),
+    ),
+    Provocation("a name that is too long for the file system", lambda g: g.volume("n" * 256)),
+    Provocation("a saved state that is none", torn(0, b"garbage" * 9)),
+    Provocation("a torn saved state", torn(2**17, b"")),
+    Provocation("a torn saved state, as QEMU says it", torn(2**17, b"")),
+    Provocation("a volume that is being copied or made", meanwhile(lambda g, v: v.delete())),
+    Provocation(
+        "a pool in which something is being made", meanwhile(lambda g, v: g.pool.refresh())
+    ),
+    Provocation("room on the host", lambda g: small(g, "raw", allocation=2**26)),
+    Provocation("room for an image", lambda g: small(g, "qcow2")),
+    Provocation("room for a state", unsaved),
+    Provocation(
+        "a function that the hypervisor has not",
+        lambda g: libvirt.open("test:///default").getDomainCapabilities(),
+    ),
+    Provocation("XML that is wrong", defined(disk(NOWHERE) + disk(NOWHERE))),
+    Provocation("XML against the schema", defined("<proa-none/>")),
+    Provocation(
+        "XML with a wrong detail",
+        lambda g: g.define(disk(g.volume(), "qcow2")).snapshotCreateXML(
+            "<domainsnapshot><name>a/b</name></domainsnapshot>"
+        ),
+    ),
+    Provocation("an argument that is wrong", defined(kind="kvm")),
+    Provocation("a domain that contradicts itself", defined(vcpu="<vcpu current='3'>2</vcpu>")),
+    Provocation(
+        "a domain that contradicts itself",
+        lambda g: g.define(
+            disk(NOWHERE).replace("</disk>", "<boot order='1'/></disk>"),
+            os="<os><type>hvm</type><boot dev='hd'/></os>",
+        ),
+    ),
+    Provocation(
+        "what QEMU or the host cannot do",
+        defined(more="<launchSecurity type='sev'><policy>0x1</policy></launchSecurity>"),
+    ),
+    Provocation(
+        "what QEMU or the host cannot do",
+        lambda g: snapshot(g, disk(g.volume("plain.img", "raw"))),
+    ),
+    Provocation(
+        "an operation that is not supported",
+        lambda g: snapshot(
+            g, disk(g.volume(), "qcow2"), os="<os firmware='efi'><type>hvm</type></os>", more=UEFI
+        ),
+    ),
+)

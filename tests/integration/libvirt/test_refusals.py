@@ -1,0 +1,60 @@
+"""Each row of the table of refusals, provoked on the real engine."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import libvirt
+import pytest
+
+from integration.libvirt.provocations import PROVOCATIONS, Ground, Provocation
+from lacking import refuse
+from proad.drivers.libvirt import refusals
+
+pytestmark = pytest.mark.libvirt
+URI = os.environ.get("PROA_LIBVIRT_URI", "qemu:///system")
+
+
+@pytest.fixture(scope="module")
+def raw() -> Iterator[libvirt.virConnect]:
+    try:
+        connection = libvirt.open(URI)
+    except libvirt.libvirtError as error:
+        refuse(f"no libvirtd at {URI}: {error}")
+    yield connection
+    connection.close()
+
+
+@pytest.fixture(scope="module")
+def version(raw: libvirt.virConnect) -> str:
+    number = raw.getLibVersion()
+    return f"{number // 1_000_000}.{number // 1_000 % 1_000}"
+
+
+@pytest.fixture
+def ground(raw: libvirt.virConnect) -> Iterator[Ground]:
+    folder = Path("/var/tmp") / f"proa-test-{secrets.token_hex(4)}"
+    folder.mkdir(mode=0o755)
+    pool = raw.storagePoolCreateXML(
+        f"<pool type='dir'><name>{folder.name}</name><target><path>{folder}</path></target></pool>"
+    )
+    ground = Ground(raw, folder)
+    yield ground
+    ground.clear()
+    pool.destroy()
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("provocation", PROVOCATIONS, ids=lambda each: each.row)
+def test_provoked_refusal_is_its_row(ground: Ground, version: str, provocation: Provocation):
+    (row,) = (row for row in refusals.REFUSALS if row.name == provocation.row)
+    if version in refusals.ALL and version not in row.seen:
+        pytest.skip(f"not seen on libvirt {version}")
+    with pytest.raises(libvirt.libvirtError) as caught:
+        provocation.provoke(ground)
+    found = refusals.find(caught.value)
+    said = (caught.value.get_error_code(), caught.value.get_error_domain(), str(caught.value))
+    assert found is not None, said
+    assert found.name == row.name, said
