@@ -3,10 +3,19 @@
 from proa import v1
 from proa.cli.text import human_size, word
 
+_SHORT = 12
+_SHORT_UUID = 8
+
 
 def short_id(resource: v1.Resource) -> str:
-    """What is enough to name it: of a container any prefix will do, of a domain only the whole."""
-    return resource.id[:12] if resource.kind == v1.RESOURCE_KIND_CONTAINER else resource.id
+    """What is mostly enough to name it: the first digits of a container's id, or of a UUID."""
+    length = _SHORT if resource.kind == v1.RESOURCE_KIND_CONTAINER else _SHORT_UUID
+    return resource.id[:length]
+
+
+def short_image_id(id: str) -> str:
+    """What is mostly enough to name an image: the first digits of its id."""
+    return id.removeprefix("sha256:")[:_SHORT]
 
 
 def kind(resource: v1.Resource) -> str:

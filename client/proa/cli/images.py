@@ -9,9 +9,18 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 
 import proa
 from proa import v1
+from proa.cli import describe
 from proa.cli.output import make_console, write_line, write_message, write_messages, write_table
-from proa.cli.session import Host, Output, Session, read_password
+from proa.cli.session import Host, NoTrunc, Output, Session, read_password
+from proa.cli.tables import Column
 from proa.cli.text import age, escaped, human_size, pairs
+
+_COLUMNS = (
+    Column("IMAGE", least=16),
+    Column("ID", rank=1),
+    Column("CREATED", rank=3),
+    Column("SIZE", rank=2),
+)
 
 registry = typer.Typer(help="Credentials for pulls.", no_args_is_help=True)
 
@@ -31,6 +40,7 @@ def images(
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Only with this label.")
     ] = None,
     host: Host = "",
+    no_trunc: NoTrunc = False,
     output: Output = None,
 ) -> None:
     """List images, newest first."""
@@ -43,13 +53,13 @@ def images(
     rows = (
         (
             ", ".join(image.tags) or "<none>",
-            image.id.removeprefix("sha256:")[:12],
+            image.id if no_trunc else describe.short_image_id(image.id),
             f"{age(image.create_time.ToDatetime(UTC))} ago",
             human_size(image.size_bytes),
         )
         for image in found
     )
-    write_table(("IMAGE", "ID", "CREATED", "SIZE"), rows)
+    write_table(_COLUMNS, rows, whole=no_trunc)
 
 
 def pull(

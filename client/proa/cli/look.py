@@ -16,7 +16,8 @@ from proa.cli.output import (
     write_table,
     write_warning,
 )
-from proa.cli.session import Host, Id, Output, Session
+from proa.cli.session import Host, Id, NoTrunc, Output, Session
+from proa.cli.tables import Column
 from proa.cli.text import age, human_size, word
 from proa.paging import pages
 
@@ -26,6 +27,22 @@ _ACTIVE = (
     v1.RESOURCE_STATE_PAUSED,
     v1.RESOURCE_STATE_SUSPENDED,
     v1.RESOURCE_STATE_STOPPING,
+)
+
+_COLUMNS = (
+    Column("ID", rank=2),
+    Column("KIND", rank=3),
+    Column("NAME", least=16),
+    Column("STATE", rank=1, least=9),
+    Column("CREATED", rank=5),
+    Column("WHAT", rank=4, least=12),
+)
+_ENGINES = (
+    Column("ENGINE"),
+    Column("VERSION", rank=3),
+    Column("HEALTH", rank=1),
+    Column("SYNCED", rank=2),
+    Column("ENDPOINT", rank=4, least=16),
 )
 
 
@@ -53,6 +70,7 @@ def ls(
         typer.Option(metavar="FIELDS", help='Order, such as "name" or "create_time desc,name".'),
     ] = "",
     full: Annotated[bool, typer.Option("--full", help="JSON: everything, not a summary.")] = False,
+    no_trunc: NoTrunc = False,
     output: Output = None,
 ) -> None:
     """List containers and virtual machines; without --all, those that run."""
@@ -73,18 +91,18 @@ def ls(
     if session.as_json:
         write_messages(resources)
     else:
-        headings = ("ID", "KIND", "NAME", "STATE", "CREATED", "WHAT")
-        write_table(headings, (_row(resource) for resource in resources))
+        rows = (_row(resource, whole=no_trunc) for resource in resources)
+        write_table(_COLUMNS, rows, whole=no_trunc)
     for engine in sorted(unreachable):
         write_warning(f"{engine} does not answer; what it has is missing here")
     if unreachable:
         raise typer.Exit(exits.Exit.UNAVAILABLE)
 
 
-def _row(resource: v1.Resource) -> tuple[str, ...]:
+def _row(resource: v1.Resource, *, whole: bool) -> tuple[str, ...]:
     created = f"{age(resource.create_time.ToDatetime(UTC))} ago"
     return (
-        describe.short_id(resource),
+        resource.id if whole else describe.short_id(resource),
         describe.kind(resource),
         resource.name,
         describe.state(resource),
@@ -119,23 +137,24 @@ def host(ctx: typer.Context, name: Host = "", output: Output = None) -> None:
     )
     if len(response.host_names) > 1:
         write_line(f"host connections: {', '.join(response.host_names)}")
-    write_table(("ENGINE", "VERSION", "HEALTH", "SYNCED", "ENDPOINT", "CAN"), _engines(found))
+    write_table(_ENGINES, _engines(found))
     for engine in found.engines:
+        can = (word(v1.Capability, v1.Capability.Name(one)) for one in engine.capabilities)
+        write_line(f"{engine.driver} can: {', '.join(can)}")
+    for engine in found.engines:
+        if engine.health_message:
+            write_warning(f"{engine.driver}: {engine.health_message}")
         for warning in engine.warnings:
             write_warning(f"{engine.driver}: {warning}")
 
 
 def _engines(found: v1.Host) -> Iterator[tuple[str, ...]]:
     for engine in found.engines:
-        health = word(v1.EngineHealth, v1.EngineHealth.Name(engine.health))
-        why = f" ({engine.health_message})" if engine.health_message else ""
-        can = (word(v1.Capability, v1.Capability.Name(one)) for one in engine.capabilities)
         synced = f"{age(engine.last_sync_time.ToDatetime(UTC))} ago"
         yield (
             engine.driver,
             engine.version,
-            health + why,
+            word(v1.EngineHealth, v1.EngineHealth.Name(engine.health)),
             synced if engine.HasField("last_sync_time") else "",
             engine.endpoint,
-            ", ".join(can),
         )

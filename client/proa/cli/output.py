@@ -13,14 +13,12 @@ from typing import Any
 import typer
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
-from rich import box
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
+from proa.cli import tables
+from proa.cli.tables import Column
 from proa.cli.text import escaped
-
-_WIDE = 1000
 
 
 class Format(StrEnum):
@@ -73,33 +71,26 @@ def on_terminal() -> bool:
 
 
 def make_console(*, err: bool = False) -> Console:
-    """Make a console for what is drawn anew again and again; what it shows is `shown`."""
+    """Make a console for what is drawn anew again and again; what it shows is `tables.shown`."""
     return Console(stderr=err, highlight=False, markup=False, emoji=False)
 
 
-def shown(text: str) -> Text:
-    """Make a text from elsewhere into one that a console shows as it is, and escaped."""
-    return Text(escaped(text))
-
-
-def make_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """Make a table; with a rule under its headings if somebody looks at it on a terminal."""
-    table = Table(box=box.SIMPLE_HEAD if on_terminal() else None, pad_edge=False)
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        table.add_row(*(shown(cell) for cell in row))
+def make_table(columns: Sequence[Column], rows: Iterable[Sequence[str]], console: Console) -> Table:
+    """Make a table that fits a console's terminal."""
+    table, _ = tables.make_table(columns, rows, width=console.width, ruled=True)
     return table
 
 
-def write_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Write a table; whole lines if nobody looks at it on a terminal."""
-    table = make_table(headings, rows)
-    width = None if on_terminal() else _WIDE
-    console = Console(file=sys.stdout, width=width, highlight=False)
+def write_table(
+    columns: Sequence[Column], rows: Iterable[Sequence[str]], *, whole: bool = False
+) -> None:
+    """Write a table; `whole`, or if nobody looks at it on a terminal, with nothing cut."""
+    console = Console(file=sys.stdout, highlight=False, emoji=False)
+    width = None if whole or not on_terminal() else console.width
+    table, console.width = tables.make_table(columns, rows, width=width, ruled=on_terminal())
     with console.capture() as captured:
         console.print(table)
-    typer.echo("\n".join(line.rstrip() for line in captured.get().splitlines() if line.strip()))
+    typer.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
 def write_fields(message: Message) -> None:

@@ -34,6 +34,10 @@ IgnoreUnreadable = Annotated[
         help="Of whom it cannot be told whether it needs a volume, as the error names it.",
     ),
 ]
+NoTrunc = Annotated[
+    bool,
+    typer.Option("--no-trunc", help="Whole ids and texts, however narrow the terminal is."),
+]
 Etag = Annotated[
     str, typer.Option(metavar="ETAG", help="Only if it has not changed since it had this etag.")
 ]

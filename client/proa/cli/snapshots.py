@@ -7,13 +7,24 @@ import typer
 
 from proa import v1
 from proa.cli.output import write_line, write_message, write_messages, write_table
-from proa.cli.session import Id, Output, Session
+from proa.cli.session import Id, NoTrunc, Output, Session
+from proa.cli.tables import Column
 from proa.cli.text import age, one_of, word, words
 from proa.cli.verbs import line
 
 app = typer.Typer(help="Snapshots of virtual machines.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(metavar="SNAPSHOT", help="Name of the snapshot.")]
+
+_COLUMNS = (
+    Column("NAME", least=16),
+    Column("CURRENT", rank=2),
+    Column("TAKEN", rank=1),
+    Column("STATE", rank=3),
+    Column("MEMORY", rank=4),
+    Column("AFTER", rank=5, least=8),
+    Column("DESCRIPTION", rank=6, least=11),
+)
 
 
 @app.command()
@@ -39,7 +50,7 @@ def create(
 
 
 @app.command()
-def ls(ctx: typer.Context, id: Id, output: Output = None) -> None:
+def ls(ctx: typer.Context, *, id: Id, no_trunc: NoTrunc = False, output: Output = None) -> None:
     """List the snapshots of a machine, oldest first."""
     session = Session.of(ctx, output)
     with session.connect() as client:
@@ -49,7 +60,8 @@ def ls(ctx: typer.Context, id: Id, output: Output = None) -> None:
         return
     rows = (
         (
-            f"{snapshot.name}{' (current)' if snapshot.current else ''}",
+            snapshot.name,
+            "yes" if snapshot.current else "",
             f"{age(snapshot.create_time.ToDatetime(UTC))} ago",
             word(v1.ResourceState, v1.ResourceState.Name(snapshot.state)),
             "yes" if snapshot.has_memory else "no",
@@ -58,7 +70,7 @@ def ls(ctx: typer.Context, id: Id, output: Output = None) -> None:
         )
         for snapshot in found
     )
-    write_table(("NAME", "TAKEN", "STATE", "MEMORY", "AFTER", "DESCRIPTION"), rows)
+    write_table(_COLUMNS, rows, whole=no_trunc)
 
 
 @app.command()

@@ -101,12 +101,13 @@ def _prefix(enum: Enum[NumberT_co]) -> str:
 
 def human_size(count: int) -> str:
     """Bytes for people: "1.5 GiB"."""
-    value = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB"):
+    value, unit = float(count), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
         if value < 1024:  # noqa: PLR2004 - what a kilo is here
-            return f"{value:.3g} {unit}" if unit != "B" else f"{count} B"
-        value /= 1024
-    return f"{value:.3g} TiB"
+            break
+        value, unit = value / 1024, larger
+    # Of four digits .3g makes 1e+03.
+    return f"{value:.3g} {unit}" if value < 999.5 else f"{value:.0f} {unit}"  # noqa: PLR2004
 
 
 def age(then: datetime) -> str:

@@ -11,10 +11,22 @@ from rich.live import Live
 from proa import v1
 from proa.cli import exits
 from proa.cli.output import as_dict, make_console, make_table, on_terminal, write_json, write_table
-from proa.cli.session import Output, Session
+from proa.cli.session import NoTrunc, Output, Session
+from proa.cli.tables import Column
 from proa.cli.text import duration, human_size, word
 
-_HEADINGS = ("NAME", "KIND", "CPU %", "MEMORY", "OF", "NET IN", "NET OUT", "READ", "WRITTEN")
+_SIZE = 8  # the most that `human_size` writes
+_COLUMNS = (
+    Column("NAME", least=16),
+    Column("KIND", rank=7, wide=9),
+    Column("CPU %", wide=6),
+    Column("MEMORY", rank=1, wide=_SIZE),
+    Column("OF", rank=6, wide=_SIZE),
+    Column("NET IN", rank=2, wide=_SIZE),
+    Column("NET OUT", rank=3, wide=_SIZE),
+    Column("READ", rank=4, wide=_SIZE),
+    Column("WRITTEN", rank=5, wide=_SIZE),
+)
 _PATIENCE = 5
 
 
@@ -37,6 +49,7 @@ def top(
         ),
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="One table, after two samples.")] = False,
+    no_trunc: NoTrunc = False,
     output: Output = None,
 ) -> None:
     """Show what containers and virtual machines use, until Ctrl-C; the busiest first."""
@@ -50,9 +63,9 @@ def top(
             samples = [_first_full(samples)]
         if session.as_json:
             _write_lines(samples)
-        elif once or not on_terminal():
+        elif once or no_trunc or not on_terminal():
             for response in samples:
-                write_table(_HEADINGS, _rows(response.stats))
+                write_table(_COLUMNS, _rows(response.stats), whole=no_trunc)
         else:
             _show(samples)
 
@@ -77,9 +90,10 @@ def _write_lines(samples: Iterable[v1.StreamStatsResponse]) -> None:
 
 
 def _show(samples: Iterable[v1.StreamStatsResponse]) -> None:
-    with Live(console=make_console(), auto_refresh=False) as live:
+    console = make_console()
+    with Live(console=console, auto_refresh=False) as live:
         for response in samples:
-            live.update(make_table(_HEADINGS, _rows(response.stats)), refresh=True)
+            live.update(make_table(_COLUMNS, _rows(response.stats), console), refresh=True)
 
 
 def _rows(samples: Iterable[v1.ResourceStats]) -> Iterator[tuple[str, ...]]:

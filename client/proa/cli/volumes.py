@@ -6,7 +6,8 @@ import typer
 
 from proa import v1
 from proa.cli.output import write_line, write_message, write_messages, write_table
-from proa.cli.session import Host, IgnoreUnreadable, Output, Session
+from proa.cli.session import Host, IgnoreUnreadable, NoTrunc, Output, Session
+from proa.cli.tables import Column
 from proa.cli.text import human_size, one_of, size, word, words
 from proa.cli.vm_options import volume_ref
 
@@ -14,12 +15,21 @@ app = typer.Typer(help="Volumes in storage pools; alone, lists them.", invoke_wi
 
 Volume = Annotated[str, typer.Argument(metavar="[POOL/]NAME", help="The volume.")]
 
+_COLUMNS = (
+    Column("POOL", rank=1, least=8),
+    Column("NAME", least=20),
+    Column("FORMAT", rank=4),
+    Column("SIZE", rank=2),
+    Column("USED", rank=3),
+    Column("PATH", rank=5, least=20),
+)
+
 
 @app.callback()
-def volumes(ctx: typer.Context, output: Output = None) -> None:
+def volumes(ctx: typer.Context, *, no_trunc: NoTrunc = False, output: Output = None) -> None:
     """Volumes in storage pools; alone, lists them."""
     if ctx.invoked_subcommand is None:
-        ls(ctx, output=output)
+        ls(ctx, no_trunc=no_trunc, output=output)
 
 
 @app.command()
@@ -28,6 +38,7 @@ def ls(
     *,
     pool: Annotated[str, typer.Argument(help="Only of this pool.")] = "",
     host: Host = "",
+    no_trunc: NoTrunc = False,
     output: Output = None,
 ) -> None:
     """List volumes by pool and name."""
@@ -48,7 +59,7 @@ def ls(
         )
         for volume in found
     )
-    write_table(("POOL", "NAME", "FORMAT", "SIZE", "USED", "PATH"), rows)
+    write_table(_COLUMNS, rows, whole=no_trunc)
 
 
 @app.command()

@@ -183,7 +183,7 @@ def test_snapshots(ann, name, remove):
     table = ann.ok("snapshot", "ls", name).splitlines()
     assert table[1].split()[0] == "one"
     assert "first" in table[1]
-    assert "(current)" in table[2]
+    assert [line.split()[1] for line in (table[0], table[2])] == ["CURRENT", "yes"]
     ann.ok("stop", "--mode", "force", name)
     assert ann.ok("snapshot", "revert", name, "one") == f"{name} running\n"
     assert ann.ok("snapshot", "revert", name, "one", "--state", "paused") == f"{name} paused\n"

@@ -1,0 +1,97 @@
+"""Tables whose rows are one line each, however narrow the terminal is."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from proa.cli.text import escaped
+
+_GAP = 2
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        heading: what is over it.
+        rank: how soon it is left out where there is no room for all: the highest first, and
+            never one of rank 0. The rest of the room goes to the lowest first.
+        least: the width that it may be cut to; what is longer then ends in an ellipsis.
+            None: it is shown whole or not at all.
+        wide: the width that it has even if nothing in it is as wide, so that a table which is
+            drawn again and again keeps its form.
+    """
+
+    heading: str
+    rank: int = 0
+    least: int | None = None
+    wide: int = 0
+
+
+def shown(text: str) -> Text:
+    """Make a text from elsewhere into one that a console shows as it is, and escaped."""
+    return Text(escaped(text))
+
+
+def make_table(
+    columns: Sequence[Column],
+    rows: Iterable[Sequence[str]],
+    *,
+    width: int | None,
+    ruled: bool,
+) -> tuple[Table, int]:
+    """Make a table, and tell how wide it is.
+
+    Args:
+        columns: the columns.
+        rows: a text for each of them, from wherever it comes.
+        width: the width of the terminal; None: nothing is cut or left out.
+        ruled: whether there is a rule under the headings.
+    """
+    texts = [[shown(cell) for cell in row] for row in rows]
+    full = [
+        max(column.wide, len(column.heading), *(cell.cell_len for cell in cells))
+        for column, *cells in zip(columns, *texts, strict=True)
+    ]
+    widths = full if width is None else _widths(columns, full, width)
+    kept = [index for index, wide in enumerate(widths) if wide]
+    table = Table(
+        box=box.SIMPLE_HEAD if ruled else None,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, _GAP - 1 if ruled else _GAP, 0, 0),
+    )
+    for index in kept:
+        table.add_column(
+            columns[index].heading, width=widths[index], no_wrap=True, overflow="ellipsis"
+        )
+    for row in texts:
+        table.add_row(*(row[index] for index in kept))
+    return table, sum(widths[index] + _GAP for index in kept) - _GAP
+
+
+def _widths(columns: Sequence[Column], full: Sequence[int], width: int) -> list[int]:
+    """Tell how wide each column is to be; 0: it is left out."""
+    least = [
+        wide if column.least is None else min(wide, max(column.least, len(column.heading)))
+        for column, wide in zip(columns, full, strict=True)
+    ]
+    kept = set(range(len(columns)))
+    by_rank = sorted(kept, key=lambda index: columns[index].rank)
+    while _total(least, kept) > width and columns[by_rank[-1]].rank > 0:
+        kept.remove(by_rank.pop())
+    room = max(0, width - _total(least, kept))
+    widths = [0] * len(columns)
+    for index in by_rank:
+        more = min(full[index] - least[index], room)
+        widths[index] = least[index] + more
+        room -= more
+    return widths
+
+
+def _total(widths: Sequence[int], kept: Iterable[int]) -> int:
+    return sum(widths[index] + _GAP for index in kept) - _GAP
