@@ -11,8 +11,9 @@ from contract.yard import FORCE, Yard, eventually
 from free_port import free_port
 from proad.errors import (
     AlreadyExistsError,
-    EngineConflictError,
     ImageNotFoundError,
+    InUseError,
+    InvalidArgumentError,
 )
 from proad.model import (
     ACTIVE,
@@ -218,8 +219,9 @@ class ContainersContract:
         await yard.containers.create_container(spec, start=True)
         name = yard.new_name()
         spec = ContainerSpec(image=IMAGE, name=name, command=IDLE, ports=(port,))
-        with pytest.raises(EngineConflictError):
+        with pytest.raises(InUseError) as caught:
             await yard.containers.create_container(spec, start=True)
+        assert caught.value.metadata["port"].endswith(f":{port.host_port}")
         assert await yard.named(name) == []
         spec = ContainerSpec(image=IMAGE, name=name, command=IDLE)  # the name is free again
         await yard.containers.create_container(spec, start=True)
@@ -230,11 +232,20 @@ class ContainersContract:
         first = (await yard.containers.create_container(spec, start=True)).resource
         spec = ContainerSpec(image=IMAGE, name=yard.new_name(), command=IDLE, ports=(port,))
         second = (await yard.containers.create_container(spec)).resource
-        with pytest.raises(EngineConflictError):
+        with pytest.raises(InUseError):
             await yard.driver.start(second.id)
         assert (await yard.driver.get_resource(second.id)).state is ResourceState.STOPPED
         await yard.driver.stop(first.id, FORCE)
         assert (await yard.driver.start(second.id)).state is ResourceState.RUNNING
+
+    async def test_create_with_a_network_that_is_missing_names_the_field(self, yard: Yard):
+        name = yard.new_name()
+        networks = (NetworkAttachment(network="bridge"), NetworkAttachment(network="missing"))
+        spec = ContainerSpec(image=IMAGE, name=name, command=IDLE, networks=networks)
+        with pytest.raises(InvalidArgumentError) as caught:
+            await yard.containers.create_container(spec, start=True)
+        assert [each.field for each in caught.value.violations] == ["spec.networks[1].network"]
+        assert await yard.named(name) == []
 
     @pytest.mark.parametrize("after", [0.0, 0.02, 0.1])
     async def test_a_cancelled_create_leaves_nothing(self, yard: Yard, after: float):

@@ -17,7 +17,6 @@ from contract.yard import Yard
 from proad.drivers.memory import MemoryDriver
 from proad.errors import (
     CapabilityMissingError,
-    EngineConflictError,
     HostExhaustedError,
     InvalidArgumentError,
 )
@@ -25,7 +24,6 @@ from proad.model import (
     ContainerSpec,
     DomainSpec,
     Lifetime,
-    NetworkAttachment,
     Resource,
     ResourceKind,
     ResourceState,
@@ -139,15 +137,7 @@ class TestMemoryContainerStopping(
 ): ...
 
 
-class TestMemoryContainers(OnMemoryContainers, ContainersContract):
-    async def test_a_missing_network_is_a_failed_start(self, yard: Yard):
-        name = yard.new_name()
-        spec = ContainerSpec(
-            image=IMAGE, name=name, networks=(NetworkAttachment(network="missing"),)
-        )
-        with pytest.raises(EngineConflictError):
-            await yard.containers.create_container(spec, start=True)
-        assert await yard.named(name) == []
+class TestMemoryContainers(OnMemoryContainers, ContainersContract): ...
 
 
 class TestMemoryImages(OnMemoryContainers, ImagesContract, PullsContract): ...

@@ -24,6 +24,10 @@ async def stopped_container(daemon):
     await daemon.container("web", start=False)
 
 
+async def container_on_a_missing_network(daemon):
+    await daemon.container("web", start=False, networks=[{"network": "missing"}])
+
+
 async def running_domain(daemon):
     await daemon.domain("vm")
 
@@ -91,8 +95,7 @@ CASES = {
         "INVALID_ARGUMENT", "ListResources", {"page_token": "nope"}
     ),
     Reason.ENGINE_CONFLICT: Case(
-        "FAILED_PRECONDITION", "CreateContainer",
-        {"spec": {"image": IMAGE, "networks": [{"network": "missing"}]}, "start": True},
+        "FAILED_PRECONDITION", "StartResource", {"id": "web"}, container_on_a_missing_network,
         metadata={"engine": "memory", "engine_message": "network missing not found"},
     ),
     Reason.STOP_TIMED_OUT: Case(
@@ -149,6 +152,11 @@ CASES = {
         "FAILED_PRECONDITION", "LoginRegistry",
         {"registry": "reg:5000", "username": "u", "password": "wrong"},
         metadata={"registry": "reg:5000"},
+    ),
+    Reason.REGISTRY_UNREACHABLE: Case(
+        "UNAVAILABLE", "LoginRegistry",
+        {"registry": "down:5000", "username": "u", "password": "p"},
+        metadata={"registry": "down:5000"}, details={"RetryInfo"},
     ),
     Reason.HOST_EXHAUSTED: Case(
         "RESOURCE_EXHAUSTED", "CreateVolume",

@@ -125,12 +125,10 @@ async def already_exists(serve, _):
     return await refusal(daemon.call("CreateContainer", spec={"image": IMAGE, "name": "web"}))
 
 
-@example("StartResource of a container whose host port another container has.")
+@example("StartResource of a container whose network somebody removed.")
 async def engine_conflict(serve, _):
     daemon = await serve()
-    ports = [{"container_port": 80, "host_port": 8080}]
-    await daemon.container("first", ports=ports)
-    await daemon.container("web", ports=ports, start=False)
+    await daemon.container("web", networks=[{"network": "missing"}], start=False)
     return await refusal(daemon.call("StartResource", id="web"))
 
 
@@ -337,6 +335,14 @@ async def registry_denied(serve, _):
     daemon = await serve()
     request = {"registry": "reg:5000", "username": "u", "password": "wrong"}
     return await refusal(daemon.call("LoginRegistry", **request))
+
+
+@example('PullImage of "down.example/x" while nobody answers there.')
+async def registry_unreachable(serve, _):
+    daemon = await serve()
+    refused = await refusal(daemon.call("PullImage", image="down.example/x").read())
+    assert (refused.code, refused.retry_after) == ("UNAVAILABLE", 10)
+    return refused
 
 
 @example("CreateVolume of 1 TiB, preallocated, on a smaller disk.")

@@ -56,7 +56,8 @@ class ContainerServiceServicer:
         nothing: if it cannot be started, it is removed again. Not idempotent without
         a name; with one, a repetition fails with ALREADY_EXISTS.
         Errors: INVALID_ARGUMENT, IMAGE_NOT_FOUND (pull it first), ALREADY_EXISTS,
-        ENGINE_CONFLICT.
+        IN_USE (a port or address of the host), HOST_EXHAUSTED, ENGINE_CONFLICT. Whatever fails,
+        nothing is left behind.
         A request has at most 256 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

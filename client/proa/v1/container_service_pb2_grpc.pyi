@@ -38,7 +38,8 @@ class ContainerServiceStub:
     nothing: if it cannot be started, it is removed again. Not idempotent without
     a name; with one, a repetition fails with ALREADY_EXISTS.
     Errors: INVALID_ARGUMENT, IMAGE_NOT_FOUND (pull it first), ALREADY_EXISTS,
-    ENGINE_CONFLICT.
+    IN_USE (a port or address of the host), HOST_EXHAUSTED, ENGINE_CONFLICT. Whatever fails,
+    nothing is left behind.
     A request has at most 256 KiB.
     """
     PruneContainers: _grpc.UnaryUnaryMultiCallable[_container_service_pb2.PruneContainersRequest, _container_service_pb2.PruneContainersResponse]
@@ -56,7 +57,8 @@ class ContainerServiceAsyncStub(ContainerServiceStub):
     nothing: if it cannot be started, it is removed again. Not idempotent without
     a name; with one, a repetition fails with ALREADY_EXISTS.
     Errors: INVALID_ARGUMENT, IMAGE_NOT_FOUND (pull it first), ALREADY_EXISTS,
-    ENGINE_CONFLICT.
+    IN_USE (a port or address of the host), HOST_EXHAUSTED, ENGINE_CONFLICT. Whatever fails,
+    nothing is left behind.
     A request has at most 256 KiB.
     """
     PruneContainers: _aio.UnaryUnaryMultiCallable[_container_service_pb2.PruneContainersRequest, _container_service_pb2.PruneContainersResponse]  # type: ignore[assignment]
@@ -77,7 +79,8 @@ class ContainerServiceServicer(metaclass=_abc_1.ABCMeta):
         nothing: if it cannot be started, it is removed again. Not idempotent without
         a name; with one, a repetition fails with ALREADY_EXISTS.
         Errors: INVALID_ARGUMENT, IMAGE_NOT_FOUND (pull it first), ALREADY_EXISTS,
-        ENGINE_CONFLICT.
+        IN_USE (a port or address of the host), HOST_EXHAUSTED, ENGINE_CONFLICT. Whatever fails,
+        nothing is left behind.
         A request has at most 256 KiB.
         """
 

@@ -63,8 +63,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_ENGINE_CONFLICT: _ErrorReason.ValueType  # 10
     """FAILED_PRECONDITION or ABORTED. The engine refused; its own text is passed
-    on. ABORTED means that the same call may succeed when it is made again.
-    Example: StartResource of a container whose host port another container has.
+    on. ABORTED means that what is in the way passes by itself, so that the same call may
+    succeed when it is made again: RetryInfo says when. What is wrong in the request is
+    INVALID_ARGUMENT instead, as far as the engine tells.
+    Example: StartResource of a container whose network somebody removed.
     """
     ERROR_REASON_ENGINE_UNREACHABLE: _ErrorReason.ValueType  # 11
     """UNAVAILABLE. The engine that `engine` in the metadata names, or with commas all that it
@@ -109,8 +111,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Example: DeleteResource of such a domain without delete_saved_state.
     """
     ERROR_REASON_IN_USE: _ErrorReason.ValueType  # 21
-    """FAILED_PRECONDITION. Somebody uses the volume or the image, or it cannot be told
-    whether somebody does; the metadata names who.
+    """FAILED_PRECONDITION. Somebody uses the volume, the image, or the address or port of the
+    host, or it cannot be told whether somebody does; the metadata names who is known.
     Example: DeleteVolume of the disk of a domain.
     """
     ERROR_REASON_ACTIVITY_IN_PROGRESS: _ErrorReason.ValueType  # 22
@@ -186,6 +188,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     be recorded. Nothing was done. RetryInfo says when to try again.
     Example: RevokeToken while another program keeps the database locked.
     """
+    ERROR_REASON_REGISTRY_UNREACHABLE: _ErrorReason.ValueType  # 39
+    """UNAVAILABLE. The registry of the image does not answer, has a trouble of its own, or takes
+    no more requests for now; the engine and the daemon are well. RetryInfo says when to try
+    again. Example: PullImage of "down.example/x" while nobody answers there.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed. The name of the value, without its prefix, is the `reason`
@@ -234,8 +241,10 @@ Example: CreateContainer "web" while a container "web" exists.
 """
 ERROR_REASON_ENGINE_CONFLICT: ErrorReason.ValueType  # 10
 """FAILED_PRECONDITION or ABORTED. The engine refused; its own text is passed
-on. ABORTED means that the same call may succeed when it is made again.
-Example: StartResource of a container whose host port another container has.
+on. ABORTED means that what is in the way passes by itself, so that the same call may
+succeed when it is made again: RetryInfo says when. What is wrong in the request is
+INVALID_ARGUMENT instead, as far as the engine tells.
+Example: StartResource of a container whose network somebody removed.
 """
 ERROR_REASON_ENGINE_UNREACHABLE: ErrorReason.ValueType  # 11
 """UNAVAILABLE. The engine that `engine` in the metadata names, or with commas all that it
@@ -280,8 +289,8 @@ ERROR_REASON_HAS_SAVED_STATE: ErrorReason.ValueType  # 20
 Example: DeleteResource of such a domain without delete_saved_state.
 """
 ERROR_REASON_IN_USE: ErrorReason.ValueType  # 21
-"""FAILED_PRECONDITION. Somebody uses the volume or the image, or it cannot be told
-whether somebody does; the metadata names who.
+"""FAILED_PRECONDITION. Somebody uses the volume, the image, or the address or port of the
+host, or it cannot be told whether somebody does; the metadata names who is known.
 Example: DeleteVolume of the disk of a domain.
 """
 ERROR_REASON_ACTIVITY_IN_PROGRESS: ErrorReason.ValueType  # 22
@@ -356,5 +365,10 @@ ERROR_REASON_DATABASE_UNREACHABLE: ErrorReason.ValueType  # 38
 """UNAVAILABLE. The daemon's own database does not answer: nobody can be let in, or nothing
 be recorded. Nothing was done. RetryInfo says when to try again.
 Example: RevokeToken while another program keeps the database locked.
+"""
+ERROR_REASON_REGISTRY_UNREACHABLE: ErrorReason.ValueType  # 39
+"""UNAVAILABLE. The registry of the image does not answer, has a trouble of its own, or takes
+no more requests for now; the engine and the daemon are well. RetryInfo says when to try
+again. Example: PullImage of "down.example/x" while nobody answers there.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -94,7 +94,8 @@ class ImageServiceServicer:
         not.
         The registry must be one that the setting allowed_registries lets through; what it
         answers is not passed on but for the image.
-        Errors: IMAGE_NOT_FOUND, REGISTRY_DENIED, POLICY_DENIED, ENGINE_CONFLICT.
+        Errors: IMAGE_NOT_FOUND, REGISTRY_DENIED, REGISTRY_UNREACHABLE, POLICY_DENIED,
+        HOST_EXHAUSTED, ENGINE_CONFLICT.
         A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -103,7 +104,7 @@ class ImageServiceServicer:
 
     def DeleteImage(self, request, context):
         """Deletes an image; with a tag, the tag, and the image with its last one.
-        Errors: IMAGE_NOT_FOUND, IN_USE.
+        Errors: IMAGE_NOT_FOUND; IN_USE, also for an id that has several names.
         A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -113,7 +114,7 @@ class ImageServiceServicer:
     def LoginRegistry(self, request, context):
         """Lets the registry check a user name and password and keeps them for pulls,
         in the daemon's memory, until LogoutRegistry or its end. Idempotent.
-        Errors: REGISTRY_DENIED, POLICY_DENIED (see PullImage).
+        Errors: REGISTRY_DENIED, REGISTRY_UNREACHABLE, POLICY_DENIED (see PullImage).
         A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -48,18 +48,19 @@ class ImageServiceStub:
     not.
     The registry must be one that the setting allowed_registries lets through; what it
     answers is not passed on but for the image.
-    Errors: IMAGE_NOT_FOUND, REGISTRY_DENIED, POLICY_DENIED, ENGINE_CONFLICT.
+    Errors: IMAGE_NOT_FOUND, REGISTRY_DENIED, REGISTRY_UNREACHABLE, POLICY_DENIED,
+    HOST_EXHAUSTED, ENGINE_CONFLICT.
     A request has at most 64 KiB.
     """
     DeleteImage: _grpc.UnaryUnaryMultiCallable[_image_service_pb2.DeleteImageRequest, _image_service_pb2.DeleteImageResponse]
     """Deletes an image; with a tag, the tag, and the image with its last one.
-    Errors: IMAGE_NOT_FOUND, IN_USE.
+    Errors: IMAGE_NOT_FOUND; IN_USE, also for an id that has several names.
     A request has at most 64 KiB.
     """
     LoginRegistry: _grpc.UnaryUnaryMultiCallable[_image_service_pb2.LoginRegistryRequest, _image_service_pb2.LoginRegistryResponse]
     """Lets the registry check a user name and password and keeps them for pulls,
     in the daemon's memory, until LogoutRegistry or its end. Idempotent.
-    Errors: REGISTRY_DENIED, POLICY_DENIED (see PullImage).
+    Errors: REGISTRY_DENIED, REGISTRY_UNREACHABLE, POLICY_DENIED (see PullImage).
     A request has at most 64 KiB.
     """
     LogoutRegistry: _grpc.UnaryUnaryMultiCallable[_image_service_pb2.LogoutRegistryRequest, _image_service_pb2.LogoutRegistryResponse]
@@ -87,18 +88,19 @@ class ImageServiceAsyncStub(ImageServiceStub):
     not.
     The registry must be one that the setting allowed_registries lets through; what it
     answers is not passed on but for the image.
-    Errors: IMAGE_NOT_FOUND, REGISTRY_DENIED, POLICY_DENIED, ENGINE_CONFLICT.
+    Errors: IMAGE_NOT_FOUND, REGISTRY_DENIED, REGISTRY_UNREACHABLE, POLICY_DENIED,
+    HOST_EXHAUSTED, ENGINE_CONFLICT.
     A request has at most 64 KiB.
     """
     DeleteImage: _aio.UnaryUnaryMultiCallable[_image_service_pb2.DeleteImageRequest, _image_service_pb2.DeleteImageResponse]  # type: ignore[assignment]
     """Deletes an image; with a tag, the tag, and the image with its last one.
-    Errors: IMAGE_NOT_FOUND, IN_USE.
+    Errors: IMAGE_NOT_FOUND; IN_USE, also for an id that has several names.
     A request has at most 64 KiB.
     """
     LoginRegistry: _aio.UnaryUnaryMultiCallable[_image_service_pb2.LoginRegistryRequest, _image_service_pb2.LoginRegistryResponse]  # type: ignore[assignment]
     """Lets the registry check a user name and password and keeps them for pulls,
     in the daemon's memory, until LogoutRegistry or its end. Idempotent.
-    Errors: REGISTRY_DENIED, POLICY_DENIED (see PullImage).
+    Errors: REGISTRY_DENIED, REGISTRY_UNREACHABLE, POLICY_DENIED (see PullImage).
     A request has at most 64 KiB.
     """
     LogoutRegistry: _aio.UnaryUnaryMultiCallable[_image_service_pb2.LogoutRegistryRequest, _image_service_pb2.LogoutRegistryResponse]  # type: ignore[assignment]
@@ -141,7 +143,8 @@ class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
         not.
         The registry must be one that the setting allowed_registries lets through; what it
         answers is not passed on but for the image.
-        Errors: IMAGE_NOT_FOUND, REGISTRY_DENIED, POLICY_DENIED, ENGINE_CONFLICT.
+        Errors: IMAGE_NOT_FOUND, REGISTRY_DENIED, REGISTRY_UNREACHABLE, POLICY_DENIED,
+        HOST_EXHAUSTED, ENGINE_CONFLICT.
         A request has at most 64 KiB.
         """
 
@@ -152,7 +155,7 @@ class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_image_service_pb2.DeleteImageResponse, _abc.Awaitable[_image_service_pb2.DeleteImageResponse]]:
         """Deletes an image; with a tag, the tag, and the image with its last one.
-        Errors: IMAGE_NOT_FOUND, IN_USE.
+        Errors: IMAGE_NOT_FOUND; IN_USE, also for an id that has several names.
         A request has at most 64 KiB.
         """
 
@@ -164,7 +167,7 @@ class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_image_service_pb2.LoginRegistryResponse, _abc.Awaitable[_image_service_pb2.LoginRegistryResponse]]:
         """Lets the registry check a user name and password and keeps them for pulls,
         in the daemon's memory, until LogoutRegistry or its end. Idempotent.
-        Errors: REGISTRY_DENIED, POLICY_DENIED (see PullImage).
+        Errors: REGISTRY_DENIED, REGISTRY_UNREACHABLE, POLICY_DENIED (see PullImage).
         A request has at most 64 KiB.
         """
 

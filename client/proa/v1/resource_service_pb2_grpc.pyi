@@ -80,7 +80,9 @@ class ResourceServiceStub:
     """Starts a resource from STOPPED, SAVED or FAILED, and resumes it from PAUSED
     or SUSPENDED. Returns when the engine has started it, which is before a guest
     has booted. A domain goes on from its saved state if it has one.
-    Errors: RESOURCE_ALREADY_RUNNING, SNAPSHOT_NOT_FOUND, CAPABILITY_MISSING.
+    Errors: RESOURCE_ALREADY_RUNNING, SNAPSHOT_NOT_FOUND, CAPABILITY_MISSING, HOST_EXHAUSTED;
+    IN_USE where somebody has a port or address of a container; ENGINE_CONFLICT where what it
+    was made with cannot work here.
     A request has at most 64 KiB.
     """
     StopResource: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.StopResourceRequest, _resource_service_pb2.StopResourceResponse]
@@ -177,7 +179,9 @@ class ResourceServiceAsyncStub(ResourceServiceStub):
     """Starts a resource from STOPPED, SAVED or FAILED, and resumes it from PAUSED
     or SUSPENDED. Returns when the engine has started it, which is before a guest
     has booted. A domain goes on from its saved state if it has one.
-    Errors: RESOURCE_ALREADY_RUNNING, SNAPSHOT_NOT_FOUND, CAPABILITY_MISSING.
+    Errors: RESOURCE_ALREADY_RUNNING, SNAPSHOT_NOT_FOUND, CAPABILITY_MISSING, HOST_EXHAUSTED;
+    IN_USE where somebody has a port or address of a container; ENGINE_CONFLICT where what it
+    was made with cannot work here.
     A request has at most 64 KiB.
     """
     StopResource: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.StopResourceRequest, _resource_service_pb2.StopResourceResponse]  # type: ignore[assignment]
@@ -301,7 +305,9 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
         """Starts a resource from STOPPED, SAVED or FAILED, and resumes it from PAUSED
         or SUSPENDED. Returns when the engine has started it, which is before a guest
         has booted. A domain goes on from its saved state if it has one.
-        Errors: RESOURCE_ALREADY_RUNNING, SNAPSHOT_NOT_FOUND, CAPABILITY_MISSING.
+        Errors: RESOURCE_ALREADY_RUNNING, SNAPSHOT_NOT_FOUND, CAPABILITY_MISSING, HOST_EXHAUSTED;
+        IN_USE where somebody has a port or address of a container; ENGINE_CONFLICT where what it
+        was made with cannot work here.
         A request has at most 64 KiB.
         """
 

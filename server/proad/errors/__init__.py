@@ -25,6 +25,7 @@ from proad.errors.engine import (
     EngineUnreachableError,
     HostExhaustedError,
     RegistryDeniedError,
+    RegistryUnreachableError,
     StopTimedOutError,
 )
 from proad.errors.missing import (
@@ -58,6 +59,7 @@ from proad.errors.state import (
     ResourceAlreadyRunningError,
     ResourceNotRunningError,
     ResourceRunningError,
+    SeveralNamesError,
     ShuttingDownError,
     StateError,
 )
@@ -87,6 +89,7 @@ __all__ = [
     "ProaError",
     "Reason",
     "RegistryDeniedError",
+    "RegistryUnreachableError",
     "ResourceAlreadyRunningError",
     "ResourceNotFoundError",
     "ResourceNotRunningError",
@@ -94,6 +97,7 @@ __all__ = [
     "RevisionCompactedError",
     "ScopeMissingError",
     "SetupError",
+    "SeveralNamesError",
     "ShuttingDownError",
     "SnapshotNotFoundError",
     "StateError",

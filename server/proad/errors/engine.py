@@ -11,7 +11,8 @@ from proad.errors.root import ProaError, Reason
 class EngineConflictError(ProaError):
     """The engine refused; its own text is passed on.
 
-    `retry_after` is set where the same call may succeed when it is made again.
+    `retry_after` is set where the same call may succeed when it is made again, and `hint`
+    where it is known what helps.
     """
 
     reason = Reason.ENGINE_CONFLICT
@@ -19,6 +20,8 @@ class EngineConflictError(ProaError):
     def __init__(
         self, engine: str, text: str, *, hint: str = "", retry_after: timedelta | None = None
     ) -> None:
+        if retry_after is not None:
+            hint = hint or "try again in a moment"
         super().__init__(
             f"{engine} refused: {text}{f'; {hint}' if hint else ''}",
             metadata={"engine": engine, "engine_message": text},
@@ -148,8 +151,22 @@ class RegistryDeniedError(ProaError):
 
     reason = Reason.REGISTRY_DENIED
 
+    def __init__(self, registry: str, text: str, *, advice: str) -> None:
+        super().__init__(
+            f"the registry {registry} refused: {text}; {advice}",
+            metadata={"registry": registry},
+        )
+
+
+class RegistryUnreachableError(ProaError):
+    """The registry does not answer, or cannot at the moment. The engine does."""
+
+    reason = Reason.REGISTRY_UNREACHABLE
+
     def __init__(self, registry: str, text: str) -> None:
         super().__init__(
-            f"the registry {registry or 'of the image'} refused: {text}; use LoginRegistry",
-            metadata={"registry": registry, "engine_message": text},
+            f"{text}: {registry}; try again later, or see whether the name is right and the "
+            "host's network lets it through",
+            metadata={"registry": registry},
+            retry_after=timedelta(seconds=10),
         )

@@ -16,8 +16,9 @@ class NotFoundError(ProaError):
     resource_type: ClassVar[str]
     hint: ClassVar[str]
 
-    def __init__(self, name: str, *, detail: str = "") -> None:
-        text = f"no {self.resource_type} {name!r}{f' {detail}' if detail else ''}; {self.hint}"
+    def __init__(self, name: str, *, detail: str = "", hint: str = "") -> None:
+        what = f"no {self.resource_type} {name!r}{f' {detail}' if detail else ''}"
+        text = f"{what}; {hint or self.hint}"
         super().__init__(text, metadata={self.resource_type: name})
         self.name = name
 

@@ -109,7 +109,7 @@ class AlreadyExistsError(ProaError):
         if existing_id:
             metadata["existing_id"] = existing_id
         super().__init__(
-            f"a {what} {name!r} exists already; choose another name or delete that one",
+            f"a {what} {name!r} exists already; choose another name, or use that one",
             metadata=metadata,
         )
         self.what = what

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import ClassVar
 
 from proad.errors.root import ProaError, Reason
 
@@ -13,19 +12,18 @@ _MOST_NAMES = 20
 class StateError(ProaError):
     """The verb is not legal in the state of the resource.
 
-    The subclasses differ in their reason alone; `model.verbs.refusal` picks one.
+    The subclasses differ in their reason alone; `model.verbs.refusal` picks one. `hint` says
+    what to do in this state to have what the verb is for.
     """
 
     reason = Reason.ILLEGAL_STATE
-    hint: ClassVar[str] = "do one of these first"
 
     def __init__(
-        self, *, id: str, name: str, state: str, verb: str, allowed_verbs: Sequence[str]
+        self, *, id: str, name: str, state: str, verb: str, allowed_verbs: Sequence[str], hint: str
     ) -> None:
         allowed = ", ".join(allowed_verbs) or "nothing"
         super().__init__(
-            f"{verb} is not legal for {name!r}, which is {state}: {self.hint}; "
-            f"legal now: {allowed}",
+            f"{verb} is not legal for {name!r}, which is {state}: {hint}; legal now: {allowed}",
             metadata={
                 "id": id,
                 "name": name,
@@ -41,21 +39,18 @@ class ResourceNotRunningError(StateError):
     """The verb needs a running resource."""
 
     reason = Reason.RESOURCE_NOT_RUNNING
-    hint = "start it first"
 
 
 class ResourceAlreadyRunningError(StateError):
     """It runs already."""
 
     reason = Reason.RESOURCE_ALREADY_RUNNING
-    hint = "there is nothing to do"
 
 
 class ResourceRunningError(StateError):
     """The verb needs an inactive resource, or `force`."""
 
     reason = Reason.RESOURCE_RUNNING
-    hint = "stop it first, or set force"
 
 
 class HasSnapshotsError(ProaError):
@@ -72,7 +67,7 @@ class HasSnapshotsError(ProaError):
 
 
 class HasSavedStateError(ProaError):
-    """The domain has a saved state that the request says nothing about."""
+    """The domain has a saved state that the request says nothing about, or that is in the way."""
 
     reason = Reason.HAS_SAVED_STATE
 
@@ -89,14 +84,15 @@ class HasSavedStateError(ProaError):
 
 
 class InUseError(ProaError):
-    """Somebody uses the volume or the image, or it is not known whether somebody does.
+    """Somebody uses the volume, image, port or address, or may do so.
 
     Args:
-        what: "volume" or "image".
+        what: "volume", "image", "port", "address".
         name: its name.
         users: who uses it.
         unreadable: who may use it, with the reason why that is not known.
         text: what the engine said.
+        hint: what to do about those who use it.
     """
 
     reason = Reason.IN_USE
@@ -109,11 +105,12 @@ class InUseError(ProaError):
         *,
         unreadable: Sequence[tuple[str, str]] = (),
         text: str = "",
+        hint: str = "delete what uses it first",
     ) -> None:
         metadata = {what: name, "used_by": ",".join(_some(users))}
         if users or not unreadable:
             by = f" by {', '.join(_some(users))}" if users else ""
-            said = f"is in use{by}{f' ({text})' if text else ''}; delete what uses it first"
+            said = f"is in use{by}{f' ({text})' if text else ''}; {hint}"
         else:
             by = "; ".join(_some([f"{who}: {why}" for who, why in unreadable]))
             said = (
@@ -124,6 +121,19 @@ class InUseError(ProaError):
             metadata["unreadable"] = ",".join(_some([who for who, _ in unreadable]))
         super().__init__(f"{what} {name!r} {said}", metadata=metadata)
         self.name = name
+
+
+class SeveralNamesError(ProaError):
+    """The image is named by its id, and has more names than one."""
+
+    reason = Reason.IN_USE
+
+    def __init__(self, name: str, names: Sequence[str]) -> None:
+        super().__init__(
+            f"image {name!r} has the names {', '.join(_some(names))}; delete each by its name, "
+            "or set force to delete the image with all of them",
+            metadata={"image": name, "names": ",".join(_some(names))},
+        )
 
 
 def _some(names: Sequence[str]) -> Sequence[str]:

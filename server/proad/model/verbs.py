@@ -33,6 +33,7 @@ _LEGAL: Mapping[Verb, frozenset[ResourceState]] = {
 # What is legal in a state that nobody knows, the engine decides.
 LEGAL = {verb: states | {_S.OTHER} for verb, states in _LEGAL.items()}
 
+_NOTHING = "there is nothing to do"
 _DOMAINS_ONLY = frozenset({Verb.CREATE_SNAPSHOT, Verb.REVERT_SNAPSHOT})
 
 
@@ -80,4 +81,33 @@ def refusal(verb: Verb, resource: Resource, *, force: bool = False) -> StateErro
         state=state,
         verb=verb,
         allowed_verbs=verbs_of(resource),
+        hint=_hint(verb, resource),
     )
+
+
+def _hint(verb: Verb, resource: Resource) -> str:
+    """Say what to do instead of an illegal verb, or first."""
+    match verb, resource.state:
+        case _, _S.REMOVING:
+            hint = "it is being removed"
+        case Verb.START, _S.RUNNING if resource.kind is ResourceKind.DOMAIN:
+            hint = f"{_NOTHING}, and RevertSnapshot takes it to a snapshot"
+        case (
+            (Verb.START, _S.RUNNING | _S.STARTING)
+            | (Verb.PAUSE, _S.PAUSED | _S.SUSPENDED)
+            | (Verb.RESUME, _S.RUNNING)
+        ):
+            hint = _NOTHING
+        case Verb.STOP, state if state in INACTIVE:
+            hint = f"it does not run, so that {_NOTHING}"
+        case Verb.DELETE, _:
+            hint = "stop it first, or set force"
+        case Verb.RESTART | Verb.RESUME, state if state in INACTIVE:
+            hint = "start it instead"
+        case _, state if state in INACTIVE:
+            hint = "start it first"
+        case _, _S.PAUSED | _S.SUSPENDED:
+            hint = "resume it first"
+        case _:
+            hint = "wait until that has ended"
+    return hint

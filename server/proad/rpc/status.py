@@ -59,6 +59,7 @@ CODES: Mapping[Reason, "code_pb2.Code.ValueType"] = MappingProxyType(
         Reason.SHUTTING_DOWN: code_pb2.UNAVAILABLE,
         Reason.TOO_MANY_STREAMS: code_pb2.RESOURCE_EXHAUSTED,
         Reason.DATABASE_UNREACHABLE: code_pb2.UNAVAILABLE,
+        Reason.REGISTRY_UNREACHABLE: code_pb2.UNAVAILABLE,
     }
 )
 

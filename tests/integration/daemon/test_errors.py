@@ -166,11 +166,11 @@ def test_what_an_engine_cannot_or_will_not(client: proa.Client, token: str):
     snapshot = v1.CreateSnapshotRequest(id=container.id)
     refused(missing, "CAPABILITY_MISSING", lambda: client.snapshots.CreateSnapshot(snapshot))
     error = refused(
-        grpc.StatusCode.FAILED_PRECONDITION,
-        "ENGINE_CONFLICT",
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "INVALID_ARGUMENT",
         lambda: run(client, f"{token}-2", "/no/such/program"),
     )
-    assert "/no/such/program" in error.metadata["engine_message"]
+    assert [each.field for each in error.violations] == ["spec.command[0]"]
 
 
 def test_time_runs_out(client: proa.Client, token: str):

@@ -14,7 +14,6 @@ from proad.drivers.docker import DockerDriver
 from proad.drivers.docker.labels import CREATION_LABEL
 from proad.errors import (
     AlreadyExistsError,
-    EngineConflictError,
     ImageNotFoundError,
     InvalidArgumentError,
 )
@@ -386,8 +385,9 @@ class TestRefusals:
         assert caught.value.violations[0].field == "spec.image"
 
     async def test_network_missing(self, make: Make):
-        with pytest.raises(EngineConflictError):
+        with pytest.raises(InvalidArgumentError) as caught:
             await make(*DEAF, networks=(NetworkAttachment(network="proa-test-none"),))
+        assert caught.value.violations[0].field == "spec.networks[0].network"
 
     async def test_mac_address(self, make: Make):
         wish = NetworkAttachment(network="bridge", mac_address="52:54:00:12:34:56")

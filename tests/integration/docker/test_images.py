@@ -22,12 +22,13 @@ from integration.docker.registry import (
 from integration.docker.workloads import DEAF, Make, eventually
 from proad.drivers.docker import DockerDriver
 from proad.errors import (
-    EngineConflictError,
     ImageNotFoundError,
     InUseError,
     InvalidArgumentError,
     ProaError,
     RegistryDeniedError,
+    RegistryUnreachableError,
+    SeveralNamesError,
 )
 from proad.model import Image, ImageFilter, PullProgress, RegistryCredentials
 
@@ -191,9 +192,13 @@ class TestOnTheHost:
     async def test_delete(self, driver: DockerDriver, raw: docker.APIClient, cleaned: str):
         one, two = f"{cleaned}/a:1", f"{cleaned}/b:2"
         id = build(raw, one, two)
-        with pytest.raises(InUseError) as caught:  # by id, it has two names
+        with pytest.raises(SeveralNamesError) as caught:
             await driver.delete_image(id)
-        assert caught.value.metadata["image"] == id
+        assert caught.value.metadata == {"image": id, "names": f"{one},{two}"}
+        assert (
+            f"has the names {one}, {two}; delete each by its name, or set force to delete"
+            in str(caught.value)
+        )
         gone = await driver.delete_image(one)
         assert (gone.untagged, gone.deleted) == ((one,), ())
         gone = await driver.delete_image(two)
@@ -216,10 +221,24 @@ class TestOnTheHost:
             with pytest.raises(InUseError) as caught:
                 await driver.delete_image(await image_id(driver, name), force=force)
             assert caught.value.metadata["used_by"] == user.name
+            assert caught.value.message.endswith("; delete what uses it first")
         raw.kill(user.id)
-        with pytest.raises(InUseError):
+        with pytest.raises(InUseError, match=r"; delete what uses it first, or set force$"):
             await driver.delete_image(name)
         assert name in (await driver.delete_image(name, force=True)).untagged
+
+    async def test_delete_of_what_another_image_is_based_on_names_that(
+        self, driver: DockerDriver, raw: docker.APIClient, make: Make, cleaned: str
+    ):
+        raw.commit((await make(start=False)).id, repository=f"{cleaned}/a", tag="1")
+        raw.commit((await make(start=False, image=f"{cleaned}/a:1")).id, f"{cleaned}/b", tag="1")
+        id = await image_id(driver, f"{cleaned}/a:1")
+        for container in raw.containers(all=True, filters={"ancestor": f"{cleaned}/a:1"}):
+            raw.remove_container(container["Id"])
+        await driver.delete_image(f"{cleaned}/a:1")
+        with pytest.raises(InUseError) as caught:
+            await driver.delete_image(id, force=True)
+        assert caught.value.metadata["used_by"] == f"{cleaned}/b:1"
 
     @pytest.mark.parametrize("name", ["proa-test/none", "proa-test/none:1", "sha256:" + "0" * 64])
     async def test_missing(self, driver: DockerDriver, name: str):
@@ -270,7 +289,7 @@ class TestPull:
                 assert caught.value.metadata == {"image": name}
 
     async def test_nobody_there(self, driver: DockerDriver):
-        with pytest.raises(EngineConflictError):
+        with pytest.raises(RegistryUnreachableError):
             await pull(driver, "127.0.0.1:1/proa-test/none")
 
     async def test_closing_ends_it(
@@ -345,10 +364,12 @@ class TestLogin:
             with pytest.raises(RegistryDeniedError) as caught:
                 await driver.login_registry(wrong)
             assert PASSWORD not in str(caught.value)
+            assert "user name or password is wrong" in caught.value.message
+            assert "LoginRegistry" not in caught.value.message
         with pytest.raises(ImageNotFoundError):  # the right ones are still there
             await pull(driver, f"{registry}/proa-test/none:1")
 
     async def test_nobody_there(self, driver: DockerDriver):
         nowhere = RegistryCredentials(registry="127.0.0.1:1", username="a", password="b")
-        with pytest.raises(EngineConflictError):
+        with pytest.raises(RegistryUnreachableError):
             await driver.login_registry(nowhere)

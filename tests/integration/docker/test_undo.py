@@ -8,7 +8,7 @@ import docker
 import pytest
 
 from integration.docker.workloads import DEAF, LABEL, Make
-from proad.errors import AlreadyExistsError, EngineConflictError, ProaError
+from proad.errors import AlreadyExistsError, InUseError, InvalidArgumentError
 from proad.model import (
     BindMount,
     Device,
@@ -36,44 +36,53 @@ def left(raw: docker.APIClient, token: str) -> list[str]:
     return [each["Id"] for each in containers] + [each["Name"] for each in volumes]
 
 
-async def check_failure(make: Make, raw: docker.APIClient, token: str, *command: str, **fields):
-    with pytest.raises(ProaError) as caught:
+async def check_failure(
+    make: Make, raw: docker.APIClient, token: str, *command: str, field: str, **fields
+):
+    with pytest.raises(InvalidArgumentError) as caught:
         await make(*command, **fields)
     assert left(raw, token) == []
-    assert type(caught.value) is EngineConflictError
-    assert caught.value.metadata["engine_message"]
+    assert [each.field for each in caught.value.violations] == [field]
 
 
 async def test_port_taken(make: Make, raw: docker.APIClient, token: str, taken_port: int):
     port = PublishedPort(container_port=80, host_port=taken_port, host_ip="127.0.0.1")
     volume = Mount(target="/v", volume=VolumeMount(name=token))
-    await check_failure(make, raw, token, *DEAF, ports=(port,), mounts=(volume,))
+    with pytest.raises(InUseError) as caught:
+        await make(*DEAF, ports=(port,), mounts=(volume,))
+    assert caught.value.metadata["port"] == f"127.0.0.1:{taken_port}"
+    assert left(raw, token) == []
 
 
 async def test_no_such_command(make: Make, raw: docker.APIClient, token: str):
-    await check_failure(make, raw, token, "no-such-command")
+    await check_failure(make, raw, token, "no-such-command", field="spec.command[0]")
 
 
 async def test_no_such_device(make: Make, raw: docker.APIClient, token: str):
-    await check_failure(make, raw, token, *DEAF, devices=(Device(host_path="/dev/none"),))
+    devices = (Device(host_path="/dev/none"),)
+    await check_failure(make, raw, token, *DEAF, devices=devices, field="spec.devices[0].host_path")
 
 
 async def test_no_such_folder(make: Make, raw: docker.APIClient, token: str, tmp_path: Path):
     folder = Mount(target="/b", bind=BindMount(source=str(tmp_path / "none")))
     volume = Mount(target="/v", volume=VolumeMount(name=token))
-    await check_failure(make, raw, token, *DEAF, mounts=(volume, folder))
+    await check_failure(
+        make, raw, token, *DEAF, mounts=(volume, folder), field="spec.mounts[1].bind.source"
+    )
 
 
 async def test_no_such_second_network(make: Make, raw: docker.APIClient, token: str):
     networks = (NetworkAttachment(network="bridge"), NetworkAttachment(network="proa-test-none"))
-    await check_failure(make, raw, token, *DEAF, networks=networks)
+    await check_failure(
+        make, raw, token, *DEAF, networks=networks, field="spec.networks[1].network"
+    )
 
 
 async def test_an_existing_volume_stays(make: Make, raw: docker.APIClient, token: str):
     raw.create_volume(token)
     try:
         volume = Mount(target="/v", volume=VolumeMount(name=token))
-        with pytest.raises(EngineConflictError):
+        with pytest.raises(InvalidArgumentError):
             await make("no-such-command", mounts=(volume,))
         assert left(raw, token) == [token]
     finally:

@@ -8,7 +8,6 @@ from proad.drivers.docker import DockerDriver
 from proad.errors import (
     AlreadyExistsError,
     CapabilityMissingError,
-    EngineConflictError,
     InvalidArgumentError,
     ResourceNotFoundError,
 )
@@ -123,11 +122,11 @@ async def test_no_limit_stays_none(driver: DockerDriver, make: Make):
 async def test_the_engine_refuses(driver: DockerDriver, make: Make, raw: docker.APIClient):
     made = await make(*DEAF, lifetime=Lifetime.TRANSIENT)
     policy = RestartPolicy(mode=RestartPolicyMode.ALWAYS)
-    with pytest.raises(EngineConflictError) as caught:
+    with pytest.raises(InvalidArgumentError) as caught:
         await driver.update(
             made.id, ResourceUpdate(container=ContainerUpdate(restart_policy=policy))
         )
-    assert caught.value.metadata["engine_message"]
+    assert caught.value.violations[0].field == "container.restart_policy"
 
 
 @pytest.mark.parametrize(

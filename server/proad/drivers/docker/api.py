@@ -21,10 +21,10 @@ import requests
 import urllib3
 from docker.errors import DockerException
 
-from proad.drivers.docker.errors import ENGINE, broken_connection, conflict
+from proad.drivers.docker.errors import ENGINE, broken_connection, refused
 from proad.drivers.docker.transport import Transport
 from proad.drivers.tolerant import Omissions, Value, parse_json
-from proad.errors import EngineUnreachableError, redacted
+from proad.errors import EngineConflictError, EngineUnreachableError, redacted
 
 Json = Any
 TROUBLES = (
@@ -67,16 +67,19 @@ class Answer:
         """Return the content, as one about the container with the id `about`.
 
         Raises:
-            EngineConflictError: the engine refused, or cannot tell of this container.
+            ProaError: the engine refused; see `refused`.
+            EngineConflictError: it cannot tell of this container.
             EngineUnreachableError: what answers there is no Docker Engine.
         """
         if not self.ok:
-            raise conflict(self.status, self.text)
+            if about:  # what is there cannot be told; nothing was asked for
+                raise EngineConflictError(ENGINE, self.text)
+            raise refused(self.status, self.text)
         try:
             return Value(parse_json(self.body), self.omissions, about)
         except ValueError:
             if about:
-                raise conflict(self.status, f"the answer about {about} is not JSON") from None
+                raise EngineConflictError(ENGINE, f"the answer about {about} is not JSON") from None
             raise EngineUnreachableError(ENGINE, "the answer is not JSON") from None
 
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 from proad.core.ports import OnMade
 from proad.drivers.docker.api import Answer, filters, quoted
 from proad.drivers.docker.engine import Engine
-from proad.drivers.docker.errors import ENGINE, conflict
+from proad.drivers.docker.errors import ENGINE, refused
 from proad.drivers.docker.images import check_name
 from proad.drivers.docker.labels import CREATION_LABEL
 from proad.drivers.docker.lookup import FULL_ID, Lookup, path
@@ -80,7 +80,7 @@ class Creation:
         for name in {m.volume.name for m in spec.mounts if m.volume and m.volume.name}:
             # Docker would make it, too, but without a mark to find it by.
             volume = {"Name": name, "Labels": {CREATION_LABEL: nonce}}
-            (await self._engine.post("/volumes/create", body=volume)).value()
+            await self._step(spec, "/volumes/create", volume)
         params = {"name": spec.name} if spec.name else None
         answer = await self._engine.post("/containers/create", params=params, body=body)
         if not answer.ok:
@@ -92,10 +92,10 @@ class Creation:
         on_made(id)
         for attachment in spec.networks[1:]:
             connection = {"Container": id, "EndpointConfig": endpoint(attachment)}
-            await self._step(f"/networks/{quoted(attachment.network)}/connect", connection)
+            await self._step(spec, f"/networks/{quoted(attachment.network)}/connect", connection)
         resource = await self._lookup.get(id)
         if start:
-            await self._step(path(id, "/start"))
+            await self._step(spec, path(id, "/start"))
             now = await self._lookup.find(id)
             if now is None and spec.lifetime is Lifetime.PERSISTENT:
                 now = await self._lookup.get(id)
@@ -103,11 +103,13 @@ class Creation:
             resource = now or replace(ended(resource), state_detail=resource.state_detail)
         return CreatedContainer(resource=resource, warnings=made["Warnings"].texts())
 
-    async def _step(self, step: str, body: dict[str, Any] | None = None) -> None:
+    async def _step(
+        self, spec: ContainerSpec, step: str, body: dict[str, Any] | None = None
+    ) -> None:
         answer = await self._engine.post(step, body=body)
         # What somebody else has started by now runs, as it should.
         if not answer.ok and answer.status != HTTPStatus.NOT_MODIFIED:
-            raise conflict(answer.status, answer.text)
+            raise refused(answer.status, answer.text, spec)
 
     async def _refused(self, spec: ContainerSpec, answer: Answer) -> ProaError:
         if answer.status in {HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST}:
@@ -121,7 +123,7 @@ class Creation:
             # One that is being made, or removed, has the name and is not shown.
             owner = await self._lookup.id_of(spec.name)
             return AlreadyExistsError("container", spec.name, existing_id=owner)
-        return conflict(answer.status, answer.text)
+        return refused(answer.status, answer.text, spec)
 
     async def _clean_up(self, undo: Coroutine[Any, Any, None]) -> None:
         cleanup = asyncio.create_task(undo)

@@ -1,21 +1,37 @@
 """The one place where failures of the Docker Engine become domain errors."""
 
+import re
 from datetime import timedelta
 from http import HTTPStatus
 
 import urllib3
 
+from proad.drivers.docker.blame import Asked
+from proad.drivers.docker.refusals import (
+    REFUSALS,
+    REGISTRY_REFUSALS,
+    Meaning,
+    Refusal,
+    known,
+)
 from proad.errors import (
     EngineConflictError,
     EngineTimedOutError,
     EngineUnreachableError,
+    HostExhaustedError,
+    ImageNotFoundError,
+    InUseError,
+    InvalidArgumentError,
     ProaError,
+    RegistryUnreachableError,
 )
+from proad.model import ContainerSpec, ContainerUpdate
 
 ENGINE = "docker"
 
-# The engine's own words for "not now": something else is under way.
-_PASSING = frozenset({HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE})
+_SOON = timedelta(seconds=1)
+# At a start no field of the request is to blame.
+_MADE_WITH_IT = "it was made with that: put right what it needs, or create it anew without"
 
 
 def broken_connection(error: Exception, endpoint: str) -> ProaError:
@@ -29,10 +45,62 @@ def broken_connection(error: Exception, endpoint: str) -> ProaError:
     return EngineUnreachableError(ENGINE, f"{endpoint}: {_innermost(error)}")
 
 
-def conflict(status: int, text: str) -> EngineConflictError:
-    """Give the error of an answer that the driver has no better word for."""
-    retry_after = timedelta(seconds=1) if status in _PASSING else None
-    return EngineConflictError(ENGINE, text, retry_after=retry_after)
+def refused(
+    status: int, text: str, wish: ContainerSpec | ContainerUpdate | None = None
+) -> ProaError:
+    """Return the error of an answer that the driver has no better word for.
+
+    Args:
+        status: of the answer.
+        text: the engine's own words.
+        wish: what the request asked for, if it asked for something in particular.
+    """
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        return EngineConflictError(ENGINE, text, retry_after=_SOON)
+    for row, found in known(REFUSALS, status, text):
+        if error := _meant(row, found, text, wish):
+            return error
+    return EngineConflictError(ENGINE, text)
+
+
+def _meant(
+    row: Refusal, found: re.Match[str], text: str, wish: ContainerSpec | ContainerUpdate | None
+) -> ProaError | None:
+    field, value = (wish and Asked(wish).blamed(row, found)) or ("", None)
+    taken = found.groupdict().get("value") or value
+    match row.meaning:
+        case Meaning.WRONG if field:
+            said = f"{row.name} ({found[0].strip()})"
+            return InvalidArgumentError.of(field, f"{said}; {row.advice}" if row.advice else said)
+        case Meaning.WRONG if wish is not None:
+            return None
+        case Meaning.EXHAUSTED:
+            return HostExhaustedError(ENGINE, text)
+        case Meaning.TAKEN if taken:
+            what = "address" if row.fields else "port"
+            return InUseError(what, str(taken), hint="stop what uses it, or take another one")
+    advice = row.advice or (_MADE_WITH_IT if row.meaning is Meaning.WRONG else "")
+    retry_after = _SOON if row.meaning is Meaning.PASSING else None
+    return EngineConflictError(ENGINE, text, hint=advice, retry_after=retry_after)
+
+
+def registry_refused(registry: str, image: str, status: int, text: str) -> ProaError:
+    """Return the error of a registry's refusal, or silence, without what it said."""
+    for row, _ in known(REGISTRY_REFUSALS, status, text):
+        match row.meaning:
+            case Meaning.EXHAUSTED:
+                return HostExhaustedError(ENGINE, row.name)
+            case Meaning.MISSING:
+                return ImageNotFoundError(image, detail=row.name, hint=row.advice)
+            case Meaning.UNREACHABLE:
+                return RegistryUnreachableError(registry, row.name)
+            case _:
+                return EngineConflictError(ENGINE, f"{registry}: {row.name}", hint=row.advice)
+    return EngineConflictError(
+        ENGINE,
+        f"what the registry {registry} answers is of no use to it",
+        hint="see whether that is a registry; the daemon's log has the engine's words",
+    )
 
 
 def _innermost(error: BaseException) -> str:

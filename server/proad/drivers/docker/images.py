@@ -11,6 +11,8 @@ from proad.errors import (
     ImageNotFoundError,
     InUseError,
     InvalidArgumentError,
+    ProaError,
+    SeveralNamesError,
 )
 from proad.model import (
     DeletedImage,
@@ -59,22 +61,39 @@ class ImageStore:
             case HTTPStatus.BAD_REQUEST:
                 raise InvalidArgumentError.of("image", answer.text)
             case HTTPStatus.CONFLICT:
-                raise InUseError("image", name, await self._users(name), text=answer.text)
+                raise await self._in_use(name, answer.text, force=force)
         gone = list(answer.value(name).each())
         return DeletedImage(
             untagged=tuple(filter(None, (item["Untagged"].text() for item in gone))),
             deleted=tuple(filter(None, (item["Deleted"].text() for item in gone))),
         )
 
-    async def _users(self, name: str) -> list[str]:
-        """Give the names of the containers that use an image."""
+    async def _in_use(self, name: str, text: str, *, force: bool) -> ProaError:
+        """Return the error for an image that the engine keeps: look who needs it."""
         image = await self.get(name)
+        names = (*image.tags, *image.digests)
+        by_name = bool({name, f"{name}:latest"} & set(names))
         answer = await self._engine.get("/containers/json", params={"all": 1})
-        return [
-            next(iter(item["Names"].texts()), "").removeprefix("/") or item["Id"].text()
-            for item in answer.value().each()
-            if item["ImageID"].text() == image.id
+        users = [item for item in answer.value().each() if item["ImageID"].text() == image.id]
+        if not users and not by_name and len(names) > 1:
+            return SeveralNamesError(name, names)
+        if not users:
+            answer = await self._engine.get("/images/json", params={"all": 1})
+            children = [item for item in answer.value().each() if _parent(item) == image.id]
+            based = [next(iter(_names(c["RepoTags"])), c["Id"].text()) for c in children]
+            return InUseError("image", name, based, text=text)
+        hint = "delete what uses it first"
+        # The engine takes a name off whatever runs, and an image from what does not.
+        if not force and (by_name or not any(item["State"].text() == "running" for item in users)):
+            hint += ", or set force"
+        who = [
+            next(iter(i["Names"].texts()), "").removeprefix("/") or i["Id"].text() for i in users
         ]
+        return InUseError("image", name, who, text=text, hint=hint)
+
+
+def _parent(item: Value) -> str:
+    return item["ParentId"].text()
 
 
 def listed(answer: Answer) -> list[Image]:

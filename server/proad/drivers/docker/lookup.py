@@ -7,13 +7,13 @@ from http import HTTPStatus
 
 from proad.drivers.docker.api import Answer, filters, quoted
 from proad.drivers.docker.engine import Engine
-from proad.drivers.docker.errors import conflict
+from proad.drivers.docker.errors import refused
 from proad.drivers.docker.full_view import full
 from proad.drivers.docker.origins import Origins
 from proad.drivers.docker.summary_view import summary
 from proad.drivers.tolerant import Value
 from proad.errors import ProaError, ResourceNotFoundError
-from proad.model import Resource, Verb, refusal
+from proad.model import ContainerUpdate, Resource, Verb, refusal
 
 _LIST = "/containers/json"
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}")
@@ -154,13 +154,19 @@ class Lookup:
         return item["Id"].text() if item["Name"].text() == f"/{name}" else ""
 
     async def refused(
-        self, verb: Verb, id: str, answer: Answer, *, urgent: bool = False
+        self,
+        verb: Verb,
+        id: str,
+        answer: Answer,
+        *,
+        urgent: bool = False,
+        wish: ContainerUpdate | None = None,
     ) -> ProaError:
         """Give the error for a verb that the engine refused: look why."""
         resource = await self.find(id, urgent=urgent)
         if resource is None:
             return ResourceNotFoundError(id)
-        return refusal(verb, resource) or conflict(answer.status, answer.text)
+        return refusal(verb, resource) or refused(answer.status, answer.text, wish)
 
 
 def _items(answer: Answer) -> Iterator[tuple[str, Value]]:

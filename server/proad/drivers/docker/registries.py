@@ -10,11 +10,11 @@ import structlog
 
 from proad.drivers.docker.api import Answer, quoted
 from proad.drivers.docker.engine import Engine
-from proad.drivers.docker.errors import conflict
+from proad.drivers.docker.errors import registry_refused
 from proad.drivers.docker.images import ImageStore, check_name
 from proad.drivers.docker.stream import JsonStream
 from proad.errors import (
-    ImageNotFoundError,
+    EngineConflictError,
     InvalidArgumentError,
     ProaError,
     RegistryDeniedError,
@@ -63,12 +63,13 @@ class Registries:
         answer = await self._engine.post("/auth", body=_auth(credentials))
         if not answer.ok:
             _note(registry, answer.status, answer.text)
-            # The engine calls wrong credentials a fault of its own (500); asked about an
-            # image, it tells them from other troubles.
+            denied = RegistryDeniedError(
+                registry,
+                "user name or password is wrong",
+                advice="mind that it may want an access token; what was kept before, still is",
+            )
             probe = f"{registry}/proa/login:latest"
-            if answer.status in _DENIED or await self._denied(probe, credentials):
-                raise RegistryDeniedError(registry, "it does not take these credentials")
-            raise _no_use(registry, answer.status)
+            raise await self._refused(answer.status, answer.text, probe, credentials, denied)
         self._credentials[registry] = credentials
 
     def logout(self, registry: str) -> None:
@@ -97,23 +98,42 @@ class Registries:
 
     async def _pull_refused(self, name: str, registry: str, status: int, text: str) -> ProaError:
         _note(registry, status, text)
-        if status == HTTPStatus.NOT_FOUND:
-            return ImageNotFoundError(name, detail="in its registry")
         if status == HTTPStatus.BAD_REQUEST:
             return InvalidArgumentError.of(
                 "image", "this name, or the platform, is none that the engine takes"
             )
-        repository, tag = split_reference(name)
-        # Without credentials the engine calls a registry that wants some a fault of its
-        # own (500); to made-up ones the registry itself answers, with a code.
-        credentials = self._credentials.get(registry) or RegistryCredentials(
+        known = self._credentials.get(registry)
+        # To made-up ones the registry itself answers, with a code.
+        credentials = known or RegistryCredentials(
             registry=registry,
             username="anonymous",
             password="anonymous",  # noqa: S106 - made up
         )
-        if status in _DENIED or await self._denied(_joined(repository, tag), credentials):
-            return RegistryDeniedError(registry, "it wants credentials, or other ones")
-        return _no_use(registry, status)
+        denied = RegistryDeniedError(
+            registry,
+            "the user of LoginRegistry may not have this image" if known else "it wants a login",
+            advice="log in as one who may" if known else "use LoginRegistry first",
+        )
+        return await self._refused(status, text, name, credentials, denied)
+
+    async def _refused(
+        self,
+        status: int,
+        text: str,
+        image: str,
+        credentials: RegistryCredentials,
+        denied: RegistryDeniedError,
+    ) -> ProaError:
+        """Tell credentials that the registry does not take from its other troubles.
+
+        The engine calls them a fault of its own (500), but not when it is asked about an image.
+        """
+        if status in _DENIED:
+            return denied
+        error = registry_refused(registry_of(image), image, status, text)
+        vague = isinstance(error, EngineConflictError)
+        probe = _joined(*split_reference(image))
+        return denied if vague and await self._denied(probe, credentials) else error
 
     async def _denied(self, image: str, credentials: RegistryCredentials) -> bool:
         answer = await self._engine.get(
@@ -143,14 +163,6 @@ def _note(registry: str, status: int, text: str) -> None:
     sent: that is not for callers, who may have named the place in order to read it.
     """
     _log.warning("registry", registry=registry, status=status, text=text[:_MOST_LOGGED])
-
-
-def _no_use(registry: str, status: int) -> ProaError:
-    return conflict(
-        status,
-        f"the registry {registry} was of no use (the engine's status is {status}); "
-        "the daemon's log has the engine's words",
-    )
 
 
 def _joined(repository: str, tag: str) -> str:

@@ -14,7 +14,7 @@ from http import HTTPStatus
 from proad.core.ports import OnStep
 from proad.drivers.docker.api import Answer
 from proad.drivers.docker.engine import Engine
-from proad.drivers.docker.errors import ENGINE, conflict
+from proad.drivers.docker.errors import ENGINE, refused
 from proad.drivers.docker.lookup import Lookup, path
 from proad.drivers.docker.spec import whole_seconds
 from proad.drivers.docker.view import ended
@@ -211,7 +211,7 @@ class Stopping:
         )
         # It may have ended a moment ago, which is as good.
         if not answer.ok and answer.status not in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:
-            raise conflict(answer.status, answer.text)
+            raise refused(answer.status, answer.text)
         if not await self._ends(resource, self._engine.timeout, urgent=urgent):
             raise EngineTimedOutError(ENGINE, f"the stop of {resource.name!r}")
 

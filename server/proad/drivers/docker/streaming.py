@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import TypeVar
 
 from proad.drivers.docker.api import TROUBLES, Answer, Api
-from proad.drivers.docker.errors import conflict
+from proad.drivers.docker.errors import refused
 from proad.drivers.docker.stream import JsonStream, Stream
 from proad.drivers.docker.transport import CONNECT_TIMEOUT
 from proad.drivers.threads import EngineThreads
@@ -88,7 +88,7 @@ class Streaming:
                 status = stream.open(self._api.transport, "GET", target, {}, limit)
                 if status != HTTPStatus.OK:
                     refusal = Answer(status, b"\n".join(stream.lines))
-                    raise conflict(status, refusal.text)
+                    raise refused(status, refusal.text)
                 stream.wait_for_ever()
                 on_open()
                 for line in stream.lines:

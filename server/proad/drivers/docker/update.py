@@ -55,7 +55,7 @@ class Updating:
         if body:
             answer = await self._engine.post(path(id, "/update"), body=body)
             if not answer.ok:
-                raise await self._lookup.refused(Verb.UPDATE, id, answer)
+                raise await self._lookup.refused(Verb.UPDATE, id, answer, wish=update.container)
         return Updated(resource=await self._lookup.get(id))
 
     async def _rename(self, id: str, name: str) -> None:

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import NamedTuple
 
 from proad.drivers.docker.engine import Engine
-from proad.drivers.docker.errors import ENGINE, conflict
+from proad.drivers.docker.errors import ENGINE, refused
 from proad.drivers.docker.lookup import Lookup, path
 from proad.drivers.docker.stop import Stopping
 from proad.drivers.docker.summary_view import turned
@@ -69,7 +69,7 @@ class Verbs:
             return now
         if now.state is ResourceState.PAUSED:
             return await self.resume(id)
-        raise refusal(Verb.START, now) or conflict(answer.status, answer.text)
+        raise refusal(Verb.START, now) or refused(answer.status, answer.text)
 
     async def pause(self, id: str, before: Resource | None = None) -> Resource:
         """Freeze a container; see the port."""
@@ -96,7 +96,7 @@ class Verbs:
             if error and (now.state is not then or attempt == _DOUBTS):
                 raise error
             await asyncio.sleep(_LOOK)
-        raise conflict(answer.status, answer.text)
+        raise refused(answer.status, answer.text)
 
     async def _done(self, turn: "_Turn", id: str) -> bool:
         """Pause or resume for a caller that takes our word for it, and needs no event."""
@@ -135,4 +135,4 @@ class Verbs:
         # killed for that does not show yet.
         if answer.status == HTTPStatus.CONFLICT and await self._stopping.gone(id, _REMOVAL):
             return last
-        raise conflict(answer.status, answer.text)
+        raise refused(answer.status, answer.text)

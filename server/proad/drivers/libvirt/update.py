@@ -87,6 +87,7 @@ def _check_name(run: limits.Run, before: Resource, name: str) -> None:
             state=before.state,
             verb=f"{Verb.UPDATE} of name",
             allowed_verbs=allowed_verbs(before.kind, before.state),
+            hint="stop it first",
         )
     if before.state is ResourceState.SAVED:
         raise HasSavedStateError.of_rename(before.name)

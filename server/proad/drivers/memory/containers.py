@@ -5,10 +5,9 @@ from dataclasses import replace
 
 from proad.core.ports import OnMade, untold
 from proad.drivers.memory.behaviour import Behaviour
-from proad.drivers.memory.events import NAME
 from proad.drivers.memory.images import MemoryImages
-from proad.drivers.memory.world import Workload, now
-from proad.errors import AlreadyExistsError, EngineConflictError
+from proad.drivers.memory.world import Workload, is_missing, now
+from proad.errors import AlreadyExistsError, InvalidArgumentError
 from proad.model import (
     NETWORK_OF,
     Container,
@@ -56,6 +55,9 @@ class MemoryContainers(MemoryImages):
         )
         workload = Workload(resource, behaviour)
         if start:
+            for index, attachment in enumerate(spec.networks):
+                if is_missing(attachment.network):
+                    raise _no_network(index, f"no network {attachment.network!r}")
             self._start(workload)  # before it is in the list: what cannot start never was
         on_made(id)
         self._add(workload)
@@ -70,7 +72,7 @@ class MemoryContainers(MemoryImages):
         ref = first.removeprefix(NETWORK_OF)
         other = self._named(ResourceKind.CONTAINER, ref) or self._workloads.get(ref)
         if other is None or other.resource.kind is not ResourceKind.CONTAINER:
-            raise EngineConflictError(NAME, f"no such container: {ref}")
+            raise _no_network(0, f"no container {ref!r}")
         return (NetworkAttachment(network=f"{NETWORK_OF}{other.resource.id}"),)
 
     async def prune_containers(self, which: PruneFilter = PruneFilter()) -> Pruned:
@@ -86,6 +88,10 @@ class MemoryContainers(MemoryImages):
         for workload in doomed:
             self._forget(workload)
         return Pruned(container_ids=tuple(workload.resource.id for workload in doomed))
+
+
+def _no_network(index: int, text: str) -> InvalidArgumentError:
+    return InvalidArgumentError.of(f"spec.networks[{index}].network", text)
 
 
 def _lets_through(which: PruneFilter, resource: Resource) -> bool:

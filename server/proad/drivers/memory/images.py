@@ -6,7 +6,12 @@ from collections.abc import AsyncIterator
 from fnmatch import fnmatchcase
 
 from proad.drivers.memory.world import World, now
-from proad.errors import ImageNotFoundError, InUseError, RegistryDeniedError
+from proad.errors import (
+    ImageNotFoundError,
+    InUseError,
+    RegistryDeniedError,
+    RegistryUnreachableError,
+)
 from proad.model import DeletedImage, Image, ImageFilter, PullProgress, RegistryCredentials
 
 _LAYER_BYTES = 2**20
@@ -19,7 +24,7 @@ class MemoryImages(World):
 
     `proa-test/busybox:1` is there from the start; any other name can be pulled, except
     those whose first part is `missing` (not found), and `denied`, which want a login.
-    The password "wrong" is refused by every registry.
+    The password "wrong" is refused by every registry, and one on a host `down` never answers.
     """
 
     def __init__(self) -> None:
@@ -64,10 +69,15 @@ class MemoryImages(World):
         """Pull an image in a few steps; there is nothing that travels."""
         self._reach()
         registry, path = _split(name)
+        _reach_registry(registry)
         if path.startswith("missing/"):
-            raise ImageNotFoundError(name, detail="in its registry")
+            raise ImageNotFoundError(
+                name, detail="in its registry", hint="see whether name and tag are right"
+            )
         if path.startswith("denied/") and registry not in self._logins:
-            raise RegistryDeniedError(registry, "authentication required")
+            raise RegistryDeniedError(
+                registry, "it wants a login", advice="use LoginRegistry first"
+            )
         image = _made_up(_tagged(name), architecture=platform.partition("/")[2] or "amd64")
         layer = image.id[-12:]
         for step in range(_STEPS + 1):
@@ -101,8 +111,13 @@ class MemoryImages(World):
     async def login_registry(self, credentials: RegistryCredentials) -> None:
         """Take any credentials but the password "wrong"."""
         self._reach()
+        _reach_registry(credentials.registry)
         if credentials.password == "wrong":  # noqa: S105 - the one that is refused
-            raise RegistryDeniedError(credentials.registry, "incorrect username or password")
+            raise RegistryDeniedError(
+                credentials.registry,
+                "user name or password is wrong",
+                advice="what was kept before, still is",
+            )
         self._logins.add(credentials.registry)
 
     async def logout_registry(self, registry: str) -> None:
@@ -123,6 +138,11 @@ def _split(name: str) -> tuple[str, str]:
     if slash and (first == "localhost" or {".", ":"} & set(first)):
         return first, rest
     return "", name
+
+
+def _reach_registry(registry: str) -> None:
+    if registry.partition(":")[0].partition(".")[0] == "down":
+        raise RegistryUnreachableError(registry, "the registry does not answer")
 
 
 def _made_up(tag: str, *, architecture: str) -> Image:

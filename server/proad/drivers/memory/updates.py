@@ -109,6 +109,7 @@ def _updated_domain(workload: Workload, domain: Domain, update: ResourceUpdate) 
             state=resource.state,
             verb="UPDATE of name",
             allowed_verbs=allowed_verbs(resource.kind, resource.state),
+            hint="stop it first",
         )
     if changes.autostart or changes.vcpus is not None:
         _require_next_start(workload)

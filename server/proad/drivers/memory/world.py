@@ -11,7 +11,12 @@ from datetime import UTC, datetime
 from proad.drivers.memory.behaviour import Behaviour
 from proad.drivers.memory.events import NAME, Line
 from proad.drivers.memory.views import Run, shown
-from proad.errors import CapabilityMissingError, EngineConflictError, ResourceNotFoundError
+from proad.errors import (
+    CapabilityMissingError,
+    EngineConflictError,
+    InUseError,
+    ResourceNotFoundError,
+)
 from proad.model import (
     Domain,
     EngineEvent,
@@ -184,7 +189,11 @@ class World(Line):
         for wish in container.requested_ports if container and published else ():
             port = wish if wish.host_port else _free_port(wish, [*taken, *ports])
             if any(_collide(port, other) for other in [*taken, *ports]):
-                raise EngineConflictError(NAME, f"port {port.host_port} is already allocated")
+                raise InUseError(
+                    "port",
+                    f"{port.host_ip or '0.0.0.0'}:{port.host_port}",  # noqa: S104 - told, not bound
+                    hint="stop what uses it, or take another one",
+                )
             ports.append(port)
         return Run(next(self._numbers), tuple(ports), domain)
 

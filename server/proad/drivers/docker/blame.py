@@ -1,0 +1,61 @@
+"""Which field of a request a refusal is about."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from proad.drivers.docker.refusals import Refusal
+from proad.model import ContainerSpec, ContainerUpdate
+
+# What the engine puts before the values that it was given.
+_ADDED = re.compile(r"CAP_|RLIMIT_|CONTAINER:")
+_LIMITS = "resources."
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request asked for, and where it stands in its message."""
+
+    wish: ContainerSpec | ContainerUpdate
+
+    def blamed(self, row: Refusal, found: re.Match[str]) -> tuple[str, Any] | None:
+        """Return the path of the field that is to blame, and its value, if there is one."""
+        named = found.groupdict().get("value")
+        for field in row.fields:
+            if at := self._find(field, named):
+                return at
+        last = row.fields[-1] if row.fields else "[]"
+        if isinstance(self.wish, ContainerUpdate) or "[]" in last:
+            return None
+        return f"spec.{last}", None  # what is not set is the image's, and can be set
+
+    def _find(self, field: str, named: str | None) -> tuple[str, Any] | None:
+        prefix = "spec."
+        if isinstance(self.wish, ContainerUpdate):
+            prefix, field = "container.", field.removeprefix(_LIMITS)
+        head, element, rest = field.partition("[]")
+        value = _inner(self.wish, head)
+        if not element:
+            return (prefix + head, value) if value else None
+        values = [_inner(each, rest.removeprefix(".")) for each in value or ()]
+        index = _index(values, named)
+        return None if index is None else (f"{prefix}{head}[{index}]{rest}", values[index])
+
+
+def _index(values: Sequence[Any], named: str | None) -> int | None:
+    """Return which value the engine named; where it names none, the first that is set."""
+    for index, value in enumerate(values):
+        if _plain(value) == _plain(named) if named is not None else value:
+            return index
+    return None
+
+
+def _inner(whole: Any, path: str) -> Any:
+    for name in filter(None, path.split(".")):
+        whole = getattr(whole, name, None)
+    return whole
+
+
+def _plain(value: Any) -> str:
+    return _ADDED.sub("", str(value).upper(), count=1)

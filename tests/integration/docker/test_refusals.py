@@ -1,0 +1,85 @@
+"""Every row of the table of refusals, provoked on the engine at hand.
+
+`DOCKER_HOST` says which engine that is: the versions of docs/refusals.md were seen so.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+
+import docker
+import pytest
+
+from integration.docker.odd_registry import ODD_REGISTRIES, OddRegistry
+from integration.docker.provocations import PROVOCATIONS, Provocation
+from integration.docker.stage import Stage, on_stage
+from proad.drivers.docker import DockerDriver, errors
+from proad.drivers.docker.refusals import REFUSALS, REGISTRY_REFUSALS, Meaning, Refusal, known
+from proad.errors import InvalidArgumentError, ProaError, RegistryUnreachableError
+from proad.rpc.status import code_of
+
+pytestmark = pytest.mark.docker
+
+
+@pytest.fixture
+def stage(driver: DockerDriver, raw: docker.APIClient) -> Iterator[Stage]:
+    with on_stage(driver, raw) as stage:
+        yield stage
+
+
+@pytest.fixture
+def met(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the rows that were met, in their order."""
+    names: list[str] = []
+
+    def spied(
+        table: Iterable[Refusal], status: int, text: str
+    ) -> Iterator[tuple[Refusal, re.Match[str]]]:
+        for row, found in known(table, status, text):
+            names.append(row.name)
+            yield row, found
+
+    monkeypatch.setattr(errors, "known", spied)
+    return names
+
+
+def check(error: ProaError, meaning: Meaning) -> None:
+    reason, _, aborted = meaning.value.partition(" ")
+    assert error.reason == reason
+    assert (code_of(error) == 10) == bool(aborted)
+    assert (error.retry_after is not None) == (meaning in {Meaning.PASSING, Meaning.UNREACHABLE})
+
+
+@pytest.mark.parametrize("provoked", PROVOCATIONS, ids=lambda each: f"{each.row}: {each.call}")
+async def test_refusal_provoked_means_what_its_row_says(
+    stage: Stage, met: list[str], provoked: Provocation
+):
+    with pytest.raises(ProaError) as caught:
+        await provoked.act(stage)
+    row = next(each for each in REFUSALS if each.name == provoked.row)
+    assert met[-1] == row.name
+    check(caught.value, row.meaning)
+    blamed = caught.value.violations if isinstance(caught.value, InvalidArgumentError) else ()
+    assert [each.field for each in blamed] == [provoked.field][: bool(provoked.field)]
+    assert stage.left() == set()
+
+
+@pytest.mark.parametrize("odd", ODD_REGISTRIES, ids=lambda each: each.row)
+async def test_registry_refusal_provoked_means_what_its_row_says(
+    stage: Stage, met: list[str], odd: OddRegistry
+):
+    with odd.serve() as registry, pytest.raises(ProaError) as caught:
+        await stage.pull(registry)
+    row = next(each for each in REGISTRY_REFUSALS if each.name == odd.row)
+    assert row.name in met
+    check(caught.value, row.meaning)
+    assert row.name in caught.value.message
+    assert odd.secret not in str([caught.value.message, caught.value.metadata])
+    if isinstance(caught.value, RegistryUnreachableError):
+        assert caught.value.metadata == {"registry": registry}
+
+
+def test_every_row_is_provoked():
+    assert {each.row for each in PROVOCATIONS} == {row.name for row in REFUSALS}
+    assert {each.row for each in ODD_REGISTRIES} | {REFUSALS[0].name} == {
+        row.name for row in REGISTRY_REFUSALS
+    }
