@@ -213,6 +213,18 @@ class Authenticator:
         await self._standing.check(claims)
         return Caller(claims)
 
+    async def check_again(self, caller: Caller) -> None:
+        """Do nothing if the caller's token is still good.
+
+        Raises:
+            TokenExpiredError: its time is over.
+            TokenInvalidError: its user is gone, disabled or was changed since.
+            TokenRevokedError: it was given back.
+            DatabaseUnreachableError: nobody can tell.
+        """
+        caller.claims.check_time()
+        await self._standing.check(caller.claims)
+
     async def revoke(self, caller: Caller) -> None:
         """End the token that the caller came with.
 

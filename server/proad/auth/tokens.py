@@ -60,6 +60,15 @@ class Claims:
     version: int
     expire_time: datetime
 
+    def check_time(self) -> None:
+        """Do nothing if the token's time is not over.
+
+        Raises:
+            TokenExpiredError: it is.
+        """
+        if self.expire_time <= datetime.now(UTC):
+            raise TokenExpiredError
+
 
 class Tokens:
     """Signs and verifies tokens with the keys of a ring.
@@ -106,7 +115,7 @@ class Tokens:
             TokenInvalidError: anything else is wrong with it.
         """
         if (known := self._verified.get(token)) is not None:
-            _not_over(known)
+            known.check_time()
             return known
         secret = self._verifiers.get(token[:_MAX_LENGTH].partition(".")[0])
         if secret is None or len(token) > _MAX_LENGTH or not _is_spelled_plainly(token):
@@ -122,7 +131,7 @@ class Tokens:
                 options={"require": list(_CLAIMS), "strict_aud": True},
             )
             claims = _claims(payload)
-            _not_over(claims)
+            claims.check_time()
         except jwt.ExpiredSignatureError:
             raise TokenExpiredError from None
         except (jwt.InvalidTokenError, ValueError, OverflowError):
@@ -136,11 +145,6 @@ class Tokens:
         return jwt.encode(
             claims, key.secret, algorithm=_ALGORITHM, headers={"typ": _TYPE, "kid": key.id}
         )
-
-
-def _not_over(claims: Claims) -> None:
-    if claims.expire_time <= datetime.now(UTC):
-        raise TokenExpiredError
 
 
 def _is_spelled_plainly(token: str) -> bool:

@@ -60,6 +60,14 @@ class Admission:
             case _:
                 raise ScopeMissingError("none that exists", sorted(known.scopes))
 
+    async def check_again(self) -> None:
+        """Do nothing if who was let in would still be.
+
+        Raises:
+            ProaError: as `Authenticator.check_again` raises.
+        """
+        await self._authenticator.check_again(caller.current())
+
     def place(self, context: _Context) -> str:
         """Return where a call comes from, as far as it tells one caller from another."""
         return self._authenticator.place(context.peer(), forwarded(sent_along(context)))

@@ -135,11 +135,11 @@ class Gate(grpc.aio.ServerInterceptor):
         )
 
         async def read(context: _Context) -> Any:
-            if public:
-                return await reader.read(context)
-            # Who was let in may send the message when the token is no longer good.
-            async with self._admission.holding(expires=True):
-                return await reader.read(context)
+            message = await reader.read(context)
+            if not public:
+                # Who was let in may send the message when the token is no longer good.
+                await self._admission.check_again()
+            return message
 
         serialize = _unless_encoded(handler.response_serializer)
         let_pass = self._pass_standard if method.standard else self._pass

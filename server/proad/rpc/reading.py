@@ -86,7 +86,7 @@ class RequestReader:
         """
         while True:
             try:
-                async with self._seats.one(self._sender(context), None):
+                async with self._seats.one(self._sender(context)):
                     message = await context.read()
             except TimeoutError:
                 return

@@ -1,0 +1,80 @@
+"""Messages that come too late: one timer ends them all, each at its time."""
+
+import asyncio
+
+import pytest
+
+from proad.rpc.seats import Seats
+
+LONG = 3600
+SHORT = 0.05
+
+
+async def read(seats, patience, begun=None):
+    async with seats.one("a", patience):
+        if begun is not None:
+            begun.set()
+        await asyncio.Event().wait()
+
+
+async def started(*bodies):
+    tasks = [asyncio.ensure_future(body) for body in bodies]
+    await asyncio.sleep(0)
+    return tasks
+
+
+async def test_one_that_is_late_ends_and_those_that_are_not_stay():
+    seats = Seats(most=5)
+    late, later, never, last = await started(
+        read(seats, SHORT), read(seats, LONG), read(seats, float("inf")), read(seats, 2 * SHORT)
+    )
+
+    for task in (late, last):
+        with pytest.raises(TimeoutError):
+            await task
+
+    assert not later.done()
+    assert not never.done()
+    later.cancel()
+    never.cancel()
+    await asyncio.gather(later, never, return_exceptions=True)
+    assert seats._free == 5
+
+
+async def test_one_that_begins_later_with_less_patience_ends_first():
+    seats = Seats(most=5)
+    (patient,) = await started(read(seats, LONG))
+
+    with pytest.raises(TimeoutError):
+        await read(seats, SHORT)
+
+    assert not patient.done()
+    patient.cancel()
+
+
+async def test_one_that_begins_when_all_others_are_gone_ends_in_time():
+    """The timer of those before it is over, or was for one that is not there any more."""
+    seats = Seats(most=5)
+    for _ in range(3):
+        async with seats.one("a", SHORT):
+            pass
+        with pytest.raises(TimeoutError):
+            await read(seats, SHORT)
+
+
+async def test_a_caller_that_goes_when_it_is_late_is_cancelled():
+    seats = Seats(most=5)
+    (task,) = await started(read(seats, SHORT))
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert seats._free == 5
+
+
+async def test_a_time_out_of_the_body_is_its_own():
+    seats = Seats(most=5)
+    with pytest.raises(TimeoutError, match="mine"):
+        async with seats.one("a", LONG):
+            raise TimeoutError("mine")
+    assert seats._free == 5
