@@ -9,7 +9,7 @@ import pytest
 
 from contract.domains import MEMORY
 from contract.follower import Follower, unread
-from contract.yard import FORCE, SCRAP, Yard, harmless_update, perform
+from contract.yard import FORCE, SCRAP, Yard, perform, told_update
 from proad.model import (
     DomainSpec,
     Lifetime,
@@ -94,7 +94,7 @@ class EventsContract(SummariesContract):
         id = (await yard.make(start=start)).id
         async with Follower.of(yard.driver, FULL) as follower:
             before = follower.known[id]
-            await yard.updates.update(id, harmless_update(yard.kind))
+            await yard.updates.update(id, told_update(yard.kind))
             await follower.agrees(id)
             assert follower.known[id] != before
             await follower.hears(id, "reconfigured")

@@ -103,6 +103,35 @@ class DomainUpdatesContract(UpdatesContract):
         after = await yard.driver.get_resource(resource.id)
         assert (after.name, after.state) == (resource.name, ResourceState.SAVED)
 
+    @pytest.mark.parametrize(
+        "update",
+        [
+            ResourceUpdate(labels=LabelSet(entries={"a": "b"})),
+            ResourceUpdate(domain=DomainUpdate(title="Other")),
+            ResourceUpdate(domain=DomainUpdate(description="Other", autostart=True)),
+            ResourceUpdate(domain=DomainUpdate(vcpus=2)),
+            ResourceUpdate(domain=DomainUpdate(memory_bytes=128 * MIB)),
+        ],
+    )
+    async def test_update_that_a_saved_state_would_undo_is_refused(
+        self, yard: Yard, update: ResourceUpdate
+    ):
+        resource = await yard.bring_to(ResourceState.SAVED)
+        before = await yard.driver.get_resource(resource.id)
+        with pytest.raises(HasSavedStateError, match="start it"):
+            await yard.updates.update(resource.id, update)
+        assert await yard.driver.get_resource(resource.id) == before
+
+    async def test_autostart_of_a_saved_one_is_there_after_its_start(self, yard: Yard):
+        resource = await yard.bring_to(ResourceState.SAVED)
+        update = ResourceUpdate(name=resource.name, domain=DomainUpdate(autostart=True))
+        saved = await updated_by(yard, resource.id, update)
+        started = await yard.driver.start(resource.id)
+        for shown in (saved, started):
+            assert shown.domain is not None
+            assert shown.domain.autostart
+        await updated_by(yard, resource.id, ResourceUpdate(domain=DomainUpdate(autostart=False)))
+
     async def test_a_stopped_one(self, yard: Yard):
         resource = await yard.make(labels={"old": "1"})
         assert resource.domain is not None

@@ -266,6 +266,13 @@ def harmless_update(kind: ResourceKind) -> ResourceUpdate:
     """Give a change that is possible in every state."""
     if kind is ResourceKind.CONTAINER:
         return ResourceUpdate(container=ContainerUpdate(pids_limit=200))
+    return ResourceUpdate(domain=DomainUpdate(autostart=True))
+
+
+def told_update(kind: ResourceKind) -> ResourceUpdate:
+    """Give a change that the engine tells of at once."""
+    if kind is ResourceKind.CONTAINER:
+        return harmless_update(kind)
     return ResourceUpdate(domain=DomainUpdate(title="changed"))
 
 

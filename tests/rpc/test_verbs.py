@@ -15,7 +15,7 @@ CALLS = {
     Verb.PAUSE: ("PauseResource", {}),
     Verb.RESUME: ("ResumeResource", {}),
     Verb.DELETE: ("DeleteResource", {"delete_saved_state": True}),
-    Verb.UPDATE: ("UpdateResource", {"domain": {"title": "t"}}),
+    Verb.UPDATE: ("UpdateResource", {"domain": {"autostart": True}}),
     Verb.CREATE_SNAPSHOT: ("CreateSnapshot", {"name": "s2"}),
     Verb.REVERT_SNAPSHOT: ("RevertSnapshot", {"name": "s1"}),
 }

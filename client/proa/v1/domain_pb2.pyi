@@ -695,8 +695,8 @@ class DomainSpec(_message.Message):
 
     @_builtins.property
     def boot_order(self) -> _containers.RepeatedScalarFieldContainer[Global___BootDevice.ValueType]:
-        """What to boot from, in this order; empty: the medium if there is one, then
-        the disk.
+        """What to boot from, in this order; empty: the disk, then the medium if there is one. A
+        disk that is still empty is passed over, so that the medium installs on it.
         At most 16 items.
         """
 
@@ -1005,7 +1005,8 @@ class DomainUpdate(_message.Message):
     """
     vcpus: _builtins.int
     """Virtual CPUs. A running domain gets more at once if it was made with room for
-    them; otherwise at its next start.
+    them; otherwise at its next start. More than it has room for is INVALID_ARGUMENT where
+    its XML lays its processors out in sockets, cores and threads.
     """
     autostart: _builtins.bool
     """Whether it starts with the host."""

@@ -107,7 +107,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Example: DeleteResource of such a domain without delete_snapshots.
     """
     ERROR_REASON_HAS_SAVED_STATE: _ErrorReason.ValueType  # 20
-    """FAILED_PRECONDITION. The domain has a saved state that would be lost.
+    """FAILED_PRECONDITION. The domain has a saved state that would be lost, or that would undo
+    the change.
     Example: DeleteResource of such a domain without delete_saved_state.
     """
     ERROR_REASON_IN_USE: _ErrorReason.ValueType  # 21
@@ -285,7 +286,8 @@ ERROR_REASON_HAS_SNAPSHOTS: ErrorReason.ValueType  # 19
 Example: DeleteResource of such a domain without delete_snapshots.
 """
 ERROR_REASON_HAS_SAVED_STATE: ErrorReason.ValueType  # 20
-"""FAILED_PRECONDITION. The domain has a saved state that would be lost.
+"""FAILED_PRECONDITION. The domain has a saved state that would be lost, or that would undo
+the change.
 Example: DeleteResource of such a domain without delete_saved_state.
 """
 ERROR_REASON_IN_USE: ErrorReason.ValueType  # 21

@@ -122,8 +122,10 @@ class ResourceServiceStub:
     domain, CPU and memory, restart policy, autostart. Of an active resource it is
     changed at once where the engine can; the response names what takes effect at the
     next start. All or nothing is not promised across fields: on an error, look again.
-    A request that changes nothing is refused: GetResource is what looks.
-    Errors: ALREADY_EXISTS, CAPABILITY_MISSING, INVALID_ARGUMENT, ETAG_MISMATCH.
+    A request that changes nothing is refused: GetResource is what looks. Of a domain with a
+    saved state only autostart can be changed: the next start brings the rest back as it was.
+    Errors: ALREADY_EXISTS, CAPABILITY_MISSING, INVALID_ARGUMENT, ETAG_MISMATCH,
+    HAS_SAVED_STATE.
     A request has at most 256 KiB.
     """
 
@@ -221,8 +223,10 @@ class ResourceServiceAsyncStub(ResourceServiceStub):
     domain, CPU and memory, restart policy, autostart. Of an active resource it is
     changed at once where the engine can; the response names what takes effect at the
     next start. All or nothing is not promised across fields: on an error, look again.
-    A request that changes nothing is refused: GetResource is what looks.
-    Errors: ALREADY_EXISTS, CAPABILITY_MISSING, INVALID_ARGUMENT, ETAG_MISMATCH.
+    A request that changes nothing is refused: GetResource is what looks. Of a domain with a
+    saved state only autostart can be changed: the next start brings the rest back as it was.
+    Errors: ALREADY_EXISTS, CAPABILITY_MISSING, INVALID_ARGUMENT, ETAG_MISMATCH,
+    HAS_SAVED_STATE.
     A request has at most 256 KiB.
     """
 
@@ -383,8 +387,10 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
         domain, CPU and memory, restart policy, autostart. Of an active resource it is
         changed at once where the engine can; the response names what takes effect at the
         next start. All or nothing is not promised across fields: on an error, look again.
-        A request that changes nothing is refused: GetResource is what looks.
-        Errors: ALREADY_EXISTS, CAPABILITY_MISSING, INVALID_ARGUMENT, ETAG_MISMATCH.
+        A request that changes nothing is refused: GetResource is what looks. Of a domain with a
+        saved state only autostart can be changed: the next start brings the rest back as it was.
+        Errors: ALREADY_EXISTS, CAPABILITY_MISSING, INVALID_ARGUMENT, ETAG_MISMATCH,
+        HAS_SAVED_STATE.
         A request has at most 256 KiB.
         """
 

@@ -47,6 +47,7 @@ def read_domain(xml: str) -> GivenDomain:
     """
     root = _parsed(xml)
     _check_size(root)
+    _clear_between(root)
     if root.tag != "domain":
         raise wrong(f"must be a <domain>, not <{root.tag!s}>")
     name = _only(root, "name")
@@ -106,6 +107,34 @@ def _check_size(root: etree._Element) -> None:
             raise wrong(f"must not have elements more than {DEPTH_LIMIT} deep")
         if nodes > NODES_LIMIT:
             raise wrong(f"must not have more than {NODES_LIMIT} elements and attributes")
+
+
+def _clear_between(root: etree._Element) -> None:
+    """Take out what cannot be seen between elements, and refuse what can.
+
+    libvirt reads over both, but its schema has room for neither. The metadata of others are
+    theirs.
+    """
+    waiting = [root]
+    while waiting:
+        parent = waiting.pop()
+        children = [child for child in parent if child.tag != "metadata"]
+        if len(parent):
+            _check_between(parent, parent.text)
+            parent.text = None
+        for child in parent:
+            _check_between(child, child.tail)
+            child.tail = None
+        waiting.extend(children)
+
+
+def _check_between(element: etree._Element, text: str | None) -> None:
+    seen = "".join(char for char in text or "" if char.isprintable() and not char.isspace())
+    if seen:
+        raise wrong(
+            f"has the text {seen[:40]!r} between elements, after line {element.sourceline or 1}: "
+            "take it out"
+        )
 
 
 def _comment(element: etree._Element) -> InvalidArgumentError:

@@ -78,9 +78,12 @@ class HasSavedStateError(ProaError):
         self.name = name
 
     @classmethod
-    def of_rename(cls, name: str) -> "HasSavedStateError":
-        """Make the error of a rename, which the saved state would not follow."""
-        return cls(name, hint="start it, which restores that, and stop it; then rename it")
+    def of_update(cls, name: str) -> "HasSavedStateError":
+        """Make the error of a change that the saved state would undo."""
+        return cls(
+            name,
+            hint="its next start brings this back as it was: start it, stop it, and change it then",
+        )
 
 
 class InUseError(ProaError):

@@ -269,11 +269,15 @@ class DomainSpec:
 
     @property
     def effective_boot_order(self) -> tuple[BootDevice, ...]:
-        """The boot order; where the spec names none: the medium, the disk, else the network."""
+        """The boot order; where the spec names none: the disk, the medium, else the network.
+
+        No firmware stops at a disk that is empty, and one that something was installed on is
+        not to end in its installer again.
+        """
         if self.boot_order:
             return self.boot_order
-        order = [BootDevice.CDROM] if self.cdrom is not None else []
-        order += [BootDevice.DISK] if self.effective_disks else []
+        order = [BootDevice.DISK] if self.effective_disks else []
+        order += [BootDevice.CDROM] if self.cdrom is not None else []
         if not order and self.effective_networks:
             order = [BootDevice.NETWORK]
         return tuple(order)

@@ -95,6 +95,15 @@ class ResourceUpdate:
             and self.domain in {None, DomainUpdate()}
         )
 
+    def is_undone_by_saved_state(self, name: str) -> bool:
+        """Tell whether it changes what a domain of that name gets back from a saved state."""
+        change = self.domain or DomainUpdate()
+        return (
+            self.name not in {None, name}
+            or self.labels is not None
+            or change != DomainUpdate(autostart=change.autostart)
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Updated:

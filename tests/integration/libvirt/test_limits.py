@@ -8,9 +8,10 @@ import pytest
 from integration.libvirt.guests import MIB, Guests, eventually
 from proad.drivers.libvirt import LibvirtDriver
 from proad.drivers.libvirt.domain_view import domain_of
-from proad.errors import CapabilityMissingError
+from proad.errors import CapabilityMissingError, InvalidArgumentError
 from proad.model import (
     DeleteOptions,
+    Domain,
     DomainUpdate,
     DomainXml,
     LabelSet,
@@ -26,6 +27,7 @@ from proad.model import (
 pytestmark = pytest.mark.libvirt
 
 FORCE = StopOptions(mode=StopMode.FORCE)
+NOTHING = Domain(memory_bytes=0, max_memory_bytes=0, vcpus=0)
 MEMORY, VCPUS = "domain.memory_bytes", "domain.vcpus"
 
 
@@ -160,6 +162,51 @@ async def test_more_than_a_running_one_has_room_for(driver: LibvirtDriver, guest
     await driver.stop(blank.id, FORCE)
     await driver.start(blank.id)
     assert await sized(driver, blank.id) == (48, 1)
+
+
+async def test_fewer_processors_keep_the_room_for_more(
+    driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect
+):
+    made = await driver.create_domain(guests.blank(vcpus=4))
+    domain = raw.lookupByUUIDString(made.id)
+    most = libvirt.VIR_DOMAIN_VCPU_MAXIMUM | libvirt.VIR_DOMAIN_AFFECT_CONFIG
+    for vcpus, room in ((2, 4), (4, 4), (6, 6), (1, 6)):
+        updated = await change(driver, made.id, vcpus=vcpus)
+        assert (updated.restart_required, size(updated.resource)) == ((), (32, vcpus))
+        assert domain.vcpusFlags(most) == room
+    await driver.start(made.id)
+    assert (await change(driver, made.id, vcpus=6)).restart_required == ()
+
+
+@pytest.mark.parametrize("runs", [False, True])
+async def test_processors_of_a_topology_are_as_many_as_it_has_room_for(
+    driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, *, runs: bool
+):
+    domain = raw.defineXML(
+        f"<domain type='qemu'><name>{guests.prefix}-x</name><memory unit='MiB'>64</memory>"
+        "<vcpu current='2'>4</vcpu><os><type arch='x86_64' machine='q35'>hvm</type></os>"
+        "<cpu><topology sockets='2' dies='1' cores='2' threads='1'/></cpu></domain>"
+    )
+    id = domain.UUIDString()
+    if runs:
+        await driver.start(id)
+    with pytest.raises(InvalidArgumentError) as caught:
+        await change(driver, id, vcpus=6, title="Never")
+    assert [each.field for each in caught.value.violations] == [VCPUS]
+    assert "at most 4" in caught.value.message
+    now = (await driver.get_resource(id)).domain
+    assert now is not None
+    assert (now.vcpus, now.title) == (2, "")
+    await change(driver, id, vcpus=3)
+    updated = await change(driver, id, vcpus=4)
+    assert (updated.restart_required, size(updated.resource)[1]) == ((), 4)
+    xml = domain_of(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+    assert xml.vcpus == 4
+    if not runs:
+        await change(driver, id, vcpus=1)
+        assert (await driver.start(id)).domain == replace(
+            NOTHING, memory_bytes=64 * MIB, max_memory_bytes=64 * MIB, vcpus=1
+        )
 
 
 async def test_a_stopped_one(driver: LibvirtDriver, guests: Guests):

@@ -8,7 +8,7 @@ import pytest
 
 from integration.libvirt.guests import Guests, eventually
 from proad.drivers.libvirt import LibvirtDriver
-from proad.errors import ResourceNotRunningError, StopTimedOutError
+from proad.errors import CapabilityMissingError, ResourceNotRunningError, StopTimedOutError
 from proad.model import (
     Lifetime,
     Resource,
@@ -150,6 +150,28 @@ async def test_a_transient_guest_goes_with_its_volumes(driver: LibvirtDriver, gu
     assert (stopped.state, stopped.id) == (ResourceState.STOPPED, guest.id)
     assert await guests.volumes() == set()
     assert await guests.domains() == set()
+
+
+async def test_graceful_stop_of_one_that_comes_back_says_that_it_rebooted(
+    driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect
+):
+    made = await driver.create_domain(guests.spec("guest-noagent.iso"))
+    xml = await driver.get_domain_xml(made.id)
+    raw.defineXML(xml.replace("<on_poweroff>destroy<", "<on_poweroff>restart<"))
+    await driver.start(made.id)
+    await guests.ready(made.id)
+    begin = seconds()
+    with pytest.raises(CapabilityMissingError, match=r"rebooted.*GRACEFUL_THEN_FORCE"):
+        await driver.stop(made.id, POLITELY)
+    assert seconds() - begin < GRACE.total_seconds()
+    assert (await driver.get_resource(made.id)).state is ResourceState.RUNNING
+    await guests.ready(made.id)
+    begin = seconds()
+    ended = await driver.stop(
+        made.id, StopOptions(mode=StopMode.GRACEFUL_THEN_FORCE, grace_period=GRACE)
+    )
+    assert seconds() - begin < GRACE.total_seconds()  # at the moment when it had shut down
+    assert ended.state_detail.reason is StateReason.KILLED
 
 
 async def test_a_domain_made_not_to_come_up_again_is_started(

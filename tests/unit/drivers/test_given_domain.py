@@ -110,3 +110,26 @@ def test_a_declared_encoding_is_not_believed(encoding: str):
         "<domain><name>web</name><title>Grüße +AGE-</title></domain>"
     )
     assert domain.root.findtext("title") == "Grüße +AGE-"
+
+
+BETWEEN = "<domain>{0}<name>web</name>{0}<os>{0}<type>hvm</type>{0}</os>{0}</domain>"
+
+
+@pytest.mark.parametrize("text", ["\u200b", "\ufeff", "\u00a0", "\u2003\u2028", " \n\t\u2060 "])
+def test_read_domain_of_what_cannot_be_seen_between_elements_takes_it_out(text: str):
+    root = read_domain(BETWEEN.format(text)).root
+
+    assert "".join(root.itertext()) == f"webhvm{root.findtext('uuid')}"
+
+
+@pytest.mark.parametrize("at", ["<name>web</name>{0}", "{0}<name>web</name>"])
+def test_read_domain_of_a_text_between_elements_says_what_and_where(at: str):
+    with pytest.raises(InvalidArgumentError, match=r"the text 'stray' .* after line 2"):
+        read_domain(f"\n<domain>{at.format(' stray ')}</domain>")
+
+
+def test_read_domain_of_texts_in_metadata_leaves_them_alone():
+    inner = "<x:a xmlns:x='urn:x'>one<x:b/>two\u200b</x:a>"
+    root = read_domain(f"<domain><name>web</name><metadata>{inner}</metadata></domain>").root
+
+    assert "".join(root.find("metadata").itertext()) == "onetwo\u200b"

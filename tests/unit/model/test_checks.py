@@ -218,7 +218,7 @@ def test_defaults_of_a_domain():
     diskless = validate(DomainSpec, DOMAIN | {"diskless": True})
     assert diskless.effective_boot_order == ("NETWORK",)
     installer = validate(DomainSpec, DOMAIN | {"cdrom": {}})
-    assert installer.effective_boot_order == ("CDROM", "DISK")
+    assert installer.effective_boot_order == ("DISK", "CDROM")
 
 
 @unhurried

@@ -11,12 +11,14 @@ import libvirt
 
 from proad.core.ports import OnStep
 from proad.drivers.libvirt.connection import Connection
+from proad.drivers.libvirt.errors import ENGINE
 from proad.drivers.libvirt.events import DomainEvent, DomainEvents, EventKind
 from proad.drivers.libvirt.lanes import Lane
 from proad.drivers.libvirt.reading import Reader
 from proad.drivers.libvirt.verbs import go_on
 from proad.drivers.threads import DEFAULT_TIMEOUT
 from proad.errors import (
+    CapabilityMissingError,
     EngineConflictError,
     EngineTimedOutError,
     ResourceNotFoundError,
@@ -49,12 +51,14 @@ class Found:
             ended in between.
         agent: whether the guest agent is connected.
         test: whether this is libvirt's test hypervisor, which obeys at once.
+        comes_back: whether libvirt is told to start it again when its guest shuts down.
     """
 
     resource: Resource
     runtime_id: int
     agent: bool
     test: bool
+    comes_back: bool = False
 
 
 class Order(Protocol):
@@ -102,9 +106,23 @@ class Shutdown:
         else:
             domain.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN)
 
-    def is_done(self, domain: libvirt.virDomain, seen: set[EventKind]) -> bool:  # noqa: ARG002 - the state says it all
-        """See `Order`."""
-        return not domain.isActive() or domain.ID() != self._found.runtime_id
+    def is_done(self, domain: libvirt.virDomain, seen: set[EventKind]) -> bool:
+        """See `Order`.
+
+        Raises:
+            CapabilityMissingError: it shut down, and libvirt had it boot again.
+        """
+        if not domain.isActive() or domain.ID() != self._found.runtime_id:
+            return True
+        if self._found.comes_back and EventKind.REBOOT in seen:
+            raise CapabilityMissingError(
+                "a graceful stop of a domain with on_poweroff=restart in its XML; its guest shut "
+                "down as it was asked to, and rebooted",
+                driver=ENGINE,
+                hint="use mode GRACEFUL_THEN_FORCE, which ends it at that moment, or FORCE; or "
+                "change on_poweroff to destroy",
+            )
+        return False
 
     def is_done_when_gone(self) -> bool:
         """See `Order`."""
@@ -175,6 +193,7 @@ class Ladder:
 
         Raises:
             StopTimedOutError: it did not within `grace`. Nothing was killed.
+            CapabilityMissingError: this domain never does.
         """
         clock = asyncio.get_running_loop().time
         deadline = press_at = clock()

@@ -11,9 +11,10 @@ import libvirt
 
 from proad.drivers.libvirt.domain_view import domain_of
 from proad.drivers.libvirt.errors import ENGINE, code_of
+from proad.drivers.libvirt.node import Node
 from proad.drivers.libvirt.offers import check_vcpus, offer_for
 from proad.drivers.libvirt.reading import KIB
-from proad.errors import CapabilityMissingError
+from proad.errors import CapabilityMissingError, InvalidArgumentError
 from proad.model import DomainUpdate, ResourceState
 
 MEMORY = "domain.memory_bytes"
@@ -56,12 +57,15 @@ def check(run: Run, change: DomainUpdate) -> None:
     """Refuse what cannot be done, before anything is.
 
     Raises:
-        InvalidArgumentError: the machine cannot have so many processors.
+        InvalidArgumentError: the machine cannot have so many processors, or is not laid
+            out for them.
         CapabilityMissingError: what a transient domain, which has no next start, cannot
             do while it runs.
     """
     if change.vcpus is not None and (offer := offer_for(run.domain)) is not None:
         check_vcpus(offer, change.vcpus, VCPUS)
+    if change.vcpus is not None and run.persistent:
+        _check_topology(run.domain, change.vcpus)
     if run.persistent:
         return
     if change.autostart:
@@ -87,6 +91,20 @@ def apply(run: Run, change: DomainUpdate) -> tuple[str, ...]:
     if change.memory_bytes is not None and not _set_memory(run, change.memory_bytes):
         late.append(MEMORY)
     return tuple(late)
+
+
+def _check_topology(domain: libvirt.virDomain, vcpus: int) -> None:
+    root = Node.of(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+    topology = root.first("cpu/topology")
+    most = root.first("vcpu").content().count()
+    if topology and vcpus > most:
+        parts = ("sockets", "dies", "cores", "threads")
+        laid = " x ".join(f"{topology.attribute(part).count() or 1} {part}" for part in parts)
+        raise InvalidArgumentError.of(
+            VCPUS,
+            f"must be at most {most}, because the XML of the domain lays its processors out as "
+            f"{laid}; change its <topology> with libvirt's own tools for more",
+        )
 
 
 def _not_live(what: str) -> CapabilityMissingError:
@@ -136,8 +154,8 @@ def _set_vcpus(run: Run, vcpus: int) -> bool:
         raise _not_live("processors that this machine cannot be given")
     if run.persistent:
         most = domain.vcpusFlags(_CONFIG | libvirt.VIR_DOMAIN_VCPU_MAXIMUM)
-        # A running domain keeps the room that it has for more.
-        if vcpus > most or (vcpus < most and not run.active):
+        # A domain keeps the room that it has for more.
+        if vcpus > most:
             domain.setVcpusFlags(vcpus, _CONFIG | libvirt.VIR_DOMAIN_VCPU_MAXIMUM)
         domain.setVcpusFlags(vcpus, _CONFIG)
     return live or not run.active

@@ -153,6 +153,7 @@ class Stopping:
                 runtime_id=domain.ID(),
                 agent=agent_connected(root),
                 test=is_test(domain.connect()),
+                comes_back=root is not None and root.findtext("on_poweroff") == "restart",
             )
 
         return await self._connection.on(id, look, lane=lane)

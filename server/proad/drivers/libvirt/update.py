@@ -21,8 +21,8 @@ from proad.model import (
     ResourceState,
     ResourceUpdate,
     Verb,
-    allowed_verbs,
     refusal,
+    verbs_of,
 )
 
 _NOTHING = DomainUpdate()
@@ -34,10 +34,10 @@ def apply(reader: Reader, domain: libvirt.virDomain, update: ResourceUpdate) -> 
     Gives the paths of what takes effect at the next start.
 
     Raises:
-        InvalidArgumentError: it asks an active domain for more memory than it may have.
+        InvalidArgumentError: it asks for more processors than the domain is laid out for.
         CapabilityMissingError: it is about a container; a transient domain cannot do it.
         ResourceRunningError: a running domain cannot be renamed.
-        HasSavedStateError: one with a saved state neither.
+        HasSavedStateError: its saved state would undo the change.
         AlreadyExistsError: the new name is taken.
     """
     before = reader.summary(domain)
@@ -45,8 +45,7 @@ def apply(reader: Reader, domain: libvirt.virDomain, update: ResourceUpdate) -> 
         raise CapabilityMissingError(
             "changing a domain as a container", driver=ENGINE, hint="use `domain`"
         )
-    if error := refusal(Verb.UPDATE, before):
-        raise error
+    _check_state(before, update)
     change = update.domain or _NOTHING
     run = limits.Run(
         domain=domain,
@@ -79,6 +78,13 @@ def apply(reader: Reader, domain: libvirt.virDomain, update: ResourceUpdate) -> 
     return late
 
 
+def _check_state(before: Resource, update: ResourceUpdate) -> None:
+    if error := refusal(Verb.UPDATE, before):
+        raise error
+    if before.state is ResourceState.SAVED and update.is_undone_by_saved_state(before.name):
+        raise HasSavedStateError.of_update(before.name)
+
+
 def _check_name(run: limits.Run, before: Resource, name: str) -> None:
     if run.active:
         raise ResourceRunningError(
@@ -86,11 +92,9 @@ def _check_name(run: limits.Run, before: Resource, name: str) -> None:
             name=before.name,
             state=before.state,
             verb=f"{Verb.UPDATE} of name",
-            allowed_verbs=allowed_verbs(before.kind, before.state),
+            allowed_verbs=verbs_of(before),
             hint="stop it first",
         )
-    if before.state is ResourceState.SAVED:
-        raise HasSavedStateError.of_rename(before.name)
     _refuse_taken(run.domain.connect(), name)
 
 

@@ -40,6 +40,9 @@ class MemoryUpdates(World):
         workload = self._workload(id)
         self._permit(Verb.UPDATE, workload)
         resource = workload.resource
+        saved = resource.state is ResourceState.SAVED
+        if saved and update.is_undone_by_saved_state(resource.name):
+            raise HasSavedStateError.of_update(resource.name)
         if resource.container is not None:
             if update.labels is not None or update.domain is not None:
                 raise CapabilityMissingError("changing this of a container", driver=NAME)
@@ -54,8 +57,6 @@ class MemoryUpdates(World):
             if (other := self._named(resource.kind, update.name)) is not None:
                 kind = resource.kind.lower()
                 raise AlreadyExistsError(kind, update.name, existing_id=other.resource.id)
-            if resource.state is ResourceState.SAVED:
-                raise HasSavedStateError.of_rename(resource.name)
             resource = replace(resource, name=update.name)
         if update.labels is not None:
             workload.behaviour = Behaviour.of(update.labels.entries)
