@@ -123,8 +123,7 @@ async def test_a_declared_encoding_does_not_matter(
 Overtake = Callable[[Callable[[str], object]], None]
 # Found missing when the domain is started.
 MISSING = (
-    "<devices><disk type='file' device='cdrom'><source file='/var/tmp/proa-test-none'/>"
-    "<target dev='sda' bus='sata'/></disk></devices>"
+    "<devices><interface type='network'><source network='proa-test-none'/></interface></devices>"
 )
 
 

@@ -10,7 +10,7 @@ import pytest
 from integration.libvirt.guests import Guests
 from proad.drivers.libvirt import LibvirtDriver
 from proad.drivers.libvirt.xml import parse
-from proad.errors import EngineConflictError
+from proad.errors import InvalidArgumentError
 from proad.model import (
     DeleteOptions,
     DomainXml,
@@ -143,7 +143,7 @@ async def test_a_create_that_fails_leaves_the_variables_that_were_there(
         "<devices><interface type='network'><source network='proa-test-none'/></interface>"
         "</devices></domain>",
     )
-    with pytest.raises(EngineConflictError):
+    with pytest.raises(InvalidArgumentError):
         await driver.create_domain_from_xml(DomainXml(xml=text), start=True)
     assert elsewhere.read_bytes() == MARK
     assert await guests.domains() == set()

@@ -19,7 +19,7 @@ from proad.drivers.libvirt.domain_xml import Parts, Source, disk_targets, domain
 from proad.drivers.libvirt.emulator import drop_emulator
 from proad.drivers.libvirt.errors import ENGINE, code_of, seek, values_of
 from proad.drivers.libvirt.images import is_block
-from proad.drivers.libvirt.media import Media
+from proad.drivers.libvirt.media import Media, check_files, check_volume
 from proad.drivers.libvirt.metadata import NAMESPACE, Metadata, in_domain
 from proad.drivers.libvirt.reading import lookup
 from proad.drivers.libvirt.rollback import Rollback
@@ -90,7 +90,7 @@ class Creation:
         cdrom = self._medium(connection, spec.cdrom, host) if spec.cdrom is not None else None
         with ExitStack() as held:
             sources = tuple(
-                self._source(connection, spec, number, target, id, rollback, held)
+                self._source(connection, spec, number, target, id, host, rollback, held)
                 for number, target in enumerate(disk_targets(spec))
             )
             now = datetime.now(UTC)
@@ -113,6 +113,7 @@ class Creation:
         self,
         connection: libvirt.virConnect,
         source: DomainXml,
+        host: HostFacts,
         rollback: Rollback,
         *,
         start: bool,
@@ -123,6 +124,7 @@ class Creation:
         refuse_taken(connection, given.name, given.id)
         drop_emulator(connection, given.root)
         self._storage.layers.check_xml(connection, given.root)
+        check_files(connection, given.root, host)
         now = datetime.now(UTC)
         note_creation(given.root, now)
         identity = _Identity(given.name, given.id, now, on_made, now)
@@ -198,6 +200,7 @@ class Creation:
         number: int,
         target: str,
         owner: str,
+        host: HostFacts,
         rollback: Rollback,
         held: ExitStack,
     ) -> Source:
@@ -215,6 +218,7 @@ class Creation:
             field = f"{field}.base"
             held.enter_context(self._storage.uses.using([volume.path()]))
             format = new.format
+        check_volume(connection, volume.path(), host, field=f"spec.disks[{number}]")
         below = layers.below(connection, volume, format, field)
         return _source_of(volume, format, below)
 
@@ -222,7 +226,9 @@ class Creation:
         self, connection: libvirt.virConnect, cdrom: CdromSpec, host: HostFacts
     ) -> Source | None:
         if cdrom.volume is not None:
-            return _source_of(self._storage.volume(connection, cdrom.volume), DiskFormat.RAW)
+            volume = self._storage.volume(connection, cdrom.volume)
+            check_volume(connection, volume.path(), host, field="spec.cdrom.volume")
+            return _source_of(volume, DiskFormat.RAW)
         if cdrom.path is None:
             return None
         path = self._media.checked(connection, cdrom.path, host, field="spec.cdrom.path")

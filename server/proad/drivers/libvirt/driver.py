@@ -231,8 +231,9 @@ class LibvirtDriver:
         tell = _from_a_thread(on_made)
 
         def make(connection: libvirt.virConnect, rollback: Rollback) -> Resource:
+            host = self._host.facts(connection)
             make = self._creation.from_xml
-            made = make(connection, source, rollback, start=start, on_made=tell)
+            made = make(connection, source, host, rollback, start=start, on_made=tell)
             return self._made(made)
 
         return await all_or_nothing(self._connection, make)

@@ -9,13 +9,15 @@ import os
 import re
 import stat
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 import libvirt
+from lxml import etree
 
+from proad.drivers.given_domain import wrong
 from proad.drivers.libvirt.pools import all_pools
 from proad.drivers.libvirt.virt import HostFacts, QemuUser, is_local, is_test
 from proad.errors import InvalidArgumentError
@@ -94,12 +96,79 @@ class Media:
         return resolved
 
 
-def _obstacle(path: str, user: QemuUser) -> str:
-    """Say what keeps a user from reading a file, and how to mend it; empty: nothing does."""
+def check_files(connection: libvirt.virConnect, root: etree._Element, host: HostFacts) -> None:
+    """Refuse a given domain whose files are not there, or not where QEMU may go.
+
+    libvirt looks for them at the start alone, and knows of no folder that QEMU may not pass. Of
+    another host it is left to libvirt.
+
+    Args:
+        connection: to libvirt.
+        root: the `<domain>`.
+        host: tells as whom QEMU runs.
+
+    Raises:
+        InvalidArgumentError: with the field "xml".
+    """
+    if not is_local(connection):
+        return
+    user = host.qemu_user or QemuUser.of_this_process()
+    for what, path, relabelled in _files_of(root):
+        try:
+            mode = Path(path).stat().st_mode
+        except OSError as error:
+            raise wrong(f"{what} names {path!r}, which cannot be used: {error.strerror}") from None
+        if not stat.S_ISREG(mode) and not stat.S_ISBLK(mode):
+            kind = _KINDS.get(stat.S_IFMT(mode), "something else")
+            raise wrong(f"{what} names {path!r}, which is {kind}, not a file or a block device")
+        if obstacle := _obstacle(os.path.realpath(path), user, relabelled=relabelled):
+            raise wrong(f"{what} names {path!r}, which QEMU, as {user}, cannot read: {obstacle}")
+
+
+def check_volume(connection: libvirt.virConnect, path: str, host: HostFacts, *, field: str) -> None:
+    """Refuse a volume in a folder that QEMU may not pass; libvirt makes the file itself readable.
+
+    Raises:
+        InvalidArgumentError: it is in one; the text says how to mend that.
+    """
+    if not is_local(connection) or not Path(path).exists():
+        return
+    user = host.qemu_user or QemuUser.of_this_process()
+    if obstacle := _obstacle(os.path.realpath(path), user, relabelled=True):
+        raise InvalidArgumentError.of(
+            field, f"is {path!r}, which QEMU, as {user}, cannot read: {obstacle}"
+        )
+
+
+def _files_of(root: etree._Element) -> Iterator[tuple[str, str, bool]]:
+    """Yield the files that a start needs, with what needs them.
+
+    The last one tells whether libvirt makes them QEMU's own.
+    """
+    for tag in ("kernel", "initrd", "dtb"):
+        if path := (root.findtext(f"os/{tag}") or "").strip():
+            yield f"<{tag}>", path, True
+    for disk in root.iterfind("devices/disk"):
+        for source in disk.iter("source"):
+            path = source.get("file") or source.get("dev") or ""
+            if path and source.get("startupPolicy", "mandatory") == "mandatory":
+                labels = source.findall("seclabel[@relabel='no']")
+                target = disk.find("target")
+                name = "" if target is None else target.get("dev", "")
+                yield f"the disk {name}", path, not labels
+
+
+def _obstacle(path: str, user: QemuUser, *, relabelled: bool = False) -> str:
+    """Say what keeps a user from reading a file, and how to mend it; empty: nothing does.
+
+    One that is `relabelled` at the start is the user's then.
+    """
     for folder in reversed(Path(path).parents):
         if not _allows(str(folder), user, stat.S_IXOTH):
             return f"it may not pass {str(folder)!r}; chmod o+x that folder"
-    return "" if _allows(path, user, stat.S_IROTH) else "it may not read the file; chmod o+r it"
+    if relabelled or _allows(path, user, stat.S_IROTH):
+        return ""
+    return "it may not read the file; chmod o+r it"
 
 
 @dataclass(frozen=True, slots=True)
