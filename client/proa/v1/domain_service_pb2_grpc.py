@@ -60,7 +60,9 @@ class DomainServiceServicer:
         """Creates a domain from typed values, its new volumes included, and starts it
         if asked to. All or nothing: if a step fails, nothing of it stays. Not
         idempotent: a repetition fails with ALREADY_EXISTS.
-        Errors: INVALID_ARGUMENT, ALREADY_EXISTS, VOLUME_NOT_FOUND, ENGINE_CONFLICT.
+        Errors: INVALID_ARGUMENT with the field, also for a network, a machine or a medium that is
+        not there; ALREADY_EXISTS, VOLUME_NOT_FOUND; CAPABILITY_MISSING for what QEMU here cannot
+        do; HOST_EXHAUSTED; ENGINE_CONFLICT.
         A request has at most 256 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -72,7 +74,9 @@ class DomainServiceServicer:
         cover, and starts it if asked to. Unlike libvirt's define it never changes an
         existing domain. Whatever the document says under Proa's own namespace is
         replaced; of that, labels are kept.
-        Errors: INVALID_ARGUMENT, ALREADY_EXISTS, ENGINE_CONFLICT.
+        Errors: INVALID_ARGUMENT with the field `xml`, also for what the document names and is not
+        there: disks, kernels, networks, pools; ALREADY_EXISTS; CAPABILITY_MISSING for what QEMU here
+        cannot do; HOST_EXHAUSTED; ENGINE_CONFLICT.
         A request has at most 1 MiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

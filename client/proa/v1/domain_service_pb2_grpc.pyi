@@ -37,7 +37,9 @@ class DomainServiceStub:
     """Creates a domain from typed values, its new volumes included, and starts it
     if asked to. All or nothing: if a step fails, nothing of it stays. Not
     idempotent: a repetition fails with ALREADY_EXISTS.
-    Errors: INVALID_ARGUMENT, ALREADY_EXISTS, VOLUME_NOT_FOUND, ENGINE_CONFLICT.
+    Errors: INVALID_ARGUMENT with the field, also for a network, a machine or a medium that is
+    not there; ALREADY_EXISTS, VOLUME_NOT_FOUND; CAPABILITY_MISSING for what QEMU here cannot
+    do; HOST_EXHAUSTED; ENGINE_CONFLICT.
     A request has at most 256 KiB.
     """
     CreateDomainFromXml: _grpc.UnaryUnaryMultiCallable[_domain_service_pb2.CreateDomainFromXmlRequest, _domain_service_pb2.CreateDomainFromXmlResponse]
@@ -45,7 +47,9 @@ class DomainServiceStub:
     cover, and starts it if asked to. Unlike libvirt's define it never changes an
     existing domain. Whatever the document says under Proa's own namespace is
     replaced; of that, labels are kept.
-    Errors: INVALID_ARGUMENT, ALREADY_EXISTS, ENGINE_CONFLICT.
+    Errors: INVALID_ARGUMENT with the field `xml`, also for what the document names and is not
+    there: disks, kernels, networks, pools; ALREADY_EXISTS; CAPABILITY_MISSING for what QEMU here
+    cannot do; HOST_EXHAUSTED; ENGINE_CONFLICT.
     A request has at most 1 MiB.
     """
     GetDomainXml: _grpc.UnaryUnaryMultiCallable[_domain_service_pb2.GetDomainXmlRequest, _domain_service_pb2.GetDomainXmlResponse]
@@ -63,7 +67,9 @@ class DomainServiceAsyncStub(DomainServiceStub):
     """Creates a domain from typed values, its new volumes included, and starts it
     if asked to. All or nothing: if a step fails, nothing of it stays. Not
     idempotent: a repetition fails with ALREADY_EXISTS.
-    Errors: INVALID_ARGUMENT, ALREADY_EXISTS, VOLUME_NOT_FOUND, ENGINE_CONFLICT.
+    Errors: INVALID_ARGUMENT with the field, also for a network, a machine or a medium that is
+    not there; ALREADY_EXISTS, VOLUME_NOT_FOUND; CAPABILITY_MISSING for what QEMU here cannot
+    do; HOST_EXHAUSTED; ENGINE_CONFLICT.
     A request has at most 256 KiB.
     """
     CreateDomainFromXml: _aio.UnaryUnaryMultiCallable[_domain_service_pb2.CreateDomainFromXmlRequest, _domain_service_pb2.CreateDomainFromXmlResponse]  # type: ignore[assignment]
@@ -71,7 +77,9 @@ class DomainServiceAsyncStub(DomainServiceStub):
     cover, and starts it if asked to. Unlike libvirt's define it never changes an
     existing domain. Whatever the document says under Proa's own namespace is
     replaced; of that, labels are kept.
-    Errors: INVALID_ARGUMENT, ALREADY_EXISTS, ENGINE_CONFLICT.
+    Errors: INVALID_ARGUMENT with the field `xml`, also for what the document names and is not
+    there: disks, kernels, networks, pools; ALREADY_EXISTS; CAPABILITY_MISSING for what QEMU here
+    cannot do; HOST_EXHAUSTED; ENGINE_CONFLICT.
     A request has at most 1 MiB.
     """
     GetDomainXml: _aio.UnaryUnaryMultiCallable[_domain_service_pb2.GetDomainXmlRequest, _domain_service_pb2.GetDomainXmlResponse]  # type: ignore[assignment]
@@ -92,7 +100,9 @@ class DomainServiceServicer(metaclass=_abc_1.ABCMeta):
         """Creates a domain from typed values, its new volumes included, and starts it
         if asked to. All or nothing: if a step fails, nothing of it stays. Not
         idempotent: a repetition fails with ALREADY_EXISTS.
-        Errors: INVALID_ARGUMENT, ALREADY_EXISTS, VOLUME_NOT_FOUND, ENGINE_CONFLICT.
+        Errors: INVALID_ARGUMENT with the field, also for a network, a machine or a medium that is
+        not there; ALREADY_EXISTS, VOLUME_NOT_FOUND; CAPABILITY_MISSING for what QEMU here cannot
+        do; HOST_EXHAUSTED; ENGINE_CONFLICT.
         A request has at most 256 KiB.
         """
 
@@ -106,7 +116,9 @@ class DomainServiceServicer(metaclass=_abc_1.ABCMeta):
         cover, and starts it if asked to. Unlike libvirt's define it never changes an
         existing domain. Whatever the document says under Proa's own namespace is
         replaced; of that, labels are kept.
-        Errors: INVALID_ARGUMENT, ALREADY_EXISTS, ENGINE_CONFLICT.
+        Errors: INVALID_ARGUMENT with the field `xml`, also for what the document names and is not
+        there: disks, kernels, networks, pools; ALREADY_EXISTS; CAPABILITY_MISSING for what QEMU here
+        cannot do; HOST_EXHAUSTED; ENGINE_CONFLICT.
         A request has at most 1 MiB.
         """
 

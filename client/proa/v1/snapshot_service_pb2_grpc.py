@@ -89,7 +89,8 @@ class SnapshotServiceServicer:
     def CreateSnapshot(self, request, context):
         """Takes a snapshot; of an active domain with its memory, while it stands still
         for a moment. Legal from RUNNING, PAUSED, STOPPED and FAILED. Not idempotent: a
-        name is taken once. Errors: ALREADY_EXISTS, ILLEGAL_STATE, ENGINE_CONFLICT.
+        name is taken once. Errors: ALREADY_EXISTS, ILLEGAL_STATE, HOST_EXHAUSTED, ENGINE_CONFLICT;
+        CAPABILITY_MISSING where a disk cannot hold one.
         A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -99,7 +100,8 @@ class SnapshotServiceServicer:
     def RevertSnapshot(self, request, context):
         """Takes the domain back to a snapshot. What it did since is lost. Idempotent.
         Legal from RUNNING, PAUSED, STOPPED, SAVED and FAILED.
-        Errors: SNAPSHOT_NOT_FOUND, ILLEGAL_STATE.
+        Errors: SNAPSHOT_NOT_FOUND, ILLEGAL_STATE; CAPABILITY_MISSING where libvirt cannot go back
+        to one that other tools took.
         A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -47,13 +47,15 @@ class SnapshotServiceStub:
     CreateSnapshot: _grpc.UnaryUnaryMultiCallable[_snapshot_service_pb2.CreateSnapshotRequest, _snapshot_service_pb2.CreateSnapshotResponse]
     """Takes a snapshot; of an active domain with its memory, while it stands still
     for a moment. Legal from RUNNING, PAUSED, STOPPED and FAILED. Not idempotent: a
-    name is taken once. Errors: ALREADY_EXISTS, ILLEGAL_STATE, ENGINE_CONFLICT.
+    name is taken once. Errors: ALREADY_EXISTS, ILLEGAL_STATE, HOST_EXHAUSTED, ENGINE_CONFLICT;
+    CAPABILITY_MISSING where a disk cannot hold one.
     A request has at most 64 KiB.
     """
     RevertSnapshot: _grpc.UnaryUnaryMultiCallable[_snapshot_service_pb2.RevertSnapshotRequest, _snapshot_service_pb2.RevertSnapshotResponse]
     """Takes the domain back to a snapshot. What it did since is lost. Idempotent.
     Legal from RUNNING, PAUSED, STOPPED, SAVED and FAILED.
-    Errors: SNAPSHOT_NOT_FOUND, ILLEGAL_STATE.
+    Errors: SNAPSHOT_NOT_FOUND, ILLEGAL_STATE; CAPABILITY_MISSING where libvirt cannot go back
+    to one that other tools took.
     A request has at most 64 KiB.
     """
     DeleteSnapshot: _grpc.UnaryUnaryMultiCallable[_snapshot_service_pb2.DeleteSnapshotRequest, _snapshot_service_pb2.DeleteSnapshotResponse]
@@ -80,13 +82,15 @@ class SnapshotServiceAsyncStub(SnapshotServiceStub):
     CreateSnapshot: _aio.UnaryUnaryMultiCallable[_snapshot_service_pb2.CreateSnapshotRequest, _snapshot_service_pb2.CreateSnapshotResponse]  # type: ignore[assignment]
     """Takes a snapshot; of an active domain with its memory, while it stands still
     for a moment. Legal from RUNNING, PAUSED, STOPPED and FAILED. Not idempotent: a
-    name is taken once. Errors: ALREADY_EXISTS, ILLEGAL_STATE, ENGINE_CONFLICT.
+    name is taken once. Errors: ALREADY_EXISTS, ILLEGAL_STATE, HOST_EXHAUSTED, ENGINE_CONFLICT;
+    CAPABILITY_MISSING where a disk cannot hold one.
     A request has at most 64 KiB.
     """
     RevertSnapshot: _aio.UnaryUnaryMultiCallable[_snapshot_service_pb2.RevertSnapshotRequest, _snapshot_service_pb2.RevertSnapshotResponse]  # type: ignore[assignment]
     """Takes the domain back to a snapshot. What it did since is lost. Idempotent.
     Legal from RUNNING, PAUSED, STOPPED, SAVED and FAILED.
-    Errors: SNAPSHOT_NOT_FOUND, ILLEGAL_STATE.
+    Errors: SNAPSHOT_NOT_FOUND, ILLEGAL_STATE; CAPABILITY_MISSING where libvirt cannot go back
+    to one that other tools took.
     A request has at most 64 KiB.
     """
     DeleteSnapshot: _aio.UnaryUnaryMultiCallable[_snapshot_service_pb2.DeleteSnapshotRequest, _snapshot_service_pb2.DeleteSnapshotResponse]  # type: ignore[assignment]
@@ -128,7 +132,8 @@ class SnapshotServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_snapshot_service_pb2.CreateSnapshotResponse, _abc.Awaitable[_snapshot_service_pb2.CreateSnapshotResponse]]:
         """Takes a snapshot; of an active domain with its memory, while it stands still
         for a moment. Legal from RUNNING, PAUSED, STOPPED and FAILED. Not idempotent: a
-        name is taken once. Errors: ALREADY_EXISTS, ILLEGAL_STATE, ENGINE_CONFLICT.
+        name is taken once. Errors: ALREADY_EXISTS, ILLEGAL_STATE, HOST_EXHAUSTED, ENGINE_CONFLICT;
+        CAPABILITY_MISSING where a disk cannot hold one.
         A request has at most 64 KiB.
         """
 
@@ -140,7 +145,8 @@ class SnapshotServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_snapshot_service_pb2.RevertSnapshotResponse, _abc.Awaitable[_snapshot_service_pb2.RevertSnapshotResponse]]:
         """Takes the domain back to a snapshot. What it did since is lost. Idempotent.
         Legal from RUNNING, PAUSED, STOPPED, SAVED and FAILED.
-        Errors: SNAPSHOT_NOT_FOUND, ILLEGAL_STATE.
+        Errors: SNAPSHOT_NOT_FOUND, ILLEGAL_STATE; CAPABILITY_MISSING where libvirt cannot go back
+        to one that other tools took.
         A request has at most 64 KiB.
         """
 
