@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
 
@@ -12,11 +13,18 @@ from proad.drivers.docker.full_view import full
 from proad.drivers.docker.origins import Origins
 from proad.drivers.docker.summary_view import summary
 from proad.drivers.tolerant import Value
-from proad.errors import ProaError, ResourceNotFoundError
-from proad.model import ContainerUpdate, Resource, Verb, refusal
+from proad.errors import (
+    EngineConflictError,
+    EngineTimedOutError,
+    ProaError,
+    ResourceNotFoundError,
+)
+from proad.model import ContainerUpdate, Resource, ResourceState, StateDetail, Verb, refusal
 
 _LIST = "/containers/json"
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}")
+# What the inspect of a dead one may take.
+_ANSWER = timedelta(seconds=1)
 FULL_ID = re.compile(r"[0-9a-f]{64}")
 
 
@@ -82,12 +90,32 @@ class Lookup:
         self, id: str, found: dict[str, Resource], *, urgent: bool = False
     ) -> Resource | None:
         resource = found.get(id)
+        if resource is not None and resource.state is ResourceState.FAILED:
+            resource = await self._dead(resource, urgent=urgent)
         if resource is None:
             self.forget(id)
             return None
         if not urgent:
             await self.origins.learn([resource])
         return self.origins.complete(resource)
+
+    async def _dead(self, listed: Resource, *, urgent: bool) -> Resource | None:
+        """Return a container that the list calls dead as it is: REMOVING, gone, or FAILED.
+
+        Since Docker 28 a list has no word for a removal that is under way, and calls dead what
+        is removed by force; an inspect does so for a moment at the very end.
+        """
+        id = listed.id
+        try:
+            full = await self.find(id, urgent=urgent, timeout=_ANSWER)
+            if full is None:
+                return None
+            if full.state is ResourceState.REMOVING:
+                return replace(listed, state=full.state, state_detail=StateDetail())
+            found = await self._engine.read(_LIST, _listed, params=_only(id), urgent=urgent)
+            return found.get(id)
+        except (EngineConflictError, EngineTimedOutError):
+            return listed
 
     async def summary(self, id: str) -> Resource:
         """Give one container as SUMMARY.
