@@ -1,8 +1,8 @@
-"""A port for what has to be told its port before it listens, or listens there again."""
+"""Ports for what have to be told their ports before they listen, or listen there again."""
 
 import secrets
 import socket
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 
 def free_port() -> int:
@@ -11,8 +11,15 @@ def free_port() -> int:
     One of those could be somebody else's before it is used: another test's, or that of a
     connection under way, even of one that calls for the very server that was there.
     """
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> range:
+    """Give ports that follow one on another, as `free_port` gives one."""
     while True:
-        port = 10_000 + secrets.randbelow(20_000)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
+        first = 10_000 + secrets.randbelow(20_000)
+        ports = range(first, first + count)
+        with ExitStack() as probes, suppress(OSError):
+            for port in ports:
+                probes.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return ports

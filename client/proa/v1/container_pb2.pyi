@@ -309,7 +309,7 @@ class NetworkAttachment(_message.Message):
     At most 64 characters.
     """
     mac_address: _builtins.str
-    """MAC address, six hexadecimal pairs with colons. Only read.
+    """MAC address, six hexadecimal pairs with colons, while it runs. Only read.
     At most 64 characters.
     """
     @_builtins.property

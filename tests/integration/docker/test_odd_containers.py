@@ -10,6 +10,7 @@ import docker
 import pytest
 from docker.errors import NotFound
 
+from free_port import free_ports
 from integration.docker.workloads import IMAGE, LABEL
 from proad.drivers.docker import DockerDriver
 from proad.errors import ResourceNotFoundError
@@ -27,15 +28,21 @@ FORCE = StopOptions(mode=StopMode.FORCE)
 
 
 @pytest.fixture
-def ranged(raw: docker.APIClient, token: str) -> Iterator[str]:
-    """The id of a container with `-p 48000-48010:80`."""
+def some_ports() -> range:
+    return free_ports(4)
+
+
+@pytest.fixture
+def ranged(raw: docker.APIClient, token: str, some_ports: range) -> Iterator[str]:
+    """The id of a container that publishes port 80 on one of `some_ports`."""
+    ports = f"{some_ports[0]}-{some_ports[-1]}"
     made = raw.create_container(
         IMAGE,
         ["sleep", "3600"],
         name=token,
         labels={LABEL: token},
         ports=[80],
-        host_config=raw.create_host_config(port_bindings={80: "48000-48010"}),
+        host_config=raw.create_host_config(port_bindings={80: ports}),
     )
     yield made["Id"]
     with suppress(NotFound):
@@ -66,18 +73,22 @@ def dated(raw: docker.APIClient, token: str, request: pytest.FixtureRequest) -> 
     raw.remove_image(f"{token}:1")
 
 
-async def test_container_with_a_range_of_ports_has_a_life(driver: DockerDriver, raw, ranged: str):
+async def test_container_with_a_range_of_ports_has_a_life(
+    driver: DockerDriver, raw: docker.APIClient, ranged: str, some_ports: range
+):
     full = await driver.get_resource(ranged)
-    assert full.container.ports == (PublishedPort(container_port=80),)
+    wish = (PublishedPort(container_port=80),)
+    assert (full.container.ports, full.container.requested_ports) == ((), wish)
     assert ranged in {each.id for each in await driver.list_resources(ResourceView.FULL)}
 
     raw.start(ranged)
     running = await driver.get_resource(ranged)
     (port,) = {port.host_port for port in running.container.ports}
-    assert 48000 <= port <= 48010
+    assert port in some_ports
 
     assert (await driver.stop(ranged, FORCE)).state is ResourceState.STOPPED
-    assert (await driver.get_resource(ranged)).container.ports == full.container.ports
+    stopped = (await driver.get_resource(ranged)).container
+    assert (stopped.ports, stopped.requested_ports) == ((), wish)
     assert (await driver.delete(ranged)).id == ranged
     with pytest.raises(ResourceNotFoundError):
         await driver.get_resource(ranged)

@@ -23,6 +23,7 @@ from proad.drivers.docker.view import (
 )
 from proad.drivers.tolerant import INT32, UINT32, Value
 from proad.model import (
+    ACTIVE,
     Container,
     ContainerResources,
     Device,
@@ -56,11 +57,13 @@ _LONGEST = 315_576_000_000
 def full(item: Value, id: str) -> Resource:
     """Make a resource of GET /containers/{id}/json."""
     host, config, state = item["HostConfig"], item["Config"], item["State"]
+    shown = STATES.get(_status(state), UNKNOWN)[0]
+    active = shown in ACTIVE
     return Resource(
         id=id,
         kind=ResourceKind.CONTAINER,
         name=item["Name"].text().removeprefix("/"),
-        state=STATES.get(_status(state), UNKNOWN)[0],
+        state=shown,
         state_detail=_state_detail(state),
         labels=visible(config["Labels"].mapping()),
         create_time=to_the_second(item["Created"]),
@@ -69,10 +72,10 @@ def full(item: Value, id: str) -> Resource:
             image=config["Image"].text(),
             image_id=item["Image"].text(),
             command=(path, *item["Args"].texts()) if (path := item["Path"].text()) else (),
-            ports=merged(_ports(item["NetworkSettings"]["Ports"])),
+            ports=merged(_ports(item["NetworkSettings"]["Ports"])) if active else (),
             requested_ports=by_number(_ports(host["PortBindings"])),
             mounts=in_order([*mounted(item["Mounts"]), *in_memory(item)]),
-            networks=attached(item, id),
+            networks=attached(item, id, active=active),
             env=environment(config["Env"]),
             working_dir=config["WorkingDir"].text(),
             user=config["User"].text(),

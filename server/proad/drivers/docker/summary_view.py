@@ -19,6 +19,7 @@ from proad.drivers.docker.view import (
 )
 from proad.drivers.tolerant import Value
 from proad.model import (
+    ACTIVE,
     Container,
     Lifetime,
     PortProtocol,
@@ -38,11 +39,13 @@ def summary(item: Value, id: str, lifetime: Lifetime = Lifetime.PERSISTENT) -> R
     that did not change are equal. A list joins the words of a command, which nothing can
     undo, and knows neither aliases nor all that is mounted of memory: those are left out.
     """
+    state = (item["State"].one_of(STATES) or UNKNOWN)[0]
+    active = state in ACTIVE
     return Resource(
         id=id,
         kind=ResourceKind.CONTAINER,
         name=_own_name(item["Names"].texts()),
-        state=(item["State"].one_of(STATES) or UNKNOWN)[0],
+        state=state,
         state_detail=_listed_detail(item),
         labels=visible(item["Labels"].mapping()),
         create_time=item["Created"].timestamp(),
@@ -50,9 +53,10 @@ def summary(item: Value, id: str, lifetime: Lifetime = Lifetime.PERSISTENT) -> R
         container=Container(
             image=item["Image"].text(),
             image_id=item["ImageID"].text(),
-            ports=merged(_ports(item["Ports"])),
+            # A list still shows those of a start that failed.
+            ports=merged(_ports(item["Ports"])) if active else (),
             mounts=in_order(mounted(item["Mounts"])),
-            networks=tuple(replace(each, aliases=()) for each in attached(item, id)),
+            networks=tuple(replace(each, aliases=()) for each in attached(item, id, active=active)),
         ),
     )
 

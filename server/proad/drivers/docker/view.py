@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from proad.drivers.tolerant import Value
+from proad.drivers.tolerant import NOTHING, Value
 from proad.model import (
     NETWORK_OF,
     BindMount,
@@ -120,22 +120,26 @@ def mounted(mounts: Value) -> Iterator[Mount]:
                 yield Mount(target=target, read_only=read_only)
 
 
-def attached(item: Value, id: str) -> tuple[NetworkAttachment, ...]:
-    """Return the networks of a container, sorted by name."""
+def attached(item: Value, id: str, *, active: bool) -> tuple[NetworkAttachment, ...]:
+    """Return the networks of a container, sorted by name.
+
+    One that is not `active` has no addresses, whatever a list still shows of a start that
+    failed; what it asks for is shown in their place.
+    """
     mode = item["HostConfig"]["NetworkMode"].text()
     if mode.startswith(NETWORK_OF):
         return (NetworkAttachment(network=mode),)
     attachments = []
     for name, endpoint in item["NetworkSettings"]["Networks"].entries():
-        wish = endpoint["IPAMConfig"]
+        wish, has = endpoint["IPAMConfig"], endpoint if active else NOTHING
         attachments.append(
             NetworkAttachment(
                 network=name,
                 # Docker itself adds the short id.
                 aliases=tuple(a for a in endpoint["Aliases"].texts() if a != id[:12]),
-                ipv4_address=endpoint["IPAddress"].text() or wish["IPv4Address"].text(),
-                ipv6_address=endpoint["GlobalIPv6Address"].text() or wish["IPv6Address"].text(),
-                mac_address=endpoint["MacAddress"].text(),
+                ipv4_address=has["IPAddress"].text() or wish["IPv4Address"].text(),
+                ipv6_address=has["GlobalIPv6Address"].text() or wish["IPv6Address"].text(),
+                mac_address=has["MacAddress"].text(),
             )
         )
     return tuple(sorted(attachments, key=lambda attachment: attachment.network))

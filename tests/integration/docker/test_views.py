@@ -1,0 +1,285 @@
+"""What Proa tells of containers that others made is what `docker inspect` tells."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, suppress
+from dataclasses import asdict, fields
+from typing import Any
+
+import docker
+import pytest
+from docker.errors import APIError, DockerException
+
+from free_port import free_ports
+from integration.docker.inspected import expected, shortened, steady
+from integration.docker.odd import Ground, Odd, odd_containers
+from integration.docker.workloads import DEAF, IMAGE, LABEL, eventually
+from proad.drivers.docker import DockerDriver
+from proad.errors import ResourceNotFoundError
+from proad.model import Container, Resource, ResourceFilter, ResourceState, ResourceView
+
+pytestmark = pytest.mark.docker
+
+# What the inventory adds, and what no container has.
+_NOT_OURS = {"allowed_verbs", "host", "activity", "etag", "revision", "observe_time", "domain"}
+_IMAGE = [
+    'ENTRYPOINT ["echo", "a b"]',
+    "ENV FROM_IMAGE=1 EMPTY=",
+    "VOLUME /data",
+    "LABEL from.image=1",
+    "HEALTHCHECK CMD true",
+    "USER 1000",
+]
+_AT_ONCE = 4
+# Seconds in which each is found not to change while it is looked at.
+_STEADY = 60
+
+
+@pytest.fixture(scope="module")
+def mark() -> str:
+    """The label, and the start of all names, of what this module makes."""
+    return f"proa-test-{secrets.token_hex(4)}"
+
+
+@pytest.fixture(scope="module")
+def ground(
+    raw: docker.APIClient, mark: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Ground]:
+    """What the containers need."""
+    name, own = mark, {LABEL: mark}
+    tags = (f"{name}-retagged:1", f"{name}-untagged:1")
+    with ExitStack() as made:
+        network = _network(raw, name)
+        made.callback(raw.remove_network, network)
+        raw.create_network(f"{name}-2", labels=own)
+        made.callback(raw.remove_network, f"{name}-2")
+        raw.create_volume(f"{name}-volume", labels=own)
+        made.callback(raw.remove_volume, f"{name}-volume")
+        made.callback(_remove_images, raw, f"{name}-image:1", *tags)
+        made.callback(_remove_containers, raw, name)
+        volumes = ["/from-another"]
+        other = raw.create_container(
+            IMAGE, list(DEAF), name=f"{name}-other", labels=own, volumes=volumes
+        )["Id"]
+        raw.start(other)
+        raw.commit(other, repository=f"{name}-image", tag="1", changes=_IMAGE)
+        for tag in tags:
+            raw.commit(other, repository=tag.removesuffix(":1"), tag="1", changes=["USER 1"])
+        attached = raw.inspect_network(network)
+        subnets = [one["Subnet"] for one in attached["IPAM"]["Config"]]
+        yield Ground(
+            network=attached["Name"],
+            address=subnets[0].removesuffix(".0/24"),
+            address6=subnets[1].removesuffix("/64") if len(subnets) > 1 else "",
+            second=f"{name}-2",
+            volume=f"{name}-volume",
+            folder=str(tmp_path_factory.mktemp("bound")),
+            other=f"{name}-other",
+            tags=tags,
+            image=f"{name}-image:1",
+            ports=tuple(free_ports(4)),
+            range=free_ports(4),
+        )
+
+
+def _remove_containers(raw: docker.APIClient, mark: str) -> None:
+    def remove(id: str) -> None:
+        with suppress(APIError):  # one that removes itself
+            raw.remove_container(id, force=True, v=True)
+
+    found = raw.containers(all=True, filters={"label": f"{LABEL}={mark}"})
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        list(threads.map(remove, [each["Id"] for each in found]))
+
+
+def _remove_images(raw: docker.APIClient, *tags: str) -> None:
+    for tag in tags:
+        with suppress(APIError):  # one whose tag was taken away
+            raw.remove_image(tag, force=True)
+
+
+def _network(raw: docker.APIClient, mark: str) -> str:
+    """Make a network whose addresses can be asked for, of both families if the engine can."""
+    number = secrets.randbelow(250)
+    pools = [
+        docker.types.IPAMPool(subnet=f"10.{200 + number // 5}.{number}.0/24"),
+        docker.types.IPAMPool(subnet=f"fd00:{secrets.token_hex(2)}:{secrets.token_hex(2)}::/64"),
+    ]
+    for count in (2, 1):
+        ipam = docker.types.IPAMConfig(pool_configs=pools[:count])
+        labels = {LABEL: mark}
+        with suppress(DockerException):
+            return str(
+                raw.create_network(f"{mark}-1", ipam=ipam, enable_ipv6=count == 2, labels=labels)[
+                    "Id"
+                ]
+            )
+    raise AssertionError("no network can be made")
+
+
+@pytest.fixture(scope="module")
+def odd(raw: docker.APIClient, mark: str, ground: Ground) -> Mapping[str, Odd]:
+    """A hundred odd containers and more, by id; names of images mean other ones in the end."""
+
+    def make(one: Odd) -> str:
+        labels = {**one.config.get("Labels", {}), LABEL: mark}
+        config = {**one.config, "Labels": labels}
+        id = str(raw.create_container_from_config(config, f"{mark}-{one.name}")["Id"])
+        for step in one.after.split():
+            _do(raw, step, id, ground)
+        return id
+
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        all_of_them = list(odd_containers(ground))
+        made = dict(zip(threads.map(make, all_of_them), all_of_them, strict=True))
+    retagged, untagged = ground.tags
+    raw.tag(IMAGE, retagged.removesuffix(":1"), "1", force=True)
+    raw.remove_image(untagged, force=True)
+    return made
+
+
+def _do(raw: docker.APIClient, step: str, id: str, ground: Ground) -> None:
+    """Bring a container to the state that is wanted of it."""
+    match step:
+        case "start":
+            raw.start(id)
+        case "pause":
+            raw.start(id)
+            raw.pause(id)
+        case "end":
+            raw.start(id)
+            raw.wait(id)
+        case "restarting":
+            begin = int(time.time()) - 1
+            raw.start(id)
+            which = {"container": id, "event": "die"}
+            with closing(raw.events(since=begin, filters=which)) as deaths:
+                for _ in range(5):  # it waits for some seconds before the next start
+                    next(deaths)
+        case "fail":
+            with suppress(APIError):
+                raw.start(id)
+        case "connect":
+            raw.connect_container_to_network(id, ground.second, aliases=["x"])
+        case "disconnect":
+            raw.disconnect_container_from_network(id, "bridge")
+        case _:
+            raise AssertionError(step)
+
+
+def plain(resource: Resource) -> dict[str, Any]:
+    """Return a view as dictionaries, what has no order in it sorted."""
+    found = {key: value for key, value in asdict(resource).items() if key not in _NOT_OURS}
+    return ordered(found)
+
+
+def ordered(view: Mapping[str, Any]) -> dict[str, Any]:
+    container = {key: value or None for key, value in view["container"].items()}
+    for key in ("ports", "requested_ports", "mounts", "networks"):
+        container[key] = sorted(container[key] or (), key=_key)
+    return {**view, "container": container}
+
+
+def _key(item: Mapping[str, Any]) -> str:
+    return repr(sorted(item.items(), key=lambda pair: pair[0]))
+
+
+def unlike(found: Any, wanted: Any, path: str = "") -> Iterator[str]:
+    """Return where two views differ, and how."""
+    if isinstance(found, Mapping) and isinstance(wanted, Mapping):
+        for key in found.keys() | wanted.keys():
+            yield from unlike(found.get(key), wanted.get(key), f"{path}.{key}")
+    elif found != wanted:
+        yield f"{path}: {found!r} is shown, and it is {wanted!r}"
+
+
+async def compared(
+    raw: docker.APIClient,
+    odd: Mapping[str, Odd],
+    look: Callable[[], Awaitable[Iterable[Resource]]],
+    wanted: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+    left: set[str],
+) -> dict[str, list[str]]:
+    """Compare what `look` finds of those that are left, and that do not change meanwhile.
+
+    Returns:
+        What is wrong, by what is odd about a container.
+    """
+    before = {id: steady(raw.inspect_container(id)) for id in left}
+    found = {each.id: each for each in await look()}
+    wrong = {}
+    for id, inspect in before.items():
+        if inspect == steady(raw.inspect_container(id)):
+            left.discard(id)
+            lines = unlike(plain(found[id]), ordered(wanted(expected(inspect))))
+            wrong[odd[id].name] = sorted(lines)
+    return {name: lines for name, lines in wrong.items() if lines}
+
+
+def test_there_are_a_hundred(odd: Mapping[str, Odd]):
+    assert len(odd) >= 100
+
+
+def test_every_field_of_the_model_is_compared(raw: docker.APIClient, odd: Mapping[str, Odd]):
+    wanted = expected(raw.inspect_container(next(iter(odd))))
+    assert wanted["container"].keys() == {field.name for field in fields(Container)}
+    assert wanted.keys() | _NOT_OURS == {field.name for field in fields(Resource)}
+
+
+@pytest.mark.parametrize(
+    ("view", "wanted"), [(ResourceView.FULL, dict), (ResourceView.SUMMARY, shortened)]
+)
+async def test_view_is_what_docker_inspect_tells(
+    driver: DockerDriver, raw: docker.APIClient, odd: Mapping[str, Odd], view: ResourceView, wanted
+):
+    await driver.list_resources()  # what an image was called, is learnt by that
+    for id in odd:
+
+        async def look(id: str = id) -> list[Resource]:
+            return [await driver.get_resource(id, view)]
+
+        left = {id}
+        async with asyncio.timeout(_STEADY):
+            while left:
+                assert await compared(raw, odd, look, wanted, left) == {}
+
+
+async def test_list_is_what_docker_inspect_tells_also_of_images_that_lost_their_names(
+    driver: DockerDriver, raw: docker.APIClient, odd: Mapping[str, Odd], ground: Ground
+):
+    """As a daemon has it that has just begun: nobody has told it those names."""
+    nameless = {id for id, one in odd.items() if one.config["Image"] in ground.tags}
+    bare = {each["Id"] for each in raw.containers(all=True) if each["Image"] == each["ImageID"]}
+    assert nameless <= bare
+
+    async def named() -> bool:
+        found = {each.id: each for each in await driver.list_resources()}
+        return all(found[id].container.image in ground.tags for id in nameless)
+
+    await eventually(named)
+    left = set(odd)
+    async with asyncio.timeout(_STEADY):
+        while left:
+            assert await compared(raw, odd, driver.list_resources, shortened, left) == {}
+    for tag in ground.tags:
+        which = ResourceFilter(image=tag)
+        found = {each.id for each in await driver.list_resources() if which.matches(each)}
+        assert found == {id for id in nameless if odd[id].config["Image"] == tag}
+
+
+async def test_one_that_others_remove_by_force_never_looks_failed(
+    driver: DockerDriver, raw: docker.APIClient, mark: str, ground: Ground
+):
+    """Docker 28 lists it as dead until it is gone."""
+    id = raw.create_container(IMAGE, list(DEAF), labels={LABEL: mark})["Id"]
+    raw.start(id)
+    removal = asyncio.create_task(asyncio.to_thread(raw.remove_container, id, force=True))
+    states = set()
+    with suppress(ResourceNotFoundError):
+        while True:
+            states.add((await driver.get_resource(id, ResourceView.SUMMARY)).state)
+    await removal
+    assert ResourceState.FAILED not in states
