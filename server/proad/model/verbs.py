@@ -94,7 +94,7 @@ def _hint(verb: Verb, resource: Resource) -> str:
             hint = f"{_NOTHING}, and RevertSnapshot takes it to a snapshot"
         case (
             (Verb.START, _S.RUNNING | _S.STARTING)
-            | (Verb.PAUSE, _S.PAUSED | _S.SUSPENDED)
+            | (Verb.PAUSE, _S.PAUSED)
             | (Verb.RESUME, _S.RUNNING)
         ):
             hint = _NOTHING

@@ -112,3 +112,53 @@ def test_force_is_for_deleting_active_ones(state: ResourceState):
     for verb in set(Verb) - {Verb.DELETE}:
         with_force = refusal(verb, resource(state), force=True)
         assert type(with_force) is type(refusal(verb, resource(state)))
+
+
+NOTHING = "there is nothing to do"
+WAIT = "wait until that has ended"
+HINTS = {
+    ("START", "RUNNING"): f"{NOTHING}, and RevertSnapshot takes it to a snapshot",
+    ("START", "STARTING"): NOTHING,
+    ("START", "STOPPING"): WAIT,
+    ("STOP", "STOPPED SAVED FAILED"): f"it does not run, so that {NOTHING}",
+    ("RESTART", "STOPPED SAVED FAILED"): "start it instead",
+    ("RESTART", "PAUSED SUSPENDED"): "resume it first",
+    ("RESTART", "STARTING STOPPING"): WAIT,
+    ("PAUSE", "STOPPED SAVED FAILED"): "start it first",
+    ("PAUSE", "PAUSED"): NOTHING,
+    ("PAUSE", "SUSPENDED"): "resume it first",
+    ("PAUSE", "STARTING STOPPING"): WAIT,
+    ("RESUME", "STOPPED SAVED FAILED"): "start it instead",
+    ("RESUME", "RUNNING"): NOTHING,
+    ("RESUME", "STARTING STOPPING"): WAIT,
+    ("DELETE", "STARTING RUNNING PAUSED SUSPENDED STOPPING"): "stop it first, or set force",
+    ("UPDATE", "STOPPING"): WAIT,
+    ("CREATE_SNAPSHOT", "SAVED"): "start it first",
+    ("CREATE_SNAPSHOT", "SUSPENDED"): "resume it first",
+    ("CREATE_SNAPSHOT", "STARTING STOPPING"): WAIT,
+    ("REVERT_SNAPSHOT", "SUSPENDED"): "resume it first",
+    ("REVERT_SNAPSHOT", "STARTING STOPPING"): WAIT,
+    (" ".join(Verb), "REMOVING"): "it is being removed",
+}
+
+
+def test_hint_of_a_refusal_fits_verb_and_state():
+    told = {}
+    for (verbs, states), hint in HINTS.items():
+        told |= {(verb, state): hint for verb in verbs.split() for state in states.split()}
+    refused = [(verb, state) for verb in Verb for state in STATES if refusal(verb, resource(state))]
+    assert set(told) == {(verb.value, state.value) for verb, state in refused}
+    for verb, state in refused:
+        error = refusal(verb, resource(state))
+        assert error is not None
+        assert f": {told[verb, state]}; legal now: " in error.message
+        # What it says to do is legal, whatever comes after it.
+        for word in ("start", "stop", "resume"):
+            if f"{word} it" in told[verb, state]:
+                assert word.upper() in error.metadata["allowed_verbs"].split(",")
+
+
+def test_hint_for_a_running_container_names_no_snapshots():
+    error = refusal(Verb.START, resource(ResourceState.RUNNING, CONTAINER))
+    assert error is not None
+    assert f": {NOTHING}; legal now: " in error.message
