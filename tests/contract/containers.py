@@ -216,12 +216,13 @@ class ContainersContract:
     async def test_what_cannot_start_is_not_left(self, yard: Yard):
         port = PublishedPort(container_port=80, host_port=free_port())
         spec = ContainerSpec(image=IMAGE, name=yard.new_name(), command=IDLE, ports=(port,))
-        await yard.containers.create_container(spec, start=True)
+        first = (await yard.containers.create_container(spec, start=True)).resource
         name = yard.new_name()
         spec = ContainerSpec(image=IMAGE, name=name, command=IDLE, ports=(port,))
         with pytest.raises(InUseError) as caught:
             await yard.containers.create_container(spec, start=True)
         assert caught.value.metadata["port"].endswith(f":{port.host_port}")
+        assert caught.value.metadata["used_by"] == first.name
         assert await yard.named(name) == []
         spec = ContainerSpec(image=IMAGE, name=name, command=IDLE)  # the name is free again
         await yard.containers.create_container(spec, start=True)
@@ -232,8 +233,9 @@ class ContainersContract:
         first = (await yard.containers.create_container(spec, start=True)).resource
         spec = ContainerSpec(image=IMAGE, name=yard.new_name(), command=IDLE, ports=(port,))
         second = (await yard.containers.create_container(spec)).resource
-        with pytest.raises(InUseError):
+        with pytest.raises(InUseError) as caught:
             await yard.driver.start(second.id)
+        assert caught.value.metadata["used_by"] == first.name
         assert (await yard.driver.get_resource(second.id)).state is ResourceState.STOPPED
         await yard.driver.stop(first.id, FORCE)
         assert (await yard.driver.start(second.id)).state is ResourceState.RUNNING

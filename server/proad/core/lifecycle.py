@@ -60,7 +60,11 @@ class Lifecycle:
         def stop(found: Found) -> Awaitable[Resource]:
             driver = found.link.driver
             if options.mode is not None and options.mode not in driver.stop_modes:
-                raise CapabilityMissingError(f"stop mode {options.mode}", driver=driver.name)
+                raise CapabilityMissingError(
+                    f"stop mode {options.mode}",
+                    driver=driver.name,
+                    hint=f"use mode {', '.join(sorted(driver.stop_modes))}",
+                )
             return self._verbs.transition(
                 Verb.STOP,
                 found,

@@ -123,7 +123,13 @@ class InUseError(ProaError):
         if unreadable:
             metadata["unreadable"] = ",".join(_some([who for who, _ in unreadable]))
         super().__init__(f"{what} {name!r} {said}", metadata=metadata)
+        self.what = what
         self.name = name
+
+    @classmethod
+    def of_the_host(cls, what: str, name: str, users: Sequence[str] = ()) -> "InUseError":
+        """Make the error of a port or an address of the host."""
+        return cls(what, name, users, hint="stop what uses it, or take another one")
 
 
 class SeveralNamesError(ProaError):

@@ -162,7 +162,10 @@ class RestartPolicy:
         return self
 
 
-_Period = Annotated[timedelta, Field(ge=timedelta(milliseconds=1))]
+# Docker counts both in nanoseconds, or parts of a CPU as small, with 63 bits.
+_LONGEST = timedelta(days=36500)
+_Cpus = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+_Period = Annotated[timedelta, Field(ge=timedelta(milliseconds=1), le=_LONGEST)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +177,7 @@ class HealthCheck:
     interval: _Period | None = None
     timeout: _Period | None = None
     retries: int = 0
-    start_period: Annotated[timedelta, Field(ge=timedelta(0))] | None = None
+    start_period: Annotated[timedelta, Field(ge=timedelta(0), le=_LONGEST)] | None = None
     disabled: bool = False
 
     @model_validator(mode="after")
@@ -200,7 +203,7 @@ class ContainerResources:
     memory_bytes: Bytes = 0
     memory_reservation_bytes: Bytes = 0
     memory_swap_bytes: Annotated[int, Field(ge=-1)] = 0
-    cpus: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    cpus: _Cpus = 0.0
     cpuset_cpus: CpuSet = ""
     cpu_shares: int = 0
     pids_limit: int = 0
@@ -277,6 +280,9 @@ class ContainerSpec:
         targets = [mount.target for mount in self.mounts]
         if len(set(targets)) != len(targets):
             raise ValueError("two mounts have the same target")
+        held = [(p.host_ip, p.host_port, p.protocol) for p in self.ports if p.host_port]
+        if len(set(held)) != len(held):
+            raise ValueError("two ports have the same host_port")
         alone = [each.network for each in self.networks if each.stands_alone]
         if alone and len(self.networks) > 1:
             raise ValueError(f"the network {alone[0]!r} stands alone")
@@ -324,7 +330,7 @@ class ContainerUpdate:
 
     memory_bytes: Bytes | None = None
     memory_swap_bytes: Annotated[int, Field(ge=-1)] | None = None
-    cpus: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    cpus: _Cpus | None = None
     cpuset_cpus: CpuSet | None = None
     pids_limit: int | None = None
     restart_policy: RestartPolicy | None = None

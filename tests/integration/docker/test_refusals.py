@@ -14,7 +14,13 @@ from integration.docker.provocations import PROVOCATIONS, Provocation
 from integration.docker.stage import Stage, on_stage
 from proad.drivers.docker import DockerDriver, errors
 from proad.drivers.docker.refusals import REFUSALS, REGISTRY_REFUSALS, Meaning, Refusal, known
-from proad.errors import InvalidArgumentError, ProaError, RegistryUnreachableError
+from proad.errors import (
+    EngineConflictError,
+    InvalidArgumentError,
+    ProaError,
+    RegistryUnreachableError,
+)
+from proad.model import ContainerUpdate, Device
 from proad.rpc.status import code_of
 
 pytestmark = pytest.mark.docker
@@ -76,6 +82,25 @@ async def test_registry_refusal_provoked_means_what_its_row_says(
     assert odd.secret not in str([caught.value.message, caught.value.metadata])
     if isinstance(caught.value, RegistryUnreachableError):
         assert caught.value.metadata == {"registry": registry}
+
+
+async def test_start_of_what_was_made_wrongly_says_what_to_do(stage: Stage):
+    device = Device(host_path="/dev/none")
+    made = await stage.driver.create_container(stage.spec(devices=(device,)))
+    with pytest.raises(EngineConflictError) as caught:
+        await stage.driver.start(made.resource.id)
+    check(caught.value, Meaning.CONFLICT)
+    assert caught.value.message.endswith(
+        "; it was made with that: put right what it needs, or create it anew without"
+    )
+    assert "/dev/none" in caught.value.metadata["engine_message"]
+
+
+def test_update_is_not_blamed_for_what_it_does_not_ask():
+    """The engine names the CPUs, which the request left as they are."""
+    text = "Range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available"
+    error = errors.refused(400, text, ContainerUpdate(pids_limit=7))
+    check(error, Meaning.CONFLICT)
 
 
 def test_every_row_is_provoked():

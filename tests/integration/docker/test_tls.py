@@ -14,7 +14,7 @@ import pytest
 from integration.docker.workloads import Make, eventually
 from proad.drivers.docker import DockerDriver
 from proad.drivers.docker.driver import DEFAULT_URL
-from proad.errors import EngineConflictError, EngineUnreachableError
+from proad.errors import EngineUnreachableError, RegistryUnreachableError
 from proad.model import ResourceUpdate
 
 pytestmark = pytest.mark.docker
@@ -83,7 +83,7 @@ async def test_with_certificates(make: Make, tmp_path: Path):
         async with DockerDriver(url, cert_path=right) as driver:
             assert (await driver.probe()).version
             assert await driver.get_resource(made.id) == made
-            with pytest.raises(EngineConflictError):  # a stream has a connection of its own
+            with pytest.raises(RegistryUnreachableError):  # a stream has a connection of its own
                 await anext(aiter(driver.pull_image("127.0.0.1:1/x")))
             async with driver.subscribe() as events:
                 await driver.update(made.id, ResourceUpdate(name=f"{made.name}-new"))

@@ -12,7 +12,7 @@ from uuid import uuid4
 from proad.core.ports import OnMade
 from proad.drivers.docker.api import Answer, filters, quoted
 from proad.drivers.docker.engine import Engine
-from proad.drivers.docker.errors import ENGINE, refused
+from proad.drivers.docker.errors import ENGINE
 from proad.drivers.docker.images import check_name
 from proad.drivers.docker.labels import CREATION_LABEL
 from proad.drivers.docker.lookup import FULL_ID, Lookup, path
@@ -109,7 +109,7 @@ class Creation:
         answer = await self._engine.post(step, body=body)
         # What somebody else has started by now runs, as it should.
         if not answer.ok and answer.status != HTTPStatus.NOT_MODIFIED:
-            raise refused(answer.status, answer.text, spec)
+            raise await self._lookup.failure(answer, spec)
 
     async def _refused(self, spec: ContainerSpec, answer: Answer) -> ProaError:
         if answer.status in {HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST}:
@@ -123,7 +123,7 @@ class Creation:
             # One that is being made, or removed, has the name and is not shown.
             owner = await self._lookup.id_of(spec.name)
             return AlreadyExistsError("container", spec.name, existing_id=owner)
-        return refused(answer.status, answer.text, spec)
+        return await self._lookup.failure(answer, spec)
 
     async def _clean_up(self, undo: Coroutine[Any, Any, None]) -> None:
         cleanup = asyncio.create_task(undo)

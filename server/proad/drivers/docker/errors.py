@@ -77,8 +77,7 @@ def _meant(
         case Meaning.EXHAUSTED:
             return HostExhaustedError(ENGINE, text)
         case Meaning.TAKEN if taken:
-            what = "address" if row.fields else "port"
-            return InUseError(what, str(taken), hint="stop what uses it, or take another one")
+            return InUseError.of_the_host("address" if row.fields else "port", str(taken))
     advice = row.advice or (_MADE_WITH_IT if row.meaning is Meaning.WRONG else "")
     retry_after = _SOON if row.meaning is Meaning.PASSING else None
     return EngineConflictError(ENGINE, text, hint=advice, retry_after=retry_after)

@@ -16,10 +16,19 @@ from proad.drivers.tolerant import Value
 from proad.errors import (
     EngineConflictError,
     EngineTimedOutError,
+    InUseError,
     ProaError,
     ResourceNotFoundError,
 )
-from proad.model import ContainerUpdate, Resource, ResourceState, StateDetail, Verb, refusal
+from proad.model import (
+    ContainerSpec,
+    ContainerUpdate,
+    Resource,
+    ResourceState,
+    StateDetail,
+    Verb,
+    refusal,
+)
 
 _LIST = "/containers/json"
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}")
@@ -194,7 +203,23 @@ class Lookup:
         resource = await self.find(id, urgent=urgent)
         if resource is None:
             return ResourceNotFoundError(id)
-        return refusal(verb, resource) or refused(answer.status, answer.text, wish)
+        return refusal(verb, resource) or await self.failure(answer, wish)
+
+    async def failure(
+        self, answer: Answer, wish: ContainerSpec | ContainerUpdate | None = None
+    ) -> ProaError:
+        """Give the error of a refusal, and name the containers that publish a port in use."""
+        error = refused(answer.status, answer.text, wish)
+        if not isinstance(error, InUseError) or error.what != "port":
+            return error
+        number = error.name.rpartition(":")[2]
+        running = await self._engine.read(_LIST, lambda listed: dict(_items(listed)), params={})
+        users = [
+            next(iter(item["Names"].texts()), "").removeprefix("/") or id
+            for id, item in running.items()
+            if any(str(port["PublicPort"].count()) == number for port in item["Ports"].each())
+        ]
+        return InUseError.of_the_host("port", error.name, users)
 
 
 def _items(answer: Answer) -> Iterator[tuple[str, Value]]:

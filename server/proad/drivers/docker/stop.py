@@ -69,7 +69,7 @@ class Stopping:
         mode = options.mode or StopMode.GRACEFUL_THEN_FORCE
         if mode not in STOP_MODES:
             raise CapabilityMissingError(
-                "a stop that saves the memory", driver=ENGINE, hint="use another mode"
+                f"stop mode {mode}", driver=ENGINE, hint=f"use mode {', '.join(sorted(STOP_MODES))}"
             )
         urgent = mode is StopMode.FORCE  # must not queue behind what it is to end
         resource = await self._legal(Verb.STOP, id, urgent=urgent)

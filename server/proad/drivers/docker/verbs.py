@@ -69,7 +69,7 @@ class Verbs:
             return now
         if now.state is ResourceState.PAUSED:
             return await self.resume(id)
-        raise refusal(Verb.START, now) or refused(answer.status, answer.text)
+        raise refusal(Verb.START, now) or await self._lookup.failure(answer)
 
     async def pause(self, id: str, before: Resource | None = None) -> Resource:
         """Freeze a container; see the port."""

@@ -181,18 +181,23 @@ class World(Line):
         for network in networks:
             if is_missing(network):
                 raise EngineConflictError(NAME, f"network {network} not found")
-        taken = [
-            port for other in self._workloads.values() if other.run for port in other.run.ports
+        holders = [
+            (port, other.resource.name)
+            for other in self._workloads.values()
+            if other.run
+            for port in other.run.ports
         ]
+        taken = [port for port, _ in holders]
         ports: list[PublishedPort] = []
         published = container is not None and not container.networks[0].stands_alone
         for wish in container.requested_ports if container and published else ():
             port = wish if wish.host_port else _free_port(wish, [*taken, *ports])
             if any(_collide(port, other) for other in [*taken, *ports]):
-                raise InUseError(
+                users = [name for held, name in holders if _collide(port, held)]
+                raise InUseError.of_the_host(
                     "port",
                     f"{port.host_ip or '0.0.0.0'}:{port.host_port}",  # noqa: S104 - told, not bound
-                    hint="stop what uses it, or take another one",
+                    users,
                 )
             ports.append(port)
         return Run(next(self._numbers), tuple(ports), domain)
