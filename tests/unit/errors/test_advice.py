@@ -21,7 +21,10 @@ RPC = re.compile(r"\b[A-Z][a-z]+(?:[A-Z][a-z]+)+\b")
 VALUE = re.compile(r"\b[A-Z]{2,}(?:_[A-Z]{2,})+\b")
 FIELD = re.compile(r"\b[a-z]+(?:_[a-z]+)+\b")
 
-OTHERS = {"AuthService"}  # services, which are named together with a call
+OTHERS = {
+    "AuthService",  # a service, which is named together with a call
+    "on_poweroff",  # an element of a domain's XML
+}
 
 
 def texts(path: Path) -> Iterator[str]:
@@ -75,7 +78,7 @@ def test_error_text_names_what_the_contract_has(path: Path):
     told = "\n".join(texts(path))
     assert set(RPC.findall(told)) - RPCS - OTHERS == set()
     assert set(VALUE.findall(told)) - VALUES == set()
-    assert set(FIELD.findall(told)) - FIELDS == set()
+    assert set(FIELD.findall(told)) - FIELDS - OTHERS == set()
 
 
 def test_texts_are_found():
