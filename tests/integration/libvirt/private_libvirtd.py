@@ -3,7 +3,10 @@
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
+
+import libvirt
 
 from lacking import need_root_and
 
@@ -60,6 +63,17 @@ class PrivateLibvirtd:
             self._process = subprocess.Popen(
                 [*command, SCRIPT.format(folder=self._folder)], stdout=log, stderr=log
             )
+
+    def connected(self) -> libvirt.virConnect:
+        """Connect to it, as soon as it answers."""
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                return libvirt.open(self.uri)
+            except libvirt.libvirtError:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(0.05)
 
     def signal(self, number: signal.Signals) -> None:
         assert self._process is not None

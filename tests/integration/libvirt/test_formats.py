@@ -5,6 +5,7 @@ import re
 import secrets
 import subprocess
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import libvirt
@@ -299,3 +300,25 @@ async def test_what_was_made_raw_is_raw_by_whatever_pool_it_is_reached(
 
 def disk_of(volume: Volume) -> DiskSpec:
     return DiskSpec(volume=VolumeRef(name=volume.name), format=DiskFormat.QCOW2)
+
+
+async def test_new_qcow2_volume_is_of_the_version_that_checkpoints_need(
+    driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect
+):
+    """An empty one, one that takes its space at once, an overlay, and the disk of a domain."""
+    spec = VolumeSpec(name=f"{guests.prefix}-empty", capacity_bytes=MIB)
+    empty = await driver.create_volume(spec)
+    taken = await driver.create_volume(
+        replace(spec, name=f"{guests.prefix}-taken", preallocate=True)
+    )
+    base = VolumeRef(name=empty.name)
+    overlay = await driver.create_volume(VolumeSpec(name=f"{guests.prefix}-overlay", base=base))
+    made = await driver.create_domain(
+        guests.blank(disks=(DiskSpec(new_volume=NewDisk(base=VolumeRef(name=overlay.name))),))
+    )
+    assert made.domain is not None
+    for path in (empty.path, taken.path, overlay.path, made.domain.disks[0].path):
+        with open(path, "rb") as image:  # noqa: ASYNC230, PTH123 - a few bytes of a local file
+            header = image.read(8)
+        assert header == b"QFI\xfb\0\0\0\x03"
+        assert "<compat>1.1</compat>" in raw.storageVolLookupByPath(path).XMLDesc()

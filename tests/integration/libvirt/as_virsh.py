@@ -1,0 +1,228 @@
+"""What virsh tells of domains, in the model's words; knows nothing of the driver's code."""
+
+import asyncio
+import re
+import subprocess
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from proad.model import (
+    BootDevice,
+    Disk,
+    DiskBus,
+    DiskDevice,
+    DiskFormat,
+    Domain,
+    Firmware,
+    Graphics,
+    GraphicsType,
+    Lifetime,
+    NetworkInterface,
+    Resource,
+    ResourceKind,
+    ResourceState,
+    VirtType,
+    VolumeRef,
+)
+
+_MARK = "proa-test-end-of-answer"
+_OURS = "{urn:proa:domain:1}"
+_BUSES = {
+    "virtio": DiskBus.VIRTIO,
+    "sata": DiskBus.SATA,
+    "scsi": DiskBus.SCSI,
+    "ide": DiskBus.IDE,
+    "usb": DiskBus.USB,
+    "fdc": DiskBus.FDC,
+}
+_DEVICES = {
+    "disk": DiskDevice.DISK,
+    "cdrom": DiskDevice.CDROM,
+    "floppy": DiskDevice.FLOPPY,
+    "lun": DiskDevice.OTHER,
+}
+_FORMATS = {None: DiskFormat.RAW, "raw": DiskFormat.RAW, "qcow2": DiskFormat.QCOW2}
+_SCREENS = {"vnc": GraphicsType.VNC, "spice": GraphicsType.SPICE}
+_BOOTS = {
+    "hd": BootDevice.DISK,
+    "disk": BootDevice.DISK,
+    "lun": BootDevice.DISK,
+    "cdrom": BootDevice.CDROM,
+    "network": BootDevice.NETWORK,
+    "interface": BootDevice.NETWORK,
+}
+_STATES = {
+    "running": ResourceState.RUNNING,
+    "paused": ResourceState.PAUSED,
+    "shut off": ResourceState.STOPPED,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Volume:
+    """A volume of a pool."""
+
+    ref: VolumeRef
+    path: str
+    capacity_bytes: int
+
+    @property
+    def allocation_bytes(self) -> int:
+        """What the file system tells."""
+        return Path(self.path).stat().st_blocks * 512
+
+
+async def virsh(uri: str, *commands: str) -> list[str]:
+    """Run commands in one virsh and give what each of them says."""
+    line = "; ".join(f"{command}; echo '{_MARK}'" for command in commands)
+    process = await asyncio.create_subprocess_exec(
+        *("virsh", "--quiet", "--connect", uri, line), stdout=subprocess.PIPE
+    )
+    said, _ = await process.communicate()
+    assert process.returncode == 0
+    return said.decode().split(_MARK)[:-1]
+
+
+async def told(uri: str, ids: list[str], volumes: list[Volume]) -> dict[str, Resource]:
+    """Give all domains as virsh tells of them."""
+    ask = ("dumpxml", "dominfo", "domblklist", "snapshot-list --name")
+    said = await virsh(uri, *(f"{command} {id}" for id in ids for command in ask))
+    answers = zip(*[iter(said)] * len(ask), strict=True)
+    return {id: _resource(id, *each, volumes) for id, each in zip(ids, answers, strict=True)}
+
+
+def _resource(
+    id: str, xml: str, info: str, drives: str, snapshots: str, volumes: list[Volume]
+) -> Resource:
+    root = ET.fromstring(xml)
+    facts = dict(re.split(r":\s+", line, maxsplit=1) for line in info.strip().splitlines())
+    saved = facts["Managed save"] == "yes"
+    ours = root.find(f"metadata/{_OURS}domain")
+    labels = {} if ours is None else {e.get("key", ""): e.get("value", "") for e in ours}
+    created = None if ours is None else ours.get("create_time")
+    disks = tuple(_disk(each, volumes) for each in root.iterfind("devices/disk"))
+    listed = dict(line.split(maxsplit=1) for line in drives.strip().splitlines())
+    assert [each.target for each in disks] == list(listed)
+    for each in disks:
+        if each.path and each.volume is None:
+            assert listed[each.target] == each.path
+    return Resource(
+        id=id,
+        kind=ResourceKind.DOMAIN,
+        name=facts["Name"],
+        state=ResourceState.SAVED if saved else _STATES[facts["State"]],
+        labels=labels,
+        create_time=datetime.fromisoformat(created) if created else None,
+        lifetime=Lifetime.PERSISTENT if facts["Persistent"] == "yes" else Lifetime.TRANSIENT,
+        domain=Domain(
+            memory_bytes=_memory(root, facts),
+            max_memory_bytes=_kib(facts["Max memory"]),
+            vcpus=int(facts["CPU(s)"]),
+            autostart=facts["Autostart"] == "enable",
+            title=root.findtext("title", ""),
+            description=root.findtext("description", ""),
+            virt_type=VirtType(root.get("type", "").upper()),
+            machine=root.find("os/type").get("machine"),
+            firmware=_firmware(root),
+            boot_order=_boot_order(root),
+            disks=disks,
+            networks=tuple(_card(each) for each in root.iterfind("devices/interface")),
+            graphics=_screen(root),
+            has_saved_state=saved,
+            snapshot_count=len(snapshots.split()),
+            runtime_id=int(facts["Id"]) if facts["Id"] != "-" else 0,
+        ),
+    )
+
+
+def _memory(root: ET.Element, facts: dict[str, str]) -> int:
+    """Of one that is off and has no balloon, libvirt tells what it never starts with."""
+    balloon = root.find("devices/memballoon")
+    if balloon is None or balloon.get("model") == "none":
+        return _kib(facts["Max memory"])
+    return _kib(facts["Used memory"])
+
+
+def _kib(text: str) -> int:
+    count, unit = text.split()
+    assert unit == "KiB"
+    return int(count) * 1024
+
+
+def _firmware(root: ET.Element) -> Firmware:
+    loader = root.find("os/loader")
+    if root.find("os").get("firmware") == "efi":
+        return Firmware.UEFI
+    if loader is None:
+        return Firmware.BIOS
+    return Firmware.UEFI if loader.get("type") == "pflash" else Firmware.OTHER
+
+
+def _boot_order(root: ET.Element) -> tuple[BootDevice, ...]:
+    placed = {}
+    for device in root.find("devices"):
+        if (boot := device.find("boot")) is not None:
+            word = device.get("device") if device.tag == "disk" else device.tag
+            placed[int(boot.get("order"))] = word
+    words = [placed[place] for place in sorted(placed)]
+    words = words or [boot.get("dev") for boot in root.iterfind("os/boot")]
+    order: list[BootDevice] = []
+    for word in words:
+        device = _BOOTS.get(word, BootDevice.OTHER)
+        if device not in order:
+            order.append(device)
+    return tuple(order)
+
+
+def _disk(disk: ET.Element, volumes: list[Volume]) -> Disk:
+    source, target, driver = disk.find("source"), disk.find("target"), disk.find("driver")
+    form = None if driver is None else driver.get("type")
+    path, ref = "", None
+    if source is not None:
+        path = source.get("file") or source.get("dev") or ""
+        if disk.get("type") == "volume":
+            ref = VolumeRef(pool=source.get("pool"), name=source.get("volume"))
+    known = next((each for each in volumes if path == each.path or ref == each.ref), None)
+    return Disk(
+        target=target.get("dev"),
+        device=_DEVICES[disk.get("device")],
+        bus=_BUSES.get(target.get("bus"), DiskBus.OTHER),
+        format=_FORMATS.get(form, DiskFormat.OTHER),
+        path=known.path if known else path,
+        volume=known.ref if known else ref,
+        capacity_bytes=known.capacity_bytes if known else 0,
+        allocation_bytes=known.allocation_bytes if known else 0,
+        read_only=disk.find("readonly") is not None,
+    )
+
+
+def _card(card: ET.Element) -> NetworkInterface:
+    def attribute(tag: str, name: str) -> str:
+        found = card.find(tag)
+        return "" if found is None else found.get(name, "")
+
+    return NetworkInterface(
+        network=attribute("source", "network"),
+        mac_address=attribute("mac", "address"),
+        model=attribute("model", "type"),
+        host_device=attribute("target", "dev"),
+    )
+
+
+def _screen(root: ET.Element) -> Graphics | None:
+    found = root.findall("devices/graphics")
+    for kind in ("vnc", "spice"):
+        if chosen := [each for each in found if each.get("type") == kind]:
+            found = chosen
+            break
+    if not found:
+        return None
+    graphics = found[0]
+    listen = graphics.find("listen")
+    return Graphics(
+        type=_SCREENS.get(graphics.get("type"), GraphicsType.OTHER),
+        listen="" if listen is None else listen.get("address", ""),
+        port=max(int(graphics.get("port", "0")), 0),
+    )
