@@ -11,7 +11,8 @@ import grpc
 
 from proa import contract
 
-DEFAULT_TARGET = "127.0.0.1:50051"
+DEFAULT_PORT = 50051
+DEFAULT_TARGET = f"127.0.0.1:{DEFAULT_PORT}"
 
 OptionValue = str | int | bytes
 Options = Sequence[tuple[str, OptionValue]]
@@ -68,9 +69,12 @@ class Endpoint:
 
     @classmethod
     def of(cls, target: str | None, *, tls: TLS | bool | None, allow_insecure: bool) -> "Endpoint":
-        """Take the arguments of `connect`; without a target, that comes from PROA_TARGET."""
+        """Take the arguments of `connect`; without a target, that comes from PROA_TARGET.
+
+        A host alone means our port there.
+        """
         chosen = target or os.environ.get("PROA_TARGET") or DEFAULT_TARGET
-        return cls(chosen, TLS() if tls is True else tls or None, allow_insecure)
+        return cls(_with_port(chosen), TLS() if tls is True else tls or None, allow_insecure)
 
     @property
     def local(self) -> bool:
@@ -117,9 +121,33 @@ _WITH_PASSWORD = frozenset(
 )
 
 _HOST_PORT = re.compile(
-    r"(?:dns:(?:///)?|ipv4:|ipv6:)?(?:\[(?P<ipv6>[0-9a-f:]+)\]|(?P<host>[\w.-]+))(?::\d+)?",
+    r"(?:dns:(?:///)?|ipv4:|ipv6:)?(?:\[(?P<ipv6>[0-9a-f:]+)\]|(?P<host>[\w.-]+))"
+    r"(?::(?P<port>\d+))?",
     re.ASCII | re.IGNORECASE,
 )
+_HOST_ALONE = re.compile(r"[\w.-]+|\[[^\]]+\]")
+
+
+def _with_port(target: str) -> str:
+    """Add our port to a host that has none, which gRPC would call at 443."""
+    if _HOST_ALONE.fullmatch(target):
+        return f"{target}:{DEFAULT_PORT}"
+    try:
+        ipaddress.IPv6Address(target)
+    except ValueError:
+        return target
+    return f"[{target}]:{DEFAULT_PORT}"
+
+
+def address(target: str) -> tuple[str, int] | str | None:
+    """Give the host and port, or the path, of a target; None: it is told by something else."""
+    if target.startswith("unix:"):
+        path = target.removeprefix("unix:")
+        return path.removeprefix("//") if path.startswith("///") else path
+    match = _HOST_PORT.fullmatch(target)
+    if match is None or match["port"] is None:
+        return None
+    return match["ipv6"] or match["host"], int(match["port"])
 
 
 def _is_loopback(target: str) -> bool:

@@ -43,8 +43,8 @@ def connect(
     it shortly before it ends, and once more where the daemon refuses it.
 
     Args:
-        target: "HOST:PORT", "unix:PATH" or any other target of gRPC. Default: the
-            variable PROA_TARGET, then 127.0.0.1:50051.
+        target: "HOST", "HOST:PORT", "unix:PATH" or any other target of gRPC; the port of a
+            host is 50051 by default. Default: the variable PROA_TARGET, then 127.0.0.1:50051.
         token: a token, or a function that is asked for one before every call.
         username: the user to get tokens for.
         password: the user's password.

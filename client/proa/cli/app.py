@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +12,7 @@ from typer.exceptions import TyperException
 
 import proa
 from proa.cli import (
+    elsewhere,
     exits,
     images,
     login,
@@ -29,6 +29,7 @@ from proa.cli import (
 from proa.cli.output import Format, write_line
 from proa.cli.session import Session, open_session
 from proa.cli.text import duration, escaped
+from proa.cli.typed import Typed
 
 
 @contextmanager
@@ -49,6 +50,10 @@ class Root(TyperGroup):
         with _escaped_complaints():
             return super().make_context(*args, **kwargs)
 
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Find a command by its name or another one of it."""
+        return super().get_command(ctx, elsewhere.ALIASES.get(cmd_name, cmd_name))
+
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
         try:
@@ -56,8 +61,11 @@ class Root(TyperGroup):
                 return super().invoke(ctx)
         except proa.Error as error:
             session = ctx.obj
-            exits.report(error, as_json=isinstance(session, Session) and session.as_json)
+            as_json = isinstance(session, Session) and session.as_json
+            exits.report(error, Typed.last(ctx), as_json=as_json)
             raise typer.Exit(exits.code_for(error)) from error
+        except KeyboardInterrupt:
+            raise typer.Exit(exits.Exit.INTERRUPTED) from None
         except BrokenPipeError:
             raise  # the reader of our output has seen enough; typer ends quietly
         except (ValueError, OSError) as error:
@@ -66,13 +74,24 @@ class Root(TyperGroup):
             raise typer.Exit(exits.Exit.USAGE) from error
 
 
+_VARIABLES = """\
+Variables:
+
+PROA_TARGET  as --target
+
+PROA_TLS_CA, PROA_TLS_CERT, PROA_TLS_KEY  as --tls-ca, --tls-cert, --tls-key
+
+PROA_TOKEN  a token, in place of the one that "proa login" keeps
+
+PROA_USERNAME, PROA_PASSWORD  whom to log in as for each command, without PROA_TOKEN"""
+
 app = typer.Typer(
     cls=Root,
     name="proa",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    epilog=exits.table(),
+    epilog=f"{elsewhere.aliases()}\n\n{_VARIABLES}\n\n{exits.table()}",
     help="Docker containers and virtual machines of a proad, in one place.",
     context_settings={"help_option_names": ["--help", "-h"]},
 )
@@ -80,7 +99,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's convention for a callback
     if wanted:
-        write_line(f"proa {version('proa')}")
+        write_line(f"proa {proa.__version__}")
         raise typer.Exit
 
 
@@ -94,7 +113,7 @@ def root(
             "--target",
             "-t",
             envvar="PROA_TARGET",
-            help="HOST:PORT or unix:PATH; default: 127.0.0.1:50051.",
+            help="HOST, HOST:PORT or unix:PATH; default: 127.0.0.1:50051.",
         ),
     ] = None,
     output: Annotated[
@@ -139,6 +158,7 @@ top.add_to(app)
 run.add_to(app)
 verbs.add_to(app)
 update.add_to(app)
+elsewhere.add_to(app)
 images.add_to(app)
 app.add_typer(vm.app, name="vm")
 app.add_typer(images.registry, name="registry")

@@ -7,7 +7,10 @@ from enum import IntEnum
 import typer
 
 import proa
+from proa.cli.hints import hint_for
 from proa.cli.output import write_json, write_line
+from proa.cli.protocol import other_protocol
+from proa.cli.typed import Typed
 
 
 class Exit(IntEnum):
@@ -52,32 +55,6 @@ _BY_KIND: Mapping[type[proa.Error], Exit] = {
     proa.Aborted: Exit.CONFLICT,
 }
 
-_LOGIN = "log in with: proa login USERNAME"
-
-_HINTS: Mapping[str, str] = {
-    "": "is proad running there? choose another with --target or PROA_TARGET",
-    "RESOURCE_NOT_FOUND": "proa ls --all shows what there is",
-    "IMAGE_NOT_FOUND": "proa images shows what there is, proa pull fetches more",
-    "SNAPSHOT_NOT_FOUND": "proa snapshot ls ID shows what there is",
-    "VOLUME_NOT_FOUND": "proa volumes shows what there is",
-    "HOST_NOT_FOUND": "proa host shows the names",
-    "AMBIGUOUS_ID": "say container/NAME or domain/NAME",
-    "RESOURCE_NOT_RUNNING": "proa start ID starts it",
-    "RESOURCE_RUNNING": "proa stop ID first, or proa rm --force",
-    "HAS_SNAPSHOTS": "proa rm --snapshots deletes them too",
-    "HAS_SAVED_STATE": "proa rm --saved-state drops it, proa start goes on from it",
-    "STOP_TIMED_OUT": "give it more --grace, or use --mode graceful-then-force",
-    "ENGINE_UNREACHABLE": "proa host shows the health of the engines",
-    "TOKEN_MISSING": _LOGIN,
-    "TOKEN_INVALID": _LOGIN,
-    "TOKEN_EXPIRED": _LOGIN,
-    "TOKEN_REVOKED": _LOGIN,
-    "SCOPE_MISSING": "log in with it: proa login USERNAME --scope basic --scope advanced",
-    "ETAG_MISMATCH": "proa get ID -o json shows what it is now, and its etag",
-    "ACTIVITY_IN_PROGRESS": "proa get ID shows what is being done to it",
-    "REGISTRY_DENIED": "proa registry login REGISTRY",
-}
-
 
 @contextmanager
 def until_interrupted() -> Iterator[None]:
@@ -100,15 +77,16 @@ def code_for(error: proa.Error) -> Exit:
     return next((_BY_KIND[kind] for kind in kinds), Exit.OTHER)
 
 
-def report(error: proa.Error, *, as_json: bool) -> None:
-    """Write an error to standard error."""
-    hint = _HINTS.get(error.reason, "") if error.reason or _unreachable(error) else ""
+def report(error: proa.Error, typed: Typed, *, as_json: bool) -> None:
+    """Write an error to standard error, and what to do about it."""
+    other = "" if error.reason else other_protocol(error, typed)
+    message, hint = other or error.message, "" if other else hint_for(error, typed).text
     violations = {violation.field: violation.description for violation in error.violations}
     if as_json:
         fields = {
             "code": error.code().name,
             "reason": error.reason,
-            "message": error.message,
+            "message": message,
             "metadata": error.metadata,
             "violations": violations,
             "request_id": error.request_id,
@@ -116,7 +94,7 @@ def report(error: proa.Error, *, as_json: bool) -> None:
         }
         write_json({"error": fields}, err=True)
         return
-    lines = [f"Error: {error.message or error.code().name}"]
+    lines = [f"Error: {message or error.code().name}"]
     # The daemon's text names the fields, too; another one's may not.
     lines += [
         f"  {field}: {description}"
@@ -129,7 +107,3 @@ def report(error: proa.Error, *, as_json: bool) -> None:
         lines.append(f"Hint: {hint}")
     for line in lines:
         write_line(line, err=True)
-
-
-def _unreachable(error: proa.Error) -> bool:
-    return isinstance(error, proa.Unavailable)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
+from rich.table import Column as ProgressColumn
 
 import proa
 from proa import v1
@@ -87,15 +88,21 @@ def pull_image(
     request = v1.PullImageRequest(image=image, platform=platform, host=host)
     console = make_console(err=True)
     shown = Progress(
-        TextColumn("{task.fields[layer]}", markup=False),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        DownloadColumn(binary_units=True),
+        TextColumn("{task.fields[layer]}", markup=False, table_column=_whole_line()),
+        TextColumn("{task.description}", markup=False, table_column=_whole_line()),
+        BarColumn(bar_width=20),
+        DownloadColumn(binary_units=True, table_column=_whole_line()),
         console=console,
         disable=quiet or not console.is_terminal,
+        # Whatever the end of it is, the rows are gone and a message stands on one of its own.
+        transient=True,
     )
     with shown:
         return _follow(client.images.PullImage(request), shown)
+
+
+def _whole_line() -> ProgressColumn:
+    return ProgressColumn(no_wrap=True, overflow="ellipsis")
 
 
 def _follow(events: Iterable[v1.PullImageResponse], shown: Progress) -> v1.Image:

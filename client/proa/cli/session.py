@@ -4,7 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Annotated, TypeVar
 
@@ -16,6 +16,7 @@ from proa.channels import Endpoint
 from proa.cli import exits
 from proa.cli.output import Format, write_line, write_messages
 from proa.cli.tokens import TokenFile
+from proa.cli.typed import Typed
 
 Output = Annotated[
     Format | None, typer.Option("--output", "-o", help="Form of the output.", show_default=False)
@@ -46,13 +47,14 @@ MessageT = TypeVar("MessageT", bound=Message)
 
 @dataclass(frozen=True)
 class Session:
-    """The global options."""
+    """The global options, and the command that was typed."""
 
     target: str
     tls: proa.TLS | None
     timeout: timedelta | None
     insecure: bool
     format: Format
+    typed: Typed = field(default_factory=Typed)
 
     @classmethod
     def of(cls, ctx: typer.Context, output: Format | None) -> "Session":
@@ -60,7 +62,8 @@ class Session:
         session = ctx.find_object(Session)
         if session is None:
             raise TypeError("the root command makes a session before any other runs")
-        return session if output is None else replace(session, format=output)
+        typed = Typed.of(ctx, session.target, tls=session.tls is not None)
+        return replace(session, typed=typed, format=output or session.format)
 
     @property
     def as_json(self) -> bool:
@@ -107,7 +110,7 @@ class Session:
             try:
                 result = call(id)
             except proa.Error as error:
-                exits.report(error, as_json=self.as_json)
+                exits.report(error, self.typed.about(id), as_json=self.as_json)
                 codes.add(exits.code_for(error))
             else:
                 if result is not None:

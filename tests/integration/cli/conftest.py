@@ -59,10 +59,10 @@ def daemons(tmp_path):
     """Starts daemons that a test may end, each with a user ada (all scopes)."""
     started = []
 
-    def start(*arguments):
+    def start(*arguments, **environment):
         home = tmp_path / f"daemon{len(started)}"
         home.mkdir()
-        started.append(Daemon(home, {}, list(arguments)))
+        started.append(Daemon(home, environment, list(arguments)))
         started[-1].start()
         return started[-1]
 

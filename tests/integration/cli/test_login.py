@@ -57,7 +57,7 @@ def test_a_wrong_password(cli, tmp_path):
 def test_without_a_login(cli):
     said = cli.fails(4, "ls")
     assert "TOKEN_MISSING" in said
-    assert "Hint: log in with: proa login USERNAME" in said
+    assert "Hint: proa login USERNAME logs you in" in said
 
 
 def test_logout_gives_the_token_back(fresh_ann, daemon, tmp_path, monkeypatch):
@@ -75,7 +75,9 @@ def test_logout_of_nobody(cli):
 
 def test_a_token_in_the_environment_goes_before(ann, monkeypatch):
     monkeypatch.setenv("PROA_TOKEN", "made up")
-    assert "TOKEN_INVALID" in ann.fails(4, "ls")
+    said = ann.fails(4, "ls")
+    assert "TOKEN_INVALID" in said
+    assert "Hint: that is the token in PROA_TOKEN; put a valid one there, or unset it" in said
 
 
 def test_user_and_password_in_the_environment(cli, monkeypatch):
@@ -110,7 +112,7 @@ def test_a_password_does_not_either(cli):
 
 def test_nobody_there(cli):
     said = cli.fails(6, "--target", "127.0.0.1:1", "ls")
-    assert "is proad running there?" in said
+    assert "Hint: is proad running at 127.0.0.1:1? choose another with --target" in said
 
 
 def test_without_typer_it_says_what_to_install():
@@ -119,6 +121,7 @@ def test_without_typer_it_says_what_to_install():
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
     assert ended.returncode == 1
-    assert (
-        ended.stderr == "proa: this command needs typer; install it with: pip install 'proa[cli]'\n"
+    assert ended.stderr == (
+        "proa: the extra 'cli' is not installed (no module typer); "
+        "install it with: pip install 'proa[cli]'\n"
     )

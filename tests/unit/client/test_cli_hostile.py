@@ -67,6 +67,10 @@ COMMANDS = {
     "volumes ls": [],
     "volumes create": ["v", "--size", "1GiB"],
     "volumes rm": ["v"],
+    "version": [],
+    "logs": [HOSTILE],
+    "exec": [HOSTILE],
+    "network": [HOSTILE],
 }  # fmt: skip
 
 
@@ -236,7 +240,9 @@ def test_command_with_hostile_answers_writes_only_what_can_be_seen(run, command,
         json.loads(result.stdout)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "command", sorted(COMMANDS.keys() - {"network"})
+)  # which tells nothing of it
 @pytest.mark.parametrize("form", ["table", "json"])
 def test_command_with_hostile_error_writes_only_what_can_be_seen(run, hostile, command, form):
     violation = error_details_pb2.BadRequest.FieldViolation(field=HOSTILE, description=HOSTILE)
@@ -250,7 +256,7 @@ def test_command_with_hostile_error_writes_only_what_can_be_seen(run, hostile, c
     assert raw(result.output) == set()
     assert only_lines_of_ours(result.output)
     assert "gotcha" in result.stderr
-    if form == "json" and command != "logout":
+    if form == "json" and command not in {"logout", "logs", "exec", "network"}:
         assert json.loads(result.stderr)["error"]["message"] == HOSTILE
 
 

@@ -190,8 +190,3 @@ def test_options_of_vms():
 )
 def test_every_kind_of_error_has_its_exit_code(kind, code):
     assert exits.code_for(kind(grpc.StatusCode.UNKNOWN, Details())) == code
-
-
-def test_every_hint_is_about_a_reason_of_the_contract():
-    known = {value.name.removeprefix("ERROR_REASON_") for value in v1.ErrorReason.DESCRIPTOR.values}
-    assert set(exits._HINTS) - {""} <= known

@@ -9,7 +9,7 @@ import pytest
 
 import proa
 from proa import v1
-from proa.channels import DEFAULT_TARGET, Endpoint
+from proa.channels import DEFAULT_TARGET, Endpoint, address
 
 LOGIN = {"username": "ann", "password": "correct horse"}
 HOST = v1.GetHostRequest()
@@ -229,3 +229,53 @@ def test_the_target_by_default(monkeypatch):
     monkeypatch.setenv("PROA_TARGET", "unix:/run/proa.sock")
     assert chosen() == "unix:/run/proa.sock"
     assert chosen("127.0.0.1:1") == "127.0.0.1:1"
+
+
+@pytest.mark.parametrize(
+    ("given", "target"),
+    [
+        ("vm-host", "vm-host:50051"),
+        ("vm-host.example", "vm-host.example:50051"),
+        ("localhost", "localhost:50051"),
+        ("192.0.2.1", "192.0.2.1:50051"),
+        ("::1", "[::1]:50051"),
+        ("2001:db8::1", "[2001:db8::1]:50051"),
+        ("fe80::1%eth0", "[fe80::1%eth0]:50051"),
+        ("[::1]", "[::1]:50051"),
+        ("[fe80::1%eth0]", "[fe80::1%eth0]:50051"),
+        *(
+            (same, same)
+            for same in (
+                "vm-host:1",
+                "192.0.2.1:443",
+                "[::1]:1",
+                "unix:/run/proa.sock",
+                "unix:proa.sock",
+                "unix-abstract:proa",
+                "dns:///vm-host",
+                "ipv4:127.0.0.1:1,192.0.2.1:2",
+                "xds:///vm-host",
+                "/run/proa.sock",
+            )
+        ),
+    ],
+)
+def test_target_that_is_a_host_means_our_port_there(given, target):
+    assert Endpoint.of(given, tls=None, allow_insecure=False).target == target
+
+
+@pytest.mark.parametrize(
+    ("target", "where"),
+    [
+        ("127.0.0.1:1", ("127.0.0.1", 1)),
+        ("[::1]:2", ("::1", 2)),
+        ("dns:///vm-host:3", ("vm-host", 3)),
+        ("unix:/run/proa.sock", "/run/proa.sock"),
+        ("unix:///run/proa.sock", "/run/proa.sock"),
+        ("unix:proa.sock", "proa.sock"),
+        ("xds:///vm-host", None),
+        ("dns:///vm-host", None),
+    ],
+)
+def test_address_of_target_is_where_a_socket_connects_to(target, where):
+    assert address(target) == where

@@ -1,0 +1,336 @@
+"""What to do after a failure, in the words of the command line.
+
+A hint may name commands; each is one that can be typed, is not the one that has just failed,
+and destroys nothing unless that one was to do so.
+"""
+
+import os
+import re
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import grpc
+
+import proa
+from proa.cli.typed import Typed
+
+
+@dataclass(frozen=True)
+class Hint:
+    """What to do.
+
+    Attributes:
+        text: for people; empty: nothing that is not said in the error.
+        commands: those that it names, word by word, without "proa".
+    """
+
+    text: str = ""
+    commands: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """A hint, and when it is one: a text with a "{}" for each of its commands.
+
+    A word in braces stands for what was typed or what the error says; a rule in which such a
+    word stands for nothing is passed over.
+
+    Attributes:
+        text: what to do.
+        commands: without "proa".
+        on: only after these commands; empty: after any.
+        when: only if this is so.
+    """
+
+    text: str
+    commands: tuple[str, ...] = ()
+    on: tuple[str, ...] = ()
+    when: Callable[[Typed, proa.Error], bool] = lambda _typed, _error: True
+
+
+def _never_pulls(typed: Typed, _error: proa.Error) -> bool:
+    return typed.given.get("pull") == "never"
+
+
+def _in_environment(name: str) -> Callable[[Typed, proa.Error], bool]:
+    return lambda _typed, _error: bool(os.environ.get(name))
+
+
+def _is_paused(_typed: Typed, error: proa.Error) -> bool:
+    return error.metadata.get("state") in {"PAUSED", "SUSPENDED"}
+
+
+def _may_be_repeated(_typed: Typed, error: proa.Error) -> bool:
+    return error.code() is grpc.StatusCode.ABORTED
+
+
+_SHOW = _Rule("{} shows how it is now", ("get {name}",))
+_ENGINES = _Rule("{} shows how the engines are and what each can do", ("host",))
+_WHAT_THERE_IS = _Rule("{} shows what there is", ("ls --all",))
+_IMAGES = _Rule("{} shows what there is", ("images",))
+_SNAPSHOTS = _Rule("{} shows what there is", ("snapshot ls {name}",))
+_VOLUMES = _Rule("{} shows what there is", ("volumes ls",))
+_START = _Rule("{} starts it", ("start {name}",))
+_LOGIN = (
+    _Rule(
+        "that is the token in PROA_TOKEN; put a valid one there, or unset it and log in with {}",
+        ("login USERNAME",),
+        when=_in_environment("PROA_TOKEN"),
+    ),
+    _Rule("{} logs you in", ("login USERNAME",)),
+)
+
+_OF_REASONS: Mapping[str, Sequence[_Rule]] = {
+    "RESOURCE_NOT_FOUND": [_WHAT_THERE_IS],
+    "IMAGE_NOT_FOUND": [
+        _Rule("{} fetches it", ("pull {image}",), on=("run",), when=_never_pulls),
+        _Rule("look in its registry how name and tag are spelt", on=("run", "pull")),
+        _IMAGES,
+    ],
+    "SNAPSHOT_NOT_FOUND": [_SNAPSHOTS],
+    "VOLUME_NOT_FOUND": [_VOLUMES],
+    "HOST_NOT_FOUND": [_Rule("{} shows their names", ("host",))],
+    "INVALID_ARGUMENT": [
+        _Rule("that is {options}; {} tells what it takes", ("{command} --help",)),
+        _Rule("{} tells what it takes", ("{command} --help",)),
+    ],
+    "AMBIGUOUS_ID": [
+        _Rule("write one of these in its place: {candidates}"),
+        _Rule("write container/NAME or domain/NAME"),
+    ],
+    "PAGE_TOKEN_INVALID": [_Rule("the daemon was changed during the list; list again")],
+    "ALREADY_EXISTS": [
+        _Rule("{} shows the one that has the name", ("get {new}",), on=("run", "vm create")),
+        _Rule("{} shows the one that has the name", ("get {new}",), on=("rename",)),
+        _Rule("{} shows what there is", ("snapshot ls {name}",), on=("snapshot create",)),
+        _Rule("{} shows what there is", ("volumes ls",), on=("volumes create",)),
+    ],
+    "ENGINE_CONFLICT": [
+        _Rule("it passes by itself; the same command may succeed now", when=_may_be_repeated)
+    ],
+    "ENGINE_UNREACHABLE": [_ENGINES],
+    "DATABASE_UNREACHABLE": [_Rule("it is the daemon's own; the daemon's log says why")],
+    "REGISTRY_UNREACHABLE": [_Rule("it is the daemon's host that has to reach the registry")],
+    "ENGINE_TIMED_OUT": [
+        _Rule("{} shows what became of it", ("images",), on=("rmi", "pull")),
+        _Rule("{} shows what became of it", ("volumes ls",), on=("volumes create", "volumes rm")),
+        _Rule(
+            "{} shows what became of it",
+            ("snapshot ls {name}",),
+            on=("snapshot create", "snapshot rm"),
+        ),
+        _Rule("{} shows what became of it", ("get {name}",)),
+        _Rule("{} shows what became of it", ("ls --all",)),
+    ],
+    "STOP_TIMED_OUT": [
+        _Rule(
+            "{} gives it more time; --mode graceful-then-force ends it after that",
+            ("stop --grace 5m {name}",),
+            on=("stop",),
+        ),
+        _Rule("{} gives it more time", ("restart --grace 5m {name}",), on=("restart",)),
+        _SHOW,
+    ],
+    "CAPABILITY_MISSING": [_ENGINES],
+    "RESOURCE_NOT_RUNNING": [
+        _Rule("there is nothing to stop; {} shows how it is now", ("get {name}",), on=("stop",)),
+        _START,
+    ],
+    "RESOURCE_ALREADY_RUNNING": [
+        _Rule(
+            "{} takes it back while it runs",
+            ("snapshot revert {name} {snapshot}",),
+            on=("start",),
+        ),
+        _SHOW,
+    ],
+    "RESOURCE_RUNNING": [
+        _Rule(
+            "{} stops it first; {} ends it at once and deletes it",
+            ("stop {name}", "rm {flags} --force {name}"),
+            on=("rm",),
+        ),
+        _Rule("{} stops it first", ("stop {name}",)),
+    ],
+    "ILLEGAL_STATE": [
+        _Rule("{} lets it go on", ("resume {name}",), when=_is_paused),
+        _SHOW,
+    ],
+    "HAS_SNAPSHOTS": [
+        _Rule("{} deletes them too", ("rm {flags} --snapshots {name}",), on=("rm",)),
+        _Rule("{} shows them", ("snapshot ls {name}",)),
+    ],
+    "HAS_SAVED_STATE": [
+        _Rule(
+            "{} goes on from it, {} drops it",
+            ("start {name}", "rm {flags} --saved-state {name}"),
+            on=("rm",),
+        ),
+        _Rule("{} goes on from it", ("start {name}",)),
+    ],
+    "IN_USE": [
+        _Rule("{} shows the containers of it", ("ls --all --image {image}",), on=("rmi",)),
+        _Rule("{} shows the machines", ("ls --all --kind vm",)),
+    ],
+    "ACTIVITY_IN_PROGRESS": [_Rule("{} shows what is being done to it", ("get {name}",))],
+    "ETAG_MISMATCH": [_Rule("{} shows it as it is now, with its etag", ("get -o json {name}",))],
+    "REVISION_COMPACTED": [_Rule("begin anew; what happened meanwhile is not kept")],
+    "TOKEN_MISSING": _LOGIN,
+    "TOKEN_INVALID": _LOGIN,
+    "TOKEN_EXPIRED": _LOGIN,
+    "TOKEN_REVOKED": _LOGIN,
+    "BAD_CREDENTIALS": [
+        _Rule("type them again, or have the password set on the daemon's host", on=("login",)),
+        _Rule(
+            "they are those in PROA_USERNAME and PROA_PASSWORD",
+            when=_in_environment("PROA_USERNAME"),
+        ),
+        _Rule("{} asks for them again", ("login USERNAME",)),
+    ],
+    "TOO_MANY_ATTEMPTS": [_Rule("wait {seconds} s"), _Rule("wait a while")],
+    "SCOPE_MISSING": [
+        _Rule("leave out --scope to get all that you have", on=("login",)),
+        _Rule(
+            "that is the token in PROA_TOKEN; put another there",
+            when=_in_environment("PROA_TOKEN"),
+        ),
+        _Rule("{} asks for all that you have", ("login USERNAME",)),
+    ],
+    "POLICY_DENIED": [
+        _Rule("who runs the daemon may allow it with the setting {setting}"),
+        _Rule("who runs the daemon may allow it"),
+    ],
+    "REGISTRY_DENIED": [
+        _Rule(
+            "type them again; some registries want a token in place of the password",
+            on=("registry login",),
+        ),
+        _Rule("{} logs the daemon in there", ("registry login {registry}",)),
+        _Rule("{} logs the daemon in there", ("registry login",)),
+    ],
+    "INTERNAL": [_Rule("the daemon's log has more under the request id {request_id}")],
+    "HOST_EXHAUSTED": [
+        _Rule("{}, {} and {} show what takes room", ("images", "volumes ls", "top --once"))
+    ],
+    "SHUTTING_DOWN": [_Rule("try again when it has been started anew")],
+    "TOO_MANY_STREAMS": [_Rule("end some of the others first")],
+}
+
+_WITHOUT_REASON: Mapping[type[proa.Error], _Rule] = {
+    proa.Unavailable: _Rule(
+        "is proad running at {target}? choose another with --target or PROA_TARGET"
+    ),
+    proa.Unimplemented: _Rule("that daemon may be an older one; {} shows", ("version",)),
+}
+
+# A field of a request by another name than its option's.
+_OPTIONS = {
+    "order_by": "sort",
+    "ports": "publish",
+    "environment": "env",
+    "mounts": "volume",
+    "grace_period": "grace",
+    "capacity": "size",
+    "networkless": "network",
+    "diskless": "disk",
+    "discard_saved_state": "discard_saved",
+    "delete_snapshots": "snapshots",
+    "delete_saved_state": "saved_state",
+    "delete_children": "children",
+    "boot_order": "boot",
+    "labels": "label",
+    "name_prefix": "name",
+}
+_BRACED = re.compile(r"\{(\w*)\}")
+
+
+def hint_for(error: proa.Error, typed: Typed) -> Hint:
+    """Say what to do after a failure."""
+    if error.reason:
+        rules = _OF_REASONS.get(error.reason, ())
+    else:
+        rules = [rule for kind, rule in _WITHOUT_REASON.items() if isinstance(error, kind)]
+    known = {**_words(typed), **_told(error), "options": _options(error, typed)}
+    for rule in rules:
+        if (not rule.on or typed.command in rule.on) and rule.when(typed, error):
+            words = {w for text in (rule.text, *rule.commands) for w in _BRACED.findall(text)}
+            if all(known[word] for word in words - {"", "flags"}):
+                hint = _filled(rule, known)
+                if not any(_is_typed(argv, typed) for argv in hint.commands):
+                    return hint
+    return Hint()
+
+
+def _is_typed(argv: Sequence[str], typed: Typed) -> bool:
+    """Tell whether a command is the one at hand, with no option that was not typed."""
+    command = typed.command.split()
+    given = {option for name, option in typed.options.items() if name in typed.given}
+    options = {word for word in argv if word.startswith("--") and word != "--"}
+    return list(argv[: len(command)]) == command and options <= given
+
+
+def _filled(rule: _Rule, known: Mapping[str, str]) -> Hint:
+    commands = tuple(tuple(_argv(command, known)) for command in rule.commands)
+    written = (shlex.join(("proa", *argv)) for argv in commands)
+    text = _BRACED.sub(lambda match: known[match[1]] if match[1] else next(written), rule.text)
+    return Hint(text, commands)
+
+
+def _argv(command: str, known: Mapping[str, str]) -> Iterator[str]:
+    for word in command.split():
+        match = _BRACED.fullmatch(word)
+        if match is None:
+            yield word
+        elif match[1] in {"command", "flags"}:
+            yield from known[match[1]].split()
+        else:
+            if known[match[1]].startswith("-"):
+                yield "--"
+            yield known[match[1]]
+
+
+def _words(typed: Typed) -> dict[str, str]:
+    """Name what was typed."""
+    flags = (typed.options[name] for name, value in typed.given.items() if value is True)
+    return {
+        "command": typed.command,
+        "name": typed.name,
+        "image": str(typed.given.get("image", typed.name)),
+        "new": str(typed.given.get("name", "")),
+        "snapshot": str(typed.given.get("from_snapshot", "")),
+        "target": typed.target,
+        "flags": " ".join(flags),
+    }
+
+
+def _told(error: proa.Error) -> dict[str, str]:
+    """Name what the error tells."""
+    wait = error.retry_after
+    return {
+        "candidates": error.metadata.get("candidates", "").replace(",", ", "),
+        "setting": error.metadata.get("setting", ""),
+        "registry": error.metadata.get("registry", ""),
+        "request_id": error.request_id,
+        "seconds": "" if wait is None else f"{max(1, round(wait.total_seconds()))}",
+    }
+
+
+def _options(error: proa.Error, typed: Typed) -> str:
+    """Name the options that the wrong fields are set with."""
+    named = (_option(violation.field, typed) for violation in error.violations)
+    return " and ".join(dict.fromkeys(option for option in named if option))
+
+
+def _option(path: str, typed: Typed) -> str:
+    for part in _parts(path):
+        for name in (part, _OPTIONS.get(part, ""), part.removesuffix("s")):
+            if name in typed.options:
+                return typed.options[name]
+    return ""
+
+
+def _parts(path: str) -> Iterator[str]:
+    """Name the fields of a path, the innermost first."""
+    for part in reversed(re.sub(r"\[[^\]]*\]", "", path).split(".")):
+        yield part.removesuffix("_bytes")

@@ -1,0 +1,71 @@
+"""Whether a daemon that cannot be called speaks TLS while we do not, or the other way round.
+
+gRPC tells of both as of a connection that ended, so it is tried out.
+"""
+
+import socket
+import ssl
+from contextlib import suppress
+
+import proa
+from proa.channels import address
+from proa.cli.typed import Typed
+
+_PATIENCE = 3.0
+# RFC 9113, 3.4: what a client begins with; each side sends its SETTINGS frame first.
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+_FRAME_HEADER = 9
+_TYPE_AT = 3
+_SETTINGS = 4
+
+
+def other_protocol(error: proa.Error, typed: Typed) -> str:
+    """Say so in one line if that is why the call failed; empty: it is not."""
+    where = address(typed.target)
+    if where is None or not isinstance(error, proa.Unavailable | proa.DeadlineExceeded):
+        return ""
+    if not typed.tls and _speaks_tls(where):
+        return (
+            f"{typed.target} speaks TLS and was called without; add --tls-ca FILE, the authority "
+            "of its certificate, or --tls if that is a well-known one"
+        )
+    if typed.tls and _speaks_plainly(where):
+        return (
+            f"{typed.target} speaks no TLS and was called with it; leave out --tls, --tls-ca, "
+            "--tls-cert and --tls-key, and unset PROA_TLS_CA, PROA_TLS_CERT and PROA_TLS_KEY"
+        )
+    return ""
+
+
+def _connect(where: tuple[str, int] | str) -> socket.socket:
+    if isinstance(where, tuple):
+        return socket.create_connection(where, _PATIENCE)
+    made = socket.socket(socket.AF_UNIX)
+    made.settimeout(_PATIENCE)
+    try:
+        made.connect(where)
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+def _speaks_tls(where: tuple[str, int] | str) -> bool:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # Nothing is sent that way: whose certificate it is does not matter here.
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    with suppress(OSError), _connect(where) as plain, context.wrap_socket(plain):
+        return True
+    return False
+
+
+def _speaks_plainly(where: tuple[str, int] | str) -> bool:
+    with suppress(OSError), _connect(where) as plain:
+        plain.sendall(_PREFACE)
+        begun = b""
+        while len(begun) < _FRAME_HEADER and (more := plain.recv(_FRAME_HEADER - len(begun))):
+            begun += more
+        return len(begun) == _FRAME_HEADER and begun[_TYPE_AT] == _SETTINGS
+    return False

@@ -1,0 +1,79 @@
+"""A call with TLS to a daemon without, and the other way round, is told in one line."""
+
+import re
+import socket
+import threading
+
+import pytest
+
+from integration.daemon.test_process import self_signed
+
+
+@pytest.fixture
+def secured(daemons, tmp_path):
+    """A daemon with TLS; gives its address and the file of its authority."""
+    self_signed(tmp_path, "server")
+    daemon = daemons(
+        "--memory",
+        PROA_TLS_CERT_FILE=f"{tmp_path}/server.crt",
+        PROA_TLS_KEY_FILE=f"{tmp_path}/server.key",
+    )
+    return daemon.address, tmp_path / "server.crt"
+
+
+@pytest.fixture(autouse=True)
+def made_up_token(cli, monkeypatch):
+    monkeypatch.setenv("PROA_TOKEN", "made up")
+
+
+def test_plain_call_to_a_tls_port_says_so(cli, secured):
+    address, authority = secured
+    said = cli.fails(6, "--target", address, "ls")
+    assert said == (
+        f"Error: {address} speaks TLS and was called without; add --tls-ca FILE, the authority "
+        "of its certificate, or --tls if that is a well-known one\n"
+    )
+    said = cli.fails(4, "--target", address, "--tls-ca", authority, "ls")
+    assert "TOKEN_INVALID" in said
+
+
+def test_tls_call_with_another_authority_does_not_say_that_tls_is_lacking(cli, secured, tmp_path):
+    address, _ = secured
+    self_signed(tmp_path, "other")
+    said = cli.fails(6, "--target", address, "--tls-ca", tmp_path / "other.crt", "ls")
+    assert "speaks no TLS" not in said
+    assert "Hint: is proad running at" in said
+
+
+@pytest.mark.parametrize("where", ["unix", "tcp"])
+def test_tls_call_to_a_plain_port_says_so(cli, daemon, daemons, tmp_path, where):
+    self_signed(tmp_path, "ca")
+    target = daemon if where == "unix" else daemons("--memory").address
+    said = cli.fails(6, "--target", target, "--tls-ca", tmp_path / "ca.crt", "ls")
+    assert re.fullmatch(
+        f"Error: {re.escape(target)} speaks no TLS and was called with it; leave out --tls.*\n",
+        said,
+    )
+
+
+def test_call_to_a_port_that_speaks_neither_says_neither(cli, tmp_path):
+    def hang_up():
+        while True:
+            try:
+                connection, _ = other.accept()
+            except OSError:
+                return
+            with connection:
+                connection.sendall(b"220 mail.example ESMTP\r\n")
+
+    self_signed(tmp_path, "ca")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        target = f"127.0.0.1:{other.getsockname()[1]}"
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        for options in ((), ("--tls-ca", tmp_path / "ca.crt")):
+            said = cli.fails(6, "--target", target, *options, "ls")
+            assert "speaks" not in said
+            assert f"Hint: is proad running at {target}?" in said
+        other.shutdown(socket.SHUT_RDWR)
+        thread.join()

@@ -1,0 +1,171 @@
+"""What to do after a failure, told in commands that can be typed and destroy nothing."""
+
+import grpc
+import pytest
+import typer
+
+import proa
+from proa import contract, v1
+from proa.cli.hints import _OF_REASONS, hint_for
+from proa.errors import Details, Violation
+from unit.client.test_cli_hostile import COMMANDS
+from unit.client.typing_commands import parse, typed
+
+REASONS = {
+    value.name.removeprefix("ERROR_REASON_") for value in v1.ErrorReason.DESCRIPTOR.values
+} - {"UNSPECIFIED"}
+EACH = [
+    *((*command.split(), *arguments) for command, arguments in COMMANDS.items()),
+    ("rm", "--force", "x"),
+    ("stop", "x", "y"),
+    ("start", "x", "--from-snapshot", "s"),
+    ("run", "--pull", "never", "--name", "n", "img"),
+    ("start", "my vm"),
+    ("pause", "--", "-x-"),
+    ("pause", "{}{name}"),
+    ("ls", "--all"),
+    ("host",),
+    ("rm", "-f", "--snapshots", "--saved-state", "x"),
+]
+# What ends or deletes something, and the commands that do so anyway.
+DESTRUCTIVE = {"rm", "rmi", "prune", "snapshot rm", "snapshot revert", "volumes rm"}
+OPTIONS = {"force", "snapshots", "saved_state", "discard_saved", "children"}
+
+
+def error(reason="", kind=proa.Error, code=grpc.StatusCode.FAILED_PRECONDITION, **fields):
+    return kind(code, Details("what happened", reason, **fields))
+
+
+def hint(reason, *argv, **fields):
+    return hint_for(error(reason, **fields), typed(*argv)).text
+
+
+def hinted(reason, argv):
+    told = {"candidates": "container/x,domain/x", "setting": "s", "registry": "r.test"}
+    for metadata in ({}, told, {"state": "PAUSED"}):
+        for violations in ((), (Violation("spec.name", "is empty"),)):
+            found = hint_for(error(reason, metadata=metadata, violations=violations), typed(*argv))
+            yield from found.commands
+
+
+def destroys(argv):
+    ctx = parse(argv)
+    command = typed(*argv).command
+    return {command} & DESTRUCTIVE | {name for name in OPTIONS if ctx.params.get(name)}
+
+
+def test_every_reason_of_the_contract_is_known_and_no_other():
+    assert set(_OF_REASONS) == REASONS
+
+
+@pytest.mark.parametrize("reason", sorted(REASONS))
+def test_hinted_commands_parse_destroy_nothing_and_are_not_what_was_typed(reason):
+    for argv in EACH:
+        verb = typed(*argv).command
+        for command in hinted(reason, argv):
+            if command[-1] == "--help":
+                with pytest.raises(typer.Exit):
+                    parse(command)
+                continue
+            parse(command)
+            assert command != argv
+            assert "ID" not in command
+            asked = typed(*command).command == verb or (verb == "start" and "s" in argv)
+            assert asked or not destroys(command), (reason, argv, command)
+
+
+@pytest.mark.parametrize("reason", sorted(REASONS))
+def test_hint_names_no_field_and_no_call_of_the_contract(reason):
+    calls = {method.name for method in contract.methods()}
+    fields = {"delete_snapshots", "delete_saved_state", "discard_saved_state", "grace_period"}
+    for argv in EACH:
+        words = set(hint(reason, *argv).replace("{}", "").split())
+        assert not words & (calls | fields | {"force", "ID"})
+
+
+@pytest.mark.parametrize(
+    ("reason", "argv", "said"),
+    [
+        ("RESOURCE_RUNNING", "rename web new", "proa stop web stops it first"),
+        (
+            "RESOURCE_RUNNING",
+            "rm web",
+            "proa stop web stops it first; proa rm --force web ends it at once and deletes it",
+        ),
+        ("HAS_SNAPSHOTS", "rm -f web", "proa rm --force --snapshots web deletes them too"),
+        ("HAS_SAVED_STATE", "rename web new", "proa start web goes on from it"),
+        (
+            "RESOURCE_ALREADY_RUNNING",
+            "start web --from-snapshot before",
+            "proa snapshot revert web before takes it back while it runs",
+        ),
+        ("RESOURCE_ALREADY_RUNNING", "start web", "proa get web shows how it is now"),
+        (
+            "RESOURCE_NOT_RUNNING",
+            "stop web",
+            "there is nothing to stop; proa get web shows how it is now",
+        ),
+        ("RESOURCE_NOT_RUNNING", "pause web", "proa start web starts it"),
+        ("SNAPSHOT_NOT_FOUND", "snapshot revert web s", "proa snapshot ls web shows what there is"),
+        ("SNAPSHOT_NOT_FOUND", "snapshot rm web s", "proa snapshot ls web shows what there is"),
+        ("IMAGE_NOT_FOUND", "run --pull never img", "proa pull img fetches it"),
+        (
+            "IMAGE_NOT_FOUND",
+            "pull img",
+            "look in its registry how name and tag are spelt",
+        ),
+        ("ENGINE_TIMED_OUT", "run img", "proa ls --all shows what became of it"),
+        ("ENGINE_TIMED_OUT", "run --name web img", "proa get web shows what became of it"),
+        ("ALREADY_EXISTS", "rename web new", "proa get new shows the one that has the name"),
+        ("REGISTRY_DENIED", "pull img", "proa registry login logs the daemon in there"),
+    ],
+)
+def test_hint_knows_the_command_at_hand(reason, argv, said):
+    assert hint(reason, *argv.split()) == said
+
+
+def test_hint_has_names_as_a_shell_takes_them():
+    assert hint("RESOURCE_RUNNING", "rename", "my vm", "x") == "proa stop 'my vm' stops it first"
+    assert hint("ILLEGAL_STATE", "pause", "{name}") == "proa get '{name}' shows how it is now"
+    assert hint("ILLEGAL_STATE", "pause", "--", "-x") == "proa get -- -x shows how it is now"
+
+
+def test_hint_has_what_the_error_tells():
+    told = {"candidates": "local/container/web,local/domain/web"}
+    said = "write one of these in its place: local/container/web, local/domain/web"
+    assert hint("AMBIGUOUS_ID", "get", "web", metadata=told) == said
+    said = hint("POLICY_DENIED", "run", "img", metadata={"setting": "bind_roots"})
+    assert said == "who runs the daemon may allow it with the setting bind_roots"
+    said = "proa resume web lets it go on"
+    assert hint("ILLEGAL_STATE", "restart", "web", metadata={"state": "PAUSED"}) == said
+
+
+@pytest.mark.parametrize(
+    ("argv", "field", "option"),
+    [
+        ("run img", "spec.resources.memory_bytes", "--memory"),
+        ("run img", "spec.ports[0].host_port", "--publish"),
+        ("vm create v -m 1G", "spec.vcpus", "--vcpus"),
+        ("vm create v -m 1G", "spec.disks[1].new_volume.capacity_bytes", "--disk"),
+        ("stop web", "grace_period", "--grace"),
+        ("ls", "order_by", "--sort"),
+    ],
+)
+def test_hint_names_the_option_of_a_wrong_field(argv, field, option):
+    command = typed(*argv.split()).command
+    said = hint("INVALID_ARGUMENT", *argv.split(), violations=(Violation(field, "is wrong"),))
+    assert said == f"that is {option}; proa {command} --help tells what it takes"
+
+
+def test_hint_about_a_token_in_the_environment_does_not_stop_at_a_login(monkeypatch):
+    assert hint("TOKEN_EXPIRED", "ls") == "proa login USERNAME logs you in"
+    monkeypatch.setenv("PROA_TOKEN", "x")
+    assert "unset it and log in with proa login USERNAME" in hint("TOKEN_EXPIRED", "ls")
+
+
+def test_hint_without_a_reason_names_the_daemon():
+    unreachable = error(kind=proa.Unavailable, code=grpc.StatusCode.UNAVAILABLE)
+    said = hint_for(unreachable, typed("ls", target="host:50051")).text
+    assert said == "is proad running at host:50051? choose another with --target or PROA_TARGET"
+    old = error(kind=proa.Unimplemented, code=grpc.StatusCode.UNIMPLEMENTED)
+    assert "proa version" in hint_for(old, typed("ls")).text
