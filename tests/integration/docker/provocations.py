@@ -201,6 +201,18 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         ulimits=(Ulimit(name="nofile", soft=2000, hard=1000),),
     ),
     create(
+        "a ulimit under which nothing can start",
+        "ulimits[0]",
+        "ulimits data 4096",
+        ulimits=(Ulimit(name="data", soft=4096, hard=4096),),
+    ),
+    create(
+        "a ulimit under which nothing can start",
+        "ulimits[0]",
+        "ulimits nofile 0",
+        ulimits=(Ulimit(name="nofile", soft=0, hard=0),),
+    ),
+    create(
         "no such capability", "cap_add[1]", "cap_add NET_ADMIN, FLY", cap_add=("NET_ADMIN", "FLY")
     ),
     create("no such capability", "cap_drop[0]", "cap_drop CAP_FLY", cap_drop=("CAP_FLY",)),

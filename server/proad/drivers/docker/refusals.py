@@ -46,7 +46,8 @@ class Refusal:
             first; "[]" stands for the element that has the value. Of an update, too, where
             it has the field.
         advice: what to do.
-        seen: the versions of Docker whose text this is.
+        seen: the versions of Docker whose text this is; none where it is the kernel's, and
+            nothing provokes it safely.
     """
 
     name: str
@@ -79,6 +80,20 @@ REFUSALS: tuple[Refusal, ...] = (
         "no space on the disk",
         _FAULT,
         r"no space left on device",
+    ),
+    _wrong(
+        "a ulimit under which nothing can start",
+        _FAULT,
+        r"error (?:adding|loading) seccomp filter[^\n]*: (?:cannot allocate memory|too many open files)"
+        r"|container init: too many open files",
+        "ulimits[]",
+    ),
+    _row(
+        Meaning.EXHAUSTED,
+        "no memory on the host",
+        _FAULT,
+        r"cannot allocate memory",
+        seen=(),
     ),
     # What passes by itself.
     _row(
@@ -129,7 +144,7 @@ REFUSALS: tuple[Refusal, ...] = (
     _wrong(
         "a swap limit that the kernel does not take",
         _FAULT,
-        r"write \S*/memory\.(?:memsw\.limit_in_bytes|swap\.max): invalid argument",
+        r"\bmemory\.(?:memsw\.limit_in_bytes|swap\.max): invalid argument",
         "resources.memory_swap_bytes",
         advice="it is memory and swap together, and needs memory_bytes",
     ),
@@ -149,7 +164,7 @@ REFUSALS: tuple[Refusal, ...] = (
     _wrong(
         "too small a part of a CPU",
         _FAULT,
-        r"write \S*/cpu\.(?:cfs_quota_us|max): invalid argument",
+        r"\bcpu\.(?:cfs_quota_us|max): invalid argument",
         "resources.cpus",
         advice="the least is 0.01",
     ),
@@ -182,7 +197,7 @@ REFUSALS: tuple[Refusal, ...] = (
     _wrong(
         "more processes than the kernel counts",
         _FAULT,
-        r"write \S*/pids\.max: invalid argument",
+        r"\bpids\.max: invalid argument",
         "resources.pids_limit",
     ),
     _wrong(
@@ -311,7 +326,7 @@ REFUSALS: tuple[Refusal, ...] = (
     _wrong(
         "a working directory that is no directory",
         _FAULT,
-        r"(?:Cannot mkdir: \S+ is|lstat \S+:) not a directory",
+        r"Cannot mkdir: \S+ is not a directory|(?<=/merged)/\S+: not a directory",
         "working_dir",
     ),
     # Devices, and what is mounted.

@@ -131,9 +131,10 @@ class Registries:
         if status in _DENIED:
             return denied
         error = registry_refused(registry_of(image), image, status, text)
-        vague = isinstance(error, EngineConflictError)
+        if not isinstance(error, EngineConflictError):
+            return error
         probe = _joined(*split_reference(image))
-        return denied if vague and await self._denied(probe, credentials) else error
+        return denied if await self._denied(probe, credentials) else error
 
     async def _denied(self, image: str, credentials: RegistryCredentials) -> bool:
         answer = await self._engine.get(
