@@ -163,10 +163,9 @@ class RegistryUnreachableError(ProaError):
 
     reason = Reason.REGISTRY_UNREACHABLE
 
-    def __init__(self, registry: str, text: str) -> None:
+    def __init__(self, registry: str, text: str, *, hint: str = "") -> None:
         super().__init__(
-            f"{text}: {registry}; try again later, or see whether the name is right and the "
-            "host's network lets it through",
+            f"{text}: {registry}; try again later{f', or {hint}' if hint else ''}",
             metadata={"registry": registry},
             retry_after=timedelta(seconds=10),
         )

@@ -92,7 +92,7 @@ def registry_refused(registry: str, image: str, status: int, text: str) -> ProaE
             case Meaning.MISSING:
                 return ImageNotFoundError(image, detail=row.name, hint=row.advice)
             case Meaning.UNREACHABLE:
-                return RegistryUnreachableError(registry, row.name)
+                return RegistryUnreachableError(registry, row.name, hint=row.advice)
             case _:
                 return EngineConflictError(ENGINE, f"{registry}: {row.name}", hint=row.advice)
     return EngineConflictError(

@@ -517,6 +517,7 @@ REGISTRY_REFUSALS: tuple[Refusal, ...] = (
         pattern=r"connection refused|no such host|i/o timeout|connection reset by peer|: EOF$"
         r"|Client\.Timeout exceeded|no route to host|network is unreachable|server misbehaving"
         r"|TLS handshake timeout|context deadline exceeded",
+        advice="see whether the name is right and the host's network lets it through",
     ),
     _registry(
         Meaning.UNREACHABLE,
@@ -527,6 +528,7 @@ REGISTRY_REFUSALS: tuple[Refusal, ...] = (
         Meaning.UNREACHABLE,
         "the registry takes no more requests for now",
         pattern=r"toomanyrequests: |failed with status: 429",
+        advice="use LoginRegistry first: it may let those in more often whom it knows",
     ),
     _registry(
         Meaning.CONFLICT,
