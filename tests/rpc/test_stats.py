@@ -58,6 +58,24 @@ async def test_named_ones(daemon):
     assert set(batch) == {"web", "vm"}
 
 
+async def test_named_ones_that_do_not_run_have_a_reason(daemon):
+    await daemon.container("web")
+    idle = await daemon.container("idle", start=False)
+    vm = await daemon.domain("vm", start=False)
+    call = daemon.call("StreamStats", ids=["web", "idle", "vm"])
+    while not (response := await asyncio.wait_for(call.read(), 30)).stats:
+        pass
+    call.cancel()
+
+    assert [sample.name for sample in response.stats] == ["web"]
+    found = {(one.id, one.kind, one.name, one.host, one.reason) for one in response.missing}
+    assert found == {
+        (one.id, one.kind, one.name, "local", v1.MISSING_SAMPLE_REASON_NOT_ACTIVE)
+        for one in (idle, vm)
+    }
+    assert all("STOPPED" in one.message for one in response.missing)
+
+
 @pytest.mark.parametrize(
     ("request_", "field"),
     [

@@ -15,6 +15,7 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from proa.cli import tables
 from proa.cli.tables import Column
@@ -75,9 +76,17 @@ def make_console(*, err: bool = False) -> Console:
     return Console(stderr=err, highlight=False, markup=False, emoji=False)
 
 
-def make_table(columns: Sequence[Column], rows: Iterable[Sequence[str]], console: Console) -> Table:
-    """Make a table that fits a console's terminal."""
+def make_table(
+    columns: Sequence[Column],
+    rows: Iterable[Sequence[str]],
+    console: Console,
+    *,
+    notes: Iterable[str] = (),
+) -> Table:
+    """Make a table that fits a console's terminal, with notes below it."""
     table, _ = tables.make_table(columns, rows, width=console.width, ruled=True)
+    table.caption = Text("\n".join(map(escaped, notes)))
+    table.caption_justify = "left"
     return table
 
 

@@ -10,7 +10,15 @@ from rich.live import Live
 
 from proa import v1
 from proa.cli import exits
-from proa.cli.output import as_dict, make_console, make_table, on_terminal, write_json, write_table
+from proa.cli.output import (
+    as_dict,
+    make_console,
+    make_table,
+    on_terminal,
+    write_json,
+    write_line,
+    write_table,
+)
 from proa.cli.session import NoTrunc, Output, Session
 from proa.cli.tables import Column
 from proa.cli.text import duration, human_size, word
@@ -62,9 +70,9 @@ def top(
         if once:
             samples = [_first_full(samples)]
         if session.as_json:
-            _write_lines(samples)
+            _write_lines(_explained(samples))
         elif once or no_trunc or not on_terminal():
-            for response in samples:
+            for response in _explained(samples):
                 write_table(_COLUMNS, _rows(response.stats), whole=no_trunc)
         else:
             _show(samples)
@@ -74,13 +82,29 @@ def _first_full(samples: Iterable[v1.StreamStatsResponse]) -> v1.StreamStatsResp
     """The first response that knows how busy everything is.
 
     That takes two samples, and an engine may be slow to give the first. Where nothing
-    runs there is never one.
+    runs there is never one, but for what was named it is told why.
     """
     response = v1.StreamStatsResponse()
     for response in islice(samples, _PATIENCE):
-        if response.stats and all(stats.HasField("cpu_percent") for stats in response.stats):
+        known = all(stats.HasField("cpu_percent") for stats in response.stats)
+        if known and (response.stats or response.missing):
             break
     return response
+
+
+def _explained(samples: Iterable[v1.StreamStatsResponse]) -> Iterator[v1.StreamStatsResponse]:
+    """Say beside the output, once, why something has no sample."""
+    told = set()
+    for response in samples:
+        for message in _reasons(response):
+            if message not in told:
+                told.add(message)
+                write_line(message, err=True)
+        yield response
+
+
+def _reasons(response: v1.StreamStatsResponse) -> list[str]:
+    return [missing.message for missing in response.missing]
 
 
 def _write_lines(samples: Iterable[v1.StreamStatsResponse]) -> None:
@@ -93,7 +117,8 @@ def _show(samples: Iterable[v1.StreamStatsResponse]) -> None:
     console = make_console()
     with Live(console=console, auto_refresh=False) as live:
         for response in samples:
-            live.update(make_table(_COLUMNS, _rows(response.stats), console), refresh=True)
+            table = make_table(_COLUMNS, _rows(response.stats), console, notes=_reasons(response))
+            live.update(table, refresh=True)
 
 
 def _rows(samples: Iterable[v1.ResourceStats]) -> Iterator[tuple[str, ...]]:

@@ -372,6 +372,11 @@ from proa.v1.snapshot_service_pb2_grpc import (
 )
 from proa.v1.stats_pb2 import (
     BlockStats,
+    MISSING_SAMPLE_REASON_NOT_ACTIVE,
+    MISSING_SAMPLE_REASON_NOT_TOLD,
+    MISSING_SAMPLE_REASON_UNSPECIFIED,
+    MissingSample,
+    MissingSampleReason,
     NetworkStats,
     ResourceStats,
 )
@@ -608,6 +613,11 @@ __all__ = [
     "LoginRegistryResponse",
     "LogoutRegistryRequest",
     "LogoutRegistryResponse",
+    "MISSING_SAMPLE_REASON_NOT_ACTIVE",
+    "MISSING_SAMPLE_REASON_NOT_TOLD",
+    "MISSING_SAMPLE_REASON_UNSPECIFIED",
+    "MissingSample",
+    "MissingSampleReason",
     "Mount",
     "NETWORK_MODEL_E1000E",
     "NETWORK_MODEL_OTHER",

@@ -876,18 +876,26 @@ class StreamStatsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     STATS_FIELD_NUMBER: _builtins.int
+    MISSING_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def stats(self) -> _containers.RepeatedCompositeFieldContainer[_stats_pb2.ResourceStats]:
         """The samples. One that is not active has none."""
+
+    @_builtins.property
+    def missing(self) -> _containers.RepeatedCompositeFieldContainer[_stats_pb2.MissingSample]:
+        """What has no sample now, of those that were named, and of all that are active where none
+        was. It may have one later: the stream goes on.
+        """
 
     def __init__(
         self,
         *,
         stats: _abc.Iterable[_stats_pb2.ResourceStats] | None = ...,
+        missing: _abc.Iterable[_stats_pb2.MissingSample] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["stats", b"stats"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["missing", b"missing", "stats", b"stats"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -158,7 +158,7 @@ class ResourceServiceServicer:
     def StreamStats(self, request, context):
         """Samples what active resources use, again and again, until the caller ends it or the
         token does, as with WatchResources. A resource is sampled once however many callers
-        listen. Changes nothing.
+        listen. What has no sample is told with the reason. Changes nothing.
         Errors: RESOURCE_NOT_FOUND, also when a resource that was named is deleted;
         CAPABILITY_MISSING.
         A request has at most 64 KiB.

@@ -71,7 +71,7 @@ class ResourceServiceStub:
     StreamStats: _grpc.UnaryStreamMultiCallable[_resource_service_pb2.StreamStatsRequest, _resource_service_pb2.StreamStatsResponse]
     """Samples what active resources use, again and again, until the caller ends it or the
     token does, as with WatchResources. A resource is sampled once however many callers
-    listen. Changes nothing.
+    listen. What has no sample is told with the reason. Changes nothing.
     Errors: RESOURCE_NOT_FOUND, also when a resource that was named is deleted;
     CAPABILITY_MISSING.
     A request has at most 64 KiB.
@@ -172,7 +172,7 @@ class ResourceServiceAsyncStub(ResourceServiceStub):
     StreamStats: _aio.UnaryStreamMultiCallable[_resource_service_pb2.StreamStatsRequest, _resource_service_pb2.StreamStatsResponse]  # type: ignore[assignment]
     """Samples what active resources use, again and again, until the caller ends it or the
     token does, as with WatchResources. A resource is sampled once however many callers
-    listen. Changes nothing.
+    listen. What has no sample is told with the reason. Changes nothing.
     Errors: RESOURCE_NOT_FOUND, also when a resource that was named is deleted;
     CAPABILITY_MISSING.
     A request has at most 64 KiB.
@@ -294,7 +294,7 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_resource_service_pb2.StreamStatsResponse], _abc.AsyncIterator[_resource_service_pb2.StreamStatsResponse]]:
         """Samples what active resources use, again and again, until the caller ends it or the
         token does, as with WatchResources. A resource is sampled once however many callers
-        listen. Changes nothing.
+        listen. What has no sample is told with the reason. Changes nothing.
         Errors: RESOURCE_NOT_FOUND, also when a resource that was named is deleted;
         CAPABILITY_MISSING.
         A request has at most 64 KiB.

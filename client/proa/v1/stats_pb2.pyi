@@ -7,6 +7,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from proa.v1 import resource_pb2 as _resource_pb2
 import builtins as _builtins
 import sys
@@ -18,6 +19,34 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _MissingSampleReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _MissingSampleReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MissingSampleReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MISSING_SAMPLE_REASON_UNSPECIFIED: _MissingSampleReason.ValueType  # 0
+    """Not set."""
+    MISSING_SAMPLE_REASON_NOT_ACTIVE: _MissingSampleReason.ValueType  # 1
+    """It does not run: there is nothing to measure until it does."""
+    MISSING_SAMPLE_REASON_NOT_TOLD: _MissingSampleReason.ValueType  # 2
+    """The engine was asked and gave no numbers of it: it hangs, has just ended, or the host does
+    not count what it uses, as Docker on one without control groups.
+    """
+
+class MissingSampleReason(_MissingSampleReason, metaclass=_MissingSampleReasonEnumTypeWrapper):
+    """Why there is no sample of a resource."""
+
+MISSING_SAMPLE_REASON_UNSPECIFIED: MissingSampleReason.ValueType  # 0
+"""Not set."""
+MISSING_SAMPLE_REASON_NOT_ACTIVE: MissingSampleReason.ValueType  # 1
+"""It does not run: there is nothing to measure until it does."""
+MISSING_SAMPLE_REASON_NOT_TOLD: MissingSampleReason.ValueType  # 2
+"""The engine was asked and gave no numbers of it: it hangs, has just ended, or the host does
+not count what it uses, as Docker on one without control groups.
+"""
+Global___MissingSampleReason: _TypeAlias = MissingSampleReason  # noqa: Y015
 
 @_typing.final
 class ResourceStats(_message.Message):
@@ -96,6 +125,48 @@ class ResourceStats(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__cpu_percent) -> _WhichOneofReturnType__cpu_percent | None: ...
 
 Global___ResourceStats: _TypeAlias = ResourceStats  # noqa: Y015
+
+@_typing.final
+class MissingSample(_message.Message):
+    """A resource that was to be sampled and was not, and why."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    HOST_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Id of the resource."""
+    kind: _resource_pb2.ResourceKind.ValueType
+    """Its kind."""
+    name: _builtins.str
+    """Its name."""
+    host: _builtins.str
+    """The host connection that it is on."""
+    reason: Global___MissingSampleReason.ValueType
+    """Why, for programs."""
+    message: _builtins.str
+    """Why, for people."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        kind: _resource_pb2.ResourceKind.ValueType = ...,
+        name: _builtins.str = ...,
+        host: _builtins.str = ...,
+        reason: Global___MissingSampleReason.ValueType = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["host", b"host", "id", b"id", "kind", b"kind", "message", b"message", "name", b"name", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MissingSample: _TypeAlias = MissingSample  # noqa: Y015
 
 @_typing.final
 class NetworkStats(_message.Message):

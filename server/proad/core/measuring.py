@@ -20,7 +20,14 @@ from proad.errors import (
     ResourceNotFoundError,
     ShuttingDownError,
 )
-from proad.model import ACTIVE, ResourceStats
+from proad.model import (
+    ACTIVE,
+    MissingSample,
+    MissingSampleReason,
+    Resource,
+    ResourceStats,
+    StatsBatch,
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -61,6 +68,8 @@ class Sampler:
         self._inventory = inventory
         # By id: when the last sample was begun, and what came of it, if anything did.
         self._taken: dict[str, tuple[float, ResourceStats | None]] = {}
+        # Of the last question, if that had no answer at all.
+        self._failure = ""
         self._wants: set[_Want] = set()
         self._task: asyncio.Task[None] | None = None
 
@@ -84,6 +93,39 @@ class Sampler:
             begun, sample = self._taken.get(id, _NEVER)
             if sample is not None and begun > want.since:
                 yield sample
+
+    def missing(self, want: _Want) -> Iterator[MissingSample]:
+        """Give what there is no sample of, and why; not what is about to be sampled."""
+        ids = want.ids
+        if ids is None:
+            ids = {id for id, (_, sample) in self._taken.items() if sample is None}
+            ids |= self._owed(want) if self._failure else set()
+        for id in ids:
+            known = self._inventory.known(self.link, id)
+            begun, sample = self._taken.get(id, _NEVER)
+            if known is None or (sample is not None and begun > want.since):
+                continue
+            shown, failed = known.shown, self._failure
+            if shown.state not in ACTIVE:
+                if want.ids is not None:
+                    words = f"{shown.name!r} is {shown.state}: what does not run uses nothing"
+                    yield self._missing(shown, MissingSampleReason.NOT_ACTIVE, words)
+            elif begun > want.since or failed:
+                words = failed or (
+                    f"{self.link.driver.name} gave no numbers of {shown.name!r}: it hangs, has "
+                    "just ended, or this host does not count what it uses"
+                )
+                yield self._missing(shown, MissingSampleReason.NOT_TOLD, words)
+
+    def _missing(self, shown: Resource, reason: MissingSampleReason, words: str) -> MissingSample:
+        return MissingSample(
+            id=shown.id,
+            kind=shown.kind,
+            name=shown.name,
+            host=self.link.host,
+            reason=reason,
+            message=words,
+        )
 
     def _owed(self, want: _Want) -> set[str]:
         """Tell what is still to be sampled."""
@@ -110,8 +152,11 @@ class Sampler:
         except Exception as error:  # noqa: BLE001 - one fault of a driver must not end it for all
             if not isinstance(error, ProaError):  # of those, health and GetHost tell
                 _log.exception("sampling failed", engine=self.link.name)
+            told = error.message if isinstance(error, ProaError) else "see the daemon's log"
+            self._failure = f"{self.link.driver.name} could not be asked: {told}"
             await asyncio.sleep(TICK)
             return
+        self._failure = ""
         self._taken = {id: one for id, one in self._taken.items() if self._is_active(id)}
         self._taken.update((id, (begun, samples.get(id))) for id in ids)
 
@@ -138,22 +183,28 @@ class _Feed:
         self.answer = asyncio.ensure_future(self._sampler.sample(self._want))
         return self.answer
 
-    def hear(self) -> Iterator[ResourceStats]:
+    def hear(self) -> StatsBatch:
         """Give the samples that were asked for, completed, if they have come."""
-        if self.answer is None or not self.answer.done():
-            return
+        if self.answer is None:
+            return StatsBatch()
+        if not self.answer.done():
+            return StatsBatch(missing=tuple(self._sampler.missing(self._want)))
         self.answer.result()
         self.answer = None
         self._heard = asyncio.get_running_loop().time()
         link, before = self._sampler.link, self._before
         # Of those that have gone nothing is kept.
         self._before = {id: it for id, it in before.items() if self._inventory.known(link, id)}
+        stats = []
         for sample in self._sampler.taken(self._want):
             if (known := self._inventory.known(link, sample.id)) is None:
                 continue
             percent = _percent(before.get(sample.id), sample)
             self._before[sample.id] = sample
-            yield replace(sample, name=known.shown.name, host=link.host, cpu_percent=percent)
+            stats.append(
+                replace(sample, name=known.shown.name, host=link.host, cpu_percent=percent)
+            )
+        return StatsBatch(stats=tuple(stats), missing=tuple(self._sampler.missing(self._want)))
 
     def close(self) -> None:
         """Wait for nothing any more."""
@@ -174,10 +225,9 @@ class Measuring:
         }
         self._closed = asyncio.Event()
 
-    async def stream(
-        self, refs: Sequence[str], interval: timedelta
-    ) -> AsyncIterator[list[ResourceStats]]:
-        """Give samples for ever; what an engine says late is given when it comes.
+    async def stream(self, refs: Sequence[str], interval: timedelta) -> AsyncIterator[StatsBatch]:
+        """Give samples for ever, and why there is none of what is asked for; what an engine
+        says late is given when it comes.
 
         Args:
             refs: what the caller calls the resources; empty: all that are active.
@@ -230,7 +280,7 @@ class Measuring:
             raise CapabilityMissingError("stats", driver="no engine")
         return feeds
 
-    async def _heard(self, feeds: Sequence[_Feed], named: Sequence[Found]) -> list[ResourceStats]:
+    async def _heard(self, feeds: Sequence[_Feed], named: Sequence[Found]) -> StatsBatch:
         """Give what has come, unless there is a reason to end."""
         if self._closed.is_set():
             raise ShuttingDownError
@@ -238,7 +288,11 @@ class Measuring:
             await self._inventory.mirror(found.link).ready()
             if self._inventory.known(found.link, found.resource.id) is None:
                 raise ResourceNotFoundError(found.resource.name)
-        return [sample for feed in feeds for sample in feed.hear()]
+        heard = [feed.hear() for feed in feeds]
+        return StatsBatch(
+            stats=tuple(sample for each in heard for sample in each.stats),
+            missing=tuple(lack for each in heard for lack in each.missing),
+        )
 
 
 def _retrieved(done: asyncio.Future[Any]) -> None:

@@ -110,8 +110,11 @@ from proad.model.snapshot import (
 )
 from proad.model.stats import (
     BlockStats,
+    MissingSample,
+    MissingSampleReason,
     NetworkStats,
     ResourceStats,
+    StatsBatch,
     StatsOptions,
 )
 from proad.model.verbs import (
@@ -188,6 +191,8 @@ __all__ = [
     "ImageFilter",
     "LabelSet",
     "Lifetime",
+    "MissingSample",
+    "MissingSampleReason",
     "Mount",
     "NetworkAttachment",
     "NetworkInterface",
@@ -219,6 +224,7 @@ __all__ = [
     "StartOptions",
     "StateDetail",
     "StateReason",
+    "StatsBatch",
     "StatsOptions",
     "StopMode",
     "StopOptions",

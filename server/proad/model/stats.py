@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
@@ -45,6 +46,33 @@ class ResourceStats:
     memory_limit_bytes: int = 0
     network: NetworkStats = field(default_factory=NetworkStats)
     block: BlockStats = field(default_factory=BlockStats)
+
+
+class MissingSampleReason(StrEnum):
+    """Why there is no sample of a resource."""
+
+    NOT_ACTIVE = "NOT_ACTIVE"
+    NOT_TOLD = "NOT_TOLD"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissingSample:
+    """A resource that was to be sampled and was not, and why."""
+
+    id: str
+    kind: ResourceKind
+    name: str
+    host: str
+    reason: MissingSampleReason
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatsBatch:
+    """What a listener hears at a time: samples, and what there is none of."""
+
+    stats: tuple[ResourceStats, ...] = ()
+    missing: tuple[MissingSample, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

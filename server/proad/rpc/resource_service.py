@@ -164,10 +164,8 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
         self, request: v1.StreamStatsRequest, context: _Context
     ) -> AsyncIterator[v1.StreamStatsResponse]:
         options = decode(StatsOptions, request)
-        async for samples in self._measuring.stream(options.ids, options.interval):
-            yield v1.StreamStatsResponse(
-                stats=[encode(v1.ResourceStats, sample) for sample in samples]
-            )
+        async for batch in self._measuring.stream(options.ids, options.interval):
+            yield encode(v1.StreamStatsResponse, batch)
 
     def close(self) -> None:
         """End the streams that never end by themselves: the daemon is stopping."""

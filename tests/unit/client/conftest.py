@@ -225,7 +225,10 @@ class SmallDaemon(
     def StreamStats(self, request, context):
         self._begin("StreamStats", context)
         for stats in self.samples:
-            yield v1.StreamStatsResponse(stats=stats)
+            lacks = [one for one in stats if isinstance(one, v1.MissingSample)]
+            yield v1.StreamStatsResponse(
+                stats=[one for one in stats if one not in lacks], missing=lacks
+            )
 
     def PullImage(self, request, context):
         self._begin("PullImage", context)

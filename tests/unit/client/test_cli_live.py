@@ -141,6 +141,23 @@ def test_top_of_nothing_comes_to_an_end(run, small_daemon):
     assert result.stdout.splitlines() == [result.stdout.strip()]
 
 
+def test_top_says_once_why_something_has_no_sample(run, small_daemon):
+    lack = v1.MissingSample(name="b", message="'b' is STOPPED\x1b[2J")
+    small_daemon.samples = [[sample("a", 1), lack]] * 3
+    for options in ((), ("-o", "json")):
+        result = run("top", "a", "b", *options)
+        assert result.exit_code == 0
+        assert result.stderr.splitlines() == ["'b' is STOPPED\\x1b[2J"]
+        assert "STOPPED" not in result.stdout
+
+
+def test_top_once_of_what_does_not_run_says_so_at_once(run, small_daemon):
+    small_daemon.samples = [[], [v1.MissingSample(message="it is STOPPED")], [sample("late", 1)]]
+    result = run("top", "--once", "a")
+    assert result.stderr.splitlines() == ["it is STOPPED"]
+    assert "late" not in result.stdout
+
+
 def test_top_as_it_goes_on(run, small_daemon):
     small_daemon.samples = [[sample("a")], [sample("a", 7)]]
     result = run("top")

@@ -20,7 +20,7 @@ from proad.errors import (
     ResourceNotFoundError,
     ShuttingDownError,
 )
-from proad.model import ResourceKind, ResourceState, ResourceStats
+from proad.model import MissingSampleReason, ResourceKind, ResourceState, ResourceStats
 from unit.core.inventory.scripted import Scripted, box, linked, quiet
 
 S = ResourceState
@@ -90,8 +90,8 @@ async def first(measured, *refs, number=1, interval=SHORT):
     batches = []
     async with asyncio.timeout(30), aclosing(measured.stream(refs, interval)) as stream:
         async for batch in stream:
-            if batch:
-                batches.append(batch)
+            if batch.stats:
+                batches.append(batch.stats)
             if len(batches) == number:
                 return batches
     raise AssertionError("it ended")
@@ -119,7 +119,7 @@ async def test_percent_is_of_one_processor_and_absent_at_first(measure):
 async def test_percent_is_absent_after_a_start(measure, engine):
     measured = await measure()
     async with aclosing(measured.stream(["a"], SHORT)) as stream:
-        assert (await anext(stream))[0].cpu_percent is None
+        assert (await anext(stream)).stats[0].cpu_percent is None
         engine.cpu["1"] = -5
         batches = [batch async for batch in _some(stream, 3)]
 
@@ -135,7 +135,7 @@ async def to_the_end(stream):
 
 async def _some(stream, number):
     for _ in range(number):
-        yield await anext(stream)
+        yield (await anext(stream)).stats
 
 
 async def test_however_many_listen_each_is_sampled_once_a_tick(measure, engine):
@@ -182,20 +182,62 @@ async def test_nobody_listens_nobody_samples(measure, engine):
 async def test_what_is_not_active_has_no_sample_until_it_is(measure, engine):
     measured = await measure()
     async with aclosing(measured.stream(["idle"], SHORT)) as stream:
-        assert await anext(stream) == []
-        assert engine.samples == []
+        batch = await anext(stream)
+        assert (batch.stats, engine.samples) == ((), [])
+        (lack,) = batch.missing
+        assert (lack.id, lack.kind, lack.name) == ("3", ResourceKind.CONTAINER, "idle")
+        assert (lack.host, lack.reason) == ("local", MissingSampleReason.NOT_ACTIVE)
+        assert "STOPPED" in lack.message
         engine.put(box("3", "idle", S.RUNNING))
         async with asyncio.timeout(30):
-            while not (batch := await anext(stream)):
+            while not (batch := await anext(stream)).stats:
                 pass
 
-    assert batch[0].name == "idle"
+    assert (batch.stats[0].name, batch.missing) == ("idle", ())
+
+
+@pytest.mark.parametrize("refs", [["a", "b", "idle"], []])
+async def test_what_the_engine_has_no_numbers_of_is_told(measure, engine, refs):
+    """Whether it was named or not; of all, what does not run is none."""
+    stats = engine.stats
+
+    async def of_one(ids):
+        return {id: one for id, one in (await stats(ids)).items() if id == "1"}
+
+    engine.stats = of_one
+    measured = await measure()
+    async with asyncio.timeout(30), aclosing(measured.stream(refs, SHORT)) as stream:
+        while not (batch := await anext(stream)).stats:
+            pass
+
+    assert [sample.name for sample in batch.stats] == ["a"]
+    told = {lack.name: lack.reason for lack in batch.missing}
+    assert told.pop("idle", None) is (MissingSampleReason.NOT_ACTIVE if refs else None)
+    assert told == {"b": MissingSampleReason.NOT_TOLD}
+
+
+@pytest.mark.parametrize("refs", [["a"], []])
+async def test_why_an_engine_cannot_be_asked_is_told(measure, engine, refs, monkeypatch):
+    monkeypatch.setattr(measuring, "_FIRST", 0.05)
+
+    async def fail(_ids):
+        raise EngineTimedOutError("docker", "its stats")
+
+    engine.stats = fail
+    measured = await measure()
+    async with asyncio.timeout(30), aclosing(measured.stream(refs, SHORT)) as stream:
+        while not (batch := await anext(stream)).missing:
+            assert batch.stats == ()
+
+    assert {lack.name for lack in batch.missing} == ({"a"} if refs else {"a", "b"})
+    assert {lack.reason for lack in batch.missing} == {MissingSampleReason.NOT_TOLD}
+    assert "its stats" in batch.missing[0].message
 
 
 async def test_one_that_is_named_and_goes_ends_the_stream(measure, engine):
     measured = await measure()
     async with aclosing(measured.stream(["a"], SHORT)) as stream:
-        assert await anext(stream)
+        assert (await anext(stream)).stats
         engine.take("1")
         with pytest.raises(ResourceNotFoundError):
             await asyncio.wait_for(to_the_end(stream), 30)
@@ -224,7 +266,7 @@ async def test_one_that_there_is_not(measure):
 async def test_an_engine_that_is_lost_ends_a_named_stream(measure, engine, link):
     measured = await measure()
     async with aclosing(measured.stream(["a"], SHORT)) as stream:
-        assert await anext(stream)
+        assert (await anext(stream)).stats
         engine.lost = True
         await link.probe()
         with pytest.raises(EngineUnreachableError):
@@ -244,7 +286,7 @@ async def test_all_goes_on_without_a_lost_engine(measure, engine, link):
         engine.lost = False
         await link.probe()
         async with asyncio.timeout(30):
-            while not {s.host for s in await anext(stream)} >= {"local"}:
+            while not {s.host for s in (await anext(stream)).stats} >= {"local"}:
                 pass
 
 

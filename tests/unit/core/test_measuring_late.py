@@ -73,7 +73,7 @@ async def listen(engine, far, monkeypatch):
 
 async def names(stream):
     async with asyncio.timeout(30):
-        return {one.name for one in await anext(stream)}
+        return {one.name for one in (await anext(stream)).stats}
 
 
 async def test_who_comes_while_a_sample_is_taken_waits_for_the_own_one(engine, listen, monkeypatch):

@@ -30,6 +30,13 @@ def test_one_that_does_not_run_has_none():
     assert sample(ID, said(measured(read="0001-01-01T00:00:00Z"))) is None
 
 
+def test_one_that_the_host_does_not_count_has_none():
+    """Docker answers without numbers where control groups are not as it wants them."""
+    empty = {"read": READ, "cpu_stats": {"cpu_usage": {"total_usage": 0}}, "memory_stats": {}}
+    assert sample(ID, said(empty)) is None
+    assert sample(ID, said({**empty, "memory_stats": {"usage": 1}})) is not None
+
+
 @pytest.mark.parametrize(
     ("details", "usage"),
     [

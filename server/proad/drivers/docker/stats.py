@@ -97,18 +97,20 @@ class Sampling:
 
 
 def sample(id: str, item: Value) -> ResourceStats | None:
-    """Make a sample of GET /containers/{id}/stats, or None of a container that is not active."""
+    """Make a sample of GET /containers/{id}/stats, or None of a container that is not active.
+
+    None, too, where the engine has no numbers: what runs has used some processor time.
+    """
     sample_time = moment(item["read"])
-    if sample_time is None:
-        return None
     memory = item["memory_stats"]
+    used = item["cpu_stats"]["cpu_usage"]["total_usage"].count()
+    if sample_time is None or not (used or memory["usage"].count()):
+        return None
     return ResourceStats(
         id=id,
         kind=ResourceKind.CONTAINER,
         sample_time=sample_time,
-        cpu_time=timedelta(
-            microseconds=item["cpu_stats"]["cpu_usage"]["total_usage"].count() / 1000
-        ),
+        cpu_time=timedelta(microseconds=used / 1000),
         memory_usage_bytes=_memory(memory),
         memory_limit_bytes=memory["limit"].count(),
         network=_network(item["networks"]),
