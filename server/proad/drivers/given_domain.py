@@ -14,6 +14,8 @@ from proad.errors import InvalidArgumentError
 from proad.model import validate
 from proad.model.checks import Name
 
+# What others keep, and what the driver judges for itself, as it stands.
+_LEFT_ALONE = frozenset({"metadata", "emulator"})
 NODES_LIMIT = 20_000
 DEPTH_LIMIT = 64
 
@@ -112,13 +114,12 @@ def _check_size(root: etree._Element) -> None:
 def _clear_between(root: etree._Element) -> None:
     """Take out what cannot be seen between elements, and refuse what can.
 
-    libvirt reads over both, but its schema has room for neither. The metadata of others are
-    theirs.
+    libvirt reads over both, but its schema has room for neither.
     """
     waiting = [root]
     while waiting:
         parent = waiting.pop()
-        children = [child for child in parent if child.tag != "metadata"]
+        children = [child for child in parent if child.tag not in _LEFT_ALONE]
         if len(parent):
             _check_between(parent, parent.text)
             parent.text = None

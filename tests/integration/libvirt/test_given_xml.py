@@ -221,3 +221,9 @@ async def test_rollback_leaves_a_domain_that_somebody_else_started(
     assert theirs.isPersistent()
     theirs.destroy()
     theirs.undefine()
+
+
+async def test_xml_with_a_blank_that_cannot_be_seen_is_taken(driver: LibvirtDriver, guests: Guests):
+    xml = domain_xml(f"{guests.prefix}-x").replace("<memory", "\u200b<memory")
+    made = await driver.create_domain_from_xml(DomainXml(xml=xml))
+    assert "\u200b" not in await driver.get_domain_xml(made.id)
