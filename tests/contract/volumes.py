@@ -3,14 +3,28 @@
 import pytest
 
 from contract.domains import MEMORY, MIB
-from contract.yard import Yard
+from contract.yard import PREFIX, SCRAP, Yard
 from proad.errors import (
     AlreadyExistsError,
     InUseError,
     InvalidArgumentError,
     VolumeNotFoundError,
 )
-from proad.model import DiskFormat, DiskSpec, DomainSpec, NewDisk, VolumeRef, VolumeSpec
+from proad.model import DiskFormat, DiskSpec, DomainSpec, NewDisk, VolumeRef, VolumeSpec, validate
+
+# Of files that other tools made, each with a prefix to know it by.
+ODD_NAMES = [
+    "{} Win 11 (x64) [v2].iso",
+    "{} Grüße aus Köln.qcow2",
+    "{} 桌面 \N{NO-BREAK SPACE}🖥.img",
+    '{}\'s "best" <disk> & more; $(true) `true` %s',
+    "{}, with=commas:and,colons?a#b\\c",
+    "{} trailing ",
+    ".{}",
+    "-{}",
+    "nbd:{}",
+    "{}" + "x" * (255 - len(PREFIX) - 8),
+]
 
 
 class VolumesContract:
@@ -68,6 +82,29 @@ class VolumesContract:
             with pytest.raises(InvalidArgumentError) as caught:
                 await yard.domains.create_domain(domain)
             assert [each.field for each in caught.value.violations] == [field]
+
+    @pytest.mark.parametrize("name", ODD_NAMES)
+    async def test_existing_volume_with_odd_name_can_be_used(self, yard: Yard, name: str):
+        name = name.format(yard.new_name())
+        # As another tool makes one: our own rule is for new names alone.
+        made = await yard.volumes.create_volume(VolumeSpec(name=name, capacity_bytes=MIB))
+        assert made in await yard.volumes.list_volumes(made.pool)
+        ref = {"pool": made.pool, "name": name}
+        clone = validate(VolumeSpec, {"name": yard.new_name(), "base": ref})
+        assert (await yard.volumes.create_volume(clone)).base_path == made.path
+        await yard.volumes.delete_volume("", clone.name)
+        spec = {"name": yard.new_name(), "memory_bytes": MEMORY, "networkless": True}
+        # One is a medium, the other a disk: nobody can have both of the same file.
+        for part in ({"diskless": True, "cdrom": {"volume": ref}}, {"disks": [{"volume": ref}]}):
+            domain = await yard.domains.create_domain(validate(DomainSpec, spec | part), start=True)
+            assert domain.domain is not None
+            (disk,) = domain.domain.disks
+            assert (disk.path, disk.volume) == (made.path, VolumeRef(**ref))
+            with pytest.raises(InUseError):
+                await yard.volumes.delete_volume(made.pool, name)
+            await yard.driver.delete(domain.id, SCRAP)
+        await yard.volumes.delete_volume(made.pool, name)
+        assert name not in [each.name for each in await yard.volumes.list_volumes()]
 
     async def test_a_taken_name(self, yard: Yard):
         spec = VolumeSpec(name=yard.new_name(), capacity_bytes=MIB)

@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from proad.errors import FieldViolation, InvalidArgumentError
 
+_LONGEST_FILE_NAME = 255
 GRACE_LIMIT = timedelta(hours=1)
 
 
@@ -72,6 +73,20 @@ MacAddress = Annotated[
 ]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Grace = Annotated[timedelta, Field(ge=timedelta(0), le=GRACE_LIMIT)]
+
+
+def _volume_name(value: str) -> str:
+    if not value:
+        raise ValueError("must not be empty")
+    if "/" in value or value in {".", ".."}:
+        raise ValueError("must be the name of a volume, not a path")
+    if len(value.encode(errors="replace")) > _LONGEST_FILE_NAME:
+        raise ValueError(f"must have at most {_LONGEST_FILE_NAME} bytes")
+    return value
+
+
+# A volume that is there, whoever named it: any name that a file can have.
+VolumeName = Annotated[Text, AfterValidator(_volume_name)]
 # An engine name that is also safe as a file name: volumes are named after domains.
 FileName = Annotated[
     str,

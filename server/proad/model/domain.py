@@ -13,6 +13,7 @@ from proad.model.checks import (
     FileName,
     MacAddress,
     Name,
+    VolumeName,
     XmlText,
     named_labels,
     spelled,
@@ -132,12 +133,12 @@ Memory = Annotated[int, Field(ge=MIN_MEMORY_BYTES, le=MAX_MEMORY_BYTES, multiple
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeRef:
-    """A volume in a storage pool; an empty pool is the host's default one.
+    """A volume that is in a storage pool; an empty pool is the host's default one.
 
     `format` is what the caller says of a volume that a disk is to be put on.
     """
 
-    name: Name
+    name: VolumeName
     pool: XmlText = ""
     format: DiskFormat | None = None
 

@@ -8,7 +8,7 @@ import grpc
 from proa import v1
 from proa.v1 import volume_service_pb2_grpc
 from proad.core.volumes import Volumes
-from proad.model import VolumeSpec
+from proad.model import VolumeRef, VolumeSpec, validate
 from proad.rpc.decode import decode, plain_text, required, required_text
 from proad.rpc.encode import encode
 from proad.rpc.paging import Pages
@@ -45,9 +45,10 @@ class VolumeService(volume_service_pb2_grpc.VolumeServiceServicer):
     async def DeleteVolume(
         self, request: v1.DeleteVolumeRequest, context: _Context
     ) -> v1.DeleteVolumeResponse:
+        ref = validate(VolumeRef, {"pool": request.pool, "name": required_text(request, "name")})
         await self._volumes.delete(
-            plain_text(request, "pool"),
-            required_text(request, "name"),
+            ref.pool,
+            ref.name,
             host=request.host,
             ignore_unreadable=tuple(request.ignore_unreadable),
         )

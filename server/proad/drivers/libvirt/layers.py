@@ -16,6 +16,7 @@ from proad.drivers.libvirt.images import Image, Images, is_block
 from proad.drivers.libvirt.ledger import Ledger
 from proad.drivers.libvirt.pools import NO_POOL, NO_VOLUME
 from proad.drivers.libvirt.qcow2 import printable
+from proad.drivers.libvirt.xml import UNWRITABLE
 from proad.errors import InvalidArgumentError
 from proad.model import DiskFormat
 
@@ -138,7 +139,7 @@ def _layer(image: Image, known: dict[str, DiskFormat], field: str) -> Layer:
             f"the volume is based on {name!r}, and {said} the format of that, which has to be "
             "qcow2 or raw; `qemu-img rebase -u -b … -F …` writes it",
         )
-    if not image.path.isprintable():
+    if UNWRITABLE.search(image.path):
         raise InvalidArgumentError.of(field, f"the volume is based on {name!r}: an odd name")
     return Layer(path=image.path, format=format)
 

@@ -6,7 +6,6 @@ readable as it is.
 """
 
 import os
-import re
 import stat
 import struct
 from collections.abc import Iterator, Sequence
@@ -20,6 +19,7 @@ from lxml import etree
 from proad.drivers.given_domain import wrong
 from proad.drivers.libvirt.pools import all_pools
 from proad.drivers.libvirt.virt import HostFacts, QemuUser, is_local, is_test
+from proad.drivers.libvirt.xml import UNWRITABLE
 from proad.errors import InvalidArgumentError
 
 _KINDS = {
@@ -30,8 +30,6 @@ _KINDS = {
     stat.S_IFSOCK: "a socket",
     stat.S_IFLNK: "a link that leads in circles",
 }
-# What a path in a domain's XML cannot have in it.
-_UNWRITABLE = re.compile("[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _ACL = "system.posix_acl_access"
 _ACL_HEADER, _ACL_ENTRY = struct.Struct("<I"), struct.Struct("<HHI")
 _OWNER, _USER, _OWNING_GROUP, _GROUP, _MASK, _OTHERS = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
@@ -78,7 +76,7 @@ class Media:
                 f"is in no folder for media: move it to one of {', '.join(folders) or 'none'}, "
                 "or add its folder to the setting media_dirs of the daemon"
             )
-        if _UNWRITABLE.search(resolved):
+        if UNWRITABLE.search(resolved):
             refuse(f"leads to {resolved!r}, a name that libvirt cannot be told: rename that file")
         try:
             mode = os.lstat(resolved).st_mode
@@ -129,14 +127,24 @@ def check_volume(connection: libvirt.virConnect, path: str, host: HostFacts, *, 
     """Refuse a volume in a folder that QEMU may not pass; libvirt makes the file itself readable.
 
     Raises:
-        InvalidArgumentError: it is in one; the text says how to mend that.
+        InvalidArgumentError: it is in one, or has a name that no XML can hold; the text says
+            how to mend that.
     """
+    check_written(path, field=field)
     if not is_local(connection) or not Path(path).exists():
         return
     user = host.qemu_user or QemuUser.of_this_process()
     if obstacle := _obstacle(os.path.realpath(path), user, relabelled=True):
         raise InvalidArgumentError.of(
             field, f"is {path!r}, which QEMU, as {user}, cannot read: {obstacle}"
+        )
+
+
+def check_written(path: str, *, field: str) -> None:
+    """Raise InvalidArgumentError if libvirt cannot be told of a path, which goes by XML."""
+    if UNWRITABLE.search(path):
+        raise InvalidArgumentError.of(
+            field, f"is {path!r}, a name that libvirt cannot be told: rename that file"
         )
 
 

@@ -181,7 +181,8 @@ def _paths(element: etree._Element) -> Iterator[str]:
             continue
         for value in (child.text or "", *child.values()):
             if value.strip().startswith("/"):
-                yield value.strip()
+                # Blanks are those of an indented text, or the end of a name.
+                yield from {value, value.strip()}
             elif child.prefix is not None:  # words for QEMU, such as file=/path,if=none
                 yield from _PATH.findall(value)
         yield from _paths(child)

@@ -16,6 +16,7 @@ from proad.drivers.libvirt import pools
 from proad.drivers.libvirt.errors import ENGINE, code_of, seek, values_of
 from proad.drivers.libvirt.layers import Layers
 from proad.drivers.libvirt.ledger import Ledger, described
+from proad.drivers.libvirt.media import check_written
 from proad.drivers.libvirt.rollback import Rollback
 from proad.drivers.libvirt.usage import Target, Usage, Users
 from proad.drivers.libvirt.uses import Uses
@@ -343,6 +344,7 @@ class Storage:
     ) -> tuple[Volume, tuple[Layer, ...]]:
         """Return a base as it is to be used, and all images below a volume made on it."""
         volume = self.volume(connection, ref)
+        check_written(volume.path(), field=field)
         format = self.layers.format_of(connection, volume, ref.format, f"{field}.format")
         below = self.layers.below(connection, volume, format, field)
         view = view_of(volume, "", format)

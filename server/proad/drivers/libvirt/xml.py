@@ -1,6 +1,11 @@
 """XML through one hardened parser."""
 
+import re
+
 from lxml import etree
+
+# What no text or attribute of XML can hold, or not as it is.
+UNWRITABLE = re.compile("[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def parse(text: str) -> etree._Element:
