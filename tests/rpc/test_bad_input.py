@@ -35,6 +35,13 @@ def text_fields():
                 )
 
 
+@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a/b", "..", "."])
+async def test_delete_volume_path_for_name_is_refused(daemon, name):
+    refused = await refusal(daemon.call("DeleteVolume", name=name))
+    assert refused.code == "INVALID_ARGUMENT"
+    assert refused.fields == ["name"]
+
+
 def filled(rpc, path, value):
     """A request of `rpc` that is all right but for the field at `path`."""
     request = rpc.request()

@@ -382,7 +382,7 @@ class VolumeRef(_message.Message):
     At most 255 characters.
     """
     name: _builtins.str
-    """Name of the volume.
+    """Name of the volume, which may be any that a file can have.
     At most 255 characters.
     """
     format: Global___DiskFormat.ValueType

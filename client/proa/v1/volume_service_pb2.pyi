@@ -207,7 +207,7 @@ class DeleteVolumeRequest(_message.Message):
     At most 255 characters.
     """
     name: _builtins.str
-    """Name. Required.
+    """Name, which may be any that a file can have. Required.
     At most 255 characters.
     """
     host: _builtins.str

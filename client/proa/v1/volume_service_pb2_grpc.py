@@ -70,7 +70,8 @@ class VolumeServiceServicer:
     def CreateVolume(self, request, context):
         """Creates an empty volume, or one that begins with a base volume. Not
         idempotent: a repetition fails with ALREADY_EXISTS. A failed creation leaves
-        nothing. Errors: INVALID_ARGUMENT, VOLUME_NOT_FOUND, HOST_EXHAUSTED.
+        nothing. Errors: INVALID_ARGUMENT, VOLUME_NOT_FOUND, HOST_EXHAUSTED; ENGINE_CONFLICT where
+        the pool is not active.
         A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -84,7 +85,7 @@ class VolumeServiceServicer:
         far down. An image whose bases cannot be followed counts as a user of every volume in
         the pools that it lies in, or in all pools if it lies in none; its name is in the error.
         A disk that is not there is based on what the domain says of it, if on anything.
-        Errors: VOLUME_NOT_FOUND, IN_USE.
+        Errors: VOLUME_NOT_FOUND, IN_USE, ENGINE_CONFLICT where the pool is not active.
         A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -43,7 +43,8 @@ class VolumeServiceStub:
     CreateVolume: _grpc.UnaryUnaryMultiCallable[_volume_service_pb2.CreateVolumeRequest, _volume_service_pb2.CreateVolumeResponse]
     """Creates an empty volume, or one that begins with a base volume. Not
     idempotent: a repetition fails with ALREADY_EXISTS. A failed creation leaves
-    nothing. Errors: INVALID_ARGUMENT, VOLUME_NOT_FOUND, HOST_EXHAUSTED.
+    nothing. Errors: INVALID_ARGUMENT, VOLUME_NOT_FOUND, HOST_EXHAUSTED; ENGINE_CONFLICT where
+    the pool is not active.
     A request has at most 64 KiB.
     """
     DeleteVolume: _grpc.UnaryUnaryMultiCallable[_volume_service_pb2.DeleteVolumeRequest, _volume_service_pb2.DeleteVolumeResponse]
@@ -53,7 +54,7 @@ class VolumeServiceStub:
     far down. An image whose bases cannot be followed counts as a user of every volume in
     the pools that it lies in, or in all pools if it lies in none; its name is in the error.
     A disk that is not there is based on what the domain says of it, if on anything.
-    Errors: VOLUME_NOT_FOUND, IN_USE.
+    Errors: VOLUME_NOT_FOUND, IN_USE, ENGINE_CONFLICT where the pool is not active.
     A request has at most 64 KiB.
     """
 
@@ -72,7 +73,8 @@ class VolumeServiceAsyncStub(VolumeServiceStub):
     CreateVolume: _aio.UnaryUnaryMultiCallable[_volume_service_pb2.CreateVolumeRequest, _volume_service_pb2.CreateVolumeResponse]  # type: ignore[assignment]
     """Creates an empty volume, or one that begins with a base volume. Not
     idempotent: a repetition fails with ALREADY_EXISTS. A failed creation leaves
-    nothing. Errors: INVALID_ARGUMENT, VOLUME_NOT_FOUND, HOST_EXHAUSTED.
+    nothing. Errors: INVALID_ARGUMENT, VOLUME_NOT_FOUND, HOST_EXHAUSTED; ENGINE_CONFLICT where
+    the pool is not active.
     A request has at most 64 KiB.
     """
     DeleteVolume: _aio.UnaryUnaryMultiCallable[_volume_service_pb2.DeleteVolumeRequest, _volume_service_pb2.DeleteVolumeResponse]  # type: ignore[assignment]
@@ -82,7 +84,7 @@ class VolumeServiceAsyncStub(VolumeServiceStub):
     far down. An image whose bases cannot be followed counts as a user of every volume in
     the pools that it lies in, or in all pools if it lies in none; its name is in the error.
     A disk that is not there is based on what the domain says of it, if on anything.
-    Errors: VOLUME_NOT_FOUND, IN_USE.
+    Errors: VOLUME_NOT_FOUND, IN_USE, ENGINE_CONFLICT where the pool is not active.
     A request has at most 64 KiB.
     """
 
@@ -110,7 +112,8 @@ class VolumeServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_volume_service_pb2.CreateVolumeResponse, _abc.Awaitable[_volume_service_pb2.CreateVolumeResponse]]:
         """Creates an empty volume, or one that begins with a base volume. Not
         idempotent: a repetition fails with ALREADY_EXISTS. A failed creation leaves
-        nothing. Errors: INVALID_ARGUMENT, VOLUME_NOT_FOUND, HOST_EXHAUSTED.
+        nothing. Errors: INVALID_ARGUMENT, VOLUME_NOT_FOUND, HOST_EXHAUSTED; ENGINE_CONFLICT where
+        the pool is not active.
         A request has at most 64 KiB.
         """
 
@@ -126,7 +129,7 @@ class VolumeServiceServicer(metaclass=_abc_1.ABCMeta):
         far down. An image whose bases cannot be followed counts as a user of every volume in
         the pools that it lies in, or in all pools if it lies in none; its name is in the error.
         A disk that is not there is based on what the domain says of it, if on anything.
-        Errors: VOLUME_NOT_FOUND, IN_USE.
+        Errors: VOLUME_NOT_FOUND, IN_USE, ENGINE_CONFLICT where the pool is not active.
         A request has at most 64 KiB.
         """
 

@@ -1,6 +1,7 @@
 """Odd things in storage pools, and looks at them that change nothing."""
 
 import secrets
+import shutil
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,22 @@ from structlog.testing import capture_logs
 
 from integration.libvirt.guests import MIB, Guests
 from proad.drivers.libvirt import LibvirtDriver
-from proad.errors import AlreadyExistsError, EngineConflictError, VolumeNotFoundError
-from proad.model import DiskFormat, DiskSpec, NewDisk, VolumeRef, VolumeSpec
+from proad.errors import (
+    AlreadyExistsError,
+    EngineConflictError,
+    InUseError,
+    InvalidArgumentError,
+    VolumeNotFoundError,
+)
+from proad.model import (
+    CdromSpec,
+    DeleteOptions,
+    DiskFormat,
+    DiskSpec,
+    NewDisk,
+    VolumeRef,
+    VolumeSpec,
+)
 
 pytestmark = pytest.mark.libvirt
 
@@ -101,6 +116,59 @@ async def test_list_volumes_shows_a_name_that_no_xml_can_hold(
     assert (found.name, found.path, found.capacity_bytes) == (odd.name, str(odd), 4)
     made = await driver.create_volume(VolumeSpec(pool=pool.name(), name="x", capacity_bytes=MIB))
     await driver.delete_volume(made.pool, made.name)
+
+
+async def test_create_from_odd_named_file_of_others_boots_and_keeps_it(
+    driver: LibvirtDriver, guests: Guests, pool: libvirt.virStoragePool, place: Path, folder: Path
+):
+    iso = place / "Win 11 (x64) [v2] Größe.iso"
+    shutil.copy(folder / "guest.iso", iso)
+    cdrom = CdromSpec(volume=VolumeRef(pool=pool.name(), name=iso.name))
+    made = await driver.create_domain(guests.spec(cdrom=cdrom), start=True)
+    await guests.ready(made.id)
+    with pytest.raises(InUseError):
+        await driver.delete_volume(pool.name(), iso.name)
+    await driver.delete(made.id, DeleteOptions(force=True))
+    await driver.delete_volume(pool.name(), iso.name)
+    assert not iso.exists()
+
+
+async def test_create_from_name_that_no_xml_can_hold_names_field(
+    driver: LibvirtDriver, guests: Guests, pool: libvirt.virStoragePool, place: Path
+):
+    odd = place / "odd-\uffff.img"
+    odd.write_bytes(b"0" * 512)
+    pool.refresh()
+    ref = VolumeRef(pool=pool.name(), name=odd.name, format=DiskFormat.RAW)
+    for disk in (DiskSpec(volume=ref), DiskSpec(new_volume=NewDisk(base=ref))):
+        with pytest.raises(InvalidArgumentError, match="rename that file"):
+            await driver.create_domain(guests.blank(disks=(disk,)))
+    await driver.delete_volume(pool.name(), odd.name)
+    assert not odd.exists()
+
+
+async def test_inactive_pool_is_told_with_how_to_start_it(
+    driver: LibvirtDriver, guests: Guests, pool: libvirt.virStoragePool
+):
+    name = pool.name()
+    disk = DiskSpec(new_volume=NewDisk(pool=name, capacity_bytes=MIB))
+    made = await driver.create_domain(guests.blank(disks=(disk,)))
+    pool.destroy()
+    advice = f"virsh pool-start {name}"
+    for call in (
+        driver.list_volumes(name),
+        driver.create_volume(VolumeSpec(pool=name, name="x", capacity_bytes=MIB)),
+        driver.delete_volume(name, "x"),
+        driver.create_domain(guests.blank(disks=(disk,))),
+    ):
+        with pytest.raises(EngineConflictError, match=advice):
+            await call
+    with pytest.raises(EngineConflictError, match=f"{advice}.*keep_volumes"):
+        await driver.delete(made.id)
+    assert made.name in await guests.domains()
+    pool.create()
+    await driver.delete(made.id)
+    assert await driver.list_volumes(name) == []
 
 
 @pytest.mark.parametrize("base", [b"/base", b"/etc/passwd"], ids=["missing", "there"])

@@ -9,12 +9,13 @@ import pytest
 
 from proad.drivers.libvirt import pools
 from proad.drivers.libvirt.events import start_event_loop
+from proad.drivers.libvirt.finder import Finder
 from proad.drivers.libvirt.ledger import Ledger
 from proad.drivers.libvirt.reading import Reader
 from proad.drivers.libvirt.storage import Storage, target_of
 from proad.drivers.libvirt.usage import Usage, Users
 from proad.drivers.tolerant import Omissions
-from proad.errors import VolumeNotFoundError
+from proad.errors import EngineConflictError, VolumeNotFoundError
 from proad.model import VolumeRef
 from unit.libvirt.ledgers import lone_ledger, record_of
 
@@ -50,7 +51,7 @@ def ledger() -> Iterator[Ledger]:
 
 @pytest.fixture
 def storage(ledger: Ledger) -> Storage:
-    return Storage("default-pool", "/default-pool", ledger)
+    return Storage(Finder("default-pool", "/default-pool"), ledger)
 
 
 def stop(connection: libvirt.virConnect, name: str, *, remove: bool) -> None:
@@ -94,7 +95,7 @@ def test_a_deletion_goes_on(connection: libvirt.virConnect, storage: Storage, le
     mine = record_of(ledger, connection, MINE, "v", owner=owner)
     storage.delete_owned(connection, [mine], owner=owner)
     with pytest.raises(VolumeNotFoundError):
-        storage.volume(connection, VolumeRef(pool=MINE, name="v"))
+        storage.find.volume(connection, VolumeRef(pool=MINE, name="v"))
     assert ledger.load(connection) == []
 
 
@@ -103,10 +104,10 @@ def test_a_volume_in_a_stopped_pool_is_not_forgotten(
 ):
     theirs = record_of(ledger, connection, OTHERS, "v", owner=str(uuid4()))
     stop(connection, OTHERS, remove=False)
-    with pytest.raises(libvirt.libvirtError, match="not active"):
+    with pytest.raises(EngineConflictError, match="pool-start"):
         storage.delete_owned(connection, [theirs], owner=theirs.owner)
     assert ledger.load(connection) == [theirs]
-    with pytest.raises(libvirt.libvirtError, match="not active"):
+    with pytest.raises(EngineConflictError, match="pool-start"):
         storage.list(connection, OTHERS)
 
 

@@ -226,7 +226,7 @@ class Creation:
         self, connection: libvirt.virConnect, cdrom: CdromSpec, host: HostFacts
     ) -> Source | None:
         if cdrom.volume is not None:
-            volume = self._storage.volume(connection, cdrom.volume)
+            volume = self._storage.find.volume(connection, cdrom.volume)
             check_volume(connection, volume.path(), host, field="spec.cdrom.volume")
             return _source_of(volume, DiskFormat.RAW)
         if cdrom.path is None:

@@ -21,6 +21,7 @@ from proad.drivers.libvirt.creation import Creation
 from proad.drivers.libvirt.deletion import Deletion
 from proad.drivers.libvirt.errors import ENGINE
 from proad.drivers.libvirt.events import DomainEvent, DomainEvents
+from proad.drivers.libvirt.finder import Finder
 from proad.drivers.libvirt.host import Host
 from proad.drivers.libvirt.lanes import Lane
 from proad.drivers.libvirt.ledger import SETTLED, Ledger
@@ -125,7 +126,7 @@ class LibvirtDriver:
         self._subscriptions = Subscriptions(self._connection, self._reader.forget, sweep_every)
         self._sampling = Sampling(self._connection, self._omissions)
         pool_path = default_pool_path or DEFAULT_POOL_PATH
-        self._storage = Storage(default_pool, pool_path, self._ledger)
+        self._storage = Storage(Finder(default_pool, pool_path), self._ledger)
         self._creation = Creation(self._storage, Media((*media_dirs, pool_path)))
         self._starting = Starting(self._connection, self._reader, self._own_events)
         self._stopping = Stopping(

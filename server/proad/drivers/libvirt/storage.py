@@ -1,6 +1,5 @@
 """Volumes in storage pools; used on the driver's threads."""
 
-import threading
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
@@ -9,11 +8,11 @@ from functools import partial
 
 import libvirt
 import structlog
-from lxml import etree
 
 from proad.core.records import Layer, RecordState, VolumeRecord
 from proad.drivers.libvirt import pools
-from proad.drivers.libvirt.errors import ENGINE, code_of, seek, values_of
+from proad.drivers.libvirt.errors import ENGINE, code_of, values_of
+from proad.drivers.libvirt.finder import Finder
 from proad.drivers.libvirt.layers import Layers
 from proad.drivers.libvirt.ledger import Ledger, described
 from proad.drivers.libvirt.media import check_written
@@ -22,7 +21,12 @@ from proad.drivers.libvirt.usage import Target, Usage, Users
 from proad.drivers.libvirt.uses import Uses
 from proad.drivers.libvirt.volume_view import view_of, volume_xml
 from proad.drivers.libvirt.xml import serialise
-from proad.errors import AlreadyExistsError, HostExhaustedError, InUseError, VolumeNotFoundError
+from proad.errors import (
+    AlreadyExistsError,
+    HostExhaustedError,
+    InUseError,
+    VolumeNotFoundError,
+)
 from proad.model import DiskFormat, Volume, VolumeRef, VolumeSpec
 
 _UNDER_WAY = ("a create that is under way",)
@@ -34,57 +38,17 @@ class Storage:
     """The volumes of a host.
 
     Args:
-        default_pool: name of the pool that an empty name means.
-        default_path: folder of that pool, for when it has to be made.
+        finder: finds pools and volumes.
         ledger: what is known of the volumes that Proa made.
     """
 
-    def __init__(self, default_pool: str, default_path: str, ledger: Ledger) -> None:
+    def __init__(self, finder: Finder, ledger: Ledger) -> None:
+        self.find = finder
         self._ledger = ledger
         self.layers = Layers(ledger)
         self.uses = Uses()
-        self._default_pool = default_pool
-        self._default_path = default_path
-        self._making = threading.Lock()
         # Pools whose unreadable names were logged; each look would log them again.
         self._told: set[str] = set()
-
-    def pool(
-        self, connection: libvirt.virConnect, name: str, *, make: bool = False
-    ) -> libvirt.virStoragePool:
-        """Find a pool; an empty name is the default one, which `make` makes if need be.
-
-        Raises:
-            VolumeNotFoundError: there is none.
-        """
-        try:
-            return seek(connection.storagePoolLookupByName, name or self._default_pool)
-        except libvirt.libvirtError as error:
-            if code_of(error) != libvirt.VIR_ERR_NO_STORAGE_POOL:
-                raise
-        if make and not name:
-            return self._make_default(connection)
-        raise VolumeNotFoundError(
-            name or self._default_pool, detail="(no storage pool of this name)"
-        )
-
-    def volume(self, connection: libvirt.virConnect, ref: VolumeRef) -> libvirt.virStorageVol:
-        """Find a volume, also one that came behind libvirt's back, and none that went so.
-
-        For calls that change something: a pool may be refreshed for it.
-
-        Raises:
-            VolumeNotFoundError: no such pool, or nothing of that name in it.
-        """
-        pool = self.pool(connection, ref.pool)
-        found = pools.known(pool, ref.name)
-        obstacle = ""
-        if found is None:
-            obstacle = pools.refresh(pool, ref.name)
-            found = pools.find(pool, ref.name)
-        if found is None:
-            raise VolumeNotFoundError(ref.name, detail=f"in pool {pool.name()!r}{obstacle}")
-        return found
 
     @contextmanager
     def used(
@@ -95,13 +59,13 @@ class Storage:
         Raises:
             VolumeNotFoundError: no such pool, or nothing of that name in it.
         """
-        with self.uses.using([self.volume(connection, ref).path()]):
-            yield self.volume(connection, ref)  # unless it has been deleted meanwhile
+        with self.uses.using([self.find.volume(connection, ref).path()]):
+            yield self.find.volume(connection, ref)  # unless it has been deleted meanwhile
 
     def list(self, connection: libvirt.virConnect, pool: str = "") -> list[Volume]:
         """Return the volumes of a pool, or of all active ones."""
         if pool:
-            return [*self._volumes(connection, self.pool(connection, pool))]
+            return [*self._volumes(connection, self.find.pool(connection, pool))]
         found: list[Volume] = []
         for each in pools.active_pools(connection):
             try:
@@ -152,7 +116,7 @@ class Storage:
         chain: tuple[Layer, ...] = ()
         if spec.base is not None:
             base, chain = self._base(connection, spec.base, f"{message}.base")
-        pool = self.pool(connection, spec.pool, make=True)
+        pool = self.find.pool(connection, spec.pool, make=True)
         if pools.known(pool, spec.name) is not None:
             raise AlreadyExistsError("volume", spec.name)
         root = volume_xml(spec, base)
@@ -206,7 +170,7 @@ class Storage:
             VolumeNotFoundError: no such pool or volume.
             InUseError: a domain or an image needs it, or may need it.
         """
-        volume = self.volume(connection, ref)
+        volume = self.find.volume(connection, ref)
         target = target_of(volume)
         with self.uses.deleting([target.path]) as used:
             if used:
@@ -311,7 +275,8 @@ class Storage:
     ) -> Iterator[libvirt.virStorageVol]:
         """Yield the volume of a record, if it is there and the recorded one still."""
         with suppress(VolumeNotFoundError), _unless_gone():
-            volume = self.volume(connection, VolumeRef(pool=record.pool, name=record.name))
+            ref = VolumeRef(pool=record.pool, name=record.name)
+            volume = self.find.volume(connection, ref, or_else="or set keep_volumes")
             if self._ledger.is_same(connection, record, volume):
                 yield volume
 
@@ -343,7 +308,7 @@ class Storage:
         self, connection: libvirt.virConnect, ref: VolumeRef, field: str
     ) -> tuple[Volume, tuple[Layer, ...]]:
         """Return a base as it is to be used, and all images below a volume made on it."""
-        volume = self.volume(connection, ref)
+        volume = self.find.volume(connection, ref)
         check_written(volume.path(), field=field)
         format = self.layers.format_of(connection, volume, ref.format, f"{field}.format")
         below = self.layers.below(connection, volume, format, field)
@@ -369,28 +334,6 @@ class Storage:
         if pool not in self._told:
             self._told.add(pool)
             _log.warning("libvirt.volume_left_out", pool=pool, reason="its name is not UTF-8")
-
-    def _make_default(self, connection: libvirt.virConnect) -> libvirt.virStoragePool:
-        root = etree.Element("pool", type="dir")
-        etree.SubElement(root, "name").text = self._default_pool
-        etree.SubElement(etree.SubElement(root, "target"), "path").text = self._default_path
-        with self._making:
-            try:  # somebody was quicker
-                return seek(connection.storagePoolLookupByName, self._default_pool)
-            except libvirt.libvirtError as error:
-                if code_of(error) != libvirt.VIR_ERR_NO_STORAGE_POOL:
-                    raise
-            pool = connection.storagePoolDefineXML(serialise(root))
-            try:
-                pool.build()
-                pool.create()
-                pool.setAutostart(1)
-            except libvirt.libvirtError:
-                if pool.isActive():
-                    pool.destroy()
-                pool.undefine()
-                raise
-        return pool
 
 
 def target_of(volume: libvirt.virStorageVol) -> Target:
