@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need besides the engines: the programs of PostgreSQL and of
-# Debian's docker-registry, and jq. The tests start private instances of both themselves, so
+# Debian's docker-registry, jq and tmux. The tests start private instances of both themselves, so
 # nothing is left running or listening here. Does nothing when all are there.
 #
 #   PostgreSQL: /usr/lib/postgresql/*/bin/initdb and the rest (refuse to run as root)
@@ -14,12 +14,14 @@ cd "$(dirname "$0")"
 has_postgres() { compgen -G '/usr/lib/postgresql/*/bin/initdb'; }
 has_registry() { command -v docker-registry; }
 has_jq() { command -v jq; }  # the README's examples
+has_tmux() { command -v tmux; }  # what stands on a terminal
 
 if ! may_install; then
     lacking=()
     has_postgres >/dev/null || lacking+=(postgresql)
     has_registry >/dev/null || lacking+=(docker-registry)
     has_jq >/dev/null || lacking+=(jq)
+    has_tmux >/dev/null || lacking+=(tmux)
     apt_install "${lacking[@]}"
     exit
 fi
@@ -43,3 +45,4 @@ if ! has_registry >/dev/null; then
 fi
 
 has_jq >/dev/null || apt_install jq
+has_tmux >/dev/null || apt_install tmux

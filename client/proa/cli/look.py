@@ -33,7 +33,7 @@ _COLUMNS = (
     Column("ID", rank=2),
     Column("KIND", rank=3),
     Column("NAME", least=16),
-    Column("STATE", rank=1, least=9),
+    Column("STATE", rank=1, least=13),
     Column("CREATED", rank=5),
     Column("WHAT", rank=4, least=12),
 )

@@ -10,6 +10,8 @@ from rich.text import Text
 from proa.cli.text import escaped
 
 _GAP = 2
+# What each column gets of the room, if it wants so much, before any gets more.
+_FAIR = 24
 
 
 @dataclass(frozen=True)
@@ -84,12 +86,13 @@ def _widths(columns: Sequence[Column], full: Sequence[int], width: int) -> list[
     by_rank = sorted(kept, key=lambda index: columns[index].rank)
     while _total(least, kept) > width and columns[by_rank[-1]].rank > 0:
         kept.remove(by_rank.pop())
+    widths = [wide if index in kept else 0 for index, wide in enumerate(least)]
     room = max(0, width - _total(least, kept))
-    widths = [0] * len(columns)
-    for index in by_rank:
-        more = min(full[index] - least[index], room)
-        widths[index] = least[index] + more
-        room -= more
+    for most in (_FAIR, width):
+        for index in by_rank:
+            more = max(0, min(full[index], most) - widths[index])
+            widths[index] += min(more, room)
+            room -= min(more, room)
     return widths
 
 

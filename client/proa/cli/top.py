@@ -68,7 +68,7 @@ def top(
     with exits.until_interrupted(), session.connect() as client:
         samples: Iterable[v1.StreamStatsResponse] = client.resources.StreamStats(request)
         if once:
-            samples = [_first_full(samples)]
+            samples = [_first_full(samples, len(set(ids or ())))]
         if session.as_json:
             _write_lines(_explained(samples))
         elif once or no_trunc or not on_terminal():
@@ -78,8 +78,8 @@ def top(
             _show(samples)
 
 
-def _first_full(samples: Iterable[v1.StreamStatsResponse]) -> v1.StreamStatsResponse:
-    """The first response that knows how busy everything is.
+def _first_full(samples: Iterable[v1.StreamStatsResponse], least: int) -> v1.StreamStatsResponse:
+    """The first response that knows how busy everything is, of at least so many.
 
     That takes two samples, and an engine may be slow to give the first. Where nothing
     runs there is never one, but for what was named it is told why.
@@ -87,7 +87,7 @@ def _first_full(samples: Iterable[v1.StreamStatsResponse]) -> v1.StreamStatsResp
     response = v1.StreamStatsResponse()
     for response in islice(samples, _PATIENCE):
         known = all(stats.HasField("cpu_percent") for stats in response.stats)
-        if known and (response.stats or response.missing):
+        if known and len(response.stats) + len(response.missing) >= max(1, least):
             break
     return response
 

@@ -1,0 +1,103 @@
+"""A terminal of tmux's, and what stands in it when a command has ended."""
+
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from lacking import refuse
+
+HEIGHT = 40
+# What runs in it says how old things are, of which a golden file must not depend on the second.
+_LATER = """
+import datetime, proa.cli.text
+
+class Later(datetime.datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return super().now(tz) + datetime.timedelta(hours=2, minutes=20)
+
+proa.cli.text.datetime = Later
+from proa.cli import main
+main()
+"""
+# Stays after the command, whose screen it leaves as it is, and whose Ctrl-C is not its own.
+_AROUND = 'trap : INT; "$@"; echo $? >"$0.part"; mv "$0.part" "$0"; exec sleep 600'
+
+
+class Terminal:
+    """A terminal with one command in it.
+
+    Args:
+        folder: where tmux has its socket.
+        width: columns.
+        arguments: of `proa`.
+        variables: its environment, beside ours.
+    """
+
+    def __init__(self, folder: Path, width: int, *arguments: str | Path, **variables: str) -> None:
+        if shutil.which("tmux") is None:
+            refuse("tmux is not installed; deploy/test-services.sh does it")
+        config = folder / "tmux.conf"
+        config.write_text("set -g status off\n")
+        own = folder / secrets.token_hex(4)
+        self._tmux = ["tmux", "-u", "-S", str(own), "-f", str(config)]
+        self._ended = own.with_suffix(".code")
+        environment = {
+            name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}
+        }
+        size = ["-x", str(width), "-y", str(HEIGHT)]
+        around = ["sh", "-c", _AROUND, self._ended]
+        subprocess.run(
+            [
+                *self._tmux,
+                "new-session",
+                "-d",
+                *size,
+                *around,
+                sys.executable,
+                "-c",
+                _LATER,
+                *arguments,
+            ],
+            env=environment | {"LC_ALL": "C.UTF-8"} | variables,
+            check=True,
+        )
+
+    def _ask(self, *command: str) -> str:
+        done = subprocess.run([*self._tmux, *command], check=True, capture_output=True)
+        return done.stdout.decode()
+
+    def lines(self) -> list[str]:
+        """Give what stands there."""
+        lines = [line.rstrip() for line in self._ask("capture-pane", "-p").splitlines()]
+        while lines and not lines[-1]:
+            lines.pop()
+        return lines
+
+    def until(self, text: str) -> None:
+        """Wait until a text stands there."""
+        deadline = time.monotonic() + 60
+        while not any(text in line for line in self.lines()):
+            assert not self._ended.exists(), self.lines()
+            assert time.monotonic() < deadline, self.lines()
+            time.sleep(0.02)
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C."""
+        self._ask("send-keys", "C-c")
+
+    def end(self) -> tuple[int, list[str]]:
+        """Wait for the command's end; give its exit code and what stands there then."""
+        deadline = time.monotonic() + 100
+        while not self._ended.exists():
+            assert time.monotonic() < deadline, self.lines()
+            time.sleep(0.05)
+        return int(self._ended.read_text()), self.lines()
+
+    def close(self) -> None:
+        """End tmux, and what runs in it."""
+        subprocess.run([*self._tmux, "kill-server"], check=False, capture_output=True)

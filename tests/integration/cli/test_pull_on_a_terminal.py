@@ -1,0 +1,119 @@
+"""What a pull leaves on a terminal of 80 columns, whichever way it ends."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+from docker.errors import DockerException, ImageNotFound
+
+from integration.cli.terminal import Terminal
+from integration.cli.test_terminal import archive_of
+from integration.daemon.conftest import PASSWORD, Daemon
+from integration.docker.registry import SlowRoad, find_registry, serve_registry, slow_road
+from lacking import refuse
+from proa import v1
+
+pytestmark = pytest.mark.docker
+
+
+@pytest.fixture
+def api() -> Iterator[Any]:
+    if find_registry() is None:
+        refuse("docker-registry is not installed; deploy/test-services.sh does it")
+    try:
+        api = docker.from_env().api
+        api.ping()
+    except DockerException as error:
+        refuse(f"no Docker Engine: {error}")
+    yield api
+    api.close()
+
+
+@dataclass
+class Place:
+    """An image behind a road that gets slow, and a daemon that may go there."""
+
+    image: str
+    road: SlowRoad
+    layers: list[Path]
+    begin: Callable[..., Terminal]
+
+
+@pytest.fixture
+async def place(api: Any, tmp_path: Path) -> AsyncIterator[Place]:
+    terminals: list[Terminal] = []
+    with serve_registry(tmp_path / "registry") as address:
+        async with slow_road(address) as road:
+            name = f"proa-test-{secrets.token_hex(4)}:1"
+            await asyncio.to_thread(push, api, f"{address}/{name}")
+            image = f"{road.address}/{name}"
+            home = tmp_path / "home"
+            home.mkdir()
+            daemon = Daemon(home, {"PROA_ALLOWED_REGISTRIES": road.address})
+            variables = await asyncio.to_thread(log_in, daemon)
+
+            def begin(*arguments: str) -> Terminal:
+                terminals.append(Terminal(tmp_path, 80, *arguments, **variables))
+                return terminals[-1]
+
+            blobs = (tmp_path / "registry").rglob("blobs/sha256/*/*/data")
+            layers = [blob for blob in blobs if blob.stat().st_size > 100_000]
+            yield Place(image, road, layers, begin)
+            for terminal in terminals:
+                terminal.close()
+            await asyncio.to_thread(daemon.stop)
+            with suppress(ImageNotFound):
+                await asyncio.to_thread(api.remove_image, image)
+
+
+def push(api: Any, image: str) -> None:
+    repository, _, tag = image.rpartition(":")
+    api.import_image_from_data(archive_of(300_000), repository=repository, tag=tag)
+    for line in api.push(image, stream=True, decode=True):
+        assert "error" not in line, line
+    api.remove_image(image)
+
+
+def log_in(daemon: Daemon) -> dict[str, str]:
+    daemon.start()
+    with daemon.client() as client:
+        login = v1.CreateTokenRequest(username="ada", password=PASSWORD)
+        token = client.auth.CreateToken(login).token
+    return {"PROA_TARGET": daemon.address, "PROA_TOKEN": token}
+
+
+async def test_pull_on_a_terminal_ends_with_the_id_alone(place: Place):
+    terminal = place.begin("pull", place.image)
+    await asyncio.to_thread(terminal.until, "Downloading")
+    assert [line for line in terminal.lines() if len(line) > 80] == []
+    code, lines = await asyncio.to_thread(terminal.end)
+    assert code == 0, lines
+    assert len(lines) == 1
+    assert lines[0].startswith("sha256:")
+
+
+async def test_pull_that_fails_on_a_terminal_ends_with_the_error_alone(place: Place):
+    for layer in place.layers:
+        layer.unlink()
+    code, lines = await asyncio.to_thread(place.begin("pull", place.image).end)
+    assert code not in {0, 130}
+    assert lines[0].startswith("Error: ")
+    assert not [line for line in lines if "━" in line or "Pulling" in line or "bytes" in line]
+
+
+async def test_pull_that_is_interrupted_on_a_terminal_leaves_no_rows(place: Place):
+    digests = [layer.parent.name.encode() for layer in place.layers]
+    assert len(digests) == 1
+    place.road.blocked = b"/blobs/sha256:" + digests[0]
+    terminal = place.begin("pull", place.image)
+    await asyncio.to_thread(terminal.until, "Pulling fs layer")
+    terminal.interrupt()
+    code, lines = await asyncio.to_thread(terminal.end)
+    assert code == 130
+    assert [line for line in lines if line not in {"", "^C"}] == []
