@@ -77,6 +77,15 @@ class Connection:
             self.send(frame(PING, ACK, 0, payload))
         return kind, flags, stream, payload
 
+    async def heard(self):
+        """Wait until the server has taken all that was sent; what it sent until then is lost."""
+        self.send(frame(PING, 0, 0, b"heard it"))
+        while (got := await self.next_frame()) is not None:
+            kind, flags, _stream, _payload = got
+            if kind == PING and flags & ACK:
+                return
+        raise AssertionError("the server closed the connection")
+
     async def ended(self, stream=1):
         """Wait for the end of a stream and give its last block of headers, not unpacked."""
         while (got := await self.next_frame()) is not None:

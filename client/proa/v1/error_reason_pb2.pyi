@@ -181,7 +181,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_TOO_MANY_STREAMS: _ErrorReason.ValueType  # 37
     """RESOURCE_EXHAUSTED. One peer has too many streams of health and reflection open,
-    which need no token, or one peer or user too many calls whose request has not come.
+    which need no token: end one. Or one peer or user has too many calls whose request has
+    not come; RetryInfo then says when to try again.
     Example: the 65th Watch of grpc.health.v1 from one address.
     """
     ERROR_REASON_DATABASE_UNREACHABLE: _ErrorReason.ValueType  # 38
@@ -360,7 +361,8 @@ Example: any call after SIGTERM.
 """
 ERROR_REASON_TOO_MANY_STREAMS: ErrorReason.ValueType  # 37
 """RESOURCE_EXHAUSTED. One peer has too many streams of health and reflection open,
-which need no token, or one peer or user too many calls whose request has not come.
+which need no token: end one. Or one peer or user has too many calls whose request has
+not come; RetryInfo then says when to try again.
 Example: the 65th Watch of grpc.health.v1 from one address.
 """
 ERROR_REASON_DATABASE_UNREACHABLE: ErrorReason.ValueType  # 38

@@ -100,7 +100,8 @@ class TooManyCallsError(ProaError):
     def __init__(self) -> None:
         super().__init__(
             "too many calls at once, whose request messages have not come; "
-            "send each as a whole, and fewer at a time"
+            "send each as a whole, and fewer at a time",
+            retry_after=timedelta(seconds=1),
         )
 
 

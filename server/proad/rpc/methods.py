@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
+from pkgutil import iter_modules
 from types import MappingProxyType
 from typing import Any
 
@@ -14,38 +16,23 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from proa import v1
-from proa.v1 import (
-    auth_service_pb2,
-    container_service_pb2,
-    domain_service_pb2,
-    host_service_pb2,
-    image_service_pb2,
-    resource_service_pb2,
-    snapshot_service_pb2,
-    volume_service_pb2,
-)
 
-SERVICES: tuple[ServiceDescriptor, ...] = tuple(
-    service
-    for file in (
-        auth_service_pb2,
-        container_service_pb2,
-        domain_service_pb2,
-        host_service_pb2,
-        image_service_pb2,
-        resource_service_pb2,
-        snapshot_service_pb2,
-        volume_service_pb2,
+
+def _services_of(*files: Any) -> tuple[ServiceDescriptor, ...]:
+    """Return the services that generated files define."""
+    return tuple(service for file in files for service in file.DESCRIPTOR.services_by_name.values())
+
+
+SERVICES = _services_of(
+    *(
+        import_module(f"{v1.__name__}.{module.name}")
+        for module in iter_modules(v1.__path__)
+        if module.name.endswith("_service_pb2")
     )
-    for service in file.DESCRIPTOR.services_by_name.values()
 )
 """The services of the contract."""
 
-_STANDARD_SERVICES: tuple[ServiceDescriptor, ...] = tuple(
-    service
-    for file in (health_pb2, reflection_pb2)
-    for service in file.DESCRIPTOR.services_by_name.values()
-)
+_STANDARD_SERVICES = _services_of(health_pb2, reflection_pb2)
 
 # Health and reflection have no options of ours.
 _STANDARD_REQUEST_BYTES = 4096

@@ -111,8 +111,9 @@ async def test_more_than_may_wait_are_refused():
     readings = Readings(1, most_waiting=2)
     await readings.come("a1", "a2", "a3", "a4", "b1")
 
-    with pytest.raises(TooManyCallsError):
+    with pytest.raises(TooManyCallsError) as caught:
         await readings.tasks["a4"]
+    assert caught.value.retry_after
 
     assert not readings.tasks["b1"].done()
     assert await readings.leave() == 1
