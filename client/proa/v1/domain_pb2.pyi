@@ -915,7 +915,9 @@ class Domain(_message.Message):
     SNAPSHOT_COUNT_FIELD_NUMBER: _builtins.int
     RUNTIME_ID_FIELD_NUMBER: _builtins.int
     memory_bytes: _builtins.int
-    """Memory that it has now, in bytes."""
+    """Memory that it has now, in bytes; of one that does not run, what it starts with. Without
+    a balloon that is all that it may have.
+    """
     max_memory_bytes: _builtins.int
     """Memory that it may have, in bytes."""
     vcpus: _builtins.int

@@ -458,7 +458,8 @@ class Resource(_message.Message):
     @_builtins.property
     def allowed_verbs(self) -> _containers.RepeatedScalarFieldContainer[Global___Verb.ValueType]:
         """The verbs that are legal now. While a stop or a restart is under way that is a
-        STOP with mode FORCE, and while another verb is, none.
+        STOP with mode FORCE, and while another verb is, none. CREATE_SNAPSHOT is not among them
+        where a domain can have no snapshot as it is.
         """
 
     @_builtins.property

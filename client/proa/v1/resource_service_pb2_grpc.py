@@ -184,7 +184,9 @@ class ResourceServiceServicer:
         """Stops a resource from RUNNING, PAUSED or SUSPENDED; see StopMode. A paused
         one is resumed first if it has to hear the request. A FORCE stop goes through
         while a graceful one is still waiting.
-        Errors: RESOURCE_NOT_RUNNING, STOP_TIMED_OUT, CAPABILITY_MISSING.
+        Errors: RESOURCE_NOT_RUNNING, STOP_TIMED_OUT; CAPABILITY_MISSING for a mode that it has
+        not, and for a graceful stop of a domain whose XML has on_poweroff=restart: its guest
+        shut down, and rebooted.
         A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

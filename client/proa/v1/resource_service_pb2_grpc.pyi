@@ -89,7 +89,9 @@ class ResourceServiceStub:
     """Stops a resource from RUNNING, PAUSED or SUSPENDED; see StopMode. A paused
     one is resumed first if it has to hear the request. A FORCE stop goes through
     while a graceful one is still waiting.
-    Errors: RESOURCE_NOT_RUNNING, STOP_TIMED_OUT, CAPABILITY_MISSING.
+    Errors: RESOURCE_NOT_RUNNING, STOP_TIMED_OUT; CAPABILITY_MISSING for a mode that it has
+    not, and for a graceful stop of a domain whose XML has on_poweroff=restart: its guest
+    shut down, and rebooted.
     A request has at most 64 KiB.
     """
     RestartResource: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.RestartResourceRequest, _resource_service_pb2.RestartResourceResponse]
@@ -190,7 +192,9 @@ class ResourceServiceAsyncStub(ResourceServiceStub):
     """Stops a resource from RUNNING, PAUSED or SUSPENDED; see StopMode. A paused
     one is resumed first if it has to hear the request. A FORCE stop goes through
     while a graceful one is still waiting.
-    Errors: RESOURCE_NOT_RUNNING, STOP_TIMED_OUT, CAPABILITY_MISSING.
+    Errors: RESOURCE_NOT_RUNNING, STOP_TIMED_OUT; CAPABILITY_MISSING for a mode that it has
+    not, and for a graceful stop of a domain whose XML has on_poweroff=restart: its guest
+    shut down, and rebooted.
     A request has at most 64 KiB.
     """
     RestartResource: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.RestartResourceRequest, _resource_service_pb2.RestartResourceResponse]  # type: ignore[assignment]
@@ -324,7 +328,9 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
         """Stops a resource from RUNNING, PAUSED or SUSPENDED; see StopMode. A paused
         one is resumed first if it has to hear the request. A FORCE stop goes through
         while a graceful one is still waiting.
-        Errors: RESOURCE_NOT_RUNNING, STOP_TIMED_OUT, CAPABILITY_MISSING.
+        Errors: RESOURCE_NOT_RUNNING, STOP_TIMED_OUT; CAPABILITY_MISSING for a mode that it has
+        not, and for a graceful stop of a domain whose XML has on_poweroff=restart: its guest
+        shut down, and rebooted.
         A request has at most 64 KiB.
         """
 

@@ -48,7 +48,9 @@ class SnapshotServiceStub:
     """Takes a snapshot; of an active domain with its memory, while it stands still
     for a moment. Legal from RUNNING, PAUSED, STOPPED and FAILED. Not idempotent: a
     name is taken once. Errors: ALREADY_EXISTS, ILLEGAL_STATE, HOST_EXHAUSTED, ENGINE_CONFLICT;
-    CAPABILITY_MISSING where a disk cannot hold one.
+    CAPABILITY_MISSING where the domain can have none as it is, which allowed_verbs tells before:
+    without a disk that its guest can write, with one that is not qcow2, with UEFI while it
+    runs.
     A request has at most 64 KiB.
     """
     RevertSnapshot: _grpc.UnaryUnaryMultiCallable[_snapshot_service_pb2.RevertSnapshotRequest, _snapshot_service_pb2.RevertSnapshotResponse]
@@ -83,7 +85,9 @@ class SnapshotServiceAsyncStub(SnapshotServiceStub):
     """Takes a snapshot; of an active domain with its memory, while it stands still
     for a moment. Legal from RUNNING, PAUSED, STOPPED and FAILED. Not idempotent: a
     name is taken once. Errors: ALREADY_EXISTS, ILLEGAL_STATE, HOST_EXHAUSTED, ENGINE_CONFLICT;
-    CAPABILITY_MISSING where a disk cannot hold one.
+    CAPABILITY_MISSING where the domain can have none as it is, which allowed_verbs tells before:
+    without a disk that its guest can write, with one that is not qcow2, with UEFI while it
+    runs.
     A request has at most 64 KiB.
     """
     RevertSnapshot: _aio.UnaryUnaryMultiCallable[_snapshot_service_pb2.RevertSnapshotRequest, _snapshot_service_pb2.RevertSnapshotResponse]  # type: ignore[assignment]
@@ -133,7 +137,9 @@ class SnapshotServiceServicer(metaclass=_abc_1.ABCMeta):
         """Takes a snapshot; of an active domain with its memory, while it stands still
         for a moment. Legal from RUNNING, PAUSED, STOPPED and FAILED. Not idempotent: a
         name is taken once. Errors: ALREADY_EXISTS, ILLEGAL_STATE, HOST_EXHAUSTED, ENGINE_CONFLICT;
-        CAPABILITY_MISSING where a disk cannot hold one.
+        CAPABILITY_MISSING where the domain can have none as it is, which allowed_verbs tells before:
+        without a disk that its guest can write, with one that is not qcow2, with UEFI while it
+        runs.
         A request has at most 64 KiB.
         """
 
