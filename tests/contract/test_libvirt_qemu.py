@@ -8,6 +8,7 @@ from pathlib import Path
 import libvirt
 import pytest
 
+from contract.domain_xml import DomainXmlContract
 from contract.domain_yard import QemuYard
 from contract.domains import DomainsContract
 from contract.events import DomainEventsContract, EventsContract
@@ -73,6 +74,9 @@ class TestLibvirtQemuStopping(OnQemu, StoppingContract, SavingContract, Deafness
 
 
 class TestLibvirtQemuDomains(OnQemu, DomainsContract): ...
+
+
+class TestLibvirtQemuDomainXml(OnQemu, DomainXmlContract): ...
 
 
 class TestLibvirtQemuSnapshots(OnQemu, SnapshotsContract): ...

@@ -6,6 +6,7 @@ from pathlib import Path
 import libvirt
 import pytest
 
+from contract.domain_xml import DomainXmlContract
 from contract.domain_yard import HypervisorYard
 from contract.domains import DomainsContract
 from contract.events import DomainEventsContract, EventsContract
@@ -74,6 +75,9 @@ class TestLibvirtTestStopping(OnTestHypervisor, StoppingContract, SavingContract
 
 
 class TestLibvirtTestDomains(OnTestHypervisor, DomainsContract): ...
+
+
+class TestLibvirtTestDomainXml(OnTestHypervisor, DomainXmlContract): ...
 
 
 class TestLibvirtTestSnapshots(OnTestHypervisor, SnapshotsContract): ...

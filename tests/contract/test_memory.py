@@ -4,6 +4,7 @@ from datetime import timedelta
 import pytest
 
 from contract.containers import IDLE, IMAGE, ContainersContract
+from contract.domain_xml import DomainXmlContract
 from contract.domains import MEMORY, DomainsContract, new_disk
 from contract.events import DomainEventsContract, EventsContract, SnapshotEventsContract
 from contract.images import ImagesContract, PullsContract, images
@@ -161,6 +162,9 @@ class TestMemoryDomainStopping(
 
 
 class TestMemoryDomains(OnMemoryDomains, DomainsContract): ...
+
+
+class TestMemoryDomainXml(OnMemoryDomains, DomainXmlContract): ...
 
 
 class TestMemorySnapshots(OnMemoryDomains, SnapshotsContract):

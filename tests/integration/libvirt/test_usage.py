@@ -1,7 +1,6 @@
 """Whatever needs a volume keeps it from being deleted."""
 
 import os
-import secrets
 import struct
 import subprocess
 from collections.abc import Iterator
@@ -12,73 +11,19 @@ import libvirt
 import pytest
 
 from integration.libvirt.guests import MIB, Guests
-from proad.drivers.libvirt import LibvirtDriver, pools
-from proad.errors import AlreadyExistsError, InUseError
+from integration.libvirt.usage import define, disk, outside, overlay, pool, refused, run, volume
+from proad.drivers.libvirt import LibvirtDriver
 from proad.model import (
-    DeleteOptions,
     DiskFormat,
     DiskSpec,
-    Firmware,
-    Lifetime,
     NewDisk,
-    StopMode,
-    StopOptions,
     Volume,
     VolumeRef,
     VolumeSpec,
 )
 
+__all__ = ["outside", "pool", "volume"]  # fixtures
 pytestmark = pytest.mark.libvirt
-
-
-@pytest.fixture
-def outside() -> Iterator[Path]:
-    """A folder outside of every pool, where QEMU's user may read."""
-    folder = Path("/var/tmp") / f"proa-test-{secrets.token_hex(4)}"
-    folder.mkdir(mode=0o755)
-    yield folder
-    for path in folder.iterdir():
-        path.unlink()
-    folder.rmdir()
-
-
-@pytest.fixture
-async def volume(driver: LibvirtDriver, guests: Guests) -> Volume:
-    spec = VolumeSpec(name=f"{guests.prefix}-base.qcow2", capacity_bytes=MIB)
-    return await driver.create_volume(spec)
-
-
-def define(
-    raw: libvirt.virConnect, guests: Guests, devices: str, os: str = ""
-) -> libvirt.virDomain:
-    return raw.defineXML(
-        f"<domain type='qemu'><name>{guests.prefix}-{secrets.token_hex(4)}</name>"
-        f"<memory unit='MiB'>32</memory><os><type>hvm</type>{os}</os>"
-        f"<features><acpi/></features><devices>{devices}</devices></domain>"
-    )
-
-
-def disk(path: Path | str, format: str = "qcow2") -> str:
-    return (
-        f"<disk type='file'><driver name='qemu' type='{format}'/><source file='{path}'/>"
-        "<target dev='vda'/></disk>"
-    )
-
-
-def run(*words: object) -> None:
-    subprocess.run([*map(str, words)], check=True, stdout=subprocess.DEVNULL)
-
-
-def overlay(path: Path, base: Path | str) -> Path:
-    run("qemu-img", "create", "-f", "qcow2", "-b", base, "-F", "qcow2", path)
-    return path
-
-
-async def refused(driver: LibvirtDriver, volume: Volume) -> InUseError:
-    with pytest.raises(InUseError) as caught:
-        await driver.delete_volume(volume.pool, volume.name)
-    assert Path(volume.path).exists()
-    return caught.value
 
 
 @pytest.mark.parametrize("active", [False, True], ids=["stopped", "running"])
@@ -285,21 +230,6 @@ async def test_delete_volume_of_which_prose_tells_is_not_refused(
 # Chains that cannot be followed.
 
 
-@pytest.fixture
-def pool(raw: libvirt.virConnect) -> Iterator[libvirt.virStoragePool]:
-    """Another pool than that of the guests."""
-    folder = Path("/var/tmp") / f"proa-test-{secrets.token_hex(4)}"
-    folder.mkdir(mode=0o755)
-    pool = raw.storagePoolCreateXML(
-        f"<pool type='dir'><name>{folder.name}</name><target><path>{folder}</path></target></pool>"
-    )
-    yield pool
-    pool.destroy()
-    for path in folder.iterdir():
-        path.unlink()
-    folder.rmdir()
-
-
 def break_at(folder: Path, how: str) -> Path:
     """Make an image in a folder of which it cannot be told what it is based on."""
     path = folder / "broken.qcow2"
@@ -367,137 +297,3 @@ async def test_what_a_guest_writes_into_a_raw_disk_says_nothing_of_bases(
     raw_disk.write_bytes(b"QFI\xfb torn")
     await driver.delete(made.id)
     assert not raw_disk.exists()
-
-
-# Domains with what was made for them.
-
-
-async def test_delete_leaves_what_an_overlay_outside_of_it_needs(
-    outside: Path,
-    driver: LibvirtDriver,
-    guests: Guests,
-):
-    made = await driver.create_domain(guests.blank())
-    assert made.domain is not None
-    path = Path(made.domain.disks[0].path)
-    other = overlay(path.with_name(f"{guests.prefix}-overlay.qcow2"), path)
-    await driver.delete(made.id)
-    assert path.exists()
-    other.unlink()
-
-
-@pytest.mark.parametrize("active", [False, True], ids=["stopped", "running"])
-async def test_delete_with_disk_only_snapshots_goes_and_leaves_their_files(
-    outside: Path, driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, *, active: bool
-):
-    made = await driver.create_domain(guests.blank(), start=active)
-    assert made.domain is not None
-    path = Path(made.domain.disks[0].path)
-    domain = raw.lookupByUUIDString(made.id)
-    for number in range(2):
-        domain.snapshotCreateXML(
-            f"<domainsnapshot><name>s{number}</name><disks><disk name='vda' snapshot='external'>"
-            f"<source file='{outside}/{number}.qcow2'/></disk></disks></domainsnapshot>",
-            libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY,
-        )
-    if active:
-        await driver.stop(made.id, StopOptions(mode=StopMode.FORCE))
-    await driver.delete(made.id, DeleteOptions(delete_snapshots=True))
-    assert await guests.domains() == set()
-    assert {each.name for each in outside.iterdir()} == {"0.qcow2", "1.qcow2"}
-    assert path.exists()  # which they are based on
-
-
-async def test_whatever_is_done_all_that_others_made_stays_as_it_is(
-    pool: libvirt.virStoragePool,
-    outside: Path,
-    driver: LibvirtDriver,
-    guests: Guests,
-    raw: libvirt.virConnect,
-    folder: Path,
-):
-    await driver.create_volume(VolumeSpec(name=f"{guests.prefix}-any", capacity_bytes=MIB))
-    place = Path("/var/tmp") / pool.name()
-    base, clone, beside = place / "base", place / "clone", folder / f"{guests.prefix}-1-vdb.qcow2"
-    run("qemu-img", "create", "-f", "qcow2", base, MIB)
-    overlay(clone, base)
-    overlay(outside / "overlay", clone)
-    overlay(beside, base)
-    (place / os.fsdecode(b"odd-\xff")).write_bytes(b"odd")
-    define(raw, guests, disk(outside / "overlay")).create()
-    pool.refresh()
-    watched = [*place.iterdir(), *outside.iterdir(), beside]
-    before = {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in watched}
-
-    made = await driver.create_domain(guests.blank(firmware=Firmware.UEFI), start=True)
-    disks = (DiskSpec(new_volume=NewDisk(capacity_bytes=MIB)),) * 2
-    with pytest.raises(AlreadyExistsError):  # undone, with the disk before the one in the way
-        await driver.create_domain(guests.blank(disks=disks, name=f"{guests.prefix}-1"))
-    with pytest.raises(AlreadyExistsError):
-        await driver.create_volume(VolumeSpec(name=beside.name, capacity_bytes=MIB))
-    on_theirs = DiskSpec(
-        new_volume=NewDisk(base=VolumeRef(pool=pool.name(), name="clone", format=DiskFormat.QCOW2))
-    )
-    second = await driver.create_domain(guests.blank(disks=(on_theirs,)), start=True)
-    theirs = VolumeRef(pool=pool.name(), name="clone", format=DiskFormat.QCOW2)
-    third = await driver.create_domain(guests.blank(disks=(DiskSpec(volume=theirs),)))
-    transient = await driver.create_domain(
-        guests.blank(lifetime=Lifetime.TRANSIENT, disks=(on_theirs,))
-    )
-    await driver.stop(transient.id, StopOptions(mode=StopMode.FORCE))
-    for each in (made, second, third):
-        await driver.delete(each.id, DeleteOptions(force=True))
-    for name in ("base", "clone"):
-        with pytest.raises(InUseError):
-            await driver.delete_volume(pool.name(), name)
-    assert {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in watched} == before
-    assert await guests.volumes() == {f"{guests.prefix}-any"}
-    beside.unlink()
-
-
-# What can be told when the files of libvirt are not here: paths alone.
-
-
-async def refused_from_afar(
-    driver: LibvirtDriver, volume: Volume, monkeypatch: pytest.MonkeyPatch
-) -> InUseError:
-    with monkeypatch.context() as patch:
-        patch.setattr(pools, "is_local", lambda _: False)
-        return await refused(driver, volume)
-
-
-async def test_delete_volume_from_afar_below_what_runs_outside_every_pool_is_refused(
-    outside: Path,
-    driver: LibvirtDriver,
-    guests: Guests,
-    raw: libvirt.virConnect,
-    volume: Volume,
-    monkeypatch: pytest.MonkeyPatch,
-):
-    domain = define(raw, guests, disk(overlay(outside / "overlay", volume.path)))
-    domain.create()
-    assert volume.path not in domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
-    error = await refused_from_afar(driver, volume, monkeypatch)
-    assert error.metadata["used_by"] == f"domain {domain.name()}"
-
-
-async def test_delete_volume_from_afar_below_another_volume_is_refused(
-    driver: LibvirtDriver, guests: Guests, volume: Volume, monkeypatch: pytest.MonkeyPatch
-):
-    spec = VolumeSpec(name=f"{guests.prefix}-child", base=VolumeRef(name=volume.name))
-    child = await driver.create_volume(spec)
-    error = await refused_from_afar(driver, volume, monkeypatch)
-    assert error.metadata["used_by"] == f"volume {child.pool}/{child.name}"
-
-
-async def test_delete_volume_from_afar_by_a_path_that_is_spelled_otherwise_is_refused(
-    driver: LibvirtDriver,
-    guests: Guests,
-    raw: libvirt.virConnect,
-    folder: Path,
-    volume: Volume,
-    monkeypatch: pytest.MonkeyPatch,
-):
-    domain = define(raw, guests, disk(f"{folder}/../{folder.name}//{volume.name}"))
-    error = await refused_from_afar(driver, volume, monkeypatch)
-    assert error.metadata["used_by"] == f"domain {domain.name()}"

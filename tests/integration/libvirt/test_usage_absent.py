@@ -9,7 +9,7 @@ import libvirt
 import pytest
 
 from integration.libvirt.guests import MIB, Guests
-from integration.libvirt.test_usage import define, disk, outside, overlay, refused, run, volume
+from integration.libvirt.usage import define, disk, outside, overlay, refused, run, volume
 from proad.drivers.libvirt import LibvirtDriver, pools
 from proad.drivers.libvirt.needs import _documents
 from proad.errors import InUseError

@@ -1,0 +1,64 @@
+"""Who needs a volume, where the files of libvirt are not here: paths alone tell."""
+
+from pathlib import Path
+
+import libvirt
+import pytest
+
+from integration.libvirt.guests import Guests
+from integration.libvirt.usage import define, disk, outside, overlay, refused, volume
+from proad.drivers.libvirt import LibvirtDriver, pools
+from proad.errors import InUseError
+from proad.model import (
+    Volume,
+    VolumeRef,
+    VolumeSpec,
+)
+
+__all__ = ["outside", "volume"]  # fixtures
+pytestmark = pytest.mark.libvirt
+
+
+async def refused_from_afar(
+    driver: LibvirtDriver, volume: Volume, monkeypatch: pytest.MonkeyPatch
+) -> InUseError:
+    with monkeypatch.context() as patch:
+        patch.setattr(pools, "is_local", lambda _: False)
+        return await refused(driver, volume)
+
+
+async def test_delete_volume_from_afar_below_what_runs_outside_every_pool_is_refused(
+    outside: Path,
+    driver: LibvirtDriver,
+    guests: Guests,
+    raw: libvirt.virConnect,
+    volume: Volume,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    domain = define(raw, guests, disk(overlay(outside / "overlay", volume.path)))
+    domain.create()
+    assert volume.path not in domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+    error = await refused_from_afar(driver, volume, monkeypatch)
+    assert error.metadata["used_by"] == f"domain {domain.name()}"
+
+
+async def test_delete_volume_from_afar_below_another_volume_is_refused(
+    driver: LibvirtDriver, guests: Guests, volume: Volume, monkeypatch: pytest.MonkeyPatch
+):
+    spec = VolumeSpec(name=f"{guests.prefix}-child", base=VolumeRef(name=volume.name))
+    child = await driver.create_volume(spec)
+    error = await refused_from_afar(driver, volume, monkeypatch)
+    assert error.metadata["used_by"] == f"volume {child.pool}/{child.name}"
+
+
+async def test_delete_volume_from_afar_by_a_path_that_is_spelled_otherwise_is_refused(
+    driver: LibvirtDriver,
+    guests: Guests,
+    raw: libvirt.virConnect,
+    folder: Path,
+    volume: Volume,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    domain = define(raw, guests, disk(f"{folder}/../{folder.name}//{volume.name}"))
+    error = await refused_from_afar(driver, volume, monkeypatch)
+    assert error.metadata["used_by"] == f"domain {domain.name()}"
