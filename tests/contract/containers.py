@@ -294,6 +294,8 @@ class ContainersContract:
             labels=which, create_time_before=datetime.now(UTC) - timedelta(minutes=5)
         )
         assert (await yard.containers.prune_containers(early)).container_ids == ()
+        before_all = replace(early, create_time_before=datetime(1960, 1, 1, tzinfo=UTC))
+        assert (await yard.containers.prune_containers(before_all)).container_ids == ()
         pruned = await yard.containers.prune_containers(PruneFilter(labels=which))
         assert set(pruned.container_ids) == {each.id for each in stopped}
         assert pruned.reclaimed_bytes >= 0

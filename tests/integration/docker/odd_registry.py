@@ -23,6 +23,9 @@ class OddRegistry:
         status: of its answers; None: nobody is there.
         body: of its answers.
         plain: it speaks no TLS, on an address where the engine wants that.
+        name: of the image that is pulled from it.
+        platform: of that.
+        field: of an INVALID_ARGUMENT, what is blamed.
         secret: what it says, which no caller may hear.
     """
 
@@ -31,6 +34,9 @@ class OddRegistry:
     status: HTTPStatus | None = None
     body: bytes = b"{}"
     plain: bool = False
+    name: str = "proa-test/none"
+    platform: str = ""
+    field: str = ""
     secret: str = _SECRET
 
     @contextmanager
@@ -90,6 +96,18 @@ _ELSEWHERE = {"mediaType": _MANIFEST, "size": 7, "digest": f"sha256:{'a' * 64}",
 _LISTED = {"schemaVersion": 2, "mediaType": _LIST, "manifests": [_ELSEWHERE]}
 
 ODD_REGISTRIES = (
+    OddRegistry(
+        row="is no platform that the engine knows",
+        call="PullImage, platform sheep",
+        platform="sheep",
+        field="platform",
+    ),
+    OddRegistry(
+        row="is no image name, such as debian:12",
+        call="PullImage, a name with capitals",
+        name="NO/NAME",
+        field="image",
+    ),
     OddRegistry(row="the registry does not answer", call="PullImage, nobody at that address"),
     OddRegistry(
         row="the registry has a trouble of its own",

@@ -11,6 +11,7 @@ from proad.model import (
     ContainerUpdate,
     Device,
     HealthCheck,
+    ImageFilter,
     Mount,
     NetworkAttachment,
     PublishedPort,
@@ -84,6 +85,12 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         row="no space on the disk",
         call="CreateContainer, a volume of 4 KiB over a folder of the image that has more",
         act=lambda stage: stage.create_with_a_full_volume(),
+    ),
+    Provocation(
+        row="no pattern for names of images",
+        call="ListImages, reference [",
+        field="reference",
+        act=lambda stage: stage.driver.list_images(ImageFilter(reference="[")),
     ),
     Provocation(
         row="a removal is under way",

@@ -159,8 +159,8 @@ class Stage:
             made = await self.driver.create_container(self.spec(ports=(port,)))
             await self.driver.start(self._meant(made.resource.id))
 
-    async def pull(self, registry: str) -> None:
-        async for _ in self.driver.pull_image(f"{registry}/proa-test/{self.token}:1"):
+    async def pull(self, name: str, platform: str) -> None:
+        async for _ in self.driver.pull_image(name, platform=platform):
             pass
 
     def left(self) -> set[str]:

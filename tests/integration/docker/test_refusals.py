@@ -55,6 +55,12 @@ def check(error: ProaError, meaning: Meaning) -> None:
     assert (error.retry_after is not None) == (meaning in {Meaning.PASSING, Meaning.UNREACHABLE})
 
 
+def fields(error: ProaError) -> list[str]:
+    """Return the fields that are blamed."""
+    violations = error.violations if isinstance(error, InvalidArgumentError) else ()
+    return [each.field for each in violations]
+
+
 @pytest.mark.parametrize("provoked", PROVOCATIONS, ids=lambda each: f"{each.row}: {each.call}")
 async def test_refusal_provoked_means_what_its_row_says(
     stage: Stage, met: list[str], provoked: Provocation
@@ -64,8 +70,7 @@ async def test_refusal_provoked_means_what_its_row_says(
     row = next(each for each in REFUSALS if each.name == provoked.row)
     assert met[-1] == row.name
     check(caught.value, row.meaning)
-    blamed = caught.value.violations if isinstance(caught.value, InvalidArgumentError) else ()
-    assert [each.field for each in blamed] == [provoked.field][: bool(provoked.field)]
+    assert fields(caught.value) == [provoked.field][: bool(provoked.field)]
     assert stage.left() == set()
 
 
@@ -74,11 +79,12 @@ async def test_registry_refusal_provoked_means_what_its_row_says(
     stage: Stage, met: list[str], odd: OddRegistry
 ):
     with odd.serve() as registry, pytest.raises(ProaError) as caught:
-        await stage.pull(registry)
+        await stage.pull(f"{registry}/{odd.name}:1", odd.platform)
     row = next(each for each in REGISTRY_REFUSALS if each.name == odd.row)
     assert row.name in met
     check(caught.value, row.meaning)
     assert row.name in caught.value.message
+    assert fields(caught.value) == [odd.field][: bool(odd.field)]
     assert odd.secret not in str([caught.value.message, caught.value.metadata])
     if isinstance(caught.value, RegistryUnreachableError):
         assert caught.value.metadata == {"registry": registry}

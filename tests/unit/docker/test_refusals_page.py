@@ -22,7 +22,7 @@ def expected() -> list[str]:
         lines.append(line(row, [each.call for each in provoked], [p.field for p in provoked]))
     for row in REGISTRY_REFUSALS[1:]:
         calls = [each.call for each in ODD_REGISTRIES if each.row == row.name]
-        lines.append(line(row, calls, []))
+        lines.append(line(row, calls, list(row.fields)))
     return lines
 
 

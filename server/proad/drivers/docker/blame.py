@@ -1,13 +1,20 @@
 """Which field of a request a refusal is about."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from proad.drivers.docker.refusals import Refusal
-from proad.model import ContainerSpec, ContainerUpdate
+from proad.model import ContainerSpec, ContainerUpdate, ImageFilter
 
+Wish = ContainerSpec | ContainerUpdate | ImageFilter
+"""What requests ask for."""
+_AT: Mapping[type[Wish], str] = {
+    ContainerSpec: "spec.",
+    ContainerUpdate: "container.",
+    ImageFilter: "",
+}
 # What the engine puts before the values that it was given.
 _ADDED = re.compile(r"CAP_|RLIMIT_|CONTAINER:")
 _LIMITS = "resources."
@@ -17,7 +24,7 @@ _LIMITS = "resources."
 class Asked:
     """What a request asked for, and where it stands in its message."""
 
-    wish: ContainerSpec | ContainerUpdate
+    wish: Wish
 
     def blamed(self, row: Refusal, found: re.Match[str]) -> tuple[str, Any] | None:
         """Return the path of the field that is to blame, and its value, if there is one."""
@@ -26,14 +33,14 @@ class Asked:
             if at := self._find(field, named):
                 return at
         last = row.fields[-1] if row.fields else "[]"
-        if isinstance(self.wish, ContainerUpdate) or "[]" in last:
+        if not isinstance(self.wish, ContainerSpec) or "[]" in last:
             return None
         return f"spec.{last}", None  # what is not set is the image's, and can be set
 
     def _find(self, field: str, named: str | None) -> tuple[str, Any] | None:
-        prefix = "spec."
+        prefix = _AT[type(self.wish)]
         if isinstance(self.wish, ContainerUpdate):
-            prefix, field = "container.", field.removeprefix(_LIMITS)
+            field = field.removeprefix(_LIMITS)
         head, element, rest = field.partition("[]")
         value = _inner(self.wish, head)
         if not element:

@@ -213,7 +213,8 @@ class DockerDriver:
         """Remove all stopped containers that `which` lets through."""
         conditions = {"label": [f"{key}={value}" for key, value in which.labels.items()]}
         if which.create_time_before is not None:
-            conditions["until"] = [f"{which.create_time_before.timestamp():.6f}"]
+            # The engine counts from 1970 on, and has nothing that is older.
+            conditions["until"] = [f"{max(which.create_time_before.timestamp(), 0):.6f}"]
         answer = await self._engine.post("/containers/prune", params=filters(conditions))
         gone = answer.value()
         return Pruned(

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 import urllib3
 
-from proad.drivers.docker.blame import Asked
+from proad.drivers.docker.blame import Asked, Wish
 from proad.drivers.docker.refusals import (
     REFUSALS,
     REGISTRY_REFUSALS,
@@ -25,7 +25,6 @@ from proad.errors import (
     ProaError,
     RegistryUnreachableError,
 )
-from proad.model import ContainerSpec, ContainerUpdate
 
 ENGINE = "docker"
 
@@ -45,9 +44,7 @@ def broken_connection(error: Exception, endpoint: str) -> ProaError:
     return EngineUnreachableError(ENGINE, f"{endpoint}: {_innermost(error)}")
 
 
-def refused(
-    status: int, text: str, wish: ContainerSpec | ContainerUpdate | None = None
-) -> ProaError:
+def refused(status: int, text: str, wish: Wish | None = None) -> ProaError:
     """Return the error of an answer that the driver has no better word for.
 
     Args:
@@ -63,9 +60,7 @@ def refused(
     return EngineConflictError(ENGINE, text)
 
 
-def _meant(
-    row: Refusal, found: re.Match[str], text: str, wish: ContainerSpec | ContainerUpdate | None
-) -> ProaError | None:
+def _meant(row: Refusal, found: re.Match[str], text: str, wish: Wish | None) -> ProaError | None:
     field, value = (wish and Asked(wish).blamed(row, found)) or ("", None)
     taken = found.groupdict().get("value") or value
     match row.meaning:
@@ -89,6 +84,8 @@ def registry_refused(registry: str, image: str, status: int, text: str) -> ProaE
         match row.meaning:
             case Meaning.EXHAUSTED:
                 return HostExhaustedError(ENGINE, row.name)
+            case Meaning.WRONG:
+                return InvalidArgumentError.of(row.fields[0], row.name)
             case Meaning.MISSING:
                 return ImageNotFoundError(image, detail=row.name, hint=row.advice)
             case Meaning.UNREACHABLE:

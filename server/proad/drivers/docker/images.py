@@ -5,6 +5,7 @@ from http import HTTPStatus
 
 from proad.drivers.docker.api import Answer, filters, quoted
 from proad.drivers.docker.engine import Engine
+from proad.drivers.docker.errors import refused
 from proad.drivers.docker.view import environment
 from proad.drivers.tolerant import Value
 from proad.errors import (
@@ -38,7 +39,13 @@ class ImageStore:
             conditions["reference"] = [which.reference]
         if which.dangling is not None:
             conditions["dangling"] = [str(which.dangling).lower()]
-        return await self._engine.read("/images/json", listed, params=filters(conditions))
+
+        def read(answer: Answer) -> list[Image]:
+            if not answer.ok:
+                raise refused(answer.status, answer.text, which)
+            return listed(answer)
+
+        return await self._engine.read("/images/json", read, params=filters(conditions))
 
     async def get(self, name: str) -> Image:
         """Give one image in full; see the port."""

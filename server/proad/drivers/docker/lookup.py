@@ -7,6 +7,7 @@ from datetime import timedelta
 from http import HTTPStatus
 
 from proad.drivers.docker.api import Answer, filters, quoted
+from proad.drivers.docker.blame import Wish
 from proad.drivers.docker.engine import Engine
 from proad.drivers.docker.errors import refused
 from proad.drivers.docker.full_view import full
@@ -21,7 +22,6 @@ from proad.errors import (
     ResourceNotFoundError,
 )
 from proad.model import (
-    ContainerSpec,
     ContainerUpdate,
     Resource,
     ResourceState,
@@ -205,9 +205,7 @@ class Lookup:
             return ResourceNotFoundError(id)
         return refusal(verb, resource) or await self.failure(answer, wish)
 
-    async def failure(
-        self, answer: Answer, wish: ContainerSpec | ContainerUpdate | None = None
-    ) -> ProaError:
+    async def failure(self, answer: Answer, wish: Wish | None = None) -> ProaError:
         """Give the error of a refusal, and name the containers that publish a port in use."""
         error = refused(answer.status, answer.text, wish)
         if not isinstance(error, InUseError) or error.what != "port":

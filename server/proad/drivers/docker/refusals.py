@@ -95,6 +95,12 @@ REFUSALS: tuple[Refusal, ...] = (
         r"cannot allocate memory",
         seen=(),
     ),
+    _wrong(
+        "no pattern for names of images",
+        _FAULT,
+        r"syntax error in pattern",
+        "reference",
+    ),
     # What passes by itself.
     _row(
         Meaning.PASSING,
@@ -497,6 +503,19 @@ _registry = partial(_row, statuses=frozenset({*_FAULT, HTTPStatus.TOO_MANY_REQUE
 
 REGISTRY_REFUSALS: tuple[Refusal, ...] = (
     REFUSALS[0],
+    _wrong(
+        "is no platform that the engine knows",
+        _BAD,
+        r"unknown operating system or architecture|cannot parse platform specifier"
+        r"|specifier component must match",
+        "platform",
+    ),
+    _wrong(
+        "is no image name, such as debian:12",
+        _BAD,
+        r"invalid reference format",
+        "image",
+    ),
     _row(
         Meaning.MISSING,
         "for this platform in its registry",

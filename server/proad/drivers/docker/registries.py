@@ -15,7 +15,6 @@ from proad.drivers.docker.images import ImageStore, check_name
 from proad.drivers.docker.stream import JsonStream
 from proad.errors import (
     EngineConflictError,
-    InvalidArgumentError,
     ProaError,
     RegistryDeniedError,
 )
@@ -98,10 +97,6 @@ class Registries:
 
     async def _pull_refused(self, name: str, registry: str, status: int, text: str) -> ProaError:
         _note(registry, status, text)
-        if status == HTTPStatus.BAD_REQUEST:
-            return InvalidArgumentError.of(
-                "image", "this name, or the platform, is none that the engine takes"
-            )
         known = self._credentials.get(registry)
         # To made-up ones the registry itself answers, with a code.
         credentials = known or RegistryCredentials(
