@@ -28,6 +28,9 @@ def serve(
     # Less than that is a line, in no form of ours, for each handshake that fails: strangers
     # would fill a disk with it.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    # libvirt's transports, such as ssh, are forked in this process: children that only execute
+    # another program, for which gRPC need not halt its threads and write a line.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     # With gRPC and the engines' SDKs, which the other commands do without.
     import uvloop
 

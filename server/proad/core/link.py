@@ -17,9 +17,14 @@ T = TypeVar("T")
 _log = structlog.get_logger(__name__)
 
 PROBE_EVERY = 1.5
+# After the first failure; twice as long after each further one, up to the limit. A probe of a
+# lost engine may start a program, or knock at another host's door.
 PROBE_EVERY_WHILE_LOST = 0.5
+PROBE_PAUSE_LIMIT = 5.0
 PROBE_TIMEOUT = 2.5
 
+# After those any pause is at its limit; of a year's failures there are more than a float holds.
+_MOST_DOUBLINGS = 16
 _FAULT = "the probe failed; see the log"
 
 
@@ -39,6 +44,7 @@ class Link:
         self.health_change_time: datetime | None = None
         self.health_message = ""
         self.last_sync_time: datetime | None = None
+        self._failures = 0
         self._lost = asyncio.Event()
         self._serving = asyncio.Event()
         self._probe_now = asyncio.Event()
@@ -99,9 +105,16 @@ class Link:
         while True:
             await self.probe()
             self._probe_now.clear()
-            pause = PROBE_EVERY_WHILE_LOST if self._lost.is_set() else PROBE_EVERY
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._probe_now.wait(), pause)
+                await asyncio.wait_for(self._probe_now.wait(), self.pause)
+
+    @property
+    def pause(self) -> float:
+        """Seconds until the next probe, if nobody wants one before."""
+        if not self._failures:
+            return PROBE_EVERY
+        doublings = min(self._failures - 1, _MOST_DOUBLINGS)
+        return min(PROBE_EVERY_WHILE_LOST * 2.0**doublings, PROBE_PAUSE_LIMIT)
 
     async def probe(self) -> None:
         """Find out whether the engine answers."""
@@ -133,9 +146,11 @@ class Link:
         changed = health is not self.health
         self.health, self.health_message = health, message
         if health is EngineHealth.SERVING:
+            self._failures = 0
             self._lost.clear()
             self._serving.set()
         else:
+            self._failures += 1
             self._serving.clear()
             self._lost.set()
         if not changed:

@@ -222,3 +222,19 @@ async def test_supervision_notices_both_ways(moody, driver, monkeypatch):
             assert await changes.get() is health
             driver.mood = next_mood
     task.cancel()
+
+
+async def test_pause_while_lost_grows_to_limit_and_begins_anew(moody, driver):
+    await moody.probe()
+    assert moody.pause == link.PROBE_EVERY
+    for _ in range(2):
+        driver.mood = EngineUnreachableError("memory", "refused")
+        pauses = []
+        for _ in range(100):
+            await moody.probe()
+            pauses.append(moody.pause)
+        assert pauses[:5] == [0.5, 1.0, 2.0, 4.0, 5.0]
+        assert set(pauses[5:]) == {link.PROBE_PAUSE_LIMIT}
+        driver.mood = None
+        await moody.probe()
+        assert moody.pause == link.PROBE_EVERY

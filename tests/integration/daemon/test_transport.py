@@ -1,0 +1,54 @@
+"""A libvirt behind a program that is started for each connection, as ssh is."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import libvirt
+import pytest
+
+from integration.daemon.conftest import Daemon
+from lacking import refuse
+
+pytestmark = pytest.mark.libvirt
+
+ATTEMPTS = 4
+
+
+@pytest.fixture
+def tunnel(tmp_path: Path) -> Path:
+    """A program in the place of ssh, which tells of each start and reaches nobody."""
+    script = tmp_path / "tunnel"
+    script.write_text(f"#!/bin/sh\necho >> {tmp_path}/attempts\nexit 1\n")
+    script.chmod(0o755)
+    (tmp_path / "attempts").touch()
+    return script
+
+
+def wait_for(what: str, so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not so():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+def test_transport_that_fails_is_told_once_and_writes_nothing_else(
+    tmp_path: Path, tunnel: Path, start_daemon: Callable[..., Daemon]
+):
+    try:
+        libvirt.open("qemu:///system").close()
+    except libvirt.libvirtError as error:
+        refuse(f"no libvirtd: {error}")
+    daemon = start_daemon(
+        PROA_DOCKER_URL="",
+        PROA_LIBVIRT_URI=f"qemu+ssh://elsewhere.example/system?command={tunnel}",
+        # Where gRPC tells what it does about each child that is forked.
+        GRPC_VERBOSITY="INFO",
+    )
+    attempts = tmp_path / "attempts"
+    wait_for("no attempts", lambda: len(attempts.read_text().splitlines()) >= ATTEMPTS)
+    tunnel.write_text("#!/bin/sh\nexec virt-ssh-helper qemu:///system\n")
+    wait_for("no return", lambda: any(e["event"] == "engine answers" for e in daemon.log()))
+    told = [(e["event"], e["level"]) for e in daemon.log() if "engine" in str(e["event"])]
+    assert told == [("engine lost", "warning"), ("engine answers", "info")]
+    assert "fork" not in (daemon.home / "log").read_text()
