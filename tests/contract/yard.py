@@ -206,7 +206,11 @@ class Yard(ABC):
         assert (read.state, read.name, read.labels) == (answer.state, answer.name, answer.labels)
         assert read.state_detail == answer.state_detail
         assert answer.host == ""
-        assert answer.allowed_verbs == ()
+        # None, or what is left of what the state allows where that is less.
+        legal = allowed_verbs(answer.kind, answer.state)
+        lacking = {verb for verb in legal if verb not in answer.allowed_verbs}
+        assert answer.allowed_verbs == () or lacking == {Verb.CREATE_SNAPSHOT}
+        assert set(answer.allowed_verbs) <= set(legal)
 
 
 def verbs_of(kind: ResourceKind) -> list[Verb]:

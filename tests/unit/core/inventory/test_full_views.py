@@ -1,6 +1,7 @@
 """FULL views: read on first need, kept until the next event."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,7 +9,7 @@ from structlog.testing import capture_logs
 
 from proad.core.inventory import Inventory
 from proad.errors import EngineConflictError, EngineUnreachableError, ResourceNotFoundError
-from proad.model import Activity, ResourceState, Verb
+from proad.model import Activity, Domain, ResourceState, Verb
 from unit.core.inventory.scripted import Gate, box, nothing, quiet, until
 
 S = ResourceState
@@ -219,3 +220,16 @@ async def test_full_view_with_a_fault_of_the_driver_falls_back_to_the_summary(
 
     engine.before = nothing
     assert command(await inventory.full(link, "1")) == "first"
+
+
+async def test_full_view_of_a_size_that_changed_without_an_event_is_in_the_summary(
+    engine, link, inventory
+):
+    size = Domain(memory_bytes=1, max_memory_bytes=1, vcpus=1)
+    engine.put(box(domain=size))
+    await quiet(inventory)
+    engine.put(box(domain=replace(size, vcpus=2)), tell=False)
+
+    full = await inventory.full(link, "1")
+
+    assert full.domain.vcpus == inventory.known(link, "1").shown.domain.vcpus == 2

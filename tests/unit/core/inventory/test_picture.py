@@ -345,3 +345,12 @@ def test_a_full_view_from_before_an_event_is_not_kept(picture):
     picture.keep_detail(known, box(), asked_in, 0.0)
 
     assert known.in_full() is None
+
+
+def test_shown_verbs_are_fewer_where_the_driver_says_so(picture):
+    fewer = (Verb.STOP, Verb.PAUSE)
+    known = put(picture, replace(box(state=S.RUNNING), allowed_verbs=fewer))
+
+    assert known.shown.allowed_verbs == fewer
+    put(picture, box(state=S.RUNNING))
+    assert known.shown.allowed_verbs == allowed_verbs(known.seen.kind, S.RUNNING)
