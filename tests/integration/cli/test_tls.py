@@ -45,6 +45,25 @@ def test_tls_call_with_another_authority_does_not_say_that_tls_is_lacking(cli, s
     assert "Hint: is proad running at" in said
 
 
+def test_files_of_tls_come_from_the_environment(cli, daemons, tmp_path, monkeypatch):
+    for name in ("server", "client"):
+        self_signed(tmp_path, name)
+    daemon = daemons(
+        "--memory",
+        PROA_TLS_CERT_FILE=f"{tmp_path}/server.crt",
+        PROA_TLS_KEY_FILE=f"{tmp_path}/server.key",
+        PROA_TLS_CLIENT_CA_FILE=f"{tmp_path}/client.crt",
+    )
+    monkeypatch.setenv("PROA_TARGET", daemon.address)
+    monkeypatch.setenv("PROA_TLS_CA", f"{tmp_path}/server.crt")
+    monkeypatch.setenv("PROA_TLS_CERT", f"{tmp_path}/client.crt")
+    monkeypatch.setenv("PROA_TLS_KEY", f"{tmp_path}/client.key")
+    assert "TOKEN_INVALID" in cli.fails(4, "ls")
+    monkeypatch.delenv("PROA_TLS_CERT")
+    monkeypatch.delenv("PROA_TLS_KEY")
+    cli.fails(6, "ls")
+
+
 @pytest.mark.parametrize("where", ["unix", "tcp"])
 def test_tls_call_to_a_plain_port_says_so(cli, daemon, daemons, tmp_path, where):
     self_signed(tmp_path, "ca")

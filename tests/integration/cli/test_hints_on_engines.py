@@ -1,0 +1,161 @@
+"""Hints after failures of real engines; what they name is then done, and does it."""
+
+import os
+import re
+import secrets
+import shlex
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+import libvirt
+import pytest
+from docker.errors import DockerException
+
+from guest.media import import_image
+from integration.daemon.conftest import BIN, PASSWORD, Daemon
+from lacking import refuse
+from proa import v1
+
+pytestmark = [pytest.mark.docker, pytest.mark.libvirt]
+
+IMAGE = "proa-test/busybox:1"
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """Runs `proa` as somebody who is logged in at a daemon of this host's engines."""
+    try:
+        docker.from_env().ping()
+        libvirt.open("qemu:///system").close()
+    except (DockerException, libvirt.libvirtError) as error:
+        refuse(f"these tests need both engines: {error}")
+    import_image()
+    daemon = Daemon(tmp_path_factory.mktemp("proad"), {})
+    daemon.start()
+    with daemon.client() as client:
+        login = v1.CreateTokenRequest(username="ada", password=PASSWORD)
+        token = client.auth.CreateToken(login).token
+    environment = os.environ | {"PROA_TARGET": daemon.address, "PROA_TOKEN": token}
+
+    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        command = [BIN / "proa", *arguments]
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False, timeout=100
+        )
+
+    yield run
+    daemon.stop()
+
+
+@pytest.fixture
+def name(run: Run) -> Iterator[str]:
+    """A name that only this test has; what begins so goes away at its end."""
+    name = f"proa-test-{secrets.token_hex(4)}"
+    yield name
+    listed = run("ls", "--all", "--name", name, "--no-trunc").stdout.splitlines()[1:]
+    for id in [line.split()[0] for line in listed]:
+        done = run("rm", "--force", "--snapshots", "--saved-state", "--missing-ok", id)
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def vm(run: Run, name: str) -> str:
+    """A running machine that comes no further than its firmware."""
+    options = ["--memory", "32MiB", "--disk", "1MiB", "--network", "none", "--no-screen"]
+    made = run("vm", "create", name, *options, "--start")
+    assert made.returncode == 0, made.stderr
+    return name
+
+
+@pytest.fixture
+def container(run: Run, name: str) -> str:
+    made = run("run", "--name", name, IMAGE, "sleep", "600")
+    assert made.returncode == 0, made.stderr
+    return name
+
+
+def hint(failed: subprocess.CompletedProcess[str], reason: str) -> str:
+    assert failed.returncode != 0
+    assert f"Reason: {reason}\n" in failed.stderr, failed.stderr
+    return failed.stderr.splitlines()[-1].removeprefix("Hint: ")
+
+
+def follow(run: Run, said: str, end: str) -> str:
+    """Do what a hint names before some words; gives what that writes."""
+    [typed] = re.findall(rf"proa ([^;,]*?) {end}", said)
+    done = run(*shlex.split(typed))
+    assert done.returncode == 0, (said, done.stderr)
+    return done.stdout
+
+
+def test_hint_after_rename_of_a_running_machine_keeps_it(run: Run, vm: str):
+    said = hint(run("rename", vm, f"{vm}-other"), "RESOURCE_RUNNING")
+    assert said == f"proa stop {vm} stops it first"
+
+
+def test_hint_after_rm_of_what_runs_stops_it(run: Run, container: str):
+    said = hint(run("rm", container), "RESOURCE_RUNNING")
+    assert follow(run, said, "stops it first") == f"{container} stopped\n"
+    assert run("rm", container).returncode == 0
+
+
+def test_hints_after_verbs_in_the_wrong_state_lead_on(run: Run, container: str):
+    said = hint(run("start", container), "RESOURCE_ALREADY_RUNNING")
+    assert "state: RESOURCE_STATE_RUNNING" in follow(run, said, "shows how it is now")
+    said = hint(run("resume", container), "ILLEGAL_STATE")
+    follow(run, said, "shows how it is now")
+    assert run("pause", container).returncode == 0
+    said = hint(run("pause", container), "ILLEGAL_STATE")
+    assert follow(run, said, "lets it go on") == f"{container} running\n"
+    assert run("stop", "--mode", "force", container).returncode == 0
+    said = hint(run("stop", container), "RESOURCE_NOT_RUNNING")
+    assert said.startswith("there is nothing to stop; ")
+    said = hint(run("pause", container), "RESOURCE_NOT_RUNNING")
+    assert follow(run, said, "starts it") == f"{container} running\n"
+
+
+def test_hints_about_saved_states_and_snapshots_lead_on(run: Run, vm: str):
+    assert run("snapshot", "create", vm, "first").returncode == 0
+    said = hint(run("start", "--from-snapshot", "first", vm), "RESOURCE_ALREADY_RUNNING")
+    assert follow(run, said, "takes it back while it runs") == f"{vm} running\n"
+    said = hint(run("snapshot", "revert", vm, "second"), "SNAPSHOT_NOT_FOUND")
+    assert "first" in follow(run, said, "shows what there is")
+    assert run("stop", "--mode", "save", vm).returncode == 0
+    said = hint(run("rename", vm, f"{vm}-other"), "HAS_SAVED_STATE")
+    assert follow(run, said, "goes on from it") == f"{vm} running\n"
+    assert run("stop", "--mode", "force", vm).returncode == 0
+    said = hint(run("rm", vm), "HAS_SNAPSHOTS")
+    assert follow(run, said, "deletes them too") == f"{vm}\n"
+
+
+def test_hint_about_a_name_of_two_kinds_lists_what_works(run: Run, vm: str):
+    assert run("run", "--name", vm, IMAGE, "sleep", "600").returncode == 0
+    said = hint(run("get", vm), "AMBIGUOUS_ID")
+    candidates = said.removeprefix("write one of these in its place: ").split(", ")
+    assert len(candidates) == 2
+    for candidate in candidates:
+        assert f"name: {vm}\n" in run("get", candidate).stdout
+
+
+def test_hint_about_a_taken_name_shows_who_has_it(run: Run, container: str):
+    said = hint(run("run", "--name", container, IMAGE), "ALREADY_EXISTS")
+    assert f"name: {container}\n" in follow(run, said, "shows the one that has the name")
+
+
+def test_hint_about_a_wrong_value_names_its_option(run: Run, name: str):
+    said = hint(run("run", "--name", name, "--memory", "1", IMAGE), "INVALID_ARGUMENT")
+    assert said == "that is --memory; proa run --help tells what it takes"
+
+
+def test_short_ids_of_images_are_taken_back(run: Run):
+    api: Any = docker.from_env().api
+    short = api.inspect_image(IMAGE)["Id"].removeprefix("sha256:")[:12]
+    assert f"  {short}  " in run("images", IMAGE).stdout
+    made = run("run", short, "true")
+    assert made.returncode == 0, made.stderr
+    api.remove_container(made.stdout.strip(), force=True)
+    api.close()
