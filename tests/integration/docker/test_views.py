@@ -2,11 +2,13 @@
 
 import asyncio
 import secrets
+import subprocess
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict, fields
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -268,6 +270,51 @@ async def test_list_is_what_docker_inspect_tells_also_of_images_that_lost_their_
         which = ResourceFilter(image=tag)
         found = {each.id for each in await driver.list_resources() if which.matches(each)}
         assert found == {id for id in nameless if odd[id].config["Image"] == tag}
+
+
+def _hold(file: Path, sign: str) -> None:
+    """Make a file one that nobody can remove ("+"), or can ("-")."""
+    subprocess.run(["chattr", f"{sign}i", file], check=True)
+
+
+@pytest.fixture
+def held(raw: docker.APIClient, mark: str, ground: Ground) -> Iterator[tuple[str, Path]]:
+    """The id of a container that the engine could not remove, and the file that is why."""
+    id = raw.create_container(IMAGE, ["true"], labels={LABEL: mark})["Id"]
+    raw.start(id)
+    raw.wait(id)
+    layer = Path(raw.inspect_container(id)["GraphDriver"]["Data"].get("UpperDir", ""))
+    if not layer.is_absolute() or not layer.is_dir():
+        pytest.skip("the layers of this engine's containers lie elsewhere")
+    file = layer / "held"
+    file.touch()
+    _hold(file, "+")
+    try:
+        with pytest.raises(APIError):
+            raw.remove_container(id)
+        yield id, file
+    finally:
+        if file.exists():
+            _hold(file, "-")
+
+
+async def test_one_that_could_not_be_removed_is_failed_in_each_view_until_it_is_removed(
+    driver: DockerDriver, raw: docker.APIClient, held: tuple[str, Path]
+):
+    """Lists of Docker 20.10 say that it is being removed, for ever."""
+    id, file = held
+    assert raw.inspect_container(id)["State"]["Status"] == "dead"
+    full = await driver.get_resource(id)
+    assert full.state is ResourceState.FAILED
+    assert file.name in full.state_detail.message
+    for _ in range(2):
+        listed = {each.id: each for each in await driver.list_resources()}
+        for short in (listed[id], await driver.get_resource(id, ResourceView.SUMMARY)):
+            assert short.state is full.state
+            assert short.state_detail.reason is full.state_detail.reason
+    _hold(file, "-")
+    await driver.delete(id)
+    assert id not in {each.id for each in await driver.list_resources()}
 
 
 async def test_one_that_others_remove_by_force_never_looks_failed(

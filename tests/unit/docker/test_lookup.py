@@ -9,10 +9,11 @@ import pytest
 from proad.drivers.docker.api import Answer
 from proad.drivers.docker.lookup import Lookup
 from proad.errors import EngineTimedOutError
-from proad.model import ResourceState
+from proad.model import ResourceState, StateReason
 from unit.docker.test_view import ID, inspected, listed
 
 DEAD = {**listed(), "State": "dead", "Status": "Dead"}
+REMOVING = {**listed(), "State": "removing", "Status": "Removal In Progress"}
 
 
 class Saying:
@@ -37,22 +38,45 @@ def status(word):
     return inspected(State={"Status": word, "Running": False})
 
 
-@pytest.mark.parametrize(
+FATES = pytest.mark.parametrize(
     ("lists", "inspects", "state"),
     [
         ([[DEAD]], [status("removing")], ResourceState.REMOVING),
+        ([[REMOVING]], [status("removing")], ResourceState.REMOVING),
         ([[DEAD]], [None], None),
+        ([[REMOVING]], [None], None),
         ([[DEAD], []], [status("dead")], None),
         ([[DEAD]], [status("dead")], ResourceState.FAILED),
+        ([[REMOVING]], [status("dead")], ResourceState.FAILED),
         ([[DEAD]], [EngineTimedOutError("docker")], ResourceState.FAILED),
+        ([[REMOVING]], [EngineTimedOutError("docker")], ResourceState.REMOVING),
     ],
 )
-async def test_summary_of_one_that_is_listed_as_dead_is_what_it_is(lists, inspects, state):
+
+
+@FATES
+async def test_summary_of_one_that_is_listed_as_removed_is_what_it_is(lists, inspects, state):
     lookup = Lookup(Saying(lists, inspects))
     found = await lookup.find_summary(ID)
     assert (found and found.state) is state
     if state is ResourceState.REMOVING:
         assert found.state_detail.reason is None
+    if state is ResourceState.FAILED:
+        assert found.state_detail.reason is StateReason.ERROR
+
+
+@FATES
+async def test_list_with_one_that_is_listed_as_removed_has_it_as_it_is(lists, inspects, state):
+    lookup = Lookup(Saying(lists, inspects))
+    assert [each.state for each in await lookup.summaries()] == ([state] if state else [])
+
+
+async def test_list_asks_once_of_what_could_not_be_removed():
+    engine = Saying([[REMOVING]], [status("dead")])
+    lookup = Lookup(engine)
+    for _ in range(3):
+        assert [each.state for each in await lookup.summaries()] == [ResourceState.FAILED]
+    assert engine.asked.count(f"/containers/{ID}/json") == 1
 
 
 async def test_summary_of_any_other_is_one_call():

@@ -1,5 +1,6 @@
 """Looking at one container, and telling why the engine refused a verb on it."""
 
+import asyncio
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,13 +27,15 @@ from proad.model import (
     Resource,
     ResourceState,
     StateDetail,
+    StateReason,
     Verb,
     refusal,
 )
 
 _LIST = "/containers/json"
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}")
-# What the inspect of a dead one may take.
+# Of what is being removed, or could not be, and what an inspect of that may take.
+_DOOMED = frozenset({ResourceState.REMOVING, ResourceState.FAILED})
 _ANSWER = timedelta(seconds=1)
 FULL_ID = re.compile(r"[0-9a-f]{64}")
 
@@ -63,6 +66,8 @@ class Lookup:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.origins = Origins(engine)
+        # Whose removal came to no end: they stay so until somebody tries again.
+        self._given_up: set[str] = set()
 
     async def close(self) -> None:
         """End what is under way."""
@@ -71,6 +76,7 @@ class Lookup:
     async def summaries(self) -> list[Resource]:
         """Give all containers as SUMMARYs, by one call; of those that are new more is asked."""
         found = await self._engine.read(_LIST, _listed, params={"all": 1})
+        await self._removals(found)
         await self.origins.learn(found.values(), all_there_are=True)
         self.origins.keep_only(found)
         return [self.origins.complete(each) for each in found.values()]
@@ -99,8 +105,8 @@ class Lookup:
         self, id: str, found: dict[str, Resource], *, urgent: bool = False
     ) -> Resource | None:
         resource = found.get(id)
-        if resource is not None and resource.state is ResourceState.FAILED:
-            resource = await self._dead(resource, urgent=urgent)
+        if resource is not None and resource.state in _DOOMED:
+            resource = await self._as_it_is(resource, urgent=urgent)
         if resource is None:
             self.forget(id)
             return None
@@ -108,23 +114,43 @@ class Lookup:
             await self.origins.learn([resource])
         return self.origins.complete(resource)
 
-    async def _dead(self, listed: Resource, *, urgent: bool) -> Resource | None:
-        """Return a container that the list calls dead as it is: REMOVING, gone, or FAILED.
+    async def _as_it_is(self, listed: Resource, *, urgent: bool = False) -> Resource | None:
+        """Return a container that is being removed, or that could not be, as it is: REMOVING,
+        FAILED, or gone.
 
-        Since Docker 28 a list has no word for a removal that is under way, and calls dead what
-        is removed by force; an inspect does so for a moment at the very end.
+        Lists mix the two up: until Docker 28 they call both "removing", and from then on both
+        "dead". An inspect calls "dead" what is removed for a moment at the very end, too.
         """
         id = listed.id
         try:
             full = await self.find(id, urgent=urgent, timeout=_ANSWER)
-            if full is None:
-                return None
-            if full.state is ResourceState.REMOVING:
-                return replace(listed, state=full.state, state_detail=StateDetail())
-            found = await self._engine.read(_LIST, _listed, params=_only(id), urgent=urgent)
-            return found.get(id)
+            if full is not None and full.state is ResourceState.FAILED:
+                found = await self._engine.read(_LIST, _listed, params=_only(id), urgent=urgent)
+                full = full if id in found else None
         except (EngineConflictError, EngineTimedOutError):
             return listed
+        if full is None:
+            return None
+        self._given_up.discard(id)
+        if full.state is ResourceState.FAILED:
+            self._given_up.add(id)
+        reason = full.state_detail.reason
+        return replace(listed, state=full.state, state_detail=StateDetail(reason=reason))
+
+    async def _removals(self, found: dict[str, Resource]) -> None:
+        """Ask of each that is listed as being removed, unless it is known to be given up."""
+        doomed = [each for each in found.values() if each.state in _DOOMED]
+        self._given_up.intersection_update(each.id for each in doomed)
+        asked = [each for each in doomed if each.id not in self._given_up]
+        answers = await asyncio.gather(*map(self._as_it_is, asked))
+        for each, answer in zip(asked, answers, strict=True):
+            if answer is None:
+                del found[each.id]
+            else:
+                found[each.id] = answer
+        for id in self._given_up:
+            failed = StateDetail(reason=StateReason.ERROR)
+            found[id] = replace(found[id], state=ResourceState.FAILED, state_detail=failed)
 
     async def summary(self, id: str) -> Resource:
         """Give one container as SUMMARY.
@@ -140,6 +166,7 @@ class Lookup:
     def forget(self, id: str) -> None:
         """Drop what is known of a container that is gone."""
         self.origins.forget(id)
+        self._given_up.discard(id)
 
     async def find(
         self,

@@ -68,8 +68,12 @@ class Origins:
     def complete(self, listed: Resource) -> Resource:
         """Return what a list tells of a container with what it was made as, or is taken for."""
         origin = self._known.get(listed.id) or self._guess(listed)
-        container = listed.container and replace(listed.container, image=origin.image)
-        return replace(listed, lifetime=origin.lifetime, container=container)
+        container = listed.container
+        if container is not None and container.image != origin.image:
+            listed = replace(listed, container=replace(container, image=origin.image))
+        if listed.lifetime is not origin.lifetime:
+            listed = replace(listed, lifetime=origin.lifetime)
+        return listed
 
     def _guess(self, listed: Resource) -> Origin:
         image = listed.container.image if listed.container is not None else ""
