@@ -353,6 +353,9 @@ class TestSummaries:
             assert (await driver.get_resource(made.id)).container.image == f"{token}:1"
             await driver.delete(made.id)
             await driver.list_resources()
-            assert made.id not in driver._lookup._images
+            assert (
+                made.id
+                not in driver._lookup.origins._guessed.keys() | driver._lookup.origins._known
+            )
         finally:
             raw.remove_image(f"{token}:1", force=True)
