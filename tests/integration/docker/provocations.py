@@ -1,84 +1,26 @@
 """What makes the engine refuse, for every row of the driver's table of refusals."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any
-
-from integration.docker.stage import Stage
+from integration.docker.network_provocations import ON_NETWORKS
+from integration.docker.provoking import (
+    MIB,
+    Provocation,
+    bound,
+    create,
+    limits,
+    update,
+)
 from proad.model import (
-    BindMount,
-    ContainerResources,
     ContainerUpdate,
     Device,
     HealthCheck,
     ImageFilter,
     Mount,
-    NetworkAttachment,
-    PublishedPort,
     RestartPolicy,
     RestartPolicyMode,
     TmpfsMount,
     Ulimit,
     VolumeMount,
 )
-
-MIB = 2**20
-NOT_THERE = "proa-test-none"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Provocation:
-    """A call that meets one refusal.
-
-    Attributes:
-        row: the name of the refusal in the table.
-        call: the call, for docs/refusals.md.
-        field: of an INVALID_ARGUMENT, the path that is blamed.
-        act: make the call; raises.
-    """
-
-    row: str
-    call: str
-    act: Callable[[Stage], Awaitable[Any]]
-    field: str = ""
-
-
-def create(row: str, blamed: str, shown: str, **spec: Any) -> Provocation:
-    """Create and start a container with this specification."""
-    return Provocation(
-        row=row,
-        call=f"CreateContainer, {shown}",
-        field=f"spec.{blamed}",
-        act=lambda stage: stage.create(**spec),
-    )
-
-
-def update(row: str, blamed: str, shown: str, change: ContainerUpdate, **host: Any) -> Provocation:
-    """Update a running container that the engine's own tools made with these settings."""
-    return Provocation(
-        row=row,
-        call=f"UpdateResource, {shown}",
-        field=f"container.{blamed}" if blamed else "",
-        act=lambda stage: stage.update(change, **host),
-    )
-
-
-def limits(**fields: Any) -> dict[str, Any]:
-    return {"resources": ContainerResources(**fields)}
-
-
-def on(network: str, **fields: Any) -> tuple[NetworkAttachment, ...]:
-    return (NetworkAttachment(network=network, **fields),)
-
-
-def bound(target: str, source: str = "/tmp") -> dict[str, Any]:
-    return {"mounts": (Mount(target=target, bind=BindMount(source=source)),)}
-
-
-def shared(**fields: Any) -> Callable[[Stage], Awaitable[Any]]:
-    """Create a container in the network of another one that does not run."""
-    return lambda stage: stage.create_beside_a_stopped_one(**fields)
-
 
 PROVOCATIONS: tuple[Provocation, ...] = (
     Provocation(
@@ -365,111 +307,5 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         "volume.name b",
         mounts=(Mount(target="/x", volume=VolumeMount(name="b")),),
     ),
-    create(
-        "no such network",
-        "networks[0].network",
-        "a network that is not there",
-        networks=on(NOT_THERE),
-    ),
-    create(
-        "no such network",
-        "networks[1].network",
-        "a second network that is not there",
-        networks=on("bridge") + on(NOT_THERE),
-    ),
-    create(
-        "no container to share the network of",
-        "networks[0].network",
-        "network container:none",
-        networks=on(f"container:{NOT_THERE}"),
-    ),
-    Provocation(
-        row="the container whose network is shared does not run",
-        call="CreateContainer, network container:NAME of a stopped one",
-        act=shared(),
-    ),
-    Provocation(
-        row="a host name beside a shared network",
-        call="CreateContainer, network container:NAME and hostname",
-        field="spec.hostname",
-        act=shared(hostname="x"),
-    ),
-    Provocation(
-        row="ports beside a shared network",
-        call="CreateContainer, network container:NAME and ports",
-        field="spec.ports",
-        act=shared(ports=(PublishedPort(container_port=80),)),
-    ),
-    Provocation(
-        row="name servers beside a shared network",
-        call="CreateContainer, network container:NAME and dns_servers",
-        field="spec.dns_servers",
-        act=shared(dns_servers=("192.0.2.1",)),
-    ),
-    Provocation(
-        row="extra hosts beside a shared network",
-        call="CreateContainer, network container:NAME and extra_hosts",
-        field="spec.extra_hosts",
-        act=shared(extra_hosts={"a": "192.0.2.1"}),
-    ),
-    create(
-        "an extra host without a name",
-        "extra_hosts",
-        "extra_hosts without a name",
-        extra_hosts={"": "192.0.2.1"},
-    ),
-    create(
-        "an IPv4 address that is none",
-        "networks[0].ipv4_address",
-        "ipv4_address fd00::9",
-        networks=on("bridge", ipv4_address="fd00::9"),
-    ),
-    create(
-        "an IPv6 address that is none",
-        "networks[0].ipv6_address",
-        "ipv6_address 192.0.2.9",
-        networks=on("bridge", ipv6_address="192.0.2.9"),
-    ),
-    create(
-        "an address of a network that has none to choose",
-        "networks[0].ipv4_address",
-        "ipv4_address on the network bridge",
-        networks=on("bridge", ipv4_address="192.0.2.9"),
-    ),
-    Provocation(
-        row="an address that is not of the network",
-        call="CreateContainer, ipv4_address outside of the network's subnet",
-        field="spec.networks[0].ipv4_address",
-        act=lambda stage: stage.create_on_a_subnet(own=False),
-    ),
-    Provocation(
-        row="an address that is taken",
-        call="CreateContainer, ipv4_address of the gateway",
-        act=lambda stage: stage.create_on_a_subnet(own=True),
-    ),
-    create(
-        "aliases on a network that has none",
-        "networks[0].aliases",
-        "aliases on the network bridge",
-        networks=on("bridge", aliases=("a",)),
-    ),
-    create(
-        "an address that is not of the host",
-        "ports[1].host_ip",
-        "host_ip 203.0.113.9",
-        ports=(
-            PublishedPort(container_port=81),
-            PublishedPort(container_port=80, host_port=48123, host_ip="203.0.113.9"),
-        ),
-    ),
-    Provocation(
-        row="a port of the host that is taken",
-        call="CreateContainer, host_port twice",
-        act=lambda stage: stage.create_with_one_port_twice(),
-    ),
-    Provocation(
-        row="a port of the host that a process listens on",
-        call="StartResource, host_port of a process",
-        act=lambda stage: stage.start_with_a_port_that_is_taken(),
-    ),
+    *ON_NETWORKS,
 )

@@ -13,7 +13,7 @@ from integration.docker.odd_registry import ODD_REGISTRIES, OddRegistry
 from integration.docker.provocations import PROVOCATIONS, Provocation
 from integration.docker.stage import Stage, on_stage
 from proad.drivers.docker import DockerDriver, errors
-from proad.drivers.docker.refusals import REFUSALS, REGISTRY_REFUSALS, Meaning, Refusal, known
+from proad.drivers.docker.refusals import REFUSALS, REGISTRIES, Meaning, Refusal, known
 from proad.errors import (
     EngineConflictError,
     InvalidArgumentError,
@@ -80,7 +80,7 @@ async def test_registry_refusal_provoked_means_what_its_row_says(
 ):
     with odd.serve() as registry, pytest.raises(ProaError) as caught:
         await stage.pull(f"{registry}/{odd.name}:1", odd.platform)
-    row = next(each for each in REGISTRY_REFUSALS if each.name == odd.row)
+    row = next(each for each in REGISTRIES if each.name == odd.row)
     assert row.name in met
     check(caught.value, row.meaning)
     assert row.name in caught.value.message
@@ -112,5 +112,5 @@ def test_update_is_not_blamed_for_what_it_does_not_ask():
 def test_every_row_is_provoked():
     assert {each.row for each in PROVOCATIONS} == {row.name for row in REFUSALS if row.seen}
     assert {each.row for each in ODD_REGISTRIES} | {REFUSALS[0].name} == {
-        row.name for row in REGISTRY_REFUSALS
+        row.name for row in REGISTRIES
     }

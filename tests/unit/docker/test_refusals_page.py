@@ -4,7 +4,7 @@ from pathlib import Path
 
 from integration.docker.odd_registry import ODD_REGISTRIES
 from integration.docker.provocations import PROVOCATIONS
-from proad.drivers.docker.refusals import REFUSALS, REGISTRY_REFUSALS, Refusal
+from proad.drivers.docker.refusals import REFUSALS, REGISTRIES, Refusal
 
 PAGE = Path(__file__).parents[3] / "docs/refusals.md"
 
@@ -20,7 +20,7 @@ def expected() -> list[str]:
     for row in REFUSALS:
         provoked = [each for each in PROVOCATIONS if each.row == row.name]
         lines.append(line(row, [each.call for each in provoked], [p.field for p in provoked]))
-    for row in REGISTRY_REFUSALS[1:]:
+    for row in REGISTRIES[1:]:
         calls = [each.call for each in ODD_REGISTRIES if each.row == row.name]
         lines.append(line(row, calls, list(row.fields)))
     return lines

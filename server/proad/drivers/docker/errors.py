@@ -9,7 +9,7 @@ import urllib3
 from proad.drivers.docker.blame import Asked, Wish
 from proad.drivers.docker.refusals import (
     REFUSALS,
-    REGISTRY_REFUSALS,
+    REGISTRIES,
     Meaning,
     Refusal,
     known,
@@ -80,7 +80,7 @@ def _meant(row: Refusal, found: re.Match[str], text: str, wish: Wish | None) -> 
 
 def registry_refused(registry: str, image: str, status: int, text: str) -> ProaError:
     """Return the error of a registry's refusal, or silence, without what it said."""
-    for row, _ in known(REGISTRY_REFUSALS, status, text):
+    for row, _ in known(REGISTRIES, status, text):
         match row.meaning:
             case Meaning.EXHAUSTED:
                 return HostExhaustedError(ENGINE, row.name)
