@@ -32,6 +32,7 @@ from proad.model import (
     StartOptions,
     StatsOptions,
     StopOptions,
+    VolumeRef,
     VolumeSpec,
     WatchOptions,
     prepare,
@@ -49,7 +50,7 @@ def prepare_all() -> None:
     prepare(
         *(ContainerSpec, DeleteOptions, DomainSpec, DomainXml, ImageFilter, PruneFilter),
         *(RegistryCredentials, ResourceFilter, ResourceUpdate, RestartOptions, SnapshotSpec),
-        *(StartOptions, StatsOptions, StopOptions, VolumeSpec, WatchOptions),
+        *(StartOptions, StatsOptions, StopOptions, VolumeRef, VolumeSpec, WatchOptions),
     )
 
 
