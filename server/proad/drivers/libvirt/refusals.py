@@ -102,7 +102,7 @@ def find(error: libvirt.libvirtError) -> Refusal | None:
 
 _HOST = (
     _row("memory for libvirtd", libvirt.VIR_ERR_NO_MEMORY, Meaning.HOST_EXHAUSTED, seen=()),
-    _row("room on the host", _SYSTEM, Meaning.HOST_EXHAUSTED, errnos=_NO_ROOM, seen=(_DEBIAN_12,)),
+    _row("room on the host", _SYSTEM, Meaning.HOST_EXHAUSTED, errnos=_NO_ROOM),
     _row(
         "memory for the guest",
         _INTERNAL,
@@ -115,14 +115,12 @@ _HOST = (
         _INTERNAL,
         Meaning.HOST_EXHAUSTED,
         r"No space left on device|Disk quota exceeded",
-        seen=(_DEBIAN_12,),
     ),
     _row(
         "room for a state",
         _FAILED,
         Meaning.HOST_EXHAUSTED,
         r"No space left on device|Disk quota exceeded",
-        seen=(_DEBIAN_12,),
     ),
 )
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import libvirt
 
 from proad.drivers.libvirt import limits, metadata
-from proad.drivers.libvirt.errors import ENGINE, code_of, seek
+from proad.drivers.libvirt.errors import ENGINE, code_of, seek, values_of
 from proad.drivers.libvirt.nvram import keep_over_rename
 from proad.drivers.libvirt.reading import Reader
 from proad.errors import (
@@ -62,7 +62,8 @@ def apply(reader: Reader, domain: libvirt.virDomain, update: ResourceUpdate) -> 
     if run.active and run.persistent:
         flags = libvirt.VIR_DOMAIN_AFFECT_LIVE | libvirt.VIR_DOMAIN_AFFECT_CONFIG
     # First what QEMU may refuse.
-    late = limits.apply(run, change)
+    with values_of("domain"):
+        late = limits.apply(run, change)
     if update.labels is not None:
         noted = metadata.read(domain)
         metadata.write(domain, replace(noted, labels=update.labels.entries), flags)
