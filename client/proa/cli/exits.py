@@ -9,6 +9,7 @@ import typer
 import proa
 from proa.cli.hints import hint_for
 from proa.cli.output import write_json, write_line
+from proa.cli.own_words import in_own_words, option_of
 from proa.cli.protocol import other_protocol
 from proa.cli.typed import Typed
 
@@ -94,10 +95,10 @@ def report(error: proa.Error, typed: Typed, *, as_json: bool) -> None:
         }
         write_json({"error": fields}, err=True)
         return
-    lines = [f"Error: {message or error.code().name}"]
+    lines = [f"Error: {in_own_words(message, typed) or error.code().name}"]
     # The daemon's text names the fields, too; another one's may not.
     lines += [
-        f"  {field}: {description}"
+        f"  {option_of(field, typed) or field}: {description}"
         for field, description in violations.items()
         if field not in error.message
     ]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import grpc
 
 import proa
+from proa.cli.own_words import option_of
 from proa.cli.typed import Typed
 
 
@@ -59,6 +60,10 @@ def _in_environment(name: str) -> Callable[[Typed, proa.Error], bool]:
 
 def _is_paused(_typed: Typed, error: proa.Error) -> bool:
     return error.metadata.get("state") in {"PAUSED", "SUSPENDED"}
+
+
+def _has_several_names(_typed: Typed, error: proa.Error) -> bool:
+    return bool(error.metadata.get("names"))
 
 
 def _may_be_repeated(_typed: Typed, error: proa.Error) -> bool:
@@ -170,8 +175,15 @@ _OF_REASONS: Mapping[str, Sequence[_Rule]] = {
         _Rule("{} goes on from it", ("start {name}",)),
     ],
     "IN_USE": [
+        _Rule(
+            "{} deletes it with all of its names",
+            ("rmi --force {name}",),
+            on=("rmi",),
+            when=_has_several_names,
+        ),
         _Rule("{} shows the containers of it", ("ls --all --image {image}",), on=("rmi",)),
-        _Rule("{} shows the machines", ("ls --all --kind vm",)),
+        _Rule("{} shows the machines", ("ls --all --kind vm",), on=("volumes rm", "vm create")),
+        _Rule("{} shows what runs, with its ports", ("ls",)),
     ],
     "ACTIVITY_IN_PROGRESS": [_Rule("{} shows what is being done to it", ("get {name}",))],
     "ETAG_MISMATCH": [_Rule("{} shows it as it is now, with its etag", ("get -o json {name}",))],
@@ -224,24 +236,6 @@ _WITHOUT_REASON: Mapping[type[proa.Error], _Rule] = {
     proa.Unimplemented: _Rule("that daemon may be an older one; {} shows", ("version",)),
 }
 
-# A field of a request by another name than its option's.
-_OPTIONS = {
-    "order_by": "sort",
-    "ports": "publish",
-    "environment": "env",
-    "mounts": "volume",
-    "grace_period": "grace",
-    "capacity": "size",
-    "networkless": "network",
-    "diskless": "disk",
-    "discard_saved_state": "discard_saved",
-    "delete_snapshots": "snapshots",
-    "delete_saved_state": "saved_state",
-    "delete_children": "children",
-    "boot_order": "boot",
-    "labels": "label",
-    "name_prefix": "name",
-}
 _BRACED = re.compile(r"\{(\w*)\}")
 
 
@@ -318,19 +312,5 @@ def _told(error: proa.Error) -> dict[str, str]:
 
 def _options(error: proa.Error, typed: Typed) -> str:
     """Name the options that the wrong fields are set with."""
-    named = (_option(violation.field, typed) for violation in error.violations)
+    named = (option_of(violation.field, typed) for violation in error.violations)
     return " and ".join(dict.fromkeys(option for option in named if option))
-
-
-def _option(path: str, typed: Typed) -> str:
-    for part in _parts(path):
-        for name in (part, _OPTIONS.get(part, ""), part.removesuffix("s")):
-            if name in typed.options:
-                return typed.options[name]
-    return ""
-
-
-def _parts(path: str) -> Iterator[str]:
-    """Name the fields of a path, the innermost first."""
-    for part in reversed(re.sub(r"\[[^\]]*\]", "", path).split(".")):
-        yield part.removesuffix("_bytes")

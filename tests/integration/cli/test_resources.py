@@ -180,7 +180,8 @@ def test_usage(ann):
 def test_what_the_daemon_calls_invalid_is_usage_too(ann):
     said = ann.fails(2, "ls", "--sort", "beauty")
     assert "Reason: INVALID_ARGUMENT" in said
-    assert "order_by" in said
+    assert "Hint: that is --sort; proa ls --help tells what it takes" in said
+    assert "order_by" not in said
 
 
 def test_a_deadline_of_nothing(ann):

@@ -7,6 +7,7 @@ import typer
 import proa
 from proa import contract, v1
 from proa.cli.hints import _OF_REASONS, hint_for
+from proa.cli.own_words import _CALLS, in_own_words
 from proa.errors import Details, Violation
 from unit.client.test_cli_hostile import COMMANDS
 from unit.client.typing_commands import parse, typed
@@ -117,6 +118,9 @@ def test_hint_names_no_field_and_no_call_of_the_contract(reason):
         ("ENGINE_TIMED_OUT", "run img", "proa ls --all shows what became of it"),
         ("ENGINE_TIMED_OUT", "run --name web img", "proa get web shows what became of it"),
         ("ALREADY_EXISTS", "rename web new", "proa get new shows the one that has the name"),
+        ("IN_USE", "run -p 80:80 img", "proa ls shows what runs, with its ports"),
+        ("IN_USE", "rmi img", "proa ls --all --image img shows the containers of it"),
+        ("IN_USE", "volumes rm v", "proa ls --all --kind vm shows the machines"),
         ("REGISTRY_DENIED", "pull img", "proa registry login logs the daemon in there"),
     ],
 )
@@ -169,3 +173,34 @@ def test_hint_without_a_reason_names_the_daemon():
     assert said == "is proad running at host:50051? choose another with --target or PROA_TARGET"
     old = error(kind=proa.Unimplemented, code=grpc.StatusCode.UNIMPLEMENTED)
     assert "proa version" in hint_for(old, typed("ls")).text
+
+
+@pytest.mark.parametrize(
+    ("argv", "told", "said"),
+    [
+        ("rm web", "stop it first, or set force", "stop it first, or use --force"),
+        ("rename web x", "stop it first, or set force", "stop it first, or set force"),
+        (
+            "rm web",
+            "'set force' has them; set delete_snapshots",
+            "'set force' has them; set --snapshots",
+        ),
+        ("start web", "start with discard_saved_state", "start with --discard-saved"),
+        ("start web", "and RevertSnapshot takes it", "and proa snapshot revert takes it"),
+        ("pull img", "use LoginRegistry first", "use proa registry login first"),
+        ("run img", "spec.resources.memory_bytes: is 1", "--memory: is 1"),
+        ("run img", "spec.ports[0].host_port: is taken", "--publish: is taken"),
+        ("run img", "spec.hostname: is wrong", "--hostname: is wrong"),
+        ("run img", "see /etc/some_file.conf and ERROR", "see /etc/some_file.conf and ERROR"),
+    ],
+)
+def test_message_of_a_daemon_is_told_in_words_of_the_command(argv, told, said):
+    assert in_own_words(told, typed(*argv.split())) == said
+
+
+def test_message_names_only_commands_that_there_are():
+    for call, command in _CALLS.items():
+        assert call in {method.name for method in contract.methods()}
+        words = command.removeprefix("proa ").split()
+        with pytest.raises(typer.Exit):
+            parse([*words, "--help"])

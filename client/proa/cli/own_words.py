@@ -1,0 +1,79 @@
+"""What the contract calls by its fields and RPCs, in the words of the command line."""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from proa.cli.typed import Typed
+
+# A field of a request by another name than its option's.
+_OPTIONS = {
+    "order_by": "sort",
+    "ports": "publish",
+    "environment": "env",
+    "mounts": "volume",
+    "grace_period": "grace",
+    "capacity": "size",
+    "networkless": "network",
+    "diskless": "disk",
+    "discard_saved_state": "discard_saved",
+    "delete_snapshots": "snapshots",
+    "delete_saved_state": "saved_state",
+    "delete_children": "children",
+    "boot_order": "boot",
+    "labels": "label",
+    "name_prefix": "name",
+}
+_CALLS: Mapping[str, str] = {
+    "CreateSnapshot": "proa snapshot create",
+    "DeleteResource": "proa rm",
+    "DeleteSnapshot": "proa snapshot rm",
+    "GetHost": "proa host",
+    "GetResource": "proa get",
+    "ListResources": "proa ls",
+    "ListVolumes": "proa volumes ls",
+    "LoginRegistry": "proa registry login",
+    "PullImage": "proa pull",
+    "ResumeResource": "proa resume",
+    "RevertSnapshot": "proa snapshot revert",
+    "StartResource": "proa start",
+    "StopResource": "proa stop",
+    "UpdateResource": "proa update",
+}
+# What is quoted is a name or an engine's own text.
+_WORDS = re.compile(
+    r"""(?P<quoted>'[^']*'|"[^"]*")|(?P<force>\bset\ force\b)|(?P<call>\b(?:[A-Z][a-z]+){2,}\b)
+    |(?P<field>\b[a-z]+(?:_[a-z]+|(?:\[\w*\])?\.[a-z_]+)+)""",
+    re.VERBOSE,
+)
+
+
+def in_own_words(message: str, typed: Typed) -> str:
+    """Say options and commands where a daemon's text has fields and RPCs."""
+
+    def own(match: re.Match[str]) -> str:
+        word = match[0]
+        match match.lastgroup:
+            case "call":
+                return _CALLS.get(word, word)
+            case "force" if "force" in typed.options:
+                return f"use {typed.options['force']}"
+            case "field":
+                return option_of(word, typed) or word
+        return word
+
+    return _WORDS.sub(own, message)
+
+
+def option_of(path: str, typed: Typed) -> str:
+    """Give the option of the command at hand that sets a field; empty: it has none."""
+    for part in _parts(path):
+        for name in (part, _OPTIONS.get(part, ""), part.removesuffix("s")):
+            if name in typed.options:
+                return typed.options[name]
+    return ""
+
+
+def _parts(path: str) -> Iterator[str]:
+    """Name the fields of a path, the innermost first."""
+    for part in reversed(re.sub(r"\[[^\]]*\]", "", path).split(".")):
+        yield part.removesuffix("_bytes")
