@@ -2,11 +2,13 @@
 
 import asyncio
 
+import grpc
 import pytest
 
 from proa import v1
+from proa.contract import service_config
 from proad.drivers.memory import MemoryDriver
-from rpc.daemon import IMAGE, refusal, until
+from rpc.daemon import BOTH, IMAGE, RPCS, refusal, until
 
 
 async def pulled(daemon, image, **request):
@@ -190,3 +192,33 @@ async def test_pull_from_a_registry_that_is_named_is_let_through(serve):
     assert (await pulled(daemon, "localhost:5000/x"))[-1].HasField("image")
     refused = await refusal(daemon.call("PullImage", image="localhost:5001/x").read())
     assert refused.metadata["rule"] == "registry not listed"
+
+
+@pytest.mark.parametrize("name", ["PullImage", "LoginRegistry"])
+async def test_registry_that_does_not_answer_is_asked_once(serve, name):
+    """Clients try UNAVAILABLE again at once; each try may take the engine half a minute."""
+
+    class Counting(MemoryDriver):
+        asked = 0
+
+        def pull_image(self, name, *, platform=""):
+            Counting.asked += 1
+            return super().pull_image(name, platform=platform)
+
+        async def login_registry(self, credentials):
+            Counting.asked += 1
+            await super().login_registry(credentials)
+
+    daemon = await serve(("local", Counting()))
+    rpc = RPCS[name]
+    request = {
+        "PullImage": {"image": "down.example/x"},
+        "LoginRegistry": {"registry": "down.example", "username": "u", "password": "p"},
+    }[name]
+    options = [("grpc.service_config", service_config())]
+    async with grpc.aio.insecure_channel(daemon.address, options=options) as channel:
+        sent = rpc.request(**request)
+        call = daemon.send(rpc, sent, token=daemon.token(*BOTH), channel=channel)
+        refused = await refusal(call.read() if rpc.streams else call)
+    assert (refused.code, refused.reason) == ("UNAVAILABLE", "REGISTRY_UNREACHABLE")
+    assert Counting.asked == 1

@@ -193,7 +193,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_REGISTRY_UNREACHABLE: _ErrorReason.ValueType  # 39
     """UNAVAILABLE. The registry of the image does not answer, has a trouble of its own, or takes
     no more requests for now; the engine and the daemon are well. RetryInfo says when to try
-    again. Example: PullImage of "down.example/x" while nobody answers there.
+    again; gRPC clients do not by themselves.
+    Example: PullImage of "down.example/x" while nobody answers there.
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -373,6 +374,7 @@ Example: RevokeToken while another program keeps the database locked.
 ERROR_REASON_REGISTRY_UNREACHABLE: ErrorReason.ValueType  # 39
 """UNAVAILABLE. The registry of the image does not answer, has a trouble of its own, or takes
 no more requests for now; the engine and the daemon are well. RetryInfo says when to try
-again. Example: PullImage of "down.example/x" while nobody answers there.
+again; gRPC clients do not by themselves.
+Example: PullImage of "down.example/x" while nobody answers there.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

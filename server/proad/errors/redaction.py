@@ -14,9 +14,10 @@ _HARMLESS = frozenset(
         "tls_priority",
     }
 )  # fmt: skip
-# The same in the words of a client library: password=… or "password": "…".
+# The same in the words of a client library: password=… or "password": "…"; not the file passwd.
 _SETTING = re.compile(
-    r"""(?i)((?:passw(?:or)?d|passphrase)(?:\s?=\s?|["']:\s?))("[^"]*"|'[^']*'|[^\s&;,'"]+)"""
+    r"""(?i)((?:passw(?:or)?d|passphrase)(?:\s?=\s?|(?<!/passwd)["']:\s?))"""
+    r"""("[^"]*"|'[^']*'|[^\s&;,'"]+)"""
 )
 _NOTHING = "***"
 

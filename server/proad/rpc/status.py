@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 import grpc
 from google.protobuf import any_pb2
@@ -73,6 +74,12 @@ _VIOLATION = 150
 _MOST_VIOLATIONS = 8
 
 
+# gRPC's clients that try UNAVAILABLE again by themselves leave these to who called: each try
+# may take the engine half a minute. RetryInfo says when it may be of use.
+_SLOW_TO_FAIL = frozenset({Reason.REGISTRY_UNREACHABLE})
+_NOT_AT_ONCE = (("grpc-retry-pushback-ms", "-1"),)
+
+
 def _clip(text: str, most: int) -> str:
     encoded = text.encode(errors="replace")  # an engine's text may have halves of characters
     if len(encoded) <= most:
@@ -130,7 +137,8 @@ def to_status(error: ProaError, request_id: str) -> grpc.Status:
             details.append(error_details_pb2.PreconditionFailure(violations=[violation]))
         case _:
             pass
-    return _status(code_of(error), _clip(error.message, _MESSAGE), details)
+    trailers = _NOT_AT_ONCE if error.reason in _SLOW_TO_FAIL else ()
+    return _status(code_of(error), _clip(error.message, _MESSAGE), details, trailers)
 
 
 def internal_status(request_id: str) -> grpc.Status:
@@ -147,13 +155,16 @@ def internal_status(request_id: str) -> grpc.Status:
     )
 
 
-def _status(code: int, message: str, details: list[Message]) -> grpc.Status:
+def _status(
+    code: int, message: str, details: list[Message], trailers: tuple[tuple[str, str], ...] = ()
+) -> grpc.Status:
     packed = []
     for detail in details:
         box = any_pb2.Any()
         box.Pack(detail)
         packed.append(box)
-    status: grpc.Status = rpc_status.to_status(
-        status_pb2.Status(code=code, message=message, details=packed)
+    made: Any = rpc_status.to_status(status_pb2.Status(code=code, message=message, details=packed))
+    status: grpc.Status = made._replace(  # a named tuple
+        trailing_metadata=(*made.trailing_metadata, *trailers)
     )
     return status

@@ -35,6 +35,7 @@ SECRET = "pl4nted"
         ("a://b c://d", "a://b c://d"),
         ("password: must have at least 8 characters", "password: must have at least 8 characters"),
         ("debian@sha256:0", "debian@sha256:0"),
+        ('exec: "/etc/passwd": permission denied', 'exec: "/etc/passwd": permission denied'),
     ],
 )  # fmt: skip
 def test_redacted_text_has_no_credentials(text, shown):
