@@ -13,7 +13,7 @@ from typing import Any
 
 import docker
 import pytest
-from docker.errors import APIError, DockerException
+from docker.errors import APIError, DockerException, NotFound
 
 from free_port import free_ports
 from integration.docker.inspected import expected, shortened, steady
@@ -60,16 +60,19 @@ def ground(
         made.callback(raw.remove_network, f"{name}-2")
         raw.create_volume(f"{name}-volume", labels=own)
         made.callback(raw.remove_volume, f"{name}-volume")
-        made.callback(_remove_images, raw, f"{name}-image:1", *tags)
+        made.callback(_remove_images, raw, images := [tags[0]])
         made.callback(_remove_containers, raw, name)
         volumes = ["/from-another"]
         other = raw.create_container(
             IMAGE, list(DEAF), name=f"{name}-other", labels=own, volumes=volumes
         )["Id"]
         raw.start(other)
-        raw.commit(other, repository=f"{name}-image", tag="1", changes=_IMAGE)
+        # By their ids, too: they lose their names.
+        image = f"{name}-image:1"
+        images.append(raw.commit(other, repository=f"{name}-image", tag="1", changes=_IMAGE)["Id"])
         for tag in tags:
-            raw.commit(other, repository=tag.removesuffix(":1"), tag="1", changes=["USER 1"])
+            changes, repository = [f"ENV TAG={tag}"], tag.removesuffix(":1")
+            images.append(raw.commit(other, repository=repository, tag="1", changes=changes)["Id"])
         attached = raw.inspect_network(network)
         subnets = [one["Subnet"] for one in attached["IPAM"]["Config"]]
         yield Ground(
@@ -81,7 +84,7 @@ def ground(
             folder=str(tmp_path_factory.mktemp("bound")),
             other=f"{name}-other",
             tags=tags,
-            image=f"{name}-image:1",
+            image=image,
             ports=tuple(free_ports(4)),
             range=free_ports(4),
         )
@@ -97,10 +100,10 @@ def _remove_containers(raw: docker.APIClient, mark: str) -> None:
         list(threads.map(remove, [each["Id"] for each in found]))
 
 
-def _remove_images(raw: docker.APIClient, *tags: str) -> None:
-    for tag in tags:
-        with suppress(APIError):  # one whose tag was taken away
-            raw.remove_image(tag, force=True)
+def _remove_images(raw: docker.APIClient, ids: Iterable[str]) -> None:
+    for id in ids:
+        with suppress(NotFound):  # its name was its last one
+            raw.remove_image(id, force=True)
 
 
 def _network(raw: docker.APIClient, mark: str) -> str:
