@@ -546,13 +546,14 @@ class NetworkSpec(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     MAC_ADDRESS_FIELD_NUMBER: _builtins.int
     network: _builtins.str
-    """libvirt network; empty: "default".
+    """libvirt network, which the host must have; empty: "default".
     At most 255 characters.
     """
     model: Global___NetworkModel.ValueType
     """Default virtio."""
     mac_address: _builtins.str
-    """MAC address, six hexadecimal pairs with colons; empty: libvirt picks one.
+    """MAC address, six hexadecimal pairs with colons, no multicast address; empty: libvirt picks
+    one.
     At most 64 characters.
     """
     def __init__(

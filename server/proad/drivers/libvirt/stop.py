@@ -101,7 +101,9 @@ class Stopping:
         if mode is StopMode.SAVE:
             if found.resource.lifetime is Lifetime.TRANSIENT:
                 raise CapabilityMissingError(
-                    "saving a TRANSIENT domain", driver=ENGINE, hint="it would be gone; stop it"
+                    "saving a TRANSIENT domain",
+                    driver=ENGINE,
+                    hint="it is gone once it stops; PauseResource keeps its memory",
                 )
             await self._save(id, on_step)
             return await self._stopped(found, StateReason.COMPLETED, Lane.WORK)

@@ -146,7 +146,9 @@ class MemoryDriver(
         elif mode is StopMode.SAVE:
             if workload.resource.lifetime is Lifetime.TRANSIENT:
                 raise CapabilityMissingError(
-                    "saving a TRANSIENT domain", driver=NAME, hint="it would be gone; stop it"
+                    "saving a TRANSIENT domain",
+                    driver=NAME,
+                    hint="it is gone once it stops; PauseResource keeps its memory",
                 )
             self._enter(workload, ResourceState.SAVED)
         else:
