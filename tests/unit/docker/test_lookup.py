@@ -1,5 +1,6 @@
 """Looks at containers that the engine is in the middle of removing."""
 
+import asyncio
 import json
 from http import HTTPStatus
 from typing import Any
@@ -14,6 +15,7 @@ from unit.docker.test_view import ID, inspected, listed
 
 DEAD = {**listed(), "State": "dead", "Status": "Dead"}
 REMOVING = {**listed(), "State": "removing", "Status": "Removal In Progress"}
+OTHER_ID = "b" * 64
 
 
 class Saying:
@@ -77,6 +79,32 @@ async def test_list_asks_once_of_what_could_not_be_removed():
     for _ in range(3):
         assert [each.state for each in await lookup.summaries()] == [ResourceState.FAILED]
     assert engine.asked.count(f"/containers/{ID}/json") == 1
+
+
+class Holding(Saying):
+    """An engine that gives no answer to an inspect until it is let."""
+
+    def __init__(self, lists: list[Any], inspects: list[Any]) -> None:
+        super().__init__(lists, inspects)
+        self._answers[f"/containers/{OTHER_ID}/json"] = [status("dead")]
+        self.asks, self.lets = asyncio.Event(), asyncio.Event()
+
+    async def read(self, path, convert, **options):
+        if ID in path:
+            self.asks.set()
+            await self.lets.wait()
+        return await super().read(path, convert, **options)
+
+
+async def test_list_while_another_one_is_looked_at_has_those_that_were_listed():
+    other = [{**DEAD, "Id": OTHER_ID}]
+    engine = Holding([[DEAD], other, other, [DEAD]], [status("dead")])
+    lookup = Lookup(engine)
+    listing = asyncio.create_task(lookup.summaries())
+    await engine.asks.wait()
+    assert (await lookup.find_summary(OTHER_ID)).state is ResourceState.FAILED
+    engine.lets.set()
+    assert [(each.id, each.state) for each in await listing] == [(ID, ResourceState.FAILED)]
 
 
 async def test_summary_of_any_other_is_one_call():

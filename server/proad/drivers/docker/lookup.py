@@ -148,7 +148,8 @@ class Lookup:
                 del found[each.id]
             else:
                 found[each.id] = answer
-        for id in self._given_up:
+        # A look at one that was made since may have added it.
+        for id in self._given_up & found.keys():
             failed = StateDetail(reason=StateReason.ERROR)
             found[id] = replace(found[id], state=ResourceState.FAILED, state_detail=failed)
 
