@@ -18,7 +18,7 @@ _BOOT = {
     "cdrom": BootDevice.CDROM,
     "network": BootDevice.NETWORK,
 }
-_NEAREST = (GraphicsType.VNC, GraphicsType.SPICE, GraphicsType.OTHER)
+_NEAREST = (GraphicsType.VNC, GraphicsType.SPICE, GraphicsType.OTHER, GraphicsType.NONE)
 
 
 def member(enum: type[E], word: str, absent: E | None = None) -> E:

@@ -62,6 +62,7 @@ def test_domain_of_a_lun_is_no_ordinary_disk():
 VNC = "<graphics type='vnc' port='5907' listen='127.0.0.1'/>"
 SPICE = "<graphics type='spice' tlsPort='5908'><listen type='address' address='::1'/></graphics>"
 HEADLESS = "<graphics type='egl-headless'/>"
+NO_SCREEN = "<graphics type='none'/>"
 
 
 @pytest.mark.parametrize(
@@ -70,6 +71,8 @@ HEADLESS = "<graphics type='egl-headless'/>"
         ("", None),
         (SPICE, Graphics(type=GraphicsType.SPICE, listen="::1")),
         (HEADLESS, Graphics(type=GraphicsType.OTHER)),
+        (NO_SCREEN, Graphics(type=GraphicsType.NONE)),
+        (NO_SCREEN + HEADLESS, Graphics(type=GraphicsType.OTHER)),
         (HEADLESS + SPICE, Graphics(type=GraphicsType.SPICE, listen="::1")),
         (
             HEADLESS + SPICE + VNC + VNC.replace("5907", "5909"),
