@@ -39,10 +39,12 @@ _CALLS: Mapping[str, str] = {
     "StopResource": "proa stop",
     "UpdateResource": "proa update",
 }
-# What is quoted is a name or an engine's own text.
+# What is quoted, and what stands in a path or a host's name, is no word of the contract.
 _WORDS = re.compile(
     r"""(?P<quoted>'[^']*'|"[^"]*")|(?P<force>\bset\ force\b)|(?P<call>\b(?:[A-Z][a-z]+){2,}\b)
-    |(?P<field>\b[a-z]+(?:_[a-z]+|(?:\[\w*\])?\.[a-z_]+)+)""",
+    |(?<![\w./:@-])
+    (?P<field>(?:spec|container|domain|filter)(?:(?:\[\w*\])?\.[a-z_]+)+|[a-z]+(?:_[a-z]+)+)
+    (?![\w/@-]|\.\w)""",
     re.VERBOSE,
 )
 

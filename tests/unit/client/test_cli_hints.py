@@ -192,6 +192,10 @@ def test_hint_without_a_reason_names_the_daemon():
         ("run img", "spec.ports[0].host_port: is taken", "--publish: is taken"),
         ("run img", "spec.hostname: is wrong", "--hostname: is wrong"),
         ("run img", "see /etc/some_file.conf and ERROR", "see /etc/some_file.conf and ERROR"),
+        ("run img", "none: /srv/web.name; make it", "none: /srv/web.name; make it"),
+        ("run img", "open /x/memory.max: gone", "open /x/memory.max: gone"),
+        ("run img", "no memory.max, no log_driver.d", "no memory.max, no log_driver.d"),
+        ("pull img", "the registry my.image: silent", "the registry my.image: silent"),
     ],
 )
 def test_message_of_a_daemon_is_told_in_words_of_the_command(argv, told, said):
