@@ -8,7 +8,7 @@ import pytest
 from lxml import etree
 
 from integration.libvirt.guests import MIB, Guests
-from integration.libvirt.provocations import disk, kernel
+from integration.libvirt.provoking import disk, kernel
 from proad.drivers.libvirt import LibvirtDriver
 from proad.errors import (
     CapabilityMissingError,

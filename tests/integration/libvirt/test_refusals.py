@@ -9,7 +9,8 @@ from pathlib import Path
 import libvirt
 import pytest
 
-from integration.libvirt.provocations import PROVOCATIONS, Ground, Provocation
+from integration.libvirt.provocations import PROVOCATIONS
+from integration.libvirt.provoking import Ground, Provocation
 from lacking import refuse
 from proad.drivers.libvirt import refusals
 
