@@ -17,6 +17,10 @@ from proad.drivers.docker.refusals.row import Meaning, Refusal
 
 __all__ = ["REFUSALS", "REGISTRIES", "Meaning", "Refusal", "known"]
 
+# Characters at each end of a text that are looked at. The engine says what is wrong at one of
+# them, and passes on in between what a request or an image holds, however long that is.
+_END = 2048
+
 REFUSALS: tuple[Refusal, ...] = (*HOST, *LIMITS, *OPTIONS, *NETWORKS)
 
 
@@ -24,6 +28,8 @@ def known(
     table: Iterable[Refusal], status: int, text: str
 ) -> Iterable[tuple[Refusal, re.Match[str]]]:
     """Return the rows that an answer matches, with what they found in it."""
+    if len(text) > 2 * _END:
+        text = f"{text[:_END]} … {text[-_END:]}"
     for row in table:
         if status in row.statuses and (found := row.pattern.search(text)):
             yield row, found

@@ -107,7 +107,7 @@ OPTIONS: tuple[Refusal, ...] = (
     wrong(
         "no such program",
         BAD,
-        r'exec: "(?P<value>[^"]*)": (?:executable file not found in \$PATH|[^\n]*?'
+        r'exec: "(?P<value>[^"]*)": (?:executable file not found in \$PATH|(?:(?!exec: ")[^\n])*?'
         r"(?:no such file or directory|permission denied|is a directory))",
         "entrypoint[]",
         "command[]",
@@ -162,7 +162,7 @@ OPTIONS: tuple[Refusal, ...] = (
     wrong(
         "no name for a volume",
         BAD,
-        r"create (?P<value>[^\n]*?): (?:\"[^\"]*\" includes invalid characters for a local volume"
+        r"^create (?P<value>[^\n]*?): (?:\"[^\"]*\" includes invalid characters for a local volume"
         r" name|volume name is too short)",
         "mounts[].volume.name",
     ),

@@ -1,0 +1,72 @@
+"""What the engine says holds what callers, images and registries wrote."""
+
+import re
+import time
+
+import pytest
+
+from proad.drivers.docker.errors import refused, registry_refused
+from proad.drivers.docker.refusals import REFUSALS, REGISTRIES, known
+from proad.errors import InvalidArgumentError
+from proad.model import ContainerSpec
+
+LENGTH = 100_000
+MOST = 0.020
+# A machine that is busy makes single tries slow.
+TRIES = 5
+ROWS = {row.name: row for row in (*REFUSALS, *REGISTRIES)}
+
+
+def beginnings(pattern: str):
+    """Return texts with which a match may begin, as far as the pattern says them plainly."""
+    plain = pattern.replace(r"\S+", "x").replace(r"\w+", "x").replace(r"\d+", "1")
+    plain = re.sub(r"\(\?P<value>|\(\?:", "(", plain).replace("[^\\n]*", "x")
+    for piece in re.split(r"[()|]", plain):
+        text = re.sub(r"\[([^\^\]])[^\]]*\][+*?]*", r"\1", piece).replace("\\", "")
+        text = text.partition("[")[0]
+        if len(text) > 1:
+            yield from (text, f"{text} ", f'{text}": ', f"{text}: ")
+
+
+def fastest(call) -> float:
+    times = []
+    for _ in range(TRIES):
+        began = time.thread_time()
+        call()
+        times.append(time.thread_time() - began)
+        if times[-1] < MOST:
+            break
+    return min(times)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_known_text_that_begins_a_pattern_again_and_again_is_looked_at_in_no_time(name):
+    for beginning in beginnings(ROWS[name].pattern.pattern):
+        text = (beginning * LENGTH)[:LENGTH]
+        for status in (400, 404, 409, 500):
+            took = fastest(lambda text=text, status=status: refused(status, text))
+            assert took < MOST, (beginning, status)
+            took = fastest(
+                lambda text=text, status=status: registry_refused("r.test", "i", status, text)
+            )
+            assert took < MOST, (beginning, status)
+
+
+def test_refused_program_with_a_long_name_is_told_in_no_time():
+    # As Docker 28 says it of an entrypoint of 49,000 characters.
+    program = 'abc\\": ' + "create " * 7000
+    text = (
+        f'unable to start container process: exec: "{program}": executable file not found in $PATH'
+    )
+    assert fastest(lambda: refused(400, text)) < MOST
+
+
+def test_refused_text_with_a_long_value_is_known_by_its_ends():
+    program = "x" * LENGTH
+    text = f'runc create failed: exec: "{program}": executable file not found in $PATH: unknown'
+    names = {row.name for row, _ in known(REFUSALS, 500, f"{program}: no space left on device")}
+    assert names == {"no space on the disk"}
+    names = {row.name for row, _ in known(REFUSALS, 400, text)}
+    assert names == {"no such program"}
+    error = refused(400, text, ContainerSpec(image="i", command=(program,)))
+    assert isinstance(error, InvalidArgumentError)
