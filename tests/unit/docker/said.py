@@ -7,6 +7,7 @@ from proad.drivers.tolerant import Omissions, Value
 from proad.model import Lifetime, Resource
 
 ID = "ab" * 32
+NEVER = "0001-01-01T00:00:00Z"
 
 
 def said(answer: Any) -> Value:
@@ -22,3 +23,37 @@ def full(answer: Any) -> Resource:
 def summary(answer: Any, lifetime: Lifetime = Lifetime.PERSISTENT) -> Resource:
     """Return the SUMMARY of an entry of a list."""
     return summary_view.summary(said(answer), ID, lifetime)
+
+
+def inspected(**parts: dict[str, Any]) -> dict[str, Any]:
+    """Return an inspect with these parts, or more in them."""
+    answer: dict[str, Any] = {
+        "Id": ID,
+        "Created": "2026-01-02T03:04:05.123456789Z",
+        "Path": "sleep",
+        "Args": ["1"],
+        "Name": "/web",
+        "Image": "sha256:1",
+        "State": {"Status": "running", "Running": True, "ExitCode": 0, "StartedAt": NEVER},
+        "HostConfig": {},
+        "Config": {"Image": "debian:12"},
+        "NetworkSettings": {},
+    }
+    for key, part in parts.items():
+        answer[key] = {**answer.get(key, {}), **part}
+    return answer
+
+
+def listed(**parts: Any) -> dict[str, Any]:
+    """Return an entry of a list with these parts."""
+    return {
+        "Id": ID,
+        "Names": ["/web"],
+        "Image": "debian:12",
+        "ImageID": "sha256:1",
+        "Command": "sleep 1",
+        "Created": 1_767_323_045,
+        "State": "running",
+        "Status": "Up 3 seconds",
+        **parts,
+    }

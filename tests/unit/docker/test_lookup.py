@@ -11,7 +11,7 @@ from proad.drivers.docker.api import Answer
 from proad.drivers.docker.lookup import Lookup
 from proad.errors import EngineTimedOutError
 from proad.model import ResourceState, StateReason
-from unit.docker.test_view import ID, inspected, listed
+from unit.docker.said import ID, inspected, listed
 
 DEAD = {**listed(), "State": "dead", "Status": "Dead"}
 REMOVING = {**listed(), "State": "removing", "Status": "Removal In Progress"}

@@ -16,8 +16,7 @@ from proad.drivers.docker.api import Answer
 from proad.drivers.docker.origins import Origins
 from proad.errors import EngineTimedOutError, EngineUnreachableError
 from proad.model import Lifetime
-from unit.docker.said import full, said
-from unit.docker.test_view import inspected
+from unit.docker.said import full, inspected, said
 
 ID, OTHER = "ab" * 32, "cd" * 32
 

@@ -1,6 +1,5 @@
 """Answers of the Engine API that a test cannot easily bring a real engine to give."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,55 +7,14 @@ import pytest
 
 from proad.drivers.docker.labels import CREATION_LABEL
 from proad.model import (
-    BindMount,
     HealthStatus,
     Lifetime,
-    Mount,
-    NetworkAttachment,
-    PortProtocol,
-    PublishedPort,
     ResourceState,
     RestartPolicy,
     RestartPolicyMode,
     StateReason,
-    TmpfsMount,
-    VolumeMount,
 )
-from unit.docker.said import ID, full, summary
-
-NEVER = "0001-01-01T00:00:00Z"
-
-
-def inspected(**parts: dict[str, Any]) -> dict[str, Any]:
-    answer: dict[str, Any] = {
-        "Id": ID,
-        "Created": "2026-01-02T03:04:05.123456789Z",
-        "Path": "sleep",
-        "Args": ["1"],
-        "Name": "/web",
-        "Image": "sha256:1",
-        "State": {"Status": "running", "Running": True, "ExitCode": 0, "StartedAt": NEVER},
-        "HostConfig": {},
-        "Config": {"Image": "debian:12"},
-        "NetworkSettings": {},
-    }
-    for key, part in parts.items():
-        answer[key] = {**answer.get(key, {}), **part}
-    return answer
-
-
-def listed(**parts: Any) -> dict[str, Any]:
-    return {
-        "Id": ID,
-        "Names": ["/web"],
-        "Image": "debian:12",
-        "ImageID": "sha256:1",
-        "Command": "sleep 1",
-        "Created": 1_767_323_045,
-        "State": "running",
-        "Status": "Up 3 seconds",
-        **parts,
-    }
+from unit.docker.said import NEVER, full, inspected, listed, summary
 
 
 @pytest.mark.parametrize(
@@ -159,58 +117,6 @@ def test_a_command_is_not_guessed_from_its_joined_words():
     assert summary(listed(Command="sh -c 'exit 3'")).container.command == ()
 
 
-def test_ports_that_are_not_published_are_left_out():
-    ports = [{"PrivatePort": 80, "Type": "tcp"}]
-    assert summary(listed(Ports=ports)).container.ports == ()
-    asked = inspected(NetworkSettings={"Ports": {"80/tcp": None}})
-    assert full(asked).container.ports == ()
-
-
-def test_ports_on_all_addresses_are_one():
-    udp = PublishedPort(container_port=53, host_port=4053, protocol=PortProtocol.UDP)
-    bindings = [{"HostIp": "0.0.0.0", "HostPort": "4053"}, {"HostIp": "::", "HostPort": "4053"}]
-    long = full(inspected(NetworkSettings={"Ports": {"53/udp": bindings}}))
-    assert long.container.ports == (udp,)
-    short = summary(
-        listed(
-            Ports=[
-                {"IP": ip, "PrivatePort": 53, "PublicPort": 4053, "Type": "udp"}
-                for ip in ("0.0.0.0", "::")
-            ]
-        )
-    )
-    assert short.container.ports == (udp,)
-    one = full(inspected(NetworkSettings={"Ports": {"53/udp": bindings[:1]}}))
-    assert one.container.ports == (replace(udp, host_ip="0.0.0.0"),)
-
-
-def test_protocol_that_is_not_known_is_other():
-    port = PublishedPort(container_port=53, host_port=4053, protocol=PortProtocol.OTHER)
-    listed_port = {"PrivatePort": 53, "PublicPort": 4053, "Type": "quic", "IP": ""}
-    assert summary(listed(Ports=[listed_port])).container.ports == (port,)
-    bindings = {"53/quic": [{"HostIp": "", "HostPort": "4053"}]}
-    shown = full(
-        inspected(NetworkSettings={"Ports": bindings}, HostConfig={"PortBindings": bindings})
-    ).container
-    assert shown.ports == shown.requested_ports == (port,)
-
-
-def test_range_of_host_ports_is_left_to_docker():
-    """`-p 48000-48010:80`: until it starts, no port is known, and none is published."""
-    bindings = {
-        "80/tcp": [{"HostIp": "", "HostPort": "48000-48010"}],
-        "81/tcp": [{"HostIp": "", "HostPort": "8081"}],
-        "82/tcp": [{"HostIp": "", "HostPort": "0"}],
-    }
-    resource = full(inspected(HostConfig={"PortBindings": bindings}))
-    assert resource.container.ports == ()
-    assert [(p.container_port, p.host_port) for p in resource.container.requested_ports] == [
-        (80, None),
-        (81, 8081),
-        (82, None),
-    ]
-
-
 def test_part_that_cannot_be_read_leaves_the_rest():
     odd = inspected(
         State={"Status": "running", "ExitCode": "?", "StartedAt": "yesterday", "Pid": -5},
@@ -239,76 +145,6 @@ def test_state_that_is_not_known_is_other_and_says_so():
     for resource in (full(inspected(State={"Status": "melted"})), summary(listed(State="melted"))):
         assert resource.state is ResourceState.OTHER
         assert "not known" in resource.state_detail.message
-
-
-def test_mounts_of_every_kind():
-    item = inspected(
-        HostConfig={
-            "Mounts": [
-                {"Target": "/t", "Type": "tmpfs", "TmpfsOptions": {"SizeBytes": 9, "Mode": 448}}
-            ],
-            "Tmpfs": {"/run": "rw"},
-        }
-    )
-    memory = {"Type": "tmpfs", "Source": "", "Destination": "/t", "RW": True}
-    item["Mounts"] = [
-        {"Type": "bind", "Source": "/srv", "Destination": "/b", "RW": False},
-        {"Type": "volume", "Name": "data", "Destination": "/v", "RW": True},
-        {"Type": "npipe", "Source": "x", "Destination": "/p", "RW": True},
-        memory,
-        {**memory, "Destination": "/u"},
-    ]
-    assert full(item).container.mounts == (
-        Mount(target="/b", bind=BindMount(source="/srv"), read_only=True),
-        Mount(target="/p"),
-        Mount(target="/run", tmpfs=TmpfsMount()),
-        Mount(target="/t", tmpfs=TmpfsMount(size_bytes=9, mode=448)),
-        Mount(target="/u", tmpfs=TmpfsMount()),
-        Mount(target="/v", volume=VolumeMount(name="data")),
-    )
-    short = summary(listed(Mounts=item["Mounts"])).container.mounts
-    assert short == tuple(m for m in full(item).container.mounts if m.tmpfs is None)
-
-
-@pytest.mark.parametrize(
-    ("options", "size", "mode", "read_only"),
-    [
-        ("", 0, 0, False),
-        ("size=64m,mode=1777", 64 * 2**20, 0o1777, False),
-        ("ro,noexec,size=1G", 2**30, 0, True),
-        ("ro,rw,size=1k,size=100,mode=0700", 100, 0o700, False),
-        ("size=50%", 0, 0, False),
-        ("size=much,mode=rwx", 0, 0, False),
-        (f"size={2**63}e", 2**63 - 1, 0, False),
-    ],
-)
-def test_options_of_memory(options: str, size: int, mode: int, *, read_only: bool):
-    found = full(inspected(HostConfig={"Tmpfs": {"/t": options}})).container.mounts
-    memory = TmpfsMount(size_bytes=size, mode=mode)
-    assert found == (Mount(target="/t", read_only=read_only, tmpfs=memory),)
-
-
-def test_a_network_of_a_stopped_one_shows_what_was_asked_for():
-    endpoint = {
-        "IPAMConfig": {"IPv4Address": "192.0.2.5"},
-        "IPAddress": "",
-        "Aliases": ["db", ID[:12]],
-    }
-    networks = full(inspected(NetworkSettings={"Networks": {"x": endpoint}})).container.networks
-    assert networks == (NetworkAttachment(network="x", aliases=("db",), ipv4_address="192.0.2.5"),)
-
-
-def test_network_of_another_container_is_shown():
-    mode = {"NetworkMode": f"container:{'cd' * 32}"}
-    shown = (NetworkAttachment(network=mode["NetworkMode"]),)
-    assert full(inspected(HostConfig=mode)).container.networks == shown
-    assert summary(listed(HostConfig=mode)).container.networks == shown
-
-
-def test_network_in_a_summary_has_no_aliases():
-    networks = {"Networks": {"x": {"Aliases": ["db"], "IPAddress": "192.0.2.5"}}}
-    found = summary(listed(NetworkSettings=networks)).container.networks
-    assert found == (NetworkAttachment(network="x", ipv4_address="192.0.2.5"),)
 
 
 def test_limits_set_by_others():
