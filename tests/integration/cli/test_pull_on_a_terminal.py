@@ -13,8 +13,8 @@ import pytest
 from docker.errors import DockerException, ImageNotFound
 
 from integration.cli.terminal import Terminal
-from integration.cli.test_terminal import archive_of
 from integration.daemon.conftest import PASSWORD, Daemon
+from integration.docker.archives import archive
 from integration.docker.registry import SlowRoad, find_registry, serve_registry, slow_road
 from lacking import refuse
 from proa import v1
@@ -74,7 +74,8 @@ async def place(api: Any, tmp_path: Path) -> AsyncIterator[Place]:
 
 def push(api: Any, image: str) -> None:
     repository, _, tag = image.rpartition(":")
-    api.import_image_from_data(archive_of(300_000), repository=repository, tag=tag)
+    content = archive(content=secrets.token_bytes(300_000))
+    api.import_image_from_data(content, repository=repository, tag=tag)
     for line in api.push(image, stream=True, decode=True):
         assert "error" not in line, line
     api.remove_image(image)

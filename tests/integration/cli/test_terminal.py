@@ -1,12 +1,10 @@
 """What stands in a terminal of 80 and of 120 columns, with real engines."""
 
-import io
 import os
 import re
 import secrets
 import shutil
 import subprocess
-import tarfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +21,7 @@ from rich.cells import cell_len
 from guest.media import import_image
 from integration.cli.terminal import Terminal
 from integration.daemon.conftest import BIN, PASSWORD, Daemon
+from integration.docker.archives import archive
 from lacking import refuse
 from proa import v1
 
@@ -47,16 +46,6 @@ DISK = """
   <driver name='qemu' type='qcow2'/><source file='{path}'/><target dev='vda' bus='virtio'/>
 </disk>
 """
-
-
-def archive_of(count: int) -> bytes:
-    """Make the archive of a file system of so many bytes that nobody else has."""
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w") as tar:
-        entry = tarfile.TarInfo("content")
-        entry.size = count
-        tar.addfile(entry, io.BytesIO(secrets.token_bytes(count)))
-    return archive.getvalue()
 
 
 @dataclass
@@ -85,7 +74,8 @@ class World:
     def image(self, *names: str) -> None:
         """Make an image of nearly nothing with some names."""
         repository, _, tag = f"{self.token}/{names[0]}".partition(":")
-        self.api.import_image_from_data(archive_of(5000), repository=repository, tag=tag)
+        content = archive(content=secrets.token_bytes(5000))
+        self.api.import_image_from_data(content, repository=repository, tag=tag)
         for name in names[1:]:
             other, _, tag = f"{self.token}/{name}".partition(":")
             self.api.tag(f"{self.token}/{names[0]}", other, tag)

@@ -1,8 +1,5 @@
 """What others make on Docker's own socket may be larger than a message that clients take."""
 
-import io
-import json
-import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +14,7 @@ import pytest
 
 from guest.media import import_image
 from integration.daemon.conftest import PASSWORD, Daemon
+from integration.docker.archives import saved_image
 from integration.docker.private_engine import PrivateEngine
 from integration.docker.workloads import IMAGE
 from proa import v1
@@ -107,22 +105,7 @@ def test_a_container_with_huge_labels_breaks_no_list_watch_or_verb(
 
 
 def test_an_image_with_huge_labels_breaks_no_list(client: Stock, raw: docker.APIClient):
-    config = json.dumps(
-        {
-            "architecture": "amd64",
-            "os": "linux",
-            "config": {"Labels": LABELS},
-            "rootfs": {"type": "layers", "diff_ids": []},
-        }
-    ).encode()
-    manifest = json.dumps([{"Config": "c.json", "RepoTags": ["huge:1"], "Layers": []}]).encode()
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w") as tar:
-        for name, content in (("c.json", config), ("manifest.json", manifest)):
-            entry = tarfile.TarInfo(name)
-            entry.size = len(content)
-            tar.addfile(entry, io.BytesIO(content))
-    list(raw.load_image(archive.getvalue()))
+    list(raw.load_image(saved_image("huge:1", config={"Labels": LABELS})))
 
     listed = client.ListImages(v1.ListImagesRequest()).images
     got = client.GetImage(v1.GetImageRequest(image="huge:1")).image

@@ -3,18 +3,17 @@
 import asyncio
 import secrets
 import socket
-import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http import HTTPStatus
-from io import BytesIO
 from typing import Any
 
 import docker
 from docker.errors import APIError
 
+from integration.docker.archives import archive
 from integration.docker.workloads import DEAF, IMAGE, LABEL, eventually
 from proad.drivers.docker import DockerDriver
 from proad.drivers.docker.engine import Engine
@@ -121,10 +120,7 @@ class Stage:
         raise refused(answer.status, answer.text)
 
     async def create_without_a_command(self) -> None:
-        archive = BytesIO()
-        with tarfile.open(fileobj=archive, mode="w") as tar:
-            tar.addfile(tarfile.TarInfo("empty"))
-        self.raw.import_image_from_data(archive.getvalue(), repository=self.token, tag="1")
+        self.raw.import_image_from_data(archive(empty=b""), repository=self.token, tag="1")
         try:
             await self.create(image=f"{self.token}:1", command=())
         finally:

@@ -1,10 +1,8 @@
 """Images on the host, and pulls from real registries, open and closed ones."""
 
 import asyncio
-import io
 import os
 import secrets
-import tarfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
@@ -12,6 +10,7 @@ from pathlib import Path
 import docker
 import pytest
 
+from integration.docker.archives import archive
 from integration.docker.registry import (
     PASSWORD,
     USER,
@@ -38,21 +37,12 @@ MIB = 2**20
 BODY = "planted-in-the-body"
 
 
-def layer(size: int) -> bytes:
-    """Give a root file system that no other image has a part of."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        entry = tarfile.TarInfo("random")
-        entry.size = size
-        archive.addfile(entry, io.BytesIO(secrets.token_bytes(size)))
-    return buffer.getvalue()
-
-
 def build(raw: docker.APIClient, *tags: str, size: int = 1000) -> str:
     """Make an image with these tags and give its id."""
     changes = ['CMD ["a","b c"]', 'ENTRYPOINT ["/e"]', "ENV X=y=z", "EXPOSE 80", "LABEL k=v"]
     repository, _, tag = tags[0].rpartition(":")
-    raw.import_image_from_data(layer(size), repository=repository, tag=tag, changes=changes)
+    content = archive(random=secrets.token_bytes(size))  # that no other image has a part of
+    raw.import_image_from_data(content, repository=repository, tag=tag, changes=changes)
     for more in tags[1:]:
         repository, _, tag = more.rpartition(":")
         raw.tag(tags[0], repository, tag)

@@ -1,8 +1,5 @@
 """Containers that others made, with what no view had met."""
 
-import io
-import json
-import tarfile
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -11,6 +8,7 @@ import pytest
 from docker.errors import NotFound
 
 from free_port import free_ports
+from integration.docker.archives import saved_image
 from integration.docker.workloads import IMAGE, LABEL
 from proad.drivers.docker import DockerDriver
 from proad.errors import ResourceNotFoundError
@@ -52,23 +50,8 @@ def ranged(raw: docker.APIClient, token: str, some_ports: range) -> Iterator[str
 @pytest.fixture(params=["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999999Z"])
 def dated(raw: docker.APIClient, token: str, request: pytest.FixtureRequest) -> Iterator[str]:
     """The name of an image whose author set a date at an end of the calendar."""
-    config = json.dumps(
-        {
-            "architecture": "amd64",
-            "os": "linux",
-            "created": request.param,
-            "config": {"Labels": {LABEL: token}},
-            "rootfs": {"type": "layers", "diff_ids": []},
-        }
-    ).encode()
-    manifest = json.dumps([{"Config": "c.json", "RepoTags": [f"{token}:1"], "Layers": []}]).encode()
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w") as tar:
-        for name, content in (("c.json", config), ("manifest.json", manifest)):
-            entry = tarfile.TarInfo(name)
-            entry.size = len(content)
-            tar.addfile(entry, io.BytesIO(content))
-    list(raw.load_image(archive.getvalue()))
+    image = saved_image(f"{token}:1", created=request.param, config={"Labels": {LABEL: token}})
+    list(raw.load_image(image))
     yield f"{token}:1"
     raw.remove_image(f"{token}:1")
 

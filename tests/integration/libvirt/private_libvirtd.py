@@ -3,7 +3,10 @@
 import os
 import signal
 import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import libvirt
@@ -95,3 +98,15 @@ class PrivateLibvirtd:
 
     def log(self) -> str:
         return (self._folder / "log").read_text()
+
+
+@contextmanager
+def private_libvirtd() -> Iterator[PrivateLibvirtd]:
+    """Give one that runs, in a folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="proa-test-", ignore_cleanup_errors=True) as name:
+        libvirtd = PrivateLibvirtd(Path(name))
+        libvirtd.start()
+        try:
+            yield libvirtd
+        finally:
+            libvirtd.stop()

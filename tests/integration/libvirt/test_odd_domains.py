@@ -1,10 +1,8 @@
 """Domains that others made, with what no view had met; in a libvirtd of the tests' own."""
 
 import asyncio
-import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +13,7 @@ from structlog.testing import capture_logs
 
 from integration.libvirt.conftest import refuse
 from integration.libvirt.guests import Guests
-from integration.libvirt.private_libvirtd import PrivateLibvirtd
+from integration.libvirt.private_libvirtd import PrivateLibvirtd, private_libvirtd
 from integration.libvirt.test_loss import answering
 from proad.drivers.libvirt import LibvirtDriver
 from proad.errors import EngineConflictError, InUseError, ResourceNotFoundError
@@ -45,13 +43,10 @@ XML = """
 
 @pytest.fixture(scope="module")
 def libvirtd() -> Iterator[PrivateLibvirtd]:
-    if os.geteuid() != 0 or not (shutil.which("libvirtd") and shutil.which("virsh")):
-        refuse("a libvirtd of our own needs root, libvirtd and virsh")
-    with tempfile.TemporaryDirectory(prefix="proa-test-", ignore_cleanup_errors=True) as name:
-        libvirtd = PrivateLibvirtd(Path(name))
-        libvirtd.start()
+    if shutil.which("virsh") is None:
+        refuse("the program virsh is not there")
+    with private_libvirtd() as libvirtd:
         yield libvirtd
-        libvirtd.stop()
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
 """All views of a hundred odd domains: what Proa tells is what virsh tells, and the same in each."""
 
-import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
@@ -14,7 +12,7 @@ import pytest
 from integration.libvirt.as_virsh import Volume, told
 from integration.libvirt.guests import MIB
 from integration.libvirt.odd_domains import Odd, disk, file, odd_domains
-from integration.libvirt.private_libvirtd import PrivateLibvirtd
+from integration.libvirt.private_libvirtd import PrivateLibvirtd, private_libvirtd
 from lacking import refuse
 from proad.drivers.libvirt import LibvirtDriver
 from proad.model import Domain, Resource, ResourceView, VolumeRef
@@ -27,13 +25,10 @@ SUMMARY_HAS = ("memory_bytes", "max_memory_bytes", "vcpus", "autostart")
 @pytest.fixture(scope="module")
 def libvirtd() -> Iterator[PrivateLibvirtd]:
     """One of the test's own: a hundred domains, some with unreadable disks, disturb others."""
-    if os.geteuid() != 0 or not (shutil.which("libvirtd") and shutil.which("virsh")):
-        refuse("a libvirtd of our own needs root, libvirtd and virsh")
-    with tempfile.TemporaryDirectory(prefix="proa-test-", ignore_cleanup_errors=True) as name:
-        libvirtd = PrivateLibvirtd(Path(name))
-        libvirtd.start()
+    if shutil.which("virsh") is None:
+        refuse("the program virsh is not there")
+    with private_libvirtd() as libvirtd:
         yield libvirtd
-        libvirtd.stop()
 
 
 @pytest.fixture
