@@ -301,8 +301,9 @@ def _words(typed: Typed) -> dict[str, str]:
 def _told(error: proa.Error) -> dict[str, str]:
     """Name what the error tells."""
     wait = error.retry_after
+    candidates = error.metadata.get("candidates", "")
     return {
-        "candidates": error.metadata.get("candidates", "").replace(",", ", "),
+        "candidates": ", ".join(map(shlex.quote, filter(None, candidates.split(",")))),
         "setting": error.metadata.get("setting", ""),
         "registry": error.metadata.get("registry", ""),
         "request_id": error.request_id,

@@ -138,6 +138,9 @@ def test_hint_has_what_the_error_tells():
     told = {"candidates": "local/container/web,local/domain/web"}
     said = "write one of these in its place: local/container/web, local/domain/web"
     assert hint("AMBIGUOUS_ID", "get", "web", metadata=told) == said
+    told = {"candidates": "local/domain/win 11,local/domain/$(reboot)"}
+    said = "write one of these in its place: 'local/domain/win 11', 'local/domain/$(reboot)'"
+    assert hint("AMBIGUOUS_ID", "get", "w", metadata=told) == said
     said = hint("POLICY_DENIED", "run", "img", metadata={"setting": "bind_roots"})
     assert said == "who runs the daemon may allow it with the setting bind_roots"
     said = "proa resume web lets it go on"

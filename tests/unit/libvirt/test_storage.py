@@ -128,3 +128,16 @@ def test_a_domain_with_a_disk_there_can_be_read(
         assert disk.volume == VolumeRef(pool=OTHERS, name="v")
     finally:
         domain.undefine()
+
+
+def test_pool_of_any_name_that_is_stopped_is_advised_to_be_started_as_a_shell_takes_it(connection):
+    name = f"proa-test $({MINE})"
+    pool = connection.storagePoolDefineXML(
+        f"<pool type='dir'><name>{name}</name><target><path>/x</path></target></pool>"
+    )
+    try:
+        with pytest.raises(EngineConflictError) as caught:
+            Finder(MINE, "").pool(connection, name)
+    finally:
+        pool.undefine()
+    assert f"`virsh pool-start '{name}'`" in caught.value.message

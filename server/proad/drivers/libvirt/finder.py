@@ -1,5 +1,6 @@
 """Finding pools and volumes by their names; used on the driver's threads."""
 
+import shlex
 import threading
 
 import libvirt
@@ -100,7 +101,7 @@ class Finder:
 
 
 def _inactive(pool: str, or_else: str) -> EngineConflictError:
-    hint = f"start it, such as with `virsh pool-start {pool}`"
+    hint = f"start it, such as with `virsh pool-start {shlex.quote(pool)}`"
     return EngineConflictError(
         ENGINE,
         f"the storage pool {pool!r} is not active",
