@@ -25,23 +25,29 @@ _OPTIONS = {
 }
 _CALLS: Mapping[str, str] = {
     "CreateSnapshot": "proa snapshot create",
+    "CreateToken": "proa login",
     "DeleteResource": "proa rm",
     "DeleteSnapshot": "proa snapshot rm",
     "GetHost": "proa host",
     "GetResource": "proa get",
+    "ListImages": "proa images",
     "ListResources": "proa ls",
+    "ListSnapshots": "proa snapshot ls",
     "ListVolumes": "proa volumes ls",
     "LoginRegistry": "proa registry login",
+    "PauseResource": "proa pause",
     "PullImage": "proa pull",
     "ResumeResource": "proa resume",
     "RevertSnapshot": "proa snapshot revert",
     "StartResource": "proa start",
     "StopResource": "proa stop",
     "UpdateResource": "proa update",
+    "WatchResources": "proa watch",
 }
 # What is quoted, and what stands in a path or a host's name, is no word of the contract.
 _WORDS = re.compile(
-    r"""(?P<quoted>'[^']*'|"[^"]*")|(?P<force>\bset\ force\b)|(?P<call>\b(?:[A-Z][a-z]+){2,}\b)
+    r"""(?P<quoted>'[^']*'|"[^"]*")|(?P<force>\bset\ force\b)
+    |\b(?:AuthService/)?(?P<call>(?:[A-Z][a-z]+){2,})\b
     |(?<![\w./:@-])
     (?P<field>(?:spec|container|domain|filter)(?:(?:\[\w*\])?\.[a-z_]+)+|[a-z]+(?:_[a-z]+)+)
     (?![\w/@-]|\.\w)""",
@@ -56,7 +62,7 @@ def in_own_words(message: str, typed: Typed) -> str:
         word = match[0]
         match match.lastgroup:
             case "call":
-                return _CALLS.get(word, word)
+                return _CALLS.get(match["call"], word)
             case "force" if "force" in typed.options:
                 return f"use {typed.options['force']}"
             case "field":

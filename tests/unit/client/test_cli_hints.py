@@ -11,6 +11,7 @@ from proa.cli.own_words import _CALLS, in_own_words
 from proa.errors import Details, Violation
 from unit.client.test_cli_hostile import COMMANDS
 from unit.client.typing_commands import parse, typed
+from unit.errors.test_advice import MODULES, OTHERS, RPC, texts
 
 REASONS = {
     value.name.removeprefix("ERROR_REASON_") for value in v1.ErrorReason.DESCRIPTOR.values
@@ -191,6 +192,7 @@ def test_hint_without_a_reason_names_the_daemon():
         ("start web", "start with discard_saved_state", "start with --discard-saved"),
         ("start web", "and RevertSnapshot takes it", "and proa snapshot revert takes it"),
         ("pull img", "use LoginRegistry first", "use proa registry login first"),
+        ("ls", "get one from AuthService/CreateToken and", "get one from proa login and"),
         ("run img", "spec.resources.memory_bytes: is 1", "--memory: is 1"),
         ("run img", "spec.ports[0].host_port: is taken", "--publish: is taken"),
         ("run img", "spec.hostname: is wrong", "--hostname: is wrong"),
@@ -203,6 +205,12 @@ def test_hint_without_a_reason_names_the_daemon():
 )
 def test_message_of_a_daemon_is_told_in_words_of_the_command(argv, told, said):
     assert in_own_words(told, typed(*argv.split())) == said
+
+
+def test_message_has_a_command_for_each_call_that_a_daemon_names():
+    told = {call for path in MODULES for text in texts(path) for call in RPC.findall(text)}
+    assert "PullImage" in told
+    assert told - OTHERS <= _CALLS.keys()
 
 
 def test_message_names_only_commands_that_there_are():
