@@ -114,6 +114,8 @@ def check_files(connection: libvirt.virConnect, root: etree._Element, host: Host
     for what, path, relabelled in _files_of(root):
         try:
             mode = Path(path).stat().st_mode
+        except PermissionError:  # QEMU's user may go where the daemon may not, as with NFS
+            continue
         except OSError as error:
             raise wrong(f"{what} names {path!r}, which cannot be used: {error.strerror}") from None
         if not stat.S_ISREG(mode) and not stat.S_ISBLK(mode):
@@ -131,7 +133,7 @@ def check_volume(connection: libvirt.virConnect, path: str, host: HostFacts, *, 
             how to mend that.
     """
     check_written(path, field=field)
-    if not is_local(connection) or not Path(path).exists():
+    if not is_local(connection):
         return
     user = host.qemu_user or QemuUser.of_this_process()
     if obstacle := _obstacle(os.path.realpath(path), user, relabelled=True):
@@ -169,12 +171,16 @@ def _files_of(root: etree._Element) -> Iterator[tuple[str, str, bool]]:
 def _obstacle(path: str, user: QemuUser, *, relabelled: bool = False) -> str:
     """Say what keeps a user from reading a file, and how to mend it; empty: nothing does.
 
-    One that is `relabelled` at the start is the user's then.
+    One that is `relabelled` at the start is the user's then. What the daemon itself may not see,
+    or what goes meanwhile, is left to libvirt.
     """
-    for folder in reversed(Path(path).parents):
-        if not _allows(str(folder), user, stat.S_IXOTH):
-            return f"it may not pass {str(folder)!r}; chmod o+x that folder"
-    if relabelled or _allows(path, user, stat.S_IROTH):
+    try:
+        for folder in reversed(Path(path).parents):
+            if not _allows(str(folder), user, stat.S_IXOTH):
+                return f"it may not pass {str(folder)!r}; chmod o+x that folder"
+        if relabelled or _allows(path, user, stat.S_IROTH):
+            return ""
+    except OSError:
         return ""
     return "it may not read the file; chmod o+r it"
 
