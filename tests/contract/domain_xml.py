@@ -155,6 +155,7 @@ class DomainXmlContract:
             await yard.domains.create_domain_from_xml(source, on_made=told.append)
         assert told == []
         assert caught.value.metadata["existing_id"] == existing.id
+        assert f"another {'UUID' if what == 'uuid' else what}" in str(caught.value)
         after = await yard.driver.get_resource(existing.id)
         assert after == existing
 

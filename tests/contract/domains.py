@@ -136,6 +136,8 @@ class DomainsContract:
         with pytest.raises(AlreadyExistsError) as caught:
             await yard.domains.create_domain_from_xml(DomainXml(xml=xml))
         assert caught.value.metadata["existing_id"] == str(uuid)
+        assert "another UUID" in str(caught.value)
+        assert "another name" not in str(caught.value)
 
     async def test_create_and_start(self, yard: Yard):
         spec = DomainSpec(

@@ -66,6 +66,12 @@ def _has_several_names(_typed: Typed, error: proa.Error) -> bool:
     return bool(error.metadata.get("names"))
 
 
+def _is_of_an_id(_typed: Typed, error: proa.Error) -> bool:
+    return error.metadata.get("existing_id", "") in {
+        value for key, value in error.metadata.items() if key != "existing_id"
+    }
+
+
 def _may_be_repeated(_typed: Typed, error: proa.Error) -> bool:
     return error.code() is grpc.StatusCode.ABORTED
 
@@ -106,8 +112,10 @@ _OF_REASONS: Mapping[str, Sequence[_Rule]] = {
     ],
     "PAGE_TOKEN_INVALID": [_Rule("the daemon was changed during the list; list again")],
     "ALREADY_EXISTS": [
+        _Rule("{} shows the one that has it", ("get {existing}",), when=_is_of_an_id),
         _Rule("{} shows the one that has the name", ("get {new}",), on=("run", "vm create")),
         _Rule("{} shows the one that has the name", ("get {new}",), on=("rename",)),
+        _Rule("{} shows the one that has the name", ("get {existing}",)),
         _Rule("{} shows what there is", ("snapshot ls {name}",), on=("snapshot create",)),
         _Rule("{} shows what there is", ("volumes ls",), on=("volumes create",)),
     ],
@@ -303,6 +311,7 @@ def _told(error: proa.Error) -> dict[str, str]:
     wait = error.retry_after
     candidates = error.metadata.get("candidates", "")
     return {
+        "existing": error.metadata.get("existing_id", ""),
         "candidates": ", ".join(map(shlex.quote, filter(None, candidates.split(",")))),
         "setting": error.metadata.get("setting", ""),
         "registry": error.metadata.get("registry", ""),

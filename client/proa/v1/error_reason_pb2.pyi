@@ -58,7 +58,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     request. Example: a token reused after order_by was changed.
     """
     ERROR_REASON_ALREADY_EXISTS: _ErrorReason.ValueType  # 9
-    """ALREADY_EXISTS. The name is taken.
+    """ALREADY_EXISTS. The name, or the UUID of a domain, is taken.
     Example: CreateContainer "web" while a container "web" exists.
     """
     ERROR_REASON_ENGINE_CONFLICT: _ErrorReason.ValueType  # 10
@@ -239,7 +239,7 @@ ERROR_REASON_PAGE_TOKEN_INVALID: ErrorReason.ValueType  # 8
 request. Example: a token reused after order_by was changed.
 """
 ERROR_REASON_ALREADY_EXISTS: ErrorReason.ValueType  # 9
-"""ALREADY_EXISTS. The name is taken.
+"""ALREADY_EXISTS. The name, or the UUID of a domain, is taken.
 Example: CreateContainer "web" while a container "web" exists.
 """
 ERROR_REASON_ENGINE_CONFLICT: ErrorReason.ValueType  # 10

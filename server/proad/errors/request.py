@@ -100,17 +100,23 @@ class RevisionCompactedError(ProaError):
 
 
 class AlreadyExistsError(ProaError):
-    """The name is taken."""
+    """The name, or the id, is taken."""
 
     reason = Reason.ALREADY_EXISTS
 
-    def __init__(self, what: str, name: str, *, existing_id: str = "") -> None:
+    def __init__(
+        self, what: str, name: str, *, existing_id: str = "", hint: str = "choose another name"
+    ) -> None:
         metadata = {what: name}
         if existing_id:
             metadata["existing_id"] = existing_id
         super().__init__(
-            f"a {what} {name!r} exists already; choose another name, or use that one",
-            metadata=metadata,
+            f"a {what} {name!r} exists already; {hint}, or use that one", metadata=metadata
         )
         self.what = what
         self.name = name
+
+    @classmethod
+    def of_an_id(cls, what: str, id: str) -> "AlreadyExistsError":
+        """Make the error of an id that another one has, whatever the names."""
+        return cls(what, id, existing_id=id, hint="give another UUID or none")

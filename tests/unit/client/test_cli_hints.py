@@ -148,6 +148,21 @@ def test_hint_has_what_the_error_tells():
     assert hint("ILLEGAL_STATE", "restart", "web", metadata={"state": "PAUSED"}) == said
 
 
+@pytest.mark.parametrize("argv", ["vm create new -m 1G", "vm create --xml f"])
+def test_hint_about_a_taken_uuid_shows_the_domain_that_has_it(argv):
+    taken = {"domain": "abcd", "existing_id": "abcd"}
+    assert hint("ALREADY_EXISTS", *argv.split(), metadata=taken) == (
+        "proa get abcd shows the one that has it"
+    )
+
+
+def test_hint_about_a_taken_name_in_xml_shows_the_domain_that_has_it():
+    taken = {"domain": "web", "existing_id": "abcd"}
+    assert hint("ALREADY_EXISTS", "vm", "create", "--xml", "f", metadata=taken) == (
+        "proa get abcd shows the one that has the name"
+    )
+
+
 @pytest.mark.parametrize(
     ("argv", "field", "option"),
     [

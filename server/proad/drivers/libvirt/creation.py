@@ -264,17 +264,20 @@ def refuse_taken(connection: libvirt.virConnect, name: str, id: str) -> None:
 
     libvirt's define would silently change one that has both.
     """
-    for what, look, value in (
-        ("domain", connection.lookupByName, name),
-        ("domain", connection.lookupByUUIDString, id),
-    ):
-        try:
-            existing = seek(look, value)
-        except libvirt.libvirtError as error:
-            if code_of(error) == libvirt.VIR_ERR_NO_DOMAIN:
-                continue
-            raise
-        raise AlreadyExistsError(what, value, existing_id=existing.UUIDString())
+    existing = _found(connection.lookupByName, name)
+    if existing is not None:
+        raise AlreadyExistsError("domain", name, existing_id=existing.UUIDString())
+    if _found(connection.lookupByUUIDString, id) is not None:
+        raise AlreadyExistsError.of_an_id("domain", id)
+
+
+def _found(look: Callable[[str], libvirt.virDomain], value: str) -> libvirt.virDomain | None:
+    try:
+        return seek(look, value)
+    except libvirt.libvirtError as error:
+        if code_of(error) == libvirt.VIR_ERR_NO_DOMAIN:
+            return None
+        raise
 
 
 def _source_of(

@@ -115,7 +115,7 @@ class MemoryDomains(MemoryVolumes):
         if other is not None:
             raise AlreadyExistsError("domain", resource.name, existing_id=other.resource.id)
         if resource.id in self._workloads:
-            raise AlreadyExistsError("domain", resource.id, existing_id=resource.id)
+            raise AlreadyExistsError.of_an_id("domain", resource.id)
         workload = Workload(resource, Behaviour.of(resource.labels))
         if start or resource.lifetime is Lifetime.TRANSIENT:
             self._start(workload)  # before anything is in a list: what cannot start never was
