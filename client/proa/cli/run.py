@@ -13,7 +13,7 @@ from proa.cli import run_options as parse
 from proa.cli.images import pull_image
 from proa.cli.output import write_line, write_message, write_warning
 from proa.cli.session import Host, Output, Session
-from proa.cli.text import pairs, signed_size, size
+from proa.cli.text import MOST, pairs, signed_size, size
 
 
 class Pull(StrEnum):
@@ -87,8 +87,12 @@ def run(
     ] = None,
     cpus: Annotated[float, typer.Option(help="CPUs' worth of time.", show_default=False)] = 0,
     cpuset_cpus: Annotated[str, typer.Option(help="CPUs that it may run on: 0-2,4.")] = "",
-    cpu_shares: Annotated[int, typer.Option(help="Share of CPU time.", show_default=False)] = 0,
-    pids_limit: Annotated[int, typer.Option(help="Most processes.", show_default=False)] = 0,
+    cpu_shares: Annotated[
+        int, typer.Option(min=0, max=MOST, help="Share of CPU time.", show_default=False)
+    ] = 0,
+    pids_limit: Annotated[
+        int, typer.Option(min=-1, max=MOST, help="Most processes; -1: any.", show_default=False)
+    ] = 0,
     network: Annotated[
         list[v1.NetworkAttachment] | None,
         typer.Option(
@@ -163,7 +167,8 @@ def run(
         typer.Option(parser=parse.proto_duration, metavar="TIME", help="Longest check."),
     ] = None,
     health_retries: Annotated[
-        int, typer.Option(help="Failures that make it unhealthy.", show_default=False)
+        int,
+        typer.Option(min=0, max=MOST, help="Failures that make it unhealthy.", show_default=False),
     ] = 0,
     health_start_period: Annotated[
         Duration | None,
@@ -207,7 +212,7 @@ def run(
             cpus=cpus,
             cpuset_cpus=cpuset_cpus,
             cpu_shares=cpu_shares,
-            pids_limit=pids_limit,
+            pids_limit=max(pids_limit, 0),
         ),
         shm_size_bytes=shm_size or 0,
         ulimits=ulimit,

@@ -12,6 +12,9 @@ from proa import v1
 
 NumberT_co = TypeVar("NumberT_co", covariant=True)
 
+MOST = 2**32 - 1  # what a number of the contract can be
+_LARGEST = 2**63
+_LONGEST = timedelta(days=36500)
 _UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgt]?)(?:i?b)?)", re.IGNORECASE)
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
@@ -36,7 +39,10 @@ def size(text: str) -> int:
     match = _SIZE.fullmatch(text.strip())
     if match is None:
         raise typer.BadParameter(f"{text!r} is no size; write it like 512MiB or 2G")
-    return int(float(match[1]) * 1024 ** _UNITS[match[2].lower()])
+    bytes = float(match[1]) * 1024 ** _UNITS[match[2].lower()]
+    if bytes >= _LARGEST:
+        raise typer.BadParameter(f"{text!r} is more than can be asked for, 8 EiB and more")
+    return int(bytes)
 
 
 def signed_size(text: str) -> int:
@@ -50,6 +56,8 @@ def duration(text: str) -> timedelta:
     if match is None or not match[0]:
         raise typer.BadParameter(f"{text!r} is no duration; write it like 30s or 1m30s")
     hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    if hours * 3600 + minutes * 60 + seconds > _LONGEST.total_seconds():
+        raise typer.BadParameter(f"{text!r} is more than can be asked for, {_LONGEST.days} days")
     return timedelta(hours=hours, minutes=minutes, seconds=seconds)
 
 

@@ -9,7 +9,7 @@ from proa import v1
 from proa.cli.output import write_line, write_message, write_warning
 from proa.cli.run_options import restart as restart_policy
 from proa.cli.session import Etag, Id, Output, Session
-from proa.cli.text import pairs, signed_size, size
+from proa.cli.text import MOST, pairs, signed_size, size
 from proa.cli.verbs import line
 
 
@@ -34,12 +34,15 @@ def update(
     cpuset_cpus: Annotated[
         str | None, typer.Option(help="Containers: CPUs that it may run on.")
     ] = None,
-    pids_limit: Annotated[int | None, typer.Option(help="Containers: most processes.")] = None,
+    pids_limit: Annotated[
+        int | None,
+        typer.Option(min=-1, max=MOST, help="Containers: most processes; -1: any."),
+    ] = None,
     restart: Annotated[
         v1.RestartPolicy | None,
         typer.Option(parser=restart_policy, metavar="POLICY", help="Containers: restart policy."),
     ] = None,
-    vcpus: Annotated[int | None, typer.Option(help="VMs: virtual CPUs.")] = None,
+    vcpus: Annotated[int | None, typer.Option(min=0, max=MOST, help="VMs: virtual CPUs.")] = None,
     autostart: Annotated[
         bool | None, typer.Option(help="VMs: start it when the host starts.")
     ] = None,
@@ -63,7 +66,7 @@ def update(
         memory_swap_bytes=memory_swap,
         cpus=cpus,
         cpuset_cpus=cpuset_cpus,
-        pids_limit=pids_limit,
+        pids_limit=None if pids_limit is None else max(pids_limit, 0),
         restart_policy=restart,
     )
     domain = v1.DomainUpdate(vcpus=vcpus, autostart=autostart, title=title, description=description)

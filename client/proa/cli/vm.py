@@ -10,7 +10,7 @@ from proa import v1
 from proa.cli import vm_options as parse
 from proa.cli.output import write_document, write_line, write_message
 from proa.cli.session import Host, Id, Output, Session
-from proa.cli.text import one_of, pairs, size, words
+from proa.cli.text import MOST, one_of, pairs, size, words
 
 app = typer.Typer(help="Virtual machines; all else is as with containers.", no_args_is_help=True)
 
@@ -26,7 +26,9 @@ def create(
         int | None,
         typer.Option("--memory", "-m", parser=size, metavar="SIZE", help="Memory, such as 2GiB."),
     ] = None,
-    vcpus: Annotated[int, typer.Option(help="Virtual CPUs.", show_default="1")] = 0,
+    vcpus: Annotated[
+        int, typer.Option(min=0, max=MOST, help="Virtual CPUs.", show_default="1")
+    ] = 0,
     cdrom: Annotated[
         v1.CdromSpec | None,
         typer.Option(

@@ -1,6 +1,7 @@
 """How people write and read values on the command line."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import grpc
 import pytest
@@ -11,6 +12,8 @@ from proa import v1
 from proa.cli import exits, run_options, vm_options
 from proa.cli.text import age, duration, escaped, human_size, one_of, pairs, size, words
 from proa.errors import Details
+from unit.client.test_cli_hostile import COMMANDS
+from unit.client.typing_commands import parse
 
 
 @pytest.mark.parametrize(
@@ -36,6 +39,40 @@ def test_sizes(text, count):
 def test_no_sizes(text):
     with pytest.raises(typer.BadParameter, match="is no size"):
         size(text)
+
+
+@pytest.mark.parametrize("text", ["8388608T", "99999999999G", "9" * 400])
+def test_sizes_beyond_what_can_be_asked_for(text):
+    with pytest.raises(typer.BadParameter, match="is more than can be asked for"):
+        size(text)
+
+
+@pytest.mark.parametrize("text", ["876001h", "99999999999999h", f"{'9' * 400}s"])
+def test_durations_beyond_what_can_be_asked_for(text):
+    with pytest.raises(typer.BadParameter, match="is more than can be asked for"):
+        duration(text)
+
+
+NUMBERS = [
+    (command, argv, max(option.opts, key=len))
+    for command, argv in COMMANDS.items()
+    for option in parse([*command.split(), *argv]).command.params
+    if option.param_type_name == "option" and option.type_descriptor.annotation is int
+]
+
+
+@pytest.mark.parametrize(("command", "argv", "option"), NUMBERS)
+def test_number_beyond_the_contract_is_blamed_on_its_option(command, argv, option):
+    for number in ("-5", "99999999999999999999"):
+        other = [word for before, word in pairwise(("", *argv)) if option not in {before, word}]
+        with pytest.raises(typer.BadParameter) as caught:
+            parse([*command.split(), option, number, *other])
+        assert option in caught.value.format_message()
+
+
+def test_pids_limit_of_less_than_none_is_no_limit():
+    for command in ("run --pids-limit -1 img", "update web --pids-limit -1"):
+        assert parse(command.split()).params["pids_limit"] == -1
 
 
 @pytest.mark.parametrize(
