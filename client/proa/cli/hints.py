@@ -189,7 +189,7 @@ _OF_REASONS: Mapping[str, Sequence[_Rule]] = {
             on=("rmi",),
             when=_has_several_names,
         ),
-        _Rule("{} shows the containers of it", ("ls --all --image {image}",), on=("rmi",)),
+        _Rule("{} shows the containers, with their images", ("ls --all",), on=("rmi",)),
         _Rule("{} shows the machines", ("ls --all --kind vm",), on=("volumes rm", "vm create")),
         _Rule("{} shows what runs, with its ports", ("ls",)),
     ],

@@ -120,7 +120,7 @@ def test_hint_names_no_field_and_no_call_of_the_contract(reason):
         ("ENGINE_TIMED_OUT", "run --name web img", "proa get web shows what became of it"),
         ("ALREADY_EXISTS", "rename web new", "proa get new shows the one that has the name"),
         ("IN_USE", "run -p 80:80 img", "proa ls shows what runs, with its ports"),
-        ("IN_USE", "rmi img", "proa ls --all --image img shows the containers of it"),
+        ("IN_USE", "rmi img", "proa ls --all shows the containers, with their images"),
         ("IN_USE", "volumes rm v", "proa ls --all --kind vm shows the machines"),
         ("REGISTRY_DENIED", "pull img", "proa registry login logs the daemon in there"),
     ],
