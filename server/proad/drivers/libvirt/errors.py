@@ -22,6 +22,8 @@ from proad.errors import (
 T = TypeVar("T")
 
 ENGINE = "libvirt"
+REFUSED = (EngineConflictError, CapabilityMissingError, HostExhaustedError)
+"""What a call that libvirt, QEMU or a guest refused ends with."""
 # How often a lookup is repeated whose failure came without a reason.
 _LOOKS = 3
 # When what passes by itself may have passed.

@@ -11,7 +11,7 @@ import libvirt
 
 from proad.core.ports import OnStep
 from proad.drivers.libvirt.connection import Connection
-from proad.drivers.libvirt.errors import ENGINE
+from proad.drivers.libvirt.errors import ENGINE, REFUSED
 from proad.drivers.libvirt.events import DomainEvent, DomainEvents, EventKind
 from proad.drivers.libvirt.lanes import Lane
 from proad.drivers.libvirt.reading import Reader
@@ -240,7 +240,7 @@ class Ladder:
         try:
             with _busy_or_hung():  # it may hear of it yet
                 await self._on(found, order.by_button, timeout=patience)
-        except (EngineConflictError, ResourceNotFoundError):
+        except (*REFUSED, ResourceNotFoundError):
             # It may have followed a moment ago, or hears the agent alone.
             if not asked and not await self._is_done(found, order, seen):
                 raise
@@ -254,7 +254,7 @@ class Ladder:
         libvirt's own limit for an agent's answer is not touched: it would hold for
         every other user of the domain too.
         """
-        with suppress(EngineConflictError, EngineTimedOutError, ResourceNotFoundError):
+        with suppress(*REFUSED, EngineTimedOutError, ResourceNotFoundError):
             await self._on(found, order.by_agent, lane=Lane.AGENT, timeout=patience)
             return True
         return False

@@ -12,7 +12,7 @@ import structlog
 from proad.core.ports import OnStep
 from proad.drivers.libvirt.connection import LONG_TIMEOUT, Connection
 from proad.drivers.libvirt.domain_view import agent_connected
-from proad.drivers.libvirt.errors import ENGINE
+from proad.drivers.libvirt.errors import ENGINE, REFUSED
 from proad.drivers.libvirt.events import DomainEvents
 from proad.drivers.libvirt.ladder import (
     CALL_PATIENCE,
@@ -32,7 +32,6 @@ from proad.drivers.threads import DEFAULT_TIMEOUT
 from proad.errors import (
     CapabilityMissingError,
     DatabaseUnreachableError,
-    EngineConflictError,
     EngineTimedOutError,
     EngineUnreachableError,
     NotFoundError,
@@ -192,7 +191,7 @@ class Stopping:
             await self._do(
                 id, Verb.RESTART, lambda domain: domain.reset(), RESET_PATIENCE, Lane.URGENT
             )
-        except (EngineConflictError, EngineTimedOutError):
+        except (*REFUSED, EngineTimedOutError):
             # A QEMU that hangs resets nothing: it is ended, and another one started.
             await self._do(id, Verb.RESTART, _start_anew, LONG_TIMEOUT, Lane.URGENT)
 
