@@ -10,11 +10,7 @@ import structlog
 from proad.core.inventory.looks import Looks
 from proad.core.inventory.picture import Picture
 from proad.core.link import Link
-from proad.errors import (
-    EngineConflictError,
-    EngineTimedOutError,
-    ProaError,
-)
+from proad.errors import EngineUnreachableError, ProaError
 from proad.model import EngineEvent, Gap, GapKind
 
 _log = structlog.get_logger(__name__)
@@ -177,7 +173,9 @@ class Mirror:
             for id in differ:
                 try:
                     fresh = await self._looks.read(id)
-                except (EngineConflictError, EngineTimedOutError):
+                except EngineUnreachableError:
+                    raise
+                except ProaError:
                     continue  # the engine cannot tell of this one, which says nothing of others
                 known = self._picture.get(self.link.name, id)
                 seen = known.seen if known is not None else None

@@ -3,9 +3,11 @@
 import asyncio
 import time
 
+import pytest
+
 from proad.core.inventory import Inventory
 from proad.core.inventory import mirror as module
-from proad.errors import EngineConflictError
+from proad.errors import CapabilityMissingError, EngineConflictError, HostExhaustedError
 from proad.model import GapKind, ResourceState, Verb
 from unit.core.inventory.scripted import (
     Gate,
@@ -130,8 +132,17 @@ async def test_what_no_event_told_is_found_and_said(engine, link, follow, monkey
     assert len(gaps(inventory)) == 2
 
 
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        EngineConflictError("scripted", "cannot be read"),
+        CapabilityMissingError("reading it", driver="scripted"),
+        HostExhaustedError("scripted", "no room"),
+    ],
+    ids=lambda each: each.reason,
+)
 async def test_comparison_of_one_that_cannot_be_read_resyncs_nothing(
-    engine, link, follow, monkeypatch
+    engine, link, follow, monkeypatch, refusal
 ):
     """What the engine refuses to tell of one says nothing of the stream of events."""
     engine.put(box())
@@ -140,7 +151,7 @@ async def test_comparison_of_one_that_cannot_be_read_resyncs_nothing(
 
     async def refuse(method, _id):
         if method == "summary":
-            raise EngineConflictError("scripted", "cannot be read")
+            raise refusal
 
     engine.before = refuse
     engine.put(box(labels={"a": "b"}), tell=False)
