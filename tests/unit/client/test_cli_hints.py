@@ -7,7 +7,7 @@ import typer
 import proa
 from proa import contract, v1
 from proa.cli.hints import _OF_REASONS, hint_for
-from proa.cli.own_words import _CALLS, in_own_words
+from proa.cli.own_words import _CALLS, in_own_words, option_of
 from proa.errors import Details, Violation
 from unit.client.test_cli_hostile import COMMANDS
 from unit.client.typing_commands import parse, typed
@@ -172,12 +172,53 @@ def test_hint_about_a_taken_name_in_xml_shows_the_domain_that_has_it():
         ("vm create v -m 1G", "spec.disks[1].new_volume.capacity_bytes", "--disk"),
         ("stop web", "grace_period", "--grace"),
         ("ls", "order_by", "--sort"),
+        ("run img", "spec.ulimits[1].name", "--ulimit"),
+        ("run img", "spec.mounts[0].volume.name", "--volume"),
+        ("run img", "spec.mounts[0].read_only", "--volume"),
+        ("run --tmpfs /x img", "spec.mounts[0].target", "--tmpfs"),
+        ("run --mount target=/x img", "spec.mounts[0].volume.name", "--mount"),
+        ("run img", "spec.health_check.interval", "--health-interval"),
+        ("update web", "container.restart_policy", "--restart"),
+        ("update web", "container.restart_policy.max_retries", "--restart"),
+        ("volumes create v", "spec.base.format", "--base-format"),
     ],
 )
 def test_hint_names_the_option_of_a_wrong_field(argv, field, option):
     command = typed(*argv.split()).command
     said = hint("INVALID_ARGUMENT", *argv.split(), violations=(Violation(field, "is wrong"),))
     assert said == f"that is {option}; proa {command} --help tells what it takes"
+
+
+def fields_of(message, above=""):
+    for field in message.fields:
+        inner = field.message_type
+        is_map = inner is not None and inner.GetOptions().map_entry
+        path = f"{above}{field.name}" + ("[0]" if field.is_repeated and not is_map else "")
+        yield path
+        if inner is not None and not is_map and inner.file.package == "proa.v1":
+            yield from fields_of(inner, f"{path}.")
+
+
+@pytest.mark.parametrize(
+    ("argv", "message", "without"),
+    [
+        ("run img", v1.ContainerSpec, {"image", "command[0]", "resources"}),
+        ("vm create v -m 1G", v1.DomainSpec, {"name"}),
+        ("volumes create v", v1.VolumeSpec, {"name", "pool"}),
+        ("update web", v1.ContainerUpdate, set()),
+        ("update web", v1.DomainUpdate, set()),
+        ("rm web", v1.DeleteResourceRequest, {"id"}),
+        ("start web", v1.StartResourceRequest, {"id"}),
+        ("stop web", v1.StopResourceRequest, {"id"}),
+    ],
+)
+def test_each_field_that_a_command_sets_has_its_option(argv, message, without):
+    command = typed(*argv.split())
+    found = {path: option_of(f"spec.{path}", command) for path in fields_of(message.DESCRIPTOR)}
+    assert {path for path, option in found.items() if not option} == without
+    for path, option in found.items():
+        item, inside, rest = path.partition("].")
+        assert not inside or rest.startswith("tmpfs") or option == found[f"{item}]"], path
 
 
 def test_hint_about_a_token_in_the_environment_does_not_stop_at_a_login(monkeypatch):
