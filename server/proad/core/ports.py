@@ -12,8 +12,10 @@ Obligations of every method:
   ResourceNotFoundError.
 - It never blocks the event loop: SDK calls run on the driver's own threads.
 - An engine that does not answer raises EngineUnreachableError, one that is too slow
-  EngineTimedOutError, one that refuses EngineConflictError with the engine's text.
-  Engine errors are told apart by code, never by text.
+  EngineTimedOutError. One that refuses raises what that means: InvalidArgumentError with
+  the field, CapabilityMissingError, InUseError, HostExhaustedError, or else
+  EngineConflictError with the engine's text. Refusals are told apart by code; where one
+  code has several causes, by the one table of the driver that knows the engine's texts.
 - A verb that is illegal in the present state (`model.verbs.refusal`) raises that
   error and changes nothing, also when the state changed a moment ago.
 - What creates is all or nothing: when a step fails or the call is cancelled, all
@@ -224,8 +226,10 @@ class Containers(Protocol):
         """Create a container, and start it if asked to.
 
         Raises:
+            InvalidArgumentError: the engine takes no such value; with its field.
             ImageNotFoundError: the image is not on the host; nothing is pulled.
             AlreadyExistsError: the name is taken; `existing_id` in the metadata.
+            InUseError: a port or an address of the host is taken.
         """
 
     async def prune_containers(self, which: PruneFilter = PruneFilter()) -> Pruned:
@@ -250,13 +254,19 @@ class Images(Protocol):
         Raises:
             ImageNotFoundError: the registry has no such image.
             RegistryDeniedError: it wants other credentials.
+            RegistryUnreachableError: it does not answer, or cannot at the moment.
         """
 
     async def delete_image(self, name: str, *, force: bool = False) -> DeletedImage:
         """Delete an image, or take a tag off it. Raises ImageNotFoundError, InUseError."""
 
     async def login_registry(self, credentials: RegistryCredentials) -> None:
-        """Check credentials and keep them in memory for pulls. Raises RegistryDeniedError."""
+        """Check credentials and keep them in memory for pulls.
+
+        Raises:
+            RegistryDeniedError: the registry does not take them.
+            RegistryUnreachableError: it does not answer, or cannot at the moment.
+        """
 
     async def logout_registry(self, registry: str) -> None:
         """Forget credentials; without any it does nothing."""
@@ -272,6 +282,8 @@ class Domains(Protocol):
         """Create a domain and its new volumes, and start it if asked to.
 
         Raises:
+            InvalidArgumentError: the host has no such thing, such as a network or a medium;
+                with the field.
             AlreadyExistsError: the name, UUID or a volume's name is taken.
             VolumeNotFoundError: a volume, base volume or pool is not there.
         """
@@ -282,7 +294,8 @@ class Domains(Protocol):
         """Create a domain from XML. Never changes an existing one.
 
         Raises:
-            InvalidArgumentError: with field "xml": not well-formed, or not a domain.
+            InvalidArgumentError: with field "xml": not well-formed, not a domain, or it names
+                what is not there.
             AlreadyExistsError: the name or UUID is taken.
         """
 
@@ -303,7 +316,12 @@ class Snapshots(Protocol):
         """Give one snapshot."""
 
     async def create_snapshot(self, id: str, spec: SnapshotSpec = SnapshotSpec()) -> Snapshot:
-        """Take a snapshot, with memory if it is active. Raises AlreadyExistsError."""
+        """Take a snapshot, with memory if it is active.
+
+        Raises:
+            AlreadyExistsError: the name is taken.
+            CapabilityMissingError: the resource can have none, as it is now.
+        """
 
     async def revert_snapshot(
         self, id: str, name: str, state: RevertState | None = None
