@@ -29,6 +29,9 @@ LOOK_WITHIN = 2.0
 NAME_WITHIN = 0.5
 """Seconds that an engine has to say whether it has a name that nobody has heard of."""
 
+# Of the resources that fit: more are not all gone but for one, nor told in one error.
+_MOST_LOOKED_AT = 64
+
 # Of a candidate's name: a longer one, or one with a comma, would not stand in their list.
 _LONGEST_NAME = 64
 
@@ -80,13 +83,14 @@ class Resolver:
                 raise EngineUnreachableError.of_all([*lost.values()])
             true = links
             found = self._search(reference, true)
-        if len(found) > 1:
+        if 1 < len(found) <= _MOST_LOOKED_AT:
             await asyncio.gather(*map(self._look, found))
             found = self._search(reference, true)
         if not found:
             found = await self._ask(reference, links)
         if len(found) > 1:
-            raise AmbiguousIdError(text, [self._told(one) for one in found])
+            told = [self._told(one) for one in found[:_MOST_LOOKED_AT]]
+            raise AmbiguousIdError(text, told, of=len(found))
         if not found:
             raise ResourceNotFoundError(text)
         return found[0]

@@ -48,14 +48,15 @@ class AmbiguousIdError(ProaError):
         ref: what the caller wrote.
         candidates: what they may write instead, each without a comma; as many are told as an
             error carries whole.
+        of: how many there are; by default those that are given.
     """
 
     reason = Reason.AMBIGUOUS_ID
 
-    def __init__(self, ref: str, candidates: Sequence[str]) -> None:
+    def __init__(self, ref: str, candidates: Sequence[str], *, of: int = 0) -> None:
         room = list(accumulate(len(one.encode()) + 2 for one in candidates))
         told = candidates[: max(1, bisect_right(room, _CANDIDATES_BYTES))]
-        more = len(candidates) - len(told)
+        more = max(of, len(candidates)) - len(told)
         super().__init__(
             f"{ref!r} could be {', '.join(told)}{f', or {more} more' if more else ''}; "
             "give the full id, or one of these",
