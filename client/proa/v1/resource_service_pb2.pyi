@@ -870,7 +870,8 @@ Global___StreamStatsRequest: _TypeAlias = StreamStatsRequest  # noqa: Y015
 @_typing.final
 class StreamStatsResponse(_message.Message):
     """Response of StreamStats: the samples that have come since the response before. An
-    engine that is slow has its own later, and holds up no other.
+    engine that is slow has its own later, and holds up no other. Some that come together are
+    several responses if one would be larger than clients take.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

@@ -37,6 +37,9 @@ tried again."""
 _FIRST = 2.5
 """Seconds that a listener waits for a slow engine before it hears of the others."""
 
+# Characters of why an engine could not be asked: that is told of each resource.
+_LONGEST_FAILURE = 400
+
 _NEVER: tuple[float, None] = (-inf, None)
 
 
@@ -153,7 +156,7 @@ class Sampler:
             if not isinstance(error, ProaError):  # of those, health and GetHost tell
                 _log.exception("sampling failed", engine=self.link.name)
             told = error.message if isinstance(error, ProaError) else "see the daemon's log"
-            self._failure = f"{self.link.driver.name} could not be asked: {told}"
+            self._failure = f"{self.link.driver.name} could not be asked: {told[:_LONGEST_FAILURE]}"
             await asyncio.sleep(TICK)
             return
         self._failure = ""

@@ -13,15 +13,13 @@ from google.protobuf.message import Message
 from proad.errors import InvalidArgumentError, PageTokenInvalidError
 from proad.rpc import caller
 from proad.rpc.seal import LENGTH, BoundSeal, Seal
-from proad.rpc.truncate import MOST_BYTES
+from proad.rpc.truncate import AROUND, MOST_BYTES
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)
 Position = tuple[str, ...]
 
 MOST = 1000
-# Of an item, for its tag and its length.
-_AROUND = 8
 
 
 class _Comparable(Protocol):
@@ -39,7 +37,7 @@ class Room:
     def takes(self, size: int) -> bool:
         """Return whether the page takes one item more, of so many bytes."""
         first, self._empty = self._empty, False
-        self._left -= size + _AROUND
+        self._left -= size + AROUND
         return first or self._left >= 0
 
 

@@ -32,6 +32,7 @@ from proad.rpc.encodings import EncodedResources, Recent, first_field
 from proad.rpc.masks import Mask
 from proad.rpc.paging import Pages, Position, Room
 from proad.rpc.seal import Seal
+from proad.rpc.truncate import parted
 from proad.rpc.watching import EncodedEvents, ResumeTokens
 
 # Bytes of pages of lists that are kept, each good for as long as nothing changes.
@@ -165,7 +166,8 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
     ) -> AsyncIterator[v1.StreamStatsResponse]:
         options = decode(StatsOptions, request)
         async for batch in self._measuring.stream(options.ids, options.interval):
-            yield encode(v1.StreamStatsResponse, batch)
+            for response in parted(encode(v1.StreamStatsResponse, batch)):
+                yield response
 
     def close(self) -> None:
         """End the streams that never end by themselves: the daemon is stopping."""

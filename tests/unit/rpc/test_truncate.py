@@ -9,7 +9,7 @@ from proa import v1
 from proad.model import Domain, Image, Resource, ResourceKind, ResourceState, Snapshot, StateDetail
 from proad.rpc.encode import encode
 from proad.rpc.masks import Mask
-from proad.rpc.truncate import MOST_BYTES
+from proad.rpc.truncate import MOST_BYTES, parted
 from unit.core.inventory.scripted import box
 
 LARGE = "x" * (MOST_BYTES + 1)
@@ -102,3 +102,24 @@ def test_mask_of_a_truncated_message_says_so():
     )
 
     assert found == v1.Resource(truncated=True)
+
+
+def test_parted_that_fits_is_one():
+    whole = v1.StreamStatsResponse(stats=[v1.ResourceStats(id="a")])
+
+    assert list(parted(whole)) == [whole]
+    assert list(parted(v1.StreamStatsResponse())) == [v1.StreamStatsResponse()]
+
+
+def test_parted_that_is_too_large_is_all_of_it_in_parts_that_clients_take():
+    whole = v1.StreamStatsResponse(
+        stats=[v1.ResourceStats(id=f"{n:064}") for n in range(20_000)],
+        missing=[v1.MissingSample(id=f"{n:064}", message="x" * 200) for n in range(20_000)],
+    )
+
+    parts = list(parted(whole))
+
+    assert len(parts) == whole.ByteSize() // MOST_BYTES + 1
+    assert all(part.ByteSize() <= MOST_BYTES for part in parts)
+    assert [one for part in parts for one in part.stats] == list(whole.stats)
+    assert [one for part in parts for one in part.missing] == list(whole.missing)

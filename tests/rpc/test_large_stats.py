@@ -1,0 +1,26 @@
+"""Statistics of more than one message holds."""
+
+import asyncio
+
+from proad.core import measuring
+from proad.drivers.memory import MemoryDriver
+from proad.errors import EngineConflictError
+
+
+async def test_why_thousands_have_no_sample_comes_in_messages_that_stock_clients_take(
+    daemon, monkeypatch
+):
+    monkeypatch.setattr(measuring, "TICK", 0.2)
+
+    async def fail(*_arguments):
+        raise EngineConflictError("memory", "x" * 4000)
+
+    monkeypatch.setattr(MemoryDriver, "stats", fail)
+    made = {(await daemon.container()).id for _ in range(1500)}
+    call = daemon.call("StreamStats")
+    told = set()
+    while told < made:
+        response = await asyncio.wait_for(call.read(), 30)
+        assert response, "it ended"
+        told |= {missing.id for missing in response.missing}
+    call.cancel()
