@@ -126,17 +126,35 @@ _HOST_PORT = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _HOST_ALONE = re.compile(r"[\w.-]+|\[[^\]]+\]")
+_PORT = re.compile(r"(?:[\w.-]*|\[[^\]]+\]):(?P<port>\d*)", re.ASCII)
+_URL = re.compile(r"(?:http|grpc)s?://.*", re.IGNORECASE | re.DOTALL)
+_MAX_PORT = 65535
 
 
 def _with_port(target: str) -> str:
-    """Add our port to a host that has none, which gRPC would call at 443."""
+    """Add our port to a host that has none, which gRPC would call at 443.
+
+    gRPC would take a port modulo 65536, so that secrets went to another one than was written.
+
+    Raises:
+        ValueError: it is a URL, or its port is none.
+    """
     if _HOST_ALONE.fullmatch(target):
         return f"{target}:{DEFAULT_PORT}"
     try:
         ipaddress.IPv6Address(target)
     except ValueError:
-        return target
-    return f"[{target}]:{DEFAULT_PORT}"
+        pass
+    else:
+        return f"[{target}]:{DEFAULT_PORT}"
+    match = _PORT.fullmatch(target)
+    no_port = match is not None and not 1 <= int(match["port"] or 0) <= _MAX_PORT
+    if no_port or target.startswith(":") or _URL.fullmatch(target):
+        raise ValueError(
+            f"{target!r} is no target; write HOST, HOST:PORT with a port up to {_MAX_PORT}, "
+            "or unix:PATH"
+        )
+    return target
 
 
 def address(target: str) -> tuple[str, int] | str | None:

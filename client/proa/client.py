@@ -56,8 +56,8 @@ def connect(
         options: further options of the channel, over ours.
 
     Raises:
-        ValueError: arguments that do not go together, or credentials that would
-            cross a network in the clear.
+        ValueError: arguments that do not go together, a target that is none, or
+            credentials that would cross a network in the clear.
         OSError: a TLS file cannot be read.
     """
     endpoint = Endpoint.of(target, tls=tls, allow_insecure=allow_insecure)

@@ -265,6 +265,26 @@ def test_target_that_is_a_host_means_our_port_there(given, target):
 
 
 @pytest.mark.parametrize(
+    "target",
+    [
+        "vm-host:",
+        "vm-host:0",
+        "vm-host:65536",
+        "[::1]:99999",
+        "127.0.0.1:" + "7" * 400,
+        ":50051",
+        "unix:",
+        "http://vm-host:50051",
+        "HTTPS://vm-host",
+        "grpc://vm-host",
+    ],
+)
+def test_target_that_is_a_url_or_has_no_port_is_refused(target):
+    with pytest.raises(ValueError, match="is no target; write HOST, HOST:PORT"):
+        proa.connect(target)
+
+
+@pytest.mark.parametrize(
     ("target", "where"),
     [
         ("127.0.0.1:1", ("127.0.0.1", 1)),
