@@ -159,7 +159,7 @@ def registry_login(
     ctx: typer.Context,
     *,
     name: Registry = "",
-    username: Annotated[str, typer.Option("--username", "-u", prompt=True, help="User name.")] = "",
+    username: Annotated[str, typer.Option("--username", "-u", help="User name.")] = "",
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="Read the password from standard input.")
     ] = False,
@@ -167,6 +167,10 @@ def registry_login(
 ) -> None:
     """Let the daemon keep a registry's user name and password for pulls."""
     session = Session.of(ctx, None)
+    if password_stdin and not username:
+        # Asked for, it would be read from where the password comes.
+        raise typer.BadParameter("--password-stdin needs --username, too")
+    username = username or typer.prompt("Username", err=True)
     password = read_password(from_stdin=password_stdin)
     request = v1.LoginRegistryRequest(
         registry=name, username=username, password=password, host=host

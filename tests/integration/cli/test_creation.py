@@ -214,3 +214,8 @@ def test_registry(ann):
         input="secret\n",
     )
     ann.ok("registry", "logout", "registry.example:5000")
+
+
+def test_registry_login_takes_no_password_for_the_user_name(ann):
+    login = ("registry", "login", "registry.example:5000", "--password-stdin")
+    assert "--password-stdin needs --username, too" in ann.fails(2, *login, input="secret\n")
