@@ -1,6 +1,7 @@
-"""Whether a daemon that cannot be called speaks TLS while we do not, or the other way round.
+"""Whether a daemon that cannot be called speaks TLS while we do not, or the other way round, or
+both do and one has no certificate that the other takes.
 
-gRPC tells of both as of a connection that ended, so it is tried out.
+gRPC tells of all as of a connection that ended, so it is tried out.
 """
 
 import socket
@@ -33,6 +34,12 @@ def other_protocol(error: proa.Error, typed: Typed) -> str:
         return (
             f"{typed.target} speaks no TLS and was called with it; leave out --tls, --tls-ca, "
             "--tls-cert and --tls-key, and unset PROA_TLS_CA, PROA_TLS_CERT and PROA_TLS_KEY"
+        )
+    if typed.tls and _speaks_tls(where):
+        return (
+            f"{typed.target} speaks TLS, but the two do not trust each other: its certificate must "
+            "have that name and come from the authority of --tls-ca, or with --tls from a "
+            "well-known one; if it asks for ours, that is --tls-cert with --tls-key"
         )
     return ""
 

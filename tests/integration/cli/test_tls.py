@@ -37,12 +37,14 @@ def test_plain_call_to_a_tls_port_says_so(cli, secured):
     assert "TOKEN_INVALID" in said
 
 
-def test_tls_call_with_another_authority_does_not_say_that_tls_is_lacking(cli, secured, tmp_path):
+def test_tls_call_with_another_authority_says_that_trust_is_lacking(cli, secured, tmp_path):
     address, _ = secured
     self_signed(tmp_path, "other")
-    said = cli.fails(6, "--target", address, "--tls-ca", tmp_path / "other.crt", "ls")
-    assert "speaks no TLS" not in said
-    assert "Hint: is proad running at" in said
+    for options in (["--tls"], ["--tls-ca", tmp_path / "other.crt"]):
+        said = cli.fails(6, "--target", address, *options, "ls")
+        assert "speaks no TLS" not in said
+        assert "Hint: is proad running at" not in said
+        assert f"Error: {address} speaks TLS, but the two do not trust each other" in said
 
 
 def test_files_of_tls_come_from_the_environment(cli, daemons, tmp_path, monkeypatch):
