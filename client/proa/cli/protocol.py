@@ -13,6 +13,8 @@ from proa.channels import address
 from proa.cli.typed import Typed
 
 _PATIENCE = 3.0
+# Nobody answers, or what the target calls a host or a port can be none.
+_UNREACHED = (OSError, ValueError, OverflowError)
 # RFC 9113, 3.4: what a client begins with; each side sends its SETTINGS frame first.
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 _FRAME_HEADER = 9
@@ -63,13 +65,13 @@ def _speaks_tls(where: tuple[str, int] | str) -> bool:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     context.set_alpn_protocols(["h2"])
-    with suppress(OSError), _connect(where) as plain, context.wrap_socket(plain):
+    with suppress(*_UNREACHED), _connect(where) as plain, context.wrap_socket(plain):
         return True
     return False
 
 
 def _speaks_plainly(where: tuple[str, int] | str) -> bool:
-    with suppress(OSError), _connect(where) as plain:
+    with suppress(*_UNREACHED), _connect(where) as plain:
         plain.sendall(_PREFACE)
         begun = b""
         while len(begun) < _FRAME_HEADER and (more := plain.recv(_FRAME_HEADER - len(begun))):
