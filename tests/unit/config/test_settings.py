@@ -1,5 +1,4 @@
 import json
-import os
 import re
 import tomllib
 from contextlib import suppress
@@ -13,9 +12,7 @@ from sqlalchemy.engine import make_url
 from proad.config import (
     DEFAULT_HOST,
     DEFAULT_LISTEN,
-    ConfigError,
     LogFormat,
-    SecretUrl,
     Settings,
     TcpAddress,
     UnixAddress,
@@ -23,29 +20,6 @@ from proad.config import (
     load_settings,
 )
 from proad.config.loading import OTHER_VARIABLES, setting_variables
-
-
-@pytest.fixture(autouse=True)
-def _clean(monkeypatch, tmp_path):
-    for variable in [name for name in os.environ if name.startswith("PROA_")]:
-        monkeypatch.delenv(variable)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-
-
-@pytest.fixture
-def write(tmp_path):
-    def write(text):
-        path = tmp_path / "proa.toml"
-        path.write_text(text)
-        return path
-
-    return write
-
-
-def refused(config):
-    with pytest.raises(ConfigError) as caught:
-        load_settings(config)
-    return str(caught.value)
 
 
 def test_defaults(monkeypatch):
@@ -129,16 +103,11 @@ def test_durations_are_shown_as_they_can_be_set(monkeypatch, text):
 
 
 @pytest.mark.parametrize("registry", ["https://me:geheim@host", "host/path", "*.", "a b", "host:p"])
-def test_registries_that_are_none_are_refused_in_words(monkeypatch, registry):
+def test_registries_that_are_none_are_refused_in_words(monkeypatch, registry, refused):
     monkeypatch.setenv("PROA_ALLOWED_REGISTRIES", f"docker.io,{registry}")
     text = refused(None)
     assert 'give "HOST", "HOST:PORT", "*.DOMAIN" or "*"' in text
     assert "geheim" not in text
-
-
-def test_hosts_that_are_wrong_are_not_told_as_missing_too(write):
-    assert len(refused(write('[[host]]\nvirt_type = "xen"\n')).splitlines()) == 1
-    assert "at least 1" in refused(write("host = []\n"))
 
 
 def test_variables_of_other_programs_mean_nothing(monkeypatch):
@@ -159,13 +128,13 @@ def test_variables_of_other_programs_mean_nothing(monkeypatch):
         ("libvirt_url", "; did you mean PROA_LIBVIRT_URI?"),
     ],
 )
-def test_variables_unknown_with_the_prefix_are_refused(monkeypatch, name, hint):
+def test_variables_unknown_with_the_prefix_are_refused(monkeypatch, name, hint, refused):
     variable = f"PROA_{name.upper()}"
     monkeypatch.setenv(variable, "")
     assert refused(None) == f"{variable}: unknown variable{hint}"
 
 
-def test_variables_unknown_and_wrong_are_told_together(monkeypatch):
+def test_variables_unknown_and_wrong_are_told_together(monkeypatch, refused):
     monkeypatch.setenv("PROA_" + "LISTENS", "127.0.0.1:1")
     monkeypatch.setenv("PROA_LOG_LEVEL", "loud")
     lines = refused(None).splitlines()
@@ -218,7 +187,7 @@ def test_a_state_folder_with_odd_letters_has_its_database(monkeypatch):
 @pytest.mark.parametrize(
     "url", ["mysql://u:geheim@h/d", "nonsense geheim", "sqlite://", "sqlite:///:memory:"]
 )
-def test_other_databases_are_refused_and_no_password_is_shown(monkeypatch, url):
+def test_other_databases_are_refused_and_no_password_is_shown(monkeypatch, url, refused):
     monkeypatch.setenv("PROA_DATABASE_URL", url)
     text = refused(None)
     assert text.startswith("PROA_DATABASE_URL: ")
@@ -249,7 +218,9 @@ def test_the_password_of_the_database_is_not_shown():
     ],
 )
 @pytest.mark.parametrize("key", ["docker_url", "libvirt_uri"])
-def test_url_of_an_engine_that_cannot_be_read_is_refused_unshown(write, monkeypatch, key, url):
+def test_url_of_an_engine_that_cannot_be_read_is_refused_unshown(
+    write, monkeypatch, key, url, refused
+):
     monkeypatch.setenv(f"PROA_{key.upper()}", url)
     assert "heim" not in refused(None)
     monkeypatch.delenv(f"PROA_{key.upper()}")
@@ -266,61 +237,6 @@ def test_credentials_in_urls_are_not_shown(monkeypatch):
         assert "qemu+ssh://h/system?keyfile=/k&secret=***" in shown
     (host,) = settings.hosts
     assert host.docker_url.get_secret_value() == "ssh://me:geheim%2F@h:22"
-
-
-def test_hosts(write):
-    config = write(
-        """
-        [[host]]
-        name = "left"
-        docker_url = "tcp://left:2376"
-        docker_tls_dir = "/etc/docker"
-        [[host]]
-        name = "right"
-        libvirt_uri = "qemu+tls://right/system"
-        virt_type = "kvm"
-        libvirt_pool = "fast"
-        libvirt_pool_path = "/fast"
-        media_dirs = ["/iso", "~/iso"]
-        """
-    )
-    left, right = load_settings(config).hosts
-    assert (left.name, left.docker_url, left.libvirt_uri) == (
-        "left",
-        SecretUrl("tcp://left:2376"),
-        None,
-    )
-    assert left.docker_tls_dir == Path("/etc/docker")
-    assert (right.docker_url, right.libvirt_uri) == (None, SecretUrl("qemu+tls://right/system"))
-    assert (right.virt_type, right.libvirt_pool) == ("kvm", "fast")
-    assert right.libvirt_pool_path == Path("/fast")
-    assert right.media_dirs == (Path("/iso"), Path.home() / "iso")
-    assert left.media_dirs == (Path("/srv"),)
-
-
-def test_variables_of_the_local_host(write, monkeypatch):
-    monkeypatch.setenv("PROA_DOCKER_URL", "")
-    monkeypatch.setenv("PROA_VIRT_TYPE", "qemu")
-    monkeypatch.setenv("PROA_MEDIA_DIRS", "/iso, /more")
-    (host,) = load_settings(None).hosts
-    assert host.media_dirs == (Path("/iso"), Path("/more"))
-    assert (host.docker_url, host.libvirt_uri) == (None, SecretUrl("qemu:///system"))
-    assert host.virt_type == "qemu"
-
-    monkeypatch.setenv("PROA_VIRT_TYPE", "")
-    monkeypatch.setenv("PROA_MEDIA_DIRS", "")
-    monkeypatch.setenv("PROA_LIBVIRT_URI", "test:///default")
-    tables = '[[host]]\nlibvirt_uri = "qemu:///session"\n[[host]]\nname = "other"\n'
-    local, other = load_settings(write(tables)).hosts
-    assert (local.name, local.libvirt_uri) == ("local", SecretUrl("test:///default"))
-    assert (other.name, other.libvirt_uri) == ("other", None)
-    assert (local.virt_type, local.media_dirs) == ("auto", ())
-
-
-def test_variables_of_a_local_host_that_is_not_there(write, monkeypatch):
-    monkeypatch.setenv("PROA_LIBVIRT_URI", "test:///default")
-    text = refused(write('[[host]]\nname = "other"\n'))
-    assert text.startswith("PROA_LIBVIRT_URI: ")
 
 
 @pytest.mark.parametrize(
@@ -357,26 +273,26 @@ def test_variables_of_a_local_host_that_is_not_there(write, monkeypatch):
         ("a = ", "not TOML"),
     ],
 )
-def test_mistakes_are_said_with_file_and_key(write, text, expected):
+def test_mistakes_are_said_with_file_and_key(write, text, expected, refused):
     config = write(text)
     message = refused(config)
     assert message.startswith(f"{config}: ")
     assert expected in message
 
 
-def test_each_mistake_has_its_line(write, monkeypatch):
+def test_each_mistake_has_its_line(write, monkeypatch, refused):
     monkeypatch.setenv("PROA_LISTEN", "nonsense")
     lines = refused(write("state_dir = 1\nlog_level = 'loud'\nx = 1")).splitlines()
     assert len(lines) == 4
     assert [line for line in lines if line.startswith("PROA_LISTEN: ")]
 
 
-def test_a_missing_file(tmp_path):
+def test_a_missing_file(tmp_path, refused):
     assert "No such file" in refused(tmp_path / "none.toml")
     assert "Is a directory" in refused(tmp_path)
 
 
-def test_a_file_that_is_not_utf_8(tmp_path):
+def test_a_file_that_is_not_utf_8(tmp_path, refused):
     path = tmp_path / "x.toml"
     path.write_bytes(b"\xff")
     assert "not TOML" in refused(path)
