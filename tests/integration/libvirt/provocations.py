@@ -17,6 +17,8 @@ from integration.libvirt.provoking import (
     started,
     torn,
     unsaved,
+    without_network,
+    without_pool,
 )
 
 NOWHERE = "/var/tmp/proa-test-nowhere/x"
@@ -33,6 +35,12 @@ UEFI = "<features><acpi/></features>"
 
 PROVOCATIONS = (
     Provocation("memory for the guest", "start: <memory> of 1 PiB", started(memory=2**40)),
+    Provocation(
+        "a network that is not active", "start: a network that is not active", without_network
+    ),
+    Provocation(
+        "a pool that is not active", "start: a disk of a pool that is not active", without_pool
+    ),
     Provocation(
         "a machine without PCI",
         "define: machine isapc with a virtio device",

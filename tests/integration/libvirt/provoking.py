@@ -140,6 +140,31 @@ def meanwhile(act: Callable[[Ground, libvirt.virStorageVol], object]) -> Provoke
     return provoke
 
 
+def without_network(ground: Ground) -> None:
+    """Start a domain on a network that is not active."""
+    xml = f"<network><name>{ground.name}</name><bridge name='{ground.name[-8:]}'/></network>"
+    network = ground.raw.networkDefineXML(xml)
+    try:
+        ground.define(interface("network", f"<source network='{ground.name}'/>")).create()
+    finally:
+        network.undefine()
+
+
+def without_pool(ground: Ground) -> None:
+    """Start a domain with a volume of a pool that is not active."""
+    pool = ground.raw.storagePoolDefineXML(
+        f"<pool type='dir'><name>{ground.name}</name>"
+        f"<target><path>{ground.folder}/inactive</path></target></pool>"
+    )
+    try:
+        ground.define(
+            "<disk type='volume' device='disk'><target dev='vda'/>"
+            f"<source pool='{ground.name}' volume='disk.qcow2'/></disk>"
+        ).create()
+    finally:
+        pool.undefine()
+
+
 @contextmanager
 def small_pool(ground: Ground) -> Iterator[libvirt.virStoragePool]:
     """Mount a file system that is all but full, below the folder, and give a pool of it."""

@@ -237,3 +237,30 @@ async def test_start_torn_saved_state_advises_discard(
     assert (await driver.get_resource(made.id)).state is ResourceState.SAVED
     started = await driver.start(made.id, StartOptions(discard_saved_state=True))
     assert started.state is ResourceState.RUNNING
+
+
+async def test_create_with_what_is_not_active_advises_to_start_it(
+    driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect
+):
+    name = guests.spec().name
+    inactive = (
+        raw.networkDefineXML(f"<network><name>{name}</name><bridge name='{name[-8:]}'/></network>"),
+        raw.storagePoolDefineXML(
+            f"<pool type='dir'><name>{name}</name><target><path>/srv/{name}</path></target></pool>"
+        ),
+    )
+    spec = guests.blank(networkless=False, networks=(NetworkSpec(network=name),))
+    xml = (
+        f"<domain type='qemu'><name>{name}</name><memory>65536</memory><os><type>hvm</type></os>"
+        f"<devices><disk type='volume'><source pool='{name}' volume='x'/><target dev='vda'/></disk>"
+        "</devices></domain>"
+    )
+    try:
+        with pytest.raises(EngineConflictError, match="virsh net-start"):
+            await driver.create_domain(spec, start=True)
+        with pytest.raises(EngineConflictError, match="virsh pool-start"):
+            await driver.create_domain_from_xml(DomainXml(xml=xml), start=True)
+    finally:
+        for each in inactive:
+            each.undefine()
+    assert await guests.domains() == set()

@@ -92,6 +92,10 @@ def _refused(error: libvirt.libvirtError) -> ProaError:
                 hint="the saved state cannot be restored; start with discard_saved_state, which "
                 "gives up the memory that was saved and keeps the disks",
             )
+        case Meaning.NOT_ACTIVE:
+            return EngineConflictError(
+                ENGINE, text, hint="start it, such as with `virsh net-start` or `virsh pool-start`"
+            )
         case _:
             return EngineConflictError(ENGINE, text)
 

@@ -10,13 +10,13 @@ import libvirt
 from proad.drivers.libvirt.refusals.codes import CODES
 from proad.drivers.libvirt.refusals.devices import DEVICES
 from proad.drivers.libvirt.refusals.files import FILES
-from proad.drivers.libvirt.refusals.host import HOST, PASSING, STATES
+from proad.drivers.libvirt.refusals.host import HOST, INACTIVE, PASSING, STATES
 from proad.drivers.libvirt.refusals.machines import MACHINES
 from proad.drivers.libvirt.refusals.row import ALL, Meaning, Refusal
 
 __all__ = ["ALL", "REFUSALS", "Meaning", "Refusal", "find"]
 
-REFUSALS = (*HOST, *PASSING, *STATES, *MACHINES, *DEVICES, *FILES, *CODES)
+REFUSALS = (*HOST, *INACTIVE, *PASSING, *STATES, *MACHINES, *DEVICES, *FILES, *CODES)
 
 
 def find(error: libvirt.libvirtError) -> Refusal | None:

@@ -1,4 +1,4 @@
-"""What comes out of any call: what the host lacks, what passes by itself, torn saved states."""
+"""What comes out of any call: what the host lacks, or has not started; torn saved states."""
 
 import libvirt
 
@@ -12,6 +12,7 @@ from proad.drivers.libvirt.refusals.row import (
     QEMU,
     STORAGE,
     SYSTEM,
+    UNSUPPORTED,
     Meaning,
     Refusal,
     row,
@@ -38,6 +39,23 @@ HOST: tuple[Refusal, ...] = (
         "room for a state",
         FAILED,
         r"No space left on device|Disk quota exceeded",
+    ),
+)
+
+INACTIVE: tuple[Refusal, ...] = (
+    row(
+        Meaning.NOT_ACTIVE,
+        "a network that is not active",
+        libvirt.VIR_ERR_OPERATION_INVALID,
+        r"network '.*' is not active",
+        source=libvirt.VIR_FROM_NETWORK,
+    ),
+    row(
+        Meaning.NOT_ACTIVE,
+        "a pool that is not active",
+        UNSUPPORTED,
+        r"storage pool '.*' is not active",
+        source=libvirt.VIR_FROM_DOMAIN,
     ),
 )
 

@@ -30,6 +30,7 @@ class Meaning(StrEnum):
     HOST_EXHAUSTED = "HOST_EXHAUSTED"
     TORN_SAVED_STATE = "ENGINE_CONFLICT, naming discard_saved_state"
     BUSY = "ENGINE_CONFLICT, as ABORTED"
+    NOT_ACTIVE = "ENGINE_CONFLICT, naming virsh"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
