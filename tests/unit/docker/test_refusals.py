@@ -7,7 +7,7 @@ import pytest
 
 from proad.drivers.docker.errors import refused, registry_refused
 from proad.drivers.docker.refusals import REFUSALS, REGISTRIES, known
-from proad.errors import InvalidArgumentError
+from proad.errors import EngineConflictError, HostExhaustedError, InvalidArgumentError
 from proad.model import ContainerSpec
 
 LENGTH = 100_000
@@ -70,3 +70,26 @@ def test_refused_text_with_a_long_value_is_known_by_its_ends():
     assert names == {"no such program"}
     error = refused(400, text, ContainerSpec(image="i", command=(program,)))
     assert isinstance(error, InvalidArgumentError)
+
+
+@pytest.mark.parametrize(
+    "user", ["no space left on device", "cannot allocate memory", "syntax error in pattern"]
+)
+def test_refused_user_whose_name_sounds_like_a_trouble_of_the_host_is_a_wrong_user(user):
+    text = f"unable to find user {user}: no matching entries in passwd file"
+    error = refused(500, text, ContainerSpec(image="i"))
+    assert isinstance(error, InvalidArgumentError)
+    assert [violation.field for violation in error.violations] == ["spec.user"]
+    assert isinstance(refused(500, text), EngineConflictError)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mkdir /var/lib/docker/overlay2/x: no space left on device",
+        "OCI runtime create failed: write /proc/x: no space left on device: unknown",
+        "fork/exec /usr/bin/containerd-shim-runc-v2: cannot allocate memory: unknown",
+    ],
+)
+def test_refused_for_want_of_room_is_host_exhausted(text):
+    assert isinstance(refused(500, text, ContainerSpec(image="i")), HostExhaustedError)

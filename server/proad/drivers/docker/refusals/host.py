@@ -2,11 +2,15 @@
 
 from proad.drivers.docker.refusals.row import CONFLICT, FAULT, Meaning, Refusal, row, wrong
 
+# The engine says last why something failed; before that it passes on what a request or an image
+# holds, which may sound the same.
+_LAST = r"(?:: unknown)?$"
+
 NO_SPACE = row(
     Meaning.EXHAUSTED,
     "no space on the disk",
     FAULT,
-    r"no space left on device",
+    rf"no space left on device{_LAST}",
 )
 
 HOST: tuple[Refusal, ...] = (
@@ -22,13 +26,13 @@ HOST: tuple[Refusal, ...] = (
         Meaning.EXHAUSTED,
         "no memory on the host",
         FAULT,
-        r"cannot allocate memory",
+        rf"cannot allocate memory{_LAST}",
         seen=(),
     ),
     wrong(
         "no pattern for names of images",
         FAULT,
-        r"syntax error in pattern",
+        rf"syntax error in pattern{_LAST}",
         "reference",
     ),
     row(
