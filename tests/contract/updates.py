@@ -7,6 +7,7 @@ from proad.errors import (
     AlreadyExistsError,
     CapabilityMissingError,
     HasSavedStateError,
+    InvalidArgumentError,
     ResourceRunningError,
 )
 from proad.model import (
@@ -92,6 +93,14 @@ class ContainerUpdatesContract(UpdatesContract):
         update = ResourceUpdate(name=yard.new_name(), labels=LabelSet(entries={"a": "b"}))
         with pytest.raises(CapabilityMissingError):
             await yard.updates.update(resource.id, update)
+        assert await yard.driver.get_resource(resource.id) == resource
+
+    async def test_the_other_kind(self, yard: Yard):
+        resource = await yard.make()
+        update = ResourceUpdate(domain=DomainUpdate(vcpus=2))
+        with pytest.raises(InvalidArgumentError, match="set container instead") as caught:
+            await yard.updates.update(resource.id, update)
+        assert [each.field for each in caught.value.violations] == ["domain"]
         assert await yard.driver.get_resource(resource.id) == resource
 
 
@@ -272,6 +281,7 @@ class DomainUpdatesContract(UpdatesContract):
     async def test_the_other_kind(self, yard: Yard):
         resource = await yard.make()
         update = ResourceUpdate(container=ContainerUpdate(cpus=1.0))
-        with pytest.raises(CapabilityMissingError):
+        with pytest.raises(InvalidArgumentError, match="set domain instead") as caught:
             await yard.updates.update(resource.id, update)
+        assert [each.field for each in caught.value.violations] == ["container"]
         assert await yard.driver.get_resource(resource.id) == resource

@@ -5,13 +5,13 @@ from dataclasses import replace
 import libvirt
 
 from proad.drivers.libvirt import limits, metadata
-from proad.drivers.libvirt.errors import ENGINE, code_of, seek, values_of
+from proad.drivers.libvirt.errors import code_of, seek, values_of
 from proad.drivers.libvirt.nvram import keep_over_rename
 from proad.drivers.libvirt.reading import Reader
 from proad.errors import (
     AlreadyExistsError,
-    CapabilityMissingError,
     HasSavedStateError,
+    InvalidArgumentError,
     ResourceRunningError,
 )
 from proad.model import (
@@ -34,17 +34,16 @@ def apply(reader: Reader, domain: libvirt.virDomain, update: ResourceUpdate) -> 
     Gives the paths of what takes effect at the next start.
 
     Raises:
-        InvalidArgumentError: it asks for more processors than the domain is laid out for.
-        CapabilityMissingError: it is about a container; a transient domain cannot do it.
+        InvalidArgumentError: it is about a container; it asks for more processors than the
+            domain is laid out for.
+        CapabilityMissingError: a transient domain cannot do it.
         ResourceRunningError: a running domain cannot be renamed.
         HasSavedStateError: its saved state would undo the change.
         AlreadyExistsError: the new name is taken.
     """
     before = reader.summary(domain)
     if update.container is not None:
-        raise CapabilityMissingError(
-            "changing a domain as a container", driver=ENGINE, hint="use `domain`"
-        )
+        raise InvalidArgumentError.of("container", "this is a domain; set domain instead")
     _check_state(before, update)
     change = update.domain or _NOTHING
     run = limits.Run(

@@ -11,6 +11,7 @@ from proad.errors import (
     AlreadyExistsError,
     CapabilityMissingError,
     HasSavedStateError,
+    InvalidArgumentError,
     ResourceRunningError,
 )
 from proad.model import (
@@ -20,6 +21,7 @@ from proad.model import (
     Domain,
     DomainUpdate,
     Lifetime,
+    Resource,
     ResourceState,
     ResourceUpdate,
     Updated,
@@ -40,17 +42,16 @@ class MemoryUpdates(World):
         workload = self._workload(id)
         self._permit(Verb.UPDATE, workload)
         resource = workload.resource
+        _check_kind(resource, update)
         saved = resource.state is ResourceState.SAVED
         if saved and update.is_undone_by_saved_state(resource.name):
             raise HasSavedStateError.of_update(resource.name)
         if resource.container is not None:
-            if update.labels is not None or update.domain is not None:
-                raise CapabilityMissingError("changing this of a container", driver=NAME)
+            if update.labels is not None:
+                raise CapabilityMissingError("changing the labels of a container", driver=NAME)
             container = _updated_container(resource.container, update.container)
             resource = replace(resource, container=container)
         elif resource.domain is not None:
-            if update.container is not None:
-                raise CapabilityMissingError("changing this of a domain", driver=NAME)
             domain = _updated_domain(workload, resource.domain, update)
             resource = replace(resource, domain=domain)
         if update.name is not None and update.name != resource.name:
@@ -97,6 +98,13 @@ def _updated_container(container: Container, update: ContainerUpdate | None) -> 
     )
     policy = _or(update.restart_policy, container.restart_policy)
     return replace(container, resources=limits, restart_policy=policy)
+
+
+def _check_kind(resource: Resource, update: ResourceUpdate) -> None:
+    if resource.container is not None and update.domain is not None:
+        raise InvalidArgumentError.of("domain", "this is a container; set container instead")
+    if resource.domain is not None and update.container is not None:
+        raise InvalidArgumentError.of("container", "this is a domain; set domain instead")
 
 
 def _updated_domain(workload: Workload, domain: Domain, update: ResourceUpdate) -> Domain:
