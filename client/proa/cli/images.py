@@ -5,8 +5,9 @@ from datetime import UTC
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, Task, TaskID, TextColumn
 from rich.table import Column as ProgressColumn
+from rich.text import Text
 
 import proa
 from proa import v1
@@ -91,7 +92,7 @@ def pull_image(
         TextColumn("{task.fields[layer]}", markup=False, table_column=_whole_line()),
         TextColumn("{task.description}", markup=False, table_column=_whole_line()),
         BarColumn(bar_width=20),
-        DownloadColumn(binary_units=True, table_column=_whole_line()),
+        _Bytes(binary_units=True, table_column=_whole_line()),
         console=console,
         disable=quiet or not console.is_terminal,
         # Whatever the end of it is, the rows are gone and a message stands on one of its own.
@@ -99,6 +100,14 @@ def pull_image(
     )
     with shown:
         return _follow(client.images.PullImage(request), shown)
+
+
+class _Bytes(DownloadColumn):
+    """How much of how much; nothing where nobody has said."""
+
+    def render(self, task: Task) -> Text:
+        """Render the column."""
+        return Text() if task.total is None else super().render(task)
 
 
 def _whole_line() -> ProgressColumn:
@@ -118,7 +127,8 @@ def _follow(events: Iterable[v1.PullImageResponse], shown: Progress) -> v1.Image
         shown.update(
             layers[step.layer_id],
             description=escaped(step.status),
-            completed=step.current_bytes,
+            # Without a total the engine has no word of bytes: those of before still hold.
+            completed=step.current_bytes if step.total_bytes else None,
             total=step.total_bytes or None,
         )
     return pulled

@@ -1,0 +1,35 @@
+"""What the rows of a pull tell while it goes on."""
+
+from rich.console import Console
+from rich.progress import Progress
+
+from proa import v1
+from proa.cli.images import _Bytes, _follow
+
+
+def step(layer, status, *bytes):
+    return v1.PullImageResponse(
+        progress=v1.PullProgress(
+            layer_id=layer,
+            status=status,
+            current_bytes=bytes[0] if bytes else 0,
+            total_bytes=bytes[1] if bytes else 0,
+        )
+    )
+
+
+def rows(*steps):
+    shown = Progress(_Bytes(binary_units=True), console=Console(quiet=True), disable=True)
+    _follow(steps, shown)
+    return [_Bytes(binary_units=True).render(task).plain for task in shown.tasks]
+
+
+def test_bytes_of_a_layer_hold_when_a_step_has_no_word_of_them():
+    loading = step("a", "Downloading", 2**20, 8 * 2**20)
+    assert rows(loading) == ["1.0/8.0 MiB"]
+    assert rows(loading, step("a", "Download complete")) == ["1.0/8.0 MiB"]
+    assert rows(loading, step("a", "Extracting", 0, 8 * 2**20)) == ["0.0/8.0 MiB"]
+
+
+def test_layer_without_a_word_of_bytes_shows_none():
+    assert rows(step("", "Pulling from x"), step("a", "Already exists")) == ["", ""]
