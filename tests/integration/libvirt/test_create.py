@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import re
 import secrets
+import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -258,3 +260,22 @@ async def test_a_file_that_came_into_the_pool_is_found(
         await driver.create_volume(VolumeSpec(name=name, capacity_bytes=MIB))
     await driver.delete_volume("", name)
     assert not (folder / name).exists()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"machine": "sheep"},
+        {"networkless": False, "networks": (NetworkSpec(network="proa-test-none"),)},
+    ],
+)
+async def test_command_that_a_refusal_names_works(
+    driver: LibvirtDriver, guests: Guests, wrong: dict[str, object]
+):
+    with pytest.raises(InvalidArgumentError) as caught:
+        await driver.create_domain(guests.spec(**wrong))
+    (command,) = re.findall(r"`(virsh [^`]*)`", str(caught.value))
+    uri = os.environ.get("PROA_LIBVIRT_URI", "qemu:///system")
+    argv = ["virsh", "-c", uri, *shlex.split(command)[1:]]
+    told = await asyncio.to_thread(subprocess.run, argv, capture_output=True, check=True)
+    assert told.stdout

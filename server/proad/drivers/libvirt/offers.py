@@ -83,7 +83,7 @@ def check_spec(connection: libvirt.virConnect, spec: DomainSpec, host: HostFacts
         raise InvalidArgumentError.of(
             "spec.machine",
             f"is {spec.machine!r}, which QEMU on this host does not have for {kind} domains; "
-            "`virsh domcapabilities --machine` shows whether it has one",
+            "`virsh capabilities` shows those that it has",
         )
     if offer is None:
         raise CapabilityMissingError(
