@@ -63,6 +63,15 @@ async def test_filter_by_a_state_that_has_no_word(daemon):
     assert await daemon.names(filter={"states": ["RESOURCE_STATE_OTHER"]}) == ["web"]
 
 
+async def test_a_filter_with_ids_in_any_spelling(fleet):
+    listed = await fleet.call("ListResources")
+    ids = {resource.name: resource.id for resource in listed.resources}
+    for spell in (str, str.upper, lambda id: id.replace("-", ""), lambda id: UUID(id).hex.upper()):
+        assert await fleet.names(filter={"ids": [spell(ids["vm"])]}) == ["vm"]
+    assert await fleet.names(filter={"ids": [ids["web"].upper(), "none"]}) == ["web"]
+    assert await fleet.names(filter={"ids": [ids["vm"][:8], "vm"]}) == []
+
+
 async def test_a_filter_with_an_unknown_host(fleet):
     refused = await refusal(fleet.call("ListResources", filter={"hosts": ["a", "c"]}))
 

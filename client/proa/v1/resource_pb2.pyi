@@ -580,7 +580,7 @@ class ResourceFilter(_message.Message):
 
     @_builtins.property
     def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Full ids, as responses carry them; empty: all.
+        """Full ids, in upper or lower case, UUIDs with their hyphens or without; empty: all.
         At most 500 items of 512 characters each.
         """
 

@@ -6,12 +6,10 @@ from functools import cached_property
 
 from proad.core.link import Link
 from proad.errors import InvalidArgumentError
-from proad.model import Resource, ResourceKind
+from proad.model import Resource, ResourceKind, full_id
 
 _KINDS = {"container": ResourceKind.CONTAINER, "domain": ResourceKind.DOMAIN}
 
-_CONTAINER_ID = re.compile(r"[0-9a-f]{64}")
-_UUID = re.compile(r"([0-9a-f]{8})(-?)([0-9a-f]{4})\2([0-9a-f]{4})\2([0-9a-f]{4})\2([0-9a-f]{12})")
 _FEWEST_DIGITS = 4
 # Of an id, as its engine writes it; that hyphens are where a UUID has them, the id itself tells.
 _START = re.compile(r"[0-9a-f-]+")
@@ -51,13 +49,7 @@ class Reference:
     @cached_property
     def full_id(self) -> str:
         """The full id that the name spells, as its engine writes it; empty: it spells none."""
-        name = self.name.lower()
-        if _CONTAINER_ID.fullmatch(name):
-            return name
-        if (uuid := _UUID.fullmatch(name)) is not None:
-            first, _, *others = uuid.groups()
-            return "-".join([first, *others])
-        return ""
+        return full_id(self.name)
 
     @cached_property
     def digits(self) -> str:

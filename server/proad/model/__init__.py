@@ -62,6 +62,7 @@ from proad.model.host import (
     EngineInfo,
     Host,
 )
+from proad.model.ids import full_id
 from proad.model.image import (
     DeletedImage,
     Image,
@@ -241,6 +242,7 @@ __all__ = [
     "WatchEvent",
     "WatchOptions",
     "allowed_verbs",
+    "full_id",
     "host_and_port",
     "prepare",
     "refusal",

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from proad.model.container import Container
 from proad.model.domain import Domain
+from proad.model.ids import FullId
 from proad.model.lifetime import Lifetime
 
 
@@ -133,7 +134,7 @@ class ResourceFilter:
     labels: Mapping[str, str] = field(default_factory=dict)
     image: str = ""
     hosts: tuple[str, ...] = ()
-    ids: tuple[str, ...] = ()
+    ids: tuple[FullId, ...] = ()
 
     def matches(self, resource: Resource) -> bool:
         """Tell whether every condition holds for `resource`."""

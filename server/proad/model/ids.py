@@ -1,0 +1,23 @@
+"""How ids may be written."""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+_CONTAINER_ID = re.compile(r"[0-9a-f]{64}")
+_UUID = re.compile(r"([0-9a-f]{8})(-?)([0-9a-f]{4})\2([0-9a-f]{4})\2([0-9a-f]{4})\2([0-9a-f]{12})")
+
+
+def full_id(text: str) -> str:
+    """Return the full id that a text spells, as its engine writes it; empty: it spells none."""
+    text = text.lower()
+    if _CONTAINER_ID.fullmatch(text):
+        return text
+    if (uuid := _UUID.fullmatch(text)) is not None:
+        first, _, *others = uuid.groups()
+        return "-".join([first, *others])
+    return ""
+
+
+FullId = Annotated[str, AfterValidator(lambda text: full_id(text) or text)]
