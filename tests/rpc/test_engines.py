@@ -396,3 +396,20 @@ async def test_an_unknown_service_has_no_health(daemon):
         await health_pb2_grpc.HealthStub(daemon.channel).Check(request)
 
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+async def test_a_container_called_like_the_id_of_a_domain_is_not_it_while_that_cannot_be_seen(
+    mixed, machines
+):
+    """Whoever makes containers would else have calls for the domain come to theirs."""
+    vm = (await mixed.call("GetResource", id="vm")).resource
+    twin = await mixed.container(vm.id)
+    for id in (vm.id, vm.id.replace("-", "")):
+        assert (await mixed.call("GetResource", id=id)).resource.kind == v1.RESOURCE_KIND_DOMAIN
+    machines.mode = "lost"
+    await known_as(mixed, "machines", "UNREACHABLE")
+
+    for call in ("GetResource", "StopResource", "DeleteResource"):
+        refused = await refusal(mixed.call(call, id=vm.id))
+        assert (refused.reason, refused.metadata["engine"]) == ("ENGINE_UNREACHABLE", "machines")
+    assert (await mixed.call("GetResource", id=f"container/{vm.id}")).resource.id == twin.id

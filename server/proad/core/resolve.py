@@ -52,7 +52,7 @@ class Resolver:
     start of an id. What fits two resources in the same way is refused, unless a look shows
     that only one of them is left: a name goes from one container to the next before the engine
     has told of either. An engine that does not answer matters only if none of the others has
-    what is asked for.
+    what is asked for, or what they have is merely called like an id of that one's.
     """
 
     def __init__(self, hosts: Hosts, inventory: Inventory) -> None:
@@ -82,6 +82,13 @@ class Resolver:
             if lost := await self._inventory.lost(links):
                 raise EngineUnreachableError.of_all([*lost.values()])
             true = links
+            found = self._search(reference, true)
+        elif found and reference.full_id not in {"", found[0].resource.id}:
+            # It is called like an id of one that may be where we cannot look.
+            unseen = [x for x in links if x not in true and _may_have(x, reference.full_id)]
+            if lost := await self._inventory.lost(unseen):
+                raise EngineUnreachableError.of_all([*lost.values()])
+            true += unseen
             found = self._search(reference, true)
         if 1 < len(found) <= _MOST_LOOKED_AT:
             await asyncio.gather(*map(self._look, found))
