@@ -5,13 +5,16 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
+import docker
 import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
 import proa
+from guest.media import image_archive
 from integration.daemon.conftest import PASSWORD, Daemon, under_way
 from integration.docker.private_engine import PrivateEngine
 from proa import v1
@@ -31,8 +34,21 @@ def client(start_daemon: Start, swept) -> proa.Client:
     return client
 
 
-def run(client: proa.Client, name: str, *command: str, **fields: object) -> v1.Resource:
-    spec = v1.ContainerSpec(image=IMAGE, name=name, command=command, **fields)
+@pytest.fixture
+def own_image(token: str) -> Iterator[str]:
+    """Give an image that no other test uses: where it had a second name, it could be deleted."""
+    with closing(docker.from_env().api) as engine:
+        engine.import_image(str(image_archive()), repository=token, tag="1")
+        try:
+            yield f"{token}:1"
+        finally:
+            engine.remove_image(f"{token}:1", force=True)
+
+
+def run(
+    client: proa.Client, name: str, *command: str, image: str = IMAGE, **fields: object
+) -> v1.Resource:
+    spec = v1.ContainerSpec(image=image, name=name, command=command, **fields)
     return client.containers.CreateContainer(
         v1.CreateContainerRequest(spec=spec, start=True)
     ).resource
@@ -91,8 +107,8 @@ def test_what_is_wrong_in_a_request(client: proa.Client, token: str):
     assert [violation.field for violation in error.violations] == ["xml"]
 
 
-def test_what_exists_or_is_ambiguous_or_used(client: proa.Client, token: str):
-    container = run(client, token, *OBEDIENT)
+def test_what_exists_or_is_ambiguous_or_used(own_image: str, client: proa.Client, token: str):
+    container = run(client, token, *OBEDIENT, image=own_image)
     domain = define(client, token)
     for again in (lambda: run(client, token), lambda: define(client, token)):
         error = refused(grpc.StatusCode.ALREADY_EXISTS, "ALREADY_EXISTS", again)
@@ -114,7 +130,7 @@ def test_what_exists_or_is_ambiguous_or_used(client: proa.Client, token: str):
     refused(
         grpc.StatusCode.FAILED_PRECONDITION,
         "IN_USE",
-        lambda: client.images.DeleteImage(v1.DeleteImageRequest(image=IMAGE)),
+        lambda: client.images.DeleteImage(v1.DeleteImageRequest(image=own_image)),
     )
 
 
