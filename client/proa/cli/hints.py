@@ -9,6 +9,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 
 import grpc
 
@@ -316,7 +317,7 @@ def _told(error: proa.Error) -> dict[str, str]:
         "setting": error.metadata.get("setting", ""),
         "registry": error.metadata.get("registry", ""),
         "request_id": error.request_id,
-        "seconds": "" if wait is None else f"{max(1, round(wait.total_seconds()))}",
+        "seconds": "" if wait is None else f"{max(1, ceil(wait.total_seconds()))}",
     }
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from math import ceil
 
 from proad.errors.root import ProaError, Reason
 
@@ -61,7 +62,7 @@ class TooManyAttemptsError(ProaError):
 
     def __init__(self, retry_after: timedelta) -> None:
         super().__init__(
-            f"too many failed logins; try again in {retry_after.total_seconds():.0f} s",
+            f"too many failed logins; try again in {ceil(retry_after.total_seconds())} s",
             retry_after=retry_after,
         )
 

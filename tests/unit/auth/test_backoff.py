@@ -87,3 +87,8 @@ def test_memory_is_bounded_and_the_latest_are_kept(backoff):
     assert len(backoff) == 3
     backoff.check("a")
     assert pause(backoff, "f") == 1
+
+
+@pytest.mark.parametrize(("left", "said"), [(0.2, "1 s"), (1.4, "2 s"), (3.0, "3 s")])
+def test_pause_is_told_in_seconds_after_which_it_is_over(left, said):
+    assert str(TooManyAttemptsError(timedelta(seconds=left))).endswith(f"try again in {said}")

@@ -1,5 +1,7 @@
 """What to do after a failure, told in commands that can be typed and destroy nothing."""
 
+from datetime import timedelta
+
 import grpc
 import pytest
 import typer
@@ -275,3 +277,8 @@ def test_message_names_only_commands_that_there_are():
         words = command.removeprefix("proa ").split()
         with pytest.raises(typer.Exit):
             parse([*words, "--help"])
+
+
+def test_hint_to_wait_is_long_enough():
+    wait = hint("TOO_MANY_ATTEMPTS", "login", "ada", retry_after=timedelta(seconds=1.4))
+    assert wait == "wait 2 s"
