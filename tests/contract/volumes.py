@@ -8,6 +8,7 @@ from proad.errors import (
     AlreadyExistsError,
     InUseError,
     InvalidArgumentError,
+    PoolNotFoundError,
     VolumeNotFoundError,
 )
 from proad.model import DiskFormat, DiskSpec, DomainSpec, NewDisk, VolumeRef, VolumeSpec, validate
@@ -117,9 +118,9 @@ class VolumesContract:
         nothing = yard.new_name()
         with pytest.raises(VolumeNotFoundError):
             await yard.volumes.delete_volume("", nothing)
-        with pytest.raises(VolumeNotFoundError):
+        with pytest.raises(PoolNotFoundError, match=f"no pool '{nothing}'"):
             await yard.volumes.list_volumes(nothing)
-        with pytest.raises(VolumeNotFoundError):
+        with pytest.raises(PoolNotFoundError, match=f"no pool '{nothing}'"):
             await yard.volumes.create_volume(
                 VolumeSpec(pool=nothing, name=nothing, capacity_bytes=MIB)
             )

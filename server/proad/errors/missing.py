@@ -55,6 +55,13 @@ class VolumeNotFoundError(NotFoundError):
     hint = "ListVolumes shows what there is"
 
 
+class PoolNotFoundError(VolumeNotFoundError):
+    """The host has no such storage pool."""
+
+    resource_type = "pool"
+    hint = "`virsh pool-list --all` shows those that the host has"
+
+
 class HostNotFoundError(NotFoundError):
     """The configuration names no such host connection."""
 

@@ -9,7 +9,7 @@ from lxml import etree
 from proad.drivers.libvirt import pools
 from proad.drivers.libvirt.errors import ENGINE, code_of, seek
 from proad.drivers.libvirt.xml import serialise
-from proad.errors import EngineConflictError, VolumeNotFoundError
+from proad.errors import EngineConflictError, PoolNotFoundError, VolumeNotFoundError
 from proad.model import VolumeRef
 
 
@@ -52,9 +52,7 @@ class Finder:
             return found
         if make and not name:
             return self._make_default(connection)
-        raise VolumeNotFoundError(
-            name or self._default_pool, detail="(no storage pool of this name)"
-        )
+        raise PoolNotFoundError(name or self._default_pool)
 
     def volume(
         self, connection: libvirt.virConnect, ref: VolumeRef, *, or_else: str = ""

@@ -8,6 +8,7 @@ from proad.errors import (
     HostExhaustedError,
     InUseError,
     InvalidArgumentError,
+    PoolNotFoundError,
     VolumeNotFoundError,
 )
 from proad.model import DiskFormat, Volume, VolumeRef, VolumeSpec
@@ -63,7 +64,7 @@ class MemoryVolumes(World):
 
     def _pool(self, pool: str) -> str:
         if pool not in {"", POOL}:
-            raise VolumeNotFoundError(pool, detail="(there is no such pool)")
+            raise PoolNotFoundError(pool)
         return POOL
 
     def _volume(self, ref: VolumeRef) -> Volume:
