@@ -40,6 +40,7 @@ _OPTIONS = {
     "name_prefix": "name",
     "networkless": "network",
     "order_by": "sort",
+    "pool": "name",
     "ports": "publish",
     "read_only_root": "read_only",
     "restart_policy": "restart",

@@ -1,5 +1,6 @@
 """The command that was typed, for those that tell of its failure."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,7 +18,8 @@ class Typed:
         command: the command, such as "snapshot revert".
         name: the id or name that it is about; empty: none.
         given: the values of its parameters, without those that are empty.
-        options: how the parameters are typed: "--memory" for "memory".
+        options: how the parameters are typed: "--memory" for "memory"; an argument that is
+            not what the command is about by what its help calls it, such as CMD.
         target: the daemon.
         tls: whether it is called with TLS.
     """
@@ -43,9 +45,9 @@ class Typed:
         if not isinstance(subject, str):
             subject = subject[0] if len(subject) == 1 else ""
         options = {
-            str(one.name): max(one.opts, key=len)
+            str(one.name): _as_typed(one)
             for one in ctx.command.params
-            if one.opts[0][0] == "-"
+            if one.name not in {"id", "ids", "names"}
         }
         typed = cls(" ".join(names), subject, given, options, target, tls)
         ctx.find_root().meta[_CURRENT] = typed
@@ -60,3 +62,11 @@ class Typed:
     def about(self, name: str) -> "Typed":
         """Give the same for one of several ids; what else there may be several of is no id."""
         return self if "id" in self.given else replace(self, name=name)
+
+
+def _as_typed(parameter: Any) -> str:
+    option: str = max(parameter.opts, key=len)
+    if option.startswith("-"):
+        return option
+    # Help has "[[POOL/]NAME...]" for what may be left out or be there several times.
+    return re.sub(r"[\[\]]|\.\.\.", "", parameter.metavar or option.upper())
