@@ -165,16 +165,21 @@ async def run(steps, delays, limit):
         await history.play(steps)
         await history.end()
 
-        shown = {resource.id: resource for resource in inventory.all(link)}
+        def caught_up():
+            for watcher in watchers:
+                assert not watcher.done() or watcher.result() is None
+            shown = {resource.id: resource for resource in inventory.all(link)}
+            return all(
+                replay.there == {id: r for id, r in shown.items() if which.matches(r)}
+                for which, replay in replays
+            )
+
         seen = {known.seen.id: known.seen for known in inventory.picture.of(ENGINE)}
         assert seen == engine.there
-        assert all(r.activity is None for r in shown.values())
-        await asyncio.sleep(0.01)
+        assert all(resource.activity is None for resource in inventory.all(link))
+        await until(caught_up, seconds=10)
         for watcher in watchers:
-            assert not watcher.done() or watcher.result() is None
             watcher.cancel()
-        for which, replay in replays:
-            assert replay.there == {id: r for id, r in shown.items() if which.matches(r)}
         journal = inventory.journal
         assert [e.revision for e in journal.after(0, 10_000)] == list(
             range(1, journal.revision + 1)
