@@ -18,6 +18,7 @@ ALIASES: Mapping[str, str] = {
     "events": "watch",
     "stats": "top",
     "info": "host",
+    "unpause": "resume",
 }
 """Commands by their other names."""
 

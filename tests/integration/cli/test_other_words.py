@@ -30,6 +30,8 @@ def test_aliases_are_the_commands_that_they_name(ann, container):
     [stats] = [ann.json("stats", "--once", container)]
     assert stats["name"] == container
     assert "Usage: proa" in ann.ok("events", "--help")
+    ann.ok("pause", container)
+    assert ann.ok("unpause", container) == f"{container} running\n"
 
 
 def test_hint_after_an_alias_is_that_of_its_command(ann):
