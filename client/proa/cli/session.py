@@ -80,7 +80,10 @@ class Session:
         token = os.environ.get("PROA_TOKEN")
         username = os.environ.get("PROA_USERNAME")
         if not token and username:
-            return self.client(username=username, password=os.environ.get("PROA_PASSWORD"))
+            password = os.environ.get("PROA_PASSWORD")
+            if not password:
+                raise ValueError("PROA_USERNAME is set without PROA_PASSWORD; set both, or neither")
+            return self.client(username=username, password=password)
         return self.client(token=token or self.tokens.get(self.target))
 
     def client(

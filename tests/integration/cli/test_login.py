@@ -85,7 +85,7 @@ def test_user_and_password_in_the_environment(cli, monkeypatch):
     monkeypatch.setenv("PROA_PASSWORD", PASSWORD.strip())
     assert cli.json("whoami")["username"] == "bob"
     monkeypatch.delenv("PROA_PASSWORD")
-    assert "password" in cli.fails(2, "whoami")
+    assert "PROA_USERNAME is set without PROA_PASSWORD" in cli.fails(2, "whoami")
 
 
 def test_logins_of_two_daemons_live_side_by_side(fresh_ann, tmp_path):
