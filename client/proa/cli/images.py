@@ -103,11 +103,11 @@ def pull_image(
 
 
 class _Bytes(DownloadColumn):
-    """How much of how much; nothing where nobody has said."""
+    """How much of how much; nothing at a step that the engine counts no bytes of."""
 
     def render(self, task: Task) -> Text:
         """Render the column."""
-        return Text() if task.total is None else super().render(task)
+        return super().render(task) if task.fields["counted"] else Text()
 
 
 def _whole_line() -> ProgressColumn:
@@ -123,13 +123,15 @@ def _follow(events: Iterable[v1.PullImageResponse], shown: Progress) -> v1.Image
             continue
         step = event.progress
         if step.layer_id not in layers:
-            layers[step.layer_id] = shown.add_task("", total=None, layer=escaped(step.layer_id))
+            layers[step.layer_id] = shown.add_task(
+                "", total=None, layer=escaped(step.layer_id), counted=False
+            )
         shown.update(
             layers[step.layer_id],
             description=escaped(step.status),
-            # Without a total the engine has no word of bytes: those of before still hold.
             completed=step.current_bytes if step.total_bytes else None,
             total=step.total_bytes or None,
+            counted=bool(step.total_bytes),
         )
     return pulled
 
