@@ -296,4 +296,4 @@ async def test_an_update_of_the_other_kind_is_refused(daemon):
         daemon.call("UpdateResource", id="web", domain=v1.DomainUpdate(vcpus=2))
     )
 
-    assert refused.reason == "CAPABILITY_MISSING"
+    assert (refused.reason, refused.fields) == ("INVALID_ARGUMENT", ["domain"])
