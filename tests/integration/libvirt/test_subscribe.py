@@ -165,6 +165,10 @@ async def test_what_has_no_event_is_found_by_looking(
         await virsh("start", name)
         await virsh("managedsave", name)
         await quiet(events, id)
+        # What comes and goes between two looks, none of them can find.
+        await virsh("autostart", name)
+        assert (await found(events)).state is ResourceState.SAVED
+        await quiet(events, id)
         await virsh("managedsave-remove", name)
         assert (await found(events)).state is ResourceState.STOPPED
 
