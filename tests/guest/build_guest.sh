@@ -61,7 +61,7 @@ apt_install busybox-static isolinux syslinux-common xorriso cpio xz-utils qemu-u
     libnuma1 libudev1
 
 work=$(mktemp -d)
-out=$(mktemp -d "$cache/new.XXXXXXXX")
+out=$(mktemp -d -p "$cache")
 trap 'rm -rf "$work" "$out"' EXIT
 root=$work/root
 mkdir -p "$work"/{unpacked,iso} \

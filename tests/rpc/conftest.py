@@ -10,10 +10,12 @@ from proad.auth.keys import KeyRing
 from proad.auth.passwords import Passwords
 from proad.auth.scopes import Scope
 from proad.config import Settings
+from proad.core import link
 from proad.drivers.memory import MemoryDriver
 from proad.store.database import Database
 from proad.store.users import UserStore
 from rpc.daemon import BOTH, running
+from rpc.engines import container_engine, domain_engine
 
 PASSWORD = "correct horse"
 
@@ -72,3 +74,30 @@ async def serve(settings):
 @pytest.fixture
 async def daemon(serve):
     return await serve()
+
+
+@pytest.fixture
+def boxes():
+    return container_engine()
+
+
+@pytest.fixture
+def machines():
+    return domain_engine()
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Probes that need not be waited for."""
+    monkeypatch.setattr(link, "PROBE_EVERY", 0.05)
+    monkeypatch.setattr(link, "PROBE_EVERY_WHILE_LOST", 0.05)
+    monkeypatch.setattr(link, "PROBE_TIMEOUT", 0.2)
+
+
+@pytest.fixture
+async def mixed(serve, quick, boxes, machines):
+    """A container "web" on one engine, a domain "vm" on the other."""
+    daemon = await serve(("local", boxes), ("local", machines))
+    await daemon.container("web")
+    await daemon.domain("vm")
+    return daemon

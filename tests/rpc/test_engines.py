@@ -5,46 +5,10 @@ import time
 
 import grpc
 import pytest
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from proa import v1
 from proad.core import link
 from rpc.daemon import IMAGE, Refusal, refusal, until
-from rpc.engines import container_engine, domain_engine
-
-SERVING = health_pb2.HealthCheckResponse.SERVING
-NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-NEEDS_BOXES = {"ContainerService", "ImageService"}
-NEEDS_MACHINES = {"DomainService", "SnapshotService", "VolumeService"}
-NEEDS_ANY = {"ResourceService"}
-NEEDS_NONE = {"AuthService", "HostService"}
-
-
-@pytest.fixture
-def boxes():
-    return container_engine()
-
-
-@pytest.fixture
-def machines():
-    return domain_engine()
-
-
-@pytest.fixture
-def quick(monkeypatch):
-    """Probes that need not be waited for."""
-    monkeypatch.setattr(link, "PROBE_EVERY", 0.05)
-    monkeypatch.setattr(link, "PROBE_EVERY_WHILE_LOST", 0.05)
-    monkeypatch.setattr(link, "PROBE_TIMEOUT", 0.2)
-
-
-@pytest.fixture
-async def mixed(serve, quick, boxes, machines):
-    """A container "web" on one engine, a domain "vm" on the other."""
-    daemon = await serve(("local", boxes), ("local", machines))
-    await daemon.container("web")
-    await daemon.domain("vm")
-    return daemon
 
 
 async def known_as(daemon, driver, health):
@@ -342,60 +306,6 @@ async def test_an_engine_that_has_it_does_it_wherever_it_stands(mixed, boxes, ma
 
     assert "list_volumes" in machines.asked
     assert "list_images" in boxes.asked
-
-
-async def health_of(daemon, names):
-    stub = health_pb2_grpc.HealthStub(daemon.channel)
-    answers = {}
-    for name in names:
-        service = f"proa.v1.{name}" if name else ""
-        answers[name] = (await stub.Check(health_pb2.HealthCheckRequest(service=service))).status
-    return answers
-
-
-async def test_the_health_of_each_service_follows_its_engines(mixed, boxes, machines):
-    every = NEEDS_BOXES | NEEDS_MACHINES | NEEDS_ANY | NEEDS_NONE | {""}
-
-    async def shows(*lost):
-        wanted = {name: NOT_SERVING if name in set().union(*lost) else SERVING for name in every}
-
-        async def healthy():
-            return await health_of(mixed, every) == wanted
-
-        await until(healthy)
-
-    await shows()
-    boxes.mode = "lost"
-    await shows(NEEDS_BOXES)
-    machines.mode = "hung"
-    await shows(NEEDS_BOXES, NEEDS_MACHINES, NEEDS_ANY)
-    boxes.mode = "up"
-    await shows(NEEDS_MACHINES)
-    machines.mode = "up"
-    await shows()
-
-
-async def test_the_health_can_be_watched(mixed, boxes):
-    request = health_pb2.HealthCheckRequest(service="proa.v1.ImageService")
-    watch = health_pb2_grpc.HealthStub(mixed.channel).Watch(request)
-
-    seen = []
-    for mode in ("lost", "up", None):
-        seen.append((await asyncio.wait_for(watch.read(), 30)).status)
-        if mode:
-            boxes.mode = mode
-    watch.cancel()
-
-    assert seen == [SERVING, NOT_SERVING, SERVING]
-
-
-async def test_an_unknown_service_has_no_health(daemon):
-    request = health_pb2.HealthCheckRequest(service="proa.v1.Nope")
-
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await health_pb2_grpc.HealthStub(daemon.channel).Check(request)
-
-    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
 
 
 async def test_a_container_called_like_the_id_of_a_domain_is_not_it_while_that_cannot_be_seen(
