@@ -14,11 +14,11 @@ from proad.auth.keys import KeyRing
 from proad.auth.service import Authenticator
 from proad.collector import Collector
 from proad.config import HostSettings, Settings, UnixAddress
+from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts
 from proad.core.images import Images
 from proad.core.inventory import Inventory
 from proad.core.lifecycle import Lifecycle
-from proad.core.link import Link
 from proad.core.listing import Lists
 from proad.core.measuring import Measuring
 from proad.core.operations import Operations
@@ -118,12 +118,12 @@ async def serving(
         authenticator = await stack.enter_async_context(
             Authenticator.open(settings, database, keys)
         )
-        links = []
+        connections = []
         for host, driver in drivers:
-            links.append(Link(host, await stack.enter_async_context(driver)))
-        hosts = Hosts(list(dict.fromkeys(host for host, _driver in drivers)), links)
+            connections.append(EngineConnection(host, await stack.enter_async_context(driver)))
+        hosts = Hosts(list(dict.fromkeys(host for host, _driver in drivers)), connections)
         operations = Operations()
-        inventory = Inventory(links)
+        inventory = Inventory(connections)
         seal = Seal(keys.derived("page and resume tokens"))
         server = _rpc_server(settings, authenticator, hosts, operations, inventory, seal)
         tls = settings.tls
@@ -131,7 +131,7 @@ async def serving(
             settings.listen,
             tls_credentials(read_tls(tls)) if tls else None,
         )
-        await stack.enter_async_context(_supervised(links))
+        await stack.enter_async_context(_supervised(connections))
         await stack.enter_async_context(inventory.following())
         await server.start()
         stack.push_async_callback(_drain, server, operations, settings.drain_timeout)
@@ -179,10 +179,10 @@ def _rpc_server(
 
 
 @asynccontextmanager
-async def _supervised(links: Sequence[Link]) -> AsyncIterator[None]:
+async def _supervised(connections: Sequence[EngineConnection]) -> AsyncIterator[None]:
     """Keep probing the engines; the first answers are in when this is entered."""
-    await asyncio.gather(*(link.probe() for link in links))
-    tasks = [asyncio.create_task(link.supervise()) for link in links]
+    await asyncio.gather(*(connection.probe() for connection in connections))
+    tasks = [asyncio.create_task(connection.supervise()) for connection in connections]
     try:
         yield
     finally:

@@ -15,7 +15,7 @@ from answers.mutate import odd_json, said
 from answers.told import LEASES, Told
 from proa import v1
 from proad.core.inventory.journal import Journal
-from proad.core.inventory.picture import Picture
+from proad.core.inventory.store import Store
 from proad.core.listing import Order
 from proad.drivers.docker import events, full_view, images, lookup
 from proad.drivers.docker import stats as docker_stats
@@ -76,7 +76,7 @@ class Feed:
         self._docker = recorded("docker")
         self._libvirt_domains = recorded("libvirt")["domains"]
         self._omissions = Omissions("odd")
-        self._picture = Picture(Journal())
+        self._store = Store(Journal())
         self._spent = 0.0
         self._sampling = Sampling(cast(Connection, None), self._omissions)
         self._views: Mapping[str, Callable[[], Iterator[Any]]] = {
@@ -111,11 +111,11 @@ class Feed:
         """Take a value through what the loop does with it."""
         match value:
             case Resource():
-                known = self._picture.put(ENGINE, "local", value, detail=value)
-                self._picture.keep_detail(known, value, known.epoch, 0.0)
-                _FILTER.matches(known.shown)
-                _ORDER.position(known.shown)
-                full = known.in_full()
+                entry = self._store.put(ENGINE, "local", value, detail=value)
+                self._store.keep_detail(entry, value, entry.epoch, 0.0)
+                _FILTER.matches(entry.published)
+                _ORDER.position(entry.published)
+                full = entry.in_full()
                 assert full is not None
                 v1.GetResourceResponse.FromString(first_field(full))
             case _ if (cls := getattr(v1, type(value).__name__, None)) is not None:

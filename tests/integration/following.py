@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
 from proad.core.inventory.journal import Change
 from proad.core.lifecycle import Lifecycle
-from proad.core.link import Link
 from proad.core.operations import Operations
 from proad.core.ports import Driver
 from proad.core.resolve import Resolver
@@ -20,9 +20,9 @@ from proad.model import Resource
 class Following:
     """Does what callers ask for, and follows the driver's engine."""
 
-    def __init__(self, link: Link) -> None:
-        hosts, operations = Hosts(["local"], [link]), Operations()
-        self.inventory = Inventory([link])
+    def __init__(self, connection: EngineConnection) -> None:
+        hosts, operations = Hosts(["local"], [connection]), Operations()
+        self.inventory = Inventory([connection])
         resolver = Resolver(hosts, self.inventory)
         verbs = Verbs(operations, self.inventory)
         self.lifecycle = Lifecycle(resolver, verbs, self.inventory)
@@ -33,9 +33,9 @@ class Following:
     @asynccontextmanager
     async def of(cls, driver: Driver) -> AsyncIterator["Following"]:
         """Follow a driver for as long as the block lasts."""
-        link = Link("local", driver)
-        await link.probe()
-        following = cls(link)
+        connection = EngineConnection("local", driver)
+        await connection.probe()
+        following = cls(connection)
         async with following.inventory.following():
             yield following
 
@@ -64,7 +64,7 @@ class Following:
             await journal.beyond(journal.revision)
 
     def _shown(self, id: str) -> list[Resource]:
-        return [known.shown for known in self.inventory.picture.with_id(id)]
+        return [entry.published for entry in self.inventory.store.with_id(id)]
 
 
 def _of(change: Change, id: str) -> str:

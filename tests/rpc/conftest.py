@@ -10,7 +10,7 @@ from proad.auth.keys import KeyRing
 from proad.auth.passwords import Passwords
 from proad.auth.scopes import Scope
 from proad.config import Settings
-from proad.core import link
+from proad.core import engine_connection
 from proad.drivers.memory import MemoryDriver
 from proad.store.database import Database
 from proad.store.users import UserStore
@@ -89,9 +89,9 @@ def machines():
 @pytest.fixture
 def quick(monkeypatch):
     """Probes that need not be waited for."""
-    monkeypatch.setattr(link, "PROBE_EVERY", 0.05)
-    monkeypatch.setattr(link, "PROBE_EVERY_WHILE_LOST", 0.05)
-    monkeypatch.setattr(link, "PROBE_TIMEOUT", 0.2)
+    monkeypatch.setattr(engine_connection, "PROBE_EVERY", 0.05)
+    monkeypatch.setattr(engine_connection, "PROBE_EVERY_WHILE_LOST", 0.05)
+    monkeypatch.setattr(engine_connection, "PROBE_TIMEOUT", 0.2)
 
 
 @pytest.fixture

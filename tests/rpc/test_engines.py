@@ -7,7 +7,7 @@ import grpc
 import pytest
 
 from proa import v1
-from proad.core import link
+from proad.core import engine_connection
 from rpc.daemon import IMAGE, Refusal, refusal, until
 
 
@@ -172,7 +172,7 @@ async def test_a_probe_that_breaks_is_an_engine_that_is_lost(mixed, machines):
 
 
 async def test_a_slow_engine_leaves_the_effect_open(serve, monkeypatch, machines):
-    monkeypatch.setattr(link, "PROBE_EVERY", 3600)
+    monkeypatch.setattr(engine_connection, "PROBE_EVERY", 3600)
     daemon = await serve(("local", machines))
     machines.mode = "slow"
 
@@ -185,7 +185,7 @@ async def test_a_slow_engine_leaves_the_effect_open(serve, monkeypatch, machines
 async def test_a_call_that_fails_has_the_engine_looked_at_at_once(
     serve, monkeypatch, boxes, machines
 ):
-    monkeypatch.setattr(link, "PROBE_EVERY", 3600)
+    monkeypatch.setattr(engine_connection, "PROBE_EVERY", 3600)
     daemon = await serve(("local", boxes), ("local", machines))
     boxes.mode = "lost"
 

@@ -6,7 +6,7 @@ import grpc
 import pytest
 
 from proa import v1
-from proad.core import link
+from proad.core import engine_connection
 from proad.model import DomainUpdate, ResourceUpdate
 from rpc.daemon import refusal, until
 
@@ -110,7 +110,7 @@ async def test_what_happens_behind_our_back_is_seen(daemon):
 
 
 async def test_a_lost_engine_is_not_read_from_memory(daemon, monkeypatch):
-    monkeypatch.setattr(link, "PROBE_EVERY_WHILE_LOST", 0.05)
+    monkeypatch.setattr(engine_connection, "PROBE_EVERY_WHILE_LOST", 0.05)
     web = await daemon.container("web")
     await shown(daemon, "web", "FULL")
     synced = (await daemon.call("GetHost")).host.engines[0].last_sync_time.ToDatetime()

@@ -15,7 +15,7 @@ from proa import v1
 from soak.outsiders import DockerOutsider, LibvirtOutsider, Outsider, work
 from soak.process import Sampler, Usage
 from soak.setting import Setting, credentials, eventually, listed
-from soak.watcher import Picture, Watcher
+from soak.watcher import Store, Watcher
 
 _PER_CONNECTION = 50
 # The daemon's own target for 500 watchers (DESIGN 12); what it keeps for one is far less.
@@ -102,7 +102,7 @@ class _Crowd:
     """Watchers in an event loop of their own."""
 
     def __init__(self, setting: Setting, plan: Plan) -> None:
-        self.pictures = [Picture() for _ in range(plan.watchers)]
+        self.pictures = [Store() for _ in range(plan.watchers)]
         self._address = setting.daemon.address
         self._silent = plan.silent
         self._loop = asyncio.new_event_loop()
@@ -156,7 +156,7 @@ class _Crowd:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _follow(self, watch: "_Watch", picture: Picture, number: int) -> None:
+    async def _follow(self, watch: "_Watch", picture: Store, number: int) -> None:
         try:
             async for response in watch(v1.WatchResourcesRequest()):
                 picture.take(response.events)

@@ -9,7 +9,7 @@ import proa
 from proa import v1
 
 
-class Picture:
+class Store:
     """What there is, put together from the events of a watch alone.
 
     It holds the events against each other, too: what is told of a resource has to fit
@@ -84,7 +84,7 @@ class Watcher:
         *,
         break_after: int = 0,
     ) -> None:
-        self.picture = Picture()
+        self.picture = Store()
         self.resumed = self.compacted = 0
         self.token = ""
         self.ended: BaseException | None = None

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from proad.core.link import Link
+from proad.core.engine_connection import EngineConnection
 from proad.core.ports import (
     Containers,
     Domains,
@@ -48,43 +48,43 @@ def require(driver: Driver, capability: type[P]) -> P:
 class Hosts:
     """All host connections, in the order of the configuration."""
 
-    def __init__(self, names: Sequence[str], links: Sequence[Link]) -> None:
+    def __init__(self, names: Sequence[str], connections: Sequence[EngineConnection]) -> None:
         self.names = tuple(names)
-        self.links = tuple(links)
+        self.connections = tuple(connections)
 
-    def covered(self, which: ResourceFilter) -> list[Link]:
+    def covered(self, which: ResourceFilter) -> list[EngineConnection]:
         """Give the links that may have resources that `which` lets through."""
         for host in which.hosts:
             self._require_host(host)
         return [
-            link
-            for link in self.links
-            if (not which.hosts or link.host in which.hosts)
-            and (not which.kinds or set(which.kinds) & set(link.driver.kinds))
-            and (not which.image or ResourceKind.CONTAINER in link.driver.kinds)
+            connection
+            for connection in self.connections
+            if (not which.hosts or connection.host in which.hosts)
+            and (not which.kinds or set(which.kinds) & set(connection.driver.kinds))
+            and (not which.image or ResourceKind.CONTAINER in connection.driver.kinds)
         ]
 
-    def offering(self, capability: type[P], host: str) -> tuple[Link, P]:
-        """Give the link, and its driver, of a host that can do something.
+    def offering(self, capability: type[P], host: str) -> tuple[EngineConnection, P]:
+        """Give the connection, and its driver, of a host that can do something.
 
         Raises:
             HostNotFoundError: there is no such host. An empty name is the first one.
             CapabilityMissingError: none of its engines can do that.
         """
         name = self._require_host(host)
-        for link in self.links:
-            if link.host == name and isinstance(link.driver, capability):
-                return link, link.driver
+        for connection in self.connections:
+            if connection.host == name and isinstance(connection.driver, capability):
+                return connection, connection.driver
         raise CapabilityMissingError(capability.__name__.lower(), driver=f"host {name!r}")
 
     def describe(self, host: str) -> Host:
         """Tell all that is known of a host. Asks no engine."""
         name = self._require_host(host)
-        links = [link for link in self.links if link.host == name]
-        told = [link.info for link in links]
+        connections = [connection for connection in self.connections if connection.host == name]
+        told = [connection.info for connection in connections]
         return Host(
             name=name,
-            engines=tuple(_engine(link) for link in links),
+            engines=tuple(_engine(connection) for connection in connections),
             hostname=next((info.hostname for info in told if info.hostname), ""),
             cpus=max((info.cpus for info in told), default=0),
             memory_bytes=max((info.memory_bytes for info in told), default=0),
@@ -99,17 +99,17 @@ class Hosts:
         return host
 
 
-def _engine(link: Link) -> Engine:
+def _engine(connection: EngineConnection) -> Engine:
     return Engine(
-        driver=link.driver.name,
-        version=link.info.version,
-        api_version=link.info.api_version,
-        endpoint=link.driver.endpoint,
-        kinds=link.driver.kinds,
-        capabilities=capabilities(link.driver),
-        health=link.health,
-        health_change_time=link.health_change_time,
-        health_message=link.health_message,
-        warnings=link.info.warnings,
-        last_sync_time=link.last_sync_time,
+        driver=connection.driver.name,
+        version=connection.info.version,
+        api_version=connection.info.api_version,
+        endpoint=connection.driver.endpoint,
+        kinds=connection.driver.kinds,
+        capabilities=capabilities(connection.driver),
+        health=connection.health,
+        health_change_time=connection.health_change_time,
+        health_message=connection.health_message,
+        warnings=connection.info.warnings,
+        last_sync_time=connection.last_sync_time,
     )

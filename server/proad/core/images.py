@@ -21,14 +21,14 @@ class Images:
 
     async def list(self, which: ImageFilter, *, host: str) -> list[Image]:
         """Give the images of a host, in any order."""
-        link, driver = self._hosts.offering(ports.Images, host)
-        images = await link.read(lambda: driver.list_images(which))
-        return [replace(image, host=link.host) for image in images]
+        connection, driver = self._hosts.offering(ports.Images, host)
+        images = await connection.read(lambda: driver.list_images(which))
+        return [replace(image, host=connection.host) for image in images]
 
     async def get(self, name: str, *, host: str) -> Image:
         """Give one image of a host in full."""
-        link, driver = self._hosts.offering(ports.Images, host)
-        return replace(await link.read(lambda: driver.get_image(name)), host=link.host)
+        connection, driver = self._hosts.offering(ports.Images, host)
+        return replace(await connection.read(lambda: driver.get_image(name)), host=connection.host)
 
     async def pull(
         self, name: str, *, platform: str, host: str
@@ -38,25 +38,25 @@ class Images:
         Closing the generator ends the pull.
         """
         await self._allowed.check_image(name)
-        link, driver = self._hosts.offering(ports.Images, host)
+        connection, driver = self._hosts.offering(ports.Images, host)
         async with aclosing(driver.pull_image(name, platform=platform)) as events:
             async for event in events:
-                yield replace(event, host=link.host) if isinstance(event, Image) else event
+                yield replace(event, host=connection.host) if isinstance(event, Image) else event
 
     async def delete(self, name: str, *, force: bool, host: str) -> DeletedImage:
         """Delete an image of a host."""
-        link, driver = self._hosts.offering(ports.Images, host)
+        connection, driver = self._hosts.offering(ports.Images, host)
         return await self._operations.run(
-            lambda: link.verb(lambda: driver.delete_image(name, force=force))
+            lambda: connection.verb(lambda: driver.delete_image(name, force=force))
         )
 
     async def login(self, credentials: RegistryCredentials, *, host: str) -> None:
         """Keep credentials for the pulls of a host, if the registry is allowed."""
         await self._allowed.check(credentials.registry)
-        link, driver = self._hosts.offering(ports.Images, host)
-        await link.verb(lambda: driver.login_registry(credentials))
+        connection, driver = self._hosts.offering(ports.Images, host)
+        await connection.verb(lambda: driver.login_registry(credentials))
 
     async def logout(self, registry: str, *, host: str) -> None:
         """Forget credentials."""
-        link, driver = self._hosts.offering(ports.Images, host)
-        await link.verb(lambda: driver.logout_registry(registry))
+        connection, driver = self._hosts.offering(ports.Images, host)
+        await connection.verb(lambda: driver.logout_registry(registry))

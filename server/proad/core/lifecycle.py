@@ -3,9 +3,9 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import require
 from proad.core.inventory import Inventory
-from proad.core.link import Link
 from proad.core.ports import OnStep, Updates
 from proad.core.resolve import Found, Resolver
 from proad.core.verbs import Verbs
@@ -24,7 +24,7 @@ from proad.model import (
     Verb,
 )
 
-Action = Callable[[Link, Resource, OnStep], Awaitable[Resource]]
+Action = Callable[[EngineConnection, Resource, OnStep], Awaitable[Resource]]
 
 
 class Lifecycle:
@@ -45,20 +45,20 @@ class Lifecycle:
         if view is ResourceView.SUMMARY:
             return (await self._resolver.find(ref)).resource
         return await self._resolver.use(
-            ref, lambda found: self._inventory.full(found.link, found.resource.id)
+            ref, lambda found: self._inventory.full(found.connection, found.resource.id)
         )
 
     async def start(self, ref: str, options: StartOptions) -> Resource:
         """Start a resource."""
         return await self._do(
-            Verb.START, ref, lambda link, it, _: link.driver.start(it.id, options)
+            Verb.START, ref, lambda connection, it, _: connection.driver.start(it.id, options)
         )
 
     async def stop(self, ref: str, options: StopOptions) -> Resource:
         """Stop a resource. FORCE does not wait for a graceful stop that is under way."""
 
         def stop(found: Found) -> Awaitable[Resource]:
-            driver = found.link.driver
+            driver = found.connection.driver
             if options.mode is not None and options.mode not in driver.stop_modes:
                 raise CapabilityMissingError(
                     f"stop mode {options.mode}",
@@ -79,7 +79,9 @@ class Lifecycle:
         return await self._do(
             Verb.RESTART,
             ref,
-            lambda link, it, on_step: link.driver.restart(it.id, options, on_step=on_step),
+            lambda connection, it, on_step: connection.driver.restart(
+                it.id, options, on_step=on_step
+            ),
             force=options.mode is RestartMode.FORCE,
         )
 
@@ -88,7 +90,9 @@ class Lifecycle:
         return await self._do(
             Verb.PAUSE,
             ref,
-            lambda link, it, _: link.driver.pause(it.id, before=self._if_settled(link, it)),
+            lambda connection, it, _: connection.driver.pause(
+                it.id, before=self._if_settled(connection, it)
+            ),
         )
 
     async def resume(self, ref: str) -> Resource:
@@ -96,7 +100,9 @@ class Lifecycle:
         return await self._do(
             Verb.RESUME,
             ref,
-            lambda link, it, _: link.driver.resume(it.id, before=self._if_settled(link, it)),
+            lambda connection, it, _: connection.driver.resume(
+                it.id, before=self._if_settled(connection, it)
+            ),
         )
 
     async def delete(
@@ -110,7 +116,7 @@ class Lifecycle:
         def delete(found: Found) -> Awaitable[Resource]:
             return self._verbs.delete(
                 found,
-                lambda id, _: found.link.driver.delete(id, options),
+                lambda id, _: found.connection.driver.delete(id, options),
                 force=options.force,
                 etag=etag,
             )
@@ -145,15 +151,15 @@ class Lifecycle:
             )
 
         async def change(found: Found) -> Updated:
-            driver = require(found.link.driver, Updates)
+            driver = require(found.connection.driver, Updates)
             updated = await self._verbs.do(
                 Verb.UPDATE, found, lambda id, _: driver.update(id, update), etag=etag
             )
             if view is ResourceView.FULL:
-                resource = self._inventory.complete(found.link, updated.resource)
+                resource = self._inventory.complete(found.connection, updated.resource)
             else:
-                known = self._inventory.known(found.link, updated.resource.id)
-                resource = known.shown if known is not None else found.resource
+                entry = self._inventory.entry(found.connection, updated.resource.id)
+                resource = entry.published if entry is not None else found.resource
             return replace(updated, resource=resource)
 
         return await self._resolver.use(ref, change)
@@ -161,11 +167,11 @@ class Lifecycle:
     async def _do(self, verb: Verb, ref: str, action: Action, *, force: bool = False) -> Resource:
         def act(found: Found) -> Awaitable[Resource]:
             return self._verbs.transition(
-                verb, found, lambda it, on_step: action(found.link, it, on_step), force=force
+                verb, found, lambda it, on_step: action(found.connection, it, on_step), force=force
             )
 
         return await self._resolver.use(ref, act)
 
-    def _if_settled(self, link: Link, it: Resource) -> Resource | None:
+    def _if_settled(self, connection: EngineConnection, it: Resource) -> Resource | None:
         """Give what is known of a resource, unless the engine hints at more."""
-        return it if self._inventory.looks(link).settled(it.id) else None
+        return it if self._inventory.refresher(connection).settled(it.id) else None

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import total_ordering
 from typing import Any
 
+from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
-from proad.core.link import Link
 from proad.core.slices import Slices
 from proad.errors import (
     EngineUnreachableError,
@@ -126,14 +126,14 @@ class Lists:
             EngineUnreachableError: engines that the filter covers do not answer, and
                 `partial` is not set.
         """
-        links = self._hosts.covered(which)
-        lost = await self._inventory.lost(links)
+        connections = self._hosts.covered(which)
+        lost = await self._inventory.lost(connections)
         if lost and not partial:
             raise EngineUnreachableError.of_all([*lost.values()])
         there: list[Resource] = []
-        for link in links:
-            if link.name not in lost:
-                there += self._inventory.all(link)
+        for connection in connections:
+            if connection.name not in lost:
+                there += self._inventory.all(connection)
         revision = self.revision  # others get their turn below, and what is there changes
         found = [resource async for resource in self._slices.of(there) if which.matches(resource)]
         ordered = await self._slices.sort(found, order.position)
@@ -148,12 +148,15 @@ class Lists:
         Raises:
             EngineUnreachableError: engines were lost meanwhile, and `partial` is not set.
         """
-        links = {
-            (link.host, kind): link for link in self._hosts.links for kind in link.driver.kinds
+        connections = {
+            (connection.host, kind): connection
+            for connection in self._hosts.connections
+            for kind in connection.driver.kinds
         }
-        asked = [(r, links[r.host, r.kind]) for r in resources]
+        asked = [(r, connections[r.host, r.kind]) for r in resources]
         views = [
-            asyncio.ensure_future(self._full(link, r)) async for r, link in self._slices.of(asked)
+            asyncio.ensure_future(self._full(connection, r))
+            async for r, connection in self._slices.of(asked)
         ]
         try:
             await _until_silent(views)
@@ -164,7 +167,7 @@ class Lists:
         revision = self.revision
         full: list[Resource] = []
         lost: dict[str, EngineUnreachableError] = {}
-        for (summary, link), view in zip(asked, views, strict=True):
+        for (summary, connection), view in zip(asked, views, strict=True):
             if view.cancelled():
                 full.append(summary)
                 continue
@@ -172,16 +175,16 @@ class Lists:
                 case None:
                     full += view.result()
                 case EngineUnreachableError() as error:
-                    lost[link.name] = error
+                    lost[connection.name] = error
                 case error:
                     raise error
         if lost and not partial:
             raise EngineUnreachableError.of_all([*lost.values()])
         return Listing(tuple(full), tuple(lost), revision)
 
-    async def _full(self, link: Link, summary: Resource) -> Sequence[Resource]:
+    async def _full(self, connection: EngineConnection, summary: Resource) -> Sequence[Resource]:
         try:
-            return [await self._inventory.full(link, summary.id)]
+            return [await self._inventory.full(connection, summary.id)]
         except ResourceNotFoundError:
             return []
         except EngineUnreachableError:

@@ -9,9 +9,9 @@ from typing import Any
 
 import structlog
 
+from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts, require
 from proad.core.inventory import Inventory
-from proad.core.link import Link
 from proad.core.ports import Stats
 from proad.core.resolve import Found, Resolver
 from proad.errors import (
@@ -60,13 +60,13 @@ class Sampler:
     """Samples resources of one engine when somebody wants it.
 
     Args:
-        link: the engine.
+        connection: the engine.
         driver: its driver.
         inventory: knows which resources are active.
     """
 
-    def __init__(self, link: Link, driver: Stats, inventory: Inventory) -> None:
-        self.link = link
+    def __init__(self, connection: EngineConnection, driver: Stats, inventory: Inventory) -> None:
+        self.connection = connection
         self._driver = driver
         self._inventory = inventory
         # By id: when the last sample was begun, and what came of it, if anything did.
@@ -104,45 +104,49 @@ class Sampler:
             ids = {id for id, (_, sample) in self._taken.items() if sample is None}
             ids |= self._owed(want) if self._failure else set()
         for id in ids:
-            known = self._inventory.known(self.link, id)
+            entry = self._inventory.entry(self.connection, id)
             begun, sample = self._taken.get(id, _NEVER)
-            if known is None or (sample is not None and begun > want.since):
+            if entry is None or (sample is not None and begun > want.since):
                 continue
-            shown, failed = known.shown, self._failure
-            if shown.state not in ACTIVE:
+            published, failed = entry.published, self._failure
+            if published.state not in ACTIVE:
                 if want.ids is not None:
-                    words = f"{shown.name!r} is {shown.state}: what does not run uses nothing"
-                    yield self._missing(shown, MissingSampleReason.NOT_ACTIVE, words)
+                    words = (
+                        f"{published.name!r} is {published.state}: what does not run uses nothing"
+                    )
+                    yield self._missing(published, MissingSampleReason.NOT_ACTIVE, words)
             elif begun > want.since or failed:
                 words = failed or (
-                    f"{self.link.driver.name} gave no numbers of {shown.name!r}: it hangs, has "
+                    f"{self.connection.driver.name} gave no numbers of {published.name!r}: it hangs, has "
                     "just ended, or this host does not count what it uses"
                 )
-                yield self._missing(shown, MissingSampleReason.NOT_TOLD, words)
+                yield self._missing(published, MissingSampleReason.NOT_TOLD, words)
 
-    def _missing(self, shown: Resource, reason: MissingSampleReason, words: str) -> MissingSample:
+    def _missing(
+        self, published: Resource, reason: MissingSampleReason, words: str
+    ) -> MissingSample:
         return MissingSample(
-            id=shown.id,
-            kind=shown.kind,
-            name=shown.name,
-            host=self.link.host,
+            id=published.id,
+            kind=published.kind,
+            name=published.name,
+            host=self.connection.host,
             reason=reason,
             message=words,
         )
 
     def _owed(self, want: _Want) -> set[str]:
         """Tell what is still to be sampled."""
-        if self.link.lost:
+        if self.connection.lost:
             return set()
         if want.ids is None:
-            active = [r.id for r in self._inventory.all(self.link) if r.state in ACTIVE]
+            active = [r.id for r in self._inventory.all(self.connection) if r.state in ACTIVE]
         else:
             active = [id for id in want.ids if self._is_active(id)]
         return {id for id in active if self._taken.get(id, _NEVER)[0] <= want.since}
 
     def _is_active(self, id: str) -> bool:
-        known = self._inventory.known(self.link, id)
-        return known is not None and known.shown.state in ACTIVE
+        entry = self._inventory.entry(self.connection, id)
+        return entry is not None and entry.published.state in ACTIVE
 
     async def _take(self) -> None:
         """Sample once what is owed to all who wait."""
@@ -151,12 +155,14 @@ class Sampler:
         if not ids:
             return
         try:
-            samples = await self.link.read(lambda: self._driver.stats(ids))
+            samples = await self.connection.read(lambda: self._driver.stats(ids))
         except Exception as error:  # noqa: BLE001 - one fault of a driver must not end it for all
             if not isinstance(error, ProaError):  # of those, health and GetHost tell
-                _log.exception("sampling failed", engine=self.link.name)
+                _log.exception("sampling failed", engine=self.connection.name)
             told = error.message if isinstance(error, ProaError) else "see the daemon's log"
-            self._failure = f"{self.link.driver.name} could not be asked: {told[:_LONGEST_FAILURE]}"
+            self._failure = (
+                f"{self.connection.driver.name} could not be asked: {told[:_LONGEST_FAILURE]}"
+            )
             await asyncio.sleep(TICK)
             return
         self._failure = ""
@@ -195,17 +201,21 @@ class _Feed:
         self.answer.result()
         self.answer = None
         self._heard = asyncio.get_running_loop().time()
-        link, before = self._sampler.link, self._before
+        connection, before = self._sampler.connection, self._before
         # Of those that have gone nothing is kept.
-        self._before = {id: it for id, it in before.items() if self._inventory.known(link, id)}
+        self._before = {
+            id: it for id, it in before.items() if self._inventory.entry(connection, id)
+        }
         stats = []
         for sample in self._sampler.taken(self._want):
-            if (known := self._inventory.known(link, sample.id)) is None:
+            if (entry := self._inventory.entry(connection, sample.id)) is None:
                 continue
             percent = _percent(before.get(sample.id), sample)
             self._before[sample.id] = sample
             stats.append(
-                replace(sample, name=known.shown.name, host=link.host, cpu_percent=percent)
+                replace(
+                    sample, name=entry.published.name, host=connection.host, cpu_percent=percent
+                )
             )
         return StatsBatch(stats=tuple(stats), missing=tuple(self._sampler.missing(self._want)))
 
@@ -222,9 +232,9 @@ class Measuring:
         self._resolver = resolver
         self._inventory = inventory
         self._samplers = {
-            link.name: Sampler(link, link.driver, inventory)
-            for link in hosts.links
-            if isinstance(link.driver, Stats)
+            connection.name: Sampler(connection, connection.driver, inventory)
+            for connection in hosts.connections
+            if isinstance(connection.driver, Stats)
         }
         self._closed = asyncio.Event()
 
@@ -272,8 +282,8 @@ class Measuring:
         """Make a feed of each engine that has what was named; of all if nothing was."""
         by_engine: dict[str, set[str]] = {}
         for found in named:
-            require(found.link.driver, Stats)
-            by_engine.setdefault(found.link.name, set()).add(found.resource.id)
+            require(found.connection.driver, Stats)
+            by_engine.setdefault(found.connection.name, set()).add(found.resource.id)
         feeds = [
             _Feed(sampler, by_engine.get(name), self._inventory)
             for name, sampler in self._samplers.items()
@@ -288,8 +298,8 @@ class Measuring:
         if self._closed.is_set():
             raise ShuttingDownError
         for found in named:
-            await self._inventory.mirror(found.link).ready()
-            if self._inventory.known(found.link, found.resource.id) is None:
+            await self._inventory.reflector(found.connection).ready()
+            if self._inventory.entry(found.connection, found.resource.id) is None:
                 raise ResourceNotFoundError(found.resource.name)
         heard = [feed.hear() for feed in feeds]
         return StatsBatch(

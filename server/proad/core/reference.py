@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from proad.core.link import Link
+from proad.core.engine_connection import EngineConnection
 from proad.errors import InvalidArgumentError
 from proad.model import Resource, ResourceKind, full_id
 
@@ -58,10 +58,10 @@ class Reference:
         digits = name.replace("-", "")
         return digits if len(digits) >= _FEWEST_DIGITS and _START.fullmatch(name) else ""
 
-    def covers(self, link: Link) -> bool:
+    def covers(self, connection: EngineConnection) -> bool:
         """Return whether the resource may be one of this engine's."""
-        return self.host in {None, link.host} and (
-            self.kind is None or self.kind in link.driver.kinds
+        return self.host in {None, connection.host} and (
+            self.kind is None or self.kind in connection.driver.kinds
         )
 
     def names(self, resource: Resource) -> bool:

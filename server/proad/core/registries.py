@@ -101,12 +101,12 @@ class AllowedRegistries:
             if not answer.done():
                 answer.set_result(addresses)
 
-        def look() -> None:
+        def refresh() -> None:
             addresses = _resolved(host)
             with suppress(RuntimeError):  # the daemon has ended meanwhile
                 loop.call_soon_threadsafe(done, addresses)
 
-        threading.Thread(target=look, name="resolve", daemon=True).start()
+        threading.Thread(target=refresh, name="resolve", daemon=True).start()
         return await answer
 
 

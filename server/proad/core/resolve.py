@@ -6,10 +6,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
+from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
-from proad.core.inventory.picture import Known
-from proad.core.link import Link
+from proad.core.inventory.store import Entry
 from proad.core.reference import Reference
 from proad.errors import (
     AmbiguousIdError,
@@ -23,7 +23,7 @@ from proad.model import Resource, ResourceKind
 
 T = TypeVar("T")
 
-LOOK_WITHIN = 2.0
+REFRESH_WITHIN = 2.0
 """Seconds that a look may take at what a name could mean as well."""
 
 NAME_WITHIN = 0.5
@@ -40,7 +40,7 @@ _LONGEST_NAME = 64
 class Found:
     """A resource and the link that has it. The resource is a SUMMARY."""
 
-    link: Link
+    connection: EngineConnection
     resource: Resource
 
 
@@ -58,7 +58,7 @@ class Resolver:
     def __init__(self, hosts: Hosts, inventory: Inventory) -> None:
         self._hosts = hosts
         self._inventory = inventory
-        self._links = {link.name: link for link in hosts.links}
+        self._connections = {connection.name: connection for connection in hosts.connections}
 
     async def find(self, text: str) -> Found:
         """Find a resource.
@@ -74,27 +74,31 @@ class Resolver:
         if len(found) == 1:
             return found[0]
         reference = Reference.parse(text)
-        links = [link for link in self._hosts.links if reference.covers(link)]
-        true = [link for link in links if self._inventory.mirror(link).synced]
+        connections = [
+            connection for connection in self._hosts.connections if reference.covers(connection)
+        ]
+        true = [
+            connection for connection in connections if self._inventory.reflector(connection).synced
+        ]
         found = self._search(reference, true)
-        if not found and len(true) < len(links):
+        if not found and len(true) < len(connections):
             # It may be where we cannot look, or not yet.
-            if lost := await self._inventory.lost(links):
+            if lost := await self._inventory.lost(connections):
                 raise EngineUnreachableError.of_all([*lost.values()])
-            true = links
+            true = connections
             found = self._search(reference, true)
         elif found and reference.full_id not in {"", found[0].resource.id}:
             # It is called like an id of one that may be where we cannot look.
-            unseen = [x for x in links if x not in true and _may_have(x, reference.full_id)]
+            unseen = [x for x in connections if x not in true and _may_have(x, reference.full_id)]
             if lost := await self._inventory.lost(unseen):
                 raise EngineUnreachableError.of_all([*lost.values()])
             true += unseen
             found = self._search(reference, true)
         if 1 < len(found) <= _MOST_LOOKED_AT:
-            await asyncio.gather(*map(self._look, found))
+            await asyncio.gather(*map(self._refresh, found))
             found = self._search(reference, true)
         if not found:
-            found = await self._ask(reference, links)
+            found = await self._ask(reference, connections)
         if len(found) > 1:
             told = [self._told(one) for one in found[:_MOST_LOOKED_AT]]
             raise AmbiguousIdError(text, told, of=len(found))
@@ -121,72 +125,90 @@ class Resolver:
     def _with_id(self, id: str) -> list[Found]:
         """Find what has this full id, on the engines whose picture is true."""
         found = (
-            Found(self._links[known.engine], known.shown)
-            for known in self._inventory.picture.with_id(id)
+            Found(self._connections[entry.engine], entry.published)
+            for entry in self._inventory.store.with_id(id)
         )
-        return [one for one in found if self._inventory.mirror(one.link).synced]
+        return [one for one in found if self._inventory.reflector(one.connection).synced]
 
-    def _search(self, reference: Reference, links: Sequence[Link]) -> list[Found]:
-        by_name = {link.name: link for link in links}
-        picture = self._inventory.picture
+    def _search(self, reference: Reference, connections: Sequence[EngineConnection]) -> list[Found]:
+        by_name = {connection.name: connection for connection in connections}
+        store = self._inventory.store
         return (
-            _among(picture.with_id(reference.full_id), reference.names, by_name)
-            or _among(picture.named(reference.name), reference.names, by_name)
-            or _among(picture.starting(reference.digits), reference.starts, by_name)
+            _among(store.with_id(reference.full_id), reference.names, by_name)
+            or _among(store.named(reference.name), reference.names, by_name)
+            or _among(store.starting(reference.digits), reference.starts, by_name)
         )
 
     def _told(self, one: Found) -> str:
         """Return what a caller may write to mean this resource and no other."""
         resource = one.resource
-        place = f"{one.link.host}/{resource.kind.lower()}"
+        place = f"{one.connection.host}/{resource.kind.lower()}"
         by_name = f"{place}/{resource.name}"
         if len(resource.name) <= _LONGEST_NAME and "," not in by_name:
             with suppress(InvalidArgumentError):  # a name with a slash cannot be written
                 reference = Reference.parse(by_name)
-                links = [link for link in self._hosts.links if reference.covers(link)]
-                meant = self._search(reference, links)
+                connections = [
+                    connection
+                    for connection in self._hosts.connections
+                    if reference.covers(connection)
+                ]
+                meant = self._search(reference, connections)
                 if [each.resource.id for each in meant] == [resource.id]:
                     return by_name
         return f"{place}/{resource.id}"
 
-    async def _look(self, found: Found) -> None:
+    async def _refresh(self, found: Found) -> None:
         """Have the picture of a resource made true; where that fails it stays as it is."""
         with suppress(ProaError, TimeoutError):
-            async with asyncio.timeout(LOOK_WITHIN):
-                await self._inventory.looks(found.link).look(found.resource.id)
+            async with asyncio.timeout(REFRESH_WITHIN):
+                await self._inventory.refresher(found.connection).refresh(found.resource.id)
 
-    async def _ask(self, reference: Reference, links: Sequence[Link]) -> list[Found]:
+    async def _ask(
+        self, reference: Reference, connections: Sequence[EngineConnection]
+    ) -> list[Found]:
         """Ask the engines: somebody may have made it a moment ago."""
-        answers = await asyncio.gather(*(self._ask_one(reference, link) for link in links))
+        answers = await asyncio.gather(
+            *(self._ask_one(reference, connection) for connection in connections)
+        )
         return [found for found in answers if found is not None]
 
-    async def _ask_one(self, reference: Reference, link: Link) -> Found | None:
-        looks = self._inventory.looks(link)
-        known = await looks.look(reference.full_id) if _may_have(link, reference.full_id) else None
-        if known is None and (id := await _find_id(reference.name, link)):
-            known = await looks.look(id)
-        return Found(link, known.shown) if known and reference.names(known.seen) else None
+    async def _ask_one(self, reference: Reference, connection: EngineConnection) -> Found | None:
+        refresher = self._inventory.refresher(connection)
+        entry = (
+            await refresher.refresh(reference.full_id)
+            if _may_have(connection, reference.full_id)
+            else None
+        )
+        if entry is None and (id := await _find_id(reference.name, connection)):
+            entry = await refresher.refresh(id)
+        return (
+            Found(connection, entry.published)
+            if entry and reference.names(entry.observed)
+            else None
+        )
 
 
-def _may_have(link: Link, full_id: str) -> bool:
+def _may_have(connection: EngineConnection, full_id: str) -> bool:
     """Return whether an engine has resources of the kind that has such ids."""
     kind = ResourceKind.DOMAIN if "-" in full_id else ResourceKind.CONTAINER
-    return full_id != "" and kind in link.driver.kinds
+    return full_id != "" and kind in connection.driver.kinds
 
 
-async def _find_id(name: str, link: Link) -> str:
+async def _find_id(name: str, connection: EngineConnection) -> str:
     """Ask an engine for a name; one that hangs is taken not to have it."""
     with suppress(TimeoutError, EngineTimedOutError):
         async with asyncio.timeout(NAME_WITHIN):
-            return await link.read(lambda: link.driver.find_id(name))
+            return await connection.read(lambda: connection.driver.find_id(name))
     return ""
 
 
 def _among(
-    candidates: Iterable[Known], fits: Callable[[Resource], bool], links: Mapping[str, Link]
+    candidates: Iterable[Entry],
+    fits: Callable[[Resource], bool],
+    connections: Mapping[str, EngineConnection],
 ) -> list[Found]:
     return [
-        Found(links[known.engine], known.shown)
-        for known in candidates
-        if known.engine in links and fits(known.seen)
+        Found(connections[entry.engine], entry.published)
+        for entry in candidates
+        if entry.engine in connections and fits(entry.observed)
     ]

@@ -56,12 +56,12 @@ class Snapshots:
     async def list(self, ref: str) -> list[Aged]:
         """Give the snapshots of a resource, oldest first."""
         found, driver = await self._find(ref)
-        return by_age(await found.link.read(lambda: driver.list_snapshots(found.resource.id)))
+        return by_age(await found.connection.read(lambda: driver.list_snapshots(found.resource.id)))
 
     async def get(self, ref: str, name: str) -> Snapshot:
         """Give one snapshot."""
         found, driver = await self._find(ref)
-        return await found.link.read(lambda: driver.get_snapshot(found.resource.id, name))
+        return await found.connection.read(lambda: driver.get_snapshot(found.resource.id, name))
 
     async def create(self, ref: str, spec: SnapshotSpec) -> Snapshot:
         """Take a snapshot."""
@@ -76,7 +76,7 @@ class Snapshots:
         resource = await self._verbs.do(
             Verb.REVERT_SNAPSHOT, found, lambda id, _: driver.revert_snapshot(id, name, state)
         )
-        return self._inventory.complete(found.link, resource)
+        return self._inventory.complete(found.connection, resource)
 
     async def delete(self, ref: str, name: str, *, children: bool) -> None:
         """Delete a snapshot; the resource itself stays as it is."""
@@ -87,4 +87,4 @@ class Snapshots:
 
     async def _find(self, ref: str) -> tuple[Found, ports.Snapshots]:
         found = await self._resolver.find(ref)
-        return found, require(found.link.driver, ports.Snapshots)
+        return found, require(found.connection.driver, ports.Snapshots)

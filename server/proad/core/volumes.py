@@ -18,24 +18,26 @@ class Volumes:
 
     async def list(self, pool: str, *, host: str) -> list[Volume]:
         """Give the volumes of a host, by pool and name."""
-        link, driver = self._hosts.offering(ports.Volumes, host)
-        volumes = await link.read(lambda: driver.list_volumes(pool))
+        connection, driver = self._hosts.offering(ports.Volumes, host)
+        volumes = await connection.read(lambda: driver.list_volumes(pool))
         volumes.sort(key=lambda volume: (volume.pool, volume.name))
-        return [replace(volume, host=link.host) for volume in volumes]
+        return [replace(volume, host=connection.host) for volume in volumes]
 
     async def create(self, spec: VolumeSpec, *, host: str) -> Volume:
         """Create a volume on a host."""
-        link, driver = self._hosts.offering(ports.Volumes, host)
-        volume = await self._operations.run(lambda: link.verb(lambda: driver.create_volume(spec)))
-        return replace(volume, host=link.host)
+        connection, driver = self._hosts.offering(ports.Volumes, host)
+        volume = await self._operations.run(
+            lambda: connection.verb(lambda: driver.create_volume(spec))
+        )
+        return replace(volume, host=connection.host)
 
     async def delete(
         self, pool: str, name: str, *, host: str, ignore_unreadable: Collection[str] = ()
     ) -> None:
         """Delete a volume of a host."""
-        link, driver = self._hosts.offering(ports.Volumes, host)
+        connection, driver = self._hosts.offering(ports.Volumes, host)
 
         async def delete() -> None:
             await driver.delete_volume(pool, name, ignore_unreadable=ignore_unreadable)
 
-        await self._operations.run(lambda: link.verb(delete))
+        await self._operations.run(lambda: connection.verb(delete))

@@ -40,13 +40,13 @@ class Watches:
             RevisionCompactedError: what came after `after` is not known any more.
             ShuttingDownError: the daemon is stopping.
         """
-        links = self._hosts.covered(which)
+        connections = self._hosts.covered(which)
         revision = None
         if after is not None:
             run_id, revision = after
             if run_id != self.run_id:
                 raise RevisionCompactedError
-        return watch(self._inventory, which, links, heartbeat=heartbeat, revision=revision)
+        return watch(self._inventory, which, connections, heartbeat=heartbeat, revision=revision)
 
     def close(self) -> None:
         """End all watches: the daemon is stopping."""

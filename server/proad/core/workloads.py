@@ -3,9 +3,9 @@
 from collections.abc import Awaitable, Callable
 
 from proad.core.actor import current_actor
+from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts, require
 from proad.core.inventory import Inventory
-from proad.core.link import Link
 from proad.core.operations import Operations
 from proad.core.ports import Containers, Domains, OnMade
 from proad.core.resolve import Resolver
@@ -37,7 +37,7 @@ class Workloads:
         self, spec: ContainerSpec, *, start: bool, host: str
     ) -> CreatedContainer:
         """Create a container on a host."""
-        link, driver = self._hosts.offering(Containers, host)
+        connection, driver = self._hosts.offering(Containers, host)
         warnings: list[str] = []
 
         async def create(on_made: OnMade) -> Resource:
@@ -45,57 +45,57 @@ class Workloads:
             warnings.extend(created.warnings)
             return created.resource
 
-        resource = await self._create(link, create)
+        resource = await self._create(connection, create)
         return CreatedContainer(resource=resource, warnings=tuple(warnings))
 
     async def prune_containers(self, which: PruneFilter, *, host: str) -> Pruned:
         """Remove stopped containers from a host."""
-        link, driver = self._hosts.offering(Containers, host)
-        looks = self._inventory.looks(link)
+        connection, driver = self._hosts.offering(Containers, host)
+        refresher = self._inventory.refresher(connection)
 
         async def prune() -> Pruned:
-            with looks.pruning():
-                pruned = await link.verb(lambda: driver.prune_containers(which))
+            with refresher.pruning():
+                pruned = await connection.verb(lambda: driver.prune_containers(which))
                 for id in pruned.container_ids:
-                    looks.drop(id, actor=current_actor())
+                    refresher.drop(id, actor=current_actor())
             return pruned
 
         return await self._operations.run(prune)
 
     async def create_domain(self, spec: DomainSpec, *, start: bool, host: str) -> Resource:
         """Create a domain on a host."""
-        link, driver = self._hosts.offering(Domains, host)
+        connection, driver = self._hosts.offering(Domains, host)
         return await self._create(
-            link, lambda on_made: driver.create_domain(spec, start=start, on_made=on_made)
+            connection, lambda on_made: driver.create_domain(spec, start=start, on_made=on_made)
         )
 
     async def create_domain_from_xml(
         self, source: DomainXml, *, start: bool, host: str
     ) -> Resource:
         """Create a domain on a host from XML."""
-        link, driver = self._hosts.offering(Domains, host)
+        connection, driver = self._hosts.offering(Domains, host)
         return await self._create(
-            link,
+            connection,
             lambda on_made: driver.create_domain_from_xml(source, start=start, on_made=on_made),
         )
 
     async def _create(
-        self, link: Link, create: Callable[[OnMade], Awaitable[Resource]]
+        self, connection: EngineConnection, create: Callable[[OnMade], Awaitable[Resource]]
     ) -> Resource:
-        looks = self._inventory.looks(link)
+        refresher = self._inventory.refresher(connection)
 
         async def change() -> Resource:
-            with looks.making() as on_made:
-                made = await link.verb(lambda: create(on_made))
-                await looks.look(made.id)
-            return self._inventory.complete(link, made)
+            with refresher.making() as on_made:
+                made = await connection.verb(lambda: create(on_made))
+                await refresher.refresh(made.id)
+            return self._inventory.complete(connection, made)
 
         return await self._operations.run(change)
 
     async def domain_xml(self, ref: str, *, inactive: bool) -> str:
         """Give a domain as XML."""
         found = await self._resolver.find(ref)
-        driver = require(found.link.driver, Domains)
-        return await found.link.read(
+        driver = require(found.connection.driver, Domains)
+        return await found.connection.read(
             lambda: driver.get_domain_xml(found.resource.id, inactive=inactive)
         )

@@ -7,8 +7,8 @@ from grpc_health.v1 import health_pb2
 from grpc_health.v1.health import aio
 
 from proad.core import ports
+from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts
-from proad.core.link import Link
 from proad.model import EngineHealth
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -39,8 +39,8 @@ class Health:
 
     async def start(self) -> None:
         """Follow the engines from now on."""
-        for link in self._hosts.links:
-            link.on_health_change(self.refresh)
+        for connection in self._hosts.connections:
+            connection.on_health_change(self.refresh)
         await self.servicer.set("", _SERVING)
         await self.refresh()
 
@@ -55,10 +55,12 @@ class Health:
 
     def _status(self, service: str) -> Any:  # an int of an enum without type stubs
         needed = _NEEDS.get(service)
-        if needed is None or any(self._serves(link, needed) for link in self._hosts.links):
+        if needed is None or any(
+            self._serves(connection, needed) for connection in self._hosts.connections
+        ):
             return _SERVING
         return _NOT_SERVING
 
     @staticmethod
-    def _serves(link: Link, needed: type[Any]) -> bool:
-        return link.health is EngineHealth.SERVING and isinstance(link.driver, needed)
+    def _serves(connection: EngineConnection, needed: type[Any]) -> bool:
+        return connection.health is EngineHealth.SERVING and isinstance(connection.driver, needed)

@@ -4,7 +4,7 @@ import pytest
 
 from proa import v1
 from soak.serial import GONE, PAUSED, RUNNING, STOPPED, Call, final_states
-from soak.watcher import Picture
+from soak.watcher import Store
 
 
 def call(verb: str, answer: str, begin: float, end: float) -> Call:
@@ -53,7 +53,7 @@ EXISTING = told(v1.CHANGE_TYPE_EXISTING, 1)
 
 
 def test_a_story_without_holes():
-    picture = Picture()
+    picture = Store()
     picture.take([EXISTING, SYNCED, told(v1.CHANGE_TYPE_MODIFIED, 2)])
     picture.take([told(v1.CHANGE_TYPE_REMOVED, 3), told(v1.CHANGE_TYPE_ADDED, 4)])
 
@@ -75,7 +75,7 @@ def test_a_story_without_holes():
     ],
 )
 def test_stories_with_holes(events: list[v1.WatchEvent]):
-    picture = Picture()
+    picture = Store()
     picture.take(events)
 
     assert picture.faults

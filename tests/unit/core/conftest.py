@@ -15,13 +15,13 @@ def engine():
 
 
 @pytest.fixture
-async def link(engine):
+async def connection(engine):
     return await linked(engine)
 
 
 @pytest.fixture
-async def inventory(link):
-    inventory = Inventory([link])
+async def inventory(connection):
+    inventory = Inventory([connection])
     async with inventory.following():
         yield inventory
 
@@ -32,5 +32,5 @@ def verbs(inventory):
 
 
 @pytest.fixture
-def found(inventory, link):
-    return Found(link, inventory.known(link, "1").shown)
+def found(inventory, connection):
+    return Found(connection, inventory.entry(connection, "1").published)

@@ -13,7 +13,7 @@ S = ResourceState
 
 
 async def test_a_failure_that_changed_nothing_leaves_the_etag(engine, verbs, inventory, found):
-    before = await inventory.full(found.link, "1")
+    before = await inventory.full(found.connection, "1")
 
     async def act(id, on_step):
         raise EngineConflictError("scripted", "refused")
@@ -21,7 +21,7 @@ async def test_a_failure_that_changed_nothing_leaves_the_etag(engine, verbs, inv
     with pytest.raises(EngineConflictError):
         await verbs.do(Verb.UPDATE, found, act)
 
-    assert inventory.known(found.link, "1").shown.etag == before.etag
+    assert inventory.entry(found.connection, "1").published.etag == before.etag
 
 
 async def test_an_etag_is_checked_on_what_is_read_now(engine, verbs, found):
@@ -35,7 +35,7 @@ async def test_an_etag_is_checked_on_what_is_read_now(engine, verbs, found):
 
 async def test_an_etag_covers_what_only_the_full_view_shows(engine, verbs, inventory, found):
     """Somebody changed it by hand, and the engine has not told of it yet."""
-    full = await inventory.full(found.link, "1")
+    full = await inventory.full(found.connection, "1")
     engine.commands["1"] = "by hand"
 
     async def act(id, on_step):
@@ -44,11 +44,11 @@ async def test_an_etag_covers_what_only_the_full_view_shows(engine, verbs, inven
     with pytest.raises(EtagMismatchError) as caught:
         await verbs.do(Verb.UPDATE, found, act, etag=full.etag)
 
-    assert caught.value.metadata["etag"] == inventory.known(found.link, "1").shown.etag
+    assert caught.value.metadata["etag"] == inventory.entry(found.connection, "1").published.etag
 
 
 async def test_an_etag_of_what_did_not_change_is_good(engine, verbs, inventory, found):
-    full = await inventory.full(found.link, "1")
+    full = await inventory.full(found.connection, "1")
 
     async def act(id, on_step):
         return "done"
@@ -67,7 +67,7 @@ async def test_what_a_summary_does_not_show_changes_the_etag_once(engine, verbs,
 
     etags = [entry.after.etag for entry in inventory.journal.after(0, 100)]
     assert len(set(etags)) == 2
-    assert (await inventory.full(found.link, "1")).container.command == ("second",)
+    assert (await inventory.full(found.connection, "1")).container.command == ("second",)
 
 
 async def test_an_update_of_several_steps_leaves_no_etag_good(engine, verbs, inventory, found):
@@ -76,15 +76,15 @@ async def test_an_update_of_several_steps_leaves_no_etag_good(engine, verbs, inv
 
     async def act(id, on_step):
         engine.put(box(name="new"))
-        await until(lambda: inventory.known(found.link, id).shown.name == "new")
-        read.append(await inventory.full(found.link, id))
+        await until(lambda: inventory.entry(found.connection, id).published.name == "new")
+        read.append(await inventory.full(found.connection, id))
         engine.commands[id] = "second"
         engine.tell(id, reconfigured=True)
-        return Updated(resource=engine.shown(id, ResourceView.FULL))
+        return Updated(resource=engine.published(id, ResourceView.FULL))
 
     await verbs.do(Verb.UPDATE, found, act)
     await quiet(inventory)
 
-    now = await inventory.full(found.link, "1")
+    now = await inventory.full(found.connection, "1")
     assert (now.name, now.container.command) == ("new", ("second",))
     assert now.etag != read[0].etag

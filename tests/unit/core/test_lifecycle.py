@@ -59,14 +59,16 @@ async def inventory(driver, web):
 
 
 @pytest.fixture
-def link(inventory):
-    return next(iter(inventory._mirrors.values())).link
+def connection(inventory):
+    return next(iter(inventory._reflectors.values())).connection
 
 
 @pytest.fixture
-def lifecycle(inventory, link):
+def lifecycle(inventory, connection):
     return Lifecycle(
-        Resolver(Hosts(["local"], [link]), inventory), Verbs(Operations(), inventory), inventory
+        Resolver(Hosts(["local"], [connection]), inventory),
+        Verbs(Operations(), inventory),
+        inventory,
     )
 
 
@@ -91,13 +93,13 @@ async def test_it_is_told_nothing_that_may_have_changed(driver, web, lifecycle, 
 
 
 async def test_a_full_view_of_before_a_pause_does_not_outlive_it(
-    driver, web, lifecycle, inventory, link
+    driver, web, lifecycle, inventory, connection
 ):
     """The driver tells no event of it that would end it."""
 
     async def reads():
         await lifecycle.get(web.id, ResourceView.FULL)
-        await inventory.looks(link).look(web.id)
+        await inventory.refresher(connection).refresh(web.id)
 
     driver.during = reads
     await lifecycle.pause(web.id)

@@ -31,15 +31,15 @@ def far():
 
 
 @pytest.fixture
-async def links(engine, far):
+async def connections(engine, far):
     return [await linked(engine), await linked(far, "far")]
 
 
 @pytest.fixture
-async def lists(links):
-    inventory = Inventory(links)
+async def lists(connections):
+    inventory = Inventory(connections)
     async with inventory.following():
-        yield Lists(Hosts(["local", "far"], links), inventory, Slices())
+        yield Lists(Hosts(["local", "far"], connections), inventory, Slices())
 
 
 @pytest.fixture
@@ -137,12 +137,12 @@ async def test_one_that_is_gone_is_left_out(engine, all_of):
     assert "c2" not in commands(await all_of())
 
 
-async def test_an_engine_that_is_lost_meanwhile(engine, links, all_of):
+async def test_an_engine_that_is_lost_meanwhile(engine, connections, all_of):
     engine.before = gate = Gate("full")
     listing = [asyncio.ensure_future(all_of(partial=partial)) for partial in (False, True)]
     await until(lambda: gate.waiting == 5)
     engine.lost = True
-    await links[0].probe()
+    await connections[0].probe()
 
     with pytest.raises(EngineUnreachableError):
         await listing[0]

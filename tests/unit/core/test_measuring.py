@@ -64,20 +64,20 @@ def engine():
 
 
 @pytest.fixture
-async def link(engine):
+async def connection(engine):
     return await linked(engine)
 
 
 @pytest.fixture
-async def measure(link):
+async def measure(connection):
     """Makes a Measuring of the engine and of others."""
     async with AsyncExitStack() as stack:
 
         async def start(*others):
-            links = [link, *others]
-            inventory = Inventory(links)
+            connections = [connection, *others]
+            inventory = Inventory(connections)
             await stack.enter_async_context(inventory.following())
-            hosts = Hosts([each.host for each in links], links)
+            hosts = Hosts([each.host for each in connections], connections)
             made = Measuring(hosts, Resolver(hosts, inventory), inventory)
             made.inventory = inventory
             return made
@@ -97,7 +97,7 @@ async def first(measured, *refs, number=1, interval=SHORT):
     raise AssertionError("it ended")
 
 
-async def test_all_that_are_active(measure, link):
+async def test_all_that_are_active(measure, connection):
     (batch,) = await first(await measure())
 
     assert {(s.id, s.name, s.host) for s in batch} == {("1", "a", "local"), ("2", "b", "local")}
@@ -263,28 +263,28 @@ async def test_one_that_there_is_not(measure):
         await first(await measure(), "a", "nope")
 
 
-async def test_an_engine_that_is_lost_ends_a_named_stream(measure, engine, link):
+async def test_an_engine_that_is_lost_ends_a_named_stream(measure, engine, connection):
     measured = await measure()
     async with aclosing(measured.stream(["a"], SHORT)) as stream:
         assert (await anext(stream)).stats
         engine.lost = True
-        await link.probe()
+        await connection.probe()
         with pytest.raises(EngineUnreachableError):
             await asyncio.wait_for(to_the_end(stream), 30)
 
 
-async def test_all_goes_on_without_a_lost_engine(measure, engine, link):
+async def test_all_goes_on_without_a_lost_engine(measure, engine, connection):
     other = await linked(Measured(box("9", "far")), "far")
     measured = await measure(other)
     async with aclosing(measured.stream([], SHORT)) as stream:
         await anext(stream)
         engine.lost = True
-        await link.probe()
+        await connection.probe()
         await anext(stream)
         batches = [batch async for batch in _some(stream, 4)]
         assert {s.host for batch in batches for s in batch} == {"far"}
         engine.lost = False
-        await link.probe()
+        await connection.probe()
         async with asyncio.timeout(30):
             while not {s.host for s in (await anext(stream)).stats} >= {"local"}:
                 pass
@@ -315,7 +315,7 @@ async def test_a_sample_that_fails_is_followed_by_others(measure, engine, error)
     assert [s.name for s in (await first(await measure(), "a"))[0]] == ["a"]
 
 
-async def test_an_engine_that_cannot_tell(link):
+async def test_an_engine_that_cannot_tell(connection):
     silent = await linked(Scripted(box()), "far")
     inventory = Inventory([silent])
     hosts = Hosts(["far"], [silent])

@@ -58,9 +58,9 @@ async def listen(engine, far, monkeypatch):
     """Begins to listen; every listener's answer is asked for with `anext`."""
     monkeypatch.setattr(measuring, "_FIRST", 1.0)
     monkeypatch.setattr(measuring, "TICK", 0.02)
-    links = [await linked(engine), await linked(far, "far")]
-    inventory = Inventory(links)
-    hosts = Hosts(["local", "far"], links)
+    connections = [await linked(engine), await linked(far, "far")]
+    inventory = Inventory(connections)
+    hosts = Hosts(["local", "far"], connections)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(inventory.following())
         measured = Measuring(hosts, Resolver(hosts, inventory), inventory)

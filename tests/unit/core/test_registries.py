@@ -49,14 +49,14 @@ FAR = ["", "docker.io", "10.0.0.1:5000", "192.168.1.1", "172.17.0.1", "8.8.8.8",
 @pytest.fixture
 def names(monkeypatch):
     """Names and their addresses, in place of the resolver."""
-    known = {"reg.test": ["10.0.0.1"], "trick.test": ["10.0.0.1", "127.0.0.1"], "six.test": ["::1"]}
+    entry = {"reg.test": ["10.0.0.1"], "trick.test": ["10.0.0.1", "127.0.0.1"], "six.test": ["::1"]}
 
-    def look(host, port, **options):
-        if host not in known:
+    def refresh(host, port, **options):
+        if host not in entry:
             raise socket.gaierror(socket.EAI_NONAME, "unknown")
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (a, 0)) for a in known[host]]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (a, 0)) for a in entry[host]]
 
-    monkeypatch.setattr(socket, "getaddrinfo", look)
+    monkeypatch.setattr(socket, "getaddrinfo", refresh)
 
 
 async def denied(allowed, registry):

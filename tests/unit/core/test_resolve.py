@@ -28,14 +28,14 @@ class Overtaken(Scripted):
         then, self.then = self.then, None
         if then is not None:
             await then()
-        paused = self.there[id] = replace(self.shown(id), state=ResourceState.PAUSED)
+        paused = self.there[id] = replace(self.published(id), state=ResourceState.PAUSED)
         return paused
 
     async def delete(self, id, options):
         then, self.then = self.then, None
         if then is not None:
             await then()
-        gone = self.shown(id)
+        gone = self.published(id)
         del self.there[id]
         return gone
 
@@ -47,10 +47,10 @@ def engine():
 
 @pytest.fixture
 async def resolver(engine):
-    link = await linked(engine)
-    inventory = Inventory([link])
+    connection = await linked(engine)
+    inventory = Inventory([connection])
     async with inventory.following():
-        resolver = Resolver(Hosts(["local"], [link]), inventory)
+        resolver = Resolver(Hosts(["local"], [connection]), inventory)
         resolver.lifecycle = Lifecycle(resolver, Verbs(Operations(), inventory), inventory)
         yield resolver
 
@@ -107,7 +107,7 @@ async def test_what_cannot_be_looked_at_counts_as_there(engine, both):
 
 
 async def test_what_hangs_does_not_hold_up_the_answer(engine, both, monkeypatch):
-    monkeypatch.setattr(resolve, "LOOK_WITHIN", 0.05)
+    monkeypatch.setattr(resolve, "REFRESH_WITHIN", 0.05)
     engine.take(OLD, tell=False)
     engine.before = Gate(id=OLD)
 
@@ -140,13 +140,13 @@ async def test_an_engine_that_hangs_is_not_waited_for_with_a_name(engine, resolv
 async def test_one_engine_that_hangs_holds_up_no_other(monkeypatch):
     monkeypatch.setattr(resolve, "NAME_WITHIN", 0.05)
     hung, good = Scripted(), Scripted()
-    links = [await linked(hung, "a"), await linked(good, "b")]
-    inventory = Inventory(links)
+    connections = [await linked(hung, "a"), await linked(good, "b")]
+    inventory = Inventory(connections)
     async with inventory.following():
         hung.before = Gate()
         good.put(box(NEW, "other"), tell=False)
-        found = await Resolver(Hosts(["a", "b"], links), inventory).find("other")
-    assert found.link is links[1]
+        found = await Resolver(Hosts(["a", "b"], connections), inventory).find("other")
+    assert found.connection is connections[1]
 
 
 @pytest.fixture

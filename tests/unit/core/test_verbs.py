@@ -29,7 +29,7 @@ async def test_a_verb_is_two_changes(engine, verbs, inventory, found):
     answer = await verbs.transition(Verb.PAUSE, found, becomes(engine, S.PAUSED))
     await quiet(inventory)
 
-    assert answer is inventory.known(found.link, "1").shown
+    assert answer is inventory.entry(found.connection, "1").published
     assert states(inventory) == [(S.RUNNING, None), (S.RUNNING, Verb.PAUSE), (S.PAUSED, None)]
 
 
@@ -56,7 +56,7 @@ async def test_what_was_read_before_a_verb_does_not_undo_it(engine, verbs, inven
     release.set()
     await quiet(inventory)
 
-    assert inventory.known(found.link, "1").shown.state == S.PAUSED
+    assert inventory.entry(found.connection, "1").published.state == S.PAUSED
 
 
 async def test_what_was_read_during_a_verb_makes_it_look_again(engine, verbs, inventory, found):
@@ -64,15 +64,15 @@ async def test_what_was_read_during_a_verb_makes_it_look_again(engine, verbs, in
 
     async def act(before, on_step):
         engine.put(box(state=S.PAUSED))
-        seen = engine.there[before.id]
+        observed = engine.there[before.id]
         engine.put(box(state=S.STOPPED))
-        await inventory.looks(found.link).look(before.id)
-        return seen
+        await inventory.refresher(found.connection).refresh(before.id)
+        return observed
 
     answer = await verbs.transition(Verb.PAUSE, found, act)
     await quiet(inventory)
 
-    assert answer.state == inventory.known(found.link, "1").shown.state == S.STOPPED
+    assert answer.state == inventory.entry(found.connection, "1").published.state == S.STOPPED
 
 
 async def test_changes_of_a_verb_are_its_callers(engine, verbs, inventory, found):
@@ -82,7 +82,9 @@ async def test_changes_of_a_verb_are_its_callers(engine, verbs, inventory, found
         engine.put(box(state=S.STOPPING))
         on_step("asked")
         # Looks are put off, but not for as long as a stop takes.
-        await until(lambda: inventory.known(found.link, before.id).shown.state is S.STOPPING)
+        await until(
+            lambda: inventory.entry(found.connection, before.id).published.state is S.STOPPING
+        )
         engine.put(box(state=S.STOPPED))
         return engine.there[before.id]
 
@@ -100,17 +102,17 @@ async def test_a_step_is_shown(engine, verbs, inventory, found):
     async def act(before, on_step):
         for percent in (None, 50):
             on_step("saving", percent)
-            activity = inventory.known(found.link, before.id).shown.activity
+            activity = inventory.entry(found.connection, before.id).published.activity
             told.append((activity.step, activity.percent))
         return engine.there[before.id]
 
     await verbs.transition(Verb.STOP, found, act)
 
     assert told == [("saving", None), ("saving", 50)]
-    assert inventory.known(found.link, "1").shown.activity is None
+    assert inventory.entry(found.connection, "1").published.activity is None
 
 
-async def test_a_transient_one_that_stops_is_gone(engine, verbs, inventory, link):
+async def test_a_transient_one_that_stops_is_gone(engine, verbs, inventory, connection):
     engine.put(box("2", "brief", lifetime=Lifetime.TRANSIENT))
     await quiet(inventory)
 
@@ -119,25 +121,25 @@ async def test_a_transient_one_that_stops_is_gone(engine, verbs, inventory, link
         engine.take(before.id)
         return last
 
-    found = Found(link, inventory.known(link, "2").shown)
+    found = Found(connection, inventory.entry(connection, "2").published)
     answer = await verbs.transition(Verb.STOP, found, act)
 
     assert (answer.state, answer.activity, answer.allowed_verbs) == (S.STOPPED, None, ())
-    assert inventory.known(link, "2") is None
+    assert inventory.entry(connection, "2") is None
 
 
 async def test_what_is_deleted_while_it_stops_is_told_stopped(engine, verbs, inventory, found):
     async def act(before, on_step):
         engine.put(box(state=S.STOPPED))
-        seen = engine.there[before.id]
+        observed = engine.there[before.id]
         engine.take(before.id)
-        inventory.looks(found.link).drop(before.id, actor="bob")
-        return seen
+        inventory.refresher(found.connection).drop(before.id, actor="bob")
+        return observed
 
     answer = await verbs.transition(Verb.STOP, found, act)
 
     assert (answer.state, answer.activity) == (S.STOPPED, None)
-    assert inventory.known(found.link, "1") is None
+    assert inventory.entry(found.connection, "1") is None
 
 
 async def test_what_is_made_anew_while_it_is_deleted_stays(engine, verbs, inventory, found):
@@ -146,13 +148,13 @@ async def test_what_is_made_anew_while_it_is_deleted_stays(engine, verbs, invent
     async def act(id, on_step):
         last = engine.there[id]
         engine.take(id)
-        await until(lambda: inventory.known(found.link, id) is None)
+        await until(lambda: inventory.entry(found.connection, id) is None)
         engine.put(box(name="anew"))
-        await until(lambda: inventory.known(found.link, id) is not None)
+        await until(lambda: inventory.entry(found.connection, id) is not None)
         return last
 
     assert (await verbs.delete(found, act, force=True)).name == "web"
-    assert inventory.known(found.link, "1").shown.name == "anew"
+    assert inventory.entry(found.connection, "1").published.name == "anew"
 
 
 async def test_what_is_removed_while_it_is_killed_does_not_come_back(
@@ -168,7 +170,7 @@ async def test_what_is_removed_while_it_is_killed_does_not_come_back(
 
     async def force(before, on_step):
         engine.take(before.id)
-        await until(lambda: inventory.known(found.link, before.id) is None)
+        await until(lambda: inventory.entry(found.connection, before.id) is None)
         return replace(before, state=S.STOPPED)
 
     stopping = asyncio.create_task(verbs.transition(Verb.STOP, found, graceful))
@@ -176,7 +178,7 @@ async def test_what_is_removed_while_it_is_killed_does_not_come_back(
     answer = await verbs.transition(Verb.STOP, found, force, force=True)
     over.set()
     assert {answer.state, (await stopping).state} == {S.STOPPED}
-    assert not list(inventory.all(found.link))
+    assert not list(inventory.all(found.connection))
 
 
 async def test_a_delete_is_known_at_once(engine, verbs, inventory, found):
@@ -191,7 +193,7 @@ async def test_a_delete_is_known_at_once(engine, verbs, inventory, found):
     await quiet(inventory)
 
     assert (answer.name, answer.activity) == ("web", None)
-    assert inventory.known(found.link, "1") is None
+    assert inventory.entry(found.connection, "1") is None
     *_, last = inventory.journal.after(0, 100)
     assert (last.after, last.cause, last.actor) == (None, ChangeCause.API, "ann")
 

@@ -71,4 +71,4 @@ async def test_a_verb_that_has_begun_goes_to_its_end(engine, verbs, inventory, f
     await gone(caller)
     let_go.set()
 
-    await until(lambda: inventory.known(found.link, "1").shown.state is S.PAUSED)
+    await until(lambda: inventory.entry(found.connection, "1").published.state is S.PAUSED)

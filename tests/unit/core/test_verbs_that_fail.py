@@ -27,14 +27,14 @@ async def test_a_failure_is_told_when_what_became_of_it_is_known(engine, verbs, 
     with pytest.raises(EngineConflictError):
         await verbs.do(Verb.UPDATE, found, act)
 
-    shown = inventory.known(found.link, "1").shown
-    assert (shown.name, shown.activity) == ("renamed", None)
+    published = inventory.entry(found.connection, "1").published
+    assert (published.name, published.activity) == ("renamed", None)
     renamed = next(e for e in inventory.journal.after(0, 100) if e.after.name == "renamed")
     assert (renamed.cause, renamed.actor) == (ChangeCause.API, "ann")
 
 
 async def test_a_failure_may_change_what_a_summary_does_not_show(engine, verbs, inventory, found):
-    before = await inventory.full(found.link, "1")
+    before = await inventory.full(found.connection, "1")
 
     async def act(id, on_step):
         engine.commands[id] = "second"
@@ -43,8 +43,8 @@ async def test_a_failure_may_change_what_a_summary_does_not_show(engine, verbs, 
     with pytest.raises(EngineConflictError):
         await verbs.do(Verb.UPDATE, found, act)
 
-    assert inventory.known(found.link, "1").shown.etag != before.etag
-    assert (await inventory.full(found.link, "1")).container.command == ("second",)
+    assert inventory.entry(found.connection, "1").published.etag != before.etag
+    assert (await inventory.full(found.connection, "1")).container.command == ("second",)
 
 
 @pytest.mark.parametrize("error", [EngineUnreachableError("scripted"), ZeroDivisionError()])
@@ -63,7 +63,7 @@ async def test_a_look_that_fails_does_not_hide_the_failure(engine, verbs, found,
 async def test_a_failure_does_not_wait_long_for_a_look(
     engine, verbs, inventory, found, monkeypatch
 ):
-    monkeypatch.setattr(module, "LOOK_WITHIN", 0.01)
+    monkeypatch.setattr(module, "REFRESH_WITHIN", 0.01)
     engine.before = gate = Gate()
 
     async def act(before, on_step):
@@ -72,10 +72,10 @@ async def test_a_failure_does_not_wait_long_for_a_look(
 
     with pytest.raises(EngineConflictError):
         await verbs.transition(Verb.PAUSE, found, act)
-    assert inventory.known(found.link, "1").shown.state is S.RUNNING
+    assert inventory.entry(found.connection, "1").published.state is S.RUNNING
 
     gate.open.set()
-    await until(lambda: inventory.known(found.link, "1").shown.state is S.STOPPED)
+    await until(lambda: inventory.entry(found.connection, "1").published.state is S.STOPPED)
 
 
 @pytest.mark.parametrize("error", [EngineUnreachableError, EngineTimedOutError])
@@ -93,4 +93,4 @@ async def test_an_engine_that_does_not_answer_is_looked_at_later(
     assert not gate.reached.is_set()
 
     gate.open.set()
-    await until(lambda: inventory.known(found.link, "1").shown.state is S.STOPPED)
+    await until(lambda: inventory.entry(found.connection, "1").published.state is S.STOPPED)

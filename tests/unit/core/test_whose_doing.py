@@ -52,13 +52,13 @@ def engine():
 
 
 @pytest.fixture
-def do(inventory, link):
+def do(inventory, connection):
     """Does a verb to the one resource for ann; it fails where the engine does."""
     verbs = Verbs(Operations(), inventory)
 
     async def run(verb, act):
         act_for("ann")
-        found = Found(link, inventory.known(link, "1").shown)
+        found = Found(connection, inventory.entry(connection, "1").published)
         if verb is Verb.UPDATE:
             await verbs.do(verb, found, act)
         elif verb is Verb.DELETE:
@@ -74,7 +74,7 @@ def do(inventory, link):
 
 def told(inventory, id="1"):
     """The changes of a resource after the first, without those of an activity alone."""
-    shown = []
+    published = []
     for entry in inventory.journal.after(0, 10_000):
         before, after = entry.before, entry.after
         if (after or before).id != id:
@@ -89,11 +89,11 @@ def told(inventory, id="1"):
             what = after.state
         else:
             continue
-        shown.append((what, (entry.cause.value, entry.actor)))
-    return shown
+        published.append((what, (entry.cause.value, entry.actor)))
+    return published
 
 
-async def test_what_others_do_during_a_graceful_stop(engine, inventory, link, do):
+async def test_what_others_do_during_a_graceful_stop(engine, inventory, connection, do):
     asked, ends = asyncio.Event(), asyncio.Event()
 
     async def stop(id, on_step):
@@ -105,9 +105,9 @@ async def test_what_others_do_during_a_graceful_stop(engine, inventory, link, do
     stopping = do(Verb.STOP, stop)
     await asked.wait()
     engine.put(box(name="renamed"))
-    await until(lambda: inventory.known(link, "1").shown.name == "renamed")
+    await until(lambda: inventory.entry(connection, "1").published.name == "renamed")
     engine.put(box(name="renamed", state=S.PAUSED))
-    await until(lambda: inventory.known(link, "1").shown.state is S.PAUSED)
+    await until(lambda: inventory.entry(connection, "1").published.state is S.PAUSED)
     ends.set()
     await stopping
     await quiet(inventory)
@@ -115,7 +115,7 @@ async def test_what_others_do_during_a_graceful_stop(engine, inventory, link, do
     assert told(inventory)[1:] == [("renamed", NOBODY), (S.PAUSED, NOBODY), (S.STOPPED, ANN)]
 
 
-async def test_what_is_removed_by_others_during_a_graceful_stop(engine, inventory, link, do):
+async def test_what_is_removed_by_others_during_a_graceful_stop(engine, inventory, connection, do):
     asked, ends = asyncio.Event(), asyncio.Event()
 
     async def stop(id, on_step):
@@ -126,7 +126,7 @@ async def test_what_is_removed_by_others_during_a_graceful_stop(engine, inventor
     stopping = do(Verb.STOP, stop)
     await asked.wait()
     engine.take("1")
-    await until(lambda: inventory.known(link, "1") is None)
+    await until(lambda: inventory.entry(connection, "1") is None)
     ends.set()
     await stopping
 
@@ -146,7 +146,7 @@ async def test_what_others_do_after_a_refusal(engine, inventory, do, verb):
     assert told(inventory)[1:] == [(S.STOPPED, NOBODY)]
 
 
-async def test_what_a_driver_met_that_refused_a_verb(engine, inventory, link, do):
+async def test_what_a_driver_met_that_refused_a_verb(engine, inventory, connection, do):
     """It ended by itself a moment before its stop, and nobody had told of it yet."""
 
     async def refuse(id, on_step):
@@ -157,10 +157,10 @@ async def test_what_a_driver_met_that_refused_a_verb(engine, inventory, link, do
         await do(Verb.STOP, refuse)
 
     assert told(inventory)[1:] == [(S.STOPPED, NOBODY)]
-    assert inventory.known(link, "1").shown.activity is None
+    assert inventory.entry(connection, "1").published.activity is None
 
 
-async def test_what_was_gone_before_it_was_deleted(engine, inventory, link, do):
+async def test_what_was_gone_before_it_was_deleted(engine, inventory, connection, do):
     async def refuse(id, on_step):
         engine.take("1", tell=False)
         raise ResourceNotFoundError("1")
@@ -220,8 +220,8 @@ async def test_what_a_verb_does_after_its_time_is_over(engine, inventory, do):
     assert told(inventory)[1:] == [(S.STOPPED, ANN), (S.RUNNING, NOBODY), (S.STOPPED, NOBODY)]
 
 
-async def test_a_nameless_create_that_takes_long(engine, inventory, link):
-    hosts = Hosts(["local"], [link])
+async def test_a_nameless_create_that_takes_long(engine, inventory, connection):
+    hosts = Hosts(["local"], [connection])
     workloads = Workloads(hosts, Resolver(hosts, inventory), Operations(), inventory)
     act_for("ann")
 
@@ -231,11 +231,11 @@ async def test_a_nameless_create_that_takes_long(engine, inventory, link):
     engine.steps.put_nowait("there is one")
     await until(lambda: "new" in engine.there and engine.heard)
     engine.steps.put_nowait("its id is known")
-    await until(lambda: inventory.known(link, "new"))
+    await until(lambda: inventory.entry(connection, "new"))
     engine.steps.put_nowait("it runs")
-    await until(lambda: inventory.known(link, "new").shown.state is S.RUNNING)
+    await until(lambda: inventory.entry(connection, "new").published.state is S.RUNNING)
     engine.put(box("new", "a_name_of_dockers", S.STOPPED))
-    await until(lambda: inventory.known(link, "new").shown.state is S.STOPPED)
+    await until(lambda: inventory.entry(connection, "new").published.state is S.STOPPED)
     engine.steps.put_nowait("it is made")
     await create
 

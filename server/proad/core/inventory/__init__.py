@@ -9,7 +9,7 @@ hints at, unless something `Holds` that back, and read in full what somebody was
 
 from proad.core.inventory.inventory import Inventory
 from proad.core.inventory.journal import Journal
-from proad.core.inventory.picture import Picture
+from proad.core.inventory.store import Store
 from proad.core.inventory.watch import Batch, watch
 
-__all__ = ["Batch", "Inventory", "Journal", "Picture", "watch"]
+__all__ = ["Batch", "Inventory", "Journal", "Store", "watch"]

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from proad.core.link import Link
+from proad.core.engine_connection import EngineConnection
 from proad.errors import EngineTimedOutError
 from proad.model import Resource, ResourceView
 
@@ -21,11 +21,11 @@ class FullReads:
     there may be few of those, and one of each resource.
 
     Args:
-        link: the engine.
+        connection: the engine.
     """
 
-    def __init__(self, link: Link) -> None:
-        self._link = link
+    def __init__(self, connection: EngineConnection) -> None:
+        self._connection = connection
         self._slots = asyncio.Semaphore(AT_A_TIME)
         self._reading: set[asyncio.Task[Resource]] = set()
         self._hung: dict[str, asyncio.Task[Resource]] = {}
@@ -39,14 +39,14 @@ class FullReads:
         """
         async with self._slots:
             if id in self._hung or len(self._hung) >= HUNG:
-                raise EngineTimedOutError(self._link.driver.name)
+                raise EngineTimedOutError(self._connection.driver.name)
             reading = asyncio.create_task(self._ask(id))
             self._reading.add(reading)
             reading.add_done_callback(lambda done: self._forget(id, done))
             done, _late = await asyncio.wait({reading}, timeout=WITHIN)
             if not done:
                 self._hung[id] = reading
-                raise EngineTimedOutError(self._link.driver.name)
+                raise EngineTimedOutError(self._connection.driver.name)
             return reading.result()
 
     async def close(self) -> None:
@@ -57,8 +57,8 @@ class FullReads:
         await asyncio.gather(*reading, return_exceptions=True)
 
     async def _ask(self, id: str) -> Resource:
-        driver = self._link.driver
-        return await self._link.read(lambda: driver.get_resource(id, ResourceView.FULL))
+        driver = self._connection.driver
+        return await self._connection.read(lambda: driver.get_resource(id, ResourceView.FULL))
 
     def _forget(self, id: str, reading: "asyncio.Task[Resource]") -> None:
         self._reading.discard(reading)

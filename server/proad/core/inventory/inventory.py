@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 import structlog
 
 from proad.core.actor import current_actor
+from proad.core.engine_connection import EngineConnection
 from proad.core.inventory.journal import Journal
-from proad.core.inventory.looks import Looks
-from proad.core.inventory.mirror import READY_WITHIN, Mirror
-from proad.core.inventory.picture import Known, Picture
-from proad.core.link import Link
+from proad.core.inventory.reflector import READY_WITHIN, Reflector
+from proad.core.inventory.refresher import Refresher
+from proad.core.inventory.store import Entry, Store
 from proad.core.ports import OnStep
 from proad.errors import EngineUnreachableError, ProaError, ResourceNotFoundError
 from proad.model import Activity, Domain, Resource, ResourceView, Verb
@@ -27,69 +27,77 @@ class Inventory:
     """The live picture of all resources of all engines.
 
     Args:
-        links: the engines.
+        connections: the engines.
         journal: where changes go; a new one by default.
     """
 
-    def __init__(self, links: Iterable[Link], journal: Journal | None = None) -> None:
+    def __init__(
+        self, connections: Iterable[EngineConnection], journal: Journal | None = None
+    ) -> None:
         self.journal = journal or Journal()
-        self.picture = Picture(self.journal)
-        links = tuple(links)
-        self._looks = {link.name: Looks(link, self.picture) for link in links}
-        self._mirrors = {
-            link.name: Mirror(link, self.picture, self._looks[link.name]) for link in links
+        self.store = Store(self.journal)
+        connections = tuple(connections)
+        self._refreshers = {
+            connection.name: Refresher(connection, self.store) for connection in connections
+        }
+        self._reflectors = {
+            connection.name: Reflector(connection, self.store, self._refreshers[connection.name])
+            for connection in connections
         }
         self._details: dict[str, asyncio.Task[Resource]] = {}
 
     @asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
         """Follow the engines; what those that answer have is known when this is entered."""
-        mirrors = self._mirrors.values()
-        tasks = [asyncio.create_task(mirror.follow()) for mirror in mirrors]
+        reflectors = self._reflectors.values()
+        tasks = [asyncio.create_task(reflector.follow()) for reflector in reflectors]
         try:
-            await asyncio.gather(*(_settled(mirror) for mirror in mirrors))
+            await asyncio.gather(*(_settled(reflector) for reflector in reflectors))
             yield
         finally:
             for task in [*tasks, *self._details.values()]:
                 task.cancel()
             await asyncio.gather(*tasks, *self._details.values(), return_exceptions=True)
-            for looks in self._looks.values():
-                await looks.close()
+            for refresher in self._refreshers.values():
+                await refresher.close()
 
-    async def lost(self, links: Sequence[Link]) -> Mapping[str, EngineUnreachableError]:
+    async def lost(
+        self, connections: Sequence[EngineConnection]
+    ) -> Mapping[str, EngineUnreachableError]:
         """Wait until the picture of these engines is true, and give those that do not answer.
 
         Returns:
             The errors that say so, by the engines' names.
         """
         answers = await asyncio.gather(
-            *(self.mirror(link).ready() for link in links), return_exceptions=True
+            *(self.reflector(connection).ready() for connection in connections),
+            return_exceptions=True,
         )
         lost: dict[str, EngineUnreachableError] = {}
-        for link, answer in zip(links, answers, strict=True):
+        for connection, answer in zip(connections, answers, strict=True):
             if isinstance(answer, EngineUnreachableError):
-                lost[link.name] = answer
+                lost[connection.name] = answer
             elif answer is not None:
                 raise answer
         return lost
 
-    def mirror(self, link: Link) -> Mirror:
+    def reflector(self, connection: EngineConnection) -> Reflector:
         """Give what follows an engine."""
-        return self._mirrors[link.name]
+        return self._reflectors[connection.name]
 
-    def looks(self, link: Link) -> Looks:
+    def refresher(self, connection: EngineConnection) -> Refresher:
         """Give what looks at an engine's resources."""
-        return self._looks[link.name]
+        return self._refreshers[connection.name]
 
-    def known(self, link: Link, id: str) -> Known | None:
+    def entry(self, connection: EngineConnection, id: str) -> Entry | None:
         """Give what is known of a resource."""
-        return self.picture.get(link.name, id)
+        return self.store.get(connection.name, id)
 
-    def all(self, link: Link) -> Iterator[Resource]:
+    def all(self, connection: EngineConnection) -> Iterator[Resource]:
         """Give the SUMMARYs of an engine's resources."""
-        return (known.shown for known in self.picture.of(link.name))
+        return (entry.published for entry in self.store.of(connection.name))
 
-    async def full(self, link: Link, id: str) -> Resource:
+    async def full(self, connection: EngineConnection, id: str) -> Resource:
         """Give the FULL view of a resource, from the engine where it is not known yet.
 
         A fault of the driver with it, as opposed to an error of its, leaves the SUMMARY.
@@ -98,75 +106,77 @@ class Inventory:
             ResourceNotFoundError: it is gone.
         """
         for _attempt in range(_TRIES):
-            known = self.known(link, id)
-            if known is None:
+            entry = self.entry(connection, id)
+            if entry is None:
                 raise ResourceNotFoundError(id)
-            if not self._is_fresh(link, known):
+            if not self._is_fresh(connection, entry):
                 try:
-                    await self._fetch(link, known)
+                    await self._fetch(connection, entry)
                 except ResourceNotFoundError:
                     pass  # looked at again below
                 except ProaError:
                     raise
                 except Exception:  # noqa: BLE001 - whatever it is, one resource spoils no list
-                    if not known.fault_told:
-                        known.fault_told = True
-                        _log.exception("full view failed", engine=link.name, resource=id)
-                    return known.shown
-            full = known.in_full()
-            if full is not None and _agree(full, known.shown):
+                    if not entry.fault_told:
+                        entry.fault_told = True
+                        _log.exception("full view failed", engine=connection.name, resource=id)
+                    return entry.published
+            full = entry.in_full()
+            if full is not None and _agree(full, entry.published):
                 return full
             # Something happened since the last event, or while we asked.
-            await self.looks(link).look(id)
-        known = self.known(link, id)
-        if known is None:
+            await self.refresher(connection).refresh(id)
+        entry = self.entry(connection, id)
+        if entry is None:
             raise ResourceNotFoundError(id)
         # It changes faster than it can be read: the last word, which was true a moment ago.
-        detail = await link.read(lambda: link.driver.get_resource(id, ResourceView.FULL))
-        return self.complete(link, detail)
+        detail = await connection.read(
+            lambda: connection.driver.get_resource(id, ResourceView.FULL)
+        )
+        return self.complete(connection, detail)
 
-    def complete(self, link: Link, detail: Resource) -> Resource:
+    def complete(self, connection: EngineConnection, detail: Resource) -> Resource:
         """Complete what a driver gave of a resource, with what only the inventory knows."""
-        known = self.known(link, detail.id)
-        return replace(detail, host=link.host) if known is None else known.completed(detail)
+        entry = self.entry(connection, detail.id)
+        return replace(detail, host=connection.host) if entry is None else entry.completed(detail)
 
     @contextmanager
-    def activity(self, known: Known, verb: Verb) -> Iterator[OnStep]:
+    def activity(self, entry: Entry, verb: Verb) -> Iterator[OnStep]:
         """Show on a resource that a verb is under way, and let it tell its steps."""
         begun = Activity(verb=verb, start_time=datetime.now(UTC), actor=current_actor())
 
         def on_step(step: str, percent: int | None = None) -> None:
-            if known.activity is not None:
-                self.picture.set_activity(known, replace(begun, step=step, percent=percent))
+            if entry.activity is not None:
+                self.store.set_activity(entry, replace(begun, step=step, percent=percent))
 
-        self.picture.set_activity(known, begun)
+        self.store.set_activity(entry, begun)
         try:
             yield on_step
         except BaseException as failure:
-            self.picture.set_activity(known, None, failure=failure)
+            self.store.set_activity(entry, None, failure=failure)
             raise
-        self.picture.set_activity(known, None)
+        self.store.set_activity(entry, None)
 
-    def _is_fresh(self, link: Link, known: Known) -> bool:
-        if known.detail is None:
+    def _is_fresh(self, connection: EngineConnection, entry: Entry) -> bool:
+        if entry.detail is None:
             return False
-        age = link.driver.full_view_age
+        age = connection.driver.full_view_age
         now = asyncio.get_running_loop().time()
-        return age is None or now - known.detail_time < age.total_seconds()
+        return age is None or now - entry.detail_time < age.total_seconds()
 
-    async def _fetch(self, link: Link, known: Known) -> None:
+    async def _fetch(self, connection: EngineConnection, entry: Entry) -> None:
         """Ask the engine for a FULL view; those who ask at the same time ask together."""
-        task = self._details.get(known.key)
+        task = self._details.get(entry.key)
         if task is None:
-            task = asyncio.create_task(self._read_detail(link, known))
-            self._details[known.key] = task
-            task.add_done_callback(lambda done: self._forget(known.key, done))
-        await link.read(lambda: asyncio.shield(task))
+            task = asyncio.create_task(self._read_detail(connection, entry))
+            self._details[entry.key] = task
+            task.add_done_callback(lambda done: self._forget(entry.key, done))
+        await connection.read(lambda: asyncio.shield(task))
 
-    async def _read_detail(self, link: Link, known: Known) -> Resource:
-        epoch, id = known.epoch, known.seen.id
-        detail = await link.driver.get_resource(id, ResourceView.FULL)
-        self.picture.keep_detail(known, detail, epoch, asyncio.get_running_loop().time())
+    async def _read_detail(self, connection: EngineConnection, entry: Entry) -> Resource:
+        epoch, id = entry.epoch, entry.observed.id
+        detail = await connection.driver.get_resource(id, ResourceView.FULL)
+        self.store.keep_detail(entry, detail, epoch, asyncio.get_running_loop().time())
         return detail
 
     def _forget(self, key: str, done: "asyncio.Task[Resource]") -> None:
@@ -175,13 +185,13 @@ class Inventory:
             done.exception()  # whoever asked may have gone
 
 
-async def _settled(mirror: Mirror) -> None:
+async def _settled(reflector: Reflector) -> None:
     """Wait until an engine that answers has been read, or for as long as a read would."""
-    if mirror.link.lost:
+    if reflector.connection.lost:
         return
     try:
         async with asyncio.timeout(READY_WITHIN):
-            await mirror.ready()
+            await reflector.ready()
     except (TimeoutError, EngineUnreachableError):
         return  # the daemon serves without it, and says so
 

@@ -39,7 +39,7 @@ class Notice:
     gap: Gap
 
 
-Entry = Change | Notice
+JournalEntry = Change | Notice
 
 
 class Journal:
@@ -54,7 +54,7 @@ class Journal:
         self.run_id = secrets.token_hex(4)
         """Tells the revisions of this run of the daemon from those of another one."""
         self.revision = 0
-        self._entries: deque[Entry] = deque(maxlen=size)
+        self._entries: deque[JournalEntry] = deque(maxlen=size)
         self._news = asyncio.Event()
         self._closed = False
 
@@ -62,7 +62,7 @@ class Journal:
         """The revision that the next entry must have."""
         return self.revision + 1
 
-    def append(self, entry: Entry) -> None:
+    def append(self, entry: JournalEntry) -> None:
         """Add an entry and wake those who wait for it."""
         if entry.revision != self.next_revision():
             raise ValueError(f"revision {entry.revision} after {self.revision}")
@@ -79,7 +79,7 @@ class Journal:
         """Tell whether all entries after `revision` are still there."""
         return self.revision - len(self._entries) <= revision <= self.revision
 
-    def after(self, revision: int, most: int) -> list[Entry]:
+    def after(self, revision: int, most: int) -> list[JournalEntry]:
         """Give the first `most` entries after a revision that the journal holds."""
         behind = self.revision - revision
         return [self._entries[-n] for n in range(behind, max(behind - most, 0), -1)]

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from proad.core.engine_connection import EngineConnection
 from proad.core.inventory.inventory import Inventory
-from proad.core.inventory.journal import Change, Entry, Notice
-from proad.core.link import Link
+from proad.core.inventory.journal import Change, JournalEntry, Notice
 from proad.errors import RevisionCompactedError
 from proad.model import (
     Bookmark,
@@ -42,7 +42,7 @@ class Batch:
 async def watch(
     inventory: Inventory,
     which: ResourceFilter,
-    links: Collection[Link],
+    connections: Collection[EngineConnection],
     *,
     heartbeat: timedelta,
     revision: int | None = None,
@@ -55,7 +55,7 @@ async def watch(
     Args:
         inventory: what is watched.
         which: the resources that the watcher wants to hear of.
-        links: the engines that have such resources.
+        connections: the engines that have such resources.
         heartbeat: how long nothing may come.
         revision: go on after this one, without the initial state.
 
@@ -63,10 +63,10 @@ async def watch(
         RevisionCompactedError: the journal does not reach back to `revision`.
     """
     journal = inventory.journal
-    engines = {link.name for link in links}
+    engines = {connection.name for connection in connections}
     if revision is None:
         place = journal.revision
-        for batch in _initial(inventory, which, links, place):
+        for batch in _initial(inventory, which, connections, place):
             yield batch
     elif journal.holds(revision):
         place = revision
@@ -91,16 +91,16 @@ async def watch(
             )
             yield Batch(((0, WatchEvent(gap=restarted)),), None)
             place = journal.revision  # only now: it may have taken its time again
-            for batch in _initial(inventory, which, links, place):
+            for batch in _initial(inventory, which, connections, place):
                 yield batch
             spoken = clock()
             continue
         entries = journal.after(place, MOST)
         place = entries[-1].revision
         told = tuple(
-            (entry.revision, event)
-            for entry in entries
-            if (event := _event(entry, which, engines)) is not None
+            (recorded.revision, event)
+            for recorded in entries
+            if (event := _event(recorded, which, engines)) is not None
         )
         if told:
             yield Batch(told, place)
@@ -108,16 +108,22 @@ async def watch(
 
 
 def _initial(
-    inventory: Inventory, which: ResourceFilter, links: Collection[Link], revision: int
+    inventory: Inventory,
+    which: ResourceFilter,
+    connections: Collection[EngineConnection],
+    revision: int,
 ) -> Iterator[Batch]:
     """Give what there was at `revision`, which is now, in batches."""
     there = [
-        resource for link in links for resource in inventory.all(link) if which.matches(resource)
+        resource
+        for connection in connections
+        for resource in inventory.all(connection)
+        if which.matches(resource)
     ]
     lost = [
         (0, WatchEvent(gap=gap))
-        for link in links
-        if (gap := inventory.mirror(link).tell_gap()) is not None
+        for connection in connections
+        if (gap := inventory.reflector(connection).tell_gap()) is not None
     ]
     for start in range(0, len(there), MOST):
         yield Batch(tuple(_existing(r) for r in there[start : start + MOST]), None)
@@ -130,23 +136,25 @@ def _existing(resource: Resource) -> tuple[int, WatchEvent]:
     return 0, WatchEvent(change=change)
 
 
-def _event(entry: Entry, which: ResourceFilter, engines: Collection[str]) -> WatchEvent | None:
+def _event(
+    recorded: JournalEntry, which: ResourceFilter, engines: Collection[str]
+) -> WatchEvent | None:
     """Make of a journal's entry what this watcher is told, if it is."""
-    match entry:
+    match recorded:
         case Notice(gap=gap):
             return WatchEvent(gap=gap) if gap.engine in engines else None
         case Change():
-            return _change(entry, which)
+            return _change(recorded, which)
 
 
-def _change(entry: Change, which: ResourceFilter) -> WatchEvent | None:
-    before, after = entry.before, entry.after
+def _change(recorded: Change, which: ResourceFilter) -> WatchEvent | None:
+    before, after = recorded.before, recorded.after
     was = before is not None and which.matches(before)
     resource: Resource
     if after is not None and which.matches(after):
         type, resource = ChangeType.MODIFIED if was else ChangeType.ADDED, after
     elif was and before is not None:
-        type, resource = ChangeType.REMOVED, after or replace(before, revision=entry.revision)
+        type, resource = ChangeType.REMOVED, after or replace(before, revision=recorded.revision)
     else:
         return None
     return WatchEvent(
@@ -154,7 +162,7 @@ def _change(entry: Change, which: ResourceFilter) -> WatchEvent | None:
             type=type,
             resource=resource,
             previous_state=before.state if before is not None else None,
-            cause=entry.cause,
-            actor=entry.actor,
+            cause=recorded.cause,
+            actor=recorded.actor,
         )
     )

@@ -4,14 +4,14 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from proad.core.inventory import Inventory, Journal, Picture, looks, mirror
+from proad.core.inventory import Inventory, Journal, Store, reflector, refresher
 from unit.core.inventory.scripted import Scripted, linked
 
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch):
-    monkeypatch.setattr(mirror, "_BACK_OFF", (0.01,))
-    monkeypatch.setattr(looks, "_LOOK_AGAIN", 0.05)
+    monkeypatch.setattr(reflector, "_BACK_OFF", (0.01,))
+    monkeypatch.setattr(refresher, "_REFRESH_AGAIN", 0.05)
 
 
 @pytest.fixture
@@ -20,17 +20,17 @@ def engine():
 
 
 @pytest.fixture
-async def link(engine):
+async def connection(engine):
     return await linked(engine)
 
 
 @pytest.fixture
-async def follow(link):
+async def follow(connection):
     """Makes an inventory that follows the engine, with the resources that it has by then."""
     async with AsyncExitStack() as stack:
 
         async def start(*others):
-            inventory = Inventory([link, *others])
+            inventory = Inventory([connection, *others])
             await stack.enter_async_context(inventory.following())
             return inventory
 
@@ -38,5 +38,5 @@ async def follow(link):
 
 
 @pytest.fixture
-def picture():
-    return Picture(Journal())
+def store():
+    return Store(Journal())

@@ -5,7 +5,7 @@ from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from proad.core.link import Link
+from proad.core.engine_connection import EngineConnection
 from proad.errors import EngineUnreachableError, ResourceNotFoundError
 from proad.model import (
     Container,
@@ -60,13 +60,13 @@ class Scripted:
         return await self._read("list", "", lambda: list(self.there.values()))
 
     async def get_resource(self, id, view=ResourceView.FULL):
-        return await self._read(view.lower(), id, lambda: self.shown(id, view))
+        return await self._read(view.lower(), id, lambda: self.published(id, view))
 
     async def find_id(self, name):
         ids = [each.id for each in self.there.values() if each.name == name]
         return await self._read("name", name, lambda: ids[0] if ids else "")
 
-    def shown(self, id, view=ResourceView.SUMMARY):
+    def published(self, id, view=ResourceView.SUMMARY):
         if id not in self.there:
             raise ResourceNotFoundError(id)
         resource = self.there[id]
@@ -165,18 +165,18 @@ class Gate:
 
 async def linked(engine, host="local"):
     """A link whose engine has been probed."""
-    link = Link(host, engine)
-    await link.probe()
-    return link
+    connection = EngineConnection(host, engine)
+    await connection.probe()
+    return connection
 
 
 async def quiet(inventory):
     """Wait until nothing is left to look at."""
-    of_all = inventory._looks.values()
+    of_all = inventory._refreshers.values()
     async with asyncio.timeout(30):
         while True:
             await asyncio.sleep(0.005)
-            if all(not looks._hints and not looks._looking for looks in of_all):
+            if all(not refresher._dirty and not refresher._refreshing for refresher in of_all):
                 return
 
 
@@ -186,8 +186,8 @@ async def until(condition, seconds=30):
             await asyncio.sleep(0.002)
 
 
-def names(inventory, link):
-    return sorted(resource.name for resource in inventory.all(link))
+def names(inventory, connection):
+    return sorted(resource.name for resource in inventory.all(connection))
 
 
 def steps(inventory, id="1"):

@@ -25,56 +25,59 @@ def command(resource):
     return resource.container.command[0]
 
 
-async def test_it_is_read_once(engine, link, inventory):
-    first = await inventory.full(link, "1")
+async def test_it_is_read_once(engine, connection, inventory):
+    first = await inventory.full(connection, "1")
 
     assert command(first) == "first"
-    assert await inventory.full(link, "1") is first
+    assert await inventory.full(connection, "1") is first
     assert engine.asked["full"] == 1
 
 
-async def test_it_is_complete(link, inventory):
-    shown, full = inventory.known(link, "1").shown, await inventory.full(link, "1")
+async def test_it_is_complete(connection, inventory):
+    published, full = (
+        inventory.entry(connection, "1").published,
+        await inventory.full(connection, "1"),
+    )
 
     for field in ("host", "allowed_verbs", "etag", "revision", "observe_time"):
-        assert getattr(full, field) == getattr(shown, field)
+        assert getattr(full, field) == getattr(published, field)
 
 
 @pytest.mark.parametrize("event", [{}, {"reconfigured": True}, {"ended": True}])
-async def test_any_event_drops_it(engine, link, inventory, event):
-    await inventory.full(link, "1")
+async def test_any_event_drops_it(engine, connection, inventory, event):
+    await inventory.full(connection, "1")
     engine.commands["1"] = "second"
 
     engine.tell("1", **event)
     await quiet(inventory)
 
-    assert command(await inventory.full(link, "1")) == "second"
+    assert command(await inventory.full(connection, "1")) == "second"
 
 
-async def test_an_event_of_another_keeps_it(engine, link, inventory):
-    await inventory.full(link, "1")
+async def test_an_event_of_another_keeps_it(engine, connection, inventory):
+    await inventory.full(connection, "1")
 
     engine.put(box("2", "other"))
     await quiet(inventory)
-    await inventory.full(link, "1")
+    await inventory.full(connection, "1")
 
     assert engine.asked["full"] == 1
 
 
-async def test_an_activity_keeps_it_and_shows_in_it(engine, link, inventory):
-    await inventory.full(link, "1")
-    known = inventory.known(link, "1")
+async def test_an_activity_keeps_it_and_shows_in_it(engine, connection, inventory):
+    await inventory.full(connection, "1")
+    entry = inventory.entry(connection, "1")
     activity = Activity(verb=Verb.STOP, step="asked")
 
-    inventory.picture.set_activity(known, activity)
+    inventory.store.set_activity(entry, activity)
 
-    assert (await inventory.full(link, "1")).activity == activity
+    assert (await inventory.full(connection, "1")).activity == activity
     assert engine.asked["full"] == 1
 
 
-async def test_many_callers_ask_once(engine, link, inventory):
+async def test_many_callers_ask_once(engine, connection, inventory):
     gate = engine.before = Gate("full")
-    calls = [asyncio.ensure_future(inventory.full(link, "1")) for _ in range(50)]
+    calls = [asyncio.ensure_future(inventory.full(connection, "1")) for _ in range(50)]
     await gate.reached.wait()
     gate.open.set()
 
@@ -82,9 +85,9 @@ async def test_many_callers_ask_once(engine, link, inventory):
     assert engine.asked["full"] == 1
 
 
-async def test_a_caller_that_goes_away_takes_no_other_along(engine, link, inventory):
+async def test_a_caller_that_goes_away_takes_no_other_along(engine, connection, inventory):
     gate = engine.before = Gate("full")
-    first, second = (asyncio.ensure_future(inventory.full(link, "1")) for _ in range(2))
+    first, second = (asyncio.ensure_future(inventory.full(connection, "1")) for _ in range(2))
     await gate.reached.wait()
     first.cancel()
     await asyncio.sleep(0)
@@ -95,7 +98,7 @@ async def test_a_caller_that_goes_away_takes_no_other_along(engine, link, invent
         await first
 
 
-async def test_a_failure_is_told_to_all_and_not_kept(engine, link, inventory):
+async def test_a_failure_is_told_to_all_and_not_kept(engine, connection, inventory):
     failing = [True]
 
     async def fail(method, id):
@@ -104,29 +107,29 @@ async def test_a_failure_is_told_to_all_and_not_kept(engine, link, inventory):
             raise EngineConflictError("scripted", "no")
 
     engine.before = fail
-    calls = [asyncio.ensure_future(inventory.full(link, "1")) for _ in range(3)]
+    calls = [asyncio.ensure_future(inventory.full(connection, "1")) for _ in range(3)]
     outcomes = await asyncio.gather(*calls, return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {EngineConflictError}
     failing.clear()
 
-    assert command(await inventory.full(link, "1")) == "first"
+    assert command(await inventory.full(connection, "1")) == "first"
 
 
-async def test_one_that_hangs_is_given_up_with_its_engine(engine, link, inventory):
+async def test_one_that_hangs_is_given_up_with_its_engine(engine, connection, inventory):
     gate = engine.before = Gate("full")
-    call = asyncio.ensure_future(inventory.full(link, "1"))
+    call = asyncio.ensure_future(inventory.full(connection, "1"))
     await gate.reached.wait()
 
     engine.lost = True
-    await link.probe()
+    await connection.probe()
 
     with pytest.raises(EngineUnreachableError):
         await asyncio.wait_for(call, 1)
 
 
-async def test_what_was_read_before_an_event_is_not_kept(engine, link, inventory):
+async def test_what_was_read_before_an_event_is_not_kept(engine, connection, inventory):
     gate = engine.after = Gate("full")
-    call = asyncio.ensure_future(inventory.full(link, "1"))
+    call = asyncio.ensure_future(inventory.full(connection, "1"))
     await gate.reached.wait()
     engine.commands["1"] = "second"
     engine.tell("1")
@@ -135,67 +138,67 @@ async def test_what_was_read_before_an_event_is_not_kept(engine, link, inventory
 
     # Who asked before the event may be told of before it; who asks afterwards may not.
     await call
-    assert command(await inventory.full(link, "1")) == "second"
+    assert command(await inventory.full(connection, "1")) == "second"
 
 
-async def test_an_old_one_is_not_served_after_its_age(engine, link, inventory):
+async def test_an_old_one_is_not_served_after_its_age(engine, connection, inventory):
     engine.full_view_age = timedelta(hours=1)
-    first = await inventory.full(link, "1")
-    assert await inventory.full(link, "1") is first
+    first = await inventory.full(connection, "1")
+    assert await inventory.full(connection, "1") is first
     engine.full_view_age = timedelta(seconds=0.05)
     engine.commands["1"] = "second"
     await asyncio.sleep(0.06)
 
-    assert command(await inventory.full(link, "1")) == "second"
+    assert command(await inventory.full(connection, "1")) == "second"
 
 
-async def test_a_state_that_no_event_told_of_yet_is_seen(engine, link, inventory):
+async def test_a_state_that_no_event_told_of_yet_is_seen(engine, connection, inventory):
     """SUMMARY and FULL never contradict each other."""
     engine.put(box(state=S.STOPPED), tell=False)
 
-    full = await inventory.full(link, "1")
+    full = await inventory.full(connection, "1")
 
-    assert full.state == inventory.known(link, "1").shown.state == S.STOPPED
+    assert full.state == inventory.entry(connection, "1").published.state == S.STOPPED
 
 
-async def test_what_changes_faster_than_it_is_read(engine, link, inventory):
+async def test_what_changes_faster_than_it_is_read(engine, connection, inventory):
     async def flip(method, id):
         state = engine.there["1"].state
         engine.put(box(state=S.STOPPED if state is S.RUNNING else S.RUNNING), tell=False)
 
     engine.before = flip
 
-    full = await asyncio.wait_for(inventory.full(link, "1"), 2)
+    full = await asyncio.wait_for(inventory.full(connection, "1"), 2)
 
     assert (full.id, full.host) == ("1", "local")
 
 
-async def test_what_is_gone(engine, link, inventory):
+async def test_what_is_gone(engine, connection, inventory):
     engine.take("1", tell=False)
 
     with pytest.raises(ResourceNotFoundError):
-        await inventory.full(link, "1")
-    await until(lambda: inventory.known(link, "1") is None)
+        await inventory.full(connection, "1")
+    await until(lambda: inventory.entry(connection, "1") is None)
     with pytest.raises(ResourceNotFoundError):
-        await inventory.full(link, "1")
+        await inventory.full(connection, "1")
 
 
-async def test_another_one_under_the_same_name_has_its_own(engine, link, inventory):
-    await inventory.full(link, "1")
+async def test_another_one_under_the_same_name_has_its_own(engine, connection, inventory):
+    await inventory.full(connection, "1")
     engine.take("1")
     engine.commands["1"] = "second"
     engine.put(box())
     await quiet(inventory)
 
-    assert command(await inventory.full(link, "1")) == "second"
+    assert command(await inventory.full(connection, "1")) == "second"
 
 
-async def test_none_is_read_after_the_end(engine, link):
+async def test_none_is_read_after_the_end(engine, connection):
     engine.put(box())
-    inventory = Inventory([link])
+    inventory = Inventory([connection])
     gate = engine.before = Gate("full")
     async with inventory.following():
-        call = asyncio.ensure_future(inventory.full(link, "1"))
+        call = asyncio.ensure_future(inventory.full(connection, "1"))
         await gate.reached.wait()
 
     assert gate.waiting == 0
@@ -204,7 +207,7 @@ async def test_none_is_read_after_the_end(engine, link):
 
 
 async def test_full_view_with_a_fault_of_the_driver_falls_back_to_the_summary(
-    engine, link, inventory
+    engine, connection, inventory
 ):
     """Told to the log once; an error of the driver's goes to the caller."""
 
@@ -215,21 +218,23 @@ async def test_full_view_with_a_fault_of_the_driver_falls_back_to_the_summary(
     engine.before = fail
     with capture_logs() as logs:
         for _ in range(3):
-            assert await inventory.full(link, "1") == inventory.known(link, "1").shown
+            assert (
+                await inventory.full(connection, "1") == inventory.entry(connection, "1").published
+            )
     assert [line["event"] for line in logs] == ["full view failed"]
 
     engine.before = nothing
-    assert command(await inventory.full(link, "1")) == "first"
+    assert command(await inventory.full(connection, "1")) == "first"
 
 
 async def test_full_view_of_a_size_that_changed_without_an_event_is_in_the_summary(
-    engine, link, inventory
+    engine, connection, inventory
 ):
     size = Domain(memory_bytes=1, max_memory_bytes=1, vcpus=1)
     engine.put(box(domain=size))
     await quiet(inventory)
     engine.put(box(domain=replace(size, vcpus=2)), tell=False)
 
-    full = await inventory.full(link, "1")
+    full = await inventory.full(connection, "1")
 
-    assert full.domain.vcpus == inventory.known(link, "1").shown.domain.vcpus == 2
+    assert full.domain.vcpus == inventory.entry(connection, "1").published.domain.vcpus == 2

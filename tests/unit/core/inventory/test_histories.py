@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from proad.core.inventory import Inventory, mirror, watch
+from proad.core.inventory import Inventory, reflector, watch
 from proad.model import Activity, ChangeType, GapKind, ResourceFilter, ResourceState, Verb
 from unit.core.inventory.scripted import ENGINE, Scripted, box, linked, quiet, until
 from unit.core.inventory.test_watch import NEVER
@@ -37,8 +37,8 @@ DELAYS = st.lists(st.integers(0, 5), min_size=1, max_size=20)
 class History:
     """Plays steps to an engine whose answers take turns of the event loop."""
 
-    def __init__(self, engine, link, inventory, delays):
-        self.engine, self.link, self.inventory = engine, link, inventory
+    def __init__(self, engine, connection, inventory, delays):
+        self.engine, self.connection, self.inventory = engine, connection, inventory
         self._delays = delays
         self._asked = 0
         engine.before = engine.after = self._delay
@@ -67,21 +67,21 @@ class History:
         await self.put(id, state, "again")
 
     async def verb(self, id, state):
-        known = self.inventory.known(self.link, id)
-        if known is None or id not in self.engine.there or self.engine.lost:
+        entry = self.inventory.entry(self.connection, id)
+        if entry is None or id not in self.engine.there or self.engine.lost:
             return
-        looks = self.inventory.looks(self.link)
-        with looks.holding(id):
-            self.inventory.picture.set_activity(known, Activity(verb=Verb.PAUSE, actor="ann"))
-            reads = known.reads
+        refresher = self.inventory.refresher(self.connection)
+        with refresher.holding(id):
+            self.inventory.store.set_activity(entry, Activity(verb=Verb.PAUSE, actor="ann"))
+            reads = entry.reads
             self.engine.put(replace(self.engine.there[id], state=state))
-            seen = self.engine.there[id]
+            observed = self.engine.there[id]
             await self._delay("", "")
-            if known.reads == reads:
-                looks.finish(known, seen)
+            if entry.reads == reads:
+                refresher.finish(entry, observed)
             else:
-                await looks.look(id)
-            self.inventory.picture.set_activity(known, None)
+                await refresher.refresh(id)
+            self.inventory.store.set_activity(entry, None)
 
     async def silent(self, id, state):
         if id in self.engine.there:
@@ -98,16 +98,16 @@ class History:
 
     async def lose(self):
         self.engine.lost = True
-        await self.link.probe()
+        await self.connection.probe()
         await self._delay("", "")
         self.engine.lost = False
-        await self.link.probe()
+        await self.connection.probe()
 
     async def end(self):
         """What was hidden must be found: by the list after a loss."""
         if self.hidden:
             self.engine.break_streams()
-        watched, calm = self.inventory.mirror(self.link), 0
+        watched, calm = self.inventory.reflector(self.connection), 0
         while calm < 3:
             await until(lambda: watched.synced and self.engine.heard)
             await quiet(self.inventory)
@@ -142,16 +142,16 @@ class Replay:
                     del self.there[id]
 
 
-async def follow(inventory, link, which, replay):
-    async for batch in watch(inventory, which, [link], heartbeat=NEVER):
+async def follow(inventory, connection, which, replay):
+    async for batch in watch(inventory, which, [connection], heartbeat=NEVER):
         replay.take(batch)
 
 
 async def run(steps, delays, limit):
     """Play the steps; give the gaps that were told."""
     engine = Scripted(box("1", "a"))
-    link = await linked(engine)
-    inventory = Inventory([link])
+    connection = await linked(engine)
+    inventory = Inventory([connection])
     replays = [
         (ResourceFilter(), Replay()),
         (ResourceFilter(states=(ResourceState.RUNNING,)), Replay()),
@@ -159,24 +159,25 @@ async def run(steps, delays, limit):
     ]
     async with asyncio.timeout(limit), inventory.following():
         watchers = [
-            asyncio.create_task(follow(inventory, link, which, replay)) for which, replay in replays
+            asyncio.create_task(follow(inventory, connection, which, replay))
+            for which, replay in replays
         ]
-        history = History(engine, link, inventory, delays)
+        history = History(engine, connection, inventory, delays)
         await history.play(steps)
         await history.end()
 
         def caught_up():
             for watcher in watchers:
                 assert not watcher.done() or watcher.result() is None
-            shown = {resource.id: resource for resource in inventory.all(link)}
+            published = {resource.id: resource for resource in inventory.all(connection)}
             return all(
-                replay.there == {id: r for id, r in shown.items() if which.matches(r)}
+                replay.there == {id: r for id, r in published.items() if which.matches(r)}
                 for which, replay in replays
             )
 
-        seen = {known.seen.id: known.seen for known in inventory.picture.of(ENGINE)}
-        assert seen == engine.there
-        assert all(resource.activity is None for resource in inventory.all(link))
+        observed = {entry.observed.id: entry.observed for entry in inventory.store.of(ENGINE)}
+        assert observed == engine.there
+        assert all(resource.activity is None for resource in inventory.all(connection))
         await until(caught_up, seconds=10)
         for watcher in watchers:
             watcher.cancel()
@@ -201,6 +202,6 @@ def test_a_comparison_finds_what_no_event_told_of_and_nothing_else(steps, delays
     """Whatever is under way meanwhile: looks, verbs, events that are on their way."""
     loud = [step for step in steps if step[0] not in {"silent", "cut", "lose"}]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mirror, "COMPARE_EVERY", 0.0)
-        patch.setattr(mirror, "EVENTS_WITHIN", 0.001)
+        patch.setattr(reflector, "COMPARE_EVERY", 0.0)
+        patch.setattr(reflector, "EVENTS_WITHIN", 0.001)
         assert asyncio.run(run(loud, delays, limit=30)) == []

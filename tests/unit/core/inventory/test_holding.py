@@ -12,79 +12,79 @@ from unit.core.inventory.scripted import box, names, quiet, steps, until
 S = ResourceState
 
 
-async def test_a_look_waits_a_moment_for_the_verb_that_is_about_to_tell(engine, link, follow):
+async def test_a_look_waits_a_moment_for_the_verb_that_is_about_to_tell(engine, connection, follow):
     engine.put(box())
     inventory = await follow()
-    looks, known = inventory.looks(link), inventory.known(link, "1")
+    refresher, entry = inventory.refresher(connection), inventory.entry(connection, "1")
 
-    with looks.holding("1"):
+    with refresher.holding("1"):
         engine.put(box(state=S.PAUSED))
         await asyncio.sleep(module.HOLD / 4)
         assert engine.asked["summary"] == 0
-        looks.finish(known, box(state=S.PAUSED))
+        refresher.finish(entry, box(state=S.PAUSED))
     await quiet(inventory)
 
     assert steps(inventory) == [S.RUNNING, S.PAUSED]
 
 
-async def test_a_look_does_not_wait_for_a_long_verb(engine, link, follow):
+async def test_a_look_does_not_wait_for_a_long_verb(engine, connection, follow):
     engine.put(box())
     inventory = await follow()
 
-    with inventory.looks(link).holding("1"):
+    with inventory.refresher(connection).holding("1"):
         engine.put(box(state=S.STOPPING))
-        await until(lambda: inventory.known(link, "1").shown.state == S.STOPPING)
+        await until(lambda: inventory.entry(connection, "1").published.state == S.STOPPING)
 
 
-async def test_who_asks_does_not_wait_for_a_verb(engine, link, follow, monkeypatch):
+async def test_who_asks_does_not_wait_for_a_verb(engine, connection, follow, monkeypatch):
     for patience in ("HOLD", "HOLD_AT_MOST"):  # longer than any machine takes for a look
         monkeypatch.setattr(module, patience, 30.0)
     engine.put(box())
     inventory = await follow()
     loop = asyncio.get_running_loop()
 
-    with inventory.looks(link).holding("1"):
+    with inventory.refresher(connection).holding("1"):
         engine.put(box(state=S.PAUSED), tell=False)
         began = loop.time()
-        known = await inventory.looks(link).look("1")
+        entry = await inventory.refresher(connection).refresh("1")
         assert loop.time() - began < module.HOLD
 
-    assert known.shown.state == S.PAUSED
+    assert entry.published.state == S.PAUSED
 
 
 async def test_a_look_that_was_put_off_goes_on_when_somebody_asks(
-    engine, link, follow, monkeypatch
+    engine, connection, follow, monkeypatch
 ):
     """A verb that looks at its end must not wait for itself to be over."""
     for patience in ("HOLD", "HOLD_AT_MOST"):
         monkeypatch.setattr(module, patience, 3600.0)
     engine.put(box())
     inventory = await follow()
-    looks = inventory.looks(link)
+    refresher = inventory.refresher(connection)
 
-    with looks.holding("1"), looks.making():
+    with refresher.holding("1"), refresher.making():
         for id in ("1", "2"):
             engine.put(box(id, id, state=S.PAUSED))
-        await until(lambda: {"1", "2"} <= looks._looking.keys())
+        await until(lambda: {"1", "2"} <= refresher._refreshing.keys())
         assert engine.asked["summary"] == 0
         for id in ("1", "2"):
-            assert (await asyncio.wait_for(looks.look(id), 60)).shown.state is S.PAUSED
+            assert (await asyncio.wait_for(refresher.refresh(id), 60)).published.state is S.PAUSED
 
 
-async def test_what_is_there_already_is_not_what_a_create_makes(engine, link, follow):
+async def test_what_is_there_already_is_not_what_a_create_makes(engine, connection, follow):
     engine.put(box("1", "web"))
     inventory = await follow()
 
     async def make():
         act_for("ann")
-        with inventory.looks(link).making() as on_made:
+        with inventory.refresher(connection).making() as on_made:
             engine.put(box("1", "web", S.PAUSED))
-            await until(lambda: inventory.known(link, "1").shown.state is S.PAUSED)
+            await until(lambda: inventory.entry(connection, "1").published.state is S.PAUSED)
             on_made("2")
             engine.put(box("2", "web", S.STOPPED))
-            await until(lambda: inventory.known(link, "2") is not None)
+            await until(lambda: inventory.entry(connection, "2") is not None)
             engine.put(box("2", "web", S.RUNNING))
-            await until(lambda: inventory.known(link, "2").shown.state is S.RUNNING)
+            await until(lambda: inventory.entry(connection, "2").published.state is S.RUNNING)
 
     await asyncio.create_task(make())
 
@@ -115,32 +115,32 @@ def patience(monkeypatch):
 
 
 async def test_what_is_made_is_its_makers_however_late_the_engine_gives_the_id(
-    engine, link, follow, patience
+    engine, connection, follow, patience
 ):
     """Docker tells of a new container before it answers with its id."""
     inventory = await follow()
     act_for("ann")
 
-    with inventory.looks(link).making() as on_made:
+    with inventory.refresher(connection).making() as on_made:
         for id in ("1", "2"):
             engine.put(box(id, "web"))
         await until(lambda: engine.heard)
         on_made("1")
-        await until(lambda: names(inventory, link))
+        await until(lambda: names(inventory, connection))
     await quiet(inventory)
 
     assert origins(inventory) == {"1": ANN, "2": NOBODY}
 
 
-async def test_a_create_that_takes_long_is_its_callers(engine, link, follow, monkeypatch):
+async def test_a_create_that_takes_long_is_its_callers(engine, connection, follow, monkeypatch):
     """Until it knows the id it hides nothing for long; from then on all of it is its doing."""
     monkeypatch.setattr(module, "HOLD_NEW", 0.05)
     inventory = await follow()
     act_for("ann")
 
-    with inventory.looks(link).making() as on_made:
+    with inventory.refresher(connection).making() as on_made:
         engine.put(box("other", "web"))
-        await until(lambda: names(inventory, link))
+        await until(lambda: names(inventory, connection))
         on_made("1")
         for state in (S.STOPPED, S.RUNNING):
             engine.put(box("1", "web", state))
@@ -153,9 +153,9 @@ async def test_a_create_that_takes_long_is_its_callers(engine, link, follow, mon
     assert origins(inventory) == {"other": NOBODY, "1": NOBODY}
 
 
-async def test_what_a_thread_says_after_its_call_is_over_harms_nobody(engine, link, follow):
+async def test_what_a_thread_says_after_its_call_is_over_harms_nobody(engine, connection, follow):
     inventory = await follow()
-    with inventory.looks(link).making() as on_made:
+    with inventory.refresher(connection).making() as on_made:
         pass
 
     on_made("1")
@@ -165,25 +165,25 @@ async def test_what_a_thread_says_after_its_call_is_over_harms_nobody(engine, li
     assert origins(inventory) == {"1": NOBODY}
 
 
-async def test_what_is_pruned_bears_the_name_of_who_did_it(engine, link, follow, patience):
+async def test_what_is_pruned_bears_the_name_of_who_did_it(engine, connection, follow, patience):
     for id in ("1", "2"):
         engine.put(box(id, id, S.STOPPED))
     inventory = await follow()
-    looks, before = inventory.looks(link), inventory.journal.revision
+    refresher, before = inventory.refresher(connection), inventory.journal.revision
     act_for("ann")
 
-    with looks.pruning():
+    with refresher.pruning():
         engine.take("1")
         engine.take("2")
         await until(lambda: engine.heard)
-        looks.drop("1", actor="ann")
+        refresher.drop("1", actor="ann")
     await quiet(inventory)
 
     assert origins(inventory, before) == {"1": ANN, "2": NOBODY}
 
 
 async def test_what_goes_during_a_prune_that_takes_long_is_its_doing(
-    engine, link, follow, monkeypatch
+    engine, connection, follow, monkeypatch
 ):
     monkeypatch.setattr(module, "HOLD_AT_MOST", 0.05)
     engine.put(box("1", "1", S.STOPPED))
@@ -192,19 +192,19 @@ async def test_what_goes_during_a_prune_that_takes_long_is_its_doing(
     before = inventory.journal.revision
     act_for("ann")
 
-    with inventory.looks(link).pruning():
+    with inventory.refresher(connection).pruning():
         engine.take("1")
         engine.take("2")
-        await until(lambda: not names(inventory, link))
+        await until(lambda: not names(inventory, connection))
 
     assert origins(inventory, before) == {"1": ANN, "2": NOBODY}
 
 
-async def test_changes_during_an_activity_are_its_doing(engine, link, follow):
+async def test_changes_during_an_activity_are_its_doing(engine, connection, follow):
     engine.put(box())
     inventory = await follow()
-    known = inventory.known(link, "1")
-    inventory.picture.set_activity(known, Activity(verb=Verb.STOP, actor="ann"))
+    entry = inventory.entry(connection, "1")
+    inventory.store.set_activity(entry, Activity(verb=Verb.STOP, actor="ann"))
 
     engine.put(box(state=S.STOPPING))
     await quiet(inventory)

@@ -18,14 +18,14 @@ def filled(entries, size=8):
 
 
 def revisions(journal, after, most=100):
-    return [entry.revision for entry in journal.after(after, most)]
+    return [recorded.revision for recorded in journal.after(after, most)]
 
 
 def test_the_revision_counts_the_entries():
     journal = filled(3)
 
     assert journal.revision == 3
-    assert [entry.gap.message for entry in journal.after(0, 10)] == ["1", "2", "3"]
+    assert [recorded.gap.message for recorded in journal.after(0, 10)] == ["1", "2", "3"]
 
 
 def test_what_comes_after_a_revision_in_order():

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from proad.core.inventory import Inventory, mirror, watch
+from proad.core.inventory import Inventory, reflector, watch
 from proad.errors import EngineTimedOutError, EngineUnreachableError
 from proad.model import GapKind, ResourceFilter, ResourceState
 from unit.core.inventory.scripted import Gate, Scripted, box, linked, quiet, until
@@ -22,17 +22,17 @@ def told(inventory):
     ]
 
 
-async def lose(engine, link):
+async def lose(engine, connection):
     engine.lost = True
-    await link.probe()
+    await connection.probe()
 
 
-async def come_back(engine, link):
+async def come_back(engine, connection):
     engine.lost = False
-    await link.probe()
+    await connection.probe()
 
 
-async def test_a_broken_stream_is_a_gap_and_a_new_list(engine, link, follow):
+async def test_a_broken_stream_is_a_gap_and_a_new_list(engine, connection, follow):
     engine.put(box("1", "a"))
     engine.put(box("2", "b"))
     inventory = await follow()
@@ -46,8 +46,8 @@ async def test_a_broken_stream_is_a_gap_and_a_new_list(engine, link, follow):
     first, *between, last = told(inventory)[2:]
     assert (first, last) == (LOST, RESYNCED)
     assert sorted(between) == ["a", "b", "c"]
-    assert inventory.mirror(link).synced
-    assert {r.name: r.state for r in inventory.all(link)} == {"a": S.STOPPED, "c": S.RUNNING}
+    assert inventory.reflector(connection).synced
+    assert {r.name: r.state for r in inventory.all(connection)} == {"a": S.STOPPED, "c": S.RUNNING}
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ async def test_a_broken_stream_is_a_gap_and_a_new_list(engine, link, follow):
     [EngineUnreachableError("scripted", "x"), EngineTimedOutError("scripted"), ZeroDivisionError()],
     ids=lambda error: type(error).__name__,
 )
-async def test_whatever_ends_the_stream_is_a_loss(engine, link, follow, error):
+async def test_whatever_ends_the_stream_is_a_loss(engine, connection, follow, error):
     inventory = await follow()
 
     engine.break_streams(error)
@@ -64,7 +64,7 @@ async def test_whatever_ends_the_stream_is_a_loss(engine, link, follow, error):
     assert engine.followers == 1
 
 
-async def test_a_stream_that_ends_without_a_word_is_a_loss(engine, link, follow):
+async def test_a_stream_that_ends_without_a_word_is_a_loss(engine, connection, follow):
     engine.break_streams(StopAsyncIteration())
 
     inventory = await follow()
@@ -73,26 +73,26 @@ async def test_a_stream_that_ends_without_a_word_is_a_loss(engine, link, follow)
     await until(lambda: told(inventory) == [LOST, RESYNCED])
 
 
-async def test_a_lost_engine_is_let_go_and_read_anew(engine, link, follow):
+async def test_a_lost_engine_is_let_go_and_read_anew(engine, connection, follow):
     """Its stream is silent: only the probe knows."""
     engine.put(box())
     inventory = await follow()
 
-    await lose(engine, link)
+    await lose(engine, connection)
     await until(lambda: told(inventory)[1:] == [LOST])
-    assert not inventory.mirror(link).synced
+    assert not inventory.reflector(connection).synced
     assert engine.followers == 0
     asked = engine.asked.total()
     await asyncio.sleep(0.1)
     assert engine.asked.total() == asked  # nobody hammers on what is gone
 
-    await come_back(engine, link)
+    await come_back(engine, connection)
     await until(lambda: told(inventory)[1:] == [LOST, RESYNCED])
-    assert inventory.mirror(link).synced
+    assert inventory.reflector(connection).synced
     assert engine.followers == 1
 
 
-async def test_a_stop_and_go_is_told_each_time(engine, link, follow):
+async def test_a_stop_and_go_is_told_each_time(engine, connection, follow):
     inventory = await follow()
 
     for _ in range(5):
@@ -113,7 +113,7 @@ def steps(monkeypatch):
             taken.append(step)
             return super().__getitem__(step)
 
-    monkeypatch.setattr(mirror, "_BACK_OFF", BackOff([0.0] * 4))
+    monkeypatch.setattr(reflector, "_BACK_OFF", BackOff([0.0] * 4))
     return taken
 
 
@@ -124,7 +124,7 @@ async def test_a_stream_that_is_cut_soon_each_time_is_asked_for_less_and_less(
     engine, follow, steps, monkeypatch, steady_after, expected
 ):
     """Each time costs the engine a full list and every watcher two gaps."""
-    monkeypatch.setattr(mirror, "_STEADY_AFTER", steady_after)
+    monkeypatch.setattr(reflector, "_STEADY_AFTER", steady_after)
     inventory = await follow()
 
     for number in range(1, 7):
@@ -134,7 +134,7 @@ async def test_a_stream_that_is_cut_soon_each_time_is_asked_for_less_and_less(
     assert steps == expected
 
 
-async def test_a_reader_waits_for_the_new_list(engine, link, follow):
+async def test_a_reader_waits_for_the_new_list(engine, connection, follow):
     engine.put(box())
     inventory = await follow()
     gate = engine.before = Gate("list")
@@ -142,73 +142,73 @@ async def test_a_reader_waits_for_the_new_list(engine, link, follow):
     engine.break_streams()
     await gate.reached.wait()
 
-    ready = asyncio.ensure_future(inventory.mirror(link).ready())
+    ready = asyncio.ensure_future(inventory.reflector(connection).ready())
     await asyncio.sleep(0.02)
     assert not ready.done()
     gate.open.set()
     await ready
 
-    assert list(inventory.all(link)) == []
+    assert list(inventory.all(connection)) == []
 
 
-async def test_a_reader_of_what_is_lost_is_refused(engine, link, follow):
+async def test_a_reader_of_what_is_lost_is_refused(engine, connection, follow):
     inventory = await follow()
     gate = engine.before = Gate("list")
     engine.break_streams()
     await gate.reached.wait()
-    ready = asyncio.ensure_future(inventory.mirror(link).ready())
+    ready = asyncio.ensure_future(inventory.reflector(connection).ready())
     await asyncio.sleep(0.01)
 
-    await lose(engine, link)
+    await lose(engine, connection)
 
-    for reading in (ready, inventory.mirror(link).ready()):
+    for reading in (ready, inventory.reflector(connection).ready()):
         with pytest.raises(EngineUnreachableError):
             await asyncio.wait_for(reading, 1)
 
 
 async def test_a_list_that_never_comes_is_not_waited_for_for_ever(
-    engine, link, follow, monkeypatch
+    engine, connection, follow, monkeypatch
 ):
     inventory = await follow()
-    monkeypatch.setattr(mirror, "READY_WITHIN", 0.05)
+    monkeypatch.setattr(reflector, "READY_WITHIN", 0.05)
     gate = engine.before = Gate("list")
     engine.break_streams()
     await gate.reached.wait()
 
     with pytest.raises(EngineUnreachableError):
-        await asyncio.wait_for(inventory.mirror(link).ready(), 1)
+        await asyncio.wait_for(inventory.reflector(connection).ready(), 1)
 
 
-async def test_a_look_at_what_is_lost_is_refused_at_once(engine, link, follow):
+async def test_a_look_at_what_is_lost_is_refused_at_once(engine, connection, follow):
     engine.put(box())
     inventory = await follow()
     gate = engine.before = Gate()
-    look = asyncio.ensure_future(inventory.looks(link).look("1"))
+    refresh = asyncio.ensure_future(inventory.refresher(connection).refresh("1"))
     await gate.reached.wait()
 
-    await lose(engine, link)
+    await lose(engine, connection)
 
     with pytest.raises(EngineUnreachableError):
-        await asyncio.wait_for(look, 1)
+        await asyncio.wait_for(refresh, 1)
     with pytest.raises(EngineUnreachableError):
-        await asyncio.wait_for(inventory.looks(link).look("1"), 1)
+        await asyncio.wait_for(inventory.refresher(connection).refresh("1"), 1)
 
 
-async def test_looks_that_were_lost_are_made_up_for(engine, link, follow):
+async def test_looks_that_were_lost_are_made_up_for(engine, connection, follow):
     engine.put(box())
     inventory = await follow()
     gate = engine.before = Gate()
     engine.put(box(state=S.STOPPED))
     await gate.reached.wait()
-    await lose(engine, link)
+    await lose(engine, connection)
     await until(lambda: told(inventory)[1:] == [LOST])
     engine.before = Gate("none")
 
-    await come_back(engine, link)
+    await come_back(engine, connection)
 
     await until(lambda: told(inventory)[-1] == RESYNCED)
     await quiet(inventory)
-    assert inventory.known(link, "1").shown.state == S.STOPPED
+    assert inventory.entry(connection, "1").published.state == S.STOPPED
 
 
 @pytest.fixture
@@ -223,9 +223,9 @@ async def test_an_engine_that_is_not_there_at_first_is_no_gap_if_nobody_watched(
     inventory = Inventory([late])
 
     async with inventory.following():
-        assert not inventory.mirror(late).synced
+        assert not inventory.reflector(late).synced
         await come_back(engine, late)
-        await until(lambda: inventory.mirror(late).synced)
+        await until(lambda: inventory.reflector(late).synced)
 
     assert told(inventory) == ["web"]
 
@@ -239,19 +239,19 @@ async def test_who_began_without_an_engine_is_told_when_all_of_it_is_known(engin
         (_, gap), (_, synced) = (await anext(batches)).events
         assert (gap.gap.kind, synced.bookmark.synced) == (LOST, True)
         await come_back(engine, late)
-        await until(lambda: inventory.mirror(late).synced)
+        await until(lambda: inventory.reflector(late).synced)
         engine.break_streams()
         await until(lambda: len(told(inventory)) == 4)
 
     assert told(inventory) == ["web", RESYNCED, LOST, RESYNCED]
 
 
-async def test_who_begins_while_it_is_first_read_is_told_when_that_is_done(engine, link):
+async def test_who_begins_while_it_is_first_read_is_told_when_that_is_done(engine, connection):
     """It answers, but what it has is not known yet."""
     gate = engine.before = Gate("list")
-    inventory = Inventory([link])
-    batches = watch(inventory, ResourceFilter(), [link], heartbeat=timedelta(minutes=5))
-    following = asyncio.create_task(inventory.mirror(link).follow())
+    inventory = Inventory([connection])
+    batches = watch(inventory, ResourceFilter(), [connection], heartbeat=timedelta(minutes=5))
+    following = asyncio.create_task(inventory.reflector(connection).follow())
     await gate.reached.wait()
     await anext(batches)
 
@@ -261,54 +261,56 @@ async def test_who_begins_while_it_is_first_read_is_told_when_that_is_done(engin
     following.cancel()
 
 
-async def test_one_that_hangs_at_the_start_does_not_hold_up_the_rest(engine, link, monkeypatch):
+async def test_one_that_hangs_at_the_start_does_not_hold_up_the_rest(
+    engine, connection, monkeypatch
+):
     # Long enough for the other one to be read.
-    monkeypatch.setattr(mirror, "READY_WITHIN", 1.0)
+    monkeypatch.setattr(reflector, "READY_WITHIN", 1.0)
     monkeypatch.setattr("proad.core.inventory.inventory.READY_WITHIN", 1.0)
     engine.before = Gate("list")
     good = await linked(Scripted(box()), "far")
-    inventory = Inventory([link, good])
+    inventory = Inventory([connection, good])
 
     async with asyncio.timeout(30), inventory.following():
-        assert inventory.mirror(good).synced
-        assert not inventory.mirror(link).synced
+        assert inventory.reflector(good).synced
+        assert not inventory.reflector(connection).synced
 
 
-async def test_one_that_is_lost_takes_no_other_along(engine, link, follow):
+async def test_one_that_is_lost_takes_no_other_along(engine, connection, follow):
     other = Scripted(box("9", "other"))
     good = await linked(other, "far")
     inventory = await follow(good)
-    await lose(engine, link)
+    await lose(engine, connection)
     await until(lambda: LOST in told(inventory))
 
     other.put(box("9", "other", S.STOPPED))
 
-    await until(lambda: inventory.known(good, "9").shown.state == S.STOPPED)
-    await inventory.mirror(good).ready()
+    await until(lambda: inventory.entry(good, "9").published.state == S.STOPPED)
+    await inventory.reflector(good).ready()
     (gap,) = [entry.gap for entry in inventory.journal.after(0, 10) if hasattr(entry, "gap")]
     assert gap.engine == "local/scripted"
 
 
-async def test_full_views_from_before_a_loss_are_not_served(engine, link, follow):
+async def test_full_views_from_before_a_loss_are_not_served(engine, connection, follow):
     engine.put(box())
     inventory = await follow()
-    await inventory.full(link, "1")
+    await inventory.full(connection, "1")
 
     engine.commands["1"] = "second"
     engine.break_streams()
     await until(lambda: RESYNCED in told(inventory))
 
-    assert (await inventory.full(link, "1")).container.command == ("second",)
+    assert (await inventory.full(connection, "1")).container.command == ("second",)
 
 
-async def test_a_change_of_the_full_view_during_a_loss_changes_the_etag(engine, link, follow):
+async def test_a_change_of_the_full_view_during_a_loss_changes_the_etag(engine, connection, follow):
     """Nobody may update by an etag of what is no longer so."""
     engine.put(box())
     inventory = await follow()
-    etag = (await inventory.full(link, "1")).etag
+    etag = (await inventory.full(connection, "1")).etag
 
     engine.commands["1"] = "second"
     engine.break_streams()
     await until(lambda: RESYNCED in told(inventory))
 
-    assert (await inventory.full(link, "1")).etag != etag
+    assert (await inventory.full(connection, "1")).etag != etag

@@ -28,22 +28,22 @@ NEVER = timedelta(minutes=5)
 
 
 @pytest.fixture
-def inventory(link):
+def inventory(connection):
     """One that is not following: each change is made by the test."""
-    return Inventory([link], Journal(50))
+    return Inventory([connection], Journal(50))
 
 
 @pytest.fixture(autouse=True)
-def _synced(inventory, link):
-    inventory.mirror(link)._synced.set()
+def _synced(inventory, connection):
+    inventory.reflector(connection)._synced.set()
 
 
 def put(inventory, *args, **others):
-    return inventory.picture.put(ENGINE, "local", box(*args, **others))
+    return inventory.store.put(ENGINE, "local", box(*args, **others))
 
 
 def remove(inventory, id):
-    inventory.picture.remove(ENGINE, id)
+    inventory.store.remove(ENGINE, id)
 
 
 def said(batch):
@@ -61,9 +61,11 @@ def said(batch):
 class Watcher:
     """Reads batches when it likes."""
 
-    def __init__(self, inventory, which=ALL, links=None, heartbeat=NEVER, revision=None):
-        links = links or [mirror.link for mirror in inventory._mirrors.values()]
-        self.batches = watch(inventory, which, links, heartbeat=heartbeat, revision=revision)
+    def __init__(self, inventory, which=ALL, connections=None, heartbeat=NEVER, revision=None):
+        connections = connections or [
+            reflector.connection for reflector in inventory._reflectors.values()
+        ]
+        self.batches = watch(inventory, which, connections, heartbeat=heartbeat, revision=revision)
         self.revision = revision
 
     async def next(self, seconds=30):
@@ -112,10 +114,10 @@ async def test_each_change_with_its_past_and_its_cause(inventory):
     watcher = Watcher(inventory)
     await watcher.initial()
 
-    known = put(inventory, "1", "a")
-    inventory.picture.set_activity(known, Activity(verb=Verb.STOP, actor="ann"))
-    inventory.picture.finish(known, box("1", "a", S.STOPPED))
-    inventory.picture.remove(ENGINE, "1", actor="bob")
+    entry = put(inventory, "1", "a")
+    inventory.store.set_activity(entry, Activity(verb=Verb.STOP, actor="ann"))
+    inventory.store.finish(entry, box("1", "a", S.STOPPED))
+    inventory.store.remove(ENGINE, "1", actor="bob")
 
     batch = await watcher.next()
     changes = [event.change for _, event in batch.events]
@@ -159,8 +161,8 @@ async def test_what_enters_and_leaves_the_filter(inventory, which, inside, outsi
     assert await watcher.initial() == ["synced"]
 
     for step in (inside, outside, inside):
-        known = put(inventory, **step)
-        inventory.picture.touch(known)
+        entry = put(inventory, **step)
+        inventory.store.touch(entry)
     remove(inventory, "1")
 
     batch = await watcher.next()
@@ -191,12 +193,12 @@ async def test_what_is_gone_bears_the_revision_of_its_going(inventory):
     assert revision == event.change.resource.revision == 2
 
 
-async def test_gaps_of_engines_that_are_not_covered_are_not_told(inventory, link):
+async def test_gaps_of_engines_that_are_not_covered_are_not_told(inventory, connection):
     far = await linked(Scripted(), "far")
-    inventory = Inventory([link, far])
-    for each in (link, far):
-        inventory.mirror(each)._synced.set()
-    watcher = Watcher(inventory, links=[far])
+    inventory = Inventory([connection, far])
+    for each in (connection, far):
+        inventory.reflector(each)._synced.set()
+    watcher = Watcher(inventory, connections=[far])
     await watcher.initial()
 
     inventory.journal.note(Gap(kind=GapKind.ENGINE_LOST, engine="local/scripted"))
@@ -206,21 +208,21 @@ async def test_gaps_of_engines_that_are_not_covered_are_not_told(inventory, link
     assert event.gap.engine == "far/scripted"
 
 
-async def test_changes_on_hosts_that_are_not_covered_are_not_told(inventory, link):
+async def test_changes_on_hosts_that_are_not_covered_are_not_told(inventory, connection):
     far = await linked(Scripted(), "far")
-    inventory = Inventory([link, far])
-    watcher = Watcher(inventory, ResourceFilter(hosts=("far",)), links=[far])
+    inventory = Inventory([connection, far])
+    watcher = Watcher(inventory, ResourceFilter(hosts=("far",)), connections=[far])
     await watcher.initial()
 
     put(inventory, "1", "here")
-    inventory.picture.put("far/scripted", "far", box("2", "there"))
+    inventory.store.put("far/scripted", "far", box("2", "there"))
 
     assert await watcher.said() == [(T.ADDED, "2", S.RUNNING)]
 
 
-async def test_who_begins_while_an_engine_is_lost_is_told(inventory, link):
+async def test_who_begins_while_an_engine_is_lost_is_told(inventory, connection):
     put(inventory)
-    inventory.mirror(link)._synced.clear()
+    inventory.reflector(connection)._synced.clear()
     watcher = Watcher(inventory)
 
     assert await watcher.initial() == [
@@ -243,7 +245,7 @@ async def test_heartbeats_when_nothing_happens(inventory):
 
 async def test_heartbeats_when_only_others_change(inventory):
     """They also carry the place on, so that a quiet watcher can resume."""
-    inventory = Inventory([m.link for m in inventory._mirrors.values()], Journal(5))
+    inventory = Inventory([m.connection for m in inventory._reflectors.values()], Journal(5))
     watcher = Watcher(
         inventory, ResourceFilter(name_prefix="never"), heartbeat=timedelta(seconds=0.1)
     )
@@ -304,7 +306,7 @@ async def test_what_comes_while_it_begins_anew_comes_after(inventory):
 
 
 async def test_it_never_ends_a_message_too_large(inventory):
-    inventory = Inventory([m.link for m in inventory._mirrors.values()], Journal(2000))
+    inventory = Inventory([m.connection for m in inventory._reflectors.values()], Journal(2000))
     watcher = Watcher(inventory)
     await watcher.initial()
     for number in range(600):
@@ -371,7 +373,7 @@ async def test_all_watches_end_with_the_daemon(inventory):
 
 
 async def test_five_hundred_watchers_hear_it_all(inventory):
-    inventory = Inventory([m.link for m in inventory._mirrors.values()])
+    inventory = Inventory([m.connection for m in inventory._reflectors.values()])
     watchers = [Watcher(inventory) for _ in range(500)]
 
     async def listen(watcher):

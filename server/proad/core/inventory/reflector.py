@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 import structlog
 
-from proad.core.inventory.looks import Looks
-from proad.core.inventory.picture import Picture
-from proad.core.link import Link
+from proad.core.engine_connection import EngineConnection
+from proad.core.inventory.refresher import Refresher
+from proad.core.inventory.store import Store
 from proad.errors import EngineUnreachableError, ProaError
 from proad.model import EngineEvent, Gap, GapKind
 
@@ -26,20 +26,20 @@ _STEADY_AFTER = 5.0
 _SETTLES_WITHIN = 1.0
 
 
-class Mirror:
+class Reflector:
     """Keeps the picture of one engine's resources true: it has looked at what the engine
     says that something happened to, and compares all that there is whenever it cannot know.
 
     Args:
-        link: the engine.
-        picture: what is kept.
-        looks: looks at single resources.
+        connection: the engine.
+        store: what is kept.
+        refresher: refreshes single resources.
     """
 
-    def __init__(self, link: Link, picture: Picture, looks: Looks) -> None:
-        self.link = link
-        self._picture = picture
-        self._looks = looks
+    def __init__(self, connection: EngineConnection, store: Store, refresher: Refresher) -> None:
+        self.connection = connection
+        self._store = store
+        self._refreshers = refresher
         self._synced = asyncio.Event()
         self._lost_once = False
         self._lost_told = False
@@ -47,7 +47,7 @@ class Mirror:
     @property
     def synced(self) -> bool:
         """Whether the picture is true now."""
-        return self._synced.is_set() and not self.link.lost
+        return self._synced.is_set() and not self.connection.lost
 
     def tell_gap(self) -> Gap | None:
         """Give the gap that a watcher begins with, if the picture is not true now.
@@ -57,7 +57,7 @@ class Mirror:
         if self.synced:
             return None
         self._lost_told = True
-        return self._gap(GapKind.ENGINE_LOST, self.link.health_message)
+        return self._gap(GapKind.ENGINE_LOST, self.connection.health_message)
 
     async def ready(self) -> None:
         """Wait until the picture is true.
@@ -70,31 +70,31 @@ class Mirror:
         try:
             async with asyncio.timeout(READY_WITHIN):
                 while not self.synced:
-                    await self.link.read(self._synced.wait)
+                    await self.connection.read(self._synced.wait)
                     await asyncio.sleep(0)
         except TimeoutError:
-            raise self.link.unreachable("its resources could not be read") from None
+            raise self.connection.unreachable("its resources could not be read") from None
 
     async def follow(self) -> None:
         """Follow the engine for ever."""
         clock = asyncio.get_running_loop().time
         failures = 0
         while True:
-            await self.link.serving()
+            await self.connection.serving()
             began = math.inf
             try:
-                async with self.link.driver.subscribe() as events:
+                async with self.connection.driver.subscribe() as events:
                     await self._resync()
                     began = clock()
                     self._lose(await self._hear(events))
             except ProaError as error:
                 self._lose(error.message)
             except Exception as error:  # noqa: BLE001 - one fault of a driver must not end it all
-                _log.exception("following failed", engine=self.link.name)
+                _log.exception("following failed", engine=self.connection.name)
                 self._lose(f"fault: {type(error).__name__}")
             finally:
                 self._synced.clear()
-            self.link.probe_soon()
+            self.connection.probe_soon()
             # A list that succeeds says nothing of the stream, which may be cut at once again.
             if clock() - began > _STEADY_AFTER:
                 failures = 0
@@ -117,12 +117,12 @@ class Mirror:
 
     async def _listen(self, events: AsyncIterator[EngineEvent]) -> str:
         async for event in events:
-            self._looks.hint(event)
+            self._refreshers.mark_dirty(event)
         return "the stream of events ended"
 
     async def _unanswered(self) -> str:
-        await self.link.wait_lost()
-        return self.link.health_message
+        await self.connection.wait_lost()
+        return self.connection.health_message
 
     async def _missed(self) -> str:
         """Compare now and then, until something has changed that no event told of.
@@ -136,33 +136,37 @@ class Mirror:
 
     async def _resync(self) -> None:
         """Read all resources and take what differs: what happened before, nobody told us."""
-        with self._looks.noting_touched() as touched:
-            found = await self.link.read(self.link.driver.list_resources)
-        there = {seen.id for seen in found} | touched
-        for known in list(self._picture.of(self.link.name)):
-            if known.seen.id not in there:
-                self._picture.remove(self.link.name, known.seen.id)
-        for seen in found:
-            if seen.id not in touched:
-                self._picture.put(self.link.name, self.link.host, seen)
-        for known in self._picture.of(self.link.name):
-            known.drop_detail()
-            if self._lost_once and known.last_detail is not None:
+        with self._refreshers.noting_touched() as touched:
+            found = await self.connection.read(self.connection.driver.list_resources)
+        there = {observed.id for observed in found} | touched
+        for entry in list(self._store.of(self.connection.name)):
+            if entry.observed.id not in there:
+                self._store.remove(self.connection.name, entry.observed.id)
+        for observed in found:
+            if observed.id not in touched:
+                self._store.put(self.connection.name, self.connection.host, observed)
+        for entry in self._store.of(self.connection.name):
+            entry.drop_detail()
+            if self._lost_once and entry.last_detail is not None:
                 # Somebody may hold an etag for what they were shown of it.
-                self._looks.hint(EngineEvent(id=known.seen.id, reconfigured=True))
-                touched.add(known.seen.id)
+                self._refreshers.mark_dirty(EngineEvent(id=entry.observed.id, reconfigured=True))
+                touched.add(entry.observed.id)
         # What happened in between, the list may show or not; nor does it show details.
-        await self._looks.settle(touched, _SETTLES_WITHIN)
-        self.link.last_sync_time = datetime.now(UTC)
+        await self._refreshers.settle(touched, _SETTLES_WITHIN)
+        self.connection.last_sync_time = datetime.now(UTC)
         if self._lost_told:
             self._lost_told = False
-            self._picture.journal.note(self._gap(GapKind.ENGINE_RESYNCED))
+            self._store.journal.note(self._gap(GapKind.ENGINE_RESYNCED))
         self._synced.set()
 
     async def _missed_any(self) -> bool:
-        with self._looks.noting_touched() as touched:
-            found = {r.id: r for r in await self.link.read(self.link.driver.list_resources)}
-            before = {known.seen.id: known.seen for known in self._picture.of(self.link.name)}
+        with self._refreshers.noting_touched() as touched:
+            found = {
+                r.id: r for r in await self.connection.read(self.connection.driver.list_resources)
+            }
+            before = {
+                entry.observed.id: entry.observed for entry in self._store.of(self.connection.name)
+            }
             differ = [
                 id
                 for id in found.keys() | before.keys()
@@ -172,30 +176,30 @@ class Mirror:
                 await asyncio.sleep(EVENTS_WITHIN)
             for id in differ:
                 try:
-                    fresh = await self._looks.read(id)
+                    fresh = await self._refreshers.read(id)
                 except EngineUnreachableError:
                     raise
                 except ProaError:
                     continue  # the engine cannot tell of this one, which says nothing of others
-                known = self._picture.get(self.link.name, id)
-                seen = known.seen if known is not None else None
-                if fresh != seen and not self._explained(id, touched):
+                entry = self._store.get(self.connection.name, id)
+                observed = entry.observed if entry is not None else None
+                if fresh != observed and not self._explained(id, touched):
                     return True
-        self.link.last_sync_time = datetime.now(UTC)
+        self.connection.last_sync_time = datetime.now(UTC)
         return False
 
     def _explained(self, id: str, touched: set[str]) -> bool:
         """Tell whether a list and the picture may differ because something is under way."""
-        known = self._picture.get(self.link.name, id)
-        active = known is not None and known.activity is not None
-        return active or id in touched or self._looks.under_way(id)
+        entry = self._store.get(self.connection.name, id)
+        active = entry is not None and entry.activity is not None
+        return active or id in touched or self._refreshers.under_way(id)
 
     def _lose(self, message: str) -> None:
         if self._synced.is_set():
             self._synced.clear()
             self._lost_once = self._lost_told = True
-            self._picture.journal.note(self._gap(GapKind.ENGINE_LOST, message))
-            _log.info("events lost", engine=self.link.name, message=message)
+            self._store.journal.note(self._gap(GapKind.ENGINE_LOST, message))
+            _log.info("events lost", engine=self.connection.name, message=message)
 
     def _gap(self, kind: GapKind, message: str = "") -> Gap:
-        return Gap(kind=kind, engine=self.link.name, message=message)
+        return Gap(kind=kind, engine=self.connection.name, message=message)

@@ -28,7 +28,7 @@ _MOST_DOUBLINGS = 16
 _FAULT = "the probe failed; see the log"
 
 
-class Link:
+class EngineConnection:
     """One driver on one host connection.
 
     It probes the engine all the time, so that a call to an engine that is known to be

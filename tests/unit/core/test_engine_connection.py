@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-from proad.core import link
-from proad.core.link import Link
+from proad.core import engine_connection
+from proad.core.engine_connection import EngineConnection
 from proad.drivers.memory import MemoryDriver
 from proad.errors import EngineUnreachableError, ResourceNotFoundError
 from proad.model import EngineHealth
@@ -27,13 +27,13 @@ class Moody(MemoryDriver):
 
 @pytest.fixture
 def driver(monkeypatch):
-    monkeypatch.setattr(link, "PROBE_TIMEOUT", 0.02)
+    monkeypatch.setattr(engine_connection, "PROBE_TIMEOUT", 0.02)
     return Moody()
 
 
 @pytest.fixture
 def moody(driver):
-    return Link("here", driver)
+    return EngineConnection("here", driver)
 
 
 async def test_nothing_is_known_before_the_first_probe(moody):
@@ -176,8 +176,8 @@ async def test_other_errors_pass_and_cost_no_health(moody):
 
 
 async def test_a_watcher_that_fails_ends_nothing(moody, driver, monkeypatch):
-    monkeypatch.setattr(link, "PROBE_EVERY", 0.005)
-    monkeypatch.setattr(link, "PROBE_TIMEOUT", 30.0)
+    monkeypatch.setattr(engine_connection, "PROBE_EVERY", 0.005)
+    monkeypatch.setattr(engine_connection, "PROBE_TIMEOUT", 30.0)
     heard = asyncio.Queue()
 
     async def faulty():
@@ -202,8 +202,8 @@ async def test_a_watcher_that_fails_ends_nothing(moody, driver, monkeypatch):
 
 
 async def test_supervision_notices_both_ways(moody, driver, monkeypatch):
-    monkeypatch.setattr(link, "PROBE_EVERY", 0.01)
-    monkeypatch.setattr(link, "PROBE_EVERY_WHILE_LOST", 0.01)
+    monkeypatch.setattr(engine_connection, "PROBE_EVERY", 0.01)
+    monkeypatch.setattr(engine_connection, "PROBE_EVERY_WHILE_LOST", 0.01)
     changes = asyncio.Queue()
 
     async def watcher():
@@ -226,7 +226,7 @@ async def test_supervision_notices_both_ways(moody, driver, monkeypatch):
 
 async def test_pause_while_lost_grows_to_limit_and_begins_anew(moody, driver):
     await moody.probe()
-    assert moody.pause == link.PROBE_EVERY
+    assert moody.pause == engine_connection.PROBE_EVERY
     for _ in range(2):
         driver.mood = EngineUnreachableError("memory", "refused")
         pauses = []
@@ -234,7 +234,7 @@ async def test_pause_while_lost_grows_to_limit_and_begins_anew(moody, driver):
             await moody.probe()
             pauses.append(moody.pause)
         assert pauses[:5] == [0.5, 1.0, 2.0, 4.0, 5.0]
-        assert set(pauses[5:]) == {link.PROBE_PAUSE_LIMIT}
+        assert set(pauses[5:]) == {engine_connection.PROBE_PAUSE_LIMIT}
         driver.mood = None
         await moody.probe()
-        assert moody.pause == link.PROBE_EVERY
+        assert moody.pause == engine_connection.PROBE_EVERY

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from proad.core.inventory import looks
+from proad.core.inventory import refresher
 from proad.errors import EngineConflictError, EngineTimedOutError
 from proad.model import ResourceState
 from unit.core.inventory.scripted import (
@@ -19,7 +19,7 @@ from unit.core.inventory.scripted import (
 S = ResourceState
 
 
-async def test_an_event_is_a_hint_to_look(engine, link, follow):
+async def test_an_event_is_a_hint_to_look(engine, connection, follow):
     inventory = await follow()
     for change, expected in (
         (lambda: engine.put(box("1", "a")), ["a"]),
@@ -30,11 +30,11 @@ async def test_an_event_is_a_hint_to_look(engine, link, follow):
     ):
         change()
         await quiet(inventory)
-        assert names(inventory, link) == expected
+        assert names(inventory, connection) == expected
     assert engine.asked["list"] == 1
 
 
-async def test_hints_that_come_at_once_are_one_look(engine, link, follow):
+async def test_hints_that_come_at_once_are_one_look(engine, connection, follow):
     engine.put(box())
     inventory = await follow()
     gate = engine.before = Gate()
@@ -51,7 +51,7 @@ async def test_hints_that_come_at_once_are_one_look(engine, link, follow):
     assert engine.asked["summary"] == 2  # the second for what came while the first was read
 
 
-async def test_a_change_while_it_is_read_is_seen(engine, link, follow):
+async def test_a_change_while_it_is_read_is_seen(engine, connection, follow):
     """The answer may be older than the event that came while it was on its way."""
     engine.put(box())
     inventory = await follow()
@@ -63,10 +63,10 @@ async def test_a_change_while_it_is_read_is_seen(engine, link, follow):
     gate.open.set()
     await quiet(inventory)
 
-    assert inventory.known(link, "1").shown.state == S.STOPPED
+    assert inventory.entry(connection, "1").published.state == S.STOPPED
 
 
-async def test_looks_are_bounded(engine, link, follow):
+async def test_looks_are_bounded(engine, connection, follow):
     for number in range(50):
         engine.put(box(str(number), f"c{number}"))
     inventory = await follow()
@@ -76,13 +76,13 @@ async def test_looks_are_bounded(engine, link, follow):
     await gate.reached.wait()
     await asyncio.sleep(0.02)
 
-    assert gate.most == looks.LOOKS
+    assert gate.most == refresher.REFRESHES
     gate.open.set()
     await quiet(inventory)
-    assert gate.most == looks.LOOKS
+    assert gate.most == refresher.REFRESHES
 
 
-async def test_a_look_that_hangs_holds_up_no_other(engine, link, follow):
+async def test_a_look_that_hangs_holds_up_no_other(engine, connection, follow):
     for number in range(10):
         engine.put(box(str(number), f"c{number}"))
     inventory = await follow()
@@ -93,13 +93,13 @@ async def test_a_look_that_hangs_holds_up_no_other(engine, link, follow):
     for number in range(1, 10):
         engine.put(box(str(number), f"c{number}", S.STOPPED))
 
-    await until(lambda: sum(r.state == S.STOPPED for r in inventory.all(link)) == 9)
-    assert inventory.known(link, "0").shown.state == S.RUNNING
+    await until(lambda: sum(r.state == S.STOPPED for r in inventory.all(connection)) == 9)
+    assert inventory.entry(connection, "0").published.state == S.RUNNING
     gate.open.set()
 
 
 @pytest.mark.parametrize("error", [EngineTimedOutError("scripted"), EngineConflictError("s", "x")])
-async def test_a_look_that_fails_is_made_again(engine, link, follow, error):
+async def test_a_look_that_fails_is_made_again(engine, connection, follow, error):
     engine.put(box())
     inventory = await follow()
     failures = [error, error]
@@ -111,11 +111,11 @@ async def test_a_look_that_fails_is_made_again(engine, link, follow, error):
     engine.before = fail
     engine.put(box(state=S.STOPPED))
 
-    await until(lambda: inventory.known(link, "1").shown.state == S.STOPPED)
+    await until(lambda: inventory.entry(connection, "1").published.state == S.STOPPED)
     assert failures == []
 
 
-async def test_who_waits_for_a_look_hears_that_it_failed(engine, link, follow):
+async def test_who_waits_for_a_look_hears_that_it_failed(engine, connection, follow):
     engine.put(box())
     inventory = await follow()
 
@@ -124,22 +124,22 @@ async def test_who_waits_for_a_look_hears_that_it_failed(engine, link, follow):
 
     engine.before = fail
     with pytest.raises(EngineConflictError):
-        await inventory.looks(link).look("1")
+        await inventory.refresher(connection).refresh("1")
 
     engine.before = nothing = Gate("none")
     engine.there["1"] = box(state=S.PAUSED)
-    assert (await inventory.looks(link).look("1")).shown.state == S.PAUSED
+    assert (await inventory.refresher(connection).refresh("1")).published.state == S.PAUSED
     assert nothing.most == 0
 
 
-async def test_a_look_at_nothing(engine, link, follow):
+async def test_a_look_at_nothing(engine, connection, follow):
     inventory = await follow()
 
-    assert await inventory.looks(link).look("1") is None
+    assert await inventory.refresher(connection).refresh("1") is None
     assert inventory.journal.revision == 0
 
 
-async def test_a_bug_of_the_driver_ends_no_look_for_ever(engine, link, follow):
+async def test_a_bug_of_the_driver_ends_no_look_for_ever(engine, connection, follow):
     engine.put(box())
     inventory = await follow()
     broken = [True]
@@ -151,20 +151,20 @@ async def test_a_bug_of_the_driver_ends_no_look_for_ever(engine, link, follow):
 
     engine.before = break_once
     with pytest.raises(ZeroDivisionError):
-        await asyncio.wait_for(inventory.looks(link).look("1"), 2)
+        await asyncio.wait_for(inventory.refresher(connection).refresh("1"), 2)
     broken.append(True)
     engine.put(box(state=S.STOPPED))
 
-    await until(lambda: inventory.known(link, "1").shown.state == S.STOPPED)
+    await until(lambda: inventory.entry(connection, "1").published.state == S.STOPPED)
 
 
-async def test_no_look_outlives_the_inventory(engine, link, follow):
+async def test_no_look_outlives_the_inventory(engine, connection, follow):
     engine.put(box())
     inventory = await follow()
     engine.before = Gate()
     engine.tell("1")
     await engine.before.reached.wait()
-    await inventory.looks(link).close()
+    await inventory.refresher(connection).close()
 
     assert engine.before.waiting == 0
-    assert inventory.picture.get(ENGINE, "1") is not None
+    assert inventory.store.get(ENGINE, "1") is not None

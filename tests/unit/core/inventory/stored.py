@@ -3,21 +3,21 @@
 from unit.core.inventory.scripted import ENGINE
 
 
-def put(picture, resource, **others):
-    return picture.put(ENGINE, "local", resource, **others)
+def put(store, resource, **others):
+    return store.put(ENGINE, "local", resource, **others)
 
 
-def entries(picture, after=0):
-    return picture.journal.after(after, 1000)
+def entries(store, after=0):
+    return store.journal.after(after, 1000)
 
 
 def names(found):
-    return [known.seen.name for known in found]
+    return [entry.observed.name for entry in found]
 
 
-def steps(picture, after=0):
+def steps(store, after=0):
     """What the journal says: name or state before and after, None where it is not there."""
     return [
         (entry.before and entry.before.state, entry.after and entry.after.state)
-        for entry in entries(picture, after)
+        for entry in entries(store, after)
     ]

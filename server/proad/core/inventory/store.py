@@ -23,14 +23,14 @@ _NOTHING = EngineEvent(id="")
 
 
 @dataclass(slots=True, eq=False)
-class Known:
+class Entry:
     """One resource.
 
     Attributes:
         engine: the engine that has it, as HOST/DRIVER.
         host: the host connection.
-        seen: the SUMMARY as its driver gave it.
-        shown: the same, completed: what callers get.
+        observed: the SUMMARY as its driver gave it.
+        published: the same, completed: what callers get.
         activity: what is being done to it through us.
         reads: how many reads of it have been applied.
         epoch: how many events of it there were.
@@ -46,8 +46,8 @@ class Known:
 
     engine: str
     host: str
-    seen: Resource
-    shown: Resource
+    observed: Resource
+    published: Resource
     activity: Activity | None = None
     reads: int = 0
     epoch: int = 0
@@ -62,7 +62,7 @@ class Known:
     @property
     def key(self) -> str:
         """Tells it from all others: an id is unique on its host alone."""
-        return f"{self.engine}/{self.seen.id}"
+        return f"{self.engine}/{self.observed.id}"
 
     def did_by(self, before: Resource, after: Resource | None) -> str | None:
         """Tell by whose call it came from `before` to `after`; None: by nobody's."""
@@ -91,41 +91,41 @@ class Known:
         return replace(
             view,
             host=self.host,
-            allowed_verbs=self.shown.allowed_verbs,
-            activity=self.shown.activity,
-            etag=self.shown.etag,
-            revision=self.shown.revision,
-            observe_time=self.shown.observe_time,
+            allowed_verbs=self.published.allowed_verbs,
+            activity=self.published.activity,
+            etag=self.published.etag,
+            revision=self.published.revision,
+            observe_time=self.published.observe_time,
         )
 
 
 @dataclass(slots=True)
-class Picture:
+class Store:
     """All resources, by engine and id, and by name; every change goes to the journal."""
 
     journal: Journal
-    _by_engine: dict[str, dict[str, Known]] = field(default_factory=dict)
-    _by_name: dict[str, dict[str, Known]] = field(default_factory=dict)
+    _by_engine: dict[str, dict[str, Entry]] = field(default_factory=dict)
+    _by_name: dict[str, dict[str, Entry]] = field(default_factory=dict)
     _by_digits: list[tuple[str, str, str]] = field(default_factory=list)
     _making: dict[str, Deed] = field(default_factory=dict)
 
-    def get(self, engine: str, id: str) -> Known | None:
+    def get(self, engine: str, id: str) -> Entry | None:
         """Give what is known of a resource."""
         return self._by_engine.get(engine, {}).get(id)
 
-    def of(self, engine: str) -> Iterator[Known]:
+    def of(self, engine: str) -> Iterator[Entry]:
         """Give all resources of an engine."""
         return iter(self._by_engine.get(engine, {}).values())
 
-    def named(self, name: str) -> Iterator[Known]:
+    def named(self, name: str) -> Iterator[Entry]:
         """Give all resources of that name."""
         return iter(self._by_name.get(name, {}).values())
 
-    def with_id(self, id: str) -> Iterator[Known]:
+    def with_id(self, id: str) -> Iterator[Entry]:
         """Give all resources of that full id."""
         return (there[id] for there in self._by_engine.values() if id in there)
 
-    def starting(self, digits: str) -> Iterator[Known]:
+    def starting(self, digits: str) -> Iterator[Entry]:
         """Give all resources whose full id, without hyphens, starts so; none for no digits."""
         at = bisect_left(self._by_digits, (digits,)) if digits else len(self._by_digits)
         while at < len(self._by_digits) and self._by_digits[at][0].startswith(digits):
@@ -137,56 +137,56 @@ class Picture:
         self,
         engine: str,
         host: str,
-        seen: Resource,
+        observed: Resource,
         *,
         event: EngineEvent = _NOTHING,
         detail: Resource | None = None,
         actor: str | None = None,
-    ) -> Known:
+    ) -> Entry:
         """Take a SUMMARY that was read from the engine.
 
         Args:
             engine: the engine, as HOST/DRIVER.
             host: the host connection.
-            seen: the resource.
+            observed: the resource.
             event: what the engine said has happened to it before it was read.
             detail: the FULL view, if that was read as well.
             actor: whose call it was, if it was one and no activity says so.
         """
-        known = self.get(engine, seen.id)
-        if known is not None and _is_another(known.seen, seen, event):
-            self.remove(engine, seen.id, actor=actor)
-            known = None
-        if known is None:
-            known = Known(engine, host, seen, seen)
-            known.deed = self._making.get(known.key)
-            if actor is None and known.deed is not None:
-                actor = known.deed.actor
-            self._index(known)
-            self._publish(known, before=None, changed=True, actor=actor)
+        entry = self.get(engine, observed.id)
+        if entry is not None and _is_another(entry.observed, observed, event):
+            self.remove(engine, observed.id, actor=actor)
+            entry = None
+        if entry is None:
+            entry = Entry(engine, host, observed, observed)
+            entry.deed = self._making.get(entry.key)
+            if actor is None and entry.deed is not None:
+                actor = entry.deed.actor
+            self._index(entry)
+            self._publish(entry, before=None, changed=True, actor=actor)
         else:
-            same = known.seen == seen
-            self._see(known, seen)
-            if not same or (event.reconfigured and (detail is None or detail != known.last_detail)):
-                self._publish(known, before=known.shown, changed=True, actor=actor)
-        known.last_detail = detail or known.last_detail
+            same = entry.observed == observed
+            self._observe(entry, observed)
+            if not same or (event.reconfigured and (detail is None or detail != entry.last_detail)):
+                self._publish(entry, before=entry.published, changed=True, actor=actor)
+        entry.last_detail = detail or entry.last_detail
         if event.reconfigured:
-            known.unsettled = False
-        known.reads += 1
-        return known
+            entry.unsettled = False
+        entry.reads += 1
+        return entry
 
     def remove(self, engine: str, id: str, *, actor: str | None = None) -> None:
         """Forget a resource that is gone."""
-        known = self.get(engine, id)
-        if known is None:
+        entry = self.get(engine, id)
+        if entry is None:
             return
-        self._unindex(known)
+        self._unindex(entry)
         if actor is None:
-            actor = known.did_by(known.shown, None)
+            actor = entry.did_by(entry.published, None)
         self.journal.append(
             Change(
                 revision=self.journal.next_revision(),
-                before=known.shown,
+                before=entry.published,
                 after=None,
                 cause=_cause(actor),
                 actor=actor or "",
@@ -204,101 +204,101 @@ class Picture:
         key = f"{engine}/{id}"
         if self._making.get(key) is deed:  # it may be made anew by now
             del self._making[key]
-        known = self.get(engine, id)
-        if known is not None and known.deed is deed:
-            known.deed = deed.ended(failure)
+        entry = self.get(engine, id)
+        if entry is not None and entry.deed is deed:
+            entry.deed = deed.ended(failure)
 
     def set_activity(
-        self, known: Known, activity: Activity | None, *, failure: BaseException | None = None
+        self, entry: Entry, activity: Activity | None, *, failure: BaseException | None = None
     ) -> None:
         """Note what is being done to a resource, or that it is over, and how it failed."""
-        if known.activity == activity:
+        if entry.activity == activity:
             return
-        before, ended = known.shown, known.activity
+        before, ended = entry.published, entry.activity
         actor = next((a.actor for a in (activity, ended) if a is not None), None)
-        known.activity = activity
+        entry.activity = activity
         if activity is None:
-            _leave(known, ended, failure)
-        if self.get(known.engine, known.seen.id) is known:
-            self._publish(known, before=before, changed=False, actor=actor)
+            _leave(entry, ended, failure)
+        if self.get(entry.engine, entry.observed.id) is entry:
+            self._publish(entry, before=before, changed=False, actor=actor)
 
-    def touch(self, known: Known) -> None:
+    def touch(self, entry: Entry) -> None:
         """Note that a resource changed in something that its SUMMARY does not show."""
-        self._publish(known, before=known.shown, changed=True, actor=None)
+        self._publish(entry, before=entry.published, changed=True, actor=None)
 
-    def finish(self, known: Known, seen: Resource) -> None:
+    def finish(self, entry: Entry, observed: Resource) -> None:
         """Take what a verb read at its end, and that it is done, as one change."""
-        activity, before = known.activity, known.shown
-        known.activity = None
-        _leave(known, activity, None)
-        if self.get(known.engine, seen.id) is not known:
+        activity, before = entry.activity, entry.published
+        entry.activity = None
+        _leave(entry, activity, None)
+        if self.get(entry.engine, observed.id) is not entry:
             return  # it was deleted meanwhile
-        same = known.seen == seen
-        self._see(known, seen)
-        known.reads += 1
-        known.drop_detail()
+        same = entry.observed == observed
+        self._observe(entry, observed)
+        entry.reads += 1
+        entry.drop_detail()
         self._publish(
-            known, before=before, changed=not same, actor=activity.actor if activity else None
+            entry, before=before, changed=not same, actor=activity.actor if activity else None
         )
 
-    def keep_detail(self, known: Known, detail: Resource, epoch: int, now: float) -> None:
+    def keep_detail(self, entry: Entry, detail: Resource, epoch: int, now: float) -> None:
         """Keep a FULL view, unless something happened since `epoch`, when it was asked for."""
-        if known.epoch == epoch:
-            known.detail, known.full, known.detail_time = detail, None, now
-            if not known.unsettled:
-                known.last_detail = detail
+        if entry.epoch == epoch:
+            entry.detail, entry.full, entry.detail_time = detail, None, now
+            if not entry.unsettled:
+                entry.last_detail = detail
 
     def _publish(
-        self, known: Known, *, before: Resource | None, changed: bool, actor: str | None
+        self, entry: Entry, *, before: Resource | None, changed: bool, actor: str | None
     ) -> None:
         revision = self.journal.next_revision()
-        known.full = None
-        known.shown = replace(
-            known.seen,
-            host=known.host,
-            allowed_verbs=_allowed(known),
-            activity=known.activity,
-            etag=f"{self.journal.run_id}-{revision}" if changed else known.shown.etag,
+        entry.full = None
+        entry.published = replace(
+            entry.observed,
+            host=entry.host,
+            allowed_verbs=_allowed(entry),
+            activity=entry.activity,
+            etag=f"{self.journal.run_id}-{revision}" if changed else entry.published.etag,
             revision=revision,
-            observe_time=datetime.now(UTC) if changed else known.shown.observe_time,
+            observe_time=datetime.now(UTC) if changed else entry.published.observe_time,
         )
         if actor is None and before is not None:
-            actor = known.did_by(before, known.shown)
+            actor = entry.did_by(before, entry.published)
         self.journal.append(
             Change(
                 revision=revision,
                 before=before,
-                after=known.shown,
+                after=entry.published,
                 cause=_cause(actor),
                 actor=actor or "",
             )
         )
 
-    def _see(self, known: Known, seen: Resource) -> None:
-        if known.seen.name == seen.name:
-            known.seen = seen
+    def _observe(self, entry: Entry, observed: Resource) -> None:
+        if entry.observed.name == observed.name:
+            entry.observed = observed
             return
-        self._unindex(known)
-        known.seen = seen
-        self._index(known)
+        self._unindex(entry)
+        entry.observed = observed
+        self._index(entry)
 
-    def _index(self, known: Known) -> None:
-        self._by_engine.setdefault(known.engine, {})[known.seen.id] = known
-        insort(self._by_digits, _place(known))
-        self._by_name.setdefault(known.seen.name, {})[known.key] = known
+    def _index(self, entry: Entry) -> None:
+        self._by_engine.setdefault(entry.engine, {})[entry.observed.id] = entry
+        insort(self._by_digits, _place(entry))
+        self._by_name.setdefault(entry.observed.name, {})[entry.key] = entry
 
-    def _unindex(self, known: Known) -> None:
-        del self._by_engine[known.engine][known.seen.id]
-        del self._by_digits[bisect_left(self._by_digits, _place(known))]
-        named = self._by_name[known.seen.name]
-        del named[known.key]
+    def _unindex(self, entry: Entry) -> None:
+        del self._by_engine[entry.engine][entry.observed.id]
+        del self._by_digits[bisect_left(self._by_digits, _place(entry))]
+        named = self._by_name[entry.observed.name]
+        del named[entry.key]
         if not named:
-            del self._by_name[known.seen.name]
+            del self._by_name[entry.observed.name]
 
 
-def _place(known: Known) -> tuple[str, str, str]:
+def _place(entry: Entry) -> tuple[str, str, str]:
     """Return where a resource stands among all in the order of their ids' digits."""
-    return known.seen.id.replace("-", ""), known.engine, known.seen.id
+    return entry.observed.id.replace("-", ""), entry.engine, entry.observed.id
 
 
 def _is_another(old: Resource, new: Resource, event: EngineEvent) -> bool:
@@ -311,19 +311,21 @@ def _is_another(old: Resource, new: Resource, event: EngineEvent) -> bool:
     return event.ended and old.lifetime is Lifetime.TRANSIENT
 
 
-def _leave(known: Known, ended: Activity | None, failure: BaseException | None) -> None:
+def _leave(entry: Entry, ended: Activity | None, failure: BaseException | None) -> None:
     left = Deed(ended.verb, ended.actor).ended(failure) if ended is not None else None
-    known.deed = left or known.deed  # a refusal is no end of what was asked for before
+    entry.deed = left or entry.deed  # a refusal is no end of what was asked for before
 
 
 def _cause(actor: str | None) -> ChangeCause:
     return ChangeCause.EXTERNAL if actor is None else ChangeCause.API
 
 
-def _allowed(known: Known) -> tuple[Verb, ...]:
-    if known.activity is None:
-        return verbs_of(known.seen)
-    stoppable = known.seen.state in ACTIVE and known.seen.state is not ResourceState.REMOVING
-    if stoppable and known.activity.verb in {Verb.STOP, Verb.RESTART}:
+def _allowed(entry: Entry) -> tuple[Verb, ...]:
+    if entry.activity is None:
+        return verbs_of(entry.observed)
+    stoppable = (
+        entry.observed.state in ACTIVE and entry.observed.state is not ResourceState.REMOVING
+    )
+    if stoppable and entry.activity.verb in {Verb.STOP, Verb.RESTART}:
         return (Verb.STOP,)
     return ()

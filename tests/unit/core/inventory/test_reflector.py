@@ -6,7 +6,7 @@ import time
 import pytest
 
 from proad.core.inventory import Inventory
-from proad.core.inventory import mirror as module
+from proad.core.inventory import reflector as module
 from proad.errors import CapabilityMissingError, EngineConflictError, HostExhaustedError
 from proad.model import GapKind, ResourceState, Verb
 from unit.core.inventory.scripted import (
@@ -24,19 +24,19 @@ from unit.core.inventory.scripted import (
 S = ResourceState
 
 
-async def test_what_is_there_is_known_from_the_start(engine, link, follow):
+async def test_what_is_there_is_known_from_the_start(engine, connection, follow):
     engine.put(box("1", "a"))
     engine.put(box("2", "b"))
 
     inventory = await follow()
 
-    assert names(inventory, link) == ["a", "b"]
-    assert inventory.mirror(link).synced
+    assert names(inventory, connection) == ["a", "b"]
+    assert inventory.reflector(connection).synced
     assert gaps(inventory) == []
-    assert link.last_sync_time is not None
+    assert connection.last_sync_time is not None
 
 
-async def held_list(engine, link, follow, monkeypatch):
+async def held_list(engine, connection, follow, monkeypatch):
     """An inventory whose comparing list is on its way with what was there before."""
     monkeypatch.setattr(module, "COMPARE_EVERY", 0.02)
     inventory = await follow()
@@ -51,47 +51,47 @@ async def compared(engine, gate):
     await until(lambda: engine.asked["list"] > lists)
 
 
-async def test_a_removal_during_a_list_leaves_no_zombie(engine, link, follow, monkeypatch):
+async def test_a_removal_during_a_list_leaves_no_zombie(engine, connection, follow, monkeypatch):
     engine.put(box())
-    inventory, gate = await held_list(engine, link, follow, monkeypatch)
+    inventory, gate = await held_list(engine, connection, follow, monkeypatch)
 
     engine.take("1")
-    await until(lambda: not names(inventory, link))
+    await until(lambda: not names(inventory, connection))
     await compared(engine, gate)
     await quiet(inventory)
 
-    assert names(inventory, link) == []
+    assert names(inventory, connection) == []
     assert steps(inventory) == [S.RUNNING, None]
 
 
-async def test_a_change_during_a_list_does_not_flicker(engine, link, follow, monkeypatch):
+async def test_a_change_during_a_list_does_not_flicker(engine, connection, follow, monkeypatch):
     engine.put(box())
-    inventory, gate = await held_list(engine, link, follow, monkeypatch)
+    inventory, gate = await held_list(engine, connection, follow, monkeypatch)
 
     engine.put(box(state=S.STOPPED))
-    await until(lambda: inventory.known(link, "1").shown.state == S.STOPPED)
+    await until(lambda: inventory.entry(connection, "1").published.state == S.STOPPED)
     await compared(engine, gate)
     await quiet(inventory)
 
     assert steps(inventory) == [S.RUNNING, S.STOPPED]
 
 
-async def test_a_create_during_a_list_does_not_flicker(engine, link, follow, monkeypatch):
-    inventory, gate = await held_list(engine, link, follow, monkeypatch)
+async def test_a_create_during_a_list_does_not_flicker(engine, connection, follow, monkeypatch):
+    inventory, gate = await held_list(engine, connection, follow, monkeypatch)
 
     engine.put(box())
-    await until(lambda: names(inventory, link) == ["web"])
+    await until(lambda: names(inventory, connection) == ["web"])
     await compared(engine, gate)
     await quiet(inventory)
 
     assert steps(inventory) == [S.RUNNING]
 
 
-async def test_what_a_verb_read_during_a_list_counts(engine, link, follow, monkeypatch):
+async def test_what_a_verb_read_during_a_list_counts(engine, connection, follow, monkeypatch):
     engine.put(box())
-    inventory, gate = await held_list(engine, link, follow, monkeypatch)
+    inventory, gate = await held_list(engine, connection, follow, monkeypatch)
     engine.put(box(state=S.PAUSED), tell=False)
-    inventory.looks(link).apply(box(state=S.PAUSED))
+    inventory.refresher(connection).apply(box(state=S.PAUSED))
 
     await compared(engine, gate)
     await quiet(inventory)
@@ -99,11 +99,13 @@ async def test_what_a_verb_read_during_a_list_counts(engine, link, follow, monke
     assert steps(inventory) == [S.RUNNING, S.PAUSED]
 
 
-async def test_what_a_caller_saw_go_during_a_list_stays_gone(engine, link, follow, monkeypatch):
+async def test_what_a_caller_saw_go_during_a_list_stays_gone(
+    engine, connection, follow, monkeypatch
+):
     engine.put(box())
-    inventory, gate = await held_list(engine, link, follow, monkeypatch)
+    inventory, gate = await held_list(engine, connection, follow, monkeypatch)
     engine.take("1", tell=False)
-    inventory.looks(link).drop("1", actor="ann")
+    inventory.refresher(connection).drop("1", actor="ann")
 
     await compared(engine, gate)
     await quiet(inventory)
@@ -111,7 +113,7 @@ async def test_what_a_caller_saw_go_during_a_list_stays_gone(engine, link, follo
     assert steps(inventory) == [S.RUNNING, None]
 
 
-async def test_what_no_event_told_is_found_and_said(engine, link, follow, monkeypatch):
+async def test_what_no_event_told_is_found_and_said(engine, connection, follow, monkeypatch):
     monkeypatch.setattr(module, "COMPARE_EVERY", 0.05)
     engine.put(box("1", "a"))
     engine.put(box("2", "b"))
@@ -123,10 +125,10 @@ async def test_what_no_event_told_is_found_and_said(engine, link, follow, monkey
     engine.take("2", tell=False)
     engine.put(box("3", "c"), tell=False)
 
-    await until(lambda: names(inventory, link) == ["a", "c"])
-    assert inventory.known(link, "1").shown.state == S.STOPPED
+    await until(lambda: names(inventory, connection) == ["a", "c"])
+    assert inventory.entry(connection, "1").published.state == S.STOPPED
     await until(lambda: gaps(inventory) == [GapKind.ENGINE_LOST, GapKind.ENGINE_RESYNCED])
-    assert inventory.mirror(link).synced
+    assert inventory.reflector(connection).synced
     lists = engine.asked["list"]
     await until(lambda: engine.asked["list"] > lists + 3)
     assert len(gaps(inventory)) == 2
@@ -142,11 +144,11 @@ async def test_what_no_event_told_is_found_and_said(engine, link, follow, monkey
     ids=lambda each: each.reason,
 )
 async def test_comparison_of_one_that_cannot_be_read_resyncs_nothing(
-    engine, link, follow, monkeypatch, refusal
+    engine, connection, follow, monkeypatch, refusal
 ):
     """What the engine refuses to tell of one says nothing of the stream of events."""
     engine.put(box())
-    inventory, gate = await held_list(engine, link, follow, monkeypatch)
+    inventory, gate = await held_list(engine, connection, follow, monkeypatch)
     asked = engine.asked["subscribe"]
 
     async def refuse(method, _id):
@@ -160,24 +162,28 @@ async def test_comparison_of_one_that_cannot_be_read_resyncs_nothing(
     await until(lambda: engine.asked["summary"] > reads + 1)
 
     assert engine.asked["subscribe"] == asked
-    assert inventory.mirror(link).synced
+    assert inventory.reflector(connection).synced
     assert gaps(inventory) == []
 
 
-async def test_a_comparison_says_nothing_of_what_events_told(engine, link, follow, monkeypatch):
+async def test_a_comparison_says_nothing_of_what_events_told(
+    engine, connection, follow, monkeypatch
+):
     """A list that is on its way while a change comes by event is no gap."""
     engine.put(box())
-    inventory, gate = await held_list(engine, link, follow, monkeypatch)
+    inventory, gate = await held_list(engine, connection, follow, monkeypatch)
 
     engine.put(box(state=S.STOPPED))
-    await until(lambda: inventory.known(link, "1").shown.state == S.STOPPED)
+    await until(lambda: inventory.entry(connection, "1").published.state == S.STOPPED)
     await compared(engine, gate)
     await quiet(inventory)
 
     assert gaps(inventory) == []
 
 
-async def test_a_stream_that_died_without_a_word_is_replaced(engine, link, follow, monkeypatch):
+async def test_a_stream_that_died_without_a_word_is_replaced(
+    engine, connection, follow, monkeypatch
+):
     monkeypatch.setattr(module, "COMPARE_EVERY", 0.05)
     engine.put(box())
     inventory = await follow()
@@ -192,7 +198,9 @@ async def test_a_stream_that_died_without_a_word_is_replaced(engine, link, follo
     assert engine._streams != [dead]
 
 
-async def test_an_event_that_is_later_than_a_list_is_waited_for(engine, link, follow, monkeypatch):
+async def test_an_event_that_is_later_than_a_list_is_waited_for(
+    engine, connection, follow, monkeypatch
+):
     monkeypatch.setattr(module, "EVENTS_WITHIN", 30.0)  # later than anything here
     monkeypatch.setattr(module, "COMPARE_EVERY", 0.02)
     engine.put(box())
@@ -204,7 +212,7 @@ async def test_an_event_that_is_later_than_a_list_is_waited_for(engine, link, fo
         if seconds == module.EVENTS_WITHIN:
             engine.tell("1")
             slept.set()
-            await until(lambda: inventory.known(link, "1").shown.state == S.STOPPED)
+            await until(lambda: inventory.entry(connection, "1").published.state == S.STOPPED)
         else:
             await sleep(seconds)
 
@@ -219,20 +227,20 @@ async def test_an_event_that_is_later_than_a_list_is_waited_for(engine, link, fo
 
 
 async def test_a_look_from_before_a_list_that_ends_during_it_counts(
-    engine, link, follow, monkeypatch
+    engine, connection, follow, monkeypatch
 ):
     """The list may be older; a change must not be told back and forth."""
     engine.put(box())
     inventory = await follow()
-    look = engine.before = Gate("summary")
+    refresh = engine.before = Gate("summary")
     engine.tell("1")
-    await look.reached.wait()
+    await refresh.reached.wait()
     engine.after = Gate("list")
     engine.break_streams()
     await engine.after.reached.wait()
 
     engine.put(box(state=S.PAUSED), tell=False)
-    look.open.set()
+    refresh.open.set()
     await quiet(inventory)
     engine.after.open.set()
     await until(lambda: GapKind.ENGINE_RESYNCED in gaps(inventory))
@@ -244,42 +252,42 @@ async def test_a_look_from_before_a_list_that_ends_during_it_counts(
 
 
 async def test_a_comparison_leaves_what_a_verb_is_doing_to_the_verb(
-    engine, link, follow, monkeypatch
+    engine, connection, follow, monkeypatch
 ):
     monkeypatch.setattr(module, "COMPARE_EVERY", 0.02)
     monkeypatch.setattr(module, "EVENTS_WITHIN", 0.0)
     engine.put(box())
     inventory = await follow()
-    known = inventory.known(link, "1")
+    entry = inventory.entry(connection, "1")
 
-    with inventory.looks(link).holding("1"), inventory.activity(known, Verb.PAUSE):
-        reads = known.reads
+    with inventory.refresher(connection).holding("1"), inventory.activity(entry, Verb.PAUSE):
+        reads = entry.reads
         engine.put(box(state=S.PAUSED), tell=False)
         lists = engine.asked["list"]
         await until(lambda: engine.asked["list"] > lists + 3)
-        assert known.reads == reads  # or the verb could not take its own word
-        inventory.looks(link).finish(known, box(state=S.PAUSED))
+        assert entry.reads == reads  # or the verb could not take its own word
+        inventory.refresher(connection).finish(entry, box(state=S.PAUSED))
 
     lists = engine.asked["list"]
     await until(lambda: engine.asked["list"] > lists + 3)
     assert gaps(inventory) == []
     told = [entry.after.activity and entry.after.state for entry in inventory.journal.after(1, 9)]
     assert told == [S.RUNNING, None]
-    assert inventory.known(link, "1").shown.state == S.PAUSED
+    assert inventory.entry(connection, "1").published.state == S.PAUSED
 
 
 async def test_the_work_of_a_list_grows_with_what_there_is_and_no_faster():
     """It holds up the event loop."""
 
     async def work(number):
-        link = await linked(Scripted(*(box(f"{n:064x}", f"c{n}") for n in range(number))))
-        mirror = Inventory([link]).mirror(link)
-        await mirror._resync()
+        connection = await linked(Scripted(*(box(f"{n:064x}", f"c{n}") for n in range(number))))
+        reflector = Inventory([connection]).reflector(connection)
+        await reflector._resync()
         times = []
         for _ in range(3):
             began = time.process_time()
-            await mirror._resync()
-            assert not await mirror._missed_any()
+            await reflector._resync()
+            assert not await reflector._missed_any()
             times.append(time.process_time() - began)
         return min(times)
 

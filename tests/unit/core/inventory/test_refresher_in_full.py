@@ -1,0 +1,190 @@
+"""Looks that read the FULL view as well: to compare it with what somebody was shown."""
+
+import asyncio
+
+import pytest
+
+from proad.core.inventory import full_reads, refresher
+from proad.errors import EngineConflictError, EngineTimedOutError
+from proad.model import ResourceState as S
+from unit.core.inventory.scripted import Gate, box, quiet, until
+
+IDS = [str(number) for number in range(8)]
+
+
+@pytest.fixture
+async def published(engine, connection, follow):
+    """An inventory whose resources somebody was shown in full."""
+    for id in IDS:
+        engine.put(box(id, f"c{id}"))
+    inventory = await follow()
+    for id in IDS:
+        await inventory.full(connection, id)
+    return inventory
+
+
+@pytest.fixture
+def patience():
+    return 0.05
+
+
+@pytest.fixture
+async def hung(engine, published, patience, monkeypatch):
+    """The ids of those that were reconfigured, and hang when they are read in full."""
+    monkeypatch.setattr(full_reads, "WITHIN", patience)
+    ids = IDS[:6]
+    gate = Gate("full")
+
+    async def before(method, id):
+        if id in ids:
+            await gate(method, id)
+
+    engine.before = before
+    for id in ids:
+        engine.put(box(id, f"c{id}", S.PAUSED), reconfigured=True)
+    await gate.reached.wait()
+    return ids, gate
+
+
+def state(inventory, connection, id):
+    return inventory.entry(connection, id).published.state
+
+
+@pytest.mark.parametrize("patience", [3600.0])
+async def test_those_that_hang_hold_up_no_other(engine, connection, published, hung):
+    _, gate = hung
+
+    engine.put(box("7", "c7", S.STOPPED))
+
+    await until(lambda: state(published, connection, "7") is S.STOPPED)
+    assert gate.waiting
+
+
+async def test_the_summary_of_those_that_hang_is_taken(engine, connection, published, hung):
+    ids, gate = hung
+    etags = {id: published.entry(connection, id).published.etag for id in ids}
+
+    await until(lambda: all(state(published, connection, id) is S.PAUSED for id in ids))
+
+    assert gate.waiting  # for its driver, they hang still
+    for id in ids:  # nobody could compare what else has changed
+        assert published.entry(connection, id).published.etag != etags[id]
+
+
+async def test_what_hangs_is_asked_again_for_a_new_event_only(engine, connection, published, hung):
+    await quiet(published)
+    asked = engine.asked["full"]
+    await asyncio.sleep(4 * refresher._REFRESH_AGAIN)
+    assert (engine.asked["full"], published.refresher(connection)._dirty) == (asked, {})
+
+
+async def test_those_that_hang_are_few(engine, connection, published, hung):
+    ids, gate = hung
+    for _ in range(3):
+        for id in ids:
+            engine.tell(id, reconfigured=True)
+        await until(lambda: engine.heard)
+        await quiet(published)
+
+    assert gate.most <= full_reads.HUNG
+    gate.open.set()
+    await until(lambda: not published.refresher(connection)._full_reads._reading)
+    engine.commands["7"] = "second"
+    engine.tell("7", reconfigured=True)
+    await quiet(published)
+    assert published.entry(connection, "7").last_detail.container.command == ("second",)
+
+
+async def test_others_are_compared_while_some_hang(
+    engine, connection, published, hung, monkeypatch
+):
+    monkeypatch.setattr(full_reads, "HUNG", len(hung[0]) + 1)
+    await quiet(published)
+    etag = published.entry(connection, "7").published.etag
+    asked = engine.asked["full"]
+
+    for _ in range(3):
+        entry = await published.refresher(connection).refresh("7", reconfigured=True)
+
+    assert entry.published.etag == etag
+    assert engine.asked["full"] == asked + 3
+
+
+async def test_who_asks_for_a_comparison_hears_that_there_is_none(connection, published, hung):
+    etag = published.entry(connection, "0").published.etag
+    with pytest.raises(EngineTimedOutError):
+        await published.refresher(connection).refresh("0", reconfigured=True)
+    assert (await published.refresher(connection).refresh("0")).published.etag != etag
+
+
+async def test_a_failure_is_told_and_changes_nothing(engine, connection, published):
+    etag = published.entry(connection, "0").published.etag
+
+    async def fail(method, id):
+        if method == "full":
+            raise EngineConflictError("scripted", "no")
+
+    engine.before = fail
+    with pytest.raises(EngineConflictError):
+        await published.refresher(connection).refresh("0", reconfigured=True)
+    assert published.entry(connection, "0").published.etag == etag
+
+
+@pytest.mark.parametrize("command", ["first", "second"])
+async def test_a_difference_that_no_event_told_of_is_a_change(
+    engine, connection, published, command
+):
+    etag = published.entry(connection, "0").published.etag
+    engine.commands["0"] = command
+
+    entry = await published.refresher(connection).refresh("0", reconfigured=True)
+
+    assert (entry.published.etag == etag) == (command == "first")
+    again = await published.refresher(connection).refresh("0", reconfigured=True)
+    assert again.published.etag == published.entry(connection, "0").published.etag
+
+
+async def test_a_change_while_it_is_compared_is_not_lost(engine, connection, published):
+    """Somebody may read the new one before it is compared with the old one."""
+    etag = published.entry(connection, "0").published.etag
+    first = engine.after = Gate("full")
+    engine.tell("0", reconfigured=True)
+    await first.reached.wait()
+    engine.commands["0"] = "second"
+    engine.tell("0", reconfigured=True)
+    await until(lambda: "0" in published.refresher(connection)._dirty)
+    engine.before = Gate("summary")
+    first.open.set()
+    await engine.before.reached.wait()
+
+    await published.full(connection, "0")
+    engine.before.open.set()
+    await quiet(published)
+
+    assert published.entry(connection, "0").published.etag != etag
+
+
+async def test_what_nobody_was_shown_is_not_read(engine, connection, follow):
+    engine.put(box())
+    inventory = await follow()
+    etag = inventory.entry(connection, "1").published.etag
+
+    entry = await inventory.refresher(connection).refresh("1", reconfigured=True)
+
+    assert (entry.published.etag, engine.asked["full"]) == (etag, 0)
+
+
+async def test_what_is_gone_has_no_full_view(engine, connection, published):
+    engine.take("0", tell=False)
+
+    assert await published.refresher(connection).refresh("0", reconfigured=True) is None
+
+
+async def test_none_is_read_after_the_end(connection, published, hung):
+    _, gate = hung
+    await quiet(published)
+    assert gate.waiting
+
+    await published.refresher(connection).close()
+
+    assert not gate.waiting

@@ -1,0 +1,359 @@
+"""The picture: indexes, identity, etags, revisions, activities."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from proad.core.inventory import Journal, Store
+from proad.model import (
+    Activity,
+    ChangeCause,
+    EngineEvent,
+    Lifetime,
+    ResourceState,
+    Verb,
+    allowed_verbs,
+)
+from unit.core.inventory.scripted import ENGINE, box
+from unit.core.inventory.stored import entries, names, put, steps
+
+S = ResourceState
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def test_what_is_new_is_complete(store):
+    entry = put(store, box(state=S.RUNNING))
+
+    published = entry.published
+    assert (published.host, published.revision, published.activity) == ("local", 1, None)
+    assert published.allowed_verbs == allowed_verbs(published.kind, S.RUNNING)
+    assert published.etag
+    assert published.observe_time is not None
+    (entry,) = entries(store)
+    assert (entry.before, entry.after, entry.cause) == (None, published, ChangeCause.EXTERNAL)
+
+
+def test_the_same_again_is_no_change(store):
+    first = put(store, box()).published
+
+    again = put(store, box())
+
+    assert again.published is first
+    assert store.journal.revision == 1
+    assert again.reads == 2
+
+
+def test_it_is_found_by_everything(store):
+    entry = put(store, box("1", "web"))
+
+    assert store.get(ENGINE, "1") is entry
+    assert list(store.of(ENGINE)) == list(store.starting("1")) == [entry]
+    assert list(store.named("web")) == list(store.with_id("1")) == [entry]
+    assert store.get("other/scripted", "1") is None
+    assert list(store.named("1")) == list(store.with_id("web")) == []
+
+
+def test_starting_with_many_ids_gives_those_with_these_first_digits(store):
+    ids = ["ab12", "ab-13", "ab2", "b", "aa", "ab1"]
+    entry = {id: put(store, box(id, f"of-{id}")) for id in ids}
+    store.remove(ENGINE, "ab12")
+
+    assert list(store.starting("ab1")) == [entry["ab1"], entry["ab-13"]]
+    assert list(store.starting("ab1300")) == list(store.starting("")) == []
+
+
+def test_a_new_name_replaces_the_old_one(store):
+    entry = put(store, box("1", "old"))
+    put(store, box("2", "old"))
+
+    assert put(store, box("1", "new")) is entry
+
+    assert names(store.named("old")) == ["old"]
+    assert list(store.named("new")) == [entry]
+    assert store.journal.revision == 3
+
+
+def test_names_can_be_swapped(store):
+    put(store, box("1", "a"))
+    put(store, box("2", "b"))
+    put(store, box("1", "b"))
+    put(store, box("2", "a"))
+
+    assert [entry.observed.id for entry in store.named("a")] == ["2"]
+    assert [entry.observed.id for entry in store.named("b")] == ["1"]
+
+
+def test_what_is_gone_is_found_by_nothing(store):
+    put(store, box("1", "web"))
+    store.remove(ENGINE, "1")
+
+    assert store.get(ENGINE, "1") is None
+    assert list(store.of(ENGINE)) == list(store.starting("1")) == []
+    assert list(store.named("web")) == list(store.with_id("1")) == []
+    assert steps(store) == [(None, S.RUNNING), (S.RUNNING, None)]
+    assert not store._by_name
+
+
+def test_what_is_not_there_cannot_go(store):
+    store.remove(ENGINE, "1")
+
+    assert store.journal.revision == 0
+
+
+def test_hosts_are_kept_apart(store):
+    """Domains are copied from host to host with their UUIDs."""
+    here = put(store, box("1", "web"))
+    there = store.put("far/scripted", "far", box("1", "web"))
+
+    assert list(store.with_id("1")) == list(store.named("web")) == [here, there]
+    store.remove(ENGINE, "1")
+    assert list(store.with_id("1")) == list(store.named("web")) == [there]
+    assert there.published.host == "far"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "event"),
+    [
+        (box(create_time=NOON), box(create_time=NOON + timedelta(seconds=1)), {}),
+        (box(), box(), {"removed": True}),
+        (box(state=S.RUNNING), box(state=S.RUNNING), {"removed": True}),
+        (box(lifetime=Lifetime.TRANSIENT), box(lifetime=Lifetime.TRANSIENT), {"ended": True}),
+    ],
+    ids=["created later", "removed", "removed while active", "a transient one ended"],
+)
+def test_another_one_under_the_same_id_and_name(store, old, new, event):
+    first = put(store, old)
+    first.detail = first.last_detail = old
+
+    second = put(store, new, event=EngineEvent(id="1", **event))
+
+    assert second is not first
+    assert steps(store) == [(None, S.RUNNING), (S.RUNNING, None), (None, S.RUNNING)]
+    assert second.published.etag != first.published.etag
+    assert second.in_full() is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "event"),
+    [
+        (box(create_time=NOON), box(create_time=NOON, state=S.STOPPED), {"ended": True}),
+        (box(), box(state=S.STOPPED), {"ended": True}),
+        (box(), box(lifetime=Lifetime.TRANSIENT), {"removed": True}),
+        (box(create_time=NOON), box(), {}),
+    ],
+    ids=["it ended", "it ended, of unknown age", "undefined while it runs", "its age is unknown"],
+)
+def test_still_the_same_one(store, old, new, event):
+    first = put(store, old)
+
+    assert put(store, new, event=EngineEvent(id="1", **event)) is first
+    assert len(entries(store)) == 2
+
+
+def test_an_etag_changes_when_the_resource_does(store):
+    etags = [
+        put(store, resource).published.etag
+        for resource in (box(), box(state=S.PAUSED), box(), box(name="new"), box(labels={"a": "1"}))
+    ]
+
+    assert len(set(etags)) == 5
+    assert put(store, box(labels={"a": "1"})).published.etag == etags[-1]
+
+
+def test_an_etag_changes_with_what_only_the_full_view_shows(store):
+    entry = put(store, box())
+    etag = entry.published.etag
+
+    put(store, box(), event=EngineEvent(id="1", reconfigured=True))
+
+    assert entry.published.etag != etag
+
+
+def test_an_etag_does_not_change_when_the_full_view_did_not(store):
+    entry = put(store, box())
+    etag, full = entry.published.etag, box(labels={"full": "1"})
+    store.keep_detail(entry, full, entry.epoch, 0.0)
+    entry.drop_detail()
+
+    put(store, box(), event=EngineEvent(id="1", reconfigured=True), detail=full)
+
+    assert entry.published.etag == etag
+    put(store, box(), event=EngineEvent(id="1", reconfigured=True), detail=box())
+    assert entry.published.etag != etag
+
+
+def test_an_etag_changes_although_somebody_reads_between_an_event_and_the_look(store):
+    """What the reader keeps is what the look finds: it must not pass for what was before."""
+    entry = put(store, box())
+    store.keep_detail(entry, box(name="before"), entry.epoch, 0)
+    etag = entry.published.etag
+    entry.drop_detail()
+    entry.unsettled = True  # as the mirror does when it hears of the event
+
+    changed = box(name="after")
+    store.keep_detail(entry, changed, entry.epoch, 1)
+    put(store, box(), event=EngineEvent(id="1", reconfigured=True), detail=changed)
+    assert entry.published.etag != etag
+
+    etag = entry.published.etag
+    put(store, box(), event=EngineEvent(id="1", reconfigured=True), detail=changed)
+    assert entry.published.etag == etag
+
+
+def test_an_etag_and_the_time_do_not_change_with_an_activity(store):
+    entry = put(store, box())
+    before = entry.published
+
+    for activity in (Activity(verb=Verb.PAUSE), Activity(verb=Verb.PAUSE, step="x"), None):
+        store.set_activity(entry, activity)
+        assert entry.published.activity == activity
+        assert (entry.published.etag, entry.published.observe_time) == (
+            before.etag,
+            before.observe_time,
+        )
+    assert store.journal.revision == entry.published.revision == 4
+
+
+def test_an_etag_of_another_run_is_another(store):
+    other = Store(Journal())
+
+    assert put(store, box()).published.etag != put(other, box()).published.etag
+
+
+def test_the_same_activity_again_is_no_change(store):
+    entry = put(store, box())
+    store.set_activity(entry, None)
+    store.set_activity(entry, Activity(verb=Verb.PAUSE))
+    store.set_activity(entry, Activity(verb=Verb.PAUSE))
+
+    assert store.journal.revision == 2
+
+
+def test_a_revision_is_never_shown_twice_and_always_rises(store):
+    entry = put(store, box())
+    observed = [entry.published.revision]
+    for change in (
+        lambda: put(store, box(state=S.PAUSED)),
+        lambda: store.set_activity(entry, Activity(verb=Verb.RESUME)),
+        lambda: put(store, box("2", "other")),
+        lambda: store.touch(entry),
+        lambda: store.finish(entry, box()),
+    ):
+        change()
+        observed.append(entry.published.revision)
+
+    assert observed == [1, 2, 3, 3, 5, 6]
+    assert [entry.revision for entry in entries(store)] == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("verb", Verb)
+@pytest.mark.parametrize("state", S)
+def test_what_is_allowed_while_something_is_done(store, verb, state):
+    """A stop or a restart that waits can be forced; all else has to wait its turn."""
+    entry = put(store, box(state=state))
+
+    store.set_activity(entry, Activity(verb=verb))
+
+    stoppable = state not in {S.STOPPED, S.SAVED, S.FAILED, S.REMOVING}
+    forced = verb in {Verb.STOP, Verb.RESTART} and stoppable
+    assert entry.published.allowed_verbs == ((Verb.STOP,) if forced else ())
+    store.set_activity(entry, None)
+    assert entry.published.allowed_verbs == allowed_verbs(entry.observed.kind, state)
+
+
+def test_what_a_verb_came_to_and_its_end_are_one_change(store):
+    entry = put(store, box())
+    store.set_activity(entry, Activity(verb=Verb.PAUSE, actor="ann"))
+
+    store.finish(entry, box(state=S.PAUSED))
+
+    assert entry.published.activity is None
+    assert Verb.RESUME in entry.published.allowed_verbs
+    assert steps(store, after=2) == [(S.RUNNING, S.PAUSED)]
+    (last,) = entries(store, after=2)
+    assert (last.cause, last.actor) == (ChangeCause.API, "ann")
+
+
+def test_a_verb_may_find_it_under_a_new_name(store):
+    entry = put(store, box("1", "old"))
+
+    store.finish(entry, box("1", "new"))
+
+    assert list(store.named("new")) == [entry]
+    assert list(store.named("old")) == []
+    store.remove(ENGINE, "1")
+    assert list(store.named("new")) == []
+
+
+def test_a_verb_that_changed_nothing_keeps_the_etag(store):
+    entry = put(store, box())
+    etag = entry.published.etag
+    store.set_activity(entry, Activity(verb=Verb.RESTART))
+
+    store.finish(entry, box())
+
+    assert entry.published.etag == etag
+
+
+def test_what_was_deleted_meanwhile_does_not_come_back(store):
+    entry = put(store, box())
+    store.set_activity(entry, Activity(verb=Verb.STOP))
+    store.remove(ENGINE, "1")
+    revision = store.journal.revision
+
+    store.finish(entry, box(state=S.STOPPED))
+    store.set_activity(entry, Activity(verb=Verb.STOP, step="late"))
+
+    assert list(store.of(ENGINE)) == []
+    assert store.journal.revision == revision
+
+
+def test_a_full_view_is_complete_and_made_once(store):
+    entry = put(store, box())
+    assert entry.in_full() is None
+    detail = box(labels={"full": "1"})
+
+    store.keep_detail(entry, detail, entry.epoch, 0.0)
+
+    full, published = entry.in_full(), entry.published
+    assert full == replace(
+        detail,
+        host="local",
+        allowed_verbs=published.allowed_verbs,
+        etag=published.etag,
+        revision=published.revision,
+        observe_time=published.observe_time,
+    )
+    assert entry.in_full() is full
+
+
+def test_a_full_view_follows_the_activity(store):
+    entry = put(store, box())
+    store.keep_detail(entry, box(), entry.epoch, 0.0)
+    entry.in_full()
+
+    store.set_activity(entry, Activity(verb=Verb.PAUSE))
+
+    full = entry.in_full()
+    assert (full.activity, full.allowed_verbs) == (entry.activity, ())
+    assert full.revision == entry.published.revision
+
+
+def test_a_full_view_from_before_an_event_is_not_kept(store):
+    entry = put(store, box())
+    asked_in = entry.epoch
+    entry.drop_detail()
+
+    store.keep_detail(entry, box(), asked_in, 0.0)
+
+    assert entry.in_full() is None
+
+
+def test_shown_verbs_are_fewer_where_the_driver_says_so(store):
+    fewer = (Verb.STOP, Verb.PAUSE)
+    entry = put(store, replace(box(state=S.RUNNING), allowed_verbs=fewer))
+
+    assert entry.published.allowed_verbs == fewer
+    put(store, box(state=S.RUNNING))
+    assert entry.published.allowed_verbs == allowed_verbs(entry.observed.kind, S.RUNNING)
