@@ -18,7 +18,7 @@ from soak.setting import Setting, credentials, eventually, listed
 from soak.watcher import Store, Watcher
 
 _PER_CONNECTION = 50
-# The daemon's own target for 500 watchers (DESIGN 12); what it keeps for one is far less.
+# `make bench` holds 500 watchers to the same growth; a single one needs far less.
 _GROWTH = 50
 _KEPT = 9_000  # changes, and what fits into the window
 _METHOD = "/proa.v1.ResourceService/WatchResources"

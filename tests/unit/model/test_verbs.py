@@ -19,7 +19,7 @@ from proad.model.verbs import (
 CONTAINER, DOMAIN = ResourceKind.CONTAINER, ResourceKind.DOMAIN
 STATES = list(ResourceState)
 
-# DESIGN.md's table, written down a second time and another way round: what each state
+# Written independently of the model and the other way round: the verbs that each state
 # allows a domain.
 TABLE = {
     "STARTING": "STOP UPDATE",

@@ -1,4 +1,4 @@
-"""libvirt's states and their reasons in our words (DESIGN, section 4)."""
+"""libvirt's states and their reasons, as states and reasons of the contract."""
 
 import libvirt
 
