@@ -11,8 +11,8 @@ from typing import Any, cast
 
 import libvirt
 
-from answers.mutate import odd_json, said
-from answers.told import LEASES, Told
+from answers.mutate import odd_bytes, odd_json
+from answers.scripted_domain import LEASES, ScriptedDomain
 from proa import v1
 from proad.core.inventory.journal import Journal
 from proad.core.inventory.store import Store
@@ -125,7 +125,7 @@ class Feed:
 
     def _odd(self, answer: Any) -> Answer:
         begin = time.thread_time()
-        body = said(odd_json(answer, self._random), self._random)
+        body = odd_bytes(odd_json(answer, self._random), self._random)
         self._spent = time.thread_time() - begin
         return Answer(200, body, omissions=self._omissions)
 
@@ -147,8 +147,8 @@ class Feed:
 
     def _docker_event(self) -> Iterator[Any]:
         _, answer = self._one("events")
-        told = events.translate(answer.value())
-        yield from () if told is None else (told,)
+        event = events.translate(answer.value())
+        yield from () if event is None else (event,)
 
     def _docker_images(self) -> Iterator[Any]:
         yield from images.listed(self._odd(self._docker["images"]))
@@ -160,13 +160,13 @@ class Feed:
     def _libvirt(self) -> Iterator[Any]:
         """Take one odd domain through all views that its answers are for."""
         begin = time.thread_time()
-        told = Told(self._random.choice(self._libvirt_domains), self._random)
-        self.report.answers += told.prepare() - 1  # the caller counts one
+        scripted = ScriptedDomain(self._random.choice(self._libvirt_domains), self._random)
+        self.report.answers += scripted.prepare() - 1  # the caller counts one
         self._spent = time.thread_time() - begin
-        domain, reader = cast(Any, told), Reader(cast(Ledger, _NoLedger()), self._omissions)
+        domain, reader = cast(Any, scripted), Reader(cast(Ledger, _NoLedger()), self._omissions)
         yield from reader.all(domain, ResourceView.SUMMARY)  # raises for none of them
         yield from _unless_refused(lambda: [reader.full(domain)])
-        sample = self._sampling.sample(told.id, told.getStats(), NOW)
+        sample = self._sampling.sample(scripted.id, scripted.getStats(), NOW)
         yield from () if sample is None else (sample,)
         yield from _unless_refused(lambda: snapshots.list_all(domain, self._omissions))
         yield from _unless_refused(lambda: [snapshots.get(domain, "one", self._omissions)])

@@ -82,7 +82,7 @@ def odd_json(answer: Any, random: Random) -> Any:
     return answer
 
 
-def said(answer: Any, random: Random) -> bytes:
+def odd_bytes(answer: Any, random: Random) -> bytes:
     """Return an answer as the bytes that an engine may send, some of which are no UTF-8."""
     body = json.dumps(answer, ensure_ascii=random.random() < 0.5).encode(errors="surrogatepass")
     body = body.replace(f'"{_LONG}"'.encode(), b"9" * 5000)

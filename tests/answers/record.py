@@ -189,7 +189,7 @@ def record_libvirt() -> dict[str, Any]:
     raw = libvirt.open("qemu:///system")
     with domains(raw, f"proa-test-{secrets.token_hex(4)}") as made:
         leases = libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE
-        told = {
+        stats = {
             domain.UUIDString(): answer
             for domain, answer in raw.domainListGetStats(made, _STATS, 0)
         }
@@ -208,7 +208,7 @@ def record_libvirt() -> dict[str, Any]:
                     "persistent": each.isPersistent(),
                     "active": each.isActive(),
                     "saved": each.hasManagedSaveImage(),
-                    "stats": told[each.UUIDString()],
+                    "stats": stats[each.UUIDString()],
                     "leases": each.interfaceAddresses(leases) if each.isActive() else {},
                     "snapshots": [snapshot.getXMLDesc() for snapshot in each.listAllSnapshots()],
                 }

@@ -3,18 +3,18 @@ import pytest
 # The suites are not in files named test_*: without this their asserts would say nothing.
 pytest.register_assert_rewrite("contract")
 
-from contract.yard import Yard, legal_moves, verbs_of  # noqa: E402 - after the registration
+from contract.harness import DriverHarness, legal_moves, verbs_of  # noqa: E402 - after the registration
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test for every state that the driver's workloads can be brought to."""
-    yard: type[Yard] | None = getattr(metafunc.cls, "yard_class", None)
-    if yard is None:
+    harness: type[DriverHarness] | None = getattr(metafunc.cls, "harness_class", None)
+    if harness is None:
         return
     if "verb_of_kind" in metafunc.fixturenames:
-        metafunc.parametrize("verb_of_kind", verbs_of(yard.kind))
+        metafunc.parametrize("verb_of_kind", verbs_of(harness.kind))
     if "state" in metafunc.fixturenames:
-        metafunc.parametrize("state", yard.states)
+        metafunc.parametrize("state", harness.states)
     if "move" in metafunc.fixturenames:
-        moves = legal_moves(yard)
+        moves = legal_moves(harness)
         metafunc.parametrize("move", moves, ids=[f"{verb}-{state}" for verb, state in moves])

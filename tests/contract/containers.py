@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from contract.yard import FORCE, Yard, eventually
+from contract.harness import FORCE, DriverHarness, eventually
 from free_port import free_port
 from proad.errors import (
     AlreadyExistsError,
@@ -44,35 +44,35 @@ IDLE = ("sleep", "3600")
 
 
 class ContainersContract:
-    async def test_create_does_not_start(self, yard: Yard):
-        name = yard.new_name()
+    async def test_create_does_not_start(self, harness: DriverHarness):
+        name = harness.new_name()
         spec = ContainerSpec(image=IMAGE, name=name, command=IDLE)
-        made = (await yard.containers.create_container(spec)).resource
+        made = (await harness.containers.create_container(spec)).resource
         assert re.fullmatch("[0-9a-f]{64}", made.id)
         assert (made.name, made.kind) == (name, ResourceKind.CONTAINER)
         assert made.state is ResourceState.STOPPED
         assert made.state_detail.reason is StateReason.NEVER_STARTED
         assert made.state_detail.exit_code is None
-        await yard.check(made)
+        await harness.check(made)
 
-    async def test_create_and_start(self, yard: Yard):
-        spec = ContainerSpec(image=IMAGE, name=yard.new_name(), command=IDLE)
-        made = (await yard.containers.create_container(spec, start=True)).resource
+    async def test_create_and_start(self, harness: DriverHarness):
+        spec = ContainerSpec(image=IMAGE, name=harness.new_name(), command=IDLE)
+        made = (await harness.containers.create_container(spec, start=True)).resource
         assert made.state is ResourceState.RUNNING
         assert made.state_detail.start_time is not None
         assert made.container is not None
         assert made.container.pid > 0
-        await yard.check(made)
+        await harness.check(made)
 
-    async def test_without_a_name_one_is_invented(self, yard: Yard):
-        made = (await yard.containers.create_container(ContainerSpec(image=IMAGE))).resource
+    async def test_without_a_name_one_is_invented(self, harness: DriverHarness):
+        made = (await harness.containers.create_container(ContainerSpec(image=IMAGE))).resource
         try:
             assert made.name
         finally:
-            await yard.driver.delete(made.id)
+            await harness.driver.delete(made.id)
 
-    async def test_everything_asked_for_is_there(self, yard: Yard):
-        name = yard.new_name()
+    async def test_everything_asked_for_is_there(self, harness: DriverHarness):
+        name = harness.new_name()
         port = free_port()
         spec = ContainerSpec(
             image=IMAGE,
@@ -100,7 +100,7 @@ class ContainersContract:
             stop_signal="SIGINT",
             stop_timeout=timedelta(seconds=3),
         )
-        made = (await yard.containers.create_container(spec, start=True)).resource
+        made = (await harness.containers.create_container(spec, start=True)).resource
         shown = made.container
         assert shown is not None
         assert shown.image == IMAGE
@@ -128,10 +128,12 @@ class ContainersContract:
         assert not shown.privileged
         assert [each.network for each in shown.networks] == ["bridge"]
 
-    async def test_a_summary_is_what_the_full_view_has_but_for_what_it_leaves_out(self, yard: Yard):
+    async def test_a_summary_is_what_the_full_view_has_but_for_what_it_leaves_out(
+        self, harness: DriverHarness
+    ):
         spec = ContainerSpec(
             image=IMAGE,
-            name=yard.new_name(),
+            name=harness.new_name(),
             command=("sh", "-c", "sleep 3600; echo 'a b'"),
             labels={"proa.driver.mine": "kept"},
             ports=(
@@ -143,14 +145,14 @@ class ContainersContract:
                 Mount(target="/data", volume=VolumeMount()),
             ),
         )
-        made = (await yard.containers.create_container(spec)).resource
-        await yard.check(made)
+        made = (await harness.containers.create_container(spec)).resource
+        await harness.check(made)
         assert made.labels.items() >= spec.labels.items()
-        for step in (None, yard.driver.start, yard.driver.pause, yard.driver.stop):
+        for step in (None, harness.driver.start, harness.driver.pause, harness.driver.stop):
             if step is not None:
                 await step(made.id)
-            full = await yard.driver.get_resource(made.id)
-            short = await yard.driver.get_resource(made.id, ResourceView.SUMMARY)
+            full = await harness.driver.get_resource(made.id)
+            short = await harness.driver.get_resource(made.id, ResourceView.SUMMARY)
             shown = full.container
             assert shown is not None
             assert bool(shown.ports) == (full.state in ACTIVE)
@@ -171,89 +173,93 @@ class ContainersContract:
                 ),
             )
 
-    async def test_network_of_another_container_can_be_given_as_it_is_shown(self, yard: Yard):
-        other = await yard.make(start=True)
+    async def test_network_of_another_container_can_be_given_as_it_is_shown(
+        self, harness: DriverHarness
+    ):
+        other = await harness.make(start=True)
         network = NetworkAttachment(network=f"container:{other.name}")
         for _ in range(2):
-            spec = ContainerSpec(image=IMAGE, name=yard.new_name(), networks=(network,))
-            made = (await yard.containers.create_container(spec)).resource
-            short = await yard.driver.get_resource(made.id, ResourceView.SUMMARY)
+            spec = ContainerSpec(image=IMAGE, name=harness.new_name(), networks=(network,))
+            made = (await harness.containers.create_container(spec)).resource
+            short = await harness.driver.get_resource(made.id, ResourceView.SUMMARY)
             for view in (made, short):
                 assert view.container is not None
                 (network,) = view.container.networks
                 assert network == NetworkAttachment(network=f"container:{other.id}")
-            await yard.driver.delete(made.id)
+            await harness.driver.delete(made.id)
 
-    async def test_a_missing_image_leaves_nothing(self, yard: Yard):
-        name = yard.new_name()
+    async def test_a_missing_image_leaves_nothing(self, harness: DriverHarness):
+        name = harness.new_name()
         spec = ContainerSpec(image="missing/image:0", name=name)
         with pytest.raises(ImageNotFoundError) as caught:
-            await yard.containers.create_container(spec, start=True)
+            await harness.containers.create_container(spec, start=True)
         assert caught.value.metadata == {"image": "missing/image:0"}
-        assert await yard.named(name) == []
+        assert await harness.named(name) == []
 
     @pytest.mark.parametrize("named", [True, False])
-    async def test_a_create_tells_its_id(self, yard: Yard, *, named: bool):
-        told: list[str] = []
-        spec = ContainerSpec(image=IMAGE, name=yard.new_name() if named else "", command=IDLE)
-        made = await yard.containers.create_container(spec, on_made=told.append)
+    async def test_a_create_tells_its_id(self, harness: DriverHarness, *, named: bool):
+        reported: list[str] = []
+        spec = ContainerSpec(image=IMAGE, name=harness.new_name() if named else "", command=IDLE)
+        made = await harness.containers.create_container(spec, on_made=reported.append)
         try:
-            assert told == [made.resource.id]
+            assert reported == [made.resource.id]
         finally:
-            await yard.driver.delete(made.resource.id)
+            await harness.driver.delete(made.resource.id)
 
-    async def test_a_taken_name_leaves_the_other_alone(self, yard: Yard):
-        first = await yard.make(start=True)
+    async def test_a_taken_name_leaves_the_other_alone(self, harness: DriverHarness):
+        first = await harness.make(start=True)
         spec = ContainerSpec(image=IMAGE, name=first.name, command=IDLE)
-        told: list[str] = []
+        reported: list[str] = []
         with pytest.raises(AlreadyExistsError) as caught:
-            await yard.containers.create_container(spec, start=True, on_made=told.append)
-        assert told == []
+            await harness.containers.create_container(spec, start=True, on_made=reported.append)
+        assert reported == []
         assert caught.value.metadata["existing_id"] == first.id
-        assert [each.id for each in await yard.named(first.name)] == [first.id]
-        assert (await yard.driver.get_resource(first.id)).state is ResourceState.RUNNING
+        assert [each.id for each in await harness.named(first.name)] == [first.id]
+        assert (await harness.driver.get_resource(first.id)).state is ResourceState.RUNNING
 
-    async def test_what_cannot_start_is_not_left(self, yard: Yard):
+    async def test_what_cannot_start_is_not_left(self, harness: DriverHarness):
         port = PublishedPort(container_port=80, host_port=free_port())
-        spec = ContainerSpec(image=IMAGE, name=yard.new_name(), command=IDLE, ports=(port,))
-        first = (await yard.containers.create_container(spec, start=True)).resource
-        name = yard.new_name()
+        spec = ContainerSpec(image=IMAGE, name=harness.new_name(), command=IDLE, ports=(port,))
+        first = (await harness.containers.create_container(spec, start=True)).resource
+        name = harness.new_name()
         spec = ContainerSpec(image=IMAGE, name=name, command=IDLE, ports=(port,))
         with pytest.raises(InUseError) as caught:
-            await yard.containers.create_container(spec, start=True)
+            await harness.containers.create_container(spec, start=True)
         assert caught.value.metadata["port"].endswith(f":{port.host_port}")
         assert caught.value.metadata["used_by"] == first.name
-        assert await yard.named(name) == []
+        assert await harness.named(name) == []
         spec = ContainerSpec(image=IMAGE, name=name, command=IDLE)  # the name is free again
-        await yard.containers.create_container(spec, start=True)
+        await harness.containers.create_container(spec, start=True)
 
-    async def test_a_failed_start_changes_nothing(self, yard: Yard):
+    async def test_a_failed_start_changes_nothing(self, harness: DriverHarness):
         port = PublishedPort(container_port=80, host_port=free_port())
-        spec = ContainerSpec(image=IMAGE, name=yard.new_name(), command=IDLE, ports=(port,))
-        first = (await yard.containers.create_container(spec, start=True)).resource
-        spec = ContainerSpec(image=IMAGE, name=yard.new_name(), command=IDLE, ports=(port,))
-        second = (await yard.containers.create_container(spec)).resource
+        spec = ContainerSpec(image=IMAGE, name=harness.new_name(), command=IDLE, ports=(port,))
+        first = (await harness.containers.create_container(spec, start=True)).resource
+        spec = ContainerSpec(image=IMAGE, name=harness.new_name(), command=IDLE, ports=(port,))
+        second = (await harness.containers.create_container(spec)).resource
         with pytest.raises(InUseError) as caught:
-            await yard.driver.start(second.id)
+            await harness.driver.start(second.id)
         assert caught.value.metadata["used_by"] == first.name
-        assert (await yard.driver.get_resource(second.id)).state is ResourceState.STOPPED
-        await yard.driver.stop(first.id, FORCE)
-        assert (await yard.driver.start(second.id)).state is ResourceState.RUNNING
+        assert (await harness.driver.get_resource(second.id)).state is ResourceState.STOPPED
+        await harness.driver.stop(first.id, FORCE)
+        assert (await harness.driver.start(second.id)).state is ResourceState.RUNNING
 
-    async def test_create_with_a_network_that_is_missing_names_the_field(self, yard: Yard):
-        name = yard.new_name()
+    async def test_create_with_a_network_that_is_missing_names_the_field(
+        self, harness: DriverHarness
+    ):
+        name = harness.new_name()
         networks = (NetworkAttachment(network="bridge"), NetworkAttachment(network="missing"))
         spec = ContainerSpec(image=IMAGE, name=name, command=IDLE, networks=networks)
         with pytest.raises(InvalidArgumentError) as caught:
-            await yard.containers.create_container(spec, start=True)
+            await harness.containers.create_container(spec, start=True)
         assert [each.field for each in caught.value.violations] == ["spec.networks[1].network"]
-        assert await yard.named(name) == []
+        assert await harness.named(name) == []
 
     @pytest.mark.parametrize("after", [0.0, 0.02, 0.1])
-    async def test_a_cancelled_create_leaves_nothing(self, yard: Yard, after: float):
-        name = yard.new_name()
+    async def test_a_cancelled_create_leaves_nothing(self, harness: DriverHarness, after: float):
+        name = harness.new_name()
         spec = ContainerSpec(image=IMAGE, name=name, command=IDLE)
-        create = asyncio.create_task(yard.containers.create_container(spec, start=True))
+        create = asyncio.create_task(harness.containers.create_container(spec, start=True))
         await asyncio.sleep(after)
         if not create.cancel():
             return  # it was made before it could be cancelled
@@ -261,49 +267,51 @@ class ContainersContract:
             await create
 
         async def gone() -> bool:
-            return await yard.named(name) == []
+            return await harness.named(name) == []
 
         await eventually(gone)
-        await yard.moment()
+        await harness.moment()
         assert await gone()
 
-    async def test_stop_uses_the_containers_own_grace(self, yard: Yard):
-        made = await yard.running(deaf=True)  # with a stop_timeout of one second
+    async def test_stop_uses_the_containers_own_grace(self, harness: DriverHarness):
+        made = await harness.running(deaf=True)  # with a stop_timeout of one second
         loop = asyncio.get_running_loop()
         before = loop.time()
-        stopped = await yard.driver.stop(made.id)
+        stopped = await harness.driver.stop(made.id)
         assert stopped.state is ResourceState.STOPPED
         assert stopped.state_detail.exit_code == 137
         assert 0.9 <= loop.time() - before < 8
 
-    async def test_the_usual_restart_asks_first(self, yard: Yard):
-        made = await yard.running(slow=True)
-        restarted = await yard.driver.restart(made.id, RestartOptions(grace_period=yard.grace))
+    async def test_the_usual_restart_asks_first(self, harness: DriverHarness):
+        made = await harness.running(slow=True)
+        restarted = await harness.driver.restart(
+            made.id, RestartOptions(grace_period=harness.grace)
+        )
         assert restarted.state is ResourceState.RUNNING
-        now = await yard.driver.get_resource(made.id)
+        now = await harness.driver.get_resource(made.id)
         before, after = made.state_detail.start_time, now.state_detail.start_time
         assert before is not None
         assert after is not None
-        assert timedelta(seconds=0.4) < after - before < yard.grace
+        assert timedelta(seconds=0.4) < after - before < harness.grace
 
-    async def test_prune(self, yard: Yard):
-        which = {"proa-test-prune": yard.new_name()}
-        stopped = [await yard.make(labels=which) for _ in range(2)]
-        bystanders = [await yard.make(labels=which, start=True), await yard.make()]
+    async def test_prune(self, harness: DriverHarness):
+        which = {"proa-test-prune": harness.new_name()}
+        stopped = [await harness.make(labels=which) for _ in range(2)]
+        bystanders = [await harness.make(labels=which, start=True), await harness.make()]
         early = PruneFilter(
             labels=which, create_time_before=datetime.now(UTC) - timedelta(minutes=5)
         )
-        assert (await yard.containers.prune_containers(early)).container_ids == ()
+        assert (await harness.containers.prune_containers(early)).container_ids == ()
         before_all = replace(early, create_time_before=datetime(1960, 1, 1, tzinfo=UTC))
-        assert (await yard.containers.prune_containers(before_all)).container_ids == ()
-        pruned = await yard.containers.prune_containers(PruneFilter(labels=which))
+        assert (await harness.containers.prune_containers(before_all)).container_ids == ()
+        pruned = await harness.containers.prune_containers(PruneFilter(labels=which))
         assert set(pruned.container_ids) == {each.id for each in stopped}
         assert pruned.reclaimed_bytes >= 0
-        left = {each.id for each in await yard.driver.list_resources()}
+        left = {each.id for each in await harness.driver.list_resources()}
         assert {each.id for each in bystanders} <= left
         assert not left & {each.id for each in stopped}
 
-    async def test_a_transient_one_that_was_not_started_stays(self, yard: Yard):
-        made = await yard.make(lifetime=Lifetime.TRANSIENT)
+    async def test_a_transient_one_that_was_not_started_stays(self, harness: DriverHarness):
+        made = await harness.make(lifetime=Lifetime.TRANSIENT)
         assert made.state is ResourceState.STOPPED
-        assert not await yard.is_gone(made.id)
+        assert not await harness.is_gone(made.id)

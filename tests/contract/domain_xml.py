@@ -4,8 +4,8 @@ import pytest
 from lxml import etree
 
 from contract.domains import MEMORY
+from contract.harness import SCRAP, DriverHarness
 from contract.lifecycle import unknown_id
-from contract.yard import SCRAP, Yard
 from proad.errors import AlreadyExistsError, InvalidArgumentError, ResourceNotFoundError
 from proad.model import (
     DomainSpec,
@@ -54,9 +54,9 @@ AMBIGUOUS = [
 
 
 class DomainXmlContract:
-    async def test_xml_there_and_back(self, yard: Yard):
+    async def test_xml_there_and_back(self, harness: DriverHarness):
         spec = DomainSpec(
-            name=yard.new_name(),
+            name=harness.new_name(),
             title="A title",
             memory_bytes=MEMORY,
             vcpus=2,
@@ -64,26 +64,28 @@ class DomainXmlContract:
             networkless=True,
             labels={"tier": "gold"},
         )
-        made = await yard.domains.create_domain(spec)
-        xml = await yard.domains.get_domain_xml(made.id)
+        made = await harness.domains.create_domain(spec)
+        xml = await harness.domains.get_domain_xml(made.id)
         root = etree.fromstring(xml)
         assert (root.tag, root.findtext("name")) == ("domain", spec.name)
         assert root.findtext("uuid") == made.id
-        await yard.driver.delete(made.id, SCRAP)
-        again = await yard.domains.create_domain_from_xml(DomainXml(xml=xml), start=True)
+        await harness.driver.delete(made.id, SCRAP)
+        again = await harness.domains.create_domain_from_xml(DomainXml(xml=xml), start=True)
         assert (again.id, again.name, again.labels) == (made.id, made.name, made.labels)
         assert again.state is ResourceState.RUNNING
         assert again.domain is not None
         assert again.domain.title == "A title"
         assert (again.domain.memory_bytes, again.domain.vcpus) == (MEMORY, 2)
-        await yard.check(again)
-        inactive = etree.fromstring(await yard.domains.get_domain_xml(again.id, inactive=True))
+        await harness.check(again)
+        inactive = etree.fromstring(await harness.domains.get_domain_xml(again.id, inactive=True))
         assert inactive.get("id") is None
 
     @pytest.mark.parametrize("uuid", ["as it was", "in capitals", "none"])
     @pytest.mark.parametrize("lifetime", Lifetime)
-    async def test_a_create_from_xml_tells_its_id(self, yard: Yard, uuid: str, lifetime: Lifetime):
-        root = etree.fromstring(await self._xml(yard))
+    async def test_a_create_from_xml_tells_its_id(
+        self, harness: DriverHarness, uuid: str, lifetime: Lifetime
+    ):
+        root = etree.fromstring(await self._xml(harness))
         element = root.find("uuid")
         assert element is not None
         assert element.text is not None
@@ -91,14 +93,14 @@ class DomainXmlContract:
             root.remove(element)
         elif uuid == "in capitals":
             element.text = element.text.upper().replace("-", "")
-        told: list[str] = []
+        reported: list[str] = []
         source = DomainXml(xml=etree.tostring(root, encoding="unicode"), lifetime=lifetime)
-        made = await yard.domains.create_domain_from_xml(source, on_made=told.append)
-        assert told == [made.id]
+        made = await harness.domains.create_domain_from_xml(source, on_made=reported.append)
+        assert reported == [made.id]
 
-    async def test_xml_of_a_transient_one(self, yard: Yard):
-        xml = await self._xml(yard)
-        made = await yard.domains.create_domain_from_xml(
+    async def test_xml_of_a_transient_one(self, harness: DriverHarness):
+        xml = await self._xml(harness)
+        made = await harness.domains.create_domain_from_xml(
             DomainXml(xml=xml, lifetime=Lifetime.TRANSIENT)
         )
         assert (made.state, made.lifetime) == (ResourceState.RUNNING, Lifetime.TRANSIENT)
@@ -106,10 +108,10 @@ class DomainXmlContract:
     @pytest.mark.parametrize("trick", TRICKS)
     @pytest.mark.parametrize("start", [False, True])
     async def test_xml_that_hides_its_identity_changes_no_domain(
-        self, yard: Yard, trick: str, *, start: bool
+        self, harness: DriverHarness, trick: str, *, start: bool
     ):
-        existing = await yard.make(start=start)
-        before = await yard.domains.get_domain_xml(existing.id, inactive=True)
+        existing = await harness.make(start=start)
+        before = await harness.domains.get_domain_xml(existing.id, inactive=True)
         name, id = existing.name, existing.id
         xml = (
             "<domain type='test'>"
@@ -117,46 +119,46 @@ class DomainXmlContract:
             + "<memory>65536</memory><os><type>hvm</type></os></domain>"
         )
         with pytest.raises((InvalidArgumentError, AlreadyExistsError)):
-            await yard.domains.create_domain_from_xml(DomainXml(xml=xml), start=True)
-        after = await yard.driver.get_resource(existing.id, ResourceView.SUMMARY)
+            await harness.domains.create_domain_from_xml(DomainXml(xml=xml), start=True)
+        after = await harness.driver.get_resource(existing.id, ResourceView.SUMMARY)
         assert after.state is existing.state
-        assert await yard.domains.get_domain_xml(existing.id, inactive=True) == before
-        assert len(await yard.named(name)) == 1
+        assert await harness.domains.get_domain_xml(existing.id, inactive=True) == before
+        assert len(await harness.named(name)) == 1
 
     @pytest.mark.parametrize("lifetime", Lifetime)
     @pytest.mark.parametrize("start", [False, True])
     @pytest.mark.parametrize("given", Lifetime)
     async def test_xml_of_an_existing_domain_changes_nothing(
-        self, yard: Yard, lifetime: Lifetime, given: Lifetime, *, start: bool
+        self, harness: DriverHarness, lifetime: Lifetime, given: Lifetime, *, start: bool
     ):
-        existing = await yard.make(start=start, lifetime=lifetime)
-        before = await yard.domains.get_domain_xml(existing.id)
+        existing = await harness.make(start=start, lifetime=lifetime)
+        before = await harness.domains.get_domain_xml(existing.id)
         root = etree.fromstring(before)
         etree.SubElement(root, "description").text = "changed"
         source = DomainXml(xml=etree.tostring(root, encoding="unicode"), lifetime=given)
         with pytest.raises(AlreadyExistsError) as caught:
-            await yard.domains.create_domain_from_xml(source, start=True)
+            await harness.domains.create_domain_from_xml(source, start=True)
         assert caught.value.metadata["existing_id"] == existing.id
-        assert await yard.domains.get_domain_xml(existing.id) == before
+        assert await harness.domains.get_domain_xml(existing.id) == before
 
     @pytest.mark.parametrize("what", ["name", "uuid"])
-    async def test_xml_never_changes_an_existing_domain(self, yard: Yard, what: str):
-        xml = await self._xml(yard)
+    async def test_xml_never_changes_an_existing_domain(self, harness: DriverHarness, what: str):
+        xml = await self._xml(harness)
         root = etree.fromstring(xml)
-        existing = await yard.make()
+        existing = await harness.make()
         for tag, value in (("name", existing.name), ("uuid", existing.id)):
             element = root.find(tag)
             assert element is not None
             if tag == what:
                 element.text = value
         source = DomainXml(xml=etree.tostring(root, encoding="unicode"))
-        told: list[str] = []
+        reported: list[str] = []
         with pytest.raises(AlreadyExistsError) as caught:
-            await yard.domains.create_domain_from_xml(source, on_made=told.append)
-        assert told == []
+            await harness.domains.create_domain_from_xml(source, on_made=reported.append)
+        assert reported == []
         assert caught.value.metadata["existing_id"] == existing.id
         assert f"another {'UUID' if what == 'uuid' else what}" in str(caught.value)
-        after = await yard.driver.get_resource(existing.id)
+        after = await harness.driver.get_resource(existing.id)
         assert after == existing
 
     @pytest.mark.parametrize(
@@ -172,22 +174,22 @@ class DomainXmlContract:
             *AMBIGUOUS,
         ],
     )
-    async def test_wrong_xml(self, yard: Yard, xml: str):
+    async def test_wrong_xml(self, harness: DriverHarness, xml: str):
         with pytest.raises(InvalidArgumentError) as caught:
-            await yard.domains.create_domain_from_xml(DomainXml(xml=xml), start=True)
+            await harness.domains.create_domain_from_xml(DomainXml(xml=xml), start=True)
         assert {violation.field for violation in caught.value.violations} == {"xml"}
-        assert await yard.named("x") == []
+        assert await harness.named("x") == []
 
-    async def test_xml_of_an_unknown_id(self, yard: Yard):
+    async def test_xml_of_an_unknown_id(self, harness: DriverHarness):
         with pytest.raises(ResourceNotFoundError):
-            await yard.domains.get_domain_xml(unknown_id(ResourceKind.DOMAIN))
+            await harness.domains.get_domain_xml(unknown_id(ResourceKind.DOMAIN))
 
-    async def _xml(self, yard: Yard) -> str:
+    async def _xml(self, harness: DriverHarness) -> str:
         """Give the XML of a domain that is there no more."""
         spec = DomainSpec(
-            name=yard.new_name(), memory_bytes=MEMORY, diskless=True, networkless=True
+            name=harness.new_name(), memory_bytes=MEMORY, diskless=True, networkless=True
         )
-        made = await yard.domains.create_domain(spec)
-        xml = await yard.domains.get_domain_xml(made.id)
-        await yard.driver.delete(made.id)
+        made = await harness.domains.create_domain(spec)
+        xml = await harness.domains.get_domain_xml(made.id)
+        await harness.driver.delete(made.id)
         return xml

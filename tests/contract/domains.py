@@ -6,8 +6,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from contract.follower import Follower
-from contract.yard import Yard, eventually
+from contract.driver_watcher import DriverWatcher
+from contract.harness import DriverHarness, eventually
 from proad.errors import (
     AlreadyExistsError,
     InvalidArgumentError,
@@ -43,9 +43,9 @@ def new_disk(*, name: str = "", mib: int = 1, **more: object) -> DiskSpec:
 
 
 class DomainsContract:
-    async def test_the_default_is_a_disk_on_vda(self, yard: Yard):
-        name = yard.new_name()
-        made = await yard.domains.create_domain(
+    async def test_the_default_is_a_disk_on_vda(self, harness: DriverHarness):
+        name = harness.new_name()
+        made = await harness.domains.create_domain(
             DomainSpec(name=name, memory_bytes=MEMORY, networkless=True)
         )
         assert str(UUID(made.id)) == made.id
@@ -56,14 +56,14 @@ class DomainsContract:
         assert disk.owned
         assert disk.volume is not None
         assert disk.volume.name == f"{name}-vda.qcow2"
-        volumes = {volume.name: volume for volume in await yard.volumes.list_volumes()}
+        volumes = {volume.name: volume for volume in await harness.volumes.list_volumes()}
         assert volumes[disk.volume.name].capacity_bytes == 10 * 2**30
         assert volumes[disk.volume.name].path == disk.path
-        await yard.check(made)
+        await harness.check(made)
 
-    async def test_everything_asked_for_is_there(self, yard: Yard):
-        name, uuid = yard.new_name(), str(uuid4())
-        existing = await yard.volumes.create_volume(
+    async def test_everything_asked_for_is_there(self, harness: DriverHarness):
+        name, uuid = harness.new_name(), str(uuid4())
+        existing = await harness.volumes.create_volume(
             VolumeSpec(name=f"{name}-data", capacity_bytes=MIB, format=DiskFormat.RAW)
         )
         spec = DomainSpec(
@@ -82,7 +82,7 @@ class DomainsContract:
             graphics=GraphicsSpec(type=GraphicsType.NONE),
             labels={"tier": "<&'\">", "empty": ""},
         )
-        made = await yard.domains.create_domain(spec)
+        made = await harness.domains.create_domain(spec)
         assert (made.id, made.name, made.labels) == (uuid, name, spec.labels)
         shown = made.domain
         assert shown is not None
@@ -100,15 +100,15 @@ class DomainsContract:
         assert (disks["vdb"].owned, disks["vdb"].read_only) == (False, True)
         assert disks["vdb"].volume == VolumeRef(name=existing.name, pool=existing.pool)
         assert disks["vdb"].format is DiskFormat.RAW
-        await yard.check(made)
+        await harness.check(made)
 
     @pytest.mark.parametrize("start", [False, True])
     async def test_create_unknown_network_names_field(
         self,
-        yard: Yard,
+        harness: DriverHarness,
         start: bool,  # noqa: FBT001 - a parameter of the test
     ):
-        name = yard.new_name()
+        name = harness.new_name()
         network = f"missing-{name}"
         spec = DomainSpec(
             name=name,
@@ -116,54 +116,54 @@ class DomainsContract:
             disks=(new_disk(),),
             networks=(NetworkSpec(network=network),),
         )
-        before = await yard.volume_names()
+        before = await harness.volume_names()
         with pytest.raises(InvalidArgumentError) as caught:
-            await yard.domains.create_domain(spec, start=start)
+            await harness.domains.create_domain(spec, start=start)
         (violation,) = caught.value.violations
         assert violation.field == "spec.networks[0].network"
         assert network in violation.description
-        assert await yard.named(name) == []
-        assert await yard.volume_names() == before
+        assert await harness.named(name) == []
+        assert await harness.volume_names() == before
 
-    async def test_create_uuid_spelled_otherwise_is_same_domain(self, yard: Yard):
+    async def test_create_uuid_spelled_otherwise_is_same_domain(self, harness: DriverHarness):
         uuid = uuid4()
         spec = DomainSpec(
-            name=yard.new_name(), memory_bytes=MEMORY, diskless=True, networkless=True
+            name=harness.new_name(), memory_bytes=MEMORY, diskless=True, networkless=True
         )
         spelled = validate(DomainSpec, asdict(spec) | {"uuid": uuid.hex.upper()})
-        assert (await yard.domains.create_domain(spelled)).id == str(uuid)
-        xml = f"<domain><name>{yard.new_name()}</name><uuid>{uuid.hex.upper()}</uuid><memory>65536</memory></domain>"
+        assert (await harness.domains.create_domain(spelled)).id == str(uuid)
+        xml = f"<domain><name>{harness.new_name()}</name><uuid>{uuid.hex.upper()}</uuid><memory>65536</memory></domain>"
         with pytest.raises(AlreadyExistsError) as caught:
-            await yard.domains.create_domain_from_xml(DomainXml(xml=xml))
+            await harness.domains.create_domain_from_xml(DomainXml(xml=xml))
         assert caught.value.metadata["existing_id"] == str(uuid)
         assert "another UUID" in str(caught.value)
         assert "another name" not in str(caught.value)
 
-    async def test_create_and_start(self, yard: Yard):
+    async def test_create_and_start(self, harness: DriverHarness):
         spec = DomainSpec(
-            name=yard.new_name(), memory_bytes=MEMORY, diskless=True, networkless=True
+            name=harness.new_name(), memory_bytes=MEMORY, diskless=True, networkless=True
         )
-        made = await yard.domains.create_domain(spec, start=True)
+        made = await harness.domains.create_domain(spec, start=True)
         assert made.state is ResourceState.RUNNING
         assert made.domain is not None
         assert made.domain.runtime_id > 0
         assert made.domain.disks == ()
-        await yard.check(made)
+        await harness.check(made)
 
-    async def test_a_transient_one_is_started(self, yard: Yard):
+    async def test_a_transient_one_is_started(self, harness: DriverHarness):
         spec = DomainSpec(
-            name=yard.new_name(),
+            name=harness.new_name(),
             memory_bytes=MEMORY,
             diskless=True,
             networkless=True,
             lifetime=Lifetime.TRANSIENT,
         )
-        made = await yard.domains.create_domain(spec)
+        made = await harness.domains.create_domain(spec)
         assert (made.state, made.lifetime) == (ResourceState.RUNNING, Lifetime.TRANSIENT)
 
-    async def test_a_volume_with_a_base(self, yard: Yard):
-        name = yard.new_name()
-        base = await yard.volumes.create_volume(
+    async def test_a_volume_with_a_base(self, harness: DriverHarness):
+        name = harness.new_name()
+        base = await harness.volumes.create_volume(
             VolumeSpec(name=f"{name}-base", capacity_bytes=2 * MIB)
         )
         disk = NewDisk(base=VolumeRef(name=base.name, pool=base.pool))
@@ -173,18 +173,18 @@ class DomainsContract:
             disks=(DiskSpec(new_volume=disk),),
             networkless=True,
         )
-        await yard.domains.create_domain(spec)
-        volumes = {volume.name: volume for volume in await yard.volumes.list_volumes()}
+        await harness.domains.create_domain(spec)
+        volumes = {volume.name: volume for volume in await harness.volumes.list_volumes()}
         made = volumes[f"{name}-vda.qcow2"]
         assert made.base_path == base.path
         assert made.capacity_bytes == 2 * MIB
 
     @pytest.mark.parametrize("what", ["name", "uuid"])
-    async def test_a_taken_identity_leaves_nothing(self, yard: Yard, what: str):
-        first = await yard.make()
-        name = first.name if what == "name" else yard.new_name()
-        volume = yard.new_name()
-        before = await yard.volume_names()
+    async def test_a_taken_identity_leaves_nothing(self, harness: DriverHarness, what: str):
+        first = await harness.make()
+        name = first.name if what == "name" else harness.new_name()
+        volume = harness.new_name()
+        before = await harness.volume_names()
         spec = DomainSpec(
             name=name,
             uuid=first.id if what == "uuid" else "",
@@ -193,18 +193,18 @@ class DomainsContract:
             networkless=True,
         )
         with pytest.raises(AlreadyExistsError) as caught:
-            await yard.domains.create_domain(spec)
+            await harness.domains.create_domain(spec)
         assert caught.value.metadata["existing_id"] == first.id
-        assert await yard.volume_names() == before
-        assert (await yard.driver.get_resource(first.id)).name == first.name
-        assert len(await yard.named(name)) == (1 if what == "name" else 0)
+        assert await harness.volume_names() == before
+        assert (await harness.driver.get_resource(first.id)).name == first.name
+        assert len(await harness.named(name)) == (1 if what == "name" else 0)
 
-    async def test_a_taken_volume_leaves_nothing(self, yard: Yard):
-        taken = await yard.volumes.create_volume(
-            VolumeSpec(name=yard.new_name(), capacity_bytes=MIB)
+    async def test_a_taken_volume_leaves_nothing(self, harness: DriverHarness):
+        taken = await harness.volumes.create_volume(
+            VolumeSpec(name=harness.new_name(), capacity_bytes=MIB)
         )
-        name = yard.new_name()
-        before = await yard.volume_names()
+        name = harness.new_name()
+        before = await harness.volume_names()
         spec = DomainSpec(
             name=name,
             memory_bytes=MEMORY,
@@ -212,20 +212,20 @@ class DomainsContract:
             networkless=True,
         )
         with pytest.raises(AlreadyExistsError):
-            await yard.domains.create_domain(spec)
-        assert await yard.named(name) == []
-        assert await yard.volume_names() == before
+            await harness.domains.create_domain(spec)
+        assert await harness.named(name) == []
+        assert await harness.volume_names() == before
 
     @pytest.mark.parametrize("missing", ["volume", "base", "pool", "medium"])
-    async def test_a_missing_volume_leaves_nothing(self, yard: Yard, missing: str):
-        name = yard.new_name()
-        nothing = VolumeRef(name=yard.new_name())
+    async def test_a_missing_volume_leaves_nothing(self, harness: DriverHarness, missing: str):
+        name = harness.new_name()
+        nothing = VolumeRef(name=harness.new_name())
         wrong = {
             "volume": DiskSpec(volume=nothing),
             "base": DiskSpec(new_volume=NewDisk(base=nothing)),
-            "pool": DiskSpec(new_volume=NewDisk(capacity_bytes=MIB, pool=yard.new_name())),
+            "pool": DiskSpec(new_volume=NewDisk(capacity_bytes=MIB, pool=harness.new_name())),
         }
-        before = await yard.volume_names()
+        before = await harness.volume_names()
         spec = DomainSpec(
             name=name,
             memory_bytes=MEMORY,
@@ -234,17 +234,17 @@ class DomainsContract:
             networkless=True,
         )
         with pytest.raises(VolumeNotFoundError):
-            await yard.domains.create_domain(spec, start=True)
-        assert await yard.named(name) == []
-        assert await yard.volume_names() == before
+            await harness.domains.create_domain(spec, start=True)
+        assert await harness.named(name) == []
+        assert await harness.volume_names() == before
 
     @pytest.mark.parametrize("after", [0.0, 0.01, 0.05])
-    async def test_a_cancelled_create_leaves_nothing(self, yard: Yard, after: float):
-        name = yard.new_name()
+    async def test_a_cancelled_create_leaves_nothing(self, harness: DriverHarness, after: float):
+        name = harness.new_name()
         spec = DomainSpec(
             name=name, memory_bytes=MEMORY, disks=(new_disk(), new_disk()), networkless=True
         )
-        create = asyncio.create_task(yard.domains.create_domain(spec, start=True))
+        create = asyncio.create_task(harness.domains.create_domain(spec, start=True))
         await asyncio.sleep(after)
         if not create.cancel():
             return  # it was made before it could be cancelled
@@ -252,18 +252,18 @@ class DomainsContract:
             await create
 
         async def gone() -> bool:
-            volumes = await yard.volume_names()
-            return not await yard.named(name) and not any(v.startswith(name) for v in volumes)
+            volumes = await harness.volume_names()
+            return not await harness.named(name) and not any(v.startswith(name) for v in volumes)
 
         await eventually(gone)
-        await yard.moment()
+        await harness.moment()
         assert await gone()
 
     @pytest.mark.parametrize("keep", [False, True])
-    async def test_owned_volumes_go_with_it(self, yard: Yard, *, keep: bool):
-        name = yard.new_name()
-        other = await yard.volumes.create_volume(
-            VolumeSpec(name=yard.new_name(), capacity_bytes=MIB)
+    async def test_owned_volumes_go_with_it(self, harness: DriverHarness, *, keep: bool):
+        name = harness.new_name()
+        other = await harness.volumes.create_volume(
+            VolumeSpec(name=harness.new_name(), capacity_bytes=MIB)
         )
         spec = DomainSpec(
             name=name,
@@ -271,22 +271,22 @@ class DomainsContract:
             disks=(new_disk(), DiskSpec(volume=VolumeRef(name=other.name, pool=other.pool))),
             networkless=True,
         )
-        made = await yard.domains.create_domain(spec)
-        await yard.driver.delete(made.id, DeleteOptions(keep_volumes=keep))
-        names = await yard.volume_names()
+        made = await harness.domains.create_domain(spec)
+        await harness.driver.delete(made.id, DeleteOptions(keep_volumes=keep))
+        names = await harness.volume_names()
         assert other.name in names
         assert (f"{name}-vda.qcow2" in names) is keep
 
-    async def test_a_create_tells_its_id_before_anything_is_heard(self, yard: Yard):
-        told: list[str] = []
-        async with Follower.of(yard.driver) as follower:
+    async def test_a_create_tells_its_id_before_anything_is_heard(self, harness: DriverHarness):
+        reported: list[str] = []
+        async with DriverWatcher.of(harness.driver) as watcher:
 
             def on_made(id: str) -> None:
-                told.append(id)
-                assert id not in follower.known
-                assert not [event for event in follower.told if event.id == id]
+                reported.append(id)
+                assert id not in watcher.resources
+                assert not [event for event in watcher.events if event.id == id]
 
-            spec = DomainSpec(name=yard.new_name(), memory_bytes=MEMORY, diskless=True)
-            made = await yard.domains.create_domain(spec, on_made=on_made)
-            await follower.agrees(made.id)
-        assert told == [made.id]
+            spec = DomainSpec(name=harness.new_name(), memory_bytes=MEMORY, diskless=True)
+            made = await harness.domains.create_domain(spec, on_made=on_made)
+            await watcher.wait_consistent(made.id)
+        assert reported == [made.id]

@@ -6,20 +6,20 @@ from contextlib import aclosing
 import pytest
 
 from contract.containers import IDLE, IMAGE
-from contract.yard import SCRAP, Yard
+from contract.harness import SCRAP, DriverHarness
 from proad.core.ports import Images
 from proad.errors import ImageNotFoundError, InUseError, RegistryDeniedError
 from proad.model import ContainerSpec, Image, ImageFilter, PullProgress, RegistryCredentials
 
 
-def images(yard: Yard) -> Images:
-    assert isinstance(yard.driver, Images)
-    return yard.driver
+def images(harness: DriverHarness) -> Images:
+    assert isinstance(harness.driver, Images)
+    return harness.driver
 
 
 class ImagesContract:
-    async def test_list(self, yard: Yard):
-        listed = [each for each in await images(yard).list_images() if IMAGE in each.tags]
+    async def test_list(self, harness: DriverHarness):
+        listed = [each for each in await images(harness).list_images() if IMAGE in each.tags]
         assert len(listed) == 1
         image = listed[0]
         assert re.fullmatch("sha256:[0-9a-f]{64}", image.id)
@@ -34,57 +34,57 @@ class ImagesContract:
             labels=image.labels,
         )
 
-    async def test_get_by_name_and_id(self, yard: Yard):
-        image = await images(yard).get_image(IMAGE)
+    async def test_get_by_name_and_id(self, harness: DriverHarness):
+        image = await images(harness).get_image(IMAGE)
         assert IMAGE in image.tags
         assert (image.os, image.architecture) == ("linux", "amd64")
-        assert await images(yard).get_image(image.id) == image
+        assert await images(harness).get_image(image.id) == image
 
-    async def test_get_a_missing_one(self, yard: Yard):
+    async def test_get_a_missing_one(self, harness: DriverHarness):
         with pytest.raises(ImageNotFoundError) as caught:
-            await images(yard).get_image("missing/image:0")
+            await images(harness).get_image("missing/image:0")
         assert caught.value.metadata == {"image": "missing/image:0"}
 
-    async def test_filter_by_reference(self, yard: Yard, scratch: str):
-        everything = await images(yard).list_images()
+    async def test_filter_by_reference(self, harness: DriverHarness, scratch: str):
+        everything = await images(harness).list_images()
         assert sum(scratch in each.tags for each in everything) == 1
         for reference in (scratch, scratch.replace(":1", ":*"), scratch.removesuffix(":1")):
-            found = await images(yard).list_images(ImageFilter(reference=reference))
+            found = await images(harness).list_images(ImageFilter(reference=reference))
             assert [scratch in each.tags for each in found] == [True], reference
-        assert await images(yard).list_images(ImageFilter(reference="missing/*:*")) == []
+        assert await images(harness).list_images(ImageFilter(reference="missing/*:*")) == []
 
-    async def test_filter_by_label_and_name(self, yard: Yard, scratch: str):
-        labelled = await images(yard).list_images(ImageFilter(labels={"proa-test": "none"}))
+    async def test_filter_by_label_and_name(self, harness: DriverHarness, scratch: str):
+        labelled = await images(harness).list_images(ImageFilter(labels={"proa-test": "none"}))
         assert labelled == []
-        named = await images(yard).list_images(ImageFilter(dangling=False))
+        named = await images(harness).list_images(ImageFilter(dangling=False))
         assert any(scratch in each.tags for each in named)
-        nameless = await images(yard).list_images(ImageFilter(dangling=True))
+        nameless = await images(harness).list_images(ImageFilter(dangling=True))
         assert not any(scratch in each.tags for each in nameless)
 
-    async def test_delete(self, yard: Yard, scratch: str):
-        image = await images(yard).get_image(scratch)
-        deleted = await images(yard).delete_image(scratch)
+    async def test_delete(self, harness: DriverHarness, scratch: str):
+        image = await images(harness).get_image(scratch)
+        deleted = await images(harness).delete_image(scratch)
         assert scratch in deleted.untagged
         assert image.id in deleted.deleted
         with pytest.raises(ImageNotFoundError):
-            await images(yard).get_image(scratch)
+            await images(harness).get_image(scratch)
         with pytest.raises(ImageNotFoundError):
-            await images(yard).delete_image(scratch)
+            await images(harness).delete_image(scratch)
 
-    async def test_delete_what_is_used(self, yard: Yard, scratch: str):
-        spec = ContainerSpec(image=scratch, name=yard.new_name(), command=IDLE)
-        user = (await yard.containers.create_container(spec, start=True)).resource
-        image = await images(yard).get_image(scratch)
+    async def test_delete_what_is_used(self, harness: DriverHarness, scratch: str):
+        spec = ContainerSpec(image=scratch, name=harness.new_name(), command=IDLE)
+        user = (await harness.containers.create_container(spec, start=True)).resource
+        image = await images(harness).get_image(scratch)
         for force in (False, True):
             with pytest.raises(InUseError) as caught:
-                await images(yard).delete_image(image.id, force=force)
+                await images(harness).delete_image(image.id, force=force)
             assert caught.value.metadata["image"] == image.id
-        assert await images(yard).get_image(scratch) == image
-        await yard.driver.delete(user.id, SCRAP)
-        await images(yard).delete_image(scratch)
+        assert await images(harness).get_image(scratch) == image
+        await harness.driver.delete(user.id, SCRAP)
+        await images(harness).delete_image(scratch)
 
-    async def test_logout_without_login(self, yard: Yard):
-        await images(yard).logout_registry("registry.invalid")
+    async def test_logout_without_login(self, harness: DriverHarness):
+        await images(harness).logout_registry("registry.invalid")
 
 
 class PullsContract:
@@ -94,47 +94,49 @@ class PullsContract:
     user "proa" with the password "right".
     """
 
-    async def test_pull(self, yard: Yard, registry: str):
+    async def test_pull(self, harness: DriverHarness, registry: str):
         name = f"{registry}/open/image:1"
-        items = [item async for item in images(yard).pull_image(name)]
+        items = [item async for item in images(harness).pull_image(name)]
         assert isinstance(items[-1], Image)
         assert name in items[-1].tags
         progress = items[:-1]
         assert progress
         assert all(isinstance(item, PullProgress) and item.status for item in progress)
-        again = [item async for item in images(yard).pull_image(name)]
+        again = [item async for item in images(harness).pull_image(name)]
         assert again[-1] == items[-1]
-        await images(yard).delete_image(name)
+        await images(harness).delete_image(name)
 
-    async def test_pull_what_is_not_there(self, yard: Yard, registry: str):
+    async def test_pull_what_is_not_there(self, harness: DriverHarness, registry: str):
         with pytest.raises(ImageNotFoundError):
-            async for _ in images(yard).pull_image(f"{registry}/missing/image:1"):
+            async for _ in images(harness).pull_image(f"{registry}/missing/image:1"):
                 pass
 
-    async def test_login(self, yard: Yard, registry: str):
+    async def test_login(self, harness: DriverHarness, registry: str):
         name = f"{registry}/denied/image:1"
 
         async def pull() -> Image | PullProgress:
-            return [item async for item in images(yard).pull_image(name)][-1]
+            return [item async for item in images(harness).pull_image(name)][-1]
 
         with pytest.raises(RegistryDeniedError):
             await pull()
         wrong = RegistryCredentials(registry=registry, username="proa", password="wrong")
         with pytest.raises(RegistryDeniedError):
-            await images(yard).login_registry(wrong)
+            await images(harness).login_registry(wrong)
         with pytest.raises(RegistryDeniedError):
             await pull()
         right = RegistryCredentials(registry=registry, username="proa", password="right")
-        await images(yard).login_registry(right)
+        await images(harness).login_registry(right)
         assert isinstance(await pull(), Image)
-        await images(yard).delete_image(name)
-        await images(yard).logout_registry(registry)
+        await images(harness).delete_image(name)
+        await images(harness).logout_registry(registry)
         with pytest.raises(RegistryDeniedError):
             await pull()
 
-    async def test_a_closed_pull_ends(self, yard: Yard, registry: str):
+    async def test_a_closed_pull_ends(self, harness: DriverHarness, registry: str):
         name = f"{registry}/open/image:1"
-        async with aclosing(images(yard).pull_image(name)) as pull:  # type: ignore[type-var] # ports say AsyncIterator
+        async with aclosing(images(harness).pull_image(name)) as pull:  # type: ignore[type-var] # ports say AsyncIterator
             async for _ in pull:
                 break
-        assert name not in [tag for each in await images(yard).list_images() for tag in each.tags]
+        assert name not in [
+            tag for each in await images(harness).list_images() for tag in each.tags
+        ]

@@ -5,11 +5,11 @@ from uuid import uuid4
 
 import pytest
 
-from contract.yard import (
+from contract.harness import (
     FORCE,
     SCRAP,
     SNAPSHOT,
-    Yard,
+    DriverHarness,
     eventually,
     perform,
     verbs_of,
@@ -54,108 +54,110 @@ def unknown_id(kind: ResourceKind) -> str:
 
 class IllegalVerbsContract:
     async def test_illegal_verbs_change_nothing(
-        self, yard: Yard, state: ResourceState, subtests: pytest.Subtests
+        self, harness: DriverHarness, state: ResourceState, subtests: pytest.Subtests
     ):
-        resource = await yard.bring_to(state)
+        resource = await harness.bring_to(state)
         illegal = [
-            verb for verb in verbs_of(yard.kind) if verb not in allowed_verbs(yard.kind, state)
+            verb
+            for verb in verbs_of(harness.kind)
+            if verb not in allowed_verbs(harness.kind, state)
         ]
         assert illegal
         for verb in illegal:
             with subtests.test(verb=verb):
-                before = await yard.driver.get_resource(resource.id)
+                before = await harness.driver.get_resource(resource.id)
                 expected = refusal(verb, before)
                 assert expected is not None
                 with pytest.raises(StateError) as caught:
-                    await perform(yard.driver, verb, resource.id, yard.kind)
+                    await perform(harness.driver, verb, resource.id, harness.kind)
                 assert type(caught.value) is type(expected)
                 assert caught.value.metadata == expected.metadata
-                after = await yard.driver.get_resource(resource.id)
+                after = await harness.driver.get_resource(resource.id)
                 assert (after.state, after.state_detail) == (before.state, before.state_detail)
                 assert (after.name, after.labels) == (before.name, before.labels)
 
 
 class LifecycleContract(IllegalVerbsContract):
-    async def test_probe_says_who_the_engine_is(self, yard: Yard):
-        info = await yard.driver.probe()
+    async def test_probe_says_who_the_engine_is(self, harness: DriverHarness):
+        info = await harness.driver.probe()
         assert info.version
-        assert yard.kind in yard.driver.kinds
-        assert yard.driver.name
-        assert "@" not in yard.driver.endpoint
+        assert harness.kind in harness.driver.kinds
+        assert harness.driver.name
+        assert "@" not in harness.driver.endpoint
 
-    async def test_a_new_one_is_in_the_list(self, yard: Yard):
-        made = await yard.make(labels={"proa-test": "label"})
+    async def test_a_new_one_is_in_the_list(self, harness: DriverHarness):
+        made = await harness.make(labels={"proa-test": "label"})
         assert made.state is STOPPED
-        assert made.kind is yard.kind
+        assert made.kind is harness.kind
         assert made.labels["proa-test"] == "label"
         assert made.create_time is not None
         assert made.lifetime is Lifetime.PERSISTENT
-        await yard.check(made)
+        await harness.check(made)
 
     @pytest.mark.parametrize("start", [False, True])
-    async def test_summary_and_full_view(self, yard: Yard, *, start: bool):
-        made = await yard.make(start=start)
+    async def test_summary_and_full_view(self, harness: DriverHarness, *, start: bool):
+        made = await harness.make(start=start)
         for one in (
-            await yard.driver.get_resource(made.id, ResourceView.SUMMARY),
-            next(each for each in await yard.driver.list_resources() if each.id == made.id),
+            await harness.driver.get_resource(made.id, ResourceView.SUMMARY),
+            next(each for each in await harness.driver.list_resources() if each.id == made.id),
         ):
             assert (one.name, one.state, one.kind) == (made.name, made.state, made.kind)
             assert one.labels == made.labels
             assert is_summary(one)
 
         async def same_in_a_list() -> bool:
-            listed = await yard.driver.list_resources(ResourceView.FULL)
+            listed = await harness.driver.list_resources(ResourceView.FULL)
             full = next(each for each in listed if each.id == made.id)
             assert not is_summary(full)
-            return full == await yard.driver.get_resource(made.id, ResourceView.FULL)
+            return full == await harness.driver.get_resource(made.id, ResourceView.FULL)
 
         await eventually(same_in_a_list)  # what a disk takes up may change in between
 
-    async def test_an_unknown_id_is_not_found(self, yard: Yard, verb_of_kind: Verb):
-        id = unknown_id(yard.kind)
+    async def test_an_unknown_id_is_not_found(self, harness: DriverHarness, verb_of_kind: Verb):
+        id = unknown_id(harness.kind)
         with pytest.raises(ResourceNotFoundError) as caught:
-            await perform(yard.driver, verb_of_kind, id, yard.kind)
+            await perform(harness.driver, verb_of_kind, id, harness.kind)
         assert caught.value.metadata == {"resource": id}
 
-    async def test_a_name_leads_to_its_id(self, yard: Yard):
-        resource = await yard.make()
-        assert await yard.driver.find_id(resource.name) == resource.id
+    async def test_a_name_leads_to_its_id(self, harness: DriverHarness):
+        resource = await harness.make()
+        assert await harness.driver.find_id(resource.name) == resource.id
         taken = resource.name
         for name in (taken[:-1], f"{taken}x", f"^{taken}$", ".*", resource.id, "", "a\0b", "ü/"):
-            assert await yard.driver.find_id(name) == ""
-        assert await yard.driver.find_id("x" * 1_000_000) == ""
+            assert await harness.driver.find_id(name) == ""
+        assert await harness.driver.find_id("x" * 1_000_000) == ""
 
-    async def test_an_unknown_id_cannot_be_read(self, yard: Yard):
+    async def test_an_unknown_id_cannot_be_read(self, harness: DriverHarness):
         for view in ResourceView:
             with pytest.raises(ResourceNotFoundError):
-                await yard.driver.get_resource(unknown_id(yard.kind), view)
+                await harness.driver.get_resource(unknown_id(harness.kind), view)
 
-    async def test_a_legal_verb(self, yard: Yard, move: tuple[Verb, ResourceState]):
+    async def test_a_legal_verb(self, harness: DriverHarness, move: tuple[Verb, ResourceState]):
         verb, state = move
-        resource = await yard.blank(state)
+        resource = await harness.blank(state)
         if verb is Verb.REVERT_SNAPSHOT:
-            await yard.snapshots.create_snapshot(resource.id, SnapshotSpec(name=SNAPSHOT))
-        resource = await yard.bring_to(state, resource)
+            await harness.snapshots.create_snapshot(resource.id, SnapshotSpec(name=SNAPSHOT))
+        resource = await harness.bring_to(state, resource)
         assert resource.state is state
-        answer = await perform(yard.driver, verb, resource.id, yard.kind)
+        answer = await perform(harness.driver, verb, resource.id, harness.kind)
         assert isinstance(answer, Snapshot) or is_summary(answer) is (view_of(verb) is SUMMARY)
         if verb is Verb.DELETE:
             assert isinstance(answer, Resource)
             assert (answer.id, answer.name) == (resource.id, resource.name)
-            assert await yard.is_gone(resource.id)
+            assert await harness.is_gone(resource.id)
         elif isinstance(answer, Resource):
             assert answer.state is (LEADS_TO[verb] or state)
-            await yard.check(answer, view_of(verb))
+            await harness.check(answer, view_of(verb))
         else:
-            after = await yard.driver.get_resource(resource.id)
+            after = await harness.driver.get_resource(resource.id)
             assert after.state is state
-            assert answer in await yard.snapshots.list_snapshots(resource.id)
+            assert answer in await harness.snapshots.list_snapshots(resource.id)
 
-    async def test_delete_by_force(self, yard: Yard, state: ResourceState):
-        resource = await yard.bring_to(state)
-        answer = await yard.driver.delete(resource.id, SCRAP)
+    async def test_delete_by_force(self, harness: DriverHarness, state: ResourceState):
+        resource = await harness.bring_to(state)
+        answer = await harness.driver.delete(resource.id, SCRAP)
         assert (answer.id, answer.name) == (resource.id, resource.name)
-        assert await yard.is_gone(resource.id)
+        assert await harness.is_gone(resource.id)
 
     @pytest.mark.parametrize(
         ("verb", "begin", "then"),
@@ -167,15 +169,15 @@ class LifecycleContract(IllegalVerbsContract):
         ],
     )
     async def test_the_same_verb_at_once(
-        self, yard: Yard, verb: Verb, begin: ResourceState, then: ResourceState
+        self, harness: DriverHarness, verb: Verb, begin: ResourceState, then: ResourceState
     ):
         """The loser of a race is refused as if it had come later."""
-        resource = await yard.bring_to(begin)
+        resource = await harness.bring_to(begin)
         answers = await asyncio.gather(
-            *(perform(yard.driver, verb, resource.id, yard.kind) for _ in range(3)),
+            *(perform(harness.driver, verb, resource.id, harness.kind) for _ in range(3)),
             return_exceptions=True,
         )
-        after = await yard.driver.get_resource(resource.id)
+        after = await harness.driver.get_resource(resource.id)
         assert after.state is then
         winners = [answer for answer in answers if not isinstance(answer, BaseException)]
         assert winners
@@ -183,34 +185,34 @@ class LifecycleContract(IllegalVerbsContract):
             if answer not in winners:
                 assert type(answer) is type(refusal(verb, after))
 
-    async def test_killed_is_told(self, yard: Yard):
-        resource = await yard.make(start=True)
-        stopped = await yard.driver.stop(resource.id, FORCE)
-        full = await yard.driver.get_resource(resource.id)
+    async def test_killed_is_told(self, harness: DriverHarness):
+        resource = await harness.make(start=True)
+        stopped = await harness.driver.stop(resource.id, FORCE)
+        full = await harness.driver.get_resource(resource.id)
         assert full.state_detail.reason is StateReason.KILLED
-        if yard.kind is ResourceKind.CONTAINER:
+        if harness.kind is ResourceKind.CONTAINER:
             assert stopped.state_detail.exit_code == 137
             assert full.state_detail.start_time is not None
             assert full.state_detail.finish_time is not None
 
-    async def test_a_transient_one_goes_when_it_stops(self, yard: Yard):
-        resource = await yard.make(start=True, lifetime=Lifetime.TRANSIENT)
+    async def test_a_transient_one_goes_when_it_stops(self, harness: DriverHarness):
+        resource = await harness.make(start=True, lifetime=Lifetime.TRANSIENT)
         assert resource.lifetime is Lifetime.TRANSIENT
-        stopped = await yard.driver.stop(resource.id, FORCE)
+        stopped = await harness.driver.stop(resource.id, FORCE)
         assert (stopped.id, stopped.state) == (resource.id, STOPPED)
-        assert await yard.is_gone(resource.id)
+        assert await harness.is_gone(resource.id)
 
-    async def test_a_transient_one_outlives_a_restart(self, yard: Yard):
-        resource = await yard.make(start=True, lifetime=Lifetime.TRANSIENT)
-        await perform(yard.driver, Verb.RESTART, resource.id, yard.kind)
-        after = await yard.driver.get_resource(resource.id)
+    async def test_a_transient_one_outlives_a_restart(self, harness: DriverHarness):
+        resource = await harness.make(start=True, lifetime=Lifetime.TRANSIENT)
+        await perform(harness.driver, Verb.RESTART, resource.id, harness.kind)
+        after = await harness.driver.get_resource(resource.id)
         assert (after.state, after.lifetime) == (RUNNING, Lifetime.TRANSIENT)
 
-    async def test_a_transient_one_is_deleted_by_force(self, yard: Yard):
-        resource = await yard.make(start=True, lifetime=Lifetime.TRANSIENT)
-        answer = await yard.driver.delete(resource.id, SCRAP)
+    async def test_a_transient_one_is_deleted_by_force(self, harness: DriverHarness):
+        resource = await harness.make(start=True, lifetime=Lifetime.TRANSIENT)
+        answer = await harness.driver.delete(resource.id, SCRAP)
         assert answer.id == resource.id
-        assert await yard.is_gone(resource.id)
+        assert await harness.is_gone(resource.id)
 
 
 def is_summary(resource: Resource) -> bool:

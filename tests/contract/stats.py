@@ -3,33 +3,33 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+from contract.harness import FORCE, DriverHarness
 from contract.lifecycle import unknown_id
-from contract.yard import FORCE, Yard
 from proad.core.ports import Stats
 from proad.model import ResourceStats
 
 
-def stats_of(yard: Yard) -> Stats:
-    assert isinstance(yard.driver, Stats)
-    return yard.driver
+def stats_of(harness: DriverHarness) -> Stats:
+    assert isinstance(harness.driver, Stats)
+    return harness.driver
 
 
 class StatsContract:
-    async def test_only_active_ones_have_a_sample(self, yard: Yard):
-        running, stopped = await yard.running(), await yard.make()
-        paused = await yard.make(start=True)
-        await yard.driver.pause(paused.id)
-        ids = [running.id, stopped.id, unknown_id(yard.kind), paused.id]
-        samples = await stats_of(yard).stats(ids)
+    async def test_only_active_ones_have_a_sample(self, harness: DriverHarness):
+        running, stopped = await harness.running(), await harness.make()
+        paused = await harness.make(start=True)
+        await harness.driver.pause(paused.id)
+        ids = [running.id, stopped.id, unknown_id(harness.kind), paused.id]
+        samples = await stats_of(harness).stats(ids)
         assert set(samples) == {running.id, paused.id}
-        await yard.driver.stop(running.id, FORCE)
-        assert await stats_of(yard).stats([running.id]) == {}
-        assert await stats_of(yard).stats([]) == {}
+        await harness.driver.stop(running.id, FORCE)
+        assert await stats_of(harness).stats([running.id]) == {}
+        assert await stats_of(harness).stats([]) == {}
 
-    async def test_a_sample(self, yard: Yard):
-        resource = await yard.running()
-        sample = await self._sample(yard, resource.id)
-        assert (sample.id, sample.kind) == (resource.id, yard.kind)
+    async def test_a_sample(self, harness: DriverHarness):
+        resource = await harness.running()
+        sample = await self._sample(harness, resource.id)
+        assert (sample.id, sample.kind) == (resource.id, harness.kind)
         # These are the core's to fill in.
         assert (sample.name, sample.host, sample.cpu_percent) == ("", "", None)
         assert abs(datetime.now(UTC) - sample.sample_time) < timedelta(seconds=10)
@@ -38,13 +38,13 @@ class StatsContract:
         if resource.domain is not None:
             assert sample.memory_limit_bytes == resource.domain.memory_bytes
 
-    async def test_counters_count(self, yard: Yard):
-        resource = await yard.running()
-        before = await self._sample(yard, resource.id)
+    async def test_counters_count(self, harness: DriverHarness):
+        resource = await harness.running()
+        before = await self._sample(harness, resource.id)
         async with asyncio.timeout(30):
             while True:
                 await asyncio.sleep(0.2)
-                after = await self._sample(yard, resource.id)
+                after = await self._sample(harness, resource.id)
                 assert after.sample_time > before.sample_time
                 assert after.cpu_time >= before.cpu_time
                 if after.cpu_time > before.cpu_time:
@@ -54,14 +54,14 @@ class StatsContract:
         assert after.block.read_bytes >= before.block.read_bytes
         assert after.network.receive_bytes >= before.network.receive_bytes
 
-    async def test_a_frozen_one_uses_no_processor(self, yard: Yard):
-        resource = await yard.running()
-        await yard.driver.pause(resource.id)
-        before = await self._sample(yard, resource.id)
+    async def test_a_frozen_one_uses_no_processor(self, harness: DriverHarness):
+        resource = await harness.running()
+        await harness.driver.pause(resource.id)
+        before = await self._sample(harness, resource.id)
         await asyncio.sleep(0.5)
-        after = await self._sample(yard, resource.id)
+        after = await self._sample(harness, resource.id)
         # The engine's own share of work for it may be counted.
         assert after.cpu_time - before.cpu_time < timedelta(seconds=0.1)
 
-    async def _sample(self, yard: Yard, id: str) -> ResourceStats:
-        return (await stats_of(yard).stats([id]))[id]
+    async def _sample(self, harness: DriverHarness, id: str) -> ResourceStats:
+        return (await stats_of(harness).stats([id]))[id]

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from contract.yard import FORCE, Yard, eventually
+from contract.harness import FORCE, DriverHarness, eventually
 from proad.errors import (
     CapabilityMissingError,
     HasSavedStateError,
@@ -37,11 +37,11 @@ class Steps:
     """Notes what is told of a stop, for those who wait until the workload was asked."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, int | None]] = []
+        self.reported: list[tuple[str, int | None]] = []
         self._begun = asyncio.Event()
 
     def __call__(self, step: str, percent: int | None = None) -> None:
-        self.told.append((step, percent))
+        self.reported.append((step, percent))
         self._begun.set()
 
     async def begun(self) -> None:
@@ -50,11 +50,11 @@ class Steps:
 
 
 async def asked(
-    yard: Yard, id: str, options: StopOptions, number: int = 1
+    harness: DriverHarness, id: str, options: StopOptions, number: int = 1
 ) -> list[asyncio.Task[Resource]]:
     """Begin as many stops, and wait until each has asked the workload."""
     steps = [Steps() for _ in range(number)]
-    stops = [asyncio.create_task(yard.driver.stop(id, options, on_step=each)) for each in steps]
+    stops = [asyncio.create_task(harness.driver.stop(id, options, on_step=each)) for each in steps]
     for each in steps:
         await each.begun()
     return stops
@@ -64,35 +64,35 @@ class StoppingContract:
     """With workloads that follow."""
 
     @pytest.mark.parametrize("mode", [StopMode.GRACEFUL, StopMode.GRACEFUL_THEN_FORCE])
-    async def test_graceful(self, yard: Yard, mode: StopMode):
-        resource = await yard.running()
-        options = StopOptions(mode=mode, grace_period=yard.grace)
-        stopped = await yard.driver.stop(resource.id, options)
+    async def test_graceful(self, harness: DriverHarness, mode: StopMode):
+        resource = await harness.running()
+        options = StopOptions(mode=mode, grace_period=harness.grace)
+        stopped = await harness.driver.stop(resource.id, options)
         assert stopped.state is STOPPED
         assert stopped.state_detail.reason is StateReason.COMPLETED
-        await yard.check(stopped, SUMMARY)
+        await harness.check(stopped, SUMMARY)
 
-    async def test_the_usual_stop_of_a_paused_one(self, yard: Yard):
-        resource = await yard.running()
-        await yard.driver.pause(resource.id)
-        stopped = await yard.driver.stop(resource.id, StopOptions(grace_period=yard.grace))
+    async def test_the_usual_stop_of_a_paused_one(self, harness: DriverHarness):
+        resource = await harness.running()
+        await harness.driver.pause(resource.id)
+        stopped = await harness.driver.stop(resource.id, StopOptions(grace_period=harness.grace))
         assert stopped.state is STOPPED
         assert stopped.state_detail.reason is StateReason.COMPLETED  # it heard, and followed
 
-    async def test_graceful_of_a_transient_one(self, yard: Yard):
-        resource = await yard.ready(await yard.make(start=True, lifetime=Lifetime.TRANSIENT))
-        options = StopOptions(mode=StopMode.GRACEFUL, grace_period=yard.grace)
-        assert (await yard.driver.stop(resource.id, options)).state is STOPPED
-        assert await yard.is_gone(resource.id)
+    async def test_graceful_of_a_transient_one(self, harness: DriverHarness):
+        resource = await harness.ready(await harness.make(start=True, lifetime=Lifetime.TRANSIENT))
+        options = StopOptions(mode=StopMode.GRACEFUL, grace_period=harness.grace)
+        assert (await harness.driver.stop(resource.id, options)).state is STOPPED
+        assert await harness.is_gone(resource.id)
 
-    async def test_graceful_restart(self, yard: Yard):
-        resource = await yard.running()
-        options = RestartOptions(mode=RestartMode.GRACEFUL, grace_period=yard.grace)
-        restarted = await yard.driver.restart(resource.id, options)
+    async def test_graceful_restart(self, harness: DriverHarness):
+        resource = await harness.running()
+        options = RestartOptions(mode=RestartMode.GRACEFUL, grace_period=harness.grace)
+        restarted = await harness.driver.restart(resource.id, options)
         assert restarted.state is RUNNING
-        await yard.check(restarted, SUMMARY)
-        if yard.kind is ResourceKind.CONTAINER:
-            now = await yard.driver.get_resource(resource.id)
+        await harness.check(restarted, SUMMARY)
+        if harness.kind is ResourceKind.CONTAINER:
+            now = await harness.driver.get_resource(resource.id)
             before, after = resource.state_detail.start_time, now.state_detail.start_time
             assert before is not None
             assert after is not None
@@ -102,47 +102,47 @@ class StoppingContract:
 class SavingContract:
     """Where SAVE is known."""
 
-    async def test_save_and_go_on(self, yard: Yard):
-        resource = await yard.bring_to(SAVED)
+    async def test_save_and_go_on(self, harness: DriverHarness):
+        resource = await harness.bring_to(SAVED)
         assert resource.domain is not None
         assert resource.domain.has_saved_state
         with pytest.raises(HasSavedStateError):
-            await yard.driver.delete(resource.id)
-        assert (await yard.driver.get_resource(resource.id)).state is SAVED
-        assert (await yard.driver.start(resource.id)).state is RUNNING
-        started = await yard.driver.get_resource(resource.id)
+            await harness.driver.delete(resource.id)
+        assert (await harness.driver.get_resource(resource.id)).state is SAVED
+        assert (await harness.driver.start(resource.id)).state is RUNNING
+        started = await harness.driver.get_resource(resource.id)
         assert started.domain is not None
         assert not started.domain.has_saved_state
 
-    async def test_save_and_start_anew(self, yard: Yard):
-        resource = await yard.bring_to(SAVED)
-        started = await yard.driver.start(resource.id, StartOptions(discard_saved_state=True))
+    async def test_save_and_start_anew(self, harness: DriverHarness):
+        resource = await harness.bring_to(SAVED)
+        started = await harness.driver.start(resource.id, StartOptions(discard_saved_state=True))
         assert started.state is RUNNING
-        stopped = await yard.driver.stop(resource.id, FORCE)
+        stopped = await harness.driver.stop(resource.id, FORCE)
         assert stopped.state is STOPPED  # and not SAVED: the image is gone
 
-    async def test_save_transient_is_missing_capability(self, yard: Yard):
-        resource = await yard.make(start=True, lifetime=Lifetime.TRANSIENT)
+    async def test_save_transient_is_missing_capability(self, harness: DriverHarness):
+        resource = await harness.make(start=True, lifetime=Lifetime.TRANSIENT)
         with pytest.raises(CapabilityMissingError):
-            await yard.driver.stop(resource.id, StopOptions(mode=StopMode.SAVE))
-        assert (await yard.driver.get_resource(resource.id)).state is RUNNING
+            await harness.driver.stop(resource.id, StopOptions(mode=StopMode.SAVE))
+        assert (await harness.driver.get_resource(resource.id)).state is RUNNING
 
 
 class NoSavingContract:
     """Where it is not."""
 
-    async def test_save_is_refused(self, yard: Yard):
-        resource = await yard.make(start=True)
+    async def test_save_is_refused(self, harness: DriverHarness):
+        resource = await harness.make(start=True)
         with pytest.raises(CapabilityMissingError):
-            await yard.driver.stop(resource.id, StopOptions(mode=StopMode.SAVE))
-        assert (await yard.driver.get_resource(resource.id)).state is RUNNING
+            await harness.driver.stop(resource.id, StopOptions(mode=StopMode.SAVE))
+        assert (await harness.driver.get_resource(resource.id)).state is RUNNING
 
-    async def test_start_options_that_are_missing(self, yard: Yard):
-        resource = await yard.make()
+    async def test_start_options_that_are_missing(self, harness: DriverHarness):
+        resource = await harness.make()
         for options in (StartOptions(from_snapshot="x"), StartOptions(discard_saved_state=True)):
             with pytest.raises(CapabilityMissingError):
-                await yard.driver.start(resource.id, options)
-        assert (await yard.driver.get_resource(resource.id)).state is STOPPED
+                await harness.driver.start(resource.id, options)
+        assert (await harness.driver.get_resource(resource.id)).state is STOPPED
 
 
 class DeafnessContract:
@@ -152,115 +152,119 @@ class DeafnessContract:
     need not all wait for a guest to boot.
     """
 
-    async def test_graceful_kills_nothing(self, yard: Yard):
-        resource = await yard.running(deaf=True)
+    async def test_graceful_kills_nothing(self, harness: DriverHarness):
+        resource = await harness.running(deaf=True)
         loop = asyncio.get_running_loop()
         before = loop.time()
-        options = StopOptions(mode=StopMode.GRACEFUL, grace_period=yard.patience)
+        options = StopOptions(mode=StopMode.GRACEFUL, grace_period=harness.patience)
         with pytest.raises(StopTimedOutError) as caught:
-            await yard.driver.stop(resource.id, options)
-        assert yard.patience.total_seconds() * 0.9 <= loop.time() - before < 10
+            await harness.driver.stop(resource.id, options)
+        assert harness.patience.total_seconds() * 0.9 <= loop.time() - before < 10
         assert caught.value.metadata == {
             "name": resource.name,
-            "grace_seconds": f"{yard.patience.total_seconds():g}",
+            "grace_seconds": f"{harness.patience.total_seconds():g}",
         }
-        after = await yard.driver.get_resource(resource.id)
+        after = await harness.driver.get_resource(resource.id)
         assert after.state is RUNNING
         assert after.state_detail.start_time == resource.state_detail.start_time
 
-    async def test_graceful_with_no_grace(self, yard: Yard):
-        resource = await yard.make(start=True, deaf=True)
+    async def test_graceful_with_no_grace(self, harness: DriverHarness):
+        resource = await harness.make(start=True, deaf=True)
         options = StopOptions(mode=StopMode.GRACEFUL, grace_period=timedelta())
         with pytest.raises(StopTimedOutError):
-            await yard.driver.stop(resource.id, options)
-        assert (await yard.driver.get_resource(resource.id)).state is RUNNING
+            await harness.driver.stop(resource.id, options)
+        assert (await harness.driver.get_resource(resource.id)).state is RUNNING
 
-    async def test_graceful_then_force(self, yard: Yard):
-        resource = await yard.make(start=True, deaf=True)
+    async def test_graceful_then_force(self, harness: DriverHarness):
+        resource = await harness.make(start=True, deaf=True)
         loop = asyncio.get_running_loop()
         before = loop.time()
-        options = StopOptions(mode=StopMode.GRACEFUL_THEN_FORCE, grace_period=yard.patience)
-        stopped = await yard.driver.stop(resource.id, options)
-        assert loop.time() - before >= yard.patience.total_seconds() * 0.9
+        options = StopOptions(mode=StopMode.GRACEFUL_THEN_FORCE, grace_period=harness.patience)
+        stopped = await harness.driver.stop(resource.id, options)
+        assert loop.time() - before >= harness.patience.total_seconds() * 0.9
         assert stopped.state is STOPPED
-        await yard.check(stopped, SUMMARY)
-        full = await yard.driver.get_resource(resource.id)
+        await harness.check(stopped, SUMMARY)
+        full = await harness.driver.get_resource(resource.id)
         assert full.state_detail.reason is StateReason.KILLED
 
-    async def test_graceful_restart_kills_nothing(self, yard: Yard):
-        resource = await yard.make(start=True, deaf=True)
-        options = RestartOptions(mode=RestartMode.GRACEFUL, grace_period=yard.patience)
+    async def test_graceful_restart_kills_nothing(self, harness: DriverHarness):
+        resource = await harness.make(start=True, deaf=True)
+        options = RestartOptions(mode=RestartMode.GRACEFUL, grace_period=harness.patience)
         with pytest.raises(StopTimedOutError):
-            await yard.driver.restart(resource.id, options)
-        after = await yard.driver.get_resource(resource.id)
+            await harness.driver.restart(resource.id, options)
+        after = await harness.driver.get_resource(resource.id)
         assert after.state is RUNNING
         assert after.state_detail.start_time == resource.state_detail.start_time
 
-    async def test_graceful_then_force_restart(self, yard: Yard):
-        resource = await yard.make(start=True, deaf=True)
-        options = RestartOptions(mode=RestartMode.GRACEFUL_THEN_FORCE, grace_period=yard.patience)
-        restarted = await yard.driver.restart(resource.id, options)
+    async def test_graceful_then_force_restart(self, harness: DriverHarness):
+        resource = await harness.make(start=True, deaf=True)
+        options = RestartOptions(
+            mode=RestartMode.GRACEFUL_THEN_FORCE, grace_period=harness.patience
+        )
+        restarted = await harness.driver.restart(resource.id, options)
         assert restarted.state is RUNNING
-        await yard.check(restarted, SUMMARY)
+        await harness.check(restarted, SUMMARY)
 
-    async def test_steps_are_told(self, yard: Yard):
-        resource = await yard.make(start=True, deaf=True)
+    async def test_steps_are_told(self, harness: DriverHarness):
+        resource = await harness.make(start=True, deaf=True)
         steps = Steps()
-        options = StopOptions(mode=StopMode.GRACEFUL_THEN_FORCE, grace_period=yard.patience)
-        stop = asyncio.create_task(yard.driver.stop(resource.id, options, on_step=steps))
+        options = StopOptions(mode=StopMode.GRACEFUL_THEN_FORCE, grace_period=harness.patience)
+        stop = asyncio.create_task(harness.driver.stop(resource.id, options, on_step=steps))
         await steps.begun()  # people are told what is waited for
         assert not stop.done()
-        before = len(steps.told)
+        before = len(steps.reported)
         await stop
-        assert len(steps.told) > before  # and that it is waited for no more
-        for step, percent in steps.told:
+        assert len(steps.reported) > before  # and that it is waited for no more
+        for step, percent in steps.reported:
             assert step
             assert percent is None or 0 <= percent <= 100
 
     @pytest.mark.parametrize("lifetime", list(Lifetime))
-    async def test_force_goes_through_while_graceful_waits(self, yard: Yard, lifetime: Lifetime):
-        resource = await yard.make(start=True, deaf=True, lifetime=lifetime)
+    async def test_force_goes_through_while_graceful_waits(
+        self, harness: DriverHarness, lifetime: Lifetime
+    ):
+        resource = await harness.make(start=True, deaf=True, lifetime=lifetime)
         options = StopOptions(mode=StopMode.GRACEFUL, grace_period=LONG)
-        (graceful,) = await asked(yard, resource.id, options)
+        (graceful,) = await asked(harness, resource.id, options)
         assert not graceful.done()
         async with asyncio.timeout(30):
-            forced = await yard.driver.stop(resource.id, FORCE)
+            forced = await harness.driver.stop(resource.id, FORCE)
             waited = await graceful
         assert forced.state is STOPPED
         assert (waited.id, waited.state) == (resource.id, STOPPED)
 
-    async def test_many_graceful_ones_block_nobody(self, yard: Yard):
+    async def test_many_graceful_ones_block_nobody(self, harness: DriverHarness):
         """Waiting takes no thread: more stops wait than a driver has threads."""
-        resource = await yard.make(start=True, deaf=True)
+        resource = await harness.make(start=True, deaf=True)
         options = StopOptions(mode=StopMode.GRACEFUL, grace_period=LONG)
-        waiting = await asked(yard, resource.id, options, 12)
+        waiting = await asked(harness, resource.id, options, 12)
         async with asyncio.timeout(30):
-            assert (await yard.driver.get_resource(resource.id)).state is RUNNING
-            await yard.driver.list_resources()
+            assert (await harness.driver.get_resource(resource.id)).state is RUNNING
+            await harness.driver.list_resources()
         async with asyncio.timeout(30):
-            await yard.driver.stop(resource.id, FORCE)
+            await harness.driver.stop(resource.id, FORCE)
             for waited in await asyncio.gather(*waiting):
                 assert waited.state is STOPPED
 
-    async def test_delete_by_force_while_graceful_waits(self, yard: Yard):
-        resource = await yard.make(start=True, deaf=True)
+    async def test_delete_by_force_while_graceful_waits(self, harness: DriverHarness):
+        resource = await harness.make(start=True, deaf=True)
         options = StopOptions(mode=StopMode.GRACEFUL, grace_period=LONG)
-        (graceful,) = await asked(yard, resource.id, options)
+        (graceful,) = await asked(harness, resource.id, options)
         async with asyncio.timeout(30):
-            await yard.driver.delete(resource.id, DeleteOptions(force=True))
+            await harness.driver.delete(resource.id, DeleteOptions(force=True))
             with suppress(ResourceNotFoundError):  # what waited finds it stopped, or gone
                 assert (await graceful).state is STOPPED
-        assert await yard.is_gone(resource.id)
+        assert await harness.is_gone(resource.id)
 
-    async def test_a_cancelled_stop_leaves_the_request_standing(self, yard: Yard):
-        resource = await yard.running(slow=True)
+    async def test_a_cancelled_stop_leaves_the_request_standing(self, harness: DriverHarness):
+        resource = await harness.running(slow=True)
         options = StopOptions(mode=StopMode.GRACEFUL, grace_period=LONG)
-        (stop,) = await asked(yard, resource.id, options)
+        (stop,) = await asked(harness, resource.id, options)
         stop.cancel()
         with pytest.raises(asyncio.CancelledError):
             await stop
 
         async def stopped() -> bool:
-            return (await yard.driver.get_resource(resource.id)).state is STOPPED
+            return (await harness.driver.get_resource(resource.id)).state is STOPPED
 
-        await eventually(stopped, within=yard.grace.total_seconds())
+        await eventually(stopped, within=harness.grace.total_seconds())

@@ -10,17 +10,17 @@ import docker
 import pytest
 
 from contract.containers import IMAGE, ContainersContract
-from contract.docker_yard import DockerYard
+from contract.docker_harness import DockerHarness
+from contract.driver_watcher import DriverWatcher
 from contract.events import EventsContract
-from contract.follower import Follower
+from contract.external_actor import DockerExternalActor, ExternalActor
+from contract.external_changes import ExternalChangesContract
+from contract.harness import PREFIX, DriverHarness, eventually
 from contract.images import ImagesContract
 from contract.lifecycle import LifecycleContract
-from contract.outside import OutsideContract
-from contract.outsider import DockerOutsider, Outsider
 from contract.stats import StatsContract
 from contract.stopping import DeafnessContract, NoSavingContract, StoppingContract
 from contract.updates import ContainerUpdatesContract
-from contract.yard import PREFIX, Yard, eventually
 from guest.media import image_archive, import_image
 from proad.drivers.docker import DockerDriver
 from proad.errors import EngineUnreachableError
@@ -30,12 +30,12 @@ pytestmark = pytest.mark.docker
 
 
 class OnDocker:
-    yard_class = DockerYard
+    harness_class = DockerHarness
 
     @pytest.fixture
-    async def yard(self, docker_url: str) -> AsyncIterator[Yard]:
-        async with DockerYard.open(DockerDriver(url=docker_url)) as yard:
-            yield yard
+    async def harness(self, docker_url: str) -> AsyncIterator[DriverHarness]:
+        async with DockerHarness.open(DockerDriver(url=docker_url)) as harness:
+            yield harness
 
     @pytest.fixture
     def scratch(self, docker_url: str) -> Iterator[str]:
@@ -83,20 +83,20 @@ class TestDockerUpdates(OnDocker, ContainerUpdatesContract): ...
 class TestDockerEvents(OnDocker, EventsContract): ...
 
 
-class TestDockerOutside(OnDocker, OutsideContract):
+class TestDockerExternalChanges(OnDocker, ExternalChangesContract):
     @pytest.fixture
-    def outsider(self, docker_url: str) -> Iterator[Outsider]:
+    def external(self, docker_url: str) -> Iterator[ExternalActor]:
         client = docker.APIClient(docker_url)
-        yield DockerOutsider(client, IMAGE)
+        yield DockerExternalActor(client, IMAGE)
         client.close()
 
-    async def test_the_end_of_a_process_is_heard(self, yard: Yard):
-        spec = ContainerSpec(image=IMAGE, name=yard.new_name(), command=("sh", "-c", "exit 3"))
-        async with Follower.of(yard.driver) as follower:
-            made = (await yard.containers.create_container(spec, start=True)).resource
-            await follower.sees(made.id, lambda it: it.state_detail.exit_code == 3)
-            assert follower.known[made.id].state is ResourceState.STOPPED
-            await follower.hears(made.id, "ended")
+    async def test_the_end_of_a_process_is_heard(self, harness: DriverHarness):
+        spec = ContainerSpec(image=IMAGE, name=harness.new_name(), command=("sh", "-c", "exit 3"))
+        async with DriverWatcher.of(harness.driver) as watcher:
+            made = (await harness.containers.create_container(spec, start=True)).resource
+            await watcher.wait_for(made.id, lambda it: it.state_detail.exit_code == 3)
+            assert watcher.resources[made.id].state is ResourceState.STOPPED
+            await watcher.wait_event(made.id, "ended")
 
 
 class TestDockerStats(OnDocker, StatsContract): ...
@@ -108,29 +108,31 @@ class TestDockerEnds(OnDocker):
     @pytest.mark.parametrize(
         ("code", "reason"), [(0, StateReason.COMPLETED), (3, StateReason.ERROR)]
     )
-    async def test_exit(self, yard: Yard, code: int, reason: StateReason):
+    async def test_exit(self, harness: DriverHarness, code: int, reason: StateReason):
         ended = await self._ended(
-            yard,
-            ContainerSpec(image=IMAGE, name=yard.new_name(), command=("sh", "-c", f"exit {code}")),
+            harness,
+            ContainerSpec(
+                image=IMAGE, name=harness.new_name(), command=("sh", "-c", f"exit {code}")
+            ),
         )
         assert (ended.state_detail.reason, ended.state_detail.exit_code) == (reason, code)
         assert not ended.state_detail.oom_killed
 
-    async def test_out_of_memory(self, yard: Yard):
+    async def test_out_of_memory(self, harness: DriverHarness):
         """Docker hears of it by another way than of the end: later, now and then never."""
 
-        async def told(id: str) -> bool:
-            detail = (await yard.driver.get_resource(id)).state_detail
+        async def reported(id: str) -> bool:
+            detail = (await harness.driver.get_resource(id)).state_detail
             assert detail.exit_code == 137
             assert detail.oom_killed == (detail.reason is StateReason.OOM_KILLED)
             return detail.oom_killed
 
         for _attempt in range(5):
             ended = await self._ended(
-                yard,
+                harness,
                 ContainerSpec(
                     image=IMAGE,
-                    name=yard.new_name(),
+                    name=harness.new_name(),
                     command=("sh", "-c", "x=a; while :; do x=$x$x; done"),
                     resources=ContainerResources(
                         memory_bytes=8 * 2**20, memory_swap_bytes=8 * 2**20
@@ -138,18 +140,18 @@ class TestDockerEnds(OnDocker):
                 ),
             )
             with suppress(TimeoutError):
-                await eventually(partial(told, ended.id), within=5)
+                await eventually(partial(reported, ended.id), within=5)
                 return
-        pytest.fail("Docker never told of it")
+        pytest.fail("Docker never reported it")
 
-    async def _ended(self, yard: Yard, spec: ContainerSpec):
-        made = (await yard.containers.create_container(spec, start=True)).resource
+    async def _ended(self, harness: DriverHarness, spec: ContainerSpec):
+        made = (await harness.containers.create_container(spec, start=True)).resource
 
         async def stopped() -> bool:
-            return (await yard.driver.get_resource(made.id)).state is ResourceState.STOPPED
+            return (await harness.driver.get_resource(made.id)).state is ResourceState.STOPPED
 
         await eventually(stopped)
-        return await yard.driver.get_resource(made.id)
+        return await harness.driver.get_resource(made.id)
 
 
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # docker-py's, see the end

@@ -8,19 +8,19 @@ from pathlib import Path
 import libvirt
 import pytest
 
+from contract.domain_harness import QemuHarness
 from contract.domain_xml import DomainXmlContract
-from contract.domain_yard import QemuYard
 from contract.domains import DomainsContract
 from contract.events import DomainEventsContract, EventsContract
+from contract.external_actor import DomainExternalActor, LibvirtExternalActor
+from contract.external_changes import DomainExternalChangesContract
+from contract.harness import PREFIX, SOON, DriverHarness
 from contract.lifecycle import LifecycleContract
-from contract.outside import DomainOutsideContract
-from contract.outsider import DomainOutsider, LibvirtOutsider
 from contract.snapshots import SnapshotsContract
 from contract.stats import StatsContract
 from contract.stopping import DeafnessContract, SavingContract, StoppingContract
 from contract.updates import DomainUpdatesContract
 from contract.volumes import VolumesContract
-from contract.yard import PREFIX, SOON, Yard
 from guest.media import build_guest, medium
 from proad.drivers.libvirt import LibvirtDriver
 
@@ -52,10 +52,10 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 class OnQemu:
-    yard_class = QemuYard
+    harness_class = QemuHarness
 
     @pytest.fixture
-    async def yard(self, pool: str) -> AsyncIterator[Yard]:
+    async def harness(self, pool: str) -> AsyncIterator[DriverHarness]:
         driver = LibvirtDriver(
             uri=URI,
             virt_type="qemu",
@@ -63,8 +63,8 @@ class OnQemu:
             media_dirs=(str(medium("guest.iso").parent),),
             sweep_every=SOON,
         )
-        async with QemuYard.open(driver) as yard:
-            yield yard
+        async with QemuHarness.open(driver) as harness:
+            yield harness
 
 
 class TestLibvirtQemuLifecycle(OnQemu, LifecycleContract): ...
@@ -91,11 +91,11 @@ class TestLibvirtQemuUpdates(OnQemu, DomainUpdatesContract): ...
 class TestLibvirtQemuEvents(OnQemu, EventsContract, DomainEventsContract): ...
 
 
-class TestLibvirtQemuOutside(OnQemu, DomainOutsideContract):
+class TestLibvirtQemuExternalChanges(OnQemu, DomainExternalChangesContract):
     @pytest.fixture
-    def outsider(self, yard: Yard) -> Iterator[DomainOutsider]:
+    def external(self, harness: DriverHarness) -> Iterator[DomainExternalActor]:
         connection = libvirt.open(URI)
-        yield LibvirtOutsider(connection, "qemu")
+        yield LibvirtExternalActor(connection, "qemu")
         connection.close()
 
 

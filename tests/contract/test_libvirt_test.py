@@ -6,18 +6,18 @@ from pathlib import Path
 import libvirt
 import pytest
 
+from contract.domain_harness import HypervisorHarness
 from contract.domain_xml import DomainXmlContract
-from contract.domain_yard import HypervisorYard
 from contract.domains import DomainsContract
 from contract.events import DomainEventsContract, EventsContract
+from contract.external_actor import DomainExternalActor, LibvirtExternalActor
+from contract.external_changes import DomainExternalChangesContract
+from contract.harness import SOON, DriverHarness
 from contract.lifecycle import IllegalVerbsContract, LifecycleContract
-from contract.outside import DomainOutsideContract
-from contract.outsider import DomainOutsider, LibvirtOutsider
 from contract.snapshots import SnapshotsContract
 from contract.stopping import SavingContract, StoppingContract
 from contract.updates import DomainUpdatesContract
 from contract.volumes import VolumesContract
-from contract.yard import SOON, Yard
 from proad.drivers.libvirt import LibvirtDriver
 from proad.errors import EngineUnreachableError
 from proad.model import Resource, ResourceState
@@ -27,20 +27,20 @@ _PRESET = {ResourceState.STOPPING: 4, ResourceState.FAILED: 6, ResourceState.SUS
 
 
 class OnTestHypervisor:
-    yard_class = HypervisorYard
+    harness_class = HypervisorHarness
 
     @pytest.fixture
-    async def yard(self) -> AsyncIterator[Yard]:
-        async with HypervisorYard.open(
+    async def harness(self) -> AsyncIterator[DriverHarness]:
+        async with HypervisorHarness.open(
             LibvirtDriver(uri="test:///default", sweep_every=SOON)
-        ) as yard:
-            yield yard
+        ) as harness:
+            yield harness
 
 
 class TestLibvirtTestLifecycle(OnTestHypervisor, LifecycleContract): ...
 
 
-class PresetYard(HypervisorYard):
+class PresetHarness(HypervisorHarness):
     states = tuple(_PRESET)
 
     async def bring_to(self, state: ResourceState, resource: Resource | None = None) -> Resource:
@@ -52,10 +52,10 @@ class PresetYard(HypervisorYard):
 class TestLibvirtTestPreset(IllegalVerbsContract):
     """States that no verb leads to, from a file that the test hypervisor reads."""
 
-    yard_class = PresetYard
+    harness_class = PresetHarness
 
     @pytest.fixture
-    async def yard(self, tmp_path: Path) -> AsyncIterator[Yard]:
+    async def harness(self, tmp_path: Path) -> AsyncIterator[DriverHarness]:
         domain = """
             <domain type='test' xmlns:test='http://libvirt.org/schemas/domain/test/1.0'>
               <name>preset-{}</name><memory>65536</memory><os><type>hvm</type></os>
@@ -64,11 +64,11 @@ class TestLibvirtTestPreset(IllegalVerbsContract):
         domains = [domain.format(state, number) for state, number in _PRESET.items()]
         node = tmp_path / "node.xml"
         node.write_text(f"<node>{''.join(domains)}</node>")
-        async with PresetYard.open(LibvirtDriver(uri=f"test://{node}")) as yard:
-            yield yard
+        async with PresetHarness.open(LibvirtDriver(uri=f"test://{node}")) as harness:
+            yield harness
 
-    async def test_it_is_as_preset(self, yard: Yard, state: ResourceState):
-        assert (await yard.bring_to(state)).state is state
+    async def test_it_is_as_preset(self, harness: DriverHarness, state: ResourceState):
+        assert (await harness.bring_to(state)).state is state
 
 
 class TestLibvirtTestStopping(OnTestHypervisor, StoppingContract, SavingContract): ...
@@ -92,11 +92,11 @@ class TestLibvirtTestUpdates(OnTestHypervisor, DomainUpdatesContract): ...
 class TestLibvirtTestEvents(OnTestHypervisor, EventsContract, DomainEventsContract): ...
 
 
-class TestLibvirtTestOutside(OnTestHypervisor, DomainOutsideContract):
+class TestLibvirtTestExternalChanges(OnTestHypervisor, DomainExternalChangesContract):
     @pytest.fixture
-    def outsider(self, yard: Yard) -> Iterator[DomainOutsider]:
+    def external(self, harness: DriverHarness) -> Iterator[DomainExternalActor]:
         connection = libvirt.open("test:///default")
-        yield LibvirtOutsider(connection, "test")
+        yield LibvirtExternalActor(connection, "test")
         connection.close()
 
 

@@ -7,6 +7,7 @@ from contract.containers import IDLE, IMAGE, ContainersContract
 from contract.domain_xml import DomainXmlContract
 from contract.domains import MEMORY, DomainsContract, new_disk
 from contract.events import DomainEventsContract, EventsContract, SnapshotEventsContract
+from contract.harness import DriverHarness
 from contract.images import ImagesContract, PullsContract, images
 from contract.lifecycle import LifecycleContract
 from contract.snapshots import SnapshotsContract
@@ -14,7 +15,6 @@ from contract.stats import StatsContract
 from contract.stopping import DeafnessContract, NoSavingContract, SavingContract, StoppingContract
 from contract.updates import ContainerUpdatesContract, DomainUpdatesContract
 from contract.volumes import VolumesContract
-from contract.yard import Yard
 from proad.drivers.memory import MemoryDriver
 from proad.errors import (
     CapabilityMissingError,
@@ -39,7 +39,7 @@ STARTS_AS = (
 )
 
 
-class MemoryYard(Yard):
+class MemoryHarness(DriverHarness):
     grace = timedelta(seconds=10)
     patience = timedelta(seconds=0.1)
 
@@ -92,27 +92,27 @@ class MemoryYard(Yard):
         return await self.driver.get_resource(id)
 
 
-class MemoryContainerYard(MemoryYard):
+class MemoryContainerHarness(MemoryHarness):
     kind = ResourceKind.CONTAINER
     states = (ResourceState.STOPPED, ResourceState.RUNNING, ResourceState.PAUSED, *STARTS_AS)
 
 
-class MemoryDomainYard(MemoryYard):
+class MemoryDomainHarness(MemoryHarness):
     kind = ResourceKind.DOMAIN
-    states = (*MemoryContainerYard.states, ResourceState.SAVED)
+    states = (*MemoryContainerHarness.states, ResourceState.SAVED)
 
 
 class OnMemoryContainers:
-    yard_class = MemoryContainerYard
+    harness_class = MemoryContainerHarness
 
     @pytest.fixture
-    async def yard(self) -> AsyncIterator[Yard]:
-        async with MemoryContainerYard.open(MemoryDriver()) as yard:
-            yield yard
+    async def harness(self) -> AsyncIterator[DriverHarness]:
+        async with MemoryContainerHarness.open(MemoryDriver()) as harness:
+            yield harness
 
     @pytest.fixture
-    async def scratch(self, yard: Yard) -> str:
-        async for _ in images(yard).pull_image("proa-test/scratch:1"):
+    async def scratch(self, harness: DriverHarness) -> str:
+        async for _ in images(harness).pull_image("proa-test/scratch:1"):
             pass
         return "proa-test/scratch:1"
 
@@ -122,12 +122,12 @@ class OnMemoryContainers:
 
 
 class OnMemoryDomains:
-    yard_class = MemoryDomainYard
+    harness_class = MemoryDomainHarness
 
     @pytest.fixture
-    async def yard(self) -> AsyncIterator[Yard]:
-        async with MemoryDomainYard.open(MemoryDriver()) as yard:
-            yield yard
+    async def harness(self) -> AsyncIterator[DriverHarness]:
+        async with MemoryDomainHarness.open(MemoryDriver()) as harness:
+            yield harness
 
 
 class TestMemoryContainerLifecycle(OnMemoryContainers, LifecycleContract): ...
@@ -168,26 +168,26 @@ class TestMemoryDomainXml(OnMemoryDomains, DomainXmlContract): ...
 
 
 class TestMemorySnapshots(OnMemoryDomains, SnapshotsContract):
-    async def test_containers_have_none(self, yard: Yard):
-        spec = ContainerSpec(image=IMAGE, name=yard.new_name())
-        container = (await yard.containers.create_container(spec)).resource
+    async def test_containers_have_none(self, harness: DriverHarness):
+        spec = ContainerSpec(image=IMAGE, name=harness.new_name())
+        container = (await harness.containers.create_container(spec)).resource
         for call in (
-            yard.snapshots.list_snapshots(container.id),
-            yard.snapshots.create_snapshot(container.id),
-            yard.snapshots.revert_snapshot(container.id, "one"),
-            yard.domains.get_domain_xml(container.id),
+            harness.snapshots.list_snapshots(container.id),
+            harness.snapshots.create_snapshot(container.id),
+            harness.snapshots.revert_snapshot(container.id, "one"),
+            harness.domains.get_domain_xml(container.id),
         ):
             with pytest.raises(CapabilityMissingError):
                 await call
 
 
 class TestMemoryVolumes(OnMemoryDomains, VolumesContract):
-    async def test_the_pool_is_finite(self, yard: Yard):
+    async def test_the_pool_is_finite(self, harness: DriverHarness):
         with pytest.raises(HostExhaustedError):
-            await yard.volumes.create_volume(
+            await harness.volumes.create_volume(
                 VolumeSpec(name="big", capacity_bytes=2**41, preallocate=True)
             )
-        assert await yard.volumes.list_volumes() == []
+        assert await harness.volumes.list_volumes() == []
 
 
 class TestMemoryDomainUpdates(OnMemoryDomains, DomainUpdatesContract): ...

@@ -2,7 +2,7 @@
 
 import pytest
 
-from contract.yard import FORCE, Yard, eventually
+from contract.harness import FORCE, DriverHarness, eventually
 from proad.errors import (
     AlreadyExistsError,
     CapabilityMissingError,
@@ -26,38 +26,38 @@ from proad.model import (
 MIB = 2**20
 
 
-async def updated_by(yard: Yard, id: str, update: ResourceUpdate) -> Resource:
+async def updated_by(harness: DriverHarness, id: str, update: ResourceUpdate) -> Resource:
     """Make a change that takes effect at once, and give the resource."""
-    updated = await yard.updates.update(id, update)
+    updated = await harness.updates.update(id, update)
     assert updated.restart_required == ()
     return updated.resource
 
 
 class UpdatesContract:
-    async def test_rename(self, yard: Yard):
-        resource = await yard.make()
-        name = yard.new_name()
-        renamed = await updated_by(yard, resource.id, ResourceUpdate(name=name))
+    async def test_rename(self, harness: DriverHarness):
+        resource = await harness.make()
+        name = harness.new_name()
+        renamed = await updated_by(harness, resource.id, ResourceUpdate(name=name))
         assert (renamed.id, renamed.name, renamed.labels) == (resource.id, name, resource.labels)
-        await yard.check(renamed)
+        await harness.check(renamed)
 
-    async def test_a_taken_name(self, yard: Yard):
-        resource, other = await yard.make(), await yard.make()
+    async def test_a_taken_name(self, harness: DriverHarness):
+        resource, other = await harness.make(), await harness.make()
         with pytest.raises(AlreadyExistsError) as caught:
-            await yard.updates.update(resource.id, ResourceUpdate(name=other.name))
+            await harness.updates.update(resource.id, ResourceUpdate(name=other.name))
         assert caught.value.metadata["existing_id"] == other.id
-        assert (await yard.driver.get_resource(resource.id)).name == resource.name
+        assert (await harness.driver.get_resource(resource.id)).name == resource.name
 
-    async def test_nothing_to_change(self, yard: Yard):
-        resource = await yard.make()
-        updated = await yard.updates.update(resource.id, ResourceUpdate())
+    async def test_nothing_to_change(self, harness: DriverHarness):
+        resource = await harness.make()
+        updated = await harness.updates.update(resource.id, ResourceUpdate())
         assert updated == Updated(resource=resource)
 
 
 class ContainerUpdatesContract(UpdatesContract):
     @pytest.mark.parametrize("start", [False, True])
-    async def test_limits(self, yard: Yard, *, start: bool):
-        resource = await yard.make(start=start)
+    async def test_limits(self, harness: DriverHarness, *, start: bool):
+        resource = await harness.make(start=start)
         policy = RestartPolicy(mode=RestartPolicyMode.ON_FAILURE, max_retries=3)
         update = ContainerUpdate(
             memory_bytes=32 * MIB,
@@ -67,7 +67,7 @@ class ContainerUpdatesContract(UpdatesContract):
             pids_limit=77,
             restart_policy=policy,
         )
-        updated = await updated_by(yard, resource.id, ResourceUpdate(container=update))
+        updated = await updated_by(harness, resource.id, ResourceUpdate(container=update))
         assert updated.container is not None
         limits = updated.container.resources
         assert limits is not None
@@ -76,40 +76,40 @@ class ContainerUpdatesContract(UpdatesContract):
         assert updated.container.restart_policy == policy
         assert updated.state is resource.state
         one = ResourceUpdate(container=ContainerUpdate(cpus=0.5))
-        updated = await updated_by(yard, resource.id, one)
+        updated = await updated_by(harness, resource.id, one)
         assert updated.container is not None
         assert updated.container.resources is not None
         assert updated.container.resources.cpus == 0.5
         assert updated.container.resources.memory_bytes == 32 * MIB
 
-    async def test_rename_a_running_one(self, yard: Yard):
-        resource = await yard.make(start=True)
-        name = yard.new_name()
-        renamed = await updated_by(yard, resource.id, ResourceUpdate(name=name))
+    async def test_rename_a_running_one(self, harness: DriverHarness):
+        resource = await harness.make(start=True)
+        name = harness.new_name()
+        renamed = await updated_by(harness, resource.id, ResourceUpdate(name=name))
         assert (renamed.name, renamed.state) == (name, ResourceState.RUNNING)
 
-    async def test_labels_cannot_be_changed(self, yard: Yard):
-        resource = await yard.make()
-        update = ResourceUpdate(name=yard.new_name(), labels=LabelSet(entries={"a": "b"}))
+    async def test_labels_cannot_be_changed(self, harness: DriverHarness):
+        resource = await harness.make()
+        update = ResourceUpdate(name=harness.new_name(), labels=LabelSet(entries={"a": "b"}))
         with pytest.raises(CapabilityMissingError):
-            await yard.updates.update(resource.id, update)
-        assert await yard.driver.get_resource(resource.id) == resource
+            await harness.updates.update(resource.id, update)
+        assert await harness.driver.get_resource(resource.id) == resource
 
-    async def test_the_other_kind(self, yard: Yard):
-        resource = await yard.make()
+    async def test_the_other_kind(self, harness: DriverHarness):
+        resource = await harness.make()
         update = ResourceUpdate(domain=DomainUpdate(vcpus=2))
         with pytest.raises(InvalidArgumentError, match="set container instead") as caught:
-            await yard.updates.update(resource.id, update)
+            await harness.updates.update(resource.id, update)
         assert [each.field for each in caught.value.violations] == ["domain"]
-        assert await yard.driver.get_resource(resource.id) == resource
+        assert await harness.driver.get_resource(resource.id) == resource
 
 
 class DomainUpdatesContract(UpdatesContract):
-    async def test_rename_saved_is_refused(self, yard: Yard):
-        resource = await yard.bring_to(ResourceState.SAVED)
+    async def test_rename_saved_is_refused(self, harness: DriverHarness):
+        resource = await harness.bring_to(ResourceState.SAVED)
         with pytest.raises(HasSavedStateError, match="start it"):
-            await yard.updates.update(resource.id, ResourceUpdate(name=yard.new_name()))
-        after = await yard.driver.get_resource(resource.id)
+            await harness.updates.update(resource.id, ResourceUpdate(name=harness.new_name()))
+        after = await harness.driver.get_resource(resource.id)
         assert (after.name, after.state) == (resource.name, ResourceState.SAVED)
 
     @pytest.mark.parametrize(
@@ -123,26 +123,26 @@ class DomainUpdatesContract(UpdatesContract):
         ],
     )
     async def test_update_that_a_saved_state_would_undo_is_refused(
-        self, yard: Yard, update: ResourceUpdate
+        self, harness: DriverHarness, update: ResourceUpdate
     ):
-        resource = await yard.bring_to(ResourceState.SAVED)
-        before = await yard.driver.get_resource(resource.id)
+        resource = await harness.bring_to(ResourceState.SAVED)
+        before = await harness.driver.get_resource(resource.id)
         with pytest.raises(HasSavedStateError, match="start it"):
-            await yard.updates.update(resource.id, update)
-        assert await yard.driver.get_resource(resource.id) == before
+            await harness.updates.update(resource.id, update)
+        assert await harness.driver.get_resource(resource.id) == before
 
-    async def test_autostart_of_a_saved_one_is_there_after_its_start(self, yard: Yard):
-        resource = await yard.bring_to(ResourceState.SAVED)
+    async def test_autostart_of_a_saved_one_is_there_after_its_start(self, harness: DriverHarness):
+        resource = await harness.bring_to(ResourceState.SAVED)
         update = ResourceUpdate(name=resource.name, domain=DomainUpdate(autostart=True))
-        saved = await updated_by(yard, resource.id, update)
-        started = await yard.driver.start(resource.id)
+        saved = await updated_by(harness, resource.id, update)
+        started = await harness.driver.start(resource.id)
         for shown in (saved, started):
             assert shown.domain is not None
             assert shown.domain.autostart
-        await updated_by(yard, resource.id, ResourceUpdate(domain=DomainUpdate(autostart=False)))
+        await updated_by(harness, resource.id, ResourceUpdate(domain=DomainUpdate(autostart=False)))
 
-    async def test_a_stopped_one(self, yard: Yard):
-        resource = await yard.make(labels={"old": "1"})
+    async def test_a_stopped_one(self, harness: DriverHarness):
+        resource = await harness.make(labels={"old": "1"})
         assert resource.domain is not None
         update = ResourceUpdate(
             labels=LabelSet(entries={"new": "<2>"}),
@@ -154,64 +154,64 @@ class DomainUpdatesContract(UpdatesContract):
                 description="More\nof it",
             ),
         )
-        updated = await updated_by(yard, resource.id, update)
+        updated = await updated_by(harness, resource.id, update)
         assert updated.labels == {"new": "<2>"}
         shown = updated.domain
         assert shown is not None
         more = resource.domain.memory_bytes + 32 * MIB
         assert (shown.memory_bytes, shown.max_memory_bytes, shown.vcpus) == (more, more, 2)
         assert (shown.autostart, shown.title, shown.description) == (True, "A title", "More\nof it")
-        await yard.check(updated)
+        await harness.check(updated)
         clear = ResourceUpdate(
             labels=LabelSet(), domain=DomainUpdate(autostart=False, title="", description="")
         )
-        updated = await updated_by(yard, resource.id, clear)
+        updated = await updated_by(harness, resource.id, clear)
         assert updated.labels == {}
         assert updated.domain is not None
         shown = updated.domain
         assert (shown.autostart, shown.title, shown.description) == (False, "", "")
 
-    async def test_a_running_one(self, yard: Yard):
-        resource = await yard.make(start=True)
+    async def test_a_running_one(self, harness: DriverHarness):
+        resource = await harness.make(start=True)
         update = ResourceUpdate(
             labels=LabelSet(entries={"new": "2"}), domain=DomainUpdate(title="Now")
         )
-        updated = await updated_by(yard, resource.id, update)
+        updated = await updated_by(harness, resource.id, update)
         assert updated.domain is not None
         assert (updated.labels, updated.domain.title) == ({"new": "2"}, "Now")
         assert updated.state is ResourceState.RUNNING
-        await yard.check(updated)
+        await harness.check(updated)
 
-    async def test_a_new_name_needs_a_stopped_one(self, yard: Yard):
-        resource = await yard.make(start=True)
+    async def test_a_new_name_needs_a_stopped_one(self, harness: DriverHarness):
+        resource = await harness.make(start=True)
         with pytest.raises(ResourceRunningError):
-            await yard.updates.update(resource.id, ResourceUpdate(name=yard.new_name()))
-        assert (await yard.driver.get_resource(resource.id)).name == resource.name
+            await harness.updates.update(resource.id, ResourceUpdate(name=harness.new_name()))
+        assert (await harness.driver.get_resource(resource.id)).name == resource.name
 
-    async def test_processors_of_a_running_one(self, yard: Yard):
+    async def test_processors_of_a_running_one(self, harness: DriverHarness):
         """They come at once, or, as the answer says, at the next start."""
-        resource = await yard.make(start=True)
+        resource = await harness.make(start=True)
         update = ResourceUpdate(domain=DomainUpdate(vcpus=2, title="Two"))
-        updated = await yard.updates.update(resource.id, update)
+        updated = await harness.updates.update(resource.id, update)
         at_once = updated.restart_required == ()
         assert at_once or updated.restart_required == ("domain.vcpus",)
         shown = updated.resource.domain
         assert shown is not None
         assert (shown.vcpus, shown.title) == (2 if at_once else 1, "Two")
-        await yard.check(updated.resource)
-        await yard.driver.stop(resource.id, FORCE)
-        started = await yard.driver.start(resource.id)
+        await harness.check(updated.resource)
+        await harness.driver.stop(resource.id, FORCE)
+        started = await harness.driver.start(resource.id)
         assert started.domain is not None
         assert started.domain.vcpus == 2
 
-    async def test_processors_of_a_transient_one(self, yard: Yard):
+    async def test_processors_of_a_transient_one(self, harness: DriverHarness):
         """It has no next start to wait for."""
-        resource = await yard.make(start=True, lifetime=Lifetime.TRANSIENT)
+        resource = await harness.make(start=True, lifetime=Lifetime.TRANSIENT)
         update = ResourceUpdate(domain=DomainUpdate(vcpus=2))
         try:
-            updated = await yard.updates.update(resource.id, update)
+            updated = await harness.updates.update(resource.id, update)
         except CapabilityMissingError:
-            updated = Updated(resource=await yard.driver.get_resource(resource.id))
+            updated = Updated(resource=await harness.driver.get_resource(resource.id))
             vcpus = 1
         else:
             vcpus = 2
@@ -219,14 +219,14 @@ class DomainUpdatesContract(UpdatesContract):
         assert updated.resource.domain is not None
         assert updated.resource.domain.vcpus == vcpus
 
-    async def test_memory_of_a_running_one(self, yard: Yard):
+    async def test_memory_of_a_running_one(self, harness: DriverHarness):
         """The guest follows, or it is said that it will have it at the next start."""
-        resource = await yard.running()
+        resource = await harness.running()
         assert resource.domain is not None
         most = resource.domain.max_memory_bytes
         less = most - 16 * MIB
         update = ResourceUpdate(domain=DomainUpdate(memory_bytes=less))
-        updated = await yard.updates.update(resource.id, update)
+        updated = await harness.updates.update(resource.id, update)
         shown = updated.resource.domain
         assert shown is not None
         assert shown.max_memory_bytes == most
@@ -234,54 +234,54 @@ class DomainUpdatesContract(UpdatesContract):
             assert updated.restart_required == ("domain.memory_bytes",)
             assert shown.memory_bytes == most
         else:
-            await eventually(lambda: self._has(yard, resource.id, less))
-        await yard.driver.stop(resource.id, FORCE)
-        after = await yard.driver.get_resource(resource.id)
+            await eventually(lambda: self._has(harness, resource.id, less))
+        await harness.driver.stop(resource.id, FORCE)
+        after = await harness.driver.get_resource(resource.id)
         assert after.domain is not None
         assert after.domain.memory_bytes == less
 
-    async def test_more_memory_than_a_running_one_has_room_for(self, yard: Yard):
-        resource = await yard.make(start=True)
+    async def test_more_memory_than_a_running_one_has_room_for(self, harness: DriverHarness):
+        resource = await harness.make(start=True)
         assert resource.domain is not None
         had = resource.domain.max_memory_bytes
         more = ResourceUpdate(domain=DomainUpdate(memory_bytes=had + 16 * MIB))
-        updated = await yard.updates.update(resource.id, more)
+        updated = await harness.updates.update(resource.id, more)
         assert updated.restart_required == ("domain.memory_bytes",)
         assert updated.resource.domain is not None
         assert updated.resource.domain.max_memory_bytes == had
-        await yard.driver.stop(resource.id, FORCE)
-        after = await yard.driver.get_resource(resource.id)
+        await harness.driver.stop(resource.id, FORCE)
+        after = await harness.driver.get_resource(resource.id)
         assert after.domain is not None
         assert after.domain.memory_bytes == after.domain.max_memory_bytes == had + 16 * MIB
 
-    async def test_more_memory_than_a_transient_one_has_room_for(self, yard: Yard):
-        resource = await yard.make(start=True, lifetime=Lifetime.TRANSIENT)
+    async def test_more_memory_than_a_transient_one_has_room_for(self, harness: DriverHarness):
+        resource = await harness.make(start=True, lifetime=Lifetime.TRANSIENT)
         assert resource.domain is not None
         had = resource.domain.max_memory_bytes
         more = ResourceUpdate(domain=DomainUpdate(memory_bytes=had + 16 * MIB))
         with pytest.raises(CapabilityMissingError):
-            await yard.updates.update(resource.id, more)
-        after = await yard.driver.get_resource(resource.id)
+            await harness.updates.update(resource.id, more)
+        after = await harness.driver.get_resource(resource.id)
         assert after.domain is not None
         assert after.domain.max_memory_bytes == had
 
-    async def test_autostart_of_a_transient_one(self, yard: Yard):
-        resource = await yard.make(start=True, lifetime=Lifetime.TRANSIENT)
+    async def test_autostart_of_a_transient_one(self, harness: DriverHarness):
+        resource = await harness.make(start=True, lifetime=Lifetime.TRANSIENT)
         update = ResourceUpdate(domain=DomainUpdate(autostart=True, title="not set"))
         with pytest.raises(CapabilityMissingError):
-            await yard.updates.update(resource.id, update)
-        after = await yard.driver.get_resource(resource.id)
+            await harness.updates.update(resource.id, update)
+        after = await harness.driver.get_resource(resource.id)
         assert after.domain is not None
         assert (after.domain.autostart, after.domain.title) == (False, "")
 
-    async def _has(self, yard: Yard, id: str, memory_bytes: int) -> bool:
-        domain = (await yard.driver.get_resource(id)).domain
+    async def _has(self, harness: DriverHarness, id: str, memory_bytes: int) -> bool:
+        domain = (await harness.driver.get_resource(id)).domain
         return domain is not None and domain.memory_bytes == memory_bytes
 
-    async def test_the_other_kind(self, yard: Yard):
-        resource = await yard.make()
+    async def test_the_other_kind(self, harness: DriverHarness):
+        resource = await harness.make()
         update = ResourceUpdate(container=ContainerUpdate(cpus=1.0))
         with pytest.raises(InvalidArgumentError, match="set domain instead") as caught:
-            await yard.updates.update(resource.id, update)
+            await harness.updates.update(resource.id, update)
         assert [each.field for each in caught.value.violations] == ["container"]
-        assert await yard.driver.get_resource(resource.id) == resource
+        assert await harness.driver.get_resource(resource.id) == resource

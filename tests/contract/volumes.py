@@ -3,7 +3,7 @@
 import pytest
 
 from contract.domains import MEMORY, MIB
-from contract.yard import PREFIX, SCRAP, Yard
+from contract.harness import PREFIX, SCRAP, DriverHarness
 from proad.errors import (
     AlreadyExistsError,
     InUseError,
@@ -30,118 +30,122 @@ ODD_NAMES = [
 
 class VolumesContract:
     @pytest.mark.parametrize("format", [DiskFormat.QCOW2, DiskFormat.RAW])
-    async def test_create_list_delete(self, yard: Yard, format: DiskFormat):
-        spec = VolumeSpec(name=yard.new_name(), capacity_bytes=3 * MIB, format=format)
-        made = await yard.volumes.create_volume(spec)
+    async def test_create_list_delete(self, harness: DriverHarness, format: DiskFormat):
+        spec = VolumeSpec(name=harness.new_name(), capacity_bytes=3 * MIB, format=format)
+        made = await harness.volumes.create_volume(spec)
         assert (made.name, made.format, made.capacity_bytes) == (spec.name, format, 3 * MIB)
         assert made.pool
         assert made.path.endswith(f"/{spec.name}")
         assert (made.base_path, made.host) == ("", "")
         for pool in ("", made.pool):
-            assert made in await yard.volumes.list_volumes(pool)
-        await yard.volumes.delete_volume("", made.name)
-        assert made.name not in [each.name for each in await yard.volumes.list_volumes()]
+            assert made in await harness.volumes.list_volumes(pool)
+        await harness.volumes.delete_volume("", made.name)
+        assert made.name not in [each.name for each in await harness.volumes.list_volumes()]
         with pytest.raises(VolumeNotFoundError):
-            await yard.volumes.delete_volume(made.pool, made.name)
+            await harness.volumes.delete_volume(made.pool, made.name)
 
-    async def test_preallocate(self, yard: Yard):
+    async def test_preallocate(self, harness: DriverHarness):
         spec = VolumeSpec(
-            name=yard.new_name(),
+            name=harness.new_name(),
             capacity_bytes=2 * MIB,
             format=DiskFormat.RAW,
             preallocate=True,
         )
-        made = await yard.volumes.create_volume(spec)
+        made = await harness.volumes.create_volume(spec)
         assert made.allocation_bytes >= 2 * MIB
 
-    async def test_a_base(self, yard: Yard):
-        base = await yard.volumes.create_volume(
-            VolumeSpec(name=yard.new_name(), capacity_bytes=2 * MIB)
+    async def test_a_base(self, harness: DriverHarness):
+        base = await harness.volumes.create_volume(
+            VolumeSpec(name=harness.new_name(), capacity_bytes=2 * MIB)
         )
-        spec = VolumeSpec(name=yard.new_name(), base=VolumeRef(name=base.name))
-        child = await yard.volumes.create_volume(spec)
+        spec = VolumeSpec(name=harness.new_name(), base=VolumeRef(name=base.name))
+        child = await harness.volumes.create_volume(spec)
         assert (child.capacity_bytes, child.base_path) == (2 * MIB, base.path)
         with pytest.raises(InUseError) as caught:
-            await yard.volumes.delete_volume(base.pool, base.name)
+            await harness.volumes.delete_volume(base.pool, base.name)
         assert child.name in caught.value.metadata["used_by"]
-        assert base.name in [each.name for each in await yard.volumes.list_volumes()]
-        await yard.volumes.delete_volume(child.pool, child.name)
-        await yard.volumes.delete_volume(base.pool, base.name)
+        assert base.name in [each.name for each in await harness.volumes.list_volumes()]
+        await harness.volumes.delete_volume(child.pool, child.name)
+        await harness.volumes.delete_volume(base.pool, base.name)
 
-    async def test_another_format_than_was_made_is_refused(self, yard: Yard):
-        spec = VolumeSpec(name=yard.new_name(), capacity_bytes=MIB, format=DiskFormat.RAW)
-        made = await yard.volumes.create_volume(spec)
+    async def test_another_format_than_was_made_is_refused(self, harness: DriverHarness):
+        spec = VolumeSpec(name=harness.new_name(), capacity_bytes=MIB, format=DiskFormat.RAW)
+        made = await harness.volumes.create_volume(spec)
         base = VolumeRef(name=made.name, format=DiskFormat.QCOW2)
         with pytest.raises(InvalidArgumentError) as caught:
-            await yard.volumes.create_volume(VolumeSpec(name=yard.new_name(), base=base))
+            await harness.volumes.create_volume(VolumeSpec(name=harness.new_name(), base=base))
         assert [each.field for each in caught.value.violations] == ["spec.base.format"]
         for disk, field in (
             (DiskSpec(volume=base), "spec.disks[0].format"),
             (DiskSpec(new_volume=NewDisk(base=base)), "spec.disks[0].new_volume.base.format"),
         ):
-            domain = DomainSpec(name=yard.new_name(), memory_bytes=MEMORY, disks=(disk,))
+            domain = DomainSpec(name=harness.new_name(), memory_bytes=MEMORY, disks=(disk,))
             with pytest.raises(InvalidArgumentError) as caught:
-                await yard.domains.create_domain(domain)
+                await harness.domains.create_domain(domain)
             assert [each.field for each in caught.value.violations] == [field]
 
     @pytest.mark.parametrize("name", ODD_NAMES)
-    async def test_existing_volume_with_odd_name_can_be_used(self, yard: Yard, name: str):
-        name = name.format(yard.new_name())
+    async def test_existing_volume_with_odd_name_can_be_used(
+        self, harness: DriverHarness, name: str
+    ):
+        name = name.format(harness.new_name())
         # As another tool makes one: our own rule is for new names alone.
-        made = await yard.volumes.create_volume(VolumeSpec(name=name, capacity_bytes=MIB))
-        assert made in await yard.volumes.list_volumes(made.pool)
+        made = await harness.volumes.create_volume(VolumeSpec(name=name, capacity_bytes=MIB))
+        assert made in await harness.volumes.list_volumes(made.pool)
         ref = {"pool": made.pool, "name": name}
-        clone = validate(VolumeSpec, {"name": yard.new_name(), "base": ref})
-        assert (await yard.volumes.create_volume(clone)).base_path == made.path
-        await yard.volumes.delete_volume("", clone.name)
-        spec = {"name": yard.new_name(), "memory_bytes": MEMORY, "networkless": True}
+        clone = validate(VolumeSpec, {"name": harness.new_name(), "base": ref})
+        assert (await harness.volumes.create_volume(clone)).base_path == made.path
+        await harness.volumes.delete_volume("", clone.name)
+        spec = {"name": harness.new_name(), "memory_bytes": MEMORY, "networkless": True}
         # One is a medium, the other a disk: nobody can have both of the same file.
         for part in ({"diskless": True, "cdrom": {"volume": ref}}, {"disks": [{"volume": ref}]}):
-            domain = await yard.domains.create_domain(validate(DomainSpec, spec | part), start=True)
+            domain = await harness.domains.create_domain(
+                validate(DomainSpec, spec | part), start=True
+            )
             assert domain.domain is not None
             (disk,) = domain.domain.disks
             assert (disk.path, disk.volume) == (made.path, VolumeRef(**ref))
             with pytest.raises(InUseError):
-                await yard.volumes.delete_volume(made.pool, name)
-            await yard.driver.delete(domain.id, SCRAP)
-        await yard.volumes.delete_volume(made.pool, name)
-        assert name not in [each.name for each in await yard.volumes.list_volumes()]
+                await harness.volumes.delete_volume(made.pool, name)
+            await harness.driver.delete(domain.id, SCRAP)
+        await harness.volumes.delete_volume(made.pool, name)
+        assert name not in [each.name for each in await harness.volumes.list_volumes()]
 
-    async def test_a_taken_name(self, yard: Yard):
-        spec = VolumeSpec(name=yard.new_name(), capacity_bytes=MIB)
-        made = await yard.volumes.create_volume(spec)
+    async def test_a_taken_name(self, harness: DriverHarness):
+        spec = VolumeSpec(name=harness.new_name(), capacity_bytes=MIB)
+        made = await harness.volumes.create_volume(spec)
         with pytest.raises(AlreadyExistsError):
-            await yard.volumes.create_volume(VolumeSpec(name=spec.name, capacity_bytes=2 * MIB))
-        assert made in await yard.volumes.list_volumes()
+            await harness.volumes.create_volume(VolumeSpec(name=spec.name, capacity_bytes=2 * MIB))
+        assert made in await harness.volumes.list_volumes()
 
-    async def test_what_is_not_there(self, yard: Yard):
-        nothing = yard.new_name()
+    async def test_what_is_not_there(self, harness: DriverHarness):
+        nothing = harness.new_name()
         with pytest.raises(VolumeNotFoundError):
-            await yard.volumes.delete_volume("", nothing)
+            await harness.volumes.delete_volume("", nothing)
         with pytest.raises(PoolNotFoundError, match=f"no pool '{nothing}'"):
-            await yard.volumes.list_volumes(nothing)
+            await harness.volumes.list_volumes(nothing)
         with pytest.raises(PoolNotFoundError, match=f"no pool '{nothing}'"):
-            await yard.volumes.create_volume(
+            await harness.volumes.create_volume(
                 VolumeSpec(pool=nothing, name=nothing, capacity_bytes=MIB)
             )
         with pytest.raises(VolumeNotFoundError):
-            await yard.volumes.create_volume(
-                VolumeSpec(name=yard.new_name(), base=VolumeRef(name=nothing))
+            await harness.volumes.create_volume(
+                VolumeSpec(name=harness.new_name(), base=VolumeRef(name=nothing))
             )
 
     @pytest.mark.parametrize("start", [False, True])
-    async def test_a_disk_is_not_deleted(self, yard: Yard, *, start: bool):
-        volume = await yard.volumes.create_volume(
-            VolumeSpec(name=yard.new_name(), capacity_bytes=MIB)
+    async def test_a_disk_is_not_deleted(self, harness: DriverHarness, *, start: bool):
+        volume = await harness.volumes.create_volume(
+            VolumeSpec(name=harness.new_name(), capacity_bytes=MIB)
         )
         spec = DomainSpec(
-            name=yard.new_name(),
+            name=harness.new_name(),
             memory_bytes=MEMORY,
             disks=(DiskSpec(volume=VolumeRef(name=volume.name, pool=volume.pool)),),
             networkless=True,
         )
-        made = await yard.domains.create_domain(spec, start=start)
+        made = await harness.domains.create_domain(spec, start=start)
         with pytest.raises(InUseError) as caught:
-            await yard.volumes.delete_volume(volume.pool, volume.name)
+            await harness.volumes.delete_volume(volume.pool, volume.name)
         assert made.name in caught.value.metadata["used_by"]
-        assert volume.name in [each.name for each in await yard.volumes.list_volumes()]
+        assert volume.name in [each.name for each in await harness.volumes.list_volumes()]

@@ -27,8 +27,8 @@ async def test_refused_calls_are_logged_in_part_and_counted(daemon):
             return [line for line in lines if line["event"] == "call" and not line["subject"]]
 
         async def all_counted():
-            told = [line for line in lines if line["event"] == "refused calls without a line"]
-            counted = sum(line["count"] for line in told)
+            notices = [line for line in lines if line["event"] == "refused calls without a line"]
+            counted = sum(line["count"] for line in notices)
             known = any(line.get("subject") == "ann" for line in lines)
             return known and len(refused_lines()) + counted == 200
 

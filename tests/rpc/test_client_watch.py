@@ -13,8 +13,8 @@ from proad.drivers.memory import MemoryDriver
 from rpc.daemon import BOTH, running
 
 
-class Follower:
-    """A user who applies what a watch tells."""
+class ClientWatcher:
+    """A watcher who applies what a watch tells."""
 
     def __init__(self, watch):
         self.watch = watch
@@ -68,18 +68,18 @@ async def test_what_went_while_daemon_and_engine_were_away(start, tmp_path):
     await daemon.container("web")
     token = daemon.token(*BOTH)
     async with proa.aio.connect(f"unix:{tmp_path}/s", token=token) as client:
-        user = Follower(client.watch())
-        await user.until(lambda: user.synced)
+        watcher = ClientWatcher(client.watch())
+        await watcher.until(lambda: watcher.synced)
 
         engine = MemoryDriver()  # has nothing
         engine.lose()
         await start(engine)
-        removal = user.wait_for_removal("web")
-        await user.until(lambda: user.synced == 2)
-        assert user.gaps == ["WATCH_RESTARTED", "ENGINE_LOST"]
-        assert user.there.keys() == {"web"}
+        removal = watcher.wait_for_removal("web")
+        await watcher.until(lambda: watcher.synced == 2)
+        assert watcher.gaps == ["WATCH_RESTARTED", "ENGINE_LOST"]
+        assert watcher.there.keys() == {"web"}
 
         engine.come_back()
-        await user.until(removal.done)
-        assert user.there == {}
-        await user.until(lambda: "ENGINE_RESYNCED" in user.gaps)
+        await watcher.until(removal.done)
+        assert watcher.there == {}
+        await watcher.until(lambda: "ENGINE_RESYNCED" in watcher.gaps)

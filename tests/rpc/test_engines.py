@@ -14,12 +14,12 @@ from rpc.daemon import IMAGE, Refusal, refusal, until
 async def known_as(daemon, driver, health):
     """Wait until GetHost says so of an engine."""
 
-    async def told():
+    async def reported():
         host = (await daemon.call("GetHost")).host
         (engine,) = [engine for engine in host.engines if engine.driver == driver]
         return engine.health == v1.EngineHealth.Value(f"ENGINE_HEALTH_{health}")
 
-    await until(told)
+    await until(reported)
 
 
 @pytest.mark.parametrize("mode", ["lost", "hung"])

@@ -18,9 +18,9 @@ async def test_why_thousands_have_no_sample_comes_in_messages_that_stock_clients
     monkeypatch.setattr(MemoryDriver, "stats", fail)
     made = {(await daemon.container()).id for _ in range(1500)}
     call = daemon.call("StreamStats")
-    told = set()
-    while told < made:
+    reported = set()
+    while reported < made:
         response = await asyncio.wait_for(call.read(), 30)
         assert response, "it ended"
-        told |= {missing.id for missing in response.missing}
+        reported |= {missing.id for missing in response.missing}
     call.cancel()

@@ -50,7 +50,7 @@ def limits(field):
     return options[v1.max_items], options[v1.max_key_length], options[v1.max_length]
 
 
-def told(field):
+def limit_sentence(field):
     """What the comment of a field must end with; None: it has nothing to limit."""
     items, key, length = limits(field)
     if is_map(field):
@@ -108,7 +108,7 @@ def test_every_method_has_a_limit_which_its_comment_tells(comments):
 def test_every_field_of_a_request_has_its_limits_which_its_comment_tells(comments, name):
     field = FIELDS[name]
     items, key, length = limits(field)
-    sentence = told(field)
+    sentence = limit_sentence(field)
 
     many = field.is_repeated or is_mask(field)
     assert (items > 0, key > 0) == (many, is_map(field))
@@ -172,7 +172,7 @@ def fill(message, field, value):
         setattr(message, field.name, value)
 
 
-LIMITED = {name: field for name, field in FIELDS.items() if told(field)}
+LIMITED = {name: field for name, field in FIELDS.items() if limit_sentence(field)}
 
 
 @pytest.mark.parametrize("name", LIMITED)

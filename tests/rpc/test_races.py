@@ -82,8 +82,8 @@ def outcome(call, state):
     """Whether the call's outcome is that of a resource in `state`, and its state then."""
     if call.refused is None:
         legal = state is not None and state in LEGAL[call.verb]
-        told = v1.ResourceState.Name(call.resource.state).removeprefix("RESOURCE_STATE_")
-        true = call.verb is Verb.DELETE or told == AFTER[call.verb]
+        answered = v1.ResourceState.Name(call.resource.state).removeprefix("RESOURCE_STATE_")
+        true = call.verb is Verb.DELETE or answered == AFTER[call.verb]
         return legal and true, AFTER[call.verb]
     if call.refused.reason == "RESOURCE_NOT_FOUND":
         return state is None, state

@@ -98,10 +98,10 @@ async def not_serving(daemon):
     """Wait until the health says so."""
     stub = health_pb2_grpc.HealthStub(daemon.channel)
 
-    async def said():
+    async def logged():
         return (await stub.Check(health_pb2.HealthCheckRequest())).status == NOT_SERVING
 
-    await until(said)
+    await until(logged)
 
 
 async def paused(daemon, held):

@@ -79,8 +79,8 @@ async def test_only_what_is_legal_reaches_the_driver(recorded, state):
 
         assert refused.code == "FAILED_PRECONDITION"
         assert (refused.metadata["state"], refused.metadata["verb"]) == (state, verb)
-        told = refused.metadata["allowed_verbs"].split(",")
-        assert [v1.Verb.Value(f"VERB_{verb}") for verb in told] == list(allowed)
+        names = refused.metadata["allowed_verbs"].split(",")
+        assert [v1.Verb.Value(f"VERB_{verb}") for verb in names] == list(allowed)
         assert recorded.driver.reached == []
         assert await recorded.state("vm") == state
 

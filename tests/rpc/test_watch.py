@@ -38,7 +38,7 @@ async def test_the_initial_state_is_what_a_list_shows(daemon, watch):
 
     listed = (await daemon.call("ListResources")).resources
     assert sorted(watcher.there.values(), key=lambda r: r.name) == list(listed)
-    assert sorted(watcher.told) == [("EXISTING", "vm"), ("EXISTING", "web")]
+    assert sorted(watcher.changes_by_name) == [("EXISTING", "vm"), ("EXISTING", "web")]
     assert watcher.resume_token
 
 
@@ -64,7 +64,7 @@ async def test_what_is_done_through_us_is_told_with_its_actor(daemon, watch):
     await daemon.call("PauseResource", id="web")
     await daemon.call("DeleteResource", id="web", force=True)
 
-    await watcher.until(lambda: ("REMOVED", "web") in watcher.told)
+    await watcher.until(lambda: ("REMOVED", "web") in watcher.changes_by_name)
     assert {(c.cause, c.actor) for c in watcher.changes} == {(v1.CHANGE_CAUSE_API, "ann")}
     first, *_, last = watcher.changes
     assert (first.type, first.previous_state) == (v1.CHANGE_TYPE_ADDED, 0)
@@ -96,9 +96,9 @@ async def test_a_create_and_a_prune_are_their_callers(daemon, watch):
     await daemon.call("CreateContainer", spec={"image": IMAGE, "name": "new"}, start=True)
 
     await watcher.until(lambda: watcher.state_of("new") == "RUNNING")
-    told = {(c.type, c.resource.name): c.actor for c in watcher.changes[1:]}
-    assert told[v1.CHANGE_TYPE_REMOVED, "idle"] == "ann"
-    assert told[v1.CHANGE_TYPE_ADDED, "new"] == "ann"
+    changes = {(c.type, c.resource.name): c.actor for c in watcher.changes[1:]}
+    assert changes[v1.CHANGE_TYPE_REMOVED, "idle"] == "ann"
+    assert changes[v1.CHANGE_TYPE_ADDED, "new"] == "ann"
 
 
 FILTERS = {
@@ -156,7 +156,7 @@ async def test_what_leaves_the_filter_is_told_as_removed(daemon, watch):
     await daemon.call("ResumeResource", id="web")
     await watcher.until(lambda: watcher.there)
 
-    assert [type for type, _ in watcher.told if type != "MODIFIED"] == [
+    assert [type for type, _ in watcher.changes_by_name if type != "MODIFIED"] == [
         "EXISTING",
         "REMOVED",
         "ADDED",
@@ -243,15 +243,17 @@ async def test_going_on_misses_nothing_and_repeats_nothing(daemon, watch, missed
     second = Watcher(daemon, resume_token=first.resume_token)
     await daemon.container("last")
 
-    await second.until(lambda: ("ADDED", "last") in second.told)
+    await second.until(lambda: ("ADDED", "last") in second.changes_by_name)
     await whole.until(lambda: len(whole.changes) > len(second.changes))
     assert not second.synced
-    told = [(c.type, c.resource.name, c.resource.revision) for c in second.changes]
+    changes = [(c.type, c.resource.name, c.resource.revision) for c in second.changes]
     assert (
-        told
-        == [(c.type, c.resource.name, c.resource.revision) for c in whole.changes[1:]][: len(told)]
+        changes
+        == [(c.type, c.resource.name, c.resource.revision) for c in whole.changes[1:]][
+            : len(changes)
+        ]
     )
-    assert len(told) > missed
+    assert len(changes) > missed
     second.call.cancel()
 
 
@@ -286,7 +288,7 @@ async def test_a_token_of_another_run_is_of_no_use(settings):
         refused = await Watcher(daemon, resume_token=token).end()
         assert (refused.code, refused.reason) == ("OUT_OF_RANGE", "REVISION_COMPACTED")
         watcher = await Watcher(daemon).begin()
-        assert watcher.told == [("EXISTING", "web")]
+        assert watcher.changes_by_name == [("EXISTING", "web")]
         watcher.call.cancel()
 
 
@@ -325,4 +327,4 @@ async def test_it_goes_on_beyond_every_usual_patience(daemon, watch):
     watcher = await watch(heartbeat_interval=timedelta(seconds=1))
     await watcher.until(lambda: watcher.heartbeats >= 3, 20)
     await daemon.container("web")
-    await watcher.until(lambda: ("ADDED", "web") in watcher.told)
+    await watcher.until(lambda: ("ADDED", "web") in watcher.changes_by_name)

@@ -312,7 +312,7 @@ async def test_a_token_that_ended_while_nobody_read_lets_nothing_new_through(dae
         refused = await watcher.end()
 
     assert refused.reason == "TOKEN_EXPIRED"
-    assert "late" not in {name for _, name in watcher.told}
+    assert "late" not in {name for _, name in watcher.changes_by_name}
 
 
 def rss():
@@ -378,8 +378,8 @@ async def test_five_hundred_watchers_hear_of_two_hundred_changes(daemon):
             *(watcher.until(lambda w=watcher: len(w.there) == 200, 150) for watcher in watchers)
         )
         first, *others = watchers
-        assert {name for type, name in first.told if type == "ADDED"} == names
-        assert len(first.told) == 200
+        assert {name for type, name in first.changes_by_name if type == "ADDED"} == names
+        assert len(first.changes_by_name) == 200
         for watcher in others:
             assert [c.resource.revision for c in watcher.changes] == [
                 c.resource.revision for c in first.changes

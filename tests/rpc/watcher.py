@@ -71,7 +71,7 @@ class Watcher:
             return Refusal.of(error)
 
     @property
-    def told(self):
+    def changes_by_name(self):
         """The changes in short."""
         return [(CHANGE_TYPES[c.type], c.resource.name) for c in self.changes]
 

@@ -10,7 +10,17 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 
-from soak import answers, attacks, behind, endurance, frozen, races, requests, slow, tokens
+from soak import (
+    answers,
+    attacks,
+    endurance,
+    external_changes,
+    frozen,
+    races,
+    requests,
+    slow,
+    tokens,
+)
 from soak.setting import private_setting
 
 _Part = Callable[[int], str]
@@ -20,9 +30,9 @@ def _answers(seed: int) -> str:
     return answers.answers(answers.MILLION, seed)
 
 
-def _behind(seed: int) -> str:
+def _external_changes(seed: int) -> str:
     with private_setting() as setting:
-        return behind.behind(setting, behind.FULL, seed)
+        return external_changes.external_changes(setting, external_changes.FULL, seed)
 
 
 def _slow(seed: int) -> str:
@@ -37,7 +47,7 @@ def _crowd(seed: int) -> str:
 
 def _tokens(seed: int) -> str:
     with private_setting() as setting:
-        change = tokens.by_outsiders(setting, seed)
+        change = tokens.by_external_actors(setting, seed)
         fill = tokens.by_calls(setting.daemon)
         return tokens.tokens(setting.daemon, change, changes=1000, seed=seed, fill=fill)
 
@@ -77,7 +87,7 @@ def _attacks(seed: int) -> str:
 
 _PARTS: Mapping[str, _Part] = {
     "answers": _answers,
-    "behind": _behind,
+    "external-changes": _external_changes,
     "slow": _slow,
     "crowd": _crowd,
     "tokens": _tokens,
@@ -104,11 +114,11 @@ def main() -> int:
     for name in arguments.parts or _PARTS:
         begin = time.monotonic()
         try:
-            told = _PARTS[name](arguments.seed)
+            report = _PARTS[name](arguments.seed)
         except Exception:  # noqa: BLE001 - the other parts are worth running all the same
             failed.append(name)
-            told = f"FAILED\n{traceback.format_exc(limit=-8)[-4000:]}"
-        print(f"{name} ({time.monotonic() - begin:.0f} s): {told}", flush=True)  # noqa: T201
+            report = f"FAILED\n{traceback.format_exc(limit=-8)[-4000:]}"
+        print(f"{name} ({time.monotonic() - begin:.0f} s): {report}", flush=True)  # noqa: T201
     if failed:
         print(f"soak: failed: {', '.join(failed)}")  # noqa: T201
     return 1 if failed else 0

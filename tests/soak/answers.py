@@ -18,13 +18,13 @@ def answers(number: int, seed: int) -> str:
     gc.freeze()  # as much as a daemon's own start leaves
     with capture_logs() as logs:
         report = feed.run(number)
-    told = {line["event"] for line in logs}
-    assert told == {"answer unreadable"}, told
+    events = {line["event"] for line in logs}
+    assert events == {"answer unreadable"}, events
     # Conversions are done on the drivers' threads; what follows, the event loop does.
     steps = {step: each for step, each in report.slowest.items() if "encoding" in step}
     step, slowest = max(steps.items(), key=lambda each: each[1])
     assert slowest < _LIMIT, f"{step} took {slowest * 1000:.1f} ms"
     return (
-        f"{report.answers} odd answers, {len(logs)} omissions told, "
+        f"{report.answers} odd answers, {len(logs)} omissions logged, "
         f"slowest step {step}: {slowest * 1000:.1f} ms of processor time"
     )

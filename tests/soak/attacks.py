@@ -80,7 +80,7 @@ def under_attack(seconds: float, seed: int) -> str:
     Raises:
         AssertionError: the victim had to wait for too long, or the daemon grew.
     """
-    told = []
+    figures = []
     with daemon("--memory") as running, running.client() as client:
         assert running.process is not None
         login = v1.CreateTokenRequest(username="eve", password="correct horse")
@@ -104,11 +104,11 @@ def under_attack(seconds: float, seed: int) -> str:
                     ratios.append(large / small)
                     if ratios[-1] <= _MOST:
                         break
-                told.append(f"{name} p99 {large * 1000:.1f} ms : {small * 1000:.1f} ms")
+                figures.append(f"{name} p99 {large * 1000:.1f} ms : {small * 1000:.1f} ms")
                 assert min(ratios) <= _MOST, (name, ratios)
         grown = highest(sampler.samples).rss - sampler.samples[0].rss
         assert grown <= _MOST_MB, grown
-    return f"{'; '.join(told)}; {grown:.1f} MB more at the most"
+    return f"{'; '.join(figures)}; {grown:.1f} MB more at the most"
 
 
 def _p99(call: Callable[[], object], attack: tuple[str, Attack, str, float]) -> float:

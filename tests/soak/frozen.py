@@ -62,16 +62,16 @@ class _Times:
     frozen: _Spells = field(default_factory=dict)
 
     def check(self, plan: Plan) -> str:
-        told = []
+        figures = []
         for what, usual in self.usual.items():
             before, during = _p99(usual), _p99(self.frozen[what])
-            told.append(
+            figures.append(
                 f"{what} p50 {_ms(_p50(usual))} → {_ms(_p50(self.frozen[what]))} ms, "
                 f"p99 {_ms(before)} → {_ms(during)} ms ({during / before:.2f}, "
                 f"{len(usual)} times {len(usual[0])})"
             )
-            assert during <= before * plan.ratio + plan.slack, told
-        return "; ".join(told)
+            assert during <= before * plan.ratio + plan.slack, figures
+        return "; ".join(figures)
 
 
 @dataclass

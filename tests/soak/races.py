@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import proa
 from proa import v1
-from soak.outsiders import DockerOutsider, LibvirtOutsider
+from soak.external_actors import DockerExternalActor, LibvirtExternalActor
 from soak.serial import GONE, STOPPED, Call, final_states
 from soak.setting import Setting, eventually, listed
 
@@ -58,7 +58,7 @@ def _race(client: proa.Client, plan: Plan, chance: random.Random) -> dict[str, l
     ids = [
         _make(client, kind, n) for kind in ("container", "domain") for n in range(plan.resources)
     ]
-    told: dict[str, list[Call]] = {id: [] for id in ids}
+    history: dict[str, list[Call]] = {id: [] for id in ids}
     together = threading.Barrier(len(ids) * plan.calls)
 
     def call(id: str, verb: str, delay: float) -> None:
@@ -66,7 +66,7 @@ def _race(client: proa.Client, plan: Plan, chance: random.Random) -> dict[str, l
         time.sleep(delay)
         begin = time.monotonic()
         answer = _do(client, verb, id)
-        told[id].append(Call(verb, answer, begin, time.monotonic()))
+        history[id].append(Call(verb, answer, begin, time.monotonic()))
 
     with ThreadPoolExecutor(len(ids) * plan.calls) as pool:
         running = []
@@ -78,7 +78,7 @@ def _race(client: proa.Client, plan: Plan, chance: random.Random) -> dict[str, l
                 running.append(pool.submit(call, id, verb, delay))
         for future in running:
             future.result()
-    return told
+    return history
 
 
 def _make(client: proa.Client, kind: str, number: int) -> str:
@@ -120,7 +120,10 @@ def _left(setting: Setting, client: proa.Client, id: str, ends: set[str]) -> boo
 
     def engine() -> str:
         chance = random.Random()
-        truth = DockerOutsider(setting, chance).states() | LibvirtOutsider(setting, chance).states()
+        truth = (
+            DockerExternalActor(setting, chance).states()
+            | LibvirtExternalActor(setting, chance).states()
+        )
         return v1.ResourceState.Name(truth[id][1]) if id in truth else GONE
 
     eventually(lambda: engine() == ours, "the engine says the same", 30)

@@ -53,14 +53,14 @@ def requests(size: Size, seed: int) -> str:
     with daemon("--memory", PYTHONPATH=_path()) as running:
         assert running.process is not None
         before = Usage.of(running.process.pid)
-        told = asyncio.run(_wire(running, size.wire, seed))
+        outcomes = asyncio.run(_wire(running, size.wire, seed))
         after = Usage.of(running.process.pid)
         long = [line for line in running.log() if line["event"] == "callback took long"]
         late = [line for line in long if "name='Task-1'" not in str(line["what"])]  # the start
         faults = [line for line in running.log() if line["event"] == "fault"]
     assert not faults, faults[:3]
     assert not late, late[:5]
-    codes = ", ".join(f"{code} {count}" for code, count in told.most_common())
+    codes = ", ".join(f"{code} {count}" for code, count in outcomes.most_common())
     return (
         f"{size.decoders} to the decoders, slowest {slow * 1000:.1f} ms; {size.wire} over the "
         f"wire: {codes}; {before} before, {after} after; no callback over {_MOST * 1000:.0f} ms"
@@ -88,7 +88,7 @@ def _decoders(count: int, seed: int) -> float:
 
 
 async def _wire(running, count, seed):
-    told: Counter[str] = Counter()
+    outcomes: Counter[str] = Counter()
     odd = OddRequests(seed + 1)
     login = v1.CreateTokenRequest(username="ada", password="correct horse")
     left = iter(range(count))
@@ -113,13 +113,13 @@ async def _wire(running, count, seed):
                 try:
                     async with asyncio.timeout(_PATIENCE):
                         await (call.read() if rpc.streams else call)
-                    told["OK"] += 1
+                    outcomes["OK"] += 1
                 except TimeoutError:
-                    told["given up"] += 1
+                    outcomes["given up"] += 1
                 except grpc.aio.AioRpcError as error:
                     refused = Refusal.of(error)
                     assert refused.reason not in {None, "INTERNAL"}, refused
-                    told[refused.code] += 1
+                    outcomes[refused.code] += 1
                 finally:
                     call.cancel()
 
@@ -127,7 +127,7 @@ async def _wire(running, count, seed):
         renewing = asyncio.create_task(renew())
         await asyncio.gather(*(send() for _ in range(_AT_ONCE)))
         renewing.cancel()
-    return told
+    return outcomes
 
 
 async def _token(channel, login):

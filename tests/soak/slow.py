@@ -12,10 +12,10 @@ import grpc
 
 import proa
 from proa import v1
-from soak.outsiders import DockerOutsider, LibvirtOutsider, Outsider, work
+from soak.external_actors import DockerExternalActor, ExternalActor, LibvirtExternalActor, work
 from soak.process import Sampler, Usage
 from soak.setting import Setting, credentials, eventually, listed
-from soak.watcher import Store, Watcher
+from soak.watcher import Replica, Watcher
 
 _PER_CONNECTION = 50
 # `make bench` holds 500 watchers to the same growth; a single one needs far less.
@@ -47,9 +47,9 @@ CROWD = Plan(watchers=500, silent=250, changes=2_000, silence=60)
 def slow(setting: Setting, plan: Plan, seed: int) -> str:
     """Those who did not read have the latest state of everything once they do."""
     chance = random.Random(seed)
-    outsiders: list[Outsider] = [
-        LibvirtOutsider(setting, random.Random(chance.random())) for _ in range(2)
-    ] + [DockerOutsider(setting, random.Random(chance.random()))]
+    actors: list[ExternalActor] = [
+        LibvirtExternalActor(setting, random.Random(chance.random())) for _ in range(2)
+    ] + [DockerExternalActor(setting, random.Random(chance.random()))]
     before = Usage.of(setting.pid)
     with setting.client() as client, Watcher(client) as steady:
         crowd = _Crowd(setting, plan)
@@ -59,7 +59,7 @@ def slow(setting: Setting, plan: Plan, seed: int) -> str:
             watching = Usage.of(setting.pid)
             begin = time.monotonic()
             with Sampler(setting.pid) as sampler:
-                _change(outsiders, plan, steady)
+                _change(actors, plan, steady)
                 threading.Event().wait(max(0.0, begin + plan.silence - time.monotonic()))
                 made = time.monotonic() - begin
                 crowd.read_on()
@@ -69,12 +69,12 @@ def slow(setting: Setting, plan: Plan, seed: int) -> str:
         finally:
             crowd.stop()
         steady.check()
-        changes = steady.picture.changes
+        changes = steady.replica.changes
     highest = max(usage.rss for usage in sampler.samples)
     assert highest - before.rss <= _GROWTH, (before, watching, highest)
     # The daemon keeps fewer changes than that for those who are behind.
     assert plan.changes < _KEPT or crowd.restarts >= plan.silent, crowd.restarts
-    faults = [fault for picture in crowd.pictures for fault in picture.faults]
+    faults = [fault for replica in crowd.replicas for fault in replica.faults]
     assert not faults, faults[:5]
     return (
         f"{plan.watchers} watchers of {changes} changes in {made:.0f} s, {plan.silent} of whom did "
@@ -84,12 +84,10 @@ def slow(setting: Setting, plan: Plan, seed: int) -> str:
     )
 
 
-def _change(outsiders: list[Outsider], plan: Plan, steady: Watcher) -> None:
+def _change(actors: list[ExternalActor], plan: Plan, steady: Watcher) -> None:
     threads = [
-        threading.Thread(
-            target=work, args=(outsider, lambda: steady.picture.changes >= plan.changes)
-        )
-        for outsider in outsiders
+        threading.Thread(target=work, args=(actor, lambda: steady.replica.changes >= plan.changes))
+        for actor in actors
     ]
     for thread in threads:
         thread.start()
@@ -102,7 +100,7 @@ class _Crowd:
     """Watchers in an event loop of their own."""
 
     def __init__(self, setting: Setting, plan: Plan) -> None:
-        self.pictures = [Store() for _ in range(plan.watchers)]
+        self.replicas = [Replica() for _ in range(plan.watchers)]
         self._address = setting.daemon.address
         self._silent = plan.silent
         self._loop = asyncio.new_event_loop()
@@ -116,7 +114,7 @@ class _Crowd:
 
     def listening(self) -> bool:
         assert not self._ended, self._ended[0]
-        return all(picture.synced for picture in self.pictures)
+        return all(replica.synced for replica in self.replicas)
 
     def read_on(self) -> None:
         self._loop.call_soon_threadsafe(self._reading.set)
@@ -127,14 +125,14 @@ class _Crowd:
 
     def agrees(self, there: dict[str, v1.Resource]) -> bool:
         assert not self._ended, self._ended[0]
-        return all(picture.synced and picture.resources == there for picture in self.pictures)
+        return all(replica.synced and replica.resources == there for replica in self.replicas)
 
     @property
     def restarts(self) -> int:
         return sum(
             kind == v1.GAP_KIND_WATCH_RESTARTED
-            for picture in self.pictures
-            for _, kind in picture.gaps
+            for replica in self.replicas
+            for _, kind in replica.gaps
         )
 
     def _run(self) -> None:
@@ -144,23 +142,23 @@ class _Crowd:
             self._loop.close()
 
     async def _watch(self) -> None:
-        async with _connections(self._address, len(self.pictures)) as connections:
+        async with _connections(self._address, len(self.replicas)) as connections:
             tasks = [
                 asyncio.create_task(
-                    self._follow(connections[number // _PER_CONNECTION], picture, number)
+                    self._follow(connections[number // _PER_CONNECTION], replica, number)
                 )
-                for number, picture in enumerate(self.pictures)
+                for number, replica in enumerate(self.replicas)
             ]
             await self._over.wait()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _follow(self, watch: "_Watch", picture: Store, number: int) -> None:
+    async def _follow(self, watch: "_Watch", replica: Replica, number: int) -> None:
         try:
             async for response in watch(v1.WatchResourcesRequest()):
-                picture.take(response.events)
-                if picture.synced and number < self._silent and not self._reading.is_set():
+                replica.take(response.events)
+                if replica.synced and number < self._silent and not self._reading.is_set():
                     await self._reading.wait()
             self._ended.append(RuntimeError("a watch ended without a word"))
         except grpc.RpcError as error:

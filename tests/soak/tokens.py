@@ -12,7 +12,7 @@ import pytest
 import proa
 from integration.daemon.conftest import Daemon
 from proa import v1
-from soak.outsiders import DockerOutsider, LibvirtOutsider
+from soak.external_actors import DockerExternalActor, LibvirtExternalActor
 from soak.setting import IMAGE, ONCE, Setting, eventually
 
 KEPT = 8192  # entries, by the daemon
@@ -23,7 +23,7 @@ Change = Callable[[int], None]
 
 
 @dataclass
-class Told:
+class History:
     """What a watcher was told, and where it could go on."""
 
     entries: list[tuple[int, int, str, int]] = field(default_factory=list)
@@ -46,7 +46,7 @@ class _Recorder:
     """Writes down what a watch tells, with one call or with many."""
 
     def __init__(self, client: proa.Client, *, break_often: bool, chance: random.Random) -> None:
-        self.told = Told()
+        self.history = History()
         self.calls = 0
         self._client = client
         self._break_often = break_often
@@ -64,7 +64,7 @@ class _Recorder:
             left = self._chance.randint(1, 3) if self._break_often else -1
             with suppress(proa.Cancelled):
                 for response in self._call:
-                    self.told.take(response)
+                    self.history.take(response)
                     token = response.resume_token
                     left -= 1
                     if left <= 0 and token and self._break_often:
@@ -91,23 +91,25 @@ def tokens(
         recorders = (steady, restless)
         running = [pool.submit(recorder.follow) for recorder in recorders]
         try:
-            eventually(lambda: all(r.told.tokens for r in recorders), "both are synced")
+            eventually(lambda: all(r.history.tokens for r in recorders), "both are synced")
             change(changes)
             _settle(recorders, running)
-            assert restless.told.entries == steady.told.entries
-            later = _check_all(client, steady.told, chance.sample(steady.told.tokens[:-1], 20))
+            assert restless.history.entries == steady.history.entries
+            later = _check_all(
+                client, steady.history, chance.sample(steady.history.tokens[:-1], 20)
+            )
             assert later == 0
-            first = len(steady.told.entries)
-            while fill is not None and len(steady.told.entries) < first + KEPT:
+            first = len(steady.history.entries)
+            while fill is not None and len(steady.history.entries) < first + KEPT:
                 fill(4000)
                 _settle(recorders, running)
-                assert restless.told.entries == steady.told.entries
-            entries = steady.told.entries
-            kept = [token for token in steady.told.tokens[:-1] if len(entries) - token[1] < KEPT]
-            lost = [token for token in steady.told.tokens if len(entries) - token[1] > KEPT]
-            assert _check_all(client, steady.told, chance.sample(kept, min(20, len(kept)))) == 0
+                assert restless.history.entries == steady.history.entries
+            entries = steady.history.entries
+            kept = [token for token in steady.history.tokens[:-1] if len(entries) - token[1] < KEPT]
+            lost = [token for token in steady.history.tokens if len(entries) - token[1] > KEPT]
+            assert _check_all(client, steady.history, chance.sample(kept, min(20, len(kept)))) == 0
             tried = chance.sample(lost, min(20, len(lost)))
-            compacted = _check_all(client, steady.told, tried)
+            compacted = _check_all(client, steady.history, tried)
             assert compacted == len(tried)
             assert bool(tried) == (fill is not None)
         finally:
@@ -116,7 +118,7 @@ def tokens(
     assert daemon.stop() == 0
     daemon.start()
     with daemon.client(options=ONCE) as client:
-        for token, _ in steady.told.tokens[-3:]:
+        for token, _ in steady.history.tokens[-3:]:
             _check_compacted(client, token)
     return (
         f"{len(entries)} events: a watcher with {restless.calls} calls was told the same as one "
@@ -128,26 +130,26 @@ def tokens(
 def _settle(recorders: tuple[_Recorder, ...], running: list[object]) -> None:
     """Wait until nothing more comes, at either."""
 
-    def told() -> list[int]:
-        return [len(recorder.told.entries) for recorder in recorders]
+    def lengths() -> list[int]:
+        return [len(recorder.history.entries) for recorder in recorders]
 
     def quiet() -> bool:
         for recorded in running:
             assert not recorded.done(), recorded.exception()  # type: ignore[attr-defined]
-        before = told()
+        before = lengths()
         threading.Event().wait(0.5)
-        now = told()
+        now = lengths()
         return before == now and len(set(now)) == 1
 
     eventually(quiet, "both watchers have all")
 
 
-def _check_all(client: proa.Client, told: Told, places: list[tuple[str, int]]) -> int:
+def _check_all(client: proa.Client, history: History, places: list[tuple[str, int]]) -> int:
     """Go on from each place and get exactly what came after it; give how many were too old."""
     too_old = 0
     for token, index in places:
-        rest = Told()
-        wanted = told.entries[index:]
+        rest = History()
+        wanted = history.entries[index:]
         call = client.resources.WatchResources(v1.WatchResourcesRequest(resume_token=token))
         try:
             while len(rest.entries) < len(wanted):
@@ -167,11 +169,11 @@ def _check_compacted(client: proa.Client, token: str) -> None:
     assert caught.value.reason == "REVISION_COMPACTED"
 
 
-def by_outsiders(setting: Setting, seed: int) -> Change:
+def by_external_actors(setting: Setting, seed: int) -> Change:
     """Changes behind the daemon's back, on both engines."""
     chance = random.Random(seed)
-    docker = DockerOutsider(setting, random.Random(chance.random()))
-    libvirt = LibvirtOutsider(setting, random.Random(chance.random()))
+    docker = DockerExternalActor(setting, random.Random(chance.random()))
+    libvirt = LibvirtExternalActor(setting, random.Random(chance.random()))
 
     def change(count: int) -> None:
         for _ in range(count):
@@ -199,7 +201,7 @@ def by_calls(daemon: Daemon) -> Change:
                     client.resources.PauseResource(v1.PauseResourceRequest(id=id))
                     client.resources.ResumeResource(v1.ResumeResourceRequest(id=id))
 
-        if not ids:  # not before: outsiders take whatever there is for theirs
+        if not ids:  # not before: actors take whatever there is for theirs
             ids.extend(map(make, range(_FILLERS)))
         with ThreadPoolExecutor(_FILLERS) as pool:
             list(pool.map(pause_and_resume, ids))

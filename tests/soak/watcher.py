@@ -9,7 +9,7 @@ import proa
 from proa import v1
 
 
-class Store:
+class Replica:
     """What there is, put together from the events of a watch alone.
 
     It holds the events against each other, too: what is told of a resource has to fit
@@ -84,7 +84,7 @@ class Watcher:
         *,
         break_after: int = 0,
     ) -> None:
-        self.picture = Store()
+        self.replica = Replica()
         self.resumed = self.compacted = 0
         self.token = ""
         self.ended: BaseException | None = None
@@ -97,7 +97,7 @@ class Watcher:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        while not self.picture.synced and self.ended is None:
+        while not self.replica.synced and self.ended is None:
             self._over.wait(0.01)
         self.check()
         return self
@@ -112,7 +112,7 @@ class Watcher:
         """Raise what went wrong."""
         if self.ended is not None:
             raise RuntimeError("the watch ended") from self.ended
-        assert not self.picture.faults, self.picture.faults[:5]
+        assert not self.replica.faults, self.replica.faults[:5]
 
     def _follow(self) -> None:
         try:
@@ -125,7 +125,7 @@ class Watcher:
                 except proa.OutOfRange:
                     self.compacted += 1
                     self.token = ""
-                    self.picture.begin_anew()
+                    self.replica.begin_anew()
                 except proa.Cancelled:
                     if self._over.is_set():
                         return
@@ -137,7 +137,7 @@ class Watcher:
         with suppress(StopIteration):
             while True:
                 response = next(self._call)
-                self.picture.take(response.events)
+                self.replica.take(response.events)
                 self.token = response.resume_token
                 responses += 1
                 if self.token and responses == self._break_after:

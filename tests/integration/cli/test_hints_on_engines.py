@@ -84,71 +84,71 @@ def hint(failed: subprocess.CompletedProcess[str], reason: str) -> str:
     return failed.stderr.splitlines()[-1].removeprefix("Hint: ")
 
 
-def follow(run: Run, said: str, end: str) -> str:
+def follow(run: Run, output: str, end: str) -> str:
     """Do what a hint names before some words; gives what that writes."""
-    [typed] = re.findall(rf"proa ([^;,]*?) {end}", said)
+    [typed] = re.findall(rf"proa ([^;,]*?) {end}", output)
     done = run(*shlex.split(typed))
-    assert done.returncode == 0, (said, done.stderr)
+    assert done.returncode == 0, (output, done.stderr)
     return done.stdout
 
 
 def test_hint_after_rename_of_a_running_machine_keeps_it(run: Run, vm: str):
-    said = hint(run("rename", vm, f"{vm}-other"), "RESOURCE_RUNNING")
-    assert said == f"proa stop {vm} stops it first"
+    output = hint(run("rename", vm, f"{vm}-other"), "RESOURCE_RUNNING")
+    assert output == f"proa stop {vm} stops it first"
 
 
 def test_hint_after_rm_of_what_runs_stops_it(run: Run, container: str):
-    said = hint(run("rm", container), "RESOURCE_RUNNING")
-    assert follow(run, said, "stops it first") == f"{container} stopped\n"
+    output = hint(run("rm", container), "RESOURCE_RUNNING")
+    assert follow(run, output, "stops it first") == f"{container} stopped\n"
     assert run("rm", container).returncode == 0
 
 
 def test_hints_after_verbs_in_the_wrong_state_lead_on(run: Run, container: str):
-    said = hint(run("start", container), "RESOURCE_ALREADY_RUNNING")
-    assert "state: RESOURCE_STATE_RUNNING" in follow(run, said, "shows how it is now")
-    said = hint(run("resume", container), "ILLEGAL_STATE")
-    follow(run, said, "shows how it is now")
+    output = hint(run("start", container), "RESOURCE_ALREADY_RUNNING")
+    assert "state: RESOURCE_STATE_RUNNING" in follow(run, output, "shows how it is now")
+    output = hint(run("resume", container), "ILLEGAL_STATE")
+    follow(run, output, "shows how it is now")
     assert run("pause", container).returncode == 0
-    said = hint(run("pause", container), "ILLEGAL_STATE")
-    assert follow(run, said, "lets it go on") == f"{container} running\n"
+    output = hint(run("pause", container), "ILLEGAL_STATE")
+    assert follow(run, output, "lets it go on") == f"{container} running\n"
     assert run("stop", "--mode", "force", container).returncode == 0
-    said = hint(run("stop", container), "RESOURCE_NOT_RUNNING")
-    assert said.startswith("there is nothing to stop; ")
-    said = hint(run("pause", container), "RESOURCE_NOT_RUNNING")
-    assert follow(run, said, "starts it") == f"{container} running\n"
+    output = hint(run("stop", container), "RESOURCE_NOT_RUNNING")
+    assert output.startswith("there is nothing to stop; ")
+    output = hint(run("pause", container), "RESOURCE_NOT_RUNNING")
+    assert follow(run, output, "starts it") == f"{container} running\n"
 
 
 def test_hints_about_saved_states_and_snapshots_lead_on(run: Run, vm: str):
     assert run("snapshot", "create", vm, "first").returncode == 0
-    said = hint(run("start", "--from-snapshot", "first", vm), "RESOURCE_ALREADY_RUNNING")
-    assert follow(run, said, "takes it back while it runs") == f"{vm} running\n"
-    said = hint(run("snapshot", "revert", vm, "second"), "SNAPSHOT_NOT_FOUND")
-    assert "first" in follow(run, said, "shows what there is")
+    output = hint(run("start", "--from-snapshot", "first", vm), "RESOURCE_ALREADY_RUNNING")
+    assert follow(run, output, "takes it back while it runs") == f"{vm} running\n"
+    output = hint(run("snapshot", "revert", vm, "second"), "SNAPSHOT_NOT_FOUND")
+    assert "first" in follow(run, output, "shows what there is")
     assert run("stop", "--mode", "save", vm).returncode == 0
-    said = hint(run("rename", vm, f"{vm}-other"), "HAS_SAVED_STATE")
-    assert follow(run, said, "goes on from it") == f"{vm} running\n"
+    output = hint(run("rename", vm, f"{vm}-other"), "HAS_SAVED_STATE")
+    assert follow(run, output, "goes on from it") == f"{vm} running\n"
     assert run("stop", "--mode", "force", vm).returncode == 0
-    said = hint(run("rm", vm), "HAS_SNAPSHOTS")
-    assert follow(run, said, "deletes them too") == f"{vm}\n"
+    output = hint(run("rm", vm), "HAS_SNAPSHOTS")
+    assert follow(run, output, "deletes them too") == f"{vm}\n"
 
 
 def test_hint_about_a_name_of_two_kinds_lists_what_works(run: Run, vm: str):
     assert run("run", "--name", vm, IMAGE, "sleep", "600").returncode == 0
-    said = hint(run("get", vm), "AMBIGUOUS_ID")
-    candidates = said.removeprefix("write one of these in its place: ").split(", ")
+    output = hint(run("get", vm), "AMBIGUOUS_ID")
+    candidates = output.removeprefix("write one of these in its place: ").split(", ")
     assert len(candidates) == 2
     for candidate in candidates:
         assert f"name: {vm}\n" in run("get", candidate).stdout
 
 
 def test_hint_about_a_taken_name_shows_who_has_it(run: Run, container: str):
-    said = hint(run("run", "--name", container, IMAGE), "ALREADY_EXISTS")
-    assert f"name: {container}\n" in follow(run, said, "shows the one that has the name")
+    output = hint(run("run", "--name", container, IMAGE), "ALREADY_EXISTS")
+    assert f"name: {container}\n" in follow(run, output, "shows the one that has the name")
 
 
 def test_hint_about_a_wrong_value_names_its_option(run: Run, name: str):
-    said = hint(run("run", "--name", name, "--memory", "1", IMAGE), "INVALID_ARGUMENT")
-    assert said == "that is --memory; proa run --help tells what it takes"
+    output = hint(run("run", "--name", name, "--memory", "1", IMAGE), "INVALID_ARGUMENT")
+    assert output == "that is --memory; proa run --help tells what it takes"
 
 
 def test_short_ids_of_images_are_taken_back(run: Run):

@@ -172,10 +172,10 @@ def test_wait_until_it_is_so(ann, show, container):
 
 
 def test_wait_in_vain(ann, container):
-    said = ann.fails(8, "wait", container, "--state", "paused", "--timeout", "2s")
-    assert f"{container} is RUNNING after 2 s" in said
-    said = ann.fails(3, "wait", "proa-test-nothing", "--state", "paused")
-    assert "RESOURCE_NOT_FOUND" in said
+    output = ann.fails(8, "wait", container, "--state", "paused", "--timeout", "2s")
+    assert f"{container} is RUNNING after 2 s" in output
+    output = ann.fails(3, "wait", "proa-test-nothing", "--state", "paused")
+    assert "RESOURCE_NOT_FOUND" in output
     assert "give --state or --removed" in ann.fails(2, "wait", container)
 
 
@@ -238,8 +238,8 @@ def test_what_needs_a_restart_is_said(ann, vm):
     assert result.exit_code == 0
     changed = ann.json("update", vm, "--vcpus", "3")
     needed = changed.get("restart_required", [])
-    said = "Warning: takes effect at the next start: domain.vcpus\n"
-    assert result.stderr == (said if needed else "")
+    output = "Warning: takes effect at the next start: domain.vcpus\n"
+    assert result.stderr == (output if needed else "")
     assert changed["resource"]["name"] == vm
 
 

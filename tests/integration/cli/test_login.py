@@ -11,9 +11,9 @@ def token_file(tmp_path):
 
 
 def test_login_keeps_a_token_that_only_its_owner_can_read(cli, daemon, tmp_path):
-    said = cli.json("login", "ann", "--password-stdin", input=PASSWORD)
-    assert said["scopes"] == ["SCOPE_BASIC", "SCOPE_ADVANCED"]
-    assert "token" not in said
+    output = cli.json("login", "ann", "--password-stdin", input=PASSWORD)
+    assert output["scopes"] == ["SCOPE_BASIC", "SCOPE_ADVANCED"]
+    assert "token" not in output
     file = token_file(tmp_path)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
@@ -26,8 +26,8 @@ def test_login_takes_one_line_end_off_the_password(cli):
     for end in ("", "\n", "\r\n", "\r"):
         cli.ok("login", "ann", "--password-stdin", input=PASSWORD.strip() + end)
     for end in ("\n\n", "\r\r\n", "\nmore\n"):
-        said = cli.fails(4, "login", "ann", "--password-stdin", input=PASSWORD.strip() + end)
-        assert "BAD_CREDENTIALS" in said
+        output = cli.fails(4, "login", "ann", "--password-stdin", input=PASSWORD.strip() + end)
+        assert "BAD_CREDENTIALS" in output
 
 
 def test_login_asks_for_the_password(cli):
@@ -44,20 +44,20 @@ def test_login_with_some_scopes(cli):
 
 
 def test_more_scopes_than_one_has(cli):
-    said = cli.fails(4, "login", "bob", "--scope", "advanced", "--password-stdin", input=PASSWORD)
-    assert "SCOPE_MISSING" in said
+    output = cli.fails(4, "login", "bob", "--scope", "advanced", "--password-stdin", input=PASSWORD)
+    assert "SCOPE_MISSING" in output
 
 
 def test_a_wrong_password(cli, tmp_path):
-    said = cli.fails(4, "login", "ann", "--password-stdin", input="wrong\n")
-    assert "BAD_CREDENTIALS" in said
+    output = cli.fails(4, "login", "ann", "--password-stdin", input="wrong\n")
+    assert "BAD_CREDENTIALS" in output
     assert not token_file(tmp_path).exists()
 
 
 def test_without_a_login(cli):
-    said = cli.fails(4, "ls")
-    assert "TOKEN_MISSING" in said
-    assert "Hint: proa login USERNAME logs you in" in said
+    output = cli.fails(4, "ls")
+    assert "TOKEN_MISSING" in output
+    assert "Hint: proa login USERNAME logs you in" in output
 
 
 def test_logout_gives_the_token_back(fresh_ann, daemon, tmp_path, monkeypatch):
@@ -75,9 +75,9 @@ def test_logout_of_nobody(cli):
 
 def test_a_token_in_the_environment_goes_before(ann, monkeypatch):
     monkeypatch.setenv("PROA_TOKEN", "made up")
-    said = ann.fails(4, "ls")
-    assert "TOKEN_INVALID" in said
-    assert "Hint: that is the token in PROA_TOKEN; put a valid one there, or unset it" in said
+    output = ann.fails(4, "ls")
+    assert "TOKEN_INVALID" in output
+    assert "Hint: that is the token in PROA_TOKEN; put a valid one there, or unset it" in output
 
 
 def test_user_and_password_in_the_environment(cli, monkeypatch):
@@ -106,13 +106,13 @@ def test_a_token_does_not_go_over_a_network_in_the_clear(cli, monkeypatch):
 
 
 def test_a_password_does_not_either(cli):
-    said = cli.fails(2, "-t", "192.0.2.1:1", "login", "ann", "--password-stdin", input=PASSWORD)
-    assert "in the clear" in said
+    output = cli.fails(2, "-t", "192.0.2.1:1", "login", "ann", "--password-stdin", input=PASSWORD)
+    assert "in the clear" in output
 
 
 def test_nobody_there(cli):
-    said = cli.fails(6, "--target", "127.0.0.1:1", "ls")
-    assert "Hint: is proad running at 127.0.0.1:1? choose another with --target" in said
+    output = cli.fails(6, "--target", "127.0.0.1:1", "ls")
+    assert "Hint: is proad running at 127.0.0.1:1? choose another with --target" in output
 
 
 def test_without_typer_it_says_what_to_install():

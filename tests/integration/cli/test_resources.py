@@ -68,8 +68,8 @@ def test_get_for_people(ann, container):
 
 
 def test_get_of_nothing(ann):
-    said = ann.fails(3, "get", "proa-test-nothing")
-    assert said.splitlines()[1:] == [
+    output = ann.fails(3, "get", "proa-test-nothing")
+    assert output.splitlines()[1:] == [
         "Reason: RESOURCE_NOT_FOUND",
         "Hint: proa ls --all shows what there is",
     ]
@@ -107,9 +107,9 @@ def test_several_go_on_after_a_failure(ann, container, vm):
 
 
 def test_several_failures_of_several_kinds(ann, container):
-    said = ann.fails(1, "resume", "proa-test-nothing", container)
-    assert "RESOURCE_NOT_FOUND" in said
-    assert "ILLEGAL_STATE" in said
+    output = ann.fails(1, "resume", "proa-test-nothing", container)
+    assert "RESOURCE_NOT_FOUND" in output
+    assert "ILLEGAL_STATE" in output
 
 
 def test_several_for_programs(ann, container, vm):
@@ -178,10 +178,10 @@ def test_usage(ann):
 
 
 def test_what_the_daemon_calls_invalid_is_usage_too(ann):
-    said = ann.fails(2, "ls", "--sort", "beauty")
-    assert "Reason: INVALID_ARGUMENT" in said
-    assert "Hint: that is --sort; proa ls --help tells what it takes" in said
-    assert "order_by" not in said
+    output = ann.fails(2, "ls", "--sort", "beauty")
+    assert "Reason: INVALID_ARGUMENT" in output
+    assert "Hint: that is --sort; proa ls --help tells what it takes" in output
+    assert "order_by" not in output
 
 
 def test_a_deadline_of_nothing(ann):

@@ -28,23 +28,23 @@ def made_up_token(cli, monkeypatch):
 
 def test_plain_call_to_a_tls_port_says_so(cli, secured):
     address, authority = secured
-    said = cli.fails(6, "--target", address, "ls")
-    assert said == (
+    output = cli.fails(6, "--target", address, "ls")
+    assert output == (
         f"Error: {address} speaks TLS and was called without; add --tls-ca FILE, the authority "
         "of its certificate, or --tls if that is a well-known one\n"
     )
-    said = cli.fails(4, "--target", address, "--tls-ca", authority, "ls")
-    assert "TOKEN_INVALID" in said
+    output = cli.fails(4, "--target", address, "--tls-ca", authority, "ls")
+    assert "TOKEN_INVALID" in output
 
 
 def test_tls_call_with_another_authority_says_that_trust_is_lacking(cli, secured, tmp_path):
     address, _ = secured
     self_signed(tmp_path, "other")
     for options in (["--tls"], ["--tls-ca", tmp_path / "other.crt"]):
-        said = cli.fails(6, "--target", address, *options, "ls")
-        assert "speaks no TLS" not in said
-        assert "Hint: is proad running at" not in said
-        assert f"Error: {address} speaks TLS, but the two do not trust each other" in said
+        output = cli.fails(6, "--target", address, *options, "ls")
+        assert "speaks no TLS" not in output
+        assert "Hint: is proad running at" not in output
+        assert f"Error: {address} speaks TLS, but the two do not trust each other" in output
 
 
 def test_files_of_tls_come_from_the_environment(cli, daemons, tmp_path, monkeypatch):
@@ -70,10 +70,10 @@ def test_files_of_tls_come_from_the_environment(cli, daemons, tmp_path, monkeypa
 def test_tls_call_to_a_plain_port_says_so(cli, daemon, daemons, tmp_path, where):
     self_signed(tmp_path, "ca")
     target = daemon if where == "unix" else daemons("--memory").address
-    said = cli.fails(6, "--target", target, "--tls-ca", tmp_path / "ca.crt", "ls")
+    output = cli.fails(6, "--target", target, "--tls-ca", tmp_path / "ca.crt", "ls")
     assert re.fullmatch(
         f"Error: {re.escape(target)} speaks no TLS and was called with it; leave out --tls.*\n",
-        said,
+        output,
     )
 
 
@@ -93,8 +93,8 @@ def test_call_to_a_port_that_speaks_neither_says_neither(cli, tmp_path):
         thread = threading.Thread(target=hang_up)
         thread.start()
         for options in ((), ("--tls-ca", tmp_path / "ca.crt")):
-            said = cli.fails(6, "--target", target, *options, "ls")
-            assert "speaks" not in said
-            assert f"Hint: is proad running at {target}?" in said
+            output = cli.fails(6, "--target", target, *options, "ls")
+            assert "speaks" not in output
+            assert f"Hint: is proad running at {target}?" in output
         other.shutdown(socket.SHUT_RDWR)
         thread.join()

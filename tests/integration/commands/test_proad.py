@@ -97,10 +97,10 @@ def test_the_least_length_of_a_password_is_a_setting(proad, state):
 
 
 def test_a_name_in_any_case_is_one_user(proad, state):
-    said = proad("user", "add", "Ann", "--password-stdin", stdin="password")
-    assert said.startswith("user ann added")
-    said = proad("user", "add", "ANN", "--password-stdin", stdin="password", code=1)
-    assert "'ann' exists already" in said
+    output = proad("user", "add", "Ann", "--password-stdin", stdin="password")
+    assert output.startswith("user ann added")
+    output = proad("user", "add", "ANN", "--password-stdin", stdin="password", code=1)
+    assert "'ann' exists already" in output
     assert proad("user", "disable", "aNN").startswith("user ann disabled")
     proad("user", "enable", "ANN")
     log_in(state, "ANN", "password")

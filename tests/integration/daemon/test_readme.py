@@ -179,14 +179,14 @@ def test_readme_watch_tells_what_happens(start_daemon: Callable[..., Daemon], to
     command = [sys.executable, "-uc", text]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as follower:
+    ) as watching:
         try:
-            assert follower.stdin is not None
-            assert follower.stdout is not None
-            follower.stdin.write(f"{PASSWORD}\n")
-            follower.stdin.flush()
-            told = follower.stdout.readline()
+            assert watching.stdin is not None
+            assert watching.stdout is not None
+            watching.stdin.write(f"{PASSWORD}\n")
+            watching.stdin.flush()
+            line = watching.stdout.readline()
         finally:
-            follower.kill()
-    assert told.startswith("CHANGE_TYPE_")
-    assert token in told
+            watching.kill()
+    assert line.startswith("CHANGE_TYPE_")
+    assert token in line

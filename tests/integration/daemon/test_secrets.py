@@ -66,7 +66,7 @@ def test_daemon_with_credentials_in_urls_shows_them_nowhere(start_daemon: Start,
 
     daemon = start_daemon("--config", str(config), PROA_LOG_LEVEL="debug", PROA_VIRT_TYPE="")
 
-    told = []
+    shown = []
     with daemon.client() as client:
         for number in range(len(URLS)):
             host = client.hosts.GetHost(v1.GetHostRequest(host=f"h{number}")).host
@@ -74,15 +74,15 @@ def test_daemon_with_credentials_in_urls_shows_them_nowhere(start_daemon: Start,
             assert engine.health == v1.ENGINE_HEALTH_UNREACHABLE
             assert engine.health_message
             assert "127.0.0.1" in engine.endpoint or "host.invalid" in engine.endpoint
-            told.append(str(host))
-        told.append(refusal(client.resources.ListResources, v1.ListResourcesRequest()))
-        told.append(refusal(client.images.ListImages, v1.ListImagesRequest(host="h0")))
-        told.append(refusal(client.volumes.ListVolumes, v1.ListVolumesRequest(host="h4")))
+            shown.append(str(host))
+        shown.append(refusal(client.resources.ListResources, v1.ListResourcesRequest()))
+        shown.append(refusal(client.images.ListImages, v1.ListImagesRequest(host="h0")))
+        shown.append(refusal(client.volumes.ListVolumes, v1.ListVolumesRequest(host="h4")))
         watch = client.resources.WatchResources(v1.WatchResourcesRequest(), timeout=10)
-        told.append(str(next(iter(watch))))
+        shown.append(str(next(iter(watch))))
     assert daemon.stop() == 0
 
-    assert_unshown("\n".join(told))
+    assert_unshown("\n".join(shown))
     log = (daemon.home / "log").read_text()
     assert_unshown(log)
     # The log was at debug level, and it tells of each of the engines.

@@ -49,6 +49,6 @@ def test_transport_that_fails_is_told_once_and_writes_nothing_else(
     wait_for("no attempts", lambda: len(attempts.read_text().splitlines()) >= ATTEMPTS)
     tunnel.write_text("#!/bin/sh\nexec virt-ssh-helper qemu:///system\n")
     wait_for("no return", lambda: any(e["event"] == "engine answers" for e in daemon.log()))
-    told = [(e["event"], e["level"]) for e in daemon.log() if "engine" in str(e["event"])]
-    assert told == [("engine lost", "warning"), ("engine answers", "info")]
+    logged = [(e["event"], e["level"]) for e in daemon.log() if "engine" in str(e["event"])]
+    assert logged == [("engine lost", "warning"), ("engine answers", "info")]
     assert "fork" not in (daemon.home / "log").read_text()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from integration.daemon.conftest import Daemon
-from soak import behind, endurance, frozen, races, slow, tokens
+from soak import endurance, external_changes, frozen, races, slow, tokens
 from soak.setting import Setting, private_setting
 
 Start = Callable[..., Daemon]
@@ -24,7 +24,7 @@ def setting() -> Iterator[Setting]:
 @pytest.mark.docker
 @pytest.mark.libvirt
 def test_changes_behind_our_back_while_the_engines_are_restarted(setting: Setting):
-    behind.behind(setting, behind.SHORT, SEED)
+    external_changes.external_changes(setting, external_changes.SHORT, SEED)
 
 
 @pytest.mark.docker

@@ -1,4 +1,4 @@
-"""Following the engine: what is told of a container, and when."""
+"""Following the engine: which events about a container are reported, and when."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from datetime import timedelta
 import docker
 import pytest
 
-from integration.docker.watcher import SETTLED, Watcher, watched
+from integration.docker.container_watcher import SETTLED, ContainerWatcher, watched
 from integration.docker.workloads import DEAF, IMAGE, Make
 from proad.drivers.docker import DockerDriver, subscription
 from proad.model import EngineEvent, Resource, ResourceState, ResourceView
@@ -152,7 +152,7 @@ async def test_a_slow_reader_gets_one_hint_for_all(
 
         await asyncio.to_thread(churn)
         await other.settled(lambda it: it.state is PAUSED)  # by then all of it has come
-        watcher = Watcher(driver, made.id)
+        watcher = ContainerWatcher(driver, made.id)
         reading = asyncio.create_task(watcher.follow(events))
         await asyncio.sleep(0.2)
         reading.cancel()

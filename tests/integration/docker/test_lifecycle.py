@@ -114,8 +114,8 @@ class TestStates:
         assert detail.finish_time is not None
         short = (await summary(driver, made.id)).state_detail
         # Whether a killed one had run out of memory, only the full view tells.
-        told = None if code == 137 else reason
-        assert (short.reason, short.exit_code) == (told, code)
+        listed = None if code == 137 else reason
+        assert (short.reason, short.exit_code) == (listed, code)
 
     async def test_restarting(self, driver: DockerDriver, make: Make):
         made = await make("sh", "-c", "exit 4", restart_policy=ALWAYS)
@@ -180,10 +180,10 @@ async def test_how_long_others_containers_last(
                 )
                 made[created["Id"]] = Lifetime.TRANSIENT if remove else Lifetime.PERSISTENT
                 raw.start(created["Id"])
-            told: set[str] = set()
+            reported: set[str] = set()
             async with asyncio.timeout(30):
-                while not (made.keys() <= told and await shown(ResourceView.SUMMARY)):
-                    told.add((await anext(events)).id)
+                while not (made.keys() <= reported and await shown(ResourceView.SUMMARY)):
+                    reported.add((await anext(events)).id)
         assert await shown(ResourceView.FULL)
         listed = {r.id: r.lifetime for r in await driver.list_resources() if r.id in made}
         assert listed == made

@@ -5,7 +5,7 @@ import asyncio
 import docker
 import pytest
 
-from integration.docker.watcher import SETTLED, watched
+from integration.docker.container_watcher import SETTLED, watched
 from integration.docker.workloads import DEAF, Make, eventually
 from proad.drivers import own_events
 from proad.drivers.docker import DockerDriver
@@ -66,10 +66,10 @@ async def test_somebody_else_may_undo_our_pause_at_once(
             assert (await driver.pause(id, before=known)).state is PAUSED
             await asyncio.to_thread(raw.unpause, id)
 
-            async def told(count: int = count) -> bool:
+            async def reported(count: int = count) -> bool:
                 return len(watcher.seen) >= count
 
-            await eventually(told)
+            await eventually(reported)
             await asyncio.sleep(SETTLED)
             assert watcher.seen[-1].state is RUNNING
 
@@ -90,10 +90,10 @@ async def test_a_pause_that_comes_too_late_tells_of_the_other_one(
             )
             if isinstance(ours, StateError):
 
-                async def told() -> bool:
+                async def reported() -> bool:
                     return bool(watcher.seen)
 
-                await eventually(told)
+                await eventually(reported)
                 assert watcher.seen[-1].state is PAUSED
             else:
                 assert ours.state is PAUSED

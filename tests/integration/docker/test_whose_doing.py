@@ -8,8 +8,8 @@ from datetime import timedelta
 import docker
 import pytest
 
+from integration.core_harness import CoreHarness
 from integration.docker.workloads import DEAF, OBEDIENT, Make
-from integration.following import Following
 from proad.core.actor import act_for
 from proad.drivers.docker import DockerDriver
 from proad.errors import ProaError
@@ -35,7 +35,7 @@ async def test_all_that_calls_lead_to_is_their_callers(
 ):
     act_for("ann")
     spec = replace(make.spec(*OBEDIENT), name="", networks=())
-    async with asyncio.timeout(3 * WITHIN), Following.of(driver) as core:
+    async with asyncio.timeout(3 * WITHIN), CoreHarness.of(driver) as core:
         made = (await core.workloads.create_container(spec, start=True, host="")).resource
         id, life = made.id, core.lifecycle
         await life.pause(id)
@@ -51,9 +51,9 @@ async def test_all_that_calls_lead_to_is_their_callers(
         brief = (await core.workloads.create_container(passing, start=True, host="")).resource
         await life.stop(brief.id, StopOptions(mode=StopMode.FORCE))
         for each in (id, brief.id):
-            await core.until(each, "gone")
-            assert core.others(each) == []
-    became = [what for what, *_ in core.told(id)]
+            await core.wait_for(each, "gone")
+            assert core.changes_by_others(each) == []
+    became = [what for what, *_ in core.changes_of(id)]
     assert {"STOPPED", "RUNNING", "PAUSED", f"{token}-renamed", "gone"} <= set(became)
 
 
@@ -62,13 +62,16 @@ async def test_what_ends_by_itself_is_nobodys(
 ):
     act_for("ann")
     made = await make("sh", "-c", "until [ -e /go ]; do sleep 0.02; done", start=False)
-    async with asyncio.timeout(WITHIN), Following.of(driver) as core:
+    async with asyncio.timeout(WITHIN), CoreHarness.of(driver) as core:
         await core.lifecycle.start(made.id, StartOptions())
         go = raw.exec_create(made.id, ["touch", "/go"])
         await asyncio.to_thread(raw.exec_start, go["Id"])
-        while core.told(made.id)[-1][0] != "STOPPED" or len(core.told(made.id)) == 1:
+        while core.changes_of(made.id)[-1][0] != "STOPPED" or len(core.changes_of(made.id)) == 1:
             await core.inventory.journal.beyond(core.inventory.journal.revision)
-        assert core.told(made.id)[1:] == [("RUNNING", "API", "ann"), ("STOPPED", "EXTERNAL", "")]
+        assert core.changes_of(made.id)[1:] == [
+            ("RUNNING", "API", "ann"),
+            ("STOPPED", "EXTERNAL", ""),
+        ]
 
 
 async def test_what_others_do_during_a_graceful_stop_is_theirs(
@@ -76,17 +79,17 @@ async def test_what_others_do_during_a_graceful_stop_is_theirs(
 ):
     act_for("ann")
     made = await make(*DEAF)
-    async with asyncio.timeout(WITHIN), Following.of(driver) as core:
+    async with asyncio.timeout(WITHIN), CoreHarness.of(driver) as core:
         polite = StopOptions(mode=StopMode.GRACEFUL, grace_period=timedelta(seconds=WITHIN))
         stopping = asyncio.create_task(core.lifecycle.stop(made.id, polite))
-        await core.until_step(made.id, "sent")
+        await core.wait_for_step(made.id, "sent")
         await asyncio.to_thread(raw.rename, made.id, f"{token}-renamed")
-        await core.until(made.id, f"{token}-renamed")
+        await core.wait_for(made.id, f"{token}-renamed")
         await asyncio.to_thread(raw.pause, made.id)
-        await core.until(made.id, "PAUSED")
+        await core.wait_for(made.id, "PAUSED")
         await asyncio.to_thread(raw.remove_container, made.id, force=True)
-        await core.until(made.id, "gone")
+        await core.wait_for(made.id, "gone")
         with suppress(ProaError):
             await stopping
-        others = {what for what, *_ in core.others(made.id)}
+        others = {what for what, *_ in core.changes_by_others(made.id)}
     assert {f"{token}-renamed", "PAUSED", "gone"} <= others

@@ -80,16 +80,16 @@ async def virsh(uri: str, *commands: str) -> list[str]:
     process = await asyncio.create_subprocess_exec(
         *("virsh", "--quiet", "--connect", uri, line), stdout=subprocess.PIPE
     )
-    said, _ = await process.communicate()
+    output, _ = await process.communicate()
     assert process.returncode == 0
-    return said.decode().split(_MARK)[:-1]
+    return output.decode().split(_MARK)[:-1]
 
 
-async def told(uri: str, ids: list[str], volumes: list[Volume]) -> dict[str, Resource]:
+async def as_virsh_shows(uri: str, ids: list[str], volumes: list[Volume]) -> dict[str, Resource]:
     """Give all domains as virsh tells of them."""
     ask = ("dumpxml", "dominfo", "domblklist", "snapshot-list --name")
-    said = await virsh(uri, *(f"{command} {id}" for id in ids for command in ask))
-    answers = zip(*[iter(said)] * len(ask), strict=True)
+    output = await virsh(uri, *(f"{command} {id}" for id in ids for command in ask))
+    answers = zip(*[iter(output)] * len(ask), strict=True)
     return {id: _resource(id, *each, volumes) for id, each in zip(ids, answers, strict=True)}
 
 

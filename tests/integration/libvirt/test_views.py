@@ -9,7 +9,7 @@ from pathlib import Path
 import libvirt
 import pytest
 
-from integration.libvirt.as_virsh import Volume, told
+from integration.libvirt.as_virsh import Volume, as_virsh_shows
 from integration.libvirt.guests import MIB
 from integration.libvirt.odd_domains import Odd, disk, file, odd_domains
 from integration.libvirt.private_libvirtd import PrivateLibvirtd, private_libvirtd
@@ -112,7 +112,7 @@ async def test_views_of_odd_domains_tell_what_virsh_tells(
     libvirtd: PrivateLibvirtd, world: libvirt.virConnect, volumes: list[Volume]
 ):
     ids = [domain.UUIDString() for domain in world.listAllDomains()]
-    wanted = await told(libvirtd.uri, ids, volumes)
+    wanted = await as_virsh_shows(libvirtd.uri, ids, volumes)
     every = tuple(field.name for field in fields(Domain))
     async with LibvirtDriver(libvirtd.uri, virt_type="qemu") as driver:
         listed = await driver.list_resources()

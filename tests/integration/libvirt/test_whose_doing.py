@@ -7,7 +7,7 @@ import libvirt
 import pytest
 from lxml import etree
 
-from integration.following import Following
+from integration.core_harness import CoreHarness
 from integration.libvirt.guests import SCRAP, Guests
 from proad.core.actor import act_for
 from proad.drivers.libvirt import LibvirtDriver
@@ -35,7 +35,7 @@ SAVE = StopOptions(mode=StopMode.SAVE)
 @pytest.mark.timeout(600)
 async def test_all_that_calls_lead_to_is_their_callers(driver: LibvirtDriver, guests: Guests):
     act_for("ann")
-    async with Following.of(driver) as core:
+    async with CoreHarness.of(driver) as core:
         made = await core.workloads.create_domain(guests.spec(), start=True, host="")
         id, life, snapshots = made.id, core.lifecycle, core.snapshots
         await guests.ready(id)
@@ -59,9 +59,9 @@ async def test_all_that_calls_lead_to_is_their_callers(driver: LibvirtDriver, gu
         await snapshots.revert(id, "stopped", None)
         await life.start(id, StartOptions(from_snapshot="running"))
         await life.delete(id, SCRAP)
-        await core.until(id, "gone")
-        assert core.others(id) == []
-        became = {what for what, *_ in core.told(id)}
+        await core.wait_for(id, "gone")
+        assert core.changes_by_others(id) == []
+        became = {what for what, *_ in core.changes_of(id)}
         assert {"STOPPED", "RUNNING", "PAUSED", "SAVED", "gone"} <= became
 
 
@@ -78,13 +78,13 @@ async def test_what_is_made_from_xml_is_its_makers(
         assert element is not None
         root.remove(element)
     source = DomainXml(xml=etree.tostring(root, encoding="unicode"), lifetime=lifetime)
-    async with Following.of(driver) as core:
+    async with CoreHarness.of(driver) as core:
         made = await core.workloads.create_domain_from_xml(source, start=True, host="")
         await core.lifecycle.stop(made.id, FORCE)
         if lifetime is Lifetime.PERSISTENT:
             await core.lifecycle.delete(made.id, SCRAP)
-        await core.until(made.id, "gone")
-        assert core.others(made.id) == []
+        await core.wait_for(made.id, "gone")
+        assert core.changes_by_others(made.id) == []
 
 
 async def test_what_others_do_during_a_graceful_stop_is_theirs(
@@ -92,14 +92,14 @@ async def test_what_others_do_during_a_graceful_stop_is_theirs(
 ):
     act_for("ann")
     made = await driver.create_domain(guests.blank(), start=True)
-    async with asyncio.timeout(120), Following.of(driver) as core:
+    async with asyncio.timeout(120), CoreHarness.of(driver) as core:
         polite = StopOptions(mode=StopMode.GRACEFUL, grace_period=GRACE)
         stopping = asyncio.create_task(core.lifecycle.stop(made.id, polite))
-        await core.until_step(made.id, "pressed")  # before, it would resume what is paused
+        await core.wait_for_step(made.id, "pressed")  # before, it would resume what is paused
         await asyncio.to_thread(raw.lookupByUUIDString(made.id).suspend)
-        await core.until(made.id, "PAUSED")
+        await core.wait_for(made.id, "PAUSED")
         await core.lifecycle.stop(made.id, FORCE)
         await stopping
-        told = core.told(made.id)[1:]
+        told = core.changes_of(made.id)[1:]
     assert ("PAUSED", "EXTERNAL", "") in told
     assert told[-1] == ("STOPPED", "API", "ann")

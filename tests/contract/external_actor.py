@@ -1,4 +1,4 @@
-"""Somebody who uses an engine's own tools, behind a driver's back."""
+"""External actors: changes made with an engine's own API, not through a driver."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,23 +13,23 @@ from proad.model import Verb
 _MEMORY = 96 * 2**20
 
 
-class Outsider(Protocol):
+class ExternalActor(Protocol):
     async def make(self, name: str) -> str:
-        """Make a workload and give its id."""
+        """Create a workload and return its id."""
 
     async def do(self, verb: Verb, id: str) -> None:
-        """Start, kill, pause, resume or delete one, or give a stopped one other limits."""
+        """Start, kill, pause, resume or delete a workload, or set other limits on a stopped one."""
 
     async def rename(self, id: str, name: str) -> None:
-        """Give a stopped one another name."""
+        """Rename a stopped workload."""
 
 
-class DomainOutsider(Outsider, Protocol):
+class DomainExternalActor(ExternalActor, Protocol):
     async def autostart(self, id: str, *, on: bool) -> None:
-        """Have a domain started with its host, or not."""
+        """Set whether a domain starts with its host."""
 
 
-class DockerOutsider:
+class DockerExternalActor:
     def __init__(self, client: docker.APIClient, image: str) -> None:
         self._client = client
         self._image = image
@@ -59,7 +59,7 @@ class DockerOutsider:
         self._client.update_container(id, mem_limit=_MEMORY, memswap_limit=_MEMORY)
 
 
-class LibvirtOutsider:
+class LibvirtExternalActor:
     def __init__(self, connection: libvirt.virConnect, virt_type: str) -> None:
         self._connection = connection
         self._virt_type = virt_type

@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from contract.containers import IMAGE
-from contract.yard import Yard, eventually
+from contract.harness import DriverHarness, eventually
 from proad.model import (
     ContainerSpec,
     Lifetime,
@@ -23,7 +23,7 @@ DEAF = (*_SHELL, 'trap "" TERM; while :; do sleep 0.2; done')
 _SIGTERM_BIT = 1 << 14
 
 
-class DockerYard(Yard):
+class DockerHarness(DriverHarness):
     kind = ResourceKind.CONTAINER
     states = (
         ResourceState.STOPPED,

@@ -1,10 +1,10 @@
-"""Those who judge what a daemon did: they notice what is wrong."""
+"""The checkers of the soak notice what is wrong."""
 
 import pytest
 
 from proa import v1
 from soak.serial import GONE, PAUSED, RUNNING, STOPPED, Call, final_states
-from soak.watcher import Store
+from soak.watcher import Replica
 
 
 def call(verb: str, answer: str, begin: float, end: float) -> Call:
@@ -36,7 +36,7 @@ def test_answers_that_fit_no_order(calls: list[Call]):
     assert final_states(calls, STOPPED) == set()
 
 
-def told(
+def change(
     type: v1.ChangeType.ValueType,
     revision: int,
     state: v1.ResourceState.ValueType = v1.RESOURCE_STATE_RUNNING,
@@ -49,33 +49,33 @@ def told(
 
 
 SYNCED = v1.WatchEvent(bookmark=v1.Bookmark(synced=True))
-EXISTING = told(v1.CHANGE_TYPE_EXISTING, 1)
+EXISTING = change(v1.CHANGE_TYPE_EXISTING, 1)
 
 
 def test_a_story_without_holes():
-    picture = Store()
-    picture.take([EXISTING, SYNCED, told(v1.CHANGE_TYPE_MODIFIED, 2)])
-    picture.take([told(v1.CHANGE_TYPE_REMOVED, 3), told(v1.CHANGE_TYPE_ADDED, 4)])
+    replica = Replica()
+    replica.take([EXISTING, SYNCED, change(v1.CHANGE_TYPE_MODIFIED, 2)])
+    replica.take([change(v1.CHANGE_TYPE_REMOVED, 3), change(v1.CHANGE_TYPE_ADDED, 4)])
 
-    assert picture.faults == []
-    assert picture.resources["1"].revision == 4
+    assert replica.faults == []
+    assert replica.resources["1"].revision == 4
 
 
 @pytest.mark.parametrize(
     "events",
     [
-        [EXISTING, SYNCED, told(v1.CHANGE_TYPE_ADDED, 2)],
-        [EXISTING, SYNCED, told(v1.CHANGE_TYPE_MODIFIED, 1)],
-        [EXISTING, SYNCED, told(v1.CHANGE_TYPE_MODIFIED, 2, before=v1.RESOURCE_STATE_PAUSED)],
-        [SYNCED, told(v1.CHANGE_TYPE_MODIFIED, 2)],
-        [SYNCED, told(v1.CHANGE_TYPE_REMOVED, 2)],
+        [EXISTING, SYNCED, change(v1.CHANGE_TYPE_ADDED, 2)],
+        [EXISTING, SYNCED, change(v1.CHANGE_TYPE_MODIFIED, 1)],
+        [EXISTING, SYNCED, change(v1.CHANGE_TYPE_MODIFIED, 2, before=v1.RESOURCE_STATE_PAUSED)],
+        [SYNCED, change(v1.CHANGE_TYPE_MODIFIED, 2)],
+        [SYNCED, change(v1.CHANGE_TYPE_REMOVED, 2)],
         [EXISTING, SYNCED, SYNCED],
-        [EXISTING, told(v1.CHANGE_TYPE_MODIFIED, 2), SYNCED],
+        [EXISTING, change(v1.CHANGE_TYPE_MODIFIED, 2), SYNCED],
         [EXISTING, SYNCED, EXISTING],
     ],
 )
 def test_stories_with_holes(events: list[v1.WatchEvent]):
-    picture = Store()
-    picture.take(events)
+    replica = Replica()
+    replica.take(events)
 
-    assert picture.faults
+    assert replica.faults

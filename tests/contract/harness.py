@@ -1,4 +1,4 @@
-"""Where a suite's workloads are made, whatever the engine, and scrapped at the end."""
+"""Creates the workloads of a contract suite on any driver, and deletes them at the end."""
 
 import asyncio
 import secrets
@@ -40,14 +40,14 @@ SNAPSHOT = "before"
 SOON = timedelta(seconds=1)
 
 
-class Yard(ABC):
-    """Makes workloads of one kind on one driver.
+class DriverHarness(ABC):
+    """Creates workloads of one kind on one driver and brings them into states.
 
     Attributes:
-        kind: of all workloads.
-        states: that `bring_to` can bring one to.
-        grace: within which an obedient one, once ready, follows a graceful request.
-        patience: a grace that a deaf one is given in vain.
+        kind: kind of all workloads.
+        states: states that `bring_to` can reach.
+        grace: time within which a workload that is ready follows a graceful stop.
+        patience: grace period for a workload that ignores graceful stops.
     """
 
     kind: ClassVar[ResourceKind]
@@ -90,21 +90,21 @@ class Yard(ABC):
     @classmethod
     @asynccontextmanager
     async def open(cls, driver: Driver) -> AsyncIterator[Self]:
-        """Give a yard, and remove at the end whatever was made with names of it."""
+        """Return a harness; delete at the end every workload and volume with a name of the harness."""
         names: list[str] = []
         async with driver:
             await driver.probe()
-            yard = cls(driver)
-            yard._names = names
+            harness = cls(driver)
+            harness._names = names
             try:
-                yield yard
+                yield harness
             finally:
-                await yard._scrap()
+                await harness._scrap()
 
     _names: list[str]
 
     def new_name(self) -> str:
-        """Give a name that nobody has; what bears it goes at the end."""
+        """Return a unique name; whatever has the name is deleted at the end."""
         name = PREFIX + secrets.token_hex(4)
         self._names.append(name)
         return name
@@ -114,11 +114,11 @@ class Yard(ABC):
             if resource.name.startswith(tuple(self._names)) and self._names:
                 try:
                     await self._driver.delete(resource.id, SCRAP)
-                except ResourceNotFoundError:  # a TRANSIENT one may go by itself
+                except ResourceNotFoundError:  # a TRANSIENT resource may be gone by itself
                     continue
         if isinstance(self._driver, Volumes) and self._names:
             volumes = await self._driver.list_volumes()
-            # Those that are based on others go first.
+            # Delete overlays before the volumes that they are based on.
             for volume in sorted(volumes, key=lambda volume: not volume.base_path):
                 if volume.name.startswith(tuple(self._names)):
                     try:
@@ -127,7 +127,7 @@ class Yard(ABC):
                         continue
 
     async def moment(self) -> None:
-        """Wait for less than a deaf one is waited for."""
+        """Sleep for less than `patience`."""
         await asyncio.sleep(self.patience.total_seconds() / 3)
 
     @abstractmethod
@@ -141,22 +141,22 @@ class Yard(ABC):
         lifetime: Lifetime = Lifetime.PERSISTENT,
         labels: dict[str, str] | None = None,
     ) -> Resource:
-        """Make a workload that follows graceful requests, late if `slow` and never if `deaf`."""
+        """Create a workload that follows a graceful stop: late if `slow`, never if `deaf`."""
 
     async def ready(self, resource: Resource) -> Resource:
-        """Wait until a running workload has got so far that it can hear a request."""
+        """Wait until a running workload can receive a graceful stop."""
         return resource
 
     async def running(self, **how: bool) -> Resource:
-        """Make a workload, start it and wait until it is ready."""
+        """Create and start a workload, and wait until it is ready."""
         return await self.ready(await self.make(start=True, **how))
 
     async def blank(self, state: ResourceState) -> Resource:
-        """Make a STOPPED workload that `bring_to` can bring to `state`."""
+        """Create a STOPPED workload that `bring_to` can bring into `state`."""
         return await self.make()
 
     async def bring_to(self, state: ResourceState, resource: Resource | None = None) -> Resource:
-        """Bring a blank workload, or a new one, to a state, and give its full view."""
+        """Bring a blank workload, or a new one, into a state and return its FULL view."""
         id = (resource or await self.blank(state)).id
         if state is not ResourceState.STOPPED:
             await self._driver.start(id)
@@ -172,9 +172,9 @@ class Yard(ABC):
         return await self._driver.get_resource(id)
 
     async def is_gone(self, id: str) -> bool:
-        """Tell whether the engine knows the id no more, by list and by question.
+        """Return whether neither a list nor a get finds the id.
 
-        Docker goes on to list a container for a moment after it says that there is none.
+        Docker lists a container for a moment after an inspect of it has failed.
         """
         for _ in range(200):
             if all(resource.id != id for resource in await self._driver.list_resources()):
@@ -187,16 +187,16 @@ class Yard(ABC):
         return True
 
     async def named(self, name: str) -> list[Resource]:
-        """Give the resources of a name."""
+        """Return the resources with a name."""
         return [each for each in await self._driver.list_resources() if each.name == name]
 
     async def volume_names(self) -> set[str]:
-        """Give the names of all volumes that were made here."""
+        """Return the names of all volumes that this harness created."""
         volumes = await self.volumes.list_volumes()
         return {each.name for each in volumes if each.name.startswith(tuple(self._names))}
 
     async def check(self, answer: Resource, view: ResourceView = ResourceView.FULL) -> None:
-        """Check that what a verb gave in a view is what everybody reads after it."""
+        """Check that the answer of a verb equals what a list and a get return afterwards."""
         summary = await self._driver.get_resource(answer.id, ResourceView.SUMMARY)
         listed = {each.id: each for each in await self._driver.list_resources()}
         assert listed[answer.id] == summary
@@ -214,23 +214,23 @@ class Yard(ABC):
 
 
 def verbs_of(kind: ResourceKind) -> list[Verb]:
-    """Give the verbs that are legal for a kind in some state."""
+    """Return the verbs that are legal for a kind in some state."""
     return [verb for verb in LEGAL if any(verb in allowed_verbs(kind, s) for s in ResourceState)]
 
 
 def view_of(verb: Verb) -> ResourceView:
-    """Give the view that a verb's answer comes in."""
+    """Return the view in which a verb answers."""
     quick = {Verb.START, Verb.STOP, Verb.RESTART, Verb.PAUSE, Verb.RESUME}
     return ResourceView.SUMMARY if verb in quick else ResourceView.FULL
 
 
-def legal_moves(yard: type[Yard]) -> list[tuple[Verb, ResourceState]]:
-    """Give every verb with every state that it is legal in and that the yard reaches."""
+def legal_moves(harness: type[DriverHarness]) -> list[tuple[Verb, ResourceState]]:
+    """Return each verb with each state that the verb is legal in and that the harness reaches."""
     return [
         (verb, state)
         for verb in LEGAL
-        for state in yard.states
-        if verb in allowed_verbs(yard.kind, state)
+        for state in harness.states
+        if verb in allowed_verbs(harness.kind, state)
     ]
 
 
@@ -267,14 +267,14 @@ async def perform(  # noqa: PLR0911 - one for each verb
 
 
 def harmless_update(kind: ResourceKind) -> ResourceUpdate:
-    """Give a change that is possible in every state."""
+    """Return an update that is possible in every state."""
     if kind is ResourceKind.CONTAINER:
         return ResourceUpdate(container=ContainerUpdate(pids_limit=200))
     return ResourceUpdate(domain=DomainUpdate(autostart=True))
 
 
-def told_update(kind: ResourceKind) -> ResourceUpdate:
-    """Give a change that the engine tells of at once."""
+def reported_update(kind: ResourceKind) -> ResourceUpdate:
+    """Return an update that the engine reports in an event at once."""
     if kind is ResourceKind.CONTAINER:
         return harmless_update(kind)
     return ResourceUpdate(domain=DomainUpdate(title="changed"))
@@ -283,7 +283,7 @@ def told_update(kind: ResourceKind) -> ResourceUpdate:
 async def eventually(
     what: Callable[[], Awaitable[bool]], *, within: float = 30.0, every: float = 0.05
 ) -> None:
-    """Wait until something is so; fail when it is not in time (seconds)."""
+    """Poll a condition until it holds; raise TimeoutError after `within` seconds."""
     async with asyncio.timeout(within):
         while not await what():  # noqa: ASYNC110 - an engine is asked, it sets no Event
             await asyncio.sleep(every)

@@ -14,7 +14,7 @@ from proad.model import EngineEvent, Resource, ResourceView
 SETTLED = 0.4  # seconds after which no hint comes any more
 
 
-class Watcher:
+class ContainerWatcher:
     """Reads a container again with each hint, as the inventory does."""
 
     def __init__(
@@ -57,8 +57,8 @@ class Watcher:
 @asynccontextmanager
 async def watched(
     driver: DockerDriver, id: str, view: ResourceView = ResourceView.SUMMARY
-) -> AsyncIterator[Watcher]:
-    watcher = Watcher(driver, id, view)
+) -> AsyncIterator[ContainerWatcher]:
+    watcher = ContainerWatcher(driver, id, view)
     async with driver.subscribe() as events:
         following = asyncio.create_task(watcher.follow(events))
         await asyncio.sleep(SETTLED)  # what is told once more of the second before

@@ -1,4 +1,4 @@
-"""Changes behind the daemon's back while the engines are restarted under it."""
+"""External changes while the engines are restarted under the daemon."""
 
 import random
 import signal
@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from proa import v1
-from soak.outsiders import DockerOutsider, LibvirtOutsider, Outsider, work
+from soak.external_actors import DockerExternalActor, ExternalActor, LibvirtExternalActor, work
 from soak.process import Usage
 from soak.setting import Setting, eventually, listed
 from soak.watcher import Watcher
@@ -26,12 +26,12 @@ SHORT = Plan(changes=150, restarts=1)
 FULL = Plan(changes=2500, restarts=10)
 
 
-def behind(setting: Setting, plan: Plan, seed: int) -> str:
-    """Everybody agrees afterwards, and each watcher was told of each gap."""
+def external_changes(setting: Setting, plan: Plan, seed: int) -> str:
+    """Check that daemon, engines and watchers agree in the end, and that watchers got every gap."""
     chance = random.Random(seed)
-    outsiders: list[Outsider] = [
-        DockerOutsider(setting, random.Random(chance.random())),
-        LibvirtOutsider(setting, random.Random(chance.random())),
+    actors: list[ExternalActor] = [
+        DockerExternalActor(setting, random.Random(chance.random())),
+        LibvirtExternalActor(setting, random.Random(chance.random())),
     ]
     begin, before = time.monotonic(), Usage.of(setting.pid)
     with (
@@ -42,45 +42,45 @@ def behind(setting: Setting, plan: Plan, seed: int) -> str:
     ):
         watchers = (steady, fickle)
         with ThreadPoolExecutor() as pool:
-            for outside in [
-                pool.submit(_outside, setting, outsider, plan, watchers) for outsider in outsiders
+            for change in [
+                pool.submit(_change_and_restart, setting, actor, plan, watchers) for actor in actors
             ]:
-                outside.result()
+                change.result()
         took = time.monotonic() - begin
-        settled = eventually(lambda: _agree(setting, outsiders, watchers), "all agree", 30)
+        settled = eventually(lambda: _agree(setting, actors, watchers), "all agree", 30)
         for watcher in watchers:
             watcher.check()
         gaps = [_gaps(watcher, plan) for watcher in watchers]
-    done = {outsider.kind: sum(outsider.done.values()) for outsider in outsiders}
+    done = {actor.kind: sum(actor.done.values()) for actor in actors}
     assert all(made >= plan.changes for made in done.values()), done
     return (
-        f"{sum(done.values())} changes in {took:.0f} s {[o.done for o in outsiders]}, "
+        f"{sum(done.values())} changes in {took:.0f} s {[o.done for o in actors]}, "
         f"each engine restarted {plan.restarts} times; all agree {settled:.2f} s later; "
-        f"a steady watcher was told of {steady.picture.changes} changes and gaps {gaps[0]}, one "
-        f"that resumed {fickle.resumed} times of {fickle.picture.changes} and {gaps[1]} "
+        f"a steady watcher was told of {steady.replica.changes} changes and gaps {gaps[0]}, one "
+        f"that resumed {fickle.resumed} times of {fickle.replica.changes} and {gaps[1]} "
         f"(compacted {fickle.compacted}); daemon {before} → {Usage.of(setting.pid)}"
     )
 
 
-def _outside(
-    setting: Setting, outsider: Outsider, plan: Plan, watchers: tuple[Watcher, ...]
+def _change_and_restart(
+    setting: Setting, actor: ExternalActor, plan: Plan, watchers: tuple[Watcher, ...]
 ) -> None:
     """Make changes on one engine, and restart it meanwhile."""
     over = threading.Event()
     working = threading.Thread(
         target=work,
-        args=(outsider, lambda: over.is_set() and _made(outsider) >= plan.changes),
+        args=(actor, lambda: over.is_set() and _made(actor) >= plan.changes),
     )
     working.start()
     try:
         for number in range(plan.restarts):
             due = plan.changes * (number + 1) // (plan.restarts + 1)
-            eventually(lambda due=due: _made(outsider) >= due, f"{due} changes", 300)
-            _restart(setting, outsider.kind, number)
+            eventually(lambda due=due: _made(actor) >= due, f"{due} changes", 300)
+            _restart(setting, actor.kind, number)
             for watcher in watchers:
                 eventually(
-                    lambda watcher=watcher, number=number: _told(watcher, outsider, number + 1),
-                    f"a watcher is told of restart {number + 1} of {outsider.kind}",
+                    lambda watcher=watcher, number=number: _notified(watcher, actor, number + 1),
+                    f"a watcher is told of restart {number + 1} of {actor.kind}",
                 )
     finally:
         over.set()
@@ -93,34 +93,34 @@ def _restart(setting: Setting, kind: str, number: int) -> None:
     engine.start()
 
 
-def _told(watcher: Watcher, outsider: Outsider, restarts: int) -> bool:
+def _notified(watcher: Watcher, actor: ExternalActor, restarts: int) -> bool:
     watcher.check()
     return all(
-        watcher.picture.gaps_of(outsider.kind, kind) >= restarts
+        watcher.replica.gaps_of(actor.kind, kind) >= restarts
         for kind in (v1.GAP_KIND_ENGINE_LOST, v1.GAP_KIND_ENGINE_RESYNCED)
     )
 
 
-def _made(outsider: Outsider) -> int:
-    return sum(outsider.done.values())
+def _made(actor: ExternalActor) -> int:
+    return sum(actor.done.values())
 
 
-def _agree(setting: Setting, outsiders: list[Outsider], watchers: tuple[Watcher, ...]) -> bool:
+def _agree(setting: Setting, actors: list[ExternalActor], watchers: tuple[Watcher, ...]) -> bool:
     for watcher in watchers:
         watcher.check()
-    truth = {id: state for outsider in outsiders for id, state in outsider.states().items()}
+    truth = {id: state for actor in actors for id, state in actor.states().items()}
     with setting.client() as client:
         there = listed(client)
     return {id: (r.name, r.state) for id, r in there.items()} == truth and all(
-        watcher.picture.resources == there for watcher in watchers
+        watcher.replica.resources == there for watcher in watchers
     )
 
 
 def _gaps(watcher: Watcher, plan: Plan) -> dict[str, int]:
-    told = {}
+    counts = {}
     for engine in ("docker", "libvirt"):
         for kind in (v1.GAP_KIND_ENGINE_LOST, v1.GAP_KIND_ENGINE_RESYNCED):
             name = v1.GapKind.Name(kind).removeprefix("GAP_KIND_ENGINE_").lower()
-            told[f"{engine} {name}"] = count = watcher.picture.gaps_of(engine, kind)
-            assert count >= plan.restarts, told
-    return told
+            counts[f"{engine} {name}"] = count = watcher.replica.gaps_of(engine, kind)
+            assert count >= plan.restarts, counts
+    return counts

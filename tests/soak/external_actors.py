@@ -1,4 +1,4 @@
-"""People who use the engines' own tools behind the daemon's back."""
+"""External actors: random changes made with the engines' own APIs and tools."""
 
 import random
 import subprocess
@@ -27,7 +27,7 @@ _DOMAIN = """
 </domain>"""
 
 
-class Outsider(Protocol):
+class ExternalActor(Protocol):
     """Makes changes, knows what there is, and copes with an engine that goes away."""
 
     kind: str
@@ -40,7 +40,7 @@ class Outsider(Protocol):
         """Give name and state of all that there is, by id, as the engine lists it."""
 
 
-class DockerOutsider:
+class DockerExternalActor:
     """Uses the Engine API and the docker command."""
 
     kind = "docker"
@@ -121,7 +121,7 @@ class DockerOutsider:
         }
 
 
-class LibvirtOutsider:
+class LibvirtExternalActor:
     """Uses libvirt-python and virsh."""
 
     kind = "libvirt"
@@ -216,8 +216,8 @@ class LibvirtOutsider:
         )
 
 
-def work(outsider: Outsider, until: Callable[[], bool]) -> None:
+def work(actor: ExternalActor, until: Callable[[], bool]) -> None:
     """Make changes, as fast as they go."""
     while not until():
-        if not outsider.change():
+        if not actor.change():
             time.sleep(0.05)  # the engine is away

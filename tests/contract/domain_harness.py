@@ -6,7 +6,7 @@ from datetime import timedelta
 import libvirt
 
 from contract.domains import MEMORY, new_disk
-from contract.yard import Yard
+from contract.harness import DriverHarness
 from guest.console import hear
 from guest.media import medium
 from proad.model import (
@@ -24,7 +24,7 @@ _GUEST_MEMORY = 160 * 2**20
 _BOOT_SECONDS = 120  # emulated, on a machine that may be slow and busy
 
 
-class HypervisorYard(Yard):
+class HypervisorHarness(DriverHarness):
     """Domains that follow every request at once."""
 
     __test__ = False
@@ -61,11 +61,11 @@ class HypervisorYard(Yard):
         return await self.domains.create_domain(spec, start=start)
 
 
-class QemuYard(Yard):
+class QemuHarness(DriverHarness):
     """Small Linux guests under emulation."""
 
     kind = ResourceKind.DOMAIN
-    states = HypervisorYard.states
+    states = HypervisorHarness.states
     grace = timedelta(seconds=30)
 
     async def make(

@@ -1,4 +1,4 @@
-"""The core on one driver, as a daemon has it, and what it tells of each change."""
+"""The core over one driver, as in a daemon, and the changes that its journal records."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,8 +17,8 @@ from proad.core.workloads import Workloads
 from proad.model import Resource
 
 
-class Following:
-    """Does what callers ask for, and follows the driver's engine."""
+class CoreHarness:
+    """Runs callers' verbs on a driver and keeps an inventory of the driver's engine."""
 
     def __init__(self, connection: EngineConnection) -> None:
         hosts, operations = Hosts(["local"], [connection]), Operations()
@@ -31,39 +31,39 @@ class Following:
 
     @classmethod
     @asynccontextmanager
-    async def of(cls, driver: Driver) -> AsyncIterator["Following"]:
-        """Follow a driver for as long as the block lasts."""
+    async def of(cls, driver: Driver) -> AsyncIterator["CoreHarness"]:
+        """Run a harness on a driver until the block ends."""
         connection = EngineConnection("local", driver)
         await connection.probe()
-        following = cls(connection)
-        async with following.inventory.following():
-            yield following
+        harness = cls(connection)
+        async with harness.inventory.following():
+            yield harness
 
-    def told(self, id: str) -> list[tuple[str, str, str]]:
-        """Give what became of a resource, with cause and actor: its states, its names, its end."""
+    def changes_of(self, id: str) -> list[tuple[str, str, str]]:
+        """Return (change, cause, actor) for each new state, new name and removal of a resource."""
         return [
             (what, entry.cause.value, entry.actor)
             for entry in self.inventory.journal.after(0, self.inventory.journal.revision)
             if isinstance(entry, Change) and (what := _of(entry, id))
         ]
 
-    def others(self, id: str) -> list[tuple[str, str, str]]:
-        """Give of that what was not told as ann's doing."""
-        return [each for each in self.told(id) if each[1:] != ("API", "ann")]
+    def changes_by_others(self, id: str) -> list[tuple[str, str, str]]:
+        """Return the changes that are not attributed to ann."""
+        return [each for each in self.changes_of(id) if each[1:] != ("API", "ann")]
 
-    async def until(self, id: str, what: str) -> None:
-        """Wait until it is told that this became of a resource."""
+    async def wait_for(self, id: str, what: str) -> None:
+        """Wait until the journal has a change of a resource."""
         journal = self.inventory.journal
-        while what not in [became for became, *_ in self.told(id)]:
+        while what not in [became for became, *_ in self.changes_of(id)]:
             await journal.beyond(journal.revision)
 
-    async def until_step(self, id: str, words: str) -> None:
-        """Wait until the verb that is under way tells a step with these words."""
+    async def wait_for_step(self, id: str, words: str) -> None:
+        """Wait until the current verb of a resource reports a step with these words."""
         journal = self.inventory.journal
-        while not any(r.activity and words in r.activity.step for r in self._shown(id)):
+        while not any(r.activity and words in r.activity.step for r in self._published(id)):
             await journal.beyond(journal.revision)
 
-    def _shown(self, id: str) -> list[Resource]:
+    def _published(self, id: str) -> list[Resource]:
         return [entry.published for entry in self.inventory.store.with_id(id)]
 
 

@@ -23,7 +23,7 @@ _NO_UTF8 = _OF_BINDINGS[:2]
 _NUMBERS = (0, 1, -1, 2**31, 2**32, 2**63, 2**64 - 1)
 
 
-class Told:
+class ScriptedDomain:
     """A domain, its connection, and its snapshots.
 
     Args:
@@ -36,31 +36,31 @@ class Told:
         self._random = random
         self.id = str(answers["id"])
         # What is read twice is the same both times.
-        self._said: dict[str, Any] = {}
+        self._cache: dict[str, Any] = {}
 
     def UUIDString(self) -> str:
         return self.id
 
-    def connect(self) -> "Told":
+    def connect(self) -> "ScriptedDomain":
         return self
 
     def isAlive(self) -> int:
         return 1
 
-    def lookupByUUIDString(self, _id: str) -> "Told":
+    def lookupByUUIDString(self, _id: str) -> "ScriptedDomain":
         return self
 
-    def listAllDomains(self, _flags: int = 0) -> list["Told"]:
+    def listAllDomains(self, _flags: int = 0) -> list["ScriptedDomain"]:
         return [self]
 
     def name(self) -> str:
-        return str(self.say("name", lambda: self.answers["name"], _NO_UTF8))
+        return str(self.answer("name", lambda: self.answers["name"], _NO_UTF8))
 
     def XMLDesc(self, _flags: int = 0) -> str:
-        return str(self.say("xml", lambda: odd_xml(self.answers["xml"], self._random)))
+        return str(self.answer("xml", lambda: odd_xml(self.answers["xml"], self._random)))
 
     def metadata(self, *_: object) -> str:
-        return str(self.say("metadata", lambda: odd_xml(self.answers["metadata"], self._random)))
+        return str(self.answer("metadata", lambda: odd_xml(self.answers["metadata"], self._random)))
 
     def state(self) -> list[int]:
         return self.numbers("state")
@@ -84,18 +84,20 @@ class Told:
         return self.numbers("number")[0]
 
     def interfaceAddresses(self, _source: int) -> Any:
-        return self.say("leases", lambda: odd_json(LEASES, self._random))
+        return self.answer("leases", lambda: odd_json(LEASES, self._random))
 
     def blockInfo(self, _target: str) -> list[int]:
         return self.numbers("block")
 
     def getStats(self) -> Any:
-        return self.say("stats", lambda: odd_json(self.answers["stats"], self._random), ())
+        return self.answer("stats", lambda: odd_json(self.answers["stats"], self._random), ())
 
-    def getAllDomainStats(self, _groups: int, _flags: int = 0) -> list[tuple["Told", Any]]:
+    def getAllDomainStats(
+        self, _groups: int, _flags: int = 0
+    ) -> list[tuple["ScriptedDomain", Any]]:
         return [(self, self.getStats())]
 
-    def domainListGetStats(self, *_: object) -> list[tuple["Told", Any]]:
+    def domainListGetStats(self, *_: object) -> list[tuple["ScriptedDomain", Any]]:
         return [(self, self.getStats())]
 
     def storageVolLookupByPath(self, _path: str) -> "_Volume":
@@ -104,7 +106,7 @@ class Told:
             raise failure
         return _Volume(self)
 
-    def storagePoolLookupByName(self, _name: str) -> "Told":
+    def storagePoolLookupByName(self, _name: str) -> "ScriptedDomain":
         return self
 
     def storageVolLookupByName(self, _name: str) -> "_Volume":
@@ -128,18 +130,18 @@ class Told:
         for ask in (self.name, self.XMLDesc, self.metadata, self.getStats, *snapshots):
             with suppress(Exception):
                 ask()
-        return len(self._said)
+        return len(self._cache)
 
-    def say(
+    def answer(
         self,
         what: str,
         ordinary: Callable[[], Any],
         failures: Sequence[Callable[[], Exception]] = _OF_BINDINGS,
     ) -> Any:
-        if what not in self._said:
+        if what not in self._cache:
             fails = bool(failures) and self._random.random() < 0.04
-            self._said[what] = self._random.choice(failures)() if fails else ordinary()
-        answer = self._said[what]
+            self._cache[what] = self._random.choice(failures)() if fails else ordinary()
+        answer = self._cache[what]
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -152,33 +154,33 @@ class Told:
                 numbers[self._random.randrange(len(numbers))] = self._random.choice(_NUMBERS)
             return numbers
 
-        return cast("list[int]", self.say(what, ordinary, _OF_BINDINGS[-1:]))
+        return cast("list[int]", self.answer(what, ordinary, _OF_BINDINGS[-1:]))
 
 
 class _Volume:
-    def __init__(self, told: Told) -> None:
-        self._told = told
+    def __init__(self, domain: ScriptedDomain) -> None:
+        self._domain = domain
 
     def info(self) -> list[int]:
-        return self._told.numbers("volume")
+        return self._domain.numbers("volume")
 
     def name(self) -> str:
-        return str(self._told.say("volume name", lambda: "v", _NO_UTF8))
+        return str(self._domain.answer("volume name", lambda: "v", _NO_UTF8))
 
     def path(self) -> str:
-        return str(self._told.say("path", lambda: "/v"))
+        return str(self._domain.answer("path", lambda: "/v"))
 
-    def storagePoolLookupByVolume(self) -> Told:
-        return self._told
+    def storagePoolLookupByVolume(self) -> ScriptedDomain:
+        return self._domain
 
 
 class _Snapshot:
-    def __init__(self, told: Told, xml: str) -> None:
-        self._told = told
+    def __init__(self, domain: ScriptedDomain, xml: str) -> None:
+        self._domain = domain
         self._xml = xml
 
     def getXMLDesc(self) -> str:
-        return str(self._told.say(self._xml, lambda: self._told.odd(self._xml)))
+        return str(self._domain.answer(self._xml, lambda: self._domain.odd(self._xml)))
 
     def getName(self) -> str:
         return "one"
