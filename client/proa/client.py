@@ -11,11 +11,11 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from proa import tokens, v1, waiting
 from proa.channels import TLS, Endpoint, Options
-from proa.interceptors import Calls
+from proa.interceptors import CallInterceptor
 from proa.paging import pages
-from proa.story import Story
-from proa.tokens import Password, ScopeName, Tokens, source_of
-from proa.watching import Line, Watch
+from proa.tokens import Password, ScopeName, TokenSource, source_of
+from proa.watch_state import WatchState
+from proa.watching import Watch, WatchStream
 
 
 def connect(
@@ -99,7 +99,7 @@ class Client:
     ) -> None:
         self._channel = channel
         self._timeout = seconds(timeout)
-        calls = Calls(Tokens(source, self._login), self._timeout, check)
+        calls = CallInterceptor(TokenSource(source, self._login), self._timeout, check)
         ours = grpc.intercept_channel(channel, calls)
         self.auth = v1.AuthServiceStub(ours)
         self.resources = v1.ResourceServiceStub(ours)
@@ -109,7 +109,7 @@ class Client:
         self.snapshots = v1.SnapshotServiceStub(ours)
         self.volumes = v1.VolumeServiceStub(ours)
         self.hosts = v1.HostServiceStub(ours)
-        self._lines: WeakSet[Line] = WeakSet()
+        self._streams: WeakSet[WatchStream] = WeakSet()
 
     def _login(self, request: v1.CreateTokenRequest) -> v1.CreateTokenResponse:
         return self.auth.CreateToken(request, timeout=self._timeout or tokens.LOGIN_TIMEOUT)
@@ -178,10 +178,10 @@ class Client:
                 later one did in a way that another call does not cure, such as a token
                 that has expired and cannot be renewed.
         """
-        story = Story(filter, read_mask, heartbeat)
-        line = Line(self.resources.WatchResources, story.patience)
-        self._lines.add(line)
-        return Watch(line, story)
+        state = WatchState(filter, read_mask, heartbeat)
+        stream = WatchStream(self.resources.WatchResources, state.patience)
+        self._streams.add(stream)
+        return Watch(stream, state)
 
     @overload
     def wait(
@@ -265,8 +265,8 @@ class Client:
 
     def close(self) -> None:
         """Close the channel; calls under way end as cancelled, watches just end."""
-        for line in list(self._lines):
-            line.close()
+        for stream in list(self._streams):
+            stream.close()
         self._channel.close()
 
     def __enter__(self) -> Self:

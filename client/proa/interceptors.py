@@ -8,12 +8,12 @@ import grpc
 
 from proa import contract
 from proa.errors import Error, error_of
-from proa.tokens import RENEWABLE, Tokens
+from proa.tokens import RENEWABLE, TokenSource
 
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")
 
-Again = Callable[[Error], Any]
+Retry = Callable[[Error], Any]
 """Makes the call once more after an error that this may cure; None: it may not."""
 
 
@@ -46,7 +46,7 @@ class CallDetails(grpc.ClientCallDetails):
         )
 
 
-class Calls(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
+class CallInterceptor(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
     """Gives calls a deadline and a token, renews that once, and types the errors.
 
     Args:
@@ -55,7 +55,9 @@ class Calls(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor)
         check: raises ValueError for a method that must not be called on this channel.
     """
 
-    def __init__(self, tokens: Tokens, timeout: float | None, check: Callable[[str], None]) -> None:
+    def __init__(
+        self, tokens: TokenSource, timeout: float | None, check: Callable[[str], None]
+    ) -> None:
         self._tokens = tokens
         self._timeout = timeout
         self._check = check
@@ -65,18 +67,18 @@ class Calls(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor)
         continuation: Callable[[grpc.ClientCallDetails, RequestT], Any],
         client_call_details: grpc.ClientCallDetails,
         request: RequestT,
-    ) -> "Answer[Any]":
+    ) -> "UnaryCall[Any]":
         """Make a call with one answer."""
-        return Answer(*self._begin(continuation, client_call_details, request, self._timeout))
+        return UnaryCall(*self._begin(continuation, client_call_details, request, self._timeout))
 
     def intercept_unary_stream(  # type: ignore[override] # as above
         self,
         continuation: Callable[[grpc.ClientCallDetails, RequestT], Any],
         client_call_details: grpc.ClientCallDetails,
         request: RequestT,
-    ) -> "Answers[Any]":
+    ) -> "StreamCall[Any]":
         """Make a call with many answers."""
-        return Answers(*self._begin(continuation, client_call_details, request, None))
+        return StreamCall(*self._begin(continuation, client_call_details, request, None))
 
     def _begin(
         self,
@@ -84,7 +86,7 @@ class Calls(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor)
         details: grpc.ClientCallDetails,
         request: RequestT,
         timeout: float | None,
-    ) -> tuple[Any, Again]:
+    ) -> tuple[Any, Retry]:
         self._check(details.method)
         contract.check_request(details.method, request)
         token = self._tokens.get() if wants_token(details.method, details.metadata) else None
@@ -92,13 +94,13 @@ class Calls(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor)
         def attempt(token: str | None) -> Any:
             return continuation(CallDetails.of(details, timeout, token), request)
 
-        def again(error: Error) -> Any:
+        def retry(error: Error) -> Any:
             if token is None or error.reason not in RENEWABLE:
                 return None
             other = self._tokens.instead_of(token)
             return None if other is None else attempt(other)
 
-        return attempt(token), again
+        return attempt(token), retry
 
 
 def wants_token(method: str, metadata: Any) -> bool:
@@ -109,10 +111,10 @@ def wants_token(method: str, metadata: Any) -> bool:
 _WITH_TOKEN = frozenset(contract.path(m) for m in contract.methods() if contract.needs_token(m))
 
 
-class _Wrapped:
-    def __init__(self, call: Any, again: Again) -> None:
+class _CallWrapper:
+    def __init__(self, call: Any, retry: Retry) -> None:
         self._call = call
-        self._again = again
+        self._retry = retry
 
     def __getattr__(self, name: str) -> Any:
         # metadata, code, cancel, done, …: as the call itself has them.
@@ -127,18 +129,18 @@ class _Wrapped:
         if not hasattr(failure, "code"):
             raise failure
         error = error_of(failure)
-        call = self._again(error)
+        call = self._retry(error)
         if call is None:
             raise error
         self._call = call
-        self._again = _never
+        self._retry = _no_retry
 
 
-def _never(_: Error) -> None:
+def _no_retry(_: Error) -> None:
     return None
 
 
-class Answer(_Wrapped, Generic[ResponseT]):
+class UnaryCall(_CallWrapper, Generic[ResponseT]):
     """A call, ended or under way, whose result is the response or a typed error."""
 
     def result(self, timeout: float | None = None) -> ResponseT:
@@ -160,12 +162,12 @@ class Answer(_Wrapped, Generic[ResponseT]):
             return error
         return None
 
-    def add_done_callback(self, callback: "Callable[[Answer[ResponseT]], object]") -> None:
+    def add_done_callback(self, callback: "Callable[[UnaryCall[ResponseT]], object]") -> None:
         """Call back with this answer, whose error is typed, when the call has ended."""
         self._call.add_done_callback(lambda _: callback(self))
 
 
-class Answers(_Wrapped, Generic[ResponseT]):
+class StreamCall(_CallWrapper, Generic[ResponseT]):
     """A stream of responses that ends in a typed error if it fails."""
 
     def __iter__(self) -> Iterator[ResponseT]:
@@ -178,6 +180,6 @@ class Answers(_Wrapped, Generic[ResponseT]):
             except grpc.RpcError as error:
                 failure = error
             else:
-                self._again = _never
+                self._retry = _no_retry
                 return response
             self._after(failure)

@@ -76,7 +76,7 @@ def _scope(scope: ScopeName) -> v1.Scope.ValueType:
 
 
 @dataclass(frozen=True)
-class Granted:
+class CachedToken:
     """A token that a login gave.
 
     Attributes:
@@ -88,7 +88,7 @@ class Granted:
     renew_at: float
 
     @classmethod
-    def by(cls, response: v1.CreateTokenResponse) -> "Granted":
+    def from_response(cls, response: v1.CreateTokenResponse) -> "CachedToken":
         """Take it from a response."""
         left = (response.expire_time.ToDatetime(UTC) - datetime.now(UTC)).total_seconds()
         if left <= 0:
@@ -99,12 +99,12 @@ class Granted:
         return cls(response.token, time.monotonic() + left - margin)
 
     @property
-    def fresh(self) -> bool:
+    def is_fresh(self) -> bool:
         """Whether it is good for another call."""
         return time.monotonic() < self.renew_at
 
 
-class Tokens:
+class TokenSource:
     """The token of a synchronous client. Safe to use from several threads.
 
     Args:
@@ -122,7 +122,7 @@ class Tokens:
         self._source = source
         self._login = login
         self._lock = threading.Lock()
-        self._granted: Granted | None = None
+        self._cached: CachedToken | None = None
 
     def get(self) -> str | None:
         """The token for a call."""
@@ -140,7 +140,7 @@ class Tokens:
         if not isinstance(source, Password):
             return source()
         with self._lock:
-            granted = self._granted
-            if granted is None or not granted.fresh or granted.token == refused:
-                granted = self._granted = Granted.by(self._login(source.request()))
-            return granted.token
+            cached = self._cached
+            if cached is None or not cached.is_fresh or cached.token == refused:
+                cached = self._cached = CachedToken.from_response(self._login(source.request()))
+            return cached.token

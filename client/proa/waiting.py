@@ -61,7 +61,7 @@ class Goal:
         return WaitTimedOut(StatusCode.DEADLINE_EXCEEDED, Details(message, metadata=metadata))
 
 
-class Seen:
+class WaitProgress:
     """What a watch has shown of the one resource.
 
     Attributes:
@@ -72,7 +72,7 @@ class Seen:
         self._goal = goal
         self.last = resource
         self._done = resource.state in goal.states
-        self._told = False
+        self._observed = False
         self._blind = False  # its engine is lost: that it is not shown means nothing
 
     def done(self) -> bool:
@@ -83,27 +83,27 @@ class Seen:
         """What to watch."""
         return v1.ResourceFilter(ids=[self.last.id], kinds=[self.last.kind], hosts=[self.last.host])
 
-    def take(self, event: Event) -> None:
+    def observe(self, event: Event) -> None:
         """Look at an event. Raises NotFound if the resource is gone and that was not asked for."""
         match event:
             case Change(type=v1.CHANGE_TYPE_REMOVED):
                 self._gone()
             case Change(resource=now):
-                self._told = True
+                self._observed = True
                 self.last = now
                 self._done = now.state in self._goal.states
             case Gap(kind=v1.GAP_KIND_ENGINE_LOST):
                 self._blind = True
             case Gap(kind=v1.GAP_KIND_ENGINE_RESYNCED):
                 self._blind = False
-                self._look()
+                self._check_presence()
             case Gap(kind=v1.GAP_KIND_WATCH_RESTARTED):
                 self._blind = False  # what is lost now is told anew
             case Synced():
-                self._look()
+                self._check_presence()
 
-    def _look(self) -> None:
-        if not self._told and not self._blind:
+    def _check_presence(self) -> None:
+        if not self._observed and not self._blind:
             self._gone()
 
     def _gone(self) -> None:
@@ -126,10 +126,10 @@ def wait(
         return None
     except DeadlineExceeded as error:
         raise _late(goal, error) from None
-    seen = Seen(goal, resource)
-    if seen.done():
+    progress = WaitProgress(goal, resource)
+    if progress.done():
         return resource
-    with watch(seen.filter()) as events:
+    with watch(progress.filter()) as events:
         over = threading.Event()
 
         def end() -> None:
@@ -143,14 +143,14 @@ def wait(
             timer.start()
         try:
             for event in events:
-                seen.take(event)
-                if seen.done():
-                    return seen.last
+                progress.observe(event)
+                if progress.done():
+                    return progress.last
         finally:
             if timer is not None:
                 timer.cancel()
     if over.is_set():
-        raise goal.timed_out(seen.last)
+        raise goal.timed_out(progress.last)
     raise Cancelled(StatusCode.CANCELLED, Details("the client was closed"))
 
 

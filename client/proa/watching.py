@@ -11,13 +11,13 @@ from typing import Any, Self
 from proa import v1
 from proa.errors import Error
 from proa.events import Event
-from proa.story import Story, ended, silent
+from proa.watch_state import WatchState, ended, silent
 
 Call = Callable[[v1.WatchResourcesRequest], Any]
 """Makes the call and gives its responses; they can be cancelled."""
 
 
-class Line:
+class WatchStream:
     """The call of a watch, one after the other. To be closed from any thread.
 
     Args:
@@ -86,22 +86,22 @@ class Watch(Iterator[Event]):
     """What `Client.watch` gives: the events, one by one. The call ends with it.
 
     Args:
-        line: where the calls are made.
-        story: what to tell.
+        stream: where the calls are made.
+        state: what to tell.
     """
 
-    def __init__(self, line: Line, story: Story) -> None:
+    def __init__(self, stream: WatchStream, state: WatchState) -> None:
         # The generator knows nothing of this object: the last reference to a watch
         # ends its call.
-        self._line = line
-        self._events = _events(line, story)
+        self._stream = stream
+        self._events = _events(stream, state)
 
     def __next__(self) -> Event:
         return next(self._events)
 
     def close(self) -> None:
         """End the watch, from any thread: the call at once, the loop with its next event."""
-        self._line.close()
+        self._stream.close()
         # Another thread may be reading; then it is that which comes to an end.
         with contextlib.suppress(ValueError):
             self._events.close()
@@ -118,28 +118,28 @@ class Watch(Iterator[Event]):
         self.close()
 
 
-def _events(line: Line, story: Story) -> Generator[Event, None, None]:
-    with _guarded(line):
-        while not line.is_closed():
+def _events(stream: WatchStream, state: WatchState) -> Generator[Event, None, None]:
+    with _guarded(stream):
+        while not stream.is_closed():
             try:
-                line.open(story.request())
+                stream.open(state.request())
                 while True:
-                    yield from story.take(line.read())
+                    yield from state.apply(stream.read())
             except Error as error:
-                if line.is_closed():
+                if stream.is_closed():
                     return
-                told = story.fail(error)
-            yield from told
-            line.pause(story.wait)
+                events = state.fail(error)
+            yield from events
+            stream.pause(state.wait)
 
 
 @contextlib.contextmanager
-def _guarded(line: Line) -> Iterator[None]:
+def _guarded(stream: WatchStream) -> Iterator[None]:
     # gRPC's synchronous streams can be cancelled but not waited for with a limit.
     over = threading.Event()
-    threading.Thread(target=line.guard, args=(over,), name="proa-watch", daemon=True).start()
+    threading.Thread(target=stream.guard, args=(over,), name="proa-watch", daemon=True).start()
     try:
         yield
     finally:
         over.set()
-        line.close()
+        stream.close()

@@ -8,7 +8,7 @@ import pytest
 import proa
 import proa.aio
 from proa import v1
-from proa.waiting import Goal, Seen
+from proa.waiting import Goal, WaitProgress
 from proad.drivers.memory import MemoryDriver
 from rpc.daemon import BOTH, running
 
@@ -21,7 +21,7 @@ class ClientWatcher:
         self.there = {}
         self.gaps = []
         self.synced = 0
-        self.seen = None
+        self.progress = None
 
     async def until(self, condition):
         async with asyncio.timeout(60):
@@ -39,14 +39,14 @@ class ClientWatcher:
                 self.gaps.append(v1.GapKind.Name(kind).removeprefix("GAP_KIND_"))
             case proa.Synced():
                 self.synced += 1
-        if self.seen is not None:
-            self.seen.take(event)
+        if self.progress is not None:
+            self.progress.observe(event)
 
     def wait_for_removal(self, name):
         """Do as `Client.wait` does with what is told from here on."""
         goal = Goal(name, (), removed=True, timeout=None)
-        self.seen = Seen(goal, self.there[name])
-        return self.seen
+        self.progress = WaitProgress(goal, self.there[name])
+        return self.progress
 
 
 @pytest.fixture

@@ -11,15 +11,15 @@ from grpc import aio
 
 from proa import tokens, v1
 from proa.aio.interceptors import interceptors
-from proa.aio.tokens import TokenFunction, Tokens
+from proa.aio.tokens import AsyncTokenSource, TokenFunction
 from proa.aio.waiting import wait
-from proa.aio.watching import Line, Watch
+from proa.aio.watching import AsyncWatchStream, Watch
 from proa.channels import TLS, Endpoint, Options
 from proa.client import seconds
 from proa.paging import async_pages
-from proa.story import Story
 from proa.tokens import Password, ScopeName, source_of
 from proa.waiting import Goal
+from proa.watch_state import WatchState
 
 
 def connect(
@@ -83,7 +83,7 @@ class Client:
         check: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._timeout = seconds(timeout)
-        calls = interceptors(Tokens(source, self._login), self._timeout, check)
+        calls = interceptors(AsyncTokenSource(source, self._login), self._timeout, check)
         self._channel = ours = channel(calls)
         self.auth = v1.AuthServiceStub(ours)
         self.resources = v1.ResourceServiceStub(ours)
@@ -93,7 +93,7 @@ class Client:
         self.snapshots = v1.SnapshotServiceStub(ours)
         self.volumes = v1.VolumeServiceStub(ours)
         self.hosts = v1.HostServiceStub(ours)
-        self._lines: WeakSet[Line] = WeakSet()
+        self._streams: WeakSet[AsyncWatchStream] = WeakSet()
 
     async def _login(self, request: v1.CreateTokenRequest) -> v1.CreateTokenResponse:
         return await self.auth.CreateToken(request, timeout=self._timeout or tokens.LOGIN_TIMEOUT)
@@ -145,10 +145,10 @@ class Client:
 
         All as with `proa.Client.watch`. `close` ends it from another task.
         """
-        story = Story(filter, read_mask, heartbeat)
-        line = Line(self.resources.WatchResources, story.patience)
-        self._lines.add(line)
-        return Watch(line, story)
+        state = WatchState(filter, read_mask, heartbeat)
+        stream = AsyncWatchStream(self.resources.WatchResources, state.patience)
+        self._streams.add(stream)
+        return Watch(stream, state)
 
     @overload
     def wait(
@@ -217,8 +217,8 @@ class Client:
 
     async def close(self) -> None:
         """Close the channel; calls under way end as cancelled, watches just end."""
-        for line in list(self._lines):
-            line.close()
+        for stream in list(self._streams):
+            stream.close()
         await self._channel.close()
 
     async def __aenter__(self) -> Self:

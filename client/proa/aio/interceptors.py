@@ -6,7 +6,7 @@ from typing import TypeVar
 from grpc import aio
 
 from proa import contract
-from proa.aio.tokens import Tokens
+from proa.aio.tokens import AsyncTokenSource
 from proa.errors import Error, error_of
 from proa.interceptors import wants_token
 from proa.tokens import RENEWABLE
@@ -16,10 +16,10 @@ ResponseT = TypeVar("ResponseT")
 MadeT = TypeVar("MadeT")
 
 
-class _Settings:
+class _CallAuthorizer:
     """What both interceptors know; grpc.aio wants one class for each kind of call."""
 
-    def __init__(self, tokens: Tokens, check: Callable[[str], None]) -> None:
+    def __init__(self, tokens: AsyncTokenSource, check: Callable[[str], None]) -> None:
         self._tokens = tokens
         self._check = check
 
@@ -53,7 +53,7 @@ async def _outcome(attempt: Awaitable[MadeT]) -> MadeT | Error:
 
 
 def interceptors(
-    tokens: Tokens, timeout: float | None, check: Callable[[str], None]
+    tokens: AsyncTokenSource, timeout: float | None, check: Callable[[str], None]
 ) -> Sequence[aio.ClientInterceptor]:
     """Give calls a deadline and a token, renew that once, and type the errors.
 
@@ -62,13 +62,13 @@ def interceptors(
         timeout: deadline of unary calls that name none, in seconds; None: none.
         check: raises ValueError for a method that must not be called on this channel.
     """
-    settings = _Settings(tokens, check)
-    return [_UnaryCalls(settings, timeout), _StreamCalls(settings)]
+    authorizer = _CallAuthorizer(tokens, check)
+    return [_UnaryInterceptor(authorizer, timeout), _StreamInterceptor(authorizer)]
 
 
-class _UnaryCalls(aio.UnaryUnaryClientInterceptor):
-    def __init__(self, settings: _Settings, timeout: float | None) -> None:
-        self._settings = settings
+class _UnaryInterceptor(aio.UnaryUnaryClientInterceptor):
+    def __init__(self, authorizer: _CallAuthorizer, timeout: float | None) -> None:
+        self._authorizer = authorizer
         self._timeout = timeout
 
     async def intercept_unary_unary(
@@ -84,12 +84,12 @@ class _UnaryCalls(aio.UnaryUnaryClientInterceptor):
             await call
             return call
 
-        return await self._settings.make(client_call_details, request, attempt)
+        return await self._authorizer.make(client_call_details, request, attempt)
 
 
-class _StreamCalls(aio.UnaryStreamClientInterceptor):
-    def __init__(self, settings: _Settings) -> None:
-        self._settings = settings
+class _StreamInterceptor(aio.UnaryStreamClientInterceptor):
+    def __init__(self, authorizer: _CallAuthorizer) -> None:
+        self._authorizer = authorizer
 
     async def intercept_unary_stream(
         self,
@@ -107,7 +107,7 @@ class _StreamCalls(aio.UnaryStreamClientInterceptor):
             # The first response, or the end, is what tells whether the token was good.
             return responses, await anext(responses, None)
 
-        return _replay(*await self._settings.make(client_call_details, request, attempt))
+        return _replay(*await self._authorizer.make(client_call_details, request, attempt))
 
 
 async def _replay(

@@ -5,13 +5,13 @@ from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 
 from proa import v1
-from proa.tokens import Granted, Password
+from proa.tokens import CachedToken, Password
 
 TokenFunction = Callable[[], str | Awaitable[str]]
 
 
-class Tokens:
-    """As `proa.tokens.Tokens`, for the tasks of one event loop."""
+class AsyncTokenSource:
+    """As `proa.tokens.TokenSource`, for the tasks of one event loop."""
 
     def __init__(
         self,
@@ -21,7 +21,7 @@ class Tokens:
         self._source = source
         self._login = login
         self._lock = asyncio.Lock()
-        self._granted: Granted | None = None
+        self._cached: CachedToken | None = None
 
     async def get(self) -> str | None:
         """The token for a call."""
@@ -40,7 +40,9 @@ class Tokens:
             token = source()
             return await token if isawaitable(token) else token
         async with self._lock:
-            granted = self._granted
-            if granted is None or not granted.fresh or granted.token == refused:
-                granted = self._granted = Granted.by(await self._login(source.request()))
-            return granted.token
+            cached = self._cached
+            if cached is None or not cached.is_fresh or cached.token == refused:
+                cached = self._cached = CachedToken.from_response(
+                    await self._login(source.request())
+                )
+            return cached.token

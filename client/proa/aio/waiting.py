@@ -8,7 +8,7 @@ from grpc import StatusCode
 from proa import v1
 from proa.aio.watching import Watch
 from proa.errors import Cancelled, Details, NotFound
-from proa.waiting import Goal, Seen
+from proa.waiting import Goal, WaitProgress
 
 
 async def wait(
@@ -17,7 +17,7 @@ async def wait(
     goal: Goal,
 ) -> v1.Resource | None:
     """Wait for it."""
-    seen: Seen | None = None
+    progress: WaitProgress | None = None
     try:
         async with asyncio.timeout(goal.timeout):
             try:
@@ -25,14 +25,14 @@ async def wait(
             except NotFound as error:
                 goal.missing(error)
                 return None
-            seen = Seen(goal, resource)
-            if seen.done():
+            progress = WaitProgress(goal, resource)
+            if progress.done():
                 return resource
-            async with watch(seen.filter()) as events:
+            async with watch(progress.filter()) as events:
                 async for event in events:
-                    seen.take(event)
-                    if seen.done():
-                        return seen.last
+                    progress.observe(event)
+                    if progress.done():
+                        return progress.last
     except TimeoutError:
-        raise goal.timed_out(None if seen is None else seen.last) from None
+        raise goal.timed_out(None if progress is None else progress.last) from None
     raise Cancelled(StatusCode.CANCELLED, Details("the client was closed"))

@@ -9,13 +9,13 @@ from typing import Any, Self
 from proa import v1
 from proa.errors import Error
 from proa.events import Event
-from proa.story import Story, ended, silent
+from proa.watch_state import WatchState, ended, silent
 
 Call = Callable[[v1.WatchResourcesRequest], Any]
 """Makes the call and gives its responses; they can be cancelled."""
 
 
-class Line:
+class AsyncWatchStream:
     """The call of a watch, one after the other.
 
     Args:
@@ -78,24 +78,24 @@ class Watch(AsyncIterator[Event]):
     """What `Client.watch` gives: the events, one by one. The call ends with it.
 
     Args:
-        line: where the calls are made.
-        story: what to tell.
+        stream: where the calls are made.
+        state: what to tell.
     """
 
-    def __init__(self, line: Line, story: Story) -> None:
-        self._line = line
-        self._events = _events(line, story)
+    def __init__(self, stream: AsyncWatchStream, state: WatchState) -> None:
+        self._stream = stream
+        self._events = _events(stream, state)
 
     async def __anext__(self) -> Event:
         return await anext(self._events)
 
     def close(self) -> None:
         """End the watch: the call at once, the loop with its next event."""
-        self._line.close()
+        self._stream.close()
 
     def __del__(self) -> None:
         # A loop that is left does not close what it ran over.
-        self._line.close()
+        self._stream.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -109,19 +109,19 @@ class Watch(AsyncIterator[Event]):
         self.close()
 
 
-async def _events(line: Line, story: Story) -> AsyncGenerator[Event, None]:
-    while not line.is_closed():
+async def _events(stream: AsyncWatchStream, state: WatchState) -> AsyncGenerator[Event, None]:
+    while not stream.is_closed():
         try:
-            line.open(story.request())
-            while (response := await line.read()) is not None:
-                for event in story.take(response):
+            stream.open(state.request())
+            while (response := await stream.read()) is not None:
+                for event in state.apply(response):
                     yield event
         except Error as error:
-            if line.is_closed():
+            if stream.is_closed():
                 return
-            told = story.fail(error)
+            events = state.fail(error)
         else:
             return
-        for event in told:
+        for event in events:
             yield event
-        await line.pause(story.wait)
+        await stream.pause(state.wait)

@@ -14,12 +14,12 @@ import pytest
 
 import proa
 from proa import v1
-from unit.client.watched import Picture, content
+from unit.client.watch_server import Replica, content
 
 IMAGE = "proa-test/busybox:1"
 
 
-class User(Picture):
+class User(Replica):
     """Somebody who follows in a thread what a client's watch tells."""
 
     def __init__(self, watch):
@@ -45,7 +45,7 @@ class User(Picture):
         self.until(lambda: self.kinds().count(kind.__name__) >= count, seconds)
 
     def until_agreed(self, client, **filter):
-        """Wait until the picture is what a list shows."""
+        """Wait until the replica is what a list shows."""
 
         def agreed():
             listed = client.list_resources(v1.ResourceFilter(**filter))

@@ -22,7 +22,7 @@ from proa.v1 import (
     image_service_pb2_grpc,
     resource_service_pb2_grpc,
 )
-from unit.client.watched import Watched
+from unit.client.watch_server import WatchServer
 
 
 def make_status(code, reason, message="what happened", *details, domain="proa.v1", **metadata):
@@ -156,7 +156,7 @@ class SmallDaemon(
         self.stream_failure = None
         self.unreachable = []
         self.hosts = v1.GetHostResponse(daemon_version="1.2.3")
-        self.watched = Watched()
+        self.watch_server = WatchServer()
         self.samples = []
 
     def _refusal(self, name, context):
@@ -218,7 +218,7 @@ class SmallDaemon(
     def WatchResources(self, request, context):
         self._begin("WatchResources", context)
         compacted = make_status(grpc.StatusCode.OUT_OF_RANGE, "REVISION_COMPACTED", "too long ago")
-        yield from self.watched.serve(
+        yield from self.watch_server.serve(
             request, context, lambda status: abort(context, status), compacted
         )
 

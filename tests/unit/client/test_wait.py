@@ -9,22 +9,22 @@ import pytest
 
 import proa
 from proa import v1
-from unit.client.watched import RUNNING, STOPPED
+from unit.client.watch_server import RUNNING, STOPPED
 
 PAUSED = v1.RESOURCE_STATE_PAUSED
 A = "a" * 64
 
 
 @pytest.fixture
-def watched(small_daemon):
+def watch_server(small_daemon):
     small_daemon.valid = {"ours"}
-    small_daemon.resources = small_daemon.watched.things.values()
-    small_daemon.watched.put(A, STOPPED, name="web")
-    return small_daemon.watched
+    small_daemon.resources = small_daemon.watch_server.resources.values()
+    small_daemon.watch_server.put(A, STOPPED, name="web")
+    return small_daemon.watch_server
 
 
 @pytest.fixture(params=["sync", "aio"])
-def wait(request, serve, watched):
+def wait(request, serve, watch_server):
     """Start to wait in a thread; gives a future."""
     with serve() as target, ThreadPoolExecutor() as pool:
 
@@ -44,36 +44,36 @@ def wait(request, serve, watched):
         yield begin
 
 
-def test_at_once_if_it_is_so(wait, watched):
+def test_at_once_if_it_is_so(wait, watch_server):
     assert wait(RUNNING, STOPPED).result(10).state == STOPPED
-    assert not watched.requests
+    assert not watch_server.requests
 
 
-def test_until_it_is_so(wait, watched):
+def test_until_it_is_so(wait, watch_server):
     waiting = wait(RUNNING)
-    watched.wait_for_watches(1)
-    assert watched.requests[0].filter == v1.ResourceFilter(
+    watch_server.wait_for_watches(1)
+    assert watch_server.requests[0].filter == v1.ResourceFilter(
         ids=[A], kinds=[v1.RESOURCE_KIND_CONTAINER], hosts=["local"]
     )
-    watched.put(A, PAUSED)
+    watch_server.put(A, PAUSED)
     assert not waiting.done()
-    watched.put(A, RUNNING)
+    watch_server.put(A, RUNNING)
     assert waiting.result(10).state == RUNNING
-    watched.wait_for_nobody()
+    watch_server.wait_for_nobody()
 
 
-def test_through_a_restart_of_the_daemon(wait, watched, status):
+def test_through_a_restart_of_the_daemon(wait, watch_server, status):
     waiting = wait(RUNNING)
-    watched.wait_for_watches(1)
-    with watched.changed:
-        watched.drop(status(grpc.StatusCode.UNAVAILABLE, "SHUTTING_DOWN"))
-        watched.put(A, RUNNING)
-        watched.restart()
+    watch_server.wait_for_watches(1)
+    with watch_server.changed:
+        watch_server.drop(status(grpc.StatusCode.UNAVAILABLE, "SHUTTING_DOWN"))
+        watch_server.put(A, RUNNING)
+        watch_server.restart()
     assert waiting.result(10).state == RUNNING
 
 
 @pytest.mark.parametrize("timeout", [2, 0])
-def test_it_does_not_come(wait, watched, timeout):
+def test_it_does_not_come(wait, watch_server, timeout):
     with pytest.raises(proa.WaitTimedOut) as caught:
         wait(RUNNING, timeout=timeout).result(10)
     assert isinstance(caught.value, proa.DeadlineExceeded)
@@ -81,10 +81,10 @@ def test_it_does_not_come(wait, watched, timeout):
     if timeout:
         assert caught.value.metadata == {"resource": A, "name": "web", "state": "STOPPED"}
         assert "web is STOPPED after 2 s" in caught.value.message
-    watched.wait_for_nobody()
+    watch_server.wait_for_nobody()
 
 
-def test_the_time_is_over_while_the_daemon_is_asked(wait, small_daemon, watched, monkeypatch):
+def test_the_time_is_over_while_the_daemon_is_asked(wait, small_daemon, watch_server, monkeypatch):
     asked = threading.Event()
     monkeypatch.setattr(small_daemon, "_begin", lambda *_: asked.wait(60))
     try:
@@ -95,56 +95,56 @@ def test_the_time_is_over_while_the_daemon_is_asked(wait, small_daemon, watched,
     assert caught.value.metadata == {"resource": "web"}
 
 
-def test_it_goes_meanwhile(wait, watched):
+def test_it_goes_meanwhile(wait, watch_server):
     waiting = wait(RUNNING)
-    watched.wait_for_watches(1)
-    watched.remove(A)
+    watch_server.wait_for_watches(1)
+    watch_server.remove(A)
     with pytest.raises(proa.NotFound) as caught:
         waiting.result(10)
     assert caught.value.reason == "RESOURCE_NOT_FOUND"
     assert caught.value.metadata == {"resource": A}
 
 
-def test_it_goes_before_the_watch_begins(wait, watched, small_daemon):
+def test_it_goes_before_the_watch_begins(wait, watch_server, small_daemon):
     small_daemon.resources = list(small_daemon.resources)
-    watched.remove(A)
+    watch_server.remove(A)
     with pytest.raises(proa.NotFound):
         wait(RUNNING).result(10)
     assert wait(removed=True).result(10).id == A
 
 
-def test_a_lost_engine_is_waited_for(wait, watched, small_daemon):
+def test_a_lost_engine_is_waited_for(wait, watch_server, small_daemon):
     small_daemon.resources = list(small_daemon.resources)
-    watched.lose_engine()
+    watch_server.lose_engine()
     waiting = wait(RUNNING)
-    watched.wait_for_watches(1)
+    watch_server.wait_for_watches(1)
     with pytest.raises(TimeoutError):
         waiting.result(0.3)
-    watched.put(A, RUNNING, name="web")
-    watched.find_engine()
+    watch_server.put(A, RUNNING, name="web")
+    watch_server.find_engine()
     assert waiting.result(10).state == RUNNING
-    watched.lose_engine()
+    watch_server.lose_engine()
     waiting = wait(RUNNING)
-    watched.wait_for_watches(2)
-    watched.remove(A)
-    watched.find_engine()
+    watch_server.wait_for_watches(2)
+    watch_server.remove(A)
+    watch_server.find_engine()
     with pytest.raises(proa.NotFound):
         waiting.result(10)
 
 
-def test_its_end_is_waited_for(wait, watched):
+def test_its_end_is_waited_for(wait, watch_server):
     waiting = wait(removed=True)
-    watched.wait_for_watches(1)
-    watched.put(A, RUNNING)
+    watch_server.wait_for_watches(1)
+    watch_server.put(A, RUNNING)
     assert not waiting.done()
-    watched.remove(A)
+    watch_server.remove(A)
     assert waiting.result(10).id == A
 
 
-def test_either_is_waited_for(wait, watched):
+def test_either_is_waited_for(wait, watch_server):
     waiting = wait(RUNNING, removed=True)
-    watched.wait_for_watches(1)
-    watched.put(A, RUNNING)
+    watch_server.wait_for_watches(1)
+    watch_server.put(A, RUNNING)
     assert waiting.result(10).state == RUNNING
 
 
@@ -165,11 +165,11 @@ def test_nothing_to_wait_for(wait):
         wait().result(10)
 
 
-def test_closing_the_client_ends_it(serve, watched):
+def test_closing_the_client_ends_it(serve, watch_server):
     with serve() as target, ThreadPoolExecutor() as pool:
         client = proa.connect(target, token="ours")
         waiting = pool.submit(client.wait, "web", RUNNING)
-        watched.wait_for_watches(1)
+        watch_server.wait_for_watches(1)
         client.close()
         with pytest.raises(proa.Cancelled):
             waiting.result(10)

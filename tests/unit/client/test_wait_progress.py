@@ -4,7 +4,7 @@ import pytest
 
 import proa
 from proa import v1
-from proa.waiting import Goal, Seen
+from proa.waiting import Goal, WaitProgress
 
 WEB = v1.Resource(
     id="1", name="web", kind=v1.RESOURCE_KIND_CONTAINER, state=v1.RESOURCE_STATE_RUNNING
@@ -17,11 +17,11 @@ SYNCED = proa.Synced()
 
 def removed_after(*events):
     """Whether its removal is known after these."""
-    seen = Seen(Goal("web", (), removed=True, timeout=None), WEB)
+    progress = WaitProgress(Goal("web", (), removed=True, timeout=None), WEB)
     for event in events:
-        assert not seen.done()
-        seen.take(event)
-    return seen.done()
+        assert not progress.done()
+        progress.observe(event)
+    return progress.done()
 
 
 @pytest.mark.parametrize(

@@ -31,14 +31,14 @@ class Stream:
         self.pending.append(v1.WatchResourcesResponse(events=shown, resume_token=token))
 
 
-class Watched:
+class WatchServer:
     """What there is, what was, and who watches. Only its own methods change it."""
 
     def __init__(self):
         self.changed = threading.Condition(threading.RLock())
         self.requests = []
         self.streams = []
-        self.things = {}
+        self.resources = {}
         self._run = 1
         self._revision = 0
         self._log = []
@@ -52,34 +52,34 @@ class Watched:
     def put(self, id, state=RUNNING, **fields):
         """Make a resource, or make it another."""
         with self.changed:
-            before = self.things.get(id)
+            before = self.resources.get(id)
             self._revision += 1
             fields = {"name": f"name-{id}", "kind": v1.RESOURCE_KIND_CONTAINER, **fields}
-            thing = v1.Resource(id=id, host="local", state=state, **fields)
-            self.things[id] = self._stamped(thing)
+            resource = v1.Resource(id=id, host="local", state=state, **fields)
+            self.resources[id] = self._stamped(resource)
             type = v1.CHANGE_TYPE_ADDED if before is None else v1.CHANGE_TYPE_MODIFIED
-            self._tell(type, self.things[id], before)
+            self._tell(type, self.resources[id], before)
 
     def remove(self, id):
         with self.changed:
             self._revision += 1
-            gone = self.things.pop(id)
+            gone = self.resources.pop(id)
             self._tell(v1.CHANGE_TYPE_REMOVED, gone, gone)
 
-    def _stamped(self, thing):
+    def _stamped(self, resource):
         stamped = v1.Resource()
-        stamped.CopyFrom(thing)
+        stamped.CopyFrom(resource)
         stamped.revision = self._revision
         stamped.etag = f"{self._run}-{self._revision}"
         stamped.observe_time.FromSeconds(1000 * self._run + self._revision)
         return stamped
 
-    def _tell(self, type, thing, before):
+    def _tell(self, type, resource, before):
         if self._lost:
             return
         change = v1.ResourceChange(
             type=type,
-            resource=thing,
+            resource=resource,
             previous_state=before.state if before else v1.RESOURCE_STATE_UNSPECIFIED,
             cause=v1.CHANGE_CAUSE_API,
             actor="ann",
@@ -123,9 +123,9 @@ class Watched:
         with self.changed:
             if self._lost:
                 self._lost = False
-                for thing in self.things.values():
+                for resource in self.resources.values():
                     self._revision += 1
-                    self._tell(v1.CHANGE_TYPE_ADDED, thing, None)
+                    self._tell(v1.CHANGE_TYPE_ADDED, resource, None)
                 self.gap(v1.GAP_KIND_ENGINE_RESYNCED, "local/docker")
 
     def heartbeat(self):
@@ -150,7 +150,9 @@ class Watched:
             self._revision = 1
             self._log.clear()
             self._floor = 0
-            self.things = {id: self._stamped(thing) for id, thing in self.things.items()}
+            self.resources = {
+                id: self._stamped(resource) for id, resource in self.resources.items()
+            }
 
     def compact(self):
         """Forget what was."""
@@ -184,12 +186,12 @@ class Watched:
             return stream
 
     def _initial(self, stream):
-        things = () if self._lost else self.things.values()
-        for number, thing in enumerate(things):
+        resources = () if self._lost else self.resources.values()
+        for number, resource in enumerate(resources):
             if number == self._cut:
                 self._cut, stream.ending = None, ENDED
                 return
-            change = v1.ResourceChange(type=v1.CHANGE_TYPE_EXISTING, resource=thing)
+            change = v1.ResourceChange(type=v1.CHANGE_TYPE_EXISTING, resource=resource)
             stream.send(v1.WatchEvent(change=change))
         if self._lost:
             gap = v1.Gap(kind=v1.GAP_KIND_ENGINE_LOST, engine="local/docker", message="why")
@@ -248,7 +250,7 @@ def content(resource):
     return copy.SerializeToString(deterministic=True)
 
 
-class Picture:
+class Replica:
     """A user who applies what a watch tells to a dictionary, and is strict about it."""
 
     def __init__(self):
@@ -272,5 +274,5 @@ class Picture:
             case proa.Change(type=v1.CHANGE_TYPE_REMOVED, resource=one):
                 del self.now[one.id]
 
-    def agrees_with(self, watched):
-        return self.now == {id: content(one) for id, one in watched.things.items()}
+    def agrees_with(self, watch_server):
+        return self.now == {id: content(one) for id, one in watch_server.resources.items()}

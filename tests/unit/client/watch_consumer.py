@@ -5,16 +5,16 @@ import threading
 import time
 
 import proa
-from unit.client.watched import Picture
+from unit.client.watch_server import Replica
 
 
-class Following:
+class WatchConsumer:
     """A user in a thread who notes what a watch of the one client or the other tells."""
 
     def __init__(self, kind, target, settings, **arguments):
         self.events = []
         self.error = None
-        self.picture = Picture()
+        self.replica = Replica()
         self.pause = 0
         self._news = threading.Condition()
         self._kind, self._target, self._settings = kind, target, settings
@@ -55,7 +55,7 @@ class Following:
 
     def _note(self, event):
         with self._news:  # who waits sees both or neither
-            self.picture.apply(event)
+            self.replica.apply(event)
             self.events.append(event)
             self._news.notify_all()
         time.sleep(self.pause)
@@ -67,8 +67,8 @@ class Following:
     def until_told(self, kind, count=1):
         self.until(lambda: sum(isinstance(event, kind) for event in self.events) >= count)
 
-    def until_agreed(self, watched):
-        self.until(lambda: self.picture.agrees_with(watched))
+    def until_agreed(self, watch_server):
+        self.until(lambda: self.replica.agrees_with(watch_server))
 
     def ended(self):
         self._thread.join(30)

@@ -1,6 +1,6 @@
-"""The one unbroken story that a watch tells, made of as many calls as it takes.
+"""The state of a watch: one continuous sequence of events over any number of calls.
 
-No call is made here: `proa.watching` and `proa.aio.watching` do that, each in its way.
+This module makes no call; `proa.watching` and `proa.aio.watching` do.
 """
 
 import random
@@ -36,11 +36,11 @@ _KIND_OF = {"docker": v1.RESOURCE_KIND_CONTAINER, "libvirt": v1.RESOURCE_KIND_DO
 _Key = tuple[str, v1.ResourceKind.ValueType, str]
 
 
-class Story:
-    """What a watch has told its user, and what follows from each response and failure.
+class WatchState:
+    """Turns the responses and failures of a watch's calls into the user's events.
 
-    It remembers every resource as it was last told. An initial state that comes again
-    is compared with that, and only the differences are told.
+    Keeps every resource as last reported to the user. An initial state that is sent again
+    is compared with that, and only the differences become events.
 
     Args:
         filter: which resources; None: all.
@@ -74,9 +74,9 @@ class Story:
             self._request.heartbeat_interval.CopyFrom(asked)
         self.patience = _MISSED_HEARTBEATS * interval
         self.wait = 0.0
-        self._told: dict[_Key, v1.Resource] = {}
+        self._reported: dict[_Key, v1.Resource] = {}
         # What the initial state that is being read has shown; None: it is complete.
-        self._seen: set[_Key] | None = set()
+        self._listed: set[_Key] | None = set()
         # Engines that are lost, as far as this call told, and what they had when they
         # were last heard of: a daemon that began anew without them cannot know of it.
         self._missing: set[str] = set()
@@ -96,43 +96,43 @@ class Story:
             self._begin_again()
         return self._request
 
-    def take(self, response: v1.WatchResourcesResponse) -> list[Event]:
+    def apply(self, response: v1.WatchResourcesResponse) -> list[Event]:
         """What a response means to the user."""
-        told: list[Event] = []
+        events: list[Event] = []
         self._heard = self._begun = True
         if self._lost:
             self._lost = False
-            told.append(Reconnected())
+            events.append(Reconnected())
         for event in response.events:
             match event.WhichOneof("event"):
                 case "change":
-                    told += self._changed(event.change)
+                    events += self._changed(event.change)
                 case "bookmark" if event.bookmark.synced:
-                    told += self._complete()
+                    events += self._complete()
                 case "gap":
-                    told += self._gap(event.gap)
+                    events += self._gap(event.gap)
         if response.resume_token:
             self._request.resume_token = response.resume_token
-        return told
+        return events
 
     def fail(self, error: Error) -> list[Event]:
         """What the end of a call means to the user. Raises it where another call is no use."""
         if not self._begun:
             raise error
-        told: list[Event] = []
+        events: list[Event] = []
         if self._request.resume_token and isinstance(error, OutOfRange | InvalidArgument):
             # All arguments but the token were good before.
             self._begin_again()
-            told.append(Gap(v1.GAP_KIND_WATCH_RESTARTED, message=error.message))
+            events.append(Gap(v1.GAP_KIND_WATCH_RESTARTED, message=error.message))
         elif _passes(error):
             if not self._lost:
                 self._lost = True
-                told.append(Disconnected(error))
+                events.append(Disconnected(error))
         elif not (self._heard and error.reason in RENEWABLE):
             # A token that ends in the middle is renewed by the next call, if it can be.
             raise error
         self._count(error)
-        return told
+        return events
 
     def _count(self, error: Error) -> None:
         if time.monotonic() - self._opened > _STEADY:
@@ -146,21 +146,21 @@ class Story:
 
     def _begin_again(self) -> None:
         self._request.resume_token = ""
-        self._seen = set()
+        self._listed = set()
         self._missing.clear()
 
     def _changed(self, change: v1.ResourceChange) -> Iterator[Change]:
         resource = change.resource
         key = (resource.host, resource.kind, resource.id)
-        before = self._told.pop(key, None)
+        before = self._reported.pop(key, None)
         self._kept.discard(key)
         if change.type == v1.CHANGE_TYPE_REMOVED:
             if before is not None:
                 yield _change(change.type, change)
             return
-        self._told[key] = resource
-        if self._seen is not None:
-            self._seen.add(key)
+        self._reported[key] = resource
+        if self._listed is not None:
+            self._listed.add(key)
         if before is None:
             known = self._synced or change.type != v1.CHANGE_TYPE_EXISTING
             yield _change(v1.CHANGE_TYPE_ADDED if known else v1.CHANGE_TYPE_EXISTING, change)
@@ -170,9 +170,9 @@ class Story:
             yield Change(v1.CHANGE_TYPE_MODIFIED, resource, before.state)
 
     def _complete(self) -> Iterator[Event]:
-        seen, self._seen = self._seen, None
-        if seen is not None:
-            unseen = {key for key in self._told if key not in seen}
+        listed, self._listed = self._listed, None
+        if listed is not None:
+            unseen = {key for key in self._reported if key not in listed}
             self._kept = {key for key in unseen if any(_has(one, key) for one in self._missing)}
             yield from self._gone(unseen - self._kept)
         self._synced = True
@@ -192,7 +192,7 @@ class Story:
     def _gone(self, keys: Iterable[_Key]) -> Iterator[Change]:
         for key in sorted(keys):
             self._kept.discard(key)
-            gone = self._told.pop(key)
+            gone = self._reported.pop(key)
             yield Change(v1.CHANGE_TYPE_REMOVED, gone, gone.state)
 
 

@@ -1,0 +1,318 @@
+"""Whatever happens, a user who applies what is told ends with the daemon's replica."""
+
+from datetime import timedelta
+
+import grpc
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import proa
+from proa import v1
+from proa.errors import Details
+from proa.watch_state import WatchState
+from unit.client.watch_server import ENDED, RUNNING, STOPPED, Replica, WatchServer
+
+IDS = st.sampled_from(["a", "b", "c", "d", "e"])
+STEPS = st.one_of(
+    st.tuples(st.just("put"), IDS, st.sampled_from([RUNNING, STOPPED])),
+    st.tuples(st.just("remove"), IDS),
+    st.tuples(
+        st.sampled_from(["drop", "restart", "compact", "heartbeat", "lose_engine", "find_engine"])
+    ),
+    st.tuples(
+        st.just("gap"), st.sampled_from([v1.GAP_KIND_WATCH_RESTARTED, v1.GAP_KIND_ENGINE_LOST])
+    ),
+    st.tuples(st.just("cut_next"), st.integers(0, 4)),
+)
+UNAVAILABLE = proa.Unavailable(grpc.StatusCode.UNAVAILABLE, Details("gone"))
+COMPACTED = proa.OutOfRange(
+    grpc.StatusCode.OUT_OF_RANGE, Details("too long ago", "REVISION_COMPACTED")
+)
+
+
+class LocalWatcher:
+    """Calls without a wire: takes as many responses as it is told to."""
+
+    def __init__(self, watch_server, read_mask=()):
+        self.watch_server = watch_server
+        self.state = WatchState(None, read_mask, None)
+        self.replica = Replica()
+        self.events = []
+        self._stream = None
+
+    def _hear(self, events):
+        self.events += events
+        for event in events:
+            self.replica.apply(event)
+
+    def read(self, most=None):
+        """Take so many responses; None: until there is no more and the replica is complete."""
+        while most is None or most > 0:
+            if self._stream is None:
+                self._stream = self.watch_server.open(self.state.request())
+            if self._stream is None:
+                self._hear(self.state.fail(COMPACTED))
+            elif self._stream.pending:
+                self._hear(self.state.apply(self._stream.pending.popleft()))
+            elif self._stream.ending is ENDED:
+                self._stream = None
+                self._hear(self.state.fail(UNAVAILABLE))
+            else:
+                return
+            most = None if most is None else most - 1
+
+
+def happen(watch_server, step, *arguments):
+    match step:
+        case "remove":
+            if arguments[0] in watch_server.resources:
+                watch_server.remove(*arguments)
+        case "restart":
+            watch_server.restart()
+            watch_server.drop()
+        case "gap":
+            watch_server.gap(*arguments)
+        case _:
+            getattr(watch_server, step)(*arguments)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.tuples(STEPS, st.integers(0, 6))), st.sampled_from([(), ("state",)]))
+def test_the_picture_is_always_the_daemons(steps, read_mask):
+    watch_server = WatchServer()
+    watch_server.put("a")
+    watcher = LocalWatcher(watch_server, read_mask)
+    watcher.read(1)
+    for step, reads in steps:
+        happen(watch_server, *step)
+        watcher.read(reads)
+    watch_server.cut_next(None)
+    watch_server.find_engine()
+    watcher.read()
+    now = {id: one.state for id, one in watch_server.resources.items()}
+    told = {id: v1.Resource.FromString(one).state for id, one in watcher.replica.now.items()}
+    assert told == now
+    assert read_mask or watcher.replica.agrees_with(watch_server)
+    assert watcher.replica.synced
+    lost = [event for event in watcher.events if isinstance(event, proa.Disconnected)]
+    back = [event for event in watcher.events if isinstance(event, proa.Reconnected)]
+    assert len(lost) == len(back)
+
+
+def types(events):
+    return [
+        (v1.ChangeType.Name(event.type).removeprefix("CHANGE_TYPE_"), event.resource.id)
+        if isinstance(event, proa.Change)
+        else type(event).__name__
+        for event in events
+    ]
+
+
+@pytest.fixture
+def watch_server():
+    watch_server = WatchServer()
+    for id in ("a", "b", "c"):
+        watch_server.put(id)
+    return watch_server
+
+
+@pytest.fixture
+def watcher(watch_server):
+    watcher = LocalWatcher(watch_server)
+    watcher.read()
+    assert types(watcher.events) == [*(("EXISTING", id) for id in "abc"), "Synced"]
+    watcher.events.clear()
+    return watcher
+
+
+def test_changes_are_handed_on_whole(watch_server, watcher):
+    watch_server.put("a", STOPPED)
+    watcher.read()
+    [change] = watcher.events
+    assert change == proa.Change(
+        v1.CHANGE_TYPE_MODIFIED, watch_server.resources["a"], RUNNING, v1.CHANGE_CAUSE_API, "ann"
+    )
+
+
+def test_a_break_is_told_and_nothing_is_lost_or_told_twice(watch_server, watcher):
+    watch_server.drop()
+    watch_server.put("d")
+    watch_server.remove("d")
+    watch_server.put("a", STOPPED)
+    watcher.read()
+    assert types(watcher.events) == [
+        "Disconnected",
+        "Reconnected",
+        ("ADDED", "d"),
+        ("REMOVED", "d"),
+        ("MODIFIED", "a"),
+    ]
+
+
+def test_a_restarted_daemon_with_nothing_new_tells_no_change(watch_server, watcher):
+    watch_server.restart()
+    watch_server.drop()
+    watcher.read()
+    assert types(watcher.events) == ["Disconnected", "Gap", "Reconnected", "Synced"]
+    gap = watcher.events[1]
+    assert gap == proa.Gap(v1.GAP_KIND_WATCH_RESTARTED, message="too long ago")
+
+
+@pytest.mark.parametrize("cause", ["restarted daemon", "compaction", "slow watcher"])
+def test_what_differs_after_a_gap_is_told_as_changes(watch_server, watcher, cause):
+    if cause == "restarted daemon":
+        watch_server.restart()
+    if cause != "slow watcher":
+        watch_server.drop()
+    watch_server.remove("a")
+    watch_server.put("b", STOPPED)
+    watch_server.put("d")
+    if cause == "compaction":
+        watch_server.compact()
+    if cause == "slow watcher":
+        watch_server.gap(v1.GAP_KIND_WATCH_RESTARTED)
+    watcher.read()
+    changes = [event for event in watcher.events if isinstance(event, proa.Change)]
+    assert types(changes) == [("MODIFIED", "b"), ("ADDED", "d"), ("REMOVED", "a")]
+    assert [change.previous_state for change in changes] == [RUNNING, 0, RUNNING]
+    assert {change.cause for change in changes} == {v1.CHANGE_CAUSE_UNSPECIFIED}
+    assert types(watcher.events)[-1] == "Synced"
+    assert "Gap" in types(watcher.events)
+
+
+def test_an_activity_that_ended_with_the_daemon_is_told(watch_server, watcher):
+    watch_server.put("a", activity=v1.Activity(verb=v1.VERB_STOP, step="waiting"))
+    watcher.read()
+    watch_server.restart()
+    watch_server.resources["a"].ClearField("activity")
+    watch_server.drop()
+    watcher.read()
+    assert types(watcher.events)[-2:] == [("MODIFIED", "a"), "Synced"]
+
+
+def test_an_initial_state_that_is_cut_off_goes_on_as_one(watch_server):
+    watcher = LocalWatcher(watch_server)
+    watch_server.cut_next(2)
+    watcher.read(2)
+    watch_server.remove("a")
+    watch_server.put("b", STOPPED)
+    watch_server.put("d")
+    watcher.read()
+    assert types(watcher.events) == [
+        ("EXISTING", "a"),
+        ("EXISTING", "b"),
+        "Disconnected",
+        "Reconnected",
+        ("MODIFIED", "b"),
+        ("EXISTING", "c"),
+        ("EXISTING", "d"),
+        ("REMOVED", "a"),
+        "Synced",
+    ]
+
+
+def test_gaps_of_engines_are_handed_on(watch_server, watcher):
+    watch_server.gap(v1.GAP_KIND_ENGINE_LOST, "local/docker")
+    watch_server.gap(v1.GAP_KIND_ENGINE_RESYNCED, "local/docker")
+    watcher.read()
+    assert watcher.events == [
+        proa.Gap(v1.GAP_KIND_ENGINE_LOST, "local/docker", "why"),
+        proa.Gap(v1.GAP_KIND_ENGINE_RESYNCED, "local/docker", "why"),
+    ]
+
+
+def test_what_a_lost_engine_had_stays_as_last_known(watch_server, watcher):
+    watch_server.put("vm", kind=v1.RESOURCE_KIND_DOMAIN)
+    watcher.read()
+    watcher.events.clear()
+    watch_server.lose_engine()
+    watcher.read()
+    # Nobody knows of the containers now; the domain is gone, its engine would tell of it.
+    assert types(watcher.events) == [
+        "Disconnected",
+        "Gap",
+        "Reconnected",
+        "Gap",
+        ("REMOVED", "vm"),
+        "Synced",
+    ]
+    assert watcher.events[3].kind == v1.GAP_KIND_ENGINE_LOST
+    watcher.events.clear()
+    watch_server.remove("a")
+    watch_server.remove("vm")
+    watch_server.put("b", STOPPED)
+    watch_server.put("d")
+    watch_server.find_engine()
+    watcher.read()
+    assert types(watcher.events) == [("MODIFIED", "b"), ("ADDED", "d"), ("REMOVED", "a"), "Gap"]
+    assert watcher.replica.agrees_with(watch_server)
+
+
+def test_a_token_that_a_newer_daemon_does_not_know_is_dropped(watch_server, watcher):
+    watch_server.drop()
+    watcher.state.request()
+    error = proa.InvalidArgument(
+        grpc.StatusCode.INVALID_ARGUMENT, Details("no token", "INVALID_ARGUMENT")
+    )
+    assert types(watcher.state.fail(error)) == ["Gap"]
+    assert not watcher.state.request().resume_token
+    with pytest.raises(proa.InvalidArgument):
+        watcher.state.fail(error)
+
+
+def test_the_same_uuid_on_two_hosts_is_two_resources():
+    def existing(host):
+        resource = v1.Resource(id="u", host=host, kind=v1.RESOURCE_KIND_DOMAIN)
+        change = v1.ResourceChange(type=v1.CHANGE_TYPE_EXISTING, resource=resource)
+        return v1.WatchResourcesResponse(events=[v1.WatchEvent(change=change)])
+
+    state = WatchState(None, (), None)
+    told = state.apply(existing("one")) + state.apply(existing("two"))
+    assert [event.resource.host for event in told] == ["one", "two"]
+
+
+def test_with_a_read_mask_resources_are_told_apart():
+    paths = WatchState(None, ["name", "id"], None).request().read_mask.paths
+    assert paths == ["name", "id", "kind", "host"]
+    assert not WatchState(None, (), None).request().HasField("read_mask")
+
+
+def test_the_pause_grows_and_is_never_the_same(watch_server, watcher):
+    waits = []
+    for _ in range(12):
+        watcher.state.request()
+        watcher.state.fail(UNAVAILABLE)
+        waits.append(watcher.state.wait)
+    assert len(set(waits)) == 12
+    assert waits[0] <= 0.1
+    assert max(waits) > 0.5
+    assert max(waits) <= 5
+
+
+def test_the_daemons_own_word_on_when_to_come_back_is_heeded(watcher):
+    details = Details("stopping", "SHUTTING_DOWN", retry_after=timedelta(seconds=3))
+    watcher.state.fail(proa.Unavailable(grpc.StatusCode.UNAVAILABLE, details))
+    assert watcher.state.wait >= 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "reason"),
+    [
+        (proa.PermissionDenied, "PERMISSION_DENIED", "SCOPE_MISSING"),
+        (proa.Unauthenticated, "UNAUTHENTICATED", "BAD_CREDENTIALS"),
+        (proa.Unimplemented, "UNIMPLEMENTED", ""),
+        (proa.Internal, "INTERNAL", "INTERNAL"),
+        (proa.NotFound, "NOT_FOUND", "HOST_NOT_FOUND"),
+    ],
+)
+def test_what_another_call_does_not_cure_is_raised(watcher, kind, code, reason):
+    watcher.state.request()
+    with pytest.raises(kind):
+        watcher.state.fail(kind(grpc.StatusCode[code], Details("no", reason)))
+
+
+@pytest.mark.parametrize("code", ["INTERNAL", "UNKNOWN", "CANCELLED", "DEADLINE_EXCEEDED"])
+def test_what_is_not_the_daemons_own_word_is_tried_again(watcher, code):
+    [event] = watcher.state.fail(proa.Error(grpc.StatusCode[code], Details("reset")))
+    assert isinstance(event, proa.Disconnected)
