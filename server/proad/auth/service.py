@@ -11,14 +11,14 @@ from typing import Self
 
 import structlog
 
+from proad.auth.client_address import ClientAddressResolver
+from proad.auth.fair_queue import FairQueue
 from proad.auth.keys import KeyRing
-from proad.auth.pacing import Pacing
+from proad.auth.login_limiter import LoginLimiter
 from proad.auth.passwords import Passwords, check_password
-from proad.auth.places import Places
 from proad.auth.scopes import Scope
-from proad.auth.standing import Standing
+from proad.auth.token_status import TokenStatusCache
 from proad.auth.tokens import Claims, IssuedToken, Tokens
-from proad.auth.turns import Turns
 from proad.config import Settings
 from proad.errors import (
     BadCredentialsError,
@@ -78,7 +78,7 @@ class Authenticator:
         revocations: tokens that are no longer good.
         tokens: signs and verifies.
         passwords: hashes and compares.
-        places: tells from where a login comes.
+        addresses: tells from where a login comes.
         clock: seconds that never go back, for pauses after failed logins.
     """
 
@@ -89,16 +89,16 @@ class Authenticator:
         revocations: RevocationStore,
         tokens: Tokens,
         passwords: Passwords,
-        places: Places | None = None,
+        addresses: ClientAddressResolver | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._users = users
         self._tokens = tokens
         self._passwords = passwords
-        self._standing = Standing(users, revocations)
-        self._places = places or Places()
-        self._pacing = Pacing(clock=clock)
-        self._turns = Turns(at_once=passwords.threads, rank=self._pacing.rank)
+        self._token_status = TokenStatusCache(users, revocations)
+        self._addresses = addresses or ClientAddressResolver()
+        self._limiter = LoginLimiter(clock=clock)
+        self._queue = FairQueue(concurrency=passwords.threads, priority=self._limiter.priority)
         self._log_key = secrets.token_bytes(32)
 
     @classmethod
@@ -119,13 +119,13 @@ class Authenticator:
                 revocations=RevocationStore(database),
                 tokens=tokens,
                 passwords=passwords,
-                places=Places(settings.trusted_proxies),
+                addresses=ClientAddressResolver(settings.trusted_proxies),
             )
             try:
                 yield authenticator
             finally:
-                await authenticator._turns.settle()
-                await authenticator._standing.settle()
+                await authenticator._queue.settle()
+                await authenticator._token_status.settle()
 
     async def create_token(
         self,
@@ -150,38 +150,38 @@ class Authenticator:
             InvalidArgumentError: nobody can have this name or this password.
             BadCredentialsError: no such user, wrong password, or disabled: never said which.
             ScopeMissingError: a scope was asked for that the user was not granted.
-            TooManyAttemptsError: too many failures for this user, there or at all places.
+            TooManyAttemptsError: too many failures for this user, there or at all addresses.
             TooManyLoginsError: too many logins wait for their turn.
             DatabaseUnreachableError: nobody can tell.
         """
         username = check_username(username)
         check_password(password)
-        place = self.place(peer, forwarded)
-        self._pacing.check(username, place)
-        user = await self._turns.run(
-            username, place, lambda: self._log_in(username, password, place)
+        address = self.client_address(peer, forwarded)
+        self._limiter.check(username, address)
+        user = await self._queue.run(
+            username, address, lambda: self._log_in(username, password, address)
         )
         wanted = frozenset(scopes) if scopes else user.scopes
         if missing := sorted(wanted - user.scopes):
             raise ScopeMissingError(missing[0], sorted(user.scopes))
         return self._tokens.issue(user.name, wanted, user.token_version)
 
-    def place(self, peer: str, forwarded: Sequence[str] = ()) -> str:
-        """Return where a call comes from, past the proxies that are trusted; see `Places.of`."""
-        return self._places.of(peer, forwarded)
+    def client_address(self, peer: str, forwarded: Sequence[str] = ()) -> str:
+        """Return where a call comes from, past the proxies that are trusted; see `ClientAddressResolver.resolve`."""
+        return self._addresses.resolve(peer, forwarded)
 
-    async def _log_in(self, username: str, password: str, place: str) -> User:
+    async def _log_in(self, username: str, password: str, address: str) -> User:
         """Return the user whose password it is, and note how it went."""
         # Once more, when the turn has come: logins that were sent all at once must not
         # pass before the first of them has failed.
-        self._pacing.check(username, place)
+        self._limiter.check(username, address)
         user = await self._users.get(username)
         matches = await self._passwords.verify(password, user.password_hash if user else None)
         if user is None or user.disabled or not matches:
-            self._pacing.failed(username, place)
-            log.warning("login failed", user_digest=self._digest(username), place=place)
+            self._limiter.failed(username, address)
+            log.warning("login failed", user_digest=self._digest(username), client_address=address)
             raise BadCredentialsError
-        self._pacing.succeeded(username, place)
+        self._limiter.succeeded(username, address)
         return user
 
     def _digest(self, username: str) -> str:
@@ -210,7 +210,7 @@ class Authenticator:
         if scheme.lower() != "bearer" or not token:
             raise TokenMissingError
         claims = self._tokens.verify(token)
-        await self._standing.check(claims)
+        await self._token_status.check(claims)
         return Caller(claims)
 
     async def check_again(self, caller: Caller) -> None:
@@ -223,7 +223,7 @@ class Authenticator:
             DatabaseUnreachableError: nobody can tell.
         """
         caller.claims.check_time()
-        await self._standing.check(caller.claims)
+        await self._token_status.check(caller.claims)
 
     async def revoke(self, caller: Caller) -> None:
         """End the token that the caller came with.
@@ -231,9 +231,9 @@ class Authenticator:
         Raises:
             DatabaseUnreachableError: it may be good still; try again.
         """
-        await self._standing.revoke(caller.claims.token_id, caller.claims.expire_time)
+        await self._token_status.revoke(caller.claims.token_id, caller.claims.expire_time)
 
-    def holding(self, caller: Caller, *, expires: bool) -> AbstractAsyncContextManager[None]:
+    def while_valid(self, caller: Caller, *, expires: bool) -> AbstractAsyncContextManager[None]:
         """End what is done in the context when the caller's token is no longer good.
 
         That is at once when it is revoked here, and within two seconds when another process
@@ -245,4 +245,4 @@ class Authenticator:
             TokenInvalidError: its user is gone, disabled or was changed since.
             DatabaseUnreachableError: nobody could tell for a quarter of a minute.
         """
-        return self._standing.hold(caller.claims, expires=expires)
+        return self._token_status.while_valid(caller.claims, expires=expires)

@@ -108,7 +108,7 @@ class _Refused:
         without = [(place, c.without_line) for place, c in counts.items() if c.without_line]
         without.sort(key=lambda each: (each[0] == _ELSEWHERE, -each[1]))
         for place, count in without[:_LINES]:
-            _log.info("refused calls without a line", place=place, count=count)
+            _log.info("refused calls without a line", client_address=place, count=count)
         if rest := without[_LINES:]:
             count = sum(count for _place, count in rest)
-            _log.info("refused calls without a line", place=_ELSEWHERE, count=count)
+            _log.info("refused calls without a line", client_address=_ELSEWHERE, count=count)

@@ -70,7 +70,7 @@ class Admission:
 
     def place(self, context: _Context) -> str:
         """Return where a call comes from, as far as it tells one caller from another."""
-        return self._authenticator.place(context.peer(), forwarded(sent_along(context)))
+        return self._authenticator.client_address(context.peer(), forwarded(sent_along(context)))
 
     def holding(self, *, expires: bool) -> AbstractAsyncContextManager[None]:
         """End what is done in the context when the caller would not be let in any more.
@@ -78,9 +78,9 @@ class Admission:
         With `expires`, it ends with the time of the caller's token, too.
 
         Raises:
-            ProaError: as `Authenticator.holding` raises.
+            ProaError: as `Authenticator.while_valid` raises.
         """
-        return self._authenticator.holding(caller.current(), expires=expires)
+        return self._authenticator.while_valid(caller.current(), expires=expires)
 
 
 def sent_along(context: _Context) -> Metadata:

@@ -82,7 +82,7 @@ class Gate(grpc.aio.ServerInterceptor):
         self._methods = methods
         self._admission = Admission(authenticator)
         self._streams = Streams(self._admission)
-        self._access = AccessLog(authenticator.place)
+        self._access = AccessLog(authenticator.client_address)
         # Apart, so that strangers are in the way of nobody who is known.
         self._seats_of_strangers, self._seats_of_the_known = Seats(most_waiting=128), Seats()
         # By method: what was put together once is good for every call.

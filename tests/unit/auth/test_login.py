@@ -5,7 +5,7 @@ from ipaddress import ip_network
 import pytest
 import structlog
 
-from proad.auth.places import Places
+from proad.auth.client_address import ClientAddressResolver
 from proad.auth.scopes import Scope
 from proad.auth.service import Authenticator
 from proad.errors import (
@@ -163,7 +163,7 @@ async def test_the_address_before_a_trusted_proxy_is_the_place(
         revocations=RevocationStore(database),
         tokens=tokens,
         passwords=passwords,
-        places=Places([ip_network("10.0.0.1")]),
+        addresses=ClientAddressResolver([ip_network("10.0.0.1")]),
         clock=clock,
     )
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 import structlog
 from structlog.testing import capture_logs
 
-from proad.auth.places import Places
+from proad.auth.client_address import ClientAddressResolver
 from proad.rpc.access import AccessLog
 from unit.core.inventory.scripted import until
 
@@ -18,7 +18,7 @@ def refuse(access, peer, *, reason="TOKEN_MISSING"):
 
 
 async def test_lines_come_by_themselves_and_tell_when_the_call_ended():
-    access = AccessLog(Places().of)
+    access = AccessLog(ClientAddressResolver().resolve)
     with capture_logs() as lines:
         before = datetime.now(UTC)
         note(access, method="First")
@@ -32,7 +32,7 @@ async def test_lines_come_by_themselves_and_tell_when_the_call_ended():
 
 
 async def test_what_is_written_at_the_end_is_not_written_again():
-    access = AccessLog(Places().of)
+    access = AccessLog(ClientAddressResolver().resolve)
     with capture_logs() as lines:
         note(access, method="Last")
         access.write()
@@ -42,7 +42,7 @@ async def test_what_is_written_at_the_end_is_not_written_again():
 
 
 async def test_refused_calls_have_some_lines_and_a_count():
-    access = AccessLog(Places().of)
+    access = AccessLog(ClientAddressResolver().resolve)
     with capture_logs() as lines:
         for port in range(1000):
             refuse(access, f"ipv4:192.0.2.1:{port}")
@@ -55,11 +55,11 @@ async def test_refused_calls_have_some_lines_and_a_count():
         "ipv4:192.0.2.2:1",
     ]
     (left,) = [line for line in lines if line["event"] != "call"]
-    assert (left["place"], left["count"]) == ("192.0.2.1", 995)
+    assert (left["client_address"], left["count"]) == ("192.0.2.1", 995)
 
 
 async def test_calls_of_known_callers_and_faults_all_have_lines():
-    access = AccessLog(Places().of)
+    access = AccessLog(ClientAddressResolver().resolve)
     with capture_logs() as lines:
         for _ in range(200):
             note(access)
@@ -74,7 +74,7 @@ async def test_calls_of_known_callers_and_faults_all_have_lines():
 
 
 async def test_refused_calls_of_many_places_are_bounded_and_all_counted():
-    access = AccessLog(Places().of)
+    access = AccessLog(ClientAddressResolver().resolve)
     with capture_logs() as lines:
         for number in range(20_000):
             refuse(access, f"ipv4:10.{number >> 16}.{number >> 8 & 255}.{number & 255}:1")
@@ -85,12 +85,12 @@ async def test_refused_calls_of_many_places_are_bounded_and_all_counted():
     counts = [line for line in lines if line["event"] != "call"]
     assert len(calls) == 50
     assert len(counts) <= 51
-    assert counts[-1]["place"] == "elsewhere"
+    assert counts[-1]["client_address"] == "elsewhere"
     assert len(calls) + sum(line["count"] for line in counts) == 20_000
 
 
 async def test_next_second_has_lines_again():
-    access = AccessLog(Places().of)
+    access = AccessLog(ClientAddressResolver().resolve)
     with capture_logs() as lines:
         for _ in range(10):
             refuse(access, "unix:")
@@ -103,7 +103,7 @@ async def test_next_second_has_lines_again():
 
 
 async def test_the_count_has_no_request_id_of_one_of_those_that_are_counted():
-    access = AccessLog(Places().of)
+    access = AccessLog(ClientAddressResolver().resolve)
     with (
         structlog.contextvars.bound_contextvars(request_id="first"),
         capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from proad.auth.holds import Holds
+from proad.auth.token_monitor import TokenMonitor
 from proad.auth.tokens import Claims
 from proad.errors import (
     DatabaseUnreachableError,
@@ -22,7 +22,7 @@ def token(name="t", *, seconds=60.0):
     return Claims("ann", frozenset(), name, 1, expire_time)
 
 
-class Judge:
+class Lookup:
     def __init__(self):
         self.refusals = {}
         self.failure = None
@@ -38,19 +38,19 @@ class Judge:
 
 
 @pytest.fixture
-def judge():
-    return Judge()
+def lookup():
+    return Lookup()
 
 
 @pytest.fixture
-async def holds(judge):
-    made = Holds(judge, every=SOON, patience=timedelta(0))
+async def monitor(lookup):
+    made = TokenMonitor(lookup, interval=SOON, patience=timedelta(0))
     yield made
     await made.close()
 
 
-async def held(holds, claims, *, expires=True):
-    async with holds.hold(claims, expires=expires):
+async def held(monitor, claims, *, expires=True):
+    async with monitor.while_valid(claims, expires=expires):
         await asyncio.Event().wait()
 
 
@@ -60,34 +60,34 @@ async def begun(*bodies):
     return tasks
 
 
-async def test_hold_ends_with_what_the_judge_says_and_no_other_does(holds, judge):
+async def test_hold_ends_with_what_the_judge_says_and_no_other_does(monitor, lookup):
     refused, again, good = await begun(
-        held(holds, token("a")), held(holds, token("a")), held(holds, token("b"))
+        held(monitor, token("a")), held(monitor, token("a")), held(monitor, token("b"))
     )
-    judge.refusals = {"a": TokenInvalidError}
+    lookup.refusals = {"a": TokenInvalidError}
 
     for task in (refused, again):
         with pytest.raises(TokenInvalidError):
             await task
     assert not good.done()
-    assert set(judge.asked[0]) == {"a", "b"}
+    assert set(lookup.asked[0]) == {"a", "b"}
     good.cancel()
 
 
-async def test_hold_ends_at_once_when_it_is_ended_here(judge):
-    holds = Holds(judge, every=timedelta(hours=1))
-    (task,) = await begun(held(holds, token()))
+async def test_hold_ends_at_once_when_it_is_ended_here(lookup):
+    monitor = TokenMonitor(lookup, interval=timedelta(hours=1))
+    (task,) = await begun(held(monitor, token()))
 
-    holds.end("t", TokenRevokedError)
+    monitor.end("t", TokenRevokedError)
 
     with pytest.raises(TokenRevokedError):
         await task
-    await holds.close()
+    await monitor.close()
 
 
-async def test_hold_ends_with_the_tokens_time_only_if_it_shall(holds):
+async def test_hold_ends_with_the_tokens_time_only_if_it_shall(monitor):
     short, long = await begun(
-        held(holds, token(seconds=0.05)), held(holds, token(seconds=0.05), expires=False)
+        held(monitor, token(seconds=0.05)), held(monitor, token(seconds=0.05), expires=False)
     )
 
     with pytest.raises(TokenExpiredError):
@@ -97,47 +97,47 @@ async def test_hold_ends_with_the_tokens_time_only_if_it_shall(holds):
     long.cancel()
 
 
-async def test_hold_goes_on_while_the_database_is_silent_and_ends_after_that(judge):
-    judge.failure = DatabaseUnreachableError()
-    patient = Holds(judge, every=SOON)
+async def test_hold_goes_on_while_the_database_is_silent_and_ends_after_that(lookup):
+    lookup.failure = DatabaseUnreachableError()
+    patient = TokenMonitor(lookup, interval=SOON)
     (task,) = await begun(held(patient, token()))
     for _ in range(5):
-        await judge.looks.get()
+        await lookup.looks.get()
     assert not task.done()
     task.cancel()
     await patient.close()
 
-    impatient = Holds(judge, every=SOON, patience=timedelta(milliseconds=50))
+    impatient = TokenMonitor(lookup, interval=SOON, patience=timedelta(milliseconds=50))
     (task,) = await begun(held(impatient, token()))
     with pytest.raises(DatabaseUnreachableError):
         await task
     await impatient.close()
 
 
-async def test_look_that_fails_is_made_again(judge):
-    holds = Holds(judge, every=SOON)
-    judge.failure = RuntimeError("a fault of ours")
-    (task,) = await begun(held(holds, token()))
-    await judge.looks.get()
-    judge.failure, judge.refusals = None, {"t": TokenInvalidError}
+async def test_look_that_fails_is_made_again(lookup):
+    monitor = TokenMonitor(lookup, interval=SOON)
+    lookup.failure = RuntimeError("a fault of ours")
+    (task,) = await begun(held(monitor, token()))
+    await lookup.looks.get()
+    lookup.failure, lookup.refusals = None, {"t": TokenInvalidError}
 
     with pytest.raises(TokenInvalidError):
         await task
-    await holds.close()
+    await monitor.close()
 
 
-async def test_hold_lets_the_bodys_own_failures_through(holds):
+async def test_hold_lets_the_bodys_own_failures_through(monitor):
     with pytest.raises(TimeoutError):
-        async with holds.hold(token(), expires=True):
+        async with monitor.while_valid(token(), expires=True):
             raise TimeoutError
-    (task,) = await begun(held(holds, token()))
+    (task,) = await begun(held(monitor, token()))
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
 
 
-async def test_nothing_is_asked_when_nothing_is_held(holds, judge):
-    async with holds.hold(token(), expires=True):
+async def test_nothing_is_asked_when_nothing_is_held(monitor, lookup):
+    async with monitor.while_valid(token(), expires=True):
         pass
     await asyncio.sleep(0.1)
-    assert judge.asked == []
+    assert lookup.asked == []

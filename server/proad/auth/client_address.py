@@ -1,4 +1,4 @@
-"""Where a call comes from, as far as it tells one caller from another."""
+"""The address of a caller, as a key that tells callers apart."""
 
 import ipaddress
 import re
@@ -11,61 +11,60 @@ from proad.config.settings import Proxy
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 UNIX: Literal["unix"] = "unix"
 
-# A subscriber has a network of this size: all addresses in it are one place.
+# A subscriber owns a network of this size: all addresses in it count as one.
 _IPV6_PREFIX = 64
-# More proxies than that are in no one's way.
-_MOST_HOPS = 16
+# No real call passes more proxies than that.
+_MAX_HOPS = 16
 
 
-class Places:
-    """Tells places apart: IPv4 addresses, IPv6 networks of 64 bits, and the Unix socket.
+class ClientAddressResolver:
+    """Resolves the address that a call came from: an IPv4 address, an IPv6 /64, or "unix".
 
-    gRPC does not tell who is at the other end of a Unix socket: they are one place.
+    gRPC does not report the peer of a Unix socket, so that all its callers have one address.
 
     Args:
-        proxies: whose word is taken for where a call came from before it came to them.
+        proxies: the trusted proxies, whose `x-forwarded-for` entries are believed.
     """
 
     def __init__(self, proxies: Collection[Proxy] = ()) -> None:
         self._networks = [proxy for proxy in proxies if proxy != UNIX]
         self._unix_is_proxy = UNIX in proxies
 
-    def of(self, peer: str, forwarded: Sequence[str] = ()) -> str:
-        """Return the place of a call.
+    def resolve(self, peer: str, forwarded: Sequence[str] = ()) -> str:
+        """Return the address that a call came from.
 
         Args:
-            peer: the other end of the connection, as gRPC tells it.
-            forwarded: the values of its `x-forwarded-for` headers. Each proxy appends where
-                the call came from, so what is true stands at the right: the place is the
-                last address that is no proxy of ours, and what stands before it anybody may
-                have written.
+            peer: the peer of the connection, as gRPC reports it.
+            forwarded: the values of its `x-forwarded-for` headers. Each proxy appends the
+                address of its own peer: the last entry that is no trusted proxy is the
+                caller, and every entry before that may be forged.
         """
         address = _peer_address(peer)
         if address is None and not self._unix_is_proxy:
             return UNIX
         if address is None or self._is_proxy(address):
-            for text in reversed(",".join(forwarded).split(",")[-_MOST_HOPS:]):
+            for text in reversed(",".join(forwarded).split(",")[-_MAX_HOPS:]):
                 hop = _hop_address(text.strip())
                 if hop is None:
                     break
                 address = hop
                 if not self._is_proxy(hop):
                     break
-        return UNIX if address is None else _place(address)
+        return UNIX if address is None else _network_of(address)
 
     def _is_proxy(self, address: Address) -> bool:
         return any(address in network for network in self._networks)
 
 
-def _place(address: Address) -> str:
-    # All of a link have the same network: there it tells nobody apart.
+def _network_of(address: Address) -> str:
+    # All hosts of a link share one link-local network, which tells none of them apart.
     if address.version == 4 or address.is_link_local or address.is_loopback:  # noqa: PLR2004
         return str(address)
     return str(ipaddress.ip_network((address, _IPV6_PREFIX), strict=False))
 
 
 def _peer_address(peer: str) -> Address | None:
-    """Return the address in `ipv4:192.0.2.1:443` or `ipv6:%5B::1%5D:443`; of a socket none."""
+    """Return the address in `ipv4:192.0.2.1:443` or `ipv6:%5B::1%5D:443`; None for a socket."""
     kind, _, rest = peer.partition(":")
     if kind not in {"ipv4", "ipv6"}:
         return None
@@ -84,7 +83,7 @@ def _address(text: str) -> Address | None:
         address = ipaddress.ip_address(text)
     except ValueError:
         return None
-    # A socket for both kinds gives IPv4 addresses as IPv6 ones, all in one network.
+    # A dual-stack socket reports IPv4 peers as mapped IPv6 addresses, all in one /64.
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
         return address.ipv4_mapped
     return address

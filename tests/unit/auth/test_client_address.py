@@ -2,13 +2,13 @@ from ipaddress import ip_network
 
 import pytest
 
-from proad.auth.places import Places
+from proad.auth.client_address import ClientAddressResolver
 
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("2001:db8:ffff::/48"))
 
 
 @pytest.mark.parametrize(
-    ("peer", "place"),
+    ("peer", "address"),
     [
         ("ipv4:192.0.2.1:443", "192.0.2.1"),
         ("ipv6:%5B2001:db8:0:1:2::3%5D:443", "2001:db8:0:1::/64"),
@@ -23,13 +23,15 @@ PROXIES = (ip_network("10.0.0.0/8"), ip_network("2001:db8:ffff::/48"))
         ("", "unix"),
     ],
 )
-def test_the_place_of_a_peer(peer, place):
-    assert Places().of(peer) == place
-    assert Places().of(peer, ["198.51.100.7"]) == place, "nobody is trusted by default"
+def test_the_place_of_a_peer(peer, address):
+    assert ClientAddressResolver().resolve(peer) == address
+    assert ClientAddressResolver().resolve(peer, ["198.51.100.7"]) == address, (
+        "nobody is trusted by default"
+    )
 
 
 @pytest.mark.parametrize(
-    ("forwarded", "place"),
+    ("forwarded", "address"),
     [
         ([], "10.0.0.1"),
         ([""], "10.0.0.1"),
@@ -54,17 +56,20 @@ def test_the_place_of_a_peer(peer, place):
         ([",".join(["192.0.2.1"] + ["10.0.0.2"] * 1000)], "10.0.0.2"),
     ],
 )
-def test_the_place_before_proxies(forwarded, place):
-    assert Places(PROXIES).of("ipv4:10.0.0.1:443", forwarded) == place
+def test_the_place_before_proxies(forwarded, address):
+    assert ClientAddressResolver(PROXIES).resolve("ipv4:10.0.0.1:443", forwarded) == address
 
 
 def test_a_header_from_elsewhere_says_nothing():
-    assert Places(PROXIES).of("ipv4:192.0.2.1:443", ["198.51.100.7"]) == "192.0.2.1"
-    assert Places(PROXIES).of("unix:", ["198.51.100.7"]) == "unix"
+    assert (
+        ClientAddressResolver(PROXIES).resolve("ipv4:192.0.2.1:443", ["198.51.100.7"])
+        == "192.0.2.1"
+    )
+    assert ClientAddressResolver(PROXIES).resolve("unix:", ["198.51.100.7"]) == "unix"
 
 
 def test_a_proxy_at_the_unix_socket():
-    places = Places(["unix"])
-    assert places.of("unix:", ["192.0.2.1, 198.51.100.7"]) == "198.51.100.7"
-    assert places.of("unix:") == "unix"
-    assert places.of("ipv4:192.0.2.1:443", ["198.51.100.7"]) == "192.0.2.1"
+    resolver = ClientAddressResolver(["unix"])
+    assert resolver.resolve("unix:", ["192.0.2.1, 198.51.100.7"]) == "198.51.100.7"
+    assert resolver.resolve("unix:") == "unix"
+    assert resolver.resolve("ipv4:192.0.2.1:443", ["198.51.100.7"]) == "192.0.2.1"

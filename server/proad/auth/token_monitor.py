@@ -1,0 +1,128 @@
+"""Long-running calls that end once their token is no longer valid."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from proad.auth.tokens import Claims
+from proad.errors import DatabaseUnreachableError, ProaError, TokenExpiredError
+
+_log = structlog.get_logger(__name__)
+
+StatusLookup = Callable[[Collection[Claims]], Awaitable[Mapping[str, type[ProaError]]]]
+"""Returns the errors of tokens that are no longer valid, by token id."""
+
+
+@dataclass(slots=True)
+class _MonitoredToken:
+    """A token with running calls.
+
+    Attributes:
+        claims: the token's claims.
+        limits: the timeouts of the running calls.
+        refusal: the error to end the calls with; None while the token is valid.
+    """
+
+    claims: Claims
+    limits: set[asyncio.Timeout] = field(default_factory=set)
+    refusal: type[ProaError] | None = None
+
+    def end(self, refusal: type[ProaError]) -> None:
+        self.refusal = refusal
+        now = asyncio.get_running_loop().time()
+        for limit in self.limits:
+            if not limit.expired():
+                limit.reschedule(now)
+
+
+class TokenMonitor:
+    """Polls the status of the tokens of all open streams, in one batch.
+
+    A stream whose token is refused is cancelled wherever it waits, also for a client that
+    does not read. While the database is unreachable, streams continue; after `patience` they
+    end with DatabaseUnreachableError, as new calls do.
+
+    Args:
+        look_up: reads the status of tokens.
+        interval: time between two polls.
+        patience: how long the database may be unreachable.
+    """
+
+    def __init__(
+        self,
+        look_up: StatusLookup,
+        *,
+        interval: timedelta = timedelta(seconds=1),
+        patience: timedelta = timedelta(seconds=15),
+    ) -> None:
+        self._look_up = look_up
+        self._interval = interval.total_seconds()
+        self._patience = patience.total_seconds()
+        self._tokens: dict[str, _MonitoredToken] = {}
+        self._polling: asyncio.Task[None] | None = None
+
+    @asynccontextmanager
+    async def while_valid(self, claims: Claims, *, expires: bool) -> AsyncIterator[None]:
+        """Cancel the body once the token is no longer valid; with `expires`, also at its expiry.
+
+        Raises:
+            TokenExpiredError: the token expired.
+            ProaError: the token was refused, with the error of the lookup.
+        """
+        token = self._tokens.setdefault(claims.token_id, _MonitoredToken(claims))
+        left = (claims.expire_time - datetime.now(UTC)).total_seconds()
+        when = asyncio.get_running_loop().time() + left if expires else None
+        if self._polling is None:
+            self._polling = asyncio.create_task(self._poll())
+        try:
+            async with asyncio.timeout_at(when) as limit:
+                token.limits.add(limit)
+                try:
+                    yield
+                finally:
+                    token.limits.discard(limit)
+                    if not token.limits and self._tokens.get(claims.token_id) is token:
+                        del self._tokens[claims.token_id]
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise (token.refusal or TokenExpiredError) from None
+
+    def end(self, token_id: str, refusal: type[ProaError]) -> None:
+        """Cancel the calls of a token."""
+        # Remove the entry first: a later call with the same token gets an entry of its own.
+        if (token := self._tokens.pop(token_id, None)) is not None:
+            token.end(refusal)
+
+    async def close(self) -> None:
+        """Stop polling."""
+        if self._polling is not None:
+            self._polling.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._polling
+
+    async def _poll(self) -> None:
+        loop = asyncio.get_running_loop()
+        answered = loop.time()
+        while True:
+            await asyncio.sleep(self._interval)
+            claims = [token.claims for token in self._tokens.values()]
+            if not claims:
+                answered = loop.time()
+                continue
+            try:
+                refusals = await self._look_up(claims)
+            except Exception as error:  # noqa: BLE001 - no failure of a poll may end the polling
+                if not isinstance(error, DatabaseUnreachableError):
+                    _log.exception("status of tokens cannot be read")
+                if loop.time() - answered < self._patience:
+                    continue
+                refusals = {each.token_id: DatabaseUnreachableError for each in claims}
+            else:
+                answered = loop.time()
+            for token_id, refusal in refusals.items():
+                self.end(token_id, refusal)

@@ -1,0 +1,126 @@
+"""The status of tokens: a short-lived cache over the database."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Collection
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from proad.auth.token_monitor import TokenMonitor
+from proad.auth.tokens import Claims
+from proad.errors import (
+    DatabaseUnreachableError,
+    ProaError,
+    TokenInvalidError,
+    TokenRevokedError,
+)
+from proad.store.revocations import RevocationStore
+from proad.store.users import UserStore
+
+_MAX_TOKENS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Lookup:
+    """A query of one token's status.
+
+    Attributes:
+        started: monotonic time of the query's begin, in seconds.
+        refusal: the error to raise for the token; None while the token is valid.
+    """
+
+    started: float
+    refusal: "asyncio.Future[type[ProaError] | None]"
+
+
+class TokenStatusCache:
+    """Checks tokens against the database, through a cache.
+
+    A change by another process, such as `proad user disable`, takes effect within
+    `memory`. Concurrent checks of the same token share one query.
+
+    Args:
+        users: the store of users.
+        revocations: the store of revoked tokens.
+        memory: how long a query's result is reused.
+    """
+
+    def __init__(
+        self,
+        users: UserStore,
+        revocations: RevocationStore,
+        *,
+        memory: timedelta = timedelta(milliseconds=500),
+    ) -> None:
+        self._users = users
+        self._revocations = revocations
+        self._memory = memory.total_seconds()
+        self._lookups: OrderedDict[str, _Lookup] = OrderedDict()
+        self._monitor = TokenMonitor(self._refusals)
+
+    def __len__(self) -> int:
+        return len(self._lookups)
+
+    async def check(self, claims: Claims) -> None:
+        """Check that a token is still valid.
+
+        Raises:
+            TokenInvalidError: the user was removed, disabled or changed since the login.
+            TokenRevokedError: the token was revoked.
+            DatabaseUnreachableError: the status cannot be read.
+        """
+        now = time.monotonic()
+        lookup = self._lookups.get(claims.token_id)
+        if lookup is None or now - lookup.started > self._memory:
+            lookup = _Lookup(now, asyncio.ensure_future(self._look_up(claims)))
+            self._remember(claims.token_id, lookup)
+        if not lookup.refusal.done():
+            # Shield: a caller that is cancelled must not fail the others that share the query.
+            await asyncio.shield(lookup.refusal)
+        if refusal := lookup.refusal.result():
+            raise refusal
+
+    def while_valid(self, claims: Claims, *, expires: bool) -> AbstractAsyncContextManager[None]:
+        """Cancel the body once the token is no longer valid; see `TokenMonitor.while_valid`."""
+        return self._monitor.while_valid(claims, expires=expires)
+
+    async def revoke(self, token_id: str, expire_time: datetime) -> None:
+        """Revoke a token. This process refuses the token from the return on."""
+        await self._revocations.add(token_id, expire_time)
+        refusal: asyncio.Future[type[ProaError] | None] = asyncio.Future()
+        refusal.set_result(TokenRevokedError)
+        # Replace a query that may have started before the revocation was stored.
+        self._remember(token_id, _Lookup(time.monotonic(), refusal))
+        self._monitor.end(token_id, TokenRevokedError)
+
+    async def settle(self) -> None:
+        """Wait for pending queries, before the database is closed."""
+        await self._monitor.close()
+        pending = [each.refusal for each in self._lookups.values() if not each.refusal.done()]
+        await asyncio.gather(*pending, return_exceptions=True)
+
+    async def _look_up(self, claims: Claims) -> type[ProaError] | None:
+        try:
+            return (await self._refusals([claims])).get(claims.token_id)
+        except DatabaseUnreachableError:
+            return DatabaseUnreachableError
+
+    async def _refusals(self, tokens: Collection[Claims]) -> dict[str, type[ProaError]]:
+        """Return the errors of those tokens that are no longer valid, with one query per table."""
+        revoked = await self._revocations.among({claims.token_id for claims in tokens})
+        versions = await self._users.versions({claims.username for claims in tokens})
+        refusals: dict[str, type[ProaError]] = {}
+        for claims in tokens:
+            if claims.token_id in revoked:
+                refusals[claims.token_id] = TokenRevokedError
+            elif versions.get(claims.username) != claims.version:
+                refusals[claims.token_id] = TokenInvalidError
+        return refusals
+
+    def _remember(self, token_id: str, lookup: _Lookup) -> None:
+        self._lookups[token_id] = lookup
+        self._lookups.move_to_end(token_id)
+        if len(self._lookups) > _MAX_TOKENS:
+            self._lookups.popitem(last=False)
