@@ -1,8 +1,8 @@
-"""Generates the Python stubs of the contract into a source root (`make generate`).
+"""Generate the Python stubs of the contract into a source root (`make generate`).
 
     python protos/generate.py [OUT]     OUT defaults to client/
 
-The test of stale stubs generates into an empty folder and compares.
+The test for stale stubs generates into an empty folder and compares.
 """
 
 import sys
@@ -33,11 +33,11 @@ def generate(out: Path) -> None:
     _protoc(services, f"--grpc_python_out={out}", f"--mypy_grpc_out=quiet:{out}")
     contract = FileDescriptorSet.FromString(descriptors.read_bytes())
     descriptors.unlink()
-    (package / "__init__.py").write_text(_front_page(contract))
+    (package / "__init__.py").write_text(_init_module(contract))
 
 
 def _protoc(sources: list[str], *options: str) -> None:
-    # Plugins are looked up next to this Python, wherever PATH leads.
+    # Take the plugins from beside this Python; PATH may lead to others.
     plugins = [
         f"--plugin={plugin}={Path(sys.executable).with_name(plugin)}"
         for plugin in ("protoc-gen-mypy", "protoc-gen-mypy_grpc")
@@ -48,8 +48,8 @@ def _protoc(sources: list[str], *options: str) -> None:
         sys.exit(status)
 
 
-def _front_page(contract: FileDescriptorSet) -> str:
-    """Make `proa.v1.StopResourceRequest` work without knowing the file it is in."""
+def _init_module(contract: FileDescriptorSet) -> str:
+    """Return the `__init__.py` that exports every name of the contract from `proa.v1`."""
     lines = [
         '"""The contract `proa.v1`: every message, enum and stub under one name.',
         "",

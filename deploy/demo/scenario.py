@@ -1,56 +1,75 @@
-"""What the demo tells: the life of a container and of a virtual machine, side by side."""
+"""The demo's scenario: the life cycle of a container and a virtual machine, side by side."""
 
 import secrets
 import threading
 import time
 from contextlib import suppress
+from functools import partial
 
 from google.protobuf.duration_pb2 import Duration
 
 import proa
-from casting import CONTAINER, DOMAIN, GUEST_ISO, IMAGE
+from kinds import CONTAINER, DOMAIN, GUEST_ISO, IMAGE
 from proa import v1
-from stage import Failed, check, console, expect, say, show, state_name, step, wait_for
+from report import Failed, check, console, expect, say, show, state_name, step, wait_for
 
 MIB = 2**20
 
 
-class Witness:
-    """Watches all the while, as another user, and remembers what it was told."""
+class WatchRecorder:
+    """Records the states that a watch of another user reports.
 
-    def __init__(self, client: proa.Client, mine: v1.ResourceFilter, names: list[str]) -> None:
-        self.seen: dict[str, list[str]] = {name: [] for name in names}
-        self._watch = client.watch(mine)  # ends with the client
+    Args:
+        client: the other user's client; the watch ends with it.
+        filter: the resources to watch.
+        names: their names.
+
+    Attributes:
+        states: the reported states by name, in order, without repetitions.
+    """
+
+    def __init__(self, client: proa.Client, filter: v1.ResourceFilter, names: list[str]) -> None:
+        self.states: dict[str, list[str]] = {name: [] for name in names}
+        self._watch = client.watch(filter)
         self._synced = threading.Event()
-        threading.Thread(target=self._follow, daemon=True).start()
+        threading.Thread(target=self._record, daemon=True).start()
         check(self._synced.wait(20), "the watch should have begun")
 
-    def _follow(self) -> None:
-        for change in self._watch:
-            if isinstance(change, proa.Synced):
-                self._synced.set()
-            if not isinstance(change, proa.Change):
-                continue
-            gone = change.type == v1.CHANGE_TYPE_REMOVED
-            what = "REMOVED" if gone else state_name(change.resource)
-            told = self.seen[change.resource.name]
-            if told[-1:] != [what]:
-                told.append(what)
-                by = f", by {change.actor}" if change.actor else ""
-                console.print(f"    watch: {change.resource.name} {what}{by}", style="dim")
+    def _record(self) -> None:
+        for event in self._watch:
+            match event:
+                case proa.Synced():
+                    self._synced.set()
+                case proa.Change(type=v1.CHANGE_TYPE_REMOVED, resource=resource):
+                    self._append(resource.name, "REMOVED", event.actor)
+                case proa.Change(resource=resource):
+                    self._append(resource.name, state_name(resource), event.actor)
 
-    def end(self) -> None:
-        """Make sure that it was told everything."""
-        for name, told in self.seen.items():
-            wait_for(f"the end of {name}", 60, lambda told=told: told[-1:] == ["REMOVED"])  # type: ignore[misc] # mypy: a default in a lambda
+    def _append(self, name: str, state: str, actor: str) -> None:
+        states = self.states[name]
+        if states[-1:] != [state]:
+            states.append(state)
+            by = f", by {actor}" if actor else ""
+            console.print(f"    watch: {name} {state}{by}", style="dim")
+
+    def check_complete(self) -> None:
+        """Wait for the removal of all resources, and check that no step is missing."""
+        for name, states in self.states.items():
+            wait_for(f"the removal of {name}", 60, partial(states.__contains__, "REMOVED"))
             check(
-                "PAUSED" in told and "STOPPED" in told, f"the watch missed a step of {name}: {told}"
+                {"PAUSED", "STOPPED"} <= set(states), f"the watch missed a step of {name}: {states}"
             )
-            say(f"{name}: {' → '.join(told)}")
+            say(f"{name}: {' → '.join(states)}")
 
 
-class Story:
-    """The main job, told by `client`, who may do all, and `viewer`, who may only read."""
+class Scenario:
+    """The main use case.
+
+    Args:
+        client: a client with the scopes basic and advanced.
+        viewer: a client with the scope basic alone.
+        kinds: the kinds of workload to create.
+    """
 
     def __init__(
         self, client: proa.Client, viewer: proa.Client, kinds: list[v1.ResourceKind.ValueType]
@@ -61,31 +80,31 @@ class Story:
         self._web = f"demo-web-{self._run}" if CONTAINER in kinds else ""
         self._desktop = f"demo-desktop-{self._run}" if DOMAIN in kinds else ""
         self._names = [name for name in (self._web, self._desktop) if name]
-        # What this run makes has this label, and only that is looked at.
+        # Everything that this run creates has this label, and only that is listed.
         self._labels = {"proa.demo": self._run}
         self._mine = v1.ResourceFilter(labels=self._labels, kinds=kinds)
 
-    def tell(self) -> None:
-        """Go through the main job, with the kinds that this host can run."""
-        witness = Witness(self._viewer, self._mine, self._names)
+    def run(self) -> None:
+        """Run all steps, with the kinds that this host can run."""
+        recorder = WatchRecorder(self._viewer, self._mine, self._names)
         if self._web:
             self._run_container()
         if self._desktop:
             self._boot_machine()
         self._list_all()
-        self._look_closer()
-        self._freeze()
+        self._show_details()
+        self._pause_and_resume()
         if self._desktop:
-            self._travel_in_time()
-        self._be_refused()
-        self._shut_down()
+            self._snapshot_and_revert()
+        self._check_scopes()
+        self._stop()
         self._delete()
-        step("What somebody who watched was told  (ResourceService/WatchResources)")
-        witness.end()
-        self._look_for_leftovers()
+        step("The events that a watcher received  (ResourceService/WatchResources)")
+        recorder.check_complete()
+        self._check_leftovers()
 
     def clean_up(self) -> None:
-        """Remove what a story that broke off has left."""
+        """Remove what an aborted run has left."""
         for resource in self._client.list_resources(filter=self._mine):
             with suppress(proa.NotFound):
                 self._client.resources.DeleteResource(
@@ -117,7 +136,7 @@ class Story:
             vcpus=1,
             cdrom=v1.CdromSpec(path=str(GUEST_ISO.resolve())),
             disks=[v1.DiskSpec(new_volume=v1.NewDisk(capacity_bytes=64 * MIB))],
-            # The host's default network may be in use by the host itself.
+            # The host may use the default network itself.
             networkless=True,
             labels=self._labels,
         )
@@ -140,7 +159,7 @@ class Story:
         show(listed)
         check(len(listed) == len(self._names), f"the list should show {len(self._names)}")
 
-    def _look_closer(self) -> None:
+    def _show_details(self) -> None:
         step("Details of each  (ResourceService/GetResource)")
         for name in self._names:
             full = self._get(name)
@@ -158,14 +177,14 @@ class Story:
                 )
             say(f"{name}: {said}")
 
-    def _freeze(self) -> None:
+    def _pause_and_resume(self) -> None:
         step("Pause and resume, the same verbs for both kinds")
         verbs = self._client.resources
         for name in self._names:
             expect(verbs.PauseResource(v1.PauseResourceRequest(id=name)).resource, "PAUSED")
             expect(verbs.ResumeResource(v1.ResumeResourceRequest(id=name)).resource, "RUNNING")
 
-    def _travel_in_time(self) -> None:
+    def _snapshot_and_revert(self) -> None:
         step("Take a snapshot with memory, and go back to it  (SnapshotService)")
         snapshot = self._client.snapshots.CreateSnapshot(
             v1.CreateSnapshotRequest(id=self._desktop, name="ready", description="booted")
@@ -177,8 +196,8 @@ class Story:
         ).resource
         expect(reverted, "RUNNING")
 
-    def _be_refused(self) -> None:
-        step("What a token without the scope 'advanced' gets")
+    def _check_scopes(self) -> None:
+        step("The refusal of a token without the scope 'advanced' gets")
         try:
             self._viewer.resources.StopResource(v1.StopResourceRequest(id=self._names[0]))
         except proa.PermissionDenied as error:
@@ -189,7 +208,7 @@ class Story:
         listed = list(self._viewer.list_resources(filter=self._mine))
         check(len(listed) == len(self._names), "a basic token may read")
 
-    def _shut_down(self) -> None:
+    def _stop(self) -> None:
         step("Stop them gracefully  (ResourceService/StopResource)")
         for name in self._names:
             started = time.monotonic()
@@ -199,10 +218,10 @@ class Story:
                 )
             ).resource
             expect(stopped, "STOPPED")
-            say(f"it followed in {time.monotonic() - started:.1f} s; nothing was killed")
+            say(f"it stopped in {time.monotonic() - started:.1f} s; nothing was killed")
 
     def _delete(self) -> None:
-        step("Delete them; a machine with snapshots only when told so")
+        step("Delete them; a machine with snapshots only on request")
         delete = self._client.resources.DeleteResource
         if self._web:
             delete(v1.DeleteResourceRequest(id=self._web))
@@ -217,7 +236,7 @@ class Story:
             raise Failed("a machine with snapshots must not go without a word")
         delete(v1.DeleteResourceRequest(id=self._desktop, delete_snapshots=True))
 
-    def _look_for_leftovers(self) -> None:
+    def _check_leftovers(self) -> None:
         step("Nothing is left")
         check(not list(self._client.list_resources(filter=self._mine)), "a resource is left")
         if self._desktop:

@@ -1,12 +1,12 @@
-"""Which kinds of workload the demo can show on this host."""
+"""The kinds of workload that the demo can show on this host."""
 
 from pathlib import Path
 
 import proa
 from proa import v1
-from stage import check, console, say, step, wait_for
+from report import check, console, say, step, wait_for
 
-# A link to where QEMU's own user may read.
+# A symbolic link to a folder that QEMU's own user may read.
 GUEST_ISO = Path(__file__).parents[2] / "build/guest/guest.iso"
 IMAGE = "proa-test/busybox:1"
 CONTAINER, DOMAIN = v1.RESOURCE_KIND_CONTAINER, v1.RESOURCE_KIND_DOMAIN
@@ -17,7 +17,7 @@ _NO_ENGINE = (
 
 
 def choose_kinds(client: proa.Client) -> list[v1.ResourceKind.ValueType]:
-    """Ask for the engines, and return the kinds that can be made on them."""
+    """Print the engines of the host, and return the kinds that can be created on them."""
     step("Which engines does this host have?  HostService/GetHost")
 
     def engines() -> list[v1.Engine]:
@@ -38,8 +38,8 @@ def choose_kinds(client: proa.Client) -> list[v1.ResourceKind.ValueType]:
     }
     for kind, obstacle in obstacles.items():
         if obstacle:
-            what = "the container" if kind == CONTAINER else "the virtual machine"
-            console.print(f"  [bold yellow]left out:[/] {what}, because {obstacle}")
+            name = "the container" if kind == CONTAINER else "the virtual machine"
+            console.print(f"  [bold yellow]left out:[/] {name}, because {obstacle}")
     kinds = [kind for kind, obstacle in obstacles.items() if not obstacle]
     check(bool(kinds), _NO_ENGINE)
     return kinds
