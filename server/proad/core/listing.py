@@ -117,7 +117,7 @@ class Lists:
     @property
     def revision(self) -> int:
         """The inventory's revision. At the same one, the same list comes out."""
-        return self._inventory.journal.revision
+        return self._inventory.revision
 
     async def resources(self, which: ResourceFilter, order: Order, *, partial: bool) -> Listing:
         """List SUMMARY views of the resources that `which` lets through.

@@ -298,7 +298,7 @@ class Measuring:
         if self._closed.is_set():
             raise ShuttingDownError
         for found in named:
-            await self._inventory.reflector(found.connection).ready()
+            await self._inventory.ready(found.connection)
             if self._inventory.entry(found.connection, found.resource.id) is None:
                 raise ResourceNotFoundError(found.resource.name)
         heard = [feed.hear() for feed in feeds]

@@ -77,9 +77,7 @@ class Resolver:
         connections = [
             connection for connection in self._hosts.connections if reference.covers(connection)
         ]
-        true = [
-            connection for connection in connections if self._inventory.reflector(connection).synced
-        ]
+        true = [connection for connection in connections if self._inventory.synced(connection)]
         found = self._search(reference, true)
         if not found and len(true) < len(connections):
             # It may be where we cannot look, or not yet.
@@ -126,17 +124,17 @@ class Resolver:
         """Find what has this full id, on the engines whose picture is true."""
         found = (
             Found(self._connections[entry.engine], entry.published)
-            for entry in self._inventory.store.with_id(id)
+            for entry in self._inventory.with_id(id)
         )
-        return [one for one in found if self._inventory.reflector(one.connection).synced]
+        return [one for one in found if self._inventory.synced(one.connection)]
 
     def _search(self, reference: Reference, connections: Sequence[EngineConnection]) -> list[Found]:
         by_name = {connection.name: connection for connection in connections}
-        store = self._inventory.store
+        inventory = self._inventory
         return (
-            _among(store.with_id(reference.full_id), reference.names, by_name)
-            or _among(store.named(reference.name), reference.names, by_name)
-            or _among(store.starting(reference.digits), reference.starts, by_name)
+            _among(inventory.with_id(reference.full_id), reference.names, by_name)
+            or _among(inventory.named(reference.name), reference.names, by_name)
+            or _among(inventory.starting(reference.digits), reference.starts, by_name)
         )
 
     def _told(self, one: Found) -> str:
@@ -161,7 +159,7 @@ class Resolver:
         """Have the picture of a resource made true; where that fails it stays as it is."""
         with suppress(ProaError, TimeoutError):
             async with asyncio.timeout(REFRESH_WITHIN):
-                await self._inventory.refresher(found.connection).refresh(found.resource.id)
+                await self._inventory.refresh(found.connection, found.resource.id)
 
     async def _ask(
         self, reference: Reference, connections: Sequence[EngineConnection]
@@ -173,14 +171,13 @@ class Resolver:
         return [found for found in answers if found is not None]
 
     async def _ask_one(self, reference: Reference, connection: EngineConnection) -> Found | None:
-        refresher = self._inventory.refresher(connection)
         entry = (
-            await refresher.refresh(reference.full_id)
+            await self._inventory.refresh(connection, reference.full_id)
             if _may_have(connection, reference.full_id)
             else None
         )
         if entry is None and (id := await _find_id(reference.name, connection)):
-            entry = await refresher.refresh(id)
+            entry = await self._inventory.refresh(connection, id)
         return (
             Found(connection, entry.published)
             if entry and reference.names(entry.observed)

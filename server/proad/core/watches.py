@@ -19,7 +19,7 @@ class Watches:
     @property
     def run_id(self) -> str:
         """Tells the revisions of this run of the daemon from those of another one."""
-        return self._inventory.journal.run_id
+        return self._inventory.run_id
 
     def follow(
         self,
@@ -50,4 +50,4 @@ class Watches:
 
     def close(self) -> None:
         """End all watches: the daemon is stopping."""
-        self._inventory.journal.close()
+        self._inventory.close()

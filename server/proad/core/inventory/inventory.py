@@ -16,7 +16,7 @@ from proad.core.inventory.refresher import Refresher
 from proad.core.inventory.store import Entry, Store
 from proad.core.ports import OnStep
 from proad.errors import EngineUnreachableError, ProaError, ResourceNotFoundError
-from proad.model import Activity, Domain, Resource, ResourceView, Verb
+from proad.model import Activity, Domain, Gap, Resource, ResourceView, Verb
 
 _TRIES = 3
 
@@ -80,6 +80,54 @@ class Inventory:
             elif answer is not None:
                 raise answer
         return lost
+
+    @property
+    def revision(self) -> int:
+        """Return the revision of the last change."""
+        return self.journal.revision
+
+    @property
+    def run_id(self) -> str:
+        """Return what tells the revisions of this run of the daemon from another run's."""
+        return self.journal.run_id
+
+    def close(self) -> None:
+        """End all watches: the daemon is stopping."""
+        self.journal.close()
+
+    def synced(self, connection: EngineConnection) -> bool:
+        """Return whether an engine's resources are as the engine has them now."""
+        return self.reflector(connection).synced
+
+    async def ready(self, connection: EngineConnection) -> None:
+        """Wait until an engine's resources are as the engine has them.
+
+        Raises:
+            EngineUnreachableError: the engine does not answer.
+        """
+        await self.reflector(connection).ready()
+
+    def gap(self, connection: EngineConnection) -> Gap | None:
+        """Return the gap that a new watcher begins with; None if the engine is synced."""
+        return self.reflector(connection).tell_gap()
+
+    async def refresh(
+        self, connection: EngineConnection, id: str, *, reconfigured: bool = False
+    ) -> Entry | None:
+        """Read a resource from its engine now; see `Refresher.refresh`."""
+        return await self.refresher(connection).refresh(id, reconfigured=reconfigured)
+
+    def with_id(self, id: str) -> Iterator[Entry]:
+        """Return all resources of that full id."""
+        return self.store.with_id(id)
+
+    def named(self, name: str) -> Iterator[Entry]:
+        """Return all resources of that name."""
+        return self.store.named(name)
+
+    def starting(self, digits: str) -> Iterator[Entry]:
+        """Return all resources whose full id, without hyphens, starts so; none for no digits."""
+        return self.store.starting(digits)
 
     def reflector(self, connection: EngineConnection) -> Reflector:
         """Give what follows an engine."""

@@ -123,7 +123,7 @@ def _initial(
     lost = [
         (0, WatchEvent(gap=gap))
         for connection in connections
-        if (gap := inventory.reflector(connection).tell_gap()) is not None
+        if (gap := inventory.gap(connection)) is not None
     ]
     for start in range(0, len(there), MOST):
         yield Batch(tuple(_existing(r) for r in there[start : start + MOST]), None)
