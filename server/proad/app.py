@@ -19,14 +19,14 @@ from proad.core.hosts import Hosts
 from proad.core.images import Images
 from proad.core.inventory import Inventory
 from proad.core.lifecycle import Lifecycle
-from proad.core.listing import Lists
+from proad.core.listing import ResourceLister
 from proad.core.measuring import Measuring
 from proad.core.operations import Operations
 from proad.core.ports import Driver
 from proad.core.records import VolumeRecords
 from proad.core.registries import AllowedRegistries
 from proad.core.resolve import Resolver
-from proad.core.slices import Slices
+from proad.core.slices import TimeSlicer
 from proad.core.snapshots import Snapshots
 from proad.core.verbs import Verbs
 from proad.core.volumes import Volumes
@@ -36,15 +36,15 @@ from proad.logs import configure_logs
 from proad.rpc.auth_service import AuthService
 from proad.rpc.container_service import ContainerService
 from proad.rpc.domain_service import DomainService
-from proad.rpc.gate import Gate
 from proad.rpc.health import Health
 from proad.rpc.host_service import HostService
 from proad.rpc.image_service import ImageService
+from proad.rpc.interceptor import CallInterceptor
 from proad.rpc.methods import methods
-from proad.rpc.paging import Pages
+from proad.rpc.paging import Paginator
 from proad.rpc.resource_service import ResourceService
-from proad.rpc.seal import Seal
 from proad.rpc.server import RpcServer, service_names, tls_credentials
+from proad.rpc.signing import Signer
 from proad.rpc.snapshot_service import SnapshotService
 from proad.rpc.volume_service import VolumeService
 from proad.sockets import claimed
@@ -124,8 +124,8 @@ async def serving(
         hosts = Hosts(list(dict.fromkeys(host for host, _driver in drivers)), connections)
         operations = Operations()
         inventory = Inventory(connections)
-        seal = Seal(keys.derived("page and resume tokens"))
-        server = _rpc_server(settings, authenticator, hosts, operations, inventory, seal)
+        signer = Signer(keys.derived("page and resume tokens"))
+        server = _rpc_server(settings, authenticator, hosts, operations, inventory, signer)
         tls = settings.tls
         addresses = server.listen(
             settings.listen,
@@ -144,34 +144,34 @@ def _rpc_server(
     hosts: Hosts,
     operations: Operations,
     inventory: Inventory,
-    seal: Seal,
+    signer: Signer,
 ) -> RpcServer:
-    pages = Pages(seal)
-    slices = Slices()
+    paginator = Paginator(signer)
+    slicer = TimeSlicer()
     resolver = Resolver(hosts, inventory)
     verbs = Verbs(operations, inventory)
     lifecycle = Lifecycle(resolver, verbs, inventory)
     workloads = Workloads(hosts, resolver, operations, inventory)
     return RpcServer(
-        gate=Gate(authenticator, methods()),
+        interceptor=CallInterceptor(authenticator, methods()),
         health=Health(hosts, service_names()),
         auth=AuthService(authenticator),
         resources=ResourceService(
-            Lists(hosts, inventory, slices),
+            ResourceLister(hosts, inventory, slicer),
             lifecycle,
             Watches(hosts, inventory),
             Measuring(hosts, resolver, inventory),
-            pages,
-            seal,
-            slices,
+            paginator,
+            signer,
+            slicer,
         ),
         containers=ContainerService(workloads),
         images=ImageService(
-            Images(hosts, operations, AllowedRegistries(settings.allowed_registries)), pages
+            Images(hosts, operations, AllowedRegistries(settings.allowed_registries)), paginator
         ),
         domains=DomainService(workloads),
-        snapshots=SnapshotService(Snapshots(resolver, verbs, inventory), pages),
-        volumes=VolumeService(Volumes(hosts, operations), pages),
+        snapshots=SnapshotService(Snapshots(resolver, verbs, inventory), paginator),
+        volumes=VolumeService(Volumes(hosts, operations), paginator),
         hosts=HostService(hosts, daemon_version=version("proa")),
         max_message_bytes=settings.grpc_max_message_bytes,
         max_concurrent_streams=settings.grpc_max_concurrent_streams,

@@ -13,7 +13,7 @@ from proa import v1
 from proad.auth.keys import Key, KeyRing
 from proad.auth.scopes import Scope
 from proad.auth.tokens import Tokens
-from proad.rpc.gate import Gate
+from proad.rpc.interceptor import CallInterceptor
 from proad.rpc.methods import SERVICES, methods
 from rpc.daemon import BOTH, RPCS, Refusal, authenticating, refusal
 
@@ -231,7 +231,7 @@ async def test_a_method_without_a_scope_is_denied_to_everyone(settings):
         return request
 
     async with authenticating(settings()) as authenticator:
-        server = grpc.aio.server(interceptors=[Gate(authenticator, methods())])
+        server = grpc.aio.server(interceptors=[CallInterceptor(authenticator, methods())])
         handlers = {"Do": grpc.unary_unary_rpc_method_handler(do)}
         server.add_generic_rpc_handlers(
             [grpc.method_handlers_generic_handler("proa.v1.FakeService", handlers)]

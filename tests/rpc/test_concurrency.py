@@ -10,7 +10,7 @@ import pytest
 from proa import v1
 from proad.core import operations
 from proad.drivers.memory import MemoryDriver
-from proad.rpc import gate
+from proad.rpc import interceptor
 from rpc.daemon import IMAGE, RPCS, refusal, running, until
 
 DEAF = {"proa.memory/ignores-stop": "true"}
@@ -264,7 +264,7 @@ async def test_a_deadline_without_room_is_still_a_deadline(held):
 async def test_a_short_deadline_has_room_for_an_answer():
     """What is done at once is not told to be late, however little its caller waits."""
     for remaining in (0.02, 0.1, 0.5):
-        async with gate._deadline(remaining):
+        async with interceptor._deadline(remaining):
             await asyncio.sleep(0)
 
 

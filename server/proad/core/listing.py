@@ -10,7 +10,7 @@ from typing import Any
 from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
-from proad.core.slices import Slices
+from proad.core.slices import TimeSlicer
 from proad.errors import (
     EngineUnreachableError,
     InvalidArgumentError,
@@ -67,7 +67,7 @@ class Position:
         return False
 
 
-class Order:
+class OrderBy:
     """An `order_by` such as "state desc, name"; by name if it is empty."""
 
     def __init__(self, text: str) -> None:
@@ -100,17 +100,17 @@ class Order:
         return Position(tuple(values), self._descending)
 
 
-class Lists:
+class ResourceLister:
     """Reads the inventory, for all engines that a filter covers.
 
     Args:
         hosts: all engines.
         inventory: what there is.
-        slices: share the time that long lists take.
+        slicer: shares the time that long lists take.
     """
 
-    def __init__(self, hosts: Hosts, inventory: Inventory, slices: Slices) -> None:
-        self._slices = slices
+    def __init__(self, hosts: Hosts, inventory: Inventory, slicer: TimeSlicer) -> None:
+        self._slicer = slicer
         self._hosts = hosts
         self._inventory = inventory
 
@@ -119,7 +119,7 @@ class Lists:
         """The inventory's revision. At the same one, the same list comes out."""
         return self._inventory.revision
 
-    async def resources(self, which: ResourceFilter, order: Order, *, partial: bool) -> Listing:
+    async def resources(self, which: ResourceFilter, order: OrderBy, *, partial: bool) -> Listing:
         """List SUMMARY views of the resources that `which` lets through.
 
         Raises:
@@ -135,8 +135,8 @@ class Lists:
             if connection.name not in lost:
                 there += self._inventory.all(connection)
         revision = self.revision  # others get their turn below, and what is there changes
-        found = [resource async for resource in self._slices.of(there) if which.matches(resource)]
-        ordered = await self._slices.sort(found, order.position)
+        found = [resource async for resource in self._slicer.each(there) if which.matches(resource)]
+        ordered = await self._slicer.sort(found, order.position)
         return Listing(tuple(ordered), tuple(lost), revision)
 
     async def in_full(self, resources: Sequence[Resource], *, partial: bool) -> Listing:
@@ -156,7 +156,7 @@ class Lists:
         asked = [(r, connections[r.host, r.kind]) for r in resources]
         views = [
             asyncio.ensure_future(self._full(connection, r))
-            async for r, connection in self._slices.of(asked)
+            async for r, connection in self._slicer.each(asked)
         ]
         try:
             await _until_silent(views)

@@ -18,7 +18,7 @@ _SLICE = 0.002
 _RUN = 512
 
 
-class Slices:
+class TimeSlicer:
     """Shares the time for long work among all who have some.
 
     Between two slices, of whomever, the loop serves everybody else: long work of a hundred
@@ -30,7 +30,7 @@ class Slices:
         self._end: float | None = None  # of the present slice; None: there is none
         self._resting: dict[str, deque[asyncio.Future[None]]] = {}  # by actor
 
-    async def of(self, items: Iterable[T]) -> AsyncIterator[T]:
+    async def each(self, items: Iterable[T]) -> AsyncIterator[T]:
         """Give items one by one, and others their turn whenever a slice is over."""
         for item in items:
             yield item
@@ -44,9 +44,9 @@ class Slices:
         by_key = itemgetter(0)
         runs = [
             sorted(((key(item), item) for item in items[begin : begin + _RUN]), key=by_key)
-            async for begin in self.of(range(0, len(items), _RUN))
+            async for begin in self.each(range(0, len(items), _RUN))
         ]
-        return [item async for _, item in self.of(heapq.merge(*runs, key=by_key))]
+        return [item async for _, item in self.each(heapq.merge(*runs, key=by_key))]
 
     def _over(self) -> bool:
         now = time.perf_counter()

@@ -13,7 +13,7 @@ from proad.auth.scopes import Scope
 from proad.auth.service import Authenticator
 from proad.errors import InvalidArgumentError
 from proad.rpc import caller
-from proad.rpc.admission import forwarded, sent_along
+from proad.rpc.authorizer import forwarded, sent_along
 from proad.rpc.decode import required_text
 
 _Context = grpc.aio.ServicerContext[Any, Any]

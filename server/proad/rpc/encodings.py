@@ -21,7 +21,7 @@ _EMBEDDED = 2
 _LOW = 0x7F
 
 
-class Recent(Generic[K, V]):
+class LruCache(Generic[K, V]):
     """What was encoded last, by key.
 
     Args:
@@ -58,7 +58,7 @@ class Recent(Generic[K, V]):
         return value
 
 
-class EncodedResources:
+class EncodingCache:
     """What a resource is when it is encoded, kept for as long as the resource itself.
 
     The inventory gives the very same object for as long as a resource does not change,

@@ -13,7 +13,7 @@ from proad.core.images import Images
 from proad.model import Image, ImageFilter, RegistryCredentials
 from proad.rpc.decode import decode, plain_text, required_text
 from proad.rpc.encode import encode
-from proad.rpc.paging import Pages
+from proad.rpc.paging import Paginator
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -21,16 +21,16 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 class ImageService(image_service_pb2_grpc.ImageServiceServicer):
     """Converts, delegates to the core, converts."""
 
-    def __init__(self, images: Images, pages: Pages) -> None:
+    def __init__(self, images: Images, paginator: Paginator) -> None:
         self._images = images
-        self._pages = pages
+        self._paginator = paginator
 
     async def ListImages(
         self, request: v1.ListImagesRequest, context: _Context
     ) -> v1.ListImagesResponse:
         images = await self._images.list(decode(ImageFilter, request), host=request.host)
         images.sort(key=_position, reverse=True)
-        page, token = self._pages.paginate(
+        page, token = self._paginator.paginate(
             images, request, _position, partial(encode, v1.Image), newest_first=True
         )
         return v1.ListImagesResponse(images=page, next_page_token=token)

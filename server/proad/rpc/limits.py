@@ -15,7 +15,7 @@ _Check = Callable[[Any, str], None]
 _MASK = "google.protobuf.FieldMask"
 
 
-class Limits:
+class FieldLimits:
     """What the fields of one message type may hold, with all that is inside of them.
 
     The numbers of things come first: what is too many is not looked at one by one.
@@ -31,7 +31,7 @@ class Limits:
             if (check := _check_of(field)) is not None
         }
 
-    def hold(self, message: Message, path: str = "") -> None:
+    def check(self, message: Message, path: str = "") -> None:
         """Do nothing if a message keeps all limits.
 
         Raises:
@@ -53,7 +53,7 @@ def _check_of(field: FieldDescriptor) -> _Check | None:
         return _entries(items, options[v1.max_key_length], length)
     if inner is not None and inner.full_name == _MASK:
         return _paths(items, length)
-    single = Limits(inner).hold if inner is not None else _text(length) if length else None
+    single = FieldLimits(inner).check if inner is not None else _text(length) if length else None
     if field.is_repeated and items:
         return _items(items, single)
     return single

@@ -15,7 +15,7 @@ _TRUNCATED = "truncated"
 _Tree = dict[str, "_Tree"]
 
 
-class Mask:
+class ReadMask:
     """The fields of a message type that somebody wants to see.
 
     Args:
@@ -41,7 +41,7 @@ class Mask:
     def __bool__(self) -> bool:
         return bool(self._tree)
 
-    def of(self, message: M) -> M:
+    def apply(self, message: M) -> M:
         """Give what is chosen of a message, and whether it was truncated."""
         if not self._tree:
             return message

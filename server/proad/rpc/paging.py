@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 
 from proad.errors import InvalidArgumentError, PageTokenInvalidError
 from proad.rpc import caller
-from proad.rpc.seal import LENGTH, BoundSeal, Seal
+from proad.rpc.signing import LENGTH, BoundSigner, Signer
 from proad.rpc.truncate import AROUND, MOST_BYTES
 
 T = TypeVar("T")
@@ -27,7 +27,7 @@ class _Comparable(Protocol):
     def __lt__(self, other: Any) -> bool: ...
 
 
-class Room:
+class PageBudget:
     """What a page has left of its bytes: it takes its first item, which is no larger."""
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Room:
         return first or self._left >= 0
 
 
-class Pages:
+class Paginator:
     """Cuts pages out of lists.
 
     A token carries the position of the last item of a page, so that items that come or
@@ -49,11 +49,11 @@ class Pages:
     other fields of the request; it outlives a restart of the daemon.
 
     Args:
-        seal: signs the tokens.
+        signer: signs the tokens.
     """
 
-    def __init__(self, seal: Seal) -> None:
-        self._seal = seal
+    def __init__(self, signer: Signer) -> None:
+        self._signer = signer
 
     def cut(
         self,
@@ -114,29 +114,29 @@ class Pages:
     ) -> tuple[list[M], str]:
         """Cut a page as `cut` does, show what there is room for, and make the next one's token."""
         page, last = self.cut(items, request, position, newest_first=newest_first)
-        room = Room()
+        budget = PageBudget()
         shown: list[M] = []
         for item in page:
             message = show(item)
-            if not room.takes(message.ByteSize()):
+            if not budget.takes(message.ByteSize()):
                 last = position(page[len(shown) - 1])
                 break
             shown.append(message)
         return shown, self.token(request, last)
 
-    def _sealed(self, request: Message) -> BoundSeal:
+    def _sealed(self, request: Message) -> BoundSigner:
         same = type(request)()
         same.CopyFrom(request)
         same.ClearField("page_token")
         same.ClearField("page_size")
-        return self._seal.of(
+        return self._signer.bound_to(
             same.DESCRIPTOR.full_name.encode(),
             caller.current().username.encode(),
             same.SerializeToString(deterministic=True),
         )
 
 
-def _open(token: str, seal: BoundSeal) -> Position:
+def _open(token: str, signer: BoundSigner) -> Position:
     """Give the position in a token.
 
     Raises:
@@ -147,6 +147,6 @@ def _open(token: str, seal: BoundSeal) -> Position:
     except (binascii.Error, ValueError):
         raise PageTokenInvalidError from None
     signature, content = sealed[:LENGTH], sealed[LENGTH:]
-    if not seal.fits(content, signature):
+    if not signer.verifies(content, signature):
         raise PageTokenInvalidError
     return tuple(json.loads(content.decode(errors="surrogatepass")))

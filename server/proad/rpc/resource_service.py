@@ -9,9 +9,9 @@ from proa import v1
 from proa.v1 import resource_service_pb2_grpc
 from proad.auth.scopes import Scope
 from proad.core.lifecycle import Lifecycle
-from proad.core.listing import Lists, Order
+from proad.core.listing import OrderBy, ResourceLister
 from proad.core.measuring import Measuring
-from proad.core.slices import Slices
+from proad.core.slices import TimeSlicer
 from proad.core.watches import Watches
 from proad.model import (
     DeleteOptions,
@@ -28,12 +28,12 @@ from proad.model import (
 from proad.rpc import caller
 from proad.rpc.decode import chosen, decode, plain_text, required_text
 from proad.rpc.encode import encode
-from proad.rpc.encodings import EncodedResources, Recent, first_field
-from proad.rpc.masks import Mask
-from proad.rpc.paging import Pages, Position, Room
-from proad.rpc.seal import Seal
+from proad.rpc.encodings import EncodingCache, LruCache, first_field
+from proad.rpc.masks import ReadMask
+from proad.rpc.paging import PageBudget, Paginator, Position
+from proad.rpc.signing import Signer
 from proad.rpc.truncate import parted
-from proad.rpc.watching import EncodedEvents, ResumeTokens
+from proad.rpc.watch_encoder import ResumeTokens, WatchEncoder
 
 # Bytes of pages of lists that are kept, each good for as long as nothing changes.
 _ROOM = 8 * 2**20
@@ -61,40 +61,40 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
 
     def __init__(
         self,
-        lists: Lists,
+        lister: ResourceLister,
         lifecycle: Lifecycle,
         watches: Watches,
         measuring: Measuring,
-        pages: Pages,
-        seal: Seal,
-        slices: Slices,
+        paginator: Paginator,
+        signer: Signer,
+        slicer: TimeSlicer,
     ) -> None:
-        self._slices = slices
-        self._lists = lists
+        self._slicer = slicer
+        self._lister = lister
         self._lifecycle = lifecycle
         self._watches = watches
         self._measuring = measuring
-        self._encoded = EncodedResources(first_field)
-        self._events = EncodedEvents(self._encoded)
-        self._pages = pages
-        self._seal = seal
-        self._cut: Recent[bytes, _Cut] = Recent(_ROOM)
+        self._encoded = EncodingCache(first_field)
+        self._events = WatchEncoder(self._encoded)
+        self._paginator = paginator
+        self._signer = signer
+        self._cut: LruCache[bytes, _Cut] = LruCache(_ROOM)
 
     async def ListResources(self, request: v1.ListResourcesRequest, context: _Context) -> _Answer:
         # Only first pages are kept: a page_token must be read to know whether it is the caller's.
         asked = request.SerializeToString(deterministic=True)
         cut = self._cut.get(asked)
-        if cut is not None and cut.revision == self._lists.revision and not request.page_token:
+        if cut is not None and cut.revision == self._lister.revision and not request.page_token:
             return self._told(request, cut)
-        mask = Mask(request.read_mask, v1.Resource)
+        mask = ReadMask(request.read_mask, v1.Resource)
         view = chosen(ResourceView, request, "view", ResourceView.SUMMARY)
-        order = Order(request.order_by)
-        listing = await self._lists.resources(
+        order = OrderBy(request.order_by)
+        listing = await self._lister.resources(
             decode(ResourceFilter, request.filter, prefix="filter"),
             order,
             partial=request.return_partial_success,
         )
-        shown, last = self._pages.cut(
+        shown, last = self._paginator.cut(
             listing.resources,
             request,
             lambda resource: order.position(resource).values,
@@ -103,14 +103,14 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
         summaries = shown
         rest = v1.ListResourcesResponse(unreachable=listing.unreachable)
         if view is ResourceView.FULL:
-            full = await self._lists.in_full(shown, partial=request.return_partial_success)
+            full = await self._lister.in_full(shown, partial=request.return_partial_success)
             shown = full.resources
             rest.unreachable.extend(full.unreachable)
-        room = Room()
+        budget = PageBudget()
         pieces: list[bytes] = []
-        async for resource in self._slices.of(shown):
+        async for resource in self._slicer.each(shown):
             piece = self._piece(resource, mask)
-            if not room.takes(len(piece)):
+            if not budget.takes(len(piece)):
                 # Of the list, as it was cut: what it is sorted by may have changed since.
                 before = _same(shown[len(pieces) - 1], summaries)
                 last = order.position(before).values
@@ -123,35 +123,35 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
             self._cut.keep(asked, cut, len(asked) + len(encoded))
         return self._told(request, cut)
 
-    def _piece(self, resource: Resource, mask: Mask) -> bytes:
+    def _piece(self, resource: Resource, mask: ReadMask) -> bytes:
         """Give a resource as a list has it."""
         if not mask:
             return self._encoded.get(resource)
-        masked = mask.of(encode(v1.Resource, resource))
+        masked = mask.apply(encode(v1.Resource, resource))
         return v1.ListResourcesResponse(resources=[masked]).SerializeToString()
 
     def _told(self, request: v1.ListResourcesRequest, cut: "_Cut") -> bytes:
         """Give a page with its token, which is the caller's own."""
         if cut.last is None:
             return cut.encoded
-        end = v1.ListResourcesResponse(next_page_token=self._pages.token(request, cut.last))
+        end = v1.ListResourcesResponse(next_page_token=self._paginator.token(request, cut.last))
         return cut.encoded + end.SerializeToString()
 
     async def GetResource(self, request: v1.GetResourceRequest, context: _Context) -> _Answer:
         view = chosen(ResourceView, request, "view", ResourceView.FULL)
-        mask = Mask(request.read_mask, v1.Resource)
+        mask = ReadMask(request.read_mask, v1.Resource)
         resource = await self._lifecycle.get(required_text(request, "id"), view)
         if not mask:
             return self._encoded.get(resource)
-        return v1.GetResourceResponse(resource=mask.of(encode(v1.Resource, resource)))
+        return v1.GetResourceResponse(resource=mask.apply(encode(v1.Resource, resource)))
 
     async def WatchResources(
         self, request: v1.WatchResourcesRequest, context: _Context
     ) -> AsyncIterator[_Answer]:
-        mask = Mask(request.read_mask, v1.Resource)
+        mask = ReadMask(request.read_mask, v1.Resource)
         options = decode(WatchOptions, request)
         tokens = ResumeTokens(
-            self._seal, caller.current().username, self._watches.run_id, request.filter
+            self._signer, caller.current().username, self._watches.run_id, request.filter
         )
         batches = self._watches.follow(
             decode(ResourceFilter, request.filter, prefix="filter"),

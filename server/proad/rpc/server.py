@@ -27,10 +27,10 @@ from proad.rpc.auth_service import AuthService
 from proad.rpc.container_service import ContainerService
 from proad.rpc.decode import prepare_all
 from proad.rpc.domain_service import DomainService
-from proad.rpc.gate import Gate
 from proad.rpc.health import Health
 from proad.rpc.host_service import HostService
 from proad.rpc.image_service import ImageService
+from proad.rpc.interceptor import CallInterceptor
 from proad.rpc.methods import SERVICES, largest_request
 from proad.rpc.resource_service import ResourceService
 from proad.rpc.snapshot_service import SnapshotService
@@ -60,7 +60,7 @@ class RpcServer:
     """Serves the contract, health and reflection on some addresses.
 
     Args:
-        gate: what every call goes through.
+        interceptor: what every call goes through.
         health: the health service.
         servicers: one for each service of the contract.
         max_message_bytes: largest message that is sent.
@@ -70,7 +70,7 @@ class RpcServer:
     def __init__(
         self,
         *,
-        gate: Gate,
+        interceptor: CallInterceptor,
         health: Health,
         auth: AuthService,
         resources: ResourceService,
@@ -83,11 +83,11 @@ class RpcServer:
         max_message_bytes: int,
         max_concurrent_streams: int,
     ) -> None:
-        self._gate = gate
+        self._interceptor = interceptor
         self._health = health
         self._resources = resources
         self._server = server = grpc.aio.server(
-            interceptors=[gate],
+            interceptors=[interceptor],
             options=[
                 # A second daemon on the same port must fail, not take half the calls.
                 ("grpc.so_reuseport", 0),
@@ -163,14 +163,14 @@ class RpcServer:
     async def stop(self, drain: timedelta) -> None:
         """Say NOT_SERVING, refuse new calls, let those in flight end within `drain`."""
         await self._health.stop()
-        self._gate.close()
+        self._interceptor.close()
         self._resources.close()
         try:
-            await asyncio.wait_for(self._gate.drained(), drain.total_seconds())
+            await asyncio.wait_for(self._interceptor.drained(), drain.total_seconds())
         except TimeoutError:
             _log.warning("calls cut off", after_seconds=drain.total_seconds())
         await self._server.stop(_LAST_GRACE)
-        self._gate.write_log()
+        self._interceptor.write_log()
 
 
 class _Registry:

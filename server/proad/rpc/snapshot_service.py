@@ -10,7 +10,7 @@ from proad.core.snapshots import Snapshots
 from proad.model import RevertState, SnapshotSpec
 from proad.rpc.decode import chosen, decode, required_text
 from proad.rpc.encode import encode
-from proad.rpc.paging import Pages
+from proad.rpc.paging import Paginator
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -18,15 +18,15 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 class SnapshotService(snapshot_service_pb2_grpc.SnapshotServiceServicer):
     """Converts, delegates to the core, converts."""
 
-    def __init__(self, snapshots: Snapshots, pages: Pages) -> None:
+    def __init__(self, snapshots: Snapshots, paginator: Paginator) -> None:
         self._snapshots = snapshots
-        self._pages = pages
+        self._paginator = paginator
 
     async def ListSnapshots(
         self, request: v1.ListSnapshotsRequest, context: _Context
     ) -> v1.ListSnapshotsResponse:
         snapshots = await self._snapshots.list(required_text(request, "id"))
-        page, token = self._pages.paginate(
+        page, token = self._paginator.paginate(
             snapshots,
             request,
             lambda aged: aged.position,

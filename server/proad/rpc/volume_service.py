@@ -11,7 +11,7 @@ from proad.core.volumes import Volumes
 from proad.model import VolumeRef, VolumeSpec, validate
 from proad.rpc.decode import decode, plain_text, required, required_text
 from proad.rpc.encode import encode
-from proad.rpc.paging import Pages
+from proad.rpc.paging import Paginator
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -19,15 +19,15 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 class VolumeService(volume_service_pb2_grpc.VolumeServiceServicer):
     """Converts, delegates to the core, converts."""
 
-    def __init__(self, volumes: Volumes, pages: Pages) -> None:
+    def __init__(self, volumes: Volumes, paginator: Paginator) -> None:
         self._volumes = volumes
-        self._pages = pages
+        self._paginator = paginator
 
     async def ListVolumes(
         self, request: v1.ListVolumesRequest, context: _Context
     ) -> v1.ListVolumesResponse:
         volumes = await self._volumes.list(plain_text(request, "pool"), host=request.host)
-        page, token = self._pages.paginate(
+        page, token = self._paginator.paginate(
             volumes,
             request,
             lambda volume: (volume.pool, volume.name),

@@ -8,8 +8,8 @@ from structlog.testing import capture_logs
 from proad.core import listing
 from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
-from proad.core.listing import Lists, Order
-from proad.core.slices import Slices
+from proad.core.listing import OrderBy, ResourceLister
+from proad.core.slices import TimeSlicer
 from proad.errors import (
     CapabilityMissingError,
     EngineConflictError,
@@ -36,20 +36,20 @@ async def connections(engine, far):
 
 
 @pytest.fixture
-async def lists(connections):
+async def lister(connections):
     inventory = Inventory(connections)
     async with inventory.following():
-        yield Lists(Hosts(["local", "far"], connections), inventory, Slices())
+        yield ResourceLister(Hosts(["local", "far"], connections), inventory, TimeSlicer())
 
 
 @pytest.fixture
-async def all_of(lists):
+async def all_of(lister):
     """Lists all there is in the FULL view."""
-    there = await lists.resources(ResourceFilter(), Order(""), partial=False)
+    there = await lister.resources(ResourceFilter(), OrderBy(""), partial=False)
 
     async def listed(*, partial=False):
         async with asyncio.timeout(30):
-            return await lists.in_full(there.resources, partial=partial)
+            return await lister.in_full(there.resources, partial=partial)
 
     return listed
 

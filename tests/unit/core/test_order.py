@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proad.core.listing import Order
+from proad.core.listing import OrderBy
 from proad.errors import InvalidArgumentError
 from proad.model import (
     ContainerSpec,
@@ -35,7 +35,7 @@ ORDERS = st.lists(TERMS, min_size=1, max_size=4)
 
 @given(ORDERS, st.lists(RESOURCES, max_size=12, unique_by=lambda r: (r.id, r.host)))
 def test_an_order_sorts_as_repeated_stable_sorts_do(terms, resources):
-    order = Order(",".join(field + direction for field, direction in terms))
+    order = OrderBy(",".join(field + direction for field, direction in terms))
     wanted = sorted(resources, key=lambda r: (r.id, r.host))
     for field, direction in reversed(terms):
         wanted.sort(
@@ -52,7 +52,7 @@ def test_an_order_sorts_as_repeated_stable_sorts_do(terms, resources):
 
 @given(ORDERS, RESOURCES, RESOURCES)
 def test_a_position_survives_a_page_token(terms, one, other):
-    order = Order(",".join(field + direction for field, direction in terms))
+    order = OrderBy(",".join(field + direction for field, direction in terms))
     here, there = order.position(one), order.position(other)
 
     assert order.at(here.values) == here
@@ -61,19 +61,19 @@ def test_a_position_survives_a_page_token(terms, one, other):
 
 @given(ORDERS, RESOURCES, RESOURCES)
 def test_two_resources_never_have_one_position(terms, one, other):
-    order = Order(",".join(field + direction for field, direction in terms))
+    order = OrderBy(",".join(field + direction for field, direction in terms))
 
     same = (one.id, one.host) == (other.id, other.host)
     assert same or order.position(one).values != order.position(other).values
 
 
 def test_a_position_of_another_order_is_refused():
-    position = Order("name,state").position(
+    position = OrderBy("name,state").position(
         Resource(id="1", kind=ResourceKind.DOMAIN, name="a", state=ResourceState.RUNNING)
     )
 
     with pytest.raises(ValueError, match="another order"):
-        Order("name").at(position.values)
+        OrderBy("name").at(position.values)
 
 
 SAYS = [

@@ -10,7 +10,7 @@ import pytest
 
 from proad.core import slices
 from proad.core.actor import act_for
-from proad.core.slices import Slices
+from proad.core.slices import TimeSlicer
 
 
 class Other:
@@ -40,7 +40,7 @@ def short(monkeypatch):
 
 async def work(shared, items, done=None, actor=""):
     act_for(actor)
-    async for _ in shared.of(range(items)):
+    async for _ in shared.each(range(items)):
         time.sleep(0.001)  # noqa: ASYNC251 - the work itself
     if done is not None:
         done.append(actor)
@@ -51,13 +51,13 @@ async def test_items_sorted_in_slices_are_sorted_as_at_once():
     for count in (0, 1, 511, 512, 513, 5_000):
         items = [draw.randrange(500) for _ in range(count)]
 
-        assert await Slices().sort(items, lambda item: -item) == sorted(items, reverse=True)
+        assert await TimeSlicer().sort(items, lambda item: -item) == sorted(items, reverse=True)
 
 
 async def test_equal_items_sorted_in_slices_keep_their_order():
     items = [(number % 3, number) for number in range(3_000)]
 
-    got = await Slices().sort(items, lambda item: item[0])
+    got = await TimeSlicer().sort(items, lambda item: item[0])
 
     assert got == sorted(items, key=lambda item: item[0])
 
@@ -65,7 +65,7 @@ async def test_equal_items_sorted_in_slices_keep_their_order():
 @pytest.mark.usefixtures("short")
 async def test_others_get_their_turn_between_slices():
     async with other() as served:
-        await work(Slices(), 10)
+        await work(TimeSlicer(), 10)
 
     assert served.turns >= 9
 
@@ -73,7 +73,7 @@ async def test_others_get_their_turn_between_slices():
 @pytest.mark.usefixtures("short")
 async def test_others_get_their_turn_between_slices_of_any_work():
     """Not after one slice of each of thirty."""
-    shared = Slices()
+    shared = TimeSlicer()
     async with other() as served:
         await asyncio.gather(*(work(shared, 5) for _ in range(30)))
 
@@ -82,7 +82,7 @@ async def test_others_get_their_turn_between_slices_of_any_work():
 
 @pytest.mark.usefixtures("short")
 async def test_a_user_with_much_work_does_not_hold_up_one_with_little():
-    shared, done = Slices(), []
+    shared, done = TimeSlicer(), []
     much = [asyncio.create_task(work(shared, 20, done, "eve")) for _ in range(20)]
     await asyncio.sleep(0)
 
@@ -94,7 +94,7 @@ async def test_a_user_with_much_work_does_not_hold_up_one_with_little():
 
 @pytest.mark.usefixtures("short")
 async def test_work_whose_caller_goes_holds_up_nobody():
-    shared = Slices()
+    shared = TimeSlicer()
     gone = [asyncio.create_task(work(shared, 100)) for _ in range(5)]
     await asyncio.sleep(0.01)
     rest = asyncio.create_task(work(shared, 5))

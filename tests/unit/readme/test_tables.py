@@ -10,7 +10,7 @@ from proa import v1
 from proad.config.loading import setting_variables
 from proad.config.settings import DEFAULT_HOST, Settings
 from proad.errors import Reason
-from proad.rpc import public_streams, reading, server
+from proad.rpc import request_reader, server, stream_limiter
 from proad.rpc.methods import SERVICES
 from proad.rpc.status import CODES
 from readme import README, blocks
@@ -98,8 +98,8 @@ def test_limits_of_connections_are_those_of_the_server():
 
 def test_limits_of_streams_and_of_patience_are_those_of_the_code():
     text = " ".join(LIMITS.read_text().split())
-    assert f"then has {reading._PATIENCE:.0f} s to send it" in text
-    lasts, most = public_streams._LIFETIME // 60, public_streams._MOST_PER_PEER
+    assert f"then has {request_reader._PATIENCE:.0f} s to send it" in text
+    lasts, most = stream_limiter._LIFETIME // 60, stream_limiter._MOST_PER_PEER
     assert f"after {lasts:.0f} min, and one address may have {most} of them" in text
 
 

@@ -20,13 +20,13 @@ from proad.model import (
     WatchEvent,
 )
 from proad.rpc.encode import encode
-from proad.rpc.encodings import _ENTRY, EncodedResources, Recent, first_field
-from proad.rpc.masks import Mask
-from proad.rpc.seal import Seal
-from proad.rpc.watching import EncodedEvents, ResumeTokens
+from proad.rpc.encodings import _ENTRY, EncodingCache, LruCache, first_field
+from proad.rpc.masks import ReadMask
+from proad.rpc.signing import Signer
+from proad.rpc.watch_encoder import ResumeTokens, WatchEncoder
 from unit.core.inventory.scripted import box
 
-EVERYTHING = Mask(FieldMask(), v1.Resource)
+EVERYTHING = ReadMask(FieldMask(), v1.Resource)
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SERVICE = resource_service_pb2.DESCRIPTOR.services_by_name["ResourceService"]
 # One, two and three bytes say how long these are.
@@ -40,7 +40,7 @@ def of_length(length):
 
 @pytest.fixture
 def encoded():
-    return EncodedResources(first_field)
+    return EncodingCache(first_field)
 
 
 RESPONSES = {
@@ -72,7 +72,7 @@ def test_all_of_them_were_looked_at():
 
 def test_the_same_one_is_encoded_once():
     made = []
-    encoded = EncodedResources(lambda resource: made.append(resource) or b"x")
+    encoded = EncodingCache(lambda resource: made.append(resource) or b"x")
     one, equal = of_length(1), of_length(1)
 
     assert encoded.get(one) is encoded.get(one)
@@ -94,7 +94,7 @@ def test_what_is_gone_is_not_kept(encoded):
 
 def test_the_room_is_what_limits_what_is_recent():
     of_two, of_one = 2000 - _ENTRY, 1000 - _ENTRY
-    recent = Recent(10_000)
+    recent = LruCache(10_000)
     for n in range(10):
         recent.keep(n, "x", of_two)
     assert [n for n in range(10) if recent.get(n)] == [5, 6, 7, 8, 9]
@@ -114,7 +114,7 @@ def test_the_room_is_what_limits_what_is_recent():
 
 
 def test_what_is_empty_takes_room_too():
-    recent = Recent(10_000)
+    recent = LruCache(10_000)
     for n in range(1000):
         recent.keep(n, b"", 0)
     assert len([n for n in range(1000) if recent.get(n) is not None]) == 10_000 // _ENTRY
@@ -132,7 +132,7 @@ async def told(events, *changes):
 
 
 def tokens():
-    return ResumeTokens(Seal([b"key"]), "ann", "run", v1.ResourceFilter())
+    return ResumeTokens(Signer([b"key"]), "ann", "run", v1.ResourceFilter())
 
 
 EVENTS = [
@@ -153,7 +153,7 @@ EVENTS = [
 @pytest.mark.parametrize("event", EVENTS, ids=["existing", "modified", "gap"])
 @pytest.mark.parametrize("revision", [0, 7])
 async def test_events_are_as_if_encoded_anew(encoded, event, revision):
-    response = await told(EncodedEvents(encoded), (revision, event))
+    response = await told(WatchEncoder(encoded), (revision, event))
 
     assert list(response.events) == [encode(v1.WatchEvent, event)]
     assert response.resume_token == tokens().write(7)
@@ -165,18 +165,18 @@ async def test_events_of_any_length(encoded, length):
         change=ResourceChange(type=ChangeType.ADDED, resource=of_length(length), actor="ann")
     )
 
-    assert list((await told(EncodedEvents(encoded), (3, event))).events) == [
+    assert list((await told(WatchEncoder(encoded), (3, event))).events) == [
         encode(v1.WatchEvent, event)
     ]
 
 
 async def test_an_event_and_a_verb_share_the_encoding():
     made = []
-    encoded = EncodedResources(lambda one: made.append(one) or first_field(one))
+    encoded = EncodingCache(lambda one: made.append(one) or first_field(one))
     resource = of_length(100)
     change = ResourceChange(type=ChangeType.MODIFIED, resource=resource)
 
-    await told(EncodedEvents(encoded), (3, WatchEvent(change=change)))
+    await told(WatchEncoder(encoded), (3, WatchEvent(change=change)))
     encoded.get(resource)
 
     assert made == [resource]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proa import v1
-from proad.rpc.masks import Mask
+from proad.rpc.masks import ReadMask
 
 FULL = v1.Resource(
     id="c0ffee",
@@ -41,8 +41,8 @@ def test_a_mask_of_any_paths_chooses_what_a_merge_would(chosen):
         merged = v1.Resource()
         mask.MergeMessage(message, merged)
 
-        assert Mask(mask, v1.Resource).of(message) == merged
+        assert ReadMask(mask, v1.Resource).apply(message) == merged
 
 
 def test_a_mask_without_paths_gives_the_message_itself():
-    assert Mask(FieldMask(), v1.Resource).of(FULL) is FULL
+    assert ReadMask(FieldMask(), v1.Resource).apply(FULL) is FULL

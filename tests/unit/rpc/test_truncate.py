@@ -8,7 +8,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from proa import v1
 from proad.model import Domain, Image, Resource, ResourceKind, ResourceState, Snapshot, StateDetail
 from proad.rpc.encode import encode
-from proad.rpc.masks import Mask
+from proad.rpc.masks import ReadMask
 from proad.rpc.truncate import MOST_BYTES, parted
 from unit.core.inventory.scripted import box
 
@@ -97,7 +97,7 @@ def test_encode_whatever_is_too_large_says_so(cls, value):
 
 
 def test_mask_of_a_truncated_message_says_so():
-    found = Mask(FieldMask(paths=["labels"]), v1.Resource).of(
+    found = ReadMask(FieldMask(paths=["labels"]), v1.Resource).apply(
         encode(v1.Resource, container(labels={"a": LARGE}))
     )
 

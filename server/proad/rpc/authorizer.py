@@ -17,7 +17,7 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 Metadata = Iterable[tuple[str, str | bytes]]
 
 
-class Admission:
+class Authorizer:
     """Lets callers in by what the method requires and the token allows.
 
     Denied by default: a method without a scope in the contract is refused. A caller that

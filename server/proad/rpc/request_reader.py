@@ -7,8 +7,8 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 
 from proad.errors import InvalidArgumentError
-from proad.rpc.limits import Limits
-from proad.rpc.seats import Seats
+from proad.rpc.limits import FieldLimits
+from proad.rpc.read_limiter import ReadLimiter
 
 # Seconds that a caller may take to send a message, once they have been let in and others
 # do not wait.
@@ -28,8 +28,8 @@ class RequestReader:
         max_bytes: how large it may be.
         alone: whether the one message of a call is held to be the only one. gRPC servers
             ignore others; to look for them is to wait for the end of the caller's side.
-        seats: how many are read at a time.
-        sender: tells who makes a call, among those who share the seats.
+        limiter: how many are read at a time.
+        sender: tells who makes a call, among those who share its slots.
     """
 
     def __init__(
@@ -38,15 +38,15 @@ class RequestReader:
         max_bytes: int,
         *,
         alone: bool,
-        seats: Seats,
+        limiter: ReadLimiter,
         sender: Callable[[_Context], str],
     ) -> None:
-        self._seats = seats
+        self._limiter = limiter
         self._sender = sender
         self._alone = alone
         self._max_bytes = max_bytes
         self._decode = cls.FromString
-        self._limits = Limits(cls.DESCRIPTOR)
+        self._limits = FieldLimits(cls.DESCRIPTOR)
 
     async def read(self, context: _Context) -> Any:
         """Give the one message of a call.
@@ -57,7 +57,7 @@ class RequestReader:
             TooManyCallsError: too many are to be read.
         """
         try:
-            async with self._seats.one(self._sender(context), _PATIENCE):
+            async with self._limiter.one(self._sender(context), _PATIENCE):
                 message = await context.read()
                 another = grpc.aio.EOF
                 if self._alone and message is not grpc.aio.EOF:
@@ -86,7 +86,7 @@ class RequestReader:
         """
         while True:
             try:
-                async with self._seats.one(self._sender(context)):
+                async with self._limiter.one(self._sender(context)):
                     message = await context.read()
             except TimeoutError:
                 return
@@ -107,5 +107,5 @@ class RequestReader:
             raise InvalidArgumentError.of(
                 "", "the request is not a message of this method"
             ) from None
-        self._limits.hold(message)
+        self._limits.check(message)
         return message

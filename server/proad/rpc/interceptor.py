@@ -21,13 +21,13 @@ from proa import v1
 from proad.auth.service import Authenticator
 from proad.errors import EngineTimedOutError, ProaError
 from proad.rpc import caller
-from proad.rpc.access import AccessLog
-from proad.rpc.admission import Admission, forwarded, header, sent_along
+from proad.rpc.access_log import AccessLog
+from proad.rpc.authorizer import Authorizer, forwarded, header, sent_along
 from proad.rpc.methods import Method
-from proad.rpc.reading import RequestReader
-from proad.rpc.seats import Seats
+from proad.rpc.read_limiter import ReadLimiter
+from proad.rpc.request_reader import RequestReader
 from proad.rpc.status import internal_status, to_status
-from proad.rpc.streams import Streams
+from proad.rpc.stream_handlers import StreamHandlers
 
 _log = structlog.get_logger(__name__)
 
@@ -70,7 +70,7 @@ class _Counter:
         await self._none.wait()
 
 
-class Gate(grpc.aio.ServerInterceptor):
+class CallInterceptor(grpc.aio.ServerInterceptor):
     """Lets a call through to its servicer, and its outcome back to the caller.
 
     Args:
@@ -80,11 +80,11 @@ class Gate(grpc.aio.ServerInterceptor):
 
     def __init__(self, authenticator: Authenticator, methods: Mapping[str, Method]) -> None:
         self._methods = methods
-        self._admission = Admission(authenticator)
-        self._streams = Streams(self._admission)
+        self._authorizer = Authorizer(authenticator)
+        self._streams = StreamHandlers(self._authorizer)
         self._access = AccessLog(authenticator.client_address)
         # Apart, so that strangers are in the way of nobody who is known.
-        self._seats_of_strangers, self._seats_of_the_known = Seats(most_waiting=128), Seats()
+        self._public_limiter, self._limiter = ReadLimiter(most_waiting=128), ReadLimiter()
         # By method: what was put together once is good for every call.
         self._guarded: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
         self._in_flight = _Counter()
@@ -92,7 +92,7 @@ class Gate(grpc.aio.ServerInterceptor):
 
     def close(self) -> None:
         """Refuse new calls."""
-        self._admission.close()
+        self._authorizer.close()
 
     async def drained(self) -> None:
         """Wait until no call is in flight. `Server.stop` does not wait for all of them.
@@ -130,15 +130,15 @@ class Gate(grpc.aio.ServerInterceptor):
             method.request,
             method.max_request_bytes,
             alone=method.changes,
-            seats=self._seats_of_strangers if public else self._seats_of_the_known,
-            sender=self._admission.place if public else _user,
+            limiter=self._public_limiter if public else self._limiter,
+            sender=self._authorizer.place if public else _user,
         )
 
         async def read(context: _Context) -> Any:
             message = await reader.read(context)
             if not public:
                 # Who was let in may send the message when the token is no longer good.
-                await self._admission.check_again()
+                await self._authorizer.check_again()
             return message
 
         serialize = _unless_encoded(handler.response_serializer)
@@ -183,7 +183,7 @@ class Gate(grpc.aio.ServerInterceptor):
         deadline = math.inf
         calls.up()
         try:
-            await self._admission.admit(method, metadata)
+            await self._authorizer.admit(method, metadata)
             remaining: float | None = context.time_remaining()
             if remaining is None:
                 return await serve(context)

@@ -9,10 +9,10 @@ from proad.core.inventory import Batch
 from proad.errors import InvalidArgumentError
 from proad.model import ChangeType, Resource, ResourceChange, WatchEvent
 from proad.rpc.encode import encode
-from proad.rpc.encodings import EncodedResources, Recent, embedded, renumbered
-from proad.rpc.masks import Mask
+from proad.rpc.encodings import EncodingCache, LruCache, embedded, renumbered
+from proad.rpc.masks import ReadMask
 from proad.rpc.names import enum_number
-from proad.rpc.seal import Seal
+from proad.rpc.signing import Signer
 
 # Bytes of events that are kept: most watchers are told the same ones at about the same time.
 _ROOM = 8 * 2**20
@@ -20,20 +20,20 @@ _ROOM = 8 * 2**20
 _MOST_BYTES = 2**13
 
 
-class EncodedEvents:
+class WatchEncoder:
     """Makes responses of WatchResources.
 
     Args:
         resources: encodes a resource as field 1 of a message.
     """
 
-    def __init__(self, resources: EncodedResources) -> None:
+    def __init__(self, resources: EncodingCache) -> None:
         self._resources = resources
-        self._told: Recent[tuple[int, str], bytes] = Recent(_ROOM)
-        self._existing = EncodedResources(self._exists)
+        self._told: LruCache[tuple[int, str], bytes] = LruCache(_ROOM)
+        self._existing = EncodingCache(self._exists)
 
     async def responses(
-        self, batches: AsyncIterator[Batch], mask: Mask, token: "ResumeTokens"
+        self, batches: AsyncIterator[Batch], mask: ReadMask, token: "ResumeTokens"
     ) -> AsyncIterator[bytes]:
         """Encode batches."""
         async for batch in batches:
@@ -49,11 +49,11 @@ class EncodedEvents:
                 reached = None if batch.revision is None else revision or None
             yield _closed(pieces, token.write(batch.revision))
 
-    def _event(self, revision: int, event: WatchEvent, mask: Mask) -> bytes:
+    def _event(self, revision: int, event: WatchEvent, mask: ReadMask) -> bytes:
         if mask:
             message = encode(v1.WatchEvent, event)
             if message.HasField("change"):
-                message.change.resource.CopyFrom(mask.of(message.change.resource))
+                message.change.resource.CopyFrom(mask.apply(message.change.resource))
             return _response(message).SerializeToString()
         if event.change is None:
             return _response(encode(v1.WatchEvent, event)).SerializeToString()
@@ -90,15 +90,15 @@ class ResumeTokens:
     would leave holes. It says a revision, which is a number within one run.
 
     Args:
-        seal: signs them.
+        signer: signs them.
         user: whose they are.
         run_id: tells the revisions of this run of the daemon from those of another one.
         filter: what the watch is about.
     """
 
-    def __init__(self, seal: Seal, user: str, run_id: str, filter: v1.ResourceFilter) -> None:
+    def __init__(self, signer: Signer, user: str, run_id: str, filter: v1.ResourceFilter) -> None:
         self._run_id = run_id
-        self._seal = seal.of(
+        self._signer = signer.bound_to(
             b"resume_token",
             user.encode(),
             filter.SerializeToString(deterministic=True),
@@ -121,7 +121,7 @@ class ResumeTokens:
             return None
         content, _, mark = token.rpartition(".")
         run_id, _, revision = content.partition(".")
-        if not self._seal.fits(content.encode(), _bytes(mark)):
+        if not self._signer.verifies(content.encode(), _bytes(mark)):
             raise InvalidArgumentError.of(
                 "resume_token",
                 "is not one that WatchResources gave you for this filter; use the same filter, "
@@ -130,7 +130,7 @@ class ResumeTokens:
         return run_id, int(revision)
 
     def _mark(self, content: str) -> str:
-        return urlsafe_b64encode(self._seal.sign(content.encode())).decode().rstrip("=")
+        return urlsafe_b64encode(self._signer.sign(content.encode())).decode().rstrip("=")
 
 
 def _bytes(mark: str) -> bytes:

@@ -7,25 +7,25 @@ from typing import Any
 
 import grpc
 
-from proad.rpc.admission import Admission
+from proad.rpc.authorizer import Authorizer
 from proad.rpc.methods import Method
-from proad.rpc.public_streams import PublicStreams
+from proad.rpc.stream_limiter import PublicStreamLimiter
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 _Serve = Callable[[Any, _Context], Any]
 _Write = Callable[[Any, _Context], Awaitable[None]]
 
 
-class Streams:
+class StreamHandlers:
     """Makes what writes the responses of a method's streams.
 
     Args:
-        admission: tells whether a caller is still let in.
+        authorizer: tells whether a caller is still let in.
     """
 
-    def __init__(self, admission: Admission) -> None:
-        self._admission = admission
-        self._public = PublicStreams()
+    def __init__(self, authorizer: Authorizer) -> None:
+        self._authorizer = authorizer
+        self._public = PublicStreamLimiter()
 
     def writing(self, method: Method, serve: _Serve) -> _Write:
         """Give what serves a request and writes all responses.
@@ -42,7 +42,7 @@ class Streams:
 
     def _public_one(self, write: _Write) -> _Write:
         async def public(request: Any, context: _Context) -> None:
-            async with self._public.one(self._admission.place(context)):
+            async with self._public.one(self._authorizer.place(context)):
                 await write(request, context)
 
         return public
@@ -50,7 +50,7 @@ class Streams:
     def _admitted(self, write: _Write, *, endless: bool) -> _Write:
         async def admitted(request: Any, context: _Context) -> None:
             # What has an end may reach it after its token's, like any call that was let in.
-            async with self._admission.holding(expires=endless):
+            async with self._authorizer.holding(expires=endless):
                 await write(request, context)
 
         return admitted

@@ -8,7 +8,7 @@ from hashlib import sha256
 LENGTH = 16
 
 
-class Seal:
+class Signer:
     """Signs with HMAC-SHA256.
 
     Args:
@@ -19,15 +19,15 @@ class Seal:
     def __init__(self, keys: Sequence[bytes]) -> None:
         self._keys = keys
 
-    def of(self, *bound: bytes) -> "BoundSeal":
-        """Make the seal of what is bound to all of `bound`: user, request, purpose."""
+    def bound_to(self, *bound: bytes) -> "BoundSigner":
+        """Make the signer of what is bound to all of `bound`: user, request, purpose."""
         # Each with its length, so that no two lists of them read the same.
         prefix = b"".join(len(part).to_bytes(8, "big") + part for part in bound)
-        return BoundSeal([hmac.new(key, prefix, sha256) for key in self._keys])
+        return BoundSigner([hmac.new(key, prefix, sha256) for key in self._keys])
 
 
-class BoundSeal:
-    """Signs and verifies what is bound to the same; see `Seal.of`."""
+class BoundSigner:
+    """Signs and verifies what is bound to the same; see `Signer.bound_to`."""
 
     def __init__(self, begun: Sequence[hmac.HMAC]) -> None:
         self._begun = begun
@@ -36,7 +36,7 @@ class BoundSeal:
         """Give the signature of `content`, of 16 bytes."""
         return _signature(self._begun[0], content)
 
-    def fits(self, content: bytes, signature: bytes) -> bool:
+    def verifies(self, content: bytes, signature: bytes) -> bool:
         """Tell whether `signature` is one of `content`."""
         return any(
             hmac.compare_digest(_signature(begun, content), signature) for begun in self._begun

@@ -7,7 +7,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from proad.rpc import public_streams
+from proad.rpc import stream_limiter
 from rpc.daemon import refusal, until
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -28,7 +28,7 @@ def silent(daemon):
 
 
 async def test_public_streams_over_the_most_of_one_peer_are_refused(daemon):
-    watches = [watch(daemon) for _ in range(public_streams._MOST_PER_PEER)]
+    watches = [watch(daemon) for _ in range(stream_limiter._MOST_PER_PEER)]
     for call in watches:
         assert (await call.read()).status == SERVING
 
@@ -59,7 +59,7 @@ async def test_public_streams_through_a_trusted_proxy_count_for_who_is_behind_it
         metadata = [("x-forwarded-for", address)]
         return stub.Watch(health_pb2.HealthCheckRequest(), metadata=metadata)
 
-    watches = [from_behind("198.51.100.1") for _ in range(public_streams._MOST_PER_PEER)]
+    watches = [from_behind("198.51.100.1") for _ in range(stream_limiter._MOST_PER_PEER)]
     for call in watches:
         assert (await call.read()).status == SERVING
 
@@ -71,7 +71,7 @@ async def test_public_streams_through_a_trusted_proxy_count_for_who_is_behind_it
 
 @pytest.mark.parametrize("begin", [watch, silent], ids=["health", "reflection"])
 async def test_a_public_stream_after_its_time_ends_well(daemon, monkeypatch, begin):
-    monkeypatch.setattr(public_streams, "_LIFETIME", 0.2)
+    monkeypatch.setattr(stream_limiter, "_LIFETIME", 0.2)
     call = begin(daemon)
 
     async with asyncio.timeout(20):

@@ -5,7 +5,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from proad.auth.client_address import ClientAddressResolver
-from proad.rpc.access import AccessLog
+from proad.rpc.access_log import AccessLog
 from unit.core.inventory.scripted import until
 
 

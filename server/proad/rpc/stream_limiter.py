@@ -13,7 +13,7 @@ _LIFETIME = 300.0
 _MOST_PER_PEER = 64
 
 
-class PublicStreams:
+class PublicStreamLimiter:
     """Counts the public streams of each place, and ends those that have lasted."""
 
     def __init__(self) -> None:

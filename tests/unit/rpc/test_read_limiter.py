@@ -1,19 +1,19 @@
-"""Seats for messages that are read: few, and nobody keeps all of them."""
+"""Slots for messages that are read: few, and nobody keeps all of them."""
 
 import asyncio
 
 import pytest
 
 from proad.errors import TooManyCallsError
-from proad.rpc import seats as module
-from proad.rpc.seats import Seats
+from proad.rpc import read_limiter as module
+from proad.rpc.read_limiter import ReadLimiter
 
 
 class Readings:
     """Messages that are sent in part, and never the rest."""
 
     def __init__(self, most, most_waiting=10):
-        self.seats = Seats(most=most, most_waiting=most_waiting)
+        self.limiter = ReadLimiter(most=most, most_waiting=most_waiting)
         self.begun = []
         self.tasks = {}
 
@@ -24,7 +24,7 @@ class Readings:
         await self.settle()
 
     async def _read(self, name):
-        async with self.seats.one(name[0], 60):
+        async with self.limiter.one(name[0], 60):
             self.begun.append(name)
             await asyncio.Event().wait()
 
@@ -41,11 +41,11 @@ class Readings:
         """Let all go, and count the seats that are free."""
         await self.cancel(*self.tasks)
         await asyncio.gather(*self.tasks.values(), return_exceptions=True)
-        assert not self.seats._waiting
-        assert not self.seats._taken
-        assert not self.seats._staying
-        assert not self.seats._leaving
-        return self.seats._free
+        assert not self.limiter._waiting
+        assert not self.limiter._taken
+        assert not self.limiter._staying
+        assert not self.limiter._leaving
+        return self.limiter._free
 
 
 async def test_a_seat_that_is_free_is_taken_at_once():
@@ -134,7 +134,7 @@ async def test_whoever_goes_when_their_seat_comes_passes_it_on():
     readings = Readings(1)
     await readings.come("a1", "b1", "c1")
     readings.tasks["a1"].cancel()
-    while readings.seats._waiting.keys() != {"c"}:  # noqa: ASYNC110 - within one step of the loop
+    while readings.limiter._waiting.keys() != {"c"}:  # noqa: ASYNC110 - within one step of the loop
         await asyncio.sleep(0)
     readings.tasks["b1"].cancel()
     await readings.settle()

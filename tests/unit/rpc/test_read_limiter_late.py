@@ -4,14 +4,14 @@ import asyncio
 
 import pytest
 
-from proad.rpc.seats import Seats
+from proad.rpc.read_limiter import ReadLimiter
 
 LONG = 3600
 SHORT = 0.05
 
 
-async def read(seats, patience, begun=None):
-    async with seats.one("a", patience):
+async def read(limiter, patience, begun=None):
+    async with limiter.one("a", patience):
         if begun is not None:
             begun.set()
         await asyncio.Event().wait()
@@ -24,9 +24,12 @@ async def started(*bodies):
 
 
 async def test_one_that_is_late_ends_and_those_that_are_not_stay():
-    seats = Seats(most=5)
+    limiter = ReadLimiter(most=5)
     late, later, never, last = await started(
-        read(seats, SHORT), read(seats, LONG), read(seats, float("inf")), read(seats, 2 * SHORT)
+        read(limiter, SHORT),
+        read(limiter, LONG),
+        read(limiter, float("inf")),
+        read(limiter, 2 * SHORT),
     )
 
     for task in (late, last):
@@ -38,15 +41,15 @@ async def test_one_that_is_late_ends_and_those_that_are_not_stay():
     later.cancel()
     never.cancel()
     await asyncio.gather(later, never, return_exceptions=True)
-    assert seats._free == 5
+    assert limiter._free == 5
 
 
 async def test_one_that_begins_later_with_less_patience_ends_first():
-    seats = Seats(most=5)
-    (patient,) = await started(read(seats, LONG))
+    limiter = ReadLimiter(most=5)
+    (patient,) = await started(read(limiter, LONG))
 
     with pytest.raises(TimeoutError):
-        await read(seats, SHORT)
+        await read(limiter, SHORT)
 
     assert not patient.done()
     patient.cancel()
@@ -54,27 +57,27 @@ async def test_one_that_begins_later_with_less_patience_ends_first():
 
 async def test_one_that_begins_when_all_others_are_gone_ends_in_time():
     """The timer of those before it is over, or was for one that is not there any more."""
-    seats = Seats(most=5)
+    limiter = ReadLimiter(most=5)
     for _ in range(3):
-        async with seats.one("a", SHORT):
+        async with limiter.one("a", SHORT):
             pass
         with pytest.raises(TimeoutError):
-            await read(seats, SHORT)
+            await read(limiter, SHORT)
 
 
 async def test_a_caller_that_goes_when_it_is_late_is_cancelled():
-    seats = Seats(most=5)
-    (task,) = await started(read(seats, SHORT))
+    limiter = ReadLimiter(most=5)
+    (task,) = await started(read(limiter, SHORT))
     task.cancel()
 
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert seats._free == 5
+    assert limiter._free == 5
 
 
 async def test_a_time_out_of_the_body_is_its_own():
-    seats = Seats(most=5)
+    limiter = ReadLimiter(most=5)
     with pytest.raises(TimeoutError, match="mine"):
-        async with seats.one("a", LONG):
+        async with limiter.one("a", LONG):
             raise TimeoutError("mine")
-    assert seats._free == 5
+    assert limiter._free == 5

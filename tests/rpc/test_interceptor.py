@@ -14,7 +14,7 @@ from proa import v1
 from proad.auth.scopes import Scope
 from proad.core import verbs
 from proad.errors import ProaError, TokenExpiredError
-from proad.rpc import reading
+from proad.rpc import request_reader
 from rpc.daemon import BOTH, RPCS, Refusal, refusal, until
 from rpc.raw_http2 import DATA, END_STREAM, HEADERS, Connection, frame, message
 
@@ -50,7 +50,7 @@ async def test_a_call_without_a_token_ends_before_its_message_comes(daemon, conn
 
 
 async def test_a_call_with_a_half_sent_message_ends_after_a_while(daemon, connection, monkeypatch):
-    monkeypatch.setattr(reading, "_PATIENCE", 0.3)
+    monkeypatch.setattr(request_reader, "_PATIENCE", 0.3)
     connection.begin(GET, authorization=f"Bearer {daemon.token(*BOTH)}")
     connection.send(frame(DATA, 0, 1, message(b"\x0a\x03web")[:-1]))
 

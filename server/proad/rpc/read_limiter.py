@@ -13,7 +13,7 @@ from proad.errors import TooManyCallsError
 _TENURE = 0.5
 
 
-class Seats:
+class ReadLimiter:
     """Lets a few messages be read at a time, and others wait.
 
     gRPC keeps a message that has come in part until the rest comes, up to the size of the
@@ -156,10 +156,10 @@ class _Reading:
         end: the same, when it is late whoever waits.
     """
 
-    __slots__ = ("_limit", "_patience", "_seats", "began", "end", "who")
+    __slots__ = ("_limit", "_limiter", "_patience", "began", "end", "who")
 
-    def __init__(self, seats: Seats, who: str, patience: float) -> None:
-        self._seats = seats
+    def __init__(self, limiter: ReadLimiter, who: str, patience: float) -> None:
+        self._limiter = limiter
         self._patience = patience
         self._limit = asyncio.timeout(None)
         self.who = who
@@ -171,11 +171,11 @@ class _Reading:
             self._limit.reschedule(min(when, self.end))
 
     async def __aenter__(self) -> None:
-        await self._seats.take(self.who)
+        await self._limiter.take(self.who)
         await self._limit.__aenter__()
         self.began = asyncio.get_running_loop().time()
         self.end = self.began + self._patience
-        self._seats.stay(self)
+        self._limiter.stay(self)
 
     async def __aexit__(
         self,
@@ -183,5 +183,5 @@ class _Reading:
         error: BaseException | None,
         way: TracebackType | None,
     ) -> None:
-        self._seats.give_back(self)
+        self._limiter.give_back(self)
         await self._limit.__aexit__(kind, error, way)
