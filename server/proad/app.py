@@ -16,22 +16,22 @@ from proad.collector import Collector
 from proad.config import HostSettings, Settings, UnixAddress
 from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts
-from proad.core.images import Images
+from proad.core.image_operations import ImageOperations
 from proad.core.inventory import Inventory
 from proad.core.lifecycle import Lifecycle
 from proad.core.listing import ResourceLister
-from proad.core.measuring import Measuring
 from proad.core.operations import Operations
 from proad.core.ports import Driver
+from proad.core.provisioning import Provisioning
 from proad.core.records import VolumeRecords
 from proad.core.registries import AllowedRegistries
-from proad.core.resolve import Resolver
+from proad.core.resolver import Resolver
 from proad.core.slices import TimeSlicer
-from proad.core.snapshots import Snapshots
+from proad.core.snapshot_operations import SnapshotOperations
+from proad.core.stats_service import StatsService
 from proad.core.verbs import Verbs
-from proad.core.volumes import Volumes
-from proad.core.watches import Watches
-from proad.core.workloads import Workloads
+from proad.core.volume_operations import VolumeOperations
+from proad.core.watch_service import WatchService
 from proad.logs import configure_logs
 from proad.rpc.auth_service import AuthService
 from proad.rpc.container_service import ContainerService
@@ -151,7 +151,7 @@ def _rpc_server(
     resolver = Resolver(hosts, inventory)
     verbs = Verbs(operations, inventory)
     lifecycle = Lifecycle(resolver, verbs, inventory)
-    workloads = Workloads(hosts, resolver, operations, inventory)
+    provisioning = Provisioning(hosts, resolver, operations, inventory)
     return RpcServer(
         interceptor=CallInterceptor(authenticator, methods()),
         health=Health(hosts, service_names()),
@@ -159,19 +159,20 @@ def _rpc_server(
         resources=ResourceService(
             ResourceLister(hosts, inventory, slicer),
             lifecycle,
-            Watches(hosts, inventory),
-            Measuring(hosts, resolver, inventory),
+            WatchService(hosts, inventory),
+            StatsService(hosts, resolver, inventory),
             paginator,
             signer,
             slicer,
         ),
-        containers=ContainerService(workloads),
+        containers=ContainerService(provisioning),
         images=ImageService(
-            Images(hosts, operations, AllowedRegistries(settings.allowed_registries)), paginator
+            ImageOperations(hosts, operations, AllowedRegistries(settings.allowed_registries)),
+            paginator,
         ),
-        domains=DomainService(workloads),
-        snapshots=SnapshotService(Snapshots(resolver, verbs, inventory), paginator),
-        volumes=VolumeService(Volumes(hosts, operations), paginator),
+        domains=DomainService(provisioning),
+        snapshots=SnapshotService(SnapshotOperations(resolver, verbs, inventory), paginator),
+        volumes=VolumeService(VolumeOperations(hosts, operations), paginator),
         hosts=HostService(hosts, daemon_version=version("proa")),
         max_message_bytes=settings.grpc_max_message_bytes,
         max_concurrent_streams=settings.grpc_max_concurrent_streams,

@@ -10,10 +10,10 @@ from proad.core.inventory.journal import Change
 from proad.core.lifecycle import Lifecycle
 from proad.core.operations import Operations
 from proad.core.ports import Driver
-from proad.core.resolve import Resolver
-from proad.core.snapshots import Snapshots
+from proad.core.provisioning import Provisioning
+from proad.core.resolver import Resolver
+from proad.core.snapshot_operations import SnapshotOperations
 from proad.core.verbs import Verbs
-from proad.core.workloads import Workloads
 from proad.model import Resource
 
 
@@ -26,8 +26,8 @@ class CoreHarness:
         resolver = Resolver(hosts, self.inventory)
         verbs = Verbs(operations, self.inventory)
         self.lifecycle = Lifecycle(resolver, verbs, self.inventory)
-        self.snapshots = Snapshots(resolver, verbs, self.inventory)
-        self.workloads = Workloads(hosts, resolver, operations, self.inventory)
+        self.snapshots = SnapshotOperations(resolver, verbs, self.inventory)
+        self.provisioning = Provisioning(hosts, resolver, operations, self.inventory)
 
     @classmethod
     @asynccontextmanager

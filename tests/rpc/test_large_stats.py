@@ -2,7 +2,7 @@
 
 import asyncio
 
-from proad.core import measuring
+from proad.core import stats_service
 from proad.drivers.memory import MemoryDriver
 from proad.errors import EngineConflictError
 
@@ -10,7 +10,7 @@ from proad.errors import EngineConflictError
 async def test_why_thousands_have_no_sample_comes_in_messages_that_stock_clients_take(
     daemon, monkeypatch
 ):
-    monkeypatch.setattr(measuring, "TICK", 0.2)
+    monkeypatch.setattr(stats_service, "TICK", 0.2)
 
     async def fail(*_arguments):
         raise EngineConflictError("memory", "x" * 4000)

@@ -5,14 +5,14 @@ import asyncio
 import pytest
 
 from proa import v1
-from proad.core import measuring
+from proad.core import stats_service
 from rpc.daemon import refusal, until
 from rpc.engines import container_engine
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr(measuring, "TICK", 0.2)
+    monkeypatch.setattr(stats_service, "TICK", 0.2)
 
 
 async def batches(daemon, number, **request):
@@ -146,7 +146,7 @@ async def test_many_who_listen_are_one_question(daemon, monkeypatch):
 
     await asyncio.gather(*(batches(daemon, 2) for _ in range(30)))
 
-    assert len(asked) <= (loop.time() - began) / measuring.TICK + 2
+    assert len(asked) <= (loop.time() - began) / stats_service.TICK + 2
 
 
 async def test_who_goes_away_is_not_sampled_for(daemon, monkeypatch):
@@ -163,7 +163,7 @@ async def test_who_goes_away_is_not_sampled_for(daemon, monkeypatch):
     async def quiet():
         """Whether nobody asks for three ticks; that they went takes its time to be known."""
         asked.clear()
-        await asyncio.sleep(3 * measuring.TICK)
+        await asyncio.sleep(3 * stats_service.TICK)
         return asked == []
 
     await until(quiet)

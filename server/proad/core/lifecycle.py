@@ -7,7 +7,7 @@ from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import require
 from proad.core.inventory import Inventory
 from proad.core.ports import OnStep, Updates
-from proad.core.resolve import Found, Resolver
+from proad.core.resolver import ResolvedResource, Resolver
 from proad.core.verbs import Verbs
 from proad.errors import CapabilityMissingError, InvalidArgumentError, ResourceNotFoundError
 from proad.model import (
@@ -57,7 +57,7 @@ class Lifecycle:
     async def stop(self, ref: str, options: StopOptions) -> Resource:
         """Stop a resource. FORCE does not wait for a graceful stop that is under way."""
 
-        def stop(found: Found) -> Awaitable[Resource]:
+        def stop(found: ResolvedResource) -> Awaitable[Resource]:
             driver = found.connection.driver
             if options.mode is not None and options.mode not in driver.stop_modes:
                 raise CapabilityMissingError(
@@ -113,7 +113,7 @@ class Lifecycle:
         With an `etag`, only if the resource still has that one.
         """
 
-        def delete(found: Found) -> Awaitable[Resource]:
+        def delete(found: ResolvedResource) -> Awaitable[Resource]:
             return self._verbs.delete(
                 found,
                 lambda id, _: found.connection.driver.delete(id, options),
@@ -150,7 +150,7 @@ class Lifecycle:
                 "GetResource shows what a resource is",
             )
 
-        async def change(found: Found) -> Updated:
+        async def change(found: ResolvedResource) -> Updated:
             driver = require(found.connection.driver, Updates)
             updated = await self._verbs.do(
                 Verb.UPDATE, found, lambda id, _: driver.update(id, update), etag=etag
@@ -165,7 +165,7 @@ class Lifecycle:
         return await self._resolver.use(ref, change)
 
     async def _do(self, verb: Verb, ref: str, action: Action, *, force: bool = False) -> Resource:
-        def act(found: Found) -> Awaitable[Resource]:
+        def act(found: ResolvedResource) -> Awaitable[Resource]:
             return self._verbs.transition(
                 verb, found, lambda it, on_step: action(found.connection, it, on_step), force=force
             )

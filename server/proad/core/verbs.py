@@ -13,7 +13,7 @@ from proad.core.inventory import Inventory
 from proad.core.inventory.store import Entry
 from proad.core.operations import Operations
 from proad.core.ports import OnStep, untold
-from proad.core.resolve import Found
+from proad.core.resolver import ResolvedResource
 from proad.errors import (
     EngineTimedOutError,
     EngineUnreachableError,
@@ -50,7 +50,7 @@ class Verbs:
         self._inventory = inventory
 
     async def transition(
-        self, verb: Verb, found: Found, action: Transition, *, force: bool = False
+        self, verb: Verb, found: ResolvedResource, action: Transition, *, force: bool = False
     ) -> Resource:
         """Take a resource to another state.
 
@@ -84,7 +84,9 @@ class Verbs:
 
         return await self._operations.run(change)
 
-    async def do(self, verb: Verb, found: Found, action: Action[T], *, etag: str = "") -> T:
+    async def do(
+        self, verb: Verb, found: ResolvedResource, action: Action[T], *, etag: str = ""
+    ) -> T:
         """Do anything else to a resource that stays."""
         connection, id = found.connection, found.resource.id
 
@@ -104,7 +106,12 @@ class Verbs:
         return await self._operations.run(change)
 
     async def delete(
-        self, found: Found, action: Action[Resource], *, force: bool = False, etag: str = ""
+        self,
+        found: ResolvedResource,
+        action: Action[Resource],
+        *,
+        force: bool = False,
+        etag: str = "",
     ) -> Resource:
         """Delete a resource and give it as it last was."""
         connection, id = found.connection, found.resource.id
@@ -120,7 +127,7 @@ class Verbs:
 
     @asynccontextmanager
     async def _doing(
-        self, verb: Verb, found: Found, *, force: bool = False, etag: str = ""
+        self, verb: Verb, found: ResolvedResource, *, force: bool = False, etag: str = ""
     ) -> AsyncIterator[tuple[Entry, OnStep]]:
         """Do a verb: wait for its turn, refuse it if it is illegal, show that it is under way.
 
@@ -144,7 +151,9 @@ class Verbs:
                     await self._failed(found, error)
                     raise
 
-    async def _permit(self, verb: Verb, found: Found, *, force: bool, etag: str) -> Entry:
+    async def _permit(
+        self, verb: Verb, found: ResolvedResource, *, force: bool, etag: str
+    ) -> Entry:
         connection, id = found.connection, found.resource.id
         entry = self._inventory.entry(connection, id)
         if entry is not None and not etag and refusal(verb, entry.observed, force=force) is None:
@@ -159,7 +168,7 @@ class Verbs:
             raise EtagMismatchError(entry.observed.name, current=entry.published.etag)
         return entry
 
-    async def _failed(self, found: Found, error: Exception | CancelledError) -> None:
+    async def _failed(self, found: ResolvedResource, error: Exception | CancelledError) -> None:
         """Find out what became of a resource before its caller hears of the failure."""
         refresher, id = self._inventory.refresher(found.connection), found.resource.id
         refresher.mark_dirty(EngineEvent(id=id))

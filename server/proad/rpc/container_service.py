@@ -6,7 +6,7 @@ import grpc
 
 from proa import v1
 from proa.v1 import container_service_pb2_grpc
-from proad.core.workloads import Workloads
+from proad.core.provisioning import Provisioning
 from proad.model import ContainerSpec, PruneFilter
 from proad.rpc.decode import decode, required
 from proad.rpc.encode import encode
@@ -17,14 +17,14 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 class ContainerService(container_service_pb2_grpc.ContainerServiceServicer):
     """Converts, delegates to the core, converts."""
 
-    def __init__(self, workloads: Workloads) -> None:
-        self._workloads = workloads
+    def __init__(self, provisioning: Provisioning) -> None:
+        self._provisioning = provisioning
 
     async def CreateContainer(
         self, request: v1.CreateContainerRequest, context: _Context
     ) -> v1.CreateContainerResponse:
         spec = decode(ContainerSpec, required(request, "spec"), prefix="spec")
-        created = await self._workloads.create_container(
+        created = await self._provisioning.create_container(
             spec, start=request.start, host=request.host
         )
         return encode(v1.CreateContainerResponse, created)
@@ -33,5 +33,5 @@ class ContainerService(container_service_pb2_grpc.ContainerServiceServicer):
         self, request: v1.PruneContainersRequest, context: _Context
     ) -> v1.PruneContainersResponse:
         which = decode(PruneFilter, request)
-        pruned = await self._workloads.prune_containers(which, host=request.host)
+        pruned = await self._provisioning.prune_containers(which, host=request.host)
         return encode(v1.PruneContainersResponse, pruned)

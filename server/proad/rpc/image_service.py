@@ -9,7 +9,7 @@ import grpc
 
 from proa import v1
 from proa.v1 import image_service_pb2_grpc
-from proad.core.images import Images
+from proad.core.image_operations import ImageOperations
 from proad.model import Image, ImageFilter, RegistryCredentials
 from proad.rpc.decode import decode, plain_text, required_text
 from proad.rpc.encode import encode
@@ -21,7 +21,7 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 class ImageService(image_service_pb2_grpc.ImageServiceServicer):
     """Converts, delegates to the core, converts."""
 
-    def __init__(self, images: Images, paginator: Paginator) -> None:
+    def __init__(self, images: ImageOperations, paginator: Paginator) -> None:
         self._images = images
         self._paginator = paginator
 

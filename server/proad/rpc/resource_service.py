@@ -10,9 +10,9 @@ from proa.v1 import resource_service_pb2_grpc
 from proad.auth.scopes import Scope
 from proad.core.lifecycle import Lifecycle
 from proad.core.listing import OrderBy, ResourceLister
-from proad.core.measuring import Measuring
 from proad.core.slices import TimeSlicer
-from proad.core.watches import Watches
+from proad.core.stats_service import StatsService
+from proad.core.watch_service import WatchService
 from proad.model import (
     DeleteOptions,
     Resource,
@@ -63,8 +63,8 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
         self,
         lister: ResourceLister,
         lifecycle: Lifecycle,
-        watches: Watches,
-        measuring: Measuring,
+        watch_service: WatchService,
+        stats_service: StatsService,
         paginator: Paginator,
         signer: Signer,
         slicer: TimeSlicer,
@@ -72,8 +72,8 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
         self._slicer = slicer
         self._lister = lister
         self._lifecycle = lifecycle
-        self._watches = watches
-        self._measuring = measuring
+        self._watch_service = watch_service
+        self._stats_service = stats_service
         self._encoded = EncodingCache(first_field)
         self._events = WatchEncoder(self._encoded)
         self._paginator = paginator
@@ -151,9 +151,9 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
         mask = ReadMask(request.read_mask, v1.Resource)
         options = decode(WatchOptions, request)
         tokens = ResumeTokens(
-            self._signer, caller.current().username, self._watches.run_id, request.filter
+            self._signer, caller.current().username, self._watch_service.run_id, request.filter
         )
-        batches = self._watches.follow(
+        batches = self._watch_service.follow(
             decode(ResourceFilter, request.filter, prefix="filter"),
             heartbeat=options.heartbeat_interval,
             after=tokens.read(request.resume_token),
@@ -165,14 +165,14 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
         self, request: v1.StreamStatsRequest, context: _Context
     ) -> AsyncIterator[v1.StreamStatsResponse]:
         options = decode(StatsOptions, request)
-        async for batch in self._measuring.stream(options.ids, options.interval):
+        async for batch in self._stats_service.stream(options.ids, options.interval):
             for response in parted(encode(v1.StreamStatsResponse, batch)):
                 yield response
 
     def close(self) -> None:
         """End the streams that never end by themselves: the daemon is stopping."""
-        self._watches.close()
-        self._measuring.close()
+        self._watch_service.close()
+        self._stats_service.close()
 
     async def StartResource(self, request: v1.StartResourceRequest, context: _Context) -> _Answer:
         resource = await self._lifecycle.start(

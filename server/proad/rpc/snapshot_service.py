@@ -6,7 +6,7 @@ import grpc
 
 from proa import v1
 from proa.v1 import snapshot_service_pb2_grpc
-from proad.core.snapshots import Snapshots
+from proad.core.snapshot_operations import SnapshotOperations
 from proad.model import RevertState, SnapshotSpec
 from proad.rpc.decode import chosen, decode, required_text
 from proad.rpc.encode import encode
@@ -18,7 +18,7 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 class SnapshotService(snapshot_service_pb2_grpc.SnapshotServiceServicer):
     """Converts, delegates to the core, converts."""
 
-    def __init__(self, snapshots: Snapshots, paginator: Paginator) -> None:
+    def __init__(self, snapshots: SnapshotOperations, paginator: Paginator) -> None:
         self._snapshots = snapshots
         self._paginator = paginator
 
@@ -29,8 +29,8 @@ class SnapshotService(snapshot_service_pb2_grpc.SnapshotServiceServicer):
         page, token = self._paginator.paginate(
             snapshots,
             request,
-            lambda aged: aged.position,
-            lambda aged: encode(v1.Snapshot, aged.snapshot),
+            lambda each: each.position,
+            lambda each: encode(v1.Snapshot, each.snapshot),
         )
         return v1.ListSnapshotsResponse(snapshots=page, next_page_token=token)
 

@@ -7,7 +7,7 @@ import grpc
 
 from proa import v1
 from proa.v1 import volume_service_pb2_grpc
-from proad.core.volumes import Volumes
+from proad.core.volume_operations import VolumeOperations
 from proad.model import VolumeRef, VolumeSpec, validate
 from proad.rpc.decode import decode, plain_text, required, required_text
 from proad.rpc.encode import encode
@@ -19,7 +19,7 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 class VolumeService(volume_service_pb2_grpc.VolumeServiceServicer):
     """Converts, delegates to the core, converts."""
 
-    def __init__(self, volumes: Volumes, paginator: Paginator) -> None:
+    def __init__(self, volumes: VolumeOperations, paginator: Paginator) -> None:
         self._volumes = volumes
         self._paginator = paginator
 

@@ -36,7 +36,7 @@ async def test_all_that_calls_lead_to_is_their_callers(
     act_for("ann")
     spec = replace(make.spec(*OBEDIENT), name="", networks=())
     async with asyncio.timeout(3 * WITHIN), CoreHarness.of(driver) as core:
-        made = (await core.workloads.create_container(spec, start=True, host="")).resource
+        made = (await core.provisioning.create_container(spec, start=True, host="")).resource
         id, life = made.id, core.lifecycle
         await life.pause(id)
         await life.resume(id)
@@ -48,7 +48,7 @@ async def test_all_that_calls_lead_to_is_their_callers(
             await life.start(id, StartOptions())
         await life.delete(id, DeleteOptions(force=True))
         passing = replace(spec, lifetime=Lifetime.TRANSIENT)
-        brief = (await core.workloads.create_container(passing, start=True, host="")).resource
+        brief = (await core.provisioning.create_container(passing, start=True, host="")).resource
         await life.stop(brief.id, StopOptions(mode=StopMode.FORCE))
         for each in (id, brief.id):
             await core.wait_for(each, "gone")

@@ -36,7 +36,7 @@ SAVE = StopOptions(mode=StopMode.SAVE)
 async def test_all_that_calls_lead_to_is_their_callers(driver: LibvirtDriver, guests: Guests):
     act_for("ann")
     async with CoreHarness.of(driver) as core:
-        made = await core.workloads.create_domain(guests.spec(), start=True, host="")
+        made = await core.provisioning.create_domain(guests.spec(), start=True, host="")
         id, life, snapshots = made.id, core.lifecycle, core.snapshots
         await guests.ready(id)
         await snapshots.create(id, SnapshotSpec(name="running"))
@@ -79,7 +79,7 @@ async def test_what_is_made_from_xml_is_its_makers(
         root.remove(element)
     source = DomainXml(xml=etree.tostring(root, encoding="unicode"), lifetime=lifetime)
     async with CoreHarness.of(driver) as core:
-        made = await core.workloads.create_domain_from_xml(source, start=True, host="")
+        made = await core.provisioning.create_domain_from_xml(source, start=True, host="")
         await core.lifecycle.stop(made.id, FORCE)
         if lifetime is Lifetime.PERSISTENT:
             await core.lifecycle.delete(made.id, SCRAP)

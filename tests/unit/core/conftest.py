@@ -4,7 +4,7 @@ import pytest
 
 from proad.core.inventory import Inventory
 from proad.core.operations import Operations
-from proad.core.resolve import Found
+from proad.core.resolver import ResolvedResource
 from proad.core.verbs import Verbs
 from unit.core.inventory.scripted import Scripted, box, linked
 
@@ -33,4 +33,4 @@ def verbs(inventory):
 
 @pytest.fixture
 def found(inventory, connection):
-    return Found(connection, inventory.entry(connection, "1").published)
+    return ResolvedResource(connection, inventory.entry(connection, "1").published)

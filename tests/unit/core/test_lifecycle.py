@@ -8,7 +8,7 @@ from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
 from proad.core.lifecycle import Lifecycle
 from proad.core.operations import Operations
-from proad.core.resolve import Resolver
+from proad.core.resolver import Resolver
 from proad.core.verbs import Verbs
 from proad.drivers.memory import MemoryDriver
 from proad.model import ContainerSpec, ResourceState, ResourceUpdate, ResourceView

@@ -1,4 +1,4 @@
-"""Lists of FULL views, while something answers late or not at all."""
+"""ResourceLister of FULL views, while something answers late or not at all."""
 
 import asyncio
 
@@ -44,7 +44,7 @@ async def lister(connections):
 
 @pytest.fixture
 async def all_of(lister):
-    """Lists all there is in the FULL view."""
+    """ResourceLister all there is in the FULL view."""
     there = await lister.resources(ResourceFilter(), OrderBy(""), partial=False)
 
     async def listed(*, partial=False):

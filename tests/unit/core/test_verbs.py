@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from proad.core.actor import act_for
-from proad.core.resolve import Found
+from proad.core.resolver import ResolvedResource
 from proad.errors import (
     ResourceAlreadyRunningError,
     ResourceNotFoundError,
@@ -121,7 +121,7 @@ async def test_a_transient_one_that_stops_is_gone(engine, verbs, inventory, conn
         engine.take(before.id)
         return last
 
-    found = Found(connection, inventory.entry(connection, "2").published)
+    found = ResolvedResource(connection, inventory.entry(connection, "2").published)
     answer = await verbs.transition(Verb.STOP, found, act)
 
     assert (answer.state, answer.activity, answer.allowed_verbs) == (S.STOPPED, None, ())

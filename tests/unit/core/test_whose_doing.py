@@ -8,9 +8,9 @@ import pytest
 from proad.core.actor import act_for
 from proad.core.hosts import Hosts
 from proad.core.operations import Operations
-from proad.core.resolve import Found, Resolver
+from proad.core.provisioning import Provisioning
+from proad.core.resolver import ResolvedResource, Resolver
 from proad.core.verbs import Verbs
-from proad.core.workloads import Workloads
 from proad.errors import (
     EngineConflictError,
     EngineTimedOutError,
@@ -58,7 +58,7 @@ def do(inventory, connection):
 
     async def run(verb, act):
         act_for("ann")
-        found = Found(connection, inventory.entry(connection, "1").published)
+        found = ResolvedResource(connection, inventory.entry(connection, "1").published)
         if verb is Verb.UPDATE:
             await verbs.do(verb, found, act)
         elif verb is Verb.DELETE:
@@ -222,11 +222,11 @@ async def test_what_a_verb_does_after_its_time_is_over(engine, inventory, do):
 
 async def test_a_nameless_create_that_takes_long(engine, inventory, connection):
     hosts = Hosts(["local"], [connection])
-    workloads = Workloads(hosts, Resolver(hosts, inventory), Operations(), inventory)
+    provisioning = Provisioning(hosts, Resolver(hosts, inventory), Operations(), inventory)
     act_for("ann")
 
     create = asyncio.create_task(
-        workloads.create_container(ContainerSpec(image="i"), start=True, host="")
+        provisioning.create_container(ContainerSpec(image="i"), start=True, host="")
     )
     engine.steps.put_nowait("there is one")
     await until(lambda: "new" in engine.there and engine.heard)

@@ -37,7 +37,7 @@ _LONGEST_NAME = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ResolvedResource:
     """A resource and the link that has it. The resource is a SUMMARY."""
 
     connection: EngineConnection
@@ -60,7 +60,7 @@ class Resolver:
         self._inventory = inventory
         self._connections = {connection.name: connection for connection in hosts.connections}
 
-    async def find(self, text: str) -> Found:
+    async def find(self, text: str) -> ResolvedResource:
         """Find a resource.
 
         Raises:
@@ -104,7 +104,7 @@ class Resolver:
             raise ResourceNotFoundError(text)
         return found[0]
 
-    async def use(self, text: str, action: Callable[[Found], Awaitable[T]]) -> T:
+    async def use(self, text: str, action: Callable[[ResolvedResource], Awaitable[T]]) -> T:
         """Find a resource and do something with it.
 
         If it has gone meanwhile and its name is another's, that one is meant. Errors are
@@ -120,15 +120,17 @@ class Resolver:
                 raise
         return await action(again)
 
-    def _with_id(self, id: str) -> list[Found]:
+    def _with_id(self, id: str) -> list[ResolvedResource]:
         """Find what has this full id, on the engines whose picture is true."""
         found = (
-            Found(self._connections[entry.engine], entry.published)
+            ResolvedResource(self._connections[entry.engine], entry.published)
             for entry in self._inventory.with_id(id)
         )
         return [one for one in found if self._inventory.synced(one.connection)]
 
-    def _search(self, reference: Reference, connections: Sequence[EngineConnection]) -> list[Found]:
+    def _search(
+        self, reference: Reference, connections: Sequence[EngineConnection]
+    ) -> list[ResolvedResource]:
         by_name = {connection.name: connection for connection in connections}
         inventory = self._inventory
         return (
@@ -137,7 +139,7 @@ class Resolver:
             or _among(inventory.starting(reference.digits), reference.starts, by_name)
         )
 
-    def _told(self, one: Found) -> str:
+    def _told(self, one: ResolvedResource) -> str:
         """Return what a caller may write to mean this resource and no other."""
         resource = one.resource
         place = f"{one.connection.host}/{resource.kind.lower()}"
@@ -155,7 +157,7 @@ class Resolver:
                     return by_name
         return f"{place}/{resource.id}"
 
-    async def _refresh(self, found: Found) -> None:
+    async def _refresh(self, found: ResolvedResource) -> None:
         """Have the picture of a resource made true; where that fails it stays as it is."""
         with suppress(ProaError, TimeoutError):
             async with asyncio.timeout(REFRESH_WITHIN):
@@ -163,14 +165,16 @@ class Resolver:
 
     async def _ask(
         self, reference: Reference, connections: Sequence[EngineConnection]
-    ) -> list[Found]:
+    ) -> list[ResolvedResource]:
         """Ask the engines: somebody may have made it a moment ago."""
         answers = await asyncio.gather(
             *(self._ask_one(reference, connection) for connection in connections)
         )
         return [found for found in answers if found is not None]
 
-    async def _ask_one(self, reference: Reference, connection: EngineConnection) -> Found | None:
+    async def _ask_one(
+        self, reference: Reference, connection: EngineConnection
+    ) -> ResolvedResource | None:
         entry = (
             await self._inventory.refresh(connection, reference.full_id)
             if _may_have(connection, reference.full_id)
@@ -179,7 +183,7 @@ class Resolver:
         if entry is None and (id := await _find_id(reference.name, connection)):
             entry = await self._inventory.refresh(connection, id)
         return (
-            Found(connection, entry.published)
+            ResolvedResource(connection, entry.published)
             if entry and reference.names(entry.observed)
             else None
         )
@@ -203,9 +207,9 @@ def _among(
     candidates: Iterable[Entry],
     fits: Callable[[Resource], bool],
     connections: Mapping[str, EngineConnection],
-) -> list[Found]:
+) -> list[ResolvedResource]:
     return [
-        Found(connections[entry.engine], entry.published)
+        ResolvedResource(connections[entry.engine], entry.published)
         for entry in candidates
         if entry.engine in connections and fits(entry.observed)
     ]

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proad.core.snapshots import by_age
+from proad.core.snapshot_operations import sort_by_age
 from proad.model import ResourceState, Snapshot
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -23,7 +23,7 @@ def taken(name: str, parent: str = "", *, second: int | None = 0) -> Snapshot:
 
 
 def names(found: list[Snapshot]) -> list[str]:
-    return [aged.snapshot.name for aged in by_age(found)]
+    return [positioned.snapshot.name for positioned in sort_by_age(found)]
 
 
 @given(st.permutations([taken("b", "c"), taken("d"), taken("a", second=1), taken("c", "d")]))
@@ -51,7 +51,7 @@ def test_one_that_goes_shifts_none_of_another_second(gone: str):
     found += [taken("e", "c", second=3), taken("d", "e", second=3)]
     left = [each for each in found if each.name != gone]
 
-    before = {aged.snapshot.name: aged.position for aged in by_age(found)}
-    assert {aged.snapshot.name: aged.position for aged in by_age(left)} == {
+    before = {positioned.snapshot.name: positioned.position for positioned in sort_by_age(found)}
+    assert {positioned.snapshot.name: positioned.position for positioned in sort_by_age(left)} == {
         name: position for name, position in before.items() if name != gone
     }

@@ -13,7 +13,7 @@ from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts, require
 from proad.core.inventory import Inventory
 from proad.core.ports import Stats
-from proad.core.resolve import Found, Resolver
+from proad.core.resolver import ResolvedResource, Resolver
 from proad.errors import (
     CapabilityMissingError,
     ProaError,
@@ -44,7 +44,7 @@ _NEVER: tuple[float, None] = (-inf, None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Want:
+class _SampleRequest:
     """What a listener waits for: a sample of each that is active, begun after `since`.
 
     Attributes:
@@ -73,49 +73,49 @@ class Sampler:
         self._taken: dict[str, tuple[float, ResourceStats | None]] = {}
         # Of the last question, if that had no answer at all.
         self._failure = ""
-        self._wants: set[_Want] = set()
+        self._requests: set[_SampleRequest] = set()
         self._task: asyncio.Task[None] | None = None
 
-    async def sample(self, want: _Want) -> None:
+    async def sample(self, request: _SampleRequest) -> None:
         """Wait until there is what somebody wants, or the engine is known to be lost."""
-        self._wants.add(want)
+        self._requests.add(request)
         try:
-            while self._owed(want):
+            while self._owed(request):
                 if self._task is None or self._task.done():
                     self._task = asyncio.create_task(self._take())
                 await asyncio.shield(self._task)
         finally:
-            self._wants.discard(want)
-            if not self._wants and self._task is not None:
+            self._requests.discard(request)
+            if not self._requests and self._task is not None:
                 self._task.cancel()
                 self._task = None
 
-    def taken(self, want: _Want) -> Iterator[ResourceStats]:
+    def taken(self, request: _SampleRequest) -> Iterator[ResourceStats]:
         """Give what there is of it."""
-        for id in self._taken if want.ids is None else want.ids:
+        for id in self._taken if request.ids is None else request.ids:
             begun, sample = self._taken.get(id, _NEVER)
-            if sample is not None and begun > want.since:
+            if sample is not None and begun > request.since:
                 yield sample
 
-    def missing(self, want: _Want) -> Iterator[MissingSample]:
+    def missing(self, request: _SampleRequest) -> Iterator[MissingSample]:
         """Give what there is no sample of, and why; not what is about to be sampled."""
-        ids = want.ids
+        ids = request.ids
         if ids is None:
             ids = {id for id, (_, sample) in self._taken.items() if sample is None}
-            ids |= self._owed(want) if self._failure else set()
+            ids |= self._owed(request) if self._failure else set()
         for id in ids:
             entry = self._inventory.entry(self.connection, id)
             begun, sample = self._taken.get(id, _NEVER)
-            if entry is None or (sample is not None and begun > want.since):
+            if entry is None or (sample is not None and begun > request.since):
                 continue
             published, failed = entry.published, self._failure
             if published.state not in ACTIVE:
-                if want.ids is not None:
+                if request.ids is not None:
                     words = (
                         f"{published.name!r} is {published.state}: what does not run uses nothing"
                     )
                     yield self._missing(published, MissingSampleReason.NOT_ACTIVE, words)
-            elif begun > want.since or failed:
+            elif begun > request.since or failed:
                 words = failed or (
                     f"{self.connection.driver.name} gave no numbers of {published.name!r}: it hangs, has "
                     "just ended, or this host does not count what it uses"
@@ -134,15 +134,15 @@ class Sampler:
             message=words,
         )
 
-    def _owed(self, want: _Want) -> set[str]:
+    def _owed(self, request: _SampleRequest) -> set[str]:
         """Tell what is still to be sampled."""
         if self.connection.lost:
             return set()
-        if want.ids is None:
+        if request.ids is None:
             active = [r.id for r in self._inventory.all(self.connection) if r.state in ACTIVE]
         else:
-            active = [id for id in want.ids if self._is_active(id)]
-        return {id for id in active if self._taken.get(id, _NEVER)[0] <= want.since}
+            active = [id for id in request.ids if self._is_active(id)]
+        return {id for id in active if self._taken.get(id, _NEVER)[0] <= request.since}
 
     def _is_active(self, id: str) -> bool:
         entry = self._inventory.entry(self.connection, id)
@@ -151,7 +151,7 @@ class Sampler:
     async def _take(self) -> None:
         """Sample once what is owed to all who wait."""
         begun = asyncio.get_running_loop().time()
-        ids = {id for want in self._wants for id in self._owed(want)}
+        ids = {id for request in self._requests for id in self._owed(request)}
         if not ids:
             return
         try:
@@ -170,7 +170,7 @@ class Sampler:
         self._taken.update((id, (begun, samples.get(id))) for id in ids)
 
 
-class _Feed:
+class _Subscription:
     """What one listener hears of one engine.
 
     Attributes:
@@ -181,14 +181,14 @@ class _Feed:
         self.answer: asyncio.Future[None] | None = None
         self._sampler = sampler
         self._inventory = inventory
-        self._want = _Want(ids, -inf)
+        self._want = _SampleRequest(ids, -inf)
         self._heard = -inf
         self._before: dict[str, ResourceStats] = {}
 
     def ask(self) -> asyncio.Future[None]:
         """Ask for samples that were not heard yet."""
         now = asyncio.get_running_loop().time()
-        self._want = _Want(self._want.ids, max(now - TICK, self._heard))
+        self._want = _SampleRequest(self._want.ids, max(now - TICK, self._heard))
         self.answer = asyncio.ensure_future(self._sampler.sample(self._want))
         return self.answer
 
@@ -225,7 +225,7 @@ class _Feed:
             self.answer.cancel()
 
 
-class Measuring:
+class StatsService:
     """What StreamStats does."""
 
     def __init__(self, hosts: Hosts, resolver: Resolver, inventory: Inventory) -> None:
@@ -253,47 +253,59 @@ class Measuring:
             ShuttingDownError: the daemon is stopping.
         """
         named = [await self._resolver.find(ref) for ref in refs]
-        feeds = self._feeds(named)
+        subscriptions = self._subscriptions(named)
         clock, seconds = asyncio.get_running_loop().time, interval.total_seconds()
         closing = asyncio.ensure_future(self._closed.wait())
         patience = _FIRST
         try:
             while True:
                 due = clock() + seconds
-                asked = asyncio.gather(*(feed.ask() for feed in feeds if feed.answer is None))
+                asked = asyncio.gather(
+                    *(
+                        subscription.ask()
+                        for subscription in subscriptions
+                        if subscription.answer is None
+                    )
+                )
                 asked.add_done_callback(_retrieved)
                 await _first_of(closing, asked, seconds=patience)
-                yield await self._heard(feeds, named)
+                yield await self._heard(subscriptions, named)
                 while (left := due - clock()) > 0:
-                    late = [feed.answer for feed in feeds if feed.answer is not None]
+                    late = [
+                        subscription.answer
+                        for subscription in subscriptions
+                        if subscription.answer is not None
+                    ]
                     if await _first_of(closing, *late, seconds=left):
-                        yield await self._heard(feeds, named)
+                        yield await self._heard(subscriptions, named)
                 patience = min(_FIRST, seconds)
         finally:
             closing.cancel()
-            for feed in feeds:
-                feed.close()
+            for subscription in subscriptions:
+                subscription.close()
 
     def close(self) -> None:
         """End all streams: the daemon is stopping."""
         self._closed.set()
 
-    def _feeds(self, named: Sequence[Found]) -> list[_Feed]:
-        """Make a feed of each engine that has what was named; of all if nothing was."""
+    def _subscriptions(self, named: Sequence[ResolvedResource]) -> list[_Subscription]:
+        """Make a subscription of each engine that has what was named; of all if nothing was."""
         by_engine: dict[str, set[str]] = {}
         for found in named:
             require(found.connection.driver, Stats)
             by_engine.setdefault(found.connection.name, set()).add(found.resource.id)
-        feeds = [
-            _Feed(sampler, by_engine.get(name), self._inventory)
+        subscriptions = [
+            _Subscription(sampler, by_engine.get(name), self._inventory)
             for name, sampler in self._samplers.items()
             if not named or name in by_engine
         ]
-        if not feeds:
+        if not subscriptions:
             raise CapabilityMissingError("stats", driver="no engine")
-        return feeds
+        return subscriptions
 
-    async def _heard(self, feeds: Sequence[_Feed], named: Sequence[Found]) -> StatsBatch:
+    async def _heard(
+        self, subscriptions: Sequence[_Subscription], named: Sequence[ResolvedResource]
+    ) -> StatsBatch:
         """Give what has come, unless there is a reason to end."""
         if self._closed.is_set():
             raise ShuttingDownError
@@ -301,7 +313,7 @@ class Measuring:
             await self._inventory.ready(found.connection)
             if self._inventory.entry(found.connection, found.resource.id) is None:
                 raise ResourceNotFoundError(found.resource.name)
-        heard = [feed.hear() for feed in feeds]
+        heard = [subscription.hear() for subscription in subscriptions]
         return StatsBatch(
             stats=tuple(sample for each in heard for sample in each.stats),
             missing=tuple(lack for each in heard for lack in each.missing),

@@ -9,7 +9,7 @@ from proad.core.operations import Operations
 from proad.model import Volume, VolumeSpec
 
 
-class Volumes:
+class VolumeOperations:
     """What VolumeService does; the errors are those of the port."""
 
     def __init__(self, hosts: Hosts, operations: Operations) -> None:

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from proad.core import measuring
+from proad.core import stats_service
 from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
-from proad.core.measuring import Measuring
-from proad.core.resolve import Resolver
+from proad.core.resolver import Resolver
+from proad.core.stats_service import StatsService
 from proad.errors import (
     CapabilityMissingError,
     EngineTimedOutError,
@@ -55,7 +55,7 @@ def sample(id, time, cpu):
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr(measuring, "TICK", 0.03)
+    monkeypatch.setattr(stats_service, "TICK", 0.03)
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ async def connection(engine):
 
 @pytest.fixture
 async def measure(connection):
-    """Makes a Measuring of the engine and of others."""
+    """Makes a StatsService of the engine and of others."""
     async with AsyncExitStack() as stack:
 
         async def start(*others):
@@ -78,7 +78,7 @@ async def measure(connection):
             inventory = Inventory(connections)
             await stack.enter_async_context(inventory.following())
             hosts = Hosts([each.host for each in connections], connections)
-            made = Measuring(hosts, Resolver(hosts, inventory), inventory)
+            made = StatsService(hosts, Resolver(hosts, inventory), inventory)
             made.inventory = inventory
             return made
 
@@ -144,7 +144,7 @@ async def test_however_many_listen_each_is_sampled_once_a_tick(measure, engine):
     await asyncio.gather(*(first(measured, "a", number=5) for _ in range(50)))
     passed = asyncio.get_running_loop().time() - begun
 
-    assert len(engine.samples) <= passed / measuring.TICK + 2
+    assert len(engine.samples) <= passed / stats_service.TICK + 2
     assert set(map(frozenset, engine.samples)) == {frozenset({"1"})}
 
 
@@ -218,7 +218,7 @@ async def test_what_the_engine_has_no_numbers_of_is_told(measure, engine, refs):
 
 @pytest.mark.parametrize("refs", [["a"], []])
 async def test_why_an_engine_cannot_be_asked_is_told(measure, engine, refs, monkeypatch):
-    monkeypatch.setattr(measuring, "_FIRST", 0.05)
+    monkeypatch.setattr(stats_service, "_FIRST", 0.05)
 
     async def fail(_ids):
         raise EngineTimedOutError("docker", "its stats")
@@ -245,8 +245,8 @@ async def test_one_that_is_named_and_goes_ends_the_stream(measure, engine):
 
 async def test_one_that_goes_from_all_is_only_left_out(measure, engine):
     measured = await measure()
-    feeds = measured._feeds([])
-    measured._feeds = lambda named: feeds
+    subscriptions = measured._subscriptions([])
+    measured._subscriptions = lambda named: subscriptions
     async with aclosing(measured.stream([], SHORT)) as stream:
         await anext(stream)
         engine.take("1")
@@ -255,7 +255,7 @@ async def test_one_that_goes_from_all_is_only_left_out(measure, engine):
         batches = [batch async for batch in _some(stream, 4)]
 
     assert {s.name for batch in batches for s in batch} == {"b"}
-    assert feeds[0]._before.keys() == {"2"}  # nothing is kept of the other one
+    assert subscriptions[0]._before.keys() == {"2"}  # nothing is kept of the other one
 
 
 async def test_one_that_there_is_not(measure):
@@ -291,7 +291,7 @@ async def test_all_goes_on_without_a_lost_engine(measure, engine, connection):
 
 
 async def test_one_engine_that_hangs_holds_up_no_other(measure, engine, monkeypatch):
-    monkeypatch.setattr(measuring, "_FIRST", 0.2)
+    monkeypatch.setattr(stats_service, "_FIRST", 0.2)
     engine.hung = True
     measured = await measure(await linked(Measured(box("9", "far")), "far"))
 
@@ -319,7 +319,7 @@ async def test_an_engine_that_cannot_tell(connection):
     silent = await linked(Scripted(box()), "far")
     inventory = Inventory([silent])
     hosts = Hosts(["far"], [silent])
-    measured = Measuring(hosts, Resolver(hosts, inventory), inventory)
+    measured = StatsService(hosts, Resolver(hosts, inventory), inventory)
 
     async with inventory.following():
         for refs in ((), ("web",)):

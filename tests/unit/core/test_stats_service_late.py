@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from proad.core import measuring
+from proad.core import stats_service
 from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
-from proad.core.measuring import Measuring
-from proad.core.resolve import Resolver
+from proad.core.resolver import Resolver
+from proad.core.stats_service import StatsService
 from proad.errors import EngineTimedOutError
 from proad.model import ResourceKind, ResourceStats
 from unit.core.inventory.scripted import Scripted, box, linked, until
@@ -56,14 +56,14 @@ def far():
 @pytest.fixture
 async def listen(engine, far, monkeypatch):
     """Begins to listen; every listener's answer is asked for with `anext`."""
-    monkeypatch.setattr(measuring, "_FIRST", 1.0)
-    monkeypatch.setattr(measuring, "TICK", 0.02)
+    monkeypatch.setattr(stats_service, "_FIRST", 1.0)
+    monkeypatch.setattr(stats_service, "TICK", 0.02)
     connections = [await linked(engine), await linked(far, "far")]
     inventory = Inventory(connections)
     hosts = Hosts(["local", "far"], connections)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(inventory.following())
-        measured = Measuring(hosts, Resolver(hosts, inventory), inventory)
+        measured = StatsService(hosts, Resolver(hosts, inventory), inventory)
 
         async def begin(*refs, interval):
             return await stack.enter_async_context(aclosing(measured.stream(refs, interval)))
@@ -77,7 +77,7 @@ async def names(stream):
 
 
 async def test_who_comes_while_a_sample_is_taken_waits_for_the_own_one(engine, listen, monkeypatch):
-    monkeypatch.setattr(measuring, "_FIRST", 30)
+    monkeypatch.setattr(stats_service, "_FIRST", 30)
     engine.open.clear()
     first = asyncio.ensure_future(names(await listen("a", interval=OFTEN)))
     await until(lambda: engine.samples)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from proad.core import ports
 from proad.core.hosts import require
 from proad.core.inventory import Inventory
-from proad.core.resolve import Found, Resolver
+from proad.core.resolver import ResolvedResource, Resolver
 from proad.core.verbs import Verbs
 from proad.model import (
     Resource,
@@ -18,7 +18,7 @@ from proad.model import (
 
 
 @dataclass(frozen=True, slots=True)
-class Aged:
+class PositionedSnapshot:
     """A snapshot, and where it stands among the others of its resource.
 
     `position` is of plain strings, so that a page token can carry it.
@@ -28,7 +28,7 @@ class Aged:
     position: tuple[str, str, str]
 
 
-def by_age(snapshots: Iterable[Snapshot]) -> list[Aged]:
+def sort_by_age(snapshots: Iterable[Snapshot]) -> list[PositionedSnapshot]:
     """Sort by age. libvirt counts in seconds: of two in one second the parent is the older."""
     by_name = {snapshot.name: snapshot for snapshot in snapshots}
 
@@ -41,11 +41,11 @@ def by_age(snapshots: Iterable[Snapshot]) -> list[Aged]:
             above = by_name.get(above.parent)
         return time.isoformat() if time else "", f"{ancestors:09}", snapshot.name
 
-    aged = [Aged(snapshot, position(snapshot)) for snapshot in by_name.values()]
-    return sorted(aged, key=lambda each: each.position)
+    positioned = [PositionedSnapshot(snapshot, position(snapshot)) for snapshot in by_name.values()]
+    return sorted(positioned, key=lambda each: each.position)
 
 
-class Snapshots:
+class SnapshotOperations:
     """What SnapshotService does; the errors are those of the port and of finding."""
 
     def __init__(self, resolver: Resolver, verbs: Verbs, inventory: Inventory) -> None:
@@ -53,10 +53,12 @@ class Snapshots:
         self._verbs = verbs
         self._inventory = inventory
 
-    async def list(self, ref: str) -> list[Aged]:
+    async def list(self, ref: str) -> list[PositionedSnapshot]:
         """Give the snapshots of a resource, oldest first."""
         found, driver = await self._find(ref)
-        return by_age(await found.connection.read(lambda: driver.list_snapshots(found.resource.id)))
+        return sort_by_age(
+            await found.connection.read(lambda: driver.list_snapshots(found.resource.id))
+        )
 
     async def get(self, ref: str, name: str) -> Snapshot:
         """Give one snapshot."""
@@ -85,6 +87,6 @@ class Snapshots:
             Verb.UPDATE, found, lambda id, _: driver.delete_snapshot(id, name, children=children)
         )
 
-    async def _find(self, ref: str) -> tuple[Found, ports.Snapshots]:
+    async def _find(self, ref: str) -> tuple[ResolvedResource, ports.Snapshots]:
         found = await self._resolver.find(ref)
         return found, require(found.connection.driver, ports.Snapshots)

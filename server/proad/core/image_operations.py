@@ -11,7 +11,7 @@ from proad.core.registries import AllowedRegistries
 from proad.model import DeletedImage, Image, ImageFilter, PullProgress, RegistryCredentials
 
 
-class Images:
+class ImageOperations:
     """What ImageService does; the errors are those of the port."""
 
     def __init__(self, hosts: Hosts, operations: Operations, allowed: AllowedRegistries) -> None:

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from proad.core import resolve
+from proad.core import resolver as module
 from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
 from proad.core.lifecycle import Lifecycle
 from proad.core.operations import Operations
-from proad.core.resolve import Resolver
+from proad.core.resolver import Resolver
 from proad.core.verbs import Verbs
 from proad.errors import AmbiguousIdError, EngineTimedOutError, ResourceNotFoundError
 from proad.model import DeleteOptions, ResourceState
@@ -107,7 +107,7 @@ async def test_what_cannot_be_looked_at_counts_as_there(engine, both):
 
 
 async def test_what_hangs_does_not_hold_up_the_answer(engine, both, monkeypatch):
-    monkeypatch.setattr(resolve, "REFRESH_WITHIN", 0.05)
+    monkeypatch.setattr(module, "REFRESH_WITHIN", 0.05)
     engine.take(OLD, tell=False)
     engine.before = Gate(id=OLD)
 
@@ -130,7 +130,7 @@ async def test_what_the_engine_does_not_have_either(resolver, ref):
 
 
 async def test_an_engine_that_hangs_is_not_waited_for_with_a_name(engine, resolver, monkeypatch):
-    monkeypatch.setattr(resolve, "NAME_WITHIN", 0.05)
+    monkeypatch.setattr(module, "NAME_WITHIN", 0.05)
     engine.before = Gate()
 
     with pytest.raises(ResourceNotFoundError):
@@ -138,7 +138,7 @@ async def test_an_engine_that_hangs_is_not_waited_for_with_a_name(engine, resolv
 
 
 async def test_one_engine_that_hangs_holds_up_no_other(monkeypatch):
-    monkeypatch.setattr(resolve, "NAME_WITHIN", 0.05)
+    monkeypatch.setattr(module, "NAME_WITHIN", 0.05)
     hung, good = Scripted(), Scripted()
     connections = [await linked(hung, "a"), await linked(good, "b")]
     inventory = Inventory(connections)

@@ -8,7 +8,7 @@ from proad.core.hosts import Hosts, require
 from proad.core.inventory import Inventory
 from proad.core.operations import Operations
 from proad.core.ports import Containers, Domains, OnMade
-from proad.core.resolve import Resolver
+from proad.core.resolver import Resolver
 from proad.model import (
     ContainerSpec,
     CreatedContainer,
@@ -20,7 +20,7 @@ from proad.model import (
 )
 
 
-class Workloads:
+class Provisioning:
     """What ContainerService and DomainService do. A create outlives its call, so that it
     is never left half done; the errors are those of the ports.
     """

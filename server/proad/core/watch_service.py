@@ -9,7 +9,7 @@ from proad.errors import RevisionCompactedError
 from proad.model import ResourceFilter
 
 
-class Watches:
+class WatchService:
     """What WatchResources does."""
 
     def __init__(self, hosts: Hosts, inventory: Inventory) -> None:
