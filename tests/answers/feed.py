@@ -21,11 +21,11 @@ from proad.drivers.docker import events, full_view, images, lookup
 from proad.drivers.docker import stats as docker_stats
 from proad.drivers.docker.api import Answer
 from proad.drivers.libvirt import snapshots
-from proad.drivers.libvirt.connection import Connection
+from proad.drivers.libvirt.connections.connection import Connection
 from proad.drivers.libvirt.full_view import leases_of
-from proad.drivers.libvirt.ledger import Ledger
-from proad.drivers.libvirt.reading import Reader
-from proad.drivers.libvirt.sampling import Sampling
+from proad.drivers.libvirt.reader import DomainReader
+from proad.drivers.libvirt.stats import StatsCollector
+from proad.drivers.libvirt.storage.catalog import VolumeCatalog
 from proad.drivers.tolerant import Omissions, Value
 from proad.errors import ProaError
 from proad.model import Resource, ResourceFilter, ResourceView
@@ -39,7 +39,7 @@ _ORDER = Order("create_time desc, name")
 _FILTER = ResourceFilter(labels={"x": "y"}, name_prefix="p")
 
 
-class _NoLedger:
+class _NoCatalog:
     """Knows of no volume; what is recorded is no engine's answer."""
 
     def owns(self, *_: object) -> bool:
@@ -78,7 +78,7 @@ class Feed:
         self._omissions = Omissions("odd")
         self._store = Store(Journal())
         self._spent = 0.0
-        self._sampling = Sampling(cast(Connection, None), self._omissions)
+        self._stats = StatsCollector(cast(Connection, None), self._omissions)
         self._views: Mapping[str, Callable[[], Iterator[Any]]] = {
             "docker list": self._docker_list,
             "docker inspect": self._docker_inspect,
@@ -163,10 +163,13 @@ class Feed:
         scripted = ScriptedDomain(self._random.choice(self._libvirt_domains), self._random)
         self.report.answers += scripted.prepare() - 1  # the caller counts one
         self._spent = time.thread_time() - begin
-        domain, reader = cast(Any, scripted), Reader(cast(Ledger, _NoLedger()), self._omissions)
+        domain, reader = (
+            cast(Any, scripted),
+            DomainReader(cast(VolumeCatalog, _NoCatalog()), self._omissions),
+        )
         yield from reader.all(domain, ResourceView.SUMMARY)  # raises for none of them
         yield from _unless_refused(lambda: [reader.full(domain)])
-        sample = self._sampling.sample(scripted.id, scripted.getStats(), NOW)
+        sample = self._stats.sample(scripted.id, scripted.getStats(), NOW)
         yield from () if sample is None else (sample,)
         yield from _unless_refused(lambda: snapshots.list_all(domain, self._omissions))
         yield from _unless_refused(lambda: [snapshots.get(domain, "one", self._omissions)])

@@ -61,7 +61,7 @@ class OnQemu:
             virt_type="qemu",
             default_pool=pool,
             media_dirs=(str(medium("guest.iso").parent),),
-            sweep_every=SOON,
+            poll_interval=SOON,
         )
         async with QemuHarness.open(driver) as harness:
             yield harness

@@ -32,7 +32,7 @@ class OnTestHypervisor:
     @pytest.fixture
     async def harness(self) -> AsyncIterator[DriverHarness]:
         async with HypervisorHarness.open(
-            LibvirtDriver(uri="test:///default", sweep_every=SOON)
+            LibvirtDriver(uri="test:///default", poll_interval=SOON)
         ) as harness:
             yield harness
 

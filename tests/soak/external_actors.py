@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 import libvirt
 
 from proa import v1
-from proad.drivers.libvirt.metadata import NAMESPACE, PREFIX
+from proad.drivers.libvirt.xml.metadata import NAMESPACE, PREFIX
 from soak.bare import RefusedError
 from soak.setting import IMAGE, Setting
 

@@ -12,7 +12,7 @@ from proad.core.records import VolumeRecord
 _ADAPTER = TypeAdapter(dict[str, dict[str, VolumeRecord]])
 
 
-class LoneRecords:
+class LocalVolumeRecords:
     """The records of volumes, for one process; implements `core.records.VolumeRecords`.
 
     Args:

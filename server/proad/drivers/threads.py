@@ -1,7 +1,7 @@
 """A driver's own threads, for SDKs that block.
 
-`asyncio.to_thread` will not do: its threads are shared, so that one hung engine takes
-them from the other, and the interpreter waits for them when it exits.
+`asyncio.to_thread` is no alternative: its threads are shared, so that a hung engine takes
+them from the other one, and the interpreter joins them at exit.
 """
 
 import asyncio
@@ -20,18 +20,21 @@ Ts = TypeVarTuple("Ts")
 DEFAULT_TIMEOUT = timedelta(seconds=60)
 
 
-def hand_over(loop: asyncio.AbstractEventLoop, call: Callable[[*Ts], object], *args: *Ts) -> None:
-    """Have `call` made on the asyncio loop, unless that is closed; from any thread."""
+def call_soon_threadsafe(
+    loop: asyncio.AbstractEventLoop, call: Callable[[*Ts], object], *args: *Ts
+) -> None:
+    """Schedule `call` on the asyncio loop from any thread; do nothing when the loop is closed."""
     with suppress(RuntimeError):  # the loop is closed: nobody waits any more
         loop.call_soon_threadsafe(call, *args)
 
 
 class _Job(Generic[T]):
-    """A call that a thread takes, unless its caller gives up before.
+    """A call for a worker thread; its caller may cancel it before it begins.
 
     Args:
-        call: what to do.
-        ended: called on the asyncio loop when it has ended, or never will begin.
+        call: the blocking call.
+        ended: called on the asyncio loop when the call has ended, or was cancelled before
+            it began.
     """
 
     __slots__ = ("_call", "_ended", "_loop", "_taken", "result")
@@ -49,7 +52,7 @@ class _Job(Generic[T]):
         self.result: asyncio.Future[T] = loop.create_future()
 
     def run(self) -> None:
-        """Make the call, on a thread."""
+        """Run the call, on a thread."""
         if not self._taken.acquire(blocking=False):
             return
         try:
@@ -59,11 +62,8 @@ class _Job(Generic[T]):
         else:
             self._settle(self.result.set_result, value)
 
-    def give_up(self) -> bool:
-        """Say, on the loop, that nobody waits any more; tell whether that is in time.
-
-        What has not begun by then never will.
-        """
+    def cancel(self) -> bool:
+        """Cancel the call if it has not begun; return whether it had not. For the event loop."""
         in_time = self._taken.acquire(blocking=False)
         if in_time:
             self._ended()
@@ -75,8 +75,8 @@ class _Job(Generic[T]):
             if not self.result.done():
                 settle(outcome)
 
-        # Once for all there is to say: each wakes the loop by a system call.
-        hand_over(self._loop, deliver)
+        # One callback for both: each call_soon_threadsafe costs a system call.
+        call_soon_threadsafe(self._loop, deliver)
 
 
 class EngineThreads:
@@ -84,7 +84,7 @@ class EngineThreads:
 
     Args:
         engine: name of the engine, for errors and thread names.
-        sort: what the threads are for, for their names.
+        sort: purpose of the threads, for their names.
         size: number of threads.
     """
 
@@ -102,7 +102,7 @@ class EngineThreads:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let idle threads end. A hung one is left behind; it does not hold up the exit."""
+        """End idle threads. A hung one is left behind; as a daemon it does not delay the exit."""
         for _number in range(self._size):
             self._jobs.put(None)
 
@@ -113,16 +113,16 @@ class EngineThreads:
         timeout: timedelta = DEFAULT_TIMEOUT,  # noqa: ASYNC109 - raises our own error
         ended: Callable[[], None] = lambda: None,
     ) -> T:
-        """Run a blocking call on a thread and give its result.
+        """Run a blocking call on a thread; return its result.
 
-        When the caller is cancelled or `timeout` is over, a call that has begun goes on
-        and its result is dropped when it comes.
+        When the caller is cancelled or `timeout` is over, a call that has begun goes on,
+        and its result is dropped.
 
         Args:
-            call: what to do.
-            timeout: how long it may take, waiting for a thread included.
-            ended: called once on the asyncio loop when the call has ended, which may be
-                long after its caller has gone, or never will begin.
+            call: the blocking call.
+            timeout: limit of the call, which includes the wait for a thread.
+            ended: called once on the asyncio loop when the call has ended, possibly long
+                after its caller has gone, or was cancelled before it began.
 
         Raises:
             EngineTimedOutError: no result within `timeout`.
@@ -130,7 +130,7 @@ class EngineThreads:
         loop = asyncio.get_running_loop()
         job = _Job(call, ended, loop)
         self._jobs.put(job)
-        # asyncio.timeout costs more, and is taken for a call's own TimeoutError.
+        # asyncio.timeout costs more, and its TimeoutError could be one of the call itself.
         timer = loop.call_later(timeout.total_seconds(), self._time_out, job)
         self._awaited.add(job.result)
         try:
@@ -138,17 +138,17 @@ class EngineThreads:
         finally:
             self._awaited.discard(job.result)
             timer.cancel()
-            job.give_up()
+            job.cancel()
 
     def fail(self, why: Callable[[], Exception]) -> None:
-        """Let all callers go with an error, each with one of its own, from the loop."""
+        """Fail all waiting callers, each with an error of its own. For the event loop."""
         for result in self._awaited:
             if not result.done():
                 result.set_exception(why())
 
     def _time_out(self, job: _Job[T]) -> None:
         if not job.result.done():
-            begun = not job.give_up()
+            begun = not job.cancel()
             job.result.set_exception(EngineTimedOutError(self._engine, begun=begun))
 
     def _work(self) -> None:

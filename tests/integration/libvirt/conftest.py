@@ -10,7 +10,7 @@ import pytest
 from guest.media import build_guest, medium
 from integration.libvirt.guests import ISOS, Guests
 from lacking import refuse
-from proad.drivers.libvirt import LibvirtDriver, limits
+from proad.drivers.libvirt import LibvirtDriver, resize
 
 URI = "qemu:///system"
 
@@ -49,7 +49,7 @@ def folder(raw: libvirt.virConnect) -> Iterator[Path]:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the driver wait longer for guests that follow: they are slow on a slow machine."""
-    monkeypatch.setattr(limits, "_PATIENCE", 30.0)
+    monkeypatch.setattr(resize, "_PATIENCE", 30.0)
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ async def driver(raw: libvirt.virConnect, folder: Path) -> AsyncIterator[Libvirt
         virt_type="qemu",
         default_pool=folder.name,
         default_pool_path=str(folder),
-        sweep_every=timedelta(seconds=1),
+        poll_interval=timedelta(seconds=1),
     ) as driver:
         yield driver
 

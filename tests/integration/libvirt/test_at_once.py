@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from integration.libvirt.guests import MIB, Guests
-from proad.drivers.libvirt import LibvirtDriver, storage
-from proad.drivers.libvirt.usage import Users
+from proad.drivers.libvirt import LibvirtDriver
+from proad.drivers.libvirt.storage import storage
+from proad.drivers.libvirt.storage.usage import Users
 from proad.errors import ProaError
 from proad.model import DiskFormat, DiskSpec, NewDisk, VolumeRef, VolumeSpec
 

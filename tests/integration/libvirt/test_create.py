@@ -15,7 +15,7 @@ import pytest
 from integration.libvirt.conftest import refuse
 from integration.libvirt.guests import MIB, Guests
 from proad.drivers.libvirt import LibvirtDriver
-from proad.drivers.libvirt.xml import parse
+from proad.drivers.libvirt.xml.parser import parse
 from proad.errors import (
     AlreadyExistsError,
     HostExhaustedError,

@@ -13,7 +13,7 @@ from lxml import etree
 
 from integration.libvirt.guests import Guests
 from proad.drivers.libvirt import LibvirtDriver
-from proad.drivers.libvirt.creation import Creation
+from proad.drivers.libvirt.create import DomainCreator
 from proad.errors import (
     AlreadyExistsError,
     EngineConflictError,
@@ -130,15 +130,15 @@ MISSING = (
 @pytest.fixture
 def overtaken(monkeypatch: pytest.MonkeyPatch) -> Overtake:
     """Have somebody act on a domain in the moment after it was defined."""
-    define = Creation._define
+    define = DomainCreator._define
 
     def overtake(act: Callable[[str], object]) -> None:
-        def defining(self: Creation, *args: object) -> libvirt.virDomain:
+        def defining(self: DomainCreator, *args: object) -> libvirt.virDomain:
             domain = define(self, *args)  # type: ignore[arg-type] # as it was called
             act(domain.UUIDString())
             return domain
 
-        monkeypatch.setattr(Creation, "_define", defining)
+        monkeypatch.setattr(DomainCreator, "_define", defining)
 
     return overtake
 

@@ -17,7 +17,7 @@ from integration.libvirt.counted import Counted
 from integration.libvirt.guests import eventually
 from integration.libvirt.private_libvirtd import PrivateLibvirtd
 from proad.drivers.libvirt import LibvirtDriver
-from proad.drivers.libvirt.lanes import READERS
+from proad.drivers.libvirt.connections.bulkheads import READERS
 from proad.errors import EngineTimedOutError, EngineUnreachableError
 from proad.model import (
     DeleteOptions,

@@ -8,7 +8,7 @@ from lxml import etree
 
 from integration.libvirt.guests import Guests, eventually
 from proad.drivers.libvirt import LibvirtDriver
-from proad.drivers.libvirt.xml import parse
+from proad.drivers.libvirt.xml.parser import parse
 from proad.errors import (
     CapabilityMissingError,
     HasSavedStateError,

@@ -9,7 +9,7 @@ import pytest
 
 from integration.libvirt.guests import Guests
 from proad.drivers.libvirt import LibvirtDriver
-from proad.drivers.libvirt.xml import parse
+from proad.drivers.libvirt.xml.parser import parse
 from proad.errors import InvalidArgumentError
 from proad.model import (
     DeleteOptions,

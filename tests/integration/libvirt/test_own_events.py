@@ -27,7 +27,7 @@ LONG = 30.0
 async def driver(raw: libvirt.virConnect) -> AsyncIterator[LibvirtDriver]:
     # Nothing is asked but what the test does, and what is looked up is so once.
     async with LibvirtDriver(
-        URI, virt_type="qemu", threads=1, sweep_every=timedelta(hours=1)
+        URI, virt_type="qemu", threads=1, poll_interval=timedelta(hours=1)
     ) as driver:
         yield driver
 

@@ -15,8 +15,8 @@ from integration.libvirt.conftest import URI
 from integration.libvirt.guests import MIB, SCRAP, Guests, eventually
 from proad.core.records import RecordState, VolumeRecord
 from proad.drivers.libvirt import LibvirtDriver
-from proad.drivers.libvirt.metadata import NAMESPACE
-from proad.drivers.records import LoneRecords
+from proad.drivers.libvirt.xml.metadata import NAMESPACE
+from proad.drivers.records import LocalVolumeRecords
 from proad.errors import DatabaseUnreachableError
 from proad.model import (
     DeleteOptions,
@@ -198,7 +198,7 @@ async def test_delete_by_a_later_driver_takes_its_volume(
 
     def another() -> LibvirtDriver:
         return LibvirtDriver(
-            URI, virt_type="qemu", default_pool=guests.folder.name, records=LoneRecords(file)
+            URI, virt_type="qemu", default_pool=guests.folder.name, records=LocalVolumeRecords(file)
         )
 
     await driver.list_volumes()  # which makes the pool
@@ -234,7 +234,7 @@ async def test_a_transient_domain_takes_its_volume_when_it_is_stopped(
     assert await guests.volumes() == set()
 
 
-class Unwritable(LoneRecords):
+class Unwritable(LocalVolumeRecords):
     """Records whose database fails at the nth write."""
 
     def __init__(self, failing: int) -> None:
@@ -272,7 +272,7 @@ async def test_a_delete_that_cannot_be_looked_up_deletes_nothing(
     async def unreachable(engine: str) -> list[VolumeRecord]:
         raise DatabaseUnreachableError
 
-    monkeypatch.setattr(driver._ledger._records, "list", unreachable)
+    monkeypatch.setattr(driver._catalog._records, "list", unreachable)
     with pytest.raises(DatabaseUnreachableError):
         await driver.delete(made.id)
     monkeypatch.undo()
@@ -288,7 +288,7 @@ async def test_a_stop_that_cannot_look_up_volumes_keeps_them(
     async def unreachable(engine: str) -> list[VolumeRecord]:
         raise DatabaseUnreachableError
 
-    monkeypatch.setattr(driver._ledger._records, "list", unreachable)
+    monkeypatch.setattr(driver._catalog._records, "list", unreachable)
     stopped = await driver.stop(made.id, StopOptions(mode=StopMode.FORCE))
     assert stopped.state is ResourceState.STOPPED
     assert await guests.volumes() == {disk_of(made).name}
@@ -298,8 +298,8 @@ async def test_a_file_made_by_proa_is_known_by_its_birth(driver: LibvirtDriver, 
     await driver.create_domain(guests.blank())
     name = f"{guests.prefix}-free"
     await driver.create_volume(VolumeSpec(name=name, capacity_bytes=MIB, format=DiskFormat.RAW))
-    (engine,) = driver._ledger._records._engines  # type: ignore[attr-defined] # LoneRecords
-    records = {each.name: each for each in await driver._ledger._records.list(engine)}
+    (engine,) = driver._catalog._records._engines  # type: ignore[attr-defined] # LocalVolumeRecords
+    records = {each.name: each for each in await driver._catalog._records.list(engine)}
     free = records[name]
     assert (free.state, free.owner, free.format) == (RecordState.ORDINARY, "", DiskFormat.RAW)
     assert free.file is not None
@@ -310,7 +310,7 @@ async def test_a_file_made_by_proa_is_known_by_its_birth(driver: LibvirtDriver, 
     assert free.file.inode == int(inode)
     assert free.file.birth_time_ns == int(birth.replace(".", ""))
     await driver.delete_volume("", name)
-    assert name not in {each.name for each in await driver._ledger._records.list(engine)}
+    assert name not in {each.name for each in await driver._catalog._records.list(engine)}
 
 
 ODD = [
@@ -368,10 +368,10 @@ async def test_a_volume_whose_domain_was_undefined_by_another_stays(
     monkeypatch.setattr("proad.drivers.libvirt.driver.SETTLED", timedelta())
 
     async def ordinary() -> bool:
-        records = await driver._ledger._records.list(engine)
+        records = await driver._catalog._records.list(engine)
         return [each.state for each in records] == [RecordState.ORDINARY]
 
-    (engine,) = driver._ledger._records._engines  # type: ignore[attr-defined] # LoneRecords
+    (engine,) = driver._catalog._records._engines  # type: ignore[attr-defined] # LocalVolumeRecords
     async with driver.subscribe():
         await eventually(ordinary)
     assert await guests.volumes() == {disk_of(made).name}

@@ -14,7 +14,7 @@ import pytest
 
 from integration.libvirt.guests import eventually
 from proad.drivers.libvirt import LibvirtDriver
-from proad.drivers.libvirt.metadata import NAMESPACE
+from proad.drivers.libvirt.xml.metadata import NAMESPACE
 from proad.model import EngineEvent, Resource, ResourceState, ResourceView
 
 pytestmark = pytest.mark.libvirt

@@ -9,8 +9,8 @@ import pytest
 from lxml import etree
 
 from integration.libvirt.provoking import disk
-from proad.drivers.libvirt.media import check_files, check_volume
-from proad.drivers.libvirt.virt import HostFacts, QemuUser
+from proad.drivers.libvirt.host.virt import HostFacts, QemuUser
+from proad.drivers.libvirt.storage.media import check_files, check_volume
 from proad.model import VirtType
 
 NOBODY = 65534

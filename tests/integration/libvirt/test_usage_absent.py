@@ -10,8 +10,9 @@ import pytest
 
 from integration.libvirt.guests import MIB, Guests
 from integration.libvirt.usage import define, disk, outside, overlay, refused, run, volume
-from proad.drivers.libvirt import LibvirtDriver, pools
-from proad.drivers.libvirt.needs import _documents
+from proad.drivers.libvirt import LibvirtDriver
+from proad.drivers.libvirt.storage import pools
+from proad.drivers.libvirt.storage.references import _documents
 from proad.errors import InUseError
 from proad.model import Volume, VolumeRef, VolumeSpec
 
@@ -179,7 +180,7 @@ async def test_a_broken_image_in_a_pool_that_comes_meanwhile_holds_up_no_delete_
     base.unlink()
     all_pools, made = pools.all_pools, []
 
-    def overtaken(connection: libvirt.virConnect) -> list[pools.Pool]:
+    def overtaken(connection: libvirt.virConnect) -> list[pools.StoragePool]:
         found = all_pools(connection)
         if not made:
             made.append(

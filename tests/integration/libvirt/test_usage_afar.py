@@ -7,7 +7,8 @@ import pytest
 
 from integration.libvirt.guests import Guests
 from integration.libvirt.usage import define, disk, outside, overlay, refused, volume
-from proad.drivers.libvirt import LibvirtDriver, pools
+from proad.drivers.libvirt import LibvirtDriver
+from proad.drivers.libvirt.storage import pools
 from proad.errors import InUseError
 from proad.model import (
     Volume,

@@ -98,7 +98,7 @@ def differences(
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
-def compare(shown: list[Resource], wanted: dict[str, Resource], names: tuple[str, ...]) -> None:
+def reconcile(shown: list[Resource], wanted: dict[str, Resource], names: tuple[str, ...]) -> None:
     assert len(shown) == len(wanted)
     wrong = [
         f"{each.name}: {name}: Proa tells {ours}, virsh {theirs}"
@@ -116,9 +116,9 @@ async def test_views_of_odd_domains_tell_what_virsh_tells(
     every = tuple(field.name for field in fields(Domain))
     async with LibvirtDriver(libvirtd.uri, virt_type="qemu") as driver:
         listed = await driver.list_resources()
-        compare(listed, wanted, SUMMARY_HAS)
+        reconcile(listed, wanted, SUMMARY_HAS)
         in_full = await driver.list_resources(ResourceView.FULL)
-        compare(in_full, wanted, every)
+        reconcile(in_full, wanted, every)
         for id, full in zip(ids, in_full, strict=True):
             assert await driver.get_resource(id) == full
         again = await driver.list_resources()

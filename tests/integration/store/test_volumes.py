@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 import pytest
 
 from proad.core.records import FileIdentity, Layer, RecordState, VolumeRecord
-from proad.drivers.records import LoneRecords
+from proad.drivers.records import LocalVolumeRecords
 from proad.model import DiskFormat
 from proad.store.volumes import VolumeStore
 
@@ -36,7 +36,7 @@ OTHER = replace(MADE, id="33333333-3333-3333-3333-333333333333", owner="", file=
 def records(request, tmp_path, database):
     if request.param == "store":
         return VolumeStore(database)
-    return LoneRecords(tmp_path / "records.json" if request.param == "file" else None)
+    return LocalVolumeRecords(tmp_path / "records.json" if request.param == "file" else None)
 
 
 async def test_put_and_listed(records):
@@ -70,8 +70,8 @@ async def test_removed(records):
 
 async def test_a_file_outlives_the_process(tmp_path):
     file = tmp_path / "records.json"
-    await LoneRecords(file).put("here", MADE)
-    assert await LoneRecords(file).list("here") == [MADE]
+    await LocalVolumeRecords(file).put("here", MADE)
+    assert await LocalVolumeRecords(file).list("here") == [MADE]
 
 
 @pytest.mark.parametrize(

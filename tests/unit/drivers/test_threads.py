@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from proad.drivers.threads import EngineThreads, hand_over
+from proad.drivers.threads import EngineThreads, call_soon_threadsafe
 from proad.errors import EngineTimedOutError
 
 SHORT = timedelta(seconds=0.1)
@@ -176,10 +176,10 @@ def test_what_is_handed_to_a_closed_loop_is_dropped():
 
     async def tell() -> asyncio.AbstractEventLoop:
         loop = asyncio.get_running_loop()
-        await asyncio.to_thread(hand_over, loop, told.append, "open")
+        await asyncio.to_thread(call_soon_threadsafe, loop, told.append, "open")
         return loop
 
-    hand_over(asyncio.run(tell()), told.append, "closed")
+    call_soon_threadsafe(asyncio.run(tell()), told.append, "closed")
     assert told == ["open"]
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proad.drivers.libvirt.domain_view import domain_of
+from proad.drivers.libvirt.xml.domain_view import domain_of
 from proad.drivers.memory.domain_xml import parsed
 from proad.model import (
     BootDevice,

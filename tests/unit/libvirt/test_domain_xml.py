@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from proad.drivers.libvirt.domain_view import domain_of
-from proad.drivers.libvirt.domain_xml import Parts, Source, disk_targets, domain_xml
-from proad.drivers.libvirt.metadata import Metadata, in_domain
-from proad.drivers.libvirt.virt import HostFacts
-from proad.drivers.libvirt.xml import parse, serialise
+from proad.drivers.libvirt.host.virt import HostFacts
+from proad.drivers.libvirt.xml.domain_view import domain_of
+from proad.drivers.libvirt.xml.domain_xml import Parts, Source, disk_targets, domain_xml
+from proad.drivers.libvirt.xml.metadata import Metadata, in_domain
+from proad.drivers.libvirt.xml.parser import parse, serialise
 from proad.errors import InvalidArgumentError
 from proad.model import (
     BootDevice,

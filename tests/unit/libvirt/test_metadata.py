@@ -4,9 +4,9 @@ import pytest
 from lxml import etree
 
 from proad.drivers.libvirt import LibvirtDriver
-from proad.drivers.libvirt.creation import note_creation
-from proad.drivers.libvirt.metadata import NAMESPACE, Metadata, in_domain
-from proad.drivers.libvirt.xml import parse, serialise
+from proad.drivers.libvirt.create import note_creation
+from proad.drivers.libvirt.xml.metadata import NAMESPACE, Metadata, in_domain
+from proad.drivers.libvirt.xml.parser import parse, serialise
 from proad.model import ResourceView
 
 NOW = datetime(2026, 5, 6, tzinfo=UTC)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from proad.drivers.libvirt import images, qcow2
-from proad.drivers.libvirt.qcow2 import Header, TornImageError, UnreadableImageError
+from proad.drivers.libvirt.storage import image_files, qcow2
+from proad.drivers.libvirt.storage.qcow2 import Header, TornImageError, UnreadableImageError
 
 BACKING_FORMAT, DATA_FILE = 0xE2792ACA, 0x44415441
 
@@ -112,7 +112,7 @@ def test_read_header_of_anything_gives_names_or_says_why_not(
             data[place] = value
     try:
         header = read(bytes(data))
-        path = images.resolve(header.backing, of="/pool/image") if header else ""
+        path = image_files.resolve(header.backing, of="/pool/image") if header else ""
     except UnreadableImageError as error:
         str(error).encode()
     else:
@@ -137,13 +137,13 @@ def test_read_file_that_is_none_is_refused_at_once(tmp_path: Path):
     ],
 )
 def test_resolve_takes_a_name_as_qemu_does(name: str, path: str):
-    assert images.resolve(name, of="/pool/image") == path
+    assert image_files.resolve(name, of="/pool/image") == path
 
 
 @pytest.mark.parametrize("name", ["", "json:{}", "nbd://h/e", "https://h/x", "rbd:pool/x", "a:b"])
 def test_resolve_of_no_file_is_refused(name: str):
     with pytest.raises(UnreadableImageError, match="no file of this host"):
-        images.resolve(name, of="/pool/image")
+        image_files.resolve(name, of="/pool/image")
 
 
 @settings(deadline=None)

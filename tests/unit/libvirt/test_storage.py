@@ -7,17 +7,17 @@ from uuid import uuid4
 import libvirt
 import pytest
 
-from proad.drivers.libvirt import pools
 from proad.drivers.libvirt.events import start_event_loop
-from proad.drivers.libvirt.finder import Finder
-from proad.drivers.libvirt.ledger import Ledger
-from proad.drivers.libvirt.reading import Reader
-from proad.drivers.libvirt.storage import Storage, target_of
-from proad.drivers.libvirt.usage import Usage, Users
+from proad.drivers.libvirt.reader import DomainReader
+from proad.drivers.libvirt.storage import pools
+from proad.drivers.libvirt.storage.catalog import VolumeCatalog
+from proad.drivers.libvirt.storage.finder import Finder
+from proad.drivers.libvirt.storage.storage import Storage, candidate_of
+from proad.drivers.libvirt.storage.usage import Usage, Users
 from proad.drivers.tolerant import Omissions
 from proad.errors import EngineConflictError, VolumeNotFoundError
 from proad.model import VolumeRef
-from unit.libvirt.ledgers import lone_ledger, record_of
+from unit.libvirt.catalogs import local_catalog, record_of
 
 MINE, OTHERS = "proa-test-mine", "proa-test-others"
 VOLUME = "<volume><name>v</name><capacity>1024</capacity></volume>"
@@ -44,14 +44,14 @@ def connection() -> Iterator[libvirt.virConnect]:
 
 
 @pytest.fixture
-def ledger() -> Iterator[Ledger]:
-    with lone_ledger() as ledger:
-        yield ledger
+def catalog() -> Iterator[VolumeCatalog]:
+    with local_catalog() as catalog:
+        yield catalog
 
 
 @pytest.fixture
-def storage(ledger: Ledger) -> Storage:
-    return Storage(Finder("default-pool", "/default-pool"), ledger)
+def storage(catalog: VolumeCatalog) -> Storage:
+    return Storage(Finder("default-pool", "/default-pool"), catalog)
 
 
 def stop(connection: libvirt.virConnect, name: str, *, remove: bool) -> None:
@@ -86,34 +86,36 @@ def test_a_list_leaves_out_a_pool_that_ends(connection: libvirt.virConnect, stor
 def test_a_pool_that_ends_uses_nothing(connection: libvirt.virConnect):
     volume = connection.storagePoolLookupByName(MINE).storageVolLookupByName("v")
     usage = Usage(connection, pools.images(connection))
-    assert usage.of(target_of(volume)) == Users()
+    assert usage.of(candidate_of(volume)) == Users()
 
 
 @pytest.mark.usefixtures("ended")
-def test_a_deletion_goes_on(connection: libvirt.virConnect, storage: Storage, ledger: Ledger):
+def test_a_deletion_goes_on(
+    connection: libvirt.virConnect, storage: Storage, catalog: VolumeCatalog
+):
     owner = str(uuid4())
-    mine = record_of(ledger, connection, MINE, "v", owner=owner)
+    mine = record_of(catalog, connection, MINE, "v", owner=owner)
     storage.delete_owned(connection, [mine], owner=owner)
     with pytest.raises(VolumeNotFoundError):
         storage.find.volume(connection, VolumeRef(pool=MINE, name="v"))
-    assert ledger.load(connection) == []
+    assert catalog.load(connection) == []
 
 
 def test_a_volume_in_a_stopped_pool_is_not_forgotten(
-    connection: libvirt.virConnect, storage: Storage, ledger: Ledger
+    connection: libvirt.virConnect, storage: Storage, catalog: VolumeCatalog
 ):
-    theirs = record_of(ledger, connection, OTHERS, "v", owner=str(uuid4()))
+    theirs = record_of(catalog, connection, OTHERS, "v", owner=str(uuid4()))
     stop(connection, OTHERS, remove=False)
     with pytest.raises(EngineConflictError, match="pool-start"):
         storage.delete_owned(connection, [theirs], owner=theirs.owner)
-    assert ledger.load(connection) == [theirs]
+    assert catalog.load(connection) == [theirs]
     with pytest.raises(EngineConflictError, match="pool-start"):
         storage.list(connection, OTHERS)
 
 
 @pytest.mark.parametrize("remove", [False, True], ids=["stopped", "removed"])
 def test_a_domain_with_a_disk_there_can_be_read(
-    connection: libvirt.virConnect, ledger: Ledger, *, remove: bool
+    connection: libvirt.virConnect, catalog: VolumeCatalog, *, remove: bool
 ):
     domain = connection.defineXML(
         f"<domain type='test'><name>proa-test-{secrets.token_hex(4)}</name>"
@@ -122,7 +124,7 @@ def test_a_domain_with_a_disk_there_can_be_read(
     )
     try:
         stop(connection, OTHERS, remove=remove)
-        details = Reader(ledger, Omissions("libvirt")).full(domain).domain
+        details = DomainReader(catalog, Omissions("libvirt")).full(domain).domain
         assert details is not None
         (disk,) = details.disks
         assert disk.volume == VolumeRef(pool=OTHERS, name="v")

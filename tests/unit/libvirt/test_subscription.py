@@ -6,7 +6,7 @@ from datetime import timedelta
 import libvirt
 import pytest
 
-from proad.drivers.libvirt.connection import Connection
+from proad.drivers.libvirt.connections.connection import Connection
 from proad.drivers.libvirt.events import DomainEvent, EventKind
 from proad.drivers.libvirt.subscription import Subscriptions
 from proad.errors import EngineUnreachableError
@@ -70,7 +70,7 @@ def test_what_an_event_says(event: DomainEvent, flags: set[str]):
     ],
 )
 def test_what_an_event_lets_be_known(event: DomainEvent, *, kept: bool):
-    assert event.keeps_notes is kept
+    assert event.state_only is kept
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from typing import Any, Self, TypeVar
 from proad.drivers.docker.api import Answer, Api
 from proad.drivers.docker.errors import ENGINE
 from proad.drivers.docker.streaming import Streaming
+from proad.drivers.keyed_limiter import KeyedLimiter
 from proad.drivers.threads import EngineThreads
-from proad.drivers.turns import Turns
 
 Json = Any
 Params = Mapping[str, str | int] | None
@@ -50,8 +50,8 @@ class Engine:
         # Calls that may take minutes have threads of their own: they delay no others.
         self._long = EngineThreads(ENGINE, "long", size=threads)
         self.streaming = Streaming(self.api, self._long)
-        self._turns = Turns(ENGINE, _OF_EACH)
-        self._urgent_turns = Turns(ENGINE, _OF_EACH)
+        self._limiter = KeyedLimiter(ENGINE, _OF_EACH)
+        self._urgent_limiter = KeyedLimiter(ENGINE, _OF_EACH)
         self._running = ExitStack()
 
     def __enter__(self) -> Self:
@@ -178,7 +178,9 @@ class Engine:
     async def _in_turn(
         self, path: str, call: Callable[[], T], limit: timedelta, *, urgent: bool
     ) -> T:
-        pool, turns = (self._urgent, self._urgent_turns) if urgent else (self._work, self._turns)
+        pool, turns = (
+            (self._urgent, self._urgent_limiter) if urgent else (self._work, self._limiter)
+        )
         found = _OF_ONE_CONTAINER.match(path)
         if found is None:
             return await pool.run(call, timeout=limit)

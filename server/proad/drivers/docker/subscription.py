@@ -21,7 +21,7 @@ from proad.drivers.docker.stream import Stream
 from proad.drivers.docker.transport import CONNECT_TIMEOUT
 from proad.drivers.hints import Hints
 from proad.drivers.own_events import OwnEvents
-from proad.drivers.threads import hand_over
+from proad.drivers.threads import call_soon_threadsafe
 from proad.drivers.tolerant import Value
 from proad.errors import EngineUnreachableError, ProaError
 from proad.model import EngineEvent
@@ -124,7 +124,7 @@ class Subscription:
         except ValueError:
             error = EngineUnreachableError(ENGINE, "an event is not JSON")
         self._own.void()
-        hand_over(self._loop, self._on_loss, error)
+        call_soon_threadsafe(self._loop, self._on_loss, error)
 
     def _take(self, item: Value) -> None:
         told = translate(item)
@@ -144,14 +144,14 @@ class Subscription:
                 told = Told(before.event | told.event, before.early or told.early)
             self._read[id] = told
         if first:
-            hand_over(self._loop, self._fetch)
+            call_soon_threadsafe(self._loop, self._fetch)
 
     def _on_open(self) -> None:
         def opened() -> None:
             if not self._opened.done():
                 self._opened.set_result(None)
 
-        hand_over(self._loop, opened)
+        call_soon_threadsafe(self._loop, opened)
 
     def _on_loss(self, error: EngineUnreachableError) -> None:
         if not self._opened.done():

@@ -15,29 +15,29 @@ from proad.core.ports import OnMade, OnStep, untold
 from proad.core.records import VolumeRecords
 from proad.drivers.libvirt import snapshots
 from proad.drivers.libvirt import update as updating
-from proad.drivers.libvirt.bookkeeping import compare
-from proad.drivers.libvirt.connection import LONG_TIMEOUT, Connection
-from proad.drivers.libvirt.creation import Creation
-from proad.drivers.libvirt.deletion import Deletion
+from proad.drivers.libvirt.connections.bulkheads import Bulkhead
+from proad.drivers.libvirt.connections.connection import LONG_TIMEOUT, Connection
+from proad.drivers.libvirt.create import DomainCreator
+from proad.drivers.libvirt.delete import DomainDeleter
 from proad.drivers.libvirt.errors import ENGINE
 from proad.drivers.libvirt.events import DomainEvent, DomainEvents
-from proad.drivers.libvirt.finder import Finder
-from proad.drivers.libvirt.host import Host
-from proad.drivers.libvirt.lanes import Lane
-from proad.drivers.libvirt.ledger import SETTLED, Ledger
-from proad.drivers.libvirt.media import Media
-from proad.drivers.libvirt.reading import Reader, find_id, lookup
+from proad.drivers.libvirt.host.host import LibvirtHost
+from proad.drivers.libvirt.host.virt import VirtChoice
+from proad.drivers.libvirt.lifecycle import DomainLifecycle
+from proad.drivers.libvirt.reader import DomainReader, find_id, lookup
 from proad.drivers.libvirt.rollback import Rollback, all_or_nothing
-from proad.drivers.libvirt.sampling import Sampling
-from proad.drivers.libvirt.start import Starting
-from proad.drivers.libvirt.stop import Stopping
-from proad.drivers.libvirt.storage import Storage
+from proad.drivers.libvirt.stats import StatsCollector
+from proad.drivers.libvirt.stop import DomainStopper
+from proad.drivers.libvirt.storage.catalog import SETTLED, VolumeCatalog
+from proad.drivers.libvirt.storage.finder import Finder
+from proad.drivers.libvirt.storage.media import Media
+from proad.drivers.libvirt.storage.reconcile import reconcile
+from proad.drivers.libvirt.storage.storage import Storage
+from proad.drivers.libvirt.storage.volume_view import view_of
 from proad.drivers.libvirt.subscription import Subscriptions
-from proad.drivers.libvirt.virt import VirtChoice
-from proad.drivers.libvirt.volume_view import view_of
 from proad.drivers.own_events import OwnEvents
-from proad.drivers.records import LoneRecords
-from proad.drivers.threads import hand_over
+from proad.drivers.records import LocalVolumeRecords
+from proad.drivers.threads import call_soon_threadsafe
 from proad.drivers.tolerant import Omissions
 from proad.errors import ProaError, redacted
 from proad.model import (
@@ -67,8 +67,8 @@ from proad.model import (
 
 DEFAULT_POOL_PATH = "/var/lib/libvirt/images"
 MEDIA_DIRS = ("/srv",)
-SWEEP_EVERY = timedelta(seconds=10)
-COMPARE_EVERY = timedelta(hours=1)
+POLL_INTERVAL = timedelta(seconds=10)
+RECONCILE_INTERVAL = timedelta(hours=1)
 
 _log = structlog.get_logger(__name__)
 
@@ -87,7 +87,7 @@ class LibvirtDriver:
         default_pool_path: folder of that pool, for when it has to be made.
         media_dirs: where installation media may lie that are named by their path, beside
             the folders of the storage pools.
-        sweep_every: how often a subscription looks for what libvirt has no event of.
+        poll_interval: how often a subscription looks for what libvirt has no event of.
         records: where it is kept which volumes Proa made; None: in this process alone.
     """
 
@@ -106,13 +106,13 @@ class LibvirtDriver:
         default_pool: str = "default",
         default_pool_path: str | None = None,
         media_dirs: Sequence[str] = MEDIA_DIRS,
-        sweep_every: timedelta = SWEEP_EVERY,
+        poll_interval: timedelta = POLL_INTERVAL,
         records: VolumeRecords | None = None,
     ) -> None:
         self.endpoint = redacted(uri)
         self._omissions = Omissions(ENGINE)
-        self._host = Host(virt_type, uri, self._omissions)
-        self._ledger = Ledger(records or LoneRecords(), self._host)
+        self._host = LibvirtHost(virt_type, uri, self._omissions)
+        self._catalog = VolumeCatalog(records or LocalVolumeRecords(), self._host)
         self._events = DomainEvents()
         self._own_events = OwnEvents()
         self._connection = Connection(
@@ -122,21 +122,21 @@ class LibvirtDriver:
             on_loss=self._on_loss,
             own_events=self._own_events,
         )
-        self._reader = Reader(self._ledger, self._omissions)
-        self._subscriptions = Subscriptions(self._connection, self._reader.forget, sweep_every)
-        self._sampling = Sampling(self._connection, self._omissions)
+        self._reader = DomainReader(self._catalog, self._omissions)
+        self._subscriptions = Subscriptions(self._connection, self._reader.forget, poll_interval)
+        self._stats = StatsCollector(self._connection, self._omissions)
         pool_path = default_pool_path or DEFAULT_POOL_PATH
-        self._storage = Storage(Finder(default_pool, pool_path), self._ledger)
-        self._creation = Creation(self._storage, Media((*media_dirs, pool_path)))
-        self._starting = Starting(self._connection, self._reader, self._own_events)
-        self._stopping = Stopping(
-            self._connection, self._events, self._reader, self._storage, self._ledger
+        self._storage = Storage(Finder(default_pool, pool_path), self._catalog)
+        self._creator = DomainCreator(self._storage, Media((*media_dirs, pool_path)))
+        self._lifecycle = DomainLifecycle(self._connection, self._reader, self._own_events)
+        self._stopper = DomainStopper(
+            self._connection, self._events, self._reader, self._storage, self._catalog
         )
-        self._deletion = Deletion(self._connection, self._reader, self._storage, self._ledger)
+        self._deleter = DomainDeleter(self._connection, self._reader, self._storage, self._catalog)
 
     async def __aenter__(self) -> Self:
         """Start the driver's threads; nothing is asked of libvirt yet."""
-        self._ledger.start()
+        self._catalog.start()
         await self._connection.start()
         return self
 
@@ -154,60 +154,62 @@ class LibvirtDriver:
 
     async def probe(self) -> EngineInfo:
         """Ask libvirt for its version and host; connect where needed."""
-        return await self._connection.call(self._host.info, lane=Lane.READ)
+        return await self._connection.call(self._host.info, bulkhead=Bulkhead.READ)
 
     async def list_resources(self, view: ResourceView = ResourceView.SUMMARY) -> list[Resource]:
         """Give all domains; a SUMMARY costs the same few calls for any number."""
-        return await self._connection.call(lambda c: self._reader.all(c, view), lane=Lane.READ)
+        return await self._connection.call(
+            lambda c: self._reader.all(c, view), bulkhead=Bulkhead.READ
+        )
 
     async def get_resource(self, id: str, view: ResourceView = ResourceView.FULL) -> Resource:
         """Give one domain."""
         look = partial(self._reader.one, view=view)
         return await self._connection.on(
-            id, look, lane=Lane.READ, kept=view is ResourceView.SUMMARY
+            id, look, bulkhead=Bulkhead.READ, cached=view is ResourceView.SUMMARY
         )
 
     async def find_id(self, name: str) -> str:
         """Give the UUID of the domain of that name."""
-        return await self._connection.call(lambda c: find_id(c, name), lane=Lane.READ)
+        return await self._connection.call(lambda c: find_id(c, name), bulkhead=Bulkhead.READ)
 
     @asynccontextmanager
     async def subscribe(self) -> AsyncIterator[AsyncIterator[EngineEvent]]:
         """Follow what happens to the domains, and compare what is recorded of volumes."""
         async with self._subscriptions.subscribed() as events:
-            comparing = asyncio.create_task(self._compare_records())
+            reconciling = asyncio.create_task(self._reconcile_records())
             try:
                 yield events
             finally:
-                comparing.cancel()
+                reconciling.cancel()
 
     async def start(self, id: str, options: StartOptions = StartOptions()) -> Resource:
         """Start a domain, or let it go on."""
-        return await self._starting.start(id, options)
+        return await self._lifecycle.start(id, options)
 
     async def stop(
         self, id: str, options: StopOptions = StopOptions(), *, on_step: OnStep = untold
     ) -> Resource:
         """Stop a domain; None means GRACEFUL within 60 s."""
-        return await self._stopping.stop(id, options, on_step)
+        return await self._stopper.stop(id, options, on_step)
 
     async def restart(
         self, id: str, options: RestartOptions = RestartOptions(), *, on_step: OnStep = untold
     ) -> Resource:
         """Restart a domain; None means GRACEFUL within 60 s."""
-        return await self._stopping.restart(id, options, on_step)
+        return await self._stopper.restart(id, options, on_step)
 
     async def pause(self, id: str, *, before: Resource | None = None) -> Resource:
         """Freeze a domain in memory."""
-        return await self._starting.turn(id, Verb.PAUSE, before)
+        return await self._lifecycle.transition(id, Verb.PAUSE, before)
 
     async def resume(self, id: str, *, before: Resource | None = None) -> Resource:
         """Let a domain go on; wake it if it suspended itself."""
-        return await self._starting.turn(id, Verb.RESUME, before)
+        return await self._lifecycle.transition(id, Verb.RESUME, before)
 
     async def delete(self, id: str, options: DeleteOptions = DeleteOptions()) -> Resource:
         """Delete a domain, and the volumes that were made for it unless `keep_volumes`."""
-        return await self._deletion.delete(id, options)
+        return await self._deleter.delete(id, options)
 
     # Domains
 
@@ -219,7 +221,7 @@ class LibvirtDriver:
 
         def make(connection: libvirt.virConnect, rollback: Rollback) -> Resource:
             host = self._host.facts(connection)
-            make = self._creation.from_spec
+            make = self._creator.from_spec
             made = make(connection, spec, host, rollback, start=start, on_made=tell)
             return self._made(made)
 
@@ -233,7 +235,7 @@ class LibvirtDriver:
 
         def make(connection: libvirt.virConnect, rollback: Rollback) -> Resource:
             host = self._host.facts(connection)
-            make = self._creation.from_xml
+            make = self._creator.from_xml
             made = make(connection, source, host, rollback, start=start, on_made=tell)
             return self._made(made)
 
@@ -243,7 +245,7 @@ class LibvirtDriver:
         """Give a domain as XML, without passwords."""
         flags = libvirt.VIR_DOMAIN_XML_INACTIVE if inactive else 0
         return await self._connection.on(
-            id, lambda domain: str(domain.XMLDesc(flags)), lane=Lane.READ
+            id, lambda domain: str(domain.XMLDesc(flags)), bulkhead=Bulkhead.READ
         )
 
     # Snapshots
@@ -251,12 +253,12 @@ class LibvirtDriver:
     async def list_snapshots(self, id: str) -> list[Snapshot]:
         """Give the snapshots of a domain, in any order."""
         look = partial(snapshots.list_all, omissions=self._omissions)
-        return await self._connection.on(id, look, lane=Lane.READ)
+        return await self._connection.on(id, look, bulkhead=Bulkhead.READ)
 
     async def get_snapshot(self, id: str, name: str) -> Snapshot:
         """Give one snapshot."""
         return await self._connection.on(
-            id, lambda domain: snapshots.get(domain, name, self._omissions), lane=Lane.READ
+            id, lambda domain: snapshots.get(domain, name, self._omissions), bulkhead=Bulkhead.READ
         )
 
     async def create_snapshot(self, id: str, spec: SnapshotSpec = SnapshotSpec()) -> Snapshot:
@@ -286,7 +288,9 @@ class LibvirtDriver:
 
     async def list_volumes(self, pool: str = "") -> list[Volume]:
         """Give the volumes of a pool, or of all active ones."""
-        return await self._connection.call(lambda c: self._storage.list(c, pool), lane=Lane.READ)
+        return await self._connection.call(
+            lambda c: self._storage.list(c, pool), bulkhead=Bulkhead.READ
+        )
 
     async def create_volume(self, spec: VolumeSpec) -> Volume:
         """Create a volume."""
@@ -325,21 +329,21 @@ class LibvirtDriver:
 
     async def stats(self, ids: Collection[str]) -> Mapping[str, ResourceStats]:
         """Take a sample of each of these domains that runs."""
-        return await self._sampling.stats(ids)
+        return await self._stats.stats(ids)
 
     # How it is done
 
-    async def _compare_records(self) -> None:
+    async def _reconcile_records(self) -> None:
         while True:
             settled = datetime.now(UTC) - SETTLED
-            look = partial(compare, ledger=self._ledger, older_than=settled)
+            look = partial(reconcile, catalog=self._catalog, older_than=settled)
             try:
-                await self._connection.call(look, lane=Lane.SAMPLE)
+                await self._connection.call(look, bulkhead=Bulkhead.SAMPLE)
             except ProaError as error:  # the engine or the database is lost: next time
-                _log.info("libvirt.records_not_compared", error=error.message)
+                _log.info("libvirt.records_not_reconciled", error=error.message)
             except Exception:  # noqa: BLE001 - one odd thing must not end it for good
-                _log.exception("libvirt.records_not_compared")
-            await asyncio.sleep(COMPARE_EVERY.total_seconds())
+                _log.exception("libvirt.records_not_reconciled")
+            await asyncio.sleep(RECONCILE_INTERVAL.total_seconds())
 
     def _made(self, domain: libvirt.virDomain) -> Resource:
         # Another one may have had its UUID a moment ago.
@@ -347,13 +351,13 @@ class LibvirtDriver:
         return self._reader.full(domain)
 
     def _on_event(self, event: DomainEvent) -> None:
-        if event.keeps_notes:
+        if event.state_only:
             self._reader.forget_state(event.id)
         else:
             self._reader.forget(event.id)
         hint = event.hint()
         if hint.ended:
-            self._sampling.forget(event.id)
+            self._stats.forget(event.id)
         self._events.publish(event)
         self._subscriptions.publish(hint)
 
@@ -366,4 +370,4 @@ class LibvirtDriver:
 
 def _from_a_thread(on_made: OnMade) -> OnMade:
     loop = asyncio.get_running_loop()
-    return lambda id: hand_over(loop, on_made, id)
+    return lambda id: call_soon_threadsafe(loop, on_made, id)

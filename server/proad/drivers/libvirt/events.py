@@ -1,7 +1,7 @@
 """Events of domains: from libvirt's thread to whoever waits on the asyncio loop.
 
 libvirt 9 has none for autostart, for a saved state that is thrown away, for processors
-that are plugged in, and for sizes that only the next start will use: `sweep` finds those.
+that are plugged in, and for sizes that only the next start will use: `poller` finds those.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from enum import StrEnum
 
 import libvirt
 
-from proad.drivers.libvirt.metadata import NAMESPACE
+from proad.drivers.libvirt.xml.metadata import NAMESPACE
 from proad.model import EngineEvent, Verb
 
 
@@ -48,7 +48,7 @@ class DomainEvent:
     foreign: bool = False
 
     @property
-    def keeps_notes(self) -> bool:
+    def state_only(self) -> bool:
         """Whether all but the state is as it was: size, name, labels, lifetime."""
         if self.kind is EventKind.LIFECYCLE:
             return (self.event, self.detail) in _STATE_ALONE

@@ -6,14 +6,15 @@ from functools import partial
 import libvirt
 from lxml import etree
 
-from proad.drivers.libvirt import metadata, stats
-from proad.drivers.libvirt.domain_view import domain_of
+from proad.drivers.libvirt.connections import bulk_stats
+from proad.drivers.libvirt.connections.queries import query
 from proad.drivers.libvirt.errors import code_of, seek
-from proad.drivers.libvirt.ledger import Ledger
-from proad.drivers.libvirt.metadata import Metadata, in_domain
-from proad.drivers.libvirt.node import Node
-from proad.drivers.libvirt.questions import asked
-from proad.drivers.libvirt.snapshot_needs import Obstacle, obstacle
+from proad.drivers.libvirt.snapshot_support import Obstacle, obstacle
+from proad.drivers.libvirt.storage.catalog import VolumeCatalog
+from proad.drivers.libvirt.xml import metadata
+from proad.drivers.libvirt.xml.domain_view import domain_of
+from proad.drivers.libvirt.xml.metadata import Metadata, in_domain
+from proad.drivers.libvirt.xml.node import Node
 from proad.drivers.tolerant import UINT32, Omissions, Value
 from proad.model import Disk, Domain, NetworkInterface, VolumeRef
 
@@ -46,12 +47,12 @@ class FullView:
     """Reads all of a domain but its state; of what cannot be read, the log is told.
 
     Args:
-        ledger: tells which volumes go with a domain.
+        catalog: tells which volumes go with a domain.
         omissions: told of what is unreadable.
     """
 
-    def __init__(self, ledger: Ledger, omissions: Omissions) -> None:
-        self._ledger = ledger
+    def __init__(self, catalog: VolumeCatalog, omissions: Omissions) -> None:
+        self._catalog = catalog
         self._omissions = omissions
 
     def read(
@@ -69,10 +70,10 @@ class FullView:
         described = _described(root.element, omissions, id)
         seen = domain_of(root.element, omissions, id)
         leases = self._leases(domain) if seen.runtime_id and seen.networks else {}
-        snapshots = asked(omissions, domain, "snapshots", domain.snapshotNum, 0)
+        snapshots = query(omissions, domain, "snapshots", domain.snapshotNum, 0)
         details = replace(
             seen,
-            autostart=bool(asked(omissions, domain, "autostart", domain.autostart, 0)),
+            autostart=bool(query(omissions, domain, "autostart", domain.autostart, 0)),
             disks=tuple(self._with_volume(domain, disk, sizes=ask_guest) for disk in seen.disks),
             networks=tuple(_with_addresses(each, leases) for each in seen.networks),
             snapshot_count=Value(snapshots, omissions, id, "snapshots").count(UINT32),
@@ -91,7 +92,7 @@ class FullView:
     def xml_of(self, domain: libvirt.virDomain) -> Node:
         """Return the XML of a domain; nothing where it cannot be read."""
         # A title or a description may be no UTF-8, and the whole is then no text.
-        text = asked(self._omissions, domain, "XML", domain.XMLDesc, "")
+        text = query(self._omissions, domain, "XML", domain.XMLDesc, "")
         return Node.of(text, self._omissions, domain.UUIDString())
 
     def _with_volume(self, domain: libvirt.virDomain, disk: Disk, *, sizes: bool) -> Disk:
@@ -99,10 +100,10 @@ class FullView:
         part = "devices/disk"
         if not disk.path and disk.volume is None:
             return disk
-        found = asked(self._omissions, domain, part, lambda: self._in_pool(domain, disk), None)
+        found = query(self._omissions, domain, part, lambda: self._in_pool(domain, disk), None)
         if found is not None or not sizes:
             return found or disk
-        return asked(self._omissions, domain, part, lambda: self._with_size(domain, disk), disk)
+        return query(self._omissions, domain, part, lambda: self._with_size(domain, disk), disk)
 
     def _in_pool(self, domain: libvirt.virDomain, disk: Disk) -> Disk | None:
         """Look a disk up in the storage pools; None: it is in none of them."""
@@ -116,7 +117,7 @@ class FullView:
             _, capacity, allocation = volume.info()
             ref = VolumeRef(pool=volume.storagePoolLookupByVolume().name(), name=volume.name())
             path = disk.path or volume.path()
-            owned = self._ledger.owns(connection, domain.UUIDString(), volume)
+            owned = self._catalog.owns(connection, domain.UUIDString(), volume)
         except libvirt.libvirtError as error:
             if code_of(error) not in _NO_VOLUME:
                 raise
@@ -138,7 +139,7 @@ class FullView:
         if domain.isActive():
             # Of a running domain only libvirt's statistics come without waiting in line
             # behind a call that hangs.
-            told = stats.of_one(domain, libvirt.VIR_DOMAIN_STATS_BLOCK)
+            told = bulk_stats.of_one(domain, libvirt.VIR_DOMAIN_STATS_BLOCK)
             value = Value(told, self._omissions, id)
             block = next((key[:-5] for key, name in told.items() if _names(key, name, disk)), "")
             capacity, allocation = value[f"{block}.capacity"], value[f"{block}.allocation"]

@@ -9,7 +9,7 @@ from typing import TypeVar
 import libvirt
 import structlog
 
-from proad.drivers.libvirt.connection import LONG_TIMEOUT, Connection
+from proad.drivers.libvirt.connections.connection import LONG_TIMEOUT, Connection
 from proad.errors import (
     EngineTimedOutError,
     EngineUnreachableError,

@@ -9,11 +9,11 @@ import libvirt
 from lxml import etree
 
 from proad.drivers.libvirt.errors import ENGINE, code_of, seek
-from proad.drivers.libvirt.node import Node
-from proad.drivers.libvirt.reading import Reader
-from proad.drivers.libvirt.verbs import guarded
-from proad.drivers.libvirt.virt import is_test
-from proad.drivers.libvirt.xml import parse, serialise
+from proad.drivers.libvirt.host.virt import is_test
+from proad.drivers.libvirt.reader import DomainReader
+from proad.drivers.libvirt.transitions import guarded
+from proad.drivers.libvirt.xml.node import Node
+from proad.drivers.libvirt.xml.parser import parse, serialise
 from proad.drivers.tolerant import Omissions
 from proad.errors import AlreadyExistsError, CapabilityMissingError, SnapshotNotFoundError
 from proad.model import (
@@ -69,7 +69,7 @@ def find(domain: libvirt.virDomain, name: str) -> libvirt.virDomainSnapshot:
 
 
 def create(
-    reader: Reader, domain: libvirt.virDomain, spec: SnapshotSpec, omissions: Omissions
+    reader: DomainReader, domain: libvirt.virDomain, spec: SnapshotSpec, omissions: Omissions
 ) -> Snapshot:
     """Take a snapshot, with memory if the domain is active.
 
@@ -97,7 +97,9 @@ def create(
     return get(domain, name, omissions)
 
 
-def revert(reader: Reader, domain: libvirt.virDomain, name: str, state: RevertState | None) -> None:
+def revert(
+    reader: DomainReader, domain: libvirt.virDomain, name: str, state: RevertState | None
+) -> None:
     """Take a domain back to a snapshot."""
     if error := refusal(Verb.REVERT_SNAPSHOT, reader.summary(domain)):
         raise error

@@ -1,22 +1,158 @@
-"""libvirt's statistics of domains, without waiting for a QEMU that is busy, or hangs."""
+"""Statistics: one question for all domains, also where one of them hangs."""
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import libvirt
 
-Answer = Mapping[str, int | str]
+from proad.drivers.libvirt.connections import bulk_stats
+from proad.drivers.libvirt.connections.bulk_stats import Answer
+from proad.drivers.libvirt.connections.bulkheads import Bulkhead
+from proad.drivers.libvirt.connections.connection import Connection
+from proad.drivers.libvirt.reader import KIB
+from proad.drivers.tolerant import MOST, Omissions, Value, saturated
+from proad.errors import EngineTimedOutError, ResourceNotFoundError
+from proad.model import BlockStats, NetworkStats, ResourceKind, ResourceStats
 
-NOWAIT = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
+_GROUPS = (
+    libvirt.VIR_DOMAIN_STATS_STATE
+    | libvirt.VIR_DOMAIN_STATS_CPU_TOTAL
+    | libvirt.VIR_DOMAIN_STATS_BALLOON
+    | libvirt.VIR_DOMAIN_STATS_INTERFACE
+    | libvirt.VIR_DOMAIN_STATS_BLOCK
+)
+# The first question after a QEMU began to hang waits for it. The next one does not,
+# because the first still waits.
+_PATIENCE = timedelta(seconds=1)
+_PATIENCE_EACH = timedelta(milliseconds=20)
+# More than so many that began to hang since the last question are too many.
+_ASKS = 3
+_MOST_KIB = MOST // KIB
+_ACTIVE = frozenset(
+    {
+        libvirt.VIR_DOMAIN_RUNNING,
+        libvirt.VIR_DOMAIN_BLOCKED,
+        libvirt.VIR_DOMAIN_PAUSED,
+        libvirt.VIR_DOMAIN_SHUTDOWN,
+        libvirt.VIR_DOMAIN_PMSUSPENDED,
+    }
+)
 
 
-def of_each(
-    connection: libvirt.virConnect, domains: Sequence[libvirt.virDomain], groups: int
-) -> list[tuple[libvirt.virDomain, Answer]]:
-    """Ask for some groups of statistics; a domain that is gone is left out."""
-    # Without any, libvirt would be asked for all.
-    return connection.domainListGetStats(domains, groups, NOWAIT) if domains else []
+@dataclass(frozen=True, slots=True)
+class _OfQemu:
+    """What only QEMU tells: its memory, in KiB, and the traffic of the disks."""
+
+    memory: int
+    block: BlockStats
 
 
-def of_one(domain: libvirt.virDomain, groups: int) -> Answer:
-    """Ask for some groups of statistics; of a domain that is gone there are none."""
-    return next((answer for _, answer in of_each(domain.connect(), [domain], groups)), {})
+class StatsCollector:
+    """Takes samples.
+
+    Args:
+        connection: to libvirt.
+        omissions: told of what is unreadable.
+    """
+
+    def __init__(self, connection: Connection, omissions: Omissions) -> None:
+        self._connection = connection
+        self._omissions = omissions
+        self._lock = threading.Lock()
+        self._last: dict[str, _OfQemu] = {}
+
+    def forget(self, id: str) -> None:
+        """Drop what a QEMU said that is no more."""
+        with self._lock:
+            self._last.pop(id, None)
+
+    async def stats(self, ids: Collection[str]) -> Mapping[str, ResourceStats]:
+        """Take a sample of each; `ports.Stats.stats` says more.
+
+        The test hypervisor has none. A domain that has no time for questions is shown with the memory and the disk
+        traffic that it had when it last had; before that it has no sample.
+        """
+        ask = partial(self._ask, tuple(ids))
+        patience = _PATIENCE + _PATIENCE_EACH * len(ids)
+        for _attempt in range(_ASKS - 1):
+            with suppress(EngineTimedOutError):
+                return await self._connection.call(ask, bulkhead=Bulkhead.SAMPLE, timeout=patience)
+        return await self._connection.call(ask, bulkhead=Bulkhead.SAMPLE, timeout=patience)
+
+    def _ask(
+        self, ids: Collection[str], connection: libvirt.virConnect
+    ) -> Mapping[str, ResourceStats]:
+        domains = list(self._found(connection, ids))
+        found = bulk_stats.of_each(connection, domains, _GROUPS)
+        now = datetime.now(UTC)
+        samples = ((d.UUIDString(), self.sample(d.UUIDString(), a, now)) for d, a in found)
+        return {id: sample for id, sample in samples if sample is not None}
+
+    def _found(
+        self, connection: libvirt.virConnect, ids: Collection[str]
+    ) -> Iterator[libvirt.virDomain]:
+        for id in ids:
+            try:
+                yield self._connection.cached_domain(connection, id)
+            except ResourceNotFoundError:
+                continue
+
+    def sample(self, id: str, answer: Answer, now: datetime) -> ResourceStats | None:
+        """Make a sample of what libvirt told of a domain; None: it has none."""
+        said = Value(answer, self._omissions, id)
+        cpu_time = said["cpu.time"].number()
+        if said["state.state"].number() not in _ACTIVE or cpu_time is None:
+            return None
+        of_qemu = _of_qemu(said)
+        with self._lock:
+            if of_qemu is not None:
+                self._last[id] = of_qemu
+            else:
+                of_qemu = self._last.get(id)
+        return None if of_qemu is None else _stats(id, said, cpu_time, of_qemu, now)
+
+
+def _of_qemu(answer: Value) -> _OfQemu | None:
+    """Take out what QEMU told; None: it was not asked."""
+    if "balloon.rss" not in answer:
+        return None
+    block = BlockStats(
+        read_bytes=_sum(answer, "block", "rd.bytes"),
+        write_bytes=_sum(answer, "block", "wr.bytes"),
+        read_requests=_sum(answer, "block", "rd.reqs"),
+        write_requests=_sum(answer, "block", "wr.reqs"),
+    )
+    return _OfQemu(answer["balloon.rss"].count(_MOST_KIB), block)
+
+
+def _stats(id: str, answer: Value, cpu_time: int, of_qemu: _OfQemu, now: datetime) -> ResourceStats:
+    return ResourceStats(
+        id=id,
+        kind=ResourceKind.DOMAIN,
+        sample_time=now,
+        cpu_time=timedelta(microseconds=cpu_time // 1000),
+        memory_usage_bytes=of_qemu.memory * KIB,
+        memory_limit_bytes=answer["balloon.current"].count(_MOST_KIB) * KIB,
+        network=NetworkStats(
+            receive_bytes=_sum(answer, "net", "rx.bytes"),
+            transmit_bytes=_sum(answer, "net", "tx.bytes"),
+            receive_packets=_sum(answer, "net", "rx.pkts"),
+            transmit_packets=_sum(answer, "net", "tx.pkts"),
+        ),
+        block=of_qemu.block,
+    )
+
+
+def _sum(answer: Value, device: str, key: str) -> int:
+    """Add up a counter of all devices of a kind; one without it, such as an empty drive, is 0."""
+    return saturated(
+        sum(
+            value.count()
+            for name, value in answer.entries()
+            if name.startswith(f"{device}.") and name.endswith(f".{key}")
+        )
+    )

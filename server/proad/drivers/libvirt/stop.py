@@ -1,4 +1,4 @@
-"""Stopping and restarting: politely, and by force only where that was ordered."""
+"""Stop and restart of domains: gracefully, and by force only where that was ordered."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,24 +10,24 @@ import libvirt
 import structlog
 
 from proad.core.ports import OnStep
-from proad.drivers.libvirt.connection import LONG_TIMEOUT, Connection
-from proad.drivers.libvirt.domain_view import agent_connected
+from proad.drivers.libvirt.connections.bulkheads import Bulkhead
+from proad.drivers.libvirt.connections.connection import LONG_TIMEOUT, Connection
 from proad.drivers.libvirt.errors import ENGINE, REFUSED
 from proad.drivers.libvirt.events import DomainEvents
-from proad.drivers.libvirt.ladder import (
+from proad.drivers.libvirt.graceful_shutdown import (
     CALL_PATIENCE,
-    Found,
-    Ladder,
-    Order,
-    Reboot,
-    Shutdown,
+    GracefulShutdown,
+    GuestRequest,
+    RebootRequest,
+    ShutdownRequest,
+    Target,
 )
-from proad.drivers.libvirt.lanes import Lane
-from proad.drivers.libvirt.ledger import Ledger
-from proad.drivers.libvirt.reading import Reader, lookup
-from proad.drivers.libvirt.storage import Storage
-from proad.drivers.libvirt.verbs import perform
-from proad.drivers.libvirt.virt import is_test
+from proad.drivers.libvirt.host.virt import is_test
+from proad.drivers.libvirt.reader import DomainReader, lookup
+from proad.drivers.libvirt.storage.catalog import VolumeCatalog
+from proad.drivers.libvirt.storage.storage import Storage
+from proad.drivers.libvirt.transitions import perform
+from proad.drivers.libvirt.xml.domain_view import agent_connected
 from proad.drivers.threads import DEFAULT_TIMEOUT
 from proad.errors import (
     CapabilityMissingError,
@@ -65,7 +65,7 @@ BY_FORCE = "ending it by force"
 _log = structlog.get_logger(__name__)
 
 
-class Stopping:
+class DomainStopper:
     """Stops and restarts domains.
 
     Args:
@@ -73,45 +73,45 @@ class Stopping:
         events: what happens to domains.
         reader: makes resources.
         storage: where the volumes of a transient domain are deleted.
-        ledger: tells which those are.
+        catalog: tells which those are.
     """
 
     def __init__(
         self,
         connection: Connection,
         events: DomainEvents,
-        reader: Reader,
+        reader: DomainReader,
         storage: Storage,
-        ledger: Ledger,
+        catalog: VolumeCatalog,
     ) -> None:
         self._connection = connection
-        self._ladder = Ladder(connection, events)
+        self._graceful_shutdown = GracefulShutdown(connection, events)
         self._reader = reader
         self._storage = storage
-        self._ledger = ledger
+        self._catalog = catalog
 
     async def stop(self, id: str, options: StopOptions, on_step: OnStep) -> Resource:
         """Stop a domain; `ports.Driver.stop` says more."""
         mode = options.mode or StopMode.GRACEFUL
         if mode is StopMode.FORCE:
-            found = await self._look(id, Verb.STOP, Lane.URGENT)
-            return await self._end(found, on_step)
-        found = await self._look(id, Verb.STOP, Lane.READ)
+            target = await self._look(id, Verb.STOP, Bulkhead.URGENT)
+            return await self._end(target, on_step)
+        target = await self._look(id, Verb.STOP, Bulkhead.READ)
         if mode is StopMode.SAVE:
-            if found.resource.lifetime is Lifetime.TRANSIENT:
+            if target.resource.lifetime is Lifetime.TRANSIENT:
                 raise CapabilityMissingError(
                     "saving a TRANSIENT domain",
                     driver=ENGINE,
                     hint="it is gone once it stops; PauseResource keeps its memory",
                 )
             await self._save(id, on_step)
-            return await self._stopped(found, StateReason.COMPLETED, Lane.WORK)
-        order, grace = Shutdown(found), _grace(options.grace_period)
+            return await self._stopped(target, StateReason.COMPLETED, Bulkhead.WORK)
+        request, grace = ShutdownRequest(target), _grace(options.grace_period)
         if mode is StopMode.GRACEFUL:
-            await self._ladder.climb(found, order, grace, on_step)
-        elif not await self._follows(found, order, grace, on_step):
-            return await self._end(found, on_step)
-        return await self._stopped(found, StateReason.COMPLETED, Lane.WORK)
+            await self._graceful_shutdown.run(target, request, grace, on_step)
+        elif not await self._follows(target, request, grace, on_step):
+            return await self._end(target, on_step)
+        return await self._stopped(target, StateReason.COMPLETED, Bulkhead.WORK)
 
     async def restart(self, id: str, options: RestartOptions, on_step: OnStep) -> Resource:
         """Restart a domain; `ports.Driver.restart` says more."""
@@ -119,15 +119,17 @@ class Stopping:
         if mode is RestartMode.FORCE:
             await self._reset(id, on_step)
         else:
-            found = await self._look(id, Verb.RESTART, Lane.READ)
-            order, grace = Reboot(found, self._reader), _grace(options.grace_period)
+            target = await self._look(id, Verb.RESTART, Bulkhead.READ)
+            request, grace = RebootRequest(target, self._reader), _grace(options.grace_period)
             if mode is RestartMode.GRACEFUL:
-                await self._ladder.climb(found, order, grace, on_step)
-            elif not await self._follows(found, order, grace, on_step):
+                await self._graceful_shutdown.run(target, request, grace, on_step)
+            elif not await self._follows(target, request, grace, on_step):
                 await self._reset(id, on_step)
-        return await self._connection.on(id, self._reader.afresh, lane=Lane.READ)
+        return await self._connection.on(id, self._reader.refreshed_summary, bulkhead=Bulkhead.READ)
 
-    async def _follows(self, found: Found, order: Order, grace: timedelta, on_step: OnStep) -> bool:
+    async def _follows(
+        self, target: Target, request: GuestRequest, grace: timedelta, on_step: OnStep
+    ) -> bool:
         """Ask before force is used; tell whether the guest followed.
 
         Whatever fails in asking, or takes longer than the grace, means that it did not:
@@ -135,29 +137,29 @@ class Stopping:
         """
         try:
             async with asyncio.timeout((grace + CALL_PATIENCE).total_seconds()):
-                await self._ladder.climb(found, order, grace, on_step)
+                await self._graceful_shutdown.run(target, request, grace, on_step)
         except (StateError, NotFoundError, EngineUnreachableError):
             raise  # nothing is left to end, or nobody to end it
         except (ProaError, TimeoutError):
             return False
         return True
 
-    async def _look(self, id: str, verb: Verb, lane: Lane) -> Found:
-        def look(domain: libvirt.virDomain) -> Found:
+    async def _look(self, id: str, verb: Verb, bulkhead: Bulkhead) -> Target:
+        def look(domain: libvirt.virDomain) -> Target:
             # Only what libvirt knows by itself: the guest may be what hangs.
-            resource = self._reader.afresh(domain)
+            resource = self._reader.refreshed_summary(domain)
             if error := refusal(verb, resource):
                 raise error
             root = self._reader.xml_of(domain).element
-            return Found(
+            return Target(
                 resource=resource,
                 runtime_id=domain.ID(),
                 agent=agent_connected(root),
                 test=is_test(domain.connect()),
-                comes_back=root is not None and root.findtext("on_poweroff") == "restart",
+                restarts_on_poweroff=root is not None and root.findtext("on_poweroff") == "restart",
             )
 
-        return await self._connection.on(id, look, lane=lane)
+        return await self._connection.on(id, look, bulkhead=bulkhead)
 
     async def _save(self, id: str, on_step: OnStep) -> None:
         on_step("saving memory", None)
@@ -167,33 +169,36 @@ class Stopping:
             while not (await asyncio.wait([saving], timeout=TELL_EVERY.total_seconds()))[0]:
                 with suppress(ProaError):  # it is over, or QEMU has no time for questions
                     percent = await self._connection.on(
-                        id, _progress, lane=Lane.SAMPLE, timeout=TELL_PATIENCE
+                        id, _progress, bulkhead=Bulkhead.SAMPLE, timeout=TELL_PATIENCE
                     )
                     on_step("saving memory", percent)
             await saving
         finally:
             saving.cancel()
 
-    async def _end(self, found: Found, on_step: OnStep) -> Resource:
+    async def _end(self, target: Target, on_step: OnStep) -> Resource:
         on_step(BY_FORCE, None)
         try:
             await self._do(
-                found.resource.id, Verb.STOP, lambda domain: domain.destroy(), lane=Lane.URGENT
+                target.resource.id,
+                Verb.STOP,
+                lambda domain: domain.destroy(),
+                bulkhead=Bulkhead.URGENT,
             )
         except (ResourceNotRunningError, ResourceNotFoundError):
             # It ended a moment before by itself, which is what was wanted.
-            return await self._stopped(found, StateReason.COMPLETED, Lane.URGENT)
-        return await self._stopped(found, StateReason.KILLED, Lane.URGENT)
+            return await self._stopped(target, StateReason.COMPLETED, Bulkhead.URGENT)
+        return await self._stopped(target, StateReason.KILLED, Bulkhead.URGENT)
 
     async def _reset(self, id: str, on_step: OnStep) -> None:
         on_step(BY_FORCE, None)
         try:
             await self._do(
-                id, Verb.RESTART, lambda domain: domain.reset(), RESET_PATIENCE, Lane.URGENT
+                id, Verb.RESTART, lambda domain: domain.reset(), RESET_PATIENCE, Bulkhead.URGENT
             )
         except (*REFUSED, EngineTimedOutError):
             # A QEMU that hangs resets nothing: it is ended, and another one started.
-            await self._do(id, Verb.RESTART, _start_anew, LONG_TIMEOUT, Lane.URGENT)
+            await self._do(id, Verb.RESTART, _start_anew, LONG_TIMEOUT, Bulkhead.URGENT)
 
     async def _do(
         self,
@@ -201,40 +206,40 @@ class Stopping:
         verb: Verb,
         act: Callable[[libvirt.virDomain], object],
         timeout: timedelta = DEFAULT_TIMEOUT,  # noqa: ASYNC109 - handed on
-        lane: Lane = Lane.WORK,
+        bulkhead: Bulkhead = Bulkhead.WORK,
     ) -> None:
         def do(domain: libvirt.virDomain) -> None:
             perform(self._reader, domain, verb, lambda domain, _: act(domain))
 
-        await self._connection.on(id, do, timeout=timeout, lane=lane)
+        await self._connection.on(id, do, timeout=timeout, bulkhead=bulkhead)
 
-    async def _stopped(self, found: Found, reason: StateReason, lane: Lane) -> Resource:
+    async def _stopped(self, target: Target, reason: StateReason, bulkhead: Bulkhead) -> Resource:
         """Give a domain that has stopped; one that is gone by that as it last was.
 
         The volumes that Proa made for a transient domain go with it. When its guest
         ends by itself they stay, as ordinary ones that DeleteVolume takes.
         """
-        id = found.resource.id
+        id = target.resource.id
 
         def read(connection: libvirt.virConnect) -> Resource | None:
             try:
-                return self._reader.afresh(lookup(connection, id))
+                return self._reader.refreshed_summary(lookup(connection, id))
             except ResourceNotFoundError:
-                if found.resource.lifetime is not Lifetime.TRANSIENT:
+                if target.resource.lifetime is not Lifetime.TRANSIENT:
                     raise
             try:
-                owned = self._ledger.made_for(connection, id)
+                owned = self._catalog.made_for(connection, id)
             except DatabaseUnreachableError:  # it has stopped; its volumes become ordinary ones
                 _log.warning("libvirt.left_behind", what=f"volumes of domain {id}")
             else:
                 self._storage.delete_owned(connection, owned, owner=id, strict=False)
             return None
 
-        now = await self._connection.call(read, id=id, lane=lane)
+        now = await self._connection.call(read, id=id, bulkhead=bulkhead)
         if now is not None:
             return now
         return replace(
-            found.resource,
+            target.resource,
             state=ResourceState.STOPPED,
             state_detail=StateDetail(reason=reason),
         )

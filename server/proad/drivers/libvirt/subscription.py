@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from proad.drivers.hints import Hints
-from proad.drivers.libvirt.connection import Connection
+from proad.drivers.libvirt.connections.connection import Connection
 from proad.drivers.libvirt.errors import ENGINE
-from proad.drivers.libvirt.sweep import Sweep
+from proad.drivers.libvirt.poller import Poller
 from proad.errors import EngineUnreachableError
 from proad.model import EngineEvent
 
@@ -19,15 +19,15 @@ class Subscriptions:
     Args:
         connection: to libvirt.
         forget: told of a domain that changed without an event, before the readers are.
-        sweep_every: how often a subscription looks for such changes.
+        poll_interval: how often a subscription looks for such changes.
     """
 
     def __init__(
-        self, connection: Connection, forget: Callable[[str], None], sweep_every: timedelta
+        self, connection: Connection, forget: Callable[[str], None], poll_interval: timedelta
     ) -> None:
         self._connection = connection
         self._forget = forget
-        self._sweep_every = sweep_every
+        self._poll_interval = poll_interval
         self._open: set[Hints] = set()
 
     def publish(self, event: EngineEvent) -> None:
@@ -52,17 +52,17 @@ class Subscriptions:
         hints = Hints()
         self._open.add(hints)
         try:
-            sweep = Sweep(self._connection, self._found, self._sweep_every)
+            poller = Poller(self._connection, self._on_change, self._poll_interval)
             # It also asks whether libvirtd answers: a connection may not know yet.
-            await sweep.look()
-            sweeping = asyncio.create_task(sweep.run())
+            await poller.poll()
+            polling = asyncio.create_task(poller.run())
             try:
                 yield hints
             finally:
-                sweeping.cancel()
+                polling.cancel()
         finally:
             self._open.discard(hints)
 
-    def _found(self, id: str) -> None:
+    def _on_change(self, id: str) -> None:
         self._forget(id)
         self.publish(EngineEvent(id=id))

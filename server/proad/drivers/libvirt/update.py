@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import libvirt
 
-from proad.drivers.libvirt import limits, metadata
+from proad.drivers.libvirt import resize
 from proad.drivers.libvirt.errors import code_of, seek, values_of
-from proad.drivers.libvirt.nvram import keep_over_rename
-from proad.drivers.libvirt.reading import Reader
+from proad.drivers.libvirt.reader import DomainReader
+from proad.drivers.libvirt.storage.nvram import keep_over_rename
+from proad.drivers.libvirt.xml import metadata
 from proad.errors import (
     AlreadyExistsError,
     HasSavedStateError,
@@ -28,7 +29,9 @@ from proad.model import (
 _NOTHING = DomainUpdate()
 
 
-def apply(reader: Reader, domain: libvirt.virDomain, update: ResourceUpdate) -> tuple[str, ...]:
+def apply(
+    reader: DomainReader, domain: libvirt.virDomain, update: ResourceUpdate
+) -> tuple[str, ...]:
     """Change what `update` names, after all that can be checked has been.
 
     Gives the paths of what takes effect at the next start.
@@ -46,7 +49,7 @@ def apply(reader: Reader, domain: libvirt.virDomain, update: ResourceUpdate) -> 
         raise InvalidArgumentError.of("container", "this is a domain; set domain instead")
     _check_state(before, update)
     change = update.domain or _NOTHING
-    run = limits.Run(
+    target = resize.ResizeTarget(
         domain=domain,
         state=before.state,
         active=bool(domain.isActive()),
@@ -54,15 +57,15 @@ def apply(reader: Reader, domain: libvirt.virDomain, update: ResourceUpdate) -> 
     )
     renamed = update.name if update.name != before.name else None
     if renamed is not None:
-        _check_name(run, before, renamed)
-    limits.check(run, change)
+        _check_name(target, before, renamed)
+    resize.check(target, change)
     # Of a running domain, what runs and what the next start will use.
     flags = libvirt.VIR_DOMAIN_AFFECT_CURRENT
-    if run.active and run.persistent:
+    if target.active and target.persistent:
         flags = libvirt.VIR_DOMAIN_AFFECT_LIVE | libvirt.VIR_DOMAIN_AFFECT_CONFIG
     # First what QEMU may refuse.
     with values_of("domain"):
-        late = limits.apply(run, change)
+        deferred = resize.apply(target, change)
     if update.labels is not None:
         noted = metadata.read(domain)
         metadata.write(domain, replace(noted, labels=update.labels.entries), flags)
@@ -70,12 +73,12 @@ def apply(reader: Reader, domain: libvirt.virDomain, update: ResourceUpdate) -> 
         _set_text(domain, libvirt.VIR_DOMAIN_METADATA_TITLE, change.title, flags)
     if change.description is not None:
         _set_text(domain, libvirt.VIR_DOMAIN_METADATA_DESCRIPTION, change.description, flags)
-    if change.autostart is not None and run.persistent:
+    if change.autostart is not None and target.persistent:
         domain.setAutostart(int(change.autostart))
     if renamed is not None:
         keep_over_rename(domain)
         domain.rename(renamed)
-    return late
+    return deferred
 
 
 def _check_state(before: Resource, update: ResourceUpdate) -> None:
@@ -85,8 +88,8 @@ def _check_state(before: Resource, update: ResourceUpdate) -> None:
         raise HasSavedStateError.of_update(before.name)
 
 
-def _check_name(run: limits.Run, before: Resource, name: str) -> None:
-    if run.active:
+def _check_name(target: resize.ResizeTarget, before: Resource, name: str) -> None:
+    if target.active:
         raise ResourceRunningError(
             id=before.id,
             name=before.name,
@@ -95,7 +98,7 @@ def _check_name(run: limits.Run, before: Resource, name: str) -> None:
             allowed_verbs=verbs_of(before),
             hint="stop it first",
         )
-    _refuse_taken(run.domain.connect(), name)
+    _refuse_taken(target.domain.connect(), name)
 
 
 def _refuse_taken(connection: libvirt.virConnect, name: str) -> None:

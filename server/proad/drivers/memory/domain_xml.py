@@ -3,8 +3,8 @@
 from lxml import etree
 from lxml.builder import E
 
-from proad.drivers.domain_words import member, screen
-from proad.drivers.given_domain import read_domain, wrong
+from proad.drivers.domain_enums import member, preferred_graphics
+from proad.drivers.domain_parser import parse_domain, wrong
 from proad.drivers.memory.world import now
 from proad.model import (
     Disk,
@@ -92,7 +92,7 @@ def _interface(interface: NetworkInterface) -> etree._Element:
 
 def parsed(source: DomainXml) -> Resource:
     """Read a domain out of XML. Raises InvalidArgumentError, field "xml"."""
-    given = read_domain(source.xml)
+    given = parse_domain(source.xml)
     root = given.root
     most = _memory(root, "memory")
     if not most:
@@ -126,7 +126,7 @@ def parsed(source: DomainXml) -> Resource:
                 )
                 for each in root.iterfind("devices/interface")
             ),
-            graphics=screen(
+            graphics=preferred_graphics(
                 [
                     Graphics(
                         type=member(GraphicsType, each.get("type", "")),

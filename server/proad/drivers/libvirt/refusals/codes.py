@@ -1,4 +1,4 @@
-"""Numbers that mean one thing, once all other rows have had their turn."""
+"""Numbers that mean one thing, after all other rows."""
 
 import libvirt
 

@@ -1,0 +1,179 @@
+"""Domain XML from a caller: what is checked here is what the engine gets to read.
+
+libvirt joins the texts around a comment, takes the first of two names and reads through
+nested elements. Hence all that two readers could read in two ways is refused, and the name
+and the UUID are written back as plain text.
+"""
+
+import uuid
+from dataclasses import dataclass
+
+from lxml import etree
+
+from proad.errors import InvalidArgumentError
+from proad.model import validate
+from proad.model.checks import Name
+
+# What others keep, and what the driver judges for itself, as it stands.
+_LEFT_ALONE = frozenset({"metadata", "emulator"})
+NODES_LIMIT = 20_000
+DEPTH_LIMIT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedDomain:
+    """A `<domain>` that a caller gave.
+
+    Attributes:
+        root: the element, free of comments and processing instructions.
+        name: its name, as it stands in the element.
+        id: its UUID, as it stands in the element: the caller's in canonical form, or a
+            new one.
+    """
+
+    root: etree._Element
+    name: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    name: Name
+
+
+def parse_domain(xml: str) -> ParsedDomain:
+    """Read and check domain XML. Takes some milliseconds; nothing for an event loop.
+
+    Raises:
+        InvalidArgumentError: with the field "xml".
+    """
+    root = _parsed(xml)
+    _check_size(root)
+    _clear_between(root)
+    if root.tag != "domain":
+        raise wrong(f"must be a <domain>, not <{root.tag!s}>")
+    name = _only(root, "name")
+    if name is None:
+        raise wrong("has no <name>")
+    checked = _checked_name(_text_of(name))
+    _write(name, checked)
+    element = _only(root, "uuid")
+    if element is None:
+        element = etree.SubElement(root, "uuid")
+        id = str(uuid.uuid4())
+    else:
+        id = _checked_uuid(_text_of(element))
+    _write(element, id)
+    return ParsedDomain(root, checked, id)
+
+
+def wrong(what: str) -> InvalidArgumentError:
+    """Make the error of XML that is not taken."""
+    return InvalidArgumentError.of("xml", what)
+
+
+def _parsed(xml: str) -> etree._Element:
+    # Of this encoding, whatever the document says of itself: it came as a text.
+    parser = etree.XMLParser(
+        encoding="utf-8",
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=False,
+        remove_blank_text=True,
+    )
+    try:
+        root = etree.fromstring(xml.encode(), parser)
+    except (etree.XMLSyntaxError, UnicodeEncodeError) as error:
+        raise wrong(f"is not well-formed XML: {error}") from None
+    if root.getroottree().docinfo.doctype:
+        raise wrong("must not have a DOCTYPE")
+    if root.getprevious() is not None or root.getnext() is not None:
+        raise _comment(root)
+    return root
+
+
+def _check_size(root: etree._Element) -> None:
+    """Refuse comments and processing instructions, and trees that no domain needs."""
+    nodes = depth = 0
+    for event, element in etree.iterwalk(root, events=("start", "end", "comment", "pi")):
+        if event == "end":
+            depth -= 1
+            continue
+        if event != "start":
+            raise _comment(element)
+        depth += 1
+        nodes += 1 + len(element.attrib)
+        if depth > DEPTH_LIMIT:
+            raise wrong(f"must not have elements more than {DEPTH_LIMIT} deep")
+        if nodes > NODES_LIMIT:
+            raise wrong(f"must not have more than {NODES_LIMIT} elements and attributes")
+
+
+def _clear_between(root: etree._Element) -> None:
+    """Take out what cannot be seen between elements, and refuse what can.
+
+    libvirt reads over both, but its schema has room for neither.
+    """
+    waiting = [root]
+    while waiting:
+        parent = waiting.pop()
+        children = [child for child in parent if child.tag not in _LEFT_ALONE]
+        if len(parent):
+            _check_between(parent, parent.text)
+            parent.text = None
+        for child in parent:
+            _check_between(child, child.tail)
+            child.tail = None
+        waiting.extend(children)
+
+
+def _check_between(element: etree._Element, text: str | None) -> None:
+    seen = "".join(char for char in text or "" if char.isprintable() and not char.isspace())
+    if seen:
+        raise wrong(
+            f"has the text {seen[:40]!r} between elements, after line {element.sourceline or 1}: "
+            "take it out"
+        )
+
+
+def _comment(element: etree._Element) -> InvalidArgumentError:
+    return wrong(
+        "must not have comments or processing instructions, which libvirt reads over: "
+        f"take them out (one is at line {element.sourceline or 1})"
+    )
+
+
+def _only(root: etree._Element, tag: str) -> etree._Element | None:
+    found = root.findall(tag)
+    if len(found) > 1:
+        raise wrong(f"must not have more than one <{tag}>")
+    return found[0] if found else None
+
+
+def _text_of(element: etree._Element) -> str:
+    if len(element):
+        raise wrong(f"must have nothing but text in <{element.tag!s}>")
+    return (element.text or "").strip()
+
+
+def _write(element: etree._Element, text: str) -> None:
+    element.clear()
+    element.text = text
+
+
+def _checked_name(text: str) -> str:
+    if not text:
+        raise wrong("has no <name>")
+    try:
+        return validate(_Named, {"name": text}).name
+    except InvalidArgumentError as error:
+        raise wrong(f"<name> {error.violations[0].description}") from None
+
+
+def _checked_uuid(text: str) -> str:
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        raise wrong("<uuid> must be a UUID") from None

@@ -1,0 +1,1 @@
+"""Connections to a libvirtd, the threads that use them, and queries over them."""

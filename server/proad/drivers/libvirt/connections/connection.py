@@ -1,0 +1,318 @@
+"""The connections to libvirtd: opened when needed, watched, opened again after a loss.
+
+Each thread has a connection of its own, and one more is for events. Calls that share a
+connection would be served, too, but when libvirtd hangs, libvirt's client (9.0, at
+least) ends only one of them at the keepalive's time-out: the others wait for ever and
+crash the process when libvirtd wakes up.
+"""
+
+import asyncio
+import contextlib
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from typing import TypeVar
+
+import libvirt
+from lxml import etree
+
+from proad.drivers.libvirt.connections.bulkheads import Bulkhead, Bulkheads
+from proad.drivers.libvirt.connections.queries import is_alive
+from proad.drivers.libvirt.connections.thread_connection import (
+    KEEPALIVE_COUNT,
+    KEEPALIVE_INTERVAL,
+    ThreadConnection,
+)
+from proad.drivers.libvirt.errors import ENGINE, text_of, translate
+from proad.drivers.libvirt.events import DomainEvent, start_event_loop, subscribe
+from proad.drivers.libvirt.host.virt import is_test
+from proad.drivers.libvirt.reader import lookup
+from proad.drivers.own_events import OwnEvents
+from proad.drivers.threads import DEFAULT_TIMEOUT, call_soon_threadsafe
+from proad.errors import EngineConflictError, EngineUnreachableError
+
+T = TypeVar("T")
+
+OPEN_TIMEOUT = timedelta(seconds=3)
+CLOSE_TIMEOUT = timedelta(seconds=2)
+# For what writes memory or disks. A dead engine is noticed by keepalive well before.
+LONG_TIMEOUT = timedelta(minutes=30)
+
+
+@dataclass(slots=True, eq=False)
+class _Session:
+    """The connection for events; as long as it lives, libvirtd is taken to be there.
+
+    Attributes:
+        events: the connection.
+        shared: whether the threads use it too: the test hypervisor lives inside of a
+            connection, and another one could be another world.
+        lost: whether it is lost.
+        callbacks: libvirt's numbers of the registered callbacks.
+    """
+
+    events: libvirt.virConnect
+    shared: bool
+    lost: bool = False
+    callbacks: list[int] = field(default_factory=list)
+
+    def dispose(self) -> None:
+        """Close; may block for as long as a hung libvirtd takes to be noticed."""
+        for number in self.callbacks:
+            # A dead connection refuses, and has forgotten the callback anyway.
+            with contextlib.suppress(libvirt.libvirtError):
+                self.events.domainEventDeregisterAny(number)
+        with contextlib.suppress(libvirt.libvirtError):
+            self.events.unregisterCloseCallback()
+        with contextlib.suppress(libvirt.libvirtError):
+            self.events.close()
+
+
+class Connection:
+    """Runs calls to libvirt on the driver's threads, over connections that heal.
+
+    Args:
+        uri: libvirt's connection URI.
+        threads: number of threads for ordinary calls.
+        on_event: called on the asyncio loop for each event of a domain.
+        on_loss: called on the asyncio loop when events may have been missed.
+        own_events: takes events of our own acts, of which `on_event` is not told.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        *,
+        threads: int,
+        on_event: Callable[[DomainEvent], None],
+        on_loss: Callable[[], None],
+        own_events: OwnEvents | None = None,
+    ) -> None:
+        self.uri = uri
+        self._bulkheads = Bulkheads(threads)
+        self._thread_connection = ThreadConnection(uri)
+        self._on_event = on_event
+        self._on_loss = on_loss
+        self._own_events = own_events or OwnEvents()
+        self._session: _Session | None = None
+        self._opening: asyncio.Future[_Session] | None = None
+        self._closed = True
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def start(self) -> None:
+        """Start the threads; nothing is opened yet."""
+        start_event_loop()
+        self._loop = asyncio.get_running_loop()
+        self._bulkheads.start()
+        self._closed = False
+
+    async def close(self) -> None:
+        """Let go of libvirtd, waiting a moment for a farewell in good order."""
+        self._closed = True
+        self._bulkheads.end()
+        session, self._session = self._session, None
+        if session is not None:
+            self._end_calls(session)
+            done = asyncio.get_running_loop().create_future()
+            self._spawn("close", session.dispose, lambda _: done.cancel())
+            await asyncio.wait([done], timeout=CLOSE_TIMEOUT.total_seconds())
+
+    async def open(self) -> None:
+        """Make sure of the connection for events; from now on its loss is told.
+
+        Raises:
+            EngineUnreachableError: libvirtd is not there.
+        """
+        await self._connected()
+
+    async def call(
+        self,
+        work: Callable[[libvirt.virConnect], T],
+        *,
+        id: str = "",
+        timeout: timedelta = DEFAULT_TIMEOUT,  # noqa: ASYNC109 - raises our own error
+        bulkhead: Bulkhead = Bulkhead.WORK,
+    ) -> T:
+        """Run `work` on a thread and give its result; connect first where needed.
+
+        Args:
+            work: what to do; no object of libvirt may be in its result.
+            id: the domain that it is about, for its limit and for errors.
+            timeout: how long it may take, waiting for a thread included.
+            bulkhead: which thread it takes.
+
+        Raises:
+            EngineUnreachableError: libvirtd is not there, or was lost on the way.
+            EngineTimedOutError: no result within `timeout`.
+            ProaError: what libvirt said, translated.
+        """
+        session = await self._connected()
+        if session.lost:
+            raise _lost_on_the_way()
+        job = partial(self._run, session, work, id)
+        try:
+            return await self._bulkheads.run(job, bulkhead=bulkhead, id=id, timeout=timeout)
+        except EngineUnreachableError:
+            self._lose(session)
+            raise
+
+    async def on(
+        self,
+        id: str,
+        act: Callable[[libvirt.virDomain], T],
+        *,
+        timeout: timedelta = DEFAULT_TIMEOUT,  # noqa: ASYNC109 - raises our own error
+        bulkhead: Bulkhead = Bulkhead.WORK,
+        cached: bool = False,
+    ) -> T:
+        """Run `act` on a domain; `call` says more.
+
+        Args:
+            id: the domain.
+            act: what to do with it.
+            timeout: see `call`.
+            bulkhead: see `call`.
+            cached: whether a domain that was looked up before will do, which may have been
+                renamed since.
+
+        Raises:
+            ResourceNotFoundError: there is no such domain.
+        """
+        find = self._thread_connection.domain if cached else lookup
+        return await self.call(
+            lambda connection: act(find(connection, id)), id=id, timeout=timeout, bulkhead=bulkhead
+        )
+
+    def cached_domain(self, connection: libvirt.virConnect, id: str) -> libvirt.virDomain:
+        """Give a domain that this thread may have looked up before; for within `call`.
+
+        Raises:
+            ResourceNotFoundError: there is no such domain.
+        """
+        return self._thread_connection.domain(connection, id)
+
+    async def _connected(self) -> _Session:
+        if self._session is not None:
+            return self._session
+        if self._opening is None:
+            self._opening = asyncio.get_running_loop().create_future()
+            # Whoever waited may have gone: the error is then nobody's.
+            self._opening.add_done_callback(lambda f: f.cancelled() or f.exception())
+            self._spawn("open", self._open, self._opened)
+        try:
+            async with asyncio.timeout(OPEN_TIMEOUT.total_seconds()):
+                return await asyncio.shield(self._opening)
+        except TimeoutError:
+            # The attempt goes on by itself: there is never more than one.
+            raise EngineUnreachableError(ENGINE, f"{self.uri} does not answer") from None
+
+    def _spawn(
+        self, label: str, work: Callable[[], T], deliver: Callable[["T | BaseException"], object]
+    ) -> None:
+        """Run `work` on a thread of its own and its outcome through `deliver` on the loop."""
+
+        def run() -> None:
+            outcome: T | BaseException
+            try:
+                outcome = work()
+            except BaseException as error:  # noqa: BLE001 - handed to whoever awaits
+                outcome = error
+            self._call_soon(deliver, outcome)
+
+        threading.Thread(target=run, name=f"{ENGINE}-{label}", daemon=True).start()
+
+    def _call_soon(self, call: Callable[..., object], *args: object) -> None:
+        if self._loop is not None:
+            call_soon_threadsafe(self._loop, call, *args)
+
+    def _on_domain_event(self, event: DomainEvent) -> None:
+        tell = partial(self._call_soon, self._on_event, event)
+        if not self._own_events.takes(event.id, event.action, tell):
+            tell()
+
+    def _open(self) -> _Session:
+        connection = libvirt.open(self.uri)
+        session = _Session(connection, shared=is_test(connection))
+        try:
+            if not session.shared:
+                connection.setKeepAlive(KEEPALIVE_INTERVAL, KEEPALIVE_COUNT)
+            connection.registerCloseCallback(
+                lambda _connection, _reason, _opaque: self._call_soon(self._lose, session), None
+            )
+            session.callbacks = subscribe(connection, self._on_domain_event)
+        except BaseException:
+            session.dispose()
+            raise
+        return session
+
+    def _opened(self, outcome: "_Session | BaseException") -> None:
+        opening, self._opening = self._opening, None
+        if isinstance(outcome, _Session):
+            if self._closed:
+                self._spawn("close", outcome.dispose, lambda _: None)
+            else:
+                self._session = outcome
+                self._on_loss()
+        if opening is None or opening.done():
+            return
+        if isinstance(outcome, _Session):
+            opening.set_result(outcome)
+        elif isinstance(outcome, libvirt.libvirtError):
+            opening.set_exception(EngineUnreachableError(ENGINE, text_of(outcome)))
+        else:
+            opening.set_exception(outcome)
+
+    def _lose(self, session: _Session) -> None:
+        if self._session is not session:
+            return
+        self._session = None
+        self._end_calls(session)
+        self._on_loss()
+        self._spawn("close", session.dispose, lambda _: None)
+
+    def _end_calls(self, session: _Session) -> None:
+        session.lost = True
+        self._bulkheads.fail(_lost_on_the_way)
+
+    def _run(self, session: _Session, work: Callable[[libvirt.virConnect], T], id: str) -> T:
+        if session.lost:  # lost between the check and the thread
+            raise _lost_on_the_way()
+        connection = (
+            session.events if session.shared else self._thread_connection.connection(session)
+        )
+        failure: BaseException
+        try:
+            return work(connection)
+        except libvirt.libvirtError as error:
+            failure = translate(error, alive=is_alive(connection), id=id)
+            self._thread_connection.forget(id)
+        except (UnicodeError, SystemError) as error:
+            failure = EngineConflictError(ENGINE, f"what libvirt says is no UTF-8 ({error})")
+        except etree.XMLSyntaxError as error:
+            failure = EngineConflictError(ENGINE, f"what libvirt says is no XML ({error})")
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            failure = error
+        _release_frames(failure)
+        try:
+            raise failure
+        finally:
+            del failure, connection, work
+
+
+def _lost_on_the_way() -> EngineUnreachableError:
+    return EngineUnreachableError(ENGINE, "the connection was lost on the way")
+
+
+def _release_frames(failure: BaseException) -> None:
+    """Free what an error's frames hold of libvirt's objects, here and now.
+
+    Left to the garbage collector, they would be freed in the middle of another call
+    on any thread, and libvirt then forgets what was wrong with that one.
+    """
+    chain: BaseException | None = failure
+    while chain is not None:
+        traceback.clear_frames(chain.__traceback__)
+        chain = chain.__context__

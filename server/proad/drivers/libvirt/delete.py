@@ -1,0 +1,143 @@
+"""Deleting domains with what was made for them."""
+
+from functools import partial
+
+import libvirt
+import structlog
+
+from proad.core.records import VolumeRecord
+from proad.drivers.libvirt.connections.bulkheads import Bulkhead
+from proad.drivers.libvirt.connections.connection import LONG_TIMEOUT, Connection
+from proad.drivers.libvirt.errors import code_of
+from proad.drivers.libvirt.host.virt import is_test
+from proad.drivers.libvirt.reader import DomainReader, lookup
+from proad.drivers.libvirt.storage import nvram
+from proad.drivers.libvirt.storage.catalog import VolumeCatalog
+from proad.drivers.libvirt.storage.storage import Storage
+from proad.errors import HasSavedStateError, HasSnapshotsError, ResourceNotFoundError
+from proad.model import DeleteOptions, Lifetime, Resource, Verb, refusal
+
+_log = structlog.get_logger(__name__)
+
+
+class DomainDeleter:
+    """Deletes domains.
+
+    Args:
+        connection: to libvirt.
+        reader: makes resources.
+        storage: where the volumes of a domain are deleted.
+        catalog: tells which those are.
+    """
+
+    def __init__(
+        self, connection: Connection, reader: DomainReader, storage: Storage, catalog: VolumeCatalog
+    ) -> None:
+        self._connection = connection
+        self._reader = reader
+        self._storage = storage
+        self._catalog = catalog
+
+    async def delete(self, id: str, options: DeleteOptions) -> Resource:
+        """Delete a domain; `ports.Driver.delete` says more."""
+
+        def look(domain: libvirt.virDomain) -> tuple[Resource, bool]:
+            before = self._reader.full(domain, ask_guest=False)
+            _check(domain, before, options)
+            return before, bool(domain.isActive())
+
+        before, active = await self._connection.on(id, look, bulkhead=Bulkhead.READ)
+        # Neither where a slow database would hold up reads, nor behind what hangs in QEMU.
+        owned = await self._connection.call(lambda c: self._catalog.made_for(c, id))
+        if active and not options.keep_volumes:
+            # Before it is ended: nothing is to be touched in vain.
+            check = partial(
+                self._storage.check_owned,
+                records=owned,
+                owner=id,
+                ignore=options.ignore_unreadable,
+            )
+            await self._connection.call(check, id=id)
+        if active:
+            await self._connection.on(id, _destroy, bulkhead=Bulkhead.URGENT)
+        await self._connection.call(
+            lambda c: self._remove(c, before, owned, options), id=id, timeout=LONG_TIMEOUT
+        )
+        return before
+
+    def _remove(
+        self,
+        connection: libvirt.virConnect,
+        before: Resource,
+        owned: list[VolumeRecord],
+        options: DeleteOptions,
+    ) -> None:
+        leaving, staying = ([], owned) if options.keep_volumes else (owned, [])
+        try:
+            domain = lookup(connection, before.id)
+        except ResourceNotFoundError:
+            if before.lifetime is not Lifetime.TRANSIENT:
+                raise
+            # It was gone when it was ended.
+            self._storage.delete_owned(connection, leaving, owner=before.id, strict=False)
+            self._catalog.release(connection, staying)
+            return
+        # Somebody started it again: undefined now, it would run on as a transient one.
+        if error := refusal(Verb.DELETE, self._reader.summary(domain)):
+            raise error
+        _drop_snapshots(domain, before, options)
+        # The volumes first: if one cannot go, the domain is still there, and the call can
+        # be made again.
+        self._storage.delete_owned(
+            connection, leaving, owner=before.id, ignore=options.ignore_unreadable
+        )
+        users_of = partial(self._storage.users_of, connection, but=before.id)
+        _undefine(domain, nvram.undefine_flag(domain, users_of))
+        self._catalog.release(connection, staying)
+
+
+def _check(domain: libvirt.virDomain, before: Resource, options: DeleteOptions) -> None:
+    if error := refusal(Verb.DELETE, before, force=options.force):
+        raise error
+    if not options.delete_snapshots and (count := domain.snapshotNum()):
+        raise HasSnapshotsError(before.name, count)
+    saved = before.domain is not None and before.domain.has_saved_state
+    if saved and not options.delete_saved_state:
+        raise HasSavedStateError(before.name)
+
+
+def _destroy(domain: libvirt.virDomain) -> None:
+    try:
+        domain.destroy()
+    except libvirt.libvirtError as error:
+        if code_of(error) != libvirt.VIR_ERR_OPERATION_INVALID:  # it ended by itself
+            raise
+
+
+def _drop_snapshots(domain: libvirt.virDomain, before: Resource, options: DeleteOptions) -> None:
+    """Take the snapshots out of the disks that stay; those that go take theirs along.
+
+    Those in further files (external ones), which somebody else took, libvirt cannot take
+    out: undefining the domain forgets them, and their files stay. What lies under them in the
+    same disks is out of reach as well.
+    """
+    disks = before.domain.disks if before.domain is not None else ()
+    staying = [
+        disk for disk in disks if not disk.read_only and (options.keep_volumes or not disk.owned)
+    ]
+    if not staying:
+        return
+    if domain.listAllSnapshots(libvirt.VIR_DOMAIN_SNAPSHOT_LIST_EXTERNAL):
+        left = [disk.path for disk in staying]
+        _log.warning("libvirt.left_behind", domain=before.name, files=left)
+        return
+    for root in domain.listAllSnapshots(libvirt.VIR_DOMAIN_SNAPSHOT_LIST_ROOTS):
+        root.delete(libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_CHILDREN)
+
+
+def _undefine(domain: libvirt.virDomain, flags: int) -> None:
+    flags |= libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+    flags |= libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+    if not is_test(domain.connect()):
+        flags |= libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+    domain.undefineFlags(flags)

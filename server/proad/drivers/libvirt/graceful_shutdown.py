@@ -1,0 +1,317 @@
+"""Asking a guest to shut down or reboot, and waiting until it did."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol, TypeVar
+
+import libvirt
+
+from proad.core.ports import OnStep
+from proad.drivers.libvirt.connections.bulkheads import Bulkhead
+from proad.drivers.libvirt.connections.connection import Connection
+from proad.drivers.libvirt.errors import ENGINE, REFUSED
+from proad.drivers.libvirt.events import DomainEvent, DomainEvents, EventKind
+from proad.drivers.libvirt.reader import DomainReader
+from proad.drivers.libvirt.transitions import resume_or_wake
+from proad.drivers.threads import DEFAULT_TIMEOUT
+from proad.errors import (
+    CapabilityMissingError,
+    EngineConflictError,
+    EngineTimedOutError,
+    ResourceNotFoundError,
+    StopTimedOutError,
+)
+from proad.model import Resource, ResourceState, Verb, refusal
+
+T = TypeVar("T")
+
+# A dead agent must not eat the grace period.
+AGENT_PATIENCE = timedelta(seconds=3)
+# A guest that is still booting does not hear the power button yet.
+PRESS_EVERY = timedelta(seconds=3)
+# Events wake us up; this is for one that was lost with its connection.
+LOOK_EVERY = timedelta(seconds=1)
+# The shortest that libvirt itself gets for an answer, however short the grace.
+CALL_PATIENCE = timedelta(seconds=3)
+
+AGENT = "guest agent"
+POWER_BUTTON = "ACPI power button"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A domain as it was before it was asked.
+
+    Attributes:
+        resource: the domain.
+        runtime_id: libvirt's number of this run: another one later means that it
+            ended in between.
+        agent: whether the guest agent is connected.
+        test: whether this is libvirt's test hypervisor, which obeys at once.
+        restarts_on_poweroff: whether libvirt is told to start it again when its guest shuts down.
+    """
+
+    resource: Resource
+    runtime_id: int
+    agent: bool
+    test: bool
+    restarts_on_poweroff: bool = False
+
+
+class GuestRequest(Protocol):
+    """What a guest is asked to do. All of it runs on the driver's threads.
+
+    Attributes:
+        polled_on: the bulkhead of `is_done`.
+    """
+
+    polled_on: Bulkhead
+
+    def ask_agent(self, domain: libvirt.virDomain) -> None:
+        """Ask through the guest agent; may block for a minute."""
+
+    def press_button(self, domain: libvirt.virDomain) -> None:
+        """Ask through ACPI."""
+
+    def is_done(self, domain: libvirt.virDomain, observed: set[EventKind]) -> bool:
+        """Tell whether it followed, by its state and the events since."""
+
+    def is_done_when_gone(self) -> bool:
+        """Tell whether a domain that is no more followed."""
+
+
+class ShutdownRequest:
+    """The request to shut down.
+
+    Args:
+        target: the domain as it was.
+    """
+
+    polled_on = Bulkhead.READ
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+
+    def ask_agent(self, domain: libvirt.virDomain) -> None:
+        """See `GuestRequest`."""
+        domain.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_GUEST_AGENT)
+
+    def press_button(self, domain: libvirt.virDomain) -> None:
+        """See `GuestRequest`."""
+        if self._target.test:  # knows no flags
+            domain.shutdown()
+        else:
+            domain.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN)
+
+    def is_done(self, domain: libvirt.virDomain, observed: set[EventKind]) -> bool:
+        """See `GuestRequest`.
+
+        Raises:
+            CapabilityMissingError: it shut down, and libvirt had it boot again.
+        """
+        if not domain.isActive() or domain.ID() != self._target.runtime_id:
+            return True
+        if self._target.restarts_on_poweroff and EventKind.REBOOT in observed:
+            raise CapabilityMissingError(
+                "a graceful stop of a domain with on_poweroff=restart in its XML; its guest shut "
+                "down as it was asked to, and rebooted",
+                driver=ENGINE,
+                hint="use mode GRACEFUL_THEN_FORCE, which ends it at that moment, or FORCE; or "
+                "change on_poweroff to destroy",
+            )
+        return False
+
+    def is_done_when_gone(self) -> bool:
+        """See `GuestRequest`."""
+        return True
+
+
+class RebootRequest:
+    """The request to reboot.
+
+    Args:
+        target: the domain as it was.
+        reader: to say what is wrong with one that was stopped meanwhile.
+    """
+
+    polled_on = Bulkhead.WORK  # it may have to start it
+
+    def __init__(self, target: Target, reader: DomainReader) -> None:
+        self._target = target
+        self._reader = reader
+        self._asked = False
+
+    def ask_agent(self, domain: libvirt.virDomain) -> None:
+        """See `GuestRequest`."""
+        domain.reboot(libvirt.VIR_DOMAIN_REBOOT_GUEST_AGENT)
+
+    def press_button(self, domain: libvirt.virDomain) -> None:
+        """See `GuestRequest`."""
+        domain.reboot(libvirt.VIR_DOMAIN_REBOOT_ACPI_POWER_BTN)
+        self._asked = True
+
+    def is_done(self, domain: libvirt.virDomain, observed: set[EventKind]) -> bool:
+        """See `GuestRequest`."""
+        state, reason = domain.state()
+        if state == libvirt.VIR_DOMAIN_SHUTOFF:
+            # Somebody ended it by force: that is not ours to undo.
+            forced = reason != libvirt.VIR_DOMAIN_SHUTOFF_SHUTDOWN
+            if forced and (error := refusal(Verb.RESTART, self._reader.summary(domain))):
+                raise error
+            domain.create()  # it went down to reboot, and is made not to come up by itself
+            return True
+        if state != libvirt.VIR_DOMAIN_RUNNING:
+            return False
+        if self._target.test:
+            return self._asked
+        return EventKind.REBOOT in observed or domain.ID() != self._target.runtime_id
+
+    def is_done_when_gone(self) -> bool:
+        """See `GuestRequest`."""
+        return False
+
+
+class GracefulShutdown:
+    """Asks through the guest agent, then with the power button, until it is done.
+
+    Args:
+        connection: to libvirt.
+        events: what happens to domains.
+    """
+
+    def __init__(self, connection: Connection, events: DomainEvents) -> None:
+        self._connection = connection
+        self._events = events
+
+    async def run(
+        self, target: Target, request: GuestRequest, grace: timedelta, on_step: OnStep
+    ) -> None:
+        """Ask, and wait until the guest followed.
+
+        A QEMU that hangs is one that does not follow.
+
+        Raises:
+            StopTimedOutError: it did not within `grace`. Nothing was killed.
+            CapabilityMissingError: this domain never does.
+        """
+        clock = asyncio.get_running_loop().time
+        deadline = press_at = clock()
+        deadline += grace.total_seconds()
+        asked: list[str] = []
+        observed: set[EventKind] = set()
+        with self._events.watch(target.resource.id) as events:
+            if target.resource.state in {ResourceState.PAUSED, ResourceState.SUSPENDED}:
+                # It can neither hear nor follow.
+                with _busy_or_hung():  # nor can a QEMU that hangs
+                    await self._on(
+                        target,
+                        lambda domain: resume_or_wake(domain, target.resource),
+                        timeout=max(CALL_PATIENCE, grace),
+                    )
+            if target.agent:
+                on_step("asking the guest agent", None)
+                asked.append(AGENT)
+                if await self._ask_agent(target, request, min(AGENT_PATIENCE, grace / 2)):
+                    press_at += PRESS_EVERY.total_seconds()
+            while not await self._is_done(target, request, observed):
+                # However short the grace, the button is pressed once.
+                in_time = clock() < deadline or POWER_BUTTON not in asked
+                if clock() >= press_at and in_time:
+                    patience = max(CALL_PATIENCE, timedelta(seconds=deadline - clock()))
+                    await self._press(target, request, asked, observed, patience)
+                    press_at = clock() + PRESS_EVERY.total_seconds()
+                    left = max(round(deadline - clock()), 0)
+                    on_step(f"{POWER_BUTTON} pressed, waiting up to {left} s", None)
+                elif clock() >= deadline:
+                    raise StopTimedOutError(target.resource.name, grace, asked=asked)
+                else:
+                    until = min(press_at, deadline, clock() + LOOK_EVERY.total_seconds())
+                    observed |= await _wait(events, until - clock())
+
+    async def _press(
+        self,
+        target: Target,
+        request: GuestRequest,
+        asked: list[str],
+        observed: set[EventKind],
+        patience: timedelta,
+    ) -> None:
+        try:
+            with _busy_or_hung():  # it may hear of it yet
+                await self._on(target, request.press_button, timeout=patience)
+        except (*REFUSED, ResourceNotFoundError):
+            # It may have followed a moment ago, or hears the agent alone.
+            if not asked and not await self._is_done(target, request, observed):
+                raise
+            return
+        if POWER_BUTTON not in asked:
+            asked.append(POWER_BUTTON)
+
+    async def _ask_agent(self, target: Target, request: GuestRequest, patience: timedelta) -> bool:
+        """Ask through the agent; tell whether the guest followed at once.
+
+        libvirt's own limit for an agent's answer is not touched: it would hold for
+        every other user of the domain too.
+        """
+        with suppress(*REFUSED, EngineTimedOutError, ResourceNotFoundError):
+            await self._on(target, request.ask_agent, bulkhead=Bulkhead.AGENT, timeout=patience)
+            return True
+        return False
+
+    async def _is_done(
+        self, target: Target, request: GuestRequest, observed: set[EventKind]
+    ) -> bool:
+        try:
+            return await self._on(
+                target,
+                lambda domain: request.is_done(domain, observed),
+                bulkhead=request.polled_on,
+                timeout=CALL_PATIENCE,
+            )
+        except EngineTimedOutError:
+            return False
+        except ResourceNotFoundError:
+            if not request.is_done_when_gone():
+                raise
+            return True
+
+    async def _on(
+        self,
+        target: Target,
+        act: Callable[[libvirt.virDomain], T],
+        *,
+        bulkhead: Bulkhead = Bulkhead.WORK,
+        timeout: timedelta = DEFAULT_TIMEOUT,  # noqa: ASYNC109 - handed on
+    ) -> T:
+        return await self._connection.on(
+            target.resource.id, act, bulkhead=bulkhead, timeout=timeout
+        )
+
+
+@contextmanager
+def _busy_or_hung() -> Iterator[None]:
+    """Take a QEMU that has no time for one that does not follow, and not for an error.
+
+    libvirt itself gives up after half a minute, where an earlier call waits for that QEMU.
+    """
+    try:
+        yield
+    except EngineTimedOutError:
+        pass
+    except EngineConflictError as error:
+        if error.retry_after is None:
+            raise
+
+
+async def _wait(events: asyncio.Queue[DomainEvent], seconds: float) -> set[EventKind]:
+    """Wait for an event and give what has come by then."""
+    kinds: set[EventKind] = set()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(max(seconds, 0)):
+            kinds.add((await events.get()).kind)
+    while not events.empty():
+        kinds.add(events.get_nowait().kind)
+    return kinds

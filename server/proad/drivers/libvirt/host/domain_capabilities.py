@@ -1,0 +1,165 @@
+"""What libvirt says that a domain can have here, held against what is asked for.
+
+libvirt itself refuses much of it at the start alone, or without saying which value it means.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import libvirt
+from lxml import etree
+
+from proad.drivers.libvirt.errors import ENGINE, code_of, seek
+from proad.drivers.libvirt.host.virt import NOT_OFFERED, HostFacts, is_test
+from proad.drivers.libvirt.xml.parser import parse
+from proad.errors import CapabilityMissingError, InvalidArgumentError
+from proad.model import CpuMode, DomainSpec, Firmware, GraphicsType, VideoModel
+
+_MODES = {
+    CpuMode.HOST_PASSTHROUGH: "host-passthrough",
+    CpuMode.HOST_MODEL: "host-model",
+    CpuMode.MAXIMUM: "maximum",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DomainCapabilities:
+    """The `<domainCapabilities>` of one kind of machine."""
+
+    root: etree._Element
+
+    @classmethod
+    def of(cls, connection: libvirt.virConnect, kind: str, machine: str, arch: str) -> Self | None:
+        """Ask libvirt; None: it has no such machine.
+
+        Args:
+            connection: to libvirt.
+            kind: such as "kvm".
+            machine: such as "q35"; empty: libvirt's default.
+            arch: such as "x86_64"; empty: the host's.
+        """
+        try:
+            told = connection.getDomainCapabilities(None, arch or None, machine or None, kind)
+        except libvirt.libvirtError as error:
+            if code_of(error) not in NOT_OFFERED:
+                raise
+            return None
+        return cls(parse(told))
+
+    @property
+    def machine(self) -> str:
+        """Which machine it is, without an alias."""
+        return self.root.findtext("machine", "")
+
+    @property
+    def most_vcpus(self) -> int | None:
+        """The number of processors that it can have; None: libvirt does not say."""
+        told: str = self.root.xpath("string(vcpu/@max)")
+        return int(told) if told.isdecimal() else None
+
+    def values(self, path: str, name: str) -> list[str]:
+        """Return the values of an `<enum>`; empty: libvirt does not say."""
+        found: list[str] = self.root.xpath(f"{path}/enum[@name=$name]/value/text()", name=name)
+        return found
+
+    def has_mode(self, mode: str) -> bool:
+        """Tell whether it can have a mode of CPU; what libvirt does not know is for it to refuse."""
+        return not self.root.xpath("cpu/mode[@name=$mode and @supported='no']", mode=mode)
+
+
+def check_spec(connection: libvirt.virConnect, spec: DomainSpec, host: HostFacts) -> None:
+    """Refuse a specification that no domain of this host can be made of.
+
+    Raises:
+        InvalidArgumentError: with the field.
+        CapabilityMissingError: libvirt makes no domains of the host's kind at all.
+    """
+    _check_networks(connection, spec)
+    if is_test(connection):  # it tells nothing, and takes anything
+        return
+    kind = host.virt_type.lower()
+    capabilities = DomainCapabilities.of(connection, kind, spec.machine, host.architecture)
+    if (
+        capabilities is None
+        and spec.machine
+        and DomainCapabilities.of(connection, kind, "", host.architecture)
+    ):
+        raise InvalidArgumentError.of(
+            "spec.machine",
+            f"is {spec.machine!r}, which QEMU on this host does not have for {kind} domains; "
+            "`virsh capabilities` shows those that it has",
+        )
+    if capabilities is None:
+        raise CapabilityMissingError(
+            f"{kind} domains on this host", driver=ENGINE, hint="see the setting virt_type"
+        )
+    check_vcpus(capabilities, spec.vcpus, "spec.vcpus")
+    if spec.firmware is Firmware.UEFI and "efi" not in capabilities.values("os", "firmware"):
+        raise InvalidArgumentError.of(
+            "spec.firmware",
+            f"is UEFI, for which the host has no firmware that suits {capabilities.machine}; "
+            "install it (on Debian the package ovmf), or choose BIOS or another machine",
+        )
+    if spec.cpu_mode is not None and not capabilities.has_mode(_MODES[spec.cpu_mode]):
+        raise InvalidArgumentError.of(
+            "spec.cpu_mode", f"is {spec.cpu_mode}, which {kind} domains on this host cannot have"
+        )
+    if spec.video not in {None, VideoModel.NONE}:
+        _check_value(capabilities, "devices/video", "modelType", str(spec.video), "spec.video")
+    if spec.graphics.type is not GraphicsType.NONE:
+        type = str(spec.graphics.type)
+        _check_value(capabilities, "devices/graphics", "type", type, "spec.graphics.type")
+    for index, disk in enumerate(spec.disks):
+        _check_value(capabilities, "devices/disk", "bus", str(disk.bus), f"spec.disks[{index}].bus")
+
+
+def check_vcpus(capabilities: DomainCapabilities, vcpus: int, field: str) -> None:
+    """Raise InvalidArgumentError if the machine cannot have so many processors."""
+    if capabilities.most_vcpus is not None and vcpus > capabilities.most_vcpus:
+        raise InvalidArgumentError.of(
+            field,
+            f"is {vcpus}, but {capabilities.machine} has room for {capabilities.most_vcpus} at most",
+        )
+
+
+def capabilities_for(domain: libvirt.virDomain) -> DomainCapabilities | None:
+    """Return what the next start of a domain can have; None: libvirt does not say."""
+    connection = domain.connect()
+    if is_test(connection):
+        return None
+    root = parse(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+    machine: str = root.xpath("string(os/type/@machine)")
+    arch: str = root.xpath("string(os/type/@arch)")
+    return DomainCapabilities.of(connection, root.get("type", ""), machine, arch)
+
+
+def _check_value(
+    capabilities: DomainCapabilities, path: str, name: str, value: str, field: str
+) -> None:
+    offered = capabilities.values(path, name)
+    if offered and value.lower() not in offered:
+        raise InvalidArgumentError.of(
+            field, f"is {value}, which {capabilities.machine} on this host cannot have"
+        )
+
+
+def _check_networks(connection: libvirt.virConnect, spec: DomainSpec) -> None:
+    for index, card in enumerate(spec.effective_networks):
+        try:
+            seek(connection.networkLookupByName, card.network)
+        except libvirt.libvirtError as error:
+            if code_of(error) != libvirt.VIR_ERR_NO_NETWORK:
+                raise
+        else:
+            continue
+        if spec.networks:
+            raise InvalidArgumentError.of(
+                f"spec.networks[{index}].network",
+                f"is {card.network!r}, a network that the host does not have; "
+                "`virsh net-list --all` shows those that it has",
+            )
+        raise InvalidArgumentError.of(
+            "spec.networks",
+            f"are not given, and the host does not have the network {card.network!r} that a "
+            "domain gets by default; name another one, or set networkless",
+        )

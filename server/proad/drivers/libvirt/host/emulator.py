@@ -1,0 +1,48 @@
+"""The program that runs a domain: libvirt executes it when the domain is defined."""
+
+import libvirt
+from lxml import etree
+
+from proad.drivers.domain_parser import wrong
+from proad.drivers.libvirt.errors import code_of
+from proad.drivers.libvirt.host.virt import NOT_OFFERED
+from proad.drivers.libvirt.xml.parser import parse
+
+
+def drop_emulator(connection: libvirt.virConnect, root: etree._Element) -> None:
+    """Take `<emulator>` out of a given domain, where it is libvirt's own for that machine.
+
+    libvirt then writes its own again.
+
+    Raises:
+        InvalidArgumentError: it is another program.
+    """
+    named = root.findall("devices/emulator")
+    if not named:
+        return
+    own = _own_emulator(connection, root)
+    for element in named:
+        path = (element.text or "").strip()
+        if len(element) or path != own:
+            raise wrong(
+                f"must not name the emulator {path!r}, which libvirt would execute at once: "
+                "leave <emulator> out, and libvirt takes its own"
+                + (f", {own}" if own else "")
+                + ". A later release may let the policy of the host allow others"
+            )
+        parent = element.getparent()
+        assert parent is not None  # noqa: S101 - <devices>
+        parent.remove(element)
+
+
+def _own_emulator(connection: libvirt.virConnect, root: etree._Element) -> str:
+    """Tell which emulator libvirt takes for such a domain; empty: none that it knows of."""
+    machine = root.find("os/type")
+    arch, kind = (None, None) if machine is None else (machine.get("arch"), machine.get("machine"))
+    try:
+        told = connection.getDomainCapabilities(None, arch, kind, root.get("type"))
+    except libvirt.libvirtError as error:
+        if code_of(error) not in NOT_OFFERED:
+            raise
+        return ""
+    return parse(told).findtext("path", "")

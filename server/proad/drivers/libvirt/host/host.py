@@ -1,0 +1,108 @@
+"""The host: who it is, and what new domains on it are made of."""
+
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
+
+import libvirt
+
+from proad.drivers.libvirt.host.virt import HostFacts, VirtChoice, is_local, is_test, read_facts
+from proad.drivers.libvirt.xml.parser import parse
+from proad.drivers.tolerant import UINT32, Omissions, Value
+from proad.model import EngineInfo
+
+# Place of the number of processors in libvirt's information on a host.
+_CPUS = 2
+
+
+class LibvirtHost:
+    """The host of one libvirtd; used on the driver's threads.
+
+    Args:
+        choice: what new domains are: KVM, emulation, or whichever the host offers.
+        uri: how libvirtd is reached.
+        omissions: told of what is unreadable.
+    """
+
+    def __init__(self, choice: VirtChoice, uri: str, omissions: Omissions) -> None:
+        self._choice = choice
+        self._omissions = omissions
+        self._uri = uri
+        self._facts: HostFacts | None = None
+        self._identity = ""
+
+    def facts(self, connection: libvirt.virConnect) -> HostFacts:
+        """Give what domains are made of; asked once for as long as libvirtd is there."""
+        if self._facts is None:
+            self._facts = read_facts(connection, self._choice, self._omissions)
+        return self._facts
+
+    def forget(self) -> None:
+        """Ask again next time: libvirtd may be another one."""
+        self._facts = None
+        self._identity = ""
+
+    def identity(self, connection: libvirt.virConnect) -> str:
+        """Tell which libvirtd this is, whatever its host is called.
+
+        The host's UUID, and which of its libvirtds: the system's, a user's, or one with a
+        socket of its own.
+        """
+        if not self._identity:
+            self._identity = _identity(connection, self._uri)
+        return self._identity
+
+    def info(self, connection: libvirt.virConnect) -> EngineInfo:
+        """Ask libvirt for its version and host."""
+        version = _version(connection.getLibVersion())
+        facts = self.facts(connection)
+        info = list(Value(connection.getInfo(), self._omissions, path="info").each())
+        return EngineInfo(
+            version=version,
+            api_version=f"{connection.getType()} {_version(connection.getVersion())}",
+            hostname=self._hostname(connection),
+            cpus=info[_CPUS].count(UINT32) if len(info) > _CPUS else 0,
+            memory_bytes=facts.memory_bytes,
+            architecture=facts.architecture,
+            warnings=facts.warnings,
+        )
+
+    def _hostname(self, connection: libvirt.virConnect) -> str:
+        """Return the name of the host; a host may have none that it can tell."""
+        try:
+            return self._omissions.attempt("", "hostname", connection.getHostname, "")
+        except libvirt.libvirtError:
+            return ""  # a connection that is lost fails in what comes with it, too
+
+
+def _identity(connection: libvirt.virConnect, uri: str) -> str:
+    if is_test(connection):
+        return "test"
+    host = parse(connection.getCapabilities()).findtext("host/uuid", "")
+    if is_local(connection) and not _has_firmware_uuid(host):
+        # libvirtd makes one up at each of its starts where the firmware has none.
+        host = _machine_id() or host
+    address = urlsplit(uri)
+    socket = parse_qs(address.query).get("socket", [""])[0]
+    return f"{host}{address.path}{socket}"
+
+
+def _has_firmware_uuid(uuid: str) -> bool:
+    source = Path("/sys/class/dmi/id/product_uuid")
+    try:
+        return UUID(source.read_text().strip()) == UUID(uuid)
+    except PermissionError:  # it is there, for root to read
+        return True
+    except (OSError, ValueError):
+        return False
+
+
+def _machine_id() -> str:
+    try:
+        return str(UUID(Path("/etc/machine-id").read_text().strip()))
+    except (OSError, ValueError):
+        return ""
+
+
+def _version(number: int) -> str:
+    return f"{number // 1_000_000}.{number // 1_000 % 1_000}.{number % 1_000}"

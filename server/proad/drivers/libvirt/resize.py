@@ -1,0 +1,206 @@
+"""Memory and processors: live where QEMU and the guest follow, else for the next start.
+
+Used on the driver's threads.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import libvirt
+
+from proad.drivers.libvirt.errors import ENGINE, code_of
+from proad.drivers.libvirt.host.domain_capabilities import capabilities_for, check_vcpus
+from proad.drivers.libvirt.reader import KIB
+from proad.drivers.libvirt.xml.domain_view import domain_of
+from proad.drivers.libvirt.xml.node import Node
+from proad.errors import CapabilityMissingError, InvalidArgumentError
+from proad.model import DomainUpdate, ResourceState
+
+MEMORY = "domain.memory_bytes"
+VCPUS = "domain.vcpus"
+
+_LIVE = libvirt.VIR_DOMAIN_AFFECT_LIVE
+_CONFIG = libvirt.VIR_DOMAIN_AFFECT_CONFIG
+# Seconds: a guest that has a balloon begins to follow in some milliseconds. One that has
+# begun may take longer: events tell the rest.
+_PATIENCE = 2.0
+# What libvirt says of a domain without a balloon, or without room for a processor.
+_CANNOT = frozenset(
+    {
+        libvirt.VIR_ERR_OPERATION_INVALID,
+        libvirt.VIR_ERR_OPERATION_UNSUPPORTED,
+        libvirt.VIR_ERR_CONFIG_UNSUPPORTED,
+    }
+)
+_LOOK = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResizeTarget:
+    """A domain that is to be changed.
+
+    Attributes:
+        domain: the domain.
+        state: its state.
+        active: whether it has a QEMU.
+        persistent: whether it has a next start.
+    """
+
+    domain: libvirt.virDomain
+    state: ResourceState
+    active: bool
+    persistent: bool
+
+
+def check(target: ResizeTarget, change: DomainUpdate) -> None:
+    """Refuse what cannot be done, before anything is.
+
+    Raises:
+        InvalidArgumentError: the machine cannot have so many processors, or is not laid
+            out for them.
+        CapabilityMissingError: what a transient domain, which has no next start, cannot
+            do while it runs.
+    """
+    if change.vcpus is not None and (capabilities := capabilities_for(target.domain)) is not None:
+        check_vcpus(capabilities, change.vcpus, VCPUS)
+    if change.vcpus is not None and target.persistent:
+        _check_topology(target.domain, change.vcpus)
+    if target.persistent:
+        return
+    if change.autostart:
+        raise CapabilityMissingError("autostart of a transient domain", driver=ENGINE)
+    if change.memory_bytes is not None:
+        if target.state is not ResourceState.RUNNING:
+            raise _not_live("memory")
+        if change.memory_bytes // KIB > _most(target.domain):
+            raise _not_live("more memory than it has room for")
+    if change.vcpus is not None and not _vcpus_fit(target, change.vcpus):
+        raise _not_live("this number of processors")
+
+
+def apply(target: ResizeTarget, change: DomainUpdate) -> tuple[str, ...]:
+    """Set what `change` has of memory and processors; give the paths of what is to come.
+
+    Raises:
+        CapabilityMissingError: a transient domain did not follow.
+    """
+    deferred = []
+    if change.vcpus is not None and not _set_vcpus(target, change.vcpus):
+        deferred.append(VCPUS)
+    if change.memory_bytes is not None and not _set_memory(target, change.memory_bytes):
+        deferred.append(MEMORY)
+    return tuple(deferred)
+
+
+def _check_topology(domain: libvirt.virDomain, vcpus: int) -> None:
+    root = Node.of(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+    topology = root.first("cpu/topology")
+    most = root.first("vcpu").content().count()
+    if topology and vcpus > most:
+        parts = ("sockets", "dies", "cores", "threads")
+        laid = " x ".join(f"{topology.attribute(part).count() or 1} {part}" for part in parts)
+        raise InvalidArgumentError.of(
+            VCPUS,
+            f"must be at most {most}, because the XML of the domain lays its processors out as "
+            f"{laid}; change its <topology> with libvirt's own tools for more",
+        )
+
+
+def _not_live(what: str) -> CapabilityMissingError:
+    return CapabilityMissingError(
+        f"{what} for a transient domain",
+        driver=ENGINE,
+        hint="it has no next start for which this could be noted",
+    )
+
+
+def _vcpus_fit(target: ResizeTarget, vcpus: int) -> bool:
+    """Tell whether processors can be plugged in to make this number.
+
+    Taking them out needs a guest that lets go of them, which libvirt cannot wait for.
+    """
+    now = target.domain.vcpusFlags(_LIVE)
+    most = target.domain.vcpusFlags(_LIVE | libvirt.VIR_DOMAIN_VCPU_MAXIMUM)
+    return bool(now <= vcpus <= most)
+
+
+def _set_memory(target: ResizeTarget, memory_bytes: int) -> bool:
+    """Set the memory; tell whether the domain has it now, or is on its way there."""
+    size = memory_bytes // KIB
+    if not target.active:
+        target.domain.setMemoryFlags(size, _CONFIG | libvirt.VIR_DOMAIN_MEM_MAXIMUM)
+        target.domain.setMemoryFlags(size, _CONFIG)
+        return True
+    # One that does not target cannot follow before it goes on.
+    fits = target.state is ResourceState.RUNNING and size <= _most(target.domain)
+    followed = fits and _set_balloon(target.domain, size)
+    if not target.persistent:
+        if not followed:
+            raise _not_live("memory that the guest's balloon does not give")
+        return True
+    # What no balloon gives, the next start has to.
+    if not followed or size > _next_maximum(target.domain):
+        target.domain.setMemoryFlags(size, _CONFIG | libvirt.VIR_DOMAIN_MEM_MAXIMUM)
+    target.domain.setMemoryFlags(size, _CONFIG)
+    return followed
+
+
+def _set_vcpus(target: ResizeTarget, vcpus: int) -> bool:
+    """Set the processors; tell whether the domain has them now."""
+    domain = target.domain
+    live = target.active and _vcpus_fit(target, vcpus) and _tried(domain.setVcpusFlags, vcpus)
+    if not target.persistent and not live:
+        raise _not_live("processors that this machine cannot be given")
+    if target.persistent:
+        most = domain.vcpusFlags(_CONFIG | libvirt.VIR_DOMAIN_VCPU_MAXIMUM)
+        # A domain keeps the room that it has for more.
+        if vcpus > most:
+            domain.setVcpusFlags(vcpus, _CONFIG | libvirt.VIR_DOMAIN_VCPU_MAXIMUM)
+        domain.setVcpusFlags(vcpus, _CONFIG)
+    return live or not target.active
+
+
+def _most(domain: libvirt.virDomain) -> int:
+    """Give the memory, in KiB, that the domain has room for while it runs."""
+    return int(domain.info()[1])
+
+
+def _set_balloon(domain: libvirt.virDomain, size: int) -> bool:
+    """Have the guest's balloon make its memory `size` KiB; tell whether it follows.
+
+    Where it does not it is told the old size again, lest it wakes up to it later.
+    """
+    before = domain.info()[2]
+    if not _tried(domain.setMemoryFlags, size):
+        return False
+    if before == size or _soon(lambda: domain.info()[2] != before):
+        _soon(lambda: domain.info()[2] == size)
+        return True
+    domain.setMemoryFlags(before, _LIVE)
+    return False
+
+
+def _tried(change: Callable[[int, int], object], value: int) -> bool:
+    """Change something live; tell whether this domain can."""
+    try:
+        change(value, _LIVE)
+    except libvirt.libvirtError as error:
+        if code_of(error) not in _CANNOT:
+            raise
+        return False
+    return True
+
+
+def _next_maximum(domain: libvirt.virDomain) -> int:
+    """Give the maximum of memory, in KiB, that the next start will use."""
+    return domain_of(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)).max_memory_bytes // KIB
+
+
+def _soon(so: Callable[[], bool]) -> bool:
+    end = time.monotonic() + _PATIENCE
+    while not so():
+        if time.monotonic() > end:
+            return False
+        time.sleep(_LOOK)
+    return True

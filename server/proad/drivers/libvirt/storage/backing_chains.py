@@ -1,0 +1,202 @@
+"""What a disk is stored in, image by image: as recorded, stated or written by the host's tools.
+
+What libvirt finds when it looks into an image counts for nothing here: what looks like qcow2
+may be what a guest has written into its raw disk, to have the host's files opened for it.
+"""
+
+from collections.abc import Callable
+
+import libvirt
+from lxml import etree
+
+from proad.core.records import Layer, VolumeRecord
+from proad.drivers.libvirt.errors import code_of, seek
+from proad.drivers.libvirt.storage import pools
+from proad.drivers.libvirt.storage.catalog import VolumeCatalog
+from proad.drivers.libvirt.storage.image_files import ImageFile, ImageFiles, is_block
+from proad.drivers.libvirt.storage.pools import NO_POOL, NO_VOLUME
+from proad.drivers.libvirt.storage.qcow2 import printable
+from proad.drivers.libvirt.xml.parser import UNWRITABLE
+from proad.errors import InvalidArgumentError
+from proad.model import DiskFormat
+
+_FORMATS = {format.lower(): format for format in (DiskFormat.QCOW2, DiskFormat.RAW)}
+
+
+class BackingChains:
+    """Tells formats and chains of volumes.
+
+    Args:
+        catalog: what is known of the volumes that Proa made.
+    """
+
+    def __init__(self, catalog: VolumeCatalog) -> None:
+        self._catalog = catalog
+
+    def format_of(
+        self,
+        connection: libvirt.virConnect,
+        volume: libvirt.virStorageVol,
+        stated: DiskFormat | None,
+        field: str,
+    ) -> DiskFormat:
+        """Return the format of a volume.
+
+        Args:
+            connection: to libvirt.
+            volume: the volume.
+            stated: what the caller says; None: nothing.
+            field: where the caller says so, for errors.
+
+        Raises:
+            InvalidArgumentError: the caller has to say it, or says something else than what
+                the volume was made in.
+        """
+        name = volume.name()
+        record = self._catalog.of_volume(connection, volume)
+        if record is None:
+            if stated is None:
+                raise InvalidArgumentError.of(
+                    field,
+                    f"is required: the volume {name!r} was not made by Proa, and what is in it "
+                    "does not tell, because a guest may have written that; say QCOW2 or RAW",
+                )
+            return stated
+        if stated not in {None, record.format}:
+            raise InvalidArgumentError.of(
+                field,
+                f"is {stated}, but Proa made the volume {name!r} as {record.format}; "
+                "say that or nothing",
+            )
+        return record.format
+
+    def backing_chain(
+        self,
+        connection: libvirt.virConnect,
+        volume: libvirt.virStorageVol,
+        format: DiskFormat,
+        field: str,
+    ) -> tuple[Layer, ...]:
+        """Return the images that a volume is based on, the nearest first.
+
+        Args:
+            connection: to libvirt.
+            volume: the volume.
+            format: what it is.
+            field: where the caller names it, for errors.
+
+        Raises:
+            InvalidArgumentError: what it is based on cannot be told, or is in no pool.
+        """
+        if format is DiskFormat.RAW:
+            return ()
+        path = volume.path()
+        images = pools.images(connection, path, recorded=self._catalog.files(connection))
+        record = self._catalog.of_volume(connection, volume)
+        chain = images.chain(path, format.lower())
+        if chain.broken and record is None:
+            raise InvalidArgumentError.of(
+                field, f"cannot be told what the volume is based on: {chain.broken}"
+            )
+        if chain.broken and record is not None:
+            return record.base_chain
+        known = {} if record is None else {each.path: each.format for each in record.base_chain}
+        below = tuple(_layer(image, known, field) for image in chain.layers[1:])
+        _check_places(connection, images, chain.paths[1:], field)
+        return below
+
+    def check_xml(self, connection: libvirt.virConnect, root: etree._Element) -> None:
+        """Hold the formats in a given domain XML against what Proa made.
+
+        Raises:
+            InvalidArgumentError: a disk takes a volume for something else.
+        """
+        records = self._catalog.files(connection)
+        if not records:
+            return
+        images = pools.images(connection)
+        files = {images.identity(record.path): record for record in records}
+        names = {(record.pool, record.name): record for record in records}
+
+        def record_of(source: etree._Element) -> VolumeRecord | None:
+            pool, name = source.get("pool", ""), source.get("volume", "")
+            path = source.get("file") or source.get("dev") or _path_in(connection, pool, name)
+            return (files.get(images.identity(path)) if path else None) or names.get((pool, name))
+
+        for disk in root.iter("disk"):
+            _check_format(disk, disk.find("driver"), record_of)
+            for store in disk.iter("backingStore"):
+                _check_format(store, store.find("format"), record_of)
+
+
+def _layer(image: ImageFile, known: dict[str, DiskFormat], field: str) -> Layer:
+    format = _FORMATS.get(image.format) or known.get(image.path)
+    name = printable(image.path)
+    if format is None:
+        said = f"names {image.format!r} as" if image.format else "does not name"
+        raise InvalidArgumentError.of(
+            field,
+            f"the volume is based on {name!r}, and {said} the format of that, which has to be "
+            "qcow2 or raw; `qemu-img rebase -u -b … -F …` writes it",
+        )
+    if UNWRITABLE.search(image.path):
+        raise InvalidArgumentError.of(field, f"the volume is based on {name!r}: an odd name")
+    return Layer(path=image.path, format=format)
+
+
+def _check_places(
+    connection: libvirt.virConnect, images: ImageFiles, paths: tuple[str, ...], field: str
+) -> None:
+    """Refuse what would have a guest read a file that is not for guests."""
+    if not paths:
+        return
+    known = pools.all_pools(connection)
+    for path in paths:
+        inside = any(pool.holds(path, local=images.local) for pool in known)
+        # The devices of other pools are known by many paths.
+        if not inside and not (is_block(path, local=images.local) and _is_volume(connection, path)):
+            raise InvalidArgumentError.of(
+                field,
+                f"the volume needs the file {printable(path)!r}, which is in no storage pool; "
+                "define a pool where it is, if guests may read that",
+            )
+
+
+def _is_volume(connection: libvirt.virConnect, path: str) -> bool:
+    try:
+        seek(connection.storageVolLookupByPath, path)
+    except libvirt.libvirtError as error:
+        if code_of(error) not in NO_VOLUME:
+            raise
+        return False
+    return True
+
+
+def _path_in(connection: libvirt.virConnect, pool: str, name: str) -> str:
+    """Return where a volume is; empty: libvirt knows none of that name."""
+    if not pool:
+        return ""
+    try:
+        found = pools.find(seek(connection.storagePoolLookupByName, pool), name)
+    except libvirt.libvirtError as error:
+        if code_of(error) not in NO_POOL:
+            raise
+        return ""
+    return "" if found is None else pools.decoded(found.path) or ""
+
+
+def _check_format(
+    element: etree._Element,
+    driver: etree._Element | None,
+    record_of: Callable[[etree._Element], VolumeRecord | None],
+) -> None:
+    source = element.find("source")
+    if source is None:
+        return
+    record = record_of(source)
+    taken = "raw" if driver is None else driver.get("type", "raw")
+    if record is not None and taken != record.format.lower():
+        raise InvalidArgumentError.of(
+            "xml",
+            f"takes the volume {record.name!r} for {taken}, but Proa made it as {record.format}",
+        )

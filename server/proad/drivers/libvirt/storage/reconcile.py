@@ -1,0 +1,97 @@
+"""Comparing what is recorded of volumes with what libvirt has."""
+
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import datetime
+
+import libvirt
+import structlog
+
+from proad.core.records import RecordState, VolumeRecord
+from proad.drivers.libvirt.errors import code_of, seek
+from proad.drivers.libvirt.storage.catalog import VolumeCatalog, described
+from proad.drivers.libvirt.storage.pools import NO_POOL
+
+_NANO = 10**9
+# A file is born at the last tick of the kernel's clock.
+_CLOCK_STEP = _NANO // 10
+
+_log = structlog.get_logger(__name__)
+
+
+def reconcile(
+    connection: libvirt.virConnect, catalog: VolumeCatalog, *, older_than: datetime | None = None
+) -> None:
+    """Bring the records up to what happened without us. Changes nothing on the host.
+
+    A record ends with its volume where no domain is left that owns it. A volume whose
+    domain went by other means goes with nobody any more, and stays.
+
+    Args:
+        connection: to libvirt.
+        catalog: the records.
+        older_than: what was recorded since is left alone: it may be a create under way.
+
+    Raises:
+        DatabaseUnreachableError: the records cannot be read.
+    """
+    records = catalog.load(connection)
+    domains = {domain.UUIDString() for domain in connection.listAllDomains()}
+    for record in records:
+        if older_than is None or record.create_time < older_than:
+            _reconcile(connection, catalog, record, domains)
+
+
+def _reconcile(
+    connection: libvirt.virConnect,
+    catalog: VolumeCatalog,
+    record: VolumeRecord,
+    domains: Collection[str],
+) -> None:
+    if record.owner in domains and record.state is RecordState.OWNED:
+        return
+    try:
+        volume = _volume(connection, record)
+    except libvirt.libvirtError as error:
+        if code_of(error) not in NO_POOL:
+            raise
+        return  # nobody can tell while its pool is away
+    if record.state is RecordState.PLANNED:
+        _settle(connection, catalog, record, volume, domains)
+    elif volume is None or not catalog.is_same(connection, record, volume):
+        catalog.end(connection, [record])
+    elif record.state is RecordState.OWNED:
+        catalog.release(connection, [record])
+
+
+def _settle(
+    connection: libvirt.virConnect,
+    catalog: VolumeCatalog,
+    planned: VolumeRecord,
+    volume: libvirt.virStorageVol | None,
+    domains: Collection[str],
+) -> None:
+    """Find out what became of a volume that was asked for when the daemon died."""
+    if volume is None:
+        catalog.end(connection, [planned])
+        return
+    owner = planned.owner if planned.owner in domains else ""
+    record = described(connection, replace(planned, owner=owner), volume)
+    born = None if record.file is None else record.file.birth_time_ns
+    if born is not None and born + _CLOCK_STEP >= planned.create_time.timestamp() * _NANO:
+        catalog.put(connection, record)
+        return
+    # It may have been there before, and what is not known to be ours is never deleted.
+    _log.warning("libvirt.left_behind", what=f"volume {planned.name}", pool=planned.pool)
+    catalog.end(connection, [planned])
+
+
+def _volume(connection: libvirt.virConnect, record: VolumeRecord) -> libvirt.virStorageVol | None:
+    """Find the volume of that name in the pool as libvirt knows it."""
+    pool = seek(connection.storagePoolLookupByName, record.pool)
+    try:
+        return seek(pool.storageVolLookupByName, record.name)
+    except libvirt.libvirtError as error:
+        if code_of(error) != libvirt.VIR_ERR_NO_STORAGE_VOL:
+            raise
+    return None

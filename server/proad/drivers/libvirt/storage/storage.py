@@ -1,0 +1,357 @@
+"""Volumes in storage pools; used on the driver's threads."""
+
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+
+import libvirt
+import structlog
+
+from proad.core.records import Layer, RecordState, VolumeRecord
+from proad.drivers.libvirt.errors import ENGINE, code_of, values_of
+from proad.drivers.libvirt.rollback import Rollback
+from proad.drivers.libvirt.storage import pools
+from proad.drivers.libvirt.storage.backing_chains import BackingChains
+from proad.drivers.libvirt.storage.catalog import VolumeCatalog, described
+from proad.drivers.libvirt.storage.finder import Finder
+from proad.drivers.libvirt.storage.media import check_written
+from proad.drivers.libvirt.storage.reservations import Reservations
+from proad.drivers.libvirt.storage.usage import Candidate, Usage, Users
+from proad.drivers.libvirt.storage.volume_view import view_of, volume_xml
+from proad.drivers.libvirt.xml.parser import serialise
+from proad.errors import (
+    AlreadyExistsError,
+    HostExhaustedError,
+    InUseError,
+    VolumeNotFoundError,
+)
+from proad.model import DiskFormat, Volume, VolumeRef, VolumeSpec
+
+_UNDER_WAY = ("a create that is under way",)
+
+_log = structlog.get_logger(__name__)
+
+
+class Storage:
+    """The volumes of a host.
+
+    Args:
+        finder: finds pools and volumes.
+        catalog: what is known of the volumes that Proa made.
+    """
+
+    def __init__(self, finder: Finder, catalog: VolumeCatalog) -> None:
+        self.find = finder
+        self._catalog = catalog
+        self.chains = BackingChains(catalog)
+        self.reservations = Reservations()
+        # Pools whose unreadable names were logged; each look would log them again.
+        self._told: set[str] = set()
+
+    @contextmanager
+    def reserved(
+        self, connection: libvirt.virConnect, ref: VolumeRef
+    ) -> Iterator[libvirt.virStorageVol]:
+        """Find a volume, and keep it from being deleted while it is put to use.
+
+        Raises:
+            VolumeNotFoundError: no such pool, or nothing of that name in it.
+        """
+        with self.reservations.reserve([self.find.volume(connection, ref).path()]):
+            yield self.find.volume(connection, ref)  # unless it has been deleted meanwhile
+
+    def list(self, connection: libvirt.virConnect, pool: str = "") -> list[Volume]:
+        """Return the volumes of a pool, or of all active ones."""
+        if pool:
+            return [*self._volumes(connection, self.find.pool(connection, pool))]
+        found: list[Volume] = []
+        for each in pools.active_pools(connection):
+            try:
+                found += self._volumes(connection, each)
+            except libvirt.libvirtError:
+                if pools.is_active(each):
+                    raise
+        return found
+
+    def create(
+        self,
+        connection: libvirt.virConnect,
+        spec: VolumeSpec,
+        rollback: Rollback,
+        *,
+        owner: str = "",
+        message: str = "spec",
+    ) -> libvirt.virStorageVol:
+        """Create a volume, recorded before libvirt is asked for it.
+
+        Args:
+            connection: to libvirt.
+            spec: what to make.
+            rollback: takes it away again, if and only if it was made here.
+            owner: UUID of the domain that it goes with; empty: of none.
+            message: path of the message in the request that describes it, for errors.
+
+        Raises:
+            AlreadyExistsError: the name is taken.
+            InvalidArgumentError: the format of the base, or of what that is based on, cannot
+                be told, or is another one; it is larger than its format or the pool takes.
+            VolumeNotFoundError: no such pool or base volume.
+            HostExhaustedError: the pool has less room than is to be taken at once.
+            DatabaseUnreachableError: it cannot be recorded; nothing was made.
+        """
+        with self.reserved(connection, spec.base) if spec.base is not None else nullcontext():
+            return self._create(connection, spec, rollback, owner, message)
+
+    def _create(
+        self,
+        connection: libvirt.virConnect,
+        spec: VolumeSpec,
+        rollback: Rollback,
+        owner: str,
+        message: str,
+    ) -> libvirt.virStorageVol:
+        base: Volume | None = None
+        chain: tuple[Layer, ...] = ()
+        if spec.base is not None:
+            base, chain = self._base(connection, spec.base, f"{message}.base")
+        pool = self.find.pool(connection, spec.pool, make=True)
+        if pools.known(pool, spec.name) is not None:
+            raise AlreadyExistsError("volume", spec.name)
+        root = volume_xml(spec, base)
+        capacity = int(root.findtext("capacity", "0"))
+        if spec.preallocate and capacity > (available := pool.info()[3]):
+            raise HostExhaustedError(
+                ENGINE,
+                f"pool {pool.name()!r} has {available} bytes left, {capacity} are to be taken",
+            )
+        flags = 0
+        if spec.preallocate and spec.format is DiskFormat.QCOW2:
+            flags = libvirt.VIR_STORAGE_VOL_CREATE_PREALLOC_METADATA
+        planned = self._catalog.plan(
+            connection,
+            pool=pool.name(),
+            name=spec.name,
+            format=spec.format,
+            base_chain=chain,
+            owner=owner,
+        )
+        rollback.on_failure(
+            f"record of volume {spec.name}", lambda again: self._catalog.end(again, [planned])
+        )
+        try:
+            with values_of(message):
+                volume = pool.createXML(serialise(root), flags)
+        except libvirt.libvirtError as error:
+            taken = code_of(error) == libvirt.VIR_ERR_STORAGE_VOL_EXIST
+            # So says libvirt of a file of that name that the pool did not know.
+            if not taken and code_of(error) == libvirt.VIR_ERR_OPERATION_INVALID:
+                taken = pools.is_there(pool, spec.name)
+            if taken:
+                raise AlreadyExistsError("volume", spec.name) from None
+            raise
+        record = described(connection, planned, volume)
+        rollback.on_failure(f"volume {spec.name}", partial(self._take, record=record))
+        self._catalog.put(connection, record)
+        return volume
+
+    def delete(
+        self, connection: libvirt.virConnect, ref: VolumeRef, *, ignore: Collection[str] = ()
+    ) -> None:
+        """Delete a volume that nobody uses.
+
+        Args:
+            connection: to libvirt.
+            ref: the volume.
+            ignore: names of those whose needs cannot be told and do not count.
+
+        Raises:
+            VolumeNotFoundError: no such pool or volume.
+            InUseError: a domain or an image needs it, or may need it.
+        """
+        volume = self.find.volume(connection, ref)
+        candidate = candidate_of(volume)
+        with self.reservations.deleting([candidate.path]) as used:
+            if used:
+                raise InUseError("volume", ref.name, _UNDER_WAY)
+            usage = self._usage(connection, candidate)
+            _refuse(ref.name, usage.of(candidate, ignore=ignore))
+            record = self._catalog.of_volume(connection, volume)
+            # Reached by another pool, what goes may be no more than a name of the file.
+            ends = record is not None and self._catalog.is_same(connection, record, volume)
+            volume.delete()
+        if record is not None and ends:
+            self._catalog.end(connection, [record])
+
+    def check_owned(
+        self,
+        connection: libvirt.virConnect,
+        records: Iterable[VolumeRecord],
+        *,
+        owner: str,
+        ignore: Collection[str] = (),
+    ) -> None:
+        """Raise InUseError where `delete_owned` would."""
+        there = self._there(connection, records)
+        for candidate, users in self._needed(connection, there, owner, ignore).items():
+            if not users.names:
+                _refuse(there[candidate].name, users)
+
+    def delete_owned(
+        self,
+        connection: libvirt.virConnect,
+        records: Iterable[VolumeRecord],
+        *,
+        owner: str,
+        ignore: Collection[str] = (),
+        strict: bool = True,
+    ) -> None:
+        """Delete what was made for a domain, but keep what something else uses by now.
+
+        A volume that is not the recorded one any more, whatever its name, stays.
+
+        Args:
+            connection: to libvirt.
+            records: the volumes. One that is gone already is no error.
+            owner: UUID of the domain, whose own use does not count.
+            ignore: names of those whose needs cannot be told and do not count.
+            strict: whether a volume that something may need is an error; otherwise it is kept.
+
+        Raises:
+            InUseError: it cannot be told whether something needs a volume; none was deleted.
+        """
+        records = [*records]
+        there = self._there(connection, records)
+        with self.reservations.deleting(candidate.path for candidate in there) as used:
+            needed = self._needed(
+                connection, [each for each in there if each.path not in used], owner, ignore
+            )
+            needed |= {each: Users(names=_UNDER_WAY) for each in there if each.path in used}
+            for candidate, users in needed.items():
+                if strict and not users.names:
+                    _refuse(there[candidate].name, users)
+                _log.info("libvirt.volume_kept", volume=there[candidate].name, users=users)
+            kept = [there[candidate].id for candidate in needed]
+            self._catalog.release(connection, [each for each in records if each.id in kept])
+            for record in there.values():
+                if record.id not in kept:
+                    self._take(connection, record)
+        self._catalog.end(connection, [each for each in records if each.id not in kept])
+
+    def disown(self, connection: libvirt.virConnect, owner: str, *, before: datetime) -> None:
+        """Have volumes of a domain that went by other means not go with a new one of its UUID.
+
+        Args:
+            connection: to libvirt.
+            owner: the UUID.
+            before: when the new one began; what is younger was made for it.
+
+        Raises:
+            DatabaseUnreachableError: it cannot be recorded.
+        """
+        for record in self._catalog.made_for(connection, owner):
+            if record.create_time < before:
+                self._catalog.put(connection, replace(record, state=RecordState.ORDINARY, owner=""))
+
+    def users_of(self, connection: libvirt.virConnect, path: str, *, but: str) -> tuple[str, ...]:
+        """Return who needs the file at a path, but for a domain and for who only may need it."""
+        candidate = Candidate(path=path)
+        return self._usage(connection, candidate).of(candidate, but=but).names
+
+    def _there(
+        self, connection: libvirt.virConnect, records: Iterable[VolumeRecord]
+    ) -> dict[Candidate, VolumeRecord]:
+        """Return which of the recorded volumes are there and the recorded ones still."""
+        found = {}
+        for record in records:
+            for volume in self._still(connection, record):
+                with _unless_gone():
+                    found[candidate_of(volume)] = record
+        return found
+
+    def _still(
+        self, connection: libvirt.virConnect, record: VolumeRecord
+    ) -> Iterator[libvirt.virStorageVol]:
+        """Yield the volume of a record, if it is there and the recorded one still."""
+        with suppress(VolumeNotFoundError), _unless_gone():
+            ref = VolumeRef(pool=record.pool, name=record.name)
+            volume = self.find.volume(connection, ref, or_else="or set keep_volumes")
+            if self._catalog.is_same(connection, record, volume):
+                yield volume
+
+    def _take(self, connection: libvirt.virConnect, record: VolumeRecord) -> None:
+        for volume in self._still(connection, record):
+            with _unless_gone():
+                volume.delete()
+
+    def _needed(
+        self,
+        connection: libvirt.virConnect,
+        candidates: Collection[Candidate],
+        owner: str,
+        ignore: Collection[str],
+    ) -> dict[Candidate, Users]:
+        if not candidates:
+            return {}
+        return self._usage(connection, *candidates).of_some(candidates, but=owner, ignore=ignore)
+
+    def _usage(self, connection: libvirt.virConnect, *candidates: Candidate) -> Usage:
+        images = pools.images(
+            connection,
+            *(candidate.path for candidate in candidates),
+            recorded=self._catalog.files(connection),
+        )
+        return Usage(connection, images, self._catalog.made(connection))
+
+    def _base(
+        self, connection: libvirt.virConnect, ref: VolumeRef, field: str
+    ) -> tuple[Volume, tuple[Layer, ...]]:
+        """Return a base as it is to be used, and all images below a volume made on it."""
+        volume = self.find.volume(connection, ref)
+        check_written(volume.path(), field=field)
+        format = self.chains.format_of(connection, volume, ref.format, f"{field}.format")
+        below = self.chains.backing_chain(connection, volume, format, field)
+        view = view_of(volume, "", format)
+        return view, (Layer(path=view.path, format=format), *below)
+
+    def _volumes(
+        self, connection: libvirt.virConnect, pool: libvirt.virStoragePool
+    ) -> Iterator[Volume]:
+        pool_name = pool.name()
+        for name, volume in pools.volumes_in(pool):
+            if not name:
+                self._tell(pool_name)
+                continue
+            try:
+                record = self._catalog.of_volume(connection, volume)
+                yield view_of(volume, pool_name, record.format if record else None)
+            except libvirt.libvirtError as error:
+                if code_of(error) != libvirt.VIR_ERR_NO_STORAGE_VOL:  # deleted a moment ago
+                    raise
+
+    def _tell(self, pool: str) -> None:
+        if pool not in self._told:
+            self._told.add(pool)
+            _log.warning("libvirt.volume_left_out", pool=pool, reason="its name is not UTF-8")
+
+
+def candidate_of(volume: libvirt.virStorageVol) -> Candidate:
+    """Say what to look for when asking who needs a volume."""
+    pool = volume.storagePoolLookupByVolume().name()
+    return Candidate(path=volume.path(), ref=VolumeRef(pool=pool, name=volume.name()))
+
+
+@contextmanager
+def _unless_gone() -> Iterator[None]:
+    """Take no notice of a volume that another stop or delete of its domain took meanwhile."""
+    try:
+        yield
+    except libvirt.libvirtError as error:
+        if code_of(error) != libvirt.VIR_ERR_NO_STORAGE_VOL:
+            raise
+
+
+def _refuse(name: str, users: Users) -> None:
+    if users.names or users.unreadable:
+        raise InUseError("volume", name, users.names, unreadable=users.unreadable)

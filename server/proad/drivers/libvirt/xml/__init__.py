@@ -1,0 +1,1 @@
+"""libvirt's XML: domains from typed values, and what domains say of themselves."""

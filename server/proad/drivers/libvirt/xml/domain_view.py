@@ -1,0 +1,158 @@
+"""From libvirt's domain XML to our Domain. Pure: asks no engine."""
+
+from lxml import etree
+
+from proad.drivers.domain_enums import boot_device, member, preferred_graphics
+from proad.drivers.libvirt.xml.node import Node
+from proad.drivers.tolerant import MOST, UINT32, Omissions
+from proad.model import (
+    BootDevice,
+    Disk,
+    DiskBus,
+    DiskDevice,
+    DiskFormat,
+    Domain,
+    Firmware,
+    Graphics,
+    GraphicsType,
+    NetworkInterface,
+    VirtType,
+    VolumeRef,
+)
+
+AGENT_CHANNEL = "org.qemu.guest_agent.0"
+
+_UNITS = {
+    "b": 1,
+    "bytes": 1,
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "TB": 10**12,
+    "k": 2**10,
+    "KiB": 2**10,
+    "M": 2**20,
+    "MiB": 2**20,
+    "G": 2**30,
+    "GiB": 2**30,
+    "T": 2**40,
+    "TiB": 2**40,
+}
+_PORT = 2**16 - 1
+# Where QEMU has a BIOS of its own; libvirt always tells the architecture.
+_PC = frozenset({"", "x86_64", "i686"})
+
+
+def domain_of(
+    source: str | etree._Element, omissions: Omissions | None = None, id: str = ""
+) -> Domain:
+    """Read a `<domain>` as libvirt gives it.
+
+    What is not in the XML keeps its default: autostart, saved state, snapshots, the
+    volumes and sizes of disks, leased addresses.
+    """
+    if isinstance(source, str):
+        root = Node.of(source, omissions, id)
+    else:
+        root = Node(source, omissions, id)
+    maximum = _bytes(root.first("memory"))
+    vcpu, boot = root.first("vcpu"), root.first("os")
+    return Domain(
+        memory_bytes=_bytes(root.first("currentMemory")) or maximum,
+        max_memory_bytes=maximum,
+        vcpus=vcpu.attribute("current").count(UINT32) or vcpu.content().count(UINT32) or 1,
+        title=root.first("title").content().text(),
+        description=root.first("description").content().text(),
+        virt_type=member(VirtType, root.attribute("type").text()),
+        machine=boot.first("type").attribute("machine").text(),
+        firmware=_firmware(boot),
+        boot_order=_boot_order(root),
+        disks=tuple(_disk(each) for each in root.each("devices/disk")),
+        networks=tuple(_interface(each) for each in root.each("devices/interface")),
+        graphics=_graphics(root),
+        guest_agent_connected=agent_connected(root.element),
+        runtime_id=root.attribute("id").count(UINT32),
+    )
+
+
+def agent_connected(root: etree._Element | None) -> bool:
+    """Tell whether something in the guest has opened the agent's channel."""
+    return root is not None and any(
+        target.get("name") == AGENT_CHANNEL and target.get("state") == "connected"
+        for target in root.iterfind("devices/channel/target")
+    )
+
+
+def _bytes(memory: Node) -> int:
+    unit = memory.attribute("unit").one_of(_UNITS) or _UNITS["KiB"]
+    return memory.content().count(MOST // unit) * unit
+
+
+def _firmware(boot: Node) -> Firmware:
+    machine, loader = boot.first("type"), boot.first("loader")
+    stated, kind = boot.attribute("firmware").text(), loader.attribute("type").text()
+    if stated == "efi" or kind == "pflash":
+        return Firmware.UEFI
+    on_pc = machine.content().text() == "hvm" and machine.attribute("arch").text() in _PC
+    # A loader that is no flash is whatever lies there, which need not be a BIOS.
+    return Firmware.BIOS if stated == "bios" or (on_pc and not loader) else Firmware.OTHER
+
+
+def _boot_order(root: Node) -> tuple[BootDevice, ...]:
+    """Either each device has its place, or `<os>` names kinds of device."""
+    placed = [
+        (boot.attribute("order").count(), _boot_word(device))
+        for device in root.each("devices/*")
+        if (boot := device.first("boot"))
+    ]
+    words = [kind for _, kind in sorted(placed)] or [
+        boot.attribute("dev").text() for boot in root.each("os/boot")
+    ]
+    return tuple(dict.fromkeys(boot_device(word) for word in words))
+
+
+def _boot_word(device: Node) -> str:
+    if device.tag == "disk":
+        return device.attribute("device").text() or "disk"
+    return "network" if device.tag == "interface" else device.tag
+
+
+def _disk(disk: Node) -> Disk:
+    source, target = disk.first("source"), disk.first("target")
+    volume = None
+    if source and disk.attribute("type").text() == "volume":
+        pool, name = source.attribute("pool").text(), source.attribute("volume").text()
+        volume = VolumeRef(pool=pool, name=name)
+    return Disk(
+        target=target.attribute("dev").text(),
+        device=member(DiskDevice, disk.attribute("device").text(), DiskDevice.DISK),
+        bus=member(DiskBus, target.attribute("bus").text()),
+        # libvirt looks into no image: what is not said to be something else is raw to it.
+        format=member(DiskFormat, disk.first("driver").attribute("type").text(), DiskFormat.RAW),
+        path=source.attribute("file").text() or source.attribute("dev").text(),
+        volume=volume,
+        read_only=bool(disk.first("readonly")),
+    )
+
+
+def _interface(interface: Node) -> NetworkInterface:
+    return NetworkInterface(
+        network=interface.first("source").attribute("network").text(),
+        mac_address=interface.first("mac").attribute("address").text(),
+        model=interface.first("model").attribute("type").text(),
+        host_device=interface.first("target").attribute("dev").text(),
+    )
+
+
+def _graphics(root: Node) -> Graphics | None:
+    return preferred_graphics([_screen(each) for each in root.each("devices/graphics")])
+
+
+def _screen(graphics: Node) -> Graphics:
+    listen = graphics.attribute("listen").text()
+    return Graphics(
+        type=member(GraphicsType, graphics.attribute("type").text()),
+        listen=listen or graphics.first("listen").attribute("address").text(),
+        # libvirt writes -1 for a port that QEMU has yet to pick.
+        port=max(graphics.attribute("port").number(-1, _PORT) or 0, 0),
+    )

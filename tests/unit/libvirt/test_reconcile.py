@@ -1,0 +1,166 @@
+"""What becomes of the records of volumes when domains and volumes went without us."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import libvirt
+import pytest
+
+from proad.core.records import RecordState, VolumeRecord
+from proad.drivers.libvirt.events import start_event_loop
+from proad.drivers.libvirt.storage.catalog import VolumeCatalog
+from proad.drivers.libvirt.storage.reconcile import reconcile
+from proad.drivers.records import LocalVolumeRecords
+from proad.errors import DatabaseUnreachableError
+from proad.model import DiskFormat
+from unit.libvirt.catalogs import local_catalog, record_of
+
+POOL = "proa-test-pool"
+VOLUME = "<volume><name>v</name><capacity>1024</capacity></volume>"
+
+
+@pytest.fixture
+def connection() -> Iterator[libvirt.virConnect]:
+    start_event_loop()
+    connection = libvirt.open("test:///default")
+    pool = connection.storagePoolDefineXML(
+        f"<pool type='dir'><name>{POOL}</name><target><path>/{POOL}</path></target></pool>"
+    )
+    pool.create()
+    pool.createXML(VOLUME)
+    yield connection
+    pool.destroy()
+    pool.undefine()
+    connection.close()
+
+
+@pytest.fixture
+def catalog() -> Iterator[VolumeCatalog]:
+    with local_catalog() as catalog:
+        yield catalog
+
+
+@pytest.fixture
+def domain(connection: libvirt.virConnect) -> libvirt.virDomain:
+    return connection.lookupByName("test")
+
+
+def delete_volume(connection: libvirt.virConnect) -> None:
+    connection.storagePoolLookupByName(POOL).storageVolLookupByName("v").delete()
+
+
+def test_a_volume_whose_domain_is_there_goes_with_it(
+    connection: libvirt.virConnect, catalog: VolumeCatalog, domain: libvirt.virDomain
+):
+    record = record_of(catalog, connection, POOL, "v", owner=domain.UUIDString())
+    reconcile(connection, catalog)
+    delete_volume(connection)  # its pool may be an unmounted folder for now
+    reconcile(connection, catalog)
+    assert catalog.load(connection) == [record]
+
+
+def test_a_volume_whose_domain_went_becomes_ordinary(
+    connection: libvirt.virConnect, catalog: VolumeCatalog
+):
+    record = record_of(catalog, connection, POOL, "v", owner=str(uuid4()))
+    reconcile(connection, catalog)
+    assert catalog.load(connection) == [replace(record, state=RecordState.ORDINARY, owner="")]
+    assert catalog.made_for(connection, record.owner) == []
+
+
+@pytest.mark.parametrize("owned", [False, True])
+def test_a_record_ends_with_its_volume(
+    connection: libvirt.virConnect, catalog: VolumeCatalog, *, owned: bool
+):
+    record_of(catalog, connection, POOL, "v", owner=str(uuid4()) if owned else "")
+    delete_volume(connection)
+    reconcile(connection, catalog)
+    assert catalog.load(connection) == []
+
+
+def test_a_pool_that_is_away_ends_nothing(connection: libvirt.virConnect, catalog: VolumeCatalog):
+    record = record_of(catalog, connection, POOL, "v")
+    connection.storagePoolLookupByName(POOL).destroy()
+    try:
+        reconcile(connection, catalog)
+        assert catalog.load(connection) == [record]
+    finally:
+        connection.storagePoolLookupByName(POOL).create()
+
+
+def test_what_is_young_is_left_alone(connection: libvirt.virConnect, catalog: VolumeCatalog):
+    record = record_of(catalog, connection, POOL, "v", owner=str(uuid4()))
+    reconcile(connection, catalog, older_than=datetime.now(UTC) - timedelta(hours=1))
+    assert catalog.load(connection) == [record]
+
+
+@pytest.mark.parametrize("name", ["v", "never made"])
+def test_a_plan_that_cannot_be_proved_ends(
+    connection: libvirt.virConnect, catalog: VolumeCatalog, name: str
+):
+    catalog.plan(connection, pool=POOL, name=name, format=DiskFormat.RAW)
+    reconcile(connection, catalog)
+    assert catalog.load(connection) == []
+
+
+def test_without_records_nothing_is_owned_and_nothing_is_deleted(
+    connection: libvirt.virConnect,
+):
+    class Broken(LocalVolumeRecords):
+        async def list(self, engine: str) -> list[VolumeRecord]:
+            raise DatabaseUnreachableError
+
+    volume = connection.storagePoolLookupByName(POOL).storageVolLookupByName("v")
+    with local_catalog(Broken()) as catalog:
+        assert not catalog.owns(connection, str(uuid4()), volume)
+        with pytest.raises(DatabaseUnreachableError):
+            catalog.made_for(connection, str(uuid4()))
+
+
+class Unreadable(LocalVolumeRecords):
+    """Records whose database does not answer, until it is mended."""
+
+    asked = 0
+    mended = False
+
+    async def list(self, engine: str) -> list[VolumeRecord]:
+        self.asked += 1
+        if not self.mended:
+            raise DatabaseUnreachableError
+        return await super().list(engine)
+
+
+def test_views_do_not_each_wait_for_a_database_that_does_not_answer(
+    connection: libvirt.virConnect, domain: libvirt.virDomain
+):
+    records, id = Unreadable(), domain.UUIDString()
+    volume = connection.storagePoolLookupByName(POOL).storageVolLookupByName("v")
+    with local_catalog(records) as catalog:
+        assert not any(catalog.owns(connection, id, volume) for _ in range(100))
+        assert records.asked == 1
+        with pytest.raises(DatabaseUnreachableError):  # what decides asks again
+            catalog.of_volume(connection, volume)
+        records.mended = True
+        record_of(catalog, connection, POOL, "v", owner=id)
+        catalog.load(connection)
+        assert catalog.owns(connection, id, volume)
+
+
+class Cancelling(LocalVolumeRecords):
+    """Records of a daemon that stops while it is asked, and ends all its tasks."""
+
+    async def list(self, engine: str) -> list[VolumeRecord]:
+        for task in asyncio.all_tasks():
+            task.cancel()
+        await asyncio.sleep(60)
+        return []
+
+
+def test_a_question_that_ends_with_the_daemon_tells_that_nobody_can_tell(
+    connection: libvirt.virConnect,
+):
+    with local_catalog(Cancelling()) as catalog, pytest.raises(DatabaseUnreachableError):
+        catalog.load(connection)
