@@ -16,7 +16,7 @@ from answers.scripted_domain import LEASES, ScriptedDomain
 from proa import v1
 from proad.core.inventory.journal import Journal
 from proad.core.inventory.store import Store
-from proad.core.listing import Order
+from proad.core.listing import OrderBy
 from proad.drivers.docker import events, full_view, images, lookup
 from proad.drivers.docker import stats as docker_stats
 from proad.drivers.docker.api import Answer
@@ -35,7 +35,7 @@ from proad.rpc.encodings import first_field
 RECORDED = Path(__file__).parent / "recorded"
 ENGINE = "local/odd"
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
-_ORDER = Order("create_time desc, name")
+_ORDER = OrderBy("create_time desc, name")
 _FILTER = ResourceFilter(labels={"x": "y"}, name_prefix="p")
 
 
