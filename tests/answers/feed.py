@@ -35,7 +35,7 @@ from proad.rpc.encodings import first_field
 RECORDED = Path(__file__).parent / "recorded"
 ENGINE = "local/odd"
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
-_ORDER = OrderBy("create_time desc, name")
+_ORDER_BY = OrderBy("create_time desc, name")
 _FILTER = ResourceFilter(labels={"x": "y"}, name_prefix="p")
 
 
@@ -114,7 +114,7 @@ class Feed:
                 entry = self._store.put(ENGINE, "local", value, detail=value)
                 self._store.keep_detail(entry, value, entry.epoch, 0.0)
                 _FILTER.matches(entry.published)
-                _ORDER.position(entry.published)
+                _ORDER_BY.position(entry.published)
                 full = entry.in_full()
                 assert full is not None
                 v1.GetResourceResponse.FromString(first_field(full))

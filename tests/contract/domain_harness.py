@@ -2,6 +2,7 @@
 
 import os
 from datetime import timedelta
+from typing import ClassVar
 
 import libvirt
 
@@ -29,7 +30,7 @@ class HypervisorHarness(DriverHarness):
 
     __test__ = False
     kind = ResourceKind.DOMAIN
-    states = (
+    states: ClassVar[tuple[ResourceState, ...]] = (
         ResourceState.STOPPED,
         ResourceState.RUNNING,
         ResourceState.PAUSED,

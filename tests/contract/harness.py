@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import pytest
 
@@ -147,7 +147,7 @@ class DriverHarness(ABC):
         """Wait until a running workload can receive a graceful stop."""
         return resource
 
-    async def running(self, **how: bool) -> Resource:
+    async def running(self, **how: Any) -> Resource:
         """Create and start a workload, and wait until it is ready."""
         return await self.ready(await self.make(start=True, **how))
 

@@ -134,7 +134,7 @@ class PullsContract:
 
     async def test_a_closed_pull_ends(self, harness: DriverHarness, registry: str):
         name = f"{registry}/open/image:1"
-        async with aclosing(images(harness).pull_image(name)) as pull:  # type: ignore[type-var] # ports say AsyncIterator
+        async with aclosing(images(harness).pull_image(name)) as pull:
             async for _ in pull:
                 break
         assert name not in [

@@ -104,7 +104,7 @@ class VolumesContract:
             )
             assert domain.domain is not None
             (disk,) = domain.domain.disks
-            assert (disk.path, disk.volume) == (made.path, VolumeRef(**ref))
+            assert (disk.path, disk.volume) == (made.path, VolumeRef(pool=made.pool, name=name))
             with pytest.raises(InUseError):
                 await harness.volumes.delete_volume(made.pool, name)
             await harness.driver.delete(domain.id, SCRAP)

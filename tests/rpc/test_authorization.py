@@ -2,13 +2,15 @@
 
 import secrets
 from datetime import timedelta
+from typing import Any
 
 import grpc
 import jwt
 import pytest
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2
 
+import grpc_services
 from proa import v1
 from proad.auth.keys import Key, KeyRing
 from proad.auth.scopes import Scope
@@ -208,11 +210,9 @@ async def test_a_binary_header_is_not_looked_at(daemon):
 
 
 async def test_health_and_reflection_need_no_token(daemon):
-    health = await health_pb2_grpc.HealthStub(daemon.channel).Check(health_pb2.HealthCheckRequest())
+    health = await grpc_services.health(daemon.channel).Check(health_pb2.HealthCheckRequest())
     question = reflection_pb2.ServerReflectionRequest(list_services="")
-    call = reflection_pb2_grpc.ServerReflectionStub(daemon.channel).ServerReflectionInfo(
-        iter([question])
-    )
+    call = grpc_services.reflection(daemon.channel).ServerReflectionInfo(iter([question]))
     listed = [
         service.name async for answer in call for service in answer.list_services_response.service
     ]
@@ -232,7 +232,7 @@ async def test_a_method_without_a_scope_is_denied_to_everyone(settings):
 
     async with authenticating(settings()) as authenticator:
         server = grpc.aio.server(interceptors=[CallInterceptor(authenticator, methods())])
-        handlers = {"Do": grpc.unary_unary_rpc_method_handler(do)}
+        handlers: dict[str, Any] = {"Do": grpc.unary_unary_rpc_method_handler(do)}
         server.add_generic_rpc_handlers(
             [grpc.method_handlers_generic_handler("proa.v1.FakeService", handlers)]
         )
@@ -240,7 +240,7 @@ async def test_a_method_without_a_scope_is_denied_to_everyone(settings):
         await server.start()
         user = await authenticator.create_token("ann", "correct horse", peer="test")
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            call = channel.unary_unary(path)
+            call: Any = channel.unary_unary(path)
             known = await refusal(call(b"", metadata=[("authorization", f"Bearer {user.token}")]))
             stranger = await refusal(call(b""))
         await server.stop(None)

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from typing import Any
 
 import grpc
 import pytest
@@ -27,7 +28,7 @@ async def test_an_engine_that_is_lost_takes_only_its_own_calls_along(mixed, boxe
     boxes.mode = mode
     await known_as(mixed, "boxes", "UNREACHABLE")
 
-    for call, request in {
+    requests: dict[str, dict[str, Any]] = {
         "ListResources": {},
         "GetResource": {"id": "web"},
         "StopResource": {"id": "container/web"},
@@ -37,7 +38,8 @@ async def test_an_engine_that_is_lost_takes_only_its_own_calls_along(mixed, boxe
         "PruneContainers": {},
         "LoginRegistry": {"username": "a", "password": "b"},
         "LogoutRegistry": {},
-    }.items():
+    }
+    for call, request in requests.items():
         refused = await refusal(mixed.call(call, **request))
         assert (refused.code, refused.reason) == ("UNAVAILABLE", "ENGINE_UNREACHABLE"), call
         assert "boxes" in refused.metadata["engine"]

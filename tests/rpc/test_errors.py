@@ -1,5 +1,6 @@
 """Every reason, end to end: its code and what its details say."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import pytest
@@ -58,7 +59,7 @@ class Case:
     code: str
     call: str
     request: dict = field(default_factory=dict)
-    before: object = nothing
+    before: Callable[..., Awaitable[None]] = nothing
     metadata: dict = field(default_factory=dict)
     details: set = field(default_factory=set)
 

@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import grpc
 import pytest
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 
+import grpc_services
 from proad.auth.keys import KeyRing
 from proad.auth.tokens import Tokens
 from proad.drivers.memory import MemoryDriver
@@ -358,7 +359,7 @@ async def host_exhausted(serve, _):
 @example("the 65th Watch of grpc.health.v1 from one address.")
 async def too_many_streams(serve, _):
     daemon = await serve()
-    stub = health_pb2_grpc.HealthStub(daemon.channel)
+    stub = grpc_services.health(daemon.channel)
     calls = [stub.Watch(health_pb2.HealthCheckRequest()) for _ in range(64)]
     for call in calls:
         assert await call.read() is not grpc.aio.EOF

@@ -4,8 +4,9 @@ import asyncio
 
 import grpc
 import pytest
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 
+import grpc_services
 from rpc.daemon import until
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -17,7 +18,7 @@ NEEDS_NONE = {"AuthService", "HostService"}
 
 
 async def health_of(daemon, names):
-    stub = health_pb2_grpc.HealthStub(daemon.channel)
+    stub = grpc_services.health(daemon.channel)
     answers = {}
     for name in names:
         service = f"proa.v1.{name}" if name else ""
@@ -49,7 +50,7 @@ async def test_the_health_of_each_service_follows_its_engines(mixed, boxes, mach
 
 async def test_the_health_can_be_watched(mixed, boxes):
     request = health_pb2.HealthCheckRequest(service="proa.v1.ImageService")
-    watch = health_pb2_grpc.HealthStub(mixed.channel).Watch(request)
+    watch = grpc_services.health(mixed.channel).Watch(request)
 
     seen = []
     for mode in ("lost", "up", None):
@@ -65,6 +66,6 @@ async def test_an_unknown_service_has_no_health(daemon):
     request = health_pb2.HealthCheckRequest(service="proa.v1.Nope")
 
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await health_pb2_grpc.HealthStub(daemon.channel).Check(request)
+        await grpc_services.health(daemon.channel).Check(request)
 
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND

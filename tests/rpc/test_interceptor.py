@@ -5,6 +5,7 @@ import base64
 import gc
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import grpc
 import pytest
@@ -132,7 +133,7 @@ async def test_a_token_in_another_spelling_is_refused(daemon):
 @contextmanager
 def cycles():
     """Collects what was left in here for the collector to find, of the daemon's side."""
-    found = []
+    found: list[Any] = []
     gc.collect()
     gc.disable()
     try:
@@ -286,7 +287,7 @@ async def test_of_many_calls_of_one_user_at_once_none_is_refused_a_seat(daemon, 
     for stream in calls:
         connection.send(frame(DATA, END_STREAM, stream, message(b"")))
 
-    ends = []
+    ends: list[Any] = []
     async with asyncio.timeout(60):
         while len(ends) < len(calls):
             kind, flags, _stream, payload = await connection.next_frame()

@@ -18,7 +18,7 @@ async def test_why_thousands_have_no_sample_comes_in_messages_that_stock_clients
     monkeypatch.setattr(MemoryDriver, "stats", fail)
     made = {(await daemon.container()).id for _ in range(1500)}
     call = daemon.call("StreamStats")
-    reported = set()
+    reported: set[str] = set()
     while reported < made:
         response = await asyncio.wait_for(call.read(), 30)
         assert response, "it ended"

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
@@ -85,8 +86,8 @@ def comments(tmp_path_factory):
                     parent = file.message_type[message]
                     name = f"{parent.name}.{parent.field[field].name}"
                 case [6, service, 2, method]:
-                    parent = file.service[service]
-                    name = f"{parent.name}.{parent.method[method].name}"
+                    owner = file.service[service]
+                    name = f"{owner.name}.{owner.method[method].name}"
                 case _:
                     continue
             found[f"{file.package}.{name}"] = location.leading_comments
@@ -123,7 +124,7 @@ def test_every_field_of_a_request_has_its_limits_which_its_comment_tells(comment
 def chain(target):
     """The fields that lead from a request to a message type, with the request's method."""
     for rpc in RPCS.values():
-        left = [(rpc.request.DESCRIPTOR, ())]
+        left: list[tuple[Any, tuple[Any, ...]]] = [(rpc.request.DESCRIPTOR, ())]
         while left:
             message, path = left.pop()
             if message is target:

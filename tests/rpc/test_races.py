@@ -102,7 +102,7 @@ def test_the_check_can_fail():
             made.refused = Refusal("", "", {})
             made.refused = type("R", (), {"reason": reason, "metadata": {"state": state}})()
         else:
-            made.resource = v1.Resource(state=f"RESOURCE_STATE_{state}")
+            made.resource = v1.Resource(state=v1.ResourceState.Value(f"RESOURCE_STATE_{state}"))
         return made
 
     pause = call(Verb.PAUSE, 0, 1, "PAUSED")

@@ -5,8 +5,9 @@ import time
 
 import grpc
 import pytest
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 
+import grpc_services
 from proa import v1
 from proad.drivers.memory import MemoryDriver
 from rpc.daemon import BOTH, IMAGE, RPCS, refusal, running, until
@@ -96,7 +97,7 @@ async def refuses(daemon):
 
 async def not_serving(daemon):
     """Wait until the health says so."""
-    stub = health_pb2_grpc.HealthStub(daemon.channel)
+    stub = grpc_services.health(daemon.channel)
 
     async def logged():
         return (await stub.Check(health_pb2.HealthCheckRequest())).status == NOT_SERVING
@@ -141,7 +142,7 @@ async def test_calls_in_flight_end_well_and_new_ones_are_refused(stopping, held)
 
 async def test_health_says_so_while_calls_end(stopping, held):
     daemon = stopping.daemon
-    stub = health_pb2_grpc.HealthStub(daemon.channel)
+    stub = grpc_services.health(daemon.channel)
     pause = await paused(daemon, held)
     watch = stub.Watch(health_pb2.HealthCheckRequest(service="proa.v1.ResourceService"))
     assert (await watch.read()).status == SERVING
@@ -164,7 +165,7 @@ async def test_health_stays_so_whatever_the_engines_do(stopping, held):
     await not_serving(daemon)
     await asyncio.sleep(0.3)
 
-    answer = await health_pb2_grpc.HealthStub(daemon.channel).Check(health_pb2.HealthCheckRequest())
+    answer = await grpc_services.health(daemon.channel).Check(health_pb2.HealthCheckRequest())
 
     assert answer.status == NOT_SERVING
     held.let_go.set()
@@ -173,7 +174,7 @@ async def test_health_stays_so_whatever_the_engines_do(stopping, held):
 
 async def test_a_watcher_of_the_health_does_not_hold_it_up(settings):
     async with Stopping(settings(drain_timeout="30s"), MemoryDriver()) as stopping:
-        stub = health_pb2_grpc.HealthStub(stopping.daemon.channel)
+        stub = grpc_services.health(stopping.daemon.channel)
         watches = [stub.Watch(health_pb2.HealthCheckRequest()) for _ in range(3)]
         for watch in watches:
             assert (await watch.read()).status == SERVING

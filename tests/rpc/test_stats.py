@@ -1,6 +1,7 @@
 """StreamStats, as a client sees it."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ def _quick(monkeypatch):
 async def batches(daemon, number, **request):
     """The first answers that have samples."""
     call = daemon.call("StreamStats", **request)
-    found = []
+    found: list[Any] = []
     while len(found) < number:
         response = await asyncio.wait_for(call.read(), 30)
         assert response, "it ended"

@@ -4,9 +4,10 @@ import asyncio
 
 import grpc
 import pytest
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2
 
+import grpc_services
 from proad.rpc import stream_limiter
 from rpc.daemon import refusal, until
 
@@ -14,17 +15,17 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 
 
 def watch(daemon):
-    return health_pb2_grpc.HealthStub(daemon.channel).Watch(health_pb2.HealthCheckRequest())
+    return grpc_services.health(daemon.channel).Watch(health_pb2.HealthCheckRequest())
 
 
 def ask(daemon, *questions):
-    stub = reflection_pb2_grpc.ServerReflectionStub(daemon.channel)
+    stub = grpc_services.reflection(daemon.channel)
     return stub.ServerReflectionInfo(iter(questions))
 
 
 def silent(daemon):
     """Reflection that is asked nothing, and stays open."""
-    return reflection_pb2_grpc.ServerReflectionStub(daemon.channel).ServerReflectionInfo()
+    return grpc_services.reflection(daemon.channel).ServerReflectionInfo()
 
 
 async def test_public_streams_over_the_most_of_one_peer_are_refused(daemon):
@@ -55,7 +56,7 @@ async def test_public_streams_through_a_trusted_proxy_count_for_who_is_behind_it
     daemon = await serve(trusted_proxies="127.0.0.1")
 
     def from_behind(address):
-        stub = health_pb2_grpc.HealthStub(daemon.channel)
+        stub = grpc_services.health(daemon.channel)
         metadata = [("x-forwarded-for", address)]
         return stub.Watch(health_pb2.HealthCheckRequest(), metadata=metadata)
 
@@ -101,6 +102,6 @@ async def test_a_question_over_its_limit_is_refused(daemon):
 async def test_health_of_an_unknown_service_is_not_found(daemon):
     request = health_pb2.HealthCheckRequest(service="no.such.Service")
 
-    refused = await refusal(health_pb2_grpc.HealthStub(daemon.channel).Check(request))
+    refused = await refusal(grpc_services.health(daemon.channel).Check(request))
 
     assert refused.code == "NOT_FOUND"

@@ -1,5 +1,7 @@
 """Verbs: all of them in all states, and what they answer."""
 
+from typing import Any
+
 import pytest
 
 from proa import v1
@@ -8,7 +10,7 @@ from proad.model import LEGAL, ResourceState, Verb
 from rpc.daemon import IMAGE, refusal
 
 S = ResourceState
-CALLS = {
+CALLS: dict[Verb, tuple[str, dict[str, Any]]] = {
     Verb.START: ("StartResource", {}),
     Verb.STOP: ("StopResource", {"mode": "STOP_MODE_FORCE"}),
     Verb.RESTART: ("RestartResource", {"mode": "RESTART_MODE_FORCE"}),
@@ -239,7 +241,7 @@ async def test_what_was_created_comes_back_as_it_was_asked_for(daemon):
     assert got == created
     assert (container.image, container.env["A"]) == (IMAGE, "1")
     assert container.requested_ports[0] == v1.PublishedPort(
-        container_port=80, host_port=8080, protocol="PORT_PROTOCOL_UDP"
+        container_port=80, host_port=8080, protocol=v1.PORT_PROTOCOL_UDP
     )
     assert container.mounts[0].tmpfs == v1.TmpfsMount(size_bytes=2**20, mode=0o1777)
     assert container.resources.cpus == 1.5

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing import get_context
+from typing import Any
 
 import grpc
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -134,7 +135,7 @@ async def _calls(address: str, attack: Attack, token: str, seconds: float) -> No
     metadata = [("authorization", f"Bearer {token}")] if attack.known else []
     options = [("grpc.max_send_message_length", -1)]
     async with grpc.aio.insecure_channel(address, options=options) as channel:
-        method = channel.unary_unary(attack.path)
+        method: Any = channel.unary_unary(attack.path)
         calls = []
         for turn in range(int(seconds * _RATE)):
             calls.append(asyncio.ensure_future(_refused(method(attack.body, metadata=metadata))))

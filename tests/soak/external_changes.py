@@ -6,6 +6,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from proa import v1
 from soak.external_actors import DockerExternalActor, ExternalActor, LibvirtExternalActor, work
@@ -75,11 +76,11 @@ def _change_and_restart(
     try:
         for number in range(plan.restarts):
             due = plan.changes * (number + 1) // (plan.restarts + 1)
-            eventually(lambda due=due: _made(actor) >= due, f"{due} changes", 300)
+            eventually(partial(_has_made, actor, due), f"{due} changes", 300)
             _restart(setting, actor.kind, number)
             for watcher in watchers:
                 eventually(
-                    lambda watcher=watcher, number=number: _notified(watcher, actor, number + 1),
+                    partial(_notified, watcher, actor, number + 1),
                     f"a watcher is told of restart {number + 1} of {actor.kind}",
                 )
     finally:
@@ -99,6 +100,10 @@ def _notified(watcher: Watcher, actor: ExternalActor, restarts: int) -> bool:
         watcher.replica.gaps_of(actor.kind, kind) >= restarts
         for kind in (v1.GAP_KIND_ENGINE_LOST, v1.GAP_KIND_ENGINE_RESYNCED)
     )
+
+
+def _has_made(actor: ExternalActor, count: int) -> bool:
+    return _made(actor) >= count
 
 
 def _made(actor: ExternalActor) -> int:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -155,7 +155,7 @@ def _frozen(
     plan: Plan,
     kind: str,
     hung: Callable[[proa.Client], list[Callable[[], object]]],
-    freeze: Callable[[], object],
+    freeze: Callable[[], AbstractContextManager[object]],
 ) -> str:
     times, ends = _Times(), _Ends(plan.late)
     threads: list[int] = []

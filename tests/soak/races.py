@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import proa
 from proa import v1
@@ -96,7 +97,7 @@ def _do(client: proa.Client, verb: str, id: str) -> str:
     try:
         match verb:
             case "start":
-                answer = resources.StartResource(v1.StartResourceRequest(id=id))
+                answer: Any = resources.StartResource(v1.StartResourceRequest(id=id))
             case "stop":
                 answer = resources.StopResource(
                     v1.StopResourceRequest(id=id, mode=v1.STOP_MODE_FORCE)

@@ -11,13 +11,14 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError
 
 from proa import v1
 from proad.errors import InvalidArgumentError
-from proad.rpc.limits import Limits
+from proad.rpc.limits import FieldLimits
 from rpc.daemon import RPCS, Refusal
 from rpc.odd_requests import OddRequests
 from soak.process import Usage
@@ -75,14 +76,14 @@ def _path() -> str:
 def _decoders(count: int, seed: int) -> float:
     """Decode, hold against the limits; give the seconds of the slowest."""
     odd = OddRequests(seed)
-    kinds = [(rpc.request, Limits(rpc.request.DESCRIPTOR)) for rpc in RPCS.values()]
+    kinds = [(rpc.request, FieldLimits(rpc.request.DESCRIPTOR)) for rpc in RPCS.values()]
     slowest = 0.0
     for number in range(count):
         cls, limits = kinds[number % len(kinds)]
         data = odd.data(cls)
         began = time.thread_time()
         with suppress(InvalidArgumentError, DecodeError):
-            limits.hold(cls.FromString(data))
+            limits.check(cls.FromString(data))
         slowest = max(slowest, time.thread_time() - began)
     return slowest
 
@@ -106,7 +107,7 @@ async def _wire(running, count, seed):
         async def send():
             for number in left:
                 rpc = RPCS[names[number % len(names)]]
-                kind = channel.unary_stream if rpc.streams else channel.unary_unary
+                kind: Any = channel.unary_stream if rpc.streams else channel.unary_unary
                 call = kind(rpc.path)(
                     odd.data(rpc.request), metadata=[("authorization", f"Bearer {token}")]
                 )

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
 import libvirt
 
@@ -40,7 +41,7 @@ class Setting:
         assert self.daemon.process is not None
         return self.daemon.process.pid
 
-    def client(self, **options: object) -> proa.Client:
+    def client(self, **options: Any) -> proa.Client:
         return self.daemon.client(options=ONCE, **options)
 
 
@@ -108,6 +109,6 @@ def eventually(condition: Callable[[], object], what: str, within: float = 60) -
         time.sleep(0.05)
 
 
-def credentials() -> dict[str, str]:
+def credentials() -> dict[str, Any]:
     """Of a user who may do everything."""
     return {"username": "ada", "password": PASSWORD}

@@ -4,7 +4,7 @@ import asyncio
 import random
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -165,7 +165,7 @@ class _Crowd:
             self._ended.append(error)
 
 
-_Watch = Callable[[v1.WatchResourcesRequest], AsyncIterator[v1.WatchResourcesResponse]]
+_Watch = Callable[[v1.WatchResourcesRequest], AsyncIterable[v1.WatchResourcesResponse]]
 
 
 @asynccontextmanager

@@ -3,9 +3,10 @@
 import random
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -52,7 +53,7 @@ class _Recorder:
         self._break_often = break_often
         self._chance = chance
         self._over = threading.Event()
-        self._call = None
+        self._call: Any = None
 
     def follow(self) -> None:
         token = ""
@@ -127,7 +128,7 @@ def tokens(
     )
 
 
-def _settle(recorders: tuple[_Recorder, ...], running: list[object]) -> None:
+def _settle(recorders: tuple[_Recorder, ...], running: list[Future[None]]) -> None:
     """Wait until nothing more comes, at either."""
 
     def lengths() -> list[int]:
@@ -135,7 +136,7 @@ def _settle(recorders: tuple[_Recorder, ...], running: list[object]) -> None:
 
     def quiet() -> bool:
         for recorded in running:
-            assert not recorded.done(), recorded.exception()  # type: ignore[attr-defined]
+            assert not recorded.done(), recorded.exception()
         before = lengths()
         threading.Event().wait(0.5)
         now = lengths()

@@ -57,7 +57,7 @@ def daemon(tmp_path_factory):
 @pytest.fixture
 def daemons(tmp_path):
     """Starts daemons that a test may end, each with a user ada (all scopes)."""
-    started = []
+    started: list[Daemon] = []
 
     def start(*arguments, **environment):
         home = tmp_path / f"daemon{len(started)}"

@@ -50,7 +50,7 @@ class Terminal:
             name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}
         }
         size = ["-x", str(width), "-y", str(HEIGHT)]
-        around = ["sh", "-c", _AROUND, self._ended]
+        around = ["sh", "-c", _AROUND, str(self._ended)]
         subprocess.run(
             [
                 *self._tmux,

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import threading
 import time
+from typing import Any
 
 import docker
 import pytest
@@ -216,7 +217,7 @@ def test_asyncio_through_a_restart(daemons):
                 lost.set()
 
     async def run():
-        settings = {"username": "ada", "password": "correct horse"}
+        settings: dict[str, Any] = {"username": "ada", "password": "correct horse"}
         async with proa.aio.connect(daemon.address, **settings) as client:
             synced, lost = asyncio.Event(), asyncio.Event()
             task = asyncio.create_task(follow(client, synced, lost))
@@ -245,7 +246,7 @@ def behind():
 def test_containers_changed_behind_our_back(daemons, follow, behind):
     daemon = daemons()
     name = f"proa-test-{time.monotonic_ns()}"
-    filter = {"name_prefix": name, "kinds": [v1.RESOURCE_KIND_CONTAINER]}
+    filter: dict[str, Any] = {"name_prefix": name, "kinds": [v1.RESOURCE_KIND_CONTAINER]}
     with daemon.client() as client:
         user = follow(client, v1.ResourceFilter(**filter))
         container = behind.containers.run(IMAGE, ["sleep", "600"], name=name, detach=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -71,11 +72,11 @@ class Daemon:
                 if await users.get(name) is None:
                     await users.add(name, hashed, scopes)
 
-    def log(self) -> list[dict[str, object]]:
+    def log(self) -> list[dict[str, Any]]:
         lines = (self.home / "log").read_text().splitlines(keepends=True)
         return [json.loads(line) for line in lines if line.startswith("{") and line[-1] == "\n"]
 
-    def client(self, username: str = "ada", **options: object) -> proa.Client:
+    def client(self, username: str = "ada", **options: Any) -> proa.Client:
         return proa.connect(self.address, username=username, password=PASSWORD, **options)
 
     def stop(self, number: int = signal.SIGTERM) -> int:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -57,9 +58,10 @@ def peak(daemon: Daemon) -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
 
 
-async def refused(channel: grpc.aio.Channel, request: bytes, **options: object) -> None:
+async def refused(channel: grpc.aio.Channel, request: bytes, **options: Any) -> None:
+    method: Any = channel.unary_unary(CREATE)
     with pytest.raises(grpc.aio.AioRpcError):
-        await channel.unary_unary(CREATE)(request, timeout=60, **options)
+        await method(request, timeout=60, **options)
 
 
 @pytest.mark.parametrize("who", ["stranger", "advanced"])

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import grpc
 import pytest
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 
+import grpc_services
 import proa
 from integration.daemon.conftest import Daemon
 from integration.docker.private_engine import PrivateEngine
@@ -51,14 +52,14 @@ def libvirtd(folder: Path) -> Iterator[PrivateLibvirtd]:
 
 
 @pytest.fixture
-def client(
-    start_daemon: Start, dockerd: PrivateEngine, libvirtd: PrivateLibvirtd
-) -> Iterator[proa.Client]:
-    daemon = start_daemon(PROA_DOCKER_URL=dockerd.url, PROA_LIBVIRT_URI=libvirtd.uri)
+def daemon(start_daemon: Start, dockerd: PrivateEngine, libvirtd: PrivateLibvirtd) -> Daemon:
+    return start_daemon(PROA_DOCKER_URL=dockerd.url, PROA_LIBVIRT_URI=libvirtd.uri)
+
+
+@pytest.fixture
+def client(daemon: Daemon) -> Iterator[proa.Client]:
     with daemon.client(options=ONCE) as client:
-        client.address = daemon.address
-        for kind in (CONTAINERS, DOMAINS):
-            eventually(lambda kind=kind: lists(client, kind))
+        eventually(lambda: lists(client, CONTAINERS) and lists(client, DOMAINS))
         yield client
 
 
@@ -94,9 +95,9 @@ def check_unavailable(call: Callable[[], object]) -> None:
     assert caught.value.retry_after is not None
 
 
-def serving(client: proa.Client, service: str) -> bool:
-    with grpc.insecure_channel(client.address) as channel:
-        answer = health_pb2_grpc.HealthStub(channel).Check(
+def serving(daemon: Daemon, service: str) -> bool:
+    with grpc.insecure_channel(daemon.address) as channel:
+        answer = grpc_services.health(channel).Check(
             health_pb2.HealthCheckRequest(service=f"proa.v1.{service}")
         )
     return answer.status == health_pb2.HealthCheckResponse.SERVING
@@ -109,7 +110,9 @@ def engine_health(client: proa.Client, driver: str) -> str:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP])
-def test_dockerd(client: proa.Client, dockerd: PrivateEngine, number: signal.Signals):
+def test_dockerd(
+    daemon: Daemon, client: proa.Client, dockerd: PrivateEngine, number: signal.Signals
+):
     dockerd.signal(number)
 
     check_known(CONTAINERS, client)
@@ -127,9 +130,9 @@ def test_dockerd(client: proa.Client, dockerd: PrivateEngine, number: signal.Sig
     assert list(partial.unreachable) == ["local/docker"]
     created = client.domains.CreateDomain(v1.CreateDomainRequest(spec=tiny_domain())).resource
     client.resources.DeleteResource(v1.DeleteResourceRequest(id=created.name))
-    eventually(lambda: not serving(client, "ContainerService"))
-    assert serving(client, "DomainService")
-    assert serving(client, "ResourceService")
+    eventually(lambda: not serving(daemon, "ContainerService"))
+    assert serving(daemon, "DomainService")
+    assert serving(daemon, "ResourceService")
     assert engine_health(client, "docker") == "UNREACHABLE"
 
     if number is signal.SIGSTOP:
@@ -137,12 +140,14 @@ def test_dockerd(client: proa.Client, dockerd: PrivateEngine, number: signal.Sig
     else:
         dockerd.start()
     eventually(lambda: lists(client, CONTAINERS))
-    eventually(lambda: serving(client, "ContainerService"))
+    eventually(lambda: serving(daemon, "ContainerService"))
     assert engine_health(client, "docker") == "SERVING"
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP])
-def test_libvirtd(client: proa.Client, libvirtd: PrivateLibvirtd, number: signal.Signals):
+def test_libvirtd(
+    daemon: Daemon, client: proa.Client, libvirtd: PrivateLibvirtd, number: signal.Signals
+):
     created = client.domains.CreateDomain(v1.CreateDomainRequest(spec=tiny_domain())).resource
     libvirtd.signal(number)
 
@@ -160,8 +165,8 @@ def test_libvirtd(client: proa.Client, libvirtd: PrivateLibvirtd, number: signal
     assert client.containers.PruneContainers(
         v1.PruneContainersRequest(labels={"proa-test": "nobody"})
     )
-    eventually(lambda: not serving(client, "DomainService"))
-    assert serving(client, "ContainerService")
+    eventually(lambda: not serving(daemon, "DomainService"))
+    assert serving(daemon, "ContainerService")
     assert engine_health(client, "libvirt") == "UNREACHABLE"
 
     if number is signal.SIGSTOP:
@@ -169,7 +174,7 @@ def test_libvirtd(client: proa.Client, libvirtd: PrivateLibvirtd, number: signal
     else:
         libvirtd.start()
     eventually(lambda: lists(client, DOMAINS))
-    eventually(lambda: serving(client, "DomainService"))
+    eventually(lambda: serving(daemon, "DomainService"))
     again = client.resources.GetResource(v1.GetResourceRequest(id=created.id)).resource
     assert again.name == created.name
 

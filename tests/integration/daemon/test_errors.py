@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import docker
 import grpc
@@ -46,7 +47,7 @@ def own_image(token: str) -> Iterator[str]:
 
 
 def run(
-    client: proa.Client, name: str, *command: str, image: str = IMAGE, **fields: object
+    client: proa.Client, name: str, *command: str, image: str = IMAGE, **fields: Any
 ) -> v1.Resource:
     spec = v1.ContainerSpec(image=image, name=name, command=command, **fields)
     return client.containers.CreateContainer(

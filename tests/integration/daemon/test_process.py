@@ -13,8 +13,9 @@ from pathlib import Path
 import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 
+import grpc_services
 import proa
 from integration.daemon.conftest import BIN, PASSWORD, Daemon, under_way
 from proa import v1
@@ -61,7 +62,7 @@ def test_of_daemons_that_start_at_once_on_one_socket_one_serves(start_daemon: St
     for daemon in daemons:
         daemon.home.mkdir()
         with (daemon.home / "log").open("wb") as log:
-            command = [BIN / "proad", "serve", "--memory"]
+            command = [str(BIN / "proad"), "serve", "--memory"]
             processes.append(subprocess.Popen(command, env=daemon.environment, stderr=log))
     try:
         deadline = time.monotonic() + 120
@@ -75,7 +76,7 @@ def test_of_daemons_that_start_at_once_on_one_socket_one_serves(start_daemon: St
             assert time.monotonic() < deadline, "the one that is left does not serve"
             time.sleep(0.05)
         with grpc.insecure_channel(f"unix:{path}") as channel:
-            answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+            answer = grpc_services.health(channel).Check(health_pb2.HealthCheckRequest())
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
     finally:
         for process in processes:
@@ -114,7 +115,7 @@ def test_sigterm_says_not_serving_and_lets_a_call_end(start_daemon: Start):
     with daemon.client() as client, grpc.insecure_channel(daemon.address) as channel:
         spec = v1.ContainerSpec(image=IMAGE, name="slow", labels={"proa.memory/stop-after": "5"})
         client.containers.CreateContainer(v1.CreateContainerRequest(spec=spec, start=True))
-        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        watch = grpc_services.health(channel).Watch(health_pb2.HealthCheckRequest())
         assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
 
         def stop() -> None:

@@ -159,7 +159,7 @@ def _ports(ground: Ground) -> _Made:
         "53/udp": [{"HostPort": two, "HostIp": "127.0.0.1"}],
         "81/tcp": [{"HostPort": ""}],
     }
-    exposed = {"90/tcp": {}}
+    exposed: Json = {"90/tcp": {}}
     yield "ports-run", {**_publish(running, exposed)}, "start"
     yield "ports-range-runs", _publish({"80/tcp": [{"HostPort": some}]}), "start"
     yield "ports-paused", _publish({"80/tcp": [{"HostPort": three}]}), "pause"
@@ -185,16 +185,16 @@ def _mounts(ground: Ground) -> _Made:
     volume = {"Type": "volume", "Source": ground.volume, "Target": "/v"}
     bind = {"Type": "bind", "Source": ground.folder, "Target": "/b"}
     memory = {"Type": "tmpfs", "Target": "/t"}
-    options = {"SizeBytes": 9 * MIB, "Mode": 0o1700}
+    tmpfs = {"SizeBytes": 9 * MIB, "Mode": 0o1700}
     for name, mounts in {
         "memory": [memory],
-        "memory-options": [{**memory, "TmpfsOptions": options, "ReadOnly": True}],
+        "memory-options": [{**memory, "TmpfsOptions": tmpfs, "ReadOnly": True}],
         "volume": [volume],
         "volume-nameless": [{**volume, "Source": ""}],
         "volume-read-only": [{**volume, "ReadOnly": True}],
         "bind": [bind],
         "bind-read-only": [{**bind, "ReadOnly": True, "BindOptions": {"Propagation": "rslave"}}],
-        "all": [volume, bind, {**memory, "TmpfsOptions": options}],
+        "all": [volume, bind, {**memory, "TmpfsOptions": tmpfs}],
     }.items():
         yield f"mounts-{name}", {"HostConfig": {"Mounts": mounts}}, ""
     yield "mounts-all-run", {"HostConfig": {"Mounts": [volume, bind, memory]}}, "start"
@@ -223,7 +223,7 @@ def _networks(ground: Ground) -> _Made:
         yield f"network-{name}", {"HostConfig": {"NetworkMode": mode}}, ""
         yield f"network-{name}-runs", {"HostConfig": {"NetworkMode": mode}}, "start"
     for after in ("", "start", "end"):
-        config = {
+        config: Json = {
             "HostConfig": {"NetworkMode": ground.network},
             "NetworkingConfig": {"EndpointsConfig": {ground.network: endpoint}},
         }

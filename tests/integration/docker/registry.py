@@ -44,7 +44,7 @@ def serve_registry(folder: Path, *, closed: bool = False) -> Iterator[str]:
     config = folder / "config.yml"
     config.write_text(json.dumps(settings))  # JSON is YAML, too
     with (folder / "log").open("wb") as log:
-        command = ["docker-registry", "serve", config]
+        command = ["docker-registry", "serve", str(config)]
         process = subprocess.Popen(command, stdout=log, stderr=log)
         try:
             _wait_for(f"http://{address}/v2/")

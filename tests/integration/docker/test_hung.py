@@ -129,7 +129,7 @@ async def test_a_call_on_it_ends_in_time(engine: PrivateEngine):
 
         async def ended() -> bool:
             """What was given up may be answered after the deletion."""
-            return driver._engine._turns._gates == {}
+            return len(driver._engine._limiter) == 0
 
         await eventually(ended)
 

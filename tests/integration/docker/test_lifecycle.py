@@ -173,7 +173,7 @@ async def test_how_long_others_containers_last(
             for remove in (True, False):
                 created = raw.create_container(
                     IMAGE,
-                    DEAF,
+                    list(DEAF),
                     name=f"{token}-{remove}",
                     host_config=raw.create_host_config(auto_remove=remove),
                     labels=[LABEL],

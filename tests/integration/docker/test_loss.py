@@ -145,16 +145,13 @@ class TestHung:
 
                 async def taken() -> bool:
                     engine = driver._engine
-                    gates = engine._turns._gates, engine._urgent_turns._gates
-                    if any(SOME_ID not in each for each in gates):
-                        return False
-                    ordinary, urgent = (each[SOME_ID] for each in gates)
-                    # Two of three have a turn; the urgent one needs none of theirs.
-                    return (ordinary.free, len(ordinary.waiting), urgent.free) == (
-                        0,
-                        1,
-                        1,
-                    ) and engine._urgent._jobs.qsize() == 0
+                    # Two of three hold the slots; the urgent call needs none of them.
+                    return (
+                        engine._limiter.waiting(SOME_ID) == 1
+                        and len(engine._urgent_limiter) == 1
+                        and engine._urgent_limiter.waiting(SOME_ID) == 0
+                        and engine._urgent._jobs.qsize() == 0
+                    )
 
                 await eventually(taken)
                 assert not reached.done()

@@ -96,6 +96,7 @@ async def test_a_pause_that_comes_too_late_tells_of_the_other_one(
                 await eventually(reported)
                 assert watcher.seen[-1].state is PAUSED
             else:
+                assert isinstance(ours, Resource)
                 assert ours.state is PAUSED
             await asyncio.to_thread(raw.unpause, id)
             await asyncio.sleep(SETTLED)

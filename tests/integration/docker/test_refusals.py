@@ -10,7 +10,8 @@ import docker
 import pytest
 
 from integration.docker.odd_registry import ODD_REGISTRIES, OddRegistry
-from integration.docker.provocations import PROVOCATIONS, Provocation
+from integration.docker.provocations import PROVOCATIONS
+from integration.docker.provoking import Provocation
 from integration.docker.stage import Stage, on_stage
 from proad.drivers.docker import DockerDriver, errors
 from proad.drivers.docker.refusals import REFUSALS, REGISTRIES, Meaning, Refusal, known

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from typing import Any
 
 import docker
 import pytest
@@ -184,7 +185,7 @@ class TestGraceful:
 def foreign(raw: docker.APIClient, token: str) -> Iterator[Callable[..., str]]:
     """Makes a container of somebody else's, deaf to all signals, that runs; gives its id."""
 
-    def make(**fields: object) -> str:
+    def make(**fields: Any) -> str:
         made = raw.create_container(
             IMAGE,
             list(DEAF),

@@ -89,8 +89,11 @@ async def as_virsh_shows(uri: str, ids: list[str], volumes: list[Volume]) -> dic
     """Give all domains as virsh tells of them."""
     ask = ("dumpxml", "dominfo", "domblklist", "snapshot-list --name")
     output = await virsh(uri, *(f"{command} {id}" for id in ids for command in ask))
-    answers = zip(*[iter(output)] * len(ask), strict=True)
-    return {id: _resource(id, *each, volumes) for id, each in zip(ids, answers, strict=True)}
+    resources = {}
+    for number, id in enumerate(ids):
+        xml, info, drives, snapshots = output[number * len(ask) : (number + 1) * len(ask)]
+        resources[id] = _resource(id, xml, info, drives, snapshots, volumes)
+    return resources
 
 
 def _resource(
@@ -162,9 +165,9 @@ def _firmware(root: ET.Element) -> Firmware:
 
 def _boot_order(root: ET.Element) -> tuple[BootDevice, ...]:
     placed = {}
-    for device in root.find("devices"):
-        if (boot := device.find("boot")) is not None:
-            word = device.get("device") if device.tag == "disk" else device.tag
+    for element in root.find("devices"):
+        if (boot := element.find("boot")) is not None:
+            word = element.get("device") if element.tag == "disk" else element.tag
             placed[int(boot.get("order"))] = word
     words = [placed[place] for place in sorted(placed)]
     words = words or [boot.get("dev") for boot in root.iterfind("os/boot")]

@@ -76,7 +76,7 @@ class Guests:
             os_, "cmdline"
         ).text = f"console=ttyS0 quiet cryptomgr.notests {command_line}"
         for disk in root.findall("devices/disk"):
-            disk.getparent().remove(disk)  # type: ignore[union-attr] # <devices>
+            disk.getparent().remove(disk)  # <devices>
         xml = etree.tostring(root, encoding="unicode")
         made = await self.driver.create_domain_from_xml(DomainXml(xml=xml), start=True)
         await self.ready(made.id)

@@ -8,12 +8,13 @@ import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import libvirt
 import pytest
 
-from integration.libvirt.conftest import refuse
 from integration.libvirt.guests import MIB, Guests
+from lacking import refuse
 from proad.drivers.libvirt import LibvirtDriver
 from proad.drivers.libvirt.xml.parser import parse
 from proad.errors import (
@@ -70,7 +71,7 @@ def new(**fields: object) -> DiskSpec:
     ids=["network", "medium", "machine", "base", "size"],
 )
 async def test_a_failed_step_leaves_nothing(
-    driver: LibvirtDriver, guests: Guests, wrong: dict[str, object], error: type[ProaError]
+    driver: LibvirtDriver, guests: Guests, wrong: dict[str, Any], error: type[ProaError]
 ):
     spec = (
         guests.blank(**{"disks": (new(), new()), **wrong})
@@ -270,7 +271,7 @@ async def test_a_file_that_came_into_the_pool_is_found(
     ],
 )
 async def test_command_that_a_refusal_names_works(
-    driver: LibvirtDriver, guests: Guests, wrong: dict[str, object]
+    driver: LibvirtDriver, guests: Guests, wrong: dict[str, Any]
 ):
     with pytest.raises(InvalidArgumentError) as caught:
         await driver.create_domain(guests.spec(**wrong))

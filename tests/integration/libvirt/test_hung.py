@@ -78,6 +78,7 @@ async def test_it_holds_up_nobody_else(driver: LibvirtDriver, guests: Guests):
             # Ending a QEMU that hangs takes libvirt ten seconds; other ends do not wait.
             driver.stop(other.id, StopOptions(mode=StopMode.FORCE)),
         )
+        assert isinstance(ended, Resource)
         assert ended.state is ResourceState.STOPPED
         await asyncio.wait(waiting, timeout=30)
         assert all(task.done() and task.exception() is not None for task in waiting)
@@ -115,6 +116,7 @@ async def test_stop_while_an_earlier_call_waits_for_the_qemu_keeps_its_mode(
         )
         assert time.monotonic() - begin < 33 + 30
         assert isinstance(refused, StopTimedOutError)
+        assert isinstance(ended, Resource)
         assert ended.state is ResourceState.STOPPED
         os.kill(pid_of(to_ask), 0)  # it is there
         for task in before:

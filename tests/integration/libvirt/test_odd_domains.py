@@ -11,10 +11,10 @@ import libvirt
 import pytest
 from structlog.testing import capture_logs
 
-from integration.libvirt.conftest import refuse
 from integration.libvirt.guests import Guests
 from integration.libvirt.private_libvirtd import PrivateLibvirtd, private_libvirtd
 from integration.libvirt.test_loss import answering
+from lacking import refuse
 from proad.drivers.libvirt import LibvirtDriver
 from proad.errors import EngineConflictError, InUseError, ResourceNotFoundError
 from proad.model import (

@@ -117,11 +117,12 @@ async def test_it_is_one_call_and_no_news(
 
 
 async def test_it_says_what_a_list_says(driver: LibvirtDriver, domain: libvirt.virDomain):
+    id = domain.UUIDString()
+
     async def listed() -> Resource:
         (found,) = [each for each in await driver.list_resources() if each.id == id]
         return found
 
-    id = domain.UUIDString()
     before = await listed()
     paused = await driver.pause(id, before=before)
     assert paused == await listed()

@@ -100,7 +100,7 @@ async def test_delete_of_a_clone_keeps_the_volume_of_the_original(
     name = root.find("name")
     assert name is not None
     name.text = f"{guests.prefix}-clone"
-    root.remove(root.find("uuid"))  # type: ignore[arg-type] # libvirt always writes one
+    root.remove(root.find("uuid"))
     source = root.find("devices/disk/source")
     assert source is not None
     source.set("file", str(guests.folder / other))

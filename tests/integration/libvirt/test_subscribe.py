@@ -72,6 +72,7 @@ async def blank(raw: libvirt.virConnect, tmp_path: Path) -> AsyncIterator[Path]:
 
 async def test_each_step_of_a_life(driver: LibvirtDriver, raw: libvirt.virConnect, blank: Path):
     name = blank.name
+    id = ""
 
     async def state() -> ResourceState:
         return (await driver.get_resource(id, SUMMARY)).state

@@ -178,7 +178,8 @@ async def test_a_broken_image_in_a_pool_that_comes_meanwhile_holds_up_no_delete_
     run("qemu-img", "create", "-f", "qcow2", base, MIB)
     overlay(outside / "broken", base)
     base.unlink()
-    all_pools, made = pools.all_pools, []
+    all_pools = pools.all_pools
+    made: list[libvirt.virStoragePool] = []
 
     def overtaken(connection: libvirt.virConnect) -> list[pools.StoragePool]:
         found = all_pools(connection)

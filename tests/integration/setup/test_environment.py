@@ -52,7 +52,7 @@ class Clone:
         )
 
     def python(self, code: str) -> str:
-        command = [self.folder / ".venv/bin/python", "-c", code]
+        command = [str(self.folder / ".venv/bin/python"), "-c", code]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         return done.stdout.strip() if done.returncode == 0 else done.stderr.splitlines()[-1]
 
@@ -62,7 +62,7 @@ def other_python() -> str:
     for folder in ["/usr/bin", *os.environ["PATH"].split(os.pathsep)]:
         python = Path(folder) / "python3"
         if python.exists():
-            command = [python, "-c", "import ensurepip, sys; print(sys.base_prefix)"]
+            command = [str(python), "-c", "import ensurepip, sys; print(sys.base_prefix)"]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode == 0 and done.stdout.strip() != sys.base_prefix:
                 return str(python)
@@ -90,7 +90,7 @@ def test_environment_from_elsewhere_is_made_anew(clone: Clone, tmp_path: Path):
     clone.folder = clone.folder.rename(tmp_path / "moved")
     other = other_python()
     assert "installing" in clone.environment(python=other)
-    command = [clone.folder / ".venv/bin/pip", "--version"]  # its first line names a path
+    command = [str(clone.folder / ".venv/bin/pip"), "--version"]  # its first line names a path
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert str(clone.folder) in told
     if not other:

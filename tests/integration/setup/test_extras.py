@@ -18,7 +18,13 @@ def bin(tmp_path_factory: pytest.TempPathFactory, package_index: None) -> Path:
     """Make an environment with the client alone; gives the folder of its commands."""
     folder = tmp_path_factory.mktemp("venv")
     assert run(sys.executable, "-m", "venv", folder).returncode == 0
-    install = [folder / "bin/pip", "install", "-q", "-c", ROOT / "constraints.txt"]
+    install: list[str | Path] = [
+        folder / "bin/pip",
+        "install",
+        "-q",
+        "-c",
+        ROOT / "constraints.txt",
+    ]
     done = run(*install, ROOT)
     assert done.returncode == 0, done.stderr
     return folder / "bin"

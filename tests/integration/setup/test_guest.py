@@ -35,7 +35,7 @@ class Stranger:
         self._script = folder / "tests/guest/build_guest.sh"
 
     def build(self) -> subprocess.CompletedProcess[str]:
-        command = ["setpriv", f"--reuid={self.uid}", "--clear-groups", self._script]
+        command = ["setpriv", f"--reuid={self.uid}", "--clear-groups", str(self._script)]
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 

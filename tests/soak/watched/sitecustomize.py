@@ -8,18 +8,22 @@ import asyncio
 import json
 import sys
 import time
+from typing import Any
 
 import uvloop
 
 _MOST = 0.020
-_run = asyncio.Handle._run
+# Typed as Any: methods of both are replaced below.
+_Handle: Any = asyncio.Handle
+_uvloop: Any = uvloop
+_run = _Handle._run
 
 
-def _what(handle: asyncio.Handle) -> str:
+def _what(handle: Any) -> str:
     return repr(getattr(handle._callback, "__self__", handle))
 
 
-def _watched(handle: asyncio.Handle) -> None:
+def _watched(handle: Any) -> None:
     began = time.thread_time()
     _run(handle)
     taken = time.thread_time() - began
@@ -28,6 +32,6 @@ def _watched(handle: asyncio.Handle) -> None:
         sys.stderr.write(json.dumps(line) + "\n")
 
 
-asyncio.Handle._run = _watched
+_Handle._run = _watched
 # Its callbacks are not Python's to wrap.
-uvloop.run = asyncio.run
+_uvloop.run = asyncio.run

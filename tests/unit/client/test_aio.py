@@ -1,6 +1,7 @@
 """The asyncio client against a grpc.aio server in the same event loop."""
 
 import asyncio
+from typing import Any
 
 import grpc
 import pytest
@@ -8,7 +9,7 @@ import pytest
 import proa
 from proa import v1
 
-LOGIN = {"username": "ann", "password": "correct horse"}
+LOGIN: dict[str, Any] = {"username": "ann", "password": "correct horse"}
 HOST = v1.GetHostRequest()
 PULL = v1.PullImageRequest(image="debian:12")
 

@@ -14,6 +14,7 @@ import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -91,7 +92,7 @@ def filled(message, depth=6):
             getattr(message, field.name).SetInParent()
             filled(getattr(message, field.name), depth - 1)
         else:
-            value = HOSTILE if field.type == field.TYPE_STRING else 1
+            value: Any = HOSTILE if field.type == field.TYPE_STRING else 1
             if field.type == field.TYPE_BYTES:
                 value = HOSTILE.encode()
             if field.is_repeated:
@@ -169,7 +170,7 @@ def served(handler):
 
 
 @pytest.fixture
-def run(hostile, monkeypatch, tmp_path):
+def target(hostile, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setenv("PROA_TOKEN", "ours")
     with served(hostile) as target:
@@ -177,12 +178,15 @@ def run(hostile, monkeypatch, tmp_path):
         state = tmp_path / "proa" / "tokens.json"
         state.parent.mkdir(mode=0o700)
         state.write_text(json.dumps({target: "ours"}))
+        yield target
 
-        def call(*arguments):
-            return CliRunner().invoke(app, ["--target", target, *arguments], input="secret\n")
 
-        call.target = target
-        yield call
+@pytest.fixture
+def run(target):
+    def call(*arguments):
+        return CliRunner().invoke(app, ["--target", target, *arguments], input="secret\n")
+
+    return call
 
 
 def leaves(command, path=()):
@@ -308,14 +312,14 @@ def on_terminal(target, *arguments):
     return seen.decode().replace("\r\n", "\n")
 
 
-def test_document_on_a_terminal_is_escaped(run):
-    shown = on_terminal(run.target, "vm", "xml", "x")
+def test_document_on_a_terminal_is_escaped(target):
+    shown = on_terminal(target, "vm", "xml", "x")
     assert shown == escaped(XML, keep="\n\t")
     assert raw(shown, keep="\n\t") == set()
 
 
-def test_lines_on_a_terminal_are_escaped(run):
-    assert on_terminal(run.target, "start", "x").startswith(escaped(HOSTILE))
+def test_lines_on_a_terminal_are_escaped(target):
+    assert on_terminal(target, "start", "x").startswith(escaped(HOSTILE))
 
 
 def test_only_one_module_writes():

@@ -1,5 +1,7 @@
 """What the rows of a pull tell while it goes on."""
 
+from typing import Any
+
 from rich.console import Console
 from rich.progress import Progress
 
@@ -19,7 +21,7 @@ def step(layer, status, *bytes):
 
 
 def rows(*steps):
-    shown = Progress(_Bytes(binary_units=True), console=Console(quiet=True), disable=True)
+    shown: Any = Progress(_Bytes(binary_units=True), console=Console(quiet=True), disable=True)
     _follow(steps, shown)
     return [_Bytes(binary_units=True).render(task).plain for task in shown.tasks]
 
@@ -36,7 +38,7 @@ def test_layer_without_a_word_of_bytes_shows_none():
 
 
 def test_row_can_be_drawn_before_the_first_step_of_it_is_told():
-    shown = Progress(_Bytes(binary_units=True), console=Console(quiet=True), disable=True)
+    shown: Any = Progress(_Bytes(binary_units=True), console=Console(quiet=True), disable=True)
     drawn = []
 
     def update(*_args, **_fields):

@@ -3,6 +3,7 @@
 import queue
 import time
 from datetime import timedelta
+from typing import Any
 
 import grpc
 import pytest
@@ -11,7 +12,7 @@ import proa
 from proa import v1
 from proa.channels import DEFAULT_TARGET, Endpoint, address
 
-LOGIN = {"username": "ann", "password": "correct horse"}
+LOGIN: dict[str, Any] = {"username": "ann", "password": "correct horse"}
 HOST = v1.GetHostRequest()
 
 

@@ -2,6 +2,7 @@
 
 import pickle
 import traceback
+from typing import Any
 
 import grpc
 import pytest
@@ -37,7 +38,8 @@ def assert_tells_what_grpc_tells(error, text="what happened"):
     assert isinstance(error, proa.NotFound)
     assert error.code() is NOT_FOUND
     assert error.details() == error.message == text
-    assert rpc_status.from_call(error).details
+    call: Any = error
+    assert rpc_status.from_call(call).details
     assert dict(error.trailing_metadata())["grpc-status-details-bin"]
     assert list(error.initial_metadata()) == []
     assert error.debug_error_string() == ""

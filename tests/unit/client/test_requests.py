@@ -3,6 +3,7 @@
 import re
 import tomllib
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -29,6 +30,7 @@ def told(method, wrong):
 
 def test_call_with_something_else_than_its_request_raises_type_error(serve, small_daemon):
     with serve() as target, proa.connect(target, token="ours") as client:
+        resources: Any = client.resources
         tried = 0
         for method, call in stubs(client):
             for wrong in WRONG:
@@ -40,9 +42,9 @@ def test_call_with_something_else_than_its_request_raises_type_error(serve, smal
                 tried += 1
         assert tried > 5 * 30
         with pytest.raises(TypeError, match="GetResource takes"):
-            client.resources.GetResource.future("web").result()
+            resources.GetResource.future("web").result()
         with pytest.raises(TypeError, match="GetResource takes"):
-            client.resources.GetResource.with_call("web")
+            resources.GetResource.with_call("web")
     assert not small_daemon.calls
 
 
@@ -59,8 +61,9 @@ async def test_aio_call_with_something_else_than_its_request_raises_type_error(
 
 def test_password_given_in_place_of_the_request_is_not_told(serve):
     with serve() as target, proa.connect(target) as client:
+        create_token: Any = client.auth.CreateToken
         with pytest.raises(TypeError) as caught:
-            client.auth.CreateToken("correct horse")
+            create_token("correct horse")
         assert "correct horse" not in str(caught.value)
 
 
@@ -69,7 +72,7 @@ def test_password_given_in_place_of_the_request_is_not_told(serve):
     [
         lambda client: client.resources.GetResource(id="web"),
         lambda client: client.resources.GetResource("a", "b"),
-        lambda _: v1.GetResourceRequest("web"),
+        lambda _: cast("Any", v1.GetResourceRequest)("web"),
         lambda client: next(client.list_resources("web")),
         lambda client: next(client.watch("web")),
         lambda client: client.wait("web", "running"),

@@ -1,6 +1,7 @@
 """TLS and mutual TLS against a server in this process, with an authority of our own."""
 
 import subprocess
+from typing import Any
 
 import grpc
 import pytest
@@ -8,7 +9,7 @@ import pytest
 import proa
 from proa import v1
 
-LOGIN = {"username": "ann", "password": "correct horse"}
+LOGIN: dict[str, Any] = {"username": "ann", "password": "correct horse"}
 HOST = v1.GetHostRequest()
 
 

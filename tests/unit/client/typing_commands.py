@@ -20,7 +20,7 @@ def _parse(argv):
     while hasattr(ctx.command, "resolve_command"):
         rest = [*ctx._protected_args, *ctx.args]
         if not rest:
-            assert ctx.command.invoke_without_command
+            assert getattr(ctx.command, "invoke_without_command", False)
             return ctx
         name, command, rest = ctx.command.resolve_command(ctx, rest)
         ctx = command.make_context(name, rest, parent=ctx)

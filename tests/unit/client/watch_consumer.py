@@ -3,9 +3,15 @@
 import asyncio
 import threading
 import time
+from functools import partial
 
 import proa
 from unit.client.watch_server import Replica
+
+
+def _close_soon(loop, watch):
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(watch.close)
 
 
 class WatchConsumer:
@@ -45,7 +51,7 @@ class WatchConsumer:
         loop = asyncio.get_running_loop()
         async with proa.aio.connect(self._target, **self._settings) as client:
             watch = client.watch(**self._arguments)
-            self.close = lambda: loop.is_closed() or loop.call_soon_threadsafe(watch.close)
+            self.close = partial(_close_soon, loop, watch)
             self.close_client = lambda: asyncio.run_coroutine_threadsafe(
                 client.close(), loop
             ).result(5)

@@ -16,7 +16,7 @@ from proad import model
 from proad.rpc.names import enum_prefix
 
 # What the servicers read or write themselves, besides what is converted.
-SERVICERS_OWN = {
+SERVICERS_OWN: dict[tuple[Any, type], set[str]] = {
     (v1.CreateContainerResponse, model.CreatedContainer): set(),
     (v1.PruneContainersRequest, model.PruneFilter): {"host"},
     (v1.PruneContainersResponse, model.Pruned): set(),
@@ -35,7 +35,7 @@ SERVICERS_OWN = {
     (v1.CreateSnapshotRequest, model.SnapshotSpec): {"id"},
     (v1.CreateDomainFromXmlRequest, model.DomainXml): {"start", "host"},
 }
-WHOLE = [
+WHOLE: list[tuple[Any, type]] = [
     (v1.Resource, model.Resource),
     (v1.ResourceFilter, model.ResourceFilter),
     (v1.ContainerSpec, model.ContainerSpec),

@@ -310,5 +310,5 @@ async def test_force_waits_for_force(ops):
     first.let_go.set()
     second.let_go.set()
 
-    assert await asyncio.gather(one, two) == [Verb.STOP, Verb.STOP]
+    assert list(await asyncio.gather(one, two)) == [Verb.STOP, Verb.STOP]
     assert (first.own, second.own) == (True, True)

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -50,7 +51,7 @@ async def resolver(engine):
     connection = await linked(engine)
     inventory = Inventory([connection])
     async with inventory.following():
-        resolver = Resolver(Hosts(["local"], [connection]), inventory)
+        resolver: Any = Resolver(Hosts(["local"], [connection]), inventory)
         resolver.lifecycle = Lifecycle(resolver, Verbs(Operations(), inventory), inventory)
         yield resolver
 

@@ -5,6 +5,7 @@ from collections import Counter
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -78,7 +79,7 @@ async def measure(connection):
             inventory = Inventory(connections)
             await stack.enter_async_context(inventory.following())
             hosts = Hosts([each.host for each in connections], connections)
-            made = StatsService(hosts, Resolver(hosts, inventory), inventory)
+            made: Any = StatsService(hosts, Resolver(hosts, inventory), inventory)
             made.inventory = inventory
             return made
 

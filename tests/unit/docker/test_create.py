@@ -1,6 +1,7 @@
 """Creating containers: what the engine says to it."""
 
 from http import HTTPStatus
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,8 @@ class Taken:
 
 
 async def test_a_name_is_taken_also_by_what_is_not_shown_yet():
-    creation = Creation(Taken(), Lookup(Taken()))
+    engine: Any = Taken()
+    creation = Creation(engine, Lookup(engine))
     spec = ContainerSpec(image="proa-test/busybox:1", name="web")
     with pytest.raises(AlreadyExistsError) as caught:
         await creation.create(spec, start=False, on_made=untold)

@@ -34,7 +34,7 @@ def test_the_environment_as_docker_has_it(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert DockerDriver("unix:///x").endpoint == "unix:///x"
 
 
-READ = urllib3.exceptions.ReadTimeoutError(None, "", "late")  # type: ignore[arg-type] # no pool here
+READ = urllib3.exceptions.ReadTimeoutError(None, "", "late")
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,10 @@ class Saying:
         return convert(Answer(HTTPStatus.OK, json.dumps(said).encode()))
 
 
+def lookup_on(engine: Any) -> Lookup:
+    return Lookup(engine)
+
+
 def status(word):
     return inspected(State={"Status": word, "Running": False})
 
@@ -58,7 +62,7 @@ FATES = pytest.mark.parametrize(
 
 @FATES
 async def test_summary_of_one_that_is_listed_as_removed_is_what_it_is(lists, inspects, state):
-    lookup = Lookup(Saying(lists, inspects))
+    lookup = lookup_on(Saying(lists, inspects))
     found = await lookup.find_summary(ID)
     assert (found and found.state) is state
     if state is ResourceState.REMOVING:
@@ -69,13 +73,13 @@ async def test_summary_of_one_that_is_listed_as_removed_is_what_it_is(lists, ins
 
 @FATES
 async def test_list_with_one_that_is_listed_as_removed_has_it_as_it_is(lists, inspects, state):
-    lookup = Lookup(Saying(lists, inspects))
+    lookup = lookup_on(Saying(lists, inspects))
     assert [each.state for each in await lookup.summaries()] == ([state] if state else [])
 
 
 async def test_list_asks_once_of_what_could_not_be_removed():
     engine = Saying([[REMOVING]], [status("dead")])
-    lookup = Lookup(engine)
+    lookup = lookup_on(engine)
     for _ in range(3):
         assert [each.state for each in await lookup.summaries()] == [ResourceState.FAILED]
     assert engine.asked.count(f"/containers/{ID}/json") == 1
@@ -99,7 +103,7 @@ class Holding(Saying):
 async def test_list_while_another_one_is_looked_at_has_those_that_were_listed():
     other = [{**DEAD, "Id": OTHER_ID}]
     engine = Holding([[DEAD], other, other, [DEAD]], [status("dead")])
-    lookup = Lookup(engine)
+    lookup = lookup_on(engine)
     listing = asyncio.create_task(lookup.summaries())
     await engine.asks.wait()
     assert (await lookup.find_summary(OTHER_ID)).state is ResourceState.FAILED
@@ -109,5 +113,5 @@ async def test_list_while_another_one_is_looked_at_has_those_that_were_listed():
 
 async def test_summary_of_any_other_is_one_call():
     engine = Saying([[listed(State="exited")]], [])
-    assert (await Lookup(engine).find_summary(ID)).state is ResourceState.STOPPED
+    assert (await lookup_on(engine).find_summary(ID)).state is ResourceState.STOPPED
     assert engine.asked == ["/containers/json"]

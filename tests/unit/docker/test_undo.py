@@ -3,6 +3,7 @@
 import asyncio
 import json
 from http import HTTPStatus
+from typing import Any
 
 import pytest
 
@@ -56,7 +57,7 @@ class Late:
 )
 async def test_it_is_gone_when_it_was_removed(monkeypatch, removals):
     monkeypatch.setattr(create, "_RETRY", 0.01)
-    engine = Late(*removals)
+    engine: Any = Late(*removals)
     creation = Creation(engine, None)
 
     with pytest.raises(EngineTimedOutError):

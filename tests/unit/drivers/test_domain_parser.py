@@ -1,6 +1,7 @@
 """Domain XML from callers, read by two readers that must agree."""
 
 import time
+from typing import Any
 from xml.dom import minidom
 
 import pytest
@@ -43,7 +44,7 @@ PIECES = [
 def first_text(document: minidom.Document, tag: str) -> str:
     """Give what XPath's `string(./tag[1])` gives, as libvirt asks for it."""
 
-    def texts(node: minidom.Node) -> str:
+    def texts(node: Any) -> str:
         if node.nodeType in {node.TEXT_NODE, node.CDATA_SECTION_NODE}:
             return node.data
         return "".join(texts(child) for child in node.childNodes)

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -168,8 +169,9 @@ def test_attempt_that_raises_gives_the_default():
 
 
 def test_json_of_any_content_is_parsed():
-    assert parse_json(b'{"a": "\xff", "b": NaN, "c": 1}')["c"] == 1
-    assert parse_json(b'{"a": %s, "c": 1}' % (b"9" * 5000))["c"] == 1
+    for text in (b'{"a": "\xff", "b": NaN, "c": 1}', b'{"a": %s, "c": 1}' % (b"9" * 5000)):
+        answer: Any = parse_json(text)
+        assert answer["c"] == 1
     for text in (b"", b"{", b"[" * 100_000, json.dumps("x").encode()[:-1]):
         with pytest.raises(ValueError, match=r"."):
             parse_json(text)

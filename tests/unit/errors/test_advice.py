@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,7 @@ def texts(path: Path) -> Iterator[str]:
                     yield each.value
 
 
-def messages() -> Iterator[object]:
+def messages() -> Iterator[Any]:
     for module in vars(v1).values():
         descriptor = getattr(module, "DESCRIPTOR", None)
         if descriptor is not None and hasattr(descriptor, "fields"):

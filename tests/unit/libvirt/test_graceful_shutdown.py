@@ -1,6 +1,7 @@
 """Guests whose agent, or whose QEMU, refuses what it is asked."""
 
 from datetime import timedelta
+from typing import Any
 
 import libvirt
 import pytest
@@ -68,7 +69,8 @@ class Connected:
 async def run_shutdown(domain: Refusing, grace: timedelta) -> list[str]:
     target = Target(resource=RUNNING, runtime_id=7, agent=True, test=False)
     steps: list[str] = []
-    shutdown = GracefulShutdown(Connected(domain), DomainEvents())
+    connection: Any = Connected(domain)
+    shutdown = GracefulShutdown(connection, DomainEvents())
     await shutdown.run(target, ShutdownRequest(target), grace, lambda step, _: steps.append(step))
     return steps
 

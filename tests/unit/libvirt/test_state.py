@@ -36,7 +36,7 @@ S, R = ResourceState, StateReason
         ("SHUTOFF", "SHUTOFF_SAVED", (S.STOPPED, None)),
     ],
 )
-def test_the_table(state: str, reason: str, expected: tuple[S, R | None]):
+def test_the_table(state: str, reason: str, expected: tuple[ResourceState, StateReason | None]):
     numbers = getattr(libvirt, f"VIR_DOMAIN_{state}"), getattr(libvirt, f"VIR_DOMAIN_{reason}")
     ours, detail = state_of(*numbers, saved=False)
     assert (ours, detail.reason) == expected
@@ -59,6 +59,6 @@ def test_state_of_a_newer_libvirt_is_other_and_told():
 
 
 @pytest.mark.parametrize(("state", "ours"), [("PAUSED", S.PAUSED), ("SHUTOFF", S.STOPPED)])
-def test_reason_of_a_newer_libvirt_is_other(state: str, ours: S):
+def test_reason_of_a_newer_libvirt_is_other(state: str, ours: ResourceState):
     found, detail = state_of(getattr(libvirt, f"VIR_DOMAIN_{state}"), 99, saved=False)
     assert (found, detail.reason) == (ours, R.OTHER)

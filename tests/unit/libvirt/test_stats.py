@@ -1,11 +1,12 @@
 """Samples made of libvirt's statistics."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from proad.drivers.libvirt.connections.connection import Connection
-from proad.drivers.libvirt.stats import Answer, StatsCollector
+from proad.drivers.libvirt.stats import StatsCollector
 from proad.drivers.tolerant import Omissions
 from proad.model import BlockStats, NetworkStats, ResourceKind, ResourceStats
 
@@ -13,7 +14,7 @@ ID = "00000000-0000-4000-8000-000000000001"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 KIB = 1024
 
-OF_LIBVIRT: Answer = {
+OF_LIBVIRT: dict[str, Any] = {
     "state.state": 1,
     "cpu.time": 1_391_354_567,
     "balloon.current": 160 * KIB,
@@ -28,7 +29,7 @@ OF_LIBVIRT: Answer = {
     "net.1.tx.bytes": 3,
     "net.1.tx.pkts": 4,
 }
-OF_QEMU: Answer = {
+OF_QEMU: dict[str, Any] = {
     "balloon.rss": 44_384,
     "block.count": 2,
     "block.0.name": "sda",  # an empty drive counts nothing

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from google.protobuf import message_factory
@@ -55,7 +56,7 @@ RESPONSES = {
 def test_a_resource_is_the_first_field_of_every_response(encoded, name):
     response, field = RESPONSES[name]
     resource = of_length(100)
-    read = response.FromString(encoded.get(resource))
+    read: Any = response.FromString(encoded.get(resource))
 
     assert field.number == 1
     found = getattr(read, field.name)
@@ -72,7 +73,12 @@ def test_all_of_them_were_looked_at():
 
 def test_the_same_one_is_encoded_once():
     made = []
-    encoded = EncodingCache(lambda resource: made.append(resource) or b"x")
+
+    def encode_noted(resource):
+        made.append(resource)
+        return b"x"
+
+    encoded = EncodingCache(encode_noted)
     one, equal = of_length(1), of_length(1)
 
     assert encoded.get(one) is encoded.get(one)
@@ -172,7 +178,12 @@ async def test_events_of_any_length(encoded, length):
 
 async def test_an_event_and_a_verb_share_the_encoding():
     made = []
-    encoded = EncodingCache(lambda one: made.append(one) or first_field(one))
+
+    def encode_noted(resource):
+        made.append(resource)
+        return first_field(resource)
+
+    encoded = EncodingCache(encode_noted)
     resource = of_length(100)
     change = ResourceChange(type=ChangeType.MODIFIED, resource=resource)
 

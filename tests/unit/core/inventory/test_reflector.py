@@ -216,7 +216,7 @@ async def test_an_event_that_is_later_than_a_list_is_waited_for(
         else:
             await sleep(seconds)
 
-    monkeypatch.setattr(module.asyncio, "sleep", event_comes)
+    monkeypatch.setattr(asyncio, "sleep", event_comes)
     engine.put(box(state=S.STOPPED), tell=False)
     await slept.wait()
     lists = engine.asked["list"]

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from contextlib import aclosing
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -65,7 +66,9 @@ class Watcher:
         connections = connections or [
             reflector.connection for reflector in inventory._reflectors.values()
         ]
-        self.batches = watch(inventory, which, connections, heartbeat=heartbeat, revision=revision)
+        self.batches: Any = watch(
+            inventory, which, connections, heartbeat=heartbeat, revision=revision
+        )
         self.revision = revision
 
     async def next(self, seconds=30):
