@@ -1,4 +1,4 @@
-"""Back-off after failures."""
+"""Growing pauses after failures."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Generic, TypeVar
 
+from proad.auth.timing import AuthTiming
 from proad.errors import TooManyAttemptsError
 
 K = TypeVar("K", bound=Hashable)
 
-# A doubling past this would only overflow.
+# Bounds the exponent, so that the pause does not overflow.
 _MAX_DOUBLINGS = 20
 
 
@@ -21,17 +22,15 @@ class _Record:
 
 
 class BackOff(Generic[K]):
-    """Counts failures per key; after some, each demands a longer pause than the last.
+    """Counts failures per key, and imposes growing pauses once there are too many.
 
-    Bounded: when there are too many keys, the one that failed longest ago is forgotten.
+    Memory is bounded: past `max_keys`, the key that failed longest ago is dropped.
 
     Args:
         free: failures without a pause.
-        first: pause after the first failure past those; each further one doubles it.
-        longest: where the doubling ends.
-        forget_after: a key without a failure for so long starts anew.
-        max_keys: how many keys are remembered.
-        clock: seconds that never go back.
+        clock: monotonic time in seconds.
+        timing: the length of pauses, and when failures are forgotten.
+        max_keys: the maximum number of keys with a record.
     """
 
     def __init__(
@@ -39,16 +38,14 @@ class BackOff(Generic[K]):
         *,
         free: int,
         clock: Callable[[], float],
-        first: timedelta = timedelta(seconds=1),
-        longest: timedelta = timedelta(minutes=1),
-        forget_after: timedelta = timedelta(minutes=15),
+        timing: AuthTiming = AuthTiming(),
         max_keys: int = 65_536,
     ) -> None:
         self._free = free
         self._clock = clock
-        self._first = first.total_seconds()
-        self._longest = longest.total_seconds()
-        self._forget_after = forget_after.total_seconds()
+        self._first_pause = timing.first_pause.total_seconds()
+        self._longest_pause = timing.longest_pause.total_seconds()
+        self._forget_after = timing.forget_failures_after.total_seconds()
         self._max_keys = max_keys
         self._records: OrderedDict[K, _Record] = OrderedDict()
 
@@ -56,29 +53,29 @@ class BackOff(Generic[K]):
         return len(self._records)
 
     def count(self, key: K) -> int:
-        """Return how often the key has failed of late."""
+        """Return the number of recent failures of a key."""
         record = self._records.get(key)
         if record is None or self._clock() - record.last > self._forget_after:
             return 0
         return record.failures
 
     def check(self, key: K) -> None:
-        """Let the key try.
+        """Check that no pause of a key is running.
 
         Raises:
-            TooManyAttemptsError: its pause is not over.
+            TooManyAttemptsError: the pause has not ended.
         """
         record = self._records.get(key)
         if record is None or record.failures <= self._free:
             return
         doublings = min(record.failures - self._free - 1, _MAX_DOUBLINGS)
-        pause = min(self._first * 2**doublings, self._longest)
+        pause = min(self._first_pause * 2**doublings, self._longest_pause)
         left = record.last + pause - self._clock()
         if left > 0:
             raise TooManyAttemptsError(timedelta(seconds=left))
 
     def failed(self, key: K) -> None:
-        """Count a failure."""
+        """Count a failure of a key."""
         failures = self.count(key) + 1
         self._records[key] = _Record(failures, self._clock())
         self._records.move_to_end(key)
@@ -86,5 +83,5 @@ class BackOff(Generic[K]):
             self._records.popitem(last=False)
 
     def succeeded(self, key: K) -> None:
-        """Forget the failures."""
+        """Forget the failures of a key."""
         self._records.pop(key, None)

@@ -1,4 +1,4 @@
-"""The keys that sign tokens: one file each, readable by the daemon alone."""
+"""The keys that sign tokens, each in a file that only the daemon can read."""
 
 import hashlib
 import hmac
@@ -23,22 +23,22 @@ class Key:
     """A secret key.
 
     Attributes:
-        id: names the key in a token's header and tells nothing about the secret.
+        secret: the 32 bytes.
     """
 
     secret: bytes = field(repr=False)
 
     @property
     def id(self) -> str:
-        """The first half of the secret's SHA-256, in hexadecimal."""
+        """Key id for a token's header: a digest that reveals nothing about the secret."""
         return hashlib.sha256(b"proa key id" + self.secret).hexdigest()[:32]
 
 
 class KeyRing:
     """The keys of a folder, oldest first.
 
-    New tokens are signed with the newest; the one before it is still good for
-    verification, so that a rotation logs nobody out.
+    The newest key signs new tokens. The key before it still verifies, so that a rotation
+    logs nobody out.
     """
 
     def __init__(self, keys: tuple[Key, ...]) -> None:
@@ -46,13 +46,13 @@ class KeyRing:
 
     @property
     def newest(self) -> Key:
-        """The key that signs."""
+        """The key that signs new tokens."""
         return self.keys[-1]
 
     def derived(self, purpose: str) -> list[bytes]:
-        """Give a key for another purpose of each of them, the newest first.
+        """Return a key for another purpose, derived from each key, the newest first.
 
-        It tells nothing about the one that it was made of.
+        A derived key reveals nothing about its origin.
         """
         return [
             hmac.digest(key.secret, f"proa {purpose}".encode(), "sha256")
@@ -61,11 +61,11 @@ class KeyRing:
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """Read the keys; make the folder and the first key where they are missing.
+        """Read the keys; create the folder and the first key if they are missing.
 
         Raises:
-            SetupError: others can read a key or change the folder, a file has not
-                exactly 32 bytes, or reading fails.
+            SetupError: other users can read a key or change the folder, a file does not have
+                exactly 32 bytes, or it cannot be read.
         """
         try:
             _check_folder(folder)
@@ -77,10 +77,10 @@ class KeyRing:
 
     @classmethod
     def rotate(cls, folder: Path) -> Self:
-        """Make a new key for signing and drop all but it and the one before.
+        """Create a new signing key, and delete all keys but that and the one before.
 
-        Of two rotations at the same moment only one happens. A daemon that runs goes on
-        with the keys that it read at its start.
+        Of two simultaneous rotations one has effect. A running daemon continues with the
+        keys that it read at its start.
 
         Raises:
             SetupError: as `open`.
@@ -109,7 +109,7 @@ def _check_folder(folder: Path) -> None:
 
 
 def _create(folder: Path, number: int) -> None:
-    """Make a key file in one step, unless another process just made this very one."""
+    """Create a key file atomically, unless another process has just created the same one."""
     target = folder / f"{number:06}.key"
     draft = folder / f".{secrets.token_hex(8)}"
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

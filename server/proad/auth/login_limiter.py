@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from proad.auth.backoff import BackOff
+from proad.auth.timing import AuthTiming
 
 # Failures without a pause: of a user at one address, and of a user at all addresses.
 _FREE_PER_ADDRESS = 5
@@ -33,14 +34,14 @@ class LoginLimiter:
 
     Args:
         clock: monotonic time in seconds.
+        timing: the length of pauses, and when failures are forgotten.
     """
 
-    def __init__(self, *, clock: Callable[[], float]) -> None:
-        self._pairs = BackOff[tuple[str, str]](free=_FREE_PER_ADDRESS, clock=clock)
-        self._users = BackOff[str](free=_FREE_PER_USER, clock=clock)
-        self._addresses = BackOff[str](
-            free=0, clock=clock
-        )  # for priorities alone, imposes no pauses
+    def __init__(self, *, clock: Callable[[], float], timing: AuthTiming = AuthTiming()) -> None:
+        self._pairs = BackOff[tuple[str, str]](free=_FREE_PER_ADDRESS, clock=clock, timing=timing)
+        self._users = BackOff[str](free=_FREE_PER_USER, clock=clock, timing=timing)
+        # For priorities alone: imposes no pauses.
+        self._addresses = BackOff[str](free=0, clock=clock, timing=timing)
         self._known_addresses: OrderedDict[str, OrderedDict[str, None]] = OrderedDict()
 
     def check(self, user: str, address: str) -> None:

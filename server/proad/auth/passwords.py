@@ -1,4 +1,4 @@
-"""Passwords: hashing and checking with bcrypt, on threads of its own."""
+"""Passwords: hashing and verification with bcrypt, in a thread pool of its own."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,16 +12,16 @@ from proad.errors import InvalidArgumentError
 
 T = TypeVar("T")
 
-# bcrypt looks at no more than that; a longer password would be weaker than it looks.
+# bcrypt ignores all bytes past that, so that a longer password would be weaker than it seems.
 _MAX_BYTES = 72
 DEFAULT_COST = 12
 
 
 def check_password(password: str) -> bytes:
-    """Give the bytes of a password that a user can have.
+    """Return the bytes of a possible password.
 
     Raises:
-        InvalidArgumentError: with the field "password".
+        InvalidArgumentError: the password is not a possible one; with the field "password".
     """
     if not password:
         raise InvalidArgumentError.of("password", "must not be empty")
@@ -39,11 +39,11 @@ def check_password(password: str) -> bytes:
 
 
 def check_new_password(password: str, *, at_least: int) -> None:
-    """Do nothing if a user may be given this password.
+    """Check that a password may be set.
 
     Raises:
-        InvalidArgumentError: with the field "password"; it is shorter than `at_least`
-            characters, or nobody can have it.
+        InvalidArgumentError: the password is shorter than `at_least` characters or not a
+            possible one; with the field "password".
     """
     check_password(password)
     if len(password) < at_least:
@@ -55,20 +55,20 @@ def check_new_password(password: str, *, at_least: int) -> None:
 
 
 class Passwords:
-    """Hashes and checks passwords. Use it in a `with`, which owns the threads.
+    """Hashes and verifies passwords. A context manager, which owns the threads.
 
-    bcrypt is slow on purpose: on its own few threads it delays neither the event
-    loop nor anything else that needs a thread.
+    bcrypt is slow on purpose: in a pool of its own it delays neither the event loop nor
+    other work in threads.
 
     Args:
         cost: base-2 logarithm of the rounds, 4 to 31; less than 12 is for tests.
-        threads: how many passwords are worked on at a time.
+        threads: number of passwords that are processed at a time.
     """
 
     def __init__(self, *, cost: int = DEFAULT_COST, threads: int = 2) -> None:
         self._cost = cost
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="bcrypt")
-        # For users that are not there, so that they cost the same: salt and no hash.
+        # A salt without a hash, so that an unknown user takes as long as a known one.
         self._nobody = bcrypt.gensalt(cost) + b"." * 31
         self.threads = threads
 
@@ -87,17 +87,17 @@ class Passwords:
         """Hash a new password.
 
         Raises:
-            InvalidArgumentError: it is empty, longer than 72 bytes, or contains NUL.
+            InvalidArgumentError: the password is empty, longer than 72 bytes, or contains NUL.
         """
         data = check_password(password)
         salt = bcrypt.gensalt(self._cost)
         return (await self._run(lambda: bcrypt.hashpw(data, salt))).decode()
 
     async def verify(self, password: str, password_hash: str | None) -> bool:
-        """Tell whether a password is the hashed one; without a hash, no, as slowly.
+        """Return whether a password matches a hash. Without a hash, return False as slowly.
 
         Raises:
-            InvalidArgumentError: nobody can have this password.
+            InvalidArgumentError: the password is not a possible one.
         """
         data = check_password(password)
         hashed = password_hash.encode() if password_hash else self._nobody

@@ -1,4 +1,4 @@
-"""Who is calling: logging in, recognising a caller, logging out."""
+"""Authentication: login, verification of a call's token, logout."""
 
 import hmac
 import secrets
@@ -17,6 +17,7 @@ from proad.auth.keys import KeyRing
 from proad.auth.login_limiter import LoginLimiter
 from proad.auth.passwords import Passwords, check_password
 from proad.auth.scopes import Scope
+from proad.auth.timing import AuthTiming
 from proad.auth.token_status import TokenStatusCache
 from proad.auth.tokens import Claims, IssuedToken, Tokens
 from proad.config import Settings
@@ -36,50 +37,51 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who makes a call, and what their token allows.
+    """The user who makes a call, as the token tells.
 
     Attributes:
-        claims: what the token says.
+        claims: the token's claims.
     """
 
     claims: Claims
 
     @property
     def username(self) -> str:
-        """Their name."""
+        """Name of the user."""
         return self.claims.username
 
     @property
     def scopes(self) -> frozenset[Scope]:
-        """What they may do."""
+        """Scopes of the token."""
         return self.claims.scopes
 
     @property
     def expire_time(self) -> datetime:
-        """When the token ends."""
+        """Expiry of the token."""
         return self.claims.expire_time
 
 
 def require(caller: Caller, scope: Scope) -> None:
-    """Do nothing if the caller's token carries the scope.
+    """Check that a caller's token has a scope.
 
     Raises:
-        ScopeMissingError: it does not.
+        ScopeMissingError: the token lacks the scope.
     """
     if scope not in caller.scopes:
         raise ScopeMissingError(scope, sorted(caller.scopes))
 
 
 class Authenticator:
-    """Gives tokens for passwords, and tells whose token a call carries.
+    """Issues tokens for passwords, and authenticates calls by their tokens.
 
     Args:
-        users: who there is.
-        revocations: tokens that are no longer good.
-        tokens: signs and verifies.
-        passwords: hashes and compares.
-        addresses: tells from where a login comes.
-        clock: seconds that never go back, for pauses after failed logins.
+        users: the store of users.
+        revocations: the store of revoked tokens.
+        tokens: signs and verifies tokens.
+        passwords: hashes and compares passwords.
+        addresses: resolves the address of a caller; by default no proxy is trusted.
+        timing: durations of the cache, the monitor and the pauses.
+        clock: monotonic time in seconds, for the cache and the pauses.
     """
 
     def __init__(
@@ -90,14 +92,15 @@ class Authenticator:
         tokens: Tokens,
         passwords: Passwords,
         addresses: ClientAddressResolver | None = None,
+        timing: AuthTiming = AuthTiming(),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._users = users
         self._tokens = tokens
         self._passwords = passwords
-        self._token_status = TokenStatusCache(users, revocations)
+        self._token_status = TokenStatusCache(users, revocations, timing=timing, clock=clock)
         self._addresses = addresses or ClientAddressResolver()
-        self._limiter = LoginLimiter(clock=clock)
+        self._limiter = LoginLimiter(clock=clock, timing=timing)
         self._queue = FairQueue(concurrency=passwords.threads, priority=self._limiter.priority)
         self._log_key = secrets.token_bytes(32)
 
@@ -136,23 +139,24 @@ class Authenticator:
         peer: str,
         forwarded: Sequence[str] = (),
     ) -> IssuedToken:
-        """Give a token to whoever knows the password.
+        """Issue a token for a username and password.
 
         Args:
-            username: who wants it.
-            password: theirs.
-            scopes: what it shall carry; None or empty: all that the user was granted,
-                which may be nothing. Such a token can only be given back.
-            peer: where the call comes from, as gRPC says it.
-            forwarded: where it came from before, as proxies say: `x-forwarded-for`.
+            username: name of the user.
+            password: password of the user.
+            scopes: scopes of the token; None or empty for all scopes of the user. A user
+                may have none: the token then serves for its own revocation alone.
+            peer: the peer of the connection, as gRPC reports it.
+            forwarded: the values of the call's `x-forwarded-for` headers.
 
         Raises:
-            InvalidArgumentError: nobody can have this name or this password.
-            BadCredentialsError: no such user, wrong password, or disabled: never said which.
-            ScopeMissingError: a scope was asked for that the user was not granted.
-            TooManyAttemptsError: too many failures for this user, there or at all addresses.
-            TooManyLoginsError: too many logins wait for their turn.
-            DatabaseUnreachableError: nobody can tell.
+            InvalidArgumentError: the name or the password is not a possible one.
+            BadCredentialsError: no such user, a wrong password or a disabled user; the error
+                does not tell which.
+            ScopeMissingError: the user lacks a requested scope.
+            TooManyAttemptsError: too many failures for this user, at this or at all addresses.
+            TooManyLoginsError: too many logins are queued.
+            DatabaseUnreachableError: the user cannot be read.
         """
         username = check_username(username)
         check_password(password)
@@ -167,13 +171,13 @@ class Authenticator:
         return self._tokens.issue(user.name, wanted, user.token_version)
 
     def client_address(self, peer: str, forwarded: Sequence[str] = ()) -> str:
-        """Return where a call comes from, past the proxies that are trusted; see `ClientAddressResolver.resolve`."""
+        """Return the address of a caller; see `ClientAddressResolver.resolve`."""
         return self._addresses.resolve(peer, forwarded)
 
     async def _log_in(self, username: str, password: str, address: str) -> User:
-        """Return the user whose password it is, and note how it went."""
-        # Once more, when the turn has come: logins that were sent all at once must not
-        # pass before the first of them has failed.
+        """Return the user if the password matches, and record the outcome."""
+        # Check again after queueing: otherwise logins that are sent all at once would pass
+        # the first check before any of them has failed.
         self._limiter.check(username, address)
         user = await self._users.get(username)
         matches = await self._passwords.verify(password, user.password_hash if user else None)
@@ -185,25 +189,25 @@ class Authenticator:
         return user
 
     def _digest(self, username: str) -> str:
-        """Return what tells a name apart in this process' log, and no more than that.
+        """Return a digest that tells names apart in the log of this process, and nothing else.
 
-        People type their password where the name belongs.
+        Users type their password into the field of the name by mistake.
         """
         return hmac.digest(self._log_key, username.encode(), "sha256").hex()[:16]
 
     async def authenticate(self, authorization: str | None) -> Caller:
-        """Tell whose token a call carries.
+        """Return the caller whose token a call carries.
 
         Args:
-            authorization: the header of this name, "Bearer TOKEN"; None: there is none.
+            authorization: the header `authorization`, "Bearer TOKEN"; None if it is missing.
 
         Raises:
-            TokenMissingError: the header is missing or of another scheme.
-            TokenInvalidError: the token is not ours, or its user is gone, disabled or
-                was changed since.
-            TokenExpiredError: its time is over.
-            TokenRevokedError: it was given back.
-            DatabaseUnreachableError: nobody can tell.
+            TokenMissingError: the header is missing or has another scheme.
+            TokenInvalidError: the token is not one of ours, or its user was removed, disabled
+                or changed since the login.
+            TokenExpiredError: the token expired.
+            TokenRevokedError: the token was revoked.
+            DatabaseUnreachableError: the token's status cannot be read.
         """
         scheme, _, token = (authorization or "").strip().partition(" ")
         token = token.strip()
@@ -214,35 +218,35 @@ class Authenticator:
         return Caller(claims)
 
     async def check_again(self, caller: Caller) -> None:
-        """Do nothing if the caller's token is still good.
+        """Check that the caller's token is still valid.
 
         Raises:
-            TokenExpiredError: its time is over.
-            TokenInvalidError: its user is gone, disabled or was changed since.
-            TokenRevokedError: it was given back.
-            DatabaseUnreachableError: nobody can tell.
+            TokenExpiredError: the token expired.
+            TokenInvalidError: the user was removed, disabled or changed since the login.
+            TokenRevokedError: the token was revoked.
+            DatabaseUnreachableError: the token's status cannot be read.
         """
         caller.claims.check_time()
         await self._token_status.check(caller.claims)
 
     async def revoke(self, caller: Caller) -> None:
-        """End the token that the caller came with.
+        """Revoke the caller's token.
 
         Raises:
-            DatabaseUnreachableError: it may be good still; try again.
+            DatabaseUnreachableError: the token may still be valid; try again.
         """
         await self._token_status.revoke(caller.claims.token_id, caller.claims.expire_time)
 
     def while_valid(self, caller: Caller, *, expires: bool) -> AbstractAsyncContextManager[None]:
-        """End what is done in the context when the caller's token is no longer good.
+        """Cancel the body once the caller's token is no longer valid.
 
-        That is at once when it is revoked here, and within two seconds when another process
-        changes its user. With `expires`, it ends with the token's time, too.
+        That is at once for a revocation by this process, and within two seconds for a change
+        by another one. With `expires`, the body is cancelled at the token's expiry, too.
 
         Raises:
-            TokenExpiredError: the time is over.
-            TokenRevokedError: it was given back.
-            TokenInvalidError: its user is gone, disabled or was changed since.
-            DatabaseUnreachableError: nobody could tell for a quarter of a minute.
+            TokenExpiredError: the token expired.
+            TokenRevokedError: the token was revoked.
+            TokenInvalidError: the user was removed, disabled or changed since the login.
+            DatabaseUnreachableError: the status could not be read for 15 seconds.
         """
         return self._token_status.while_valid(caller.claims, expires=expires)

@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import structlog
 
+from proad.auth.timing import AuthTiming
 from proad.auth.tokens import Claims
 from proad.errors import DatabaseUnreachableError, ProaError, TokenExpiredError
 
@@ -43,25 +44,18 @@ class TokenMonitor:
     """Polls the status of the tokens of all open streams, in one batch.
 
     A stream whose token is refused is cancelled wherever it waits, also for a client that
-    does not read. While the database is unreachable, streams continue; after `patience` they
-    end with DatabaseUnreachableError, as new calls do.
+    does not read. While the database is unreachable, streams continue; after
+    `database_patience` they end with DatabaseUnreachableError, as new calls do.
 
     Args:
         look_up: reads the status of tokens.
-        interval: time between two polls.
-        patience: how long the database may be unreachable.
+        timing: the poll interval, and the patience with the database.
     """
 
-    def __init__(
-        self,
-        look_up: StatusLookup,
-        *,
-        interval: timedelta = timedelta(seconds=1),
-        patience: timedelta = timedelta(seconds=15),
-    ) -> None:
+    def __init__(self, look_up: StatusLookup, *, timing: AuthTiming = AuthTiming()) -> None:
         self._look_up = look_up
-        self._interval = interval.total_seconds()
-        self._patience = patience.total_seconds()
+        self._interval = timing.poll_interval.total_seconds()
+        self._patience = timing.database_patience.total_seconds()
         self._tokens: dict[str, _MonitoredToken] = {}
         self._polling: asyncio.Task[None] | None = None
 

@@ -3,11 +3,12 @@
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
+from proad.auth.timing import AuthTiming
 from proad.auth.token_monitor import TokenMonitor
 from proad.auth.tokens import Claims
 from proad.errors import (
@@ -39,12 +40,13 @@ class TokenStatusCache:
     """Checks tokens against the database, through a cache.
 
     A change by another process, such as `proad user disable`, takes effect within
-    `memory`. Concurrent checks of the same token share one query.
+    `status_max_age`. Concurrent checks of the same token share one query.
 
     Args:
         users: the store of users.
         revocations: the store of revoked tokens.
-        memory: how long a query's result is reused.
+        timing: how long a status is reused, and the timing of the monitor.
+        clock: monotonic time in seconds.
     """
 
     def __init__(
@@ -52,13 +54,15 @@ class TokenStatusCache:
         users: UserStore,
         revocations: RevocationStore,
         *,
-        memory: timedelta = timedelta(milliseconds=500),
+        timing: AuthTiming = AuthTiming(),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._users = users
         self._revocations = revocations
-        self._memory = memory.total_seconds()
+        self._max_age = timing.status_max_age.total_seconds()
+        self._clock = clock
         self._lookups: OrderedDict[str, _Lookup] = OrderedDict()
-        self._monitor = TokenMonitor(self._refusals)
+        self._monitor = TokenMonitor(self._refusals, timing=timing)
 
     def __len__(self) -> int:
         return len(self._lookups)
@@ -71,9 +75,9 @@ class TokenStatusCache:
             TokenRevokedError: the token was revoked.
             DatabaseUnreachableError: the status cannot be read.
         """
-        now = time.monotonic()
+        now = self._clock()
         lookup = self._lookups.get(claims.token_id)
-        if lookup is None or now - lookup.started > self._memory:
+        if lookup is None or now - lookup.started > self._max_age:
             lookup = _Lookup(now, asyncio.ensure_future(self._look_up(claims)))
             self._remember(claims.token_id, lookup)
         if not lookup.refusal.done():
@@ -92,7 +96,7 @@ class TokenStatusCache:
         refusal: asyncio.Future[type[ProaError] | None] = asyncio.Future()
         refusal.set_result(TokenRevokedError)
         # Replace a query that may have started before the revocation was stored.
-        self._remember(token_id, _Lookup(time.monotonic(), refusal))
+        self._remember(token_id, _Lookup(self._clock(), refusal))
         self._monitor.end(token_id, TokenRevokedError)
 
     async def settle(self) -> None:

@@ -1,4 +1,4 @@
-"""Tokens: signing and verifying JWTs. Who they are good for, `service` knows."""
+"""Tokens: signing and verification of JWTs. Their revocation is checked in `token_status`."""
 
 import secrets
 from collections import OrderedDict
@@ -12,19 +12,17 @@ from jwt.utils import base64url_decode, base64url_encode
 
 from proad.auth.keys import Key, KeyRing
 from proad.auth.scopes import Scope, read_scopes, write_scopes
+from proad.auth.timing import AuthTiming
 from proad.errors import TokenExpiredError, TokenInvalidError
 
-# The only algorithm there is: a token never chooses one.
+# The only algorithm: a token does not choose its own.
 _ALGORITHM = "HS256"
 _TYPE = "at+jwt"
 _CLAIMS = ("iss", "aud", "sub", "iat", "exp", "jti", "scope", "ver")
-# Ours have about 450; a megabyte from a stranger is not worth a look.
+# Our tokens have about 450 characters; do not parse a megabyte from a stranger.
 _MAX_LENGTH = 4096
-# How far into the future a token of ours may have been given: since then the clock may
-# have been set back. The end of a token has no such tolerance.
-_CLOCK_STEP = timedelta(minutes=2)
-# Tokens whose signature need not be computed again.
-_MOST_VERIFIED = 10_000
+# Size of the cache of verified tokens.
+_MAX_VERIFIED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +30,9 @@ class IssuedToken:
     """A new token.
 
     Attributes:
-        token: the JWT itself, a secret.
-        expire_time: when it ends, in whole seconds.
-        scopes: what it allows.
+        token: the JWT, a secret.
+        expire_time: expiry, in whole seconds.
+        scopes: the scopes of the token.
     """
 
     token: str = field(repr=False)
@@ -44,14 +42,14 @@ class IssuedToken:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a genuine token says.
+    """The claims of a verified token.
 
     Attributes:
-        username: whose token it is.
-        scopes: what it allows.
-        token_id: unique among all tokens.
-        version: the user's token version when it was given.
-        expire_time: when it ends.
+        username: name of the user.
+        scopes: the scopes of the token.
+        token_id: unique id of the token.
+        version: the user's token version at the login.
+        expire_time: expiry of the token.
     """
 
     username: str
@@ -61,10 +59,10 @@ class Claims:
     expire_time: datetime
 
     def check_time(self) -> None:
-        """Do nothing if the token's time is not over.
+        """Check that the token has not expired.
 
         Raises:
-            TokenExpiredError: it is.
+            TokenExpiredError: the token expired.
         """
         if self.expire_time <= datetime.now(UTC):
             raise TokenExpiredError
@@ -74,25 +72,35 @@ class Tokens:
     """Signs and verifies tokens with the keys of a ring.
 
     Args:
-        keys: the newest signs; all verify.
-        issuer: who gives the tokens.
-        audience: who takes them.
-        lifetime: how long they are good for.
+        keys: the keys; the newest signs, all verify.
+        issuer: issuer of the tokens.
+        audience: audience of the tokens.
+        lifetime: time from issue to expiry.
+        timing: the tolerance for clock steps.
     """
 
-    def __init__(self, keys: KeyRing, *, issuer: str, audience: str, lifetime: timedelta) -> None:
+    def __init__(
+        self,
+        keys: KeyRing,
+        *,
+        issuer: str,
+        audience: str,
+        lifetime: timedelta,
+        timing: AuthTiming = AuthTiming(),
+    ) -> None:
         self._signer = keys.newest
         self._issuer = issuer
         self._audience = audience
         self._lifetime = lifetime
-        # The header of our tokens depends on the key alone. Whoever sends another
-        # one, with whatever algorithm, type or key id, has no token of ours.
+        self._clock_step = timing.clock_step
+        # The header of our tokens depends on the key alone: a token with any other header,
+        # whatever its algorithm, type or key id, is not one of ours.
         self._verifiers = {self._sign({}, key).partition(".")[0]: key.secret for key in keys.keys}
-        # A caller shows the same token again and again; a signature stays good.
+        # Callers send the same token with each call, and a valid signature stays valid.
         self._verified: OrderedDict[str, Claims] = OrderedDict()
 
     def issue(self, username: str, scopes: Collection[Scope], version: int) -> IssuedToken:
-        """Give a token that is good from now on."""
+        """Issue a token that is valid from now on."""
         now = datetime.now(UTC).replace(microsecond=0)
         expire_time = now + self._lifetime
         claims = {
@@ -108,17 +116,17 @@ class Tokens:
         return IssuedToken(self._sign(claims, self._signer), expire_time, frozenset(scopes))
 
     def verify(self, token: str) -> Claims:
-        """Give the claims of a token of ours whose time has not come.
+        """Verify a token, and return its claims.
 
         Raises:
-            TokenExpiredError: it was good once.
-            TokenInvalidError: anything else is wrong with it.
+            TokenExpiredError: the token is one of ours and expired.
+            TokenInvalidError: the token is not one of ours.
         """
         if (known := self._verified.get(token)) is not None:
             known.check_time()
             return known
         secret = self._verifiers.get(token[:_MAX_LENGTH].partition(".")[0])
-        if secret is None or len(token) > _MAX_LENGTH or not _is_spelled_plainly(token):
+        if secret is None or len(token) > _MAX_LENGTH or not _is_canonical(token):
             raise TokenInvalidError
         try:
             payload = jwt.decode(
@@ -127,7 +135,7 @@ class Tokens:
                 algorithms=[_ALGORITHM],
                 issuer=self._issuer,
                 audience=self._audience,
-                leeway=_CLOCK_STEP,
+                leeway=self._clock_step,
                 options={"require": list(_CLAIMS), "strict_aud": True},
             )
             claims = _claims(payload)
@@ -137,7 +145,7 @@ class Tokens:
         except (jwt.InvalidTokenError, ValueError, OverflowError):
             raise TokenInvalidError from None
         self._verified[token] = claims
-        if len(self._verified) > _MOST_VERIFIED:
+        if len(self._verified) > _MAX_VERIFIED:
             self._verified.popitem(last=False)
         return claims
 
@@ -147,11 +155,11 @@ class Tokens:
         )
 
 
-def _is_spelled_plainly(token: str) -> bool:
-    """Tell whether a token is written as we write it.
+def _is_canonical(token: str) -> bool:
+    """Return whether a token is in canonical base64url.
 
-    PyJWT reads base64 leniently: with padding, with characters that are none of it, with
-    other unused bits in the last one, a token would pass in many spellings.
+    PyJWT decodes leniently: padding, foreign characters and unused bits of the last character
+    would let one token pass in many spellings.
     """
     try:
         return all(

@@ -21,7 +21,7 @@ def environment(state):
 
 @pytest.fixture
 def proad(environment):
-    """Runs the command and gives what it printed, on standard error if it failed."""
+    """Run the command, and return its output, or its standard error if it failed."""
 
     def proad(*arguments, stdin="", code=0, **variables):
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""What the daemon refuses of its host, and what it denies itself, as a process."""
+"""What the process refuses of its host, and how it hardens itself."""
 
 import os
 import resource
@@ -16,7 +16,7 @@ COMMANDS = [["serve", "--memory"], ["init"], ["user", "list"]]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_state_folder_behind_a_link_is_refused(proad, state, tmp_path, command):
+def test_state_folder_behind_a_link_is_refused(proad, state, tmp_path, command):
     (tmp_path / "elsewhere").mkdir(mode=0o700)
     state.symlink_to(tmp_path / "elsewhere")
     assert f"{state}: is a symbolic link; name the folder" in proad(*command, code=1)
@@ -26,7 +26,7 @@ def test_a_state_folder_behind_a_link_is_refused(proad, state, tmp_path, command
 @as_root
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("what", ["", "keys", "keys/000001.key", "proa.db"])
-def test_a_state_of_another_user_is_refused(proad, state, command, what):
+def test_state_of_another_user_is_refused(proad, state, command, what):
     proad("init")
     os.chown(state / what, 12345, -1)
     path = str(state / what).rstrip("/")
@@ -34,14 +34,14 @@ def test_a_state_of_another_user_is_refused(proad, state, command, what):
 
 
 @pytest.mark.parametrize("what", ["keys", "keys/000001.key", "proa.db"])
-def test_a_part_of_the_state_behind_a_link_is_refused(proad, state, tmp_path, what):
+def test_part_of_the_state_behind_a_link_is_refused(proad, state, tmp_path, what):
     proad("init")
     (state / what).rename(tmp_path / "elsewhere")
     (state / what).symlink_to(tmp_path / "elsewhere")
     assert f"{state / what}: is a symbolic link" in proad("serve", "--memory", code=1)
 
 
-def test_a_database_where_others_can_write_is_refused(proad, tmp_path):
+def test_database_in_a_folder_that_others_can_write_is_refused(proad, tmp_path):
     (tmp_path / "open").mkdir()
     (tmp_path / "open").chmod(0o1777)
     url = f"sqlite:///{tmp_path}/open/proa.db"
@@ -50,7 +50,7 @@ def test_a_database_where_others_can_write_is_refused(proad, tmp_path):
 
 
 @pytest.mark.parametrize("command", [["serve", "--memory"], ["check-config"]])
-def test_tls_files_that_are_not_good_are_told_as_what_they_are(proad, tmp_path, command):
+def test_tls_files_with_a_defect_are_refused_with_the_cause(proad, tmp_path, command):
     key = KINDS["ec"]()
     files = {"cert": tmp_path / "cert.pem", "key": tmp_path / "key.pem"}
     variables = {f"PROA_TLS_{name.upper()}_FILE": str(path) for name, path in files.items()}
@@ -69,7 +69,7 @@ def test_tls_files_that_are_not_good_are_told_as_what_they_are(proad, tmp_path, 
     assert "others may use this key" in proad(*command, code=1, **variables)
 
 
-def test_a_daemon_that_dies_of_a_fault_leaves_no_core(environment, tmp_path):
+def test_daemon_killed_by_a_fault_leaves_no_core(environment, tmp_path):
     if resource.getrlimit(resource.RLIMIT_CORE)[1] != resource.RLIM_INFINITY:
         pytest.skip("core dumps are limited here anyway")
     process = subprocess.Popen(

@@ -19,7 +19,7 @@ from rpc.daemon import authenticating
 
 
 def log_in(state, name, password, scopes=None):
-    """Give the scopes of a token as the daemon would issue it, and the token."""
+    """Return the token that the daemon would issue."""
 
     async def run():
         async with authenticating(Settings(state_dir=state)) as authenticator:
@@ -28,11 +28,11 @@ def log_in(state, name, password, scopes=None):
     return asyncio.run(run())
 
 
-def test_version(proad):
+def test_version_prints_the_version(proad):
     assert re.fullmatch(r"proad \d+\.\d+\.\d+\S*\n", proad("--version"))
 
 
-def test_init_makes_everything_and_again_changes_nothing(proad, state):
+def test_init_creates_the_state_once(proad, state):
     proad("init")
     files = {path: path.stat().st_mode for path in state.rglob("*")}
     assert {path.name for path in files} == {"keys", "000001.key", "proa.db"}
@@ -44,14 +44,14 @@ def test_init_makes_everything_and_again_changes_nothing(proad, state):
     assert KeyRing.open(state / "keys").newest == key
 
 
-def test_init_rotates_the_key(proad, state):
+def test_init_rotate_key_creates_a_new_key(proad, state):
     proad("init")
     first = KeyRing.open(state / "keys").newest
     assert "restart" in proad("init", "--rotate-key")
     assert KeyRing.open(state / "keys").keys[0] == first
 
 
-def test_a_user_before_the_first_start(proad, state):
+def test_user_add_before_the_first_start_creates_the_state(proad, state):
     proad(
         "user", "add", "ann", "--scope", "basic", "--scope", "advanced", "--password-stdin",
         stdin="sehr geheim\n",
@@ -70,7 +70,7 @@ def test_a_user_before_the_first_start(proad, state):
         ("password\r\r\n", "password\r"),
     ],
 )
-def test_one_line_end_is_not_part_of_the_password(proad, state, typed, password):
+def test_user_add_drops_one_line_end_of_the_password(proad, state, typed, password):
     proad("user", "add", "ann", "--password-stdin", stdin=typed)
     log_in(state, "ann", password)
 
@@ -84,19 +84,19 @@ def test_one_line_end_is_not_part_of_the_password(proad, state, typed, password)
         (b"\xff\xfe\n", "UTF-8"),
     ],
 )
-def test_passwords_that_are_refused(proad, state, typed, what):
+def test_user_add_with_an_impossible_password_is_refused(proad, state, typed, what):
     assert what in proad("user", "add", "ann", "--password-stdin", stdin=typed, code=1)
     assert not state.exists()
 
 
-def test_the_least_length_of_a_password_is_a_setting(proad, state):
+def test_user_add_takes_the_minimum_length_from_the_settings(proad, state):
     least = {"PROA_PASSWORD_MIN_LENGTH": "3"}
     proad("user", "add", "ann", "--password-stdin", stdin="abc", **least)
     assert "at least 8" in proad("user", "passwd", "ann", "--password-stdin", stdin="abc", code=1)
-    log_in(state, "ann", "abc")  # what was set before stays good
+    log_in(state, "ann", "abc")  # an existing password stays valid
 
 
-def test_a_name_in_any_case_is_one_user(proad, state):
+def test_user_commands_ignore_the_case_of_names(proad, state):
     output = proad("user", "add", "Ann", "--password-stdin", stdin="password")
     assert output.startswith("user ann added")
     output = proad("user", "add", "ANN", "--password-stdin", stdin="password", code=1)
@@ -106,13 +106,13 @@ def test_a_name_in_any_case_is_one_user(proad, state):
     log_in(state, "ANN", "password")
 
 
-def test_an_unknown_variable_is_refused_with_the_nearest_name(proad):
+def test_check_config_with_an_unknown_variable_names_the_nearest_one(proad):
     variable = "PROA_" + "STATEDIR"
     text = proad("check-config", code=2, **{variable: "/nowhere"})
     assert text == f"proad: {variable}: unknown variable; did you mean PROA_STATE_DIR?\n"
 
 
-def test_a_user_from_beginning_to_end(proad, state):
+def test_user_commands_change_what_a_login_gets(proad, state):
     proad("user", "add", "ann", "--scope", "basic", "--password-stdin", stdin="password one")
     proad("user", "add", "bob", "--password-stdin", stdin="password two")
     lines = proad("user", "list").splitlines()
@@ -145,7 +145,7 @@ def test_a_user_from_beginning_to_end(proad, state):
     assert "ann" not in proad("user", "list")
 
 
-def test_what_cannot_be_done_is_said_in_one_line(proad, state):
+def test_user_commands_that_fail_print_one_line(proad, state):
     proad("user", "add", "ann", "--password-stdin", stdin="password")
     assert "exists already" in proad(
         "user", "add", "ann", "--password-stdin", stdin="password", code=1
@@ -155,19 +155,19 @@ def test_what_cannot_be_done_is_said_in_one_line(proad, state):
         assert "no user 'bob'" in proad("user", command, "bob", code=1)
 
 
-def test_a_state_folder_that_cannot_be(proad, tmp_path):
+def test_init_with_an_impossible_state_folder_names_the_setting(proad, tmp_path):
     (tmp_path / "file").touch()
     assert "PROA_STATE_DIR" in proad("init", code=1, PROA_STATE_DIR=str(tmp_path / "file" / "x"))
 
 
-def test_a_key_that_others_can_read(proad, state):
+def test_commands_with_a_key_that_others_can_read_are_refused(proad, state):
     proad("init")
     (state / "keys" / "000001.key").chmod(0o644)
     for command in (["user", "list"], ["serve", "--memory"]):
         assert "000001.key" in proad(*command, code=1)
 
 
-def test_a_database_that_is_not_there(proad):
+def test_user_list_without_a_database_hides_the_password(proad):
     url = "postgresql://me:geheim@127.0.0.1:1/proa"
     text = proad("user", "list", code=1, PROA_DATABASE_URL=url)
     assert "refused" in text
@@ -183,12 +183,12 @@ def test_a_database_that_is_not_there(proad):
         ["init", "--config", "/nowhere.toml"],
     ],
 )
-def test_wrong_usage(proad, arguments):
+def test_wrong_arguments_exit_with_2(proad, arguments):
     proad(*arguments, code=2)
 
 
 @pytest.mark.parametrize("command", [["serve"], ["check-config"], ["user", "list"]])
-def test_wrong_settings(proad, command, tmp_path):
+def test_wrong_settings_are_each_named(proad, command, tmp_path):
     config = tmp_path / "proa.toml"
     config.write_text("nonsense = 1\nlog_level = 'loud'\n")
     text = proad(*command, "--config", str(config), code=2)
@@ -196,11 +196,11 @@ def test_wrong_settings(proad, command, tmp_path):
     assert f"proad: {config}: nonsense: unknown key" in text.splitlines()
 
 
-def test_an_open_address_without_tls(proad):
+def test_serve_on_an_open_address_without_tls_is_refused(proad):
     assert "TLS" in proad("serve", code=2, PROA_LISTEN="0.0.0.0:50051")
 
 
-def test_a_file_of_settings(proad, tmp_path):
+def test_config_file_sets_the_settings(proad, tmp_path):
     config = tmp_path / "proa.toml"
     config.write_text(f"state_dir = '{tmp_path}/other'\n")
     proad("init", "--config", str(config), PROA_STATE_DIR="")
@@ -209,7 +209,7 @@ def test_a_file_of_settings(proad, tmp_path):
     assert f"state_dir = {tmp_path}/other\n" in shown
 
 
-def test_check_config_shows_the_settings_and_no_secret(proad, state):
+def test_check_config_prints_the_settings_without_secrets(proad, state):
     text = proad("check-config", PROA_DATABASE_URL="postgresql://me:geheim@h/d")
     assert f"state_dir = {state}\n" in text
     assert "listen = 127.0.0.1:50051\n" in text
@@ -218,14 +218,14 @@ def test_check_config_shows_the_settings_and_no_secret(proad, state):
     assert not state.exists()
 
 
-def test_the_example_is_a_file_of_settings(proad, tmp_path):
+def test_check_config_example_is_a_valid_file(proad, tmp_path):
     config = tmp_path / "proa.toml"
     config.write_text(proad("check-config", "--example"))
     proad("check-config", "--config", str(config))
 
 
 @pytest.mark.parametrize(("second", "code"), [("sehr geheim", 0), ("sehr gehein", 1)])
-def test_a_password_is_asked_for_twice_and_not_shown(environment, state, second, code):
+def test_user_add_on_a_terminal_asks_twice_without_echo(environment, state, second, code):
     typed = [b"sehr geheim\n", f"{second}\n".encode()] + ([b"\x04"] if code else [])
     status, screen = _on_a_terminal(["user", "add", "ann"], typed, environment)
     assert status == code
@@ -235,7 +235,7 @@ def test_a_password_is_asked_for_twice_and_not_shown(environment, state, second,
 
 
 def _on_a_terminal(arguments, typed, environment):
-    """Type each item when the screen has asked for it."""
+    """Type each item once the screen asks for it."""
     pid, terminal = pty.fork()
     if pid == 0:
         os.execve(sys.executable, [*PROAD, *arguments], environment)
@@ -245,10 +245,10 @@ def _on_a_terminal(arguments, typed, environment):
             continue
         try:
             shown = os.read(terminal, 1024).decode()
-        except OSError:  # how Linux says that the other side is closed
+        except OSError:  # Linux reports the closed other side in this way
             break
         screen += shown
-        # The space comes by itself, when the echo is turned off.
+        # The space is printed alone, once the echo is off.
         if typed and screen.endswith(": "):
             os.write(terminal, typed.pop(0))
     else:
@@ -257,12 +257,18 @@ def _on_a_terminal(arguments, typed, environment):
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), screen
 
 
-async def test_disable_takes_effect_in_a_running_daemon_within_a_second(proad, state):
+async def test_user_disable_ends_the_tokens_in_a_running_daemon(proad, state):
+    """How soon is tested by a clock; see tests/unit/auth/test_caller.py."""
     await asyncio.to_thread(proad, "user", "add", "ann", "--password-stdin", stdin="password")
     async with authenticating(Settings(state_dir=state)) as authenticator:
         token = (await authenticator.create_token("ann", "password", peer="unix:")).token
         await authenticator.authenticate(f"Bearer {token}")
         await asyncio.to_thread(proad, "user", "disable", "ann")
-        await asyncio.sleep(0.8)
+
+        async def until_refused():
+            while True:
+                await authenticator.authenticate(f"Bearer {token}")
+                await asyncio.sleep(0.01)
+
         with pytest.raises(TokenInvalidError):
-            await authenticator.authenticate(f"Bearer {token}")
+            await until_refused()

@@ -16,6 +16,8 @@ SCOPES = {"ann": list(Scope), "bob": [Scope.BASIC], "eve": []}
 
 
 class Clock:
+    """Monotonic time that a test moves."""
+
     def __init__(self):
         self.now = 0.0
 
@@ -49,20 +51,41 @@ async def users(database, passwords):
 
 
 @pytest.fixture
-def tokens(tmp_path):
+def make_tokens(tmp_path):
+    """Return a signer of tokens with some lifetime; all have the same keys."""
     ring = KeyRing.open(tmp_path / "keys")
-    return Tokens(ring, issuer="proa", audience="proa", lifetime=timedelta(minutes=30))
+
+    def make(lifetime=timedelta(minutes=30)):
+        return Tokens(ring, issuer="proa", audience="proa", lifetime=lifetime)
+
+    return make
 
 
 @pytest.fixture
-def authenticator(users, database, tokens, passwords, clock):
-    return Authenticator(
-        users=users,
-        revocations=RevocationStore(database),
-        tokens=tokens,
-        passwords=passwords,
-        clock=clock,
-    )
+def tokens(make_tokens):
+    return make_tokens()
+
+
+@pytest.fixture
+def make_authenticator(users, database, tokens, passwords, clock):
+    """Return an authenticator; arguments replace those of the fixtures."""
+
+    def make(**arguments):
+        defaults = {
+            "users": users,
+            "revocations": RevocationStore(database),
+            "tokens": tokens,
+            "passwords": passwords,
+            "clock": clock,
+        }
+        return Authenticator(**defaults | arguments)
+
+    return make
+
+
+@pytest.fixture
+def authenticator(make_authenticator):
+    return make_authenticator()
 
 
 @pytest.fixture

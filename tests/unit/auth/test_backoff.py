@@ -6,19 +6,6 @@ from proad.auth.backoff import BackOff
 from proad.errors import TooManyAttemptsError
 
 
-class Clock:
-    def __init__(self):
-        self.now = 1000.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
 @pytest.fixture
 def backoff(clock):
     return BackOff(free=2, clock=clock, max_keys=3)
@@ -30,13 +17,13 @@ def pause(backoff, key="k"):
     return caught.value.retry_after.total_seconds()
 
 
-def test_some_failures_are_free(backoff):
+def test_check_after_the_free_failures_passes(backoff):
     for _ in range(2):
         backoff.failed("k")
         backoff.check("k")
 
 
-def test_pauses_double_up_to_the_longest(backoff, clock):
+def test_check_after_more_failures_doubles_the_pause_up_to_the_longest(backoff, clock):
     backoff.failed("k")
     backoff.failed("k")
     pauses = []
@@ -48,7 +35,7 @@ def test_pauses_double_up_to_the_longest(backoff, clock):
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
 
-def test_a_pause_grows_shorter_as_time_goes_by(backoff, clock):
+def test_check_during_a_pause_tells_the_time_left(backoff, clock):
     for _ in range(5):
         backoff.failed("k")
     assert pause(backoff) == 4
@@ -56,19 +43,19 @@ def test_a_pause_grows_shorter_as_time_goes_by(backoff, clock):
     assert pause(backoff) == 1
 
 
-def test_very_many_failures_do_not_overflow(backoff):
+def test_check_after_very_many_failures_does_not_overflow(backoff):
     for _ in range(5000):
         backoff.failed("k")
     assert pause(backoff) == 60
 
 
-def test_other_keys_are_not_affected(backoff):
+def test_check_of_another_key_passes(backoff):
     for _ in range(5):
         backoff.failed("k")
     backoff.check("other")
 
 
-def test_success_and_time_forgive(backoff, clock):
+def test_check_after_a_success_or_enough_time_passes(backoff, clock):
     for _ in range(5):
         backoff.failed("k")
     backoff.succeeded("k")
@@ -80,7 +67,7 @@ def test_success_and_time_forgive(backoff, clock):
     backoff.check("k")
 
 
-def test_memory_is_bounded_and_the_latest_are_kept(backoff):
+def test_failed_past_max_keys_drops_the_oldest_key(backoff):
     for key in "abcdef":
         for _ in range(3):
             backoff.failed(key)
@@ -90,5 +77,5 @@ def test_memory_is_bounded_and_the_latest_are_kept(backoff):
 
 
 @pytest.mark.parametrize(("left", "said"), [(0.2, "1 s"), (1.4, "2 s"), (3.0, "3 s")])
-def test_pause_is_told_in_seconds_after_which_it_is_over(left, said):
+def test_error_message_rounds_the_pause_up_to_seconds(left, said):
     assert str(TooManyAttemptsError(timedelta(seconds=left))).endswith(f"try again in {said}")

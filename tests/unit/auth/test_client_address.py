@@ -23,10 +23,10 @@ PROXIES = (ip_network("10.0.0.0/8"), ip_network("2001:db8:ffff::/48"))
         ("", "unix"),
     ],
 )
-def test_the_place_of_a_peer(peer, address):
+def test_resolve_without_proxies_returns_the_network_of_the_peer(peer, address):
     assert ClientAddressResolver().resolve(peer) == address
     assert ClientAddressResolver().resolve(peer, ["198.51.100.7"]) == address, (
-        "nobody is trusted by default"
+        "no proxy is trusted by default"
     )
 
 
@@ -41,14 +41,14 @@ def test_the_place_of_a_peer(peer, address):
         (["[2001:db8::7]:55"], "2001:db8::/64"),
         (["2001:db8::7"], "2001:db8::/64"),
         (["::ffff:198.51.100.7"], "198.51.100.7"),
-        # what stands left of the last address that is no proxy may be made up
+        # entries left of the last address that is no proxy may be forged
         (["192.0.2.1, 198.51.100.7"], "198.51.100.7"),
         (["192.0.2.1", "198.51.100.7"], "198.51.100.7"),
         (["192.0.2.1, 198.51.100.7, 10.0.0.2,10.0.0.3"], "198.51.100.7"),
         (["198.51.100.7, 2001:db8:ffff::1"], "198.51.100.7"),
-        # only proxies: where the first of them is
+        # only proxies: the first of them
         (["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
-        # what cannot be read ends the way
+        # an entry that is no address ends the chain
         (["192.0.2.1, unknown"], "10.0.0.1"),
         (["192.0.2.1, unknown, 10.0.0.2"], "10.0.0.2"),
         (["192.0.2.1,"], "10.0.0.1"),
@@ -56,11 +56,11 @@ def test_the_place_of_a_peer(peer, address):
         ([",".join(["192.0.2.1"] + ["10.0.0.2"] * 1000)], "10.0.0.2"),
     ],
 )
-def test_the_place_before_proxies(forwarded, address):
+def test_resolve_behind_proxies_returns_the_last_address_that_is_no_proxy(forwarded, address):
     assert ClientAddressResolver(PROXIES).resolve("ipv4:10.0.0.1:443", forwarded) == address
 
 
-def test_a_header_from_elsewhere_says_nothing():
+def test_resolve_of_a_peer_that_is_no_proxy_ignores_the_header():
     assert (
         ClientAddressResolver(PROXIES).resolve("ipv4:192.0.2.1:443", ["198.51.100.7"])
         == "192.0.2.1"
@@ -68,7 +68,7 @@ def test_a_header_from_elsewhere_says_nothing():
     assert ClientAddressResolver(PROXIES).resolve("unix:", ["198.51.100.7"]) == "unix"
 
 
-def test_a_proxy_at_the_unix_socket():
+def test_resolve_with_a_proxy_at_the_unix_socket_reads_the_header():
     resolver = ClientAddressResolver(["unix"])
     assert resolver.resolve("unix:", ["192.0.2.1, 198.51.100.7"]) == "198.51.100.7"
     assert resolver.resolve("unix:") == "unix"

@@ -17,7 +17,7 @@ def files(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_the_first_key_is_made_once(folder):
+def test_open_of_an_empty_folder_creates_the_first_key_once(folder):
     ring = KeyRing.open(folder)
     assert len(ring.newest.secret) == KEY_BYTES
     assert KeyRing.open(folder).keys == ring.keys
@@ -26,7 +26,7 @@ def test_the_first_key_is_made_once(folder):
     assert stat.S_IMODE((folder / "000001.key").stat().st_mode) == 0o600
 
 
-def test_the_umask_changes_nothing(folder):
+def test_open_under_any_umask_creates_private_files(folder):
     before = os.umask(0)
     try:
         KeyRing.open(folder)
@@ -35,7 +35,7 @@ def test_the_umask_changes_nothing(folder):
     assert stat.S_IMODE((folder / "000001.key").stat().st_mode) == 0o600
 
 
-def test_rotation_keeps_the_newest_two(folder):
+def test_rotate_keeps_the_newest_two_keys(folder):
     first = KeyRing.open(folder).newest
     second = KeyRing.rotate(folder)
     assert second.keys[0] == first
@@ -46,11 +46,11 @@ def test_rotation_keeps_the_newest_two(folder):
     assert KeyRing.open(folder).keys == third.keys
 
 
-def test_the_first_rotation_makes_two_keys(folder):
+def test_rotate_of_an_empty_folder_creates_two_keys(folder):
     assert len(KeyRing.rotate(folder).keys) == 2
 
 
-def test_many_first_starts_agree_on_one_key(folder):
+def test_open_by_many_at_once_creates_one_key(folder):
     folder.mkdir(mode=0o700)
     with ThreadPoolExecutor(16) as pool:
         rings = list(pool.map(lambda _: KeyRing.open(folder), range(64)))
@@ -58,7 +58,7 @@ def test_many_first_starts_agree_on_one_key(folder):
     assert files(folder) == ["000001.key"]
 
 
-def test_ids_differ_and_hide_the_secret(folder):
+def test_key_id_differs_by_key_and_hides_the_secret(folder):
     ring = KeyRing.rotate(folder)
     assert len({key.id for key in ring.keys}) == 2
     for key in ring.keys:
@@ -69,7 +69,7 @@ def test_ids_differ_and_hide_the_secret(folder):
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o601, 0o644])
-def test_a_key_that_others_can_read_is_refused(folder, mode):
+def test_open_with_a_key_that_others_can_read_raises_setup_error(folder, mode):
     KeyRing.open(folder)
     (folder / "000001.key").chmod(mode)
     for call in (KeyRing.open, KeyRing.rotate):
@@ -79,14 +79,14 @@ def test_a_key_that_others_can_read_is_refused(folder, mode):
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * 31, b"x" * 33])
-def test_a_key_of_another_length_is_refused(folder, content):
+def test_open_with_a_key_of_another_length_raises_setup_error(folder, content):
     KeyRing.open(folder)
     (folder / "000001.key").write_bytes(content)
     with pytest.raises(SetupError, match=f"this has {len(content)}"):
         KeyRing.open(folder)
 
 
-def test_a_folder_that_others_can_look_into_is_refused(folder):
+def test_open_of_a_folder_that_others_can_list_raises_setup_error(folder):
     KeyRing.open(folder)
     folder.chmod(0o750)
     with pytest.raises(SetupError, match="chmod 700"):
@@ -94,7 +94,7 @@ def test_a_folder_that_others_can_look_into_is_refused(folder):
 
 
 @pytest.mark.parametrize("what", ["link", "folder", "pipe"])
-def test_what_is_no_regular_file_is_refused(folder, what, tmp_path):
+def test_open_with_a_key_that_is_no_regular_file_raises_setup_error(folder, what, tmp_path):
     KeyRing.open(folder)
     path = folder / "000001.key"
     path.rename(tmp_path / "elsewhere")
@@ -109,12 +109,12 @@ def test_what_is_no_regular_file_is_refused(folder, what, tmp_path):
         KeyRing.open(folder)
 
 
-def test_a_parent_that_is_missing_is_said(tmp_path):
+def test_open_without_a_parent_folder_raises_setup_error(tmp_path):
     with pytest.raises(SetupError, match="No such file"):
         KeyRing.open(tmp_path / "none" / "keys")
 
 
-def test_other_files_are_left_alone(folder):
+def test_rotate_leaves_other_files_alone(folder):
     KeyRing.open(folder)
     (folder / "README").touch()
     KeyRing.rotate(folder)

@@ -6,15 +6,14 @@ import pytest
 import structlog
 
 from proad.auth.client_address import ClientAddressResolver
+from proad.auth.passwords import Passwords
 from proad.auth.scopes import Scope
-from proad.auth.service import Authenticator
 from proad.errors import (
     BadCredentialsError,
     InvalidArgumentError,
     ScopeMissingError,
     TooManyAttemptsError,
 )
-from proad.store.revocations import RevocationStore
 from unit.auth.conftest import PASSWORDS
 
 
@@ -29,7 +28,7 @@ from unit.auth.conftest import PASSWORDS
         ("eve", None, set()),
     ],
 )
-async def test_a_token_carries_what_was_asked_for(authenticator, login, name, asked, given):
+async def test_create_token_returns_the_requested_scopes(authenticator, login, name, asked, given):
     issued = await login(name, scopes=asked)
     assert issued.scopes == given
     left = issued.expire_time - datetime.now(UTC)
@@ -42,12 +41,12 @@ async def test_a_token_carries_what_was_asked_for(authenticator, login, name, as
 @pytest.mark.parametrize(
     ("name", "asked"), [("bob", [Scope.ADVANCED]), ("bob", list(Scope)), ("eve", [Scope.BASIC])]
 )
-async def test_nobody_gets_more_than_was_granted(login, name, asked):
+async def test_create_token_with_a_scope_beyond_the_users_raises_scope_missing(login, name, asked):
     with pytest.raises(ScopeMissingError):
         await login(name, scopes=asked)
 
 
-async def test_every_bad_login_reads_the_same(login, users):
+async def test_create_token_that_fails_never_tells_why(login, users):
     await users.set_disabled("bob", disabled=True)
     texts = []
     for name, password in [
@@ -80,7 +79,9 @@ async def test_every_bad_login_reads_the_same(login, users):
         ("ann", "x" * 1_000_000, "password"),
     ],
 )
-async def test_what_nobody_can_have_is_an_invalid_argument(login, name, password, field):
+async def test_create_token_with_an_impossible_name_or_password_raises_invalid_argument(
+    login, name, password, field
+):
     with pytest.raises(InvalidArgumentError) as caught:
         await login(name, password)
     assert [violation.field for violation in caught.value.violations] == [field]
@@ -88,7 +89,7 @@ async def test_what_nobody_can_have_is_an_invalid_argument(login, name, password
 
 
 @pytest.mark.parametrize("name", ["ANN", "Ann", "aNN"])
-async def test_login_with_a_name_in_other_case_is_the_same_user(authenticator, login, name):
+async def test_create_token_with_a_name_in_other_case_finds_the_user(authenticator, login, name):
     issued = await login(name, PASSWORDS["ann"])
     assert (await authenticator.authenticate(f"Bearer {issued.token}")).username == "ann"
 
@@ -105,7 +106,7 @@ async def refused(login, name="ann", peer="ipv4:10.0.0.1:1", password=None, **ot
     return caught.value.retry_after
 
 
-async def test_a_guesser_is_paused_and_the_user_elsewhere_is_not(login, clock):
+async def test_create_token_after_failures_is_paused_at_that_address_alone(login, clock):
     await fail(login, 6)
     assert await refused(login, peer="ipv4:10.0.0.1:2") == timedelta(seconds=1)
     for peer in ("ipv4:10.0.0.2:1", "unix:"):
@@ -115,30 +116,34 @@ async def test_a_guesser_is_paused_and_the_user_elsewhere_is_not(login, clock):
     await fail(login, 5)
 
 
-async def test_an_unknown_user_is_paused_alike(login):
+async def test_create_token_for_an_unknown_user_is_paused_alike(login):
     await fail(login, 6, name="nobody")
     await refused(login, name="nobody", password="wrong")
 
 
 @pytest.mark.parametrize("peer", ["ipv4:10.0.0.1:{}", "ipv6:%5B2001:db8::1%5D:{}", "unix:"])
-async def test_failures_at_a_place_pause_no_other_user_there(login, peer):
+async def test_create_token_after_failures_of_others_at_the_address_is_not_paused(login, peer):
     for number in range(60):
         await fail(login, 1, name=f"user{number}", peer=peer.format(number))
     await fail(login, 6, name="ann", peer=peer.format(77))
     await login("bob", peer=peer.format(99))
 
 
-async def test_guessers_at_many_places_pause_new_places_of_the_user_and_no_home(login, clock):
+async def test_create_token_after_failures_at_many_addresses_is_paused_except_at_known_ones(
+    login, clock
+):
     await login("ann", peer="ipv4:10.0.0.1:1")
     for number in range(51):
         await fail(login, 1, peer=f"ipv4:10.0.1.{number}:1")
     assert await refused(login, peer="ipv4:10.0.2.1:1") == timedelta(seconds=1)
     await login("ann", peer="ipv4:10.0.0.1:2")
     await login("bob", peer="ipv4:10.0.2.1:1")
-    assert await refused(login, peer="ipv4:10.0.2.1:1")  # the good login forgave nobody else
+    assert await refused(
+        login, peer="ipv4:10.0.2.1:1"
+    )  # the successful login lifts no pause elsewhere
 
 
-async def test_a_home_has_the_budget_of_a_place_and_does_not_fill_that_of_all(login, clock):
+async def test_create_token_after_failures_at_a_known_address_is_paused_there_alone(login, clock):
     await login("ann", peer="ipv4:10.0.0.1:1")
     for _ in range(20):
         await fail(login, 5)
@@ -148,24 +153,17 @@ async def test_a_home_has_the_budget_of_a_place_and_does_not_fill_that_of_all(lo
     await login("ann", peer="ipv4:10.0.0.2:1")
 
 
-async def test_a_network_of_64_bits_is_one_place(login):
+async def test_create_token_from_one_ipv6_network_counts_as_one_address(login):
     for number in range(6):
         await fail(login, 1, peer=f"ipv6:%5B2001:db8::{number}%5D:1")
     await refused(login, peer="ipv6:%5B2001:db8::99%5D:1")
     await login("ann", peer="ipv6:%5B2001:db8:0:1::99%5D:1")
 
 
-async def test_the_address_before_a_trusted_proxy_is_the_place(
-    users, database, tokens, passwords, clock
+async def test_create_token_behind_a_trusted_proxy_counts_failures_by_the_forwarded_address(
+    make_authenticator,
 ):
-    authenticator = Authenticator(
-        users=users,
-        revocations=RevocationStore(database),
-        tokens=tokens,
-        passwords=passwords,
-        addresses=ClientAddressResolver([ip_network("10.0.0.1")]),
-        clock=clock,
-    )
+    authenticator = make_authenticator(addresses=ClientAddressResolver([ip_network("10.0.0.1")]))
 
     async def login(name="ann", password=None, *, peer, forwarded=()):
         password = password or PASSWORDS[name]
@@ -180,7 +178,7 @@ async def test_the_address_before_a_trusted_proxy_is_the_place(
     await login("ann", peer="ipv4:10.0.0.1:1", forwarded=["198.51.100.8"])
 
 
-async def test_a_failed_name_is_not_in_the_log(login):
+async def test_create_token_that_fails_logs_a_digest_of_the_name(login):
     with structlog.testing.capture_logs() as lines:
         await fail(login, 2, name="my.secret.password")
         await fail(login, 1, name="other")
@@ -189,40 +187,51 @@ async def test_a_failed_name_is_not_in_the_log(login):
     assert first == second != other
 
 
-async def test_a_caller_that_goes_away_has_failed_all_the_same(login, passwords, monkeypatch):
-    """Otherwise guesses would be free for whoever hangs up."""
-    verify = passwords.verify
-    begun = asyncio.Event()
+class HeldPasswords(Passwords):
+    """Holds each verification back until the test allows it."""
 
-    async def slow(*arguments):
-        begun.set()
-        await asyncio.sleep(0.05)
-        return await verify(*arguments)
+    def __init__(self):
+        super().__init__(cost=4)
+        self.begun = asyncio.Queue()
+        self.allowed = asyncio.Semaphore(0)
+        self.ended = asyncio.Queue()
 
-    monkeypatch.setattr(passwords, "verify", slow)
-    for _ in range(6):
-        begun.clear()
-        attempt = asyncio.create_task(login("ann", "wrong", peer="ipv4:10.0.0.1:1"))
-        await begun.wait()
-        attempt.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await attempt
-    # Both threads free again, all has been counted.
-    for _ in range(2):
-        await login("bob", peer="ipv4:10.0.0.2:1")
-    await refused(login)
+    async def verify(self, password, password_hash):
+        self.begun.put_nowait(password)
+        await self.allowed.acquire()
+        matches = await super().verify(password, password_hash)
+        self.ended.put_nowait(password)
+        return matches
 
 
-async def test_logins_sent_at_once_do_not_slip_past_the_pause(login):
+async def test_create_token_that_is_cancelled_counts_as_a_failure(make_authenticator):
+    """Otherwise guesses would be free for a caller that hangs up."""
+    with HeldPasswords() as passwords:
+        authenticator = make_authenticator(passwords=passwords)
+        for _ in range(6):
+            attempt = asyncio.create_task(
+                authenticator.create_token("ann", "wrong", peer="ipv4:10.0.0.1:1")
+            )
+            await passwords.begun.get()
+            attempt.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await attempt
+            passwords.allowed.release()
+            await passwords.ended.get()
+        with pytest.raises(TooManyAttemptsError):
+            await authenticator.create_token("ann", PASSWORDS["ann"], peer="ipv4:10.0.0.1:1")
+
+
+async def test_create_token_sent_many_times_at_once_is_paused(login):
     outcomes = await asyncio.gather(
         *(login("ann", "wrong") for _ in range(60)), return_exceptions=True
     )
     kinds = [type(outcome) for outcome in outcomes]
     assert set(kinds) == {BadCredentialsError, TooManyAttemptsError}
-    # six that count, and those whose turn it was already
+    # six that count, and those dispatched already
     assert kinds.count(BadCredentialsError) <= 8
 
 
-async def test_good_logins_sent_at_once_all_pass(login):
+async def test_create_token_sent_many_times_at_once_with_the_right_password_passes(login):
     issued = await asyncio.gather(*(login("ann") for _ in range(30)))
     assert len({token.token for token in issued}) == 30

@@ -14,14 +14,14 @@ def passwords():
 
 
 @pytest.mark.parametrize("password", ["x", " ", "ä" * 36, "a" * 72, "pass\nword\n", "🛶" * 18])
-async def test_a_password_is_known_again(passwords, password):
+async def test_verify_of_a_hashed_password_returns_true(passwords, password):
     hashed = await passwords.hash(password)
     assert hashed.startswith("$2b$04$")
     assert await passwords.verify(password, hashed)
     assert not await passwords.verify(password[:-1] or "y", hashed)
 
 
-async def test_the_same_password_never_has_the_same_hash(passwords):
+async def test_hash_of_one_password_differs_each_time(passwords):
     assert await passwords.hash("x") != await passwords.hash("x")
 
 
@@ -35,18 +35,18 @@ async def test_the_same_password_never_has_the_same_hash(passwords):
         ("\ud800", "Unicode"),
     ],
 )
-async def test_passwords_that_nobody_can_have(passwords, password, what):
+async def test_hash_of_an_impossible_password_raises_invalid_argument(passwords, password, what):
     for call in (passwords.hash(password), passwords.verify(password, None)):
         with pytest.raises(InvalidArgumentError, match=what) as caught:
             await call
         assert [violation.field for violation in caught.value.violations] == ["password"]
 
 
-async def test_nobody_has_no_password(passwords):
+async def test_verify_without_a_hash_returns_false(passwords):
     assert not await passwords.verify("x", None)
 
 
-async def test_an_unknown_user_costs_the_same_time():
+async def test_verify_without_a_hash_takes_as_long():
     with Passwords(cost=9) as passwords:
         hashed = await passwords.hash("right")
         known, unknown = [], []
@@ -58,13 +58,13 @@ async def test_an_unknown_user_costs_the_same_time():
     assert 0.5 < statistics.median(unknown) / statistics.median(known) < 2
 
 
-async def test_the_default_cost_is_twelve():
+async def test_hash_by_default_has_cost_twelve():
     with Passwords() as passwords:
         assert (await passwords.hash("x")).startswith("$2b$12$")
 
 
 @pytest.mark.parametrize(("password", "fits"), [("x" * 7, False), ("x" * 8, True), ("ä" * 8, True)])
-def test_a_new_password_shorter_than_asked_for_is_refused(password, fits):
+def test_check_new_password_that_is_too_short_raises_invalid_argument(password, fits):
     if fits:
         check_new_password(password, at_least=8)
         return
@@ -72,5 +72,5 @@ def test_a_new_password_shorter_than_asked_for_is_refused(password, fits):
         check_new_password(password, at_least=8)
 
 
-def test_check_gives_the_bytes():
+def test_check_password_returns_the_bytes():
     assert check_password("ä") == b"\xc3\xa4"

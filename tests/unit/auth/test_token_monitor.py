@@ -1,10 +1,12 @@
-"""What ends when a token is no longer good, and what goes on when nobody can tell."""
+"""When a stream ends with its token, and when it continues because the status is unknown."""
 
 import asyncio
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from proad.auth.timing import AuthTiming
 from proad.auth.token_monitor import TokenMonitor
 from proad.auth.tokens import Claims
 from proad.errors import (
@@ -22,122 +24,135 @@ def token(name="t", *, seconds=60.0):
     return Claims("ann", frozenset(), name, 1, expire_time)
 
 
-class Lookup:
+class Database:
+    """The status of tokens, and the polls of the monitor."""
+
     def __init__(self):
         self.refusals = {}
         self.failure = None
-        self.asked = []
-        self.looks = asyncio.Queue()
+        self.polled = []
+        self._polls = asyncio.Queue()
 
-    async def __call__(self, claims):
-        self.asked.append([one.token_id for one in claims])
-        self.looks.put_nowait(None)
+    async def look_up(self, claims):
+        self.polled.append([each.token_id for each in claims])
+        self._polls.put_nowait(None)
         if self.failure is not None:
             raise self.failure
         return self.refusals
 
+    async def polls(self, number):
+        """Wait for as many polls."""
+        for _ in range(number):
+            await self._polls.get()
+
 
 @pytest.fixture
-def lookup():
-    return Lookup()
+def database():
+    return Database()
+
+
+@asynccontextmanager
+async def monitoring(database, **timing):
+    monitor = TokenMonitor(database.look_up, timing=AuthTiming(**{"poll_interval": SOON} | timing))
+    try:
+        yield monitor
+    finally:
+        await monitor.close()
 
 
 @pytest.fixture
-async def monitor(lookup):
-    made = TokenMonitor(lookup, interval=SOON, patience=timedelta(0))
-    yield made
-    await made.close()
+async def monitor(database):
+    async with monitoring(database) as monitor:
+        yield monitor
 
 
-async def held(monitor, claims, *, expires=True):
+async def stream(monitor, claims, *, expires=True):
     async with monitor.while_valid(claims, expires=expires):
         await asyncio.Event().wait()
 
 
-async def begun(*bodies):
-    tasks = [asyncio.ensure_future(body) for body in bodies]
+async def begun(*streams):
+    tasks = [asyncio.ensure_future(each) for each in streams]
     await asyncio.sleep(0)
     return tasks
 
 
-async def test_hold_ends_with_what_the_judge_says_and_no_other_does(monitor, lookup):
+async def test_while_valid_ends_the_streams_of_a_refused_token_and_no_other(monitor, database):
     refused, again, good = await begun(
-        held(monitor, token("a")), held(monitor, token("a")), held(monitor, token("b"))
+        stream(monitor, token("a")), stream(monitor, token("a")), stream(monitor, token("b"))
     )
-    lookup.refusals = {"a": TokenInvalidError}
+    database.refusals = {"a": TokenInvalidError}
 
     for task in (refused, again):
         with pytest.raises(TokenInvalidError):
             await task
     assert not good.done()
-    assert set(lookup.asked[0]) == {"a", "b"}
+    assert set(database.polled[0]) == {"a", "b"}
     good.cancel()
 
 
-async def test_hold_ends_at_once_when_it_is_ended_here(lookup):
-    monitor = TokenMonitor(lookup, interval=timedelta(hours=1))
-    (task,) = await begun(held(monitor, token()))
+async def test_end_ends_a_stream_without_a_poll(database):
+    async with monitoring(database, poll_interval=timedelta(hours=1)) as monitor:
+        (task,) = await begun(stream(monitor, token()))
 
-    monitor.end("t", TokenRevokedError)
+        monitor.end("t", TokenRevokedError)
 
-    with pytest.raises(TokenRevokedError):
-        await task
-    await monitor.close()
+        with pytest.raises(TokenRevokedError):
+            await task
 
 
-async def test_hold_ends_with_the_tokens_time_only_if_it_shall(monitor):
+async def test_while_valid_ends_at_the_expiry_only_if_asked_to(monitor, database):
     short, long = await begun(
-        held(monitor, token(seconds=0.05)), held(monitor, token(seconds=0.05), expires=False)
+        stream(monitor, token(seconds=0.05)), stream(monitor, token(seconds=0.05), expires=False)
     )
 
     with pytest.raises(TokenExpiredError):
         await short
-    await asyncio.sleep(0.1)
+    await database.polls(len(database.polled) + 2)
     assert not long.done()
     long.cancel()
 
 
-async def test_hold_goes_on_while_the_database_is_silent_and_ends_after_that(lookup):
-    lookup.failure = DatabaseUnreachableError()
-    patient = TokenMonitor(lookup, interval=SOON)
-    (task,) = await begun(held(patient, token()))
-    for _ in range(5):
-        await lookup.looks.get()
+async def test_while_valid_continues_while_the_database_is_unreachable(monitor, database):
+    database.failure = DatabaseUnreachableError()
+    (task,) = await begun(stream(monitor, token()))
+    await database.polls(5)
     assert not task.done()
     task.cancel()
-    await patient.close()
-
-    impatient = TokenMonitor(lookup, interval=SOON, patience=timedelta(milliseconds=50))
-    (task,) = await begun(held(impatient, token()))
-    with pytest.raises(DatabaseUnreachableError):
-        await task
-    await impatient.close()
 
 
-async def test_look_that_fails_is_made_again(lookup):
-    monitor = TokenMonitor(lookup, interval=SOON)
-    lookup.failure = RuntimeError("a fault of ours")
-    (task,) = await begun(held(monitor, token()))
-    await lookup.looks.get()
-    lookup.failure, lookup.refusals = None, {"t": TokenInvalidError}
+async def test_while_valid_ends_once_the_database_is_unreachable_for_too_long(database):
+    database.failure = DatabaseUnreachableError()
+    async with monitoring(database, database_patience=timedelta(milliseconds=50)) as monitor:
+        (task,) = await begun(stream(monitor, token()))
+        with pytest.raises(DatabaseUnreachableError):
+            await task
+
+
+async def test_poll_that_fails_is_repeated(monitor, database):
+    database.failure = RuntimeError("a fault of ours")
+    (task,) = await begun(stream(monitor, token()))
+    await database.polls(1)
+    database.failure, database.refusals = None, {"t": TokenInvalidError}
 
     with pytest.raises(TokenInvalidError):
         await task
-    await monitor.close()
 
 
-async def test_hold_lets_the_bodys_own_failures_through(monitor):
+async def test_while_valid_passes_the_bodys_own_failures_on(monitor):
     with pytest.raises(TimeoutError):
         async with monitor.while_valid(token(), expires=True):
             raise TimeoutError
-    (task,) = await begun(held(monitor, token()))
+    (task,) = await begun(stream(monitor, token()))
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
 
 
-async def test_nothing_is_asked_when_nothing_is_held(monitor, lookup):
-    async with monitor.while_valid(token(), expires=True):
+async def test_poll_reads_no_token_without_a_stream(monitor, database):
+    async with monitor.while_valid(token("over"), expires=True):
         pass
-    await asyncio.sleep(0.1)
-    assert lookup.asked == []
+    (task,) = await begun(stream(monitor, token("open")))
+    await database.polls(2)
+    assert database.polled[:2] == [["open"], ["open"]]
+    task.cancel()
