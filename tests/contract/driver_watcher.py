@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
+from event_queue import EventQueue
 from proad.core.ports import Driver
 from proad.errors import ResourceNotFoundError
 from proad.model import EngineEvent, Resource, ResourceView
@@ -37,7 +38,7 @@ class DriverWatcher:
     ) -> AsyncIterator["DriverWatcher"]:
         """Watch a driver until the block ends."""
         watcher = cls(driver, view)
-        async with driver.subscribe() as events:
+        async with EventQueue.of(driver) as events:
             watcher.resources = {each.id: each for each in await driver.list_resources(view)}
             task = asyncio.create_task(watcher._follow(events))
             try:
@@ -123,15 +124,3 @@ class DriverWatcher:
             return await self._driver.get_resource(id, self._view)
         except ResourceNotFoundError:
             return None
-
-
-async def read_until_quiet(events: AsyncIterator[EngineEvent], id: str) -> list[EngineEvent]:
-    """Read events until none comes for a while, and return those about a resource."""
-    found = []
-    with suppress(TimeoutError):
-        async with asyncio.timeout(3):  # others use the engine too
-            while True:
-                event = await asyncio.wait_for(anext(events), 0.5)
-                if event.id == id:
-                    found.append(event)
-    return found

@@ -8,10 +8,12 @@ from uuid import uuid4
 import pytest
 
 from contract.domains import MEMORY
-from contract.driver_watcher import DriverWatcher, read_until_quiet
-from contract.harness import FORCE, SCRAP, DriverHarness, perform, reported_update
+from contract.driver_watcher import DriverWatcher
+from contract.harness import FORCE, DriverHarness, perform, reported_update
+from event_queue import EventQueue
 from proad.model import (
     DomainSpec,
+    EngineEvent,
     Lifetime,
     ResourceState,
     ResourceUpdate,
@@ -114,7 +116,7 @@ class EventsContract(SummariesContract):
             await watcher.wait_event(id, "ended")
 
     async def test_nothing_is_lost_before_it_is_read(self, harness: DriverHarness):
-        async with harness.driver.subscribe() as events:
+        async with EventQueue.of(harness.driver) as events:
             made = await harness.make()
             assert made.id in {each.id for each in await harness.driver.list_resources()}
             await harness.moment()
@@ -122,21 +124,28 @@ class EventsContract(SummariesContract):
                 while (await anext(events)).id != made.id:
                     pass
 
-    async def test_a_slow_reader_finds_one_hint(self, harness: DriverHarness):
-        id = (await harness.make(start=True)).id
-        async with harness.driver.subscribe() as events, harness.driver.subscribe() as others:
-            for _ in range(5):
+    async def test_subscribe_with_on_event_that_raises_ends_that_subscription_alone(
+        self, harness: DriverHarness
+    ):
+        class OfTheConsumerError(Exception):
+            pass
+
+        seen: list[str] = []
+
+        def fail(event: EngineEvent) -> None:
+            seen.append(event.id)
+            raise OfTheConsumerError
+
+        async with DriverWatcher.of(harness.driver) as watcher:
+            async with harness.driver.subscribe(fail) as lost:
+                id = (await harness.make(start=True)).id
+                with pytest.raises(OfTheConsumerError):
+                    async with asyncio.timeout(30):
+                        await lost
                 await harness.driver.pause(id)
-                await harness.driver.resume(id)
-            await harness.driver.stop(id, FORCE)
-            await harness.driver.delete(id, SCRAP)
-            async with asyncio.timeout(30):  # until somebody else has heard of the end
-                while not ((event := await anext(others)).id == id and event.removed):
-                    pass
-            await asyncio.sleep(1.0)  # and all of it has come
-            (hint,) = await read_until_quiet(events, id)
-            assert hint.ended
-            assert hint.removed
+                await watcher.wait_consistent(id)
+                assert len(seen) == 1
+            assert watcher.resources[id].state is PAUSED
 
     async def test_each_subscription_is_its_own(self, harness: DriverHarness):
         id = (await harness.make(start=True)).id
@@ -150,14 +159,16 @@ class EventsContract(SummariesContract):
             assert one.resources[id].state is RUNNING
             assert other.resources[id].state is PAUSED  # it had gone
 
-    async def test_a_reader_that_goes_away_is_let_go(self, harness: DriverHarness):
-        async with asyncio.timeout(30):
-            async with harness.driver.subscribe() as events:
-                reader = asyncio.ensure_future(anext(events))
-                await asyncio.sleep(0)
-            reader.cancel()
-            await asyncio.wait([reader])
-        await harness.driver.probe()
+    async def test_subscribe_after_the_block_calls_on_event_no_more(self, harness: DriverHarness):
+        id = (await harness.make(start=True)).id
+        events: list[EngineEvent] = []
+        async with DriverWatcher.of(harness.driver) as watcher:
+            async with harness.driver.subscribe(events.append):
+                pass
+            events.clear()
+            await harness.driver.pause(id)
+            await watcher.wait_for(id, lambda it: it.state is PAUSED)
+        assert events == []
 
 
 class SnapshotEventsContract:

@@ -21,6 +21,7 @@ from contract.lifecycle import LifecycleContract
 from contract.stats import StatsContract
 from contract.stopping import DeafnessContract, NoSavingContract, StoppingContract
 from contract.updates import ContainerUpdatesContract
+from event_queue import EventQueue
 from guest.media import image_archive, import_image
 from proad.drivers.docker import DockerDriver
 from proad.errors import EngineUnreachableError
@@ -161,6 +162,6 @@ async def test_an_engine_that_is_not_there_is_unreachable(tmp_path: Path):
             with pytest.raises(EngineUnreachableError):
                 await call
         with pytest.raises(EngineUnreachableError):
-            async with driver.subscribe():
+            async with EventQueue.of(driver):
                 pass
     gc.collect()  # the sockets that docker-py could not connect, and did not close

@@ -18,6 +18,7 @@ from contract.snapshots import SnapshotsContract
 from contract.stopping import SavingContract, StoppingContract
 from contract.updates import DomainUpdatesContract
 from contract.volumes import VolumesContract
+from event_queue import EventQueue
 from proad.drivers.libvirt import LibvirtDriver
 from proad.errors import EngineUnreachableError
 from proad.model import Resource, ResourceState
@@ -107,5 +108,5 @@ async def test_an_engine_that_is_not_there_is_unreachable(tmp_path: Path):
             with pytest.raises(EngineUnreachableError):
                 await call
         with pytest.raises(EngineUnreachableError):
-            async with driver.subscribe():
+            async with EventQueue.of(driver):
                 pass

@@ -52,10 +52,10 @@ class Engine:
         pass
 
     @asynccontextmanager
-    async def subscribe(self):
+    async def subscribe(self, on_event):
         await self.switch("subscribe")
-        async with self._inner.subscribe() as events:
-            yield events
+        async with self._inner.subscribe(on_event) as lost:
+            yield lost
 
     async def switch(self, method):
         self.asked.append(method)

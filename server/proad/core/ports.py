@@ -30,11 +30,12 @@ Obligations of every method:
   allows: a resource that can have no snapshot.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping
+from asyncio import Future
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from types import TracebackType
-from typing import Protocol, Self, runtime_checkable
+from typing import Never, Protocol, Self, runtime_checkable
 
 from proad.model import (
     ContainerSpec,
@@ -76,6 +77,9 @@ OnMade = Callable[[str], None]
 """Told by a create which full id it is that will be found, as soon as that is known: before
 there is anything, or, where the engine gives the id, with its answer. Called on the event
 loop; never with the id of what was there before."""
+
+OnEvent = Callable[[EngineEvent], None]
+"""Receives one event of a subscription. Called on the event loop; must not block."""
 
 
 def untold(step: str, percent: int | None = None) -> None:
@@ -137,18 +141,19 @@ class Driver(Protocol):
         No resource that hangs holds it up. `name` may be what no name can be.
         """
 
-    def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[EngineEvent]]:
-        """Follow what happens to the resources.
+    def subscribe(self, on_event: OnEvent) -> AbstractAsyncContextManager[Future[Never]]:
+        """Call `on_event` for each event of the engine's resources while the block lasts.
 
-        Entering subscribes: what happens from then on comes as an event, at the latest
-        some milliseconds after the engine shows it. Each change of a SUMMARY is followed
-        by an event, but for a `pause` or `resume` whose caller gave `before`, and of the
-        FULL view, but for what `full_view_age` is for. Events are hints: several may come
-        for one change, or one for nothing.
+        Entering the block subscribes: every change from then on is followed by an event, at
+        the latest some milliseconds after the engine shows the change. This holds for each
+        change of a SUMMARY, and of the FULL view except for what `full_view_age` is for.
+        Events are hints: several may come for one change, or one for nothing. The driver
+        does not coalesce events.
 
-        The iterator never ends by itself: EngineUnreachableError says that the engine,
-        or its stream, is lost, and that events may be missing. Nothing is kept for a
-        reader that is not there; for one that is slow, one hint per resource.
+        The block receives a future that never has a result. The future fails with
+        EngineUnreachableError when the engine, or its stream of events, is lost, and with
+        the exception of `on_event` when that raises: in both cases events may be missing,
+        and no more come. No event comes after the block.
 
         Raises:
             EngineUnreachableError: the engine does not answer.

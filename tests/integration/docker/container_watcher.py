@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from event_queue import EventQueue
 from integration.docker.workloads import eventually
 from proad.drivers.docker import DockerDriver
 from proad.errors import ResourceNotFoundError
@@ -59,7 +60,7 @@ async def watched(
     driver: DockerDriver, id: str, view: ResourceView = ResourceView.SUMMARY
 ) -> AsyncIterator[ContainerWatcher]:
     watcher = ContainerWatcher(driver, id, view)
-    async with driver.subscribe() as events:
+    async with EventQueue.of(driver) as events:
         following = asyncio.create_task(watcher.follow(events))
         await asyncio.sleep(SETTLED)  # what is told once more of the second before
         watcher.events.clear()

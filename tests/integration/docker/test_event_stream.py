@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from event_queue import EventQueue
 from integration.docker.private_engine import PrivateEngine
 from integration.docker.workloads import DEAF, IMAGE, Make, eventually
 from proad.drivers.docker import DockerDriver
@@ -31,7 +32,7 @@ async def no_listeners() -> bool:
 async def test_what_comes_right_after_entering_is_told(driver: DockerDriver, make: Make):
     made = await make(*DEAF, start=False)
     for number in range(10):
-        async with driver.subscribe() as events:
+        async with EventQueue.of(driver) as events:
             await driver._engine.post(
                 f"/containers/{made.id}/rename", params={"name": f"{made.name}-{number}"}
             )
@@ -43,7 +44,7 @@ async def test_what_comes_right_after_entering_is_told(driver: DockerDriver, mak
 async def test_closing_works_while_nothing_comes(driver: DockerDriver):
     await eventually(no_listeners)  # of the tests before
     for _ in range(3):
-        async with driver.subscribe():
+        async with EventQueue.of(driver):
             assert len(listeners()) == 1
             await asyncio.sleep(0.1)
             started = time.monotonic()
@@ -55,7 +56,7 @@ async def test_closing_works_while_nothing_comes(driver: DockerDriver):
 async def test_nobody_there(url: str):
     async with DockerDriver(url) as driver:
         with pytest.raises(EngineUnreachableError):
-            async with driver.subscribe():
+            async with EventQueue.of(driver):
                 pass
     await eventually(no_listeners)
 
@@ -75,7 +76,7 @@ async def test_a_stream_that_ends_well_is_lost_as_well(folder: Path):
     server = await asyncio.start_unix_server(answer, folder / "short.sock")
     async with (
         DockerDriver(f"unix://{folder}/short.sock") as driver,
-        driver.subscribe() as events,
+        EventQueue.of(driver) as events,
     ):
         for _ in range(2):
             with pytest.raises(EngineUnreachableError, match="ended"):
@@ -89,19 +90,19 @@ async def test_dies_hangs_and_comes_back(engine: PrivateEngine):
         engine.start()
         await eventually(lambda: PrivateEngine.answers(driver), within=30)
         await engine.import_image()
-        async with driver.subscribe() as events:  # of an engine without containers
+        async with EventQueue.of(driver) as events:  # of an engine without containers
             engine.signal(signal.SIGKILL)
             started = time.monotonic()
             with pytest.raises(EngineUnreachableError):
                 await anext(events)
             assert time.monotonic() - started < 10
         with pytest.raises(EngineUnreachableError):
-            async with driver.subscribe():
+            async with EventQueue.of(driver):
                 pass
 
         engine.start()
         await eventually(lambda: PrivateEngine.answers(driver), within=30)
-        async with driver.subscribe() as events:
+        async with EventQueue.of(driver) as events:
             made = (await driver.create_container(ContainerSpec(image=IMAGE))).resource
             async with asyncio.timeout(30):
                 while (await anext(events)).id != made.id:
@@ -118,7 +119,7 @@ async def test_dies_hangs_and_comes_back(engine: PrivateEngine):
 
         started = time.monotonic()
         with pytest.raises(EngineUnreachableError):
-            async with driver.subscribe():
+            async with EventQueue.of(driver):
                 pass
         assert time.monotonic() - started < 10
         await eventually(no_listeners)

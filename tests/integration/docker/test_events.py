@@ -1,16 +1,18 @@
 """Following the engine: which events about a container are reported, and when."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 
 import docker
 import pytest
 
-from integration.docker.container_watcher import SETTLED, ContainerWatcher, watched
+from event_queue import EventQueue
+from integration.docker.container_watcher import SETTLED, watched
 from integration.docker.workloads import DEAF, IMAGE, Make
-from proad.drivers.docker import DockerDriver, subscription
-from proad.model import EngineEvent, Resource, ResourceState, ResourceView
+from proad.drivers.docker import DockerDriver
+from proad.drivers.docker.subscription import SubscriptionTiming
+from proad.model import Resource, ResourceState, ResourceView
 
 pytestmark = pytest.mark.docker
 
@@ -18,12 +20,13 @@ RUNNING, PAUSED, STOPPED = ResourceState.RUNNING, ResourceState.PAUSED, Resource
 
 
 @pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have hints wait for the list, however slow the machine is."""
-    monkeypatch.setattr(subscription, "_FIRST_LOOK", timedelta(seconds=30))
+async def driver(raw: docker.APIClient) -> AsyncIterator[DockerDriver]:
+    """A driver whose early events wait for Docker's list, however slow the machine is."""
+    timing = SubscriptionTiming(check=timedelta(seconds=30))
+    async with DockerDriver(subscription_timing=timing) as driver:
+        yield driver
 
 
-@pytest.mark.usefixtures("patient")
 async def test_a_life(driver: DockerDriver, make: Make, raw: docker.APIClient, token: str):
     """Whoever reads after the last hint reads how it is."""
     id = (await make(*DEAF, start=False)).id
@@ -58,7 +61,6 @@ async def test_a_life(driver: DockerDriver, make: Make, raw: docker.APIClient, t
         assert [event.removed for event in watcher.events].count(True) == 1
 
 
-@pytest.mark.usefixtures("patient")
 async def test_the_list_shows_what_a_hint_is_about(
     driver: DockerDriver, make: Make, raw: docker.APIClient, token: str
 ):
@@ -138,31 +140,10 @@ async def test_a_start_that_fails(driver: DockerDriver, make: Make, raw: docker.
         assert (await driver.get_resource(made.id)).state_detail.message
 
 
-async def test_a_slow_reader_gets_one_hint_for_all(
-    driver: DockerDriver, make: Make, raw: docker.APIClient
-):
-    made = await make(*DEAF)
-    async with driver.subscribe() as events, watched(driver, made.id) as other:
-
-        def churn() -> None:
-            for number in range(8):
-                raw.rename(made.id, f"{made.name}-{number}")
-            raw.restart(made.id, timeout=0)
-            raw.pause(made.id)
-
-        await asyncio.to_thread(churn)
-        await other.settled(lambda it: it.state is PAUSED)  # by then all of it has come
-        watcher = ContainerWatcher(driver, made.id)
-        reading = asyncio.create_task(watcher.follow(events))
-        await asyncio.sleep(0.2)
-        reading.cancel()
-        assert watcher.events == [EngineEvent(id=made.id, ended=True, reconfigured=True)]
-
-
 async def test_all_of_a_crowd_are_told(driver: DockerDriver, make: Make, raw: docker.APIClient):
     """More events than Docker remembers come while the event loop does nothing else."""
     made = [await make(*DEAF, start=False) for _ in range(5)]
-    async with driver.subscribe() as events:
+    async with EventQueue.of(driver) as events:
         for _ in range(30):
             for each in made:
                 raw.rename(each.id, f"{each.name}-x")

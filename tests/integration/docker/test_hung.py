@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from event_queue import EventQueue
 from integration.docker.private_engine import PrivateEngine
 from integration.docker.workloads import DEAF, IMAGE, eventually
 from proad.drivers.docker import DockerDriver
@@ -54,7 +55,7 @@ async def test_it_holds_up_nothing_else(engine: PrivateEngine):
             image=IMAGE, command=DEAF, networks=(NetworkAttachment(network="none"),)
         )
         bad, good = [(await driver.create_container(spec, start=True)).resource for _ in range(2)]
-        async with driver.subscribe() as events, hung(bad):
+        async with EventQueue.of(driver) as events, hung(bad):
             stuck = [
                 asyncio.create_task(call)
                 for call in (

@@ -6,6 +6,7 @@ from datetime import timedelta
 import docker
 import pytest
 
+from event_queue import EventQueue
 from integration.docker.workloads import DEAF, IMAGE, LABEL, OBEDIENT, Make, eventually
 from proad.core.ports import Containers, Driver, Images, Stats, Updates
 from proad.drivers.docker import DockerDriver
@@ -169,7 +170,7 @@ async def test_how_long_others_containers_last(
         return found == made
 
     try:
-        async with driver.subscribe() as events:
+        async with EventQueue.of(driver) as events:
             for remove in (True, False):
                 created = raw.create_container(
                     IMAGE,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from event_queue import EventQueue
 from integration.docker.workloads import Make, eventually
 from proad.drivers.docker import DockerDriver
 from proad.drivers.docker.driver import DEFAULT_URL
@@ -85,7 +86,7 @@ async def test_with_certificates(make: Make, tmp_path: Path):
             assert await driver.get_resource(made.id) == made
             with pytest.raises(RegistryUnreachableError):  # a stream has a connection of its own
                 await anext(aiter(driver.pull_image("127.0.0.1:1/x")))
-            async with driver.subscribe() as events:
+            async with EventQueue.of(driver) as events:
                 await driver.update(made.id, ResourceUpdate(name=f"{made.name}-new"))
                 async with asyncio.timeout(30):
                     while (await anext(events)).id != made.id:

@@ -13,6 +13,7 @@ from pathlib import Path
 import libvirt
 import pytest
 
+from event_queue import EventQueue
 from integration.libvirt.counted import Counted
 from integration.libvirt.guests import eventually
 from integration.libvirt.private_libvirtd import PrivateLibvirtd
@@ -160,28 +161,28 @@ async def lost_within(events: AsyncIterator[EngineEvent], seconds: float) -> Non
 async def test_a_subscription_needs_libvirtd(driver: LibvirtDriver, libvirtd: PrivateLibvirtd):
     libvirtd.stop()
     with pytest.raises(EngineUnreachableError):
-        async with driver.subscribe():
+        async with EventQueue.of(driver):
             pass
 
 
 async def test_a_subscription_ends_with_libvirtd(driver: LibvirtDriver, libvirtd: PrivateLibvirtd):
     libvirtd.start()
     await answering(driver, libvirtd)
-    async with driver.subscribe() as events, driver.subscribe() as other:
+    async with EventQueue.of(driver) as events, EventQueue.of(driver) as other:
         libvirtd.signal(signal.SIGKILL)
         await lost_within(events, 2.5)  # not only by its silence, which takes 3 seconds
         await lost_within(other, 2.5)
     libvirtd.start()
     await answering(driver, libvirtd)
-    async with driver.subscribe() as events:
+    async with EventQueue.of(driver) as events:
         libvirtd.signal(signal.SIGSTOP)
         await lost_within(events, 6)
         with pytest.raises((EngineUnreachableError, EngineTimedOutError)):
-            async with driver.subscribe():
+            async with EventQueue.of(driver):
                 pass
     libvirtd.signal(signal.SIGCONT)
     await answering(driver, libvirtd)
-    async with driver.subscribe() as events:
+    async with EventQueue.of(driver) as events:
         made = await domain(driver)
         async with asyncio.timeout(30):
             assert (await anext(events)).id == made.id
@@ -195,7 +196,7 @@ async def test_losses_leave_nothing_behind(driver: LibvirtDriver, libvirtd: Priv
     async def round_of_life() -> None:
         libvirtd.start()
         await answering(driver, libvirtd)
-        async with driver.subscribe() as events:
+        async with EventQueue.of(driver) as events:
             # Each thread has its connection.
             await asyncio.gather(*(driver.list_resources() for _ in range(20)))
             libvirtd.signal(signal.SIGKILL)

@@ -8,6 +8,7 @@ from datetime import timedelta
 import libvirt
 import pytest
 
+from event_queue import EventQueue
 from integration.libvirt.conftest import URI
 from integration.libvirt.counted import Counted
 from integration.libvirt.guests import eventually
@@ -98,7 +99,7 @@ async def test_it_is_one_call_and_no_news(
 ):
     domain = domains[0]
     id = domain.UUIDString()
-    async with driver.subscribe() as events:
+    async with EventQueue.of(driver) as events:
         heard = Heard(events, domains)
         now = await driver.get_resource(id, SUMMARY)
         now = await driver.resume(id, before=await driver.pause(id, before=now))
@@ -132,7 +133,7 @@ async def test_it_says_what_a_list_says(driver: LibvirtDriver, domain: libvirt.v
 async def test_what_another_does_right_after_it_is_told(driver: LibvirtDriver, domains: Domains):
     domain = domains[0]
     id = domain.UUIDString()
-    async with driver.subscribe() as events:
+    async with EventQueue.of(driver) as events:
         heard = Heard(events, domains)
         now = await driver.get_resource(id, SUMMARY)
         for _ in range(20):
@@ -151,7 +152,7 @@ async def test_what_is_paused_already_is_refused_whatever_the_caller_knows(
 ):
     domain = domains[0]
     id = domain.UUIDString()
-    async with driver.subscribe() as events:
+    async with EventQueue.of(driver) as events:
         heard = Heard(events, domains)
         now = await driver.get_resource(id, SUMMARY)
         await driver.resume(id, before=await driver.pause(id, before=now))
@@ -172,7 +173,7 @@ async def test_what_fails_hands_on_what_it_kept_back(
         other()
         raise libvirt.libvirtError("it says no")
 
-    async with driver.subscribe() as events:
+    async with EventQueue.of(driver) as events:
         heard = Heard(events, domains)
         now = await driver.get_resource(id, SUMMARY)
         with monkeypatch.context() as patch:

@@ -11,6 +11,7 @@ import libvirt
 import pytest
 from lxml import etree
 
+from event_queue import EventQueue
 from integration.libvirt.conftest import URI
 from integration.libvirt.guests import MIB, SCRAP, Guests, eventually
 from proad.core.records import RecordState, VolumeRecord
@@ -372,7 +373,7 @@ async def test_a_volume_whose_domain_was_undefined_by_another_stays(
         return [each.state for each in records] == [RecordState.ORDINARY]
 
     (engine,) = driver._catalog._records._engines  # type: ignore[attr-defined] # LocalVolumeRecords
-    async with driver.subscribe():
+    async with EventQueue.of(driver):
         await eventually(ordinary)
     assert await guests.volumes() == {disk_of(made).name}
 

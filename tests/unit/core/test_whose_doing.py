@@ -229,7 +229,7 @@ async def test_a_nameless_create_that_takes_long(engine, inventory, connection):
         provisioning.create_container(ContainerSpec(image="i"), start=True, host="")
     )
     engine.steps.put_nowait("there is one")
-    await until(lambda: "new" in engine.there and engine.heard)
+    await until(lambda: "new" in engine.there)
     engine.steps.put_nowait("its id is known")
     await until(lambda: inventory.entry(connection, "new"))
     engine.steps.put_nowait("it runs")

@@ -103,12 +103,14 @@ class ScriptedEngine:
 
 
 @asynccontextmanager
-async def scripted(folder: Path) -> AsyncIterator[tuple[ScriptedEngine, DockerDriver]]:
-    """Serve an engine in a folder, with a driver for it."""
+async def scripted(
+    folder: Path, **settings: Any
+) -> AsyncIterator[tuple[ScriptedEngine, DockerDriver]]:
+    """Serve an engine in a folder, with a driver for it that has these settings."""
     engine = ScriptedEngine()
     server = await asyncio.start_unix_server(engine.serve, folder / "engine.sock")
     async with DockerDriver(
-        f"unix://{folder}/engine.sock", timeout=timedelta(seconds=30)
+        f"unix://{folder}/engine.sock", timeout=timedelta(seconds=30), **settings
     ) as driver:
         yield engine, driver
     server.close()

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from event_queue import EventQueue
 from proad.drivers import own_events
 from proad.drivers.docker import DockerDriver
-from proad.drivers.docker import subscription as following
 from proad.drivers.docker.stream import Stream
+from proad.drivers.docker.subscription import SubscriptionTiming
 from proad.drivers.docker.transport import Transport
 from proad.errors import EngineUnreachableError, ResourceNotFoundError
 from proad.model import (
@@ -31,6 +32,13 @@ from unit.docker.scripted import ScriptedEngine, scripted
 IDS = [f"{number:064x}" for number in range(1, 14)]
 ID, OTHER = IDS[:2]
 PATIENCE = 30.0  # seconds, for what takes milliseconds
+SHORT = timedelta(seconds=0.05)
+RECHECKED_THREE_TIMES = SubscriptionTiming(
+    check=SHORT, recheck=SHORT, recheck_after=(timedelta(milliseconds=10),) * 3
+)
+RECHECKED_FOR_LONG = SubscriptionTiming(
+    recheck=SHORT, recheck_after=(timedelta(milliseconds=10),) * 1000
+)
 RUNNING = Resource(
     id=ID,
     kind=ResourceKind.CONTAINER,
@@ -49,8 +57,15 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-async def both(folder: Path) -> AsyncIterator[tuple[ScriptedEngine, DockerDriver]]:
-    async with scripted(folder) as both:
+def timing() -> SubscriptionTiming:
+    return SubscriptionTiming()
+
+
+@pytest.fixture
+async def both(
+    folder: Path, timing: SubscriptionTiming
+) -> AsyncIterator[tuple[ScriptedEngine, DockerDriver]]:
+    async with scripted(folder, subscription_timing=timing) as both:
         yield both
 
 
@@ -66,7 +81,7 @@ def driver(both: tuple[ScriptedEngine, DockerDriver]) -> DockerDriver:
 
 @pytest.fixture
 async def events(driver: DockerDriver) -> AsyncIterator[AsyncIterator[EngineEvent]]:
-    async with driver.subscribe() as events:
+    async with EventQueue.of(driver) as events:
         yield events
 
 
@@ -180,29 +195,30 @@ class TestOwn:
         assert await told(events, ID) == [ID]
 
 
-class TestHung:
-    async def test_a_crowd_of_hung_ones_holds_up_no_other(
-        self, engine, driver, events, monkeypatch: pytest.MonkeyPatch
+class TestLockedContainer:
+    """Docker keeps a container that hangs locked: an inspect of it is not answered."""
+
+    @pytest.mark.parametrize("timing", [SubscriptionTiming(recheck=timedelta(minutes=1))])
+    async def test_subscribe_with_many_locked_containers_publishes_events_of_others_at_once(
+        self, engine, driver, events
     ):
-        """The other one's hint comes while the looks at the hung ones are still out."""
-        monkeypatch.setattr(following, "_LATER_LOOK", timedelta(minutes=1))
         *hung, good = IDS
         engine.hung = set(hung)
         await engine.tell("pause", *hung)
-        # Each is told all the same, whoever waits for whom.
+        # Each event is published all the same, although its container stays locked.
         left = set(hung)
         async with asyncio.timeout(PATIENCE):
             while left:
                 left.discard((await anext(events)).id)
-        await until(lambda: sum(looks(engine, id) for id in hung) > len(hung))  # second looks
+        await until(lambda: sum(looks(engine, id) for id in hung) > len(hung))  # later checks
         for action in ("pause", "unpause") * 3:
             await engine.tell(action, good)
             assert await told(events, good) == [good]
 
-    async def test_one_that_goes_on_is_told_again(
-        self, engine, driver, events, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize("timing", [SubscriptionTiming(recheck=timedelta(minutes=1))])
+    async def test_subscribe_when_the_lock_becomes_free_publishes_the_event_again(
+        self, engine, driver, events
     ):
-        monkeypatch.setattr(following, "_LATER_LOOK", timedelta(minutes=1))
         engine.hung = {ID}
         await engine.tell("die", ID)
         assert await told(events, ID) == [ID]
@@ -210,22 +226,21 @@ class TestHung:
         async with asyncio.timeout(PATIENCE):
             assert await anext(events) == EngineEvent(id=ID, ended=True)
 
-    async def test_it_is_given_up(self, engine, driver, events, monkeypatch: pytest.MonkeyPatch):
-        for look in ("_FIRST_LOOK", "_LATER_LOOK"):
-            monkeypatch.setattr(following, look, timedelta(seconds=0.05))
-        monkeypatch.setattr(following, "_LATER", (0, 0.01, 0.01))
+    @pytest.mark.parametrize("timing", [RECHECKED_THREE_TIMES])
+    async def test_subscribe_when_the_lock_stays_taken_ends_the_checks(
+        self, engine, driver, events
+    ):
         engine.hung = {ID}
         await engine.tell("die", ID)
         assert await told(events, ID) == [ID]
-        await until(lambda: not any("_settle" in repr(task) for task in asyncio.all_tasks()))
+        await until(lambda: not any("_unlocked" in repr(task) for task in asyncio.all_tasks()))
         assert looks(engine) == 4
 
-    async def test_one_that_goes_on_late_is_told_again(
-        self, engine, driver, events, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize("timing", [RECHECKED_FOR_LONG])
+    async def test_subscribe_when_the_lock_becomes_free_late_publishes_the_event_again(
+        self, engine, driver, events
     ):
-        """A slow machine may take seconds to stop a container after it has said so."""
-        monkeypatch.setattr(following, "_LATER_LOOK", timedelta(seconds=0.05))
-        monkeypatch.setattr(following, "_LATER", (0.01,) * 1000)
+        """A slow machine may take seconds to stop a container after the event."""
         engine.hung = {ID}
         await engine.tell("die", ID)
         assert await told(events, ID) == [ID]
@@ -235,18 +250,25 @@ class TestHung:
             assert await anext(events) == EngineEvent(id=ID, ended=True)
 
 
-async def test_a_loss_is_told_before_all_that_waits(engine, driver, events):
-    await engine.tell("start", ID, OTHER)
-    assert await told(events, OTHER)
-    engine.hang_up()
-    with pytest.raises(EngineUnreachableError, match="ended"):
-        async with asyncio.timeout(PATIENCE):
-            await anext(events)
+async def test_subscribe_under_a_storm_calls_on_event_once_for_each_event(engine, driver):
+    events: list[EngineEvent] = []
+    async with driver.subscribe(events.append):
+        await engine.tell("start", *IDS * 50)
+        await until(lambda: len(events) == len(IDS) * 50)
+    assert [event.id for event in events] == IDS * 50
+
+
+async def test_subscribe_when_the_stream_ends_fails_the_future(engine, driver):
+    async with driver.subscribe(lambda _: None) as lost:
+        engine.hang_up()
+        with pytest.raises(EngineUnreachableError, match="ended"):
+            async with asyncio.timeout(PATIENCE):
+                await lost
 
 
 async def test_an_event_kept_back_does_not_outlive_the_stream(engine, driver):
     engine.gate.clear()
-    async with driver.subscribe() as events:
+    async with EventQueue.of(driver) as events:
         pausing = asyncio.create_task(driver.pause(ID, before=RUNNING))
         await asked(engine, f"POST /containers/{ID}/pause")
         await engine.tell("pause", ID)

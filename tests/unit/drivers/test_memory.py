@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from event_queue import EventQueue
 from proad.core import ports
 from proad.drivers.memory import MemoryDriver, views
 from proad.errors import (
@@ -44,7 +45,7 @@ async def _all(pull: AsyncIterator[object]) -> None:
 
 
 async def _enter(driver: MemoryDriver, _id: str) -> None:
-    async with driver.subscribe():
+    async with EventQueue.of(driver):
         pass
 
 
@@ -124,23 +125,20 @@ async def test_a_lost_engine_answers_nothing(name: str):
         assert [volume.name for volume in await driver.list_volumes()] == ["vm-vda.qcow2"]
 
 
-async def test_subscriptions_end_with_the_engine():
-    async with MemoryDriver() as driver, driver.subscribe() as read, driver.subscribe() as waiting:
-        waiter = asyncio.ensure_future(anext(waiting))
+async def test_lose_ends_subscriptions_for_good():
+    events: list[EngineEvent] = []
+    async with MemoryDriver() as driver:
         made = await container(driver)
-        assert (await waiter).id == made.id
-        waiter = asyncio.ensure_future(anext(waiting))
-        await asyncio.sleep(0)
-        driver.lose()
-        driver.come_back()  # at once: what ended stays ended
-        await driver.pause(made.id)
-        with pytest.raises(EngineUnreachableError):
-            await waiter
-        with pytest.raises(EngineUnreachableError):
-            await anext(read)
-        async with driver.subscribe() as anew:
-            await driver.resume(made.id)
-            assert await anext(anew) == EngineEvent(id=made.id)
+        async with driver.subscribe(events.append) as lost:
+            driver.lose()
+            driver.come_back()
+            await driver.pause(made.id)
+            with pytest.raises(EngineUnreachableError):
+                await lost
+            assert events == []
+            async with driver.subscribe(events.append):
+                await driver.resume(made.id)
+            assert events == [EngineEvent(id=made.id)]
 
 
 async def test_calls_that_wait_end_with_the_engine():
@@ -169,26 +167,29 @@ async def test_the_workloads_live_on_untold():
         assert (await driver.get_resource(made.id)).state is ResourceState.STOPPED
 
 
-async def test_the_hints_of_a_slow_reader_are_one():
-    async with MemoryDriver() as driver, driver.subscribe() as events:
+async def test_subscribe_calls_on_event_once_for_each_event_in_order():
+    events: list[EngineEvent] = []
+    async with MemoryDriver() as driver:
         first, second = await container(driver), await container(driver)
-        await driver.stop(first.id, StopOptions(mode=StopMode.FORCE))
-        await driver.update(first.id, ResourceUpdate(name="other"))
-        await driver.delete(first.id)
-        assert await anext(events) == EngineEvent(
-            id=first.id, removed=True, ended=True, reconfigured=True
-        )
-        assert await anext(events) == EngineEvent(id=second.id)
-        third = asyncio.ensure_future(anext(events))
-        await asyncio.sleep(0.01)
-        assert not third.done()
-        third.cancel()
+        async with driver.subscribe(events.append):
+            await driver.pause(first.id)
+            await driver.pause(second.id)
+            await driver.stop(first.id, StopOptions(mode=StopMode.FORCE))
+            await driver.update(first.id, ResourceUpdate(name="other"))
+            await driver.delete(first.id)
+    assert events == [
+        EngineEvent(id=first.id),
+        EngineEvent(id=second.id),
+        EngineEvent(id=first.id, ended=True),
+        EngineEvent(id=first.id, reconfigured=True),
+        EngineEvent(id=first.id, removed=True),
+    ]
 
 
 async def test_what_is_refused_is_not_told():
     async with MemoryDriver() as driver:
         made = await container(driver)
-        async with driver.subscribe() as events:
+        async with EventQueue.of(driver) as events:
             with pytest.raises(ResourceAlreadyRunningError):
                 await driver.start(made.id)
             with pytest.raises(AlreadyExistsError):

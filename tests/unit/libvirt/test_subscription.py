@@ -83,21 +83,29 @@ async def subscriptions() -> AsyncIterator[Subscriptions]:
     await connection.close()
 
 
-async def test_each_reader_has_its_own_hints(subscriptions: Subscriptions):
-    async with subscriptions.subscribed() as one, subscriptions.subscribed() as other:
+async def test_publish_calls_each_subscriber(subscriptions: Subscriptions):
+    ones: list[EngineEvent] = []
+    others: list[EngineEvent] = []
+    async with subscriptions.subscribed(ones.append):
         subscriptions.publish(EngineEvent(id=ID))
-        assert await anext(one) == EngineEvent(id=ID)
-        subscriptions.publish(EngineEvent(id=ID, removed=True))
-        assert await anext(one) == EngineEvent(id=ID, removed=True)
-        assert (await anext(other)).removed
+        async with subscriptions.subscribed(others.append):
+            subscriptions.publish(EngineEvent(id=ID, removed=True))
+        subscriptions.publish(EngineEvent(id=ID))
+    assert ones == [EngineEvent(id=ID), EngineEvent(id=ID, removed=True), EngineEvent(id=ID)]
+    assert others == [EngineEvent(id=ID, removed=True)]
 
 
-async def test_a_loss_ends_all_that_are_open(subscriptions: Subscriptions):
-    async with subscriptions.subscribed() as one, subscriptions.subscribed() as other:
+async def test_end_fails_all_open_subscriptions(subscriptions: Subscriptions):
+    async with (
+        subscriptions.subscribed(lambda _: None) as one,
+        subscriptions.subscribed(lambda _: None) as other,
+    ):
         subscriptions.end("gone")
-        for reader in (one, other):
+        for lost in (one, other):
             with pytest.raises(EngineUnreachableError):
-                await anext(reader)
-        async with subscriptions.subscribed() as fresh:
+                await lost
+        events: list[EngineEvent] = []
+        async with subscriptions.subscribed(events.append) as fresh:
             subscriptions.publish(EngineEvent(id=ID))
-            assert await anext(fresh) == EngineEvent(id=ID)
+            assert events == [EngineEvent(id=ID)]
+            assert not fresh.done()

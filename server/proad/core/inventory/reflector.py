@@ -2,8 +2,8 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from typing import Never
 
 import structlog
 
@@ -83,10 +83,11 @@ class Reflector:
             await self.connection.serving()
             began = math.inf
             try:
-                async with self.connection.driver.subscribe() as events:
+                subscription = self.connection.driver.subscribe(self._refreshers.mark_dirty)
+                async with subscription as lost:
                     await self._resync()
                     began = clock()
-                    self._lose(await self._hear(events))
+                    self._lose(await self._hear(lost))
             except ProaError as error:
                 self._lose(error.message)
             except Exception as error:  # noqa: BLE001 - one fault of a driver must not end it all
@@ -101,11 +102,15 @@ class Reflector:
             await asyncio.sleep(_BACK_OFF[min(failures, len(_BACK_OFF) - 1)])
             failures += 1
 
-    async def _hear(self, events: AsyncIterator[EngineEvent]) -> str:
-        """Take events for hints until they can be trusted no more, and say why that is."""
+    async def _hear(self, lost: asyncio.Future[Never]) -> str:
+        """Wait until events can no longer be trusted, and return the reason.
+
+        Raises:
+            EngineUnreachableError: the stream of events is lost.
+        """
         ends = [
             asyncio.ensure_future(end)
-            for end in (self._listen(events), self._unanswered(), self._missed())
+            for end in (self._stream_lost(lost), self._unanswered(), self._missed())
         ]
         try:
             done, _others = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -115,10 +120,8 @@ class Reflector:
                 end.cancel()
             await asyncio.gather(*ends, return_exceptions=True)
 
-    async def _listen(self, events: AsyncIterator[EngineEvent]) -> str:
-        async for event in events:
-            self._refreshers.mark_dirty(event)
-        return "the stream of events ended"
+    async def _stream_lost(self, lost: asyncio.Future[Never]) -> str:
+        await lost
 
     async def _unanswered(self) -> str:
         await self.connection.wait_lost()

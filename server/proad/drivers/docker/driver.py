@@ -2,14 +2,14 @@
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Never, Self
 
-from proad.core.ports import OnMade, OnStep, untold
+from proad.core.ports import OnEvent, OnMade, OnStep, untold
 from proad.drivers.docker.api import filters
 from proad.drivers.docker.create import Creation
 from proad.drivers.docker.engine import Engine
@@ -19,7 +19,7 @@ from proad.drivers.docker.lookup import Lookup
 from proad.drivers.docker.registries import Registries
 from proad.drivers.docker.stats import Sampling
 from proad.drivers.docker.stop import STOP_MODES, Stopping
-from proad.drivers.docker.subscription import subscribed
+from proad.drivers.docker.subscription import SubscriptionTiming, subscribed
 from proad.drivers.docker.update import Updating
 from proad.drivers.docker.verbs import Verbs
 from proad.drivers.own_events import OwnEvents
@@ -31,7 +31,6 @@ from proad.model import (
     CreatedContainer,
     DeletedImage,
     DeleteOptions,
-    EngineEvent,
     EngineInfo,
     Image,
     ImageFilter,
@@ -68,6 +67,7 @@ class DockerDriver:
             DOCKER_CERT_PATH if the address comes from DOCKER_HOST.
         threads: how many calls of each sort may be under way at once.
         timeout: of one call to the engine.
+        subscription_timing: the durations of subscriptions.
     """
 
     name = ENGINE
@@ -84,6 +84,7 @@ class DockerDriver:
         cert_path: Path | None = None,
         threads: int = 8,
         timeout: timedelta = DEFAULT_TIMEOUT,
+        subscription_timing: SubscriptionTiming = SubscriptionTiming(),
     ) -> None:
         if not url:
             url = os.environ.get("DOCKER_HOST") or DEFAULT_URL
@@ -96,6 +97,7 @@ class DockerDriver:
         self._creation = Creation(self._engine, self._lookup)
         self._stopping = Stopping(self._engine, self._lookup)
         self._own = OwnEvents()
+        self._subscription_timing = subscription_timing
         self._verbs = Verbs(self._engine, self._lookup, self._stopping, self._own)
         self._updating = Updating(self._engine, self._lookup)
         self._sampling = Sampling(self._engine.streaming)
@@ -163,9 +165,11 @@ class DockerDriver:
         """Give the id of the container of that name."""
         return await self._lookup.listed_id_of(name)
 
-    def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[EngineEvent]]:
-        """Follow what happens to the containers."""
-        return subscribed(self._engine, self._lookup, self._own)
+    def subscribe(self, on_event: OnEvent) -> AbstractAsyncContextManager[asyncio.Future[Never]]:
+        """Call `on_event` for each event of a container."""
+        return subscribed(
+            self._engine, self._lookup, self._own, on_event, self._subscription_timing
+        )
 
     async def start(self, id: str, options: StartOptions = StartOptions()) -> Resource:
         """Start a container; resume it when it is paused."""

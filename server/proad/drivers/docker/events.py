@@ -6,7 +6,7 @@ from proad.drivers.docker.lookup import FULL_ID
 from proad.drivers.tolerant import Value
 from proad.model import EngineEvent
 
-# What is told of a container although nothing that we show is changed by it.
+# Events that change nothing that we show.
 _SILENT = frozenset(
     {
         "archive-path",
@@ -28,19 +28,19 @@ _SILENT = frozenset(
 )
 # Changes that a SUMMARY may not show.
 _RECONFIGURED = frozenset({"health_status", "oom", "restart", "update"})
-# Docker tells of these while it is still at it: its list shows them some time later.
+# Docker sends these during the change: its list shows the change some time later.
 _EARLY = frozenset({"connect", "die", "disconnect", "oom", "pause", "rename", "unpause"})
 
 
-class Told(NamedTuple):
-    """An event, and whether the engine's list may not show it yet."""
+class TimedEvent(NamedTuple):
+    """An event, and whether it is early: the engine's list may not show the change yet."""
 
     event: EngineEvent
     early: bool
 
 
-def translate(item: Value) -> Told | None:
-    """Say an event of GET /events in our terms; None: nothing that we show changed."""
+def translate(item: Value) -> TimedEvent | None:
+    """Translate an event of GET /events; return None if nothing that we show changed."""
     actor, kind = item["Actor"], item["Type"].text()
     action = item["Action"].text().partition(":")[0]
     if kind == "container":
@@ -58,4 +58,4 @@ def translate(item: Value) -> Told | None:
         ended=action == "die",
         reconfigured=action in _RECONFIGURED,
     )
-    return Told(event, action in _EARLY)
+    return TimedEvent(event, action in _EARLY)

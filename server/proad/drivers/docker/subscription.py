@@ -1,74 +1,96 @@
-"""Following what the engine tells of its containers.
+"""A subscription to Docker's events.
 
-Docker drops the events of those who read slowly, without a word. They are therefore read
-off the connection as fast as they come, by a thread that does nothing else, and wait as
-one hint per container.
+Docker silently drops the events of a client that reads slowly. Therefore a thread of its own
+reads the stream as fast as the events come, and hands them over to the event loop in batches,
+so that a storm of events costs one wake-up.
 """
 
 import asyncio
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
+from typing import Never
 
+from proad.core.ports import OnEvent
 from proad.drivers.docker.api import filters
 from proad.drivers.docker.engine import Engine
 from proad.drivers.docker.errors import ENGINE
-from proad.drivers.docker.events import Told, translate
+from proad.drivers.docker.events import TimedEvent, translate
 from proad.drivers.docker.lookup import Lookup, path
 from proad.drivers.docker.stream import Stream
 from proad.drivers.docker.transport import CONNECT_TIMEOUT
-from proad.drivers.hints import Hints
 from proad.drivers.own_events import OwnEvents
+from proad.drivers.subscriber import Subscriber
 from proad.drivers.threads import call_soon_threadsafe
 from proad.drivers.tolerant import Value
 from proad.errors import EngineUnreachableError, ProaError
 from proad.model import EngineEvent
 
-# How long a look may take before its hint is told all the same, and how long a later look
-# at a container that is slow, or hangs; how many of the later ones there are at once, and
-# the seconds before each.
-_FIRST_LOOK = timedelta(seconds=0.2)
-_LATER_LOOK = timedelta(seconds=2)
-_LATER_LOOKS = 4
-_LATER = (0, 5, 10, 20)
-# Seconds in which more of the same container may come, such as pauses that do not last.
-_GATHER = 0.01
+# Locks of containers that are checked again at the same time.
+_RECHECKS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionTiming:
+    """Durations of a subscription.
+
+    Attributes:
+        gather: before the check of a container's lock, in which more events of the
+            container may come, such as those of pauses that do not last.
+        check: of a check, after which the event is passed on all the same.
+        recheck: of each later check of a container whose lock was not free.
+        recheck_after: before each later check; as many as there are.
+    """
+
+    gather: timedelta = timedelta(milliseconds=10)
+    check: timedelta = timedelta(milliseconds=200)
+    recheck: timedelta = timedelta(seconds=2)
+    recheck_after: tuple[timedelta, ...] = tuple(timedelta(seconds=s) for s in (0, 5, 10, 20))
 
 
 @asynccontextmanager
 async def subscribed(
-    engine: Engine, lookup: Lookup, own: OwnEvents
-) -> AsyncIterator[AsyncIterator[EngineEvent]]:
-    """Follow the engine's events, but for those of our `own` acts; see the port."""
-    subscription = Subscription(engine, lookup, own)
+    engine: Engine, lookup: Lookup, own: OwnEvents, on_event: OnEvent, timing: SubscriptionTiming
+) -> AsyncIterator[asyncio.Future[Never]]:
+    """Call `on_event` for each event while the block lasts; see `ports.Driver.subscribe`."""
+    subscription = Subscription(engine, lookup, own, on_event, timing)
     try:
         await subscription.begin()
-        yield subscription.hints
+        yield subscription.lost
     finally:
         await subscription.close()
 
 
 class Subscription:
-    """One stream of events, and the `hints` made of it."""
+    """One stream of events, from the engine's connection to `on_event`."""
 
-    def __init__(self, engine: Engine, lookup: Lookup, own: OwnEvents) -> None:
-        self.hints = Hints()
+    def __init__(
+        self,
+        engine: Engine,
+        lookup: Lookup,
+        own: OwnEvents,
+        on_event: OnEvent,
+        timing: SubscriptionTiming,
+    ) -> None:
+        self._subscriber = Subscriber(on_event)
+        self.lost = self._subscriber.lost
+        self._timing = timing
         self._engine = engine
         self._lookup = lookup
         self._own = own
         self._stream = Stream()
         self._loop = asyncio.get_running_loop()
         self._opened: asyncio.Future[None] = self._loop.create_future()
-        self._closed = False
-        # Events that Docker's list may not show yet.
+        # Events that Docker's list may not show yet: one check serves all of a container.
         self._early: dict[str, EngineEvent] = {}
-        self._settling: set[asyncio.Task[None]] = set()
-        self._later_looks = asyncio.Semaphore(_LATER_LOOKS)
-        # What the thread has read and the loop has not fetched.
+        self._checks: set[asyncio.Task[None]] = set()
+        self._rechecks = asyncio.Semaphore(_RECHECKS)
+        # Read by the thread, and not yet fetched by the loop.
         self._lock = threading.Lock()
-        self._read: dict[str, Told] = {}
+        self._read: list[TimedEvent] = []
 
     async def begin(self) -> None:
         """Subscribe."""
@@ -84,20 +106,20 @@ class Subscription:
         await self._opened
 
     async def close(self) -> None:
-        """Hang up; the thread ends by that."""
-        self._closed = True
+        """Close the connection, which ends the thread."""
+        self._subscriber.close()
         self._lookup.origins.listeners.discard(self._learnt)
         self._stream.hang_up()
         self._opened.cancel()
-        for task in self._settling:
+        for task in self._checks:
             task.cancel()
-        await asyncio.gather(*self._settling, return_exceptions=True)
+        await asyncio.gather(*self._checks, return_exceptions=True)
 
     async def _engine_time(self) -> int:
-        """Give the engine's time, in seconds since 1970, up to a second early.
+        """Return the engine's time in seconds since 1970, rounded down.
 
-        Docker begins to answer a moment before it subscribes. What falls in between, and
-        what has been in the second before, comes out of its memory of past events.
+        Docker begins to answer a moment before it subscribes. Asking for past events since
+        this time closes the gap.
         """
         answer = await self._engine.get(
             "/_ping", timeout=min(CONNECT_TIMEOUT, self._engine.timeout)
@@ -127,22 +149,18 @@ class Subscription:
         call_soon_threadsafe(self._loop, self._on_loss, error)
 
     def _take(self, item: Value) -> None:
-        told = translate(item)
-        if told is None:
+        timed = translate(item)
+        if timed is None:
             return
-        id, action = told.event.id, item["Action"].text()
-        if not self._own.takes(id, action, lambda: self._pass_on(told)):
-            self._pass_on(told)
+        id, action = timed.event.id, item["Action"].text()
+        if not self._own.takes(id, action, lambda: self._pass_on(timed)):
+            self._pass_on(timed)
 
-    def _pass_on(self, told: Told) -> None:
-        """Have the loop fetch what was told. Runs on any thread."""
-        id = told.event.id
+    def _pass_on(self, timed: TimedEvent) -> None:
+        """Hand an event over to the loop. Runs on any thread."""
         with self._lock:
             first = not self._read
-            before = self._read.get(id)
-            if before is not None:
-                told = Told(before.event | told.event, before.early or told.early)
-            self._read[id] = told
+            self._read.append(timed)
         if first:
             call_soon_threadsafe(self._loop, self._fetch)
 
@@ -156,50 +174,52 @@ class Subscription:
     def _on_loss(self, error: EngineUnreachableError) -> None:
         if not self._opened.done():
             self._opened.set_exception(error)
-        self.hints.lose(error)
+        self._subscriber.lose(error)
 
     def _fetch(self) -> None:
         with self._lock:
-            read, self._read = self._read, {}
-        if self._closed:
+            read, self._read = self._read, []
+        if self.lost.done():
             return
-        for id, (event, early) in read.items():
+        for event, early in read:
+            id = event.id
             if event.removed:
                 self._lookup.forget(id)
-            if not early or event.removed:
-                self.hints.add(event)
+            if not early:
+                self._subscriber.publish(event)
             elif id in self._early:
                 self._early[id] |= event
             else:
                 self._early[id] = event
-                task = asyncio.create_task(self._settle(id))
-                self._settling.add(task)
-                task.add_done_callback(self._settling.discard)
+                task = asyncio.create_task(self._publish_unlocked(id))
+                self._checks.add(task)
+                task.add_done_callback(self._checks.discard)
 
     def _learnt(self, id: str) -> None:
         """Tell of a container that Docker's list does not show as it is."""
-        self.hints.add(EngineEvent(id=id))
+        self._subscriber.publish(EngineEvent(id=id))
 
-    async def _settle(self, id: str) -> None:
-        """Pass an early hint on when the engine's list shows what it is about.
+    async def _publish_unlocked(self, id: str) -> None:
+        """Publish an early event as soon as the engine's list shows the change.
 
-        Docker keeps a container locked from before the event until its list has the new
-        state, and an inspect waits for that lock. One that hangs may keep it for ever: the
-        hint is told then, too, and again where the container goes on soon.
+        Docker locks a container from before the event until its list has the new state.
+        A container that hangs may stay locked for ever: its event is published after a
+        moment all the same, and again if the lock becomes free later.
         """
-        await asyncio.sleep(_GATHER)
-        event = self._early.pop(id)  # what comes from here on needs looks of its own
-        settled = await self._look(id, _FIRST_LOOK)
-        self.hints.add(event)
-        for pause in () if settled else _LATER:
-            await asyncio.sleep(pause)
-            async with self._later_looks:
-                settled = await self._look(id, _LATER_LOOK)
-            if settled:
-                self.hints.add(event)
+        await asyncio.sleep(self._timing.gather.total_seconds())
+        event = self._early.pop(id)  # later events need a check of their own
+        unlocked = await self._is_unlocked(id, self._timing.check)
+        self._subscriber.publish(event)
+        for pause in () if unlocked else self._timing.recheck_after:
+            await asyncio.sleep(pause.total_seconds())
+            async with self._rechecks:
+                unlocked = await self._is_unlocked(id, self._timing.recheck)
+            if unlocked:
+                self._subscriber.publish(event)
                 return
 
-    async def _look(self, id: str, limit: timedelta) -> bool:
+    async def _is_unlocked(self, id: str, limit: timedelta) -> bool:
+        """Return whether a container's lock is free; an inspect waits for the lock."""
         try:
             await self._engine.get(path(id, "/json"), timeout=min(limit, self._engine.timeout))
         except ProaError:

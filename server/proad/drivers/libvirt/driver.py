@@ -6,12 +6,12 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Never, Self
 
 import libvirt
 import structlog
 
-from proad.core.ports import OnMade, OnStep, untold
+from proad.core.ports import OnEvent, OnMade, OnStep, untold
 from proad.core.records import VolumeRecords
 from proad.drivers.libvirt import snapshots
 from proad.drivers.libvirt import update as updating
@@ -44,7 +44,6 @@ from proad.model import (
     DeleteOptions,
     DomainSpec,
     DomainXml,
-    EngineEvent,
     EngineInfo,
     Resource,
     ResourceKind,
@@ -174,12 +173,12 @@ class LibvirtDriver:
         return await self._connection.call(lambda c: find_id(c, name), bulkhead=Bulkhead.READ)
 
     @asynccontextmanager
-    async def subscribe(self) -> AsyncIterator[AsyncIterator[EngineEvent]]:
-        """Follow what happens to the domains, and compare what is recorded of volumes."""
-        async with self._subscriptions.subscribed() as events:
+    async def subscribe(self, on_event: OnEvent) -> AsyncIterator[asyncio.Future[Never]]:
+        """Call `on_event` for each event of a domain, and reconcile the records of volumes."""
+        async with self._subscriptions.subscribed(on_event) as lost:
             reconciling = asyncio.create_task(self._reconcile_records())
             try:
-                yield events
+                yield lost
             finally:
                 reconciling.cancel()
 

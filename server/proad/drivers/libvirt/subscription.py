@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Never
 
-from proad.drivers.hints import Hints
+from proad.core.ports import OnEvent
 from proad.drivers.libvirt.connections.connection import Connection
 from proad.drivers.libvirt.errors import ENGINE
 from proad.drivers.libvirt.poller import Poller
+from proad.drivers.subscriber import Subscriber
 from proad.errors import EngineUnreachableError
 from proad.model import EngineEvent
 
@@ -28,40 +30,41 @@ class Subscriptions:
         self._connection = connection
         self._forget = forget
         self._poll_interval = poll_interval
-        self._open: set[Hints] = set()
+        self._open: set[Subscriber] = set()
 
     def publish(self, event: EngineEvent) -> None:
-        """Tell every reader."""
-        for hints in self._open:
-            hints.add(event)
+        """Send an event to every subscriber."""
+        for subscriber in tuple(self._open):
+            subscriber.publish(event)
 
     def end(self, why: str) -> None:
-        """Tell every reader that it may have missed something."""
-        for hints in self._open:
-            hints.lose(EngineUnreachableError(ENGINE, why))
+        """End all subscriptions because events may have been missed."""
+        for subscriber in self._open:
+            subscriber.lose(EngineUnreachableError(ENGINE, why))
         self._open.clear()
 
     @asynccontextmanager
-    async def subscribed(self) -> AsyncIterator[AsyncIterator[EngineEvent]]:
-        """Collect what happens for as long as the block lasts.
+    async def subscribed(self, on_event: OnEvent) -> AsyncIterator[asyncio.Future[Never]]:
+        """Call `on_event` for each event while the block lasts; see `ports.Driver.subscribe`.
 
         Raises:
             EngineUnreachableError: libvirtd does not answer.
         """
         await self._connection.open()
-        hints = Hints()
-        self._open.add(hints)
+        subscriber = Subscriber(on_event)
+        self._open.add(subscriber)
         try:
             poller = Poller(self._connection, self._on_change, self._poll_interval)
             # It also asks whether libvirtd answers: a connection may not know yet.
             await poller.poll()
             polling = asyncio.create_task(poller.run())
             try:
-                yield hints
+                yield subscriber.lost
             finally:
                 polling.cancel()
         finally:
-            self._open.discard(hints)
+            self._open.discard(subscriber)
+            subscriber.close()
 
     def _on_change(self, id: str) -> None:
         self._forget(id)

@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Never
 
-from proad.drivers.hints import Hints
+from proad.core.ports import OnEvent
+from proad.drivers.subscriber import Subscriber
 from proad.errors import EngineUnreachableError
 from proad.model import EngineEvent
 
@@ -16,28 +18,29 @@ class Line:
     """What all parts of the driver reach the imitated engine by. It can be cut."""
 
     def __init__(self) -> None:
-        self._followers: set[Hints] = set()
+        self._subscribers: set[Subscriber] = set()
         self._cut = asyncio.Event()
 
     @asynccontextmanager
-    async def subscribe(self) -> AsyncIterator[AsyncIterator[EngineEvent]]:
-        """Follow what happens to the workloads."""
+    async def subscribe(self, on_event: OnEvent) -> AsyncIterator[asyncio.Future[Never]]:
+        """Call `on_event` for each event of a workload while the block lasts."""
         self._reach()
-        follower = Hints()
-        self._followers.add(follower)
+        subscriber = Subscriber(on_event)
+        self._subscribers.add(subscriber)
         try:
-            yield follower
+            yield subscriber.lost
         finally:
-            self._followers.discard(follower)
+            self._subscribers.discard(subscriber)
+            subscriber.close()
 
     def lose(self) -> None:
         """Cut the line: calls, waiting ones too, and subscriptions end in
         EngineUnreachableError. The workloads live on.
         """
         self._cut.set()
-        for follower in self._followers:
-            follower.lose(_cut_off())
-        self._followers.clear()
+        for subscriber in self._subscribers:
+            subscriber.lose(_cut_off())
+        self._subscribers.clear()
 
     def come_back(self) -> None:
         """Mend the line. What ended by `lose` stays ended: subscribe and call anew."""
@@ -48,8 +51,8 @@ class Line:
         _require(self._cut)
 
     def _tell(self, event: EngineEvent) -> None:
-        for follower in self._followers:
-            follower.add(event)
+        for subscriber in tuple(self._subscribers):
+            subscriber.publish(event)
 
     async def _happens(self, what: asyncio.Event, within: timedelta) -> bool:
         """Wait for something, and tell whether it came in time."""

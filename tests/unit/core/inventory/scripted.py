@@ -50,7 +50,7 @@ class Scripted:
         self.lost = False
         self.asked = Counter()
         self.before = self.after = nothing
-        self._streams = []
+        self._subscriptions = []
 
     async def probe(self):
         self._reach()
@@ -76,15 +76,15 @@ class Scripted:
         return replace(resource, container=replace(resource.container, command=command))
 
     @asynccontextmanager
-    async def subscribe(self):
+    async def subscribe(self, on_event):
         self._reach()
         self.asked["subscribe"] += 1
-        stream = asyncio.Queue()
-        self._streams.append(stream)
+        subscription = on_event, asyncio.get_running_loop().create_future()
+        self._subscriptions.append(subscription)
         try:
-            yield self._events(stream)
+            yield subscription[1]
         finally:
-            self._streams.remove(stream)
+            self._subscriptions = [s for s in self._subscriptions if s[1] is not subscription[1]]
 
     def put(self, resource, *, tell=True, **event):
         """Have or change a resource."""
@@ -99,29 +99,22 @@ class Scripted:
             self.tell(id, removed=True)
 
     def tell(self, id, **event):
-        for stream in self._streams:
-            stream.put_nowait(EngineEvent(id=id, **event))
+        for on_event, _lost in self._subscriptions:
+            on_event(EngineEvent(id=id, **event))
 
     def break_streams(self, error=None):
         """Lose the streams of events; the engine itself goes on."""
-        for stream in self._streams:
-            stream.put_nowait(error or EngineUnreachableError(self.name, "the stream broke"))
+        for _on_event, lost in self._subscriptions:
+            if not lost.done():
+                lost.set_exception(error or EngineUnreachableError(self.name, "the stream broke"))
+
+    def silence_streams(self):
+        """Send no more events to the subscriptions of now, without a word."""
+        self._subscriptions = [(lambda event: None, lost) for _, lost in self._subscriptions]
 
     @property
     def followers(self):
-        return len(self._streams)
-
-    @property
-    def heard(self):
-        """Whether somebody follows, and has heard everything."""
-        return bool(self._streams) and all(stream.empty() for stream in self._streams)
-
-    async def _events(self, stream):
-        while True:
-            event = await stream.get()
-            if isinstance(event, Exception):
-                raise event
-            yield event
+        return len(self._subscriptions)
 
     async def _read(self, method, id, read):
         self._reach()

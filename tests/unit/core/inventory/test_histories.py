@@ -109,9 +109,9 @@ class History:
             self.engine.break_streams()
         watched, calm = self.inventory.reflector(self.connection), 0
         while calm < 3:
-            await until(lambda: watched.synced and self.engine.heard)
+            await until(lambda: watched.synced)
             await quiet(self.inventory)
-            calm = calm + 1 if watched.synced and self.engine.heard else 0
+            calm = calm + 1 if watched.synced else 0
 
     async def cut(self):
         self.engine.break_streams()

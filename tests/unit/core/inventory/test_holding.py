@@ -124,7 +124,6 @@ async def test_what_is_made_is_its_makers_however_late_the_engine_gives_the_id(
     with inventory.refresher(connection).making() as on_made:
         for id in ("1", "2"):
             engine.put(box(id, "web"))
-        await until(lambda: engine.heard)
         on_made("1")
         await until(lambda: names(inventory, connection))
     await quiet(inventory)
@@ -175,7 +174,6 @@ async def test_what_is_pruned_bears_the_name_of_who_did_it(engine, connection, f
     with refresher.pruning():
         engine.take("1")
         engine.take("2")
-        await until(lambda: engine.heard)
         refresher.drop("1", actor="ann")
     await quiet(inventory)
 
