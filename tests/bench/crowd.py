@@ -15,6 +15,7 @@ from bench.plan import Plan
 from bench.process import rss_bytes
 from bench.report import Row, Target
 from bench.workers import working
+from eventually import wait_until
 from proa import v1
 
 _METHOD = "/proa.v1.ResourceService/WatchResources"
@@ -63,11 +64,11 @@ def crowd(plan: Plan, load: Load, daemon: Daemon) -> Iterator[Row]:
                 raise RuntimeError(f"{len(answer.ended)} watches ended: {answer.ended[0]}")
             return answer
 
-        end = time.monotonic() + _PATIENCE
-        while (last := progress()).synced < plan.watchers:
-            if time.monotonic() > end:
-                raise TimeoutError(f"only {last.synced} watches were synced")
-            time.sleep(0.1)
+        wait_until(
+            lambda: progress().synced >= plan.watchers,
+            lambda: f"{progress().synced} watches are synced",
+            within=_PATIENCE,
+        )
         begin = time.monotonic()
         for id, name in containers.items():
             load.docker("POST", f"/containers/{id}/rename?name={name}")

@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import proa
 from bench.wire import Wire
+from eventually import wait_until
 from proa import v1
 
 _BIN = Path(sys.executable).parent
@@ -66,11 +66,13 @@ class Daemon:
 
     def await_ids(self, ids: AbstractSet[str], patience: float = 30) -> None:
         """Wait until a list has these."""
-        end = time.monotonic() + patience
-        while missing := ids - {resource.id for resource in self.list()}:
-            if time.monotonic() > end:
-                raise RuntimeError(f"the daemon lists all but {len(missing)} of {len(ids)}")
-            time.sleep(0.1)
+        missing = set(ids)
+
+        def complete() -> bool:
+            missing.difference_update(resource.id for resource in self.list())
+            return not missing
+
+        wait_until(complete, lambda: f"{len(missing)} of {len(ids)} missing", within=patience)
 
 
 @contextmanager
@@ -119,11 +121,12 @@ def running() -> Iterator[Daemon]:
 
 
 def _await_start(process: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + 30
-    while b"serving" not in log.read_bytes():
-        if process.poll() is not None or time.monotonic() > end:
+    def serves() -> bool:
+        if process.poll() is not None:
             raise RuntimeError(f"the daemon did not start:\n{log.read_text()[-4000:]}")
-        time.sleep(0.05)
+        return b"serving" in log.read_bytes()
+
+    wait_until(serves, lambda: log.read_text()[-4000:], within=30)
 
 
 @contextmanager

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from contract.harness import FORCE, DriverHarness, eventually
+from contract.harness import FORCE, DriverHarness
+from eventually import eventually
 from free_port import free_port
 from proad.errors import (
     AlreadyExistsError,

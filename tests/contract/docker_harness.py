@@ -5,7 +5,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from contract.containers import IMAGE
-from contract.harness import DriverHarness, eventually
+from contract.harness import DriverHarness
+from eventually import eventually
 from proad.model import (
     ContainerSpec,
     Lifetime,

@@ -7,7 +7,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from contract.driver_watcher import DriverWatcher
-from contract.harness import DriverHarness, eventually
+from contract.harness import DriverHarness
+from eventually import eventually
 from proad.errors import (
     AlreadyExistsError,
     InvalidArgumentError,

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, ClassVar, Self
@@ -278,12 +278,3 @@ def reported_update(kind: ResourceKind) -> ResourceUpdate:
     if kind is ResourceKind.CONTAINER:
         return harmless_update(kind)
     return ResourceUpdate(domain=DomainUpdate(title="changed"))
-
-
-async def eventually(
-    what: Callable[[], Awaitable[bool]], *, within: float = 30.0, every: float = 0.05
-) -> None:
-    """Poll a condition until it holds; raise TimeoutError after `within` seconds."""
-    async with asyncio.timeout(within):
-        while not await what():  # noqa: ASYNC110 - an engine is asked, it sets no Event
-            await asyncio.sleep(every)

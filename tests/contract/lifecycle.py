@@ -10,11 +10,11 @@ from contract.harness import (
     SCRAP,
     SNAPSHOT,
     DriverHarness,
-    eventually,
     perform,
     verbs_of,
     view_of,
 )
+from eventually import eventually
 from proad.errors import ResourceNotFoundError, StateError
 from proad.model import (
     Container,

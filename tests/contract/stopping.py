@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from contract.harness import FORCE, DriverHarness, eventually
+from contract.harness import FORCE, DriverHarness
+from eventually import eventually
 from proad.errors import (
     CapabilityMissingError,
     HasSavedStateError,

@@ -15,13 +15,14 @@ from contract.driver_watcher import DriverWatcher
 from contract.events import EventsContract
 from contract.external_actor import DockerExternalActor, ExternalActor
 from contract.external_changes import ExternalChangesContract
-from contract.harness import PREFIX, DriverHarness, eventually
+from contract.harness import PREFIX, DriverHarness
 from contract.images import ImagesContract
 from contract.lifecycle import LifecycleContract
 from contract.stats import StatsContract
 from contract.stopping import DeafnessContract, NoSavingContract, StoppingContract
 from contract.updates import ContainerUpdatesContract
 from event_queue import EventQueue
+from eventually import eventually
 from guest.media import image_archive, import_image
 from proad.drivers.docker import DockerDriver
 from proad.errors import EngineUnreachableError

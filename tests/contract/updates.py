@@ -2,7 +2,8 @@
 
 import pytest
 
-from contract.harness import FORCE, DriverHarness, eventually
+from contract.harness import FORCE, DriverHarness
+from eventually import eventually
 from proad.errors import (
     AlreadyExistsError,
     CapabilityMissingError,

@@ -1,6 +1,5 @@
 """A daemon in this process, spoken to over a real channel."""
 
-import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -13,6 +12,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 import proa.v1
+from eventually import eventually
 from proa import v1
 from proad.app import serving
 from proad.auth.keys import KeyRing
@@ -116,13 +116,6 @@ async def refusal(call):
     raise AssertionError(f"the call did not fail, it answered {answer!r}")
 
 
-async def until(condition, seconds=30):
-    """Wait until `await condition()` holds."""
-    async with asyncio.timeout(seconds):
-        while not await condition():  # noqa: ASYNC110 - it is asked over the wire
-            await asyncio.sleep(0.01)
-
-
 @dataclass
 class Daemon:
     """A daemon that serves, and a channel to it."""
@@ -182,7 +175,7 @@ class Daemon:
         async def waits():
             return (await self.call("GetResource", id=id)).resource.activity.step
 
-        await until(waits)
+        await eventually(waits)
 
     async def state(self, id):
         """The state of a resource, without its prefix."""

@@ -4,9 +4,10 @@ import asyncio
 
 from structlog.testing import capture_logs
 
+from eventually import eventually
 from proa import v1
 from proad.auth.scopes import Scope
-from rpc.daemon import RPCS, refusal, until
+from rpc.daemon import RPCS, refusal
 
 
 async def test_refused_calls_are_logged_in_part_and_counted(daemon):
@@ -32,7 +33,7 @@ async def test_refused_calls_are_logged_in_part_and_counted(daemon):
             known = any(line.get("subject") == "ann" for line in lines)
             return known and len(refused_lines()) + counted == 200
 
-        await until(all_counted)
+        await eventually(all_counted)
 
     assert len(refused_lines()) < 100
     assert [line["code"] for line in lines if line.get("subject") == "ann"] == ["OK"]
@@ -52,6 +53,6 @@ async def test_calls_denied_to_a_known_caller_are_all_logged_with_the_name(daemo
         async def all_written():
             return len(denied()) == 20
 
-        await until(all_written)
+        await eventually(all_written)
 
     assert set(denied()) == {"ann"}

@@ -8,11 +8,12 @@ from collections import Counter
 import grpc
 import pytest
 
+from eventually import eventually
 from proa import v1
 from proad.core import operations
 from proad.drivers.memory import MemoryDriver
 from proad.rpc import interceptor
-from rpc.daemon import IMAGE, RPCS, refusal, running, until
+from rpc.daemon import IMAGE, RPCS, refusal, running
 
 DEAF = {"proa.memory/ignores-stop": "true"}
 LONG = {"seconds": 60}
@@ -105,7 +106,7 @@ async def test_verbs_on_different_resources_run_beside_each_other(held):
     async def all_inside():
         return held.driver.inside.total() == len(names)
 
-    await until(all_inside)
+    await eventually(all_inside)
     held.driver.let_go.set()
     await asyncio.gather(*calls)
     assert held.driver.most_in_all == len(names)
@@ -227,7 +228,7 @@ async def test_a_caller_that_goes_away_does_not_cut_a_create_short(held):
     async def there():
         return await held.names() == ["slow"]
 
-    await until(there)
+    await eventually(there)
 
 
 async def test_a_caller_that_goes_away_keeps_the_turn_until_the_verb_is_over(held):
@@ -279,7 +280,7 @@ async def test_a_verb_whose_deadline_is_over_is_still_done(held):
     async def paused():
         return await held.state("web") == "PAUSED"
 
-    await until(paused)
+    await eventually(paused)
 
 
 async def test_a_verb_whose_deadline_is_over_while_it_waits_is_not_done(held):

@@ -7,9 +7,10 @@ from typing import Any
 import grpc
 import pytest
 
+from eventually import eventually
 from proa import v1
 from proad.core import engine_connection
-from rpc.daemon import IMAGE, Refusal, refusal, until
+from rpc.daemon import IMAGE, Refusal, refusal
 
 
 async def known_as(daemon, driver, health):
@@ -20,7 +21,7 @@ async def known_as(daemon, driver, health):
         (engine,) = [engine for engine in host.engines if engine.driver == driver]
         return engine.health == v1.EngineHealth.Value(f"ENGINE_HEALTH_{health}")
 
-    await until(reported)
+    await eventually(reported)
 
 
 @pytest.mark.parametrize("mode", ["lost", "hung"])

@@ -7,7 +7,7 @@ import pytest
 from grpc_health.v1 import health_pb2
 
 import grpc_services
-from rpc.daemon import until
+from eventually import eventually
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -35,7 +35,7 @@ async def test_the_health_of_each_service_follows_its_engines(mixed, boxes, mach
         async def healthy():
             return await health_of(mixed, every) == wanted
 
-        await until(healthy)
+        await eventually(healthy)
 
     await shows()
     boxes.mode = "lost"

@@ -5,10 +5,11 @@ import asyncio
 import grpc
 import pytest
 
+from eventually import eventually
 from proa import v1
 from proa.contract import service_config
 from proad.drivers.memory import MemoryDriver
-from rpc.daemon import BOTH, IMAGE, RPCS, refusal, until
+from rpc.daemon import BOTH, IMAGE, RPCS, refusal
 
 
 async def pulled(daemon, image, **request):
@@ -70,7 +71,7 @@ async def test_a_caller_that_stops_early_ends_the_pull(serve):
     async def ended():
         return daemon.driver.ended
 
-    await until(ended)
+    await eventually(ended)
     assert daemon.driver.ended[0] in {"CancelledError", "GeneratorExit"}
     assert (await refusal(daemon.call("GetImage", image="slow:1"))).reason == "IMAGE_NOT_FOUND"
 

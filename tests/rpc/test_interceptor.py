@@ -11,12 +11,13 @@ import grpc
 import pytest
 from google.protobuf.message import Message
 
+from eventually import eventually
 from proa import v1
 from proad.auth.scopes import Scope
 from proad.core import verbs
 from proad.errors import ProaError, TokenExpiredError
 from proad.rpc import request_reader
-from rpc.daemon import BOTH, RPCS, Refusal, refusal, until
+from rpc.daemon import BOTH, RPCS, Refusal, refusal
 from rpc.raw_http2 import DATA, END_STREAM, HEADERS, Connection, frame, message
 
 GET = RPCS["GetResource"].path
@@ -226,7 +227,7 @@ async def test_a_refused_call_leaves_no_reference_cycle(daemon, way):
         return of_calls() <= idle
 
     await refused_call(daemon, way)  # what is made but once is no leak
-    await until(over)
+    await eventually(over)
 
     # A call that is still being ended is no leak. Of one that its caller gave up, what gRPC
     # itself lets go of a moment later, nobody tells.
@@ -234,7 +235,7 @@ async def test_a_refused_call_leaves_no_reference_cycle(daemon, way):
         with cycles() as found:
             for _ in range(3):
                 assert (await refused_call(daemon, way)).code != "INTERNAL"
-                await until(over)
+                await eventually(over)
         if not found:
             return
 

@@ -5,10 +5,11 @@ import asyncio
 import grpc
 import pytest
 
+from eventually import eventually
 from proa import v1
 from proad.core import engine_connection
 from proad.model import DomainUpdate, ResourceUpdate
-from rpc.daemon import refusal, until
+from rpc.daemon import refusal
 
 DEAF = {"proa.memory/ignores-stop": "true"}
 
@@ -102,7 +103,7 @@ async def test_what_happens_behind_our_back_is_seen(daemon):
     async def seen():
         return await daemon.state("web") == "PAUSED"
 
-    await until(seen)
+    await eventually(seen)
     after = await shown(daemon, "web")
     assert after.revision > before.revision
     assert after.etag != before.etag
@@ -129,7 +130,7 @@ async def test_a_lost_engine_is_not_read_from_memory(daemon, monkeypatch):
         except grpc.aio.AioRpcError:
             return False
 
-    await until(back)
+    await eventually(back)
     (engine,) = (await daemon.call("GetHost")).host.engines
     assert engine.health == v1.ENGINE_HEALTH_SERVING
     assert engine.last_sync_time.ToDatetime() > synced
@@ -143,7 +144,7 @@ async def test_a_graceful_stop_shows_what_it_is_at(daemon):
     async def at_it():
         return (await shown(daemon, "vm")).HasField("activity")
 
-    await until(at_it)
+    await eventually(at_it)
     for view in ("SUMMARY", "FULL"):
         vm = await shown(daemon, "vm", view)
         assert (vm.activity.verb, vm.activity.actor) == (v1.VERB_STOP, "ann")

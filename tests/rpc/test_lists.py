@@ -6,11 +6,12 @@ from uuid import UUID
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from eventually import eventually
 from proa import v1
 from proad.drivers.memory import MemoryDriver
 from proad.drivers.memory import snapshots as memory_snapshots
 from proad.model import ResourceUpdate, SnapshotSpec
-from rpc.daemon import IMAGE, MEMORY_BYTES, refusal, until
+from rpc.daemon import IMAGE, MEMORY_BYTES, refusal
 
 
 @pytest.fixture
@@ -139,7 +140,7 @@ async def test_page_token_after_names_of_any_length_is_taken_back(daemon):
     async def all_are_known():
         return await daemon.names() == names
 
-    await until(all_are_known)
+    await eventually(all_are_known)
     for order in ("", "name desc", ",".join(["name"] * 51)):
         seen = [p async for p in pages(daemon, "ListResources", "resources", 1, order_by=order)]
         assert sorted(r.name for page in seen for r in page) == names

@@ -8,9 +8,10 @@ import pytest
 from grpc_health.v1 import health_pb2
 
 import grpc_services
+from eventually import eventually
 from proa import v1
 from proad.drivers.memory import MemoryDriver
-from rpc.daemon import BOTH, IMAGE, RPCS, refusal, running, until
+from rpc.daemon import BOTH, IMAGE, RPCS, refusal, running
 
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -92,7 +93,7 @@ async def refuses(daemon):
             return True
         return False
 
-    await until(refused)
+    await eventually(refused)
 
 
 async def not_serving(daemon):
@@ -102,7 +103,7 @@ async def not_serving(daemon):
     async def logged():
         return (await stub.Check(health_pb2.HealthCheckRequest())).status == NOT_SERVING
 
-    await until(logged)
+    await eventually(logged)
 
 
 async def paused(daemon, held):

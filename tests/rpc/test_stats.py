@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from eventually import eventually
 from proa import v1
 from proad.core import stats_service
-from rpc.daemon import refusal, until
+from rpc.daemon import refusal
 from rpc.engines import container_engine
 
 
@@ -167,7 +168,7 @@ async def test_who_goes_away_is_not_sampled_for(daemon, monkeypatch):
         await asyncio.sleep(3 * stats_service.TICK)
         return asked == []
 
-    await until(quiet)
+    await eventually(quiet)
 
 
 async def test_it_is_offered(daemon):

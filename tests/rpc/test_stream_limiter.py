@@ -8,8 +8,9 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 import grpc_services
+from eventually import eventually
 from proad.rpc import stream_limiter
-from rpc.daemon import refusal, until
+from rpc.daemon import refusal
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 
@@ -49,7 +50,7 @@ async def test_public_streams_over_the_most_of_one_peer_are_refused(daemon):
         finally:
             call.cancel()
 
-    await until(there_is_room)
+    await eventually(there_is_room)
 
 
 async def test_public_streams_through_a_trusted_proxy_count_for_who_is_behind_it(serve):

@@ -11,6 +11,7 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from structlog.testing import capture_logs
 
+from eventually import eventually
 from proad.auth.keys import KeyRing
 from proad.auth.scopes import Scope
 from proad.auth.tokens import Tokens
@@ -18,7 +19,7 @@ from proad.drivers.memory import MemoryDriver, images
 from proad.store.database import Database
 from proad.store.revocations import RevocationStore
 from proad.store.users import UserStore
-from rpc.daemon import BOTH, IMAGE, RPCS, refusal, running, until
+from rpc.daemon import BOTH, IMAGE, RPCS, refusal, running
 from rpc.watcher import Watcher
 
 STREAMS = ("WatchResources", "StreamStats")
@@ -177,20 +178,13 @@ async def test_streams_ask_the_database_together(daemon, monkeypatch):
     await asyncio.sleep(0.6)  # longer than it is remembered that a token is good
     asked.clear()
 
-    await until_true(lambda: len(asked) >= 5)
+    await eventually(lambda: len(asked) >= 5)
 
     begin = [name for name, _ in asked].index("among")  # the clear may have come amid a look
     looks = [(name, len(what)) for name, what in asked[begin : begin + 4]]
     assert looks == [("among", 20), ("versions", 1)] * 2
     for call in calls:
         call.cancel()
-
-
-async def until_true(condition):
-    async def holds():
-        return condition()
-
-    await until(holds)
 
 
 @pytest.fixture
@@ -202,7 +196,7 @@ def access_line():
             async def there():
                 return any(line.get("method") == RPCS[name].path for line in lines)
 
-            await until(there)
+            await eventually(there)
             (line,) = [line for line in lines if line.get("method") == RPCS[name].path]
             return line["code"], line["reason"]
 
@@ -272,7 +266,7 @@ async def fill(daemon, rounds):
         async def known(which=which):
             return len(await daemon.names(filter=which)) == len(there)
 
-        await until(known, 30)
+        await eventually(known)
     return rounds * len(there)
 
 

@@ -11,7 +11,7 @@ from functools import partial
 from proa import v1
 from soak.external_actors import DockerExternalActor, ExternalActor, LibvirtExternalActor, work
 from soak.process import Usage
-from soak.setting import Setting, eventually, listed
+from soak.setting import Setting, listed, wait_through_outages
 from soak.watcher import Watcher
 
 
@@ -48,7 +48,7 @@ def external_changes(setting: Setting, plan: Plan, seed: int) -> str:
             ]:
                 change.result()
         took = time.monotonic() - begin
-        settled = eventually(lambda: _agree(setting, actors, watchers), "all agree", 30)
+        settled = wait_through_outages(lambda: _agree(setting, actors, watchers), "all agree", 30)
         for watcher in watchers:
             watcher.check()
         gaps = [_gaps(watcher, plan) for watcher in watchers]
@@ -76,10 +76,10 @@ def _change_and_restart(
     try:
         for number in range(plan.restarts):
             due = plan.changes * (number + 1) // (plan.restarts + 1)
-            eventually(partial(_has_made, actor, due), f"{due} changes", 300)
+            wait_through_outages(partial(_has_made, actor, due), f"{due} changes", 300)
             _restart(setting, actor.kind, number)
             for watcher in watchers:
-                eventually(
+                wait_through_outages(
                     partial(_notified, watcher, actor, number + 1),
                     f"a watcher is told of restart {number + 1} of {actor.kind}",
                 )

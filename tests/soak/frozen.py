@@ -15,7 +15,7 @@ from pathlib import Path
 import proa
 from proa import v1
 from soak.process import Usage
-from soak.setting import IMAGE, Setting, eventually, listed
+from soak.setting import IMAGE, Setting, listed, wait_through_outages
 
 _DEADLINE = 2.0
 _CALLERS = 20
@@ -176,7 +176,9 @@ def _frozen(
                         threads.append(Usage.of(setting.pid).threads)
                         _measure(client, id, plan, times.frozen)
                         threads.append(Usage.of(setting.pid).threads)
-                recovered.append(eventually(lambda: _serves(client, ids), "all is served again"))
+                recovered.append(
+                    wait_through_outages(lambda: _serves(client, ids), "all is served again")
+                )
             after = Usage.of(setting.pid)
         finally:
             for id in ids.values():

@@ -12,7 +12,7 @@ import proa
 from proa import v1
 from soak.external_actors import DockerExternalActor, LibvirtExternalActor
 from soak.serial import GONE, STOPPED, Call, final_states
-from soak.setting import Setting, eventually, listed
+from soak.setting import Setting, listed, wait_through_outages
 
 _WEIGHTS = {"start": 6, "stop": 3, "pause": 5, "resume": 5, "delete": 1}
 
@@ -127,7 +127,7 @@ def _left(setting: Setting, client: proa.Client, id: str, ends: set[str]) -> boo
         )
         return v1.ResourceState.Name(truth[id][1]) if id in truth else GONE
 
-    eventually(lambda: engine() == ours, "the engine says the same", 30)
+    wait_through_outages(lambda: engine() == ours, "the engine says the same", 30)
     return ours.removeprefix("RESOURCE_STATE_") in ends
 
 

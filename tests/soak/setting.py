@@ -2,9 +2,8 @@
 
 import asyncio
 import tempfile
-import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import libvirt
 
 import proa
+from eventually import wait_until
 from integration.daemon.conftest import PASSWORD, Daemon
 from integration.docker.private_engine import PrivateEngine
 from integration.libvirt.private_libvirtd import PrivateLibvirtd
@@ -22,7 +22,8 @@ from soak.bare import Docker, RefusedError
 IMAGE = "proa-test/busybox:1"
 CONTAINERS = v1.ResourceFilter(kinds=[v1.RESOURCE_KIND_CONTAINER])
 DOMAINS = v1.ResourceFilter(kinds=[v1.RESOURCE_KIND_DOMAIN])
-# What fails is not to be tried again by the client behind our back.
+_OUTAGES = (proa.Unavailable, HTTPException, RefusedError, libvirt.libvirtError, OSError)
+# Retries of the client would hide failures.
 ONCE = (("grpc.enable_retries", 0),)
 
 
@@ -81,14 +82,14 @@ def private_setting() -> Iterator[Setting]:
         libvirtd.start()
         stack.callback(libvirtd.stop)
         bare = Docker(dockerd.url)
-        eventually(lambda: bare.containers() == [], "dockerd answers")
+        wait_through_outages(lambda: bare.containers() == [], "dockerd answers")
         asyncio.run(dockerd.import_image())
-        eventually(lambda: libvirt.open(libvirtd.uri).close() == 0, "libvirtd answers")
+        wait_through_outages(lambda: libvirt.open(libvirtd.uri).close() == 0, "libvirtd answers")
         environment = {"PROA_DOCKER_URL": dockerd.url, "PROA_LIBVIRT_URI": libvirtd.uri}
         served = stack.enter_context(daemon(**environment))
         setting = Setting(served, dockerd, libvirtd, bare)
         with setting.client() as client:
-            eventually(lambda: listed(client) is not None, "both engines are served")
+            wait_through_outages(lambda: listed(client) is not None, "both engines are served")
         yield setting
 
 
@@ -97,16 +98,9 @@ def listed(client: proa.Client, which: v1.ResourceFilter | None = None) -> dict[
     return {resource.id: resource for resource in client.list_resources(which)}
 
 
-def eventually(condition: Callable[[], object], what: str, within: float = 60) -> float:
-    """Wait until something is so, and give how many seconds it took."""
-    begin = time.monotonic()
-    while True:
-        with suppress(proa.Unavailable, HTTPException, RefusedError, libvirt.libvirtError, OSError):
-            if condition():
-                return time.monotonic() - begin
-        if time.monotonic() - begin > within:
-            raise AssertionError(f"not within {within:.0f} s: {what}")
-        time.sleep(0.05)
+def wait_through_outages(condition: Callable[[], object], what: str, within: float = 60) -> float:
+    """Wait until a condition holds, although engines may be away, and return the seconds."""
+    return wait_until(condition, what, within=within, tolerate=_OUTAGES)
 
 
 def credentials() -> dict[str, Any]:

@@ -14,7 +14,7 @@ import proa
 from proa import v1
 from soak.external_actors import DockerExternalActor, ExternalActor, LibvirtExternalActor, work
 from soak.process import Sampler, Usage
-from soak.setting import Setting, credentials, eventually, listed
+from soak.setting import Setting, credentials, listed, wait_through_outages
 from soak.watcher import Replica, Watcher
 
 _PER_CONNECTION = 50
@@ -55,7 +55,7 @@ def slow(setting: Setting, plan: Plan, seed: int) -> str:
         crowd = _Crowd(setting, plan)
         crowd.start()
         try:
-            eventually(crowd.listening, "all watch")
+            wait_through_outages(crowd.listening, "all watch")
             watching = Usage.of(setting.pid)
             begin = time.monotonic()
             with Sampler(setting.pid) as sampler:
@@ -63,7 +63,7 @@ def slow(setting: Setting, plan: Plan, seed: int) -> str:
                 threading.Event().wait(max(0.0, begin + plan.silence - time.monotonic()))
                 made = time.monotonic() - begin
                 crowd.read_on()
-                settled = eventually(
+                settled = wait_through_outages(
                     lambda: crowd.agrees(listed(client)), "all watchers have the latest state"
                 )
         finally:

@@ -14,7 +14,7 @@ import proa
 from integration.daemon.conftest import Daemon
 from proa import v1
 from soak.external_actors import DockerExternalActor, LibvirtExternalActor
-from soak.setting import IMAGE, ONCE, Setting, eventually
+from soak.setting import IMAGE, ONCE, Setting, wait_through_outages
 
 KEPT = 8192  # entries, by the daemon
 _FILLERS = 8
@@ -92,7 +92,9 @@ def tokens(
         recorders = (steady, restless)
         running = [pool.submit(recorder.follow) for recorder in recorders]
         try:
-            eventually(lambda: all(r.history.tokens for r in recorders), "both are synced")
+            wait_through_outages(
+                lambda: all(r.history.tokens for r in recorders), "both are synced"
+            )
             change(changes)
             _settle(recorders, running)
             assert restless.history.entries == steady.history.entries
@@ -142,7 +144,7 @@ def _settle(recorders: tuple[_Recorder, ...], running: list[Future[None]]) -> No
         now = lengths()
         return before == now and len(set(now)) == 1
 
-    eventually(quiet, "both watchers have all")
+    wait_through_outages(quiet, "both watchers have all")
 
 
 def _check_all(client: proa.Client, history: History, places: list[tuple[str, int]]) -> int:

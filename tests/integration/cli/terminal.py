@@ -5,9 +5,9 @@ import secrets
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
+from eventually import wait_until
 from lacking import refuse
 
 HEIGHT = 40
@@ -80,11 +80,14 @@ class Terminal:
 
     def until(self, text: str) -> None:
         """Wait until a text stands there."""
-        deadline = time.monotonic() + 60
-        while not any(text in line for line in self.lines()):
-            assert not self._ended.exists(), self.lines()
-            assert time.monotonic() < deadline, self.lines()
-            time.sleep(0.02)
+
+        def shown() -> bool:
+            ended = self._ended.exists()
+            lines = self.lines()
+            assert not ended or any(text in line for line in lines), lines
+            return any(text in line for line in lines)
+
+        wait_until(shown, self.lines, every=0.02)
 
     def interrupt(self) -> None:
         """Press Ctrl-C."""
@@ -92,10 +95,7 @@ class Terminal:
 
     def end(self) -> tuple[int, list[str]]:
         """Wait for the command's end; give its exit code and what stands there then."""
-        deadline = time.monotonic() + 100
-        while not self._ended.exists():
-            assert time.monotonic() < deadline, self.lines()
-            time.sleep(0.05)
+        wait_until(self._ended.exists, self.lines, within=100)
         return int(self._ended.read_text()), self.lines()
 
     def close(self) -> None:

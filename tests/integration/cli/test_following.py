@@ -14,6 +14,7 @@ import docker
 import pytest
 
 import proa
+from eventually import wait_until
 from proa import v1
 from unit.client.watch_server import Replica, content
 
@@ -52,10 +53,7 @@ class User(Replica):
             listed = client.list_resources(v1.ResourceFilter(**filter))
             return self.now == {one.id: content(one) for one in listed}
 
-        deadline = time.monotonic() + 30
-        while not agreed():
-            assert time.monotonic() < deadline, self.kinds()
-            time.sleep(0.05)
+        wait_until(agreed, self.kinds)
 
     def kinds(self):
         return [type(event).__name__ for event in self.events]

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from eventually import wait_until
+
 
 class Shown:
     """A command in a process of its own, and the lines that it has written."""
@@ -53,10 +55,8 @@ class Shown:
 
     def connected(self):
         """Wait until it has loaded what it needs, and gRPC has begun its threads."""
-        deadline = time.monotonic() + 30
-        while len(list(Path(f"/proc/{self.process.pid}/task").iterdir())) == 1:
-            assert time.monotonic() < deadline, "it does not begin"
-            time.sleep(0.05)
+        tasks = Path(f"/proc/{self.process.pid}/task")
+        wait_until(lambda: len(list(tasks.iterdir())) > 1, "the command has started threads")
 
     def end(self, number=signal.SIGINT):
         """End it; gives its exit code and what it wrote to standard error."""

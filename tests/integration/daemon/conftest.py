@@ -5,7 +5,6 @@ import secrets
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 
 import proa
+from eventually import wait_until
 from free_port import free_port
 from proa import v1
 from proad.auth.passwords import Passwords
@@ -53,11 +53,12 @@ class Daemon:
             self.process = subprocess.Popen(
                 [BIN / "proad", "serve", *self.arguments], env=self.environment, stderr=log
             )
-        deadline = time.monotonic() + 60
-        while not any(event["event"] == "serving" for event in self.log()):
-            assert self.process.poll() is None, (self.home / "log").read_text()
-            assert time.monotonic() < deadline, "the daemon does not serve"
-            time.sleep(0.05)
+        wait_until(self._serves, "the daemon serves")
+
+    def _serves(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, (self.home / "log").read_text()
+        return any(event["event"] == "serving" for event in self.log())
 
     async def _add_users(self) -> None:
         """What `proad user add` does, without a second of Python's start for each."""
@@ -87,11 +88,8 @@ class Daemon:
 
 def under_way(client: proa.Client, name: str) -> None:
     """Wait until something is being done to a resource."""
-    deadline = time.monotonic() + 30
     request = v1.GetResourceRequest(id=name)
-    while not client.resources.GetResource(request).resource.activity.step:
-        assert time.monotonic() < deadline, "it was not begun"
-        time.sleep(0.02)
+    wait_until(lambda: client.resources.GetResource(request).resource.activity.step, every=0.02)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from grpc_health.v1 import health_pb2
 
 import grpc_services
 import proa
+from eventually import wait_until
 from integration.daemon.conftest import Daemon
 from integration.docker.private_engine import PrivateEngine
 from integration.libvirt.private_libvirtd import PrivateLibvirtd
@@ -59,7 +60,7 @@ def daemon(start_daemon: Start, dockerd: PrivateEngine, libvirtd: PrivateLibvirt
 @pytest.fixture
 def client(daemon: Daemon) -> Iterator[proa.Client]:
     with daemon.client(options=ONCE) as client:
-        eventually(lambda: lists(client, CONTAINERS) and lists(client, DOMAINS))
+        wait_until(lambda: lists(client, CONTAINERS) and lists(client, DOMAINS))
         yield client
 
 
@@ -69,13 +70,6 @@ def lists(client: proa.Client, which: v1.ResourceFilter) -> bool:
     except proa.Unavailable:
         return False
     return True
-
-
-def eventually(condition: Callable[[], bool], within: float = 90) -> None:
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to it in time"
-        time.sleep(0.1)
 
 
 def check_known(which: v1.ResourceFilter, client: proa.Client) -> None:
@@ -130,7 +124,7 @@ def test_dockerd(
     assert list(partial.unreachable) == ["local/docker"]
     created = client.domains.CreateDomain(v1.CreateDomainRequest(spec=tiny_domain())).resource
     client.resources.DeleteResource(v1.DeleteResourceRequest(id=created.name))
-    eventually(lambda: not serving(daemon, "ContainerService"))
+    wait_until(lambda: not serving(daemon, "ContainerService"))
     assert serving(daemon, "DomainService")
     assert serving(daemon, "ResourceService")
     assert engine_health(client, "docker") == "UNREACHABLE"
@@ -139,8 +133,8 @@ def test_dockerd(
         dockerd.signal(signal.SIGCONT)
     else:
         dockerd.start()
-    eventually(lambda: lists(client, CONTAINERS))
-    eventually(lambda: serving(daemon, "ContainerService"))
+    wait_until(lambda: lists(client, CONTAINERS))
+    wait_until(lambda: serving(daemon, "ContainerService"))
     assert engine_health(client, "docker") == "SERVING"
 
 
@@ -165,7 +159,7 @@ def test_libvirtd(
     assert client.containers.PruneContainers(
         v1.PruneContainersRequest(labels={"proa-test": "nobody"})
     )
-    eventually(lambda: not serving(daemon, "DomainService"))
+    wait_until(lambda: not serving(daemon, "DomainService"))
     assert serving(daemon, "ContainerService")
     assert engine_health(client, "libvirt") == "UNREACHABLE"
 
@@ -173,8 +167,8 @@ def test_libvirtd(
         libvirtd.signal(signal.SIGCONT)
     else:
         libvirtd.start()
-    eventually(lambda: lists(client, DOMAINS))
-    eventually(lambda: serving(daemon, "DomainService"))
+    wait_until(lambda: lists(client, DOMAINS))
+    wait_until(lambda: serving(daemon, "DomainService"))
     again = client.resources.GetResource(v1.GetResourceRequest(id=created.id)).resource
     assert again.name == created.name
 

@@ -1,7 +1,6 @@
 """What others make on Docker's own socket may be larger than a message that clients take."""
 
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import takewhile
@@ -12,6 +11,7 @@ import docker
 import grpc
 import pytest
 
+from eventually import wait_until
 from guest.media import import_image
 from integration.daemon.conftest import PASSWORD, Daemon
 from integration.docker.archives import saved_image
@@ -59,15 +59,12 @@ def client(start_daemon: Callable[..., Daemon], engine: PrivateEngine) -> Iterat
             v1.CreateTokenRequest(username="ada", password=PASSWORD)
         )
         client = Stock(channel, [("authorization", f"Bearer {token.token}")])
-        deadline = time.monotonic() + 90
-        while True:
-            try:
-                client.ListResources(v1.ListResourcesRequest())
-            except grpc.RpcError:
-                assert time.monotonic() < deadline, "the engine is not used in time"
-                time.sleep(0.1)
-            else:
-                break
+        wait_until(
+            lambda: client.ListResources(v1.ListResourcesRequest()) is not None,
+            "the engine is served",
+            within=90,
+            tolerate=(grpc.RpcError,),
+        )
         yield client
 
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import grpc
 import pytest
 
+from eventually import eventually
 from integration.daemon.conftest import Daemon
 from proa import v1
 from proa.v1 import auth_service_pb2_grpc
@@ -15,7 +16,6 @@ from proad.auth.passwords import Passwords
 from proad.auth.scopes import Scope
 from proad.store.database import Database
 from proad.store.users import UserStore
-from rpc.daemon import until
 
 PASSWORD = "a password of full cost"
 ATTACKERS = 50
@@ -62,7 +62,7 @@ async def attack(login: Login, outcomes: Counter[str], name: Callable[[int], str
     async def all_have_failed() -> bool:
         return outcomes["UNAUTHENTICATED"] >= ATTACKERS
 
-    await until(all_have_failed, seconds=120)
+    await eventually(all_have_failed, within=120)
     try:
         yield
     finally:

@@ -5,7 +5,6 @@ import socket
 import stat
 import subprocess
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +16,7 @@ from grpc_health.v1 import health_pb2
 
 import grpc_services
 import proa
+from eventually import wait_until
 from integration.daemon.conftest import BIN, PASSWORD, Daemon, under_way
 from proa import v1
 
@@ -65,16 +65,13 @@ def test_of_daemons_that_start_at_once_on_one_socket_one_serves(start_daemon: St
             command = [str(BIN / "proad"), "serve", "--memory"]
             processes.append(subprocess.Popen(command, env=daemon.environment, stderr=log))
     try:
-        deadline = time.monotonic() + 120
-        while sum(process.poll() is not None for process in processes) < 3:
-            assert time.monotonic() < deadline, "more than one goes on"
-            time.sleep(0.05)
+        wait_until(
+            lambda: sum(process.poll() is not None for process in processes) == 3, within=120
+        )
         codes = [process.poll() for process in processes]
         assert sorted(codes, key=str) == [1, 1, 1, None]
         left = daemons[codes.index(None)]
-        while not any(event["event"] == "serving" for event in left.log()):
-            assert time.monotonic() < deadline, "the one that is left does not serve"
-            time.sleep(0.05)
+        wait_until(lambda: any(event["event"] == "serving" for event in left.log()))
         with grpc.insecure_channel(f"unix:{path}") as channel:
             answer = grpc_services.health(channel).Check(health_pb2.HealthCheckRequest())
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
@@ -176,10 +173,7 @@ def test_a_stop_whose_client_goes_away_is_done_all_the_same(start_daemon: Start,
     def state() -> v1.ResourceState.ValueType:
         return client.resources.GetResource(v1.GetResourceRequest(id=token)).resource.state
 
-    deadline = time.monotonic() + 60
-    while state() != v1.RESOURCE_STATE_STOPPED:
-        assert time.monotonic() < deadline, "the stop was given up with its client"
-        time.sleep(0.2)
+    wait_until(lambda: state() == v1.RESOURCE_STATE_STOPPED)
 
 
 def test_every_call_is_in_the_access_log_once(start_daemon: Start):

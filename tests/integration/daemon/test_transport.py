@@ -1,12 +1,12 @@
 """A libvirt behind a program that is started for each connection, as ssh is."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import libvirt
 import pytest
 
+from eventually import wait_until
 from integration.daemon.conftest import Daemon
 from lacking import refuse
 
@@ -25,13 +25,6 @@ def tunnel(tmp_path: Path) -> Path:
     return script
 
 
-def wait_for(what: str, so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 120
-    while not so():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
-
-
 def test_transport_that_fails_is_told_once_and_writes_nothing_else(
     tmp_path: Path, tunnel: Path, start_daemon: Callable[..., Daemon]
 ):
@@ -46,9 +39,9 @@ def test_transport_that_fails_is_told_once_and_writes_nothing_else(
         GRPC_VERBOSITY="INFO",
     )
     attempts = tmp_path / "attempts"
-    wait_for("no attempts", lambda: len(attempts.read_text().splitlines()) >= ATTEMPTS)
+    wait_until(lambda: len(attempts.read_text().splitlines()) >= ATTEMPTS, within=120)
     tunnel.write_text("#!/bin/sh\nexec virt-ssh-helper qemu:///system\n")
-    wait_for("no return", lambda: any(e["event"] == "engine answers" for e in daemon.log()))
+    wait_until(lambda: any(e["event"] == "engine answers" for e in daemon.log()), within=120)
     logged = [(e["event"], e["level"]) for e in daemon.log() if "engine" in str(e["event"])]
     assert logged == [("engine lost", "warning"), ("engine answers", "info")]
     assert "fork" not in (daemon.home / "log").read_text()

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from event_queue import EventQueue
-from integration.docker.workloads import eventually
+from eventually import eventually
 from proad.drivers.docker import DockerDriver
 from proad.errors import ResourceNotFoundError
 from proad.model import EngineEvent, Resource, ResourceView

@@ -13,8 +13,9 @@ from typing import Any
 import docker
 from docker.errors import APIError
 
+from eventually import eventually
 from integration.docker.archives import archive
-from integration.docker.workloads import DEAF, IMAGE, LABEL, eventually
+from integration.docker.workloads import DEAF, IMAGE, LABEL
 from proad.drivers.docker import DockerDriver
 from proad.drivers.docker.engine import Engine
 from proad.drivers.docker.errors import refused

@@ -8,8 +8,9 @@ from pathlib import Path
 import docker
 import pytest
 
+from eventually import eventually
 from free_port import free_port
-from integration.docker.workloads import DEAF, IMAGE, LABEL, Make, eventually
+from integration.docker.workloads import DEAF, IMAGE, LABEL, Make
 from proad.drivers.docker import DockerDriver
 from proad.drivers.docker.labels import CREATION_LABEL
 from proad.errors import (

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from event_queue import EventQueue
+from eventually import eventually
 from integration.docker.private_engine import PrivateEngine
-from integration.docker.workloads import DEAF, IMAGE, Make, eventually
+from integration.docker.workloads import DEAF, IMAGE, Make
 from proad.drivers.docker import DockerDriver
 from proad.errors import EngineUnreachableError
 from proad.model import ContainerSpec, ResourceState

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from event_queue import EventQueue
+from eventually import eventually
 from integration.docker.private_engine import PrivateEngine
-from integration.docker.workloads import DEAF, IMAGE, eventually
+from integration.docker.workloads import DEAF, IMAGE
 from proad.drivers.docker import DockerDriver
 from proad.errors import EngineTimedOutError
 from proad.model import (

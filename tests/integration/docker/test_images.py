@@ -10,6 +10,7 @@ from pathlib import Path
 import docker
 import pytest
 
+from eventually import eventually
 from integration.docker.archives import archive
 from integration.docker.registry import (
     PASSWORD,
@@ -18,7 +19,7 @@ from integration.docker.registry import (
     serve_registry,
     slow_road,
 )
-from integration.docker.workloads import DEAF, Make, eventually
+from integration.docker.workloads import DEAF, Make
 from proad.drivers.docker import DockerDriver
 from proad.errors import (
     ImageNotFoundError,

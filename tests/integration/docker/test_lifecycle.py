@@ -7,7 +7,8 @@ import docker
 import pytest
 
 from event_queue import EventQueue
-from integration.docker.workloads import DEAF, IMAGE, LABEL, OBEDIENT, Make, eventually
+from eventually import eventually
+from integration.docker.workloads import DEAF, IMAGE, LABEL, OBEDIENT, Make
 from proad.core.ports import Containers, Driver, Images, Stats, Updates
 from proad.drivers.docker import DockerDriver
 from proad.drivers.docker.transport import Transport

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from eventually import eventually
 from integration.docker.private_engine import PrivateEngine
-from integration.docker.workloads import IMAGE, eventually
+from integration.docker.workloads import IMAGE
 from proad.drivers.docker import DockerDriver
 from proad.errors import (
     CapabilityMissingError,

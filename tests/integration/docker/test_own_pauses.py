@@ -5,8 +5,9 @@ import asyncio
 import docker
 import pytest
 
+from eventually import eventually
 from integration.docker.container_watcher import SETTLED, watched
-from integration.docker.workloads import DEAF, Make, eventually
+from integration.docker.workloads import DEAF, Make
 from proad.drivers import own_events
 from proad.drivers.docker import DockerDriver
 from proad.drivers.docker.transport import Transport

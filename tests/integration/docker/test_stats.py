@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import docker
 import pytest
 
-from integration.docker.workloads import DEAF, Make, eventually
+from eventually import eventually
+from integration.docker.workloads import DEAF, Make
 from proad.drivers.docker import DockerDriver
 from proad.model import ContainerResources, NetworkAttachment, ResourceKind, ResourceState
 

@@ -10,6 +10,7 @@ from typing import Any
 import docker
 import pytest
 
+from eventually import eventually
 from integration.docker.workloads import (
     DEAF,
     IMAGE,
@@ -17,7 +18,6 @@ from integration.docker.workloads import (
     OBEDIENT,
     SLOW,
     Make,
-    eventually,
 )
 from proad.drivers.docker import DockerDriver
 from proad.errors import (

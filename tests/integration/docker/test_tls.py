@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from event_queue import EventQueue
-from integration.docker.workloads import Make, eventually
+from eventually import eventually
+from integration.docker.workloads import Make
 from proad.drivers.docker import DockerDriver
 from proad.drivers.docker.driver import DEFAULT_URL
 from proad.errors import EngineUnreachableError, RegistryUnreachableError

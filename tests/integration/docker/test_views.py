@@ -15,10 +15,11 @@ import docker
 import pytest
 from docker.errors import APIError, DockerException, NotFound
 
+from eventually import eventually
 from free_port import free_ports
 from integration.docker.inspected import expected, shortened, steady
 from integration.docker.odd import Ground, Odd, odd_containers
-from integration.docker.workloads import DEAF, IMAGE, LABEL, eventually
+from integration.docker.workloads import DEAF, IMAGE, LABEL
 from proad.drivers.docker import DockerDriver
 from proad.errors import ResourceNotFoundError
 from proad.model import Container, Resource, ResourceFilter, ResourceState, ResourceView

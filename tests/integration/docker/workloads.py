@@ -1,7 +1,5 @@
 """What runs in the containers of these tests, and a way to wait."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from proad.model import ContainerSpec, Resource
@@ -21,11 +19,3 @@ class Make(Protocol):
     async def __call__(self, *command: str, start: bool = True, **fields: Any) -> Resource: ...
 
     def spec(self, *command: str, **fields: Any) -> ContainerSpec: ...
-
-
-async def eventually(
-    what: Callable[[], Awaitable[bool]], *, within: float = 30.0, every: float = 0.05
-) -> None:
-    async with asyncio.timeout(within):
-        while not await what():  # noqa: ASYNC110 - an engine sets no asyncio.Event
-            await asyncio.sleep(every)

@@ -1,9 +1,7 @@
 """Guests that really boot, made and removed by a test."""
 
-import asyncio
 import re
 import secrets
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -139,10 +137,3 @@ class Guests:
                 failures.append(error)
         if failures:
             raise ExceptionGroup("left behind", failures)
-
-
-async def eventually(what: Callable[[], Awaitable[bool]], *, within: float = 30.0) -> None:
-    """Wait until something is so; fail when it is not in time (seconds)."""
-    async with asyncio.timeout(within):
-        while not await what():  # noqa: ASYNC110 - an engine is asked, it sets no Event
-            await asyncio.sleep(0.05)

@@ -14,8 +14,8 @@ import libvirt
 import pytest
 
 from event_queue import EventQueue
+from eventually import eventually
 from integration.libvirt.counted import Counted
-from integration.libvirt.guests import eventually
 from integration.libvirt.private_libvirtd import PrivateLibvirtd
 from proad.drivers.libvirt import LibvirtDriver
 from proad.drivers.libvirt.connections.bulkheads import READERS

@@ -6,7 +6,8 @@ import libvirt
 import pytest
 from lxml import etree
 
-from integration.libvirt.guests import Guests, eventually
+from eventually import eventually
+from integration.libvirt.guests import Guests
 from proad.drivers.libvirt import LibvirtDriver
 from proad.drivers.libvirt.xml.parser import parse
 from proad.errors import (

@@ -9,9 +9,9 @@ import libvirt
 import pytest
 
 from event_queue import EventQueue
+from eventually import eventually
 from integration.libvirt.conftest import URI
 from integration.libvirt.counted import Counted
-from integration.libvirt.guests import eventually
 from proad.drivers.libvirt import LibvirtDriver
 from proad.errors import StateError
 from proad.model import EngineEvent, Resource, ResourceState, ResourceView

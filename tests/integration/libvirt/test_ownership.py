@@ -12,8 +12,9 @@ import pytest
 from lxml import etree
 
 from event_queue import EventQueue
+from eventually import eventually
 from integration.libvirt.conftest import URI
-from integration.libvirt.guests import MIB, SCRAP, Guests, eventually
+from integration.libvirt.guests import MIB, SCRAP, Guests
 from proad.core.records import RecordState, VolumeRecord
 from proad.drivers.libvirt import LibvirtDriver
 from proad.drivers.libvirt.xml.metadata import NAMESPACE

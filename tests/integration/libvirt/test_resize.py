@@ -5,7 +5,8 @@ from dataclasses import replace
 import libvirt
 import pytest
 
-from integration.libvirt.guests import MIB, Guests, eventually
+from eventually import eventually
+from integration.libvirt.guests import MIB, Guests
 from proad.drivers.libvirt import LibvirtDriver
 from proad.drivers.libvirt.xml.domain_view import domain_of
 from proad.errors import CapabilityMissingError, InvalidArgumentError

@@ -6,7 +6,8 @@ from datetime import timedelta
 import libvirt
 import pytest
 
-from integration.libvirt.guests import Guests, eventually
+from eventually import eventually
+from integration.libvirt.guests import Guests
 from proad.drivers.libvirt import LibvirtDriver
 from proad.errors import CapabilityMissingError, ResourceNotRunningError, StopTimedOutError
 from proad.model import (

@@ -13,7 +13,7 @@ import libvirt
 import pytest
 
 from event_queue import EventQueue
-from integration.libvirt.guests import eventually
+from eventually import eventually
 from proad.drivers.libvirt import LibvirtDriver
 from proad.drivers.libvirt.xml.metadata import NAMESPACE
 from proad.model import EngineEvent, Resource, ResourceState, ResourceView
