@@ -1,7 +1,6 @@
 """Random requests of every RPC, built from the descriptors: none may hit a fault of ours."""
 
 import asyncio
-from functools import partial
 
 import grpc
 import pytest
@@ -60,7 +59,11 @@ def messages(descriptor, depth=0):
     cls = GetMessageClass(descriptor)
     if depth > DEEPEST:
         return st.just(cls())
-    some = {field.name: st.deferred(partial(values, field, depth)) for field in descriptor.fields}
+
+    def deferred(field):
+        return st.deferred(lambda: values(field, depth))
+
+    some = {field.name: deferred(field) for field in descriptor.fields}
     # A request without these ends too early to be of interest.
     wanted = {name: some.pop(name) for name in REQUIRED if name in some}
     return st.fixed_dictionaries(wanted, optional=some).map(lambda fields: build(cls, fields))
