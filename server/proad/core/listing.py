@@ -1,26 +1,41 @@
-"""Lists of all engines' resources: what is asked for, in the order asked for."""
+"""Lists of all engines' resources: filtered, in order, page by page."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import total_ordering
+from operator import itemgetter
 from typing import Any
 
 from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
+from proad.core.inventory.index import KEPT_ORDERS, LONGEST_NAME, Position
 from proad.core.slices import TimeSlicer
 from proad.errors import (
     EngineUnreachableError,
     InvalidArgumentError,
+    PageTokenInvalidError,
     ProaError,
     ResourceNotFoundError,
 )
-from proad.model import Resource, ResourceFilter
+from proad.model import Resource, ResourceFilter, ResourceKind
 
 SILENCE = 2.0
 """Seconds without an answer after which a list waits no longer for FULL views."""
+
+
+_Covered = Sequence[tuple[EngineConnection, ResourceKind]]
+
+# Resources that are filtered and sorted in one go, between two looks at the time.
+_BATCH = 256
+
+_SORT_VALUES: Mapping[str, Callable[[Resource], str]] = {
+    **KEPT_ORDERS,
+    "kind": lambda r: r.kind,
+    "state": lambda r: r.state,
+    "host": lambda r: r.host,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,85 +43,78 @@ class Listing:
     """Resources in order, and the engines that could not be asked.
 
     Attributes:
-        revision: the inventory's, of which this is what was there.
+        more: whether others follow.
     """
 
-    resources: tuple[Resource, ...]
-    unreachable: tuple[str, ...]
-    revision: int
+    resources: Sequence[Resource]
+    unreachable: Sequence[str]
+    more: bool = False
 
 
-# Docker lets a name have any length, and a page token that carries one must stay short
-# enough to be taken back. Names that differ only after so many characters are in order of id.
-_LONGEST = 255
+class _Descending(str):
+    """A sort value that sorts the other way round."""
 
-_SORTABLE: Mapping[str, Callable[[Resource], str]] = {
-    "name": lambda r: r.name[:_LONGEST],
-    "kind": lambda r: r.kind,
-    "state": lambda r: r.state,
-    "create_time": lambda r: r.create_time.isoformat() if r.create_time else "",
-    "host": lambda r: r.host,
-}
+    __slots__ = ()
 
-
-@total_ordering
-@dataclass(frozen=True, slots=True)
-class Position:
-    """Where a resource stands in an order. Between equals the id decides, then the host.
-
-    `values` are plain strings, so that a page token can carry a position.
-    """
-
-    values: tuple[str, ...]
-    descending: tuple[bool, ...]
-
-    def __lt__(self, other: "Position") -> bool:
-        for mine, theirs, down in zip(self.values, other.values, self.descending, strict=True):
-            if mine != theirs:
-                return (mine > theirs) if down else (mine < theirs)
-        return False
+    def __lt__(self, other: str) -> bool:
+        return str.__gt__(self, other)
 
 
 class OrderBy:
-    """An `order_by` such as "state desc, name"; by name if it is empty."""
+    """An `order_by` such as "state desc, name"; by name if it is empty.
+
+    Between resources of the same sort values the id decides, then the host: the same domain
+    can be defined on two.
+
+    Attributes:
+        kept: the order that the inventory keeps, and whether it is descending; None: the
+            inventory does not keep this order.
+    """
 
     def __init__(self, text: str) -> None:
         descending: dict[str, bool] = {}  # by field; named again, it decides nothing
         for part in (text or "name").split(","):
             match part.split():
-                case [field] if field in _SORTABLE:
+                case [field] if field in _SORT_VALUES:
                     descending.setdefault(field, False)
-                case [field, "desc" | "asc" as direction] if field in _SORTABLE:
+                case [field, "desc" | "asc" as direction] if field in _SORT_VALUES:
                     descending.setdefault(field, direction == "desc")
                 case _:
-                    known = ", ".join(_SORTABLE)
+                    known = ", ".join(_SORT_VALUES)
                     raise InvalidArgumentError.of(
                         "order_by",
                         f"{part.strip()!r} must be one of {known}, with an optional ' desc'",
                     )
-        self._fields = tuple(descending)
-        self._descending = (*descending.values(), False, False)
+        self._values = [_SORT_VALUES[field] for field in descending]
+        self._types = [*(_Descending if down else str for down in descending.values()), str, str]
+        (field, down), *others = descending.items()
+        self.kept = (field, down) if field in KEPT_ORDERS and not others else None
 
     def position(self, resource: Resource) -> Position:
-        """Tell where `resource` stands."""
-        values = (_SORTABLE[field](resource) for field in self._fields)
-        # An id is one host's own: the same domain can be defined on two.
-        return self.at((*values, resource.id, resource.host))
+        """Return where a resource stands: its sort values, its id and its host.
 
-    def at(self, values: Sequence[str]) -> Position:
-        """Make a position of its values; ValueError if it is not one of this order."""
-        if len(values) != len(self._descending):
-            raise ValueError("a position of another order")
-        return Position(tuple(values), self._descending)
+        A position is plain strings, so that a page token can carry it.
+        """
+        return (*(value(resource) for value in self._values), resource.id, resource.host)
+
+    def key(self, position: Position) -> tuple[str, ...]:
+        """Return what positions are compared by.
+
+        Raises:
+            PageTokenInvalidError: it is a position of another order.
+        """
+        if len(position) != len(self._types):
+            raise PageTokenInvalidError
+        return tuple(cls(value) for cls, value in zip(self._types, position, strict=True))
 
 
 class ResourceLister:
-    """Reads the inventory, for all engines that a filter covers.
+    """Lists resources of all engines that a filter covers, page by page, from the inventory.
 
     Args:
         hosts: all engines.
-        inventory: what there is.
-        slicer: shares the time that long lists take.
+        inventory: the resources.
+        slicer: shares the event loop's time among long lists.
     """
 
     def __init__(self, hosts: Hosts, inventory: Inventory, slicer: TimeSlicer) -> None:
@@ -114,36 +122,101 @@ class ResourceLister:
         self._hosts = hosts
         self._inventory = inventory
 
-    @property
-    def revision(self) -> int:
-        """The inventory's revision. At the same one, the same list comes out."""
-        return self._inventory.revision
-
-    async def resources(self, which: ResourceFilter, order: OrderBy, *, partial: bool) -> Listing:
+    async def page(
+        self,
+        which: ResourceFilter,
+        order: OrderBy,
+        limit: int,
+        *,
+        after: Position | None = None,
+        partial: bool = False,
+    ) -> Listing:
         """List SUMMARY views of the resources that `which` lets through.
+
+        Args:
+            which: the filter.
+            order: the order.
+            limit: how many resources to list at most.
+            after: the position that the page begins after; None: the first page.
+            partial: whether to leave out engines that do not answer.
 
         Raises:
             EngineUnreachableError: engines that the filter covers do not answer, and
                 `partial` is not set.
+            PageTokenInvalidError: `after` is a position of another order.
         """
+        begin = None if after is None else order.key(after)
         connections = self._hosts.covered(which)
         lost = await self._inventory.lost(connections)
         if lost and not partial:
             raise EngineUnreachableError.of_all([*lost.values()])
-        there: list[Resource] = []
-        for connection in connections:
-            if connection.name not in lost:
-                there += self._inventory.all(connection)
-        revision = self.revision  # others get their turn below, and what is there changes
-        found = [resource async for resource in self._slicer.each(there) if which.matches(resource)]
-        ordered = await self._slicer.sort(found, order.position)
-        return Listing(tuple(ordered), tuple(lost), revision)
+        covered = [
+            (connection, kind)
+            for connection in connections
+            if connection.name not in lost
+            for kind in connection.driver.kinds
+            if not which.kinds or kind in which.kinds
+        ]
+        found = self._indexed(which, order, covered, limit + 1, after)
+        if found is None:
+            found = await self._sorted(which, order, covered, limit + 1, begin)
+        return Listing(found[:limit], tuple(lost), more=len(found) > limit)
 
-    async def in_full(self, resources: Sequence[Resource], *, partial: bool) -> Listing:
-        """Give the FULL views of these resources, without those that are gone by now.
+    def _indexed(
+        self,
+        which: ResourceFilter,
+        order: OrderBy,
+        covered: _Covered,
+        limit: int,
+        after: Position | None,
+    ) -> Sequence[Resource] | None:
+        """List in a kept order; None: the filter or the order needs a look at all resources."""
+        if order.kept is None or which.states or which.labels or which.image or which.ids:
+            return None
+        field, descending = order.kept
+        prefix = which.name_prefix
+        if prefix and (field != "name" or descending or len(prefix) > LONGEST_NAME):
+            return None
+        return self._inventory.page(
+            field, covered, limit, descending=descending, after=after, prefix=prefix
+        )
 
-        One whose engine answers for others, but not for it, stays a SUMMARY: a resource
-        that hangs delays a list by `SILENCE`, and no broken one ends it.
+    async def _sorted(
+        self,
+        which: ResourceFilter,
+        order: OrderBy,
+        covered: _Covered,
+        limit: int,
+        begin: tuple[str, ...] | None,
+    ) -> Sequence[Resource]:
+        """Filter and sort all resources, in slices of the event loop's time."""
+        engines = {connection.name: connection for connection, _kind in covered}
+        candidates = (
+            [
+                entry.published
+                for id in set(which.ids)
+                for entry in self._inventory.with_id(id)
+                if entry.engine in engines
+            ]
+            if which.ids
+            else [r for each in engines.values() for r in self._inventory.all(each)]
+        )
+        found: list[tuple[tuple[str, ...], Resource]] = []
+        async for start in self._slicer.each(range(0, len(candidates), _BATCH)):
+            for resource in candidates[start : start + _BATCH]:
+                if which.matches(resource):
+                    key = order.key(order.position(resource))
+                    if begin is None or begin < key:
+                        found.append((key, resource))
+            found.sort(key=itemgetter(0))
+            del found[limit:]
+        return [resource for _key, resource in found]
+
+    async def full_views(self, resources: Sequence[Resource], *, partial: bool) -> Listing:
+        """Return the FULL views of these resources, without those that are gone by now.
+
+        A resource that its engine cannot read stays a SUMMARY. One that hangs delays the list
+        by `SILENCE`, and a broken one does not fail it.
 
         Raises:
             EngineUnreachableError: engines were lost meanwhile, and `partial` is not set.
@@ -164,7 +237,6 @@ class ResourceLister:
             for view in views:
                 view.cancel()
             await asyncio.gather(*views, return_exceptions=True)
-        revision = self.revision
         full: list[Resource] = []
         lost: dict[str, EngineUnreachableError] = {}
         for (summary, connection), view in zip(asked, views, strict=True):
@@ -180,7 +252,7 @@ class ResourceLister:
                     raise error
         if lost and not partial:
             raise EngineUnreachableError.of_all([*lost.values()])
-        return Listing(tuple(full), tuple(lost), revision)
+        return Listing(full, tuple(lost))
 
     async def _full(self, connection: EngineConnection, summary: Resource) -> Sequence[Resource]:
         try:

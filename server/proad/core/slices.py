@@ -1,12 +1,10 @@
 """Long work on the event loop, in slices between which others get their turn."""
 
 import asyncio
-import heapq
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from operator import itemgetter
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Iterable
+from typing import TypeVar
 
 from proad.core.actor import current_actor
 
@@ -14,8 +12,6 @@ T = TypeVar("T")
 
 # Seconds of one slice.
 _SLICE = 0.002
-# Items that are sorted in one go.
-_RUN = 512
 
 
 class TimeSlicer:
@@ -36,17 +32,6 @@ class TimeSlicer:
             yield item
             if self._over():
                 await self._rest()
-
-    async def sort(self, items: Sequence[T], key: Callable[[T], Any]) -> list[T]:
-        """Sort items: in runs, which are merged."""
-        if len(items) <= _RUN:
-            return sorted(items, key=key)
-        by_key = itemgetter(0)
-        runs = [
-            sorted(((key(item), item) for item in items[begin : begin + _RUN]), key=by_key)
-            async for begin in self.each(range(0, len(items), _RUN))
-        ]
-        return [item async for _, item in self.each(heapq.merge(*runs, key=by_key))]
 
     def _over(self) -> bool:
         now = time.perf_counter()

@@ -6,7 +6,7 @@ import json
 import operator
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import TypeVar
 
 from google.protobuf.message import Message
 
@@ -20,11 +20,6 @@ M = TypeVar("M", bound=Message)
 Position = tuple[str, ...]
 
 MOST = 1000
-
-
-class _Comparable(Protocol):
-    def __gt__(self, other: Any) -> bool: ...
-    def __lt__(self, other: Any) -> bool: ...
 
 
 class PageBudget:
@@ -55,46 +50,25 @@ class Paginator:
     def __init__(self, signer: Signer) -> None:
         self._signer = signer
 
-    def cut(
-        self,
-        items: Sequence[T],
-        request: Message,
-        position: Callable[[T], Position],
-        *,
-        comparable: Callable[[Position], _Comparable] = lambda values: values,
-        newest_first: bool = False,
-    ) -> tuple[Sequence[T], Position | None]:
-        """Cut the page that `request` asks for out of sorted items.
+    def bounds(self, request: Message) -> tuple[int, Position | None]:
+        """Return the most items of the page that `request` asks for, and where it begins.
 
         Args:
-            items: all items, sorted by `comparable(position(item))`.
             request: has page_size and page_token.
-            position: what an item is sorted by; unique.
-            comparable: what makes positions comparable, where plain tuples are not it.
-            newest_first: the items are sorted the other way round.
 
         Returns:
-            The page, and the position that the next one begins after; None after the last.
+            The number of items, and the position that the page begins after; None: at the
+            first item.
+
+        Raises:
+            PageTokenInvalidError: the token was not given to this caller for this request.
         """
         size: int = request.page_size  # type: ignore[attr-defined] # every list request has it
         token: str = request.page_token  # type: ignore[attr-defined] # likewise
         if size < 0:
             raise InvalidArgumentError.of("page_size", "must not be negative")
-        start = 0
-        if token:
-            try:
-                last = comparable(_open(token, self._sealed(request)))
-            except ValueError:  # the daemon that gave it had other positions
-                raise PageTokenInvalidError from None
-            after = operator.lt if newest_first else operator.gt
-            start = bisect_left(
-                items,
-                True,
-                key=lambda item: after(comparable(position(item)), last),
-            )
-        page = items[start : start + min(size or MOST, MOST)]
-        more = start + len(page) < len(items)
-        return page, position(page[-1]) if more else None
+        after = _open(token, self._sealed(request)) if token else None
+        return min(size or MOST, MOST), after
 
     def token(self, request: Message, last: Position | None) -> str:
         """Make the token of the page after a position; empty where there is none."""
@@ -112,17 +86,29 @@ class Paginator:
         *,
         newest_first: bool = False,
     ) -> tuple[list[M], str]:
-        """Cut a page as `cut` does, show what there is room for, and make the next one's token."""
-        page, last = self.cut(items, request, position, newest_first=newest_first)
+        """Return the messages of the page that `request` asks for, and the next page's token.
+
+        Args:
+            items: all items, sorted by `position`.
+            request: has page_size and page_token.
+            position: what an item is sorted by; unique.
+            show: makes the message of an item.
+            newest_first: the items are sorted the other way round.
+        """
+        limit, last = self.bounds(request)
+        start = 0
+        if last is not None:
+            after = operator.lt if newest_first else operator.gt
+            start = bisect_left(items, True, key=lambda item: after(position(item), last))
         budget = PageBudget()
         shown: list[M] = []
-        for item in page:
+        for item in items[start : start + limit]:
             message = show(item)
             if not budget.takes(message.ByteSize()):
-                last = position(page[len(shown) - 1])
                 break
             shown.append(message)
-        return shown, self.token(request, last)
+        end = start + len(shown)
+        return shown, self.token(request, position(items[end - 1]) if end < len(items) else None)
 
     def _sealed(self, request: Message) -> BoundSigner:
         same = type(request)()

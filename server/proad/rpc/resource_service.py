@@ -1,7 +1,7 @@
 """ResourceService: looking at containers and domains, and taking them through their lives."""
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import grpc
 
@@ -28,27 +28,16 @@ from proad.model import (
 from proad.rpc import caller
 from proad.rpc.decode import chosen, decode, plain_text, required_text
 from proad.rpc.encode import encode
-from proad.rpc.encodings import EncodingCache, LruCache, first_field
+from proad.rpc.encodings import EncodingCache, first_field
 from proad.rpc.masks import ReadMask
-from proad.rpc.paging import PageBudget, Paginator, Position
+from proad.rpc.paging import PageBudget, Paginator
 from proad.rpc.signing import Signer
 from proad.rpc.truncate import parted
 from proad.rpc.watch_encoder import ResumeTokens, WatchEncoder
 
-# Bytes of pages of lists that are kept, each good for as long as nothing changes.
-_ROOM = 8 * 2**20
-
 _Context = grpc.aio.ServicerContext[Any, Any]
 # A response, or the bytes of one: the gate lets pass what is encoded already.
 _Answer = Any
-
-
-class _Cut(NamedTuple):
-    """A page: the revision that it is of, its bytes without the token, where the next begins."""
-
-    revision: int
-    encoded: bytes
-    last: Position | None
 
 
 def _same(resource: Resource, resources: Sequence[Resource]) -> Resource:
@@ -78,64 +67,46 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
         self._events = WatchEncoder(self._encoded)
         self._paginator = paginator
         self._signer = signer
-        self._cut: LruCache[bytes, _Cut] = LruCache(_ROOM)
 
     async def ListResources(self, request: v1.ListResourcesRequest, context: _Context) -> _Answer:
-        # Only first pages are kept: a page_token must be read to know whether it is the caller's.
-        asked = request.SerializeToString(deterministic=True)
-        cut = self._cut.get(asked)
-        if cut is not None and cut.revision == self._lister.revision and not request.page_token:
-            return self._told(request, cut)
         mask = ReadMask(request.read_mask, v1.Resource)
         view = chosen(ResourceView, request, "view", ResourceView.SUMMARY)
-        order = OrderBy(request.order_by)
-        listing = await self._lister.resources(
+        order, partial = OrderBy(request.order_by), request.return_partial_success
+        limit, after = self._paginator.bounds(request)
+        listing = await self._lister.page(
             decode(ResourceFilter, request.filter, prefix="filter"),
             order,
-            partial=request.return_partial_success,
+            limit,
+            after=after,
+            partial=partial,
         )
-        shown, last = self._paginator.cut(
-            listing.resources,
-            request,
-            lambda resource: order.position(resource).values,
-            comparable=order.at,
-        )
-        summaries = shown
-        rest = v1.ListResourcesResponse(unreachable=listing.unreachable)
+        resources, unreachable = listing.resources, [*listing.unreachable]
         if view is ResourceView.FULL:
-            full = await self._lister.in_full(shown, partial=request.return_partial_success)
-            shown = full.resources
-            rest.unreachable.extend(full.unreachable)
+            full = await self._lister.full_views(resources, partial=partial)
+            resources = full.resources
+            unreachable += full.unreachable
         budget = PageBudget()
         pieces: list[bytes] = []
-        async for resource in self._slicer.each(shown):
+        last = order.position(listing.resources[-1]) if listing.more else None
+        async for resource in self._slicer.each(resources):
             piece = self._piece(resource, mask)
             if not budget.takes(len(piece)):
-                # Of the list, as it was cut: what it is sorted by may have changed since.
-                before = _same(shown[len(pieces) - 1], summaries)
-                last = order.position(before).values
+                # Of the list, as it was read: what it is sorted by may have changed since.
+                last = order.position(_same(resources[len(pieces) - 1], listing.resources))
                 break
             pieces.append(piece)
-        encoded = b"".join([*pieces, rest.SerializeToString()])
-        cut = _Cut(listing.revision, encoded, last)
-        first = not request.page_token and not mask
-        if first and view is ResourceView.SUMMARY and not listing.unreachable:
-            self._cut.keep(asked, cut, len(asked) + len(encoded))
-        return self._told(request, cut)
+        rest = v1.ListResourcesResponse(
+            unreachable=unreachable,
+            next_page_token=self._paginator.token(request, last),
+        )
+        return b"".join([*pieces, rest.SerializeToString()])
 
     def _piece(self, resource: Resource, mask: ReadMask) -> bytes:
-        """Give a resource as a list has it."""
+        """Return a resource as an encoded ListResourcesResponse has it."""
         if not mask:
             return self._encoded.get(resource)
         masked = mask.apply(encode(v1.Resource, resource))
         return v1.ListResourcesResponse(resources=[masked]).SerializeToString()
-
-    def _told(self, request: v1.ListResourcesRequest, cut: "_Cut") -> bytes:
-        """Give a page with its token, which is the caller's own."""
-        if cut.last is None:
-            return cut.encoded
-        end = v1.ListResourcesResponse(next_page_token=self._paginator.token(request, cut.last))
-        return cut.encoded + end.SerializeToString()
 
     async def GetResource(self, request: v1.GetResourceRequest, context: _Context) -> _Answer:
         view = chosen(ResourceView, request, "view", ResourceView.FULL)

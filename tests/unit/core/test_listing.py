@@ -16,7 +16,7 @@ from proad.errors import (
     EngineTimedOutError,
     EngineUnreachableError,
 )
-from proad.model import ResourceFilter
+from proad.model import ResourceFilter, ResourceKind, ResourceState
 from unit.core.inventory.scripted import Gate, Scripted, box, linked, until
 
 
@@ -45,11 +45,11 @@ async def lister(connections):
 @pytest.fixture
 async def all_of(lister):
     """ResourceLister all there is in the FULL view."""
-    there = await lister.resources(ResourceFilter(), OrderBy(""), partial=False)
+    there = await lister.page(ResourceFilter(), OrderBy(""), 1000)
 
     async def listed(*, partial=False):
         async with asyncio.timeout(30):
-            return await lister.in_full(there.resources, partial=partial)
+            return await lister.full_views(there.resources, partial=partial)
 
     return listed
 
@@ -60,6 +60,34 @@ def commands(listed):
 
 
 FULL = dict.fromkeys(("c0", "c1", "c2", "c3", "c4", "far"), ("first",))
+
+
+@pytest.mark.parametrize(
+    ("which", "names"),
+    [
+        (ResourceFilter(), ["c0", "c1", "c2", "c3", "c4", "far"]),
+        (ResourceFilter(hosts=("local", "far")), ["c0", "c1", "c2", "c3", "c4", "far"]),
+        (ResourceFilter(hosts=("far",)), ["far"]),
+        (ResourceFilter(kinds=(ResourceKind.CONTAINER,)), ["c0", "c1", "c2", "c3", "c4", "far"]),
+        (ResourceFilter(kinds=(ResourceKind.DOMAIN,)), []),
+        (ResourceFilter(name_prefix="c"), ["c0", "c1", "c2", "c3", "c4"]),
+        (ResourceFilter(name_prefix="d"), []),
+        (ResourceFilter(ids=("9", "2", "2", "no")), ["c2", "far"]),
+        (ResourceFilter(ids=("2", "9"), hosts=("far",)), ["far"]),
+        (ResourceFilter(states=(ResourceState.PAUSED,)), []),
+    ],
+)
+@pytest.mark.parametrize("text", ["name", "name desc", "create_time", "state, name desc"])
+@pytest.mark.parametrize("limit", [1, 2, 1000])
+async def test_pages_of_a_filter_have_each_resource_once(lister, which, names, text, limit):
+    order, found, after, more = OrderBy(text), [], None, True
+    while more:
+        page = await lister.page(which, order, limit, after=after)
+        found += page.resources
+        more, after = page.more, page.resources and order.position(page.resources[-1])
+
+    assert found == sorted(found, key=lambda r: order.key(order.position(r)))
+    assert sorted(r.name for r in found) == names
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
-"""Long work in slices: the same result, and others are served in between."""
+"""Long work in slices: others are served in between."""
 
 import asyncio
-import random
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -44,22 +43,6 @@ async def work(shared, items, done=None, actor=""):
         time.sleep(0.001)  # noqa: ASYNC251 - the work itself
     if done is not None:
         done.append(actor)
-
-
-async def test_items_sorted_in_slices_are_sorted_as_at_once():
-    draw = random.Random(1)
-    for count in (0, 1, 511, 512, 513, 5_000):
-        items = [draw.randrange(500) for _ in range(count)]
-
-        assert await TimeSlicer().sort(items, lambda item: -item) == sorted(items, reverse=True)
-
-
-async def test_equal_items_sorted_in_slices_keep_their_order():
-    items = [(number % 3, number) for number in range(3_000)]
-
-    got = await TimeSlicer().sort(items, lambda item: item[0])
-
-    assert got == sorted(items, key=lambda item: item[0])
 
 
 @pytest.mark.usefixtures("short")

@@ -1,4 +1,4 @@
-"""Page tokens of a daemon that sorted by something else."""
+"""Page tokens: whose they are, and what they ask for."""
 
 from datetime import UTC, datetime
 
@@ -7,19 +7,46 @@ import pytest
 from proa import v1
 from proad.auth.service import Caller
 from proad.auth.tokens import Claims
-from proad.core.listing import OrderBy
 from proad.errors import PageTokenInvalidError
 from proad.rpc import caller
 from proad.rpc.paging import Paginator
 from proad.rpc.signing import Signer
 
+POSITION = ("web", "c0ffee", "local")
 
-async def test_page_token_with_the_position_of_another_daemons_order_is_refused():
-    """They outlive the daemon, and so an update of it."""
-    caller.enter(Caller(Claims("ann", frozenset(), "t", 1, datetime.now(UTC))))
-    paginator, order = Paginator(Signer([b"key"])), OrderBy("name")
-    token = paginator.token(v1.ListResourcesRequest(), ("web", "web", "c0ffee", "local"))
-    request = v1.ListResourcesRequest(page_token=token)
+
+@pytest.fixture
+def paginator():
+    enter("ann")
+    return Paginator(Signer([b"key"]))
+
+
+def enter(name):
+    caller.enter(Caller(Claims(name, frozenset(), "t", 1, datetime.now(UTC))))
+
+
+async def test_bounds_of_a_token_are_the_position_that_it_was_made_of(paginator):
+    token = paginator.token(v1.ListResourcesRequest(order_by="name"), POSITION)
+    request = v1.ListResourcesRequest(order_by="name", page_size=7, page_token=token)
+
+    assert paginator.bounds(request) == (7, POSITION)
+
+
+@pytest.mark.parametrize(("size", "limit"), [(0, 1000), (1, 1), (2000, 1000)])
+async def test_bounds_without_a_token_begin_at_the_first_item(paginator, size, limit):
+    assert paginator.bounds(v1.ListResourcesRequest(page_size=size)) == (limit, None)
+
+
+async def test_bounds_of_a_token_of_another_request_are_refused(paginator):
+    token = paginator.token(v1.ListResourcesRequest(order_by="name"), POSITION)
 
     with pytest.raises(PageTokenInvalidError):
-        paginator.cut([], request, lambda _: (), comparable=order.at)
+        paginator.bounds(v1.ListResourcesRequest(order_by="name desc", page_token=token))
+
+
+async def test_bounds_of_a_token_of_another_caller_are_refused(paginator):
+    token = paginator.token(v1.ListResourcesRequest(), POSITION)
+    enter("eve")
+
+    with pytest.raises(PageTokenInvalidError):
+        paginator.bounds(v1.ListResourcesRequest(page_token=token))

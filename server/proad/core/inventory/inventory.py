@@ -10,13 +10,14 @@ import structlog
 
 from proad.core.actor import current_actor
 from proad.core.engine_connection import EngineConnection
+from proad.core.inventory.index import Position
 from proad.core.inventory.journal import Journal
 from proad.core.inventory.reflector import READY_WITHIN, Reflector
 from proad.core.inventory.refresher import Refresher
 from proad.core.inventory.store import Entry, Store
 from proad.core.ports import OnStep
 from proad.errors import EngineUnreachableError, ProaError, ResourceNotFoundError
-from proad.model import Activity, Domain, Gap, Resource, ResourceView, Verb
+from proad.model import Activity, Domain, Gap, Resource, ResourceKind, ResourceView, Verb
 
 _TRIES = 3
 
@@ -144,6 +145,23 @@ class Inventory:
     def all(self, connection: EngineConnection) -> Iterator[Resource]:
         """Give the SUMMARYs of an engine's resources."""
         return (entry.published for entry in self.store.of(connection.name))
+
+    def page(
+        self,
+        order: str,
+        covered: Iterable[tuple[EngineConnection, ResourceKind]],
+        limit: int,
+        *,
+        descending: bool = False,
+        after: Position | None = None,
+        prefix: str = "",
+    ) -> list[Resource]:
+        """Return the next SUMMARYs in a kept order; see `ResourceIndex.page`."""
+        engines = ((connection.name, kind) for connection, kind in covered)
+        keys = self.store.index.page(
+            order, engines, limit, descending=descending, after=after, prefix=prefix
+        )
+        return [entry.published for key in keys if (entry := self.store.get(*key)) is not None]
 
     async def full(self, connection: EngineConnection, id: str) -> Resource:
         """Give the FULL view of a resource, from the engine where it is not known yet.

@@ -1,11 +1,11 @@
 """What is known of each resource. Pure: asks nobody and waits for nothing."""
 
-from bisect import bisect_left, insort
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from proad.core.inventory.deeds import Deed
+from proad.core.inventory.index import ResourceIndex
 from proad.core.inventory.journal import Change, Journal
 from proad.model import (
     ACTIVE,
@@ -104,9 +104,9 @@ class Store:
     """All resources, by engine and id, and by name; every change goes to the journal."""
 
     journal: Journal
+    index: ResourceIndex = field(default_factory=ResourceIndex)
     _by_engine: dict[str, dict[str, Entry]] = field(default_factory=dict)
     _by_name: dict[str, dict[str, Entry]] = field(default_factory=dict)
-    _by_digits: list[tuple[str, str, str]] = field(default_factory=list)
     _making: dict[str, Deed] = field(default_factory=dict)
 
     def get(self, engine: str, id: str) -> Entry | None:
@@ -126,12 +126,9 @@ class Store:
         return (there[id] for there in self._by_engine.values() if id in there)
 
     def starting(self, digits: str) -> Iterator[Entry]:
-        """Give all resources whose full id, without hyphens, starts so; none for no digits."""
-        at = bisect_left(self._by_digits, (digits,)) if digits else len(self._by_digits)
-        while at < len(self._by_digits) and self._by_digits[at][0].startswith(digits):
-            _digits, engine, id = self._by_digits[at]
-            yield self._by_engine[engine][id]
-            at += 1
+        """Return all resources whose full id, without hyphens, starts so; none for no digits."""
+        keys = self.index.starting(digits) if digits else ()
+        return (self._by_engine[engine][id] for engine, id in keys)
 
     def put(
         self,
@@ -277,6 +274,7 @@ class Store:
     def _observe(self, entry: Entry, observed: Resource) -> None:
         if entry.observed.name == observed.name:
             entry.observed = observed
+            self.index.put(entry.engine, entry.host, observed)
             return
         self._unindex(entry)
         entry.observed = observed
@@ -284,21 +282,16 @@ class Store:
 
     def _index(self, entry: Entry) -> None:
         self._by_engine.setdefault(entry.engine, {})[entry.observed.id] = entry
-        insort(self._by_digits, _place(entry))
+        self.index.put(entry.engine, entry.host, entry.observed)
         self._by_name.setdefault(entry.observed.name, {})[entry.key] = entry
 
     def _unindex(self, entry: Entry) -> None:
         del self._by_engine[entry.engine][entry.observed.id]
-        del self._by_digits[bisect_left(self._by_digits, _place(entry))]
+        self.index.remove(entry.engine, entry.observed.id)
         named = self._by_name[entry.observed.name]
         del named[entry.key]
         if not named:
             del self._by_name[entry.observed.name]
-
-
-def _place(entry: Entry) -> tuple[str, str, str]:
-    """Return where a resource stands among all in the order of their ids' digits."""
-    return entry.observed.id.replace("-", ""), entry.engine, entry.observed.id
 
 
 def _is_another(old: Resource, new: Resource, event: EngineEvent) -> bool:

@@ -1,0 +1,156 @@
+"""The sorted indexes behind lists: a page costs the same among few resources and among many."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice, takewhile
+from types import MappingProxyType
+
+from sortedcontainers import SortedList
+
+from proad.model import Resource, ResourceKind
+
+Position = tuple[str, ...]
+"""Where a resource stands in a kept order: its sort value, its id and its host."""
+
+Key = tuple[str, str]
+"""An engine, as HOST/DRIVER, and the full id of one of its resources."""
+
+# Docker lets a name have any length, and a page token that carries one must stay short
+# enough to be taken back. Names that differ only after so many characters are in order of id.
+LONGEST_NAME = 255
+
+KEPT_ORDERS: Mapping[str, Callable[[Resource], str]] = MappingProxyType(
+    {
+        "name": lambda r: r.name[:LONGEST_NAME],
+        "create_time": lambda r: r.create_time.isoformat() if r.create_time else "",
+    }
+)
+"""The sort value of a resource, by the field of `order_by`, in the orders that are kept."""
+
+# Greater than any id.
+_MAX_ID = chr(0x10FFFF)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where one resource stands in every index."""
+
+    kind: ResourceKind
+    digits: str
+    positions: tuple[Position, ...]
+
+
+@dataclass(slots=True)
+class ResourceIndex:
+    """Keeps all resources in order of name, create time and id.
+
+    An order is kept for each engine and kind: lists of some hosts or kinds merge those that
+    they cover. Adding, moving or removing a resource costs O(log n), a page O(log n + page).
+    """
+
+    _places: dict[Key, _Place] = field(default_factory=dict)
+    _orders: dict[tuple[str, str, ResourceKind], "SortedList[Position]"] = field(
+        default_factory=dict
+    )
+    _digits: "SortedList[tuple[str, ...]]" = field(default_factory=SortedList)
+
+    def put(self, engine: str, host: str, resource: Resource) -> None:
+        """Add a resource, or move it to where it stands now."""
+        id = resource.id
+        positions = tuple((value(resource), id, host) for value in KEPT_ORDERS.values())
+        place = _Place(resource.kind, id.replace("-", ""), positions)
+        if self._places.get((engine, id)) == place:
+            return
+        self.remove(engine, id)
+        self._places[engine, id] = place
+        self._digits.add((place.digits, engine, id))
+        for order, position in zip(KEPT_ORDERS, positions, strict=True):
+            self._orders.setdefault((order, engine, place.kind), SortedList()).add(position)
+
+    def remove(self, engine: str, id: str) -> None:
+        """Remove a resource, if it is there."""
+        place = self._places.pop((engine, id), None)
+        if place is None:
+            return
+        self._digits.remove((place.digits, engine, id))
+        for order, position in zip(KEPT_ORDERS, place.positions, strict=True):
+            self._orders[order, engine, place.kind].remove(position)
+
+    def starting(self, digits: str) -> Iterator[Key]:
+        """Return all resources whose id, without hyphens, starts with `digits`."""
+        for found, engine, id in self._digits.irange((digits,)):
+            if not found.startswith(digits):
+                return
+            yield engine, id
+
+    def page(
+        self,
+        order: str,
+        covered: Iterable[tuple[str, ResourceKind]],
+        limit: int,
+        *,
+        descending: bool = False,
+        after: Position | None = None,
+        prefix: str = "",
+    ) -> list[Key]:
+        """Return the next resources in a kept order; between equal values the id decides.
+
+        Args:
+            order: one of `KEPT_ORDERS`.
+            covered: the engines and kinds that are listed.
+            limit: how many resources to return at most.
+            descending: the greatest values come first. Ids stay in ascending order.
+            after: the position that the page begins after; None: the first page.
+            prefix: what the sort values start with, in an ascending order.
+        """
+        found: list[tuple[Position, str]] = []
+        for engine, kind in covered:
+            positions = self._orders.get((order, engine, kind))
+            if positions is None:
+                continue
+            next_positions = (
+                _descending(positions, limit, after)
+                if descending
+                else _ascending(positions, limit, after, prefix)
+            )
+            found += ((position, engine) for position in next_positions)
+        found.sort(key=lambda each: each[0][1:] if descending else each[0])
+        if descending:
+            found.sort(key=lambda each: each[0][0], reverse=True)
+        return [(engine, position[1]) for position, engine in found[:limit]]
+
+
+def _ascending(
+    positions: "SortedList[Position]", limit: int, after: Position | None, prefix: str
+) -> Iterator[Position]:
+    if after is None or after < (prefix,):
+        following = positions.irange((prefix,))
+    else:
+        following = positions.irange(after, inclusive=(False, False))
+    if prefix:
+        following = takewhile(lambda position: position[0].startswith(prefix), following)
+    return islice(following, limit)
+
+
+def _descending(
+    positions: "SortedList[Position]", limit: int, after: Position | None
+) -> list[Position]:
+    """Return the next positions, in any order.
+
+    Backwards, ids come in descending order, too. So of the last value that the page reaches,
+    those with the least ids are taken instead.
+    """
+    found: list[Position] = []
+    if after is None:
+        lower = reversed(positions)
+    else:
+        value = after[0]
+        same = positions.irange(after, (value, _MAX_ID), inclusive=(False, False))
+        found += islice(same, limit)
+        lower = positions.irange(maximum=(value,), inclusive=(True, False), reverse=True)
+    rest = list(islice(lower, limit - len(found)))
+    if rest:
+        last = rest[-1][0]
+        found += (position for position in rest if position[0] != last)
+        found += islice(positions.irange((last,), (last, _MAX_ID)), limit - len(found))
+    return found

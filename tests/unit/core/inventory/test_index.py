@@ -1,0 +1,109 @@
+"""The sorted indexes: pages are those of a sorted list, whatever came, moved and went."""
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proad.core.inventory.index import LONGEST_NAME, ResourceIndex
+from proad.core.listing import OrderBy
+from proad.model import Resource, ResourceKind, ResourceState
+
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+# An id is one of its host alone.
+ENGINES = {"a/docker": "a", "b/docker": "b", "c/docker": "c"}
+RESOURCES = st.builds(
+    Resource,
+    id=st.sampled_from(["0a-1", "0a2", "0b1", "1a1"]),
+    kind=st.sampled_from(ResourceKind),
+    name=st.text(alphabet="ab\U0010ffff", max_size=3),
+    state=st.just(ResourceState.RUNNING),
+    create_time=st.none() | st.integers(0, 3).map(lambda n: BEGIN + timedelta(seconds=n / 2)),
+)
+# An engine, a resource, and whether it is put there or removed.
+STEPS = st.lists(st.tuples(st.sampled_from(list(ENGINES)), RESOURCES, st.booleans()), max_size=20)
+ORDERS = st.sampled_from(["name", "name desc", "create_time", "create_time desc"])
+KINDS = st.sets(st.sampled_from(ResourceKind))
+COVERED = st.sets(st.sampled_from(list(ENGINES)))
+
+
+def built(steps):
+    """Put or remove one resource after the other, in the index and in a mapping."""
+    index, there = ResourceIndex(), {}
+    for engine, resource, stays in steps:
+        if stays:
+            index.put(engine, ENGINES[engine], resource)
+            there[engine, resource.id] = resource
+        else:
+            index.remove(engine, resource.id)
+            there.pop((engine, resource.id), None)
+    return index, there
+
+
+def position(there, key, order):
+    resource = there[key]
+    value, id, _host = order.position(resource)
+    return value, id, ENGINES[key[0]]
+
+
+@given(STEPS, ORDERS, COVERED, KINDS, st.integers(1, 4))
+def test_pages_one_after_the_other_are_the_sorted_resources(steps, text, covered, kinds, limit):
+    index, there = built(steps)
+    order = OrderBy(text)
+    field, descending = order.kept
+    wanted = sorted(
+        (
+            position(there, key, order)
+            for key, r in there.items()
+            if key[0] in covered and r.kind in kinds
+        ),
+        key=order.key,
+    )
+    pairs = [(engine, kind) for engine in covered for kind in kinds]
+
+    found, after = [], None
+    while page := index.page(field, pairs, limit, descending=descending, after=after):
+        found += (position(there, key, order) for key in page)
+        after = found[-1]
+        assert len(page) <= limit
+
+    assert found == wanted
+
+
+@given(STEPS, st.text(alphabet="ab\U0010ffff", max_size=2), st.none() | RESOURCES)
+def test_page_of_a_prefix_has_the_names_that_start_with_it(steps, prefix, after):
+    index, there = built(steps)
+    order = OrderBy("name")
+    begin = after and (after.name, after.id, "a")
+    wanted = sorted(p for key in there if (p := position(there, key, order))[0].startswith(prefix))
+
+    pairs = [(engine, kind) for engine in ENGINES for kind in ResourceKind]
+    page = index.page("name", pairs, 100, after=begin, prefix=prefix)
+
+    found = [position(there, key, order) for key in page]
+    assert found == [p for p in wanted if begin is None or p > begin]
+
+
+@given(STEPS, st.sampled_from(["0", "0a", "0a1", "1a12", "2"]))
+def test_starting_finds_ids_by_their_digits(steps, digits):
+    index, there = built(steps)
+
+    wanted = {key for key in there if key[1].replace("-", "").startswith(digits)}
+    found = list(index.starting(digits))
+
+    assert set(found) == wanted
+    assert len(found) == len(wanted)
+
+
+def test_page_of_names_that_are_too_long_has_them_in_order_of_id():
+    index = ResourceIndex()
+    for id, end in (("1", "z"), ("2", "a")):
+        name = "n" * LONGEST_NAME + end
+        resource = Resource(
+            id=id, kind=ResourceKind.CONTAINER, name=name, state=ResourceState.RUNNING
+        )
+        index.put("a/docker", "a", resource)
+
+    page = index.page("name", [("a/docker", ResourceKind.CONTAINER)], 2)
+
+    assert page == [("a/docker", "1"), ("a/docker", "2")]
