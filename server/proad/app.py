@@ -20,16 +20,16 @@ from proad.core.image_operations import ImageOperations
 from proad.core.inventory import Inventory
 from proad.core.lifecycle import Lifecycle
 from proad.core.listing import ResourceLister
-from proad.core.operations import Operations
 from proad.core.ports import Driver
 from proad.core.provisioning import Provisioning
 from proad.core.records import VolumeRecords
 from proad.core.registries import AllowedRegistries
 from proad.core.resolver import Resolver
+from proad.core.shielded_tasks import ShieldedTasks
 from proad.core.slices import TimeSlicer
 from proad.core.snapshot_operations import SnapshotOperations
 from proad.core.stats_service import StatsService
-from proad.core.verbs import Verbs
+from proad.core.verb_runner import VerbRunner
 from proad.core.volume_operations import VolumeOperations
 from proad.core.watch_service import WatchService
 from proad.logs import configure_logs
@@ -51,6 +51,7 @@ from proad.sockets import claimed
 from proad.state import prepare_state_dir, served
 from proad.store.database import Database
 from proad.store.volumes import VolumeStore
+from proad.timing import DaemonTiming
 from proad.tls import read_tls
 
 _log = structlog.get_logger(__name__)
@@ -106,9 +107,12 @@ def _raise_file_limit() -> None:
 
 @asynccontextmanager
 async def serving(
-    settings: Settings, database: Database, drivers: Sequence[tuple[str, Driver]]
+    settings: Settings,
+    database: Database,
+    drivers: Sequence[tuple[str, Driver]],
+    timing: DaemonTiming = DaemonTiming(),
 ) -> AsyncIterator[list[str]]:
-    """Serve some drivers, each on a host connection, and give the bound addresses.
+    """Serve drivers, each on a host connection, and yield the bound addresses.
 
     Raises:
         SetupError: the key or an address cannot be used.
@@ -122,10 +126,10 @@ async def serving(
         for host, driver in drivers:
             connections.append(EngineConnection(host, await stack.enter_async_context(driver)))
         hosts = Hosts(list(dict.fromkeys(host for host, _driver in drivers)), connections)
-        operations = Operations()
+        tasks = ShieldedTasks()
         inventory = Inventory(connections)
         signer = Signer(keys.derived("page and resume tokens"))
-        server = _rpc_server(settings, authenticator, hosts, operations, inventory, signer)
+        server = _rpc_server(settings, authenticator, hosts, tasks, inventory, signer, timing)
         tls = settings.tls
         addresses = server.listen(
             settings.listen,
@@ -134,7 +138,7 @@ async def serving(
         await stack.enter_async_context(_supervised(connections))
         await stack.enter_async_context(inventory.following())
         await server.start()
-        stack.push_async_callback(_drain, server, operations, settings.drain_timeout)
+        stack.push_async_callback(_drain, server, tasks, settings.drain_timeout)
         yield addresses
 
 
@@ -142,16 +146,17 @@ def _rpc_server(
     settings: Settings,
     authenticator: Authenticator,
     hosts: Hosts,
-    operations: Operations,
+    tasks: ShieldedTasks,
     inventory: Inventory,
     signer: Signer,
+    timing: DaemonTiming,
 ) -> RpcServer:
     paginator = Paginator(signer)
     slicer = TimeSlicer()
     resolver = Resolver(hosts, inventory)
-    verbs = Verbs(operations, inventory)
+    verbs = VerbRunner(resolver, inventory, tasks, timing.verbs)
     lifecycle = Lifecycle(resolver, verbs, inventory)
-    provisioning = Provisioning(hosts, resolver, operations, inventory)
+    provisioning = Provisioning(hosts, resolver, tasks, inventory)
     return RpcServer(
         interceptor=CallInterceptor(authenticator, methods()),
         health=Health(hosts, service_names()),
@@ -167,12 +172,12 @@ def _rpc_server(
         ),
         containers=ContainerService(provisioning),
         images=ImageService(
-            ImageOperations(hosts, operations, AllowedRegistries(settings.allowed_registries)),
+            ImageOperations(hosts, tasks, AllowedRegistries(settings.allowed_registries)),
             paginator,
         ),
         domains=DomainService(provisioning),
         snapshots=SnapshotService(SnapshotOperations(resolver, verbs, inventory), paginator),
-        volumes=VolumeService(VolumeOperations(hosts, operations), paginator),
+        volumes=VolumeService(VolumeOperations(hosts, tasks), paginator),
         hosts=HostService(hosts, daemon_version=version("proa")),
         max_message_bytes=settings.grpc_max_message_bytes,
         max_concurrent_streams=settings.grpc_max_concurrent_streams,
@@ -192,12 +197,12 @@ async def _supervised(connections: Sequence[EngineConnection]) -> AsyncIterator[
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _drain(server: RpcServer, operations: Operations, patience: timedelta) -> None:
+async def _drain(server: RpcServer, tasks: ShieldedTasks, patience: timedelta) -> None:
     """Let calls end, and changes whose callers are gone, all within `patience`."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + patience.total_seconds()
     await server.stop(patience)
-    await operations.close(max(deadline - loop.time(), 0))
+    await tasks.close(max(deadline - loop.time(), 0))
 
 
 def _drivers(hosts: Sequence[HostSettings], volumes: VolumeRecords) -> list[tuple[str, Driver]]:

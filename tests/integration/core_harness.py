@@ -8,12 +8,12 @@ from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
 from proad.core.inventory.journal import Change
 from proad.core.lifecycle import Lifecycle
-from proad.core.operations import Operations
 from proad.core.ports import Driver
 from proad.core.provisioning import Provisioning
 from proad.core.resolver import Resolver
+from proad.core.shielded_tasks import ShieldedTasks
 from proad.core.snapshot_operations import SnapshotOperations
-from proad.core.verbs import Verbs
+from proad.core.verb_runner import VerbRunner
 from proad.model import Resource
 
 
@@ -21,13 +21,13 @@ class CoreHarness:
     """Runs callers' verbs on a driver and keeps an inventory of the driver's engine."""
 
     def __init__(self, connection: EngineConnection) -> None:
-        hosts, operations = Hosts(["local"], [connection]), Operations()
+        hosts, tasks = Hosts(["local"], [connection]), ShieldedTasks()
         self.inventory = Inventory([connection])
         resolver = Resolver(hosts, self.inventory)
-        verbs = Verbs(operations, self.inventory)
+        verbs = VerbRunner(resolver, self.inventory, tasks)
         self.lifecycle = Lifecycle(resolver, verbs, self.inventory)
         self.snapshots = SnapshotOperations(resolver, verbs, self.inventory)
-        self.provisioning = Provisioning(hosts, resolver, operations, self.inventory)
+        self.provisioning = Provisioning(hosts, resolver, tasks, self.inventory)
 
     @classmethod
     @asynccontextmanager

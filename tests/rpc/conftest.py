@@ -14,6 +14,7 @@ from proad.core import engine_connection
 from proad.drivers.memory import MemoryDriver
 from proad.store.database import Database
 from proad.store.users import UserStore
+from proad.timing import DaemonTiming
 from rpc.daemon import BOTH, running
 from rpc.engines import container_engine, domain_engine
 
@@ -61,12 +62,12 @@ def settings(_first_state, tmp_path):
 
 @pytest.fixture
 async def serve(settings):
-    """Starts a daemon with (host, driver) pairs; it stops when the test is over."""
+    """Start a daemon with (host, driver) pairs; the daemon stops when the test is over."""
     async with AsyncExitStack() as stack:
 
-        async def start(*drivers, **others):
+        async def start(*drivers, timing=DaemonTiming(), **others):
             pairs = drivers or [("local", MemoryDriver())]
-            return await stack.enter_async_context(running(settings(**others), pairs))
+            return await stack.enter_async_context(running(settings(**others), pairs, timing))
 
         yield start
 

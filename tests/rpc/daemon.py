@@ -21,6 +21,7 @@ from proad.auth.service import Authenticator
 from proad.auth.tokens import Tokens
 from proad.store.database import Database
 from proad.store.users import UserStore
+from proad.timing import DaemonTiming
 
 BOTH = (Scope.BASIC, Scope.ADVANCED)
 IMAGE = "proa-test/busybox:1"
@@ -194,11 +195,11 @@ async def authenticating(settings):
 
 
 @asynccontextmanager
-async def running(settings, drivers):
-    """Serve `drivers` and give a Daemon."""
+async def running(settings, drivers, timing=DaemonTiming()):
+    """Serve `drivers` and yield a Daemon."""
     async with (
         Database.open(settings.database_url.get_secret_value()) as database,
-        serving(settings, database, drivers) as addresses,
+        serving(settings, database, drivers, timing) as addresses,
         grpc.aio.insecure_channel(addresses[0]) as channel,
     ):
         tokens = Tokens(

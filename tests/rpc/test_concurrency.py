@@ -10,13 +10,15 @@ import pytest
 
 from eventually import eventually
 from proa import v1
-from proad.core import operations
+from proad.core.verb_runner import VerbTiming
 from proad.drivers.memory import MemoryDriver
 from proad.rpc import interceptor
+from proad.timing import DaemonTiming
 from rpc.daemon import IMAGE, RPCS, refusal, running
 
 DEAF = {"proa.memory/ignores-stop": "true"}
 LONG = {"seconds": 60}
+IMPATIENT = DaemonTiming(verbs=VerbTiming(lock_patience=0.05))
 
 
 class Held(MemoryDriver):
@@ -122,8 +124,8 @@ async def test_reads_do_not_wait_for_verbs(held):
     await pause
 
 
-async def test_impatience_says_what_is_under_way(held, monkeypatch):
-    monkeypatch.setattr(operations, "PATIENCE", 0.05)
+async def test_verb_lock_patience_over_names_the_verb_under_way(serve):
+    held = await serve(("local", Held()), timing=IMPATIENT)
     await held.container("web")
     pause = await begun(held, "PauseResource", id="web")
 
@@ -205,8 +207,8 @@ async def test_the_turn_is_free_after_force(daemon):
     assert await daemon.state("vm") == "RUNNING"
 
 
-async def test_another_verb_waits_behind_a_graceful_stop(daemon, monkeypatch):
-    monkeypatch.setattr(operations, "PATIENCE", 0.05)
+async def test_verb_graceful_stop_under_way_is_aborted_after_lock_patience(serve):
+    daemon = await serve(timing=IMPATIENT)
     await daemon.domain("vm", labels=DEAF)
     graceful = await waiting(daemon, "StopResource")
 

@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 from eventually import eventually
 from proa import v1
 from proad.auth.scopes import Scope
-from proad.core import verbs
+from proad.core import lifecycle
 from proad.errors import ProaError, TokenExpiredError
 from proad.rpc import request_reader
 from rpc.daemon import BOTH, RPCS, Refusal, refusal
@@ -215,7 +215,7 @@ def of_calls():
 def _is_of_a_call(task):
     body = task.get_coro()
     code = getattr(body, "cr_code", None)  # what Cython made has none
-    return code is None or code.co_filename == verbs.__file__
+    return code is None or code.co_filename == lifecycle.__file__
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -1,8 +1,8 @@
 """A driver in use: on which host, and whether its engine answers."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -86,7 +86,8 @@ class EngineConnection:
             await asyncio.wait({answer, lost}, return_when=asyncio.FIRST_COMPLETED)
             if not answer.done():
                 raise self.unreachable()
-            return await self._noticing(answer)
+            with self._probing_after_loss():
+                return await answer
         finally:
             lost.cancel()
             answer.cancel()
@@ -94,11 +95,17 @@ class EngineConnection:
             with suppress(asyncio.CancelledError, ProaError):
                 await answer
 
-    async def verb(self, action: Callable[[], Awaitable[T]]) -> T:
-        """Have something done, unless the engine is known to be gone."""
+    @contextmanager
+    def call(self) -> Iterator[None]:
+        """Guard a call to the driver that changes something.
+
+        Raises:
+            EngineUnreachableError: the engine is known to be lost; the block is not entered.
+        """
         if self._lost.is_set():
             raise self.unreachable()
-        return await self._noticing(action())
+        with self._probing_after_loss():
+            yield
 
     async def supervise(self) -> None:
         """Probe the engine for ever."""
@@ -134,9 +141,11 @@ class EngineConnection:
         else:
             await self._set(EngineHealth.SERVING, "")
 
-    async def _noticing(self, call: Awaitable[T]) -> T:
+    @contextmanager
+    def _probing_after_loss(self) -> Iterator[None]:
+        """Probe the engine at once after a call that it did not answer."""
         try:
-            return await call
+            yield
         except (EngineUnreachableError, EngineTimedOutError) as error:
             error.metadata["host"] = self.host
             self.probe_soon()

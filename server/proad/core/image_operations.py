@@ -6,27 +6,27 @@ from dataclasses import replace
 
 from proad.core import ports
 from proad.core.hosts import Hosts
-from proad.core.operations import Operations
 from proad.core.registries import AllowedRegistries
+from proad.core.shielded_tasks import ShieldedTasks, shielded
 from proad.model import DeletedImage, Image, ImageFilter, PullProgress, RegistryCredentials
 
 
 class ImageOperations:
-    """What ImageService does; the errors are those of the port."""
+    """What ImageService does; errors are those of the port."""
 
-    def __init__(self, hosts: Hosts, operations: Operations, allowed: AllowedRegistries) -> None:
+    def __init__(self, hosts: Hosts, tasks: ShieldedTasks, allowed: AllowedRegistries) -> None:
         self._hosts = hosts
-        self._operations = operations
+        self._tasks = tasks
         self._allowed = allowed
 
     async def list(self, which: ImageFilter, *, host: str) -> list[Image]:
-        """Give the images of a host, in any order."""
+        """Return the images of a host, in any order."""
         connection, driver = self._hosts.offering(ports.Images, host)
         images = await connection.read(lambda: driver.list_images(which))
         return [replace(image, host=connection.host) for image in images]
 
     async def get(self, name: str, *, host: str) -> Image:
-        """Give one image of a host in full."""
+        """Return one image of a host in full."""
         connection, driver = self._hosts.offering(ports.Images, host)
         return replace(await connection.read(lambda: driver.get_image(name)), host=connection.host)
 
@@ -43,20 +43,22 @@ class ImageOperations:
             async for event in events:
                 yield replace(event, host=connection.host) if isinstance(event, Image) else event
 
+    @shielded
     async def delete(self, name: str, *, force: bool, host: str) -> DeletedImage:
         """Delete an image of a host."""
         connection, driver = self._hosts.offering(ports.Images, host)
-        return await self._operations.run(
-            lambda: connection.verb(lambda: driver.delete_image(name, force=force))
-        )
+        with connection.call():
+            return await driver.delete_image(name, force=force)
 
     async def login(self, credentials: RegistryCredentials, *, host: str) -> None:
         """Keep credentials for the pulls of a host, if the registry is allowed."""
         await self._allowed.check(credentials.registry)
         connection, driver = self._hosts.offering(ports.Images, host)
-        await connection.verb(lambda: driver.login_registry(credentials))
+        with connection.call():
+            await driver.login_registry(credentials)
 
     async def logout(self, registry: str, *, host: str) -> None:
-        """Forget credentials."""
+        """Forget the credentials for a registry."""
         connection, driver = self._hosts.offering(ports.Images, host)
-        await connection.verb(lambda: driver.logout_registry(registry))
+        with connection.call():
+            await driver.logout_registry(registry)

@@ -1,14 +1,12 @@
-"""The verbs: from a caller's reference to a resource that has changed."""
+"""The verbs on existing resources: from what a caller wrote to a resource that has changed."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import require
 from proad.core.inventory import Inventory
-from proad.core.ports import OnStep, Updates
-from proad.core.resolver import ResolvedResource, Resolver
-from proad.core.verbs import Verbs
+from proad.core.ports import Updates
+from proad.core.resolver import Resolver
+from proad.core.verb_runner import VerbRun, VerbRunner, verb_method
 from proad.errors import CapabilityMissingError, InvalidArgumentError, ResourceNotFoundError
 from proad.model import (
     DeleteOptions,
@@ -24,110 +22,104 @@ from proad.model import (
     Verb,
 )
 
-Action = Callable[[EngineConnection, Resource, OnStep], Awaitable[Resource]]
-
 
 class Lifecycle:
     """Takes resources through their lives.
 
-    Each verb finds its resource, waits for its turn on it, refuses what is illegal in
-    the present state before the engine is asked, and gives the resource as it is
-    afterwards. Errors of finding are those of `Resolver.find`.
+    Each verb returns the resource as it is afterwards. `ref` is what the caller wrote for the
+    resource; errors are those of `Resolver.find`, of `VerbRunner.run` and of the port.
     """
 
-    def __init__(self, resolver: Resolver, verbs: Verbs, inventory: Inventory) -> None:
+    def __init__(self, resolver: Resolver, verbs: VerbRunner, inventory: Inventory) -> None:
         self._resolver = resolver
         self._verbs = verbs
         self._inventory = inventory
 
     async def get(self, ref: str, view: ResourceView) -> Resource:
-        """Give one resource."""
+        """Return one resource."""
+        resolved = await self._resolver.find(ref)
         if view is ResourceView.SUMMARY:
-            return (await self._resolver.find(ref)).resource
-        return await self._resolver.use(
-            ref, lambda found: self._inventory.full(found.connection, found.resource.id)
-        )
+            return resolved.resource
+        try:
+            return await self._inventory.full(resolved.connection, resolved.resource.id)
+        except ResourceNotFoundError:
+            successor = await self._resolver.find_successor(resolved)
+            if successor is None:
+                raise
+            return await self._inventory.full(successor.connection, successor.resource.id)
 
+    @verb_method
     async def start(self, ref: str, options: StartOptions) -> Resource:
         """Start a resource."""
-        return await self._do(
-            Verb.START, ref, lambda connection, it, _: connection.driver.start(it.id, options)
-        )
+        async with self._verbs.run(await self._resolver.find(ref), Verb.START) as run:
+            run.observed = await run.driver.start(run.id, options)
+        return run.resource
 
+    @verb_method
     async def stop(self, ref: str, options: StopOptions) -> Resource:
         """Stop a resource. FORCE does not wait for a graceful stop that is under way."""
-
-        def stop(found: ResolvedResource) -> Awaitable[Resource]:
-            driver = found.connection.driver
-            if options.mode is not None and options.mode not in driver.stop_modes:
-                raise CapabilityMissingError(
-                    f"stop mode {options.mode}",
-                    driver=driver.name,
-                    hint=f"use mode {', '.join(sorted(driver.stop_modes))}",
-                )
-            return self._verbs.transition(
-                Verb.STOP,
-                found,
-                lambda it, on_step: driver.stop(it.id, options, on_step=on_step),
-                force=options.mode is StopMode.FORCE,
+        resolved = await self._resolver.find(ref)
+        modes = resolved.driver.stop_modes
+        if options.mode is not None and options.mode not in modes:
+            raise CapabilityMissingError(
+                f"stop mode {options.mode}",
+                driver=resolved.driver.name,
+                hint=f"use mode {', '.join(sorted(modes))}",
             )
+        force = options.mode is StopMode.FORCE
+        async with self._verbs.run(resolved, Verb.STOP, force=force) as run:
+            run.observed = await run.driver.stop(run.id, options, on_step=run.on_step)
+        return run.resource
 
-        return await self._resolver.use(ref, stop)
-
+    @verb_method
     async def restart(self, ref: str, options: RestartOptions) -> Resource:
-        """Restart a resource."""
-        return await self._do(
-            Verb.RESTART,
-            ref,
-            lambda connection, it, on_step: connection.driver.restart(
-                it.id, options, on_step=on_step
-            ),
-            force=options.mode is RestartMode.FORCE,
-        )
+        """Restart a resource. FORCE does not wait for a graceful verb that is under way."""
+        resolved = await self._resolver.find(ref)
+        force = options.mode is RestartMode.FORCE
+        async with self._verbs.run(resolved, Verb.RESTART, force=force) as run:
+            run.observed = await run.driver.restart(run.id, options, on_step=run.on_step)
+        return run.resource
 
+    @verb_method
     async def pause(self, ref: str) -> Resource:
         """Freeze a resource in memory."""
-        return await self._do(
-            Verb.PAUSE,
-            ref,
-            lambda connection, it, _: connection.driver.pause(
-                it.id, before=self._if_settled(connection, it)
-            ),
-        )
+        async with self._verbs.run(await self._resolver.find(ref), Verb.PAUSE) as run:
+            run.observed = await run.driver.pause(run.id, before=self._if_settled(run))
+        return run.resource
 
+    @verb_method
     async def resume(self, ref: str) -> Resource:
         """Let a paused or suspended resource go on."""
-        return await self._do(
-            Verb.RESUME,
-            ref,
-            lambda connection, it, _: connection.driver.resume(
-                it.id, before=self._if_settled(connection, it)
-            ),
-        )
+        async with self._verbs.run(await self._resolver.find(ref), Verb.RESUME) as run:
+            run.observed = await run.driver.resume(run.id, before=self._if_settled(run))
+        return run.resource
 
     async def delete(
         self, ref: str, options: DeleteOptions, *, allow_missing: bool = False, etag: str = ""
     ) -> Resource | None:
-        """Delete a resource and give it as it last was; None if it was missing.
+        """Delete a resource and return it as it last was; None if it was missing.
 
-        With an `etag`, only if the resource still has that one.
+        Args:
+            ref: the resource.
+            options: what goes with it.
+            allow_missing: whether a resource that is not there is no error.
+            etag: the etag that the resource must still have; empty: any.
         """
-
-        def delete(found: ResolvedResource) -> Awaitable[Resource]:
-            return self._verbs.delete(
-                found,
-                lambda id, _: found.connection.driver.delete(id, options),
-                force=options.force,
-                etag=etag,
-            )
-
         try:
-            return await self._resolver.use(ref, delete)
+            return await self._delete(ref, options, etag)
         except ResourceNotFoundError:
             if not allow_missing:
                 raise
             return None
 
+    @verb_method
+    async def _delete(self, ref: str, options: DeleteOptions, etag: str) -> Resource:
+        resolved = await self._resolver.find(ref)
+        async with self._verbs.run(resolved, Verb.DELETE, force=options.force, etag=etag) as run:
+            run.observed = await run.driver.delete(run.id, options)
+        return run.resource
+
+    @verb_method
     async def update(
         self,
         ref: str,
@@ -136,12 +128,16 @@ class Lifecycle:
         etag: str = "",
         view: ResourceView = ResourceView.FULL,
     ) -> Updated:
-        """Change what can be changed of a resource, and give it in a view.
+        """Change what can be changed of a resource.
 
-        With an `etag`, only if the resource still has that one.
+        Args:
+            ref: the resource.
+            update: the changes.
+            etag: the etag that the resource must still have; empty: any.
+            view: the view of the resource that is returned.
 
         Raises:
-            InvalidArgumentError: nothing is to be changed; to look is another call.
+            InvalidArgumentError: `update` changes nothing; to read is another call.
         """
         if update.is_empty:
             raise InvalidArgumentError.of(
@@ -149,29 +145,16 @@ class Lifecycle:
                 "nothing to update: set name, labels, container or domain; "
                 "GetResource shows what a resource is",
             )
+        resolved = await self._resolver.find(ref)
+        driver = require(resolved.driver, Updates)
+        async with self._verbs.run(resolved, Verb.UPDATE, etag=etag) as run:
+            updated = await driver.update(run.id, update)
+            run.detail = updated.resource
+        if view is ResourceView.SUMMARY:
+            return replace(updated, resource=run.resource)
+        return replace(updated, resource=self._inventory.complete(run.connection, updated.resource))
 
-        async def change(found: ResolvedResource) -> Updated:
-            driver = require(found.connection.driver, Updates)
-            updated = await self._verbs.do(
-                Verb.UPDATE, found, lambda id, _: driver.update(id, update), etag=etag
-            )
-            if view is ResourceView.FULL:
-                resource = self._inventory.complete(found.connection, updated.resource)
-            else:
-                entry = self._inventory.entry(found.connection, updated.resource.id)
-                resource = entry.published if entry is not None else found.resource
-            return replace(updated, resource=resource)
-
-        return await self._resolver.use(ref, change)
-
-    async def _do(self, verb: Verb, ref: str, action: Action, *, force: bool = False) -> Resource:
-        def act(found: ResolvedResource) -> Awaitable[Resource]:
-            return self._verbs.transition(
-                verb, found, lambda it, on_step: action(found.connection, it, on_step), force=force
-            )
-
-        return await self._resolver.use(ref, act)
-
-    def _if_settled(self, connection: EngineConnection, it: Resource) -> Resource | None:
-        """Give what is known of a resource, unless the engine hints at more."""
-        return it if self._inventory.refresher(connection).settled(it.id) else None
+    def _if_settled(self, run: VerbRun) -> Resource | None:
+        """Return what is known of a resource, unless a refresh is about to say more."""
+        refresher = self._inventory.refresher(run.connection)
+        return run.entry.observed if refresher.settled(run.id) else None

@@ -1,14 +1,16 @@
-"""Making containers and domains."""
+"""Creating containers and domains, and removing stopped containers."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 
 from proad.core.actor import current_actor
 from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts, require
 from proad.core.inventory import Inventory
-from proad.core.operations import Operations
 from proad.core.ports import Containers, Domains, OnMade
 from proad.core.resolver import Resolver
+from proad.core.shielded_tasks import ShieldedTasks, shielded
 from proad.model import (
     ContainerSpec,
     CreatedContainer,
@@ -21,81 +23,74 @@ from proad.model import (
 
 
 class Provisioning:
-    """What ContainerService and DomainService do. A create outlives its call, so that it
-    is never left half done; the errors are those of the ports.
+    """What ContainerService and DomainService do; errors are those of the ports.
+
+    A create goes to its end though its caller goes away, so that nothing is left half done.
     """
 
     def __init__(
-        self, hosts: Hosts, resolver: Resolver, operations: Operations, inventory: Inventory
+        self, hosts: Hosts, resolver: Resolver, tasks: ShieldedTasks, inventory: Inventory
     ) -> None:
         self._hosts = hosts
         self._resolver = resolver
-        self._operations = operations
+        self._tasks = tasks
         self._inventory = inventory
 
+    @shielded
     async def create_container(
         self, spec: ContainerSpec, *, start: bool, host: str
     ) -> CreatedContainer:
         """Create a container on a host."""
         connection, driver = self._hosts.offering(Containers, host)
-        warnings: list[str] = []
-
-        async def create(on_made: OnMade) -> Resource:
+        with self._creating(connection) as on_made:
             created = await driver.create_container(spec, start=start, on_made=on_made)
-            warnings.extend(created.warnings)
-            return created.resource
+            resource = await self._publish(connection, created.resource)
+        return replace(created, resource=resource)
 
-        resource = await self._create(connection, create)
-        return CreatedContainer(resource=resource, warnings=tuple(warnings))
-
-    async def prune_containers(self, which: PruneFilter, *, host: str) -> Pruned:
-        """Remove stopped containers from a host."""
-        connection, driver = self._hosts.offering(Containers, host)
-        refresher = self._inventory.refresher(connection)
-
-        async def prune() -> Pruned:
-            with refresher.pruning():
-                pruned = await connection.verb(lambda: driver.prune_containers(which))
-                for id in pruned.container_ids:
-                    refresher.drop(id, actor=current_actor())
-            return pruned
-
-        return await self._operations.run(prune)
-
+    @shielded
     async def create_domain(self, spec: DomainSpec, *, start: bool, host: str) -> Resource:
         """Create a domain on a host."""
         connection, driver = self._hosts.offering(Domains, host)
-        return await self._create(
-            connection, lambda on_made: driver.create_domain(spec, start=start, on_made=on_made)
-        )
+        with self._creating(connection) as on_made:
+            created = await driver.create_domain(spec, start=start, on_made=on_made)
+            return await self._publish(connection, created)
 
+    @shielded
     async def create_domain_from_xml(
         self, source: DomainXml, *, start: bool, host: str
     ) -> Resource:
         """Create a domain on a host from XML."""
         connection, driver = self._hosts.offering(Domains, host)
-        return await self._create(
-            connection,
-            lambda on_made: driver.create_domain_from_xml(source, start=start, on_made=on_made),
-        )
+        with self._creating(connection) as on_made:
+            created = await driver.create_domain_from_xml(source, start=start, on_made=on_made)
+            return await self._publish(connection, created)
 
-    async def _create(
-        self, connection: EngineConnection, create: Callable[[OnMade], Awaitable[Resource]]
-    ) -> Resource:
+    @shielded
+    async def prune_containers(self, which: PruneFilter, *, host: str) -> Pruned:
+        """Remove stopped containers from a host."""
+        connection, driver = self._hosts.offering(Containers, host)
         refresher = self._inventory.refresher(connection)
-
-        async def change() -> Resource:
-            with refresher.making() as on_made:
-                made = await connection.verb(lambda: create(on_made))
-                await refresher.refresh(made.id)
-            return self._inventory.complete(connection, made)
-
-        return await self._operations.run(change)
+        with refresher.pruning(), connection.call():
+            pruned = await driver.prune_containers(which)
+            for id in pruned.container_ids:
+                refresher.drop(id, actor=current_actor())
+        return pruned
 
     async def domain_xml(self, ref: str, *, inactive: bool) -> str:
-        """Give a domain as XML."""
-        found = await self._resolver.find(ref)
-        driver = require(found.connection.driver, Domains)
-        return await found.connection.read(
-            lambda: driver.get_domain_xml(found.resource.id, inactive=inactive)
+        """Return a domain as XML."""
+        resolved = await self._resolver.find(ref)
+        driver = require(resolved.driver, Domains)
+        return await resolved.connection.read(
+            lambda: driver.get_domain_xml(resolved.resource.id, inactive=inactive)
         )
+
+    @contextmanager
+    def _creating(self, connection: EngineConnection) -> Iterator[OnMade]:
+        """Attribute what appears under the ids that a create reports to that create."""
+        with self._inventory.refresher(connection).making() as on_made, connection.call():
+            yield on_made
+
+    async def _publish(self, connection: EngineConnection, created: Resource) -> Resource:
+        """Bring a new resource into the inventory, and return its FULL view completed."""
+        await self._inventory.refresh(connection, created.id)
+        return self._inventory.complete(connection, created)

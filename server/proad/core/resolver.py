@@ -1,15 +1,15 @@
 """From what a caller calls a resource to the resource."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, replace
 
 from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
 from proad.core.inventory.store import Entry
+from proad.core.ports import Driver
 from proad.core.reference import Reference
 from proad.errors import (
     AmbiguousIdError,
@@ -20,8 +20,6 @@ from proad.errors import (
     ResourceNotFoundError,
 )
 from proad.model import Resource, ResourceKind
-
-T = TypeVar("T")
 
 REFRESH_WITHIN = 2.0
 """Seconds that a look may take at what a name could mean as well."""
@@ -38,10 +36,22 @@ _LONGEST_NAME = 64
 
 @dataclass(frozen=True, slots=True)
 class ResolvedResource:
-    """A resource and the link that has it. The resource is a SUMMARY."""
+    """The resource that a reference means.
+
+    Attributes:
+        connection: the connection to the engine that has the resource.
+        resource: the SUMMARY view.
+        reference: what the caller wrote for the resource.
+    """
 
     connection: EngineConnection
     resource: Resource
+    reference: str = ""
+
+    @property
+    def driver(self) -> Driver:
+        """The driver of the engine that has the resource."""
+        return self.connection.driver
 
 
 class Resolver:
@@ -72,7 +82,7 @@ class Resolver:
         # First the way of most calls, which is the shortest.
         found = self._with_id(text)
         if len(found) == 1:
-            return found[0]
+            return replace(found[0], reference=text)
         reference = Reference.parse(text)
         connections = [
             connection for connection in self._hosts.connections if reference.covers(connection)
@@ -102,23 +112,19 @@ class Resolver:
             raise AmbiguousIdError(text, told, of=len(found))
         if not found:
             raise ResourceNotFoundError(text)
-        return found[0]
+        return replace(found[0], reference=text)
 
-    async def use(self, text: str, action: Callable[[ResolvedResource], Awaitable[T]]) -> T:
-        """Find a resource and do something with it.
+    async def find_successor(self, gone: ResolvedResource) -> ResolvedResource | None:
+        """Return the resource that has the name of one that has gone; None if none has.
 
-        If it has gone meanwhile and its name is another's, that one is meant. Errors are
-        those of `find` and of `action`.
+        A name passes from one container to the next before the engine has told of either.
+        Errors are those of `find`.
         """
-        found = await self.find(text)
-        try:
-            return await action(found)
-        except ResourceNotFoundError:
-            again = await self.find(text)
-            was, now = found.resource, again.resource
-            if (now.host, now.id) == (was.host, was.id) or now.name != was.name:
-                raise
-        return await action(again)
+        successor = await self.find(gone.reference)
+        was, now = gone.resource, successor.resource
+        if (now.host, now.id) == (was.host, was.id) or now.name != was.name:
+            return None
+        return successor
 
     def _with_id(self, id: str) -> list[ResolvedResource]:
         """Find what has this full id, on the engines whose picture is true."""

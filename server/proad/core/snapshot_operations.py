@@ -7,7 +7,7 @@ from proad.core import ports
 from proad.core.hosts import require
 from proad.core.inventory import Inventory
 from proad.core.resolver import ResolvedResource, Resolver
-from proad.core.verbs import Verbs
+from proad.core.verb_runner import VerbRunner, verb_method
 from proad.model import (
     Resource,
     RevertState,
@@ -46,47 +46,49 @@ def sort_by_age(snapshots: Iterable[Snapshot]) -> list[PositionedSnapshot]:
 
 
 class SnapshotOperations:
-    """What SnapshotService does; the errors are those of the port and of finding."""
+    """What SnapshotService does; errors are those of finding, of running a verb and of the port."""
 
-    def __init__(self, resolver: Resolver, verbs: Verbs, inventory: Inventory) -> None:
+    def __init__(self, resolver: Resolver, verbs: VerbRunner, inventory: Inventory) -> None:
         self._resolver = resolver
         self._verbs = verbs
         self._inventory = inventory
 
     async def list(self, ref: str) -> list[PositionedSnapshot]:
-        """Give the snapshots of a resource, oldest first."""
-        found, driver = await self._find(ref)
+        """Return the snapshots of a resource, oldest first."""
+        resolved, driver = await self._find(ref)
         return sort_by_age(
-            await found.connection.read(lambda: driver.list_snapshots(found.resource.id))
+            await resolved.connection.read(lambda: driver.list_snapshots(resolved.resource.id))
         )
 
     async def get(self, ref: str, name: str) -> Snapshot:
-        """Give one snapshot."""
-        found, driver = await self._find(ref)
-        return await found.connection.read(lambda: driver.get_snapshot(found.resource.id, name))
+        """Return one snapshot."""
+        resolved, driver = await self._find(ref)
+        return await resolved.connection.read(
+            lambda: driver.get_snapshot(resolved.resource.id, name)
+        )
 
+    @verb_method
     async def create(self, ref: str, spec: SnapshotSpec) -> Snapshot:
         """Take a snapshot."""
-        found, driver = await self._find(ref)
-        return await self._verbs.do(
-            Verb.CREATE_SNAPSHOT, found, lambda id, _: driver.create_snapshot(id, spec)
-        )
+        resolved, driver = await self._find(ref)
+        async with self._verbs.run(resolved, Verb.CREATE_SNAPSHOT) as run:
+            return await driver.create_snapshot(run.id, spec)
 
+    @verb_method
     async def revert(self, ref: str, name: str, state: RevertState | None) -> Resource:
         """Take a resource back to a snapshot."""
-        found, driver = await self._find(ref)
-        resource = await self._verbs.do(
-            Verb.REVERT_SNAPSHOT, found, lambda id, _: driver.revert_snapshot(id, name, state)
-        )
-        return self._inventory.complete(found.connection, resource)
+        resolved, driver = await self._find(ref)
+        async with self._verbs.run(resolved, Verb.REVERT_SNAPSHOT) as run:
+            reverted = await driver.revert_snapshot(run.id, name, state)
+        return self._inventory.complete(run.connection, reverted)
 
+    @verb_method
     async def delete(self, ref: str, name: str, *, children: bool) -> None:
         """Delete a snapshot; the resource itself stays as it is."""
-        found, driver = await self._find(ref)
-        await self._verbs.do(
-            Verb.UPDATE, found, lambda id, _: driver.delete_snapshot(id, name, children=children)
-        )
+        resolved, driver = await self._find(ref)
+        async with self._verbs.run(resolved, Verb.UPDATE) as run:
+            await driver.delete_snapshot(run.id, name, children=children)
 
     async def _find(self, ref: str) -> tuple[ResolvedResource, ports.Snapshots]:
-        found = await self._resolver.find(ref)
-        return found, require(found.connection.driver, ports.Snapshots)
+        resolved = await self._resolver.find(ref)
+        return resolved, require(resolved.driver, ports.Snapshots)

@@ -3,10 +3,9 @@
 import pytest
 
 from proad.core.inventory import Inventory
-from proad.core.operations import Operations
 from proad.core.resolver import ResolvedResource
-from proad.core.verbs import Verbs
 from unit.core.inventory.scripted import Scripted, box, linked
+from unit.core.verb_caller import VerbCaller
 
 
 @pytest.fixture
@@ -27,10 +26,10 @@ async def inventory(connection):
 
 
 @pytest.fixture
-def verbs(inventory):
-    return Verbs(Operations(), inventory)
+def verbs(inventory, connection):
+    return VerbCaller(inventory, connection)
 
 
 @pytest.fixture
 def found(inventory, connection):
-    return ResolvedResource(connection, inventory.entry(connection, "1").published)
+    return ResolvedResource(connection, inventory.entry(connection, "1").published, "web")

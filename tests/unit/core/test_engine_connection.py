@@ -130,22 +130,18 @@ async def test_a_read_is_given_up_when_the_engine_is_lost(moody, driver):
     assert given_up.is_set()
 
 
-async def test_a_verb_is_not_begun_on_a_lost_engine(moody, driver):
+async def test_call_engine_lost_is_not_entered(moody, driver):
     driver.mood = "hung"
     await moody.probe()
-    begun = []
 
-    async def action():
-        begun.append(True)
-
-    with pytest.raises(EngineUnreachableError):
-        await moody.verb(action)
-    assert begun == []
+    with pytest.raises(EngineUnreachableError), moody.call():
+        raise AssertionError("the call was made")
 
     driver.mood = None
     await moody.probe()
-    await moody.verb(action)
-    assert begun == [True]
+    with moody.call():
+        called = True
+    assert called
 
 
 async def test_a_callers_end_is_the_questions_end(moody):

@@ -7,9 +7,9 @@ import pytest
 from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
 from proad.core.lifecycle import Lifecycle
-from proad.core.operations import Operations
 from proad.core.resolver import Resolver
-from proad.core.verbs import Verbs
+from proad.core.shielded_tasks import ShieldedTasks
+from proad.core.verb_runner import VerbRunner
 from proad.drivers.memory import MemoryDriver
 from proad.model import ContainerSpec, ResourceState, ResourceUpdate, ResourceView
 from unit.core.inventory.scripted import linked, quiet, until
@@ -65,11 +65,8 @@ def connection(inventory):
 
 @pytest.fixture
 def lifecycle(inventory, connection):
-    return Lifecycle(
-        Resolver(Hosts(["local"], [connection]), inventory),
-        Verbs(Operations(), inventory),
-        inventory,
-    )
+    resolver = Resolver(Hosts(["local"], [connection]), inventory)
+    return Lifecycle(resolver, VerbRunner(resolver, inventory, ShieldedTasks()), inventory)
 
 
 async def test_a_driver_is_told_what_is_known_before_a_pause(driver, web, lifecycle):

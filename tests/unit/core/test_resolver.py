@@ -10,9 +10,9 @@ from proad.core import resolver as module
 from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
 from proad.core.lifecycle import Lifecycle
-from proad.core.operations import Operations
 from proad.core.resolver import Resolver
-from proad.core.verbs import Verbs
+from proad.core.shielded_tasks import ShieldedTasks
+from proad.core.verb_runner import VerbRunner
 from proad.errors import AmbiguousIdError, EngineTimedOutError, ResourceNotFoundError
 from proad.model import DeleteOptions, ResourceState
 from unit.core.inventory.scripted import Gate, Scripted, box, linked
@@ -52,7 +52,9 @@ async def resolver(engine):
     inventory = Inventory([connection])
     async with inventory.following():
         resolver: Any = Resolver(Hosts(["local"], [connection]), inventory)
-        resolver.lifecycle = Lifecycle(resolver, Verbs(Operations(), inventory), inventory)
+        resolver.lifecycle = Lifecycle(
+            resolver, VerbRunner(resolver, inventory, ShieldedTasks()), inventory
+        )
         yield resolver
 
 

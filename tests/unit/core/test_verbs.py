@@ -121,7 +121,7 @@ async def test_a_transient_one_that_stops_is_gone(engine, verbs, inventory, conn
         engine.take(before.id)
         return last
 
-    found = ResolvedResource(connection, inventory.entry(connection, "2").published)
+    found = ResolvedResource(connection, inventory.entry(connection, "2").published, "2")
     answer = await verbs.transition(Verb.STOP, found, act)
 
     assert (answer.state, answer.activity, answer.allowed_verbs) == (S.STOPPED, None, ())

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from proad.core import verbs as module
 from proad.core.actor import act_for
+from proad.core.verb_runner import VerbTiming
 from proad.errors import (
     EngineConflictError,
     EngineTimedOutError,
@@ -13,6 +13,7 @@ from proad.errors import (
 )
 from proad.model import ChangeCause, ResourceState, Verb
 from unit.core.inventory.scripted import Gate, box, until
+from unit.core.verb_caller import VerbCaller
 
 S = ResourceState
 
@@ -60,10 +61,8 @@ async def test_a_look_that_fails_does_not_hide_the_failure(engine, verbs, found,
         await verbs.transition(Verb.PAUSE, found, act)
 
 
-async def test_a_failure_does_not_wait_long_for_a_look(
-    engine, verbs, inventory, found, monkeypatch
-):
-    monkeypatch.setattr(module, "REFRESH_WITHIN", 0.01)
+async def test_a_failure_does_not_wait_long_for_a_look(engine, connection, inventory, found):
+    verbs = VerbCaller(inventory, connection, VerbTiming(refresh_within=0.01))
     engine.before = gate = Gate()
 
     async def act(before, on_step):

@@ -7,10 +7,9 @@ import pytest
 
 from proad.core.actor import act_for
 from proad.core.hosts import Hosts
-from proad.core.operations import Operations
 from proad.core.provisioning import Provisioning
 from proad.core.resolver import ResolvedResource, Resolver
-from proad.core.verbs import Verbs
+from proad.core.shielded_tasks import ShieldedTasks
 from proad.errors import (
     EngineConflictError,
     EngineTimedOutError,
@@ -20,6 +19,7 @@ from proad.errors import (
 )
 from proad.model import ContainerSpec, CreatedContainer, ResourceState, Verb, refusal
 from unit.core.inventory.scripted import Scripted, box, quiet, until
+from unit.core.verb_caller import VerbCaller
 
 S = ResourceState
 ANN, NOBODY = ("API", "ann"), ("EXTERNAL", "")
@@ -54,11 +54,11 @@ def engine():
 @pytest.fixture
 def do(inventory, connection):
     """Does a verb to the one resource for ann; it fails where the engine does."""
-    verbs = Verbs(Operations(), inventory)
+    verbs = VerbCaller(inventory, connection)
 
     async def run(verb, act):
         act_for("ann")
-        found = ResolvedResource(connection, inventory.entry(connection, "1").published)
+        found = ResolvedResource(connection, inventory.entry(connection, "1").published, "1")
         if verb is Verb.UPDATE:
             await verbs.do(verb, found, act)
         elif verb is Verb.DELETE:
@@ -222,7 +222,7 @@ async def test_what_a_verb_does_after_its_time_is_over(engine, inventory, do):
 
 async def test_a_nameless_create_that_takes_long(engine, inventory, connection):
     hosts = Hosts(["local"], [connection])
-    provisioning = Provisioning(hosts, Resolver(hosts, inventory), Operations(), inventory)
+    provisioning = Provisioning(hosts, Resolver(hosts, inventory), ShieldedTasks(), inventory)
     act_for("ann")
 
     create = asyncio.create_task(

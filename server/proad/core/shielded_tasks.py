@@ -1,0 +1,109 @@
+"""Changes that go to their end though their callers go away.
+
+A client that disconnects must not leave a create half done.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+import structlog
+
+from proad.errors import ProaError, ShuttingDownError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_log = structlog.get_logger(__name__)
+
+# Seconds that a cancelled change has to undo what it did, while the daemon stops.
+_UNDO_WITHIN = 2.0
+
+
+class ShieldedTasks:
+    """Runs each change in a task of its own that outlives its caller."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._unshielded: set[asyncio.Task[Any]] = set()
+        self._closed = False
+
+    async def run(self, change: Coroutine[Any, Any, T], *, shielded: bool = True) -> T:
+        """Run a change and return its result.
+
+        Args:
+            change: the change.
+            shielded: whether the change is shielded from the start. Otherwise it is cancelled
+                with its caller until it calls `shield`: nobody expects its result any more,
+                and a caller who asks again would have the change made twice.
+
+        Raises:
+            ShuttingDownError: no new change is taken any more.
+        """
+        if self._closed:
+            change.close()
+            raise ShuttingDownError
+        task = asyncio.create_task(change)
+        self._tasks.add(task)
+        if not shielded:
+            self._unshielded.add(task)
+        task.add_done_callback(self._forget)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(_log_failure)  # nobody else hears how the change ends
+            if task in self._unshielded:
+                task.cancel()
+            raise
+
+    def shield(self) -> None:
+        """Shield the current task from the cancellation of its caller from now on."""
+        self._unshielded -= {asyncio.current_task()}
+
+    async def close(self, patience: float) -> None:
+        """Take no new change, wait for those under way, and cancel those that take too long.
+
+        Args:
+            patience: seconds to wait before cancelling.
+        """
+        self._closed = True
+        if not self._tasks:
+            return
+        _done, late = await asyncio.wait(self._tasks, timeout=patience)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=_UNDO_WITHIN)
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        self._unshielded.discard(task)
+
+
+class _HasTasks(Protocol):
+    _tasks: ShieldedTasks
+
+
+S = TypeVar("S", bound=_HasTasks)
+
+
+def shielded(
+    method: Callable[Concatenate[S, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
+    """Run a method in a task of its own that goes to its end though its caller goes away."""
+
+    @wraps(method)
+    async def run_shielded(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._tasks.run(method(self, *args, **kwargs))
+
+    return run_shielded
+
+
+def _log_failure(task: asyncio.Task[Any]) -> None:
+    if task.cancelled() or (error := task.exception()) is None:
+        return
+    if isinstance(error, ProaError):
+        _log.info("change failed, its caller is gone", reason=error.reason, error=error.message)
+    else:
+        _log.error("change failed, its caller is gone", exc_info=error)

@@ -1,0 +1,253 @@
+"""The procedure of every verb on a resource, from permission to the inventory."""
+
+import asyncio
+from asyncio import CancelledError
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, nullcontext, suppress
+from dataclasses import dataclass, replace
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+from proad.core.actor import current_actor
+from proad.core.engine_connection import EngineConnection
+from proad.core.inventory import Inventory
+from proad.core.inventory.store import Entry
+from proad.core.keyed_lock import KeyedLock
+from proad.core.ports import Driver, OnStep, untold
+from proad.core.resolver import ResolvedResource, Resolver
+from proad.core.shielded_tasks import ShieldedTasks
+from proad.errors import (
+    EngineTimedOutError,
+    EngineUnreachableError,
+    EtagMismatchError,
+    ResourceNotFoundError,
+    StateError,
+)
+from proad.model import ACTIVE, EngineEvent, Lifetime, Resource, Verb, refusal
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerbTiming:
+    """Durations of verbs, in seconds.
+
+    Attributes:
+        lock_patience: how long a verb waits for the verbs before it on its resource.
+        refresh_within: how long the answer of a failed verb waits for a refresh that shows
+            what became of the resource.
+    """
+
+    lock_patience: float = 5.0
+    refresh_within: float = 1.0
+
+
+class SupersededError(ResourceNotFoundError):
+    """The resource has gone, and its name is another resource's by now."""
+
+
+@dataclass(slots=True, eq=False)
+class VerbRun:
+    """A verb under way on a resource.
+
+    The block that runs the verb calls `driver` and sets `observed` to what a start, stop,
+    restart, pause, resume or delete returned; after any other verb the resource is read again.
+
+    Attributes:
+        verb: the verb.
+        connection: the connection to the engine that has the resource.
+        entry: the resource in the inventory.
+        on_step: takes the steps of the verb.
+        alone: whether the verb holds the lock alone; otherwise it goes beside a graceful stop.
+        reads: `entry.reads` when the verb began.
+        observed: the resource after the verb, or as it last was, as its driver gave it.
+        detail: the FULL view after the verb, as its driver gave it.
+        last: the resource as it last was, if it has gone.
+    """
+
+    verb: Verb
+    connection: EngineConnection
+    entry: Entry
+    on_step: OnStep
+    alone: bool
+    reads: int
+    observed: Resource | None = None
+    detail: Resource | None = None
+    last: Resource | None = None
+
+    @property
+    def id(self) -> str:
+        """The full id of the resource."""
+        return self.entry.observed.id
+
+    @property
+    def driver(self) -> Driver:
+        """The driver of the engine that has the resource."""
+        return self.connection.driver
+
+    @property
+    def resource(self) -> Resource:
+        """The SUMMARY of the resource after the verb, or the resource as it last was."""
+        return self.last or self.entry.published
+
+
+class VerbRunner:
+    """Runs verbs on resources.
+
+    A verb waits for the verbs before it on the same resource, is refused if it is illegal now,
+    and, once its driver is called, goes to its end though its caller goes away. When the verb
+    returns or fails the inventory is up to date, unless the engine does not answer.
+
+    Args:
+        resolver: finds the resource that has a name when the one before has gone.
+        inventory: the inventory.
+        tasks: the tasks that verbs run in; see `verb_method`.
+        timing: durations.
+    """
+
+    def __init__(
+        self,
+        resolver: Resolver,
+        inventory: Inventory,
+        tasks: ShieldedTasks,
+        timing: VerbTiming = VerbTiming(),
+    ) -> None:
+        self.tasks = tasks
+        self._resolver = resolver
+        self._inventory = inventory
+        self._timing = timing
+        self._lock = KeyedLock(timing.lock_patience)
+
+    @asynccontextmanager
+    async def run(
+        self, resolved: ResolvedResource, verb: Verb, *, force: bool = False, etag: str = ""
+    ) -> AsyncIterator[VerbRun]:
+        """Run a verb whose calls to the driver are the block.
+
+        Args:
+            resolved: the resource.
+            verb: decides in which states the verb is legal.
+            force: whether the verb goes by force, and so preempts a graceful one.
+            etag: the etag that the resource must still have; empty: any.
+
+        Raises:
+            StateError: the verb is not legal now. The block is not entered.
+            EtagMismatchError: the resource has another etag. The block is not entered.
+            ActivityInProgressError: verbs before took too long, or one preempted this verb.
+            SupersededError: the resource has gone, and its name is another's.
+            ResourceNotFoundError: the resource has gone.
+        """
+        connection, name = resolved.connection, resolved.resource.name
+        # An id is unique on its host alone: domains are copied with their UUIDs.
+        key = f"{connection.name}/{resolved.resource.id}"
+        try:
+            async with self._lock.hold(key, name, verb, preempt=force) as alone:
+                entry = await self._permit(resolved, verb, force=force, etag=etag)
+                self.tasks.shield()
+                # Beside a graceful stop, the activity that shows is the stop's.
+                activity = self._inventory.activity(entry, verb) if alone else nullcontext(untold)
+                holding = self._inventory.refresher(connection).holding(entry.observed.id)
+                with holding, activity as on_step:
+                    run = VerbRun(verb, connection, entry, on_step, alone, entry.reads)
+                    try:
+                        with connection.call():
+                            yield run
+                        await self._apply(run)
+                    except (Exception, CancelledError) as error:
+                        await self._fail(run, error)
+                        raise
+        except ResourceNotFoundError as error:
+            if await self._resolver.find_successor(resolved) is None:
+                raise
+            raise SupersededError(error.name) from error
+
+    async def _permit(
+        self, resolved: ResolvedResource, verb: Verb, *, force: bool, etag: str
+    ) -> Entry:
+        """Return the entry of the resource, or refuse the verb."""
+        connection, id = resolved.connection, resolved.resource.id
+        entry = self._inventory.entry(connection, id)
+        if entry is not None and not etag and refusal(verb, entry.observed, force=force) is None:
+            return entry
+        # The engine may be ahead of its own events: refuse nothing without a refresh.
+        entry = await self._inventory.refresh(connection, id, reconfigured=bool(etag))
+        if entry is None:
+            raise ResourceNotFoundError(resolved.resource.name)
+        if error := refusal(verb, entry.observed, force=force):
+            raise error
+        if etag and etag != entry.published.etag:
+            raise EtagMismatchError(entry.observed.name, current=entry.published.etag)
+        return entry
+
+    async def _apply(self, run: VerbRun) -> None:
+        """Apply the result of a verb to the inventory. This is the only place that does."""
+        entry, observed, id = run.entry, run.observed, run.id
+        refresher = self._inventory.refresher(run.connection)
+        entry.drop_detail()
+        if observed is None:
+            # Any read so far may be older than the last effect of the verb.
+            revision = entry.published.revision
+            entry.last_detail = run.detail or entry.last_detail
+            after = await refresher.refresh(id)
+            if after is entry and entry.published.revision == revision:
+                self._inventory.store.touch(entry)
+            return
+        last = replace(
+            self._inventory.complete(run.connection, observed), activity=None, allowed_verbs=()
+        )
+        transient = observed.lifetime is Lifetime.TRANSIENT and observed.state not in ACTIVE
+        if self._inventory.entry(run.connection, id) is not entry:
+            pass  # it went during the verb, and another resource may have come under its id
+        elif run.verb is Verb.DELETE or transient:
+            refresher.drop(id, actor=current_actor())
+        elif entry.reads != run.reads:
+            # It was read during the verb, and either read may be the later one.
+            await refresher.refresh(id)
+        elif run.alone:
+            refresher.finish(entry, observed)
+        else:
+            refresher.apply(observed, actor=current_actor())
+        if self._inventory.entry(run.connection, id) is not entry:
+            run.last = last
+
+    async def _fail(self, run: VerbRun, error: Exception | CancelledError) -> None:
+        """Refresh the resource of a verb that failed, before its caller hears of the failure."""
+        if run.alone and isinstance(error, StateError | ResourceNotFoundError):
+            # The driver did nothing, so what the refresh shows is not this verb's doing.
+            self._inventory.store.set_activity(run.entry, None, failure=error)
+        refresher = self._inventory.refresher(run.connection)
+        refresher.mark_dirty(EngineEvent(id=run.id))
+        if isinstance(error, EngineUnreachableError | EngineTimedOutError | CancelledError):
+            return  # the engine would not answer, or nobody waits
+        # The verb's own failure is reported, whatever the refresh meets.
+        with suppress(Exception):
+            async with asyncio.timeout(self._timing.refresh_within):
+                await refresher.refresh(run.id, reconfigured=True)
+
+
+class _HasVerbs(Protocol):
+    _verbs: VerbRunner
+
+
+S = TypeVar("S", bound=_HasVerbs)
+
+
+def verb_method(
+    method: Callable[Concatenate[S, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
+    """Run a method that runs a verb in a task that outlives its caller once the verb has begun.
+
+    If the resource has gone and its name is another's, run the method once more: the name
+    means that one now.
+    """
+
+    @wraps(method)
+    async def run(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        tasks = self._verbs.tasks
+        try:
+            return await tasks.run(method(self, *args, **kwargs), shielded=False)
+        except SupersededError:
+            return await tasks.run(method(self, *args, **kwargs), shielded=False)
+
+    return run
