@@ -1,5 +1,6 @@
 """The synchronous client."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from types import TracebackType
@@ -9,10 +10,11 @@ from weakref import WeakSet
 import grpc
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from proa import tokens, v1, waiting
+from proa import v1, waiting
 from proa.channels import TLS, Endpoint, Options
-from proa.interceptors import CallInterceptor
+from proa.interceptors import ClientInterceptor
 from proa.paging import pages
+from proa.timing import ClientTiming
 from proa.tokens import Password, ScopeName, TokenSource, source_of
 from proa.watch_state import WatchState
 from proa.watching import Watch, WatchStream
@@ -30,7 +32,7 @@ def connect(
     allow_insecure: bool = False,
     options: Options = (),
 ) -> "Client":
-    """Make a client of the daemon at `target`. Nothing is sent before the first call.
+    """Return a client of the daemon at `target`. Nothing is sent before the first call.
 
         with proa.connect(username="ann", password=secret) as client:
             for resource in client.list_resources():
@@ -39,25 +41,25 @@ def connect(
         client = proa.connect("vm-host:50051", tls=proa.TLS(ca_file="ca.pem"), token=token)
         client = proa.connect("unix:/run/proa/proad.sock", token=lambda: cache.token())
 
-    With a user name and password the client gets its token on the first call, renews
-    it shortly before it ends, and once more where the daemon refuses it.
+    With a username and password the client logs in on the first call, renews the token
+    shortly before its expiry, and once more if the daemon refuses it.
 
     Args:
         target: "HOST", "HOST:PORT", "unix:PATH" or any other target of gRPC; the port of a
             host is 50051 by default. Default: the variable PROA_TARGET, then 127.0.0.1:50051.
-        token: a token, or a function that is asked for one before every call.
-        username: the user to get tokens for.
-        password: the user's password.
-        scopes: what the tokens shall carry, "basic" or "advanced" or both; default:
-            all that the user was granted.
-        tls: True: with the authorities that gRPC ships with; or a `TLS`.
-        timeout: deadline of unary calls that name none, in seconds; default: none.
-        allow_insecure: send password and token in the clear over a network.
-        options: further options of the channel, over ours.
+        token: a token, or a function that is called for a token before every call.
+        username: name of the user to log in.
+        password: password of the user.
+        scopes: scopes of the tokens, "basic" or "advanced" or both; default: all scopes of
+            the user.
+        tls: True for TLS with the authorities that gRPC ships with; or a `TLS`.
+        timeout: default deadline of unary calls, in seconds; default: none.
+        allow_insecure: send password and token unencrypted over a network.
+        options: further options of the channel, which override the client's own.
 
     Raises:
-        ValueError: arguments that do not go together, a target that is none, or
-            credentials that would cross a network in the clear.
+        ValueError: the arguments exclude each other, the target is invalid, or credentials
+            would cross a network unencrypted.
         OSError: a TLS file cannot be read.
     """
     endpoint = Endpoint.of(target, tls=tls, allow_insecure=allow_insecure)
@@ -73,10 +75,10 @@ def connect(
 
 
 class Client:
-    """The daemon's services over one channel. Safe to use from several threads.
+    """The daemon's services over one channel. Thread-safe.
 
-    Each attribute is the generated stub of a service: an RPC takes its request and
-    returns its response, and raises a subclass of `proa.Error` where it fails.
+    Each attribute is the generated stub of a service: an RPC takes its request, returns its
+    response, and raises a subclass of `proa.Error` on failure.
 
         response = client.resources.GetResource(v1.GetResourceRequest(id="web"))
         for event in client.images.PullImage(v1.PullImageRequest(image="debian:12")):
@@ -84,9 +86,11 @@ class Client:
 
     Args:
         channel: the channel; closed with the client.
-        source: where tokens come from; see `connect`.
-        timeout: deadline of unary calls that name none, in seconds; None: none.
+        source: the source of tokens; see `connect`.
+        timeout: default deadline of unary calls, in seconds; None for none.
         check: raises ValueError for a method that must not be called on this channel.
+        timing: durations of logins, renewals and watches.
+        clock: monotonic time in seconds.
     """
 
     def __init__(
@@ -96,23 +100,28 @@ class Client:
         *,
         timeout: timedelta | float | None = None,
         check: Callable[[str], None] = lambda _: None,
+        timing: ClientTiming = ClientTiming(),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._channel = channel
         self._timeout = seconds(timeout)
-        calls = CallInterceptor(TokenSource(source, self._login), self._timeout, check)
-        ours = grpc.intercept_channel(channel, calls)
-        self.auth = v1.AuthServiceStub(ours)
-        self.resources = v1.ResourceServiceStub(ours)
-        self.containers = v1.ContainerServiceStub(ours)
-        self.images = v1.ImageServiceStub(ours)
-        self.domains = v1.DomainServiceStub(ours)
-        self.snapshots = v1.SnapshotServiceStub(ours)
-        self.volumes = v1.VolumeServiceStub(ours)
-        self.hosts = v1.HostServiceStub(ours)
+        self._timing = timing
+        self._clock = clock
+        tokens = TokenSource(source, self._login, timing=timing, clock=clock)
+        interceptor = ClientInterceptor(tokens, self._timeout, check)
+        intercepted = grpc.intercept_channel(channel, interceptor)
+        self.auth = v1.AuthServiceStub(intercepted)
+        self.resources = v1.ResourceServiceStub(intercepted)
+        self.containers = v1.ContainerServiceStub(intercepted)
+        self.images = v1.ImageServiceStub(intercepted)
+        self.domains = v1.DomainServiceStub(intercepted)
+        self.snapshots = v1.SnapshotServiceStub(intercepted)
+        self.volumes = v1.VolumeServiceStub(intercepted)
+        self.hosts = v1.HostServiceStub(intercepted)
         self._streams: WeakSet[WatchStream] = WeakSet()
 
     def _login(self, request: v1.CreateTokenRequest) -> v1.CreateTokenResponse:
-        return self.auth.CreateToken(request, timeout=self._timeout or tokens.LOGIN_TIMEOUT)
+        return self.auth.CreateToken(request, timeout=self._timeout or self._timing.login_timeout)
 
     def list_resources(
         self,
@@ -129,11 +138,11 @@ class Client:
             names = [r.name for r in client.list_resources(running, order_by="create_time desc")]
 
         Args:
-            filter: which ones; default: all.
-            order_by: such as "create_time desc"; default: by name.
-            view: how much of each; default SUMMARY.
-            read_mask: fields of Resource to fetch; default: all of the view.
-            page_size: how many to fetch at once; default: as many as the daemon allows.
+            filter: the resources to list; default: all.
+            order_by: order, such as "create_time desc"; default: by name.
+            view: view of each resource; default: SUMMARY.
+            read_mask: fields of Resource to fetch; default: all fields of the view.
+            page_size: resources to fetch at a time; default: as many as the daemon allows.
         """
         request = v1.ListResourcesRequest(
             filter=filter,
@@ -152,33 +161,33 @@ class Client:
         read_mask: Iterable[str] = (),
         heartbeat: timedelta | float | None = None,
     ) -> Watch:
-        """Follow resources for ever, as one unbroken sequence of events.
+        """Watch resources, as one continuous sequence of events without an end.
 
             for event in client.watch(v1.ResourceFilter(labels={"team": "web"})):
                 if isinstance(event, proa.Change):
                     print(v1.ChangeType.Name(event.type), event.resource.name)
 
-        First what there is, then `proa.Synced`, then each change when it happens. A
-        daemon that restarts, a broken or silent connection and a token that ends are
-        overcome: the watch goes on where it was, or reads everything anew and tells what
-        differs. See `proa.events`.
+        The initial state comes first, then `proa.Synced`, then each change as it happens.
+        The watch survives a restart of the daemon, a broken or silent connection and an
+        expired token: it resumes where it was, or reads everything again and reports the
+        differences. See `proa.events`.
 
-        The call is made when the first event is asked for and ends when the loop is left;
-        `close` ends it from another thread, as does closing the client.
+        The first event makes the call, and leaving the loop ends it; `close` ends it from
+        another thread, as does closing the client.
 
         Args:
-            filter: which ones; default: all.
-            read_mask: fields of Resource to send; default: all of the SUMMARY. "id",
+            filter: the resources to watch; default: all.
+            read_mask: fields of Resource to send; default: all of the SUMMARY view. "id",
                 "kind" and "host" are always sent.
-            heartbeat: how long the daemon may be silent, in seconds, from 1 s to 5 min;
-                default 15 s. After three times that the connection counts as broken.
+            heartbeat: heartbeat interval of the daemon in seconds, from 1 s to 5 min;
+                default: 15 s. After three missed heartbeats the connection counts as broken.
 
         Raises:
-            proa.Error: from the loop: the first call failed, for whatever reason; or a
-                later one did in a way that another call does not cure, such as a token
-                that has expired and cannot be renewed.
+            proa.Error: during the iteration: the first call failed; or a later call failed
+                in a way that no other call can mend, such as an expired token that cannot
+                be renewed.
         """
-        state = WatchState(filter, read_mask, heartbeat)
+        state = WatchState(filter, read_mask, heartbeat, timing=self._timing, clock=self._clock)
         stream = WatchStream(self.resources.WatchResources, state.patience)
         self._streams.add(stream)
         return Watch(stream, state)
@@ -208,27 +217,27 @@ class Client:
         removed: bool = False,
         timeout: timedelta | float | None = None,
     ) -> v1.Resource | None:
-        """Wait until a resource is in one of `states`; at once if it is.
+        """Wait until a resource is in one of `states`. Returns at once if it is already.
 
             client.wait("web", v1.RESOURCE_STATE_RUNNING, timeout=60)
             client.wait("web", removed=True)
 
-        It is that very resource: another one that gets its name later does not count.
+        The id is resolved once: another resource that gets the name later does not count.
 
         Args:
-            id: which one, as in all calls.
-            states: the states.
-            removed: whether its removal will do as well.
-            timeout: the longest to wait, in seconds; None: for ever.
+            id: id of the resource, as in all calls.
+            states: the states to wait for.
+            removed: whether to wait for its removal, too.
+            timeout: maximum time to wait, in seconds; None for no limit.
 
         Returns:
-            The resource in the SUMMARY view, a removed one as it last was. None: there
-            was none, which is what `removed` asks for.
+            The resource in the SUMMARY view, a removed one as last seen. None if `removed`
+            is set and there is no such resource.
 
         Raises:
-            ValueError: nothing to wait for.
-            proa.WaitTimedOut: it did not come in time.
-            proa.NotFound: there is no such resource, or no more.
+            ValueError: neither states nor `removed` are given.
+            proa.WaitTimedOut: the timeout passed.
+            proa.NotFound: there is no such resource, or it was removed.
         """
         goal = waiting.Goal(id, states, removed, seconds(timeout))
         return waiting.wait(self.resources, self.watch, goal)
@@ -242,7 +251,7 @@ class Client:
         host: str = "",
         page_size: int = 0,
     ) -> Iterator[v1.Image]:
-        """Iterate over the images of a host whose name is like `reference`, newest first."""
+        """Iterate over the images of a host that match `reference`, newest first."""
         request = v1.ListImagesRequest(
             reference=reference, labels=labels, dangling=dangling, host=host, page_size=page_size
         )
@@ -264,7 +273,7 @@ class Client:
             yield from page.volumes
 
     def close(self) -> None:
-        """Close the channel; calls under way end as cancelled, watches just end."""
+        """Close the channel. Running calls end with Cancelled, watches without an error."""
         for stream in list(self._streams):
             stream.close()
         self._channel.close()
@@ -282,5 +291,5 @@ class Client:
 
 
 def seconds(timeout: timedelta | float | None) -> float | None:
-    """A timeout as gRPC wants it."""
+    """Return a timeout in seconds, as gRPC takes it."""
     return timeout.total_seconds() if isinstance(timeout, timedelta) else timeout

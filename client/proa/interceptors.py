@@ -46,7 +46,7 @@ class CallDetails(grpc.ClientCallDetails):
         )
 
 
-class CallInterceptor(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
+class ClientInterceptor(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
     """Gives calls a deadline and a token, renews that once, and types the errors.
 
     Args:
@@ -97,7 +97,7 @@ class CallInterceptor(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientIn
         def retry(error: Error) -> Any:
             if token is None or error.reason not in RENEWABLE:
                 return None
-            other = self._tokens.instead_of(token)
+            other = self._tokens.renew(token)
             return None if other is None else attempt(other)
 
         return attempt(token), retry

@@ -1,37 +1,32 @@
-"""Tokens: where they come from and when they are renewed."""
+"""Tokens: their source and their renewal."""
 
 import math
 import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TypeAlias, TypeVar
 
 from proa import v1
+from proa.timing import ClientTiming
 
 RENEWABLE = frozenset({"TOKEN_EXPIRED", "TOKEN_REVOKED", "TOKEN_INVALID"})
-"""Reasons of a refusal that another token may cure."""
-
-LOGIN_TIMEOUT = 30.0
-"""Deadline of a login, in seconds, where the client has no default of its own: a call
-that names a deadline must not wait for ever for its token."""
+"""Error reasons that a new token may resolve."""
 
 _SCOPES = {"basic": v1.SCOPE_BASIC, "advanced": v1.SCOPE_ADVANCED}
-
-_MARGIN = timedelta(seconds=60)
 
 ScopeName: TypeAlias = str | v1.Scope.ValueType
 
 
 @dataclass(frozen=True)
 class Password:
-    """A user name and password, to get tokens with.
+    """A username and password to log in with.
 
     Attributes:
-        username: the user.
-        password: the password; hidden from repr.
-        scopes: what the tokens shall carry; empty: all that the user was granted.
+        username: name of the user.
+        password: password of the user; hidden from repr.
+        scopes: scopes of the tokens; empty for all scopes of the user.
     """
 
     username: str
@@ -39,7 +34,7 @@ class Password:
     scopes: tuple[v1.Scope.ValueType, ...] = ()
 
     def request(self) -> v1.CreateTokenRequest:
-        """The login."""
+        """Return the request of a login."""
         return v1.CreateTokenRequest(
             username=self.username, password=self.password, scopes=self.scopes
         )
@@ -54,7 +49,11 @@ def source_of(
     password: str | None,
     scopes: Iterable[ScopeName] | None,
 ) -> Password | TokenT | None:
-    """Check what a caller gave to `connect`. Raises ValueError for too much or half of it."""
+    """Return the source of tokens from the arguments of `connect`.
+
+    Raises:
+        ValueError: the arguments are incomplete or exclude each other.
+    """
     chosen = tuple(_scope(scope) for scope in scopes or ())
     if username is None and password is None:
         if chosen:
@@ -77,63 +76,73 @@ def _scope(scope: ScopeName) -> v1.Scope.ValueType:
 
 @dataclass(frozen=True)
 class CachedToken:
-    """A token that a login gave.
+    """The token of a login.
 
     Attributes:
         token: the token.
-        renew_at: when to get another one, on this machine's monotonic clock.
+        renew_at: monotonic time of the next login, in seconds.
     """
 
     token: str
     renew_at: float
 
     @classmethod
-    def from_response(cls, response: v1.CreateTokenResponse) -> "CachedToken":
-        """Take it from a response."""
+    def from_response(
+        cls, response: v1.CreateTokenResponse, *, margin: float, now: float
+    ) -> "CachedToken":
+        """Return the token of a login's response.
+
+        Args:
+            response: the response.
+            margin: how long before its expiry the token is renewed, in seconds, but at most a
+                tenth of its lifetime.
+            now: monotonic time in seconds.
+        """
         left = (response.expire_time.ToDatetime(UTC) - datetime.now(UTC)).total_seconds()
         if left <= 0:
-            # A token cannot be over when it is made: the clocks disagree. The
-            # daemon's refusal will say when it is time.
+            # A new token cannot have expired: the clocks of client and daemon differ. Keep the
+            # token until the daemon refuses it.
             return cls(response.token, math.inf)
-        margin = min(_MARGIN.total_seconds(), left / 10)
-        return cls(response.token, time.monotonic() + left - margin)
-
-    @property
-    def is_fresh(self) -> bool:
-        """Whether it is good for another call."""
-        return time.monotonic() < self.renew_at
+        return cls(response.token, now + left - min(margin, left / 10))
 
 
 class TokenSource:
-    """The token of a synchronous client. Safe to use from several threads.
+    """Provides the token of a synchronous client. Thread-safe.
 
     Args:
-        source: None: no token; a token; a function that gives one and is asked before
-            every call; or a password, for which `login` is called when it is time,
-            by one thread at a time.
+        source: None for no token; a token; a function that returns a token and is called
+            before every call; or a password, with which `login` is called to get and renew a
+            token, by one thread at a time.
         login: makes the CreateToken call.
+        timing: when a token is renewed.
+        clock: monotonic time in seconds.
     """
 
     def __init__(
         self,
         source: Password | Callable[[], str] | str | None,
         login: Callable[[v1.CreateTokenRequest], v1.CreateTokenResponse],
+        *,
+        timing: ClientTiming = ClientTiming(),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._source = source
         self._login = login
+        self._margin = timing.renewal_margin
+        self._clock = clock
         self._lock = threading.Lock()
         self._cached: CachedToken | None = None
 
     def get(self) -> str | None:
-        """The token for a call."""
-        return self._other_than(None)
+        """Return the token for a call; None for no token."""
+        return self._token(refused=None)
 
-    def instead_of(self, refused: str) -> str | None:
-        """The token to try after one was refused; None: there is no other."""
-        token = self._other_than(refused)
+    def renew(self, refused: str) -> str | None:
+        """Return another token after one was refused; None if there is no other."""
+        token = self._token(refused=refused)
         return None if token == refused else token
 
-    def _other_than(self, refused: str | None) -> str | None:
+    def _token(self, *, refused: str | None) -> str | None:
         source = self._source
         if source is None or isinstance(source, str):
             return source
@@ -141,6 +150,8 @@ class TokenSource:
             return source()
         with self._lock:
             cached = self._cached
-            if cached is None or not cached.is_fresh or cached.token == refused:
-                cached = self._cached = CachedToken.from_response(self._login(source.request()))
+            if cached is None or self._clock() >= cached.renew_at or cached.token == refused:
+                response = self._login(source.request())
+                cached = CachedToken.from_response(response, margin=self._margin, now=self._clock())
+                self._cached = cached
             return cached.token

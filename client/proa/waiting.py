@@ -1,4 +1,4 @@
-"""Waiting until a resource is as somebody wants it."""
+"""Waiting until a resource is in some state, or gone."""
 
 import threading
 import time
@@ -17,13 +17,13 @@ _NOT_FOUND = "RESOURCE_NOT_FOUND"
 
 @dataclass(frozen=True)
 class Goal:
-    """What is waited for.
+    """The condition to wait for.
 
     Attributes:
-        id: which resource.
-        states: the states that will do.
-        removed: whether its removal will do.
-        timeout: the longest to wait, in seconds; None: for ever.
+        id: id of the resource.
+        states: the states that satisfy it.
+        removed: whether a removal satisfies it.
+        timeout: maximum time to wait, in seconds; None for no limit.
     """
 
     id: str
@@ -42,16 +42,20 @@ class Goal:
                 )
 
     def request(self) -> v1.GetResourceRequest:
-        """Asks which resource it is, and how it is now."""
+        """Return the request that reads the resource."""
         return v1.GetResourceRequest(id=self.id, view=v1.RESOURCE_VIEW_SUMMARY)
 
-    def missing(self, error: NotFound) -> None:
-        """Raise `error` unless it means that the goal is reached."""
+    def check_missing(self, error: NotFound) -> None:
+        """Raise `error` unless a missing resource satisfies the goal."""
         if not self.removed or error.reason != _NOT_FOUND:
             raise error
 
     def timed_out(self, last: v1.Resource | None) -> WaitTimedOut:
-        """What to raise when the time is over."""
+        """Return the error of a wait that timed out.
+
+        Args:
+            last: the resource as last seen; None if it was never read.
+        """
         metadata, now = {"resource": self.id}, "is not known"
         if last is not None:
             state = v1.ResourceState.Name(last.state).removeprefix("RESOURCE_STATE_")
@@ -62,51 +66,60 @@ class Goal:
 
 
 class WaitProgress:
-    """What a watch has shown of the one resource.
+    """The progress towards a goal, as far as a watch has shown.
+
+    Args:
+        goal: the goal.
+        resource: the resource before the watch.
 
     Attributes:
-        last: as it last was.
+        last: the resource as last seen.
     """
 
     def __init__(self, goal: Goal, resource: v1.Resource) -> None:
         self._goal = goal
         self.last = resource
         self._done = resource.state in goal.states
-        self._observed = False
-        self._blind = False  # its engine is lost: that it is not shown means nothing
+        self._observed = False  # by the watch
+        # While the engine is lost, the absence of the resource tells nothing.
+        self._engine_lost = False
 
     def done(self) -> bool:
-        """Whether the goal is reached."""
+        """Return whether the goal is reached."""
         return self._done
 
     def filter(self) -> v1.ResourceFilter:
-        """What to watch."""
+        """Return the filter of the watch."""
         return v1.ResourceFilter(ids=[self.last.id], kinds=[self.last.kind], hosts=[self.last.host])
 
     def observe(self, event: Event) -> None:
-        """Look at an event. Raises NotFound if the resource is gone and that was not asked for."""
+        """Apply an event.
+
+        Raises:
+            NotFound: the resource was removed, and the goal is no removal.
+        """
         match event:
             case Change(type=v1.CHANGE_TYPE_REMOVED):
-                self._gone()
+                self._removed()
             case Change(resource=now):
                 self._observed = True
                 self.last = now
                 self._done = now.state in self._goal.states
             case Gap(kind=v1.GAP_KIND_ENGINE_LOST):
-                self._blind = True
+                self._engine_lost = True
             case Gap(kind=v1.GAP_KIND_ENGINE_RESYNCED):
-                self._blind = False
+                self._engine_lost = False
                 self._check_presence()
             case Gap(kind=v1.GAP_KIND_WATCH_RESTARTED):
-                self._blind = False  # what is lost now is told anew
+                self._engine_lost = False  # the new initial state reports lost engines again
             case Synced():
                 self._check_presence()
 
     def _check_presence(self) -> None:
-        if not self._observed and not self._blind:
-            self._gone()
+        if not self._observed and not self._engine_lost:
+            self._removed()
 
-    def _gone(self) -> None:
+    def _removed(self) -> None:
         if not self._goal.removed:
             message = f"{self.last.name} was deleted while somebody waited for it"
             metadata = {"resource": self.last.id}
@@ -117,15 +130,15 @@ class WaitProgress:
 def wait(
     resources: v1.ResourceServiceStub, watch: Callable[[v1.ResourceFilter], Watch], goal: Goal
 ) -> v1.Resource | None:
-    """Wait for it."""
+    """Wait for a goal. See `Client.wait`."""
     began = time.monotonic()
     try:
         resource = resources.GetResource(goal.request(), timeout=goal.timeout).resource
     except NotFound as error:
-        goal.missing(error)
+        goal.check_missing(error)
         return None
     except DeadlineExceeded as error:
-        raise _late(goal, error) from None
+        raise _timed_out(goal, error) from None
     progress = WaitProgress(goal, resource)
     if progress.done():
         return resource
@@ -154,6 +167,6 @@ def wait(
     raise Cancelled(StatusCode.CANCELLED, Details("the client was closed"))
 
 
-def _late(goal: Goal, error: DeadlineExceeded) -> Error:
-    # With a reason it is an engine that took too long, not we who waited too long.
+def _timed_out(goal: Goal, error: DeadlineExceeded) -> Error:
+    # With a reason, the deadline is one of an engine and not that of the wait.
     return error if error.reason or goal.timeout is None else goal.timed_out(None)

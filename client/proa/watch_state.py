@@ -5,7 +5,7 @@ This module makes no call; `proa.watching` and `proa.aio.watching` do.
 
 import random
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 
 from google.protobuf.duration_pb2 import Duration
@@ -15,19 +15,14 @@ from grpc import StatusCode
 from proa import v1
 from proa.errors import Details, Error, InvalidArgument, OutOfRange, Unavailable
 from proa.events import Change, Disconnected, Event, Gap, Reconnected, Synced
+from proa.timing import ClientTiming
 from proa.tokens import RENEWABLE
 
-HEARTBEAT = 15.0
-"""The daemon's own heartbeat interval, in seconds."""
-
-FIRST_WAIT = 0.1
-LONGEST_WAIT = 5.0
-"""Bounds of the pause before another call, in seconds; the real one is random below that."""
-
-_STEADY = 10.0
 _MISSED_HEARTBEATS = 3
+# Bounds the exponent, so that a daemon that is away for long causes no overflow.
+_MAX_DOUBLINGS = 20
 _IDENTITY = ("id", "kind", "host")
-_OF_THE_TRANSPORT = frozenset(
+_TRANSPORT_CODES = frozenset(
     {StatusCode.INTERNAL, StatusCode.UNKNOWN, StatusCode.CANCELLED, StatusCode.DEADLINE_EXCEEDED}
 )
 
@@ -43,15 +38,16 @@ class WatchState:
     is compared with that, and only the differences become events.
 
     Args:
-        filter: which resources; None: all.
-        read_mask: fields of Resource to send; empty: all. Those that tell resources
-            apart are always sent.
-        heartbeat: how long the stream may be silent, in seconds; None: as the daemon
-            has it.
+        filter: the resources to watch; None for all.
+        read_mask: fields of Resource to send; empty for all. The fields that identify a
+            resource are always sent.
+        heartbeat: heartbeat interval to ask for, in seconds; None for the daemon's own.
+        timing: the default heartbeat interval, and the pauses between calls.
+        clock: monotonic time in seconds.
 
     Attributes:
-        patience: how long to wait for a response before the call is given up, in seconds.
-        wait: how long to wait before the next call, in seconds.
+        patience: how long to wait for a response before the call counts as broken, in seconds.
+        backoff: pause before the next call, in seconds.
     """
 
     def __init__(
@@ -59,49 +55,55 @@ class WatchState:
         filter: v1.ResourceFilter | None,
         read_mask: Iterable[str],
         heartbeat: timedelta | float | None,
+        *,
+        timing: ClientTiming = ClientTiming(),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._timing = timing
+        self._clock = clock
         self._request = v1.WatchResourcesRequest(filter=filter)
         paths = list(read_mask)
         if paths:
             missing = [path for path in _IDENTITY if path not in paths]
             self._request.read_mask.CopyFrom(FieldMask(paths=[*paths, *missing]))
-        interval = HEARTBEAT
+        interval = timing.heartbeat
         if heartbeat is not None:
-            every = heartbeat if isinstance(heartbeat, timedelta) else timedelta(seconds=heartbeat)
-            interval = every.total_seconds()
-            asked = Duration()
-            asked.FromTimedelta(every)
-            self._request.heartbeat_interval.CopyFrom(asked)
+            if not isinstance(heartbeat, timedelta):
+                heartbeat = timedelta(seconds=heartbeat)
+            interval = heartbeat.total_seconds()
+            requested = Duration()
+            requested.FromTimedelta(heartbeat)
+            self._request.heartbeat_interval.CopyFrom(requested)
         self.patience = _MISSED_HEARTBEATS * interval
-        self.wait = 0.0
+        self.backoff = 0.0
         self._reported: dict[_Key, v1.Resource] = {}
-        # What the initial state that is being read has shown; None: it is complete.
+        # The resources in the current initial state; None once that is complete.
         self._listed: set[_Key] | None = set()
-        # Engines that are lost, as far as this call told, and what they had when they
-        # were last heard of: a daemon that began anew without them cannot know of it.
-        self._missing: set[str] = set()
+        # The engines that this call reported as lost, and their resources as last reported:
+        # a daemon that was restarted without these engines does not know the resources.
+        self._lost_engines: set[str] = set()
         self._kept: set[_Key] = set()
-        self._synced = False  # ever
-        self._heard = False  # in this call
-        self._begun = False  # a response has come, in any call
-        self._lost = False
+        self._synced = False  # in any call
+        self._responded = False  # in this call
+        self._begun = False  # a response came, in any call
+        self._disconnected = False
         self._failures = 0
         self._opened = 0.0
 
     def request(self) -> v1.WatchResourcesRequest:
-        """What to ask the daemon for next."""
-        self._opened = time.monotonic()
-        self._heard = False
+        """Return the request of the next call."""
+        self._opened = self._clock()
+        self._responded = False
         if not self._request.resume_token:
-            self._begin_again()
+            self._restart()
         return self._request
 
     def apply(self, response: v1.WatchResourcesResponse) -> list[Event]:
-        """What a response means to the user."""
+        """Apply a response, and return the events for the user."""
         events: list[Event] = []
-        self._heard = self._begun = True
-        if self._lost:
-            self._lost = False
+        self._responded = self._begun = True
+        if self._disconnected:
+            self._disconnected = False
             events.append(Reconnected())
         for event in response.events:
             match event.WhichOneof("event"):
@@ -116,38 +118,43 @@ class WatchState:
         return events
 
     def fail(self, error: Error) -> list[Event]:
-        """What the end of a call means to the user. Raises it where another call is no use."""
+        """Apply the failure of a call, and return the events for the user.
+
+        Raises:
+            Error: `error` itself, if another call cannot succeed.
+        """
         if not self._begun:
             raise error
         events: list[Event] = []
         if self._request.resume_token and isinstance(error, OutOfRange | InvalidArgument):
-            # All arguments but the token were good before.
-            self._begin_again()
+            # An earlier call passed with the same arguments, so that the token is the cause.
+            self._restart()
             events.append(Gap(v1.GAP_KIND_WATCH_RESTARTED, message=error.message))
-        elif _passes(error):
-            if not self._lost:
-                self._lost = True
+        elif _is_transient(error):
+            if not self._disconnected:
+                self._disconnected = True
                 events.append(Disconnected(error))
-        elif not (self._heard and error.reason in RENEWABLE):
-            # A token that ends in the middle is renewed by the next call, if it can be.
+        elif not (self._responded and error.reason in RENEWABLE):
+            # An expired token is renewed by the next call, if it can be renewed.
             raise error
-        self._count(error)
+        self._back_off(error)
         return events
 
-    def _count(self, error: Error) -> None:
-        if time.monotonic() - self._opened > _STEADY:
+    def _back_off(self, error: Error) -> None:
+        if self._clock() - self._opened > self._timing.steady_after:
             self._failures = 0
-        most = min(LONGEST_WAIT, FIRST_WAIT * 2**self._failures)
+        doublings = min(self._failures, _MAX_DOUBLINGS)
+        bound = min(self._timing.longest_backoff, self._timing.first_backoff * 2**doublings)
         self._failures += 1
-        # At random, or all the watchers of a daemon would be back in one moment.
-        self.wait = random.uniform(0, most)  # noqa: S311 - no secret
+        # Random, so that the watchers of a restarted daemon do not all return at once.
+        self.backoff = random.uniform(0, bound)  # noqa: S311 - no secret
         if error.retry_after is not None:
-            self.wait += error.retry_after.total_seconds()
+            self.backoff += error.retry_after.total_seconds()
 
-    def _begin_again(self) -> None:
+    def _restart(self) -> None:
         self._request.resume_token = ""
         self._listed = set()
-        self._missing.clear()
+        self._lost_engines.clear()
 
     def _changed(self, change: v1.ResourceChange) -> Iterator[Change]:
         resource = change.resource
@@ -162,8 +169,8 @@ class WatchState:
         if self._listed is not None:
             self._listed.add(key)
         if before is None:
-            known = self._synced or change.type != v1.CHANGE_TYPE_EXISTING
-            yield _change(v1.CHANGE_TYPE_ADDED if known else v1.CHANGE_TYPE_EXISTING, change)
+            is_new = self._synced or change.type != v1.CHANGE_TYPE_EXISTING
+            yield _change(v1.CHANGE_TYPE_ADDED if is_new else v1.CHANGE_TYPE_EXISTING, change)
         elif change.type == v1.CHANGE_TYPE_MODIFIED:
             yield _change(change.type, change)
         elif _content(before) != _content(resource):
@@ -172,51 +179,53 @@ class WatchState:
     def _complete(self) -> Iterator[Event]:
         listed, self._listed = self._listed, None
         if listed is not None:
-            unseen = {key for key in self._reported if key not in listed}
-            self._kept = {key for key in unseen if any(_has(one, key) for one in self._missing)}
-            yield from self._gone(unseen - self._kept)
+            unlisted = {key for key in self._reported if key not in listed}
+            self._kept = {
+                key for key in unlisted if any(_has(engine, key) for engine in self._lost_engines)
+            }
+            yield from self._removed(unlisted - self._kept)
         self._synced = True
         yield Synced()
 
     def _gap(self, gap: v1.Gap) -> Iterator[Event]:
         match gap.kind:
             case v1.GAP_KIND_WATCH_RESTARTED:
-                self._begin_again()
+                self._restart()
             case v1.GAP_KIND_ENGINE_LOST:
-                self._missing.add(gap.engine)
+                self._lost_engines.add(gap.engine)
             case v1.GAP_KIND_ENGINE_RESYNCED:
-                self._missing.discard(gap.engine)
-                yield from self._gone({key for key in self._kept if _has(gap.engine, key)})
+                self._lost_engines.discard(gap.engine)
+                yield from self._removed({key for key in self._kept if _has(gap.engine, key)})
         yield Gap(gap.kind, gap.engine, gap.message)
 
-    def _gone(self, keys: Iterable[_Key]) -> Iterator[Change]:
+    def _removed(self, keys: Iterable[_Key]) -> Iterator[Change]:
         for key in sorted(keys):
             self._kept.discard(key)
-            gone = self._reported.pop(key)
-            yield Change(v1.CHANGE_TYPE_REMOVED, gone, gone.state)
+            resource = self._reported.pop(key)
+            yield Change(v1.CHANGE_TYPE_REMOVED, resource, resource.state)
 
 
 def ended() -> Error:
-    """What a stream fails with that ends without an error: a watch never ends well."""
+    """Return the error of a stream that ended with OK, which no watch should."""
     return Unavailable(StatusCode.UNAVAILABLE, Details(message="the daemon ended the watch"))
 
 
 def silent(patience: float) -> Error:
-    """What a stream fails with that is silent for too long."""
+    """Return the error of a stream without a response for `patience` seconds."""
     message = f"nothing was heard from the daemon for {patience:g} s"
     return Unavailable(StatusCode.UNAVAILABLE, Details(message=message))
 
 
-def _passes(error: Error) -> bool:
-    """Whether the same call may well succeed later."""
+def _is_transient(error: Error) -> bool:
+    """Return whether the same call may succeed later."""
     if isinstance(error, Unavailable) or error.retry_after is not None:
         return True
-    # Not the daemon's words: a stream reset, a proxy, a login that was not answered.
-    return not error.reason and error.code() in _OF_THE_TRANSPORT
+    # Without a reason, the error is not the daemon's: a stream reset, a proxy, a login timeout.
+    return not error.reason and error.code() in _TRANSPORT_CODES
 
 
 def _has(engine: str, key: _Key) -> bool:
-    """Whether a resource may be one of the engine HOST/DRIVER."""
+    """Return whether a resource may belong to an engine, given as HOST/DRIVER."""
     host, kind, _ = key
     engine_host, _, driver = engine.rpartition("/")
     return host == engine_host and _KIND_OF.get(driver, kind) == kind
@@ -227,7 +236,7 @@ def _change(type: v1.ChangeType.ValueType, change: v1.ResourceChange) -> Change:
 
 
 def _content(resource: v1.Resource) -> bytes:
-    """What is told about a resource, but for what every run of the daemon has anew."""
+    """Return a resource without the fields that change with each run of the daemon."""
     content = v1.Resource()
     content.CopyFrom(resource)
     for field in ("etag", "revision", "observe_time"):

@@ -1,4 +1,4 @@
-"""A watch that goes on for ever."""
+"""The watch of the synchronous client."""
 
 import contextlib
 import math
@@ -14,15 +14,15 @@ from proa.events import Event
 from proa.watch_state import WatchState, ended, silent
 
 Call = Callable[[v1.WatchResourcesRequest], Any]
-"""Makes the call and gives its responses; they can be cancelled."""
+"""Makes the call; returns an iterator of responses that can be cancelled."""
 
 
 class WatchStream:
-    """The call of a watch, one after the other. To be closed from any thread.
+    """The calls of a watch, one after the other. May be closed from any thread.
 
     Args:
         call: makes a call.
-        patience: how long a response may take before the call is given up, in seconds.
+        patience: how long a response may take before the call is cancelled, in seconds.
     """
 
     def __init__(self, call: Call, patience: float) -> None:
@@ -34,7 +34,7 @@ class WatchStream:
         self._silent = False
 
     def is_closed(self) -> bool:
-        """Whether there is to be no other call."""
+        """Return whether the stream is closed: no other call follows."""
         return self._closed.is_set()
 
     def open(self, request: v1.WatchResourcesRequest) -> None:
@@ -43,8 +43,12 @@ class WatchStream:
         self._current = self._call(request)
 
     def read(self) -> v1.WatchResourcesResponse:
-        """Wait for the next response. Raises `proa.Error` when the call has ended."""
-        # What the user of the watch does in between may take as long as it likes.
+        """Wait for the next response.
+
+        Raises:
+            Error: the call has ended.
+        """
+        # The deadline covers this read alone: the user may take any time between two reads.
         self._deadline = time.monotonic() + self._patience
         if self.is_closed():
             self.cancel()
@@ -61,38 +65,38 @@ class WatchStream:
         return response
 
     def pause(self, seconds: float) -> None:
-        """Wait, unless it is closed meanwhile."""
+        """Wait, or return early when the stream is closed."""
         self._closed.wait(seconds)
 
     def guard(self, over: threading.Event) -> None:
-        """Give up calls that are silent for too long, until `over`. To be run in a thread."""
+        """Cancel calls whose response takes too long, until `over` is set. Runs in a thread."""
         while not over.wait(self._patience / 4):
             if self.is_closed() or time.monotonic() > self._deadline:
                 self._silent = True
                 self.cancel()
 
     def cancel(self) -> None:
-        """End the call."""
+        """Cancel the current call."""
         if self._current is not None:
             self._current.cancel()
 
     def close(self) -> None:
-        """End the call and make no other."""
+        """Cancel the current call, and make no other."""
         self._closed.set()
         self.cancel()
 
 
 class Watch(Iterator[Event]):
-    """What `Client.watch` gives: the events, one by one. The call ends with it.
+    """The iterator of events that `Client.watch` returns. Its end cancels the call.
 
     Args:
-        stream: where the calls are made.
-        state: what to tell.
+        stream: makes the calls.
+        state: turns responses and failures into events.
     """
 
     def __init__(self, stream: WatchStream, state: WatchState) -> None:
-        # The generator knows nothing of this object: the last reference to a watch
-        # ends its call.
+        # The generator holds no reference to this object, so that dropping the last
+        # reference to a watch ends its call.
         self._stream = stream
         self._events = _events(stream, state)
 
@@ -100,9 +104,9 @@ class Watch(Iterator[Event]):
         return next(self._events)
 
     def close(self) -> None:
-        """End the watch, from any thread: the call at once, the loop with its next event."""
+        """End the watch, from any thread: the call at once, the iteration at its next event."""
         self._stream.close()
-        # Another thread may be reading; then it is that which comes to an end.
+        # ValueError: another thread is reading; the closed stream ends that read.
         with contextlib.suppress(ValueError):
             self._events.close()
 
@@ -130,12 +134,12 @@ def _events(stream: WatchStream, state: WatchState) -> Generator[Event, None, No
                     return
                 events = state.fail(error)
             yield from events
-            stream.pause(state.wait)
+            stream.pause(state.backoff)
 
 
 @contextlib.contextmanager
 def _guarded(stream: WatchStream) -> Iterator[None]:
-    # gRPC's synchronous streams can be cancelled but not waited for with a limit.
+    # A read of a synchronous gRPC stream takes no timeout, but the call can be cancelled.
     over = threading.Event()
     threading.Thread(target=stream.guard, args=(over,), name="proa-watch", daemon=True).start()
     try:

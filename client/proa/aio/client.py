@@ -1,5 +1,6 @@
 """The client for asyncio."""
 
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import timedelta
 from types import TracebackType
@@ -9,7 +10,7 @@ from weakref import WeakSet
 from google.protobuf.field_mask_pb2 import FieldMask
 from grpc import aio
 
-from proa import tokens, v1
+from proa import v1
 from proa.aio.interceptors import interceptors
 from proa.aio.tokens import AsyncTokenSource, TokenFunction
 from proa.aio.waiting import wait
@@ -17,6 +18,7 @@ from proa.aio.watching import AsyncWatchStream, Watch
 from proa.channels import TLS, Endpoint, Options
 from proa.client import seconds
 from proa.paging import async_pages
+from proa.timing import ClientTiming
 from proa.tokens import Password, ScopeName, source_of
 from proa.waiting import Goal
 from proa.watch_state import WatchState
@@ -34,13 +36,13 @@ def connect(
     allow_insecure: bool = False,
     options: Options = (),
 ) -> "Client":
-    """Make an asyncio client of the daemon at `target`, as `proa.connect` does.
+    """Return an asyncio client of the daemon at `target`, as `proa.connect` does.
 
         async with proa.aio.connect(username="ann", password=secret) as client:
             response = await client.resources.GetResource(v1.GetResourceRequest(id="web"))
 
-    A function for `token` may be a coroutine function. To be called in the event loop
-    that the client is used in.
+    A function for `token` may be a coroutine function. Must be called in the event loop
+    in which the client is used.
     """
     endpoint = Endpoint.of(target, tls=tls, allow_insecure=allow_insecure)
     source: Password | TokenFunction | str | None = source_of(token, username, password, scopes)
@@ -61,7 +63,7 @@ class Client:
     """The daemon's services over one channel, for the tasks of one event loop.
 
     Each attribute is the generated stub of a service: an RPC takes its request, is
-    awaited or iterated over, and raises a subclass of `proa.Error` where it fails.
+    awaited or iterated over, and raises a subclass of `proa.Error` on failure.
 
         response = await client.resources.GetResource(v1.GetResourceRequest(id="web"))
         async for event in client.images.PullImage(v1.PullImageRequest(image="debian:12")):
@@ -69,9 +71,11 @@ class Client:
 
     Args:
         channel: makes the channel with the given interceptors; closed with the client.
-        source: where tokens come from; see `connect`.
-        timeout: deadline of unary calls that name none, in seconds; None: none.
+        source: the source of tokens; see `connect`.
+        timeout: default deadline of unary calls, in seconds; None for none.
         check: raises ValueError for a method that must not be called on this channel.
+        timing: durations of logins, renewals and watches.
+        clock: monotonic time in seconds.
     """
 
     def __init__(
@@ -81,22 +85,28 @@ class Client:
         *,
         timeout: timedelta | float | None = None,
         check: Callable[[str], None] = lambda _: None,
+        timing: ClientTiming = ClientTiming(),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._timeout = seconds(timeout)
-        calls = interceptors(AsyncTokenSource(source, self._login), self._timeout, check)
-        self._channel = ours = channel(calls)
-        self.auth = v1.AuthServiceStub(ours)
-        self.resources = v1.ResourceServiceStub(ours)
-        self.containers = v1.ContainerServiceStub(ours)
-        self.images = v1.ImageServiceStub(ours)
-        self.domains = v1.DomainServiceStub(ours)
-        self.snapshots = v1.SnapshotServiceStub(ours)
-        self.volumes = v1.VolumeServiceStub(ours)
-        self.hosts = v1.HostServiceStub(ours)
+        self._timing = timing
+        self._clock = clock
+        tokens = AsyncTokenSource(source, self._login, timing=timing, clock=clock)
+        self._channel = channel(interceptors(tokens, self._timeout, check))
+        self.auth = v1.AuthServiceStub(self._channel)
+        self.resources = v1.ResourceServiceStub(self._channel)
+        self.containers = v1.ContainerServiceStub(self._channel)
+        self.images = v1.ImageServiceStub(self._channel)
+        self.domains = v1.DomainServiceStub(self._channel)
+        self.snapshots = v1.SnapshotServiceStub(self._channel)
+        self.volumes = v1.VolumeServiceStub(self._channel)
+        self.hosts = v1.HostServiceStub(self._channel)
         self._streams: WeakSet[AsyncWatchStream] = WeakSet()
 
     async def _login(self, request: v1.CreateTokenRequest) -> v1.CreateTokenResponse:
-        return await self.auth.CreateToken(request, timeout=self._timeout or tokens.LOGIN_TIMEOUT)
+        return await self.auth.CreateToken(
+            request, timeout=self._timeout or self._timing.login_timeout
+        )
 
     async def list_resources(
         self,
@@ -113,11 +123,11 @@ class Client:
             names = [r.name async for r in client.list_resources(running, order_by="name desc")]
 
         Args:
-            filter: which ones; default: all.
-            order_by: such as "create_time desc"; default: by name.
-            view: how much of each; default SUMMARY.
-            read_mask: fields of Resource to fetch; default: all of the view.
-            page_size: how many to fetch at once; default: as many as the daemon allows.
+            filter: the resources to list; default: all.
+            order_by: order, such as "create_time desc"; default: by name.
+            view: view of each resource; default: SUMMARY.
+            read_mask: fields of Resource to fetch; default: all fields of the view.
+            page_size: resources to fetch at a time; default: as many as the daemon allows.
         """
         request = v1.ListResourcesRequest(
             filter=filter,
@@ -137,15 +147,15 @@ class Client:
         read_mask: Iterable[str] = (),
         heartbeat: timedelta | float | None = None,
     ) -> Watch:
-        """Follow resources for ever, as one unbroken sequence of events.
+        """Watch resources, as one continuous sequence of events without an end.
 
             async for event in client.watch():
                 if isinstance(event, proa.Change):
                     print(v1.ChangeType.Name(event.type), event.resource.name)
 
-        All as with `proa.Client.watch`. `close` ends it from another task.
+        As `proa.Client.watch`. `close` ends it from another task.
         """
-        state = WatchState(filter, read_mask, heartbeat)
+        state = WatchState(filter, read_mask, heartbeat, timing=self._timing, clock=self._clock)
         stream = AsyncWatchStream(self.resources.WatchResources, state.patience)
         self._streams.add(stream)
         return Watch(stream, state)
@@ -191,7 +201,7 @@ class Client:
         host: str = "",
         page_size: int = 0,
     ) -> AsyncIterator[v1.Image]:
-        """Iterate over the images of a host whose name is like `reference`, newest first."""
+        """Iterate over the images of a host that match `reference`, newest first."""
         request = v1.ListImagesRequest(
             reference=reference, labels=labels, dangling=dangling, host=host, page_size=page_size
         )
@@ -216,7 +226,7 @@ class Client:
                 yield volume
 
     async def close(self) -> None:
-        """Close the channel; calls under way end as cancelled, watches just end."""
+        """Close the channel. Running calls end with Cancelled, watches without an error."""
         for stream in list(self._streams):
             stream.close()
         await self._channel.close()

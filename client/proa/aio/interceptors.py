@@ -36,7 +36,7 @@ class _CallAuthorizer:
         token = await self._tokens.get() if wants_token(method, details.metadata) else None
         outcome = await _outcome(attempt(token))
         if isinstance(outcome, Error) and token is not None and outcome.reason in RENEWABLE:
-            other = await self._tokens.instead_of(token)
+            other = await self._tokens.renew(token)
             if other is not None:
                 outcome = await _outcome(attempt(other))
         if isinstance(outcome, Error):

@@ -1,38 +1,45 @@
 """Tokens of an asyncio client."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 
 from proa import v1
+from proa.timing import ClientTiming
 from proa.tokens import CachedToken, Password
 
 TokenFunction = Callable[[], str | Awaitable[str]]
 
 
 class AsyncTokenSource:
-    """As `proa.tokens.TokenSource`, for the tasks of one event loop."""
+    """Provides the token of an asyncio client, as `proa.tokens.TokenSource` does."""
 
     def __init__(
         self,
         source: Password | TokenFunction | str | None,
         login: Callable[[v1.CreateTokenRequest], Awaitable[v1.CreateTokenResponse]],
+        *,
+        timing: ClientTiming = ClientTiming(),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._source = source
         self._login = login
+        self._margin = timing.renewal_margin
+        self._clock = clock
         self._lock = asyncio.Lock()
         self._cached: CachedToken | None = None
 
     async def get(self) -> str | None:
-        """The token for a call."""
-        return await self._other_than(None)
+        """Return the token for a call; None for no token."""
+        return await self._token(refused=None)
 
-    async def instead_of(self, refused: str) -> str | None:
-        """The token to try after one was refused; None: there is no other."""
-        token = await self._other_than(refused)
+    async def renew(self, refused: str) -> str | None:
+        """Return another token after one was refused; None if there is no other."""
+        token = await self._token(refused=refused)
         return None if token == refused else token
 
-    async def _other_than(self, refused: str | None) -> str | None:
+    async def _token(self, *, refused: str | None) -> str | None:
         source = self._source
         if source is None or isinstance(source, str):
             return source
@@ -41,8 +48,8 @@ class AsyncTokenSource:
             return await token if isawaitable(token) else token
         async with self._lock:
             cached = self._cached
-            if cached is None or not cached.is_fresh or cached.token == refused:
-                cached = self._cached = CachedToken.from_response(
-                    await self._login(source.request())
-                )
+            if cached is None or self._clock() >= cached.renew_at or cached.token == refused:
+                response = await self._login(source.request())
+                cached = CachedToken.from_response(response, margin=self._margin, now=self._clock())
+                self._cached = cached
             return cached.token

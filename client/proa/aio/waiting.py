@@ -1,4 +1,4 @@
-"""Waiting until a resource is as somebody wants it, for asyncio."""
+"""Waiting until a resource is in some state or gone, for asyncio."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -16,14 +16,14 @@ async def wait(
     watch: Callable[[v1.ResourceFilter], Watch],
     goal: Goal,
 ) -> v1.Resource | None:
-    """Wait for it."""
+    """Wait for a goal. See `Client.wait`."""
     progress: WaitProgress | None = None
     try:
         async with asyncio.timeout(goal.timeout):
             try:
                 resource = (await get(goal.request())).resource
             except NotFound as error:
-                goal.missing(error)
+                goal.check_missing(error)
                 return None
             progress = WaitProgress(goal, resource)
             if progress.done():

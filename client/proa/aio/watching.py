@@ -1,4 +1,4 @@
-"""A watch that goes on for ever, for asyncio."""
+"""The watch of the asyncio client."""
 
 import asyncio
 import contextlib
@@ -12,15 +12,15 @@ from proa.events import Event
 from proa.watch_state import WatchState, ended, silent
 
 Call = Callable[[v1.WatchResourcesRequest], Any]
-"""Makes the call and gives its responses; they can be cancelled."""
+"""Makes the call; returns an iterable of responses that can be cancelled."""
 
 
 class AsyncWatchStream:
-    """The call of a watch, one after the other.
+    """The calls of a watch, one after the other.
 
     Args:
         call: makes a call.
-        patience: how long a response may take before the call is given up, in seconds.
+        patience: how long a response may take before the call is cancelled, in seconds.
     """
 
     def __init__(self, call: Call, patience: float) -> None:
@@ -31,7 +31,7 @@ class AsyncWatchStream:
         self._closed = asyncio.Event()
 
     def is_closed(self) -> bool:
-        """Whether there is to be no other call."""
+        """Return whether the stream is closed: no other call follows."""
         return self._closed.is_set()
 
     def open(self, request: v1.WatchResourcesRequest) -> None:
@@ -40,9 +40,10 @@ class AsyncWatchStream:
         self._responses = aiter(self._current)
 
     async def read(self) -> v1.WatchResourcesResponse | None:
-        """Wait for the next response; None: it was closed.
+        """Wait for the next response; return None once the stream is closed.
 
-        Raises `proa.Error` when the call has ended.
+        Raises:
+            Error: the call has ended.
         """
         if self._responses is None:
             raise RuntimeError("read before open")
@@ -56,30 +57,30 @@ class AsyncWatchStream:
             self._current.cancel()
             raise silent(self._patience) from None
         except asyncio.CancelledError:
-            # This is how grpc.aio tells that the call was cancelled, too.
+            # grpc.aio raises this for a cancelled call as well as for a cancelled task.
             if self.is_closed() and not (task and task.cancelling()):
                 return None
             raise
 
     async def pause(self, seconds: float) -> None:
-        """Wait, unless it is closed meanwhile."""
+        """Wait, or return early when the stream is closed."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._closed.wait()
 
     def close(self) -> None:
-        """End the call and make no other."""
+        """Cancel the current call, and make no other."""
         self._closed.set()
         if self._current is not None:
             self._current.cancel()
 
 
 class Watch(AsyncIterator[Event]):
-    """What `Client.watch` gives: the events, one by one. The call ends with it.
+    """The iterator of events that `Client.watch` returns. Its end cancels the call.
 
     Args:
-        stream: where the calls are made.
-        state: what to tell.
+        stream: makes the calls.
+        state: turns responses and failures into events.
     """
 
     def __init__(self, stream: AsyncWatchStream, state: WatchState) -> None:
@@ -90,11 +91,11 @@ class Watch(AsyncIterator[Event]):
         return await anext(self._events)
 
     def close(self) -> None:
-        """End the watch: the call at once, the loop with its next event."""
+        """End the watch: the call at once, the iteration at its next event."""
         self._stream.close()
 
     def __del__(self) -> None:
-        # A loop that is left does not close what it ran over.
+        # A loop that is left early does not close its iterator.
         self._stream.close()
 
     async def __aenter__(self) -> Self:
@@ -124,4 +125,4 @@ async def _events(stream: AsyncWatchStream, state: WatchState) -> AsyncGenerator
             return
         for event in events:
             yield event
-        await stream.pause(state.wait)
+        await stream.pause(state.backoff)

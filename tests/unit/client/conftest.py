@@ -155,6 +155,8 @@ class SmallDaemon(
         self.token_lifetime = timedelta(minutes=30)
         self.resources = [v1.Resource(id=str(n), name=f"r{n}") for n in range(5)]
         self.failures = []  # statuses for the next calls, of any RPC with a token
+        self.admitted = threading.Event()  # cleared: calls with a token wait
+        self.admitted.set()
         self.stream_failure = None
         self.unreachable = []
         self.hosts = v1.GetHostResponse(daemon_version="1.2.3")
@@ -172,6 +174,7 @@ class SmallDaemon(
         return make_status(grpc.StatusCode.UNAUTHENTICATED, "TOKEN_EXPIRED", "it has expired")
 
     def _begin(self, name, context):
+        self.admitted.wait()
         refusal = self._refusal(name, context)
         if refusal is not None:
             abort(context, refusal)

@@ -8,6 +8,7 @@ import pytest
 
 import proa
 from proa import v1
+from proa.timing import ClientTiming
 
 LOGIN: dict[str, Any] = {"username": "ann", "password": "correct horse"}
 HOST = v1.GetHostRequest()
@@ -123,9 +124,13 @@ async def test_the_default_deadline(silent_target):
             await client.hosts.GetHost(HOST)
 
 
-async def test_a_login_has_a_deadline_anyway(silent_target, monkeypatch):
-    monkeypatch.setattr(proa.tokens, "LOGIN_TIMEOUT", 0.2)
-    async with proa.aio.connect(silent_target, **LOGIN) as client:
+async def test_login_without_a_default_deadline_has_one_of_its_own(silent_target):
+    def channel(interceptors):
+        return grpc.aio.insecure_channel(silent_target, interceptors=interceptors)
+
+    source = proa.tokens.Password(**LOGIN)
+    timing = ClientTiming(login_timeout=0.2)
+    async with proa.aio.Client(channel, source, timing=timing) as client:
         with pytest.raises(proa.DeadlineExceeded):
             await client.hosts.GetHost(HOST)
 

@@ -11,6 +11,7 @@ import pytest
 import proa
 from proa import v1
 from proa.channels import DEFAULT_TARGET, Endpoint, address
+from proa.timing import ClientTiming
 
 LOGIN: dict[str, Any] = {"username": "ann", "password": "correct horse"}
 HOST = v1.GetHostRequest()
@@ -139,9 +140,13 @@ def test_the_default_deadline(silent_target, timeout):
     assert time.monotonic() - begun < 5
 
 
-def test_a_login_has_a_deadline_anyway(silent_target, monkeypatch):
-    monkeypatch.setattr(proa.tokens, "LOGIN_TIMEOUT", 0.2)
-    with proa.connect(silent_target, **LOGIN) as client, pytest.raises(proa.DeadlineExceeded):
+def test_login_without_a_default_deadline_has_one_of_its_own(silent_target):
+    source = proa.tokens.Password(**LOGIN)
+    timing = ClientTiming(login_timeout=0.2)
+    with (
+        proa.Client(grpc.insecure_channel(silent_target), source, timing=timing) as client,
+        pytest.raises(proa.DeadlineExceeded),
+    ):
         client.hosts.GetHost(HOST)
 
 

@@ -1,7 +1,6 @@
 """Waiting with both clients until a resource is as it should be."""
 
 import asyncio
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -84,14 +83,13 @@ def test_it_does_not_come(wait, watch_server, timeout):
     watch_server.wait_for_nobody()
 
 
-def test_the_time_is_over_while_the_daemon_is_asked(wait, small_daemon, watch_server, monkeypatch):
-    asked = threading.Event()
-    monkeypatch.setattr(small_daemon, "_begin", lambda *_: asked.wait(60))
+def test_wait_whose_read_takes_too_long_raises_wait_timed_out(wait, small_daemon, watch_server):
+    small_daemon.admitted.clear()
     try:
         with pytest.raises(proa.WaitTimedOut) as caught:
             wait(RUNNING, timeout=0.3).result(30)
     finally:
-        asked.set()
+        small_daemon.admitted.set()
     assert caught.value.metadata == {"resource": "web"}
 
 

@@ -332,14 +332,16 @@ async def test_leaving_the_loop_ends_the_call_of_asyncio(target, watch_server):
 
 
 async def test_a_cancelled_task_ends_the_call(target, watch_server):
+    synced = asyncio.Event()
+
     async def follow(client):
-        async for _ in client.watch():
-            pass
+        async for event in client.watch():
+            if isinstance(event, proa.Synced):
+                synced.set()
 
     async with proa.aio.connect(target, token="ours") as client:
         task = asyncio.create_task(follow(client))
-        await asyncio.to_thread(watch_server.wait_for_watches, 1)
-        await asyncio.sleep(0.1)
+        await synced.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

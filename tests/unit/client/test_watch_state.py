@@ -1,5 +1,6 @@
 """Whatever happens, a user who applies what is told ends with the daemon's replica."""
 
+import time
 from datetime import timedelta
 
 import grpc
@@ -34,9 +35,9 @@ COMPACTED = proa.OutOfRange(
 class LocalWatcher:
     """Calls without a wire: takes as many responses as it is told to."""
 
-    def __init__(self, watch_server, read_mask=()):
+    def __init__(self, watch_server, read_mask=(), clock=time.monotonic):
         self.watch_server = watch_server
-        self.state = WatchState(None, read_mask, None)
+        self.state = WatchState(None, read_mask, None, clock=clock)
         self.replica = Replica()
         self.events = []
         self._stream = None
@@ -281,22 +282,35 @@ def test_with_a_read_mask_resources_are_told_apart():
     assert not WatchState(None, (), None).request().HasField("read_mask")
 
 
-def test_the_pause_grows_and_is_never_the_same(watch_server, watcher):
+def test_fail_repeatedly_lets_the_backoff_grow_at_random_up_to_its_limit(watcher):
     waits = []
-    for _ in range(12):
+    for _ in range(1100):
         watcher.state.request()
         watcher.state.fail(UNAVAILABLE)
-        waits.append(watcher.state.wait)
-    assert len(set(waits)) == 12
+        waits.append(watcher.state.backoff)
+    assert len(set(waits)) == 1100
     assert waits[0] <= 0.1
     assert max(waits) > 0.5
     assert max(waits) <= 5
 
 
+def test_fail_after_a_long_call_starts_the_backoff_anew(watch_server):
+    now = 0.0
+    watcher = LocalWatcher(watch_server, clock=lambda: now)
+    watcher.read()
+    for _ in range(20):
+        watcher.state.request()
+        watcher.state.fail(UNAVAILABLE)
+    watcher.state.request()
+    now += 10.1
+    watcher.state.fail(UNAVAILABLE)
+    assert watcher.state.backoff <= 0.1
+
+
 def test_the_daemons_own_word_on_when_to_come_back_is_heeded(watcher):
     details = Details("stopping", "SHUTTING_DOWN", retry_after=timedelta(seconds=3))
     watcher.state.fail(proa.Unavailable(grpc.StatusCode.UNAVAILABLE, details))
-    assert watcher.state.wait >= 3
+    assert watcher.state.backoff >= 3
 
 
 @pytest.mark.parametrize(
