@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Never, Self
 
-from proad.core.ports import Driver
 from proad.model import EngineEvent
+from proad.ports import Driver
 
 
 class EventQueue(AsyncIterator[EngineEvent]):

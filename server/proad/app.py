@@ -20,9 +20,7 @@ from proad.core.image_operations import ImageOperations
 from proad.core.inventory import Inventory
 from proad.core.lifecycle import Lifecycle
 from proad.core.listing import ResourceLister
-from proad.core.ports import Driver
 from proad.core.provisioning import Provisioning
-from proad.core.records import VolumeRecords
 from proad.core.registries import AllowedRegistries
 from proad.core.resolver import Resolver
 from proad.core.shielded_tasks import ShieldedTasks
@@ -33,6 +31,8 @@ from proad.core.verb_runner import VerbRunner
 from proad.core.volume_operations import VolumeOperations
 from proad.core.watch_service import WatchService
 from proad.logs import configure_logs
+from proad.ports import Driver
+from proad.ports.records import VolumeRecords
 from proad.rpc.auth_service import AuthService
 from proad.rpc.container_service import ContainerService
 from proad.rpc.domain_service import DomainService

@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 from event_queue import EventQueue
-from proad.core.ports import Driver
 from proad.errors import ResourceNotFoundError
 from proad.model import EngineEvent, Resource, ResourceView
+from proad.ports import Driver
 
 _WITHIN = 30.0
 

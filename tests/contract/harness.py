@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Self
 
 import pytest
 
-from proad.core.ports import Containers, Domains, Driver, Snapshots, Updates, Volumes
 from proad.errors import ResourceNotFoundError, VolumeNotFoundError
 from proad.model import (
     ContainerUpdate,
@@ -31,6 +30,7 @@ from proad.model import (
     Verb,
 )
 from proad.model.verbs import LEGAL, allowed_verbs
+from proad.ports import Containers, Domains, Driver, Snapshots, Updates, Volumes
 
 PREFIX = "proa-test-"
 FORCE = StopOptions(mode=StopMode.FORCE)

@@ -7,9 +7,9 @@ import pytest
 
 from contract.containers import IDLE, IMAGE
 from contract.harness import SCRAP, DriverHarness
-from proad.core.ports import Images
 from proad.errors import ImageNotFoundError, InUseError, RegistryDeniedError
 from proad.model import ContainerSpec, Image, ImageFilter, PullProgress, RegistryCredentials
+from proad.ports import Images
 
 
 def images(harness: DriverHarness) -> Images:

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 from contract.harness import FORCE, DriverHarness
 from contract.lifecycle import unknown_id
-from proad.core.ports import Stats
 from proad.model import ResourceStats
+from proad.ports import Stats
 
 
 def stats_of(harness: DriverHarness) -> Stats:

@@ -8,13 +8,13 @@ from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
 from proad.core.inventory.journal import Change
 from proad.core.lifecycle import Lifecycle
-from proad.core.ports import Driver
 from proad.core.provisioning import Provisioning
 from proad.core.resolver import Resolver
 from proad.core.shielded_tasks import ShieldedTasks
 from proad.core.snapshot_operations import SnapshotOperations
 from proad.core.verb_runner import VerbRunner
 from proad.model import Resource
+from proad.ports import Driver
 
 
 class CoreHarness:

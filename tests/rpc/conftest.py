@@ -8,10 +8,10 @@ import pytest
 
 from proad.auth.keys import KeyRing
 from proad.auth.passwords import Passwords
-from proad.auth.scopes import Scope
 from proad.config import Settings
 from proad.core import engine_connection
 from proad.drivers.memory import MemoryDriver
+from proad.model.scope import Scope
 from proad.store.database import Database
 from proad.store.users import UserStore
 from proad.timing import DaemonTiming

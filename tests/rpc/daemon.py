@@ -16,9 +16,9 @@ from eventually import eventually
 from proa import v1
 from proad.app import serving
 from proad.auth.keys import KeyRing
-from proad.auth.scopes import Scope
 from proad.auth.service import Authenticator
 from proad.auth.tokens import Tokens
+from proad.model.scope import Scope
 from proad.store.database import Database
 from proad.store.users import UserStore
 from proad.timing import DaemonTiming

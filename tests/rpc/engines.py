@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import asynccontextmanager
 
-from proad.core import ports
+from proad import ports
 from proad.drivers.memory import MemoryDriver
 from proad.errors import EngineTimedOutError, EngineUnreachableError
 from proad.model import ResourceKind, StopMode

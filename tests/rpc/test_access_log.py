@@ -6,7 +6,7 @@ from structlog.testing import capture_logs
 
 from eventually import eventually
 from proa import v1
-from proad.auth.scopes import Scope
+from proad.model.scope import Scope
 from rpc.daemon import RPCS, refusal
 
 

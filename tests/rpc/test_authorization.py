@@ -13,8 +13,8 @@ from grpc_reflection.v1alpha import reflection_pb2
 import grpc_services
 from proa import v1
 from proad.auth.keys import Key, KeyRing
-from proad.auth.scopes import Scope
 from proad.auth.tokens import Tokens
+from proad.model.scope import Scope
 from proad.rpc.interceptor import CallInterceptor
 from proad.rpc.methods import SERVICES, methods
 from rpc.daemon import BOTH, RPCS, Refusal, authenticating, refusal

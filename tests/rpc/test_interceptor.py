@@ -13,9 +13,9 @@ from google.protobuf.message import Message
 
 from eventually import eventually
 from proa import v1
-from proad.auth.scopes import Scope
 from proad.core import lifecycle
 from proad.errors import ProaError, TokenExpiredError
+from proad.model.scope import Scope
 from proad.rpc import request_reader
 from rpc.daemon import BOTH, RPCS, Refusal, refusal
 from rpc.raw_http2 import DATA, END_STREAM, HEADERS, Connection, frame, message

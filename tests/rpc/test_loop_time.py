@@ -10,8 +10,8 @@ import grpc
 import pytest
 
 from proa import v1
-from proad.auth.scopes import Scope
 from proad.model import checks
+from proad.model.scope import Scope
 from proad.rpc.decode import prepare_all
 from proad.rpc.encodings import embedded
 from rpc.daemon import BOTH, IMAGE, MEMORY_BYTES, RPCS, Refusal

@@ -7,8 +7,8 @@ import pytest
 
 from proa import v1
 from proad.auth.keys import KeyRing
-from proad.auth.scopes import Scope
 from proad.drivers.memory import MemoryDriver
+from proad.model.scope import Scope
 from rpc.daemon import RPCS, refusal, running
 from rpc.watcher import Watcher
 

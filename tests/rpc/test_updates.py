@@ -3,7 +3,7 @@
 import pytest
 
 from proa import v1
-from proad.auth.scopes import Scope
+from proad.model.scope import Scope
 from rpc.daemon import RPCS, refusal
 
 UPDATE = RPCS["UpdateResource"]

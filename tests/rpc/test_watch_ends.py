@@ -13,9 +13,9 @@ from structlog.testing import capture_logs
 
 from eventually import eventually
 from proad.auth.keys import KeyRing
-from proad.auth.scopes import Scope
 from proad.auth.tokens import Tokens
 from proad.drivers.memory import MemoryDriver, images
+from proad.model.scope import Scope
 from proad.store.database import Database
 from proad.store.revocations import RevocationStore
 from proad.store.users import UserStore

@@ -16,7 +16,6 @@ from proad.auth.fair_queue import FairQueue
 from proad.auth.keys import KeyRing
 from proad.auth.login_limiter import LoginLimiter
 from proad.auth.passwords import Passwords, check_password
-from proad.auth.scopes import Scope
 from proad.auth.timing import AuthTiming
 from proad.auth.token_status import TokenStatusCache
 from proad.auth.tokens import Claims, IssuedToken, Tokens
@@ -26,6 +25,7 @@ from proad.errors import (
     ScopeMissingError,
     TokenMissingError,
 )
+from proad.model.scope import Scope
 from proad.store.database import Database
 from proad.store.revocations import RevocationStore
 from proad.store.users import User, UserStore, check_username

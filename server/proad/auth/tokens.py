@@ -11,9 +11,9 @@ import jwt
 from jwt.utils import base64url_decode, base64url_encode
 
 from proad.auth.keys import Key, KeyRing
-from proad.auth.scopes import Scope, read_scopes, write_scopes
 from proad.auth.timing import AuthTiming
 from proad.errors import TokenExpiredError, TokenInvalidError
+from proad.model.scope import Scope, read_scopes, write_scopes
 
 # The only algorithm: a token does not choose its own.
 _ALGORITHM = "HS256"

@@ -11,10 +11,10 @@ import typer
 
 from proad.auth.keys import KeyRing
 from proad.auth.passwords import Passwords, check_new_password
-from proad.auth.scopes import Scope, write_scopes
 from proad.commands.options import Config
 from proad.config import Settings, load_settings
 from proad.errors import InvalidArgumentError
+from proad.model.scope import Scope, write_scopes
 from proad.state import prepare_state_dir
 from proad.store.database import Database
 from proad.store.users import UserNotFoundError, UserStore, check_username, fold_username

@@ -8,9 +8,9 @@ from typing import TypeVar
 
 import structlog
 
-from proad.core.ports import Driver
 from proad.errors import EngineTimedOutError, EngineUnreachableError, ProaError
 from proad.model import EngineHealth, EngineInfo
+from proad.ports import Driver
 
 T = TypeVar("T")
 

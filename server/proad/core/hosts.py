@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from proad.core.engine_connection import EngineConnection
-from proad.core.ports import (
+from proad.errors import CapabilityMissingError, HostNotFoundError
+from proad.model import Capability, Engine, Host, ResourceFilter, ResourceKind, StopMode
+from proad.ports import (
     Containers,
     Domains,
     Driver,
@@ -14,8 +16,6 @@ from proad.core.ports import (
     Updates,
     Volumes,
 )
-from proad.errors import CapabilityMissingError, HostNotFoundError
-from proad.model import Capability, Engine, Host, ResourceFilter, ResourceKind, StopMode
 
 P = TypeVar("P")
 

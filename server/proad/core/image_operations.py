@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 
-from proad.core import ports
+from proad import ports
 from proad.core.hosts import Hosts
 from proad.core.registries import AllowedRegistries
 from proad.core.shielded_tasks import ShieldedTasks, shielded

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from proad.core.hosts import require
 from proad.core.inventory import Inventory
-from proad.core.ports import Updates
 from proad.core.resolver import Resolver
 from proad.core.verb_runner import VerbRun, VerbRunner, verb_method
 from proad.errors import CapabilityMissingError, InvalidArgumentError, ResourceNotFoundError
@@ -21,6 +20,7 @@ from proad.model import (
     Updated,
     Verb,
 )
+from proad.ports import Updates
 
 
 class Lifecycle:

@@ -8,7 +8,6 @@ from proad.core.actor import current_actor
 from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts, require
 from proad.core.inventory import Inventory
-from proad.core.ports import Containers, Domains, OnMade
 from proad.core.resolver import Resolver
 from proad.core.shielded_tasks import ShieldedTasks, shielded
 from proad.model import (
@@ -20,6 +19,7 @@ from proad.model import (
     PruneFilter,
     Resource,
 )
+from proad.ports import Containers, Domains, OnMade
 
 
 class Provisioning:

@@ -9,7 +9,6 @@ from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
 from proad.core.inventory.store import Entry
-from proad.core.ports import Driver
 from proad.core.reference import Reference
 from proad.errors import (
     AmbiguousIdError,
@@ -20,6 +19,7 @@ from proad.errors import (
     ResourceNotFoundError,
 )
 from proad.model import Resource, ResourceKind
+from proad.ports import Driver
 
 REFRESH_WITHIN = 2.0
 """Seconds that a look may take at what a name could mean as well."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from proad.core import ports
+from proad import ports
 from proad.core.hosts import require
 from proad.core.inventory import Inventory
 from proad.core.resolver import ResolvedResource, Resolver

@@ -12,7 +12,6 @@ import structlog
 from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts, require
 from proad.core.inventory import Inventory
-from proad.core.ports import Stats
 from proad.core.resolver import ResolvedResource, Resolver
 from proad.errors import (
     CapabilityMissingError,
@@ -28,6 +27,7 @@ from proad.model import (
     ResourceStats,
     StatsBatch,
 )
+from proad.ports import Stats
 
 _log = structlog.get_logger(__name__)
 

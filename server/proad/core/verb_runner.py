@@ -13,7 +13,6 @@ from proad.core.engine_connection import EngineConnection
 from proad.core.inventory import Inventory
 from proad.core.inventory.store import Entry
 from proad.core.keyed_lock import KeyedLock
-from proad.core.ports import Driver, OnStep, untold
 from proad.core.resolver import ResolvedResource, Resolver
 from proad.core.shielded_tasks import ShieldedTasks
 from proad.errors import (
@@ -24,6 +23,7 @@ from proad.errors import (
     StateError,
 )
 from proad.model import ACTIVE, EngineEvent, Lifetime, Resource, Verb, refusal
+from proad.ports import Driver, OnStep, untold
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import replace
 
-from proad.core import ports
+from proad import ports
 from proad.core.hosts import Hosts
 from proad.core.shielded_tasks import ShieldedTasks, shielded
 from proad.model import Volume, VolumeSpec

@@ -7,7 +7,7 @@ from tempfile import NamedTemporaryFile
 
 from pydantic import TypeAdapter
 
-from proad.core.records import VolumeRecord
+from proad.ports.records import VolumeRecord
 
 _ADAPTER = TypeAdapter(dict[str, dict[str, VolumeRecord]])
 

@@ -3,9 +3,9 @@
 import asyncio
 from typing import Never
 
-from proad.core.ports import OnEvent
 from proad.errors import EngineUnreachableError
 from proad.model import EngineEvent
+from proad.ports import OnEvent
 
 
 class Subscriber:

@@ -9,9 +9,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from proa import v1
 from proa.v1 import auth_service_pb2_grpc
-from proad.auth.scopes import Scope
 from proad.auth.service import Authenticator
 from proad.errors import InvalidArgumentError
+from proad.model.scope import Scope
 from proad.rpc import caller
 from proad.rpc.authorizer import forwarded, sent_along
 from proad.rpc.decode import required_text

@@ -7,9 +7,9 @@ from typing import Any
 import grpc
 
 from proa import v1
-from proad.auth.scopes import Scope
 from proad.auth.service import Authenticator, require
 from proad.errors import ScopeMissingError, ShuttingDownError, TokenInvalidError
+from proad.model.scope import Scope
 from proad.rpc import caller
 from proad.rpc.methods import Method
 

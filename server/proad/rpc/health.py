@@ -6,7 +6,7 @@ from typing import Any
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health import aio
 
-from proad.core import ports
+from proad import ports
 from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts
 from proad.model import EngineHealth

@@ -7,7 +7,6 @@ import grpc
 
 from proa import v1
 from proa.v1 import resource_service_pb2_grpc
-from proad.auth.scopes import Scope
 from proad.core.lifecycle import Lifecycle
 from proad.core.listing import OrderBy, ResourceLister
 from proad.core.slices import TimeSlicer
@@ -25,6 +24,7 @@ from proad.model import (
     StopOptions,
     WatchOptions,
 )
+from proad.model.scope import Scope
 from proad.rpc import caller
 from proad.rpc.decode import chosen, decode, plain_text, required_text
 from proad.rpc.encode import encode

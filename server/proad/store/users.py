@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from proad.auth.scopes import Scope, read_scopes, write_scopes
 from proad.errors import AlreadyExistsError, InvalidArgumentError
+from proad.model.scope import Scope, read_scopes, write_scopes
 from proad.store.database import Database, batched
 from proad.store.schema import users
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import Row, delete, insert, select
 
-from proad.core.records import FileIdentity, Layer, RecordState, VolumeRecord
 from proad.model import DiskFormat
+from proad.ports.records import FileIdentity, Layer, RecordState, VolumeRecord
 from proad.store.database import Database
 from proad.store.schema import volumes
 

@@ -12,9 +12,9 @@ import pytest
 
 from integration.commands.conftest import PROAD
 from proad.auth.keys import KeyRing
-from proad.auth.scopes import Scope
 from proad.config import Settings
 from proad.errors import BadCredentialsError, TokenInvalidError
+from proad.model.scope import Scope
 from rpc.daemon import authenticating
 
 

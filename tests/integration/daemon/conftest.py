@@ -18,7 +18,7 @@ from eventually import wait_until
 from free_port import free_port
 from proa import v1
 from proad.auth.passwords import Passwords
-from proad.auth.scopes import Scope
+from proad.model.scope import Scope
 from proad.state import prepare_state_dir
 from proad.store.database import Database
 from proad.store.users import UserStore

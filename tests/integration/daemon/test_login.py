@@ -13,7 +13,7 @@ from integration.daemon.conftest import Daemon
 from proa import v1
 from proa.v1 import auth_service_pb2_grpc
 from proad.auth.passwords import Passwords
-from proad.auth.scopes import Scope
+from proad.model.scope import Scope
 from proad.store.database import Database
 from proad.store.users import UserStore
 

@@ -9,7 +9,6 @@ import pytest
 from event_queue import EventQueue
 from eventually import eventually
 from integration.docker.workloads import DEAF, IMAGE, LABEL, OBEDIENT, Make
-from proad.core.ports import Containers, Driver, Images, Stats, Updates
 from proad.drivers.docker import DockerDriver
 from proad.drivers.docker.transport import Transport
 from proad.errors import (
@@ -35,6 +34,7 @@ from proad.model import (
     StateReason,
     VolumeMount,
 )
+from proad.ports import Containers, Driver, Images, Stats, Updates
 
 pytestmark = pytest.mark.docker
 

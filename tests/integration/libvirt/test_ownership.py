@@ -15,7 +15,6 @@ from event_queue import EventQueue
 from eventually import eventually
 from integration.libvirt.conftest import URI
 from integration.libvirt.guests import MIB, SCRAP, Guests
-from proad.core.records import RecordState, VolumeRecord
 from proad.drivers.libvirt import LibvirtDriver
 from proad.drivers.libvirt.xml.metadata import NAMESPACE
 from proad.drivers.records import LocalVolumeRecords
@@ -37,6 +36,7 @@ from proad.model import (
     VolumeRef,
     VolumeSpec,
 )
+from proad.ports.records import RecordState, VolumeRecord
 
 pytestmark = pytest.mark.libvirt
 

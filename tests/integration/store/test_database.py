@@ -15,8 +15,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from proad.auth.scopes import Scope
 from proad.errors import DatabaseUnreachableError, SetupError
+from proad.model.scope import Scope
 from proad.store import migrations
 from proad.store.database import Database
 from proad.store.migrate import is_current

@@ -3,8 +3,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from proad.auth.scopes import Scope
 from proad.errors import AlreadyExistsError, InvalidArgumentError
+from proad.model.scope import Scope
 from proad.store.users import UserNotFoundError, UserStore
 
 HASH = "$2b$04$" + "x" * 53

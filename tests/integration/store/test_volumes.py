@@ -3,9 +3,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from proad.core.records import FileIdentity, Layer, RecordState, VolumeRecord
 from proad.drivers.records import LocalVolumeRecords
 from proad.model import DiskFormat
+from proad.ports.records import FileIdentity, Layer, RecordState, VolumeRecord
 from proad.store.volumes import VolumeStore
 
 PLANNED = VolumeRecord(

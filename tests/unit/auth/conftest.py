@@ -4,9 +4,9 @@ import pytest
 
 from proad.auth.keys import KeyRing
 from proad.auth.passwords import Passwords
-from proad.auth.scopes import Scope
 from proad.auth.service import Authenticator
 from proad.auth.tokens import Tokens
+from proad.model.scope import Scope
 from proad.store.database import Database
 from proad.store.revocations import RevocationStore
 from proad.store.users import UserStore

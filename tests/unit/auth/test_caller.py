@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from proad.auth.scopes import Scope
 from proad.auth.service import Caller, require
 from proad.auth.tokens import Claims
 from proad.errors import (
@@ -14,6 +13,7 @@ from proad.errors import (
     TokenMissingError,
     TokenRevokedError,
 )
+from proad.model.scope import Scope
 from proad.store.users import UserStore
 
 PAST_THE_CACHE = 0.51  # seconds

@@ -7,13 +7,13 @@ import structlog
 
 from proad.auth.client_address import ClientAddressResolver
 from proad.auth.passwords import Passwords
-from proad.auth.scopes import Scope
 from proad.errors import (
     BadCredentialsError,
     InvalidArgumentError,
     ScopeMissingError,
     TooManyAttemptsError,
 )
+from proad.model.scope import Scope
 from unit.auth.conftest import PASSWORDS
 
 

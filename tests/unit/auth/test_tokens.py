@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proad.auth.keys import Key, KeyRing
-from proad.auth.scopes import Scope
 from proad.auth.tokens import Tokens
 from proad.errors import TokenExpiredError, TokenInvalidError
+from proad.model.scope import Scope
 
 KEY = Key(b"k" * 32)
 OLD = Key(b"o" * 32)

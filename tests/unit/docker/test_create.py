@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from proad.core.ports import untold
 from proad.drivers.docker.api import Answer
 from proad.drivers.docker.create import Creation
 from proad.drivers.docker.lookup import Lookup
 from proad.errors import AlreadyExistsError
 from proad.model import ContainerSpec
+from proad.ports import untold
 
 
 class Taken:

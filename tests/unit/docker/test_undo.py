@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from proad.core.ports import untold
 from proad.drivers.docker import create
 from proad.drivers.docker.api import Answer
 from proad.drivers.docker.create import Creation
 from proad.errors import EngineTimedOutError
 from proad.model import ContainerSpec
+from proad.ports import untold
 
 ID = "a" * 64
 SPEC = ContainerSpec(image="proa-test/busybox:1", name="late")

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from event_queue import EventQueue
-from proad.core import ports
+from proad import ports
 from proad.drivers.memory import MemoryDriver, views
 from proad.errors import (
     AlreadyExistsError,
@@ -100,7 +100,7 @@ def test_every_way_to_the_engine_is_known():
     protocols = [
         each
         for _, each in inspect.getmembers(ports, inspect.isclass)
-        if each.__module__ == ports.__name__
+        if each.__module__.startswith(ports.__name__)
     ]
     methods = {
         name

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 
 import libvirt
 
-from proad.core.records import VolumeRecord
 from proad.drivers.libvirt.host.host import LibvirtHost
 from proad.drivers.libvirt.storage.catalog import VolumeCatalog, described
 from proad.drivers.records import LocalVolumeRecords
 from proad.drivers.tolerant import Omissions
 from proad.model import DiskFormat
+from proad.ports.records import VolumeRecord
 
 
 def record_of(

@@ -9,13 +9,13 @@ from uuid import uuid4
 import libvirt
 import pytest
 
-from proad.core.records import RecordState, VolumeRecord
 from proad.drivers.libvirt.events import start_event_loop
 from proad.drivers.libvirt.storage.catalog import VolumeCatalog
 from proad.drivers.libvirt.storage.reconcile import reconcile
 from proad.drivers.records import LocalVolumeRecords
 from proad.errors import DatabaseUnreachableError
 from proad.model import DiskFormat
+from proad.ports.records import RecordState, VolumeRecord
 from unit.libvirt.catalogs import local_catalog, record_of
 
 POOL = "proa-test-pool"

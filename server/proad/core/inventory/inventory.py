@@ -15,9 +15,9 @@ from proad.core.inventory.journal import Journal
 from proad.core.inventory.reflector import READY_WITHIN, Reflector
 from proad.core.inventory.refresher import Refresher
 from proad.core.inventory.store import Entry, Store
-from proad.core.ports import OnStep
 from proad.errors import EngineUnreachableError, ProaError, ResourceNotFoundError
 from proad.model import Activity, Domain, Gap, Resource, ResourceKind, ResourceView, Verb
+from proad.ports import OnStep
 
 _TRIES = 3
 

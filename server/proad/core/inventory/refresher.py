@@ -13,7 +13,6 @@ from proad.core.inventory.deeds import Deed
 from proad.core.inventory.full_reads import FullReads
 from proad.core.inventory.holds import Holds
 from proad.core.inventory.store import Entry, Store
-from proad.core.ports import OnMade
 from proad.errors import (
     EngineTimedOutError,
     EngineUnreachableError,
@@ -21,6 +20,7 @@ from proad.errors import (
     ResourceNotFoundError,
 )
 from proad.model import ACTIVE, EngineEvent, Resource, ResourceKind, ResourceView
+from proad.ports import OnMade
 
 _log = structlog.get_logger(__name__)
 

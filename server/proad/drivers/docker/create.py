@@ -9,7 +9,6 @@ from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
 
-from proad.core.ports import OnMade
 from proad.drivers.docker.api import Answer, filters, quoted
 from proad.drivers.docker.engine import Engine
 from proad.drivers.docker.errors import ENGINE
@@ -28,6 +27,7 @@ from proad.errors import (
     ProaError,
 )
 from proad.model import ContainerSpec, CreatedContainer, Lifetime
+from proad.ports import OnMade
 
 # How long the caller of a failed create waits for what it left to be removed, and how
 # long that is tried, with the engine gone, after it has been told.

@@ -9,7 +9,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Never, Self
 
-from proad.core.ports import OnEvent, OnMade, OnStep, untold
 from proad.drivers.docker.api import filters
 from proad.drivers.docker.create import Creation
 from proad.drivers.docker.engine import Engine
@@ -48,6 +47,7 @@ from proad.model import (
     StopOptions,
     Updated,
 )
+from proad.ports import OnEvent, OnMade, OnStep, untold
 
 DEFAULT_URL = "unix:///var/run/docker.sock"
 _PROBE_TIMEOUT = timedelta(seconds=4)

@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from http import HTTPStatus
 
-from proad.core.ports import OnStep
 from proad.drivers.docker.api import Answer
 from proad.drivers.docker.engine import Engine
 from proad.drivers.docker.errors import ENGINE, refused
@@ -42,6 +41,7 @@ from proad.model import (
     refusal,
 )
 from proad.model.checks import GRACE_LIMIT
+from proad.ports import OnStep
 
 DEFAULT_GRACE = timedelta(seconds=10)
 STOP_MODES = frozenset({StopMode.GRACEFUL, StopMode.GRACEFUL_THEN_FORCE, StopMode.FORCE})

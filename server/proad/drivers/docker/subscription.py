@@ -14,7 +14,6 @@ from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Never
 
-from proad.core.ports import OnEvent
 from proad.drivers.docker.api import filters
 from proad.drivers.docker.engine import Engine
 from proad.drivers.docker.errors import ENGINE
@@ -28,6 +27,7 @@ from proad.drivers.threads import call_soon_threadsafe
 from proad.drivers.tolerant import Value
 from proad.errors import EngineUnreachableError, ProaError
 from proad.model import EngineEvent
+from proad.ports import OnEvent
 
 # Locks of containers that are checked again at the same time.
 _RECHECKS = 4

@@ -11,8 +11,6 @@ from typing import NamedTuple
 import libvirt
 from lxml import etree
 
-from proad.core.ports import OnMade
-from proad.core.records import Layer
 from proad.drivers.domain_parser import parse_domain
 from proad.drivers.libvirt.errors import ENGINE, code_of, seek, values_of
 from proad.drivers.libvirt.host import domain_capabilities
@@ -38,6 +36,8 @@ from proad.model import (
     NewDisk,
     VolumeSpec,
 )
+from proad.ports import OnMade
+from proad.ports.records import Layer
 
 
 class _Identity(NamedTuple):

@@ -5,7 +5,6 @@ from functools import partial
 import libvirt
 import structlog
 
-from proad.core.records import VolumeRecord
 from proad.drivers.libvirt.connections.bulkheads import Bulkhead
 from proad.drivers.libvirt.connections.connection import LONG_TIMEOUT, Connection
 from proad.drivers.libvirt.errors import code_of
@@ -16,6 +15,7 @@ from proad.drivers.libvirt.storage.catalog import VolumeCatalog
 from proad.drivers.libvirt.storage.storage import Storage
 from proad.errors import HasSavedStateError, HasSnapshotsError, ResourceNotFoundError
 from proad.model import DeleteOptions, Lifetime, Resource, Verb, refusal
+from proad.ports.records import VolumeRecord
 
 _log = structlog.get_logger(__name__)
 

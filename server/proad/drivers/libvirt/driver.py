@@ -11,8 +11,6 @@ from typing import Never, Self
 import libvirt
 import structlog
 
-from proad.core.ports import OnEvent, OnMade, OnStep, untold
-from proad.core.records import VolumeRecords
 from proad.drivers.libvirt import snapshots
 from proad.drivers.libvirt import update as updating
 from proad.drivers.libvirt.connections.bulkheads import Bulkhead
@@ -63,6 +61,8 @@ from proad.model import (
     VolumeRef,
     VolumeSpec,
 )
+from proad.ports import OnEvent, OnMade, OnStep, untold
+from proad.ports.records import VolumeRecords
 
 DEFAULT_POOL_PATH = "/var/lib/libvirt/images"
 MEDIA_DIRS = ("/srv",)

@@ -9,7 +9,6 @@ from typing import Protocol, TypeVar
 
 import libvirt
 
-from proad.core.ports import OnStep
 from proad.drivers.libvirt.connections.bulkheads import Bulkhead
 from proad.drivers.libvirt.connections.connection import Connection
 from proad.drivers.libvirt.errors import ENGINE, REFUSED
@@ -25,6 +24,7 @@ from proad.errors import (
     StopTimedOutError,
 )
 from proad.model import Resource, ResourceState, Verb, refusal
+from proad.ports import OnStep
 
 T = TypeVar("T")
 

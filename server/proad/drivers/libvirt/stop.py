@@ -9,7 +9,6 @@ from datetime import timedelta
 import libvirt
 import structlog
 
-from proad.core.ports import OnStep
 from proad.drivers.libvirt.connections.bulkheads import Bulkhead
 from proad.drivers.libvirt.connections.connection import LONG_TIMEOUT, Connection
 from proad.drivers.libvirt.errors import ENGINE, REFUSED
@@ -53,6 +52,7 @@ from proad.model import (
     Verb,
     refusal,
 )
+from proad.ports import OnStep
 
 DEFAULT_GRACE = timedelta(seconds=60)
 # How often the progress of a save is told, and how long it is worth waiting for.

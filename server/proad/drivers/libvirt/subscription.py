@@ -6,13 +6,13 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Never
 
-from proad.core.ports import OnEvent
 from proad.drivers.libvirt.connections.connection import Connection
 from proad.drivers.libvirt.errors import ENGINE
 from proad.drivers.libvirt.poller import Poller
 from proad.drivers.subscriber import Subscriber
 from proad.errors import EngineUnreachableError
 from proad.model import EngineEvent
+from proad.ports import OnEvent
 
 
 class Subscriptions:

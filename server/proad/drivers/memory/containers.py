@@ -3,7 +3,6 @@
 import secrets
 from dataclasses import replace
 
-from proad.core.ports import OnMade, untold
 from proad.drivers.memory.behaviour import Behaviour
 from proad.drivers.memory.images import MemoryImages
 from proad.drivers.memory.world import Workload, is_missing, now
@@ -24,6 +23,7 @@ from proad.model import (
     StateReason,
 )
 from proad.model.verbs import INACTIVE
+from proad.ports import OnMade, untold
 
 _SHM_BYTES = 64 * 2**20
 

@@ -6,7 +6,6 @@ import secrets
 import string
 from uuid import uuid4
 
-from proad.core.ports import OnMade, untold
 from proad.drivers.memory.behaviour import Behaviour
 from proad.drivers.memory.domain_xml import parsed, written
 from proad.drivers.memory.volumes import MemoryVolumes
@@ -36,6 +35,7 @@ from proad.model import (
     VolumeRef,
     VolumeSpec,
 )
+from proad.ports import OnMade, untold
 
 _PREFIXES = {DiskBus.VIRTIO: "vd", DiskBus.SATA: "sd", DiskBus.SCSI: "sd"}
 _ENDINGS = {DiskFormat.QCOW2: "qcow2", DiskFormat.RAW: "raw"}

@@ -8,7 +8,6 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
-from proad.core.ports import OnStep, untold
 from proad.drivers.memory.containers import MemoryContainers
 from proad.drivers.memory.domains import MemoryDomains
 from proad.drivers.memory.events import NAME
@@ -41,6 +40,7 @@ from proad.model import (
     StopOptions,
     Verb,
 )
+from proad.ports import OnStep, untold
 
 _CONTAINER_GRACE = timedelta(seconds=10)
 _DOMAIN_GRACE = timedelta(seconds=60)

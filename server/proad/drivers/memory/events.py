@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Never
 
-from proad.core.ports import OnEvent
 from proad.drivers.subscriber import Subscriber
 from proad.errors import EngineUnreachableError
 from proad.model import EngineEvent
+from proad.ports import OnEvent
 
 NAME = "memory"
 

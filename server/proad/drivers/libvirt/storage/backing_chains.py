@@ -9,7 +9,6 @@ from collections.abc import Callable
 import libvirt
 from lxml import etree
 
-from proad.core.records import Layer, VolumeRecord
 from proad.drivers.libvirt.errors import code_of, seek
 from proad.drivers.libvirt.storage import pools
 from proad.drivers.libvirt.storage.catalog import VolumeCatalog
@@ -19,6 +18,7 @@ from proad.drivers.libvirt.storage.qcow2 import printable
 from proad.drivers.libvirt.xml.parser import UNWRITABLE
 from proad.errors import InvalidArgumentError
 from proad.model import DiskFormat
+from proad.ports.records import Layer, VolumeRecord
 
 _FORMATS = {format.lower(): format for format in (DiskFormat.QCOW2, DiskFormat.RAW)}
 

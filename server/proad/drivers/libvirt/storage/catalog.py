@@ -18,12 +18,12 @@ from typing import TypeVar
 import libvirt
 import structlog
 
-from proad.core.records import FileIdentity, Layer, RecordState, VolumeRecord, VolumeRecords
 from proad.drivers.libvirt.host.host import LibvirtHost
 from proad.drivers.libvirt.host.virt import is_local
 from proad.drivers.libvirt.storage.files import identity_of
 from proad.errors import DatabaseUnreachableError, ProaError
 from proad.model import DiskFormat
+from proad.ports.records import FileIdentity, Layer, RecordState, VolumeRecord, VolumeRecords
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from proad.core.records import FileIdentity
+from proad.ports.records import FileIdentity
 
 _AT_FDCWD = -100
 _AT_SYMLINK_NOFOLLOW = 0x100

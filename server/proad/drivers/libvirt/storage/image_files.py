@@ -8,7 +8,6 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from proad.core.records import VolumeRecord
 from proad.drivers.libvirt.storage import qcow2
 from proad.drivers.libvirt.storage.files import files_behind
 from proad.drivers.libvirt.storage.qcow2 import (
@@ -17,6 +16,7 @@ from proad.drivers.libvirt.storage.qcow2 import (
     UnreadableImageError,
     printable,
 )
+from proad.ports.records import VolumeRecord
 
 MAX_DEPTH = 64
 # Formats with bases, which are read nowhere here.

@@ -12,13 +12,13 @@ import libvirt
 import structlog
 from lxml import etree
 
-from proad.core.records import VolumeRecord
 from proad.drivers.libvirt.errors import code_of, seek
 from proad.drivers.libvirt.host.virt import is_local
 from proad.drivers.libvirt.storage import qcow2
 from proad.drivers.libvirt.storage.image_files import ImageFiles
 from proad.drivers.libvirt.storage.qcow2 import Header, UnreadableImageError
 from proad.drivers.libvirt.xml.parser import parse
+from proad.ports.records import VolumeRecord
 
 T = TypeVar("T")
 

@@ -7,10 +7,10 @@ from datetime import datetime
 import libvirt
 import structlog
 
-from proad.core.records import RecordState, VolumeRecord
 from proad.drivers.libvirt.errors import code_of, seek
 from proad.drivers.libvirt.storage.catalog import VolumeCatalog, described
 from proad.drivers.libvirt.storage.pools import NO_POOL
+from proad.ports.records import RecordState, VolumeRecord
 
 _NANO = 10**9
 # A file is born at the last tick of the kernel's clock.

@@ -9,7 +9,6 @@ from functools import partial
 import libvirt
 import structlog
 
-from proad.core.records import Layer, RecordState, VolumeRecord
 from proad.drivers.libvirt.errors import ENGINE, code_of, values_of
 from proad.drivers.libvirt.rollback import Rollback
 from proad.drivers.libvirt.storage import pools
@@ -28,6 +27,7 @@ from proad.errors import (
     VolumeNotFoundError,
 )
 from proad.model import DiskFormat, Volume, VolumeRef, VolumeSpec
+from proad.ports.records import Layer, RecordState, VolumeRecord
 
 _UNDER_WAY = ("a create that is under way",)
 

@@ -7,7 +7,6 @@ from itertools import chain as joined
 
 import libvirt
 
-from proad.core.records import VolumeRecord
 from proad.drivers.libvirt.errors import code_of, seek
 from proad.drivers.libvirt.storage import pools
 from proad.drivers.libvirt.storage.image_files import BackingChain, ImageFile, ImageFiles
@@ -15,6 +14,7 @@ from proad.drivers.libvirt.storage.pools import decoded
 from proad.drivers.libvirt.storage.qcow2 import printable
 from proad.drivers.libvirt.storage.references import References, domains_of, leads_nowhere
 from proad.model import VolumeRef
+from proad.ports.records import VolumeRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 import pytest
 
-from proad.auth.scopes import Scope, read_scopes, write_scopes
+from proad.model.scope import Scope, read_scopes, write_scopes
 
 
 @pytest.mark.parametrize(
