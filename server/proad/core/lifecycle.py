@@ -5,7 +5,7 @@ from dataclasses import replace
 from proad.core.hosts import require
 from proad.core.inventory import Inventory
 from proad.core.resolver import Resolver
-from proad.core.verb_runner import VerbRun, VerbRunner, verb_method
+from proad.core.verb_runner import VerbRunner, verb_method
 from proad.errors import CapabilityMissingError, InvalidArgumentError, ResourceNotFoundError
 from proad.model import (
     DeleteOptions,
@@ -84,14 +84,14 @@ class Lifecycle:
     async def pause(self, ref: str) -> Resource:
         """Freeze a resource in memory."""
         async with self._verbs.run(await self._resolver.find(ref), Verb.PAUSE) as run:
-            run.observed = await run.driver.pause(run.id, before=self._if_settled(run))
+            run.observed = await run.driver.pause(run.id)
         return run.resource
 
     @verb_method
     async def resume(self, ref: str) -> Resource:
         """Let a paused or suspended resource go on."""
         async with self._verbs.run(await self._resolver.find(ref), Verb.RESUME) as run:
-            run.observed = await run.driver.resume(run.id, before=self._if_settled(run))
+            run.observed = await run.driver.resume(run.id)
         return run.resource
 
     async def delete(
@@ -153,8 +153,3 @@ class Lifecycle:
         if view is ResourceView.SUMMARY:
             return replace(updated, resource=run.resource)
         return replace(updated, resource=self._inventory.complete(run.connection, updated.resource))
-
-    def _if_settled(self, run: VerbRun) -> Resource | None:
-        """Return what is known of a resource, unless a refresh is about to say more."""
-        refresher = self._inventory.refresher(run.connection)
-        return run.entry.observed if refresher.settled(run.id) else None

@@ -180,15 +180,11 @@ class Driver(Protocol):
     ) -> Resource:
         """Restart it as the contract's RestartMode has it."""
 
-    async def pause(self, id: str, *, before: Resource | None = None) -> Resource:
-        """Freeze it in memory.
+    async def pause(self, id: str) -> Resource:
+        """Freeze it in memory."""
 
-        `before` is the SUMMARY that the caller knows. With it, no event of what the caller
-        is told need come, and what it says need not be read again.
-        """
-
-    async def resume(self, id: str, *, before: Resource | None = None) -> Resource:
-        """Let it go on; wake it when it is SUSPENDED. `before` is as for `pause`."""
+    async def resume(self, id: str) -> Resource:
+        """Let it go on; wake it when it is SUSPENDED."""
 
     async def delete(self, id: str, options: DeleteOptions = DeleteOptions()) -> Resource:
         """Delete it and give it as it last was.

@@ -1,6 +1,4 @@
-"""What the verbs tell a driver of what is known, and keep of what it says."""
-
-import asyncio
+"""What the verbs keep of what a driver returns."""
 
 import pytest
 
@@ -11,32 +9,27 @@ from proad.core.resolver import Resolver
 from proad.core.shielded_tasks import ShieldedTasks
 from proad.core.verb_runner import VerbRunner
 from proad.drivers.memory import MemoryDriver
-from proad.model import ContainerSpec, ResourceState, ResourceUpdate, ResourceView
-from unit.core.inventory.scripted import linked, quiet, until
+from proad.model import ContainerSpec, ResourceState, ResourceView
+from unit.core.inventory.scripted import linked, quiet
 
 SPEC = ContainerSpec(image="proa-test/busybox:1", name="web")
 
 
 class Noting(MemoryDriver):
-    """Notes what it is told before a pause, and what is read; reads wait while it is shut."""
+    """Notes what is read, and runs `during` before each pause."""
 
     def __init__(self):
         super().__init__()
-        self.told = []
         self.read = []
-        self.open = asyncio.Event()
-        self.open.set()
         self.during = None
 
-    async def pause(self, id, *, before=None):
-        self.told.append(before)
+    async def pause(self, id):
         if self.during is not None:
             await self.during()
         return await super().pause(id)
 
     async def get_resource(self, id, view=ResourceView.FULL):
         self.read.append(view)
-        await self.open.wait()
         return await super().get_resource(id, view)
 
 
@@ -69,31 +62,9 @@ def lifecycle(inventory, connection):
     return Lifecycle(resolver, VerbRunner(resolver, inventory, ShieldedTasks()), inventory)
 
 
-async def test_a_driver_is_told_what_is_known_before_a_pause(driver, web, lifecycle):
-    await lifecycle.pause(web.id)
-    (before,) = driver.told
-    assert (before.id, before.name, before.state) == (web.id, "web", ResourceState.RUNNING)
-
-
-async def test_it_is_told_nothing_that_may_have_changed(driver, web, lifecycle, inventory):
-    """Or else what somebody else has done would be overwritten, verb by verb."""
-    driver.open.clear()
-    await driver.update(web.id, ResourceUpdate(name="renamed"))
-    await until(lambda: driver.read)  # it is about to be known
-
-    await lifecycle.pause(web.id)
-
-    assert driver.told == [None]
-    driver.open.set()
-    await quiet(inventory)
-    assert (await lifecycle.get(web.id, ResourceView.SUMMARY)).name == "renamed"
-
-
-async def test_a_full_view_of_before_a_pause_does_not_outlive_it(
+async def test_pause_with_a_full_read_during_it_drops_that_full_view(
     driver, web, lifecycle, inventory, connection
 ):
-    """The driver tells no event of it that would end it."""
-
     async def reads():
         await lifecycle.get(web.id, ResourceView.FULL)
         await inventory.refresher(connection).refresh(web.id)

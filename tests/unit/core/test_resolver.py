@@ -25,7 +25,7 @@ class Overtaken(Scripted):
 
     then = None
 
-    async def pause(self, id, *, before):
+    async def pause(self, id):
         then, self.then = self.then, None
         if then is not None:
             await then()

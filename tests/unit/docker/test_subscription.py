@@ -6,26 +6,18 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
-from http import HTTPStatus
 from pathlib import Path
 
 import pytest
 
 from event_queue import EventQueue
-from proad.drivers import own_events
 from proad.drivers.docker import DockerDriver
 from proad.drivers.docker.stream import Stream
 from proad.drivers.docker.subscription import SubscriptionTiming
 from proad.drivers.docker.transport import Transport
-from proad.errors import EngineUnreachableError, ResourceNotFoundError
+from proad.errors import EngineUnreachableError
 from proad.model import (
     EngineEvent,
-    Lifetime,
-    Resource,
-    ResourceKind,
-    ResourceState,
-    StateDetail,
-    StateReason,
 )
 from unit.docker.scripted import ScriptedEngine, scripted
 
@@ -38,14 +30,6 @@ RECHECKED_THREE_TIMES = SubscriptionTiming(
 )
 RECHECKED_FOR_LONG = SubscriptionTiming(
     recheck=SHORT, recheck_after=(timedelta(milliseconds=10),) * 1000
-)
-RUNNING = Resource(
-    id=ID,
-    kind=ResourceKind.CONTAINER,
-    name="web",
-    state=ResourceState.RUNNING,
-    state_detail=StateDetail(),
-    lifetime=Lifetime.PERSISTENT,
 )
 
 
@@ -106,93 +90,6 @@ async def until(what: Callable[[], object]) -> None:
 
 async def asked(engine: ScriptedEngine, call: str) -> None:
     await until(lambda: engine.calls[call])
-
-
-class TestOwn:
-    """A caller that says what it knows of the container gets no event of its own act."""
-
-    @pytest.mark.parametrize("before", [True, False])
-    async def test_it_costs_one_call(
-        self, engine, driver, events, monkeypatch: pytest.MonkeyPatch, *, before: bool
-    ):
-        monkeypatch.setattr(own_events, "LATE", PATIENCE)
-        if before:
-            engine.gate.clear()
-        pausing = asyncio.create_task(driver.pause(ID, before=RUNNING))
-        if before:
-            await asked(engine, f"POST /containers/{ID}/pause")
-            # The event is read before the answer: what is told of another one says so.
-            await engine.tell("pause", ID)
-            await engine.tell("start", OTHER)
-            assert await told(events, OTHER) == [OTHER]
-            engine.gate.set()
-        paused = await pausing
-        assert (paused.state, paused.state_detail) == (
-            ResourceState.PAUSED,
-            StateDetail(reason=StateReason.USER),
-        )
-        if not before:
-            await engine.tell("pause", ID)
-        resumed = await driver.resume(ID, before=paused)
-        assert resumed == RUNNING
-        await engine.tell("unpause", ID)
-        await engine.tell("start", OTHER)
-        assert await told(events, OTHER) == [OTHER]
-        assert +engine.calls == {
-            "GET /version": 1,
-            "GET /_ping": 1,
-            f"POST /containers/{ID}/pause": 1,
-            f"POST /containers/{ID}/unpause": 1,
-        }
-
-    async def test_somebody_else_undoes_it(self, engine, driver, events):
-        await driver.pause(ID, before=RUNNING)
-        await engine.tell("pause", ID)
-        await engine.tell("unpause", ID)
-        assert await told(events, ID) == [ID]
-        assert looks(engine) == 1
-
-    async def test_one_that_fails_was_somebody_elses(self, engine, driver, events):
-        engine.statuses["pause"] = HTTPStatus.CONFLICT
-        engine.gate.clear()
-        pausing = asyncio.create_task(driver.pause(ID, before=RUNNING))
-        await asked(engine, f"POST /containers/{ID}/pause")
-        await engine.tell("pause", ID)
-        await engine.tell("start", OTHER)
-        assert await told(events, OTHER) == [OTHER]
-        engine.gate.set()
-        with pytest.raises(ResourceNotFoundError):  # this one lists nothing
-            await pausing
-        assert await told(events, ID) == [ID]
-
-    async def test_what_comes_while_it_waits_for_its_turn_is_told(self, engine, driver, events):
-        engine.hung = {ID}
-        looking = [asyncio.create_task(driver.get_resource(ID)) for _ in range(2)]
-        await until(lambda: looks(engine) == 2)
-        pausing = asyncio.create_task(driver.pause(ID, before=RUNNING))
-        await asyncio.sleep(0)
-        await engine.tell("pause", ID)
-        assert await told(events, ID) == [ID]
-        pausing.cancel()
-        engine.go_on.set()
-        await asyncio.gather(*looking, pausing, return_exceptions=True)
-
-    async def test_one_whose_caller_leaves_is_told(self, engine, driver, events):
-        engine.gate.clear()
-        pausing = asyncio.create_task(driver.pause(ID, before=RUNNING))
-        await asked(engine, f"POST /containers/{ID}/pause")
-        pausing.cancel()
-        with suppress(asyncio.CancelledError):
-            await pausing
-        engine.gate.set()
-        await engine.tell("pause", ID)
-        assert await told(events, ID) == [ID]
-
-    async def test_who_does_not_say_what_it_knows_is_told(self, engine, driver, events):
-        with pytest.raises(ResourceNotFoundError):
-            await driver.pause(ID)
-        await engine.tell("pause", ID)
-        assert await told(events, ID) == [ID]
 
 
 class TestLockedContainer:
@@ -264,18 +161,6 @@ async def test_subscribe_when_the_stream_ends_fails_the_future(engine, driver):
         with pytest.raises(EngineUnreachableError, match="ended"):
             async with asyncio.timeout(PATIENCE):
                 await lost
-
-
-async def test_an_event_kept_back_does_not_outlive_the_stream(engine, driver):
-    engine.gate.clear()
-    async with EventQueue.of(driver) as events:
-        pausing = asyncio.create_task(driver.pause(ID, before=RUNNING))
-        await asked(engine, f"POST /containers/{ID}/pause")
-        await engine.tell("pause", ID)
-        await engine.tell("start", OTHER)
-        await told(events, OTHER)
-    engine.gate.set()
-    assert (await pausing).state is ResourceState.PAUSED
 
 
 async def test_the_other_end_of_a_silent_stream_by_tcp_is_asked_for():

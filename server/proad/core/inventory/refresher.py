@@ -112,10 +112,6 @@ class Refresher:
         except ResourceNotFoundError:
             return None
 
-    def settled(self, id: str) -> bool:
-        """Tell whether all is known that the engine has hinted at."""
-        return id not in self._refreshing
-
     async def settle(self, ids: Iterable[str], within: float) -> None:
         """Wait for the looks at these, so many seconds at most."""
         looking = [self._refreshing[id] for id in ids if id in self._refreshing]

@@ -21,7 +21,6 @@ from proad.drivers.docker.stop import STOP_MODES, Stopping
 from proad.drivers.docker.subscription import SubscriptionTiming, subscribed
 from proad.drivers.docker.update import Updating
 from proad.drivers.docker.verbs import Verbs
-from proad.drivers.own_events import OwnEvents
 from proad.drivers.threads import DEFAULT_TIMEOUT
 from proad.drivers.tolerant import UINT32
 from proad.errors import EngineConflictError, EngineTimedOutError
@@ -96,9 +95,8 @@ class DockerDriver:
         self._lookup = Lookup(self._engine)
         self._creation = Creation(self._engine, self._lookup)
         self._stopping = Stopping(self._engine, self._lookup)
-        self._own = OwnEvents()
         self._subscription_timing = subscription_timing
-        self._verbs = Verbs(self._engine, self._lookup, self._stopping, self._own)
+        self._verbs = Verbs(self._engine, self._lookup, self._stopping)
         self._updating = Updating(self._engine, self._lookup)
         self._sampling = Sampling(self._engine.streaming)
         self._images = ImageStore(self._engine)
@@ -167,9 +165,7 @@ class DockerDriver:
 
     def subscribe(self, on_event: OnEvent) -> AbstractAsyncContextManager[asyncio.Future[Never]]:
         """Call `on_event` for each event of a container."""
-        return subscribed(
-            self._engine, self._lookup, self._own, on_event, self._subscription_timing
-        )
+        return subscribed(self._engine, self._lookup, on_event, self._subscription_timing)
 
     async def start(self, id: str, options: StartOptions = StartOptions()) -> Resource:
         """Start a container; resume it when it is paused."""
@@ -187,13 +183,13 @@ class DockerDriver:
         """Restart a container."""
         return await self._stopping.restart(id, options, on_step)
 
-    async def pause(self, id: str, *, before: Resource | None = None) -> Resource:
+    async def pause(self, id: str) -> Resource:
         """Freeze a container in memory."""
-        return await self._verbs.pause(id, before)
+        return await self._verbs.pause(id)
 
-    async def resume(self, id: str, *, before: Resource | None = None) -> Resource:
+    async def resume(self, id: str) -> Resource:
         """Let a paused container go on."""
-        return await self._verbs.resume(id, before)
+        return await self._verbs.resume(id)
 
     async def delete(self, id: str, options: DeleteOptions = DeleteOptions()) -> Resource:
         """Delete a container."""

@@ -118,12 +118,10 @@ class Engine:
         timeout: timedelta | None = None,  # noqa: ASYNC109 - raises our own error
         urgent: bool = False,
         long: bool = False,
-        begin: Callable[[], None] = lambda: None,
     ) -> Answer:
         """Ask for a change, and give the answer, whatever its status.
 
         An `urgent` call does not wait for others, and a `long` one does not hold them up.
-        `begin` is called, on a thread, when all that it waited for has ended.
 
         Raises:
             EngineUnreachableError: there was no answer.
@@ -132,7 +130,6 @@ class Engine:
         limit = timeout or self.timeout
 
         def exchange() -> Answer:
-            begin()
             return self.api.call("POST", path, limit=limit, params=params, body=body)
 
         if long:

@@ -21,10 +21,8 @@ from proad.drivers.docker.events import TimedEvent, translate
 from proad.drivers.docker.lookup import Lookup, path
 from proad.drivers.docker.stream import Stream
 from proad.drivers.docker.transport import CONNECT_TIMEOUT
-from proad.drivers.own_events import OwnEvents
 from proad.drivers.subscriber import Subscriber
 from proad.drivers.threads import call_soon_threadsafe
-from proad.drivers.tolerant import Value
 from proad.errors import EngineUnreachableError, ProaError
 from proad.model import EngineEvent
 from proad.ports import OnEvent
@@ -53,10 +51,10 @@ class SubscriptionTiming:
 
 @asynccontextmanager
 async def subscribed(
-    engine: Engine, lookup: Lookup, own: OwnEvents, on_event: OnEvent, timing: SubscriptionTiming
+    engine: Engine, lookup: Lookup, on_event: OnEvent, timing: SubscriptionTiming
 ) -> AsyncIterator[asyncio.Future[Never]]:
     """Call `on_event` for each event while the block lasts; see `ports.Driver.subscribe`."""
-    subscription = Subscription(engine, lookup, own, on_event, timing)
+    subscription = Subscription(engine, lookup, on_event, timing)
     try:
         await subscription.begin()
         yield subscription.lost
@@ -71,7 +69,6 @@ class Subscription:
         self,
         engine: Engine,
         lookup: Lookup,
-        own: OwnEvents,
         on_event: OnEvent,
         timing: SubscriptionTiming,
     ) -> None:
@@ -80,7 +77,6 @@ class Subscription:
         self._timing = timing
         self._engine = engine
         self._lookup = lookup
-        self._own = own
         self._stream = Stream()
         self._loop = asyncio.get_running_loop()
         self._opened: asyncio.Future[None] = self._loop.create_future()
@@ -140,24 +136,16 @@ class Subscription:
             for item in self._engine.streaming.follow(
                 "/events", params=params, stream=self._stream, on_open=self._on_open
             ):
-                self._take(item)
+                if (timed := translate(item)) is not None:
+                    self._hand_over(timed)
         except ProaError as trouble:
             error = _lost(trouble)
         except ValueError:
             error = EngineUnreachableError(ENGINE, "an event is not JSON")
-        self._own.void()
         call_soon_threadsafe(self._loop, self._on_loss, error)
 
-    def _take(self, item: Value) -> None:
-        timed = translate(item)
-        if timed is None:
-            return
-        id, action = timed.event.id, item["Action"].text()
-        if not self._own.takes(id, action, lambda: self._pass_on(timed)):
-            self._pass_on(timed)
-
-    def _pass_on(self, timed: TimedEvent) -> None:
-        """Hand an event over to the loop. Runs on any thread."""
+    def _hand_over(self, timed: TimedEvent) -> None:
+        """Hand an event over to the loop. Runs on the thread."""
         with self._lock:
             first = not self._read
             self._read.append(timed)

@@ -61,12 +61,6 @@ def summary(item: Value, id: str, lifetime: Lifetime = Lifetime.PERSISTENT) -> R
     )
 
 
-def turned(resource: Resource, status: str) -> Resource:
-    """Give a SUMMARY as the list shows it once the container is "paused" or "running"."""
-    state, reason = STATES[status]
-    return replace(resource, state=state, state_detail=StateDetail(reason=reason))
-
-
 def _ports(ports: Value) -> Iterator[PublishedPort]:
     for port in ports.each():
         inner = port["PrivatePort"].number(1, PORT)

@@ -6,7 +6,6 @@ the reason of a refusal: that is fast, and no race can come in between.
 
 import asyncio
 from datetime import timedelta
-from functools import partial
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -14,8 +13,6 @@ from proad.drivers.docker.engine import Engine
 from proad.drivers.docker.errors import ENGINE, refused
 from proad.drivers.docker.lookup import Lookup, path
 from proad.drivers.docker.stop import Stopping
-from proad.drivers.docker.summary_view import turned
-from proad.drivers.own_events import OwnEvents
 from proad.errors import CapabilityMissingError
 from proad.model import (
     DeleteOptions,
@@ -34,27 +31,25 @@ _DOUBTS = 2  # looks that are not believed when they say that it is done already
 _REMOVAL = timedelta(seconds=20)
 
 
-class _Turn(NamedTuple):
-    """A verb, Docker's word for it in calls and events, and what becomes of it."""
+class _Transition(NamedTuple):
+    """A verb, the path of its call, and the state that the call leads to."""
 
     verb: Verb
-    action: str
-    then: ResourceState
-    status: str
+    path: str
+    state: ResourceState
 
 
-_PAUSE = _Turn(Verb.PAUSE, "pause", ResourceState.PAUSED, "paused")
-_RESUME = _Turn(Verb.RESUME, "unpause", ResourceState.RUNNING, "running")
+_PAUSE = _Transition(Verb.PAUSE, "/pause", ResourceState.PAUSED)
+_RESUME = _Transition(Verb.RESUME, "/unpause", ResourceState.RUNNING)
 
 
 class Verbs:
     """Starts, pauses, resumes and deletes containers."""
 
-    def __init__(self, engine: Engine, lookup: Lookup, stopping: Stopping, own: OwnEvents) -> None:
+    def __init__(self, engine: Engine, lookup: Lookup, stopping: Stopping) -> None:
         self._engine = engine
         self._lookup = lookup
         self._stopping = stopping
-        self._own = own
 
     async def start(self, id: str, options: StartOptions) -> Resource:
         """Start a container, resume a paused one; see the port."""
@@ -71,40 +66,31 @@ class Verbs:
             return await self.resume(id)
         raise refusal(Verb.START, now) or await self._lookup.failure(answer)
 
-    async def pause(self, id: str, before: Resource | None = None) -> Resource:
+    async def pause(self, id: str) -> Resource:
         """Freeze a container; see the port."""
-        return await self._turn(_PAUSE, id, before)
+        return await self._transition(_PAUSE, id)
 
-    async def resume(self, id: str, before: Resource | None = None) -> Resource:
-        """Let a container go on; see the port."""
-        return await self._turn(_RESUME, id, before)
+    async def resume(self, id: str) -> Resource:
+        """Resume a container; see the port."""
+        return await self._transition(_RESUME, id)
 
-    async def _turn(self, turn: "_Turn", id: str, before: Resource | None) -> Resource:
+    async def _transition(self, transition: _Transition, id: str) -> Resource:
         """Pause or resume.
 
-        Docker hears of its own pauses a second time, as events; when one is late, after
-        an opposite call, it takes it for news and shows the wrong state for a moment.
+        Docker receives its own pauses a second time, as events of containerd. When such an
+        event is late, after an opposite call, Docker takes it for news and shows the wrong
+        state for a moment.
         """
-        then = turn.then
-        if before is not None and await self._done(turn, id):
-            return turned(before, turn.status)
         for attempt in range(_LOOKS):
-            answer, now = await self._lookup.after(f"/{turn.action}", id)
+            answer, now = await self._lookup.after(transition.path, id)
             if answer.ok:
-                return now if now.state is then else await self._settled(now, then)
-            error = refusal(turn.verb, now)
-            if error and (now.state is not then or attempt == _DOUBTS):
+                reached = now.state is transition.state
+                return now if reached else await self._settled(now, transition.state)
+            error = refusal(transition.verb, now)
+            if error and (now.state is not transition.state or attempt == _DOUBTS):
                 raise error
             await asyncio.sleep(_LOOK)
         raise refused(answer.status, answer.text)
-
-    async def _done(self, turn: "_Turn", id: str) -> bool:
-        """Pause or resume for a caller that takes our word for it, and needs no event."""
-        target = path(id, f"/{turn.action}")
-        with self._own.expected(id, turn.action) as act:
-            begin = partial(self._own.begin, act)
-            act.done = (await self._engine.post(target, begin=begin)).ok
-        return act.done
 
     async def _settled(self, now: Resource, then: ResourceState) -> Resource:
         for _ in range(_LOOKS):

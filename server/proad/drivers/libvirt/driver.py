@@ -33,7 +33,6 @@ from proad.drivers.libvirt.storage.reconcile import reconcile
 from proad.drivers.libvirt.storage.storage import Storage
 from proad.drivers.libvirt.storage.volume_view import view_of
 from proad.drivers.libvirt.subscription import Subscriptions
-from proad.drivers.own_events import OwnEvents
 from proad.drivers.records import LocalVolumeRecords
 from proad.drivers.threads import call_soon_threadsafe
 from proad.drivers.tolerant import Omissions
@@ -113,13 +112,11 @@ class LibvirtDriver:
         self._host = LibvirtHost(virt_type, uri, self._omissions)
         self._catalog = VolumeCatalog(records or LocalVolumeRecords(), self._host)
         self._events = DomainEvents()
-        self._own_events = OwnEvents()
         self._connection = Connection(
             uri,
             threads=threads,
             on_event=self._on_event,
             on_loss=self._on_loss,
-            own_events=self._own_events,
         )
         self._reader = DomainReader(self._catalog, self._omissions)
         self._subscriptions = Subscriptions(self._connection, self._reader.forget, poll_interval)
@@ -127,7 +124,7 @@ class LibvirtDriver:
         pool_path = default_pool_path or DEFAULT_POOL_PATH
         self._storage = Storage(Finder(default_pool, pool_path), self._catalog)
         self._creator = DomainCreator(self._storage, Media((*media_dirs, pool_path)))
-        self._lifecycle = DomainLifecycle(self._connection, self._reader, self._own_events)
+        self._lifecycle = DomainLifecycle(self._connection, self._reader)
         self._stopper = DomainStopper(
             self._connection, self._events, self._reader, self._storage, self._catalog
         )
@@ -198,13 +195,13 @@ class LibvirtDriver:
         """Restart a domain; None means GRACEFUL within 60 s."""
         return await self._stopper.restart(id, options, on_step)
 
-    async def pause(self, id: str, *, before: Resource | None = None) -> Resource:
+    async def pause(self, id: str) -> Resource:
         """Freeze a domain in memory."""
-        return await self._lifecycle.transition(id, Verb.PAUSE, before)
+        return await self._lifecycle.transition(id, Verb.PAUSE)
 
-    async def resume(self, id: str, *, before: Resource | None = None) -> Resource:
+    async def resume(self, id: str) -> Resource:
         """Let a domain go on; wake it if it suspended itself."""
-        return await self._lifecycle.transition(id, Verb.RESUME, before)
+        return await self._lifecycle.transition(id, Verb.RESUME)
 
     async def delete(self, id: str, options: DeleteOptions = DeleteOptions()) -> Resource:
         """Delete a domain, and the volumes that were made for it unless `keep_volumes`."""
@@ -361,7 +358,6 @@ class LibvirtDriver:
         self._subscriptions.publish(hint)
 
     def _on_loss(self) -> None:
-        self._own_events.void()
         self._subscriptions.end("the connection was lost")
         self._reader.forget_all()
         self._host.forget()

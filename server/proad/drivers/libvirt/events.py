@@ -14,7 +14,7 @@ from enum import StrEnum
 import libvirt
 
 from proad.drivers.libvirt.xml.metadata import NAMESPACE
-from proad.model import EngineEvent, Verb
+from proad.model import EngineEvent
 
 
 class EventKind(StrEnum):
@@ -54,11 +54,6 @@ class DomainEvent:
             return (self.event, self.detail) in _STATE_ALONE
         return self.kind in {EventKind.REBOOT, EventKind.AGENT} or self.foreign
 
-    @property
-    def action(self) -> str:
-        """What happened, as a word."""
-        return f"{self.kind} {self.event} {self.detail}"
-
     def hint(self) -> EngineEvent:
         """Say it as the ports have it."""
         if self.kind is EventKind.LIFECYCLE:
@@ -75,26 +70,6 @@ class DomainEvent:
         return EngineEvent(id=self.id, reconfigured=not silent)
 
 
-def action_of(verb: Verb) -> str:
-    """Give the `action` of the event that a PAUSE or RESUME of ours brings."""
-    return _ACTIONS[verb]
-
-
-_ACTIONS = {
-    verb: DomainEvent("", EventKind.LIFECYCLE, event, detail).action
-    for verb, event, detail in (
-        (
-            Verb.PAUSE,
-            libvirt.VIR_DOMAIN_EVENT_SUSPENDED,
-            libvirt.VIR_DOMAIN_EVENT_SUSPENDED_PAUSED,
-        ),
-        (
-            Verb.RESUME,
-            libvirt.VIR_DOMAIN_EVENT_RESUMED,
-            libvirt.VIR_DOMAIN_EVENT_RESUMED_UNPAUSED,
-        ),
-    )
-}
 _ENDS = frozenset({libvirt.VIR_DOMAIN_EVENT_STOPPED, libvirt.VIR_DOMAIN_EVENT_CRASHED})
 # Nothing but the state changes by them: ordinary pauses and their ends, and guests that
 # are through with shutting down. A snapshot that is gone back to has other details.

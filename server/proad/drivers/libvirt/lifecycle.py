@@ -6,11 +6,9 @@ import libvirt
 
 from proad.drivers.libvirt import snapshots
 from proad.drivers.libvirt.connections.connection import LONG_TIMEOUT, Connection
-from proad.drivers.libvirt.events import action_of
 from proad.drivers.libvirt.host.virt import is_test
 from proad.drivers.libvirt.reader import DomainReader
 from proad.drivers.libvirt.transitions import guarded, perform, resume_or_wake
-from proad.drivers.own_events import OwnEvents
 from proad.model import Resource, ResourceState, RevertState, StartOptions, Verb, refusal
 
 _PAUSED = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_USER)
@@ -23,13 +21,11 @@ class DomainLifecycle:
     Args:
         connection: to libvirt.
         reader: makes resources.
-        own_events: keeps the events of our own pauses from those who need none.
     """
 
-    def __init__(self, connection: Connection, reader: DomainReader, own_events: OwnEvents) -> None:
+    def __init__(self, connection: Connection, reader: DomainReader) -> None:
         self._connection = connection
         self._reader = reader
-        self._own_events = own_events
 
     async def start(self, id: str, options: StartOptions) -> Resource:
         """Start a domain, or let it go on; `ports.Driver.start` says more."""
@@ -40,24 +36,11 @@ class DomainLifecycle:
 
         return await self._connection.on(id, act, timeout=LONG_TIMEOUT)
 
-    async def transition(self, id: str, verb: Verb, before: Resource | None) -> Resource:
-        """Pause or resume a domain; `ports.Driver.pause` says more.
-
-        What is legal is told by what we know of it, which is never older than `before`.
-        Who gave that takes our word for what comes of it, and is not told of the event.
-        """
-        transition = partial(_transition, self._reader, verb=verb)
-        if before is None:
-            return await self._connection.on(id, transition, cached=True)
-        with self._own_events.expected(id, action_of(verb)) as act:
-
-            def own_transition(domain: libvirt.virDomain) -> Resource:
-                self._own_events.begin(act)
-                return transition(domain)
-
-            after = await self._connection.on(id, own_transition, cached=True)
-            act.done = True
-        return after
+    async def transition(self, id: str, verb: Verb) -> Resource:
+        """Pause or resume a domain; `ports.Driver.pause` says more."""
+        return await self._connection.on(
+            id, partial(_transition, self._reader, verb=verb), cached=True
+        )
 
     def _start(self, options: StartOptions, domain: libvirt.virDomain, before: Resource) -> None:
         if options.from_snapshot:

@@ -173,14 +173,14 @@ class MemoryDriver(
                 self._permit(Verb.RESTART, workload)
         return workload.shown(ResourceView.SUMMARY)
 
-    async def pause(self, id: str, *, before: Resource | None = None) -> Resource:  # noqa: ARG002 - nothing is read
+    async def pause(self, id: str) -> Resource:
         """Freeze it."""
         workload = self._workload(id)
         self._permit(Verb.PAUSE, workload)
         self._enter(workload, ResourceState.PAUSED, StateReason.USER)
         return workload.shown(ResourceView.SUMMARY)
 
-    async def resume(self, id: str, *, before: Resource | None = None) -> Resource:  # noqa: ARG002 - nothing is read
+    async def resume(self, id: str) -> Resource:
         """Let it go on."""
         workload = self._workload(id)
         self._permit(Verb.RESUME, workload)

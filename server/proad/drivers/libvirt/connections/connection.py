@@ -30,7 +30,6 @@ from proad.drivers.libvirt.errors import ENGINE, text_of, translate
 from proad.drivers.libvirt.events import DomainEvent, start_event_loop, subscribe
 from proad.drivers.libvirt.host.virt import is_test
 from proad.drivers.libvirt.reader import lookup
-from proad.drivers.own_events import OwnEvents
 from proad.drivers.threads import DEFAULT_TIMEOUT, call_soon_threadsafe
 from proad.errors import EngineConflictError, EngineUnreachableError
 
@@ -79,7 +78,6 @@ class Connection:
         threads: number of threads for ordinary calls.
         on_event: called on the asyncio loop for each event of a domain.
         on_loss: called on the asyncio loop when events may have been missed.
-        own_events: takes events of our own acts, of which `on_event` is not told.
     """
 
     def __init__(
@@ -89,14 +87,12 @@ class Connection:
         threads: int,
         on_event: Callable[[DomainEvent], None],
         on_loss: Callable[[], None],
-        own_events: OwnEvents | None = None,
     ) -> None:
         self.uri = uri
         self._bulkheads = Bulkheads(threads)
         self._thread_connection = ThreadConnection(uri)
         self._on_event = on_event
         self._on_loss = on_loss
-        self._own_events = own_events or OwnEvents()
         self._session: _Session | None = None
         self._opening: asyncio.Future[_Session] | None = None
         self._closed = True
@@ -228,11 +224,6 @@ class Connection:
         if self._loop is not None:
             call_soon_threadsafe(self._loop, call, *args)
 
-    def _on_domain_event(self, event: DomainEvent) -> None:
-        tell = partial(self._call_soon, self._on_event, event)
-        if not self._own_events.takes(event.id, event.action, tell):
-            tell()
-
     def _open(self) -> _Session:
         connection = libvirt.open(self.uri)
         session = _Session(connection, shared=is_test(connection))
@@ -242,7 +233,7 @@ class Connection:
             connection.registerCloseCallback(
                 lambda _connection, _reason, _opaque: self._call_soon(self._lose, session), None
             )
-            session.callbacks = subscribe(connection, self._on_domain_event)
+            session.callbacks = subscribe(connection, partial(self._call_soon, self._on_event))
         except BaseException:
             session.dispose()
             raise

@@ -1,0 +1,73 @@
+"""Pauses in quick succession, ours and those of others: no wrong state is shown after them."""
+
+import asyncio
+
+import docker
+import pytest
+
+from eventually import eventually
+from integration.docker.container_watcher import watched
+from integration.docker.workloads import DEAF, Make
+from proad.drivers.docker import DockerDriver
+from proad.errors import StateError
+from proad.model import Resource, ResourceState, ResourceView
+
+pytestmark = pytest.mark.docker
+
+RUNNING, PAUSED = ResourceState.RUNNING, ResourceState.PAUSED
+SUMMARY = ResourceView.SUMMARY
+
+
+async def test_pause_and_resume_return_what_a_list_shows(driver: DockerDriver, make: Make):
+    id = (await make(*DEAF)).id
+    for act, state in ((driver.pause, PAUSED), (driver.resume, RUNNING)):
+        after = await act(id)
+        assert after.state is state
+
+        async def listed(after=after) -> bool:
+            return after in await driver.list_resources()
+
+        await eventually(listed)
+
+
+async def test_pauses_in_quick_succession_lead_to_the_last_state(driver: DockerDriver, make: Make):
+    id = (await make(*DEAF)).id
+    async with watched(driver, id) as watcher:
+        for _ in range(10):
+            assert (await driver.pause(id)).state is PAUSED
+            assert (await driver.resume(id)).state is RUNNING
+        assert (await driver.pause(id)).state is PAUSED
+        last = await watcher.settled(lambda it: it.state is PAUSED)
+        assert last == await driver.get_resource(id, SUMMARY)
+
+
+async def test_pause_that_another_undoes_at_once_leads_to_running(
+    driver: DockerDriver, make: Make, raw: docker.APIClient
+):
+    id = (await make(*DEAF)).id
+    async with watched(driver, id) as watcher:
+        for _ in range(5):
+            count = len(watcher.seen)
+            assert (await driver.pause(id)).state is PAUSED
+            await asyncio.to_thread(raw.unpause, id)
+            await watcher.settled(lambda it: it.state is RUNNING, after=count)
+
+
+async def test_pause_of_two_at_once_reports_paused_to_both(
+    driver: DockerDriver, make: Make, raw: docker.APIClient
+):
+    """One pause is done and the other refused."""
+    id = (await make(*DEAF)).id
+    async with watched(driver, id) as watcher:
+        for _ in range(5):
+            count = len(watcher.seen)
+            ours, _theirs = await asyncio.gather(
+                driver.pause(id), asyncio.to_thread(raw.pause, id), return_exceptions=True
+            )
+            if isinstance(ours, Resource):
+                assert ours.state is PAUSED
+            else:
+                assert isinstance(ours, StateError)
+            await watcher.settled(lambda it: it.state is PAUSED, after=count)
+            await asyncio.to_thread(raw.unpause, id)
+            await watcher.settled(lambda it: it.state is RUNNING, after=count)
