@@ -1,4 +1,4 @@
-"""The composition root: every part is made here, given what it needs, and closed here."""
+"""The composition root: every component is made, given what it needs, and closed here."""
 
 import asyncio
 import resource
@@ -10,8 +10,11 @@ from importlib.metadata import version
 
 import structlog
 
+from proad.auth.client_address import ClientAddressResolver
 from proad.auth.keys import KeyRing
+from proad.auth.passwords import Passwords
 from proad.auth.service import Authenticator
+from proad.auth.tokens import Tokens
 from proad.collector import Collector
 from proad.config import HostSettings, Settings, UnixAddress
 from proad.core.engine_connection import EngineConnection
@@ -50,6 +53,8 @@ from proad.rpc.volume_service import VolumeService
 from proad.sockets import claimed
 from proad.state import prepare_state_dir, served
 from proad.store.database import Database
+from proad.store.revocations import RevocationStore
+from proad.store.users import UserStore
 from proad.store.volumes import VolumeStore
 from proad.timing import DaemonTiming
 from proad.tls import read_tls
@@ -84,7 +89,6 @@ async def run(settings: Settings, *, memory: bool = False) -> None:
 
 
 async def _serve(settings: Settings, stop: asyncio.Event, *, memory: bool) -> None:
-    """Serve until it is time to stop."""
     async with (
         Database.open(settings.database_url.get_secret_value()) as database,
         serving(
@@ -100,7 +104,7 @@ async def _serve(settings: Settings, stop: asyncio.Event, *, memory: bool) -> No
 
 
 def _raise_file_limit() -> None:
-    """Take as many descriptors as we are allowed: each connection needs one."""
+    """Raise the limit of open files as far as allowed: each connection needs one."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
@@ -112,28 +116,65 @@ async def serving(
     drivers: Sequence[tuple[str, Driver]],
     timing: DaemonTiming = DaemonTiming(),
 ) -> AsyncIterator[list[str]]:
-    """Serve drivers, each on a host connection, and yield the bound addresses.
+    """Serve drivers and yield the addresses that are bound.
+
+    Args:
+        settings: all settings.
+        database: the daemon's database.
+        drivers: the name of a host connection and a driver on it, each.
+        timing: durations.
 
     Raises:
         SetupError: the key or an address cannot be used.
     """
-    keys = KeyRing.open(settings.keys_dir)
     async with AsyncExitStack() as stack:
-        authenticator = await stack.enter_async_context(
-            Authenticator.open(settings, database, keys)
-        )
-        connections = []
-        for host, driver in drivers:
-            connections.append(EngineConnection(host, await stack.enter_async_context(driver)))
+        # Authentication
+        keys = KeyRing.open(settings.keys_dir)
+        authenticator = await stack.enter_async_context(authenticating(settings, database, keys))
+
+        # The core over the drivers
+        connections = [
+            EngineConnection(host, await stack.enter_async_context(driver))
+            for host, driver in drivers
+        ]
         hosts = Hosts(list(dict.fromkeys(host for host, _driver in drivers)), connections)
-        tasks = ShieldedTasks()
         inventory = Inventory(connections)
+        resolver = Resolver(hosts, inventory)
+        tasks = ShieldedTasks()
+        verbs = VerbRunner(resolver, inventory, tasks, timing.verbs)
+        provisioning = Provisioning(hosts, resolver, tasks, inventory)
+        registries = AllowedRegistries(settings.allowed_registries)
+        slicer = TimeSlicer()
+
+        # The contract over the core
         signer = Signer(keys.derived("page and resume tokens"))
-        server = _rpc_server(settings, authenticator, hosts, tasks, inventory, signer, timing)
-        tls = settings.tls
+        paginator = Paginator(signer)
+        server = RpcServer(
+            interceptor=CallInterceptor(authenticator, methods()),
+            health=Health(hosts, service_names()),
+            auth=AuthService(authenticator),
+            resources=ResourceService(
+                ResourceLister(hosts, inventory, slicer),
+                Lifecycle(resolver, verbs, inventory),
+                WatchService(hosts, inventory),
+                StatsService(hosts, resolver, inventory),
+                paginator,
+                signer,
+                slicer,
+            ),
+            containers=ContainerService(provisioning),
+            images=ImageService(ImageOperations(hosts, tasks, registries), paginator),
+            domains=DomainService(provisioning),
+            snapshots=SnapshotService(SnapshotOperations(resolver, verbs, inventory), paginator),
+            volumes=VolumeService(VolumeOperations(hosts, tasks), paginator),
+            hosts=HostService(hosts, daemon_version=version("proa")),
+            max_message_bytes=settings.grpc_max_message_bytes,
+            max_concurrent_streams=settings.grpc_max_concurrent_streams,
+        )
+
+        # Fail for an address that cannot be bound before the engines are asked; answer after.
         addresses = server.listen(
-            settings.listen,
-            tls_credentials(read_tls(tls)) if tls else None,
+            settings.listen, tls_credentials(read_tls(settings.tls)) if settings.tls else None
         )
         await stack.enter_async_context(_supervised(connections))
         await stack.enter_async_context(inventory.following())
@@ -142,51 +183,33 @@ async def serving(
         yield addresses
 
 
-def _rpc_server(
-    settings: Settings,
-    authenticator: Authenticator,
-    hosts: Hosts,
-    tasks: ShieldedTasks,
-    inventory: Inventory,
-    signer: Signer,
-    timing: DaemonTiming,
-) -> RpcServer:
-    paginator = Paginator(signer)
-    slicer = TimeSlicer()
-    resolver = Resolver(hosts, inventory)
-    verbs = VerbRunner(resolver, inventory, tasks, timing.verbs)
-    lifecycle = Lifecycle(resolver, verbs, inventory)
-    provisioning = Provisioning(hosts, resolver, tasks, inventory)
-    return RpcServer(
-        interceptor=CallInterceptor(authenticator, methods()),
-        health=Health(hosts, service_names()),
-        auth=AuthService(authenticator),
-        resources=ResourceService(
-            ResourceLister(hosts, inventory, slicer),
-            lifecycle,
-            WatchService(hosts, inventory),
-            StatsService(hosts, resolver, inventory),
-            paginator,
-            signer,
-            slicer,
-        ),
-        containers=ContainerService(provisioning),
-        images=ImageService(
-            ImageOperations(hosts, tasks, AllowedRegistries(settings.allowed_registries)),
-            paginator,
-        ),
-        domains=DomainService(provisioning),
-        snapshots=SnapshotService(SnapshotOperations(resolver, verbs, inventory), paginator),
-        volumes=VolumeService(VolumeOperations(hosts, tasks), paginator),
-        hosts=HostService(hosts, daemon_version=version("proa")),
-        max_message_bytes=settings.grpc_max_message_bytes,
-        max_concurrent_streams=settings.grpc_max_concurrent_streams,
-    )
+@asynccontextmanager
+async def authenticating(
+    settings: Settings, database: Database, keys: KeyRing
+) -> AsyncIterator[Authenticator]:
+    """Compose an authenticator; at the end, wait for the logins under way."""
+    with Passwords() as passwords:
+        authenticator = Authenticator(
+            users=UserStore(database),
+            revocations=RevocationStore(database),
+            tokens=Tokens(
+                keys,
+                issuer=settings.token_issuer,
+                audience=settings.token_audience,
+                lifetime=settings.token_lifetime,
+            ),
+            passwords=passwords,
+            addresses=ClientAddressResolver(settings.trusted_proxies),
+        )
+        try:
+            yield authenticator
+        finally:
+            await authenticator.settle()
 
 
 @asynccontextmanager
 async def _supervised(connections: Sequence[EngineConnection]) -> AsyncIterator[None]:
-    """Keep probing the engines; the first answers are in when this is entered."""
+    """Probe the engines from now on; enter the block when each has been probed once."""
     await asyncio.gather(*(connection.probe() for connection in connections))
     tasks = [asyncio.create_task(connection.supervise()) for connection in connections]
     try:
@@ -198,7 +221,7 @@ async def _supervised(connections: Sequence[EngineConnection]) -> AsyncIterator[
 
 
 async def _drain(server: RpcServer, tasks: ShieldedTasks, patience: timedelta) -> None:
-    """Let calls end, and changes whose callers are gone, all within `patience`."""
+    """Wait for the calls, and for the changes whose callers are gone, within `patience`."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + patience.total_seconds()
     await server.stop(patience)
@@ -206,34 +229,26 @@ async def _drain(server: RpcServer, tasks: ShieldedTasks, patience: timedelta) -
 
 
 def _drivers(hosts: Sequence[HostSettings], volumes: VolumeRecords) -> list[tuple[str, Driver]]:
-    # The engines' SDKs are imported only where an engine is configured.
+    # Import the SDK of an engine only where one is configured.
     drivers: list[tuple[str, Driver]] = []
     for host in hosts:
         if host.docker_url:
             from proad.drivers.docker import DockerDriver
 
-            drivers.append(
-                (
-                    host.name,
-                    DockerDriver(host.docker_url.get_secret_value(), cert_path=host.docker_tls_dir),
-                )
-            )
+            docker = DockerDriver(host.docker_url.get_secret_value(), cert_path=host.docker_tls_dir)
+            drivers.append((host.name, docker))
         if host.libvirt_uri:
             from proad.drivers.libvirt import LibvirtDriver
 
-            drivers.append(
-                (
-                    host.name,
-                    LibvirtDriver(
-                        host.libvirt_uri.get_secret_value(),
-                        virt_type=host.virt_type,
-                        default_pool=host.libvirt_pool,
-                        default_pool_path=str(host.libvirt_pool_path),
-                        media_dirs=tuple(map(str, host.media_dirs)),
-                        records=volumes,
-                    ),
-                )
+            libvirt = LibvirtDriver(
+                host.libvirt_uri.get_secret_value(),
+                virt_type=host.virt_type,
+                default_pool=host.libvirt_pool,
+                default_pool_path=str(host.libvirt_pool_path),
+                media_dirs=tuple(map(str, host.media_dirs)),
+                records=volumes,
             )
+            drivers.append((host.name, libvirt))
     return drivers
 
 

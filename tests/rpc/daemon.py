@@ -14,9 +14,8 @@ from grpc_status import rpc_status
 import proa.v1
 from eventually import eventually
 from proa import v1
-from proad.app import serving
+from proad import app
 from proad.auth.keys import KeyRing
-from proad.auth.service import Authenticator
 from proad.auth.tokens import Tokens
 from proad.model.scope import Scope
 from proad.store.database import Database
@@ -186,10 +185,10 @@ class Daemon:
 
 @asynccontextmanager
 async def authenticating(settings):
-    """Give an Authenticator as a daemon has it."""
+    """Yield an Authenticator as a daemon has it."""
     async with (
         Database.open(settings.database_url.get_secret_value()) as database,
-        Authenticator.open(settings, database, KeyRing.open(settings.keys_dir)) as authenticator,
+        app.authenticating(settings, database, KeyRing.open(settings.keys_dir)) as authenticator,
     ):
         yield authenticator
 
@@ -199,7 +198,7 @@ async def running(settings, drivers, timing=DaemonTiming()):
     """Serve `drivers` and yield a Daemon."""
     async with (
         Database.open(settings.database_url.get_secret_value()) as database,
-        serving(settings, database, drivers, timing) as addresses,
+        app.serving(settings, database, drivers, timing) as addresses,
         grpc.aio.insecure_channel(addresses[0]) as channel,
     ):
         tokens = Tokens(

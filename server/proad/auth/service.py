@@ -3,30 +3,26 @@
 import hmac
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Self
 
 import structlog
 
 from proad.auth.client_address import ClientAddressResolver
 from proad.auth.fair_queue import FairQueue
-from proad.auth.keys import KeyRing
 from proad.auth.login_limiter import LoginLimiter
 from proad.auth.passwords import Passwords, check_password
 from proad.auth.timing import AuthTiming
 from proad.auth.token_status import TokenStatusCache
 from proad.auth.tokens import Claims, IssuedToken, Tokens
-from proad.config import Settings
 from proad.errors import (
     BadCredentialsError,
     ScopeMissingError,
     TokenMissingError,
 )
 from proad.model.scope import Scope
-from proad.store.database import Database
 from proad.store.revocations import RevocationStore
 from proad.store.users import User, UserStore, check_username
 
@@ -104,31 +100,10 @@ class Authenticator:
         self._queue = FairQueue(concurrency=passwords.threads, priority=self._limiter.priority)
         self._log_key = secrets.token_bytes(32)
 
-    @classmethod
-    @asynccontextmanager
-    async def open(
-        cls, settings: Settings, database: Database, keys: KeyRing
-    ) -> AsyncIterator[Self]:
-        """Make one from the settings, and at the end let it finish what it does."""
-        tokens = Tokens(
-            keys,
-            issuer=settings.token_issuer,
-            audience=settings.token_audience,
-            lifetime=settings.token_lifetime,
-        )
-        with Passwords() as passwords:
-            authenticator = cls(
-                users=UserStore(database),
-                revocations=RevocationStore(database),
-                tokens=tokens,
-                passwords=passwords,
-                addresses=ClientAddressResolver(settings.trusted_proxies),
-            )
-            try:
-                yield authenticator
-            finally:
-                await authenticator._queue.settle()
-                await authenticator._token_status.settle()
+    async def settle(self) -> None:
+        """Wait for the logins and the writes to the store that are under way."""
+        await self._queue.settle()
+        await self._token_status.settle()
 
     async def create_token(
         self,
