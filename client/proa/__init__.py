@@ -9,7 +9,7 @@
         for resource in client.list_resources():
             print(resource.name, v1.ResourceState.Name(resource.state))
 
-`proa.aio` is the same for asyncio; `proa.v1` has the messages and stubs.
+`proa.aio` is the same for asyncio; `proa.v1` contains the messages and stubs.
 """
 
 from importlib.metadata import version

@@ -1,4 +1,4 @@
-"""Where the daemon is and how a channel to it is made."""
+"""The address of the daemon and the channel to it."""
 
 import ipaddress
 import os
@@ -20,15 +20,13 @@ Options = Sequence[tuple[str, OptionValue]]
 
 @dataclass(frozen=True, kw_only=True)
 class TLS:
-    """How a channel is secured. PEM files all.
+    """The TLS settings of a channel. All files are PEM.
 
     Attributes:
-        ca_file: authorities that the daemon's certificate may come from; None: those
-            that gRPC ships with.
-        cert_file: our own certificate, for a daemon that asks for one (mTLS).
-        key_file: the key of it.
-        server_name: name to expect in the daemon's certificate, if it is not the
-            target's.
+        ca_file: authorities to trust; None for those that gRPC ships with.
+        cert_file: the client's own certificate, for mTLS.
+        key_file: the key of that certificate.
+        server_name: name to expect in the daemon's certificate; None for the target's.
     """
 
     ca_file: str | os.PathLike[str] | None = None
@@ -41,7 +39,11 @@ class TLS:
             raise ValueError("a certificate needs its key: set both cert_file and key_file")
 
     def credentials(self) -> grpc.ChannelCredentials:
-        """Read the files. Raises OSError where that fails."""
+        """Read the files, and return the credentials.
+
+        Raises:
+            OSError: a file cannot be read.
+        """
         return grpc.ssl_channel_credentials(
             root_certificates=_read(self.ca_file),
             private_key=_read(self.key_file),
@@ -55,12 +57,12 @@ def _read(file: str | os.PathLike[str] | None) -> bytes | None:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A daemon's address and how the way to it is secured.
+    """The address of a daemon and the security of the channel.
 
     Attributes:
-        target: what gRPC calls a target: "127.0.0.1:50051", "unix:/run/proa.sock", …
-        tls: None: in the clear.
-        allow_insecure: whether secrets may go in the clear over a network.
+        target: target in gRPC's notation: "127.0.0.1:50051", "unix:/run/proa.sock", …
+        tls: TLS settings; None for no TLS.
+        allow_insecure: whether secrets may cross a network unencrypted.
     """
 
     target: str
@@ -69,20 +71,20 @@ class Endpoint:
 
     @classmethod
     def of(cls, target: str | None, *, tls: TLS | bool | None, allow_insecure: bool) -> "Endpoint":
-        """Take the arguments of `connect`; without a target, that comes from PROA_TARGET.
+        """Return the endpoint of `connect`'s arguments. The default target is PROA_TARGET.
 
-        A host alone means our port there.
+        A host without a port gets the default port.
         """
         chosen = target or os.environ.get("PROA_TARGET") or DEFAULT_TARGET
         return cls(_with_port(chosen), TLS() if tls is True else tls or None, allow_insecure)
 
     @property
     def local(self) -> bool:
-        """Whether no network lies between: a Unix socket or a loopback address."""
+        """Whether the target is on this host: a Unix socket or a loopback address."""
         return self.target.startswith(("unix:", "unix-abstract:")) or _is_loopback(self.target)
 
     def check_secret(self, what: str) -> None:
-        """Raise ValueError if somebody in between could read a secret on its way."""
+        """Raise ValueError if a secret would cross a network unencrypted."""
         if self.tls is None and not self.local and not self.allow_insecure:
             raise ValueError(
                 f"{what} would go to {self.target} in the clear; "
@@ -90,23 +92,22 @@ class Endpoint:
             )
 
     def check_call(self, method: str) -> None:
-        """Raise ValueError for a call whose request has a password, likewise."""
+        """Raise ValueError if the password in a request would cross a network unencrypted."""
         if method in _WITH_PASSWORD:
             self.check_secret("a password")
 
     def options(self, extra: Options) -> list[tuple[str, OptionValue]]:
-        """The channel's options; the caller's replace ours of the same name."""
+        """Return the channel's options; those of the caller override ours."""
         options: dict[str, OptionValue] = {
             "grpc.service_config": contract.service_config(),
-            # A connection that died without a word is found out within 40 s, but
-            # only while a call waits on it.
+            # Detects a connection that died silently within 40 s, but only during a call.
             "grpc.keepalive_time_ms": 30_000,
             "grpc.keepalive_timeout_ms": 10_000,
-            # A watch is to be back soon after a daemon that was away; by default gRPC
-            # would look for it every two minutes in the end.
+            # A watch must reconnect soon after a restart of the daemon; by default gRPC's
+            # pauses between attempts grow to two minutes.
             "grpc.initial_reconnect_backoff_ms": 200,
             "grpc.max_reconnect_backoff_ms": 5_000,
-            # A page is less than gRPC's 4 MiB, but a single resource may be more.
+            # A page is below gRPC's default of 4 MiB, but a single resource may be larger.
             "grpc.max_receive_message_length": 64 * 2**20,
         }
         if self.local:
@@ -132,12 +133,13 @@ _MAX_PORT = 65535
 
 
 def _with_port(target: str) -> str:
-    """Add our port to a host that has none, which gRPC would call at 443.
+    """Add the default port to a host without one, for which gRPC would use 443.
 
-    gRPC would take a port modulo 65536, so that secrets went to another one than was written.
+    Invalid ports are refused, since gRPC takes a port modulo 65536 and would send secrets to
+    another one.
 
     Raises:
-        ValueError: it is a URL, or its port is none.
+        ValueError: the target is a URL, or its port is invalid.
     """
     if _HOST_ALONE.fullmatch(target):
         return f"{target}:{DEFAULT_PORT}"
@@ -158,7 +160,7 @@ def _with_port(target: str) -> str:
 
 
 def address(target: str) -> tuple[str, int] | str | None:
-    """Give the host and port, or the path, of a target; None: it is told by something else."""
+    """Return the host and port, or the path, of a target; None if a resolver decides."""
     if target.startswith("unix:"):
         path = target.removeprefix("unix:")
         return path.removeprefix("//") if path.startswith("///") else path
@@ -170,7 +172,7 @@ def address(target: str) -> tuple[str, int] | str | None:
 
 def _is_loopback(target: str) -> bool:
     match = _HOST_PORT.fullmatch(target)
-    if match is None:  # another resolver, several addresses: not for us to judge
+    if match is None:  # another resolver, or several addresses
         return False
     host = match["ipv6"] or match["host"]
     if host == "localhost":

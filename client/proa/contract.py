@@ -1,4 +1,4 @@
-"""What the descriptors of `proa.v1` tell about its RPCs."""
+"""Properties of the RPCs, from the descriptors of `proa.v1`."""
 
 import json
 from collections.abc import Iterator
@@ -12,40 +12,43 @@ from google.protobuf.message_factory import GetMessageClass
 from proa import v1
 
 RETRY_ATTEMPTS = 4
-RETRY_FIRST_WAIT = timedelta(milliseconds=200)
-RETRY_LONGEST_WAIT = timedelta(seconds=2)
+RETRY_FIRST_BACKOFF = timedelta(milliseconds=200)
+RETRY_LONGEST_BACKOFF = timedelta(seconds=2)
 
 _POOL = descriptor_pool.Default()
 _SAFE = (MethodOptions.NO_SIDE_EFFECTS, MethodOptions.IDEMPOTENT)
 
 
 def methods() -> Iterator[MethodDescriptor]:
-    """All RPCs of the contract."""
+    """Yield all RPCs of the contract."""
     for name in v1.__all__:
         if name.endswith("Stub"):
             yield from _POOL.FindServiceByName(f"proa.v1.{name.removesuffix('Stub')}").methods
 
 
 def path(method: MethodDescriptor) -> str:
-    """How a call names the RPC on the wire: "/proa.v1.HostService/GetHost"."""
+    """Return the path of an RPC on the wire: "/proa.v1.HostService/GetHost"."""
     return f"/{method.containing_service.full_name}/{method.name}"
 
 
 def needs_token(method: MethodDescriptor) -> bool:
-    """Whether the daemon asks for a token."""
+    """Return whether an RPC requires a token."""
     return method.GetOptions().Extensions[v1.required_scope] != v1.SCOPE_PUBLIC
 
 
 def carries_password(method: MethodDescriptor) -> bool:
-    """Whether its request has a password in it."""
+    """Return whether the request of an RPC has a password."""
     return "password" in method.input_type.fields_by_name
 
 
 def check_request(path: str, request: object) -> None:
-    """Raise TypeError for anything that is not the request of the RPC.
+    """Check that an object is the request of an RPC.
 
-    gRPC finds that out when it writes the request, and then tells it as an INTERNAL error
-    of the call. The value is not told: it may be a password.
+    gRPC would report a wrong type as an INTERNAL error of the call. The message omits the
+    value, which may be a password.
+
+    Raises:
+        TypeError: the object has another type.
     """
     method, wanted = _REQUESTS[path]
     if not isinstance(request, wanted):
@@ -57,7 +60,7 @@ def check_request(path: str, request: object) -> None:
 
 
 def repeatable(method: MethodDescriptor) -> bool:
-    """Whether a repetition does no harm, by the option `idempotency_level`."""
+    """Return whether an RPC may be repeated, by its option `idempotency_level`."""
     return method.GetOptions().idempotency_level in _SAFE
 
 
@@ -65,7 +68,7 @@ _REQUESTS = {path(method): (method, GetMessageClass(method.input_type)) for meth
 
 
 def service_config() -> str:
-    """The channel's service config: UNAVAILABLE is tried again where that does no harm."""
+    """Return the channel's service config: repeatable RPCs are retried after UNAVAILABLE."""
     names = [
         {"service": method.containing_service.full_name, "method": method.name}
         for method in methods()
@@ -73,8 +76,8 @@ def service_config() -> str:
     ]
     policy = {
         "maxAttempts": RETRY_ATTEMPTS,
-        "initialBackoff": _json_duration(RETRY_FIRST_WAIT),
-        "maxBackoff": _json_duration(RETRY_LONGEST_WAIT),
+        "initialBackoff": _json_duration(RETRY_FIRST_BACKOFF),
+        "maxBackoff": _json_duration(RETRY_LONGEST_BACKOFF),
         "backoffMultiplier": 2,
         "retryableStatusCodes": ["UNAVAILABLE"],
     }

@@ -3,15 +3,14 @@
     try:
         client.resources.StopResource(v1.StopResourceRequest(id="web"))
     except proa.NotFound:
-        ...                                   # by what kind of failure it is
+        ...                                   # by the kind of failure
     except proa.Error as error:
         if error.reason != "RESOURCE_NOT_RUNNING":
             raise                             # by the exact reason
 
-The class follows the status code; the reason is the name of a value of
-`proa.v1.ErrorReason`, without its prefix. Code that knows gRPC alone finds what it expects:
-an error is a `grpc.RpcError`, from both clients also a `grpc.aio.AioRpcError`, with `code()`,
-`details()` and the metadata.
+The class follows the status code; the reason is the name of a value of `proa.v1.ErrorReason`
+without its prefix. For code that knows gRPC alone, every error of both clients is a
+`grpc.RpcError` and a `grpc.aio.AioRpcError`, with `code()`, `details()` and the metadata.
 """
 # ruff: noqa: N818 - named as gRPC and the contract name them: NotFound, not NotFoundError
 
@@ -27,16 +26,16 @@ from grpc import aio
 from grpc_status import rpc_status
 
 DOMAIN = "proa.v1"
-"""The domain of every ErrorInfo that a proad sends."""
+"""The domain of every ErrorInfo of a proad."""
 
 
 @dataclass(frozen=True)
 class Violation:
-    """What is wrong with one field of the request.
+    """An invalid field of the request.
 
     Attributes:
         field: path of the field, such as "spec.memory_bytes".
-        description: what is wrong with it, for people.
+        description: what is wrong, for people.
     """
 
     field: str
@@ -45,7 +44,7 @@ class Violation:
 
 @dataclass(frozen=True)
 class Details:
-    """What a status carries beside its code; every part may be empty."""
+    """The parts of a status beside its code; each may be empty."""
 
     message: str = ""
     reason: str = ""
@@ -57,25 +56,26 @@ class Details:
 
 
 class Error(aio.AioRpcError):
-    """A call failed. The root of everything that a call raises.
+    """A failed call; the base class of all errors of calls.
 
-    As every `grpc.RpcError` it tells `code()`, `details()`, which is the message, and
-    `trailing_metadata()`; `initial_metadata()` and `debug_error_string()` are empty. gRPC's
-    own class for asyncio is the one whose methods give values, so it is the base for both
-    clients.
+    As a `grpc.RpcError` it has `code()`, `details()`, which is the message, and
+    `trailing_metadata()`; `initial_metadata()` and `debug_error_string()` are empty. Of gRPC's
+    own classes, the one for asyncio can be constructed with values, so that it is the base
+    for both clients.
 
     Attributes:
         reason: name of a value of `proa.v1.ErrorReason` without its prefix, such as
-            "RESOURCE_NOT_FOUND"; empty if not the daemon but the transport failed.
-        message: for people: what happened and what to do about it.
-        metadata: for programs, by reason: the id, the state, the missing scope, …
+            "RESOURCE_NOT_FOUND"; empty for a failure of the transport.
+        message: what happened and what to do about it, for people.
+        metadata: values for programs, by reason: the id, the state, the missing scope, …
         retry_after: when the same call may succeed, if the daemon says so.
-        violations: the fields of the request that are wrong.
-        request_id: what the daemon's log has more under; may be empty.
+        violations: the invalid fields of the request.
+        request_id: the id of the call in the daemon's log; may be empty.
     """
 
     def __init__(self, code: grpc.StatusCode, details: Details) -> None:
-        # Of a call that was cancelled gRPC gives the rest only when the server has answered.
+        # Everything comes from `details`: for a cancelled call, gRPC itself has metadata only
+        # once the server has answered.
         trailing = aio.Metadata(*details.trailing_metadata)
         super().__init__(code, aio.Metadata(), trailing, details.message, "")
         self._given = details
@@ -97,30 +97,30 @@ class Error(aio.AioRpcError):
 
 
 class Cancelled(Error):
-    """The caller ended the call itself."""
+    """The caller cancelled the call."""
 
 
 class InvalidArgument(Error):
-    """The request is wrong; `violations` names the fields. Repeating it is no use."""
+    """The request is invalid; `violations` names the fields. A repetition cannot succeed."""
 
 
 class DeadlineExceeded(Error):
-    """It took too long. Unless the reason says otherwise, the effect is unknown."""
+    """The deadline passed. Unless the reason says otherwise, the effect is unknown."""
 
 
 class StopTimedOut(DeadlineExceeded):
-    """A graceful request was not followed in time; nothing was killed."""
+    """The workload did not stop within the grace period; nothing was killed."""
 
 
 class WaitTimedOut(DeadlineExceeded):
-    """What `Client.wait` waits for did not come in time.
+    """The timeout of `Client.wait` passed.
 
-    `metadata` has "resource" and, if it was there, "name" and "state".
+    `metadata` has "resource" and, if the resource was read, "name" and "state".
     """
 
 
 class NotFound(Error):
-    """The resource, image, snapshot, volume or host that the request names is not there."""
+    """The resource, image, snapshot, volume or host of the request does not exist."""
 
 
 class AlreadyExists(Error):
@@ -132,38 +132,38 @@ class PermissionDenied(Error):
 
 
 class Unauthenticated(Error):
-    """No valid token, or user name and password are wrong."""
+    """The token is not valid, or username or password are wrong."""
 
 
 class ResourceExhausted(Error):
-    """No room left on the host, or too many failed logins; see `retry_after`."""
+    """The host has no space left, or too many logins failed; see `retry_after`."""
 
 
 class FailedPrecondition(Error):
-    """It cannot be done as things are; something else has to be done first."""
+    """The present state does not allow the call; something else has to be done first."""
 
 
 class IllegalState(FailedPrecondition):
     """The verb is not legal in the state of the resource.
 
-    `metadata` has "id", "name", "state", "verb" and, by commas, "allowed_verbs".
+    `metadata` has "id", "name", "state", "verb" and, comma-separated, "allowed_verbs".
     """
 
 
 class Aborted(Error):
-    """Somebody else was faster; the same call may succeed if it is made again."""
+    """Another call interfered; the same call may succeed if it is repeated."""
 
 
 class OutOfRange(Error):
-    """What is asked for is not kept any more."""
+    """The requested position is no longer kept."""
 
 
 class Unimplemented(Error):
-    """The engine, or this daemon, cannot do it."""
+    """The engine, or this daemon, lacks the capability."""
 
 
 class Internal(Error):
-    """A fault of the daemon; its log has more under `request_id`."""
+    """A fault of the daemon; its log has details under `request_id`."""
 
 
 class Unavailable(Error):
@@ -197,20 +197,20 @@ _BY_REASON: Mapping[str, type[Error]] = {
 
 
 class EndedCall(Protocol):
-    """What an ended call tells, synchronous or asyncio."""
+    """An ended call, synchronous or asyncio."""
 
     def code(self) -> grpc.StatusCode:
-        """The status code."""
+        """Return the status code."""
 
     def details(self) -> str | None:
-        """The status text."""
+        """Return the status message."""
 
     def trailing_metadata(self) -> Iterable[tuple[str, str | bytes]] | None:
-        """What the server sent with the status."""
+        """Return the metadata of the status."""
 
 
 def error_of(call: EndedCall) -> Error:
-    """Make the typed exception of a call that failed."""
+    """Return the typed exception of a failed call."""
     code, details = call.code(), _details(call)
     kind = _BY_CODE.get(code, Error)
     exact = _BY_REASON.get(details.reason, kind)
@@ -219,32 +219,32 @@ def error_of(call: EndedCall) -> Error:
 
 def _details(call: EndedCall) -> Details:
     trailing = tuple((key, value) for key, value in call.trailing_metadata() or ())
-    told = Details(
+    plain = Details(
         message=call.details() or "",
         request_id=str(dict(trailing).get("x-request-id", "")),
         trailing_metadata=trailing,
     )
     try:
-        status = rpc_status.from_call(call)  # type: ignore[arg-type] # reads those three alone
+        status = rpc_status.from_call(call)  # type: ignore[arg-type] # uses these three methods alone
     except (DecodeError, ValueError):
-        # A proxy in between may have put its own status over the daemon's: the
-        # code and the text are then all there is to know.
+        # A proxy may have replaced the status by its own: then only code and message are
+        # known.
         status = None
     if status is None:
-        return told
+        return plain
     info = error_details_pb2.ErrorInfo()
     retry = error_details_pb2.RetryInfo()
     bad = error_details_pb2.BadRequest()
-    asked = error_details_pb2.RequestInfo()
-    _unpack(status.details, info, retry, bad, asked)
+    request = error_details_pb2.RequestInfo()
+    _unpack(status.details, info, retry, bad, request)
     ours = info.domain == DOMAIN
     return replace(
-        told,
+        plain,
         reason=info.reason if ours else "",
         metadata=dict(info.metadata) if ours else {},
         retry_after=retry.retry_delay.ToTimedelta() if retry.HasField("retry_delay") else None,
         violations=tuple(Violation(v.field, v.description) for v in bad.field_violations),
-        request_id=asked.request_id or info.metadata.get("request_id", "") or told.request_id,
+        request_id=request.request_id or info.metadata.get("request_id", "") or plain.request_id,
     )
 
 

@@ -1,4 +1,4 @@
-"""What a watch tells its user.
+"""The events of a watch.
 
     picture = {}
     for event in client.watch():
@@ -10,8 +10,8 @@
             case proa.Synced():
                 print("that is all there is")
 
-Who applies the changes as they come always ends with the daemon's picture, whatever
-happened on the way; who only wants that leaves all but `Change` aside.
+A user who applies all changes in order ends with the daemon's state, whatever happens on the
+way. For that alone, events other than `Change` can be ignored.
 """
 
 from dataclasses import dataclass
@@ -23,17 +23,17 @@ from proa.errors import Error
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A resource was there, came, changed or went.
+    """A resource exists, was added, modified or removed.
 
     Attributes:
-        type: what happened. EXISTING comes before the first `Synced` only, and of one
-            resource there is never a second ADDED or EXISTING without a REMOVED between.
-        resource: the resource afterwards, in the SUMMARY view; a REMOVED one as it last
-            was, or as it is now, outside of the filter. Not to be changed: the watch
-            compares with it later.
-        previous_state: the state before; unspecified for what was not there.
-        cause: where it came from; unspecified where that is not known: in the initial
-            state, and for what was found to differ after a gap.
+        type: type of the change. EXISTING comes before the first `Synced` only. For one
+            resource, no second ADDED or EXISTING comes without a REMOVED between.
+        resource: the resource after the change, in the SUMMARY view; a REMOVED one as last
+            seen, or as it is now, outside of the filter. Must not be modified: the watch
+            compares it with later responses.
+        previous_state: the state before; unspecified for a new resource.
+        cause: cause of the change; unspecified if unknown: in the initial state, and for
+            differences after a gap.
         actor: name of the user whose call it was, if the cause is API.
     """
 
@@ -46,21 +46,21 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """All that there is has been told: after the initial state, and again after a restart."""
+    """The initial state is complete; comes again after each restart of the watch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Steps may be missing here; what is told afterwards is true all the same.
+    """Intermediate changes may be missing here; later events are correct all the same.
 
     Attributes:
-        kind: ENGINE_LOST: the engine's resources are as last known from here on, also if
-            the daemon was restarted and does not know them any more.
-            ENGINE_RESYNCED: it was read anew; what differed has been told as changes.
-            WATCH_RESTARTED: the watch had to read everything anew; what differs follows
-            as changes, then `Synced`. What was told before stays good.
-        engine: the engine that it is about, as HOST/DRIVER; empty: all of them.
-        message: more, for people.
+        kind: ENGINE_LOST: the engine's resources stay as last known, even if the daemon was
+            restarted and no longer knows them.
+            ENGINE_RESYNCED: the engine was read again; the differences came as changes.
+            WATCH_RESTARTED: the watch reads everything again; the differences follow as
+            changes, then `Synced`. Earlier events stay valid.
+        engine: the engine, as HOST/DRIVER; empty for all engines.
+        message: details, for people.
     """
 
     kind: v1.GapKind.ValueType
@@ -70,10 +70,10 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Disconnected:
-    """The daemon is not heard any more; what was told is as last known. The watch goes on trying.
+    """The connection to the daemon is lost, and the watch retries. Resources stay as last known.
 
     Attributes:
-        error: what the call failed with.
+        error: the error of the call.
     """
 
     error: Error
@@ -81,8 +81,8 @@ class Disconnected:
 
 @dataclass(frozen=True, slots=True)
 class Reconnected:
-    """The daemon is heard again; what happened meanwhile follows."""
+    """The daemon responds again; the changes of the meantime follow."""
 
 
 Event: TypeAlias = Change | Synced | Gap | Disconnected | Reconnected
-"""What a watch hands on."""
+"""An event of a watch."""

@@ -1,4 +1,4 @@
-"""What every synchronous call goes through: deadline, token, typed errors."""
+"""Interceptor of all synchronous calls: deadline, token, typed errors."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")
 
 Retry = Callable[[Error], Any]
-"""Makes the call once more after an error that this may cure; None: it may not."""
+"""Repeats a call after an error; returns None if a repetition cannot help."""
 
 
 @dataclass(frozen=True)
 class CallDetails(grpc.ClientCallDetails):
-    """A call's settings, with ours filled in."""
+    """The details of a call, with the client's defaults."""
 
     method: str
     timeout: float | None
@@ -32,7 +32,7 @@ class CallDetails(grpc.ClientCallDetails):
     def of(
         cls, details: grpc.ClientCallDetails, timeout: float | None, token: str | None
     ) -> "CallDetails":
-        """Fill in the deadline and the token where the caller set none."""
+        """Return the details with deadline and token, unless the caller set them."""
         metadata = list(details.metadata or ())
         if token is not None:
             metadata.append(("authorization", f"Bearer {token}"))
@@ -47,11 +47,11 @@ class CallDetails(grpc.ClientCallDetails):
 
 
 class ClientInterceptor(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
-    """Gives calls a deadline and a token, renews that once, and types the errors.
+    """Adds deadline and token to calls, renews a refused token once, and types the errors.
 
     Args:
         tokens: the source of tokens.
-        timeout: deadline of unary calls that name none, in seconds; None: none.
+        timeout: default deadline of unary calls, in seconds; None for none.
         check: raises ValueError for a method that must not be called on this channel.
     """
 
@@ -68,7 +68,7 @@ class ClientInterceptor(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClient
         client_call_details: grpc.ClientCallDetails,
         request: RequestT,
     ) -> "UnaryCall[Any]":
-        """Make a call with one answer."""
+        """Make a unary call."""
         return UnaryCall(*self._begin(continuation, client_call_details, request, self._timeout))
 
     def intercept_unary_stream(  # type: ignore[override] # as above
@@ -77,7 +77,7 @@ class ClientInterceptor(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClient
         client_call_details: grpc.ClientCallDetails,
         request: RequestT,
     ) -> "StreamCall[Any]":
-        """Make a call with many answers."""
+        """Make a call with a stream of responses."""
         return StreamCall(*self._begin(continuation, client_call_details, request, None))
 
     def _begin(
@@ -104,7 +104,7 @@ class ClientInterceptor(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClient
 
 
 def wants_token(method: str, metadata: Any) -> bool:
-    """Whether to add a token: the RPC asks for one and the caller brings none."""
+    """Return whether to add a token: the RPC requires one, and the caller set none."""
     return method in _WITH_TOKEN and all(key != "authorization" for key, _ in metadata or ())
 
 
@@ -117,14 +117,14 @@ class _CallWrapper:
         self._retry = retry
 
     def __getattr__(self, name: str) -> Any:
-        # metadata, code, cancel, done, …: as the call itself has them.
+        # metadata, code, cancel, done, … are those of the call itself.
         return getattr(self._call, name)
 
     def _after(self, failure: Any) -> None:
-        """Start the call again, or raise what it failed with.
+        """Repeat the call, or raise its error.
 
-        To be called when `failure` is caught and left: what is raised here stands in its
-        place, and shall not show its traceback as well.
+        Must be called outside of the `except` block of `failure`: otherwise the traceback of
+        the raised error would show gRPC's as well.
         """
         if not hasattr(failure, "code"):
             raise failure
@@ -141,7 +141,7 @@ def _no_retry(_: Error) -> None:
 
 
 class UnaryCall(_CallWrapper, Generic[ResponseT]):
-    """A call, ended or under way, whose result is the response or a typed error."""
+    """A unary call, running or ended, whose result is the response or a typed error."""
 
     def result(self, timeout: float | None = None) -> ResponseT:
         """Wait for the response, for at most `timeout` seconds."""
@@ -155,7 +155,7 @@ class UnaryCall(_CallWrapper, Generic[ResponseT]):
             self._after(failure)
 
     def exception(self, timeout: float | None = None) -> Error | None:
-        """Wait for the end and give the error, if it is one."""
+        """Wait for the end, and return the error; None for success."""
         try:
             self.result(timeout)
         except Error as error:
@@ -163,12 +163,12 @@ class UnaryCall(_CallWrapper, Generic[ResponseT]):
         return None
 
     def add_done_callback(self, callback: "Callable[[UnaryCall[ResponseT]], object]") -> None:
-        """Call back with this answer, whose error is typed, when the call has ended."""
+        """Call `callback` with this call once it has ended."""
         self._call.add_done_callback(lambda _: callback(self))
 
 
 class StreamCall(_CallWrapper, Generic[ResponseT]):
-    """A stream of responses that ends in a typed error if it fails."""
+    """A stream of responses that raises a typed error on failure."""
 
     def __iter__(self) -> Iterator[ResponseT]:
         return self

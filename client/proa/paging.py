@@ -1,11 +1,11 @@
-"""Lists come in pages; these run through all of them."""
+"""Iteration over the pages of a list."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Protocol, TypeVar
 
 
 class PagedRequest(Protocol):
-    """A request of a list."""
+    """The request of a list."""
 
     page_token: str
 
@@ -15,7 +15,7 @@ class PagedResponse(Protocol):
 
     @property
     def next_page_token(self) -> str:
-        """Token for the next page; empty: this was the last."""
+        """Token of the next page; empty for the last page."""
 
 
 RequestT = TypeVar("RequestT", bound=PagedRequest)
@@ -23,7 +23,7 @@ ResponseT = TypeVar("ResponseT", bound=PagedResponse)
 
 
 def pages(call: Callable[[RequestT], ResponseT], request: RequestT) -> Iterator[ResponseT]:
-    """Yield the pages of a list, each when it is asked for. Changes `request.page_token`."""
+    """Yield the pages of a list, and fetch each on demand. Changes `request.page_token`."""
     while True:
         page = call(request)
         yield page
@@ -35,7 +35,7 @@ def pages(call: Callable[[RequestT], ResponseT], request: RequestT) -> Iterator[
 async def async_pages(
     call: Callable[[RequestT], Awaitable[ResponseT]], request: RequestT
 ) -> AsyncIterator[ResponseT]:
-    """Yield the pages of a list, each when it is asked for. Changes `request.page_token`."""
+    """Yield the pages of a list, and fetch each on demand. Changes `request.page_token`."""
     while True:
         page = await call(request)
         yield page

@@ -1,4 +1,4 @@
-"""What every asyncio call goes through: deadline, token, typed errors."""
+"""Interceptors of all asyncio calls: deadline, token, typed errors."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar
@@ -17,7 +17,10 @@ MadeT = TypeVar("MadeT")
 
 
 class _CallAuthorizer:
-    """What both interceptors know; grpc.aio wants one class for each kind of call."""
+    """Makes calls with a token, and repeats them once with a renewed one.
+
+    Shared by both interceptors, since grpc.aio requires a class for each kind of call.
+    """
 
     def __init__(self, tokens: AsyncTokenSource, check: Callable[[str], None]) -> None:
         self._tokens = tokens
@@ -29,7 +32,7 @@ class _CallAuthorizer:
         request: object,
         attempt: Callable[[str | None], Awaitable[MadeT]],
     ) -> MadeT:
-        """Make a call, and once more with another token where the first was refused."""
+        """Make a call, and repeat it with a new token if the first was refused."""
         method = _method(details)
         self._check(method)
         contract.check_request(method, request)
@@ -45,7 +48,7 @@ class _CallAuthorizer:
 
 
 async def _outcome(attempt: Awaitable[MadeT]) -> MadeT | Error:
-    """Tell an error as a value: raised later, it does not show gRPC's traceback as well."""
+    """Return an error as a value: raised later, it does not show gRPC's traceback."""
     try:
         return await attempt
     except aio.AioRpcError as failure:
@@ -55,11 +58,11 @@ async def _outcome(attempt: Awaitable[MadeT]) -> MadeT | Error:
 def interceptors(
     tokens: AsyncTokenSource, timeout: float | None, check: Callable[[str], None]
 ) -> Sequence[aio.ClientInterceptor]:
-    """Give calls a deadline and a token, renew that once, and type the errors.
+    """Return interceptors that add deadline and token, renew that once, and type the errors.
 
     Args:
         tokens: the source of tokens.
-        timeout: deadline of unary calls that name none, in seconds; None: none.
+        timeout: default deadline of unary calls, in seconds; None for none.
         check: raises ValueError for a method that must not be called on this channel.
     """
     authorizer = _CallAuthorizer(tokens, check)
@@ -104,7 +107,7 @@ class _StreamInterceptor(aio.UnaryStreamClientInterceptor):
         ) -> tuple[AsyncIterator[ResponseT], ResponseT | None]:
             call = await continuation(_with(client_call_details, None, token), request)
             responses = aiter(call)
-            # The first response, or the end, is what tells whether the token was good.
+            # The first response, or the end, shows whether the token was accepted.
             return responses, await anext(responses, None)
 
         return _replay(*await self._authorizer.make(client_call_details, request, attempt))
@@ -126,7 +129,7 @@ async def _replay(
 def _with(
     details: aio.ClientCallDetails, timeout: float | None, token: str | None
 ) -> aio.ClientCallDetails:
-    """Fill in the deadline and the token where the caller set none."""
+    """Return the details with deadline and token, unless the caller set them."""
     metadata = aio.Metadata(*(details.metadata or ()))
     if token is not None:
         metadata.add("authorization", f"Bearer {token}")
@@ -140,6 +143,6 @@ def _with(
 
 
 def _method(details: aio.ClientCallDetails) -> str:
-    # Typed as text, but grpc.aio hands over bytes.
+    # Declared as str, but grpc.aio passes bytes.
     method: str | bytes = details.method
     return method.decode() if isinstance(method, bytes) else method

@@ -6,7 +6,7 @@ import sys
 
 def main() -> None:
     """Run the command line; the entry point of `proa`."""
-    # gRPC's own log lines are not for whoever reads standard error here.
+    # Keep gRPC's own log lines out of standard error.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         from proa.cli.app import app

@@ -1,4 +1,4 @@
-"""The root of the command line: global options, groups of commands, failures."""
+"""The root of the command line: global options, command groups, failures."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +12,11 @@ from typer.exceptions import TyperException
 
 import proa
 from proa.cli import (
-    elsewhere,
+    aliases,
     exits,
     images,
+    inspect,
     login,
-    look,
     run,
     snapshots,
     top,
@@ -26,15 +26,15 @@ from proa.cli import (
     volumes,
     watch,
 )
+from proa.cli.invocation import Invocation
 from proa.cli.output import Format, write_line
 from proa.cli.session import Session, open_session
 from proa.cli.text import duration, escaped
-from proa.cli.typed import Typed
 
 
 @contextmanager
-def _escaped_complaints() -> Iterator[None]:
-    """Escape what was typed, or pasted, in typer's own words about it."""
+def _escaped_usage_errors() -> Iterator[None]:
+    """Escape arguments in typer's own error messages."""
     try:
         yield
     except TyperException as error:
@@ -43,33 +43,33 @@ def _escaped_complaints() -> Iterator[None]:
 
 
 class Root(TyperGroup):
-    """Turns what calls raise into a message and an exit code."""
+    """The root command: turns exceptions into messages and exit codes."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         """Read the global options."""
-        with _escaped_complaints():
+        with _escaped_usage_errors():
             return super().make_context(*args, **kwargs)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Find a command by its name or another one of it."""
-        return super().get_command(ctx, elsewhere.ALIASES.get(cmd_name, cmd_name))
+        """Find a command by its name or an alias."""
+        return super().get_command(ctx, aliases.ALIASES.get(cmd_name, cmd_name))
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
         try:
-            with _escaped_complaints():
+            with _escaped_usage_errors():
                 return super().invoke(ctx)
         except proa.Error as error:
             session = ctx.obj
             as_json = isinstance(session, Session) and session.as_json
-            exits.report(error, Typed.last(ctx), as_json=as_json)
+            exits.report(error, Invocation.last(ctx), as_json=as_json)
             raise typer.Exit(exits.code_for(error)) from error
         except KeyboardInterrupt:
             raise typer.Exit(exits.Exit.INTERRUPTED) from None
         except BrokenPipeError:
-            raise  # the reader of our output has seen enough; typer ends quietly
+            raise  # the reader of the output has gone; typer exits silently
         except (ValueError, OSError) as error:
-            # Arguments out of range or that do not go together; files that cannot be read.
+            # Arguments that are out of range or exclude each other; unreadable files.
             write_line(f"Error: {error}", err=True)
             raise typer.Exit(exits.Exit.USAGE) from error
 
@@ -91,7 +91,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    epilog=f"{elsewhere.aliases()}\n\n{_VARIABLES}\n\n{exits.table()}",
+    epilog=f"{aliases.aliases()}\n\n{_VARIABLES}\n\n{exits.table()}",
     help="Docker containers and virtual machines of a proad, in one place.",
     context_settings={"help_option_names": ["--help", "-h"]},
 )
@@ -152,13 +152,13 @@ def root(
 
 
 login.add_to(app)
-look.add_to(app)
+inspect.add_to(app)
 watch.add_to(app)
 top.add_to(app)
 run.add_to(app)
 verbs.add_to(app)
 update.add_to(app)
-elsewhere.add_to(app)
+aliases.add_to(app)
 images.add_to(app)
 app.add_typer(vm.app, name="vm")
 app.add_typer(images.registry, name="registry")

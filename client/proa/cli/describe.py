@@ -1,4 +1,4 @@
-"""How a resource is told to people, in a few words."""
+"""Short descriptions of resources for people."""
 
 from proa import v1
 from proa.cli.text import human_size, word
@@ -8,28 +8,28 @@ _SHORT_UUID = 8
 
 
 def short_id(resource: v1.Resource) -> str:
-    """What is mostly enough to name it: the first digits of a container's id, or of a UUID."""
+    """Return the first digits of a container's id or a UUID, which mostly identify it."""
     length = _SHORT if resource.kind == v1.RESOURCE_KIND_CONTAINER else _SHORT_UUID
     return resource.id[:length]
 
 
 def short_image_id(id: str) -> str:
-    """What is mostly enough to name an image: the first digits of its id."""
+    """Return the first digits of an image's id, which mostly identify it."""
     return id.removeprefix("sha256:")[:_SHORT]
 
 
 def kind(resource: v1.Resource) -> str:
-    """Container or domain."""
+    """Return the kind as a word: container or domain."""
     return word(v1.ResourceKind, v1.ResourceKind.Name(resource.kind))
 
 
 def state_word(state: v1.ResourceState.ValueType) -> str:
-    """A state as a word."""
+    """Return a state as a word."""
     return word(v1.ResourceState, v1.ResourceState.Name(state))
 
 
 def state(resource: v1.Resource) -> str:
-    """The state with its exit code or what is being done: "running (stop: asking the guest)"."""
+    """Return the state with exit code or activity: "running (stop: asking the guest)"."""
     notes = []
     detail = resource.state_detail
     if resource.state == v1.RESOURCE_STATE_STOPPED and detail.HasField("exit_code"):
@@ -47,7 +47,7 @@ def _activity(activity: v1.Activity) -> str:
 
 
 def what(resource: v1.Resource) -> str:
-    """Image and ports of a container, size of a domain."""
+    """Return image and ports of a container, or the size of a domain."""
     if resource.WhichOneof("details") == "container":
         ports = ", ".join(_port(port) for port in resource.container.ports)
         return f"{resource.container.image}{f'  {ports}' if ports else ''}"

@@ -1,4 +1,4 @@
-"""What a failed command says and with which code it exits."""
+"""Messages and exit codes of failed commands."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -8,10 +8,10 @@ import typer
 
 import proa
 from proa.cli.hints import hint_for
+from proa.cli.invocation import Invocation
 from proa.cli.output import write_json, write_line
-from proa.cli.own_words import in_own_words, option_of
 from proa.cli.protocol import other_protocol
-from proa.cli.typed import Typed
+from proa.cli.wording import in_cli_words, option_of
 
 
 class Exit(IntEnum):
@@ -59,7 +59,7 @@ _BY_KIND: Mapping[type[proa.Error], Exit] = {
 
 @contextmanager
 def until_interrupted() -> Iterator[None]:
-    """Take Ctrl-C for the ordinary end of what goes on for ever."""
+    """Treat Ctrl-C as the regular end of a command that runs until then."""
     try:
         yield
     except KeyboardInterrupt:
@@ -67,21 +67,21 @@ def until_interrupted() -> Iterator[None]:
 
 
 def table() -> str:
-    """The exit codes, as `proa --help` shows them."""
+    """Return the exit codes, as `proa --help` shows them."""
     rows = "\n\n".join(f"{code.value}  {meaning}" for code, meaning in MEANINGS.items())
     return f"Exit codes:\n\n{rows}"
 
 
 def code_for(error: proa.Error) -> Exit:
-    """The exit code of an error."""
+    """Return the exit code of an error."""
     kinds = (kind for kind in type(error).__mro__ if kind in _BY_KIND)
     return next((_BY_KIND[kind] for kind in kinds), Exit.OTHER)
 
 
-def report(error: proa.Error, typed: Typed, *, as_json: bool) -> None:
-    """Write an error to standard error, and what to do about it."""
-    other = "" if error.reason else other_protocol(error, typed)
-    message, hint = other or error.message, "" if other else hint_for(error, typed).text
+def report(error: proa.Error, invocation: Invocation, *, as_json: bool) -> None:
+    """Write an error and a hint to standard error."""
+    other = "" if error.reason else other_protocol(error, invocation)
+    message, hint = other or error.message, "" if other else hint_for(error, invocation).text
     violations = {violation.field: violation.description for violation in error.violations}
     if as_json:
         fields = {
@@ -95,10 +95,10 @@ def report(error: proa.Error, typed: Typed, *, as_json: bool) -> None:
         }
         write_json({"error": fields}, err=True)
         return
-    lines = [f"Error: {in_own_words(message, typed) or error.code().name}"]
-    # The daemon's text names the fields, too; another one's may not.
+    lines = [f"Error: {in_cli_words(message, invocation) or error.code().name}"]
+    # The daemon's message names the fields already; that of another server may not.
     lines += [
-        f"  {option_of(field, typed) or field}: {description}"
+        f"  {option_of(field, invocation) or field}: {description}"
         for field, description in violations.items()
         if field not in error.message
     ]

@@ -1,4 +1,4 @@
-"""The options that say which resources a command is about."""
+"""The options that select resources."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -50,7 +50,7 @@ def chosen(
     image: str,
     hosts: Hosts,
 ) -> v1.ResourceFilter:
-    """The filter that the options make."""
+    """Return the filter of the options."""
     return v1.ResourceFilter(
         kinds=kinds,
         states=states,

@@ -1,7 +1,7 @@
-"""What to do after a failure, in the words of the command line.
+"""Hints after a failure, in the terms of the command line.
 
-A hint may name commands; each is one that can be typed, is not the one that has just failed,
-and destroys nothing unless that one was to do so.
+A hint may name commands. Each of these is valid, is not the command that has just failed, and
+destroys nothing unless that command would have.
 """
 
 import os
@@ -14,17 +14,17 @@ from math import ceil
 import grpc
 
 import proa
-from proa.cli.own_words import option_of
-from proa.cli.typed import Typed
+from proa.cli.invocation import Invocation
+from proa.cli.wording import option_of
 
 
 @dataclass(frozen=True)
 class Hint:
-    """What to do.
+    """What to do after a failure.
 
     Attributes:
-        text: for people; empty: nothing that is not said in the error.
-        commands: those that it names, word by word, without "proa".
+        text: the hint; empty if the error says enough.
+        commands: the commands in it, as lists of arguments without "proa".
     """
 
     text: str = ""
@@ -33,47 +33,47 @@ class Hint:
 
 @dataclass(frozen=True)
 class _Rule:
-    """A hint, and when it is one: a text with a "{}" for each of its commands.
+    """A hint and its condition.
 
-    A word in braces stands for what was typed or what the error says; a rule in which such a
-    word stands for nothing is passed over.
+    In the text, each "{}" stands for a command. A name in braces stands for a value of the
+    invocation or of the error; a rule with a value that is empty does not apply.
 
     Attributes:
-        text: what to do.
-        commands: without "proa".
-        on: only after these commands; empty: after any.
-        when: only if this is so.
+        text: the hint.
+        commands: the commands, without "proa".
+        on: the commands after which the rule applies; empty for all.
+        when: condition of the rule.
     """
 
     text: str
     commands: tuple[str, ...] = ()
     on: tuple[str, ...] = ()
-    when: Callable[[Typed, proa.Error], bool] = lambda _typed, _error: True
+    when: Callable[[Invocation, proa.Error], bool] = lambda _invocation, _error: True
 
 
-def _never_pulls(typed: Typed, _error: proa.Error) -> bool:
-    return typed.given.get("pull") == "never"
+def _never_pulls(invocation: Invocation, _error: proa.Error) -> bool:
+    return invocation.given.get("pull") == "never"
 
 
-def _in_environment(name: str) -> Callable[[Typed, proa.Error], bool]:
-    return lambda _typed, _error: bool(os.environ.get(name))
+def _in_environment(name: str) -> Callable[[Invocation, proa.Error], bool]:
+    return lambda _invocation, _error: bool(os.environ.get(name))
 
 
-def _is_paused(_typed: Typed, error: proa.Error) -> bool:
+def _is_paused(_invocation: Invocation, error: proa.Error) -> bool:
     return error.metadata.get("state") in {"PAUSED", "SUSPENDED"}
 
 
-def _has_several_names(_typed: Typed, error: proa.Error) -> bool:
+def _has_several_names(_invocation: Invocation, error: proa.Error) -> bool:
     return bool(error.metadata.get("names"))
 
 
-def _is_of_an_id(_typed: Typed, error: proa.Error) -> bool:
+def _is_of_an_id(_invocation: Invocation, error: proa.Error) -> bool:
     return error.metadata.get("existing_id", "") in {
         value for key, value in error.metadata.items() if key != "existing_id"
     }
 
 
-def _may_be_repeated(_typed: Typed, error: proa.Error) -> bool:
+def _may_be_repeated(_invocation: Invocation, error: proa.Error) -> bool:
     return error.code() is grpc.StatusCode.ABORTED
 
 
@@ -248,27 +248,31 @@ _WITHOUT_REASON: Mapping[type[proa.Error], _Rule] = {
 _BRACED = re.compile(r"\{(\w*)\}")
 
 
-def hint_for(error: proa.Error, typed: Typed) -> Hint:
-    """Say what to do after a failure."""
+def hint_for(error: proa.Error, invocation: Invocation) -> Hint:
+    """Return the hint after a failure."""
     if error.reason:
         rules = _OF_REASONS.get(error.reason, ())
     else:
         rules = [rule for kind, rule in _WITHOUT_REASON.items() if isinstance(error, kind)]
-    known = {**_words(typed), **_told(error), "options": _options(error, typed)}
+    known = {
+        **_invocation_values(invocation),
+        **_error_values(error),
+        "options": _options(error, invocation),
+    }
     for rule in rules:
-        if (not rule.on or typed.command in rule.on) and rule.when(typed, error):
+        if (not rule.on or invocation.command in rule.on) and rule.when(invocation, error):
             words = {w for text in (rule.text, *rule.commands) for w in _BRACED.findall(text)}
             if all(known[word] for word in words - {"", "flags"}):
                 hint = _filled(rule, known)
-                if not any(_is_typed(argv, typed) for argv in hint.commands):
+                if not any(_repeats(argv, invocation) for argv in hint.commands):
                     return hint
     return Hint()
 
 
-def _is_typed(argv: Sequence[str], typed: Typed) -> bool:
-    """Tell whether a command is the one at hand, with no option that was not typed."""
-    command = typed.command.split()
-    given = {option for name, option in typed.options.items() if name in typed.given}
+def _repeats(argv: Sequence[str], invocation: Invocation) -> bool:
+    """Return whether a command is the failed one, without any option added."""
+    command = invocation.command.split()
+    given = {option for name, option in invocation.options.items() if name in invocation.given}
     options = {word for word in argv if word.startswith("--") and word != "--"}
     return list(argv[: len(command)]) == command and options <= given
 
@@ -293,22 +297,22 @@ def _argv(command: str, known: Mapping[str, str]) -> Iterator[str]:
             yield known[match[1]]
 
 
-def _words(typed: Typed) -> dict[str, str]:
-    """Name what was typed."""
-    flags = (typed.options[name] for name, value in typed.given.items() if value is True)
+def _invocation_values(invocation: Invocation) -> dict[str, str]:
+    """Return the values of the invocation by name."""
+    flags = (invocation.options[name] for name, value in invocation.given.items() if value is True)
     return {
-        "command": typed.command,
-        "name": typed.name,
-        "image": str(typed.given.get("image", typed.name)),
-        "new": str(typed.given.get("name", "")),
-        "snapshot": str(typed.given.get("from_snapshot", "")),
-        "target": typed.target,
+        "command": invocation.command,
+        "name": invocation.name,
+        "image": str(invocation.given.get("image", invocation.name)),
+        "new": str(invocation.given.get("name", "")),
+        "snapshot": str(invocation.given.get("from_snapshot", "")),
+        "target": invocation.target,
         "flags": " ".join(flags),
     }
 
 
-def _told(error: proa.Error) -> dict[str, str]:
-    """Name what the error tells."""
+def _error_values(error: proa.Error) -> dict[str, str]:
+    """Return the values of the error by name."""
     wait = error.retry_after
     candidates = error.metadata.get("candidates", "")
     return {
@@ -321,7 +325,7 @@ def _told(error: proa.Error) -> dict[str, str]:
     }
 
 
-def _options(error: proa.Error, typed: Typed) -> str:
-    """Name the options that the wrong fields are set with."""
-    named = (option_of(violation.field, typed) for violation in error.violations)
+def _options(error: proa.Error, invocation: Invocation) -> str:
+    """Return the options that set the invalid fields."""
+    named = (option_of(violation.field, invocation) for violation in error.violations)
     return " and ".join(dict.fromkeys(option for option in named if option))

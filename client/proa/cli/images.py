@@ -85,7 +85,7 @@ def pull(
 def pull_image(
     client: proa.Client, image: str, *, platform: str = "", host: str = "", quiet: bool
 ) -> v1.Image:
-    """Pull an image, showing the progress on standard error unless that is no terminal."""
+    """Pull an image, and show the progress on standard error if that is a terminal."""
     request = v1.PullImageRequest(image=image, platform=platform, host=host)
     console = make_console(err=True)
     shown = Progress(
@@ -95,7 +95,7 @@ def pull_image(
         _Bytes(binary_units=True, table_column=_whole_line()),
         console=console,
         disable=quiet or not console.is_terminal,
-        # Whatever the end of it is, the rows are gone and a message stands on one of its own.
+        # Remove the rows at the end, so that a message begins on a line of its own.
         transient=True,
     )
     with shown:
@@ -103,7 +103,7 @@ def pull_image(
 
 
 class _Bytes(DownloadColumn):
-    """How much of how much; nothing at a step that the engine counts no bytes of."""
+    """Bytes done and in all; empty for a step without a count of bytes."""
 
     def render(self, task: Task) -> Text:
         """Render the column."""
@@ -180,7 +180,7 @@ def registry_login(
     """Let the daemon keep a registry's user name and password for pulls."""
     session = Session.of(ctx, None)
     if password_stdin and not username:
-        # Asked for, it would be read from where the password comes.
+        # A prompt for the name would read from standard input, where the password comes from.
         raise typer.BadParameter("--password-stdin needs --username, too")
     username = username or typer.prompt("Username", err=True)
     password = read_password(from_stdin=password_stdin)

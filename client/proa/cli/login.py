@@ -45,7 +45,7 @@ def login(
     with session.client() as client:
         response = client.auth.CreateToken(request)
     session.tokens.keep(session.target, response.token)
-    response.token = ""  # it is in the file now, and shall not be in a log
+    response.token = ""  # stored in the file; keep it out of the output
     if session.as_json:
         write_message(response)
     else:
@@ -64,7 +64,7 @@ def logout(ctx: typer.Context) -> None:
         with session.client(token=token) as client:
             client.auth.RevokeToken(v1.RevokeTokenRequest())
     except proa.Unauthenticated:
-        # It was over or given back already, which is what is wanted.
+        # The token has expired or is revoked already: the goal is reached.
         write_line("The token was no longer valid.", err=True)
     session.tokens.drop(session.target)
 

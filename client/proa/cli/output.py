@@ -1,7 +1,7 @@
-"""All that a command writes: tables and lines for people, protobuf's JSON for programs.
+"""All output of commands: tables and lines for people, protobuf's JSON for programs.
 
-What a daemon, an engine or a guest says, and what was typed, comes from elsewhere. It is
-escaped here and nowhere else: other modules of the CLI do not write.
+Texts of the daemon, of engines, of guests and of the command line are untrusted. They are escaped
+here and nowhere else: other modules of the CLI do not write.
 """
 
 import json
@@ -23,21 +23,21 @@ from proa.cli.text import escaped
 
 
 class Format(StrEnum):
-    """The forms of the output."""
+    """The output formats."""
 
     TABLE = "table"
     JSON = "json"
 
 
 def as_dict(message: Message) -> dict[str, Any]:
-    """A message as JSON has it, with the field names of the contract."""
+    """Return a message for JSON, with the field names of the contract."""
     fields: dict[str, Any] = MessageToDict(message, preserving_proto_field_name=True)
     return fields
 
 
 def write_json(value: object, *, indent: int | None = None, err: bool = False) -> None:
-    """Write a value as JSON of ASCII characters that can be seen."""
-    # JSON leaves one control in: it can only be inside a string.
+    """Write a value as JSON in printable ASCII."""
+    # DEL is the only control character that json leaves, and it can only be within a string.
     typer.echo(json.dumps(value, indent=indent).replace("\x7f", "\\u007f"), err=err)
 
 
@@ -52,12 +52,12 @@ def write_messages(messages: Iterable[Message]) -> None:
 
 
 def write_line(text: str, *, err: bool = False) -> None:
-    """Write one line, whatever is in it; to standard error with `err`."""
+    """Write one line, escaped; to standard error with `err`."""
     typer.echo(escaped(text), err=err)
 
 
 def write_document(text: str) -> None:
-    """Write a text of many lines: to a terminal with each of them escaped, else as it is."""
+    """Write a text of many lines: escaped to a terminal, unchanged otherwise."""
     if on_terminal():
         typer.echo(escaped(text, keep="\n\t").removesuffix("\n"))
         return
@@ -67,12 +67,12 @@ def write_document(text: str) -> None:
 
 
 def on_terminal() -> bool:
-    """Tell whether somebody looks at the output on a terminal."""
+    """Return whether the output is a terminal."""
     return sys.stdout.isatty()
 
 
 def make_console(*, err: bool = False) -> Console:
-    """Make a console for what is drawn anew again and again; what it shows is `tables.shown`."""
+    """Return a console for output that is redrawn; its texts must come from `tables.shown`."""
     return Console(stderr=err, highlight=False, markup=False, emoji=False)
 
 
@@ -83,7 +83,7 @@ def make_table(
     *,
     notes: Iterable[str] = (),
 ) -> Table:
-    """Make a table that fits a console's terminal, with notes below it."""
+    """Return a table that fits a console, with notes below it."""
     table, _ = tables.make_table(columns, rows, width=console.width, ruled=True)
     table.caption = Text("\n".join(map(escaped, notes)))
     table.caption_justify = "left"
@@ -93,7 +93,7 @@ def make_table(
 def write_table(
     columns: Sequence[Column], rows: Iterable[Sequence[str]], *, whole: bool = False
 ) -> None:
-    """Write a table; `whole`, or if nobody looks at it on a terminal, with nothing cut."""
+    """Write a table; uncut with `whole` or if the output is no terminal."""
     console = Console(file=sys.stdout, highlight=False, emoji=False)
     width = None if whole or not on_terminal() else console.width
     table, console.width = tables.make_table(columns, rows, width=width, ruled=on_terminal())

@@ -1,4 +1,4 @@
-"""The options of `proa run`, as people know them from `docker run`."""
+"""Parsers for the options of `proa run`, in the notation of `docker run`."""
 
 import os
 import re
@@ -29,7 +29,7 @@ _FLAGS = {"true": True, "1": True, "": True, "false": False, "0": False}
 
 
 def port(text: str) -> v1.PublishedPort:
-    """[[IP:][HOST_PORT]:]PORT[/PROTOCOL]."""
+    """Parse [[IP:][HOST_PORT]:]PORT[/PROTOCOL]."""
     match = _PORT.fullmatch(text)
     protocol = _PROTOCOLS.get(match["protocol"] or "tcp") if match else None
     if match is None or protocol is None:
@@ -45,7 +45,7 @@ def port(text: str) -> v1.PublishedPort:
 
 
 def volume(text: str) -> v1.Mount:
-    """[SOURCE:]TARGET[:ro|rw]; a source with a slash is a path of the host."""
+    """Parse [SOURCE:]TARGET[:ro|rw]; a source with a slash is a path of the host."""
     parts = text.split(":")
     read_only = len(parts) > 1 and parts[-1] == "ro"
     if len(parts) > 1 and parts[-1] in {"ro", "rw"}:
@@ -66,7 +66,7 @@ def volume(text: str) -> v1.Mount:
 
 
 def mount(text: str) -> v1.Mount:
-    """type=bind|volume|tmpfs,source=…,target=…[,readonly][,tmpfs-size=…][,tmpfs-mode=…]."""
+    """Parse type=bind|volume|tmpfs,source=…,target=…[,readonly][,tmpfs-size=…][,tmpfs-mode=…]."""
     fields = settings(text)
     kind = fields.pop("type", "volume")
     source = fields.pop("source", fields.pop("src", ""))
@@ -87,7 +87,7 @@ def mount(text: str) -> v1.Mount:
 
 
 def tmpfs(text: str) -> v1.Mount:
-    """TARGET[:size=64m,mode=1777]."""
+    """Parse TARGET[:size=64m,mode=1777]."""
     target, _, rest = text.partition(":")
     fields = settings(rest) if rest else {}
     made = v1.Mount(target=target, read_only=_flag(fields.pop("ro", "false")))
@@ -98,7 +98,7 @@ def tmpfs(text: str) -> v1.Mount:
 
 
 def ulimit(text: str) -> v1.Ulimit:
-    """NAME=SOFT[:HARD]."""
+    """Parse NAME=SOFT[:HARD]."""
     match = re.fullmatch(r"(\w+)=(-?\d+)(?::(-?\d+))?", text)
     if match is None:
         raise typer.BadParameter(f"{text!r} is no limit; write it like nofile=1024:2048")
@@ -107,7 +107,7 @@ def ulimit(text: str) -> v1.Ulimit:
 
 
 def device(text: str) -> v1.Device:
-    """PATH[:CONTAINER_PATH[:rwm]]."""
+    """Parse PATH[:CONTAINER_PATH[:rwm]]."""
     parts = text.split(":")
     if len(parts) > 3 or not parts[0]:  # noqa: PLR2004 - path, path inside, permissions
         raise typer.BadParameter(f"{text!r} is no device; write it like /dev/dri:/dev/dri:rw")
@@ -118,7 +118,7 @@ def device(text: str) -> v1.Device:
 
 
 def restart(text: str) -> v1.RestartPolicy:
-    """no, always, unless-stopped, on-failure[:TIMES]."""
+    """Parse no, always, unless-stopped or on-failure[:TIMES]."""
     name, colon, times = text.partition(":")
     if name not in _RESTARTS or (colon and (name != "on-failure" or not times.isdecimal())):
         raise typer.BadParameter(f"{text!r} is none of {', '.join(_RESTARTS)}, on-failure:TIMES")
@@ -126,7 +126,7 @@ def restart(text: str) -> v1.RestartPolicy:
 
 
 def network(text: str) -> v1.NetworkAttachment:
-    """NAME, or name=NAME[,alias=…][,ip=…][,ip6=…]."""
+    """Parse NAME, or name=NAME[,alias=…][,ip=…][,ip6=…]."""
     if "=" not in text:
         return v1.NetworkAttachment(network=text)
     aliases = [part.partition("=")[2] for part in text.split(",") if part.startswith("alias=")]
@@ -142,7 +142,7 @@ def network(text: str) -> v1.NetworkAttachment:
 
 
 def environment(texts: list[str] | None) -> Mapping[str, str]:
-    """NAME=VALUE, or NAME alone for the value that we have ourselves."""
+    """Parse NAME=VALUE, or NAME alone for the value in our own environment."""
     found = {}
     for text in texts or ():
         name, equals, value = text.partition("=")
@@ -154,7 +154,7 @@ def environment(texts: list[str] | None) -> Mapping[str, str]:
 
 
 def hosts(texts: list[str] | None) -> Mapping[str, str]:
-    """NAME:ADDRESS, further lines of /etc/hosts."""
+    """Parse NAME:ADDRESS, additional lines of /etc/hosts."""
     found = {}
     for text in texts or ():
         name, _, address = text.partition(":")
@@ -165,20 +165,20 @@ def hosts(texts: list[str] | None) -> Mapping[str, str]:
 
 
 def proto_duration(text: str) -> Duration:
-    """A duration, as the contract has it."""
+    """Parse a duration into a message."""
     made = Duration()
     made.FromTimedelta(duration(text))
     return made
 
 
 def settings(text: str) -> dict[str, str]:
-    """Settings from "a=1,b=2,flag"."""
+    """Parse settings such as "a=1,b=2,flag"."""
     parts = (part.partition("=") for part in text.split(",") if part)
     return {name.strip(): value for name, _, value in parts}
 
 
 def reject_rest(fields: dict[str, str]) -> None:
-    """Complain about settings that nobody asked for."""
+    """Raise BadParameter for settings that were not consumed."""
     if fields:
         raise typer.BadParameter(f"unknown: {', '.join(fields)}")
 

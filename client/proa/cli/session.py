@@ -1,4 +1,4 @@
-"""What every command shares: the daemon to talk to, the form of the output, failures."""
+"""What all commands share: the daemon, the output format, failures."""
 
 import os
 import re
@@ -14,9 +14,9 @@ from google.protobuf.message import Message
 import proa
 from proa.channels import Endpoint
 from proa.cli import exits
+from proa.cli.invocation import Invocation
 from proa.cli.output import Format, write_line, write_messages
 from proa.cli.tokens import TokenFile
-from proa.cli.typed import Typed
 
 Output = Annotated[
     Format | None, typer.Option("--output", "-o", help="Form of the output.", show_default=False)
@@ -47,36 +47,36 @@ MessageT = TypeVar("MessageT", bound=Message)
 
 @dataclass(frozen=True)
 class Session:
-    """The global options, and the command that was typed."""
+    """The global options and the invocation of the command."""
 
     target: str
     tls: proa.TLS | None
     timeout: timedelta | None
     insecure: bool
     format: Format
-    typed: Typed = field(default_factory=Typed)
+    invocation: Invocation = field(default_factory=Invocation)
 
     @classmethod
     def of(cls, ctx: typer.Context, output: Format | None) -> "Session":
-        """The session of a command, in the form that the command itself was given."""
+        """Return the session of a command, with the command's own output format."""
         session = ctx.find_object(Session)
         if session is None:
             raise TypeError("the root command makes a session before any other runs")
-        typed = Typed.of(ctx, session.target, tls=session.tls is not None)
-        return replace(session, typed=typed, format=output or session.format)
+        invocation = Invocation.of(ctx, session.target, tls=session.tls is not None)
+        return replace(session, invocation=invocation, format=output or session.format)
 
     @property
     def as_json(self) -> bool:
-        """Whether the output is for programs."""
+        """Whether the output format is JSON."""
         return self.format is Format.JSON
 
     @property
     def tokens(self) -> TokenFile:
-        """Where logins are kept."""
+        """The file of stored tokens."""
         return TokenFile.of_user()
 
     def connect(self) -> proa.Client:
-        """Make a client with PROA_TOKEN, PROA_USERNAME and PROA_PASSWORD, or the login kept."""
+        """Return a client with PROA_TOKEN, PROA_USERNAME and PROA_PASSWORD, or the stored token."""
         token = os.environ.get("PROA_TOKEN")
         username = os.environ.get("PROA_USERNAME")
         if not token and username:
@@ -89,7 +89,7 @@ class Session:
     def client(
         self, *, token: str | None = None, username: str | None = None, password: str | None = None
     ) -> proa.Client:
-        """Make a client with the credentials given."""
+        """Return a client with the given credentials."""
         return proa.connect(
             self.target,
             tls=self.tls,
@@ -106,14 +106,14 @@ class Session:
         call: Callable[[str], MessageT | None],
         lines: Callable[[MessageT], Iterable[str]],
     ) -> None:
-        """Do something to each of several; go on after a failure, then exit with its code."""
+        """Call for each id, continue after a failure, and exit with its code at the end."""
         done: list[MessageT] = []
         codes: set[exits.Exit] = set()
         for id in ids:
             try:
                 result = call(id)
             except proa.Error as error:
-                exits.report(error, self.typed.about(id), as_json=self.as_json)
+                exits.report(error, self.invocation.about(id), as_json=self.as_json)
                 codes.add(exits.code_for(error))
             else:
                 if result is not None:
@@ -135,13 +135,13 @@ def open_session(
     *,
     insecure: bool,
 ) -> Session:
-    """Make the session of the global options."""
+    """Return the session of the global options."""
     endpoint = Endpoint.of(target, tls=tls, allow_insecure=insecure)
     return Session(endpoint.target, tls, timeout, insecure, output)
 
 
 def read_password(*, from_stdin: bool) -> str:
-    """Ask for a password, or read it from standard input without its one line end."""
+    """Prompt for a password, or read it from standard input without one line end."""
     if from_stdin:
         try:
             text = sys.stdin.buffer.read().decode()

@@ -1,4 +1,4 @@
-"""Tables whose rows are one line each, however narrow the terminal is."""
+"""Tables with one line per row, whatever the width of the terminal."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from rich.text import Text
 from proa.cli.text import escaped
 
 _GAP = 2
-# What each column gets of the room, if it wants so much, before any gets more.
+# Width that every column may take before any column gets more.
 _FAIR = 24
 
 
@@ -19,13 +19,12 @@ class Column:
     """A column of a table.
 
     Attributes:
-        heading: what is over it.
-        rank: how soon it is left out where there is no room for all: the highest first, and
-            never one of rank 0. The rest of the room goes to the lowest first.
-        least: the width that it may be cut to; what is longer then ends in an ellipsis.
-            None: it is shown whole or not at all.
-        wide: the width that it has even if nothing in it is as wide, so that a table which is
-            drawn again and again keeps its form.
+        heading: heading of the column.
+        rank: order in which columns are left out of a narrow table: the highest first, rank 0
+            never. Remaining width goes to the lowest first.
+        least: minimum width; longer cells are cut with an ellipsis. None: cells are never
+            cut, only the whole column is left out.
+        wide: width even if no cell needs it, so that a table that is redrawn keeps its shape.
     """
 
     heading: str
@@ -35,7 +34,7 @@ class Column:
 
 
 def shown(text: str) -> Text:
-    """Make a text from elsewhere into one that a console shows as it is, and escaped."""
+    """Return a text that a console shows literally, with special characters escaped."""
     return Text(escaped(text))
 
 
@@ -46,13 +45,13 @@ def make_table(
     width: int | None,
     ruled: bool,
 ) -> tuple[Table, int]:
-    """Make a table, and tell how wide it is.
+    """Return a table and its width.
 
     Args:
         columns: the columns.
-        rows: a text for each of them, from wherever it comes.
-        width: the width of the terminal; None: nothing is cut or left out.
-        ruled: whether there is a rule under the headings.
+        rows: the cells of each row; texts of any origin.
+        width: width of the terminal; None to cut and leave out nothing.
+        ruled: whether to draw a rule under the headings.
     """
     texts = [[shown(cell) for cell in row] for row in rows]
     full = [
@@ -77,7 +76,7 @@ def make_table(
 
 
 def _widths(columns: Sequence[Column], full: Sequence[int], width: int) -> list[int]:
-    """Tell how wide each column is to be; 0: it is left out."""
+    """Return the width of each column; 0 for a column that is left out."""
     least = [
         wide if column.least is None else min(wide, max(column.least, len(column.heading)))
         for column, wide in zip(columns, full, strict=True)

@@ -1,4 +1,4 @@
-"""Values as people write and read them: sizes, durations, ages, enums, names."""
+"""Values in the form that people write and read: sizes, durations, ages, enums, names."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from proa import v1
 
 NumberT_co = TypeVar("NumberT_co", covariant=True)
 
-MOST = 2**32 - 1  # what a number of the contract can be
+MOST = 2**32 - 1  # maximum of a number in the contract
 _LARGEST = 2**63
 _LONGEST = timedelta(days=36500)
 _UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
@@ -25,17 +25,17 @@ class Enum(Protocol[NumberT_co]):
 
     @property
     def DESCRIPTOR(self) -> EnumDescriptor:  # noqa: N802 - protobuf's name
-        """What the contract says of it."""
+        """The descriptor of the enum."""
 
     def keys(self) -> list[str]:
-        """The names of its values, the unset one first."""
+        """Return the names of its values, the unspecified one first."""
 
     def Value(self, name: str) -> NumberT_co:  # noqa: N802 - protobuf's name
-        """The number of a value."""
+        """Return the number of a value."""
 
 
 def size(text: str) -> int:
-    """Bytes from "512MiB", "2G" or "1048576"; a unit is a power of 1024, as with Docker."""
+    """Parse a size in bytes: "512MiB", "2G", "1048576". Units are powers of 1024, as Docker's."""
     match = _SIZE.fullmatch(text.strip())
     if match is None:
         raise typer.BadParameter(f"{text!r} is no size; write it like 512MiB or 2G")
@@ -46,12 +46,12 @@ def size(text: str) -> int:
 
 
 def signed_size(text: str) -> int:
-    """A size, or -1 for no limit."""
+    """Parse a size, or -1 for no limit."""
     return -1 if text.strip() == "-1" else size(text)
 
 
 def duration(text: str) -> timedelta:
-    """A duration from "30s", "1m", "1h30m" or "10" (seconds)."""
+    """Parse a duration: "30s", "1m", "1h30m", or "10" for seconds."""
     match = _DURATION.fullmatch(text.strip())
     if match is None or not match[0]:
         raise typer.BadParameter(f"{text!r} is no duration; write it like 30s or 1m30s")
@@ -62,7 +62,7 @@ def duration(text: str) -> timedelta:
 
 
 def pairs(texts: list[str] | None) -> Mapping[str, str]:
-    """Keys and values from "key=value"; a missing value is empty."""
+    """Parse "key=value" pairs; a missing value is empty."""
     found = {}
     for text in texts or ():
         key, _, value = text.partition("=")
@@ -73,17 +73,17 @@ def pairs(texts: list[str] | None) -> Mapping[str, str]:
 
 
 def word(enum: Enum[NumberT_co], name: str) -> str:
-    """A value of an enum as a word: STOP_MODE_FORCE is "force"."""
+    """Return a value of an enum as a word: STOP_MODE_FORCE is "force"."""
     return name.removeprefix(_prefix(enum)).lower().replace("_", "-")
 
 
 def words(enum: Enum[NumberT_co]) -> str:
-    """All values of an enum that can be set, for a help text."""
+    """Return the words of all values of an enum that can be set, for a help text."""
     return "|".join(word(enum, name) for name in _settable(enum))
 
 
 def one_of(enum: Enum[NumberT_co]) -> Callable[[str], NumberT_co]:
-    """Make a parser of the words of an enum that can be set."""
+    """Return a parser for the words of an enum."""
     names = {word(enum, name): name for name in _settable(enum)}
 
     def parse(text: str) -> NumberT_co:
@@ -108,18 +108,18 @@ def _prefix(enum: Enum[NumberT_co]) -> str:
 
 
 def human_size(count: int) -> str:
-    """Bytes for people: "1.5 GiB"."""
+    """Return a size for people: "1.5 GiB"."""
     value, unit = float(count), "B"
     for larger in ("KiB", "MiB", "GiB", "TiB"):
         if value < 1024:  # noqa: PLR2004 - what a kilo is here
             break
         value, unit = value / 1024, larger
-    # Of four digits .3g makes 1e+03.
+    # .3g would format 1000 as 1e+03.
     return f"{value:.3g} {unit}" if value < 999.5 else f"{value:.0f} {unit}"  # noqa: PLR2004
 
 
 def age(then: datetime) -> str:
-    """How long ago that was, roughly: "3 hours"."""
+    """Return the approximate time that has passed: "3 hours"."""
     seconds = max(0, int((datetime.now(UTC) - then).total_seconds()))
     for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
         if seconds >= length:
@@ -129,12 +129,12 @@ def age(then: datetime) -> str:
 
 
 def escaped(text: str, *, keep: str = "") -> str:
-    r"""Escape what cannot be seen, as Python writes it: ESC is shown as "\x1b".
+    r"""Escape invisible characters as Python does: ESC becomes "\x1b".
 
     These are the C0 and C1 controls, DEL, bidirectional and other invisible formatting
-    characters, lone surrogates and code points that mean nothing: a terminal may obey them,
-    or show a text as another one. Line ends are among them unless they are to be kept, so
-    that a name cannot pass for a second line.
+    characters, lone surrogates and unassigned code points: a terminal may interpret them or
+    display a misleading text. Line ends are escaped, too, unless they are in `keep`, so that
+    a name cannot imitate a second line.
     """
     if text.isprintable():
         return text

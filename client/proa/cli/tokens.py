@@ -1,4 +1,4 @@
-"""The tokens that `proa login` keeps, in a file that only its owner can read."""
+"""The tokens of `proa login`, in a file that only its owner can read."""
 
 import json
 import os
@@ -11,27 +11,27 @@ class TokenFile:
     """Tokens by target.
 
     Attributes:
-        path: the file; it and its folder are made when the first token is kept.
+        path: the file; created with its folder when the first token is stored.
     """
 
     path: Path
 
     @classmethod
     def of_user(cls) -> "TokenFile":
-        """The file of this user, in $XDG_STATE_HOME/proa."""
+        """Return the file of this user, in $XDG_STATE_HOME/proa."""
         state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
         return cls(Path(state) / "proa" / "tokens.json")
 
     def get(self, target: str) -> str | None:
-        """The token for a target; None: nobody logged in there."""
+        """Return the token for a target; None without a login there."""
         return self._read().get(target)
 
     def keep(self, target: str, token: str) -> None:
-        """Keep a token in place of the one before."""
+        """Store a token in place of the previous one."""
         self._write({**self._read(), target: token})
 
     def drop(self, target: str) -> None:
-        """Forget the token for a target."""
+        """Remove the token for a target."""
         self._write({key: token for key, token in self._read().items() if key != target})
 
     def _read(self) -> dict[str, str]:

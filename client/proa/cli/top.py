@@ -1,4 +1,4 @@
-"""top: what containers and virtual machines use, live."""
+"""top: live resource usage of containers and virtual machines."""
 
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
@@ -23,7 +23,7 @@ from proa.cli.session import NoTrunc, Output, Session
 from proa.cli.tables import Column
 from proa.cli.text import duration, human_size, word
 
-_SIZE = 8  # the most that `human_size` writes
+_SIZE = 8  # longest text of `human_size`
 _COLUMNS = (
     Column("NAME", least=16),
     Column("KIND", rank=7, wide=9),
@@ -79,10 +79,10 @@ def top(
 
 
 def _first_full(samples: Iterable[v1.StreamStatsResponse], least: int) -> v1.StreamStatsResponse:
-    """The first response that knows how busy everything is, of at least so many.
+    """Return the first response with the CPU usage of all, of at least as many resources.
 
-    That takes two samples, and an engine may be slow to give the first. Where nothing
-    runs there is never one, but for what was named it is told why.
+    CPU usage takes two samples, and an engine may be slow to give the first. Without running
+    resources no such response comes; for named resources the reason is in the response.
     """
     response = v1.StreamStatsResponse()
     for response in islice(samples, _PATIENCE):
@@ -93,12 +93,12 @@ def _first_full(samples: Iterable[v1.StreamStatsResponse], least: int) -> v1.Str
 
 
 def _explained(samples: Iterable[v1.StreamStatsResponse]) -> Iterator[v1.StreamStatsResponse]:
-    """Say beside the output, once, why something has no sample."""
-    told = set()
+    """Write the reason of each missing sample once, to standard error."""
+    explained = set()
     for response in samples:
         for message in _reasons(response):
-            if message not in told:
-                told.add(message)
+            if message not in explained:
+                explained.add(message)
                 write_line(message, err=True)
         yield response
 

@@ -1,4 +1,4 @@
-"""update, rename: changing what exists."""
+"""update, rename: changes of existing resources."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""start, stop, restart, pause, resume, rm, prune: what changes the state of resources."""
+"""start, stop, restart, pause, resume, rm, prune: changes of state."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -26,7 +26,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def line(resource: v1.Resource) -> str:
-    """What a verb says about a resource: its name and its state."""
+    """Return the line that a verb prints about a resource: name and state."""
     return f"{resource.name} {word(v1.ResourceState, v1.ResourceState.Name(resource.state))}"
 
 
@@ -44,7 +44,7 @@ def _each(
     ids: Ids,
     one: Callable[[Client, str], v1.Resource],
 ) -> None:
-    """Do a verb to each of several resources, and say what came of it."""
+    """Run a verb on each of several resources, and print the outcome."""
     session = Session.of(ctx, output)
     with session.connect() as client:
         session.each(ids, lambda id: one(client, id), lambda resource: [line(resource)])

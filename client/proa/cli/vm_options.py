@@ -1,4 +1,4 @@
-"""The options of `proa vm create`."""
+"""Parsers for the options of `proa vm create`."""
 
 import typer
 
@@ -12,7 +12,7 @@ _model = one_of(v1.NetworkModel)
 
 
 def volume_ref(text: str) -> v1.VolumeRef:
-    """[POOL/]NAME."""
+    """Parse [POOL/]NAME."""
     pool, _, name = text.rpartition("/")
     if not name or "/" in pool:
         raise typer.BadParameter(f"{text!r} is no volume; write it like POOL/NAME")
@@ -20,7 +20,7 @@ def volume_ref(text: str) -> v1.VolumeRef:
 
 
 def disk(text: str) -> v1.DiskSpec:
-    """SIZE, base=…, volume=…, with further settings after commas; none: an empty message."""
+    """Parse SIZE, base=… or volume=… with comma-separated settings; "none" is an empty message."""
     if text == "none":
         return v1.DiskSpec()
     first, comma, rest = text.partition(",")
@@ -60,14 +60,14 @@ def _new_disk(fields: dict[str, str]) -> v1.NewDisk:
 
 
 def cdrom(text: str) -> v1.CdromSpec:
-    """PATH of the host, volume=POOL/NAME, or empty for an empty drive."""
+    """Parse a PATH of the host, volume=POOL/NAME, or "empty" for an empty drive."""
     if text.startswith("volume="):
         return v1.CdromSpec(volume=volume_ref(text.removeprefix("volume=")))
     return v1.CdromSpec(path=text) if text not in {"", "empty"} else v1.CdromSpec()
 
 
 def network(text: str) -> v1.NetworkSpec:
-    """NAME[,model=…][,mac=…]; none: an empty message."""
+    """Parse NAME[,model=…][,mac=…]; "none" is an empty message."""
     if text == "none":
         return v1.NetworkSpec()
     name, _, rest = text.partition(",")

@@ -1,4 +1,4 @@
-"""watch, wait: seeing what happens when it does."""
+"""watch, wait: following changes as they happen."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -74,7 +74,7 @@ def _change(change: proa.Change) -> str:
 
 
 def _fields(event: proa.Event) -> dict[str, Any]:
-    """An event as JSON has it: as the contract has it, where it does."""
+    """Return an event for JSON, in the form of the contract where it has one."""
     match event:
         case proa.Change():
             change = v1.ResourceChange(

@@ -9,7 +9,7 @@ import typer
 import proa
 from proa import contract, v1
 from proa.cli.hints import _OF_REASONS, hint_for
-from proa.cli.own_words import _CALLS, in_own_words, option_of
+from proa.cli.wording import _CALLS, in_cli_words, option_of
 from proa.errors import Details, Violation
 from unit.client.test_cli_hostile import COMMANDS
 from unit.client.typing_commands import parse, typed
@@ -267,7 +267,7 @@ def test_hint_without_a_reason_names_the_daemon():
     ],
 )
 def test_message_of_a_daemon_is_told_in_words_of_the_command(argv, told, said):
-    assert in_own_words(told, typed(*argv.split())) == said
+    assert in_cli_words(told, typed(*argv.split())) == said
 
 
 def test_message_has_a_command_for_each_call_that_a_daemon_names():

@@ -4,8 +4,8 @@ import grpc
 import pytest
 
 import proa
+from proa.cli.invocation import Invocation
 from proa.cli.protocol import other_protocol
-from proa.cli.typed import Typed
 from proa.errors import Details
 
 
@@ -16,4 +16,4 @@ from proa.errors import Details
 def test_other_protocol_of_what_can_be_no_target_is_none(target, tls):
     error = proa.Unavailable(grpc.StatusCode.UNAVAILABLE, Details("no answer"))
 
-    assert other_protocol(error, Typed(target=target, tls=tls)) == ""
+    assert other_protocol(error, Invocation(target=target, tls=tls)) == ""

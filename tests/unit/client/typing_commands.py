@@ -4,7 +4,7 @@ import typer
 from typer.testing import CliRunner
 
 from proa.cli.app import app
-from proa.cli.typed import Typed
+from proa.cli.invocation import Invocation
 
 COMMAND = typer.main.get_command(app)
 
@@ -29,4 +29,4 @@ def _parse(argv):
 
 def typed(*argv, target="127.0.0.1:50051"):
     """What was typed, as an error of it is told with."""
-    return Typed.of(parse(argv), target, tls=False)
+    return Invocation.of(parse(argv), target, tls=False)

@@ -1,4 +1,4 @@
-"""What users of docker, kubectl and virsh type: other names of our commands, and what we lack."""
+"""Commands that users of docker, kubectl and virsh expect: aliases, and commands that are missing."""
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -20,10 +20,10 @@ ALIASES: Mapping[str, str] = {
     "info": "host",
     "unpause": "resume",
 }
-"""Commands by their other names."""
+"""Commands by alias."""
 
-# A name stands for "{}"; engines' own tools have these as long as we have not.
-_LACKING: Mapping[str, str] = {
+# Missing commands, with the engines' own in their place; "{}" stands for a name.
+_MISSING: Mapping[str, str] = {
     "logs": "docker logs {}, or virsh console {} for a virtual machine",
     "exec": "docker exec -it {} COMMAND, or virsh console {} for a virtual machine",
     "network": "docker network, or virsh net-list and the like for virtual machines",
@@ -35,15 +35,15 @@ _FLAGS = {"-f", "--follow", "-t", "--timestamps", "--tty", "-i", "--interactive"
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     app.command("version")(version)
-    for name, instead in _LACKING.items():
+    for name, instead in _MISSING.items():
         settings = {"ignore_unknown_options": True, "allow_extra_args": True}
-        app.command(name, hidden=True, context_settings=settings)(_lacking(name, instead))
+        app.command(name, hidden=True, context_settings=settings)(_missing(name, instead))
 
 
 def aliases() -> str:
-    """The other names, as `proa --help` shows them."""
-    told = ", ".join(f"{other} is {command}" for other, command in ALIASES.items())
-    return f"Other names: {told}."
+    """Return the aliases, as `proa --help` shows them."""
+    names = ", ".join(f"{other} is {command}" for other, command in ALIASES.items())
+    return f"Other names: {names}."
 
 
 def version(ctx: typer.Context, output: Output = None) -> None:
@@ -59,19 +59,19 @@ def version(ctx: typer.Context, output: Output = None) -> None:
         write_line(f"proad {daemon} at {session.target}")
 
 
-def _lacking(name: str, instead: str) -> Callable[[typer.Context], None]:
-    """Make a command that says what to use in its place, and fails."""
+def _missing(name: str, instead: str) -> Callable[[typer.Context], None]:
+    """Return a command that names its replacement, and fails."""
 
     def command(ctx: typer.Context) -> None:
         """Not there yet; says what to use instead."""
-        said = instead.replace("{}", _name(ctx.args))
-        write_line(f"Error: proa has no {name} yet; on the host: {said}", err=True)
+        command_line = instead.replace("{}", _name(ctx.args))
+        write_line(f"Error: proa has no {name} yet; on the host: {command_line}", err=True)
         raise typer.Exit(Exit.USAGE)
 
     return command
 
 
 def _name(arguments: Sequence[str]) -> str:
-    """Give the name among the arguments of docker logs or docker exec."""
-    named = next((one for one in arguments if one not in _FLAGS), "-")
+    """Return the name among the arguments of docker logs or docker exec."""
+    named = next((argument for argument in arguments if argument not in _FLAGS), "-")
     return "NAME" if named.startswith("-") else shlex.quote(named)

@@ -1,4 +1,4 @@
-"""ls, get, host: looking at what there is."""
+"""ls, get, host: reading resources and hosts."""
 
 from collections.abc import Iterator
 from datetime import UTC

@@ -1,12 +1,12 @@
-"""What the contract calls by its fields and RPCs, in the words of the command line."""
+"""Fields and RPCs of the contract in the terms of the command line."""
 
 import re
 from collections.abc import Mapping
 
-from proa.cli.typed import Typed
+from proa.cli.invocation import Invocation
 
-# A field of a request by other names than its option's: what was typed of them, else the first.
-# What is within it is of the same option, unless it is told apart here.
+# Options of fields with another name: the one that was used, or else the first. Fields within a
+# field belong to the same option, unless they are listed.
 _OPTIONS = {
     "allow_missing": "missing_ok",
     "base.format": "base_format",
@@ -48,7 +48,7 @@ _OPTIONS = {
     "stdin_open": "interactive",
     "working_dir": "workdir",
 }
-# What holds other fields, and is set by no option itself.
+# Fields that only contain others; no option sets them.
 _HOLDERS = re.compile(r"(?:(?:spec|container|domain|filter|resources)\.)*")
 _CALLS: Mapping[str, str] = {
     "CreateSnapshot": "proa snapshot create",
@@ -71,7 +71,7 @@ _CALLS: Mapping[str, str] = {
     "UpdateResource": "proa update",
     "WatchResources": "proa watch",
 }
-# What is quoted, and what stands in a path or a host's name, is no word of the contract.
+# Quoted texts, paths and host names contain no terms of the contract.
 _WORDS = re.compile(
     r"""(?P<quoted>'[^']*'|"[^"]*")|(?P<force>\bset\ force\b)
     |\b(?:AuthService/)?(?P<call>(?:[A-Z][a-z]+){2,})\b
@@ -82,30 +82,30 @@ _WORDS = re.compile(
 )
 
 
-def in_own_words(message: str, typed: Typed) -> str:
-    """Say options and commands where a daemon's text has fields and RPCs."""
+def in_cli_words(message: str, invocation: Invocation) -> str:
+    """Replace fields and RPCs in a message of the daemon by options and commands."""
 
     def own(match: re.Match[str]) -> str:
         word = match[0]
         match match.lastgroup:
             case "call":
                 return _CALLS.get(match["call"], word)
-            case "force" if "force" in typed.options:
-                return f"use {typed.options['force']}"
+            case "force" if "force" in invocation.options:
+                return f"use {invocation.options['force']}"
             case "field":
-                return option_of(word, typed) or word
+                return option_of(word, invocation) or word
         return word
 
     return _WORDS.sub(own, message)
 
 
-def option_of(path: str, typed: Typed) -> str:
-    """Give the option of the command at hand that sets a field; empty: it has none."""
+def option_of(path: str, invocation: Invocation) -> str:
+    """Return the option of the invoked command that sets a field; empty without one."""
     field = _HOLDERS.sub("", re.sub(r"\[[^\]]*\]", "", path), count=1).removesuffix("_bytes")
     while field:
         names = [field, *_OPTIONS.get(field, "").split(), field.removesuffix("s")]
-        known = [name for name in names if name in typed.options]
+        known = [name for name in names if name in invocation.options]
         if known:
-            return typed.options[next((n for n in known if n in typed.given), known[0])]
+            return invocation.options[next((n for n in known if n in invocation.given), known[0])]
         field = field.rpartition(".")[0]
     return ""
