@@ -114,8 +114,8 @@ class MemoryDriver(
     async def find_id(self, name: str) -> str:
         """Give the id of the resource of that name."""
         self._reach()
-        named = (each.resource for each in self._workloads.values() if each.resource.name == name)
-        return next((resource.id for resource in named), "")
+        named = (self._named(kind, name) for kind in ResourceKind)
+        return next((workload.resource.id for workload in named if workload is not None), "")
 
     async def start(self, id: str, options: StartOptions = StartOptions()) -> Resource:
         """Start it, from a snapshot or its saved state where it is a domain."""

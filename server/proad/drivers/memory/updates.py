@@ -54,15 +54,16 @@ class MemoryUpdates(World):
         elif resource.domain is not None:
             domain = _updated_domain(workload, resource.domain, update)
             resource = replace(resource, domain=domain)
-        if update.name is not None and update.name != resource.name:
-            if (other := self._named(resource.kind, update.name)) is not None:
-                kind = resource.kind.lower()
-                raise AlreadyExistsError(kind, update.name, existing_id=other.resource.id)
-            resource = replace(resource, name=update.name)
+        other = self._named(resource.kind, update.name or resource.name)
+        if other is not None and other is not workload:
+            kind, name = resource.kind.lower(), other.resource.name
+            raise AlreadyExistsError(kind, name, existing_id=other.resource.id)
         if update.labels is not None:
             workload.behaviour = Behaviour.of(update.labels.entries)
             resource = replace(resource, labels=update.labels.entries)
         workload.resource = resource
+        if update.name is not None:
+            self._rename(workload, update.name)
         if update != ResourceUpdate():
             self._reconfigured(workload)
         shown = workload.shown()

@@ -93,6 +93,7 @@ class World(Line):
     def __init__(self) -> None:
         super().__init__()
         self._workloads: dict[str, Workload] = {}
+        self._names: dict[tuple[ResourceKind, str], Workload] = {}
         self._images: dict[str, Image] = {}
         self._volumes: dict[tuple[str, str], Volume] = {}
         self._numbers = itertools.count(1)
@@ -114,16 +115,20 @@ class World(Line):
 
     def _add(self, workload: Workload) -> None:
         self._workloads[workload.resource.id] = workload
+        self._names[workload.resource.kind, workload.resource.name] = workload
         self._tell(EngineEvent(id=workload.resource.id))
 
     def _reconfigured(self, workload: Workload) -> None:
         self._tell(EngineEvent(id=workload.resource.id, reconfigured=True))
 
     def _named(self, kind: ResourceKind, name: str) -> Workload | None:
-        for workload in self._workloads.values():
-            if workload.resource.kind is kind and workload.resource.name == name:
-                return workload
-        return None
+        return self._names.get((kind, name))
+
+    def _rename(self, workload: Workload, name: str) -> None:
+        kind = workload.resource.kind
+        del self._names[kind, workload.resource.name]
+        self._names[kind, name] = workload
+        workload.resource = replace(workload.resource, name=name)
 
     def _permit(self, verb: Verb, workload: Workload, *, force: bool = False) -> None:
         if error := refusal(verb, workload.resource, force=force):
@@ -169,7 +174,9 @@ class World(Line):
 
     def _forget(self, workload: Workload) -> None:
         """Remove a workload, and the volumes that were made for it alone."""
-        self._workloads.pop(workload.resource.id, None)  # a TRANSIENT one is gone after its kill
+        resource = workload.resource
+        if self._workloads.pop(resource.id, None) is not None:  # a kill forgets a TRANSIENT one
+            del self._names[resource.kind, resource.name]
         for key in workload.owned_volumes:
             self._volumes.pop(key, None)
         self._tell(EngineEvent(id=workload.resource.id, removed=True))
