@@ -1,4 +1,4 @@
-"""What a driver that is used alone remembers: in memory, or in a file."""
+"""Records of volumes for a driver that is used without the daemon: in memory, or in a file."""
 
 import os
 from collections.abc import Collection
@@ -13,11 +13,11 @@ _ADAPTER = TypeAdapter(dict[str, dict[str, VolumeRecord]])
 
 
 class LocalVolumeRecords:
-    """The records of volumes, for one process; implements `core.records.VolumeRecords`.
+    """Records of volumes for one process; implements `core.records.VolumeRecords`.
 
     Args:
-        file: where they are kept beyond the process; None: nowhere. It must be where
-            nobody else may write.
+        file: where the records outlive the process; None: nowhere. Nobody else may have
+            write access to its folder.
     """
 
     def __init__(self, file: Path | None = None) -> None:
@@ -26,17 +26,22 @@ class LocalVolumeRecords:
         if file is not None and file.exists():
             self._engines = _ADAPTER.validate_json(file.read_bytes())
 
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """The engines that have had records."""
+        return tuple(self._engines)
+
     async def list(self, engine: str) -> list[VolumeRecord]:
-        """Give all records of an engine."""
+        """Return all records of an engine."""
         return list(self._engines.get(engine, {}).values())
 
     async def put(self, engine: str, record: VolumeRecord) -> None:
-        """Keep a record, in place of the one with its id if there is one."""
+        """Store a record; replace the one with its id."""
         self._engines.setdefault(engine, {})[record.id] = record
         self._write()
 
     async def remove(self, engine: str, ids: Collection[str]) -> None:
-        """End records by their ids."""
+        """Remove records by their ids."""
         for id in ids:
             self._engines.get(engine, {}).pop(id, None)
         self._write()
@@ -44,7 +49,7 @@ class LocalVolumeRecords:
     def _write(self) -> None:
         if self._file is None:
             return
-        # Whole or not at all: a process that dies in between leaves the file before.
+        # Written aside and renamed: a process that dies in between leaves the old file whole.
         with NamedTemporaryFile(dir=self._file.parent, delete=False) as written:
             written.write(_ADAPTER.dump_json(self._engines, indent=2))
             written.flush()

@@ -1,6 +1,7 @@
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,10 +10,19 @@ import pytest
 
 from guest.media import build_guest, medium
 from integration.libvirt.guests import ISOS, Guests
+from integration.libvirt.records import SwitchableRecords
 from lacking import refuse
-from proad.drivers.libvirt import LibvirtDriver, resize
+from proad.drivers.libvirt import LibvirtDriver
+from proad.drivers.libvirt.timing import ResizeTiming, Timing
 
 URI = "qemu:///system"
+TIMING = Timing(poll_interval=timedelta(seconds=1))
+# Guests that follow are slow on a slow machine.
+PATIENT = pytest.mark.parametrize(
+    "timing",
+    [replace(TIMING, resize=ResizeTiming(balloon_timeout=timedelta(seconds=30)))],
+    ids=["patient"],
+)
 
 
 @pytest.fixture(scope="session")
@@ -47,20 +57,29 @@ def folder(raw: libvirt.virConnect) -> Iterator[Path]:
 
 
 @pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the driver wait longer for guests that follow: they are slow on a slow machine."""
-    monkeypatch.setattr(resize, "_PATIENCE", 30.0)
+def timing() -> Timing:
+    """The durations of the driver; a test parametrizes this fixture for others."""
+    return TIMING
 
 
 @pytest.fixture
-async def driver(raw: libvirt.virConnect, folder: Path) -> AsyncIterator[LibvirtDriver]:
+def records() -> SwitchableRecords:
+    """Where the driver keeps the records of its volumes."""
+    return SwitchableRecords()
+
+
+@pytest.fixture
+async def driver(
+    raw: libvirt.virConnect, folder: Path, timing: Timing, records: SwitchableRecords
+) -> AsyncIterator[LibvirtDriver]:
     """A driver whose default pool, which it makes by itself, is the tests' own."""
     async with LibvirtDriver(
         URI,
         virt_type="qemu",
         default_pool=folder.name,
         default_pool_path=str(folder),
-        poll_interval=timedelta(seconds=1),
+        records=records,
+        timing=timing,
     ) as driver:
         yield driver
 

@@ -5,12 +5,11 @@ import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import libvirt
 import pytest
 
 from integration.libvirt.guests import MIB, Guests
 from proad.drivers.libvirt import LibvirtDriver
-from proad.drivers.libvirt.storage import storage
-from proad.drivers.libvirt.storage.usage import Users
 from proad.errors import ProaError
 from proad.model import DiskFormat, DiskSpec, NewDisk, VolumeRef, VolumeSpec
 
@@ -41,14 +40,14 @@ async def test_a_volume_that_comes_into_use_during_its_delete_is_never_lost(
     )
     ref = VolumeRef(pool=volume.pool, name=volume.name)
     looked, used = threading.Event(), threading.Event()
-    refuse = storage._refuse
+    remove = libvirt.virStorageVol.delete
 
-    def looked_and_waits(name: str, users: Users) -> None:
-        refuse(name, users)
+    def wait_and_remove(volume: libvirt.virStorageVol, flags: int = 0) -> int:
         looked.set()
         used.wait(3)
+        return int(remove(volume, flags))
 
-    monkeypatch.setattr(storage, "_refuse", looked_and_waits)
+    monkeypatch.setattr(libvirt.virStorageVol, "delete", wait_and_remove)
     delete = asyncio.create_task(driver.delete_volume(ref.pool, ref.name))
     assert await asyncio.to_thread(looked.wait, 60)
     create = asyncio.ensure_future(use(driver, guests, ref))

@@ -6,6 +6,7 @@ import re
 import secrets
 import shlex
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,6 @@ from proad.errors import (
 from proad.model import (
     BootDevice,
     CdromSpec,
-    DeleteOptions,
     DiskBus,
     DiskDevice,
     DiskFormat,
@@ -84,21 +84,37 @@ async def test_a_failed_step_leaves_nothing(
     assert await guests.volumes() == set()
 
 
-async def test_a_cancelled_create_has_left_nothing_when_it_returns(
-    driver: LibvirtDriver, guests: Guests
+@pytest.mark.parametrize(
+    ("owner", "call"),
+    [
+        (libvirt.virStoragePool, "createXML"),
+        (libvirt.virConnect, "defineXMLFlags"),
+        (libvirt.virDomain, "create"),
+    ],
+    ids=["volume", "definition", "start"],
+)
+async def test_create_domain_cancelled_at_a_step_leaves_nothing(
+    driver: LibvirtDriver, guests: Guests, monkeypatch: pytest.MonkeyPatch, owner: type, call: str
 ):
-    for delay in (0.0, 0.02, 0.1, 0.3):
-        spec = guests.blank(disks=(new(), new(), new()))
-        create = asyncio.create_task(driver.create_domain(spec, start=True))
-        await asyncio.sleep(delay)
-        if create.done():
-            await driver.delete((await create).id, DeleteOptions(force=True))
-            continue
-        create.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await create
-        assert await guests.domains() == set()
-        assert await guests.volumes() == set()
+    loop, reached, cancelled = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+    original = getattr(owner, call)
+
+    def step(self: object, *args: object) -> object:
+        loop.call_soon_threadsafe(reached.set)
+        cancelled.wait()
+        return original(self, *args)
+
+    monkeypatch.setattr(owner, call, step)
+    spec = guests.blank(disks=(new(), new(), new()))
+    create = asyncio.create_task(driver.create_domain(spec, start=True))
+    await reached.wait()
+    create.cancel()
+    await asyncio.sleep(0)  # the cancellation arrives
+    cancelled.set()
+    with pytest.raises(asyncio.CancelledError):
+        await create
+    assert await guests.domains() == set()
+    assert await guests.volumes() == set()
 
 
 async def test_everything_is_shown(

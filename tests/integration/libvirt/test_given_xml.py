@@ -13,7 +13,6 @@ from lxml import etree
 
 from integration.libvirt.guests import Guests
 from proad.drivers.libvirt import LibvirtDriver
-from proad.drivers.libvirt.create import DomainCreator
 from proad.errors import (
     AlreadyExistsError,
     EngineConflictError,
@@ -130,15 +129,15 @@ MISSING = (
 @pytest.fixture
 def overtaken(monkeypatch: pytest.MonkeyPatch) -> Overtake:
     """Have somebody act on a domain in the moment after it was defined."""
-    define = DomainCreator._define
+    define = libvirt.virConnect.defineXMLFlags
 
     def overtake(act: Callable[[str], object]) -> None:
-        def defining(self: DomainCreator, *args: object) -> libvirt.virDomain:
-            domain = define(self, *args)  # type: ignore[arg-type] # as it was called
+        def defining(connection: libvirt.virConnect, xml: str, flags: int) -> libvirt.virDomain:
+            domain = define(connection, xml, flags)
             act(domain.UUIDString())
             return domain
 
-        monkeypatch.setattr(DomainCreator, "_define", defining)
+        monkeypatch.setattr(libvirt.virConnect, "defineXMLFlags", defining)
 
     return overtake
 

@@ -9,8 +9,10 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
+import libvirt
 import pytest
 
+from eventually import eventually
 from integration.libvirt.guests import Guests
 from proad.drivers.libvirt import LibvirtDriver
 from proad.errors import StopTimedOutError
@@ -49,6 +51,16 @@ def hanging(resource: Resource) -> Iterator[None]:
             os.kill(pid, signal.SIGCONT)
 
 
+async def waits_for_qemu(guests: Guests, resource: Resource) -> None:
+    """Wait until a call waits for the QEMU of a domain."""
+    domain = guests.raw.lookupByUUIDString(resource.id)
+
+    async def waits() -> bool:
+        return bool(domain.controlInfo()[0] != libvirt.VIR_DOMAIN_CONTROL_OK)
+
+    await eventually(waits)
+
+
 async def test_it_holds_up_nobody_else(driver: LibvirtDriver, guests: Guests):
     hung = await driver.create_domain(guests.blank(), start=True)
     other = await driver.create_domain(guests.blank(), start=True)
@@ -56,7 +68,7 @@ async def test_it_holds_up_nobody_else(driver: LibvirtDriver, guests: Guests):
     with hanging(hung):
         # More of them than there are threads.
         waiting = [asyncio.create_task(driver.pause(hung.id)) for _ in range(12)]
-        await asyncio.sleep(0.5)
+        await waits_for_qemu(guests, hung)
         for _ in range(5):
             begin = time.monotonic()
             assert {hung.id, other.id} <= {each.id for each in await driver.list_resources()}
@@ -107,7 +119,8 @@ async def test_stop_while_an_earlier_call_waits_for_the_qemu_keeps_its_mode(
     grace = timedelta(seconds=33)
     with hanging(to_end), hanging(to_ask):
         before = [asyncio.create_task(driver.pause(each.id)) for each in made]
-        await asyncio.sleep(0.5)
+        for each in made:
+            await waits_for_qemu(guests, each)
         begin = time.monotonic()
         ended, refused = await asyncio.gather(
             driver.stop(to_end.id, then_force(grace)),

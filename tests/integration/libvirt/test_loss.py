@@ -131,10 +131,10 @@ async def test_it_hangs(driver: LibvirtDriver, libvirtd: PrivateLibvirtd):
     await answering(driver, libvirtd)
     made = await domain(driver)
     grace = timedelta(seconds=30)
-    stop = asyncio.create_task(
-        driver.stop(made.id, StopOptions(mode=StopMode.GRACEFUL, grace_period=grace))
-    )
-    await asyncio.sleep(0.3)
+    asked = asyncio.Event()
+    options = StopOptions(mode=StopMode.GRACEFUL, grace_period=grace)
+    stop = asyncio.create_task(driver.stop(made.id, options, on_step=lambda *_: asked.set()))
+    await asked.wait()
     libvirtd.signal(signal.SIGSTOP)
     for _ in range(2):  # on the connection that was, and on a new one
         begin = time.monotonic()
@@ -223,7 +223,7 @@ async def test_leaving_a_hung_one_takes_no_time(libvirtd: PrivateLibvirtd):
         await answering(driver, libvirtd)
         libvirtd.signal(signal.SIGSTOP)
         call = asyncio.create_task(driver.list_resources())
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0)  # the call begins
         begin = time.monotonic()
     assert time.monotonic() - begin < 4
     with pytest.raises((EngineUnreachableError, EngineTimedOutError)):

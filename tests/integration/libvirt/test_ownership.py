@@ -15,7 +15,9 @@ from event_queue import EventQueue
 from eventually import eventually
 from integration.libvirt.conftest import URI
 from integration.libvirt.guests import MIB, SCRAP, Guests
+from integration.libvirt.records import SwitchableRecords
 from proad.drivers.libvirt import LibvirtDriver
+from proad.drivers.libvirt.timing import CatalogTiming, Timing
 from proad.drivers.libvirt.xml.metadata import NAMESPACE
 from proad.drivers.records import LocalVolumeRecords
 from proad.errors import DatabaseUnreachableError
@@ -263,46 +265,39 @@ async def test_a_create_that_cannot_be_recorded_leaves_nothing(guests: Guests, f
         assert records.writes == failing
     assert await guests.volumes() == set()
     assert await guests.domains() == set()
-    assert not any(records._engines.values())
+    assert [each for engine in records.engines for each in await records.list(engine)] == []
 
 
-async def test_a_delete_that_cannot_be_looked_up_deletes_nothing(
-    driver: LibvirtDriver, guests: Guests, monkeypatch: pytest.MonkeyPatch
+async def test_delete_without_records_deletes_nothing(
+    driver: LibvirtDriver, guests: Guests, records: SwitchableRecords
 ):
     made = await driver.create_domain(guests.blank())
-
-    async def unreachable(engine: str) -> list[VolumeRecord]:
-        raise DatabaseUnreachableError
-
-    monkeypatch.setattr(driver._catalog._records, "list", unreachable)
+    records.reachable = False
     with pytest.raises(DatabaseUnreachableError):
         await driver.delete(made.id)
-    monkeypatch.undo()
+    records.reachable = True
     assert (await driver.get_resource(made.id)).state is ResourceState.STOPPED
     assert await guests.volumes() == {disk_of(made).name}
 
 
-async def test_a_stop_that_cannot_look_up_volumes_keeps_them(
-    driver: LibvirtDriver, guests: Guests, monkeypatch: pytest.MonkeyPatch
+async def test_stop_of_a_transient_domain_without_records_keeps_its_volumes(
+    driver: LibvirtDriver, guests: Guests, records: SwitchableRecords
 ):
     made = await driver.create_domain(guests.blank(lifetime=Lifetime.TRANSIENT))
-
-    async def unreachable(engine: str) -> list[VolumeRecord]:
-        raise DatabaseUnreachableError
-
-    monkeypatch.setattr(driver._catalog._records, "list", unreachable)
+    records.reachable = False
     stopped = await driver.stop(made.id, StopOptions(mode=StopMode.FORCE))
+    records.reachable = True
     assert stopped.state is ResourceState.STOPPED
     assert await guests.volumes() == {disk_of(made).name}
 
 
-async def test_a_file_made_by_proa_is_known_by_its_birth(driver: LibvirtDriver, guests: Guests):
+async def test_create_volume_records_the_time_of_birth_of_its_file(
+    driver: LibvirtDriver, guests: Guests, records: SwitchableRecords
+):
     await driver.create_domain(guests.blank())
     name = f"{guests.prefix}-free"
     await driver.create_volume(VolumeSpec(name=name, capacity_bytes=MIB, format=DiskFormat.RAW))
-    (engine,) = driver._catalog._records._engines  # type: ignore[attr-defined] # LocalVolumeRecords
-    records = {each.name: each for each in await driver._catalog._records.list(engine)}
-    free = records[name]
+    free = {each.name: each for each in await records.all()}[name]
     assert (free.state, free.owner, free.format) == (RecordState.ORDINARY, "", DiskFormat.RAW)
     assert free.file is not None
     told = await asyncio.create_subprocess_exec(
@@ -312,7 +307,7 @@ async def test_a_file_made_by_proa_is_known_by_its_birth(driver: LibvirtDriver, 
     assert free.file.inode == int(inode)
     assert free.file.birth_time_ns == int(birth.replace(".", ""))
     await driver.delete_volume("", name)
-    assert name not in {each.name for each in await driver._catalog._records.list(engine)}
+    assert name not in {each.name for each in await records.all()}
 
 
 ODD = [
@@ -359,21 +354,16 @@ async def test_odd_notes_fail_no_view(
     await driver.delete(id, SCRAP)
 
 
-async def test_a_volume_whose_domain_was_undefined_by_another_stays(
-    driver: LibvirtDriver,
-    guests: Guests,
-    raw: libvirt.virConnect,
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("timing", [Timing(catalog=CatalogTiming(settle_time=timedelta()))])
+async def test_reconcile_after_a_foreign_undefine_makes_the_volume_ordinary(
+    driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, records: SwitchableRecords
 ):
     made = await driver.create_domain(guests.blank())
     raw.lookupByUUIDString(made.id).undefine()
-    monkeypatch.setattr("proad.drivers.libvirt.driver.SETTLED", timedelta())
 
     async def ordinary() -> bool:
-        records = await driver._catalog._records.list(engine)
-        return [each.state for each in records] == [RecordState.ORDINARY]
+        return [each.state for each in await records.all()] == [RecordState.ORDINARY]
 
-    (engine,) = driver._catalog._records._engines  # type: ignore[attr-defined] # LocalVolumeRecords
     async with EventQueue.of(driver):
         await eventually(ordinary)
     assert await guests.volumes() == {disk_of(made).name}

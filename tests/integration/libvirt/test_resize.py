@@ -6,6 +6,7 @@ import libvirt
 import pytest
 
 from eventually import eventually
+from integration.libvirt.conftest import PATIENT
 from integration.libvirt.guests import MIB, Guests
 from proad.drivers.libvirt import LibvirtDriver
 from proad.drivers.libvirt.xml.domain_view import domain_of
@@ -59,7 +60,7 @@ async def roomy(guests: Guests, driver: LibvirtDriver, *, transient: bool = Fals
     return guest
 
 
-@pytest.mark.usefixtures("patient")
+@PATIENT
 async def test_a_running_guest_follows(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect
 ):

@@ -113,8 +113,10 @@ async def test_a_deaf_guest(driver: LibvirtDriver, guests: Guests):
 
 async def test_force_wins_over_a_waiting_restart(driver: LibvirtDriver, guests: Guests):
     made = await driver.create_domain(guests.blank(), start=True)
-    restart = asyncio.create_task(driver.restart(made.id, RestartOptions(grace_period=GRACE)))
-    await asyncio.sleep(0.5)
+    asked = asyncio.Event()
+    options = RestartOptions(grace_period=GRACE)
+    restart = asyncio.create_task(driver.restart(made.id, options, on_step=lambda *_: asked.set()))
+    await asked.wait()
     await driver.stop(made.id, FORCE)
     with pytest.raises(ResourceNotRunningError):
         await restart

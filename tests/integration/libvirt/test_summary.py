@@ -1,11 +1,11 @@
 """SUMMARYs of domains: the same from a list, alone and from a verb, and at rest the same."""
 
-import asyncio
 from dataclasses import replace
 
 import libvirt
 import pytest
 
+from integration.libvirt.conftest import PATIENT
 from integration.libvirt.guests import MIB, Guests
 from proad.drivers.libvirt import LibvirtDriver
 from proad.drivers.libvirt.reader import Size
@@ -88,7 +88,7 @@ async def test_a_transient_one(driver: LibvirtDriver, guests: Guests):
     assert replace(stopped, state=running.state, state_detail=running.state_detail) == running
 
 
-@pytest.mark.usefixtures("patient")
+@PATIENT
 async def test_ballooned(driver: LibvirtDriver, guests: Guests):
     guest = await guests.boot()
     updated = await driver.update(
@@ -165,6 +165,6 @@ async def test_nothing_changes_at_rest(driver: LibvirtDriver, guests: Guests):
     guest = await guests.boot()
     first = await listed(driver, guest.id)
     for _ in range(10):
-        await asyncio.sleep(0.3)
+        await guests.tick(guest.id)  # the guest works
         assert await listed(driver, guest.id) == first
         assert await driver.get_resource(guest.id, ResourceView.SUMMARY) == first

@@ -12,7 +12,7 @@ from integration.libvirt.guests import MIB, Guests
 from integration.libvirt.usage import define, disk, outside, overlay, refused, run, volume
 from proad.drivers.libvirt import LibvirtDriver
 from proad.drivers.libvirt.storage import pools
-from proad.drivers.libvirt.storage.references import _documents
+from proad.drivers.libvirt.storage.references import documents
 from proad.errors import InUseError
 from proad.model import Volume, VolumeRef, VolumeSpec
 
@@ -206,5 +206,5 @@ async def test_a_saved_state_that_goes_meanwhile_hides_no_snapshot(
     domain = define(raw, guests, disk(volume.path))
     domain.snapshotCreateXML("<domainsnapshot><name>s</name></domainsnapshot>")
     assert not domain.hasManagedSaveImage()
-    roots = [root for root, _ in _documents(domain, snapshots=True, saved=True)]
+    roots = [root for root, _ in documents(domain, snapshots=True, saved=True)]
     assert [None if root is None else root.tag for root in roots] == ["domain", "domainsnapshot"]

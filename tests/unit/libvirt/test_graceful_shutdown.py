@@ -15,6 +15,7 @@ from proad.drivers.libvirt.graceful_shutdown import (
     ShutdownRequest,
     Target,
 )
+from proad.drivers.libvirt.timing import ShutdownTiming
 from proad.errors import StopTimedOutError
 from proad.model import Resource, ResourceKind, ResourceState
 
@@ -70,7 +71,7 @@ async def run_shutdown(domain: Refusing, grace: timedelta) -> list[str]:
     target = Target(resource=RUNNING, runtime_id=7, agent=True, test=False)
     steps: list[str] = []
     connection: Any = Connected(domain)
-    shutdown = GracefulShutdown(connection, DomainEvents())
+    shutdown = GracefulShutdown(connection, DomainEvents(), ShutdownTiming())
     await shutdown.run(target, ShutdownRequest(target), grace, lambda step, _: steps.append(step))
     return steps
 

@@ -1,4 +1,5 @@
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from lxml import etree
@@ -77,18 +78,16 @@ def test_what_others_wrote_under_our_namespace_goes_at_any_depth():
         "<p:other/><p:domain><p:label key='a' value='b'/></p:domain>",
     ],
 )
-async def test_odd_notes_of_one_domain_spoil_no_list(notes: str):
-    async with LibvirtDriver("test:///default") as driver:
-        await driver.probe()
-        xml = (
-            "<domain type='test'><name>proa-test-odd</name><memory>1024</memory>"
-            f"<metadata xmlns:p='{NAMESPACE}'>{notes}</metadata><os><type>hvm</type></os></domain>"
-        )
-        await driver._connection.call(lambda connection: connection.defineXML(xml).name())
-        try:
-            for view in ResourceView:
-                listed = {each.name: each for each in await driver.list_resources(view)}
-                assert {"test", "proa-test-odd"} <= set(listed)
-                assert listed["proa-test-odd"].create_time is None
-        finally:
-            await driver.delete(await driver.find_id("proa-test-odd"))
+async def test_list_with_one_domain_of_odd_metadata_shows_all_domains(notes: str, tmp_path: Path):
+    host = tmp_path / "host.xml"  # the domains of a test hypervisor
+    host.write_text(
+        "<node><domain type='test'><name>plain</name><memory>1024</memory>"
+        "<os><type>hvm</type></os></domain>"
+        "<domain type='test'><name>odd</name><memory>1024</memory>"
+        f"<metadata xmlns:p='{NAMESPACE}'>{notes}</metadata><os><type>hvm</type></os></domain></node>"
+    )
+    async with LibvirtDriver(f"test://{host}") as driver:
+        for view in ResourceView:
+            listed = {each.name: each for each in await driver.list_resources(view)}
+            assert set(listed) == {"plain", "odd"}
+            assert listed["odd"].create_time is None

@@ -155,7 +155,7 @@ class Cancelling(LocalVolumeRecords):
     async def list(self, engine: str) -> list[VolumeRecord]:
         for task in asyncio.all_tasks():
             task.cancel()
-        await asyncio.sleep(60)
+        await asyncio.Event().wait()
         return []
 
 

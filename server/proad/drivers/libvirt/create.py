@@ -12,11 +12,11 @@ import libvirt
 from lxml import etree
 
 from proad.drivers.domain_parser import parse_domain
+from proad.drivers.libvirt.connections.queries import lookup
 from proad.drivers.libvirt.errors import ENGINE, code_of, seek, values_of
 from proad.drivers.libvirt.host import domain_capabilities
 from proad.drivers.libvirt.host.emulator import drop_emulator
 from proad.drivers.libvirt.host.virt import HostFacts, is_local, is_test
-from proad.drivers.libvirt.reader import lookup
 from proad.drivers.libvirt.rollback import Rollback
 from proad.drivers.libvirt.storage import nvram
 from proad.drivers.libvirt.storage.image_files import is_block

@@ -6,10 +6,11 @@ import libvirt
 import structlog
 
 from proad.drivers.libvirt.connections.bulkheads import Bulkhead
-from proad.drivers.libvirt.connections.connection import LONG_TIMEOUT, Connection
+from proad.drivers.libvirt.connections.connection import Connection
+from proad.drivers.libvirt.connections.queries import lookup
 from proad.drivers.libvirt.errors import code_of
 from proad.drivers.libvirt.host.virt import is_test
-from proad.drivers.libvirt.reader import DomainReader, lookup
+from proad.drivers.libvirt.reader import DomainReader
 from proad.drivers.libvirt.storage import nvram
 from proad.drivers.libvirt.storage.catalog import VolumeCatalog
 from proad.drivers.libvirt.storage.storage import Storage
@@ -61,7 +62,9 @@ class DomainDeleter:
         if active:
             await self._connection.on(id, _destroy, bulkhead=Bulkhead.URGENT)
         await self._connection.call(
-            lambda c: self._remove(c, before, owned, options), id=id, timeout=LONG_TIMEOUT
+            lambda c: self._remove(c, before, owned, options),
+            id=id,
+            timeout=self._connection.timing.long_call_timeout,
         )
         return before
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from types import TracebackType
 from typing import Never, Self
@@ -14,7 +14,8 @@ import structlog
 from proad.drivers.libvirt import snapshots
 from proad.drivers.libvirt import update as updating
 from proad.drivers.libvirt.connections.bulkheads import Bulkhead
-from proad.drivers.libvirt.connections.connection import LONG_TIMEOUT, Connection
+from proad.drivers.libvirt.connections.connection import Connection
+from proad.drivers.libvirt.connections.queries import find_id, lookup
 from proad.drivers.libvirt.create import DomainCreator
 from proad.drivers.libvirt.delete import DomainDeleter
 from proad.drivers.libvirt.errors import ENGINE
@@ -22,21 +23,22 @@ from proad.drivers.libvirt.events import DomainEvent, DomainEvents
 from proad.drivers.libvirt.host.host import LibvirtHost
 from proad.drivers.libvirt.host.virt import VirtChoice
 from proad.drivers.libvirt.lifecycle import DomainLifecycle
-from proad.drivers.libvirt.reader import DomainReader, find_id, lookup
+from proad.drivers.libvirt.reader import DomainReader
 from proad.drivers.libvirt.rollback import Rollback, all_or_nothing
 from proad.drivers.libvirt.stats import StatsCollector
 from proad.drivers.libvirt.stop import DomainStopper
-from proad.drivers.libvirt.storage.catalog import SETTLED, VolumeCatalog
+from proad.drivers.libvirt.storage.catalog import VolumeCatalog
 from proad.drivers.libvirt.storage.finder import Finder
 from proad.drivers.libvirt.storage.media import Media
-from proad.drivers.libvirt.storage.reconcile import reconcile
+from proad.drivers.libvirt.storage.reconcile import Reconciler
 from proad.drivers.libvirt.storage.storage import Storage
 from proad.drivers.libvirt.storage.volume_view import view_of
 from proad.drivers.libvirt.subscription import Subscriptions
+from proad.drivers.libvirt.timing import Timing
 from proad.drivers.records import LocalVolumeRecords
 from proad.drivers.threads import call_soon_threadsafe
 from proad.drivers.tolerant import Omissions
-from proad.errors import ProaError, redacted
+from proad.errors import redacted
 from proad.model import (
     DeleteOptions,
     DomainSpec,
@@ -65,8 +67,6 @@ from proad.ports.records import VolumeRecords
 
 DEFAULT_POOL_PATH = "/var/lib/libvirt/images"
 MEDIA_DIRS = ("/srv",)
-POLL_INTERVAL = timedelta(seconds=10)
-RECONCILE_INTERVAL = timedelta(hours=1)
 
 _log = structlog.get_logger(__name__)
 
@@ -85,8 +85,8 @@ class LibvirtDriver:
         default_pool_path: folder of that pool, for when it has to be made.
         media_dirs: where installation media may lie that are named by their path, beside
             the folders of the storage pools.
-        poll_interval: how often a subscription looks for what libvirt has no event of.
         records: where it is kept which volumes Proa made; None: in this process alone.
+        timing: the durations.
     """
 
     name = ENGINE
@@ -104,29 +104,39 @@ class LibvirtDriver:
         default_pool: str = "default",
         default_pool_path: str | None = None,
         media_dirs: Sequence[str] = MEDIA_DIRS,
-        poll_interval: timedelta = POLL_INTERVAL,
         records: VolumeRecords | None = None,
+        timing: Timing = Timing(),
     ) -> None:
         self.endpoint = redacted(uri)
         self._omissions = Omissions(ENGINE)
         self._host = LibvirtHost(virt_type, uri, self._omissions)
-        self._catalog = VolumeCatalog(records or LocalVolumeRecords(), self._host)
+        self._catalog = VolumeCatalog(records or LocalVolumeRecords(), self._host, timing.catalog)
         self._events = DomainEvents()
         self._connection = Connection(
             uri,
             threads=threads,
             on_event=self._on_event,
             on_loss=self._on_loss,
+            timing=timing.connection,
         )
         self._reader = DomainReader(self._catalog, self._omissions)
-        self._subscriptions = Subscriptions(self._connection, self._reader.forget, poll_interval)
-        self._stats = StatsCollector(self._connection, self._omissions)
+        self._timing = timing
+        self._reconciler = Reconciler(self._connection, self._catalog, timing.catalog)
+        self._subscriptions = Subscriptions(
+            self._connection, self._reader.forget, timing.poll_interval
+        )
+        self._stats = StatsCollector(self._connection, self._omissions, timing.stats)
         pool_path = default_pool_path or DEFAULT_POOL_PATH
         self._storage = Storage(Finder(default_pool, pool_path), self._catalog)
         self._creator = DomainCreator(self._storage, Media((*media_dirs, pool_path)))
         self._lifecycle = DomainLifecycle(self._connection, self._reader)
         self._stopper = DomainStopper(
-            self._connection, self._events, self._reader, self._storage, self._catalog
+            self._connection,
+            self._events,
+            self._reader,
+            self._storage,
+            self._catalog,
+            timing.shutdown,
         )
         self._deleter = DomainDeleter(self._connection, self._reader, self._storage, self._catalog)
 
@@ -173,7 +183,7 @@ class LibvirtDriver:
     async def subscribe(self, on_event: OnEvent) -> AsyncIterator[asyncio.Future[Never]]:
         """Call `on_event` for each event of a domain, and reconcile the records of volumes."""
         async with self._subscriptions.subscribed(on_event) as lost:
-            reconciling = asyncio.create_task(self._reconcile_records())
+            reconciling = asyncio.create_task(self._reconciler.run())
             try:
                 yield lost
             finally:
@@ -260,7 +270,9 @@ class LibvirtDriver:
     async def create_snapshot(self, id: str, spec: SnapshotSpec = SnapshotSpec()) -> Snapshot:
         """Take a snapshot, with memory if the domain is active."""
         take = partial(snapshots.create, self._reader, spec=spec, omissions=self._omissions)
-        return await self._connection.on(id, take, timeout=LONG_TIMEOUT)
+        return await self._connection.on(
+            id, take, timeout=self._connection.timing.long_call_timeout
+        )
 
     async def revert_snapshot(
         self, id: str, name: str, state: RevertState | None = None
@@ -273,12 +285,12 @@ class LibvirtDriver:
             self._reader.forget(id)
             return self._reader.full(domain)
 
-        return await self._connection.on(id, act, timeout=LONG_TIMEOUT)
+        return await self._connection.on(id, act, timeout=self._connection.timing.long_call_timeout)
 
     async def delete_snapshot(self, id: str, name: str, *, children: bool = False) -> None:
         """Delete a snapshot, and with `children` those taken after it."""
         drop = partial(snapshots.delete, name=name, children=children)
-        await self._connection.on(id, drop, timeout=LONG_TIMEOUT)
+        await self._connection.on(id, drop, timeout=self._connection.timing.long_call_timeout)
 
     # Volumes
 
@@ -303,7 +315,7 @@ class LibvirtDriver:
         """Delete a volume that nobody uses."""
         ref = VolumeRef(pool=pool, name=name)
         delete = partial(self._storage.delete, ref=ref, ignore=ignore_unreadable)
-        await self._connection.call(delete, timeout=LONG_TIMEOUT)
+        await self._connection.call(delete, timeout=self._connection.timing.long_call_timeout)
 
     # Updates
 
@@ -312,7 +324,7 @@ class LibvirtDriver:
 
         def act(domain: libvirt.virDomain) -> Updated:
             try:
-                late = updating.apply(self._reader, domain, update)
+                late = updating.apply(self._reader, domain, update, self._timing.resize)
             finally:
                 self._reader.forget(id)
             # Looked up again: libvirt's object keeps the name that it was found with.
@@ -328,18 +340,6 @@ class LibvirtDriver:
         return await self._stats.stats(ids)
 
     # How it is done
-
-    async def _reconcile_records(self) -> None:
-        while True:
-            settled = datetime.now(UTC) - SETTLED
-            look = partial(reconcile, catalog=self._catalog, older_than=settled)
-            try:
-                await self._connection.call(look, bulkhead=Bulkhead.SAMPLE)
-            except ProaError as error:  # the engine or the database is lost: next time
-                _log.info("libvirt.records_not_reconciled", error=error.message)
-            except Exception:  # noqa: BLE001 - one odd thing must not end it for good
-                _log.exception("libvirt.records_not_reconciled")
-            await asyncio.sleep(RECONCILE_INTERVAL.total_seconds())
 
     def _made(self, domain: libvirt.virDomain) -> Resource:
         # Another one may have had its UUID a moment ago.

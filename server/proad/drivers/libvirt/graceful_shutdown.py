@@ -14,8 +14,8 @@ from proad.drivers.libvirt.connections.connection import Connection
 from proad.drivers.libvirt.errors import ENGINE, REFUSED
 from proad.drivers.libvirt.events import DomainEvent, DomainEvents, EventKind
 from proad.drivers.libvirt.reader import DomainReader
+from proad.drivers.libvirt.timing import ShutdownTiming
 from proad.drivers.libvirt.transitions import resume_or_wake
-from proad.drivers.threads import DEFAULT_TIMEOUT
 from proad.errors import (
     CapabilityMissingError,
     EngineConflictError,
@@ -27,15 +27,6 @@ from proad.model import Resource, ResourceState, Verb, refusal
 from proad.ports import OnStep
 
 T = TypeVar("T")
-
-# A dead agent must not eat the grace period.
-AGENT_PATIENCE = timedelta(seconds=3)
-# A guest that is still booting does not hear the power button yet.
-PRESS_EVERY = timedelta(seconds=3)
-# Events wake us up; this is for one that was lost with its connection.
-LOOK_EVERY = timedelta(seconds=1)
-# The shortest that libvirt itself gets for an answer, however short the grace.
-CALL_PATIENCE = timedelta(seconds=3)
 
 AGENT = "guest agent"
 POWER_BUTTON = "ACPI power button"
@@ -180,11 +171,15 @@ class GracefulShutdown:
     Args:
         connection: to libvirt.
         events: what happens to domains.
+        timing: of requests and checks.
     """
 
-    def __init__(self, connection: Connection, events: DomainEvents) -> None:
+    def __init__(
+        self, connection: Connection, events: DomainEvents, timing: ShutdownTiming
+    ) -> None:
         self._connection = connection
         self._events = events
+        self._timing = timing
 
     async def run(
         self, target: Target, request: GuestRequest, grace: timedelta, on_step: OnStep
@@ -209,26 +204,32 @@ class GracefulShutdown:
                     await self._on(
                         target,
                         lambda domain: resume_or_wake(domain, target.resource),
-                        timeout=max(CALL_PATIENCE, grace),
+                        timeout=max(self._timing.min_call_timeout, grace),
                     )
             if target.agent:
                 on_step("asking the guest agent", None)
                 asked.append(AGENT)
-                if await self._ask_agent(target, request, min(AGENT_PATIENCE, grace / 2)):
-                    press_at += PRESS_EVERY.total_seconds()
+                if await self._ask_agent(
+                    target, request, min(self._timing.agent_timeout, grace / 2)
+                ):
+                    press_at += self._timing.press_interval.total_seconds()
             while not await self._is_done(target, request, observed):
                 # However short the grace, the button is pressed once.
                 in_time = clock() < deadline or POWER_BUTTON not in asked
                 if clock() >= press_at and in_time:
-                    patience = max(CALL_PATIENCE, timedelta(seconds=deadline - clock()))
+                    patience = max(
+                        self._timing.min_call_timeout, timedelta(seconds=deadline - clock())
+                    )
                     await self._press(target, request, asked, observed, patience)
-                    press_at = clock() + PRESS_EVERY.total_seconds()
+                    press_at = clock() + self._timing.press_interval.total_seconds()
                     left = max(round(deadline - clock()), 0)
                     on_step(f"{POWER_BUTTON} pressed, waiting up to {left} s", None)
                 elif clock() >= deadline:
                     raise StopTimedOutError(target.resource.name, grace, asked=asked)
                 else:
-                    until = min(press_at, deadline, clock() + LOOK_EVERY.total_seconds())
+                    until = min(
+                        press_at, deadline, clock() + self._timing.check_interval.total_seconds()
+                    )
                     observed |= await _wait(events, until - clock())
 
     async def _press(
@@ -269,7 +270,7 @@ class GracefulShutdown:
                 target,
                 lambda domain: request.is_done(domain, observed),
                 bulkhead=request.polled_on,
-                timeout=CALL_PATIENCE,
+                timeout=self._timing.min_call_timeout,
             )
         except EngineTimedOutError:
             return False
@@ -284,7 +285,7 @@ class GracefulShutdown:
         act: Callable[[libvirt.virDomain], T],
         *,
         bulkhead: Bulkhead = Bulkhead.WORK,
-        timeout: timedelta = DEFAULT_TIMEOUT,  # noqa: ASYNC109 - handed on
+        timeout: timedelta,  # noqa: ASYNC109 - handed on
     ) -> T:
         return await self._connection.on(
             target.resource.id, act, bulkhead=bulkhead, timeout=timeout

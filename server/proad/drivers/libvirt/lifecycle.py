@@ -5,7 +5,7 @@ from functools import partial
 import libvirt
 
 from proad.drivers.libvirt import snapshots
-from proad.drivers.libvirt.connections.connection import LONG_TIMEOUT, Connection
+from proad.drivers.libvirt.connections.connection import Connection
 from proad.drivers.libvirt.host.virt import is_test
 from proad.drivers.libvirt.reader import DomainReader
 from proad.drivers.libvirt.transitions import guarded, perform, resume_or_wake
@@ -34,7 +34,7 @@ class DomainLifecycle:
             perform(self._reader, domain, Verb.START, partial(self._start, options))
             return self._reader.refreshed_summary(domain)
 
-        return await self._connection.on(id, act, timeout=LONG_TIMEOUT)
+        return await self._connection.on(id, act, timeout=self._connection.timing.long_call_timeout)
 
     async def transition(self, id: str, verb: Verb) -> Resource:
         """Pause or resume a domain; `ports.Driver.pause` says more."""

@@ -8,8 +8,8 @@ from typing import Self
 import libvirt
 
 from proad.drivers.libvirt.connections import bulk_stats
-from proad.drivers.libvirt.connections.queries import GONE, is_fatal
-from proad.drivers.libvirt.errors import code_of, seek
+from proad.drivers.libvirt.connections.queries import GONE, is_fatal, lookup
+from proad.drivers.libvirt.errors import code_of
 from proad.drivers.libvirt.event_cache import EventCache
 from proad.drivers.libvirt.full_view import Described, FullView
 from proad.drivers.libvirt.snapshot_support import Obstacle
@@ -17,7 +17,6 @@ from proad.drivers.libvirt.state import state_of
 from proad.drivers.libvirt.storage.catalog import VolumeCatalog
 from proad.drivers.libvirt.xml.node import Node
 from proad.drivers.tolerant import INT32, MOST, UINT32, Omissions, Value
-from proad.errors import ResourceNotFoundError
 from proad.model import (
     Domain,
     Lifetime,
@@ -34,35 +33,7 @@ KIB = 1024
 
 _INACTIVE = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_INACTIVE
 _SIZES = libvirt.VIR_DOMAIN_STATS_BALLOON | libvirt.VIR_DOMAIN_STATS_VCPU
-_LONGEST_NAME = 1000  # libvirt has no limit, but its file system does
 _MOST_KIB = MOST // KIB
-
-
-def lookup(connection: libvirt.virConnect, id: str) -> libvirt.virDomain:
-    """Find a domain by its UUID.
-
-    Raises:
-        ResourceNotFoundError: there is none.
-    """
-    try:
-        return seek(connection.lookupByUUIDString, id)
-    except libvirt.libvirtError as error:
-        # Our ids are UUIDs: what is none cannot be a domain's.
-        if code_of(error) not in {libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_INVALID_ARG}:
-            raise
-    raise ResourceNotFoundError(id)
-
-
-def find_id(connection: libvirt.virConnect, name: str) -> str:
-    """Give the UUID of the domain of that name; empty where there is none."""
-    if not name.isprintable() or len(name) > _LONGEST_NAME:
-        return ""
-    try:
-        return str(seek(connection.lookupByName, name).UUIDString())
-    except libvirt.libvirtError as error:
-        if code_of(error) != libvirt.VIR_ERR_NO_DOMAIN:
-            raise
-    return ""
 
 
 @dataclass(frozen=True, slots=True)

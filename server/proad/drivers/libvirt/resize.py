@@ -12,6 +12,7 @@ import libvirt
 from proad.drivers.libvirt.errors import ENGINE, code_of
 from proad.drivers.libvirt.host.domain_capabilities import capabilities_for, check_vcpus
 from proad.drivers.libvirt.reader import KIB
+from proad.drivers.libvirt.timing import ResizeTiming
 from proad.drivers.libvirt.xml.domain_view import domain_of
 from proad.drivers.libvirt.xml.node import Node
 from proad.errors import CapabilityMissingError, InvalidArgumentError
@@ -22,9 +23,6 @@ VCPUS = "domain.vcpus"
 
 _LIVE = libvirt.VIR_DOMAIN_AFFECT_LIVE
 _CONFIG = libvirt.VIR_DOMAIN_AFFECT_CONFIG
-# Seconds: a guest that has a balloon begins to follow in some milliseconds. One that has
-# begun may take longer: events tell the rest.
-_PATIENCE = 2.0
 # What libvirt says of a domain without a balloon, or without room for a processor.
 _CANNOT = frozenset(
     {
@@ -33,7 +31,6 @@ _CANNOT = frozenset(
         libvirt.VIR_ERR_CONFIG_UNSUPPORTED,
     }
 )
-_LOOK = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +76,7 @@ def check(target: ResizeTarget, change: DomainUpdate) -> None:
         raise _not_live("this number of processors")
 
 
-def apply(target: ResizeTarget, change: DomainUpdate) -> tuple[str, ...]:
+def apply(target: ResizeTarget, change: DomainUpdate, timing: ResizeTiming) -> tuple[str, ...]:
     """Set what `change` has of memory and processors; give the paths of what is to come.
 
     Raises:
@@ -88,7 +85,7 @@ def apply(target: ResizeTarget, change: DomainUpdate) -> tuple[str, ...]:
     deferred = []
     if change.vcpus is not None and not _set_vcpus(target, change.vcpus):
         deferred.append(VCPUS)
-    if change.memory_bytes is not None and not _set_memory(target, change.memory_bytes):
+    if change.memory_bytes is not None and not _set_memory(target, change.memory_bytes, timing):
         deferred.append(MEMORY)
     return tuple(deferred)
 
@@ -125,7 +122,7 @@ def _vcpus_fit(target: ResizeTarget, vcpus: int) -> bool:
     return bool(now <= vcpus <= most)
 
 
-def _set_memory(target: ResizeTarget, memory_bytes: int) -> bool:
+def _set_memory(target: ResizeTarget, memory_bytes: int, timing: ResizeTiming) -> bool:
     """Set the memory; tell whether the domain has it now, or is on its way there."""
     size = memory_bytes // KIB
     if not target.active:
@@ -134,7 +131,7 @@ def _set_memory(target: ResizeTarget, memory_bytes: int) -> bool:
         return True
     # One that does not target cannot follow before it goes on.
     fits = target.state is ResourceState.RUNNING and size <= _most(target.domain)
-    followed = fits and _set_balloon(target.domain, size)
+    followed = fits and _set_balloon(target.domain, size, timing)
     if not target.persistent:
         if not followed:
             raise _not_live("memory that the guest's balloon does not give")
@@ -166,7 +163,7 @@ def _most(domain: libvirt.virDomain) -> int:
     return int(domain.info()[1])
 
 
-def _set_balloon(domain: libvirt.virDomain, size: int) -> bool:
+def _set_balloon(domain: libvirt.virDomain, size: int, timing: ResizeTiming) -> bool:
     """Have the guest's balloon make its memory `size` KiB; tell whether it follows.
 
     Where it does not it is told the old size again, lest it wakes up to it later.
@@ -174,8 +171,8 @@ def _set_balloon(domain: libvirt.virDomain, size: int) -> bool:
     before = domain.info()[2]
     if not _tried(domain.setMemoryFlags, size):
         return False
-    if before == size or _soon(lambda: domain.info()[2] != before):
-        _soon(lambda: domain.info()[2] == size)
+    if before == size or _soon(lambda: domain.info()[2] != before, timing):
+        _soon(lambda: domain.info()[2] == size, timing)
         return True
     domain.setMemoryFlags(before, _LIVE)
     return False
@@ -197,10 +194,10 @@ def _next_maximum(domain: libvirt.virDomain) -> int:
     return domain_of(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)).max_memory_bytes // KIB
 
 
-def _soon(so: Callable[[], bool]) -> bool:
-    end = time.monotonic() + _PATIENCE
+def _soon(so: Callable[[], bool], timing: ResizeTiming) -> bool:
+    end = time.monotonic() + timing.balloon_timeout.total_seconds()
     while not so():
         if time.monotonic() > end:
             return False
-        time.sleep(_LOOK)
+        time.sleep(timing.check_interval.total_seconds())
     return True

@@ -3,13 +3,12 @@
 import asyncio
 import threading
 from collections.abc import Callable
-from datetime import timedelta
 from typing import TypeVar
 
 import libvirt
 import structlog
 
-from proad.drivers.libvirt.connections.connection import LONG_TIMEOUT, Connection
+from proad.drivers.libvirt.connections.connection import Connection
 from proad.errors import (
     EngineTimedOutError,
     EngineUnreachableError,
@@ -18,8 +17,6 @@ from proad.errors import (
 )
 
 T = TypeVar("T")
-
-UNDO_TIMEOUT = timedelta(seconds=30)
 
 _log = structlog.get_logger(__name__)
 
@@ -96,14 +93,16 @@ async def all_or_nothing(
             raise
         return made
 
-    call = asyncio.ensure_future(connection.call(attempt, timeout=LONG_TIMEOUT))
+    call = asyncio.ensure_future(
+        connection.call(attempt, timeout=connection.timing.long_call_timeout)
+    )
     try:
         return await asyncio.shield(call)
     except (asyncio.CancelledError, EngineTimedOutError, EngineUnreachableError):
         if rollback.give_up():
             # The thread undoes it at its next step; what it was called for is no
             # longer of interest, but that nothing stays is.
-            await asyncio.wait([call], timeout=UNDO_TIMEOUT.total_seconds())
+            await asyncio.wait([call], timeout=connection.timing.undo_timeout.total_seconds())
         else:
             await connection.call(rollback.undo)
         raise

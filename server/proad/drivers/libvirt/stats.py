@@ -14,6 +14,7 @@ from proad.drivers.libvirt.connections.bulk_stats import Answer
 from proad.drivers.libvirt.connections.bulkheads import Bulkhead
 from proad.drivers.libvirt.connections.connection import Connection
 from proad.drivers.libvirt.reader import KIB
+from proad.drivers.libvirt.timing import StatsTiming
 from proad.drivers.tolerant import MOST, Omissions, Value, saturated
 from proad.errors import EngineTimedOutError, ResourceNotFoundError
 from proad.model import BlockStats, NetworkStats, ResourceKind, ResourceStats
@@ -25,10 +26,6 @@ _GROUPS = (
     | libvirt.VIR_DOMAIN_STATS_INTERFACE
     | libvirt.VIR_DOMAIN_STATS_BLOCK
 )
-# The first question after a QEMU began to hang waits for it. The next one does not,
-# because the first still waits.
-_PATIENCE = timedelta(seconds=1)
-_PATIENCE_EACH = timedelta(milliseconds=20)
 # More than so many that began to hang since the last question are too many.
 _ASKS = 3
 _MOST_KIB = MOST // KIB
@@ -57,9 +54,16 @@ class StatsCollector:
     Args:
         connection: to libvirt.
         omissions: told of what is unreadable.
+        timing: limits of the calls.
     """
 
-    def __init__(self, connection: Connection, omissions: Omissions) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        omissions: Omissions,
+        timing: StatsTiming = StatsTiming(),
+    ) -> None:
+        self._timing = timing
         self._connection = connection
         self._omissions = omissions
         self._lock = threading.Lock()
@@ -77,11 +81,11 @@ class StatsCollector:
         traffic that it had when it last had; before that it has no sample.
         """
         ask = partial(self._ask, tuple(ids))
-        patience = _PATIENCE + _PATIENCE_EACH * len(ids)
+        timeout = self._timing.timeout + self._timing.timeout_per_domain * len(ids)
         for _attempt in range(_ASKS - 1):
             with suppress(EngineTimedOutError):
-                return await self._connection.call(ask, bulkhead=Bulkhead.SAMPLE, timeout=patience)
-        return await self._connection.call(ask, bulkhead=Bulkhead.SAMPLE, timeout=patience)
+                return await self._connection.call(ask, bulkhead=Bulkhead.SAMPLE, timeout=timeout)
+        return await self._connection.call(ask, bulkhead=Bulkhead.SAMPLE, timeout=timeout)
 
     def _ask(
         self, ids: Collection[str], connection: libvirt.virConnect

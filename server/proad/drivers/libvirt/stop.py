@@ -10,11 +10,11 @@ import libvirt
 import structlog
 
 from proad.drivers.libvirt.connections.bulkheads import Bulkhead
-from proad.drivers.libvirt.connections.connection import LONG_TIMEOUT, Connection
+from proad.drivers.libvirt.connections.connection import Connection
+from proad.drivers.libvirt.connections.queries import lookup
 from proad.drivers.libvirt.errors import ENGINE, REFUSED
 from proad.drivers.libvirt.events import DomainEvents
 from proad.drivers.libvirt.graceful_shutdown import (
-    CALL_PATIENCE,
     GracefulShutdown,
     GuestRequest,
     RebootRequest,
@@ -22,12 +22,12 @@ from proad.drivers.libvirt.graceful_shutdown import (
     Target,
 )
 from proad.drivers.libvirt.host.virt import is_test
-from proad.drivers.libvirt.reader import DomainReader, lookup
+from proad.drivers.libvirt.reader import DomainReader
 from proad.drivers.libvirt.storage.catalog import VolumeCatalog
 from proad.drivers.libvirt.storage.storage import Storage
+from proad.drivers.libvirt.timing import ShutdownTiming
 from proad.drivers.libvirt.transitions import perform
 from proad.drivers.libvirt.xml.domain_view import agent_connected
-from proad.drivers.threads import DEFAULT_TIMEOUT
 from proad.errors import (
     CapabilityMissingError,
     DatabaseUnreachableError,
@@ -54,12 +54,6 @@ from proad.model import (
 )
 from proad.ports import OnStep
 
-DEFAULT_GRACE = timedelta(seconds=60)
-# How often the progress of a save is told, and how long it is worth waiting for.
-TELL_EVERY = timedelta(seconds=0.5)
-TELL_PATIENCE = timedelta(seconds=1)
-# How long a QEMU may take to reset its machine before it is taken to hang.
-RESET_PATIENCE = timedelta(seconds=10)
 BY_FORCE = "ending it by force"
 
 _log = structlog.get_logger(__name__)
@@ -74,6 +68,7 @@ class DomainStopper:
         reader: makes resources.
         storage: where the volumes of a transient domain are deleted.
         catalog: tells which those are.
+        timing: of requests, checks and reports.
     """
 
     def __init__(
@@ -83,9 +78,11 @@ class DomainStopper:
         reader: DomainReader,
         storage: Storage,
         catalog: VolumeCatalog,
+        timing: ShutdownTiming,
     ) -> None:
         self._connection = connection
-        self._graceful_shutdown = GracefulShutdown(connection, events)
+        self._timing = timing
+        self._graceful_shutdown = GracefulShutdown(connection, events, timing)
         self._reader = reader
         self._storage = storage
         self._catalog = catalog
@@ -106,7 +103,7 @@ class DomainStopper:
                 )
             await self._save(id, on_step)
             return await self._stopped(target, StateReason.COMPLETED, Bulkhead.WORK)
-        request, grace = ShutdownRequest(target), _grace(options.grace_period)
+        request, grace = ShutdownRequest(target), self._grace(options.grace_period)
         if mode is StopMode.GRACEFUL:
             await self._graceful_shutdown.run(target, request, grace, on_step)
         elif not await self._follows(target, request, grace, on_step):
@@ -120,7 +117,7 @@ class DomainStopper:
             await self._reset(id, on_step)
         else:
             target = await self._look(id, Verb.RESTART, Bulkhead.READ)
-            request, grace = RebootRequest(target, self._reader), _grace(options.grace_period)
+            request, grace = RebootRequest(target, self._reader), self._grace(options.grace_period)
             if mode is RestartMode.GRACEFUL:
                 await self._graceful_shutdown.run(target, request, grace, on_step)
             elif not await self._follows(target, request, grace, on_step):
@@ -136,7 +133,7 @@ class DomainStopper:
         a QEMU that hangs also keeps libvirt from saying so.
         """
         try:
-            async with asyncio.timeout((grace + CALL_PATIENCE).total_seconds()):
+            async with asyncio.timeout((grace + self._timing.min_call_timeout).total_seconds()):
                 await self._graceful_shutdown.run(target, request, grace, on_step)
         except (StateError, NotFoundError, EngineUnreachableError):
             raise  # nothing is left to end, or nobody to end it
@@ -161,15 +158,28 @@ class DomainStopper:
 
         return await self._connection.on(id, look, bulkhead=bulkhead)
 
+    def _grace(self, period: timedelta | None) -> timedelta:
+        return self._timing.default_grace if period is None else period
+
     async def _save(self, id: str, on_step: OnStep) -> None:
         on_step("saving memory", None)
-        save = self._do(id, Verb.STOP, lambda domain: domain.managedSave(), LONG_TIMEOUT)
+        save = self._do(
+            id,
+            Verb.STOP,
+            lambda domain: domain.managedSave(),
+            self._connection.timing.long_call_timeout,
+        )
         saving = asyncio.ensure_future(save)
         try:
-            while not (await asyncio.wait([saving], timeout=TELL_EVERY.total_seconds()))[0]:
+            while not (
+                await asyncio.wait([saving], timeout=self._timing.progress_interval.total_seconds())
+            )[0]:
                 with suppress(ProaError):  # it is over, or QEMU has no time for questions
                     percent = await self._connection.on(
-                        id, _progress, bulkhead=Bulkhead.SAMPLE, timeout=TELL_PATIENCE
+                        id,
+                        _progress,
+                        bulkhead=Bulkhead.SAMPLE,
+                        timeout=self._timing.progress_timeout,
                     )
                     on_step("saving memory", percent)
             await saving
@@ -194,18 +204,28 @@ class DomainStopper:
         on_step(BY_FORCE, None)
         try:
             await self._do(
-                id, Verb.RESTART, lambda domain: domain.reset(), RESET_PATIENCE, Bulkhead.URGENT
+                id,
+                Verb.RESTART,
+                lambda domain: domain.reset(),
+                self._timing.reset_timeout,
+                Bulkhead.URGENT,
             )
         except (*REFUSED, EngineTimedOutError):
             # A QEMU that hangs resets nothing: it is ended, and another one started.
-            await self._do(id, Verb.RESTART, _start_anew, LONG_TIMEOUT, Bulkhead.URGENT)
+            await self._do(
+                id,
+                Verb.RESTART,
+                _start_anew,
+                self._connection.timing.long_call_timeout,
+                Bulkhead.URGENT,
+            )
 
     async def _do(
         self,
         id: str,
         verb: Verb,
         act: Callable[[libvirt.virDomain], object],
-        timeout: timedelta = DEFAULT_TIMEOUT,  # noqa: ASYNC109 - handed on
+        timeout: timedelta | None = None,  # noqa: ASYNC109 - handed on
         bulkhead: Bulkhead = Bulkhead.WORK,
     ) -> None:
         def do(domain: libvirt.virDomain) -> None:
@@ -262,7 +282,3 @@ def _progress(domain: libvirt.virDomain) -> int | None:
     job = domain.jobStats()
     total = job.get("data_total", 0)
     return 100 * (total - job.get("data_remaining", 0)) // total if total else None
-
-
-def _grace(period: timedelta | None) -> timedelta:
-    return DEFAULT_GRACE if period is None else period

@@ -8,6 +8,7 @@ from proad.drivers.libvirt import resize
 from proad.drivers.libvirt.errors import code_of, seek, values_of
 from proad.drivers.libvirt.reader import DomainReader
 from proad.drivers.libvirt.storage.nvram import keep_over_rename
+from proad.drivers.libvirt.timing import ResizeTiming
 from proad.drivers.libvirt.xml import metadata
 from proad.errors import (
     AlreadyExistsError,
@@ -30,7 +31,7 @@ _NOTHING = DomainUpdate()
 
 
 def apply(
-    reader: DomainReader, domain: libvirt.virDomain, update: ResourceUpdate
+    reader: DomainReader, domain: libvirt.virDomain, update: ResourceUpdate, timing: ResizeTiming
 ) -> tuple[str, ...]:
     """Change what `update` names, after all that can be checked has been.
 
@@ -65,7 +66,7 @@ def apply(
         flags = libvirt.VIR_DOMAIN_AFFECT_LIVE | libvirt.VIR_DOMAIN_AFFECT_CONFIG
     # First what QEMU may refuse.
     with values_of("domain"):
-        deferred = resize.apply(target, change)
+        deferred = resize.apply(target, change, timing)
     if update.labels is not None:
         noted = metadata.read(domain)
         metadata.write(domain, replace(noted, labels=update.labels.entries), flags)

@@ -20,25 +20,16 @@ import libvirt
 from lxml import etree
 
 from proad.drivers.libvirt.connections.bulkheads import Bulkhead, Bulkheads
-from proad.drivers.libvirt.connections.queries import is_alive
-from proad.drivers.libvirt.connections.thread_connection import (
-    KEEPALIVE_COUNT,
-    KEEPALIVE_INTERVAL,
-    ThreadConnection,
-)
+from proad.drivers.libvirt.connections.queries import is_alive, lookup
+from proad.drivers.libvirt.connections.thread_connection import ThreadConnection, keep_alive
 from proad.drivers.libvirt.errors import ENGINE, text_of, translate
 from proad.drivers.libvirt.events import DomainEvent, start_event_loop, subscribe
 from proad.drivers.libvirt.host.virt import is_test
-from proad.drivers.libvirt.reader import lookup
-from proad.drivers.threads import DEFAULT_TIMEOUT, call_soon_threadsafe
+from proad.drivers.libvirt.timing import ConnectionTiming
+from proad.drivers.threads import call_soon_threadsafe
 from proad.errors import EngineConflictError, EngineUnreachableError
 
 T = TypeVar("T")
-
-OPEN_TIMEOUT = timedelta(seconds=3)
-CLOSE_TIMEOUT = timedelta(seconds=2)
-# For what writes memory or disks. A dead engine is noticed by keepalive well before.
-LONG_TIMEOUT = timedelta(minutes=30)
 
 
 @dataclass(slots=True, eq=False)
@@ -78,6 +69,7 @@ class Connection:
         threads: number of threads for ordinary calls.
         on_event: called on the asyncio loop for each event of a domain.
         on_loss: called on the asyncio loop when events may have been missed.
+        timing: limits of connections and calls.
     """
 
     def __init__(
@@ -87,10 +79,12 @@ class Connection:
         threads: int,
         on_event: Callable[[DomainEvent], None],
         on_loss: Callable[[], None],
+        timing: ConnectionTiming = ConnectionTiming(),
     ) -> None:
         self.uri = uri
+        self.timing = timing
         self._bulkheads = Bulkheads(threads)
-        self._thread_connection = ThreadConnection(uri)
+        self._thread_connection = ThreadConnection(uri, timing.keepalive_interval)
         self._on_event = on_event
         self._on_loss = on_loss
         self._session: _Session | None = None
@@ -114,7 +108,7 @@ class Connection:
             self._end_calls(session)
             done = asyncio.get_running_loop().create_future()
             self._spawn("close", session.dispose, lambda _: done.cancel())
-            await asyncio.wait([done], timeout=CLOSE_TIMEOUT.total_seconds())
+            await asyncio.wait([done], timeout=self.timing.close_timeout.total_seconds())
 
     async def open(self) -> None:
         """Make sure of the connection for events; from now on its loss is told.
@@ -129,7 +123,7 @@ class Connection:
         work: Callable[[libvirt.virConnect], T],
         *,
         id: str = "",
-        timeout: timedelta = DEFAULT_TIMEOUT,  # noqa: ASYNC109 - raises our own error
+        timeout: timedelta | None = None,  # noqa: ASYNC109 - raises our own error
         bulkhead: Bulkhead = Bulkhead.WORK,
     ) -> T:
         """Run `work` on a thread and give its result; connect first where needed.
@@ -137,7 +131,7 @@ class Connection:
         Args:
             work: what to do; no object of libvirt may be in its result.
             id: the domain that it is about, for its limit and for errors.
-            timeout: how long it may take, waiting for a thread included.
+            timeout: limit of the call, which includes the wait for a thread; None: the usual.
             bulkhead: which thread it takes.
 
         Raises:
@@ -150,6 +144,7 @@ class Connection:
             raise _lost_on_the_way()
         job = partial(self._run, session, work, id)
         try:
+            timeout = timeout or self.timing.call_timeout
             return await self._bulkheads.run(job, bulkhead=bulkhead, id=id, timeout=timeout)
         except EngineUnreachableError:
             self._lose(session)
@@ -160,7 +155,7 @@ class Connection:
         id: str,
         act: Callable[[libvirt.virDomain], T],
         *,
-        timeout: timedelta = DEFAULT_TIMEOUT,  # noqa: ASYNC109 - raises our own error
+        timeout: timedelta | None = None,  # noqa: ASYNC109 - raises our own error
         bulkhead: Bulkhead = Bulkhead.WORK,
         cached: bool = False,
     ) -> T:
@@ -199,7 +194,7 @@ class Connection:
             self._opening.add_done_callback(lambda f: f.cancelled() or f.exception())
             self._spawn("open", self._open, self._opened)
         try:
-            async with asyncio.timeout(OPEN_TIMEOUT.total_seconds()):
+            async with asyncio.timeout(self.timing.open_timeout.total_seconds()):
                 return await asyncio.shield(self._opening)
         except TimeoutError:
             # The attempt goes on by itself: there is never more than one.
@@ -229,7 +224,7 @@ class Connection:
         session = _Session(connection, shared=is_test(connection))
         try:
             if not session.shared:
-                connection.setKeepAlive(KEEPALIVE_INTERVAL, KEEPALIVE_COUNT)
+                keep_alive(connection, self.timing.keepalive_interval)
             connection.registerCloseCallback(
                 lambda _connection, _reason, _opaque: self._call_soon(self._lose, session), None
             )

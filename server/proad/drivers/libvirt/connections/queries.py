@@ -1,16 +1,18 @@
-"""Questions to libvirt of which one may fail without spoiling the others."""
+"""Queries to libvirt about single domains."""
 
 from collections.abc import Callable
 from typing import TypeVar
 
 import libvirt
 
-from proad.drivers.libvirt.errors import code_of
+from proad.drivers.libvirt.errors import code_of, seek
 from proad.drivers.tolerant import Omissions
+from proad.errors import ResourceNotFoundError
 
 T = TypeVar("T")
 
 GONE = frozenset({libvirt.VIR_ERR_NO_DOMAIN})
+_LONGEST_NAME = 1000  # libvirt has no limit, but its file system does
 
 
 def query(
@@ -42,3 +44,30 @@ def is_alive(connection: libvirt.virConnect) -> bool:
         return bool(connection.isAlive() == 1)
     except libvirt.libvirtError:  # closed by us in the meantime
         return False
+
+
+def lookup(connection: libvirt.virConnect, id: str) -> libvirt.virDomain:
+    """Find a domain by its UUID.
+
+    Raises:
+        ResourceNotFoundError: there is none.
+    """
+    try:
+        return seek(connection.lookupByUUIDString, id)
+    except libvirt.libvirtError as error:
+        # Our ids are UUIDs: what is none cannot be a domain's.
+        if code_of(error) not in {libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_INVALID_ARG}:
+            raise
+    raise ResourceNotFoundError(id)
+
+
+def find_id(connection: libvirt.virConnect, name: str) -> str:
+    """Give the UUID of the domain of that name; empty where there is none."""
+    if not name.isprintable() or len(name) > _LONGEST_NAME:
+        return ""
+    try:
+        return str(seek(connection.lookupByName, name).UUIDString())
+    except libvirt.libvirtError as error:
+        if code_of(error) != libvirt.VIR_ERR_NO_DOMAIN:
+            raise
+    return ""

@@ -1,20 +1,23 @@
 """What one thread has of libvirt: its connection, and the domains that it has looked up."""
 
 import threading
+from datetime import timedelta
 
 import libvirt
 
-from proad.drivers.libvirt.connections.queries import is_alive
+from proad.drivers.libvirt.connections.queries import is_alive, lookup
 from proad.drivers.libvirt.errors import ENGINE, text_of
-from proad.drivers.libvirt.reader import lookup
 from proad.errors import EngineUnreachableError
 
-# A libvirtd that hangs is given up after (count + 1) intervals, which ends every
-# call that waits for it.
-KEEPALIVE_INTERVAL = 1
-KEEPALIVE_COUNT = 3
+# A libvirtd that hangs is given up after (count + 1) intervals.
+_KEEPALIVE_COUNT = 3
 # A lookup costs a tenth of a pause; a kept domain costs some hundred bytes.
 _DOMAINS = 1000
+
+
+def keep_alive(connection: libvirt.virConnect, interval: timedelta) -> None:
+    """Have a connection closed when libvirtd stops to answer, which ends all its calls."""
+    connection.setKeepAlive(int(interval.total_seconds()), _KEEPALIVE_COUNT)
 
 
 class ThreadConnection(threading.local):
@@ -22,10 +25,12 @@ class ThreadConnection(threading.local):
 
     Args:
         uri: libvirt's connection URI.
+        keepalive_interval: time between keepalive messages, in whole seconds.
     """
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, keepalive_interval: timedelta) -> None:
         self._uri = uri
+        self._keepalive_interval = keepalive_interval
         self._connection: libvirt.virConnect | None = None
         self._epoch: object = None
         self._domains: dict[str, libvirt.virDomain] = {}
@@ -42,7 +47,7 @@ class ThreadConnection(threading.local):
             self._connection = None
             try:
                 self._connection = libvirt.open(self._uri)
-                self._connection.setKeepAlive(KEEPALIVE_INTERVAL, KEEPALIVE_COUNT)
+                keep_alive(self._connection, self._keepalive_interval)
             except libvirt.libvirtError as error:
                 raise EngineUnreachableError(ENGINE, text_of(error)) from None
             self._epoch = epoch

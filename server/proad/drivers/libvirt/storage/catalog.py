@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import CancelledError
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import libvirt
@@ -21,19 +21,12 @@ import structlog
 from proad.drivers.libvirt.host.host import LibvirtHost
 from proad.drivers.libvirt.host.virt import is_local
 from proad.drivers.libvirt.storage.files import identity_of
+from proad.drivers.libvirt.timing import CatalogTiming
 from proad.errors import DatabaseUnreachableError, ProaError
 from proad.model import DiskFormat
 from proad.ports.records import FileIdentity, Layer, RecordState, VolumeRecord, VolumeRecords
 
 T = TypeVar("T")
-
-# A database has time limits of its own, shorter ones; this is for one that has none.
-_PATIENCE = 20.0
-# Seconds for which views do without records that could not be read.
-_PAUSE = 5.0
-# A create that is under way, here or in another daemon, has records of a domain that is
-# not there yet: what is younger is left alone.
-SETTLED = timedelta(hours=1)
 
 _log = structlog.get_logger(__name__)
 
@@ -44,9 +37,16 @@ class VolumeCatalog:
     Args:
         records: where they are kept.
         host: tells which engine this is.
+        timing: limits of queries.
     """
 
-    def __init__(self, records: VolumeRecords, host: LibvirtHost) -> None:
+    def __init__(
+        self,
+        records: VolumeRecords,
+        host: LibvirtHost,
+        timing: CatalogTiming = CatalogTiming(),
+    ) -> None:
+        self._timing = timing
         self._records = records
         self._host = host
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -208,7 +208,7 @@ class VolumeCatalog:
         try:
             record = self.of_volume(connection, volume)
         except DatabaseUnreachableError:
-            self._unreachable_until = time.monotonic() + _PAUSE
+            self._unreachable_until = time.monotonic() + self._timing.retry_delay.total_seconds()
             return False
         return record is not None and (record.state, record.owner) == (RecordState.OWNED, domain)
 
@@ -248,7 +248,7 @@ class VolumeCatalog:
             raise RuntimeError("the driver was not entered")
 
         async def answer() -> T:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(self._timing.query_timeout.total_seconds()):
                 return await question()
 
         asked = answer()
@@ -258,7 +258,7 @@ class VolumeCatalog:
             asked.close()
             raise DatabaseUnreachableError from None
         try:
-            return pending.result(2 * _PATIENCE)
+            return pending.result(2 * self._timing.query_timeout.total_seconds())
         except (TimeoutError, CancelledError):  # it takes too long, or the daemon stops
             pending.cancel()
             raise DatabaseUnreachableError from None

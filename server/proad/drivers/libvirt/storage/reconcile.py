@@ -1,15 +1,21 @@
 """Comparing what is recorded of volumes with what libvirt has."""
 
+import asyncio
 from collections.abc import Collection
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import partial
 
 import libvirt
 import structlog
 
+from proad.drivers.libvirt.connections.bulkheads import Bulkhead
+from proad.drivers.libvirt.connections.connection import Connection
 from proad.drivers.libvirt.errors import code_of, seek
 from proad.drivers.libvirt.storage.catalog import VolumeCatalog, described
 from proad.drivers.libvirt.storage.pools import NO_POOL
+from proad.drivers.libvirt.timing import CatalogTiming
+from proad.errors import ProaError
 from proad.ports.records import RecordState, VolumeRecord
 
 _NANO = 10**9
@@ -17,6 +23,36 @@ _NANO = 10**9
 _CLOCK_STEP = _NANO // 10
 
 _log = structlog.get_logger(__name__)
+
+
+class Reconciler:
+    """Reconciles the records with the volumes at intervals.
+
+    Args:
+        connection: to libvirt.
+        catalog: the records.
+        timing: of the comparisons.
+    """
+
+    def __init__(
+        self, connection: Connection, catalog: VolumeCatalog, timing: CatalogTiming
+    ) -> None:
+        self._connection = connection
+        self._catalog = catalog
+        self._timing = timing
+
+    async def run(self) -> None:
+        """Reconcile again and again; a comparison that fails is made at the next interval."""
+        while True:
+            settled = datetime.now(UTC) - self._timing.settle_time
+            compare = partial(reconcile, catalog=self._catalog, older_than=settled)
+            try:
+                await self._connection.call(compare, bulkhead=Bulkhead.SAMPLE)
+            except ProaError as error:  # the engine or the database is lost
+                _log.info("libvirt.records_not_reconciled", error=error.message)
+            except Exception:  # noqa: BLE001 - one odd volume must not end all comparisons
+                _log.exception("libvirt.records_not_reconciled")
+            await asyncio.sleep(self._timing.reconcile_interval.total_seconds())
 
 
 def reconcile(

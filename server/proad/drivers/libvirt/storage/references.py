@@ -107,7 +107,7 @@ def domains_of(connection: libvirt.virConnect) -> Iterator[tuple[libvirt.virDoma
     for domain in connection.listAllDomains():
         id = domain.UUIDString()
         references = References(by=f"domain {decoded(domain.name) or id}", owner=id)
-        for root, live in _documents(domain, snapshots=id in snapshots, saved=id in saved):
+        for root, live in documents(domain, snapshots=id in snapshots, saved=id in saved):
             if root is None:
                 references.unread = "what libvirt says of it, or of a state of it, cannot be read"
             else:
@@ -130,7 +130,7 @@ def _ids(connection: libvirt.virConnect, flag: int) -> frozenset[str]:
     return frozenset(domain.UUIDString() for domain in connection.listAllDomains(flag))
 
 
-def _documents(
+def documents(
     domain: libvirt.virDomain, *, snapshots: bool, saved: bool
 ) -> Iterator[tuple[etree._Element | None, bool]]:
     """Yield what runs, what the next start will use, and what a revert would; None: unreadable.

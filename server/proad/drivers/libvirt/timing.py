@@ -1,0 +1,121 @@
+"""Durations of the driver: how long it waits, and how often it looks."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionTiming:
+    """Connections, and calls over them.
+
+    Attributes:
+        open_timeout: how long a call waits for a connection.
+        close_timeout: how long the driver waits for a clean close.
+        keepalive_interval: time between keepalive messages, in whole seconds. A libvirtd that
+            hangs is given up after four of them, which ends every call that waits for it.
+        call_timeout: limit of a call.
+        long_call_timeout: limit of a call that writes memory or disks. A dead engine is noticed
+            by keepalive well before.
+        undo_timeout: how long a cancelled create waits for its thread to undo what it did.
+    """
+
+    open_timeout: timedelta = timedelta(seconds=3)
+    close_timeout: timedelta = timedelta(seconds=2)
+    keepalive_interval: timedelta = timedelta(seconds=1)
+    call_timeout: timedelta = timedelta(seconds=60)
+    long_call_timeout: timedelta = timedelta(minutes=30)
+    undo_timeout: timedelta = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShutdownTiming:
+    """Stops and restarts.
+
+    Attributes:
+        default_grace: grace period of a request without one.
+        agent_timeout: limit of a request to the guest agent; a dead agent must not use up the
+            grace period.
+        press_interval: time between two presses of the power button; a guest that boots does
+            not notice the first.
+        check_interval: longest time between two checks of the state, for events that were lost.
+        min_call_timeout: limit of a call to libvirt, however short the grace period.
+        reset_timeout: limit of a reset; a QEMU that takes longer is taken to hang.
+        progress_interval: time between two reports of the progress of a save.
+        progress_timeout: limit of the call for the progress.
+    """
+
+    default_grace: timedelta = timedelta(seconds=60)
+    agent_timeout: timedelta = timedelta(seconds=3)
+    press_interval: timedelta = timedelta(seconds=3)
+    check_interval: timedelta = timedelta(seconds=1)
+    min_call_timeout: timedelta = timedelta(seconds=3)
+    reset_timeout: timedelta = timedelta(seconds=10)
+    progress_interval: timedelta = timedelta(seconds=0.5)
+    progress_timeout: timedelta = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatsTiming:
+    """Statistics. The first call after a QEMU began to hang waits for it; the next one does not,
+    because the first still waits.
+
+    Attributes:
+        timeout: limit of a call.
+        timeout_per_domain: added to the limit for each domain.
+    """
+
+    timeout: timedelta = timedelta(seconds=1)
+    timeout_per_domain: timedelta = timedelta(milliseconds=20)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResizeTiming:
+    """Memory of a running domain.
+
+    Attributes:
+        balloon_timeout: how long an update waits for the balloon to move, and then for it to
+            arrive. A balloon begins within milliseconds; events tell what comes later.
+        check_interval: time between two looks at the balloon.
+    """
+
+    balloon_timeout: timedelta = timedelta(seconds=2)
+    check_interval: timedelta = timedelta(milliseconds=20)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogTiming:
+    """Records of volumes.
+
+    Attributes:
+        query_timeout: limit of a query; a database has shorter limits of its own.
+        retry_delay: how long views do without records after a query failed.
+        reconcile_interval: time between two comparisons of the records with the volumes.
+        settle_time: age up to which a comparison leaves a record alone; a create under way, here
+            or in another daemon, has records of a domain that does not exist yet.
+    """
+
+    query_timeout: timedelta = timedelta(seconds=20)
+    retry_delay: timedelta = timedelta(seconds=5)
+    reconcile_interval: timedelta = timedelta(hours=1)
+    settle_time: timedelta = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """Durations of all components.
+
+    Attributes:
+        connection: of connections and calls.
+        shutdown: of stops and restarts.
+        stats: of statistics.
+        resize: of updates of memory.
+        catalog: of the records of volumes.
+        poll_interval: time between two polls for changes that libvirt has no event of.
+    """
+
+    connection: ConnectionTiming = ConnectionTiming()
+    shutdown: ShutdownTiming = ShutdownTiming()
+    stats: StatsTiming = StatsTiming()
+    resize: ResizeTiming = ResizeTiming()
+    catalog: CatalogTiming = CatalogTiming()
+    poll_interval: timedelta = timedelta(seconds=10)
