@@ -5,7 +5,7 @@ import pytest
 from lxml import etree
 
 from proad.drivers.libvirt import LibvirtDriver
-from proad.drivers.libvirt.create import note_creation
+from proad.drivers.libvirt.create import write_metadata
 from proad.drivers.libvirt.xml.metadata import NAMESPACE, Metadata, in_domain
 from proad.drivers.libvirt.xml.parser import parse, serialise
 from proad.model import ResourceView
@@ -36,7 +36,7 @@ def test_nothing_noted():
 
 def test_a_copy_keeps_labels():
     root = domain_with(NOTES.element())
-    note_creation(root, NOW)
+    write_metadata(root, NOW)
     noted = Metadata.of(in_domain(root))
     assert noted.labels == NOTES.labels
     assert noted.create_time == NOW
@@ -45,7 +45,7 @@ def test_a_copy_keeps_labels():
 
 def test_notes_of_others_stay():
     root = parse("<domain><metadata><x:y xmlns:x='urn:else'/></metadata></domain>")
-    note_creation(root, NOW)
+    write_metadata(root, NOW)
     assert root.find("metadata/{urn:else}y") is not None
     assert in_domain(root) is not None
 
@@ -57,7 +57,7 @@ def test_what_others_wrote_under_our_namespace_goes_at_any_depth():
         f"<domain xmlns='{NAMESPACE}'><label key='a' value='b'/><volume/></domain>"
         "<q:domain><q:label key='c' value='d'/></q:domain></metadata></domain>"
     )
-    note_creation(root, NOW)
+    write_metadata(root, NOW)
     root = parse(serialise(root))
     (ours,) = (e for e in root.iter(f"{{{NAMESPACE}}}*") if e.getparent().tag == "metadata")
     assert list(root.iter(f"{{{NAMESPACE}}}*")) == [ours, *ours]

@@ -1,4 +1,4 @@
-"""Making domains, all or nothing; used on the driver's threads."""
+"""Creation of domains, all or nothing; used on the driver's threads."""
 
 import threading
 import uuid
@@ -41,15 +41,15 @@ from proad.ports.records import Layer
 
 
 class _Identity(NamedTuple):
-    """What a domain to be is found by, and who is to know before it is there.
+    """The identity of a domain under creation.
 
     Attributes:
         name: its name, which was free.
         id: its UUID, which was free.
-        create_time: what this call notes on it, to the microsecond: what bears another time
+        create_time: written into its metadata, to the microsecond; a domain with another time
             was defined by somebody else.
-        on_made: told the UUID.
-        since: when this call began; None: the UUID is new, and no domain ever had it.
+        on_made: called with the UUID before the domain exists.
+        since: when this call began; None: the UUID is new, so that no domain ever had it.
     """
 
     name: str
@@ -60,18 +60,18 @@ class _Identity(NamedTuple):
 
 
 class DomainCreator:
-    """Makes domains of typed values or of XML.
+    """Creates domains from typed values or from XML.
 
     Args:
-        storage: where volumes are found and made.
-        media: tells which media may be named by a path.
+        storage: finds and creates volumes.
+        media: checks media that are named by a path.
     """
 
     def __init__(self, storage: Storage, media: Media) -> None:
         self._storage = storage
         self._media = media
-        # Between the look whether a name is free and its definition nobody else of us
-        # may define: libvirt would take that for a change of the same domain.
+        # Serialises the check of name and UUID with the definition: libvirt takes a second
+        # definition for an update of the first.
         self._defining = threading.Lock()
 
     def from_spec(
@@ -84,7 +84,7 @@ class DomainCreator:
         start: bool,
         on_made: OnMade,
     ) -> libvirt.virDomain:
-        """Make a domain and its new volumes; `ports.Domains.create_domain` says more."""
+        """Create a domain and its new volumes; see `ports.Domains.create_domain`."""
         id = spec.uuid or str(uuid.uuid4())
         since = datetime.now(UTC) if spec.uuid else None
         refuse_taken(connection, spec.name, id)
@@ -121,14 +121,14 @@ class DomainCreator:
         start: bool,
         on_made: OnMade,
     ) -> libvirt.virDomain:
-        """Make a domain of XML; `ports.Domains.create_domain_from_xml` says more."""
+        """Create a domain from XML; see `ports.Domains.create_domain_from_xml`."""
         given = parse_domain(source.xml)
         refuse_taken(connection, given.name, given.id)
         drop_emulator(connection, given.root)
         self._storage.chains.check_xml(connection, given.root)
         check_files(connection, given.root, host)
         now = datetime.now(UTC)
-        note_creation(given.root, now)
+        write_metadata(given.root, now)
         identity = _Identity(given.name, given.id, now, on_made, now)
         define = self._transient if source.lifetime is Lifetime.TRANSIENT else self._persistent
         sources = given.root.iter("source")
@@ -168,7 +168,7 @@ class DomainCreator:
         root: etree._Element,
         identity: "_Identity",
         rollback: Rollback,
-        _start: bool,  # noqa: FBT001 - it exists only while it runs
+        _start: bool,  # noqa: FBT001 - a transient domain exists only while it runs
     ) -> libvirt.virDomain:
         domain = self._define(
             identity,
@@ -192,7 +192,7 @@ class DomainCreator:
             try:
                 return define()
             except libvirt.libvirtError:
-                refuse_taken(connection, identity.name, identity.id)  # another client was quicker
+                refuse_taken(connection, identity.name, identity.id)  # another client was faster
                 raise
 
     def _source(
@@ -238,7 +238,7 @@ class DomainCreator:
 
 
 def new_volume(domain: str, target: str, disk: NewDisk) -> VolumeSpec:
-    """Say what volume a new disk is, named after domain and target unless it has a name."""
+    """Return the specification of a new disk's volume; the default name is that of domain and target."""
     return VolumeSpec(
         pool=disk.pool,
         name=disk.volume_name or f"{domain}-{target}.{disk.format.lower()}",
@@ -248,23 +248,20 @@ def new_volume(domain: str, target: str, disk: NewDisk) -> VolumeSpec:
     )
 
 
-def note_creation(root: etree._Element, now: datetime) -> None:
-    """Put our notes into a given domain, in place of whatever is in it under our namespace.
-
-    Of that, the labels are kept.
-    """
-    notes = Metadata(labels=Metadata.of(in_domain(root)).labels, create_time=now)
+def write_metadata(root: etree._Element, now: datetime) -> None:
+    """Write our metadata into a caller's domain; keep nothing but labels of what it has."""
+    ours = Metadata(labels=Metadata.of(in_domain(root)).labels, create_time=now)
     etree.strip_elements(root, f"{{{NAMESPACE}}}*", with_tail=False)
     place = root.find("metadata")
     if place is None:
         place = etree.SubElement(root, "metadata")
-    place.append(notes.element())
+    place.append(ours.element())
 
 
 def refuse_taken(connection: libvirt.virConnect, name: str, id: str) -> None:
     """Raise AlreadyExistsError if a domain has this name or UUID.
 
-    libvirt's define would silently change one that has both.
+    libvirt's define would silently change a domain that has both.
     """
     existing = _found(connection.lookupByName, name)
     if existing is not None:
@@ -298,7 +295,7 @@ def _source_of(
 
 
 def _undefine(made: _Identity, connection: libvirt.virConnect, *, keep_variables: bool) -> None:
-    """Undo a definition, but neither one by somebody else nor under a running domain."""
+    """Undo a definition of ours, unless the domain runs."""
     domain = lookup(connection, made.id)
     if metadata.read(domain).create_time != made.create_time:
         return
@@ -306,14 +303,14 @@ def _undefine(made: _Identity, connection: libvirt.virConnect, *, keep_variables
         raise EngineConflictError(ENGINE, "somebody else has started it")
     if is_test(connection):
         domain.undefine()
-    elif keep_variables:  # they were there before
+    elif keep_variables:  # they existed before
         domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM)
     else:
         domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_NVRAM)
 
 
 def _end(made: _Identity, runtime_id: int, connection: libvirt.virConnect) -> None:
-    """Undo a start: end that run, and no later one."""
+    """Undo a start: kill that run, and no later one."""
     domain = lookup(connection, made.id)
     if domain.ID() == runtime_id and metadata.read(domain).create_time == made.create_time:
         domain.destroy()

@@ -1,4 +1,4 @@
-"""Deleting domains with what was made for them."""
+"""Deletion of domains with the volumes that were created for them."""
 
 from functools import partial
 
@@ -26,9 +26,9 @@ class DomainDeleter:
 
     Args:
         connection: to libvirt.
-        reader: makes resources.
-        storage: where the volumes of a domain are deleted.
-        catalog: tells which those are.
+        reader: reads domains.
+        storage: deletes volumes.
+        catalog: knows which volumes go with a domain.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class DomainDeleter:
         self._catalog = catalog
 
     async def delete(self, id: str, options: DeleteOptions) -> Resource:
-        """Delete a domain; `ports.Driver.delete` says more."""
+        """Delete a domain; see `ports.Driver.delete`."""
 
         def look(domain: libvirt.virDomain) -> tuple[Resource, bool]:
             before = self._reader.full(domain, ask_guest=False)
@@ -48,10 +48,11 @@ class DomainDeleter:
             return before, bool(domain.isActive())
 
         before, active = await self._connection.on(id, look, bulkhead=Bulkhead.READ)
-        # Neither where a slow database would hold up reads, nor behind what hangs in QEMU.
+        # Without an id, and not on READ: a slow database must not delay reads, and a QEMU that
+        # hangs must not delay this query.
         owned = await self._connection.call(lambda c: self._catalog.made_for(c, id))
         if active and not options.keep_volumes:
-            # Before it is ended: nothing is to be touched in vain.
+            # Before the domain is killed: a delete that will be refused must change nothing.
             check = partial(
                 self._storage.check_owned,
                 records=owned,
@@ -81,16 +82,16 @@ class DomainDeleter:
         except ResourceNotFoundError:
             if before.lifetime is not Lifetime.TRANSIENT:
                 raise
-            # It was gone when it was ended.
+            # A transient domain disappears when it is killed.
             self._storage.delete_owned(connection, leaving, owner=before.id, strict=False)
             self._catalog.release(connection, staying)
             return
-        # Somebody started it again: undefined now, it would run on as a transient one.
+        # Somebody may have started it again: an undefine would make it transient.
         if error := refusal(Verb.DELETE, self._reader.summary(domain)):
             raise error
         _drop_snapshots(domain, before, options)
-        # The volumes first: if one cannot go, the domain is still there, and the call can
-        # be made again.
+        # Volumes first: if one cannot be deleted, the domain still exists, and the call can be
+        # repeated.
         self._storage.delete_owned(
             connection, leaving, owner=before.id, ignore=options.ignore_unreadable
         )
@@ -113,16 +114,15 @@ def _destroy(domain: libvirt.virDomain) -> None:
     try:
         domain.destroy()
     except libvirt.libvirtError as error:
-        if code_of(error) != libvirt.VIR_ERR_OPERATION_INVALID:  # it ended by itself
+        if code_of(error) != libvirt.VIR_ERR_OPERATION_INVALID:  # it has ended by itself
             raise
 
 
 def _drop_snapshots(domain: libvirt.virDomain, before: Resource, options: DeleteOptions) -> None:
-    """Take the snapshots out of the disks that stay; those that go take theirs along.
+    """Delete the snapshots inside of disks that stay; a deleted disk takes its own along.
 
-    Those in further files (external ones), which somebody else took, libvirt cannot take
-    out: undefining the domain forgets them, and their files stay. What lies under them in the
-    same disks is out of reach as well.
+    libvirt cannot delete external snapshots, which somebody else took: an undefine forgets them,
+    and their files stay, as do the internal snapshots below them.
     """
     disks = before.domain.disks if before.domain is not None else ()
     staying = [

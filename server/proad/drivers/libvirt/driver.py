@@ -1,4 +1,4 @@
-"""The driver: the ports of the core, each handed to the part that knows how."""
+"""The libvirt driver: the ports of the core, delegated to the driver's components."""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -72,27 +72,27 @@ _log = structlog.get_logger(__name__)
 
 
 class LibvirtDriver:
-    """Domains of one libvirtd.
+    """Controls the domains of one libvirtd.
 
     Implements the ports Driver, Domains, Snapshots, Volumes, Updates and Stats.
 
     Args:
         uri: libvirt's connection URI.
-        virt_type: what new domains are: KVM, emulation, or whichever the host offers.
-        threads: number of threads for calls to libvirt; a few more take what must not
-            wait.
+        virt_type: whether new domains use KVM, emulation, or whichever the host offers.
+        threads: number of threads for ordinary calls to libvirt; reads, statistics, agents and
+            forced stops have more.
         default_pool: the storage pool that an empty name means.
-        default_pool_path: folder of that pool, for when it has to be made.
-        media_dirs: where installation media may lie that are named by their path, beside
-            the folders of the storage pools.
-        records: where it is kept which volumes Proa made; None: in this process alone.
-        timing: the durations.
+        default_pool_path: folder of that pool, for its creation.
+        media_dirs: folders of installation media that are named by their path, beside those of
+            the storage pools.
+        records: the records of the volumes that Proa created; None: in this process alone.
+        timing: durations of all components.
     """
 
     name = ENGINE
     kinds = (ResourceKind.DOMAIN,)
     stop_modes = frozenset(StopMode)
-    # Leases, the sizes of disks and snapshots of stopped domains come without events.
+    # Leases, sizes of disks, and snapshots of stopped domains change without events.
     full_view_age: timedelta | None = timedelta(seconds=2)
 
     def __init__(
@@ -141,7 +141,7 @@ class LibvirtDriver:
         self._deleter = DomainDeleter(self._connection, self._reader, self._storage, self._catalog)
 
     async def __aenter__(self) -> Self:
-        """Start the driver's threads; nothing is asked of libvirt yet."""
+        """Start the driver's threads; make no call to libvirt."""
         self._catalog.start()
         await self._connection.start()
         return self
@@ -152,36 +152,36 @@ class LibvirtDriver:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Let go of libvirt; domains run on."""
+        """Close the connections; domains run on."""
         self._subscriptions.end("the driver is closed")
         await self._connection.close()
 
     # Driver
 
     async def probe(self) -> EngineInfo:
-        """Ask libvirt for its version and host; connect where needed."""
+        """Return libvirt's version and host; connect if necessary."""
         return await self._connection.call(self._host.info, bulkhead=Bulkhead.READ)
 
     async def list_resources(self, view: ResourceView = ResourceView.SUMMARY) -> list[Resource]:
-        """Give all domains; a SUMMARY costs the same few calls for any number."""
+        """Return all domains; a SUMMARY costs the same few calls for any number."""
         return await self._connection.call(
             lambda c: self._reader.all(c, view), bulkhead=Bulkhead.READ
         )
 
     async def get_resource(self, id: str, view: ResourceView = ResourceView.FULL) -> Resource:
-        """Give one domain."""
+        """Return one domain."""
         look = partial(self._reader.one, view=view)
         return await self._connection.on(
             id, look, bulkhead=Bulkhead.READ, cached=view is ResourceView.SUMMARY
         )
 
     async def find_id(self, name: str) -> str:
-        """Give the UUID of the domain of that name."""
+        """Return the UUID of the domain of that name."""
         return await self._connection.call(lambda c: find_id(c, name), bulkhead=Bulkhead.READ)
 
     @asynccontextmanager
     async def subscribe(self, on_event: OnEvent) -> AsyncIterator[asyncio.Future[Never]]:
-        """Call `on_event` for each event of a domain, and reconcile the records of volumes."""
+        """Call `on_event` for each event of a domain; reconcile the records of volumes meanwhile."""
         async with self._subscriptions.subscribed(on_event) as lost:
             reconciling = asyncio.create_task(self._reconciler.run())
             try:
@@ -190,7 +190,7 @@ class LibvirtDriver:
                 reconciling.cancel()
 
     async def start(self, id: str, options: StartOptions = StartOptions()) -> Resource:
-        """Start a domain, or let it go on."""
+        """Start a domain, or resume it."""
         return await self._lifecycle.start(id, options)
 
     async def stop(
@@ -206,15 +206,15 @@ class LibvirtDriver:
         return await self._stopper.restart(id, options, on_step)
 
     async def pause(self, id: str) -> Resource:
-        """Freeze a domain in memory."""
+        """Pause a domain."""
         return await self._lifecycle.transition(id, Verb.PAUSE)
 
     async def resume(self, id: str) -> Resource:
-        """Let a domain go on; wake it if it suspended itself."""
+        """Resume a domain; wake it if it suspended itself."""
         return await self._lifecycle.transition(id, Verb.RESUME)
 
     async def delete(self, id: str, options: DeleteOptions = DeleteOptions()) -> Resource:
-        """Delete a domain, and the volumes that were made for it unless `keep_volumes`."""
+        """Delete a domain, and the volumes that were created for it unless `keep_volumes`."""
         return await self._deleter.delete(id, options)
 
     # Domains
@@ -222,7 +222,7 @@ class LibvirtDriver:
     async def create_domain(
         self, spec: DomainSpec, *, start: bool = False, on_made: OnMade = untold
     ) -> Resource:
-        """Create a domain and its new volumes, and start it if asked to."""
+        """Create a domain and its new volumes; start it if requested."""
         tell = _from_a_thread(on_made)
 
         def make(connection: libvirt.virConnect, rollback: Rollback) -> Resource:
@@ -236,7 +236,7 @@ class LibvirtDriver:
     async def create_domain_from_xml(
         self, source: DomainXml, *, start: bool = False, on_made: OnMade = untold
     ) -> Resource:
-        """Create a domain from XML; never changes an existing one."""
+        """Create a domain from XML; never change an existing one."""
         tell = _from_a_thread(on_made)
 
         def make(connection: libvirt.virConnect, rollback: Rollback) -> Resource:
@@ -248,7 +248,7 @@ class LibvirtDriver:
         return await all_or_nothing(self._connection, make)
 
     async def get_domain_xml(self, id: str, *, inactive: bool = False) -> str:
-        """Give a domain as XML, without passwords."""
+        """Return a domain as XML, without passwords."""
         flags = libvirt.VIR_DOMAIN_XML_INACTIVE if inactive else 0
         return await self._connection.on(
             id, lambda domain: str(domain.XMLDesc(flags)), bulkhead=Bulkhead.READ
@@ -257,12 +257,12 @@ class LibvirtDriver:
     # Snapshots
 
     async def list_snapshots(self, id: str) -> list[Snapshot]:
-        """Give the snapshots of a domain, in any order."""
+        """Return the snapshots of a domain, in any order."""
         look = partial(snapshots.list_all, omissions=self._omissions)
         return await self._connection.on(id, look, bulkhead=Bulkhead.READ)
 
     async def get_snapshot(self, id: str, name: str) -> Snapshot:
-        """Give one snapshot."""
+        """Return one snapshot."""
         return await self._connection.on(
             id, lambda domain: snapshots.get(domain, name, self._omissions), bulkhead=Bulkhead.READ
         )
@@ -277,11 +277,11 @@ class LibvirtDriver:
     async def revert_snapshot(
         self, id: str, name: str, state: RevertState | None = None
     ) -> Resource:
-        """Take a domain back to a snapshot; None: to the state that it had then."""
+        """Revert a domain to a snapshot; None: to the state that it had then."""
 
         def act(domain: libvirt.virDomain) -> Resource:
             snapshots.revert(self._reader, domain, name, state)
-            # The notes on the domain went back too.
+            # The metadata was reverted too.
             self._reader.forget(id)
             return self._reader.full(domain)
 
@@ -295,7 +295,7 @@ class LibvirtDriver:
     # Volumes
 
     async def list_volumes(self, pool: str = "") -> list[Volume]:
-        """Give the volumes of a pool, or of all active ones."""
+        """Return the volumes of a pool, or of all active pools."""
         return await self._connection.call(
             lambda c: self._storage.list(c, pool), bulkhead=Bulkhead.READ
         )
@@ -312,7 +312,7 @@ class LibvirtDriver:
     async def delete_volume(
         self, pool: str, name: str, *, ignore_unreadable: Collection[str] = ()
     ) -> None:
-        """Delete a volume that nobody uses."""
+        """Delete a volume that is not in use."""
         ref = VolumeRef(pool=pool, name=name)
         delete = partial(self._storage.delete, ref=ref, ignore=ignore_unreadable)
         await self._connection.call(delete, timeout=self._connection.timing.long_call_timeout)
@@ -327,7 +327,7 @@ class LibvirtDriver:
                 late = updating.apply(self._reader, domain, update, self._timing.resize)
             finally:
                 self._reader.forget(id)
-            # Looked up again: libvirt's object keeps the name that it was found with.
+            # Looked up again: libvirt's object keeps the name that it was looked up with.
             now = self._reader.full(lookup(domain.connect(), id))
             return Updated(resource=now, restart_required=late)
 
@@ -336,13 +336,13 @@ class LibvirtDriver:
     # Stats
 
     async def stats(self, ids: Collection[str]) -> Mapping[str, ResourceStats]:
-        """Take a sample of each of these domains that runs."""
+        """Return a sample of each of these domains that runs."""
         return await self._stats.stats(ids)
 
-    # How it is done
+    # Internals
 
     def _made(self, domain: libvirt.virDomain) -> Resource:
-        # Another one may have had its UUID a moment ago.
+        # An earlier domain may have had the same UUID a moment ago.
         self._reader.forget(domain.UUIDString())
         return self._reader.full(domain)
 

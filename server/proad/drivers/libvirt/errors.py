@@ -1,4 +1,4 @@
-"""From libvirt's errors to ours; what they mean, `refusals` tells."""
+"""Translation of libvirt's errors; `refusals` has the meanings."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,27 +23,27 @@ T = TypeVar("T")
 
 ENGINE = "libvirt"
 REFUSED = (EngineConflictError, CapabilityMissingError, HostExhaustedError)
-"""What a call that libvirt, QEMU or a guest refused ends with."""
-# How often a lookup is repeated whose failure came without a reason.
+"""The errors of a call that libvirt, QEMU or a guest refused."""
+# Attempts of a lookup whose error got lost.
 _LOOKS = 3
-# When what passes by itself may have passed.
+# When to retry after a temporary refusal.
 _SOON = timedelta(seconds=2)
 
 
 def code_of(error: libvirt.libvirtError) -> int:
-    """Give the `virErrorNumber` of an error; 0 where libvirt set none."""
+    """Return the `virErrorNumber` of an error; 0 if libvirt set none."""
     return error.get_error_code() or 0
 
 
 def seek(look: Callable[..., T], *key: str) -> T:
-    """Look something up, once more where it failed and libvirt's reason was lost.
+    """Look an object up; repeat the lookup if it failed and libvirt's error was lost.
 
-    When Python's garbage collector frees one of libvirt's objects between a call that
-    fails and the moment when its error is read, that error is gone. A lookup that finds
-    nothing is ordinary, so that its reason matters, and repeating it is harmless.
+    When Python's garbage collector frees an object of libvirt between a call that fails and the
+    read of its error, that error is lost. A lookup that finds nothing is ordinary, so that its
+    error matters, and a repetition is harmless.
 
     Raises:
-        libvirt.libvirtError: as `look` does.
+        libvirt.libvirtError: the error of the lookup.
     """
     for _attempt in range(_LOOKS):
         try:
@@ -55,17 +55,16 @@ def seek(look: Callable[..., T], *key: str) -> T:
 
 
 def text_of(error: libvirt.libvirtError) -> str:
-    """Give libvirt's own words."""
+    """Return libvirt's own text."""
     return error.get_error_message() or str(error)
 
 
 def translate(error: libvirt.libvirtError, *, alive: bool, id: str = "") -> ProaError:
-    """Make a domain error of one of libvirt's.
+    """Translate an error of libvirt.
 
     Args:
-        error: what libvirt raised.
-        alive: whether the connection is still there. An error on a dead one says
-            nothing but that.
+        error: the error.
+        alive: whether the connection is alive; on a dead one the error means nothing else.
         id: the domain that the call was about, for errors that name none.
     """
     code, text = code_of(error), text_of(error)
@@ -102,7 +101,7 @@ def _refused(error: libvirt.libvirtError) -> ProaError:
 
 @contextmanager
 def values_of(message: str, *, whole: bool = False) -> Iterator[None]:
-    """Tell which field has the value that libvirt refuses.
+    """Translate the refusal of a value into InvalidArgumentError with the field.
 
     Args:
         message: path of the message in the request that has the values, such as "spec".
@@ -110,7 +109,7 @@ def values_of(message: str, *, whole: bool = False) -> Iterator[None]:
 
     Raises:
         InvalidArgumentError: libvirt refuses a value.
-        libvirt.libvirtError: anything else is wrong.
+        libvirt.libvirtError: any other error.
     """
     try:
         yield

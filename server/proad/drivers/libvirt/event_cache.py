@@ -1,4 +1,4 @@
-"""What is known of domains, so that a list need not ask for each."""
+"""A cache of facts about domains, so that a list needs no call per domain."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -10,12 +10,12 @@ T = TypeVar("T")
 
 
 class EventCache(Generic[T]):
-    """What was read of each domain, good until the next event of that one.
+    """Caches one value per domain, valid until the next event of that domain.
 
-    Used from the driver's threads. The loss of the event stream ends all of it.
+    Used from the driver's threads. The loss of the event stream invalidates all values.
 
     Args:
-        read: asks libvirt.
+        read: reads the value from libvirt.
     """
 
     def __init__(self, read: Callable[[libvirt.virDomain], T]) -> None:
@@ -23,23 +23,23 @@ class EventCache(Generic[T]):
         self._lock = threading.Lock()
         self._known: dict[str, T] = {}
         self._changes = 0
-        # How many changes there had been with the last one of a domain, and of all at once.
+        # The counter at the last change of each domain, and of all domains at once.
         self._changed: dict[str, int] = {}
         self._all_changed = 0
 
     @property
     def changes(self) -> int:
-        """How many changes there have been: what is read after it may be put in, if that
-        domain has not changed since.
+        """The counter of changes. A value that was read after this may be stored with it, unless
+        the domain has changed since.
         """
         return self._changes
 
     def known(self, id: str) -> T | None:
-        """Give what is known of a domain; None: nothing is."""
+        """Return the cached value of a domain; None if there is none."""
         return self._known.get(id)
 
     def get(self, domain: libvirt.virDomain) -> T:
-        """Give what is known of a domain, from libvirt if nothing is."""
+        """Return the cached value of a domain, or read it from libvirt."""
         id = domain.UUIDString()
         before = self._changes
         known = self._known.get(id)
@@ -50,34 +50,33 @@ class EventCache(Generic[T]):
         return fresh
 
     def put(self, id: str, fresh: T, changes: int) -> None:
-        """Note what was read of a domain when there had been `changes`."""
+        """Store a value that was read at counter `changes`, unless the domain has changed since."""
         with self._lock:
-            # Read before a change that was told since: good for now, not for later.
             if self._is_as_it_was(id, changes):
                 self._known[id] = fresh
 
     def change(self, id: str, made: T, changes: int) -> None:
-        """Note what a call has `made` of a domain, begun when there had been `changes`.
+        """Store the value that a call has `made`, which began at counter `changes`.
 
-        What is being read of it meanwhile may be of before the call, and is not put in.
+        Reads that run meanwhile may have begun before the call, so that they are not stored.
         """
         with self._lock:
             if self._is_as_it_was(id, changes):
                 self._known[id] = made
-            else:  # more has happened, before the call or after it
+            else:  # the domain has changed otherwise, before the call or after it
                 self._known.pop(id, None)
             self._changes += 1
             self._changed[id] = self._changes
 
     def forget(self, id: str) -> None:
-        """Ask again for this domain next time."""
+        """Invalidate the value of a domain."""
         with self._lock:
             self._known.pop(id, None)
             self._changes += 1
             self._changed[id] = self._changes
 
     def forget_all(self) -> None:
-        """Ask again for every domain."""
+        """Invalidate all values."""
         with self._lock:
             self._known.clear()
             self._changed.clear()
@@ -85,13 +84,13 @@ class EventCache(Generic[T]):
             self._all_changed = self._changes
 
     def keep_only(self, ids: Iterable[str]) -> None:
-        """Drop what is known of domains that are gone."""
+        """Drop the values of domains that do not exist any more."""
         with self._lock:
             there = set(ids)
             for id in self._known.keys() - there:
                 del self._known[id]
             if gone := self._changed.keys() - there:
-                # Some may have come since these were listed.
+                # A domain may have been created since the list was taken.
                 self._all_changed = max(self._all_changed, *(self._changed.pop(id) for id in gone))
 
     def _is_as_it_was(self, id: str, changes: int) -> bool:

@@ -1,7 +1,7 @@
-"""Events of domains: from libvirt's thread to whoever waits on the asyncio loop.
+"""Events of domains, from libvirt's thread to the asyncio loop.
 
-libvirt 9 has none for autostart, for a saved state that is thrown away, for processors
-that are plugged in, and for sizes that only the next start will use: `poller` finds those.
+libvirt 9 has no events for autostart, for the removal of a saved state, for hotplugged
+processors, and for sizes of the next start: `poller` finds those changes.
 """
 
 import asyncio
@@ -18,27 +18,27 @@ from proad.model import EngineEvent
 
 
 class EventKind(StrEnum):
-    """What an event is about."""
+    """The subject of an event."""
 
     LIFECYCLE = "LIFECYCLE"
     REBOOT = "REBOOT"
     METADATA = "METADATA"
     AGENT = "AGENT"
     BALLOON = "BALLOON"
-    # A device, a medium or the file of a disk came, went or changed.
+    # A device, a medium or the file of a disk was added, removed or changed.
     DEVICE = "DEVICE"
 
 
 @dataclass(frozen=True, slots=True)
 class DomainEvent:
-    """Something happened to a domain. A hint to look again, never a state.
+    """An event of a domain: a reason to read the domain again, never a state.
 
     Attributes:
         id: UUID of the domain.
-        kind: what it is about.
+        kind: the subject.
         event: for LIFECYCLE, libvirt's `virDomainEventType`.
-        detail: for LIFECYCLE, what libvirt adds to it.
-        foreign: whether it is about metadata of somebody else's.
+        detail: for LIFECYCLE, libvirt's detail of that type.
+        foreign: whether the event is about metadata of another program.
     """
 
     id: str
@@ -49,13 +49,13 @@ class DomainEvent:
 
     @property
     def state_only(self) -> bool:
-        """Whether all but the state is as it was: size, name, labels, lifetime."""
+        """Whether nothing but the state has changed: not size, name, labels or lifetime."""
         if self.kind is EventKind.LIFECYCLE:
             return (self.event, self.detail) in _STATE_ALONE
         return self.kind in {EventKind.REBOOT, EventKind.AGENT} or self.foreign
 
     def hint(self) -> EngineEvent:
-        """Say it as the ports have it."""
+        """Return the event in the form of the ports."""
         if self.kind is EventKind.LIFECYCLE:
             renamed = self.detail == libvirt.VIR_DOMAIN_EVENT_UNDEFINED_RENAMED
             undefined = self.event == libvirt.VIR_DOMAIN_EVENT_UNDEFINED
@@ -65,14 +65,14 @@ class DomainEvent:
                 ended=self.event in _ENDS,
                 reconfigured=self.event == libvirt.VIR_DOMAIN_EVENT_DEFINED,
             )
-        # A SUMMARY shows all that a balloon changes.
+        # All that a balloon changes is in the SUMMARY.
         silent = self.kind in {EventKind.REBOOT, EventKind.BALLOON} or self.foreign
         return EngineEvent(id=self.id, reconfigured=not silent)
 
 
 _ENDS = frozenset({libvirt.VIR_DOMAIN_EVENT_STOPPED, libvirt.VIR_DOMAIN_EVENT_CRASHED})
-# Nothing but the state changes by them: ordinary pauses and their ends, and guests that
-# are through with shutting down. A snapshot that is gone back to has other details.
+# Events that change nothing but the state: ordinary pauses, resumes, and the end of a guest's
+# shutdown. A revert to a snapshot has other details.
 _STATE_ALONE = frozenset(
     {
         (libvirt.VIR_DOMAIN_EVENT_SUSPENDED, libvirt.VIR_DOMAIN_EVENT_SUSPENDED_PAUSED),
@@ -87,19 +87,19 @@ _STATE_ALONE = frozenset(
 
 
 class DomainEvents:
-    """Hands events to watches; all of it on the asyncio loop."""
+    """Distributes events to waiters, on the asyncio loop."""
 
     def __init__(self) -> None:
         self._watches: dict[str, set[asyncio.Queue[DomainEvent]]] = {}
 
     def publish(self, event: DomainEvent) -> None:
-        """Hand an event to those who watch its domain."""
+        """Put an event into the queues for its domain."""
         for queue in self._watches.get(event.id, ()):
             queue.put_nowait(event)
 
     @contextmanager
     def watch(self, id: str) -> Iterator[asyncio.Queue[DomainEvent]]:
-        """Collect the events of one domain for as long as the block lasts."""
+        """Collect the events of one domain in a queue while the block runs."""
         queue: asyncio.Queue[DomainEvent] = asyncio.Queue()
         self._watches.setdefault(id, set()).add(queue)
         try:
@@ -114,10 +114,10 @@ Publish = Callable[[DomainEvent], None]
 
 
 def subscribe(connection: libvirt.virConnect, publish: Publish) -> list[int]:
-    """Register for the events of all domains and give the callbacks' numbers.
+    """Register for the events of all domains; return libvirt's numbers of the callbacks.
 
-    `publish` is called on libvirt's thread, where nothing may call libvirt: that
-    thread is the one that would have to read the answer.
+    `publish` is called on libvirt's event thread and must not call libvirt: that thread would
+    have to read the answer.
     """
 
     def lifecycle(
@@ -128,7 +128,7 @@ def subscribe(connection: libvirt.virConnect, publish: Publish) -> list[int]:
     def metadata(
         _c: object, domain: libvirt.virDomain, _t: int, uri: str | None, _: object
     ) -> None:
-        # Without a namespace it is the title or the description.
+        # Title and description have no namespace.
         foreign = uri is not None and uri != NAMESPACE
         publish(DomainEvent(domain.UUIDString(), EventKind.METADATA, foreign=foreign))
 
@@ -162,14 +162,14 @@ _DEVICES = (
 )
 
 _once = threading.Lock()
-_started: list[threading.Thread] = []  # libvirt wants one event loop for each process
+_started: list[threading.Thread] = []  # libvirt has one event loop per process
 
 
 def start_event_loop() -> None:
-    """Start libvirt's event loop on its own thread, once for each process.
+    """Start libvirt's event loop on a thread of its own, once per process.
 
-    It must come before the first connection; keepalive and events need it. It also
-    stops libvirt from printing every error to stderr: they are raised anyway.
+    It must run before the first connection opens: keepalive and events need it. Also stop
+    libvirt from printing errors to stderr, since they are raised.
     """
     with _once:
         if _started:

@@ -1,4 +1,4 @@
-"""The full view of a domain: its XML, and what storage pools and networks know of it."""
+"""The FULL view of a domain: its XML with data of storage pools and networks."""
 
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -32,11 +32,11 @@ _LONGEST_PREFIX = 128
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """What a SUMMARY takes from a domain's XML.
+    """The part of a SUMMARY that comes from the domain's XML.
 
     Attributes:
-        metadata: Proa's notes on it.
-        obstacle: why it can have no snapshot now; None: nothing is known of that.
+        metadata: Proa's metadata.
+        obstacle: why snapshots are impossible now; None: no reason is known.
     """
 
     metadata: Metadata = field(default_factory=Metadata)
@@ -44,11 +44,11 @@ class Described:
 
 
 class FullView:
-    """Reads all of a domain but its state; of what cannot be read, the log is told.
+    """Reads all of a domain but its state; unreadable parts are left out and logged.
 
     Args:
-        catalog: tells which volumes go with a domain.
-        omissions: told of what is unreadable.
+        catalog: knows which volumes go with a domain.
+        omissions: records unreadable parts.
     """
 
     def __init__(self, catalog: VolumeCatalog, omissions: Omissions) -> None:
@@ -58,10 +58,10 @@ class FullView:
     def read(
         self, domain: libvirt.virDomain, *, ask_guest: bool = True
     ) -> tuple[Domain, Described] | None:
-        """Read a domain; without `ask_guest` only what cannot hang with the guest.
+        """Read a domain; return None if its XML is unreadable.
 
-        Its size, which libvirt tells better than the XML does, is the caller's. None: its XML
-        cannot be read.
+        Without `ask_guest`, make no call that waits for the guest's QEMU. The caller replaces
+        the sizes, for which libvirt has better sources than the XML.
         """
         omissions, id = self._omissions, domain.UUIDString()
         root = self.xml_of(domain)
@@ -81,7 +81,7 @@ class FullView:
         return details, described
 
     def described(self, domain: libvirt.virDomain) -> Described:
-        """Read what a SUMMARY takes from the XML of a domain, with one question."""
+        """Read the part of a SUMMARY that comes from the XML, with one call."""
         root = self.xml_of(domain).element
         if root is not None:
             return _described(root, self._omissions, domain.UUIDString())
@@ -90,13 +90,13 @@ class FullView:
         return Described(self._omissions.attempt(id, "metadata", read, Metadata()))
 
     def xml_of(self, domain: libvirt.virDomain) -> Node:
-        """Return the XML of a domain; nothing where it cannot be read."""
-        # A title or a description may be no UTF-8, and the whole is then no text.
+        """Return the XML of a domain; an absent node if it is unreadable."""
+        # A title or a description that is no UTF-8 makes the whole document unreadable.
         text = query(self._omissions, domain, "XML", domain.XMLDesc, "")
         return Node.of(text, self._omissions, domain.UUIDString())
 
     def _with_volume(self, domain: libvirt.virDomain, disk: Disk, *, sizes: bool) -> Disk:
-        """Add what the storage pools know of a disk, which asks nothing of a running guest."""
+        """Add volume and sizes from the storage pools, which makes no call to a running guest."""
         part = "devices/disk"
         if not disk.path and disk.volume is None:
             return disk
@@ -106,7 +106,7 @@ class FullView:
         return query(self._omissions, domain, part, lambda: self._with_size(domain, disk), disk)
 
     def _in_pool(self, domain: libvirt.virDomain, disk: Disk) -> Disk | None:
-        """Look a disk up in the storage pools; None: it is in none of them."""
+        """Return a disk with its volume; None if it is in no storage pool."""
         connection = domain.connect()
         try:
             if disk.volume is not None:
@@ -134,11 +134,10 @@ class FullView:
         )
 
     def _with_size(self, domain: libvirt.virDomain, disk: Disk) -> Disk:
-        """Ask for the size of a disk that is in no pool; unknown where libvirt cannot tell."""
+        """Add the size of a disk that is in no pool; leave it unknown if libvirt cannot tell."""
         id = domain.UUIDString()
         if domain.isActive():
-            # Of a running domain only libvirt's statistics come without waiting in line
-            # behind a call that hangs.
+            # For a running domain, only statistics do not queue behind a call that hangs.
             told = bulk_stats.of_one(domain, libvirt.VIR_DOMAIN_STATS_BLOCK)
             value = Value(told, self._omissions, id)
             block = next((key[:-5] for key, name in told.items() if _names(key, name, disk)), "")
@@ -147,18 +146,18 @@ class FullView:
             try:
                 info = list(Value(domain.blockInfo(disk.target), self._omissions, id).each())
             except libvirt.libvirtError:
-                return disk  # the file is not there, or cannot be read: size unknown
+                return disk  # the file is missing or unreadable: size unknown
             capacity, allocation = info[0], info[1]
         return replace(disk, capacity_bytes=capacity.count(), allocation_bytes=allocation.count())
 
     def _leases(self, domain: libvirt.virDomain) -> dict[str, tuple[str, ...]]:
-        """Give the leased addresses by MAC address."""
+        """Return the leased addresses by MAC address."""
         id, ask = domain.UUIDString(), domain.interfaceAddresses
         source = libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE
         try:
             found = self._omissions.attempt(id, "leases", lambda: ask(source), None)
         except libvirt.libvirtError:
-            return {}  # a network without DHCP, or stopped under the domain: nothing leased
+            return {}  # the network has no DHCP, or is stopped: nothing is leased
         return leases_of(Value(found, self._omissions, id, "leases"))
 
 
@@ -168,7 +167,7 @@ def _described(root: etree._Element, omissions: Omissions, id: str) -> Described
 
 
 def leases_of(found: Value) -> dict[str, tuple[str, ...]]:
-    """Make addresses, by MAC address, of what libvirt tells of a domain's interfaces."""
+    """Convert libvirt's interface addresses to addresses by MAC address."""
     return {
         each["hwaddr"].text(): tuple(
             f"{address}/{prefix}"
@@ -181,7 +180,7 @@ def leases_of(found: Value) -> dict[str, tuple[str, ...]]:
 
 
 def _names(key: str, name: object, disk: Disk) -> bool:
-    """Tell whether an entry of the statistics has the name of a disk: `block.<number>.name`."""
+    """Return whether a statistic is `block.<number>.name` of the disk."""
     return key.startswith("block.") and key.endswith(".name") and name == disk.target
 
 

@@ -1,4 +1,4 @@
-"""Asking a guest to shut down or reboot, and waiting until it did."""
+"""Graceful shutdowns and reboots: ask the guest, and wait until it has followed."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -34,14 +34,13 @@ POWER_BUTTON = "ACPI power button"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A domain as it was before it was asked.
+    """The domain of a graceful shutdown, as it was before the request.
 
     Attributes:
         resource: the domain.
-        runtime_id: libvirt's number of this run: another one later means that it
-            ended in between.
+        runtime_id: libvirt's number of this run; a later run has another one.
         agent: whether the guest agent is connected.
-        test: whether this is libvirt's test hypervisor, which obeys at once.
+        test: whether this is libvirt's test hypervisor, which follows at once.
         restarts_on_poweroff: whether libvirt is told to start it again when its guest shuts down.
     """
 
@@ -53,32 +52,32 @@ class Target:
 
 
 class GuestRequest(Protocol):
-    """What a guest is asked to do. All of it runs on the driver's threads.
+    """A request to a guest. Its methods run on the driver's threads.
 
     Attributes:
-        polled_on: the bulkhead of `is_done`.
+        polled_on: the bulkhead for `is_done`.
     """
 
     polled_on: Bulkhead
 
     def ask_agent(self, domain: libvirt.virDomain) -> None:
-        """Ask through the guest agent; may block for a minute."""
+        """Send the request to the guest agent; may block for a minute."""
 
     def press_button(self, domain: libvirt.virDomain) -> None:
-        """Ask through ACPI."""
+        """Send the request by ACPI."""
 
     def is_done(self, domain: libvirt.virDomain, observed: set[EventKind]) -> bool:
-        """Tell whether it followed, by its state and the events since."""
+        """Return whether the guest has followed, by its state and the events since."""
 
     def is_done_when_gone(self) -> bool:
-        """Tell whether a domain that is no more followed."""
+        """Return whether the disappearance of the domain means that the guest has followed."""
 
 
 class ShutdownRequest:
     """The request to shut down.
 
     Args:
-        target: the domain as it was.
+        target: the domain.
     """
 
     polled_on = Bulkhead.READ
@@ -101,7 +100,7 @@ class ShutdownRequest:
         """See `GuestRequest`.
 
         Raises:
-            CapabilityMissingError: it shut down, and libvirt had it boot again.
+            CapabilityMissingError: the guest has shut down, and libvirt has booted it again.
         """
         if not domain.isActive() or domain.ID() != self._target.runtime_id:
             return True
@@ -124,11 +123,11 @@ class RebootRequest:
     """The request to reboot.
 
     Args:
-        target: the domain as it was.
-        reader: to say what is wrong with one that was stopped meanwhile.
+        target: the domain.
+        reader: reads the domain if it was stopped meanwhile.
     """
 
-    polled_on = Bulkhead.WORK  # it may have to start it
+    polled_on = Bulkhead.WORK  # may have to start the domain
 
     def __init__(self, target: Target, reader: DomainReader) -> None:
         self._target = target
@@ -148,11 +147,11 @@ class RebootRequest:
         """See `GuestRequest`."""
         state, reason = domain.state()
         if state == libvirt.VIR_DOMAIN_SHUTOFF:
-            # Somebody ended it by force: that is not ours to undo.
+            # A forced stop by somebody else is not to be undone.
             forced = reason != libvirt.VIR_DOMAIN_SHUTOFF_SHUTDOWN
             if forced and (error := refusal(Verb.RESTART, self._reader.summary(domain))):
                 raise error
-            domain.create()  # it went down to reboot, and is made not to come up by itself
+            domain.create()  # configured not to restart on a reboot
             return True
         if state != libvirt.VIR_DOMAIN_RUNNING:
             return False
@@ -166,12 +165,12 @@ class RebootRequest:
 
 
 class GracefulShutdown:
-    """Asks through the guest agent, then with the power button, until it is done.
+    """Asks a guest by agent and then by power button, until it has followed.
 
     Args:
         connection: to libvirt.
-        events: what happens to domains.
-        timing: of requests and checks.
+        events: events of domains.
+        timing: durations of requests and checks.
     """
 
     def __init__(
@@ -184,13 +183,13 @@ class GracefulShutdown:
     async def run(
         self, target: Target, request: GuestRequest, grace: timedelta, on_step: OnStep
     ) -> None:
-        """Ask, and wait until the guest followed.
+        """Send the request, and wait until the guest has followed.
 
-        A QEMU that hangs is one that does not follow.
+        A QEMU that hangs counts as a guest that does not follow.
 
         Raises:
-            StopTimedOutError: it did not within `grace`. Nothing was killed.
-            CapabilityMissingError: this domain never does.
+            StopTimedOutError: the guest has not followed within `grace`. Nothing was killed.
+            CapabilityMissingError: the domain is configured never to follow.
         """
         clock = asyncio.get_running_loop().time
         deadline = press_at = clock()
@@ -199,8 +198,8 @@ class GracefulShutdown:
         observed: set[EventKind] = set()
         with self._events.watch(target.resource.id) as events:
             if target.resource.state in {ResourceState.PAUSED, ResourceState.SUSPENDED}:
-                # It can neither hear nor follow.
-                with _busy_or_hung():  # nor can a QEMU that hangs
+                # A paused guest notices no request.
+                with _tolerate_busy_qemu():
                     await self._on(
                         target,
                         lambda domain: resume_or_wake(domain, target.resource),
@@ -214,7 +213,7 @@ class GracefulShutdown:
                 ):
                     press_at += self._timing.press_interval.total_seconds()
             while not await self._is_done(target, request, observed):
-                # However short the grace, the button is pressed once.
+                # The button is pressed once, however short the grace period.
                 in_time = clock() < deadline or POWER_BUTTON not in asked
                 if clock() >= press_at and in_time:
                     patience = max(
@@ -241,10 +240,10 @@ class GracefulShutdown:
         patience: timedelta,
     ) -> None:
         try:
-            with _busy_or_hung():  # it may hear of it yet
+            with _tolerate_busy_qemu():  # the press may take effect later
                 await self._on(target, request.press_button, timeout=patience)
         except (*REFUSED, ResourceNotFoundError):
-            # It may have followed a moment ago, or hears the agent alone.
+            # The guest may have followed a moment ago, or listens to the agent alone.
             if not asked and not await self._is_done(target, request, observed):
                 raise
             return
@@ -252,10 +251,10 @@ class GracefulShutdown:
             asked.append(POWER_BUTTON)
 
     async def _ask_agent(self, target: Target, request: GuestRequest, patience: timedelta) -> bool:
-        """Ask through the agent; tell whether the guest followed at once.
+        """Send the request to the agent; return whether the agent has accepted it.
 
-        libvirt's own limit for an agent's answer is not touched: it would hold for
-        every other user of the domain too.
+        libvirt's own agent timeout is not changed: it would affect every other client of the
+        domain.
         """
         with suppress(*REFUSED, EngineTimedOutError, ResourceNotFoundError):
             await self._on(target, request.ask_agent, bulkhead=Bulkhead.AGENT, timeout=patience)
@@ -293,10 +292,10 @@ class GracefulShutdown:
 
 
 @contextmanager
-def _busy_or_hung() -> Iterator[None]:
-    """Take a QEMU that has no time for one that does not follow, and not for an error.
+def _tolerate_busy_qemu() -> Iterator[None]:
+    """Ignore the errors of a QEMU that is busy or hangs.
 
-    libvirt itself gives up after half a minute, where an earlier call waits for that QEMU.
+    libvirt itself gives up after half a minute if an earlier call waits for that QEMU.
     """
     try:
         yield
@@ -308,7 +307,7 @@ def _busy_or_hung() -> Iterator[None]:
 
 
 async def _wait(events: asyncio.Queue[DomainEvent], seconds: float) -> set[EventKind]:
-    """Wait for an event and give what has come by then."""
+    """Wait for an event; return the kinds of all events that have come by then."""
     kinds: set[EventKind] = set()
     with suppress(TimeoutError):
         async with asyncio.timeout(max(seconds, 0)):

@@ -1,4 +1,4 @@
-"""libvirt's statistics of domains, without waiting for a QEMU that is busy, or hangs."""
+"""Bulk statistics of domains; never waits for a QEMU that is busy or hangs."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,11 +12,11 @@ NOWAIT = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
 def of_each(
     connection: libvirt.virConnect, domains: Sequence[libvirt.virDomain], groups: int
 ) -> list[tuple[libvirt.virDomain, Answer]]:
-    """Ask for some groups of statistics; a domain that is gone is left out."""
-    # Without any, libvirt would be asked for all.
+    """Return groups of statistics of domains; a domain that does not exist is left out."""
+    # An empty list means all domains to libvirt.
     return connection.domainListGetStats(domains, groups, NOWAIT) if domains else []
 
 
 def of_one(domain: libvirt.virDomain, groups: int) -> Answer:
-    """Ask for some groups of statistics; of a domain that is gone there are none."""
+    """Return groups of statistics of a domain; empty if it does not exist."""
     return next((answer for _, answer in of_each(domain.connect(), [domain], groups)), {})

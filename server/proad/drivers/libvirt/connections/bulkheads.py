@@ -1,9 +1,8 @@
-"""The driver's threads in bulkheads, so that what hangs holds up nothing but its like.
+"""The driver's threads in bulkheads, so that a call that hangs delays only calls of its kind.
 
-A domain whose QEMU hangs keeps the thread of each call that waits for QEMU: pause,
-resume, update, snapshots, memory statistics. Hence such calls go one at a time for each
-domain, which is how libvirt does them anyway, and questions that libvirt answers by
-itself have threads of their own.
+A domain whose QEMU hangs blocks the thread of each call that waits for QEMU: pause, resume,
+update, snapshots, memory statistics. Such calls therefore run one at a time per domain, as
+they do in libvirt, and calls that libvirtd answers by itself have threads of their own.
 """
 
 from collections.abc import Callable
@@ -20,22 +19,22 @@ T = TypeVar("T")
 READERS = 4
 _AGENTS = 4
 _SAMPLERS = 4
-# Ending a QEMU that hangs takes libvirt ten seconds.
+# libvirt takes ten seconds to kill a QEMU that hangs.
 _URGENT = 4
 
 
 class Bulkhead(StrEnum):
-    """Which threads a call takes."""
+    """The pool of threads for a kind of call."""
 
-    # What changes something, or waits for a QEMU. One at a time for each domain.
+    # Calls that change something or wait for a QEMU. One at a time per domain.
     WORK = auto()
-    # What libvirtd answers by itself.
+    # Calls that libvirtd answers by itself.
     READ = auto()
-    # What may wait for a QEMU and is not worth waiting for: statistics, progress.
+    # Calls that may wait for a QEMU and have a short limit: statistics, progress.
     SAMPLE = auto()
-    # A question to a guest agent, which may let libvirt wait for a minute.
+    # Requests to a guest agent, for which libvirt may wait for a minute.
     AGENT = auto()
-    # A FORCE stop.
+    # FORCE stops.
     URGENT = auto()
 
 
@@ -62,7 +61,7 @@ class Bulkheads:
             pool.__enter__()
 
     def end(self) -> None:
-        """Let idle threads end; a hung one is left behind."""
+        """End idle threads; a hung one is left behind."""
         for pool in self._pools.values():
             pool.__exit__()
 
@@ -74,7 +73,7 @@ class Bulkheads:
         id: str,
         timeout: timedelta,  # noqa: ASYNC109 - raises our own error
     ) -> T:
-        """Run a blocking call about a domain, or about none if `id` is empty.
+        """Run a blocking call about a domain; an empty `id` means no domain.
 
         Raises:
             EngineTimedOutError: no result within `timeout`, which includes the wait for
@@ -86,7 +85,7 @@ class Bulkheads:
         return await self._limiter.run((bulkhead, id), pool, call, timeout)
 
     def fail(self, why: Callable[[], Exception]) -> None:
-        """Let all callers go with an error, those who wait for a turn, too."""
+        """Fail all callers, including those that wait for a slot."""
         for pool in self._pools.values():
             pool.fail(why)
         self._limiter.fail(why)

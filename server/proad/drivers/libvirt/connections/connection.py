@@ -1,9 +1,9 @@
-"""The connections to libvirtd: opened when needed, watched, opened again after a loss.
+"""Connections to libvirtd: opened on demand, watched, and opened again after a loss.
 
-Each thread has a connection of its own, and one more is for events. Calls that share a
-connection would be served, too, but when libvirtd hangs, libvirt's client (9.0, at
-least) ends only one of them at the keepalive's time-out: the others wait for ever and
-crash the process when libvirtd wakes up.
+Each thread has a connection of its own, and events have one more. Calls could share a
+connection, but when libvirtd hangs, libvirt's client (9.0, at least) ends only one of the
+calls at the keepalive timeout: the others wait for ever and crash the process when libvirtd
+wakes up.
 """
 
 import asyncio
@@ -34,13 +34,13 @@ T = TypeVar("T")
 
 @dataclass(slots=True, eq=False)
 class _Session:
-    """The connection for events; as long as it lives, libvirtd is taken to be there.
+    """A session with libvirtd, which lasts as long as its connection for events.
 
     Attributes:
-        events: the connection.
-        shared: whether the threads use it too: the test hypervisor lives inside of a
-            connection, and another one could be another world.
-        lost: whether it is lost.
+        events: the connection for events.
+        shared: whether the threads use that connection too; a test hypervisor exists inside of
+            one connection.
+        lost: whether the session is over.
         callbacks: libvirt's numbers of the registered callbacks.
     """
 
@@ -50,9 +50,9 @@ class _Session:
     callbacks: list[int] = field(default_factory=list)
 
     def dispose(self) -> None:
-        """Close; may block for as long as a hung libvirtd takes to be noticed."""
+        """Close the connection; may block until a hung libvirtd is noticed."""
         for number in self.callbacks:
-            # A dead connection refuses, and has forgotten the callback anyway.
+            # A dead connection refuses; its callbacks are gone anyway.
             with contextlib.suppress(libvirt.libvirtError):
                 self.events.domainEventDeregisterAny(number)
         with contextlib.suppress(libvirt.libvirtError):
@@ -62,13 +62,13 @@ class _Session:
 
 
 class Connection:
-    """Runs calls to libvirt on the driver's threads, over connections that heal.
+    """Runs calls to libvirt on the driver's threads, over connections that are reopened.
 
     Args:
         uri: libvirt's connection URI.
         threads: number of threads for ordinary calls.
         on_event: called on the asyncio loop for each event of a domain.
-        on_loss: called on the asyncio loop when events may have been missed.
+        on_loss: called on the asyncio loop when events may have been lost.
         timing: limits of connections and calls.
     """
 
@@ -100,7 +100,7 @@ class Connection:
         self._closed = False
 
     async def close(self) -> None:
-        """Let go of libvirtd, waiting a moment for a farewell in good order."""
+        """Close the connections; wait a moment for a clean close."""
         self._closed = True
         self._bulkheads.end()
         session, self._session = self._session, None
@@ -111,10 +111,10 @@ class Connection:
             await asyncio.wait([done], timeout=self.timing.close_timeout.total_seconds())
 
     async def open(self) -> None:
-        """Make sure of the connection for events; from now on its loss is told.
+        """Open a session unless there is one; from now on `on_loss` reports its loss.
 
         Raises:
-            EngineUnreachableError: libvirtd is not there.
+            EngineUnreachableError: libvirtd cannot be reached.
         """
         await self._connected()
 
@@ -126,22 +126,22 @@ class Connection:
         timeout: timedelta | None = None,  # noqa: ASYNC109 - raises our own error
         bulkhead: Bulkhead = Bulkhead.WORK,
     ) -> T:
-        """Run `work` on a thread and give its result; connect first where needed.
+        """Run `work` on a thread and return its result; connect first if necessary.
 
         Args:
-            work: what to do; no object of libvirt may be in its result.
-            id: the domain that it is about, for its limit and for errors.
+            work: the call; its result must not contain objects of libvirt.
+            id: the domain that the call is about, for the limit and for errors.
             timeout: limit of the call, which includes the wait for a thread; None: the usual.
-            bulkhead: which thread it takes.
+            bulkhead: the threads to use.
 
         Raises:
-            EngineUnreachableError: libvirtd is not there, or was lost on the way.
+            EngineUnreachableError: libvirtd cannot be reached, or was lost during the call.
             EngineTimedOutError: no result within `timeout`.
-            ProaError: what libvirt said, translated.
+            ProaError: libvirt's error, translated.
         """
         session = await self._connected()
         if session.lost:
-            raise _lost_on_the_way()
+            raise _session_lost()
         job = partial(self._run, session, work, id)
         try:
             timeout = timeout or self.timing.call_timeout
@@ -159,18 +159,17 @@ class Connection:
         bulkhead: Bulkhead = Bulkhead.WORK,
         cached: bool = False,
     ) -> T:
-        """Run `act` on a domain; `call` says more.
+        """Run `act` on a domain; see `call`.
 
         Args:
             id: the domain.
-            act: what to do with it.
+            act: the call.
             timeout: see `call`.
             bulkhead: see `call`.
-            cached: whether a domain that was looked up before will do, which may have been
-                renamed since.
+            cached: whether a cached domain will do, which may have been renamed since.
 
         Raises:
-            ResourceNotFoundError: there is no such domain.
+            ResourceNotFoundError: no domain has this id.
         """
         find = self._thread_connection.domain if cached else lookup
         return await self.call(
@@ -178,10 +177,10 @@ class Connection:
         )
 
     def cached_domain(self, connection: libvirt.virConnect, id: str) -> libvirt.virDomain:
-        """Give a domain that this thread may have looked up before; for within `call`.
+        """Return a domain from this thread's cache, or look it up; for use within `call`.
 
         Raises:
-            ResourceNotFoundError: there is no such domain.
+            ResourceNotFoundError: no domain has this id.
         """
         return self._thread_connection.domain(connection, id)
 
@@ -190,26 +189,26 @@ class Connection:
             return self._session
         if self._opening is None:
             self._opening = asyncio.get_running_loop().create_future()
-            # Whoever waited may have gone: the error is then nobody's.
+            # All waiters may have gone by then: retrieve the error.
             self._opening.add_done_callback(lambda f: f.cancelled() or f.exception())
             self._spawn("open", self._open, self._opened)
         try:
             async with asyncio.timeout(self.timing.open_timeout.total_seconds()):
                 return await asyncio.shield(self._opening)
         except TimeoutError:
-            # The attempt goes on by itself: there is never more than one.
+            # The attempt goes on: there is never more than one.
             raise EngineUnreachableError(ENGINE, f"{self.uri} does not answer") from None
 
     def _spawn(
         self, label: str, work: Callable[[], T], deliver: Callable[["T | BaseException"], object]
     ) -> None:
-        """Run `work` on a thread of its own and its outcome through `deliver` on the loop."""
+        """Run `work` on a thread of its own; call `deliver` with its outcome on the loop."""
 
         def run() -> None:
             outcome: T | BaseException
             try:
                 outcome = work()
-            except BaseException as error:  # noqa: BLE001 - handed to whoever awaits
+            except BaseException as error:  # noqa: BLE001 - raised where the outcome is awaited
                 outcome = error
             self._call_soon(deliver, outcome)
 
@@ -261,11 +260,11 @@ class Connection:
 
     def _end_calls(self, session: _Session) -> None:
         session.lost = True
-        self._bulkheads.fail(_lost_on_the_way)
+        self._bulkheads.fail(_session_lost)
 
     def _run(self, session: _Session, work: Callable[[libvirt.virConnect], T], id: str) -> T:
         if session.lost:  # lost between the check and the thread
-            raise _lost_on_the_way()
+            raise _session_lost()
         connection = (
             session.events if session.shared else self._thread_connection.connection(session)
         )
@@ -288,15 +287,15 @@ class Connection:
             del failure, connection, work
 
 
-def _lost_on_the_way() -> EngineUnreachableError:
+def _session_lost() -> EngineUnreachableError:
     return EngineUnreachableError(ENGINE, "the connection was lost on the way")
 
 
 def _release_frames(failure: BaseException) -> None:
-    """Free what an error's frames hold of libvirt's objects, here and now.
+    """Release the objects of libvirt that an error's frames refer to.
 
-    Left to the garbage collector, they would be freed in the middle of another call
-    on any thread, and libvirt then forgets what was wrong with that one.
+    The garbage collector would release them in the middle of some other call, on any thread,
+    and libvirt would then lose the error of that call.
     """
     chain: BaseException | None = failure
     while chain is not None:

@@ -18,10 +18,10 @@ _LONGEST_NAME = 1000  # libvirt has no limit, but its file system does
 def query(
     omissions: Omissions, domain: libvirt.virDomain, part: str, ask: Callable[[], T], default: T
 ) -> T:
-    """Return what libvirt answers about a part of a domain, or `default` where it cannot tell.
+    """Return libvirt's answer about a part of a domain, or `default` if the query fails.
 
     Raises:
-        libvirt.libvirtError: the domain is gone, or the connection lost.
+        libvirt.libvirtError: the domain does not exist any more, or the connection is lost.
     """
     id = domain.UUIDString()
     try:
@@ -34,35 +34,35 @@ def query(
 
 
 def is_fatal(error: libvirt.libvirtError, connection: libvirt.virConnect) -> bool:
-    """Tell whether an error is about more than the part that was asked for."""
+    """Return whether an error concerns more than the queried part."""
     return code_of(error) in GONE or not is_alive(connection)
 
 
 def is_alive(connection: libvirt.virConnect) -> bool:
-    """Tell whether a connection has not been lost, as far as this side knows."""
+    """Return whether a connection is alive, as far as this side knows."""
     try:
         return bool(connection.isAlive() == 1)
-    except libvirt.libvirtError:  # closed by us in the meantime
+    except libvirt.libvirtError:  # closed on this side meanwhile
         return False
 
 
 def lookup(connection: libvirt.virConnect, id: str) -> libvirt.virDomain:
-    """Find a domain by its UUID.
+    """Return a domain by its UUID.
 
     Raises:
-        ResourceNotFoundError: there is none.
+        ResourceNotFoundError: no domain has this UUID.
     """
     try:
         return seek(connection.lookupByUUIDString, id)
     except libvirt.libvirtError as error:
-        # Our ids are UUIDs: what is none cannot be a domain's.
+        # Ids are UUIDs: libvirt refuses anything else as an argument.
         if code_of(error) not in {libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_INVALID_ARG}:
             raise
     raise ResourceNotFoundError(id)
 
 
 def find_id(connection: libvirt.virConnect, name: str) -> str:
-    """Give the UUID of the domain of that name; empty where there is none."""
+    """Return the UUID of the domain of that name; empty if there is none."""
     if not name.isprintable() or len(name) > _LONGEST_NAME:
         return ""
     try:

@@ -1,4 +1,4 @@
-"""What one thread has of libvirt: its connection, and the domains that it has looked up."""
+"""The connection of one thread, and its cache of domain objects."""
 
 import threading
 from datetime import timedelta
@@ -11,17 +11,17 @@ from proad.errors import EngineUnreachableError
 
 # A libvirtd that hangs is given up after (count + 1) intervals.
 _KEEPALIVE_COUNT = 3
-# A lookup costs a tenth of a pause; a kept domain costs some hundred bytes.
+# A lookup costs a tenth of a pause; a cached domain costs some hundred bytes.
 _DOMAINS = 1000
 
 
 def keep_alive(connection: libvirt.virConnect, interval: timedelta) -> None:
-    """Have a connection closed when libvirtd stops to answer, which ends all its calls."""
+    """Close a connection, and fail its calls, when libvirtd stops answering."""
     connection.setKeepAlive(int(interval.total_seconds()), _KEEPALIVE_COUNT)
 
 
 class ThreadConnection(threading.local):
-    """A connection for each thread, opened anew where it is of another epoch.
+    """A connection per thread, opened again in each epoch.
 
     Args:
         uri: libvirt's connection URI.
@@ -36,13 +36,13 @@ class ThreadConnection(threading.local):
         self._domains: dict[str, libvirt.virDomain] = {}
 
     def connection(self, epoch: object) -> libvirt.virConnect:
-        """Give this thread's connection, opened in the epoch that `epoch` stands for.
+        """Return this thread's connection of the given epoch.
 
         Raises:
-            EngineUnreachableError: libvirtd is not there.
+            EngineUnreachableError: libvirtd cannot be reached.
         """
         if self._epoch is not epoch or self._connection is None or not is_alive(self._connection):
-            # The old one is closed here, by the only thread that used it.
+            # Closes the old connection here, on the only thread that used it.
             self._domains.clear()
             self._connection = None
             try:
@@ -54,12 +54,12 @@ class ThreadConnection(threading.local):
         return self._connection
 
     def domain(self, connection: libvirt.virConnect, id: str) -> libvirt.virDomain:
-        """Give a domain that this thread may have looked up before.
+        """Return a domain that this thread may have looked up before.
 
-        It may be gone by now, and its name be an old one.
+        The domain may not exist any more, and its name may be outdated.
 
         Raises:
-            ResourceNotFoundError: there is none.
+            ResourceNotFoundError: no domain has this UUID.
         """
         if connection is not self._connection:
             return lookup(connection, id)
@@ -71,5 +71,5 @@ class ThreadConnection(threading.local):
         return domain
 
     def forget(self, id: str) -> None:
-        """Look a domain up again next time."""
+        """Drop a domain from the cache."""
         self._domains.pop(id, None)

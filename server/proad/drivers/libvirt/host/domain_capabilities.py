@@ -1,6 +1,6 @@
-"""What libvirt says that a domain can have here, held against what is asked for.
+"""libvirt's domain capabilities, and checks of a specification against them.
 
-libvirt itself refuses much of it at the start alone, or without saying which value it means.
+libvirt itself refuses many values only at the start of a domain, or without naming the value.
 """
 
 from dataclasses import dataclass
@@ -24,13 +24,13 @@ _MODES = {
 
 @dataclass(frozen=True, slots=True)
 class DomainCapabilities:
-    """The `<domainCapabilities>` of one kind of machine."""
+    """The `<domainCapabilities>` of one type of machine."""
 
     root: etree._Element
 
     @classmethod
     def of(cls, connection: libvirt.virConnect, kind: str, machine: str, arch: str) -> Self | None:
-        """Ask libvirt; None: it has no such machine.
+        """Query libvirt; return None if it has no such machine.
 
         Args:
             connection: to libvirt.
@@ -48,34 +48,34 @@ class DomainCapabilities:
 
     @property
     def machine(self) -> str:
-        """Which machine it is, without an alias."""
+        """The canonical name of the machine."""
         return self.root.findtext("machine", "")
 
     @property
     def most_vcpus(self) -> int | None:
-        """The number of processors that it can have; None: libvirt does not say."""
+        """The largest number of processors; None: libvirt does not say."""
         told: str = self.root.xpath("string(vcpu/@max)")
         return int(told) if told.isdecimal() else None
 
     def values(self, path: str, name: str) -> list[str]:
-        """Return the values of an `<enum>`; empty: libvirt does not say."""
+        """Return the values of an `<enum>`; empty if libvirt does not say."""
         found: list[str] = self.root.xpath(f"{path}/enum[@name=$name]/value/text()", name=name)
         return found
 
     def has_mode(self, mode: str) -> bool:
-        """Tell whether it can have a mode of CPU; what libvirt does not know is for it to refuse."""
+        """Return whether a CPU mode is supported; true for a mode that libvirt does not list."""
         return not self.root.xpath("cpu/mode[@name=$mode and @supported='no']", mode=mode)
 
 
 def check_spec(connection: libvirt.virConnect, spec: DomainSpec, host: HostFacts) -> None:
-    """Refuse a specification that no domain of this host can be made of.
+    """Check a specification against the capabilities of the host.
 
     Raises:
-        InvalidArgumentError: with the field.
-        CapabilityMissingError: libvirt makes no domains of the host's kind at all.
+        InvalidArgumentError: a value is not supported; with its field.
+        CapabilityMissingError: libvirt supports no domains of the host's virtualisation type.
     """
     _check_networks(connection, spec)
-    if is_test(connection):  # it tells nothing, and takes anything
+    if is_test(connection):  # reports nothing and accepts anything
         return
     kind = host.virt_type.lower()
     capabilities = DomainCapabilities.of(connection, kind, spec.machine, host.architecture)
@@ -114,7 +114,7 @@ def check_spec(connection: libvirt.virConnect, spec: DomainSpec, host: HostFacts
 
 
 def check_vcpus(capabilities: DomainCapabilities, vcpus: int, field: str) -> None:
-    """Raise InvalidArgumentError if the machine cannot have so many processors."""
+    """Raise InvalidArgumentError if the machine does not support so many processors."""
     if capabilities.most_vcpus is not None and vcpus > capabilities.most_vcpus:
         raise InvalidArgumentError.of(
             field,
@@ -123,7 +123,7 @@ def check_vcpus(capabilities: DomainCapabilities, vcpus: int, field: str) -> Non
 
 
 def capabilities_for(domain: libvirt.virDomain) -> DomainCapabilities | None:
-    """Return what the next start of a domain can have; None: libvirt does not say."""
+    """Return the capabilities for the next start of a domain; None: libvirt does not say."""
     connection = domain.connect()
     if is_test(connection):
         return None

@@ -1,4 +1,4 @@
-"""The program that runs a domain: libvirt executes it when the domain is defined."""
+"""The emulator of a domain, which libvirt executes as soon as the domain is defined."""
 
 import libvirt
 from lxml import etree
@@ -10,12 +10,12 @@ from proad.drivers.libvirt.xml.parser import parse
 
 
 def drop_emulator(connection: libvirt.virConnect, root: etree._Element) -> None:
-    """Take `<emulator>` out of a given domain, where it is libvirt's own for that machine.
+    """Remove `<emulator>` from a caller's domain if it is libvirt's own for that machine.
 
-    libvirt then writes its own again.
+    libvirt then adds its own again.
 
     Raises:
-        InvalidArgumentError: it is another program.
+        InvalidArgumentError: the emulator is another program.
     """
     named = root.findall("devices/emulator")
     if not named:
@@ -36,7 +36,7 @@ def drop_emulator(connection: libvirt.virConnect, root: etree._Element) -> None:
 
 
 def _own_emulator(connection: libvirt.virConnect, root: etree._Element) -> str:
-    """Tell which emulator libvirt takes for such a domain; empty: none that it knows of."""
+    """Return the emulator that libvirt uses for such a domain; empty if it knows none."""
     machine = root.find("os/type")
     arch, kind = (None, None) if machine is None else (machine.get("arch"), machine.get("machine"))
     try:

@@ -1,4 +1,4 @@
-"""The host: who it is, and what new domains on it are made of."""
+"""The host of a libvirtd: its identity, and facts for new domains."""
 
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -19,9 +19,9 @@ class LibvirtHost:
     """The host of one libvirtd; used on the driver's threads.
 
     Args:
-        choice: what new domains are: KVM, emulation, or whichever the host offers.
-        uri: how libvirtd is reached.
-        omissions: told of what is unreadable.
+        choice: whether new domains use KVM, emulation, or whichever the host offers.
+        uri: libvirt's connection URI.
+        omissions: records unreadable parts.
     """
 
     def __init__(self, choice: VirtChoice, uri: str, omissions: Omissions) -> None:
@@ -32,18 +32,18 @@ class LibvirtHost:
         self._identity = ""
 
     def facts(self, connection: libvirt.virConnect) -> HostFacts:
-        """Give what domains are made of; asked once for as long as libvirtd is there."""
+        """Return the facts for new domains; read once per session with libvirtd."""
         if self._facts is None:
             self._facts = read_facts(connection, self._choice, self._omissions)
         return self._facts
 
     def forget(self) -> None:
-        """Ask again next time: libvirtd may be another one."""
+        """Drop cached facts: the next libvirtd may be another one."""
         self._facts = None
         self._identity = ""
 
     def identity(self, connection: libvirt.virConnect) -> str:
-        """Tell which libvirtd this is, whatever its host is called.
+        """Return what identifies this libvirtd, independent of host names.
 
         The host's UUID, and which of its libvirtds: the system's, a user's, or one with a
         socket of its own.
@@ -53,7 +53,7 @@ class LibvirtHost:
         return self._identity
 
     def info(self, connection: libvirt.virConnect) -> EngineInfo:
-        """Ask libvirt for its version and host."""
+        """Return libvirt's version and facts about its host."""
         version = _version(connection.getLibVersion())
         facts = self.facts(connection)
         info = list(Value(connection.getInfo(), self._omissions, path="info").each())
@@ -68,11 +68,11 @@ class LibvirtHost:
         )
 
     def _hostname(self, connection: libvirt.virConnect) -> str:
-        """Return the name of the host; a host may have none that it can tell."""
+        """Return the name of the host; empty if libvirt cannot tell one."""
         try:
             return self._omissions.attempt("", "hostname", connection.getHostname, "")
         except libvirt.libvirtError:
-            return ""  # a connection that is lost fails in what comes with it, too
+            return ""  # if the connection is lost, the next call fails too
 
 
 def _identity(connection: libvirt.virConnect, uri: str) -> str:
@@ -80,7 +80,7 @@ def _identity(connection: libvirt.virConnect, uri: str) -> str:
         return "test"
     host = parse(connection.getCapabilities()).findtext("host/uuid", "")
     if is_local(connection) and not _has_firmware_uuid(host):
-        # libvirtd makes one up at each of its starts where the firmware has none.
+        # libvirtd generates a UUID at each start if the firmware has none.
         host = _machine_id() or host
     address = urlsplit(uri)
     socket = parse_qs(address.query).get("socket", [""])[0]
@@ -91,7 +91,7 @@ def _has_firmware_uuid(uuid: str) -> bool:
     source = Path("/sys/class/dmi/id/product_uuid")
     try:
         return UUID(source.read_text().strip()) == UUID(uuid)
-    except PermissionError:  # it is there, for root to read
+    except PermissionError:  # readable for root alone
         return True
     except (OSError, ValueError):
         return False

@@ -1,4 +1,4 @@
-"""KVM or emulation: what the host offers, and what is taken of it."""
+"""KVM or emulation: what the host offers, and which one new domains use."""
 
 import fcntl
 import os
@@ -22,7 +22,7 @@ _KIB, _MIB = 2**10, 2**20
 _KVM_GET_API_VERSION = 0xAE00
 _KVM_CREATE_VM = 0xAE01
 _KVM_API_VERSION = 12
-# What libvirt says where a kind of machine, or the question, is not known.
+# Errors of libvirt for a type of machine, or a query, that it does not know.
 NOT_OFFERED = frozenset(
     {
         libvirt.VIR_ERR_NO_SUPPORT,
@@ -37,7 +37,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class QemuUser:
-    """As whom QEMU runs.
+    """The user that QEMU runs as.
 
     Attributes:
         uid: number of the user.
@@ -48,7 +48,7 @@ class QemuUser:
     groups: frozenset[int]
 
     def __str__(self) -> str:
-        """Give the name of the user, or the number where the host has no name for it."""
+        """Return the name of the user, or the number if the host has no name for it."""
         try:
             return pwd.getpwuid(self.uid).pw_name
         except KeyError:
@@ -56,7 +56,7 @@ class QemuUser:
 
     @classmethod
     def of(cls, uid: int, gid: int) -> Self:
-        """Give a user of this host with all groups, as libvirt has QEMU take them."""
+        """Return a user of this host with all groups, as libvirt sets them for QEMU."""
         try:
             return cls(uid, frozenset(os.getgrouplist(pwd.getpwuid(uid).pw_name, gid)))
         except KeyError:
@@ -64,22 +64,22 @@ class QemuUser:
 
     @classmethod
     def of_this_process(cls) -> Self:
-        """Give the user of this process, as whom a libvirtd of the session runs QEMU."""
+        """Return the user of this process, which a session libvirtd runs QEMU as."""
         return cls(os.geteuid(), frozenset({os.getegid(), *os.getgroups()}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostFacts:
-    """What domains on a host are made of.
+    """Facts about a host for new domains.
 
     Attributes:
-        virt_type: kind of machine for new domains.
+        virt_type: virtualisation of new domains.
         architecture: as libvirt names it, such as "x86_64".
         memory_bytes: memory of the host.
         rng: whether a new domain can have a random number generator.
-        qemu_user: as whom QEMU runs; None: as whoever runs libvirtd, which then gives no
-            file another owner.
-        warnings: what an operator should know.
+        qemu_user: the user that QEMU runs as; None: the user of libvirtd, which then changes
+            the owner of no file.
+        warnings: messages for the operator.
     """
 
     virt_type: VirtType
@@ -96,22 +96,22 @@ class HostFacts:
 
 
 def is_test(connection: libvirt.virConnect) -> bool:
-    """Tell whether this is libvirt's own test hypervisor."""
+    """Return whether this is libvirt's own test hypervisor."""
     return bool(connection.getType() == "TEST")
 
 
 def is_local(connection: libvirt.virConnect) -> bool:
-    """Tell whether the files that libvirt speaks of are files of this host."""
+    """Return whether libvirt's file paths are paths of this host."""
     return not is_test(connection) and not urlsplit(connection.getURI()).netloc
 
 
 def read_facts(
     connection: libvirt.virConnect, choice: VirtChoice, omissions: Omissions
 ) -> HostFacts:
-    """Ask the host, and choose.
+    """Return facts about the host, with the virtualisation of new domains.
 
-    `auto` takes KVM where libvirt offers it and the kernel lets itself be used for
-    it, otherwise emulation, with a warning.
+    `auto` means KVM if libvirt offers it and the kernel permits it, else emulation with a
+    warning.
     """
     architecture = connection.getInfo()[0]
     if is_test(connection):
@@ -163,7 +163,7 @@ def _memory(connection: libvirt.virConnect, omissions: Omissions) -> int:
     """Return the memory of the host in bytes."""
 
     def total() -> int:
-        # getInfo says something else on some hosts.
+        # getInfo is wrong on some hosts.
         told = connection.getMemoryStats(libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS)
         return Value(told, omissions)["total"].count(MOST // _KIB) * _KIB
 
@@ -183,10 +183,10 @@ def _capabilities(connection: libvirt.virConnect, virt_type: VirtType) -> str | 
 
 
 def _obstacle(connection: libvirt.virConnect) -> str:
-    """Tell what keeps KVM from being used; nothing: nothing does."""
+    """Return why KVM cannot be used; empty if it can."""
     if _capabilities(connection, VirtType.KVM) is None:
         return "libvirt offers no KVM on this host"
-    if not is_local(connection):  # another host's device cannot be tried
+    if not is_local(connection):  # the device of another host cannot be opened
         return ""
     try:
         device = os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC)

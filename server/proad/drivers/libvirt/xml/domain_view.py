@@ -1,4 +1,4 @@
-"""From libvirt's domain XML to our Domain. Pure: asks no engine."""
+"""Conversion of libvirt's domain XML to the model. Pure: makes no call."""
 
 from lxml import etree
 
@@ -39,16 +39,16 @@ _UNITS = {
     "TiB": 2**40,
 }
 _PORT = 2**16 - 1
-# Where QEMU has a BIOS of its own; libvirt always tells the architecture.
+# Architectures on which QEMU has a BIOS of its own; libvirt always states the architecture.
 _PC = frozenset({"", "x86_64", "i686"})
 
 
 def domain_of(
     source: str | etree._Element, omissions: Omissions | None = None, id: str = ""
 ) -> Domain:
-    """Read a `<domain>` as libvirt gives it.
+    """Convert a `<domain>` of libvirt.
 
-    What is not in the XML keeps its default: autostart, saved state, snapshots, the
+    Fields that the XML does not contain keep their defaults: autostart, saved state, snapshots,
     volumes and sizes of disks, leased addresses.
     """
     if isinstance(source, str):
@@ -76,7 +76,7 @@ def domain_of(
 
 
 def agent_connected(root: etree._Element | None) -> bool:
-    """Tell whether something in the guest has opened the agent's channel."""
+    """Return whether a program in the guest has opened the agent's channel."""
     return root is not None and any(
         target.get("name") == AGENT_CHANNEL and target.get("state") == "connected"
         for target in root.iterfind("devices/channel/target")
@@ -94,12 +94,12 @@ def _firmware(boot: Node) -> Firmware:
     if stated == "efi" or kind == "pflash":
         return Firmware.UEFI
     on_pc = machine.content().text() == "hvm" and machine.attribute("arch").text() in _PC
-    # A loader that is no flash is whatever lies there, which need not be a BIOS.
+    # A loader that is no flash may be any firmware, not only a BIOS.
     return Firmware.BIOS if stated == "bios" or (on_pc and not loader) else Firmware.OTHER
 
 
 def _boot_order(root: Node) -> tuple[BootDevice, ...]:
-    """Either each device has its place, or `<os>` names kinds of device."""
+    """Return the boot order: that of the devices, or else the types of device in `<os>`."""
     placed = [
         (boot.attribute("order").count(), _boot_word(device))
         for device in root.each("devices/*")
@@ -127,7 +127,7 @@ def _disk(disk: Node) -> Disk:
         target=target.attribute("dev").text(),
         device=member(DiskDevice, disk.attribute("device").text(), DiskDevice.DISK),
         bus=member(DiskBus, target.attribute("bus").text()),
-        # libvirt looks into no image: what is not said to be something else is raw to it.
+        # libvirt probes no image: without a stated format it is raw.
         format=member(DiskFormat, disk.first("driver").attribute("type").text(), DiskFormat.RAW),
         path=source.attribute("file").text() or source.attribute("dev").text(),
         volume=volume,

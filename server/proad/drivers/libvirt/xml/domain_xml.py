@@ -1,4 +1,4 @@
-"""From typed values to libvirt's domain XML. Pure: asks no engine."""
+"""Conversion of typed values to libvirt's domain XML. Pure: makes no call."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -36,14 +36,14 @@ _PREFIX = {DiskBus.VIRTIO: "vd", DiskBus.SATA: "sd", DiskBus.SCSI: "sd"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where the contents of a disk live: a file or a block device.
+    """The source of a disk: a file or a block device.
 
     Attributes:
-        path: where it is.
-        format: what it is.
+        path: its path.
+        format: its format.
         block: whether it is a block device.
-        below: what it is based on, the nearest first.
-        keeps_owner: whether libvirt is to leave its owner alone.
+        below: its backing chain, the nearest image first.
+        keeps_owner: whether libvirt must not change its owner.
     """
 
     path: str
@@ -55,7 +55,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What a spec names, found or made, in the order of the spec."""
+    """The resolved parts of a specification, in its order."""
 
     uuid: str
     disks: tuple[Source, ...] = ()
@@ -64,16 +64,16 @@ class Parts:
 
 
 def disk_targets(spec: DomainSpec) -> tuple[str, ...]:
-    """Give the names of the disks in the domain, in the order of the spec."""
+    """Return the target names of the disks, in the order of the specification."""
     names = {"vd": _names("vd"), "sd": _names("sd")}
     return tuple(next(names[_PREFIX[disk.bus]]) for disk in spec.effective_disks)
 
 
 def domain_xml(spec: DomainSpec, parts: Parts, host: HostFacts) -> etree._Element:
-    """Make the `<domain>` of a spec.
+    """Return the `<domain>` of a specification.
 
     Raises:
-        InvalidArgumentError: the boot order names a device that the spec has not.
+        InvalidArgumentError: the boot order names a device that the specification lacks.
     """
     _check_boot_order(spec)
     root = etree.Element("domain", type=host.virt_type.lower())
@@ -91,7 +91,7 @@ def domain_xml(spec: DomainSpec, parts: Parts, host: HostFacts) -> etree._Elemen
         os_.set("firmware", "efi")
     _text(os_, "type", "hvm", **({"machine": spec.machine} if spec.machine else {}))
     features = etree.SubElement(root, "features")
-    etree.SubElement(features, "acpi")  # without it no guest hears the power button
+    etree.SubElement(features, "acpi")  # required for the power button
     if host.is_x86:
         etree.SubElement(features, "apic")
     _add_cpu(root, spec, host)
@@ -142,7 +142,7 @@ def _add_cpu(root: etree._Element, spec: DomainSpec, host: HostFacts) -> None:
 def _add_clock(root: etree._Element, host: HostFacts) -> None:
     clock = etree.SubElement(root, "clock", offset="utc")
     if host.is_x86:
-        # Guests that lost ticks catch up; without an HPET they take better clocks.
+        # Guests catch up on lost ticks; without an HPET they choose better clocks.
         etree.SubElement(clock, "timer", name="rtc", tickpolicy="catchup")
         etree.SubElement(clock, "timer", name="pit", tickpolicy="delay")
         etree.SubElement(clock, "timer", name="hpet", present="no")
@@ -186,17 +186,17 @@ def _add_cdrom(
     etree.SubElement(element, "driver", name="qemu", type="raw")
     if source is not None:
         _add_source(element, source)
-    # SATA: every guest has a driver for it, and every machine type a controller.
+    # SATA: every guest has a driver, and every machine type a controller.
     etree.SubElement(element, "target", dev=target, bus="sata")
     etree.SubElement(element, "readonly")
     _add_boot(element, order)
 
 
 def _add_source(element: etree._Element, source: Source) -> None:
-    """Say where a disk is, and all that it is based on.
+    """Add the source of a disk with its whole backing chain.
 
-    Where an image has no end of its chain in the XML, libvirt looks into the image for what
-    comes next, and has QEMU open whatever is named there.
+    If the chain has no end in the XML, libvirt probes the image for the next one, and lets QEMU
+    open whatever the image names.
     """
     _add_path(element, source)
     for layer in source.below:
@@ -242,7 +242,7 @@ def _add_screen(devices: etree._Element, spec: DomainSpec) -> None:
     if video is None:
         video = VideoModel.VIRTIO if spec.firmware is Firmware.UEFI else VideoModel.VGA
     if spec.graphics.type is GraphicsType.VNC:
-        # Absolute coordinates, so that the pointer is where the viewer's is.
+        # Absolute coordinates keep the pointer at the viewer's position.
         etree.SubElement(devices, "input", type="tablet", bus="usb")
         graphics = etree.SubElement(
             devices, "graphics", type="vnc", port="-1", autoport="yes", listen="127.0.0.1"
@@ -253,7 +253,7 @@ def _add_screen(devices: etree._Element, spec: DomainSpec) -> None:
 
 
 def _names(prefix: str) -> Iterator[str]:
-    """Give sda, …, sdz, sdaa, … as the kernel does."""
+    """Yield sda, …, sdz, sdaa, … as the kernel does."""
     for first in ("", *ascii_lowercase):
         for letter in ascii_lowercase:
             yield f"{prefix}{first}{letter}"

@@ -1,4 +1,4 @@
-"""What Proa notes in a domain's `<metadata>`, under its own XML namespace."""
+"""Proa's part of a domain's `<metadata>`, under its own XML namespace."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,25 +15,27 @@ PREFIX = "proa"
 _ELEMENT = "domain"
 
 
-# More than a request may carry.
+# Above the limit of a request.
 _LABELS_LIMIT = 2**18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metadata:
-    """Proa's notes on a domain: hints for people, which anybody may write who may define
-    domains, and which a copy of the domain carries along. Nothing is decided by them.
+    """Proa's metadata of a domain.
+
+    Whoever may define domains may write it, and a copy of a domain has it too. Hence no decision
+    depends on it.
 
     Attributes:
-        labels: its labels.
-        create_time: when Proa created it; None: somebody else did.
+        labels: labels of the domain.
+        create_time: when Proa created the domain; None: somebody else did.
     """
 
     labels: Mapping[str, str] = field(default_factory=dict)
     create_time: datetime | None = None
 
     def element(self) -> etree._Element:
-        """Give it as the element that goes into `<metadata>`."""
+        """Return the element for `<metadata>`."""
         root = self.bare_element()
         named = etree.Element(_ours(root), root.attrib, {PREFIX: NAMESPACE})
         for child in root:
@@ -41,18 +43,18 @@ class Metadata:
         return named
 
     def bare_element(self) -> etree._Element:
-        """Give it without the namespace, which libvirt's setMetadata adds by itself."""
+        """Return the element without namespace, which libvirt's setMetadata adds."""
         root = etree.Element(_ELEMENT)
         if self.create_time is not None:
             root.set("create_time", self.create_time.isoformat())
-        # Attributes, because libvirt drops text that is nothing but blanks.
+        # Attributes, because libvirt drops blank text.
         for key, value in sorted(self.labels.items()):
             etree.SubElement(root, "label", key=key, value=value)
         return root
 
     @classmethod
     def of(cls, root: etree._Element | None) -> "Metadata":
-        """Read the element; None: there is none. What makes no sense in it is left out."""
+        """Read an element, or None for no element; leave out invalid parts."""
         if root is None or etree.QName(root).localname != _ELEMENT:
             return cls()
         return cls(labels=_labels(root), create_time=_time(root.get("create_time", "")))
@@ -74,7 +76,7 @@ def _labels(root: etree._Element) -> dict[str, str]:
 def _time(text: str) -> datetime | None:
     try:
         time = datetime.fromisoformat(text)
-        # A time without a zone is none of ours; at the ends of the calendar some have no UTC.
+        # Proa writes a time zone; at the ends of the calendar conversion to UTC overflows.
         return time.astimezone(UTC) if time.tzinfo is not None else None
     except (ValueError, OverflowError):
         return None
@@ -85,12 +87,12 @@ def _ours(element: etree._Element) -> etree.QName:
 
 
 def in_domain(root: etree._Element) -> etree._Element | None:
-    """Find Proa's notes in a `<domain>`: as libvirt does, the first element of our namespace."""
+    """Return the first element of our namespace in a `<domain>`, as libvirt does."""
     return next(root.iterfind(f"metadata/{{{NAMESPACE}}}*"), None)
 
 
 def read(domain: libvirt.virDomain) -> Metadata:
-    """Ask libvirt for the notes on a domain."""
+    """Read the metadata of a domain from libvirt."""
     try:
         text = domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, NAMESPACE)
     except libvirt.libvirtError as error:
@@ -99,12 +101,12 @@ def read(domain: libvirt.virDomain) -> Metadata:
         raise
     try:
         return Metadata.of(parse(text))
-    except (etree.XMLSyntaxError, ValueError):  # larger or deeper than is worth reading
+    except (etree.XMLSyntaxError, ValueError):  # too large or too deep
         return Metadata()
 
 
 def write(domain: libvirt.virDomain, metadata: Metadata, flags: int) -> None:
-    """Replace the notes on a domain; `flags` say in which of its configurations."""
+    """Replace the metadata of a domain; `flags` select the live or the persistent one."""
     domain.setMetadata(
         libvirt.VIR_DOMAIN_METADATA_ELEMENT,
         etree.tostring(metadata.bare_element(), encoding="unicode"),

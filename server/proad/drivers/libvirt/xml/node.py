@@ -1,4 +1,4 @@
-"""Reading libvirt's XML without trusting its shape; see `tolerant`."""
+"""Tolerant access to libvirt's XML; see `tolerant`."""
 
 from collections.abc import Iterator
 
@@ -10,11 +10,11 @@ from proad.drivers.tolerant import Omissions, Value
 
 
 class Node:
-    """An element, which may not be there: its attributes and texts are then not there, either.
+    """An element that may be absent, with absent attributes and texts then.
 
     Args:
-        element: the element.
-        omissions: told of what is unreadable.
+        element: the element; None: absent.
+        omissions: records unreadable parts.
         about: id of the domain that the document is about.
         path: place of the element in the document.
     """
@@ -35,23 +35,23 @@ class Node:
 
     @classmethod
     def of(cls, xml: str, omissions: Omissions | None = None, about: str = "") -> "Node":
-        """Parse a document; what is none has no root."""
+        """Parse a document; the node is absent if the text is no XML."""
         omissions = omissions or Omissions(ENGINE)
         root = omissions.attempt(about, "XML", lambda: parse(xml) if xml else None, None)
         return cls(root, omissions, about)
 
     def __bool__(self) -> bool:
-        """Tell whether it is there."""
+        """Return whether the element is present."""
         return self._element is not None
 
     @property
     def element(self) -> etree._Element | None:
-        """The element itself."""
+        """The element; None if absent."""
         return self._element
 
     @property
     def tag(self) -> str:
-        """Name of the element."""
+        """Name of the element; empty if absent."""
         return "" if self._element is None else str(self._element.tag)
 
     def first(self, path: str) -> "Node":
@@ -70,7 +70,7 @@ class Node:
         return Value(raw, self._omissions, self._about, f"{self._path}/@{name}")
 
     def content(self) -> Value:
-        """Return the text in it."""
+        """Return the text of the element."""
         raw = None if self._element is None else self._element.text
         return Value(raw, self._omissions, self._about, self._path)
 

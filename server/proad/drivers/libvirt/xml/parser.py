@@ -1,19 +1,19 @@
-"""XML through one hardened parser."""
+"""XML parsing with one hardened parser, and serialisation."""
 
 import re
 
 from lxml import etree
 
-# What no text or attribute of XML can hold, or not as it is.
+# Characters that no text or attribute of XML can hold unchanged.
 UNWRITABLE = re.compile("[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def parse(text: str) -> etree._Element:
-    """Parse a document: no entities, no DTD, no network, no trees without limits.
+    """Parse a document without entities, DTD, network access or huge trees.
 
     Raises:
-        etree.XMLSyntaxError: it is not well-formed.
-        ValueError: it carries an encoding declaration that a text cannot keep.
+        etree.XMLSyntaxError: the document is not well-formed.
+        ValueError: the document declares an encoding that contradicts its text.
     """
     parser = etree.XMLParser(
         resolve_entities=False,
@@ -27,6 +27,6 @@ def parse(text: str) -> etree._Element:
 
 
 def serialise(root: etree._Element) -> str:
-    """Give a tree as text, indented."""
+    """Return a tree as indented text."""
     etree.indent(root)
     return etree.tostring(root, encoding="unicode")
