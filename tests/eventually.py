@@ -64,3 +64,27 @@ def wait_until(
         if taken > within:
             raise TimeoutError(f"not within {within:.0f} s: {what() if callable(what) else what}")
         time.sleep(every)
+
+
+async def consistently(
+    condition: Callable[[], Awaitable[object] | object],
+    *,
+    during: float,
+    every: float = _EVERY,
+) -> None:
+    """Check again and again that a condition holds, for as long as a change might need to come.
+
+    Args:
+        condition: a function, or a function that returns an awaitable.
+        during: seconds.
+        every: seconds between two checks.
+
+    Raises:
+        AssertionError: the condition did not hold at some time.
+    """
+    loop = asyncio.get_running_loop()
+    end = loop.time() + during
+    while loop.time() < end:
+        held = condition()
+        assert await held if inspect.isawaitable(held) else held
+        await asyncio.sleep(every)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from contract.harness import FORCE, DriverHarness
-from eventually import eventually
+from eventually import consistently, eventually
 from free_port import free_port
 from proad.errors import (
     AlreadyExistsError,
@@ -271,8 +271,7 @@ class ContainersContract:
             return await harness.named(name) == []
 
         await eventually(gone)
-        await harness.moment()
-        assert await gone()
+        await consistently(gone, during=0.3)
 
     async def test_stop_uses_the_containers_own_grace(self, harness: DriverHarness):
         made = await harness.running(deaf=True)  # with a stop_timeout of one second

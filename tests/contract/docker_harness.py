@@ -1,6 +1,5 @@
 """Workloads on a real Docker Engine."""
 
-import asyncio
 from datetime import timedelta
 from pathlib import Path
 
@@ -82,14 +81,16 @@ class DockerHarness(DriverHarness):
             return await super().bring_to(state, resource)
         resource = resource or await self.blank(state)
         await self.driver.start(resource.id)
-        async with asyncio.timeout(60):
-            while True:
-                now = await self.driver.get_resource(resource.id)
-                assert now.container is not None
-                # The pause after the fifth is of 3.2 seconds.
-                if now.state is state and now.container.restart_count >= 5:
-                    return now
-                await asyncio.sleep(0.02)
+        now = resource
+
+        async def reached() -> bool:
+            nonlocal now
+            now = await self.driver.get_resource(resource.id)
+            # Docker waits 3.2 seconds before the restart after the fifth.
+            return now.state is state and now.container.restart_count >= 5
+
+        await eventually(reached, within=60, every=0.02)
+        return now
 
 
 def _traps_sigterm(pid: int) -> bool:

@@ -8,7 +8,7 @@ import pytest
 
 from contract.driver_watcher import DriverWatcher
 from contract.harness import DriverHarness
-from eventually import eventually
+from eventually import consistently, eventually
 from proad.errors import (
     AlreadyExistsError,
     InvalidArgumentError,
@@ -257,8 +257,7 @@ class DomainsContract:
             return not await harness.named(name) and not any(v.startswith(name) for v in volumes)
 
         await eventually(gone)
-        await harness.moment()
-        assert await gone()
+        await consistently(gone, during=0.3)
 
     @pytest.mark.parametrize("keep", [False, True])
     async def test_owned_volumes_go_with_it(self, harness: DriverHarness, *, keep: bool):

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 from event_queue import EventQueue
+from eventually import eventually
 from proad.errors import ResourceNotFoundError
 from proad.model import EngineEvent, Resource, ResourceView
 from proad.ports import Driver
@@ -85,14 +86,15 @@ class DriverWatcher:
         """Wait until a resource equals what the driver returns."""
         kept: Resource | None = None
         now: Resource | None = None
+
+        async def consistent() -> bool:
+            nonlocal kept, now
+            now = await self._read(id)
+            kept = self.resources.get(id)
+            return self._comparable(kept) == self._comparable(now)
+
         try:
-            async with asyncio.timeout(_WITHIN):
-                while True:
-                    now = await self._read(id)
-                    kept = self.resources.get(id)
-                    if self._comparable(kept) == self._comparable(now):
-                        return
-                    await asyncio.sleep(0.02)
+            await eventually(consistent, within=_WITHIN, every=0.02)
         except TimeoutError:
             assert kept == now, "no event led to this"
 

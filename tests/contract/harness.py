@@ -1,6 +1,5 @@
 """Creates the workloads of a contract suite on any driver, and deletes them at the end."""
 
-import asyncio
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
@@ -10,6 +9,7 @@ from typing import Any, ClassVar, Self
 
 import pytest
 
+from eventually import eventually
 from proad.errors import ResourceNotFoundError, VolumeNotFoundError
 from proad.model import (
     ContainerUpdate,
@@ -126,10 +126,6 @@ class DriverHarness(ABC):
                     except VolumeNotFoundError:
                         continue
 
-    async def moment(self) -> None:
-        """Sleep for less than `patience`."""
-        await asyncio.sleep(self.patience.total_seconds() / 3)
-
     @abstractmethod
     async def make(
         self,
@@ -176,11 +172,13 @@ class DriverHarness(ABC):
 
         Docker lists a container for a moment after an inspect of it has failed.
         """
-        for _ in range(200):
-            if all(resource.id != id for resource in await self._driver.list_resources()):
-                break
-            await asyncio.sleep(0.05)
-        else:
+
+        async def unlisted() -> bool:
+            return all(resource.id != id for resource in await self._driver.list_resources())
+
+        try:
+            await eventually(unlisted, within=10)
+        except TimeoutError:
             return False
         with pytest.raises(ResourceNotFoundError):
             await self._driver.get_resource(id)

@@ -8,7 +8,7 @@ from collections import Counter
 import grpc
 import pytest
 
-from eventually import eventually
+from eventually import consistently, eventually
 from proa import v1
 from proad.core.verb_runner import VerbTiming
 from proad.drivers.memory import MemoryDriver
@@ -73,7 +73,7 @@ async def test_verbs_on_one_resource_take_turns(held):
     pause = await begun(held, "PauseResource", id="web")
     resume = asyncio.ensure_future(held.call("ResumeResource", id=web.id))
     again = asyncio.ensure_future(held.call("PauseResource", id=web.id[:8]))
-    await asyncio.sleep(0.1)
+    await consistently(lambda: held.driver.most[web.id] == 1, during=0.2)
     held.driver.let_go.set()
 
     outcomes = await asyncio.gather(pause, resume, again, return_exceptions=True)
@@ -89,7 +89,7 @@ async def test_the_state_is_looked_at_again_after_waiting(held):
     await held.container("web")
     first = await begun(held, "PauseResource", id="web")
     second = asyncio.ensure_future(refusal(held.call("PauseResource", id="web")))
-    await asyncio.sleep(0.1)
+    await consistently(lambda: not second.done(), during=0.2)
     held.driver.let_go.set()
     await first
 
@@ -222,9 +222,11 @@ async def test_verb_graceful_stop_under_way_is_aborted_after_lock_patience(serve
 async def test_a_caller_that_goes_away_does_not_cut_a_create_short(held):
     call = await begun(held, "CreateContainer", spec={"image": IMAGE, "name": "slow"})
     call.cancel()
-    await asyncio.sleep(0.1)
-    assert await held.names() == []
 
+    async def unnamed():
+        return await held.names() == []
+
+    await consistently(unnamed, during=0.2)
     held.driver.let_go.set()
 
     async def there():
@@ -238,8 +240,7 @@ async def test_a_caller_that_goes_away_keeps_the_turn_until_the_verb_is_over(hel
     pause = await begun(held, "PauseResource", id="web")
     pause.cancel()
     resume = asyncio.ensure_future(held.call("ResumeResource", id="web"))
-    await asyncio.sleep(0.1)
-    assert not resume.done()
+    await consistently(lambda: not resume.done(), during=0.2)
 
     held.driver.let_go.set()
 

@@ -53,7 +53,7 @@ class Noting(MemoryDriver):
             async for event in super().pull_image(name, platform=platform):
                 yield event
                 if name == "slow:1":
-                    await asyncio.sleep(60)  # it does not end before its caller does
+                    await asyncio.Event().wait()  # until the caller goes away
         except BaseException as error:
             self.ended.append(type(error).__name__)
             raise

@@ -160,7 +160,7 @@ def _is_a_calls(thing):
 
 
 async def cancelled(call):
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.05)  # so that most of the calls are under way
     call.cancel()
     return Refusal("CANCELLED", "", {})
 
@@ -258,8 +258,7 @@ async def test_a_call_whose_token_ends_before_its_message_has_come_does_nothing(
     if way == "revoked":
         await daemon.send(RPCS["RevokeToken"], v1.RevokeTokenRequest(), token=token)
     else:
-        while _is_good(daemon, token):  # noqa: ASYNC110 - of time there is no event
-            await asyncio.sleep(0.05)
+        await eventually(lambda: not _is_good(daemon, token))
     connection.send(frame(DATA, END_STREAM, 1, start[-1:]))
 
     async with asyncio.timeout(20):

@@ -8,7 +8,7 @@ import pytest
 from grpc_health.v1 import health_pb2
 
 import grpc_services
-from eventually import eventually
+from eventually import consistently, eventually
 from proa import v1
 from proad.drivers.memory import MemoryDriver
 from rpc.daemon import BOTH, IMAGE, RPCS, refusal, running
@@ -164,11 +164,12 @@ async def test_health_stays_so_whatever_the_engines_do(stopping, held):
     pause = await paused(daemon, held)
     stopping.begin()
     await not_serving(daemon)
-    await asyncio.sleep(0.3)
+    health = grpc_services.health(daemon.channel)
 
-    answer = await grpc_services.health(daemon.channel).Check(health_pb2.HealthCheckRequest())
+    async def still_not_serving():
+        return (await health.Check(health_pb2.HealthCheckRequest())).status == NOT_SERVING
 
-    assert answer.status == NOT_SERVING
+    await consistently(still_not_serving, during=0.3)
     held.let_go.set()
     await pause
 
@@ -202,11 +203,9 @@ async def test_a_change_whose_caller_is_gone_is_waited_for(stopping, held):
     create = asyncio.ensure_future(daemon.call("CreateContainer", **request))
     await asyncio.wait_for(held.entered.wait(), 30)
     create.cancel()
-    await asyncio.sleep(0.1)
 
     stopping.begin()
-    await asyncio.sleep(0.2)
-    assert not stopping.is_over
+    await consistently(lambda: not stopping.is_over, during=0.3)
     held.let_go.set()
     await asyncio.wait_for(stopping.over(), AT_ONCE)
 

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -163,8 +162,9 @@ def test_watch_without_a_daemon(ann):
 def test_wait_until_it_is_so(ann, show, container):
     assert ann.ok("wait", container, "--state", "running") == f"{container} running\n"
     waiting = show("wait", container, "--state", "PAUSED", "--state", "stopped", "--timeout", "60")
-    time.sleep(2)
-    assert waiting.process.poll() is None
+    waiting.connected()
+    with pytest.raises(subprocess.TimeoutExpired):
+        waiting.process.wait(1)
     ann.ok("pause", container)
     assert waiting.process.wait(20) == 0
     assert waiting.until("") == f"{container} paused"
@@ -182,7 +182,10 @@ def test_wait_in_vain(ann, container):
 def test_wait_for_the_end(ann, show, container):
     waiting = show("wait", container, "--removed")
     in_vain = show("wait", container, "--state", "paused")
-    time.sleep(2)
+    for each in (waiting, in_vain):
+        each.connected()
+        with pytest.raises(subprocess.TimeoutExpired):
+            each.process.wait(1)
     ann.ok("rm", "--force", container)
     assert waiting.process.wait(20) == 0
     assert waiting.until("") == f"{container} removed"
@@ -195,7 +198,8 @@ def test_wait_for_the_end(ann, show, container):
 def test_wait_is_ended_quietly(show, container):
     waiting = show("wait", container, "--state", "paused")
     waiting.connected()
-    time.sleep(2)
+    with pytest.raises(subprocess.TimeoutExpired):
+        waiting.process.wait(1)
     assert waiting.end() == (130, "")
 
 

@@ -15,6 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from eventually import consistently
 from proad.errors import DatabaseUnreachableError, SetupError
 from proad.model.scope import Scope
 from proad.store import migrations
@@ -215,8 +216,7 @@ class TestSqlite:
             with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
                 other.execute("BEGIN IMMEDIATE")
                 adding = asyncio.create_task(UserStore(database).add("ann", HASH, []))
-                await asyncio.sleep(0.2)
-                assert not adding.done()
+                await consistently(lambda: not adding.done(), during=0.2)
                 assert await UserStore(database).list() == []  # readers do not wait
                 other.execute("COMMIT")
             await adding
