@@ -134,12 +134,12 @@ async def serving(
 
         # The core over the drivers
         connections = [
-            EngineConnection(host, await stack.enter_async_context(driver))
+            EngineConnection(host, await stack.enter_async_context(driver), timing.connection)
             for host, driver in drivers
         ]
         hosts = Hosts(list(dict.fromkeys(host for host, _driver in drivers)), connections)
         inventory = Inventory(connections)
-        resolver = Resolver(hosts, inventory)
+        resolver = Resolver(hosts, inventory, timing.resolver)
         tasks = ShieldedTasks()
         verbs = VerbRunner(resolver, inventory, tasks, timing.verbs)
         provisioning = Provisioning(hosts, resolver, tasks, inventory)
@@ -157,7 +157,7 @@ async def serving(
                 ResourceLister(hosts, inventory, slicer),
                 Lifecycle(resolver, verbs, inventory),
                 WatchService(hosts, inventory),
-                StatsService(hosts, resolver, inventory),
+                StatsService(hosts, resolver, inventory, timing.stats),
                 paginator,
                 signer,
                 slicer,

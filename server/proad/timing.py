@@ -2,15 +2,17 @@
 
 from dataclasses import dataclass, field
 
+from proad.core.engine_connection import ConnectionTiming
+from proad.core.resolver import ResolverTiming
+from proad.core.stats_service import StatsTiming
 from proad.core.verb_runner import VerbTiming
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DaemonTiming:
-    """The durations of all components that `app.serving` composes.
+    """The durations of the components that `app.serving` composes, by component."""
 
-    Attributes:
-        verbs: those of verbs.
-    """
-
+    connection: ConnectionTiming = field(default_factory=ConnectionTiming)
+    resolver: ResolverTiming = field(default_factory=ResolverTiming)
     verbs: VerbTiming = field(default_factory=VerbTiming)
+    stats: StatsTiming = field(default_factory=StatsTiming)

@@ -9,7 +9,7 @@ import pytest
 from proad.auth.keys import KeyRing
 from proad.auth.passwords import Passwords
 from proad.config import Settings
-from proad.core import engine_connection
+from proad.core.engine_connection import ConnectionTiming
 from proad.drivers.memory import MemoryDriver
 from proad.model.scope import Scope
 from proad.store.database import Database
@@ -88,17 +88,19 @@ def machines():
 
 
 @pytest.fixture
-def quick(monkeypatch):
-    """Probes that need not be waited for."""
-    monkeypatch.setattr(engine_connection, "PROBE_EVERY", 0.05)
-    monkeypatch.setattr(engine_connection, "PROBE_EVERY_WHILE_LOST", 0.05)
-    monkeypatch.setattr(engine_connection, "PROBE_TIMEOUT", 0.2)
+def quick():
+    """Return a timing of probes that a test need not wait for."""
+    return DaemonTiming(
+        connection=ConnectionTiming(
+            probe_interval=0.05, first_lost_interval=0.05, probe_timeout=0.2
+        )
+    )
 
 
 @pytest.fixture
 async def mixed(serve, quick, boxes, machines):
     """A container "web" on one engine, a domain "vm" on the other."""
-    daemon = await serve(("local", boxes), ("local", machines))
+    daemon = await serve(("local", boxes), ("local", machines), timing=quick)
     await daemon.container("web")
     await daemon.domain("vm")
     return daemon

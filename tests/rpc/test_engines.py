@@ -9,8 +9,12 @@ import pytest
 
 from eventually import eventually
 from proa import v1
-from proad.core import engine_connection
+from proad.core.engine_connection import ConnectionTiming
+from proad.timing import DaemonTiming
 from rpc.daemon import IMAGE, Refusal, refusal
+
+UNPROBED = DaemonTiming(connection=ConnectionTiming(probe_interval=3600))
+"""No probe by itself after the first."""
 
 
 async def known_as(daemon, driver, health):
@@ -130,7 +134,7 @@ async def test_list_in_full_while_both_engines_go_names_both(mixed, boxes, machi
     assert set(refused.metadata["engine"].split(",")) == {"boxes", "machines"}
 
 
-async def test_list_in_full_with_a_view_that_fails_shows_the_summary(mixed, boxes, quick):
+async def test_list_in_full_with_a_view_that_fails_shows_the_summary(mixed, boxes):
     """A fault of a driver is no engine that cannot be reached, and takes no resource away."""
     original = boxes.switch
 
@@ -174,9 +178,8 @@ async def test_a_probe_that_breaks_is_an_engine_that_is_lost(mixed, machines):
     await known_as(mixed, "machines", "SERVING")
 
 
-async def test_a_slow_engine_leaves_the_effect_open(serve, monkeypatch, machines):
-    monkeypatch.setattr(engine_connection, "PROBE_EVERY", 3600)
-    daemon = await serve(("local", machines))
+async def test_a_slow_engine_leaves_the_effect_open(serve, machines):
+    daemon = await serve(("local", machines), timing=UNPROBED)
     machines.mode = "slow"
 
     refused = await refusal(daemon.call("CreateVolume", spec={"name": "v", "capacity_bytes": 1}))
@@ -185,11 +188,8 @@ async def test_a_slow_engine_leaves_the_effect_open(serve, monkeypatch, machines
     assert refused.retry_after is None
 
 
-async def test_a_call_that_fails_has_the_engine_looked_at_at_once(
-    serve, monkeypatch, boxes, machines
-):
-    monkeypatch.setattr(engine_connection, "PROBE_EVERY", 3600)
-    daemon = await serve(("local", boxes), ("local", machines))
+async def test_a_call_that_fails_has_the_engine_looked_at_at_once(serve, boxes, machines):
+    daemon = await serve(("local", boxes), ("local", machines), timing=UNPROBED)
     boxes.mode = "lost"
 
     await refusal(daemon.call("ListImages"))
@@ -198,7 +198,7 @@ async def test_a_call_that_fails_has_the_engine_looked_at_at_once(
 
 
 async def test_a_hung_engine_is_given_up_within_five_seconds(serve, boxes, machines):
-    """With the real patience: no constant of the probes is changed here."""
+    """With the default timing of the probes."""
     daemon = await serve(("local", boxes), ("local", machines))
     await daemon.container("web")
     await daemon.domain("vm")
@@ -238,7 +238,7 @@ async def test_a_hung_engine_is_given_up_within_five_seconds(serve, boxes, machi
 
 async def test_a_daemon_starts_without_its_engines(serve, quick, boxes):
     boxes.mode = "lost"
-    daemon = await serve(("local", boxes))
+    daemon = await serve(("local", boxes), timing=quick)
     (engine,) = (await daemon.call("GetHost")).host.engines
     assert (engine.health, engine.version) == (v1.ENGINE_HEALTH_UNREACHABLE, "")
     assert "connection refused" in engine.health_message

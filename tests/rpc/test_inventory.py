@@ -7,7 +7,6 @@ import pytest
 
 from eventually import eventually
 from proa import v1
-from proad.core import engine_connection
 from proad.model import DomainUpdate, ResourceUpdate
 from rpc.daemon import refusal
 
@@ -110,8 +109,8 @@ async def test_what_happens_behind_our_back_is_seen(daemon):
     assert after.observe_time.ToDatetime() > before.observe_time.ToDatetime()
 
 
-async def test_a_lost_engine_is_not_read_from_memory(daemon, monkeypatch):
-    monkeypatch.setattr(engine_connection, "PROBE_EVERY_WHILE_LOST", 0.05)
+async def test_a_lost_engine_is_not_read_from_memory(serve, quick):
+    daemon = await serve(timing=quick)
     web = await daemon.container("web")
     await shown(daemon, "web", "FULL")
     synced = (await daemon.call("GetHost")).host.engines[0].last_sync_time.ToDatetime()

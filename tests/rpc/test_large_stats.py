@@ -2,15 +2,16 @@
 
 import asyncio
 
-from proad.core import stats_service
+from proad.core.stats_service import StatsTiming
 from proad.drivers.memory import MemoryDriver
 from proad.errors import EngineConflictError
+from proad.timing import DaemonTiming
 
 
 async def test_why_thousands_have_no_sample_comes_in_messages_that_stock_clients_take(
-    daemon, monkeypatch
+    serve, monkeypatch
 ):
-    monkeypatch.setattr(stats_service, "TICK", 0.2)
+    daemon = await serve(timing=DaemonTiming(stats=StatsTiming(sample_age=0.2)))
 
     async def fail(*_arguments):
         raise EngineConflictError("memory", "x" * 4000)

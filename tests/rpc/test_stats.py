@@ -7,14 +7,17 @@ import pytest
 
 from eventually import eventually
 from proa import v1
-from proad.core import stats_service
+from proad.core.stats_service import StatsTiming
+from proad.timing import DaemonTiming
 from rpc.daemon import refusal
 from rpc.engines import container_engine
 
+SAMPLE_AGE = 0.2
 
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch):
-    monkeypatch.setattr(stats_service, "TICK", 0.2)
+
+@pytest.fixture
+async def daemon(serve):
+    return await serve(timing=DaemonTiming(stats=StatsTiming(sample_age=SAMPLE_AGE)))
 
 
 async def batches(daemon, number, **request):
@@ -148,7 +151,7 @@ async def test_many_who_listen_are_one_question(daemon, monkeypatch):
 
     await asyncio.gather(*(batches(daemon, 2) for _ in range(30)))
 
-    assert len(asked) <= (loop.time() - began) / stats_service.TICK + 2
+    assert len(asked) <= (loop.time() - began) / SAMPLE_AGE + 2
 
 
 async def test_who_goes_away_is_not_sampled_for(daemon, monkeypatch):
@@ -165,7 +168,7 @@ async def test_who_goes_away_is_not_sampled_for(daemon, monkeypatch):
     async def quiet():
         """Whether nobody asks for three ticks; that they went takes its time to be known."""
         asked.clear()
-        await asyncio.sleep(3 * stats_service.TICK)
+        await asyncio.sleep(3 * SAMPLE_AGE)
         return asked == []
 
     await eventually(quiet)

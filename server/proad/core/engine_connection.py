@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -16,27 +17,55 @@ T = TypeVar("T")
 
 _log = structlog.get_logger(__name__)
 
-PROBE_EVERY = 1.5
-# After the first failure; twice as long after each further one, up to the limit. A probe of a
-# lost engine may start a program, or knock at another host's door.
-PROBE_EVERY_WHILE_LOST = 0.5
-PROBE_PAUSE_LIMIT = 5.0
-PROBE_TIMEOUT = 2.5
-
-# After those any pause is at its limit; of a year's failures there are more than a float holds.
+# After so many failures any interval is at its limit; a year has more than a float can hold.
 _MOST_DOUBLINGS = 16
 _FAULT = "the probe failed; see the log"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionTiming:
+    """Durations of probing an engine, in seconds.
+
+    A probe of a lost engine may start a program, or open a connection to another host, so the
+    interval grows with each failure.
+
+    Attributes:
+        probe_interval: time between two probes of an engine that answers.
+        first_lost_interval: time from the first failed probe to the next; doubled after each
+            further failure.
+        longest_lost_interval: upper bound of that time.
+        probe_timeout: time after which a probe has failed.
+    """
+
+    probe_interval: float = 1.5
+    first_lost_interval: float = 0.5
+    longest_lost_interval: float = 5.0
+    probe_timeout: float = 2.5
 
 
 class EngineConnection:
     """One driver on one host connection.
 
-    It probes the engine all the time, so that a call to an engine that is known to be
-    gone fails at once, and a read that waits for one that hangs fails as soon as the
-    probe has found out: within 5 s.
+    The engine is probed all the time, so that a call to an engine that is known to be lost
+    fails at once, and a read that waits for a hung engine fails as soon as a probe has found
+    out: within 5 s.
+
+    Args:
+        host: name of the host connection.
+        driver: the driver.
+        timing: durations.
+
+    Attributes:
+        info: what the engine said of itself last.
+        health: whether the engine answers; None: not probed yet.
+        health_change_time: when `health` changed last.
+        health_message: why the engine does not answer; empty if it does.
+        last_sync_time: when the inventory last had all resources of the engine.
     """
 
-    def __init__(self, host: str, driver: Driver) -> None:
+    def __init__(
+        self, host: str, driver: Driver, timing: ConnectionTiming = ConnectionTiming()
+    ) -> None:
         self.host = host
         self.driver = driver
         self.info = EngineInfo(version="")
@@ -44,6 +73,7 @@ class EngineConnection:
         self.health_change_time: datetime | None = None
         self.health_message = ""
         self.last_sync_time: datetime | None = None
+        self._timing = timing
         self._failures = 0
         self._lost = asyncio.Event()
         self._serving = asyncio.Event()
@@ -52,7 +82,7 @@ class EngineConnection:
 
     @property
     def name(self) -> str:
-        """HOST/DRIVER, as `unreachable` names it."""
+        """HOST/DRIVER, as `unreachable` names the engine."""
         return f"{self.host}/{self.driver.name}"
 
     @property
@@ -69,15 +99,19 @@ class EngineConnection:
         await self._serving.wait()
 
     def probe_soon(self) -> None:
-        """Find out at once whether the engine still answers."""
+        """Probe the engine at once instead of after the interval."""
         self._probe_now.set()
 
     def on_health_change(self, watcher: Callable[[], Awaitable[None]]) -> None:
-        """Have `watcher` called after each change of health."""
+        """Call `watcher` after each change of health."""
         self._watchers.append(watcher)
 
     async def read(self, question: Callable[[], Awaitable[T]]) -> T:
-        """Ask something that changes nothing; give up as soon as the engine is lost."""
+        """Await a call to the driver that changes nothing, and give up once the engine is lost.
+
+        Raises:
+            EngineUnreachableError: the engine is lost.
+        """
         if self._lost.is_set():
             raise self.unreachable()
         answer = asyncio.ensure_future(question())
@@ -91,7 +125,7 @@ class EngineConnection:
         finally:
             lost.cancel()
             answer.cancel()
-            # Retrieved, so that an answer nobody waits for does not warn.
+            # Retrieve the result: asyncio would log an exception that nobody retrieves.
             with suppress(asyncio.CancelledError, ProaError):
                 await answer
 
@@ -113,20 +147,21 @@ class EngineConnection:
             await self.probe()
             self._probe_now.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._probe_now.wait(), self.pause)
+                await asyncio.wait_for(self._probe_now.wait(), self.probe_interval)
 
     @property
-    def pause(self) -> float:
-        """Seconds until the next probe, if nobody wants one before."""
+    def probe_interval(self) -> float:
+        """Seconds until the next probe, if nobody wants one earlier."""
+        timing = self._timing
         if not self._failures:
-            return PROBE_EVERY
+            return timing.probe_interval
         doublings = min(self._failures - 1, _MOST_DOUBLINGS)
-        return min(PROBE_EVERY_WHILE_LOST * 2.0**doublings, PROBE_PAUSE_LIMIT)
+        return min(timing.first_lost_interval * 2.0**doublings, timing.longest_lost_interval)
 
     async def probe(self) -> None:
         """Find out whether the engine answers."""
         try:
-            async with asyncio.timeout(PROBE_TIMEOUT):
+            async with asyncio.timeout(self._timing.probe_timeout):
                 self.info = await self.driver.probe()
         except TimeoutError:
             await self._set(EngineHealth.UNREACHABLE, "it does not answer")
@@ -134,12 +169,20 @@ class EngineConnection:
             await self._set(EngineHealth.UNREACHABLE, error.cause)
         except ProaError as error:
             await self._set(EngineHealth.UNREACHABLE, error.message)
-        except Exception:  # noqa: BLE001 - a probe outlives any fault of a driver
+        except Exception:  # noqa: BLE001 - a fault of a driver must not end the probing
             if self.health_message != _FAULT:
                 _log.exception("probe failed", engine=self.name)
             await self._set(EngineHealth.UNREACHABLE, _FAULT)
         else:
             await self._set(EngineHealth.SERVING, "")
+
+    def unreachable(self, why: str = "") -> EngineUnreachableError:
+        """Return the error of an engine that does not answer.
+
+        Args:
+            why: the cause; empty: `health_message`.
+        """
+        return EngineUnreachableError(self.driver.name, why or self.health_message).on(self.host)
 
     @contextmanager
     def _probing_after_loss(self) -> Iterator[None]:
@@ -172,9 +215,5 @@ class EngineConnection:
         for watcher in self._watchers:
             try:
                 await watcher()
-            except Exception:  # noqa: BLE001 - the engine is probed on, whoever was to hear of it
+            except Exception:  # noqa: BLE001 - a fault of a watcher must not end the probing
                 _log.exception("health watcher failed", engine=self.name)
-
-    def unreachable(self, why: str = "") -> EngineUnreachableError:
-        """Make the error of an engine that does not answer, by default that is known to be gone."""
-        return EngineUnreachableError(self.driver.name, why or self.health_message).on(self.host)

@@ -12,39 +12,41 @@ from proad.model import DOCKER_HUB, host_and_port, registry_of
 
 SETTING = "allowed_registries"
 ANY = "*"
-"""Every registry but those on the host itself and on its own link."""
+"""Allows every registry except those on the host itself and on its own link."""
 
-# What a cloud tells its machines, credentials included, beside the link-local addresses.
+# Addresses other than link-local ones where clouds serve metadata, credentials included.
 _METADATA = frozenset(map(ip_address, ("fd00:ec2::254", "fd20:ce::254", "100.100.100.200")))
 _HERE = ip_network("0.0.0.0/8")
-# Seconds for a name to be resolved; it may take the resolver far longer to give up.
-_PATIENCE = 2.0
 _LOOKUPS = 4
 
 _Address = IPv4Address | IPv6Address
 
 
 class AllowedRegistries:
-    """Judges registries before an engine is asked to connect to one.
+    """Checks whether an engine may be told to connect to a registry.
 
-    Names are resolved here as a best effort: the engine does it again, and follows what
-    the registry answers. A name that cannot be resolved is let through: the engine may have
+    Names are resolved here as a best effort: the engine resolves them again, and follows the
+    redirects of the registry. A name that cannot be resolved is allowed: the engine may have
     a proxy or a mirror for it.
 
     Args:
         allowed: "HOST", "HOST:PORT", "*.DOMAIN", or "*": see `ANY`.
+        resolve_within: seconds to wait for a name to be resolved; the resolver may take far
+            longer to give up.
     """
 
-    def __init__(self, allowed: Sequence[str]) -> None:
+    def __init__(self, allowed: Sequence[str], *, resolve_within: float = 2.0) -> None:
+        self._resolve_within = resolve_within
         self._any = ANY in allowed
         self._patterns = [_pattern(one) for one in allowed if one != ANY]
         self._lookups = asyncio.Semaphore(_LOOKUPS)
 
     async def check_image(self, image: str) -> None:
-        """Do nothing if the image may be pulled from where its name says.
+        """Check that an image may be pulled from the registry in its name.
 
         Raises:
-            PolicyDeniedError: it may not.
+            InvalidArgumentError: the name is none that an image can have.
+            PolicyDeniedError: the registry is not allowed.
         """
         try:
             await self._check(registry_of(image))
@@ -52,11 +54,11 @@ class AllowedRegistries:
             raise InvalidArgumentError.of("image", "is no image name, such as debian:12") from None
 
     async def check(self, registry: str) -> None:
-        """Do nothing if the registry may be asked; an empty one is Docker Hub.
+        """Check that a registry is allowed; an empty one is Docker Hub.
 
         Raises:
-            InvalidArgumentError: it is neither HOST nor HOST:PORT.
-            PolicyDeniedError: it may not.
+            InvalidArgumentError: `registry` is neither HOST nor HOST:PORT.
+            PolicyDeniedError: the registry is not allowed.
         """
         try:
             await self._check(registry or DOCKER_HUB)
@@ -87,11 +89,13 @@ class AllowedRegistries:
         if literal is not None:
             return _near(literal)
         with suppress(TimeoutError):
-            return any(map(_near, await asyncio.wait_for(self._resolve(host), _PATIENCE)))
+            return any(
+                map(_near, await asyncio.wait_for(self._resolve(host), self._resolve_within))
+            )
         return False
 
     async def _resolve(self, host: str) -> Sequence[_Address]:
-        """Give the addresses of a name, on a thread that holds up neither others nor the exit."""
+        """Resolve a name on a thread of its own, which delays neither others nor the exit."""
         await self._lookups.acquire()
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Sequence[_Address]] = loop.create_future()
@@ -101,12 +105,12 @@ class AllowedRegistries:
             if not answer.done():
                 answer.set_result(addresses)
 
-        def refresh() -> None:
+        def resolve() -> None:
             addresses = _resolved(host)
-            with suppress(RuntimeError):  # the daemon has ended meanwhile
+            with suppress(RuntimeError):  # the event loop is closed by now
                 loop.call_soon_threadsafe(done, addresses)
 
-        threading.Thread(target=refresh, name="resolve", daemon=True).start()
+        threading.Thread(target=resolve, name="resolve", daemon=True).start()
         return await answer
 
 
@@ -121,17 +125,17 @@ def _matches(host: str, port: str, pattern: tuple[str, str]) -> bool:
 
 
 def _pattern(text: str) -> tuple[str, str]:
-    """Read the host and the port of a pattern; the host of "*.DOMAIN" is ".DOMAIN"."""
+    """Return the host and the port of a pattern; the host of "*.DOMAIN" is ".DOMAIN"."""
     host, port = host_and_port(text.removeprefix("*."))
     return (f".{host}" if text.startswith("*.") else host), port
 
 
 def _address(host: str) -> _Address | None:
-    """Read an address however it is spelled: also 127.1, 0x7f000001 and 017700000001."""
+    """Parse an address however it is spelled: also 127.1, 0x7f000001 and 017700000001."""
     with suppress(ValueError):
         return ip_address(host)
     if not host[:1].isdigit():
-        return None  # a name; the C library takes numbers in four ways
+        return None  # a name: the C library reads numbers in four ways, all of which begin so
     with suppress(OSError):
         return ip_address(socket.inet_aton(host))
     return None
@@ -140,7 +144,7 @@ def _address(host: str) -> _Address | None:
 def _near(address: _Address) -> bool:
     if isinstance(address, IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour
-        # Also NAT64's, and the form without a prefix.
+        # Addresses of NAT64 and IPv4-compatible ones embed an IPv4 address, too.
         if inner is None and (address in ip_network("64:ff9b::/96") or int(address) >> 32 == 0):
             inner = IPv4Address(int(address) & 0xFFFFFFFF)
         if inner is not None and not address.is_loopback and _near(inner):

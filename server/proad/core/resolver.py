@@ -1,4 +1,4 @@
-"""From what a caller calls a resource to the resource."""
+"""From what a caller wrote for a resource to the resource."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,17 +21,26 @@ from proad.errors import (
 from proad.model import Resource, ResourceKind
 from proad.ports import Driver
 
-REFRESH_WITHIN = 2.0
-"""Seconds that a look may take at what a name could mean as well."""
+# Number of candidates that are refreshed, or named in an error: with more of them, it is
+# unlikely that only one still exists, and an error has no room for all.
+_MOST_CANDIDATES = 64
 
-NAME_WITHIN = 0.5
-"""Seconds that an engine has to say whether it has a name that nobody has heard of."""
-
-# Of the resources that fit: more are not all gone but for one, nor told in one error.
-_MOST_LOOKED_AT = 64
-
-# Of a candidate's name: a longer one, or one with a comma, would not stand in their list.
+# Characters of a candidate's name in an error: a longer name is replaced by the id.
 _LONGEST_NAME = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolverTiming:
+    """Durations of finding a resource, in seconds.
+
+    Attributes:
+        refresh_within: how long a refresh of each resource that a name could mean may take.
+        find_name_within: how long an engine has to answer whether it has a name that is not
+            in the inventory.
+    """
+
+    refresh_within: float = 2.0
+    find_name_within: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,59 +66,67 @@ class ResolvedResource:
 class Resolver:
     """Finds the one resource that an id, a prefix of one or a name means.
 
-    It looks into the inventory; for a full id or a name that is not there, it asks the
-    engines. A full id means itself, whatever others are called, and a name goes before the
-    start of an id. What fits two resources in the same way is refused, unless a look shows
-    that only one of them is left: a name goes from one container to the next before the engine
-    has told of either. An engine that does not answer matters only if none of the others has
-    what is asked for, or what they have is merely called like an id of that one's.
+    A full id means itself, whatever other resources are called, and a name goes before the
+    prefix of an id. What fits two resources in the same way is refused, unless a refresh shows
+    that only one of them is left: a name passes from one container to the next before the
+    engine has told of either. For a full id or a name that is not in the inventory, the engines
+    are asked. An engine that does not answer matters only if no other engine has the resource,
+    or if what is found is merely called like an id that the lost engine may have.
+
+    Args:
+        hosts: the host connections.
+        inventory: the inventory.
+        timing: durations.
     """
 
-    def __init__(self, hosts: Hosts, inventory: Inventory) -> None:
+    def __init__(
+        self, hosts: Hosts, inventory: Inventory, timing: ResolverTiming = ResolverTiming()
+    ) -> None:
         self._hosts = hosts
         self._inventory = inventory
+        self._timing = timing
         self._connections = {connection.name: connection for connection in hosts.connections}
 
     async def find(self, text: str) -> ResolvedResource:
-        """Find a resource.
+        """Return the resource that a reference means.
 
         Raises:
             InvalidArgumentError: `text` cannot be a reference.
-            ResourceNotFoundError: nothing is called so.
-            AmbiguousIdError: two or more are.
-            EngineUnreachableError: engines that may have it do not answer.
+            ResourceNotFoundError: no resource fits.
+            AmbiguousIdError: two or more fit.
+            EngineUnreachableError: engines that may have the resource do not answer.
         """
-        # First the way of most calls, which is the shortest.
+        # Most calls carry a full id: try the shortest way first.
         found = self._with_id(text)
         if len(found) == 1:
             return replace(found[0], reference=text)
         reference = Reference.parse(text)
-        connections = [
-            connection for connection in self._hosts.connections if reference.covers(connection)
-        ]
-        true = [connection for connection in connections if self._inventory.synced(connection)]
-        found = self._search(reference, true)
-        if not found and len(true) < len(connections):
-            # It may be where we cannot look, or not yet.
-            if lost := await self._inventory.lost(connections):
-                raise EngineUnreachableError.of_all([*lost.values()])
-            true = connections
-            found = self._search(reference, true)
+        connections = self._covered(reference)
+        synced = [each for each in connections if self._inventory.synced(each)]
+        found = self._search(reference, synced)
+        if not found and len(synced) < len(connections):
+            # An engine whose resources are not known, or not yet, may have it.
+            await self._require_synced(connections)
+            synced = connections
+            found = self._search(reference, synced)
         elif found and reference.full_id not in {"", found[0].resource.id}:
-            # It is called like an id of one that may be where we cannot look.
-            unseen = [x for x in connections if x not in true and _may_have(x, reference.full_id)]
-            if lost := await self._inventory.lost(unseen):
-                raise EngineUnreachableError.of_all([*lost.values()])
-            true += unseen
-            found = self._search(reference, true)
-        if 1 < len(found) <= _MOST_LOOKED_AT:
+            # The name found is spelled like an id that an engine not synced may have.
+            unseen = [
+                each
+                for each in connections
+                if each not in synced and _may_have(each, reference.full_id)
+            ]
+            await self._require_synced(unseen)
+            synced += unseen
+            found = self._search(reference, synced)
+        if 1 < len(found) <= _MOST_CANDIDATES:
             await asyncio.gather(*map(self._refresh, found))
-            found = self._search(reference, true)
+            found = self._search(reference, synced)
         if not found:
             found = await self._ask(reference, connections)
         if len(found) > 1:
-            told = [self._told(one) for one in found[:_MOST_LOOKED_AT]]
-            raise AmbiguousIdError(text, told, of=len(found))
+            candidates = [self._unambiguous(each) for each in found[:_MOST_CANDIDATES]]
+            raise AmbiguousIdError(text, candidates, of=len(found))
         if not found:
             raise ResourceNotFoundError(text)
         return replace(found[0], reference=text)
@@ -117,7 +134,6 @@ class Resolver:
     async def find_successor(self, gone: ResolvedResource) -> ResolvedResource | None:
         """Return the resource that has the name of one that has gone; None if none has.
 
-        A name passes from one container to the next before the engine has told of either.
         Errors are those of `find`.
         """
         successor = await self.find(gone.reference)
@@ -126,13 +142,20 @@ class Resolver:
             return None
         return successor
 
+    def _covered(self, reference: Reference) -> list[EngineConnection]:
+        return [each for each in self._hosts.connections if reference.covers(each)]
+
+    async def _require_synced(self, connections: Sequence[EngineConnection]) -> None:
+        if lost := await self._inventory.lost(connections):
+            raise EngineUnreachableError.of_all([*lost.values()])
+
     def _with_id(self, id: str) -> list[ResolvedResource]:
-        """Find what has this full id, on the engines whose picture is true."""
+        """Return the resources of this full id on the engines that are synced."""
         found = (
             ResolvedResource(self._connections[entry.engine], entry.published)
             for entry in self._inventory.with_id(id)
         )
-        return [one for one in found if self._inventory.synced(one.connection)]
+        return [each for each in found if self._inventory.synced(each.connection)]
 
     def _search(
         self, reference: Reference, connections: Sequence[EngineConnection]
@@ -145,68 +168,57 @@ class Resolver:
             or _among(inventory.starting(reference.digits), reference.starts, by_name)
         )
 
-    def _told(self, one: ResolvedResource) -> str:
+    def _unambiguous(self, candidate: ResolvedResource) -> str:
         """Return what a caller may write to mean this resource and no other."""
-        resource = one.resource
-        place = f"{one.connection.host}/{resource.kind.lower()}"
+        resource = candidate.resource
+        place = f"{candidate.connection.host}/{resource.kind.lower()}"
         by_name = f"{place}/{resource.name}"
+        # A comma would part the name in the list of candidates.
         if len(resource.name) <= _LONGEST_NAME and "," not in by_name:
-            with suppress(InvalidArgumentError):  # a name with a slash cannot be written
+            with suppress(InvalidArgumentError):  # a name with a slash is no reference
                 reference = Reference.parse(by_name)
-                connections = [
-                    connection
-                    for connection in self._hosts.connections
-                    if reference.covers(connection)
-                ]
-                meant = self._search(reference, connections)
+                meant = self._search(reference, self._covered(reference))
                 if [each.resource.id for each in meant] == [resource.id]:
                     return by_name
         return f"{place}/{resource.id}"
 
-    async def _refresh(self, found: ResolvedResource) -> None:
-        """Have the picture of a resource made true; where that fails it stays as it is."""
+    async def _refresh(self, resolved: ResolvedResource) -> None:
+        """Refresh a resource; if the refresh fails, the inventory keeps what it has."""
         with suppress(ProaError, TimeoutError):
-            async with asyncio.timeout(REFRESH_WITHIN):
-                await self._inventory.refresh(found.connection, found.resource.id)
+            async with asyncio.timeout(self._timing.refresh_within):
+                await self._inventory.refresh(resolved.connection, resolved.resource.id)
 
     async def _ask(
         self, reference: Reference, connections: Sequence[EngineConnection]
     ) -> list[ResolvedResource]:
-        """Ask the engines: somebody may have made it a moment ago."""
-        answers = await asyncio.gather(
-            *(self._ask_one(reference, connection) for connection in connections)
-        )
-        return [found for found in answers if found is not None]
+        """Ask the engines, which may have made the resource a moment ago."""
+        answers = await asyncio.gather(*(self._ask_one(reference, each) for each in connections))
+        return [resolved for resolved in answers if resolved is not None]
 
     async def _ask_one(
         self, reference: Reference, connection: EngineConnection
     ) -> ResolvedResource | None:
-        entry = (
-            await self._inventory.refresh(connection, reference.full_id)
-            if _may_have(connection, reference.full_id)
-            else None
-        )
-        if entry is None and (id := await _find_id(reference.name, connection)):
+        entry = None
+        if _may_have(connection, reference.full_id):
+            entry = await self._inventory.refresh(connection, reference.full_id)
+        if entry is None and (id := await self._find_id(reference.name, connection)):
             entry = await self._inventory.refresh(connection, id)
-        return (
-            ResolvedResource(connection, entry.published)
-            if entry and reference.names(entry.observed)
-            else None
-        )
+        if entry is None or not reference.names(entry.observed):
+            return None
+        return ResolvedResource(connection, entry.published)
+
+    async def _find_id(self, name: str, connection: EngineConnection) -> str:
+        """Ask an engine for the id of a name; assume that a hung engine has none."""
+        with suppress(TimeoutError, EngineTimedOutError):
+            async with asyncio.timeout(self._timing.find_name_within):
+                return await connection.read(lambda: connection.driver.find_id(name))
+        return ""
 
 
 def _may_have(connection: EngineConnection, full_id: str) -> bool:
     """Return whether an engine has resources of the kind that has such ids."""
     kind = ResourceKind.DOMAIN if "-" in full_id else ResourceKind.CONTAINER
     return full_id != "" and kind in connection.driver.kinds
-
-
-async def _find_id(name: str, connection: EngineConnection) -> str:
-    """Ask an engine for a name; one that hangs is taken not to have it."""
-    with suppress(TimeoutError, EngineTimedOutError):
-        async with asyncio.timeout(NAME_WITHIN):
-            return await connection.read(lambda: connection.driver.find_id(name))
-    return ""
 
 
 def _among(

@@ -1,19 +1,18 @@
-"""Asking an engine that may go away."""
+"""Calls to an engine that may be lost, and the probes that find out."""
 
 import asyncio
 
 import pytest
 from structlog.testing import capture_logs
 
-from proad.core import engine_connection
-from proad.core.engine_connection import EngineConnection
+from proad.core.engine_connection import ConnectionTiming, EngineConnection
 from proad.drivers.memory import MemoryDriver
 from proad.errors import EngineUnreachableError, ResourceNotFoundError
 from proad.model import EngineHealth
 
 
 class Moody(MemoryDriver):
-    """Its probe does what it is told."""
+    """Has probes that answer, fail or hang, as `mood` says."""
 
     mood = None
 
@@ -26,22 +25,21 @@ class Moody(MemoryDriver):
 
 
 @pytest.fixture
-def driver(monkeypatch):
-    monkeypatch.setattr(engine_connection, "PROBE_TIMEOUT", 0.02)
+def driver():
     return Moody()
 
 
 @pytest.fixture
 def moody(driver):
-    return EngineConnection("here", driver)
+    return EngineConnection("here", driver, ConnectionTiming(probe_timeout=0.02))
 
 
-async def test_nothing_is_known_before_the_first_probe(moody):
+async def test_connection_not_probed_yet_knows_nothing_and_reads(moody):
     assert (moody.health, moody.health_change_time, moody.info.version) == (None, None, "")
     assert await moody.read(moody.driver.list_resources) == []
 
 
-async def test_a_probe_tells_what_the_engine_is(moody):
+async def test_probe_engine_answers_is_serving(moody):
     await moody.probe()
 
     assert moody.health is EngineHealth.SERVING
@@ -57,7 +55,7 @@ async def test_a_probe_tells_what_the_engine_is(moody):
         ("hung", "does not answer"),
     ],
 )
-async def test_a_failed_probe_keeps_what_was_known(moody, driver, mood, message):
+async def test_probe_fails_is_unreachable_and_keeps_the_info(moody, driver, mood, message):
     await moody.probe()
     driver.mood = mood
 
@@ -69,7 +67,7 @@ async def test_a_failed_probe_keeps_what_was_known(moody, driver, mood, message)
     assert moody.info.version == "1"
 
 
-async def test_watchers_hear_of_changes_only(moody, driver):
+async def test_health_watcher_is_called_for_changes_only(moody, driver):
     heard = []
 
     async def watcher():
@@ -91,9 +89,7 @@ async def test_watchers_hear_of_changes_only(moody, driver):
         ("hung", "it does not answer"),
     ],
 )
-async def test_probe_that_goes_on_failing_warns_once_and_tells_the_return_once(
-    moody, driver, mood, cause
-):
+async def test_probe_goes_on_failing_logs_loss_and_return_once(moody, driver, mood, cause):
     with capture_logs() as logs:
         for now in (None, None, mood, mood, mood, None, None):
             driver.mood = now
@@ -110,7 +106,7 @@ async def test_probe_that_goes_on_failing_warns_once_and_tells_the_return_once(
     assert len([log for log in logs if "exc_info" in log]) == isinstance(mood, ZeroDivisionError)
 
 
-async def test_a_read_is_given_up_when_the_engine_is_lost(moody, driver):
+async def test_read_engine_is_lost_meanwhile_is_cancelled(moody, driver):
     given_up = asyncio.Event()
 
     async def question():
@@ -144,17 +140,18 @@ async def test_call_engine_lost_is_not_entered(moody, driver):
     assert called
 
 
-async def test_a_callers_end_is_the_questions_end(moody):
-    ended = asyncio.Event()
+async def test_read_caller_cancelled_cancels_the_call(moody):
+    begun, ended = asyncio.Event(), asyncio.Event()
 
     async def question():
+        begun.set()
         try:
             await asyncio.Event().wait()
         finally:
             ended.set()
 
     read = asyncio.ensure_future(moody.read(question))
-    await asyncio.sleep(0.01)
+    await begun.wait()
     read.cancel()
 
     with pytest.raises(asyncio.CancelledError):
@@ -162,7 +159,7 @@ async def test_a_callers_end_is_the_questions_end(moody):
     assert ended.is_set()
 
 
-async def test_other_errors_pass_and_cost_no_health(moody):
+async def test_read_other_error_leaves_the_health(moody):
     await moody.probe()
 
     with pytest.raises(ResourceNotFoundError):
@@ -171,9 +168,9 @@ async def test_other_errors_pass_and_cost_no_health(moody):
     assert moody.health is EngineHealth.SERVING
 
 
-async def test_a_watcher_that_fails_ends_nothing(moody, driver, monkeypatch):
-    monkeypatch.setattr(engine_connection, "PROBE_EVERY", 0.005)
-    monkeypatch.setattr(engine_connection, "PROBE_TIMEOUT", 30.0)
+async def test_supervise_watcher_fails_calls_the_others_and_goes_on(driver):
+    timing = ConnectionTiming(probe_interval=0.005, probe_timeout=30.0)
+    moody = EngineConnection("here", driver, timing)
     heard = asyncio.Queue()
 
     async def faulty():
@@ -197,9 +194,9 @@ async def test_a_watcher_that_fails_ends_nothing(moody, driver, monkeypatch):
     assert [line["log_level"] for line in failures] == ["error", "error"]
 
 
-async def test_supervision_notices_both_ways(moody, driver, monkeypatch):
-    monkeypatch.setattr(engine_connection, "PROBE_EVERY", 0.01)
-    monkeypatch.setattr(engine_connection, "PROBE_EVERY_WHILE_LOST", 0.01)
+async def test_supervise_engine_lost_and_back_reports_both(driver):
+    timing = ConnectionTiming(probe_interval=0.01, first_lost_interval=0.01, probe_timeout=0.02)
+    moody = EngineConnection("here", driver, timing)
     changes = asyncio.Queue()
 
     async def watcher():
@@ -220,17 +217,18 @@ async def test_supervision_notices_both_ways(moody, driver, monkeypatch):
     task.cancel()
 
 
-async def test_pause_while_lost_grows_to_limit_and_begins_anew(moody, driver):
+async def test_probe_interval_while_lost_doubles_up_to_a_limit_and_starts_anew(moody, driver):
+    timing = ConnectionTiming()
     await moody.probe()
-    assert moody.pause == engine_connection.PROBE_EVERY
+    assert moody.probe_interval == timing.probe_interval
     for _ in range(2):
         driver.mood = EngineUnreachableError("memory", "refused")
-        pauses = []
+        intervals = []
         for _ in range(100):
             await moody.probe()
-            pauses.append(moody.pause)
-        assert pauses[:5] == [0.5, 1.0, 2.0, 4.0, 5.0]
-        assert set(pauses[5:]) == {engine_connection.PROBE_PAUSE_LIMIT}
+            intervals.append(moody.probe_interval)
+        assert intervals[:5] == [0.5, 1.0, 2.0, 4.0, 5.0]
+        assert set(intervals[5:]) == {timing.longest_lost_interval}
         driver.mood = None
         await moody.probe()
-        assert moody.pause == engine_connection.PROBE_EVERY
+        assert moody.probe_interval == timing.probe_interval

@@ -5,7 +5,6 @@ import threading
 
 import pytest
 
-from proad.core import registries
 from proad.core.registries import AllowedRegistries
 from proad.errors import InvalidArgumentError, PolicyDeniedError
 from proad.model import registry_of
@@ -91,8 +90,7 @@ async def test_denial_names_the_setting_that_relaxes_it():
 async def test_check_of_a_name_does_not_wait_for_a_resolver_that_hangs(monkeypatch):
     hung = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: (hung.wait(), [])[1])
-    monkeypatch.setattr(registries, "_PATIENCE", 0.05)
-    allowed = AllowedRegistries(["*"])
+    allowed = AllowedRegistries(["*"], resolve_within=0.05)
     before = threading.active_count()
     try:
         for number in range(10):

@@ -1,16 +1,14 @@
-"""What a name means while it goes from one resource to another."""
+"""Which resource a name means while the name passes from one resource to another."""
 
 import asyncio
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from proad.core import resolver as module
 from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
 from proad.core.lifecycle import Lifecycle
-from proad.core.resolver import Resolver
+from proad.core.resolver import Resolver, ResolverTiming
 from proad.core.shielded_tasks import ShieldedTasks
 from proad.core.verb_runner import VerbRunner
 from proad.errors import AmbiguousIdError, EngineTimedOutError, ResourceNotFoundError
@@ -18,10 +16,11 @@ from proad.model import DeleteOptions, ResourceState
 from unit.core.inventory.scripted import Gate, Scripted, box, linked
 
 OLD, NEW = "1" * 64, "2" * 64
+IMPATIENT = ResolverTiming(refresh_within=0.05, find_name_within=0.05)
 
 
 class Overtaken(Scripted):
-    """Has `then` happen when the first verb arrives, which is too late for what it means."""
+    """Runs `then` when the first verb arrives, after the name of its resource was resolved."""
 
     then = None
 
@@ -47,32 +46,51 @@ def engine():
 
 
 @pytest.fixture
-async def resolver(engine):
-    connection = await linked(engine)
+async def connection(engine):
+    return await linked(engine)
+
+
+@pytest.fixture
+async def inventory(connection):
     inventory = Inventory([connection])
     async with inventory.following():
-        resolver: Any = Resolver(Hosts(["local"], [connection]), inventory)
-        resolver.lifecycle = Lifecycle(
-            resolver, VerbRunner(resolver, inventory, ShieldedTasks()), inventory
-        )
-        yield resolver
+        yield inventory
+
+
+@pytest.fixture
+def resolver(connection, inventory):
+    return Resolver(Hosts(["local"], [connection]), inventory)
+
+
+@pytest.fixture
+def impatient(connection, inventory):
+    """Return a resolver that gives up on a hung engine at once."""
+    return Resolver(Hosts(["local"], [connection]), inventory, IMPATIENT)
+
+
+@pytest.fixture
+def lifecycle(resolver, inventory):
+    return Lifecycle(resolver, VerbRunner(resolver, inventory, ShieldedTasks()), inventory)
 
 
 @pytest.fixture
 async def both(engine, resolver):
-    """Both have been seen under the name; the engine has not told yet that one is gone."""
+    """Return a resolver that knows two resources of one name.
+
+    The engine has told of no removal yet.
+    """
     engine.put(box(NEW, "web"), tell=False)
     await resolver.find(NEW)
     return resolver
 
 
-async def test_a_name_that_another_has_by_now(engine, both):
+async def test_find_one_of_two_has_gone_returns_the_other(engine, both):
     engine.take(OLD, tell=False)
 
     assert (await both.find("web")).resource.id == NEW
 
 
-async def test_the_looks_go_side_by_side(engine, both):
+async def test_find_two_candidates_refreshes_both_at_once(engine, both):
     engine.take(OLD, tell=False)
     engine.before = gate = Gate()
     found = asyncio.ensure_future(both.find("web"))
@@ -84,7 +102,7 @@ async def test_the_looks_go_side_by_side(engine, both):
     assert (await found).resource.id == NEW
 
 
-async def test_a_name_that_nobody_has_any_more(engine, both):
+async def test_find_both_have_gone_raises_not_found(engine, both):
     engine.take(OLD, tell=False)
     engine.take(NEW, tell=False)
 
@@ -92,12 +110,12 @@ async def test_a_name_that_nobody_has_any_more(engine, both):
         await both.find("web")
 
 
-async def test_a_name_that_two_have_is_refused(both):
+async def test_find_both_exist_raises_ambiguous_id(both):
     with pytest.raises(AmbiguousIdError):
         await both.find("web")
 
 
-async def test_what_cannot_be_looked_at_counts_as_there(engine, both):
+async def test_find_refresh_of_one_fails_raises_ambiguous_id(engine, both):
     async def fail(method, id):
         if id == OLD:
             raise EngineTimedOutError(engine.name)
@@ -109,16 +127,15 @@ async def test_what_cannot_be_looked_at_counts_as_there(engine, both):
         await both.find("web")
 
 
-async def test_what_hangs_does_not_hold_up_the_answer(engine, both, monkeypatch):
-    monkeypatch.setattr(module, "REFRESH_WITHIN", 0.05)
+async def test_find_refresh_of_one_hangs_raises_ambiguous_id(engine, both, impatient):
     engine.take(OLD, tell=False)
     engine.before = Gate(id=OLD)
 
     with pytest.raises(AmbiguousIdError):
-        await both.find("web")
+        await impatient.find("web")
 
 
-async def test_a_name_that_no_event_has_told_of_yet(engine, resolver):
+async def test_find_not_in_inventory_asks_the_engine_once(engine, resolver):
     engine.put(box(NEW, "other"), tell=False)
 
     assert (await resolver.find("other")).resource.id == NEW
@@ -127,34 +144,32 @@ async def test_a_name_that_no_event_has_told_of_yet(engine, resolver):
 
 
 @pytest.mark.parametrize("ref", ["other", "container/other", NEW])
-async def test_what_the_engine_does_not_have_either(resolver, ref):
+async def test_find_not_on_the_engine_either_raises_not_found(resolver, ref):
     with pytest.raises(ResourceNotFoundError):
         await resolver.find(ref)
 
 
-async def test_an_engine_that_hangs_is_not_waited_for_with_a_name(engine, resolver, monkeypatch):
-    monkeypatch.setattr(module, "NAME_WITHIN", 0.05)
+async def test_find_unknown_name_engine_hangs_raises_not_found(engine, impatient):
     engine.before = Gate()
 
     with pytest.raises(ResourceNotFoundError):
-        await resolver.find("other")
+        await impatient.find("other")
 
 
-async def test_one_engine_that_hangs_holds_up_no_other(monkeypatch):
-    monkeypatch.setattr(module, "NAME_WITHIN", 0.05)
+async def test_find_unknown_name_one_engine_hangs_asks_the_other():
     hung, good = Scripted(), Scripted()
     connections = [await linked(hung, "a"), await linked(good, "b")]
     inventory = Inventory(connections)
     async with inventory.following():
         hung.before = Gate()
         good.put(box(NEW, "other"), tell=False)
-        found = await Resolver(Hosts(["a", "b"], connections), inventory).find("other")
+        found = await Resolver(Hosts(["a", "b"], connections), inventory, IMPATIENT).find("other")
     assert found.connection is connections[1]
 
 
 @pytest.fixture
-def overtaken(engine, resolver):
-    """Makes the name another's between its resolution and the verb."""
+def overtaken(engine, resolver, lifecycle):
+    """Pass the name to another resource between its resolution and the verb."""
 
     def by(resource):
         async def then():
@@ -163,24 +178,24 @@ def overtaken(engine, resolver):
             await resolver.find(resource.id)
 
         engine.then = then
-        return resolver.lifecycle
+        return lifecycle
 
     return by
 
 
-async def test_a_verb_goes_to_whom_the_name_means_by_then(engine, overtaken):
+async def test_pause_name_passed_on_meanwhile_pauses_the_successor(engine, overtaken):
     paused = await overtaken(box(NEW, "web")).pause("web")
 
     assert (paused.id, paused.state) == (NEW, ResourceState.PAUSED)
 
 
-async def test_a_delete_goes_to_whom_the_name_means_by_then(engine, overtaken):
+async def test_delete_name_passed_on_meanwhile_deletes_the_successor(engine, overtaken):
     assert (await overtaken(box(NEW, "web")).delete("web", DeleteOptions(force=True))).id == NEW
     assert engine.there == {}
 
 
 @pytest.mark.parametrize(("ref", "name"), [(OLD, "web"), (OLD[:6], "other")], ids=str)
-async def test_an_id_means_what_it_meant(engine, overtaken, ref, name):
+async def test_pause_by_id_resource_gone_raises_not_found(engine, overtaken, ref, name):
     another = box(OLD[:6] + "2" * 58, name)
 
     with pytest.raises(ResourceNotFoundError):
@@ -188,8 +203,8 @@ async def test_an_id_means_what_it_meant(engine, overtaken, ref, name):
     assert engine.there == {another.id: another}
 
 
-async def test_what_is_gone_is_refused_once(engine, resolver):
+async def test_pause_resource_gone_raises_not_found(engine, lifecycle):
     engine.take(OLD, tell=False)
 
     with pytest.raises(ResourceNotFoundError):
-        await resolver.lifecycle.pause("web")
+        await lifecycle.pause("web")

@@ -1,19 +1,19 @@
 """Samples: one for all who listen, and what they are completed with."""
 
 import asyncio
+import gc
 from collections import Counter
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from proad.core import stats_service
 from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
 from proad.core.resolver import Resolver
-from proad.core.stats_service import StatsService
+from proad.core.stats_service import StatsService, StatsTiming
 from proad.errors import (
     CapabilityMissingError,
     EngineTimedOutError,
@@ -27,6 +27,7 @@ from unit.core.inventory.scripted import Scripted, box, linked, quiet
 S = ResourceState
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SHORT = timedelta(seconds=0.03)
+SAMPLE_AGE = 0.03
 
 
 class Measured(Scripted):
@@ -37,9 +38,11 @@ class Measured(Scripted):
         self.samples = []
         self.cpu = Counter()
         self.hung = False
+        self.asked_for_stats = asyncio.Event()
 
     async def stats(self, ids):
         self._reach()
+        self.asked_for_stats.set()
         if self.hung:
             await asyncio.Event().wait()
         self.samples.append(set(ids))
@@ -54,11 +57,6 @@ def sample(id, time, cpu):
     )
 
 
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch):
-    monkeypatch.setattr(stats_service, "TICK", 0.03)
-
-
 @pytest.fixture
 def engine():
     return Measured(box("1", "a"), box("2", "b"), box("3", "idle", S.STOPPED))
@@ -71,15 +69,16 @@ async def connection(engine):
 
 @pytest.fixture
 async def measure(connection):
-    """Makes a StatsService of the engine and of others."""
+    """Make a StatsService of the engine and of others."""
     async with AsyncExitStack() as stack:
 
-        async def start(*others):
+        async def start(*others, first_patience=2.5):
+            timing = StatsTiming(sample_age=SAMPLE_AGE, first_patience=first_patience)
             connections = [connection, *others]
             inventory = Inventory(connections)
             await stack.enter_async_context(inventory.following())
             hosts = Hosts([each.host for each in connections], connections)
-            made: Any = StatsService(hosts, Resolver(hosts, inventory), inventory)
+            made: Any = StatsService(hosts, Resolver(hosts, inventory), inventory, timing)
             made.inventory = inventory
             return made
 
@@ -98,26 +97,26 @@ async def first(measured, *refs, number=1, interval=SHORT):
     raise AssertionError("it ended")
 
 
-async def test_all_that_are_active(measure, connection):
+async def test_stream_nothing_named_samples_all_active(measure, connection):
     (batch,) = await first(await measure())
 
     assert {(s.id, s.name, s.host) for s in batch} == {("1", "a", "local"), ("2", "b", "local")}
 
 
-async def test_only_those_named(measure, engine):
+async def test_stream_one_named_samples_only_that(measure, engine):
     (batch,) = await first(await measure(), "a")
 
     assert [s.name for s in batch] == ["a"]
     assert all(ids <= {"1"} for ids in engine.samples)
 
 
-async def test_percent_is_of_one_processor_and_absent_at_first(measure):
+async def test_cpu_percent_is_of_one_processor_and_absent_at_first(measure):
     one, two, three = await first(await measure(), "a", number=3)
 
     assert [batch[0].cpu_percent for batch in (one, two, three)] == [None, 50.0, 50.0]
 
 
-async def test_percent_is_absent_after_a_start(measure, engine):
+async def test_cpu_percent_resource_restarted_is_absent(measure, engine):
     measured = await measure()
     async with aclosing(measured.stream(["a"], SHORT)) as stream:
         assert (await anext(stream)).stats[0].cpu_percent is None
@@ -139,24 +138,24 @@ async def _some(stream, number):
         yield (await anext(stream)).stats
 
 
-async def test_however_many_listen_each_is_sampled_once_a_tick(measure, engine):
+async def test_stream_many_listeners_are_sampled_once_for_all(measure, engine):
     measured = await measure()
     begun = asyncio.get_running_loop().time()
     await asyncio.gather(*(first(measured, "a", number=5) for _ in range(50)))
     passed = asyncio.get_running_loop().time() - begun
 
-    assert len(engine.samples) <= passed / stats_service.TICK + 2
+    assert len(engine.samples) <= passed / SAMPLE_AGE + 2
     assert set(map(frozenset, engine.samples)) == {frozenset({"1"})}
 
 
-async def test_each_sample_is_told_once(measure):
+async def test_stream_each_sample_is_yielded_once(measure):
     batches = await first(await measure(), "a", number=5, interval=timedelta(seconds=0.005))
 
     times = [s.sample_time for batch in batches for s in batch]
     assert times == sorted(set(times))
 
 
-async def test_what_is_asked_for_together_is_sampled_together(measure, engine):
+async def test_stream_two_requests_at_once_are_sampled_together(measure, engine):
     measured = await measure()
 
     async def last(*refs):
@@ -168,19 +167,24 @@ async def test_what_is_asked_for_together_is_sampled_together(measure, engine):
     assert {s.name for s in everything} == {"a", "b"}
 
 
-async def test_nobody_listens_nobody_samples(measure, engine):
+async def test_sampler_nobody_listens_does_not_sample(measure, engine):
     measured = await measure()
     await first(measured)
-    await asyncio.sleep(0.05)  # one may have been under way
-    samples = len(engine.samples)
-    await asyncio.sleep(0.15)
+    engine.asked_for_stats.clear()
 
-    assert len(engine.samples) == samples
+    # A sample may have been under way; after that none comes for several sample ages.
+    async def silent():
+        engine.asked_for_stats.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(engine.asked_for_stats.wait(), 5 * SAMPLE_AGE)
+        return not engine.asked_for_stats.is_set()
+
+    assert await silent() or await silent()
     await first(measured)
-    assert len(engine.samples) > samples
+    assert engine.asked_for_stats.is_set()
 
 
-async def test_what_is_not_active_has_no_sample_until_it_is(measure, engine):
+async def test_stream_named_resource_not_active_is_missing_until_it_runs(measure, engine):
     measured = await measure()
     async with aclosing(measured.stream(["idle"], SHORT)) as stream:
         batch = await anext(stream)
@@ -198,7 +202,7 @@ async def test_what_is_not_active_has_no_sample_until_it_is(measure, engine):
 
 
 @pytest.mark.parametrize("refs", [["a", "b", "idle"], []])
-async def test_what_the_engine_has_no_numbers_of_is_told(measure, engine, refs):
+async def test_stream_driver_returns_no_sample_is_missing(measure, engine, refs):
     """Whether it was named or not; of all, what does not run is none."""
     stats = engine.stats
 
@@ -218,14 +222,12 @@ async def test_what_the_engine_has_no_numbers_of_is_told(measure, engine, refs):
 
 
 @pytest.mark.parametrize("refs", [["a"], []])
-async def test_why_an_engine_cannot_be_asked_is_told(measure, engine, refs, monkeypatch):
-    monkeypatch.setattr(stats_service, "_FIRST", 0.05)
-
+async def test_stream_driver_fails_reports_why(measure, engine, refs):
     async def fail(_ids):
         raise EngineTimedOutError("docker", "its stats")
 
     engine.stats = fail
-    measured = await measure()
+    measured = await measure(first_patience=0.05)
     async with asyncio.timeout(30), aclosing(measured.stream(refs, SHORT)) as stream:
         while not (batch := await anext(stream)).missing:
             assert batch.stats == ()
@@ -235,7 +237,7 @@ async def test_why_an_engine_cannot_be_asked_is_told(measure, engine, refs, monk
     assert "its stats" in batch.missing[0].message
 
 
-async def test_one_that_is_named_and_goes_ends_the_stream(measure, engine):
+async def test_stream_named_resource_goes_raises_not_found(measure, engine):
     measured = await measure()
     async with aclosing(measured.stream(["a"], SHORT)) as stream:
         assert (await anext(stream)).stats
@@ -244,27 +246,27 @@ async def test_one_that_is_named_and_goes_ends_the_stream(measure, engine):
             await asyncio.wait_for(to_the_end(stream), 30)
 
 
-async def test_one_that_goes_from_all_is_only_left_out(measure, engine):
+async def test_stream_unnamed_resource_goes_is_left_out_and_forgotten(measure, engine):
     measured = await measure()
-    subscriptions = measured._subscriptions([])
-    measured._subscriptions = lambda named: subscriptions
     async with aclosing(measured.stream([], SHORT)) as stream:
         await anext(stream)
         engine.take("1")
         await quiet(measured.inventory)
         await anext(stream)
         batches = [batch async for batch in _some(stream, 4)]
+        gc.collect()
+        kept = {each.id for each in gc.get_objects() if isinstance(each, ResourceStats)}
 
     assert {s.name for batch in batches for s in batch} == {"b"}
-    assert subscriptions[0]._before.keys() == {"2"}  # nothing is kept of the other one
+    assert kept == {"2"}  # nothing is kept of the resource that has gone
 
 
-async def test_one_that_there_is_not(measure):
+async def test_stream_unknown_resource_raises_not_found(measure):
     with pytest.raises(ResourceNotFoundError):
         await first(await measure(), "a", "nope")
 
 
-async def test_an_engine_that_is_lost_ends_a_named_stream(measure, engine, connection):
+async def test_stream_named_engine_lost_raises_unreachable(measure, engine, connection):
     measured = await measure()
     async with aclosing(measured.stream(["a"], SHORT)) as stream:
         assert (await anext(stream)).stats
@@ -274,7 +276,7 @@ async def test_an_engine_that_is_lost_ends_a_named_stream(measure, engine, conne
             await asyncio.wait_for(to_the_end(stream), 30)
 
 
-async def test_all_goes_on_without_a_lost_engine(measure, engine, connection):
+async def test_stream_nothing_named_goes_on_without_a_lost_engine(measure, engine, connection):
     other = await linked(Measured(box("9", "far")), "far")
     measured = await measure(other)
     async with aclosing(measured.stream([], SHORT)) as stream:
@@ -291,10 +293,10 @@ async def test_all_goes_on_without_a_lost_engine(measure, engine, connection):
                 pass
 
 
-async def test_one_engine_that_hangs_holds_up_no_other(measure, engine, monkeypatch):
-    monkeypatch.setattr(stats_service, "_FIRST", 0.2)
+async def test_stream_one_engine_hangs_yields_the_other(measure, engine):
     engine.hung = True
-    measured = await measure(await linked(Measured(box("9", "far")), "far"))
+    far = await linked(Measured(box("9", "far")), "far")
+    measured = await measure(far, first_patience=0.2)
 
     (batch,) = await first(measured)
 
@@ -302,7 +304,7 @@ async def test_one_engine_that_hangs_holds_up_no_other(measure, engine, monkeypa
 
 
 @pytest.mark.parametrize("error", [EngineTimedOutError("scripted"), ZeroDivisionError()])
-async def test_a_sample_that_fails_is_followed_by_others(measure, engine, error):
+async def test_stream_sample_fails_is_tried_again(measure, engine, error):
     failures = [error, error]
     stats = engine.stats
 
@@ -316,7 +318,7 @@ async def test_a_sample_that_fails_is_followed_by_others(measure, engine, error)
     assert [s.name for s in (await first(await measure(), "a"))[0]] == ["a"]
 
 
-async def test_an_engine_that_cannot_tell(connection):
+async def test_stream_engine_without_stats_raises_capability_missing(connection):
     silent = await linked(Scripted(box()), "far")
     inventory = Inventory([silent])
     hosts = Hosts(["far"], [silent])
@@ -328,7 +330,7 @@ async def test_an_engine_that_cannot_tell(connection):
                 await first(measured, *refs)
 
 
-async def test_all_end_with_the_daemon(measure):
+async def test_close_ends_all_streams(measure):
     measured = await measure()
     streams = [measured.stream([], timedelta(hours=1)) for _ in range(3)]
     for stream in streams:
@@ -343,7 +345,7 @@ async def test_all_end_with_the_daemon(measure):
             await asyncio.wait_for(wait, 1)
 
 
-async def test_a_new_name_is_shown(measure, engine):
+async def test_stream_resource_renamed_yields_the_new_name(measure, engine):
     measured = await measure()
     async with aclosing(measured.stream(["a"], SHORT)) as stream:
         await anext(stream)

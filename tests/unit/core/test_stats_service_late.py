@@ -1,4 +1,4 @@
-"""Samples for listeners who come late, listen seldom, or listen to an engine that is slow."""
+"""Streams that begin late, have long intervals, or wait for a slow engine."""
 
 import asyncio
 import gc
@@ -7,11 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from proad.core import stats_service
 from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
 from proad.core.resolver import Resolver
-from proad.core.stats_service import StatsService
+from proad.core.stats_service import StatsService, StatsTiming
 from proad.errors import EngineTimedOutError
 from proad.model import ResourceKind, ResourceStats
 from unit.core.inventory.scripted import Scripted, box, linked, until
@@ -20,7 +19,7 @@ OFTEN, SELDOM = timedelta(seconds=0.05), timedelta(hours=1)
 
 
 class Slow(Scripted):
-    """Samples when it is open."""
+    """Answers a request for samples once `open` is set."""
 
     def __init__(self, *resources):
         super().__init__(*resources)
@@ -54,16 +53,19 @@ def far():
 
 
 @pytest.fixture
-async def listen(engine, far, monkeypatch):
-    """Begins to listen; every listener's answer is asked for with `anext`."""
-    monkeypatch.setattr(stats_service, "_FIRST", 1.0)
-    monkeypatch.setattr(stats_service, "TICK", 0.02)
+def timing():
+    return StatsTiming(sample_age=0.02, first_patience=1.0)
+
+
+@pytest.fixture
+async def listen(engine, far, timing):
+    """Begin to listen; every listener's answer is asked for with `anext`."""
     connections = [await linked(engine), await linked(far, "far")]
     inventory = Inventory(connections)
     hosts = Hosts(["local", "far"], connections)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(inventory.following())
-        measured = StatsService(hosts, Resolver(hosts, inventory), inventory)
+        measured = StatsService(hosts, Resolver(hosts, inventory), inventory, timing)
 
         async def begin(*refs, interval):
             return await stack.enter_async_context(aclosing(measured.stream(refs, interval)))
@@ -76,8 +78,8 @@ async def names(stream):
         return {one.name for one in (await anext(stream)).stats}
 
 
-async def test_who_comes_while_a_sample_is_taken_waits_for_the_own_one(engine, listen, monkeypatch):
-    monkeypatch.setattr(stats_service, "_FIRST", 30)
+@pytest.mark.parametrize("timing", [StatsTiming(sample_age=0.02, first_patience=30)])
+async def test_stream_sample_under_way_waits_for_its_own(engine, listen):
     engine.open.clear()
     first = asyncio.ensure_future(names(await listen("a", interval=OFTEN)))
     await until(lambda: engine.samples)
@@ -90,7 +92,7 @@ async def test_who_comes_while_a_sample_is_taken_waits_for_the_own_one(engine, l
     assert await second == {"b"}
 
 
-async def test_who_listens_seldom_is_sampled_for_as_seldom(engine, listen):
+async def test_stream_long_interval_is_sampled_as_rarely(engine, listen):
     seldom = await listen("a", interval=SELDOM)
     assert await names(seldom) == {"a"}
     second = asyncio.ensure_future(names(seldom))
@@ -104,7 +106,7 @@ async def test_who_listens_seldom_is_sampled_for_as_seldom(engine, listen):
     await asyncio.wait({second})
 
 
-async def test_what_an_engine_says_late_is_told_when_it_comes(engine, listen):
+async def test_stream_late_sample_is_yielded_when_it_comes(engine, listen):
     engine.open.clear()
     stream = await listen(interval=SELDOM)
 
@@ -113,7 +115,7 @@ async def test_what_an_engine_says_late_is_told_when_it_comes(engine, listen):
     assert await names(stream) == {"a", "b"}
 
 
-async def test_what_fails_at_first_is_told_when_it_comes(engine, listen):
+async def test_stream_sample_fails_at_first_is_yielded_when_it_comes(engine, listen):
     stats = engine.stats
 
     async def fail(ids):
@@ -127,7 +129,7 @@ async def test_what_fails_at_first_is_told_when_it_comes(engine, listen):
     assert await names(stream) == {"a"}
 
 
-async def test_an_engine_that_hangs_is_asked_once_and_waited_for_once(engine, far, listen):
+async def test_stream_engine_hangs_is_asked_once(engine, far, listen):
     engine.open.clear()
     stream = await listen(interval=OFTEN)
     for _ in range(4):
@@ -137,7 +139,7 @@ async def test_an_engine_that_hangs_is_asked_once_and_waited_for_once(engine, fa
     assert len(far.samples) > 1
 
 
-async def test_who_goes_while_a_sample_is_taken_leaves_no_complaint(engine, listen):
+async def test_stream_cancelled_during_a_sample_logs_nothing(engine, listen):
     complaints = []
     asyncio.get_running_loop().set_exception_handler(lambda _, told: complaints.append(told))
     engine.open.clear()
