@@ -111,11 +111,13 @@ class Feed:
         """Take a value through what the loop does with it."""
         match value:
             case Resource():
-                entry = self._store.put(ENGINE, "local", value, detail=value)
-                self._store.keep_detail(entry, value, entry.epoch, 0.0)
+                with self._store.reading() as begun:
+                    self._store.apply(ENGINE, "local", value, begun, detail=value)
+                entry = self._store.get(ENGINE, value.id)
+                assert entry is not None
                 _FILTER.matches(entry.published)
                 _ORDER_BY.position(entry.published)
-                full = entry.in_full()
+                full = self._store.in_full(entry, None)
                 assert full is not None
                 v1.GetResourceResponse.FromString(first_field(full))
             case _ if (cls := getattr(v1, type(value).__name__, None)) is not None:

@@ -64,7 +64,7 @@ class CoreHarness:
             await journal.beyond(journal.revision)
 
     def _published(self, id: str) -> list[Resource]:
-        return [entry.published for entry in self.inventory.store.with_id(id)]
+        return [entry.published for entry in self.inventory.with_id(id)]
 
 
 def _of(change: Change, id: str) -> str:

@@ -77,7 +77,6 @@ async def test_what_is_done_through_us_is_told_with_its_actor(daemon, watch):
 
 async def test_what_happens_behind_our_back_is_told_without_one(daemon, watch):
     web = await daemon.container("web")
-    await asyncio.sleep(0.3)  # so that nobody takes it for the doing of the create
     watcher = await watch()
 
     await daemon.driver.stop(web.id, StopOptions())

@@ -59,26 +59,30 @@ class _ChangeCauseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ChangeCau
     CHANGE_CAUSE_UNSPECIFIED: _ChangeCause.ValueType  # 0
     """Not set: the initial state has none."""
     CHANGE_CAUSE_API: _ChangeCause.ValueType  # 1
-    """A call to this daemon: what it makes, and the states that it leads through and to."""
+    """A call to this daemon: what happened to the resource while the call was under way on
+    it, or made it, and what the call found at its end. For a PruneContainers under way,
+    the stopped containers that went.
+    """
     CHANGE_CAUSE_EXTERNAL: _ChangeCause.ValueType  # 2
-    """Anything else: the workload itself, such as one that ends right after its start, or
-    somebody with the engine's own tools, also while a call is under way.
+    """Anything else: the workload itself, somebody with the engine's own tools, or the late
+    effect of a call that had failed, such as with STOP_TIMED_OUT.
     """
 
 class ChangeCause(_ChangeCause, metaclass=_ChangeCauseEnumTypeWrapper):
-    """Where a change came from. Engines do not say who asked for what they tell: a change is
-    a call's if that call leads to it and is under way, or ended a moment ago, or ended
-    within the last five minutes with STOP_TIMED_OUT, ENGINE_TIMED_OUT or
-    ENGINE_UNREACHABLE, so that its effect may come late.
+    """Where a change came from, as best effort: engines do not say who asked for what they
+    tell. What happens to a resource while a call is under way on it counts as that call's.
     """
 
 CHANGE_CAUSE_UNSPECIFIED: ChangeCause.ValueType  # 0
 """Not set: the initial state has none."""
 CHANGE_CAUSE_API: ChangeCause.ValueType  # 1
-"""A call to this daemon: what it makes, and the states that it leads through and to."""
+"""A call to this daemon: what happened to the resource while the call was under way on
+it, or made it, and what the call found at its end. For a PruneContainers under way,
+the stopped containers that went.
+"""
 CHANGE_CAUSE_EXTERNAL: ChangeCause.ValueType  # 2
-"""Anything else: the workload itself, such as one that ends right after its start, or
-somebody with the engine's own tools, also while a call is under way.
+"""Anything else: the workload itself, somebody with the engine's own tools, or the late
+effect of a call that had failed, such as with STOP_TIMED_OUT.
 """
 Global___ChangeCause: _TypeAlias = ChangeCause  # noqa: Y015
 

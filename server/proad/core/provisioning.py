@@ -1,10 +1,9 @@
 """Creating containers and domains, and removing stopped containers."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from proad.core.actor import current_actor
 from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts, require
 from proad.core.inventory import Inventory
@@ -42,7 +41,7 @@ class Provisioning:
     ) -> CreatedContainer:
         """Create a container on a host."""
         connection, driver = self._hosts.offering(Containers, host)
-        with self._creating(connection) as on_made:
+        async with self._creating(connection) as on_made:
             created = await driver.create_container(spec, start=start, on_made=on_made)
             resource = await self._publish(connection, created.resource)
         return replace(created, resource=resource)
@@ -51,7 +50,7 @@ class Provisioning:
     async def create_domain(self, spec: DomainSpec, *, start: bool, host: str) -> Resource:
         """Create a domain on a host."""
         connection, driver = self._hosts.offering(Domains, host)
-        with self._creating(connection) as on_made:
+        async with self._creating(connection) as on_made:
             created = await driver.create_domain(spec, start=start, on_made=on_made)
             return await self._publish(connection, created)
 
@@ -61,7 +60,7 @@ class Provisioning:
     ) -> Resource:
         """Create a domain on a host from XML."""
         connection, driver = self._hosts.offering(Domains, host)
-        with self._creating(connection) as on_made:
+        async with self._creating(connection) as on_made:
             created = await driver.create_domain_from_xml(source, start=start, on_made=on_made)
             return await self._publish(connection, created)
 
@@ -69,11 +68,10 @@ class Provisioning:
     async def prune_containers(self, which: PruneFilter, *, host: str) -> Pruned:
         """Remove stopped containers from a host."""
         connection, driver = self._hosts.offering(Containers, host)
-        refresher = self._inventory.refresher(connection)
-        with refresher.pruning(), connection.call():
+        with self._inventory.pruning(connection), connection.call():
             pruned = await driver.prune_containers(which)
             for id in pruned.container_ids:
-                refresher.drop(id, actor=current_actor())
+                self._inventory.remove(connection, id)
         return pruned
 
     async def domain_xml(self, ref: str, *, inactive: bool) -> str:
@@ -84,11 +82,12 @@ class Provisioning:
             lambda: driver.get_domain_xml(resolved.resource.id, inactive=inactive)
         )
 
-    @contextmanager
-    def _creating(self, connection: EngineConnection) -> Iterator[OnMade]:
-        """Attribute what appears under the ids that a create reports to that create."""
-        with self._inventory.refresher(connection).making() as on_made, connection.call():
-            yield on_made
+    @asynccontextmanager
+    async def _creating(self, connection: EngineConnection) -> AsyncIterator[OnMade]:
+        """Attribute what a create makes to the create."""
+        async with self._inventory.creating(connection) as on_made:
+            with connection.call():
+                yield on_made
 
     async def _publish(self, connection: EngineConnection, created: Resource) -> Resource:
         """Bring a new resource into the inventory, and return its FULL view completed."""

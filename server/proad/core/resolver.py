@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 
 from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts
-from proad.core.inventory import Inventory
-from proad.core.inventory.store import Entry
+from proad.core.inventory import Entry, Inventory
 from proad.core.reference import Reference
 from proad.errors import (
     AmbiguousIdError,

@@ -8,10 +8,8 @@ from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from proad.core.actor import current_actor
 from proad.core.engine_connection import EngineConnection
-from proad.core.inventory import Inventory
-from proad.core.inventory.store import Entry
+from proad.core.inventory import Entry, Inventory
 from proad.core.keyed_lock import KeyedLock
 from proad.core.resolver import ResolvedResource, Resolver
 from proad.core.shielded_tasks import ShieldedTasks
@@ -22,7 +20,7 @@ from proad.errors import (
     ResourceNotFoundError,
     StateError,
 )
-from proad.model import ACTIVE, EngineEvent, Lifetime, Resource, Verb, refusal
+from proad.model import ACTIVE, Lifetime, Resource, Verb, refusal
 from proad.ports import Driver, OnStep, untold
 
 P = ParamSpec("P")
@@ -60,7 +58,7 @@ class VerbRun:
         entry: the resource in the inventory.
         on_step: takes the steps of the verb.
         alone: whether the verb holds the lock alone; otherwise it goes beside a graceful stop.
-        reads: `entry.reads` when the verb began.
+        begun: the number of the verb in the inventory's clock.
         observed: the resource after the verb, or as it last was, as its driver gave it.
         detail: the FULL view after the verb, as its driver gave it.
         last: the resource as it last was, if it has gone.
@@ -71,7 +69,7 @@ class VerbRun:
     entry: Entry
     on_step: OnStep
     alone: bool
-    reads: int
+    begun: int
     observed: Resource | None = None
     detail: Resource | None = None
     last: Resource | None = None
@@ -147,9 +145,9 @@ class VerbRunner:
                 self.tasks.shield()
                 # Beside a graceful stop, the activity that shows is the stop's.
                 activity = self._inventory.activity(entry, verb) if alone else nullcontext(untold)
-                holding = self._inventory.refresher(connection).holding(entry.observed.id)
-                with holding, activity as on_step:
-                    run = VerbRun(verb, connection, entry, on_step, alone, entry.reads)
+                with activity as on_step:
+                    begun = self._inventory.begin()
+                    run = VerbRun(verb, connection, entry, on_step, alone, begun)
                     try:
                         with connection.call():
                             yield run
@@ -182,48 +180,34 @@ class VerbRunner:
 
     async def _apply(self, run: VerbRun) -> None:
         """Apply the result of a verb to the inventory. This is the only place that does."""
-        entry, observed, id = run.entry, run.observed, run.id
-        refresher = self._inventory.refresher(run.connection)
-        entry.drop_detail()
-        if observed is None:
-            # Any read so far may be older than the last effect of the verb.
-            revision = entry.published.revision
-            entry.last_detail = run.detail or entry.last_detail
-            after = await refresher.refresh(id)
-            if after is entry and entry.published.revision == revision:
-                self._inventory.store.touch(entry)
+        inventory, connection, entry = self._inventory, run.connection, run.entry
+        if run.observed is None:
+            await inventory.finish_change(connection, entry, run.begun, run.detail)
             return
-        last = replace(
-            self._inventory.complete(run.connection, observed), activity=None, allowed_verbs=()
-        )
+        observed = run.observed
+        last = replace(inventory.complete(connection, observed), activity=None, allowed_verbs=())
         transient = observed.lifetime is Lifetime.TRANSIENT and observed.state not in ACTIVE
-        if self._inventory.entry(run.connection, id) is not entry:
+        if inventory.entry(connection, run.id) is not entry:
             pass  # it went during the verb, and another resource may have come under its id
         elif run.verb is Verb.DELETE or transient:
-            refresher.drop(id, actor=current_actor())
-        elif entry.reads != run.reads:
-            # It was read during the verb, and either read may be the later one.
-            await refresher.refresh(id)
-        elif run.alone:
-            refresher.finish(entry, observed)
+            inventory.remove(connection, run.id)
         else:
-            refresher.apply(observed, actor=current_actor())
-        if self._inventory.entry(run.connection, id) is not entry:
+            await inventory.finish(connection, entry, observed, run.begun, ends_activity=run.alone)
+        if inventory.entry(connection, run.id) is not entry:
             run.last = last
 
     async def _fail(self, run: VerbRun, error: Exception | CancelledError) -> None:
         """Refresh the resource of a verb that failed, before its caller hears of the failure."""
         if run.alone and isinstance(error, StateError | ResourceNotFoundError):
             # The driver did nothing, so what the refresh shows is not this verb's doing.
-            self._inventory.store.set_activity(run.entry, None, failure=error)
-        refresher = self._inventory.refresher(run.connection)
-        refresher.mark_dirty(EngineEvent(id=run.id))
+            self._inventory.end_activity(run.entry)
+        self._inventory.mark_dirty(run.connection, run.id)
         if isinstance(error, EngineUnreachableError | EngineTimedOutError | CancelledError):
             return  # the engine would not answer, or nobody waits
         # The verb's own failure is reported, whatever the refresh meets.
         with suppress(Exception):
             async with asyncio.timeout(self._timing.refresh_within):
-                await refresher.refresh(run.id, reconfigured=True)
+                await self._inventory.refresh(run.connection, run.id, reconfigured=True)
 
 
 class _HasVerbs(Protocol):

@@ -103,7 +103,8 @@ class Resource:
     `id` is the engine's own full id. `host` is empty as a driver gives it; the
     inventory fills in the name of the host connection, `allowed_verbs`, `activity`,
     `etag`, `revision` and `observe_time`. A driver gives `allowed_verbs` where they are
-    fewer than the state allows.
+    fewer than the state allows. `creation` tells which create of that driver made the
+    resource, if the engine keeps that; no caller sees it.
     """
 
     id: str
@@ -122,6 +123,7 @@ class Resource:
     observe_time: datetime | None = None
     container: Container | None = None
     domain: Domain | None = None
+    creation: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

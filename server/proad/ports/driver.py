@@ -74,9 +74,9 @@ OnStep = Callable[[str, int | None], None]
 Called on the event loop."""
 
 OnMade = Callable[[str], None]
-"""Told by a create which full id it is that will be found, as soon as that is known: before
-there is anything, or, where the engine gives the id, with its answer. Called on the event
-loop; never with the id of what was there before."""
+"""Receives from a create, before there is anything, what its resource will be known by: its
+full id, or its `Resource.creation`. Called on the event loop; never with what was there
+before."""
 
 OnEvent = Callable[[EngineEvent], None]
 """Receives one event of a subscription. Called on the event loop; must not block."""

@@ -74,7 +74,7 @@ async def test_what_ends_by_itself_is_nobodys(
         ]
 
 
-async def test_what_others_do_during_a_graceful_stop_is_theirs(
+async def test_changes_by_others_during_a_graceful_stop_are_attributed_to_the_stop(
     driver: DockerDriver, make: Make, raw: docker.APIClient, token: str
 ):
     act_for("ann")
@@ -91,5 +91,6 @@ async def test_what_others_do_during_a_graceful_stop_is_theirs(
         await core.wait_for(made.id, "gone")
         with suppress(ProaError):
             await stopping
-        others = {what for what, *_ in core.changes_by_others(made.id)}
-    assert {f"{token}-renamed", "PAUSED", "gone"} <= others
+        during = core.changes_of(made.id)[1:]
+    assert {f"{token}-renamed", "PAUSED", "gone"} <= {what for what, *_ in during}
+    assert {(cause, actor) for _what, cause, actor in during} == {("API", "ann")}

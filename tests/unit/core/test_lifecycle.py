@@ -67,7 +67,7 @@ async def test_pause_with_a_full_read_during_it_drops_that_full_view(
 ):
     async def reads():
         await lifecycle.get(web.id, ResourceView.FULL)
-        await inventory.refresher(connection).refresh(web.id)
+        await inventory.refresh(connection, web.id)
 
     driver.during = reads
     await lifecycle.pause(web.id)

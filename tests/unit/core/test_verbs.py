@@ -66,7 +66,7 @@ async def test_what_was_read_during_a_verb_makes_it_look_again(engine, verbs, in
         engine.put(box(state=S.PAUSED))
         observed = engine.there[before.id]
         engine.put(box(state=S.STOPPED))
-        await inventory.refresher(found.connection).refresh(before.id)
+        await inventory.refresh(found.connection, before.id)
         return observed
 
     answer = await verbs.transition(Verb.PAUSE, found, act)
@@ -133,7 +133,7 @@ async def test_what_is_deleted_while_it_stops_is_told_stopped(engine, verbs, inv
         engine.put(box(state=S.STOPPED))
         observed = engine.there[before.id]
         engine.take(before.id)
-        inventory.refresher(found.connection).drop(before.id, actor="bob")
+        inventory.remove(found.connection, before.id)
         return observed
 
     answer = await verbs.transition(Verb.STOP, found, act)

@@ -34,9 +34,8 @@ class Slow(Scripted):
 
     async def create_container(self, spec, *, start=False, on_made):
         await self.steps.get()
-        self.put(box("new", "a_name_of_dockers", S.STOPPED))
-        await self.steps.get()
-        on_made("new")
+        on_made("nonce")
+        self.put(box("new", "a_name_of_dockers", S.STOPPED, creation="nonce"))
         await self.steps.get()
         self.put(replace(self.there["new"], state=S.RUNNING))
         await self.steps.get()
@@ -93,7 +92,9 @@ def told(inventory, id="1"):
     return published
 
 
-async def test_what_others_do_during_a_graceful_stop(engine, inventory, connection, do):
+async def test_change_by_others_during_a_verb_is_attributed_to_the_verb(
+    engine, inventory, connection, do
+):
     asked, ends = asyncio.Event(), asyncio.Event()
 
     async def stop(id, on_step):
@@ -112,10 +113,12 @@ async def test_what_others_do_during_a_graceful_stop(engine, inventory, connecti
     await stopping
     await quiet(inventory)
 
-    assert told(inventory)[1:] == [("renamed", NOBODY), (S.PAUSED, NOBODY), (S.STOPPED, ANN)]
+    assert told(inventory)[1:] == [("renamed", ANN), (S.PAUSED, ANN), (S.STOPPED, ANN)]
 
 
-async def test_what_is_removed_by_others_during_a_graceful_stop(engine, inventory, connection, do):
+async def test_removal_by_others_during_a_verb_is_attributed_to_the_verb(
+    engine, inventory, connection, do
+):
     asked, ends = asyncio.Event(), asyncio.Event()
 
     async def stop(id, on_step):
@@ -130,7 +133,7 @@ async def test_what_is_removed_by_others_during_a_graceful_stop(engine, inventor
     ends.set()
     await stopping
 
-    assert told(inventory)[1:] == [("gone", NOBODY)]
+    assert told(inventory)[1:] == [("gone", ANN)]
 
 
 @pytest.mark.parametrize("verb", [Verb.STOP, Verb.PAUSE])
@@ -206,21 +209,22 @@ async def test_what_happens_right_after_a_verb(engine, inventory, do, verb, befo
     assert told(inventory)[begun:] == [(to, ANN), (then, NOBODY)]
 
 
-async def test_what_a_verb_does_after_its_time_is_over(engine, inventory, do):
+async def test_effect_of_a_verb_that_timed_out_is_external(engine, inventory, do):
     async def late(id, on_step):
         raise EngineTimedOutError("scripted")
 
     with pytest.raises(ProaError):
         await do(Verb.STOP, late)
     await quiet(inventory)
-    for state in (S.STOPPED, S.RUNNING, S.STOPPED):
-        engine.put(box(state=state))
-        await quiet(inventory)
+    engine.put(box(state=S.STOPPED))
+    await quiet(inventory)
 
-    assert told(inventory)[1:] == [(S.STOPPED, ANN), (S.RUNNING, NOBODY), (S.STOPPED, NOBODY)]
+    assert told(inventory)[1:] == [(S.STOPPED, NOBODY)]
 
 
-async def test_a_nameless_create_that_takes_long(engine, inventory, connection):
+async def test_what_a_create_makes_is_attributed_to_the_create_until_the_create_ends(
+    engine, inventory, connection
+):
     hosts = Hosts(["local"], [connection])
     provisioning = Provisioning(hosts, Resolver(hosts, inventory), ShieldedTasks(), inventory)
     act_for("ann")
@@ -229,14 +233,12 @@ async def test_a_nameless_create_that_takes_long(engine, inventory, connection):
         provisioning.create_container(ContainerSpec(image="i"), start=True, host="")
     )
     engine.steps.put_nowait("there is one")
-    await until(lambda: "new" in engine.there)
-    engine.steps.put_nowait("its id is known")
     await until(lambda: inventory.entry(connection, "new"))
     engine.steps.put_nowait("it runs")
     await until(lambda: inventory.entry(connection, "new").published.state is S.RUNNING)
-    engine.put(box("new", "a_name_of_dockers", S.STOPPED))
-    await until(lambda: inventory.entry(connection, "new").published.state is S.STOPPED)
     engine.steps.put_nowait("it is made")
     await create
+    engine.put(replace(engine.there["new"], state=S.STOPPED))
+    await quiet(inventory)
 
     assert told(inventory, "new") == [(S.STOPPED, ANN), (S.RUNNING, ANN), (S.STOPPED, NOBODY)]

@@ -1,15 +1,17 @@
-"""The daemon's live picture of all resources, which the engines' own events keep true.
+"""A live cache of all resources, kept as the engines are by their own events.
 
-`Mirror` follows one engine: subscribe, list, apply. Its `Looks` see again what the engine
-hints at, unless something `Holds` that back, and read in full what somebody was shown
-(`FullReads`). `Picture` holds what is `Known`, a `Deed` tells whose doing a change is,
-`Journal` has the changes and `watch` tells them. The rest of the core begins at
-`Inventory`. Nothing here knows an engine's SDK, or gRPC.
+`Reflector` follows one engine: subscribe, list, apply. `Refresher` reads again what an event
+marked dirty, or what a caller asks for. `Store` applies what was read, ordered by a
+`LogicalClock`, and alone writes an `Entry`; `Attribution` knows whose call a change comes
+from, `Journal` has the changes and `watch` passes them to watchers. The rest of the core uses
+`Inventory` alone. Nothing here knows an engine's SDK, or gRPC.
 """
 
+from proad.core.inventory.entry import Entry
 from proad.core.inventory.inventory import Inventory
 from proad.core.inventory.journal import Journal
 from proad.core.inventory.store import Store
+from proad.core.inventory.timing import Timing
 from proad.core.inventory.watch import Batch, watch
 
-__all__ = ["Batch", "Inventory", "Journal", "Store", "watch"]
+__all__ = ["Batch", "Entry", "Inventory", "Journal", "Store", "Timing", "watch"]

@@ -1,4 +1,4 @@
-"""Reading FULL views that somebody may have been shown, to compare; some of them may hang."""
+"""Bounded reads of FULL views, for comparison: some of them may hang."""
 
 import asyncio
 
@@ -9,33 +9,33 @@ from proad.model import Resource, ResourceView
 AT_A_TIME = 2
 """Reads at a time."""
 HUNG = 6
-"""How many may hang, besides, before no more are begun: verbs must find a thread, too."""
-WITHIN = 2.0
-"""Seconds that are waited for a read: a container may hang when it is inspected."""
+"""Reads that may hang besides, before no more are begun: verbs must find a thread, too."""
 
 
 class FullReads:
     """Reads FULL views of one engine's resources.
 
-    A read that hangs holds a thread of its driver's even when nobody waits for it any more:
-    there may be few of those, and one of each resource.
+    A read that hangs holds a thread of its driver even after its waiter has given up: the
+    number of such reads is bounded, to one for each resource.
 
     Args:
         connection: the engine.
+        within: the seconds that are waited for a read.
     """
 
-    def __init__(self, connection: EngineConnection) -> None:
+    def __init__(self, connection: EngineConnection, within: float) -> None:
         self._connection = connection
+        self._within = within
         self._slots = asyncio.Semaphore(AT_A_TIME)
         self._reading: set[asyncio.Task[Resource]] = set()
         self._hung: dict[str, asyncio.Task[Resource]] = {}
 
     async def read(self, id: str) -> Resource:
-        """Read a FULL view, or give up soon.
+        """Return a FULL view, or give up soon.
 
         Raises:
-            EngineTimedOutError: it hangs, or too many others do.
-            ResourceNotFoundError: it is gone.
+            EngineTimedOutError: the read hangs, or too many others do.
+            ResourceNotFoundError: the resource is gone.
         """
         async with self._slots:
             if id in self._hung or len(self._hung) >= HUNG:
@@ -43,14 +43,14 @@ class FullReads:
             reading = asyncio.create_task(self._ask(id))
             self._reading.add(reading)
             reading.add_done_callback(lambda done: self._forget(id, done))
-            done, _late = await asyncio.wait({reading}, timeout=WITHIN)
+            done, _late = await asyncio.wait({reading}, timeout=self._within)
             if not done:
                 self._hung[id] = reading
                 raise EngineTimedOutError(self._connection.driver.name)
             return reading.result()
 
     async def close(self) -> None:
-        """End the reads under way."""
+        """Cancel the reads under way."""
         reading = list(self._reading)
         for task in reading:
             task.cancel()
@@ -64,4 +64,4 @@ class FullReads:
         self._reading.discard(reading)
         self._hung.pop(id, None)
         if not reading.cancelled():
-            reading.exception()  # whoever waited may have gone
+            reading.exception()  # retrieved: the waiter may have gone

@@ -1,8 +1,8 @@
-"""Where the rest of the core begins: the picture, who keeps it true, and FULL views."""
+"""The inventory: where the rest of the core reads resources, and applies what it did."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -10,14 +10,25 @@ import structlog
 
 from proad.core.actor import current_actor
 from proad.core.engine_connection import EngineConnection
+from proad.core.inventory.entry import Entry
 from proad.core.inventory.index import Position
 from proad.core.inventory.journal import Journal
-from proad.core.inventory.reflector import READY_WITHIN, Reflector
+from proad.core.inventory.reflector import Reflector
 from proad.core.inventory.refresher import Refresher
-from proad.core.inventory.store import Entry, Store
+from proad.core.inventory.store import Store
+from proad.core.inventory.timing import Timing
 from proad.errors import EngineUnreachableError, ProaError, ResourceNotFoundError
-from proad.model import Activity, Domain, Gap, Resource, ResourceKind, ResourceView, Verb
-from proad.ports import OnStep
+from proad.model import (
+    Activity,
+    Domain,
+    EngineEvent,
+    Gap,
+    Resource,
+    ResourceKind,
+    ResourceView,
+    Verb,
+)
+from proad.ports import OnMade, OnStep
 
 _TRIES = 3
 
@@ -25,35 +36,44 @@ _log = structlog.get_logger(__name__)
 
 
 class Inventory:
-    """The live picture of all resources of all engines.
+    """A live cache of all resources of all engines.
 
     Args:
         connections: the engines.
-        journal: where changes go; a new one by default.
+        store: receives what is read; a new one by default.
+        timing: the durations.
     """
 
     def __init__(
-        self, connections: Iterable[EngineConnection], journal: Journal | None = None
+        self,
+        connections: Iterable[EngineConnection],
+        store: Store | None = None,
+        *,
+        timing: Timing = Timing(),
     ) -> None:
-        self.journal = journal or Journal()
-        self.store = Store(self.journal)
+        self._store = store or Store(Journal())
+        self.journal = self._store.journal
+        self._timing = timing
         connections = tuple(connections)
         self._refreshers = {
-            connection.name: Refresher(connection, self.store) for connection in connections
+            connection.name: Refresher(connection, self._store, timing)
+            for connection in connections
         }
         self._reflectors = {
-            connection.name: Reflector(connection, self.store, self._refreshers[connection.name])
+            connection.name: Reflector(
+                connection, self._store, self._refreshers[connection.name], timing
+            )
             for connection in connections
         }
         self._details: dict[str, asyncio.Task[Resource]] = {}
 
     @asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
-        """Follow the engines; what those that answer have is known when this is entered."""
+        """Follow the engines; those that answer have been listed when the block is entered."""
         reflectors = self._reflectors.values()
         tasks = [asyncio.create_task(reflector.follow()) for reflector in reflectors]
         try:
-            await asyncio.gather(*(_settled(reflector) for reflector in reflectors))
+            await asyncio.gather(*(self._listed(reflector) for reflector in reflectors))
             yield
         finally:
             for task in [*tasks, *self._details.values()]:
@@ -62,17 +82,51 @@ class Inventory:
             for refresher in self._refreshers.values():
                 await refresher.close()
 
+    async def idle(self) -> None:
+        """Wait until no resource is dirty and no refresh is under way."""
+        while any(refresher.busy for refresher in self._refreshers.values()):
+            await asyncio.gather(*(refresher.idle() for refresher in self._refreshers.values()))
+
+    @property
+    def revision(self) -> int:
+        """The revision of the last change."""
+        return self.journal.revision
+
+    @property
+    def run_id(self) -> str:
+        """What tells the revisions of this run of the daemon from another run's."""
+        return self.journal.run_id
+
+    def close(self) -> None:
+        """End all watches: the daemon is stopping."""
+        self.journal.close()
+
+    def synced(self, connection: EngineConnection) -> bool:
+        """Return whether an engine's resources are as the engine has them now."""
+        return self._reflectors[connection.name].synced
+
+    async def ready(self, connection: EngineConnection) -> None:
+        """Wait until an engine's resources are as the engine has them.
+
+        Raises:
+            EngineUnreachableError: the engine does not answer.
+        """
+        await self._reflectors[connection.name].ready()
+
+    def gap(self, connection: EngineConnection) -> Gap | None:
+        """Return the gap that a new watcher begins with; None if the engine is synced."""
+        return self._reflectors[connection.name].begin_with_gap()
+
     async def lost(
         self, connections: Sequence[EngineConnection]
     ) -> Mapping[str, EngineUnreachableError]:
-        """Wait until the picture of these engines is true, and give those that do not answer.
+        """Wait until these engines are synced, and return the errors of those that are lost.
 
         Returns:
-            The errors that say so, by the engines' names.
+            The errors, by the engines' names.
         """
         answers = await asyncio.gather(
-            *(self.reflector(connection).ready() for connection in connections),
-            return_exceptions=True,
+            *(self.ready(connection) for connection in connections), return_exceptions=True
         )
         lost: dict[str, EngineUnreachableError] = {}
         for connection, answer in zip(connections, answers, strict=True):
@@ -82,69 +136,13 @@ class Inventory:
                 raise answer
         return lost
 
-    @property
-    def revision(self) -> int:
-        """Return the revision of the last change."""
-        return self.journal.revision
-
-    @property
-    def run_id(self) -> str:
-        """Return what tells the revisions of this run of the daemon from another run's."""
-        return self.journal.run_id
-
-    def close(self) -> None:
-        """End all watches: the daemon is stopping."""
-        self.journal.close()
-
-    def synced(self, connection: EngineConnection) -> bool:
-        """Return whether an engine's resources are as the engine has them now."""
-        return self.reflector(connection).synced
-
-    async def ready(self, connection: EngineConnection) -> None:
-        """Wait until an engine's resources are as the engine has them.
-
-        Raises:
-            EngineUnreachableError: the engine does not answer.
-        """
-        await self.reflector(connection).ready()
-
-    def gap(self, connection: EngineConnection) -> Gap | None:
-        """Return the gap that a new watcher begins with; None if the engine is synced."""
-        return self.reflector(connection).tell_gap()
-
-    async def refresh(
-        self, connection: EngineConnection, id: str, *, reconfigured: bool = False
-    ) -> Entry | None:
-        """Read a resource from its engine now; see `Refresher.refresh`."""
-        return await self.refresher(connection).refresh(id, reconfigured=reconfigured)
-
-    def with_id(self, id: str) -> Iterator[Entry]:
-        """Return all resources of that full id."""
-        return self.store.with_id(id)
-
-    def named(self, name: str) -> Iterator[Entry]:
-        """Return all resources of that name."""
-        return self.store.named(name)
-
-    def starting(self, digits: str) -> Iterator[Entry]:
-        """Return all resources whose full id, without hyphens, starts so; none for no digits."""
-        return self.store.starting(digits)
-
-    def reflector(self, connection: EngineConnection) -> Reflector:
-        """Give what follows an engine."""
-        return self._reflectors[connection.name]
-
-    def refresher(self, connection: EngineConnection) -> Refresher:
-        """Give what looks at an engine's resources."""
-        return self._refreshers[connection.name]
-
     def entry(self, connection: EngineConnection, id: str) -> Entry | None:
-        """Give what is known of a resource."""
-        return self.store.get(connection.name, id)
+        """Return what is known of a resource."""
+        return self._store.get(connection.name, id)
 
     def all(self, connection: EngineConnection) -> Iterator[Resource]:
-        """Give the SUMMARYs of an engine's resources."""
-        return (entry.published for entry in self.store.of(connection.name))
+        """Return the SUMMARYs of an engine's resources."""
+        return (entry.published for entry in self._store.of(connection.name))
 
     def page(
         self,
@@ -158,80 +156,179 @@ class Inventory:
     ) -> list[Resource]:
         """Return the next SUMMARYs in a kept order; see `ResourceIndex.page`."""
         engines = ((connection.name, kind) for connection, kind in covered)
-        keys = self.store.index.page(
+        keys = self._store.index.page(
             order, engines, limit, descending=descending, after=after, prefix=prefix
         )
-        return [entry.published for key in keys if (entry := self.store.get(*key)) is not None]
+        return [entry.published for key in keys if (entry := self._store.get(*key)) is not None]
+
+    def with_id(self, id: str) -> Iterator[Entry]:
+        """Return all resources of that full id."""
+        return self._store.with_id(id)
+
+    def named(self, name: str) -> Iterator[Entry]:
+        """Return all resources of that name."""
+        return self._store.named(name)
+
+    def starting(self, digits: str) -> Iterator[Entry]:
+        """Return all resources whose full id, without hyphens, starts so; none for no digits."""
+        return self._store.starting(digits)
 
     async def full(self, connection: EngineConnection, id: str) -> Resource:
-        """Give the FULL view of a resource, from the engine where it is not known yet.
+        """Return the FULL view of a resource, from the engine if it is not known or too old.
 
-        A fault of the driver with it, as opposed to an error of its, leaves the SUMMARY.
+        A fault of the driver, as opposed to an error that it raises, leaves the SUMMARY.
 
         Raises:
-            ResourceNotFoundError: it is gone.
+            ResourceNotFoundError: the resource is gone.
         """
         for _attempt in range(_TRIES):
             entry = self.entry(connection, id)
             if entry is None:
                 raise ResourceNotFoundError(id)
-            if not self._is_fresh(connection, entry):
+            full = self._store.in_full(entry, connection.driver.full_view_age)
+            if full is None:
                 try:
-                    await self._fetch(connection, entry)
+                    await self._read_detail_once(connection, entry)
                 except ResourceNotFoundError:
-                    pass  # looked at again below
+                    pass  # refreshed below
                 except ProaError:
                     raise
                 except Exception:  # noqa: BLE001 - whatever it is, one resource spoils no list
-                    if not entry.fault_told:
-                        entry.fault_told = True
+                    if self._store.note_fault(entry):
                         _log.exception("full view failed", engine=connection.name, resource=id)
                     return entry.published
-            full = entry.in_full()
+                full = self._store.in_full(entry, connection.driver.full_view_age)
             if full is not None and _agree(full, entry.published):
                 return full
-            # Something happened since the last event, or while we asked.
-            await self.refresher(connection).refresh(id)
+            # Something happened since the last event, or during the read.
+            await self.refresh(connection, id)
         entry = self.entry(connection, id)
         if entry is None:
             raise ResourceNotFoundError(id)
-        # It changes faster than it can be read: the last word, which was true a moment ago.
+        # The resource changes faster than it can be read: this was true a moment ago.
         detail = await connection.read(
             lambda: connection.driver.get_resource(id, ResourceView.FULL)
         )
         return self.complete(connection, detail)
 
-    def complete(self, connection: EngineConnection, detail: Resource) -> Resource:
-        """Complete what a driver gave of a resource, with what only the inventory knows."""
-        entry = self.entry(connection, detail.id)
-        return replace(detail, host=connection.host) if entry is None else entry.completed(detail)
+    def complete(self, connection: EngineConnection, view: Resource) -> Resource:
+        """Return a driver's view of a resource, completed with what only the inventory knows."""
+        entry = self.entry(connection, view.id)
+        return replace(view, host=connection.host) if entry is None else entry.completed(view)
+
+    async def refresh(
+        self, connection: EngineConnection, id: str, *, reconfigured: bool = False
+    ) -> Entry | None:
+        """Read a resource from its engine now; see `Refresher.refresh`."""
+        return await self._refreshers[connection.name].refresh(id, reconfigured=reconfigured)
+
+    def mark_dirty(self, connection: EngineConnection, id: str) -> None:
+        """Read a resource from its engine soon: something may have happened to it."""
+        self._refreshers[connection.name].mark_dirty(EngineEvent(id=id))
 
     @contextmanager
     def activity(self, entry: Entry, verb: Verb) -> Iterator[OnStep]:
-        """Show on a resource that a verb is under way, and let it tell its steps."""
+        """Show on a resource that a verb is under way; the result takes the verb's steps."""
         begun = Activity(verb=verb, start_time=datetime.now(UTC), actor=current_actor())
 
         def on_step(step: str, percent: int | None = None) -> None:
             if entry.activity is not None:
-                self.store.set_activity(entry, replace(begun, step=step, percent=percent))
+                self._store.set_activity(entry, replace(begun, step=step, percent=percent))
 
-        self.store.set_activity(entry, begun)
+        self._store.set_activity(entry, begun)
         try:
             yield on_step
-        except BaseException as failure:
-            self.store.set_activity(entry, None, failure=failure)
-            raise
-        self.store.set_activity(entry, None)
+        finally:
+            self._store.set_activity(entry, None)
 
-    def _is_fresh(self, connection: EngineConnection, entry: Entry) -> bool:
-        if entry.detail is None:
-            return False
-        age = connection.driver.full_view_age
-        now = asyncio.get_running_loop().time()
-        return age is None or now - entry.detail_time < age.total_seconds()
+    def end_activity(self, entry: Entry) -> None:
+        """End the activity of a resource before its verb ends: what follows is not its effect."""
+        self._store.set_activity(entry, None)
 
-    async def _fetch(self, connection: EngineConnection, entry: Entry) -> None:
-        """Ask the engine for a FULL view; those who ask at the same time ask together."""
+    def begin(self) -> int:
+        """Return the number of a verb that begins now, for `finish`."""
+        return self._store.begin()
+
+    async def finish(
+        self,
+        connection: EngineConnection,
+        entry: Entry,
+        observed: Resource,
+        begun: int,
+        *,
+        ends_activity: bool = True,
+    ) -> None:
+        """Apply what a verb of the caller read at its end.
+
+        Args:
+            connection: the engine.
+            entry: the resource, as it was known when the verb began.
+            observed: what was read.
+            begun: the number of the verb.
+            ends_activity: the activity that shows is the verb's own.
+        """
+        if self._store.overtaken(entry.engine, observed.id, begun):
+            if self.entry(connection, observed.id) is entry:
+                # Another read was applied during the verb, and either may be the later one.
+                self._store.note_change(entry, None, begun)
+                await self.refresh(connection, observed.id)
+        else:
+            self._store.finish(entry, observed, None if ends_activity else current_actor())
+
+    async def finish_change(
+        self, connection: EngineConnection, entry: Entry, begun: int, detail: Resource | None
+    ) -> None:
+        """Refresh a resource that a verb of the caller changed in something.
+
+        Args:
+            connection: the engine.
+            entry: the resource.
+            begun: the number of the verb.
+            detail: the FULL view that the verb gave.
+        """
+        revision = entry.published.revision
+        self._store.note_change(entry, detail, begun)
+        after = await self.refresh(connection, entry.observed.id)
+        if after is entry and entry.published.revision == revision:
+            self._store.touch(entry)
+
+    def remove(self, connection: EngineConnection, id: str) -> None:
+        """Remove a resource that a call of the caller has removed."""
+        if (entry := self.entry(connection, id)) is not None:
+            self._store.remove(entry, current_actor())
+
+    @asynccontextmanager
+    async def creating(self, connection: EngineConnection) -> AsyncIterator[OnMade]:
+        """Attribute what a create makes to the caller; the result takes the create's mark.
+
+        If the create fails, the driver has removed again what was made: refresh it.
+        """
+        with self._store.attribution.creating(connection.name, current_actor()) as creation:
+            try:
+                yield creation.expect
+            except Exception:
+                with suppress(Exception):  # the failure of the create is what is reported
+                    async with asyncio.timeout(self._timing.settles_within):
+                        for id in list(creation.made):
+                            await self.refresh(connection, id)
+                raise
+
+    def pruning(self, connection: EngineConnection) -> AbstractContextManager[None]:
+        """Attribute to the caller that stopped containers of an engine go."""
+        return self._store.attribution.pruning(connection.name, current_actor())
+
+    async def _listed(self, reflector: Reflector) -> None:
+        """Wait until an engine that answers has been listed, or for as long as a read would."""
+        if reflector.connection.lost:
+            return
+        try:
+            async with asyncio.timeout(self._timing.ready_within):
+                await reflector.ready()
+        except (TimeoutError, EngineUnreachableError):
+            return  # the daemon serves without this engine, and says so
+
+    async def _read_detail_once(self, connection: EngineConnection, entry: Entry) -> None:
+        """Read a FULL view from the engine; callers that ask at the same time share the read."""
         task = self._details.get(entry.key)
         if task is None:
             task = asyncio.create_task(self._read_detail(connection, entry))
@@ -240,30 +337,19 @@ class Inventory:
         await connection.read(lambda: asyncio.shield(task))
 
     async def _read_detail(self, connection: EngineConnection, entry: Entry) -> Resource:
-        epoch, id = entry.epoch, entry.observed.id
-        detail = await connection.driver.get_resource(id, ResourceView.FULL)
-        self.store.keep_detail(entry, detail, epoch, asyncio.get_running_loop().time())
+        with self._store.reading() as begun:
+            detail = await connection.driver.get_resource(entry.observed.id, ResourceView.FULL)
+            self._store.keep_detail(entry, detail, begun)
         return detail
 
     def _forget(self, key: str, done: "asyncio.Task[Resource]") -> None:
         del self._details[key]
         if not done.cancelled():
-            done.exception()  # whoever asked may have gone
-
-
-async def _settled(reflector: Reflector) -> None:
-    """Wait until an engine that answers has been read, or for as long as a read would."""
-    if reflector.connection.lost:
-        return
-    try:
-        async with asyncio.timeout(READY_WITHIN):
-            await reflector.ready()
-    except (TimeoutError, EngineUnreachableError):
-        return  # the daemon serves without it, and says so
+            done.exception()  # retrieved: the caller may have gone
 
 
 def _agree(full: Resource, summary: Resource) -> bool:
-    """Tell whether what both views show, and what changes without an event, is the same."""
+    """Return whether what both views show, and what changes without an event, is the same."""
     return full.state is summary.state and _size(full.domain) == _size(summary.domain)
 
 

@@ -1,325 +1,242 @@
-"""Looking at single resources again: when something hints at them, or somebody asks."""
+"""Reads single resources anew: those that an event marked dirty, or that a caller asks for."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import structlog
 
-from proad.core.actor import current_actor
 from proad.core.engine_connection import EngineConnection
-from proad.core.inventory.deeds import Deed
+from proad.core.inventory.entry import Entry
 from proad.core.inventory.full_reads import FullReads
-from proad.core.inventory.holds import Holds
-from proad.core.inventory.store import Entry, Store
+from proad.core.inventory.store import Store
+from proad.core.inventory.timing import Timing
 from proad.errors import (
     EngineTimedOutError,
     EngineUnreachableError,
     ProaError,
     ResourceNotFoundError,
 )
-from proad.model import ACTIVE, EngineEvent, Resource, ResourceKind, ResourceView
-from proad.ports import OnMade
+from proad.model import EngineEvent, Resource, ResourceView
 
 _log = structlog.get_logger(__name__)
 
 REFRESHES = 4
-"""Looks at an engine at a time: verbs must find a thread too."""
-_REFRESH_AGAIN = 1.0
+"""Reads of one engine at a time: verbs must find a thread too."""
 
 _Waiter = asyncio.Future[Entry | None]
 
 
 @dataclass(slots=True)
 class _Dirty:
-    """That something happened to a resource, and who waits for a look at it.
+    """That a resource must be read.
 
     Attributes:
-        event: what happened.
-        waiters: who waits; True: for a look at the FULL view as well.
-        wanted: somebody waits.
+        event: what happened to the resource: all its events since the last read began.
+        due: when to begin, in seconds, if no caller waits.
+        waiters: the callers that wait; True: for a comparison of the FULL view as well.
+        awaited: some caller waits.
     """
 
     event: EngineEvent
+    due: float
     waiters: dict[_Waiter, bool] = field(default_factory=dict)
-    wanted: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def wait(self, waiters: dict[_Waiter, bool]) -> None:
-        """Have more wait."""
-        self.waiters |= waiters
-        if waiters:
-            self.wanted.set()
+    awaited: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Refresher:
-    """Looks at one engine's resources, one by one, and takes what it finds.
+    """Reads one engine's resources, one by one, and applies what it finds.
+
+    Events are coalesced here and nowhere else: a resource has at most one read under way and
+    one pending, and only a read that begins after an event counts for that event.
 
     Args:
         connection: the engine.
-        store: what is kept.
+        store: receives what is read.
+        timing: the durations.
     """
 
-    def __init__(self, connection: EngineConnection, store: Store) -> None:
-        self.connection = connection
+    def __init__(self, connection: EngineConnection, store: Store, timing: Timing) -> None:
+        self._connection = connection
         self._store = store
+        self._timing = timing
         self._slots = asyncio.Semaphore(REFRESHES)
-        self._full_reads = FullReads(connection)
+        self._full_reads = FullReads(connection, timing.full_within)
         self._dirty: dict[str, _Dirty] = {}
-        self._refreshing: dict[str, asyncio.Task[None]] = {}
-        self._touched: set[str] | None = None
-        self._holds = Holds()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._retries: dict[str, asyncio.TimerHandle] = {}
 
     async def close(self) -> None:
-        """End the looks under way."""
-        tasks = list(self._refreshing.values())
+        """Cancel the reads under way and pending."""
+        for retry in self._retries.values():
+            retry.cancel()
+        tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._full_reads.close()
 
     def mark_dirty(self, event: EngineEvent) -> None:
-        """Look at a resource again, soon."""
-        entry = self._store.get(self.connection.name, event.id)
-        if entry is not None:
-            entry.drop_detail()
-            entry.unsettled |= event.reconfigured
-        self._mark_dirty(event)
+        """Read a resource soon: something happened to it.
+
+        An event of a resource that a verb of ours is changing, or changed a moment ago, is
+        most likely about that change: it is read a moment later, together with what follows.
+        """
+        self._store.mark_dirty(self._connection.name, event)
+        entry = self._store.get(self._connection.name, event.id)
+        delay, now = self._timing.busy_delay, self._store.now()
+        busy = entry is not None and (entry.activity is not None or now < entry.idle_since + delay)
+        self._add(_Dirty(event, now + delay if busy else now))
 
     async def refresh(self, id: str, *, reconfigured: bool = False) -> Entry | None:
-        """Look at a resource now; None: there is none.
+        """Read a resource now and return its entry; None if there is no such resource.
 
         Args:
             id: its full id.
-            reconfigured: it may differ in what a SUMMARY does not show. If somebody was
-                shown its FULL view, that is read and compared as well, and a difference
-                is a change.
+            reconfigured: it may differ in what a SUMMARY does not show. If its FULL view was
+                read before, it is read again and compared, and a difference is a change.
 
         Raises:
             EngineUnreachableError: the engine does not answer.
             EngineTimedOutError: the FULL view could not be read soon enough.
         """
         waiter: _Waiter = asyncio.get_running_loop().create_future()
-        dirty = self._mark_dirty(EngineEvent(id=id))
-        dirty.wait({waiter: reconfigured})
-        return await self.connection.read(lambda: waiter)
+        dirty = _Dirty(EngineEvent(id=id), self._store.now(), {waiter: reconfigured})
+        dirty.awaited.set()
+        self._add(dirty)
+        return await self._connection.read(lambda: waiter)
 
     async def read(self, id: str) -> Resource | None:
-        """Read a SUMMARY, without taking it; None: there is no such resource."""
-        driver = self.connection.driver
+        """Read a SUMMARY without applying it; return None if there is no such resource."""
+        driver = self._connection.driver
         try:
-            return await self.connection.read(lambda: driver.get_resource(id, ResourceView.SUMMARY))
+            return await self._connection.read(
+                lambda: driver.get_resource(id, ResourceView.SUMMARY)
+            )
         except ResourceNotFoundError:
             return None
 
-    async def settle(self, ids: Iterable[str], within: float) -> None:
-        """Wait for the looks at these, so many seconds at most."""
-        looking = [self._refreshing[id] for id in ids if id in self._refreshing]
-        if looking:
-            await asyncio.wait(looking, timeout=within)
+    def is_dirty(self, id: str) -> bool:
+        """Return whether a resource has a read under way or pending."""
+        return id in self._tasks
 
-    def under_way(self, id: str) -> bool:
-        """Tell whether a look, or a verb, is about to say more of a resource."""
-        return id in self._refreshing or self._holds.under_way(id)
+    @property
+    def busy(self) -> bool:
+        """Whether any resource has a read under way or pending."""
+        return bool(self._tasks)
 
-    @contextmanager
-    def noting_touched(self) -> Iterator[set[str]]:
-        """Note what something happens to: a list that is on its way may be older."""
-        touched = self._touched = set()
+    async def idle(self) -> None:
+        """Wait until no read is under way or pending."""
+        while self._tasks:
+            await asyncio.wait(self._tasks.values())
+
+    def _add(self, dirty: _Dirty) -> None:
+        id = dirty.event.id
+        pending = self._dirty.setdefault(id, dirty)
+        if pending is not dirty:
+            pending.event |= dirty.event
+            pending.waiters |= dirty.waiters
+            if dirty.waiters:
+                pending.awaited.set()
+        if id not in self._tasks:
+            self._tasks[id] = asyncio.create_task(self._read_until_clean(id))
+
+    async def _read_until_clean(self, id: str) -> None:
         try:
-            yield touched
+            while (dirty := self._dirty.get(id)) is not None:
+                await self._delay(dirty)
+                await self._read_and_apply(id)
         finally:
-            self._touched = None
+            del self._tasks[id]
 
-    def apply(self, observed: Resource, *, actor: str | None = None) -> Entry:
-        """Take a SUMMARY that the caller has just read."""
-        self._touch(observed.id)
-        return self._store.put(self.connection.name, self.connection.host, observed, actor=actor)
-
-    def finish(self, entry: Entry, observed: Resource) -> None:
-        """Take what a verb read at its end."""
-        self._touch(observed.id)
-        self._store.finish(entry, observed)
-
-    def drop(self, id: str, *, actor: str | None = None) -> None:
-        """Forget a resource that the caller has just seen go."""
-        self._touch(id)
-        self._store.remove(self.connection.name, id, actor=actor)
-
-    def holding(self, id: str) -> AbstractContextManager[None]:
-        """Put off looks at a resource for a moment: see `Holds.holding`."""
-        return self._holds.holding(id)
-
-    def pruning(self) -> AbstractContextManager[None]:
-        """Put off looks at what is gone for a moment: see `Holds.pruning`."""
-        return self._holds.pruning()
-
-    @contextmanager
-    def making(self) -> Iterator[OnMade]:
-        """Know whose doing it is what becomes of what a call makes.
-
-        Gives whom to tell its id. Looks at what is new are put off for a moment until then.
-        """
-        engine, deed = self.connection.name, Deed(None, current_actor())
-        ids: set[str] = set()
-        over = False
-        failure: BaseException | None = None
-        with self._holds.creating() as said:
-
-            def on_made(id: str) -> None:
-                if not over and id not in ids:  # a thread may be later than its call
-                    ids.add(id)
-                    self._store.begin_making(engine, id, deed)
-                    said()
-
+    async def _delay(self, dirty: _Dirty) -> None:
+        """Wait until a read is due, or awaited."""
+        delay = dirty.due - self._store.now()
+        if delay > 0 and not dirty.awaited.is_set():
+            awaited = asyncio.ensure_future(dirty.awaited.wait())
             try:
-                yield on_made
-            except BaseException as error:
-                failure = error
-                raise
+                await asyncio.wait({awaited}, timeout=delay)
             finally:
-                over = True
-                for id in ids:
-                    self._store.end_making(engine, id, deed, failure)
+                awaited.cancel()
 
-    def _touch(self, id: str) -> None:
-        if self._touched is not None:
-            self._touched.add(id)
-
-    def _mark_dirty(self, event: EngineEvent) -> _Dirty:
-        self._touch(event.id)
-        dirty = self._dirty.get(event.id)
-        if dirty is None:
-            dirty = self._dirty[event.id] = _Dirty(event)
-        else:
-            dirty.event |= event
-        if event.id not in self._refreshing:
-            self._refreshing[event.id] = asyncio.create_task(self._refresh(event.id))
-        return dirty
-
-    async def _refresh(self, id: str) -> None:
-        """Look at one resource until nothing more happens to it."""
-        try:
-            await self._refresh_until_clean(id)
-        finally:
-            del self._refreshing[id]
-
-    async def _refresh_until_clean(self, id: str) -> None:
-        while (dirty := self._dirty.get(id)) is not None:
-            await self._release(id, dirty)
+    async def _read_and_apply(self, id: str) -> None:
+        name, host = self._connection.name, self._connection.host
+        with ExitStack() as reading:
             async with self._slots:
-                del self._dirty[id]
-                place = self._place(id)
+                dirty = self._dirty.pop(id)  # events from here on count for the next read
+                begun = reading.enter_context(self._store.reading())
                 try:
-                    fresh = await self.read(id)
+                    observed = await self.read(id)
                 except Exception as error:  # noqa: BLE001 - who waits must hear of a fault too
-                    self._failed(dirty, error)
-                    continue
+                    self._fail(dirty, error)
+                    return
             detail: Resource | None = None
             unread: Exception | None = None
-            if fresh is not None and self._compares_in_full(id, dirty):
-                try:
-                    detail = await self._full_reads.read(id)
-                except Exception as error:  # noqa: BLE001 - the SUMMARY is true all the same
-                    unread = error
-                    self._log_fault(id, error)
-            if self._holds.waits(id) and not dirty.waiters:
-                # A verb began meanwhile: what was read may be of before or after it.
-                self._mark_dirty(dirty.event)
-                continue
-            if self._place(id) != place:
-                # One ended meanwhile: what it told may be later than what was read.
-                again = self._mark_dirty(dirty.event)
-                again.wait(dirty.waiters)
-                continue
-            self._take(id, fresh, detail, dirty)
-            self._answer(dirty, self._store.get(self.connection.name, id), unread)
+            event = dirty.event
+            if observed is None:
+                applied = self._store.apply_absence(name, id, begun)
+            else:
+                if self._must_compare(dirty):
+                    try:
+                        detail = await self._full_reads.read(id)
+                        event |= EngineEvent(id=id, reconfigured=True)
+                    except Exception as error:  # noqa: BLE001 - the SUMMARY is true all the same
+                        unread = error
+                        self._log_fault(id, error)
+                applied = self._store.apply(name, host, observed, begun, event=event, detail=detail)
+        if not applied:
+            # Something was applied during this read, so this read may be stale: read again.
+            self._add(dirty)
+            return
+        self._answer(dirty, self._store.get(name, id), unread)
 
-    def _place(self, id: str) -> tuple[Entry, int] | None:
-        """Tell which reading of a resource is the last one."""
-        entry = self._store.get(self.connection.name, id)
-        return (entry, entry.reads) if entry is not None else None
-
-    def _compares_in_full(self, id: str, dirty: _Dirty) -> bool:
-        """Tell whether what somebody was shown of a FULL view may no longer be so.
-
-        An event alone does not say: it may tell of what we did and know already.
-        """
-        entry = self._store.get(self.connection.name, id)
-        if entry is None or entry.last_detail is None:
+    def _must_compare(self, dirty: _Dirty) -> bool:
+        """Return whether the FULL view that somebody was shown may have changed."""
+        entry = self._store.get(self._connection.name, dirty.event.id)
+        if entry is None or entry.detail is None:
             return False
         return dirty.event.reconfigured or any(dirty.waiters.values())
-
-    def _take(
-        self, id: str, fresh: Resource | None, detail: Resource | None, dirty: _Dirty
-    ) -> None:
-        self._touch(id)
-        name = self.connection.name
-        if fresh is None:
-            self._store.remove(name, id, actor=self._pruned_by(id))
-            return
-        event = dirty.event
-        if detail is not None:
-            event |= EngineEvent(id=id, reconfigured=True)
-        entry = self._store.put(name, self.connection.host, fresh, event=event, detail=detail)
-        if (later := self._dirty.get(id)) is not None:
-            entry.unsettled |= later.event.reconfigured
-
-    def _pruned_by(self, id: str) -> str | None:
-        """Tell whose prune it may be that removed a resource: one that takes long."""
-        entry = self._store.get(self.connection.name, id)
-        if entry is None or entry.activity is not None or entry.observed.state in ACTIVE:
-            return None
-        return self._holds.pruner if entry.observed.kind is ResourceKind.CONTAINER else None
 
     def _answer(self, dirty: _Dirty, entry: Entry | None, unread: Exception | None) -> None:
         for waiter, in_full in dirty.waiters.items():
             if waiter.done():
                 continue
             if in_full and unread is not None:
-                waiter.set_exception(unread)
-                waiter.exception()  # whoever waited may have gone
+                _refuse(waiter, unread)
             else:
                 waiter.set_result(entry)
 
-    def _log_fault(self, id: str, error: Exception) -> None:
-        """Tell the log, once of each resource: it is looked at again and again."""
-        entry = self._store.get(self.connection.name, id)
-        if isinstance(error, ProaError) or (entry is not None and entry.fault_told):
-            return
-        if entry is not None:
-            entry.fault_told = True
-        _log.error("look failed", engine=self.connection.name, resource=id, exc_info=error)
-
-    def _failed(self, dirty: _Dirty, error: Exception) -> None:
-        """Tell those who wait; look again later, unless a comparison of all will."""
+    def _fail(self, dirty: _Dirty, error: Exception) -> None:
+        """Pass a failure to the callers; try again later, unless a resync will."""
         self._log_fault(dirty.event.id, error)
         for waiter in dirty.waiters:
             if not waiter.done():
-                waiter.set_exception(error)
-                waiter.exception()  # whoever waited may have gone
-        if isinstance(error, EngineUnreachableError | EngineTimedOutError) and self.connection.lost:
+                _refuse(waiter, error)
+        if (
+            isinstance(error, EngineUnreachableError | EngineTimedOutError)
+            and self._connection.lost
+        ):
             return
-        event = dirty.event
-        asyncio.get_running_loop().call_later(_REFRESH_AGAIN, lambda: self._mark_dirty(event))
+        id, event = dirty.event.id, dirty.event
+        if id in self._retries:
+            self._retries[id].cancel()
+        self._retries[id] = asyncio.get_running_loop().call_later(
+            self._timing.retry_after, lambda: self._retry(event)
+        )
 
-    async def _release(self, id: str, dirty: _Dirty) -> None:
-        """Wait for who is about to say the same, unless somebody waits for the look itself."""
-        if dirty.wanted.is_set() or not self._holds.any:
+    def _retry(self, event: EngineEvent) -> None:
+        del self._retries[event.id]
+        self._add(_Dirty(event, self._store.now()))
+
+    def _log_fault(self, id: str, error: Exception) -> None:
+        """Log a fault of the driver, once for each resource: reads are repeated."""
+        if isinstance(error, ProaError):
             return
-        said = asyncio.ensure_future(self._said(id, dirty.event))
-        wanted = asyncio.ensure_future(dirty.wanted.wait())
-        try:
-            await asyncio.wait({said, wanted}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            said.cancel()
-            wanted.cancel()
+        entry = self._store.get(self._connection.name, id)
+        if entry is None or self._store.note_fault(entry):
+            _log.error("refresh failed", engine=self._connection.name, resource=id, exc_info=error)
 
-    async def _said(self, id: str, event: EngineEvent) -> None:
-        """Wait, not for long, for what a verb or a call under way has to say of a resource."""
-        await self._holds.verb_over(id)
-        entry = self._store.get(self.connection.name, id)
-        if entry is None:
-            await self._holds.creates_over()
-        elif event.removed and entry.activity is None:
-            await self._holds.prunes_over()
+
+def _refuse(waiter: _Waiter, error: Exception) -> None:
+    waiter.set_exception(error)
+    waiter.exception()  # retrieved: the caller may have gone

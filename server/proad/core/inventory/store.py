@@ -1,10 +1,20 @@
-"""What is known of each resource. Pure: asks nobody and waits for nothing."""
+"""All that is known of the resources. Pure: asks no engine and waits for nothing.
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+Observations are ordered by a logical clock. One counts only if nothing was applied to its
+resource since it began: then it is later than all that was applied before. One that was
+overtaken says nothing of which of the two is later, and another read has to decide.
+"""
 
-from proad.core.inventory.deeds import Deed
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from proad.core.inventory.attribution import Attribution
+from proad.core.inventory.clock import LogicalClock
+from proad.core.inventory.entry import Entry, StoredEntry
 from proad.core.inventory.index import ResourceIndex
 from proad.core.inventory.journal import Change, Journal
 from proad.model import (
@@ -14,264 +24,315 @@ from proad.model import (
     EngineEvent,
     Lifetime,
     Resource,
-    ResourceState,
-    Verb,
-    verbs_of,
 )
 
 _NOTHING = EngineEvent(id="")
 
 
-@dataclass(slots=True, eq=False)
-class Entry:
-    """One resource.
+class Store:
+    """All resources, by engine and id, and by name; every change goes to the journal.
 
-    Attributes:
-        engine: the engine that has it, as HOST/DRIVER.
-        host: the host connection.
-        observed: the SUMMARY as its driver gave it.
-        published: the same, completed: what callers get.
-        activity: what is being done to it through us.
-        reads: how many reads of it have been applied.
-        epoch: how many events of it there were.
-        detail: the FULL view as its driver gave it, since the last event.
-        detail_time: the event loop's time when that was read.
-        full: `detail`, completed; made when first asked for.
-        last_detail: the last FULL view, however old: tells whether an event changed it.
-        unsettled: an event may have changed it, and nobody has compared yet.
-        deed: what a call of ours makes of it, or made: the create that is under way, or
-            what ended last.
-        fault_told: whether the log was told that the driver fails with it.
+    Args:
+        journal: receives the changes.
+        now: returns the time in seconds.
     """
 
-    engine: str
-    host: str
-    observed: Resource
-    published: Resource
-    activity: Activity | None = None
-    reads: int = 0
-    epoch: int = 0
-    detail: Resource | None = None
-    detail_time: float = 0.0
-    full: Resource | None = None
-    last_detail: Resource | None = None
-    unsettled: bool = False
-    deed: Deed | None = None
-    fault_told: bool = False
+    def __init__(self, journal: Journal, now: Callable[[], float] = time.monotonic) -> None:
+        self.journal = journal
+        self.attribution = Attribution()
+        self.index = ResourceIndex()
+        self.now = now
+        self._clock = LogicalClock()
+        self._by_engine: dict[str, dict[str, StoredEntry]] = {}
+        self._by_name: dict[str, dict[str, StoredEntry]] = {}
+        # What is not there, and since when: until every read begun before has ended.
+        self._tombstones: OrderedDict[tuple[str, str], int] = OrderedDict()
+        self._listed: dict[str, int] = {}
 
-    @property
-    def key(self) -> str:
-        """Tells it from all others: an id is unique on its host alone."""
-        return f"{self.engine}/{self.observed.id}"
-
-    def did_by(self, before: Resource, after: Resource | None) -> str | None:
-        """Tell by whose call it came from `before` to `after`; None: by nobody's."""
-        activity, deed = self.activity, self.deed
-        if activity is not None and Deed(activity.verb, activity.actor).did(before, after):
-            return activity.actor
-        if deed is None:
-            return None
-        if after is not None and not deed.outlives(before, after):
-            self.deed = None
-        return deed.actor if deed.did(before, after) else None
-
-    def drop_detail(self) -> None:
-        """Forget the FULL view: something happened."""
-        self.epoch += 1
-        self.detail = self.full = None
-
-    def in_full(self) -> Resource | None:
-        """Give the FULL view, if it is known."""
-        if self.full is None and self.detail is not None:
-            self.full = self.completed(self.detail)
-        return self.full
-
-    def completed(self, view: Resource) -> Resource:
-        """Add to what a driver gave what only the inventory knows."""
-        return replace(
-            view,
-            host=self.host,
-            allowed_verbs=self.published.allowed_verbs,
-            activity=self.published.activity,
-            etag=self.published.etag,
-            revision=self.published.revision,
-            observe_time=self.published.observe_time,
-        )
-
-
-@dataclass(slots=True)
-class Store:
-    """All resources, by engine and id, and by name; every change goes to the journal."""
-
-    journal: Journal
-    index: ResourceIndex = field(default_factory=ResourceIndex)
-    _by_engine: dict[str, dict[str, Entry]] = field(default_factory=dict)
-    _by_name: dict[str, dict[str, Entry]] = field(default_factory=dict)
-    _making: dict[str, Deed] = field(default_factory=dict)
-
-    def get(self, engine: str, id: str) -> Entry | None:
-        """Give what is known of a resource."""
+    def get(self, engine: str, id: str) -> StoredEntry | None:
+        """Return what is known of a resource."""
         return self._by_engine.get(engine, {}).get(id)
 
-    def of(self, engine: str) -> Iterator[Entry]:
-        """Give all resources of an engine."""
+    def of(self, engine: str) -> Iterator[StoredEntry]:
+        """Return all resources of an engine."""
         return iter(self._by_engine.get(engine, {}).values())
 
-    def named(self, name: str) -> Iterator[Entry]:
-        """Give all resources of that name."""
+    def named(self, name: str) -> Iterator[StoredEntry]:
+        """Return all resources of that name."""
         return iter(self._by_name.get(name, {}).values())
 
-    def with_id(self, id: str) -> Iterator[Entry]:
-        """Give all resources of that full id."""
+    def with_id(self, id: str) -> Iterator[StoredEntry]:
+        """Return all resources of that full id."""
         return (there[id] for there in self._by_engine.values() if id in there)
 
-    def starting(self, digits: str) -> Iterator[Entry]:
+    def starting(self, digits: str) -> Iterator[StoredEntry]:
         """Return all resources whose full id, without hyphens, starts so; none for no digits."""
         keys = self.index.starting(digits) if digits else ()
         return (self._by_engine[engine][id] for engine, id in keys)
 
-    def put(
+    @property
+    def tombstones(self) -> int:
+        """How many removed resources are remembered."""
+        return len(self._tombstones)
+
+    def begin(self) -> int:
+        """Return the number of a verb that begins now."""
+        return self._clock.tick()
+
+    @contextmanager
+    def reading(self) -> Iterator[int]:
+        """Return the number of a read or list that begins here and ends with the block."""
+        try:
+            with self._clock.reading() as begun:
+                yield begun
+        finally:
+            while self._tombstones:
+                key = next(iter(self._tombstones))
+                if self._tombstones[key] > self._clock.oldest:
+                    break
+                del self._tombstones[key]
+
+    def overtaken(self, engine: str, id: str, begun: int) -> bool:
+        """Return whether something was applied to a resource since `begun`."""
+        entry = self.get(engine, id)
+        if entry is not None:
+            return entry.applied > begun
+        removed = self._tombstones.get((engine, id), 0)
+        return max(removed, self._listed.get(engine, 0)) > begun
+
+    def touched(self, engine: str, id: str, begun: int) -> bool:
+        """Return whether something happened to a resource since `begun`."""
+        entry = self.get(engine, id)
+        heard = entry is not None and entry.dirtied > begun
+        return heard or self.overtaken(engine, id, begun)
+
+    def mark_dirty(self, engine: str, event: EngineEvent) -> None:
+        """Note that something happened: FULL views that were begun before may be stale."""
+        entry = self.get(engine, event.id)
+        if entry is not None:
+            entry.dirtied = self._clock.tick()
+            if event.reconfigured:
+                entry.reconfigured = entry.dirtied
+
+    def apply(
         self,
         engine: str,
         host: str,
         observed: Resource,
+        begun: int,
         *,
         event: EngineEvent = _NOTHING,
         detail: Resource | None = None,
-        actor: str | None = None,
-    ) -> Entry:
-        """Take a SUMMARY that was read from the engine.
+    ) -> bool:
+        """Apply a SUMMARY that was read; return whether nothing had overtaken the read.
 
         Args:
             engine: the engine, as HOST/DRIVER.
             host: the host connection.
             observed: the resource.
-            event: what the engine said has happened to it before it was read.
+            begun: the number of the read.
+            event: what the engine said has happened before.
             detail: the FULL view, if that was read as well.
-            actor: whose call it was, if it was one and no activity says so.
         """
+        if self.overtaken(engine, observed.id, begun):
+            return False
         entry = self.get(engine, observed.id)
         if entry is not None and _is_another(entry.observed, observed, event):
-            self.remove(engine, observed.id, actor=actor)
+            self._remove(entry)
             entry = None
         if entry is None:
-            entry = Entry(engine, host, observed, observed)
-            entry.deed = self._making.get(entry.key)
-            if actor is None and entry.deed is not None:
-                actor = entry.deed.actor
+            entry = StoredEntry(engine, host, observed, observed)
             self._index(entry)
-            self._publish(entry, before=None, changed=True, actor=actor)
+            self._publish(entry, new=True)
         else:
-            same = entry.observed == observed
+            changed = entry.observed != observed
             self._observe(entry, observed)
-            if not same or (event.reconfigured and (detail is None or detail != entry.last_detail)):
-                self._publish(entry, before=entry.published, changed=True, actor=actor)
-        entry.last_detail = detail or entry.last_detail
+            if changed or (event.reconfigured and (detail is None or detail != entry.detail)):
+                self._publish(entry)
+        entry.applied = self._clock.tick()
         if event.reconfigured:
-            entry.unsettled = False
-        entry.reads += 1
-        return entry
+            entry.compared = begun
+        if detail is not None:
+            _keep(entry, detail, begun, self.now())
+        return True
 
-    def remove(self, engine: str, id: str, *, actor: str | None = None) -> None:
-        """Forget a resource that is gone."""
-        entry = self.get(engine, id)
-        if entry is None:
+    def apply_absence(self, engine: str, id: str, begun: int) -> bool:
+        """Remove what a read did not find; return whether nothing had overtaken the read."""
+        if self.overtaken(engine, id, begun):
+            return False
+        if (entry := self.get(engine, id)) is not None:
+            self._remove(entry)
+        else:
+            self._bury(engine, id)
+        return True
+
+    def apply_list(
+        self, engine: str, host: str, found: Iterable[Resource], begun: int
+    ) -> list[str]:
+        """Apply a list of all resources of an engine; return the ids that overtook it."""
+        there = {observed.id: observed for observed in found}
+        overtaken = [id for id in there if not self.apply(engine, host, there[id], begun)]
+        for entry in list(self.of(engine)):
+            id = entry.observed.id
+            if id not in there and not self.apply_absence(engine, id, begun):
+                overtaken.append(id)
+        # What is not known now was not there, and FULL views may be of before.
+        self._listed[engine] = self._clock.tick()
+        return overtaken
+
+    def remove(self, entry: Entry, actor: str) -> None:
+        """Remove a resource that a caller of ours has just removed."""
+        if (stored := self._stored(entry)) is not None:
+            self._remove(stored, actor)
+
+    def finish(self, entry: Entry, observed: Resource, actor: str | None = None) -> None:
+        """Apply what a verb read at its end.
+
+        Args:
+            entry: the resource.
+            observed: what was read.
+            actor: whose verb it was that shows no activity; None: the activity that shows is
+                the verb's and ends with it, as one change.
+        """
+        stored = self._stored(entry)
+        if stored is None:
             return
-        self._unindex(entry)
-        if actor is None:
-            actor = entry.did_by(entry.published, None)
-        self.journal.append(
-            Change(
-                revision=self.journal.next_revision(),
-                before=entry.published,
-                after=None,
-                cause=_cause(actor),
-                actor=actor or "",
-            )
-        )
+        changed, ends = stored.observed != observed, False
+        if actor is None and stored.activity is not None:
+            actor, ends = stored.activity.actor, True
+            self._end_activity(stored)
+        self._observe(stored, observed)
+        if changed or ends:
+            self._publish(stored, changed=changed, actor=actor)
+        stored.applied = stored.dirtied = self._clock.tick()
 
-    def begin_making(self, engine: str, id: str, deed: Deed) -> None:
-        """Note that a call makes the resource that will be found under this id."""
-        self._making[f"{engine}/{id}"] = deed
-
-    def end_making(
-        self, engine: str, id: str, deed: Deed, failure: BaseException | None = None
-    ) -> None:
-        """Note that the call is over, and how it failed if it did."""
-        key = f"{engine}/{id}"
-        if self._making.get(key) is deed:  # it may be made anew by now
-            del self._making[key]
-        entry = self.get(engine, id)
-        if entry is not None and entry.deed is deed:
-            entry.deed = deed.ended(failure)
-
-    def set_activity(
-        self, entry: Entry, activity: Activity | None, *, failure: BaseException | None = None
-    ) -> None:
-        """Note what is being done to a resource, or that it is over, and how it failed."""
-        if entry.activity == activity:
+    def set_activity(self, entry: Entry, activity: Activity | None) -> None:
+        """Note what is being done to a resource, or that it is over."""
+        stored = self._stored(entry)
+        if stored is None or stored.activity == activity:
             return
-        before, ended = entry.published, entry.activity
-        actor = next((a.actor for a in (activity, ended) if a is not None), None)
-        entry.activity = activity
+        actor = next((a.actor for a in (activity, stored.activity) if a is not None), None)
         if activity is None:
-            _leave(entry, ended, failure)
-        if self.get(entry.engine, entry.observed.id) is entry:
-            self._publish(entry, before=before, changed=False, actor=actor)
+            self._end_activity(stored)
+        stored.activity = activity
+        self._publish(stored, changed=False, actor=actor)
 
     def touch(self, entry: Entry) -> None:
         """Note that a resource changed in something that its SUMMARY does not show."""
-        self._publish(entry, before=entry.published, changed=True, actor=None)
+        if (stored := self._stored(entry)) is not None:
+            self._publish(stored)
 
-    def finish(self, entry: Entry, observed: Resource) -> None:
-        """Take what a verb read at its end, and that it is done, as one change."""
-        activity, before = entry.activity, entry.published
+    def in_full(self, entry: Entry, max_age: timedelta | None) -> Resource | None:
+        """Return the FULL view of a resource, unless it may be stale."""
+        stored = self._stored(entry)
+        if stored is None or stored.detail is None:
+            return None
+        if stored.detail_begun < self._stale_before(stored):
+            return None
+        if max_age is not None and self.now() - stored.detail_time >= max_age.total_seconds():
+            return None
+        if stored.full is None:
+            stored.full = stored.completed(stored.detail)
+        return stored.full
+
+    def keep_detail(self, entry: Entry, detail: Resource, begun: int) -> None:
+        """Keep a FULL view that a caller asked for.
+
+        An event may have told of a change that only the FULL view shows: then it is compared
+        with the last one.
+        """
+        stored = self._stored(entry)
+        if stored is None or begun < max(stored.detail_begun, self._stale_before(stored)):
+            return
+        if stored.reconfigured > stored.compared:
+            stored.compared = begun
+            if detail != stored.detail:
+                self._publish(stored)
+        _keep(stored, detail, begun, self.now())
+
+    def note_change(self, entry: Entry, detail: Resource | None, begun: int) -> None:
+        """Note that a verb of ours changed a resource.
+
+        FULL views that were begun before may be stale. The one that the verb gave is kept for
+        comparison alone: events of the verb then show no difference.
+        """
+        if (stored := self._stored(entry)) is not None:
+            if detail is not None:
+                _keep(stored, detail, begun, self.now())
+            stored.dirtied = self._clock.tick()
+
+    def note_fault(self, entry: Entry) -> bool:
+        """Note that the driver fails with a resource; return whether that is news."""
+        stored = self._stored(entry)
+        if stored is None or stored.fault_logged:
+            return False
+        stored.fault_logged = True
+        return True
+
+    def _stored(self, entry: Entry) -> StoredEntry | None:
+        """Return an entry for writing, unless it was removed."""
+        stored = self.get(entry.engine, entry.observed.id)
+        return stored if stored is entry else None
+
+    def _stale_before(self, entry: StoredEntry) -> int:
+        """Return the number before which a FULL view of a resource must not have begun."""
+        return max(entry.dirtied, self._listed.get(entry.engine, 0))
+
+    def _remove(self, entry: StoredEntry, actor: str | None = None) -> None:
+        self._unindex(entry)
+        self._bury(entry.engine, entry.observed.id)
+        self._record(entry, entry.published, None, actor)
+
+    def _bury(self, engine: str, id: str) -> None:
+        self._tombstones[engine, id] = self._clock.tick()
+        self._tombstones.move_to_end((engine, id))
+
+    def _end_activity(self, entry: StoredEntry) -> None:
         entry.activity = None
-        _leave(entry, activity, None)
-        if self.get(entry.engine, observed.id) is not entry:
-            return  # it was deleted meanwhile
-        same = entry.observed == observed
-        self._observe(entry, observed)
-        entry.reads += 1
-        entry.drop_detail()
-        self._publish(
-            entry, before=before, changed=not same, actor=activity.actor if activity else None
-        )
-
-    def keep_detail(self, entry: Entry, detail: Resource, epoch: int, now: float) -> None:
-        """Keep a FULL view, unless something happened since `epoch`, when it was asked for."""
-        if entry.epoch == epoch:
-            entry.detail, entry.full, entry.detail_time = detail, None, now
-            if not entry.unsettled:
-                entry.last_detail = detail
+        entry.idle_since = self.now()
 
     def _publish(
-        self, entry: Entry, *, before: Resource | None, changed: bool, actor: str | None
+        self,
+        entry: StoredEntry,
+        *,
+        new: bool = False,
+        changed: bool = True,
+        actor: str | None = None,
     ) -> None:
+        before = None if new else entry.published
         revision = self.journal.next_revision()
         entry.full = None
         entry.published = replace(
             entry.observed,
             host=entry.host,
-            allowed_verbs=_allowed(entry),
+            allowed_verbs=entry.allowed_verbs,
             activity=entry.activity,
             etag=f"{self.journal.run_id}-{revision}" if changed else entry.published.etag,
             revision=revision,
             observe_time=datetime.now(UTC) if changed else entry.published.observe_time,
         )
-        if actor is None and before is not None:
-            actor = entry.did_by(before, entry.published)
+        self._record(entry, before, entry.published, actor)
+
+    def _record(
+        self,
+        entry: StoredEntry,
+        before: Resource | None,
+        after: Resource | None,
+        actor: str | None,
+    ) -> None:
+        if actor is None:
+            actor = self.attribution.actor_of(entry, after)
         self.journal.append(
             Change(
-                revision=revision,
+                revision=self.journal.next_revision(),
                 before=before,
-                after=entry.published,
-                cause=_cause(actor),
+                after=after,
+                cause=ChangeCause.EXTERNAL if actor is None else ChangeCause.API,
                 actor=actor or "",
             )
         )
 
-    def _observe(self, entry: Entry, observed: Resource) -> None:
+    def _observe(self, entry: StoredEntry, observed: Resource) -> None:
         if entry.observed.name == observed.name:
             entry.observed = observed
             self.index.put(entry.engine, entry.host, observed)
@@ -280,12 +341,12 @@ class Store:
         entry.observed = observed
         self._index(entry)
 
-    def _index(self, entry: Entry) -> None:
+    def _index(self, entry: StoredEntry) -> None:
         self._by_engine.setdefault(entry.engine, {})[entry.observed.id] = entry
         self.index.put(entry.engine, entry.host, entry.observed)
         self._by_name.setdefault(entry.observed.name, {})[entry.key] = entry
 
-    def _unindex(self, entry: Entry) -> None:
+    def _unindex(self, entry: StoredEntry) -> None:
         del self._by_engine[entry.engine][entry.observed.id]
         self.index.remove(entry.engine, entry.observed.id)
         named = self._by_name[entry.observed.name]
@@ -295,7 +356,7 @@ class Store:
 
 
 def _is_another(old: Resource, new: Resource, event: EngineEvent) -> bool:
-    """Tell whether what is found under an id is not what was there before."""
+    """Return whether what is found under an id is not what was there before."""
     if event.removed:
         # A domain that is undefined while it runs goes on as a transient one.
         return not (new.lifetime is Lifetime.TRANSIENT and new.state in ACTIVE)
@@ -304,21 +365,6 @@ def _is_another(old: Resource, new: Resource, event: EngineEvent) -> bool:
     return event.ended and old.lifetime is Lifetime.TRANSIENT
 
 
-def _leave(entry: Entry, ended: Activity | None, failure: BaseException | None) -> None:
-    left = Deed(ended.verb, ended.actor).ended(failure) if ended is not None else None
-    entry.deed = left or entry.deed  # a refusal is no end of what was asked for before
-
-
-def _cause(actor: str | None) -> ChangeCause:
-    return ChangeCause.EXTERNAL if actor is None else ChangeCause.API
-
-
-def _allowed(entry: Entry) -> tuple[Verb, ...]:
-    if entry.activity is None:
-        return verbs_of(entry.observed)
-    stoppable = (
-        entry.observed.state in ACTIVE and entry.observed.state is not ResourceState.REMOVING
-    )
-    if stoppable and entry.activity.verb in {Verb.STOP, Verb.RESTART}:
-        return (Verb.STOP,)
-    return ()
+def _keep(entry: StoredEntry, detail: Resource, begun: int, now: float) -> None:
+    entry.detail, entry.detail_begun, entry.detail_time = detail, begun, now
+    entry.full = None

@@ -82,6 +82,7 @@ class Creation:
             volume = {"Name": name, "Labels": {CREATION_LABEL: nonce}}
             await self._step(spec, "/volumes/create", volume)
         params = {"name": spec.name} if spec.name else None
+        on_made(nonce)  # the engine tells of the container before it answers with its id
         answer = await self._engine.post("/containers/create", params=params, body=body)
         if not answer.ok:
             raise await self._refused(spec, answer)
@@ -89,7 +90,6 @@ class Creation:
         id = made["Id"].text()
         if not FULL_ID.fullmatch(id):
             raise EngineConflictError(ENGINE, "the answer to the create has no id of a container")
-        on_made(id)
         for attachment in spec.networks[1:]:
             connection = {"Container": id, "EndpointConfig": endpoint(attachment)}
             await self._step(spec, f"/networks/{quoted(attachment.network)}/connect", connection)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from proad.drivers.docker.labels import visible
+from proad.drivers.docker.labels import CREATION_LABEL, visible
 from proad.drivers.docker.tmpfs import in_memory
 from proad.drivers.docker.view import (
     KILLED,
@@ -66,6 +66,7 @@ def full(item: Value, id: str) -> Resource:
         state=shown,
         state_detail=_state_detail(state),
         labels=visible(config["Labels"].mapping()),
+        creation=config["Labels"][CREATION_LABEL].text(),
         create_time=to_the_second(item["Created"]),
         lifetime=Lifetime.TRANSIENT if host["AutoRemove"].flag() else Lifetime.PERSISTENT,
         container=Container(

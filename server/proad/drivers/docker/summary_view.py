@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from proad.drivers.docker.labels import visible
+from proad.drivers.docker.labels import CREATION_LABEL, visible
 from proad.drivers.docker.view import (
     PORT,
     PROTOCOLS,
@@ -48,6 +48,7 @@ def summary(item: Value, id: str, lifetime: Lifetime = Lifetime.PERSISTENT) -> R
         state=state,
         state_detail=_listed_detail(item),
         labels=visible(item["Labels"].mapping()),
+        creation=item["Labels"][CREATION_LABEL].text(),
         create_time=item["Created"].timestamp(),
         lifetime=lifetime,
         container=Container(

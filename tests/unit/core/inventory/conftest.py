@@ -1,17 +1,12 @@
 """An inventory that follows a scripted engine."""
 
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import pytest
 
-from proad.core.inventory import Inventory, Journal, Store, reflector, refresher
+from proad.core.inventory import Inventory, Journal, Store, Timing
 from unit.core.inventory.scripted import Scripted, linked
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch):
-    monkeypatch.setattr(reflector, "_BACK_OFF", (0.01,))
-    monkeypatch.setattr(refresher, "_REFRESH_AGAIN", 0.05)
 
 
 @pytest.fixture
@@ -26,11 +21,12 @@ async def connection(engine):
 
 @pytest.fixture
 async def follow(connection):
-    """Makes an inventory that follows the engine, with the resources that it has by then."""
+    """Return an inventory that follows the engine, with the resources that it has by then."""
     async with AsyncExitStack() as stack:
 
-        async def start(*others):
-            inventory = Inventory([connection, *others])
+        async def start(*others, **timing):
+            impatient = replace(Timing(back_off=(0.01,), retry_after=0.05), **timing)
+            inventory = Inventory([connection, *others], timing=impatient)
             await stack.enter_async_context(inventory.following())
             return inventory
 

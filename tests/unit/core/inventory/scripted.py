@@ -22,14 +22,9 @@ ENGINE = "local/scripted"
 
 
 def box(id="1", name="web", state=ResourceState.RUNNING, **others):
-    return Resource(
-        id=id,
-        kind=ResourceKind.CONTAINER,
-        name=name,
-        state=state,
-        container=Container(image="i", image_id="sha256:0"),
-        **others,
-    )
+    others.setdefault("kind", ResourceKind.CONTAINER)
+    others.setdefault("container", Container(image="i", image_id="sha256:0"))
+    return Resource(id=id, name=name, state=state, **others)
 
 
 class Scripted:
@@ -164,13 +159,9 @@ async def linked(engine, host="local"):
 
 
 async def quiet(inventory):
-    """Wait until nothing is left to look at."""
-    of_all = inventory._refreshers.values()
+    """Wait until nothing is dirty and no read is under way."""
     async with asyncio.timeout(30):
-        while True:
-            await asyncio.sleep(0.005)
-            if all(not refresher._dirty and not refresher._refreshing for refresher in of_all):
-                return
+        await inventory.idle()
 
 
 async def until(condition, seconds=30):

@@ -1,10 +1,25 @@
-"""Putting resources into a picture, and what its journal says of that."""
+"""Apply resources to a store, and read what its journal has of that."""
 
 from unit.core.inventory.scripted import ENGINE
 
 
-def put(store, resource, **others):
-    return store.put(ENGINE, "local", resource, **others)
+def put(store, resource, engine=ENGINE, **others):
+    """Apply a read that began just now."""
+    with store.reading() as begun:
+        assert store.apply(engine, engine.split("/")[0], resource, begun, **others)
+    return store.get(engine, resource.id)
+
+
+def take(store, id, engine=ENGINE):
+    """Apply a read that began just now and found nothing."""
+    with store.reading() as begun:
+        assert store.apply_absence(engine, id, begun)
+
+
+def keep(store, entry, detail):
+    """Keep a FULL view that was read just now."""
+    with store.reading() as begun:
+        store.keep_detail(entry, detail, begun)
 
 
 def entries(store, after=0):
@@ -16,7 +31,7 @@ def names(found):
 
 
 def steps(store, after=0):
-    """What the journal says: name or state before and after, None where it is not there."""
+    """Return state or name before and after of each change; None where it is not there."""
     return [
         (entry.before and entry.before.state, entry.after and entry.after.state)
         for entry in entries(store, after)

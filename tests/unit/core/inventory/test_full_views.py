@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from proad.core.inventory import Inventory
 from proad.errors import EngineConflictError, EngineUnreachableError, ResourceNotFoundError
-from proad.model import Activity, Domain, ResourceState, Verb
+from proad.model import Domain, ResourceState, Verb
 from unit.core.inventory.scripted import Gate, box, nothing, quiet, until
 
 S = ResourceState
@@ -67,11 +67,11 @@ async def test_an_event_of_another_keeps_it(engine, connection, inventory):
 async def test_an_activity_keeps_it_and_shows_in_it(engine, connection, inventory):
     await inventory.full(connection, "1")
     entry = inventory.entry(connection, "1")
-    activity = Activity(verb=Verb.STOP, step="asked")
+    with inventory.activity(entry, Verb.STOP) as on_step:
+        on_step("asked")
 
-    inventory.store.set_activity(entry, activity)
-
-    assert (await inventory.full(connection, "1")).activity == activity
+        activity = (await inventory.full(connection, "1")).activity
+        assert (activity.verb, activity.step) == (Verb.STOP, "asked")
     assert engine.asked["full"] == 1
 
 

@@ -1,207 +1,297 @@
-"""Whatever happens to an engine, in whatever order one hears of it: the picture is true."""
+"""Whatever an engine does, and however late, often or seldom it says so: the store follows."""
 
 import asyncio
-from dataclasses import replace
+from contextlib import suppress
 
-import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from proad.core.inventory import Inventory, reflector, watch
-from proad.model import Activity, ChangeType, GapKind, ResourceFilter, ResourceState, Verb
-from unit.core.inventory.scripted import ENGINE, Scripted, box, linked, quiet, until
-from unit.core.inventory.test_watch import NEVER
+from proad.core.inventory import Inventory, Journal, Store, Timing
+from proad.errors import ProaError
+from proad.model import EngineEvent, ResourceFilter, ResourceState, Verb
+from unit.core.inventory.late import Late
+from unit.core.inventory.replay import Replay
+from unit.core.inventory.scripted import linked
 
-IDS = st.sampled_from(["1", "2", "3", "4"])
-STATES = st.sampled_from(
-    [ResourceState.RUNNING, ResourceState.PAUSED, ResourceState.STOPPED, ResourceState.FAILED]
-)
+IDS = st.sampled_from(["1", "2", "3"])
+STATES = st.sampled_from([ResourceState.RUNNING, ResourceState.PAUSED, ResourceState.STOPPED])
 NAMES = st.sampled_from(["a", "b", "c"])
-STEPS = st.lists(
-    st.one_of(
-        st.tuples(st.just("put"), IDS, STATES, NAMES),
-        st.tuples(st.just("take"), IDS),
-        st.tuples(st.just("again"), IDS, STATES),  # gone and there again, faster than we look
-        st.tuples(st.just("verb"), IDS, STATES),  # what a verb of ours does and reads
-        st.tuples(st.just("silent"), IDS, STATES),  # a change that no event tells
-        st.tuples(st.just("cut")),
-        st.tuples(st.just("lose")),
-        st.tuples(st.just("duplicate"), IDS),
-        st.tuples(st.just("wait"), st.integers(0, 6)),
-    ),
-    max_size=40,
+ANY = st.integers(0, 100)
+IMPATIENT = Timing(
+    compare_every=3600.0,
+    back_off=(0.0,),
+    settles_within=0.005,
+    busy_delay=0.001,
+    retry_after=0.0,
+    full_within=0.005,
 )
-DELAYS = st.lists(st.integers(0, 5), min_size=1, max_size=20)
 
 
-class History:
-    """Plays steps to an engine whose answers take turns of the event loop."""
+class VerbUnderWay:
+    """A verb of ours: begins, has its effect, reads, and ends, one step at a time."""
 
-    def __init__(self, engine, connection, inventory, delays):
-        self.engine, self.connection, self.inventory = engine, connection, inventory
-        self._delays = delays
-        self._asked = 0
-        engine.before = engine.after = self._delay
-        self.hidden = False
+    def __init__(self, machine, id, state):
+        self.machine, self.id, self.state = machine, id, state
+        self.entry = machine.inventory.entry(machine.connection, id)
+        self.begun = machine.inventory.begin()
+        self.observed = None
+        self.activity = machine.inventory.activity(self.entry, Verb.PAUSE)
+        self.activity.__enter__()
 
-    async def _delay(self, method, id):
-        self._asked += 1
-        for _ in range(self._delays[self._asked % len(self._delays)]):
-            await asyncio.sleep(0)
-
-    async def play(self, steps):
-        for step, *args in steps:
-            await getattr(self, step)(*args)
-
-    async def put(self, id, state, name):
-        old = self.engine.there.get(id)
-        made = replace(old, state=state, name=name) if old else box(id, name, state)
-        self.engine.put(made)
-
-    async def take(self, id):
-        if id in self.engine.there:
-            self.engine.take(id)
-
-    async def again(self, id, state):
-        await self.take(id)
-        await self.put(id, state, "again")
-
-    async def verb(self, id, state):
-        entry = self.inventory.entry(self.connection, id)
-        if entry is None or id not in self.engine.there or self.engine.lost:
+    def act(self):
+        """Change the resource, and read it as a driver does at the end of a verb."""
+        engine, before = self.machine.engine, self.machine.engine.there.get(self.id)
+        if before is None:
             return
-        refresher = self.inventory.refresher(self.connection)
-        with refresher.holding(id):
-            self.inventory.store.set_activity(entry, Activity(verb=Verb.PAUSE, actor="ann"))
-            reads = entry.reads
-            self.engine.put(replace(self.engine.there[id], state=state))
-            observed = self.engine.there[id]
-            await self._delay("", "")
-            if entry.reads == reads:
-                refresher.finish(entry, observed)
-            else:
-                await refresher.refresh(id)
-            self.inventory.store.set_activity(entry, None)
-
-    async def silent(self, id, state):
-        if id in self.engine.there:
-            self.engine.put(replace(self.engine.there[id], state=state), tell=False)
-            self.hidden = True
-
-    async def duplicate(self, id):
-        for _ in range(3):
-            self.engine.tell(id)
-
-    async def wait(self, turns):
-        for _ in range(turns):
-            await asyncio.sleep(0)
-
-    async def lose(self):
-        self.engine.lost = True
-        await self.connection.probe()
-        await self._delay("", "")
-        self.engine.lost = False
-        await self.connection.probe()
+        if self.state is None:
+            engine.take(self.id)
+        else:
+            engine.put(self.id, self.state, before.name)
+        self.observed = engine.there.get(self.id, before)
 
     async def end(self):
-        """What was hidden must be found: by the list after a loss."""
-        if self.hidden:
-            self.engine.break_streams()
-        watched, calm = self.inventory.reflector(self.connection), 0
-        while calm < 3:
-            await until(lambda: watched.synced)
-            await quiet(self.inventory)
-            calm = calm + 1 if watched.synced else 0
-
-    async def cut(self):
-        self.engine.break_streams()
-
-
-class Replay:
-    """What a watcher believes."""
-
-    def __init__(self):
-        self.there = {}
-
-    def take(self, batch):
-        for _revision, event in batch.events:
-            if event.gap is not None and event.gap.kind is GapKind.WATCH_RESTARTED:
-                self.there.clear()
-            if (change := event.change) is None:
-                continue
-            id, resource = change.resource.id, change.resource
-            match change.type:
-                case ChangeType.EXISTING | ChangeType.ADDED:
-                    assert id not in self.there
-                    self.there[id] = resource
-                case ChangeType.MODIFIED:
-                    assert self.there[id].revision < resource.revision
-                    assert self.there[id].state == change.previous_state
-                    self.there[id] = resource
-                case ChangeType.REMOVED:
-                    del self.there[id]
+        """Apply the result, or refresh after a failure."""
+        inventory, connection = self.machine.inventory, self.machine.connection
+        try:
+            if self.observed is None:
+                inventory.mark_dirty(connection, self.id)
+            elif inventory.entry(connection, self.id) is not self.entry:
+                pass
+            elif self.state is None:
+                inventory.remove(connection, self.id)
+            else:
+                await inventory.finish(connection, self.entry, self.observed, self.begun)
+        finally:
+            self.activity.__exit__(None, None, None)
 
 
-async def follow(inventory, connection, which, replay):
-    async for batch in watch(inventory, which, [connection], heartbeat=NEVER):
-        replay.take(batch)
+class Histories(RuleBasedStateMachine):
+    """An engine that delays, drops, repeats and reorders events, and answers out of order."""
 
+    @initialize()
+    def begin(self):
+        self.runner = asyncio.Runner()
+        self.tasks, self.verbs, self.versions, self.read_up_to = [], {}, {}, 0
+        self.dropped = False
+        self.runner.run(self._begin())
 
-async def run(steps, delays, limit):
-    """Play the steps; give the gaps that were told."""
-    engine = Scripted(box("1", "a"))
-    connection = await linked(engine)
-    inventory = Inventory([connection])
-    replays = [
-        (ResourceFilter(), Replay()),
-        (ResourceFilter(states=(ResourceState.RUNNING,)), Replay()),
-        (ResourceFilter(name_prefix="a"), Replay()),
-    ]
-    async with asyncio.timeout(limit), inventory.following():
-        watchers = [
-            asyncio.create_task(follow(inventory, connection, which, replay))
-            for which, replay in replays
+    async def _begin(self):
+        self.engine = Late()
+        self.connection = await linked(self.engine)
+        self.store = Store(Journal())
+        self.inventory = Inventory([self.connection], self.store, timing=IMPATIENT)
+        self.following = self.inventory.following()
+        following = asyncio.create_task(self.following.__aenter__())
+        while not following.done():
+            await self._answer_all()
+        self.replays = [
+            Replay(ResourceFilter()),
+            Replay(ResourceFilter(states=(ResourceState.RUNNING,))),
+            Replay(ResourceFilter(name_prefix="a")),
         ]
-        history = History(engine, connection, inventory, delays)
-        await history.play(steps)
-        await history.end()
+        self.watchers = [
+            asyncio.create_task(replay.follow(self.inventory, self.connection))
+            for replay in self.replays
+        ]
 
-        def caught_up():
-            for watcher in watchers:
-                assert not watcher.done() or watcher.result() is None
-            published = {resource.id: resource for resource in inventory.all(connection)}
-            return all(
-                replay.there == {id: r for id, r in published.items() if which.matches(r)}
-                for which, replay in replays
-            )
+    def do(self, act=None):
+        """Do something, and let everybody react."""
 
-        observed = {entry.observed.id: entry.observed for entry in inventory.store.of(ENGINE)}
-        assert observed == engine.there
-        assert all(resource.activity is None for resource in inventory.all(connection))
-        await until(caught_up, seconds=10)
-        for watcher in watchers:
-            watcher.cancel()
-        journal = inventory.journal
-        assert [e.revision for e in journal.after(0, 10_000)] == list(
-            range(1, journal.revision + 1)
+        async def run():
+            result = act() if act is not None else None
+            for _ in range(12):
+                await asyncio.sleep(0)
+            return result
+
+        return self.runner.run(run())
+
+    @rule(id=IDS, state=STATES, name=NAMES)
+    def put(self, id, state, name):
+        self.do(lambda: self.engine.put(id, state, name))
+
+    @rule(id=IDS)
+    def take(self, id):
+        self.do(lambda: self.engine.take(id))
+
+    @rule(id=IDS, state=STATES)
+    def make_anew(self, id, state):
+        self.do(lambda: (self.engine.take(id), self.engine.put(id, state, "anew")))
+
+    @rule(id=IDS, command=NAMES)
+    def configure(self, id, command):
+        self.do(lambda: self.engine.configure(id, command))
+
+    @rule(which=ANY)
+    def deliver(self, which):
+        if events := self.engine.events:
+            self.do(lambda: self.engine.deliver(events.pop(which % len(events))))
+
+    @rule(which=ANY)
+    def repeat(self, which):
+        if events := self.engine.events:
+            self.do(lambda: self.engine.deliver(events[which % len(events)]))
+
+    @rule(id=IDS)
+    def deliver_for_nothing(self, id):
+        self.do(lambda: self.engine.deliver(EngineEvent(id=id)))
+
+    @rule(which=ANY)
+    def drop(self, which):
+        if events := self.engine.events:
+            events.pop(which % len(events))
+            self.dropped = True
+
+    @rule()
+    def cut(self):
+        self.do(self.engine.cut)
+
+    @rule()
+    def lose(self):
+        async def lose():
+            self.engine.lost = True
+            await self.connection.probe()
+            for _ in range(12):
+                await asyncio.sleep(0)
+            self.engine.lost = False
+            self.engine.events.clear()
+            await self.connection.probe()
+
+        self.runner.run(lose())
+        self.do()
+
+    @rule(which=ANY)
+    def sample(self, which):
+        if reads := self.engine.reads:
+            self.do(reads[which % len(reads)].sample)
+
+    @rule(which=ANY)
+    def answer(self, which):
+        if reads := self.engine.reads:
+            self.do(reads[which % len(reads)].end)
+
+    @rule(which=ANY)
+    def fail(self, which):
+        if reads := self.engine.reads:
+            self.do(reads[which % len(reads)].fail)
+
+    @rule(id=IDS, in_full=st.booleans())
+    def refresh(self, id, in_full):
+        self.do(
+            lambda: self._call(self.inventory.refresh(self.connection, id, reconfigured=in_full))
         )
-        return [e.gap.kind for e in journal.after(0, 10_000) if hasattr(e, "gap")]
+
+    @rule(id=IDS)
+    def full(self, id):
+        self.do(lambda: self._call(self.inventory.full(self.connection, id)))
+
+    @rule(id=IDS, state=st.none() | STATES)
+    def begin_verb(self, id, state):
+        if id not in self.verbs and self.inventory.entry(self.connection, id) is not None:
+            self.verbs[id] = self.do(lambda: VerbUnderWay(self, id, state))
+
+    @rule(id=IDS)
+    def act_verb(self, id):
+        if id in self.verbs:
+            self.do(self.verbs[id].act)
+
+    @rule(id=IDS)
+    def end_verb(self, id):
+        if id in self.verbs:
+            self.do(lambda: self._call(self.verbs.pop(id).end()))
+
+    def _call(self, call):
+        async def run():
+            with suppress(ProaError):  # what the engine could not read, or has no more
+                await call
+
+        self.tasks.append(asyncio.create_task(run()))
+
+    @invariant()
+    def nothing_goes_back(self):
+        """No change leads from a later version of a resource to an earlier one."""
+        if not hasattr(self, "store"):
+            return
+        journal = self.store.journal
+        for entry in journal.after(self.read_up_to, 10_000):
+            after = getattr(entry, "after", None)
+            if after is not None:
+                version = int(after.labels["version"])
+                assert version >= self.versions.get(after.id, 0)
+                self.versions[after.id] = version
+        self.read_up_to = journal.revision
+
+    def teardown(self):
+        if hasattr(self, "runner"):
+            try:
+                self.runner.run(self._end())
+            finally:
+                self.runner.close()
+
+    async def _end(self):
+        async with asyncio.timeout(20):
+            try:
+                await self._settle()
+                await self._compare()
+            finally:
+                for watcher in self.watchers:
+                    watcher.cancel()
+                await self.following.__aexit__(None, None, None)
+
+    async def _settle(self):
+        """Have all that is under way come to its end; a resync finds what no event told."""
+        for id in list(self.verbs):
+            self._call(self.verbs.pop(id).end())
+        await self._quiet()
+        if self.dropped:
+            self.engine.cut()
+            await self._answer_all()
+            await self._quiet()
+
+    async def _quiet(self):
+        idle = asyncio.create_task(self.inventory.idle())
+        while (
+            self.engine.events
+            or self.engine.reads
+            or not self.inventory.synced(self.connection)
+            or not idle.done()
+            or not all(task.done() for task in self.tasks)
+        ):
+            while self.engine.events:
+                self.engine.deliver(self.engine.events.pop())
+            await self._answer_all()
+            if idle.done():
+                idle = asyncio.create_task(self.inventory.idle())
+                await asyncio.sleep(0)
+        for task in self.tasks:
+            task.result()
+
+    async def _answer_all(self):
+        for _ in range(12):
+            for read in list(self.engine.reads):
+                read.end()
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.0002)
+
+    async def _compare(self):
+        inventory, connection, engine = self.inventory, self.connection, self.engine
+        known = {r.id: inventory.entry(connection, r.id) for r in inventory.all(connection)}
+        assert {id: entry.observed for id, entry in known.items()} == engine.there
+        assert all(entry.activity is None for entry in known.values())
+        assert self.store.tombstones == 0
+        for id in known:
+            full = asyncio.create_task(inventory.full(connection, id))
+            while not full.done():
+                await self._answer_all()
+            command = (engine.commands.get(id, "first"),)
+            assert full.result().container.command == command
+        for _ in range(12):
+            await asyncio.sleep(0)
+        published = list(inventory.all(connection))
+        assert all(replay.agrees(published) for replay in self.replays)
+        revisions = [entry.revision for entry in inventory.journal.after(0, 10_000)]
+        assert revisions == list(range(1, inventory.revision + 1))
 
 
-@settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(steps=STEPS, delays=DELAYS)
-def test_after_all_of_it_the_picture_is_what_the_engine_has(steps, delays):
-    asyncio.run(run(steps, delays, limit=30))
-
-
-@settings(max_examples=100, deadline=None)
-@given(steps=STEPS, delays=DELAYS)
-def test_a_comparison_finds_what_no_event_told_of_and_nothing_else(steps, delays):
-    """Whatever is under way meanwhile: looks, verbs, events that are on their way."""
-    loud = [step for step in steps if step[0] not in {"silent", "cut", "lose"}]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reflector, "COMPARE_EVERY", 0.0)
-        patch.setattr(reflector, "EVENTS_WITHIN", 0.001)
-        assert asyncio.run(run(loud, delays, limit=30)) == []
+TestHistories = Histories.TestCase
+TestHistories.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)

@@ -1,11 +1,13 @@
 """Engines and streams that are lost, and come back."""
 
 import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import pytest
 
-from proad.core.inventory import Inventory, reflector, watch
+from proad.core.inventory import Inventory, Timing, watch
 from proad.errors import EngineTimedOutError, EngineUnreachableError
 from proad.model import GapKind, ResourceFilter, ResourceState
 from unit.core.inventory.scripted import Gate, Scripted, box, linked, quiet, until
@@ -46,7 +48,7 @@ async def test_a_broken_stream_is_a_gap_and_a_new_list(engine, connection, follo
     first, *between, last = told(inventory)[2:]
     assert (first, last) == (LOST, RESYNCED)
     assert sorted(between) == ["a", "b", "c"]
-    assert inventory.reflector(connection).synced
+    assert inventory.synced(connection)
     assert {r.name: r.state for r in inventory.all(connection)} == {"a": S.STOPPED, "c": S.RUNNING}
 
 
@@ -80,7 +82,7 @@ async def test_a_lost_engine_is_let_go_and_read_anew(engine, connection, follow)
 
     await lose(engine, connection)
     await until(lambda: told(inventory)[1:] == [LOST])
-    assert not inventory.reflector(connection).synced
+    assert not inventory.synced(connection)
     assert engine.followers == 0
     asked = engine.asked.total()
     await asyncio.sleep(0.1)
@@ -88,7 +90,7 @@ async def test_a_lost_engine_is_let_go_and_read_anew(engine, connection, follow)
 
     await come_back(engine, connection)
     await until(lambda: told(inventory)[1:] == [LOST, RESYNCED])
-    assert inventory.reflector(connection).synced
+    assert inventory.synced(connection)
     assert engine.followers == 1
 
 
@@ -103,35 +105,35 @@ async def test_a_stop_and_go_is_told_each_time(engine, connection, follow):
     assert told(inventory) == [LOST, RESYNCED] * 5
 
 
-@pytest.fixture
-def steps(monkeypatch):
-    """The steps of the back-off that were taken."""
-    taken = []
+class BackOff(Sequence):
+    """No back-off in four steps, with the steps that were taken."""
 
-    class BackOff(list):
-        def __getitem__(self, step):
-            taken.append(step)
-            return super().__getitem__(step)
+    def __init__(self):
+        self.taken = []
 
-    monkeypatch.setattr(reflector, "_BACK_OFF", BackOff([0.0] * 4))
-    return taken
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, step):
+        self.taken.append(step)
+        return 0.0
 
 
 @pytest.mark.parametrize(
     ("steady_after", "expected"), [(3600, [0, 1, 2, 3, 3, 3]), (0, [0] * 6)], ids=["soon", "late"]
 )
-async def test_a_stream_that_is_cut_soon_each_time_is_asked_for_less_and_less(
-    engine, follow, steps, monkeypatch, steady_after, expected
+async def test_reflector_whose_stream_is_cut_each_time_backs_off_unless_it_was_steady(
+    engine, follow, steady_after, expected
 ):
     """Each time costs the engine a full list and every watcher two gaps."""
-    monkeypatch.setattr(reflector, "_STEADY_AFTER", steady_after)
-    inventory = await follow()
+    back_off = BackOff()
+    inventory = await follow(back_off=back_off, steady_after=steady_after)
 
     for number in range(1, 7):
         engine.break_streams()
         await until(lambda number=number: told(inventory) == [LOST, RESYNCED] * number)
 
-    assert steps == expected
+    assert back_off.taken == expected
 
 
 async def test_a_reader_waits_for_the_new_list(engine, connection, follow):
@@ -142,7 +144,7 @@ async def test_a_reader_waits_for_the_new_list(engine, connection, follow):
     engine.break_streams()
     await gate.reached.wait()
 
-    ready = asyncio.ensure_future(inventory.reflector(connection).ready())
+    ready = asyncio.ensure_future(inventory.ready(connection))
     await asyncio.sleep(0.02)
     assert not ready.done()
     gate.open.set()
@@ -156,34 +158,31 @@ async def test_a_reader_of_what_is_lost_is_refused(engine, connection, follow):
     gate = engine.before = Gate("list")
     engine.break_streams()
     await gate.reached.wait()
-    ready = asyncio.ensure_future(inventory.reflector(connection).ready())
+    ready = asyncio.ensure_future(inventory.ready(connection))
     await asyncio.sleep(0.01)
 
     await lose(engine, connection)
 
-    for reading in (ready, inventory.reflector(connection).ready()):
+    for reading in (ready, inventory.ready(connection)):
         with pytest.raises(EngineUnreachableError):
             await asyncio.wait_for(reading, 1)
 
 
-async def test_a_list_that_never_comes_is_not_waited_for_for_ever(
-    engine, connection, follow, monkeypatch
-):
-    inventory = await follow()
-    monkeypatch.setattr(reflector, "READY_WITHIN", 0.05)
+async def test_a_list_that_never_comes_is_not_waited_for_for_ever(engine, connection, follow):
+    inventory = await follow(ready_within=0.05)
     gate = engine.before = Gate("list")
     engine.break_streams()
     await gate.reached.wait()
 
     with pytest.raises(EngineUnreachableError):
-        await asyncio.wait_for(inventory.reflector(connection).ready(), 1)
+        await asyncio.wait_for(inventory.ready(connection), 1)
 
 
 async def test_a_look_at_what_is_lost_is_refused_at_once(engine, connection, follow):
     engine.put(box())
     inventory = await follow()
     gate = engine.before = Gate()
-    refresh = asyncio.ensure_future(inventory.refresher(connection).refresh("1"))
+    refresh = asyncio.ensure_future(inventory.refresh(connection, "1"))
     await gate.reached.wait()
 
     await lose(engine, connection)
@@ -191,7 +190,7 @@ async def test_a_look_at_what_is_lost_is_refused_at_once(engine, connection, fol
     with pytest.raises(EngineUnreachableError):
         await asyncio.wait_for(refresh, 1)
     with pytest.raises(EngineUnreachableError):
-        await asyncio.wait_for(inventory.refresher(connection).refresh("1"), 1)
+        await asyncio.wait_for(inventory.refresh(connection, "1"), 1)
 
 
 async def test_looks_that_were_lost_are_made_up_for(engine, connection, follow):
@@ -223,9 +222,9 @@ async def test_an_engine_that_is_not_there_at_first_is_no_gap_if_nobody_watched(
     inventory = Inventory([late])
 
     async with inventory.following():
-        assert not inventory.reflector(late).synced
+        assert not inventory.synced(late)
         await come_back(engine, late)
-        await until(lambda: inventory.reflector(late).synced)
+        await until(lambda: inventory.synced(late))
 
     assert told(inventory) == ["web"]
 
@@ -239,7 +238,7 @@ async def test_who_began_without_an_engine_is_told_when_all_of_it_is_known(engin
         (_, gap), (_, synced) = (await anext(batches)).events
         assert (gap.gap.kind, synced.bookmark.synced) == (LOST, True)
         await come_back(engine, late)
-        await until(lambda: inventory.reflector(late).synced)
+        await until(lambda: inventory.synced(late))
         engine.break_streams()
         await until(lambda: len(told(inventory)) == 4)
 
@@ -251,29 +250,26 @@ async def test_who_begins_while_it_is_first_read_is_told_when_that_is_done(engin
     gate = engine.before = Gate("list")
     inventory = Inventory([connection])
     batches = watch(inventory, ResourceFilter(), [connection], heartbeat=timedelta(minutes=5))
-    following = asyncio.create_task(inventory.reflector(connection).follow())
-    await gate.reached.wait()
-    await anext(batches)
+    async with AsyncExitStack() as stack:
+        following = asyncio.create_task(stack.enter_async_context(inventory.following()))
+        await gate.reached.wait()
+        await anext(batches)
 
-    gate.open.set()
+        gate.open.set()
 
-    await until(lambda: told(inventory) == [RESYNCED])
-    following.cancel()
+        await until(lambda: told(inventory) == [RESYNCED])
+        await following
 
 
-async def test_one_that_hangs_at_the_start_does_not_hold_up_the_rest(
-    engine, connection, monkeypatch
-):
-    # Long enough for the other one to be read.
-    monkeypatch.setattr(reflector, "READY_WITHIN", 1.0)
-    monkeypatch.setattr("proad.core.inventory.inventory.READY_WITHIN", 1.0)
+async def test_one_that_hangs_at_the_start_does_not_hold_up_the_rest(engine, connection):
     engine.before = Gate("list")
     good = await linked(Scripted(box()), "far")
-    inventory = Inventory([connection, good])
+    # Long enough for the other one to be read.
+    inventory = Inventory([connection, good], timing=Timing(ready_within=1.0))
 
     async with asyncio.timeout(30), inventory.following():
-        assert inventory.reflector(good).synced
-        assert not inventory.reflector(connection).synced
+        assert inventory.synced(good)
+        assert not inventory.synced(connection)
 
 
 async def test_one_that_is_lost_takes_no_other_along(engine, connection, follow):
@@ -286,7 +282,7 @@ async def test_one_that_is_lost_takes_no_other_along(engine, connection, follow)
     other.put(box("9", "other", S.STOPPED))
 
     await until(lambda: inventory.entry(good, "9").published.state == S.STOPPED)
-    await inventory.reflector(good).ready()
+    await inventory.ready(good)
     (gap,) = [entry.gap for entry in inventory.journal.after(0, 10) if hasattr(entry, "gap")]
     assert gap.engine == "local/scripted"
 

@@ -19,6 +19,13 @@ async def overtaken(engine, connection, follow):
     return inventory
 
 
+async def pause(inventory, connection):
+    """Do a pause of ours that ends well, beside another verb."""
+    entry, begun = inventory.entry(connection, "1"), inventory.begin()
+    observed = box(state=S.PAUSED)
+    await inventory.finish(connection, entry, observed, begun, ends_activity=False)
+
+
 def states(inventory):
     entries = inventory.journal.after(0, 99)
     return [entry.after and entry.after.state for entry in entries]
@@ -26,7 +33,7 @@ def states(inventory):
 
 async def test_what_a_verb_told_is_not_taken_back(engine, connection, overtaken):
     engine.put(box(state=S.PAUSED), tell=False)
-    overtaken.refresher(connection).apply(box(state=S.PAUSED))
+    await pause(overtaken, connection)
 
     engine.after.open.set()
     await quiet(overtaken)
@@ -36,7 +43,7 @@ async def test_what_a_verb_told_is_not_taken_back(engine, connection, overtaken)
 
 async def test_what_a_verb_deleted_does_not_come_back(engine, connection, overtaken):
     engine.take("1", tell=False)
-    overtaken.refresher(connection).drop("1")
+    overtaken.remove(connection, "1")
 
     engine.after.open.set()
     await quiet(overtaken)
@@ -48,10 +55,10 @@ async def test_who_waits_gets_the_later_word(engine, connection, follow):
     engine.put(box())
     inventory = await follow()
     engine.after = Gate()
-    waiting = asyncio.create_task(inventory.refresher(connection).refresh("1"))
+    waiting = asyncio.create_task(inventory.refresh(connection, "1"))
     await engine.after.reached.wait()
     engine.put(box(state=S.PAUSED), tell=False)
-    inventory.refresher(connection).apply(box(state=S.PAUSED))
+    await pause(inventory, connection)
 
     engine.after.open.set()
 

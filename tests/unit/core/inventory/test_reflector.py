@@ -1,20 +1,16 @@
 """Following an engine: lists, comparisons, and which of two readings counts."""
 
-import asyncio
 import time
 
 import pytest
 
-from proad.core.inventory import Inventory
-from proad.core.inventory import reflector as module
+from proad.core.inventory import Journal, Store
 from proad.errors import CapabilityMissingError, EngineConflictError, HostExhaustedError
 from proad.model import GapKind, ResourceState, Verb
 from unit.core.inventory.scripted import (
     Gate,
-    Scripted,
     box,
     gaps,
-    linked,
     names,
     quiet,
     steps,
@@ -24,6 +20,13 @@ from unit.core.inventory.scripted import (
 S = ResourceState
 
 
+async def finish(inventory, connection, observed):
+    """Do a verb that ends with this."""
+    entry = inventory.entry(connection, observed.id)
+    with inventory.activity(entry, Verb.PAUSE):
+        await inventory.finish(connection, entry, observed, inventory.begin())
+
+
 async def test_what_is_there_is_known_from_the_start(engine, connection, follow):
     engine.put(box("1", "a"))
     engine.put(box("2", "b"))
@@ -31,15 +34,14 @@ async def test_what_is_there_is_known_from_the_start(engine, connection, follow)
     inventory = await follow()
 
     assert names(inventory, connection) == ["a", "b"]
-    assert inventory.reflector(connection).synced
+    assert inventory.synced(connection)
     assert gaps(inventory) == []
     assert connection.last_sync_time is not None
 
 
-async def held_list(engine, connection, follow, monkeypatch):
+async def held_list(engine, follow):
     """An inventory whose comparing list is on its way with what was there before."""
-    monkeypatch.setattr(module, "COMPARE_EVERY", 0.02)
-    inventory = await follow()
+    inventory = await follow(compare_every=0.02)
     gate = engine.after = Gate("list")
     await gate.reached.wait()
     return inventory, gate
@@ -51,9 +53,9 @@ async def compared(engine, gate):
     await until(lambda: engine.asked["list"] > lists)
 
 
-async def test_a_removal_during_a_list_leaves_no_zombie(engine, connection, follow, monkeypatch):
+async def test_a_removal_during_a_list_leaves_no_zombie(engine, connection, follow):
     engine.put(box())
-    inventory, gate = await held_list(engine, connection, follow, monkeypatch)
+    inventory, gate = await held_list(engine, follow)
 
     engine.take("1")
     await until(lambda: not names(inventory, connection))
@@ -64,9 +66,9 @@ async def test_a_removal_during_a_list_leaves_no_zombie(engine, connection, foll
     assert steps(inventory) == [S.RUNNING, None]
 
 
-async def test_a_change_during_a_list_does_not_flicker(engine, connection, follow, monkeypatch):
+async def test_a_change_during_a_list_does_not_flicker(engine, connection, follow):
     engine.put(box())
-    inventory, gate = await held_list(engine, connection, follow, monkeypatch)
+    inventory, gate = await held_list(engine, follow)
 
     engine.put(box(state=S.STOPPED))
     await until(lambda: inventory.entry(connection, "1").published.state == S.STOPPED)
@@ -76,8 +78,8 @@ async def test_a_change_during_a_list_does_not_flicker(engine, connection, follo
     assert steps(inventory) == [S.RUNNING, S.STOPPED]
 
 
-async def test_a_create_during_a_list_does_not_flicker(engine, connection, follow, monkeypatch):
-    inventory, gate = await held_list(engine, connection, follow, monkeypatch)
+async def test_a_create_during_a_list_does_not_flicker(engine, connection, follow):
+    inventory, gate = await held_list(engine, follow)
 
     engine.put(box())
     await until(lambda: names(inventory, connection) == ["web"])
@@ -87,25 +89,23 @@ async def test_a_create_during_a_list_does_not_flicker(engine, connection, follo
     assert steps(inventory) == [S.RUNNING]
 
 
-async def test_what_a_verb_read_during_a_list_counts(engine, connection, follow, monkeypatch):
+async def test_what_a_verb_read_during_a_list_counts(engine, connection, follow):
     engine.put(box())
-    inventory, gate = await held_list(engine, connection, follow, monkeypatch)
+    inventory, gate = await held_list(engine, follow)
     engine.put(box(state=S.PAUSED), tell=False)
-    inventory.refresher(connection).apply(box(state=S.PAUSED))
+    await finish(inventory, connection, box(state=S.PAUSED))
 
     await compared(engine, gate)
     await quiet(inventory)
 
-    assert steps(inventory) == [S.RUNNING, S.PAUSED]
+    assert steps(inventory) == [S.RUNNING, S.RUNNING, S.PAUSED]
 
 
-async def test_what_a_caller_saw_go_during_a_list_stays_gone(
-    engine, connection, follow, monkeypatch
-):
+async def test_what_a_caller_saw_go_during_a_list_stays_gone(engine, connection, follow):
     engine.put(box())
-    inventory, gate = await held_list(engine, connection, follow, monkeypatch)
+    inventory, gate = await held_list(engine, follow)
     engine.take("1", tell=False)
-    inventory.refresher(connection).drop("1", actor="ann")
+    inventory.remove(connection, "1")
 
     await compared(engine, gate)
     await quiet(inventory)
@@ -113,11 +113,10 @@ async def test_what_a_caller_saw_go_during_a_list_stays_gone(
     assert steps(inventory) == [S.RUNNING, None]
 
 
-async def test_what_no_event_told_is_found_and_said(engine, connection, follow, monkeypatch):
-    monkeypatch.setattr(module, "COMPARE_EVERY", 0.05)
+async def test_what_no_event_told_is_found_and_said(engine, connection, follow):
     engine.put(box("1", "a"))
     engine.put(box("2", "b"))
-    inventory = await follow()
+    inventory = await follow(compare_every=0.05)
     await until(lambda: engine.asked["list"] > 3)
     assert gaps(inventory) == []
 
@@ -128,7 +127,7 @@ async def test_what_no_event_told_is_found_and_said(engine, connection, follow, 
     await until(lambda: names(inventory, connection) == ["a", "c"])
     assert inventory.entry(connection, "1").published.state == S.STOPPED
     await until(lambda: gaps(inventory) == [GapKind.ENGINE_LOST, GapKind.ENGINE_RESYNCED])
-    assert inventory.reflector(connection).synced
+    assert inventory.synced(connection)
     lists = engine.asked["list"]
     await until(lambda: engine.asked["list"] > lists + 3)
     assert len(gaps(inventory)) == 2
@@ -144,11 +143,11 @@ async def test_what_no_event_told_is_found_and_said(engine, connection, follow, 
     ids=lambda each: each.reason,
 )
 async def test_comparison_of_one_that_cannot_be_read_resyncs_nothing(
-    engine, connection, follow, monkeypatch, refusal
+    engine, connection, follow, refusal
 ):
     """What the engine refuses to tell of one says nothing of the stream of events."""
     engine.put(box())
-    inventory, gate = await held_list(engine, connection, follow, monkeypatch)
+    inventory, gate = await held_list(engine, follow)
     asked = engine.asked["subscribe"]
 
     async def refuse(method, _id):
@@ -162,16 +161,14 @@ async def test_comparison_of_one_that_cannot_be_read_resyncs_nothing(
     await until(lambda: engine.asked["summary"] > reads + 1)
 
     assert engine.asked["subscribe"] == asked
-    assert inventory.reflector(connection).synced
+    assert inventory.synced(connection)
     assert gaps(inventory) == []
 
 
-async def test_a_comparison_says_nothing_of_what_events_told(
-    engine, connection, follow, monkeypatch
-):
+async def test_a_comparison_says_nothing_of_what_events_told(engine, connection, follow):
     """A list that is on its way while a change comes by event is no gap."""
     engine.put(box())
-    inventory, gate = await held_list(engine, connection, follow, monkeypatch)
+    inventory, gate = await held_list(engine, follow)
 
     engine.put(box(state=S.STOPPED))
     await until(lambda: inventory.entry(connection, "1").published.state == S.STOPPED)
@@ -181,12 +178,9 @@ async def test_a_comparison_says_nothing_of_what_events_told(
     assert gaps(inventory) == []
 
 
-async def test_a_stream_that_died_without_a_word_is_replaced(
-    engine, connection, follow, monkeypatch
-):
-    monkeypatch.setattr(module, "COMPARE_EVERY", 0.05)
+async def test_a_stream_that_died_without_a_word_is_replaced(engine, connection, follow):
     engine.put(box())
-    inventory = await follow()
+    inventory = await follow(compare_every=0.05)
     engine.silence_streams()
 
     engine.put(box(state=S.STOPPED))
@@ -196,37 +190,22 @@ async def test_a_stream_that_died_without_a_word_is_replaced(
     assert engine.asked["subscribe"] == 2
 
 
-async def test_an_event_that_is_later_than_a_list_is_waited_for(
-    engine, connection, follow, monkeypatch
+async def test_comparison_waits_for_an_event_that_is_later_than_its_list(
+    engine, connection, follow
 ):
-    monkeypatch.setattr(module, "EVENTS_WITHIN", 30.0)  # later than anything here
-    monkeypatch.setattr(module, "COMPARE_EVERY", 0.02)
     engine.put(box())
-    inventory = await follow()
-    slept = asyncio.Event()
-    sleep = asyncio.sleep
-
-    async def event_comes(seconds):
-        if seconds == module.EVENTS_WITHIN:
-            engine.tell("1")
-            slept.set()
-            await until(lambda: inventory.entry(connection, "1").published.state == S.STOPPED)
-        else:
-            await sleep(seconds)
-
-    monkeypatch.setattr(asyncio, "sleep", event_comes)
+    inventory = await follow(compare_every=0.02, events_within=0.2)
     engine.put(box(state=S.STOPPED), tell=False)
-    await slept.wait()
     lists = engine.asked["list"]
+    await until(lambda: engine.asked["list"] > lists)
+    engine.tell("1")
     await until(lambda: engine.asked["list"] > lists + 3)
 
     assert gaps(inventory) == []
     assert steps(inventory) == [S.RUNNING, S.STOPPED]
 
 
-async def test_a_look_from_before_a_list_that_ends_during_it_counts(
-    engine, connection, follow, monkeypatch
-):
+async def test_a_look_from_before_a_list_that_ends_during_it_counts(engine, connection, follow):
     """The list may be older; a change must not be told back and forth."""
     engine.put(box())
     inventory = await follow()
@@ -248,23 +227,19 @@ async def test_a_look_from_before_a_list_that_ends_during_it_counts(
     assert steps(inventory) == [S.RUNNING, S.PAUSED]
 
 
-async def test_a_comparison_leaves_what_a_verb_is_doing_to_the_verb(
-    engine, connection, follow, monkeypatch
-):
-    monkeypatch.setattr(module, "COMPARE_EVERY", 0.02)
-    monkeypatch.setattr(module, "EVENTS_WITHIN", 0.0)
+async def test_comparison_during_a_verb_leaves_the_result_to_the_verb(engine, connection, follow):
     engine.put(box())
-    inventory = await follow()
+    inventory = await follow(compare_every=0.02, events_within=0.0)
     entry = inventory.entry(connection, "1")
 
-    with inventory.refresher(connection).holding("1"), inventory.activity(entry, Verb.PAUSE):
-        reads = entry.reads
+    with inventory.activity(entry, Verb.PAUSE):
+        begun = inventory.begin()
         engine.put(box(state=S.PAUSED), tell=False)
         lists = engine.asked["list"]
         await until(lambda: engine.asked["list"] > lists + 3)
-        assert entry.reads == reads  # or the verb could not take its own word
-        inventory.refresher(connection).finish(entry, box(state=S.PAUSED))
+        await inventory.finish(connection, entry, box(state=S.PAUSED), begun)
 
+    assert engine.asked["summary"] == 0  # nothing had overtaken the verb
     lists = engine.asked["list"]
     await until(lambda: engine.asked["list"] > lists + 3)
     assert gaps(inventory) == []
@@ -273,20 +248,19 @@ async def test_a_comparison_leaves_what_a_verb_is_doing_to_the_verb(
     assert inventory.entry(connection, "1").published.state == S.PAUSED
 
 
-async def test_the_work_of_a_list_grows_with_what_there_is_and_no_faster():
-    """It holds up the event loop."""
+async def test_list_of_many_takes_time_in_proportion():
+    """The event loop waits for it."""
 
     async def work(number):
-        connection = await linked(Scripted(*(box(f"{n:064x}", f"c{n}") for n in range(number))))
-        reflector = Inventory([connection]).reflector(connection)
-        await reflector._resync()
+        store = Store(Journal())
+        listed = [box(f"{n:064x}", f"c{n}") for n in range(number)]
         times = []
-        for _ in range(3):
+        for _ in range(4):
             began = time.process_time()
-            await reflector._resync()
-            assert not await reflector._missed_any()
+            with store.reading() as begun:
+                store.apply_list("local/scripted", "local", listed, begun)
             times.append(time.process_time() - began)
-        return min(times)
+        return min(times[1:])
 
     # 32 times as many: 1,024 times the work, were it quadratic.
     assert await work(8000) < 150 * await work(250)

@@ -4,11 +4,10 @@ import asyncio
 
 import pytest
 
-from proad.core.inventory import refresher
+from proad.core.inventory import Inventory, refresher
 from proad.errors import EngineConflictError, EngineTimedOutError
 from proad.model import ResourceState
 from unit.core.inventory.scripted import (
-    ENGINE,
     Gate,
     box,
     names,
@@ -124,18 +123,18 @@ async def test_who_waits_for_a_look_hears_that_it_failed(engine, connection, fol
 
     engine.before = fail
     with pytest.raises(EngineConflictError):
-        await inventory.refresher(connection).refresh("1")
+        await inventory.refresh(connection, "1")
 
     engine.before = nothing = Gate("none")
     engine.there["1"] = box(state=S.PAUSED)
-    assert (await inventory.refresher(connection).refresh("1")).published.state == S.PAUSED
+    assert (await inventory.refresh(connection, "1")).published.state == S.PAUSED
     assert nothing.most == 0
 
 
 async def test_a_look_at_nothing(engine, connection, follow):
     inventory = await follow()
 
-    assert await inventory.refresher(connection).refresh("1") is None
+    assert await inventory.refresh(connection, "1") is None
     assert inventory.journal.revision == 0
 
 
@@ -151,20 +150,21 @@ async def test_a_bug_of_the_driver_ends_no_look_for_ever(engine, connection, fol
 
     engine.before = break_once
     with pytest.raises(ZeroDivisionError):
-        await asyncio.wait_for(inventory.refresher(connection).refresh("1"), 2)
+        await asyncio.wait_for(inventory.refresh(connection, "1"), 2)
     broken.append(True)
     engine.put(box(state=S.STOPPED))
 
     await until(lambda: inventory.entry(connection, "1").published.state == S.STOPPED)
 
 
-async def test_no_look_outlives_the_inventory(engine, connection, follow):
+async def test_refresh_under_way_ends_with_the_inventory(engine, connection):
     engine.put(box())
-    inventory = await follow()
-    engine.before = Gate()
-    engine.tell("1")
-    await engine.before.reached.wait()
-    await inventory.refresher(connection).close()
+    inventory = Inventory([connection])
+    async with inventory.following():
+        engine.before = Gate()
+        engine.tell("1")
+        await engine.before.reached.wait()
+        assert engine.before.waiting
 
     assert engine.before.waiting == 0
-    assert inventory.store.get(ENGINE, "1") is not None
+    assert inventory.entry(connection, "1") is not None

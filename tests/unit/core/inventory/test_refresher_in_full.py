@@ -1,10 +1,8 @@
 """Looks that read the FULL view as well: to compare it with what somebody was shown."""
 
-import asyncio
-
 import pytest
 
-from proad.core.inventory import full_reads, refresher
+from proad.core.inventory import Inventory, Timing, full_reads
 from proad.errors import EngineConflictError, EngineTimedOutError
 from proad.model import ResourceState as S
 from unit.core.inventory.scripted import Gate, box, quiet, until
@@ -13,25 +11,24 @@ IDS = [str(number) for number in range(8)]
 
 
 @pytest.fixture
-async def published(engine, connection, follow):
+def patience():
+    return 0.05
+
+
+@pytest.fixture
+async def published(engine, connection, follow, patience):
     """An inventory whose resources somebody was shown in full."""
     for id in IDS:
         engine.put(box(id, f"c{id}"))
-    inventory = await follow()
+    inventory = await follow(full_within=patience)
     for id in IDS:
         await inventory.full(connection, id)
     return inventory
 
 
 @pytest.fixture
-def patience():
-    return 0.05
-
-
-@pytest.fixture
-async def hung(engine, published, patience, monkeypatch):
+async def hung(engine, published):
     """The ids of those that were reconfigured, and hang when they are read in full."""
-    monkeypatch.setattr(full_reads, "WITHIN", patience)
     ids = IDS[:6]
     gate = Gate("full")
 
@@ -74,8 +71,9 @@ async def test_the_summary_of_those_that_hang_is_taken(engine, connection, publi
 async def test_what_hangs_is_asked_again_for_a_new_event_only(engine, connection, published, hung):
     await quiet(published)
     asked = engine.asked["full"]
-    await asyncio.sleep(4 * refresher._REFRESH_AGAIN)
-    assert (engine.asked["full"], published.refresher(connection)._dirty) == (asked, {})
+    engine.put(box("9", "another"))
+    await quiet(published)
+    assert engine.asked["full"] == asked
 
 
 async def test_those_that_hang_are_few(engine, connection, published, hung):
@@ -87,11 +85,12 @@ async def test_those_that_hang_are_few(engine, connection, published, hung):
 
     assert gate.most <= full_reads.HUNG
     gate.open.set()
-    await until(lambda: not published.refresher(connection)._full_reads._reading)
+    await until(lambda: not gate.waiting)
+    etag = published.entry(connection, "7").published.etag
     engine.commands["7"] = "second"
     engine.tell("7", reconfigured=True)
     await quiet(published)
-    assert published.entry(connection, "7").last_detail.container.command == ("second",)
+    assert published.entry(connection, "7").published.etag != etag
 
 
 async def test_others_are_compared_while_some_hang(
@@ -103,7 +102,7 @@ async def test_others_are_compared_while_some_hang(
     asked = engine.asked["full"]
 
     for _ in range(3):
-        entry = await published.refresher(connection).refresh("7", reconfigured=True)
+        entry = await published.refresh(connection, "7", reconfigured=True)
 
     assert entry.published.etag == etag
     assert engine.asked["full"] == asked + 3
@@ -112,8 +111,8 @@ async def test_others_are_compared_while_some_hang(
 async def test_who_asks_for_a_comparison_hears_that_there_is_none(connection, published, hung):
     etag = published.entry(connection, "0").published.etag
     with pytest.raises(EngineTimedOutError):
-        await published.refresher(connection).refresh("0", reconfigured=True)
-    assert (await published.refresher(connection).refresh("0")).published.etag != etag
+        await published.refresh(connection, "0", reconfigured=True)
+    assert (await published.refresh(connection, "0")).published.etag != etag
 
 
 async def test_a_failure_is_told_and_changes_nothing(engine, connection, published):
@@ -125,7 +124,7 @@ async def test_a_failure_is_told_and_changes_nothing(engine, connection, publish
 
     engine.before = fail
     with pytest.raises(EngineConflictError):
-        await published.refresher(connection).refresh("0", reconfigured=True)
+        await published.refresh(connection, "0", reconfigured=True)
     assert published.entry(connection, "0").published.etag == etag
 
 
@@ -136,10 +135,10 @@ async def test_a_difference_that_no_event_told_of_is_a_change(
     etag = published.entry(connection, "0").published.etag
     engine.commands["0"] = command
 
-    entry = await published.refresher(connection).refresh("0", reconfigured=True)
+    entry = await published.refresh(connection, "0", reconfigured=True)
 
     assert (entry.published.etag == etag) == (command == "first")
-    again = await published.refresher(connection).refresh("0", reconfigured=True)
+    again = await published.refresh(connection, "0", reconfigured=True)
     assert again.published.etag == published.entry(connection, "0").published.etag
 
 
@@ -151,7 +150,6 @@ async def test_a_change_while_it_is_compared_is_not_lost(engine, connection, pub
     await first.reached.wait()
     engine.commands["0"] = "second"
     engine.tell("0", reconfigured=True)
-    await until(lambda: "0" in published.refresher(connection)._dirty)
     engine.before = Gate("summary")
     first.open.set()
     await engine.before.reached.wait()
@@ -168,7 +166,7 @@ async def test_what_nobody_was_shown_is_not_read(engine, connection, follow):
     inventory = await follow()
     etag = inventory.entry(connection, "1").published.etag
 
-    entry = await inventory.refresher(connection).refresh("1", reconfigured=True)
+    entry = await inventory.refresh(connection, "1", reconfigured=True)
 
     assert (entry.published.etag, engine.asked["full"]) == (etag, 0)
 
@@ -176,14 +174,18 @@ async def test_what_nobody_was_shown_is_not_read(engine, connection, follow):
 async def test_what_is_gone_has_no_full_view(engine, connection, published):
     engine.take("0", tell=False)
 
-    assert await published.refresher(connection).refresh("0", reconfigured=True) is None
+    assert await published.refresh(connection, "0", reconfigured=True) is None
 
 
-async def test_none_is_read_after_the_end(connection, published, hung):
-    _, gate = hung
-    await quiet(published)
-    assert gate.waiting
-
-    await published.refresher(connection).close()
+async def test_full_reads_that_hang_end_with_the_inventory(engine, connection):
+    engine.put(box("0", "c0"))
+    inventory = Inventory([connection], timing=Timing(full_within=0.0))
+    async with inventory.following():
+        await inventory.full(connection, "0")
+        gate = engine.before = Gate("full")
+        engine.tell("0", reconfigured=True)
+        await gate.reached.wait()
+        await quiet(inventory)
+        assert gate.waiting
 
     assert not gate.waiting

@@ -16,7 +16,7 @@ from proad.model import (
     allowed_verbs,
 )
 from unit.core.inventory.scripted import ENGINE, box
-from unit.core.inventory.stored import entries, names, put, steps
+from unit.core.inventory.stored import entries, keep, names, put, steps, take
 
 S = ResourceState
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -41,7 +41,6 @@ def test_the_same_again_is_no_change(store):
 
     assert again.published is first
     assert store.journal.revision == 1
-    assert again.reads == 2
 
 
 def test_it_is_found_by_everything(store):
@@ -57,7 +56,7 @@ def test_it_is_found_by_everything(store):
 def test_starting_with_many_ids_gives_those_with_these_first_digits(store):
     ids = ["ab12", "ab-13", "ab2", "b", "aa", "ab1"]
     entry = {id: put(store, box(id, f"of-{id}")) for id in ids}
-    store.remove(ENGINE, "ab12")
+    take(store, "ab12")
 
     assert list(store.starting("ab1")) == [entry["ab1"], entry["ab-13"]]
     assert list(store.starting("ab1300")) == list(store.starting("")) == []
@@ -86,17 +85,16 @@ def test_names_can_be_swapped(store):
 
 def test_what_is_gone_is_found_by_nothing(store):
     put(store, box("1", "web"))
-    store.remove(ENGINE, "1")
+    take(store, "1")
 
     assert store.get(ENGINE, "1") is None
     assert list(store.of(ENGINE)) == list(store.starting("1")) == []
     assert list(store.named("web")) == list(store.with_id("1")) == []
     assert steps(store) == [(None, S.RUNNING), (S.RUNNING, None)]
-    assert not store._by_name
 
 
-def test_what_is_not_there_cannot_go(store):
-    store.remove(ENGINE, "1")
+def test_store_absence_of_what_is_not_known_is_no_change(store):
+    take(store, "1")
 
     assert store.journal.revision == 0
 
@@ -104,10 +102,10 @@ def test_what_is_not_there_cannot_go(store):
 def test_hosts_are_kept_apart(store):
     """Domains are copied from host to host with their UUIDs."""
     here = put(store, box("1", "web"))
-    there = store.put("far/scripted", "far", box("1", "web"))
+    there = put(store, box("1", "web"), "far/scripted")
 
     assert list(store.with_id("1")) == list(store.named("web")) == [here, there]
-    store.remove(ENGINE, "1")
+    take(store, "1")
     assert list(store.with_id("1")) == list(store.named("web")) == [there]
     assert there.published.host == "far"
 
@@ -124,14 +122,14 @@ def test_hosts_are_kept_apart(store):
 )
 def test_another_one_under_the_same_id_and_name(store, old, new, event):
     first = put(store, old)
-    first.detail = first.last_detail = old
+    keep(store, first, old)
 
     second = put(store, new, event=EngineEvent(id="1", **event))
 
     assert second is not first
     assert steps(store) == [(None, S.RUNNING), (S.RUNNING, None), (None, S.RUNNING)]
     assert second.published.etag != first.published.etag
-    assert second.in_full() is None
+    assert store.in_full(second, None) is None
 
 
 @pytest.mark.parametrize(
@@ -173,8 +171,8 @@ def test_an_etag_changes_with_what_only_the_full_view_shows(store):
 def test_an_etag_does_not_change_when_the_full_view_did_not(store):
     entry = put(store, box())
     etag, full = entry.published.etag, box(labels={"full": "1"})
-    store.keep_detail(entry, full, entry.epoch, 0.0)
-    entry.drop_detail()
+    keep(store, entry, full)
+    store.mark_dirty(ENGINE, EngineEvent(id="1"))
 
     put(store, box(), event=EngineEvent(id="1", reconfigured=True), detail=full)
 
@@ -186,13 +184,12 @@ def test_an_etag_does_not_change_when_the_full_view_did_not(store):
 def test_an_etag_changes_although_somebody_reads_between_an_event_and_the_look(store):
     """What the reader keeps is what the look finds: it must not pass for what was before."""
     entry = put(store, box())
-    store.keep_detail(entry, box(name="before"), entry.epoch, 0)
+    keep(store, entry, box(name="before"))
     etag = entry.published.etag
-    entry.drop_detail()
-    entry.unsettled = True  # as the mirror does when it hears of the event
+    store.mark_dirty(ENGINE, EngineEvent(id="1", reconfigured=True))
 
     changed = box(name="after")
-    store.keep_detail(entry, changed, entry.epoch, 1)
+    keep(store, entry, changed)
     put(store, box(), event=EngineEvent(id="1", reconfigured=True), detail=changed)
     assert entry.published.etag != etag
 
@@ -282,7 +279,7 @@ def test_a_verb_may_find_it_under_a_new_name(store):
 
     assert list(store.named("new")) == [entry]
     assert list(store.named("old")) == []
-    store.remove(ENGINE, "1")
+    take(store, "1")
     assert list(store.named("new")) == []
 
 
@@ -299,7 +296,7 @@ def test_a_verb_that_changed_nothing_keeps_the_etag(store):
 def test_what_was_deleted_meanwhile_does_not_come_back(store):
     entry = put(store, box())
     store.set_activity(entry, Activity(verb=Verb.STOP))
-    store.remove(ENGINE, "1")
+    take(store, "1")
     revision = store.journal.revision
 
     store.finish(entry, box(state=S.STOPPED))
@@ -311,12 +308,12 @@ def test_what_was_deleted_meanwhile_does_not_come_back(store):
 
 def test_a_full_view_is_complete_and_made_once(store):
     entry = put(store, box())
-    assert entry.in_full() is None
+    assert store.in_full(entry, None) is None
     detail = box(labels={"full": "1"})
 
-    store.keep_detail(entry, detail, entry.epoch, 0.0)
+    keep(store, entry, detail)
 
-    full, published = entry.in_full(), entry.published
+    full, published = store.in_full(entry, None), entry.published
     assert full == replace(
         detail,
         host="local",
@@ -325,29 +322,28 @@ def test_a_full_view_is_complete_and_made_once(store):
         revision=published.revision,
         observe_time=published.observe_time,
     )
-    assert entry.in_full() is full
+    assert store.in_full(entry, None) is full
 
 
 def test_a_full_view_follows_the_activity(store):
     entry = put(store, box())
-    store.keep_detail(entry, box(), entry.epoch, 0.0)
-    entry.in_full()
+    keep(store, entry, box())
+    store.in_full(entry, None)
 
     store.set_activity(entry, Activity(verb=Verb.PAUSE))
 
-    full = entry.in_full()
+    full = store.in_full(entry, None)
     assert (full.activity, full.allowed_verbs) == (entry.activity, ())
     assert full.revision == entry.published.revision
 
 
 def test_a_full_view_from_before_an_event_is_not_kept(store):
     entry = put(store, box())
-    asked_in = entry.epoch
-    entry.drop_detail()
+    with store.reading() as begun:
+        store.mark_dirty(ENGINE, EngineEvent(id="1"))
+        store.keep_detail(entry, box(), begun)
 
-    store.keep_detail(entry, box(), asked_in, 0.0)
-
-    assert entry.in_full() is None
+    assert store.in_full(entry, None) is None
 
 
 def test_shown_verbs_are_fewer_where_the_driver_says_so(store):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from proad.core.inventory import Inventory, Journal, watch
+from proad.core.inventory import Inventory, Journal, Store, watch
 from proad.errors import RevisionCompactedError, ShuttingDownError
 from proad.model import (
     Activity,
@@ -20,7 +20,8 @@ from proad.model import (
     ResourceState,
     Verb,
 )
-from unit.core.inventory.scripted import ENGINE, Scripted, box, linked
+from unit.core.inventory import stored
+from unit.core.inventory.scripted import Scripted, box, linked
 
 S = ResourceState
 T = ChangeType
@@ -28,23 +29,28 @@ ALL = ResourceFilter()
 NEVER = timedelta(minutes=5)
 
 
+class Watched(Inventory):
+    """An inventory of an engine that never changes: each change is made by the test."""
+
+    def __init__(self, connections, size=50):
+        self.store = Store(Journal(size))
+        self.connections = connections
+        super().__init__(connections, self.store)
+
+
 @pytest.fixture
-def inventory(connection):
-    """One that is not following: each change is made by the test."""
-    return Inventory([connection], Journal(50))
-
-
-@pytest.fixture(autouse=True)
-def _synced(inventory, connection):
-    inventory.reflector(connection)._synced.set()
+async def inventory(connection):
+    inventory = Watched([connection])
+    async with inventory.following():
+        yield inventory
 
 
 def put(inventory, *args, **others):
-    return inventory.store.put(ENGINE, "local", box(*args, **others))
+    return stored.put(inventory.store, box(*args, **others))
 
 
 def remove(inventory, id):
-    inventory.store.remove(ENGINE, id)
+    stored.take(inventory.store, id)
 
 
 def said(batch):
@@ -63,9 +69,7 @@ class Watcher:
     """Reads batches when it likes."""
 
     def __init__(self, inventory, which=ALL, connections=None, heartbeat=NEVER, revision=None):
-        connections = connections or [
-            reflector.connection for reflector in inventory._reflectors.values()
-        ]
+        connections = connections or inventory.connections
         self.batches: Any = watch(
             inventory, which, connections, heartbeat=heartbeat, revision=revision
         )
@@ -120,7 +124,7 @@ async def test_each_change_with_its_past_and_its_cause(inventory):
     entry = put(inventory, "1", "a")
     inventory.store.set_activity(entry, Activity(verb=Verb.STOP, actor="ann"))
     inventory.store.finish(entry, box("1", "a", S.STOPPED))
-    inventory.store.remove(ENGINE, "1", actor="bob")
+    inventory.store.remove(entry, "bob")
 
     batch = await watcher.next()
     changes = [event.change for _, event in batch.events]
@@ -198,9 +202,7 @@ async def test_what_is_gone_bears_the_revision_of_its_going(inventory):
 
 async def test_gaps_of_engines_that_are_not_covered_are_not_told(inventory, connection):
     far = await linked(Scripted(), "far")
-    inventory = Inventory([connection, far])
-    for each in (connection, far):
-        inventory.reflector(each)._synced.set()
+    inventory = Watched([connection, far])
     watcher = Watcher(inventory, connections=[far])
     await watcher.initial()
 
@@ -213,19 +215,19 @@ async def test_gaps_of_engines_that_are_not_covered_are_not_told(inventory, conn
 
 async def test_changes_on_hosts_that_are_not_covered_are_not_told(inventory, connection):
     far = await linked(Scripted(), "far")
-    inventory = Inventory([connection, far])
+    inventory = Watched([connection, far])
     watcher = Watcher(inventory, ResourceFilter(hosts=("far",)), connections=[far])
     await watcher.initial()
 
     put(inventory, "1", "here")
-    inventory.store.put("far/scripted", "far", box("2", "there"))
+    stored.put(inventory.store, box("2", "there"), "far/scripted")
 
     assert await watcher.said() == [(T.ADDED, "2", S.RUNNING)]
 
 
-async def test_who_begins_while_an_engine_is_lost_is_told(inventory, connection):
+async def test_who_begins_while_an_engine_is_lost_is_told(connection):
+    inventory = Watched([connection])
     put(inventory)
-    inventory.reflector(connection)._synced.clear()
     watcher = Watcher(inventory)
 
     assert await watcher.initial() == [
@@ -248,7 +250,7 @@ async def test_heartbeats_when_nothing_happens(inventory):
 
 async def test_heartbeats_when_only_others_change(inventory):
     """They also carry the place on, so that a quiet watcher can resume."""
-    inventory = Inventory([m.connection for m in inventory._reflectors.values()], Journal(5))
+    inventory = Watched(inventory.connections, 5)
     watcher = Watcher(
         inventory, ResourceFilter(name_prefix="never"), heartbeat=timedelta(seconds=0.1)
     )
@@ -309,7 +311,7 @@ async def test_what_comes_while_it_begins_anew_comes_after(inventory):
 
 
 async def test_it_never_ends_a_message_too_large(inventory):
-    inventory = Inventory([m.connection for m in inventory._reflectors.values()], Journal(2000))
+    inventory = Watched(inventory.connections, 2000)
     watcher = Watcher(inventory)
     await watcher.initial()
     for number in range(600):
@@ -376,7 +378,7 @@ async def test_all_watches_end_with_the_daemon(inventory):
 
 
 async def test_five_hundred_watchers_hear_it_all(inventory):
-    inventory = Inventory([m.connection for m in inventory._reflectors.values()])
+    inventory = Watched(inventory.connections, 8192)
     watchers = [Watcher(inventory) for _ in range(500)]
 
     async def listen(watcher):

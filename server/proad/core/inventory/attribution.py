@@ -1,0 +1,82 @@
+"""Whose call a change comes from, as far as that can be told: engines do not say who asked.
+
+What is published while a caller's verb is under way on a resource is that caller's, and so
+is what a create makes, or a prune removes, until it ends. All else is EXTERNAL.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from proad.core.inventory.entry import Entry
+from proad.model import ACTIVE, Resource, ResourceKind
+
+
+class Creation:
+    """A create under way.
+
+    Args:
+        actor: the user whose call it is.
+
+    Attributes:
+        marks: what the resource will be known by: its full id, or its `Resource.creation`.
+        made: the full ids of what was made so far.
+    """
+
+    def __init__(self, actor: str) -> None:
+        self.actor = actor
+        self.marks: set[str] = set()
+        self.made: set[str] = set()
+        self._over = False
+
+    def expect(self, mark: str) -> None:
+        """Note what the resource will be known by; a thread may be later than its call."""
+        if not self._over:
+            self.marks.add(mark)
+
+    def end(self) -> None:
+        """Expect no more."""
+        self._over = True
+
+
+class Attribution:
+    """The creates and prunes that are under way, by engine."""
+
+    def __init__(self) -> None:
+        self._creations: dict[str, list[Creation]] = {}
+        self._pruners: dict[str, list[str]] = {}
+
+    @contextmanager
+    def creating(self, engine: str, actor: str) -> Iterator[Creation]:
+        """Attribute to an actor what a create makes."""
+        creation = Creation(actor)
+        # The latest comes first: what it makes may bear the id of what was made before.
+        self._creations.setdefault(engine, []).insert(0, creation)
+        try:
+            yield creation
+        finally:
+            creation.end()
+            self._creations[engine].remove(creation)
+
+    @contextmanager
+    def pruning(self, engine: str, actor: str) -> Iterator[None]:
+        """Attribute to an actor that stopped containers go."""
+        pruners = self._pruners.setdefault(engine, [])
+        pruners.append(actor)
+        try:
+            yield
+        finally:
+            pruners.remove(actor)
+
+    def actor_of(self, entry: Entry, after: Resource | None) -> str | None:
+        """Return whose call changes a resource; None: nobody's. `after` is None if it goes."""
+        if entry.activity is not None:
+            return entry.activity.actor
+        observed = entry.observed
+        for creation in self._creations.get(entry.engine, ()):
+            if observed.id in creation.marks or observed.creation in creation.marks:
+                creation.made.add(observed.id)
+                return creation.actor
+        if after is None and observed.kind is ResourceKind.CONTAINER:
+            pruners = self._pruners.get(entry.engine)
+            return pruners[0] if pruners and observed.state not in ACTIVE else None
+        return None

@@ -1,0 +1,103 @@
+"""What is known of one resource."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from proad.model import ACTIVE, Activity, Resource, ResourceState, Verb, verbs_of
+
+
+class Entry(Protocol):
+    """One resource, for reading: the store alone changes an entry."""
+
+    @property
+    def engine(self) -> str:
+        """The engine that has the resource, as HOST/DRIVER."""
+
+    @property
+    def observed(self) -> Resource:
+        """The SUMMARY as the driver gave it."""
+
+    @property
+    def published(self) -> Resource:
+        """The SUMMARY as callers get it: completed with what only the inventory knows."""
+
+    @property
+    def activity(self) -> Activity | None:
+        """The verb of ours that is under way on the resource."""
+
+    @property
+    def detail(self) -> Resource | None:
+        """The last FULL view that was read, as the driver gave it, however old."""
+
+    @property
+    def key(self) -> str:
+        """What tells the resource from all others: an id is unique on its host alone."""
+
+    def completed(self, view: Resource) -> Resource:
+        """Return a driver's view, completed with what only the inventory knows."""
+
+
+@dataclass(slots=True, eq=False)
+class StoredEntry:
+    """One resource, for the store.
+
+    Attributes:
+        engine, host, observed, published, activity, detail: see `Entry`; `host` is the host
+            connection.
+        applied: the number at which an observation was applied last.
+        dirtied: the number of the last event, or of the last verb's end: FULL views that were
+            begun before may be stale.
+        idle_since: when the last verb ended, in seconds.
+        detail_begun: the number of the read that gave `detail`.
+        detail_time: when that was, in seconds.
+        full: `detail`, completed; made when first asked for.
+        reconfigured: the number of the last event of something that a SUMMARY may not show.
+        compared: the number of the last read that compared FULL views, or could not.
+        fault_logged: the log has a fault of the driver with this resource.
+    """
+
+    engine: str
+    host: str
+    observed: Resource
+    published: Resource
+    activity: Activity | None = None
+    applied: int = 0
+    dirtied: int = 0
+    idle_since: float = -math.inf
+    detail: Resource | None = None
+    detail_begun: int = 0
+    detail_time: float = 0.0
+    full: Resource | None = None
+    reconfigured: int = 0
+    compared: int = 0
+    fault_logged: bool = False
+
+    @property
+    def key(self) -> str:
+        """What tells the resource from all others: an id is unique on its host alone."""
+        return f"{self.engine}/{self.observed.id}"
+
+    @property
+    def allowed_verbs(self) -> tuple[Verb, ...]:
+        """The verbs that are legal now."""
+        if self.activity is None:
+            return verbs_of(self.observed)
+        stoppable = (
+            self.observed.state in ACTIVE and self.observed.state is not ResourceState.REMOVING
+        )
+        if stoppable and self.activity.verb in {Verb.STOP, Verb.RESTART}:
+            return (Verb.STOP,)
+        return ()
+
+    def completed(self, view: Resource) -> Resource:
+        """Return a driver's view, completed with what only the inventory knows."""
+        return replace(
+            view,
+            host=self.host,
+            allowed_verbs=self.published.allowed_verbs,
+            activity=self.published.activity,
+            etag=self.published.etag,
+            revision=self.published.revision,
+            observe_time=self.published.observe_time,
+        )

@@ -1,0 +1,118 @@
+"""Whose call a change is attributed to: best effort, and simple."""
+
+import pytest
+
+from proad.model import Activity, ResourceKind, ResourceState, Verb
+from unit.core.inventory.scripted import ENGINE, box
+from unit.core.inventory.stored import entries, put, take
+
+S = ResourceState
+ANN, NOBODY = ("API", "ann"), ("EXTERNAL", "")
+
+
+def last_cause(store):
+    *_, last = entries(store)
+    return (last.cause.value, last.actor)
+
+
+def test_changes_during_an_activity_are_its_actors(store):
+    entry = put(store, box())
+    store.set_activity(entry, Activity(verb=Verb.STOP, actor="ann"))
+
+    causes = []
+    for change in (
+        lambda: put(store, box(name="renamed")),
+        lambda: put(store, box(name="renamed", state=S.STOPPING)),
+        lambda: store.finish(entry, box(name="renamed", state=S.STOPPED)),
+        lambda: put(store, box(name="renamed")),
+    ):
+        change()
+        causes.append(last_cause(store))
+
+    assert causes == [ANN, ANN, ANN, NOBODY]
+
+
+@pytest.mark.parametrize(("verb", "cause"), [(Verb.DELETE, ANN), (None, NOBODY)])
+def test_removal_is_the_actors_of_the_activity_if_there_is_one(store, verb, cause):
+    entry = put(store, box())
+    store.set_activity(entry, verb and Activity(verb=verb, actor="ann"))
+
+    take(store, "1")
+
+    assert last_cause(store) == cause
+
+
+def test_removal_and_result_of_a_verb_without_activity_are_its_actors(store):
+    """By force, beside a graceful stop of somebody else."""
+    entry = put(store, box())
+    store.set_activity(entry, Activity(verb=Verb.STOP, actor="bob"))
+
+    store.finish(entry, box(state=S.STOPPED), "ann")
+    assert last_cause(store) == ANN
+    assert entry.activity is not None
+    store.remove(entry, "ann")
+    assert last_cause(store) == ANN
+
+
+@pytest.mark.parametrize("made", [box("1"), box("2", creation="1")], ids=["id", "creation"])
+def test_what_a_create_makes_is_its_actors_until_the_create_ends(store, made):
+    with store.attribution.creating(ENGINE, "ann") as creation:
+        creation.expect("1")
+        put(store, made)
+        assert last_cause(store) == ANN
+        put(store, box("3"))
+        assert last_cause(store) == NOBODY
+        put(store, made, "far/scripted")
+        assert last_cause(store) == NOBODY
+        take(store, made.id)
+        assert last_cause(store) == ANN
+    assert creation.made == {made.id}
+
+    put(store, made)
+    assert last_cause(store) == NOBODY
+
+
+def test_what_is_made_anew_is_the_later_creators(store):
+    with store.attribution.creating(ENGINE, "ann") as first:
+        first.expect("1")
+        with store.attribution.creating(ENGINE, "bob") as second:
+            second.expect("1")
+            put(store, box())
+            assert last_cause(store) == ("API", "bob")
+        take(store, "1")
+        assert last_cause(store) == ANN
+
+
+def test_mark_that_comes_after_the_create_ended_is_ignored(store):
+    with store.attribution.creating(ENGINE, "ann") as creation:
+        pass
+
+    creation.expect("1")
+    put(store, box())
+
+    assert last_cause(store) == NOBODY
+
+
+@pytest.mark.parametrize(
+    ("resource", "cause"),
+    [
+        (box(state=S.STOPPED), ANN),
+        (box(state=S.RUNNING), NOBODY),
+        (box(kind=ResourceKind.DOMAIN, state=S.STOPPED), NOBODY),
+    ],
+    ids=["stopped", "running", "domain"],
+)
+def test_stopped_containers_that_go_during_a_prune_are_its_actors(store, resource, cause):
+    put(store, resource)
+    with store.attribution.pruning(ENGINE, "ann"):
+        take(store, "1")
+
+    assert last_cause(store) == cause
+
+
+def test_containers_of_another_engine_are_not_pruned(store):
+    put(store, box(state=S.STOPPED))
+    with store.attribution.pruning("far/scripted", "ann"):
+        take(store, "1")
+
+    assert last_cause(store) == NOBODY

@@ -1,0 +1,139 @@
+"""Which of two observations counts: the logical clock."""
+
+import pytest
+
+from proad.core.inventory.clock import LogicalClock
+from proad.model import EngineEvent, ResourceState
+from unit.core.inventory.scripted import ENGINE, box
+from unit.core.inventory.stored import keep, put, steps, take
+
+S = ResourceState
+
+
+def test_clock_with_reads_that_end_out_of_order_knows_the_oldest():
+    clock = LogicalClock()
+    first, second = clock.reading(), clock.reading()
+    with first as begun:
+        with second as later:
+            assert (clock.oldest, later) == (begun, begun + 1)
+        assert clock.oldest == begun
+    assert clock.oldest == clock.tick() - 1
+
+
+def test_read_that_began_before_another_was_applied_is_overtaken(store):
+    with store.reading() as begun:
+        put(store, box(state=S.PAUSED))
+
+        assert not store.apply(ENGINE, "local", box(), begun)
+        assert not store.apply_absence(ENGINE, "1", begun)
+
+    assert steps(store) == [(None, S.PAUSED)]
+
+
+def test_read_that_began_before_a_verb_ended_is_overtaken(store):
+    entry = put(store, box())
+    with store.reading() as begun:
+        store.finish(entry, box(state=S.PAUSED), "ann")
+
+        assert not store.apply(ENGINE, "local", box(), begun)
+
+    assert entry.published.state is S.PAUSED
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_read_that_began_before_a_removal_does_not_resurrect(store, known):
+    if known:
+        put(store, box())
+    with store.reading() as begun:
+        take(store, "1")
+
+        assert not store.apply(ENGINE, "local", box(), begun)
+
+    assert store.get(ENGINE, "1") is None
+    put(store, box())
+
+
+def test_read_that_began_before_a_list_does_not_resurrect_what_the_list_had_not(store):
+    with store.reading() as begun:
+        with store.reading() as listed:
+            assert store.apply_list(ENGINE, "local", [], listed) == []
+
+        assert not store.apply(ENGINE, "local", box(), begun)
+
+    assert store.get(ENGINE, "1") is None
+
+
+def test_list_keeps_what_was_applied_after_its_begin_and_says_so(store):
+    old, changed = put(store, box("old")), put(store, box("changed"))
+    with store.reading() as begun:
+        put(store, box("changed", state=S.PAUSED))
+        put(store, box("new"))
+        take(store, "gone")
+
+        overtaken = store.apply_list(ENGINE, "local", [box("changed"), box("gone")], begun)
+
+    assert sorted(overtaken) == ["changed", "gone", "new"]
+    assert store.get(ENGINE, "old") is None
+    assert store.get(ENGINE, "gone") is None
+    assert store.get(ENGINE, "new") is not None
+    assert changed.published.state is S.PAUSED
+    assert old.published.state is S.RUNNING
+
+
+def test_list_of_one_engine_says_nothing_of_another(store):
+    put(store, box(), "far/scripted")
+    with store.reading() as begun, store.reading() as listed:
+        store.apply_list(ENGINE, "local", [], listed)
+
+        assert store.apply("far/scripted", "far", box(state=S.PAUSED), begun)
+
+
+def test_tombstones_are_dropped_when_no_read_is_older(store):
+    with store.reading() as begun:
+        with store.reading():
+            take(store, "1")
+        assert store.overtaken(ENGINE, "1", begun)
+
+    with store.reading() as begun:
+        assert not store.overtaken(ENGINE, "1", begun)
+    assert store.tombstones == 0
+
+
+def test_touched_is_what_was_applied_or_heard_of_since(store):
+    put(store, box("heard"))
+    put(store, box("quiet"))
+    begun = store.begin()
+    store.mark_dirty(ENGINE, EngineEvent(id="heard"))
+    put(store, box("new"))
+
+    touched = [id for id in ("heard", "quiet", "new") if store.touched(ENGINE, id, begun)]
+    assert touched == ["heard", "new"]
+
+
+def test_full_view_from_before_a_list_is_stale(store):
+    entry = put(store, box())
+    keep(store, entry, box())
+    assert store.in_full(entry, None) is not None
+
+    with store.reading() as begun:
+        store.apply_list(ENGINE, "local", [box()], begun)
+
+    assert store.in_full(entry, None) is None
+
+
+def test_full_view_from_before_a_verb_ended_is_stale(store):
+    entry = put(store, box())
+    keep(store, entry, box())
+
+    store.finish(entry, box(), "ann")
+
+    assert store.in_full(entry, None) is None
+
+
+def test_full_view_that_began_earlier_does_not_replace_a_later_one(store):
+    entry = put(store, box())
+    with store.reading() as begun:
+        keep(store, entry, box(labels={"later": "1"}))
+        store.keep_detail(entry, box(labels={"earlier": "1"}), begun)
+
+    assert store.in_full(entry, None).labels == {"later": "1"}
