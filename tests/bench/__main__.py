@@ -21,6 +21,7 @@ from bench.pausing import verbs
 from bench.plan import FULL, QUICK, Plan
 from bench.reading import gets, lists
 from bench.report import Report, Row
+from bench.scaling import scaling
 from bench.throughput import throughput
 
 _progress = Console(stderr=True)
@@ -33,6 +34,7 @@ def _measure(plan: Plan, load: Load, daemon: Daemon, engine: BareLibvirt) -> Ite
         "GetResource": lambda: gets(plan, load, daemon),
         "pause + resume": lambda: verbs(plan, load, daemon),
         "GetResource, calls a second": lambda: throughput(plan, load, daemon),
+        "among many resources": lambda: scaling(plan),
         "external change → watcher": lambda: external_changes(plan, load, daemon, engine),
         "many watchers": lambda: crowd(plan, load, daemon),
         "idle": lambda: idle(plan, load, daemon),
@@ -80,7 +82,7 @@ def main() -> None:
     """Run, print the table, and exit with 1 if a target was missed."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument(
-        "--quick", action="store_true", help="fewer rounds and watchers, under a minute"
+        "--quick", action="store_true", help="fewer rounds and watchers, under two minutes"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there, too")
     arguments = parser.parse_args()

@@ -76,8 +76,11 @@ class Daemon:
 
 
 @contextmanager
-def running() -> Iterator[Daemon]:
+def running(*arguments: str) -> Iterator[Daemon]:
     """Run a daemon with default settings, its log in a file.
+
+    Args:
+        arguments: of the interpreter, to run another program than `proad serve`.
 
     Raises:
         RuntimeError: it did not start, with the end of its log; or it did not live to the end.
@@ -100,7 +103,7 @@ def running() -> Iterator[Daemon]:
         log = Path(f"{home}/log")
         with log.open("wb") as sink:
             process = subprocess.Popen(
-                [_BIN / "proad", "serve"],
+                [sys.executable, *arguments] if arguments else [_BIN / "proad", "serve"],
                 env=environment,
                 stderr=sink,
                 start_new_session=True,

@@ -15,6 +15,8 @@ class Plan:
         idle_seconds: how long its idling is watched.
         lists, gets, verbs, sdk_lists: rounds of each; a round asks every side once.
         slices: pairs of turns in which throughput is measured, `slice_seconds` each.
+        few_resources, many_resources: how many there are in the two daemons that are compared.
+        scaling: rounds of each call to these.
         external_changes: pauses and resumes of each kind behind the daemon's back.
         watchers: how many watch at once.
         watched_changes: what all of them are to be told of.
@@ -31,6 +33,9 @@ class Plan:
     sdk_lists: int
     slices: int
     slice_seconds: float
+    few_resources: int
+    many_resources: int
+    scaling: int
     external_changes: int
     watchers: int
     watched_changes: int
@@ -48,6 +53,9 @@ FULL = Plan(
     sdk_lists=12,
     slices=8,
     slice_seconds=1.5,
+    few_resources=1_000,
+    many_resources=50_000,
+    scaling=300,
     external_changes=200,
     watchers=500,
     watched_changes=200,
@@ -65,6 +73,9 @@ QUICK = Plan(
     sdk_lists=3,
     slices=4,
     slice_seconds=0.6,
+    few_resources=1_000,
+    many_resources=50_000,
+    scaling=80,
     external_changes=25,
     watchers=50,
     watched_changes=40,
