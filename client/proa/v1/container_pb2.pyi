@@ -742,7 +742,7 @@ class ContainerSpec(_message.Message):
 
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Labels. The key "proa.driver.creation" is the daemon's own.
+        """Labels. The keys "proa.driver.creation" and "proa.driver.lifetime" are the daemon's own.
         At most 1000 entries, keys of 1024 and values of 65536 characters.
         """
 
@@ -947,8 +947,8 @@ class Container(_message.Message):
     PRIVILEGED_FIELD_NUMBER: _builtins.int
     REQUESTED_PORTS_FIELD_NUMBER: _builtins.int
     image: _builtins.str
-    """Image as it was named when the container was made. Where that name has come to mean
-    another image before this daemon started: the id, until the engine has answered.
+    """Image as it was named when the container was made. A SUMMARY has the id of the image
+    once that name has come to mean another image.
     """
     image_id: _builtins.str
     """Id of the image, with its algorithm: "sha256:…"."""

@@ -23,7 +23,7 @@ class _Lifetime:
 class _LifetimeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Lifetime.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     LIFETIME_UNSPECIFIED: _Lifetime.ValueType  # 0
-    """Not set; on creation PERSISTENT."""
+    """Not set: on creation PERSISTENT, in a SUMMARY not known."""
     LIFETIME_PERSISTENT: _Lifetime.ValueType  # 1
     """It stays until it is deleted."""
     LIFETIME_TRANSIENT: _Lifetime.ValueType  # 2
@@ -33,7 +33,7 @@ class Lifetime(_Lifetime, metaclass=_LifetimeEnumTypeWrapper):
     """How long a resource lasts."""
 
 LIFETIME_UNSPECIFIED: Lifetime.ValueType  # 0
-"""Not set; on creation PERSISTENT."""
+"""Not set: on creation PERSISTENT, in a SUMMARY not known."""
 LIFETIME_PERSISTENT: Lifetime.ValueType  # 1
 """It stays until it is deleted."""
 LIFETIME_TRANSIENT: Lifetime.ValueType  # 2

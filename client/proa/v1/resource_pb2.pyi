@@ -421,7 +421,9 @@ class Resource(_message.Message):
     state: Global___ResourceState.ValueType
     """The state."""
     lifetime: _lifetime_pb2.Lifetime.ValueType
-    """Whether it outlives its own stop."""
+    """Whether it outlives its own stop. UNSPECIFIED in a SUMMARY where the engine's list does not
+    tell, as of a container that Proa did not create; the FULL view tells.
+    """
     host: _builtins.str
     """The host connection that it is on, as the configuration names it."""
     etag: _builtins.str
@@ -444,8 +446,8 @@ class Resource(_message.Message):
 
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Labels. Docker keeps those of a container, where "proa.driver.creation" is the daemon's
-        own and not shown; those of a domain are in its
+        """Labels. Docker keeps those of a container, where "proa.driver.creation" and
+        "proa.driver.lifetime" are the daemon's own and not shown; those of a domain are in its
         metadata, under Proa's own namespace.
         """
 

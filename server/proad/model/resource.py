@@ -103,8 +103,9 @@ class Resource:
     `id` is the engine's own full id. `host` is empty as a driver gives it; the
     inventory fills in the name of the host connection, `allowed_verbs`, `activity`,
     `etag`, `revision` and `observe_time`. A driver gives `allowed_verbs` where they are
-    fewer than the state allows. `creation` tells which create of that driver made the
-    resource, if the engine keeps that; no caller sees it.
+    fewer than the state allows. `lifetime` is None in a SUMMARY where the engine's list does
+    not tell it. `creation` tells which create of that driver made the resource, if the engine
+    keeps that; no caller sees it.
     """
 
     id: str
@@ -114,7 +115,7 @@ class Resource:
     state_detail: StateDetail = field(default_factory=StateDetail)
     labels: Mapping[str, str] = field(default_factory=dict)
     create_time: datetime | None = None
-    lifetime: Lifetime = Lifetime.PERSISTENT
+    lifetime: Lifetime | None = Lifetime.PERSISTENT
     allowed_verbs: tuple[Verb, ...] = ()
     host: str = ""
     activity: Activity | None = None

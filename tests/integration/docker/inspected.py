@@ -9,7 +9,7 @@ from integration.docker.odd import TMPFS
 
 Json = Any
 
-_MARK = "proa.driver.creation"
+_OWN_LABELS = {"proa.driver.creation", "proa.driver.lifetime"}
 _ORIGINAL = re.compile(r"(\.\d{6})\d+")  # Python reads no nanoseconds
 
 
@@ -37,7 +37,7 @@ def expected(inspect: Json) -> dict[str, Any]:
             "start_time": _time(state["StartedAt"]),
             "finish_time": _time(state["FinishedAt"]),
         },
-        "labels": {k: v for k, v in (config["Labels"] or {}).items() if k != _MARK},
+        "labels": {k: v for k, v in (config["Labels"] or {}).items() if k not in _OWN_LABELS},
         "create_time": datetime.fromisoformat(f"{inspect['Created'][:19]}Z"),
         "lifetime": "TRANSIENT" if host["AutoRemove"] else "PERSISTENT",
         "container": {

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,13 @@ import docker
 import pytest
 from docker.errors import APIError, DockerException, NotFound
 
-from eventually import eventually
 from free_port import free_ports
 from integration.docker.inspected import expected, shortened, steady
 from integration.docker.odd import Ground, Odd, odd_containers
 from integration.docker.workloads import DEAF, IMAGE, LABEL
 from proad.drivers.docker import DockerDriver
 from proad.errors import ResourceNotFoundError
-from proad.model import Container, Resource, ResourceFilter, ResourceState, ResourceView
+from proad.model import Container, Resource, ResourceState, ResourceView
 
 pytestmark = pytest.mark.docker
 
@@ -235,13 +235,24 @@ def test_every_field_of_the_model_is_compared(raw: docker.APIClient, odd: Mappin
     assert wanted.keys() | _NOT_OURS == {field.name for field in fields(Resource)}
 
 
-@pytest.mark.parametrize(
-    ("view", "wanted"), [(ResourceView.FULL, dict), (ResourceView.SUMMARY, shortened)]
-)
-async def test_view_is_what_docker_inspect_tells(
-    driver: DockerDriver, raw: docker.APIClient, odd: Mapping[str, Odd], view: ResourceView, wanted
+def listed(full: Mapping[str, Any], ground: Ground) -> dict[str, Any]:
+    """Return what a SUMMARY has of a FULL view of a container that others made."""
+    summary = {**shortened(full), "lifetime": None}
+    container = full["container"]
+    if container["image"] in ground.tags:  # those names were taken away
+        summary["container"] = {**summary["container"], "image": container["image_id"]}
+    return summary
+
+
+@pytest.mark.parametrize("view", ResourceView)
+async def test_get_resource_tells_what_docker_inspect_tells(
+    driver: DockerDriver,
+    raw: docker.APIClient,
+    odd: Mapping[str, Odd],
+    ground: Ground,
+    view: ResourceView,
 ):
-    await driver.list_resources()  # what an image was called, is learnt by that
+    wanted = dict if view is ResourceView.FULL else partial(listed, ground=ground)
     for id in odd:
 
         async def look(id: str = id) -> list[Resource]:
@@ -253,27 +264,18 @@ async def test_view_is_what_docker_inspect_tells(
                 assert await compared(raw, odd, look, wanted, left) == {}
 
 
-async def test_list_is_what_docker_inspect_tells_also_of_images_that_lost_their_names(
+async def test_list_resources_tells_what_docker_inspect_tells(
     driver: DockerDriver, raw: docker.APIClient, odd: Mapping[str, Odd], ground: Ground
 ):
-    """As a daemon has it that has just begun: nobody has told it those names."""
     nameless = {id for id, one in odd.items() if one.config["Image"] in ground.tags}
     bare = {each["Id"] for each in raw.containers(all=True) if each["Image"] == each["ImageID"]}
+    assert nameless
     assert nameless <= bare
-
-    async def named() -> bool:
-        found = {each.id: each for each in await driver.list_resources()}
-        return all(found[id].container.image in ground.tags for id in nameless)
-
-    await eventually(named)
     left = set(odd)
     async with asyncio.timeout(_STEADY):
         while left:
-            assert await compared(raw, odd, driver.list_resources, shortened, left) == {}
-    for tag in ground.tags:
-        which = ResourceFilter(image=tag)
-        found = {each.id for each in await driver.list_resources() if which.matches(each)}
-        assert found == {id for id in nameless if odd[id].config["Image"] == tag}
+            wanted = partial(listed, ground=ground)
+            assert await compared(raw, odd, driver.list_resources, wanted, left) == {}
 
 
 def _hold(file: Path, sign: str) -> None:

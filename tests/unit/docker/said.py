@@ -4,7 +4,7 @@ from typing import Any
 
 from proad.drivers.docker import full_view, summary_view
 from proad.drivers.tolerant import Omissions, Value
-from proad.model import Lifetime, Resource
+from proad.model import Resource
 
 ID = "ab" * 32
 NEVER = "0001-01-01T00:00:00Z"
@@ -20,9 +20,9 @@ def full(answer: Any) -> Resource:
     return full_view.full(said(answer), ID)
 
 
-def summary(answer: Any, lifetime: Lifetime = Lifetime.PERSISTENT) -> Resource:
+def summary(answer: Any) -> Resource:
     """Return the SUMMARY of an entry of a list."""
-    return summary_view.summary(said(answer), ID, lifetime)
+    return summary_view.summary(said(answer), ID)
 
 
 def inspected(**parts: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from proad.drivers.docker.images import check_name
-from proad.drivers.docker.labels import CREATION_LABEL
+from proad.drivers.docker.labels import CREATION_LABEL, LIFETIME_LABEL
 from proad.drivers.docker.registries import split_reference
 from proad.drivers.docker.spec import changes, creation, whole_seconds
 from proad.errors import InvalidArgumentError
@@ -23,7 +23,7 @@ from proad.model import (
 def test_an_image_alone():
     assert creation(ContainerSpec(image="debian"), "1") == {
         "Image": "debian",
-        "Labels": {CREATION_LABEL: "1"},
+        "Labels": {CREATION_LABEL: "1", LIFETIME_LABEL: "PERSISTENT"},
         "HostConfig": {"RestartPolicy": {"Name": "no", "MaximumRetryCount": 0}},
     }
 
@@ -31,6 +31,7 @@ def test_an_image_alone():
 def test_a_transient_one():
     body = creation(ContainerSpec(image="debian", lifetime=Lifetime.TRANSIENT), "1")
     assert body["HostConfig"]["AutoRemove"] is True
+    assert body["Labels"][LIFETIME_LABEL] == "TRANSIENT"
 
 
 def test_a_stop_timeout_of_zero_is_one():
@@ -52,10 +53,11 @@ def test_networks_without_endpoints(network: str):
     assert "NetworkingConfig" not in body
 
 
-def test_label_of_the_driver_cannot_be_set():
+@pytest.mark.parametrize("key", [CREATION_LABEL, LIFETIME_LABEL])
+def test_creation_with_a_label_of_the_driver_is_refused(key: str):
     with pytest.raises(InvalidArgumentError) as caught:
-        creation(ContainerSpec(image="debian", labels={CREATION_LABEL: "1"}), "1")
-    assert caught.value.violations[0].field == "spec.labels"
+        creation(ContainerSpec(image="debian", labels={key: "1"}), "1")
+    assert [each.field for each in caught.value.violations] == ["spec.labels"]
 
 
 def test_the_first_network_only():

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from proad.drivers.docker.labels import CREATION_LABEL
+from proad.drivers.docker.labels import CREATION_LABEL, LIFETIME_LABEL
 from proad.model import (
     HealthStatus,
     Lifetime,
@@ -87,7 +87,7 @@ def test_times_and_words():
 
 
 def test_own_labels_are_hidden():
-    labels = {"a": "b", CREATION_LABEL: "1"}
+    labels = {"a": "b", CREATION_LABEL: "1", LIFETIME_LABEL: "TRANSIENT"}
     assert summary(listed(Labels=labels)).labels == {"a": "b"}
     assert full(inspected(Config={"Labels": labels})).labels == {"a": "b"}
 
@@ -98,10 +98,24 @@ def test_labels_of_others_are_shown_whatever_they_begin_with():
     assert full(inspected(Config={"Labels": labels})).labels == labels
 
 
-def test_lifetimes():
+def test_full_tells_the_lifetime():
     assert full(inspected(HostConfig={"AutoRemove": True})).lifetime is Lifetime.TRANSIENT
     assert full(inspected()).lifetime is Lifetime.PERSISTENT
-    assert summary(listed(), Lifetime.TRANSIENT).lifetime is Lifetime.TRANSIENT
+
+
+@pytest.mark.parametrize(
+    ("labels", "lifetime"),
+    [
+        ({LIFETIME_LABEL: "TRANSIENT"}, Lifetime.TRANSIENT),
+        ({LIFETIME_LABEL: "PERSISTENT"}, Lifetime.PERSISTENT),
+        ({LIFETIME_LABEL: "for ever"}, None),
+        ({}, None),
+    ],
+)
+def test_summary_tells_the_lifetime_by_our_label_alone(
+    labels: dict[str, str], lifetime: Lifetime | None
+):
+    assert summary(listed(Labels=labels)).lifetime is lifetime
 
 
 def test_a_summary_does_not_change_with_the_clock():

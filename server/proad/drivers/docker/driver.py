@@ -107,7 +107,6 @@ class DockerDriver:
     async def __aenter__(self) -> Self:
         self._open.enter_context(self._engine)
         self._open.enter_context(self._sampling)
-        self._open.push_async_callback(self._lookup.close)
         self._open.push_async_callback(self._creation.close)
         return self
 
@@ -165,7 +164,7 @@ class DockerDriver:
 
     def subscribe(self, on_event: OnEvent) -> AbstractAsyncContextManager[asyncio.Future[Never]]:
         """Call `on_event` for each event of a container."""
-        return subscribed(self._engine, self._lookup, on_event, self._subscription_timing)
+        return subscribed(self._engine, on_event, self._subscription_timing)
 
     async def start(self, id: str, options: StartOptions = StartOptions()) -> Resource:
         """Start a container; resume it when it is paused."""

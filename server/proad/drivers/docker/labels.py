@@ -1,12 +1,24 @@
-"""The label that this driver puts on what it makes, and hides from callers."""
+"""The labels that this driver puts on what it makes, and hides from callers."""
 
 from collections.abc import Mapping
 
-# One value for each create: what a create that came to no end has left behind is
-# found by it, and nothing else is.
+from proad.model import Lifetime
+
 CREATION_LABEL = "proa.driver.creation"
+"""A nonce for each create, by which what a failed create has left behind is found."""
+
+LIFETIME_LABEL = "proa.driver.lifetime"
+"""The lifetime of a container, which Docker's list does not tell."""
+
+OWN_LABELS = frozenset({CREATION_LABEL, LIFETIME_LABEL})
 
 
 def visible(labels: Mapping[str, str]) -> dict[str, str]:
-    """Return the labels without the driver's own one."""
-    return {key: value for key, value in labels.items() if key != CREATION_LABEL}
+    """Return the labels without the driver's own ones."""
+    return {key: value for key, value in labels.items() if key not in OWN_LABELS}
+
+
+def labelled_lifetime(labels: Mapping[str, str]) -> Lifetime | None:
+    """Return the lifetime of a container that this driver made; None for those of others."""
+    value = labels.get(LIFETIME_LABEL)
+    return Lifetime(value) if value in set(Lifetime) else None

@@ -12,7 +12,6 @@ from proad.drivers.docker.blame import Wish
 from proad.drivers.docker.engine import Engine
 from proad.drivers.docker.errors import refused
 from proad.drivers.docker.full_view import full
-from proad.drivers.docker.origins import Origins
 from proad.drivers.docker.summary_view import summary
 from proad.drivers.tolerant import Value
 from proad.errors import (
@@ -58,28 +57,18 @@ class Lookup:
 
     Args:
         engine: where to read.
-
-    Attributes:
-        origins: what a SUMMARY takes from elsewhere.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.origins = Origins(engine)
         # Whose removal came to no end: they stay so until somebody tries again.
         self._given_up: set[str] = set()
 
-    async def close(self) -> None:
-        """End what is under way."""
-        await self.origins.close()
-
     async def summaries(self) -> list[Resource]:
-        """Give all containers as SUMMARYs, by one call; of those that are new more is asked."""
+        """Return all containers as SUMMARYs, by one call of the API."""
         found = await self._engine.read(_LIST, _listed, params={"all": 1})
         await self._removals(found)
-        await self.origins.learn(found.values(), all_there_are=True)
-        self.origins.keep_only(found)
-        return [self.origins.complete(each) for each in found.values()]
+        return list(found.values())
 
     async def find_summary(self, id: str, *, urgent: bool = False) -> Resource | None:
         """Give one container as SUMMARY, just as `summaries` has it, or None."""
@@ -107,12 +96,7 @@ class Lookup:
         resource = found.get(id)
         if resource is not None and resource.state in _DOOMED:
             resource = await self._as_it_is(resource, urgent=urgent)
-        if resource is None:
-            self.forget(id)
-            return None
-        if not urgent:
-            await self.origins.learn([resource])
-        return self.origins.complete(resource)
+        return resource
 
     async def _as_it_is(self, listed: Resource, *, urgent: bool = False) -> Resource | None:
         """Return a container that is being removed, or that could not be, as it is: REMOVING,
@@ -164,11 +148,6 @@ class Lookup:
             raise ResourceNotFoundError(id)
         return resource
 
-    def forget(self, id: str) -> None:
-        """Drop what is known of a container that is gone."""
-        self.origins.forget(id)
-        self._given_up.discard(id)
-
     async def find(
         self,
         id: str,
@@ -181,10 +160,7 @@ class Lookup:
         def read(answer: Answer) -> Resource | None:
             return None if answer.status == HTTPStatus.NOT_FOUND else full(answer.value(id), id)
 
-        resource = await self._engine.read(path(id, "/json"), read, urgent=urgent, timeout=timeout)
-        if resource is not None:
-            self.origins.note(resource)
-        return resource
+        return await self._engine.read(path(id, "/json"), read, urgent=urgent, timeout=timeout)
 
     async def get(self, id: str, *, urgent: bool = False) -> Resource:
         """Give a container in full.

@@ -4,7 +4,7 @@ import math
 from datetime import timedelta
 from typing import Any
 
-from proad.drivers.docker.labels import CREATION_LABEL
+from proad.drivers.docker.labels import CREATION_LABEL, LIFETIME_LABEL, OWN_LABELS
 from proad.errors import FieldViolation, InvalidArgumentError
 from proad.model import (
     ContainerSpec,
@@ -39,10 +39,10 @@ def creation(spec: ContainerSpec, nonce: str) -> Json:
         for index, attachment in enumerate(spec.networks)
         if attachment.mac_address
     ]
-    if CREATION_LABEL in spec.labels:
-        violations.append(
-            FieldViolation("spec.labels", f"{CREATION_LABEL} is the daemon's own; use another key")
-        )
+    violations += [
+        FieldViolation("spec.labels", f"{key} is the daemon's own; use another key")
+        for key in sorted(OWN_LABELS & spec.labels.keys())
+    ]
     if violations:
         raise InvalidArgumentError(violations)
     return _without_defaults(
@@ -55,7 +55,11 @@ def creation(spec: ContainerSpec, nonce: str) -> Json:
             "User": spec.user,
             "Hostname": spec.hostname,
             "Domainname": spec.domainname,
-            "Labels": {**spec.labels, CREATION_LABEL: nonce},
+            "Labels": {
+                **spec.labels,
+                CREATION_LABEL: nonce,
+                LIFETIME_LABEL: spec.lifetime.value,
+            },
             "ExposedPorts": {_port_key(port): {} for port in spec.ports},
             "Healthcheck": spec.health_check and _health_check(spec.health_check),
             "Tty": spec.tty,

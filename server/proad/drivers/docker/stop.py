@@ -8,6 +8,7 @@ that no restart policy brings it back.
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
 
@@ -88,7 +89,7 @@ class Stopping:
         # Somebody's delete, or its own, has come or shows already.
         if last is None or (now is None and resource.lifetime is Lifetime.PERSISTENT):
             raise ResourceNotFoundError(id)
-        return ended(now or last)
+        return replace(ended(now or last), lifetime=resource.lifetime)
 
     async def restart(self, id: str, options: RestartOptions, on_step: OnStep) -> Resource:
         """Restart a container; see the port."""
@@ -109,9 +110,9 @@ class Stopping:
             if not answer.ok:
                 raise await self._lookup.refused(Verb.RESTART, id, answer)
         except (EngineConflictError, EngineTimedOutError):
-            # Such as a stop signal that the kernel does not know. What is gone once it has
-            # stopped cannot be started again.
-            if resource.lifetime is Lifetime.TRANSIENT:
+            # Such as a stop signal that the kernel does not know. A container that is gone once
+            # it has stopped, or may be, cannot be started again.
+            if resource.lifetime is not Lifetime.PERSISTENT:
                 raise
             await self._kill(resource, on_step, urgent=True)
             await self._start(resource, on_step)
@@ -138,7 +139,7 @@ class Stopping:
     async def _restart_gracefully(
         self, resource: Resource, grace: timedelta | None, on_step: OnStep
     ) -> None:
-        if resource.lifetime is Lifetime.TRANSIENT:
+        if resource.lifetime is not Lifetime.PERSISTENT:
             raise CapabilityMissingError(
                 "a graceful restart of a TRANSIENT container, which is gone once it has stopped",
                 driver=ENGINE,

@@ -18,7 +18,7 @@ from proad.drivers.docker.api import filters
 from proad.drivers.docker.engine import Engine
 from proad.drivers.docker.errors import ENGINE
 from proad.drivers.docker.events import TimedEvent, translate
-from proad.drivers.docker.lookup import Lookup, path
+from proad.drivers.docker.lookup import path
 from proad.drivers.docker.stream import Stream
 from proad.drivers.docker.transport import CONNECT_TIMEOUT
 from proad.drivers.subscriber import Subscriber
@@ -51,10 +51,10 @@ class SubscriptionTiming:
 
 @asynccontextmanager
 async def subscribed(
-    engine: Engine, lookup: Lookup, on_event: OnEvent, timing: SubscriptionTiming
+    engine: Engine, on_event: OnEvent, timing: SubscriptionTiming
 ) -> AsyncIterator[asyncio.Future[Never]]:
     """Call `on_event` for each event while the block lasts; see `ports.Driver.subscribe`."""
-    subscription = Subscription(engine, lookup, on_event, timing)
+    subscription = Subscription(engine, on_event, timing)
     try:
         await subscription.begin()
         yield subscription.lost
@@ -68,7 +68,6 @@ class Subscription:
     def __init__(
         self,
         engine: Engine,
-        lookup: Lookup,
         on_event: OnEvent,
         timing: SubscriptionTiming,
     ) -> None:
@@ -76,7 +75,6 @@ class Subscription:
         self.lost = self._subscriber.lost
         self._timing = timing
         self._engine = engine
-        self._lookup = lookup
         self._stream = Stream()
         self._loop = asyncio.get_running_loop()
         self._opened: asyncio.Future[None] = self._loop.create_future()
@@ -94,7 +92,6 @@ class Subscription:
             since = await self._engine_time()
         except ProaError as error:
             raise _lost(error) from error
-        self._lookup.origins.listeners.add(self._learnt)
         thread = threading.Thread(
             target=self._follow, args=(since,), name=f"{ENGINE}-events", daemon=True
         )
@@ -104,7 +101,6 @@ class Subscription:
     async def close(self) -> None:
         """Close the connection, which ends the thread."""
         self._subscriber.close()
-        self._lookup.origins.listeners.discard(self._learnt)
         self._stream.hang_up()
         self._opened.cancel()
         for task in self._checks:
@@ -171,8 +167,6 @@ class Subscription:
             return
         for event, early in read:
             id = event.id
-            if event.removed:
-                self._lookup.forget(id)
             if not early:
                 self._subscriber.publish(event)
             elif id in self._early:
@@ -182,10 +176,6 @@ class Subscription:
                 task = asyncio.create_task(self._publish_unlocked(id))
                 self._checks.add(task)
                 task.add_done_callback(self._checks.discard)
-
-    def _learnt(self, id: str) -> None:
-        """Tell of a container that Docker's list does not show as it is."""
-        self._subscriber.publish(EngineEvent(id=id))
 
     async def _publish_unlocked(self, id: str) -> None:
         """Publish an early event as soon as the engine's list shows the change.

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from proad.drivers.docker.labels import CREATION_LABEL, visible
+from proad.drivers.docker.labels import CREATION_LABEL, labelled_lifetime, visible
 from proad.drivers.docker.view import (
     PORT,
     PROTOCOLS,
@@ -21,7 +21,6 @@ from proad.drivers.tolerant import Value
 from proad.model import (
     ACTIVE,
     Container,
-    Lifetime,
     PortProtocol,
     PublishedPort,
     Resource,
@@ -32,13 +31,16 @@ from proad.model import (
 _EXIT_CODE = re.compile(r"\w+ \((-?\d{1,9})\)", re.ASCII)  # at the start of a list's Status
 
 
-def summary(item: Value, id: str, lifetime: Lifetime = Lifetime.PERSISTENT) -> Resource:
-    """Make a resource of an entry of GET /containers/json, which does not tell its `lifetime`.
+def summary(item: Value, id: str) -> Resource:
+    """Convert an entry of GET /containers/json to a resource.
 
-    What Docker gives in no certain order is sorted, so that two summaries of a container
-    that did not change are equal. A list joins the words of a command, which nothing can
-    undo, and knows neither aliases nor all that is mounted of memory: those are left out.
+    What Docker returns in no certain order is sorted, so that two summaries of a container
+    that did not change are equal. A list does not tell the lifetime, aliases and tmpfs mounts,
+    and joins the words of a command, which nothing can undo: those are left out. Our own label
+    tells the lifetime of a container that this driver made. The image is its id once the name
+    has come to mean another image.
     """
+    labels = item["Labels"].mapping()
     state = (item["State"].one_of(STATES) or UNKNOWN)[0]
     active = state in ACTIVE
     return Resource(
@@ -47,10 +49,10 @@ def summary(item: Value, id: str, lifetime: Lifetime = Lifetime.PERSISTENT) -> R
         name=_own_name(item["Names"].texts()),
         state=state,
         state_detail=_listed_detail(item),
-        labels=visible(item["Labels"].mapping()),
-        creation=item["Labels"][CREATION_LABEL].text(),
+        labels=visible(labels),
+        creation=labels.get(CREATION_LABEL, ""),
         create_time=item["Created"].timestamp(),
-        lifetime=lifetime,
+        lifetime=labelled_lifetime(labels),
         container=Container(
             image=item["Image"].text(),
             image_id=item["ImageID"].text(),
