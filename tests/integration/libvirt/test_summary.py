@@ -8,7 +8,7 @@ import pytest
 from integration.libvirt.conftest import PATIENT
 from integration.libvirt.guests import MIB, Guests
 from proad.drivers.libvirt import LibvirtDriver
-from proad.drivers.libvirt.reader import Size
+from proad.drivers.libvirt.summary_view import Size
 from proad.model import (
     DomainUpdate,
     Lifetime,

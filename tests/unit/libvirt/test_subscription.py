@@ -1,4 +1,4 @@
-"""Hints of subscriptions: translated from libvirt's events, told to each reader."""
+"""Subscriptions: events translated from libvirt's, and sent to each subscriber."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -8,9 +8,12 @@ import pytest
 
 from proad.drivers.libvirt.connections.connection import Connection
 from proad.drivers.libvirt.events import DomainEvent, EventKind
+from proad.drivers.libvirt.reader import DomainReader
 from proad.drivers.libvirt.subscription import Subscriptions
+from proad.drivers.tolerant import Omissions
 from proad.errors import EngineUnreachableError
 from proad.model import EngineEvent
+from unit.libvirt.catalogs import local_catalog
 
 ID = "00000000-0000-4000-8000-000000000001"
 
@@ -45,12 +48,12 @@ def lifecycle(event: int, detail: int = 0) -> DomainEvent:
         (DomainEvent(ID, EventKind.DEVICE), {"reconfigured"}),
     ],
 )
-def test_what_an_event_says(event: DomainEvent, flags: set[str]):
+def test_hint_of_an_event_has_the_flags_of_its_meaning(event: DomainEvent, flags: set[str]):
     assert event.hint() == EngineEvent(id=ID, **dict.fromkeys(flags, True))
 
 
 @pytest.mark.parametrize(
-    ("event", "kept"),
+    ("event", "expected"),
     [
         (lifecycle(libvirt.VIR_DOMAIN_EVENT_SUSPENDED), True),
         (lifecycle(libvirt.VIR_DOMAIN_EVENT_RESUMED), True),
@@ -69,8 +72,10 @@ def test_what_an_event_says(event: DomainEvent, flags: set[str]):
         (DomainEvent(ID, EventKind.AGENT), True),
     ],
 )
-def test_what_an_event_lets_be_known(event: DomainEvent, *, kept: bool):
-    assert event.state_only is kept
+def test_state_only_is_true_of_events_that_change_nothing_else(
+    event: DomainEvent, *, expected: bool
+):
+    assert event.state_only is expected
 
 
 @pytest.fixture
@@ -79,7 +84,9 @@ async def subscriptions() -> AsyncIterator[Subscriptions]:
         "test:///default", threads=1, on_event=lambda _: None, on_loss=lambda: None
     )
     await connection.start()
-    yield Subscriptions(connection, lambda _: None, timedelta(minutes=1))
+    with local_catalog() as catalog:
+        reader = DomainReader(catalog, Omissions("libvirt"))
+        yield Subscriptions(connection, reader, timedelta(minutes=1))
     await connection.close()
 
 

@@ -122,9 +122,7 @@ class LibvirtDriver:
         self._reader = DomainReader(self._catalog, self._omissions)
         self._timing = timing
         self._reconciler = Reconciler(self._connection, self._catalog, timing.catalog)
-        self._subscriptions = Subscriptions(
-            self._connection, self._reader.forget, timing.poll_interval
-        )
+        self._subscriptions = Subscriptions(self._connection, self._reader, timing.poll_interval)
         self._stats = StatsCollector(self._connection, self._omissions, timing.stats)
         pool_path = default_pool_path or DEFAULT_POOL_PATH
         self._storage = Storage(Finder(default_pool, pool_path), self._catalog)

@@ -38,6 +38,11 @@ class EventCache(Generic[T]):
         """Return the cached value of a domain; None if there is none."""
         return self._known.get(id)
 
+    def items(self) -> list[tuple[str, T]]:
+        """Return the ids and values of all domains that have one."""
+        with self._lock:
+            return list(self._known.items())
+
     def get(self, domain: libvirt.virDomain) -> T:
         """Return the cached value of a domain, or read it from libvirt."""
         id = domain.UUIDString()

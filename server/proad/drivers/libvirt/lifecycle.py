@@ -20,7 +20,7 @@ class DomainLifecycle:
 
     Args:
         connection: to libvirt.
-        reader: makes resources.
+        reader: reads domains.
     """
 
     def __init__(self, connection: Connection, reader: DomainReader) -> None:
@@ -28,7 +28,7 @@ class DomainLifecycle:
         self._reader = reader
 
     async def start(self, id: str, options: StartOptions) -> Resource:
-        """Start a domain, or let it go on; `ports.Driver.start` says more."""
+        """Start a domain, or resume it; see `ports.Driver.start`."""
 
         def act(domain: libvirt.virDomain) -> Resource:
             perform(self._reader, domain, Verb.START, partial(self._start, options))
@@ -37,7 +37,7 @@ class DomainLifecycle:
         return await self._connection.on(id, act, timeout=self._connection.timing.long_call_timeout)
 
     async def transition(self, id: str, verb: Verb) -> Resource:
-        """Pause or resume a domain; `ports.Driver.pause` says more."""
+        """Pause or resume a domain; see `ports.Driver.pause`."""
         return await self._connection.on(
             id, partial(_transition, self._reader, verb=verb), cached=True
         )
@@ -51,7 +51,7 @@ class DomainLifecycle:
             resume_or_wake(domain, before)
             return
         if before.state is ResourceState.FAILED and domain.isActive() and domain.isPersistent():
-            domain.destroy()  # what crashed and was kept to be looked at is in the way
+            domain.destroy()  # a crashed QEMU that was preserved for inspection
         if not options.discard_saved_state or before.state is not ResourceState.SAVED:
             domain.create()
         elif is_test(domain.connect()):  # knows no flags
@@ -62,19 +62,19 @@ class DomainLifecycle:
 
 
 def _transition(reader: DomainReader, domain: libvirt.virDomain, verb: Verb) -> Resource:
-    """Pause or resume a domain: with one call where its state is known.
+    """Pause or resume a domain, with one call if the cached state permits it.
 
-    What was read of it since its last event lets it pass; if it has changed within the
-    last milliseconds, libvirt refuses, or what was to be done is done. Only what is read
-    now may refuse: what was read may be of before a verb whose event is still under way.
-    libvirt's yes says what it is then; anything else that happens to it has an event.
+    The cached state may permit a transition: if the domain has changed within the last
+    milliseconds, libvirt refuses, or the transition has happened already. Only a fresh state may
+    refuse: the cache may be older than a verb whose event is still on its way. libvirt's success
+    implies the state afterwards; any other change has an event.
     """
     before = reader.cached_summary(domain)
     if refusal(verb, before):
         before = reader.summary(domain)
     if error := refusal(verb, before):
         raise error
-    if before.state is ResourceState.SUSPENDED:  # it wakes up in its own time
+    if before.state is ResourceState.SUSPENDED:  # the guest wakes up asynchronously
         guarded(reader, domain, verb, lambda: resume_or_wake(domain, before))
         return reader.summary(domain)
     act, then = (domain.suspend, _PAUSED) if verb is Verb.PAUSE else (domain.resume, _RUNNING)

@@ -11,7 +11,7 @@ import libvirt
 
 from proad.drivers.libvirt.errors import ENGINE, code_of
 from proad.drivers.libvirt.host.domain_capabilities import capabilities_for, check_vcpus
-from proad.drivers.libvirt.reader import KIB
+from proad.drivers.libvirt.summary_view import KIB
 from proad.drivers.libvirt.timing import ResizeTiming
 from proad.drivers.libvirt.xml.domain_view import domain_of
 from proad.drivers.libvirt.xml.node import Node

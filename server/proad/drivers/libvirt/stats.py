@@ -13,7 +13,7 @@ from proad.drivers.libvirt.connections import bulk_stats
 from proad.drivers.libvirt.connections.bulk_stats import Answer
 from proad.drivers.libvirt.connections.bulkheads import Bulkhead
 from proad.drivers.libvirt.connections.connection import Connection
-from proad.drivers.libvirt.reader import KIB
+from proad.drivers.libvirt.summary_view import KIB
 from proad.drivers.libvirt.timing import StatsTiming
 from proad.drivers.tolerant import MOST, Omissions, Value, saturated
 from proad.errors import EngineTimedOutError, ResourceNotFoundError

@@ -1,7 +1,7 @@
-"""Subscriptions: what libvirt tells, what it does not and is looked for, and the loss of it."""
+"""Subscriptions to changes: libvirt's events, and what the poller finds."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Never
@@ -9,6 +9,7 @@ from typing import Never
 from proad.drivers.libvirt.connections.connection import Connection
 from proad.drivers.libvirt.errors import ENGINE
 from proad.drivers.libvirt.poller import Poller
+from proad.drivers.libvirt.reader import DomainReader
 from proad.drivers.subscriber import Subscriber
 from proad.errors import EngineUnreachableError
 from proad.model import EngineEvent
@@ -20,15 +21,15 @@ class Subscriptions:
 
     Args:
         connection: to libvirt.
-        forget: told of a domain that changed without an event, before the readers are.
-        poll_interval: how often a subscription looks for such changes.
+        reader: its cache is invalidated for a domain that changed without an event.
+        poll_interval: time between two polls for such changes.
     """
 
     def __init__(
-        self, connection: Connection, forget: Callable[[str], None], poll_interval: timedelta
+        self, connection: Connection, reader: DomainReader, poll_interval: timedelta
     ) -> None:
         self._connection = connection
-        self._forget = forget
+        self._reader = reader
         self._poll_interval = poll_interval
         self._open: set[Subscriber] = set()
 
@@ -54,8 +55,8 @@ class Subscriptions:
         subscriber = Subscriber(on_event)
         self._open.add(subscriber)
         try:
-            poller = Poller(self._connection, self._on_change, self._poll_interval)
-            # It also asks whether libvirtd answers: a connection may not know yet.
+            poller = Poller(self._connection, self._reader, self._on_change, self._poll_interval)
+            # Also a check that libvirtd answers: the connection may not have noticed a loss yet.
             await poller.poll()
             polling = asyncio.create_task(poller.run())
             try:
@@ -67,5 +68,5 @@ class Subscriptions:
             subscriber.close()
 
     def _on_change(self, id: str) -> None:
-        self._forget(id)
+        self._reader.forget(id)
         self.publish(EngineEvent(id=id))

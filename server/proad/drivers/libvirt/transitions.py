@@ -1,4 +1,4 @@
-"""What verbs have in common: the state allows them; used on the driver's threads."""
+"""Checks around transitions, before and after; used on the driver's threads."""
 
 from collections.abc import Callable
 
@@ -12,10 +12,10 @@ Act = Callable[[libvirt.virDomain, Resource], object]
 
 
 def perform(reader: DomainReader, domain: libvirt.virDomain, verb: Verb, act: Act) -> None:
-    """Carry out a verb if it is legal in the present state.
+    """Run a verb if it is legal in the present state.
 
     Raises:
-        StateError: it is not, or was no more when libvirt got to it.
+        StateError: the verb is illegal, or was when libvirt came to it.
     """
     before = reader.summary(domain)
     if error := refusal(verb, before):
@@ -26,12 +26,12 @@ def perform(reader: DomainReader, domain: libvirt.virDomain, verb: Verb, act: Ac
 def guarded(
     reader: DomainReader, domain: libvirt.virDomain, verb: Verb, act: Callable[[], object]
 ) -> None:
-    """Do something that the state allowed a moment ago; say so if it changed since."""
+    """Run a call that was legal a moment ago; raise StateError if it is not any more."""
     late: ProaError | None = None
     try:
         act()
     except libvirt.libvirtError:
-        # Whatever libvirt says of it: the state of now decides what it was.
+        # libvirt's error depends on the kind of conflict; the present state decides.
         late = refusal(verb, reader.summary(domain))
         if late is None:
             raise
@@ -40,8 +40,8 @@ def guarded(
 
 
 def resume_or_wake(domain: libvirt.virDomain, before: Resource) -> None:
-    """Resume a paused domain, or wake one that suspended itself."""
+    """Resume a paused domain, or wake up a suspended one."""
     if before.state is ResourceState.SUSPENDED:
-        domain.pMWakeup()  # create would say that it runs already
+        domain.pMWakeup()  # create fails: the domain is active
     else:
         domain.resume()
