@@ -1,4 +1,4 @@
-"""Memory and processors: live where QEMU and the guest follow, else for the next start.
+"""Updates of memory and processors: live if QEMU and the guest follow, else at the next start.
 
 Used on the driver's threads.
 """
@@ -23,7 +23,7 @@ VCPUS = "domain.vcpus"
 
 _LIVE = libvirt.VIR_DOMAIN_AFFECT_LIVE
 _CONFIG = libvirt.VIR_DOMAIN_AFFECT_CONFIG
-# What libvirt says of a domain without a balloon, or without room for a processor.
+# libvirt's errors for a domain without a balloon, or without room for a processor.
 _CANNOT = frozenset(
     {
         libvirt.VIR_ERR_OPERATION_INVALID,
@@ -35,13 +35,13 @@ _CANNOT = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResizeTarget:
-    """A domain that is to be changed.
+    """The domain of an update.
 
     Attributes:
         domain: the domain.
         state: its state.
         active: whether it has a QEMU.
-        persistent: whether it has a next start.
+        persistent: whether it has a configuration for the next start.
     """
 
     domain: libvirt.virDomain
@@ -51,13 +51,13 @@ class ResizeTarget:
 
 
 def check(target: ResizeTarget, change: DomainUpdate) -> None:
-    """Refuse what cannot be done, before anything is.
+    """Check a change before anything is changed.
 
     Raises:
-        InvalidArgumentError: the machine cannot have so many processors, or is not laid
-            out for them.
-        CapabilityMissingError: what a transient domain, which has no next start, cannot
-            do while it runs.
+        InvalidArgumentError: the machine, or the domain's topology, has no room for so many
+            processors.
+        CapabilityMissingError: the change would need a next start, which a transient domain does
+            not have.
     """
     if change.vcpus is not None and (capabilities := capabilities_for(target.domain)) is not None:
         check_vcpus(capabilities, change.vcpus, VCPUS)
@@ -77,10 +77,10 @@ def check(target: ResizeTarget, change: DomainUpdate) -> None:
 
 
 def apply(target: ResizeTarget, change: DomainUpdate, timing: ResizeTiming) -> tuple[str, ...]:
-    """Set what `change` has of memory and processors; give the paths of what is to come.
+    """Set memory and processors; return the paths that take effect at the next start.
 
     Raises:
-        CapabilityMissingError: a transient domain did not follow.
+        CapabilityMissingError: a transient domain does not follow.
     """
     deferred = []
     if change.vcpus is not None and not _set_vcpus(target, change.vcpus):
@@ -113,9 +113,9 @@ def _not_live(what: str) -> CapabilityMissingError:
 
 
 def _vcpus_fit(target: ResizeTarget, vcpus: int) -> bool:
-    """Tell whether processors can be plugged in to make this number.
+    """Return whether this number of processors can be reached by hotplug.
 
-    Taking them out needs a guest that lets go of them, which libvirt cannot wait for.
+    An unplug needs the guest's cooperation, which libvirt cannot wait for.
     """
     now = target.domain.vcpusFlags(_LIVE)
     most = target.domain.vcpusFlags(_LIVE | libvirt.VIR_DOMAIN_VCPU_MAXIMUM)
@@ -123,7 +123,7 @@ def _vcpus_fit(target: ResizeTarget, vcpus: int) -> bool:
 
 
 def _set_memory(target: ResizeTarget, memory_bytes: int, timing: ResizeTiming) -> bool:
-    """Set the memory; tell whether the domain has it now, or is on its way there."""
+    """Set the memory; return whether the domain has it now, or is about to."""
     size = memory_bytes // KIB
     if not target.active:
         target.domain.setMemoryFlags(size, _CONFIG | libvirt.VIR_DOMAIN_MEM_MAXIMUM)
@@ -136,7 +136,7 @@ def _set_memory(target: ResizeTarget, memory_bytes: int, timing: ResizeTiming) -
         if not followed:
             raise _not_live("memory that the guest's balloon does not give")
         return True
-    # What no balloon gives, the next start has to.
+    # What the balloon does not reach takes effect at the next start.
     if not followed or size > _next_maximum(target.domain):
         target.domain.setMemoryFlags(size, _CONFIG | libvirt.VIR_DOMAIN_MEM_MAXIMUM)
     target.domain.setMemoryFlags(size, _CONFIG)
@@ -144,14 +144,14 @@ def _set_memory(target: ResizeTarget, memory_bytes: int, timing: ResizeTiming) -
 
 
 def _set_vcpus(target: ResizeTarget, vcpus: int) -> bool:
-    """Set the processors; tell whether the domain has them now."""
+    """Set the processors; return whether the domain has them now."""
     domain = target.domain
     live = target.active and _vcpus_fit(target, vcpus) and _tried(domain.setVcpusFlags, vcpus)
     if not target.persistent and not live:
         raise _not_live("processors that this machine cannot be given")
     if target.persistent:
         most = domain.vcpusFlags(_CONFIG | libvirt.VIR_DOMAIN_VCPU_MAXIMUM)
-        # A domain keeps the room that it has for more.
+        # The maximum is never lowered.
         if vcpus > most:
             domain.setVcpusFlags(vcpus, _CONFIG | libvirt.VIR_DOMAIN_VCPU_MAXIMUM)
         domain.setVcpusFlags(vcpus, _CONFIG)
@@ -159,14 +159,14 @@ def _set_vcpus(target: ResizeTarget, vcpus: int) -> bool:
 
 
 def _most(domain: libvirt.virDomain) -> int:
-    """Give the memory, in KiB, that the domain has room for while it runs."""
+    """Return the largest memory, in KiB, of the running domain."""
     return int(domain.info()[1])
 
 
 def _set_balloon(domain: libvirt.virDomain, size: int, timing: ResizeTiming) -> bool:
-    """Have the guest's balloon make its memory `size` KiB; tell whether it follows.
+    """Set the balloon to `size` KiB of memory; return whether the guest follows.
 
-    Where it does not it is told the old size again, lest it wakes up to it later.
+    If the guest does not follow, set the old size again, lest it follows later.
     """
     before = domain.info()[2]
     if not _tried(domain.setMemoryFlags, size):
@@ -179,7 +179,7 @@ def _set_balloon(domain: libvirt.virDomain, size: int, timing: ResizeTiming) -> 
 
 
 def _tried(change: Callable[[int, int], object], value: int) -> bool:
-    """Change something live; tell whether this domain can."""
+    """Apply a live change; return whether the domain supports it."""
     try:
         change(value, _LIVE)
     except libvirt.libvirtError as error:
@@ -190,7 +190,7 @@ def _tried(change: Callable[[int, int], object], value: int) -> bool:
 
 
 def _next_maximum(domain: libvirt.virDomain) -> int:
-    """Give the maximum of memory, in KiB, that the next start will use."""
+    """Return the largest memory, in KiB, of the next start."""
     return domain_of(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)).max_memory_bytes // KIB
 
 

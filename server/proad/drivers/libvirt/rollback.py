@@ -1,4 +1,4 @@
-"""All or nothing: what a creation made goes again when it fails or is given up."""
+"""All or nothing: undo the steps of a create that fails or is cancelled."""
 
 import asyncio
 import threading
@@ -21,59 +21,59 @@ T = TypeVar("T")
 _log = structlog.get_logger(__name__)
 
 
-# Looks up anew what it undoes: another thread may do it, on another connection.
+# Looks up what it undoes: another thread may run it, on another connection.
 Undo = Callable[[libvirt.virConnect], object]
 
 
-class GivenUpError(Exception):
-    """The caller is gone; what was made has to go too."""
+class CreateCancelledError(Exception):
+    """The create was cancelled; its steps have to be undone."""
 
 
 class Rollback:
-    """Remembers how to undo each step; used by one thread and given up from another."""
+    """The undo steps of a create; used by one thread, cancelled from another."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._undo: list[tuple[str, Undo]] = []
-        self._given_up = False
+        self._cancelled = False
         self._committed = False
 
     def on_failure(self, what: str, undo: Undo) -> None:
-        """Note how to undo the step that was just done, and stop if nobody waits any more."""
+        """Add the undo of the step that was just done; stop if the create was cancelled."""
         self._undo.append((what, undo))
         self.check()
 
     def check(self) -> None:
-        """Stop if nobody waits any more.
+        """Stop if the create was cancelled.
 
         Raises:
-            GivenUpError: `give_up` was called.
+            CreateCancelledError: `cancel` was called.
         """
         with self._lock:
-            if self._given_up:
-                raise GivenUpError
+            if self._cancelled:
+                raise CreateCancelledError
 
     def commit(self) -> None:
-        """Let all stay, unless somebody gave up before."""
+        """Complete the create, unless it was cancelled."""
         with self._lock:
-            if self._given_up:
-                raise GivenUpError
+            if self._cancelled:
+                raise CreateCancelledError
             self._committed = True
 
-    def give_up(self) -> bool:
-        """Have the creation undo itself; False: it is complete already."""
+    def cancel(self) -> bool:
+        """Cancel the create, which then undoes itself; return False if it is complete already."""
         with self._lock:
-            self._given_up = True
+            self._cancelled = True
             return not self._committed
 
     def undo(self, connection: libvirt.virConnect) -> None:
-        """Undo all steps, the last one first. One that fails does not stop the others."""
+        """Undo all steps, the last one first, also when one of them fails."""
         while self._undo:
             what, undo = self._undo.pop()
             try:
                 undo(connection)
             except ResourceNotFoundError:
-                continue  # somebody else has removed it
+                continue  # removed by somebody else
             except (libvirt.libvirtError, ProaError) as error:
                 _log.warning("libvirt.left_behind", what=what, error=str(error))
 
@@ -81,7 +81,7 @@ class Rollback:
 async def all_or_nothing(
     connection: Connection, make: Callable[[libvirt.virConnect, Rollback], T]
 ) -> T:
-    """Run `make` on a thread; undo what it did if it fails or the caller goes away."""
+    """Run `make` on a thread; undo its steps if it fails or the caller is cancelled."""
     rollback = Rollback()
 
     def attempt(own: libvirt.virConnect) -> T:
@@ -99,9 +99,9 @@ async def all_or_nothing(
     try:
         return await asyncio.shield(call)
     except (asyncio.CancelledError, EngineTimedOutError, EngineUnreachableError):
-        if rollback.give_up():
-            # The thread undoes it at its next step; what it was called for is no
-            # longer of interest, but that nothing stays is.
+        if rollback.cancel():
+            # The thread undoes its steps at the next one. Its result does not matter any more,
+            # but nothing may stay behind when the caller returns.
             await asyncio.wait([call], timeout=connection.timing.undo_timeout.total_seconds())
         else:
             await connection.call(rollback.undo)

@@ -1,8 +1,8 @@
-"""What libvirt needs of a domain for a snapshot that can be gone back to. Pure: asks no engine.
+"""Whether a domain supports snapshots that it can be reverted to. Pure: makes no call.
 
-Seen with libvirt 9.0 to 12.8: a snapshot is kept inside of the disks, so that each one that the
-guest can write has to be qcow2, and there has to be one. With a guest that runs, QEMU keeps its
-memory in one of them, and takes the variables of a UEFI for one more disk.
+With libvirt 9.0 to 12.8, internal snapshots are stored in the disks: each writable disk must be
+qcow2, and there must be one. For a running guest, QEMU stores the memory in one of the disks, and
+treats the variables of UEFI as one more disk.
 """
 
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ _INTERNAL = frozenset({"", "internal"})
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """Why a domain can have no snapshot now.
+    """The reason why snapshots of a domain are impossible now.
 
     Attributes:
-        what: what libvirt cannot do.
+        what: the unsupported operation.
         way_out: what the caller can do.
     """
 
@@ -27,12 +27,12 @@ class Obstacle:
 
 
 def obstacle(root: Node) -> Obstacle | None:
-    """Return what stands in the way of a snapshot of a domain; None: nothing that it tells of.
+    """Return why snapshots of a domain are impossible; None: no reason in its XML.
 
     Args:
-        root: the `<domain>` as it is now.
+        root: the present `<domain>`.
     """
-    if root.attribute("type").text() == "test" or not root:  # has no disks to keep them in
+    if root.attribute("type").text() == "test" or not root:  # needs no disks
         return None
     written = [
         disk

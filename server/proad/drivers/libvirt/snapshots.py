@@ -1,4 +1,4 @@
-"""Snapshots; used on the driver's threads."""
+"""Snapshots of domains; used on the driver's threads."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -34,8 +34,8 @@ _REVERT = {
 
 
 def list_all(domain: libvirt.virDomain, omissions: Omissions) -> list[Snapshot]:
-    """Give the snapshots of a domain, in any order; one whose name cannot be read is left out."""
-    # libvirt's own order by age fails for as long as one is being taken.
+    """Return the snapshots of a domain, in any order; leave out those with unreadable names."""
+    # libvirt's own order by age fails while a snapshot is being taken.
     id, current = domain.UUIDString(), _current(domain)
     found = (
         view_of(
@@ -50,7 +50,7 @@ def list_all(domain: libvirt.virDomain, omissions: Omissions) -> list[Snapshot]:
 
 
 def get(domain: libvirt.virDomain, name: str, omissions: Omissions) -> Snapshot:
-    """Give one snapshot. Raises SnapshotNotFoundError."""
+    """Return one snapshot. Raise SnapshotNotFoundError."""
     snapshot, id = find(domain, name), domain.UUIDString()
     xml = omissions.attempt(id, "snapshot", partial(_xml_of, snapshot), "")
     if not xml:
@@ -59,7 +59,7 @@ def get(domain: libvirt.virDomain, name: str, omissions: Omissions) -> Snapshot:
 
 
 def find(domain: libvirt.virDomain, name: str) -> libvirt.virDomainSnapshot:
-    """Find a snapshot. Raises SnapshotNotFoundError."""
+    """Return libvirt's object of a snapshot. Raise SnapshotNotFoundError."""
     try:
         return seek(domain.snapshotLookupByName, name)
     except libvirt.libvirtError as error:
@@ -75,7 +75,7 @@ def create(
 
     Raises:
         AlreadyExistsError: the name is taken.
-        CapabilityMissingError: the domain can have none, as it is now.
+        CapabilityMissingError: snapshots of the domain are impossible now.
     """
     if error := refusal(Verb.CREATE_SNAPSHOT, reader.summary(domain)):
         raise error
@@ -92,7 +92,7 @@ def create(
         guarded(reader, domain, Verb.CREATE_SNAPSHOT, lambda: domain.snapshotCreateXML(xml))
     except libvirt.libvirtError as error:
         if code_of(error) in {libvirt.VIR_ERR_OPERATION_FAILED, libvirt.VIR_ERR_INTERNAL_ERROR}:
-            _refuse_taken(domain, name)  # another client was quicker
+            _refuse_taken(domain, name)  # another client was faster
         raise
     return get(domain, name, omissions)
 
@@ -100,7 +100,7 @@ def create(
 def revert(
     reader: DomainReader, domain: libvirt.virDomain, name: str, state: RevertState | None
 ) -> None:
-    """Take a domain back to a snapshot."""
+    """Revert a domain to a snapshot."""
     if error := refusal(Verb.REVERT_SNAPSHOT, reader.summary(domain)):
         raise error
     snapshot = find(domain, name)
@@ -109,9 +109,8 @@ def revert(
         try:
             domain.revertToSnapshot(snapshot, _REVERT[state])
         except libvirt.libvirtError as error:
-            # libvirt asks for force where QEMU has to be ended for it, which takes no
-            # more than any revert does. Not so where the snapshot does not know what
-            # the domain was like.
+            # libvirt requires force if QEMU has to be restarted, which loses no more than any
+            # revert does. That is different if the snapshot lacks the domain's configuration.
             risky = code_of(error) == libvirt.VIR_ERR_SNAPSHOT_REVERT_RISKY
             if not risky or not _knows_its_domain(snapshot):
                 raise
@@ -119,7 +118,7 @@ def revert(
             domain.revertToSnapshot(snapshot, flags)
 
     guarded(reader, domain, Verb.REVERT_SNAPSHOT, go_back)
-    # The next start would put a memory onto disks that it does not belong to.
+    # The next start would restore memory that does not belong to these disks.
     if domain.isPersistent() and domain.hasManagedSaveImage():
         domain.managedSaveRemove()
     if state is not None:
@@ -134,7 +133,7 @@ def delete(domain: libvirt.virDomain, name: str, *, children: bool) -> None:
 def view_of(
     xml: str, resource_id: str, current: str, omissions: Omissions | None = None
 ) -> Snapshot:
-    """Read libvirt's XML of a snapshot; one without a name cannot be read."""
+    """Convert libvirt's XML of a snapshot; without a name it is unreadable."""
     root = Node.of(xml, omissions, resource_id)
     name = root.first("name").content().text()
     has_memory = root.first("memory").attribute("snapshot").text() not in {"", "no"}
@@ -152,7 +151,7 @@ def view_of(
 
 
 def _bring_to(domain: libvirt.virDomain, state: RevertState) -> None:
-    """Have a domain in a state that a revert did not leave it in."""
+    """Bring a domain into the requested state after a revert."""
     active = domain.isActive()
     if state is RevertState.PAUSED and not active:
         if is_test(domain.connect()):  # knows no flags
@@ -168,7 +167,7 @@ def _bring_to(domain: libvirt.virDomain, state: RevertState) -> None:
 
 def _not_found(domain: libvirt.virDomain, name: str) -> SnapshotNotFoundError:
     whose = domain.UUIDString()
-    with suppress(UnicodeError, SystemError):  # its name may be no UTF-8
+    with suppress(UnicodeError, SystemError):  # the name may be no UTF-8
         whose = domain.name()
     return SnapshotNotFoundError(name, detail=f"of {whose!r}")
 
@@ -183,7 +182,7 @@ def _current(domain: libvirt.virDomain) -> str:
 
 
 def _xml_of(snapshot: libvirt.virDomainSnapshot) -> str:
-    """Give libvirt's XML of a snapshot; nothing of one that was deleted a moment ago."""
+    """Return libvirt's XML of a snapshot; empty if it was deleted a moment ago."""
     try:
         return str(snapshot.getXMLDesc())
     except libvirt.libvirtError as error:

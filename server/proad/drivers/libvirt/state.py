@@ -31,9 +31,9 @@ _PAUSED: dict[int, tuple[ResourceState, StateReason | None]] = {
 }
 
 _SHUTOFF: dict[int, tuple[ResourceState, StateReason | None]] = {
-    # It may never have run, or libvirtd was restarted since.
+    # Never run, or libvirtd has been restarted since.
     libvirt.VIR_DOMAIN_SHUTOFF_UNKNOWN: (_S.STOPPED, None),
-    # The image is gone.
+    # The image of the saved state has been removed.
     libvirt.VIR_DOMAIN_SHUTOFF_SAVED: (_S.STOPPED, None),
     libvirt.VIR_DOMAIN_SHUTOFF_SHUTDOWN: (_S.STOPPED, _R.COMPLETED),
     libvirt.VIR_DOMAIN_SHUTOFF_DESTROYED: (_S.STOPPED, _R.KILLED),
@@ -41,7 +41,7 @@ _SHUTOFF: dict[int, tuple[ResourceState, StateReason | None]] = {
     libvirt.VIR_DOMAIN_SHUTOFF_FAILED: (_S.FAILED, _R.ERROR),
     libvirt.VIR_DOMAIN_SHUTOFF_FROM_SNAPSHOT: (_S.STOPPED, _R.FROM_SNAPSHOT),
     libvirt.VIR_DOMAIN_SHUTOFF_MIGRATED: (_S.STOPPED, _R.MIGRATING),
-    # libvirtd met it half-dead when it came up, and ended it.
+    # libvirtd found a broken QEMU when it started, and killed it.
     libvirt.VIR_DOMAIN_SHUTOFF_DAEMON: (_S.STOPPED, _R.KILLED),
 }
 
@@ -55,11 +55,11 @@ _WORDS = {
 
 
 def state_of(state: int, reason: int, *, saved: bool) -> tuple[ResourceState, StateDetail]:
-    """Translate libvirt's state.
+    """Translate a state of libvirt.
 
     Args:
         state: `virDomainState`.
-        reason: the reason that goes with it.
+        reason: the reason of the state.
         saved: whether the domain has a managed-save image.
     """
     ours, why = _translate(state, reason, saved=saved)
@@ -71,7 +71,7 @@ def state_of(state: int, reason: int, *, saved: bool) -> tuple[ResourceState, St
 
 def _translate(state: int, reason: int, *, saved: bool) -> tuple[ResourceState, StateReason | None]:
     if state == libvirt.VIR_DOMAIN_PAUSED:
-        # Such as for a snapshot or a dump of its memory, which are over in a moment.
+        # Such as a snapshot or a dump of the memory, which end within moments.
         return _PAUSED.get(reason, (_S.PAUSED, _R.OTHER))
     if state == libvirt.VIR_DOMAIN_CRASHED:
         return _S.FAILED, _R.CRASHED

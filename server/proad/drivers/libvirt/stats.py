@@ -1,4 +1,4 @@
-"""Statistics: one question for all domains, also where one of them hangs."""
+"""Statistics of domains: one call for all, also when one of them hangs."""
 
 import threading
 from collections.abc import Collection, Iterator, Mapping
@@ -26,7 +26,7 @@ _GROUPS = (
     | libvirt.VIR_DOMAIN_STATS_INTERFACE
     | libvirt.VIR_DOMAIN_STATS_BLOCK
 )
-# More than so many that began to hang since the last question are too many.
+# Attempts; each one passes one more QEMU that has begun to hang.
 _ASKS = 3
 _MOST_KIB = MOST // KIB
 _ACTIVE = frozenset(
@@ -42,18 +42,18 @@ _ACTIVE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class _OfQemu:
-    """What only QEMU tells: its memory, in KiB, and the traffic of the disks."""
+    """The statistics that only QEMU has: its memory in KiB, and the traffic of the disks."""
 
     memory: int
     block: BlockStats
 
 
 class StatsCollector:
-    """Takes samples.
+    """Samples the statistics of domains.
 
     Args:
         connection: to libvirt.
-        omissions: told of what is unreadable.
+        omissions: records unreadable parts.
         timing: limits of the calls.
     """
 
@@ -70,15 +70,15 @@ class StatsCollector:
         self._last: dict[str, _OfQemu] = {}
 
     def forget(self, id: str) -> None:
-        """Drop what a QEMU said that is no more."""
+        """Drop the last statistics of a QEMU that has ended."""
         with self._lock:
             self._last.pop(id, None)
 
     async def stats(self, ids: Collection[str]) -> Mapping[str, ResourceStats]:
-        """Take a sample of each; `ports.Stats.stats` says more.
+        """Sample domains; see `ports.Stats.stats`.
 
-        The test hypervisor has none. A domain that has no time for questions is shown with the memory and the disk
-        traffic that it had when it last had; before that it has no sample.
+        The test hypervisor has no statistics. A QEMU that is busy keeps its last memory and disk
+        statistics; without any, the domain has no sample.
         """
         ask = partial(self._ask, tuple(ids))
         timeout = self._timing.timeout + self._timing.timeout_per_domain * len(ids)
@@ -106,7 +106,7 @@ class StatsCollector:
                 continue
 
     def sample(self, id: str, answer: Answer, now: datetime) -> ResourceStats | None:
-        """Make a sample of what libvirt told of a domain; None: it has none."""
+        """Convert libvirt's statistics of a domain; None: the domain has no sample."""
         said = Value(answer, self._omissions, id)
         cpu_time = said["cpu.time"].number()
         if said["state.state"].number() not in _ACTIVE or cpu_time is None:
@@ -121,7 +121,7 @@ class StatsCollector:
 
 
 def _of_qemu(answer: Value) -> _OfQemu | None:
-    """Take out what QEMU told; None: it was not asked."""
+    """Return the statistics of QEMU; None: libvirt did not query it."""
     if "balloon.rss" not in answer:
         return None
     block = BlockStats(
@@ -152,7 +152,7 @@ def _stats(id: str, answer: Value, cpu_time: int, of_qemu: _OfQemu, now: datetim
 
 
 def _sum(answer: Value, device: str, key: str) -> int:
-    """Add up a counter of all devices of a kind; one without it, such as an empty drive, is 0."""
+    """Return the sum of a counter over all devices of a type; a device without it counts 0."""
     return saturated(
         sum(
             value.count()

@@ -64,11 +64,11 @@ class DomainStopper:
 
     Args:
         connection: to libvirt.
-        events: what happens to domains.
-        reader: makes resources.
-        storage: where the volumes of a transient domain are deleted.
-        catalog: tells which those are.
-        timing: of requests, checks and reports.
+        events: events of domains.
+        reader: reads domains.
+        storage: deletes the volumes of transient domains.
+        catalog: knows which volumes go with a domain.
+        timing: durations of requests, checks and reports.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class DomainStopper:
         self._catalog = catalog
 
     async def stop(self, id: str, options: StopOptions, on_step: OnStep) -> Resource:
-        """Stop a domain; `ports.Driver.stop` says more."""
+        """Stop a domain; see `ports.Driver.stop`."""
         mode = options.mode or StopMode.GRACEFUL
         if mode is StopMode.FORCE:
             target = await self._look(id, Verb.STOP, Bulkhead.URGENT)
@@ -111,7 +111,7 @@ class DomainStopper:
         return await self._stopped(target, StateReason.COMPLETED, Bulkhead.WORK)
 
     async def restart(self, id: str, options: RestartOptions, on_step: OnStep) -> Resource:
-        """Restart a domain; `ports.Driver.restart` says more."""
+        """Restart a domain; see `ports.Driver.restart`."""
         mode = options.mode or RestartMode.GRACEFUL
         if mode is RestartMode.FORCE:
             await self._reset(id, on_step)
@@ -127,23 +127,23 @@ class DomainStopper:
     async def _follows(
         self, target: Target, request: GuestRequest, grace: timedelta, on_step: OnStep
     ) -> bool:
-        """Ask before force is used; tell whether the guest followed.
+        """Return whether the guest follows a request within the grace period.
 
-        Whatever fails in asking, or takes longer than the grace, means that it did not:
-        a QEMU that hangs also keeps libvirt from saying so.
+        A request that fails or takes longer counts as one that is not followed: a QEMU that hangs
+        keeps libvirt from reporting so.
         """
         try:
             async with asyncio.timeout((grace + self._timing.min_call_timeout).total_seconds()):
                 await self._graceful_shutdown.run(target, request, grace, on_step)
         except (StateError, NotFoundError, EngineUnreachableError):
-            raise  # nothing is left to end, or nobody to end it
+            raise  # nothing is left to kill, or no engine to do it
         except (ProaError, TimeoutError):
             return False
         return True
 
     async def _look(self, id: str, verb: Verb, bulkhead: Bulkhead) -> Target:
         def look(domain: libvirt.virDomain) -> Target:
-            # Only what libvirt knows by itself: the guest may be what hangs.
+            # Makes no call to QEMU, which may be what hangs.
             resource = self._reader.refreshed_summary(domain)
             if error := refusal(verb, resource):
                 raise error
@@ -174,7 +174,7 @@ class DomainStopper:
             while not (
                 await asyncio.wait([saving], timeout=self._timing.progress_interval.total_seconds())
             )[0]:
-                with suppress(ProaError):  # it is over, or QEMU has no time for questions
+                with suppress(ProaError):  # the save has ended, or QEMU is busy
                     percent = await self._connection.on(
                         id,
                         _progress,
@@ -196,7 +196,7 @@ class DomainStopper:
                 bulkhead=Bulkhead.URGENT,
             )
         except (ResourceNotRunningError, ResourceNotFoundError):
-            # It ended a moment before by itself, which is what was wanted.
+            # The domain has ended by itself a moment ago, as requested.
             return await self._stopped(target, StateReason.COMPLETED, Bulkhead.URGENT)
         return await self._stopped(target, StateReason.KILLED, Bulkhead.URGENT)
 
@@ -211,7 +211,7 @@ class DomainStopper:
                 Bulkhead.URGENT,
             )
         except (*REFUSED, EngineTimedOutError):
-            # A QEMU that hangs resets nothing: it is ended, and another one started.
+            # A QEMU that hangs does not reset: kill it, and start another one.
             await self._do(
                 id,
                 Verb.RESTART,
@@ -234,10 +234,10 @@ class DomainStopper:
         await self._connection.on(id, do, timeout=timeout, bulkhead=bulkhead)
 
     async def _stopped(self, target: Target, reason: StateReason, bulkhead: Bulkhead) -> Resource:
-        """Give a domain that has stopped; one that is gone by that as it last was.
+        """Return a domain that has stopped; a transient one, which is gone, as it last was.
 
-        The volumes that Proa made for a transient domain go with it. When its guest
-        ends by itself they stay, as ordinary ones that DeleteVolume takes.
+        Delete the volumes that Proa created for a transient domain. When its guest ends by itself
+        instead, they stay as ordinary volumes, which DeleteVolume accepts.
         """
         id = target.resource.id
 
@@ -249,7 +249,7 @@ class DomainStopper:
                     raise
             try:
                 owned = self._catalog.made_for(connection, id)
-            except DatabaseUnreachableError:  # it has stopped; its volumes become ordinary ones
+            except DatabaseUnreachableError:  # its volumes become ordinary ones
                 _log.warning("libvirt.left_behind", what=f"volumes of domain {id}")
             else:
                 self._storage.delete_owned(connection, owned, owner=id, strict=False)
@@ -278,7 +278,7 @@ def _start_anew(domain: libvirt.virDomain) -> None:
 
 
 def _progress(domain: libvirt.virDomain) -> int | None:
-    """Give how much of a job is done, in percent."""
+    """Return the progress of a job in percent; None if unknown."""
     job = domain.jobStats()
     total = job.get("data_total", 0)
     return 100 * (total - job.get("data_remaining", 0)) // total if total else None

@@ -1,4 +1,4 @@
-"""Changing existing domains; used on the driver's threads."""
+"""Updates of domains; used on the driver's threads."""
 
 from dataclasses import replace
 
@@ -33,16 +33,14 @@ _NOTHING = DomainUpdate()
 def apply(
     reader: DomainReader, domain: libvirt.virDomain, update: ResourceUpdate, timing: ResizeTiming
 ) -> tuple[str, ...]:
-    """Change what `update` names, after all that can be checked has been.
-
-    Gives the paths of what takes effect at the next start.
+    """Apply an update, after all checks; return the paths that take effect at the next start.
 
     Raises:
-        InvalidArgumentError: it is about a container; it asks for more processors than the
-            domain is laid out for.
-        CapabilityMissingError: a transient domain cannot do it.
+        InvalidArgumentError: the update is for a container, or needs more processors than the
+            domain's topology has.
+        CapabilityMissingError: a transient domain does not support the update.
         ResourceRunningError: a running domain cannot be renamed.
-        HasSavedStateError: its saved state would undo the change.
+        HasSavedStateError: the saved state would undo the update.
         AlreadyExistsError: the new name is taken.
     """
     before = reader.summary(domain)
@@ -60,11 +58,11 @@ def apply(
     if renamed is not None:
         _check_name(target, before, renamed)
     resize.check(target, change)
-    # Of a running domain, what runs and what the next start will use.
+    # Of a running domain, both the live and the persistent configuration.
     flags = libvirt.VIR_DOMAIN_AFFECT_CURRENT
     if target.active and target.persistent:
         flags = libvirt.VIR_DOMAIN_AFFECT_LIVE | libvirt.VIR_DOMAIN_AFFECT_CONFIG
-    # First what QEMU may refuse.
+    # Changes that QEMU may refuse come first.
     with values_of("domain"):
         deferred = resize.apply(target, change, timing)
     if update.labels is not None:
@@ -113,5 +111,5 @@ def _refuse_taken(connection: libvirt.virConnect, name: str) -> None:
 
 
 def _set_text(domain: libvirt.virDomain, kind: int, text: str, flags: int) -> None:
-    # None takes the element away; an empty one would stay.
+    # None removes the element; an empty text would keep it.
     domain.setMetadata(kind, text or None, None, None, flags)
