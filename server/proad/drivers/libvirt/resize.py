@@ -129,7 +129,7 @@ def _set_memory(target: ResizeTarget, memory_bytes: int, timing: ResizeTiming) -
         target.domain.setMemoryFlags(size, _CONFIG | libvirt.VIR_DOMAIN_MEM_MAXIMUM)
         target.domain.setMemoryFlags(size, _CONFIG)
         return True
-    # One that does not target cannot follow before it goes on.
+    # A paused guest cannot follow.
     fits = target.state is ResourceState.RUNNING and size <= _most(target.domain)
     followed = fits and _set_balloon(target.domain, size, timing)
     if not target.persistent:
