@@ -150,7 +150,7 @@ async def serving(
         signer = Signer(keys.derived("page and resume tokens"))
         paginator = Paginator(signer)
         server = RpcServer(
-            interceptor=CallInterceptor(authenticator, methods()),
+            interceptor=CallInterceptor(authenticator, methods(), timing.rpc),
             health=Health(hosts, service_names()),
             auth=AuthService(authenticator),
             resources=ResourceService(
@@ -170,6 +170,7 @@ async def serving(
             hosts=HostService(hosts, daemon_version=version("proa")),
             max_message_bytes=settings.grpc_max_message_bytes,
             max_concurrent_streams=settings.grpc_max_concurrent_streams,
+            timing=timing.rpc,
         )
 
         # Fail for an address that cannot be bound before the engines are asked; answer after.

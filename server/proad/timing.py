@@ -6,6 +6,7 @@ from proad.core.engine_connection import ConnectionTiming
 from proad.core.resolver import ResolverTiming
 from proad.core.stats_service import StatsTiming
 from proad.core.verb_runner import VerbTiming
+from proad.rpc.timing import RpcTiming
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,3 +17,4 @@ class DaemonTiming:
     resolver: ResolverTiming = field(default_factory=ResolverTiming)
     verbs: VerbTiming = field(default_factory=VerbTiming)
     stats: StatsTiming = field(default_factory=StatsTiming)
+    rpc: RpcTiming = field(default_factory=RpcTiming)

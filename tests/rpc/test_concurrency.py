@@ -12,7 +12,8 @@ from eventually import consistently, eventually
 from proa import v1
 from proad.core.verb_runner import VerbTiming
 from proad.drivers.memory import MemoryDriver
-from proad.rpc import interceptor
+from proad.rpc.deadline import deadline
+from proad.rpc.timing import RpcTiming
 from proad.timing import DaemonTiming
 from rpc.daemon import IMAGE, RPCS, refusal, running
 
@@ -269,7 +270,7 @@ async def test_a_deadline_without_room_is_still_a_deadline(held):
 async def test_a_short_deadline_has_room_for_an_answer():
     """What is done at once is not told to be late, however little its caller waits."""
     for remaining in (0.02, 0.1, 0.5):
-        async with interceptor._deadline(remaining):
+        async with deadline(remaining, RpcTiming().deadline_margin):
             await asyncio.sleep(0)
 
 

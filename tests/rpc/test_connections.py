@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from proa import v1
-from proad.rpc import server
+from proad.rpc.timing import RpcTiming
+from proad.timing import DaemonTiming
 from rpc.daemon import BOTH, RPCS, refusal
 from rpc.raw_http2 import ACK, PING, Connection, Windows, frame, message
 
@@ -27,9 +28,8 @@ async def test_headers_are_held_to_the_one_limit_every_time(daemon, size, taken)
             assert (await refusal(call)).code == "RESOURCE_EXHAUSTED"
 
 
-async def test_a_connection_without_a_call_is_ended(serve, monkeypatch):
-    monkeypatch.setattr(server, "_IDLE_SECONDS", 1)
-    daemon = await serve()
+async def test_a_connection_without_a_call_is_ended(serve):
+    daemon = await serve(timing=DaemonTiming(rpc=RpcTiming(idle=1)))
     connection = await Connection.open(daemon.address)
 
     async with asyncio.timeout(60):
@@ -38,21 +38,19 @@ async def test_a_connection_without_a_call_is_ended(serve, monkeypatch):
     assert (await daemon.call("GetCaller")).username == "ann"
 
 
-async def test_a_connection_without_a_handshake_is_ended(serve, monkeypatch):
-    monkeypatch.setattr(server, "_HANDSHAKE_SECONDS", 1)
-    daemon = await serve()
+async def test_a_connection_without_a_handshake_is_ended(serve):
+    daemon = await serve(timing=DaemonTiming(rpc=RpcTiming(handshake=1)))
     connection = await Connection.open(daemon.address, preface=False)
 
     async with asyncio.timeout(60):
         await connection.closed()
 
 
-async def test_a_connection_with_a_stream_is_not_ended_for_idleness(serve, monkeypatch):
-    monkeypatch.setattr(server, "_IDLE_SECONDS", 1)
-    daemon = await serve()
+async def test_a_connection_with_a_stream_is_not_ended_for_idleness(serve):
+    daemon = await serve(timing=DaemonTiming(rpc=RpcTiming(idle=1)))
     call = daemon.call("WatchResources", timeout=None)
     assert (await call.read()).events
-    await asyncio.sleep(3)
+    await asyncio.sleep(3)  # three times the idle time
 
     await daemon.container("web")
 

@@ -16,7 +16,8 @@ from proa import v1
 from proad.core import lifecycle
 from proad.errors import ProaError, TokenExpiredError
 from proad.model.scope import Scope
-from proad.rpc import request_reader
+from proad.rpc.timing import RpcTiming
+from proad.timing import DaemonTiming
 from rpc.daemon import BOTH, RPCS, Refusal, refusal
 from rpc.raw_http2 import DATA, END_STREAM, HEADERS, Connection, frame, message
 
@@ -51,13 +52,15 @@ async def test_a_call_without_a_token_ends_before_its_message_comes(daemon, conn
         assert "this call needs a token" in plain(await connection.ended())
 
 
-async def test_a_call_with_a_half_sent_message_ends_after_a_while(daemon, connection, monkeypatch):
-    monkeypatch.setattr(request_reader, "_PATIENCE", 0.3)
+async def test_a_call_with_a_half_sent_message_ends_after_a_while(serve):
+    daemon = await serve(timing=DaemonTiming(rpc=RpcTiming(read_timeout=0.3)))
+    connection = await Connection.open(daemon.address)
     connection.begin(GET, authorization=f"Bearer {daemon.token(*BOTH)}")
     connection.send(frame(DATA, 0, 1, message(b"\x0a\x03web")[:-1]))
 
     async with asyncio.timeout(20):
         ended = plain(await connection.ended())
+    connection.close()
 
     assert "no whole request message came within" in ended
 

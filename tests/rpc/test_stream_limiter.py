@@ -9,7 +9,9 @@ from grpc_reflection.v1alpha import reflection_pb2
 
 import grpc_services
 from eventually import eventually
-from proad.rpc import stream_limiter
+from proad.rpc.stream_limiter import MOST_PER_ADDRESS
+from proad.rpc.timing import RpcTiming
+from proad.timing import DaemonTiming
 from rpc.daemon import refusal
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -30,7 +32,7 @@ def silent(daemon):
 
 
 async def test_public_streams_over_the_most_of_one_peer_are_refused(daemon):
-    watches = [watch(daemon) for _ in range(stream_limiter._MOST_PER_PEER)]
+    watches = [watch(daemon) for _ in range(MOST_PER_ADDRESS)]
     for call in watches:
         assert (await call.read()).status == SERVING
 
@@ -61,7 +63,7 @@ async def test_public_streams_through_a_trusted_proxy_count_for_who_is_behind_it
         metadata = [("x-forwarded-for", address)]
         return stub.Watch(health_pb2.HealthCheckRequest(), metadata=metadata)
 
-    watches = [from_behind("198.51.100.1") for _ in range(stream_limiter._MOST_PER_PEER)]
+    watches = [from_behind("198.51.100.1") for _ in range(MOST_PER_ADDRESS)]
     for call in watches:
         assert (await call.read()).status == SERVING
 
@@ -72,8 +74,8 @@ async def test_public_streams_through_a_trusted_proxy_count_for_who_is_behind_it
 
 
 @pytest.mark.parametrize("begin", [watch, silent], ids=["health", "reflection"])
-async def test_a_public_stream_after_its_time_ends_well(daemon, monkeypatch, begin):
-    monkeypatch.setattr(stream_limiter, "_LIFETIME", 0.2)
+async def test_a_public_stream_after_its_time_ends_well(serve, begin):
+    daemon = await serve(timing=DaemonTiming(rpc=RpcTiming(public_stream_lifetime=0.2)))
     call = begin(daemon)
 
     async with asyncio.timeout(20):

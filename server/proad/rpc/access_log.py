@@ -10,10 +10,9 @@ from typing import Any
 import structlog
 
 from proad.errors import Reason
+from proad.rpc.timing import RpcTiming
 
 _log = structlog.get_logger("proad.access")
-
-_WITHIN = 0.05
 
 # Of calls whose caller is not known, in a second: lines for one place, lines for all, and
 # places that are told apart. What is more is counted.
@@ -34,10 +33,14 @@ class AccessLog:
 
     Args:
         place: tells from where a call comes, by its peer and what proxies say.
+        timing: durations.
     """
 
-    def __init__(self, place: Callable[[str, Sequence[str]], str]) -> None:
+    def __init__(
+        self, place: Callable[[str, Sequence[str]], str], timing: RpcTiming = RpcTiming()
+    ) -> None:
         self._place = place
+        self._within = timing.log_within
         self._lines: list[dict[str, Any]] = []
         self._refused = _Refused()
 
@@ -50,7 +53,7 @@ class AccessLog:
         subject: str | None,
         **fields: object,
     ) -> None:
-        """Have a line written within 50 ms. It tells the time of now."""
+        """Write a line, with the time of now, within `RpcTiming.log_within`."""
         known = subject is not None or code == "OK" or fields.get("reason") == Reason.INTERNAL
         if not known and not self._refused.has_line_for(self._place(peer, forwarded)):
             return
@@ -59,7 +62,7 @@ class AccessLog:
             | fields
         )
         if len(self._lines) == 1:
-            asyncio.get_running_loop().call_later(_WITHIN, self._write)
+            asyncio.get_running_loop().call_later(self._within, self._write)
 
     def write(self) -> None:
         """Write what is not written yet, the counts included."""

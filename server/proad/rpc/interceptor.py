@@ -10,8 +10,8 @@ import math
 import random
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -19,31 +19,25 @@ import structlog
 
 from proa import v1
 from proad.auth.service import Authenticator
-from proad.errors import EngineTimedOutError, ProaError
+from proad.errors import ProaError
 from proad.rpc import caller
 from proad.rpc.access_log import AccessLog
 from proad.rpc.authorizer import Authorizer, forwarded, header, sent_along
+from proad.rpc.deadline import deadline
 from proad.rpc.methods import Method
 from proad.rpc.read_limiter import ReadLimiter
 from proad.rpc.request_reader import RequestReader
 from proad.rpc.status import internal_status, to_status
 from proad.rpc.stream_handlers import StreamHandlers
+from proad.rpc.timing import RpcTiming
 
 _log = structlog.get_logger(__name__)
-
-# The answer to an expired deadline must have arrived before the client gives up. It has
-# this share of the client's time for that, and so many seconds at most.
-_DEADLINE_SHARE = 0.2
-_DEADLINE_MARGIN = 0.5
 
 # A call whose deadline has come is cancelled, as one is whose caller lost interest. The
 # time tells them apart: gRPC rounds up what is left by this share at most, and the two
 # ends have not quite the same moment.
 _DEADLINE_ROUNDING = 0.01
 _SAME_MOMENT = 0.1
-
-# Seconds in which watchers can be told that the daemon stops.
-_LAST_WORD = 1.0
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 _Serve = Callable[[_Context], Awaitable[Any]]
@@ -76,13 +70,20 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     Args:
         authenticator: tells whose token it is.
         methods: what is known of each method, by its path; of any other, nobody is let in.
+        timing: durations.
     """
 
-    def __init__(self, authenticator: Authenticator, methods: Mapping[str, Method]) -> None:
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        methods: Mapping[str, Method],
+        timing: RpcTiming = RpcTiming(),
+    ) -> None:
         self._methods = methods
+        self._timing = timing
         self._authorizer = Authorizer(authenticator)
-        self._streams = StreamHandlers(self._authorizer)
-        self._access = AccessLog(authenticator.client_address)
+        self._streams = StreamHandlers(self._authorizer, timing.public_stream_lifetime)
+        self._access = AccessLog(authenticator.client_address, timing)
         # Apart, so that strangers are in the way of nobody who is known.
         self._public_limiter, self._limiter = ReadLimiter(most_waiting=128), ReadLimiter()
         # By method: what was put together once is good for every call.
@@ -102,7 +103,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         """
         await self._in_flight.zero()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._watching.zero(), _LAST_WORD)
+            await asyncio.wait_for(self._watching.zero(), self._timing.watch_grace)
 
     def write_log(self) -> None:
         """Write what is left of the access log: there is no call any more."""
@@ -130,6 +131,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             method.request,
             method.max_request_bytes,
             alone=method.changes,
+            timeout=self._timing.read_timeout,
             limiter=self._public_limiter if public else self._limiter,
             sender=self._authorizer.place if public else _user,
         )
@@ -180,25 +182,25 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         peer = context.peer()
         code, reason = "OK", ""
         calls = self._watching if method.endless else self._in_flight
-        deadline = math.inf
+        expires = math.inf
         calls.up()
         try:
             await self._authorizer.admit(method, metadata)
             remaining: float | None = context.time_remaining()
             if remaining is None:
                 return await serve(context)
-            deadline = time.perf_counter() + remaining * (1 - _DEADLINE_ROUNDING)
+            expires = time.perf_counter() + remaining * (1 - _DEADLINE_ROUNDING)
             if method.endless:
                 # Nothing is under way that could take effect later: it is left to gRPC.
                 return await serve(context)
-            async with _deadline(remaining):
+            async with deadline(remaining, self._timing.deadline_margin):
                 return await serve(context)
         except ProaError as error:
             status = to_status(error, request_id)
             code, reason = status.code.name, error.reason
             _forget_way(error)
         except asyncio.CancelledError:
-            met = time.perf_counter() > deadline - _SAME_MOMENT
+            met = time.perf_counter() > expires - _SAME_MOMENT
             code = "DEADLINE_EXCEEDED" if met else "CANCELLED"
             raise
         except Exception:  # noqa: BLE001 - logged in full, and told apart by the request id
@@ -266,20 +268,6 @@ def _request_id(own: str | None) -> str:
     if own is not None and re.fullmatch(r"[A-Za-z0-9._-]{1,64}", own):
         return own
     return f"{random.getrandbits(128):032x}"
-
-
-@asynccontextmanager
-async def _deadline(remaining: float) -> AsyncIterator[None]:
-    """End what takes longer than the caller waits; a TimeoutError from inside is a fault."""
-    margin = min(remaining * _DEADLINE_SHARE, _DEADLINE_MARGIN)
-    limit = asyncio.timeout(max(remaining - margin, 0.0))
-    try:
-        async with limit:
-            yield
-    except TimeoutError:
-        if not limit.expired():
-            raise
-        raise EngineTimedOutError("the engine") from None
 
 
 def _unless_encoded(serialize: Callable[[Any], bytes] | None) -> Callable[[Any], bytes] | None:

@@ -10,10 +10,6 @@ from proad.errors import InvalidArgumentError
 from proad.rpc.limits import FieldLimits
 from proad.rpc.read_limiter import ReadLimiter
 
-# Seconds that a caller may take to send a message, once they have been let in and others
-# do not wait.
-_PATIENCE = 10.0
-
 _Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -28,6 +24,7 @@ class RequestReader:
         max_bytes: how large it may be.
         alone: whether the one message of a call is held to be the only one. gRPC servers
             ignore others; to look for them is to wait for the end of the caller's side.
+        timeout: seconds that an admitted caller may take to send the message.
         limiter: how many are read at a time.
         sender: tells who makes a call, among those who share its slots.
     """
@@ -38,12 +35,14 @@ class RequestReader:
         max_bytes: int,
         *,
         alone: bool,
+        timeout: float,
         limiter: ReadLimiter,
         sender: Callable[[_Context], str],
     ) -> None:
         self._limiter = limiter
         self._sender = sender
         self._alone = alone
+        self._timeout = timeout
         self._max_bytes = max_bytes
         self._decode = cls.FromString
         self._limits = FieldLimits(cls.DESCRIPTOR)
@@ -57,7 +56,7 @@ class RequestReader:
             TooManyCallsError: too many are to be read.
         """
         try:
-            async with self._limiter.one(self._sender(context), _PATIENCE):
+            async with self._limiter.one(self._sender(context), self._timeout):
                 message = await context.read()
                 another = grpc.aio.EOF
                 if self._alone and message is not grpc.aio.EOF:
@@ -65,7 +64,7 @@ class RequestReader:
         except TimeoutError:
             raise InvalidArgumentError.of(
                 "",
-                f"no whole request message came within {_PATIENCE:.0f} seconds, "
+                f"no whole request message came within {self._timeout:.0f} seconds, "
                 "or for as long as others waited",
             ) from None
         if message is grpc.aio.EOF:

@@ -34,26 +34,17 @@ from proad.rpc.interceptor import CallInterceptor
 from proad.rpc.methods import SERVICES, largest_request
 from proad.rpc.resource_service import ResourceService
 from proad.rpc.snapshot_service import SnapshotService
+from proad.rpc.timing import RpcTiming
 from proad.rpc.volume_service import VolumeService
 from proad.tls import TlsMaterial
 
 _log = structlog.get_logger(__name__)
-
-# For what is still open when the calls have been drained: watchers of the health.
-_LAST_GRACE = 0.5
 
 # Bytes by which a request may be too large and still be told so in our own words.
 _SLACK = 64 * 1024
 
 # Bytes of all headers of a call. A token has some 450.
 _METADATA_BYTES = 8 * 1024
-
-# A connection is ended when its handshake takes so long; when it had no call for so long;
-# when a ping, sent so often, is not answered for so long: its peer is gone.
-_HANDSHAKE_SECONDS = 10
-_IDLE_SECONDS = 300
-_KEEPALIVE_SECONDS = 60
-_KEEPALIVE_PATIENCE_SECONDS = 20
 
 
 class RpcServer:
@@ -65,6 +56,7 @@ class RpcServer:
         servicers: one for each service of the contract.
         max_message_bytes: largest message that is sent.
         max_concurrent_streams: calls at a time on one connection.
+        timing: durations.
     """
 
     def __init__(
@@ -82,7 +74,9 @@ class RpcServer:
         hosts: HostService,
         max_message_bytes: int,
         max_concurrent_streams: int,
+        timing: RpcTiming = RpcTiming(),
     ) -> None:
+        self._timing = timing
         self._interceptor = interceptor
         self._health = health
         self._resources = resources
@@ -104,10 +98,10 @@ class RpcServer:
                 ("grpc.absolute_max_metadata_size", _METADATA_BYTES),
                 # Who connects and says nothing, or calls nothing, makes room for others. No
                 # connection is ended for its age: that would cut watches.
-                ("grpc.server_handshake_timeout_ms", _HANDSHAKE_SECONDS * 1000),
-                ("grpc.max_connection_idle_ms", _IDLE_SECONDS * 1000),
-                ("grpc.keepalive_time_ms", _KEEPALIVE_SECONDS * 1000),
-                ("grpc.keepalive_timeout_ms", _KEEPALIVE_PATIENCE_SECONDS * 1000),
+                ("grpc.server_handshake_timeout_ms", _milliseconds(timing.handshake)),
+                ("grpc.max_connection_idle_ms", _milliseconds(timing.idle)),
+                ("grpc.keepalive_time_ms", _milliseconds(timing.keepalive)),
+                ("grpc.keepalive_timeout_ms", _milliseconds(timing.keepalive_timeout)),
                 # Clients may keep an idle connection alive, but not hammer.
                 ("grpc.keepalive_permit_without_calls", 1),
                 ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
@@ -169,8 +163,12 @@ class RpcServer:
             await asyncio.wait_for(self._interceptor.drained(), drain.total_seconds())
         except TimeoutError:
             _log.warning("calls cut off", after_seconds=drain.total_seconds())
-        await self._server.stop(_LAST_GRACE)
+        await self._server.stop(self._timing.last_grace)
         self._interceptor.write_log()
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
 
 
 class _Registry:

@@ -21,11 +21,12 @@ class StreamHandlers:
 
     Args:
         authorizer: tells whether a caller is still let in.
+        public_lifetime: seconds after which a public stream ends.
     """
 
-    def __init__(self, authorizer: Authorizer) -> None:
+    def __init__(self, authorizer: Authorizer, public_lifetime: float) -> None:
         self._authorizer = authorizer
-        self._public = PublicStreamLimiter()
+        self._public = PublicStreamLimiter(public_lifetime)
 
     def writing(self, method: Method, serve: _Serve) -> _Write:
         """Give what serves a request and writes all responses.

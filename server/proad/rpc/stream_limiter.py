@@ -7,33 +7,36 @@ from contextlib import asynccontextmanager
 
 from proad.errors import TooManyStreamsError
 
-# Seconds after which such a stream ends. Whoever still listens begins it anew.
-_LIFETIME = 300.0
-# For one address: a host has a few who ask, and no reason to keep them all.
-_MOST_PER_PEER = 64
+# The most streams from one address: a host has few clients that need no token.
+MOST_PER_ADDRESS = 64
 
 
 class PublicStreamLimiter:
-    """Counts the public streams of each place, and ends those that have lasted."""
+    """Limits the number of public streams from one address, and their lifetime.
 
-    def __init__(self) -> None:
+    Args:
+        lifetime: seconds after which a stream ends.
+    """
+
+    def __init__(self, lifetime: float) -> None:
+        self._lifetime = lifetime
         self._open: Counter[str] = Counter()
 
     @asynccontextmanager
     async def one(self, place: str) -> AsyncIterator[None]:
-        """Count a stream as long as this is entered, and leave it when its time is over.
+        """Count a stream while the block runs, and leave the block when its lifetime is over.
 
         Args:
-            place: where it comes from.
+            place: the address that the stream comes from.
 
         Raises:
-            TooManyStreamsError: there are as many from there as there may be.
+            TooManyStreamsError: the address has the most streams that it may have.
         """
-        if self._open[place] >= _MOST_PER_PEER:
-            raise TooManyStreamsError(_MOST_PER_PEER)
+        if self._open[place] >= MOST_PER_ADDRESS:
+            raise TooManyStreamsError(MOST_PER_ADDRESS)
         self._open[place] += 1
         try:
-            async with asyncio.timeout(_LIFETIME) as limit:
+            async with asyncio.timeout(self._lifetime) as limit:
                 yield
         except TimeoutError:
             if not limit.expired():

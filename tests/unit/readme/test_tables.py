@@ -10,11 +10,14 @@ from proa import v1
 from proad.config.loading import setting_variables
 from proad.config.settings import DEFAULT_HOST, Settings
 from proad.errors import Reason
-from proad.rpc import request_reader, server, stream_limiter
+from proad.rpc import server
 from proad.rpc.methods import SERVICES
 from proad.rpc.status import CODES
+from proad.rpc.stream_limiter import MOST_PER_ADDRESS
+from proad.rpc.timing import RpcTiming
 from readme import README, blocks
 
+TIMING = RpcTiming()
 LIMITS = README.parent / "docs/limits.md"
 SECURITY = README.parent / "docs/security.md"
 SCOPES = (v1.SCOPE_PUBLIC, v1.SCOPE_AUTHENTICATED, v1.SCOPE_BASIC, v1.SCOPE_ADVANCED)
@@ -85,12 +88,12 @@ def test_table_of_requests_has_the_sizes_of_the_contract():
 
 
 def test_limits_of_connections_are_those_of_the_server():
-    told = {name: re.findall(r"\d+", text) for name, text in rows(LIMITS, "| a connection |")}
-    assert told == {
+    documented = {name: re.findall(r"\d+", text) for name, text in rows(LIMITS, "| a connection |")}
+    assert documented == {
         "headers of a call": [str(server._METADATA_BYTES // 1024)],
-        "handshake": [str(server._HANDSHAKE_SECONDS)],
-        "without a call": [str(server._IDLE_SECONDS // 60)],
-        "keepalive": [str(server._KEEPALIVE_SECONDS), str(server._KEEPALIVE_PATIENCE_SECONDS)],
+        "handshake": [str(TIMING.handshake)],
+        "without a call": [str(TIMING.idle // 60)],
+        "keepalive": [str(TIMING.keepalive), str(TIMING.keepalive_timeout)],
         "calls at a time": [],
         "age": [],
     }
@@ -98,9 +101,9 @@ def test_limits_of_connections_are_those_of_the_server():
 
 def test_limits_of_streams_and_of_patience_are_those_of_the_code():
     text = " ".join(LIMITS.read_text().split())
-    assert f"then has {request_reader._PATIENCE:.0f} s to send it" in text
-    lasts, most = stream_limiter._LIFETIME // 60, stream_limiter._MOST_PER_PEER
-    assert f"after {lasts:.0f} min, and one address may have {most} of them" in text
+    assert f"then has {TIMING.read_timeout} s to send it" in text
+    lifetime = TIMING.public_stream_lifetime // 60
+    assert f"after {lifetime} min, and one address may have {MOST_PER_ADDRESS} of them" in text
 
 
 @pytest.mark.parametrize("page", [README, LIMITS, SECURITY], ids=lambda page: page.name)

@@ -1,0 +1,34 @@
+"""The durations of the gRPC server."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RpcTiming:
+    """Durations of connections and calls, in seconds.
+
+    Attributes:
+        handshake: a connection is closed if its handshake takes longer.
+        idle: a connection without calls is closed after that.
+        keepalive: between two pings on a connection.
+        keepalive_timeout: a connection is closed if a ping is not answered within that.
+        read_timeout: an admitted caller may take so long to send a request message.
+        public_stream_lifetime: a stream without a token ends after that; its caller may open
+            another one.
+        deadline_margin: the answer to an expired deadline is sent so long before the deadline,
+            but never more than a fifth of the caller's time.
+        watch_grace: watches have so long to end at shutdown.
+        last_grace: whatever is left after the calls have ended has so long.
+        log_within: a line of the access log is written within that.
+    """
+
+    handshake: float = 10
+    idle: float = 300
+    keepalive: float = 60
+    keepalive_timeout: float = 20
+    read_timeout: float = 10
+    public_stream_lifetime: float = 300
+    deadline_margin: float = 0.5
+    watch_grace: float = 1
+    last_grace: float = 0.5
+    log_within: float = 0.05
