@@ -1,14 +1,14 @@
-"""`proad`: the daemon and what manages it on its host.
+"""`proad`: the daemon and its administration on the host.
 
-Exit codes: 0 done; 1 could not be done, one line on standard error says why; 2 wrong
-usage or wrong settings.
+Exit codes: 0 for success; 1 for a failure, with one line on standard error; 2 for wrong usage or
+wrong settings.
 """
 
 import sys
 
 
 def main() -> None:
-    """Run the command line, or say which extra is not installed."""
+    """Run the command line, or name the extra that is not installed."""
     try:
         from proad.commands.root import run
 

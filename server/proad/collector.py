@@ -1,31 +1,31 @@
-"""The cyclic garbage collector, kept from looking through what stays."""
+"""Tuning of the cyclic garbage collector for a large permanent heap."""
 
 import gc
 import time
 from typing import Any
 
-# Net allocations until the youngest generation is collected; how many times one is
-# collected until the next older one is. A full collection then comes after 15,000 new
-# objects that stayed, which is few enough to look through while calls wait.
+# Net allocations before a collection of the youngest generation, and collections of each
+# generation before one of the next older. A full collection then comes after 15,000 new objects
+# that survived, few enough to traverse while calls wait.
 _THRESHOLDS = (1_000, 5, 3)
 
-# Seconds that a full collection may take and be left to look at the same again.
+# Duration of a full collection, in seconds, above which the survivors are frozen.
 _WORTH_FREEZING = 0.002
 
 
 class Collector:
-    """Freezes what survives a long full collection: no later one looks at it again.
+    """Freezes the survivors of a long full collection, so that no later one traverses them.
 
-    What stays is modules, code and the cache of resources, and it is large. It is freed
-    as ever when nothing refers to it; only a reference cycle that is among it and dies
-    later stays, which is why a short collection freezes nothing.
+    The survivors are modules, code and the cache of resources, which are many. Reference counts
+    still free them; only a reference cycle among them that dies later leaks, which is why a
+    short collection freezes nothing.
     """
 
     def __init__(self) -> None:
         self._began = 0.0
 
     def tame(self) -> None:
-        """Collect now, freeze what is left, and go on so."""
+        """Collect now, freeze the survivors, and set the thresholds."""
         gc.collect()
         gc.freeze()
         gc.set_threshold(*_THRESHOLDS)

@@ -1,4 +1,4 @@
-"""What the process denies itself, because it holds keys and passwords in memory."""
+"""Hardening of the process, whose memory holds keys and passwords."""
 
 import ctypes
 import os
@@ -8,12 +8,12 @@ _PR_SET_DUMPABLE = 4
 
 
 def harden() -> None:
-    """Leave no memory of this process to others: no core dump, no debugger but root's.
+    """Deny others the memory of this process: no core dump, no debugger but root's.
 
-    The limit alone does not do: the kernel ignores it where core dumps go to a program.
-    Files that are made from now on are the owner's alone unless they are opened up.
+    The resource limit is not enough: the kernel ignores it where core dumps are piped to a
+    program. Files created from now on are accessible to the owner alone.
     """
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # Linux only, as the daemon is. Nothing else in Python leads to this call.
+    # Linux only, as the daemon is. Python has no other way to this call.
     ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)

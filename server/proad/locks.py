@@ -1,4 +1,4 @@
-"""Locks between processes: files that the kernel unlocks when their holder ends."""
+"""Locks between processes: file locks that the kernel releases when their holder ends."""
 
 import fcntl
 import os
@@ -12,14 +12,14 @@ from proad.ownership import open_own
 
 @contextmanager
 def locked(path: Path, refusal: str) -> Iterator[None]:
-    """Hold a lock while this is entered. The file stays: to remove it would be a race.
+    """Hold a lock within the context. The file stays, since its removal would be a race.
 
     Args:
-        path: the file; its folder is one that only this user can change.
-        refusal: what to say if another process holds it.
+        path: the file, in a folder that only this user can change.
+        refusal: error message for a lock that another process holds.
 
     Raises:
-        SetupError: another process does, or the file cannot be opened or written.
+        SetupError: another process holds the lock, or the file cannot be opened or written.
     """
     with ExitStack() as kept:
         try:
@@ -32,7 +32,7 @@ def locked(path: Path, refusal: str) -> Iterator[None]:
 
 
 def _take(descriptor: int, refusal: str) -> None:
-    """Lock an open file, and write into it who did."""
+    """Lock an open file, and write the process id into it."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

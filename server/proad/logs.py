@@ -1,4 +1,4 @@
-"""Log lines: events with fields, on standard error."""
+"""Structured logs on standard error: events with fields."""
 
 import json
 import logging
@@ -11,18 +11,19 @@ import structlog
 from proad.config import LogFormat, LogLevel
 from proad.errors import redacted
 
-# Without the variables of each frame, which may hold passwords.
+# No local variables of the frames, which may hold passwords.
 _traceback = structlog.processors.ExceptionRenderer(
     structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 )
 
-# Made once: json.dumps with an option makes another one for every line.
+# Created once: json.dumps with an option creates an encoder for every line.
 _encoder = json.JSONEncoder(default=repr)
 
 
 class _Lines:
-    """Writes the lines of one module. The standard library's way costs four times as much,
-    for every call that is served.
+    """Writes the lines of one module.
+
+    The standard library's logging takes four times as long, for every call that is served.
     """
 
     def __init__(self, stream: TextIO, name: str) -> None:
@@ -30,9 +31,9 @@ class _Lines:
         self._stream = stream
 
     def write(self, line: str) -> None:
-        """Write a line; a log that is closed or full does not stop the daemon."""
+        """Write a line. A closed or full log does not stop the daemon."""
         try:
-            self._stream.write(f"{line}\n")  # standard error keeps no line back
+            self._stream.write(f"{line}\n")  # standard error does not buffer lines
         except (OSError, ValueError):
             return
 
@@ -42,7 +43,7 @@ class _Lines:
 def _stamp(
     _logger: object, _method: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    """Put the time in, of now unless the line tells of something earlier."""
+    """Add the timestamp: that of the event, or else the present time."""
     when: datetime = event.get("timestamp") or datetime.now(UTC)
     event["timestamp"] = when.isoformat().replace("+00:00", "Z")
     return event
@@ -51,7 +52,7 @@ def _stamp(
 def _visible(
     _logger: object, _method: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    """Escape what a terminal would obey in the words of libraries; fields are escaped anyway."""
+    """Escape control characters in messages of libraries; fields are escaped anyway."""
     told = event.get("event")
     if isinstance(told, str) and not told.isprintable():
         event["event"] = told.encode("unicode_escape").decode()
@@ -59,12 +60,12 @@ def _visible(
 
 
 def _redact(_logger: object, _method: str, line: Any) -> str:
-    """Take credentials out of a line that is about to be written, whoever put them in."""
+    """Redact credentials in a line, whatever their origin."""
     return redacted(str(line))
 
 
 def configure_logs(form: LogFormat, level: LogLevel) -> None:
-    """Set up structlog, and the standard library's loggers alike, for this process."""
+    """Configure structlog and the standard library's loggers for this process."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -93,9 +94,9 @@ def configure_logs(form: LogFormat, level: LogLevel) -> None:
         )
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    # Alembic tells every step of a migration, which is only of interest to its author.
+    # Alembic logs every step of a migration, which interests its author alone.
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    # It writes rows, which have the hashes of passwords in them.
+    # Its lines contain rows, and hence password hashes.
     logging.getLogger("sqlalchemy").setLevel(logging.WARNING)
     structlog.configure(
         processors=[*shared, *final],

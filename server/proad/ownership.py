@@ -1,9 +1,8 @@
-"""Whose files and folders are: what the daemon keeps or serves from must be its own.
+"""Ownership checks: the daemon stores and serves only what other users cannot change.
 
-A folder is as safe as what leads to it: whoever may write to a folder on the way can put
-another one in its place. So every component counts, links on the way too. Root and the
-user of this process are trusted, and a folder with the sticky bit, such as /tmp, leaves to
-everybody what is theirs.
+A folder is as safe as the path to it: a user who may write to a parent can replace the folder.
+Every component is therefore checked, links included. Root and the user of this process are
+trusted; in a folder with the sticky bit, such as /tmp, users cannot replace each other's files.
 """
 
 import errno
@@ -22,17 +21,18 @@ _OTHERS_LOOK = 0o077
 
 
 def check_own_folder(folder: Path, *, private: bool) -> None:
-    """Do nothing if the folder is this user's, and nobody else can change it or swap it.
+    """Check that a folder belongs to this user, and that nobody else can change or replace it.
 
     Args:
         folder: an absolute path.
-        private: nobody else may look into it either.
+        private: whether others must not even list the folder.
 
     Raises:
-        SetupError: it is another's, open to others, a link, or reached by an unsafe way.
-        OSError: it cannot be looked at.
+        SetupError: the folder belongs to another user, is accessible to others, is a symbolic
+            link, or has an unsafe path.
+        OSError: a component cannot be read.
     """
-    check_way(folder)
+    check_path(folder)
     status = folder.lstat()
     if stat.S_ISLNK(status.st_mode):
         raise SetupError(
@@ -54,20 +54,20 @@ def check_own_folder(folder: Path, *, private: bool) -> None:
         )
 
 
-def check_place(file: Path) -> None:
-    """Do nothing if only root and this user can make, swap or remove a file in its folder.
+def check_parent(file: Path) -> None:
+    """Check that only root and this user can create, replace or remove a file in its folder.
 
-    The sticky bit does not help here: others could be first to make the file.
+    The sticky bit is no protection here: others could create the file first.
 
     Raises:
-        SetupError: others can, or the folder is reached by an unsafe way.
-        OSError: the folder is not there or cannot be looked at.
+        SetupError: others can, or the folder has an unsafe path.
+        OSError: the folder does not exist or cannot be read.
     """
-    check_way(file)
+    check_path(file)
     folder = file.parent
     mode = stat.S_IMODE(folder.stat().st_mode)
     if mode & _OTHERS_WRITE:
-        # A folder such as /tmp is for everybody, and is to stay so.
+        # A folder such as /tmp is shared on purpose; the message must not advise to restrict it.
         mend = "" if mode & stat.S_ISVTX else f", or make it one: chmod go-w {folder}"
         raise SetupError(
             f"{folder}: others may put a file of theirs in place of {file.name} "
@@ -76,11 +76,11 @@ def check_place(file: Path) -> None:
 
 
 def open_own(path: Path, flags: int) -> int:
-    """Open a file of this user's, and no link; with O_CREAT it is made with mode 0600.
+    """Open a file that belongs to this user and is no link; O_CREAT uses mode 0600.
 
     Raises:
-        SetupError: it is another's, or a symbolic link.
-        OSError: it cannot be opened.
+        SetupError: the file belongs to another user, or is a symbolic link.
+        OSError: the file cannot be opened.
     """
     try:
         descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -99,7 +99,7 @@ def open_own(path: Path, flags: int) -> int:
 
 
 def _check_owner(path: Path, status: os.stat_result) -> None:
-    """Raise SetupError unless what was looked at is this user's."""
+    """Raise SetupError unless a file or folder belongs to this user."""
     if status.st_uid != os.geteuid():
         raise SetupError(
             f"{path}: belongs to {_name(status.st_uid)}, and this process runs as "
@@ -107,14 +107,14 @@ def _check_owner(path: Path, status: os.stat_result) -> None:
         )
 
 
-def check_way(path: Path) -> None:
-    """Do nothing if only root and this user can change what leads to the path.
+def check_path(path: Path) -> None:
+    """Check that only root and this user can change the components of a path.
 
-    Components that are not there yet are as safe as the folder in which they will be made.
+    Missing components are as safe as the folder in which they will be created.
 
     Raises:
-        SetupError: somebody else can.
-        OSError: it cannot be looked at.
+        SetupError: another user can.
+        OSError: a component cannot be read.
     """
     at = Path("/")
     _check_step(at, at.lstat(), path)

@@ -1,4 +1,4 @@
-"""Unix sockets to listen on: who has their path."""
+"""Ownership of the paths of Unix sockets to listen on."""
 
 import socket
 import stat
@@ -8,21 +8,21 @@ from pathlib import Path
 
 from proad.errors import SetupError
 from proad.locks import locked
-from proad.ownership import check_place
+from proad.ownership import check_parent
 
 
 @contextmanager
 def claimed(path: Path) -> Iterator[None]:
-    """Keep the path of a socket for this process, and clear away what a dead one left.
+    """Claim the path of a socket for this process, and remove a stale socket there.
 
-    gRPC takes any path, also from under a daemon that serves there.
+    gRPC would take over the path even of a running daemon.
 
     Raises:
-        SetupError: somebody serves there, others could put a socket of theirs there, or
-            something else is there.
+        SetupError: another process serves there, another user could create a socket there, or
+            the path is something else than a socket.
     """
     try:
-        check_place(path)
+        check_parent(path)
     except OSError as error:
         raise SetupError(f"{path.parent}: {error.strerror}; make it, or choose another") from error
     taken = f"unix:{path}: another process serves there; stop it, or listen somewhere else"
@@ -32,7 +32,7 @@ def claimed(path: Path) -> Iterator[None]:
 
 
 def _clear(path: Path, taken: str) -> None:
-    """Remove a socket on which nobody listens."""
+    """Remove a socket without a listener."""
     try:
         if not stat.S_ISSOCK(path.lstat().st_mode):
             raise SetupError(f"{path}: is there and no socket; remove it, or listen elsewhere")
@@ -40,7 +40,7 @@ def _clear(path: Path, taken: str) -> None:
             probe.setblocking(False)
             probe.connect(str(path))
         raise SetupError(taken)
-    except BlockingIOError:  # so many want to connect that it has no room for us
+    except BlockingIOError:  # the listener is alive, with a full backlog
         raise SetupError(taken) from None
     except ConnectionRefusedError:
         path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The daemon's own folder."""
+"""The daemon's state folder."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,18 +6,18 @@ from pathlib import Path
 
 from proad.errors import SetupError
 from proad.locks import locked
-from proad.ownership import check_own_folder, check_way
+from proad.ownership import check_own_folder, check_path
 
 
 def prepare_state_dir(folder: Path) -> None:
-    """Make the folder, and those above it, with mode 0700 where they are missing.
+    """Create the folder and missing parents with mode 0700.
 
     Raises:
-        SetupError: it cannot be made, it is another user's, or others may change what is
-            in it or put another folder in its place.
+        SetupError: the folder cannot be created, belongs to another user, or can be changed or
+            replaced by others.
     """
     try:
-        check_way(folder)
+        check_path(folder)
         for step in reversed((folder, *folder.parents)):
             if not step.exists() and not step.is_symlink():
                 step.mkdir(mode=0o700, exist_ok=True)
@@ -31,10 +31,10 @@ def prepare_state_dir(folder: Path) -> None:
 
 @contextmanager
 def served(folder: Path) -> Iterator[None]:
-    """Keep the folder for one daemon: what is under way in a second one looks left behind.
+    """Lock the folder for one daemon: two would take each other's running work for remains.
 
     Raises:
-        SetupError: another daemon serves from it.
+        SetupError: another daemon uses the folder.
     """
     refusal = (
         f"{folder}: another proad serves from this folder; stop it, "

@@ -1,4 +1,4 @@
-"""The TLS files: read and looked at before gRPC, which says nothing of what is wrong."""
+"""The TLS files, which are checked here because gRPC reports no cause of a failure."""
 
 import os
 import stat
@@ -21,12 +21,12 @@ from proad.errors import SetupError
 
 @dataclass(frozen=True, slots=True)
 class TlsMaterial:
-    """What the listening side shows and asks for, in PEM.
+    """Keys and certificates of the listening side, in PEM.
 
     Attributes:
         key: the private key.
-        chain: its certificate, and those that lead to an authority.
-        client_ca: authorities whose certificates callers must show; None: they need none.
+        chain: the certificate of the key, and the intermediates up to an authority.
+        client_ca: authorities of callers' certificates; None if callers need none.
     """
 
     key: bytes = field(repr=False)
@@ -35,11 +35,11 @@ class TlsMaterial:
 
 
 def read_tls(files: TlsFiles) -> TlsMaterial:
-    """Read the files, and see that they are good now and belong together.
+    """Read the files, and check that they are valid now and belong together.
 
     Raises:
-        SetupError: a file cannot be read or is not what it must be, a certificate is not
-            valid now, others may read the key, or it is another certificate's.
+        SetupError: a file cannot be read or has other contents, a certificate is not valid
+            now, others may read the key, or the key belongs to another certificate.
     """
     key, public = _read_key(files.key_file)
     chain = _read(files.cert_file)
@@ -70,7 +70,7 @@ def _read_authorities(path: Path | None) -> bytes | None:
 
 
 def _read_key(path: Path) -> tuple[bytes, PublicKeyTypes]:
-    """Return a private key that nobody else may read, and its public half."""
+    """Return the private key and its public key; other users must not be able to read it."""
     data = _read(path, private=True)
     try:
         private = load_pem_private_key(data, password=None)

@@ -25,18 +25,18 @@ def serve(
     """Run the daemon until SIGTERM or Ctrl-C."""
     settings = load_settings(config)
     configure_logs(settings.log_format, settings.log_level)
-    # Less than that is a line, in no form of ours, for each handshake that fails: strangers
-    # would fill a disk with it.
+    # More verbose levels write a line, in a format of gRPC's own, for each failed handshake,
+    # with which strangers could fill a disk.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-    # libvirt's transports, such as ssh, are forked in this process: children that only execute
-    # another program, for which gRPC need not halt its threads and write a line.
+    # libvirt forks transports, such as ssh, in this process. The children only execute another
+    # program, so that gRPC need not stop its threads and write a line for them.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
-    # With gRPC and the engines' SDKs, which the other commands do without.
+    # Imports gRPC and the engines' SDKs, which the other commands do not need.
     import uvloop
 
     from proad import app
 
-    # The standard library's loop takes about a tenth more time for every call.
+    # The standard library's loop takes about a tenth longer for every call.
     uvloop.run(app.run(settings, memory=memory))
 
 

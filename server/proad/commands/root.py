@@ -1,4 +1,4 @@
-"""The root of the command line: global options, groups of commands, failures."""
+"""The root of the command line: global options, command groups, failures."""
 
 import sys
 import traceback
@@ -44,7 +44,7 @@ def _root(
 
 
 def run() -> None:
-    """Run the command line in a process that leaves no memory of its own to others."""
+    """Run the command line in a hardened process."""
     harden()
     configure_logs(LogFormat.CONSOLE, LogLevel.WARNING)
     try:
@@ -54,8 +54,8 @@ def run() -> None:
     except (SetupError, ProaError, UserNotFoundError) as error:
         _fail(str(error), code=1)
     except ModuleNotFoundError:
-        raise  # what is not installed is told by who imports this module
-    except Exception:  # noqa: BLE001 - a fault of ours; a trace shows what libraries were given
+        raise  # the importing module reports what is not installed
+    except Exception:  # noqa: BLE001 - a fault of ours, without a traceback, which may show secrets
         _fail(redacted(traceback.format_exc()), code=1)
 
 

@@ -1,4 +1,4 @@
-"""`proad user …`: who may log in, and with which scopes."""
+"""`proad user …`: administration of users and their scopes."""
 
 import asyncio
 import re
@@ -89,7 +89,7 @@ def passwd(name: Name, *, password_stdin: PasswordStdin = False, config: Config 
     settings = load_settings(config)
 
     async def change(users: UserStore) -> None:
-        if await users.get(name) is None:  # before anybody types a password for nobody
+        if await users.get(name) is None:  # before the prompt for a password
             raise UserNotFoundError(name)
         password = _password(settings, from_stdin=password_stdin)
         await users.set_password(name, await _hash(password))
@@ -152,7 +152,7 @@ def _run(settings: Settings, work: Callable[[UserStore], Awaitable[None]]) -> No
 
 @asynccontextmanager
 async def _users(settings: Settings) -> AsyncIterator[UserStore]:
-    """Open the users, and first make all that `proad init` makes."""
+    """Open the store of users; create first what `proad init` creates."""
     prepare_state_dir(settings.state_dir)
     KeyRing.open(settings.keys_dir)
     async with Database.open(settings.database_url.get_secret_value()) as database:
@@ -165,9 +165,9 @@ async def _hash(password: str) -> str:
 
 
 def _password(settings: Settings, *, from_stdin: bool) -> str:
-    """Get a new password. Raise InvalidArgumentError if nobody may have it."""
+    """Read a new password. Raises InvalidArgumentError for an impossible one."""
     if from_stdin:
-        # One line end, whichever system wrote it, is not part of the password.
+        # One line end, of any operating system, is not part of the password.
         password = re.sub(r"(\r\n|\r|\n)\Z", "", _decoded(sys.stdin.buffer.read()))
     else:
         password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)

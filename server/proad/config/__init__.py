@@ -1,4 +1,4 @@
-"""The daemon's settings: a TOML file, environment variables over it, defaults below.
+"""The daemon's settings: environment variables override a TOML file, which overrides defaults.
 
 The variable of a setting is its name in capitals after `PROA_`.
 """

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-# What the kernel has room for in sockaddr_un, without the closing NUL.
+# Size of sockaddr_un.sun_path, without the closing NUL.
 _UNIX_PATH_BYTES = 107
 _LAST_PORT = 65535
 _HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")
@@ -13,11 +13,11 @@ _HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63
 
 @dataclass(frozen=True, slots=True)
 class TcpAddress:
-    """A host and a port; `str()` gives it as gRPC takes it.
+    """A host and a port; `str()` returns gRPC's notation.
 
     Attributes:
         host: an IP address, without brackets, or a host name.
-        port: 0 lets the kernel choose one.
+        port: the port; 0 for one that the kernel chooses.
     """
 
     host: str
@@ -28,7 +28,7 @@ class TcpAddress:
 
     @property
     def is_local(self) -> bool:
-        """Whether only this machine can connect."""
+        """Whether only this host can connect."""
         try:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
@@ -37,10 +37,10 @@ class TcpAddress:
 
 @dataclass(frozen=True, slots=True)
 class UnixAddress:
-    """A Unix socket; `str()` gives it as gRPC takes it.
+    """A Unix socket; `str()` returns gRPC's notation.
 
     Attributes:
-        path: where its file is made; absolute.
+        path: absolute path of the socket.
     """
 
     path: Path
@@ -50,7 +50,7 @@ class UnixAddress:
 
     @property
     def is_local(self) -> bool:
-        """Whether only this machine can connect: always."""
+        """Whether only this host can connect: always."""
         return True
 
 
@@ -58,10 +58,10 @@ ListenAddress = TcpAddress | UnixAddress
 
 
 def parse_listen_address(text: str) -> ListenAddress:
-    """Read one address.
+    """Parse an address.
 
     Raises:
-        ValueError: it is none; the text says why.
+        ValueError: the text is not an address; the message has the cause.
     """
     if text.startswith("unix:"):
         return _unix(text.removeprefix("unix:"))
@@ -74,7 +74,7 @@ def parse_listen_address(text: str) -> ListenAddress:
 
 
 def _unix(path: str) -> UnixAddress:
-    # gRPC's other spelling, unix:///path, means the same
+    # gRPC's other notation, unix:///path, means the same
     absolute = Path(path.removeprefix("//")).absolute()
     if not path or "\0" in path:
         raise ValueError("a Unix socket needs a path: 'unix:/run/proa/proa.sock'")

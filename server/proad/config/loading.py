@@ -1,4 +1,4 @@
-"""Reading the settings, once, at the start. Nothing else reads the environment."""
+"""Loading of the settings, once, at the start. Nothing else reads the environment."""
 
 import os
 import tomllib
@@ -15,13 +15,13 @@ from pydantic_settings import EnvSettingsSource
 from proad.config.settings import DEFAULT_HOST, LOCAL, VARIABLE_PREFIX, Settings
 from proad.errors import SetupError
 
-# Fields of a host that have a variable, which counts for the host named `local`.
+# Fields of a host with a variable, which applies to the host named `local`.
 _LOCAL_VARIABLES = {
     key: VARIABLE_PREFIX + key.upper()
     for key in ("docker_url", "libvirt_uri", "virt_type", "media_dirs")
 }
 
-# What the client, its commands, the build and the tests read, and a shell may have set.
+# Variables of the client, its commands, the build and the tests, which a shell may set.
 OTHER_VARIABLES = frozenset(
     VARIABLE_PREFIX + name
     for name in (
@@ -32,11 +32,11 @@ OTHER_VARIABLES = frozenset(
 
 
 class ConfigError(SetupError):
-    """A setting is wrong or unknown, or the file cannot be read."""
+    """A setting is invalid or unknown, or the file cannot be read."""
 
 
 class _Environment(EnvSettingsSource):
-    """`PROA_…` variables; hosts are tables and have none."""
+    """The `PROA_…` variables; hosts are tables and have none."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         if field_name == "hosts":
@@ -45,13 +45,13 @@ class _Environment(EnvSettingsSource):
 
 
 def load_settings(config: Path | None) -> Settings:
-    """Read the settings.
+    """Load the settings.
 
     Args:
-        config: the TOML file; None: environment and defaults alone.
+        config: the TOML file; None for environment and defaults alone.
 
     Raises:
-        ConfigError: with one line per mistake: where, which key, what is wrong.
+        ConfigError: settings are invalid; one line per mistake with its origin, key and cause.
     """
     values = _read(config) if config else {}
     values |= _Environment(Settings)()
@@ -68,7 +68,7 @@ def load_settings(config: Path | None) -> Settings:
 
 
 def example() -> str:
-    """Give a commented configuration file in which every setting has its default."""
+    """Return a commented configuration file with the default of every setting."""
     return (resources.files("proad.config") / "proa.example.toml").read_text(encoding="utf-8")
 
 
@@ -88,7 +88,7 @@ def setting_variables() -> set[str]:
 
 
 def _unknown_variables() -> list[str]:
-    """Return a line for each variable that looks like a setting and is none."""
+    """Return a line for each `PROA_…` variable that is no setting."""
     known = setting_variables()
     lines = []
     for name in sorted(os.environ):
@@ -103,20 +103,20 @@ def _unknown_variables() -> list[str]:
 
 
 def _local_host(tables: object) -> dict[str, Any]:
-    """Put the variables of the host `local` over its table, or over the default."""
+    """Return the hosts with the variables of the host `local` applied."""
     over = {
         key: os.environ[variable]
         for key, variable in _LOCAL_VARIABLES.items()
         if variable in os.environ
     }
     if not over.get("virt_type", "auto"):
-        del over["virt_type"]  # an empty variable says nothing, but an empty URL says "none"
+        del over["virt_type"]  # an empty variable counts as unset, but an empty URL as "no engine"
     if not over:
         return {}
     if tables is None:
         return {"host": [DEFAULT_HOST.model_dump() | over]}
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        return {}  # the validation of the tables says it better
+        return {}  # the validation of the tables has a better message
     if all(table.get("name", LOCAL) != LOCAL for table in tables):
         raise ConfigError(
             f"{_LOCAL_VARIABLES[next(iter(over))]}: is for the host {LOCAL!r}, "
@@ -128,10 +128,10 @@ def _local_host(tables: object) -> dict[str, Any]:
 
 
 def _describe(error: ErrorDetails, config: Path | None) -> str:
-    """Say where the mistake is, which key, and what is wrong. Empty: follows from another."""
+    """Return origin, key and cause of a mistake; empty if it follows from another."""
     if error["type"] == "default_factory_not_called":
         return ""
-    if error["type"] == "too_short" and error["input"]:  # those that are there are wrong
+    if error["type"] == "too_short" and error["input"]:  # existing items are invalid
         return ""
     key = ".".join(str(part) for part in error["loc"])
     variable = VARIABLE_PREFIX + str(error["loc"][-1] if error["loc"] else "").upper()

@@ -1,4 +1,4 @@
-"""What can be set, and what is right together."""
+"""The settings and their validation."""
 
 import os
 import re
@@ -38,13 +38,11 @@ DEFAULT_LISTEN = TcpAddress("127.0.0.1", 50051)
 
 
 VirtTypeSetting = Literal["auto", "kvm", "qemu"]
-"""How virtual machines run: `auto` takes KVM where the host offers it."""
+"""Acceleration of virtual machines: `auto` uses KVM where available."""
 
 
 class LogFormat(StrEnum):
-    """How log lines look: for eyes, for programs, or whichever of the two reads standard
-    error: a terminal is read by eyes.
-    """
+    """Format of log lines; `auto` is console on a terminal and JSON otherwise."""
 
     AUTO = "auto"
     CONSOLE = "console"
@@ -52,7 +50,7 @@ class LogFormat(StrEnum):
 
 
 class LogLevel(StrEnum):
-    """The least severity that is logged."""
+    """The minimum severity to log."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -65,7 +63,7 @@ _UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
 def _duration(value: object) -> object:
-    """Read seconds, or a text such as "30m"; anything else is left to pydantic."""
+    """Parse seconds or a text such as "30m"; leave other values to pydantic."""
     if isinstance(value, str):
         if match := _DURATION.fullmatch(value.strip()):
             return timedelta(seconds=float(match[1]) * _UNIT_SECONDS[match[2]])
@@ -74,7 +72,7 @@ def _duration(value: object) -> object:
 
 
 def _written(value: timedelta) -> str:
-    """Write a time as the file and the variables take it."""
+    """Return a duration in the notation of the file and the variables."""
     seconds = value.total_seconds()
     for unit in ("h", "m"):
         if seconds and seconds % _UNIT_SECONDS[unit] == 0:
@@ -83,10 +81,10 @@ def _written(value: timedelta) -> str:
 
 
 def _listen(value: object) -> object:
-    """Read one or several addresses, in one text with commas or in a list."""
+    """Parse addresses: a comma-separated text or a list."""
     texts = value.split(",") if isinstance(value, str) else value
     if not isinstance(texts, list | tuple):
-        raise ValueError("give one address, or a list of them")  # noqa: TRY004 - pydantic's way
+        raise ValueError("give one address, or a list of them")  # noqa: TRY004 - pydantic expects ValueError
     addresses = tuple(
         parse_listen_address(text.strip()) if isinstance(text, str) else text for text in texts
     )
@@ -96,14 +94,14 @@ def _listen(value: object) -> object:
 
 
 Proxy = IPv4Network | IPv6Network | Literal["unix"]
-"""From where `x-forwarded-for` is believed: a network, or whoever opens the Unix socket."""
+"""A trusted source of `x-forwarded-for`: a network, or the Unix socket."""
 
 
 def _proxies(value: object) -> object:
-    """Read one or several networks, in one text with commas or in a list, or "unix"."""
+    """Parse networks or "unix": a comma-separated text or a list."""
     texts = value.split(",") if isinstance(value, str) else value
     if not isinstance(texts, list | tuple):
-        raise ValueError("give a network, or a list of them")  # noqa: TRY004 - pydantic's way
+        raise ValueError("give a network, or a list of them")  # noqa: TRY004 - pydantic expects ValueError
     return tuple(map(_proxy, texts))
 
 
@@ -122,13 +120,13 @@ def _proxy(value: object) -> Proxy:
 
 
 def _texts(value: object) -> object:
-    """Read several texts, in one with commas or in a list."""
+    """Parse texts: a comma-separated text or a list."""
     if not isinstance(value, str):
         return value
     return tuple(text.strip() for text in value.split(",")) if value.strip() else ()
 
 
-# As an AllowedRegistries takes it.
+# Notation of AllowedRegistries.
 _REGISTRY = re.compile(
     r"\*|(\*\.)?[A-Za-z0-9][A-Za-z0-9_.-]*(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?"
 )
@@ -147,25 +145,25 @@ AbsoluteFile = Annotated[FilePath, AfterValidator(lambda path: path.absolute())]
 
 
 class SecretUrl(Secret[str]):
-    """A URL that may have credentials in it; it is shown and dumped without them."""
+    """A URL that may contain credentials, which are redacted in all output."""
 
     def _display(self) -> str:
         return redacted(self.get_secret_value())
 
 
 class HostSettings(BaseModel):
-    """One `[[host]]` table: where a host's engines are.
+    """One `[[host]]` table: the addresses of a host's engines.
 
     Attributes:
-        name: what requests and resources call the host.
-        docker_url: unix://, tcp:// or ssh:// address of a Docker Engine; None: not used.
+        name: name of the host in requests and resources.
+        docker_url: unix://, tcp:// or ssh:// address of a Docker Engine; None for no Docker.
         docker_tls_dir: folder with ca.pem, cert.pem and key.pem for a tcp:// address.
-        libvirt_uri: address of libvirt, such as qemu:///system; None: not used.
-        virt_type: how virtual machines run on this host.
-        libvirt_pool: storage pool for volumes whose request names none.
-        libvirt_pool_path: folder of that pool, should it have to be made.
-        media_dirs: where installation media may lie that requests name by their path,
-            beside the folders of the storage pools.
+        libvirt_uri: address of libvirt, such as qemu:///system; None for no libvirt.
+        virt_type: acceleration of virtual machines on this host.
+        libvirt_pool: default storage pool of new volumes.
+        libvirt_pool_path: folder of that pool, if it has to be created.
+        media_dirs: folders of installation media that requests may name by path, beside the
+            folders of the storage pools.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -189,9 +187,9 @@ class HostSettings(BaseModel):
 
 
 def _check_address(text: str) -> None:
-    """Refuse what is no URL, or one in which nobody can tell where its password ends.
+    """Refuse texts that are no URL, and URLs whose password has no clear end.
 
-    The text of the error has nothing of the URL in it.
+    The error message contains no part of the URL.
     """
     if not re.match(r"[a-z][a-z0-9+]*://", text):
         raise ValueError("is no address such as unix:///path or tcp://host:port")
@@ -217,7 +215,7 @@ class TlsFiles(BaseModel):
     """PEM files of the listening side.
 
     Attributes:
-        client_ca_file: if set, callers must show a certificate of this authority (mTLS).
+        client_ca_file: authority of callers' certificates (mTLS); None if callers need none.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -239,19 +237,19 @@ class Settings(BaseSettings):
 
     Attributes:
         state_dir: the daemon's own folder: keys, and the database by default.
-        listen: the addresses to serve on.
-        database_url: SQLAlchemy URL with an asynchronous driver; may hold a password.
-        hosts: the hosts whose engines are served; their names differ. As an argument
-            and in the file its name is `host`.
-        token_lifetime: how long a token is good for.
+        listen: the addresses to listen on.
+        database_url: SQLAlchemy URL with an asynchronous driver; may contain a password.
+        hosts: the hosts whose engines are served, with unique names. Named `host` as an
+            argument and in the file.
+        token_lifetime: time from issue to expiry of a token.
         trusted_proxies: networks whose `x-forwarded-for` is believed; "unix" is the socket.
-        password_min_length: least number of characters of a password that is set.
-        allowed_registries: where images may be pulled from; "*" is everywhere but the host
-            itself and its own link.
-        drain_timeout: how long calls under way may take when the daemon stops.
-        grpc_max_message_bytes: largest message sent; of requests each method has its own limit.
-            Pages and what they list have 3 MiB at the most.
-        grpc_max_concurrent_streams: calls at a time on one connection.
+        password_min_length: minimum number of characters of a new password.
+        allowed_registries: registries to pull images from; "*" is every registry except on the
+            host itself and its own link.
+        drain_timeout: how long running calls may take when the daemon stops.
+        grpc_max_message_bytes: maximum size of a sent message; each method has a limit of its
+            own for requests. Pages and their items have at most 3 MiB.
+        grpc_max_concurrent_streams: maximum number of concurrent calls on one connection.
     """
 
     model_config = SettingsConfigDict(
@@ -305,7 +303,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take arguments alone: `load_settings` is what reads the outer world."""
+        """Use arguments alone: `load_settings` reads file and environment."""
         return (init_settings,)
 
     @field_validator("database_url", mode="after")
@@ -338,7 +336,7 @@ class Settings(BaseSettings):
 
     @property
     def tls(self) -> TlsFiles | None:
-        """The TLS files; None: the daemon speaks plain text, on this machine only."""
+        """The TLS files; None for plain text, on this host alone."""
         if self.tls_cert_file is None or self.tls_key_file is None:
             return None
         return TlsFiles(

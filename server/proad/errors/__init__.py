@@ -1,7 +1,7 @@
-"""Domain errors: what can go wrong, without a word about gRPC.
+"""Domain errors, independent of gRPC.
 
-Each class is one reason of the contract's `ErrorReason`; `rpc/status.py` maps the
-reasons to status codes. A message says what happened and what to do about it.
+Each class is one reason of the contract's `ErrorReason`; `rpc/status.py` maps the reasons to
+status codes. A message says what happened and what to do about it.
 """
 
 from proad.errors.caller import (

@@ -1,4 +1,4 @@
-"""Who is calling, and what they may do."""
+"""Errors of authentication and authorization."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -20,7 +20,7 @@ class TokenMissingError(ProaError):
 
 
 class TokenInvalidError(ProaError):
-    """The token is not one of this daemon's, or no longer good for its user."""
+    """The token is not one of this daemon's, or the user was removed, disabled or changed."""
 
     reason = Reason.TOKEN_INVALID
 
@@ -29,7 +29,7 @@ class TokenInvalidError(ProaError):
 
 
 class TokenExpiredError(ProaError):
-    """The token's time is over."""
+    """The token expired."""
 
     reason = Reason.TOKEN_EXPIRED
 
@@ -38,7 +38,7 @@ class TokenExpiredError(ProaError):
 
 
 class TokenRevokedError(ProaError):
-    """The token was given back."""
+    """The token was revoked."""
 
     reason = Reason.TOKEN_REVOKED
 
@@ -47,7 +47,7 @@ class TokenRevokedError(ProaError):
 
 
 class BadCredentialsError(ProaError):
-    """User name and password do not belong together. One text for every case."""
+    """Username or password is wrong. The message is the same in every case."""
 
     reason = Reason.BAD_CREDENTIALS
 
@@ -68,7 +68,7 @@ class TooManyAttemptsError(ProaError):
 
 
 class TooManyLoginsError(ProaError):
-    """More logins wait for their turn than may wait."""
+    """The queue of logins is full."""
 
     reason = Reason.TOO_MANY_ATTEMPTS
 
@@ -82,7 +82,7 @@ class TooManyLoginsError(ProaError):
 
 
 class TooManyStreamsError(ProaError):
-    """One peer has as many public streams open as it may have."""
+    """A peer has the maximum number of open public streams."""
 
     reason = Reason.TOO_MANY_STREAMS
 
@@ -94,7 +94,7 @@ class TooManyStreamsError(ProaError):
 
 
 class TooManyCallsError(ProaError):
-    """More calls of one peer or user wait for their message to be read than may wait."""
+    """The queue of requests to be read is full for a peer or a user."""
 
     reason = Reason.TOO_MANY_STREAMS
 
@@ -107,7 +107,7 @@ class TooManyCallsError(ProaError):
 
 
 class PolicyDeniedError(ProaError):
-    """The host's policy forbids it, whoever asks."""
+    """The host's policy forbids the request, for every caller."""
 
     reason = Reason.POLICY_DENIED
 
@@ -120,7 +120,7 @@ class PolicyDeniedError(ProaError):
 
 
 class ScopeMissingError(ProaError):
-    """The token, or for a login the user, lacks a scope."""
+    """The token, or at a login the user, lacks a scope."""
 
     reason = Reason.SCOPE_MISSING
 

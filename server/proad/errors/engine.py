@@ -1,4 +1,4 @@
-"""The engine cannot, will not or does not answer."""
+"""Errors of engines, of the database and of registries."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -9,10 +9,9 @@ from proad.errors.root import ProaError, Reason
 
 
 class EngineConflictError(ProaError):
-    """The engine refused; its own text is passed on.
+    """The engine refused; the message contains the engine's own.
 
-    `retry_after` is set where the same call may succeed when it is made again, and `hint`
-    where it is known what helps.
+    `retry_after` is set if the same call may succeed later, `hint` if a remedy is known.
     """
 
     reason = Reason.ENGINE_CONFLICT
@@ -29,7 +28,7 @@ class EngineConflictError(ProaError):
         )
 
 
-# Characters of all causes in one message.
+# Maximum length of all causes in one message.
 _CAUSES = 400
 
 
@@ -37,8 +36,8 @@ class EngineUnreachableError(ProaError):
     """The engine does not answer.
 
     Attributes:
-        engine: its name.
-        cause: what is known of why, without the rest of the message.
+        engine: name of the engine.
+        cause: the cause, if known, without the rest of the message.
     """
 
     reason = Reason.ENGINE_UNREACHABLE
@@ -62,7 +61,7 @@ class EngineUnreachableError(ProaError):
 
     @classmethod
     def of_all(cls, errors: Sequence["EngineUnreachableError"]) -> "EngineUnreachableError":
-        """Return one error that names all engines that do not answer; there is one at least."""
+        """Return one error that names all unreachable engines, of which there is at least one."""
         first, *others = errors
         if not others:
             return first
@@ -71,13 +70,13 @@ class EngineUnreachableError(ProaError):
         return together.on(",".join(hosts))
 
     def on(self, host: str) -> Self:
-        """Name the host of the engine."""
+        """Return the error with the host of the engine."""
         self.metadata["host"] = host
         return self
 
 
 class DatabaseUnreachableError(ProaError):
-    """The daemon's database does not answer. The reason is in the log, not in the text."""
+    """The daemon's database does not answer. The cause is in the log, not in the message."""
 
     reason = Reason.DATABASE_UNREACHABLE
 
@@ -91,7 +90,7 @@ class DatabaseUnreachableError(ProaError):
 class EngineTimedOutError(ProaError):
     """The engine did not finish in time; the effect is unknown.
 
-    A call that was not even `begun` had no effect, but may be a step of something larger.
+    A call that had not `begun` has no effect itself, but may be part of a larger operation.
     """
 
     reason = Reason.ENGINE_TIMED_OUT
@@ -108,7 +107,7 @@ class EngineTimedOutError(ProaError):
 
 
 class StopTimedOutError(ProaError):
-    """A graceful request was not followed in time; nothing was killed."""
+    """The workload did not stop within the grace period; nothing was killed."""
 
     reason = Reason.STOP_TIMED_OUT
 
@@ -122,7 +121,7 @@ class StopTimedOutError(ProaError):
 
 
 class CapabilityMissingError(ProaError):
-    """The engine that has the resource cannot do this."""
+    """The engine of the resource lacks the capability."""
 
     reason = Reason.CAPABILITY_MISSING
 
@@ -135,7 +134,7 @@ class CapabilityMissingError(ProaError):
 
 
 class HostExhaustedError(ProaError):
-    """The host has no room left, on disk or in memory."""
+    """The host is out of disk space or memory."""
 
     reason = Reason.HOST_EXHAUSTED
 
@@ -147,7 +146,7 @@ class HostExhaustedError(ProaError):
 
 
 class RegistryDeniedError(ProaError):
-    """The registry refused the credentials, or wants some."""
+    """The registry refused the credentials, or requires some."""
 
     reason = Reason.REGISTRY_DENIED
 
@@ -159,7 +158,7 @@ class RegistryDeniedError(ProaError):
 
 
 class RegistryUnreachableError(ProaError):
-    """The registry does not answer, or cannot at the moment. The engine does."""
+    """The registry does not answer, or is temporarily unavailable. The engine does answer."""
 
     reason = Reason.REGISTRY_UNREACHABLE
 

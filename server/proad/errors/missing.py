@@ -1,4 +1,4 @@
-"""What the caller named is not there."""
+"""Errors for things that do not exist."""
 
 from typing import ClassVar
 
@@ -6,11 +6,11 @@ from proad.errors.root import ProaError, Reason
 
 
 class NotFoundError(ProaError):
-    """Something that the caller named is not there.
+    """Something that the request names does not exist.
 
     Attributes:
-        resource_type: what it is: "resource", "image", "snapshot", "volume", "host".
-        name: how the caller named it.
+        resource_type: "resource", "image", "snapshot", "volume" or "host".
+        name: the name in the request.
     """
 
     resource_type: ClassVar[str]

@@ -1,10 +1,10 @@
-"""Credentials taken out of whatever may show a URL: endpoints, errors, settings, log lines."""
+"""Redaction of credentials in texts that may contain a URL: endpoints, errors, settings, logs."""
 
 import re
 
-# What ends a URL in a text. Settings refuse URLs with one of these in them.
+# Characters that end a URL in a text. Settings refuse URLs that contain one.
 _END = re.compile(r"""[\s"'<>\\]|$""")
-# Parameters of libvirt's and PostgreSQL's URLs that say where and how, and no secret.
+# Parameters of libvirt's and PostgreSQL's URLs that are no secrets.
 _HARMLESS = frozenset(
     {
         "application_name", "channel_binding", "connect_timeout", "dbname", "gssencmode", "host",
@@ -14,7 +14,7 @@ _HARMLESS = frozenset(
         "tls_priority",
     }
 )  # fmt: skip
-# The same in the words of a client library: password=… or "password": "…"; not the file passwd.
+# Passwords in messages of client libraries: password=… or "password": "…"; not the file passwd.
 _SETTING = re.compile(
     r"""(?i)((?:passw(?:or)?d|passphrase)(?:\s?=\s?|(?<!/passwd)["']:\s?))"""
     r"""("[^"]*"|'[^']*'|[^\s&;,'"]+)"""
@@ -23,10 +23,10 @@ _NOTHING = "***"
 
 
 def redacted(text: str) -> str:
-    """Take the credentials out of a text: user info and parameters of URLs, passwords.
+    """Return a text without credentials: user info and parameters of URLs, passwords.
 
-    Of a parameter the name stays, and of one that is known to be harmless the value too.
-    It takes time in proportion to the text, whatever is in there.
+    Names of parameters stay, and values of harmless ones. The time is linear in the length of
+    the text, whatever its contents.
     """
     if "://" in text:
         text = "".join(_without_credentials(text))
@@ -48,8 +48,8 @@ def _without_credentials(text: str) -> list[str]:
 
 
 def _redacted_rest(rest: str) -> str:
-    """Redact what follows the scheme of a URL."""
-    # Up to the last "@": nobody knows where a password ends that is not encoded as it should be.
+    """Return the part of a URL after its scheme, redacted."""
+    # Up to the last "@": the end of a password that is not percent-encoded is ambiguous.
     _, _, rest = rest.rpartition("@")
     place, mark, query = rest.partition("?")
     if not mark:

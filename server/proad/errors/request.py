@@ -1,4 +1,4 @@
-"""The request itself is wrong."""
+"""Errors of the request itself."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -8,20 +8,20 @@ from itertools import accumulate
 from proad.errors.redaction import redacted
 from proad.errors.root import ProaError, Reason
 
-# Of the candidates that an error tells: one that is cut off would lead nowhere.
+# Maximum length of the candidates in an error; a truncated candidate would be useless.
 _CANDIDATES_BYTES = 360
 
 
 @dataclass(frozen=True, slots=True)
 class FieldViolation:
-    """A wrong field of a request: its path in the proto message, and what is wrong."""
+    """An invalid field of a request: its path in the message, and the cause."""
 
     field: str
     description: str
 
 
 class InvalidArgumentError(ProaError):
-    """One or more fields of the request are missing or wrong."""
+    """Fields of the request are missing or invalid."""
 
     reason = Reason.INVALID_ARGUMENT
 
@@ -37,18 +37,17 @@ class InvalidArgumentError(ProaError):
 
     @classmethod
     def of(cls, field: str, description: str) -> "InvalidArgumentError":
-        """Make the error of one wrong field."""
+        """Return the error of one invalid field."""
         return cls([FieldViolation(field, description)])
 
 
 class AmbiguousIdError(ProaError):
-    """The id could mean two or more resources.
+    """The id matches several resources.
 
     Args:
-        ref: what the caller wrote.
-        candidates: what they may write instead, each without a comma; as many are told as an
-            error carries whole.
-        of: how many there are; by default those that are given.
+        ref: the id in the request.
+        candidates: unambiguous ids, each without a comma; the error contains as many as fit.
+        of: the number of matches; by default that of the candidates.
     """
 
     reason = Reason.AMBIGUOUS_ID
@@ -65,7 +64,7 @@ class AmbiguousIdError(ProaError):
 
 
 class PageTokenInvalidError(ProaError):
-    """The page token was not given for this request."""
+    """The page token is not one of this request."""
 
     reason = Reason.PAGE_TOKEN_INVALID
 
@@ -77,7 +76,7 @@ class PageTokenInvalidError(ProaError):
 
 
 class EtagMismatchError(ProaError):
-    """The resource changed since its etag was read."""
+    """The resource has changed since its etag was read."""
 
     reason = Reason.ETAG_MISMATCH
 
@@ -89,7 +88,7 @@ class EtagMismatchError(ProaError):
 
 
 class RevisionCompactedError(ProaError):
-    """A watch cannot go on from where its token says."""
+    """A watch cannot resume at its token: the changes since are no longer kept."""
 
     reason = Reason.REVISION_COMPACTED
 
@@ -101,7 +100,7 @@ class RevisionCompactedError(ProaError):
 
 
 class AlreadyExistsError(ProaError):
-    """The name, or the id, is taken."""
+    """The name or the id is in use."""
 
     reason = Reason.ALREADY_EXISTS
 
@@ -119,5 +118,5 @@ class AlreadyExistsError(ProaError):
 
     @classmethod
     def of_an_id(cls, what: str, id: str) -> "AlreadyExistsError":
-        """Make the error of an id that another one has, whatever the names."""
+        """Return the error of an id that is in use, independent of names."""
         return cls(what, id, existing_id=id, hint="give another UUID or none")

@@ -1,4 +1,4 @@
-"""The reasons, and the root of all domain errors."""
+"""The reasons, and the base class of all domain errors."""
 
 from datetime import timedelta
 from enum import StrEnum
@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from proad.errors.redaction import redacted
 
-# Of what a caller or an engine wrote, as much as anybody reads.
+# Maximum length of quoted texts of callers and engines.
 _LONGEST = 4096
 
 
@@ -55,9 +55,10 @@ class Reason(StrEnum):
 
 
 class SetupError(Exception):
-    """The daemon cannot start, or a command not run, until somebody sets the host right.
+    """The daemon cannot start, or a command not run, before the host is corrected.
 
-    Never reaches a caller; its text is for the terminal or the log, and has no credentials.
+    Never reaches a caller. The message is for the terminal or the log, and contains no
+    credentials.
     """
 
     def __init__(self, message: str) -> None:
@@ -65,14 +66,12 @@ class SetupError(Exception):
 
 
 class ProaError(Exception):
-    """The root of all domain errors.
-
-    No credentials are in it, whatever it was made of.
+    """The base class of all domain errors. Contains no credentials: all texts are redacted.
 
     Attributes:
-        message: for people: what happened and what to do about it.
-        metadata: for programs: goes into ErrorInfo as it is.
-        retry_after: when the same call may succeed, if it may.
+        message: what happened and what to do about it, for people.
+        metadata: values for programs, which become those of ErrorInfo.
+        retry_after: time after which the same call may succeed; None if unknown.
     """
 
     reason: ClassVar[Reason]
@@ -84,7 +83,7 @@ class ProaError(Exception):
         metadata: dict[str, str] | None = None,
         retry_after: timedelta | None = None,
     ) -> None:
-        # Libraries and engines put the URL that they were given into their words.
+        # Libraries and engines quote URLs, with credentials, in their messages.
         self.message = redacted(message[:_LONGEST])
         super().__init__(self.message)
         self.metadata = {key: redacted(value[:_LONGEST]) for key, value in (metadata or {}).items()}

@@ -1,19 +1,19 @@
-"""It is not the time for it: the state of a resource, or of the daemon."""
+"""Errors of the state of a resource, or of the daemon."""
 
 from collections.abc import Sequence
 from datetime import timedelta
 
 from proad.errors.root import ProaError, Reason
 
-# More of them would not fit into the headers that carry an error.
+# Maximum length that fits into the headers of an error.
 _MOST_NAMES = 20
 
 
 class StateError(ProaError):
     """The verb is not legal in the state of the resource.
 
-    The subclasses differ in their reason alone; `model.verbs.refusal` picks one. `hint` says
-    what to do in this state to have what the verb is for.
+    The subclasses differ in their reason alone; `model.verbs.refusal` chooses one. `hint` says
+    how to reach the verb's purpose from this state.
     """
 
     reason = Reason.ILLEGAL_STATE
@@ -42,7 +42,7 @@ class ResourceNotRunningError(StateError):
 
 
 class ResourceAlreadyRunningError(StateError):
-    """It runs already."""
+    """The resource runs already."""
 
     reason = Reason.RESOURCE_ALREADY_RUNNING
 
@@ -54,7 +54,7 @@ class ResourceRunningError(StateError):
 
 
 class HasSnapshotsError(ProaError):
-    """The domain has snapshots that the request says nothing about."""
+    """The domain has snapshots, and the request does not allow to delete them."""
 
     reason = Reason.HAS_SNAPSHOTS
 
@@ -67,7 +67,7 @@ class HasSnapshotsError(ProaError):
 
 
 class HasSavedStateError(ProaError):
-    """The domain has a saved state that the request says nothing about, or that is in the way."""
+    """The domain has a saved state that the request does not allow to drop, or that blocks it."""
 
     reason = Reason.HAS_SAVED_STATE
 
@@ -79,7 +79,7 @@ class HasSavedStateError(ProaError):
 
     @classmethod
     def of_update(cls, name: str) -> "HasSavedStateError":
-        """Make the error of a change that the saved state would undo."""
+        """Return the error of a change that the saved state would undo."""
         return cls(
             name,
             hint="its next start brings this back as it was: start it, stop it, and change it then",
@@ -87,15 +87,15 @@ class HasSavedStateError(ProaError):
 
 
 class InUseError(ProaError):
-    """Somebody uses the volume, image, port or address, or may do so.
+    """A volume, image, port or address is in use, or may be.
 
     Args:
-        what: "volume", "image", "port", "address".
+        what: "volume", "image", "port" or "address".
         name: its name.
-        users: who uses it.
-        unreadable: who may use it, with the reason why that is not known.
-        text: what the engine said.
-        hint: what to do about those who use it.
+        users: its users.
+        unreadable: its possible users, with the reason why that is unknown.
+        text: the engine's message.
+        hint: what to do about the users.
     """
 
     reason = Reason.IN_USE
@@ -128,12 +128,12 @@ class InUseError(ProaError):
 
     @classmethod
     def of_the_host(cls, what: str, name: str, users: Sequence[str] = ()) -> "InUseError":
-        """Make the error of a port or an address of the host."""
+        """Return the error of a port or an address of the host."""
         return cls(what, name, users, hint="stop what uses it, or take another one")
 
 
 class SeveralNamesError(ProaError):
-    """The image is named by its id, and has more names than one."""
+    """The request names the image by its id, and the image has several names."""
 
     reason = Reason.IN_USE
 
@@ -146,14 +146,14 @@ class SeveralNamesError(ProaError):
 
 
 def _some(names: Sequence[str]) -> Sequence[str]:
-    """Return as many names as fit into an answer."""
+    """Return as many names as fit into an error."""
     if len(names) <= _MOST_NAMES:
         return names
     return [*names[:_MOST_NAMES], f"… and {len(names) - _MOST_NAMES} more"]
 
 
 class ActivityInProgressError(ProaError):
-    """Another verb on the same resource is under way."""
+    """Another verb on the same resource is running."""
 
     reason = Reason.ACTIVITY_IN_PROGRESS
 

@@ -1,6 +1,6 @@
-"""The model: what drivers take and give, without gRPC and without any engine's SDK.
+"""The model: the values that drivers take and return, without gRPC and engine SDKs.
 
-Types and fields are named as in the contract `proa.v1`; a test holds them together.
+Types and fields are named as in the contract `proa.v1`; a test compares both.
 """
 
 from proad.model.checks import (

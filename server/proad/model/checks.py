@@ -1,7 +1,7 @@
-"""Field types with the limits that raw data must keep; `validate` enforces them.
+"""Field types with limits, and `validate`, which enforces them.
 
-The constructors of the model trust their caller, as a driver that reads an
-engine's answer must be able to; `validate` is the door for data from outside.
+The constructors of the model do not validate, since drivers must be able to represent any answer
+of an engine; data from callers goes through `validate`.
 """
 
 import re
@@ -20,7 +20,7 @@ GRACE_LIMIT = timedelta(hours=1)
 
 
 def named_labels(labels: Mapping[str, str]) -> Mapping[str, str]:
-    """Refuse a label without a name."""
+    """Refuse labels without a name."""
     if "" in labels:
         raise ValueError("a key must not be empty")
     return labels
@@ -33,7 +33,7 @@ def _no_nul(value: str) -> str:
 
 
 def _xml_text(value: str) -> str:
-    # What no XML document can hold. NUL is one of them.
+    # Characters that no XML document can contain, NUL included.
     if re.search(r"[^\t\n\x20-\ufffd\U00010000-\U0010ffff]", value):
         raise ValueError("must not contain control characters")
     return value
@@ -46,7 +46,7 @@ def _absolute(path: str) -> str:
 
 
 def spelled(pattern: str, rule: str) -> AfterValidator:
-    """Make a check that a text is spelled as `pattern` wants it, and says `rule` if not."""
+    """Return a check that a text matches `pattern`; `rule` is its error message."""
     compiled = re.compile(pattern)
 
     def check(value: str) -> str:
@@ -85,9 +85,9 @@ def _volume_name(value: str) -> str:
     return value
 
 
-# A volume that is there, whoever named it: any name that a file can have.
+# The name of an existing volume, of any origin: any possible file name.
 VolumeName = Annotated[Text, AfterValidator(_volume_name)]
-# An engine name that is also safe as a file name: volumes are named after domains.
+# A name that is also safe as a file name, since volumes are named after domains.
 FileName = Annotated[
     str,
     Field(max_length=200),
@@ -97,7 +97,7 @@ FileName = Annotated[
     ),
 ]
 Name = Annotated[FileName, Field(min_length=1)]
-# No engine counts further, and no host has more.
+# The maximum of engines, and more than any host has.
 Bytes = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 
@@ -110,18 +110,18 @@ def _adapter(cls: type[Any]) -> TypeAdapter[Any]:
 
 
 def prepare(*classes: type[Any]) -> None:
-    """Make ready to check these: the first check of one takes up to tens of milliseconds."""
+    """Prepare the checks of classes: the first check of each takes up to tens of milliseconds."""
     for cls in classes:
         _adapter(cls)  # type: ignore[arg-type] # mypy: type[Any] has no __hash__
 
 
 def validate(cls: type[T], values: Mapping[str, Any], *, prefix: str = "") -> T:
-    """Make a `cls` of raw values, every limit checked.
+    """Return a `cls` with the given values, after a check of every limit.
 
     `prefix` is the field path of `values` in the request, such as "spec".
 
     Raises:
-        InvalidArgumentError: with one violation for each wrong field.
+        InvalidArgumentError: fields are invalid; with one violation for each.
     """
     try:
         checked: T = _adapter(cls).validate_python(dict(values))  # type: ignore[arg-type] # mypy: an unbound T has no __hash__
@@ -146,12 +146,12 @@ def _path(prefix: str, location: tuple[int | str, ...]) -> str:
 
 
 def _sentence(details: ErrorDetails) -> str:
-    """Say it as the rest of our messages do, without the words of a programming language."""
+    """Return pydantic's message in the style of our own, without programming terms."""
     limits = details.get("ctx", {})
     match details["type"]:
         case "missing":
             return "is required"
-        case "string_too_short" | "too_short":  # the second one after a check of ours
+        case "string_too_short" | "too_short":  # the second after a check of ours
             return "must not be empty"
         case "string_too_long" | "too_long":
             return f"must have at most {limits['max_length']} characters"

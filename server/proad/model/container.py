@@ -1,4 +1,4 @@
-"""Containers: what they are made from, what they look like, what can be changed."""
+"""Containers: specification, view and update."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ class PortProtocol(StrEnum):
 
 
 class RestartPolicyMode(StrEnum):
-    """What Docker does when the process of a container ends."""
+    """Docker's action at the end of a container's process."""
 
     NO = "NO"
     ON_FAILURE = "ON_FAILURE"
@@ -42,7 +42,7 @@ class RestartPolicyMode(StrEnum):
 
 
 class HealthStatus(StrEnum):
-    """What a health check last said."""
+    """The last result of a health check."""
 
     STARTING = "STARTING"
     HEALTHY = "HEALTHY"
@@ -57,7 +57,7 @@ def _address(value: str) -> str:
 
 
 NETWORK_OF = "container:"
-"""Begins the name of a network that is that of another container, whose id or name follows."""
+"""Prefix of a network that is shared with another container; its id or name follows."""
 IpAddress = Annotated[str, AfterValidator(_address)]
 # Docker's own rule for names.
 ContainerName = Annotated[
@@ -74,7 +74,7 @@ HostName = Annotated[str, spelled(r"[A-Za-z0-9.-]*", "must consist of letters, d
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedPort:
-    """A port of the container on an address of the host. No `host_port`: Docker picks one."""
+    """A port of the container on an address of the host. Without `host_port`, Docker picks one."""
 
     container_port: Port
     host_port: Port | None = None
@@ -91,7 +91,7 @@ class BindMount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeMount:
-    """A Docker volume; an empty name is a nameless one."""
+    """A Docker volume; an empty name means an anonymous one."""
 
     name: Text = ""
 
@@ -106,7 +106,7 @@ class TmpfsMount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
-    """A file system shown in a container, from exactly one of three sources."""
+    """A file system mounted into a container, from exactly one of three sources."""
 
     target: AbsolutePath
     read_only: bool = False
@@ -123,7 +123,7 @@ class Mount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkAttachment:
-    """A network that a container is on."""
+    """A network of a container."""
 
     network: Annotated[Text, Field(min_length=1)]
     aliases: tuple[Text, ...] = ()
@@ -133,15 +133,15 @@ class NetworkAttachment:
 
     @property
     def stands_alone(self) -> bool:
-        """Whether it is none that others may stand beside: no network at all, or the host's
-        own, or that of another container.
+        """Whether the attachment excludes others: no network, the host's own, or that of
+        another container.
         """
         return self.network in {"none", "host"} or self.network.startswith(NETWORK_OF)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ulimit:
-    """A limit of the processes of a container; -1 is no limit."""
+    """A resource limit of a container's processes; -1 means no limit."""
 
     name: Annotated[str, spelled(r"[a-z]+", "must be the name of a limit, such as nofile")]
     soft: Annotated[int, Field(ge=-1)]
@@ -150,7 +150,7 @@ class Ulimit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestartPolicy:
-    """Whether and how Docker starts an ended container again."""
+    """Whether and how Docker restarts an ended container."""
 
     mode: RestartPolicyMode = RestartPolicyMode.NO
     max_retries: int = 0
@@ -162,7 +162,7 @@ class RestartPolicy:
         return self
 
 
-# Docker counts both in nanoseconds, or parts of a CPU as small, with 63 bits.
+# Docker counts both in nanoseconds, or billionths of a CPU, with 63 bits.
 _LONGEST = timedelta(days=36500)
 _Cpus = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 _Period = Annotated[timedelta, Field(ge=timedelta(milliseconds=1), le=_LONGEST)]
@@ -170,7 +170,7 @@ _Period = Annotated[timedelta, Field(ge=timedelta(milliseconds=1), le=_LONGEST)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthCheck:
-    """A command that tells a container's health. None and zero mean Docker's defaults."""
+    """A command that checks a container's health. None and zero mean Docker's defaults."""
 
     command: tuple[Text, ...] = ()
     shell_command: Text = ""
@@ -189,7 +189,7 @@ class HealthCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """A device of the host, given to a container."""
+    """A device of the host in a container."""
 
     host_path: AbsolutePath
     container_path: AbsolutePath | None = None
@@ -198,7 +198,7 @@ class Device:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerResources:
-    """What a container may use; zero is no limit, or Docker's default."""
+    """Resource limits of a container; zero means no limit, or Docker's default."""
 
     memory_bytes: Bytes = 0
     memory_reservation_bytes: Bytes = 0
@@ -232,7 +232,7 @@ Signal = Annotated[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerSpec:
-    """What to make a container from. Empty and zero fields mean the image's or Docker's default."""
+    """The specification of a container. Empty and zero fields mean the image's or Docker's default."""
 
     image: Annotated[Text, Field(min_length=1)]
     name: ContainerName = ""
@@ -291,7 +291,7 @@ class ContainerSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Container:
-    """The container part of a resource; which fields a SUMMARY has, the contract says."""
+    """The container part of a resource. The contract defines the fields of a SUMMARY."""
 
     image: str
     image_id: str
@@ -326,7 +326,7 @@ class Container:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerUpdate:
-    """What can be changed of a container; None leaves it as it is."""
+    """A change of a container; None leaves a field unchanged."""
 
     memory_bytes: Bytes | None = None
     memory_swap_bytes: Annotated[int, Field(ge=-1)] | None = None

@@ -1,4 +1,4 @@
-"""Domains: what they are made from, what they look like, what can be changed."""
+"""Domains: specification, view and update."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,14 +22,14 @@ from proad.model.lifetime import Lifetime
 
 MIN_MEMORY_BYTES = 32 * 2**20
 DEFAULT_DISK_BYTES = 10 * 2**30
-# Where libvirt stops counting, and where a typing error is certain.
+# The maximum of libvirt, and a value that can only be a typing error.
 MAX_MEMORY_BYTES = 2**46
 MAX_VCPUS = 4096
 MAX_DISK_BYTES = 2**60
 
 
 class BootDevice(StrEnum):
-    """What a domain boots from."""
+    """A device to boot from."""
 
     DISK = "DISK"
     CDROM = "CDROM"
@@ -46,7 +46,7 @@ class Firmware(StrEnum):
 
 
 class CpuMode(StrEnum):
-    """How the processor looks to the guest."""
+    """The CPU model that the guest sees."""
 
     HOST_PASSTHROUGH = "HOST_PASSTHROUGH"
     HOST_MODEL = "HOST_MODEL"
@@ -55,7 +55,7 @@ class CpuMode(StrEnum):
 
 
 class DiskBus(StrEnum):
-    """How a disk is attached."""
+    """The bus of a disk."""
 
     VIRTIO = "VIRTIO"
     SATA = "SATA"
@@ -67,7 +67,7 @@ class DiskBus(StrEnum):
 
 
 class NetworkModel(StrEnum):
-    """Model of a network card."""
+    """The model of a network card."""
 
     VIRTIO = "VIRTIO"
     E1000E = "E1000E"
@@ -76,7 +76,7 @@ class NetworkModel(StrEnum):
 
 
 class GraphicsType(StrEnum):
-    """How the screen is reached."""
+    """The protocol of the screen."""
 
     VNC = "VNC"
     NONE = "NONE"
@@ -85,7 +85,7 @@ class GraphicsType(StrEnum):
 
 
 class VideoModel(StrEnum):
-    """Model of the video card."""
+    """The model of the video card."""
 
     VIRTIO = "VIRTIO"
     VGA = "VGA"
@@ -95,7 +95,7 @@ class VideoModel(StrEnum):
 
 
 class VirtType(StrEnum):
-    """Kind of machine that is shown to the guest."""
+    """The virtualization of a domain."""
 
     KVM = "KVM"
     QEMU = "QEMU"
@@ -104,7 +104,7 @@ class VirtType(StrEnum):
 
 
 class DiskFormat(StrEnum):
-    """What a disk is stored in."""
+    """The format of a disk."""
 
     QCOW2 = "QCOW2"
     RAW = "RAW"
@@ -112,7 +112,7 @@ class DiskFormat(StrEnum):
 
 
 class DiskDevice(StrEnum):
-    """What a disk is."""
+    """The kind of a disk."""
 
     DISK = "DISK"
     CDROM = "CDROM"
@@ -133,9 +133,9 @@ Memory = Annotated[int, Field(ge=MIN_MEMORY_BYTES, le=MAX_MEMORY_BYTES, multiple
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeRef:
-    """A volume that is in a storage pool; an empty pool is the host's default one.
+    """A volume in a storage pool; an empty pool means the host's default one.
 
-    `format` is what the caller says of a volume that a disk is to be put on.
+    `format` is the caller's statement about the volume, for a disk on top of it.
     """
 
     name: VolumeName
@@ -145,7 +145,7 @@ class VolumeRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewDisk:
-    """A volume to be made for a domain, which goes with the domain."""
+    """A new volume for a domain, which is deleted with the domain."""
 
     capacity_bytes: Capacity = 0
     pool: XmlText = ""
@@ -164,7 +164,7 @@ class NewDisk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiskSpec:
-    """A disk of a domain to be, on a new volume or an existing one."""
+    """A disk of a new domain, on a new or an existing volume."""
 
     new_volume: NewDisk | None = None
     volume: VolumeRef | None = None
@@ -184,14 +184,14 @@ class DiskSpec:
 
     @property
     def stated_format(self) -> DiskFormat | None:
-        """What the caller says of the format of an existing volume."""
+        """The caller's statement about the format of an existing volume."""
         stated = self.volume.format if self.volume is not None else None
         return stated or self.format
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CdromSpec:
-    """What is in the optical drive; nothing: it is empty."""
+    """The medium in the optical drive; empty for none."""
 
     path: AbsolutePath | None = None
     volume: VolumeRef | None = None
@@ -219,7 +219,7 @@ Title = Annotated[XmlText, Field(max_length=200), spelled(r"[^\n]*", "must be on
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DomainSpec:
-    """What to make a domain from."""
+    """The specification of a domain."""
 
     name: Name
     uuid: Annotated[str, AfterValidator(_uuid)] = ""
@@ -258,22 +258,22 @@ class DomainSpec:
 
     @property
     def effective_disks(self) -> tuple[DiskSpec, ...]:
-        """The disks with the default one where the spec names none."""
+        """The disks; the default one if the specification names none."""
         if self.disks or self.diskless:
             return self.disks
         return (DiskSpec(new_volume=NewDisk(capacity_bytes=DEFAULT_DISK_BYTES)),)
 
     @property
     def effective_networks(self) -> tuple[NetworkSpec, ...]:
-        """The network cards with the default one where the spec names none."""
+        """The network cards; the default one if the specification names none."""
         return self.networks if self.networks or self.networkless else (NetworkSpec(),)
 
     @property
     def effective_boot_order(self) -> tuple[BootDevice, ...]:
-        """The boot order; where the spec names none: the disk, the medium, else the network.
+        """The boot order; by default the disk, then the medium, otherwise the network.
 
-        No firmware stops at a disk that is empty, and one that something was installed on is
-        not to end in its installer again.
+        Firmware skips an empty disk, so that the installer on the medium runs first, and not
+        again after the installation.
         """
         if self.boot_order:
             return self.boot_order
@@ -286,7 +286,7 @@ class DomainSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disk:
-    """A disk of a domain as it is."""
+    """A disk of an existing domain."""
 
     target: str
     device: DiskDevice = DiskDevice.DISK
@@ -302,7 +302,7 @@ class Disk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkInterface:
-    """A network card of a domain as it is."""
+    """A network card of an existing domain."""
 
     network: str = ""
     mac_address: str = ""
@@ -313,7 +313,7 @@ class NetworkInterface:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Graphics:
-    """The screen of a domain; `port` is 0 while it does not run."""
+    """The screen of a domain; `port` is 0 while the domain does not run."""
 
     type: GraphicsType
     listen: str = ""
@@ -322,7 +322,7 @@ class Graphics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Domain:
-    """The domain part of a resource; which fields a SUMMARY has, the contract says."""
+    """The domain part of a resource. The contract defines the fields of a SUMMARY."""
 
     memory_bytes: int
     max_memory_bytes: int
@@ -345,7 +345,7 @@ class Domain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DomainUpdate:
-    """What can be changed of a domain; None leaves it as it is."""
+    """A change of a domain; None leaves a field unchanged."""
 
     memory_bytes: Memory | None = None
     vcpus: Annotated[int, Field(ge=1, le=MAX_VCPUS)] | None = None

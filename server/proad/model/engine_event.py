@@ -1,18 +1,18 @@
-"""What an engine says has happened."""
+"""Events of an engine."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineEvent:
-    """A hint to look at one resource again; it does not say what it looks like now.
+    """The notice that a resource has changed, without its new state.
 
     Attributes:
         id: full id of the resource.
-        removed: it was deleted, or, while it ran, lost its persistent configuration.
-            What is found under the id afterwards is another one.
-        ended: its run ended, and with it a TRANSIENT resource.
-        reconfigured: something of it changed that a SUMMARY may not show.
+        removed: the resource was deleted, or lost its persistent configuration while running.
+            A resource with the id afterwards is another one.
+        ended: the resource stopped, and no longer exists if it was TRANSIENT.
+        reconfigured: something changed that a SUMMARY may not show.
     """
 
     id: str
@@ -21,7 +21,7 @@ class EngineEvent:
     reconfigured: bool = False
 
     def __or__(self, other: "EngineEvent") -> "EngineEvent":
-        """Give one hint for two of the same resource."""
+        """Return one event for two of the same resource."""
         return EngineEvent(
             id=self.id,
             removed=self.removed or other.removed,

@@ -8,7 +8,7 @@ from proad.model.resource import ResourceKind
 
 
 class Capability(StrEnum):
-    """What a driver can do beyond the lifecycle of its resources."""
+    """A capability of a driver beyond the lifecycle of its resources."""
 
     CONTAINERS = "CONTAINERS"
     IMAGES = "IMAGES"
@@ -29,7 +29,7 @@ class EngineHealth(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineInfo:
-    """What an engine says of itself and its host when a driver asks."""
+    """An engine's own information about itself and its host."""
 
     version: str
     api_version: str = ""
@@ -42,7 +42,7 @@ class EngineInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """An engine on a host, as the daemon sees it."""
+    """An engine on a host, with its health."""
 
     driver: str
     version: str = ""
@@ -59,7 +59,7 @@ class Engine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """A host connection and what is behind it."""
+    """A host connection and its engines."""
 
     name: str
     engines: tuple[Engine, ...] = ()

@@ -1,4 +1,4 @@
-"""How ids may be written."""
+"""The notations of ids."""
 
 import re
 from typing import Annotated
@@ -10,7 +10,7 @@ _UUID = re.compile(r"([0-9a-f]{8})(-?)([0-9a-f]{4})\2([0-9a-f]{4})\2([0-9a-f]{4}
 
 
 def full_id(text: str) -> str:
-    """Return the full id that a text spells, as its engine writes it; empty: it spells none."""
+    """Return the full id in a text, in the engine's own notation; empty for no full id."""
     text = text.lower()
     if _CONTAINER_ID.fullmatch(text):
         return text

@@ -1,4 +1,4 @@
-"""Container images, and how a pull tells its progress."""
+"""Container images, and the progress of a pull."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageFilter:
-    """Which images a list is about."""
+    """The filter of a list of images."""
 
     reference: Text = ""
     labels: Mapping[Text, Text] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class ImageFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullProgress:
-    """How far one layer of a pull is; an empty `layer_id` means the whole."""
+    """The progress of one layer of a pull; an empty `layer_id` means the whole image."""
 
     layer_id: str = ""
     status: str = ""
@@ -50,7 +50,7 @@ class PullProgress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletedImage:
-    """What the deletion of an image took away."""
+    """The result of the deletion of an image."""
 
     untagged: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
@@ -58,7 +58,7 @@ class DeletedImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistryCredentials:
-    """User name and password for a registry; an empty registry is Docker Hub."""
+    """Username and password for a registry; an empty registry means Docker Hub."""
 
     registry: Text = ""
     username: Annotated[Text, Field(min_length=1)]

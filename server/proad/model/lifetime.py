@@ -1,4 +1,4 @@
-"""How long a resource lasts."""
+"""The lifetime of a resource."""
 
 from enum import StrEnum
 

@@ -1,4 +1,4 @@
-"""Names of registries, as Docker reads them out of the names of images."""
+"""Names of registries, as Docker derives them from names of images."""
 
 import re
 
@@ -10,10 +10,10 @@ _HOST = re.compile(
 
 
 def registry_of(image: str) -> str:
-    """Give the registry that Docker asks for an image: HOST or HOST:PORT.
+    """Return the registry of an image: HOST or HOST:PORT.
 
-    What precedes the first slash is one if it has a dot, a colon or a capital letter in
-    it, or is localhost; everything else is on Docker Hub.
+    The part before the first slash is a registry if it contains a dot, a colon or a capital
+    letter, or is localhost; otherwise the image is on Docker Hub.
     """
     first, slash, _ = image.partition("/")
     if slash and (set(first) & set(".:") or first == "localhost" or first != first.lower()):
@@ -22,10 +22,10 @@ def registry_of(image: str) -> str:
 
 
 def host_and_port(registry: str) -> tuple[str, str]:
-    """Give the host, in lower case and without brackets and dots at its end, and the port.
+    """Return the host, in lower case and without brackets and trailing dots, and the port.
 
     Raises:
-        ValueError: it is neither HOST nor HOST:PORT.
+        ValueError: the text is neither HOST nor HOST:PORT.
     """
     match = _HOST.fullmatch(registry)
     if match is None:

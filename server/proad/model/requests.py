@@ -1,4 +1,4 @@
-"""How a verb is to be done."""
+"""Options and results of verbs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ XML_LIMIT = 2**20
 
 
 class StopMode(StrEnum):
-    """How a resource is stopped."""
+    """The mode of a stop."""
 
     GRACEFUL = "GRACEFUL"
     GRACEFUL_THEN_FORCE = "GRACEFUL_THEN_FORCE"
@@ -27,7 +27,7 @@ class StopMode(StrEnum):
 
 
 class RestartMode(StrEnum):
-    """How a resource is restarted."""
+    """The mode of a restart."""
 
     GRACEFUL = "GRACEFUL"
     GRACEFUL_THEN_FORCE = "GRACEFUL_THEN_FORCE"
@@ -36,7 +36,7 @@ class RestartMode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartOptions:
-    """How to start."""
+    """Options of a start."""
 
     from_snapshot: Text = ""
     discard_saved_state: bool = False
@@ -44,7 +44,7 @@ class StartOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopOptions:
-    """How to stop; None means what users of the engine expect (contract: StopMode)."""
+    """Options of a stop; None means the default of the engine's kind (contract: StopMode)."""
 
     mode: StopMode | None = None
     grace_period: Grace | None = None
@@ -52,7 +52,7 @@ class StopOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestartOptions:
-    """How to restart; None means what users of the engine expect (contract: RestartMode)."""
+    """Options of a restart; None means the default of the engine's kind (contract: RestartMode)."""
 
     mode: RestartMode | None = None
     grace_period: Grace | None = None
@@ -60,7 +60,7 @@ class RestartOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteOptions:
-    """What goes with a resource, and whether it may be active."""
+    """Options of a deletion: what is deleted with a resource, and whether it may be active."""
 
     force: bool = False
     delete_snapshots: bool = False
@@ -71,14 +71,14 @@ class DeleteOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelSet:
-    """Labels as a whole."""
+    """A complete set of labels."""
 
     entries: DomainLabels = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceUpdate:
-    """What to change of a resource; None leaves it as it is."""
+    """A change of a resource; None leaves a field unchanged."""
 
     name: Name | None = None
     labels: LabelSet | None = None
@@ -87,7 +87,7 @@ class ResourceUpdate:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is to be changed, by an absent part or by one with no field set."""
+        """Whether the update changes nothing: all parts are absent or have no field set."""
         return (
             self.name is None
             and self.labels is None
@@ -96,7 +96,7 @@ class ResourceUpdate:
         )
 
     def is_undone_by_saved_state(self, name: str) -> bool:
-        """Tell whether it changes what a domain of that name gets back from a saved state."""
+        """Return whether a saved state of a domain of that name would undo the change."""
         change = self.domain or DomainUpdate()
         return (
             self.name not in {None, name}
@@ -107,7 +107,7 @@ class ResourceUpdate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Updated:
-    """A changed resource, and the paths of what takes effect at its next start."""
+    """A changed resource, and the paths of changes that take effect at its next start."""
 
     resource: Resource
     restart_required: tuple[str, ...] = ()
@@ -115,7 +115,7 @@ class Updated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreatedContainer:
-    """A new container, and what the engine warned of."""
+    """A new container, and the engine's warnings."""
 
     resource: Resource
     warnings: tuple[str, ...] = ()
@@ -123,7 +123,7 @@ class CreatedContainer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PruneFilter:
-    """Which stopped containers a prune is about."""
+    """The filter of a prune of stopped containers."""
 
     labels: Mapping[Text, Text] = field(default_factory=dict)
     create_time_before: datetime | None = None
@@ -131,7 +131,7 @@ class PruneFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pruned:
-    """What a prune took away."""
+    """The result of a prune."""
 
     container_ids: tuple[str, ...] = ()
     reclaimed_bytes: int = 0
@@ -139,7 +139,7 @@ class Pruned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DomainXml:
-    """A domain to be made from XML."""
+    """A new domain as XML."""
 
     xml: Annotated[str, Field(min_length=1, max_length=XML_LIMIT)]
     lifetime: Lifetime = Lifetime.PERSISTENT

@@ -1,4 +1,4 @@
-"""Resources: what containers and domains have in common."""
+"""Resources: the common parts of containers and domains."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -34,7 +34,7 @@ class ResourceState(StrEnum):
 
 
 class StateReason(StrEnum):
-    """Why a resource is in its state."""
+    """The reason of a resource's state."""
 
     NEVER_STARTED = "NEVER_STARTED"
     COMPLETED = "COMPLETED"
@@ -53,14 +53,14 @@ class StateReason(StrEnum):
 
 
 class ResourceView(StrEnum):
-    """How much of a resource is asked for."""
+    """The view of a resource: which of its fields are filled in."""
 
     SUMMARY = "SUMMARY"
     FULL = "FULL"
 
 
 class Verb(StrEnum):
-    """What can be done to a resource."""
+    """An operation on an existing resource."""
 
     START = "START"
     STOP = "STOP"
@@ -75,7 +75,7 @@ class Verb(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateDetail:
-    """What is behind a state. `exit_code` is None until a process has ended once."""
+    """Details of a state. `exit_code` is None until a process has ended once."""
 
     reason: StateReason | None = None
     message: str = ""
@@ -87,7 +87,7 @@ class StateDetail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activity:
-    """What is being done to a resource. `percent` is None where the engine does not tell."""
+    """The verb that is running on a resource. `percent` is None if the engine does not report it."""
 
     verb: Verb
     step: str = ""
@@ -100,12 +100,11 @@ class Activity:
 class Resource:
     """A container or a domain.
 
-    `id` is the engine's own full id. `host` is empty as a driver gives it; the
-    inventory fills in the name of the host connection, `allowed_verbs`, `activity`,
-    `etag`, `revision` and `observe_time`. A driver gives `allowed_verbs` where they are
-    fewer than the state allows. `lifetime` is None in a SUMMARY where the engine's list does
-    not tell it. `creation` tells which create of that driver made the resource, if the engine
-    keeps that; no caller sees it.
+    `id` is the engine's own full id. A driver leaves `host` empty; the inventory fills in the
+    name of the host connection, `allowed_verbs`, `activity`, `etag`, `revision` and
+    `observe_time`. A driver sets `allowed_verbs` if they are fewer than the state allows.
+    `lifetime` is None in a SUMMARY if the engine's list does not contain it. `creation` names
+    the driver's create that made the resource, if the engine keeps that; callers never see it.
     """
 
     id: str
@@ -129,7 +128,7 @@ class Resource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceFilter:
-    """Which resources a list or a watch is about; an empty field lets everything through."""
+    """The filter of a list or a watch; an empty field matches everything."""
 
     kinds: tuple[ResourceKind, ...] = ()
     states: tuple[ResourceState, ...] = ()
@@ -140,7 +139,7 @@ class ResourceFilter:
     ids: tuple[FullId, ...] = ()
 
     def matches(self, resource: Resource) -> bool:
-        """Tell whether every condition holds for `resource`."""
+        """Return whether a resource meets every condition."""
         return (
             (not self.kinds or resource.kind in self.kinds)
             and (not self.states or resource.state in self.states)

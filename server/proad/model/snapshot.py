@@ -9,7 +9,7 @@ from proad.model.resource import ResourceState
 
 
 class RevertState(StrEnum):
-    """The state that a domain shall have after a revert."""
+    """The state of a domain after a revert."""
 
     RUNNING = "RUNNING"
     PAUSED = "PAUSED"
@@ -17,7 +17,7 @@ class RevertState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotSpec:
-    """What to take; an empty name is made of the time."""
+    """The specification of a snapshot; an empty name is replaced by the time."""
 
     name: FileName = ""
     description: XmlText = ""
@@ -25,7 +25,7 @@ class SnapshotSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """A state of a domain that it can be taken back to."""
+    """A state of a domain to which it can be reverted."""
 
     name: str
     resource_id: str

@@ -1,4 +1,4 @@
-"""What resources use."""
+"""Usage of resources."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ from proad.model.resource import ResourceKind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkStats:
-    """Network traffic as the workload sees it."""
+    """Network traffic, from the workload's point of view."""
 
     receive_bytes: int = 0
     transmit_bytes: int = 0
@@ -49,7 +49,7 @@ class ResourceStats:
 
 
 class MissingSampleReason(StrEnum):
-    """Why there is no sample of a resource."""
+    """The reason of a missing sample."""
 
     NOT_ACTIVE = "NOT_ACTIVE"
     NOT_TOLD = "NOT_TOLD"
@@ -57,7 +57,7 @@ class MissingSampleReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MissingSample:
-    """A resource that was to be sampled and was not, and why."""
+    """A resource without a sample, and the reason."""
 
     id: str
     kind: ResourceKind
@@ -69,7 +69,7 @@ class MissingSample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatsBatch:
-    """What a listener hears at a time: samples, and what there is none of."""
+    """The samples of one interval, and the missing ones."""
 
     stats: tuple[ResourceStats, ...] = ()
     missing: tuple[MissingSample, ...] = ()
@@ -77,7 +77,7 @@ class StatsBatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatsOptions:
-    """What is to be sampled, and how often."""
+    """The resources to sample, and the interval."""
 
     ids: tuple[Annotated[Text, Field(min_length=1)], ...] = ()
     interval: Annotated[timedelta, Field(ge=timedelta(seconds=1), le=timedelta(hours=1))] = (

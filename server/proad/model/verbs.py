@@ -1,4 +1,4 @@
-"""Which verb is legal in which state, and what is wrong where it is not."""
+"""The legal verbs of each state, and the errors of illegal ones."""
 
 from collections.abc import Collection, Mapping
 
@@ -12,15 +12,15 @@ from proad.model.resource import Resource, ResourceKind, ResourceState, Verb
 
 _S = ResourceState
 
-# What is in a state that nobody knows may well be running.
+# A resource in an unknown state may be running.
 ACTIVE = frozenset({_S.STARTING, _S.RUNNING, _S.PAUSED, _S.SUSPENDED, _S.STOPPING, _S.OTHER})
 INACTIVE = frozenset({_S.STOPPED, _S.SAVED, _S.FAILED})
 
 _LEGAL: Mapping[Verb, frozenset[ResourceState]] = {
-    # PAUSED and SUSPENDED are resumed by a start.
+    # A start resumes PAUSED and SUSPENDED resources.
     Verb.START: INACTIVE | {_S.PAUSED, _S.SUSPENDED},
-    # A container that Docker keeps restarting, and a guest that hangs while it shuts
-    # down, must be stoppable.
+    # A container that Docker keeps restarting, and a guest that hangs in its shutdown, must
+    # be stoppable.
     Verb.STOP: frozenset({_S.STARTING, _S.RUNNING, _S.PAUSED, _S.SUSPENDED, _S.STOPPING}),
     Verb.RESTART: frozenset({_S.RUNNING}),
     Verb.PAUSE: frozenset({_S.RUNNING}),
@@ -30,7 +30,7 @@ _LEGAL: Mapping[Verb, frozenset[ResourceState]] = {
     Verb.CREATE_SNAPSHOT: frozenset({_S.RUNNING, _S.PAUSED, _S.STOPPED, _S.FAILED}),
     Verb.REVERT_SNAPSHOT: INACTIVE | {_S.RUNNING, _S.PAUSED},
 }
-# What is legal in a state that nobody knows, the engine decides.
+# In an unknown state, the engine decides what is legal.
 LEGAL = {verb: states | {_S.OTHER} for verb, states in _LEGAL.items()}
 
 _NOTHING = "there is nothing to do"
@@ -40,9 +40,9 @@ _DOMAINS_ONLY = frozenset({Verb.CREATE_SNAPSHOT, Verb.REVERT_SNAPSHOT})
 def allowed_verbs(
     kind: ResourceKind, state: ResourceState, *, but: Collection[Verb] = ()
 ) -> tuple[Verb, ...]:
-    """Give the verbs that are legal in `state`, in the order of `Verb`.
+    """Return the verbs that are legal in `state`, in the order of `Verb`.
 
-    `but` are those that the resource cannot do for a reason of its own.
+    `but` contains the verbs that the resource excludes for a reason of its own.
     """
     return tuple(
         verb
@@ -54,12 +54,12 @@ def allowed_verbs(
 
 
 def verbs_of(seen: Resource) -> tuple[Verb, ...]:
-    """Give the verbs that are legal for a resource as its driver gave it."""
+    """Return the legal verbs of a resource as its driver returned it."""
     return seen.allowed_verbs or allowed_verbs(seen.kind, seen.state)
 
 
 def refusal(verb: Verb, resource: Resource, *, force: bool = False) -> StateError | None:
-    """Give the error of an illegal verb, or None for a legal one.
+    """Return the error of an illegal verb; None for a legal one.
 
     `force` makes DELETE of an active resource legal.
     """
@@ -86,7 +86,7 @@ def refusal(verb: Verb, resource: Resource, *, force: bool = False) -> StateErro
 
 
 def _hint(verb: Verb, resource: Resource) -> str:
-    """Say what to do instead of an illegal verb, or first."""
+    """Return a hint what to do instead of an illegal verb, or before it."""
     match verb, resource.state:
         case _, _S.REMOVING:
             hint = "it is being removed"

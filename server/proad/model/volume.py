@@ -10,7 +10,7 @@ from proad.model.domain import Capacity, DiskFormat, VolumeRef
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Volume:
-    """A volume. `format` is None for one that holds neither qcow2 nor raw, such as iso."""
+    """A volume. `format` is None for formats other than qcow2 and raw, such as iso."""
 
     pool: str
     name: str
@@ -24,7 +24,7 @@ class Volume:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeSpec:
-    """What to make a volume from."""
+    """The specification of a volume."""
 
     pool: XmlText = ""
     name: Name

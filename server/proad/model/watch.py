@@ -1,4 +1,4 @@
-"""What a watcher is told."""
+"""Events of a watch."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,7 +11,7 @@ from proad.model.resource import Resource, ResourceState
 
 
 class ChangeType(StrEnum):
-    """What happened to a resource, as a watcher sees it."""
+    """The type of a change, from the watcher's point of view."""
 
     EXISTING = "EXISTING"
     ADDED = "ADDED"
@@ -20,14 +20,14 @@ class ChangeType(StrEnum):
 
 
 class ChangeCause(StrEnum):
-    """Where a change came from."""
+    """The cause of a change."""
 
     API = "API"
     EXTERNAL = "EXTERNAL"
 
 
 class GapKind(StrEnum):
-    """Why a watch may not have been told of every step."""
+    """The reason of a gap in a watch."""
 
     ENGINE_LOST = "ENGINE_LOST"
     ENGINE_RESYNCED = "ENGINE_RESYNCED"
@@ -36,7 +36,7 @@ class GapKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceChange:
-    """A change of one resource. `previous_state` is None for what was not there."""
+    """A change of one resource. `previous_state` is None for a new resource."""
 
     type: ChangeType
     resource: Resource
@@ -47,14 +47,14 @@ class ResourceChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bookmark:
-    """Says how far a watch has come."""
+    """The position of a watch."""
 
     synced: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """A place where steps may be missing."""
+    """A position where changes may be missing."""
 
     kind: GapKind
     engine: str = ""
@@ -72,7 +72,7 @@ class WatchEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchOptions:
-    """How a watch is to be held."""
+    """Options of a watch."""
 
     heartbeat_interval: Annotated[
         timedelta, Field(ge=timedelta(seconds=1), le=timedelta(minutes=5))

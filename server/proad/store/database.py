@@ -16,7 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from proad.errors import DatabaseUnreachableError, SetupError
-from proad.ownership import check_place, open_own
+from proad.ownership import check_parent, open_own
 from proad.store.migrate import is_current, migrate
 from proad.store.url import async_url
 
@@ -28,10 +28,7 @@ _MOST_PARAMETERS = 1000
 
 
 class Database:
-    """An open database with today's schema.
-
-    Make it with `open`. Any number of tasks may use it at a time.
-    """
+    """An open database with the current schema, made by `open`. Tasks may share it."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -40,13 +37,13 @@ class Database:
     @classmethod
     @asynccontextmanager
     async def open(cls, url: str) -> AsyncIterator[Self]:
-        """Connect, bring the schema up to date, and disconnect at the end.
+        """Connect, migrate the schema, and disconnect at the end.
 
         Args:
-            url: as `Settings.database_url` has it, or a plain one.
+            url: the database URL, with or without a driver.
 
         Raises:
-            SetupError: it cannot be opened, or a newer Proa made it.
+            SetupError: the database cannot be opened, or has the schema of a newer Proa.
         """
         parsed = make_url(async_url(url))
         engine = _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
@@ -58,7 +55,7 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """Give a connection for reading.
+        """Provide a connection for reading.
 
         Raises:
             DatabaseUnreachableError: the database does not answer.
@@ -69,7 +66,7 @@ class Database:
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        """Give a connection whose changes are kept together at the end, or none of them.
+        """Provide a connection whose changes are committed at the end, or rolled back.
 
         Raises:
             DatabaseUnreachableError: the database does not answer.
@@ -80,7 +77,7 @@ class Database:
 
 
 def batched(values: Iterable[str]) -> Iterator[Sequence[str]]:
-    """Cut values into as many as a database takes as parameters of one statement."""
+    """Split values into batches that fit the parameters of one statement."""
     rest = iter(values)
     while some := tuple(islice(rest, _MOST_PARAMETERS)):
         yield some
@@ -111,7 +108,7 @@ def _postgresql(url: URL) -> AsyncEngine:
     return create_async_engine(
         url,
         hide_parameters=True,
-        pool_pre_ping=True,  # PostgreSQL may have been restarted since
+        pool_pre_ping=True,  # PostgreSQL may have been restarted
         pool_timeout=_WAIT_SECONDS,
         connect_args={"connect_timeout": _WAIT_SECONDS},
     )
@@ -126,8 +123,8 @@ def _sqlite(url: URL) -> AsyncEngine:
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
-    # Python's driver must not begin transactions: it leaves DDL out of them, and a
-    # read that turns into a write fails at once instead of waiting its turn.
+    # Keep Python's driver from beginning transactions: it leaves DDL out of them, and a read
+    # that becomes a write would fail at once instead of waiting for the lock.
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {_WAIT_SECONDS * 1000}")
@@ -142,9 +139,9 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _private_file(path: Path) -> None:
-    """Make the file 0600 before SQLite does; it gives its side files the same mode."""
+    """Create the file with mode 0600 before SQLite, which gives its side files the same mode."""
     try:
-        check_place(path)
+        check_parent(path)
         descriptor = open_own(path, os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise SetupError(f"cannot open the database {path}: {error.strerror}") from None

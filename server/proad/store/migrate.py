@@ -1,4 +1,4 @@
-"""Bringing a database up to today's schema, when the daemon opens it."""
+"""Migration of a database to the current schema."""
 
 from pathlib import Path
 
@@ -7,13 +7,13 @@ from sqlalchemy import Connection, inspect, text
 from proad.errors import SetupError
 from proad.store.schema import REVISION
 
-# Any number that nobody else in that PostgreSQL database takes: "proa" in ASCII.
+# A number that nothing else in the PostgreSQL database should use: "proa" in ASCII.
 _ADVISORY_LOCK = 0x70726F61
 _FOLDER = Path(__file__).parent / "migrations"
 
 
 def is_current(connection: Connection) -> bool:
-    """Tell whether nothing is to be done; cheap, for every start and every command."""
+    """Return whether the schema is current; cheap, for every start and every command."""
     if not inspect(connection).has_table("alembic_version"):
         return False
     revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
@@ -23,13 +23,13 @@ def is_current(connection: Connection) -> bool:
 def migrate(connection: Connection) -> None:
     """Run the missing migrations in the connection's transaction, all or none.
 
-    Of several daemons that start at once one migrates and the others wait: on SQLite
-    the write transaction sees to it, on PostgreSQL a lock.
+    Of several daemons that start at once one migrates and the others wait: for the write
+    transaction on SQLite, for an advisory lock on PostgreSQL.
 
     Raises:
-        SetupError: the schema is a newer Proa's.
+        SetupError: the schema is that of a newer Proa.
     """
-    # A third of a second to import, and nearly always there is nothing to migrate
+    # The import takes a third of a second, and there is hardly ever anything to migrate
     from alembic import command
     from alembic.config import Config
     from alembic.migration import MigrationContext
@@ -47,4 +47,4 @@ def migrate(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")  # nothing, if another daemon was faster
+    command.upgrade(config, "head")  # does nothing if another daemon was faster

@@ -1,4 +1,4 @@
-"""The tables. A change here needs a migration; a test compares the two."""
+"""The tables. A change needs a migration; a test compares the two."""
 
 from datetime import UTC, datetime
 
@@ -21,7 +21,7 @@ REVISION = "0003"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A point in time, always in UTC; SQLite by itself forgets the time zone."""
+    """A point in time, always in UTC. SQLite itself drops the time zone."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -31,7 +31,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         value: datetime | None,
         dialect: Dialect,  # noqa: ARG002 - SQLAlchemy's signature
     ) -> datetime | None:
-        """Send UTC. Raises ValueError for a time without a zone."""
+        """Convert to UTC. Raises ValueError for a time without a zone."""
         if value is not None and value.tzinfo is None:
             raise ValueError("a time without a time zone")
         return value.astimezone(UTC) if value else None
@@ -41,7 +41,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         value: datetime | None,
         dialect: Dialect,  # noqa: ARG002 - SQLAlchemy's signature
     ) -> datetime | None:
-        """Give it back with its time zone."""
+        """Add the time zone."""
         if value is None:
             return None
         return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Database URLs: plain ones in, ones with an asynchronous driver out."""
+"""Database URLs, and their asynchronous drivers."""
 
 from pathlib import Path
 
@@ -15,15 +15,15 @@ _DRIVERS = {
 
 
 def sqlite_url(path: Path) -> str:
-    """Give the URL of an SQLite file."""
+    """Return the URL of an SQLite file."""
     return URL.create("sqlite+aiosqlite", database=str(path)).render_as_string()
 
 
 def async_url(text: str) -> str:
-    """Check a database URL and put our driver into it.
+    """Return a database URL with our driver in it.
 
     Raises:
-        ValueError: it is none, or of another database. The text has no password in it.
+        ValueError: the URL is invalid or of another database. The message contains no password.
     """
     try:
         url = make_url(text)

@@ -1,4 +1,4 @@
-"""The users and what they were granted."""
+"""The users and their scopes."""
 
 import re
 import secrets
@@ -16,21 +16,21 @@ from proad.model.scope import Scope, read_scopes, write_scopes
 from proad.store.database import Database, batched
 from proad.store.schema import users
 
-_LONGEST_NAME = 64
+_MAX_NAME_LENGTH = 64
 _NAME = re.compile(r"[a-z0-9_][a-z0-9._@+-]*")
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user as the database has it.
+    """A user in the database.
 
     Attributes:
-        name: unique, in lower case and NFC.
-        password_hash: by bcrypt.
-        scopes: what tokens of this user may carry.
-        disabled: no new tokens, and the old ones are no longer good.
-        token_version: tokens carry it; one with another version is no longer good.
-        create_time: when the user was added.
+        name: unique name, in lower case and NFC.
+        password_hash: bcrypt hash of the password.
+        scopes: the scopes that tokens of this user may have.
+        disabled: whether logins are refused and existing tokens invalid.
+        token_version: version in new tokens; tokens with another version are invalid.
+        create_time: time of creation.
     """
 
     name: str
@@ -42,25 +42,25 @@ class User:
 
 
 class UserNotFoundError(LookupError):
-    """There is no such user. Of use on the host only: no RPC names users."""
+    """The user does not exist. For commands on the host alone: no RPC names users."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"there is no user {name!r}; 'proad user list' shows who there is")
 
 
 def fold_username(name: str) -> str:
-    """Return the one form under which a name is kept: Unicode's NFC, in lower case."""
+    """Return the stored form of a name: NFC, in lower case."""
     return unicodedata.normalize("NFC", name).lower()
 
 
 def check_username(name: str) -> str:
-    """Return the form of a name under which it is kept, if it can be one.
+    """Return the stored form of a possible name.
 
     Raises:
-        InvalidArgumentError: with the field "username".
+        InvalidArgumentError: the name is not a possible one; with the field "username".
     """
-    folded = fold_username(name[: _LONGEST_NAME + 1])
-    if not _NAME.fullmatch(folded) or len(folded) > _LONGEST_NAME:
+    folded = fold_username(name[: _MAX_NAME_LENGTH + 1])
+    if not _NAME.fullmatch(folded) or len(folded) > _MAX_NAME_LENGTH:
         raise InvalidArgumentError.of(
             "username",
             "must have 1 to 64 characters: letters and digits of ASCII, '_', "
@@ -70,9 +70,9 @@ def check_username(name: str) -> str:
 
 
 class UserStore:
-    """The users in a database. Each change ends the tokens that were given before it.
+    """The users in a database. Each change of a user invalidates the user's tokens.
 
-    Names are taken in any case and kept in one.
+    Names are case-insensitive.
     """
 
     def __init__(self, database: Database) -> None:
@@ -82,15 +82,15 @@ class UserStore:
         """Add a user.
 
         Raises:
-            InvalidArgumentError: nobody can have this name.
-            AlreadyExistsError: somebody has it.
+            InvalidArgumentError: the name is not a possible one.
+            AlreadyExistsError: a user has the name.
         """
         user = User(
             name=check_username(name),
             password_hash=password_hash,
             scopes=frozenset(scopes),
             disabled=False,
-            # By chance, lest a token of an earlier user of this name be good again
+            # Random, so that tokens of an earlier user of this name stay invalid
             token_version=secrets.randbits(48),
             create_time=datetime.now(UTC),
         )
@@ -110,7 +110,7 @@ class UserStore:
         return user
 
     async def get(self, name: str) -> User | None:
-        """Give a user, or None if there is none of this name."""
+        """Return a user; None if the name is unknown."""
         found = select(users).where(users.c.name == fold_username(name))
         async with self._database.read() as connection:
             result = await connection.execute(found)
@@ -118,7 +118,7 @@ class UserStore:
         return _user(row) if row else None
 
     async def versions(self, names: Collection[str]) -> dict[str, int]:
-        """Give the token versions of some users, by name, but not of those who are disabled."""
+        """Return the token versions of some users by name, without disabled users."""
         known = select(users.c.name, users.c.token_version).where(users.c.disabled.is_(False))
         found: dict[str, int] = {}
         async with self._database.read() as connection:
@@ -128,21 +128,21 @@ class UserStore:
         return found
 
     async def list(self) -> list[User]:
-        """Give all users, by name."""
+        """Return all users, ordered by name."""
         async with self._database.read() as connection:
             result = await connection.execute(select(users).order_by(users.c.name))
             return [_user(row) for row in result]
 
     async def set_password(self, name: str, password_hash: str) -> User:
-        """Change the password. Raises UserNotFoundError."""
+        """Set the password. Raises UserNotFoundError."""
         return await self._change(name, password_hash=password_hash)
 
     async def set_scopes(self, name: str, scopes: Collection[Scope]) -> User:
-        """Grant these scopes and no others. Raises UserNotFoundError."""
+        """Set the scopes. Raises UserNotFoundError."""
         return await self._change(name, scopes=write_scopes(scopes))
 
     async def set_disabled(self, name: str, *, disabled: bool) -> User:
-        """Lock a user out, or in again. Raises UserNotFoundError."""
+        """Disable or enable a user. Raises UserNotFoundError."""
         return await self._change(name, disabled=disabled)
 
     async def remove(self, name: str) -> None:

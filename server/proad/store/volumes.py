@@ -1,4 +1,4 @@
-"""What is remembered of the volumes that Proa made."""
+"""Records of the volumes that Proa created."""
 
 from collections.abc import Collection
 from typing import Any
@@ -12,19 +12,19 @@ from proad.store.schema import volumes
 
 
 class VolumeStore:
-    """The records of volumes in a database; implements `core.records.VolumeRecords`."""
+    """The volume records in a database; implements `core.records.VolumeRecords`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def list(self, engine: str) -> list[VolumeRecord]:
-        """Give all records of an engine."""
+        """Return all records of an engine."""
         wanted = select(volumes).where(volumes.c.engine == engine)
         async with self._database.read() as connection:
             return [_record(row) for row in await connection.execute(wanted)]
 
     async def put(self, engine: str, record: VolumeRecord) -> None:
-        """Keep a record, in place of the one with its id if there is one."""
+        """Store a record, and replace one with the same id."""
         file = record.file
         row = insert(volumes).values(
             id=record.id,
@@ -47,7 +47,7 @@ class VolumeStore:
             await connection.execute(row)
 
     async def remove(self, engine: str, ids: Collection[str]) -> None:
-        """End records by their ids."""
+        """Remove records by their ids."""
         ended = delete(volumes).where(volumes.c.engine == engine, volumes.c.id.in_(ids))
         async with self._database.write() as connection:
             await connection.execute(ended)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from proad.errors import SetupError
-from proad.ownership import check_own_folder, check_place, check_way, open_own
+from proad.ownership import check_own_folder, check_parent, check_path, open_own
 from proad.state import prepare_state_dir
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
@@ -80,7 +80,7 @@ def test_a_folder_that_is_a_link_is_refused_and_its_real_path_told(folder, tmp_p
 
 def test_a_way_over_a_link_of_ours_is_good(folder, tmp_path):
     (tmp_path / "link").symlink_to("a/../a")
-    check_way(tmp_path / "link" / "state")
+    check_path(tmp_path / "link" / "state")
     prepare_state_dir(tmp_path / "link" / "state")
 
 
@@ -128,9 +128,9 @@ def test_a_way_over_links_in_a_circle_is_refused(tmp_path):
 
 @pytest.mark.parametrize("mode", [0o777, 0o1777, 0o770])
 def test_the_place_of_a_file_where_others_could_put_theirs_is_refused(folder, mode):
-    check_place(folder / "proa.sock")
+    check_parent(folder / "proa.sock")
     folder.chmod(mode)
-    message = refused(check_place, folder / "proa.sock")
+    message = refused(check_parent, folder / "proa.sock")
     assert message.startswith(f"{folder}: others may ")
     assert f"(mode {mode:04o})" in message
     assert (f"chmod go-w {folder}" in message) == (mode != 0o1777)

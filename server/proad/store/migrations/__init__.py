@@ -1,1 +1,1 @@
-"""The steps that lead a database from empty to today's schema."""
+"""The migrations from an empty database to the current schema."""

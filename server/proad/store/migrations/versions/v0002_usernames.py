@@ -1,4 +1,4 @@
-"""User names in one case."""
+"""Case-insensitive user names."""
 
 from collections import defaultdict
 
@@ -19,10 +19,10 @@ _REMEDY = (
 
 
 def upgrade() -> None:
-    """Bring all names into lower case.
+    """Convert all names to lower case.
 
     Raises:
-        SetupError: two users would have the same name; nothing is changed.
+        SetupError: two users would get the same name; nothing is changed.
     """
     users = sa.table("users", sa.column("name"))
     connection = op.get_bind()

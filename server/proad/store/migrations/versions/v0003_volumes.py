@@ -1,4 +1,4 @@
-"""The volumes that Proa made."""
+"""Volume records."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Make the table."""
+    """Create the table."""
     op.create_table(
         "volumes",
         sa.Column("id", sa.String(36), nullable=False),
