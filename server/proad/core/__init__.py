@@ -1,1 +1,1 @@
-"""The logic between the wire and the drivers."""
+"""The logic between the contract and the drivers."""

@@ -1,4 +1,4 @@
-"""On whose behalf something is done."""
+"""The user on whose behalf the current task works."""
 
 from contextvars import ContextVar
 
@@ -6,10 +6,10 @@ _actor: ContextVar[str] = ContextVar("actor", default="")
 
 
 def act_for(username: str) -> None:
-    """Note for this call, and all tasks that it starts, who asked for it."""
+    """Set the user for the current task and for all tasks that it starts."""
     _actor.set(username)
 
 
 def current_actor() -> str:
-    """Tell who asked; empty: the daemon itself."""
+    """Return the name of the user; empty: the daemon itself."""
     return _actor.get()

@@ -1,4 +1,4 @@
-"""The host connections and their engines: who can do what, where."""
+"""The host connections, their engines, and what each engine can do."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
@@ -31,7 +31,7 @@ _PROTOCOLS: Mapping[Capability, type[Any]] = {
 
 
 def capabilities(driver: Driver) -> tuple[Capability, ...]:
-    """Ask a driver what it can do beyond the lifecycle."""
+    """Return what a driver can do beyond the lifecycle."""
     found = [name for name, protocol in _PROTOCOLS.items() if isinstance(driver, protocol)]
     if StopMode.SAVE in driver.stop_modes:
         found.append(Capability.SAVE)
@@ -39,21 +39,34 @@ def capabilities(driver: Driver) -> tuple[Capability, ...]:
 
 
 def require(driver: Driver, capability: type[P]) -> P:
-    """Give `driver` as one that has `capability`, or raise CapabilityMissingError."""
+    """Return `driver` as one with `capability`.
+
+    Raises:
+        CapabilityMissingError: the driver lacks the capability.
+    """
     if not isinstance(driver, capability):
         raise CapabilityMissingError(capability.__name__.lower(), driver=driver.name)
     return driver
 
 
 class Hosts:
-    """All host connections, in the order of the configuration."""
+    """All host connections, in the order of the configuration.
+
+    Args:
+        names: names of the hosts.
+        connections: the engines on these hosts.
+    """
 
     def __init__(self, names: Sequence[str], connections: Sequence[EngineConnection]) -> None:
         self.names = tuple(names)
         self.connections = tuple(connections)
 
     def covered(self, which: ResourceFilter) -> list[EngineConnection]:
-        """Give the links that may have resources that `which` lets through."""
+        """Return the connections whose engines may have resources that match `which`.
+
+        Raises:
+            HostNotFoundError: `which` names a host that is not configured.
+        """
         for host in which.hosts:
             self._require_host(host)
         return [
@@ -65,11 +78,15 @@ class Hosts:
         ]
 
     def offering(self, capability: type[P], host: str) -> tuple[EngineConnection, P]:
-        """Give the connection, and its driver, of a host that can do something.
+        """Return the connection, and its driver, of the engine on a host with a capability.
+
+        Args:
+            capability: the protocol of the capability.
+            host: name of the host; empty: the first one.
 
         Raises:
-            HostNotFoundError: there is no such host. An empty name is the first one.
-            CapabilityMissingError: none of its engines can do that.
+            HostNotFoundError: no such host is configured.
+            CapabilityMissingError: no engine of the host has the capability.
         """
         name = self._require_host(host)
         for connection in self.connections:
@@ -78,17 +95,21 @@ class Hosts:
         raise CapabilityMissingError(capability.__name__.lower(), driver=f"host {name!r}")
 
     def describe(self, host: str) -> Host:
-        """Tell all that is known of a host. Asks no engine."""
+        """Return what is known of a host, without a call to an engine.
+
+        Raises:
+            HostNotFoundError: no such host is configured.
+        """
         name = self._require_host(host)
         connections = [connection for connection in self.connections if connection.host == name]
-        told = [connection.info for connection in connections]
+        infos = [connection.info for connection in connections]
         return Host(
             name=name,
             engines=tuple(_engine(connection) for connection in connections),
-            hostname=next((info.hostname for info in told if info.hostname), ""),
-            cpus=max((info.cpus for info in told), default=0),
-            memory_bytes=max((info.memory_bytes for info in told), default=0),
-            architecture=next((info.architecture for info in told if info.architecture), ""),
+            hostname=next((info.hostname for info in infos if info.hostname), ""),
+            cpus=max((info.cpus for info in infos), default=0),
+            memory_bytes=max((info.memory_bytes for info in infos), default=0),
+            architecture=next((info.architecture for info in infos if info.architecture), ""),
         )
 
     def _require_host(self, host: str) -> str:

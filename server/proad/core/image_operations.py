@@ -12,7 +12,10 @@ from proad.model import DeletedImage, Image, ImageFilter, PullProgress, Registry
 
 
 class ImageOperations:
-    """What ImageService does; errors are those of the port."""
+    """Lists, pulls and deletes images on the hosts, and logs in to registries.
+
+    Errors are those of the port.
+    """
 
     def __init__(self, hosts: Hosts, tasks: ShieldedTasks, allowed: AllowedRegistries) -> None:
         self._hosts = hosts
@@ -33,9 +36,10 @@ class ImageOperations:
     async def pull(
         self, name: str, *, platform: str, host: str
     ) -> AsyncGenerator[PullProgress | Image, None]:
-        """Pull an image to a host, if its registry is allowed.
+        """Pull an image to a host; the last item is the image. Closing the generator ends the pull.
 
-        Closing the generator ends the pull.
+        Raises:
+            PolicyDeniedError: the registry is not allowed.
         """
         await self._allowed.check_image(name)
         connection, driver = self._hosts.offering(ports.Images, host)
@@ -51,7 +55,11 @@ class ImageOperations:
             return await driver.delete_image(name, force=force)
 
     async def login(self, credentials: RegistryCredentials, *, host: str) -> None:
-        """Keep credentials for the pulls of a host, if the registry is allowed."""
+        """Keep credentials for the pulls of a host.
+
+        Raises:
+            PolicyDeniedError: the registry is not allowed.
+        """
         await self._allowed.check(credentials.registry)
         connection, driver = self._hosts.offering(ports.Images, host)
         with connection.call():

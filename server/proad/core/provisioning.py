@@ -22,7 +22,7 @@ from proad.ports import Containers, Domains, OnMade
 
 
 class Provisioning:
-    """What ContainerService and DomainService do; errors are those of the ports.
+    """Creates containers and domains, and prunes containers; errors are those of the ports.
 
     A create goes to its end though its caller goes away, so that nothing is left half done.
     """

@@ -1,4 +1,4 @@
-"""What a caller may write for a resource: an id, the start of one, or a name."""
+"""References: what callers write for a resource, as an id, the prefix of one, or a name."""
 
 import re
 from dataclasses import dataclass
@@ -11,19 +11,19 @@ from proad.model import Resource, ResourceKind, full_id
 _KINDS = {"container": ResourceKind.CONTAINER, "domain": ResourceKind.DOMAIN}
 
 _FEWEST_DIGITS = 4
-# Of an id, as its engine writes it; that hyphens are where a UUID has them, the id itself tells.
-_START = re.compile(r"[0-9a-f-]+")
+# A prefix may have hyphens anywhere: `starts` compares them with those of the id.
+_PREFIX = re.compile(r"[0-9a-f-]+")
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What a caller wrote: [[HOST/]KIND/]NAME.
+    """A reference to a resource: [[HOST/]KIND/]NAME.
 
     Attributes:
-        text: all of it.
-        name: the last part: a name, an id in any spelling, or the start of one.
-        kind: what it must be; None: either.
-        host: where it must be; None: anywhere.
+        text: the whole text.
+        name: the last part: a name, an id in any spelling, or the prefix of one.
+        kind: the kind that the resource must have; None: either.
+        host: the host connection that must have the resource; None: any.
     """
 
     text: str
@@ -33,10 +33,10 @@ class Reference:
 
     @classmethod
     def parse(cls, text: str) -> "Reference":
-        """Take a text apart.
+        """Parse a reference.
 
         Raises:
-            InvalidArgumentError: it cannot be a reference.
+            InvalidArgumentError: `text` cannot be a reference.
         """
         *qualifiers, name = text.split("/")
         if not name or len(qualifiers) > 2 or (qualifiers and qualifiers[-1] not in _KINDS):  # noqa: PLR2004 - host and kind
@@ -48,15 +48,15 @@ class Reference:
 
     @cached_property
     def full_id(self) -> str:
-        """The full id that the name spells, as its engine writes it; empty: it spells none."""
+        """The full id that the name spells, as its engine writes the id; empty: none."""
         return full_id(self.name)
 
     @cached_property
     def digits(self) -> str:
-        """The digits that an id may start with; empty: the name is the start of none."""
+        """The digits of the name, if it may be the prefix of an id; else empty."""
         name = self.name.lower()
         digits = name.replace("-", "")
-        return digits if len(digits) >= _FEWEST_DIGITS and _START.fullmatch(name) else ""
+        return digits if len(digits) >= _FEWEST_DIGITS and _PREFIX.fullmatch(name) else ""
 
     def covers(self, connection: EngineConnection) -> bool:
         """Return whether the resource may be one of this engine's."""
@@ -71,7 +71,7 @@ class Reference:
         )
 
     def starts(self, resource: Resource) -> bool:
-        """Return whether the name is the start of the id of a resource that has its digits."""
+        """Return whether the name is the prefix of the id of a resource that has its digits."""
         return self.kind in {None, resource.kind} and (
             "-" not in self.name or resource.id.startswith(self.name.lower())
         )

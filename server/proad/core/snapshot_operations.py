@@ -19,9 +19,9 @@ from proad.model import (
 
 @dataclass(frozen=True, slots=True)
 class PositionedSnapshot:
-    """A snapshot, and where it stands among the others of its resource.
+    """A snapshot, and its position among the snapshots of its resource.
 
-    `position` is of plain strings, so that a page token can carry it.
+    The position is a tuple of strings, so that a page token can carry it.
     """
 
     snapshot: Snapshot
@@ -29,11 +29,12 @@ class PositionedSnapshot:
 
 
 def sort_by_age(snapshots: Iterable[Snapshot]) -> list[PositionedSnapshot]:
-    """Sort by age. libvirt counts in seconds: of two in one second the parent is the older."""
+    """Sort by age. libvirt counts seconds: of two snapshots in one second, the parent is older."""
     by_name = {snapshot.name: snapshot for snapshot in snapshots}
 
     def position(snapshot: Snapshot) -> tuple[str, str, str]:
-        # Of one second only: one of another that is deleted between two pages shifts nothing.
+        # Count only ancestors of the same second: otherwise the deletion of an older snapshot
+        # between two pages would shift the positions of all that descend from it.
         time, ancestors = snapshot.create_time, 0
         above = by_name.get(snapshot.parent)
         while above is not None and above.create_time == time and ancestors < len(by_name):
@@ -46,7 +47,10 @@ def sort_by_age(snapshots: Iterable[Snapshot]) -> list[PositionedSnapshot]:
 
 
 class SnapshotOperations:
-    """What SnapshotService does; errors are those of finding, of running a verb and of the port."""
+    """Lists, takes, reverts to and deletes the snapshots of a resource.
+
+    Errors are those of `Resolver.find`, of `VerbRunner.run` and of the port.
+    """
 
     def __init__(self, resolver: Resolver, verbs: VerbRunner, inventory: Inventory) -> None:
         self._resolver = resolver

@@ -10,7 +10,7 @@ from proad.model import Volume, VolumeSpec
 
 
 class VolumeOperations:
-    """What VolumeService does; errors are those of the port."""
+    """Lists, creates and deletes volumes on the hosts; errors are those of the port."""
 
     def __init__(self, hosts: Hosts, tasks: ShieldedTasks) -> None:
         self._hosts = hosts

@@ -10,7 +10,12 @@ from proad.model import ResourceFilter
 
 
 class WatchService:
-    """What WatchResources does."""
+    """Starts watches on the engines that a filter covers, and ends them with the daemon.
+
+    Args:
+        hosts: the host connections.
+        inventory: the inventory.
+    """
 
     def __init__(self, hosts: Hosts, inventory: Inventory) -> None:
         self._hosts = hosts
@@ -18,7 +23,7 @@ class WatchService:
 
     @property
     def run_id(self) -> str:
-        """Tells the revisions of this run of the daemon from those of another one."""
+        """Distinguishes revisions of this run of the daemon from those of other runs."""
         return self._inventory.run_id
 
     def follow(
@@ -28,16 +33,16 @@ class WatchService:
         heartbeat: timedelta,
         after: tuple[str, int] | None = None,
     ) -> AsyncIterator[Batch]:
-        """Give what there is and then each change; see `inventory.watch`.
+        """Yield the resources and then each change; see `inventory.watch`.
 
         Args:
             which: the resources.
-            heartbeat: how long nothing may come.
-            after: the run and the revision to go on after; None: begin anew.
+            heartbeat: the longest time without an event.
+            after: the run and the revision to resume after; None: begin with the initial state.
 
         Raises:
-            HostNotFoundError: the filter names a host that there is not.
-            RevisionCompactedError: what came after `after` is not known any more.
+            HostNotFoundError: the filter names a host that is not configured.
+            RevisionCompactedError: the changes after `after` are no longer kept.
             ShuttingDownError: the daemon is stopping.
         """
         connections = self._hosts.covered(which)
