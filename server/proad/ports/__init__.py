@@ -1,19 +1,44 @@
-"""What the core asks of the world: drivers of engines, and records that outlive the daemon."""
+"""What the core asks of the world around it: drivers, and records that outlive the daemon.
 
-from proad.ports.driver import (
+A driver implements `Driver` and those of the protocols in `capabilities` that its engine offers.
+A protocol that a driver lacks is a missing capability, which the core reports; no method exists
+only to refuse. `tests/contract/` proves every obligation below with one suite that every driver
+runs.
+
+Obligations of every method of a driver:
+
+- Take and return model types only; no object of an engine's SDK leaves a driver.
+- `id` is a full id as `list_resources` returns it. An unknown id raises ResourceNotFoundError.
+- Never block the event loop: SDK calls run on the driver's own threads.
+- Raise EngineUnreachableError for an engine that does not answer, and EngineTimedOutError for
+  one that is too slow. Raise for a refusal what it means: InvalidArgumentError with the field,
+  CapabilityMissingError, InUseError, HostExhaustedError, or else EngineConflictError with the
+  engine's text. Tell refusals apart by code; where one code has several causes, by the one table
+  of the driver that knows the engine's texts.
+- Raise for a verb that is illegal in the present state the error of `model.verbs.refusal`, and
+  change nothing, also when the state changed a moment ago.
+- Create all or nothing: when a step fails or the call is cancelled, remove all that was made.
+- Return the resource as it is after a verb: as read from the engine or, for `pause` and `resume`,
+  as the engine's success implies. `start`, `stop`, `restart`, `pause` and `resume` return a
+  SUMMARY, the others the FULL view.
+- Return equal SUMMARYs of a resource that did not change in between, whether they come from
+  `list_resources`, `get_resource` or a verb.
+- Leave empty what only the core knows: `host`, `activity`, `etag`, `revision` and
+  `observe_time`; and `allowed_verbs`, unless they are fewer than the state allows, as for a
+  resource that can have no snapshot.
+"""
+
+from proad.ports.callbacks import OnEvent, OnMade, OnStep, untold
+from proad.ports.capabilities import (
     Containers,
     Domains,
-    Driver,
     Images,
-    OnEvent,
-    OnMade,
-    OnStep,
     Snapshots,
     Stats,
     Updates,
     Volumes,
-    untold,
 )
+from proad.ports.driver import Driver
 
 __all__ = [
     "Containers",

@@ -1,7 +1,7 @@
-"""What must outlive the daemon and must not be on the engine: what it made there.
+"""Records of the volumes that Proa made, which outlive the daemon.
 
-What is noted on the engine itself can be changed by whoever may use the engine; what a
-delete may take and which format a volume was made in is therefore kept here.
+A note on the engine itself can be changed by anyone who may use the engine. What a delete may
+remove, and which format a volume was made in, is therefore kept in the daemon's own database.
 """
 
 from collections.abc import Collection
@@ -14,25 +14,25 @@ from proad.model import DiskFormat
 
 
 class RecordState(StrEnum):
-    """How far a volume has come, and whether it goes with a domain."""
+    """How far the creation of a volume has come, and whether the volume belongs to a domain."""
 
-    # The engine is asked for it, or was when the daemon died.
+    # The engine is being asked for the volume, or was when the daemon died.
     PLANNED = "PLANNED"
-    # Made for a domain, and deleted with it.
+    # Made for a domain, and deleted with that domain.
     OWNED = "OWNED"
-    # Made by Proa and nobody's: only DeleteVolume takes it.
+    # Made by Proa for no domain: only DeleteVolume deletes it.
     ORDINARY = "ORDINARY"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileIdentity:
-    """Which file a path leads to, and not merely what it is called.
+    """The identity of a file, whatever its path.
 
     Attributes:
-        device: number of its file system, which may be another one after a reboot.
-        inode: its number in that file system, which a later file may get.
-        birth_time_ns: when it was made, in nanoseconds since 1970; None: the file system
-            does not know.
+        device: number of the file system, which may change with a reboot.
+        inode: number of the file in the file system, which a later file may get again.
+        birth_time_ns: creation time in nanoseconds since 1970; None: the file system does not
+            record it.
     """
 
     device: int
@@ -40,10 +40,10 @@ class FileIdentity:
     birth_time_ns: int | None = None
 
     def is_same(self, other: "FileIdentity") -> bool:
-        """Tell whether both are of one file.
+        """Return whether both identify one file.
 
-        The time of birth tells the files apart that had the same inode, on whichever
-        device; without it device and inode have to do.
+        The creation time distinguishes files that had the same inode, and makes the device
+        unnecessary. Without it, device and inode must suffice.
         """
         if self.birth_time_ns is not None and other.birth_time_ns is not None:
             return (self.inode, self.birth_time_ns) == (other.inode, other.birth_time_ns)
@@ -52,7 +52,7 @@ class FileIdentity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """An image below another one: where it is, and in which format it was made."""
+    """An image in the backing chain of another one: its path and the format it was made in."""
 
     path: str
     format: DiskFormat
@@ -60,20 +60,20 @@ class Layer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeRecord:
-    """A volume that Proa made. No caller and no guest can write it.
+    """The record of a volume that Proa made. No caller and no guest can write it.
 
     Attributes:
         id: a UUID of the record.
-        state: how far the volume has come, and whether it goes with a domain.
-        owner: UUID of the domain that it was made for; empty: of none.
-        pool: name of its pool.
-        name: its name in the pool.
-        path: where it is; empty while it is PLANNED.
-        key: the engine's key of it; empty while it is PLANNED.
-        format: the format that it was made in, whatever it looks like by now.
-        base_chain: the images below it as it was made, the nearest first.
-        file: the file that was made; None: it is on another host, or no file.
-        create_time: when it was planned.
+        state: how far the creation has come, and whether the volume belongs to a domain.
+        owner: UUID of the domain that the volume was made for; empty: none.
+        pool: name of the pool.
+        name: name of the volume in the pool.
+        path: path of the volume; empty while PLANNED.
+        key: the engine's key of the volume; empty while PLANNED.
+        format: the format that the volume was made in, whatever its content looks like now.
+        base_chain: the images below the volume when it was made, the nearest first.
+        file: the file that was made; None: the volume is on another host, or no file.
+        create_time: when the volume was planned.
     """
 
     id: str
@@ -90,17 +90,17 @@ class VolumeRecord:
 
 
 class VolumeRecords(Protocol):
-    """The volumes that Proa made, by engine.
+    """The records of the volumes that Proa made, by engine.
 
-    `engine` is an engine's own identity, never the configured name of its host. Every
-    method raises DatabaseUnreachableError where the records cannot be read or written.
+    `engine` is the engine's own identity, never the configured name of its host. Every method
+    raises DatabaseUnreachableError if the records cannot be read or written.
     """
 
     async def list(self, engine: str) -> list[VolumeRecord]:
-        """Give all records of an engine, in any order."""
+        """Return all records of an engine, in any order."""
 
     async def put(self, engine: str, record: VolumeRecord) -> None:
-        """Keep a record, in place of the one with its id if there is one."""
+        """Store a record, in place of the one with the same id if there is one."""
 
     async def remove(self, engine: str, ids: Collection[str]) -> None:
-        """End records by their ids; one that is not there is no error."""
+        """Remove records by their ids; unknown ids are ignored."""

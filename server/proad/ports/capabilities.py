@@ -1,0 +1,200 @@
+"""The optional ports of a driver, one for each capability."""
+
+from collections.abc import AsyncGenerator, Collection, Mapping
+from typing import Protocol, runtime_checkable
+
+from proad.model import (
+    ContainerSpec,
+    CreatedContainer,
+    DeletedImage,
+    DomainSpec,
+    DomainXml,
+    Image,
+    ImageFilter,
+    Pruned,
+    PruneFilter,
+    PullProgress,
+    RegistryCredentials,
+    Resource,
+    ResourceStats,
+    ResourceUpdate,
+    RevertState,
+    Snapshot,
+    SnapshotSpec,
+    Updated,
+    Volume,
+    VolumeSpec,
+)
+from proad.ports.callbacks import OnMade, untold
+
+
+@runtime_checkable
+class Updates(Protocol):
+    """Updates of existing resources."""
+
+    async def update(self, id: str, update: ResourceUpdate) -> Updated:
+        """Change what `update` names, at once where the engine can.
+
+        For an active resource, `restart_required` names the paths, such as "domain.vcpus", of
+        the changes that take effect at its next start.
+
+        Raises:
+            CapabilityMissingError: the engine cannot change one of the fields; nothing was
+                changed.
+        """
+
+
+@runtime_checkable
+class Stats(Protocol):
+    """Statistics of what resources use."""
+
+    async def stats(self, ids: Collection[str]) -> Mapping[str, ResourceStats]:
+        """Return one sample of each of these resources, by id.
+
+        A resource that is not active, or does not exist, has none. A hung resource does not
+        delay the others for long.
+        """
+
+
+@runtime_checkable
+class Containers(Protocol):
+    """Creation of containers."""
+
+    async def create_container(
+        self, spec: ContainerSpec, *, start: bool = False, on_made: OnMade = untold
+    ) -> CreatedContainer:
+        """Create a container; with `start`, start it.
+
+        Raises:
+            InvalidArgumentError: the engine refuses a value; with its field.
+            ImageNotFoundError: the image is not on the host; nothing is pulled.
+            AlreadyExistsError: the name is taken; `existing_id` in the metadata.
+            InUseError: a port or an address of the host is taken.
+        """
+
+    async def prune_containers(self, which: PruneFilter = PruneFilter()) -> Pruned:
+        """Remove all stopped containers that match `which`."""
+
+
+@runtime_checkable
+class Images(Protocol):
+    """Container images and registries."""
+
+    async def list_images(self, which: ImageFilter = ImageFilter()) -> list[Image]:
+        """Return the images, in any order."""
+
+    async def get_image(self, name: str) -> Image:
+        """Return the FULL view of an image. Raises ImageNotFoundError."""
+
+    def pull_image(
+        self, name: str, *, platform: str = ""
+    ) -> AsyncGenerator[PullProgress | Image, None]:
+        """Pull an image; the last item is the Image. Closing the generator ends the pull.
+
+        Raises:
+            ImageNotFoundError: the registry has no such image.
+            RegistryDeniedError: the registry wants other credentials.
+            RegistryUnreachableError: the registry does not answer, or cannot at the moment.
+        """
+
+    async def delete_image(self, name: str, *, force: bool = False) -> DeletedImage:
+        """Delete an image, or remove a tag from it. Raises ImageNotFoundError, InUseError."""
+
+    async def login_registry(self, credentials: RegistryCredentials) -> None:
+        """Check credentials and keep them in memory for pulls.
+
+        Raises:
+            RegistryDeniedError: the registry refuses the credentials.
+            RegistryUnreachableError: the registry does not answer, or cannot at the moment.
+        """
+
+    async def logout_registry(self, registry: str) -> None:
+        """Forget the credentials for a registry, if there are any."""
+
+
+@runtime_checkable
+class Domains(Protocol):
+    """Creation of virtual machines."""
+
+    async def create_domain(
+        self, spec: DomainSpec, *, start: bool = False, on_made: OnMade = untold
+    ) -> Resource:
+        """Create a domain and its new volumes; with `start`, start it.
+
+        Raises:
+            InvalidArgumentError: the host lacks what a field names, such as a network or a
+                medium; with the field.
+            AlreadyExistsError: the name, UUID or a volume's name is taken.
+            VolumeNotFoundError: a volume, base volume or pool does not exist.
+        """
+
+    async def create_domain_from_xml(
+        self, source: DomainXml, *, start: bool = False, on_made: OnMade = untold
+    ) -> Resource:
+        """Create a domain from XML. Never change an existing one.
+
+        Raises:
+            InvalidArgumentError: with field "xml": the XML is not well-formed, is no domain, or
+                names what does not exist.
+            AlreadyExistsError: the name or UUID is taken.
+        """
+
+    async def get_domain_xml(self, id: str, *, inactive: bool = False) -> str:
+        """Return a domain as XML, without passwords."""
+
+
+@runtime_checkable
+class Snapshots(Protocol):
+    """Snapshots of resources. An unknown snapshot raises SnapshotNotFoundError."""
+
+    async def list_snapshots(self, id: str) -> list[Snapshot]:
+        """Return the snapshots of a resource, in any order."""
+
+    async def get_snapshot(self, id: str, name: str) -> Snapshot:
+        """Return one snapshot."""
+
+    async def create_snapshot(self, id: str, spec: SnapshotSpec = SnapshotSpec()) -> Snapshot:
+        """Take a snapshot, with memory if the resource is active.
+
+        Raises:
+            AlreadyExistsError: the name is taken.
+            CapabilityMissingError: the resource, as it is now, can have no snapshot.
+        """
+
+    async def revert_snapshot(
+        self, id: str, name: str, state: RevertState | None = None
+    ) -> Resource:
+        """Revert a resource to a snapshot; None: to the state that the snapshot has."""
+
+    async def delete_snapshot(self, id: str, name: str, *, children: bool = False) -> None:
+        """Delete a snapshot, and with `children` those taken after it."""
+
+
+@runtime_checkable
+class Volumes(Protocol):
+    """Volumes in storage pools.
+
+    An empty pool is the default pool of the host, which is created if it does not exist.
+    """
+
+    async def list_volumes(self, pool: str = "") -> list[Volume]:
+        """Return the volumes of a pool; if `pool` is empty, of all active pools."""
+
+    async def create_volume(self, spec: VolumeSpec) -> Volume:
+        """Create a volume. Raises AlreadyExistsError, VolumeNotFoundError, HostExhaustedError."""
+
+    async def delete_volume(
+        self, pool: str, name: str, *, ignore_unreadable: Collection[str] = ()
+    ) -> None:
+        """Delete a volume that nothing needs, whatever else is in its pool.
+
+        Args:
+            pool: name of the pool.
+            name: name of the volume.
+            ignore_unreadable: names of what may need the volume but cannot be read, such as
+                "domain web" or "volume default/old.qcow2", and is to be ignored.
+
+        Raises:
+            VolumeNotFoundError: the volume does not exist.
+            InUseError: something needs the volume, or may need it.
+        """
