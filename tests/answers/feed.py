@@ -17,9 +17,9 @@ from proa import v1
 from proad.core.inventory.journal import Journal
 from proad.core.inventory.store import Store
 from proad.core.listing import OrderBy
-from proad.drivers.docker import events, full_view, images, lookup
+from proad.drivers.docker import events, full_view, images, reader
 from proad.drivers.docker import stats as docker_stats
-from proad.drivers.docker.api import Answer
+from proad.drivers.docker.http.api import Answer
 from proad.drivers.libvirt import snapshots
 from proad.drivers.libvirt.connections.connection import Connection
 from proad.drivers.libvirt.full_view import leases_of
@@ -136,7 +136,7 @@ class Feed:
         return chosen.get("Id") or "ab" * 32, self._odd(chosen)
 
     def _docker_list(self) -> Iterator[Any]:
-        yield from lookup._listed(self._odd(self._docker["list"])).values()
+        yield from reader.summaries_of(self._odd(self._docker["list"])).values()
 
     def _docker_inspect(self) -> Iterator[Any]:
         id, answer = self._one("inspect")

@@ -21,7 +21,7 @@ from proad.errors import (
     StateError,
 )
 from proad.model import ACTIVE, Lifetime, Resource, Verb, refusal
-from proad.ports import Driver, OnStep, untold
+from proad.ports import Driver, OnStep, ignore
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -144,7 +144,7 @@ class VerbRunner:
                 entry = await self._permit(resolved, verb, force=force, etag=etag)
                 self.tasks.shield()
                 # Beside a graceful stop, the activity that shows is the stop's.
-                activity = self._inventory.activity(entry, verb) if alone else nullcontext(untold)
+                activity = self._inventory.activity(entry, verb) if alone else nullcontext(ignore)
                 with activity as on_step:
                     begun = self._inventory.begin()
                     run = VerbRun(verb, connection, entry, on_step, alone, begun)

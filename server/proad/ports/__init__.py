@@ -28,7 +28,7 @@ Obligations of every method of a driver:
   resource that can have no snapshot.
 """
 
-from proad.ports.callbacks import OnEvent, OnMade, OnStep, untold
+from proad.ports.callbacks import OnEvent, OnMade, OnStep, ignore
 from proad.ports.capabilities import (
     Containers,
     Domains,
@@ -52,5 +52,5 @@ __all__ = [
     "Stats",
     "Updates",
     "Volumes",
-    "untold",
+    "ignore",
 ]

@@ -15,5 +15,5 @@ OnEvent = Callable[[EngineEvent], None]
 """Receives one event of a subscription; must not block."""
 
 
-def untold(step: str, percent: int | None = None) -> None:
+def ignore(step: str, percent: int | None = None) -> None:
     """Ignore a step or an id: the default where nobody listens."""

@@ -25,7 +25,7 @@ from proad.model import (
     Volume,
     VolumeSpec,
 )
-from proad.ports.callbacks import OnMade, untold
+from proad.ports.callbacks import OnMade, ignore
 
 
 @runtime_checkable
@@ -61,7 +61,7 @@ class Containers(Protocol):
     """Creation of containers."""
 
     async def create_container(
-        self, spec: ContainerSpec, *, start: bool = False, on_made: OnMade = untold
+        self, spec: ContainerSpec, *, start: bool = False, on_made: OnMade = ignore
     ) -> CreatedContainer:
         """Create a container; with `start`, start it.
 
@@ -117,7 +117,7 @@ class Domains(Protocol):
     """Creation of virtual machines."""
 
     async def create_domain(
-        self, spec: DomainSpec, *, start: bool = False, on_made: OnMade = untold
+        self, spec: DomainSpec, *, start: bool = False, on_made: OnMade = ignore
     ) -> Resource:
         """Create a domain and its new volumes; with `start`, start it.
 
@@ -129,7 +129,7 @@ class Domains(Protocol):
         """
 
     async def create_domain_from_xml(
-        self, source: DomainXml, *, start: bool = False, on_made: OnMade = untold
+        self, source: DomainXml, *, start: bool = False, on_made: OnMade = ignore
     ) -> Resource:
         """Create a domain from XML. Never change an existing one.
 

@@ -17,7 +17,7 @@ from proad.model import (
     StopMode,
     StopOptions,
 )
-from proad.ports.callbacks import OnEvent, OnStep, untold
+from proad.ports.callbacks import OnEvent, OnStep, ignore
 
 
 @runtime_checkable
@@ -102,7 +102,7 @@ class Driver(Protocol):
         """
 
     async def stop(
-        self, id: str, options: StopOptions = StopOptions(), *, on_step: OnStep = untold
+        self, id: str, options: StopOptions = StopOptions(), *, on_step: OnStep = ignore
     ) -> Resource:
         """Stop a resource as the contract's StopMode says.
 
@@ -115,7 +115,7 @@ class Driver(Protocol):
         """
 
     async def restart(
-        self, id: str, options: RestartOptions = RestartOptions(), *, on_step: OnStep = untold
+        self, id: str, options: RestartOptions = RestartOptions(), *, on_step: OnStep = ignore
     ) -> Resource:
         """Restart a resource as the contract's RestartMode says."""
 

@@ -17,8 +17,8 @@ from eventually import eventually
 from integration.docker.archives import archive
 from integration.docker.workloads import DEAF, IMAGE, LABEL
 from proad.drivers.docker import DockerDriver
-from proad.drivers.docker.engine import Engine
 from proad.drivers.docker.errors import refused
+from proad.drivers.docker.http.engine_client import EngineClient
 from proad.model import (
     ContainerResources,
     ContainerSpec,
@@ -49,7 +49,7 @@ class Stage:
 
     driver: DockerDriver
     raw: docker.APIClient
-    engine: Engine
+    engine: EngineClient
     token: str
     made: set[str] = field(default_factory=set)
 
@@ -181,7 +181,7 @@ class Stage:
 @contextmanager
 def on_stage(driver: DockerDriver, raw: docker.APIClient) -> Iterator[Stage]:
     token = f"proa-test-{secrets.token_hex(4)}"
-    engine = Engine(driver.endpoint, cert_path=None, threads=2, timeout=timedelta(seconds=60))
+    engine = EngineClient(driver.endpoint, cert_path=None, threads=2, timeout=timedelta(seconds=60))
     with engine:
         stage = Stage(driver, raw, engine, token)
         try:

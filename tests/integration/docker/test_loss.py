@@ -196,7 +196,7 @@ async def test_dies_and_comes_back(engine: PrivateEngine):
         engine.signal(signal.SIGCONT)
 
         async def undone() -> bool:
-            return not driver._creation._cleanups
+            return not driver._creator._cleanups
 
         await eventually(undone)
         assert [each.id for each in await driver.list_resources()] == [made.id]

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from proad.drivers.docker.api import Answer
-from proad.drivers.docker.create import Creation
-from proad.drivers.docker.lookup import Lookup
+from proad.drivers.docker.create import ContainerCreator
+from proad.drivers.docker.http.api import Answer
+from proad.drivers.docker.reader import ContainerReader
 from proad.errors import AlreadyExistsError
 from proad.model import ContainerSpec
-from proad.ports import untold
+from proad.ports import ignore
 
 
 class Taken:
@@ -28,8 +28,8 @@ class Taken:
 
 async def test_a_name_is_taken_also_by_what_is_not_shown_yet():
     engine: Any = Taken()
-    creation = Creation(engine, Lookup(engine))
+    creation = ContainerCreator(engine, ContainerReader(engine))
     spec = ContainerSpec(image="proa-test/busybox:1", name="web")
     with pytest.raises(AlreadyExistsError) as caught:
-        await creation.create(spec, start=False, on_made=untold)
+        await creation.create(spec, start=False, on_made=ignore)
     assert caught.value.metadata == {"container": "web"}

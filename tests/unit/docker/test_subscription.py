@@ -12,9 +12,9 @@ import pytest
 
 from event_queue import EventQueue
 from proad.drivers.docker import DockerDriver
-from proad.drivers.docker.stream import Stream
+from proad.drivers.docker.http.stream import Stream
+from proad.drivers.docker.http.transport import Transport
 from proad.drivers.docker.subscription import SubscriptionTiming
-from proad.drivers.docker.transport import Transport
 from proad.errors import EngineUnreachableError
 from proad.model import (
     EngineEvent,

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from proad.drivers.docker import create
-from proad.drivers.docker.api import Answer
-from proad.drivers.docker.create import Creation
+from proad.drivers.docker.create import ContainerCreator
+from proad.drivers.docker.http.api import Answer
 from proad.errors import EngineTimedOutError
 from proad.model import ContainerSpec
-from proad.ports import untold
+from proad.ports import ignore
 
 ID = "a" * 64
 SPEC = ContainerSpec(image="proa-test/busybox:1", name="late")
@@ -58,10 +58,10 @@ class Late:
 async def test_it_is_gone_when_it_was_removed(monkeypatch, removals):
     monkeypatch.setattr(create, "_RETRY", 0.01)
     engine: Any = Late(*removals)
-    creation = Creation(engine, None)
+    creation = ContainerCreator(engine, None)
 
     with pytest.raises(EngineTimedOutError):
-        await creation.create(SPEC, start=False, on_made=untold)
+        await creation.create(SPEC, start=False, on_made=ignore)
 
     await asyncio.gather(*creation._cleanups)
     assert (engine.there, engine.removals, engine.lists) == (False, [], len(removals))

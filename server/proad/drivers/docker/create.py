@@ -9,12 +9,12 @@ from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
 
-from proad.drivers.docker.api import Answer, filters, quoted
-from proad.drivers.docker.engine import Engine
 from proad.drivers.docker.errors import ENGINE
+from proad.drivers.docker.http.api import Answer, filters, quoted
+from proad.drivers.docker.http.engine_client import EngineClient
 from proad.drivers.docker.images import check_name
 from proad.drivers.docker.labels import CREATION_LABEL
-from proad.drivers.docker.lookup import FULL_ID, Lookup, path
+from proad.drivers.docker.reader import FULL_ID, ContainerReader, path
 from proad.drivers.docker.spec import creation, endpoint
 from proad.drivers.docker.view import ended
 from proad.errors import (
@@ -36,12 +36,12 @@ _PERSISTENCE = timedelta(minutes=5)
 _RETRY = 1.0
 
 
-class Creation:
+class ContainerCreator:
     """Creates containers and removes what is left of a failed create."""
 
-    def __init__(self, engine: Engine, lookup: Lookup) -> None:
+    def __init__(self, engine: EngineClient, reader: ContainerReader) -> None:
         self._engine = engine
-        self._lookup = lookup
+        self._reader = reader
         self._cleanups: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
@@ -93,12 +93,12 @@ class Creation:
         for attachment in spec.networks[1:]:
             connection = {"Container": id, "EndpointConfig": endpoint(attachment)}
             await self._step(spec, f"/networks/{quoted(attachment.network)}/connect", connection)
-        resource = await self._lookup.get(id)
+        resource = await self._reader.get(id)
         if start:
             await self._step(spec, path(id, "/start"))
-            now = await self._lookup.find(id)
+            now = await self._reader.find(id)
             if now is None and spec.lifetime is Lifetime.PERSISTENT:
-                now = await self._lookup.get(id)
+                now = await self._reader.get(id)
             # One that is TRANSIENT and short may be gone already.
             resource = now or replace(ended(resource), state_detail=resource.state_detail)
         return CreatedContainer(resource=resource, warnings=made["Warnings"].texts())
@@ -109,7 +109,7 @@ class Creation:
         answer = await self._engine.post(step, body=body)
         # What somebody else has started by now runs, as it should.
         if not answer.ok and answer.status != HTTPStatus.NOT_MODIFIED:
-            raise await self._lookup.failure(answer, spec)
+            raise await self._reader.failure(answer, spec)
 
     async def _refused(self, spec: ContainerSpec, answer: Answer) -> ProaError:
         if answer.status in {HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST}:
@@ -121,9 +121,9 @@ class Creation:
                 return InvalidArgumentError.of("spec.image", image.text)
         if answer.status == HTTPStatus.CONFLICT and spec.name:
             # One that is being made, or removed, has the name and is not shown.
-            owner = await self._lookup.id_of(spec.name)
+            owner = await self._reader.id_of(spec.name)
             return AlreadyExistsError("container", spec.name, existing_id=owner)
-        return await self._lookup.failure(answer, spec)
+        return await self._reader.failure(answer, spec)
 
     async def _clean_up(self, undo: Coroutine[Any, Any, None]) -> None:
         cleanup = asyncio.create_task(undo)

@@ -9,18 +9,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Never, Self
 
-from proad.drivers.docker.api import filters
-from proad.drivers.docker.create import Creation
-from proad.drivers.docker.engine import Engine
+from proad.drivers.docker.create import ContainerCreator
 from proad.drivers.docker.errors import ENGINE
-from proad.drivers.docker.images import ImageStore
-from proad.drivers.docker.lookup import Lookup
+from proad.drivers.docker.http.api import filters
+from proad.drivers.docker.http.engine_client import EngineClient
+from proad.drivers.docker.images import DockerImages
+from proad.drivers.docker.lifecycle import ContainerLifecycle
+from proad.drivers.docker.reader import ContainerReader
 from proad.drivers.docker.registries import Registries
-from proad.drivers.docker.stats import Sampling
-from proad.drivers.docker.stop import STOP_MODES, Stopping
+from proad.drivers.docker.stats import ContainerStatsCollector
+from proad.drivers.docker.stop import STOP_MODES, ContainerStopper
 from proad.drivers.docker.subscription import SubscriptionTiming, subscribed
-from proad.drivers.docker.update import Updating
-from proad.drivers.docker.verbs import Verbs
+from proad.drivers.docker.update import ContainerUpdater
 from proad.drivers.threads import DEFAULT_TIMEOUT
 from proad.drivers.tolerant import UINT32
 from proad.errors import EngineConflictError, EngineTimedOutError
@@ -46,7 +46,7 @@ from proad.model import (
     StopOptions,
     Updated,
 )
-from proad.ports import OnEvent, OnMade, OnStep, untold
+from proad.ports import OnEvent, OnMade, OnStep, ignore
 
 DEFAULT_URL = "unix:///var/run/docker.sock"
 _PROBE_TIMEOUT = timedelta(seconds=4)
@@ -90,24 +90,24 @@ class DockerDriver:
             folder = os.environ.get("DOCKER_CERT_PATH")
             if cert_path is None and folder and url.startswith("tcp:"):
                 cert_path = Path(folder)
-        self._engine = Engine(url, cert_path=cert_path, threads=threads, timeout=timeout)
+        self._engine = EngineClient(url, cert_path=cert_path, threads=threads, timeout=timeout)
         self.endpoint = self._engine.api.endpoint
-        self._lookup = Lookup(self._engine)
-        self._creation = Creation(self._engine, self._lookup)
-        self._stopping = Stopping(self._engine, self._lookup)
+        self._reader = ContainerReader(self._engine)
+        self._creator = ContainerCreator(self._engine, self._reader)
+        self._stopper = ContainerStopper(self._engine, self._reader)
         self._subscription_timing = subscription_timing
-        self._verbs = Verbs(self._engine, self._lookup, self._stopping)
-        self._updating = Updating(self._engine, self._lookup)
-        self._sampling = Sampling(self._engine.streaming)
-        self._images = ImageStore(self._engine)
+        self._lifecycle = ContainerLifecycle(self._engine, self._reader, self._stopper)
+        self._updater = ContainerUpdater(self._engine, self._reader)
+        self._stats_collector = ContainerStatsCollector(self._engine.streaming)
+        self._images = DockerImages(self._engine)
         self._registries = Registries(self._engine, self._images)
         self._info: EngineInfo | None = None
         self._open = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         self._open.enter_context(self._engine)
-        self._open.enter_context(self._sampling)
-        self._open.push_async_callback(self._creation.close)
+        self._open.enter_context(self._stats_collector)
+        self._open.push_async_callback(self._creator.close)
         return self
 
     async def __aexit__(
@@ -139,7 +139,7 @@ class DockerDriver:
 
     async def list_resources(self, view: ResourceView = ResourceView.SUMMARY) -> list[Resource]:
         """List all containers."""
-        found = await self._lookup.summaries()
+        found = await self._reader.summaries()
         if view is ResourceView.SUMMARY:
             return found
         details = await asyncio.gather(*map(self._in_full, found))
@@ -148,19 +148,19 @@ class DockerDriver:
     async def _in_full(self, summary: Resource) -> Resource | None:
         """Give the FULL view of one; the SUMMARY where the engine cannot tell more."""
         try:
-            return await self._lookup.find(summary.id)
+            return await self._reader.find(summary.id)
         except (EngineConflictError, EngineTimedOutError):
             return summary
 
     async def get_resource(self, id: str, view: ResourceView = ResourceView.FULL) -> Resource:
         """Give one container."""
         if view is ResourceView.FULL:
-            return await self._lookup.get(id)
-        return await self._lookup.summary(id)
+            return await self._reader.get(id)
+        return await self._reader.summary(id)
 
     async def find_id(self, name: str) -> str:
         """Give the id of the container of that name."""
-        return await self._lookup.listed_id_of(name)
+        return await self._reader.listed_id_of(name)
 
     def subscribe(self, on_event: OnEvent) -> AbstractAsyncContextManager[asyncio.Future[Never]]:
         """Call `on_event` for each event of a container."""
@@ -168,45 +168,45 @@ class DockerDriver:
 
     async def start(self, id: str, options: StartOptions = StartOptions()) -> Resource:
         """Start a container; resume it when it is paused."""
-        return await self._verbs.start(id, options)
+        return await self._lifecycle.start(id, options)
 
     async def stop(
-        self, id: str, options: StopOptions = StopOptions(), *, on_step: OnStep = untold
+        self, id: str, options: StopOptions = StopOptions(), *, on_step: OnStep = ignore
     ) -> Resource:
         """Stop a container."""
-        return await self._stopping.stop(id, options, on_step)
+        return await self._stopper.stop(id, options, on_step)
 
     async def restart(
-        self, id: str, options: RestartOptions = RestartOptions(), *, on_step: OnStep = untold
+        self, id: str, options: RestartOptions = RestartOptions(), *, on_step: OnStep = ignore
     ) -> Resource:
         """Restart a container."""
-        return await self._stopping.restart(id, options, on_step)
+        return await self._stopper.restart(id, options, on_step)
 
     async def pause(self, id: str) -> Resource:
         """Freeze a container in memory."""
-        return await self._verbs.pause(id)
+        return await self._lifecycle.pause(id)
 
     async def resume(self, id: str) -> Resource:
         """Let a paused container go on."""
-        return await self._verbs.resume(id)
+        return await self._lifecycle.resume(id)
 
     async def delete(self, id: str, options: DeleteOptions = DeleteOptions()) -> Resource:
         """Delete a container."""
-        return await self._verbs.delete(id, options)
+        return await self._lifecycle.delete(id, options)
 
     async def update(self, id: str, update: ResourceUpdate) -> Updated:
         """Change name, limits or restart policy."""
-        return await self._updating.update(id, update)
+        return await self._updater.update(id, update)
 
     async def stats(self, ids: Collection[str]) -> Mapping[str, ResourceStats]:
         """Take one sample of each of these containers."""
-        return await self._sampling.stats(ids)
+        return await self._stats_collector.stats(ids)
 
     async def create_container(
-        self, spec: ContainerSpec, *, start: bool = False, on_made: OnMade = untold
+        self, spec: ContainerSpec, *, start: bool = False, on_made: OnMade = ignore
     ) -> CreatedContainer:
         """Create a container, and start it if asked to."""
-        return await self._creation.create(spec, start=start, on_made=on_made)
+        return await self._creator.create(spec, start=start, on_made=on_made)
 
     async def prune_containers(self, which: PruneFilter = PruneFilter()) -> Pruned:
         """Remove all stopped containers that `which` lets through."""

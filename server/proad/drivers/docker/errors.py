@@ -6,7 +6,6 @@ from http import HTTPStatus
 
 import urllib3
 
-from proad.drivers.docker.blame import Asked, Wish
 from proad.drivers.docker.refusals import (
     REFUSALS,
     REGISTRIES,
@@ -14,6 +13,7 @@ from proad.drivers.docker.refusals import (
     Refusal,
     known,
 )
+from proad.drivers.docker.request_fields import RequestFields, Wish
 from proad.errors import (
     EngineConflictError,
     EngineTimedOutError,
@@ -61,7 +61,7 @@ def refused(status: int, text: str, wish: Wish | None = None) -> ProaError:
 
 
 def _meant(row: Refusal, found: re.Match[str], text: str, wish: Wish | None) -> ProaError | None:
-    field, value = (wish and Asked(wish).blamed(row, found)) or ("", None)
+    field, value = (wish and RequestFields(wish).blamed(row, found)) or ("", None)
     taken = found.groupdict().get("value") or value
     match row.meaning:
         case Meaning.WRONG if field:

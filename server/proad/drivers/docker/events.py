@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from proad.drivers.docker.lookup import FULL_ID
+from proad.drivers.docker.reader import FULL_ID
 from proad.drivers.tolerant import Value
 from proad.model import EngineEvent
 

@@ -3,9 +3,9 @@
 import re
 from http import HTTPStatus
 
-from proad.drivers.docker.api import Answer, filters, quoted
-from proad.drivers.docker.engine import Engine
 from proad.drivers.docker.errors import refused
+from proad.drivers.docker.http.api import Answer, filters, quoted
+from proad.drivers.docker.http.engine_client import EngineClient
 from proad.drivers.docker.view import environment
 from proad.drivers.tolerant import Value
 from proad.errors import (
@@ -26,10 +26,10 @@ _LONGEST_NAME = 500
 _NAMELESS = frozenset({"<none>:<none>", "<none>@<none>"})
 
 
-class ImageStore:
+class DockerImages:
     """Lists, shows and deletes images."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: EngineClient) -> None:
         self._engine = engine
 
     async def find(self, which: ImageFilter) -> list[Image]:

@@ -8,11 +8,11 @@ from http import HTTPStatus
 
 import structlog
 
-from proad.drivers.docker.api import Answer, quoted
-from proad.drivers.docker.engine import Engine
 from proad.drivers.docker.errors import registry_refused
-from proad.drivers.docker.images import ImageStore, check_name
-from proad.drivers.docker.stream import JsonStream
+from proad.drivers.docker.http.api import Answer, quoted
+from proad.drivers.docker.http.engine_client import EngineClient
+from proad.drivers.docker.http.stream import JsonStream
+from proad.drivers.docker.images import DockerImages, check_name
 from proad.errors import (
     EngineConflictError,
     ProaError,
@@ -32,7 +32,7 @@ _DENIED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 class Registries:
     """Pulls images; keeps credentials for registries, in memory only."""
 
-    def __init__(self, engine: Engine, images: ImageStore) -> None:
+    def __init__(self, engine: EngineClient, images: DockerImages) -> None:
         self._engine = engine
         self._images = images
         self._credentials: dict[str, RegistryCredentials] = {}

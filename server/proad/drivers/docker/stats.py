@@ -13,9 +13,9 @@ from contextlib import ExitStack
 from datetime import timedelta
 
 from proad.drivers.docker.errors import ENGINE
-from proad.drivers.docker.lookup import FULL_ID
-from proad.drivers.docker.stream import Stream
-from proad.drivers.docker.streaming import Streaming
+from proad.drivers.docker.http.stream import Stream
+from proad.drivers.docker.http.streaming_client import StreamingClient
+from proad.drivers.docker.reader import FULL_ID
 from proad.drivers.docker.view import moment
 from proad.drivers.threads import EngineThreads
 from proad.drivers.tolerant import Value, saturated
@@ -31,10 +31,10 @@ _THREADS = 2
 _ONE_SHOT_SINCE = (1, 41)
 
 
-class Sampling:
+class ContainerStatsCollector:
     """Takes samples."""
 
-    def __init__(self, streaming: Streaming) -> None:
+    def __init__(self, streaming: StreamingClient) -> None:
         self._streaming = streaming
         self._threads = EngineThreads(ENGINE, "stats", size=_THREADS)
         self._running = ExitStack()

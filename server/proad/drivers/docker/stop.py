@@ -1,4 +1,4 @@
-"""Stopping a container, and stopping it in order to start it again.
+"""Stop a container, and stop it in order to start it again.
 
 A graceful stop is made of a signal and of looking, rather than of the engine's own
 stop call: that one would hold a thread for the whole grace period, and it always kills
@@ -12,10 +12,10 @@ from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
 
-from proad.drivers.docker.api import Answer
-from proad.drivers.docker.engine import Engine
 from proad.drivers.docker.errors import ENGINE, refused
-from proad.drivers.docker.lookup import Lookup, path
+from proad.drivers.docker.http.api import Answer
+from proad.drivers.docker.http.engine_client import EngineClient
+from proad.drivers.docker.reader import ContainerReader, path
 from proad.drivers.docker.spec import whole_seconds
 from proad.drivers.docker.view import ended
 from proad.errors import (
@@ -56,12 +56,12 @@ _ANSWER = timedelta(seconds=5)
 _LOOK = 0.08
 
 
-class Stopping:
+class ContainerStopper:
     """Stops and restarts containers."""
 
-    def __init__(self, engine: Engine, lookup: Lookup) -> None:
+    def __init__(self, engine: EngineClient, reader: ContainerReader) -> None:
         self._engine = engine
-        self._lookup = lookup
+        self._reader = reader
         # The engine's own restarts that are under way, by the container's id.
         self._restarts: dict[str, asyncio.Task[Answer]] = {}
 
@@ -74,7 +74,7 @@ class Stopping:
             )
         urgent = mode is StopMode.FORCE  # must not queue behind what it is to end
         resource = await self._legal(Verb.STOP, id, urgent=urgent)
-        last = await self._lookup.find_summary(id, urgent=urgent)
+        last = await self._reader.find_summary(id, urgent=urgent)
         match mode:
             case StopMode.FORCE:
                 await self._kill(resource, on_step, urgent=True)
@@ -83,7 +83,7 @@ class Stopping:
                 await self._ask(resource, options.grace_period, on_step)
             case _:
                 await self._ask_and_kill(resource, options.grace_period, on_step)
-        now = await self._lookup.find_summary(id, urgent=urgent)
+        now = await self._reader.find_summary(id, urgent=urgent)
         if now is not None and now.state is not ResourceState.REMOVING:
             return now
         # Somebody's delete, or its own, has come or shows already.
@@ -97,7 +97,7 @@ class Stopping:
         resource = await self._legal(Verb.RESTART, id)
         if mode is RestartMode.GRACEFUL:
             await self._restart_gracefully(resource, options.grace_period, on_step)
-            return await self._lookup.summary(id)
+            return await self._reader.summary(id)
         # The engine's own call goes on when we die, and it keeps a TRANSIENT container.
         grace = timedelta(0)
         if mode is RestartMode.GRACEFUL_THEN_FORCE:
@@ -108,7 +108,7 @@ class Stopping:
         try:
             answer = await asyncio.shield(self._begin_restart(id, grace))
             if not answer.ok:
-                raise await self._lookup.refused(Verb.RESTART, id, answer)
+                raise await self._reader.refused(Verb.RESTART, id, answer)
         except (EngineConflictError, EngineTimedOutError):
             # Such as a stop signal that the kernel does not know. A container that is gone once
             # it has stopped, or may be, cannot be started again.
@@ -116,7 +116,7 @@ class Stopping:
                 raise
             await self._kill(resource, on_step, urgent=True)
             await self._start(resource, on_step)
-        return await self._lookup.summary(id)
+        return await self._reader.summary(id)
 
     def _begin_restart(self, id: str, grace: timedelta) -> "asyncio.Task[Answer]":
         call = self._engine.post(
@@ -153,16 +153,16 @@ class Stopping:
         on_step("starting", None)
         answer = await self._engine.post(path(resource.id, "/start"))
         if not (answer.ok or answer.status == HTTPStatus.NOT_MODIFIED):
-            raise await self._lookup.refused(Verb.START, resource.id, answer)
+            raise await self._reader.refused(Verb.START, resource.id, answer)
 
     async def _legal(self, verb: Verb, id: str, *, urgent: bool = False) -> Resource:
         try:
-            resource = await self._lookup.find(
+            resource = await self._reader.find(
                 id, urgent=urgent, timeout=min(_ANSWER, self._engine.timeout)
             )
         except (EngineTimedOutError, EngineConflictError):
             # One that hangs is listed all the same; its signal and time are then Docker's own.
-            resource = await self._lookup.find_summary(id, urgent=True)
+            resource = await self._reader.find_summary(id, urgent=True)
         if resource is None:
             raise ResourceNotFoundError(id)
         if error := refusal(verb, resource):
@@ -180,7 +180,7 @@ class Stopping:
         # A kill with the stop signal also wakes a paused container.
         answer = await self._engine.post(path(resource.id, "/kill"), params={"signal": signal})
         if not answer.ok:
-            raise await self._lookup.refused(Verb.STOP, resource.id, answer)
+            raise await self._reader.refused(Verb.STOP, resource.id, answer)
         on_step(_asked(signal, within), None)
         if not await self._ends(resource, within):
             raise StopTimedOutError(resource.name, within, asked=[signal])
@@ -246,7 +246,7 @@ class Stopping:
         pause = _FIRST_LOOK
         while True:
             late = clock() >= deadline
-            yield await self._lookup.find(id, urgent=urgent)
+            yield await self._reader.find(id, urgent=urgent)
             if late:
                 return
             await asyncio.sleep(min(pause, max(deadline - clock(), 0)))

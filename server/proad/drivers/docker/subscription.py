@@ -14,13 +14,13 @@ from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Never
 
-from proad.drivers.docker.api import filters
-from proad.drivers.docker.engine import Engine
 from proad.drivers.docker.errors import ENGINE
 from proad.drivers.docker.events import TimedEvent, translate
-from proad.drivers.docker.lookup import path
-from proad.drivers.docker.stream import Stream
-from proad.drivers.docker.transport import CONNECT_TIMEOUT
+from proad.drivers.docker.http.api import filters
+from proad.drivers.docker.http.engine_client import EngineClient
+from proad.drivers.docker.http.stream import Stream
+from proad.drivers.docker.http.transport import CONNECT_TIMEOUT
+from proad.drivers.docker.reader import path
 from proad.drivers.subscriber import Subscriber
 from proad.drivers.threads import call_soon_threadsafe
 from proad.errors import EngineUnreachableError, ProaError
@@ -51,7 +51,7 @@ class SubscriptionTiming:
 
 @asynccontextmanager
 async def subscribed(
-    engine: Engine, on_event: OnEvent, timing: SubscriptionTiming
+    engine: EngineClient, on_event: OnEvent, timing: SubscriptionTiming
 ) -> AsyncIterator[asyncio.Future[Never]]:
     """Call `on_event` for each event while the block lasts; see `ports.Driver.subscribe`."""
     subscription = Subscription(engine, on_event, timing)
@@ -67,7 +67,7 @@ class Subscription:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: EngineClient,
         on_event: OnEvent,
         timing: SubscriptionTiming,
     ) -> None:

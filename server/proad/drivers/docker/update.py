@@ -3,9 +3,9 @@
 from dataclasses import replace
 from http import HTTPStatus
 
-from proad.drivers.docker.engine import Engine
 from proad.drivers.docker.errors import ENGINE
-from proad.drivers.docker.lookup import Lookup, path
+from proad.drivers.docker.http.engine_client import EngineClient
+from proad.drivers.docker.reader import ContainerReader, path
 from proad.drivers.docker.spec import changes
 from proad.errors import (
     AlreadyExistsError,
@@ -25,12 +25,12 @@ from proad.model import (
 _UNLIMITED = -1
 
 
-class Updating:
+class ContainerUpdater:
     """Renames containers and changes their limits and restart policy."""
 
-    def __init__(self, engine: Engine, lookup: Lookup) -> None:
+    def __init__(self, engine: EngineClient, reader: ContainerReader) -> None:
         self._engine = engine
-        self._lookup = lookup
+        self._reader = reader
 
     async def update(self, id: str, update: ResourceUpdate) -> Updated:
         """Change what `update` names; see the port. Docker applies all of it at once."""
@@ -42,7 +42,7 @@ class Updating:
                 driver=ENGINE,
                 hint="create it anew with other labels",
             )
-        resource = await self._lookup.get(id)
+        resource = await self._reader.get(id)
         if error := refusal(Verb.UPDATE, resource):
             raise error
         body = {}
@@ -55,8 +55,8 @@ class Updating:
         if body:
             answer = await self._engine.post(path(id, "/update"), body=body)
             if not answer.ok:
-                raise await self._lookup.refused(Verb.UPDATE, id, answer, wish=update.container)
-        return Updated(resource=await self._lookup.get(id))
+                raise await self._reader.refused(Verb.UPDATE, id, answer, wish=update.container)
+        return Updated(resource=await self._reader.get(id))
 
     async def _rename(self, id: str, name: str) -> None:
         answer = await self._engine.post(path(id, "/rename"), params={"name": name})
@@ -67,9 +67,9 @@ class Updating:
                 raise InvalidArgumentError.of("name", answer.text)
             case HTTPStatus.NOT_FOUND:
                 raise ResourceNotFoundError(id)
-            case HTTPStatus.CONFLICT if owner := await self._lookup.id_of(name):
+            case HTTPStatus.CONFLICT if owner := await self._reader.id_of(name):
                 raise AlreadyExistsError("container", name, existing_id=owner)
-        raise await self._lookup.refused(Verb.UPDATE, id, answer)
+        raise await self._reader.refused(Verb.UPDATE, id, answer)
 
 
 def _with_swap(have: ContainerResources, update: ContainerUpdate) -> ContainerUpdate:

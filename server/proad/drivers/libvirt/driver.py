@@ -62,7 +62,7 @@ from proad.model import (
     VolumeRef,
     VolumeSpec,
 )
-from proad.ports import OnEvent, OnMade, OnStep, untold
+from proad.ports import OnEvent, OnMade, OnStep, ignore
 from proad.ports.records import VolumeRecords
 
 DEFAULT_POOL_PATH = "/var/lib/libvirt/images"
@@ -192,13 +192,13 @@ class LibvirtDriver:
         return await self._lifecycle.start(id, options)
 
     async def stop(
-        self, id: str, options: StopOptions = StopOptions(), *, on_step: OnStep = untold
+        self, id: str, options: StopOptions = StopOptions(), *, on_step: OnStep = ignore
     ) -> Resource:
         """Stop a domain; None means GRACEFUL within 60 s."""
         return await self._stopper.stop(id, options, on_step)
 
     async def restart(
-        self, id: str, options: RestartOptions = RestartOptions(), *, on_step: OnStep = untold
+        self, id: str, options: RestartOptions = RestartOptions(), *, on_step: OnStep = ignore
     ) -> Resource:
         """Restart a domain; None means GRACEFUL within 60 s."""
         return await self._stopper.restart(id, options, on_step)
@@ -218,7 +218,7 @@ class LibvirtDriver:
     # Domains
 
     async def create_domain(
-        self, spec: DomainSpec, *, start: bool = False, on_made: OnMade = untold
+        self, spec: DomainSpec, *, start: bool = False, on_made: OnMade = ignore
     ) -> Resource:
         """Create a domain and its new volumes; start it if requested."""
         tell = _from_a_thread(on_made)
@@ -232,7 +232,7 @@ class LibvirtDriver:
         return await all_or_nothing(self._connection, make)
 
     async def create_domain_from_xml(
-        self, source: DomainXml, *, start: bool = False, on_made: OnMade = untold
+        self, source: DomainXml, *, start: bool = False, on_made: OnMade = ignore
     ) -> Resource:
         """Create a domain from XML; never change an existing one."""
         tell = _from_a_thread(on_made)

@@ -23,7 +23,7 @@ from proad.model import (
     StateReason,
 )
 from proad.model.verbs import INACTIVE
-from proad.ports import OnMade, untold
+from proad.ports import OnMade, ignore
 
 _SHM_BYTES = 64 * 2**20
 
@@ -32,7 +32,7 @@ class MemoryContainers(MemoryImages):
     """Containers without processes, made from images that are only names."""
 
     async def create_container(
-        self, spec: ContainerSpec, *, start: bool = False, on_made: OnMade = untold
+        self, spec: ContainerSpec, *, start: bool = False, on_made: OnMade = ignore
     ) -> CreatedContainer:
         """Create a container, and start it if asked to."""
         self._reach()

@@ -35,7 +35,7 @@ from proad.model import (
     VolumeRef,
     VolumeSpec,
 )
-from proad.ports import OnMade, untold
+from proad.ports import OnMade, ignore
 
 _PREFIXES = {DiskBus.VIRTIO: "vd", DiskBus.SATA: "sd", DiskBus.SCSI: "sd"}
 _ENDINGS = {DiskFormat.QCOW2: "qcow2", DiskFormat.RAW: "raw"}
@@ -45,7 +45,7 @@ class MemoryDomains(MemoryVolumes):
     """Domains without guests."""
 
     async def create_domain(
-        self, spec: DomainSpec, *, start: bool = False, on_made: OnMade = untold
+        self, spec: DomainSpec, *, start: bool = False, on_made: OnMade = ignore
     ) -> Resource:
         """Create a domain and its new volumes, and start it if asked to."""
         self._reach()
@@ -96,7 +96,7 @@ class MemoryDomains(MemoryVolumes):
         )
 
     async def create_domain_from_xml(
-        self, source: DomainXml, *, start: bool = False, on_made: OnMade = untold
+        self, source: DomainXml, *, start: bool = False, on_made: OnMade = ignore
     ) -> Resource:
         """Create a domain from as much XML as `get_domain_xml` writes; the rest is ignored."""
         self._reach()

@@ -40,7 +40,7 @@ from proad.model import (
     StopOptions,
     Verb,
 )
-from proad.ports import OnStep, untold
+from proad.ports import OnStep, ignore
 
 _CONTAINER_GRACE = timedelta(seconds=10)
 _DOMAIN_GRACE = timedelta(seconds=60)
@@ -132,7 +132,7 @@ class MemoryDriver(
         return workload.shown(ResourceView.SUMMARY)
 
     async def stop(
-        self, id: str, options: StopOptions = StopOptions(), *, on_step: OnStep = untold
+        self, id: str, options: StopOptions = StopOptions(), *, on_step: OnStep = ignore
     ) -> Resource:
         """Stop it, in the way that its labels let it."""
         workload = self._workload(id)
@@ -157,7 +157,7 @@ class MemoryDriver(
         return workload.shown(ResourceView.SUMMARY)
 
     async def restart(
-        self, id: str, options: RestartOptions = RestartOptions(), *, on_step: OnStep = untold
+        self, id: str, options: RestartOptions = RestartOptions(), *, on_step: OnStep = ignore
     ) -> Resource:
         """Restart it. When somebody stops it meanwhile, it stays stopped, and that is said."""
         workload = self._workload(id)

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 import urllib3
 
-from proad.drivers.docker.transport import Transport
+from proad.drivers.docker.http.transport import Transport
 from proad.drivers.tolerant import NOTHING, Omissions, Value, parse_json
 
 T = TypeVar("T")
@@ -23,7 +23,7 @@ _KEEPALIVE = (
 )
 
 
-class Threads(Protocol):
+class RunBlocking(Protocol):
     """Runs a blocking call without blocking the event loop."""
 
     async def __call__(self, call: Callable[[], T]) -> T:
@@ -120,7 +120,7 @@ class Stream:
 class JsonStream:
     """The JSON objects of an answer. Close it when done."""
 
-    def __init__(self, stream: Stream, run: Threads, omissions: Omissions) -> None:
+    def __init__(self, stream: Stream, run: RunBlocking, omissions: Omissions) -> None:
         self._stream = stream
         self._run = run
         self._omissions = omissions

@@ -9,10 +9,10 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import NamedTuple
 
-from proad.drivers.docker.engine import Engine
 from proad.drivers.docker.errors import ENGINE, refused
-from proad.drivers.docker.lookup import Lookup, path
-from proad.drivers.docker.stop import Stopping
+from proad.drivers.docker.http.engine_client import EngineClient
+from proad.drivers.docker.reader import ContainerReader, path
+from proad.drivers.docker.stop import ContainerStopper
 from proad.errors import CapabilityMissingError
 from proad.model import (
     DeleteOptions,
@@ -43,13 +43,15 @@ _PAUSE = _Transition(Verb.PAUSE, "/pause", ResourceState.PAUSED)
 _RESUME = _Transition(Verb.RESUME, "/unpause", ResourceState.RUNNING)
 
 
-class Verbs:
+class ContainerLifecycle:
     """Starts, pauses, resumes and deletes containers."""
 
-    def __init__(self, engine: Engine, lookup: Lookup, stopping: Stopping) -> None:
+    def __init__(
+        self, engine: EngineClient, reader: ContainerReader, stopper: ContainerStopper
+    ) -> None:
         self._engine = engine
-        self._lookup = lookup
-        self._stopping = stopping
+        self._reader = reader
+        self._stopper = stopper
 
     async def start(self, id: str, options: StartOptions) -> Resource:
         """Start a container, resume a paused one; see the port."""
@@ -59,12 +61,12 @@ class Verbs:
                 driver=ENGINE,
                 hint="start it without from_snapshot and discard_saved_state",
             )
-        answer, now = await self._lookup.after("/start", id)
+        answer, now = await self._reader.after("/start", id)
         if answer.ok:
             return now
         if now.state is ResourceState.PAUSED:
             return await self.resume(id)
-        raise refusal(Verb.START, now) or await self._lookup.failure(answer)
+        raise refusal(Verb.START, now) or await self._reader.failure(answer)
 
     async def pause(self, id: str) -> Resource:
         """Freeze a container; see the port."""
@@ -82,7 +84,7 @@ class Verbs:
         state for a moment.
         """
         for attempt in range(_LOOKS):
-            answer, now = await self._lookup.after(transition.path, id)
+            answer, now = await self._reader.after(transition.path, id)
             if answer.ok:
                 reached = now.state is transition.state
                 return now if reached else await self._settled(now, transition.state)
@@ -95,14 +97,14 @@ class Verbs:
     async def _settled(self, now: Resource, then: ResourceState) -> Resource:
         for _ in range(_LOOKS):
             await asyncio.sleep(_LOOK)
-            now = await self._lookup.summary(now.id)
+            now = await self._reader.summary(now.id)
             if now.state is then:
                 break
         return now  # in another state, somebody else has done more to it
 
     async def delete(self, id: str, options: DeleteOptions) -> Resource:
         """Delete a container and its nameless volumes; see the port."""
-        last = await self._lookup.get(id)
+        last = await self._reader.get(id)
         removing = last.state is ResourceState.REMOVING
         if not removing and (error := refusal(Verb.DELETE, last, force=options.force)):
             raise error
@@ -111,7 +113,7 @@ class Verbs:
         )
         if answer.ok or answer.status == HTTPStatus.NOT_FOUND:
             return last
-        now = await self._lookup.find(id)
+        now = await self._reader.find(id)
         if now is None:
             return last
         removing = now.state is ResourceState.REMOVING
@@ -119,6 +121,6 @@ class Verbs:
             raise error
         # Most likely somebody else is removing it, which a container that is being
         # killed for that does not show yet.
-        if answer.status == HTTPStatus.CONFLICT and await self._stopping.gone(id, _REMOVAL):
+        if answer.status == HTTPStatus.CONFLICT and await self._stopper.gone(id, _REMOVAL):
             return last
         raise refused(answer.status, answer.text)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from proad.drivers.docker.api import Answer
-from proad.drivers.docker.lookup import Lookup
+from proad.drivers.docker.http.api import Answer
+from proad.drivers.docker.reader import ContainerReader
 from proad.errors import EngineTimedOutError
 from proad.model import ResourceState, StateReason
 from unit.docker.said import ID, inspected, listed
@@ -36,8 +36,8 @@ class Saying:
         return convert(Answer(HTTPStatus.OK, json.dumps(said).encode()))
 
 
-def lookup_on(engine: Any) -> Lookup:
-    return Lookup(engine)
+def lookup_on(engine: Any) -> ContainerReader:
+    return ContainerReader(engine)
 
 
 def status(word):

@@ -22,7 +22,7 @@ import urllib3
 from docker.errors import DockerException
 
 from proad.drivers.docker.errors import ENGINE, broken_connection, refused
-from proad.drivers.docker.transport import Transport
+from proad.drivers.docker.http.transport import Transport
 from proad.drivers.tolerant import Omissions, Value, parse_json
 from proad.errors import EngineConflictError, EngineUnreachableError, redacted
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
 
-from proad.drivers.docker.api import Answer, filters, quoted
-from proad.drivers.docker.blame import Wish
-from proad.drivers.docker.engine import Engine
 from proad.drivers.docker.errors import refused
 from proad.drivers.docker.full_view import full
+from proad.drivers.docker.http.api import Answer, filters, quoted
+from proad.drivers.docker.http.engine_client import EngineClient
+from proad.drivers.docker.request_fields import Wish
 from proad.drivers.docker.summary_view import summary
 from proad.drivers.tolerant import Value
 from proad.errors import (
@@ -52,28 +52,28 @@ def path(id: str, action: str = "") -> str:
     return f"/containers/{id}{action}"
 
 
-class Lookup:
+class ContainerReader:
     """Reads containers.
 
     Args:
         engine: where to read.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: EngineClient) -> None:
         self._engine = engine
         # Whose removal came to no end: they stay so until somebody tries again.
         self._given_up: set[str] = set()
 
     async def summaries(self) -> list[Resource]:
         """Return all containers as SUMMARYs, by one call of the API."""
-        found = await self._engine.read(_LIST, _listed, params={"all": 1})
+        found = await self._engine.read(_LIST, summaries_of, params={"all": 1})
         await self._removals(found)
         return list(found.values())
 
     async def find_summary(self, id: str, *, urgent: bool = False) -> Resource | None:
         """Give one container as SUMMARY, just as `summaries` has it, or None."""
         path(id)  # the filter would take the start of an id, too
-        found = await self._engine.read(_LIST, _listed, params=_only(id), urgent=urgent)
+        found = await self._engine.read(_LIST, summaries_of, params=_only(id), urgent=urgent)
         return await self._found(id, found, urgent=urgent)
 
     async def after(self, action: str, id: str) -> tuple[Answer, Resource]:
@@ -83,7 +83,7 @@ class Lookup:
             ResourceNotFoundError: there is no such container.
         """
         answer, found = await self._engine.post_and_read(
-            path(id, action), _LIST, _listed, params=_only(id)
+            path(id, action), _LIST, summaries_of, params=_only(id)
         )
         resource = await self._found(id, found)
         if resource is None:
@@ -109,7 +109,9 @@ class Lookup:
         try:
             full = await self.find(id, urgent=urgent, timeout=_ANSWER)
             if full is not None and full.state is ResourceState.FAILED:
-                found = await self._engine.read(_LIST, _listed, params=_only(id), urgent=urgent)
+                found = await self._engine.read(
+                    _LIST, summaries_of, params=_only(id), urgent=urgent
+                )
                 full = full if id in found else None
         except (EngineConflictError, EngineTimedOutError):
             return listed
@@ -233,7 +235,7 @@ def _items(answer: Answer) -> Iterator[tuple[str, Value]]:
             item["Id"].omit("the id of a container")
 
 
-def _listed(answer: Answer) -> dict[str, Resource]:
+def summaries_of(answer: Answer) -> dict[str, Resource]:
     """Return the SUMMARYs of a list, but for what the list does not tell."""
     return {id: summary(item, id) for id, item in _items(answer)}
 

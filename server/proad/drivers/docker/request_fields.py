@@ -21,7 +21,7 @@ _LIMITS = "resources."
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestFields:
     """What a request asked for, and where it stands in its message."""
 
     wish: Wish

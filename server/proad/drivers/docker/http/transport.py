@@ -17,7 +17,7 @@ import urllib3
 from docker.tls import TLSConfig
 from requests.adapters import HTTPAdapter
 
-from proad.drivers.docker.unix import UnixAdapter
+from proad.drivers.docker.http.unix_adapter import UnixAdapter
 
 CONNECT_TIMEOUT = timedelta(seconds=4)
 # docker-py wants one at construction; every path names the negotiated one instead.

@@ -11,9 +11,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from proad.drivers.docker.api import Answer, Api
 from proad.drivers.docker.errors import ENGINE
-from proad.drivers.docker.streaming import Streaming
+from proad.drivers.docker.http.api import Answer, Api
+from proad.drivers.docker.http.streaming_client import StreamingClient
 from proad.drivers.keyed_limiter import KeyedLimiter
 from proad.drivers.threads import EngineThreads
 
@@ -28,7 +28,7 @@ _OF_EACH = 2
 _URGENT = 4
 
 
-class Engine:
+class EngineClient:
     """Calls of the Engine API.
 
     Args:
@@ -49,7 +49,7 @@ class Engine:
         self._urgent = EngineThreads(ENGINE, "urgent", size=_URGENT)
         # Calls that may take minutes have threads of their own: they delay no others.
         self._long = EngineThreads(ENGINE, "long", size=threads)
-        self.streaming = Streaming(self.api, self._long)
+        self.streaming = StreamingClient(self.api, self._long)
         self._limiter = KeyedLimiter(ENGINE, _OF_EACH)
         self._urgent_limiter = KeyedLimiter(ENGINE, _OF_EACH)
         self._running = ExitStack()

@@ -5,17 +5,17 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import TypeVar
 
-from proad.drivers.docker.api import TROUBLES, Answer, Api
 from proad.drivers.docker.errors import refused
-from proad.drivers.docker.stream import JsonStream, Stream
-from proad.drivers.docker.transport import CONNECT_TIMEOUT
+from proad.drivers.docker.http.api import TROUBLES, Answer, Api
+from proad.drivers.docker.http.stream import JsonStream, Stream
+from proad.drivers.docker.http.transport import CONNECT_TIMEOUT
 from proad.drivers.threads import EngineThreads
 from proad.drivers.tolerant import Value, parse_json
 
 T = TypeVar("T")
 
 
-class Streaming:
+class StreamingClient:
     """Makes such calls, on the thread of the caller but for `begin`.
 
     Args:

@@ -1,0 +1,1 @@
+"""How the Docker Engine API is called: connections, threads, streams."""
