@@ -1,4 +1,4 @@
-"""An inventory that follows a scripted engine with one resource, and verbs on that."""
+"""An inventory that follows a scripted engine with one resource, and verbs on it."""
 
 import pytest
 
@@ -31,5 +31,5 @@ def verbs(inventory, connection):
 
 
 @pytest.fixture
-def found(inventory, connection):
+def resolved(inventory, connection):
     return ResolvedResource(connection, inventory.entry(connection, "1").published, "web")

@@ -1,4 +1,4 @@
-"""What the verbs keep of what a driver returns."""
+"""The FULL view of a resource after a verb."""
 
 import pytest
 
@@ -15,8 +15,8 @@ from unit.core.inventory.scripted import linked, quiet
 SPEC = ContainerSpec(image="proa-test/busybox:1", name="web")
 
 
-class Noting(MemoryDriver):
-    """Notes what is read, and runs `during` before each pause."""
+class RecordingDriver(MemoryDriver):
+    """Records the views that are read, and runs `during` before each pause."""
 
     def __init__(self):
         super().__init__()
@@ -35,7 +35,7 @@ class Noting(MemoryDriver):
 
 @pytest.fixture
 async def driver():
-    async with Noting() as driver:
+    async with RecordingDriver() as driver:
         yield driver
 
 
@@ -45,15 +45,15 @@ async def web(driver):
 
 
 @pytest.fixture
-async def inventory(driver, web):
-    inventory = Inventory([await linked(driver)])
-    async with inventory.following():
-        yield inventory
+async def connection(driver):
+    return await linked(driver)
 
 
 @pytest.fixture
-def connection(inventory):
-    return next(iter(inventory._reflectors.values())).connection
+async def inventory(connection, web):
+    inventory = Inventory([connection])
+    async with inventory.following():
+        yield inventory
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Which registries may be asked, however they are spelled."""
+"""Which registries are allowed, however they are spelled."""
 
 import socket
 import threading
@@ -47,7 +47,7 @@ FAR = ["", "docker.io", "10.0.0.1:5000", "192.168.1.1", "172.17.0.1", "8.8.8.8",
 
 @pytest.fixture
 def names(monkeypatch):
-    """Names and their addresses, in place of the resolver."""
+    """Resolve these names in place of the system's resolver."""
     entry = {"reg.test": ["10.0.0.1"], "trick.test": ["10.0.0.1", "127.0.0.1"], "six.test": ["::1"]}
 
     def refresh(host, port, **options):
@@ -59,7 +59,7 @@ def names(monkeypatch):
 
 
 async def denied(allowed, registry):
-    """The rule that a registry breaks, or None."""
+    """Return the rule that denies a registry, or None."""
     try:
         await AllowedRegistries(allowed).check(registry)
     except PolicyDeniedError as error:
@@ -68,7 +68,7 @@ async def denied(allowed, registry):
 
 
 @pytest.mark.parametrize("registry", NEAR)
-async def test_check_of_what_is_near_is_denied_unless_it_is_named(names, registry):
+async def test_check_near_registry_is_denied_unless_named(names, registry):
     assert await denied(["*"], registry) == "registry on loopback or link-local"
     assert await denied([], registry) == "registry not listed"
     if not registry.endswith(".:80"):
@@ -76,18 +76,18 @@ async def test_check_of_what_is_near_is_denied_unless_it_is_named(names, registr
 
 
 @pytest.mark.parametrize("registry", FAR)
-async def test_check_of_what_is_far_is_let_through(names, registry):
+async def test_check_far_registry_is_allowed(names, registry):
     assert await denied(["*"], registry) is None
     assert await denied(["other.test"], registry) == "registry not listed"
 
 
-async def test_denial_names_the_setting_that_relaxes_it():
+async def test_check_denied_names_the_setting():
     with pytest.raises(PolicyDeniedError, match="allowed_registries") as caught:
         await AllowedRegistries(["*"]).check("localhost:5000")
     assert caught.value.metadata["setting"] == "allowed_registries"
 
 
-async def test_check_of_a_name_does_not_wait_for_a_resolver_that_hangs(monkeypatch):
+async def test_check_resolver_hangs_allows_after_resolve_within(monkeypatch):
     hung = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: (hung.wait(), [])[1])
     allowed = AllowedRegistries(["*"], resolve_within=0.05)
@@ -100,7 +100,7 @@ async def test_check_of_a_name_does_not_wait_for_a_resolver_that_hangs(monkeypat
         hung.set()
 
 
-async def test_check_of_a_name_looks_at_all_of_its_addresses(names):
+async def test_check_name_with_one_near_address_is_denied(names):
     assert await denied(["*"], "reg.test:5000") is None
     assert await denied(["*"], "trick.test:5000") == "registry on loopback or link-local"
     assert await denied(["*"], "TRICK.test.") == "registry on loopback or link-local"
@@ -129,7 +129,7 @@ async def test_check_of_a_name_looks_at_all_of_its_addresses(names):
         ("docker.io", "", True),
     ],
 )
-async def test_pattern_fits(pattern, registry, fits):
+async def test_check_pattern_allows_what_it_matches(pattern, registry, fits):
     assert (await denied([pattern], registry) is None) is fits
 
 
@@ -152,7 +152,7 @@ async def test_pattern_fits(pattern, registry, fits):
         ("a@127.0.0.1/x", "a@127.0.0.1"),
     ],
 )
-def test_registry_of_an_image_is_the_one_that_docker_asks(image, registry):
+def test_registry_of_image_is_the_one_that_docker_asks(image, registry):
     assert registry_of(image) == registry
 
 
@@ -160,12 +160,12 @@ def test_registry_of_an_image_is_the_one_that_docker_asks(image, registry):
     "registry",
     ["http://a.test", "a.test/v1/", "me:pw@a.test", "a.test:", "a.test:1:2", "[::1", "a b", "é.test", "::1", "-a.test", "a.test:123456"],
 )  # fmt: skip
-async def test_check_of_what_is_no_registry_is_invalid(registry):
+async def test_check_malformed_registry_raises_invalid_argument(registry):
     with pytest.raises(InvalidArgumentError, match="must be HOST or HOST:PORT"):
         await AllowedRegistries(["*", "a.test"]).check(registry)
 
 
-async def test_check_of_an_image_that_none_can_have_is_invalid():
+async def test_check_image_malformed_name_raises_invalid_argument():
     for image in ("a@127.0.0.1/x", "a:1:2/x", "http://a.test/x", "me:pw@a.test/x"):
         with pytest.raises(InvalidArgumentError, match="is no image name"):
             await AllowedRegistries(["*"]).check_image(image)

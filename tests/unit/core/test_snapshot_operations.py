@@ -27,18 +27,18 @@ def names(found: list[Snapshot]) -> list[str]:
 
 
 @given(st.permutations([taken("b", "c"), taken("d"), taken("a", second=1), taken("c", "d")]))
-def test_oldest_first_and_of_one_second_the_parent(found: list[Snapshot]):
+def test_sort_by_age_same_second_puts_the_parent_first(found: list[Snapshot]):
     assert names(found) == ["d", "c", "b", "a"]
 
 
-def test_ten_ancestors_are_more_than_nine():
+def test_sort_by_age_compares_ancestors_as_numbers():
     line = [taken("0"), *(taken(f"{n}", f"{n - 1}") for n in range(1, 12))]
 
     assert names(line[::-1]) == [each.name for each in line]
 
 
-def test_an_order_even_where_there_can_be_none():
-    """A clock that was set back, a parent that is gone, two that are each other's parents."""
+def test_sort_by_age_contradictory_parents_ends():
+    """The clock was set back, a parent is gone, or two snapshots are each other's parents."""
     found = [taken("a", "b"), taken("b", "a"), taken("c", "gone", second=-5), taken("d", "c")]
 
     assert names([*found, taken("e", second=None)])[:2] == ["e", "c"]
@@ -46,7 +46,7 @@ def test_an_order_even_where_there_can_be_none():
 
 
 @given(st.sampled_from("abc"))
-def test_one_that_goes_shifts_none_of_another_second(gone: str):
+def test_sort_by_age_one_deleted_leaves_other_positions(gone: str):
     found = [taken("a"), taken("b", "a", second=1), taken("c", "b", second=2)]
     found += [taken("e", "c", second=3), taken("d", "e", second=3)]
     left = [each for each in found if each.name != gone]

@@ -1,4 +1,4 @@
-"""Verbs that fail: what their callers hear, and what is looked at for it."""
+"""Verbs that fail: the error that their callers get, and the refresh before it."""
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ from unit.core.verb_caller import VerbCaller
 S = ResourceState
 
 
-async def test_a_failure_is_told_when_what_became_of_it_is_known(engine, verbs, inventory, found):
+async def test_verb_fails_refreshes_before_it_raises(engine, verbs, inventory, resolved):
     act_for("ann")
 
     async def act(id, on_step):
@@ -26,30 +26,30 @@ async def test_a_failure_is_told_when_what_became_of_it_is_known(engine, verbs, 
         raise EngineConflictError("scripted", "half done")
 
     with pytest.raises(EngineConflictError):
-        await verbs.do(Verb.UPDATE, found, act)
+        await verbs.do(Verb.UPDATE, resolved, act)
 
-    published = inventory.entry(found.connection, "1").published
+    published = inventory.entry(resolved.connection, "1").published
     assert (published.name, published.activity) == ("renamed", None)
     renamed = next(e for e in inventory.journal.after(0, 100) if e.after.name == "renamed")
     assert (renamed.cause, renamed.actor) == (ChangeCause.API, "ann")
 
 
-async def test_a_failure_may_change_what_a_summary_does_not_show(engine, verbs, inventory, found):
-    before = await inventory.full(found.connection, "1")
+async def test_verb_fails_refreshes_the_full_view_too(engine, verbs, inventory, resolved):
+    before = await inventory.full(resolved.connection, "1")
 
     async def act(id, on_step):
         engine.commands[id] = "second"
         raise EngineConflictError("scripted", "half done")
 
     with pytest.raises(EngineConflictError):
-        await verbs.do(Verb.UPDATE, found, act)
+        await verbs.do(Verb.UPDATE, resolved, act)
 
-    assert inventory.entry(found.connection, "1").published.etag != before.etag
-    assert (await inventory.full(found.connection, "1")).container.command == ("second",)
+    assert inventory.entry(resolved.connection, "1").published.etag != before.etag
+    assert (await inventory.full(resolved.connection, "1")).container.command == ("second",)
 
 
 @pytest.mark.parametrize("error", [EngineUnreachableError("scripted"), ZeroDivisionError()])
-async def test_a_look_that_fails_does_not_hide_the_failure(engine, verbs, found, error):
+async def test_verb_fails_and_refresh_fails_raises_the_first_error(engine, verbs, resolved, error):
     async def fail(method, id):
         raise error
 
@@ -58,10 +58,12 @@ async def test_a_look_that_fails_does_not_hide_the_failure(engine, verbs, found,
         raise EngineConflictError("scripted", "half done")
 
     with pytest.raises(EngineConflictError):
-        await verbs.transition(Verb.PAUSE, found, act)
+        await verbs.transition(Verb.PAUSE, resolved, act)
 
 
-async def test_a_failure_does_not_wait_long_for_a_look(engine, connection, inventory, found):
+async def test_verb_fails_and_refresh_hangs_raises_after_refresh_within(
+    engine, connection, inventory, resolved
+):
     verbs = VerbCaller(inventory, connection, VerbTiming(refresh_within=0.01))
     engine.before = gate = Gate()
 
@@ -70,16 +72,16 @@ async def test_a_failure_does_not_wait_long_for_a_look(engine, connection, inven
         raise EngineConflictError("scripted", "half done")
 
     with pytest.raises(EngineConflictError):
-        await verbs.transition(Verb.PAUSE, found, act)
-    assert inventory.entry(found.connection, "1").published.state is S.RUNNING
+        await verbs.transition(Verb.PAUSE, resolved, act)
+    assert inventory.entry(resolved.connection, "1").published.state is S.RUNNING
 
     gate.open.set()
-    await until(lambda: inventory.entry(found.connection, "1").published.state is S.STOPPED)
+    await until(lambda: inventory.entry(resolved.connection, "1").published.state is S.STOPPED)
 
 
 @pytest.mark.parametrize("error", [EngineUnreachableError, EngineTimedOutError])
-async def test_an_engine_that_does_not_answer_is_looked_at_later(
-    engine, verbs, inventory, found, error
+async def test_verb_engine_does_not_answer_refreshes_later(
+    engine, verbs, inventory, resolved, error
 ):
     engine.before = gate = Gate()
 
@@ -88,8 +90,8 @@ async def test_an_engine_that_does_not_answer_is_looked_at_later(
         raise error("scripted")
 
     with pytest.raises(error):
-        await verbs.transition(Verb.PAUSE, found, act)
+        await verbs.transition(Verb.PAUSE, resolved, act)
     assert not gate.reached.is_set()
 
     gate.open.set()
-    await until(lambda: inventory.entry(found.connection, "1").published.state is S.STOPPED)
+    await until(lambda: inventory.entry(resolved.connection, "1").published.state is S.STOPPED)

@@ -1,4 +1,4 @@
-"""What a watch tells as a caller's doing, and what as somebody else's."""
+"""Which changes are attributed to a caller's verb, and which are external."""
 
 import asyncio
 from dataclasses import replace
@@ -26,7 +26,7 @@ ANN, NOBODY = ("API", "ann"), ("EXTERNAL", "")
 
 
 class Slow(Scripted):
-    """Its creates take until a test lets them go on, step by step."""
+    """Has creates that wait for the test before each step."""
 
     def __init__(self, *resources):
         super().__init__(*resources)
@@ -52,18 +52,18 @@ def engine():
 
 @pytest.fixture
 def do(inventory, connection):
-    """Does a verb to the one resource for ann; it fails where the engine does."""
+    """Run a verb on the resource for ann."""
     verbs = VerbCaller(inventory, connection)
 
     async def run(verb, act):
         act_for("ann")
-        found = ResolvedResource(connection, inventory.entry(connection, "1").published, "1")
+        resolved = ResolvedResource(connection, inventory.entry(connection, "1").published, "1")
         if verb is Verb.UPDATE:
-            await verbs.do(verb, found, act)
+            await verbs.do(verb, resolved, act)
         elif verb is Verb.DELETE:
-            await verbs.delete(found, act, force=True)
+            await verbs.delete(resolved, act, force=True)
         else:
-            await verbs.transition(verb, found, act)
+            await verbs.transition(verb, resolved, act)
 
     def do(verb, act):
         return asyncio.create_task(run(verb, act))
@@ -72,7 +72,7 @@ def do(inventory, connection):
 
 
 def told(inventory, id="1"):
-    """The changes of a resource after the first, without those of an activity alone."""
+    """Return the changes of a resource without those of an activity alone."""
     published = []
     for entry in inventory.journal.after(0, 10_000):
         before, after = entry.before, entry.after
@@ -137,7 +137,7 @@ async def test_removal_by_others_during_a_verb_is_attributed_to_the_verb(
 
 
 @pytest.mark.parametrize("verb", [Verb.STOP, Verb.PAUSE])
-async def test_what_others_do_after_a_refusal(engine, inventory, do, verb):
+async def test_change_by_others_after_a_refused_verb_is_external(engine, inventory, do, verb):
     async def refuse(id, on_step):
         raise EngineConflictError("scripted", "no")
 
@@ -149,8 +149,7 @@ async def test_what_others_do_after_a_refusal(engine, inventory, do, verb):
     assert told(inventory)[1:] == [(S.STOPPED, NOBODY)]
 
 
-async def test_what_a_driver_met_that_refused_a_verb(engine, inventory, connection, do):
-    """It ended by itself a moment before its stop, and nobody had told of it yet."""
+async def test_state_that_a_refusing_driver_met_is_external(engine, inventory, connection, do):
 
     async def refuse(id, on_step):
         engine.put(box(state=S.STOPPED), tell=False)
@@ -163,7 +162,7 @@ async def test_what_a_driver_met_that_refused_a_verb(engine, inventory, connecti
     assert inventory.entry(connection, "1").published.activity is None
 
 
-async def test_what_was_gone_before_it_was_deleted(engine, inventory, connection, do):
+async def test_removal_before_a_delete_is_external(engine, inventory, connection, do):
     async def refuse(id, on_step):
         engine.take("1", tell=False)
         raise ResourceNotFoundError("1")
@@ -174,7 +173,7 @@ async def test_what_was_gone_before_it_was_deleted(engine, inventory, connection
     assert told(inventory)[1:] == [("gone", NOBODY)]
 
 
-async def test_what_a_refused_verb_had_done_already(engine, inventory, do):
+async def test_partial_effect_of_a_refused_verb_is_attributed_to_the_verb(engine, inventory, do):
     async def half(id, on_step):
         engine.put(box(name="half"))
         raise EngineConflictError("scripted", "no such limit")
@@ -193,7 +192,7 @@ async def test_what_a_refused_verb_had_done_already(engine, inventory, do):
         (Verb.PAUSE, S.RUNNING, S.PAUSED, S.RUNNING),  # somebody lets it go on
     ],
 )
-async def test_what_happens_right_after_a_verb(engine, inventory, do, verb, before, to, then):
+async def test_change_right_after_a_verb_is_external(engine, inventory, do, verb, before, to, then):
     engine.put(box(state=before))
     await quiet(inventory)
     begun = len(told(inventory))
