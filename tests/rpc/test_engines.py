@@ -118,7 +118,7 @@ async def test_call_that_covers_two_lost_engines_names_both(mixed, boxes, machin
     assert list(answer.unreachable) == ["local/boxes", "local/machines"]
 
 
-async def test_list_in_full_while_both_engines_go_names_both(mixed, boxes, machines, monkeypatch):
+async def test_list_in_full_while_both_engines_go_names_both(mixed, boxes, machines):
     """They are lost between the list and the views."""
     for engine in (boxes, machines):
 
@@ -127,7 +127,7 @@ async def test_list_in_full_while_both_engines_go_names_both(mixed, boxes, machi
                 engine.mode = "lost"
             await before(method)
 
-        monkeypatch.setattr(engine, "switch", switch)
+        engine.switch = switch
 
     refused = await refusal(mixed.call("ListResources", view="RESOURCE_VIEW_FULL"))
 

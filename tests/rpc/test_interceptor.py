@@ -4,7 +4,6 @@ import asyncio
 import base64
 import gc
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import Any
 
 import grpc
@@ -33,10 +32,22 @@ def messages(daemon, path, *bodies, token=None):
 
 
 @pytest.fixture
-async def connection(daemon):
-    opened = await Connection.open(daemon.address)
-    yield opened
-    opened.close()
+async def connect():
+    """Open connections to daemons; they are closed at the end."""
+    opened = []
+
+    async def open(daemon):
+        opened.append(await Connection.open(daemon.address))
+        return opened[-1]
+
+    yield open
+    for connection in opened:
+        connection.close()
+
+
+@pytest.fixture
+async def connection(connect, daemon):
+    return await connect(daemon)
 
 
 def plain(block):
@@ -52,15 +63,14 @@ async def test_a_call_without_a_token_ends_before_its_message_comes(daemon, conn
         assert "this call needs a token" in plain(await connection.ended())
 
 
-async def test_a_call_with_a_half_sent_message_ends_after_a_while(serve):
+async def test_a_call_with_a_half_sent_message_ends_after_a_while(serve, connect):
     daemon = await serve(timing=DaemonTiming(rpc=RpcTiming(read_timeout=0.3)))
-    connection = await Connection.open(daemon.address)
+    connection = await connect(daemon)
     connection.begin(GET, authorization=f"Bearer {daemon.token(*BOTH)}")
     connection.send(frame(DATA, 0, 1, message(b"\x0a\x03web")[:-1]))
 
     async with asyncio.timeout(20):
         ended = plain(await connection.ended())
-    connection.close()
 
     assert "no whole request message came within" in ended
 
@@ -247,11 +257,11 @@ async def test_a_refused_call_leaves_no_reference_cycle(daemon, way):
 
 @pytest.mark.parametrize("way", ["revoked", "expired"])
 async def test_a_call_whose_token_ends_before_its_message_has_come_does_nothing(
-    daemon, connection, monkeypatch, way
+    serve, connect, way
 ):
+    daemon = await serve(token_lifetime="2s" if way == "expired" else "1h")
+    connection = await connect(daemon)
     await daemon.container("web", start=False)
-    if way == "expired":
-        monkeypatch.setattr(daemon.tokens, "_lifetime", timedelta(seconds=2))
     token = daemon.token(*BOTH)
     start = message(v1.StartResourceRequest(id="web").SerializeToString())
     connection.begin(RPCS["StartResource"].path, authorization=f"Bearer {token}")

@@ -8,15 +8,14 @@ from proad.errors import EngineConflictError
 from proad.timing import DaemonTiming
 
 
-async def test_why_thousands_have_no_sample_comes_in_messages_that_stock_clients_take(
-    serve, monkeypatch
-):
-    daemon = await serve(timing=DaemonTiming(stats=StatsTiming(sample_age=0.2)))
-
-    async def fail(*_arguments):
+class Failing(MemoryDriver):
+    async def stats(self, ids):
         raise EngineConflictError("memory", "x" * 4000)
 
-    monkeypatch.setattr(MemoryDriver, "stats", fail)
+
+async def test_why_thousands_have_no_sample_comes_in_messages_that_stock_clients_take(serve):
+    timing = DaemonTiming(stats=StatsTiming(sample_age=0.2))
+    daemon = await serve(("local", Failing()), timing=timing)
     made = {(await daemon.container()).id for _ in range(1500)}
     call = daemon.call("StreamStats")
     reported: set[str] = set()

@@ -1,5 +1,6 @@
 """Lists: filters, orders, views, masks and pages."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -9,7 +10,6 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from eventually import eventually
 from proa import v1
 from proad.drivers.memory import MemoryDriver
-from proad.drivers.memory import snapshots as memory_snapshots
 from proad.model import ResourceUpdate, SnapshotSpec
 from rpc.daemon import IMAGE, MEMORY_BYTES, refusal
 
@@ -213,9 +213,16 @@ async def test_a_page_has_a_thousand_at_the_most(daemon):
     assert times == sorted(times)
 
 
-async def test_of_snapshots_of_one_second_the_parent_comes_first(daemon, monkeypatch):
-    """libvirt counts in seconds."""
-    monkeypatch.setattr(memory_snapshots, "now", lambda: datetime(2026, 1, 1, tzinfo=UTC))
+class OfOneSecond(MemoryDriver):
+    """libvirt tells the create time of a snapshot in seconds."""
+
+    async def list_snapshots(self, id):
+        time = datetime(2026, 1, 1, tzinfo=UTC)
+        return [replace(each, create_time=time) for each in await super().list_snapshots(id)]
+
+
+async def test_list_snapshots_of_one_second_the_parent_comes_first(serve):
+    daemon = await serve(("local", OfOneSecond()))
     await daemon.domain("vm", start=False)
     for name in ("c", "b", "a"):
         await daemon.call("CreateSnapshot", id="vm", name=name)

@@ -8,6 +8,7 @@ import pytest
 from eventually import eventually
 from proa import v1
 from proad.core.stats_service import StatsTiming
+from proad.drivers.memory import MemoryDriver
 from proad.timing import DaemonTiming
 from rpc.daemon import refusal
 from rpc.engines import container_engine
@@ -15,9 +16,23 @@ from rpc.engines import container_engine
 SAMPLE_AGE = 0.2
 
 
+class Counting(MemoryDriver):
+    """Counts the questions for samples."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = 0
+
+    async def stats(self, ids):
+        self.asked += 1
+        return await super().stats(ids)
+
+
 @pytest.fixture
 async def daemon(serve):
-    return await serve(timing=DaemonTiming(stats=StatsTiming(sample_age=SAMPLE_AGE)))
+    return await serve(
+        ("local", Counting()), timing=DaemonTiming(stats=StatsTiming(sample_age=SAMPLE_AGE))
+    )
 
 
 async def batches(daemon, number, **request):
@@ -136,42 +151,27 @@ async def test_an_engine_that_cannot_tell(serve):
         assert (refused.code, refused.reason) == ("UNIMPLEMENTED", "CAPABILITY_MISSING")
 
 
-async def test_many_who_listen_are_one_question(daemon, monkeypatch):
+async def test_stream_stats_of_many_callers_asks_the_engine_once(daemon):
     await daemon.container("web")
-    asked = []
-    stats = daemon.driver.stats
-
-    async def counted(ids):
-        asked.append(ids)
-        return await stats(ids)
-
-    monkeypatch.setattr(daemon.driver, "stats", counted)
     loop = asyncio.get_running_loop()
     began = loop.time()
 
     await asyncio.gather(*(batches(daemon, 2) for _ in range(30)))
 
-    assert len(asked) <= (loop.time() - began) / SAMPLE_AGE + 2
+    assert daemon.driver.asked <= (loop.time() - began) / SAMPLE_AGE + 2
 
 
-async def test_who_goes_away_is_not_sampled_for(daemon, monkeypatch):
+async def test_stream_stats_caller_that_goes_away_is_not_sampled_for(daemon):
     await daemon.container("web")
     await batches(daemon, 1)
-    asked = []
-
-    async def counted(ids):
-        asked.append(ids)
-        return {}
-
-    monkeypatch.setattr(daemon.driver, "stats", counted)
 
     async def quiet():
-        """Whether nobody asks for three ticks; that they went takes its time to be known."""
-        asked.clear()
+        """Return whether nobody asks for three ages of a sample."""
+        asked = daemon.driver.asked
         await asyncio.sleep(3 * SAMPLE_AGE)
-        return asked == []
+        return daemon.driver.asked == asked
 
-    await eventually(quiet)
+    await eventually(quiet)  # the daemon hears of the caller's end a moment later
 
 
 async def test_it_is_offered(daemon):

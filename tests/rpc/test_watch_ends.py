@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from eventually import eventually
 from proad.auth.keys import KeyRing
 from proad.auth.tokens import Tokens
-from proad.drivers.memory import MemoryDriver, images
+from proad.drivers.memory import MemoryDriver
 from proad.model.scope import Scope
 from proad.store.database import Database
 from proad.store.revocations import RevocationStore
@@ -143,8 +143,15 @@ async def test_stream_that_nobody_reads_ends_with_its_account(daemon, access_lin
     assert (refused.code, refused.reason) == ("UNAUTHENTICATED", "TOKEN_INVALID")
 
 
-async def test_pull_ends_with_its_account(daemon, monkeypatch):
-    monkeypatch.setattr(images, "_STEP_SECONDS", 60)
+class EndlessPull(MemoryDriver):
+    async def pull_image(self, name, *, platform=""):
+        async for step in super().pull_image(name, platform=platform):
+            yield step
+            await asyncio.Event().wait()
+
+
+async def test_pull_account_disabled_ends_with_token_invalid(serve):
+    daemon = await serve(("local", EndlessPull()))
     call = daemon.send(
         RPCS["PullImage"],
         RPCS["PullImage"].request(image="reg.example/x:1"),
