@@ -32,9 +32,9 @@ class Change:
             seen, or as it is now, outside of the filter. Must not be modified: the watch
             compares it with later responses.
         previous_state: the state before; unspecified for a new resource.
-        cause: cause of the change; unspecified if unknown: in the initial state, and for
-            differences after a gap.
-        actor: name of the user whose call it was, if the cause is API.
+        cause: cause of the change, as best effort; unspecified if unknown: in the initial
+            state, and for differences after a gap.
+        actor: name of the user whose call the change is taken for, if the cause is API.
     """
 
     type: v1.ChangeType.ValueType

@@ -140,7 +140,7 @@ class ResourceChange(_message.Message):
     cause: Global___ChangeCause.ValueType
     """Where it came from."""
     actor: _builtins.str
-    """Name of the user whose call it was, if the cause is API."""
+    """Name of the user whose call the change is taken for, if the cause is API."""
     @_builtins.property
     def resource(self) -> _resource_pb2.Resource:
         """The resource afterwards; a REMOVED one as it last was, or as it is now, outside of
