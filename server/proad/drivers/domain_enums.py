@@ -1,6 +1,6 @@
-"""libvirt's words in a domain's XML, and what the model has for them.
+"""Conversion of values in a domain's XML to enumerations of the model.
 
-A word that the model has no value for is OTHER, never what happens to be the default.
+A value without a member becomes OTHER, never the default.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ _NEAREST = (GraphicsType.VNC, GraphicsType.SPICE, GraphicsType.OTHER, GraphicsTy
 
 
 def member(enum: type[E], word: str, absent: E | None = None) -> E:
-    """Return what a word stands for; `absent` for none, or OTHER where that is None."""
+    """Return the member for a value; for an empty value `absent`, or OTHER if that is None."""
     if not word and absent is not None:
         return absent
     name = word.upper()
@@ -30,10 +30,10 @@ def member(enum: type[E], word: str, absent: E | None = None) -> E:
 
 
 def boot_device(word: str) -> BootDevice:
-    """Return what a kind of device is to boot from."""
+    """Return the boot device for a type of device."""
     return _BOOT.get(word, BootDevice.OTHER)
 
 
 def preferred_graphics(found: Sequence[Graphics]) -> Graphics | None:
-    """Return the one of several screens that is shown: what a caller reaches most easily."""
+    """Return the graphics to show, of several: the one that a caller reaches most easily."""
     return min(found, key=lambda each: _NEAREST.index(each.type), default=None)

@@ -1,8 +1,8 @@
-"""Domain XML from a caller: what is checked here is what the engine gets to read.
+"""Parser of a caller's domain XML, so that the engine reads exactly what was checked.
 
-libvirt joins the texts around a comment, takes the first of two names and reads through
-nested elements. Hence all that two readers could read in two ways is refused, and the name
-and the UUID are written back as plain text.
+libvirt joins the texts around a comment, takes the first of two names, and ignores nested elements.
+Hence the parser refuses everything that two readers could read differently, and writes name and UUID
+back as plain text.
 """
 
 import uuid
@@ -14,7 +14,7 @@ from proad.errors import InvalidArgumentError
 from proad.model import validate
 from proad.model.checks import Name
 
-# What others keep, and what the driver judges for itself, as it stands.
+# Elements whose content is opaque, or that the driver checks by itself.
 _LEFT_ALONE = frozenset({"metadata", "emulator"})
 NODES_LIMIT = 20_000
 DEPTH_LIMIT = 64
@@ -22,13 +22,12 @@ DEPTH_LIMIT = 64
 
 @dataclass(frozen=True, slots=True)
 class ParsedDomain:
-    """A `<domain>` that a caller gave.
+    """A parsed `<domain>` of a caller.
 
     Attributes:
-        root: the element, free of comments and processing instructions.
-        name: its name, as it stands in the element.
-        id: its UUID, as it stands in the element: the caller's in canonical form, or a
-            new one.
+        root: the element, without comments and processing instructions.
+        name: the name in the element.
+        id: the UUID in the element: the caller's in canonical form, or a new one.
     """
 
     root: etree._Element
@@ -42,7 +41,7 @@ class _Named:
 
 
 def parse_domain(xml: str) -> ParsedDomain:
-    """Read and check domain XML. Takes some milliseconds; nothing for an event loop.
+    """Parse and check domain XML. Takes some milliseconds, hence not for an event loop.
 
     Raises:
         InvalidArgumentError: with the field "xml".
@@ -51,10 +50,10 @@ def parse_domain(xml: str) -> ParsedDomain:
     _check_size(root)
     _clear_between(root)
     if root.tag != "domain":
-        raise wrong(f"must be a <domain>, not <{root.tag!s}>")
+        raise invalid_xml(f"must be a <domain>, not <{root.tag!s}>")
     name = _only(root, "name")
     if name is None:
-        raise wrong("has no <name>")
+        raise invalid_xml("has no <name>")
     checked = _checked_name(_text_of(name))
     _write(name, checked)
     element = _only(root, "uuid")
@@ -67,13 +66,13 @@ def parse_domain(xml: str) -> ParsedDomain:
     return ParsedDomain(root, checked, id)
 
 
-def wrong(what: str) -> InvalidArgumentError:
-    """Make the error of XML that is not taken."""
+def invalid_xml(what: str) -> InvalidArgumentError:
+    """Return the error for the field "xml"."""
     return InvalidArgumentError.of("xml", what)
 
 
 def _parsed(xml: str) -> etree._Element:
-    # Of this encoding, whatever the document says of itself: it came as a text.
+    # This encoding overrides a declared one: the document came as a text.
     parser = etree.XMLParser(
         encoding="utf-8",
         resolve_entities=False,
@@ -86,16 +85,16 @@ def _parsed(xml: str) -> etree._Element:
     try:
         root = etree.fromstring(xml.encode(), parser)
     except (etree.XMLSyntaxError, UnicodeEncodeError) as error:
-        raise wrong(f"is not well-formed XML: {error}") from None
+        raise invalid_xml(f"is not well-formed XML: {error}") from None
     if root.getroottree().docinfo.doctype:
-        raise wrong("must not have a DOCTYPE")
+        raise invalid_xml("must not have a DOCTYPE")
     if root.getprevious() is not None or root.getnext() is not None:
         raise _comment(root)
     return root
 
 
 def _check_size(root: etree._Element) -> None:
-    """Refuse comments and processing instructions, and trees that no domain needs."""
+    """Refuse comments, processing instructions, and oversized trees."""
     nodes = depth = 0
     for event, element in etree.iterwalk(root, events=("start", "end", "comment", "pi")):
         if event == "end":
@@ -106,15 +105,15 @@ def _check_size(root: etree._Element) -> None:
         depth += 1
         nodes += 1 + len(element.attrib)
         if depth > DEPTH_LIMIT:
-            raise wrong(f"must not have elements more than {DEPTH_LIMIT} deep")
+            raise invalid_xml(f"must not have elements more than {DEPTH_LIMIT} deep")
         if nodes > NODES_LIMIT:
-            raise wrong(f"must not have more than {NODES_LIMIT} elements and attributes")
+            raise invalid_xml(f"must not have more than {NODES_LIMIT} elements and attributes")
 
 
 def _clear_between(root: etree._Element) -> None:
-    """Take out what cannot be seen between elements, and refuse what can.
+    """Remove invisible text between elements, and refuse visible text.
 
-    libvirt reads over both, but its schema has room for neither.
+    libvirt's parser ignores both, but its schema permits neither.
     """
     waiting = [root]
     while waiting:
@@ -132,14 +131,14 @@ def _clear_between(root: etree._Element) -> None:
 def _check_between(element: etree._Element, text: str | None) -> None:
     seen = "".join(char for char in text or "" if char.isprintable() and not char.isspace())
     if seen:
-        raise wrong(
+        raise invalid_xml(
             f"has the text {seen[:40]!r} between elements, after line {element.sourceline or 1}: "
             "take it out"
         )
 
 
 def _comment(element: etree._Element) -> InvalidArgumentError:
-    return wrong(
+    return invalid_xml(
         "must not have comments or processing instructions, which libvirt reads over: "
         f"take them out (one is at line {element.sourceline or 1})"
     )
@@ -148,13 +147,13 @@ def _comment(element: etree._Element) -> InvalidArgumentError:
 def _only(root: etree._Element, tag: str) -> etree._Element | None:
     found = root.findall(tag)
     if len(found) > 1:
-        raise wrong(f"must not have more than one <{tag}>")
+        raise invalid_xml(f"must not have more than one <{tag}>")
     return found[0] if found else None
 
 
 def _text_of(element: etree._Element) -> str:
     if len(element):
-        raise wrong(f"must have nothing but text in <{element.tag!s}>")
+        raise invalid_xml(f"must have nothing but text in <{element.tag!s}>")
     return (element.text or "").strip()
 
 
@@ -165,15 +164,15 @@ def _write(element: etree._Element, text: str) -> None:
 
 def _checked_name(text: str) -> str:
     if not text:
-        raise wrong("has no <name>")
+        raise invalid_xml("has no <name>")
     try:
         return validate(_Named, {"name": text}).name
     except InvalidArgumentError as error:
-        raise wrong(f"<name> {error.violations[0].description}") from None
+        raise invalid_xml(f"<name> {error.violations[0].description}") from None
 
 
 def _checked_uuid(text: str) -> str:
     try:
         return str(uuid.UUID(text))
     except ValueError:
-        raise wrong("<uuid> must be a UUID") from None
+        raise invalid_xml("<uuid> must be a UUID") from None

@@ -1,9 +1,8 @@
-"""Reading what an engine says without trusting its shape.
+"""Tolerant access to the answers of engines.
 
-Every part of an answer may be missing, null, of another type or out of range. A reader never
-raises: what cannot be read is left out, as if the engine had not said it, and the log is
-told once. What a reader returns fits into the contract: texts are UTF-8, numbers are of 64
-bits, times are in UTC and within the calendar.
+Every part of an answer may be missing, null, of another type or out of range. Access never raises:
+an unreadable part counts as missing, and is logged once. Values fit into the contract: texts are
+UTF-8, numbers have 64 bits, times are in UTC and within the calendar.
 """
 
 import json
@@ -20,13 +19,13 @@ T = TypeVar("T")
 _log = structlog.get_logger(__name__)
 
 MOST = 2**63 - 1
-"""The largest number that the contract has room for."""
+"""The largest number of the contract."""
 UINT32 = 2**32 - 1
 INT32 = 2**31 - 1
-# Longer numbers are slow to read, and Python refuses those of some thousand digits.
+# Longer numbers are slow to parse, and Python refuses those of some thousand digits.
 _LONGEST_NUMBER = 40
-# What a conversion meets in values of another kind; libvirt's bindings raise SystemError at
-# texts that are no UTF-8, and lxml has syntax errors.
+# Errors of conversions of unexpected values; libvirt's bindings raise SystemError for text that
+# is no UTF-8, and lxml has syntax errors.
 _UNREADABLE = (
     ValueError,
     TypeError,
@@ -36,13 +35,13 @@ _UNREADABLE = (
     SyntaxError,
     SystemError,
 )
-# Resources of which is remembered what was told. A part is a place in the schema of an
-# answer, so that there are few of each.
+# Resources with remembered log entries. A part is a place in the schema of an answer, so that
+# there are few of each.
 _MOST_RESOURCES = 10_000
 
 
 class Omissions:
-    """What was left out of the answers of an engine; the log is told of each once.
+    """The unreadable parts of the answers of an engine, each logged once.
 
     Used from any thread.
 
@@ -56,15 +55,15 @@ class Omissions:
         self._told: dict[str, set[str]] = {}
 
     def note(self, about: str, part: str, wanted: str, found: object) -> None:
-        """Tell the log that a part is unreadable, unless it was told before.
+        """Log that a part is unreadable, unless it was logged before.
 
-        The value itself may be a secret: only its type is told.
+        Log the type of the value, but not the value, which may be a secret.
 
         Args:
             about: id of the resource.
             part: place in the answer, such as "HostConfig.Memory".
-            wanted: what should be there.
-            found: what is there.
+            wanted: the expected value.
+            found: the actual value.
         """
         with self._lock:
             told = self._told.get(about)
@@ -85,7 +84,7 @@ class Omissions:
         )
 
     def attempt(self, about: str, part: str, read: Callable[[], T], default: T) -> T:
-        """Return what `read` returns, or `default` where it meets what is unreadable."""
+        """Return the result of `read`, or `default` if it fails at an unreadable part."""
         try:
             return read()
         except _UNREADABLE as error:
@@ -94,13 +93,13 @@ class Omissions:
 
 
 class Value:
-    """A value of an answer, to be read as what it should be.
+    """A value of an answer, with access as the expected type.
 
-    `None` stands for what is not there, which is nothing to tell the log.
+    None stands for a missing value, which is not logged.
 
     Args:
-        raw: the value, such as `json.loads` returns it.
-        omissions: told of what is unreadable.
+        raw: the value as from `json.loads`.
+        omissions: records unreadable parts.
         about: id of the resource that the answer is about.
         path: place of the value in the answer.
     """
@@ -123,11 +122,11 @@ class Value:
         return self._child(raw, key)
 
     def __bool__(self) -> bool:
-        """Tell whether there is anything: not null, and no empty object, list or text."""
+        """Return whether the value is present, and no empty object, list or text."""
         return self._raw is not None and self._raw not in ("", {}, [], ())
 
     def __contains__(self, key: str) -> bool:
-        """Tell whether an object has a value under `key`, null included."""
+        """Return whether an object has a value under `key`, null included."""
         return isinstance(self._raw, Mapping) and key in self._raw
 
     def about(self, id: str) -> "Value":
@@ -139,7 +138,7 @@ class Value:
         return Value(raw, self._omissions, self._about, self._path)
 
     def omit(self, wanted: str) -> None:
-        """Tell the log that this is not what is wanted."""
+        """Log that the value is not as expected."""
         self._omissions.note(self._about, self._path, wanted, self._raw)
 
     def each(self) -> "Iterator[Value]":
@@ -160,7 +159,7 @@ class Value:
             self.omit("an object")
 
     def text(self) -> str:
-        """Return a text; empty where there is none."""
+        """Return a text; empty if missing."""
         if isinstance(self._raw, str):
             return _utf8(self._raw)
         if self._raw is not None:
@@ -176,14 +175,14 @@ class Value:
         return {key: value.text() for key, value in self.entries() if value.is_text()}
 
     def is_text(self) -> bool:
-        """Tell whether it is a text; what is something else is left out."""
+        """Return whether the value is a text; log anything else."""
         if not isinstance(self._raw, str):
             self.omit("a text")
             return False
         return True
 
     def flag(self) -> bool:
-        """Return a truth value; false where there is none."""
+        """Return a truth value; false if missing."""
         if self._raw is not None and not isinstance(self._raw, bool):
             self.omit("true or false")
         return self._raw is True
@@ -200,7 +199,7 @@ class Value:
         return number
 
     def count(self, high: int = MOST) -> int:
-        """Return a number of things; 0 where there is none."""
+        """Return a count; 0 if missing."""
         return self.number(0, high) or 0
 
     def seconds(self, low: int = 0, high: int = MOST) -> timedelta | None:
@@ -209,7 +208,7 @@ class Value:
         return None if number is None else timedelta(seconds=number)
 
     def time(self) -> datetime | None:
-        """Return a time of ISO 8601, in UTC, which it is taken for where it does not say."""
+        """Return a time of ISO 8601 in UTC, which is also the default time zone."""
         if self._raw is None or self._raw == "":
             return None
         try:
@@ -229,7 +228,7 @@ class Value:
             return None
 
     def one_of(self, table: Mapping[str, T], other: T | None = None) -> T | None:
-        """Return what stands in `table` for a word; `other` for a word that is not in it."""
+        """Return the entry of a word in `table`; `other` for a word without an entry."""
         word = self._raw
         if word is None:
             return None
@@ -246,14 +245,14 @@ class Value:
 
 
 NOTHING = Value(None, Omissions(""))
-"""What an engine did not say."""
+"""A missing value."""
 
 
 def parse_json(body: bytes) -> object:
-    """Parse JSON, whatever it holds: bytes that are no UTF-8, numbers of any length.
+    """Parse JSON that may contain invalid UTF-8, and numbers of any length.
 
     Raises:
-        ValueError: it is no JSON, or nested too deeply.
+        ValueError: the body is no JSON, or nested too deeply.
     """
     text = body.decode(errors="replace")
     try:
@@ -261,12 +260,12 @@ def parse_json(body: bytes) -> object:
     except RecursionError:
         raise ValueError("nested too deeply") from None
     except ValueError:
-        # Python refuses to read a number of some thousand digits.
+        # Python refuses numbers of some thousand digits.
         return json.loads(text, parse_int=_number)
 
 
 def saturated(number: int) -> int:
-    """Return a sum or a product of readable numbers as the contract has room for it."""
+    """Return a sum or a product, limited to the largest number of the contract."""
     return min(number, MOST)
 
 
@@ -292,7 +291,7 @@ def _number(digits: str) -> float:
 
 
 def _utf8(text: str) -> str:
-    """Return a text without halves of characters, which no UTF-8 can hold."""
+    """Return a text with lone surrogates replaced, which UTF-8 does not permit."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""Whether a domain supports snapshots that it can be reverted to. Pure: makes no call.
+"""Support of a domain for snapshots that it can be reverted to. Pure: makes no call.
 
 With libvirt 9.0 to 12.8, internal snapshots are stored in the disks: each writable disk must be
 qcow2, and there must be one. For a running guest, QEMU stores the memory in one of the disks, and

@@ -4,7 +4,7 @@ from lxml import etree
 from lxml.builder import E
 
 from proad.drivers.domain_enums import member, preferred_graphics
-from proad.drivers.domain_parser import parse_domain, wrong
+from proad.drivers.domain_parser import invalid_xml, parse_domain
 from proad.drivers.memory.world import now
 from proad.model import (
     Disk,
@@ -96,7 +96,7 @@ def parsed(source: DomainXml) -> Resource:
     root = given.root
     most = _memory(root, "memory")
     if not most:
-        raise wrong("has no <memory>")
+        raise invalid_xml("has no <memory>")
     return Resource(
         id=given.id,
         kind=ResourceKind.DOMAIN,
@@ -142,7 +142,7 @@ def parsed(source: DomainXml) -> Resource:
 def _parsed_disk(element: etree._Element) -> Disk:
     device = element.get("device", "disk")
     if device not in _DEVICES:
-        raise wrong(f"has a <disk> with the device {device!r}")
+        raise invalid_xml(f"has a <disk> with the device {device!r}")
     return Disk(
         target=_attribute(element, "target", "dev"),
         device=member(DiskDevice, device),
@@ -162,12 +162,12 @@ def _memory(root: etree._Element, tag: str) -> int:
     element = root.find(tag)
     unit = "KiB" if element is None else element.get("unit", "KiB")
     if unit not in _UNITS:
-        raise wrong(f"has a <{tag}> with the unit {unit!r}")
+        raise invalid_xml(f"has a <{tag}> with the unit {unit!r}")
     return _number(root, tag) * _UNITS[unit]
 
 
 def _number(root: etree._Element, tag: str) -> int:
     text = root.findtext(tag, "0").strip()
     if not (text.isascii() and text.isdigit()):
-        raise wrong(f"has a <{tag}> that is no number")
+        raise invalid_xml(f"has a <{tag}> that is no number")
     return int(text)

@@ -3,7 +3,7 @@
 import libvirt
 from lxml import etree
 
-from proad.drivers.domain_parser import wrong
+from proad.drivers.domain_parser import invalid_xml
 from proad.drivers.libvirt.errors import code_of
 from proad.drivers.libvirt.host.virt import NOT_OFFERED
 from proad.drivers.libvirt.xml.parser import parse
@@ -24,7 +24,7 @@ def drop_emulator(connection: libvirt.virConnect, root: etree._Element) -> None:
     for element in named:
         path = (element.text or "").strip()
         if len(element) or path != own:
-            raise wrong(
+            raise invalid_xml(
                 f"must not name the emulator {path!r}, which libvirt would execute at once: "
                 "leave <emulator> out, and libvirt takes its own"
                 + (f", {own}" if own else "")

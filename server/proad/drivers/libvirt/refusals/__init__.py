@@ -1,4 +1,4 @@
-"""What libvirt's refusals mean: the one table, and the one place that looks at libvirt's texts.
+"""The table of libvirt's refusals, the one place that depends on libvirt's texts.
 
 libvirt gives one number for several causes, and what QEMU says arrives as an internal error
 whatever it is. Rows are tried in their order, and the first that fits counts; what fits none is
@@ -20,5 +20,5 @@ REFUSALS = (*HOST, *INACTIVE, *PASSING, *STATES, *MACHINES, *DEVICES, *FILES, *C
 
 
 def find(error: libvirt.libvirtError) -> Refusal | None:
-    """Return the row of an error; None: it has none, and is an ENGINE_CONFLICT."""
+    """Return the row of an error; None: no row applies, and the error is an ENGINE_CONFLICT."""
     return next((row for row in REFUSALS if row.fits(error)), None)

@@ -1,4 +1,4 @@
-"""Numbers that mean one thing, after all other rows."""
+"""Rows for codes with one meaning; they come after all other rows."""
 
 import libvirt
 

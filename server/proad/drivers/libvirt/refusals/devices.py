@@ -1,4 +1,4 @@
-"""A domain's devices, and what of the host they are to use."""
+"""Rows about devices of domains, and resources of the host for them."""
 
 import libvirt
 

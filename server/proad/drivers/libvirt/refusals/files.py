@@ -1,4 +1,4 @@
-"""The files of disks and kernels, and volumes."""
+"""Rows about files of disks and kernels, and about volumes."""
 
 import errno
 

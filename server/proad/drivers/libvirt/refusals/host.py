@@ -1,4 +1,4 @@
-"""What comes out of any call: what the host lacks, or has not started; torn saved states."""
+"""Rows for any call: missing resources of the host, inactive objects, torn saved states."""
 
 import libvirt
 

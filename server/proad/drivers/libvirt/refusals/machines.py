@@ -1,4 +1,4 @@
-"""What kind of machine a domain is, and its processors."""
+"""Rows about types of machines, and processors."""
 
 import libvirt
 

@@ -1,4 +1,4 @@
-"""What a row of the table of refusals has."""
+"""The rows of the table of refusals."""
 
 import errno
 import re
@@ -23,7 +23,7 @@ QEMU, STORAGE = libvirt.VIR_FROM_QEMU, libvirt.VIR_FROM_STORAGE
 
 
 class Meaning(StrEnum):
-    """What a refusal means to the caller; a reason of the contract, or a case of one."""
+    """The meaning of a refusal: a reason of the contract, or a case of one."""
 
     INVALID_ARGUMENT = "INVALID_ARGUMENT"
     CAPABILITY_MISSING = "CAPABILITY_MISSING"
@@ -38,16 +38,16 @@ class Refusal:
     """One row of the table.
 
     Attributes:
-        name: what was wrong, for people.
+        name: the cause, for people.
         code: `virErrorNumber`.
-        meaning: what it means. INVALID_ARGUMENT holds where the request has the value that is
-            wrong; elsewhere, such as at a start, the row is an ENGINE_CONFLICT.
+        meaning: the meaning. INVALID_ARGUMENT applies to a request with the wrong value; for
+            other requests, such as a start, the meaning is ENGINE_CONFLICT.
         source: `virErrorDomain`; None: any.
-        errnos: of a SYSTEM_ERROR; empty: any.
-        text: a pattern that is searched for in libvirt's text; None: any text.
+        errnos: error numbers of a SYSTEM_ERROR; empty: any.
+        text: a pattern to search for in libvirt's text; None: any text.
         field: the wrong field, below the specification; empty: no single one.
-        seen: versions of libvirt that the row was seen on; empty: what its number means is
-            documented, and nothing provokes it at will.
+        seen: versions of libvirt with which the row was observed; empty: the code is documented,
+            and cannot be provoked at will.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Refusal:
     seen: tuple[str, ...] = ALL
 
     def fits(self, error: libvirt.libvirtError) -> bool:
-        """Tell whether an error is such a refusal."""
+        """Return whether the row applies to an error."""
         return (
             error.get_error_code() == self.code
             and self.source in {None, error.get_error_domain()}
@@ -80,7 +80,7 @@ def row(
     field: str = "",
     seen: tuple[str, ...] = ALL,
 ) -> Refusal:
-    """Return a row, its pattern compiled."""
+    """Return a row with a compiled pattern."""
     return Refusal(
         name=name,
         code=code,

@@ -1,7 +1,7 @@
-"""What a disk is stored in, image by image: as recorded, stated or written by the host's tools.
+"""Formats and backing chains of volumes: as recorded, stated, or written by the host's tools.
 
-What libvirt finds when it looks into an image counts for nothing here: what looks like qcow2
-may be what a guest has written into its raw disk, to have the host's files opened for it.
+Formats that libvirt probes are never used: a guest may have written a qcow2 header into its raw
+disk, so that the host's files would be opened for it.
 """
 
 from collections.abc import Callable
@@ -24,10 +24,10 @@ _FORMATS = {format.lower(): format for format in (DiskFormat.QCOW2, DiskFormat.R
 
 
 class BackingChains:
-    """Tells formats and chains of volumes.
+    """Determines the formats and backing chains of volumes.
 
     Args:
-        catalog: what is known of the volumes that Proa made.
+        catalog: the records of the volumes that Proa created.
     """
 
     def __init__(self, catalog: VolumeCatalog) -> None:
@@ -45,12 +45,12 @@ class BackingChains:
         Args:
             connection: to libvirt.
             volume: the volume.
-            stated: what the caller says; None: nothing.
-            field: where the caller says so, for errors.
+            stated: the format that the caller states; None: none.
+            field: the field with the stated format, for errors.
 
         Raises:
-            InvalidArgumentError: the caller has to say it, or says something else than what
-                the volume was made in.
+            InvalidArgumentError: the caller must state the format, or states another one than
+                the recorded one.
         """
         name = volume.name()
         record = self._catalog.of_volume(connection, volume)
@@ -77,16 +77,16 @@ class BackingChains:
         format: DiskFormat,
         field: str,
     ) -> tuple[Layer, ...]:
-        """Return the images that a volume is based on, the nearest first.
+        """Return the backing chain of a volume, the nearest image first.
 
         Args:
             connection: to libvirt.
             volume: the volume.
-            format: what it is.
-            field: where the caller names it, for errors.
+            format: its format.
+            field: the field that names the volume, for errors.
 
         Raises:
-            InvalidArgumentError: what it is based on cannot be told, or is in no pool.
+            InvalidArgumentError: the chain is unreadable, or leaves the storage pools.
         """
         if format is DiskFormat.RAW:
             return ()
@@ -106,10 +106,10 @@ class BackingChains:
         return below
 
     def check_xml(self, connection: libvirt.virConnect, root: etree._Element) -> None:
-        """Hold the formats in a given domain XML against what Proa made.
+        """Check the formats in a caller's domain XML against the records.
 
         Raises:
-            InvalidArgumentError: a disk takes a volume for something else.
+            InvalidArgumentError: a disk states another format than the recorded one.
         """
         records = self._catalog.files(connection)
         if not records:
@@ -147,13 +147,13 @@ def _layer(image: ImageFile, known: dict[str, DiskFormat], field: str) -> Layer:
 def _check_places(
     connection: libvirt.virConnect, images: ImageFiles, paths: tuple[str, ...], field: str
 ) -> None:
-    """Refuse what would have a guest read a file that is not for guests."""
+    """Refuse a chain with a file outside of all storage pools."""
     if not paths:
         return
     known = pools.all_pools(connection)
     for path in paths:
         inside = any(pool.holds(path, local=images.local) for pool in known)
-        # The devices of other pools are known by many paths.
+        # Block devices have many paths.
         if not inside and not (is_block(path, local=images.local) and _is_volume(connection, path)):
             raise InvalidArgumentError.of(
                 field,
@@ -173,7 +173,7 @@ def _is_volume(connection: libvirt.virConnect, path: str) -> bool:
 
 
 def _path_in(connection: libvirt.virConnect, pool: str, name: str) -> str:
-    """Return where a volume is; empty: libvirt knows none of that name."""
+    """Return the path of a volume; empty if libvirt knows none of that name."""
     if not pool:
         return ""
     try:

@@ -1,7 +1,7 @@
-"""What Proa knows of the volumes that it made: asked and told on the driver's threads.
+"""The records of the volumes that Proa created, for use on the driver's threads.
 
-The records themselves are the port's; this keeps a copy for what is read all the time,
-and tells whether a volume that is found under a recorded name is still the recorded one.
+The records live behind a port on the event loop. The catalog has a copy of them for views, and
+decides whether a volume under a recorded name is still the recorded one.
 """
 
 import asyncio
@@ -32,11 +32,11 @@ _log = structlog.get_logger(__name__)
 
 
 class VolumeCatalog:
-    """The records of one libvirtd's volumes.
+    """The records of the volumes of one libvirtd.
 
     Args:
-        records: where they are kept.
-        host: tells which engine this is.
+        records: the port.
+        host: identifies the libvirtd.
         timing: limits of queries.
     """
 
@@ -50,15 +50,15 @@ class VolumeCatalog:
         self._records = records
         self._host = host
         self._loop: asyncio.AbstractEventLoop | None = None
-        # One question at a time, so that what is known is never older than what was put.
-        self._asking = threading.RLock()
+        # One query at a time, so that the copy is never older than a record that was put.
+        self._query_lock = threading.RLock()
         self._lock = threading.Lock()
         self._engine = ""
         self._known: dict[str, VolumeRecord] = {}
         self._unreachable_until = 0.0
 
     def start(self) -> None:
-        """Take the running event loop for the one that the records live on."""
+        """Use the running event loop for the records."""
         self._loop = asyncio.get_running_loop()
 
     def plan(
@@ -71,18 +71,18 @@ class VolumeCatalog:
         base_chain: tuple[Layer, ...] = (),
         owner: str = "",
     ) -> VolumeRecord:
-        """Record a volume before libvirt is asked for it.
+        """Record a volume before its creation.
 
         Args:
             connection: to libvirt.
-            pool: where it will be.
-            name: its name there.
-            format: what it will be made in.
-            base_chain: the images below it, the nearest first.
-            owner: UUID of the domain that it is for; empty: for none.
+            pool: its pool.
+            name: its name.
+            format: its format.
+            base_chain: its backing chain, the nearest image first.
+            owner: UUID of the domain that it goes with; empty: none.
 
         Raises:
-            DatabaseUnreachableError: nothing may be done.
+            DatabaseUnreachableError: the volume must not be created.
         """
         record = VolumeRecord(
             id=str(uuid.uuid4()),
@@ -98,27 +98,29 @@ class VolumeCatalog:
         return record
 
     def put(self, connection: libvirt.virConnect, record: VolumeRecord) -> None:
-        """Keep a record, in place of the one with its id.
+        """Store a record; replace the one with its id.
 
         Raises:
-            DatabaseUnreachableError: it is as it was.
+            DatabaseUnreachableError: nothing was stored.
         """
         engine = self._host.identity(connection)
-        with self._asking:
-            self._ask(lambda: self._records.put(engine, record))
+        with self._query_lock:
+            self._query(lambda: self._records.put(engine, record))
             with self._lock:
                 if self._engine == engine:
                     self._known[record.id] = record
 
     def end(self, connection: libvirt.virConnect, records: Iterable[VolumeRecord]) -> None:
-        """Forget volumes that are no more. If that fails, the next comparison does it."""
+        """Remove the records of volumes that do not exist any more; if that fails, the next
+        reconciliation does it.
+        """
         ids = [record.id for record in records]
         if not ids:
             return
         engine = self._host.identity(connection)
-        with self._asking:
+        with self._query_lock:
             try:
-                self._ask(lambda: self._records.remove(engine, ids))
+                self._query(lambda: self._records.remove(engine, ids))
             except ProaError as error:
                 _log.warning("libvirt.records_kept", records=ids, error=error.message)
                 return
@@ -127,7 +129,7 @@ class VolumeCatalog:
                     self._known.pop(id, None)
 
     def release(self, connection: libvirt.virConnect, records: Iterable[VolumeRecord]) -> None:
-        """Have volumes go with no domain any more. If that fails, the next comparison does it."""
+        """Make volumes ordinary, without an owner; if that fails, the next reconciliation does it."""
         try:
             for record in records:
                 self.put(connection, replace(record, state=RecordState.ORDINARY, owner=""))
@@ -135,10 +137,10 @@ class VolumeCatalog:
             _log.warning("libvirt.records_kept", error=error.message)
 
     def made_for(self, connection: libvirt.virConnect, domain: str) -> list[VolumeRecord]:
-        """Give the records of the volumes that go with a domain, read anew.
+        """Return the records of the volumes that go with a domain, read from the port.
 
         Raises:
-            DatabaseUnreachableError: nobody can tell; nothing may be deleted.
+            DatabaseUnreachableError: they are unknown; nothing must be deleted.
         """
         self.load(connection)
         with self._lock:
@@ -151,12 +153,12 @@ class VolumeCatalog:
     def of_volume(
         self, connection: libvirt.virConnect, volume: libvirt.virStorageVol
     ) -> VolumeRecord | None:
-        """Give the record of a volume; None: Proa did not make what is there now.
+        """Return the record of a volume; None: Proa did not create the present one.
 
-        A file is the recorded one by whatever path or pool it is reached.
+        A file is recognised under any path and in any pool.
 
         Raises:
-            DatabaseUnreachableError: nobody can tell.
+            DatabaseUnreachableError: the records are unreadable.
         """
         self._loaded(connection)
         key = volume.key()
@@ -174,20 +176,20 @@ class VolumeCatalog:
         return next((each for each in alike if _is_of(each, found)), None)
 
     def made(self, connection: libvirt.virConnect) -> list[VolumeRecord]:
-        """Give the records of all volumes that were made, whether they are there or not.
+        """Return the records of all volumes that were created, existing or not.
 
         Raises:
-            DatabaseUnreachableError: nobody can tell.
+            DatabaseUnreachableError: the records are unreadable.
         """
         self._loaded(connection)
         with self._lock:
             return [record for record in self._known.values() if record.path]
 
     def files(self, connection: libvirt.virConnect) -> list[VolumeRecord]:
-        """Give the records of all volumes that are there, and are still the recorded ones.
+        """Return the records of all volumes that exist and are still the recorded ones.
 
         Raises:
-            DatabaseUnreachableError: nobody can tell.
+            DatabaseUnreachableError: the records are unreadable.
         """
         records = self.made(connection)
         if not is_local(connection):
@@ -202,9 +204,9 @@ class VolumeCatalog:
     def owns(
         self, connection: libvirt.virConnect, domain: str, volume: libvirt.virStorageVol
     ) -> bool:
-        """Tell, for a view, whether a volume goes with a domain as far as is known."""
+        """Return, for views, whether a volume goes with a domain; false if unknown."""
         if time.monotonic() < self._unreachable_until:
-            return False  # or each disk of a list would wait for the database in turn
+            return False  # else each disk of a list would wait for the database
         try:
             record = self.of_volume(connection, volume)
         except DatabaseUnreachableError:
@@ -215,7 +217,7 @@ class VolumeCatalog:
     def is_same(
         self, connection: libvirt.virConnect, record: VolumeRecord, volume: libvirt.virStorageVol
     ) -> bool:
-        """Tell whether a volume is the recorded one, and not another one of its name."""
+        """Return whether a volume is the recorded one, not another one of its name."""
         if not record.key or volume.key() != record.key:
             return False
         if record.file is None or not is_local(connection):
@@ -224,14 +226,14 @@ class VolumeCatalog:
         return found is not None and found.is_same(record.file)
 
     def load(self, connection: libvirt.virConnect) -> list[VolumeRecord]:
-        """Read all records of this engine anew.
+        """Read all records of this libvirtd from the port.
 
         Raises:
-            DatabaseUnreachableError: they cannot be read.
+            DatabaseUnreachableError: the records are unreadable.
         """
         engine = self._host.identity(connection)
-        with self._asking:
-            records = self._ask(lambda: self._records.list(engine))
+        with self._query_lock:
+            records = self._query(lambda: self._records.list(engine))
             with self._lock:
                 self._engine = engine
                 self._known = {record.id: record for record in records}
@@ -242,40 +244,40 @@ class VolumeCatalog:
         if self._engine != self._host.identity(connection):
             self.load(connection)
 
-    def _ask(self, question: Callable[[], Awaitable[T]]) -> T:
-        """Have the event loop ask the records, and wait for it."""
+    def _query(self, query: Callable[[], Awaitable[T]]) -> T:
+        """Run a query on the event loop, and wait for its result."""
         if self._loop is None:
             raise RuntimeError("the driver was not entered")
 
         async def answer() -> T:
             async with asyncio.timeout(self._timing.query_timeout.total_seconds()):
-                return await question()
+                return await query()
 
-        asked = answer()
+        pending_query = answer()
         try:
-            pending = asyncio.run_coroutine_threadsafe(asked, self._loop)
+            pending = asyncio.run_coroutine_threadsafe(pending_query, self._loop)
         except RuntimeError:  # the loop is closed
-            asked.close()
+            pending_query.close()
             raise DatabaseUnreachableError from None
         try:
             return pending.result(2 * self._timing.query_timeout.total_seconds())
-        except (TimeoutError, CancelledError):  # it takes too long, or the daemon stops
+        except (TimeoutError, CancelledError):  # too slow, or the daemon stops
             pending.cancel()
             raise DatabaseUnreachableError from None
 
 
 def _is_of(record: VolumeRecord, file: FileIdentity) -> bool:
-    """Tell whether a file, found at whatever path, is the recorded one."""
+    """Return whether a file, under any path, is the recorded one."""
     if record.file is None or not record.file.is_same(file):
         return False
-    # Without a time of birth it may be a later file with the same inode.
+    # Without a time of birth, it may be a later file with the same inode.
     return file.birth_time_ns is not None or identity_of(record.path) == file
 
 
 def described(
     connection: libvirt.virConnect, planned: VolumeRecord, volume: libvirt.virStorageVol
 ) -> VolumeRecord:
-    """Give the record of a planned volume that is there."""
+    """Return the record of a planned volume that exists."""
     path = volume.path()
     return replace(
         planned,

@@ -1,4 +1,4 @@
-"""Files of this host: which one a path leads to."""
+"""Identities of the files of this host."""
 
 import ctypes
 import os
@@ -25,7 +25,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def files_behind(path: str) -> Iterator[str]:
-    """Yield the files that hold what is on a block device: of loops, and of what is made of them."""
+    """Yield the backing files of a block device: of loop devices, and of devices on top of them."""
     try:
         status = Path(path).stat()
     except OSError:
@@ -43,19 +43,19 @@ def _behind(device: Path) -> Iterator[str]:
         if (file := folder / "loop/backing_file").exists():
             yield os.fsdecode(file.read_bytes()).removesuffix("\n")
         below = [*(folder / "slaves").iterdir()]
-    except OSError:  # gone meanwhile, or of a kind that is made of nothing
+    except OSError:  # gone meanwhile, or without underlying devices
         return
     for each in below:
         yield from _behind(each)
 
 
 def identity_of(path: str) -> FileIdentity | None:
-    """Tell which regular file a path names; None: none that this process can see.
+    """Return the identity of a regular file; None: this process sees none.
 
-    A link is not followed: what a delete would take is the link.
+    Links are not followed: a delete would remove the link.
     """
     buffer = ctypes.create_string_buffer(_SIZE)
-    # Python 3.15 is the first whose os.stat tells the time of birth on Linux.
+    # os.stat has the time of birth on Linux since Python 3.15.
     if _libc.statx(
         _AT_FDCWD,
         os.fsencode(path),
@@ -74,6 +74,6 @@ def identity_of(path: str) -> FileIdentity | None:
     return FileIdentity(
         device=os.makedev(*_DEVICE.unpack_from(buffer, _DEVICE_AT)),
         inode=inode,
-        # Nought is what a file system says that kept none for this file.
+        # Zero: the file system has no time of birth of this file.
         birth_time_ns=birth or None,
     )

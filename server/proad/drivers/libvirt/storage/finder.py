@@ -1,4 +1,4 @@
-"""Finding pools and volumes by their names; used on the driver's threads."""
+"""Lookups of pools and volumes by name; used on the driver's threads."""
 
 import shlex
 import threading
@@ -18,7 +18,7 @@ class Finder:
 
     Args:
         default_pool: name of the pool that an empty name means.
-        default_path: folder of that pool, for when it has to be made.
+        default_path: folder of that pool, for its creation.
     """
 
     def __init__(self, default_pool: str, default_path: str) -> None:
@@ -34,11 +34,11 @@ class Finder:
         make: bool = False,
         or_else: str = "",
     ) -> libvirt.virStoragePool:
-        """Find an active pool; an empty name is the default one, which `make` makes if need be.
+        """Return an active pool; an empty name means the default one, which `make` creates if missing.
 
         Raises:
-            VolumeNotFoundError: there is none.
-            EngineConflictError: it is not active; `or_else` says what can be done without it.
+            PoolNotFoundError: no such pool.
+            EngineConflictError: the pool is inactive; `or_else` names an alternative for the hint.
         """
         try:
             found = seek(connection.storagePoolLookupByName, name or self._default_pool)
@@ -57,13 +57,13 @@ class Finder:
     def volume(
         self, connection: libvirt.virConnect, ref: VolumeRef, *, or_else: str = ""
     ) -> libvirt.virStorageVol:
-        """Find a volume, also one that came behind libvirt's back, and none that went so.
+        """Return a volume, by the files in the pool rather than by libvirt's list of them.
 
-        For calls that change something: a pool may be refreshed for it.
+        For calls that change something: the lookup may refresh the pool.
 
         Raises:
             VolumeNotFoundError: no such pool, or nothing of that name in it.
-            EngineConflictError: the pool is not active; see `pool`.
+            EngineConflictError: the pool is inactive; see `pool`.
         """
         pool = self.pool(connection, ref.pool, or_else=or_else)
         found = pools.known(pool, ref.name)
@@ -80,7 +80,7 @@ class Finder:
         etree.SubElement(root, "name").text = self._default_pool
         etree.SubElement(etree.SubElement(root, "target"), "path").text = self._default_path
         with self._making:
-            try:  # somebody was quicker
+            try:  # another thread was faster
                 return seek(connection.storagePoolLookupByName, self._default_pool)
             except libvirt.libvirtError as error:
                 if code_of(error) != libvirt.VIR_ERR_NO_STORAGE_POOL:

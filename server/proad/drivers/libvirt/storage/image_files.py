@@ -1,4 +1,4 @@
-"""The image files of a host: which file a path is, and what an image is based on."""
+"""The image files of a host: the identities of files, and the backing chains of images."""
 
 import errno
 import os
@@ -19,25 +19,25 @@ from proad.drivers.libvirt.storage.qcow2 import (
 from proad.ports.records import VolumeRecord
 
 MAX_DEPTH = 64
-# Formats with bases, which are read nowhere here.
+# Formats whose backing files cannot be read here.
 _UNREAD = frozenset({"qed", "vmdk", "vhdx", "vpc", "vdi", "parallels", "cow"})
-# Why a path leads to no image, whoever follows it.
+# Errors of a path that leads to no image for anybody.
 NOWHERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EISDIR})
 
-# What may be a path in a name such as json:{"file":{"filename":"/…"}}.
+# A possible path in a name such as json:{"file":{"filename":"/…"}}.
 _PATH = re.compile(r"/[^\"',;?]+")
 
-# What libvirt knows of the image at a path; None: nothing.
+# Returns libvirt's knowledge of the image at a path; None: none.
 Asked = Callable[[str], Header | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageFile:
-    """One image of a chain.
+    """One image of a backing chain.
 
     Attributes:
-        path: where it is.
-        format: as libvirt and QEMU name it; empty: nobody said.
+        path: its path.
+        format: its format, as libvirt and QEMU name it; empty: not stated.
     """
 
     path: str
@@ -46,14 +46,14 @@ class ImageFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackingChain:
-    """An image with what it is based on.
+    """An image with its backing images.
 
     Attributes:
         layers: the image, its base, the base of that, and so on.
-        others: further paths that it names: files that hold the data of a layer, and what
-            looks like a path in a name that is none.
-        broken: why it goes no further, although it may; empty: it is whole.
-        recorded: whether what is recorded of it is in it, so that it is whole all the same.
+        others: further referenced paths: external data files, and possible paths in names that
+            are no paths.
+        broken: why the chain could not be followed to its end; empty: it was.
+        recorded: whether the recorded chain is included, which makes a broken one complete.
     """
 
     layers: tuple[ImageFile, ...]
@@ -63,18 +63,18 @@ class BackingChain:
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """All its files."""
+        """The paths of all files."""
         return (*(layer.path for layer in self.layers), *self.others)
 
 
 class ImageFiles:
-    """One look at the files of a host, each read once.
+    """A snapshot of the files of a host; each file is read once.
 
     Args:
-        local: whether the paths of libvirt are paths here. Otherwise files are told apart by
-            their paths alone.
-        ask: what libvirt has read of an image that cannot be read here.
-        recorded: what Proa made and is still there, which counts more than what the files say.
+        local: whether libvirt's paths are paths of this host. Otherwise paths alone identify
+            files.
+        ask: returns libvirt's header of an image that is unreadable here.
+        recorded: records of existing volumes, which take precedence over the files' contents.
     """
 
     def __init__(self, *, local: bool, ask: Asked, recorded: Iterable[VolumeRecord] = ()) -> None:
@@ -85,24 +85,24 @@ class ImageFiles:
         self._headers: dict[str, Header | UnreadableImageError | OSError | None] = {}
 
     def identity(self, path: str) -> Hashable:
-        """Return what is the same for all paths of one file: device and inode, if it is there."""
+        """Return the identity of a file, equal for all its paths: device and inode if it exists."""
         if path not in self._identities:
             self._identities[path] = self._identify(path)
         return self._identities[path]
 
     def identities(self, path: str) -> Iterator[Hashable]:
-        """Yield the identity of a file, and of the files that lie behind it if it is a device."""
+        """Yield the identity of a file, and for a device those of the files behind it."""
         yield self.identity(path)
         if self.local and path.startswith("/dev/"):
             for behind in files_behind(path):
                 yield self.identity(behind)
 
     def chain(self, path: str, format: str = "") -> BackingChain:
-        """Follow an image down to its last base.
+        """Return the backing chain of an image.
 
         Args:
-            path: where it is.
-            format: what it is known to be; empty: its header says.
+            path: its path.
+            format: its known format; empty: that of its header.
         """
         record = self._recorded.get(self.identity(path))
         layers = [self._image(path, format)]
@@ -124,7 +124,7 @@ class ImageFiles:
                 broken = f"{printable(path)} is based on more than {MAX_DEPTH} others"
             seen.add(self.identity(below.path))
         if record is not None:
-            # Somebody else may have put it on other images since.
+            # Others may have rebased the image since.
             others += [layer.path for layer in record.base_chain]
         return BackingChain(
             layers=tuple(layers),
@@ -134,7 +134,7 @@ class ImageFiles:
         )
 
     def _below(self, layer: ImageFile, others: list[str], *, needed: bool) -> ImageFile | None:
-        """Return the base of an image; note the others that it names."""
+        """Return the base of an image; add other files that it references to `others`."""
         if layer.format in _UNREAD:
             raise UnreadableImageError(f"has the format {layer.format}, whose bases are not read")
         header = self._header(layer, needed=needed)
@@ -148,7 +148,7 @@ class ImageFiles:
         return self._image(resolve(header.backing, of=layer.path), header.backing_format)
 
     def _image(self, path: str, format: str) -> ImageFile:
-        """Return the image at a path, in the format that it was made in where that is known."""
+        """Return the image at a path, in its recorded format if there is one."""
         record = self._recorded.get(self.identity(path))
         return ImageFile(path=path, format=record.format.lower() if record else format)
 
@@ -163,8 +163,8 @@ class ImageFiles:
                 self._headers[path] = error
         header = self._headers[path]
         if not needed and _is_nothing(header):
-            # It needs nothing, or each forgotten domain whose disks are gone would hold up
-            # all deletes.
+            # A missing image references nothing; otherwise every abandoned domain whose disks
+            # are gone would block all deletes.
             return None
         if isinstance(header, FileNotFoundError):
             raise UnreadableImageError("is not there")
@@ -193,7 +193,7 @@ class ImageFiles:
 
 
 def _is_nothing(read: object) -> bool:
-    """Return whether what came of reading an image means that nobody can read one there."""
+    """Return whether the result of a read means that no image exists there."""
     if isinstance(read, OSError):
         return isinstance(read, FileNotFoundError) or read.errno in NOWHERE
     return isinstance(read, NoImageError)
@@ -203,11 +203,11 @@ def resolve(name: str, *, of: str) -> str:
     """Return the path of a file that an image names, as QEMU takes it.
 
     Args:
-        name: what the header says.
-        of: path of the image, whose folder a relative name begins at.
+        name: the name in the header.
+        of: path of the image; a relative name starts at its folder.
 
     Raises:
-        UnreadableImageError: it is no file of this host.
+        UnreadableImageError: the name means no file of this host.
     """
     if not name or is_url(name):
         raise UnreadableImageError(f"names {printable(name)!r}, which is no file of this host")
@@ -215,13 +215,13 @@ def resolve(name: str, *, of: str) -> str:
 
 
 def is_url(name: str) -> bool:
-    """Return whether QEMU takes a name for something else than a file, such as "nbd://…"."""
+    """Return whether a name is no file name to QEMU, such as "nbd://…"."""
     before, colon, _ = name.removeprefix("file:").partition(":")
     return bool(colon) and "/" not in before
 
 
 def is_block(path: str, *, local: bool) -> bool:
-    """Return whether a path leads to a block device, as far as can be seen from here."""
+    """Return whether a path leads to a block device; by its name if it is not local."""
     if not local:
         return path.startswith("/dev/")
     try:

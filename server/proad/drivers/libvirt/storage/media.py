@@ -1,7 +1,7 @@
-"""Media that are named by a path: which files may be used, and whether QEMU can read them.
+"""Media that are named by a path: which files are permitted, and whether QEMU can read them.
 
-libvirt gives the files of a domain to QEMU's user when it starts, and those of read-only
-media never back. Hence a medium that is named by its path keeps its owner, and has to be
+At the start of a domain, libvirt changes the owner of its files to QEMU's user, and never changes
+that of read-only media back. Hence a medium that is named by its path keeps its owner, and must be
 readable as it is.
 """
 
@@ -16,7 +16,7 @@ from typing import NoReturn
 import libvirt
 from lxml import etree
 
-from proad.drivers.domain_parser import wrong
+from proad.drivers.domain_parser import invalid_xml
 from proad.drivers.libvirt.host.virt import HostFacts, QemuUser, is_local, is_test
 from proad.drivers.libvirt.storage.pools import all_pools
 from proad.drivers.libvirt.xml.parser import UNWRITABLE
@@ -36,10 +36,10 @@ _OWNER, _USER, _OWNING_GROUP, _GROUP, _MASK, _OTHERS = 0x01, 0x02, 0x04, 0x08, 0
 
 
 class Media:
-    """The media of a host.
+    """Checks the paths of media.
 
     Args:
-        folders: where they may lie, beside the folders of the storage pools.
+        folders: permitted folders, besides those of the storage pools.
     """
 
     def __init__(self, folders: Sequence[str]) -> None:
@@ -48,19 +48,20 @@ class Media:
     def checked(
         self, connection: libvirt.virConnect, path: str, host: HostFacts, *, field: str
     ) -> str:
-        """Give the path, with all links resolved, of a medium that may be used.
+        """Return the path of a permitted medium, with all links resolved.
 
         Args:
             connection: to libvirt.
-            path: absolute, as the caller named it.
-            host: tells as whom QEMU runs.
-            field: the field of the request that names it.
+            path: the caller's absolute path.
+            host: facts about the host, with QEMU's user.
+            field: the field of the request with the path.
 
         Raises:
-            InvalidArgumentError: it is none; the text says how to mend that.
+            InvalidArgumentError: the medium is not permitted or unreadable; the text says what
+                to change.
         """
         if is_test(connection):
-            return path  # on the test hypervisor no file is real
+            return path  # the test hypervisor has no files
 
         def refuse(why: str) -> NoReturn:
             raise InvalidArgumentError.of(field, f"{path!r} {why}")
@@ -70,7 +71,7 @@ class Media:
         resolved = os.path.realpath(path)
         pools = (each.path for each in all_pools(connection) if each.active and each.folder)
         folders = sorted({os.path.realpath(f) for f in (*self._folders, *pools) if f})
-        # Before anything is said of the file: elsewhere not even whether it is there is told.
+        # Checked first: outside of these folders, not even the existence of a file is disclosed.
         if not any(Path(resolved).is_relative_to(folder) for folder in folders):
             refuse(
                 f"is in no folder for media: move it to one of {', '.join(folders) or 'none'}, "
@@ -95,15 +96,15 @@ class Media:
 
 
 def check_files(connection: libvirt.virConnect, root: etree._Element, host: HostFacts) -> None:
-    """Refuse a given domain whose files are not there, or not where QEMU may go.
+    """Refuse a caller's domain whose files are missing, or in folders that QEMU cannot enter.
 
-    libvirt looks for them at the start alone, and knows of no folder that QEMU may not pass. Of
-    another host it is left to libvirt.
+    libvirt checks files only at the start, and folders never. Files of another host are not
+    checked.
 
     Args:
         connection: to libvirt.
         root: the `<domain>`.
-        host: tells as whom QEMU runs.
+        host: facts about the host, with QEMU's user.
 
     Raises:
         InvalidArgumentError: with the field "xml".
@@ -114,23 +115,29 @@ def check_files(connection: libvirt.virConnect, root: etree._Element, host: Host
     for what, path, relabelled in _files_of(root):
         try:
             mode = Path(path).stat().st_mode
-        except PermissionError:  # QEMU's user may go where the daemon may not, as with NFS
+        except PermissionError:  # QEMU's user may have access that the daemon lacks, as with NFS
             continue
         except OSError as error:
-            raise wrong(f"{what} names {path!r}, which cannot be used: {error.strerror}") from None
+            raise invalid_xml(
+                f"{what} names {path!r}, which cannot be used: {error.strerror}"
+            ) from None
         if not stat.S_ISREG(mode) and not stat.S_ISBLK(mode):
             kind = _KINDS.get(stat.S_IFMT(mode), "something else")
-            raise wrong(f"{what} names {path!r}, which is {kind}, not a file or a block device")
+            raise invalid_xml(
+                f"{what} names {path!r}, which is {kind}, not a file or a block device"
+            )
         if obstacle := _obstacle(os.path.realpath(path), user, relabelled=relabelled):
-            raise wrong(f"{what} names {path!r}, which QEMU, as {user}, cannot read: {obstacle}")
+            raise invalid_xml(
+                f"{what} names {path!r}, which QEMU, as {user}, cannot read: {obstacle}"
+            )
 
 
 def check_volume(connection: libvirt.virConnect, path: str, host: HostFacts, *, field: str) -> None:
-    """Refuse a volume in a folder that QEMU may not pass; libvirt makes the file itself readable.
+    """Refuse a volume in a folder that QEMU cannot enter; libvirt makes the file readable.
 
     Raises:
-        InvalidArgumentError: it is in one, or has a name that no XML can hold; the text says
-            how to mend that.
+        InvalidArgumentError: the folder is closed to QEMU, or XML does not permit the name; the
+            text says what to change.
     """
     check_written(path, field=field)
     if not is_local(connection):
@@ -143,7 +150,7 @@ def check_volume(connection: libvirt.virConnect, path: str, host: HostFacts, *, 
 
 
 def check_written(path: str, *, field: str) -> None:
-    """Raise InvalidArgumentError if libvirt cannot be told of a path, which goes by XML."""
+    """Raise InvalidArgumentError if XML does not permit a path."""
     if UNWRITABLE.search(path):
         raise InvalidArgumentError.of(
             field, f"is {path!r}, a name that libvirt cannot be told: rename that file"
@@ -151,9 +158,8 @@ def check_written(path: str, *, field: str) -> None:
 
 
 def _files_of(root: etree._Element) -> Iterator[tuple[str, str, bool]]:
-    """Yield the files that a start needs, with what needs them.
-
-    The last one tells whether libvirt makes them QEMU's own.
+    """Yield the files that a start needs: the element, the path, and whether libvirt changes the
+    owner to QEMU's user.
     """
     for tag in ("kernel", "initrd", "dtb"):
         if path := (root.findtext(f"os/{tag}") or "").strip():
@@ -169,10 +175,10 @@ def _files_of(root: etree._Element) -> Iterator[tuple[str, str, bool]]:
 
 
 def _obstacle(path: str, user: QemuUser, *, relabelled: bool = False) -> str:
-    """Say what keeps a user from reading a file, and how to mend it; empty: nothing does.
+    """Return why a user cannot read a file, and what to change; empty if the user can.
 
-    One that is `relabelled` at the start is the user's then. What the daemon itself may not see,
-    or what goes meanwhile, is left to libvirt.
+    A file that is `relabelled` at the start belongs to the user then. Files that the daemon cannot
+    see are not checked.
     """
     try:
         for folder in reversed(Path(path).parents):
@@ -193,7 +199,7 @@ class _Entry:
 
 
 def _allows(path: str, user: QemuUser, bit: int) -> bool:
-    """Tell what the kernel would; the capabilities of root, which QEMU has not, do not count."""
+    """Return the kernel's decision on an access, without the capabilities of root."""
     status = Path(path).stat()
     entries = _entries(path, status.st_mode)
     mask = next((each.bits for each in entries if each.tag == _MASK), 7)
@@ -214,7 +220,7 @@ def _allows(path: str, user: QemuUser, bit: int) -> bool:
 
 
 def _entries(path: str, mode: int) -> list[_Entry]:
-    """Give the access control list of a file; that of its mode where it has no other."""
+    """Return the access control list of a file, or the equivalent of its mode."""
     try:
         data = os.getxattr(path, _ACL)
     except OSError:

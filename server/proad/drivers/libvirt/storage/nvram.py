@@ -1,7 +1,7 @@
-"""The variables of UEFI firmware: where libvirt keeps those of a domain.
+"""Paths of the NVRAM files, which hold the UEFI variables of domains.
 
-Without a path in the XML, libvirt (9.0, at least) derives it from the name at each start: after
-a rename the domain would begin with new, empty variables, and its old ones would stay for ever.
+Without a path in the XML, libvirt (9.0, at least) derives one from the name at each start: after a
+rename, the domain would get new, empty variables, and the old file would stay for ever.
 """
 
 import json
@@ -23,19 +23,19 @@ from proad.drivers.libvirt.xml.parser import parse, serialise
 
 _log = structlog.get_logger(__name__)
 
-# What libvirt calls the file of the variables in QEMU's command line.
+# libvirt's node name of the NVRAM file in QEMU's command line.
 _NODE = "libvirt-pflash1-storage"
 
 
 def stated(root: etree._Element) -> str:
-    """Return the path of the variables in a domain's XML; empty: it has none."""
+    """Return the NVRAM path in a domain's XML; empty if there is none."""
     path = root.findtext("os/nvram", "").strip()
     source = root.find("os/nvram/source")
     return path or ("" if source is None else source.get("file", ""))
 
 
 def pin(connection: libvirt.virConnect, root: etree._Element, id: str) -> str:
-    """Put a path by UUID into a domain's XML that has none, where its firmware has variables.
+    """Add an NVRAM path by UUID to a domain's XML without one, if its firmware has variables.
 
     Args:
         connection: to libvirt.
@@ -43,7 +43,7 @@ def pin(connection: libvirt.virConnect, root: etree._Element, id: str) -> str:
         id: its UUID.
 
     Returns:
-        The path that the XML has then; empty: none.
+        The NVRAM path in the XML; empty if there is none.
     """
     if not (path := stated(root)) and (path := _derived(connection, root, id)):
         _state(root, path)
@@ -51,7 +51,7 @@ def pin(connection: libvirt.virConnect, root: etree._Element, id: str) -> str:
 
 
 def keep_over_rename(domain: libvirt.virDomain) -> None:
-    """Have a domain keep its variables when its name changes."""
+    """Fix the NVRAM path of a domain before its name changes."""
     flags = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
     root = parse(domain.XMLDesc(flags))
     connection = domain.connect()
@@ -61,7 +61,7 @@ def keep_over_rename(domain: libvirt.virDomain) -> None:
 
 
 def is_there(connection: libvirt.virConnect, path: str, *, unseen: bool) -> bool:
-    """Return whether there are variables at a path; `unseen` where that cannot be seen."""
+    """Return whether an NVRAM file exists; `unseen` if that cannot be determined."""
     if not is_local(connection):
         return unseen
     try:
@@ -74,14 +74,14 @@ def is_there(connection: libvirt.virConnect, path: str, *, unseen: bool) -> bool
 
 
 def undefine_flag(domain: libvirt.virDomain, users_of: Callable[[str], Collection[str]]) -> int:
-    """Return what libvirt is to do with the variables of a domain that is undefined.
+    """Return libvirt's undefine flag for the NVRAM file of a domain.
 
-    Those that libvirt made for it go; those that another domain has too, or that lie where
-    libvirt puts none, stay, and so do those of a domain whose XML cannot be read.
+    A file that libvirt created for the domain is deleted. A file that another domain uses too, or
+    outside of libvirt's folder, is kept, and so is that of a domain with unreadable XML.
 
     Args:
         domain: the domain.
-        users_of: tells who else needs the file at a path.
+        users_of: returns the other users of a file.
     """
     connection = domain.connect()
     if is_test(connection):
@@ -105,7 +105,7 @@ def undefine_flag(domain: libvirt.virDomain, users_of: Callable[[str], Collectio
 
 
 def _namesake(connection: libvirt.virConnect, path: str) -> str:
-    """Return the UUID of the domain from whose name libvirt derives this path; empty: none."""
+    """Return the UUID of the domain whose name this path derives from; empty if there is none."""
     name, found, _ = Path(path).name.rpartition("_VARS.")
     if found and name:
         try:
@@ -125,10 +125,10 @@ def _state(root: etree._Element, path: str) -> None:
 
 
 def _derived(connection: libvirt.virConnect, root: etree._Element, name: str) -> str:
-    """Return where libvirt would keep the variables of such a domain of that name.
+    """Return the NVRAM path that libvirt would derive for such a domain of that name.
 
-    It alone knows its folder, and by the firmware that it picks the ending. It tells in
-    the command line of QEMU, which is made without anything being started.
+    libvirt alone knows its folder, and the suffix depends on the firmware that it selects. QEMU's
+    command line, which libvirt generates without a start, contains the path.
     """
     firmware = root.find("os")
     if is_test(connection) or firmware is None or not _has_variables(firmware):

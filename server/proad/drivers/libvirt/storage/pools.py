@@ -1,4 +1,4 @@
-"""Storage pools: where they are, and what libvirt knows of their volumes."""
+"""Storage pools: their folders, and libvirt's view of their volumes."""
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -24,9 +24,9 @@ T = TypeVar("T")
 
 _log = structlog.get_logger(__name__)
 
-# Pools whose volumes are the files of a folder.
+# Types of pools whose volumes are the files of a folder.
 _FOLDERS = frozenset({"dir", "fs", "netfs"})
-# There is no such pool, or it is stopped.
+# The pool does not exist, or is inactive.
 NO_POOL = frozenset({libvirt.VIR_ERR_NO_STORAGE_POOL, libvirt.VIR_ERR_OPERATION_INVALID})
 NO_VOLUME = frozenset({libvirt.VIR_ERR_NO_STORAGE_VOL, libvirt.VIR_ERR_INVALID_STORAGE_VOL})
 
@@ -37,9 +37,9 @@ class StoragePool:
 
     Attributes:
         name: its name.
-        path: where its volumes are.
-        folder: whether they are the files there.
-        active: whether libvirt lists them.
+        path: its target path.
+        folder: whether its volumes are the files there.
+        active: whether it is active.
     """
 
     name: str
@@ -48,7 +48,7 @@ class StoragePool:
     active: bool
 
     def holds(self, path: str, *, local: bool) -> bool:
-        """Return whether a file is in the pool's folder or below, once links are resolved."""
+        """Return whether a file is in the pool's folder or below, with links resolved."""
         if not self.path:
             return False
         inside, whole = (os.path.realpath(each) if local else each for each in (self.path, path))
@@ -56,7 +56,7 @@ class StoragePool:
 
 
 def decoded(read: Callable[[], T]) -> T | None:
-    """Return what libvirt says; None: it is not UTF-8, which libvirt's binding cannot pass on."""
+    """Return a text of libvirt; None: not UTF-8, which libvirt's binding cannot decode."""
     try:
         return read()
     except (UnicodeDecodeError, SystemError):
@@ -64,9 +64,9 @@ def decoded(read: Callable[[], T]) -> T | None:
 
 
 def document(read: Callable[[], str]) -> etree._Element | None:
-    """Return a document of libvirt's; None: it is not UTF-8, or no XML.
+    """Return a document of libvirt; None: not UTF-8, or no XML.
 
-    libvirt writes names and texts that hold what no XML can, such as U+FFFF.
+    libvirt copies names and texts into XML that XML does not permit, such as U+FFFF.
     """
     text = decoded(read)
     try:
@@ -76,14 +76,14 @@ def document(read: Callable[[], str]) -> etree._Element | None:
 
 
 def volume_document(volume: libvirt.virStorageVol) -> etree._Element | None:
-    """Return what libvirt says of a volume; None: it cannot be read, or libvirt cannot say it."""
+    """Return the XML of a volume; None: unreadable, or libvirt fails to generate it."""
     return unless_undescribed(partial(document, volume.XMLDesc))
 
 
 def unless_undescribed(ask: Callable[[], T]) -> T | None:
-    """Return what libvirt answers about a volume; None: it has no words for what the image holds.
+    """Return libvirt's answer about a volume; None: it fails because of the image's content.
 
-    So it fails at an image that names a base, but not the format of that.
+    For example, it fails for an image with a backing file without a format.
     """
     try:
         return ask()
@@ -95,7 +95,7 @@ def unless_undescribed(ask: Callable[[], T]) -> T | None:
 
 
 def all_pools(connection: libvirt.virConnect) -> list[StoragePool]:
-    """Return the pools, but for those that go meanwhile."""
+    """Return all pools, except for those that are removed meanwhile."""
     found = []
     for pool in connection.listAllStoragePools():
         try:
@@ -117,18 +117,18 @@ def all_pools(connection: libvirt.virConnect) -> list[StoragePool]:
 
 
 def active_pools(connection: libvirt.virConnect) -> list[libvirt.virStoragePool]:
-    """Return the pools that libvirt can list."""
+    """Return the active pools."""
     return list(connection.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE))
 
 
 def volumes_in(pool: libvirt.virStoragePool) -> Iterator[tuple[str, libvirt.virStorageVol]]:
-    """Yield the volumes of a pool by name; an empty name is one that cannot be told."""
+    """Yield the volumes of a pool with their names; an unreadable name is empty."""
     for volume in pool.listAllVolumes():
         yield decoded(volume.name) or "", volume
 
 
 def files_in(folder: str) -> list[str] | None:
-    """Return the paths of the files in a folder; None: it cannot be listed."""
+    """Return the paths of the files in a folder; None: the folder is unreadable."""
     try:
         with os.scandir(folder) as entries:
             return [entry.path for entry in entries if entry.is_file()]
@@ -137,7 +137,7 @@ def files_in(folder: str) -> list[str] | None:
 
 
 def is_active(pool: libvirt.virStoragePool) -> bool:
-    """Return whether a pool is there and active."""
+    """Return whether a pool exists and is active."""
     try:
         return bool(pool.isActive() == 1)
     except libvirt.libvirtError as error:
@@ -147,7 +147,7 @@ def is_active(pool: libvirt.virStoragePool) -> bool:
 
 
 def find(pool: libvirt.virStoragePool, name: str) -> libvirt.virStorageVol | None:
-    """Return a volume that libvirt knows; None: it knows none of that name."""
+    """Return libvirt's volume of that name; None if it knows none."""
     try:
         return seek(pool.storageVolLookupByName, name)
     except libvirt.libvirtError as error:
@@ -157,9 +157,9 @@ def find(pool: libvirt.virStoragePool, name: str) -> libvirt.virStorageVol | Non
 
 
 def known(pool: libvirt.virStoragePool, name: str) -> libvirt.virStorageVol | None:
-    """Return a volume that libvirt knows, but for one whose file somebody removed.
+    """Return libvirt's volume of that name; None also if others removed its file.
 
-    libvirt does not hear of that: it is made to look.
+    libvirt does not notice the removal before a refresh.
     """
     found = find(pool, name)
     if found is not None and _has_gone(pool, found):
@@ -169,10 +169,10 @@ def known(pool: libvirt.virStoragePool, name: str) -> libvirt.virStorageVol | No
 
 
 def _has_gone(pool: libvirt.virStoragePool, volume: libvirt.virStorageVol) -> bool:
-    """Return whether the file of a volume is not where libvirt saw it, in a folder that is.
+    """Return whether the file of a volume is missing in an existing folder.
 
-    A folder without anything in it may be one whose file system is not mounted: a refresh
-    would have libvirt forget the other volumes too, and with them what they are based on.
+    An empty folder may be an unmounted one: a refresh would make libvirt forget the other volumes
+    too, and with them their backing chains.
     """
     path = decoded(volume.path)
     if path is None or not is_local(volume.connect()) or os.path.lexists(path):
@@ -191,12 +191,11 @@ def is_there(pool: libvirt.virStoragePool, name: str) -> bool:
 
 
 def refresh(pool: libvirt.virStoragePool, name: str) -> str:
-    """Have libvirt look for a volume that came or went; give what keeps it from that.
+    """Refresh a pool for a volume that was added or removed; return why that is impossible.
 
-    libvirt stops a pool that it cannot read, and cannot start it again either as long as what it
-    stumbled over is there. Hence it is not asked when there is nothing to find or to forget, or
-    something to stumble over; where that cannot be seen from here, the pool is at least started
-    again.
+    libvirt stops a pool whose refresh fails, and cannot start it again while the cause is there.
+    Hence refresh only if there is a change, and no torn image; if neither is visible from here,
+    restart a pool that was stopped.
     """
     if not is_active(pool):
         return ""
@@ -210,7 +209,7 @@ def refresh(pool: libvirt.virStoragePool, name: str) -> str:
         pool.refresh()
     except libvirt.libvirtError as error:
         if is_active(pool):
-            return ""  # a volume is being made in it, which it then knows
+            return ""  # a volume is being created in it, which it will know
         try:
             pool.create()
         except libvirt.libvirtError:
@@ -219,7 +218,7 @@ def refresh(pool: libvirt.virStoragePool, name: str) -> str:
 
 
 def _torn(folder: str) -> str:
-    """Name a file that a refresh would stumble over."""
+    """Return a description of a file that a refresh would fail at; empty if there is none."""
     for path in files_in(folder) or ():
         try:
             qcow2.read_file(path)
@@ -233,13 +232,13 @@ def _torn(folder: str) -> str:
 def images(
     connection: libvirt.virConnect, *seen: str, recorded: Iterable[VolumeRecord] = ()
 ) -> ImageFiles:
-    """Return a look at the image files of libvirt's host.
+    """Return the image files of libvirt's host.
 
     Args:
         connection: to libvirt.
-        seen: paths of volumes. Where libvirt sees one that is not here, its files are others:
-            those of another host, of a container, or of a hypervisor for tests.
-        recorded: what Proa made and is still there.
+        seen: paths of volumes. If libvirt finds one that is missing here, its files are not
+            those of this process: they are of another host, a container or a test hypervisor.
+        recorded: records of existing volumes.
     """
     local = is_local(connection) and not any(
         _sees(connection, path) for path in seen if not os.path.lexists(path)
@@ -255,7 +254,7 @@ def images(
 
 
 def _sees(connection: libvirt.virConnect, path: str) -> bool:
-    """Return whether libvirt itself finds the file of a volume, which it may merely remember."""
+    """Return whether libvirt finds the file of a volume now."""
     try:
         seek(seek(connection.storageVolLookupByPath, path).info)
     except libvirt.libvirtError as error:
@@ -268,7 +267,7 @@ def _sees(connection: libvirt.virConnect, path: str) -> bool:
 def _header_of(
     connection: libvirt.virConnect, path: str, folders: Collection[str]
 ) -> Header | None:
-    """Return what libvirt read of an image when it last looked into its pool."""
+    """Return the header of an image as of libvirt's last refresh of its pool."""
     try:
         volume = seek(connection.storageVolLookupByPath, path)
         root = volume_document(volume)
@@ -280,5 +279,5 @@ def _header_of(
         raise UnreadableImageError("is in no active pool, and cannot be read from here") from None
     if root is None:
         raise UnreadableImageError("names a base that libvirt cannot tell")
-    # The format of the base is a guess of libvirt's.
+    # libvirt's format of the base is probed, hence not used.
     return Header(backing=root.findtext("backingStore/path", ""))

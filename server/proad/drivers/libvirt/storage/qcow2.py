@@ -1,8 +1,8 @@
-"""The headers of images, of qcow2 above all: which other files they need.
+"""Headers of images, mainly of qcow2: the other files that an image references.
 
-Only the few fields that name files are read, each held against the limits of the format, because
-an image may come from anybody. The names are bytes on disk; they are decoded as the operating
-system decodes file names and need `printable` before they go into a message.
+Nothing but the fields that name files is read, each checked against the limits of the format,
+because an image may come from anybody. Names are bytes on disk, decoded as file names; use
+`printable` for messages.
 """
 
 import os
@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-# Give up to so many bytes from an offset on; fewer at the end of the image.
+# Returns bytes at an offset, up to a size; fewer at the end of the image.
 Read = Callable[[int, int], bytes]
 
 _MAGIC = b"QFI\xfb"
@@ -34,18 +34,18 @@ _VMDK_BASE = re.compile(rb'^\s*parentFileNameHint\s*=\s*"([^"\n]*)"', re.MULTILI
 
 
 class UnreadableImageError(Exception):
-    """An image cannot be read, or its header breaks the rules of its format."""
+    """An image is unreadable, or its header violates its format."""
 
 
 class TornImageError(UnreadableImageError):
-    """An image ends within its header, as one does that is being copied."""
+    """An image ends within its header, as during a copy."""
 
     def __init__(self) -> None:
         super().__init__("ends within its qcow2 header")
 
 
 class NoImageError(UnreadableImageError):
-    """What is there holds no image that QEMU could open, such as a folder."""
+    """The path leads to nothing that QEMU could open as an image, such as a folder."""
 
     def __init__(self) -> None:
         super().__init__("is neither a regular file nor a block device")
@@ -53,13 +53,13 @@ class NoImageError(UnreadableImageError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """What a qcow2 image says of other files.
+    """The references of an image to other files.
 
     Attributes:
-        backing: name of the image that it stores its differences from; empty: none.
-        backing_format: format of that image; empty: the header does not say.
-        data_file: name of the file that holds its data; None: the image itself does. Empty:
-            whoever opens the image has to know.
+        backing: name of the backing file; empty: none.
+        backing_format: format of the backing file; empty: not in the header.
+        data_file: name of the external data file; None: the image has none. Empty: the header
+            does not name it.
     """
 
     backing: str = ""
@@ -68,18 +68,18 @@ class Header:
 
 
 def printable(name: str) -> str:
-    """Return a file name with what is not UTF-8 escaped."""
+    """Return a file name with invalid UTF-8 escaped."""
     return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def read_file(path: str) -> Header | None:
-    """Return the header of the image at a path; None: it is of no format that names others.
+    """Return the header of the image at a path; None: its format has no references.
 
     Raises:
-        UnreadableImageError: the file is torn, or neither a file nor a block device.
-        OSError: it cannot be opened or read.
+        UnreadableImageError: the file is torn, or neither a regular file nor a block device.
+        OSError: the file cannot be opened or read.
     """
-    # A FIFO would hold up an open without O_NONBLOCK.
+    # Without O_NONBLOCK, the open of a FIFO would block.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         mode = os.fstat(descriptor).st_mode
@@ -95,10 +95,10 @@ def read_file(path: str) -> Header | None:
 
 
 def read_header(read: Read) -> Header | None:
-    """Return the header of an image; None: it is not qcow2.
+    """Return the header of an image; None: the image is not qcow2.
 
     Raises:
-        UnreadableImageError: it is torn or breaks the rules of the format.
+        UnreadableImageError: the header is torn or violates the format.
     """
     start = read(0, _LENGTH_3)
     if start[:4] != _MAGIC:
@@ -133,10 +133,11 @@ def read_header(read: Read) -> Header | None:
 
 
 def read_other(read: Read) -> Header | None:
-    """Return the header of an image of another format that libvirt follows; None: it has no base.
+    """Return the header of a QED or VMDK image; None: it has no base.
 
     Raises:
-        UnreadableImageError: it is torn, or names its base in an impossible place.
+        UnreadableImageError: the header is torn, or has the name of its base in an impossible
+            place.
     """
     start = read(0, _QED.size)
     if start[:4] == _QED_MAGIC and len(start) == _QED.size:
@@ -165,10 +166,10 @@ def _name(read: Read, offset: int, size: int) -> str:
 
 
 def _extensions(read: Read, position: int, end: int) -> dict[int, str]:
-    """Return the extensions of the header that hold names."""
+    """Return the header extensions that contain names."""
     found: dict[int, str] = {}
     for _ in range(_MAX_EXTENSIONS):
-        # No extension, and no end of them either, is how a header of version 2 may end.
+        # A header of version 2 may end without an end of its extensions.
         if position + 8 > end:
             return found
         kind, size = struct.unpack(">II", _all(read, position, 8))

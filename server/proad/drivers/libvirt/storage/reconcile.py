@@ -1,4 +1,4 @@
-"""Comparing what is recorded of volumes with what libvirt has."""
+"""Reconciliation of the records of volumes with the volumes of libvirt."""
 
 import asyncio
 from collections.abc import Collection
@@ -19,7 +19,7 @@ from proad.errors import ProaError
 from proad.ports.records import RecordState, VolumeRecord
 
 _NANO = 10**9
-# A file is born at the last tick of the kernel's clock.
+# The time of birth of a file is that of the kernel's last clock tick.
 _CLOCK_STEP = _NANO // 10
 
 _log = structlog.get_logger(__name__)
@@ -58,18 +58,18 @@ class Reconciler:
 def reconcile(
     connection: libvirt.virConnect, catalog: VolumeCatalog, *, older_than: datetime | None = None
 ) -> None:
-    """Bring the records up to what happened without us. Changes nothing on the host.
+    """Update the records after changes by others; change nothing on the host.
 
-    A record ends with its volume where no domain is left that owns it. A volume whose
-    domain went by other means goes with nobody any more, and stays.
+    Remove the record of a volume that does not exist any more, unless its domain exists. Make a
+    volume ordinary whose domain was removed by others.
 
     Args:
         connection: to libvirt.
         catalog: the records.
-        older_than: what was recorded since is left alone: it may be a create under way.
+        older_than: leave younger records alone; their create may be under way.
 
     Raises:
-        DatabaseUnreachableError: the records cannot be read.
+        DatabaseUnreachableError: the records are unreadable.
     """
     records = catalog.load(connection)
     domains = {domain.UUIDString() for domain in connection.listAllDomains()}
@@ -91,7 +91,7 @@ def _reconcile(
     except libvirt.libvirtError as error:
         if code_of(error) not in NO_POOL:
             raise
-        return  # nobody can tell while its pool is away
+        return  # unknown without the pool
     if record.state is RecordState.PLANNED:
         _settle(connection, catalog, record, volume, domains)
     elif volume is None or not catalog.is_same(connection, record, volume):
@@ -107,7 +107,7 @@ def _settle(
     volume: libvirt.virStorageVol | None,
     domains: Collection[str],
 ) -> None:
-    """Find out what became of a volume that was asked for when the daemon died."""
+    """Complete or remove the record of a volume whose create was interrupted by a crash."""
     if volume is None:
         catalog.end(connection, [planned])
         return
@@ -117,13 +117,13 @@ def _settle(
     if born is not None and born + _CLOCK_STEP >= planned.create_time.timestamp() * _NANO:
         catalog.put(connection, record)
         return
-    # It may have been there before, and what is not known to be ours is never deleted.
+    # The volume may have existed before; what is not provably ours is never deleted.
     _log.warning("libvirt.left_behind", what=f"volume {planned.name}", pool=planned.pool)
     catalog.end(connection, [planned])
 
 
 def _volume(connection: libvirt.virConnect, record: VolumeRecord) -> libvirt.virStorageVol | None:
-    """Find the volume of that name in the pool as libvirt knows it."""
+    """Return libvirt's volume of the recorded name; None if there is none."""
     pool = seek(connection.storagePoolLookupByName, record.pool)
     try:
         return seek(pool.storageVolLookupByName, record.name)

@@ -1,4 +1,4 @@
-"""What domains need: running or not, with their snapshots and saved states."""
+"""References of domains to files: of the domains themselves, their snapshots and saved states."""
 
 import re
 from collections.abc import Callable, Hashable, Iterator
@@ -19,7 +19,7 @@ from proad.model import VolumeRef
 
 T = TypeVar("T")
 
-# The domain, its snapshot or its saved state went meanwhile.
+# The domain, its snapshot or its saved state was removed meanwhile.
 _GONE = frozenset(
     {
         libvirt.VIR_ERR_NO_DOMAIN,
@@ -27,27 +27,27 @@ _GONE = frozenset(
         libvirt.VIR_ERR_OPERATION_INVALID,
     }
 )
-# What may be a path in a word for QEMU.
+# A possible path in an argument for QEMU.
 _PATH = re.compile(r"/[^,'\"}]+")
-# Where a path is something that people wrote.
+# Elements whose text is for people.
 _PROSE = frozenset({"title", "description", "metadata", "cmdline"})
 
 
 @dataclass(slots=True, kw_only=True)
 class References:
-    """What a domain or an image names.
+    """The references of a domain or an image to files.
 
     Attributes:
-        by: who it is.
-        owner: UUID, if it is a domain.
-        file: which file it is, if it is an image.
-        paths: all paths that it names.
-        volumes: the volumes that it names by pool and name.
-        raw: the paths of images that it reads as raw.
-        told: the paths of images whose whole chain is told.
-        images: images whose chain is not told, but to be followed.
-        chains: those chains.
-        unread: why it is not known in full; empty: it is.
+        by: name of the domain or the image.
+        owner: UUID of the domain.
+        file: identity of the image.
+        paths: all referenced paths.
+        volumes: volumes that are referenced by pool and name.
+        raw: paths of images that are used as raw.
+        told: paths of images whose whole backing chain is in the XML.
+        images: images whose backing chain has to be read from their headers.
+        chains: those backing chains.
+        unread: why the references are incomplete; empty: they are complete.
     """
 
     by: str
@@ -62,11 +62,11 @@ class References:
     unread: str = ""
 
     def add(self, root: etree._Element, *, live: bool) -> None:
-        """Take in a document of libvirt's about a domain or a snapshot.
+        """Add the references in libvirt's XML of a domain or a snapshot.
 
         Args:
             root: the document.
-            live: whether it tells what runs, so that chains in it that end are whole.
+            live: whether it is the live XML, whose terminated backing chains are complete.
         """
         self.paths.update(_paths(root))
         for disk in root.iter("disk"):
@@ -101,7 +101,7 @@ class References:
 
 
 def domains_of(connection: libvirt.virConnect) -> Iterator[tuple[libvirt.virDomain, References]]:
-    """Yield what domains name, running or not, with their snapshots and saved states."""
+    """Yield the domains with their references, including snapshots and saved states."""
     snapshots = _ids(connection, libvirt.VIR_CONNECT_LIST_DOMAINS_HAS_SNAPSHOT)
     saved = _ids(connection, libvirt.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE)
     for domain in connection.listAllDomains():
@@ -116,7 +116,7 @@ def domains_of(connection: libvirt.virConnect) -> Iterator[tuple[libvirt.virDoma
 
 
 def leads_nowhere(domain: libvirt.virDomain, chain: BackingChain) -> bool:
-    """Return whether libvirt finds no image where a chain begins that cannot be read from here."""
+    """Return whether libvirt finds no image at the begin of a chain that is unreadable here."""
     if not chain.broken or len(chain.layers) > 1 or domain.ID() != -1:
         return False
     try:
@@ -133,11 +133,11 @@ def _ids(connection: libvirt.virConnect, flag: int) -> frozenset[str]:
 def documents(
     domain: libvirt.virDomain, *, snapshots: bool, saved: bool
 ) -> Iterator[tuple[etree._Element | None, bool]]:
-    """Yield what runs, what the next start will use, and what a revert would; None: unreadable.
+    """Yield the live XML, the persistent XML, and those of saved state and snapshots.
 
-    What went meanwhile needs nothing any more; what is left may.
+    Yield None for an unreadable one, and nothing for one that was removed meanwhile.
     """
-    if domain.ID() != -1:  # was active when it was listed
+    if domain.ID() != -1:  # active when listed
         yield from _document(domain.XMLDesc, live=True)
     yield from _document(partial(domain.XMLDesc, libvirt.VIR_DOMAIN_XML_INACTIVE))
     if saved and not is_test(domain.connect()):
@@ -165,7 +165,7 @@ def _unless_gone(read: Callable[[], T]) -> tuple[T, ...]:
 
 
 def _saved(domain: libvirt.virDomain) -> etree._Element | None:
-    """Return what a saved state holds; None: its file is torn, as a crash of the host leaves it."""
+    """Return the XML in a saved state; None: its file is torn, as after a crash of the host."""
     try:
         return pools.document(domain.managedSaveGetXMLDesc)
     except libvirt.libvirtError as error:
@@ -175,15 +175,15 @@ def _saved(domain: libvirt.virDomain) -> etree._Element | None:
 
 
 def _paths(element: etree._Element) -> Iterator[str]:
-    """Yield all that looks like a path: of disks, firmware, kernels, devices, whatever comes."""
+    """Yield everything that looks like a path: of disks, firmware, kernels and others."""
     for child in element:
         if child.tag in _PROSE:
             continue
         for value in (child.text or "", *child.values()):
             if value.strip().startswith("/"):
-                # Blanks are those of an indented text, or the end of a name.
+                # Blanks may be indentation, or part of the name.
                 yield from {value, value.strip()}
-            elif child.prefix is not None:  # words for QEMU, such as file=/path,if=none
+            elif child.prefix is not None:  # arguments for QEMU, such as file=/path,if=none
                 yield from _PATH.findall(value)
         yield from _paths(child)
 
@@ -193,5 +193,5 @@ def _path_of(source: etree._Element) -> str:
 
 
 def _format_of(element: etree._Element | None) -> str:
-    """Return what a disk is read as; libvirt's default is raw."""
+    """Return the stated format of a disk; libvirt's default is raw."""
     return "raw" if element is None else element.get("type", "raw")

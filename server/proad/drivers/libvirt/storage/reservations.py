@@ -1,4 +1,4 @@
-"""Creates and deletes of volumes at the same time: what one is about to use, the other leaves."""
+"""Reservations of volumes, so that concurrent creates and deletes do not conflict."""
 
 import os
 import threading
@@ -8,11 +8,11 @@ from contextlib import contextmanager
 
 
 class Reservations:
-    """Tells creates and deletes on different threads of each other.
+    """Coordinates creates and deletes on different threads.
 
-    A create of a clone or a domain shows on the host only when it is done: a delete that
-    looked just before would take the volume away from under it. No lock is held meanwhile:
-    the delete refuses, and the create waits for the delete.
+    The use of a volume by a new clone or domain is visible to libvirt only when the create is
+    complete: a delete that checked before would remove the volume. No lock is held meanwhile: the
+    delete refuses a reserved volume, and the create waits for a delete under way.
     """
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class Reservations:
 
     @contextmanager
     def reserve(self, paths: Iterable[str]) -> Iterator[None]:
-        """Keep the volumes at these paths from being deleted; wait for deletes under way."""
+        """Reserve the volumes at these paths while the block runs; wait for deletes under way."""
         keys = {os.path.realpath(path) for path in paths}
         with self._changed:
             self._changed.wait_for(lambda: not any(self._going[key] for key in keys))
@@ -35,7 +35,9 @@ class Reservations:
 
     @contextmanager
     def deleting(self, paths: Iterable[str]) -> Iterator[set[str]]:
-        """Have creates wait for the volumes at these paths, and yield those in use already."""
+        """Block reservations of the volumes at these paths while the block runs; yield those that
+        are reserved already.
+        """
         keys = {path: os.path.realpath(path) for path in paths}
         with self._changed:
             used = {path for path, key in keys.items() if self._used[key]}

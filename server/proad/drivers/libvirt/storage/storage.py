@@ -1,4 +1,4 @@
-"""Volumes in storage pools; used on the driver's threads."""
+"""Creation, deletion and lists of volumes in storage pools; used on the driver's threads."""
 
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -39,7 +39,7 @@ class Storage:
 
     Args:
         finder: finds pools and volumes.
-        catalog: what is known of the volumes that Proa made.
+        catalog: the records of the volumes that Proa created.
     """
 
     def __init__(self, finder: Finder, catalog: VolumeCatalog) -> None:
@@ -47,20 +47,20 @@ class Storage:
         self._catalog = catalog
         self.chains = BackingChains(catalog)
         self.reservations = Reservations()
-        # Pools whose unreadable names were logged; each look would log them again.
+        # Pools whose unreadable volume names have been logged.
         self._told: set[str] = set()
 
     @contextmanager
     def reserved(
         self, connection: libvirt.virConnect, ref: VolumeRef
     ) -> Iterator[libvirt.virStorageVol]:
-        """Find a volume, and keep it from being deleted while it is put to use.
+        """Find a volume, and protect it from deletion while it is put to use.
 
         Raises:
             VolumeNotFoundError: no such pool, or nothing of that name in it.
         """
         with self.reservations.reserve([self.find.volume(connection, ref).path()]):
-            yield self.find.volume(connection, ref)  # unless it has been deleted meanwhile
+            yield self.find.volume(connection, ref)  # fails if deleted meanwhile
 
     def list(self, connection: libvirt.virConnect, pool: str = "") -> list[Volume]:
         """Return the volumes of a pool, or of all active ones."""
@@ -84,22 +84,22 @@ class Storage:
         owner: str = "",
         message: str = "spec",
     ) -> libvirt.virStorageVol:
-        """Create a volume, recorded before libvirt is asked for it.
+        """Create a volume; record it beforehand.
 
         Args:
             connection: to libvirt.
-            spec: what to make.
-            rollback: takes it away again, if and only if it was made here.
-            owner: UUID of the domain that it goes with; empty: of none.
-            message: path of the message in the request that describes it, for errors.
+            spec: the volume.
+            rollback: gets the undo, which removes nothing but what was created here.
+            owner: UUID of the domain that the volume goes with; empty: none.
+            message: path of the message in the request that describes the volume, for errors.
 
         Raises:
             AlreadyExistsError: the name is taken.
-            InvalidArgumentError: the format of the base, or of what that is based on, cannot
-                be told, or is another one; it is larger than its format or the pool takes.
+            InvalidArgumentError: the format of an image in the backing chain is unknown or
+                wrong; the volume is larger than its format or the pool permits.
             VolumeNotFoundError: no such pool or base volume.
-            HostExhaustedError: the pool has less room than is to be taken at once.
-            DatabaseUnreachableError: it cannot be recorded; nothing was made.
+            HostExhaustedError: the pool has less room than the volume takes at once.
+            DatabaseUnreachableError: the record cannot be written; nothing was created.
         """
         with self.reserved(connection, spec.base) if spec.base is not None else nullcontext():
             return self._create(connection, spec, rollback, owner, message)
@@ -145,7 +145,7 @@ class Storage:
                 volume = pool.createXML(serialise(root), flags)
         except libvirt.libvirtError as error:
             taken = code_of(error) == libvirt.VIR_ERR_STORAGE_VOL_EXIST
-            # So says libvirt of a file of that name that the pool did not know.
+            # libvirt's error for an existing file that the pool does not know.
             if not taken and code_of(error) == libvirt.VIR_ERR_OPERATION_INVALID:
                 taken = pools.is_there(pool, spec.name)
             if taken:
@@ -159,16 +159,16 @@ class Storage:
     def delete(
         self, connection: libvirt.virConnect, ref: VolumeRef, *, ignore: Collection[str] = ()
     ) -> None:
-        """Delete a volume that nobody uses.
+        """Delete a volume that is not in use.
 
         Args:
             connection: to libvirt.
             ref: the volume.
-            ignore: names of those whose needs cannot be told and do not count.
+            ignore: names of users to ignore if their references are unreadable.
 
         Raises:
             VolumeNotFoundError: no such pool or volume.
-            InUseError: a domain or an image needs it, or may need it.
+            InUseError: a domain or an image uses it, or may use it.
         """
         volume = self.find.volume(connection, ref)
         candidate = candidate_of(volume)
@@ -178,7 +178,7 @@ class Storage:
             usage = self._usage(connection, candidate)
             _refuse(ref.name, usage.of(candidate, ignore=ignore))
             record = self._catalog.of_volume(connection, volume)
-            # Reached by another pool, what goes may be no more than a name of the file.
+            # Through another pool, the delete may remove no more than a link to the file.
             ends = record is not None and self._catalog.is_same(connection, record, volume)
             volume.delete()
         if record is not None and ends:
@@ -192,7 +192,7 @@ class Storage:
         owner: str,
         ignore: Collection[str] = (),
     ) -> None:
-        """Raise InUseError where `delete_owned` would."""
+        """Raise InUseError if `delete_owned` would."""
         there = self._there(connection, records)
         for candidate, users in self._needed(connection, there, owner, ignore).items():
             if not users.names:
@@ -207,19 +207,19 @@ class Storage:
         ignore: Collection[str] = (),
         strict: bool = True,
     ) -> None:
-        """Delete what was made for a domain, but keep what something else uses by now.
+        """Delete the volumes that were created for a domain, except those in use elsewhere.
 
-        A volume that is not the recorded one any more, whatever its name, stays.
+        A volume that is not the recorded one any more is kept, whatever its name.
 
         Args:
             connection: to libvirt.
-            records: the volumes. One that is gone already is no error.
+            records: the volumes; a missing one is no error.
             owner: UUID of the domain, whose own use does not count.
-            ignore: names of those whose needs cannot be told and do not count.
-            strict: whether a volume that something may need is an error; otherwise it is kept.
+            ignore: names of users to ignore if their references are unreadable.
+            strict: whether a volume that may be in use is an error; otherwise it is kept.
 
         Raises:
-            InUseError: it cannot be told whether something needs a volume; none was deleted.
+            InUseError: it is unknown whether a volume is in use; none was deleted.
         """
         records = [*records]
         there = self._there(connection, records)
@@ -240,29 +240,29 @@ class Storage:
         self._catalog.end(connection, [each for each in records if each.id not in kept])
 
     def disown(self, connection: libvirt.virConnect, owner: str, *, before: datetime) -> None:
-        """Have volumes of a domain that went by other means not go with a new one of its UUID.
+        """Make the volumes of an earlier domain of this UUID, which others removed, ordinary.
 
         Args:
             connection: to libvirt.
             owner: the UUID.
-            before: when the new one began; what is younger was made for it.
+            before: begin of the new domain's create; younger volumes were created for it.
 
         Raises:
-            DatabaseUnreachableError: it cannot be recorded.
+            DatabaseUnreachableError: the change cannot be recorded.
         """
         for record in self._catalog.made_for(connection, owner):
             if record.create_time < before:
                 self._catalog.put(connection, replace(record, state=RecordState.ORDINARY, owner=""))
 
     def users_of(self, connection: libvirt.virConnect, path: str, *, but: str) -> tuple[str, ...]:
-        """Return who needs the file at a path, but for a domain and for who only may need it."""
+        """Return the known users of a file, except for one domain."""
         candidate = Candidate(path=path)
         return self._usage(connection, candidate).of(candidate, but=but).names
 
     def _there(
         self, connection: libvirt.virConnect, records: Iterable[VolumeRecord]
     ) -> dict[Candidate, VolumeRecord]:
-        """Return which of the recorded volumes are there and the recorded ones still."""
+        """Return those of the recorded volumes that exist and are still the recorded ones."""
         found = {}
         for record in records:
             for volume in self._still(connection, record):
@@ -273,7 +273,7 @@ class Storage:
     def _still(
         self, connection: libvirt.virConnect, record: VolumeRecord
     ) -> Iterator[libvirt.virStorageVol]:
-        """Yield the volume of a record, if it is there and the recorded one still."""
+        """Yield the volume of a record if it exists and is still the recorded one."""
         with suppress(VolumeNotFoundError), _unless_gone():
             ref = VolumeRef(pool=record.pool, name=record.name)
             volume = self.find.volume(connection, ref, or_else="or set keep_volumes")
@@ -307,7 +307,7 @@ class Storage:
     def _base(
         self, connection: libvirt.virConnect, ref: VolumeRef, field: str
     ) -> tuple[Volume, tuple[Layer, ...]]:
-        """Return a base as it is to be used, and all images below a volume made on it."""
+        """Return a base volume, and the backing chain of a volume on top of it."""
         volume = self.find.volume(connection, ref)
         check_written(volume.path(), field=field)
         format = self.chains.format_of(connection, volume, ref.format, f"{field}.format")
@@ -337,14 +337,14 @@ class Storage:
 
 
 def candidate_of(volume: libvirt.virStorageVol) -> Candidate:
-    """Say what to look for when asking who needs a volume."""
+    """Return the candidate for a volume."""
     pool = volume.storagePoolLookupByVolume().name()
     return Candidate(path=volume.path(), ref=VolumeRef(pool=pool, name=volume.name()))
 
 
 @contextmanager
 def _unless_gone() -> Iterator[None]:
-    """Take no notice of a volume that another stop or delete of its domain took meanwhile."""
+    """Ignore that a volume was deleted meanwhile, by another stop or delete of its domain."""
     try:
         yield
     except libvirt.libvirtError as error:

@@ -1,4 +1,4 @@
-"""Who needs a file: domains with their snapshots, and images that are based on it."""
+"""Users of a file: domains with their snapshots, and images with it in their backing chain."""
 
 import os
 from collections.abc import Collection, Hashable, Iterable, Iterator
@@ -19,11 +19,11 @@ from proad.ports.records import VolumeRecord
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """The file that is asked about.
+    """A file that is a candidate for deletion.
 
     Attributes:
-        path: where it is.
-        ref: which volume it is; None: none.
+        path: its path.
+        ref: its volume; None: none.
     """
 
     path: str
@@ -32,11 +32,11 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Users:
-    """Who needs a file.
+    """The users of a file.
 
     Attributes:
-        names: who does, such as "domain web" or "volume default/web.qcow2".
-        unreadable: who may, by name, with the reason why that is not known.
+        names: known users, such as "domain web" or "volume default/web.qcow2".
+        unreadable: possible users, each with the reason why its references are unknown.
     """
 
     names: tuple[str, ...] = ()
@@ -44,12 +44,12 @@ class Users:
 
 
 class Usage:
-    """One look at all that needs files.
+    """A snapshot of all references to files.
 
     Args:
         connection: to libvirt.
-        images: the look at the files.
-        recorded: what Proa made, whether it is there or not.
+        images: the image files.
+        recorded: records of all volumes that Proa created, existing or not.
     """
 
     def __init__(
@@ -88,14 +88,13 @@ class Usage:
         without: Collection[Candidate] = (),
         ignore: Collection[str] = (),
     ) -> Users:
-        """Return who needs a file.
+        """Return the users of a file.
 
         Args:
             candidate: the file.
-            but: UUID of a domain whose own use does not count; that of the files which it
-                leaves behind does.
-            without: files that go together with the candidate, whose use does not count either.
-            ignore: names of those whose unknown needs do not count.
+            but: UUID of a domain that does not count; files that it leaves behind do.
+            without: files that are deleted together with the candidate, and do not count.
+            ignore: names of users to ignore if their references are unreadable.
         """
         file = self._images.identity(candidate.path)
         going = {file, *(self._images.identity(each.path) for each in without)}
@@ -120,7 +119,7 @@ class Usage:
     def of_some(
         self, candidates: Collection[Candidate], *, but: str, ignore: Collection[str] = ()
     ) -> dict[Candidate, Users]:
-        """Return which of some volumes are needed by anything but a domain and each other."""
+        """Return the candidates that have users besides a domain and each other."""
         needed: dict[Candidate, Users] = {}
         while True:
             going = [candidate for candidate in candidates if candidate not in needed]
@@ -131,7 +130,7 @@ class Usage:
             }
             if not found:
                 return needed
-            needed |= found  # and what stays may need others of them
+            needed |= found  # what stays may use further candidates
 
     def _needs(self, references: References, candidate: Candidate, file: Hashable) -> bool:
         if candidate.ref in references.volumes:
@@ -143,7 +142,7 @@ class Usage:
         return self._images.identity(chain.layers[0].path)
 
     def _left_behind(self, chains: Collection[BackingChain], file: Hashable) -> Iterator[str]:
-        """Yield the images that stay when their domain goes, and need the file."""
+        """Yield the images that use the file and stay when their domain is deleted."""
         for chain in chains:
             if any(self._images.identity(path) == file for path in chain.paths[1:]):
                 yield f"file {printable(chain.layers[0].path)}"
@@ -151,7 +150,7 @@ class Usage:
     def _may_need(
         self, references: References, chains: Collection[BackingChain], candidate: Candidate
     ) -> str:
-        """Return why it is not known that a file is not needed; empty: it is known."""
+        """Return why a file may be in use; empty if it is not."""
         if references.unread and self._reaches(references.paths, candidate):
             return references.unread
         for chain in chains:
@@ -160,9 +159,9 @@ class Usage:
         return ""
 
     def _reaches(self, paths: Collection[str], candidate: Candidate) -> bool:
-        """Return whether a chain with these files could go on to the candidate.
+        """Return whether an incomplete chain with these files could include the candidate.
 
-        It could go on in the pools that it is in, and in any if it is in none.
+        A chain may continue in the pools that it is in, or anywhere if it is in none.
         """
         local = self._images.local
         inside = [
@@ -171,7 +170,7 @@ class Usage:
         return not inside or any(pool.holds(candidate.path, local=local) for pool in inside)
 
     def _volumes(self, connection: libvirt.virConnect) -> Iterator[References]:
-        """Yield the images in pools that may be based on others."""
+        """Yield the references of the images in pools."""
         left = set()
         for pool in self._pools:
             here = self._images.local and pool.folder
@@ -181,14 +180,14 @@ class Usage:
                 left.add(pool.name)
         for pool in pools.active_pools(connection):
             name = pool.name()
-            if name in left:  # one that came meanwhile could be told to reach all others
+            if name in left:  # pools that were added meanwhile are not known to `_reaches`
                 for path in _listed(pool):
                     yield from self._image(name, path)
 
     def _away(
         self, connection: libvirt.virConnect, recorded: Iterable[VolumeRecord]
     ) -> Iterator[References]:
-        """Yield what was made on others, in pools that are stopped or whose folder is away."""
+        """Yield the recorded references of volumes in pools that are inactive or whose folder is gone."""
         active = {pool.name: pool.active for pool in self._pools}
         for record in recorded:
             if not record.base_chain or record.pool not in active:
@@ -201,7 +200,7 @@ class Usage:
                 )
 
     def _is_away(self, connection: libvirt.virConnect, record: VolumeRecord) -> bool:
-        """Return whether libvirt has a volume whose file is not there."""
+        """Return whether libvirt has a volume whose file is missing."""
         if not self._images.local or os.path.lexists(record.path):
             return False
         try:
@@ -210,7 +209,7 @@ class Usage:
         except libvirt.libvirtError as error:
             if code_of(error) not in pools.NO_POOL:
                 raise
-            return True  # it was stopped a moment ago
+            return True  # stopped a moment ago
 
     def _image(self, pool: str, path: str) -> Iterator[References]:
         file = self._images.identity(path)
@@ -222,7 +221,7 @@ class Usage:
             yield References(by=by, file=file, chains=[chain])
 
     def _places(self, connection: libvirt.virConnect) -> dict[VolumeRef, str]:
-        """Return where the volumes are that domains may name by pool and name."""
+        """Return the paths of the volumes in active pools."""
         places = {}
         for pool in pools.active_pools(connection):
             pool_name = pool.name()
@@ -237,7 +236,7 @@ class Usage:
 
 
 def _listed(pool: libvirt.virStoragePool) -> list[str]:
-    """Return the paths of a pool's volumes, but for those that cannot be told."""
+    """Return the readable paths of a pool's volumes."""
     try:
         volumes = list(pools.volumes_in(pool))
         return [path for _, volume in volumes if (path := decoded(volume.path))]

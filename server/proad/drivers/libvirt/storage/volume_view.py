@@ -1,4 +1,4 @@
-"""Volumes as libvirt writes them: to its XML, and from it."""
+"""Conversion of volumes to libvirt's XML, and from it."""
 
 import libvirt
 from lxml import etree
@@ -9,7 +9,7 @@ from proad.model import DiskFormat, Volume, VolumeSpec
 
 
 def volume_xml(spec: VolumeSpec, base: Volume | None) -> etree._Element:
-    """Make libvirt's XML of a volume to be."""
+    """Return libvirt's XML for a new volume."""
     capacity = spec.capacity_bytes or (base.capacity_bytes if base is not None else 0)
     root = etree.Element("volume")
     etree.SubElement(root, "name").text = spec.name
@@ -19,7 +19,7 @@ def volume_xml(spec: VolumeSpec, base: Volume | None) -> etree._Element:
     target = etree.SubElement(root, "target")
     etree.SubElement(target, "format", type=spec.format.lower())
     if spec.format is DiskFormat.QCOW2:
-        etree.SubElement(target, "compat").text = "1.1"  # libvirt's default is of 2008
+        etree.SubElement(target, "compat").text = "1.1"  # libvirt's default is the old version 2
     if base is not None:
         backing = etree.SubElement(root, "backingStore")
         etree.SubElement(backing, "path").text = base.path
@@ -28,12 +28,12 @@ def volume_xml(spec: VolumeSpec, base: Volume | None) -> etree._Element:
 
 
 def view_of(volume: libvirt.virStorageVol, pool: str, made: DiskFormat | None = None) -> Volume:
-    """Read a volume; what libvirt cannot say of it is left out.
+    """Convert a volume of libvirt; leave out what libvirt cannot tell.
 
     Args:
         volume: the volume.
         pool: its pool.
-        made: what it is; None: what it looks like has to do.
+        made: its recorded format; None: use the probed one.
     """
     root = pools.volume_document(volume)
     if root is None:
@@ -49,7 +49,7 @@ def view_of(volume: libvirt.virStorageVol, pool: str, made: DiskFormat | None = 
     kind = root.find("target/format")
     looks = member(DiskFormat, "" if kind is None else kind.get("type", ""))
     capacity = root.findtext("capacity", "0")
-    if made is DiskFormat.RAW and looks is not made:  # a guest wrote something else
+    if made is DiskFormat.RAW and looks is not made:  # a guest wrote another header
         capacity = root.findtext("physical", capacity)
     return Volume(
         pool=pool,
