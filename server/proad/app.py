@@ -138,13 +138,13 @@ async def serving(
             for host, driver in drivers
         ]
         hosts = Hosts(list(dict.fromkeys(host for host, _driver in drivers)), connections)
-        inventory = Inventory(connections)
+        slicer = TimeSlicer()
+        inventory = Inventory(connections, slicer=slicer)
         resolver = Resolver(hosts, inventory, timing.resolver)
         tasks = ShieldedTasks()
         verbs = VerbRunner(resolver, inventory, tasks, timing.verbs)
         provisioning = Provisioning(hosts, resolver, tasks, inventory)
         registries = AllowedRegistries(settings.allowed_registries)
-        slicer = TimeSlicer()
 
         # The contract over the core
         signer = Signer(keys.derived("page and resume tokens"))

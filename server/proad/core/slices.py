@@ -1,4 +1,4 @@
-"""Long work on the event loop, in slices between which others get their turn."""
+"""Long work on the event loop, in slices between which the loop serves others."""
 
 import asyncio
 import time
@@ -10,52 +10,53 @@ from proad.core.actor import current_actor
 
 T = TypeVar("T")
 
-# Seconds of one slice.
-_SLICE = 0.002
-
 
 class TimeSlicer:
-    """Shares the time for long work among all who have some.
+    """Shares the event loop's time among all who have long work.
 
-    Between two slices, of whomever, the loop serves everybody else: long work of a hundred
-    callers at once holds others up no more than that of one. Those on whose behalf it is
-    done take turns, so that a user with much of it does not hold up one with little.
+    Between two slices of anybody's work the loop serves everything else: the work of a hundred
+    callers delays others no more than that of one. Slices go to the actors in turn, so that a
+    user with much work does not delay one with little.
+
+    Args:
+        slice_seconds: how long one slice lasts.
     """
 
-    def __init__(self) -> None:
-        self._end: float | None = None  # of the present slice; None: there is none
-        self._resting: dict[str, deque[asyncio.Future[None]]] = {}  # by actor
+    def __init__(self, slice_seconds: float = 0.002) -> None:
+        self._slice_seconds = slice_seconds
+        self._end: float | None = None  # of the current slice; None: no slice has begun
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}  # by actor
 
     async def each(self, items: Iterable[T]) -> AsyncIterator[T]:
-        """Give items one by one, and others their turn whenever a slice is over."""
+        """Yield items one by one, and wait for the next slice whenever one is over."""
         for item in items:
             yield item
-            if self._over():
-                await self._rest()
+            if self._is_over():
+                await self._next_slice()
 
-    def _over(self) -> bool:
+    def _is_over(self) -> bool:
         now = time.perf_counter()
         if self._end is None:
-            self._end = now + _SLICE
-            asyncio.get_running_loop().call_soon(self._go_on)
+            self._end = now + self._slice_seconds
+            asyncio.get_running_loop().call_soon(self._begin_next)
         return now > self._end
 
-    async def _rest(self) -> None:
-        turn = asyncio.get_running_loop().create_future()
-        self._resting.setdefault(current_actor(), deque()).append(turn)
-        await turn
+    async def _next_slice(self) -> None:
+        begins = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(current_actor(), deque()).append(begins)
+        await begins
 
-    def _go_on(self) -> None:
-        """Give the next slice: the loop has served all who were ready."""
+    def _begin_next(self) -> None:
+        """Begin the next slice: the loop has served everything that was ready."""
         self._end = None
-        while self._resting:
-            actor = next(iter(self._resting))
-            queue = self._resting.pop(actor)
-            turn = queue.popleft()
-            if queue:  # behind those of others
-                self._resting[actor] = queue
-            if not turn.done():  # else its caller has gone
-                turn.set_result(None)
-                if self._resting:
-                    self._over()
+        while self._waiting:
+            actor = next(iter(self._waiting))
+            queue = self._waiting.pop(actor)
+            begins = queue.popleft()
+            if queue:  # to the end of the turn
+                self._waiting[actor] = queue
+            if not begins.done():  # a caller that was cancelled leaves a future that is done
+                begins.set_result(None)
+                if self._waiting:
+                    self._is_over()
                 return

@@ -5,9 +5,6 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import pytest
-
-from proad.core import slices
 from proad.core.actor import act_for
 from proad.core.slices import TimeSlicer
 
@@ -31,10 +28,9 @@ async def other() -> AsyncIterator[Other]:
     task.cancel()
 
 
-@pytest.fixture
-def short(monkeypatch):
-    """Slices that are over after an item of `work`."""
-    monkeypatch.setattr(slices, "_SLICE", 0.0005)
+def short():
+    """Return a slicer whose slices are over after an item of `work`."""
+    return TimeSlicer(0.0005)
 
 
 async def work(shared, items, done=None, actor=""):
@@ -45,27 +41,24 @@ async def work(shared, items, done=None, actor=""):
         done.append(actor)
 
 
-@pytest.mark.usefixtures("short")
-async def test_others_get_their_turn_between_slices():
+async def test_slicer_between_two_slices_serves_others():
     async with other() as served:
-        await work(TimeSlicer(), 10)
+        await work(short(), 10)
 
     assert served.turns >= 9
 
 
-@pytest.mark.usefixtures("short")
-async def test_others_get_their_turn_between_slices_of_any_work():
+async def test_slicer_between_slices_of_any_work_serves_others():
     """Not after one slice of each of thirty."""
-    shared = TimeSlicer()
+    shared = short()
     async with other() as served:
         await asyncio.gather(*(work(shared, 5) for _ in range(30)))
 
     assert served.turns >= 30 * 4
 
 
-@pytest.mark.usefixtures("short")
-async def test_a_user_with_much_work_does_not_hold_up_one_with_little():
-    shared, done = TimeSlicer(), []
+async def test_slicer_of_a_user_with_much_work_does_not_delay_one_with_little():
+    shared, done = short(), []
     much = [asyncio.create_task(work(shared, 20, done, "eve")) for _ in range(20)]
     await asyncio.sleep(0)
 
@@ -75,9 +68,8 @@ async def test_a_user_with_much_work_does_not_hold_up_one_with_little():
     await asyncio.gather(*much)
 
 
-@pytest.mark.usefixtures("short")
-async def test_work_whose_caller_goes_holds_up_nobody():
-    shared = TimeSlicer()
+async def test_slicer_of_work_that_is_cancelled_delays_nobody():
+    shared = short()
     gone = [asyncio.create_task(work(shared, 100)) for _ in range(5)]
     await asyncio.sleep(0.01)
     rest = asyncio.create_task(work(shared, 5))

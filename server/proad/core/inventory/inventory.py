@@ -17,6 +17,7 @@ from proad.core.inventory.reflector import Reflector
 from proad.core.inventory.refresher import Refresher
 from proad.core.inventory.store import Store
 from proad.core.inventory.timing import Timing
+from proad.core.slices import TimeSlicer
 from proad.errors import EngineUnreachableError, ProaError, ResourceNotFoundError
 from proad.model import (
     Activity,
@@ -41,6 +42,7 @@ class Inventory:
     Args:
         connections: the engines.
         store: receives what is read; a new one by default.
+        slicer: shares the event loop's time among long lists; a new one by default.
         timing: the durations.
     """
 
@@ -49,8 +51,10 @@ class Inventory:
         connections: Iterable[EngineConnection],
         store: Store | None = None,
         *,
+        slicer: TimeSlicer | None = None,
         timing: Timing = Timing(),
     ) -> None:
+        self.slicer = slicer or TimeSlicer()
         self._store = store or Store(Journal())
         self.journal = self._store.journal
         self._timing = timing
@@ -61,7 +65,7 @@ class Inventory:
         }
         self._reflectors = {
             connection.name: Reflector(
-                connection, self._store, self._refreshers[connection.name], timing
+                connection, self._store, self._refreshers[connection.name], self.slicer, timing
             )
             for connection in connections
         }

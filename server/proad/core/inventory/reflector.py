@@ -11,6 +11,7 @@ from proad.core.engine_connection import EngineConnection
 from proad.core.inventory.refresher import Refresher
 from proad.core.inventory.store import Store
 from proad.core.inventory.timing import Timing
+from proad.core.slices import TimeSlicer
 from proad.errors import EngineUnreachableError, ProaError
 from proad.model import EngineEvent, Gap, GapKind
 
@@ -25,15 +26,22 @@ class Reflector:
         connection: the engine.
         store: receives what is listed.
         refresher: receives the events.
+        slicer: shares the event loop's time among long lists.
         timing: the durations.
     """
 
     def __init__(
-        self, connection: EngineConnection, store: Store, refresher: Refresher, timing: Timing
+        self,
+        connection: EngineConnection,
+        store: Store,
+        refresher: Refresher,
+        slicer: TimeSlicer,
+        timing: Timing,
     ) -> None:
         self.connection = connection
         self._store = store
         self._refresher = refresher
+        self._slicer = slicer
         self._timing = timing
         self._synced = asyncio.Event()
         self._lost_once = False
@@ -136,7 +144,8 @@ class Reflector:
         connection, name = self.connection, self.connection.name
         with self._store.reading() as begun:
             found = await connection.read(connection.driver.list_resources)
-            overtaken = self._store.apply_list(name, connection.host, found, begun)
+            applied = self._store.apply_list(name, connection.host, found, begun)
+            overtaken = [id async for id, current in self._slicer.each(applied) if not current]
         # Reads that straddle the list may be older, and the list does not show FULL views,
         # for which callers may hold etags.
         for id in overtaken:
@@ -162,13 +171,18 @@ class Reflector:
         connection, name = self.connection, self.connection.name
         with self._store.reading() as begun:
             listed = await connection.read(connection.driver.list_resources)
-            found = {observed.id: observed for observed in listed}
-            known = {entry.observed.id: entry.observed for entry in self._store.of(name)}
-            differ = [
-                id
-                for id in found.keys() | known.keys()
-                if found.get(id) != known.get(id) and not self._explained(id, begun)
-            ]
+            differ: list[str] = []
+            async for observed in self._slicer.each(listed):
+                entry = self._store.get(name, observed.id)
+                if entry is None or entry.observed != observed:
+                    differ.append(observed.id)
+            found = {observed.id for observed in listed}
+            differ += (
+                entry.observed.id
+                for entry in self._store.of(name)
+                if entry.observed.id not in found
+            )
+            differ = [id for id in differ if not self._explained(id, begun)]
             if differ:
                 await asyncio.sleep(self._timing.events_within)
             for id in differ:
@@ -179,8 +193,8 @@ class Reflector:
                 except ProaError:
                     continue  # the engine cannot read this resource, which says nothing of others
                 entry = self._store.get(name, id)
-                observed = entry.observed if entry is not None else None
-                if fresh != observed and not self._explained(id, begun):
+                known = entry.observed if entry is not None else None
+                if fresh != known and not self._explained(id, begun):
                     return True
         connection.last_sync_time = datetime.now(UTC)
         return False

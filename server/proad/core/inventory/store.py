@@ -168,17 +168,23 @@ class Store:
 
     def apply_list(
         self, engine: str, host: str, found: Iterable[Resource], begun: int
-    ) -> list[str]:
-        """Apply a list of all resources of an engine; return the ids that overtook it."""
-        there = {observed.id: observed for observed in found}
-        overtaken = [id for id in there if not self.apply(engine, host, there[id], begun)]
-        for entry in list(self.of(engine)):
-            id = entry.observed.id
-            if id not in there and not self.apply_absence(engine, id, begun):
-                overtaken.append(id)
+    ) -> Iterator[tuple[str, bool]]:
+        """Apply a list of all resources of an engine, one by one.
+
+        Others may read and apply between two resources: the caller can pause there.
+
+        Yields:
+            An id, and whether nothing had overtaken the list there.
+        """
+        there = set[str]()
+        for observed in found:
+            there.add(observed.id)
+            yield observed.id, self.apply(engine, host, observed, begun)
+        gone = [id for id in self._by_engine.get(engine, {}) if id not in there]
         # What is not known now was not there, and FULL views may be of before.
         self._listed[engine] = self._clock.tick()
-        return overtaken
+        for id in gone:
+            yield id, self.apply_absence(engine, id, begun)
 
     def remove(self, entry: Entry, actor: str) -> None:
         """Remove a resource that a caller of ours has just removed."""

@@ -1,7 +1,7 @@
 """Telling a watcher what there is and what changes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -66,7 +66,7 @@ async def watch(
     engines = {connection.name for connection in connections}
     if revision is None:
         place = journal.revision
-        for batch in _initial(inventory, which, connections, place):
+        async for batch in _initial(inventory, which, connections, place):
             yield batch
     elif journal.holds(revision):
         place = revision
@@ -91,7 +91,7 @@ async def watch(
             )
             yield Batch(((0, WatchEvent(gap=restarted)),), None)
             place = journal.revision  # only now: it may have taken its time again
-            for batch in _initial(inventory, which, connections, place):
+            async for batch in _initial(inventory, which, connections, place):
                 yield batch
             spoken = clock()
             continue
@@ -107,26 +107,23 @@ async def watch(
             spoken = clock()
 
 
-def _initial(
+async def _initial(
     inventory: Inventory,
     which: ResourceFilter,
     connections: Collection[EngineConnection],
     revision: int,
-) -> Iterator[Batch]:
-    """Give what there was at `revision`, which is now, in batches."""
-    there = [
-        resource
-        for connection in connections
-        for resource in inventory.all(connection)
-        if which.matches(resource)
-    ]
+) -> AsyncIterator[Batch]:
+    """Yield the state at `revision`, which is the present one, in batches."""
+    there = [r for connection in connections for r in inventory.all(connection)]
     lost = [
         (0, WatchEvent(gap=gap))
         for connection in connections
         if (gap := inventory.gap(connection)) is not None
     ]
-    for start in range(0, len(there), MOST):
-        yield Batch(tuple(_existing(r) for r in there[start : start + MOST]), None)
+    async for start in inventory.slicer.each(range(0, len(there), MOST)):
+        found = [_existing(r) for r in there[start : start + MOST] if which.matches(r)]
+        if found:
+            yield Batch(tuple(found), None)
     synced = WatchEvent(bookmark=Bookmark(synced=True))
     yield Batch((*lost, (0, synced)), revision)
 

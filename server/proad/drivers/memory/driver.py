@@ -45,6 +45,7 @@ from proad.ports import OnStep, ignore
 _CONTAINER_GRACE = timedelta(seconds=10)
 _DOMAIN_GRACE = timedelta(seconds=60)
 _KILLING = "killing"
+_LISTED_AT_ONCE = 32
 
 
 class MemoryDriver(
@@ -105,7 +106,12 @@ class MemoryDriver(
     async def list_resources(self, view: ResourceView = ResourceView.SUMMARY) -> list[Resource]:
         """Give all resources."""
         self._reach()
-        return [workload.shown(view) for workload in self._workloads.values()]
+        found: list[Resource] = []
+        for workload in list(self._workloads.values()):
+            if len(found) % _LISTED_AT_ONCE == 0:
+                await asyncio.sleep(0)  # the event loop serves others in between
+            found.append(workload.shown(view))
+        return found
 
     async def get_resource(self, id: str, view: ResourceView = ResourceView.FULL) -> Resource:
         """Give one resource."""

@@ -16,6 +16,12 @@ def take(store, id, engine=ENGINE):
         assert store.apply_absence(engine, id, begun)
 
 
+def apply_list(store, found, begun):
+    """Apply a list and return the ids that overtook it."""
+    applied = store.apply_list(ENGINE, "local", found, begun)
+    return [id for id, current in applied if not current]
+
+
 def keep(store, entry, detail):
     """Keep a FULL view that was read just now."""
     with store.reading() as begun:

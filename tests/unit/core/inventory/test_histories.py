@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from proad.core.inventory import Inventory, Journal, Store, Timing
+from proad.core.slices import TimeSlicer
 from proad.errors import ProaError
 from proad.model import EngineEvent, ResourceFilter, ResourceState, Verb
 from unit.core.inventory.late import Late
@@ -80,7 +81,10 @@ class Histories(RuleBasedStateMachine):
         self.engine = Late()
         self.connection = await linked(self.engine)
         self.store = Store(Journal())
-        self.inventory = Inventory([self.connection], self.store, timing=IMPATIENT)
+        # Slices without time: things happen also while a list is applied.
+        self.inventory = Inventory(
+            [self.connection], self.store, slicer=TimeSlicer(0.0), timing=IMPATIENT
+        )
         self.following = self.inventory.following()
         following = asyncio.create_task(self.following.__aenter__())
         while not following.done():

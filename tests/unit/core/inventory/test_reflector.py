@@ -1,16 +1,20 @@
 """Following an engine: lists, comparisons, and which of two readings counts."""
 
+import asyncio
 import time
 
 import pytest
 
-from proad.core.inventory import Journal, Store
+from proad.core.inventory import Inventory, Journal, Store
+from proad.core.slices import TimeSlicer
 from proad.errors import CapabilityMissingError, EngineConflictError, HostExhaustedError
 from proad.model import GapKind, ResourceState, Verb
 from unit.core.inventory.scripted import (
     Gate,
+    Scripted,
     box,
     gaps,
+    linked,
     names,
     quiet,
     steps,
@@ -248,6 +252,23 @@ async def test_comparison_during_a_verb_leaves_the_result_to_the_verb(engine, co
     assert inventory.entry(connection, "1").published.state == S.PAUSED
 
 
+async def test_list_of_many_is_applied_while_the_event_loop_serves_others():
+    connection = await linked(Scripted(*(box(f"{n:064x}", f"c{n}") for n in range(100))))
+    turns = 0
+
+    async def other():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    served = asyncio.create_task(other())
+    async with Inventory([connection], slicer=TimeSlicer(0.0)).following():
+        served.cancel()
+
+    assert turns > 100
+
+
 async def test_list_of_many_takes_time_in_proportion():
     """The event loop waits for it."""
 
@@ -258,7 +279,9 @@ async def test_list_of_many_takes_time_in_proportion():
         for _ in range(4):
             began = time.process_time()
             with store.reading() as begun:
-                store.apply_list("local/scripted", "local", listed, begun)
+                assert all(
+                    dict(store.apply_list("local/scripted", "local", listed, begun)).values()
+                )
             times.append(time.process_time() - began)
         return min(times[1:])
 

@@ -5,7 +5,7 @@ import pytest
 from proad.core.inventory.clock import LogicalClock
 from proad.model import EngineEvent, ResourceState
 from unit.core.inventory.scripted import ENGINE, box
-from unit.core.inventory.stored import keep, put, steps, take
+from unit.core.inventory.stored import apply_list, keep, put, steps, take
 
 S = ResourceState
 
@@ -56,7 +56,7 @@ def test_read_that_began_before_a_removal_does_not_resurrect(store, known):
 def test_read_that_began_before_a_list_does_not_resurrect_what_the_list_had_not(store):
     with store.reading() as begun:
         with store.reading() as listed:
-            assert store.apply_list(ENGINE, "local", [], listed) == []
+            assert apply_list(store, [], listed) == []
 
         assert not store.apply(ENGINE, "local", box(), begun)
 
@@ -70,7 +70,7 @@ def test_list_keeps_what_was_applied_after_its_begin_and_says_so(store):
         put(store, box("new"))
         take(store, "gone")
 
-        overtaken = store.apply_list(ENGINE, "local", [box("changed"), box("gone")], begun)
+        overtaken = apply_list(store, [box("changed"), box("gone")], begun)
 
     assert sorted(overtaken) == ["changed", "gone", "new"]
     assert store.get(ENGINE, "old") is None
@@ -80,10 +80,24 @@ def test_list_keeps_what_was_applied_after_its_begin_and_says_so(store):
     assert old.published.state is S.RUNNING
 
 
+def test_list_that_is_overtaken_while_it_is_applied_keeps_what_is_newer(store):
+    gone = put(store, box("gone"))
+    with store.reading() as earlier, store.reading() as begun:
+        applied = store.apply_list(ENGINE, "local", [box("1"), box("2")], begun)
+        assert next(applied) == ("1", True)
+        put(store, box("2", state=S.PAUSED))
+        assert store.apply(ENGINE, "local", box("of before"), earlier)
+
+        assert list(applied) == [("2", False), ("gone", True), ("of before", False)]
+
+    assert store.get(ENGINE, "2").published.state is S.PAUSED
+    assert store.get(ENGINE, gone.observed.id) is None
+
+
 def test_list_of_one_engine_says_nothing_of_another(store):
     put(store, box(), "far/scripted")
     with store.reading() as begun, store.reading() as listed:
-        store.apply_list(ENGINE, "local", [], listed)
+        apply_list(store, [], listed)
 
         assert store.apply("far/scripted", "far", box(state=S.PAUSED), begun)
 
@@ -116,7 +130,7 @@ def test_full_view_from_before_a_list_is_stale(store):
     assert store.in_full(entry, None) is not None
 
     with store.reading() as begun:
-        store.apply_list(ENGINE, "local", [box()], begun)
+        apply_list(store, [box()], begun)
 
     assert store.in_full(entry, None) is None
 
