@@ -1,33 +1,35 @@
 """Hints after failures of real engines; what they name is then done, and does it."""
 
-import os
 import re
 import secrets
 import shlex
-import subprocess
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import docker
 import libvirt
 import pytest
 from docker.errors import DockerException
+from typer.testing import CliRunner, Result
 
 from guest.media import import_image
-from integration.daemon.conftest import BIN, PASSWORD, Daemon
+from integration.daemon.conftest import PASSWORD, Daemon
 from lacking import refuse
 from proa import v1
+from proa.cli.app import app
 
 pytestmark = [pytest.mark.docker, pytest.mark.libvirt]
 
 IMAGE = "proa-test/busybox:1"
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Run = Callable[..., Result]
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """Runs `proa` as somebody who is logged in at a daemon of this host's engines."""
+    """Run `proa` with a token of a daemon on this host's engines.
+
+    The commands run in this process: a new interpreter for each would take most of the time.
+    """
     try:
         docker.from_env().ping()
         libvirt.open("qemu:///system").close()
@@ -39,13 +41,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     with daemon.client() as client:
         login = v1.CreateTokenRequest(username="ada", password=PASSWORD)
         token = client.auth.CreateToken(login).token
-    environment = os.environ | {"PROA_TARGET": daemon.address, "PROA_TOKEN": token}
+    runner = CliRunner(env={"PROA_TARGET": daemon.address, "PROA_TOKEN": token})
 
-    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        command = [BIN / "proa", *arguments]
-        return subprocess.run(
-            command, env=environment, capture_output=True, text=True, check=False, timeout=100
-        )
+    def run(*arguments: str) -> Result:
+        return runner.invoke(app, arguments)
 
     yield run
     daemon.stop()
@@ -59,7 +58,7 @@ def name(run: Run) -> Iterator[str]:
     listed = run("ls", "--all", "--name", name, "--no-trunc").stdout.splitlines()[1:]
     for id in [line.split()[0] for line in listed]:
         done = run("rm", "--force", "--snapshots", "--saved-state", "--missing-ok", id)
-        assert done.returncode == 0, done.stderr
+        assert done.exit_code == 0, done.stderr
 
 
 @pytest.fixture
@@ -67,19 +66,19 @@ def vm(run: Run, name: str) -> str:
     """A running machine that comes no further than its firmware."""
     options = ["--memory", "32MiB", "--disk", "1MiB", "--network", "none", "--no-screen"]
     made = run("vm", "create", name, *options, "--start")
-    assert made.returncode == 0, made.stderr
+    assert made.exit_code == 0, made.stderr
     return name
 
 
 @pytest.fixture
 def container(run: Run, name: str) -> str:
     made = run("run", "--name", name, IMAGE, "sleep", "600")
-    assert made.returncode == 0, made.stderr
+    assert made.exit_code == 0, made.stderr
     return name
 
 
-def hint(failed: subprocess.CompletedProcess[str], reason: str) -> str:
-    assert failed.returncode != 0
+def hint(failed: Result, reason: str) -> str:
+    assert failed.exit_code != 0
     assert f"Reason: {reason}\n" in failed.stderr, failed.stderr
     return failed.stderr.splitlines()[-1].removeprefix("Hint: ")
 
@@ -88,7 +87,7 @@ def follow(run: Run, output: str, end: str) -> str:
     """Do what a hint names before some words; gives what that writes."""
     [typed] = re.findall(rf"proa ([^;,]*?) {end}", output)
     done = run(*shlex.split(typed))
-    assert done.returncode == 0, (output, done.stderr)
+    assert done.exit_code == 0, (output, done.stderr)
     return done.stdout
 
 
@@ -100,7 +99,7 @@ def test_hint_after_rename_of_a_running_machine_keeps_it(run: Run, vm: str):
 def test_hint_after_rm_of_what_runs_stops_it(run: Run, container: str):
     output = hint(run("rm", container), "RESOURCE_RUNNING")
     assert follow(run, output, "stops it first") == f"{container} stopped\n"
-    assert run("rm", container).returncode == 0
+    assert run("rm", container).exit_code == 0
 
 
 def test_hints_after_verbs_in_the_wrong_state_lead_on(run: Run, container: str):
@@ -108,10 +107,10 @@ def test_hints_after_verbs_in_the_wrong_state_lead_on(run: Run, container: str):
     assert "state: RESOURCE_STATE_RUNNING" in follow(run, output, "shows how it is now")
     output = hint(run("resume", container), "ILLEGAL_STATE")
     follow(run, output, "shows how it is now")
-    assert run("pause", container).returncode == 0
+    assert run("pause", container).exit_code == 0
     output = hint(run("pause", container), "ILLEGAL_STATE")
     assert follow(run, output, "lets it go on") == f"{container} running\n"
-    assert run("stop", "--mode", "force", container).returncode == 0
+    assert run("stop", "--mode", "force", container).exit_code == 0
     output = hint(run("stop", container), "RESOURCE_NOT_RUNNING")
     assert output.startswith("there is nothing to stop; ")
     output = hint(run("pause", container), "RESOURCE_NOT_RUNNING")
@@ -119,21 +118,21 @@ def test_hints_after_verbs_in_the_wrong_state_lead_on(run: Run, container: str):
 
 
 def test_hints_about_saved_states_and_snapshots_lead_on(run: Run, vm: str):
-    assert run("snapshot", "create", vm, "first").returncode == 0
+    assert run("snapshot", "create", vm, "first").exit_code == 0
     output = hint(run("start", "--from-snapshot", "first", vm), "RESOURCE_ALREADY_RUNNING")
     assert follow(run, output, "takes it back while it runs") == f"{vm} running\n"
     output = hint(run("snapshot", "revert", vm, "second"), "SNAPSHOT_NOT_FOUND")
     assert "first" in follow(run, output, "shows what there is")
-    assert run("stop", "--mode", "save", vm).returncode == 0
+    assert run("stop", "--mode", "save", vm).exit_code == 0
     output = hint(run("rename", vm, f"{vm}-other"), "HAS_SAVED_STATE")
     assert follow(run, output, "goes on from it") == f"{vm} running\n"
-    assert run("stop", "--mode", "force", vm).returncode == 0
+    assert run("stop", "--mode", "force", vm).exit_code == 0
     output = hint(run("rm", vm), "HAS_SNAPSHOTS")
     assert follow(run, output, "deletes them too") == f"{vm}\n"
 
 
 def test_hint_about_a_name_of_two_kinds_lists_what_works(run: Run, vm: str):
-    assert run("run", "--name", vm, IMAGE, "sleep", "600").returncode == 0
+    assert run("run", "--name", vm, IMAGE, "sleep", "600").exit_code == 0
     output = hint(run("get", vm), "AMBIGUOUS_ID")
     candidates = output.removeprefix("write one of these in its place: ").split(", ")
     assert len(candidates) == 2
@@ -156,6 +155,6 @@ def test_short_ids_of_images_are_taken_back(run: Run):
     short = api.inspect_image(IMAGE)["Id"].removeprefix("sha256:")[:12]
     assert f"  {short}  " in run("images", IMAGE).stdout
     made = run("run", short, "true")
-    assert made.returncode == 0, made.stderr
+    assert made.exit_code == 0, made.stderr
     api.remove_container(made.stdout.strip(), force=True)
     api.close()

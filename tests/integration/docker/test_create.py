@@ -1,6 +1,7 @@
 """Every field of ContainerSpec, on the real engine and inside the container."""
 
 import asyncio
+import re
 import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -152,9 +153,11 @@ async def test_resources(make: Make, raw: docker.APIClient):
         Ulimit(name="nofile", soft=100, hard=200),
         Ulimit(name="core", soft=-1, hard=-1),
     }
-    script = "ulimit -Sn; ulimit -Hn; df -k /dev/shm | tail -n 1; nproc"
+    # Of the container's own process: Docker 20.10 gives processes of `exec` soft = hard.
+    limits = Path(f"/proc/{made.container.pid}/limits").read_text()
+    assert re.search(r"^Max open files +100 +200 ", limits, re.MULTILINE)
+    script = "df -k /dev/shm | tail -n 1; nproc"
     answer = (await says(raw, made, "sh", "-c", script)).split()
-    assert answer[:2] == ["100", "200"]
     assert str(128 * 1024) in answer
     assert answer[-1] == "1"
 
