@@ -4,13 +4,12 @@ import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
-from types import SimpleNamespace
 
 import pytest
 
 from event_queue import EventQueue
 from proad import ports
-from proad.drivers.memory import MemoryDriver, views
+from proad.drivers.memory import MemoryDriver
 from proad.errors import (
     AlreadyExistsError,
     EngineUnreachableError,
@@ -199,14 +198,13 @@ async def test_what_is_refused_is_not_told():
             assert await anext(events) == EngineEvent(id=made.id)
 
 
-async def test_numbers_are_functions_of_the_time(monkeypatch: pytest.MonkeyPatch):
+async def test_stats_are_functions_of_the_time():
     now = 1000.0
-    monkeypatch.setattr(views, "time", SimpleNamespace(monotonic=lambda: now))
 
     async def sample(driver: MemoryDriver, id: str) -> ResourceStats:
         return (await driver.stats([id]))[id]
 
-    async with MemoryDriver() as driver:
+    async with MemoryDriver(clock=lambda: now) as driver:
         made = await container(driver)
         assert (await sample(driver, made.id)).cpu_time == timedelta()
         now += 100

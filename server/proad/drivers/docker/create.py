@@ -45,7 +45,7 @@ class ContainerCreator:
         self._cleanups: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
-        """Give up on clean-ups that still wait for the engine."""
+        """Return up on clean-ups that still wait for the engine."""
         for cleanup in self._cleanups:
             cleanup.cancel()
         await asyncio.gather(*self._cleanups, return_exceptions=True)
@@ -171,5 +171,5 @@ class ContainerCreator:
 
 
 def _unsure(error: ProaError) -> bool:
-    """Tell whether the engine may do after all what it did not answer to."""
+    """Return whether the engine may do after all what it did not answer to."""
     return isinstance(error, EngineTimedOutError | EngineUnreachableError)

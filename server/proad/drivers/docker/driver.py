@@ -146,20 +146,20 @@ class DockerDriver:
         return [resource for resource in details if resource is not None]
 
     async def _in_full(self, summary: Resource) -> Resource | None:
-        """Give the FULL view of one; the SUMMARY where the engine cannot tell more."""
+        """Return the FULL view of one; the SUMMARY where the engine cannot tell more."""
         try:
             return await self._reader.find(summary.id)
         except (EngineConflictError, EngineTimedOutError):
             return summary
 
     async def get_resource(self, id: str, view: ResourceView = ResourceView.FULL) -> Resource:
-        """Give one container."""
+        """Return one container."""
         if view is ResourceView.FULL:
             return await self._reader.get(id)
         return await self._reader.summary(id)
 
     async def find_id(self, name: str) -> str:
-        """Give the id of the container of that name."""
+        """Return the id of the container of that name."""
         return await self._reader.listed_id_of(name)
 
     def subscribe(self, on_event: OnEvent) -> AbstractAsyncContextManager[asyncio.Future[Never]]:
@@ -226,7 +226,7 @@ class DockerDriver:
         return await self._images.find(which)
 
     async def get_image(self, name: str) -> Image:
-        """Give one image in full."""
+        """Return one image in full."""
         return await self._images.get(name)
 
     def pull_image(

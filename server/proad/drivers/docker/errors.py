@@ -100,7 +100,7 @@ def registry_refused(registry: str, image: str, status: int, text: str) -> ProaE
 
 
 def _innermost(error: BaseException) -> str:
-    """Give the operating system's words, out of the layers that the client wraps them in."""
+    """Return the operating system's words, out of the layers that the client wraps them in."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.strerror:

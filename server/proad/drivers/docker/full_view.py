@@ -55,7 +55,7 @@ _LONGEST = 315_576_000_000
 
 
 def full(item: Value, id: str) -> Resource:
-    """Make a resource of GET /containers/{id}/json."""
+    """Convert to a resource: GET /containers/{id}/json."""
     host, config, state = item["HostConfig"], item["Config"], item["State"]
     shown = STATES.get(_status(state), UNKNOWN)[0]
     active = shown in ACTIVE

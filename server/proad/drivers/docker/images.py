@@ -48,7 +48,7 @@ class DockerImages:
         return await self._engine.read("/images/json", read, params=filters(conditions))
 
     async def get(self, name: str) -> Image:
-        """Give one image in full; see the port."""
+        """Return one image in full; see the port."""
 
         def read(answer: Answer) -> Image:
             if answer.status == HTTPStatus.NOT_FOUND:

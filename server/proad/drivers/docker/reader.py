@@ -40,7 +40,7 @@ FULL_ID = re.compile(r"[0-9a-f]{64}")
 
 
 def path(id: str, action: str = "") -> str:
-    """Give the path of a container in the API.
+    """Return the path of a container in the API.
 
     Docker takes names and prefixes of ids there, too; a driver takes full ids only.
 
@@ -71,7 +71,7 @@ class ContainerReader:
         return list(found.values())
 
     async def find_summary(self, id: str, *, urgent: bool = False) -> Resource | None:
-        """Give one container as SUMMARY, just as `summaries` has it, or None."""
+        """Return one container as SUMMARY, just as `summaries` has it, or None."""
         path(id)  # the filter would take the start of an id, too
         found = await self._engine.read(_LIST, summaries_of, params=_only(id), urgent=urgent)
         return await self._found(id, found, urgent=urgent)
@@ -140,7 +140,7 @@ class ContainerReader:
             found[id] = replace(found[id], state=ResourceState.FAILED, state_detail=failed)
 
     async def summary(self, id: str) -> Resource:
-        """Give one container as SUMMARY.
+        """Return one container as SUMMARY.
 
         Raises:
             ResourceNotFoundError: there is none.
@@ -157,7 +157,7 @@ class ContainerReader:
         urgent: bool = False,
         timeout: timedelta | None = None,  # noqa: ASYNC109 - raises our own error
     ) -> Resource | None:
-        """Give a container in full, or None."""
+        """Return a container in full, or None."""
 
         def read(answer: Answer) -> Resource | None:
             return None if answer.status == HTTPStatus.NOT_FOUND else full(answer.value(id), id)
@@ -165,7 +165,7 @@ class ContainerReader:
         return await self._engine.read(path(id, "/json"), read, urgent=urgent, timeout=timeout)
 
     async def get(self, id: str, *, urgent: bool = False) -> Resource:
-        """Give a container in full.
+        """Return a container in full.
 
         Raises:
             ResourceNotFoundError: there is none.
@@ -176,7 +176,7 @@ class ContainerReader:
         return resource
 
     async def listed_id_of(self, name: str) -> str:
-        """Give the id of the container of that name, or an empty string.
+        """Return the id of the container of that name, or an empty string.
 
         From the list, which no container holds up, as it does its own inspect.
         """
@@ -188,7 +188,7 @@ class ContainerReader:
         return next((id for id, item in _items(answer) if f"/{name}" in item["Names"].texts()), "")
 
     async def id_of(self, name: str) -> str:
-        """Give the id of the container of that name, or an empty string."""
+        """Return the id of the container of that name, or an empty string."""
         answer = await self._engine.get(f"/containers/{quoted(name)}/json")
         if answer.status == HTTPStatus.NOT_FOUND:
             return ""
@@ -205,14 +205,14 @@ class ContainerReader:
         urgent: bool = False,
         wish: ContainerUpdate | None = None,
     ) -> ProaError:
-        """Give the error for a verb that the engine refused: look why."""
+        """Return the error for a verb that the engine refused: look why."""
         resource = await self.find(id, urgent=urgent)
         if resource is None:
             return ResourceNotFoundError(id)
         return refusal(verb, resource) or await self.failure(answer, wish)
 
     async def failure(self, answer: Answer, wish: Wish | None = None) -> ProaError:
-        """Give the error of a refusal, and name the containers that publish a port in use."""
+        """Return the error of a refusal, and name the containers that publish a port in use."""
         error = refused(answer.status, answer.text, wish)
         if not isinstance(error, InUseError) or error.what != "port":
             return error

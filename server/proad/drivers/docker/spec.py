@@ -101,7 +101,7 @@ def changes(update: ContainerUpdate) -> Json:
 
 
 def whole_seconds(time: timedelta | None) -> int | None:
-    """Give a time as Docker takes it, rounded up."""
+    """Return a time as Docker takes it, rounded up."""
     return None if time is None else math.ceil(time.total_seconds())
 
 

@@ -119,7 +119,7 @@ def sample(id: str, item: Value) -> ResourceStats | None:
 
 
 def _memory(memory: Value) -> int:
-    """Give the memory in use without the page cache that can be dropped."""
+    """Return the memory in use without the page cache that can be dropped."""
     usage, details = memory["usage"].count(), memory["stats"]
     # The first is the name in version 1 of control groups, where the other one leaves
     # out the groups below.

@@ -36,7 +36,7 @@ PORT = 2**16 - 1
 
 
 def ended(resource: Resource) -> Resource:
-    """Give a container that is gone as it last was, STOPPED."""
+    """Return a container that is gone as it last was, STOPPED."""
     if resource.state is ResourceState.STOPPED:
         return resource
     return replace(

@@ -4,8 +4,8 @@ import secrets
 from dataclasses import replace
 
 from proad.drivers.memory.behaviour import Behaviour
+from proad.drivers.memory.engine import ImitatedEngine, Workload, is_missing, now
 from proad.drivers.memory.images import MemoryImages
-from proad.drivers.memory.world import Workload, is_missing, now
 from proad.errors import AlreadyExistsError, InvalidArgumentError
 from proad.model import (
     NETWORK_OF,
@@ -28,19 +28,23 @@ from proad.ports import OnMade, ignore
 _SHM_BYTES = 64 * 2**20
 
 
-class MemoryContainers(MemoryImages):
+class MemoryContainers:
     """Containers without processes, made from images that are only names."""
+
+    def __init__(self, engine: ImitatedEngine, images: MemoryImages) -> None:
+        self._engine = engine
+        self._images = images
 
     async def create_container(
         self, spec: ContainerSpec, *, start: bool = False, on_made: OnMade = ignore
     ) -> CreatedContainer:
         """Create a container, and start it if asked to."""
-        self._reach()
-        image = self._image(spec.image)
+        self._engine.connection.check()
+        image = self._images.get(spec.image)
         behaviour = Behaviour.of(spec.labels)
         id = secrets.token_hex(32)
         name = spec.name or f"nameless_{id[:12]}"
-        if (other := self._named(ResourceKind.CONTAINER, name)) is not None:
+        if (other := self._engine.named(ResourceKind.CONTAINER, name)) is not None:
             raise AlreadyExistsError("container", name, existing_id=other.resource.id)
         resource = Resource(
             id=id,
@@ -58,9 +62,9 @@ class MemoryContainers(MemoryImages):
             for index, attachment in enumerate(spec.networks):
                 if is_missing(attachment.network):
                     raise _no_network(index, f"no network {attachment.network!r}")
-            self._start(workload)  # before it is in the list: what cannot start never was
+            self._engine.start(workload)  # before it is in the list: what cannot start never was
         on_made(id)
-        self._add(workload)
+        self._engine.add(workload)
         return CreatedContainer(resource=workload.shown())
 
     def _networks(self, spec: ContainerSpec) -> tuple[NetworkAttachment, ...]:
@@ -70,23 +74,23 @@ class MemoryContainers(MemoryImages):
         if not first.startswith(NETWORK_OF):
             return networks
         ref = first.removeprefix(NETWORK_OF)
-        other = self._named(ResourceKind.CONTAINER, ref) or self._workloads.get(ref)
+        other = self._engine.named(ResourceKind.CONTAINER, ref) or self._engine.workloads.get(ref)
         if other is None or other.resource.kind is not ResourceKind.CONTAINER:
             raise _no_network(0, f"no container {ref!r}")
         return (NetworkAttachment(network=f"{NETWORK_OF}{other.resource.id}"),)
 
     async def prune_containers(self, which: PruneFilter = PruneFilter()) -> Pruned:
         """Remove stopped containers."""
-        self._reach()
+        self._engine.connection.check()
         doomed = [
             workload
-            for workload in self._workloads.values()
+            for workload in self._engine.workloads.values()
             if workload.resource.kind is ResourceKind.CONTAINER
             and workload.resource.state in INACTIVE
             and _lets_through(which, workload.resource)
         ]
         for workload in doomed:
-            self._forget(workload)
+            self._engine.remove(workload)
         return Pruned(container_ids=tuple(workload.resource.id for workload in doomed))
 
 

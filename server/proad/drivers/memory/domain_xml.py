@@ -5,7 +5,7 @@ from lxml.builder import E
 
 from proad.drivers.domain_enums import member, preferred_graphics
 from proad.drivers.domain_parser import invalid_xml, parse_domain
-from proad.drivers.memory.world import now
+from proad.drivers.memory.engine import now
 from proad.model import (
     Disk,
     DiskBus,
@@ -33,7 +33,7 @@ _UNITS = {
 
 
 def written(resource: Resource) -> str:
-    """Give a domain as XML."""
+    """Return a domain as XML."""
     domain = resource.domain
     assert domain is not None  # noqa: S101 - callers have looked
     label = f"{{{_NAMESPACE}}}label"

@@ -8,8 +8,8 @@ from uuid import uuid4
 
 from proad.drivers.memory.behaviour import Behaviour
 from proad.drivers.memory.domain_xml import parsed, written
+from proad.drivers.memory.engine import ImitatedEngine, Workload, is_missing, now
 from proad.drivers.memory.volumes import MemoryVolumes
-from proad.drivers.memory.world import Workload, is_missing, now
 from proad.errors import AlreadyExistsError, InvalidArgumentError
 from proad.model import (
     CdromSpec,
@@ -41,14 +41,18 @@ _PREFIXES = {DiskBus.VIRTIO: "vd", DiskBus.SATA: "sd", DiskBus.SCSI: "sd"}
 _ENDINGS = {DiskFormat.QCOW2: "qcow2", DiskFormat.RAW: "raw"}
 
 
-class MemoryDomains(MemoryVolumes):
+class MemoryDomains:
     """Domains without guests."""
+
+    def __init__(self, engine: ImitatedEngine, volumes: MemoryVolumes) -> None:
+        self._engine = engine
+        self._volumes = volumes
 
     async def create_domain(
         self, spec: DomainSpec, *, start: bool = False, on_made: OnMade = ignore
     ) -> Resource:
         """Create a domain and its new volumes, and start it if asked to."""
-        self._reach()
+        self._engine.connection.check()
         _check_networks(spec)
         disks, volumes = self._planned_disks(spec)
         domain = Domain(
@@ -99,33 +103,35 @@ class MemoryDomains(MemoryVolumes):
         self, source: DomainXml, *, start: bool = False, on_made: OnMade = ignore
     ) -> Resource:
         """Create a domain from as much XML as `get_domain_xml` writes; the rest is ignored."""
-        self._reach()
+        self._engine.connection.check()
         resource = await asyncio.to_thread(parsed, source)
         return self._created(resource, [], start=start, on_made=on_made)
 
     async def get_domain_xml(self, id: str, *, inactive: bool = False) -> str:
-        """Give a domain as XML."""
-        workload, _ = self._domain(id, "domain XML")
+        """Return a domain as XML."""
+        workload, _ = self._engine.domain(id, "domain XML")
         return written(workload.resource if inactive else workload.shown())
 
     def _created(
         self, resource: Resource, volumes: list[Volume], *, start: bool, on_made: OnMade
     ) -> Resource:
-        other = self._named(ResourceKind.DOMAIN, resource.name)
+        other = self._engine.named(ResourceKind.DOMAIN, resource.name)
         if other is not None:
             raise AlreadyExistsError("domain", resource.name, existing_id=other.resource.id)
-        if resource.id in self._workloads:
+        if resource.id in self._engine.workloads:
             raise AlreadyExistsError.of_an_id("domain", resource.id)
         workload = Workload(resource, Behaviour.of(resource.labels))
         if start or resource.lifetime is Lifetime.TRANSIENT:
-            self._start(workload)  # before anything is in a list: what cannot start never was
-        self._volumes.update({(volume.pool, volume.name): volume for volume in volumes})
+            self._engine.start(
+                workload
+            )  # before anything is in a list: what cannot start never was
+        self._engine.volumes.update({(volume.pool, volume.name): volume for volume in volumes})
         on_made(resource.id)
-        self._add(workload)
+        self._engine.add(workload)
         return workload.shown()
 
     def _planned_disks(self, spec: DomainSpec) -> tuple[tuple[Disk, ...], list[Volume]]:
-        """Give the disks of a domain to be, and the volumes that have to be made for them."""
+        """Return the disks of a domain to be, and the volumes that have to be made for them."""
         letters = {prefix: iter(_targets(prefix)) for prefix in _PREFIXES.values()}
         disks: list[Disk] = []
         volumes: list[Volume] = []
@@ -154,13 +160,13 @@ class MemoryDomains(MemoryVolumes):
         self, domain: str, wish: DiskSpec, target: str, volumes: list[Volume], field: str
     ) -> Volume:
         if wish.volume is not None:
-            return self._existing(wish.volume, wish.stated_format, field)
+            return self._volumes.existing(wish.volume, wish.stated_format, field)
         new = wish.new_volume
         assert new is not None  # noqa: S101 - the spec has exactly one of the two
         name = new.volume_name or f"{domain}-{target}.{_ENDINGS[new.format]}"
         if any(volume.name == name for volume in volumes):
             raise AlreadyExistsError("volume", name)
-        volume = self._planned(
+        volume = self._volumes.planned(
             VolumeSpec(
                 pool=new.pool,
                 name=name,
@@ -174,7 +180,7 @@ class MemoryDomains(MemoryVolumes):
         return volume
 
     def _cdrom(self, cdrom: CdromSpec, target: str) -> Disk:
-        volume = self._volume(cdrom.volume) if cdrom.volume is not None else None
+        volume = self._volumes.find(cdrom.volume) if cdrom.volume is not None else None
         return Disk(
             target=target,
             device=DiskDevice.CDROM,

@@ -3,60 +3,61 @@
 import asyncio
 import os
 import platform
-from collections.abc import Callable
+import time
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from types import TracebackType
-from typing import Self
+from typing import Never, Self
 
+from proad.drivers.memory.connection import NAME
 from proad.drivers.memory.containers import MemoryContainers
 from proad.drivers.memory.domains import MemoryDomains
-from proad.drivers.memory.events import NAME
+from proad.drivers.memory.engine import ImitatedEngine
 from proad.drivers.memory.images import MemoryImages
+from proad.drivers.memory.lifecycle import MemoryLifecycle
 from proad.drivers.memory.snapshots import MemorySnapshots
 from proad.drivers.memory.stats import HOST_MEMORY_BYTES, MemoryStats
-from proad.drivers.memory.updates import MemoryUpdates
-from proad.drivers.memory.views import on_machine
+from proad.drivers.memory.stop import MemoryStopper
+from proad.drivers.memory.timing import MemoryTiming
+from proad.drivers.memory.update import MemoryUpdater
 from proad.drivers.memory.volumes import MemoryVolumes
-from proad.drivers.memory.world import FROZEN, Workload
-from proad.errors import (
-    CapabilityMissingError,
-    HasSavedStateError,
-    HasSnapshotsError,
-    StopTimedOutError,
-)
 from proad.model import (
+    ContainerSpec,
+    CreatedContainer,
+    DeletedImage,
     DeleteOptions,
+    DomainSpec,
+    DomainXml,
     EngineInfo,
-    Lifetime,
+    Image,
+    ImageFilter,
+    Pruned,
+    PruneFilter,
+    PullProgress,
+    RegistryCredentials,
     Resource,
     ResourceKind,
-    ResourceState,
+    ResourceStats,
+    ResourceUpdate,
     ResourceView,
-    RestartMode,
     RestartOptions,
+    RevertState,
+    Snapshot,
+    SnapshotSpec,
     StartOptions,
-    StateReason,
     StopMode,
     StopOptions,
-    Verb,
+    Updated,
+    Volume,
+    VolumeSpec,
 )
-from proad.ports import OnStep, ignore
+from proad.ports import OnEvent, OnMade, OnStep, ignore
 
-_CONTAINER_GRACE = timedelta(seconds=10)
-_DOMAIN_GRACE = timedelta(seconds=60)
-_KILLING = "killing"
 _LISTED_AT_ONCE = 32
 
 
-class MemoryDriver(
-    MemoryContainers,
-    MemoryImages,
-    MemoryDomains,
-    MemorySnapshots,
-    MemoryVolumes,
-    MemoryUpdates,
-    MemoryStats,
-):
+class MemoryDriver:
     """An engine imitated in this process: containers, images, domains, snapshots, volumes.
 
     Nothing runs and nothing outlives the driver. What a workload does, its labels say:
@@ -70,8 +71,11 @@ class MemoryDriver(
     of images see MemoryImages. The one storage pool is "default".
 
     To see what a loss of the engine does, call `lose()`: every call and subscription ends
-    in EngineUnreachableError until `come_back()`. The workloads live on, and what happens
-    to them meanwhile is told to nobody.
+    in EngineUnreachableError until `come_back()`. The workloads live on, without events.
+
+    Args:
+        timing: the durations of the engine.
+        clock: returns the time in seconds, of which the samples of `stats` are functions.
     """
 
     name: str = NAME
@@ -79,6 +83,23 @@ class MemoryDriver(
     kinds: tuple[ResourceKind, ...] = (ResourceKind.CONTAINER, ResourceKind.DOMAIN)
     stop_modes: frozenset[StopMode] = frozenset(StopMode)
     full_view_age: timedelta | None = None
+
+    def __init__(
+        self,
+        *,
+        timing: MemoryTiming = MemoryTiming(),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._engine = ImitatedEngine(clock)
+        self._snapshots = MemorySnapshots(self._engine)
+        self._volumes = MemoryVolumes(self._engine)
+        self._images = MemoryImages(self._engine, timing.pull_step)
+        self._containers = MemoryContainers(self._engine, self._images)
+        self._domains = MemoryDomains(self._engine, self._volumes)
+        self._lifecycle = MemoryLifecycle(self._engine, self._snapshots)
+        self._stopper = MemoryStopper(self._engine, timing)
+        self._updater = MemoryUpdater(self._engine)
+        self._stats = MemoryStats(self._engine)
 
     async def __aenter__(self) -> Self:
         return self
@@ -91,9 +112,17 @@ class MemoryDriver(
     ) -> None:
         """Do nothing: the imitated engine is the driver's own memory."""
 
+    def lose(self) -> None:
+        """Lose the engine: calls and subscriptions end in EngineUnreachableError."""
+        self._engine.connection.lose()
+
+    def come_back(self) -> None:
+        """Reach the engine again. Calls and subscriptions that `lose` ended stay ended."""
+        self._engine.connection.come_back()
+
     async def probe(self) -> EngineInfo:
         """Describe this host as the engine's own."""
-        self._reach()
+        self._engine.connection.check()
         return EngineInfo(
             version="1",
             hostname=platform.node(),
@@ -104,158 +133,149 @@ class MemoryDriver(
         )
 
     async def list_resources(self, view: ResourceView = ResourceView.SUMMARY) -> list[Resource]:
-        """Give all resources."""
-        self._reach()
+        """Return all resources."""
+        self._engine.connection.check()
         found: list[Resource] = []
-        for workload in list(self._workloads.values()):
+        for workload in list(self._engine.workloads.values()):
             if len(found) % _LISTED_AT_ONCE == 0:
                 await asyncio.sleep(0)  # the event loop serves others in between
             found.append(workload.shown(view))
         return found
 
     async def get_resource(self, id: str, view: ResourceView = ResourceView.FULL) -> Resource:
-        """Give one resource."""
-        return self._workload(id).shown(view)
+        """Return one resource."""
+        return self._engine.workload(id).shown(view)
 
     async def find_id(self, name: str) -> str:
-        """Give the id of the resource of that name."""
-        self._reach()
-        named = (self._named(kind, name) for kind in ResourceKind)
+        """Return the id of the resource of that name."""
+        self._engine.connection.check()
+        named = (self._engine.named(kind, name) for kind in ResourceKind)
         return next((workload.resource.id for workload in named if workload is not None), "")
 
+    def subscribe(self, on_event: OnEvent) -> AbstractAsyncContextManager[asyncio.Future[Never]]:
+        """Call `on_event` for each event of a workload."""
+        return self._engine.connection.subscribe(on_event)
+
     async def start(self, id: str, options: StartOptions = StartOptions()) -> Resource:
-        """Start it, from a snapshot or its saved state where it is a domain."""
-        workload = self._workload(id)
-        if options.from_snapshot or options.discard_saved_state:
-            self._domain(id, "snapshots and saved states")
-        self._permit(Verb.START, workload)
-        if options.from_snapshot:
-            self._revert(workload, options.from_snapshot, ResourceState.RUNNING)
-        elif workload.resource.state in FROZEN:
-            self._enter(workload, ResourceState.RUNNING)
-        else:
-            self._start(workload)
-        return workload.shown(ResourceView.SUMMARY)
+        """Start a workload, a domain also from a snapshot or its saved state."""
+        return await self._lifecycle.start(id, options)
 
     async def stop(
         self, id: str, options: StopOptions = StopOptions(), *, on_step: OnStep = ignore
     ) -> Resource:
-        """Stop it, in the way that its labels let it."""
-        workload = self._workload(id)
-        mode = options.mode or StopMode(_usual_mode(workload))
-        if mode is StopMode.SAVE:
-            self._domain(id, "stop mode SAVE")
-        self._permit(Verb.STOP, workload)
-        if mode is StopMode.FORCE:
-            on_step(_KILLING, None)
-            self._kill(workload)
-        elif mode is StopMode.SAVE:
-            if workload.resource.lifetime is Lifetime.TRANSIENT:
-                raise CapabilityMissingError(
-                    "saving a TRANSIENT domain",
-                    driver=NAME,
-                    hint="it is gone once it stops; PauseResource keeps its memory",
-                )
-            self._enter(workload, ResourceState.SAVED)
-        else:
-            force = self._kill if mode is StopMode.GRACEFUL_THEN_FORCE else None
-            await self._ask(workload, options.grace_period, self._shut_down, force, on_step)
-        return workload.shown(ResourceView.SUMMARY)
+        """Stop a workload, in the way that its labels allow."""
+        return await self._stopper.stop(id, options, on_step)
 
     async def restart(
         self, id: str, options: RestartOptions = RestartOptions(), *, on_step: OnStep = ignore
     ) -> Resource:
-        """Restart it. When somebody stops it meanwhile, it stays stopped, and that is said."""
-        workload = self._workload(id)
-        self._permit(Verb.RESTART, workload)
-        mode = options.mode or RestartMode(_usual_mode(workload))
-        if mode is RestartMode.FORCE:
-            on_step(_KILLING, None)
-            self._reboot(workload)
-        else:
-            force = self._reboot if mode is RestartMode.GRACEFUL_THEN_FORCE else None
-            await self._ask(workload, options.grace_period, self._reboot, force, on_step)
-            if workload.run is None:
-                self._permit(Verb.RESTART, workload)
-        return workload.shown(ResourceView.SUMMARY)
+        """Restart a workload."""
+        return await self._stopper.restart(id, options, on_step)
 
     async def pause(self, id: str) -> Resource:
-        """Freeze it."""
-        workload = self._workload(id)
-        self._permit(Verb.PAUSE, workload)
-        self._enter(workload, ResourceState.PAUSED, StateReason.USER)
-        return workload.shown(ResourceView.SUMMARY)
+        """Freeze a workload."""
+        return await self._lifecycle.pause(id)
 
     async def resume(self, id: str) -> Resource:
-        """Let it go on."""
-        workload = self._workload(id)
-        self._permit(Verb.RESUME, workload)
-        self._enter(workload, ResourceState.RUNNING)
-        return workload.shown(ResourceView.SUMMARY)
+        """Resume a workload."""
+        return await self._lifecycle.resume(id)
 
     async def delete(self, id: str, options: DeleteOptions = DeleteOptions()) -> Resource:
-        """Delete it, and the volumes that were made for it alone unless `keep_volumes`."""
-        workload = self._workload(id)
-        self._permit(Verb.DELETE, workload, force=options.force)
-        name = workload.resource.name
-        if workload.snapshots and not options.delete_snapshots:
-            raise HasSnapshotsError(name, len(workload.snapshots))
-        if workload.resource.state is ResourceState.SAVED and not options.delete_saved_state:
-            raise HasSavedStateError(name)
-        if options.keep_volumes:
-            workload.disown_volumes()
-        if workload.run is not None:
-            self._kill(workload)
-        self._forget(workload)
-        return workload.shown()
+        """Delete a workload."""
+        return await self._lifecycle.delete(id, options)
 
-    async def _ask(
-        self,
-        workload: Workload,
-        grace: timedelta | None,
-        follow: Callable[[Workload], None],
-        force: Callable[[Workload], None] | None,
-        on_step: OnStep,
+    async def update(self, id: str, update: ResourceUpdate) -> Updated:
+        """Change what `update` names."""
+        return await self._updater.update(id, update)
+
+    async def stats(self, ids: Collection[str]) -> Mapping[str, ResourceStats]:
+        """Compute one sample of each active workload."""
+        return await self._stats.stats(ids)
+
+    async def create_container(
+        self, spec: ContainerSpec, *, start: bool = False, on_made: OnMade = ignore
+    ) -> CreatedContainer:
+        """Create a container; with `start`, start it."""
+        return await self._containers.create_container(spec, start=start, on_made=on_made)
+
+    async def prune_containers(self, which: PruneFilter = PruneFilter()) -> Pruned:
+        """Remove all stopped containers that match `which`."""
+        return await self._containers.prune_containers(which)
+
+    async def list_images(self, which: ImageFilter = ImageFilter()) -> list[Image]:
+        """Return the images."""
+        return await self._images.list_images(which)
+
+    async def get_image(self, name: str) -> Image:
+        """Return one image in full."""
+        return await self._images.get_image(name)
+
+    def pull_image(
+        self, name: str, *, platform: str = ""
+    ) -> AsyncGenerator[PullProgress | Image, None]:
+        """Pull an image in a few steps."""
+        return self._images.pull_image(name, platform=platform)
+
+    async def delete_image(self, name: str, *, force: bool = False) -> DeletedImage:
+        """Delete an image."""
+        return await self._images.delete_image(name, force=force)
+
+    async def login_registry(self, credentials: RegistryCredentials) -> None:
+        """Accept any credentials but the password "wrong"."""
+        await self._images.login_registry(credentials)
+
+    async def logout_registry(self, registry: str) -> None:
+        """Forget credentials."""
+        await self._images.logout_registry(registry)
+
+    async def create_domain(
+        self, spec: DomainSpec, *, start: bool = False, on_made: OnMade = ignore
+    ) -> Resource:
+        """Create a domain and its new volumes; with `start`, start it."""
+        return await self._domains.create_domain(spec, start=start, on_made=on_made)
+
+    async def create_domain_from_xml(
+        self, source: DomainXml, *, start: bool = False, on_made: OnMade = ignore
+    ) -> Resource:
+        """Create a domain from as much XML as `get_domain_xml` writes."""
+        return await self._domains.create_domain_from_xml(source, start=start, on_made=on_made)
+
+    async def get_domain_xml(self, id: str, *, inactive: bool = False) -> str:
+        """Return a domain as XML."""
+        return await self._domains.get_domain_xml(id, inactive=inactive)
+
+    async def list_snapshots(self, id: str) -> list[Snapshot]:
+        """Return the snapshots of a domain."""
+        return await self._snapshots.list_snapshots(id)
+
+    async def get_snapshot(self, id: str, name: str) -> Snapshot:
+        """Return one snapshot."""
+        return await self._snapshots.get_snapshot(id, name)
+
+    async def create_snapshot(self, id: str, spec: SnapshotSpec = SnapshotSpec()) -> Snapshot:
+        """Take a snapshot of a domain."""
+        return await self._snapshots.create_snapshot(id, spec)
+
+    async def revert_snapshot(
+        self, id: str, name: str, state: RevertState | None = None
+    ) -> Resource:
+        """Take a domain back to a snapshot."""
+        return await self._snapshots.revert_snapshot(id, name, state)
+
+    async def delete_snapshot(self, id: str, name: str, *, children: bool = False) -> None:
+        """Delete a snapshot, and with `children` those taken after it."""
+        await self._snapshots.delete_snapshot(id, name, children=children)
+
+    async def list_volumes(self, pool: str = "") -> list[Volume]:
+        """Return the volumes."""
+        return await self._volumes.list_volumes(pool)
+
+    async def create_volume(self, spec: VolumeSpec) -> Volume:
+        """Create a volume."""
+        return await self._volumes.create_volume(spec)
+
+    async def delete_volume(
+        self, pool: str, name: str, *, ignore_unreadable: Collection[str] = ()
     ) -> None:
-        """Ask a workload to `follow`; when the grace period is over use `force`, or raise."""
-        if workload.resource.state in FROZEN:  # it could not hear
-            self._enter(workload, ResourceState.RUNNING)
-        over = workload.over
-
-        def heard() -> None:
-            if not over.is_set() and workload.resource.state not in FROZEN:
-                follow(workload)
-
-        if not workload.behaviour.ignores_stop:
-            asyncio.get_running_loop().call_later(workload.behaviour.stop_after, heard)
-        if grace is None:
-            grace = _usual_grace(workload)
-        on_step(f"asked, waiting up to {grace.total_seconds():g} s", None)
-        if await self._happens(over, grace):
-            return
-        if force is None:
-            raise StopTimedOutError(workload.resource.name, grace)
-        on_step(_KILLING, None)
-        force(workload)
-
-    def _shut_down(self, workload: Workload) -> None:
-        self._enter(workload, ResourceState.STOPPED, StateReason.COMPLETED)
-
-    def _reboot(self, workload: Workload) -> None:
-        workload.over.set()
-        machine = workload.run.machine if workload.run else None
-        workload.run = None  # not by way of STOPPED: a TRANSIENT one outlives its restart
-        self._start(workload)
-        workload.run = on_machine(workload.run, machine)  # a reboot gives a domain no other
-
-
-def _usual_mode(workload: Workload) -> str:
-    container = workload.resource.kind is ResourceKind.CONTAINER
-    return StopMode.GRACEFUL_THEN_FORCE if container else StopMode.GRACEFUL
-
-
-def _usual_grace(workload: Workload) -> timedelta:
-    container = workload.resource.container
-    if container is None:
-        return _DOMAIN_GRACE
-    return _CONTAINER_GRACE if container.stop_timeout is None else container.stop_timeout
+        """Delete a volume that nothing uses."""
+        await self._volumes.delete_volume(pool, name, ignore_unreadable=ignore_unreadable)

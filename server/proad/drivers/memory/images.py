@@ -2,10 +2,11 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from datetime import timedelta
 from fnmatch import fnmatchcase
 
-from proad.drivers.memory.world import World, now
+from proad.drivers.memory.engine import ImitatedEngine, now
 from proad.errors import (
     ImageNotFoundError,
     InUseError,
@@ -16,10 +17,9 @@ from proad.model import DeletedImage, Image, ImageFilter, PullProgress, Registry
 
 _LAYER_BYTES = 2**20
 _STEPS = 4
-_STEP_SECONDS = 0.01
 
 
-class MemoryImages(World):
+class MemoryImages:
     """Images that are only names.
 
     `proa-test/busybox:1` is there from the start; any other name can be pulled, except
@@ -27,15 +27,17 @@ class MemoryImages(World):
     The password "wrong" is refused by every registry, and one on a host `down` never answers.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, engine: ImitatedEngine, pull_step: timedelta) -> None:
+        self._engine = engine
+        self._pull_step = pull_step
         self._logins: set[str] = set()
         image = _made_up("proa-test/busybox:1", architecture="amd64")
-        self._images[image.id] = image
+        self._engine.images[image.id] = image
 
-    def _image(self, name: str) -> Image:
+    def get(self, name: str) -> Image:
+        """Return an image by name, id or digest. Raises ImageNotFoundError."""
         wanted = _tagged(name)
-        for image in self._images.values():
+        for image in self._engine.images.values():
             if wanted in image.tags or name in {image.id, *image.digests}:
                 return image
             if len(name) >= 4 and image.id.removeprefix("sha256:").startswith(name):  # noqa: PLR2004 - a short id
@@ -43,8 +45,8 @@ class MemoryImages(World):
         raise ImageNotFoundError(name)
 
     async def list_images(self, which: ImageFilter = ImageFilter()) -> list[Image]:
-        """Give the images."""
-        self._reach()
+        """Return the images."""
+        self._engine.connection.check()
         return [
             Image(
                 id=image.id,
@@ -54,20 +56,20 @@ class MemoryImages(World):
                 size_bytes=image.size_bytes,
                 labels=image.labels,
             )
-            for image in self._images.values()
+            for image in self._engine.images.values()
             if _matches(image, which)
         ]
 
     async def get_image(self, name: str) -> Image:
-        """Give one image in full."""
-        self._reach()
-        return self._image(name)
+        """Return one image in full."""
+        self._engine.connection.check()
+        return self.get(name)
 
     async def pull_image(
         self, name: str, *, platform: str = ""
-    ) -> AsyncIterator[PullProgress | Image]:
+    ) -> AsyncGenerator[PullProgress | Image, None]:
         """Pull an image in a few steps; there is nothing that travels."""
-        self._reach()
+        self._engine.connection.check()
         registry, path = _split(name)
         _reach_registry(registry)
         if path.startswith("missing/"):
@@ -88,29 +90,29 @@ class MemoryImages(World):
                 current_bytes=done,
                 total_bytes=_LAYER_BYTES,
             )
-            await asyncio.sleep(_STEP_SECONDS)
-            self._reach()
-        image = self._images.setdefault(image.id, image)
+            await asyncio.sleep(self._pull_step.total_seconds())
+            self._engine.connection.check()
+        image = self._engine.images.setdefault(image.id, image)
         yield PullProgress(status=f"Status: Downloaded newer image for {_tagged(name)}")
         yield image
 
     async def delete_image(self, name: str, *, force: bool = False) -> DeletedImage:
         """Delete an image. None has more than one name here."""
-        self._reach()
-        image = self._image(name)
+        self._engine.connection.check()
+        image = self.get(name)
         users = [
             workload
-            for workload in self._workloads.values()
+            for workload in self._engine.workloads.values()
             if workload.resource.container and workload.resource.container.image_id == image.id
         ]
         if users and (not force or any(user.run for user in users)):
             raise InUseError("image", name, [user.resource.name for user in users])
-        del self._images[image.id]
+        del self._engine.images[image.id]
         return DeletedImage(untagged=image.tags, deleted=(image.id,))
 
     async def login_registry(self, credentials: RegistryCredentials) -> None:
         """Take any credentials but the password "wrong"."""
-        self._reach()
+        self._engine.connection.check()
         _reach_registry(credentials.registry)
         if credentials.password == "wrong":  # noqa: S105 - the one that is refused
             raise RegistryDeniedError(

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from proad.drivers.memory.behaviour import Behaviour
+from proad.drivers.memory.engine import ImitatedEngine, TakenSnapshot, Workload, now
 from proad.drivers.memory.views import on_machine
-from proad.drivers.memory.world import TakenSnapshot, Workload, World, now
 from proad.errors import AlreadyExistsError, SnapshotNotFoundError
 from proad.model import (
     Resource,
@@ -20,23 +20,26 @@ from proad.model.verbs import ACTIVE
 _CAPABILITY = "snapshots"
 
 
-class MemorySnapshots(World):
+class MemorySnapshots:
     """Snapshots of domains: of what is known about them, for there is nothing else."""
 
+    def __init__(self, engine: ImitatedEngine) -> None:
+        self._engine = engine
+
     async def list_snapshots(self, id: str) -> list[Snapshot]:
-        """Give the snapshots, in any order."""
-        workload, _ = self._domain(id, _CAPABILITY)
+        """Return the snapshots, in any order."""
+        workload, _ = self._engine.domain(id, _CAPABILITY)
         return [_shown(workload, name) for name in workload.snapshots]
 
     async def get_snapshot(self, id: str, name: str) -> Snapshot:
-        """Give one snapshot."""
-        workload, _ = self._domain(id, _CAPABILITY)
+        """Return one snapshot."""
+        workload, _ = self._engine.domain(id, _CAPABILITY)
         return _shown(workload, name)
 
     async def create_snapshot(self, id: str, spec: SnapshotSpec = SnapshotSpec()) -> Snapshot:
         """Take a snapshot."""
-        workload, _ = self._domain(id, _CAPABILITY)
-        self._permit(Verb.CREATE_SNAPSHOT, workload)
+        workload, _ = self._engine.domain(id, _CAPABILITY)
+        self._engine.permit(Verb.CREATE_SNAPSHOT, workload)
         name = spec.name or now().strftime("%Y%m%dT%H%M%S.%f")
         if name in workload.snapshots:
             raise AlreadyExistsError("snapshot", name)
@@ -52,21 +55,21 @@ class MemorySnapshots(World):
         )
         workload.snapshots[name] = TakenSnapshot(snapshot, workload.resource)
         workload.current = name
-        self._reconfigured(workload)
+        self._engine.publish_reconfigured(workload)
         return _shown(workload, name)
 
     async def revert_snapshot(
         self, id: str, name: str, state: RevertState | None = None
     ) -> Resource:
         """Take a domain back."""
-        workload, _ = self._domain(id, _CAPABILITY)
-        self._permit(Verb.REVERT_SNAPSHOT, workload)
-        self._revert(workload, name, ResourceState(state) if state else None)
+        workload, _ = self._engine.domain(id, _CAPABILITY)
+        self._engine.permit(Verb.REVERT_SNAPSHOT, workload)
+        self.revert(workload, name, ResourceState(state) if state else None)
         return workload.shown()
 
     async def delete_snapshot(self, id: str, name: str, *, children: bool = False) -> None:
         """Delete a snapshot; its children go too, or become its parent's."""
-        workload, _ = self._domain(id, _CAPABILITY)
+        workload, _ = self._engine.domain(id, _CAPABILITY)
         parent = _taken(workload, name).snapshot.parent
         heirs = [each for each, t in workload.snapshots.items() if t.snapshot.parent == name]
         for heir in heirs:
@@ -79,9 +82,10 @@ class MemorySnapshots(World):
         del workload.snapshots[name]
         if workload.current == name:
             workload.current = parent
-        self._reconfigured(workload)
+        self._engine.publish_reconfigured(workload)
 
-    def _revert(self, workload: Workload, name: str, state: ResourceState | None) -> None:
+    def revert(self, workload: Workload, name: str, state: ResourceState | None) -> None:
+        """Take a domain back to a snapshot, in a state or in that of the snapshot."""
         taken = _taken(workload, name)
         domain, labels = taken.resource.domain, taken.resource.labels
         workload.resource = replace(workload.resource, domain=domain, labels=labels)
@@ -90,8 +94,8 @@ class MemorySnapshots(World):
         target = state or taken.snapshot.state
         reason = None if target is ResourceState.RUNNING else StateReason.FROM_SNAPSHOT
         workload.run = on_machine(workload.run, domain)
-        self._reconfigured(workload)
-        self._enter(workload, target, reason)
+        self._engine.publish_reconfigured(workload)
+        self._engine.enter(workload, target, reason)
 
 
 def _taken(workload: Workload, name: str) -> TakenSnapshot:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Collection, Mapping
 from datetime import timedelta
 
-from proad.drivers.memory.world import Workload, World, now
+from proad.drivers.memory.engine import ImitatedEngine, Workload, now
 from proad.model import BlockStats, NetworkStats, ResourceStats
 
 HOST_MEMORY_BYTES = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -17,15 +17,20 @@ _PACKET_BYTES = 500
 _BLOCK_BYTES = 4096
 
 
-class MemoryStats(World):
-    """Nothing is measured, for nothing runs: each number is a function of the run's time,
-    pauses left out, so that it is steady, and tests can foretell it.
+class MemoryStats:
+    """Computes samples, since nothing runs that could be measured.
+
+    Each number is a function of the time of the run without its pauses, so that tests can
+    predict it.
     """
+
+    def __init__(self, engine: ImitatedEngine) -> None:
+        self._engine = engine
 
     async def stats(self, ids: Collection[str]) -> Mapping[str, ResourceStats]:
         """Make up one sample of each active workload."""
-        self._reach()
-        workloads = (self._workloads.get(id) for id in ids)
+        self._engine.connection.check()
+        workloads = (self._engine.workloads.get(id) for id in ids)
         return {
             workload.resource.id: _sample(workload, workload.run.seconds)
             for workload in workloads

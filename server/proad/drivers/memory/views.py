@@ -1,6 +1,6 @@
 """How the imitated engine shows its workloads: what a run adds, what a summary leaves out."""
 
-import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from proad.model import (
@@ -13,10 +13,6 @@ from proad.model import (
 )
 
 
-def _seconds() -> float:
-    return time.monotonic()
-
-
 @dataclass(frozen=True, slots=True)
 class Run:
     """What a workload has only while it is active.
@@ -25,36 +21,38 @@ class Run:
         number: of this run, from 1; process ids and addresses are made of it.
         ports: a container's ports, those included that were picked for it.
         machine: a domain as it was started, with what was changed since and took effect.
-        went: seconds that it ran until it last began to go on.
-        going_since: when that was, by the monotonic clock; None while it is frozen.
+        clock: returns the time in seconds.
+        ran: seconds that it ran until it was last resumed.
+        running_since: when it was last resumed, by the clock; None while it is frozen.
     """
 
     number: int
-    ports: tuple[PublishedPort, ...] = ()
-    machine: Domain | None = None
-    went: float = 0.0
-    going_since: float | None = field(default_factory=_seconds)
+    ports: tuple[PublishedPort, ...]
+    machine: Domain | None
+    clock: Callable[[], float] = field(repr=False)
+    ran: float = 0.0
+    running_since: float | None = None
 
     @property
     def seconds(self) -> float:
-        """How long it has run, without the time that it was frozen for."""
-        going = 0.0 if self.going_since is None else _seconds() - self.going_since
-        return self.went + going
+        """How long it has run, without the time for which it was frozen."""
+        running = 0.0 if self.running_since is None else self.clock() - self.running_since
+        return self.ran + running
 
-    def going(self, *, on: bool) -> "Run":
-        """Give it as it is when it is frozen, or goes on."""
-        if on is (self.going_since is not None):
+    def running(self, *, on: bool) -> "Run":
+        """Return the run as it is once it is frozen, or resumed."""
+        if on is (self.running_since is not None):
             return self
-        return replace(self, went=self.seconds, going_since=_seconds() if on else None)
+        return replace(self, ran=self.seconds, running_since=self.clock() if on else None)
 
 
 def on_machine(run: Run | None, machine: Domain | None) -> Run | None:
-    """Give a run, if there is one, with another size of its domain."""
+    """Return a run, if there is one, with another size of its domain."""
     return run and replace(run, machine=machine)
 
 
 def shown(resource: Resource, run: Run | None, snapshots: int, view: ResourceView) -> Resource:
-    """Give a resource as a caller sees it."""
+    """Return a resource as a caller sees it."""
     if resource.container is not None:
         container = _running_container(resource.container, run) if run else resource.container
         resource = replace(resource, container=container)

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from proad.drivers.memory.world import World
+from proad.drivers.memory.engine import ImitatedEngine
 from proad.errors import (
     AlreadyExistsError,
     HostExhaustedError,
@@ -18,21 +18,24 @@ _POOL_BYTES = 2**40
 _EMPTY_BYTES = 196_616  # what a new qcow2 file takes
 
 
-class MemoryVolumes(World):
+class MemoryVolumes:
     """Volumes that are only names and sizes. The pool has room for 1 TiB."""
 
+    def __init__(self, engine: ImitatedEngine) -> None:
+        self._engine = engine
+
     async def list_volumes(self, pool: str = "") -> list[Volume]:
-        """Give the volumes."""
-        self._reach()
+        """Return the volumes."""
+        self._engine.connection.check()
         if pool:
             self._pool(pool)
-        return list(self._volumes.values())
+        return list(self._engine.volumes.values())
 
     async def create_volume(self, spec: VolumeSpec) -> Volume:
         """Create a volume."""
-        self._reach()
-        volume = self._planned(spec)
-        self._volumes[volume.pool, volume.name] = volume
+        self._engine.connection.check()
+        volume = self.planned(spec)
+        self._engine.volumes[volume.pool, volume.name] = volume
         return volume
 
     async def delete_volume(
@@ -43,22 +46,24 @@ class MemoryVolumes(World):
         ignore_unreadable: Collection[str] = (),  # noqa: ARG002 - all can be read
     ) -> None:
         """Delete a volume that nothing uses."""
-        self._reach()
-        volume = self._volume(VolumeRef(pool=pool, name=name))
+        self._engine.connection.check()
+        volume = self.find(VolumeRef(pool=pool, name=name))
         users = [
             workload.resource.name
-            for workload in self._workloads.values()
+            for workload in self._engine.workloads.values()
             for disk in (workload.resource.domain.disks if workload.resource.domain else ())
             if disk.path == volume.path
         ]
-        users += [other.name for other in self._volumes.values() if other.base_path == volume.path]
+        users += [
+            other.name for other in self._engine.volumes.values() if other.base_path == volume.path
+        ]
         if users:
             raise InUseError("volume", name, users)
-        del self._volumes[volume.pool, volume.name]
+        del self._engine.volumes[volume.pool, volume.name]
 
-    def _existing(self, ref: VolumeRef, stated: DiskFormat | None, field: str) -> Volume:
-        """Give a volume that a disk is to be put on."""
-        volume = self._volume(ref)
+    def existing(self, ref: VolumeRef, stated: DiskFormat | None, field: str) -> Volume:
+        """Return a volume that a disk is to be put on."""
+        volume = self.find(ref)
         _check_format(volume, stated, field)
         return volume
 
@@ -67,21 +72,22 @@ class MemoryVolumes(World):
             raise PoolNotFoundError(pool)
         return POOL
 
-    def _volume(self, ref: VolumeRef) -> Volume:
+    def find(self, ref: VolumeRef) -> Volume:
+        """Return a volume. Raises PoolNotFoundError, VolumeNotFoundError."""
         try:
-            return self._volumes[self._pool(ref.pool), ref.name]
+            return self._engine.volumes[self._pool(ref.pool), ref.name]
         except KeyError:
             raise VolumeNotFoundError(ref.name) from None
 
-    def _planned(self, spec: VolumeSpec, field: str = "spec.base") -> Volume:
-        """Check everything that a volume needs, and give what it would be.
+    def planned(self, spec: VolumeSpec, field: str = "spec.base") -> Volume:
+        """Check everything that a volume needs, and return what the volume would be.
 
         `field` is where the caller names its base.
         """
         pool = self._pool(spec.pool)
-        if (pool, spec.name) in self._volumes:
+        if (pool, spec.name) in self._engine.volumes:
             raise AlreadyExistsError("volume", spec.name)
-        base = self._volume(spec.base) if spec.base is not None else None
+        base = self.find(spec.base) if spec.base is not None else None
         if spec.base is not None and base is not None:
             _check_format(base, spec.base.format, field)
         capacity = spec.capacity_bytes or (base.capacity_bytes if base else 0)
@@ -91,7 +97,9 @@ class MemoryVolumes(World):
             )
         empty = 0 if spec.format is DiskFormat.RAW else _EMPTY_BYTES
         allocation = capacity if spec.preallocate else empty
-        free = _POOL_BYTES - sum(volume.allocation_bytes for volume in self._volumes.values())
+        free = _POOL_BYTES - sum(
+            volume.allocation_bytes for volume in self._engine.volumes.values()
+        )
         if allocation > free:
             raise HostExhaustedError("memory", f"{spec.name} wants {allocation} of {free} bytes")
         return Volume(

@@ -144,7 +144,7 @@ class Api:
             return versions["Version"].text()
 
     def target(self, path: str, params: Mapping[str, str | int] | None, limit: timedelta) -> str:
-        """Give the target of a request."""
+        """Return the target of a request."""
         if not self.version:
             self.negotiate(limit)
         query = f"?{urlencode(params)}" if params else ""
@@ -166,10 +166,10 @@ class Api:
 
 
 def quoted(name: str) -> str:
-    """Give `name` as one segment of a path."""
+    """Return `name` as one segment of a path."""
     return quote(name, safe="")
 
 
 def filters(conditions: Mapping[str, list[str]]) -> dict[str, str | int]:
-    """Give the parameter that filters a list."""
+    """Return the parameter that filters a list."""
     return {"filters": json.dumps(conditions)}

@@ -27,7 +27,7 @@ class RunBlocking(Protocol):
     """Runs a blocking call without blocking the event loop."""
 
     async def __call__(self, call: Callable[[], T]) -> T:
-        """Give the result of `call`."""
+        """Return the result of `call`."""
 
 
 class Stream:
@@ -85,7 +85,7 @@ class Stream:
         return int(response.status)
 
     def fileno(self) -> int:
-        """Give what a selector waits for."""
+        """Return what a selector waits for."""
         assert self._socket is not None  # noqa: S101 - as above
         return self._socket.fileno()
 
@@ -126,7 +126,7 @@ class JsonStream:
         self._omissions = omissions
 
     async def next(self) -> Value | None:
-        """Give the next object, or None at the end."""
+        """Return the next object, or None at the end."""
 
         def read() -> Value | None:
             line = next(self._stream.lines, None)

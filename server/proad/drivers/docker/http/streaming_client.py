@@ -72,7 +72,7 @@ class StreamingClient:
         stream: Stream,
         on_open: Callable[[], None],
     ) -> Iterator[Value]:
-        """Give the JSON objects of an answer that goes on for ever. Blocks.
+        """Return the JSON objects of an answer that goes on for ever. Blocks.
 
         `on_open` is called once the engine has begun to answer. Hanging `stream` up ends it.
 
@@ -116,7 +116,7 @@ class StreamingClient:
             stream.send(self._api.transport, "GET", target, {}, limit)
 
     def first_object(self, stream: Stream, about: str) -> Value | None:
-        """Give the first JSON object of an answer, or None where there is none. Blocks."""
+        """Return the first JSON object of an answer, or None where there is none. Blocks."""
         try:
             if stream.status() != HTTPStatus.OK:
                 return None

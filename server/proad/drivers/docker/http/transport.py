@@ -77,7 +77,7 @@ class Transport:
         return Reply(response.status, response.data, response.headers.get("Date", ""))
 
     def connection(self, target: str) -> tuple[urllib3.connection.HTTPConnection, str]:
-        """Give a new connection, not yet connected, and the full target of the request."""
+        """Return a new connection, not yet connected, and the full target of the request."""
         pool, prefix = self._pool(target)
         # What the pool itself does for each request; it has no public way to keep one.
         connection: urllib3.connection.HTTPConnection = pool._new_conn()  # noqa: SLF001 - as said

@@ -20,7 +20,7 @@ class UnixAdapter(UnixHTTPAdapter):
         self._pool = _UnixPool(path, size)
 
     def get_connection(self, url: str | bytes, proxies: Any = None) -> Any:  # noqa: ARG002 - one for all
-        """Give the one pool."""
+        """Return the one pool."""
         return self._pool
 
     def close(self) -> None:

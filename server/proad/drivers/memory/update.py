@@ -4,9 +4,9 @@ from dataclasses import replace
 from typing import TypeVar
 
 from proad.drivers.memory.behaviour import Behaviour
-from proad.drivers.memory.events import NAME
+from proad.drivers.memory.connection import NAME
+from proad.drivers.memory.engine import ImitatedEngine, Workload
 from proad.drivers.memory.views import on_machine
-from proad.drivers.memory.world import Workload, World
 from proad.errors import (
     AlreadyExistsError,
     CapabilityMissingError,
@@ -32,15 +32,18 @@ from proad.model.verbs import allowed_verbs
 T = TypeVar("T")
 
 
-class MemoryUpdates(World):
-    """Changes as Docker and libvirt allow them."""
+class MemoryUpdater:
+    """Changes workloads as Docker and libvirt allow."""
+
+    def __init__(self, engine: ImitatedEngine) -> None:
+        self._engine = engine
 
     async def update(self, id: str, update: ResourceUpdate) -> Updated:
         """Change what `update` names, or nothing. A running domain gets other vcpus, and
         more memory than it has room for, when it next starts.
         """
-        workload = self._workload(id)
-        self._permit(Verb.UPDATE, workload)
+        workload = self._engine.workload(id)
+        self._engine.permit(Verb.UPDATE, workload)
         resource = workload.resource
         _check_kind(resource, update)
         saved = resource.state is ResourceState.SAVED
@@ -54,7 +57,7 @@ class MemoryUpdates(World):
         elif resource.domain is not None:
             domain = _updated_domain(workload, resource.domain, update)
             resource = replace(resource, domain=domain)
-        other = self._named(resource.kind, update.name or resource.name)
+        other = self._engine.named(resource.kind, update.name or resource.name)
         if other is not None and other is not workload:
             kind, name = resource.kind.lower(), other.resource.name
             raise AlreadyExistsError(kind, name, existing_id=other.resource.id)
@@ -63,15 +66,15 @@ class MemoryUpdates(World):
             resource = replace(resource, labels=update.labels.entries)
         workload.resource = resource
         if update.name is not None:
-            self._rename(workload, update.name)
+            self._engine.rename(workload, update.name)
         if update != ResourceUpdate():
-            self._reconfigured(workload)
+            self._engine.publish_reconfigured(workload)
         shown = workload.shown()
         return Updated(resource=shown, restart_required=_waiting(update.domain, shown.domain))
 
 
 def _waiting(asked: DomainUpdate | None, shown: Domain | None) -> tuple[str, ...]:
-    """Give the paths of what was asked for and does not show yet."""
+    """Return the paths of what was asked for and does not show yet."""
     if asked is None or shown is None:
         return ()
     return tuple(

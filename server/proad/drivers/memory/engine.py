@@ -1,15 +1,16 @@
-"""What the imitated engine consists of: workloads, images and volumes in dictionaries.
+"""The imitated engine: workloads, images and volumes in dictionaries.
 
-All of it changes between two awaits only, so that one event loop needs no locks.
+Nothing changes across an await, so that one event loop needs no locks.
 """
 
 import asyncio
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from proad.drivers.memory.behaviour import Behaviour
-from proad.drivers.memory.events import NAME, Line
+from proad.drivers.memory.connection import NAME, MemoryConnection
 from proad.drivers.memory.views import Run, shown
 from proad.errors import (
     CapabilityMissingError,
@@ -71,7 +72,7 @@ class Workload:
     current: str = ""
 
     def shown(self, view: ResourceView = ResourceView.FULL) -> Resource:
-        """Give the resource in as much detail as `view` wants."""
+        """Return the resource in as much detail as `view` wants."""
         return shown(self.resource, self.run, len(self.snapshots), view)
 
     @property
@@ -87,54 +88,72 @@ class Workload:
             self.resource = replace(self.resource, domain=replace(domain, disks=disks))
 
 
-class World(Line):
-    """The imitated engine, and what all parts of the driver do with it."""
+class ImitatedEngine:
+    """What there is in the imitated engine, and how workloads change their state.
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._workloads: dict[str, Workload] = {}
+    Attributes:
+        connection: by which the driver reaches the engine.
+        workloads: by full id.
+        images: by id.
+        volumes: by pool and name.
+
+    Args:
+        clock: returns the time in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.connection = MemoryConnection()
+        self.workloads: dict[str, Workload] = {}
+        self.images: dict[str, Image] = {}
+        self.volumes: dict[tuple[str, str], Volume] = {}
         self._names: dict[tuple[ResourceKind, str], Workload] = {}
-        self._images: dict[str, Image] = {}
-        self._volumes: dict[tuple[str, str], Volume] = {}
         self._numbers = itertools.count(1)
+        self._clock = clock
 
-    def _workload(self, id: str) -> Workload:
-        self._reach()
+    def workload(self, id: str) -> Workload:
+        """Return a workload. Raises ResourceNotFoundError, EngineUnreachableError."""
+        self.connection.check()
         try:
-            return self._workloads[id]
+            return self.workloads[id]
         except KeyError:
             raise ResourceNotFoundError(id) from None
 
-    def _domain(self, id: str, capability: str) -> tuple[Workload, Domain]:
-        workload = self._workload(id)
+    def domain(self, id: str, capability: str) -> tuple[Workload, Domain]:
+        """Return a workload that is a domain. Raises CapabilityMissingError for a container."""
+        workload = self.workload(id)
         if workload.resource.domain is None:
             raise CapabilityMissingError(
                 capability, driver=NAME, hint="domains have it, containers do not"
             )
         return workload, workload.resource.domain
 
-    def _add(self, workload: Workload) -> None:
-        self._workloads[workload.resource.id] = workload
+    def add(self, workload: Workload) -> None:
+        """Add a workload."""
+        self.workloads[workload.resource.id] = workload
         self._names[workload.resource.kind, workload.resource.name] = workload
-        self._tell(EngineEvent(id=workload.resource.id))
+        self.connection.publish(EngineEvent(id=workload.resource.id))
 
-    def _reconfigured(self, workload: Workload) -> None:
-        self._tell(EngineEvent(id=workload.resource.id, reconfigured=True))
+    def publish_reconfigured(self, workload: Workload) -> None:
+        """Publish that something changed which a SUMMARY may not show."""
+        self.connection.publish(EngineEvent(id=workload.resource.id, reconfigured=True))
 
-    def _named(self, kind: ResourceKind, name: str) -> Workload | None:
+    def named(self, kind: ResourceKind, name: str) -> Workload | None:
+        """Return the workload of a kind and name."""
         return self._names.get((kind, name))
 
-    def _rename(self, workload: Workload, name: str) -> None:
+    def rename(self, workload: Workload, name: str) -> None:
+        """Rename a workload."""
         kind = workload.resource.kind
         del self._names[kind, workload.resource.name]
         self._names[kind, name] = workload
         workload.resource = replace(workload.resource, name=name)
 
-    def _permit(self, verb: Verb, workload: Workload, *, force: bool = False) -> None:
+    def permit(self, verb: Verb, workload: Workload, *, force: bool = False) -> None:
+        """Raise the error of a verb that is illegal in the present state."""
         if error := refusal(verb, workload.resource, force=force):
             raise error
 
-    def _enter(
+    def enter(
         self,
         workload: Workload,
         state: ResourceState,
@@ -156,30 +175,32 @@ class World(Line):
                 detail = replace(detail, exit_code=exit_code, finish_time=now())
         workload.resource = replace(workload.resource, state=state, state_detail=detail)
         if workload.run is not None:
-            workload.run = workload.run.going(on=state not in FROZEN)
-        self._tell(EngineEvent(id=workload.resource.id, ended=ends))
+            workload.run = workload.run.running(on=state not in FROZEN)
+        self.connection.publish(EngineEvent(id=workload.resource.id, ended=ends))
         if ends:
             workload.run = None
             if workload.resource.lifetime is Lifetime.TRANSIENT:
-                self._forget(workload)
+                self.remove(workload)
             workload.over.set()
 
-    def _start(self, workload: Workload) -> None:
+    def start(self, workload: Workload) -> None:
+        """Start a workload in the state that its labels say."""
         state = workload.behaviour.starts_as
-        self._enter(workload, state, _START_REASONS.get(state))
+        self.enter(workload, state, _START_REASONS.get(state))
         workload.behaviour = replace(workload.behaviour, starts_as=ResourceState.RUNNING)
 
-    def _kill(self, workload: Workload) -> None:
-        self._enter(workload, ResourceState.STOPPED, StateReason.KILLED, exit_code=137)
+    def kill(self, workload: Workload) -> None:
+        """Stop a workload at once."""
+        self.enter(workload, ResourceState.STOPPED, StateReason.KILLED, exit_code=137)
 
-    def _forget(self, workload: Workload) -> None:
+    def remove(self, workload: Workload) -> None:
         """Remove a workload, and the volumes that were made for it alone."""
         resource = workload.resource
-        if self._workloads.pop(resource.id, None) is not None:  # a kill forgets a TRANSIENT one
+        if self.workloads.pop(resource.id, None) is not None:  # a kill forgets a TRANSIENT one
             del self._names[resource.kind, resource.name]
         for key in workload.owned_volumes:
-            self._volumes.pop(key, None)
-        self._tell(EngineEvent(id=workload.resource.id, removed=True))
+            self.volumes.pop(key, None)
+        self.connection.publish(EngineEvent(id=workload.resource.id, removed=True))
 
     def _new_run(self, workload: Workload) -> Run:
         container, domain = workload.resource.container, workload.resource.domain
@@ -190,7 +211,7 @@ class World(Line):
                 raise EngineConflictError(NAME, f"network {network} not found")
         holders = [
             (port, other.resource.name)
-            for other in self._workloads.values()
+            for other in self.workloads.values()
             if other.run
             for port in other.run.ports
         ]
@@ -207,11 +228,11 @@ class World(Line):
                     users,
                 )
             ports.append(port)
-        return Run(next(self._numbers), tuple(ports), domain)
+        return Run(next(self._numbers), tuple(ports), domain, self._clock)
 
 
 def now() -> datetime:
-    """Give the time, with its zone."""
+    """Return the time in UTC."""
     return datetime.now(UTC)
 
 
@@ -231,5 +252,5 @@ def _free_port(wish: PublishedPort, taken: list[PublishedPort]) -> PublishedPort
 
 
 def is_missing(network: str) -> bool:
-    """Tell whether a network is not there."""
+    """Return whether a network is not there."""
     return network.startswith("missing")
