@@ -70,7 +70,7 @@ def new(**fields: object) -> DiskSpec:
     ],
     ids=["network", "medium", "machine", "base", "size"],
 )
-async def test_a_failed_step_leaves_nothing(
+async def test_create_domain_with_a_failing_step_leaves_nothing(
     driver: LibvirtDriver, guests: Guests, wrong: dict[str, Any], error: type[ProaError]
 ):
     spec = (
@@ -117,7 +117,7 @@ async def test_create_domain_cancelled_at_a_step_leaves_nothing(
     assert await guests.volumes() == set()
 
 
-async def test_everything_is_shown(
+async def test_get_resource_of_a_created_domain_shows_the_spec(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, folder: Path
 ):
     spec = guests.spec(
@@ -164,7 +164,7 @@ async def test_everything_is_shown(
     assert medium.capacity_bytes == (folder / "guest.iso").stat().st_size
 
 
-async def test_leased_addresses_are_shown(
+async def test_get_resource_with_a_lease_shows_the_address(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect
 ):
     if not raw.networkLookupByName("default").isActive():

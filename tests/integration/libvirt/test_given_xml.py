@@ -45,7 +45,7 @@ def script(folder: Path) -> Iterator[tuple[Path, Path]]:
     mark.unlink(missing_ok=True)
 
 
-def test_libvirt_runs_an_emulator_when_it_is_defined(
+def test_libvirt_define_runs_the_emulator(
     raw: libvirt.virConnect, guests: Guests, script: tuple[Path, Path]
 ):
     """What the refusal is for; the day that this fails it may go."""
@@ -62,7 +62,7 @@ def test_libvirt_runs_an_emulator_when_it_is_defined(
     "emulator",
     ["<emulator>{}</emulator>", "<emulator> {}\n</emulator>", "<emulator><a/>{}</emulator>"],
 )
-async def test_an_emulator_is_never_run(
+async def test_create_from_xml_with_a_foreign_emulator_runs_nothing(
     driver: LibvirtDriver, guests: Guests, script: tuple[Path, Path], emulator: str
 ):
     program, mark = script
@@ -79,7 +79,9 @@ async def test_an_emulator_is_never_run(
     assert await guests.domains() == set()
 
 
-async def test_libvirts_own_emulator_is_taken(driver: LibvirtDriver, guests: Guests):
+async def test_create_from_xml_with_libvirts_own_emulator_works(
+    driver: LibvirtDriver, guests: Guests
+):
     first = await driver.create_domain(guests.blank(disks=(), diskless=True))
     xml = await driver.get_domain_xml(first.id)
     own = etree.fromstring(xml).findtext("devices/emulator")
@@ -91,7 +93,9 @@ async def test_libvirts_own_emulator_is_taken(driver: LibvirtDriver, guests: Gue
     )
 
 
-async def test_xinclude_includes_nothing(driver: LibvirtDriver, guests: Guests, folder: Path):
+async def test_create_from_xml_with_xinclude_includes_nothing(
+    driver: LibvirtDriver, guests: Guests, folder: Path
+):
     part = folder / f"part-{secrets.token_hex(4)}"
     part.write_text("<description>included</description>")
     include = (
@@ -108,7 +112,7 @@ async def test_xinclude_includes_nothing(driver: LibvirtDriver, guests: Guests, 
 
 
 @pytest.mark.parametrize("encoding", ["UTF-16", "ISO-8859-1", "UTF-7", "nonsense"])
-async def test_a_declared_encoding_does_not_matter(
+async def test_create_from_xml_with_a_declared_encoding_ignores_the_declaration(
     driver: LibvirtDriver, guests: Guests, encoding: str
 ):
     xml = f"<?xml version='1.0' encoding='{encoding}'?>" + domain_xml(
@@ -178,7 +182,9 @@ class Rival:
         connection.close()
 
 
-async def test_a_race_for_a_name_never_touches_the_other(driver: LibvirtDriver, guests: Guests):
+async def test_create_from_xml_racing_for_a_name_never_changes_the_rival(
+    driver: LibvirtDriver, guests: Guests
+):
     name = f"{guests.prefix}-x"
     ours = 0
     with Rival(name) as rival:

@@ -61,7 +61,9 @@ async def waits_for_qemu(guests: Guests, resource: Resource) -> None:
     await eventually(waits)
 
 
-async def test_it_holds_up_nobody_else(driver: LibvirtDriver, guests: Guests):
+async def test_calls_while_another_qemu_hangs_are_not_delayed(
+    driver: LibvirtDriver, guests: Guests
+):
     hung = await driver.create_domain(guests.blank(), start=True)
     other = await driver.create_domain(guests.blank(), start=True)
     assert set(await driver.stats([hung.id, other.id])) == {hung.id, other.id}
@@ -98,7 +100,7 @@ async def test_it_holds_up_nobody_else(driver: LibvirtDriver, guests: Guests):
     assert (await driver.pause(hung.id)).state is ResourceState.PAUSED
 
 
-async def test_a_graceful_end_of_it_comes_to_force(driver: LibvirtDriver, guests: Guests):
+async def test_stop_then_force_of_a_hung_qemu_kills(driver: LibvirtDriver, guests: Guests):
     hung = await driver.create_domain(guests.blank(), start=True)
     steps: list[str] = []
     options = StopOptions(mode=StopMode.GRACEFUL_THEN_FORCE, grace_period=timedelta(seconds=1))
@@ -137,9 +139,7 @@ async def test_stop_while_an_earlier_call_waits_for_the_qemu_keeps_its_mode(
         await asyncio.wait(before)
 
 
-async def test_stop_of_a_paused_one_that_hangs_comes_to_force(
-    driver: LibvirtDriver, guests: Guests
-):
+async def test_stop_then_force_of_a_paused_hung_qemu_kills(driver: LibvirtDriver, guests: Guests):
     hung = await driver.create_domain(guests.blank(), start=True)
     await driver.pause(hung.id)
     with hanging(hung):
@@ -150,7 +150,7 @@ async def test_stop_of_a_paused_one_that_hangs_comes_to_force(
 
 
 @pytest.mark.parametrize("mode", [RestartMode.GRACEFUL_THEN_FORCE, RestartMode.FORCE])
-async def test_restart_by_force_of_one_that_hangs_starts_another_qemu(
+async def test_restart_by_force_of_a_hung_qemu_starts_another_one(
     driver: LibvirtDriver, guests: Guests, mode: RestartMode
 ):
     hung = await driver.create_domain(guests.blank(), start=True)
@@ -161,9 +161,7 @@ async def test_restart_by_force_of_one_that_hangs_starts_another_qemu(
         assert pid_of(hung) != pid
 
 
-async def test_graceful_restart_of_one_that_hangs_ends_nothing(
-    driver: LibvirtDriver, guests: Guests
-):
+async def test_graceful_restart_of_a_hung_qemu_kills_nothing(driver: LibvirtDriver, guests: Guests):
     hung = await driver.create_domain(guests.blank(), start=True)
     with hanging(hung):
         pid = pid_of(hung)
@@ -172,7 +170,7 @@ async def test_graceful_restart_of_one_that_hangs_ends_nothing(
         assert pid_of(hung) == pid
 
 
-async def test_one_that_begins_to_hang_costs_statistics_a_moment(
+async def test_stats_after_a_qemu_began_to_hang_take_a_moment(
     driver: LibvirtDriver, guests: Guests
 ):
     hung = await driver.create_domain(guests.blank(), start=True)

@@ -77,7 +77,9 @@ async def domain(driver: LibvirtDriver, **fields: object) -> Resource:
     return await driver.create_domain(spec, start=True)
 
 
-async def test_nothing_is_there(driver: LibvirtDriver, libvirtd: PrivateLibvirtd):
+async def test_call_without_libvirtd_is_unreachable(
+    driver: LibvirtDriver, libvirtd: PrivateLibvirtd
+):
     for call in (driver.probe(), driver.list_resources(), driver.get_resource(SOME_ID)):
         begin = time.monotonic()
         with pytest.raises(EngineUnreachableError):
@@ -85,7 +87,9 @@ async def test_nothing_is_there(driver: LibvirtDriver, libvirtd: PrivateLibvirtd
         assert time.monotonic() - begin < 5
 
 
-async def test_it_is_killed_and_comes_back(driver: LibvirtDriver, libvirtd: PrivateLibvirtd):
+async def test_call_after_libvirtd_was_killed_and_restarted_works(
+    driver: LibvirtDriver, libvirtd: PrivateLibvirtd
+):
     libvirtd.start()
     await answering(driver, libvirtd)
     made = await domain(driver)
@@ -116,7 +120,9 @@ async def test_it_is_killed_and_comes_back(driver: LibvirtDriver, libvirtd: Priv
     await driver.delete(made.id, DeleteOptions(force=True))
 
 
-async def test_it_is_restarted_between_two_calls(driver: LibvirtDriver, libvirtd: PrivateLibvirtd):
+async def test_call_after_a_restart_between_two_calls_works(
+    driver: LibvirtDriver, libvirtd: PrivateLibvirtd
+):
     libvirtd.start()
     await answering(driver, libvirtd)
     libvirtd.signal(signal.SIGKILL)
@@ -126,7 +132,9 @@ async def test_it_is_restarted_between_two_calls(driver: LibvirtDriver, libvirtd
     assert await driver.list_resources() == []  # no error, no probe between
 
 
-async def test_it_hangs(driver: LibvirtDriver, libvirtd: PrivateLibvirtd):
+async def test_call_while_libvirtd_hangs_is_unreachable_within_seconds(
+    driver: LibvirtDriver, libvirtd: PrivateLibvirtd
+):
     libvirtd.start()
     await answering(driver, libvirtd)
     made = await domain(driver)
@@ -158,14 +166,18 @@ async def lost_within(events: AsyncIterator[EngineEvent], seconds: float) -> Non
                 pass
 
 
-async def test_a_subscription_needs_libvirtd(driver: LibvirtDriver, libvirtd: PrivateLibvirtd):
+async def test_subscribe_without_libvirtd_is_unreachable(
+    driver: LibvirtDriver, libvirtd: PrivateLibvirtd
+):
     libvirtd.stop()
     with pytest.raises(EngineUnreachableError):
         async with EventQueue.of(driver):
             pass
 
 
-async def test_a_subscription_ends_with_libvirtd(driver: LibvirtDriver, libvirtd: PrivateLibvirtd):
+async def test_subscribe_ends_when_libvirtd_dies_or_hangs(
+    driver: LibvirtDriver, libvirtd: PrivateLibvirtd
+):
     libvirtd.start()
     await answering(driver, libvirtd)
     async with EventQueue.of(driver) as events, EventQueue.of(driver) as other:
@@ -189,7 +201,9 @@ async def test_a_subscription_ends_with_libvirtd(driver: LibvirtDriver, libvirtd
         await driver.delete(made.id, DeleteOptions(force=True))
 
 
-async def test_losses_leave_nothing_behind(driver: LibvirtDriver, libvirtd: PrivateLibvirtd):
+async def test_losses_leak_no_descriptors_and_threads(
+    driver: LibvirtDriver, libvirtd: PrivateLibvirtd
+):
     def held() -> tuple[int, int]:
         return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
 
@@ -217,7 +231,7 @@ async def test_losses_leave_nothing_behind(driver: LibvirtDriver, libvirtd: Priv
     await eventually(let_go)
 
 
-async def test_leaving_a_hung_one_takes_no_time(libvirtd: PrivateLibvirtd):
+async def test_exit_while_libvirtd_hangs_takes_no_time(libvirtd: PrivateLibvirtd):
     libvirtd.start()
     async with LibvirtDriver(libvirtd.uri) as driver:
         await answering(driver, libvirtd)
@@ -231,7 +245,7 @@ async def test_leaving_a_hung_one_takes_no_time(libvirtd: PrivateLibvirtd):
     libvirtd.signal(signal.SIGCONT)
 
 
-async def test_a_list_asks_as_much_for_many_as_for_few(
+async def test_list_of_many_domains_makes_as_many_calls_as_of_few(
     driver: LibvirtDriver, libvirtd: PrivateLibvirtd, monkeypatch: pytest.MonkeyPatch
 ):
     libvirtd.start()
@@ -266,7 +280,9 @@ async def test_a_list_asks_as_much_for_many_as_for_few(
         await driver.delete(resource.id)
 
 
-async def test_a_restarted_libvirtd_is_known_by_its_host(libvirtd: PrivateLibvirtd, tmp_path: Path):
+async def test_ownership_after_a_restart_without_a_firmware_uuid_is_kept(
+    libvirtd: PrivateLibvirtd, tmp_path: Path
+):
     """Where the firmware has no UUID, libvirtd makes one up at each of its starts."""
     name = f"proa-test-{secrets.token_hex(4)}"
     async with LibvirtDriver(

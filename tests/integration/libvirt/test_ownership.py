@@ -219,7 +219,7 @@ async def test_delete_by_a_later_driver_takes_its_volume(
     assert RecordState.OWNED not in file.read_text()
 
 
-async def test_a_volume_kept_goes_with_nobody(driver: LibvirtDriver, guests: Guests):
+async def test_delete_with_keep_volumes_makes_them_ordinary(driver: LibvirtDriver, guests: Guests):
     made = await driver.create_domain(guests.blank())
     xml = await driver.get_domain_xml(made.id)
     await driver.delete(made.id, DeleteOptions(keep_volumes=True))
@@ -229,9 +229,7 @@ async def test_a_volume_kept_goes_with_nobody(driver: LibvirtDriver, guests: Gue
     assert await guests.volumes() == {disk_of(made).name}
 
 
-async def test_a_transient_domain_takes_its_volume_when_it_is_stopped(
-    driver: LibvirtDriver, guests: Guests
-):
+async def test_stop_of_a_transient_domain_deletes_its_volume(driver: LibvirtDriver, guests: Guests):
     made = await driver.create_domain(guests.blank(lifetime=Lifetime.TRANSIENT))
     assert await guests.volumes() == {disk_of(made).name}
     await driver.stop(made.id, StopOptions(mode=StopMode.FORCE))
@@ -254,7 +252,7 @@ class Unwritable(LocalVolumeRecords):
 
 
 @pytest.mark.parametrize("failing", [1, 2, 3, 4])
-async def test_a_create_that_cannot_be_recorded_leaves_nothing(guests: Guests, failing: int):
+async def test_create_without_a_record_leaves_nothing(guests: Guests, failing: int):
     records = Unwritable(failing)
     async with LibvirtDriver(
         URI, virt_type="qemu", default_pool=guests.folder.name, records=records
@@ -321,7 +319,7 @@ ODD = [
 
 
 @pytest.mark.parametrize("odd", [*ODD, "nested", "huge", "many", "other"])
-async def test_odd_notes_fail_no_view(
+async def test_views_of_odd_metadata_succeed(
     driver: LibvirtDriver,
     guests: Guests,
     defined: Callable[[str], libvirt.virDomain],
@@ -370,7 +368,7 @@ async def test_reconcile_after_a_foreign_undefine_makes_the_volume_ordinary(
 
 
 @pytest.mark.parametrize("way", ["spec", "xml"])
-async def test_a_domain_with_the_uuid_of_one_that_went_by_other_means_takes_only_its_own(
+async def test_delete_of_a_domain_with_a_reused_uuid_deletes_only_its_own_volume(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, way: str
 ):
     made = await driver.create_domain(guests.blank())

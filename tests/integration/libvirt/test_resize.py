@@ -61,7 +61,7 @@ async def roomy(guests: Guests, driver: LibvirtDriver, *, transient: bool = Fals
 
 
 @PATIENT
-async def test_a_running_guest_follows(
+async def test_update_of_a_running_guest_takes_effect_at_once(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect
 ):
     guest = await roomy(guests, driver)
@@ -85,7 +85,7 @@ async def test_a_running_guest_follows(
     assert (updated.restart_required, size(updated.resource)) == ((), (160, 2))
 
 
-async def test_what_a_running_guest_cannot_waits_for_its_next_start(
+async def test_update_beyond_a_running_guest_takes_effect_at_the_next_start(
     driver: LibvirtDriver, guests: Guests
 ):
     guest = await roomy(guests, driver)
@@ -114,7 +114,9 @@ async def steady(driver: LibvirtDriver, id: str) -> Resource:
     return replace(full, domain=replace(full.domain, disks=()))
 
 
-async def test_a_guest_that_does_not_follow(driver: LibvirtDriver, guests: Guests):
+async def test_update_without_a_following_balloon_takes_effect_at_the_next_start(
+    driver: LibvirtDriver, guests: Guests
+):
     """Without a system nobody moves the balloon; nobody can where there is none, or paused."""
     blank = await driver.create_domain(guests.blank(), start=True)
     paused = await driver.create_domain(guests.blank(), start=True)
@@ -136,7 +138,9 @@ async def test_a_guest_that_does_not_follow(driver: LibvirtDriver, guests: Guest
         assert await sized(driver, each.id) == (24, 1)
 
 
-async def test_a_transient_one_has_no_next_start(driver: LibvirtDriver, guests: Guests):
+async def test_update_of_a_transient_guest_without_live_effect_is_refused(
+    driver: LibvirtDriver, guests: Guests
+):
     guest = await roomy(guests, driver, transient=True)
     updated = await change(driver, guest.id, memory_bytes=120 * MIB, vcpus=2, title="Now")
     assert (updated.restart_required, size(updated.resource)) == ((), (120, 2))
@@ -155,7 +159,9 @@ async def test_a_transient_one_has_no_next_start(driver: LibvirtDriver, guests: 
     assert await steady(driver, guest.id) == before
 
 
-async def test_more_than_a_running_one_has_room_for(driver: LibvirtDriver, guests: Guests):
+async def test_update_beyond_the_maximum_raises_that_of_the_next_start(
+    driver: LibvirtDriver, guests: Guests
+):
     blank = await driver.create_domain(guests.blank(), start=True)
     had = size(blank)
     updated = await change(driver, blank.id, memory_bytes=48 * MIB, title="Soon")
@@ -166,7 +172,7 @@ async def test_more_than_a_running_one_has_room_for(driver: LibvirtDriver, guest
     assert await sized(driver, blank.id) == (48, 1)
 
 
-async def test_fewer_processors_keep_the_room_for_more(
+async def test_update_to_fewer_processors_keeps_the_maximum(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect
 ):
     made = await driver.create_domain(guests.blank(vcpus=4))
@@ -181,7 +187,7 @@ async def test_fewer_processors_keep_the_room_for_more(
 
 
 @pytest.mark.parametrize("runs", [False, True])
-async def test_processors_of_a_topology_are_as_many_as_it_has_room_for(
+async def test_update_beyond_the_topology_is_refused(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, *, runs: bool
 ):
     domain = raw.defineXML(
@@ -211,7 +217,9 @@ async def test_processors_of_a_topology_are_as_many_as_it_has_room_for(
         )
 
 
-async def test_a_stopped_one(driver: LibvirtDriver, guests: Guests):
+async def test_update_of_a_stopped_guest_takes_effect_at_its_start(
+    driver: LibvirtDriver, guests: Guests
+):
     made = await driver.create_domain(guests.blank())
     update = ResourceUpdate(
         labels=LabelSet(entries={"a": "1"}), domain=DomainUpdate(memory_bytes=48 * MIB, vcpus=3)

@@ -46,7 +46,7 @@ async def asked(driver: LibvirtDriver, id: str) -> asyncio.Task[Resource]:
     return stop
 
 
-async def test_an_agent_alone_reboots_and_shuts_down(driver: LibvirtDriver, guests: Guests):
+async def test_restart_and_stop_by_agent_alone_work(driver: LibvirtDriver, guests: Guests):
     guest = await guests.boot_kernel("proa.agent=on proa.acpi=off")
     assert guest.domain is not None
     assert guest.domain.guest_agent_connected
@@ -60,7 +60,7 @@ async def test_an_agent_alone_reboots_and_shuts_down(driver: LibvirtDriver, gues
     assert stopped.state_detail.reason is StateReason.COMPLETED
 
 
-async def test_the_power_button_reboots_and_shuts_down(driver: LibvirtDriver, guests: Guests):
+async def test_restart_and_stop_by_power_button_work(driver: LibvirtDriver, guests: Guests):
     guest = await guests.boot("guest-noagent.iso")
     assert guest.domain is not None
     assert not guest.domain.guest_agent_connected
@@ -75,7 +75,9 @@ async def test_the_power_button_reboots_and_shuts_down(driver: LibvirtDriver, gu
     assert stopped.state_detail.reason is StateReason.COMPLETED
 
 
-async def test_a_dead_agent_does_not_eat_the_grace(driver: LibvirtDriver, guests: Guests):
+async def test_stop_with_a_dead_agent_falls_back_to_the_button(
+    driver: LibvirtDriver, guests: Guests
+):
     guest = await guests.boot("guest-deadagent.iso")
     assert guest.domain is not None
     assert guest.domain.guest_agent_connected
@@ -84,13 +86,15 @@ async def test_a_dead_agent_does_not_eat_the_grace(driver: LibvirtDriver, guests
     assert seconds() - begin < 28  # less than half of the grace
 
 
-async def test_a_booting_guest_hears_a_later_press(driver: LibvirtDriver, guests: Guests):
+async def test_stop_of_a_booting_guest_presses_again(driver: LibvirtDriver, guests: Guests):
     made = await driver.create_domain(guests.spec("guest-noagent.iso"), start=True)
     stopped = await driver.stop(made.id, POLITELY)
     assert stopped.state_detail.reason is StateReason.COMPLETED
 
 
-async def test_a_deaf_guest(driver: LibvirtDriver, guests: Guests):
+async def test_stop_of_a_deaf_guest_times_out_and_force_ends_the_wait(
+    driver: LibvirtDriver, guests: Guests
+):
     guest = await guests.boot("guest-deaf.iso")
     briefly = timedelta(seconds=1)
     with pytest.raises(StopTimedOutError) as caught:
@@ -111,7 +115,7 @@ async def test_a_deaf_guest(driver: LibvirtDriver, guests: Guests):
     assert seconds() - begin < 30
 
 
-async def test_force_wins_over_a_waiting_restart(driver: LibvirtDriver, guests: Guests):
+async def test_stop_by_force_during_a_restart_wins(driver: LibvirtDriver, guests: Guests):
     made = await driver.create_domain(guests.blank(), start=True)
     asked = asyncio.Event()
     options = RestartOptions(grace_period=GRACE)
@@ -123,7 +127,7 @@ async def test_force_wins_over_a_waiting_restart(driver: LibvirtDriver, guests: 
     assert (await driver.get_resource(made.id)).state is ResourceState.STOPPED
 
 
-async def test_graceful_then_force_kills_in_the_end(driver: LibvirtDriver, guests: Guests):
+async def test_stop_then_force_of_a_deaf_guest_kills(driver: LibvirtDriver, guests: Guests):
     made = await driver.create_domain(guests.blank(), start=True)
     mode = StopMode.GRACEFUL_THEN_FORCE
     options = StopOptions(mode=mode, grace_period=timedelta(seconds=0.5))
@@ -131,7 +135,7 @@ async def test_graceful_then_force_kills_in_the_end(driver: LibvirtDriver, guest
     assert stopped.state_detail.reason is StateReason.KILLED
 
 
-async def test_a_cancelled_stop_leaves_the_request_standing(driver: LibvirtDriver, guests: Guests):
+async def test_stop_cancelled_leaves_the_request_standing(driver: LibvirtDriver, guests: Guests):
     guest = await guests.boot("guest-noagent.iso")
     stop = await asked(driver, guest.id)
     stop.cancel()
@@ -144,7 +148,7 @@ async def test_a_cancelled_stop_leaves_the_request_standing(driver: LibvirtDrive
     await eventually(down, within=60)
 
 
-async def test_a_transient_guest_goes_with_its_volumes(driver: LibvirtDriver, guests: Guests):
+async def test_stop_of_a_transient_guest_deletes_its_volumes(driver: LibvirtDriver, guests: Guests):
     guest = await guests.boot("guest-noagent.iso", lifetime=Lifetime.TRANSIENT)
     assert len(await guests.volumes()) == 1
     assert guest.domain is not None
@@ -155,7 +159,7 @@ async def test_a_transient_guest_goes_with_its_volumes(driver: LibvirtDriver, gu
     assert await guests.domains() == set()
 
 
-async def test_graceful_stop_of_one_that_comes_back_says_that_it_rebooted(
+async def test_stop_with_on_poweroff_restart_says_that_the_guest_rebooted(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect
 ):
     made = await driver.create_domain(guests.spec("guest-noagent.iso"))
@@ -177,7 +181,7 @@ async def test_graceful_stop_of_one_that_comes_back_says_that_it_rebooted(
     assert ended.state_detail.reason is StateReason.KILLED
 
 
-async def test_a_domain_made_not_to_come_up_again_is_started(
+async def test_restart_with_on_reboot_destroy_starts_the_domain(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect
 ):
     made = await driver.create_domain(guests.spec("guest-noagent.iso"))

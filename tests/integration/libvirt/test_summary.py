@@ -53,7 +53,9 @@ async def agree(driver: LibvirtDriver, given: Resource) -> None:
     )
 
 
-async def test_through_a_life(driver: LibvirtDriver, guests: Guests):
+async def test_summary_in_each_state_is_the_same_from_list_and_verb(
+    driver: LibvirtDriver, guests: Guests
+):
     labels = {"b": "2", "a": "<1>"}
     made = await driver.create_domain(guests.blank(labels=labels, autostart=True))
     started = await driver.start(made.id)
@@ -78,7 +80,9 @@ async def test_through_a_life(driver: LibvirtDriver, guests: Guests):
     await agree(driver, await listed(driver, made.id))
 
 
-async def test_a_transient_one(driver: LibvirtDriver, guests: Guests):
+async def test_summary_of_a_transient_domain_is_the_same_from_list_and_verb(
+    driver: LibvirtDriver, guests: Guests
+):
     spec = guests.blank(lifetime=Lifetime.TRANSIENT, labels={"a": "1"})
     made = await driver.create_domain(spec, start=True)
     await agree(driver, await driver.pause(made.id))
@@ -89,7 +93,9 @@ async def test_a_transient_one(driver: LibvirtDriver, guests: Guests):
 
 
 @PATIENT
-async def test_ballooned(driver: LibvirtDriver, guests: Guests):
+async def test_summary_after_ballooning_is_the_same_from_list_and_verb(
+    driver: LibvirtDriver, guests: Guests
+):
     guest = await guests.boot()
     updated = await driver.update(
         guest.id, ResourceUpdate(domain=DomainUpdate(memory_bytes=120 * MIB))
@@ -102,7 +108,9 @@ async def test_ballooned(driver: LibvirtDriver, guests: Guests):
     await agree(driver, await driver.pause(guest.id))
 
 
-async def test_without_a_balloon(driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect):
+async def test_summary_without_a_balloon_is_the_same_from_list_and_verb(
+    driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect
+):
     """libvirt tells the memory of a stopped one without a balloon in two ways."""
     domain = raw.defineXML(
         f"<domain type='qemu'><name>{guests.prefix}-x</name><memory unit='MiB'>64</memory>"
@@ -149,7 +157,9 @@ class Vanishing(libvirt.virDomain):
         return active
 
 
-async def test_the_size_of_one_that_goes_meanwhile(guests: Guests, raw: libvirt.virConnect):
+async def test_read_size_of_a_domain_that_goes_meanwhile_is_not_found(
+    guests: Guests, raw: libvirt.virConnect
+):
     """libvirt leaves it out of its statistics, without an error."""
     domain = raw.defineXML(
         f"<domain type='qemu'><name>{guests.prefix}-x</name><memory unit='MiB'>64</memory>"
@@ -161,7 +171,7 @@ async def test_the_size_of_one_that_goes_meanwhile(guests: Guests, raw: libvirt.
     assert caught.value.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN
 
 
-async def test_nothing_changes_at_rest(driver: LibvirtDriver, guests: Guests):
+async def test_summary_of_a_guest_at_rest_does_not_change(driver: LibvirtDriver, guests: Guests):
     guest = await guests.boot()
     first = await listed(driver, guest.id)
     for _ in range(10):

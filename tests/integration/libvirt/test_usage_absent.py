@@ -26,7 +26,7 @@ __all__ = ["outside", "volume"]  # fixtures
     ["/nowhere/at/all/x", "{file}/x", "{loop}", "{folder}/" + 300 * "x", "{folder}"],
     ids=["no folder", "below a file", "a loop", "too long", "a folder"],
 )
-async def test_a_disk_where_no_image_can_be_holds_up_no_delete(
+async def test_delete_volume_beside_an_impossible_disk_works(
     outside: Path,
     driver: LibvirtDriver,
     guests: Guests,
@@ -42,7 +42,7 @@ async def test_a_disk_where_no_image_can_be_holds_up_no_delete(
 
 
 @pytest.mark.parametrize("path", ["/nowhere/at/all/x", "{folder}", "{folder}/x"])
-async def test_a_disk_where_no_image_can_be_holds_up_no_delete_from_afar(
+async def test_delete_volume_from_afar_beside_an_impossible_disk_works(
     outside: Path,
     driver: LibvirtDriver,
     guests: Guests,
@@ -62,7 +62,7 @@ async def test_a_disk_where_no_image_can_be_holds_up_no_delete_from_afar(
     assert stale.name() not in unreadable
 
 
-async def test_a_disk_that_cannot_be_read_from_afar_holds_up_deletes(
+async def test_delete_volume_from_afar_beside_an_unreadable_disk_is_refused(
     outside: Path,
     driver: LibvirtDriver,
     guests: Guests,
@@ -167,7 +167,7 @@ async def test_delete_base_of_a_volume_that_is_gone_is_not_refused(
     await driver.delete_volume(volume.pool, volume.name)
 
 
-async def test_a_broken_image_in_a_pool_that_comes_meanwhile_holds_up_no_delete_elsewhere(
+async def test_delete_volume_beside_a_broken_image_in_a_new_pool_works(
     outside: Path,
     driver: LibvirtDriver,
     raw: libvirt.virConnect,
@@ -199,7 +199,7 @@ async def test_a_broken_image_in_a_pool_that_comes_meanwhile_holds_up_no_delete_
         made[0].destroy()
 
 
-async def test_a_saved_state_that_goes_meanwhile_hides_no_snapshot(
+async def test_documents_after_the_saved_state_has_gone_include_the_snapshot(
     guests: Guests, raw: libvirt.virConnect, driver: LibvirtDriver
 ):
     volume = await driver.create_volume(VolumeSpec(name=f"{guests.prefix}-a", capacity_bytes=MIB))

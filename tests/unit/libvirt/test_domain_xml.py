@@ -112,7 +112,7 @@ def case(request: pytest.FixtureRequest) -> tuple[str, DomainSpec, str]:
     return request.param, spec, serialise(domain_xml(spec, parts, host)) + "\n"
 
 
-def test_the_xml_is_as_it_was(case: tuple[str, DomainSpec, str]):
+def test_domain_xml_of_a_spec_equals_the_golden_file(case: tuple[str, DomainSpec, str]):
     name, _spec, xml = case
     golden = GOLDEN / f"{name}.xml"
     if os.environ.get("PROA_UPDATE_GOLDEN") == "1":
@@ -120,7 +120,7 @@ def test_the_xml_is_as_it_was(case: tuple[str, DomainSpec, str]):
     assert xml == golden.read_text()
 
 
-def test_what_is_written_is_read_again(case: tuple[str, DomainSpec, str]):
+def test_domain_of_written_xml_returns_the_spec(case: tuple[str, DomainSpec, str]):
     _name, spec, xml = case
     domain = domain_of(xml)
 
@@ -138,12 +138,12 @@ def test_what_is_written_is_read_again(case: tuple[str, DomainSpec, str]):
     assert (domain.graphics is not None) == (spec.graphics.type is GraphicsType.VNC)
 
 
-def test_notes_are_read_again():
+def test_domain_xml_with_metadata_is_read_back():
     root = domain_xml(*CASES["rich"])
     assert Metadata.of(in_domain(parse(serialise(root)))) == METADATA
 
 
-def test_names_of_disks_do_not_clash():
+def test_disk_targets_of_mixed_buses_are_unique():
     disks = (DiskSpec(volume=VolumeRef(name="x"), bus=DiskBus.SATA),) * 30
     spec = DomainSpec(
         name="many", memory_bytes=64 * MIB, disks=disks, cdrom=CdromSpec(path="/a.iso")
@@ -157,13 +157,13 @@ def test_names_of_disks_do_not_clash():
 
 
 @pytest.mark.parametrize("device", [BootDevice.DISK, BootDevice.CDROM, BootDevice.NETWORK])
-def test_a_device_that_is_not_there_cannot_be_booted_from(device: BootDevice):
+def test_domain_xml_with_a_missing_boot_device_is_refused(device: BootDevice):
     with pytest.raises(InvalidArgumentError) as caught:
         domain_xml(replace(BARE, boot_order=(device,)), Parts(uuid=UUID), EMULATED)
     assert caught.value.violations[0].field == "spec.boot_order[0]"
 
 
-def test_the_screen_is_on_loopback_alone(case: tuple[str, DomainSpec, str]):
+def test_domain_xml_with_graphics_listens_on_loopback_alone(case: tuple[str, DomainSpec, str]):
     _name, _spec, xml = case
     for listen in parse(xml).iterfind("devices/graphics"):
         assert listen.get("listen") == "127.0.0.1"

@@ -38,19 +38,19 @@ def error(code: int, *, int1: int = 0) -> libvirt.libvirtError:
         ("NO_NETWORK", EngineConflictError),
     ],
 )
-def test_each_number(name: str, expected: type[ProaError]):
+def test_translate_of_a_code_returns_its_error(name: str, expected: type[ProaError]):
     made = translate(error(getattr(libvirt, f"VIR_ERR_{name}")), alive=True, id="some-id")
     assert type(made) is expected
     assert ("some-id" if expected is ResourceNotFoundError else "its own words") in made.message
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.ENOMEM])
-def test_no_room(number: int):
+def test_translate_without_room_is_host_exhausted(number: int):
     made = translate(error(libvirt.VIR_ERR_SYSTEM_ERROR, int1=number), alive=True)
     assert isinstance(made, HostExhaustedError)
 
 
-def test_another_system_error():
+def test_translate_of_another_system_error_is_a_conflict():
     made = translate(error(libvirt.VIR_ERR_SYSTEM_ERROR, int1=errno.EACCES), alive=True)
     assert isinstance(made, EngineConflictError)
     assert made.retry_after is None
@@ -69,12 +69,12 @@ def test_translate_busy_tells_whether_retry_helps(name: str, retry_after: timede
     assert made.retry_after == retry_after
 
 
-def test_on_a_dead_connection_nothing_else_counts():
+def test_translate_on_a_dead_connection_is_unreachable():
     made = translate(error(libvirt.VIR_ERR_NO_DOMAIN), alive=False, id="some-id")
     assert isinstance(made, EngineUnreachableError)
 
 
-def test_an_error_without_a_number():
+def test_translate_without_a_code_is_a_conflict():
     made = translate(libvirt.libvirtError("virDomainFoo() failed"), alive=True)
     assert isinstance(made, EngineConflictError)
     assert made.metadata["engine_message"] == "virDomainFoo() failed"

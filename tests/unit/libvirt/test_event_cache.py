@@ -23,7 +23,7 @@ def title(domain: libvirt.virDomain) -> str:
     return str(domain.XMLDesc()).partition("<title>")[2].partition("<")[0]
 
 
-def test_it_is_good_until_an_event(domain: libvirt.virDomain):
+def test_get_before_an_event_returns_the_cached_value(domain: libvirt.virDomain):
     cache = EventCache(title)
     assert cache.get(domain) == ""
     domain.setMetadata(libvirt.VIR_DOMAIN_METADATA_TITLE, "new", None, None)
@@ -33,7 +33,7 @@ def test_it_is_good_until_an_event(domain: libvirt.virDomain):
 
 
 @pytest.mark.parametrize("how", ["all", "gone"])
-def test_it_ends(domain: libvirt.virDomain, how: str):
+def test_get_after_an_event_reads_again(domain: libvirt.virDomain, how: str):
     cache = EventCache(title)
     cache.get(domain)
     domain.setMetadata(libvirt.VIR_DOMAIN_METADATA_TITLE, "new", None, None)
@@ -41,7 +41,7 @@ def test_it_ends(domain: libvirt.virDomain, how: str):
     assert cache.get(domain) == "new"
 
 
-def test_a_change_while_it_is_read_is_not_missed(domain: libvirt.virDomain):
+def test_put_after_a_change_during_the_read_stores_nothing(domain: libvirt.virDomain):
     def read(domain: libvirt.virDomain) -> str:
         seen = title(domain)
         if not seen:
@@ -54,7 +54,7 @@ def test_a_change_while_it_is_read_is_not_missed(domain: libvirt.virDomain):
     assert cache.get(domain) == "new"
 
 
-def test_what_a_call_made_of_it_counts_more_than_what_was_read_meanwhile(
+def test_change_during_a_read_wins_over_the_value_read(
     domain: libvirt.virDomain,
 ):
     cache = EventCache(title)
@@ -66,7 +66,7 @@ def test_what_a_call_made_of_it_counts_more_than_what_was_read_meanwhile(
     assert cache.get(domain) == "made"
 
 
-def test_what_a_call_made_of_it_may_be_old_when_more_has_happened(domain: libvirt.virDomain):
+def test_change_after_another_change_stores_nothing(domain: libvirt.virDomain):
     cache = EventCache(title)
     id = domain.UUIDString()
     begun = cache.changes
@@ -76,7 +76,7 @@ def test_what_a_call_made_of_it_may_be_old_when_more_has_happened(domain: libvir
     assert cache.get(domain) == ""  # asked again
 
 
-def test_other_domains_events_cost_nothing(domain: libvirt.virDomain):
+def test_forget_of_another_domain_keeps_the_value(domain: libvirt.virDomain):
     cache = EventCache(title)
     begun = cache.changes
     cache.forget("other")
@@ -84,7 +84,7 @@ def test_other_domains_events_cost_nothing(domain: libvirt.virDomain):
     assert cache.get(domain) == "read"
 
 
-def test_what_was_being_read_of_one_that_is_gone_is_not_kept(domain: libvirt.virDomain):
+def test_put_after_the_domain_has_gone_stores_nothing(domain: libvirt.virDomain):
     cache = EventCache(title)
     id = domain.UUIDString()
     begun = cache.changes

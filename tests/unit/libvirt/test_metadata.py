@@ -24,17 +24,17 @@ def domain_with(element: etree._Element) -> etree._Element:
     return parse(serialise(root))
 
 
-def test_there_and_back():
+def test_metadata_written_and_read_is_equal():
     assert Metadata.of(in_domain(domain_with(NOTES.element()))) == NOTES
     assert Metadata.of(parse(serialise(NOTES.bare_element()))) == NOTES
 
 
-def test_nothing_noted():
+def test_metadata_of_nothing_is_empty():
     assert Metadata.of(None) == Metadata()
     assert in_domain(parse("<domain><metadata/></domain>")) is None
 
 
-def test_a_copy_keeps_labels():
+def test_write_metadata_into_a_copy_keeps_labels():
     root = domain_with(NOTES.element())
     write_metadata(root, NOW)
     noted = Metadata.of(in_domain(root))
@@ -43,14 +43,14 @@ def test_a_copy_keeps_labels():
     assert len(root.findall(f"metadata/{{{NAMESPACE}}}domain")) == 1
 
 
-def test_notes_of_others_stay():
+def test_write_metadata_keeps_metadata_of_others():
     root = parse("<domain><metadata><x:y xmlns:x='urn:else'/></metadata></domain>")
     write_metadata(root, NOW)
     assert root.find("metadata/{urn:else}y") is not None
     assert in_domain(root) is not None
 
 
-def test_what_others_wrote_under_our_namespace_goes_at_any_depth():
+def test_write_metadata_removes_our_namespace_at_any_depth():
     root = parse(
         f"<domain xmlns:q='{NAMESPACE}'><q:domain/><devices><q:x>a<b/></q:x><disk/></devices>"
         f"<metadata><q:y/><e:y xmlns:e='urn:else'>kept<q:z/> text</e:y>"

@@ -52,7 +52,7 @@ def delete_volume(connection: libvirt.virConnect) -> None:
     connection.storagePoolLookupByName(POOL).storageVolLookupByName("v").delete()
 
 
-def test_a_volume_whose_domain_is_there_goes_with_it(
+def test_reconcile_with_an_existing_domain_keeps_the_owner(
     connection: libvirt.virConnect, catalog: VolumeCatalog, domain: libvirt.virDomain
 ):
     record = record_of(catalog, connection, POOL, "v", owner=domain.UUIDString())
@@ -62,7 +62,7 @@ def test_a_volume_whose_domain_is_there_goes_with_it(
     assert catalog.load(connection) == [record]
 
 
-def test_a_volume_whose_domain_went_becomes_ordinary(
+def test_reconcile_after_the_domain_has_gone_makes_the_volume_ordinary(
     connection: libvirt.virConnect, catalog: VolumeCatalog
 ):
     record = record_of(catalog, connection, POOL, "v", owner=str(uuid4()))
@@ -72,7 +72,7 @@ def test_a_volume_whose_domain_went_becomes_ordinary(
 
 
 @pytest.mark.parametrize("owned", [False, True])
-def test_a_record_ends_with_its_volume(
+def test_reconcile_after_the_volume_has_gone_removes_the_record(
     connection: libvirt.virConnect, catalog: VolumeCatalog, *, owned: bool
 ):
     record_of(catalog, connection, POOL, "v", owner=str(uuid4()) if owned else "")
@@ -81,7 +81,9 @@ def test_a_record_ends_with_its_volume(
     assert catalog.load(connection) == []
 
 
-def test_a_pool_that_is_away_ends_nothing(connection: libvirt.virConnect, catalog: VolumeCatalog):
+def test_reconcile_with_an_inactive_pool_keeps_the_record(
+    connection: libvirt.virConnect, catalog: VolumeCatalog
+):
     record = record_of(catalog, connection, POOL, "v")
     connection.storagePoolLookupByName(POOL).destroy()
     try:
@@ -91,14 +93,16 @@ def test_a_pool_that_is_away_ends_nothing(connection: libvirt.virConnect, catalo
         connection.storagePoolLookupByName(POOL).create()
 
 
-def test_what_is_young_is_left_alone(connection: libvirt.virConnect, catalog: VolumeCatalog):
+def test_reconcile_of_a_young_record_keeps_the_record(
+    connection: libvirt.virConnect, catalog: VolumeCatalog
+):
     record = record_of(catalog, connection, POOL, "v", owner=str(uuid4()))
     reconcile(connection, catalog, older_than=datetime.now(UTC) - timedelta(hours=1))
     assert catalog.load(connection) == [record]
 
 
 @pytest.mark.parametrize("name", ["v", "never made"])
-def test_a_plan_that_cannot_be_proved_ends(
+def test_reconcile_of_an_unprovable_plan_removes_the_record(
     connection: libvirt.virConnect, catalog: VolumeCatalog, name: str
 ):
     catalog.plan(connection, pool=POOL, name=name, format=DiskFormat.RAW)
@@ -106,7 +110,7 @@ def test_a_plan_that_cannot_be_proved_ends(
     assert catalog.load(connection) == []
 
 
-def test_without_records_nothing_is_owned_and_nothing_is_deleted(
+def test_catalog_without_a_database_owns_nothing_and_refuses_deletes(
     connection: libvirt.virConnect,
 ):
     class Broken(LocalVolumeRecords):
@@ -133,7 +137,7 @@ class Unreadable(LocalVolumeRecords):
         return await super().list(engine)
 
 
-def test_views_do_not_each_wait_for_a_database_that_does_not_answer(
+def test_owns_after_a_failed_query_does_not_query_again_at_once(
     connection: libvirt.virConnect, domain: libvirt.virDomain
 ):
     records, id = Unreadable(), domain.UUIDString()
@@ -159,7 +163,7 @@ class Cancelling(LocalVolumeRecords):
         return []
 
 
-def test_a_question_that_ends_with_the_daemon_tells_that_nobody_can_tell(
+def test_load_cancelled_by_the_end_of_the_daemon_is_unreachable(
     connection: libvirt.virConnect,
 ):
     with local_catalog(Cancelling()) as catalog, pytest.raises(DatabaseUnreachableError):

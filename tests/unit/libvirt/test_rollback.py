@@ -7,7 +7,7 @@ from proad.drivers.libvirt.rollback import Rollback
 from proad.errors import ResourceNotFoundError
 
 
-def test_all_steps_are_undone_and_what_stays_is_logged():
+def test_undo_with_a_failing_step_undoes_the_others_and_logs():
     undone: list[str] = []
 
     def gone(_connection: object) -> None:

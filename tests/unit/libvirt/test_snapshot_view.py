@@ -23,7 +23,9 @@ def xml(state: str, memory: str) -> str:
         ("running", "", (ResourceState.STOPPED, False)),
     ],
 )
-def test_state_and_memory(state: str, memory: str, expected: tuple[ResourceState, bool]):
+def test_view_of_a_snapshot_has_state_and_memory(
+    state: str, memory: str, expected: tuple[ResourceState, bool]
+):
     seen = view_of(xml(state, memory), "some-id", "two")
     assert (seen.state, seen.has_memory) == expected
     assert (seen.name, seen.description, seen.parent) == ("two", "Second", "one")
@@ -32,5 +34,5 @@ def test_state_and_memory(state: str, memory: str, expected: tuple[ResourceState
     assert seen.current
 
 
-def test_another_one_is_current():
+def test_view_of_a_snapshot_that_is_not_current_says_so():
     assert not view_of(xml("shutoff", ""), "some-id", "one").current

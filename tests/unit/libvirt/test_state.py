@@ -36,7 +36,9 @@ S, R = ResourceState, StateReason
         ("SHUTOFF", "SHUTOFF_SAVED", (S.STOPPED, None)),
     ],
 )
-def test_the_table(state: str, reason: str, expected: tuple[ResourceState, StateReason | None]):
+def test_state_of_each_reason_follows_the_table(
+    state: str, reason: str, expected: tuple[ResourceState, StateReason | None]
+):
     numbers = getattr(libvirt, f"VIR_DOMAIN_{state}"), getattr(libvirt, f"VIR_DOMAIN_{reason}")
     ours, detail = state_of(*numbers, saved=False)
     assert (ours, detail.reason) == expected
@@ -44,11 +46,11 @@ def test_the_table(state: str, reason: str, expected: tuple[ResourceState, State
 
 
 @pytest.mark.parametrize("reason", range(9))
-def test_a_saved_image_makes_it_saved(reason: int):
+def test_state_of_a_stopped_domain_with_a_saved_image_is_saved(reason: int):
     assert state_of(libvirt.VIR_DOMAIN_SHUTOFF, reason, saved=True)[0] is S.SAVED
 
 
-def test_a_saved_image_of_one_that_runs_says_nothing():
+def test_state_of_a_running_domain_with_a_saved_image_is_running():
     assert state_of(libvirt.VIR_DOMAIN_RUNNING, 1, saved=True)[0] is S.RUNNING
 
 

@@ -48,7 +48,7 @@ def collector() -> StatsCollector:
     return StatsCollector(connection, Omissions("libvirt"))
 
 
-def test_all_devices_are_added_up(collector: StatsCollector):
+def test_sample_of_several_devices_is_their_sum(collector: StatsCollector):
     assert collector.sample(ID, {**OF_LIBVIRT, **OF_QEMU}, NOW) == ResourceStats(
         id=ID,
         kind=ResourceKind.DOMAIN,
@@ -64,15 +64,15 @@ def test_all_devices_are_added_up(collector: StatsCollector):
 
 
 @pytest.mark.parametrize("state", [0, 5, 6])
-def test_one_that_does_not_run_has_none(collector: StatsCollector, state: int):
+def test_sample_of_an_inactive_domain_is_none(collector: StatsCollector, state: int):
     assert collector.sample(ID, {**OF_LIBVIRT, **OF_QEMU, "state.state": state}, NOW) is None
 
 
-def test_what_is_not_measured_is_not_made_up(collector: StatsCollector):
+def test_sample_without_statistics_of_qemu_is_none(collector: StatsCollector):
     assert collector.sample(ID, {"state.state": 1, "state.reason": 0}, NOW) is None
 
 
-def test_a_busy_one_keeps_its_last_counters(collector: StatsCollector):
+def test_sample_of_a_busy_qemu_keeps_its_last_counters(collector: StatsCollector):
     assert collector.sample(ID, OF_LIBVIRT, NOW) is None  # no counters going back to zero
     first = collector.sample(ID, {**OF_LIBVIRT, **OF_QEMU}, NOW)
     assert first is not None

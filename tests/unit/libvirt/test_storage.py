@@ -76,21 +76,23 @@ def ended(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.usefixtures("ended")
-def test_a_list_leaves_out_a_pool_that_ends(connection: libvirt.virConnect, storage: Storage):
+def test_list_with_a_pool_that_stops_meanwhile_leaves_the_pool_out(
+    connection: libvirt.virConnect, storage: Storage
+):
     found = {volume.pool for volume in storage.list(connection)}
     assert MINE in found
     assert OTHERS not in found
 
 
 @pytest.mark.usefixtures("ended")
-def test_a_pool_that_ends_uses_nothing(connection: libvirt.virConnect):
+def test_usage_with_a_pool_that_stops_meanwhile_is_empty(connection: libvirt.virConnect):
     volume = connection.storagePoolLookupByName(MINE).storageVolLookupByName("v")
     usage = Usage(connection, pools.images(connection))
     assert usage.of(candidate_of(volume)) == Users()
 
 
 @pytest.mark.usefixtures("ended")
-def test_a_deletion_goes_on(
+def test_delete_owned_with_a_pool_that_stops_meanwhile_deletes_the_volume(
     connection: libvirt.virConnect, storage: Storage, catalog: VolumeCatalog
 ):
     owner = str(uuid4())
@@ -101,7 +103,7 @@ def test_a_deletion_goes_on(
     assert catalog.load(connection) == []
 
 
-def test_a_volume_in_a_stopped_pool_is_not_forgotten(
+def test_delete_owned_in_a_stopped_pool_is_refused_and_keeps_the_record(
     connection: libvirt.virConnect, storage: Storage, catalog: VolumeCatalog
 ):
     theirs = record_of(catalog, connection, OTHERS, "v", owner=str(uuid4()))
@@ -114,7 +116,7 @@ def test_a_volume_in_a_stopped_pool_is_not_forgotten(
 
 
 @pytest.mark.parametrize("remove", [False, True], ids=["stopped", "removed"])
-def test_a_domain_with_a_disk_there_can_be_read(
+def test_full_view_with_a_disk_in_a_missing_or_stopped_pool_is_read(
     connection: libvirt.virConnect, catalog: VolumeCatalog, *, remove: bool
 ):
     domain = connection.defineXML(
@@ -132,7 +134,7 @@ def test_a_domain_with_a_disk_there_can_be_read(
         domain.undefine()
 
 
-def test_pool_of_any_name_that_is_stopped_is_advised_to_be_started_as_a_shell_takes_it(connection):
+def test_pool_stopped_with_an_odd_name_advises_a_quoted_command(connection):
     name = f"proa-test $({MINE})"
     pool = connection.storagePoolDefineXML(
         f"<pool type='dir'><name>{name}</name><target><path>/x</path></target></pool>"
