@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import libvirt
 
 from proad.drivers.libvirt.host.host import LibvirtHost
-from proad.drivers.libvirt.storage.catalog import VolumeCatalog, described
+from proad.drivers.libvirt.storage.catalog import VolumeCatalog, created_record
 from proad.drivers.records import LocalVolumeRecords
 from proad.drivers.tolerant import Omissions
 from proad.model import DiskFormat
@@ -21,7 +21,7 @@ def record_of(
     """Record a volume that is there as one that Proa has made."""
     volume = connection.storagePoolLookupByName(pool).storageVolLookupByName(name)
     planned = catalog.plan(connection, pool=pool, name=name, format=DiskFormat.RAW, owner=owner)
-    record = described(connection, planned, volume)
+    record = created_record(connection, planned, volume)
     catalog.put(connection, record)
     return record
 

@@ -168,9 +168,9 @@ class LibvirtDriver:
 
     async def get_resource(self, id: str, view: ResourceView = ResourceView.FULL) -> Resource:
         """Return one domain."""
-        look = partial(self._reader.one, view=view)
+        read = partial(self._reader.one, view=view)
         return await self._connection.on(
-            id, look, bulkhead=Bulkhead.READ, cached=view is ResourceView.SUMMARY
+            id, read, bulkhead=Bulkhead.READ, cached=view is ResourceView.SUMMARY
         )
 
     async def find_id(self, name: str) -> str:
@@ -221,12 +221,12 @@ class LibvirtDriver:
         self, spec: DomainSpec, *, start: bool = False, on_made: OnMade = ignore
     ) -> Resource:
         """Create a domain and its new volumes; start it if requested."""
-        tell = _from_a_thread(on_made)
+        on_made = _call_on_loop(on_made)
 
         def make(connection: libvirt.virConnect, rollback: Rollback) -> Resource:
             host = self._host.facts(connection)
             make = self._creator.from_spec
-            made = make(connection, spec, host, rollback, start=start, on_made=tell)
+            made = make(connection, spec, host, rollback, start=start, on_made=on_made)
             return self._made(made)
 
         return await all_or_nothing(self._connection, make)
@@ -235,12 +235,12 @@ class LibvirtDriver:
         self, source: DomainXml, *, start: bool = False, on_made: OnMade = ignore
     ) -> Resource:
         """Create a domain from XML; never change an existing one."""
-        tell = _from_a_thread(on_made)
+        on_made = _call_on_loop(on_made)
 
         def make(connection: libvirt.virConnect, rollback: Rollback) -> Resource:
             host = self._host.facts(connection)
             make = self._creator.from_xml
-            made = make(connection, source, host, rollback, start=start, on_made=tell)
+            made = make(connection, source, host, rollback, start=start, on_made=on_made)
             return self._made(made)
 
         return await all_or_nothing(self._connection, make)
@@ -256,8 +256,8 @@ class LibvirtDriver:
 
     async def list_snapshots(self, id: str) -> list[Snapshot]:
         """Return the snapshots of a domain, in any order."""
-        look = partial(snapshots.list_all, omissions=self._omissions)
-        return await self._connection.on(id, look, bulkhead=Bulkhead.READ)
+        read = partial(snapshots.list_all, omissions=self._omissions)
+        return await self._connection.on(id, read, bulkhead=Bulkhead.READ)
 
     async def get_snapshot(self, id: str, name: str) -> Snapshot:
         """Return one snapshot."""
@@ -361,6 +361,7 @@ class LibvirtDriver:
         self._host.forget()
 
 
-def _from_a_thread(on_made: OnMade) -> OnMade:
+def _call_on_loop(on_made: OnMade) -> OnMade:
+    """Return a callback for any thread that calls `on_made` on the loop."""
     loop = asyncio.get_running_loop()
     return lambda id: call_soon_threadsafe(loop, on_made, id)

@@ -31,7 +31,7 @@ _LONGEST_PREFIX = 128
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
+class XmlFacts:
     """The part of a SUMMARY that comes from the domain's XML.
 
     Attributes:
@@ -57,7 +57,7 @@ class FullView:
 
     def read(
         self, domain: libvirt.virDomain, *, ask_guest: bool = True
-    ) -> tuple[Domain, Described] | None:
+    ) -> tuple[Domain, XmlFacts] | None:
         """Read a domain; return None if its XML is unreadable.
 
         Without `ask_guest`, make no call that waits for the guest's QEMU. The caller replaces
@@ -67,7 +67,7 @@ class FullView:
         root = self.xml_of(domain)
         if root.element is None:
             return None
-        described = _described(root.element, omissions, id)
+        facts = _facts(root.element, omissions, id)
         seen = domain_of(root.element, omissions, id)
         leases = self._leases(domain) if seen.runtime_id and seen.networks else {}
         snapshots = query(omissions, domain, "snapshots", domain.snapshotNum, 0)
@@ -78,16 +78,16 @@ class FullView:
             networks=tuple(_with_addresses(each, leases) for each in seen.networks),
             snapshot_count=Value(snapshots, omissions, id, "snapshots").count(UINT32),
         )
-        return details, described
+        return details, facts
 
-    def described(self, domain: libvirt.virDomain) -> Described:
+    def facts(self, domain: libvirt.virDomain) -> XmlFacts:
         """Read the part of a SUMMARY that comes from the XML, with one call."""
         root = self.xml_of(domain).element
         if root is not None:
-            return _described(root, self._omissions, domain.UUIDString())
+            return _facts(root, self._omissions, domain.UUIDString())
         read = partial(metadata.read, domain)
         id = domain.UUIDString()
-        return Described(self._omissions.attempt(id, "metadata", read, Metadata()))
+        return XmlFacts(self._omissions.attempt(id, "metadata", read, Metadata()))
 
     def xml_of(self, domain: libvirt.virDomain) -> Node:
         """Return the XML of a domain; an absent node if it is unreadable."""
@@ -138,9 +138,9 @@ class FullView:
         id = domain.UUIDString()
         if domain.isActive():
             # For a running domain, only statistics do not queue behind a call that hangs.
-            told = bulk_stats.of_one(domain, libvirt.VIR_DOMAIN_STATS_BLOCK)
-            value = Value(told, self._omissions, id)
-            block = next((key[:-5] for key, name in told.items() if _names(key, name, disk)), "")
+            answer = bulk_stats.of_one(domain, libvirt.VIR_DOMAIN_STATS_BLOCK)
+            value = Value(answer, self._omissions, id)
+            block = next((key[:-5] for key, name in answer.items() if _names(key, name, disk)), "")
             capacity, allocation = value[f"{block}.capacity"], value[f"{block}.allocation"]
         else:
             try:
@@ -161,9 +161,9 @@ class FullView:
         return leases_of(Value(found, self._omissions, id, "leases"))
 
 
-def _described(root: etree._Element, omissions: Omissions, id: str) -> Described:
+def _facts(root: etree._Element, omissions: Omissions, id: str) -> XmlFacts:
     noted = omissions.attempt(id, "metadata", lambda: Metadata.of(in_domain(root)), Metadata())
-    return Described(noted, obstacle(Node(root, omissions, id)))
+    return XmlFacts(noted, obstacle(Node(root, omissions, id)))
 
 
 def leases_of(found: Value) -> dict[str, tuple[str, ...]]:

@@ -41,7 +41,7 @@ class Target:
         runtime_id: libvirt's number of this run; a later run has another one.
         agent: whether the guest agent is connected.
         test: whether this is libvirt's test hypervisor, which follows at once.
-        restarts_on_poweroff: whether libvirt is told to start it again when its guest shuts down.
+        restarts_on_poweroff: whether libvirt starts it again when its guest shuts down.
     """
 
     resource: Resource

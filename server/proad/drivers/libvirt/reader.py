@@ -9,7 +9,7 @@ import libvirt
 from proad.drivers.libvirt.connections.queries import GONE, is_fatal
 from proad.drivers.libvirt.errors import code_of
 from proad.drivers.libvirt.event_cache import EventCache
-from proad.drivers.libvirt.full_view import Described, FullView
+from proad.drivers.libvirt.full_view import FullView, XmlFacts
 from proad.drivers.libvirt.snapshot_support import Obstacle
 from proad.drivers.libvirt.state import state_of
 from proad.drivers.libvirt.storage.catalog import VolumeCatalog
@@ -83,7 +83,7 @@ class DomainReader:
         self._fields.keep_only(ids)
         self._states.keep_only(ids)
         resources = []
-        for domain, told in states:
+        for domain, answer in states:
             id = domain.UUIDString()
             known = self._fields.known(id)
             fields = SummaryFields(
@@ -91,7 +91,7 @@ class DomainReader:
                 transient=id in transient,
                 autostart=id in autostart,
                 size=sizes.get(id) or (known.size if known else NO_SIZE),
-                described=known.described if known else Described(),
+                facts=known.facts if known else XmlFacts(),
             )
             if fields.size == NO_SIZE or known is None:
                 try:
@@ -106,7 +106,7 @@ class DomainReader:
                     known = fields
             if fields != known:
                 self._fields.put(id, fields, changes)
-            state = state_from_stats(Value(told, self._omissions, id), saved=id in saved)
+            state = state_from_stats(Value(answer, self._omissions, id), saved=id in saved)
             self._states.put(id, state, before)
             resources.append(fields.resource(id, *state))
         return resources
@@ -116,7 +116,7 @@ class DomainReader:
         return replace(
             fields,
             size=Size.read(domain) if fields.size == NO_SIZE else fields.size,
-            described=self._full_view.described(domain),
+            facts=self._full_view.facts(domain),
         )
 
     def one(self, domain: libvirt.virDomain, view: ResourceView) -> Resource:
@@ -167,13 +167,13 @@ class DomainReader:
         found = self._full_view.read(domain, ask_guest=ask_guest)
         if found is None:
             return self.refreshed_summary(domain)
-        details, described = found
+        details, facts = found
         fields = SummaryFields(
             name=self._omissions.attempt(id, "name", domain.name, ""),
             transient=domain.isPersistent() == 0,
             autostart=details.autostart,
             size=Size.read(domain),
-            described=described,
+            facts=facts,
         )
         # Fields of both views are cached for both.
         self._fields.put(id, fields, changes)
@@ -192,7 +192,7 @@ class DomainReader:
 
     def obstacle(self, domain: libvirt.virDomain) -> Obstacle | None:
         """Return why snapshots of a domain are impossible now, read again; None: no reason."""
-        return self._full_view.described(domain).obstacle
+        return self._full_view.facts(domain).obstacle
 
     def xml_of(self, domain: libvirt.virDomain) -> Node:
         """Return the XML of a domain; an absent node if it is unreadable."""

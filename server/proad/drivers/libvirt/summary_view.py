@@ -7,7 +7,7 @@ import libvirt
 
 from proad.drivers.libvirt.connections import bulk_stats
 from proad.drivers.libvirt.connections.queries import lookup
-from proad.drivers.libvirt.full_view import Described, FullView
+from proad.drivers.libvirt.full_view import FullView, XmlFacts
 from proad.drivers.libvirt.state import state_of
 from proad.drivers.tolerant import INT32, MOST, UINT32, Omissions, Value
 from proad.model import (
@@ -50,9 +50,9 @@ class Size:
         return cls.of(dict(zip(keys, (maximum, memory, vcpus), strict=True))) or cls(0, 0, 0)
 
     @classmethod
-    def of(cls, told: bulk_stats.Answer) -> Self | None:
+    def of(cls, answer: bulk_stats.Answer) -> Self | None:
         """Take the size from libvirt's statistics; None on the test hypervisor."""
-        value = Value(told, UNTOLD)
+        value = Value(answer, _UNLOGGED)
         maximum = value["balloon.maximum"].number(0, _MOST_KIB)
         memory = value["balloon.current"].number(0, _MOST_KIB)
         vcpus = value["vcpu.current"].number(0, UINT32)
@@ -62,14 +62,14 @@ class Size:
 
 
 # Sizes that are missing in bulk statistics are read one by one, without an entry in the log.
-UNTOLD = Omissions("")
+_UNLOGGED = Omissions("")
 NO_SIZE = Size(0, 0, 0)
 
 
 def stopped_sizes(connection: libvirt.virConnect) -> dict[str, Size]:
     """Return the sizes of all inactive domains; empty on the test hypervisor."""
     found = connection.getAllDomainStats(_SIZES, _INACTIVE | bulk_stats.NOWAIT)
-    sizes = ((domain.UUIDString(), Size.of(told)) for domain, told in found)
+    sizes = ((domain.UUIDString(), Size.of(answer)) for domain, answer in found)
     return {id: size for id, size in sizes if size is not None}
 
 
@@ -86,7 +86,7 @@ class SummaryFields:
     transient: bool
     autostart: bool
     size: Size
-    described: Described
+    facts: XmlFacts
 
     @classmethod
     def read(cls, domain: libvirt.virDomain, view: FullView, omissions: Omissions) -> Self:
@@ -99,7 +99,7 @@ class SummaryFields:
             transient=domain.isPersistent() == 0,
             autostart=bool(domain.autostart()),
             size=Size.read(domain),
-            described=view.described(domain),
+            facts=view.facts(domain),
         )
 
     def resource(self, id: str, state: ResourceState, detail: StateDetail) -> Resource:
@@ -110,8 +110,8 @@ class SummaryFields:
             name=self.name,
             state=state,
             state_detail=detail,
-            labels=self.described.metadata.labels,
-            create_time=self.described.metadata.create_time,
+            labels=self.facts.metadata.labels,
+            create_time=self.facts.metadata.create_time,
             lifetime=Lifetime.TRANSIENT if self.transient else Lifetime.PERSISTENT,
             allowed_verbs=self._fewer_verbs(state),
             domain=Domain(
@@ -123,7 +123,7 @@ class SummaryFields:
         )
 
     def _fewer_verbs(self, state: ResourceState) -> tuple[Verb, ...]:
-        if self.described.obstacle is None:
+        if self.facts.obstacle is None:
             return ()
         return allowed_verbs(ResourceKind.DOMAIN, state, but={Verb.CREATE_SNAPSHOT})
 
@@ -136,9 +136,9 @@ def read_state(domain: libvirt.virDomain) -> tuple[ResourceState, StateDetail]:
     return state_of(state, reason, saved=saved)
 
 
-def state_from_stats(told: Value, *, saved: bool) -> tuple[ResourceState, StateDetail]:
+def state_from_stats(answer: Value, *, saved: bool) -> tuple[ResourceState, StateDetail]:
     """Take the state from libvirt's statistics."""
-    state, reason = (told[f"state.{part}"].number(-INT32, INT32) for part in ("state", "reason"))
+    state, reason = (answer[f"state.{part}"].number(-INT32, INT32) for part in ("state", "reason"))
     if state is None:
         return ResourceState.OTHER, StateDetail(message="libvirt tells no state")
     return state_of(state, reason or 0, saved=saved)

@@ -39,12 +39,12 @@ class DomainCapabilities:
             arch: such as "x86_64"; empty: the host's.
         """
         try:
-            told = connection.getDomainCapabilities(None, arch or None, machine or None, kind)
+            answer = connection.getDomainCapabilities(None, arch or None, machine or None, kind)
         except libvirt.libvirtError as error:
             if code_of(error) not in NOT_OFFERED:
                 raise
             return None
-        return cls(parse(told))
+        return cls(parse(answer))
 
     @property
     def machine(self) -> str:
@@ -54,8 +54,8 @@ class DomainCapabilities:
     @property
     def most_vcpus(self) -> int | None:
         """The largest number of processors; None: libvirt does not say."""
-        told: str = self.root.xpath("string(vcpu/@max)")
-        return int(told) if told.isdecimal() else None
+        limit: str = self.root.xpath("string(vcpu/@max)")
+        return int(limit) if limit.isdecimal() else None
 
     def values(self, path: str, name: str) -> list[str]:
         """Return the values of an `<enum>`; empty if libvirt does not say."""

@@ -40,9 +40,9 @@ def _own_emulator(connection: libvirt.virConnect, root: etree._Element) -> str:
     machine = root.find("os/type")
     arch, kind = (None, None) if machine is None else (machine.get("arch"), machine.get("machine"))
     try:
-        told = connection.getDomainCapabilities(None, arch, kind, root.get("type"))
+        answer = connection.getDomainCapabilities(None, arch, kind, root.get("type"))
     except libvirt.libvirtError as error:
         if code_of(error) not in NOT_OFFERED:
             raise
         return ""
-    return parse(told).findtext("path", "")
+    return parse(answer).findtext("path", "")

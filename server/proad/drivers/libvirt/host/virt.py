@@ -164,8 +164,8 @@ def _memory(connection: libvirt.virConnect, omissions: Omissions) -> int:
 
     def total() -> int:
         # getInfo is wrong on some hosts.
-        told = connection.getMemoryStats(libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS)
-        return Value(told, omissions)["total"].count(MOST // _KIB) * _KIB
+        answer = connection.getMemoryStats(libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS)
+        return Value(answer, omissions)["total"].count(MOST // _KIB) * _KIB
 
     try:
         return omissions.attempt("", "memory", total, 0)

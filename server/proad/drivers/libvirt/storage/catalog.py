@@ -274,7 +274,7 @@ def _is_of(record: VolumeRecord, file: FileIdentity) -> bool:
     return file.birth_time_ns is not None or identity_of(record.path) == file
 
 
-def described(
+def created_record(
     connection: libvirt.virConnect, planned: VolumeRecord, volume: libvirt.virStorageVol
 ) -> VolumeRecord:
     """Return the record of a planned volume that exists."""

@@ -12,7 +12,7 @@ import structlog
 from proad.drivers.libvirt.connections.bulkheads import Bulkhead
 from proad.drivers.libvirt.connections.connection import Connection
 from proad.drivers.libvirt.errors import code_of, seek
-from proad.drivers.libvirt.storage.catalog import VolumeCatalog, described
+from proad.drivers.libvirt.storage.catalog import VolumeCatalog, created_record
 from proad.drivers.libvirt.storage.pools import NO_POOL
 from proad.drivers.libvirt.timing import CatalogTiming
 from proad.errors import ProaError
@@ -112,7 +112,7 @@ def _settle(
         catalog.end(connection, [planned])
         return
     owner = planned.owner if planned.owner in domains else ""
-    record = described(connection, replace(planned, owner=owner), volume)
+    record = created_record(connection, replace(planned, owner=owner), volume)
     born = None if record.file is None else record.file.birth_time_ns
     if born is not None and born + _CLOCK_STEP >= planned.create_time.timestamp() * _NANO:
         catalog.put(connection, record)

@@ -44,7 +44,7 @@ class References:
         paths: all referenced paths.
         volumes: volumes that are referenced by pool and name.
         raw: paths of images that are used as raw.
-        told: paths of images whose whole backing chain is in the XML.
+        complete: paths of images whose whole backing chain is in the XML.
         images: images whose backing chain has to be read from their headers.
         chains: those backing chains.
         unread: why the references are incomplete; empty: they are complete.
@@ -56,7 +56,7 @@ class References:
     paths: set[str] = field(default_factory=set)
     volumes: set[VolumeRef] = field(default_factory=set)
     raw: set[str] = field(default_factory=set)
-    told: set[str] = field(default_factory=set)
+    complete: set[str] = field(default_factory=set)
     images: set[ImageFile] = field(default_factory=set)
     chains: list[BackingChain] = field(default_factory=list)
     unread: str = ""
@@ -87,7 +87,7 @@ class References:
             inner = store.find("source")
             if inner is None:
                 if live:  # the end of the chain, as QEMU has it open
-                    self.told.add(top.path)
+                    self.complete.add(top.path)
                     return
                 break
             last, layer = (
@@ -96,7 +96,7 @@ class References:
             )
         if live:
             self.images.add(layer)
-        elif top.path not in self.told:
+        elif top.path not in self.complete:
             self.images.add(top)
 
 

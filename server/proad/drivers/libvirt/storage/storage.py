@@ -13,7 +13,7 @@ from proad.drivers.libvirt.errors import ENGINE, code_of, values_of
 from proad.drivers.libvirt.rollback import Rollback
 from proad.drivers.libvirt.storage import pools
 from proad.drivers.libvirt.storage.backing_chains import BackingChains
-from proad.drivers.libvirt.storage.catalog import VolumeCatalog, described
+from proad.drivers.libvirt.storage.catalog import VolumeCatalog, created_record
 from proad.drivers.libvirt.storage.finder import Finder
 from proad.drivers.libvirt.storage.media import check_written
 from proad.drivers.libvirt.storage.reservations import Reservations
@@ -48,7 +48,7 @@ class Storage:
         self.chains = BackingChains(catalog)
         self.reservations = Reservations()
         # Pools whose unreadable volume names have been logged.
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
 
     @contextmanager
     def reserved(
@@ -151,7 +151,7 @@ class Storage:
             if taken:
                 raise AlreadyExistsError("volume", spec.name) from None
             raise
-        record = described(connection, planned, volume)
+        record = created_record(connection, planned, volume)
         rollback.on_failure(f"volume {spec.name}", partial(self._take, record=record))
         self._catalog.put(connection, record)
         return volume
@@ -321,7 +321,7 @@ class Storage:
         pool_name = pool.name()
         for name, volume in pools.volumes_in(pool):
             if not name:
-                self._tell(pool_name)
+                self._log_unreadable_name(pool_name)
                 continue
             try:
                 record = self._catalog.of_volume(connection, volume)
@@ -330,9 +330,9 @@ class Storage:
                 if code_of(error) != libvirt.VIR_ERR_NO_STORAGE_VOL:  # deleted a moment ago
                     raise
 
-    def _tell(self, pool: str) -> None:
-        if pool not in self._told:
-            self._told.add(pool)
+    def _log_unreadable_name(self, pool: str) -> None:
+        if pool not in self._logged:
+            self._logged.add(pool)
             _log.warning("libvirt.volume_left_out", pool=pool, reason="its name is not UTF-8")
 
 
