@@ -134,7 +134,7 @@ async def serving(
 
         # The core over the drivers
         connections = [
-            EngineConnection(host, await stack.enter_async_context(driver), timing.connection)
+            EngineConnection(host, await stack.enter_async_context(driver), timing.probes)
             for host, driver in drivers
         ]
         hosts = Hosts(list(dict.fromkeys(host for host, _driver in drivers)), connections)

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from proad.core.engine_connection import ConnectionTiming
+from proad.core.engine_connection import ProbeTiming
 from proad.core.resolver import ResolverTiming
-from proad.core.stats_service import StatsTiming
+from proad.core.stats_service import StatsStreamTiming
 from proad.core.verb_runner import VerbTiming
 from proad.rpc.timing import RpcTiming
 
@@ -13,8 +13,8 @@ from proad.rpc.timing import RpcTiming
 class DaemonTiming:
     """The durations of the components that `app.serving` composes, by component."""
 
-    connection: ConnectionTiming = field(default_factory=ConnectionTiming)
+    probes: ProbeTiming = field(default_factory=ProbeTiming)
     resolver: ResolverTiming = field(default_factory=ResolverTiming)
     verbs: VerbTiming = field(default_factory=VerbTiming)
-    stats: StatsTiming = field(default_factory=StatsTiming)
+    stats: StatsStreamTiming = field(default_factory=StatsStreamTiming)
     rpc: RpcTiming = field(default_factory=RpcTiming)

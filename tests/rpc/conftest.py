@@ -9,7 +9,7 @@ import pytest
 from proad.auth.keys import KeyRing
 from proad.auth.passwords import Passwords
 from proad.config import Settings
-from proad.core.engine_connection import ConnectionTiming
+from proad.core.engine_connection import ProbeTiming
 from proad.drivers.memory import MemoryDriver
 from proad.model.scope import Scope
 from proad.store.database import Database
@@ -91,9 +91,7 @@ def machines():
 def quick():
     """Return a timing of probes that a test need not wait for."""
     return DaemonTiming(
-        connection=ConnectionTiming(
-            probe_interval=0.05, first_lost_interval=0.05, probe_timeout=0.2
-        )
+        probes=ProbeTiming(probe_interval=0.05, first_lost_interval=0.05, probe_timeout=0.2)
     )
 
 

@@ -9,11 +9,11 @@ import pytest
 
 from eventually import eventually
 from proa import v1
-from proad.core.engine_connection import ConnectionTiming
+from proad.core.engine_connection import ProbeTiming
 from proad.timing import DaemonTiming
 from rpc.daemon import IMAGE, Refusal, refusal
 
-UNPROBED = DaemonTiming(connection=ConnectionTiming(probe_interval=3600))
+UNPROBED = DaemonTiming(probes=ProbeTiming(probe_interval=3600))
 """No probe by itself after the first."""
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from proad.core.stats_service import StatsTiming
+from proad.core.stats_service import StatsStreamTiming
 from proad.drivers.memory import MemoryDriver
 from proad.errors import EngineConflictError
 from proad.timing import DaemonTiming
@@ -14,7 +14,7 @@ class Failing(MemoryDriver):
 
 
 async def test_why_thousands_have_no_sample_comes_in_messages_that_stock_clients_take(serve):
-    timing = DaemonTiming(stats=StatsTiming(sample_age=0.2))
+    timing = DaemonTiming(stats=StatsStreamTiming(sample_age=0.2))
     daemon = await serve(("local", Failing()), timing=timing)
     made = {(await daemon.container()).id for _ in range(1500)}
     call = daemon.call("StreamStats")

@@ -7,7 +7,7 @@ import pytest
 
 from eventually import eventually
 from proa import v1
-from proad.core.stats_service import StatsTiming
+from proad.core.stats_service import StatsStreamTiming
 from proad.drivers.memory import MemoryDriver
 from proad.timing import DaemonTiming
 from rpc.daemon import refusal
@@ -31,7 +31,7 @@ class Counting(MemoryDriver):
 @pytest.fixture
 async def daemon(serve):
     return await serve(
-        ("local", Counting()), timing=DaemonTiming(stats=StatsTiming(sample_age=SAMPLE_AGE))
+        ("local", Counting()), timing=DaemonTiming(stats=StatsStreamTiming(sample_age=SAMPLE_AGE))
     )
 
 

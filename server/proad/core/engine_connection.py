@@ -23,7 +23,7 @@ _FAULT = "the probe failed; see the log"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectionTiming:
+class ProbeTiming:
     """Durations of probing an engine, in seconds.
 
     A probe of a lost engine may start a program, or open a connection to another host, so the
@@ -63,9 +63,7 @@ class EngineConnection:
         last_sync_time: when the inventory last had all resources of the engine.
     """
 
-    def __init__(
-        self, host: str, driver: Driver, timing: ConnectionTiming = ConnectionTiming()
-    ) -> None:
+    def __init__(self, host: str, driver: Driver, timing: ProbeTiming = ProbeTiming()) -> None:
         self.host = host
         self.driver = driver
         self.info = EngineInfo(version="")

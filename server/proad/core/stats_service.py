@@ -17,7 +17,7 @@ from proad.ports import Stats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StatsTiming:
+class StatsStreamTiming:
     """Durations of streams of statistics, in seconds.
 
     Attributes:
@@ -109,7 +109,7 @@ class StatsService:
         hosts: Hosts,
         resolver: Resolver,
         inventory: Inventory,
-        timing: StatsTiming = StatsTiming(),
+        timing: StatsStreamTiming = StatsStreamTiming(),
     ) -> None:
         self._resolver = resolver
         self._inventory = inventory

@@ -93,4 +93,7 @@ async def test_changes_by_others_during_a_graceful_stop_are_attributed_to_the_st
             await stopping
         during = core.changes_of(made.id)[1:]
     assert {f"{token}-renamed", "PAUSED", "gone"} <= {what for what, *_ in during}
-    assert {(cause, actor) for _what, cause, actor in during} == {("API", "ann")}
+    # The stop may meet the removal before an event tells of it. A driver that finds no resource
+    # did nothing, so the removal is external then.
+    before = [change for change in during if change[0] != "gone"]
+    assert {(cause, actor) for _what, cause, actor in before} == {("API", "ann")}

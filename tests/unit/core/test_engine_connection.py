@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-from proad.core.engine_connection import ConnectionTiming, EngineConnection
+from proad.core.engine_connection import EngineConnection, ProbeTiming
 from proad.drivers.memory import MemoryDriver
 from proad.errors import EngineUnreachableError, ResourceNotFoundError
 from proad.model import EngineHealth
@@ -31,7 +31,7 @@ def driver():
 
 @pytest.fixture
 def moody(driver):
-    return EngineConnection("here", driver, ConnectionTiming(probe_timeout=0.02))
+    return EngineConnection("here", driver, ProbeTiming(probe_timeout=0.02))
 
 
 async def test_connection_not_probed_yet_knows_nothing_and_reads(moody):
@@ -169,7 +169,7 @@ async def test_read_other_error_leaves_the_health(moody):
 
 
 async def test_supervise_watcher_fails_calls_the_others_and_goes_on(driver):
-    timing = ConnectionTiming(probe_interval=0.005, probe_timeout=30.0)
+    timing = ProbeTiming(probe_interval=0.005, probe_timeout=30.0)
     moody = EngineConnection("here", driver, timing)
     heard = asyncio.Queue()
 
@@ -195,7 +195,7 @@ async def test_supervise_watcher_fails_calls_the_others_and_goes_on(driver):
 
 
 async def test_supervise_engine_lost_and_back_reports_both(driver):
-    timing = ConnectionTiming(probe_interval=0.01, first_lost_interval=0.01, probe_timeout=0.02)
+    timing = ProbeTiming(probe_interval=0.01, first_lost_interval=0.01, probe_timeout=0.02)
     moody = EngineConnection("here", driver, timing)
     changes = asyncio.Queue()
 
@@ -218,7 +218,7 @@ async def test_supervise_engine_lost_and_back_reports_both(driver):
 
 
 async def test_probe_interval_while_lost_doubles_up_to_a_limit_and_starts_anew(moody, driver):
-    timing = ConnectionTiming()
+    timing = ProbeTiming()
     await moody.probe()
     assert moody.probe_interval == timing.probe_interval
     for _ in range(2):

@@ -13,7 +13,7 @@ import pytest
 from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
 from proad.core.resolver import Resolver
-from proad.core.stats_service import StatsService, StatsTiming
+from proad.core.stats_service import StatsService, StatsStreamTiming
 from proad.errors import (
     CapabilityMissingError,
     EngineTimedOutError,
@@ -73,7 +73,7 @@ async def measure(connection):
     async with AsyncExitStack() as stack:
 
         async def start(*others, first_patience=2.5):
-            timing = StatsTiming(sample_age=SAMPLE_AGE, first_patience=first_patience)
+            timing = StatsStreamTiming(sample_age=SAMPLE_AGE, first_patience=first_patience)
             connections = [connection, *others]
             inventory = Inventory(connections)
             await stack.enter_async_context(inventory.following())

@@ -10,7 +10,7 @@ import pytest
 from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
 from proad.core.resolver import Resolver
-from proad.core.stats_service import StatsService, StatsTiming
+from proad.core.stats_service import StatsService, StatsStreamTiming
 from proad.errors import EngineTimedOutError
 from proad.model import ResourceKind, ResourceStats
 from unit.core.inventory.scripted import Scripted, box, linked, until
@@ -54,7 +54,7 @@ def far():
 
 @pytest.fixture
 def timing():
-    return StatsTiming(sample_age=0.02, first_patience=1.0)
+    return StatsStreamTiming(sample_age=0.02, first_patience=1.0)
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ async def names(stream):
         return {one.name for one in (await anext(stream)).stats}
 
 
-@pytest.mark.parametrize("timing", [StatsTiming(sample_age=0.02, first_patience=30)])
+@pytest.mark.parametrize("timing", [StatsStreamTiming(sample_age=0.02, first_patience=30)])
 async def test_stream_sample_under_way_waits_for_its_own(engine, listen):
     engine.open.clear()
     first = asyncio.ensure_future(names(await listen("a", interval=OFTEN)))
