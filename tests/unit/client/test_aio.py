@@ -21,14 +21,14 @@ async def client(aio_target):
         yield client
 
 
-async def test_the_token_is_fetched_and_renewed(client, aio_daemon):
+async def test_call_with_a_password_logs_in_and_renews_the_token(client, aio_daemon):
     assert (await client.hosts.GetHost(HOST)).daemon_version == "1.2.3"
     aio_daemon.valid.clear()
     assert (await client.hosts.GetHost(HOST)).daemon_version == "1.2.3"
     assert aio_daemon.calls == {"CreateToken": 2, "GetHost": 3}
 
 
-async def test_many_tasks_log_in_once(client, aio_daemon):
+async def test_concurrent_calls_log_in_once(client, aio_daemon):
     await asyncio.gather(*(client.hosts.GetHost(HOST) for _ in range(10)))
     assert aio_daemon.calls == {"CreateToken": 1, "GetHost": 10}
     aio_daemon.valid.clear()
@@ -36,7 +36,7 @@ async def test_many_tasks_log_in_once(client, aio_daemon):
     assert aio_daemon.calls["CreateToken"] == 2
 
 
-async def test_a_cancelled_login_does_not_stop_the_next(client, aio_daemon):
+async def test_login_after_a_cancelled_one_succeeds(client, aio_daemon):
     with aio_daemon.lock:  # the login is not answered
         call = asyncio.ensure_future(asyncio.wait_for(client.hosts.GetHost(HOST), 0.2))
         with pytest.raises(TimeoutError):
@@ -45,7 +45,7 @@ async def test_a_cancelled_login_does_not_stop_the_next(client, aio_daemon):
 
 
 @pytest.mark.parametrize("kind", ["function", "coroutine"])
-async def test_a_function_gives_the_token(aio_target, aio_daemon, kind):
+async def test_call_with_a_token_function_uses_its_token(aio_target, aio_daemon, kind):
     aio_daemon.valid = {"mine"}
 
     async def coroutine():
@@ -57,7 +57,7 @@ async def test_a_function_gives_the_token(aio_target, aio_daemon, kind):
     assert aio_daemon.calls == {"GetHost": 1}
 
 
-async def test_a_given_token_is_not_tried_twice(aio_target, aio_daemon):
+async def test_call_with_a_refused_fixed_token_is_not_repeated(aio_target, aio_daemon):
     async with proa.aio.connect(aio_target, token="old") as client:
         with pytest.raises(proa.Unauthenticated) as caught:
             await client.hosts.GetHost(HOST)
@@ -67,14 +67,14 @@ async def test_a_given_token_is_not_tried_twice(aio_target, aio_daemon):
     assert aio_daemon.calls == {"GetHost": 1, "PullImage": 1}
 
 
-async def test_a_callers_own_token_goes_before(client, aio_daemon):
+async def test_call_with_a_token_of_its_own_uses_that(client, aio_daemon):
     aio_daemon.valid = {"mine"}
     metadata = grpc.aio.Metadata(("authorization", "Bearer mine"))
     await client.hosts.GetHost(HOST, metadata=metadata)
     assert aio_daemon.calls == {"GetHost": 1}
 
 
-async def test_a_refused_login(aio_target):
+async def test_call_with_a_wrong_password_raises_unauthenticated(aio_target):
     async with proa.aio.connect(aio_target, username="ann", password="x") as client:
         with pytest.raises(proa.Unauthenticated) as caught:
             await client.hosts.GetHost(HOST)
@@ -83,14 +83,14 @@ async def test_a_refused_login(aio_target):
             [event async for event in client.images.PullImage(PULL)]
 
 
-async def test_errors_are_typed(client):
+async def test_failed_call_raises_a_typed_error(client):
     with pytest.raises(proa.NotFound) as caught:
         await client.resources.GetResource(v1.GetResourceRequest(id="gone"))
     assert caught.value.reason == "RESOURCE_NOT_FOUND"
     assert caught.value.metadata == {"resource": "gone"}
 
 
-async def test_a_stream(client, aio_daemon, status):
+async def test_stream_yields_responses_and_raises_typed_errors(client, aio_daemon, status):
     events = [event async for event in client.images.PullImage(PULL)]
     assert [e.WhichOneof("event") for e in events] == ["progress", "image"]
     aio_daemon.valid.clear()
@@ -104,21 +104,21 @@ async def test_a_stream(client, aio_daemon, status):
     assert caught.value.reason == "IMAGE_NOT_FOUND"
 
 
-async def test_a_stream_that_is_read(client):
+async def test_stream_can_be_read_one_by_one(client):
     call = client.images.PullImage(PULL)
     assert (await call.read()).progress.status == "Downloading"
     assert (await call.read()).image.id == "sha256:1"
     assert await call.read() is grpc.aio.EOF
 
 
-async def test_all_pages(client, aio_daemon):
+async def test_list_resources_fetches_all_pages(client, aio_daemon):
     assert [r.name async for r in client.list_resources()] == ["r0", "r1", "r2", "r3", "r4"]
     assert aio_daemon.calls["ListResources"] == 3
     assert [r.name async for r in client.list_resources(page_size=5)][-1] == "r4"
     assert aio_daemon.calls["ListResources"] == 4
 
 
-async def test_the_default_deadline(silent_target):
+async def test_call_past_the_default_deadline_raises_deadline_exceeded(silent_target):
     async with proa.aio.connect(silent_target, token="x", timeout=0.2) as client:
         with pytest.raises(proa.DeadlineExceeded):
             await client.hosts.GetHost(HOST)
@@ -135,7 +135,7 @@ async def test_login_without_a_default_deadline_has_one_of_its_own(silent_target
             await client.hosts.GetHost(HOST)
 
 
-async def test_a_password_in_a_request_does_not_cross_a_network():
+async def test_request_with_a_password_over_an_insecure_network_raises_value_error():
     async with proa.aio.connect("192.0.2.1:50051") as client:
         with pytest.raises(ValueError, match="in the clear"):
             await client.auth.CreateToken(v1.CreateTokenRequest(username="ann", password="x"))

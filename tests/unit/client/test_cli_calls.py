@@ -18,7 +18,7 @@ def run(serve, small_daemon, monkeypatch, tmp_path):
         yield lambda *arguments: CliRunner().invoke(app, ["--target", target, *arguments])
 
 
-def test_ls_without_an_engine_shows_the_rest_and_says_so(run, small_daemon):
+def test_ls_with_an_unreachable_engine_shows_the_rest_and_a_warning(run, small_daemon):
     small_daemon.unreachable = ["local/docker"]
     result = run("ls", "-o", "json")
     assert result.exit_code == 6
@@ -39,14 +39,14 @@ def test_pull_shows_its_progress_on_a_terminal(run, monkeypatch):
     assert for_programs.stderr == ""
 
 
-def test_a_pull_that_fails_half_way(run, small_daemon, status):
+def test_pull_that_fails_halfway_prints_the_error(run, small_daemon, status):
     small_daemon.stream_failure = status(grpc.StatusCode.NOT_FOUND, "IMAGE_NOT_FOUND", "gone")
     result = run("pull", "debian:12")
     assert result.exit_code == 3
     assert "Reason: IMAGE_NOT_FOUND" in result.stderr
 
 
-def test_a_name_full_of_tricks_does_not_reach_the_terminal(run, small_daemon):
+def test_ls_of_a_hostile_name_escapes_it(run, small_daemon):
     small_daemon.resources[0].name = "\x1b]0;gotcha\x07"
     result = run("ls")
     assert "\x1b" not in result.stdout

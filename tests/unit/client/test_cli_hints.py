@@ -58,12 +58,12 @@ def destroys(argv):
     return {command} & DESTRUCTIVE | {name for name in OPTIONS if ctx.params.get(name)}
 
 
-def test_every_reason_of_the_contract_is_known_and_no_other():
+def test_hints_cover_exactly_the_reasons_of_the_contract():
     assert set(_OF_REASONS) == REASONS
 
 
 @pytest.mark.parametrize("reason", sorted(REASONS))
-def test_hinted_commands_parse_destroy_nothing_and_are_not_what_was_typed(reason):
+def test_hint_commands_are_valid_harmless_and_not_the_failed_one(reason):
     for argv in EACH:
         verb = typed(*argv).command
         for command in hinted(reason, argv):
@@ -79,7 +79,7 @@ def test_hinted_commands_parse_destroy_nothing_and_are_not_what_was_typed(reason
 
 
 @pytest.mark.parametrize("reason", sorted(REASONS))
-def test_hint_names_no_field_and_no_call_of_the_contract(reason):
+def test_hint_names_no_field_and_no_rpc(reason):
     calls = {method.name for method in contract.methods()}
     fields = {"delete_snapshots", "delete_saved_state", "discard_saved_state", "grace_period"}
     for argv in EACH:
@@ -127,17 +127,17 @@ def test_hint_names_no_field_and_no_call_of_the_contract(reason):
         ("REGISTRY_DENIED", "pull img", "proa registry login logs the daemon in there"),
     ],
 )
-def test_hint_knows_the_command_at_hand(reason, argv, said):
+def test_hint_after_a_command_fits_it(reason, argv, said):
     assert hint(reason, *argv.split()) == said
 
 
-def test_hint_has_names_as_a_shell_takes_them():
+def test_hint_with_a_name_quotes_it_for_the_shell():
     assert hint("RESOURCE_RUNNING", "rename", "my vm", "x") == "proa stop 'my vm' stops it first"
     assert hint("ILLEGAL_STATE", "pause", "{name}") == "proa get '{name}' shows how it is now"
     assert hint("ILLEGAL_STATE", "pause", "--", "-x") == "proa get -- -x shows how it is now"
 
 
-def test_hint_has_what_the_error_tells():
+def test_hint_contains_the_values_of_the_error():
     told = {"candidates": "local/container/web,local/domain/web"}
     said = "write one of these in its place: local/container/web, local/domain/web"
     assert hint("AMBIGUOUS_ID", "get", "web", metadata=told) == said
@@ -151,14 +151,14 @@ def test_hint_has_what_the_error_tells():
 
 
 @pytest.mark.parametrize("argv", ["vm create new -m 1G", "vm create --xml f"])
-def test_hint_about_a_taken_uuid_shows_the_domain_that_has_it(argv):
+def test_hint_about_a_used_uuid_names_its_domain(argv):
     taken = {"domain": "abcd", "existing_id": "abcd"}
     assert hint("ALREADY_EXISTS", *argv.split(), metadata=taken) == (
         "proa get abcd shows the one that has it"
     )
 
 
-def test_hint_about_a_taken_name_in_xml_shows_the_domain_that_has_it():
+def test_hint_about_a_used_name_in_xml_names_its_domain():
     taken = {"domain": "web", "existing_id": "abcd"}
     assert hint("ALREADY_EXISTS", "vm", "create", "--xml", "f", metadata=taken) == (
         "proa get abcd shows the one that has the name"
@@ -190,7 +190,7 @@ def test_hint_about_a_taken_name_in_xml_shows_the_domain_that_has_it():
         ("volumes create v", "spec.base.format", "--base-format"),
     ],
 )
-def test_hint_names_the_option_of_a_wrong_field(argv, field, option):
+def test_hint_about_an_invalid_field_names_its_option(argv, field, option):
     command = typed(*argv.split()).command
     said = hint("INVALID_ARGUMENT", *argv.split(), violations=(Violation(field, "is wrong"),))
     assert said == f"that is {option}; proa {command} --help tells what it takes"
@@ -219,7 +219,7 @@ def fields_of(message, above=""):
         ("stop web", v1.StopResourceRequest, {"id"}),
     ],
 )
-def test_each_field_that_a_command_sets_has_its_option(argv, message, without):
+def test_option_of_each_field_that_a_command_sets_exists(argv, message, without):
     command = typed(*argv.split())
     found = {path: option_of(f"spec.{path}", command) for path in fields_of(message.DESCRIPTOR)}
     assert {path for path, option in found.items() if not option} == without
@@ -228,13 +228,13 @@ def test_each_field_that_a_command_sets_has_its_option(argv, message, without):
         assert not inside or rest.startswith("tmpfs") or option == found[f"{item}]"], path
 
 
-def test_hint_about_a_token_in_the_environment_does_not_stop_at_a_login(monkeypatch):
+def test_hint_about_a_token_in_the_environment_is_not_for_a_login(monkeypatch):
     assert hint("TOKEN_EXPIRED", "ls") == "proa login USERNAME logs you in"
     monkeypatch.setenv("PROA_TOKEN", "x")
     assert "unset it and log in with proa login USERNAME" in hint("TOKEN_EXPIRED", "ls")
 
 
-def test_hint_without_a_reason_names_the_daemon():
+def test_hint_for_an_error_without_reason_names_the_daemon():
     unreachable = error(kind=proa.Unavailable, code=grpc.StatusCode.UNAVAILABLE)
     said = hint_for(unreachable, typed("ls", target="host:50051")).text
     assert said == "is proad running at host:50051? choose another with --target or PROA_TARGET"
@@ -266,17 +266,17 @@ def test_hint_without_a_reason_names_the_daemon():
         ("pull img", "the registry my.image: silent", "the registry my.image: silent"),
     ],
 )
-def test_message_of_a_daemon_is_told_in_words_of_the_command(argv, told, said):
+def test_in_cli_words_replaces_fields_and_rpcs(argv, told, said):
     assert in_cli_words(told, typed(*argv.split())) == said
 
 
-def test_message_has_a_command_for_each_call_that_a_daemon_names():
+def test_in_cli_words_replaces_each_rpc_that_messages_name():
     told = {call for path in MODULES for text in texts(path) for call in RPC.findall(text)}
     assert "PullImage" in told
     assert told - OTHERS <= _CALLS.keys()
 
 
-def test_message_names_only_commands_that_there_are():
+def test_in_cli_words_names_existing_commands_alone():
     for call, command in _CALLS.items():
         assert call in {method.name for method in contract.methods()}
         words = command.removeprefix("proa ").split()
@@ -284,6 +284,6 @@ def test_message_names_only_commands_that_there_are():
             parse([*words, "--help"])
 
 
-def test_hint_to_wait_is_long_enough():
+def test_hint_to_wait_rounds_the_time_up():
     wait = hint("TOO_MANY_ATTEMPTS", "login", "ada", retry_after=timedelta(seconds=1.4))
     assert wait == "wait 2 s"

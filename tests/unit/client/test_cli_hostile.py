@@ -213,13 +213,13 @@ def only_lines_of_ours(text):
     return not any(line.lstrip().startswith("Error: b") for line in text.splitlines())
 
 
-def test_all_commands_are_here():
+def test_cases_cover_all_commands():
     assert set(COMMANDS) == set(leaves(typer.main.get_command(app)))
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("form", ["table", "json"])
-def test_command_with_hostile_answers_writes_only_what_can_be_seen(run, command, form):
+def test_command_with_hostile_responses_writes_printable_text_alone(run, command, form):
     result = run("--output", form, *command.split(), *COMMANDS[command])
 
     if isinstance(result.exception, Exception):
@@ -248,7 +248,7 @@ def test_command_with_hostile_answers_writes_only_what_can_be_seen(run, command,
     "command", sorted(COMMANDS.keys() - {"network"})
 )  # which tells nothing of it
 @pytest.mark.parametrize("form", ["table", "json"])
-def test_command_with_hostile_error_writes_only_what_can_be_seen(run, hostile, command, form):
+def test_command_with_a_hostile_error_writes_printable_text_alone(run, hostile, command, form):
     violation = error_details_pb2.BadRequest.FieldViolation(field=HOSTILE, description=HOSTILE)
     bad = error_details_pb2.BadRequest(field_violations=[violation])
     hostile.failure = make_status(
@@ -264,20 +264,20 @@ def test_command_with_hostile_error_writes_only_what_can_be_seen(run, hostile, c
         assert json.loads(result.stderr)["error"]["message"] == HOSTILE
 
 
-def test_table_and_line_show_markup_and_escapes_as_text(run):
+def test_table_and_line_with_markup_show_it_as_text(run):
     assert "[red]a[/] :bomb: " in run("snapshot", "ls", "x").stdout
     line = run("volumes", "create", "v", "--size", "1GiB").stdout
     assert line == f"{escaped(HOSTILE)}/{escaped(HOSTILE)}\n"
     assert escaped(HOSTILE).startswith(r"[red]a[/] :bomb: \x1b]0;gotcha\x07\x1b[2J\nError: b\x01")
 
 
-def test_json_keeps_the_strings(run):
+def test_json_of_hostile_strings_decodes_to_them(run):
     found = json.loads(run("volumes", "ls", "-o", "json").stdout)
     assert found[0]["name"] == HOSTILE
 
 
 @pytest.mark.parametrize("typed", [HOSTILE, "\udcff\x1b[2J", f"--{HOSTILE}"])
-def test_arguments_with_tricks_are_complained_about_escaped(run, typed):
+def test_usage_error_escapes_hostile_arguments(run, typed):
     for arguments in (
         ["ls", "--name", typed, typed],
         [typed],
@@ -289,7 +289,7 @@ def test_arguments_with_tricks_are_complained_about_escaped(run, typed):
         assert raw(result.output) == set()
 
 
-def test_argument_that_is_no_unicode_is_refused_escaped(run):
+def test_argument_that_is_no_unicode_is_refused_and_escaped(run):
     result = run("get", "\udcff\x1b[2J")
     assert result.exit_code == 2
     assert raw(result.output) == set()
@@ -322,7 +322,7 @@ def test_lines_on_a_terminal_are_escaped(target):
     assert on_terminal(target, "start", "x").startswith(escaped(HOSTILE))
 
 
-def test_only_one_module_writes():
+def test_only_the_output_module_writes():
     """Whatever else would write to a terminal would not be escaped."""
     folder = Path(proa.cli.__file__).parent
     ways = {"typer.echo", "typer.secho", "print", "sys.stdout", "sys.stderr", "Console"}

@@ -41,7 +41,7 @@ LOST = proa.Unavailable(grpc.StatusCode.UNAVAILABLE, Details("it is stopping", "
         ),
     ],
 )
-def test_a_state_and_what_is_being_done(fields, shown):
+def test_state_shows_exit_code_and_activity(fields, shown):
     assert describe.state(v1.Resource(**{"state": v1.RESOURCE_STATE_RUNNING, **fields})) == shown
 
 
@@ -83,11 +83,11 @@ def change(type, **fields):
         (proa.Reconnected(), "reconnected"),
     ],
 )
-def test_an_event_as_a_line(event, line):
+def test_watch_line_of_each_event(event, line):
     assert watch._line(event) == line
 
 
-def test_an_event_as_json():
+def test_watch_json_of_each_event():
     gap = proa.Gap(v1.GAP_KIND_ENGINE_LOST, "local/docker", "no answer")
     assert watch._fields(gap) == {
         "gap": {"kind": "GAP_KIND_ENGINE_LOST", "engine": "local/docker", "message": "no answer"}
@@ -119,7 +119,7 @@ def sample(name, percent=None):
     return v1.ResourceStats(name=name, cpu_percent=percent, memory_usage_bytes=2**20)
 
 
-def test_top_once_waits_until_it_knows_how_busy_everything_is(run, small_daemon):
+def test_top_once_waits_for_the_cpu_usage_of_all(run, small_daemon):
     small_daemon.samples = [
         [],
         [sample("a")],
@@ -134,14 +134,14 @@ def test_top_once_waits_until_it_knows_how_busy_everything_is(run, small_daemon)
     assert [json.loads(line)["name"] for line in lines] == ["a", "b", "c"]
 
 
-def test_top_of_nothing_comes_to_an_end(run, small_daemon):
+def test_top_once_without_resources_ends(run, small_daemon):
     small_daemon.samples = [[] for _ in range(100)]
     result = run("top", "--once")
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [result.stdout.strip()]
 
 
-def test_top_says_once_why_something_has_no_sample(run, small_daemon):
+def test_top_prints_the_reason_of_a_missing_sample_once(run, small_daemon):
     lack = v1.MissingSample(name="b", message="'b' is STOPPED\x1b[2J")
     small_daemon.samples = [[sample("a", 1), lack]] * 3
     for options in ((), ("-o", "json")):
@@ -151,14 +151,14 @@ def test_top_says_once_why_something_has_no_sample(run, small_daemon):
         assert "STOPPED" not in result.stdout
 
 
-def test_top_once_of_what_does_not_run_says_so_at_once(run, small_daemon):
+def test_top_once_of_a_stopped_resource_prints_the_reason_at_once(run, small_daemon):
     small_daemon.samples = [[], [v1.MissingSample(message="it is STOPPED")], [sample("late", 1)]]
     result = run("top", "--once", "a")
     assert result.stderr.splitlines() == ["it is STOPPED"]
     assert "late" not in result.stdout
 
 
-def test_top_as_it_goes_on(run, small_daemon):
+def test_top_prints_each_sample(run, small_daemon):
     small_daemon.samples = [[sample("a")], [sample("a", 7)]]
     result = run("top")
     assert [line.split()[0] for line in result.stdout.splitlines()] == ["NAME", "a"] * 2
@@ -166,7 +166,7 @@ def test_top_as_it_goes_on(run, small_daemon):
     assert len(lines) == 2
 
 
-def test_a_watch_ends_with_its_token(run, small_daemon, status):
+def test_watch_with_an_expired_token_exits_with_the_error(run, small_daemon, status):
     small_daemon.valid.clear()
     result = run("watch")
     assert result.exit_code == 4

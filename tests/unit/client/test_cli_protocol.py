@@ -13,7 +13,7 @@ from proa.errors import Details
 @pytest.mark.parametrize(
     "target", ["a..b:1", f"{'a' * 70}:1", f"127.0.0.1:{'9' * 20}", f"unix:///{'a' * 200}"]
 )
-def test_other_protocol_of_what_can_be_no_target_is_none(target, tls):
+def test_other_protocol_of_an_impossible_target_is_empty(target, tls):
     error = proa.Unavailable(grpc.StatusCode.UNAVAILABLE, Details("no answer"))
 
     assert other_protocol(error, Invocation(target=target, tls=tls)) == ""

@@ -26,18 +26,18 @@ def rows(*steps):
     return [_Bytes(binary_units=True).render(task).plain for task in shown.tasks]
 
 
-def test_bytes_of_a_layer_are_those_of_the_step_at_hand():
+def test_progress_of_a_layer_shows_the_bytes_of_its_step():
     loading = step("a", "Downloading", 2**20, 8 * 2**20)
     assert rows(loading) == ["1.0/8.0 MiB"]
     assert rows(loading, step("a", "Download complete")) == [""]
     assert rows(loading, step("a", "Extracting", 0, 8 * 2**20)) == ["0.0/8.0 MiB"]
 
 
-def test_layer_without_a_word_of_bytes_shows_none():
+def test_progress_of_a_layer_without_bytes_shows_none():
     assert rows(step("", "Pulling from x"), step("a", "Already exists")) == ["", ""]
 
 
-def test_row_can_be_drawn_before_the_first_step_of_it_is_told():
+def test_progress_of_a_layer_before_its_first_step_renders():
     shown: Any = Progress(_Bytes(binary_units=True), console=Console(quiet=True), disable=True)
     drawn = []
 

@@ -74,14 +74,14 @@ def test_table_drops_and_cuts_columns_by_rank(width, text):
     st.integers(4, 200),
     st.booleans(),
 )
-def test_table_of_anything_has_one_line_for_each_row_within_the_width(rows, width, ruled):
+def test_table_of_any_texts_has_one_line_per_row_within_the_width(rows, width, ruled):
     lines = drawn(COLUMNS, rows, width, ruled=ruled)
     assert len(lines) == 1 + ruled + len(rows)
     assert max(map(cell_len, lines)) <= width
 
 
 @given(st.lists(st.tuples(*[st.text(max_size=400)] * 4), min_size=1, max_size=3))
-def test_table_without_a_width_is_whole(rows):
+def test_table_without_a_width_is_uncut(rows):
     lines = drawn(COLUMNS, rows, None)
     assert len(lines) == 1 + len(rows)
     assert all(heading in lines[0] for heading in ("ID", "NAME", "STATE", "WHAT"))
@@ -91,6 +91,6 @@ def test_table_without_a_width_is_whole(rows):
 
 
 @given(st.integers(0, 2**50 - 1))
-def test_size_is_at_most_eight_characters_and_no_exponent(count):
+def test_human_size_has_at_most_eight_characters_and_no_exponent(count):
     assert len(human_size(count)) <= 8
     assert "e" not in human_size(count)

@@ -31,24 +31,24 @@ from unit.client.typing_commands import parse
         ("4k", 4096),
     ],
 )
-def test_sizes(text, count):
+def test_size_parses_units(text, count):
     assert size(text) == count
 
 
 @pytest.mark.parametrize("text", ["", "G", "-1", "1X", "1GG", "1,5G", "1e3", "ten"])
-def test_no_sizes(text):
+def test_size_of_another_text_is_refused(text):
     with pytest.raises(typer.BadParameter, match="is no size"):
         size(text)
 
 
 @pytest.mark.parametrize("text", ["8388608T", "99999999999G", "9" * 400])
-def test_sizes_beyond_what_can_be_asked_for(text):
+def test_size_beyond_the_contract_is_refused(text):
     with pytest.raises(typer.BadParameter, match="is more than can be asked for"):
         size(text)
 
 
 @pytest.mark.parametrize("text", ["876001h", "99999999999999h", f"{'9' * 400}s"])
-def test_durations_beyond_what_can_be_asked_for(text):
+def test_duration_beyond_the_contract_is_refused(text):
     with pytest.raises(typer.BadParameter, match="is more than can be asked for"):
         duration(text)
 
@@ -62,7 +62,7 @@ NUMBERS = [
 
 
 @pytest.mark.parametrize(("command", "argv", "option"), NUMBERS)
-def test_number_beyond_the_contract_is_blamed_on_its_option(command, argv, option):
+def test_number_beyond_the_contract_names_its_option(command, argv, option):
     for number in ("-5", "99999999999999999999"):
         other = [word for before, word in pairwise(("", *argv)) if option not in {before, word}]
         with pytest.raises(typer.BadParameter) as caught:
@@ -70,7 +70,7 @@ def test_number_beyond_the_contract_is_blamed_on_its_option(command, argv, optio
         assert option in caught.value.format_message()
 
 
-def test_pids_limit_of_less_than_none_is_no_limit():
+def test_pids_limit_of_minus_one_means_no_limit():
     for command in ("run --pids-limit -1 img", "update web --pids-limit -1"):
         assert parse(command.split()).params["pids_limit"] == -1
 
@@ -79,30 +79,30 @@ def test_pids_limit_of_less_than_none_is_no_limit():
     ("text", "seconds"),
     [("30s", 30), ("30", 30), ("1m", 60), ("1m30s", 90), ("1h", 3600), ("0.5s", 0.5), ("0", 0)],
 )
-def test_durations(text, seconds):
+def test_duration_parses_units(text, seconds):
     assert duration(text) == timedelta(seconds=seconds)
 
 
 @pytest.mark.parametrize("text", ["", "s", "-1s", "1d", "1s1m", "soon"])
-def test_no_durations(text):
+def test_duration_of_another_text_is_refused(text):
     with pytest.raises(typer.BadParameter, match="is no duration"):
         duration(text)
 
 
-def test_enums_are_words():
+def test_one_of_parses_the_words_of_an_enum():
     assert words(v1.StopMode) == "graceful|graceful-then-force|force|save"
     assert one_of(v1.StopMode)("graceful-then-force") == v1.STOP_MODE_GRACEFUL_THEN_FORCE
     with pytest.raises(typer.BadParameter, match="none of graceful"):
         one_of(v1.StopMode)("unspecified")
 
 
-def test_words_of_an_enum_are_those_that_can_be_set():
+def test_words_lists_the_values_that_can_be_set():
     assert words(v1.DiskBus) == "virtio|sata|scsi"
     with pytest.raises(typer.BadParameter, match="none of virtio, sata, scsi"):
         one_of(v1.DiskBus)("ide")
 
 
-def test_pairs():
+def test_pairs_parses_keys_and_values():
     assert pairs(["a=b", "c=d=e", "f"]) == {"a": "b", "c": "d=e", "f": ""}
     assert pairs(None) == {}
 
@@ -111,11 +111,11 @@ def test_pairs():
     ("count", "text"),
     [(0, "0 B"), (1023, "1023 B"), (2**20, "1 MiB"), (3 * 2**29, "1.5 GiB"), (2**41, "2 TiB")],
 )
-def test_human_sizes(count, text):
+def test_human_size_formats_bytes(count, text):
     assert human_size(count) == text
 
 
-def test_ages():
+def test_age_formats_the_time_passed():
     now = datetime.now(UTC)
     assert age(now - timedelta(hours=3, minutes=5)) == "3 hours"
     assert age(now - timedelta(days=1)) == "1 day"
@@ -133,11 +133,11 @@ def test_ages():
         ("\u2028\u2029\u200b\u00a0\U000e0041", r"\u2028\u2029\u200b\xa0\U000e0041"),
     ],
 )
-def test_escaped_text_has_nothing_that_cannot_be_seen(text, shown):
+def test_escaped_text_is_printable(text, shown):
     assert escaped(text) == shown
 
 
-def test_escaped_document_keeps_its_lines():
+def test_escaped_document_keeps_line_ends():
     assert escaped("<a>\n\t\x1b\r\n</a>\n", keep="\n\t") == "<a>\n\t\\x1b\\r\n</a>\n"
 
 
@@ -151,13 +151,13 @@ def test_escaped_document_keeps_its_lines():
         ("[::1]:8080:80", {"host_port": 8080, "host_ip": "::1"}),
     ],
 )
-def test_ports(text, expected):
+def test_port_parses_the_notation_of_docker(text, expected):
     made = run_options.port(text)
     whole = v1.PublishedPort(**{"container_port": 80, "protocol": 1, **expected})
     assert made == whole
 
 
-def test_mounts():
+def test_volume_and_mount_parse_the_notation_of_docker():
     bind = v1.Mount(target="/data", read_only=True, bind=v1.BindMount(source="/srv"))
     assert run_options.volume("/srv:/data:ro") == bind
     assert run_options.mount("type=bind,src=/srv,dst=/data,readonly") == bind
@@ -170,7 +170,7 @@ def test_mounts():
     assert run_options.mount("type=tmpfs,target=/run,tmpfs-size=1m,tmpfs-mode=1777") == memory
 
 
-def test_other_options_of_run():
+def test_run_options_parse_the_notation_of_docker():
     assert run_options.device("/dev/dri") == v1.Device(host_path="/dev/dri")
     assert run_options.device("/dev/a:rw") == v1.Device(host_path="/dev/a", permissions="rw")
     assert run_options.device("/dev/a:/dev/b:r") == v1.Device(
@@ -186,7 +186,7 @@ def test_other_options_of_run():
     assert run_options.hosts(["db:::1"]) == {"db": "::1"}
 
 
-def test_options_of_vms():
+def test_vm_options_parse_their_notation():
     assert vm_options.disk("10G").new_volume == v1.NewDisk(capacity_bytes=10 * 2**30)
     made = vm_options.disk("base=golden/w11.qcow2,size=64G,pool=fast,bus=sata,ro")
     base = v1.VolumeRef(pool="golden", name="w11.qcow2")
@@ -225,5 +225,5 @@ def test_options_of_vms():
         (proa.Aborted, 7),
     ],
 )
-def test_every_kind_of_error_has_its_exit_code(kind, code):
+def test_code_for_maps_every_error_to_its_exit_code(kind, code):
     assert exits.code_for(kind(grpc.StatusCode.UNKNOWN, Details())) == code

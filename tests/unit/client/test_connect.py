@@ -17,7 +17,7 @@ LOGIN: dict[str, Any] = {"username": "ann", "password": "correct horse"}
 HOST = v1.GetHostRequest()
 
 
-def test_the_token_is_fetched_and_renewed(serve, small_daemon):
+def test_call_with_a_password_logs_in_and_renews_the_token(serve, small_daemon):
     with serve() as target, proa.connect(target, **LOGIN, scopes=["basic"]) as client:
         assert client.hosts.GetHost(HOST).daemon_version == "1.2.3"
         small_daemon.valid.clear()
@@ -25,7 +25,7 @@ def test_the_token_is_fetched_and_renewed(serve, small_daemon):
     assert small_daemon.calls == {"CreateToken": 2, "GetHost": 3}
 
 
-def test_futures_are_renewed_and_typed_too(serve, small_daemon):
+def test_future_renews_the_token_and_has_typed_errors(serve, small_daemon):
     with serve() as target, proa.connect(target, **LOGIN) as client:
         client.hosts.GetHost(HOST)
         small_daemon.valid.clear()
@@ -39,14 +39,14 @@ def test_futures_are_renewed_and_typed_too(serve, small_daemon):
         assert isinstance(called_back.get(timeout=10).exception(), proa.NotFound)
 
 
-def test_a_refused_login_in_a_future(serve):
+def test_future_with_a_wrong_password_raises_unauthenticated(serve):
     with serve() as target, proa.connect(target, username="ann", password="x") as client:
         future = client.hosts.GetHost.future(HOST)
         with pytest.raises(proa.Unauthenticated):
             future.result()
 
 
-def test_a_stream(serve, small_daemon, status):
+def test_stream_yields_responses_and_raises_typed_errors(serve, small_daemon, status):
     with serve() as target, proa.connect(target, **LOGIN) as client:
         events = list(client.images.PullImage(v1.PullImageRequest(image="debian:12")))
         assert [e.WhichOneof("event") for e in events] == ["progress", "image"]
@@ -58,7 +58,7 @@ def test_a_stream(serve, small_daemon, status):
         assert caught.value.reason == "IMAGE_NOT_FOUND"
 
 
-def test_a_stream_that_is_cancelled(serve):
+def test_stream_that_is_cancelled_raises_cancelled(serve):
     with serve() as target, proa.connect(target, **LOGIN) as client:
         stream = client.images.PullImage(v1.PullImageRequest(image="debian:12"))
         stream.cancel()
@@ -66,24 +66,24 @@ def test_a_stream_that_is_cancelled(serve):
             list(stream)
 
 
-def test_a_stream_without_a_login(serve):
+def test_stream_with_a_wrong_password_raises_unauthenticated(serve):
     with serve() as target, proa.connect(target, username="ann", password="x") as client:
         with pytest.raises(proa.Unauthenticated) as caught:
             list(client.images.PullImage(v1.PullImageRequest(image="debian:12")))
         assert caught.value.reason == "BAD_CREDENTIALS"
 
 
-def test_all_pages(serve):
+def test_list_resources_fetches_all_pages(serve):
     with serve() as target, proa.connect(target, **LOGIN) as client:
         assert [r.name for r in client.list_resources()] == ["r0", "r1", "r2", "r3", "r4"]
 
 
-def test_a_unix_socket(serve, tmp_path):
+def test_call_over_a_unix_socket_succeeds(serve, tmp_path):
     with serve(f"unix:{tmp_path}/proa.sock") as target, proa.connect(target, **LOGIN) as client:
         assert client.hosts.GetHost(HOST).daemon_version == "1.2.3"
 
 
-def test_a_page_may_be_large_and_options_of_the_caller_go_before(serve, small_daemon):
+def test_response_of_5_mib_passes_unless_the_caller_limits_it(serve, small_daemon):
     small_daemon.hosts.host.hostname = "x" * (5 * 2**20)
     with serve() as target:
         with proa.connect(target, **LOGIN) as client:
@@ -100,14 +100,14 @@ def unavailable(status):
     return status(grpc.StatusCode.UNAVAILABLE, "ENGINE_UNREACHABLE", "down")
 
 
-def test_reads_are_tried_again(serve, small_daemon, status):
+def test_repeatable_call_is_retried_after_unavailable(serve, small_daemon, status):
     with serve() as target, proa.connect(target, **LOGIN) as client:
         small_daemon.failures = [unavailable(status)] * 2
         assert client.hosts.GetHost(HOST).daemon_version == "1.2.3"
     assert small_daemon.calls["GetHost"] == 3
 
 
-def test_but_not_for_ever(serve, small_daemon, status):
+def test_repeatable_call_is_retried_three_times_at_most(serve, small_daemon, status):
     with serve() as target, proa.connect(target, **LOGIN) as client:
         small_daemon.failures = [unavailable(status)] * 10
         with pytest.raises(proa.Unavailable) as caught:
@@ -116,7 +116,7 @@ def test_but_not_for_ever(serve, small_daemon, status):
     assert small_daemon.calls["GetHost"] == 4
 
 
-def test_changes_are_not_tried_again(serve, small_daemon, status):
+def test_changing_call_is_not_retried(serve, small_daemon, status):
     with serve() as target, proa.connect(target, **LOGIN) as client:
         small_daemon.failures = [unavailable(status)]
         with pytest.raises(proa.Unavailable):
@@ -124,13 +124,13 @@ def test_changes_are_not_tried_again(serve, small_daemon, status):
     assert small_daemon.calls["StartResource"] == 1
 
 
-def test_nobody_there():
+def test_call_without_a_daemon_raises_unavailable():
     with proa.connect("127.0.0.1:1", token="x") as client, pytest.raises(proa.Unavailable):
         client.resources.StartResource(v1.StartResourceRequest(id="r1"))
 
 
 @pytest.mark.parametrize("timeout", [0.2, timedelta(milliseconds=200)])
-def test_the_default_deadline(silent_target, timeout):
+def test_call_past_the_default_deadline_raises_deadline_exceeded(silent_target, timeout):
     begun = time.monotonic()
     with proa.connect(silent_target, token="x", timeout=timeout) as client:
         with pytest.raises(proa.DeadlineExceeded):
@@ -167,7 +167,7 @@ def test_login_without_a_default_deadline_has_one_of_its_own(silent_target):
         "unix-abstract:proa",
     ],
 )
-def test_targets_without_a_network_in_between(target):
+def test_endpoint_on_this_host_is_local(target):
     assert Endpoint(target).local
     proa.connect(target, token="x").close()
 
@@ -189,7 +189,7 @@ def test_targets_without_a_network_in_between(target):
     ],
 )
 @pytest.mark.parametrize("credentials", [LOGIN, {"token": "x"}, {"token": lambda: "x"}])
-def test_secrets_do_not_cross_a_network_in_the_clear(target, credentials):
+def test_connect_with_a_secret_over_an_insecure_network_raises_value_error(target, credentials):
     with pytest.raises(ValueError, match="in the clear"):
         proa.connect(target, **credentials)
     with pytest.raises(ValueError, match="in the clear"):
@@ -198,7 +198,7 @@ def test_secrets_do_not_cross_a_network_in_the_clear(target, credentials):
     proa.connect(target, **credentials, tls=True).close()
 
 
-def test_nor_does_a_password_in_a_request():
+def test_request_with_a_password_over_an_insecure_network_raises_value_error():
     with proa.connect("192.0.2.1:50051") as client:
         with pytest.raises(ValueError, match="in the clear"):
             client.auth.CreateToken(v1.CreateTokenRequest(username="ann", password="x"))
@@ -206,7 +206,7 @@ def test_nor_does_a_password_in_a_request():
             client.images.LoginRegistry(v1.LoginRegistryRequest(username="ann", password="x"))
 
 
-def test_the_password_hides_from_repr():
+def test_repr_of_a_password_hides_it():
     assert "correct horse" not in repr(proa.tokens.Password("ann", "correct horse"))
 
 
@@ -221,12 +221,12 @@ def test_the_password_hides_from_repr():
         ({**LOGIN, "scopes": ["root"]}, "no scope 'root'"),
     ],
 )
-def test_arguments_that_do_not_go_together(arguments, text):
+def test_connect_with_contradicting_arguments_raises_value_error(arguments, text):
     with pytest.raises(ValueError, match=text):
         proa.connect(**arguments)
 
 
-def test_the_target_by_default(monkeypatch):
+def test_endpoint_without_a_target_uses_the_variable_or_the_default(monkeypatch):
     def chosen(target=None):
         return Endpoint.of(target, tls=None, allow_insecure=False).target
 
@@ -266,7 +266,7 @@ def test_the_target_by_default(monkeypatch):
         ),
     ],
 )
-def test_target_that_is_a_host_means_our_port_there(given, target):
+def test_endpoint_of_a_host_without_port_adds_the_default_port(given, target):
     assert Endpoint.of(given, tls=None, allow_insecure=False).target == target
 
 
@@ -285,7 +285,7 @@ def test_target_that_is_a_host_means_our_port_there(given, target):
         "grpc://vm-host",
     ],
 )
-def test_target_that_is_a_url_or_has_no_port_is_refused(target):
+def test_endpoint_of_a_url_or_an_invalid_port_raises_value_error(target):
     with pytest.raises(ValueError, match="is no target; write HOST, HOST:PORT"):
         proa.connect(target)
 
@@ -303,5 +303,5 @@ def test_target_that_is_a_url_or_has_no_port_is_refused(target):
         ("dns:///vm-host", None),
     ],
 )
-def test_address_of_target_is_where_a_socket_connects_to(target, where):
+def test_address_of_a_target_is_its_socket_address(target, where):
     assert address(target) == where

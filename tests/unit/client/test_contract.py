@@ -9,7 +9,7 @@ from proa import contract
 METHODS = list(contract.methods())
 
 
-def test_methods_are_those_of_every_service_of_the_contract():
+def test_methods_yields_the_rpcs_of_all_services():
     pool = descriptor_pool.Default()
     services = {
         service.full_name
@@ -31,7 +31,7 @@ def test_methods_are_those_of_every_service_of_the_contract():
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda m: m.full_name)
-def test_only_what_the_contract_calls_repeatable_is_retried(method):
+def test_service_config_retries_repeatable_rpcs_alone(method):
     config = json.loads(contract.service_config())["methodConfig"]
     named = {(n["service"], n["method"]) for entry in config for n in entry["name"]}
     level = method.GetOptions().idempotency_level
@@ -39,7 +39,7 @@ def test_only_what_the_contract_calls_repeatable_is_retried(method):
     assert retried == (level != MethodOptions.IDEMPOTENCY_UNKNOWN)
 
 
-def test_retries_are_bounded():
+def test_service_config_bounds_retries():
     (entry,) = json.loads(contract.service_config())["methodConfig"]
     policy = entry["retryPolicy"]
     assert policy["maxAttempts"] == 4
@@ -47,11 +47,11 @@ def test_retries_are_bounded():
     assert policy["maxBackoff"] == "2s"
 
 
-def test_a_login_needs_no_token_and_all_else_does():
+def test_needs_token_of_all_rpcs_but_create_token_is_true():
     public = {contract.path(m) for m in METHODS if not contract.needs_token(m)}
     assert public == {"/proa.v1.AuthService/CreateToken"}
 
 
-def test_calls_with_a_password_are_known():
+def test_carries_password_finds_the_rpcs_with_a_password():
     found = {m.name for m in METHODS if contract.carries_password(m)}
     assert found == {"CreateToken", "LoginRegistry"}

@@ -53,7 +53,7 @@ def code_named(number):
 
 
 @pytest.mark.parametrize("reason", REASONS)
-def test_every_reason_becomes_its_exception(reason, status):
+def test_error_of_maps_every_reason_to_its_class(reason, status):
     code = code_named(CODES[reason])  # the daemon's own table
     error = error_of(Ended(status(code, reason, "the text", key="value")))
     assert type(error) is EXACT.get(reason, KINDS[code.name])
@@ -67,21 +67,21 @@ def test_every_reason_becomes_its_exception(reason, status):
     assert str(error) == f"{reason}: the text"
 
 
-def test_errors_cross_processes(status):
+def test_error_survives_pickling(status):
     error = error_of(Ended(status(grpc.StatusCode.NOT_FOUND, "IMAGE_NOT_FOUND", "x", a="b")))
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is proa.NotFound
     assert vars(again) == vars(error)
 
 
-def test_a_conflict_is_told_by_its_code(status):
+def test_error_of_an_engine_conflict_follows_the_code(status):
     refused = status(grpc.StatusCode.FAILED_PRECONDITION, "ENGINE_CONFLICT")
     try_again = status(grpc.StatusCode.ABORTED, "ENGINE_CONFLICT")
     assert type(error_of(Ended(refused))) is proa.FailedPrecondition
     assert type(error_of(Ended(try_again))) is proa.Aborted
 
 
-def test_details_are_read(status):
+def test_error_of_reads_the_details(status):
     retry = error_details_pb2.RetryInfo()
     retry.retry_delay.FromTimedelta(timedelta(seconds=2.5))
     bad = error_details_pb2.BadRequest()
@@ -98,12 +98,12 @@ def test_details_are_read(status):
     assert error.request_id == "abc"
 
 
-def test_the_request_id_of_a_fault_is_in_its_metadata(status):
+def test_error_of_an_internal_error_has_the_request_id(status):
     found = status(grpc.StatusCode.INTERNAL, "INTERNAL", "x", request_id="abc")
     assert error_of(Ended(found)).request_id == "abc"
 
 
-def test_the_reasons_of_another_service_are_not_ours(status):
+def test_error_of_another_domain_has_no_reason(status):
     found = status(grpc.StatusCode.UNAVAILABLE, "TOKEN_EXPIRED", "x", domain="proxy.example")
     error = error_of(Ended(found))
     assert type(error) is proa.Unavailable
@@ -122,7 +122,7 @@ def test_the_reasons_of_another_service_are_not_ours(status):
     ],
     ids=["none", "empty", "garbage", "contradiction"],
 )
-def test_a_status_without_details_is_told_by_its_code(trailers):
+def test_error_of_a_status_without_details_follows_the_code(trailers):
     bare = Ended.__new__(Ended)
     bare.code = lambda: grpc.StatusCode.NOT_FOUND
     bare.details = lambda: None
@@ -134,7 +134,7 @@ def test_a_status_without_details_is_told_by_its_code(trailers):
     assert error.violations == ()
 
 
-def test_an_unknown_code_is_an_error_all_the_same(status):
+def test_error_of_an_unknown_code_is_the_base_class(status):
     error = error_of(Ended(status(grpc.StatusCode.DATA_LOSS, "FROM_THE_FUTURE")))
     assert type(error) is proa.Error
     assert error.reason == "FROM_THE_FUTURE"

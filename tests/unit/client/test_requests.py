@@ -59,7 +59,7 @@ async def test_aio_call_with_something_else_than_its_request_raises_type_error(
     assert not aio_daemon.calls
 
 
-def test_password_given_in_place_of_the_request_is_not_told(serve):
+def test_type_error_of_a_password_in_place_of_the_request_hides_it(serve):
     with serve() as target, proa.connect(target) as client:
         create_token: Any = client.auth.CreateToken
         with pytest.raises(TypeError) as caught:

@@ -34,7 +34,7 @@ def get(client):
     return client.resources.GetResource(v1.GetResourceRequest(id="web"))
 
 
-def test_a_call_and_its_answer(wire):
+def test_call_sends_request_and_token_and_returns_the_response(wire):
     client = proa.Client(wire.channel, "abc")
     answer = wire.start(get, client)
     metadata, request = wire.answer(GET, resource("web"))
@@ -43,14 +43,14 @@ def test_a_call_and_its_answer(wire):
     assert answer.result().resource.name == "web"
 
 
-def test_without_a_token_none_is_sent(wire):
+def test_call_without_a_token_sends_none(wire):
     answer = wire.start(get, proa.Client(wire.channel))
     metadata, _ = wire.answer(GET, resource("web"))
     assert "authorization" not in metadata
     answer.result()
 
 
-def test_a_callers_own_token_goes_before(wire):
+def test_call_with_a_token_of_its_own_uses_that(wire):
     client = proa.Client(wire.channel, "abc")
     answer = wire.start(
         client.resources.GetResource,
@@ -63,7 +63,7 @@ def test_a_callers_own_token_goes_before(wire):
     answer.result()
 
 
-def test_the_first_call_logs_in_and_the_second_does_not(wire, password):
+def test_second_call_uses_the_token_of_the_first(wire, password):
     for call in range(2):
         answer = wire.start(get, password)
         if call == 0:
@@ -92,7 +92,7 @@ def test_call_near_the_expiry_renews_the_token(wire):
     answer.result()
 
 
-def test_a_clock_ahead_of_the_daemons_does_not_log_in_for_each_call(wire, password):
+def test_call_with_a_clock_ahead_of_the_daemons_keeps_the_token(wire, password):
     answer = wire.start(get, password)
     wire.answer(LOGIN, granted("one", timedelta(hours=-1)))
     wire.answer(GET, resource("web"))
@@ -104,7 +104,7 @@ def test_a_clock_ahead_of_the_daemons_does_not_log_in_for_each_call(wire, passwo
 
 
 @pytest.mark.parametrize("reason", ["TOKEN_EXPIRED", "TOKEN_REVOKED", "TOKEN_INVALID"])
-def test_a_refused_token_is_renewed_once(wire, password, reason):
+def test_call_with_a_refused_token_is_repeated_with_a_new_one(wire, password, reason):
     answer = wire.start(get, password)
     wire.answer(LOGIN, granted("one"))
     wire.fail(GET, UNAUTHENTICATED, reason)
@@ -114,7 +114,7 @@ def test_a_refused_token_is_renewed_once(wire, password, reason):
     assert answer.result().resource.name == "web"
 
 
-def test_and_not_twice(wire, password):
+def test_call_whose_new_token_is_refused_raises(wire, password):
     answer = wire.start(get, password)
     wire.answer(LOGIN, granted("one"))
     wire.fail(GET, UNAUTHENTICATED, "TOKEN_REVOKED")
@@ -125,7 +125,7 @@ def test_and_not_twice(wire, password):
     assert caught.value.reason == "TOKEN_REVOKED"
 
 
-def test_a_refused_login_is_what_the_caller_sees(wire, password):
+def test_call_with_a_refused_login_raises_its_error(wire, password):
     answer = wire.start(get, password)
     wire.fail(LOGIN, UNAUTHENTICATED, "BAD_CREDENTIALS")
     with pytest.raises(proa.Unauthenticated) as caught:
@@ -133,7 +133,7 @@ def test_a_refused_login_is_what_the_caller_sees(wire, password):
     assert caught.value.reason == "BAD_CREDENTIALS"
 
 
-def test_a_missing_scope_is_no_reason_to_log_in_again(wire, password):
+def test_call_with_a_missing_scope_is_not_repeated(wire, password):
     answer = wire.start(get, password)
     wire.answer(LOGIN, granted("one"))
     wire.fail(GET, grpc.StatusCode.PERMISSION_DENIED, "SCOPE_MISSING", required_scope="advanced")
@@ -142,14 +142,14 @@ def test_a_missing_scope_is_no_reason_to_log_in_again(wire, password):
     assert caught.value.metadata == {"required_scope": "advanced"}
 
 
-def test_a_given_token_is_not_tried_twice(wire):
+def test_call_with_a_refused_fixed_token_is_not_repeated(wire):
     answer = wire.start(get, proa.Client(wire.channel, "abc"))
     wire.fail(GET, UNAUTHENTICATED, "TOKEN_EXPIRED")
     with pytest.raises(proa.Unauthenticated):
         answer.result()
 
 
-def test_a_function_is_asked_before_every_call_and_after_a_refusal(wire):
+def test_token_function_is_called_before_each_call_and_after_a_refusal(wire):
     tokens = iter(["one", "two", "three"])
     client = proa.Client(wire.channel, lambda: next(tokens))
     answer = wire.start(get, client)
@@ -161,7 +161,7 @@ def test_a_function_is_asked_before_every_call_and_after_a_refusal(wire):
     answer.result()
 
 
-def test_many_threads_log_in_once(wire, password):
+def test_concurrent_calls_log_in_once(wire, password):
     answers = [wire.start(get, password) for _ in range(4)]
     wire.answer(LOGIN, granted("one"))
     sent = [wire.answer(GET, resource("web"))[0]["authorization"] for _ in answers]
@@ -170,7 +170,7 @@ def test_many_threads_log_in_once(wire, password):
         answer.result()
 
 
-def test_with_call_gives_the_call_too(wire):
+def test_with_call_returns_response_and_call(wire):
     client = proa.Client(wire.channel, "abc")
     answer = wire.start(client.resources.GetResource.with_call, v1.GetResourceRequest(id="web"))
     wire.answer(GET, resource("web"))
@@ -179,7 +179,7 @@ def test_with_call_gives_the_call_too(wire):
     assert call.code() is grpc.StatusCode.OK
 
 
-def test_a_stream_ends_in_a_typed_error(wire):
+def test_stream_that_fails_raises_a_typed_error(wire):
     client = proa.Client(wire.channel, "abc")
     request = v1.PullImageRequest(image="debian:12")
     stream = client.images.PullImage(request)
@@ -195,7 +195,7 @@ def test_a_stream_ends_in_a_typed_error(wire):
         next(stream)
 
 
-def test_a_stream_with_a_refused_token_begins_again(wire, password):
+def test_stream_with_a_refused_token_is_repeated_with_a_new_one(wire, password):
     answer = wire.start(
         lambda: list(password.images.PullImage(v1.PullImageRequest(image="debian:12")))
     )
@@ -210,7 +210,7 @@ def test_a_stream_with_a_refused_token_begins_again(wire, password):
     assert [event.image.id for event in answer.result()] == ["1"]
 
 
-def test_a_stream_under_way_does_not_begin_again(wire, password):
+def test_stream_that_fails_after_a_response_is_not_repeated(wire, password):
     answer = wire.start(
         lambda: list(password.images.PullImage(v1.PullImageRequest(image="debian:12")))
     )
@@ -223,7 +223,7 @@ def test_a_stream_under_way_does_not_begin_again(wire, password):
         answer.result()
 
 
-def test_pages_are_fetched_when_they_are_needed(wire):
+def test_list_resources_fetches_pages_on_demand(wire):
     client = proa.Client(wire.channel, "abc")
     chosen = v1.ResourceFilter(name_prefix="w")
     listing = client.list_resources(chosen, order_by="name", read_mask=["name"], page_size=2)
@@ -270,7 +270,7 @@ def test_pages_are_fetched_when_they_are_needed(wire):
         ),
     ],
 )
-def test_the_other_lists(wire, rpc, listing, response, names):
+def test_other_lists_yield_their_items(wire, rpc, listing, response, names):
     client = proa.Client(wire.channel, "abc")
     answer = wire.start(lambda: list(listing(client)))
     wire.answer(rpc, response)

@@ -62,7 +62,7 @@ def server_credentials(pki, *, mutual):
     return grpc.ssl_server_credentials([pair], authority if mutual else None, mutual)
 
 
-def test_tls(serve, pki):
+def test_call_over_tls_succeeds(serve, pki):
     with serve(credentials=server_credentials(pki, mutual=False)) as target:
         with proa.connect(target, tls=proa.TLS(ca_file=pki / "ca.pem"), **LOGIN) as client:
             assert client.hosts.GetHost(HOST).daemon_version == "1.2.3"
@@ -81,7 +81,9 @@ def test_tls(serve, pki):
     ],
     ids=["unknown authority", "other authority", "other name", "in the clear"],
 )
-def test_a_daemon_that_is_not_who_it_should_be(serve, small_daemon, pki, tls):
+def test_call_to_a_daemon_with_another_certificate_raises_unavailable(
+    serve, small_daemon, pki, tls
+):
     with (
         serve(credentials=server_credentials(pki, mutual=False)) as target,
         proa.connect(target, tls=tls(pki), timeout=5, **LOGIN) as client,
@@ -91,7 +93,7 @@ def test_a_daemon_that_is_not_who_it_should_be(serve, small_daemon, pki, tls):
     assert not small_daemon.calls
 
 
-def test_mutual_tls(serve, small_daemon, pki):
+def test_call_with_mutual_tls_needs_a_certificate(serve, small_daemon, pki):
     with serve(credentials=server_credentials(pki, mutual=True)) as target:
         anonymous = proa.TLS(ca_file=pki / "ca.pem")
         with (
@@ -107,11 +109,11 @@ def test_mutual_tls(serve, small_daemon, pki):
             assert client.hosts.GetHost(HOST).daemon_version == "1.2.3"
 
 
-def test_a_certificate_without_its_key():
+def test_tls_with_a_certificate_without_key_raises_value_error():
     with pytest.raises(ValueError, match="needs its key"):
         proa.TLS(cert_file="client.pem")
 
 
-def test_a_file_that_is_not_there(tmp_path):
+def test_connect_with_a_missing_tls_file_raises_os_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         proa.connect("127.0.0.1:1", tls=proa.TLS(ca_file=tmp_path / "none.pem"))

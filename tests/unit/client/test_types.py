@@ -21,7 +21,7 @@ async def coroutine() -> None:
 """
 
 
-def test_answers_are_typed(tmp_path):
+def test_responses_have_their_types_for_mypy(tmp_path):
     (tmp_path / "caller.py").write_text(TYPED)
     checked = subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", "--config-file=", "caller.py"],

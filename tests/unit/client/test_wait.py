@@ -43,12 +43,12 @@ def wait(request, serve, watch_server):
         yield begin
 
 
-def test_at_once_if_it_is_so(wait, watch_server):
+def test_wait_for_the_present_state_returns_at_once(wait, watch_server):
     assert wait(RUNNING, STOPPED).result(10).state == STOPPED
     assert not watch_server.requests
 
 
-def test_until_it_is_so(wait, watch_server):
+def test_wait_returns_once_the_state_is_reached(wait, watch_server):
     waiting = wait(RUNNING)
     watch_server.wait_for_watches(1)
     assert watch_server.requests[0].filter == v1.ResourceFilter(
@@ -61,7 +61,7 @@ def test_until_it_is_so(wait, watch_server):
     watch_server.wait_for_nobody()
 
 
-def test_through_a_restart_of_the_daemon(wait, watch_server, status):
+def test_wait_survives_a_restart_of_the_daemon(wait, watch_server, status):
     waiting = wait(RUNNING)
     watch_server.wait_for_watches(1)
     with watch_server.changed:
@@ -72,7 +72,7 @@ def test_through_a_restart_of_the_daemon(wait, watch_server, status):
 
 
 @pytest.mark.parametrize("timeout", [2, 0])
-def test_it_does_not_come(wait, watch_server, timeout):
+def test_wait_past_its_timeout_raises_wait_timed_out(wait, watch_server, timeout):
     with pytest.raises(proa.WaitTimedOut) as caught:
         wait(RUNNING, timeout=timeout).result(10)
     assert isinstance(caught.value, proa.DeadlineExceeded)
@@ -93,7 +93,7 @@ def test_wait_whose_read_takes_too_long_raises_wait_timed_out(wait, small_daemon
     assert caught.value.metadata == {"resource": "web"}
 
 
-def test_it_goes_meanwhile(wait, watch_server):
+def test_wait_for_a_state_raises_not_found_once_the_resource_is_removed(wait, watch_server):
     waiting = wait(RUNNING)
     watch_server.wait_for_watches(1)
     watch_server.remove(A)
@@ -103,7 +103,7 @@ def test_it_goes_meanwhile(wait, watch_server):
     assert caught.value.metadata == {"resource": A}
 
 
-def test_it_goes_before_the_watch_begins(wait, watch_server, small_daemon):
+def test_wait_notices_a_removal_before_the_watch_begins(wait, watch_server, small_daemon):
     small_daemon.resources = list(small_daemon.resources)
     watch_server.remove(A)
     with pytest.raises(proa.NotFound):
@@ -111,7 +111,7 @@ def test_it_goes_before_the_watch_begins(wait, watch_server, small_daemon):
     assert wait(removed=True).result(10).id == A
 
 
-def test_a_lost_engine_is_waited_for(wait, watch_server, small_daemon):
+def test_wait_continues_while_the_engine_is_lost(wait, watch_server, small_daemon):
     small_daemon.resources = list(small_daemon.resources)
     watch_server.lose_engine()
     waiting = wait(RUNNING)
@@ -130,7 +130,7 @@ def test_a_lost_engine_is_waited_for(wait, watch_server, small_daemon):
         waiting.result(10)
 
 
-def test_its_end_is_waited_for(wait, watch_server):
+def test_wait_for_a_removal_returns_the_last_state(wait, watch_server):
     waiting = wait(removed=True)
     watch_server.wait_for_watches(1)
     watch_server.put(A, RUNNING)
@@ -139,31 +139,31 @@ def test_its_end_is_waited_for(wait, watch_server):
     assert waiting.result(10).id == A
 
 
-def test_either_is_waited_for(wait, watch_server):
+def test_wait_for_state_or_removal_returns_at_the_first(wait, watch_server):
     waiting = wait(RUNNING, removed=True)
     watch_server.wait_for_watches(1)
     watch_server.put(A, RUNNING)
     assert waiting.result(10).state == RUNNING
 
 
-def test_it_was_never_there(wait):
+def test_wait_for_an_unknown_resource_raises_unless_for_its_removal(wait):
     with pytest.raises(proa.NotFound):
         wait(RUNNING, id="nothing").result(10)
     assert wait(removed=True, id="nothing").result(10) is None
 
 
-def test_another_kind_of_nothing_is_an_error(wait, small_daemon, status):
+def test_wait_for_a_removal_on_an_unknown_host_raises(wait, small_daemon, status):
     small_daemon.failures = [status(grpc.StatusCode.NOT_FOUND, "HOST_NOT_FOUND")]
     with pytest.raises(proa.NotFound):
         wait(removed=True, id="nohost/container/web").result(10)
 
 
-def test_nothing_to_wait_for(wait):
+def test_wait_for_nothing_raises_value_error(wait):
     with pytest.raises(ValueError, match="nothing to wait for"):
         wait().result(10)
 
 
-def test_closing_the_client_ends_it(serve, watch_server):
+def test_wait_of_a_closed_client_raises_cancelled(serve, watch_server):
     with serve() as target, ThreadPoolExecutor() as pool:
         client = proa.connect(target, token="ours")
         waiting = pool.submit(client.wait, "web", RUNNING)

@@ -34,12 +34,12 @@ def removed_after(*events):
     ],
     ids=len,
 )
-def test_what_is_not_shown_is_gone(events):
+def test_observe_without_the_resource_in_the_initial_state_means_removed(events):
     assert removed_after(*events)
 
 
 @pytest.mark.parametrize(
     "events", [(LOST, SYNCED), (LOST, SYNCED, RESTARTED, LOST, SYNCED)], ids=len
 )
-def test_what_is_not_shown_of_a_lost_engine_may_be_there(events):
+def test_observe_without_the_resource_of_a_lost_engine_means_unknown(events):
     assert not removed_after(*events)

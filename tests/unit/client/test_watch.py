@@ -70,7 +70,7 @@ def consumer(follow, target, watch_server):
     return consumer
 
 
-def test_first_what_there_is_then_every_change(consumer, watch_server):
+def test_watch_yields_the_initial_state_and_every_change(consumer, watch_server):
     assert consumer.kinds() == ["Change"] * 3 + ["Synced"]
     watch_server.put("a", STOPPED)
     watch_server.put("d")
@@ -83,7 +83,7 @@ def test_first_what_there_is_then_every_change(consumer, watch_server):
     ]
 
 
-def test_the_daemon_is_asked_for_what_the_user_asked_for(follow, target, watch_server):
+def test_watch_sends_filter_read_mask_and_heartbeat(follow, target, watch_server):
     chosen = v1.ResourceFilter(name_prefix="name")
     consumer = follow(target, filter=chosen, read_mask=["state"], heartbeat=2.5)
     consumer.until_told(proa.Synced)
@@ -95,14 +95,14 @@ def test_the_daemon_is_asked_for_what_the_user_asked_for(follow, target, watch_s
     assert {event.resource.state for event in consumer.events[:3]} == {RUNNING}
 
 
-def test_heartbeats_are_not_told(consumer, watch_server):
+def test_watch_yields_no_event_for_a_heartbeat(consumer, watch_server):
     watch_server.heartbeat()
     watch_server.put("a", STOPPED)
     consumer.until_agreed(watch_server)
     assert consumer.kinds() == ["Change"] * 3 + ["Synced", "Change"]
 
 
-def test_a_call_that_breaks_goes_on_where_it_was(consumer, watch_server, status):
+def test_watch_resumes_after_a_broken_call(consumer, watch_server, status):
     with watch_server.changed:
         watch_server.drop(status(*GOING_DOWN))
         watch_server.put("a", STOPPED)
@@ -114,13 +114,13 @@ def test_a_call_that_breaks_goes_on_where_it_was(consumer, watch_server, status)
     assert [bool(request.resume_token) for request in watch_server.requests] == [False, True]
 
 
-def test_a_watch_that_ends_well_goes_on_too(consumer, watch_server):
+def test_watch_resumes_after_a_call_that_ended_with_ok(consumer, watch_server):
     watch_server.drop()
     watch_server.put("a", STOPPED)
     consumer.until_agreed(watch_server)
 
 
-def test_a_call_that_breaks_before_synced(follow, target, watch_server):
+def test_watch_that_breaks_before_synced_completes_the_initial_state(follow, target, watch_server):
     watch_server.cut_next(2)
     consumer = follow(target)
     consumer.until_told(proa.Synced)
@@ -136,7 +136,9 @@ def test_a_call_that_breaks_before_synced(follow, target, watch_server):
     assert [request.resume_token for request in watch_server.requests] == ["", ""]
 
 
-def test_a_daemon_that_is_replaced_by_another(follow, serve, watch_server, address):
+def test_watch_of_a_replaced_daemon_restarts_and_yields_the_differences(
+    follow, serve, watch_server, address
+):
     with serve(address):
         consumer = follow(address)
         consumer.until_told(proa.Synced)
@@ -161,7 +163,7 @@ def test_a_daemon_that_is_replaced_by_another(follow, serve, watch_server, addre
         assert consumer.ended()
 
 
-def test_a_compacted_token(consumer, watch_server, status):
+def test_watch_with_a_compacted_token_restarts(consumer, watch_server, status):
     with watch_server.changed:
         watch_server.drop(status(*GOING_DOWN))
         watch_server.put("a", STOPPED)
@@ -171,7 +173,7 @@ def test_a_compacted_token(consumer, watch_server, status):
     assert [bool(r.resume_token) for r in watch_server.requests] == [False, True, False]
 
 
-def test_a_watcher_that_was_too_slow(consumer, watch_server):
+def test_watch_that_was_too_slow_restarts_within_the_call(consumer, watch_server):
     watch_server.put("a", STOPPED)
     watch_server.gap(v1.GAP_KIND_WATCH_RESTARTED)
     consumer.until_told(proa.Synced, 2)
@@ -179,7 +181,7 @@ def test_a_watcher_that_was_too_slow(consumer, watch_server):
     assert len(watch_server.requests) == 1
 
 
-def test_silence_is_a_break(follow, target, watch_server):
+def test_watch_of_a_silent_daemon_reconnects(follow, target, watch_server):
     consumer = follow(target, heartbeat=QUICK)
     consumer.until_told(proa.Synced)
     watch_server.mute = True
@@ -195,14 +197,14 @@ def test_silence_is_a_break(follow, target, watch_server):
     assert consumer.kinds().count("Disconnected") == consumer.kinds().count("Reconnected")
 
 
-def test_a_user_who_takes_time_is_not_silence(follow, target, watch_server):
+def test_watch_with_a_slow_user_does_not_reconnect(follow, target, watch_server):
     consumer = follow(target, heartbeat=QUICK)
     consumer.pause = 5 * QUICK
     consumer.until_told(proa.Synced)
     assert "Disconnected" not in consumer.kinds()
 
 
-def test_a_token_that_ends_is_renewed_without_a_word(
+def test_watch_with_an_expired_token_renews_it_without_an_event(
     follow, target, watch_server, small_daemon, status
 ):
     consumer = follow(target, settings=LOGIN)
@@ -217,7 +219,9 @@ def test_a_token_that_ends_is_renewed_without_a_word(
     assert consumer.kinds() == ["Change"] * 3 + ["Synced", "Change"]
 
 
-def test_a_function_is_asked_for_another_token(follow, target, watch_server, small_daemon, status):
+def test_watch_with_a_refused_token_calls_the_token_function(
+    follow, target, watch_server, small_daemon, status
+):
     tokens = iter(["ours", "mine"])
     consumer = follow(target, settings={"token": lambda: next(tokens)})
     consumer.until_told(proa.Synced)
@@ -228,7 +232,7 @@ def test_a_function_is_asked_for_another_token(follow, target, watch_server, sma
     consumer.until_agreed(watch_server)
 
 
-def test_a_given_token_that_ends_ends_the_watch(consumer, watch_server, small_daemon, status):
+def test_watch_with_an_expired_fixed_token_raises(consumer, watch_server, small_daemon, status):
     small_daemon.valid.clear()
     watch_server.drop(status(grpc.StatusCode.UNAUTHENTICATED, "TOKEN_EXPIRED"))
     assert consumer.ended()
@@ -236,9 +240,7 @@ def test_a_given_token_that_ends_ends_the_watch(consumer, watch_server, small_da
     assert consumer.error.reason == "TOKEN_EXPIRED"
 
 
-def test_a_login_that_is_refused_later_ends_the_watch(
-    follow, target, watch_server, small_daemon, status
-):
+def test_watch_whose_login_is_refused_raises(follow, target, watch_server, small_daemon, status):
     consumer = follow(target, settings=LOGIN)
     consumer.until_told(proa.Synced)
     small_daemon.valid.clear()
@@ -248,7 +250,9 @@ def test_a_login_that_is_refused_later_ends_the_watch(
     assert consumer.error.reason == "BAD_CREDENTIALS"
 
 
-def test_the_first_failure_is_raised(follow, target, watch_server, small_daemon, status, address):
+def test_watch_whose_first_call_fails_raises(
+    follow, target, watch_server, small_daemon, status, address
+):
     refused = follow(address)
     assert refused.ended()
     assert isinstance(refused.error, proa.Unavailable)
@@ -262,13 +266,13 @@ def test_the_first_failure_is_raised(follow, target, watch_server, small_daemon,
     assert not refused.events + denied.events + stranger.events
 
 
-def test_a_daemon_that_is_mute_from_the_start(follow, silent_target):
+def test_watch_of_a_daemon_that_never_responds_raises_unavailable(follow, silent_target):
     consumer = follow(silent_target, heartbeat=0.1)
     assert consumer.ended()
     assert isinstance(consumer.error, proa.Unavailable)
 
 
-def test_grpc_retry_happens_before_disconnected_is_reported(
+def test_watch_whose_call_grpc_retries_yields_no_disconnected(
     follow, target, watch_server, small_daemon, status
 ):
     small_daemon.failures = [status(*GOING_DOWN), status(*GOING_DOWN)]
@@ -278,21 +282,21 @@ def test_grpc_retry_happens_before_disconnected_is_reported(
     assert small_daemon.calls["WatchResources"] == 3
 
 
-def test_closing_ends_call_and_loop(consumer, watch_server):
+def test_close_of_a_watch_ends_call_and_iteration(consumer, watch_server):
     consumer.close()
     assert consumer.ended()
     assert consumer.error is None
     watch_server.wait_for_nobody()
 
 
-def test_closing_the_client_ends_call_and_loop(consumer, watch_server):
+def test_close_of_the_client_ends_call_and_iteration(consumer, watch_server):
     consumer.close_client()
     assert consumer.ended()
     assert consumer.error is None
     watch_server.wait_for_nobody()
 
 
-def test_closing_while_the_daemon_is_away(follow, serve, watch_server):
+def test_close_without_a_daemon_ends_the_iteration(follow, serve, watch_server):
     with serve() as target:
         consumer = follow(target)
         consumer.until_told(proa.Synced)
@@ -309,7 +313,7 @@ def nothing_left(watch_server):
     no_thread_left()
 
 
-def test_leaving_the_loop_ends_the_call(target, watch_server):
+def test_leaving_the_iteration_ends_the_call(target, watch_server):
     with proa.connect(target, token="ours") as client:
         with nothing_left(watch_server):
             for _ in client.watch():
@@ -321,7 +325,7 @@ def test_leaving_the_loop_ends_the_call(target, watch_server):
             next(events)
 
 
-async def test_leaving_the_loop_ends_the_call_of_asyncio(target, watch_server):
+async def test_leaving_the_asyncio_iteration_ends_the_call(target, watch_server):
     async with proa.aio.connect(target, token="ours") as client:
         async for _ in client.watch():
             break
@@ -331,7 +335,7 @@ async def test_leaving_the_loop_ends_the_call_of_asyncio(target, watch_server):
         await asyncio.to_thread(watch_server.wait_for_nobody)
 
 
-async def test_a_cancelled_task_ends_the_call(target, watch_server):
+async def test_cancelled_task_of_a_watch_ends_the_call(target, watch_server):
     synced = asyncio.Event()
 
     async def follow(client):

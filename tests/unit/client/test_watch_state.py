@@ -80,7 +80,7 @@ def happen(watch_server, step, *arguments):
 
 @settings(max_examples=400, deadline=None)
 @given(st.lists(st.tuples(STEPS, st.integers(0, 6))), st.sampled_from([(), ("state",)]))
-def test_the_picture_is_always_the_daemons(steps, read_mask):
+def test_replica_after_any_steps_equals_the_daemons_state(steps, read_mask):
     watch_server = WatchServer()
     watch_server.put("a")
     watcher = LocalWatcher(watch_server, read_mask)
@@ -127,7 +127,7 @@ def watcher(watch_server):
     return watcher
 
 
-def test_changes_are_handed_on_whole(watch_server, watcher):
+def test_apply_returns_a_change_with_all_its_fields(watch_server, watcher):
     watch_server.put("a", STOPPED)
     watcher.read()
     [change] = watcher.events
@@ -136,7 +136,7 @@ def test_changes_are_handed_on_whole(watch_server, watcher):
     )
 
 
-def test_a_break_is_told_and_nothing_is_lost_or_told_twice(watch_server, watcher):
+def test_fail_and_resume_yield_each_change_once(watch_server, watcher):
     watch_server.drop()
     watch_server.put("d")
     watch_server.remove("d")
@@ -151,7 +151,7 @@ def test_a_break_is_told_and_nothing_is_lost_or_told_twice(watch_server, watcher
     ]
 
 
-def test_a_restarted_daemon_with_nothing_new_tells_no_change(watch_server, watcher):
+def test_restart_of_the_daemon_without_differences_yields_no_change(watch_server, watcher):
     watch_server.restart()
     watch_server.drop()
     watcher.read()
@@ -161,7 +161,7 @@ def test_a_restarted_daemon_with_nothing_new_tells_no_change(watch_server, watch
 
 
 @pytest.mark.parametrize("cause", ["restarted daemon", "compaction", "slow watcher"])
-def test_what_differs_after_a_gap_is_told_as_changes(watch_server, watcher, cause):
+def test_apply_after_a_gap_yields_the_differences_as_changes(watch_server, watcher, cause):
     if cause == "restarted daemon":
         watch_server.restart()
     if cause != "slow watcher":
@@ -182,7 +182,7 @@ def test_what_differs_after_a_gap_is_told_as_changes(watch_server, watcher, caus
     assert "Gap" in types(watcher.events)
 
 
-def test_an_activity_that_ended_with_the_daemon_is_told(watch_server, watcher):
+def test_activity_that_ended_with_the_daemon_is_a_difference(watch_server, watcher):
     watch_server.put("a", activity=v1.Activity(verb=v1.VERB_STOP, step="waiting"))
     watcher.read()
     watch_server.restart()
@@ -192,7 +192,7 @@ def test_an_activity_that_ended_with_the_daemon_is_told(watch_server, watcher):
     assert types(watcher.events)[-2:] == [("MODIFIED", "a"), "Synced"]
 
 
-def test_an_initial_state_that_is_cut_off_goes_on_as_one(watch_server):
+def test_initial_state_of_two_calls_is_reported_as_one(watch_server):
     watcher = LocalWatcher(watch_server)
     watch_server.cut_next(2)
     watcher.read(2)
@@ -213,7 +213,7 @@ def test_an_initial_state_that_is_cut_off_goes_on_as_one(watch_server):
     ]
 
 
-def test_gaps_of_engines_are_handed_on(watch_server, watcher):
+def test_apply_returns_gaps_of_engines(watch_server, watcher):
     watch_server.gap(v1.GAP_KIND_ENGINE_LOST, "local/docker")
     watch_server.gap(v1.GAP_KIND_ENGINE_RESYNCED, "local/docker")
     watcher.read()
@@ -223,7 +223,7 @@ def test_gaps_of_engines_are_handed_on(watch_server, watcher):
     ]
 
 
-def test_what_a_lost_engine_had_stays_as_last_known(watch_server, watcher):
+def test_resources_of_a_lost_engine_stay_until_it_is_resynced(watch_server, watcher):
     watch_server.put("vm", kind=v1.RESOURCE_KIND_DOMAIN)
     watcher.read()
     watcher.events.clear()
@@ -250,7 +250,7 @@ def test_what_a_lost_engine_had_stays_as_last_known(watch_server, watcher):
     assert watcher.replica.agrees_with(watch_server)
 
 
-def test_a_token_that_a_newer_daemon_does_not_know_is_dropped(watch_server, watcher):
+def test_fail_with_an_invalid_resume_token_drops_it(watch_server, watcher):
     watch_server.drop()
     watcher.state.request()
     error = proa.InvalidArgument(
@@ -262,7 +262,7 @@ def test_a_token_that_a_newer_daemon_does_not_know_is_dropped(watch_server, watc
         watcher.state.fail(error)
 
 
-def test_the_same_uuid_on_two_hosts_is_two_resources():
+def test_apply_of_one_uuid_on_two_hosts_yields_two_resources():
     def existing(host):
         resource = v1.Resource(id="u", host=host, kind=v1.RESOURCE_KIND_DOMAIN)
         change = v1.ResourceChange(type=v1.CHANGE_TYPE_EXISTING, resource=resource)
@@ -276,7 +276,7 @@ def test_the_same_uuid_on_two_hosts_is_two_resources():
     ]
 
 
-def test_with_a_read_mask_resources_are_told_apart():
+def test_request_with_a_read_mask_has_the_identifying_fields():
     paths = WatchState(None, ["name", "id"], None).request().read_mask.paths
     assert paths == ["name", "id", "kind", "host"]
     assert not WatchState(None, (), None).request().HasField("read_mask")
@@ -307,7 +307,7 @@ def test_fail_after_a_long_call_starts_the_backoff_anew(watch_server):
     assert watcher.state.backoff <= 0.1
 
 
-def test_the_daemons_own_word_on_when_to_come_back_is_heeded(watcher):
+def test_fail_with_retry_after_waits_as_long(watcher):
     details = Details("stopping", "SHUTTING_DOWN", retry_after=timedelta(seconds=3))
     watcher.state.fail(proa.Unavailable(grpc.StatusCode.UNAVAILABLE, details))
     assert watcher.state.backoff >= 3
@@ -323,13 +323,13 @@ def test_the_daemons_own_word_on_when_to_come_back_is_heeded(watcher):
         (proa.NotFound, "NOT_FOUND", "HOST_NOT_FOUND"),
     ],
 )
-def test_what_another_call_does_not_cure_is_raised(watcher, kind, code, reason):
+def test_fail_with_a_permanent_error_raises_it(watcher, kind, code, reason):
     watcher.state.request()
     with pytest.raises(kind):
         watcher.state.fail(kind(grpc.StatusCode[code], Details("no", reason)))
 
 
 @pytest.mark.parametrize("code", ["INTERNAL", "UNKNOWN", "CANCELLED", "DEADLINE_EXCEEDED"])
-def test_what_is_not_the_daemons_own_word_is_tried_again(watcher, code):
+def test_fail_with_a_transport_error_yields_disconnected(watcher, code):
     [event] = watcher.state.fail(proa.Error(grpc.StatusCode[code], Details("reset")))
     assert isinstance(event, proa.Disconnected)
