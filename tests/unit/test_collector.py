@@ -1,4 +1,4 @@
-"""The collector: what stays is looked through once."""
+"""The collector: survivors are traversed once."""
 
 import gc
 import sys
@@ -6,16 +6,14 @@ import time
 
 import pytest
 
-from proad import collector
 from proad.collector import Collector
 
 
 @pytest.fixture
-def tamed(monkeypatch):
-    """Tame the collector of this process, and let it be as it was afterwards."""
+def tamed():
+    """Tune the collector of this process, and restore it afterwards."""
     thresholds, callbacks = gc.get_threshold(), list(gc.callbacks)
-    monkeypatch.setattr(collector, "_WORTH_FREEZING", 0.0005)
-    Collector().tame()
+    Collector(freeze_after=0.0005).tame()
     yield
     gc.callbacks[:] = callbacks
     gc.set_threshold(*thresholds)
@@ -28,7 +26,7 @@ def seconds_of_a_full_collection():
     return time.thread_time() - began
 
 
-def test_what_survives_a_long_full_collection_is_not_looked_at_again(tamed):
+def test_long_full_collection_freezes_the_survivors(tamed):
     kept = [[number] for number in range(200_000)]
     gc.collect()
 
@@ -41,7 +39,7 @@ def test_what_survives_a_long_full_collection_is_not_looked_at_again(tamed):
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="3.14 collects in slices of its own")
-def test_growth_by_many_small_things_is_collected_in_small_pieces(tamed):
+def test_growth_by_many_small_objects_is_collected_in_short_pauses(tamed):
     longest, began = 0.0, 0.0
 
     def measure(phase, _info):

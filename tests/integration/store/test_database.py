@@ -29,7 +29,7 @@ from proad.store.users import UserStore
 HASH = "$2b$04$" + "x" * 53
 
 
-async def test_migrations_lead_to_the_schema(database):
+async def test_migrations_produce_the_schema(database):
     def differences(connection):
         return compare_metadata(MigrationContext.configure(connection), metadata)
 
@@ -38,19 +38,19 @@ async def test_migrations_lead_to_the_schema(database):
         assert await connection.run_sync(differences) == []
 
 
-def test_the_schema_names_its_migration():
+def test_schema_names_the_newest_migration():
     folder = Path(migrations.__file__).parent
     assert ScriptDirectory(str(folder)).get_current_head() == REVISION
 
 
-async def test_opened_again_it_has_what_was_written(url):
+async def test_open_again_finds_what_was_written(url):
     async with Database.open(url) as database:
         user = await UserStore(database).add("ann", HASH, [Scope.BASIC])
     async with Database.open(url) as database:
         assert await UserStore(database).get("ann") == user
 
 
-async def test_many_daemons_open_a_new_database_at_once(url):
+async def test_open_by_many_tasks_at_once_migrates_once(url):
     async def start(number):
         async with Database.open(url) as database:
             await UserStore(database).add(f"user{number}", HASH, [])
@@ -60,7 +60,7 @@ async def test_many_daemons_open_a_new_database_at_once(url):
         assert len(await UserStore(database).list()) == 8
 
 
-def test_many_processes_open_a_new_database_at_once(url):
+def test_open_by_many_processes_at_once_migrates_once(url):
     code = (
         "import asyncio, sys\n"
         "from proad.store.database import Database\n"
@@ -91,7 +91,7 @@ def test_many_processes_open_a_new_database_at_once(url):
         assert process.returncode == 0, errors
 
 
-async def test_a_failed_migration_leaves_nothing(url):
+async def test_open_with_a_failing_migration_leaves_nothing(url):
     """A table in the way makes the last step fail."""
     async with Database.open(url) as database, database.write() as connection:
         for table in ("users", "alembic_version"):
@@ -104,7 +104,7 @@ async def test_a_failed_migration_leaves_nothing(url):
             pass
 
 
-async def test_the_schema_of_a_newer_proa_is_refused(url):
+async def test_open_with_a_newer_schema_raises_setup_error(url):
     async with Database.open(url) as database, database.write() as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(SetupError, match=r"'9999' of a newer Proa"):
@@ -158,7 +158,7 @@ async def test_migration_of_names_that_become_one_is_refused_and_changes_nothing
         assert [user.name for user in await UserStore(database).list()] == ["ann", "bob", "carl"]
 
 
-async def test_a_failed_write_changes_nothing(database):
+async def test_write_that_fails_changes_nothing(database):
     users = UserStore(database)
     await users.add("ann", HASH, [])
 
@@ -172,7 +172,7 @@ async def test_a_failed_write_changes_nothing(database):
     assert await users.get("ann")
 
 
-async def test_reading_and_writing_at_once(database):
+async def test_read_and_write_run_concurrently(database):
     users = UserStore(database)
     await users.add("ann", HASH, [])
     await asyncio.gather(
@@ -186,7 +186,7 @@ class TestSqlite:
     def path(self, tmp_path):
         return tmp_path / "proa.db"
 
-    async def test_files_are_private_and_in_wal_mode(self, path):
+    async def test_open_creates_private_files_in_wal_mode(self, path):
         before = os.umask(0)
         try:
             async with Database.open(f"sqlite:///{path}") as database:
@@ -198,20 +198,20 @@ class TestSqlite:
             os.umask(before)
         assert modes == {"proa.db": 0o600, "proa.db-shm": 0o600, "proa.db-wal": 0o600}
 
-    async def test_an_open_file_is_made_private(self, path):
+    async def test_open_of_a_public_file_makes_it_private(self, path):
         async with Database.open(f"sqlite:///{path}"):
             pass
         path.chmod(0o644)
         async with Database.open(f"sqlite:///{path}"):
             assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
-    async def test_settings_of_a_connection(self, path):
+    async def test_connection_has_its_pragmas(self, path):
         async with Database.open(f"sqlite:///{path}") as database, database.read() as connection:
             for pragma, value in [("journal_mode", "wal"), ("foreign_keys", 1)]:
                 assert (await connection.execute(text(f"PRAGMA {pragma}"))).scalar() == value
             assert (await connection.execute(text("PRAGMA busy_timeout"))).scalar() == 5000
 
-    async def test_another_writer_is_waited_for(self, path):
+    async def test_write_waits_for_another_writer(self, path):
         async with Database.open(f"sqlite:///{path}") as database:
             with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
                 other.execute("BEGIN IMMEDIATE")
@@ -221,27 +221,27 @@ class TestSqlite:
                 other.execute("COMMIT")
             await adding
 
-    async def test_what_is_no_database(self, path):
+    async def test_open_of_another_file_raises_setup_error(self, path):
         path.write_text("not a database, but long enough to be taken for one" * 100)
         with pytest.raises(SetupError, match="not a database"):
             async with Database.open(f"sqlite:///{path}"):
                 pass
 
-    async def test_a_folder_that_is_missing(self, tmp_path):
+    async def test_open_in_a_missing_folder_raises_setup_error(self, tmp_path):
         with pytest.raises(SetupError, match="No such file"):
             async with Database.open(f"sqlite:///{tmp_path}/none/proa.db"):
                 pass
 
 
 class TestPostgresql:
-    async def test_a_server_that_is_not_there(self):
+    async def test_open_without_a_server_raises_setup_error(self):
         with pytest.raises(SetupError) as caught:
             async with Database.open("postgresql://me:geheim@127.0.0.1:1/proa"):
                 pass
         assert "Connection refused" in str(caught.value)
         assert "geheim" not in str(caught.value)
 
-    async def test_a_server_that_stops_and_comes_back(self, postgres):
+    async def test_read_after_a_restart_of_the_server_succeeds(self, postgres):
         # Not in a new database, whose own connection the stop would break
         async with Database.open(postgres.url("postgres")) as database:
             users = UserStore(database)

@@ -22,17 +22,17 @@ async def kept(database):
         return set((await connection.execute(select(revoked_tokens.c.jti))).scalars())
 
 
-async def test_revoked(revocations):
+async def test_among_returns_the_revoked_ids(revocations):
     await revocations.add("a", after(minutes=30))
     assert await revocations.among({"a", "A", "b"}) == {"a"}
 
 
-async def test_twice_and_at_the_same_time(revocations):
+async def test_add_twice_or_at_once_is_idempotent(revocations):
     await asyncio.gather(*(revocations.add("a", after(minutes=30)) for _ in range(10)))
     assert await revocations.among({"a"}) == {"a"}
 
 
-async def test_a_revocation_is_kept_a_day_past_the_end_of_its_token(revocations, database):
+async def test_add_removes_revocations_a_day_after_the_expiry(revocations, database):
     """The clock may be set back, and the token be good again but for this."""
     await revocations.add("old", after(hours=-24, seconds=-1))
     await revocations.add("over", after(hours=-23, minutes=-59))
@@ -42,7 +42,7 @@ async def test_a_revocation_is_kept_a_day_past_the_end_of_its_token(revocations,
     assert await revocations.among({"just over"}) == {"just over"}
 
 
-async def test_times_keep_their_zone(revocations, database):
+async def test_time_in_the_database_keeps_its_zone(revocations, database):
     time = after(minutes=1)
     await revocations.add("a", time)
     async with database.read() as connection:
@@ -51,6 +51,6 @@ async def test_times_keep_their_zone(revocations, database):
     assert row.expire_time.utcoffset() == timedelta()
 
 
-async def test_a_time_without_zone_is_a_mistake(revocations):
+async def test_time_without_a_zone_is_refused(revocations):
     with pytest.raises(Exception, match="time zone"):
         await revocations.add("a", datetime(2030, 1, 1))  # noqa: DTZ001 - the mistake

@@ -15,7 +15,7 @@ def users(database):
     return UserStore(database)
 
 
-async def test_added_and_found(users):
+async def test_get_after_add_returns_the_user(users):
     added = await users.add("ann", HASH, [Scope.ADVANCED, Scope.BASIC, Scope.BASIC])
     assert added.scopes == {Scope.BASIC, Scope.ADVANCED}
     assert not added.disabled
@@ -24,12 +24,12 @@ async def test_added_and_found(users):
     assert HASH not in repr(added)
 
 
-async def test_nobody(users):
+async def test_get_of_an_unknown_user_returns_none(users):
     assert await users.get("ann") is None
     assert await users.list() == []
 
 
-async def test_a_name_in_any_case_is_one_user(users):
+async def test_name_in_any_case_is_one_user(users):
     added = await users.add("Ann", HASH, [])
     assert added.name == "ann"
     assert await users.get("aNN") == added
@@ -42,19 +42,19 @@ async def test_a_name_in_any_case_is_one_user(users):
     assert await users.list() == []
 
 
-async def test_a_name_in_another_normal_form_is_one_user(users):
+async def test_name_in_another_normal_form_is_one_user(users):
     added = await users.add("\u212aim", HASH, [])  # with the sign for kelvin
     assert added.name == "kim"
     assert await users.get("kim") == added
 
 
-async def test_the_list_is_sorted(users):
+async def test_list_is_sorted_by_name(users):
     for name in ("c", "a", "b"):
         await users.add(name, HASH, [])
     assert [user.name for user in await users.list()] == ["a", "b", "c"]
 
 
-async def test_a_name_is_given_once(users):
+async def test_add_of_an_existing_name_raises_already_exists(users):
     first = await users.add("ann", HASH, [Scope.BASIC])
     with pytest.raises(AlreadyExistsError):
         await users.add("ann", HASH, [])
@@ -62,18 +62,18 @@ async def test_a_name_is_given_once(users):
 
 
 @pytest.mark.parametrize("name", ["", " ", "-a", ".", "a b", "a/b", "ä", "a\0", "a\n", "x" * 65])
-async def test_names_that_nobody_can_have(users, name):
+async def test_check_username_of_an_impossible_name_raises_invalid_argument(users, name):
     with pytest.raises(InvalidArgumentError):
         await users.add(name, HASH, [])
 
 
 @pytest.mark.parametrize("name", ["a", "9", "_x", "a.b+c@d-e_f", "x" * 64])
-async def test_names_that_one_can_have(users, name):
+async def test_check_username_of_a_possible_name_returns_it(users, name):
     await users.add(name, HASH, [])
     assert (await users.get(name)).name == name
 
 
-async def test_every_change_counts_the_token_version_up(users):
+async def test_change_of_a_user_increments_the_token_version(users):
     version = (await users.add("ann", HASH, [Scope.BASIC])).token_version
     other = await users.add("bob", HASH, [Scope.BASIC])
     changes = [
@@ -90,20 +90,20 @@ async def test_every_change_counts_the_token_version_up(users):
     assert await users.get("bob") == other
 
 
-async def test_changes_at_the_same_time_are_all_counted(users):
+async def test_concurrent_changes_all_increment_the_token_version(users):
     version = (await users.add("ann", HASH, [])).token_version
     await asyncio.gather(*(users.set_disabled("ann", disabled=n % 2 == 0) for n in range(20)))
     assert (await users.get("ann")).token_version == version + 20
 
 
-async def test_removed(users):
+async def test_get_after_remove_returns_none(users):
     before = await users.add("ann", HASH, [])
     await users.remove("ann")
     assert await users.get("ann") is None
     assert (await users.add("ann", HASH, [])).token_version != before.token_version
 
 
-async def test_changes_of_nobody(users):
+async def test_change_of_an_unknown_user_raises_not_found(users):
     for change in (
         users.set_password("ann", HASH),
         users.set_scopes("ann", []),

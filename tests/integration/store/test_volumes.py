@@ -39,12 +39,12 @@ def records(request, tmp_path, database):
     return LocalVolumeRecords(tmp_path / "records.json" if request.param == "file" else None)
 
 
-async def test_put_and_listed(records):
+async def test_list_after_put_returns_the_record(records):
     await records.put("here", PLANNED)
     assert await records.list("here") == [PLANNED]
 
 
-async def test_put_again_it_is_replaced(records):
+async def test_put_again_replaces_the_record(records):
     await records.put("here", PLANNED)
     await records.put("here", OTHER)
     await records.put("here", MADE)
@@ -54,21 +54,21 @@ async def test_put_again_it_is_replaced(records):
     }
 
 
-async def test_another_engine_has_records_of_its_own(records):
+async def test_list_of_another_engine_excludes_the_record(records):
     await records.put("here", MADE)
     assert await records.list("there") == []
     await records.remove("there", [MADE.id])
     assert await records.list("here") == [MADE]
 
 
-async def test_removed(records):
+async def test_list_after_remove_excludes_the_record(records):
     await records.put("here", MADE)
     await records.put("here", OTHER)
     await records.remove("here", [MADE.id, "never there"])
     assert await records.list("here") == [OTHER]
 
 
-async def test_a_file_outlives_the_process(tmp_path):
+async def test_record_outlives_the_process(tmp_path):
     file = tmp_path / "records.json"
     await LocalVolumeRecords(file).put("here", MADE)
     assert await LocalVolumeRecords(file).list("here") == [MADE]
@@ -86,6 +86,6 @@ async def test_a_file_outlives_the_process(tmp_path):
         ({"birth_time_ns": None, "inode": 9}, False),
     ],
 )
-def test_a_file_is_told_from_another(other, same):
+def test_file_identity_is_same_compares_all_fields(other, same):
     file = FileIdentity(device=1, inode=2, birth_time_ns=3)
     assert file.is_same(replace(file, **other)) is same

@@ -5,7 +5,7 @@ from pathlib import Path
 from proad.config import SecretUrl, load_settings
 
 
-def test_hosts(write):
+def test_hosts_of_a_file_are_loaded(write):
     config = write(
         """
         [[host]]
@@ -35,7 +35,7 @@ def test_hosts(write):
     assert left.media_dirs == (Path("/srv"),)
 
 
-def test_variables_of_the_local_host(write, monkeypatch):
+def test_variables_override_the_local_host(write, monkeypatch):
     monkeypatch.setenv("PROA_DOCKER_URL", "")
     monkeypatch.setenv("PROA_VIRT_TYPE", "qemu")
     monkeypatch.setenv("PROA_MEDIA_DIRS", "/iso, /more")
@@ -54,12 +54,12 @@ def test_variables_of_the_local_host(write, monkeypatch):
     assert (local.virt_type, local.media_dirs) == ("auto", ())
 
 
-def test_variables_of_a_local_host_that_is_not_there(write, monkeypatch, refused):
+def test_variables_without_a_local_host_are_refused(write, monkeypatch, refused):
     monkeypatch.setenv("PROA_LIBVIRT_URI", "test:///default")
     text = refused(write('[[host]]\nname = "other"\n'))
     assert text.startswith("PROA_LIBVIRT_URI: ")
 
 
-def test_hosts_that_are_wrong_are_not_told_as_missing_too(write, refused):
+def test_invalid_hosts_are_not_reported_as_missing(write, refused):
     assert len(refused(write('[[host]]\nvirt_type = "xen"\n')).splitlines()) == 1
     assert "at least 1" in refused(write("host = []\n"))

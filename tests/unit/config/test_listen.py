@@ -17,12 +17,12 @@ from proad.config import TcpAddress, UnixAddress, parse_listen_address
         ("unix:///run/p.sock", UnixAddress(Path("/run/p.sock")), "unix:/run/p.sock"),
     ],
 )
-def test_addresses_are_read_and_written(text, address, written):
+def test_parse_listen_address_reads_what_str_returns(text, address, written):
     assert parse_listen_address(text) == address
     assert str(address) == written
 
 
-def test_a_relative_socket_is_in_the_working_folder():
+def test_parse_listen_address_of_a_relative_socket_uses_the_working_folder():
     assert parse_listen_address("unix:p.sock") == UnixAddress(Path.cwd() / "p.sock")
 
 
@@ -49,7 +49,7 @@ def test_a_relative_socket_is_in_the_working_folder():
         "unix:/" + "x" * 107,
     ],
 )
-def test_anything_else_is_refused(text):
+def test_parse_listen_address_of_another_text_raises_value_error(text):
     with pytest.raises(ValueError, match=r"\S"):
         parse_listen_address(text)
 
@@ -68,5 +68,5 @@ def test_anything_else_is_refused(text):
         ("myhost:1", False),
     ],
 )
-def test_only_this_machine_is_local(text, local):
+def test_is_local_of_loopback_and_sockets_is_true(text, local):
     assert parse_listen_address(text).is_local is local

@@ -22,7 +22,7 @@ from proad.config import (
 from proad.config.loading import OTHER_VARIABLES, setting_variables
 
 
-def test_defaults(monkeypatch):
+def test_load_settings_without_a_file_returns_the_defaults(monkeypatch):
     monkeypatch.setattr("os.geteuid", lambda: 0)
     settings = load_settings(None)
     assert settings.state_dir == Path("/var/lib/proa")
@@ -35,7 +35,7 @@ def test_defaults(monkeypatch):
     assert settings.drain_timeout == timedelta(seconds=30)
 
 
-def test_state_of_an_ordinary_user(monkeypatch, tmp_path):
+def test_state_dir_of_an_ordinary_user_is_in_the_home_folder(monkeypatch, tmp_path):
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     assert load_settings(None).state_dir == tmp_path / "proa"
     monkeypatch.setenv("XDG_STATE_HOME", "relative")
@@ -43,7 +43,7 @@ def test_state_of_an_ordinary_user(monkeypatch, tmp_path):
     assert load_settings(None).state_dir == Path("/home/me/.local/state/proa")
 
 
-def test_a_file_counts_more_than_defaults_and_a_variable_more_than_the_file(write, monkeypatch):
+def test_load_settings_prefers_variable_to_file_to_default(write, monkeypatch):
     config = write('state_dir = "/a"\nlog_format = "json"\ndrain_timeout = 5\n')
     monkeypatch.setenv("PROA_STATE_DIR", "/b")
     monkeypatch.setenv("PROA_LOG_FORMAT", "")
@@ -54,7 +54,7 @@ def test_a_file_counts_more_than_defaults_and_a_variable_more_than_the_file(writ
     assert settings.database_url.get_secret_value() == "sqlite+aiosqlite:////b/proa.db"
 
 
-def test_every_plain_setting_has_its_variable(monkeypatch, tmp_path):
+def test_each_plain_setting_has_a_variable(monkeypatch, tmp_path):
     pem = tmp_path / "x.pem"
     pem.touch()
     values = {
@@ -96,21 +96,21 @@ def test_every_plain_setting_has_its_variable(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("text", ["0s", "0.25s", "61s", "90m", "12345.678s", "2h", "24h"])
-def test_durations_are_shown_as_they_can_be_set(monkeypatch, text):
+def test_duration_in_output_can_be_loaded(monkeypatch, text):
     variable = "drain_timeout" if text.startswith(("0", "61")) else "token_lifetime"
     monkeypatch.setenv(f"PROA_{variable.upper()}", text)
     assert load_settings(None).model_dump(mode="json")[variable] == text
 
 
 @pytest.mark.parametrize("registry", ["https://me:geheim@host", "host/path", "*.", "a b", "host:p"])
-def test_registries_that_are_none_are_refused_in_words(monkeypatch, registry, refused):
+def test_invalid_registries_are_refused_with_the_cause(monkeypatch, registry, refused):
     monkeypatch.setenv("PROA_ALLOWED_REGISTRIES", f"docker.io,{registry}")
     text = refused(None)
     assert 'give "HOST", "HOST:PORT", "*.DOMAIN" or "*"' in text
     assert "geheim" not in text
 
 
-def test_variables_of_other_programs_mean_nothing(monkeypatch):
+def test_variables_of_other_programs_are_ignored(monkeypatch):
     monkeypatch.setenv("HOST", "somewhere")
     for name in OTHER_VARIABLES:
         monkeypatch.setenv(name, "somewhere")
@@ -128,20 +128,20 @@ def test_variables_of_other_programs_mean_nothing(monkeypatch):
         ("libvirt_url", "; did you mean PROA_LIBVIRT_URI?"),
     ],
 )
-def test_variables_unknown_with_the_prefix_are_refused(monkeypatch, name, hint, refused):
+def test_unknown_variables_with_the_prefix_are_refused(monkeypatch, name, hint, refused):
     variable = f"PROA_{name.upper()}"
     monkeypatch.setenv(variable, "")
     assert refused(None) == f"{variable}: unknown variable{hint}"
 
 
-def test_variables_unknown_and_wrong_are_told_together(monkeypatch, refused):
+def test_unknown_and_invalid_variables_are_reported_together(monkeypatch, refused):
     monkeypatch.setenv("PROA_" + "LISTENS", "127.0.0.1:1")
     monkeypatch.setenv("PROA_LOG_LEVEL", "loud")
     lines = refused(None).splitlines()
     assert [line.partition(":")[0] for line in lines] == ["PROA_" + "LISTENS", "PROA_LOG_LEVEL"]
 
 
-def test_variables_of_all_our_code_are_settings_or_listed():
+def test_variables_in_our_code_are_settings_or_listed():
     root = Path(__file__).parents[3]
     folders = ("client", "server", "tests", "deploy", "docs", ".ci", "protos")
     files = [path for folder in folders for path in (root / folder).rglob("*") if path.is_file()]
@@ -167,18 +167,18 @@ def test_variables_of_all_our_code_are_settings_or_listed():
         ("postgresql+psycopg://u@h/d", "postgresql+psycopg://u@h/d"),
     ],
 )
-def test_a_database_url_gets_our_driver(monkeypatch, text, url):
+def test_database_url_gets_our_driver(monkeypatch, text, url):
     monkeypatch.setenv("PROA_DATABASE_URL", text)
     assert load_settings(None).database_url.get_secret_value() == url
 
 
-def test_a_relative_database_is_in_the_working_folder(monkeypatch):
+def test_database_url_with_a_relative_path_uses_the_working_folder(monkeypatch):
     monkeypatch.setenv("PROA_DATABASE_URL", "sqlite:///x.db")
     url = load_settings(None).database_url.get_secret_value()
     assert url == f"sqlite+aiosqlite:///{Path.cwd()}/x.db"
 
 
-def test_a_state_folder_with_odd_letters_has_its_database(monkeypatch):
+def test_database_url_of_a_state_folder_with_odd_letters_is_escaped(monkeypatch):
     monkeypatch.setenv("PROA_STATE_DIR", "/tmp/ä?b#c%20 d")
     url = load_settings(None).database_url.get_secret_value()
     assert make_url(url).database == "/tmp/ä?b#c%20 d/proa.db"
@@ -187,14 +187,16 @@ def test_a_state_folder_with_odd_letters_has_its_database(monkeypatch):
 @pytest.mark.parametrize(
     "url", ["mysql://u:geheim@h/d", "nonsense geheim", "sqlite://", "sqlite:///:memory:"]
 )
-def test_other_databases_are_refused_and_no_password_is_shown(monkeypatch, url, refused):
+def test_database_url_of_another_database_is_refused_without_its_password(
+    monkeypatch, url, refused
+):
     monkeypatch.setenv("PROA_DATABASE_URL", url)
     text = refused(None)
     assert text.startswith("PROA_DATABASE_URL: ")
     assert "geheim" not in text
 
 
-def test_the_password_of_the_database_is_not_shown():
+def test_repr_of_settings_hides_the_password_of_the_database():
     settings = Settings.model_validate({"database_url": "postgresql://me:geheim@h/d"})
     assert "geheim" not in repr(settings)
     assert "geheim" not in str(settings.model_dump(mode="json"))
@@ -218,16 +220,14 @@ def test_the_password_of_the_database_is_not_shown():
     ],
 )
 @pytest.mark.parametrize("key", ["docker_url", "libvirt_uri"])
-def test_url_of_an_engine_that_cannot_be_read_is_refused_unshown(
-    write, monkeypatch, key, url, refused
-):
+def test_unreadable_engine_url_is_refused_without_showing_it(write, monkeypatch, key, url, refused):
     monkeypatch.setenv(f"PROA_{key.upper()}", url)
     assert "heim" not in refused(None)
     monkeypatch.delenv(f"PROA_{key.upper()}")
     assert "heim" not in refused(write(f"[[host]]\n{key} = {json.dumps(url)}\n"))
 
 
-def test_credentials_in_urls_are_not_shown(monkeypatch):
+def test_repr_of_settings_hides_credentials_in_urls(monkeypatch):
     monkeypatch.setenv("PROA_DOCKER_URL", "ssh://me:geheim%2F@h:22")
     monkeypatch.setenv("PROA_LIBVIRT_URI", "qemu+ssh://h/system?keyfile=/k&secret=geheim")
     monkeypatch.setenv("PROA_DATABASE_URL", "postgresql://me:geheim@h/d?sslpassword=geheim")
@@ -273,32 +273,32 @@ def test_credentials_in_urls_are_not_shown(monkeypatch):
         ("a = ", "not TOML"),
     ],
 )
-def test_mistakes_are_said_with_file_and_key(write, text, expected, refused):
+def test_config_error_names_file_and_key(write, text, expected, refused):
     config = write(text)
     message = refused(config)
     assert message.startswith(f"{config}: ")
     assert expected in message
 
 
-def test_each_mistake_has_its_line(write, monkeypatch, refused):
+def test_config_error_has_a_line_per_mistake(write, monkeypatch, refused):
     monkeypatch.setenv("PROA_LISTEN", "nonsense")
     lines = refused(write("state_dir = 1\nlog_level = 'loud'\nx = 1")).splitlines()
     assert len(lines) == 4
     assert [line for line in lines if line.startswith("PROA_LISTEN: ")]
 
 
-def test_a_missing_file(tmp_path, refused):
+def test_load_settings_of_a_missing_file_raises_config_error(tmp_path, refused):
     assert "No such file" in refused(tmp_path / "none.toml")
     assert "Is a directory" in refused(tmp_path)
 
 
-def test_a_file_that_is_not_utf_8(tmp_path, refused):
+def test_load_settings_of_a_file_that_is_not_utf_8_raises_config_error(tmp_path, refused):
     path = tmp_path / "x.toml"
     path.write_bytes(b"\xff")
     assert "not TOML" in refused(path)
 
 
-def test_an_open_address_is_fine_with_tls(tmp_path):
+def test_open_address_with_tls_is_accepted(tmp_path):
     pem = tmp_path / "x.pem"
     pem.touch()
     settings = Settings.model_validate(
@@ -308,7 +308,7 @@ def test_an_open_address_is_fine_with_tls(tmp_path):
     assert settings.tls.cert_file == pem
 
 
-def test_the_example_shows_the_defaults(monkeypatch, write):
+def test_example_has_the_defaults(monkeypatch, write):
     monkeypatch.setattr("os.geteuid", lambda: 0)
     lines = re.sub(r"(?m)^# (?=(\[\[)?[a-z_]+(\]\]| = ))", "", example())
     values = tomllib.loads(lines)

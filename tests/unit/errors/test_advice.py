@@ -75,15 +75,15 @@ MODULES = sorted(path for place in PLACES for path in (ROOT / place).rglob("*.py
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_error_text_names_what_the_contract_has(path: Path):
+def test_messages_name_existing_fields_and_rpcs_alone(path: Path):
     told = "\n".join(texts(path))
     assert set(RPC.findall(told)) - RPCS - OTHERS == set()
     assert set(VALUE.findall(told)) - VALUES == set()
     assert set(FIELD.findall(told)) - FIELDS - OTHERS == set()
 
 
-def test_texts_are_found():
-    """Nothing above proves anything if it looks past them."""
+def test_scan_finds_messages():
+    """Otherwise the test above would prove nothing."""
     told = "\n".join(text for path in MODULES for text in texts(path))
     assert {"LoginRegistry", "RevertSnapshot", "GetHost"} <= set(RPC.findall(told))
     assert {"GRACEFUL_THEN_FORCE", "SCOPE_BASIC"} <= set(VALUE.findall(told))

@@ -25,13 +25,13 @@ def refused(call, *arguments, **others):
     return str(caught.value)
 
 
-def test_a_folder_that_is_ours_alone_is_good(folder):
+def test_check_own_folder_of_our_own_folder_passes(folder):
     check_own_folder(folder, private=True)
     folder.chmod(0o755)
     check_own_folder(folder, private=False)
 
 
-def test_a_state_folder_is_made_with_all_that_leads_to_it(tmp_path):
+def test_prepare_state_dir_creates_missing_parents(tmp_path):
     before = os.umask(0)
     try:
         prepare_state_dir(tmp_path / "b" / "state")
@@ -42,7 +42,7 @@ def test_a_state_folder_is_made_with_all_that_leads_to_it(tmp_path):
 
 
 @as_root
-def test_a_folder_of_another_is_refused(folder):
+def test_check_own_folder_of_another_user_raises_setup_error(folder):
     os.chown(folder, STRANGER, -1)
     for call in (lambda: prepare_state_dir(folder), lambda: check_own_folder(folder, private=True)):
         message = refused(call)
@@ -51,7 +51,7 @@ def test_a_folder_of_another_is_refused(folder):
 
 
 @pytest.mark.parametrize("mode", [0o720, 0o702, 0o777, 0o1777])
-def test_a_folder_that_others_can_write_to_is_refused(folder, mode):
+def test_check_own_folder_writable_by_others_raises_setup_error(folder, mode):
     folder.chmod(mode)
     message = refused(prepare_state_dir, folder)
     assert f"{folder}: others may change" in message
@@ -61,12 +61,12 @@ def test_a_folder_that_others_can_write_to_is_refused(folder, mode):
 
 
 @pytest.mark.parametrize("mode", [0o740, 0o704, 0o711])
-def test_a_private_folder_that_others_can_look_into_is_refused(folder, mode):
+def test_check_own_folder_private_and_listable_by_others_raises_setup_error(folder, mode):
     folder.chmod(mode)
     assert "may look into" in refused(check_own_folder, folder, private=True)
 
 
-def test_a_folder_that_is_a_link_is_refused_and_its_real_path_told(folder, tmp_path):
+def test_check_own_folder_of_a_link_names_its_target(folder, tmp_path):
     link = tmp_path / "link"
     link.symlink_to(folder)
     assert f"is a symbolic link; name the folder that it leads to: {folder}" in refused(
@@ -78,7 +78,7 @@ def test_a_folder_that_is_a_link_is_refused_and_its_real_path_told(folder, tmp_p
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_a_way_over_a_link_of_ours_is_good(folder, tmp_path):
+def test_check_path_over_our_own_link_passes(folder, tmp_path):
     (tmp_path / "link").symlink_to("a/../a")
     check_path(tmp_path / "link" / "state")
     prepare_state_dir(tmp_path / "link" / "state")
@@ -86,7 +86,9 @@ def test_a_way_over_a_link_of_ours_is_good(folder, tmp_path):
 
 @as_root
 @pytest.mark.parametrize("below_link", [False, True])
-def test_a_way_through_the_folder_of_another_is_refused(folder, tmp_path, below_link):
+def test_check_path_through_a_folder_of_another_user_raises_setup_error(
+    folder, tmp_path, below_link
+):
     os.chown(folder.parent, STRANGER, -1)
     way = folder
     if below_link:
@@ -100,7 +102,7 @@ def test_a_way_through_the_folder_of_another_is_refused(folder, tmp_path, below_
 
 
 @as_root
-def test_a_way_over_the_link_of_another_is_refused(folder, tmp_path):
+def test_check_path_over_a_link_of_another_user_raises_setup_error(folder, tmp_path):
     """As in /tmp, where everybody makes links."""
     tmp = tmp_path / "tmp"
     tmp.mkdir()
@@ -111,7 +113,7 @@ def test_a_way_over_the_link_of_another_is_refused(folder, tmp_path):
     assert f"{link}: belongs to uid {STRANGER}" in refused(prepare_state_dir, link / "state")
 
 
-def test_a_way_through_a_folder_that_others_write_to_is_refused_but_for_sticky_ones(folder):
+def test_check_path_through_a_folder_writable_by_others_passes_only_if_sticky(folder):
     folder.parent.chmod(0o777)
     message = refused(prepare_state_dir, folder)
     assert f"{folder.parent}: others may write to it (mode 0777)" in message
@@ -120,14 +122,14 @@ def test_a_way_through_a_folder_that_others_write_to_is_refused_but_for_sticky_o
     prepare_state_dir(folder)
 
 
-def test_a_way_over_links_in_a_circle_is_refused(tmp_path):
+def test_check_path_over_circular_links_raises_setup_error(tmp_path):
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
     assert "too many symbolic links" in refused(prepare_state_dir, tmp_path / "a" / "state")
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o1777, 0o770])
-def test_the_place_of_a_file_where_others_could_put_theirs_is_refused(folder, mode):
+def test_check_parent_writable_by_others_raises_setup_error(folder, mode):
     check_parent(folder / "proa.sock")
     folder.chmod(mode)
     message = refused(check_parent, folder / "proa.sock")
@@ -136,7 +138,7 @@ def test_the_place_of_a_file_where_others_could_put_theirs_is_refused(folder, mo
     assert (f"chmod go-w {folder}" in message) == (mode != 0o1777)
 
 
-def test_a_file_of_ours_is_opened_and_made_private(folder):
+def test_open_own_creates_a_private_file(folder):
     before = os.umask(0)
     try:
         os.close(open_own(folder / "file", os.O_RDWR | os.O_CREAT))
@@ -145,14 +147,14 @@ def test_a_file_of_ours_is_opened_and_made_private(folder):
     assert stat.S_IMODE((folder / "file").stat().st_mode) == 0o600
 
 
-def test_a_file_that_is_a_link_is_refused(folder):
+def test_open_own_of_a_link_raises_setup_error(folder):
     (folder / "file").touch()
     (folder / "link").symlink_to("file")
     assert "link: is a symbolic link" in refused(open_own, folder / "link", os.O_RDWR)
 
 
 @as_root
-def test_a_file_of_another_is_refused_and_closed(folder):
+def test_open_own_of_a_file_of_another_user_raises_setup_error_and_closes(folder):
     (folder / "file").touch()
     os.chown(folder / "file", STRANGER, -1)
     descriptors = Path("/proc/self/fd")

@@ -21,7 +21,7 @@ def refused(path):
     return str(caught.value)
 
 
-def test_a_free_path_is_held_and_free_again(path):
+def test_claimed_holds_and_frees_a_path(path):
     with claimed(path):
         message = refused(path)
         assert message == (
@@ -32,7 +32,7 @@ def test_a_free_path_is_held_and_free_again(path):
         pass
 
 
-def test_a_socket_of_another_program_is_refused_and_left(path):
+def test_claimed_with_a_listener_is_refused_and_leaves_it(path):
     with socket.socket(socket.AF_UNIX) as other:
         other.bind(str(path))
         other.listen(1)
@@ -41,7 +41,7 @@ def test_a_socket_of_another_program_is_refused_and_left(path):
             client.connect(str(path))
 
 
-def test_a_socket_with_no_room_for_more_is_refused_and_left(path):
+def test_claimed_with_a_full_backlog_is_refused_and_leaves_it(path):
     with socket.socket(socket.AF_UNIX) as other, socket.socket(socket.AF_UNIX) as client:
         other.bind(str(path))
         other.listen(0)
@@ -50,7 +50,7 @@ def test_a_socket_with_no_room_for_more_is_refused_and_left(path):
     assert path.is_socket()
 
 
-def test_a_socket_on_which_nobody_listens_is_cleared_away(path):
+def test_claimed_removes_a_stale_socket(path):
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
     with claimed(path):
@@ -58,7 +58,7 @@ def test_a_socket_on_which_nobody_listens_is_cleared_away(path):
 
 
 @pytest.mark.parametrize("what", ["file", "link", "folder"])
-def test_what_is_no_socket_is_refused_and_left(path, what, tmp_path):
+def test_claimed_of_another_file_is_refused_and_leaves_it(path, what, tmp_path):
     match what:
         case "file":
             path.write_text("precious")
@@ -70,14 +70,14 @@ def test_what_is_no_socket_is_refused_and_left(path, what, tmp_path):
     assert path.lstat()
 
 
-def test_a_folder_that_is_missing_or_open_to_others_is_refused(path):
+def test_claimed_in_a_missing_or_open_folder_is_refused(path):
     assert "No such file or directory; make it" in refused(path.parent / "none" / "proa.sock")
     path.parent.chmod(0o1777)
     assert "others may put a file of theirs" in refused(path)
     assert not path.with_name("proa.sock.lock").exists()
 
 
-def test_a_lock_is_private_and_no_link(tmp_path):
+def test_locked_file_is_private_and_no_link(tmp_path):
     with locked(tmp_path / "lock", "taken"):
         assert stat.S_IMODE((tmp_path / "lock").stat().st_mode) == 0o600
     (tmp_path / "precious").write_text("precious")
@@ -87,7 +87,7 @@ def test_a_lock_is_private_and_no_link(tmp_path):
     assert (tmp_path / "precious").read_text() == "precious"
 
 
-def test_a_lock_that_cannot_be_written_is_refused_and_free_again(tmp_path):
+def test_locked_file_that_cannot_be_written_is_refused_and_freed(tmp_path):
     """As on a disk that is full."""
     _, most = before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, most))

@@ -74,7 +74,7 @@ def refused(files):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_tls_files_that_are_good_are_given_as_they_are(write, kind):
+def test_read_tls_of_valid_files_returns_them(write, kind):
     key = KINDS[kind]()
     chain = certificate(key) + certificate(KINDS["ec"](), name="authority")
     authority = certificate(key)
@@ -84,43 +84,43 @@ def test_tls_files_that_are_good_are_given_as_they_are(write, kind):
 
 
 @pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL])
-def test_tls_key_of_either_form_is_good(write, key, form):
+def test_read_tls_of_a_key_in_either_format_succeeds(write, key, form):
     assert read_tls(write(pem_key(key, form=form), certificate(key))).client_ca is None
 
 
-def test_tls_certificate_that_is_over_is_refused_with_its_time(write, key):
+def test_read_tls_of_an_expired_certificate_names_the_time(write, key):
     end = datetime.now(UTC) - DAY
     message = refused(write(pem_key(key), certificate(key, -3 * DAY, -DAY)))
     assert f"cert.pem: the certificate of 'CN=proa.example' expired on {end:%Y-%m-%d}" in message
     assert "renew" in message
 
 
-def test_tls_certificate_of_the_future_is_refused_with_its_time(write, key):
+def test_read_tls_of_a_future_certificate_names_the_time(write, key):
     message = refused(write(pem_key(key), certificate(key, 2 * DAY, 3 * DAY)))
     assert f"is not valid before {datetime.now(UTC) + 2 * DAY:%Y-%m-%d}" in message
     assert "set the clock" in message
 
 
-def test_tls_chain_with_a_certificate_that_is_over_is_refused(write, key):
+def test_read_tls_of_a_chain_with_an_expired_certificate_is_refused(write, key):
     chain = certificate(key) + certificate(key, -3 * DAY, -DAY, name="authority")
     assert "'CN=authority' expired on" in refused(write(pem_key(key), chain))
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644])
-def test_tls_key_that_others_can_read_is_refused(write, key, mode):
+def test_read_tls_of_a_key_that_others_can_read_is_refused(write, key, mode):
     message = refused(write(pem_key(key), certificate(key), mode=mode))
     assert f"others may use this key (mode {mode:04o})" in message
     assert "chmod 600" in message
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-def test_tls_key_of_another_user_is_refused(write, key):
+def test_read_tls_of_a_key_of_another_user_is_refused(write, key):
     files = write(pem_key(key), certificate(key))
     os.chown(files.key_file, 12345, -1)
     assert "belongs to another user (uid 12345)" in refused(files)
 
 
-def test_tls_key_behind_a_link_counts_as_what_it_leads_to(write, key, tmp_path):
+def test_read_tls_of_a_key_behind_a_link_checks_the_target(write, key, tmp_path):
     files = write(pem_key(key), certificate(key))
     files.key_file.rename(tmp_path / "key1.pem")
     files.key_file.symlink_to("key1.pem")
@@ -129,42 +129,42 @@ def test_tls_key_behind_a_link_counts_as_what_it_leads_to(write, key, tmp_path):
     assert "mode 0644" in refused(files)
 
 
-def test_tls_key_of_another_certificate_is_refused(write, key):
+def test_read_tls_of_a_key_of_another_certificate_is_refused(write, key):
     message = refused(write(pem_key(KINDS["ec"]()), certificate(key)))
     assert "is not the key of the first certificate" in message
     assert "CN=proa.example" in message
 
 
-def test_tls_key_that_is_encrypted_is_refused(write, key):
+def test_read_tls_of_an_encrypted_key_is_refused(write, key):
     encrypted = pem_key(key, BestAvailableEncryption(b"secret"))
     assert "the key is encrypted" in refused(write(encrypted, certificate(key)))
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"\xff\x00", b"-----BEGIN PRIVATE KEY-----"])
-def test_tls_files_that_are_something_else_are_told_as_that(write, key, content):
+def test_read_tls_of_other_files_names_what_they_are(write, key, content):
     assert "key.pem: holds no such key" in refused(write(content, certificate(key)))
     assert "cert.pem: holds " in refused(write(pem_key(key), content))
     assert "ca.pem: holds " in refused(write(pem_key(key), certificate(key), content))
 
 
-def test_tls_files_in_each_others_place_are_told_as_that(write, key):
+def test_read_tls_of_swapped_files_says_so(write, key):
     message = refused(write(certificate(key), pem_key(key)))
     assert "key.pem: holds a certificate; tls_key_file is a private key" in message
     assert "cert.pem: holds a private key" in refused(write(pem_key(key), pem_key(key)))
 
 
-def test_tls_certificate_in_der_is_refused(write, key):
+def test_read_tls_of_a_certificate_in_der_is_refused(write, key):
     der = certificate(key, encoding=Encoding.DER)
     assert "certificates in PEM" in refused(write(pem_key(key), der))
 
 
-def test_tls_authorities_need_one_that_is_valid(write, key):
+def test_read_tls_without_a_valid_authority_is_refused(write, key):
     over = certificate(key, -3 * DAY, -DAY, name="old")
     assert read_tls(write(pem_key(key), certificate(key), over + certificate(key)))
     assert "'CN=old' expired" in refused(write(pem_key(key), certificate(key), over))
 
 
-def test_tls_file_that_is_missing_is_refused(write, key):
+def test_read_tls_of_a_missing_file_is_refused(write, key):
     files = write(pem_key(key), certificate(key))
     files.key_file.unlink()
     assert refused(files) == f"{files.key_file}: No such file or directory"

@@ -23,7 +23,7 @@ logging.getLogger("sqlalchemy.engine.Engine").debug("Row pl4nted")
 
 
 @pytest.mark.parametrize("form", ["console", "json"])
-def test_log_lines_show_no_credentials_and_nothing_that_a_terminal_obeys(form):
+def test_log_lines_contain_no_credentials_and_no_control_characters(form):
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, form], capture_output=True, text=True, check=True
     )

@@ -110,7 +110,7 @@ def tried(cls: type, values: dict[str, Any]) -> tuple[Any, set[str]]:
         ({"lifetime": "FOREVER"}, "spec.lifetime"),
     ],
 )
-def test_container(values: dict[str, Any], field: str):
+def test_validate_of_a_container_with_an_invalid_field_names_it(values: dict[str, Any], field: str):
     assert wrong_fields(ContainerSpec, CONTAINER | values) == {field}
 
 
@@ -164,7 +164,7 @@ def test_container(values: dict[str, Any], field: str):
         ({"autostart": True, "lifetime": "TRANSIENT"}, "spec"),
     ],
 )
-def test_domain(values: dict[str, Any], field: str):
+def test_validate_of_a_domain_with_an_invalid_field_names_it(values: dict[str, Any], field: str):
     assert wrong_fields(DomainSpec, DOMAIN | values) == {field}
 
 
@@ -190,37 +190,39 @@ def test_domain(values: dict[str, Any], field: str):
         (RegistryCredentials, {"username": "", "password": "p"}, "username"),
     ],
 )
-def test_the_rest(cls: type, values: dict[str, Any], field: str):
+def test_validate_of_other_types_with_an_invalid_field_names_it(
+    cls: type, values: dict[str, Any], field: str
+):
     assert wrong_fields(cls, values, prefix="") == {field}
 
 
-def test_every_wrong_field_is_named_at_once():
+def test_validate_names_all_invalid_fields():
     values = {"name": "a b", "memory_bytes": 1, "vcpus": 0}
     assert wrong_fields(DomainSpec, values) == {"spec.name", "spec.memory_bytes", "spec.vcpus"}
 
 
-def test_what_is_missing_is_named():
+def test_validate_names_missing_fields():
     assert wrong_fields(DomainSpec, {}) == {"spec.name", "spec.memory_bytes"}
 
 
-def test_the_message_is_one_sentence_for_people():
+def test_validate_has_messages_in_sentences():
     with pytest.raises(InvalidArgumentError) as caught:
         validate(DomainSpec, DOMAIN | {"cdrom": {"path": "x.iso"}}, prefix="spec")
     assert caught.value.message == "spec.cdrom.path: must be an absolute path without '..'"
 
 
-def test_a_password_is_not_shown():
+def test_repr_hides_a_password():
     credentials = validate(RegistryCredentials, {"username": "u", "password": "secret"})
     assert "secret" not in repr(credentials)
 
 
-def test_a_wrong_password_is_not_shown():
+def test_validate_of_an_invalid_password_hides_it():
     with pytest.raises(InvalidArgumentError) as caught:
         validate(RegistryCredentials, {"username": "u", "password": "secret\0"})
     assert "secret" not in str(caught.value)
 
 
-def test_defaults_of_a_domain():
+def test_domain_spec_has_its_defaults():
     spec = validate(DomainSpec, DOMAIN)
     (disk,) = spec.effective_disks
     assert disk.new_volume is not None
@@ -238,7 +240,7 @@ def test_defaults_of_a_domain():
 
 @unhurried
 @given(st.text(max_size=300))
-def test_any_name_is_taken_or_refused(name: str):
+def test_validate_of_any_name_accepts_or_refuses_it(name: str):
     """A name that is taken is also safe as the start of a file name."""
     spec, wrong = tried(DomainSpec, DOMAIN | {"name": name})
     if spec is None:
@@ -252,7 +254,7 @@ def test_any_name_is_taken_or_refused(name: str):
 
 @unhurried
 @given(st.text(alphabet="/.a\0é", max_size=12))
-def test_any_path_is_taken_or_refused(path: str):
+def test_validate_of_any_path_accepts_or_refuses_it(path: str):
     spec, wrong = tried(ContainerSpec, CONTAINER | {"working_dir": path})
     good = path.startswith("/") and ".." not in path.split("/") and "\0" not in path
     assert wrong == (set() if good else {"spec.working_dir"})
@@ -264,7 +266,7 @@ def test_any_path_is_taken_or_refused(path: str):
     st.integers(min_value=-(2**70), max_value=2**70)
     | st.integers(2**10, 2**40).map(lambda n: n * 1024)
 )
-def test_any_memory_is_taken_or_refused(size: int):
+def test_validate_of_any_memory_size_accepts_or_refuses_it(size: int):
     spec, wrong = tried(DomainSpec, DOMAIN | {"memory_bytes": size})
     good = 32 * 2**20 <= size <= 2**46 and size % 1024 == 0
     assert wrong == (set() if good else {"spec.memory_bytes"})
@@ -273,7 +275,7 @@ def test_any_memory_is_taken_or_refused(size: int):
 
 @unhurried
 @given(st.uuids(), st.sampled_from(["{}", "{{{}}}", "urn:uuid:{}"]))
-def test_a_uuid_becomes_the_usual_form(uuid: UUID, form: str):
+def test_validate_of_a_uuid_returns_the_canonical_form(uuid: UUID, form: str):
     spec = validate(
         DomainSpec, DOMAIN | {"uuid": form.format(uuid).upper().replace("URN:UUID", "urn:uuid")}
     )
@@ -294,7 +296,7 @@ def test_a_uuid_becomes_the_usual_form(uuid: UUID, form: str):
         ),
     )
 )
-def test_any_values_make_a_domain_or_a_clear_error(values: dict[str, Any]):
+def test_validate_of_any_values_returns_a_domain_or_a_clear_error(values: dict[str, Any]):
     spec, wrong = tried(DomainSpec, values)
     assert isinstance(spec, DomainSpec) or wrong
     assert all(field.startswith("spec") for field in wrong)

@@ -38,6 +38,6 @@ VM = Resource(id="2", kind=ResourceKind.DOMAIN, name="vm", state=ResourceState.S
         ({"ids": ("1", "2"), "hosts": ("far",)}, False, True),
     ],
 )
-def test_filter(conditions: dict[str, Any], web: bool, vm: bool):  # noqa: FBT001 - table
+def test_matches_checks_every_condition(conditions: dict[str, Any], web: bool, vm: bool):  # noqa: FBT001 - table
     which = ResourceFilter(**conditions)
     assert (which.matches(WEB), which.matches(VM)) == (web, vm)

@@ -40,25 +40,25 @@ def resource(state: ResourceState, kind: ResourceKind = DOMAIN) -> Resource:
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_the_table(state: ResourceState):
+def test_allowed_verbs_of_each_state(state: ResourceState):
     domain = allowed_verbs(DOMAIN, state)
     assert domain == tuple(Verb(name) for name in TABLE[state].split())
     no_snapshots = tuple(verb for verb in domain if "SNAPSHOT" not in verb)
     assert allowed_verbs(CONTAINER, state) == no_snapshots
 
 
-def test_every_verb_is_decided():
+def test_allowed_verbs_decide_every_verb():
     assert set(LEGAL) == set(Verb)
 
 
-def test_active_and_inactive_divide_the_states():
+def test_active_and_inactive_states_are_all_states():
     assert not ACTIVE & INACTIVE
     assert set(STATES) - ACTIVE - INACTIVE == {ResourceState.REMOVING}
 
 
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize("verb", list(Verb))
-def test_a_verb_is_allowed_or_refused(verb: Verb, state: ResourceState):
+def test_refusal_of_a_verb_is_none_exactly_if_it_is_allowed(verb: Verb, state: ResourceState):
     error = refusal(verb, resource(state))
     assert (error is None) is (verb in allowed_verbs(DOMAIN, state))
     if error is not None:
@@ -93,20 +93,20 @@ def test_a_verb_is_allowed_or_refused(verb: Verb, state: ResourceState):
         ("REVERT_SNAPSHOT", "STARTING SUSPENDED STOPPING REMOVING", StateError),
     ],
 )
-def test_the_class_of_a_refusal(verb: str, states: str, error: type[StateError]):
+def test_refusal_has_the_class_of_verb_and_state(verb: str, states: str, error: type[StateError]):
     for state in states.split():
         refused = refusal(Verb(verb), resource(ResourceState(state)))
         assert type(refused) is error, state
 
 
-def test_the_reason_of_a_refusal():
+def test_refusal_has_the_reason_of_its_class():
     refused = refusal(Verb.DELETE, resource(ResourceState.RUNNING))
     assert refused is not None
     assert refused.reason is Reason.RESOURCE_RUNNING
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_force_is_for_deleting_active_ones(state: ResourceState):
+def test_refusal_with_force_allows_deletion_of_active_resources(state: ResourceState):
     forced = refusal(Verb.DELETE, resource(state), force=True)
     assert (forced is None) is (state in ACTIVE | INACTIVE)
     for verb in set(Verb) - {Verb.DELETE}:
@@ -142,7 +142,7 @@ HINTS = {
 }
 
 
-def test_hint_of_a_refusal_fits_verb_and_state():
+def test_refusal_has_a_hint_for_verb_and_state():
     told = {}
     for (verbs, states), hint in HINTS.items():
         told |= {(verb, state): hint for verb in verbs.split() for state in states.split()}
@@ -158,7 +158,7 @@ def test_hint_of_a_refusal_fits_verb_and_state():
                 assert word.upper() in error.metadata["allowed_verbs"].split(",")
 
 
-def test_hint_for_a_running_container_names_no_snapshots():
+def test_refusal_for_a_running_container_hints_at_no_snapshots():
     error = refusal(Verb.START, resource(ResourceState.RUNNING, CONTAINER))
     assert error is not None
     assert f": {NOTHING}; legal now: " in error.message
