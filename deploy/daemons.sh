@@ -1,20 +1,20 @@
 # shellcheck shell=bash
-# Shell functions that start the engines' daemons by hand where no systemd runs, also
-# after they were killed. Sourced by engines.sh, which sets `set -euo pipefail`.
+# Shell functions that start the engines' daemons without systemd, also after they were killed.
+# Sourced by engines.sh, which sets `set -euo pipefail`.
 daemon=
 readonly DOCKER_LOG=/var/log/dockerd.log
 readonly LIBVIRT_LOG=/var/log/libvirt/libvirtd.log VIRTLOG_LOG=/var/log/libvirt/virtlogd.log
 
-# pid_is PIDFILE NAME: whether that process lives. A zombie, or a stranger to whom the
-# pid went, has another `exe`.
+# pid_is PIDFILE NAME: succeed if the process runs. A zombie, or another process that got the pid,
+# has another `exe`.
 pid_is() {
     local pid
     pid=$(cat "$1" 2>/dev/null) && [[ $(readlink "/proc/$pid/exe") == */"$2"* ]]
 }
 
-# detached LOG COMMAND...: sets `daemon` to its pid. It gets a session of its own, none
-# of our descriptors, default signals (background jobs ignore SIGINT and would hand
-# that down to every container) and the usual PATH, so it outlives shell and make.
+# detached LOG COMMAND...: start a daemon that outlives shell and make, and set `daemon` to its pid.
+# It gets a session of its own, none of our descriptors, default signals (background jobs ignore
+# SIGINT, which every container would inherit) and the usual PATH.
 detached() {
     local log=$1
     shift
@@ -31,7 +31,7 @@ detached() {
     daemon=$!
 }
 
-# await COMMAND: until it succeeds; not longer than a minute or than `daemon`, if any, lives
+# await COMMAND: wait until it succeeds, at most a minute and only while `daemon`, if set, runs
 await() {
     local end=$((SECONDS + 60))
     until "$1"; do
@@ -41,8 +41,8 @@ await() {
     done
 }
 
-# dockerd believes any living process in its pid files, and any file at the system
-# containerd's address: what a killed engine left must go, or it never starts.
+# Remove the remains of a killed engine: dockerd does not start if a pid file names any running
+# process, or if any file is at the address of the system's containerd.
 start_dockerd_by_hand() {
     local run=/var/run/docker socket=/run/containerd/containerd.sock refused=7 status=0
     daemon=
@@ -56,22 +56,22 @@ start_dockerd_by_hand() {
     detached $DOCKER_LOG dockerd
 }
 
-# This one and libvirtd lock their pid files: stale ones do no harm.
+# virtlogd and libvirtd lock their pid files, so that stale ones do no harm.
 start_virtlogd_by_hand() {
     pid_is /run/virtlogd.pid virtlogd || detached $VIRTLOG_LOG virtlogd
 }
 
-# Without udev /dev/kvm may be root's alone. libvirt's probe runs with root's rights and
-# finds KVM, sees that QEMU will not be let in, throws the result away and probes again:
-# 4 s or more for each define and start. So libvirtd is shown a /dev/kvm that is none.
+# Without udev, only root may have access to /dev/kvm. libvirt's probe runs as root and finds KVM,
+# notices that QEMU has no access, drops the result and probes again: 4 s or more for each define
+# and start. Therefore hide /dev/kvm from libvirtd.
 start_libvirtd_by_hand() {
     local no_kvm=/run/proa-no-kvm own_mounts=(unshare --mount --propagation slave) hide=()
     daemon=
     if pid_is /run/libvirtd.pid libvirtd; then return 0; fi
     if [[ -e /dev/kvm ]] && "${own_mounts[@]}" true 2>/dev/null &&
         ! runuser -u libvirt-qemu -- test -r /dev/kvm -a -w /dev/kvm; then
-        # As systemd does at boot: or what is mounted later, such as the disk of a storage
-        # pool, would not reach libvirtd.
+        # Share mounts, as systemd does at boot: otherwise later mounts, such as the disk of a
+        # storage pool, would be invisible to libvirtd.
         mount --make-rshared /
         [[ -e $no_kvm ]] || mknod -m 600 $no_kvm c 1 3
         # shellcheck disable=SC2016  # for the inner shell

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Sees to it that a Docker Engine and libvirt with QEMU answer on this host.
+# Ensure that a Docker Engine and libvirt with QEMU answer on this host.
 #
 #   engines.sh               use the engines that answer; on Debian and Ubuntu, as
-#                            root, install and start those that do not
+#                            root, install and start the others
 #   engines.sh --check       change nothing; exit 0 if both answer
 #   engines.sh --answers ENGINE
-#                            say nothing; exit 0 if it answers (docker, libvirt)
-#   engines.sh --build-deps  install only what building libvirt-python takes
+#                            print nothing; exit 0 if docker or libvirt answers
+#   engines.sh --build-deps  install only the build dependencies of libvirt-python
 #                            (PYTHON names the interpreter, default python3)
 #
-# An engine is asked at DOCKER_HOST (default: the usual socket) and qemu:///system.
-# With systemd its units are started, without it the daemons themselves, detached from
-# the caller. Safe to run at any time, also after the daemons were killed.
+# The engines are expected at DOCKER_HOST (default: the usual socket) and qemu:///system. With
+# systemd, the script starts its units, otherwise the daemons themselves, detached from the
+# caller. Safe to run at any time, also after the daemons were killed.
 set -euo pipefail
 PATH=$PATH:/usr/sbin:/sbin
 cd "$(dirname "$0")"
@@ -28,7 +28,7 @@ readonly BUILD_PACKAGES=(libvirt-dev pkg-config gcc libc6-dev python3-dev python
 
 systemd_runs() { [[ -d /run/systemd/system ]]; }
 
-# A socket file or a docker command proves nothing: both can be left over.
+# Ask the engine itself: a socket file or a docker command may be left over.
 ask_docker() {
     case ${DOCKER_HOST:=$DOCKER_SOCKET} in
         unix://*) curl -fsS --max-time 5 --unix-socket "${DOCKER_HOST#unix://}" \
@@ -51,7 +51,7 @@ start_docker() {
     await docker_answers || gave_up "Docker Engine" docker "$DOCKER_LOG"
 }
 
-# Without virtlogd libvirt answers, but no domain starts.
+# Without virtlogd, libvirt answers but cannot start a domain.
 start_virtlogd() {
     [[ $EUID -eq 0 ]] && ! systemd_runs && command -v virtlogd >/dev/null || return 0
     start_virtlogd_by_hand
@@ -88,7 +88,7 @@ gave_up() {
 # how_to ENGINE GROUP ASK WORDS
 how_to() {
     local answer runs="join the group $2 and log in anew"
-    # libvirt asks polkit whom to let in; without a system bus it lets in root alone.
+    # libvirt authorizes users by polkit; without a system bus only root has access.
     [[ " $(id -nG) " != *" $2 "* ]] || runs="see its log: you are in the group $2"
     answer=$("$3" 2>&1 >/dev/null) || true
     [[ $answer != *"system bus"* ]] || runs="have root start the system bus and polkit (dbus, polkitd)"
@@ -135,7 +135,7 @@ sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.
 
 build_deps() {
     if can_build; then return 0; fi
-    # The packages bring python3 and no other.
+    # The packages contain python3 alone.
     [[ ${PYTHON:-python3} == *python3 ]] || command -v "$PYTHON" >/dev/null ||
         die "there is no command $PYTHON: make PYTHON=... names an interpreter"
     apt_install "${BUILD_PACKAGES[@]}"

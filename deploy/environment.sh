@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Sees to it that the clone's .venv has what this version of it needs.
+# Ensure that the clone's .venv has what this version needs.
 #
-#   environment.sh        the daemon, the client and the commands, as users need them
-#   environment.sh --dev  besides, what checking, testing and generating take
+#   environment.sh        the daemon, the client and the commands
+#   environment.sh --dev  the tools for development, too
 #
-# PYTHON names the interpreter. Without it an environment keeps the one that it has, and
-# a new one gets python3. The environment is made anew when the interpreter, the clone's
-# place, pyproject.toml or constraints.txt is another than the one that it was made with.
+# PYTHON names the interpreter. Without it, an existing environment keeps its interpreter, and a
+# new one gets python3. The environment is recreated if the interpreter, the path of the clone,
+# pyproject.toml or constraints.txt has changed.
 set -euo pipefail
 cd "$(dirname "$0")"
 # shellcheck source=deploy/packages.sh
@@ -16,10 +16,10 @@ cd ..
 readonly VENV=.venv
 readonly PIP=("$VENV/bin/python" -m pip --quiet --disable-pip-version-check)
 
-# Print the interpreter behind a command, which may itself be of an environment.
+# Print the base interpreter of a command, which may belong to an environment itself.
 interpreter() { "$1" -c 'import sys; print(sys._base_executable)' 2>/dev/null; }
 
-# Print what an environment made now by `python` depends on, as one digest.
+# Print a digest of everything that a new environment of `python` depends on.
 wanted() {
     {
         "$python" -c 'import sys; print(sys.base_prefix, sys.version)'
@@ -28,7 +28,7 @@ wanted() {
     } | sha256sum
 }
 
-# complete STAMP: whether that part of the environment was made with what is here now
+# complete STAMP: succeed if that part of the environment is up to date
 complete() { [[ $(cat "$VENV/$1" 2>/dev/null) == "$(wanted)" ]]; }
 
 make_environment() {

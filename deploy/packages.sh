@@ -2,14 +2,13 @@
 # Shell functions shared by the scripts that install or build something.
 # Sourced, never run. The sourcing script sets `set -euo pipefail`.
 #
-#   say WORDS          one plain line on stdout
-#   warn WORDS         the same on stderr
-#   die WORDS          the same, then exit 1
-#   may_install        true as root on Debian or Ubuntu
-#   missing PKG...     prints those of the Debian packages that are not installed
-#   apt_install PKG... installs the missing ones; where that is not possible it
-#                      names them and fails
-#   need CMD PKG       apt_install PKG unless the command CMD is there
+#   say WORDS          print a line on stdout
+#   warn WORDS         print a line on stderr
+#   die WORDS          print a line on stderr and exit with 1
+#   may_install        succeed as root on Debian or Ubuntu
+#   missing PKG...     print the Debian packages that are not installed
+#   apt_install PKG... install the missing packages, or name them and fail
+#   need CMD PKG       apt_install PKG unless the command CMD exists
 
 say() { printf '%s: %s\n' "${0##*/}" "$*"; }
 warn() { say "$@" >&2; }
@@ -46,13 +45,13 @@ apt_install() {
     fi
     say "installing ${wanted[*]}"
     log=$(mktemp)
-    # The lock makes parallel runs of these scripts wait for each other (apt's own
-    # lock for `update` does not wait). Descriptor 9 is closed for apt-get, or a
-    # service started by a package would keep the lock.
+    # The lock serializes parallel runs of these scripts, since `apt-get update` does not wait
+    # for its own lock. Descriptor 9 is closed for apt-get, because a service that a package
+    # starts would keep the lock.
     if (
         flock 9
         export DEBIAN_FRONTEND=noninteractive
-        # One broken third-party source must not stop us: what counts is the install.
+        # Ignore a failure, such as of one broken third-party source: the install decides.
         ((apt_is_fresh)) || apt-get update -q 9>&- || echo "apt-get update failed"
         apt-get install -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 \
             -o Dpkg::Options::=--force-confold "${wanted[@]}" 9>&-
@@ -71,12 +70,12 @@ need() {
     command -v "$1" >/dev/null || apt_install "$2"
 }
 
-# unpack DIR PKG...: the packages' files below DIR, without installing them
+# unpack DIR PKG...: unpack the packages into DIR without installing them
 unpack() {
     local dir=$1 debs
     shift
     debs=$(mktemp -d)
-    # Given what is on offer now, the lists may be missing or too old.
+    # The package lists may be missing or outdated: update them and try again.
     if ! (cd "$debs" && apt-get download -qq "$@") 2>/dev/null; then
         may_install || { rm -rf "$debs"; warn "cannot download $*: run apt-get update as root"; return 1; }
         apt-get update -q >/dev/null

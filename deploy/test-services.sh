@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs what the tests need besides the engines: the programs of PostgreSQL and of
-# Debian's docker-registry, jq and tmux. The tests start private instances of both themselves, so
-# nothing is left running or listening here. Does nothing when all are there.
+# Install what the tests need besides the engines: PostgreSQL, Debian's docker-registry, jq and
+# tmux. The tests start private instances themselves, so that this script leaves nothing running
+# or listening. Does nothing if all are installed.
 #
 #   PostgreSQL: /usr/lib/postgresql/*/bin/initdb and the rest (refuse to run as root)
 #   registry:   docker-registry, on PATH
@@ -13,8 +13,8 @@ cd "$(dirname "$0")"
 
 has_postgres() { compgen -G '/usr/lib/postgresql/*/bin/initdb'; }
 has_registry() { command -v docker-registry; }
-has_jq() { command -v jq; }  # the README's examples
-has_tmux() { command -v tmux; }  # what stands on a terminal
+has_jq() { command -v jq; }  # for the examples of the README
+has_tmux() { command -v tmux; }  # for tests of terminal output
 
 if ! may_install; then
     lacking=()
@@ -27,7 +27,7 @@ if ! may_install; then
 fi
 
 if ! has_postgres >/dev/null; then
-    # The package would make a cluster and start it on port 5432.
+    # Keep the package from creating a cluster and starting it on port 5432.
     drop_in=/etc/postgresql-common/createcluster.d/proa.conf
     mkdir -p "${drop_in%/*}"
     echo 'create_main_cluster = false' >"$drop_in"
@@ -36,7 +36,7 @@ if ! has_postgres >/dev/null; then
 fi
 
 if ! has_registry >/dev/null; then
-    # The package would start a registry on port 5000: take the program alone.
+    # The package would start a registry on port 5000: install the program alone.
     say "installing docker-registry"
     dir=$(mktemp -d)
     unpack "$dir" docker-registry

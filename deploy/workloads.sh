@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sees to it that the engines answer and builds what the demo and the tests run on each:
-# the container image, the guest. Fails if anything is missing, after doing the rest.
+# Ensure that the engines answer, and build the workloads of the demo and the tests: the container
+# image and the guest. Fails at the end if anything is missing.
 set -euo pipefail
 cd "$(dirname "$0")"
 
