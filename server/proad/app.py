@@ -14,6 +14,7 @@ from proad.auth.client_address import ClientAddressResolver
 from proad.auth.keys import KeyRing
 from proad.auth.passwords import Passwords
 from proad.auth.service import Authenticator
+from proad.auth.timing import AuthTiming
 from proad.auth.tokens import Tokens
 from proad.collector import Collector
 from proad.config import HostSettings, Settings, UnixAddress
@@ -130,7 +131,9 @@ async def serving(
     async with AsyncExitStack() as stack:
         # Authentication
         keys = KeyRing.open(settings.keys_dir)
-        authenticator = await stack.enter_async_context(authenticating(settings, database, keys))
+        authenticator = await stack.enter_async_context(
+            authenticating(settings, database, keys, timing.auth)
+        )
 
         # The core over the drivers
         connections = [
@@ -186,7 +189,7 @@ async def serving(
 
 @asynccontextmanager
 async def authenticating(
-    settings: Settings, database: Database, keys: KeyRing
+    settings: Settings, database: Database, keys: KeyRing, timing: AuthTiming = AuthTiming()
 ) -> AsyncIterator[Authenticator]:
     """Compose an authenticator; at the end, wait for the logins under way."""
     with Passwords() as passwords:
@@ -198,9 +201,11 @@ async def authenticating(
                 issuer=settings.token_issuer,
                 audience=settings.token_audience,
                 lifetime=settings.token_lifetime,
+                timing=timing,
             ),
             passwords=passwords,
             addresses=ClientAddressResolver(settings.trusted_proxies),
+            timing=timing,
         )
         try:
             yield authenticator

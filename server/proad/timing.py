@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from proad.auth.timing import AuthTiming
 from proad.core.engine_connection import ProbeTiming
 from proad.core.resolver import ResolverTiming
 from proad.core.stats_service import StatsStreamTiming
@@ -13,6 +14,7 @@ from proad.rpc.timing import RpcTiming
 class DaemonTiming:
     """The durations of the components that `app.serving` composes, by component."""
 
+    auth: AuthTiming = field(default_factory=AuthTiming)
     probes: ProbeTiming = field(default_factory=ProbeTiming)
     resolver: ResolverTiming = field(default_factory=ResolverTiming)
     verbs: VerbTiming = field(default_factory=VerbTiming)

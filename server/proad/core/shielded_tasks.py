@@ -17,14 +17,16 @@ T = TypeVar("T")
 
 _log = structlog.get_logger(__name__)
 
-# Seconds that a cancelled change has to undo what it did, while the daemon stops.
-_UNDO_WITHIN = 2.0
-
 
 class ShieldedTasks:
-    """Runs each change in a task of its own that outlives its caller."""
+    """Runs each change in a task of its own that outlives its caller.
 
-    def __init__(self) -> None:
+    Args:
+        undo_within: seconds that a change which `close` cancels has to undo what it did.
+    """
+
+    def __init__(self, *, undo_within: float = 2.0) -> None:
+        self._undo_within = undo_within
         self._tasks: set[asyncio.Task[Any]] = set()
         self._unshielded: set[asyncio.Task[Any]] = set()
         self._closed = False
@@ -74,7 +76,7 @@ class ShieldedTasks:
         for task in late:
             task.cancel()
         if late:
-            await asyncio.wait(late, timeout=_UNDO_WITHIN)
+            await asyncio.wait(late, timeout=self._undo_within)
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
