@@ -116,6 +116,7 @@ class Late:
         for _on_event, lost in self._subscriptions:
             if not lost.done():
                 lost.set_exception(EngineUnreachableError(self.name, "the stream broke"))
+                lost.exception()  # nobody may wait for it yet
 
     async def _read(self, look):
         self._reach()

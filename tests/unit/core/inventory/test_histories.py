@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from proad.core.inventory import Inventory, Journal, Store, Timing
 from proad.core.slices import TimeSlicer
@@ -14,19 +14,13 @@ from proad.model import EngineEvent, ResourceFilter, ResourceState, Verb
 from unit.core.inventory.late import Late
 from unit.core.inventory.replay import Replay
 from unit.core.inventory.scripted import linked
+from unit.core.inventory.virtual_time import VirtualTimeLoop
 
-IDS = st.sampled_from(["1", "2", "3"])
+IDS = st.sampled_from(["1", "1", "1", "2"])
 STATES = st.sampled_from([ResourceState.RUNNING, ResourceState.PAUSED, ResourceState.STOPPED])
 NAMES = st.sampled_from(["a", "b", "c"])
 ANY = st.integers(0, 100)
-IMPATIENT = Timing(
-    compare_every=3600.0,
-    back_off=(0.0,),
-    settles_within=0.005,
-    busy_delay=0.001,
-    retry_after=0.0,
-    full_within=0.005,
-)
+TIMING = Timing(compare_every=1e9)  # or what is dropped would be found before it is due
 
 
 class VerbUnderWay:
@@ -70,9 +64,12 @@ class VerbUnderWay:
 class Histories(RuleBasedStateMachine):
     """An engine that delays, drops, repeats and reorders events, and answers out of order."""
 
-    @initialize()
-    def begin(self):
-        self.runner = asyncio.Runner()
+    @initialize(
+        disturbances=st.sampled_from([(), ("cut", "lose"), ("cut", "lose", "drop")]),
+    )
+    def begin(self, disturbances):
+        self.disturbances = disturbances
+        self.runner = asyncio.Runner(loop_factory=VirtualTimeLoop)
         self.tasks, self.verbs, self.versions, self.read_up_to = [], {}, {}, 0
         self.dropped = False
         self.runner.run(self._begin())
@@ -80,10 +77,10 @@ class Histories(RuleBasedStateMachine):
     async def _begin(self):
         self.engine = Late()
         self.connection = await linked(self.engine)
-        self.store = Store(Journal())
+        self.store = Store(Journal(), asyncio.get_running_loop().time)
         # Slices without time: things happen also while a list is applied.
         self.inventory = Inventory(
-            [self.connection], self.store, slicer=TimeSlicer(0.0), timing=IMPATIENT
+            [self.connection], self.store, slicer=TimeSlicer(0.0), timing=TIMING
         )
         self.following = self.inventory.following()
         following = asyncio.create_task(self.following.__aenter__())
@@ -110,47 +107,67 @@ class Histories(RuleBasedStateMachine):
 
         return self.runner.run(run())
 
-    @rule(id=IDS, state=STATES, name=NAMES)
-    def put(self, id, state, name):
-        self.do(lambda: self.engine.put(id, state, name))
+    def change(self, change, *, soon):
+        """Change something; `soon`: its events come at once."""
 
-    @rule(id=IDS)
-    def take(self, id):
-        self.do(lambda: self.engine.take(id))
+        def act():
+            before = len(self.engine.events)
+            change()
+            while soon and len(self.engine.events) > before:
+                self.engine.deliver(self.engine.events.pop(before))
 
-    @rule(id=IDS, state=STATES)
-    def make_anew(self, id, state):
-        self.do(lambda: (self.engine.take(id), self.engine.put(id, state, "anew")))
+        self.do(act)
 
-    @rule(id=IDS, command=NAMES)
-    def configure(self, id, command):
-        self.do(lambda: self.engine.configure(id, command))
+    @rule(id=IDS, state=STATES, name=NAMES, soon=st.booleans())
+    def put(self, id, state, name, soon):
+        self.change(lambda: self.engine.put(id, state, name), soon=soon)
 
-    @rule(which=ANY)
-    def deliver(self, which):
-        if events := self.engine.events:
-            self.do(lambda: self.engine.deliver(events.pop(which % len(events))))
+    @rule(id=IDS, soon=st.booleans())
+    def take(self, id, soon):
+        self.change(lambda: self.engine.take(id), soon=soon)
 
-    @rule(which=ANY)
-    def repeat(self, which):
-        if events := self.engine.events:
-            self.do(lambda: self.engine.deliver(events[which % len(events)]))
+    @rule(id=IDS, state=STATES, soon=st.booleans())
+    def make_anew(self, id, state, soon):
+        def anew():
+            self.engine.take(id)
+            self.engine.put(id, state, "anew")
+
+        self.change(anew, soon=soon)
+
+    @rule(id=IDS, command=NAMES, soon=st.booleans())
+    def configure(self, id, command, soon):
+        self.change(lambda: self.engine.configure(id, command), soon=soon)
+
+    @precondition(lambda self: self.engine.events)
+    @rule(which=ANY, repeat=st.sampled_from([False, False, True]))
+    def deliver(self, which, repeat):
+        events = self.engine.events
+        event = events[which % len(events)]
+        if not repeat:
+            events.remove(event)
+        self.do(lambda: self.engine.deliver(event))
 
     @rule(id=IDS)
     def deliver_for_nothing(self, id):
         self.do(lambda: self.engine.deliver(EngineEvent(id=id)))
 
+    @precondition(lambda self: self.disturbances)
     @rule(which=ANY)
-    def drop(self, which):
-        if events := self.engine.events:
-            events.pop(which % len(events))
+    def disturb(self, which):
+        getattr(self, self.disturbances[which % len(self.disturbances)])()
+
+    @rule(seconds=st.sampled_from([0.05, 0.5, 5.0]))
+    def wait(self, seconds):
+        self.runner.run(asyncio.sleep(seconds))
+
+    def drop(self):
+        if self.engine.events:
+            self.engine.events.pop(0)
             self.dropped = True
 
-    @rule()
     def cut(self):
         self.do(self.engine.cut)
 
-    @rule()
     def lose(self):
         async def lose():
             self.engine.lost = True
@@ -164,20 +181,16 @@ class Histories(RuleBasedStateMachine):
         self.runner.run(lose())
         self.do()
 
+    @precondition(lambda self: self.engine.reads)
     @rule(which=ANY)
     def sample(self, which):
-        if reads := self.engine.reads:
-            self.do(reads[which % len(reads)].sample)
+        self.do(self.engine.reads[which % len(self.engine.reads)].sample)
 
-    @rule(which=ANY)
-    def answer(self, which):
-        if reads := self.engine.reads:
-            self.do(reads[which % len(reads)].end)
-
-    @rule(which=ANY)
-    def fail(self, which):
-        if reads := self.engine.reads:
-            self.do(reads[which % len(reads)].fail)
+    @precondition(lambda self: self.engine.reads)
+    @rule(which=ANY, fails=st.sampled_from([False, False, False, True]))
+    def answer(self, which, fails):
+        read = self.engine.reads[which % len(self.engine.reads)]
+        self.do(read.fail if fails else read.end)
 
     @rule(id=IDS, in_full=st.booleans())
     def refresh(self, id, in_full):
@@ -194,15 +207,15 @@ class Histories(RuleBasedStateMachine):
         if id not in self.verbs and self.inventory.entry(self.connection, id) is not None:
             self.verbs[id] = self.do(lambda: VerbUnderWay(self, id, state))
 
-    @rule(id=IDS)
-    def act_verb(self, id):
-        if id in self.verbs:
-            self.do(self.verbs[id].act)
+    @precondition(lambda self: self.verbs)
+    @rule(soon=st.booleans())
+    def act_verb(self, soon):
+        self.change(next(iter(self.verbs.values())).act, soon=soon)
 
-    @rule(id=IDS)
-    def end_verb(self, id):
-        if id in self.verbs:
-            self.do(lambda: self._call(self.verbs.pop(id).end()))
+    @precondition(lambda self: self.verbs)
+    @rule()
+    def end_verb(self):
+        self.do(lambda: self._call(self.verbs.pop(next(iter(self.verbs))).end()))
 
     def _call(self, call):
         async def run():
@@ -233,7 +246,7 @@ class Histories(RuleBasedStateMachine):
                 self.runner.close()
 
     async def _end(self):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(3600):
             try:
                 await self._settle()
                 await self._compare()
@@ -275,7 +288,7 @@ class Histories(RuleBasedStateMachine):
             for read in list(self.engine.reads):
                 read.end()
             await asyncio.sleep(0)
-        await asyncio.sleep(0.0002)
+        await asyncio.sleep(0.1)
 
     async def _compare(self):
         inventory, connection, engine = self.inventory, self.connection, self.engine
@@ -298,4 +311,4 @@ class Histories(RuleBasedStateMachine):
 
 
 TestHistories = Histories.TestCase
-TestHistories.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestHistories.settings = settings(max_examples=300, stateful_step_count=60, deadline=None)
