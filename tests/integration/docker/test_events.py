@@ -11,7 +11,7 @@ from event_queue import EventQueue
 from integration.docker.container_watcher import SETTLED, watched
 from integration.docker.workloads import DEAF, IMAGE, Make
 from proad.drivers.docker import DockerDriver
-from proad.drivers.docker.subscription import SubscriptionTiming
+from proad.drivers.docker.timing import DockerTiming, SubscriptionTiming
 from proad.model import Resource, ResourceState, ResourceView
 
 pytestmark = pytest.mark.docker
@@ -23,7 +23,7 @@ RUNNING, PAUSED, STOPPED = ResourceState.RUNNING, ResourceState.PAUSED, Resource
 async def driver(raw: docker.APIClient) -> AsyncIterator[DockerDriver]:
     """A driver whose early events wait for Docker's list, however slow the machine is."""
     timing = SubscriptionTiming(check=timedelta(seconds=30))
-    async with DockerDriver(subscription_timing=timing) as driver:
+    async with DockerDriver(timing=DockerTiming(subscription=timing)) as driver:
         yield driver
 
 

@@ -14,7 +14,7 @@ from event_queue import EventQueue
 from proad.drivers.docker import DockerDriver
 from proad.drivers.docker.http.stream import Stream
 from proad.drivers.docker.http.transport import Transport
-from proad.drivers.docker.subscription import SubscriptionTiming
+from proad.drivers.docker.timing import DockerTiming, SubscriptionTiming
 from proad.errors import EngineUnreachableError
 from proad.model import (
     EngineEvent,
@@ -49,7 +49,7 @@ def timing() -> SubscriptionTiming:
 async def both(
     folder: Path, timing: SubscriptionTiming
 ) -> AsyncIterator[tuple[ScriptedEngine, DockerDriver]]:
-    async with scripted(folder, subscription_timing=timing) as both:
+    async with scripted(folder, timing=DockerTiming(subscription=timing)) as both:
         yield both
 
 
@@ -176,7 +176,9 @@ async def test_the_other_end_of_a_silent_stream_by_tcp_is_asked_for():
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     limit = timedelta(seconds=PATIENCE)
-    transport = Transport(f"tcp://127.0.0.1:{port}", cert_path=None, size=1, timeout=limit)
+    transport = Transport(
+        f"tcp://127.0.0.1:{port}", cert_path=None, size=1, timeout=limit, connect_timeout=limit
+    )
     stream = Stream()
     try:
         await asyncio.to_thread(stream.open, transport, "GET", "/events", {}, limit)

@@ -1,15 +1,16 @@
-"""What is left of a create whose end nobody heard of."""
+"""The clean-up after a create whose answer did not come."""
 
-import asyncio
 import json
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
 import pytest
 
-from proad.drivers.docker import create
 from proad.drivers.docker.create import ContainerCreator
 from proad.drivers.docker.http.api import Answer
+from proad.drivers.docker.reader import ContainerReader
+from proad.drivers.docker.timing import CleanUpTiming
 from proad.errors import EngineTimedOutError
 from proad.model import ContainerSpec
 from proad.ports import ignore
@@ -23,7 +24,7 @@ class Late:
     """An engine that makes a container after its caller has gone.
 
     Args:
-        removals: what it answers to each.
+        removals: the status of the answer to each removal.
     """
 
     def __init__(self, *removals):
@@ -55,13 +56,12 @@ class Late:
         (NO_CONTENT,),
     ],
 )
-async def test_it_is_gone_when_it_was_removed(monkeypatch, removals):
-    monkeypatch.setattr(create, "_RETRY", 0.01)
+async def test_create_that_timed_out_is_undone_however_late_the_engine_makes_it(removals):
     engine: Any = Late(*removals)
-    creation = ContainerCreator(engine, None)
+    timing = CleanUpTiming(wait=timedelta(seconds=30), retry_after=timedelta(milliseconds=10))
+    creator = ContainerCreator(engine, ContainerReader(engine), timing)
 
     with pytest.raises(EngineTimedOutError):
-        await creation.create(SPEC, start=False, on_made=ignore)
+        await creator.create(SPEC, start=False, on_made=ignore)
 
-    await asyncio.gather(*creation._cleanups)
     assert (engine.there, engine.removals, engine.lists) == (False, [], len(removals))

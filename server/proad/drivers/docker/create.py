@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
@@ -16,6 +15,7 @@ from proad.drivers.docker.images import check_name
 from proad.drivers.docker.labels import CREATION_LABEL
 from proad.drivers.docker.reader import FULL_ID, ContainerReader, path
 from proad.drivers.docker.spec import creation, endpoint
+from proad.drivers.docker.timing import CleanUpTiming
 from proad.drivers.docker.view import ended
 from proad.errors import (
     AlreadyExistsError,
@@ -29,18 +29,18 @@ from proad.errors import (
 from proad.model import ContainerSpec, CreatedContainer, Lifetime
 from proad.ports import OnMade
 
-# How long the caller of a failed create waits for what it left to be removed, and how
-# long that is tried, with the engine gone, after it has been told.
-_PATIENCE = timedelta(seconds=2)
-_PERSISTENCE = timedelta(minutes=5)
-_RETRY = 1.0
-
 
 class ContainerCreator:
     """Creates containers and removes what is left of a failed create."""
 
-    def __init__(self, engine: EngineClient, reader: ContainerReader) -> None:
+    def __init__(
+        self,
+        engine: EngineClient,
+        reader: ContainerReader,
+        timing: CleanUpTiming = CleanUpTiming(),
+    ) -> None:
         self._engine = engine
+        self._timing = timing
         self._reader = reader
         self._cleanups: set[asyncio.Task[None]] = set()
 
@@ -129,7 +129,7 @@ class ContainerCreator:
         cleanup = asyncio.create_task(undo)
         self._cleanups.add(cleanup)
         cleanup.add_done_callback(self._cleanups.discard)
-        await asyncio.wait({cleanup}, timeout=_PATIENCE.total_seconds())
+        await asyncio.wait({cleanup}, timeout=self._timing.wait.total_seconds())
 
     async def _undo(
         self, making: "asyncio.Task[CreatedContainer]", nonce: str, *, look_again: bool
@@ -142,14 +142,14 @@ class ContainerCreator:
             await making
             look_again = False
         clock = asyncio.get_running_loop().time
-        deadline = clock() + _PERSISTENCE.total_seconds()
+        deadline = clock() + self._timing.give_up_after.total_seconds()
         while clock() < deadline:
             with suppress(ProaError):
                 gone = await self._remove(nonce)
                 if gone or (gone is None and not look_again):
                     return
                 look_again = look_again and gone is None
-            await asyncio.sleep(_RETRY)
+            await asyncio.sleep(self._timing.retry_after.total_seconds())
 
     async def _remove(self, nonce: str) -> bool | None:
         """Remove what carries `nonce`; tell whether the container is gone; None: there was none."""

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Never, Self
 
 from proad.drivers.docker.create import ContainerCreator
+from proad.drivers.docker.delete import ContainerDeleter
 from proad.drivers.docker.errors import ENGINE
 from proad.drivers.docker.http.api import filters
 from proad.drivers.docker.http.engine_client import EngineClient
@@ -19,7 +20,8 @@ from proad.drivers.docker.reader import ContainerReader
 from proad.drivers.docker.registries import Registries
 from proad.drivers.docker.stats import ContainerStatsCollector
 from proad.drivers.docker.stop import STOP_MODES, ContainerStopper
-from proad.drivers.docker.subscription import SubscriptionTiming, subscribed
+from proad.drivers.docker.subscription import subscribed
+from proad.drivers.docker.timing import DockerTiming
 from proad.drivers.docker.update import ContainerUpdater
 from proad.drivers.threads import DEFAULT_TIMEOUT
 from proad.drivers.tolerant import UINT32
@@ -49,7 +51,6 @@ from proad.model import (
 from proad.ports import OnEvent, OnMade, OnStep, ignore
 
 DEFAULT_URL = "unix:///var/run/docker.sock"
-_PROBE_TIMEOUT = timedelta(seconds=4)
 
 
 class DockerDriver:
@@ -66,7 +67,7 @@ class DockerDriver:
             DOCKER_CERT_PATH if the address comes from DOCKER_HOST.
         threads: how many calls of each sort may be under way at once.
         timeout: of one call to the engine.
-        subscription_timing: the durations of subscriptions.
+        timing: the driver's other durations.
     """
 
     name = ENGINE
@@ -83,24 +84,33 @@ class DockerDriver:
         cert_path: Path | None = None,
         threads: int = 8,
         timeout: timedelta = DEFAULT_TIMEOUT,
-        subscription_timing: SubscriptionTiming = SubscriptionTiming(),
+        timing: DockerTiming = DockerTiming(),
     ) -> None:
         if not url:
             url = os.environ.get("DOCKER_HOST") or DEFAULT_URL
             folder = os.environ.get("DOCKER_CERT_PATH")
             if cert_path is None and folder and url.startswith("tcp:"):
                 cert_path = Path(folder)
-        self._engine = EngineClient(url, cert_path=cert_path, threads=threads, timeout=timeout)
+        self._timing = timing
+        self._engine = EngineClient(
+            url,
+            cert_path=cert_path,
+            threads=threads,
+            timeout=timeout,
+            connect_timeout=timing.connect,
+        )
         self.endpoint = self._engine.api.endpoint
-        self._reader = ContainerReader(self._engine)
-        self._creator = ContainerCreator(self._engine, self._reader)
-        self._stopper = ContainerStopper(self._engine, self._reader)
-        self._subscription_timing = subscription_timing
-        self._lifecycle = ContainerLifecycle(self._engine, self._reader, self._stopper)
+        self._reader = ContainerReader(self._engine, timing.inspect_removal)
+        self._creator = ContainerCreator(self._engine, self._reader, timing.clean_up)
+        self._stopper = ContainerStopper(self._engine, self._reader, timing.stop)
+        self._lifecycle = ContainerLifecycle(self._reader, timing.transition)
+        self._deleter = ContainerDeleter(
+            self._engine, self._reader, self._stopper, timing.transition
+        )
         self._updater = ContainerUpdater(self._engine, self._reader)
-        self._stats_collector = ContainerStatsCollector(self._engine.streaming)
+        self._stats_collector = ContainerStatsCollector(self._engine.streaming, timing.sample)
         self._images = DockerImages(self._engine)
-        self._registries = Registries(self._engine, self._images)
+        self._registries = Registries(self._engine, self._images, timing.pull_silence)
         self._info: EngineInfo | None = None
         self._open = AsyncExitStack()
 
@@ -120,7 +130,7 @@ class DockerDriver:
 
     async def probe(self) -> EngineInfo:
         """Ask the engine who it is."""
-        limit = min(_PROBE_TIMEOUT, self._engine.timeout)
+        limit = min(self._timing.probe, self._engine.timeout)
         known = self._info if self._engine.api.version else None  # it is forgotten with a loss
         version = await self._engine.negotiate(timeout=limit)
         if known is not None and known.version == version:
@@ -164,7 +174,7 @@ class DockerDriver:
 
     def subscribe(self, on_event: OnEvent) -> AbstractAsyncContextManager[asyncio.Future[Never]]:
         """Call `on_event` for each event of a container."""
-        return subscribed(self._engine, on_event, self._subscription_timing)
+        return subscribed(self._engine, on_event, self._timing.subscription)
 
     async def start(self, id: str, options: StartOptions = StartOptions()) -> Resource:
         """Start a container; resume it when it is paused."""
@@ -192,7 +202,7 @@ class DockerDriver:
 
     async def delete(self, id: str, options: DeleteOptions = DeleteOptions()) -> Resource:
         """Delete a container."""
-        return await self._lifecycle.delete(id, options)
+        return await self._deleter.delete(id, options)
 
     async def update(self, id: str, update: ResourceUpdate) -> Updated:
         """Change name, limits or restart policy."""

@@ -1,34 +1,22 @@
-"""The verbs that the engine does in one step.
+"""Start, pause and resume of containers.
 
-The engine is asked first and the container looked at afterwards, for the answer or for
-the reason of a refusal: that is fast, and no race can come in between.
+The engine is called first, and the container read afterwards, for the answer or for the reason
+of a refusal. That is fast, and leaves no race in between.
 """
 
 import asyncio
-from datetime import timedelta
-from http import HTTPStatus
 from typing import NamedTuple
 
 from proad.drivers.docker.errors import ENGINE, refused
-from proad.drivers.docker.http.engine_client import EngineClient
-from proad.drivers.docker.reader import ContainerReader, path
-from proad.drivers.docker.stop import ContainerStopper
+from proad.drivers.docker.reader import ContainerReader
+from proad.drivers.docker.timing import TransitionTiming
 from proad.errors import CapabilityMissingError
-from proad.model import (
-    DeleteOptions,
-    Resource,
-    ResourceState,
-    StartOptions,
-    Verb,
-    refusal,
-)
+from proad.model import Resource, ResourceState, StartOptions, Verb, refusal
 
-# Seconds, and how often, to look again for what should be so already.
-_LOOK = 0.02
-_LOOKS = 10
-_DOUBTS = 2  # looks that are not believed when they say that it is done already
-# How long somebody else's removal may take.
-_REMOVAL = timedelta(seconds=20)
+# Reads of a container until it shows a state that the engine has confirmed.
+_READS = 10
+# Refusals of a transition as done already that are not believed.
+_DOUBTS = 2
 
 
 class _Transition(NamedTuple):
@@ -44,17 +32,16 @@ _RESUME = _Transition(Verb.RESUME, "/unpause", ResourceState.RUNNING)
 
 
 class ContainerLifecycle:
-    """Starts, pauses, resumes and deletes containers."""
+    """Starts, pauses and resumes containers."""
 
     def __init__(
-        self, engine: EngineClient, reader: ContainerReader, stopper: ContainerStopper
+        self, reader: ContainerReader, timing: TransitionTiming = TransitionTiming()
     ) -> None:
-        self._engine = engine
         self._reader = reader
-        self._stopper = stopper
+        self._recheck_after = timing.recheck_after.total_seconds()
 
     async def start(self, id: str, options: StartOptions) -> Resource:
-        """Start a container, resume a paused one; see the port."""
+        """Start a container, resume a paused one; see `ports.Driver.start`."""
         if options.from_snapshot or options.discard_saved_state:
             raise CapabilityMissingError(
                 "snapshots and saved states of containers",
@@ -69,58 +56,35 @@ class ContainerLifecycle:
         raise refusal(Verb.START, now) or await self._reader.failure(answer)
 
     async def pause(self, id: str) -> Resource:
-        """Freeze a container; see the port."""
+        """Freeze a container; see `ports.Driver.pause`."""
         return await self._transition(_PAUSE, id)
 
     async def resume(self, id: str) -> Resource:
-        """Resume a container; see the port."""
+        """Resume a container; see `ports.Driver.resume`."""
         return await self._transition(_RESUME, id)
 
     async def _transition(self, transition: _Transition, id: str) -> Resource:
-        """Pause or resume.
+        """Pause or resume a container.
 
         Docker receives its own pauses a second time, as events of containerd. When such an
-        event is late, after an opposite call, Docker takes it for news and shows the wrong
-        state for a moment.
+        event comes after the opposite call, Docker takes it for news, and shows and checks
+        the wrong state for a moment. A refusal as done already is therefore tried again.
         """
-        for attempt in range(_LOOKS):
+        for attempt in range(_READS):
             answer, now = await self._reader.after(transition.path, id)
             if answer.ok:
-                reached = now.state is transition.state
-                return now if reached else await self._settled(now, transition.state)
+                return await self._reach(transition.state, now)
             error = refusal(transition.verb, now)
             if error and (now.state is not transition.state or attempt == _DOUBTS):
                 raise error
-            await asyncio.sleep(_LOOK)
+            await asyncio.sleep(self._recheck_after)
         raise refused(answer.status, answer.text)
 
-    async def _settled(self, now: Resource, then: ResourceState) -> Resource:
-        for _ in range(_LOOKS):
-            await asyncio.sleep(_LOOK)
-            now = await self._reader.summary(now.id)
-            if now.state is then:
+    async def _reach(self, state: ResourceState, now: Resource) -> Resource:
+        """Read a container until it shows a state, or somebody else has changed it again."""
+        for _ in range(_READS):
+            if now.state is state:
                 break
-        return now  # in another state, somebody else has done more to it
-
-    async def delete(self, id: str, options: DeleteOptions) -> Resource:
-        """Delete a container and its nameless volumes; see the port."""
-        last = await self._reader.get(id)
-        removing = last.state is ResourceState.REMOVING
-        if not removing and (error := refusal(Verb.DELETE, last, force=options.force)):
-            raise error
-        answer = await self._engine.delete(
-            path(id), params={"v": int(not options.keep_volumes), "force": int(options.force)}
-        )
-        if answer.ok or answer.status == HTTPStatus.NOT_FOUND:
-            return last
-        now = await self._reader.find(id)
-        if now is None:
-            return last
-        removing = now.state is ResourceState.REMOVING
-        if not removing and (error := refusal(Verb.DELETE, now, force=options.force)):
-            raise error
-        # Most likely somebody else is removing it, which a container that is being
-        # killed for that does not show yet.
-        if answer.status == HTTPStatus.CONFLICT and await self._stopper.gone(id, _REMOVAL):
-            return last
-        raise refused(answer.status, answer.text)
+            await asyncio.sleep(self._recheck_after)
+            now = await self._reader.summary(now.id)
+        return now

@@ -13,6 +13,7 @@ from proad.drivers.docker.http.api import Answer, filters, quoted
 from proad.drivers.docker.http.engine_client import EngineClient
 from proad.drivers.docker.request_fields import Wish
 from proad.drivers.docker.summary_view import summary
+from proad.drivers.docker.timing import DockerTiming
 from proad.drivers.tolerant import Value
 from proad.errors import (
     EngineConflictError,
@@ -33,9 +34,8 @@ from proad.model import (
 
 _LIST = "/containers/json"
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}")
-# Of what is being removed, or could not be, and what an inspect of that may take.
+# States of what is being removed, or could not be.
 _DOOMED = frozenset({ResourceState.REMOVING, ResourceState.FAILED})
-_ANSWER = timedelta(seconds=1)
 FULL_ID = re.compile(r"[0-9a-f]{64}")
 
 
@@ -57,10 +57,16 @@ class ContainerReader:
 
     Args:
         engine: where to read.
+        inspect_removal: duration of the inspect of a container that is being removed.
     """
 
-    def __init__(self, engine: EngineClient) -> None:
+    def __init__(
+        self,
+        engine: EngineClient,
+        inspect_removal: timedelta = DockerTiming().inspect_removal,
+    ) -> None:
         self._engine = engine
+        self._inspect_removal = inspect_removal
         # Whose removal came to no end: they stay so until somebody tries again.
         self._given_up: set[str] = set()
 
@@ -107,7 +113,7 @@ class ContainerReader:
         """
         id = listed.id
         try:
-            full = await self.find(id, urgent=urgent, timeout=_ANSWER)
+            full = await self.find(id, urgent=urgent, timeout=self._inspect_removal)
             if full is not None and full.state is ResourceState.FAILED:
                 found = await self._engine.read(
                     _LIST, summaries_of, params=_only(id), urgent=urgent

@@ -13,6 +13,7 @@ from proad.drivers.docker.http.api import Answer, quoted
 from proad.drivers.docker.http.engine_client import EngineClient
 from proad.drivers.docker.http.stream import JsonStream
 from proad.drivers.docker.images import DockerImages, check_name
+from proad.drivers.docker.timing import DockerTiming
 from proad.errors import (
     EngineConflictError,
     ProaError,
@@ -23,16 +24,27 @@ from proad.model import DOCKER_HUB, Image, PullProgress, RegistryCredentials, re
 _log = structlog.get_logger(__name__)
 
 _MOST_LOGGED = 500
-# A registry may keep a pull waiting; dockerd itself gives up on dead connections.
-_PULL_SILENCE = timedelta(minutes=10)
 _DOCKER_HUB_SERVER = "https://index.docker.io/v1/"
 _DENIED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
 class Registries:
-    """Pulls images; keeps credentials for registries, in memory only."""
+    """Pulls images; keeps credentials for registries, in memory only.
 
-    def __init__(self, engine: EngineClient, images: DockerImages) -> None:
+    Args:
+        engine: the engine, which talks to the registries.
+        images: returns what was pulled.
+        pull_silence: duration for which a pull may tell nothing, since a registry may keep it
+            waiting; dockerd itself gives up on dead connections.
+    """
+
+    def __init__(
+        self,
+        engine: EngineClient,
+        images: DockerImages,
+        pull_silence: timedelta = DockerTiming().pull_silence,
+    ) -> None:
+        self._pull_silence = pull_silence
         self._engine = engine
         self._images = images
         self._credentials: dict[str, RegistryCredentials] = {}
@@ -48,7 +60,7 @@ class Registries:
             "/images/create",
             params=params,
             headers=_auth_header(self._credentials.get(registry)),
-            silence=_PULL_SILENCE,
+            silence=self._pull_silence,
         )
         if isinstance(stream, Answer):
             raise await self._pull_refused(name, registry, stream.status, stream.text)

@@ -16,15 +16,13 @@ from proad.drivers.docker.errors import ENGINE
 from proad.drivers.docker.http.stream import Stream
 from proad.drivers.docker.http.streaming_client import StreamingClient
 from proad.drivers.docker.reader import FULL_ID
+from proad.drivers.docker.timing import SampleTiming
 from proad.drivers.docker.view import moment
 from proad.drivers.threads import EngineThreads
 from proad.drivers.tolerant import Value, saturated
 from proad.model import BlockStats, NetworkStats, ResourceKind, ResourceStats
 
-# How long one container may take, how long all of them together, and how many are asked
-# at once: each needs a connection.
-_LIMIT = timedelta(seconds=2)
-_LIMIT_OF_ALL = timedelta(seconds=6)
+# Containers that are asked at once: each needs a connection.
 _AT_ONCE = 200
 _THREADS = 2
 # Before that, Docker waits for a second sample, unless it is asked for an endless stream.
@@ -34,8 +32,9 @@ _ONE_SHOT_SINCE = (1, 41)
 class ContainerStatsCollector:
     """Takes samples."""
 
-    def __init__(self, streaming: StreamingClient) -> None:
+    def __init__(self, streaming: StreamingClient, timing: SampleTiming = SampleTiming()) -> None:
         self._streaming = streaming
+        self._timing = timing
         self._threads = EngineThreads(ENGINE, "stats", size=_THREADS)
         self._running = ExitStack()
 
@@ -55,19 +54,19 @@ class ContainerStatsCollector:
             found = ((id, sample(id, item)) for id, item in self._answers(known))
             return {id: one for id, one in found if one is not None}
 
-        return await self._threads.run(measure, timeout=2 * _LIMIT_OF_ALL)
+        return await self._threads.run(measure, timeout=2 * self._timing.all)
 
     def _answers(self, ids: Iterable[str]) -> Iterator[tuple[str, Value]]:
         """Ask for all and give the answers as they come. Blocks."""
         waiting = deque(ids)
         asked: dict[Stream, tuple[str, float]] = {}
-        end = time.monotonic() + _LIMIT_OF_ALL.total_seconds()
+        end = time.monotonic() + self._timing.all.total_seconds()
         with selectors.DefaultSelector() as selector:
             try:
                 while asked or (waiting and time.monotonic() < end):
                     while waiting and len(asked) < _AT_ONCE:
                         stream, id = Stream(), waiting.popleft()
-                        asked[stream] = id, time.monotonic() + _LIMIT.total_seconds()
+                        asked[stream] = id, time.monotonic() + self._timing.one.total_seconds()
                         self._ask(id, stream)
                         selector.register(stream, selectors.EVENT_READ, stream)
                     first = min(deadline for _, deadline in asked.values())
@@ -92,7 +91,7 @@ class ContainerStatsCollector:
             f"/containers/{id}/stats",
             stream,
             lambda version: one_shot if version >= _ONE_SHOT_SINCE else {"stream": 1},
-            _LIMIT,
+            self._timing.one,
         )
 
 

@@ -17,6 +17,7 @@ from proad.drivers.docker.http.api import Answer
 from proad.drivers.docker.http.engine_client import EngineClient
 from proad.drivers.docker.reader import ContainerReader, path
 from proad.drivers.docker.spec import whole_seconds
+from proad.drivers.docker.timing import StopTiming
 from proad.drivers.docker.view import ended
 from proad.errors import (
     CapabilityMissingError,
@@ -49,19 +50,17 @@ STOP_MODES = frozenset({StopMode.GRACEFUL, StopMode.GRACEFUL_THEN_FORCE, StopMod
 _DEFAULT_SIGNAL = "SIGTERM"
 _KILL = "SIGKILL"
 _KILLING = "killing"
-# Seconds between two looks: short at first, for most processes end at once.
-_FIRST_LOOK = 0.01
-# What the engine gets for an answer before a container is taken to hang.
-_ANSWER = timedelta(seconds=5)
-_LOOK = 0.08
 
 
 class ContainerStopper:
     """Stops and restarts containers."""
 
-    def __init__(self, engine: EngineClient, reader: ContainerReader) -> None:
+    def __init__(
+        self, engine: EngineClient, reader: ContainerReader, timing: StopTiming = StopTiming()
+    ) -> None:
         self._engine = engine
         self._reader = reader
+        self._timing = timing
         # The engine's own restarts that are under way, by the container's id.
         self._restarts: dict[str, asyncio.Task[Answer]] = {}
 
@@ -72,7 +71,7 @@ class ContainerStopper:
             raise CapabilityMissingError(
                 f"stop mode {mode}", driver=ENGINE, hint=f"use mode {', '.join(sorted(STOP_MODES))}"
             )
-        urgent = mode is StopMode.FORCE  # must not queue behind what it is to end
+        urgent = mode is StopMode.FORCE  # must not queue behind the call that it is to end
         resource = await self._legal(Verb.STOP, id, urgent=urgent)
         last = await self._reader.find_summary(id, urgent=urgent)
         match mode:
@@ -86,7 +85,7 @@ class ContainerStopper:
         now = await self._reader.find_summary(id, urgent=urgent)
         if now is not None and now.state is not ResourceState.REMOVING:
             return now
-        # Somebody's delete, or its own, has come or shows already.
+        # The removal, by somebody else or by the container itself, is done or under way.
         if last is None or (now is None and resource.lifetime is Lifetime.PERSISTENT):
             raise ResourceNotFoundError(id)
         return replace(ended(now or last), lifetime=resource.lifetime)
@@ -98,7 +97,7 @@ class ContainerStopper:
         if mode is RestartMode.GRACEFUL:
             await self._restart_gracefully(resource, options.grace_period, on_step)
             return await self._reader.summary(id)
-        # The engine's own call goes on when we die, and it keeps a TRANSIENT container.
+        # The engine's own restart goes on when this process dies, and keeps a TRANSIENT container.
         grace = timedelta(0)
         if mode is RestartMode.GRACEFUL_THEN_FORCE:
             grace = _grace(resource, options.grace_period)
@@ -131,7 +130,7 @@ class ContainerStopper:
             if self._restarts.get(id) is done:
                 del self._restarts[id]
             if not done.cancelled():
-                done.exception()  # whoever asked for it may have gone
+                done.exception()  # retrieved, since its caller may have gone
 
         task.add_done_callback(forget)
         return task
@@ -158,10 +157,10 @@ class ContainerStopper:
     async def _legal(self, verb: Verb, id: str, *, urgent: bool = False) -> Resource:
         try:
             resource = await self._reader.find(
-                id, urgent=urgent, timeout=min(_ANSWER, self._engine.timeout)
+                id, urgent=urgent, timeout=min(self._timing.inspect, self._engine.timeout)
             )
         except (EngineTimedOutError, EngineConflictError):
-            # One that hangs is listed all the same; its signal and time are then Docker's own.
+            # A hung container is listed all the same; its signal and time are then Docker's own.
             resource = await self._reader.find_summary(id, urgent=True)
         if resource is None:
             raise ResourceNotFoundError(id)
@@ -170,10 +169,10 @@ class ContainerStopper:
         return resource
 
     async def _ask(self, resource: Resource, grace: timedelta | None, on_step: OnStep) -> None:
-        """Ask it to end, and wait until it has.
+        """Send the stop signal, and wait until the container has ended.
 
         Raises:
-            StopTimedOutError: it has not in time. Nothing was killed.
+            StopTimedOutError: it has not ended in time. Nothing was killed.
         """
         signal = _signal(resource)
         within = _grace(resource, grace)
@@ -188,13 +187,13 @@ class ContainerStopper:
     async def _ask_and_kill(
         self, resource: Resource, grace: timedelta | None, on_step: OnStep
     ) -> None:
-        """Ask it to end, and kill it when that fails, or the time is over."""
-        within = _grace(resource, grace) + _ANSWER
+        """Send the stop signal; kill the container when that fails, or the time is over."""
+        within = _grace(resource, grace) + self._timing.inspect
         try:
             async with asyncio.timeout(within.total_seconds()):
                 await self._ask(resource, grace, on_step)
         except (StateError, NotFoundError, EngineUnreachableError):
-            raise  # nothing is left to kill, or nobody to kill it
+            raise  # there is nothing left to kill, or no engine that could
         except (ProaError, TimeoutError):
             await self._kill(resource, on_step, urgent=True)
 
@@ -202,7 +201,7 @@ class ContainerStopper:
         on_step(_KILLING, None)
         restart = self._restarts.get(resource.id)
         if restart is not None:
-            # The engine brings up again what is killed under its restart: that ends first.
+            # The engine starts again what is killed during its restart: end the restart first.
             await self._engine.post(
                 path(resource.id, "/kill"), params={"signal": _KILL}, urgent=urgent
             )
@@ -210,15 +209,15 @@ class ContainerStopper:
         answer = await self._engine.post(
             path(resource.id, "/kill"), params={"signal": _KILL}, urgent=urgent
         )
-        # It may have ended a moment ago, which is as good.
+        # A container that ended a moment ago is as good as a killed one.
         if not answer.ok and answer.status not in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:
             raise refused(answer.status, answer.text)
         if not await self._ends(resource, self._engine.timeout, urgent=urgent):
             raise EngineTimedOutError(ENGINE, f"the stop of {resource.name!r}")
 
     async def _ends(self, resource: Resource, within: timedelta, *, urgent: bool = False) -> bool:
-        """Look until it has ended, and a TRANSIENT one until it is gone; tell whether it has."""
-        async for now in self._looks(resource.id, within, urgent=urgent):
+        """Wait until a container has ended, a TRANSIENT one until it is gone; return whether it has."""
+        async for now in self._reads(resource.id, within, urgent=urgent):
             if now is None:
                 return True
             if now.state not in ACTIVE:
@@ -231,26 +230,26 @@ class ContainerStopper:
         return True
 
     async def gone(self, id: str, within: timedelta, *, urgent: bool = False) -> bool:
-        """Wait for a removal that is under way; tell whether it came to its end."""
-        async for now in self._looks(id, within, urgent=urgent):
+        """Wait for a removal that is under way, and return whether it ended."""
+        async for now in self._reads(id, within, urgent=urgent):
             if now is None:
                 return True
         return False
 
-    async def _looks(
+    async def _reads(
         self, id: str, within: timedelta, *, urgent: bool
     ) -> AsyncIterator[Resource | None]:
-        """Look at it again and again, once at least and once at the very end."""
+        """Read a container again and again, at least once, and once at the very end."""
         clock = asyncio.get_running_loop().time
         deadline = clock() + within.total_seconds()
-        pause = _FIRST_LOOK
+        pause = self._timing.first_check.total_seconds()
         while True:
             late = clock() >= deadline
             yield await self._reader.find(id, urgent=urgent)
             if late:
                 return
             await asyncio.sleep(min(pause, max(deadline - clock(), 0)))
-            pause = min(pause * 2, _LOOK)
+            pause = min(pause * 2, self._timing.longest_check.total_seconds())
 
 
 def _signal(resource: Resource) -> str:
@@ -258,10 +257,10 @@ def _signal(resource: Resource) -> str:
 
 
 def _refuse_killing(resource: Resource) -> None:
-    """Refuse to be graceful to a container that wants to be stopped by a kill.
+    """Refuse a graceful stop of a container whose stop signal is a kill.
 
     Raises:
-        CapabilityMissingError: its stop signal is SIGKILL.
+        CapabilityMissingError: the stop signal is SIGKILL.
     """
     if _signal(resource).upper().removeprefix("SIG") in {"KILL", "9"}:
         raise CapabilityMissingError(
@@ -281,5 +280,5 @@ def _grace(resource: Resource, wanted: timedelta | None) -> timedelta:
     own = resource.container.stop_timeout if resource.container is not None else None
     if own is None:
         return DEFAULT_GRACE
-    # Less than 0 is Docker's word for "for ever"; nobody waits longer than a request may ask.
+    # Docker takes less than 0 for "for ever"; a stop waits no longer than a request may ask for.
     return GRACE_LIMIT if own < timedelta(0) else min(own, GRACE_LIMIT)

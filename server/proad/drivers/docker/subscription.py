@@ -9,7 +9,6 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Never
@@ -19,8 +18,8 @@ from proad.drivers.docker.events import TimedEvent, translate
 from proad.drivers.docker.http.api import filters
 from proad.drivers.docker.http.engine_client import EngineClient
 from proad.drivers.docker.http.stream import Stream
-from proad.drivers.docker.http.transport import CONNECT_TIMEOUT
 from proad.drivers.docker.reader import path
+from proad.drivers.docker.timing import SubscriptionTiming
 from proad.drivers.subscriber import Subscriber
 from proad.drivers.threads import call_soon_threadsafe
 from proad.errors import EngineUnreachableError, ProaError
@@ -29,24 +28,6 @@ from proad.ports import OnEvent
 
 # Locks of containers that are checked again at the same time.
 _RECHECKS = 4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubscriptionTiming:
-    """Durations of a subscription.
-
-    Attributes:
-        gather: before the check of a container's lock, in which more events of the
-            container may come, such as those of pauses that do not last.
-        check: of a check, after which the event is passed on all the same.
-        recheck: of each later check of a container whose lock was not free.
-        recheck_after: before each later check; as many as there are.
-    """
-
-    gather: timedelta = timedelta(milliseconds=10)
-    check: timedelta = timedelta(milliseconds=200)
-    recheck: timedelta = timedelta(seconds=2)
-    recheck_after: tuple[timedelta, ...] = tuple(timedelta(seconds=s) for s in (0, 5, 10, 20))
 
 
 @asynccontextmanager
@@ -114,7 +95,7 @@ class Subscription:
         this time closes the gap.
         """
         answer = await self._engine.get(
-            "/_ping", timeout=min(CONNECT_TIMEOUT, self._engine.timeout)
+            "/_ping", timeout=min(self._engine.api.connect_timeout, self._engine.timeout)
         )
         try:
             return int(parsedate_to_datetime(answer.date).astimezone(UTC).timestamp())

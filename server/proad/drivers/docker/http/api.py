@@ -91,16 +91,30 @@ class Api:
         cert_path: folder with ca.pem, cert.pem and key.pem; makes tcp:// speak TLS.
         connections: how many to keep.
         timeout: of the question for the version, unless the call's own is shorter.
+        connect_timeout: of a connection, and of the beginning of a stream.
     """
 
     def __init__(
-        self, url: str, *, cert_path: Path | None, connections: int, timeout: timedelta
+        self,
+        url: str,
+        *,
+        cert_path: Path | None,
+        connections: int,
+        timeout: timedelta,
+        connect_timeout: timedelta,
     ) -> None:
         self.endpoint = redacted(url)
         self.version = ""
         self.omissions = Omissions(ENGINE)
-        self.transport = Transport(url, cert_path=cert_path, size=connections, timeout=timeout)
+        self.transport = Transport(
+            url,
+            cert_path=cert_path,
+            size=connections,
+            timeout=timeout,
+            connect_timeout=connect_timeout,
+        )
         self.timeout = timeout
+        self.connect_timeout = connect_timeout
 
     def close(self) -> None:
         """Close the idle connections."""

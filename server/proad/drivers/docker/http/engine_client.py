@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar
 from proad.drivers.docker.errors import ENGINE
 from proad.drivers.docker.http.api import Answer, Api
 from proad.drivers.docker.http.streaming_client import StreamingClient
+from proad.drivers.docker.timing import DockerTiming
 from proad.drivers.keyed_limiter import KeyedLimiter
 from proad.drivers.threads import EngineThreads
 
@@ -36,13 +37,26 @@ class EngineClient:
         cert_path: folder with ca.pem, cert.pem and key.pem; makes tcp:// speak TLS.
         threads: how many calls of each sort may be under way at once.
         timeout: of a call, unless it names its own.
+        connect_timeout: of a connection, and of the beginning of a stream.
     """
 
     def __init__(
-        self, url: str, *, cert_path: Path | None, threads: int, timeout: timedelta
+        self,
+        url: str,
+        *,
+        cert_path: Path | None,
+        threads: int,
+        timeout: timedelta,
+        connect_timeout: timedelta = DockerTiming().connect,
     ) -> None:
         self.timeout = timeout
-        self.api = Api(url, cert_path=cert_path, connections=4 * threads + _URGENT, timeout=timeout)
+        self.api = Api(
+            url,
+            cert_path=cert_path,
+            connections=4 * threads + _URGENT,
+            timeout=timeout,
+            connect_timeout=connect_timeout,
+        )
         # Lists and the like, which no hung container holds up.
         self._reads = EngineThreads(ENGINE, "read", size=threads)
         self._work = EngineThreads(ENGINE, "work", size=2 * threads)

@@ -8,7 +8,6 @@ from typing import TypeVar
 from proad.drivers.docker.errors import refused
 from proad.drivers.docker.http.api import TROUBLES, Answer, Api
 from proad.drivers.docker.http.stream import JsonStream, Stream
-from proad.drivers.docker.http.transport import CONNECT_TIMEOUT
 from proad.drivers.threads import EngineThreads
 from proad.drivers.tolerant import Value, parse_json
 
@@ -81,7 +80,7 @@ class StreamingClient:
             EngineUnreachableError: there was no answer, or it broke off.
             EngineTimedOutError: the answer did not begin in time.
         """
-        limit = min(self._api.timeout, CONNECT_TIMEOUT)
+        limit = min(self._api.timeout, self._api.connect_timeout)
         with self._api.translated():
             try:
                 target = self._api.target(path, params, limit)

@@ -19,7 +19,6 @@ from requests.adapters import HTTPAdapter
 
 from proad.drivers.docker.http.unix_adapter import UnixAdapter
 
-CONNECT_TIMEOUT = timedelta(seconds=4)
 # docker-py wants one at construction; every path names the negotiated one instead.
 _PLACEHOLDER_VERSION = "1.41"
 
@@ -40,13 +39,23 @@ class Transport:
         cert_path: folder with ca.pem, cert.pem and key.pem; makes tcp:// speak TLS.
         size: how many connections to keep.
         timeout: for connections by SSH.
+        connect_timeout: of a connection otherwise.
     """
 
-    def __init__(self, url: str, *, cert_path: Path | None, size: int, timeout: timedelta) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        cert_path: Path | None,
+        size: int,
+        timeout: timedelta,
+        connect_timeout: timedelta,
+    ) -> None:
         self._url = url
         self._cert_path = cert_path
         self._size = size
         self._timeout = timeout
+        self._connect_timeout = connect_timeout
         self._lock = threading.Lock()
         self._client: docker.APIClient | None = None
 
@@ -67,7 +76,8 @@ class Transport:
             body=body,
             headers=headers,
             timeout=urllib3.Timeout(
-                connect=min(limit, CONNECT_TIMEOUT).total_seconds(), read=limit.total_seconds()
+                connect=min(limit, self._connect_timeout).total_seconds(),
+                read=limit.total_seconds(),
             ),
             retries=False,
             # Docker redirects paths that are not clean; to follow would be to call

@@ -1,0 +1,100 @@
+"""The durations of the docker driver."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CleanUpTiming:
+    """Durations of the removal of what a failed create has left behind.
+
+    Attributes:
+        wait: for which the caller of the create waits for the removal.
+        give_up_after: for which the removal is tried again, such as while the engine is away.
+        retry_after: between two attempts.
+    """
+
+    wait: timedelta = timedelta(seconds=2)
+    give_up_after: timedelta = timedelta(minutes=5)
+    retry_after: timedelta = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransitionTiming:
+    """Durations of pause, resume and delete.
+
+    Attributes:
+        recheck_after: between two reads of a container that does not show its new state yet.
+        removal: for which a delete waits for the removal by somebody else.
+    """
+
+    recheck_after: timedelta = timedelta(milliseconds=20)
+    removal: timedelta = timedelta(seconds=20)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopTiming:
+    """Durations of stop and restart.
+
+    Attributes:
+        inspect: of the inspect before a stop, after which a container is taken for hung.
+        first_check: from the signal to the first read; doubled for each further read.
+        longest_check: at most between two reads.
+    """
+
+    inspect: timedelta = timedelta(seconds=5)
+    first_check: timedelta = timedelta(milliseconds=10)
+    longest_check: timedelta = timedelta(milliseconds=80)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleTiming:
+    """Durations of a sample.
+
+    Attributes:
+        one: of the answer for one container.
+        all: of the answers for all containers together.
+    """
+
+    one: timedelta = timedelta(seconds=2)
+    all: timedelta = timedelta(seconds=6)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionTiming:
+    """Durations of a subscription.
+
+    Attributes:
+        gather: before the check of a container's lock, in which more events of the
+            container may come, such as those of pauses that do not last.
+        check: of a check, after which the event is published all the same.
+        recheck: of each later check of a container whose lock was not free.
+        recheck_after: before each later check; as many as there are.
+    """
+
+    gather: timedelta = timedelta(milliseconds=10)
+    check: timedelta = timedelta(milliseconds=200)
+    recheck: timedelta = timedelta(seconds=2)
+    recheck_after: tuple[timedelta, ...] = tuple(timedelta(seconds=s) for s in (0, 5, 10, 20))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DockerTiming:
+    """Durations of the docker driver.
+
+    Attributes:
+        connect: of a connection to the engine, and of the beginning of a stream.
+        probe: of the calls of a probe.
+        inspect_removal: of the inspect of a container that is listed as being removed.
+        pull_silence: for which a pull may tell nothing.
+    """
+
+    connect: timedelta = timedelta(seconds=4)
+    probe: timedelta = timedelta(seconds=4)
+    inspect_removal: timedelta = timedelta(seconds=1)
+    pull_silence: timedelta = timedelta(minutes=10)
+    clean_up: CleanUpTiming = field(default_factory=CleanUpTiming)
+    transition: TransitionTiming = field(default_factory=TransitionTiming)
+    stop: StopTiming = field(default_factory=StopTiming)
+    sample: SampleTiming = field(default_factory=SampleTiming)
+    subscription: SubscriptionTiming = field(default_factory=SubscriptionTiming)
