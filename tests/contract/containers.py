@@ -45,7 +45,7 @@ IDLE = ("sleep", "3600")
 
 
 class ContainersContract:
-    async def test_create_does_not_start(self, harness: DriverHarness):
+    async def test_create_without_start_is_stopped(self, harness: DriverHarness):
         name = harness.new_name()
         spec = ContainerSpec(image=IMAGE, name=name, command=IDLE)
         made = (await harness.containers.create_container(spec)).resource
@@ -56,7 +56,7 @@ class ContainersContract:
         assert made.state_detail.exit_code is None
         await harness.check(made)
 
-    async def test_create_and_start(self, harness: DriverHarness):
+    async def test_create_with_start_is_running(self, harness: DriverHarness):
         spec = ContainerSpec(image=IMAGE, name=harness.new_name(), command=IDLE)
         made = (await harness.containers.create_container(spec, start=True)).resource
         assert made.state is ResourceState.RUNNING
@@ -65,14 +65,14 @@ class ContainersContract:
         assert made.container.pid > 0
         await harness.check(made)
 
-    async def test_without_a_name_one_is_invented(self, harness: DriverHarness):
+    async def test_create_without_name_gets_a_name(self, harness: DriverHarness):
         made = (await harness.containers.create_container(ContainerSpec(image=IMAGE))).resource
         try:
             assert made.name
         finally:
             await harness.driver.delete(made.id)
 
-    async def test_everything_asked_for_is_there(self, harness: DriverHarness):
+    async def test_create_container_has_everything_requested(self, harness: DriverHarness):
         name = harness.new_name()
         port = free_port()
         spec = ContainerSpec(
@@ -129,9 +129,7 @@ class ContainersContract:
         assert not shown.privileged
         assert [each.network for each in shown.networks] == ["bridge"]
 
-    async def test_a_summary_is_what_the_full_view_has_but_for_what_it_leaves_out(
-        self, harness: DriverHarness
-    ):
+    async def test_summary_is_the_full_view_without_the_details(self, harness: DriverHarness):
         spec = ContainerSpec(
             image=IMAGE,
             name=harness.new_name(),
@@ -174,7 +172,7 @@ class ContainersContract:
                 ),
             )
 
-    async def test_network_of_another_container_can_be_given_as_it_is_shown(
+    async def test_create_network_of_another_container_as_shown_is_accepted(
         self, harness: DriverHarness
     ):
         other = await harness.make(start=True)
@@ -189,7 +187,7 @@ class ContainersContract:
                 assert network == NetworkAttachment(network=f"container:{other.id}")
             await harness.driver.delete(made.id)
 
-    async def test_a_missing_image_leaves_nothing(self, harness: DriverHarness):
+    async def test_create_missing_image_leaves_nothing(self, harness: DriverHarness):
         name = harness.new_name()
         spec = ContainerSpec(image="missing/image:0", name=name)
         with pytest.raises(ImageNotFoundError) as caught:
@@ -198,7 +196,7 @@ class ContainersContract:
         assert await harness.named(name) == []
 
     @pytest.mark.parametrize("named", [True, False])
-    async def test_a_create_tells_its_id(self, harness: DriverHarness, *, named: bool):
+    async def test_create_reports_its_id(self, harness: DriverHarness, *, named: bool):
         reported: list[str] = []
         spec = ContainerSpec(image=IMAGE, name=harness.new_name() if named else "", command=IDLE)
         made = await harness.containers.create_container(spec, on_made=reported.append)
@@ -207,7 +205,7 @@ class ContainersContract:
         finally:
             await harness.driver.delete(made.resource.id)
 
-    async def test_a_taken_name_leaves_the_other_alone(self, harness: DriverHarness):
+    async def test_create_taken_name_leaves_the_other_alone(self, harness: DriverHarness):
         first = await harness.make(start=True)
         spec = ContainerSpec(image=IMAGE, name=first.name, command=IDLE)
         reported: list[str] = []
@@ -218,7 +216,7 @@ class ContainersContract:
         assert [each.id for each in await harness.named(first.name)] == [first.id]
         assert (await harness.driver.get_resource(first.id)).state is ResourceState.RUNNING
 
-    async def test_what_cannot_start_is_not_left(self, harness: DriverHarness):
+    async def test_create_with_start_that_fails_leaves_nothing(self, harness: DriverHarness):
         port = PublishedPort(container_port=80, host_port=free_port())
         spec = ContainerSpec(image=IMAGE, name=harness.new_name(), command=IDLE, ports=(port,))
         first = (await harness.containers.create_container(spec, start=True)).resource
@@ -232,7 +230,7 @@ class ContainersContract:
         spec = ContainerSpec(image=IMAGE, name=name, command=IDLE)  # the name is free again
         await harness.containers.create_container(spec, start=True)
 
-    async def test_a_failed_start_changes_nothing(self, harness: DriverHarness):
+    async def test_start_that_fails_changes_nothing(self, harness: DriverHarness):
         port = PublishedPort(container_port=80, host_port=free_port())
         spec = ContainerSpec(image=IMAGE, name=harness.new_name(), command=IDLE, ports=(port,))
         first = (await harness.containers.create_container(spec, start=True)).resource
@@ -257,7 +255,7 @@ class ContainersContract:
         assert await harness.named(name) == []
 
     @pytest.mark.parametrize("after", [0.0, 0.02, 0.1])
-    async def test_a_cancelled_create_leaves_nothing(self, harness: DriverHarness, after: float):
+    async def test_create_cancelled_leaves_nothing(self, harness: DriverHarness, after: float):
         name = harness.new_name()
         spec = ContainerSpec(image=IMAGE, name=name, command=IDLE)
         create = asyncio.create_task(harness.containers.create_container(spec, start=True))
@@ -273,7 +271,7 @@ class ContainersContract:
         await eventually(gone)
         await consistently(gone, during=0.3)
 
-    async def test_stop_uses_the_containers_own_grace(self, harness: DriverHarness):
+    async def test_stop_without_grace_uses_the_containers_own(self, harness: DriverHarness):
         made = await harness.running(deaf=True)  # with a stop_timeout of one second
         loop = asyncio.get_running_loop()
         before = loop.time()
@@ -282,7 +280,7 @@ class ContainersContract:
         assert stopped.state_detail.exit_code == 137
         assert 0.9 <= loop.time() - before < 8
 
-    async def test_the_usual_restart_asks_first(self, harness: DriverHarness):
+    async def test_restart_without_mode_asks_first(self, harness: DriverHarness):
         made = await harness.running(slow=True)
         restarted = await harness.driver.restart(
             made.id, RestartOptions(grace_period=harness.grace)
@@ -294,7 +292,7 @@ class ContainersContract:
         assert after is not None
         assert timedelta(seconds=0.4) < after - before < harness.grace
 
-    async def test_prune(self, harness: DriverHarness):
+    async def test_prune_deletes_stopped_containers_that_match(self, harness: DriverHarness):
         which = {"proa-test-prune": harness.new_name()}
         stopped = [await harness.make(labels=which) for _ in range(2)]
         bystanders = [await harness.make(labels=which, start=True), await harness.make()]
@@ -311,7 +309,7 @@ class ContainersContract:
         assert {each.id for each in bystanders} <= left
         assert not left & {each.id for each in stopped}
 
-    async def test_a_transient_one_that_was_not_started_stays(self, harness: DriverHarness):
+    async def test_transient_container_not_started_stays(self, harness: DriverHarness):
         made = await harness.make(lifetime=Lifetime.TRANSIENT)
         assert made.state is ResourceState.STOPPED
         assert not await harness.is_gone(made.id)

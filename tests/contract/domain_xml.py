@@ -54,7 +54,7 @@ AMBIGUOUS = [
 
 
 class DomainXmlContract:
-    async def test_xml_there_and_back(self, harness: DriverHarness):
+    async def test_create_from_xml_of_a_domain_gives_the_same_domain(self, harness: DriverHarness):
         spec = DomainSpec(
             name=harness.new_name(),
             title="A title",
@@ -82,7 +82,7 @@ class DomainXmlContract:
 
     @pytest.mark.parametrize("uuid", ["as it was", "in capitals", "none"])
     @pytest.mark.parametrize("lifetime", Lifetime)
-    async def test_a_create_from_xml_tells_its_id(
+    async def test_create_from_xml_reports_its_id(
         self, harness: DriverHarness, uuid: str, lifetime: Lifetime
     ):
         root = etree.fromstring(await self._xml(harness))
@@ -98,7 +98,7 @@ class DomainXmlContract:
         made = await harness.domains.create_domain_from_xml(source, on_made=reported.append)
         assert reported == [made.id]
 
-    async def test_xml_of_a_transient_one(self, harness: DriverHarness):
+    async def test_create_from_xml_transient_is_running(self, harness: DriverHarness):
         xml = await self._xml(harness)
         made = await harness.domains.create_domain_from_xml(
             DomainXml(xml=xml, lifetime=Lifetime.TRANSIENT)
@@ -107,7 +107,7 @@ class DomainXmlContract:
 
     @pytest.mark.parametrize("trick", TRICKS)
     @pytest.mark.parametrize("start", [False, True])
-    async def test_xml_that_hides_its_identity_changes_no_domain(
+    async def test_create_from_xml_with_a_hidden_identity_changes_no_domain(
         self, harness: DriverHarness, trick: str, *, start: bool
     ):
         existing = await harness.make(start=start)
@@ -128,7 +128,7 @@ class DomainXmlContract:
     @pytest.mark.parametrize("lifetime", Lifetime)
     @pytest.mark.parametrize("start", [False, True])
     @pytest.mark.parametrize("given", Lifetime)
-    async def test_xml_of_an_existing_domain_changes_nothing(
+    async def test_create_from_xml_of_an_existing_domain_changes_nothing(
         self, harness: DriverHarness, lifetime: Lifetime, given: Lifetime, *, start: bool
     ):
         existing = await harness.make(start=start, lifetime=lifetime)
@@ -142,7 +142,9 @@ class DomainXmlContract:
         assert await harness.domains.get_domain_xml(existing.id) == before
 
     @pytest.mark.parametrize("what", ["name", "uuid"])
-    async def test_xml_never_changes_an_existing_domain(self, harness: DriverHarness, what: str):
+    async def test_create_from_xml_never_changes_an_existing_domain(
+        self, harness: DriverHarness, what: str
+    ):
         xml = await self._xml(harness)
         root = etree.fromstring(xml)
         existing = await harness.make()
@@ -174,13 +176,13 @@ class DomainXmlContract:
             *AMBIGUOUS,
         ],
     )
-    async def test_wrong_xml(self, harness: DriverHarness, xml: str):
+    async def test_create_from_xml_wrong_is_refused(self, harness: DriverHarness, xml: str):
         with pytest.raises(InvalidArgumentError) as caught:
             await harness.domains.create_domain_from_xml(DomainXml(xml=xml), start=True)
         assert {violation.field for violation in caught.value.violations} == {"xml"}
         assert await harness.named("x") == []
 
-    async def test_xml_of_an_unknown_id(self, harness: DriverHarness):
+    async def test_domain_xml_unknown_id_is_not_found(self, harness: DriverHarness):
         with pytest.raises(ResourceNotFoundError):
             await harness.domains.get_domain_xml(unknown_id(ResourceKind.DOMAIN))
 

@@ -44,7 +44,7 @@ def new_disk(*, name: str = "", mib: int = 1, **more: object) -> DiskSpec:
 
 
 class DomainsContract:
-    async def test_the_default_is_a_disk_on_vda(self, harness: DriverHarness):
+    async def test_create_disk_without_target_is_vda(self, harness: DriverHarness):
         name = harness.new_name()
         made = await harness.domains.create_domain(
             DomainSpec(name=name, memory_bytes=MEMORY, networkless=True)
@@ -62,7 +62,7 @@ class DomainsContract:
         assert volumes[disk.volume.name].path == disk.path
         await harness.check(made)
 
-    async def test_everything_asked_for_is_there(self, harness: DriverHarness):
+    async def test_create_domain_has_everything_requested(self, harness: DriverHarness):
         name, uuid = harness.new_name(), str(uuid4())
         existing = await harness.volumes.create_volume(
             VolumeSpec(name=f"{name}-data", capacity_bytes=MIB, format=DiskFormat.RAW)
@@ -140,7 +140,7 @@ class DomainsContract:
         assert "another UUID" in str(caught.value)
         assert "another name" not in str(caught.value)
 
-    async def test_create_and_start(self, harness: DriverHarness):
+    async def test_create_with_start_is_running(self, harness: DriverHarness):
         spec = DomainSpec(
             name=harness.new_name(), memory_bytes=MEMORY, diskless=True, networkless=True
         )
@@ -151,7 +151,7 @@ class DomainsContract:
         assert made.domain.disks == ()
         await harness.check(made)
 
-    async def test_a_transient_one_is_started(self, harness: DriverHarness):
+    async def test_create_transient_is_running(self, harness: DriverHarness):
         spec = DomainSpec(
             name=harness.new_name(),
             memory_bytes=MEMORY,
@@ -162,7 +162,7 @@ class DomainsContract:
         made = await harness.domains.create_domain(spec)
         assert (made.state, made.lifetime) == (ResourceState.RUNNING, Lifetime.TRANSIENT)
 
-    async def test_a_volume_with_a_base(self, harness: DriverHarness):
+    async def test_create_new_volume_with_a_base_is_its_overlay(self, harness: DriverHarness):
         name = harness.new_name()
         base = await harness.volumes.create_volume(
             VolumeSpec(name=f"{name}-base", capacity_bytes=2 * MIB)
@@ -181,7 +181,7 @@ class DomainsContract:
         assert made.capacity_bytes == 2 * MIB
 
     @pytest.mark.parametrize("what", ["name", "uuid"])
-    async def test_a_taken_identity_leaves_nothing(self, harness: DriverHarness, what: str):
+    async def test_create_taken_identity_leaves_nothing(self, harness: DriverHarness, what: str):
         first = await harness.make()
         name = first.name if what == "name" else harness.new_name()
         volume = harness.new_name()
@@ -200,7 +200,7 @@ class DomainsContract:
         assert (await harness.driver.get_resource(first.id)).name == first.name
         assert len(await harness.named(name)) == (1 if what == "name" else 0)
 
-    async def test_a_taken_volume_leaves_nothing(self, harness: DriverHarness):
+    async def test_create_taken_volume_leaves_nothing(self, harness: DriverHarness):
         taken = await harness.volumes.create_volume(
             VolumeSpec(name=harness.new_name(), capacity_bytes=MIB)
         )
@@ -218,7 +218,7 @@ class DomainsContract:
         assert await harness.volume_names() == before
 
     @pytest.mark.parametrize("missing", ["volume", "base", "pool", "medium"])
-    async def test_a_missing_volume_leaves_nothing(self, harness: DriverHarness, missing: str):
+    async def test_create_missing_volume_leaves_nothing(self, harness: DriverHarness, missing: str):
         name = harness.new_name()
         nothing = VolumeRef(name=harness.new_name())
         wrong = {
@@ -240,7 +240,7 @@ class DomainsContract:
         assert await harness.volume_names() == before
 
     @pytest.mark.parametrize("after", [0.0, 0.01, 0.05])
-    async def test_a_cancelled_create_leaves_nothing(self, harness: DriverHarness, after: float):
+    async def test_create_cancelled_leaves_nothing(self, harness: DriverHarness, after: float):
         name = harness.new_name()
         spec = DomainSpec(
             name=name, memory_bytes=MEMORY, disks=(new_disk(), new_disk()), networkless=True
@@ -260,7 +260,9 @@ class DomainsContract:
         await consistently(gone, during=0.3)
 
     @pytest.mark.parametrize("keep", [False, True])
-    async def test_owned_volumes_go_with_it(self, harness: DriverHarness, *, keep: bool):
+    async def test_delete_domain_deletes_its_own_volumes(
+        self, harness: DriverHarness, *, keep: bool
+    ):
         name = harness.new_name()
         other = await harness.volumes.create_volume(
             VolumeSpec(name=harness.new_name(), capacity_bytes=MIB)
@@ -277,7 +279,7 @@ class DomainsContract:
         assert other.name in names
         assert (f"{name}-vda.qcow2" in names) is keep
 
-    async def test_a_create_tells_its_id_before_anything_is_heard(self, harness: DriverHarness):
+    async def test_create_reports_its_id_before_any_event(self, harness: DriverHarness):
         reported: list[str] = []
         async with DriverWatcher.of(harness.driver) as watcher:
 

@@ -30,14 +30,12 @@ SUMMARY, FULL = ResourceView.SUMMARY, ResourceView.FULL
 class SummariesContract:
     """Two of a resource that did not change are equal, wherever they come from."""
 
-    async def test_list_and_question_give_the_same(
-        self, harness: DriverHarness, state: ResourceState
-    ):
+    async def test_list_and_get_return_the_same(self, harness: DriverHarness, state: ResourceState):
         resource = await harness.bring_to(state)
         listed = {each.id: each for each in await harness.driver.list_resources()}
         assert listed[resource.id] == await harness.driver.get_resource(resource.id, SUMMARY)
 
-    async def test_time_changes_nothing(self, harness: DriverHarness):
+    async def test_summary_while_time_passes_is_unchanged(self, harness: DriverHarness):
         resource = await harness.running()
         before = await harness.driver.get_resource(resource.id, SUMMARY)
 
@@ -47,13 +45,13 @@ class SummariesContract:
 
         await consistently(unchanged, during=1.1)  # an engine that counts seconds counts one
 
-    async def test_a_full_view_may_be_kept(self, harness: DriverHarness):
+    async def test_full_view_age_is_none_or_positive(self, harness: DriverHarness):
         age = harness.driver.full_view_age
         assert age is None or age > timedelta()
 
 
 class EventsContract(SummariesContract):
-    async def test_a_life_is_heard(self, harness: DriverHarness):
+    async def test_events_of_every_verb_lead_to_the_new_state(self, harness: DriverHarness):
         async with DriverWatcher.of(harness.driver) as watcher:
             id = (await harness.make()).id
             await watcher.wait_consistent(id)
@@ -78,7 +76,7 @@ class EventsContract(SummariesContract):
             assert id not in watcher.resources
             await watcher.wait_event(id, "removed")
 
-    async def test_freezing_ends_nothing(self, harness: DriverHarness):
+    async def test_events_of_pause_and_resume_are_no_end(self, harness: DriverHarness):
         async with DriverWatcher.of(harness.driver) as watcher:
             id = (await harness.make(start=True)).id
             await harness.driver.pause(id)
@@ -88,7 +86,7 @@ class EventsContract(SummariesContract):
             told = watcher.merged_event(id)
             assert (told.ended, told.removed) == (False, False)
 
-    async def test_a_new_name_is_heard(self, harness: DriverHarness):
+    async def test_events_of_a_rename_lead_to_the_new_name(self, harness: DriverHarness):
         id = (await harness.make()).id
         async with DriverWatcher.of(harness.driver) as watcher:
             name = harness.new_name()
@@ -98,7 +96,7 @@ class EventsContract(SummariesContract):
             assert not watcher.merged_event(id).removed
 
     @pytest.mark.parametrize("start", [False, True])
-    async def test_what_a_summary_does_not_show_is_heard(
+    async def test_events_of_an_update_are_reconfigured(
         self, harness: DriverHarness, *, start: bool
     ):
         id = (await harness.make(start=start)).id
@@ -109,7 +107,9 @@ class EventsContract(SummariesContract):
             assert watcher.resources[id] != before
             await watcher.wait_event(id, "reconfigured")
 
-    async def test_the_end_of_a_transient_one_is_heard(self, harness: DriverHarness):
+    async def test_events_of_a_transient_resource_that_stops_are_ended(
+        self, harness: DriverHarness
+    ):
         async with DriverWatcher.of(harness.driver) as watcher:
             id = (await harness.make(start=True, lifetime=Lifetime.TRANSIENT)).id
             await watcher.wait_consistent(id)
@@ -119,7 +119,7 @@ class EventsContract(SummariesContract):
             assert id not in watcher.resources
             await watcher.wait_event(id, "ended")
 
-    async def test_nothing_is_lost_before_it_is_read(self, harness: DriverHarness):
+    async def test_events_before_the_first_read_are_kept(self, harness: DriverHarness):
         async with EventQueue.of(harness.driver) as events:
             made = await harness.make()
             assert made.id in {each.id for each in await harness.driver.list_resources()}
@@ -151,7 +151,7 @@ class EventsContract(SummariesContract):
                 assert len(seen) == 1
             assert watcher.resources[id].state is PAUSED
 
-    async def test_each_subscription_is_its_own(self, harness: DriverHarness):
+    async def test_subscribe_twice_is_independent(self, harness: DriverHarness):
         id = (await harness.make(start=True)).id
         async with DriverWatcher.of(harness.driver) as one:
             async with DriverWatcher.of(harness.driver) as other:
@@ -178,7 +178,7 @@ class EventsContract(SummariesContract):
 class SnapshotEventsContract:
     """Where events come with all changes, so that a FULL view may be kept for ever."""
 
-    async def test_snapshots_are_heard(self, harness: DriverHarness):
+    async def test_events_of_snapshots_lead_to_the_new_count(self, harness: DriverHarness):
         id = (await harness.make()).id
         async with DriverWatcher.of(harness.driver, FULL) as watcher:
             for count, change in (
@@ -195,7 +195,9 @@ class SnapshotEventsContract:
 class DomainEventsContract:
     """Domains can be defined anew under the id that they had."""
 
-    async def test_another_one_under_the_same_id_is_heard(self, harness: DriverHarness):
+    async def test_events_of_another_domain_with_the_same_id_lead_to_it(
+        self, harness: DriverHarness
+    ):
         id = str(uuid4())
         spec = DomainSpec(name=harness.new_name(), uuid=id, memory_bytes=MEMORY, diskless=True)
         await harness.domains.create_domain(spec)

@@ -15,7 +15,9 @@ def in_state(state: ResourceState) -> Callable[[Resource], bool]:
 
 
 class ExternalChangesContract:
-    async def test_a_life_is_heard(self, harness: DriverHarness, external: ExternalActor):
+    async def test_external_verbs_lead_to_the_new_state(
+        self, harness: DriverHarness, external: ExternalActor
+    ):
         async with DriverWatcher.of(harness.driver) as watcher:
             id = await external.make(harness.new_name())
             await watcher.wait_for(id, in_state(STOPPED))
@@ -35,7 +37,9 @@ class ExternalChangesContract:
             await watcher.wait_removed(id)
             await watcher.wait_event(id, "removed")
 
-    async def test_a_new_name_is_heard(self, harness: DriverHarness, external: ExternalActor):
+    async def test_external_rename_leads_to_the_new_name(
+        self, harness: DriverHarness, external: ExternalActor
+    ):
         id = (await harness.make()).id
         async with DriverWatcher.of(harness.driver) as watcher:
             name = harness.new_name()
@@ -43,14 +47,16 @@ class ExternalChangesContract:
             await watcher.wait_for(id, lambda it: it.name == name)
             assert not watcher.merged_event(id).removed
 
-    async def test_other_limits_are_heard(self, harness: DriverHarness, external: ExternalActor):
+    async def test_external_update_leads_to_the_new_limits(
+        self, harness: DriverHarness, external: ExternalActor
+    ):
         id = (await harness.make()).id
         async with DriverWatcher.of(harness.driver, ResourceView.FULL) as watcher:
             before = watcher.resources[id]
             await external.do(Verb.UPDATE, id)
             await watcher.wait_for(id, lambda it: it != before)
 
-    async def test_a_flood_is_heard_to_its_end(
+    async def test_external_flood_leads_to_the_last_state(
         self, harness: DriverHarness, external: ExternalActor
     ):
         resources = [await harness.make(start=True) for _ in range(3)]
@@ -66,7 +72,9 @@ class ExternalChangesContract:
 
 
 class DomainExternalChangesContract(ExternalChangesContract):
-    async def test_autostart_is_heard(self, harness: DriverHarness, external: DomainExternalActor):
+    async def test_external_autostart_leads_to_the_new_value(
+        self, harness: DriverHarness, external: DomainExternalActor
+    ):
         """Libvirt has no event for it."""
         id = (await harness.make()).id
         async with DriverWatcher.of(harness.driver) as watcher:
@@ -74,7 +82,7 @@ class DomainExternalChangesContract(ExternalChangesContract):
                 await external.autostart(id, on=on)
                 await watcher.wait_for(id, has_autostart(on=on))
 
-    async def test_what_loses_its_configuration_is_another_one(
+    async def test_external_undefine_of_a_running_domain_leads_to_a_transient_one(
         self, harness: DriverHarness, external: ExternalActor
     ):
         """It goes on as a TRANSIENT one."""

@@ -18,7 +18,7 @@ def images(harness: DriverHarness) -> Images:
 
 
 class ImagesContract:
-    async def test_list(self, harness: DriverHarness):
+    async def test_list_images_has_the_image(self, harness: DriverHarness):
         listed = [each for each in await images(harness).list_images() if IMAGE in each.tags]
         assert len(listed) == 1
         image = listed[0]
@@ -34,18 +34,20 @@ class ImagesContract:
             labels=image.labels,
         )
 
-    async def test_get_by_name_and_id(self, harness: DriverHarness):
+    async def test_get_image_by_name_and_id_is_the_same(self, harness: DriverHarness):
         image = await images(harness).get_image(IMAGE)
         assert IMAGE in image.tags
         assert (image.os, image.architecture) == ("linux", "amd64")
         assert await images(harness).get_image(image.id) == image
 
-    async def test_get_a_missing_one(self, harness: DriverHarness):
+    async def test_get_image_missing_is_not_found(self, harness: DriverHarness):
         with pytest.raises(ImageNotFoundError) as caught:
             await images(harness).get_image("missing/image:0")
         assert caught.value.metadata == {"image": "missing/image:0"}
 
-    async def test_filter_by_reference(self, harness: DriverHarness, scratch: str):
+    async def test_list_images_filter_by_reference_matches(
+        self, harness: DriverHarness, scratch: str
+    ):
         everything = await images(harness).list_images()
         assert sum(scratch in each.tags for each in everything) == 1
         for reference in (scratch, scratch.replace(":1", ":*"), scratch.removesuffix(":1")):
@@ -53,7 +55,9 @@ class ImagesContract:
             assert [scratch in each.tags for each in found] == [True], reference
         assert await images(harness).list_images(ImageFilter(reference="missing/*:*")) == []
 
-    async def test_filter_by_label_and_name(self, harness: DriverHarness, scratch: str):
+    async def test_list_images_filter_by_label_and_name_matches(
+        self, harness: DriverHarness, scratch: str
+    ):
         labelled = await images(harness).list_images(ImageFilter(labels={"proa-test": "none"}))
         assert labelled == []
         named = await images(harness).list_images(ImageFilter(dangling=False))
@@ -61,7 +65,7 @@ class ImagesContract:
         nameless = await images(harness).list_images(ImageFilter(dangling=True))
         assert not any(scratch in each.tags for each in nameless)
 
-    async def test_delete(self, harness: DriverHarness, scratch: str):
+    async def test_delete_image_is_gone(self, harness: DriverHarness, scratch: str):
         image = await images(harness).get_image(scratch)
         deleted = await images(harness).delete_image(scratch)
         assert scratch in deleted.untagged
@@ -71,7 +75,7 @@ class ImagesContract:
         with pytest.raises(ImageNotFoundError):
             await images(harness).delete_image(scratch)
 
-    async def test_delete_what_is_used(self, harness: DriverHarness, scratch: str):
+    async def test_delete_image_in_use_is_refused(self, harness: DriverHarness, scratch: str):
         spec = ContainerSpec(image=scratch, name=harness.new_name(), command=IDLE)
         user = (await harness.containers.create_container(spec, start=True)).resource
         image = await images(harness).get_image(scratch)
@@ -83,7 +87,7 @@ class ImagesContract:
         await harness.driver.delete(user.id, SCRAP)
         await images(harness).delete_image(scratch)
 
-    async def test_logout_without_login(self, harness: DriverHarness):
+    async def test_logout_without_login_succeeds(self, harness: DriverHarness):
         await images(harness).logout_registry("registry.invalid")
 
 
@@ -94,7 +98,7 @@ class PullsContract:
     user "proa" with the password "right".
     """
 
-    async def test_pull(self, harness: DriverHarness, registry: str):
+    async def test_pull_streams_progress_and_the_image(self, harness: DriverHarness, registry: str):
         name = f"{registry}/open/image:1"
         items = [item async for item in images(harness).pull_image(name)]
         assert isinstance(items[-1], Image)
@@ -106,12 +110,14 @@ class PullsContract:
         assert again[-1] == items[-1]
         await images(harness).delete_image(name)
 
-    async def test_pull_what_is_not_there(self, harness: DriverHarness, registry: str):
+    async def test_pull_missing_image_is_not_found(self, harness: DriverHarness, registry: str):
         with pytest.raises(ImageNotFoundError):
             async for _ in images(harness).pull_image(f"{registry}/missing/image:1"):
                 pass
 
-    async def test_login(self, harness: DriverHarness, registry: str):
+    async def test_login_with_the_right_password_alone_admits(
+        self, harness: DriverHarness, registry: str
+    ):
         name = f"{registry}/denied/image:1"
 
         async def pull() -> Image | PullProgress:
@@ -132,7 +138,7 @@ class PullsContract:
         with pytest.raises(RegistryDeniedError):
             await pull()
 
-    async def test_a_closed_pull_ends(self, harness: DriverHarness, registry: str):
+    async def test_pull_closed_ends(self, harness: DriverHarness, registry: str):
         name = f"{registry}/open/image:1"
         async with aclosing(images(harness).pull_image(name)) as pull:
             async for _ in pull:

@@ -53,7 +53,7 @@ def unknown_id(kind: ResourceKind) -> str:
 
 
 class IllegalVerbsContract:
-    async def test_illegal_verbs_change_nothing(
+    async def test_verb_illegal_in_state_changes_nothing(
         self, harness: DriverHarness, state: ResourceState, subtests: pytest.Subtests
     ):
         resource = await harness.bring_to(state)
@@ -78,14 +78,14 @@ class IllegalVerbsContract:
 
 
 class LifecycleContract(IllegalVerbsContract):
-    async def test_probe_says_who_the_engine_is(self, harness: DriverHarness):
+    async def test_probe_returns_the_engine(self, harness: DriverHarness):
         info = await harness.driver.probe()
         assert info.version
         assert harness.kind in harness.driver.kinds
         assert harness.driver.name
         assert "@" not in harness.driver.endpoint
 
-    async def test_a_new_one_is_in_the_list(self, harness: DriverHarness):
+    async def test_list_has_a_new_resource(self, harness: DriverHarness):
         made = await harness.make(labels={"proa-test": "label"})
         assert made.state is STOPPED
         assert made.kind is harness.kind
@@ -95,7 +95,7 @@ class LifecycleContract(IllegalVerbsContract):
         await harness.check(made)
 
     @pytest.mark.parametrize("start", [False, True])
-    async def test_summary_and_full_view(self, harness: DriverHarness, *, start: bool):
+    async def test_get_summary_and_full_view_agree(self, harness: DriverHarness, *, start: bool):
         made = await harness.make(start=start)
         for one in (
             await harness.driver.get_resource(made.id, ResourceView.SUMMARY),
@@ -113,13 +113,13 @@ class LifecycleContract(IllegalVerbsContract):
 
         await eventually(same_in_a_list)  # what a disk takes up may change in between
 
-    async def test_an_unknown_id_is_not_found(self, harness: DriverHarness, verb_of_kind: Verb):
+    async def test_verb_unknown_id_is_not_found(self, harness: DriverHarness, verb_of_kind: Verb):
         id = unknown_id(harness.kind)
         with pytest.raises(ResourceNotFoundError) as caught:
             await perform(harness.driver, verb_of_kind, id, harness.kind)
         assert caught.value.metadata == {"resource": id}
 
-    async def test_a_name_leads_to_its_id(self, harness: DriverHarness):
+    async def test_find_id_name_is_the_id(self, harness: DriverHarness):
         resource = await harness.make()
         assert await harness.driver.find_id(resource.name) == resource.id
         taken = resource.name
@@ -127,12 +127,14 @@ class LifecycleContract(IllegalVerbsContract):
             assert await harness.driver.find_id(name) == ""
         assert await harness.driver.find_id("x" * 1_000_000) == ""
 
-    async def test_an_unknown_id_cannot_be_read(self, harness: DriverHarness):
+    async def test_get_unknown_id_is_not_found(self, harness: DriverHarness):
         for view in ResourceView:
             with pytest.raises(ResourceNotFoundError):
                 await harness.driver.get_resource(unknown_id(harness.kind), view)
 
-    async def test_a_legal_verb(self, harness: DriverHarness, move: tuple[Verb, ResourceState]):
+    async def test_verb_legal_in_state_leads_to_its_state(
+        self, harness: DriverHarness, move: tuple[Verb, ResourceState]
+    ):
         verb, state = move
         resource = await harness.blank(state)
         if verb is Verb.REVERT_SNAPSHOT:
@@ -153,7 +155,9 @@ class LifecycleContract(IllegalVerbsContract):
             assert after.state is state
             assert answer in await harness.snapshots.list_snapshots(resource.id)
 
-    async def test_delete_by_force(self, harness: DriverHarness, state: ResourceState):
+    async def test_delete_force_of_an_active_resource_is_gone(
+        self, harness: DriverHarness, state: ResourceState
+    ):
         resource = await harness.bring_to(state)
         answer = await harness.driver.delete(resource.id, SCRAP)
         assert (answer.id, answer.name) == (resource.id, resource.name)
@@ -168,7 +172,7 @@ class LifecycleContract(IllegalVerbsContract):
             (Verb.STOP, RUNNING, STOPPED),
         ],
     )
-    async def test_the_same_verb_at_once(
+    async def test_verb_several_times_at_once_is_done_and_otherwise_refused(
         self, harness: DriverHarness, verb: Verb, begin: ResourceState, then: ResourceState
     ):
         """The loser of a race is refused as if it had come later."""
@@ -185,7 +189,7 @@ class LifecycleContract(IllegalVerbsContract):
             if answer not in winners:
                 assert type(answer) is type(refusal(verb, after))
 
-    async def test_killed_is_told(self, harness: DriverHarness):
+    async def test_stop_force_has_the_reason_killed(self, harness: DriverHarness):
         resource = await harness.make(start=True)
         stopped = await harness.driver.stop(resource.id, FORCE)
         full = await harness.driver.get_resource(resource.id)
@@ -195,20 +199,20 @@ class LifecycleContract(IllegalVerbsContract):
             assert full.state_detail.start_time is not None
             assert full.state_detail.finish_time is not None
 
-    async def test_a_transient_one_goes_when_it_stops(self, harness: DriverHarness):
+    async def test_stop_transient_is_gone(self, harness: DriverHarness):
         resource = await harness.make(start=True, lifetime=Lifetime.TRANSIENT)
         assert resource.lifetime is Lifetime.TRANSIENT
         stopped = await harness.driver.stop(resource.id, FORCE)
         assert (stopped.id, stopped.state) == (resource.id, STOPPED)
         assert await harness.is_gone(resource.id)
 
-    async def test_a_transient_one_outlives_a_restart(self, harness: DriverHarness):
+    async def test_restart_transient_stays(self, harness: DriverHarness):
         resource = await harness.make(start=True, lifetime=Lifetime.TRANSIENT)
         await perform(harness.driver, Verb.RESTART, resource.id, harness.kind)
         after = await harness.driver.get_resource(resource.id)
         assert (after.state, after.lifetime) == (RUNNING, Lifetime.TRANSIENT)
 
-    async def test_a_transient_one_is_deleted_by_force(self, harness: DriverHarness):
+    async def test_delete_force_transient_is_gone(self, harness: DriverHarness):
         resource = await harness.make(start=True, lifetime=Lifetime.TRANSIENT)
         answer = await harness.driver.delete(resource.id, SCRAP)
         assert answer.id == resource.id

@@ -27,7 +27,9 @@ STOPPED, RUNNING, PAUSED = ResourceState.STOPPED, ResourceState.RUNNING, Resourc
 
 class SnapshotsContract:
     @pytest.mark.parametrize("of", [STOPPED, RUNNING, PAUSED])
-    async def test_take_and_read(self, harness: DriverHarness, of: ResourceState):
+    async def test_create_snapshot_is_in_get_and_list(
+        self, harness: DriverHarness, of: ResourceState
+    ):
         resource = await harness.bring_to(of)
         taken = await harness.snapshots.create_snapshot(
             resource.id, SnapshotSpec(name="one", description="A <b> & more")
@@ -45,7 +47,7 @@ class SnapshotsContract:
         assert after.domain is not None
         assert after.domain.snapshot_count == 1
 
-    async def test_names(self, harness: DriverHarness):
+    async def test_create_snapshot_names(self, harness: DriverHarness):
         resource = await harness.make()
         nameless = await harness.snapshots.create_snapshot(resource.id)
         assert nameless.name
@@ -53,7 +55,7 @@ class SnapshotsContract:
             await harness.snapshots.create_snapshot(resource.id, SnapshotSpec(name=nameless.name))
         assert await harness.snapshots.list_snapshots(resource.id) == [nameless]
 
-    async def test_a_family(self, harness: DriverHarness):
+    async def test_snapshots_have_parents_and_one_current(self, harness: DriverHarness):
         resource = await harness.make()
         for name in ("one", "two", "three"):
             await harness.snapshots.create_snapshot(resource.id, SnapshotSpec(name=name))
@@ -89,7 +91,9 @@ class SnapshotsContract:
             (PAUSED, RevertState.RUNNING),
         ],
     )
-    async def test_revert(self, harness: DriverHarness, of: ResourceState, to: RevertState | None):
+    async def test_revert_snapshot_leads_to_its_state(
+        self, harness: DriverHarness, of: ResourceState, to: RevertState | None
+    ):
         resource = await harness.bring_to(of)
         await harness.snapshots.create_snapshot(resource.id, SnapshotSpec(name="one"))
         if of is STOPPED:
@@ -100,14 +104,14 @@ class SnapshotsContract:
         assert reverted.state is (ResourceState(to) if to else of)
         await harness.check(reverted)
 
-    async def test_revert_twice(self, harness: DriverHarness):
+    async def test_revert_snapshot_twice_succeeds(self, harness: DriverHarness):
         resource = await harness.make(start=True)
         await harness.snapshots.create_snapshot(resource.id, SnapshotSpec(name="one"))
         for _ in range(2):
             reverted = await harness.snapshots.revert_snapshot(resource.id, "one")
             assert reverted.state is RUNNING
 
-    async def test_revert_takes_the_settings_back(self, harness: DriverHarness):
+    async def test_revert_snapshot_restores_the_settings(self, harness: DriverHarness):
         resource = await harness.make(labels={"was": "so"})
         await harness.snapshots.create_snapshot(resource.id, SnapshotSpec(name="one"))
         update = ResourceUpdate(
@@ -121,7 +125,7 @@ class SnapshotsContract:
         assert reverted.domain is not None
         assert reverted.domain.title == ""
 
-    async def test_start_from_a_snapshot(self, harness: DriverHarness):
+    async def test_start_from_snapshot_is_running(self, harness: DriverHarness):
         resource = await harness.make()
         await harness.snapshots.create_snapshot(resource.id, SnapshotSpec(name="one"))
         started = await harness.driver.start(resource.id, StartOptions(from_snapshot="one"))
@@ -131,14 +135,16 @@ class SnapshotsContract:
         assert started.state is RUNNING
         await harness.check(started, ResourceView.SUMMARY)
 
-    async def test_start_from_nothing(self, harness: DriverHarness):
+    async def test_start_from_missing_snapshot_is_not_found(self, harness: DriverHarness):
         resource = await harness.make()
         with pytest.raises(SnapshotNotFoundError):
             await harness.driver.start(resource.id, StartOptions(from_snapshot="nothing"))
         assert (await harness.driver.get_resource(resource.id)).state is STOPPED
 
     @pytest.mark.parametrize("start", [False, True])
-    async def test_delete_is_guarded(self, harness: DriverHarness, *, start: bool):
+    async def test_delete_domain_with_snapshots_is_refused(
+        self, harness: DriverHarness, *, start: bool
+    ):
         resource = await harness.make(start=start)
         await harness.snapshots.create_snapshot(resource.id, SnapshotSpec(name="one"))
         with pytest.raises(HasSnapshotsError) as caught:
@@ -150,7 +156,7 @@ class SnapshotsContract:
         await harness.driver.delete(resource.id, DeleteOptions(force=True, delete_snapshots=True))
         assert await harness.is_gone(resource.id)
 
-    async def test_what_is_not_there(self, harness: DriverHarness):
+    async def test_snapshot_missing_is_not_found(self, harness: DriverHarness):
         resource = await harness.make()
         for call in (
             harness.snapshots.get_snapshot(resource.id, "nothing"),
@@ -162,7 +168,7 @@ class SnapshotsContract:
             assert caught.value.metadata == {"snapshot": "nothing"}
         assert (await harness.driver.get_resource(resource.id)).state is STOPPED
 
-    async def test_whose_owner_is_not_there(self, harness: DriverHarness):
+    async def test_snapshot_of_a_missing_domain_is_not_found(self, harness: DriverHarness):
         id = unknown_id(harness.kind)
         for call in (
             harness.snapshots.list_snapshots(id),

@@ -15,7 +15,7 @@ def stats_of(harness: DriverHarness) -> Stats:
 
 
 class StatsContract:
-    async def test_only_active_ones_have_a_sample(self, harness: DriverHarness):
+    async def test_stats_inactive_resource_has_no_sample(self, harness: DriverHarness):
         running, stopped = await harness.running(), await harness.make()
         paused = await harness.make(start=True)
         await harness.driver.pause(paused.id)
@@ -26,7 +26,7 @@ class StatsContract:
         assert await stats_of(harness).stats([running.id]) == {}
         assert await stats_of(harness).stats([]) == {}
 
-    async def test_a_sample(self, harness: DriverHarness):
+    async def test_stats_sample_has_plausible_values(self, harness: DriverHarness):
         resource = await harness.running()
         sample = await self._sample(harness, resource.id)
         assert (sample.id, sample.kind) == (resource.id, harness.kind)
@@ -38,7 +38,7 @@ class StatsContract:
         if resource.domain is not None:
             assert sample.memory_limit_bytes == resource.domain.memory_bytes
 
-    async def test_counters_count(self, harness: DriverHarness):
+    async def test_stats_counters_grow(self, harness: DriverHarness):
         resource = await harness.running()
         before = await self._sample(harness, resource.id)
         after = before
@@ -56,7 +56,7 @@ class StatsContract:
         assert after.block.read_bytes >= before.block.read_bytes
         assert after.network.receive_bytes >= before.network.receive_bytes
 
-    async def test_a_frozen_one_uses_no_processor(self, harness: DriverHarness):
+    async def test_stats_paused_resource_uses_no_processor(self, harness: DriverHarness):
         resource = await harness.running()
         await harness.driver.pause(resource.id)
         before = await self._sample(harness, resource.id)

@@ -65,7 +65,7 @@ class StoppingContract:
     """With workloads that follow."""
 
     @pytest.mark.parametrize("mode", [StopMode.GRACEFUL, StopMode.GRACEFUL_THEN_FORCE])
-    async def test_graceful(self, harness: DriverHarness, mode: StopMode):
+    async def test_stop_graceful_is_stopped(self, harness: DriverHarness, mode: StopMode):
         resource = await harness.running()
         options = StopOptions(mode=mode, grace_period=harness.grace)
         stopped = await harness.driver.stop(resource.id, options)
@@ -73,20 +73,20 @@ class StoppingContract:
         assert stopped.state_detail.reason is StateReason.COMPLETED
         await harness.check(stopped, SUMMARY)
 
-    async def test_the_usual_stop_of_a_paused_one(self, harness: DriverHarness):
+    async def test_stop_without_mode_of_a_paused_resource_is_stopped(self, harness: DriverHarness):
         resource = await harness.running()
         await harness.driver.pause(resource.id)
         stopped = await harness.driver.stop(resource.id, StopOptions(grace_period=harness.grace))
         assert stopped.state is STOPPED
         assert stopped.state_detail.reason is StateReason.COMPLETED  # it heard, and followed
 
-    async def test_graceful_of_a_transient_one(self, harness: DriverHarness):
+    async def test_stop_graceful_transient_is_gone(self, harness: DriverHarness):
         resource = await harness.ready(await harness.make(start=True, lifetime=Lifetime.TRANSIENT))
         options = StopOptions(mode=StopMode.GRACEFUL, grace_period=harness.grace)
         assert (await harness.driver.stop(resource.id, options)).state is STOPPED
         assert await harness.is_gone(resource.id)
 
-    async def test_graceful_restart(self, harness: DriverHarness):
+    async def test_restart_graceful_is_running(self, harness: DriverHarness):
         resource = await harness.running()
         options = RestartOptions(mode=RestartMode.GRACEFUL, grace_period=harness.grace)
         restarted = await harness.driver.restart(resource.id, options)
@@ -103,7 +103,7 @@ class StoppingContract:
 class SavingContract:
     """Where SAVE is known."""
 
-    async def test_save_and_go_on(self, harness: DriverHarness):
+    async def test_stop_save_and_start_continues(self, harness: DriverHarness):
         resource = await harness.bring_to(SAVED)
         assert resource.domain is not None
         assert resource.domain.has_saved_state
@@ -115,14 +115,14 @@ class SavingContract:
         assert started.domain is not None
         assert not started.domain.has_saved_state
 
-    async def test_save_and_start_anew(self, harness: DriverHarness):
+    async def test_stop_save_and_start_with_discard_boots_anew(self, harness: DriverHarness):
         resource = await harness.bring_to(SAVED)
         started = await harness.driver.start(resource.id, StartOptions(discard_saved_state=True))
         assert started.state is RUNNING
         stopped = await harness.driver.stop(resource.id, FORCE)
         assert stopped.state is STOPPED  # and not SAVED: the image is gone
 
-    async def test_save_transient_is_missing_capability(self, harness: DriverHarness):
+    async def test_stop_save_transient_is_missing_capability(self, harness: DriverHarness):
         resource = await harness.make(start=True, lifetime=Lifetime.TRANSIENT)
         with pytest.raises(CapabilityMissingError):
             await harness.driver.stop(resource.id, StopOptions(mode=StopMode.SAVE))
@@ -132,13 +132,13 @@ class SavingContract:
 class NoSavingContract:
     """Where it is not."""
 
-    async def test_save_is_refused(self, harness: DriverHarness):
+    async def test_stop_save_is_missing_capability(self, harness: DriverHarness):
         resource = await harness.make(start=True)
         with pytest.raises(CapabilityMissingError):
             await harness.driver.stop(resource.id, StopOptions(mode=StopMode.SAVE))
         assert (await harness.driver.get_resource(resource.id)).state is RUNNING
 
-    async def test_start_options_that_are_missing(self, harness: DriverHarness):
+    async def test_start_options_that_containers_lack_are_refused(self, harness: DriverHarness):
         resource = await harness.make()
         for options in (StartOptions(from_snapshot="x"), StartOptions(discard_saved_state=True)):
             with pytest.raises(CapabilityMissingError):
@@ -153,7 +153,7 @@ class DeafnessContract:
     need not all wait for a guest to boot.
     """
 
-    async def test_graceful_kills_nothing(self, harness: DriverHarness):
+    async def test_stop_graceful_ignored_kills_nothing(self, harness: DriverHarness):
         resource = await harness.running(deaf=True)
         loop = asyncio.get_running_loop()
         before = loop.time()
@@ -169,14 +169,16 @@ class DeafnessContract:
         assert after.state is RUNNING
         assert after.state_detail.start_time == resource.state_detail.start_time
 
-    async def test_graceful_with_no_grace(self, harness: DriverHarness):
+    async def test_stop_graceful_ignored_without_grace_times_out_at_once(
+        self, harness: DriverHarness
+    ):
         resource = await harness.make(start=True, deaf=True)
         options = StopOptions(mode=StopMode.GRACEFUL, grace_period=timedelta())
         with pytest.raises(StopTimedOutError):
             await harness.driver.stop(resource.id, options)
         assert (await harness.driver.get_resource(resource.id)).state is RUNNING
 
-    async def test_graceful_then_force(self, harness: DriverHarness):
+    async def test_stop_graceful_then_force_ignored_is_killed(self, harness: DriverHarness):
         resource = await harness.make(start=True, deaf=True)
         loop = asyncio.get_running_loop()
         before = loop.time()
@@ -188,7 +190,7 @@ class DeafnessContract:
         full = await harness.driver.get_resource(resource.id)
         assert full.state_detail.reason is StateReason.KILLED
 
-    async def test_graceful_restart_kills_nothing(self, harness: DriverHarness):
+    async def test_restart_graceful_ignored_kills_nothing(self, harness: DriverHarness):
         resource = await harness.make(start=True, deaf=True)
         options = RestartOptions(mode=RestartMode.GRACEFUL, grace_period=harness.patience)
         with pytest.raises(StopTimedOutError):
@@ -197,7 +199,7 @@ class DeafnessContract:
         assert after.state is RUNNING
         assert after.state_detail.start_time == resource.state_detail.start_time
 
-    async def test_graceful_then_force_restart(self, harness: DriverHarness):
+    async def test_restart_graceful_then_force_ignored_is_running(self, harness: DriverHarness):
         resource = await harness.make(start=True, deaf=True)
         options = RestartOptions(
             mode=RestartMode.GRACEFUL_THEN_FORCE, grace_period=harness.patience
@@ -206,7 +208,7 @@ class DeafnessContract:
         assert restarted.state is RUNNING
         await harness.check(restarted, SUMMARY)
 
-    async def test_steps_are_told(self, harness: DriverHarness):
+    async def test_stop_graceful_reports_its_steps(self, harness: DriverHarness):
         resource = await harness.make(start=True, deaf=True)
         steps = Steps()
         options = StopOptions(mode=StopMode.GRACEFUL_THEN_FORCE, grace_period=harness.patience)
@@ -221,7 +223,7 @@ class DeafnessContract:
             assert percent is None or 0 <= percent <= 100
 
     @pytest.mark.parametrize("lifetime", list(Lifetime))
-    async def test_force_goes_through_while_graceful_waits(
+    async def test_stop_force_while_graceful_waits_is_stopped(
         self, harness: DriverHarness, lifetime: Lifetime
     ):
         resource = await harness.make(start=True, deaf=True, lifetime=lifetime)
@@ -234,7 +236,7 @@ class DeafnessContract:
         assert forced.state is STOPPED
         assert (waited.id, waited.state) == (resource.id, STOPPED)
 
-    async def test_many_graceful_ones_block_nobody(self, harness: DriverHarness):
+    async def test_stop_graceful_many_waiting_block_nobody(self, harness: DriverHarness):
         """Waiting takes no thread: more stops wait than a driver has threads."""
         resource = await harness.make(start=True, deaf=True)
         options = StopOptions(mode=StopMode.GRACEFUL, grace_period=LONG)
@@ -247,7 +249,7 @@ class DeafnessContract:
             for waited in await asyncio.gather(*waiting):
                 assert waited.state is STOPPED
 
-    async def test_delete_by_force_while_graceful_waits(self, harness: DriverHarness):
+    async def test_delete_force_while_graceful_waits_is_gone(self, harness: DriverHarness):
         resource = await harness.make(start=True, deaf=True)
         options = StopOptions(mode=StopMode.GRACEFUL, grace_period=LONG)
         (graceful,) = await asked(harness, resource.id, options)
@@ -257,7 +259,9 @@ class DeafnessContract:
                 assert (await graceful).state is STOPPED
         assert await harness.is_gone(resource.id)
 
-    async def test_a_cancelled_stop_leaves_the_request_standing(self, harness: DriverHarness):
+    async def test_stop_graceful_cancelled_leaves_the_request_standing(
+        self, harness: DriverHarness
+    ):
         resource = await harness.running(slow=True)
         options = StopOptions(mode=StopMode.GRACEFUL, grace_period=LONG)
         (stop,) = await asked(harness, resource.id, options)

@@ -92,7 +92,7 @@ class TestDockerExternalChanges(OnDocker, ExternalChangesContract):
         yield DockerExternalActor(client, IMAGE)
         client.close()
 
-    async def test_the_end_of_a_process_is_heard(self, harness: DriverHarness):
+    async def test_events_of_a_process_that_ends_are_ended(self, harness: DriverHarness):
         spec = ContainerSpec(image=IMAGE, name=harness.new_name(), command=("sh", "-c", "exit 3"))
         async with DriverWatcher.of(harness.driver) as watcher:
             made = (await harness.containers.create_container(spec, start=True)).resource
@@ -110,7 +110,9 @@ class TestDockerEnds(OnDocker):
     @pytest.mark.parametrize(
         ("code", "reason"), [(0, StateReason.COMPLETED), (3, StateReason.ERROR)]
     )
-    async def test_exit(self, harness: DriverHarness, code: int, reason: StateReason):
+    async def test_exit_code_is_in_the_state_detail(
+        self, harness: DriverHarness, code: int, reason: StateReason
+    ):
         ended = await self._ended(
             harness,
             ContainerSpec(
@@ -120,7 +122,7 @@ class TestDockerEnds(OnDocker):
         assert (ended.state_detail.reason, ended.state_detail.exit_code) == (reason, code)
         assert not ended.state_detail.oom_killed
 
-    async def test_out_of_memory(self, harness: DriverHarness):
+    async def test_out_of_memory_is_in_the_state_detail(self, harness: DriverHarness):
         """Docker hears of it by another way than of the end: later, now and then never."""
 
         async def reported(id: str) -> bool:
@@ -157,7 +159,7 @@ class TestDockerEnds(OnDocker):
 
 
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # docker-py's, see the end
-async def test_an_engine_that_is_not_there_is_unreachable(tmp_path: Path):
+async def test_engine_absent_is_unreachable(tmp_path: Path):
     async with DockerDriver(url=f"unix://{tmp_path}/nothing.sock") as driver:
         for call in (driver.probe(), driver.list_resources(), driver.get_resource("0" * 64)):
             with pytest.raises(EngineUnreachableError):

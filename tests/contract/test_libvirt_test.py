@@ -69,7 +69,7 @@ class TestLibvirtTestPreset(IllegalVerbsContract):
         async with PresetHarness.open(LibvirtDriver(uri=f"test://{node}")) as harness:
             yield harness
 
-    async def test_it_is_as_preset(self, harness: DriverHarness, state: ResourceState):
+    async def test_domain_preset_has_its_state(self, harness: DriverHarness, state: ResourceState):
         assert (await harness.bring_to(state)).state is state
 
 
@@ -102,7 +102,7 @@ class TestLibvirtTestExternalChanges(OnTestHypervisor, DomainExternalChangesCont
         connection.close()
 
 
-async def test_an_engine_that_is_not_there_is_unreachable(tmp_path: Path):
+async def test_engine_absent_is_unreachable(tmp_path: Path):
     uri = f"qemu+unix:///system?socket={tmp_path}/nothing.sock"
     async with LibvirtDriver(uri=uri) as driver:
         for call in (driver.probe(), driver.list_resources(), driver.get_resource("0" * 8)):

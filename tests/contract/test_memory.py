@@ -168,7 +168,7 @@ class TestMemoryDomainXml(OnMemoryDomains, DomainXmlContract): ...
 
 
 class TestMemorySnapshots(OnMemoryDomains, SnapshotsContract):
-    async def test_containers_have_none(self, harness: DriverHarness):
+    async def test_snapshots_of_a_container_are_missing_capability(self, harness: DriverHarness):
         spec = ContainerSpec(image=IMAGE, name=harness.new_name())
         container = (await harness.containers.create_container(spec)).resource
         for call in (
@@ -182,7 +182,7 @@ class TestMemorySnapshots(OnMemoryDomains, SnapshotsContract):
 
 
 class TestMemoryVolumes(OnMemoryDomains, VolumesContract):
-    async def test_the_pool_is_finite(self, harness: DriverHarness):
+    async def test_create_volume_larger_than_the_pool_is_refused(self, harness: DriverHarness):
         with pytest.raises(HostExhaustedError):
             await harness.volumes.create_volume(
                 VolumeSpec(name="big", capacity_bytes=2**41, preallocate=True)
@@ -215,7 +215,7 @@ class TestMemoryLabels:
             ("starts-as", "REMOVING"),
         ],
     )
-    async def test_nonsense_is_refused(self, label: str, value: str):
+    async def test_create_wrong_label_is_refused(self, label: str, value: str):
         async with MemoryDriver() as driver:
             spec = ContainerSpec(image=IMAGE, labels={f"proa.memory/{label}": value})
             with pytest.raises(InvalidArgumentError):

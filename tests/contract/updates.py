@@ -35,21 +35,21 @@ async def updated_by(harness: DriverHarness, id: str, update: ResourceUpdate) ->
 
 
 class UpdatesContract:
-    async def test_rename(self, harness: DriverHarness):
+    async def test_update_name_is_the_new_name(self, harness: DriverHarness):
         resource = await harness.make()
         name = harness.new_name()
         renamed = await updated_by(harness, resource.id, ResourceUpdate(name=name))
         assert (renamed.id, renamed.name, renamed.labels) == (resource.id, name, resource.labels)
         await harness.check(renamed)
 
-    async def test_a_taken_name(self, harness: DriverHarness):
+    async def test_update_taken_name_is_refused(self, harness: DriverHarness):
         resource, other = await harness.make(), await harness.make()
         with pytest.raises(AlreadyExistsError) as caught:
             await harness.updates.update(resource.id, ResourceUpdate(name=other.name))
         assert caught.value.metadata["existing_id"] == other.id
         assert (await harness.driver.get_resource(resource.id)).name == resource.name
 
-    async def test_nothing_to_change(self, harness: DriverHarness):
+    async def test_update_of_nothing_changes_nothing(self, harness: DriverHarness):
         resource = await harness.make()
         updated = await harness.updates.update(resource.id, ResourceUpdate())
         assert updated == Updated(resource=resource)
@@ -57,7 +57,7 @@ class UpdatesContract:
 
 class ContainerUpdatesContract(UpdatesContract):
     @pytest.mark.parametrize("start", [False, True])
-    async def test_limits(self, harness: DriverHarness, *, start: bool):
+    async def test_update_limits_are_set(self, harness: DriverHarness, *, start: bool):
         resource = await harness.make(start=start)
         policy = RestartPolicy(mode=RestartPolicyMode.ON_FAILURE, max_retries=3)
         update = ContainerUpdate(
@@ -83,20 +83,22 @@ class ContainerUpdatesContract(UpdatesContract):
         assert updated.container.resources.cpus == 0.5
         assert updated.container.resources.memory_bytes == 32 * MIB
 
-    async def test_rename_a_running_one(self, harness: DriverHarness):
+    async def test_update_name_of_a_running_container_is_set(self, harness: DriverHarness):
         resource = await harness.make(start=True)
         name = harness.new_name()
         renamed = await updated_by(harness, resource.id, ResourceUpdate(name=name))
         assert (renamed.name, renamed.state) == (name, ResourceState.RUNNING)
 
-    async def test_labels_cannot_be_changed(self, harness: DriverHarness):
+    async def test_update_name_with_labels_of_a_container_changes_nothing(
+        self, harness: DriverHarness
+    ):
         resource = await harness.make()
         update = ResourceUpdate(name=harness.new_name(), labels=LabelSet(entries={"a": "b"}))
         with pytest.raises(CapabilityMissingError):
             await harness.updates.update(resource.id, update)
         assert await harness.driver.get_resource(resource.id) == resource
 
-    async def test_the_other_kind(self, harness: DriverHarness):
+    async def test_update_of_the_other_kind_is_refused(self, harness: DriverHarness):
         resource = await harness.make()
         update = ResourceUpdate(domain=DomainUpdate(vcpus=2))
         with pytest.raises(InvalidArgumentError, match="set container instead") as caught:
@@ -106,7 +108,7 @@ class ContainerUpdatesContract(UpdatesContract):
 
 
 class DomainUpdatesContract(UpdatesContract):
-    async def test_rename_saved_is_refused(self, harness: DriverHarness):
+    async def test_update_name_of_a_saved_domain_is_refused(self, harness: DriverHarness):
         resource = await harness.bring_to(ResourceState.SAVED)
         with pytest.raises(HasSavedStateError, match="start it"):
             await harness.updates.update(resource.id, ResourceUpdate(name=harness.new_name()))
@@ -132,7 +134,9 @@ class DomainUpdatesContract(UpdatesContract):
             await harness.updates.update(resource.id, update)
         assert await harness.driver.get_resource(resource.id) == before
 
-    async def test_autostart_of_a_saved_one_is_there_after_its_start(self, harness: DriverHarness):
+    async def test_update_autostart_of_a_saved_domain_is_kept_after_start(
+        self, harness: DriverHarness
+    ):
         resource = await harness.bring_to(ResourceState.SAVED)
         update = ResourceUpdate(name=resource.name, domain=DomainUpdate(autostart=True))
         saved = await updated_by(harness, resource.id, update)
@@ -142,7 +146,7 @@ class DomainUpdatesContract(UpdatesContract):
             assert shown.domain.autostart
         await updated_by(harness, resource.id, ResourceUpdate(domain=DomainUpdate(autostart=False)))
 
-    async def test_a_stopped_one(self, harness: DriverHarness):
+    async def test_update_stopped_domain_is_set(self, harness: DriverHarness):
         resource = await harness.make(labels={"old": "1"})
         assert resource.domain is not None
         update = ResourceUpdate(
@@ -172,7 +176,7 @@ class DomainUpdatesContract(UpdatesContract):
         shown = updated.domain
         assert (shown.autostart, shown.title, shown.description) == (False, "", "")
 
-    async def test_a_running_one(self, harness: DriverHarness):
+    async def test_update_running_domain_is_set(self, harness: DriverHarness):
         resource = await harness.make(start=True)
         update = ResourceUpdate(
             labels=LabelSet(entries={"new": "2"}), domain=DomainUpdate(title="Now")
@@ -183,13 +187,13 @@ class DomainUpdatesContract(UpdatesContract):
         assert updated.state is ResourceState.RUNNING
         await harness.check(updated)
 
-    async def test_a_new_name_needs_a_stopped_one(self, harness: DriverHarness):
+    async def test_update_name_of_a_running_domain_is_refused(self, harness: DriverHarness):
         resource = await harness.make(start=True)
         with pytest.raises(ResourceRunningError):
             await harness.updates.update(resource.id, ResourceUpdate(name=harness.new_name()))
         assert (await harness.driver.get_resource(resource.id)).name == resource.name
 
-    async def test_processors_of_a_running_one(self, harness: DriverHarness):
+    async def test_update_vcpus_of_a_running_domain_is_set_or_pending(self, harness: DriverHarness):
         """They come at once, or, as the answer says, at the next start."""
         resource = await harness.make(start=True)
         update = ResourceUpdate(domain=DomainUpdate(vcpus=2, title="Two"))
@@ -205,7 +209,9 @@ class DomainUpdatesContract(UpdatesContract):
         assert started.domain is not None
         assert started.domain.vcpus == 2
 
-    async def test_processors_of_a_transient_one(self, harness: DriverHarness):
+    async def test_update_vcpus_of_a_transient_domain_is_set_or_refused(
+        self, harness: DriverHarness
+    ):
         """It has no next start to wait for."""
         resource = await harness.make(start=True, lifetime=Lifetime.TRANSIENT)
         update = ResourceUpdate(domain=DomainUpdate(vcpus=2))
@@ -220,7 +226,9 @@ class DomainUpdatesContract(UpdatesContract):
         assert updated.resource.domain is not None
         assert updated.resource.domain.vcpus == vcpus
 
-    async def test_memory_of_a_running_one(self, harness: DriverHarness):
+    async def test_update_memory_of_a_running_domain_is_followed_or_pending(
+        self, harness: DriverHarness
+    ):
         """The guest follows, or it is said that it will have it at the next start."""
         resource = await harness.running()
         assert resource.domain is not None
@@ -241,7 +249,9 @@ class DomainUpdatesContract(UpdatesContract):
         assert after.domain is not None
         assert after.domain.memory_bytes == less
 
-    async def test_more_memory_than_a_running_one_has_room_for(self, harness: DriverHarness):
+    async def test_update_memory_over_the_room_of_a_running_domain_is_pending(
+        self, harness: DriverHarness
+    ):
         resource = await harness.make(start=True)
         assert resource.domain is not None
         had = resource.domain.max_memory_bytes
@@ -255,7 +265,9 @@ class DomainUpdatesContract(UpdatesContract):
         assert after.domain is not None
         assert after.domain.memory_bytes == after.domain.max_memory_bytes == had + 16 * MIB
 
-    async def test_more_memory_than_a_transient_one_has_room_for(self, harness: DriverHarness):
+    async def test_update_memory_over_the_room_of_a_transient_domain_is_refused(
+        self, harness: DriverHarness
+    ):
         resource = await harness.make(start=True, lifetime=Lifetime.TRANSIENT)
         assert resource.domain is not None
         had = resource.domain.max_memory_bytes
@@ -266,7 +278,7 @@ class DomainUpdatesContract(UpdatesContract):
         assert after.domain is not None
         assert after.domain.max_memory_bytes == had
 
-    async def test_autostart_of_a_transient_one(self, harness: DriverHarness):
+    async def test_update_autostart_of_a_transient_domain_is_refused(self, harness: DriverHarness):
         resource = await harness.make(start=True, lifetime=Lifetime.TRANSIENT)
         update = ResourceUpdate(domain=DomainUpdate(autostart=True, title="not set"))
         with pytest.raises(CapabilityMissingError):
@@ -279,7 +291,7 @@ class DomainUpdatesContract(UpdatesContract):
         domain = (await harness.driver.get_resource(id)).domain
         return domain is not None and domain.memory_bytes == memory_bytes
 
-    async def test_the_other_kind(self, harness: DriverHarness):
+    async def test_update_of_the_other_kind_is_refused(self, harness: DriverHarness):
         resource = await harness.make()
         update = ResourceUpdate(container=ContainerUpdate(cpus=1.0))
         with pytest.raises(InvalidArgumentError, match="set domain instead") as caught:

@@ -30,7 +30,9 @@ ODD_NAMES = [
 
 class VolumesContract:
     @pytest.mark.parametrize("format", [DiskFormat.QCOW2, DiskFormat.RAW])
-    async def test_create_list_delete(self, harness: DriverHarness, format: DiskFormat):
+    async def test_volume_created_listed_and_deleted(
+        self, harness: DriverHarness, format: DiskFormat
+    ):
         spec = VolumeSpec(name=harness.new_name(), capacity_bytes=3 * MIB, format=format)
         made = await harness.volumes.create_volume(spec)
         assert (made.name, made.format, made.capacity_bytes) == (spec.name, format, 3 * MIB)
@@ -44,7 +46,7 @@ class VolumesContract:
         with pytest.raises(VolumeNotFoundError):
             await harness.volumes.delete_volume(made.pool, made.name)
 
-    async def test_preallocate(self, harness: DriverHarness):
+    async def test_create_volume_preallocated_takes_its_space(self, harness: DriverHarness):
         spec = VolumeSpec(
             name=harness.new_name(),
             capacity_bytes=2 * MIB,
@@ -54,7 +56,7 @@ class VolumesContract:
         made = await harness.volumes.create_volume(spec)
         assert made.allocation_bytes >= 2 * MIB
 
-    async def test_a_base(self, harness: DriverHarness):
+    async def test_create_volume_with_base_is_its_overlay(self, harness: DriverHarness):
         base = await harness.volumes.create_volume(
             VolumeSpec(name=harness.new_name(), capacity_bytes=2 * MIB)
         )
@@ -68,7 +70,7 @@ class VolumesContract:
         await harness.volumes.delete_volume(child.pool, child.name)
         await harness.volumes.delete_volume(base.pool, base.name)
 
-    async def test_another_format_than_was_made_is_refused(self, harness: DriverHarness):
+    async def test_create_domain_other_volume_format_is_refused(self, harness: DriverHarness):
         spec = VolumeSpec(name=harness.new_name(), capacity_bytes=MIB, format=DiskFormat.RAW)
         made = await harness.volumes.create_volume(spec)
         base = VolumeRef(name=made.name, format=DiskFormat.QCOW2)
@@ -111,14 +113,14 @@ class VolumesContract:
         await harness.volumes.delete_volume(made.pool, name)
         assert name not in [each.name for each in await harness.volumes.list_volumes()]
 
-    async def test_a_taken_name(self, harness: DriverHarness):
+    async def test_create_volume_taken_name_is_refused(self, harness: DriverHarness):
         spec = VolumeSpec(name=harness.new_name(), capacity_bytes=MIB)
         made = await harness.volumes.create_volume(spec)
         with pytest.raises(AlreadyExistsError):
             await harness.volumes.create_volume(VolumeSpec(name=spec.name, capacity_bytes=2 * MIB))
         assert made in await harness.volumes.list_volumes()
 
-    async def test_what_is_not_there(self, harness: DriverHarness):
+    async def test_volume_missing_is_not_found(self, harness: DriverHarness):
         nothing = harness.new_name()
         with pytest.raises(VolumeNotFoundError):
             await harness.volumes.delete_volume("", nothing)
@@ -134,7 +136,7 @@ class VolumesContract:
             )
 
     @pytest.mark.parametrize("start", [False, True])
-    async def test_a_disk_is_not_deleted(self, harness: DriverHarness, *, start: bool):
+    async def test_delete_volume_in_use_is_refused(self, harness: DriverHarness, *, start: bool):
         volume = await harness.volumes.create_volume(
             VolumeSpec(name=harness.new_name(), capacity_bytes=MIB)
         )

@@ -10,7 +10,7 @@ from proad.model.scope import Scope
 from rpc.daemon import RPCS, refusal
 
 
-async def test_refused_calls_are_logged_in_part_and_counted(daemon):
+async def test_access_log_many_refused_calls_has_some_lines_and_a_count(daemon):
     def refused(number):
         name, request, token = [
             ("ListResources", v1.ListResourcesRequest(), None),
@@ -41,7 +41,7 @@ async def test_refused_calls_are_logged_in_part_and_counted(daemon):
     assert "s3cretname" not in str(lines)
 
 
-async def test_calls_denied_to_a_known_caller_are_all_logged_with_the_name(daemon):
+async def test_access_log_calls_denied_to_a_known_caller_has_all_with_the_name(daemon):
     request = v1.StopResourceRequest(id="web")
     with capture_logs() as lines:
         for _ in range(20):

@@ -37,7 +37,7 @@ async def two_hosts(serve):
     return await serve(("a", MemoryDriver()), ("b", MemoryDriver()))
 
 
-async def test_a_container_and_a_domain_of_one_name(daemon):
+async def test_get_name_of_container_and_domain_lists_both_candidates(daemon):
     both = await daemon.container("web"), await daemon.domain("web")
 
     refused = await settle(daemon, "web", *both)
@@ -45,14 +45,14 @@ async def test_a_container_and_a_domain_of_one_name(daemon):
     assert refused.metadata["candidates"] == "local/container/web,local/domain/web"
 
 
-async def test_the_start_of_two_uuids(daemon):
+async def test_get_prefix_of_two_uuids_lists_both_candidates(daemon):
     both = [await daemon.domain(name, uuid=uuid()) for name in ("vm1", "vm2")]
 
     for id in ("8d5e", START, f"domain/{START.upper()}-", f"local/domain/{START}"):
         await settle(daemon, id, *both)
 
 
-async def test_the_start_of_an_id_of_each_kind(daemon):
+async def test_get_prefix_of_an_id_of_each_kind_lists_both_candidates(daemon):
     web = await daemon.container("web")
     vm = await daemon.domain("vm", uuid=uuid(web.id[:8]))
 
@@ -60,7 +60,7 @@ async def test_the_start_of_an_id_of_each_kind(daemon):
 
 
 @pytest.mark.parametrize("kind", ["container", "domain"])
-async def test_a_name_that_is_the_start_of_another_id(daemon, kind):
+async def test_get_name_that_is_a_prefix_of_another_id_lists_candidates(daemon, kind):
     """The name is what is meant, and what has the id is reached by it."""
     named = [await daemon.container(START), await daemon.domain(START, uuid=uuid())]
     other = await daemon.domain("other", uuid=uuid())
@@ -70,7 +70,7 @@ async def test_a_name_that_is_the_start_of_another_id(daemon, kind):
     await settle(daemon, f"domain/{START[:7]}", named[1], other)
 
 
-async def test_a_name_on_two_hosts(two_hosts):
+async def test_get_name_on_two_hosts_lists_both_candidates(two_hosts):
     them = [
         await getattr(two_hosts, kind)("web", host=host)
         for host in ("a", "b")
@@ -81,7 +81,7 @@ async def test_a_name_on_two_hosts(two_hosts):
     await settle(two_hosts, "container/web", them[0], them[2])
 
 
-async def test_a_full_id_on_two_hosts(two_hosts):
+async def test_get_full_id_on_two_hosts_lists_both_candidates(two_hosts):
     id = uuid()
     both = [await two_hosts.domain(f"on-{host}", host=host, uuid=id) for host in ("a", "b")]
 
@@ -89,7 +89,7 @@ async def test_a_full_id_on_two_hosts(two_hosts):
         await settle(two_hosts, written, *both)
 
 
-async def test_a_name_that_is_the_full_id_of_another(daemon):
+async def test_get_prefix_with_a_name_that_is_the_full_id_of_another_lists_ids(daemon):
     """Its own name would lead to that one, so it is named by its id."""
     web, vm = await daemon.container("web"), await daemon.domain("vm")
     for written in (web.id.upper(), web.id.title()):
@@ -101,7 +101,7 @@ async def test_a_name_that_is_the_full_id_of_another(daemon):
     assert twins[0].id in refused.metadata["candidates"]
 
 
-async def test_a_name_that_cannot_stand_in_a_list(daemon):
+async def test_get_prefix_of_domains_with_odd_names_lists_usable_candidates(daemon):
     """Others than we make domains of any name."""
     for name in ("a,b", "é" * 120):
         await daemon.driver.create_domain(
@@ -112,7 +112,7 @@ async def test_a_name_that_cannot_stand_in_a_list(daemon):
     await settle(daemon, START, *both)
 
 
-async def test_more_than_an_error_can_carry(daemon):
+async def test_get_ambiguous_id_of_very_many_lists_some_and_counts_the_rest(daemon):
     many = [await daemon.domain(f"vm-{n:02}-{'x' * 40}", uuid=uuid()) for n in range(30)]
 
     refused = await settle(daemon, START, *many, all=False)
@@ -121,7 +121,7 @@ async def test_more_than_an_error_can_carry(daemon):
     assert f"or {30 - shown} more" in refused.message
 
 
-async def test_the_start_of_a_thousand_uuids_is_refused_without_a_look_at_each(serve, machines):
+async def test_get_prefix_of_a_thousand_uuids_reads_none_of_them(serve, machines):
     daemon = await serve(("local", machines))
     many = [await daemon.domain(f"vm-{n}", uuid=uuid(), start=False) for n in range(1000)]
     machines.asked.clear()

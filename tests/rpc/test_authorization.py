@@ -61,7 +61,7 @@ async def matrix(daemon, make_token):
 @pytest.mark.parametrize(
     "scopes", [(), (Scope.BASIC,), (Scope.ADVANCED,), BOTH], ids=lambda s: "+".join(s) or "none"
 )
-async def test_a_good_token_opens_exactly_what_its_scopes_cover(daemon, scopes):
+async def test_call_with_valid_token_is_admitted_exactly_by_its_scopes(daemon, scopes):
     async def make_token():
         return daemon.token(*scopes)
 
@@ -116,7 +116,7 @@ BAD_TOKENS = {
 
 
 @pytest.mark.parametrize("kind", BAD_TOKENS)
-async def test_a_bad_token_opens_only_what_is_public(daemon, kind):
+async def test_call_with_bad_token_is_admitted_to_public_methods_alone(daemon, kind):
     make, wanted = BAD_TOKENS[kind]
 
     async def make_token():
@@ -125,7 +125,7 @@ async def test_a_bad_token_opens_only_what_is_public(daemon, kind):
     assert await matrix(daemon, make_token) == closed(wanted)
 
 
-async def test_a_revoked_token_opens_only_what_is_public(daemon):
+async def test_call_with_revoked_token_is_admitted_to_public_methods_alone(daemon):
     assert await matrix(daemon, lambda: revoked(daemon)) == closed(REVOKED)
 
 
@@ -138,7 +138,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-async def test_a_token_dies_with_a_change_of_its_user(daemon, change):
+async def test_call_with_token_after_change_of_its_user_is_refused(daemon, change):
     await CHANGES[change](daemon.users)
 
     async def make_token():
@@ -151,13 +151,13 @@ def closed(wanted):
     return {name: LET_IN if rpc.scope == v1.SCOPE_PUBLIC else wanted for name, rpc in RPCS.items()}
 
 
-def test_the_daemon_serves_the_whole_contract():
+def test_server_every_method_of_the_contract_is_served():
     served = {method.name for service in SERVICES for method in service.methods}
 
     assert served == set(RPCS)
 
 
-async def test_what_is_missing_is_named(daemon):
+async def test_call_with_missing_scope_names_the_scope(daemon):
     refused = await refusal(
         daemon.send(RPCS["StartResource"], b"", token=daemon.token(Scope.BASIC))
     )
@@ -168,7 +168,7 @@ async def test_what_is_missing_is_named(daemon):
 @pytest.mark.parametrize(
     "header", ["bearer {}", "Bearer {}", "BEARER {}", "Bearer   {} ", " Bearer {}"]
 )
-async def test_the_scheme_is_read_leniently(daemon, header):
+async def test_authorization_header_scheme_in_any_case_is_read(daemon, header):
     metadata = [("authorization", header.format(daemon.token(Scope.BASIC)))]
 
     answer = await daemon.send(RPCS["GetCaller"], v1.GetCallerRequest(), metadata=metadata)
@@ -179,7 +179,7 @@ async def test_the_scheme_is_read_leniently(daemon, header):
 @pytest.mark.parametrize(
     "header", ["", " ", "Bearer", "Bearer ", "Basic YW5uOng=", "{}", "Bearer{}"]
 )
-async def test_another_header_is_no_token(daemon, header):
+async def test_call_with_token_in_another_header_is_refused(daemon, header):
     metadata = [("authorization", header.format(daemon.token(Scope.BASIC)))]
 
     refused = await refusal(
@@ -190,7 +190,7 @@ async def test_another_header_is_no_token(daemon, header):
 
 
 @pytest.mark.parametrize("token", ["a", "a.b.c", "..", "~!@#$%^&*(", "a b c", "ey" * 2500])
-async def test_garbage_is_no_valid_token(daemon, token):
+async def test_call_with_garbage_as_token_is_refused(daemon, token):
     metadata = [("authorization", f"Bearer {token}")]
     call = daemon.send(RPCS["GetCaller"], v1.GetCallerRequest(), metadata=metadata)
 
@@ -199,7 +199,7 @@ async def test_garbage_is_no_valid_token(daemon, token):
     assert (refused.code, refused.reason) == INVALID
 
 
-async def test_a_binary_header_is_not_looked_at(daemon):
+async def test_call_with_binary_authorization_header_is_token_missing(daemon):
     metadata = [("authorization-bin", secrets.token_bytes(100))]
 
     refused = await refusal(
@@ -209,7 +209,7 @@ async def test_a_binary_header_is_not_looked_at(daemon):
     assert (refused.code, refused.reason) == MISSING
 
 
-async def test_health_and_reflection_need_no_token(daemon):
+async def test_health_and_reflection_without_token_are_served(daemon):
     health = await grpc_services.health(daemon.channel).Check(health_pb2.HealthCheckRequest())
     question = reflection_pb2.ServerReflectionRequest(list_services="")
     call = grpc_services.reflection(daemon.channel).ServerReflectionInfo(iter([question]))
@@ -221,7 +221,7 @@ async def test_health_and_reflection_need_no_token(daemon):
     assert {service.full_name for service in SERVICES} <= set(listed)
 
 
-async def test_a_method_without_a_scope_is_denied_to_everyone(settings):
+async def test_method_without_scope_option_is_denied_to_everyone(settings):
     """A fake service is the one thing that the contract cannot have by design."""
     path = "/proa.v1.FakeService/Do"
     reached = []

@@ -87,7 +87,9 @@ async def ending(daemon, rpc, request):
 
 
 @pytest.mark.parametrize("kind", HUGE)
-async def test_a_megabyte_in_any_text_field_ends_in_an_error_that_arrives(daemon, kind):
+async def test_request_megabyte_in_any_text_field_is_refused_with_an_error_that_arrives(
+    daemon, kind
+):
     await daemon.domain("vm")
     endings = {}
 
@@ -101,7 +103,7 @@ async def test_a_megabyte_in_any_text_field_ends_in_an_error_that_arrives(daemon
 
 
 @pytest.mark.parametrize("text", ["a\0b", "\x01", "\uffff", "\u202e", "../..", " "])
-async def test_odd_characters_in_any_text_field(daemon, text):
+async def test_request_odd_characters_in_any_text_field_is_no_internal_error(daemon, text):
     await daemon.domain("vm")
 
     for rpc, path in text_fields():
@@ -112,7 +114,7 @@ async def test_odd_characters_in_any_text_field(daemon, text):
 
 
 @pytest.mark.parametrize("text", ["\uffff", "\x02", "]]>", "<&>\"'"])
-async def test_what_a_domain_takes_its_xml_can_tell(daemon, text):
+async def test_create_domain_text_that_is_accepted_is_in_its_xml(daemon, text):
     """What XML cannot hold must be refused when it is set, not fail when it is read."""
     call = daemon.call(
         "CreateDomain",
@@ -144,7 +146,7 @@ async def test_what_a_domain_takes_its_xml_can_tell(daemon, text):
         ("CreateContainer", {"spec": {"ports": [{}, {"protocol": 8}]}}, "spec.ports[1].protocol"),
     ],
 )
-async def test_an_unknown_enum_value_is_named(daemon, call, request_, field):
+async def test_request_unknown_enum_value_names_the_field(daemon, call, request_, field):
     refused = await refusal(daemon.call(call, **request_))
 
     assert (refused.reason, refused.fields) == ("INVALID_ARGUMENT", [field])
@@ -161,7 +163,7 @@ async def test_an_unknown_enum_value_is_named(daemon, call, request_, field):
     ],
     ids=str,
 )
-async def test_a_grace_period_has_limits(daemon, grace):
+async def test_stop_grace_period_out_of_range_is_refused(daemon, grace):
     await daemon.domain("vm")
 
     for call in ("StopResource", "RestartResource"):
@@ -169,7 +171,7 @@ async def test_a_grace_period_has_limits(daemon, grace):
         assert (refused.reason, refused.fields) == ("INVALID_ARGUMENT", ["grace_period"])
 
 
-async def test_a_time_has_limits(daemon):
+async def test_request_duration_out_of_range_is_refused(daemon):
     await daemon.container("web", start=False)
 
     for seconds in (2**63 - 1, -(2**63), 253402300800, -62135596801):
@@ -180,7 +182,7 @@ async def test_a_time_has_limits(daemon):
 
 
 @pytest.mark.parametrize("call", ["ListResources", "ListImages", "ListVolumes", "ListSnapshots"])
-async def test_a_negative_page_is_refused(daemon, call):
+async def test_list_negative_page_size_is_refused(daemon, call):
     await daemon.domain("vm")
     request = {"id": "vm"} if call == "ListSnapshots" else {}
 
@@ -194,7 +196,7 @@ NO_PATHS = ["nope", "", ".", "name.", "container..image", "id.name", "labels.a",
 
 
 @pytest.mark.parametrize("call", ["GetResource", "ListResources"])
-async def test_an_unknown_mask_is_refused(daemon, call):
+async def test_list_unknown_read_mask_is_refused(daemon, call):
     request = {"id": "vm"} if call == "GetResource" else {}
 
     for path in NO_PATHS:
@@ -203,7 +205,7 @@ async def test_an_unknown_mask_is_refused(daemon, call):
         assert (refused.reason, refused.fields) == ("INVALID_ARGUMENT", ["read_mask"])
 
 
-async def test_an_unknown_order_is_refused(daemon):
+async def test_list_unknown_order_by_is_refused(daemon):
     for order in ("nope", "name up", "name desc desc", ",", "name,", "desc", "NAME"):
         refused = await refusal(daemon.call("ListResources", order_by=order))
         assert (refused.reason, refused.fields) == ("INVALID_ARGUMENT", ["order_by"])
@@ -229,14 +231,14 @@ NO_TOKENS = [
 
 
 @pytest.mark.parametrize("call", ["ListResources", "ListImages", "ListVolumes"])
-async def test_a_page_token_that_was_made_up_is_refused(daemon, call):
+async def test_list_made_up_page_token_is_refused(daemon, call):
     for token in NO_TOKENS:
         refused = await refusal(daemon.call(call, page_token=token))
         assert (refused.code, refused.reason) == ("INVALID_ARGUMENT", "PAGE_TOKEN_INVALID"), token
 
 
 @pytest.mark.parametrize("memory", [0, 1, 2**20, 2**25 + 1, 2**47, 2**64 - 1])
-async def test_absurd_memory_of_a_domain_is_refused(daemon, memory):
+async def test_create_domain_absurd_memory_is_refused(daemon, memory):
     refused = await refusal(
         daemon.call("CreateDomain", spec={"name": "vm", "memory_bytes": memory})
     )
@@ -256,7 +258,7 @@ async def test_absurd_memory_of_a_domain_is_refused(daemon, memory):
         ({"cpuset_cpus": "all"}, "cpuset_cpus"),
     ],
 )
-async def test_absurd_limits_of_a_container_are_refused(daemon, resources, field):
+async def test_create_container_absurd_limits_are_refused(daemon, resources, field):
     refused = await refusal(
         daemon.call("CreateContainer", spec={"image": IMAGE, "resources": resources})
     )
@@ -273,7 +275,7 @@ async def test_absurd_limits_of_a_container_are_refused(daemon, resources, field
         ("a\0b", "INVALID_ARGUMENT"),
     ],
 )
-async def test_passwords_have_limits(daemon, password, wanted):
+async def test_create_token_password_over_limit_is_refused(daemon, password, wanted):
     refused = await refusal(daemon.call("CreateToken", username="ann", password=password))
 
     assert refused.reason == wanted
@@ -281,7 +283,7 @@ async def test_passwords_have_limits(daemon, password, wanted):
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "a\0b", "-a", "a b", "ä", "a" * 201])
-async def test_a_new_name_is_checked_as_the_first_one_was(daemon, name):
+async def test_update_invalid_name_is_refused_as_in_create(daemon, name):
     await daemon.domain("vm", start=False)
 
     refused = await refusal(daemon.call("UpdateResource", id="vm", name=name))
@@ -289,7 +291,7 @@ async def test_a_new_name_is_checked_as_the_first_one_was(daemon, name):
     assert (refused.reason, refused.fields) == ("INVALID_ARGUMENT", ["name"])
 
 
-async def test_an_update_of_the_other_kind_is_refused(daemon):
+async def test_update_of_the_other_kind_is_refused(daemon):
     await daemon.container("web")
 
     refused = await refusal(

@@ -63,7 +63,9 @@ async def start(settings, tmp_path):
         yield begin
 
 
-async def test_what_went_while_daemon_and_engine_were_away(start, tmp_path):
+async def test_client_watch_resource_gone_while_daemon_and_engine_were_away_is_removed(
+    start, tmp_path
+):
     daemon = await start(MemoryDriver())
     await daemon.container("web")
     token = daemon.token(*BOTH)

@@ -69,7 +69,7 @@ async def begun(daemon, name, **request):
     return call
 
 
-async def test_verbs_on_one_resource_take_turns(held):
+async def test_verbs_on_one_resource_run_one_after_another(held):
     web = await held.container("web")
     pause = await begun(held, "PauseResource", id="web")
     resume = asyncio.ensure_future(held.call("ResumeResource", id=web.id))
@@ -86,7 +86,7 @@ async def test_verbs_on_one_resource_take_turns(held):
     assert len(refused) <= 1
 
 
-async def test_the_state_is_looked_at_again_after_waiting(held):
+async def test_verb_after_waiting_checks_the_state_again(held):
     await held.container("web")
     first = await begun(held, "PauseResource", id="web")
     second = asyncio.ensure_future(refusal(held.call("PauseResource", id="web")))
@@ -99,7 +99,7 @@ async def test_the_state_is_looked_at_again_after_waiting(held):
     assert (refused.reason, refused.metadata["state"]) == ("ILLEGAL_STATE", "PAUSED")
 
 
-async def test_verbs_on_different_resources_run_beside_each_other(held):
+async def test_verbs_on_different_resources_run_concurrently(held):
     names = [f"c{n}" for n in range(5)]
     for name in names:
         await held.container(name)
@@ -115,7 +115,7 @@ async def test_verbs_on_different_resources_run_beside_each_other(held):
     assert held.driver.most_in_all == len(names)
 
 
-async def test_reads_do_not_wait_for_verbs(held):
+async def test_read_while_verb_runs_does_not_wait(held):
     await held.container("web")
     pause = await begun(held, "PauseResource", id="web")
 
@@ -147,7 +147,7 @@ async def waiting(daemon, call, **request):
     return task
 
 
-async def test_a_forced_stop_goes_through_a_graceful_one(daemon):
+async def test_forced_stop_while_graceful_stop_waits_stops_at_once(daemon):
     await daemon.domain("vm", labels=DEAF)
     graceful = await waiting(daemon, "StopResource", mode="STOP_MODE_GRACEFUL")
 
@@ -157,7 +157,7 @@ async def test_a_forced_stop_goes_through_a_graceful_one(daemon):
     assert (await graceful).resource.state == v1.RESOURCE_STATE_STOPPED
 
 
-async def test_a_forced_delete_goes_through_a_graceful_stop(daemon):
+async def test_forced_delete_while_graceful_stop_waits_deletes_at_once(daemon):
     await daemon.domain("vm", labels=DEAF)
     graceful = await waiting(daemon, "StopResource")
 
@@ -174,7 +174,9 @@ async def test_a_forced_delete_goes_through_a_graceful_stop(daemon):
         ("RestartResource", {"mode": "RESTART_MODE_FORCE"}, "RESTART", "RUNNING"),
     ],
 )
-async def test_force_ousts_a_waiting_restart(daemon, call, request_, verb, state):
+async def test_forced_stop_while_restart_waits_preempts_the_restart(
+    daemon, call, request_, verb, state
+):
     await daemon.domain("vm", labels=DEAF)
     restart = await waiting(daemon, "RestartResource")
 
@@ -186,7 +188,7 @@ async def test_force_ousts_a_waiting_restart(daemon, call, request_, verb, state
     assert await daemon.state("vm") == state
 
 
-async def test_a_forced_restart_ousts_a_waiting_stop(daemon):
+async def test_forced_restart_while_stop_waits_preempts_the_stop(daemon):
     """A stop must not answer that all is well with a resource that runs."""
     await daemon.domain("vm", labels=DEAF)
     graceful = await waiting(daemon, "StopResource")
@@ -197,7 +199,7 @@ async def test_a_forced_restart_ousts_a_waiting_stop(daemon):
     assert (await refusal(graceful)).reason == "ACTIVITY_IN_PROGRESS"
 
 
-async def test_the_turn_is_free_after_force(daemon):
+async def test_forced_stop_releases_the_lock_of_the_resource(daemon):
     await daemon.domain("vm", labels=DEAF)
     graceful = await waiting(daemon, "StopResource")
     await daemon.call("StopResource", id="vm", mode="STOP_MODE_FORCE")
@@ -220,7 +222,7 @@ async def test_verb_graceful_stop_under_way_is_aborted_after_lock_patience(serve
     await graceful
 
 
-async def test_a_caller_that_goes_away_does_not_cut_a_create_short(held):
+async def test_create_caller_goes_away_is_finished(held):
     call = await begun(held, "CreateContainer", spec={"image": IMAGE, "name": "slow"})
     call.cancel()
 
@@ -236,7 +238,7 @@ async def test_a_caller_that_goes_away_does_not_cut_a_create_short(held):
     await eventually(there)
 
 
-async def test_a_caller_that_goes_away_keeps_the_turn_until_the_verb_is_over(held):
+async def test_verb_caller_goes_away_keeps_the_lock_until_its_end(held):
     await held.container("web")
     pause = await begun(held, "PauseResource", id="web")
     pause.cancel()
@@ -248,7 +250,7 @@ async def test_a_caller_that_goes_away_keeps_the_turn_until_the_verb_is_over(hel
     assert (await resume).resource.state == v1.RESOURCE_STATE_RUNNING
 
 
-async def test_an_expired_deadline_is_told_before_the_caller_gives_up(daemon):
+async def test_deadline_expires_is_answered_before_the_caller_gives_up(daemon):
     await daemon.domain("vm", labels=DEAF)
     began = time.monotonic()
 
@@ -259,7 +261,7 @@ async def test_an_expired_deadline_is_told_before_the_caller_gives_up(daemon):
     await daemon.call("StopResource", id="vm", mode="STOP_MODE_FORCE")
 
 
-async def test_a_deadline_without_room_is_still_a_deadline(held):
+async def test_deadline_of_no_time_answers_deadline_exceeded(held):
     await held.container("web")
     for timeout in (0.0, 0.001, 0.05):
         refused = await refusal(held.call("PauseResource", id="web", timeout=timeout))
@@ -267,14 +269,14 @@ async def test_a_deadline_without_room_is_still_a_deadline(held):
     held.driver.let_go.set()
 
 
-async def test_a_short_deadline_has_room_for_an_answer():
+async def test_deadline_short_lets_an_immediate_answer_through():
     """What is done at once is not told to be late, however little its caller waits."""
     for remaining in (0.02, 0.1, 0.5):
         async with deadline(remaining, RpcTiming().deadline_margin):
             await asyncio.sleep(0)
 
 
-async def test_a_verb_whose_deadline_is_over_is_still_done(held):
+async def test_verb_deadline_expires_while_it_runs_is_finished(held):
     await held.container("web")
     refused = await refusal(held.call("PauseResource", id="web", timeout=3))
     assert refused.reason == "ENGINE_TIMED_OUT"
@@ -287,7 +289,7 @@ async def test_a_verb_whose_deadline_is_over_is_still_done(held):
     await eventually(paused)
 
 
-async def test_a_verb_whose_deadline_is_over_while_it_waits_is_not_done(held):
+async def test_verb_deadline_expires_while_it_waits_is_not_run(held):
     await held.container("web")
     pause = await begun(held, "PauseResource", id="web")
     refused = await refusal(held.call("ResumeResource", id="web", timeout=3))
@@ -301,7 +303,7 @@ async def test_a_verb_whose_deadline_is_over_while_it_waits_is_not_done(held):
     assert (refused.reason, refused.metadata["state"]) == ("ILLEGAL_STATE", "PAUSED")
 
 
-async def test_many_callers_at_once_get_an_answer_each(daemon):
+async def test_create_same_name_many_times_at_once_creates_one(daemon):
     """The same name many times: one makes it, the others are told so."""
     request = RPCS["CreateContainer"].request(spec={"image": IMAGE, "name": "web"})
     calls = [daemon.call("CreateContainer", spec=request.spec, start=True) for _ in range(50)]
@@ -315,7 +317,7 @@ async def test_many_callers_at_once_get_an_answer_each(daemon):
     }
 
 
-async def test_callers_that_give_up_leave_no_connection_behind(settings):
+async def test_callers_that_give_up_leave_no_open_connection(settings):
     """They are recognised with the database, which is closed a moment later."""
     for _ in range(5):
         async with running(settings(), [("local", MemoryDriver())]) as daemon:

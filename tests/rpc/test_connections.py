@@ -12,7 +12,7 @@ from rpc.raw_http2 import ACK, PING, Connection, Windows, frame, message
 
 
 @pytest.mark.parametrize(("size", "taken"), [(7_000, True), (8_400, False), (12_000, False)])
-async def test_headers_are_held_to_the_one_limit_every_time(daemon, size, taken):
+async def test_headers_over_the_limit_are_refused_every_time(daemon, size, taken):
     """Not now and then: gRPC refuses by chance between two limits."""
     for _ in range(20):
         call = daemon.send(
@@ -28,7 +28,7 @@ async def test_headers_are_held_to_the_one_limit_every_time(daemon, size, taken)
             assert (await refusal(call)).code == "RESOURCE_EXHAUSTED"
 
 
-async def test_a_connection_without_a_call_is_ended(serve):
+async def test_connection_without_a_call_is_closed_after_idle_time(serve):
     daemon = await serve(timing=DaemonTiming(rpc=RpcTiming(idle=1)))
     connection = await Connection.open(daemon.address)
 
@@ -38,7 +38,7 @@ async def test_a_connection_without_a_call_is_ended(serve):
     assert (await daemon.call("GetCaller")).username == "ann"
 
 
-async def test_a_connection_without_a_handshake_is_ended(serve):
+async def test_connection_without_a_handshake_is_closed(serve):
     daemon = await serve(timing=DaemonTiming(rpc=RpcTiming(handshake=1)))
     connection = await Connection.open(daemon.address, preface=False)
 
@@ -46,7 +46,7 @@ async def test_a_connection_without_a_handshake_is_ended(serve):
         await connection.closed()
 
 
-async def test_a_connection_with_a_stream_is_not_ended_for_idleness(serve):
+async def test_connection_with_a_stream_is_not_closed_as_idle(serve):
     daemon = await serve(timing=DaemonTiming(rpc=RpcTiming(idle=1)))
     call = daemon.call("WatchResources", timeout=None)
     assert (await call.read()).events
@@ -59,7 +59,7 @@ async def test_a_connection_with_a_stream_is_not_ended_for_idleness(serve):
             pass
 
 
-async def test_what_is_sent_and_not_read_is_held_back(daemon):
+async def test_connection_sent_and_not_read_is_held_back(daemon):
     """Of a stream that anybody may open, and that reads one message."""
     connection = await Connection.open(daemon.address)
     windows = Windows(connection)

@@ -29,7 +29,7 @@ async def known_as(daemon, driver, health):
 
 
 @pytest.mark.parametrize("mode", ["lost", "hung"])
-async def test_an_engine_that_is_lost_takes_only_its_own_calls_along(mixed, boxes, mode):
+async def test_engine_lost_fails_its_own_calls_alone(mixed, boxes, mode):
     boxes.mode = mode
     await known_as(mixed, "boxes", "UNREACHABLE")
 
@@ -63,7 +63,7 @@ async def test_an_engine_that_is_lost_takes_only_its_own_calls_along(mixed, boxe
     await mixed.call("PauseResource", id="web")
 
 
-async def test_a_pull_from_a_lost_engine(mixed, boxes):
+async def test_pull_engine_lost_is_unavailable(mixed, boxes):
     boxes.mode = "lost"
 
     refused = await refusal(mixed.call("PullImage", image="a:1").read())
@@ -71,7 +71,7 @@ async def test_a_pull_from_a_lost_engine(mixed, boxes):
     assert refused.reason == "ENGINE_UNREACHABLE"
 
 
-async def test_part_of_the_list_can_be_asked_for(mixed, boxes, machines):
+async def test_list_return_partial_success_names_the_unreachable_engine(mixed, boxes, machines):
     request = {"return_partial_success": True}
     assert not (await mixed.call("ListResources", **request)).unreachable
 
@@ -97,7 +97,7 @@ async def test_part_of_the_list_can_be_asked_for(mixed, boxes, machines):
     assert ([r.name for r in answer.resources], list(answer.unreachable)) == (["vm", "web"], [])
 
 
-async def test_call_that_covers_two_lost_engines_names_both(mixed, boxes, machines):
+async def test_call_on_two_lost_engines_names_both(mixed, boxes, machines):
     boxes.mode = machines.mode = "lost"
     await known_as(mixed, "boxes", "UNREACHABLE")
     await known_as(mixed, "machines", "UNREACHABLE")
@@ -118,7 +118,7 @@ async def test_call_that_covers_two_lost_engines_names_both(mixed, boxes, machin
     assert list(answer.unreachable) == ["local/boxes", "local/machines"]
 
 
-async def test_list_in_full_while_both_engines_go_names_both(mixed, boxes, machines):
+async def test_list_full_engines_lost_meanwhile_names_both(mixed, boxes, machines):
     """They are lost between the list and the views."""
     for engine in (boxes, machines):
 
@@ -134,7 +134,7 @@ async def test_list_in_full_while_both_engines_go_names_both(mixed, boxes, machi
     assert set(refused.metadata["engine"].split(",")) == {"boxes", "machines"}
 
 
-async def test_list_in_full_with_a_view_that_fails_shows_the_summary(mixed, boxes):
+async def test_list_full_view_that_fails_shows_the_summary(mixed, boxes):
     """A fault of a driver is no engine that cannot be reached, and takes no resource away."""
     original = boxes.switch
 
@@ -153,7 +153,7 @@ async def test_list_in_full_with_a_view_that_fails_shows_the_summary(mixed, boxe
     assert "secret" not in str(answer)
 
 
-async def test_what_nobody_has_may_be_on_the_lost_engine(mixed, boxes):
+async def test_get_unknown_id_while_engine_is_lost_is_unavailable(mixed, boxes):
     boxes.mode = "lost"
 
     assert (await refusal(mixed.call("GetResource", id="nope"))).reason == "ENGINE_UNREACHABLE"
@@ -167,7 +167,7 @@ async def test_what_nobody_has_may_be_on_the_lost_engine(mixed, boxes):
         ).reason == "ENGINE_UNREACHABLE"
 
 
-async def test_a_probe_that_breaks_is_an_engine_that_is_lost(mixed, machines):
+async def test_probe_that_raises_marks_the_engine_unreachable(mixed, machines):
     machines.mode = "broken"
     await known_as(mixed, "machines", "UNREACHABLE")
     host = (await mixed.call("GetHost")).host
@@ -178,7 +178,7 @@ async def test_a_probe_that_breaks_is_an_engine_that_is_lost(mixed, machines):
     await known_as(mixed, "machines", "SERVING")
 
 
-async def test_a_slow_engine_leaves_the_effect_open(serve, machines):
+async def test_engine_slow_answers_timed_out_without_retry(serve, machines):
     daemon = await serve(("local", machines), timing=UNPROBED)
     machines.mode = "slow"
 
@@ -188,7 +188,7 @@ async def test_a_slow_engine_leaves_the_effect_open(serve, machines):
     assert refused.retry_after is None
 
 
-async def test_a_call_that_fails_has_the_engine_looked_at_at_once(serve, boxes, machines):
+async def test_call_that_fails_probes_the_engine_at_once(serve, boxes, machines):
     daemon = await serve(("local", boxes), ("local", machines), timing=UNPROBED)
     boxes.mode = "lost"
 
@@ -197,7 +197,7 @@ async def test_a_call_that_fails_has_the_engine_looked_at_at_once(serve, boxes, 
     await known_as(daemon, "boxes", "UNREACHABLE")
 
 
-async def test_a_hung_engine_is_given_up_within_five_seconds(serve, boxes, machines):
+async def test_engine_hung_is_unreachable_within_five_seconds(serve, boxes, machines):
     """With the default timing of the probes."""
     daemon = await serve(("local", boxes), ("local", machines))
     await daemon.container("web")
@@ -236,7 +236,7 @@ async def test_a_hung_engine_is_given_up_within_five_seconds(serve, boxes, machi
     assert time.monotonic() - again < 2.4
 
 
-async def test_a_daemon_starts_without_its_engines(serve, quick, boxes):
+async def test_daemon_starts_while_engines_are_lost(serve, quick, boxes):
     boxes.mode = "lost"
     daemon = await serve(("local", boxes), timing=quick)
     (engine,) = (await daemon.call("GetHost")).host.engines
@@ -251,7 +251,7 @@ async def test_a_daemon_starts_without_its_engines(serve, quick, boxes):
     assert await daemon.container("web")
 
 
-async def test_a_host_is_described(mixed):
+async def test_get_host_describes_its_engines(mixed):
     answer = await mixed.call("GetHost", host="local")
 
     assert list(answer.host_names) == ["local"]
@@ -273,7 +273,7 @@ async def test_a_host_is_described(mixed):
     assert first.health_change_time.seconds > 0
 
 
-async def test_a_missing_capability_is_named(serve, boxes):
+async def test_call_without_the_capability_names_it(serve, boxes):
     daemon = await serve(("local", boxes))
     await daemon.container("web")
     boxes.asked.clear()
@@ -299,7 +299,7 @@ async def test_a_missing_capability_is_named(serve, boxes):
     assert set(boxes.asked) <= {"list_resources", "get_resource", "probe"}
 
 
-async def test_an_engine_that_has_it_does_it_wherever_it_stands(mixed, boxes, machines):
+async def test_call_capability_of_the_second_engine_is_used(mixed, boxes, machines):
     """Calls that name no resource go to the engine of the host that can."""
     boxes.asked.clear()
     machines.asked.clear()
@@ -311,7 +311,7 @@ async def test_an_engine_that_has_it_does_it_wherever_it_stands(mixed, boxes, ma
     assert "list_images" in boxes.asked
 
 
-async def test_a_container_called_like_the_id_of_a_domain_is_not_it_while_that_cannot_be_seen(
+async def test_get_id_of_a_domain_on_a_lost_engine_is_not_the_container_of_that_name(
     mixed, machines
 ):
     """Whoever makes containers would else have calls for the domain come to theirs."""

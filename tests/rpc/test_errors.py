@@ -177,12 +177,12 @@ ELSEWHERE = {
 }  # fmt: skip
 
 
-def test_no_reason_is_forgotten():
+def test_cases_cover_every_reason():
     assert set(CASES) | ELSEWHERE == set(Reason)
 
 
 @pytest.mark.parametrize("reason", CASES)
-async def test_reason(daemon, reason):
+async def test_error_of_every_reason_has_its_code_and_details(daemon, reason):
     case = CASES[reason]
     await case.before(daemon)
 
@@ -195,14 +195,14 @@ async def test_reason(daemon, reason):
     assert refused.message
 
 
-async def test_a_missing_thing_is_described(daemon):
+async def test_error_not_found_describes_the_resource(daemon):
     refused = await refusal(daemon.call("GetResource", id="nope"))
 
     info = refused.details["ResourceInfo"]
     assert (info.resource_type, info.resource_name) == ("resource", "nope")
 
 
-async def test_a_failed_precondition_names_its_subject(daemon):
+async def test_error_failed_precondition_names_its_subject(daemon):
     await daemon.container("web")
 
     refused = await refusal(daemon.call("StartResource", id="web"))
@@ -211,7 +211,7 @@ async def test_a_failed_precondition_names_its_subject(daemon):
     assert (violation.type, violation.subject) == ("RESOURCE_ALREADY_RUNNING", "web")
 
 
-async def test_the_existing_one_is_named(daemon):
+async def test_error_already_exists_names_the_existing_one(daemon):
     existing = await daemon.container("web")
 
     refused = await refusal(daemon.call("CreateContainer", spec={"image": IMAGE, "name": "web"}))
@@ -219,7 +219,7 @@ async def test_the_existing_one_is_named(daemon):
     assert refused.metadata["existing_id"] == existing.id
 
 
-async def test_every_wrong_field_is_named_by_its_path(daemon):
+async def test_error_invalid_argument_names_every_field_by_its_path(daemon):
     spec = {
         "name": "-",
         "ports": [{"container_port": 80}, {"container_port": 70000}],
@@ -240,7 +240,7 @@ async def test_every_wrong_field_is_named_by_its_path(daemon):
     assert "spec.image: is required" in refused.message
 
 
-async def test_too_many_logins_say_when_to_come_back(daemon):
+async def test_error_too_many_logins_has_a_retry_delay(daemon):
     for _ in range(6):
         await refusal(daemon.call("CreateToken", username="ann", password="wrong"))
 
@@ -267,7 +267,7 @@ async def failing(serve):
     return daemon
 
 
-async def test_a_conflict_that_passes_is_worth_a_retry(failing):
+async def test_error_engine_conflict_has_a_retry_delay(failing):
     failing.driver.error = EngineConflictError(
         "docker", "busy", retry_after=EngineUnreachableError("docker").retry_after
     )
@@ -278,7 +278,7 @@ async def test_a_conflict_that_passes_is_worth_a_retry(failing):
     assert refused.retry_after == 2
 
 
-async def test_a_fault_tells_its_request_id_and_the_log_the_rest(failing, capfd):
+async def test_error_internal_shows_the_request_id_and_the_log_the_cause(failing, capfd):
     failing.driver.error = RuntimeError("the secret of the engine")
 
     refused = await refusal(
@@ -293,7 +293,7 @@ async def test_a_fault_tells_its_request_id_and_the_log_the_rest(failing, capfd)
     assert "mine-42" in log
 
 
-async def test_a_time_out_of_ours_is_no_deadline_of_the_callers(failing):
+async def test_error_own_timeout_is_not_the_callers_deadline(failing):
     failing.driver.error = TimeoutError("the secret of the engine")
 
     refused = await refusal(failing.call("PauseResource", id="web"))
@@ -301,7 +301,7 @@ async def test_a_time_out_of_ours_is_no_deadline_of_the_callers(failing):
     assert (refused.code, refused.reason) == ("INTERNAL", "INTERNAL")
 
 
-async def test_a_fault_of_a_stream_is_told_alike(serve):
+async def test_error_internal_of_a_stream_shows_the_request_id(serve):
     class FailingPull(MemoryDriver):
         async def pull_image(self, name, *, platform=""):
             async for event in super().pull_image(name, platform=platform):
@@ -319,27 +319,27 @@ async def test_a_fault_of_a_stream_is_told_alike(serve):
 
 
 @pytest.mark.parametrize("own", ["mine-42", "A.b_c-9", "x" * 64])
-async def test_the_callers_request_id_is_passed_through(daemon, own):
+async def test_request_id_of_the_caller_is_kept(daemon, own):
     refused = await refusal(daemon.call("GetResource", id="nope", metadata=[("x-request-id", own)]))
 
     assert refused.details["RequestInfo"].request_id == own
 
 
 @pytest.mark.parametrize("own", ["", "x" * 65, "a b", "<script>"])
-async def test_another_request_id_is_replaced(daemon, own):
+async def test_request_id_that_is_invalid_is_replaced(daemon, own):
     refused = await refusal(daemon.call("GetResource", id="nope", metadata=[("x-request-id", own)]))
 
     assert len(refused.details["RequestInfo"].request_id) == 32
 
 
-async def test_an_unknown_method_is_unimplemented(daemon):
+async def test_call_unknown_method_is_unimplemented(daemon):
     call = daemon.channel.unary_unary("/proa.v1.ResourceService/Explode")
 
     assert (await refusal(call(b""))).code == "UNIMPLEMENTED"
 
 
 @pytest.mark.parametrize("body", [b"\xff\xff\xff", b"\x0a\xff\x01"], ids=["tag", "length"])
-async def test_what_is_no_message_is_the_callers_fault(daemon, body):
+async def test_call_bytes_that_are_no_message_is_invalid_argument(daemon, body):
     for rpc in RPCS.values():
         call = daemon.send(rpc, body, token=daemon.token(*BOTH))
 
@@ -348,7 +348,7 @@ async def test_what_is_no_message_is_the_callers_fault(daemon, body):
         assert (refused.code, refused.reason) == ("INVALID_ARGUMENT", "INVALID_ARGUMENT"), rpc
 
 
-async def test_a_stranger_learns_nothing_from_a_malformed_message(daemon):
+async def test_call_malformed_message_without_token_is_unauthenticated(daemon):
     refused = await refusal(daemon.send(RPCS["GetResource"], b"\xff"))
 
     assert refused.reason == "TOKEN_MISSING"

@@ -39,7 +39,7 @@ NOT_PLAYED = {Reason.INTERNAL, Reason.SHUTTING_DOWN}
 
 
 @pytest.mark.parametrize("reason", [reason for reason in Reason if reason not in NOT_PLAYED])
-async def test_example_of_a_reason_fails_for_it(serve, settings, reason):
+async def test_example_of_a_reason_fails_with_that_reason(serve, settings, reason):
     text, play = EXAMPLES[reason]
 
     refused = await play(serve, settings)
@@ -48,7 +48,7 @@ async def test_example_of_a_reason_fails_for_it(serve, settings, reason):
     assert documented()[reason].endswith(f" Example: {text}")
 
 
-def test_examples_without_a_part_here_are_what_they_were():
+def test_examples_without_a_call_are_unchanged():
     """What is not played: nobody knows a fault of ours, and test_shutdown has the other."""
     assert documented()[Reason.INTERNAL].endswith(
         "Example: none that we know of; please report it."

@@ -96,7 +96,7 @@ REQUESTS = st.sampled_from([*RPCS.values()]).flatmap(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(REQUESTS)
-async def test_no_request_is_our_fault(daemon, drawn):
+async def test_fuzz_any_request_is_no_internal_error(daemon, drawn):
     rpc, request = drawn
     there = await daemon.names()
     if "vm" not in there:
@@ -115,7 +115,7 @@ async def test_no_request_is_our_fault(daemon, drawn):
 
 
 @pytest.mark.parametrize("name", RPCS)
-async def test_odd_bytes_are_never_our_fault(daemon, name):
+async def test_fuzz_any_bytes_are_no_internal_error(daemon, name):
     """A share of what `make soak` sends a million of."""
     odd = OddRequests(seed=sorted(RPCS).index(name))
     await daemon.domain("vm", start=False, diskless=True)

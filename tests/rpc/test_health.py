@@ -26,7 +26,7 @@ async def health_of(daemon, names):
     return answers
 
 
-async def test_the_health_of_each_service_follows_its_engines(mixed, boxes, machines):
+async def test_health_of_a_service_follows_its_engines(mixed, boxes, machines):
     every = NEEDS_BOXES | NEEDS_MACHINES | NEEDS_ANY | NEEDS_NONE | {""}
 
     async def shows(*lost):
@@ -48,7 +48,7 @@ async def test_the_health_of_each_service_follows_its_engines(mixed, boxes, mach
     await shows()
 
 
-async def test_the_health_can_be_watched(mixed, boxes):
+async def test_health_watch_reports_changes(mixed, boxes):
     request = health_pb2.HealthCheckRequest(service="proa.v1.ImageService")
     watch = grpc_services.health(mixed.channel).Watch(request)
 
@@ -62,7 +62,7 @@ async def test_the_health_can_be_watched(mixed, boxes):
     assert seen == [SERVING, NOT_SERVING, SERVING]
 
 
-async def test_an_unknown_service_has_no_health(daemon):
+async def test_health_of_an_unknown_service_is_not_found(daemon):
     request = health_pb2.HealthCheckRequest(service="proa.v1.Nope")
 
     with pytest.raises(grpc.aio.AioRpcError) as caught:

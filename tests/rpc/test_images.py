@@ -16,7 +16,7 @@ async def pulled(daemon, image, **request):
     return [event async for event in daemon.call("PullImage", image=image, **request)]
 
 
-async def test_a_pull_tells_its_progress_and_ends_with_the_image(daemon):
+async def test_pull_streams_progress_and_the_image(daemon):
     *steps, last = await pulled(daemon, "debian:12")
 
     assert {event.WhichOneof("event") for event in steps} == {"progress"}
@@ -29,13 +29,13 @@ async def test_a_pull_tells_its_progress_and_ends_with_the_image(daemon):
     assert got == last.image
 
 
-async def test_a_pull_can_be_repeated(daemon):
+async def test_pull_repeated_succeeds(daemon):
     first, second = await pulled(daemon, "debian:12"), await pulled(daemon, "debian:12")
 
     assert first[-1] == second[-1]
 
 
-async def test_a_pull_for_another_platform(daemon):
+async def test_pull_other_platform_returns_its_image(daemon):
     events = await pulled(daemon, "debian:12", platform="linux/arm64")
 
     assert events[-1].image.architecture == "arm64"
@@ -61,7 +61,7 @@ class Noting(MemoryDriver):
             self.ended.append("well")
 
 
-async def test_a_caller_that_stops_early_ends_the_pull(serve):
+async def test_pull_caller_cancels_ends_the_pull(serve):
     daemon = await serve(("local", Noting()))
     call = daemon.call("PullImage", image="slow:1")
     await call.read()
@@ -76,7 +76,7 @@ async def test_a_caller_that_stops_early_ends_the_pull(serve):
     assert (await refusal(daemon.call("GetImage", image="slow:1"))).reason == "IMAGE_NOT_FOUND"
 
 
-async def test_a_pull_has_a_deadline_too(serve):
+async def test_pull_deadline_expires_ends_the_pull(serve):
     daemon = await serve(("local", Noting()))
     call = daemon.call("PullImage", image="slow:1", timeout=2.5)
 
@@ -89,13 +89,13 @@ async def test_a_pull_has_a_deadline_too(serve):
     assert (refused.code, refused.reason) == ("DEADLINE_EXCEEDED", "ENGINE_TIMED_OUT")
 
 
-async def test_an_image_that_no_registry_has(daemon):
+async def test_pull_unknown_image_is_not_found(daemon):
     refused = await refusal(daemon.call("PullImage", image="missing/x:1").read())
 
     assert (refused.code, refused.reason) == ("NOT_FOUND", "IMAGE_NOT_FOUND")
 
 
-async def test_a_login_opens_a_registry_until_the_logout(daemon):
+async def test_registry_login_admits_until_logout(daemon):
     image = "reg.example:5000/denied/x:1"
     login = {"registry": "reg.example:5000", "username": "u"}
     refused = await refusal(daemon.call("PullImage", image=image).read())
@@ -115,7 +115,7 @@ async def test_a_login_opens_a_registry_until_the_logout(daemon):
 
 
 @pytest.mark.parametrize("missing", ["username", "password"])
-async def test_a_login_needs_both(daemon, missing):
+async def test_registry_login_without_username_or_password_is_refused(daemon, missing):
     request = {"username": "u", "password": "p", missing: ""}
 
     refused = await refusal(daemon.call("LoginRegistry", **request))
@@ -123,14 +123,14 @@ async def test_a_login_needs_both(daemon, missing):
     assert (refused.reason, refused.fields) == ("INVALID_ARGUMENT", [missing])
 
 
-async def test_no_password_is_logged(daemon, capfd):
+async def test_registry_login_password_is_not_logged(daemon, capfd):
     await daemon.call("LoginRegistry", username="u", password="the secret password")
     await refusal(daemon.call("CreateToken", username="ann", password="the secret password"))
 
     assert "the secret password" not in "".join(capfd.readouterr())
 
 
-async def test_an_image_in_use_needs_force(daemon):
+async def test_delete_image_in_use_needs_force(daemon):
     await daemon.container("web", start=False)
     assert (await refusal(daemon.call("DeleteImage", image=IMAGE))).reason == "IN_USE"
 
@@ -141,7 +141,7 @@ async def test_an_image_in_use_needs_force(daemon):
     assert (await refusal(daemon.call("GetImage", image=IMAGE))).reason == "IMAGE_NOT_FOUND"
 
 
-async def test_an_image_of_two_hosts(serve):
+async def test_image_on_two_hosts_is_chosen_by_host(serve):
     daemon = await serve(("a", MemoryDriver()), ("b", MemoryDriver()))
     await pulled(daemon, "debian:12", host="b")
 
@@ -149,7 +149,7 @@ async def test_an_image_of_two_hosts(serve):
     assert (await refusal(daemon.call("GetImage", image="debian:12"))).reason == "IMAGE_NOT_FOUND"
 
 
-async def test_volumes_are_guarded_by_who_uses_them(daemon):
+async def test_delete_volume_in_use_is_refused(daemon):
     await daemon.call("CreateVolume", spec={"name": "root", "capacity_bytes": 2**20})
     base = {"volume": {"name": "root"}}
     await daemon.domain("vm", start=False, disks=[base])
@@ -162,7 +162,7 @@ async def test_volumes_are_guarded_by_who_uses_them(daemon):
     assert await daemon.call("ListVolumes") == v1.ListVolumesResponse()
 
 
-async def test_volumes_go_with_their_domain_unless_they_are_kept(daemon):
+async def test_delete_domain_deletes_its_volumes_unless_kept(daemon):
     for keep, left in ((False, []), (True, ["vm-vda.qcow2"])):
         await daemon.domain("vm", start=False)
         await daemon.call("DeleteResource", id="vm", keep_volumes=keep)
@@ -174,7 +174,7 @@ async def test_volumes_go_with_their_domain_unless_they_are_kept(daemon):
     "image",
     ["localhost:5000/x", "127.1/x:1", "169.254.169.254/latest", "[::1]:80/x", "localhost/x"],
 )
-async def test_pull_and_login_of_a_registry_on_loopback_are_denied(daemon, image):
+async def test_pull_and_login_registry_on_loopback_are_denied(daemon, image):
     registry = image.partition("/")[0]
     pull = await refusal(daemon.call("PullImage", image=image).read())
     login = daemon.call("LoginRegistry", registry=registry, username="u", password="p")
@@ -187,7 +187,7 @@ async def test_pull_and_login_of_a_registry_on_loopback_are_denied(daemon, image
         }
 
 
-async def test_pull_from_a_registry_that_is_named_is_let_through(serve):
+async def test_pull_registry_that_is_allowed_is_passed(serve):
     daemon = await serve(allowed_registries="docker.io, localhost:5000")
 
     assert (await pulled(daemon, "localhost:5000/x"))[-1].HasField("image")
@@ -196,7 +196,7 @@ async def test_pull_from_a_registry_that_is_named_is_let_through(serve):
 
 
 @pytest.mark.parametrize("name", ["PullImage", "LoginRegistry"])
-async def test_registry_that_does_not_answer_is_asked_once(serve, name):
+async def test_pull_registry_that_does_not_answer_is_asked_once(serve, name):
     """Clients try UNAVAILABLE again at once; each try may take the engine half a minute."""
 
     class Counting(MemoryDriver):

@@ -56,14 +56,14 @@ def plain(block):
 
 
 @pytest.mark.parametrize("name", NOT_PUBLIC)
-async def test_a_call_without_a_token_ends_before_its_message_comes(daemon, connection, name):
+async def test_call_without_token_ends_before_its_message_comes(daemon, connection, name):
     connection.begin(RPCS[name].path)
 
     async with asyncio.timeout(20):
         assert "this call needs a token" in plain(await connection.ended())
 
 
-async def test_a_call_with_a_half_sent_message_ends_after_a_while(serve, connect):
+async def test_call_half_sent_message_ends_after_read_timeout(serve, connect):
     daemon = await serve(timing=DaemonTiming(rpc=RpcTiming(read_timeout=0.3)))
     connection = await connect(daemon)
     connection.begin(GET, authorization=f"Bearer {daemon.token(*BOTH)}")
@@ -75,14 +75,14 @@ async def test_a_call_with_a_half_sent_message_ends_after_a_while(serve, connect
     assert "no whole request message came within" in ended
 
 
-async def test_a_call_without_a_message_is_refused(daemon):
+async def test_call_without_message_is_refused(daemon):
     refused = await refusal(messages(daemon, GET, token=daemon.token(*BOTH)))
 
     assert (refused.code, refused.reason) == INVALID
     assert "no request message" in refused.message
 
 
-async def test_a_changing_call_with_two_messages_is_refused(daemon):
+async def test_call_changing_with_two_messages_is_refused(daemon):
     request = v1.StartResourceRequest(id="web").SerializeToString()
     call = messages(daemon, RPCS["StartResource"].path, request, request, token=daemon.token(*BOTH))
 
@@ -93,7 +93,7 @@ async def test_a_changing_call_with_two_messages_is_refused(daemon):
 
 
 @pytest.mark.parametrize("compression", [grpc.Compression.Gzip, grpc.Compression.Deflate])
-async def test_a_message_is_held_to_its_size_unpacked(daemon, compression):
+async def test_call_compressed_message_is_limited_by_its_unpacked_size(daemon, compression):
     rpc = RPCS["CreateContainer"]
     bomb = b"\x0a\x00" * 2**22
     metadata = [("authorization", f"Bearer {daemon.token(*BOTH)}")]
@@ -109,7 +109,7 @@ async def test_a_message_is_held_to_its_size_unpacked(daemon, compression):
     assert "this method takes 262144" in over.message
 
 
-async def test_two_authorization_headers_are_refused(daemon):
+async def test_call_two_authorization_headers_is_refused(daemon):
     token = daemon.token(*BOTH)
     metadata = [("authorization", f"Bearer {token}")] * 2
 
@@ -135,7 +135,7 @@ def spellings(token):
     yield f"{header}.{claims}.{same}"
 
 
-async def test_a_token_in_another_spelling_is_refused(daemon):
+async def test_call_token_in_another_spelling_is_refused(daemon):
     for token in spellings(daemon.token(*BOTH)):
         call = daemon.send(RPCS["GetCaller"], v1.GetCallerRequest(), token=token)
 
@@ -232,7 +232,7 @@ def _is_of_a_call(task):
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_a_refused_call_leaves_no_reference_cycle(daemon, way):
+async def test_call_refused_leaves_no_reference_cycle(daemon, way):
     await daemon.domain("vm", labels={"proa.memory/ignores-stop": "true"})
     idle = of_calls()
 
@@ -256,9 +256,7 @@ async def test_a_refused_call_leaves_no_reference_cycle(daemon, way):
 
 
 @pytest.mark.parametrize("way", ["revoked", "expired"])
-async def test_a_call_whose_token_ends_before_its_message_has_come_does_nothing(
-    serve, connect, way
-):
+async def test_call_token_ends_before_the_message_does_nothing(serve, connect, way):
     daemon = await serve(token_lifetime="2s" if way == "expired" else "1h")
     connection = await connect(daemon)
     await daemon.container("web", start=False)
@@ -289,7 +287,7 @@ def _is_good(daemon, token):
     return True
 
 
-async def test_of_many_calls_of_one_user_at_once_none_is_refused_a_seat(daemon, connection):
+async def test_calls_of_one_user_many_at_once_are_all_read(daemon, connection):
     """More than are read at a time, whose messages come a little later."""
     token = f"Bearer {daemon.token(*BOTH)}"
     calls = range(1, 1_000, 2)

@@ -21,7 +21,7 @@ async def listed(daemon, **request):
     return list((await daemon.call("ListResources", **request)).resources)
 
 
-async def test_a_list_and_a_get_say_the_same(daemon):
+async def test_list_and_get_return_the_same(daemon):
     await daemon.container("web")
     await daemon.domain("vm")
 
@@ -30,7 +30,7 @@ async def test_a_list_and_a_get_say_the_same(daemon):
         assert whole == [await shown(daemon, r.id, view) for r in whole]
 
 
-async def test_reads_cost_the_engine_nothing(serve, boxes):
+async def test_read_does_not_ask_the_engine(serve, boxes):
     daemon = await serve(("local", boxes))
     await daemon.container("web")
     await shown(daemon, "web", "FULL")
@@ -44,7 +44,7 @@ async def test_reads_cost_the_engine_nothing(serve, boxes):
 
 
 @pytest.mark.parametrize("view", ["SUMMARY", "FULL"])
-async def test_one_reads_what_one_wrote(daemon, view):
+async def test_read_after_write_shows_the_write(daemon, view):
     """A list that was answered before is not answered again when something has changed."""
     view = f"RESOURCE_VIEW_{view}"
 
@@ -67,7 +67,7 @@ async def test_one_reads_what_one_wrote(daemon, view):
     assert await states() == {"vm2": "STOPPED"}
 
 
-async def test_a_list_with_another_request_is_another_list(daemon):
+async def test_list_other_request_is_another_list(daemon):
     for name in ("aa", "bb", "cc"):
         await daemon.container(name)
 
@@ -79,7 +79,7 @@ async def test_a_list_with_another_request_is_another_list(daemon):
     assert await daemon.names() == ["aa", "bb", "cc"]
 
 
-async def test_pages_go_on_where_they_were_after_a_change(daemon):
+async def test_list_change_between_pages_continues_in_place(daemon):
     for name in ("aa", "bb", "cc", "dd"):
         await daemon.container(name)
     first = await daemon.call("ListResources", page_size=2)
@@ -92,7 +92,7 @@ async def test_pages_go_on_where_they_were_after_a_change(daemon):
     assert rest == ["bc", "cc", "dd"]
 
 
-async def test_what_happens_behind_our_back_is_seen(daemon):
+async def test_get_after_external_change_shows_it(daemon):
     web = await daemon.container("web")
     before = await shown(daemon, "web")
 
@@ -108,7 +108,7 @@ async def test_what_happens_behind_our_back_is_seen(daemon):
     assert after.observe_time.ToDatetime() > before.observe_time.ToDatetime()
 
 
-async def test_a_lost_engine_is_not_read_from_memory(serve, quick):
+async def test_read_engine_lost_is_unavailable(serve, quick):
     daemon = await serve(timing=quick)
     web = await daemon.container("web")
     await shown(daemon, "web", "FULL")
@@ -134,7 +134,7 @@ async def test_a_lost_engine_is_not_read_from_memory(serve, quick):
     assert engine.last_sync_time.ToDatetime() > synced
 
 
-async def test_a_graceful_stop_shows_what_it_is_at(daemon):
+async def test_graceful_stop_shows_its_activity(daemon):
     await daemon.domain("vm", labels=DEAF)
     before = await shown(daemon, "vm")
     stop = asyncio.ensure_future(daemon.call("StopResource", id="vm", grace_period={"seconds": 60}))
@@ -160,7 +160,7 @@ async def test_a_graceful_stop_shows_what_it_is_at(daemon):
     assert v1.VERB_START in after.allowed_verbs
 
 
-async def test_an_activity_that_fails_is_over(daemon):
+async def test_activity_of_a_failed_verb_is_cleared(daemon):
     await daemon.domain("vm", labels=DEAF)
     request = {"id": "vm", "mode": "STOP_MODE_GRACEFUL", "grace_period": {"nanos": 1000000}}
 
@@ -177,7 +177,7 @@ CALLS = {
 
 
 @pytest.mark.parametrize("call", CALLS)
-async def test_an_etag_that_is_true_lets_it_pass(daemon, call):
+async def test_verb_current_etag_is_run(daemon, call):
     await daemon.domain("vm", start=False)
 
     for view in ("SUMMARY", "FULL"):
@@ -207,7 +207,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("call", CALLS)
-async def test_an_etag_of_before_a_change_does_not(daemon, call, change):
+async def test_verb_outdated_etag_is_refused(daemon, call, change):
     vm = await daemon.domain("vm", start=False)
     etag = (await shown(daemon, "vm")).etag
     await CHANGES[change](daemon, vm.id)
@@ -221,7 +221,7 @@ async def test_an_etag_of_before_a_change_does_not(daemon, call, change):
     await daemon.call(call, id="vm", etag=now.etag, **request)
 
 
-async def test_an_etag_of_nothing(daemon):
+async def test_verb_made_up_etag_is_refused(daemon):
     await daemon.domain("vm", start=False)
 
     assert (await refusal(daemon.call("DeleteResource", id="vm", etag="x"))).reason == (
@@ -230,7 +230,7 @@ async def test_an_etag_of_nothing(daemon):
     assert await daemon.names() == ["vm"]
 
 
-async def test_reads_leave_the_etag_alone(daemon):
+async def test_read_keeps_the_etag(daemon):
     await daemon.domain("vm", labels=DEAF)
     etag = (await shown(daemon, "vm")).etag
 
@@ -242,7 +242,7 @@ async def test_reads_leave_the_etag_alone(daemon):
     assert (await shown(daemon, "vm", "FULL")).etag == etag
 
 
-async def test_two_who_update_by_the_same_etag(daemon):
+async def test_update_twice_with_the_same_etag_is_done_once(daemon):
     await daemon.domain("vm", start=False)
     etag = (await shown(daemon, "vm")).etag
     calls = [
@@ -255,7 +255,7 @@ async def test_two_who_update_by_the_same_etag(daemon):
     assert sum(not isinstance(o, Exception) for o in outcomes) == 1
 
 
-async def test_what_waits_for_the_next_start_is_said(daemon):
+async def test_update_pending_until_next_start_is_reported(daemon):
     await daemon.domain("vm")
 
     running = await daemon.call("UpdateResource", id="vm", domain={"vcpus": 2, "title": "t"})

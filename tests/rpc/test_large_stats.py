@@ -13,7 +13,7 @@ class Failing(MemoryDriver):
         raise EngineConflictError("memory", "x" * 4000)
 
 
-async def test_why_thousands_have_no_sample_comes_in_messages_that_stock_clients_take(serve):
+async def test_stream_stats_thousands_missing_come_in_messages_below_the_default_limit(serve):
     timing = DaemonTiming(stats=StatsStreamTiming(sample_age=0.2))
     daemon = await serve(("local", Failing()), timing=timing)
     made = {(await daemon.container()).id for _ in range(1500)}

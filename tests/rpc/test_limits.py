@@ -94,7 +94,7 @@ def comments(tmp_path_factory):
     return found
 
 
-def test_every_method_has_a_limit_which_its_comment_tells(comments):
+def test_limit_of_every_method_is_in_its_comment(comments):
     for rpc in RPCS.values():
         service, _, name = rpc.path[1:].partition("/")
         full_name = f"{service}.{name}"
@@ -106,7 +106,7 @@ def test_every_method_has_a_limit_which_its_comment_tells(comments):
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_every_field_of_a_request_has_its_limits_which_its_comment_tells(comments, name):
+def test_limits_of_every_request_field_are_in_its_comment(comments, name):
     field = FIELDS[name]
     items, key, length = limits(field)
     sentence = limit_sentence(field)
@@ -177,7 +177,7 @@ LIMITED = {name: field for name, field in FIELDS.items() if limit_sentence(field
 
 
 @pytest.mark.parametrize("name", LIMITED)
-async def test_a_request_over_a_limit_is_refused_with_the_path_of_its_field(daemon, name):
+async def test_request_field_over_its_limit_is_refused_with_the_path(daemon, name):
     field = LIMITED[name]
     rpc, path = chain(field.containing_type)
     for value in over(field):
@@ -202,7 +202,7 @@ async def test_a_request_over_a_limit_is_refused_with_the_path_of_its_field(daem
 
 
 @pytest.mark.parametrize("name", RPCS)
-async def test_a_request_over_the_limit_of_its_method_is_refused(daemon, name):
+async def test_request_over_the_limit_of_its_method_is_refused(daemon, name):
     rpc = RPCS[name]
     service, _, method = rpc.path[1:].partition("/")
     services = rpc.request.DESCRIPTOR.file.services_by_name

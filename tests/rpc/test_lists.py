@@ -52,19 +52,19 @@ FILTERS = [
 ]
 
 
-async def test_filters(fleet):
+async def test_list_filter_returns_what_matches(fleet):
     for which, names in FILTERS:
         assert await fleet.names(filter=which) == names.split(), which
 
 
-async def test_filter_by_a_state_that_has_no_word(daemon):
+async def test_list_filter_by_other_state_matches(daemon):
     await daemon.container("web", labels={"proa.memory/starts-as": "OTHER"})
     await daemon.container("db")
 
     assert await daemon.names(filter={"states": ["RESOURCE_STATE_OTHER"]}) == ["web"]
 
 
-async def test_a_filter_with_ids_in_any_spelling(fleet):
+async def test_list_filter_ids_in_any_spelling_match(fleet):
     listed = await fleet.call("ListResources")
     ids = {resource.name: resource.id for resource in listed.resources}
     for spell in (str, str.upper, lambda id: id.replace("-", ""), lambda id: UUID(id).hex.upper()):
@@ -73,7 +73,7 @@ async def test_a_filter_with_ids_in_any_spelling(fleet):
     assert await fleet.names(filter={"ids": [ids["vm"][:8], "vm"]}) == []
 
 
-async def test_a_filter_with_an_unknown_host(fleet):
+async def test_list_filter_unknown_host_is_not_found(fleet):
     refused = await refusal(fleet.call("ListResources", filter={"hosts": ["a", "c"]}))
 
     assert (refused.reason, refused.metadata) == ("HOST_NOT_FOUND", {"host": "c"})
@@ -94,7 +94,7 @@ ORDERS = {
 }
 
 
-async def test_orders(fleet):
+async def test_list_order_by_sorts(fleet):
     for order, names in ORDERS.items():
         assert await fleet.names(order_by=order) == names.split(), order
 
@@ -109,7 +109,7 @@ async def pages(daemon, call, field, size, **request):
             return
 
 
-async def test_the_pages_together_are_the_list(fleet):
+async def test_list_pages_together_are_the_list(fleet):
     for order, names in ORDERS.items():
         for size in (1, 2, 3, 4, 5, 6):
             seen = [
@@ -120,7 +120,7 @@ async def test_the_pages_together_are_the_list(fleet):
             assert 0 < len(seen[-1]) <= size
 
 
-async def test_equals_are_told_apart_across_pages(serve):
+async def test_list_equal_sort_keys_are_on_one_page_each(serve):
     """On two hosts the same names: the order by name alone does not decide."""
     daemon = await serve(("a", MemoryDriver()), ("b", MemoryDriver()))
     ids = {(await daemon.container(name, host=host)).id for name in ("xx", "yy") for host in "ab"}
@@ -130,7 +130,7 @@ async def test_equals_are_told_apart_across_pages(serve):
         assert sorted(r.id for page in seen for r in page) == sorted(ids)
 
 
-async def test_page_token_after_names_of_any_length_is_taken_back(daemon):
+async def test_page_token_after_names_of_any_length_is_accepted(daemon):
     """Docker lets a name have thousands of characters, and any field may be named again."""
     names = [letter * 5_000 for letter in "abc"]
     for name in names:
@@ -147,7 +147,7 @@ async def test_page_token_after_names_of_any_length_is_taken_back(daemon):
 
 
 @pytest.mark.parametrize("order", ["name", "name desc"])
-async def test_what_comes_and_goes_shifts_nothing(daemon, order):
+async def test_list_resources_that_come_and_go_shift_no_page(daemon, order):
     names = [f"c{n}" for n in range(8)]
     for name in names:
         await daemon.container(name, start=False)
@@ -164,7 +164,7 @@ async def test_what_comes_and_goes_shifts_nothing(daemon, order):
     assert rest == [ordered[3], *ordered[5:]]
 
 
-async def test_pages_have_both_where_two_hosts_have_the_same_id_and_name(serve):
+async def test_list_same_id_and_name_on_two_hosts_has_both(serve):
     """As of a domain that is defined on two hosts, to be migrated."""
     daemon = await serve(("a", MemoryDriver()), ("b", MemoryDriver()))
     spec = {"name": "vm", "memory_bytes": MEMORY_BYTES, "uuid": str(UUID(int=1))}
@@ -176,7 +176,7 @@ async def test_pages_have_both_where_two_hosts_have_the_same_id_and_name(serve):
         assert sorted(r.host for page in seen for r in page) == ["a", "b"]
 
 
-async def test_a_token_belongs_to_its_request(fleet):
+async def test_page_token_of_another_request_is_refused(fleet):
     request = {"order_by": "name", "filter": {"name_prefix": ""}}
     token = (await fleet.call("ListResources", page_size=2, **request)).next_page_token
 
@@ -200,7 +200,7 @@ async def test_a_token_belongs_to_its_request(fleet):
     assert refused.reason == "PAGE_TOKEN_INVALID"
 
 
-async def test_a_page_has_a_thousand_at_the_most(daemon):
+async def test_list_page_has_at_most_a_thousand(daemon):
     """Snapshots are the cheapest to make many of."""
     vm = await daemon.domain("vm", start=False)
     for number in range(1010):
@@ -232,7 +232,7 @@ async def test_list_snapshots_of_one_second_the_parent_comes_first(serve):
         assert [s.name for page in seen for s in page] == ["c", "b", "a"]
 
 
-async def test_images_come_newest_first_in_pages(daemon):
+async def test_list_images_is_newest_first_in_pages(daemon):
     for tag in ("a:1", "b:1", "a:2"):
         async for _ in daemon.call("PullImage", image=tag):
             pass
@@ -246,7 +246,7 @@ async def test_images_come_newest_first_in_pages(daemon):
     assert {image.host for image in listed.images} == {"local"}
 
 
-async def test_volumes_come_by_name_in_pages(daemon):
+async def test_list_volumes_is_by_name_in_pages(daemon):
     for name in ("c", "a", "b"):
         await daemon.call("CreateVolume", spec={"name": name, "capacity_bytes": 2**20})
 
@@ -256,7 +256,7 @@ async def test_volumes_come_by_name_in_pages(daemon):
     assert (await refusal(daemon.call("ListVolumes", pool="x"))).reason == "VOLUME_NOT_FOUND"
 
 
-async def test_a_list_has_summaries_unless_the_full_view_is_asked_for(fleet):
+async def test_list_without_view_returns_summaries(fleet):
     summary = (await fleet.call("ListResources", filter={"name_prefix": "vm"})).resources[0]
     full = (
         await fleet.call("ListResources", filter={"name_prefix": "vm"}, view="RESOURCE_VIEW_FULL")
@@ -268,7 +268,7 @@ async def test_a_list_has_summaries_unless_the_full_view_is_asked_for(fleet):
     assert full.host == summary.host == "b"
 
 
-async def test_a_get_is_full_unless_the_summary_is_asked_for(fleet):
+async def test_get_without_view_returns_the_full_view(fleet):
     full = (await fleet.call("GetResource", id="web")).resource
     summary = (await fleet.call("GetResource", id="web", view="RESOURCE_VIEW_SUMMARY")).resource
 
@@ -292,7 +292,7 @@ async def test_a_get_is_full_unless_the_summary_is_asked_for(fleet):
     ],
     ids=str,
 )
-async def test_a_mask_leaves_only_what_it_names(fleet, paths, wanted):
+async def test_read_mask_leaves_only_the_named_fields(fleet, paths, wanted):
     mask = FieldMask(paths=paths)
     got = (await fleet.call("GetResource", id="web", read_mask=mask)).resource
     listed = (
@@ -314,7 +314,7 @@ async def test_a_mask_leaves_only_what_it_names(fleet, paths, wanted):
 
 @pytest.mark.parametrize("mask", [None, FieldMask(paths=["name", "labels"])])
 @pytest.mark.parametrize("view", ["RESOURCE_VIEW_SUMMARY", "RESOURCE_VIEW_FULL"])
-async def test_list_resources_of_large_ones_ends_pages_before_grpcs_limit(serve, mask, view):
+async def test_list_resources_large_ends_pages_below_grpcs_limit(serve, mask, view):
     daemon = await serve(("a", MemoryDriver()))
     labels = {f"big{n}": "x" * 4000 for n in range(50)}
     names = [f"c{n:02}" for n in range(45)]
@@ -332,7 +332,7 @@ async def test_list_resources_of_large_ones_ends_pages_before_grpcs_limit(serve,
     assert pages == 3
 
 
-async def test_pages_of_large_snapshots_end_before_grpcs_limit(daemon):
+async def test_list_snapshots_large_ends_pages_below_grpcs_limit(daemon):
     vm = await daemon.domain("vm", start=False)
     names = [f"s{number:03}" for number in range(300)]
     for name in names:

@@ -124,7 +124,7 @@ async def send(daemon, rpc, request, token):
 
 @pytest.mark.parametrize("who", TOKENS)
 @pytest.mark.parametrize("name", RPCS)
-async def test_a_request_at_its_limits_takes_20_ms_at_the_most(daemon, monkeypatch, name, who):
+async def test_loop_request_at_its_limits_takes_at_most_20_ms(daemon, monkeypatch, name, who):
     rpc = RPCS[name]
     token = daemon.token(*TOKENS[who]) if TOKENS[who] else None
     await daemon.container("web")
@@ -142,7 +142,7 @@ async def test_a_request_at_its_limits_takes_20_ms_at_the_most(daemon, monkeypat
         assert min(taken)[0] < MOST, (what, len(data), min(taken))
 
 
-async def test_no_request_is_the_first_to_pay_for_its_checks(daemon):
+async def test_loop_first_request_does_not_pay_for_its_checks(daemon):
     misses = checks._adapter.cache_info().misses
     checks._adapter.cache_clear()
     prepare_all()

@@ -20,17 +20,17 @@ async def vm(daemon):
     return await daemon.domain("vm")
 
 
-async def test_by_its_full_id(daemon, web, vm):
+async def test_find_full_id_is_the_resource(daemon, web, vm):
     assert await found(daemon, web.id) == web.id
     assert await found(daemon, vm.id) == vm.id
 
 
-async def test_by_the_start_of_a_container_id(daemon, web):
+async def test_find_prefix_of_a_container_id_is_the_container(daemon, web):
     for length in (4, 12, 63):
         assert await found(daemon, web.id[:length]) == web.id
 
 
-async def test_three_digits_are_too_few(daemon, web):
+async def test_find_prefix_of_three_digits_is_not_found(daemon, web):
     assert (await refusal(daemon.call("GetResource", id=web.id[:3]))).reason == "RESOURCE_NOT_FOUND"
 
 
@@ -66,7 +66,7 @@ async def test_find_a_container_id_in_upper_case_is_the_container(daemon, web):
         assert await found(daemon, f"container/{web.id[:length].upper()}") == web.id
 
 
-async def test_by_its_name_with_and_without_kind_and_host(daemon, web, vm):
+async def test_find_name_with_and_without_kind_and_host_is_the_resource(daemon, web, vm):
     for name in ("web", "container/web", "local/container/web"):
         assert await found(daemon, name) == web.id
     for name in ("vm", "domain/vm", "local/domain/vm", f"domain/{vm.id}"):
@@ -76,13 +76,13 @@ async def test_by_its_name_with_and_without_kind_and_host(daemon, web, vm):
 @pytest.mark.parametrize(
     "name", ["domain/web", "container/vm", "other/container/web", "we", "webb", "WEB", " web"]
 )
-async def test_what_is_not_there(daemon, web, vm, name):
+async def test_find_unknown_is_not_found(daemon, web, vm, name):
     refused = await refusal(daemon.call("GetResource", id=name))
 
     assert (refused.reason, refused.metadata["resource"]) == ("RESOURCE_NOT_FOUND", name)
 
 
-async def test_an_id_of_the_other_kind(daemon, web, vm):
+async def test_find_id_with_the_other_kind_is_not_found(daemon, web, vm):
     """What is asked for by one kind is never done to another."""
     for name in (f"container/{vm.id}", f"domain/{web.id}", f"local/container/{vm.id}"):
         refused = await refusal(daemon.call("StopResource", id=name, mode="STOP_MODE_FORCE"))
@@ -91,13 +91,13 @@ async def test_an_id_of_the_other_kind(daemon, web, vm):
 
 
 @pytest.mark.parametrize("name", ["", "/", "web/", "/web", "image/web", "a/b/container/web", "//"])
-async def test_what_is_no_name(daemon, web, name):
+async def test_find_invalid_name_is_refused(daemon, web, name):
     refused = await refusal(daemon.call("GetResource", id=name))
 
     assert (refused.reason, refused.fields) == ("INVALID_ARGUMENT", ["id"])
 
 
-async def test_a_name_of_both_kinds_is_settled_by_the_kind(daemon):
+async def test_find_name_of_both_kinds_is_settled_by_the_kind(daemon):
     container, domain = await daemon.container("web"), await daemon.domain("web")
 
     refused = await refusal(daemon.call("GetResource", id="web"))
@@ -111,7 +111,7 @@ async def test_a_name_of_both_kinds_is_settled_by_the_kind(daemon):
     assert await found(daemon, container.id) == container.id
 
 
-async def test_an_ambiguous_name_changes_nothing(daemon):
+async def test_verb_ambiguous_name_changes_nothing(daemon):
     await daemon.container("web")
     await daemon.domain("web")
 
@@ -131,13 +131,13 @@ async def test_find_a_name_that_is_the_start_of_an_id_is_who_is_called_so(daemon
         assert await found(daemon, other.id[:9]) == other.id
 
 
-async def test_a_full_id_means_itself_whatever_others_are_called(daemon, web):
+async def test_find_full_id_that_is_also_a_name_is_the_resource_with_the_id(daemon, web):
     await daemon.domain(web.id)
 
     assert await found(daemon, web.id) == web.id
 
 
-async def test_a_full_id_in_another_spelling_means_itself_too(daemon, web, vm):
+async def test_find_full_id_in_another_spelling_is_the_resource_with_the_id(daemon, web, vm):
     for written in (web.id.upper(), vm.id.upper(), vm.id.replace("-", "")):
         await daemon.container(written)
 
@@ -151,7 +151,7 @@ async def two_hosts(serve):
     return await serve(("a", MemoryDriver()), ("b", MemoryDriver()))
 
 
-async def test_a_name_on_two_hosts_is_settled_by_the_host(two_hosts):
+async def test_find_name_on_two_hosts_is_settled_by_the_host(two_hosts):
     on_a = await two_hosts.container("web", host="a")
     on_b = await two_hosts.container("web", host="b")
 
@@ -163,7 +163,7 @@ async def test_a_name_on_two_hosts_is_settled_by_the_host(two_hosts):
     assert {on_a.host, on_b.host} == {"a", "b"}
 
 
-async def test_verbs_go_to_the_host_that_has_it(two_hosts):
+async def test_verb_goes_to_the_host_of_the_resource(two_hosts):
     on_b = await two_hosts.container("web", host="b")
 
     stopped = (await two_hosts.call("StopResource", id="web")).resource
@@ -171,7 +171,7 @@ async def test_verbs_go_to_the_host_that_has_it(two_hosts):
     assert (stopped.id, stopped.host) == (on_b.id, "b")
 
 
-async def test_new_things_go_to_the_first_host_unless_another_is_named(two_hosts):
+async def test_create_without_host_goes_to_the_first_host(two_hosts):
     assert (await two_hosts.domain("vm")).host == "a"
     refused = await refusal(
         two_hosts.call("CreateDomain", spec={"name": "x", "memory_bytes": 2**26}, host="c")

@@ -51,7 +51,7 @@ def named(case):
     return f"{rpc.name}-{'.'.join(field.name for field in path)}-{number}"
 
 
-def test_the_walk_finds_the_fields_that_have_such_values():
+def test_output_only_fields_are_found():
     found = {(rpc.name, ".".join(field.name for field in path)) for rpc, path, _ in CASES}
 
     assert {
@@ -73,7 +73,7 @@ def test_the_walk_finds_the_fields_that_have_such_values():
 
 
 @pytest.mark.parametrize("case", CASES, ids=named)
-async def test_a_value_that_only_tells_is_refused_with_its_field(daemon, case):
+async def test_request_output_only_value_is_refused_with_its_field(daemon, case):
     rpc, path, number = case
     request = GetMessageClass(rpc.request.DESCRIPTOR)()
     field = put(request, path, number)

@@ -94,7 +94,7 @@ def outcome(call, state):
     ), state
 
 
-def test_the_check_can_fail():
+def test_serial_wrong_history_is_found():
     def call(verb, began, ended, state="", reason=""):
         made = Call(verb, "x")
         made.began, made.ended = began, ended
@@ -115,7 +115,7 @@ def test_the_check_can_fail():
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_two_hundred_racing_calls_on_ten_resources(daemon, seed):
+async def test_verbs_two_hundred_at_once_on_ten_resources_are_serial(daemon, seed):
     chance = random.Random(seed)
     names = [f"c{number}" for number in range(10)]
     for name in names:

@@ -114,7 +114,7 @@ async def paused(daemon, held):
     return call
 
 
-async def test_an_idle_daemon_stops_at_once(settings):
+async def test_shutdown_idle_daemon_stops_at_once(settings):
     async with Stopping(settings(drain_timeout="30s"), MemoryDriver()) as stopping:
         began = time.monotonic()
         await stopping.over()
@@ -122,7 +122,7 @@ async def test_an_idle_daemon_stops_at_once(settings):
     assert time.monotonic() - began < AT_ONCE
 
 
-async def test_calls_in_flight_end_well_and_new_ones_are_refused(stopping, held):
+async def test_shutdown_finishes_calls_in_flight_and_refuses_new_ones(stopping, held):
     daemon = stopping.daemon
     pause = await paused(daemon, held)
 
@@ -141,7 +141,7 @@ async def test_calls_in_flight_end_well_and_new_ones_are_refused(stopping, held)
     await asyncio.wait_for(stopping.over(), AT_ONCE)
 
 
-async def test_health_says_so_while_calls_end(stopping, held):
+async def test_shutdown_health_is_not_serving_while_calls_end(stopping, held):
     daemon = stopping.daemon
     stub = grpc_services.health(daemon.channel)
     pause = await paused(daemon, held)
@@ -159,7 +159,7 @@ async def test_health_says_so_while_calls_end(stopping, held):
     await pause
 
 
-async def test_health_stays_so_whatever_the_engines_do(stopping, held):
+async def test_shutdown_health_stays_not_serving_whatever_the_engines_do(stopping, held):
     daemon = stopping.daemon
     pause = await paused(daemon, held)
     stopping.begin()
@@ -174,7 +174,7 @@ async def test_health_stays_so_whatever_the_engines_do(stopping, held):
     await pause
 
 
-async def test_a_watcher_of_the_health_does_not_hold_it_up(settings):
+async def test_shutdown_does_not_wait_for_health_watches(settings):
     async with Stopping(settings(drain_timeout="30s"), MemoryDriver()) as stopping:
         stub = grpc_services.health(stopping.daemon.channel)
         watches = [stub.Watch(health_pb2.HealthCheckRequest()) for _ in range(3)]
@@ -186,7 +186,7 @@ async def test_a_watcher_of_the_health_does_not_hold_it_up(settings):
     assert time.monotonic() - began < AT_ONCE
 
 
-async def test_what_takes_too_long_is_cut_off_within_one_patience(settings, held):
+async def test_shutdown_call_that_takes_too_long_is_cut_off_within_drain_timeout(settings, held):
     async with Stopping(settings(drain_timeout="3s"), held) as stopping:
         pause = await paused(stopping.daemon, held)
         began = time.monotonic()
@@ -197,7 +197,7 @@ async def test_what_takes_too_long_is_cut_off_within_one_patience(settings, held
         assert (await refusal(pause)).code == "UNAVAILABLE"
 
 
-async def test_a_change_whose_caller_is_gone_is_waited_for(stopping, held):
+async def test_shutdown_waits_for_a_change_whose_caller_is_gone(stopping, held):
     daemon = stopping.daemon
     request = {"spec": {"image": IMAGE, "name": "slow"}}
     create = asyncio.ensure_future(daemon.call("CreateContainer", **request))
@@ -212,7 +212,7 @@ async def test_a_change_whose_caller_is_gone_is_waited_for(stopping, held):
     assert [resource.name for resource in await held.list_resources()] == ["slow"]
 
 
-async def test_a_graceful_stop_that_waits_long_is_cut_off(settings):
+async def test_shutdown_cuts_off_a_long_graceful_stop(settings):
     driver = MemoryDriver()
     async with Stopping(settings(drain_timeout="0.3s"), driver) as stopping:
         vm = await stopping.daemon.domain("vm", labels=DEAF)

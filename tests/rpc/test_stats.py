@@ -48,7 +48,7 @@ async def batches(daemon, number, **request):
     return found
 
 
-async def test_both_kinds_in_one_shape(daemon):
+async def test_stream_stats_both_kinds_have_one_shape(daemon):
     web = await daemon.container("web", resources={"memory_bytes": 2**28})
     vm = await daemon.domain("vm")
     await daemon.container("idle", start=False)
@@ -68,7 +68,7 @@ async def test_both_kinds_in_one_shape(daemon):
     assert first["vm"].memory_limit_bytes == vm.domain.memory_bytes
 
 
-async def test_named_ones(daemon):
+async def test_stream_stats_ids_returns_these_alone(daemon):
     web = await daemon.container("web")
     await daemon.container("other")
     await daemon.domain("vm")
@@ -78,7 +78,7 @@ async def test_named_ones(daemon):
     assert set(batch) == {"web", "vm"}
 
 
-async def test_named_ones_that_do_not_run_have_a_reason(daemon):
+async def test_stream_stats_ids_that_do_not_run_are_missing_with_a_reason(daemon):
     await daemon.container("web")
     idle = await daemon.container("idle", start=False)
     vm = await daemon.domain("vm", start=False)
@@ -106,20 +106,20 @@ async def test_named_ones_that_do_not_run_have_a_reason(daemon):
     ],
     ids=str,
 )
-async def test_bad_requests(daemon, request_, field):
+async def test_stream_stats_bad_request_is_refused(daemon, request_, field):
     refused = await refusal(daemon.call("StreamStats", **request_).read())
 
     assert (refused.code, refused.reason) == ("INVALID_ARGUMENT", "INVALID_ARGUMENT")
     assert refused.fields[0].startswith(field)
 
 
-async def test_one_that_there_is_not(daemon):
+async def test_stream_stats_unknown_id_is_not_found(daemon):
     refused = await refusal(daemon.call("StreamStats", ids=["nope"]).read())
 
     assert (refused.code, refused.reason) == ("NOT_FOUND", "RESOURCE_NOT_FOUND")
 
 
-async def test_one_that_is_deleted_meanwhile(daemon):
+async def test_stream_stats_resource_deleted_meanwhile_ends_with_not_found(daemon):
     await daemon.container("web")
     call = daemon.call("StreamStats", ids=["web"])
     assert (await call.read()).stats
@@ -133,7 +133,7 @@ async def test_one_that_is_deleted_meanwhile(daemon):
     assert refused.reason == "RESOURCE_NOT_FOUND"
 
 
-async def test_a_lost_engine(daemon):
+async def test_stream_stats_engine_lost_is_unavailable(daemon):
     await daemon.container("web")
     daemon.driver.lose()
 
@@ -142,7 +142,7 @@ async def test_a_lost_engine(daemon):
     assert (refused.code, refused.reason) == ("UNAVAILABLE", "ENGINE_UNREACHABLE")
 
 
-async def test_an_engine_that_cannot_tell(serve):
+async def test_stream_stats_engine_without_capability_is_unimplemented(serve):
     daemon = await serve(("local", container_engine()))
     await daemon.container("web")
 
@@ -174,7 +174,7 @@ async def test_stream_stats_caller_that_goes_away_is_not_sampled_for(daemon):
     await eventually(quiet)  # the daemon hears of the caller's end a moment later
 
 
-async def test_it_is_offered(daemon):
+async def test_get_host_has_the_stats_capability(daemon):
     (engine,) = (await daemon.call("GetHost")).host.engines
 
     assert v1.CAPABILITY_STATS in engine.capabilities

@@ -31,7 +31,7 @@ def silent(daemon):
     return grpc_services.reflection(daemon.channel).ServerReflectionInfo()
 
 
-async def test_public_streams_over_the_most_of_one_peer_are_refused(daemon):
+async def test_public_streams_over_the_most_of_one_address_are_refused(daemon):
     watches = [watch(daemon) for _ in range(MOST_PER_ADDRESS)]
     for call in watches:
         assert (await call.read()).status == SERVING
@@ -55,7 +55,7 @@ async def test_public_streams_over_the_most_of_one_peer_are_refused(daemon):
     await eventually(there_is_room)
 
 
-async def test_public_streams_through_a_trusted_proxy_count_for_who_is_behind_it(serve):
+async def test_public_streams_through_a_trusted_proxy_count_for_the_forwarded_address(serve):
     daemon = await serve(trusted_proxies="127.0.0.1")
 
     def from_behind(address):
@@ -74,7 +74,7 @@ async def test_public_streams_through_a_trusted_proxy_count_for_who_is_behind_it
 
 
 @pytest.mark.parametrize("begin", [watch, silent], ids=["health", "reflection"])
-async def test_a_public_stream_after_its_time_ends_well(serve, begin):
+async def test_public_stream_after_its_lifetime_ends_with_ok(serve, begin):
     daemon = await serve(timing=DaemonTiming(rpc=RpcTiming(public_stream_lifetime=0.2)))
     call = begin(daemon)
 
@@ -85,7 +85,7 @@ async def test_a_public_stream_after_its_time_ends_well(serve, begin):
     assert (await call.code()).name == "OK"
 
 
-async def test_a_public_stream_of_many_questions_answers_each(daemon):
+async def test_public_stream_many_questions_are_all_answered(daemon):
     question = reflection_pb2.ServerReflectionRequest(list_services="")
 
     answers = [answer async for answer in ask(daemon, *[question] * 20)]
@@ -93,7 +93,7 @@ async def test_a_public_stream_of_many_questions_answers_each(daemon):
     assert len(answers) == 20
 
 
-async def test_a_question_over_its_limit_is_refused(daemon):
+async def test_public_stream_question_over_its_limit_is_refused(daemon):
     question = reflection_pb2.ServerReflectionRequest(file_by_filename="x" * 5000)
 
     refused = await refusal(ask(daemon, question).read())

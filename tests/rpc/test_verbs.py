@@ -66,7 +66,7 @@ async def bring(daemon, state):
 
 
 @pytest.mark.parametrize("state", [state for state in S if state is not S.REMOVING])
-async def test_only_what_is_legal_reaches_the_driver(recorded, state):
+async def test_verb_illegal_in_state_does_not_reach_the_driver(recorded, state):
     """REMOVING has no verb at all; no driver but Docker's can show it."""
     await bring(recorded, state)
     allowed = (await recorded.call("GetResource", id="vm")).resource.allowed_verbs
@@ -92,7 +92,7 @@ async def test_only_what_is_legal_reaches_the_driver(recorded, state):
     [(state, verb) for verb in CALLS for state in S if state in LEGAL[verb]],
     ids=str,
 )
-async def test_what_is_legal_is_done(recorded, state, verb):
+async def test_verb_legal_in_state_is_done(recorded, state, verb):
     await bring(recorded, state)
     call, request = CALLS[verb]
     if verb is Verb.DELETE:
@@ -111,7 +111,7 @@ async def test_what_is_legal_is_done(recorded, state, verb):
 
 
 @pytest.mark.parametrize("call", ["CreateSnapshot", "ListSnapshots", "GetDomainXml"])
-async def test_what_a_container_does_not_have(recorded, call):
+async def test_verb_that_containers_lack_is_refused(recorded, call):
     await recorded.container("web")
     request = {"name": "s"} if call == "CreateSnapshot" else {}
 
@@ -120,7 +120,7 @@ async def test_what_a_container_does_not_have(recorded, call):
     assert (refused.code, refused.reason) == ("UNIMPLEMENTED", "CAPABILITY_MISSING")
 
 
-async def test_a_forced_delete_takes_what_is_active(daemon):
+async def test_delete_force_deletes_an_active_resource(daemon):
     await daemon.container("web")
 
     deleted = (await daemon.call("DeleteResource", id="web", force=True)).resource
@@ -129,14 +129,14 @@ async def test_a_forced_delete_takes_what_is_active(daemon):
     assert await daemon.names() == []
 
 
-async def test_a_delete_of_what_is_missing_can_be_allowed(daemon):
+async def test_delete_allow_missing_of_a_missing_resource_succeeds(daemon):
     answer = await daemon.call("DeleteResource", id="web", allow_missing=True)
 
     assert not answer.HasField("resource")
     assert (await refusal(daemon.call("DeleteResource", id="web"))).reason == "RESOURCE_NOT_FOUND"
 
 
-async def test_allow_missing_forgives_nothing_else(daemon):
+async def test_delete_allow_missing_forgives_nothing_else(daemon):
     await daemon.container("web")
     await daemon.domain("web")
 
@@ -149,7 +149,7 @@ async def test_allow_missing_forgives_nothing_else(daemon):
         assert refused.reason == reason
 
 
-async def test_a_transient_resource_is_shown_as_it_last_was(daemon):
+async def test_stop_transient_resource_returns_its_last_state(daemon):
     await daemon.container("web", lifetime="LIFETIME_TRANSIENT")
 
     stopped = (await daemon.call("StopResource", id="web")).resource
@@ -158,7 +158,7 @@ async def test_a_transient_resource_is_shown_as_it_last_was(daemon):
     assert await daemon.names() == []
 
 
-async def test_a_snapshot_goes_round(daemon):
+async def test_snapshot_created_reverted_and_deleted(daemon):
     vm = await daemon.domain("vm")
     await daemon.call("CreateSnapshot", id="vm", name="s1", description="the first")
     await daemon.call("CreateSnapshot", id="vm", name="s2")
@@ -175,7 +175,7 @@ async def test_a_snapshot_goes_round(daemon):
     assert not (await daemon.call("ListSnapshots", id="vm")).snapshots
 
 
-async def test_a_started_saved_state_can_be_dropped(daemon):
+async def test_start_discard_saved_state_boots_anew(daemon):
     await daemon.domain("vm")
     await daemon.call("StopResource", id="vm", mode="STOP_MODE_SAVE")
 
@@ -184,7 +184,7 @@ async def test_a_started_saved_state_can_be_dropped(daemon):
     assert not (await daemon.call("GetResource", id="vm")).resource.domain.has_saved_state
 
 
-async def test_an_update_changes_what_it_names(daemon):
+async def test_update_changes_the_named_fields_alone(daemon):
     await daemon.domain("vm", start=False, labels={"a": "1"})
 
     updated = await daemon.call(
@@ -201,7 +201,7 @@ async def test_an_update_changes_what_it_names(daemon):
     assert await daemon.names() == ["vm2"]
 
 
-async def test_a_domain_goes_through_its_xml(daemon):
+async def test_create_domain_from_its_own_xml_succeeds(daemon):
     await daemon.domain("vm", start=False)
     xml = (await daemon.call("GetDomainXml", id="vm", inactive=True)).xml
     await daemon.call("DeleteResource", id="vm")
@@ -211,7 +211,7 @@ async def test_a_domain_goes_through_its_xml(daemon):
     assert (again.name, again.state) == ("vm", v1.RESOURCE_STATE_RUNNING)
 
 
-async def test_a_prune_removes_what_is_stopped(daemon):
+async def test_prune_deletes_stopped_containers(daemon):
     await daemon.container("web", labels={"a": "1"})
     idle = await daemon.container("idle", start=False, labels={"a": "1"})
     await daemon.container("kept", start=False)
@@ -222,7 +222,7 @@ async def test_a_prune_removes_what_is_stopped(daemon):
     assert await daemon.names() == ["kept", "web"]
 
 
-async def test_what_was_created_comes_back_as_it_was_asked_for(daemon):
+async def test_create_container_returns_what_was_requested(daemon):
     created = await daemon.container(
         "web",
         env={"A": "1"},

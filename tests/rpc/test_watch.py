@@ -30,7 +30,7 @@ def watch(daemon):
         watcher.call.cancel()
 
 
-async def test_the_initial_state_is_what_a_list_shows(daemon, watch):
+async def test_watch_initial_state_equals_a_list(daemon, watch):
     await daemon.container("web")
     await daemon.domain("vm", start=False)
 
@@ -42,7 +42,7 @@ async def test_the_initial_state_is_what_a_list_shows(daemon, watch):
     assert watcher.resume_token
 
 
-async def test_large_resources_come_in_messages_that_clients_take(daemon, watch):
+async def test_watch_large_resources_come_in_messages_below_the_default_limit(daemon, watch):
     """Clients take 4 MiB; the initial state of these is more than that."""
     names = [f"big{number}" for number in range(24)]
     for name in names:
@@ -57,7 +57,7 @@ async def test_large_resources_come_in_messages_that_clients_take(daemon, watch)
     await watcher.until(lambda: not watcher.there)
 
 
-async def test_what_is_done_through_us_is_told_with_its_actor(daemon, watch):
+async def test_watch_change_by_a_call_has_the_actor(daemon, watch):
     watcher = await watch()
 
     web = await daemon.container("web")
@@ -75,7 +75,7 @@ async def test_what_is_done_through_us_is_told_with_its_actor(daemon, watch):
     assert revisions == sorted(set(revisions))
 
 
-async def test_what_happens_behind_our_back_is_told_without_one(daemon, watch):
+async def test_watch_external_change_has_no_actor(daemon, watch):
     web = await daemon.container("web")
     watcher = await watch()
 
@@ -87,7 +87,7 @@ async def test_what_happens_behind_our_back_is_told_without_one(daemon, watch):
     assert change.previous_state == v1.RESOURCE_STATE_RUNNING
 
 
-async def test_a_create_and_a_prune_are_their_callers(daemon, watch):
+async def test_watch_create_and_prune_have_the_actor(daemon, watch):
     await daemon.container("idle", start=False)
     watcher = await watch()
 
@@ -111,7 +111,7 @@ FILTERS = {
 
 
 @pytest.mark.parametrize("kind", FILTERS)
-async def test_a_filter_means_the_same_as_in_a_list(daemon, watch, kind):
+async def test_watch_filter_matches_as_in_a_list(daemon, watch, kind):
     filter, names = FILTERS[kind]
     before = await watch(filter=filter)
     await daemon.container("web", labels={"a": "1"})
@@ -126,7 +126,7 @@ async def test_a_filter_means_the_same_as_in_a_list(daemon, watch, kind):
     assert await daemon.names(filter=filter) == sorted(names)
 
 
-async def test_ids_are_watched(daemon, watch):
+async def test_watch_filter_ids_returns_these_alone(daemon, watch):
     web = await daemon.container("web")
     await daemon.container("other")
     watcher = await watch(filter={"ids": [web.id]})
@@ -138,13 +138,13 @@ async def test_ids_are_watched(daemon, watch):
     assert {c.resource.name for c in watcher.changes} == {"web"}
 
 
-async def test_a_filter_for_a_host_that_there_is_not(daemon):
+async def test_watch_filter_unknown_host_is_not_found(daemon):
     refused = await Watcher(daemon, filter={"hosts": ["nope"]}).end()
 
     assert (refused.code, refused.reason) == ("NOT_FOUND", "HOST_NOT_FOUND")
 
 
-async def test_what_leaves_the_filter_is_told_as_removed(daemon, watch):
+async def test_watch_resource_that_leaves_the_filter_is_removed(daemon, watch):
     await daemon.container("web")
     watcher = await watch(filter={"states": ["RESOURCE_STATE_RUNNING"]})
 
@@ -162,7 +162,7 @@ async def test_what_leaves_the_filter_is_told_as_removed(daemon, watch):
     ]
 
 
-async def test_a_mask_cuts_resources_and_leaves_changes_whole(daemon, watch):
+async def test_watch_read_mask_cuts_resources_and_keeps_changes(daemon, watch):
     await daemon.container("web")
     watcher = await watch(read_mask={"paths": ["name", "state"]})
     await daemon.call("PauseResource", id="web")
@@ -194,14 +194,14 @@ async def test_a_mask_cuts_resources_and_leaves_changes_whole(daemon, watch):
     ],
     ids=str,
 )
-async def test_bad_requests(daemon, request_, field):
+async def test_watch_bad_request_is_refused(daemon, request_, field):
     refused = await Watcher(daemon, **request_).end()
 
     assert (refused.code, refused.reason) == ("INVALID_ARGUMENT", "INVALID_ARGUMENT")
     assert refused.fields[0].startswith(field)
 
 
-async def test_a_quiet_watch_is_told_that_it_is_alive(daemon, watch):
+async def test_watch_without_changes_gets_heartbeats(daemon, watch):
     await daemon.container("web")
     watcher = await watch(heartbeat_interval={"seconds": 1})
 
@@ -210,7 +210,7 @@ async def test_a_quiet_watch_is_told_that_it_is_alive(daemon, watch):
     assert len(watcher.changes) == 1
 
 
-async def test_the_activity_of_a_graceful_stop_is_told(daemon, watch):
+async def test_watch_graceful_stop_reports_the_activity(daemon, watch):
     await daemon.domain("vm", labels=DEAF)
     watcher = await watch()
     stop = asyncio.ensure_future(daemon.call("StopResource", id="vm", grace_period={"seconds": 60}))
@@ -231,7 +231,7 @@ async def test_the_activity_of_a_graceful_stop_is_told(daemon, watch):
 
 
 @pytest.mark.parametrize("missed", [0, 1, 50])
-async def test_going_on_misses_nothing_and_repeats_nothing(daemon, watch, missed):
+async def test_watch_resumed_misses_nothing_and_repeats_nothing(daemon, watch, missed):
     await daemon.container("flip")
     first = await watch()
     whole = await watch()
@@ -256,7 +256,7 @@ async def test_going_on_misses_nothing_and_repeats_nothing(daemon, watch, missed
     second.call.cancel()
 
 
-async def test_a_token_is_of_one_filter(daemon, watch):
+async def test_watch_resume_token_of_another_filter_is_refused(daemon, watch):
     watcher = await watch(filter={"name_prefix": "a"})
 
     refused = await Watcher(
@@ -266,7 +266,7 @@ async def test_a_token_is_of_one_filter(daemon, watch):
     assert (refused.code, refused.fields) == ("INVALID_ARGUMENT", ["resume_token"])
 
 
-async def test_a_mask_may_change(daemon, watch):
+async def test_watch_resumed_with_another_mask_continues(daemon, watch):
     watcher = await watch()
     await daemon.container("web")
 
@@ -277,7 +277,7 @@ async def test_a_mask_may_change(daemon, watch):
     again.call.cancel()
 
 
-async def test_a_token_of_another_run_is_of_no_use(settings):
+async def test_watch_resume_token_of_another_run_is_compacted(settings):
     driver = MemoryDriver()
     async with running(settings(), [("local", driver)]) as daemon:
         await daemon.container("web")
@@ -291,7 +291,7 @@ async def test_a_token_of_another_run_is_of_no_use(settings):
         watcher.call.cancel()
 
 
-async def test_a_token_that_is_too_old_is_of_no_use(serve, monkeypatch):
+async def test_watch_resume_token_that_is_too_old_is_compacted(serve, monkeypatch):
     monkeypatch.setattr(Journal.__init__, "__defaults__", (20,))
     daemon = await serve()
     await daemon.container("web")
@@ -305,7 +305,7 @@ async def test_a_token_that_is_too_old_is_of_no_use(serve, monkeypatch):
     assert (refused.code, refused.reason) == ("OUT_OF_RANGE", "REVISION_COMPACTED")
 
 
-async def test_a_lost_engine_is_a_gap(daemon, watch):
+async def test_watch_engine_lost_is_a_gap(daemon, watch):
     web = await daemon.container("web")
     watcher = await watch()
 
@@ -322,7 +322,7 @@ async def test_a_lost_engine_is_a_gap(daemon, watch):
         await each.until(lambda each=each: each.state_of("web") == "STOPPED")
 
 
-async def test_it_goes_on_beyond_every_usual_patience(daemon, watch):
+async def test_watch_outlasts_every_usual_timeout(daemon, watch):
     watcher = await watch(heartbeat_interval=timedelta(seconds=1))
     await watcher.until(lambda: watcher.heartbeats >= 3, 20)
     await daemon.container("web")

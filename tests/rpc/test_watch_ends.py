@@ -54,7 +54,7 @@ def stream(daemon, name, token):
 
 
 @pytest.mark.parametrize("name", STREAMS)
-async def test_a_stream_ends_with_its_token(daemon, name):
+async def test_stream_token_expires_ends(daemon, name):
     await daemon.container("web")
     began = time.monotonic()
     call = await begun(daemon, name, token_for(daemon, 3))
@@ -89,7 +89,7 @@ async def begun(daemon, name, token, **fields):
 
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("name", STREAMS)
-async def test_silent_stream_ends_with_its_account(daemon, name, change):
+async def test_stream_silent_account_disabled_ends(daemon, name, change):
     await daemon.container("web")
     call = await begun(daemon, name, daemon.token(*BOTH))
     other = await begun(daemon, name, daemon.token(Scope.BASIC, username="bob"))
@@ -103,7 +103,7 @@ async def test_silent_stream_ends_with_its_account(daemon, name, change):
 
 
 @pytest.mark.parametrize("name", STREAMS)
-async def test_silent_stream_ends_at_once_when_its_token_is_revoked(daemon, name):
+async def test_stream_silent_token_revoked_ends_at_once(daemon, name):
     await daemon.container("web")
     token = daemon.token(*BOTH)
     calls = [await begun(daemon, name, token) for _ in range(3)]
@@ -117,7 +117,7 @@ async def test_silent_stream_ends_at_once_when_its_token_is_revoked(daemon, name
     other.cancel()
 
 
-async def test_stream_ends_when_its_token_was_revoked_by_another_daemon(daemon, settings):
+async def test_stream_token_revoked_by_another_daemon_ends(daemon, settings):
     await daemon.container("web")
     token = daemon.token(*BOTH)
     call = await begun(daemon, "WatchResources", token)
@@ -128,7 +128,7 @@ async def test_stream_ends_when_its_token_was_revoked_by_another_daemon(daemon, 
     assert (await last_word(call)).reason == "TOKEN_REVOKED"
 
 
-async def test_stream_that_nobody_reads_ends_with_its_account(daemon, access_line):
+async def test_stream_that_nobody_reads_account_disabled_ends(daemon, access_line):
     """The writer waits for the client: what ends it must not wait with it."""
     await large_containers(daemon, 50)
     async with grpc.aio.insecure_channel(daemon.address, options=NARROW) as channel:
@@ -169,7 +169,7 @@ async def test_pull_account_disabled_ends_with_token_invalid(serve):
     )
 
 
-async def test_streams_ask_the_database_together(daemon, monkeypatch):
+async def test_streams_many_ask_the_database_once_for_all(daemon, monkeypatch):
     asked = []
     for store in (UserStore, RevocationStore):
         for name in ("get", "versions", "among"):
@@ -211,7 +211,7 @@ def access_line():
 
 
 @pytest.mark.parametrize("name", STREAMS)
-async def test_a_stream_ends_at_its_callers_deadline(daemon, access_line, name):
+async def test_stream_deadline_expires_ends(daemon, access_line, name):
     """At its own time, and without a word of effects: it has none."""
     await daemon.container("web")
     began = time.monotonic()
@@ -227,7 +227,7 @@ async def test_a_stream_ends_at_its_callers_deadline(daemon, access_line, name):
 
 @pytest.mark.parametrize("deadline", [None, 60])
 @pytest.mark.parametrize("name", STREAMS)
-async def test_a_stream_that_its_caller_ends_before_was_cancelled(
+async def test_stream_cancelled_by_its_caller_is_logged_as_cancelled(
     daemon, access_line, name, deadline
 ):
     await daemon.container("web")
@@ -240,7 +240,7 @@ async def test_a_stream_that_its_caller_ends_before_was_cancelled(
 
 
 @pytest.mark.parametrize("name", STREAMS)
-async def test_a_stream_ends_with_the_daemon(settings, name):
+async def test_stream_daemon_stops_ends_with_shutting_down(settings, name):
     async with AsyncExitStack() as stack:
         patient = settings(drain_timeout="30s")
         daemon = await stack.enter_async_context(running(patient, [("local", MemoryDriver())]))
@@ -282,7 +282,7 @@ async def large_containers(daemon, number):
         await daemon.container(f"c{each:03}", labels={"filling": "x" * 2000})
 
 
-async def test_a_watcher_that_does_not_read_does_not_hold_up_the_end(settings):
+async def test_watch_that_nobody_reads_does_not_delay_shutdown(settings):
     async with AsyncExitStack() as stack:
         driver = MemoryDriver()
         daemon = await stack.enter_async_context(
@@ -300,7 +300,7 @@ async def test_a_watcher_that_does_not_read_does_not_hold_up_the_end(settings):
             watcher.call.cancel()
 
 
-async def test_a_token_that_ended_while_nobody_read_lets_nothing_new_through(daemon):
+async def test_watch_token_ended_while_nobody_read_delivers_nothing_new(daemon):
     await large_containers(daemon, 50)
     async with grpc.aio.insecure_channel(daemon.address, options=NARROW) as channel:
         token = token_for(daemon, 4)
@@ -320,7 +320,7 @@ def rss():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-async def test_a_watcher_that_does_not_read_costs_little_and_is_told_that_it_missed(daemon):
+async def test_watch_that_nobody_reads_costs_little_and_has_the_latest_state_later(daemon):
     """Its own side of the wire is in this process too, and counted."""
     await large_containers(daemon, 100)
     async with grpc.aio.insecure_channel(daemon.address, options=NARROW) as channel:
@@ -351,7 +351,7 @@ async def test_a_watcher_that_does_not_read_costs_little_and_is_told_that_it_mis
 
 
 @pytest.mark.timeout(600)
-async def test_five_hundred_watchers_hear_of_two_hundred_changes(daemon):
+async def test_watch_five_hundred_watchers_get_two_hundred_changes(daemon):
     token = daemon.token(*BOTH)
     async with AsyncExitStack() as stack:
         channels = [
