@@ -142,7 +142,7 @@ async def serving(
         ]
         hosts = Hosts(list(dict.fromkeys(host for host, _driver in drivers)), connections)
         slicer = TimeSlicer()
-        inventory = Inventory(connections, slicer=slicer)
+        inventory = Inventory(connections, slicer=slicer, timing=timing.inventory)
         resolver = Resolver(hosts, inventory, timing.resolver)
         tasks = ShieldedTasks()
         verbs = VerbRunner(resolver, inventory, tasks, timing.verbs)

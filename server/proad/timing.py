@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from proad.auth.timing import AuthTiming
 from proad.core.engine_connection import ProbeTiming
+from proad.core.inventory import InventoryTiming
 from proad.core.resolver import ResolverTiming
 from proad.core.stats_service import StatsStreamTiming
 from proad.core.verb_runner import VerbTiming
@@ -16,6 +17,7 @@ class DaemonTiming:
 
     auth: AuthTiming = field(default_factory=AuthTiming)
     probes: ProbeTiming = field(default_factory=ProbeTiming)
+    inventory: InventoryTiming = field(default_factory=InventoryTiming)
     resolver: ResolverTiming = field(default_factory=ResolverTiming)
     verbs: VerbTiming = field(default_factory=VerbTiming)
     stats: StatsStreamTiming = field(default_factory=StatsStreamTiming)

@@ -11,7 +11,7 @@ from proad.core.inventory.entry import Entry
 from proad.core.inventory.inventory import Inventory
 from proad.core.inventory.journal import Journal
 from proad.core.inventory.store import Store
-from proad.core.inventory.timing import Timing
+from proad.core.inventory.timing import InventoryTiming
 from proad.core.inventory.watch import Batch, watch
 
-__all__ = ["Batch", "Entry", "Inventory", "Journal", "Store", "Timing", "watch"]
+__all__ = ["Batch", "Entry", "Inventory", "InventoryTiming", "Journal", "Store", "watch"]

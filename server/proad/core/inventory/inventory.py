@@ -16,7 +16,7 @@ from proad.core.inventory.journal import Journal
 from proad.core.inventory.reflector import Reflector
 from proad.core.inventory.refresher import Refresher
 from proad.core.inventory.store import Store
-from proad.core.inventory.timing import Timing
+from proad.core.inventory.timing import InventoryTiming
 from proad.core.slices import TimeSlicer
 from proad.errors import EngineUnreachableError, ProaError, ResourceNotFoundError
 from proad.model import (
@@ -52,7 +52,7 @@ class Inventory:
         store: Store | None = None,
         *,
         slicer: TimeSlicer | None = None,
-        timing: Timing = Timing(),
+        timing: InventoryTiming = InventoryTiming(),
     ) -> None:
         self.slicer = slicer or TimeSlicer()
         self._store = store or Store(Journal())

@@ -10,7 +10,7 @@ import structlog
 from proad.core.engine_connection import EngineConnection
 from proad.core.inventory.refresher import Refresher
 from proad.core.inventory.store import Store
-from proad.core.inventory.timing import Timing
+from proad.core.inventory.timing import InventoryTiming
 from proad.core.slices import TimeSlicer
 from proad.errors import EngineUnreachableError, ProaError
 from proad.model import EngineEvent, Gap, GapKind
@@ -36,7 +36,7 @@ class Reflector:
         store: Store,
         refresher: Refresher,
         slicer: TimeSlicer,
-        timing: Timing,
+        timing: InventoryTiming,
     ) -> None:
         self.connection = connection
         self._store = store

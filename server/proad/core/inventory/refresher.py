@@ -10,7 +10,7 @@ from proad.core.engine_connection import EngineConnection
 from proad.core.inventory.entry import Entry
 from proad.core.inventory.full_reads import FullReads
 from proad.core.inventory.store import Store
-from proad.core.inventory.timing import Timing
+from proad.core.inventory.timing import InventoryTiming
 from proad.errors import (
     EngineTimedOutError,
     EngineUnreachableError,
@@ -56,7 +56,7 @@ class Refresher:
         timing: the durations.
     """
 
-    def __init__(self, connection: EngineConnection, store: Store, timing: Timing) -> None:
+    def __init__(self, connection: EngineConnection, store: Store, timing: InventoryTiming) -> None:
         self._connection = connection
         self._store = store
         self._timing = timing

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
+class InventoryTiming:
     """How long the inventory waits for what, in seconds.
 
     Attributes:

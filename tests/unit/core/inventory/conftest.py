@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from proad.core.inventory import Inventory, Journal, Store, Timing
+from proad.core.inventory import Inventory, InventoryTiming, Journal, Store
 from unit.core.inventory.scripted import Scripted, linked
 
 
@@ -25,7 +25,7 @@ async def follow(connection):
     async with AsyncExitStack() as stack:
 
         async def start(*others, **timing):
-            impatient = replace(Timing(back_off=(0.01,), retry_after=0.05), **timing)
+            impatient = replace(InventoryTiming(back_off=(0.01,), retry_after=0.05), **timing)
             inventory = Inventory([connection, *others], timing=impatient)
             await stack.enter_async_context(inventory.following())
             return inventory

@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from proad.core.inventory import Inventory, Journal, Store, Timing
+from proad.core.inventory import Inventory, InventoryTiming, Journal, Store
 from proad.core.slices import TimeSlicer
 from proad.errors import ProaError
 from proad.model import EngineEvent, ResourceFilter, ResourceState, Verb
@@ -20,7 +20,7 @@ IDS = st.sampled_from(["1", "1", "1", "2"])
 STATES = st.sampled_from([ResourceState.RUNNING, ResourceState.PAUSED, ResourceState.STOPPED])
 NAMES = st.sampled_from(["a", "b", "c"])
 ANY = st.integers(0, 100)
-TIMING = Timing(compare_every=1e9)  # or what is dropped would be found before it is due
+TIMING = InventoryTiming(compare_every=1e9)  # or what is dropped would be found before it is due
 
 
 class VerbUnderWay:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from proad.core.inventory import Inventory, Timing, watch
+from proad.core.inventory import Inventory, InventoryTiming, watch
 from proad.errors import EngineTimedOutError, EngineUnreachableError
 from proad.model import GapKind, ResourceFilter, ResourceState
 from unit.core.inventory.scripted import Gate, Scripted, box, linked, quiet, until
@@ -265,7 +265,7 @@ async def test_one_that_hangs_at_the_start_does_not_hold_up_the_rest(engine, con
     engine.before = Gate("list")
     good = await linked(Scripted(box()), "far")
     # Long enough for the other one to be read.
-    inventory = Inventory([connection, good], timing=Timing(ready_within=1.0))
+    inventory = Inventory([connection, good], timing=InventoryTiming(ready_within=1.0))
 
     async with asyncio.timeout(30), inventory.following():
         assert inventory.synced(good)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proad.core.inventory import Inventory, Timing, full_reads
+from proad.core.inventory import Inventory, InventoryTiming, full_reads
 from proad.errors import EngineConflictError, EngineTimedOutError
 from proad.model import ResourceState as S
 from unit.core.inventory.scripted import Gate, box, quiet, until
@@ -179,7 +179,7 @@ async def test_what_is_gone_has_no_full_view(engine, connection, published):
 
 async def test_full_reads_that_hang_end_with_the_inventory(engine, connection):
     engine.put(box("0", "c0"))
-    inventory = Inventory([connection], timing=Timing(full_within=0.0))
+    inventory = Inventory([connection], timing=InventoryTiming(full_within=0.0))
     async with inventory.following():
         await inventory.full(connection, "0")
         gate = engine.before = Gate("full")
