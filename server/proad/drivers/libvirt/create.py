@@ -1,9 +1,10 @@
 """Creation of domains, all or nothing; used on the driver's threads."""
 
+import asyncio
 import threading
 import uuid
 from collections.abc import Callable
-from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import NamedTuple
@@ -12,32 +13,27 @@ import libvirt
 from lxml import etree
 
 from proad.drivers.domain_parser import parse_domain
+from proad.drivers.libvirt.connections.connection import Connection
 from proad.drivers.libvirt.connections.queries import lookup
 from proad.drivers.libvirt.errors import ENGINE, code_of, seek, values_of
 from proad.drivers.libvirt.host import domain_capabilities
 from proad.drivers.libvirt.host.emulator import drop_emulator
-from proad.drivers.libvirt.host.virt import HostFacts, is_local, is_test
-from proad.drivers.libvirt.rollback import Rollback
+from proad.drivers.libvirt.host.host import LibvirtHost
+from proad.drivers.libvirt.host.virt import HostFacts, is_test
+from proad.drivers.libvirt.reader import DomainReader
+from proad.drivers.libvirt.rollback import Rollback, all_or_nothing
 from proad.drivers.libvirt.storage import nvram
-from proad.drivers.libvirt.storage.image_files import is_block
-from proad.drivers.libvirt.storage.media import Media, check_files, check_volume
+from proad.drivers.libvirt.storage.disk_sources import DiskSources
+from proad.drivers.libvirt.storage.media import Media, check_files
 from proad.drivers.libvirt.storage.storage import Storage
 from proad.drivers.libvirt.xml import metadata
-from proad.drivers.libvirt.xml.domain_xml import Parts, Source, disk_targets, domain_xml
+from proad.drivers.libvirt.xml.domain_xml import Parts, domain_xml
 from proad.drivers.libvirt.xml.metadata import NAMESPACE, Metadata, in_domain
 from proad.drivers.libvirt.xml.parser import serialise
+from proad.drivers.threads import call_soon_threadsafe
 from proad.errors import AlreadyExistsError, EngineConflictError
-from proad.model import (
-    CdromSpec,
-    DiskFormat,
-    DomainSpec,
-    DomainXml,
-    Lifetime,
-    NewDisk,
-    VolumeSpec,
-)
+from proad.model import DomainSpec, DomainXml, Lifetime, Resource
 from proad.ports import OnMade
-from proad.ports.records import Layer
 
 
 class _Identity(NamedTuple):
@@ -48,114 +44,149 @@ class _Identity(NamedTuple):
         id: its UUID, which was free.
         create_time: written into its metadata, to the microsecond; a domain with another time
             was defined by somebody else.
-        on_made: called with the UUID before the domain exists.
         since: when this call began; None: the UUID is new, so that no domain ever had it.
     """
 
     name: str
     id: str
     create_time: datetime
-    on_made: OnMade
     since: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Create:
+    """A create under way.
+
+    Attributes:
+        connection: to libvirt.
+        host: facts about the host.
+        rollback: gets the undo of each step.
+        start: whether the domain is to be started.
+        on_made: called with the UUID before the domain exists.
+    """
+
+    connection: libvirt.virConnect
+    host: HostFacts
+    rollback: Rollback
+    start: bool
+    on_made: OnMade
 
 
 class DomainCreator:
     """Creates domains from typed values or from XML.
 
     Args:
+        connection: to libvirt.
+        reader: reads the created domain.
+        host: has the facts about the host.
         storage: finds and creates volumes.
         media: checks media that are named by a path.
     """
 
-    def __init__(self, storage: Storage, media: Media) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        reader: DomainReader,
+        host: LibvirtHost,
+        storage: Storage,
+        media: Media,
+    ) -> None:
+        self._connection = connection
+        self._reader = reader
+        self._host = host
         self._storage = storage
         self._media = media
         # Serialises the check of name and UUID with the definition: libvirt takes a second
         # definition for an update of the first.
         self._defining = threading.Lock()
 
-    def from_spec(
-        self,
-        connection: libvirt.virConnect,
-        spec: DomainSpec,
-        host: HostFacts,
-        rollback: Rollback,
-        *,
-        start: bool,
-        on_made: OnMade,
-    ) -> libvirt.virDomain:
+    async def from_spec(self, spec: DomainSpec, *, start: bool, on_made: OnMade) -> Resource:
         """Create a domain and its new volumes; see `ports.Domains.create_domain`."""
+        return await self._run(partial(self._from_spec, spec), start=start, on_made=on_made)
+
+    async def from_xml(self, source: DomainXml, *, start: bool, on_made: OnMade) -> Resource:
+        """Create a domain from XML; see `ports.Domains.create_domain_from_xml`."""
+        return await self._run(partial(self._from_xml, source), start=start, on_made=on_made)
+
+    async def _run(
+        self, make: Callable[[_Create], libvirt.virDomain], *, start: bool, on_made: OnMade
+    ) -> Resource:
+        loop = asyncio.get_running_loop()
+
+        def run(connection: libvirt.virConnect, rollback: Rollback) -> Resource:
+            create = _Create(
+                connection=connection,
+                host=self._host.facts(connection),
+                rollback=rollback,
+                start=start,
+                on_made=lambda id: call_soon_threadsafe(loop, on_made, id),
+            )
+            domain = make(create)
+            # An earlier domain may have had the same UUID a moment ago.
+            self._reader.forget(domain.UUIDString())
+            return self._reader.full(domain)
+
+        return await all_or_nothing(self._connection, run)
+
+    def _from_spec(self, spec: DomainSpec, create: _Create) -> libvirt.virDomain:
+        connection, host = create.connection, create.host
         id = spec.uuid or str(uuid.uuid4())
         since = datetime.now(UTC) if spec.uuid else None
         refuse_taken(connection, spec.name, id)
         domain_capabilities.check_spec(connection, spec, host)
-        cdrom = self._medium(connection, spec.cdrom, host) if spec.cdrom is not None else None
-        with ExitStack() as held:
-            sources = tuple(
-                self._source(connection, spec, number, target, id, host, rollback, held)
-                for number, target in enumerate(disk_targets(spec))
-            )
+        with DiskSources(self._storage, self._media, connection, host) as sources:
+            cdrom = sources.medium(spec.cdrom) if spec.cdrom is not None else None
+            disks = sources.disks(spec, create.rollback, id)
             now = datetime.now(UTC)
-            parts = Parts(
-                uuid=id,
-                disks=sources,
-                cdrom=cdrom,
-                metadata=Metadata(labels=spec.labels, create_time=now),
-            )
+            notes = Metadata(labels=spec.labels, create_time=now)
+            parts = Parts(uuid=id, disks=disks, cdrom=cdrom, metadata=notes)
             root = domain_xml(spec, parts, host)
-            define = self._transient if spec.lifetime is Lifetime.TRANSIENT else self._persistent
-            identity = _Identity(spec.name, id, now, on_made, since)
             with values_of("spec"):
-                domain = define(connection, root, identity, rollback, start)
+                domain = self._define(
+                    create, root, _Identity(spec.name, id, now, since), spec.lifetime
+                )
         if spec.autostart:
             domain.setAutostart(1)
         return domain
 
-    def from_xml(
-        self,
-        connection: libvirt.virConnect,
-        source: DomainXml,
-        host: HostFacts,
-        rollback: Rollback,
-        *,
-        start: bool,
-        on_made: OnMade,
-    ) -> libvirt.virDomain:
-        """Create a domain from XML; see `ports.Domains.create_domain_from_xml`."""
+    def _from_xml(self, source: DomainXml, create: _Create) -> libvirt.virDomain:
+        connection = create.connection
         given = parse_domain(source.xml)
         refuse_taken(connection, given.name, given.id)
         drop_emulator(connection, given.root)
         self._storage.chains.check_xml(connection, given.root)
-        check_files(connection, given.root, host)
+        check_files(connection, given.root, create.host)
         now = datetime.now(UTC)
         write_metadata(given.root, now)
-        identity = _Identity(given.name, given.id, now, on_made, now)
-        define = self._transient if source.lifetime is Lifetime.TRANSIENT else self._persistent
+        identity = _Identity(given.name, given.id, now, now)
         sources = given.root.iter("source")
         paths = [path for each in sources if (path := each.get("file") or each.get("dev"))]
         with values_of("xml", whole=True), self._storage.reservations.reserve(paths):
-            return define(connection, given.root, identity, rollback, start)
+            return self._define(create, given.root, identity, source.lifetime)
+
+    def _define(
+        self, create: _Create, root: etree._Element, identity: _Identity, lifetime: Lifetime
+    ) -> libvirt.virDomain:
+        if lifetime is Lifetime.TRANSIENT:
+            return self._transient(create, root, identity)
+        return self._persistent(create, root, identity)
 
     def _persistent(
-        self,
-        connection: libvirt.virConnect,
-        root: etree._Element,
-        identity: "_Identity",
-        rollback: Rollback,
-        start: bool,  # noqa: FBT001 - always passed on
+        self, create: _Create, root: etree._Element, identity: _Identity
     ) -> libvirt.virDomain:
+        connection, rollback = create.connection, create.rollback
         found = bool(nvram.stated(root))
         variables = nvram.pin(connection, root, identity.id)
         keep = bool(variables) and nvram.is_there(connection, variables, unseen=found)
         xml = serialise(root)
-        domain = self._define(
+        domain = self._exclusively(
+            create,
             identity,
-            connection,
             lambda: connection.defineXMLFlags(xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE),
         )
         undefine = partial(_undefine, identity, keep_variables=keep)
         rollback.on_failure(f"domain {identity.name}", undefine)
-        if start:
+        if create.start:
             domain.create()
             rollback.on_failure(
                 f"running domain {identity.name}", partial(_end, identity, domain.ID())
@@ -163,89 +194,33 @@ class DomainCreator:
         return domain
 
     def _transient(
-        self,
-        connection: libvirt.virConnect,
-        root: etree._Element,
-        identity: "_Identity",
-        rollback: Rollback,
-        _start: bool,  # noqa: FBT001 - a transient domain exists only while it runs
+        self, create: _Create, root: etree._Element, identity: _Identity
     ) -> libvirt.virDomain:
-        domain = self._define(
+        connection = create.connection
+        domain = self._exclusively(
+            create,
             identity,
-            connection,
             lambda: connection.createXML(serialise(root), libvirt.VIR_DOMAIN_START_VALIDATE),
         )
-        rollback.on_failure(f"domain {identity.name}", partial(_end, identity, domain.ID()))
+        end = partial(_end, identity, domain.ID())
+        create.rollback.on_failure(f"domain {identity.name}", end)
         return domain
 
-    def _define(
-        self,
-        identity: "_Identity",
-        connection: libvirt.virConnect,
-        define: Callable[[], libvirt.virDomain],
+    def _exclusively(
+        self, create: _Create, identity: _Identity, define: Callable[[], libvirt.virDomain]
     ) -> libvirt.virDomain:
+        """Define a domain whose name and UUID are free."""
+        connection = create.connection
         with self._defining:
             refuse_taken(connection, identity.name, identity.id)
             if identity.since is not None:
                 self._storage.disown(connection, identity.id, before=identity.since)
-            identity.on_made(identity.id)
+            create.on_made(identity.id)
             try:
                 return define()
             except libvirt.libvirtError:
                 refuse_taken(connection, identity.name, identity.id)  # another client was faster
                 raise
-
-    def _source(
-        self,
-        connection: libvirt.virConnect,
-        spec: DomainSpec,
-        number: int,
-        target: str,
-        owner: str,
-        host: HostFacts,
-        rollback: Rollback,
-        held: ExitStack,
-    ) -> Source:
-        disk, field = spec.effective_disks[number], f"spec.disks[{number}]"
-        layers = self._storage.chains
-        if disk.new_volume is None:
-            assert disk.volume is not None  # noqa: S101 - the model checks it
-            volume = held.enter_context(self._storage.reserved(connection, disk.volume))
-            format = layers.format_of(connection, volume, disk.stated_format, f"{field}.format")
-            field = f"{field}.volume"
-        else:
-            new = new_volume(spec.name, target, disk.new_volume)
-            field = f"{field}.new_volume"
-            volume = self._storage.create(connection, new, rollback, owner=owner, message=field)
-            field = f"{field}.base"
-            held.enter_context(self._storage.reservations.reserve([volume.path()]))
-            format = new.format
-        check_volume(connection, volume.path(), host, field=f"spec.disks[{number}]")
-        below = layers.backing_chain(connection, volume, format, field)
-        return _source_of(volume, format, below)
-
-    def _medium(
-        self, connection: libvirt.virConnect, cdrom: CdromSpec, host: HostFacts
-    ) -> Source | None:
-        if cdrom.volume is not None:
-            volume = self._storage.find.volume(connection, cdrom.volume)
-            check_volume(connection, volume.path(), host, field="spec.cdrom.volume")
-            return _source_of(volume, DiskFormat.RAW)
-        if cdrom.path is None:
-            return None
-        path = self._media.checked(connection, cdrom.path, host, field="spec.cdrom.path")
-        return Source(path=path, keeps_owner=host.qemu_user is not None)
-
-
-def new_volume(domain: str, target: str, disk: NewDisk) -> VolumeSpec:
-    """Return the specification of a new disk's volume; the default name is that of domain and target."""
-    return VolumeSpec(
-        pool=disk.pool,
-        name=disk.volume_name or f"{domain}-{target}.{disk.format.lower()}",
-        capacity_bytes=disk.capacity_bytes,
-        format=disk.format,
-        base=disk.base,
-    )
 
 
 def write_metadata(root: etree._Element, now: datetime) -> None:
@@ -277,21 +252,6 @@ def _found(look: Callable[[str], libvirt.virDomain], value: str) -> libvirt.virD
         if code_of(error) == libvirt.VIR_ERR_NO_DOMAIN:
             return None
         raise
-
-
-def _source_of(
-    volume: libvirt.virStorageVol, format: DiskFormat, below: tuple[Layer, ...] = ()
-) -> Source:
-    local = is_local(volume.connect())
-    return Source(
-        path=volume.path(),
-        format=format,
-        block=volume.info()[0] == libvirt.VIR_STORAGE_VOL_BLOCK,
-        below=tuple(
-            Source(path=layer.path, format=layer.format, block=is_block(layer.path, local=local))
-            for layer in below
-        ),
-    )
 
 
 def _undefine(made: _Identity, connection: libvirt.virConnect, *, keep_variables: bool) -> None:

@@ -36,7 +36,6 @@ from proad.drivers.libvirt.storage.volume_view import view_of
 from proad.drivers.libvirt.subscription import Subscriptions
 from proad.drivers.libvirt.timing import Timing
 from proad.drivers.records import LocalVolumeRecords
-from proad.drivers.threads import call_soon_threadsafe
 from proad.drivers.tolerant import Omissions
 from proad.errors import redacted
 from proad.model import (
@@ -126,7 +125,10 @@ class LibvirtDriver:
         self._stats = StatsCollector(self._connection, self._omissions, timing.stats)
         pool_path = default_pool_path or DEFAULT_POOL_PATH
         self._storage = Storage(Finder(default_pool, pool_path), self._catalog)
-        self._creator = DomainCreator(self._storage, Media((*media_dirs, pool_path)))
+        media = Media((*media_dirs, pool_path))
+        self._creator = DomainCreator(
+            self._connection, self._reader, self._host, self._storage, media
+        )
         self._lifecycle = DomainLifecycle(self._connection, self._reader)
         self._stopper = DomainStopper(
             self._connection,
@@ -221,29 +223,13 @@ class LibvirtDriver:
         self, spec: DomainSpec, *, start: bool = False, on_made: OnMade = ignore
     ) -> Resource:
         """Create a domain and its new volumes; start it if requested."""
-        on_made = _call_on_loop(on_made)
-
-        def make(connection: libvirt.virConnect, rollback: Rollback) -> Resource:
-            host = self._host.facts(connection)
-            make = self._creator.from_spec
-            made = make(connection, spec, host, rollback, start=start, on_made=on_made)
-            return self._made(made)
-
-        return await all_or_nothing(self._connection, make)
+        return await self._creator.from_spec(spec, start=start, on_made=on_made)
 
     async def create_domain_from_xml(
         self, source: DomainXml, *, start: bool = False, on_made: OnMade = ignore
     ) -> Resource:
         """Create a domain from XML; never change an existing one."""
-        on_made = _call_on_loop(on_made)
-
-        def make(connection: libvirt.virConnect, rollback: Rollback) -> Resource:
-            host = self._host.facts(connection)
-            make = self._creator.from_xml
-            made = make(connection, source, host, rollback, start=start, on_made=on_made)
-            return self._made(made)
-
-        return await all_or_nothing(self._connection, make)
+        return await self._creator.from_xml(source, start=start, on_made=on_made)
 
     async def get_domain_xml(self, id: str, *, inactive: bool = False) -> str:
         """Return a domain as XML, without passwords."""
@@ -339,11 +325,6 @@ class LibvirtDriver:
 
     # Internals
 
-    def _made(self, domain: libvirt.virDomain) -> Resource:
-        # An earlier domain may have had the same UUID a moment ago.
-        self._reader.forget(domain.UUIDString())
-        return self._reader.full(domain)
-
     def _on_event(self, event: DomainEvent) -> None:
         if event.state_only:
             self._reader.forget_state(event.id)
@@ -359,9 +340,3 @@ class LibvirtDriver:
         self._subscriptions.end("the connection was lost")
         self._reader.forget_all()
         self._host.forget()
-
-
-def _call_on_loop(on_made: OnMade) -> OnMade:
-    """Return a callback for any thread that calls `on_made` on the loop."""
-    loop = asyncio.get_running_loop()
-    return lambda id: call_soon_threadsafe(loop, on_made, id)

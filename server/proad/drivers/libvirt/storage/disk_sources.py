@@ -1,0 +1,126 @@
+"""The sources of the disks of a new domain; used on the driver's threads."""
+
+from contextlib import ExitStack
+from typing import Self
+
+import libvirt
+
+from proad.drivers.libvirt.host.virt import HostFacts, is_local
+from proad.drivers.libvirt.rollback import Rollback
+from proad.drivers.libvirt.storage.image_files import is_block
+from proad.drivers.libvirt.storage.media import Media, check_volume
+from proad.drivers.libvirt.storage.storage import Storage
+from proad.drivers.libvirt.xml.domain_xml import Source, disk_targets
+from proad.model import CdromSpec, DiskFormat, DiskSpec, DomainSpec, NewDisk, VolumeSpec
+from proad.ports.records import Layer
+
+
+class DiskSources:
+    """Finds or creates the volumes and media of one new domain.
+
+    A context: volumes are reserved until its end, when the domain is defined.
+
+    Args:
+        storage: finds and creates volumes.
+        media: checks media that are named by a path.
+        connection: to libvirt.
+        host: facts about the host.
+    """
+
+    def __init__(
+        self, storage: Storage, media: Media, connection: libvirt.virConnect, host: HostFacts
+    ) -> None:
+        self._storage = storage
+        self._media = media
+        self._connection = connection
+        self._host = host
+        self._reserved = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Release the reservations."""
+        self._reserved.close()
+
+    def medium(self, cdrom: CdromSpec) -> Source | None:
+        """Return the source of a drive; None if the drive is empty."""
+        if cdrom.volume is not None:
+            volume = self._storage.find.volume(self._connection, cdrom.volume)
+            self._check(volume, "spec.cdrom.volume")
+            return _source_of(volume, DiskFormat.RAW)
+        if cdrom.path is None:
+            return None
+        path = self._media.checked(
+            self._connection, cdrom.path, self._host, field="spec.cdrom.path"
+        )
+        return Source(path=path, keeps_owner=self._host.qemu_user is not None)
+
+    def disks(self, spec: DomainSpec, rollback: Rollback, owner: str) -> tuple[Source, ...]:
+        """Return the sources of the disks; create the new volumes for the domain `owner`."""
+        return tuple(
+            self._existing(disk, f"spec.disks[{number}]")
+            if disk.new_volume is None
+            else self._new(
+                new_volume(spec.name, target, disk.new_volume),
+                f"spec.disks[{number}]",
+                rollback,
+                owner,
+            )
+            for number, (disk, target) in enumerate(
+                zip(spec.effective_disks, disk_targets(spec), strict=True)
+            )
+        )
+
+    def _existing(self, disk: DiskSpec, field: str) -> Source:
+        assert disk.volume is not None  # noqa: S101 - the model checks it
+        reserved = self._storage.reserved(self._connection, disk.volume)
+        volume = self._reserved.enter_context(reserved)
+        format = self._storage.chains.format_of(
+            self._connection, volume, disk.stated_format, f"{field}.format"
+        )
+        return self._with_chain(volume, format, field, f"{field}.volume")
+
+    def _new(self, new: VolumeSpec, field: str, rollback: Rollback, owner: str) -> Source:
+        volume = self._storage.create(
+            self._connection, new, rollback, owner=owner, message=f"{field}.new_volume"
+        )
+        self._reserved.enter_context(self._storage.reservations.reserve([volume.path()]))
+        return self._with_chain(volume, new.format, field, f"{field}.new_volume.base")
+
+    def _with_chain(
+        self, volume: libvirt.virStorageVol, format: DiskFormat, field: str, chain_field: str
+    ) -> Source:
+        self._check(volume, field)
+        chains = self._storage.chains
+        below = chains.backing_chain(self._connection, volume, format, chain_field)
+        return _source_of(volume, format, below)
+
+    def _check(self, volume: libvirt.virStorageVol, field: str) -> None:
+        check_volume(self._connection, volume.path(), self._host, field=field)
+
+
+def new_volume(domain: str, target: str, disk: NewDisk) -> VolumeSpec:
+    """Return the specification of a new disk's volume; the default name is that of domain and target."""
+    return VolumeSpec(
+        pool=disk.pool,
+        name=disk.volume_name or f"{domain}-{target}.{disk.format.lower()}",
+        capacity_bytes=disk.capacity_bytes,
+        format=disk.format,
+        base=disk.base,
+    )
+
+
+def _source_of(
+    volume: libvirt.virStorageVol, format: DiskFormat, below: tuple[Layer, ...] = ()
+) -> Source:
+    local = is_local(volume.connect())
+    return Source(
+        path=volume.path(),
+        format=format,
+        block=volume.info()[0] == libvirt.VIR_STORAGE_VOL_BLOCK,
+        below=tuple(
+            Source(path=layer.path, format=layer.format, block=is_block(layer.path, local=local))
+            for layer in below
+        ),
+    )
