@@ -23,7 +23,7 @@ from contract.updates import DomainUpdatesContract
 from contract.volumes import VolumesContract
 from guest.media import build_guest, medium
 from proad.drivers.libvirt import LibvirtDriver
-from proad.drivers.libvirt.timing import Timing
+from proad.drivers.libvirt.timing import LibvirtTiming
 
 pytestmark = pytest.mark.libvirt
 URI = os.environ.get("PROA_LIBVIRT_URI", "qemu:///system")
@@ -62,7 +62,7 @@ class OnQemu:
             virt_type="qemu",
             default_pool=pool,
             media_dirs=(str(medium("guest.iso").parent),),
-            timing=Timing(poll_interval=SOON),
+            timing=LibvirtTiming(poll_interval=SOON),
         )
         async with QemuHarness.open(driver) as harness:
             yield harness

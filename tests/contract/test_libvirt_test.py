@@ -20,7 +20,7 @@ from contract.updates import DomainUpdatesContract
 from contract.volumes import VolumesContract
 from event_queue import EventQueue
 from proad.drivers.libvirt import LibvirtDriver
-from proad.drivers.libvirt.timing import Timing
+from proad.drivers.libvirt.timing import LibvirtTiming
 from proad.errors import EngineUnreachableError
 from proad.model import Resource, ResourceState
 
@@ -34,7 +34,7 @@ class OnTestHypervisor:
     @pytest.fixture
     async def harness(self) -> AsyncIterator[DriverHarness]:
         async with HypervisorHarness.open(
-            LibvirtDriver(uri="test:///default", timing=Timing(poll_interval=SOON))
+            LibvirtDriver(uri="test:///default", timing=LibvirtTiming(poll_interval=SOON))
         ) as harness:
             yield harness
 

@@ -13,10 +13,10 @@ from integration.libvirt.guests import ISOS, Guests
 from integration.libvirt.records import SwitchableRecords
 from lacking import refuse
 from proad.drivers.libvirt import LibvirtDriver
-from proad.drivers.libvirt.timing import ResizeTiming, Timing
+from proad.drivers.libvirt.timing import LibvirtTiming, ResizeTiming
 
 URI = "qemu:///system"
-TIMING = Timing(poll_interval=timedelta(seconds=1))
+TIMING = LibvirtTiming(poll_interval=timedelta(seconds=1))
 # Guests that follow are slow on a slow machine.
 PATIENT = pytest.mark.parametrize(
     "timing",
@@ -57,7 +57,7 @@ def folder(raw: libvirt.virConnect) -> Iterator[Path]:
 
 
 @pytest.fixture
-def timing() -> Timing:
+def timing() -> LibvirtTiming:
     """The durations of the driver; a test parametrizes this fixture for others."""
     return TIMING
 
@@ -70,7 +70,7 @@ def records() -> SwitchableRecords:
 
 @pytest.fixture
 async def driver(
-    raw: libvirt.virConnect, folder: Path, timing: Timing, records: SwitchableRecords
+    raw: libvirt.virConnect, folder: Path, timing: LibvirtTiming, records: SwitchableRecords
 ) -> AsyncIterator[LibvirtDriver]:
     """A driver whose default pool, which it makes by itself, is the tests' own."""
     async with LibvirtDriver(

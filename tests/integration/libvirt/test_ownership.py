@@ -17,7 +17,7 @@ from integration.libvirt.conftest import URI
 from integration.libvirt.guests import MIB, SCRAP, Guests
 from integration.libvirt.records import SwitchableRecords
 from proad.drivers.libvirt import LibvirtDriver
-from proad.drivers.libvirt.timing import CatalogTiming, Timing
+from proad.drivers.libvirt.timing import CatalogTiming, LibvirtTiming
 from proad.drivers.libvirt.xml.metadata import NAMESPACE
 from proad.drivers.records import LocalVolumeRecords
 from proad.errors import DatabaseUnreachableError
@@ -352,7 +352,7 @@ async def test_views_of_odd_metadata_succeed(
     await driver.delete(id, SCRAP)
 
 
-@pytest.mark.parametrize("timing", [Timing(catalog=CatalogTiming(settle_time=timedelta()))])
+@pytest.mark.parametrize("timing", [LibvirtTiming(catalog=CatalogTiming(settle_time=timedelta()))])
 async def test_reconcile_after_a_foreign_undefine_makes_the_volume_ordinary(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, records: SwitchableRecords
 ):

@@ -11,7 +11,7 @@ import pytest
 from event_queue import EventQueue
 from integration.libvirt.conftest import URI
 from proad.drivers.libvirt import LibvirtDriver
-from proad.drivers.libvirt.timing import Timing
+from proad.drivers.libvirt.timing import LibvirtTiming
 from proad.errors import StateError
 from proad.model import Resource, ResourceState, ResourceView
 
@@ -27,7 +27,7 @@ LONG = 30.0
 async def driver(raw: libvirt.virConnect) -> AsyncIterator[LibvirtDriver]:
     # Nothing is asked but what the test does, and what is looked up is so once.
     async with LibvirtDriver(
-        URI, virt_type="qemu", threads=1, timing=Timing(poll_interval=timedelta(hours=1))
+        URI, virt_type="qemu", threads=1, timing=LibvirtTiming(poll_interval=timedelta(hours=1))
     ) as driver:
         yield driver
 

@@ -34,7 +34,7 @@ from proad.drivers.libvirt.storage.reconcile import Reconciler
 from proad.drivers.libvirt.storage.storage import Storage
 from proad.drivers.libvirt.storage.volume_view import view_of
 from proad.drivers.libvirt.subscription import Subscriptions
-from proad.drivers.libvirt.timing import Timing
+from proad.drivers.libvirt.timing import LibvirtTiming
 from proad.drivers.records import LocalVolumeRecords
 from proad.drivers.tolerant import Omissions
 from proad.errors import redacted
@@ -104,7 +104,7 @@ class LibvirtDriver:
         default_pool_path: str | None = None,
         media_dirs: Sequence[str] = MEDIA_DIRS,
         records: VolumeRecords | None = None,
-        timing: Timing = Timing(),
+        timing: LibvirtTiming = LibvirtTiming(),
     ) -> None:
         self.endpoint = redacted(uri)
         self._omissions = Omissions(ENGINE)

@@ -14,7 +14,7 @@ from proad.drivers.libvirt.connections.bulk_stats import Answer
 from proad.drivers.libvirt.connections.bulkheads import Bulkhead
 from proad.drivers.libvirt.connections.connection import Connection
 from proad.drivers.libvirt.summary_view import KIB
-from proad.drivers.libvirt.timing import StatsTiming
+from proad.drivers.libvirt.timing import SampleTiming
 from proad.drivers.tolerant import MOST, Omissions, Value, saturated
 from proad.errors import EngineTimedOutError, ResourceNotFoundError
 from proad.model import BlockStats, NetworkStats, ResourceKind, ResourceStats
@@ -61,7 +61,7 @@ class StatsCollector:
         self,
         connection: Connection,
         omissions: Omissions,
-        timing: StatsTiming = StatsTiming(),
+        timing: SampleTiming = SampleTiming(),
     ) -> None:
         self._timing = timing
         self._connection = connection

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectionTiming:
+class SessionTiming:
     """Connections, and calls over them.
 
     Attributes:
@@ -55,7 +55,7 @@ class ShutdownTiming:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StatsTiming:
+class SampleTiming:
     """Statistics. The first call after a QEMU began to hang waits for it; the next one does not,
     because the first still waits.
 
@@ -101,7 +101,7 @@ class CatalogTiming:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
+class LibvirtTiming:
     """Durations of all components.
 
     Attributes:
@@ -113,9 +113,9 @@ class Timing:
         poll_interval: time between two polls for changes that libvirt has no event of.
     """
 
-    connection: ConnectionTiming = ConnectionTiming()
+    connection: SessionTiming = SessionTiming()
     shutdown: ShutdownTiming = ShutdownTiming()
-    stats: StatsTiming = StatsTiming()
+    stats: SampleTiming = SampleTiming()
     resize: ResizeTiming = ResizeTiming()
     catalog: CatalogTiming = CatalogTiming()
     poll_interval: timedelta = timedelta(seconds=10)

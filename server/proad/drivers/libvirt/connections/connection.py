@@ -25,7 +25,7 @@ from proad.drivers.libvirt.connections.thread_connection import ThreadConnection
 from proad.drivers.libvirt.errors import ENGINE, text_of, translate
 from proad.drivers.libvirt.events import DomainEvent, start_event_loop, subscribe
 from proad.drivers.libvirt.host.virt import is_test
-from proad.drivers.libvirt.timing import ConnectionTiming
+from proad.drivers.libvirt.timing import SessionTiming
 from proad.drivers.threads import call_soon_threadsafe
 from proad.errors import EngineConflictError, EngineUnreachableError
 
@@ -79,7 +79,7 @@ class Connection:
         threads: int,
         on_event: Callable[[DomainEvent], None],
         on_loss: Callable[[], None],
-        timing: ConnectionTiming = ConnectionTiming(),
+        timing: SessionTiming = SessionTiming(),
     ) -> None:
         self.uri = uri
         self.timing = timing
