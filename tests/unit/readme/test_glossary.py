@@ -1,7 +1,7 @@
 """The glossary names what there is, and each term once."""
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 
 from proa import v1
@@ -9,6 +9,7 @@ from proa import v1
 ROOT = Path(__file__).parents[3]
 GLOSSARY = ROOT / "docs/glossary.md"
 _FOLDERS = ("client/proa", "server/proad", "tests")
+_CLASSES = re.compile(r"^class ([A-Z]\w*)", re.MULTILINE)
 _DEFINED = re.compile(r"^ *(?:class |(?:async )?def |(?=\w+: ))(\w+)", re.MULTILINE)
 
 
@@ -39,3 +40,18 @@ def test_glossary_terms_have_one_row_each():
 
 def test_glossary_rows_have_a_meaning_of_one_line():
     assert [term for term, _, meaning in rows() if not 10 < len(meaning) <= 110] == []
+
+
+def test_class_names_of_the_daemon_mean_one_class_each():
+    """Drivers may have the same name for the same duty."""
+    places = defaultdict(list)
+    for path in (ROOT / "server/proad").rglob("*.py"):
+        parts = path.relative_to(ROOT / "server/proad").parts
+        for name in _CLASSES.findall(path.read_text()):
+            places[name].append("/".join(parts[:2]) if parts[0] == "drivers" else "core")
+    twice = {name: where for name, where in places.items() if len(where) > 1}
+    assert {
+        name: where
+        for name, where in twice.items()
+        if len(set(where)) < len(where) or "core" in where
+    } == {}
