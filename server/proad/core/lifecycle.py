@@ -89,7 +89,7 @@ class Lifecycle:
 
     @verb_method
     async def resume(self, ref: str) -> Resource:
-        """Let a paused or suspended resource go on."""
+        """Resume a paused resource; wake one that is suspended."""
         async with self._verbs.run(await self._resolver.find(ref), Verb.RESUME) as run:
             run.observed = await run.driver.resume(run.id)
         return run.resource

@@ -69,8 +69,13 @@ def impatient(connection, inventory):
 
 
 @pytest.fixture
-def lifecycle(resolver, inventory):
-    return Lifecycle(resolver, VerbRunner(resolver, inventory, ShieldedTasks()), inventory)
+def tasks():
+    return ShieldedTasks()
+
+
+@pytest.fixture
+def lifecycle(resolver, inventory, tasks):
+    return Lifecycle(resolver, VerbRunner(resolver, inventory, tasks), inventory)
 
 
 @pytest.fixture
@@ -187,6 +192,28 @@ async def test_pause_name_passed_on_meanwhile_pauses_the_successor(engine, overt
     paused = await overtaken(box(NEW, "web")).pause("web")
 
     assert (paused.id, paused.state) == (NEW, ResourceState.PAUSED)
+
+
+async def test_pause_name_passed_on_after_the_caller_went_leaves_the_successor(
+    engine, lifecycle, tasks
+):
+    begun, gone = asyncio.Event(), asyncio.Event()
+
+    async def then():
+        begun.set()
+        await gone.wait()
+        engine.take(OLD)
+        engine.put(box(NEW, "web"))
+
+    engine.then = then
+    caller = asyncio.create_task(lifecycle.pause("web"))
+    await begun.wait()
+    caller.cancel()
+    await asyncio.wait({caller})
+    gone.set()
+    await tasks.close(30)
+
+    assert engine.there == {NEW: box(NEW, "web")}
 
 
 async def test_delete_name_passed_on_meanwhile_deletes_the_successor(engine, overtaken):
