@@ -13,7 +13,7 @@ from proad.auth.service import Authenticator
 from proad.errors import InvalidArgumentError
 from proad.model.scope import Scope
 from proad.rpc import caller
-from proad.rpc.authorizer import forwarded, sent_along
+from proad.rpc.authorizer import forwarded, headers
 from proad.rpc.decode import required_text
 
 _Context = grpc.aio.ServicerContext[Any, Any]
@@ -39,7 +39,7 @@ class AuthService(auth_service_pb2_grpc.AuthServiceServicer):
             required_text(request, "password"),
             _wanted(request.scopes),
             peer=context.peer(),
-            forwarded=forwarded(sent_along(context)),
+            forwarded=forwarded(headers(context)),
         )
         return v1.CreateTokenResponse(
             token=issued.token,

@@ -1,4 +1,4 @@
-"""Who may make a call: decided before a byte of the request is read."""
+"""Authorization of calls, before a byte of the request is read."""
 
 from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
@@ -18,13 +18,13 @@ Metadata = Iterable[tuple[str, str | bytes]]
 
 
 class Authorizer:
-    """Lets callers in by what the method requires and the token allows.
+    """Authorizes callers by the scope that a method requires and those that the token grants.
 
-    Denied by default: a method without a scope in the contract is refused. A caller that
-    is not known gets UNAUTHENTICATED, one that is known and may not gets PERMISSION_DENIED.
+    Denied by default: a method without a scope in the contract is refused. A caller who is not
+    authenticated gets UNAUTHENTICATED, one without the scope PERMISSION_DENIED.
 
     Args:
-        authenticator: tells whose token it is.
+        authenticator: verifies tokens.
     """
 
     def __init__(self, authenticator: Authenticator) -> None:
@@ -35,13 +35,13 @@ class Authorizer:
         """Refuse new calls."""
         self._closed = True
 
-    async def admit(self, method: Method, metadata: Metadata) -> None:
-        """Let a caller in; in a call that is not PUBLIC, `caller` then tells who it is.
+    async def authorize(self, method: Method, metadata: Metadata) -> None:
+        """Authorize a call, and set the current `caller` unless the method is PUBLIC.
 
-        It tells that, too, of whoever is known and may not: the access log names them.
+        The caller is set also if the scope is missing: the access log names the user.
 
         Raises:
-            ShuttingDownError: nobody is let in any more.
+            ShuttingDownError: the daemon is stopping.
             ProaError: as `Authenticator.authenticate` and `require` raise.
         """
         if self._closed:
@@ -61,21 +61,22 @@ class Authorizer:
                 raise ScopeMissingError("none that exists", sorted(known.scopes))
 
     async def check_again(self) -> None:
-        """Do nothing if who was let in would still be.
+        """Check that the current caller would still be authorized.
 
         Raises:
             ProaError: as `Authenticator.check_again` raises.
         """
         await self._authenticator.check_again(caller.current())
 
-    def place(self, context: _Context) -> str:
-        """Return where a call comes from, as far as it tells one caller from another."""
-        return self._authenticator.client_address(context.peer(), forwarded(sent_along(context)))
+    def client_address(self, context: _Context) -> str:
+        """Return the address of the client of a call; see `Authenticator.client_address`."""
+        return self._authenticator.client_address(context.peer(), forwarded(headers(context)))
 
-    def holding(self, *, expires: bool) -> AbstractAsyncContextManager[None]:
-        """End what is done in the context when the caller would not be let in any more.
+    def while_valid(self, *, expires: bool) -> AbstractAsyncContextManager[None]:
+        """Cancel the block when the current caller would not be authorized any more.
 
-        With `expires`, it ends with the time of the caller's token, too.
+        Args:
+            expires: whether the block ends with the lifetime of the caller's token, too.
 
         Raises:
             ProaError: as `Authenticator.while_valid` raises.
@@ -83,14 +84,14 @@ class Authorizer:
         return self._authenticator.while_valid(caller.current(), expires=expires)
 
 
-def sent_along(context: _Context) -> Metadata:
-    """Give the headers of a call."""
-    sent: Any = context.invocation_metadata()
-    return sent or ()
+def headers(context: _Context) -> Metadata:
+    """Return the headers of a call."""
+    metadata: Any = context.invocation_metadata()
+    return metadata or ()
 
 
 def header(metadata: Metadata, name: str) -> str | None:
-    """Give a header of a call, if it is there and is text."""
+    """Return a header of a call; None if it is missing or not text."""
     for key, value in metadata:
         if key == name and isinstance(value, str):
             return value
@@ -98,15 +99,15 @@ def header(metadata: Metadata, name: str) -> str | None:
 
 
 def forwarded(metadata: Metadata) -> list[str]:
-    """Give what proxies say of where a call came from."""
+    """Return the addresses by which proxies say where a call came from."""
     return [v for key, v in metadata if key == "x-forwarded-for" and isinstance(v, str)]
 
 
 def _authorization(metadata: Metadata) -> str | None:
-    """Give the header that carries the token.
+    """Return the header with the token.
 
     Raises:
-        TokenInvalidError: there are two, and nobody can tell which one counts.
+        TokenInvalidError: there are two such headers, and which one counts is undefined.
     """
     found = [value for key, value in metadata if key == "authorization"]
     if len(found) > 1 or (found and not isinstance(found[0], str)):

@@ -1,8 +1,9 @@
-"""What every call goes through: scope, request message, deadline, errors, access log.
+"""What every call goes through: authorization, request message, deadline, errors, access log.
 
-One interceptor, so that the order is plain and nothing can be left out for one method. On
-the wire a call with one message and a stream of messages are the same: every method is
-served as the latter, so that a caller is let in before a byte of the request is read.
+One interceptor handles all methods, so that the order is plain and no method can leave out a
+step. On the wire, a call with one message and a stream of messages are the same: every method
+is registered as taking a stream, so that a caller is authorized before a byte of the request
+is read.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from proad.auth.service import Authenticator
 from proad.errors import ProaError
 from proad.rpc import caller
 from proad.rpc.access_log import AccessLog
-from proad.rpc.authorizer import Authorizer, forwarded, header, sent_along
+from proad.rpc.authorizer import Authorizer, forwarded, header, headers
 from proad.rpc.deadline import deadline
 from proad.rpc.methods import Method
 from proad.rpc.read_limiter import ReadLimiter
@@ -33,43 +34,43 @@ from proad.rpc.timing import RpcTiming
 
 _log = structlog.get_logger(__name__)
 
-# A call whose deadline has come is cancelled, as one is whose caller lost interest. The
-# time tells them apart: gRPC rounds up what is left by this share at most, and the two
-# ends have not quite the same moment.
+# gRPC cancels a call whose deadline has expired and one whose caller has gone alike. The time
+# tells which: gRPC rounds up the remaining time by this share at most, and the clocks of the two
+# ends differ by so many seconds at most.
 _DEADLINE_ROUNDING = 0.01
-_SAME_MOMENT = 0.1
+_CLOCK_SKEW = 0.1
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 _Serve = Callable[[_Context], Awaitable[Any]]
 
 
-class _Counter:
-    """Counts calls, and tells when there are none."""
+class _CallCounter:
+    """Counts the calls in flight."""
 
     def __init__(self) -> None:
-        self._number = 0
-        self._none = asyncio.Event()
-        self._none.set()
+        self._count = 0
+        self._zero = asyncio.Event()
+        self._zero.set()
 
-    def up(self) -> None:
-        self._number += 1
-        self._none.clear()
+    def increment(self) -> None:
+        self._count += 1
+        self._zero.clear()
 
-    def down(self) -> None:
-        self._number -= 1
-        if not self._number:
-            self._none.set()
+    def decrement(self) -> None:
+        self._count -= 1
+        if not self._count:
+            self._zero.set()
 
-    async def zero(self) -> None:
-        await self._none.wait()
+    async def wait_zero(self) -> None:
+        await self._zero.wait()
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
-    """Lets a call through to its servicer, and its outcome back to the caller.
+    """Passes calls to their servicers, and responses and errors back to the callers.
 
     Args:
-        authenticator: tells whose token it is.
-        methods: what is known of each method, by its path; of any other, nobody is let in.
+        authenticator: verifies tokens.
+        methods: the methods of the contract by their paths; calls of others are refused.
         timing: durations.
     """
 
@@ -84,12 +85,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         self._authorizer = Authorizer(authenticator)
         self._streams = StreamHandlers(self._authorizer, timing.public_stream_lifetime)
         self._access = AccessLog(authenticator.client_address, timing)
-        # Apart, so that strangers are in the way of nobody who is known.
-        self._public_limiter, self._limiter = ReadLimiter(most_waiting=128), ReadLimiter()
-        # By method: what was put together once is good for every call.
-        self._guarded: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
-        self._in_flight = _Counter()
-        self._watching = _Counter()
+        # Two limiters, so that callers without a token delay none of those who have one.
+        self._public_limiter = ReadLimiter(most_waiting=128, timing=timing)
+        self._limiter = ReadLimiter(timing=timing)
+        self._handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+        self._calls = _CallCounter()
+        self._watches = _CallCounter()
 
     def close(self) -> None:
         """Refuse new calls."""
@@ -98,15 +99,14 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     async def drained(self) -> None:
         """Wait until no call is in flight. `Server.stop` does not wait for all of them.
 
-        Streams that never end by themselves are told to, and not waited for long: their
-        callers may not be listening.
+        Watches have been told to end. They are not waited for long: their callers may not read.
         """
-        await self._in_flight.zero()
+        await self._calls.wait_zero()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._watching.zero(), self._timing.watch_grace)
+            await asyncio.wait_for(self._watches.wait_zero(), self._timing.watch_grace)
 
     def write_log(self) -> None:
-        """Write what is left of the access log: there is no call any more."""
+        """Write the rest of the access log: no call is in flight any more."""
         self._access.write()
 
     async def intercept_service(
@@ -114,18 +114,32 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
-        """Wrap the handler of a method."""
+        """Return the handler of a method, which is made at the method's first call."""
         path = handler_call_details.method
-        guarded = self._guarded.get(path)
-        if guarded is None:
-            handler = await continuation(handler_call_details)
-            if handler is None:
+        handler = self._handlers.get(path)
+        if handler is None:
+            servicer = await continuation(handler_call_details)
+            if servicer is None:
                 return None
             method = self._methods.get(path) or Method(path)
-            guarded = self._guarded[path] = self._guard(method, handler)
-        return guarded
+            handler = self._handlers[path] = self._handler(method, servicer)
+        return handler
 
-    def _guard(self, method: Method, handler: Any) -> "grpc.RpcMethodHandler[Any, Any]":
+    def _handler(self, method: Method, servicer: Any) -> "grpc.RpcMethodHandler[Any, Any]":
+        """Return a handler of a method's calls around the servicer's own handler."""
+        handle = self._handle_standard if method.standard else self._handle
+        serve = self._serving(method, servicer)
+
+        async def call(_messages: object, context: _Context) -> Any:
+            return await handle(method, serve, context)
+
+        serialize = _unless_encoded(servicer.response_serializer)
+        if servicer.unary_unary is not None:
+            return grpc.stream_unary_rpc_method_handler(call, None, serialize)
+        return grpc.stream_stream_rpc_method_handler(call, None, serialize)
+
+    def _serving(self, method: Method, servicer: Any) -> _Serve:
+        """Return what reads the request of a call and passes it to the servicer."""
         public = method.scope == v1.SCOPE_PUBLIC
         reader = RequestReader(
             method.request,
@@ -133,82 +147,60 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             alone=method.changes,
             timeout=self._timing.read_timeout,
             limiter=self._public_limiter if public else self._limiter,
-            sender=self._authorizer.place if public else _user,
+            sender=self._authorizer.client_address if public else _username,
         )
+        if servicer.stream_stream is not None:
+            write = self._streams.writer(method, servicer.stream_stream)
+            return lambda context: write(reader.each(context), context)
+        serve = servicer.unary_unary or self._streams.writer(method, servicer.unary_stream)
 
-        async def read(context: _Context) -> Any:
+        async def read_and_serve(context: _Context) -> Any:
             message = await reader.read(context)
             if not public:
-                # Who was let in may send the message when the token is no longer good.
+                # The token may have ended since: a caller may take its time to send a message.
                 await self._authorizer.check_again()
-            return message
+            return await serve(message, context)
 
-        serialize = _unless_encoded(handler.response_serializer)
-        let_pass = self._pass_standard if method.standard else self._pass
-        if handler.unary_unary is not None:
-            answer = handler.unary_unary
+        return read_and_serve
 
-            async def unary(context: _Context) -> Any:
-                return await answer(await read(context), context)
-
-            async def one(_messages: object, context: _Context) -> Any:
-                return await let_pass(method, unary, context)
-
-            return grpc.stream_unary_rpc_method_handler(one, None, serialize)
-
-        write = self._streams.writing(method, handler.unary_stream or handler.stream_stream)
-
-        async def stream(context: _Context) -> None:
-            await write(await read(context), context)
-
-        async def dialogue(context: _Context) -> None:
-            await write(reader.each(context), context)
-
-        serve: _Serve = stream if handler.unary_stream is not None else dialogue
-
-        async def many(_messages: object, context: _Context) -> None:
-            await let_pass(method, serve, context)
-
-        return grpc.stream_stream_rpc_method_handler(many, None, serialize)
-
-    async def _pass(self, method: Method, serve: _Serve, context: _Context) -> Any:
-        """Serve a call, and give its response; what went wrong is told to the caller."""
-        metadata = sent_along(context)
+    async def _handle(self, method: Method, serve: _Serve, context: _Context) -> Any:
+        """Handle a call: authorize, serve within the deadline, log, and report an error."""
+        metadata = headers(context)
         request_id = _request_id(header(metadata, "x-request-id"))
         structlog.contextvars.bind_contextvars(request_id=request_id)
         started = time.perf_counter()
-        # Asked now: of a stream that was cancelled, gRPC has let go when we hear of it, and
-        # its context then leads into freed memory.
+        # Read now: gRPC frees the context of a cancelled stream before the stream is cancelled
+        # here, and would read freed memory later.
         peer = context.peer()
         code, reason = "OK", ""
-        calls = self._watching if method.endless else self._in_flight
+        calls = self._watches if method.endless else self._calls
         expires = math.inf
-        calls.up()
+        calls.increment()
         try:
-            await self._authorizer.admit(method, metadata)
+            await self._authorizer.authorize(method, metadata)
             remaining: float | None = context.time_remaining()
             if remaining is None:
                 return await serve(context)
             expires = time.perf_counter() + remaining * (1 - _DEADLINE_ROUNDING)
             if method.endless:
-                # Nothing is under way that could take effect later: it is left to gRPC.
+                # A watch has no effect that could come later: gRPC ends it at the deadline.
                 return await serve(context)
             async with deadline(remaining, self._timing.deadline_margin):
                 return await serve(context)
         except ProaError as error:
             status = to_status(error, request_id)
             code, reason = status.code.name, error.reason
-            _forget_way(error)
+            _drop_traceback(error)
         except asyncio.CancelledError:
-            met = time.perf_counter() > expires - _SAME_MOMENT
-            code = "DEADLINE_EXCEEDED" if met else "CANCELLED"
+            expired = time.perf_counter() > expires - _CLOCK_SKEW
+            code = "DEADLINE_EXCEEDED" if expired else "CANCELLED"
             raise
-        except Exception:  # noqa: BLE001 - logged in full, and told apart by the request id
+        except Exception:  # noqa: BLE001 - the log has all of it, the caller a request id
             _log.exception("fault", method=method.path)
             status = internal_status(request_id)
             code, reason = status.code.name, "INTERNAL"
         finally:
-            calls.down()
+            calls.decrement()
             self._access.note(
                 method=method.path,
                 code=code,
@@ -219,43 +211,43 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 forwarded=forwarded(metadata),
                 request_id=request_id,
             )
-        await _refuse(context, status)
+        await _abort(context, status)
         return None
 
-    async def _pass_standard(self, method: Method, serve: _Serve, context: _Context) -> Any:
-        """Serve a call of health or reflection: without a token, also while we stop."""
+    async def _handle_standard(self, method: Method, serve: _Serve, context: _Context) -> Any:
+        """Handle a call of health or reflection: without a token, also at shutdown."""
         request_id = _request_id(None)
         try:
             return await serve(context)
         except ProaError as error:
             status = to_status(error, request_id)
-        except grpc.aio.AbortError as error:  # the servicer's own
-            _forget_way(error)
+        except grpc.aio.AbortError as error:  # of the servicer itself
+            _drop_traceback(error)
             return None
-        except Exception:  # noqa: BLE001 - as in _pass
+        except Exception:  # noqa: BLE001 - as in _handle
             _log.exception("fault", method=method.path, request_id=request_id)
             status = internal_status(request_id)
-        await _refuse(context, status)
+        await _abort(context, status)
         return None
 
 
-def _user(_context: _Context) -> str:
+def _username(_context: _Context) -> str:
     return caller.current().username
 
 
-async def _refuse(context: _Context, status: grpc.Status) -> None:
-    """End a call with an error; gRPC keeps the exception of `abort` as long as the call."""
+async def _abort(context: _Context, status: grpc.Status) -> None:
+    """End a call with an error."""
     try:
         await context.abort(status.code, status.details, status.trailing_metadata)
     except grpc.aio.AbortError as error:
-        _forget_way(error)
+        _drop_traceback(error)  # gRPC keeps this exception as long as the call
 
 
-def _forget_way(error: BaseException) -> None:
-    """Take the frames from an error that somebody keeps, or that has a frame keep it.
+def _drop_traceback(error: BaseException) -> None:
+    """Remove the frames from an error that is kept, or that one of its frames keeps.
 
-    They hold the call and its request, which would be gone only when the collector comes
-    next, and not when the call is over.
+    The frames keep the call and its request until the garbage collector runs; without them,
+    both are freed with the call.
     """
     before: BaseException | None = error
     while before is not None:
@@ -264,14 +256,14 @@ def _forget_way(error: BaseException) -> None:
 
 
 def _request_id(own: str | None) -> str:
-    """Take the caller's own id, so that both logs can be laid side by side, or make one."""
+    """Return the caller's own id, by which both logs can be compared, or a new one."""
     if own is not None and re.fullmatch(r"[A-Za-z0-9._-]{1,64}", own):
         return own
     return f"{random.getrandbits(128):032x}"
 
 
 def _unless_encoded(serialize: Callable[[Any], bytes] | None) -> Callable[[Any], bytes] | None:
-    """Let pass what a servicer has encoded already."""
+    """Return a serializer that leaves bytes as they are: some servicers encode themselves."""
     if serialize is None:
         return None
     return lambda response: response if type(response) is bytes else serialize(response)

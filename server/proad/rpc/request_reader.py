@@ -1,4 +1,4 @@
-"""Request messages: read from the wire, held against their limits, decoded."""
+"""Request messages: read from the wire, decoded, checked against their limits."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -14,19 +14,19 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class RequestReader:
-    """Reads the messages of one method's calls.
+    """Reads the request messages of one method's calls, and checks them.
 
-    A message is looked at in the order of what a look costs: its size, its form, and then
-    the limits of its fields, for which it has to be decoded.
+    The checks go from cheap to expensive: size, form, and then the limits of the fields, for
+    which a message must be decoded.
 
     Args:
-        cls: what a message is.
-        max_bytes: how large it may be.
-        alone: whether the one message of a call is held to be the only one. gRPC servers
-            ignore others; to look for them is to wait for the end of the caller's side.
-        timeout: seconds that an admitted caller may take to send the message.
-        limiter: how many are read at a time.
-        sender: tells who makes a call, among those who share its slots.
+        cls: the message type.
+        max_bytes: the largest message that the method takes.
+        alone: whether a second message of a call is an error. gRPC servers ignore others: to
+            know, the reader waits until the caller has ended the stream.
+        timeout: seconds that an authorized caller may take to send the message.
+        limiter: limits how many messages are read at a time.
+        sender: returns the caller of a call, as the limiter knows callers.
     """
 
     def __init__(
@@ -48,15 +48,15 @@ class RequestReader:
         self._limits = FieldLimits(cls.DESCRIPTOR)
 
     async def read(self, context: _Context) -> Any:
-        """Give the one message of a call.
+        """Return the one message of a call.
 
         Raises:
-            InvalidArgumentError: it did not come in time, is too large, is no message of this
-                method, or exceeds a limit of a field.
-            TooManyCallsError: too many are to be read.
+            InvalidArgumentError: the message did not come in time, is too large, is not of the
+                method's type, or exceeds a limit of a field.
+            TooManyCallsError: too many messages wait to be read.
         """
         try:
-            async with self._limiter.one(self._sender(context), self._timeout):
+            async with self._limiter.slot(self._sender(context), self._timeout):
                 message = await context.read()
                 another = grpc.aio.EOF
                 if self._alone and message is not grpc.aio.EOF:
@@ -74,18 +74,18 @@ class RequestReader:
         return self._message(message)
 
     async def each(self, context: _Context) -> AsyncIterator[Any]:
-        """Give the messages of a stream, for as long as the caller sends some.
+        """Yield the messages of a stream.
 
-        One that keeps others waiting ends well, as one whose time is over.
+        The stream ends without an error if its caller keeps others waiting.
 
         Raises:
-            InvalidArgumentError: one is too large, is no message of this method, or
+            InvalidArgumentError: a message is too large, is not of the method's type, or
                 exceeds a limit of a field.
-            TooManyCallsError: too many are to be read.
+            TooManyCallsError: too many messages wait to be read.
         """
         while True:
             try:
-                async with self._limiter.one(self._sender(context)):
+                async with self._limiter.slot(self._sender(context)):
                     message = await context.read()
             except TimeoutError:
                 return

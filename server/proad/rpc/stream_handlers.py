@@ -1,4 +1,4 @@
-"""Streams of responses: written one by one, ended when their time is over."""
+"""Streams of responses: their writers, and when a stream ends."""
 
 import inspect
 from collections.abc import Awaitable, Callable
@@ -17,10 +17,10 @@ _Write = Callable[[Any, _Context], Awaitable[None]]
 
 
 class StreamHandlers:
-    """Makes what writes the responses of a method's streams.
+    """Makes the functions that write the streams of responses.
 
     Args:
-        authorizer: tells whether a caller is still let in.
+        authorizer: ends a stream whose caller is not authorized any more.
         public_lifetime: seconds after which a public stream ends.
     """
 
@@ -28,36 +28,36 @@ class StreamHandlers:
         self._authorizer = authorizer
         self._public = PublicStreamLimiter(public_lifetime)
 
-    def writing(self, method: Method, serve: _Serve) -> _Write:
-        """Give what serves a request and writes all responses.
+    def writer(self, method: Method, serve: _Serve) -> _Write:
+        """Return a function that serves a request and writes all responses.
 
         Args:
-            method: what is served.
+            method: the method.
             serve: the servicer's method: a generator of responses, or a coroutine that
                 writes them itself.
         """
-        write = serve if inspect.iscoroutinefunction(serve) else _written(serve)
+        write = serve if inspect.iscoroutinefunction(serve) else _writing(serve)
         if not method.standard:
-            return self._admitted(write, endless=method.endless)
-        return self._public_one(write) if method.endless else write
+            return self._authorized(write, endless=method.endless)
+        return self._limited(write) if method.endless else write
 
-    def _public_one(self, write: _Write) -> _Write:
-        async def public(request: Any, context: _Context) -> None:
-            async with self._public.one(self._authorizer.place(context)):
+    def _limited(self, write: _Write) -> _Write:
+        async def limited(request: Any, context: _Context) -> None:
+            async with self._public.stream(self._authorizer.client_address(context)):
                 await write(request, context)
 
-        return public
+        return limited
 
-    def _admitted(self, write: _Write, *, endless: bool) -> _Write:
-        async def admitted(request: Any, context: _Context) -> None:
-            # What has an end may reach it after its token's, like any call that was let in.
-            async with self._authorizer.holding(expires=endless):
+    def _authorized(self, write: _Write, *, endless: bool) -> _Write:
+        async def authorized(request: Any, context: _Context) -> None:
+            # A stream that ends by itself may outlive the token, as every authorized call may.
+            async with self._authorizer.while_valid(expires=endless):
                 await write(request, context)
 
-        return admitted
+        return authorized
 
 
-def _written(serve: _Serve) -> _Write:
+def _writing(serve: _Serve) -> _Write:
     async def write(request: Any, context: _Context) -> None:
         async with aclosing(serve(request, context)) as responses:
             async for response in responses:

@@ -1,4 +1,4 @@
-"""Streams that anybody may open: how many, and for how long."""
+"""Limits of streams that need no token."""
 
 import asyncio
 from collections import Counter
@@ -23,18 +23,18 @@ class PublicStreamLimiter:
         self._open: Counter[str] = Counter()
 
     @asynccontextmanager
-    async def one(self, place: str) -> AsyncIterator[None]:
+    async def stream(self, address: str) -> AsyncIterator[None]:
         """Count a stream while the block runs, and leave the block when its lifetime is over.
 
         Args:
-            place: the address that the stream comes from.
+            address: the client's address.
 
         Raises:
             TooManyStreamsError: the address has the most streams that it may have.
         """
-        if self._open[place] >= MOST_PER_ADDRESS:
+        if self._open[address] >= MOST_PER_ADDRESS:
             raise TooManyStreamsError(MOST_PER_ADDRESS)
-        self._open[place] += 1
+        self._open[address] += 1
         try:
             async with asyncio.timeout(self._lifetime) as limit:
                 yield
@@ -42,6 +42,6 @@ class PublicStreamLimiter:
             if not limit.expired():
                 raise
         finally:
-            self._open[place] -= 1
-            if not self._open[place]:
-                del self._open[place]
+            self._open[address] -= 1
+            if not self._open[address]:
+                del self._open[address]

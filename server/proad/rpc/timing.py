@@ -13,6 +13,8 @@ class RpcTiming:
         keepalive: between two pings on a connection.
         keepalive_timeout: a connection is closed if a ping is not answered within that.
         read_timeout: an admitted caller may take so long to send a request message.
+        contended_read_timeout: if others wait to send one, so long; more than a busy event loop
+            takes to look at a message that has come.
         public_stream_lifetime: a stream without a token ends after that; its caller may open
             another one.
         deadline_margin: the answer to an expired deadline is sent so long before the deadline,
@@ -20,6 +22,8 @@ class RpcTiming:
         watch_grace: watches have so long to end at shutdown.
         last_grace: whatever is left after the calls have ended has so long.
         log_within: a line of the access log is written within that.
+        refusal_period: of refused calls, the access log has some lines and a count for each
+            such period.
     """
 
     handshake: float = 10
@@ -27,8 +31,10 @@ class RpcTiming:
     keepalive: float = 60
     keepalive_timeout: float = 20
     read_timeout: float = 10
+    contended_read_timeout: float = 0.5
     public_stream_lifetime: float = 300
     deadline_margin: float = 0.5
     watch_grace: float = 1
     last_grace: float = 0.5
     log_within: float = 0.05
+    refusal_period: float = 1

@@ -1,4 +1,4 @@
-"""Messages that come too late: one timer ends them all, each at its time."""
+"""Messages that come too late: one timer ends all reads, each at its time."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ SHORT = 0.05
 
 
 async def read(limiter, patience, begun=None):
-    async with limiter.one("a", patience):
+    async with limiter.slot("a", patience):
         if begun is not None:
             begun.set()
         await asyncio.Event().wait()
@@ -23,8 +23,8 @@ async def started(*bodies):
     return tasks
 
 
-async def test_one_that_is_late_ends_and_those_that_are_not_stay():
-    limiter = ReadLimiter(most=5)
+async def test_read_that_is_late_ends_and_others_go_on():
+    limiter = ReadLimiter(slots=5)
     late, later, never, last = await started(
         read(limiter, SHORT),
         read(limiter, LONG),
@@ -41,11 +41,11 @@ async def test_one_that_is_late_ends_and_those_that_are_not_stay():
     later.cancel()
     never.cancel()
     await asyncio.gather(later, never, return_exceptions=True)
-    assert limiter._free == 5
+    assert limiter.idle
 
 
-async def test_one_that_begins_later_with_less_patience_ends_first():
-    limiter = ReadLimiter(most=5)
+async def test_read_that_begins_later_with_a_shorter_timeout_ends_first():
+    limiter = ReadLimiter(slots=5)
     (patient,) = await started(read(limiter, LONG))
 
     with pytest.raises(TimeoutError):
@@ -55,29 +55,29 @@ async def test_one_that_begins_later_with_less_patience_ends_first():
     patient.cancel()
 
 
-async def test_one_that_begins_when_all_others_are_gone_ends_in_time():
+async def test_read_that_begins_when_all_others_have_ended_ends_in_time():
     """The timer of those before it is over, or was for one that is not there any more."""
-    limiter = ReadLimiter(most=5)
+    limiter = ReadLimiter(slots=5)
     for _ in range(3):
-        async with limiter.one("a", SHORT):
+        async with limiter.slot("a", SHORT):
             pass
         with pytest.raises(TimeoutError):
             await read(limiter, SHORT)
 
 
-async def test_a_caller_that_goes_when_it_is_late_is_cancelled():
-    limiter = ReadLimiter(most=5)
+async def test_read_that_is_cancelled_when_it_is_late_raises_the_cancellation():
+    limiter = ReadLimiter(slots=5)
     (task,) = await started(read(limiter, SHORT))
     task.cancel()
 
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert limiter._free == 5
+    assert limiter.idle
 
 
-async def test_a_time_out_of_the_body_is_its_own():
-    limiter = ReadLimiter(most=5)
+async def test_timeout_of_the_block_itself_is_raised_as_it_is():
+    limiter = ReadLimiter(slots=5)
     with pytest.raises(TimeoutError, match="mine"):
-        async with limiter.one("a", LONG):
+        async with limiter.slot("a", LONG):
             raise TimeoutError("mine")
-    assert limiter._free == 5
+    assert limiter.idle
