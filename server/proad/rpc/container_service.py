@@ -1,4 +1,4 @@
-"""ContainerService: what only containers have."""
+"""ContainerService: creating and pruning containers."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""From a message of the contract to a type of the model, every limit checked.
+"""From a message of the contract to a type of the model, with all its limits checked.
 
 Fields and enum values have the same names on both sides, so that one rule converts
 them all, and the path in a violation is the path in the caller's message.
@@ -46,7 +46,7 @@ D = TypeVar("D")
 
 
 def prepare_all() -> None:
-    """Make ready to decode what requests hold, before the first one comes."""
+    """Prepare the validation of all types that requests contain, before the first request."""
     prepare(
         *(ContainerSpec, DeleteOptions, DomainSpec, DomainXml, ImageFilter, PruneFilter),
         *(RegistryCredentials, ResourceFilter, ResourceUpdate, RestartOptions, SnapshotSpec),
@@ -55,7 +55,7 @@ def prepare_all() -> None:
 
 
 def decode(cls: type[T], message: Message, *, prefix: str = "") -> T:
-    """Make a `cls` of the fields of `message` that it has; the others are the servicer's.
+    """Return a `cls` of those fields of `message` that it has; the servicer reads the others.
 
     `prefix` is the path of `message` in its request. A field that is not set takes the
     default of the model.
@@ -69,7 +69,7 @@ def decode(cls: type[T], message: Message, *, prefix: str = "") -> T:
 
 
 def required(message: Message, field: str) -> Message:
-    """Give a message field that must be set."""
+    """Return a message field that must be set."""
     if not message.HasField(field):
         raise InvalidArgumentError.of(field, "is required")
     value: Message = getattr(message, field)
@@ -77,7 +77,7 @@ def required(message: Message, field: str) -> Message:
 
 
 def plain_text(message: Message, field: str) -> str:
-    """Give a string field that may be empty."""
+    """Return a string field that may be empty."""
     value: str = getattr(message, field)
     if "\0" in value:
         raise InvalidArgumentError.of(field, "must not contain a NUL character")
@@ -85,14 +85,14 @@ def plain_text(message: Message, field: str) -> str:
 
 
 def required_text(message: Message, field: str) -> str:
-    """Give a string field that must not be empty."""
+    """Return a string field that must not be empty."""
     if not (value := plain_text(message, field)):
         raise InvalidArgumentError.of(field, "is required")
     return value
 
 
 def chosen(cls: type[E], message: Message, field: str, default: D) -> E | D:
-    """Give an enum field, or `default` where it is unspecified."""
+    """Return an enum field, or `default` where it is unspecified."""
     number: int = getattr(message, field)
     if number == 0:
         return default

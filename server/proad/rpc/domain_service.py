@@ -1,4 +1,4 @@
-"""DomainService: what only domains have."""
+"""DomainService: creating domains, and their XML."""
 
 from typing import Any
 

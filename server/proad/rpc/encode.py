@@ -31,29 +31,29 @@ class _Field:
 
     Attributes:
         name: its name.
-        put: sets it in a message.
-        told: whether the log was told that a value did not fit.
+        put: sets the field in a message.
+        logged: whether a value that did not fit was logged.
     """
 
     name: str
     put: _Setter
-    told: bool = False
+    logged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """How to fill a message: its fields, and what keeps it from being too large."""
+    """How to fill a message: its fields, and what truncates it."""
 
     fields: tuple[_Field, ...]
     truncate: Callable[[Any], None] | None
 
 
 def encode(cls: type[M], value: Any) -> M:
-    """Make a message `cls` of a model value that has the same fields.
+    """Return a message `cls` of a model value that has the same fields.
 
-    A value that the contract has no room for is left out, and the log is told once: drivers
-    keep to the contract, and one that does not must not cost a caller all the rest. What would
-    be too large for clients to take is truncated, wherever it is in the message.
+    A value that does not fit the contract is left out and logged once: one wrong value of a
+    driver must not cost the caller all the others. Messages that clients would not accept for
+    their size are truncated, at any depth.
     """
     message = cls()
     _fill(message, value)
@@ -70,14 +70,14 @@ def _fill(message: Message, value: Any) -> None:
             field.put(message, content)
         except (ValueError, TypeError, KeyError, OverflowError, AttributeError) as error:
             message.ClearField(field.name)
-            _tell(message, field, error)
+            _log_misfit(message, field, error)
     if plan.truncate is not None:
         plan.truncate(message)
 
 
-def _tell(message: Message, field: _Field, error: Exception) -> None:
-    if not field.told:
-        field.told = True
+def _log_misfit(message: Message, field: _Field, error: Exception) -> None:
+    if not field.logged:
+        field.logged = True
         _log.error(
             "value does not fit the contract",
             field=f"{message.DESCRIPTOR.full_name}.{field.name}",

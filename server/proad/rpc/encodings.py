@@ -1,4 +1,4 @@
-"""Messages that were encoded before: a resource that did not change is not encoded again."""
+"""Caches of encoded messages, and how to join encoded messages."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -12,20 +12,20 @@ from proad.rpc.encode import encode
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
-# Bytes that Python takes for something that is kept by a key: some 300.
+# Bytes that Python needs for an entry of a mapping, about.
 _ENTRY = 300
 
-# https://protobuf.dev/programming-guides/encoding: the wire type of what has a length,
-# and what of a byte counts where the highest bit says that another one follows.
+# https://protobuf.dev/programming-guides/encoding: the wire type of fields with a length, and
+# the bits of a varint's byte that carry the value; the highest bit says that another byte follows.
 _EMBEDDED = 2
 _LOW = 0x7F
 
 
 class LruCache(Generic[K, V]):
-    """What was encoded last, by key.
+    """A cache of encoded messages by key, which drops the least recently used ones.
 
     Args:
-        most: how many bytes are kept.
+        most: the bytes that the cache may take.
     """
 
     def __init__(self, most: int) -> None:
@@ -33,20 +33,20 @@ class LruCache(Generic[K, V]):
         self._kept: OrderedDict[K, tuple[V, int]] = OrderedDict()
 
     def get(self, key: K) -> V | None:
-        """Give what is kept for a key."""
+        """Return the value of a key; None if it is not cached."""
         kept = self._kept.get(key)
         if kept is None:
             return None
         self._kept.move_to_end(key)
         return kept[0]
 
-    def keep(self, key: K, value: V, size: int) -> V:
-        """Keep something, at the cost of what was not used for the longest time.
+    def put(self, key: K, value: V, size: int) -> V:
+        """Cache a value and return it.
 
         Args:
-            key: what it is asked for by.
-            value: what to keep.
-            size: bytes of key and value, without what Python itself takes.
+            key: the key.
+            value: the value.
+            size: bytes of key and value, without Python's own overhead.
         """
         if (before := self._kept.pop(key, None)) is not None:
             self._room += before[1]
@@ -59,10 +59,10 @@ class LruCache(Generic[K, V]):
 
 
 class EncodingCache:
-    """What a resource is when it is encoded, kept for as long as the resource itself.
+    """A cache of encoded resources, each for the lifetime of the resource object.
 
-    The inventory gives the very same object for as long as a resource does not change,
-    and lets go of it afterwards: what is known now is what is kept.
+    The inventory returns the same object until a resource changes, and then releases it: the
+    cache holds the present resources and no others.
 
     Args:
         make: encodes a resource.
@@ -76,8 +76,8 @@ class EncodingCache:
         return len(self._kept)
 
     def get(self, resource: Resource) -> bytes:
-        """Give a resource encoded."""
-        key = id(resource)  # a resource has mappings, and so no hash
+        """Return a resource encoded."""
+        key = id(resource)  # a resource contains mappings and has no hash
         kept = self._kept.get(key)
         if kept is not None and kept[0]() is resource:
             return kept[1]
@@ -87,20 +87,20 @@ class EncodingCache:
 
 
 def first_field(resource: Resource) -> bytes:
-    """Encode a resource as field 1 of a message, which it is in every response that has one.
+    """Encode a resource as field 1 of a message, its number in every response with a resource.
 
-    To join encoded messages is to merge them, so that a list is made of pieces.
+    To concatenate encoded messages is to merge them: an encoded list is its resources, joined.
     """
     return v1.GetResourceResponse(resource=encode(v1.Resource, resource)).SerializeToString()
 
 
 def renumbered(field: bytes, number: int) -> bytes:
-    """Give an embedded message that is field 1 another number, below 16."""
+    """Return an embedded message, which is field 1, with another number below 16."""
     return bytes((number << 3 | _EMBEDDED,)) + field[1:]
 
 
 def embedded(number: int, message: bytes) -> bytes:
-    """Give an encoded message as a field of another one, of a number below 16."""
+    """Return an encoded message as a field of another message, with a number below 16."""
     head, size = bytearray((number << 3 | _EMBEDDED,)), len(message)
     while size > _LOW:
         head.append(size & _LOW | ~_LOW & 0xFF)

@@ -1,4 +1,4 @@
-"""grpc.health.v1: a service serves while an engine that it needs answers."""
+"""grpc.health.v1: a service is SERVING while an engine that it needs answers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from proad.model import EngineHealth
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
-# What a service needs of one engine at least; the others need none.
+# The port that a service needs at least one engine to have; the others need no engine.
 _NEEDS: Mapping[str, type[Any]] = {
     "proa.v1.ResourceService": ports.Driver,
     "proa.v1.ContainerService": ports.Containers,
@@ -28,8 +28,8 @@ _NEEDS: Mapping[str, type[Any]] = {
 class Health:
     """Keeps the standard health service in step with the engines.
 
-    The empty service name is the daemon itself: it serves without any engine, because
-    it can say what is wrong.
+    The empty service name is the daemon itself: it is SERVING without any engine, because it
+    can report what is wrong.
     """
 
     def __init__(self, hosts: Hosts, services: Sequence[str]) -> None:
@@ -38,19 +38,19 @@ class Health:
         self._services = tuple(services)
 
     async def start(self) -> None:
-        """Follow the engines from now on."""
+        """Follow the health of the engines from now on."""
         for connection in self._hosts.connections:
             connection.on_health_change(self.refresh)
         await self.servicer.set("", _SERVING)
         await self.refresh()
 
     async def refresh(self) -> None:
-        """Set each service by what its engines are now."""
+        """Set the status of each service by the present health of its engines."""
         for service in self._services:
             await self.servicer.set(service, self._status(service))
 
     async def stop(self) -> None:
-        """Say NOT_SERVING for everything, whatever the engines do."""
+        """Report NOT_SERVING for all services from now on."""
         await self.servicer.enter_graceful_shutdown()
 
     def _status(self, service: str) -> Any:  # an int of an enum without type stubs

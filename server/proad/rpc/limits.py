@@ -1,4 +1,4 @@
-"""Limits of the fields of requests: compiled once from the contract, held per request."""
+"""Limits of the fields of requests, compiled once from the contract."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,16 +9,16 @@ from google.protobuf.message import Message
 from proa import v1
 from proad.errors import InvalidArgumentError
 
-# Holds a value against its limit; the path is for the error.
+# Checks a value against its limit; the path is for the error.
 _Check = Callable[[Any, str], None]
 
 _MASK = "google.protobuf.FieldMask"
 
 
 class FieldLimits:
-    """What the fields of one message type may hold, with all that is inside of them.
+    """The limits of the fields of a message type, and of the messages in them.
 
-    The numbers of things come first: what is too many is not looked at one by one.
+    Counts are checked first, so that the items of too long a list are not checked one by one.
 
     Args:
         descriptor: the message type; its fields have the limits as options.
@@ -32,10 +32,10 @@ class FieldLimits:
         }
 
     def check(self, message: Message, path: str = "") -> None:
-        """Do nothing if a message keeps all limits.
+        """Check a message against all limits.
 
         Raises:
-            InvalidArgumentError: it does not; with the path of the first field.
+            InvalidArgumentError: a field exceeds its limit; with the path of the first one.
         """
         checks = self._checks
         for field, value in message.ListFields():
@@ -45,7 +45,7 @@ class FieldLimits:
 
 
 def _check_of(field: FieldDescriptor) -> _Check | None:
-    """Make the check of a field; None: there is nothing to limit."""
+    """Return the check of a field; None: the field has no limit."""
     options: Any = field.GetOptions().Extensions
     items, length = options[v1.max_items], options[v1.max_length]
     inner = field.message_type

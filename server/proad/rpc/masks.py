@@ -1,4 +1,4 @@
-"""Field selection: `read_mask`, made ready once for all that it is laid on."""
+"""Field selection: a `read_mask`, parsed once for all messages that it is applied to."""
 
 from typing import Any, TypeVar
 
@@ -11,15 +11,15 @@ M = TypeVar("M", bound=Message)
 
 _TRUNCATED = "truncated"
 
-# By name what is chosen below a field; nothing below it: all of it.
+# The selected fields by name, each with those below it; none below: the whole field.
 _Tree = dict[str, "_Tree"]
 
 
 class ReadMask:
-    """The fields of a message type that somebody wants to see.
+    """The fields of a message type that a caller selects.
 
     Args:
-        mask: their paths; none: all of them.
+        mask: the paths of the fields; none: all fields.
         cls: the message type.
 
     Raises:
@@ -42,22 +42,22 @@ class ReadMask:
         return bool(self._tree)
 
     def apply(self, message: M) -> M:
-        """Give what is chosen of a message, and whether it was truncated."""
+        """Return the selected fields of a message, and its `truncated`."""
         if not self._tree:
             return message
-        chosen = type(message)()
-        _copy(self._tree, message, chosen)
+        selected = type(message)()
+        _copy(self._tree, message, selected)
         if getattr(message, _TRUNCATED, False):
-            # What was chosen may be what is not there.
-            setattr(chosen, _TRUNCATED, True)
-        return chosen
+            # A selected field may be one that was left out.
+            setattr(selected, _TRUNCATED, True)
+        return selected
 
     def _add(self, path: str) -> None:
         *parents, last = path.split(".")
         tree = self._tree
         for name in parents:
             if tree.get(name) == {}:
-                return  # chosen as a whole
+                return  # selected as a whole
             tree = tree.setdefault(name, {})
         tree[last] = {}
 
@@ -73,7 +73,7 @@ def _leads_to_a_field(path: str, descriptor: Any) -> bool:
 
 
 def _copy(tree: _Tree, source: Any, target: Any) -> None:
-    """Copy what is chosen, as `FieldMask.MergeMessage` does."""
+    """Copy the selected fields, as `FieldMask.MergeMessage` does."""
     fields = source.DESCRIPTOR.fields_by_name
     for name, below in tree.items():
         field = fields[name]
@@ -83,7 +83,7 @@ def _copy(tree: _Tree, source: Any, target: Any) -> None:
             if not field.has_presence or source.HasField(name):
                 setattr(target, name, getattr(source, name))
             else:
-                target.ClearField(name)  # its message is there all the same
+                target.ClearField(name)  # its parent is there all the same
         elif source.HasField(name):
             value, into = getattr(source, name), getattr(target, name)
             if below:

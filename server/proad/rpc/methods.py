@@ -1,4 +1,4 @@
-"""What the contract says of each RPC: who may call it, and how much it takes."""
+"""The options of the RPCs in the contract: required scope, size of the request."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ SERVICES = _services_of(
 
 _STANDARD_SERVICES = _services_of(health_pb2, reflection_pb2)
 
-# Health and reflection have no options of ours.
+# Health and reflection have none of our options.
 _STANDARD_REQUEST_BYTES = 4096
 
 
@@ -43,14 +43,13 @@ class Method:
     """One RPC.
 
     Attributes:
-        path: its full path, "/proa.v1.ResourceService/GetResource".
-        request: its request message.
-        scope: what the caller must hold; UNSPECIFIED: nobody may call it.
-        max_request_bytes: how large a request message may be, decompressed.
+        path: the full path, "/proa.v1.ResourceService/GetResource".
+        request: the request message.
+        scope: the scope that the caller must have; UNSPECIFIED: nobody may call the method.
+        max_request_bytes: the largest request message, decompressed.
         changes: whether a call may change something.
-        endless: a stream that only tells and never ends by itself.
-        standard: of a service that every daemon has, which tells nothing about workloads:
-            health and reflection.
+        endless: a stream that changes nothing and never ends by itself.
+        standard: a method of health or reflection, which reveal nothing about workloads.
     """
 
     path: str
@@ -63,7 +62,7 @@ class Method:
 
 
 def methods() -> Mapping[str, Method]:
-    """Give every method that is served, by its full path."""
+    """Return all methods that are served, by their full paths."""
     found = [
         *(_ours(service, method) for service in SERVICES for method in service.methods),
         *(_standard(service, m) for service in _STANDARD_SERVICES for m in service.methods),
@@ -72,7 +71,7 @@ def methods() -> Mapping[str, Method]:
 
 
 def largest_request() -> int:
-    """Give the bytes that the largest request of all methods may have."""
+    """Return the bytes of the largest request that any method takes."""
     return max(method.max_request_bytes for method in methods().values())
 
 

@@ -1,4 +1,4 @@
-"""Pages of a list: opaque tokens that say where to go on."""
+"""Pages of lists, and their opaque tokens."""
 
 import base64
 import binascii
@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from proad.errors import InvalidArgumentError, PageTokenInvalidError
 from proad.rpc import caller
 from proad.rpc.signing import LENGTH, BoundSigner, Signer
-from proad.rpc.truncate import AROUND, MOST_BYTES
+from proad.rpc.truncate import ITEM_OVERHEAD, MOST_BYTES
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)
@@ -23,21 +23,21 @@ MOST = 1000
 
 
 class PageBudget:
-    """What a page has left of its bytes: it takes its first item, which is no larger."""
+    """The bytes that are left in a page. The first item always fits: no item is larger."""
 
     def __init__(self) -> None:
         self._left = MOST_BYTES
         self._empty = True
 
-    def takes(self, size: int) -> bool:
-        """Return whether the page takes one item more, of so many bytes."""
+    def take(self, size: int) -> bool:
+        """Return whether one more item, of so many bytes, fits."""
         first, self._empty = self._empty, False
-        self._left -= size + AROUND
+        self._left -= size + ITEM_OVERHEAD
         return first or self._left >= 0
 
 
 class Paginator:
-    """Cuts pages out of lists.
+    """Makes the pages of lists.
 
     A token carries the position of the last item of a page, so that items that come or
     go between two pages shift nothing. It is signed, and bound to the caller and to all
@@ -71,7 +71,7 @@ class Paginator:
         return min(size or MOST, MOST), after
 
     def token(self, request: Message, last: Position | None) -> str:
-        """Make the token of the page after a position; empty where there is none."""
+        """Return the token of the page after a position; an empty one after the last page."""
         if last is None:
             return ""
         content = json.dumps(last, ensure_ascii=False).encode(errors="surrogatepass")
@@ -104,7 +104,7 @@ class Paginator:
         shown: list[M] = []
         for item in items[start : start + limit]:
             message = show(item)
-            if not budget.takes(message.ByteSize()):
+            if not budget.take(message.ByteSize()):
                 break
             shown.append(message)
         end = start + len(shown)

@@ -1,4 +1,4 @@
-"""ResourceService: looking at containers and domains, and taking them through their lives."""
+"""ResourceService: reading containers and domains, and the verbs of their lifecycle."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -32,11 +32,11 @@ from proad.rpc.encodings import EncodingCache, first_field
 from proad.rpc.masks import ReadMask
 from proad.rpc.paging import PageBudget, Paginator
 from proad.rpc.signing import Signer
-from proad.rpc.truncate import parted
+from proad.rpc.truncate import split
 from proad.rpc.watch_encoder import ResumeTokens, WatchEncoder
 
 _Context = grpc.aio.ServicerContext[Any, Any]
-# A response, or the bytes of one: the gate lets pass what is encoded already.
+# A response, or the bytes of one: the interceptor sends bytes as they are.
 _Answer = Any
 
 
@@ -90,8 +90,8 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
         last = order.position(listing.resources[-1]) if listing.more else None
         async for resource in self._slicer.each(resources):
             piece = self._piece(resource, mask)
-            if not budget.takes(len(piece)):
-                # Of the list, as it was read: what it is sorted by may have changed since.
+            if not budget.take(len(piece)):
+                # By the SUMMARY: the sort values of the FULL view may have changed since.
                 last = order.position(_same(resources[len(pieces) - 1], listing.resources))
                 break
             pieces.append(piece)
@@ -137,11 +137,11 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
     ) -> AsyncIterator[v1.StreamStatsResponse]:
         options = decode(StatsOptions, request)
         async for batch in self._stats_service.stream(options.ids, options.interval):
-            for response in parted(encode(v1.StreamStatsResponse, batch)):
+            for response in split(encode(v1.StreamStatsResponse, batch)):
                 yield response
 
     def close(self) -> None:
-        """End the streams that never end by themselves: the daemon is stopping."""
+        """End all watches and streams of statistics: the daemon is stopping."""
         self._watch_service.close()
         self._stats_service.close()
 
@@ -185,8 +185,8 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
     async def UpdateResource(
         self, request: v1.UpdateResourceRequest, context: _Context
     ) -> v1.UpdateResourceResponse:
-        # Whoever may not look gets what every other verb answers with: an update that sets
-        # what is set already must not read a resource in full.
+        # A caller without the scope to read gets a SUMMARY, as from every other verb. Otherwise
+        # an update that changes nothing would let that caller read the FULL view.
         may_look = Scope.BASIC in caller.current().scopes
         updated = await self._lifecycle.update(
             required_text(request, "id"),

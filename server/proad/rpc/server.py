@@ -1,4 +1,4 @@
-"""The gRPC server: its services, the gate before them, its addresses."""
+"""The gRPC server: its services and its addresses."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -40,10 +40,10 @@ from proad.tls import TlsMaterial
 
 _log = structlog.get_logger(__name__)
 
-# Bytes by which a request may be too large and still be told so in our own words.
+# Bytes by which a request may be too large and still get an error of ours, not of gRPC.
 _SLACK = 64 * 1024
 
-# Bytes of all headers of a call. A token has some 450.
+# Bytes of all headers of a call. A token has about 450.
 _METADATA_BYTES = 8 * 1024
 
 
@@ -51,7 +51,7 @@ class RpcServer:
     """Serves the contract, health and reflection on some addresses.
 
     Args:
-        interceptor: what every call goes through.
+        interceptor: handles every call.
         health: the health service.
         servicers: one for each service of the contract.
         max_message_bytes: largest message that is sent.
@@ -83,21 +83,21 @@ class RpcServer:
         self._server = server = grpc.aio.server(
             interceptors=[interceptor],
             options=[
-                # A second daemon on the same port must fail, not take half the calls.
+                # A second daemon on the same port must fail, not take half of the calls.
                 ("grpc.so_reuseport", 0),
-                # Held against the length that is announced, and against what is unpacked:
-                # nothing larger is ever in memory, not even before a caller is let in.
+                # gRPC checks the announced length and the decompressed one: nothing larger is
+                # ever in memory, not even before a caller is authorized.
                 ("grpc.max_receive_message_length", largest_request() + _SLACK),
                 ("grpc.max_send_message_length", max_message_bytes),
-                # What is sent and not read stays in memory: 64 KiB of each call. Windows that
-                # grow with what goes through a connection let strangers send 128 MiB for each.
+                # What is sent and not read stays in memory: 64 KiB of each call. With windows
+                # that grow with a connection's throughput, it would be 128 MiB of each call.
                 ("grpc.http2.bdp_probe", 0),
                 ("grpc.max_concurrent_streams", max_concurrent_streams),
-                # One limit, which is announced, in place of a range refused by chance.
+                # One announced limit in place of a range in which gRPC refuses at random.
                 ("grpc.max_metadata_size", _METADATA_BYTES),
                 ("grpc.absolute_max_metadata_size", _METADATA_BYTES),
-                # Who connects and says nothing, or calls nothing, makes room for others. No
-                # connection is ended for its age: that would cut watches.
+                # Close connections without a handshake or without calls. Do not close any for
+                # its age: that would end watches.
                 ("grpc.server_handshake_timeout_ms", _milliseconds(timing.handshake)),
                 ("grpc.max_connection_idle_ms", _milliseconds(timing.idle)),
                 ("grpc.keepalive_time_ms", _milliseconds(timing.keepalive)),
@@ -125,15 +125,15 @@ class RpcServer:
     def listen(
         self, addresses: Sequence[ListenAddress], credentials: grpc.ServerCredentials | None
     ) -> list[str]:
-        """Bind the addresses and give them as they are bound, with real ports.
+        """Bind the addresses and return them as they are bound, with real ports.
 
         Raises:
-            SetupError: an address is taken or not ours.
+            SetupError: an address is in use or does not belong to this host.
         """
         bound = []
         for address in addresses:
             try:
-                # A Unix socket needs no TLS: who may open its file is who may connect.
+                # A Unix socket needs no TLS: the permissions of its file decide who may connect.
                 if credentials is None or isinstance(address, UnixAddress):
                     port = self._server.add_insecure_port(str(address))
                 else:
@@ -149,13 +149,13 @@ class RpcServer:
         return bound
 
     async def start(self) -> None:
-        """Begin to serve."""
+        """Start to serve."""
         prepare_all()
         await self._health.start()
         await self._server.start()
 
     async def stop(self, drain: timedelta) -> None:
-        """Say NOT_SERVING, refuse new calls, let those in flight end within `drain`."""
+        """Report NOT_SERVING, refuse new calls, and wait up to `drain` for those in flight."""
         await self._health.stop()
         self._interceptor.close()
         self._resources.close()
@@ -172,26 +172,26 @@ def _milliseconds(seconds: float) -> int:
 
 
 class _Registry:
-    """Takes servicers for a server as generated code adds them, by name alone.
+    """Registers servicers with a server as generic handlers, as generated code calls it.
 
-    grpc.aio 1.85 waits for each registered method on its own, at every call: for forty
-    methods that costs more than all else that we do for a read.
+    grpc.aio 1.85 waits for each registered method on its own, at every call: with forty
+    methods, that costs more than everything else that is done for a read.
     """
 
     def __init__(self, server: grpc.aio.Server) -> None:
         self.add_generic_rpc_handlers = server.add_generic_rpc_handlers
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
-        """Do nothing: the generic handlers have these methods, too."""
+        """Do nothing: the generic handlers cover these methods, too."""
 
 
 def service_names() -> list[str]:
-    """Give the names of the contract's services."""
+    """Return the names of the contract's services."""
     return [service.full_name for service in SERVICES]
 
 
 def tls_credentials(tls: TlsMaterial) -> grpc.ServerCredentials:
-    """Make credentials; if there are authorities for clients, these must show a certificate."""
+    """Return credentials; with authorities for clients, clients must show a certificate."""
     return grpc.ssl_server_credentials(
         [(tls.key, tls.chain)],
         root_certificates=tls.client_ca,

@@ -1,4 +1,4 @@
-"""Signatures on what callers keep for the daemon: resume tokens and page tokens."""
+"""Signatures of resume tokens and page tokens, which callers send back."""
 
 import hmac
 from collections.abc import Sequence
@@ -13,38 +13,38 @@ class Signer:
 
     Args:
         keys: secrets of the daemon, for this purpose alone; the first one signs, and all
-            are good for verification.
+            of them verify.
     """
 
     def __init__(self, keys: Sequence[bytes]) -> None:
         self._keys = keys
 
     def bound_to(self, *bound: bytes) -> "BoundSigner":
-        """Make the signer of what is bound to all of `bound`: user, request, purpose."""
-        # Each with its length, so that no two lists of them read the same.
+        """Return a signer of contents that are valid only with `bound`: purpose, user, request."""
+        # Each part with its length, so that no two lists of parts have the same prefix.
         prefix = b"".join(len(part).to_bytes(8, "big") + part for part in bound)
         return BoundSigner([hmac.new(key, prefix, sha256) for key in self._keys])
 
 
 class BoundSigner:
-    """Signs and verifies what is bound to the same; see `Signer.bound_to`."""
+    """Signs and verifies contents that are bound to the same parts; see `Signer.bound_to`."""
 
     def __init__(self, begun: Sequence[hmac.HMAC]) -> None:
         self._begun = begun
 
     def sign(self, content: bytes) -> bytes:
-        """Give the signature of `content`, of 16 bytes."""
+        """Return the signature of `content`, of `LENGTH` bytes."""
         return _signature(self._begun[0], content)
 
     def verifies(self, content: bytes, signature: bytes) -> bool:
-        """Tell whether `signature` is one of `content`."""
+        """Return whether `signature` is a signature of `content`."""
         return any(
             hmac.compare_digest(_signature(begun, content), signature) for begun in self._begun
         )
 
 
 def _signature(begun: hmac.HMAC, content: bytes) -> bytes:
-    # What is bound has been read already: a copy costs less than to read it again.
+    # The bound parts are hashed already: a copy costs less than to hash them again.
     mac = begun.copy()
     mac.update(content)
     return mac.digest()[:LENGTH]

@@ -1,4 +1,4 @@
-"""SnapshotService: taking a resource back in time."""
+"""SnapshotService: snapshots of domains."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The one place where a domain error becomes a gRPC status with google.rpc details."""
+"""From a domain error to a gRPC status with google.rpc details."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -65,37 +65,37 @@ CODES: Mapping[Reason, "code_pb2.Code.ValueType"] = MappingProxyType(
 )
 
 
-# A status travels in HTTP/2 trailers, of which clients take 8 KiB by default, its text
-# even twice: percent-encoded, and inside the details. What a caller or an engine wrote
-# must not make the error itself undeliverable. Numbers of bytes:
+# A status is sent in HTTP/2 trailers, of which clients take 8 KiB by default, and its text is
+# there twice: percent-encoded, and inside the details. A long text of a caller or an engine
+# must not make the error undeliverable. Numbers of bytes:
 _MESSAGE = 800
 _VALUE = 400
 _VIOLATION = 150
 _MOST_VIOLATIONS = 8
 
 
-# gRPC's clients that try UNAVAILABLE again by themselves leave these to who called: each try
-# may take the engine half a minute. RetryInfo says when it may be of use.
+# gRPC clients that retry UNAVAILABLE by themselves do not retry these: each attempt may take the
+# engine half a minute. RetryInfo says when the caller may retry.
 _SLOW_TO_FAIL = frozenset({Reason.REGISTRY_UNREACHABLE})
 _NOT_AT_ONCE = (("grpc-retry-pushback-ms", "-1"),)
 
 
 def _clip(text: str, most: int) -> str:
-    encoded = text.encode(errors="replace")  # an engine's text may have halves of characters
+    encoded = text.encode(errors="replace")  # an engine's text may have lone surrogates
     if len(encoded) <= most:
         return encoded.decode()
     return encoded[: most - 3].decode(errors="ignore") + "…"
 
 
 def code_of(error: ProaError) -> "code_pb2.Code.ValueType":
-    """Give the canonical code of an error."""
+    """Return the canonical code of an error."""
     if error.reason is Reason.ENGINE_CONFLICT and error.retry_after is not None:
-        return code_pb2.ABORTED  # the same call may succeed when it is made again
+        return code_pb2.ABORTED  # a retry of the same call may succeed
     return CODES[error.reason]
 
 
 def to_status(error: ProaError, request_id: str) -> grpc.Status:
-    """Make the status of an error, its details included."""
+    """Return the status of an error, with its details."""
     details: list[Message] = [
         error_details_pb2.ErrorInfo(
             reason=error.reason,
@@ -142,7 +142,7 @@ def to_status(error: ProaError, request_id: str) -> grpc.Status:
 
 
 def internal_status(request_id: str) -> grpc.Status:
-    """Make the status of a fault of ours. What it was, only the log knows."""
+    """Return the status of an unexpected exception. Only the log has the exception."""
     return _status(
         code_pb2.INTERNAL,
         f"a fault of the daemon; its log has more under request id {request_id}",

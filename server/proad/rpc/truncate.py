@@ -1,4 +1,4 @@
-"""Messages that would be too large to be taken: what is left out of them, and in which order."""
+"""Truncation of messages that clients would not accept for their size."""
 
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
@@ -12,13 +12,13 @@ from proa import v1
 M = TypeVar("M", bound=Message)
 
 MOST_BYTES = 3 * 2**20
-"""Of a page and of what it lists: of the 4 MiB that clients take unless they are told otherwise,
-three, so that there is room around them."""
+"""The most bytes of a page and of an item: three of the 4 MiB that clients accept by default, so
+that there is room for the rest of the message."""
 
-# Of an item, for its tag and its length.
-AROUND = 8
+# Bytes of the tag and the length of an item.
+ITEM_OVERHEAD = 8
 
-# Paths of what engines set no bound to, as the comment of each `truncated` has them.
+# The fields that engines do not limit, as the comment of each `truncated` lists them.
 _LEFT_OUT: Mapping[Descriptor, tuple[str, ...]] = MappingProxyType(
     {
         v1.Resource.DESCRIPTOR: (
@@ -35,7 +35,7 @@ _LEFT_OUT: Mapping[Descriptor, tuple[str, ...]] = MappingProxyType(
 
 
 def truncation(descriptor: Descriptor) -> Callable[[Any], None] | None:
-    """Give what keeps messages of a type below `MOST_BYTES`; None: they are never larger."""
+    """Return what truncates messages of a type to `MOST_BYTES`; None: they are never larger."""
     paths = _LEFT_OUT.get(descriptor)
     return None if paths is None else lambda message: _truncate(message, paths)
 
@@ -52,15 +52,15 @@ def _truncate(message: Any, paths: tuple[str, ...]) -> None:
         message.truncated = True
 
 
-def parted(message: M) -> Iterator[M]:
-    """Yield a message that has nothing but lists as one, or as several that clients take."""
+def split(message: M) -> Iterator[M]:
+    """Yield a message of nothing but lists in parts of at most `MOST_BYTES`."""
     if message.ByteSize() <= MOST_BYTES:
         yield message
         return
     part, left = type(message)(), MOST_BYTES
     for field, items in message.ListFields():
         for item in items:
-            size = item.ByteSize() + AROUND
+            size = item.ByteSize() + ITEM_OVERHEAD
             if size > left:
                 yield part
                 part, left = type(message)(), MOST_BYTES

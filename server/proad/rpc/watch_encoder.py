@@ -1,4 +1,4 @@
-"""The wire side of a watch: resume tokens, and events that are encoded once for all."""
+"""Encoding of watches: events, once for all watchers, and resume tokens."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator
@@ -14,14 +14,14 @@ from proad.rpc.masks import ReadMask
 from proad.rpc.names import enum_number
 from proad.rpc.signing import Signer
 
-# Bytes of events that are kept: most watchers are told the same ones at about the same time.
+# Bytes of cached events: most watchers get the same ones at about the same time.
 _ROOM = 8 * 2**20
-# Bytes of a response. Every watcher that does not read keeps one of them, and gRPC's copy.
+# Bytes of a response. One of them, and a copy by gRPC, is kept for a watcher that does not read.
 _MOST_BYTES = 2**13
 
 
 class WatchEncoder:
-    """Makes responses of WatchResources.
+    """Encodes the responses of WatchResources.
 
     Args:
         resources: encodes a resource as field 1 of a message.
@@ -29,7 +29,7 @@ class WatchEncoder:
 
     def __init__(self, resources: EncodingCache) -> None:
         self._resources = resources
-        self._told: LruCache[tuple[int, str], bytes] = LruCache(_ROOM)
+        self._cached: LruCache[tuple[int, str], bytes] = LruCache(_ROOM)
         self._existing = EncodingCache(self._exists)
 
     async def responses(
@@ -60,16 +60,16 @@ class WatchEncoder:
         if event.change.type is ChangeType.EXISTING:
             return self._existing.get(event.change.resource)
         key = (revision, event.change.type)
-        if (told := self._told.get(key)) is not None:
-            return told
+        if (cached := self._cached.get(key)) is not None:
+            return cached
         made = self._changed(event.change)
-        return self._told.keep(key, made, len(made))
+        return self._cached.put(key, made, len(made))
 
     def _exists(self, resource: Resource) -> bytes:
         return self._changed(ResourceChange(type=ChangeType.EXISTING, resource=resource))
 
     def _changed(self, change: ResourceChange) -> bytes:
-        """Encode a change around its resource, which others may have encoded already."""
+        """Encode a change around its resource, whose encoding may be cached."""
         around = v1.ResourceChange(
             type=_number(v1.ChangeType, change.type),
             previous_state=_number(v1.ResourceState, change.previous_state),
@@ -86,14 +86,14 @@ class WatchEncoder:
 class ResumeTokens:
     """Writes and reads the resume tokens of one watch.
 
-    A token is signed and bound to the caller and the filter: to go on with another one
-    would leave holes. It says a revision, which is a number within one run.
+    A token is signed and bound to the caller and the filter: to resume with another filter
+    would miss changes. It contains a revision, which is valid within one run of the daemon.
 
     Args:
-        signer: signs them.
-        user: whose they are.
-        run_id: tells the revisions of this run of the daemon from those of another one.
-        filter: what the watch is about.
+        signer: signs the tokens.
+        user: the caller.
+        run_id: the run of the daemon, within which revisions are valid.
+        filter: the resources that are watched.
     """
 
     def __init__(self, signer: Signer, user: str, run_id: str, filter: v1.ResourceFilter) -> None:
@@ -105,23 +105,23 @@ class ResumeTokens:
         )
 
     def write(self, revision: int | None) -> str:
-        """Make the token of a revision; empty where nobody can go on."""
+        """Return the token of a revision; an empty one where a watch cannot resume."""
         if revision is None:
             return ""
         content = f"{self._run_id}.{revision}"
-        return f"{content}.{self._mark(content)}"
+        return f"{content}.{self._signature(content)}"
 
     def read(self, token: str) -> tuple[str, int] | None:
-        """Give the run and the revision of a token; None of an empty one.
+        """Return the run and the revision of a token; None for an empty one.
 
         Raises:
-            InvalidArgumentError: it was not given to this caller for this filter.
+            InvalidArgumentError: the token was made for another caller or filter.
         """
         if not token:
             return None
-        content, _, mark = token.rpartition(".")
+        content, _, signature = token.rpartition(".")
         run_id, _, revision = content.partition(".")
-        if not self._signer.verifies(content.encode(), _bytes(mark)):
+        if not self._signer.verifies(content.encode(), _bytes(signature)):
             raise InvalidArgumentError.of(
                 "resume_token",
                 "is not one that WatchResources gave you for this filter; use the same filter, "
@@ -129,14 +129,14 @@ class ResumeTokens:
             )
         return run_id, int(revision)
 
-    def _mark(self, content: str) -> str:
+    def _signature(self, content: str) -> str:
         return urlsafe_b64encode(self._signer.sign(content.encode())).decode().rstrip("=")
 
 
-def _bytes(mark: str) -> bytes:
-    """Give the bytes of a mark; none of what is no mark."""
+def _bytes(signature: str) -> bytes:
+    """Return the bytes of a signature; none if it is not base64."""
     try:
-        return urlsafe_b64decode(f"{mark}==")
+        return urlsafe_b64decode(f"{signature}==")
     except ValueError:
         return b""
 

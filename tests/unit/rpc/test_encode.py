@@ -61,6 +61,6 @@ def test_encode_time_beyond_the_calendar_leaves_it_out():
     found.SerializeToString()
 
 
-def test_to_status_text_with_halves_of_characters_is_told():
+def test_to_status_of_a_text_with_lone_surrogates_replaces_them():
     status = to_status(EngineConflictError("docker", "no \ud800 such"), "1")
     assert "no ? such" in status.details

@@ -1,4 +1,4 @@
-"""What was encoded before: as good as anew, and gone when what it is of is gone."""
+"""Cached encodings: the same bytes as anew, and freed with their resources."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -53,7 +53,7 @@ RESPONSES = {
 
 
 @pytest.mark.parametrize("name", RESPONSES)
-def test_a_resource_is_the_first_field_of_every_response(encoded, name):
+def test_first_field_is_an_encoded_response_of_every_verb(encoded, name):
     response, field = RESPONSES[name]
     resource = of_length(100)
     read: Any = response.FromString(encoded.get(resource))
@@ -65,13 +65,13 @@ def test_a_resource_is_the_first_field_of_every_response(encoded, name):
     assert len(read.ListFields()) == 1
 
 
-def test_all_of_them_were_looked_at():
+def test_responses_with_a_resource_are_all_tested():
     assert RESPONSES.keys() >= {
         f"{verb}Resource" for verb in ("Get", "Start", "Stop", "Restart", "Pause", "Resume")
     } | {"ListResources", "DeleteResource"}
 
 
-def test_the_same_one_is_encoded_once():
+def test_cache_encodes_the_same_resource_once():
     made = []
 
     def encode_noted(resource):
@@ -86,7 +86,7 @@ def test_the_same_one_is_encoded_once():
     assert len(made) == 2
 
 
-def test_what_is_gone_is_not_kept(encoded):
+def test_cache_drops_the_encoding_of_a_freed_resource(encoded):
     there = [of_length(n) for n in range(5)]
     for n in range(1000):
         encoded.get(of_length(n))
@@ -98,32 +98,32 @@ def test_what_is_gone_is_not_kept(encoded):
     assert len(encoded) == 4
 
 
-def test_the_room_is_what_limits_what_is_recent():
+def test_lru_cache_that_is_full_drops_the_least_recently_used():
     of_two, of_one = 2000 - _ENTRY, 1000 - _ENTRY
-    recent = LruCache(10_000)
+    cache = LruCache(10_000)
     for n in range(10):
-        recent.keep(n, "x", of_two)
-    assert [n for n in range(10) if recent.get(n)] == [5, 6, 7, 8, 9]
+        cache.put(n, "x", of_two)
+    assert [n for n in range(10) if cache.get(n)] == [5, 6, 7, 8, 9]
 
-    recent.get(5)
-    recent.keep(10, "x", of_two)
-    assert [n for n in range(11) if recent.get(n)] == [5, 7, 8, 9, 10]
+    cache.get(5)
+    cache.put(10, "x", of_two)
+    assert [n for n in range(11) if cache.get(n)] == [5, 7, 8, 9, 10]
 
-    recent.keep(5, "x", of_one)  # in the place of what was longer
-    recent.keep(11, "x", of_one)
-    assert [n for n in range(12) if recent.get(n)] == [5, 7, 8, 9, 10, 11]
+    cache.put(5, "x", of_one)  # in the place of what was longer
+    cache.put(11, "x", of_one)
+    assert [n for n in range(12) if cache.get(n)] == [5, 7, 8, 9, 10, 11]
 
-    assert recent.keep(12, "long", 100_000) == "long"
-    assert not any(recent.get(n) for n in range(13))
-    recent.keep(13, "x", 10_000 - _ENTRY)
-    assert recent.get(13)
+    assert cache.put(12, "long", 100_000) == "long"
+    assert not any(cache.get(n) for n in range(13))
+    cache.put(13, "x", 10_000 - _ENTRY)
+    assert cache.get(13)
 
 
-def test_what_is_empty_takes_room_too():
-    recent = LruCache(10_000)
+def test_lru_cache_of_empty_values_is_bounded_too():
+    cache = LruCache(10_000)
     for n in range(1000):
-        recent.keep(n, b"", 0)
-    assert len([n for n in range(1000) if recent.get(n) is not None]) == 10_000 // _ENTRY
+        cache.put(n, b"", 0)
+    assert len([n for n in range(1000) if cache.get(n) is not None]) == 10_000 // _ENTRY
 
 
 async def told(events, *changes):
@@ -158,7 +158,7 @@ EVENTS = [
 
 @pytest.mark.parametrize("event", EVENTS, ids=["existing", "modified", "gap"])
 @pytest.mark.parametrize("revision", [0, 7])
-async def test_events_are_as_if_encoded_anew(encoded, event, revision):
+async def test_watch_encoder_encodes_an_event_as_the_message_itself(encoded, event, revision):
     response = await told(WatchEncoder(encoded), (revision, event))
 
     assert list(response.events) == [encode(v1.WatchEvent, event)]
@@ -166,7 +166,7 @@ async def test_events_are_as_if_encoded_anew(encoded, event, revision):
 
 
 @pytest.mark.parametrize("length", LENGTHS)
-async def test_events_of_any_length(encoded, length):
+async def test_watch_encoder_encodes_an_event_of_any_length(encoded, length):
     event = WatchEvent(
         change=ResourceChange(type=ChangeType.ADDED, resource=of_length(length), actor="ann")
     )
@@ -176,7 +176,7 @@ async def test_events_of_any_length(encoded, length):
     ]
 
 
-async def test_an_event_and_a_verb_share_the_encoding():
+async def test_watch_encoder_shares_the_encoding_of_a_resource_with_verbs():
     made = []
 
     def encode_noted(resource):

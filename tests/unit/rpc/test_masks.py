@@ -1,4 +1,4 @@
-"""Masks: what the library's own merge gives, at a cost that does not grow with the message."""
+"""Read masks: the same result as the library's own merge."""
 
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -35,7 +35,7 @@ PATHS = sorted(paths(v1.Resource.DESCRIPTOR))
 
 
 @given(st.lists(st.sampled_from(PATHS), min_size=1, max_size=6))
-def test_a_mask_of_any_paths_chooses_what_a_merge_would(chosen):
+def test_mask_of_any_paths_selects_what_a_merge_does(chosen):
     mask = FieldMask(paths=chosen)
     for message in (FULL, v1.Resource(), v1.Resource(domain=v1.Domain(vcpus=2))):
         merged = v1.Resource()
@@ -44,5 +44,5 @@ def test_a_mask_of_any_paths_chooses_what_a_merge_would(chosen):
         assert ReadMask(mask, v1.Resource).apply(message) == merged
 
 
-def test_a_mask_without_paths_gives_the_message_itself():
+def test_mask_without_paths_returns_the_message_itself():
     assert ReadMask(FieldMask(), v1.Resource).apply(FULL) is FULL

@@ -1,4 +1,4 @@
-"""What is left out of a message that clients would not take."""
+"""Truncation of messages that clients would not accept for their size."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from proa import v1
 from proad.model import Domain, Image, Resource, ResourceKind, ResourceState, Snapshot, StateDetail
 from proad.rpc.encode import encode
 from proad.rpc.masks import ReadMask
-from proad.rpc.truncate import MOST_BYTES, parted
+from proad.rpc.truncate import MOST_BYTES, split
 from unit.core.inventory.scripted import box
 
 LARGE = "x" * (MOST_BYTES + 1)
@@ -44,7 +44,7 @@ def test_encode_resource_that_fits_leaves_nothing_out():
         (replace(container(), state_detail=StateDetail(message=LARGE)), []),
     ],
 )
-def test_encode_resource_that_is_too_large_leaves_out_in_the_told_order(resource, left):
+def test_encode_resource_that_is_too_large_leaves_out_in_the_documented_order(resource, left):
     found = encode(v1.Resource, resource)
 
     there = {
@@ -89,14 +89,14 @@ def test_encode_domain_that_is_too_large_stays_a_domain():
         ),
     ],
 )
-def test_encode_whatever_is_too_large_says_so(cls, value):
+def test_encode_message_that_is_too_large_sets_truncated(cls, value):
     found = encode(cls, value)
 
     assert found.truncated
     assert found.ByteSize() < 100
 
 
-def test_mask_of_a_truncated_message_says_so():
+def test_mask_of_a_truncated_message_keeps_truncated():
     found = ReadMask(FieldMask(paths=["labels"]), v1.Resource).apply(
         encode(v1.Resource, container(labels={"a": LARGE}))
     )
@@ -104,20 +104,20 @@ def test_mask_of_a_truncated_message_says_so():
     assert found == v1.Resource(truncated=True)
 
 
-def test_parted_that_fits_is_one():
+def test_split_of_a_message_that_fits_is_the_message():
     whole = v1.StreamStatsResponse(stats=[v1.ResourceStats(id="a")])
 
-    assert list(parted(whole)) == [whole]
-    assert list(parted(v1.StreamStatsResponse())) == [v1.StreamStatsResponse()]
+    assert list(split(whole)) == [whole]
+    assert list(split(v1.StreamStatsResponse())) == [v1.StreamStatsResponse()]
 
 
-def test_parted_that_is_too_large_is_all_of_it_in_parts_that_clients_take():
+def test_split_of_a_message_that_is_too_large_is_all_of_it_in_parts():
     whole = v1.StreamStatsResponse(
         stats=[v1.ResourceStats(id=f"{n:064}") for n in range(20_000)],
         missing=[v1.MissingSample(id=f"{n:064}", message="x" * 200) for n in range(20_000)],
     )
 
-    parts = list(parted(whole))
+    parts = list(split(whole))
 
     assert len(parts) == whole.ByteSize() // MOST_BYTES + 1
     assert all(part.ByteSize() <= MOST_BYTES for part in parts)
