@@ -22,6 +22,8 @@ from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts
 from proad.core.image_operations import ImageOperations
 from proad.core.inventory import Inventory
+from proad.core.inventory.journal import JOURNAL_SIZE, Journal
+from proad.core.inventory.store import Store
 from proad.core.lifecycle import Lifecycle
 from proad.core.listing import ResourceLister
 from proad.core.provisioning import Provisioning
@@ -116,6 +118,7 @@ async def serving(
     database: Database,
     drivers: Sequence[tuple[str, Driver]],
     timing: DaemonTiming = DaemonTiming(),
+    journal_size: int = JOURNAL_SIZE,
 ) -> AsyncIterator[list[str]]:
     """Serve drivers and yield the addresses that are bound.
 
@@ -124,6 +127,7 @@ async def serving(
         database: the daemon's database.
         drivers: the name of a host connection and a driver on it, each.
         timing: durations.
+        journal_size: number of changes that a watch can be resumed before.
 
     Raises:
         SetupError: the key or an address cannot be used.
@@ -142,7 +146,8 @@ async def serving(
         ]
         hosts = Hosts(list(dict.fromkeys(host for host, _driver in drivers)), connections)
         slicer = TimeSlicer()
-        inventory = Inventory(connections, slicer=slicer, timing=timing.inventory)
+        store = Store(Journal(journal_size))
+        inventory = Inventory(connections, store, slicer=slicer, timing=timing.inventory)
         resolver = Resolver(hosts, inventory, timing.resolver)
         tasks = ShieldedTasks()
         verbs = VerbRunner(resolver, inventory, tasks, timing.verbs)

@@ -41,7 +41,7 @@ class DriverWatcher:
         watcher = cls(driver, view)
         async with EventQueue.of(driver) as events:
             watcher.resources = {each.id: each for each in await driver.list_resources(view)}
-            task = asyncio.create_task(watcher._follow(events))
+            task = asyncio.create_task(watcher.follow(events))
             try:
                 yield watcher
             finally:
@@ -104,7 +104,8 @@ class DriverWatcher:
                 self._changed.clear()
                 await self._changed.wait()
 
-    async def _follow(self, events: AsyncIterator[EngineEvent]) -> None:
+    async def follow(self, events: AsyncIterator[EngineEvent]) -> None:
+        """Read each resource again that an event is about."""
         async for event in events:
             self.events.append(event)
             now = await self._read(event.id)

@@ -57,6 +57,7 @@ class DriverHarness(ABC):
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
+        self._names: list[str] = []
 
     @property
     def driver(self) -> Driver:
@@ -91,17 +92,13 @@ class DriverHarness(ABC):
     @asynccontextmanager
     async def open(cls, driver: Driver) -> AsyncIterator[Self]:
         """Return a harness; delete at the end every workload and volume with a name of the harness."""
-        names: list[str] = []
         async with driver:
             await driver.probe()
             harness = cls(driver)
-            harness._names = names
             try:
                 yield harness
             finally:
-                await harness._scrap()
-
-    _names: list[str]
+                await harness.delete_all()
 
     def new_name(self) -> str:
         """Return a unique name; whatever has the name is deleted at the end."""
@@ -109,7 +106,8 @@ class DriverHarness(ABC):
         self._names.append(name)
         return name
 
-    async def _scrap(self) -> None:
+    async def delete_all(self) -> None:
+        """Delete every workload and volume with a name of the harness."""
         for resource in await self._driver.list_resources():
             if resource.name.startswith(tuple(self._names)) and self._names:
                 try:

@@ -65,9 +65,10 @@ async def serve(settings):
     """Start a daemon with (host, driver) pairs; the daemon stops when the test is over."""
     async with AsyncExitStack() as stack:
 
-        async def start(*drivers, timing=DaemonTiming(), **others):
+        async def start(*drivers, parts=None, timing=DaemonTiming(), **others):
             pairs = drivers or [("local", MemoryDriver())]
-            return await stack.enter_async_context(running(settings(**others), pairs, timing))
+            daemon = running(settings(**others), pairs, timing=timing, **(parts or {}))
+            return await stack.enter_async_context(daemon)
 
         yield start
 

@@ -17,10 +17,10 @@ from proa import v1
 from proad import app
 from proad.auth.keys import KeyRing
 from proad.auth.tokens import Tokens
+from proad.config import Settings
 from proad.model.scope import Scope
 from proad.store.database import Database
 from proad.store.users import UserStore
-from proad.timing import DaemonTiming
 
 BOTH = (Scope.BASIC, Scope.ADVANCED)
 IMAGE = "proa-test/busybox:1"
@@ -123,6 +123,8 @@ class Daemon:
     address: str
     channel: grpc.aio.Channel
     drivers: dict[str, Any]
+    settings: Settings
+    keys: KeyRing
     tokens: Tokens
     users: UserStore
     versions: dict[str, int] = field(default_factory=dict)
@@ -194,15 +196,16 @@ async def authenticating(settings):
 
 
 @asynccontextmanager
-async def running(settings, drivers, timing=DaemonTiming()):
-    """Serve `drivers` and yield a Daemon."""
+async def running(settings, drivers, **parts):
+    """Serve `drivers` and yield a Daemon; `parts` are further arguments of `app.serving`."""
     async with (
         Database.open(settings.database_url.get_secret_value()) as database,
-        app.serving(settings, database, drivers, timing) as addresses,
+        app.serving(settings, database, drivers, **parts) as addresses,
         grpc.aio.insecure_channel(addresses[0]) as channel,
     ):
+        keys = KeyRing.open(settings.keys_dir)
         tokens = Tokens(
-            KeyRing.open(settings.keys_dir),
+            keys,
             issuer=settings.token_issuer,
             audience=settings.token_audience,
             lifetime=settings.token_lifetime,
@@ -210,4 +213,4 @@ async def running(settings, drivers, timing=DaemonTiming()):
         users = UserStore(database)
         versions = {user.name: user.token_version for user in await users.list()}
         named = {f"{host}/{driver.name}": driver for host, driver in drivers}
-        yield Daemon(addresses[0], channel, named, tokens, users, versions)
+        yield Daemon(addresses[0], channel, named, settings, keys, tokens, users, versions)

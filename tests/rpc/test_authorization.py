@@ -72,16 +72,14 @@ async def test_call_with_valid_token_is_admitted_exactly_by_its_scopes(daemon, s
 
 def foreign(daemon, **changes):
     """Makes tokens that differ from the daemon's own in one thing."""
-    ours = daemon.tokens
-    setting = {
-        "keys": None,
-        "issuer": ours._issuer,
-        "audience": ours._audience,
-        "lifetime": ours._lifetime,
+    settings = {
+        "keys": daemon.keys,
+        "issuer": daemon.settings.token_issuer,
+        "audience": daemon.settings.token_audience,
+        "lifetime": daemon.settings.token_lifetime,
         **changes,
     }
-    keys = setting.pop("keys") or KeyRing((ours._signer,))
-    return Tokens(keys, **setting).issue("ann", BOTH, daemon.versions["ann"]).token
+    return Tokens(settings.pop("keys"), **settings).issue("ann", BOTH, daemon.versions["ann"]).token
 
 
 def unsigned(daemon, algorithm, key):
@@ -106,7 +104,7 @@ BAD_TOKENS = {
     "wrong issuer": (lambda d: foreign(d, issuer="others"), INVALID),
     "alg none": (lambda d: unsigned(d, "none", None), INVALID),
     "another alg, same key": (
-        lambda d: unsigned(d, "HS512", d.tokens._signer.secret * 2),
+        lambda d: unsigned(d, "HS512", d.keys.newest.secret * 2),
         INVALID,
     ),
     "unknown user": (lambda d: d.tokens.issue("eve", BOTH, 1).token, INVALID),

@@ -143,10 +143,10 @@ async def test_loop_request_at_its_limits_takes_at_most_20_ms(daemon, monkeypatc
 
 
 async def test_loop_first_request_does_not_pay_for_its_checks(daemon):
-    misses = checks._adapter.cache_info().misses
-    checks._adapter.cache_clear()
+    misses = checks.adapter.cache_info().misses
+    checks.adapter.cache_clear()
     prepare_all()
-    prepared = checks._adapter.cache_info().currsize
+    prepared = checks.adapter.cache_info().currsize
 
     for rpc in RPCS.values():
         await send(daemon, rpc, complete(rpc.request()), daemon.token(*BOTH))
@@ -154,4 +154,4 @@ async def test_loop_first_request_does_not_pay_for_its_checks(daemon):
         await send(daemon, rpc, everything, daemon.token(*BOTH))
 
     assert misses >= prepared
-    assert checks._adapter.cache_info().currsize == prepared
+    assert checks.adapter.cache_info().currsize == prepared

@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 
 from proa import v1
-from proad.core.inventory import Journal
 from proad.drivers.memory import MemoryDriver
 from proad.model import StopOptions
 from rpc.daemon import IMAGE, running
@@ -291,9 +290,8 @@ async def test_watch_resume_token_of_another_run_is_compacted(settings):
         watcher.call.cancel()
 
 
-async def test_watch_resume_token_that_is_too_old_is_compacted(serve, monkeypatch):
-    monkeypatch.setattr(Journal.__init__, "__defaults__", (20,))
-    daemon = await serve()
+async def test_watch_resume_token_that_is_too_old_is_compacted(serve):
+    daemon = await serve(parts={"journal_size": 20})
     await daemon.container("web")
     watcher = await Watcher(daemon).begin()
     watcher.call.cancel()

@@ -12,7 +12,6 @@ from google.protobuf.duration_pb2 import Duration
 from structlog.testing import capture_logs
 
 from eventually import eventually
-from proad.auth.keys import KeyRing
 from proad.auth.tokens import Tokens
 from proad.drivers.memory import MemoryDriver
 from proad.model.scope import Scope
@@ -29,11 +28,10 @@ NARROW = [("grpc.http2.lookahead_bytes", 1024), ("grpc.http2.bdp_probe", 0)]
 
 def token_for(daemon, seconds):
     """A token of ann's that ends in so many seconds at the most."""
-    ours = daemon.tokens
     short = Tokens(
-        KeyRing((ours._signer,)),
-        issuer=ours._issuer,
-        audience=ours._audience,
+        daemon.keys,
+        issuer=daemon.settings.token_issuer,
+        audience=daemon.settings.token_audience,
         lifetime=timedelta(seconds=seconds),
     )
     return short.issue("ann", BOTH, daemon.versions["ann"]).token
@@ -182,7 +180,7 @@ async def test_streams_many_ask_the_database_once_for_all(daemon, monkeypatch):
                 monkeypatch.setattr(store, name, noted)
     tokens = [daemon.token(*BOTH) for _ in range(20)]
     calls = [await begun(daemon, "WatchResources", tokens[n % 20]) for n in range(40)]
-    await asyncio.sleep(0.6)  # longer than it is remembered that a token is good
+    await eventually(lambda: [len(what) for name, what in asked if name == "among"][-1:] == [20])
     asked.clear()
 
     await eventually(lambda: len(asked) >= 5)

@@ -105,14 +105,15 @@ T = TypeVar("T")
 
 
 @cache
-def _adapter(cls: type[Any]) -> TypeAdapter[Any]:
+def adapter(cls: type[Any]) -> TypeAdapter[Any]:
+    """Return the checks of a class, which are made at the first use."""
     return TypeAdapter(cls)
 
 
 def prepare(*classes: type[Any]) -> None:
     """Prepare the checks of classes: the first check of each takes up to tens of milliseconds."""
     for cls in classes:
-        _adapter(cls)  # type: ignore[arg-type] # mypy: type[Any] has no __hash__
+        adapter(cls)  # type: ignore[arg-type] # mypy: type[Any] has no __hash__
 
 
 def validate(cls: type[T], values: Mapping[str, Any], *, prefix: str = "") -> T:
@@ -124,7 +125,7 @@ def validate(cls: type[T], values: Mapping[str, Any], *, prefix: str = "") -> T:
         InvalidArgumentError: fields are invalid; with one violation for each.
     """
     try:
-        checked: T = _adapter(cls).validate_python(dict(values))  # type: ignore[arg-type] # mypy: an unbound T has no __hash__
+        checked: T = adapter(cls).validate_python(dict(values))  # type: ignore[arg-type] # mypy: an unbound T has no __hash__
     except ValidationError as error:
         raise InvalidArgumentError(
             [

@@ -18,14 +18,14 @@ class Postgres:
 
     def __init__(self, binaries, folder, owner):
         self._binaries = binaries
-        self._folder = folder
+        self.folder = folder
         self._owner = owner
 
     def _run(self, command, *arguments):
         done = subprocess.run(
-            [self._binaries / command, "-D", self._folder / "data", *arguments],
+            [self._binaries / command, "-D", self.folder / "data", *arguments],
             user=self._owner,
-            cwd=self._folder,
+            cwd=self.folder,
             capture_output=True,
             text=True,
             check=False,
@@ -38,14 +38,14 @@ class Postgres:
         self._run("initdb", "-U", "proa", "--auth=trust", "--no-sync")
 
     def start(self):
-        options = f"-k {self._folder} -c listen_addresses= -c fsync=off"
-        self._run("pg_ctl", "-w", "-l", self._folder / "log", "-o", options, "start")
+        options = f"-k {self.folder} -c listen_addresses= -c fsync=off"
+        self._run("pg_ctl", "-w", "-l", self.folder / "log", "-o", options, "start")
 
     def stop(self):
         self._run("pg_ctl", "-w", "-m", "immediate", "stop")
 
     def url(self, database):
-        return f"postgresql://proa@/{database}?host={self._folder}"
+        return f"postgresql://proa@/{database}?host={self.folder}"
 
     @contextmanager
     def new_database(self):

@@ -250,7 +250,7 @@ class TestPostgresql:
             try:
                 with pytest.raises(DatabaseUnreachableError) as caught:
                     await users.get("ann")
-                assert str(postgres._folder) not in caught.value.message
+                assert str(postgres.folder) not in caught.value.message
             finally:
                 postgres.start()
             assert await users.get("ann") is None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from proad.errors import ShuttingDownError
 from proad.model import ChangeCause, Gap, Resource
 
-SIZE = 8192
+JOURNAL_SIZE = 8192
 """Entries kept. A watcher that falls further behind begins anew."""
 
 
@@ -50,7 +50,7 @@ class Journal:
         size: how many entries are kept.
     """
 
-    def __init__(self, size: int = SIZE) -> None:
+    def __init__(self, size: int = JOURNAL_SIZE) -> None:
         self.run_id = secrets.token_hex(4)
         """Tells the revisions of this run of the daemon from those of another one."""
         self.revision = 0
