@@ -196,7 +196,7 @@ class ContainersContract:
         assert await harness.named(name) == []
 
     @pytest.mark.parametrize("named", [True, False])
-    async def test_create_reports_its_id(self, harness: DriverHarness, *, named: bool):
+    async def test_create_reports_once_what_it_makes(self, harness: DriverHarness, *, named: bool):
         reported: list[str] = []
         spec = ContainerSpec(image=IMAGE, name=harness.new_name() if named else "", command=IDLE)
         made = await harness.containers.create_container(spec, on_made=reported.append)

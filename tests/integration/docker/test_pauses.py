@@ -71,3 +71,21 @@ async def test_pause_of_two_at_once_reports_paused_to_both(
             await watcher.settled(lambda it: it.state is PAUSED, after=count)
             await asyncio.to_thread(raw.unpause, id)
             await watcher.settled(lambda it: it.state is RUNNING, after=count)
+
+
+async def test_pause_after_another_renamed_returns_the_new_name(
+    driver: DockerDriver, make: Make, raw: docker.APIClient, token: str
+):
+    id = (await make(*DEAF)).id
+    async with watched(driver, id) as watcher:
+        for number in range(5):
+            await driver.get_resource(id, SUMMARY)
+            count, name = len(watcher.seen), f"{token}-{number}"
+            await asyncio.to_thread(raw.rename, id, name)
+
+            def renamed(it: Resource | None, name: str = name) -> bool:
+                return it is not None and it.name == name
+
+            await watcher.settled(renamed, after=count)
+            assert (await driver.pause(id)).name == name
+            assert (await driver.resume(id)).name == name

@@ -36,7 +36,10 @@ def of_network(action: str, **attributes: str) -> dict[str, Any]:
     ],
 )
 def test_what_changes_something(item: dict[str, Any], event: EngineEvent, *, early: bool):
-    assert translate(said(item)) == (event, early)
+    found = translate(said(item))
+    assert found is not None
+    assert (found.event, found.early) == (event, early)
+    assert found.state_only == (item["Action"] in {"pause", "unpause"})
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ class DockerDriver:
         self._reader = ContainerReader(self._engine, timing.inspect_removal)
         self._creator = ContainerCreator(self._engine, self._reader, timing.clean_up)
         self._stopper = ContainerStopper(self._engine, self._reader, timing.stop)
-        self._lifecycle = ContainerLifecycle(self._reader, timing.transition)
+        self._lifecycle = ContainerLifecycle(self._engine, self._reader, timing.transition)
         self._deleter = ContainerDeleter(
             self._engine, self._reader, self._stopper, timing.transition
         )
@@ -174,7 +174,7 @@ class DockerDriver:
 
     def subscribe(self, on_event: OnEvent) -> AbstractAsyncContextManager[asyncio.Future[Never]]:
         """Call `on_event` for each event of a container."""
-        return subscribed(self._engine, on_event, self._timing.subscription)
+        return subscribed(self._engine, self._reader.cache, on_event, self._timing.subscription)
 
     async def start(self, id: str, options: StartOptions = StartOptions()) -> Resource:
         """Start a container; resume it when it is paused."""

@@ -1,6 +1,6 @@
 """What Docker's events say about containers."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from proad.drivers.docker.reader import FULL_ID
 from proad.drivers.tolerant import Value
@@ -28,18 +28,35 @@ _SILENT = frozenset(
 )
 # Changes that a SUMMARY may not show.
 _RECONFIGURED = frozenset({"health_status", "oom", "restart", "update"})
+_STATE_ONLY = frozenset({"pause", "unpause"})
 # Docker sends these during the change: its list shows the change some time later.
 _EARLY = frozenset({"connect", "die", "disconnect", "oom", "pause", "rename", "unpause"})
 
 
-class TimedEvent(NamedTuple):
-    """An event, and whether it is early: the engine's list may not show the change yet."""
+@dataclass(frozen=True, slots=True)
+class DockerEvent:
+    """An event, and what is known of it.
+
+    Attributes:
+        event: as the port has it.
+        early: the engine's list may not show the change yet.
+        state_only: nothing but the state of the container changed.
+    """
 
     event: EngineEvent
     early: bool
+    state_only: bool
+
+    def __or__(self, other: "DockerEvent") -> "DockerEvent":
+        """Return one event for two of the same container."""
+        return DockerEvent(
+            self.event | other.event,
+            early=self.early or other.early,
+            state_only=self.state_only and other.state_only,
+        )
 
 
-def translate(item: Value) -> TimedEvent | None:
+def translate(item: Value) -> DockerEvent | None:
     """Translate an event of GET /events; return None if nothing that we show changed."""
     actor, kind = item["Actor"], item["Type"].text()
     action = item["Action"].text().partition(":")[0]
@@ -58,4 +75,4 @@ def translate(item: Value) -> TimedEvent | None:
         ended=action == "die",
         reconfigured=action in _RECONFIGURED,
     )
-    return TimedEvent(event, action in _EARLY)
+    return DockerEvent(event, early=action in _EARLY, state_only=action in _STATE_ONLY)

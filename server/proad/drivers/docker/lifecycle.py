@@ -8,7 +8,8 @@ import asyncio
 from typing import NamedTuple
 
 from proad.drivers.docker.errors import ENGINE, refused
-from proad.drivers.docker.reader import ContainerReader
+from proad.drivers.docker.http.engine_client import EngineClient
+from proad.drivers.docker.reader import ContainerReader, path
 from proad.drivers.docker.timing import TransitionTiming
 from proad.errors import CapabilityMissingError
 from proad.model import Resource, ResourceState, StartOptions, Verb, refusal
@@ -35,8 +36,12 @@ class ContainerLifecycle:
     """Starts, pauses and resumes containers."""
 
     def __init__(
-        self, reader: ContainerReader, timing: TransitionTiming = TransitionTiming()
+        self,
+        engine: EngineClient,
+        reader: ContainerReader,
+        timing: TransitionTiming = TransitionTiming(),
     ) -> None:
+        self._engine = engine
         self._reader = reader
         self._recheck_after = timing.recheck_after.total_seconds()
 
@@ -70,6 +75,12 @@ class ContainerLifecycle:
         event comes after the opposite call, Docker takes it for news, and shows and checks
         the wrong state for a moment. A refusal as done already is therefore tried again.
         """
+        self._reader.cache.begin_transition(id)
+        answer = await self._engine.post(path(id, transition.path))
+        if answer.ok and (after := self._reader.cache.after(id, transition.state)) is not None:
+            return after
+        if answer.ok:
+            return await self._reach(transition.state, await self._reader.summary(id))
         for attempt in range(_READS):
             answer, now = await self._reader.after(transition.path, id)
             if answer.ok:

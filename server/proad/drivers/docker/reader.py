@@ -12,6 +12,7 @@ from proad.drivers.docker.full_view import full
 from proad.drivers.docker.http.api import Answer, filters, quoted
 from proad.drivers.docker.http.engine_client import EngineClient
 from proad.drivers.docker.request_fields import Wish
+from proad.drivers.docker.summary_cache import SummaryCache
 from proad.drivers.docker.summary_view import summary
 from proad.drivers.docker.timing import DockerTiming
 from proad.drivers.tolerant import Value
@@ -58,6 +59,9 @@ class ContainerReader:
     Args:
         engine: where to read.
         inspect_removal: duration of the inspect of a container that is being removed.
+
+    Attributes:
+        cache: the last SUMMARYs.
     """
 
     def __init__(
@@ -67,23 +71,28 @@ class ContainerReader:
     ) -> None:
         self._engine = engine
         self._inspect_removal = inspect_removal
+        self.cache = SummaryCache()
         # Whose removal came to no end: they stay so until somebody tries again.
         self._given_up: set[str] = set()
 
     async def summaries(self) -> list[Resource]:
         """Return all containers as SUMMARYs, by one call of the API."""
+        clock = self.cache.clock
         found = await self._engine.read(_LIST, summaries_of, params={"all": 1})
         await self._removals(found)
+        self.cache.put(found.values(), clock)
         return list(found.values())
 
     async def find_summary(self, id: str, *, urgent: bool = False) -> Resource | None:
         """Return one container as SUMMARY, just as `summaries` has it, or None."""
         path(id)  # the filter would take the start of an id, too
+        clock = self.cache.clock
         found = await self._engine.read(_LIST, summaries_of, params=_only(id), urgent=urgent)
+        self.cache.put(found.values(), clock)
         return await self._found(id, found, urgent=urgent)
 
     async def after(self, action: str, id: str) -> tuple[Answer, Resource]:
-        """Post an action on a container; give the answer, and what a SUMMARY shows then.
+        """Post an action on a container; return the answer, and the SUMMARY afterwards.
 
         Raises:
             ResourceNotFoundError: there is no such container.

@@ -8,22 +8,22 @@ so that a storm of events costs one wake-up.
 import asyncio
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Never
 
 from proad.drivers.docker.errors import ENGINE
-from proad.drivers.docker.events import TimedEvent, translate
+from proad.drivers.docker.events import DockerEvent, translate
 from proad.drivers.docker.http.api import filters
 from proad.drivers.docker.http.engine_client import EngineClient
 from proad.drivers.docker.http.stream import Stream
 from proad.drivers.docker.reader import path
+from proad.drivers.docker.summary_cache import SummaryCache
 from proad.drivers.docker.timing import SubscriptionTiming
 from proad.drivers.subscriber import Subscriber
 from proad.drivers.threads import call_soon_threadsafe
 from proad.errors import EngineUnreachableError, ProaError
-from proad.model import EngineEvent
 from proad.ports import OnEvent
 
 # Locks of containers that are checked again at the same time.
@@ -32,10 +32,10 @@ _RECHECKS = 4
 
 @asynccontextmanager
 async def subscribed(
-    engine: EngineClient, on_event: OnEvent, timing: SubscriptionTiming
+    engine: EngineClient, cache: SummaryCache, on_event: OnEvent, timing: SubscriptionTiming
 ) -> AsyncIterator[asyncio.Future[Never]]:
     """Call `on_event` for each event while the block lasts; see `ports.Driver.subscribe`."""
-    subscription = Subscription(engine, on_event, timing)
+    subscription = Subscription(engine, cache, on_event, timing)
     try:
         await subscription.begin()
         yield subscription.lost
@@ -49,6 +49,7 @@ class Subscription:
     def __init__(
         self,
         engine: EngineClient,
+        cache: SummaryCache,
         on_event: OnEvent,
         timing: SubscriptionTiming,
     ) -> None:
@@ -56,16 +57,18 @@ class Subscription:
         self.lost = self._subscriber.lost
         self._timing = timing
         self._engine = engine
+        self._cache = cache
+        self._caching = ExitStack()
         self._stream = Stream()
         self._loop = asyncio.get_running_loop()
         self._opened: asyncio.Future[None] = self._loop.create_future()
         # Events that Docker's list may not show yet: one check serves all of a container.
-        self._early: dict[str, EngineEvent] = {}
+        self._early: dict[str, DockerEvent] = {}
         self._checks: set[asyncio.Task[None]] = set()
         self._rechecks = asyncio.Semaphore(_RECHECKS)
         # Read by the thread, and not yet fetched by the loop.
         self._lock = threading.Lock()
-        self._read: list[TimedEvent] = []
+        self._read: list[DockerEvent] = []
 
     async def begin(self) -> None:
         """Subscribe."""
@@ -78,10 +81,12 @@ class Subscription:
         )
         thread.start()
         await self._opened
+        self._caching.enter_context(self._cache.subscribed())
 
     async def close(self) -> None:
         """Close the connection, which ends the thread."""
         self._subscriber.close()
+        self._caching.close()
         self._stream.hang_up()
         self._opened.cancel()
         for task in self._checks:
@@ -113,19 +118,19 @@ class Subscription:
             for item in self._engine.streaming.follow(
                 "/events", params=params, stream=self._stream, on_open=self._on_open
             ):
-                if (timed := translate(item)) is not None:
-                    self._hand_over(timed)
+                if (event := translate(item)) is not None:
+                    self._hand_over(event)
         except ProaError as trouble:
             error = _lost(trouble)
         except ValueError:
             error = EngineUnreachableError(ENGINE, "an event is not JSON")
         call_soon_threadsafe(self._loop, self._on_loss, error)
 
-    def _hand_over(self, timed: TimedEvent) -> None:
+    def _hand_over(self, event: DockerEvent) -> None:
         """Hand an event over to the loop. Runs on the thread."""
         with self._lock:
             first = not self._read
-            self._read.append(timed)
+            self._read.append(event)
         if first:
             call_soon_threadsafe(self._loop, self._fetch)
 
@@ -139,6 +144,7 @@ class Subscription:
     def _on_loss(self, error: EngineUnreachableError) -> None:
         if not self._opened.done():
             self._opened.set_exception(error)
+        self._caching.close()
         self._subscriber.lose(error)
 
     def _fetch(self) -> None:
@@ -146,17 +152,25 @@ class Subscription:
             read, self._read = self._read, []
         if self.lost.done():
             return
-        for event, early in read:
-            id = event.id
-            if not early:
-                self._subscriber.publish(event)
-            elif id in self._early:
+        for event in read:
+            id = event.event.id
+            if not event.early:
+                self._publish(event)
+                continue
+            if not event.state_only:
+                self._cache.forget(id)
+            if id in self._early:
                 self._early[id] |= event
             else:
                 self._early[id] = event
                 task = asyncio.create_task(self._publish_unlocked(id))
                 self._checks.add(task)
                 task.add_done_callback(self._checks.discard)
+
+    def _publish(self, event: DockerEvent) -> None:
+        if not event.state_only:
+            self._cache.forget(event.event.id)
+        self._subscriber.publish(event.event)
 
     async def _publish_unlocked(self, id: str) -> None:
         """Publish an early event as soon as the engine's list shows the change.
@@ -165,16 +179,19 @@ class Subscription:
         A container that hangs may stay locked for ever: its event is published after a
         moment all the same, and again if the lock becomes free later.
         """
-        await asyncio.sleep(self._timing.gather.total_seconds())
+        gather = self._timing.gather_own.total_seconds()
+        if self._cache.since_transition(id) > gather:
+            gather = self._timing.gather.total_seconds()
+        await asyncio.sleep(gather)
         event = self._early.pop(id)  # later events need a check of their own
         unlocked = await self._is_unlocked(id, self._timing.check)
-        self._subscriber.publish(event)
+        self._publish(event)
         for pause in () if unlocked else self._timing.recheck_after:
             await asyncio.sleep(pause.total_seconds())
             async with self._rechecks:
                 unlocked = await self._is_unlocked(id, self._timing.recheck)
             if unlocked:
-                self._subscriber.publish(event)
+                self._publish(event)
                 return
 
     async def _is_unlocked(self, id: str, limit: timedelta) -> bool:

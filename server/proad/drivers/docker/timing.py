@@ -67,12 +67,16 @@ class SubscriptionTiming:
     Attributes:
         gather: before the check of a container's lock, in which more events of the
             container may come, such as those of pauses that do not last.
+        gather_own: the same after a pause or resume by this driver. Docker receives its own
+            pauses a second time and takes a late one for news: a check, which locks the
+            container, would delay it further, and the next pause comes soon.
         check: of a check, after which the event is published all the same.
         recheck: of each later check of a container whose lock was not free.
         recheck_after: before each later check; as many as there are.
     """
 
     gather: timedelta = timedelta(milliseconds=10)
+    gather_own: timedelta = timedelta(milliseconds=100)
     check: timedelta = timedelta(milliseconds=200)
     recheck: timedelta = timedelta(seconds=2)
     recheck_after: tuple[timedelta, ...] = tuple(timedelta(seconds=s) for s in (0, 5, 10, 20))
