@@ -21,10 +21,6 @@ from proad.errors import (
 )
 from proad.model import Resource, ResourceFilter, ResourceKind
 
-SILENCE = 2.0
-"""Seconds without an answer after which a list waits no longer for FULL views."""
-
-
 _Covered = Sequence[tuple[EngineConnection, ResourceKind]]
 
 # Resources that are filtered and sorted in one go, between two looks at the time.
@@ -115,9 +111,19 @@ class ResourceLister:
         hosts: all engines.
         inventory: the resources.
         slicer: shares the event loop's time among long lists.
+        full_view_patience: seconds without an answer after which a list waits no longer for
+            FULL views.
     """
 
-    def __init__(self, hosts: Hosts, inventory: Inventory, slicer: TimeSlicer) -> None:
+    def __init__(
+        self,
+        hosts: Hosts,
+        inventory: Inventory,
+        slicer: TimeSlicer,
+        *,
+        full_view_patience: float = 2.0,
+    ) -> None:
+        self._full_view_patience = full_view_patience
         self._slicer = slicer
         self._hosts = hosts
         self._inventory = inventory
@@ -216,7 +222,7 @@ class ResourceLister:
         """Return the FULL views of these resources, without those that are gone by now.
 
         A resource that its engine cannot read stays a SUMMARY. One that hangs delays the list
-        by `SILENCE`, and a broken one does not fail it.
+        by the patience for FULL views, and a broken one does not fail it.
 
         Raises:
             EngineUnreachableError: engines were lost meanwhile, and `partial` is not set.
@@ -232,7 +238,7 @@ class ResourceLister:
             async for r, connection in self._slicer.each(asked)
         ]
         try:
-            await _until_silent(views)
+            await self._wait_for(views)
         finally:
             for view in views:
                 view.cancel()
@@ -264,13 +270,12 @@ class ResourceLister:
         except ProaError:
             return [summary]
 
-
-async def _until_silent(views: Sequence[asyncio.Future[Any]]) -> None:
-    """Wait for all of these, for as long as one or another of them ends."""
-    clock = asyncio.get_running_loop().time
-    with suppress(TimeoutError):
-        async with asyncio.timeout(SILENCE) as limit:
-            for view in asyncio.as_completed(views):
-                with suppress(ProaError):  # who waits for all looks at each
-                    await view
-                limit.reschedule(clock() + SILENCE)
+    async def _wait_for(self, views: Sequence[asyncio.Future[Any]]) -> None:
+        """Wait for all of these, for as long as one or another of them ends."""
+        clock = asyncio.get_running_loop().time
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._full_view_patience) as limit:
+                for view in asyncio.as_completed(views):
+                    with suppress(ProaError):  # the caller handles the failure of each view
+                        await view
+                    limit.reschedule(clock() + self._full_view_patience)

@@ -1,11 +1,10 @@
-"""ResourceLister of FULL views, while something answers late or not at all."""
+"""Lists of FULL views while an engine answers late or not at all."""
 
 import asyncio
 
 import pytest
 from structlog.testing import capture_logs
 
-from proad.core import listing
 from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
 from proad.core.listing import OrderBy, ResourceLister
@@ -18,6 +17,11 @@ from proad.errors import (
 )
 from proad.model import ResourceFilter, ResourceKind, ResourceState
 from unit.core.inventory.scripted import Gate, Scripted, box, linked, until
+
+
+@pytest.fixture
+def patience():
+    return 2.0
 
 
 @pytest.fixture
@@ -36,15 +40,16 @@ async def connections(engine, far):
 
 
 @pytest.fixture
-async def lister(connections):
+async def lister(connections, patience):
     inventory = Inventory(connections)
+    hosts = Hosts(["local", "far"], connections)
     async with inventory.following():
-        yield ResourceLister(Hosts(["local", "far"], connections), inventory, TimeSlicer())
+        yield ResourceLister(hosts, inventory, TimeSlicer(), full_view_patience=patience)
 
 
 @pytest.fixture
 async def all_of(lister):
-    """ResourceLister all there is in the FULL view."""
+    """List all resources in the FULL view."""
     there = await lister.page(ResourceFilter(), OrderBy(""), 1000)
 
     async def listed(*, partial=False):
@@ -79,7 +84,7 @@ FULL = dict.fromkeys(("c0", "c1", "c2", "c3", "c4", "far"), ("first",))
 )
 @pytest.mark.parametrize("text", ["name", "name desc", "create_time", "state, name desc"])
 @pytest.mark.parametrize("limit", [1, 2, 1000])
-async def test_pages_of_a_filter_have_each_resource_once(lister, which, names, text, limit):
+async def test_page_filtered_pages_have_each_resource_once(lister, which, names, text, limit):
     order, found, after, more = OrderBy(text), [], None, True
     while more:
         page = await lister.page(which, order, limit, after=after)
@@ -98,7 +103,7 @@ async def test_pages_of_a_filter_have_each_resource_once(lister, which, names, t
         KeyError("HostConfig"),
     ],
 )
-async def test_one_that_fails_in_any_way_is_a_summary_and_spoils_no_list(engine, all_of, error):
+async def test_full_views_one_fails_is_a_summary(engine, all_of, error):
     async def fail(method, id):
         if (method, id) == ("full", "2"):
             raise error
@@ -108,15 +113,15 @@ async def test_one_that_fails_in_any_way_is_a_summary_and_spoils_no_list(engine,
         assert commands(await all_of()) == FULL | {"c2": ()}
 
 
-async def test_all_in_order(all_of):
+async def test_full_views_keep_the_order(all_of):
     listed = await all_of()
 
     assert commands(listed) == FULL
     assert [r.name for r in listed.resources] == sorted(FULL)
 
 
-async def test_one_that_hangs_is_a_summary(engine, all_of, monkeypatch):
-    monkeypatch.setattr(listing, "SILENCE", 0.5)
+@pytest.mark.parametrize("patience", [0.5])
+async def test_full_views_one_hangs_is_a_summary(engine, all_of):
     engine.before = gate = Gate("full", "2")
 
     assert commands(await all_of()) == FULL | {"c2": ()}
@@ -125,8 +130,8 @@ async def test_one_that_hangs_is_a_summary(engine, all_of, monkeypatch):
     assert commands(await all_of()) == FULL
 
 
-async def test_who_waits_for_a_hung_one_asks_no_second_time(engine, all_of, monkeypatch):
-    monkeypatch.setattr(listing, "SILENCE", 0.5)
+@pytest.mark.parametrize("patience", [0.5])
+async def test_full_views_one_hangs_is_read_once_for_two_lists(engine, all_of):
     engine.before = gate = Gate("full", "2")
 
     await all_of()
@@ -135,7 +140,7 @@ async def test_who_waits_for_a_hung_one_asks_no_second_time(engine, all_of, monk
     assert gate.most == 1
 
 
-async def test_one_that_the_engine_gives_up_on_is_a_summary(engine, all_of):
+async def test_full_views_one_times_out_is_a_summary(engine, all_of):
     async def give_up(method, id):
         if (method, id) == ("full", "2"):
             raise EngineTimedOutError(engine.name)
@@ -146,7 +151,7 @@ async def test_one_that_the_engine_gives_up_on_is_a_summary(engine, all_of):
 
 
 @pytest.mark.parametrize("partial", [False, True])
-async def test_one_that_the_engine_refuses_is_a_summary(engine, all_of, partial):
+async def test_full_views_one_is_refused_is_a_summary(engine, all_of, partial):
     """As of a container whose layer is gone."""
 
     async def refuse(method, id):
@@ -159,13 +164,13 @@ async def test_one_that_the_engine_refuses_is_a_summary(engine, all_of, partial)
     assert (commands(listed), listed.unreachable) == (FULL | {"c2": ()}, ())
 
 
-async def test_one_that_is_gone_is_left_out(engine, all_of):
+async def test_full_views_one_gone_is_left_out(engine, all_of):
     engine.take("2", tell=False)
 
     assert "c2" not in commands(await all_of())
 
 
-async def test_an_engine_that_is_lost_meanwhile(engine, connections, all_of):
+async def test_full_views_engine_lost_meanwhile_fails_or_is_named(engine, connections, all_of):
     engine.before = gate = Gate("full")
     listing = [asyncio.ensure_future(all_of(partial=partial)) for partial in (False, True)]
     await until(lambda: gate.waiting == 5)
