@@ -1,4 +1,4 @@
-"""Creating a container: all or nothing."""
+"""Creation of containers: all or nothing."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -45,7 +45,7 @@ class ContainerCreator:
         self._cleanups: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
-        """Return up on clean-ups that still wait for the engine."""
+        """Give up clean-ups that still wait for the engine."""
         for cleanup in self._cleanups:
             cleanup.cancel()
         await asyncio.gather(*self._cleanups, return_exceptions=True)
@@ -53,12 +53,12 @@ class ContainerCreator:
     async def create(
         self, spec: ContainerSpec, *, start: bool, on_made: OnMade
     ) -> CreatedContainer:
-        """Create a container, and start it if asked to; see the port."""
+        """Create a container; with `start`, start it; see `ports.Containers`."""
         check_name(spec.image, "spec.image")
         nonce = uuid4().hex
         body = creation(spec, nonce)
-        # A task of its own: when this coroutine is cancelled, the engine may be in the
-        # middle of a step, whose outcome has to be known before it can be undone.
+        # Shield the create: on cancellation the engine may be in the middle of a step, whose
+        # outcome must be known before the step can be undone.
         make = self._make(spec, body, nonce, start=start, on_made=on_made)
         making = asyncio.create_task(make)
         try:
@@ -78,7 +78,7 @@ class ContainerCreator:
         on_made: OnMade,
     ) -> CreatedContainer:
         for name in {m.volume.name for m in spec.mounts if m.volume and m.volume.name}:
-            # Docker would make it, too, but without a mark to find it by.
+            # Docker would create the volume, too, but without a label to find it by.
             volume = {"Name": name, "Labels": {CREATION_LABEL: nonce}}
             await self._step(spec, "/volumes/create", volume)
         params = {"name": spec.name} if spec.name else None
@@ -99,7 +99,7 @@ class ContainerCreator:
             now = await self._reader.find(id)
             if now is None and spec.lifetime is Lifetime.PERSISTENT:
                 now = await self._reader.get(id)
-            # One that is TRANSIENT and short may be gone already.
+            # A TRANSIENT container that runs for a moment may be gone already.
             resource = now or replace(ended(resource), state_detail=resource.state_detail)
         return CreatedContainer(resource=resource, warnings=made["Warnings"].texts())
 
@@ -107,20 +107,20 @@ class ContainerCreator:
         self, spec: ContainerSpec, step: str, body: dict[str, Any] | None = None
     ) -> None:
         answer = await self._engine.post(step, body=body)
-        # What somebody else has started by now runs, as it should.
+        # A container that somebody else has started by now runs, as wanted.
         if not answer.ok and answer.status != HTTPStatus.NOT_MODIFIED:
             raise await self._reader.failure(answer, spec)
 
     async def _refused(self, spec: ContainerSpec, answer: Answer) -> ProaError:
         if answer.status in {HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST}:
-            # The image may be to blame, or else a network or any other field.
+            # The image may be the cause, or a network, or any other field.
             image = await self._engine.get(f"/images/{quoted(spec.image)}/json")
             if image.status == HTTPStatus.NOT_FOUND:
                 return ImageNotFoundError(spec.image)
             if image.status == HTTPStatus.BAD_REQUEST:
                 return InvalidArgumentError.of("spec.image", image.text)
         if answer.status == HTTPStatus.CONFLICT and spec.name:
-            # One that is being made, or removed, has the name and is not shown.
+            # A container that is being created or removed has the name, and is not shown.
             owner = await self._reader.id_of(spec.name)
             return AlreadyExistsError("container", spec.name, existing_id=owner)
         return await self._reader.failure(answer, spec)
@@ -134,7 +134,7 @@ class ContainerCreator:
     async def _undo(
         self, making: "asyncio.Task[CreatedContainer]", nonce: str, *, look_again: bool
     ) -> None:
-        """Remove all that carries `nonce`, and try again while the engine is away.
+        """Remove all that is labelled with `nonce`, and try again while the engine is away.
 
         `look_again`: the engine may still be at it, so that nothing there yet means little.
         """
@@ -152,24 +152,27 @@ class ContainerCreator:
             await asyncio.sleep(self._timing.retry_after.total_seconds())
 
     async def _remove(self, nonce: str) -> bool | None:
-        """Remove what carries `nonce`; tell whether the container is gone; None: there was none."""
+        """Remove what is labelled with `nonce`.
+
+        Return whether the container is gone; None if there was none.
+        """
         marked = filters({"label": [f"{CREATION_LABEL}={nonce}"]})
         answer = await self._engine.get("/containers/json", params={"all": 1, **marked})
         found = [id for item in answer.value().each() if FULL_ID.fullmatch(id := item["Id"].text())]
         gone = True
         for id in found:
-            # One that the engine is still making may be refused, or is listed and cannot be
-            # found yet: then once more.
+            # The removal of a container that the engine is still creating may be refused, or
+            # the container is listed and not found yet: the caller tries again.
             answer = await self._engine.delete(path(id), params={"force": 1, "v": 1})
             gone = gone and answer.ok
         volumes = (await self._engine.get("/volumes", params=marked)).value()["Volumes"]
         for volume in volumes.each():
-            # The engine keeps those that another container has come to use.
+            # The engine keeps volumes that another container uses by now.
             if name := volume["Name"].text():
                 await self._engine.delete(f"/volumes/{quoted(name)}")
         return gone if found else None
 
 
 def _unsure(error: ProaError) -> bool:
-    """Return whether the engine may do after all what it did not answer to."""
+    """Return whether the engine may still do what it did not answer."""
     return isinstance(error, EngineTimedOutError | EngineUnreachableError)

@@ -76,7 +76,7 @@ class DockerImages:
         )
 
     async def _in_use(self, name: str, text: str, *, force: bool) -> ProaError:
-        """Return the error for an image that the engine keeps: look who needs it."""
+        """Return the error for an image that the engine keeps, with the containers that need it."""
         image = await self.get(name)
         names = (*image.tags, *image.digests)
         by_name = bool({name, f"{name}:latest"} & set(names))
@@ -104,7 +104,7 @@ def _parent(item: Value) -> str:
 
 
 def listed(answer: Answer) -> list[Image]:
-    """Make images of GET /images/json; one without an id is left out."""
+    """Convert GET /images/json to images, without those that have no id."""
     images = []
     for item in answer.value().each():
         if id := item["Id"].text():
@@ -123,7 +123,7 @@ def listed(answer: Answer) -> list[Image]:
 
 
 def full(item: Value) -> Image:
-    """Make an image of GET /images/{name}/json."""
+    """Convert GET /images/{name}/json to an image."""
     config = item["Config"]
     return Image(
         id=item["Id"].text(),

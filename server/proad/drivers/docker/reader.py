@@ -1,4 +1,4 @@
-"""Looking at one container, and telling why the engine refused a verb on it."""
+"""Reads of containers, and the reasons why the engine refused a verb."""
 
 import asyncio
 import re
@@ -72,7 +72,7 @@ class ContainerReader:
         self._engine = engine
         self._inspect_removal = inspect_removal
         self.cache = SummaryCache()
-        # Whose removal came to no end: they stay so until somebody tries again.
+        # Containers whose removal failed: they stay so until somebody tries again.
         self._given_up: set[str] = set()
 
     async def summaries(self) -> list[Resource]:
@@ -114,11 +114,10 @@ class ContainerReader:
         return resource
 
     async def _as_it_is(self, listed: Resource, *, urgent: bool = False) -> Resource | None:
-        """Return a container that is being removed, or that could not be, as it is: REMOVING,
-        FAILED, or gone.
+        """Tell a removal under way from one that failed: return REMOVING, FAILED or None.
 
-        Lists mix the two up: until Docker 28 they call both "removing", and from then on both
-        "dead". An inspect calls "dead" what is removed for a moment at the very end, too.
+        A list calls both "removing" before Docker 28, and both "dead" from then on. An inspect
+        says "dead" for a moment at the end of each removal, too.
         """
         id = listed.id
         try:
@@ -139,7 +138,7 @@ class ContainerReader:
         return replace(listed, state=full.state, state_detail=StateDetail(reason=reason))
 
     async def _removals(self, found: dict[str, Resource]) -> None:
-        """Ask of each that is listed as being removed, unless it is known to be given up."""
+        """Inspect each container that is listed as being removed, unless its removal has failed."""
         doomed = [each for each in found.values() if each.state in _DOOMED]
         self._given_up.intersection_update(each.id for each in doomed)
         asked = [each for each in doomed if each.id not in self._given_up]
@@ -149,7 +148,7 @@ class ContainerReader:
                 del found[each.id]
             else:
                 found[each.id] = answer
-        # A look at one that was made since may have added it.
+        # A read in between may have added one.
         for id in self._given_up & found.keys():
             failed = StateDetail(reason=StateReason.ERROR)
             found[id] = replace(found[id], state=ResourceState.FAILED, state_detail=failed)
@@ -193,13 +192,13 @@ class ContainerReader:
     async def listed_id_of(self, name: str) -> str:
         """Return the id of the container of that name, or an empty string.
 
-        From the list, which no container holds up, as it does its own inspect.
+        Read it from the list, since a hung container delays its own inspect.
         """
         if not _NAME.fullmatch(name):
             return ""
         which = filters({"name": [f"^/{re.escape(name)}$"]})
         answer = await self._engine.get(_LIST, params={"all": 1, **which})
-        # Links of others may bear it, too.
+        # A link of another container may have the name, too.
         return next((id for id, item in _items(answer) if f"/{name}" in item["Names"].texts()), "")
 
     async def id_of(self, name: str) -> str:
@@ -208,7 +207,7 @@ class ContainerReader:
         if answer.status == HTTPStatus.NOT_FOUND:
             return ""
         item = answer.value()
-        # What is no name may still be the start of an id.
+        # The engine takes the start of an id for a name.
         return item["Id"].text() if item["Name"].text() == f"/{name}" else ""
 
     async def refused(
@@ -220,7 +219,7 @@ class ContainerReader:
         urgent: bool = False,
         wish: ContainerUpdate | None = None,
     ) -> ProaError:
-        """Return the error for a verb that the engine refused: look why."""
+        """Return the error for a verb that the engine refused, by reading the container."""
         resource = await self.find(id, urgent=urgent)
         if resource is None:
             return ResourceNotFoundError(id)

@@ -1,4 +1,4 @@
-"""Pulling images from registries, and the credentials for them."""
+"""Pulls of images from registries, and the credentials for them."""
 
 import base64
 import json
@@ -131,7 +131,7 @@ class Registries:
         credentials: RegistryCredentials,
         denied: RegistryDeniedError,
     ) -> ProaError:
-        """Tell credentials that the registry does not take from its other troubles.
+        """Tell refused credentials from other failures of a registry.
 
         The engine calls them a fault of its own (500), but not when it is asked about an image.
         """

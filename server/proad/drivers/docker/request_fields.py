@@ -1,4 +1,4 @@
-"""Which field of a request a refusal is about."""
+"""The field of a request that a refusal is about."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -22,12 +22,12 @@ _LIMITS = "resources."
 
 @dataclass(frozen=True, slots=True)
 class RequestFields:
-    """What a request asked for, and where it stands in its message."""
+    """The fields of a request, by their paths in its message."""
 
     wish: Wish
 
     def blamed(self, row: Refusal, found: re.Match[str]) -> tuple[str, Any] | None:
-        """Return the path of the field that is to blame, and its value, if there is one."""
+        """Return the path and the value of the field that caused the refusal, if there is one."""
         named = found.groupdict().get("value")
         for field in row.fields:
             if at := self._find(field, named):

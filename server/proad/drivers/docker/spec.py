@@ -1,4 +1,4 @@
-"""From specifications to the Engine API's JSON."""
+"""Conversion of specifications to the JSON of the Engine API."""
 
 import math
 from datetime import timedelta
@@ -29,7 +29,7 @@ _POLICIES = {
 
 
 def creation(spec: ContainerSpec, nonce: str) -> Json:
-    """Make the body of POST /containers/create. `nonce` marks what this create makes.
+    """Return the body of POST /containers/create. `nonce` labels what this create makes.
 
     Raises:
         InvalidArgumentError: what is set can only be read, or is the driver's own.
@@ -73,7 +73,7 @@ def creation(spec: ContainerSpec, nonce: str) -> Json:
 
 
 def endpoint(attachment: NetworkAttachment) -> Json:
-    """Make an EndpointSettings."""
+    """Return an EndpointSettings."""
     return _without_defaults(
         {
             "Aliases": list(attachment.aliases),
@@ -88,7 +88,7 @@ def endpoint(attachment: NetworkAttachment) -> Json:
 
 
 def changes(update: ContainerUpdate) -> Json:
-    """Make the body of POST /containers/{id}/update, of those fields that are set."""
+    """Return the body of POST /containers/{id}/update, with the fields that are set."""
     body: Json = {
         "Memory": update.memory_bytes,
         "MemorySwap": update.memory_swap_bytes,

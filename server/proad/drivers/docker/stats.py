@@ -1,4 +1,4 @@
-"""Samples of what containers use.
+"""Samples of the resources that containers use.
 
 Docker measures once a second, one container after the other, and answers when it has: the
 questions therefore wait side by side, on one thread. A container that hangs stops Docker's
@@ -30,7 +30,7 @@ _ONE_SHOT_SINCE = (1, 41)
 
 
 class ContainerStatsCollector:
-    """Takes samples."""
+    """Takes samples of containers."""
 
     def __init__(self, streaming: StreamingClient, timing: SampleTiming = SampleTiming()) -> None:
         self._streaming = streaming
@@ -57,7 +57,7 @@ class ContainerStatsCollector:
         return await self._threads.run(measure, timeout=2 * self._timing.all)
 
     def _answers(self, ids: Iterable[str]) -> Iterator[tuple[str, Value]]:
-        """Ask for all and give the answers as they come. Blocks."""
+        """Ask for all, and yield the answers as they come. Blocks."""
         waiting = deque(ids)
         asked: dict[Stream, tuple[str, float]] = {}
         end = time.monotonic() + self._timing.all.total_seconds()
@@ -96,7 +96,7 @@ class ContainerStatsCollector:
 
 
 def sample(id: str, item: Value) -> ResourceStats | None:
-    """Make a sample of GET /containers/{id}/stats, or None of a container that is not active.
+    """Convert GET /containers/{id}/stats to a sample; return None for an inactive container.
 
     None, too, where the engine has no numbers: what runs has used some processor time.
     """

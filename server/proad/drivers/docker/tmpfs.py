@@ -1,4 +1,4 @@
-"""What of a container's file systems is memory."""
+"""The tmpfs mounts of a container."""
 
 import re
 from collections.abc import Iterable

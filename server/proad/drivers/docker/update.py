@@ -1,4 +1,4 @@
-"""Changing an existing container."""
+"""Update of containers."""
 
 from dataclasses import replace
 from http import HTTPStatus
@@ -33,7 +33,7 @@ class ContainerUpdater:
         self._reader = reader
 
     async def update(self, id: str, update: ResourceUpdate) -> Updated:
-        """Change what `update` names; see the port. Docker applies all of it at once."""
+        """Change what `update` names, which Docker applies at once; see `ports.Updates`."""
         if update.domain is not None:
             raise InvalidArgumentError.of("domain", "this is a container; set container instead")
         if update.labels is not None:

@@ -29,7 +29,7 @@ STATES = {
     "exited": (ResourceState.STOPPED, None),
     "dead": (ResourceState.FAILED, StateReason.ERROR),
 }
-# Of a state that no engine had when this was written, or that cannot be read.
+# For a state that is not known, or cannot be read.
 UNKNOWN = (ResourceState.OTHER, None)
 UNKNOWN_MESSAGE = "the engine tells a state that is not known"
 PORT = 2**16 - 1
@@ -91,14 +91,14 @@ def merged(ports: Iterable[PublishedPort]) -> tuple[PublishedPort, ...]:
 
 
 def by_number(ports: Iterable[PublishedPort]) -> tuple[PublishedPort, ...]:
-    """Sort ports: Docker gives them in no certain order."""
+    """Sort ports, which Docker returns in no certain order."""
     return tuple(
         sorted(ports, key=lambda p: (p.container_port, p.protocol, p.host_ip, p.host_port or 0))
     )
 
 
 def in_order(mounts: Iterable[Mount]) -> tuple[Mount, ...]:
-    """Sort mounts: Docker gives them in none."""
+    """Sort mounts, which Docker returns in no certain order."""
     return tuple(sorted(mounts, key=lambda mount: mount.target))
 
 

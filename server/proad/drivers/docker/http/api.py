@@ -40,7 +40,7 @@ _VERSION = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the engine answered, good or bad, and when by its clock."""
+    """An answer of the engine, good or bad, with its date."""
 
     status: int
     body: bytes
@@ -130,7 +130,7 @@ class Api:
         body: Json = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Make one call and give the answer, whatever its status. See `translated`."""
+        """Make one call, and return the answer, whatever its status; see `translated`."""
         with self.translated():
             reply = self.transport.exchange(
                 method,

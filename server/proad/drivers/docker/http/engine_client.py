@@ -1,7 +1,7 @@
-"""Calls to a Docker Engine, on threads of our own.
+"""Calls to a Docker Engine, on threads of the driver's own.
 
-Containers may hang, and the engine with them on each: the calls of one take turns, and
-those that nothing holds up have threads to themselves.
+A container may hang, and the engine then hangs in each call about that container. Therefore the
+calls of one container are limited, and calls that no container can delay have their own threads.
 """
 
 import re
@@ -23,8 +23,8 @@ Params = Mapping[str, str | int] | None
 T = TypeVar("T")
 
 _OF_ONE_CONTAINER = re.compile(r"/containers/([0-9a-f]{64})")
-# How many calls of one container may be under way, so that a hung one leaves threads
-# to the others, and how many urgent ones of all.
+# Calls of one container at a time, so that a hung container leaves threads to the others,
+# and urgent calls of all containers.
 _OF_EACH = 2
 _URGENT = 4
 
@@ -57,11 +57,11 @@ class EngineClient:
             timeout=timeout,
             connect_timeout=connect_timeout,
         )
-        # Lists and the like, which no hung container holds up.
+        # Lists and the like, which no hung container delays.
         self._reads = EngineThreads(ENGINE, "read", size=threads)
         self._work = EngineThreads(ENGINE, "work", size=2 * threads)
         self._urgent = EngineThreads(ENGINE, "urgent", size=_URGENT)
-        # Calls that may take minutes have threads of their own: they delay no others.
+        # Calls that may take minutes have their own threads, and delay no others.
         self._long = EngineThreads(ENGINE, "long", size=threads)
         self.streaming = StreamingClient(self.api, self._long)
         self._limiter = KeyedLimiter(ENGINE, _OF_EACH)
@@ -86,7 +86,7 @@ class EngineClient:
         timeout: timedelta | None = None,  # noqa: ASYNC109 - raises our own error
         urgent: bool = False,
     ) -> Answer:
-        """Ask, and give the answer, whatever its status; `read` says more."""
+        """Send a GET request, and return the answer, whatever its status; see `read`."""
         return await self.read(
             path,
             lambda answer: answer,
@@ -106,9 +106,9 @@ class EngineClient:
         timeout: timedelta | None = None,  # noqa: ASYNC109 - raises our own error
         urgent: bool = False,
     ) -> T:
-        """Ask, and return what `convert` makes of the answer, on the thread: it may be long.
+        """Send a GET request, and return what `convert` makes of the answer on the thread.
 
-        An `urgent` question does not wait for other calls.
+        An `urgent` request does not wait for other calls.
 
         Raises:
             EngineUnreachableError: there was no answer.
@@ -133,7 +133,7 @@ class EngineClient:
         urgent: bool = False,
         long: bool = False,
     ) -> Answer:
-        """Ask for a change, and give the answer, whatever its status.
+        """Send a POST request, and return the answer, whatever its status.
 
         An `urgent` call does not wait for others, and a `long` one does not hold them up.
 
@@ -151,7 +151,7 @@ class EngineClient:
         return await self._in_turn(path, exchange, limit, urgent=urgent)
 
     async def delete(self, path: str, *, params: Params = None) -> Answer:
-        """Ask for a deletion, and give the answer, whatever its status.
+        """Send a DELETE request, and return the answer, whatever its status.
 
         Raises:
             EngineUnreachableError: there was no answer.
@@ -172,7 +172,7 @@ class EngineClient:
         *,
         params: Mapping[str, str | int],
     ) -> tuple[Answer, T]:
-        """Post, and read `then` with `params` right afterwards: quicker than by two calls.
+        """Send a POST request, and read `then` right afterwards on the same thread.
 
         Raises:
             EngineUnreachableError: there was no answer.

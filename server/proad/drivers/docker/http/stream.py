@@ -1,4 +1,4 @@
-"""An answer of the Engine API that goes on for a while, on a connection of its own."""
+"""A long answer of the Engine API, on a connection of its own."""
 
 import socket
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +14,7 @@ from proad.drivers.tolerant import NOTHING, Omissions, Value, parse_json
 T = TypeVar("T")
 
 _TCP = frozenset({socket.AF_INET, socket.AF_INET6})
-# A silent end is asked after 10 seconds, every 5, and given up after 3 questions: 25 seconds.
+# Probe a silent peer after 10 seconds, then every 5, and give up after 3 probes: 25 seconds.
 _KEEPALIVE = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 10),
@@ -31,16 +31,16 @@ class RunBlocking(Protocol):
 
 
 class Stream:
-    """An answer, line by line. All of it blocks, but for `hang_up`.
+    """An answer, line by line. All methods block, except `hang_up`.
 
-    It has its connection in hand from the beginning, so that hanging up works at any
-    moment, also while a thread waits for the first byte: closing what requests gives
-    would not reach a request without an answer.
+    The stream has its connection from the beginning, so that hanging up works at any moment,
+    also while a thread waits for the first byte: closing a response would not end a request
+    that has no answer yet.
     """
 
     def __init__(self) -> None:
         self._connection: urllib3.connection.HTTPConnection | None = None
-        # Of the connection, which forgets it where the engine is to close it in the end.
+        # The socket of the connection, which drops it if the engine closes the answer.
         self._socket: socket.socket | None = None
         self._response: urllib3.BaseHTTPResponse | None = None
         self._closed = False
@@ -54,7 +54,7 @@ class Stream:
         headers: Mapping[str, str],
         limit: timedelta,
     ) -> int:
-        """Send a request and give the status. Nothing may come for `limit`, here and later."""
+        """Send a request, and return the status. `limit` is the longest silence, now and later."""
         self.send(transport, method, target, headers, limit)
         return self.status()
 
@@ -66,7 +66,7 @@ class Stream:
         headers: Mapping[str, str],
         limit: timedelta,
     ) -> None:
-        """Send a request; `status` is to follow."""
+        """Send a request; call `status` next."""
         self._connection, full_target = transport.connection(target)
         connection = self._connection
         connection.timeout = limit.total_seconds()
@@ -78,38 +78,38 @@ class Stream:
         connection.request(method, full_target, headers=headers, preload_content=False)
 
     def status(self) -> int:
-        """Wait for the beginning of the answer and give its status."""
+        """Wait for the beginning of the answer, and return its status."""
         assert self._connection is not None  # noqa: S101 - for mypy; it has been sent
         self._response = response = self._connection.getresponse()
         self.lines = _lines(response)
         return int(response.status)
 
     def fileno(self) -> int:
-        """Return what a selector waits for."""
+        """Return the file descriptor for a selector."""
         assert self._socket is not None  # noqa: S101 - as above
         return self._socket.fileno()
 
     def wait_for_ever(self) -> None:
-        """Let the answer be silent from now on for as long as it likes.
+        """Allow any silence from now on.
 
-        The other end must still be there: a connection by TCP is asked for it now and then.
+        A connection by TCP is probed now and then, so that a dead peer ends the answer.
         """
         assert self._socket is not None  # noqa: S101 - as above
         self._socket.settimeout(None)
-        # By SSH it may be what only looks like a socket.
+        # A connection by SSH may only look like a socket.
         if isinstance(self._socket, socket.socket) and self._socket.family in _TCP:
             for level, option, value in _KEEPALIVE:
                 self._socket.setsockopt(level, option, value)
 
     def hang_up(self) -> None:
-        """End the answer, also while another thread is reading. Does not block."""
+        """End the answer, also while another thread reads. Does not block."""
         self._closed = True
         if self._socket is not None:
             with suppress(OSError):  # it has ended by itself
                 self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Hang up and let go of the connection: the engine then stops what it does."""
+        """Hang up, and close the connection: the engine then stops its work."""
         self.hang_up()
         if self._response is not None:
             self._response.close()

@@ -1,4 +1,4 @@
-"""Calls whose answers go on for a while: progress, events, statistics."""
+"""Calls with long answers: progress, events, statistics."""
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
@@ -15,11 +15,11 @@ T = TypeVar("T")
 
 
 class StreamingClient:
-    """Makes such calls, on the thread of the caller but for `begin`.
+    """Makes calls with long answers, on the thread of the caller except for `begin`.
 
     Args:
         api: of the engine.
-        threads: for `begin` and what comes of it.
+        threads: for `begin` and the stream that it returns.
     """
 
     def __init__(self, api: Api, threads: EngineThreads) -> None:
@@ -34,7 +34,7 @@ class StreamingClient:
         headers: Mapping[str, str],
         silence: timedelta,
     ) -> Answer | JsonStream:
-        """Post, and give the answer as a stream of JSON objects; a failure as an Answer.
+        """Send a POST request; return a stream of JSON objects, or the Answer of a failure.
 
         `silence` is how long nothing may come.
         """
@@ -71,9 +71,9 @@ class StreamingClient:
         stream: Stream,
         on_open: Callable[[], None],
     ) -> Iterator[Value]:
-        """Return the JSON objects of an answer that goes on for ever. Blocks.
+        """Yield the JSON objects of an endless answer. Blocks.
 
-        `on_open` is called once the engine has begun to answer. Hanging `stream` up ends it.
+        `on_open` is called once the engine has begun to answer. `stream.hang_up` ends the answer.
 
         Raises:
             EngineConflictError: the engine refused.
@@ -102,7 +102,7 @@ class StreamingClient:
         params: Callable[[tuple[int, ...]], Mapping[str, str | int]],
         limit: timedelta,
     ) -> None:
-        """Send a question, with parameters for the version of the API. Blocks.
+        """Send a GET request, with parameters for the version of the API. Blocks.
 
         Raises:
             EngineUnreachableError: the engine does not take it.
