@@ -93,7 +93,7 @@ _LOGIN = (
     _Rule("{} logs you in", ("login USERNAME",)),
 )
 
-_OF_REASONS: Mapping[str, Sequence[_Rule]] = {
+RULES: Mapping[str, Sequence[_Rule]] = {
     "RESOURCE_NOT_FOUND": [_WHAT_THERE_IS],
     "IMAGE_NOT_FOUND": [
         _Rule("{} fetches it", ("pull {image}",), on=("run",), when=_never_pulls),
@@ -251,7 +251,7 @@ _BRACED = re.compile(r"\{(\w*)\}")
 def hint_for(error: proa.Error, invocation: Invocation) -> Hint:
     """Return the hint after a failure."""
     if error.reason:
-        rules = _OF_REASONS.get(error.reason, ())
+        rules = RULES.get(error.reason, ())
     else:
         rules = [rule for kind, rule in _WITHOUT_REASON.items() if isinstance(error, kind)]
     known = {

@@ -92,17 +92,17 @@ def pull_image(
         TextColumn("{task.fields[layer]}", markup=False, table_column=_whole_line()),
         TextColumn("{task.description}", markup=False, table_column=_whole_line()),
         BarColumn(bar_width=20),
-        _Bytes(binary_units=True, table_column=_whole_line()),
+        BytesColumn(binary_units=True, table_column=_whole_line()),
         console=console,
         disable=quiet or not console.is_terminal,
         # Remove the rows at the end, so that a message begins on a line of its own.
         transient=True,
     )
     with shown:
-        return _follow(client.images.PullImage(request), shown)
+        return show_progress(client.images.PullImage(request), shown)
 
 
-class _Bytes(DownloadColumn):
+class BytesColumn(DownloadColumn):
     """Bytes done and in all; empty for a step without a count of bytes."""
 
     def render(self, task: Task) -> Text:
@@ -114,7 +114,8 @@ def _whole_line() -> ProgressColumn:
     return ProgressColumn(no_wrap=True, overflow="ellipsis")
 
 
-def _follow(events: Iterable[v1.PullImageResponse], shown: Progress) -> v1.Image:
+def show_progress(events: Iterable[v1.PullImageResponse], shown: Progress) -> v1.Image:
+    """Show the progress of a pull, a row per layer, and return the image."""
     layers: dict[str, TaskID] = {}
     pulled = v1.Image()
     for event in events:

@@ -37,13 +37,14 @@ def watch(
     with exits.until_interrupted(), session.connect() as client:
         for event in client.watch(which):
             if session.as_json:
-                write_json({"time": datetime.now(UTC).isoformat(), **_fields(event)})
+                write_json({"time": datetime.now(UTC).isoformat(), **event_fields(event)})
             else:
                 now = datetime.now(UTC).astimezone()
-                write_line(f"{now:%H:%M:%S}  {_line(event)}")
+                write_line(f"{now:%H:%M:%S}  {event_line(event)}")
 
 
-def _line(event: proa.Event) -> str:
+def event_line(event: proa.Event) -> str:
+    """Return an event as a line for people."""
     match event:
         case proa.Change():
             return _change(event)
@@ -73,7 +74,7 @@ def _change(change: proa.Change) -> str:
     return f"{type:<8}  {describe.kind(resource):<9}  {resource.name}  {states}{cause}"
 
 
-def _fields(event: proa.Event) -> dict[str, Any]:
+def event_fields(event: proa.Event) -> dict[str, Any]:
     """Return an event for JSON, in the form of the contract where it has one."""
     match event:
         case proa.Change():

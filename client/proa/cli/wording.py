@@ -50,7 +50,7 @@ _OPTIONS = {
 }
 # Fields that only contain others; no option sets them.
 _HOLDERS = re.compile(r"(?:(?:spec|container|domain|filter|resources)\.)*")
-_CALLS: Mapping[str, str] = {
+COMMANDS_BY_RPC: Mapping[str, str] = {
     "CreateSnapshot": "proa snapshot create",
     "CreateToken": "proa login",
     "DeleteResource": "proa rm",
@@ -89,7 +89,7 @@ def in_cli_words(message: str, invocation: Invocation) -> str:
         word = match[0]
         match match.lastgroup:
             case "call":
-                return _CALLS.get(match["call"], word)
+                return COMMANDS_BY_RPC.get(match["call"], word)
             case "force" if "force" in invocation.options:
                 return f"use {invocation.options['force']}"
             case "field":

@@ -8,8 +8,8 @@ import typer
 
 import proa
 from proa import contract, v1
-from proa.cli.hints import _OF_REASONS, hint_for
-from proa.cli.wording import _CALLS, in_cli_words, option_of
+from proa.cli.hints import RULES, hint_for
+from proa.cli.wording import COMMANDS_BY_RPC, in_cli_words, option_of
 from proa.errors import Details, Violation
 from unit.client.test_cli_hostile import COMMANDS
 from unit.client.typing_commands import parse, typed
@@ -59,7 +59,7 @@ def destroys(argv):
 
 
 def test_hints_cover_exactly_the_reasons_of_the_contract():
-    assert set(_OF_REASONS) == REASONS
+    assert set(RULES) == REASONS
 
 
 @pytest.mark.parametrize("reason", sorted(REASONS))
@@ -273,11 +273,11 @@ def test_in_cli_words_replaces_fields_and_rpcs(argv, told, said):
 def test_in_cli_words_replaces_each_rpc_that_messages_name():
     told = {call for path in MODULES for text in texts(path) for call in RPC.findall(text)}
     assert "PullImage" in told
-    assert told - OTHERS <= _CALLS.keys()
+    assert told - OTHERS <= COMMANDS_BY_RPC.keys()
 
 
 def test_in_cli_words_names_existing_commands_alone():
-    for call, command in _CALLS.items():
+    for call, command in COMMANDS_BY_RPC.items():
         assert call in {method.name for method in contract.methods()}
         words = command.removeprefix("proa ").split()
         with pytest.raises(typer.Exit):

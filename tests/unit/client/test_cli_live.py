@@ -84,24 +84,24 @@ def change(type, **fields):
     ],
 )
 def test_watch_line_of_each_event(event, line):
-    assert watch._line(event) == line
+    assert watch.event_line(event) == line
 
 
 def test_watch_json_of_each_event():
     gap = proa.Gap(v1.GAP_KIND_ENGINE_LOST, "local/docker", "no answer")
-    assert watch._fields(gap) == {
+    assert watch.event_fields(gap) == {
         "gap": {"kind": "GAP_KIND_ENGINE_LOST", "engine": "local/docker", "message": "no answer"}
     }
-    assert watch._fields(proa.Synced()) == {"bookmark": {"synced": True}}
-    assert watch._fields(proa.Reconnected()) == {"reconnected": {}}
-    assert watch._fields(proa.Disconnected(LOST)) == {
+    assert watch.event_fields(proa.Synced()) == {"bookmark": {"synced": True}}
+    assert watch.event_fields(proa.Reconnected()) == {"reconnected": {}}
+    assert watch.event_fields(proa.Disconnected(LOST)) == {
         "disconnected": {
             "code": "UNAVAILABLE",
             "reason": "SHUTTING_DOWN",
             "message": "it is stopping",
         }
     }
-    shown = watch._fields(change(v1.CHANGE_TYPE_ADDED, actor="ann"))["change"]
+    shown = watch.event_fields(change(v1.CHANGE_TYPE_ADDED, actor="ann"))["change"]
     assert shown["resource"]["name"] == "web"
     assert shown["actor"] == "ann"
 

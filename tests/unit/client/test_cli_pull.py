@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from proa import v1
-from proa.cli.images import _Bytes, _follow
+from proa.cli.images import BytesColumn, show_progress
 
 
 def step(layer, status, *bytes):
@@ -21,9 +21,9 @@ def step(layer, status, *bytes):
 
 
 def rows(*steps):
-    shown: Any = Progress(_Bytes(binary_units=True), console=Console(quiet=True), disable=True)
-    _follow(steps, shown)
-    return [_Bytes(binary_units=True).render(task).plain for task in shown.tasks]
+    shown: Any = Progress(BytesColumn(binary_units=True), console=Console(quiet=True), disable=True)
+    show_progress(steps, shown)
+    return [BytesColumn(binary_units=True).render(task).plain for task in shown.tasks]
 
 
 def test_progress_of_a_layer_shows_the_bytes_of_its_step():
@@ -38,12 +38,12 @@ def test_progress_of_a_layer_without_bytes_shows_none():
 
 
 def test_progress_of_a_layer_before_its_first_step_renders():
-    shown: Any = Progress(_Bytes(binary_units=True), console=Console(quiet=True), disable=True)
+    shown: Any = Progress(BytesColumn(binary_units=True), console=Console(quiet=True), disable=True)
     drawn = []
 
     def update(*_args, **_fields):
-        drawn.extend(_Bytes(binary_units=True).render(task).plain for task in shown.tasks)
+        drawn.extend(BytesColumn(binary_units=True).render(task).plain for task in shown.tasks)
 
     shown.update = update
-    _follow([step("a", "Waiting")], shown)
+    show_progress([step("a", "Waiting")], shown)
     assert drawn == [""]
