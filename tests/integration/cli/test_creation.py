@@ -9,7 +9,7 @@ def remove(ann, name):
     ann.ok("rm", "--force", "--snapshots", "--missing-ok", name)
 
 
-def test_run_takes_what_docker_run_takes(ann, name, remove, monkeypatch):
+def test_run_with_the_options_of_docker_run_creates_the_container(ann, name, remove, monkeypatch):
     monkeypatch.setenv("OURS", "yes")
     out = ann.ok(
         *("--output", "json", "run", "--name", name, "-d", "--rm", "--init", "-i", "-t"),
@@ -47,13 +47,13 @@ def test_run_takes_what_docker_run_takes(ann, name, remove, monkeypatch):
     assert {mount["target"] for mount in got["mounts"]} == {"/data", "/run"}
 
 
-def test_run_without_start(ann, name, remove):
+def test_run_with_no_start_leaves_the_container_stopped(ann, name, remove):
     id = ann.ok("run", "--no-start", "--name", name, "debian:12").strip()
     got = ann.json("get", id)
     assert (got["state"], got["id"]) == ("RESOURCE_STATE_STOPPED", id)
 
 
-def test_run_pulls_what_is_missing(ann, name, remove):
+def test_run_of_a_missing_image_pulls_it(ann, name, remove):
     image = f"{name}:1"
     assert "IMAGE_NOT_FOUND" in ann.fails(3, "run", "--pull", "never", "--name", name, image)
     ann.ok("run", "--name", name, image)
@@ -64,7 +64,7 @@ def test_run_pulls_what_is_missing(ann, name, remove):
     assert "IMAGE_NOT_FOUND" in ann.fails(3, "rmi", image)
 
 
-def test_pull(ann, name):
+def test_pull_prints_the_image_id(ann, name):
     image = ann.json("pull", f"{name}:2")
     assert image["tags"] == [f"{name}:2"]
     assert ann.ok("pull", f"{name}:2").strip() == image["id"]
@@ -93,11 +93,11 @@ def test_pull(ann, name):
     ],
     ids=" ".join,
 )
-def test_run_with_wrong_options(ann, wrong):
+def test_run_with_wrong_options_exits_with_usage(ann, wrong):
     assert ann.fails(2, "run", *wrong, "debian:12")
 
 
-def test_vm_create(ann, name, remove):
+def test_vm_create_with_options_creates_the_domain(ann, name, remove):
     made = ann.json(
         *("vm", "create", name, "--memory", "1.5GiB", "--vcpus", "2", "--cdrom", "/iso/x.iso"),
         *("--disk", "5GiB,bus=sata", "--network", "default,model=e1000e", "--uefi"),
@@ -117,14 +117,14 @@ def test_vm_create(ann, name, remove):
     assert disks["DISK_DEVICE_DISK"]["bus"] == "DISK_BUS_SATA"
 
 
-def test_vm_without_disk_and_network(ann, name, remove):
+def test_vm_create_without_disk_and_network_has_none(ann, name, remove):
     ann.ok("vm", "create", name, "-m", "64MiB", "--disk", "none", "--network", "none")
     domain = ann.json("get", name)["domain"]
     assert "disks" not in domain
     assert "networks" not in domain
 
 
-def test_vm_on_volumes(ann, name, remove):
+def test_vm_create_on_volumes_uses_them(ann, name, remove):
     base = f"{name}-base.qcow2"
     ann.ok("volumes", "create", f"default/{base}", "--size", "1GiB")
     ann.ok("vm", "create", name, "-m", "64MiB", "--disk", f"base=default/{base}")
@@ -138,7 +138,7 @@ def test_vm_on_volumes(ann, name, remove):
     assert ann.ok("volumes", "rm", f"default/{base}") == f"{base}\n"
 
 
-def test_vm_from_xml(ann, name, remove, tmp_path):
+def test_vm_create_from_xml_uses_it(ann, name, remove, tmp_path):
     ann.ok("vm", "create", name, "-m", "64MiB", "--disk", "none")
     xml = ann.ok("vm", "xml", name)
     assert ann.json("vm", "xml", name)["xml"].strip() == xml.strip()
@@ -171,11 +171,11 @@ def test_vm_from_xml(ann, name, remove, tmp_path):
     ],
     ids=" ".join,
 )
-def test_vm_create_with_wrong_options(ann, wrong):
+def test_vm_create_with_wrong_options_exits_with_usage(ann, wrong):
     assert ann.fails(2, "vm", "create", *wrong)
 
 
-def test_snapshots(ann, name, remove):
+def test_snapshot_commands_create_list_revert_and_delete(ann, name, remove):
     ann.ok("vm", "create", name, "-m", "64MiB", "--start")
     assert ann.ok("snapshot", "create", name, "one", "--description", "first") == "one\n"
     assert ann.json("snapshot", "create", name, "two")["parent"] == "one"
@@ -195,7 +195,7 @@ def test_snapshots(ann, name, remove):
     assert ann.json("snapshot", "ls", name) == []
 
 
-def test_volumes(ann, name):
+def test_volumes_commands_create_list_and_delete(ann, name):
     volume = f"{name}.raw"
     made = ann.json("volumes", "create", f"default/{volume}", "--size", "1M", "--format", "raw")
     assert (made["capacity_bytes"], made["format"]) == (str(2**20), "DISK_FORMAT_RAW")
@@ -208,7 +208,7 @@ def test_volumes(ann, name):
     assert "VOLUME_NOT_FOUND" in ann.fails(3, "volumes", "ls", "proa-test-no-such-pool")
 
 
-def test_registry(ann):
+def test_registry_login_and_logout_reach_the_daemon(ann):
     ann.ok(
         *("registry", "login", "registry.example:5000", "-u", "ann", "--password-stdin"),
         input="secret\n",
@@ -216,6 +216,6 @@ def test_registry(ann):
     ann.ok("registry", "logout", "registry.example:5000")
 
 
-def test_registry_login_takes_no_password_for_the_user_name(ann):
+def test_registry_login_with_a_password_from_stdin_needs_a_username(ann):
     login = ("registry", "login", "registry.example:5000", "--password-stdin")
     assert "--password-stdin needs --username, too" in ann.fails(2, *login, input="secret\n")

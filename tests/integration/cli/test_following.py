@@ -93,7 +93,7 @@ def pause(client, id):
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
-def test_a_daemon_that_dies_and_comes_back(daemons, follow, end):
+def test_watch_of_a_daemon_that_dies_and_returns_resumes(daemons, follow, end):
     daemon = daemons("--memory")
     with daemon.client() as client:
         user = follow(client)
@@ -117,7 +117,7 @@ def test_a_daemon_that_dies_and_comes_back(daemons, follow, end):
         ]
 
 
-def test_a_daemon_that_hangs(daemons, follow):
+def test_watch_of_a_daemon_that_hangs_reconnects(daemons, follow):
     daemon = daemons("--memory")
     with daemon.client() as client:
         user = follow(client, heartbeat=1)
@@ -171,7 +171,7 @@ class Cable:
         self.cut()
 
 
-def test_a_cable_that_is_cut_again_and_again(daemons, follow):
+def test_watch_over_a_connection_that_is_cut_repeatedly_stays_complete(daemons, follow):
     daemon = daemons("--memory")
     with contextlib.closing(Cable(daemon.address)) as cable, daemon.client() as direct:
         token = direct.auth.CreateToken(
@@ -202,7 +202,7 @@ def test_a_cable_that_is_cut_again_and_again(daemons, follow):
             assert user.kinds().count("Synced") == 1
 
 
-def test_asyncio_through_a_restart(daemons):
+def test_asyncio_watch_survives_a_restart_of_the_daemon(daemons):
     daemon = daemons("--memory")
     told = []
 
@@ -241,7 +241,7 @@ def behind():
 
 
 @pytest.mark.docker
-def test_containers_changed_behind_our_back(daemons, follow, behind):
+def test_watch_of_containers_yields_external_changes(daemons, follow, behind):
     daemon = daemons()
     name = f"proa-test-{time.monotonic_ns()}"
     filter: dict[str, Any] = {"name_prefix": name, "kinds": [v1.RESOURCE_KIND_CONTAINER]}
@@ -280,7 +280,7 @@ def test_containers_changed_behind_our_back(daemons, follow, behind):
 
 
 @pytest.mark.libvirt
-def test_domains_changed_behind_our_back(daemons, follow):
+def test_watch_of_domains_yields_external_changes(daemons, follow):
     def virsh(*arguments):
         command = ["virsh", "-q", "-c", "qemu:///system", *arguments]
         subprocess.run(command, check=True, capture_output=True, timeout=60)
@@ -314,7 +314,7 @@ def test_domains_changed_behind_our_back(daemons, follow):
 
 
 @pytest.mark.docker
-def test_the_live_commands_on_a_real_container(daemons, behind, cli, monkeypatch):
+def test_watch_wait_and_top_work_on_a_real_container(daemons, behind, cli, monkeypatch):
     daemon = daemons()
     monkeypatch.setenv("PROA_TARGET", daemon.address)
     monkeypatch.setenv("PROA_USERNAME", "ada")

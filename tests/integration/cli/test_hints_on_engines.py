@@ -96,13 +96,13 @@ def test_hint_after_rename_of_a_running_machine_keeps_it(run: Run, vm: str):
     assert output == f"proa stop {vm} stops it first"
 
 
-def test_hint_after_rm_of_what_runs_stops_it(run: Run, container: str):
+def test_hint_after_rm_of_a_running_container_stops_it(run: Run, container: str):
     output = hint(run("rm", container), "RESOURCE_RUNNING")
     assert follow(run, output, "stops it first") == f"{container} stopped\n"
     assert run("rm", container).exit_code == 0
 
 
-def test_hints_after_verbs_in_the_wrong_state_lead_on(run: Run, container: str):
+def test_hint_after_a_verb_in_the_wrong_state_leads_to_success(run: Run, container: str):
     output = hint(run("start", container), "RESOURCE_ALREADY_RUNNING")
     assert "state: RESOURCE_STATE_RUNNING" in follow(run, output, "shows how it is now")
     output = hint(run("resume", container), "ILLEGAL_STATE")
@@ -117,7 +117,7 @@ def test_hints_after_verbs_in_the_wrong_state_lead_on(run: Run, container: str):
     assert follow(run, output, "starts it") == f"{container} running\n"
 
 
-def test_hints_about_saved_states_and_snapshots_lead_on(run: Run, vm: str):
+def test_hint_about_saved_state_and_snapshots_leads_to_success(run: Run, vm: str):
     assert run("snapshot", "create", vm, "first").exit_code == 0
     output = hint(run("start", "--from-snapshot", "first", vm), "RESOURCE_ALREADY_RUNNING")
     assert follow(run, output, "takes it back while it runs") == f"{vm} running\n"
@@ -131,7 +131,7 @@ def test_hints_about_saved_states_and_snapshots_lead_on(run: Run, vm: str):
     assert follow(run, output, "deletes them too") == f"{vm}\n"
 
 
-def test_hint_about_a_name_of_two_kinds_lists_what_works(run: Run, vm: str):
+def test_hint_about_an_ambiguous_name_lists_valid_ids(run: Run, vm: str):
     assert run("run", "--name", vm, IMAGE, "sleep", "600").exit_code == 0
     output = hint(run("get", vm), "AMBIGUOUS_ID")
     candidates = output.removeprefix("write one of these in its place: ").split(", ")
@@ -140,17 +140,17 @@ def test_hint_about_a_name_of_two_kinds_lists_what_works(run: Run, vm: str):
         assert f"name: {vm}\n" in run("get", candidate).stdout
 
 
-def test_hint_about_a_taken_name_shows_who_has_it(run: Run, container: str):
+def test_hint_about_a_used_name_names_its_resource(run: Run, container: str):
     output = hint(run("run", "--name", container, IMAGE), "ALREADY_EXISTS")
     assert f"name: {container}\n" in follow(run, output, "shows the one that has the name")
 
 
-def test_hint_about_a_wrong_value_names_its_option(run: Run, name: str):
+def test_hint_about_an_invalid_value_names_its_option(run: Run, name: str):
     output = hint(run("run", "--name", name, "--memory", "1", IMAGE), "INVALID_ARGUMENT")
     assert output == "that is --memory; proa run --help tells what it takes"
 
 
-def test_short_ids_of_images_are_taken_back(run: Run):
+def test_short_id_of_an_image_is_accepted(run: Run):
     api: Any = docker.from_env().api
     short = api.inspect_image(IMAGE)["Id"].removeprefix("sha256:")[:12]
     assert f"  {short}  " in run("images", IMAGE).stdout

@@ -95,7 +95,7 @@ def vm(ann, name):
     ann.ok("rm", "--force", "--snapshots", "--saved-state", "--missing-ok", f"{name}-vm")
 
 
-def test_watch_for_people(ann, show, container, vm, name):
+def test_watch_prints_a_line_per_event(ann, show, container, vm, name):
     watch = show("watch", "--label", f"test={name}")
     watch.until("synced")
     ann.ok("pause", container)
@@ -117,7 +117,7 @@ def test_watch_for_people(ann, show, container, vm, name):
     ]
 
 
-def test_watch_for_programs(ann, show, container, name):
+def test_watch_as_json_prints_an_object_per_event(ann, show, container, name):
     watch = show("watch", "--name", name, "-o", "json")
     watch.until('"synced"')
     ann.ok("pause", container)
@@ -136,7 +136,7 @@ def test_watch_for_programs(ann, show, container, name):
     }
 
 
-def test_a_watched_state_is_entered_and_left(ann, show, container, name):
+def test_watch_of_a_state_prints_entering_and_leaving(ann, show, container, name):
     watch = show("watch", "--name", name, "--state", "paused", "--kind", "container")
     watch.until("synced")
     ann.ok("pause", container)
@@ -145,7 +145,7 @@ def test_a_watched_state_is_entered_and_left(ann, show, container, name):
     watch.until(rf"removed   container  {container}  paused → running")
 
 
-def test_an_activity_is_shown_while_it_lasts(ann, show, name):
+def test_watch_prints_a_running_activity(ann, show, name):
     ann.ok("run", "--name", name, "debian:12", "sleep", "600")
     watch = show("watch", "--name", name)
     watch.until("synced")
@@ -155,11 +155,11 @@ def test_an_activity_is_shown_while_it_lasts(ann, show, name):
     ann.ok("rm", name)
 
 
-def test_watch_without_a_daemon(ann):
+def test_watch_without_a_daemon_exits_with_unavailable(ann):
     assert "Error" in ann.fails(6, "--target", "unix:/nowhere", "watch")
 
 
-def test_wait_until_it_is_so(ann, show, container):
+def test_wait_exits_once_the_state_is_reached(ann, show, container):
     assert ann.ok("wait", container, "--state", "running") == f"{container} running\n"
     waiting = show("wait", container, "--state", "PAUSED", "--state", "stopped", "--timeout", "60")
     waiting.connected()
@@ -171,7 +171,7 @@ def test_wait_until_it_is_so(ann, show, container):
     assert ann.json("wait", container, "--state", "paused")["name"] == container
 
 
-def test_wait_in_vain(ann, container):
+def test_wait_past_its_timeout_exits_with_timed_out(ann, container):
     output = ann.fails(8, "wait", container, "--state", "paused", "--timeout", "2s")
     assert f"{container} is RUNNING after 2 s" in output
     output = ann.fails(3, "wait", "proa-test-nothing", "--state", "paused")
@@ -179,7 +179,7 @@ def test_wait_in_vain(ann, container):
     assert "give --state or --removed" in ann.fails(2, "wait", container)
 
 
-def test_wait_for_the_end(ann, show, container):
+def test_wait_for_a_removal_exits_once_removed(ann, show, container):
     waiting = show("wait", container, "--removed")
     in_vain = show("wait", container, "--state", "paused")
     for each in (waiting, in_vain):
@@ -195,7 +195,7 @@ def test_wait_for_the_end(ann, show, container):
     assert ann.json("wait", container, "--removed") == {}
 
 
-def test_wait_is_ended_quietly(show, container):
+def test_wait_that_is_interrupted_exits_silently(show, container):
     waiting = show("wait", container, "--state", "paused")
     waiting.connected()
     with pytest.raises(subprocess.TimeoutExpired):
@@ -203,7 +203,7 @@ def test_wait_is_ended_quietly(show, container):
     assert waiting.end() == (130, "")
 
 
-def test_top_once(ann, container, vm):
+def test_top_once_prints_one_table(ann, container, vm):
     heading, *rows = ann.ok("top", "--once", container, vm).splitlines()
     assert heading.split()[:5] == ["NAME", "KIND", "CPU", "%", "MEMORY"]
     assert {row.split()[0] for row in rows} == {container, vm}
@@ -215,17 +215,17 @@ def test_top_once(ann, container, vm):
     assert "cpu_percent" in stats
 
 
-def test_top_goes_on_until_it_is_ended(show, container):
+def test_top_prints_until_it_is_interrupted(show, container):
     top = show("top", container, "--interval", "1s")
     top.until(container, times=3)
     assert top.end() == (130, "")
 
 
-def test_top_of_nothing(ann):
+def test_top_once_of_an_unknown_resource_exits_with_not_found(ann):
     assert "RESOURCE_NOT_FOUND" in ann.fails(3, "top", "--once", "proa-test-nothing")
 
 
-def test_an_etag_is_honoured(ann, container, vm):
+def test_rm_with_an_old_etag_exits_with_conflict(ann, container, vm):
     for one in (container, vm):
         old = ann.json("get", one)["etag"]
         ann.ok("pause", one)
@@ -237,7 +237,7 @@ def test_an_etag_is_honoured(ann, container, vm):
     ann.ok("rm", "--force", "--etag", new, container)
 
 
-def test_what_needs_a_restart_is_said(ann, vm):
+def test_update_that_needs_a_restart_says_so(ann, vm):
     result = ann.run("update", vm, "--vcpus", "2")
     assert result.exit_code == 0
     changed = ann.json("update", vm, "--vcpus", "3")
@@ -247,7 +247,7 @@ def test_what_needs_a_restart_is_said(ann, vm):
     assert changed["resource"]["name"] == vm
 
 
-def test_when_the_engines_were_read_last(ann):
+def test_host_prints_the_last_synchronization(ann):
     heading, engine = ann.ok("host").splitlines()[1:3]
     assert "SYNCED" in heading
     assert " ago" in engine

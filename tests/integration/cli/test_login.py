@@ -10,7 +10,7 @@ def token_file(tmp_path):
     return tmp_path / "state" / "proa" / "tokens.json"
 
 
-def test_login_keeps_a_token_that_only_its_owner_can_read(cli, daemon, tmp_path):
+def test_login_stores_the_token_in_a_private_file(cli, daemon, tmp_path):
     output = cli.json("login", "ann", "--password-stdin", input=PASSWORD)
     assert output["scopes"] == ["SCOPE_BASIC", "SCOPE_ADVANCED"]
     assert "token" not in output
@@ -22,7 +22,7 @@ def test_login_keeps_a_token_that_only_its_owner_can_read(cli, daemon, tmp_path)
     assert cli.json("whoami")["username"] == "ann"
 
 
-def test_login_takes_one_line_end_off_the_password(cli):
+def test_login_drops_one_line_end_of_the_password(cli):
     for end in ("", "\n", "\r\n", "\r"):
         cli.ok("login", "ann", "--password-stdin", input=PASSWORD.strip() + end)
     for end in ("\n\n", "\r\r\n", "\nmore\n"):
@@ -30,37 +30,37 @@ def test_login_takes_one_line_end_off_the_password(cli):
         assert "BAD_CREDENTIALS" in output
 
 
-def test_login_asks_for_the_password(cli):
+def test_login_without_a_password_prompts_for_it(cli):
     result = cli.run("login", "ann", input=PASSWORD)
     assert result.exit_code == 0
     assert PASSWORD.strip() not in result.output
     assert "ann (" in cli.ok("whoami")
 
 
-def test_login_with_some_scopes(cli):
+def test_login_with_scopes_gets_those_alone(cli):
     cli.ok("login", "ann", "--scope", "basic", "--password-stdin", input=PASSWORD)
     assert cli.json("whoami")["scopes"] == ["SCOPE_BASIC"]
     assert "SCOPE_MISSING" in cli.fails(4, "start", "web")
 
 
-def test_more_scopes_than_one_has(cli):
+def test_login_with_a_scope_beyond_the_users_exits_with_not_allowed(cli):
     output = cli.fails(4, "login", "bob", "--scope", "advanced", "--password-stdin", input=PASSWORD)
     assert "SCOPE_MISSING" in output
 
 
-def test_a_wrong_password(cli, tmp_path):
+def test_login_with_a_wrong_password_exits_with_not_allowed(cli, tmp_path):
     output = cli.fails(4, "login", "ann", "--password-stdin", input="wrong\n")
     assert "BAD_CREDENTIALS" in output
     assert not token_file(tmp_path).exists()
 
 
-def test_without_a_login(cli):
+def test_command_without_a_login_exits_with_not_allowed(cli):
     output = cli.fails(4, "ls")
     assert "TOKEN_MISSING" in output
     assert "Hint: proa login USERNAME logs you in" in output
 
 
-def test_logout_gives_the_token_back(fresh_ann, daemon, tmp_path, monkeypatch):
+def test_logout_revokes_and_removes_the_token(fresh_ann, daemon, tmp_path, monkeypatch):
     token = json.loads(token_file(tmp_path).read_text())[daemon]
     fresh_ann.ok("logout")
     assert json.loads(token_file(tmp_path).read_text()) == {}
@@ -69,18 +69,18 @@ def test_logout_gives_the_token_back(fresh_ann, daemon, tmp_path, monkeypatch):
     assert "TOKEN_REVOKED" in fresh_ann.fails(4, "whoami")
 
 
-def test_logout_of_nobody(cli):
+def test_logout_without_a_login_says_so(cli):
     assert "Nobody is logged in" in cli.run("logout").stderr
 
 
-def test_a_token_in_the_environment_goes_before(ann, monkeypatch):
+def test_token_in_the_environment_overrides_the_stored_one(ann, monkeypatch):
     monkeypatch.setenv("PROA_TOKEN", "made up")
     output = ann.fails(4, "ls")
     assert "TOKEN_INVALID" in output
     assert "Hint: that is the token in PROA_TOKEN; put a valid one there, or unset it" in output
 
 
-def test_user_and_password_in_the_environment(cli, monkeypatch):
+def test_username_and_password_in_the_environment_log_in(cli, monkeypatch):
     monkeypatch.setenv("PROA_USERNAME", "bob")
     monkeypatch.setenv("PROA_PASSWORD", PASSWORD.strip())
     assert cli.json("whoami")["username"] == "bob"
@@ -88,34 +88,34 @@ def test_user_and_password_in_the_environment(cli, monkeypatch):
     assert "PROA_USERNAME is set without PROA_PASSWORD" in cli.fails(2, "whoami")
 
 
-def test_logins_of_two_daemons_live_side_by_side(fresh_ann, tmp_path):
+def test_login_at_two_daemons_stores_both_tokens(fresh_ann, tmp_path):
     file = token_file(tmp_path)
     file.write_text(json.dumps({"other:1": "x", **json.loads(file.read_text())}))
     fresh_ann.ok("logout")
     assert json.loads(file.read_text()) == {"other:1": "x"}
 
 
-def test_a_damaged_file(ann, tmp_path):
+def test_command_with_a_damaged_token_file_exits_with_usage(ann, tmp_path):
     token_file(tmp_path).write_text("{")
     assert "log in again" in ann.fails(2, "ls")
 
 
-def test_a_token_does_not_go_over_a_network_in_the_clear(cli, monkeypatch):
+def test_token_over_an_insecure_network_is_refused(cli, monkeypatch):
     monkeypatch.setenv("PROA_TOKEN", "x")
     assert "in the clear" in cli.fails(2, "--target", "192.0.2.1:1", "ls")
 
 
-def test_a_password_does_not_either(cli):
+def test_password_over_an_insecure_network_is_refused(cli):
     output = cli.fails(2, "-t", "192.0.2.1:1", "login", "ann", "--password-stdin", input=PASSWORD)
     assert "in the clear" in output
 
 
-def test_nobody_there(cli):
+def test_command_without_a_daemon_exits_with_unavailable(cli):
     output = cli.fails(6, "--target", "127.0.0.1:1", "ls")
     assert "Hint: is proad running at 127.0.0.1:1? choose another with --target" in output
 
 
-def test_without_typer_it_says_what_to_install():
+def test_command_without_typer_names_the_extra():
     code = "import sys; sys.modules['typer'] = None; from proa.cli import main; main()"
     ended = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False

@@ -20,7 +20,7 @@ def container(ann, name):
     ann.ok("rm", "--force", "--missing-ok", name)
 
 
-def test_aliases_are_the_commands_that_they_name(ann, container):
+def test_alias_runs_its_command(ann, container):
     for alias in ("ps", "list"):
         assert ann.ok(alias, "--label", f"test={container}") == ann.ok(
             "ls", "--label", f"test={container}"
@@ -38,20 +38,20 @@ def test_hint_after_an_alias_is_that_of_its_command(ann):
     assert "Hint: proa ls --all shows what there is" in ann.fails(3, "inspect", "proa-test-none")
 
 
-def test_help_tells_the_aliases_and_hides_what_is_lacking(cli):
+def test_help_lists_aliases_and_hides_missing_commands(cli):
     told = " ".join(cli.ok("--help").split())
     assert "ps is ls, list is ls, inspect is get, events is watch, stats is top" in told
     assert "info is host" in told
     assert "  logs" not in cli.ok("--help")
 
 
-def test_version_tells_client_and_daemon(ann, daemon):
+def test_version_prints_client_and_daemon(ann, daemon):
     ours = proa.__version__
     assert ann.ok("version") == f"proa {ours}\nproad {ours} at {daemon}\n"
     assert ann.json("version") == {"client": ours, "daemon": ours}
 
 
-def test_version_without_a_daemon_tells_the_clients(ann):
+def test_version_without_a_daemon_prints_the_clients(ann):
     result = ann.run("--target", "unix:/nowhere", "version")
     assert result.exit_code == 6
     assert result.stdout == f"proa {proa.__version__}\n"
@@ -67,14 +67,14 @@ def test_version_without_a_daemon_tells_the_clients(ann):
         (["network", "ls"], "docker network, or virsh net-list"),
     ],
 )
-def test_what_is_lacking_says_what_to_use(cli, typed, instead):
+def test_missing_command_names_its_replacement(cli, typed, instead):
     result = cli.run(*typed)
     assert result.exit_code == 2
     assert result.stdout == ""
     assert result.stderr.startswith(f"Error: proa has no {typed[0]} yet; on the host: {instead}")
 
 
-def test_variables_are_told_by_help_and_readme(cli):
+def test_variables_are_listed_in_help_and_readme(cli):
     assert {"PROA_TARGET", "PROA_TOKEN", "PROA_USERNAME", "PROA_PASSWORD"} <= VARIABLES
     told = cli.ok("--help"), README.read_text()
     assert [name for name in VARIABLES if any(name not in text for text in told)] == []

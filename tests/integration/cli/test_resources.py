@@ -26,7 +26,7 @@ def states(cli, name, *options):
     return {item["name"]: item["state"].removeprefix("RESOURCE_STATE_") for item in listed}
 
 
-def test_ls_shows_both_kinds_and_what_runs_first_of_all(ann, container, vm, name):
+def test_ls_prints_running_resources_of_both_kinds(ann, container, vm, name):
     assert states(ann, name) == {container: "RUNNING", vm: "RUNNING"}
     ann.ok("stop", container)
     assert states(ann, name) == {vm: "RUNNING"}
@@ -37,7 +37,7 @@ def test_ls_shows_both_kinds_and_what_runs_first_of_all(ann, container, vm, name
     assert list(states(ann, name, "-a", "--sort", "name desc")) == [vm, container]
 
 
-def test_ls_as_a_table(ann, container, vm, name):
+def test_ls_prints_a_table(ann, container, vm, name):
     heading, first, second = ann.ok("ls", "--label", f"test={name}").splitlines()
     assert heading.split() == ["ID", "KIND", "NAME", "STATE", "CREATED", "WHAT"]
     assert first.split()[1:4] == ["container", container, "running"]
@@ -48,26 +48,26 @@ def test_ls_as_a_table(ann, container, vm, name):
         assert ann.json("get", line.split()[0])["name"] == line.split()[2]
 
 
-def test_an_empty_list_is_an_array(ann):
+def test_ls_as_json_without_resources_prints_an_empty_array(ann):
     assert ann.json("ls", "--label", "test=nobody-has-this") == []
 
 
 @pytest.mark.parametrize("place", ["before", "after"])
-def test_the_form_of_the_output_may_be_said_anywhere(ann, container, place):
+def test_output_option_works_before_and_after_the_command(ann, container, place):
     arguments = ("get", container)
     form = ("-o", "json")
     out = ann.ok(*form, *arguments) if place == "before" else ann.ok(*arguments, *form)
     assert json.loads(out)["kind"] == "RESOURCE_KIND_CONTAINER"
 
 
-def test_get_for_people(ann, container):
+def test_get_prints_fields(ann, container):
     out = ann.ok("get", container)
     assert f"name: {container}" in out
     assert "  image: debian:12" in out
     assert "    - sleep" in out
 
 
-def test_get_of_nothing(ann):
+def test_get_of_an_unknown_resource_exits_with_not_found(ann):
     output = ann.fails(3, "get", "proa-test-nothing")
     assert output.splitlines()[1:] == [
         "Reason: RESOURCE_NOT_FOUND",
@@ -75,7 +75,7 @@ def test_get_of_nothing(ann):
     ]
 
 
-def test_errors_for_programs(ann):
+def test_error_as_json_has_all_its_fields(ann):
     result = ann.run("--output", "json", "get", "proa-test-nothing")
     assert result.exit_code == 3
     assert result.stdout == ""
@@ -84,7 +84,7 @@ def test_errors_for_programs(ann):
     assert error["metadata"]["resource"] == "proa-test-nothing"
 
 
-def test_the_whole_life(ann, container, vm):
+def test_verbs_take_a_resource_through_its_life(ann, container, vm):
     for one in (container, vm):
         assert ann.ok("pause", one) == f"{one} paused\n"
         assert ann.ok("resume", one) == f"{one} running\n"
@@ -99,41 +99,41 @@ def test_the_whole_life(ann, container, vm):
         assert ann.ok("rm", "--missing-ok", one) == ""
 
 
-def test_several_go_on_after_a_failure(ann, container, vm):
+def test_verb_on_several_continues_after_a_failure(ann, container, vm):
     result = ann.run("pause", "proa-test-nothing", container, vm)
     assert result.exit_code == 3
     assert result.stdout == f"{container} paused\n{vm} paused\n"
     assert "RESOURCE_NOT_FOUND" in result.stderr
 
 
-def test_several_failures_of_several_kinds(ann, container):
+def test_verb_with_different_failures_exits_with_other(ann, container):
     output = ann.fails(1, "resume", "proa-test-nothing", container)
     assert "RESOURCE_NOT_FOUND" in output
     assert "ILLEGAL_STATE" in output
 
 
-def test_several_for_programs(ann, container, vm):
+def test_verb_on_several_as_json_prints_an_array(ann, container, vm):
     result = ann.run("-o", "json", "pause", container, "proa-test-nothing", vm)
     assert result.exit_code == 3
     assert [one["name"] for one in json.loads(result.stdout)] == [container, vm]
     assert json.loads(result.stderr)["error"]["reason"] == "RESOURCE_NOT_FOUND"
 
 
-def test_save_and_start_from_there(ann, vm):
+def test_stop_with_save_lets_the_start_restore(ann, vm):
     assert ann.ok("stop", "--mode", "save", vm) == f"{vm} saved\n"
     assert "HAS_SAVED_STATE" in ann.fails(5, "rm", vm)
     assert ann.ok("start", "--discard-saved", vm) == f"{vm} running\n"
 
 
-def test_containers_cannot_be_saved(ann, container):
+def test_stop_with_save_of_a_container_exits_with_wrong_state(ann, container):
     assert "CAPABILITY_MISSING" in ann.fails(5, "stop", "--mode", "save", container)
 
 
-def test_a_taken_name(ann, container):
+def test_create_with_a_used_name_exits_with_conflict(ann, container):
     assert "ALREADY_EXISTS" in ann.fails(7, "run", "--name", container, "debian:12")
 
 
-def test_update_and_rename(ann, container, vm):
+def test_update_and_rename_change_the_resource(ann, container, vm):
     changed = ann.json("update", container, "--memory", "64MiB")["resource"]
     assert changed["container"]["resources"]["memory_bytes"] == str(64 * 2**20)
     changed = ann.json("update", vm, "--title", "A desk")["resource"]
@@ -146,7 +146,7 @@ def test_update_and_rename(ann, container, vm):
     ann.ok("rename", f"{container}-2", container)
 
 
-def test_prune(ann, container, name):
+def test_prune_deletes_stopped_containers(ann, container, name):
     ann.ok("stop", container)
     ann.fails(1, "prune", "--label", f"test={name}", input="n\n")
     pruned = ann.json("prune", "--force", "--label", f"test={name}")
@@ -154,13 +154,13 @@ def test_prune(ann, container, name):
     ann.fails(3, "get", container)
 
 
-def test_host(ann):
+def test_host_prints_engines_and_capabilities(ann):
     host = ann.json("host")
     assert host["host"]["engines"][0]["driver"] == "memory"
     assert "memory" in ann.ok("host")
 
 
-def test_usage(ann):
+def test_wrong_usage_exits_with_usage(ann):
     for wrong in (
         ("ls", "--kind", "ship"),
         ("ls", "--state", "asleep"),
@@ -177,28 +177,28 @@ def test_usage(ann):
         assert ann.fails(2, *wrong)
 
 
-def test_what_the_daemon_calls_invalid_is_usage_too(ann):
+def test_invalid_argument_exits_with_usage(ann):
     output = ann.fails(2, "ls", "--sort", "beauty")
     assert "Reason: INVALID_ARGUMENT" in output
     assert "Hint: that is --sort; proa ls --help tells what it takes" in output
     assert "order_by" not in output
 
 
-def test_a_deadline_of_nothing(ann):
+def test_command_past_its_deadline_exits_with_unavailable(ann):
     ann.fails(6, "--timeout", "0.000001s", "ls")
 
 
-def test_help_tells_the_exit_codes(cli):
+def test_help_lists_the_exit_codes(cli):
     out = cli.ok("--help")
     for code in (*range(9), 130):
         assert f"  {code}  " in out
 
 
-def test_version(cli):
+def test_version_option_prints_the_version(cli):
     assert cli.ok("--version").startswith("proa 0.")
 
 
-def test_a_reader_that_has_seen_enough(ann, container):
+def test_closed_output_pipe_ends_the_command_silently(ann, container):
     """`proa ls | head -0` ends without a traceback."""
     read, write = os.pipe()
     os.close(read)

@@ -231,7 +231,7 @@ def assert_golden(name: str, lines: list[str], width: int) -> None:
         ("volumes", "volumes ls Größe-{token}", 4),
     ],
 )
-def test_list_on_a_terminal_is_one_line_for_each(
+def test_list_on_a_terminal_has_one_line_per_row(
     world: World, show: Callable[..., Terminal], name: str, typed: str, rows: int, width: int
 ):
     code, lines = show(width, *typed.format(token=world.token).split()).end()
@@ -244,7 +244,7 @@ def test_list_on_a_terminal_is_one_line_for_each(
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_top_on_a_terminal_is_one_line_for_each(
+def test_top_on_a_terminal_has_one_line_per_row(
     world: World, show: Callable[..., Terminal], width: int
 ):
     ids = [f"{world.token}-web", f"{world.token}-größe"]
@@ -255,7 +255,7 @@ def test_top_on_a_terminal_is_one_line_for_each(
     assert_golden("top", measured(lines, world), width)
 
 
-def test_top_that_goes_on_ends_with_its_last_table(world: World, show: Callable[..., Terminal]):
+def test_top_that_is_interrupted_leaves_its_last_table(world: World, show: Callable[..., Terminal]):
     live = show(80, "top", f"{world.token}-web")
     live.until(" KiB ")
     live.interrupt()
@@ -267,7 +267,7 @@ def test_top_that_goes_on_ends_with_its_last_table(world: World, show: Callable[
     assert row.startswith(f"{world.token}-web ")
 
 
-def test_short_ids_of_a_list_are_taken_back(world: World, show: Callable[..., Terminal]):
+def test_short_id_of_a_list_is_accepted(world: World, show: Callable[..., Terminal]):
     _, lines = show(120, "ls", "--all", "--name", world.token, "--sort", "name").end()
     rows = [line.split() for line in lines[2:]]
     assert {len(row[0]) for row in rows} == {12, 8}
@@ -278,7 +278,7 @@ def test_short_ids_of_a_list_are_taken_back(world: World, show: Callable[..., Te
         assert name.startswith(row[2].rstrip("…"))
 
 
-def test_list_with_no_trunc_or_in_a_pipe_is_whole(
+def test_list_with_no_trunc_or_in_a_pipe_is_uncut(
     world: World, show: Callable[..., Terminal], variables: dict[str, str]
 ):
     typed = ["ls", "--all", "--name", world.token, "--sort", "name"]
