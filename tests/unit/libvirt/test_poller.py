@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
+from functools import partial
 
 import libvirt
 import pytest
@@ -11,7 +12,7 @@ from proad.drivers.libvirt.poller import Poller
 from proad.drivers.libvirt.reader import DomainReader
 from proad.drivers.libvirt.storage.catalog import VolumeCatalog
 from proad.drivers.tolerant import Omissions
-from proad.model import ResourceState
+from proad.model import ResourceState, ResourceView
 from unit.libvirt.catalogs import local_catalog
 
 
@@ -62,6 +63,32 @@ async def test_poll_after_a_saved_state_came_and_went_between_two_polls_reports_
     assert (await connection.on(id, reader.summary)).state is ResourceState.STOPPED
     await poller.poll()
     assert changed == [id]
+
+
+async def test_poll_after_autostart_came_and_went_between_two_polls_reports_the_domain(
+    connection: Connection, reader: DomainReader
+):
+    changed: list[str] = []
+    poller = Poller(connection, reader, changed.append, timedelta(hours=1))
+    await poller.poll()
+    id = await connection.call(on_domain(lambda domain: domain.setAutostart(1)))
+    shown = await connection.on(id, reader.summary)
+    assert shown.domain is not None
+    assert shown.domain.autostart
+    await connection.call(on_domain(lambda domain: domain.setAutostart(0)))
+    await poller.poll()
+    assert changed == [id]
+
+
+async def test_poll_without_a_change_after_reads_reports_nothing(
+    connection: Connection, reader: DomainReader
+):
+    changed: list[str] = []
+    poller = Poller(connection, reader, changed.append, timedelta(hours=1))
+    for view in ResourceView:
+        await connection.call(partial(reader.all, view=view))
+        await poller.poll()
+    assert changed == []
 
 
 async def test_poll_after_a_change_of_autostart_reports_the_domain(

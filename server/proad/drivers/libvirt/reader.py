@@ -1,7 +1,7 @@
 """Reads of domains: all with a few calls, or one; as SUMMARY or in full."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 
 import libvirt
@@ -30,6 +30,19 @@ from proad.model import (
     ResourceState,
     ResourceView,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class LastRead:
+    """What the last reads of domains returned.
+
+    Attributes:
+        fields: of each domain that has had no event since.
+        saved: ids of the domains in state SAVED.
+    """
+
+    fields: Mapping[str, SummaryFields]
+    saved: frozenset[str]
 
 
 class DomainReader:
@@ -62,9 +75,14 @@ class DomainReader:
         self._fields.forget_all()
         self._states.forget_all()
 
-    def saved(self) -> set[str]:
-        """Return the ids of the domains that were SAVED when they were last read."""
-        return {id for id, (state, _) in self._states.items() if state is ResourceState.SAVED}
+    def last_read(self) -> LastRead:
+        """Return what the last reads of domains returned, for comparison with the engine."""
+        return LastRead(
+            fields=dict(self._fields.items()),
+            saved=frozenset(
+                id for id, (state, _) in self._states.items() if state is ResourceState.SAVED
+            ),
+        )
 
     def all(self, connection: libvirt.virConnect, view: ResourceView) -> list[Resource]:
         """Return all domains; a SUMMARY costs the same few calls for any number.
