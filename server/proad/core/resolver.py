@@ -98,7 +98,7 @@ class Resolver:
         # Most calls carry a full id: try the shortest way first.
         found = self._with_id(text)
         if len(found) == 1:
-            return replace(found[0], reference=text)
+            return found[0]
         reference = Reference.parse(text)
         connections = self._covered(reference)
         synced = [each for each in connections if self._inventory.synced(each)]
@@ -151,7 +151,7 @@ class Resolver:
     def _with_id(self, id: str) -> list[ResolvedResource]:
         """Return the resources of this full id on the engines that are synced."""
         found = (
-            ResolvedResource(self._connections[entry.engine], entry.published)
+            ResolvedResource(self._connections[entry.engine], entry.published, id)
             for entry in self._inventory.with_id(id)
         )
         return [each for each in found if self._inventory.synced(each.connection)]

@@ -61,7 +61,7 @@ class Paginator:
             first item.
 
         Raises:
-            PageTokenInvalidError: the token was not given to this caller for this request.
+            PageTokenInvalidError: the token was not made for this caller and request.
         """
         size: int = request.page_size  # type: ignore[attr-defined] # every list request has it
         token: str = request.page_token  # type: ignore[attr-defined] # likewise
@@ -123,10 +123,10 @@ class Paginator:
 
 
 def _open(token: str, signer: BoundSigner) -> Position:
-    """Give the position in a token.
+    """Return the position in a token.
 
     Raises:
-        PageTokenInvalidError: it was not given to this caller for this request.
+        PageTokenInvalidError: the token was not made for this caller and request.
     """
     try:
         sealed = base64.urlsafe_b64decode(token)
