@@ -6,7 +6,7 @@ from contextlib import ExitStack, suppress
 
 
 def free_port() -> int:
-    """Give a port below those that the kernel hands out by itself.
+    """Return a free port below the kernel's ephemeral ports.
 
     One of those could be somebody else's before it is used: another test's, or that of a
     connection under way, even of one that calls for the very server that was there.
@@ -15,7 +15,7 @@ def free_port() -> int:
 
 
 def free_ports(count: int) -> range:
-    """Give ports that follow one on another, as `free_port` gives one."""
+    """Return consecutive free ports, as `free_port` returns one."""
     while True:
         first = 10_000 + secrets.randbelow(20_000)
         ports = range(first, first + count)

@@ -1,4 +1,4 @@
-"""What a test needs and this host, or who runs the tests, lacks."""
+"""Skip tests that need something that this host or its user lacks."""
 
 import os
 import shutil

@@ -48,7 +48,7 @@ class _NoCatalog:
 
 @dataclass
 class Report:
-    """What was fed.
+    """The counts of a feed.
 
     Attributes:
         answers: how many.

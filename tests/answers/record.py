@@ -35,7 +35,7 @@ _STATS = (
 
 
 def containers(client: docker.APIClient, prefix: str) -> dict[str, dict[str, Any]]:
-    """What is asked for each container, by name."""
+    """Return the request of each container by name."""
     host = client.create_host_config
     web = host(
         port_bindings={80: ("127.0.0.1", None), "53/udp": "48000-48010"},

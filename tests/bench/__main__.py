@@ -28,7 +28,7 @@ _progress = Console(stderr=True)
 
 
 def _measure(plan: Plan, load: Load, daemon: Daemon, engine: BareLibvirt) -> Iterator[Row]:
-    """Give all rows. A measurement that fails is a row that missed; the others go on."""
+    """Yield all rows. A measurement that fails becomes a row that missed; the others go on."""
     measures: dict[str, Callable[[], Iterator[Row]]] = {
         "ListResources": lambda: lists(plan, load, daemon),
         "GetResource": lambda: gets(plan, load, daemon),
@@ -64,7 +64,7 @@ def _built(plan: Plan, engine: BareLibvirt) -> Iterator[Load]:
 
 @contextmanager
 def _told_to_stop() -> Iterator[None]:
-    """Have SIGTERM and SIGHUP end the run as Ctrl-C does: what was built is removed again."""
+    """Make SIGTERM and SIGHUP end the run as Ctrl-C does, so that everything built is removed."""
 
     def stop(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt

@@ -90,7 +90,7 @@ def _delays(
     told: _Sightings,
     heard: _Sightings,
 ) -> Iterator[float]:
-    """Change one resource after the other; give the seconds from event to watcher."""
+    """Change one resource after the other, and yield the seconds from event to watcher."""
     for number in range(count):
         id = ids[number % len(ids)]
         for state in ("paused", "running"):

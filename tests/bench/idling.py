@@ -1,4 +1,4 @@
-"""What the daemon uses while nothing happens."""
+"""The daemon's use of processor time while nothing happens."""
 
 import time
 from collections.abc import Iterator
@@ -37,5 +37,5 @@ def idle(plan: Plan, load: Load, daemon: Daemon) -> Iterator[Row]:
 
 
 def _revision(daemon: Daemon) -> int:
-    """Give the daemon's revision, as far as what is there tells it."""
+    """Return the highest revision of the daemon's resources."""
     return max(resource.revision for resource in daemon.list())

@@ -28,7 +28,7 @@ _DOMAIN = """
 
 
 class Load:
-    """What one run made.
+    """The resources that one run created.
 
     Attributes:
         containers: full ids of those that were created and do not run.

@@ -1,4 +1,4 @@
-"""What was measured, as a table for people and as JSON for programs."""
+"""The measurements, as a table for people and as JSON for programs."""
 
 import json
 import platform
@@ -14,7 +14,7 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Target:
-    """What the figure of a row has to be, such as at most 1.25."""
+    """The target of a row's figure, such as at most 1.25."""
 
     comparison: Literal["≤", "<", "≥"]
     limit: float
@@ -75,7 +75,7 @@ class Row:
 
     @property
     def passed(self) -> bool | None:
-        """Whether the target is met; None: there is none."""
+        """Whether the target is met, or None without a target."""
         if self.failed:
             return False
         if self.target is None or self.figure is None:

@@ -38,10 +38,10 @@ def in_turns(acts: Mapping[str, Act], rounds: int, *, pause: float = 0) -> dict[
 
 
 def p50(seconds: list[float]) -> float:
-    """Give the median in milliseconds."""
+    """Return the median in milliseconds."""
     return statistics.median(seconds) * 1000
 
 
 def p95(seconds: list[float]) -> float:
-    """Give what 95 % stay below, in milliseconds."""
+    """Return the 95th percentile in milliseconds."""
     return sorted(seconds)[min(len(seconds) - 1, int(len(seconds) * 0.95))] * 1000

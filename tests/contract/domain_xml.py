@@ -187,7 +187,7 @@ class DomainXmlContract:
             await harness.domains.get_domain_xml(unknown_id(ResourceKind.DOMAIN))
 
     async def _xml(self, harness: DriverHarness) -> str:
-        """Give the XML of a domain that is there no more."""
+        """Return the XML of a domain that was deleted."""
         spec = DomainSpec(
             name=harness.new_name(), memory_bytes=MEMORY, diskless=True, networkless=True
         )

@@ -220,7 +220,7 @@ class LifecycleContract(IllegalVerbsContract):
 
 
 def is_summary(resource: Resource) -> bool:
-    """Tell whether it has only what the contract gives to a summary."""
+    """Return whether a resource has only the fields of a SUMMARY."""
     detail = resource.state_detail
     if detail.start_time is not None or detail.finish_time is not None:
         return False

@@ -52,7 +52,7 @@ class OnDocker:
 
 @pytest.fixture(scope="module")
 def docker_url() -> str:
-    """Give the address of a Docker Engine that answers and has the test image."""
+    """Return the address of a Docker Engine that answers and has the test image."""
     url = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
     client = docker.APIClient(url, timeout=5)
     try:

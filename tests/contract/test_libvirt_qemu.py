@@ -31,7 +31,7 @@ URI = os.environ.get("PROA_LIBVIRT_URI", "qemu:///system")
 
 @pytest.fixture(scope="module")
 def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Give the name of a storage pool that only these tests use; build the guests."""
+    """Build the guests, and yield the name of a storage pool that only these tests use."""
     try:
         connection = libvirt.open(URI)
     except libvirt.libvirtError as error:

@@ -202,7 +202,7 @@ class TestMemoryDomainStats(OnMemoryDomains, StatsContract): ...
 
 
 class TestMemoryLabels:
-    """What the labels may say."""
+    """The values that labels of the memory driver may have."""
 
     @pytest.mark.parametrize(
         ("label", "value"),

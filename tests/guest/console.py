@@ -1,4 +1,4 @@
-"""What a guest says on its serial console.
+"""The output of a guest on its serial console.
 
 QEMU's terminal is open to root, who reads it without libvirt's help; others have libvirt
 pass it on.

@@ -1,4 +1,4 @@
-"""What the scripts of this folder build, for the tests that use it."""
+"""The media that the scripts of this folder build, for the tests that use them."""
 
 import subprocess
 from pathlib import Path

@@ -26,7 +26,7 @@ class OddRequests:
         self._random = random.Random(seed)
 
     def data(self, cls: type[Message]) -> bytes:
-        """Give what may, or may not, be a message of a type."""
+        """Return bytes that may or may not be a message of a type."""
         draw = self._random
         match draw.randrange(10):
             case 0:

@@ -1,4 +1,4 @@
-"""What an ambiguous id is told to be: each candidate, typed as the id, is one resource."""
+"""Ambiguous ids: each candidate of the error, used as an id, is one resource."""
 
 from uuid import UUID, uuid4
 
@@ -17,7 +17,7 @@ def uuid(start=START):
 
 
 async def settle(daemon, id, *resources, all=True):
-    """Have an id refused; what is advised leads to one of these each, or to all of them."""
+    """Check that an id is refused and that each candidate is one of these resources."""
     refused = await refusal(daemon.call("GetResource", id=id))
     assert (refused.code, refused.reason) == ("FAILED_PRECONDITION", "AMBIGUOUS_ID")
     candidates = refused.metadata["candidates"].split(",")

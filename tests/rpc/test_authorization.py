@@ -28,7 +28,7 @@ DENIED = ("PERMISSION_DENIED", "SCOPE_MISSING")
 
 
 async def outcome(call, rpc):
-    """Whether the gate let a call in; if not, the code and the reason."""
+    """Return whether a call was admitted, or else the code and the reason."""
     try:
         if rpc.streams:
             await call.read()
@@ -45,7 +45,7 @@ async def outcome(call, rpc):
 
 
 def outcome_with_scopes(rpc, scopes):
-    """What a good token with `scopes` must lead to."""
+    """Return the outcome of an RPC for a valid token with `scopes`."""
     needed = {v1.SCOPE_BASIC: {Scope.BASIC}, v1.SCOPE_ADVANCED: {Scope.ADVANCED}}
     return LET_IN if needed.get(rpc.scope, set()) <= set(scopes) else DENIED
 

@@ -115,7 +115,7 @@ async def test_request_odd_characters_in_any_text_field_is_no_internal_error(dae
 
 @pytest.mark.parametrize("text", ["\uffff", "\x02", "]]>", "<&>\"'"])
 async def test_create_domain_text_that_is_accepted_is_in_its_xml(daemon, text):
-    """What XML cannot hold must be refused when it is set, not fail when it is read."""
+    """Text that XML cannot hold is refused by the create; otherwise reading the XML would fail."""
     call = daemon.call(
         "CreateDomain",
         spec={"name": "vm", "memory_bytes": 2**26, "labels": {text: text}, "description": text},

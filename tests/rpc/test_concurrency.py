@@ -270,7 +270,7 @@ async def test_deadline_of_no_time_answers_deadline_exceeded(held):
 
 
 async def test_deadline_short_lets_an_immediate_answer_through():
-    """What is done at once is not told to be late, however little its caller waits."""
+    """An answer that needs no time arrives within the shortest deadline."""
     for remaining in (0.02, 0.1, 0.5):
         async with deadline(remaining, RpcTiming().deadline_margin):
             await asyncio.sleep(0)

@@ -49,7 +49,7 @@ async def test_example_of_a_reason_fails_with_that_reason(serve, settings, reaso
 
 
 def test_examples_without_a_call_are_unchanged():
-    """What is not played: nobody knows a fault of ours, and test_shutdown has the other."""
+    """No call provokes an internal error, and test_shutdown covers SHUTTING_DOWN."""
     assert documented()[Reason.INTERNAL].endswith(
         "Example: none that we know of; please report it."
     )

@@ -162,7 +162,7 @@ def cycles():
 
 
 def _is_a_calls(thing):
-    """Whether the daemon made it for a call: the test's own client leaves cycles, too."""
+    """Return whether an object belongs to a call in the daemon: the client leaves cycles, too."""
     kind = type(thing)
     code = getattr(thing, "f_code", None) or getattr(thing, "cr_code", None)
     return (

@@ -1,4 +1,4 @@
-"""What reads show of the inventory: never stale, etags, revisions, activities."""
+"""Reads of the inventory: never stale, with etags, revisions and activities."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What others make as large as they like: every client takes it, with what gRPC allows unasked."""
+"""Resources of any size made by others: every client takes them with gRPC's default limits."""
 
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask

@@ -52,7 +52,7 @@ def limits(field):
 
 
 def limit_sentence(field):
-    """What the comment of a field must end with; None: it has nothing to limit."""
+    """Return the sentence at the end of a field's comment, or None if nothing is limited."""
     items, key, length = limits(field)
     if is_map(field):
         return f"At most {items} entries, keys of {key} and values of {length} characters."

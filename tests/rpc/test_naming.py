@@ -35,7 +35,7 @@ async def test_find_prefix_of_three_digits_is_not_found(daemon, web):
 
 
 def spellings(uuid):
-    """What a UUID may be written as."""
+    """Return the accepted spellings of a UUID."""
     bare = uuid.replace("-", "")
     return uuid, uuid.upper(), bare, bare.upper(), uuid.title()
 
@@ -83,7 +83,7 @@ async def test_find_unknown_is_not_found(daemon, web, vm, name):
 
 
 async def test_find_id_with_the_other_kind_is_not_found(daemon, web, vm):
-    """What is asked for by one kind is never done to another."""
+    """A verb on an id of one kind never reaches a resource of the other kind."""
     for name in (f"container/{vm.id}", f"domain/{web.id}", f"local/container/{vm.id}"):
         refused = await refusal(daemon.call("StopResource", id=name, mode="STOP_MODE_FORCE"))
         assert (refused.reason, refused.metadata["resource"]) == ("RESOURCE_NOT_FOUND", name)

@@ -79,7 +79,7 @@ def serial(calls):
 
 
 def outcome(call, state):
-    """Whether the call's outcome is that of a resource in `state`, and its state then."""
+    """Return whether a call on a resource in `state` has this outcome, and the state after it."""
     if call.refused is None:
         legal = state is not None and state in LEGAL[call.verb]
         answered = v1.ResourceState.Name(call.resource.state).removeprefix("RESOURCE_STATE_")

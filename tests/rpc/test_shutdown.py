@@ -59,7 +59,7 @@ class Stopping:
         await self.daemon.channel.close()
 
     def begin(self):
-        """What SIGTERM leads to."""
+        """Begin to stop, as SIGTERM does."""
         if self._over is None:
             self._over = asyncio.ensure_future(self._context.__aexit__(None, None, None))
 

@@ -1,4 +1,4 @@
-"""What one client is served while another attacks, beside as many small refused calls."""
+"""The latency of one client while another attacks, compared with as many small refused calls."""
 
 import asyncio
 import gzip
@@ -113,7 +113,7 @@ def under_attack(seconds: float, seed: int) -> str:
 
 
 def _p99(call: Callable[[], object], attack: tuple[str, Attack, str, float]) -> float:
-    """Give the 99th percentile of a call's seconds while an attack lasts."""
+    """Return the 99th percentile of a call's seconds while an attack lasts."""
     attacker = get_context("spawn").Process(target=_attack, args=attack)
     attacker.start()
     taken = []

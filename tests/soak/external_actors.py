@@ -37,7 +37,7 @@ class ExternalActor(Protocol):
         """Make one change; False where the engine was not there for it."""
 
     def states(self) -> dict[str, State]:
-        """Give name and state of all that there is, by id, as the engine lists it."""
+        """Return name and state of every resource by id, as the engine lists them."""
 
 
 class DockerExternalActor:

@@ -1,4 +1,4 @@
-"""What hangs takes its own calls with it, and nothing else."""
+"""A part that hangs takes its own calls with it, and no others."""
 
 import math
 import os
@@ -195,7 +195,7 @@ def _frozen(
 
 
 def _serves(client: proa.Client, ids: dict[str, str]) -> bool:
-    """Whether both kinds can be changed, which takes them back to running."""
+    """Return whether both kinds can be changed; both are running afterwards."""
     try:
         for id in ids.values():
             with suppress(proa.IllegalState):  # a pause that was given up was done, or was not

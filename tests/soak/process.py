@@ -1,4 +1,4 @@
-"""What a process holds, as the kernel counts it."""
+"""The memory, threads and files of a process, as the kernel counts them."""
 
 import threading
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ class Usage:
 
 
 def highest(samples: Sequence[Usage]) -> Usage:
-    """Give the most of each."""
+    """Return the highest memory, threads and files."""
     return Usage(
         max(usage.rss for usage in samples),
         max(usage.threads for usage in samples),
@@ -58,6 +58,6 @@ class Sampler:
             self.samples.append(Usage.of(self._pid))
 
     def thirds(self) -> list[Usage]:
-        """Give the most of each third of the time."""
+        """Return the highest usage in each third of the time."""
         size = len(self.samples) // 3
         return [highest(self.samples[n * size : (n + 1) * size]) for n in range(3)]

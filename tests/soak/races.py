@@ -115,7 +115,7 @@ def _do(client: proa.Client, verb: str, id: str) -> str:
 
 
 def _left(setting: Setting, client: proa.Client, id: str, ends: set[str]) -> bool:
-    """Whether the list and the engine have the resource in one of the states."""
+    """Return whether the list and the engine have the resource in one of the states."""
     there = listed(client)
     ours = v1.ResourceState.Name(there[id].state) if id in there else GONE
 

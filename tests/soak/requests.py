@@ -69,12 +69,12 @@ def requests(size: Size, seed: int) -> str:
 
 
 def _path() -> str:
-    """Have the daemon's Python load what watches its loop: a `sitecustomize` of ours."""
+    """Return the PYTHONPATH with the `sitecustomize` that watches the daemon's event loop."""
     return os.pathsep.join([str(_WATCHED), os.environ.get("PYTHONPATH", "")])
 
 
 def _decoders(count: int, seed: int) -> float:
-    """Decode, hold against the limits; give the seconds of the slowest."""
+    """Decode requests and check their limits; return the seconds of the slowest."""
     odd = OddRequests(seed)
     kinds = [(rpc.request, FieldLimits(rpc.request.DESCRIPTOR)) for rpc in RPCS.values()]
     slowest = 0.0

@@ -1,4 +1,4 @@
-"""Whether answers to calls that overlapped are those of some serial order."""
+"""Check whether the answers to overlapping calls fit some serial order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Call:
 
 
 def after(call: Call, state: str) -> str | None:
-    """Give the state after a call that was answered so; None: not in this state."""
+    """Return the state after a call with its answer, or None if the state does not allow the answer."""
     if call.answer == BUSY:
         return state
     answer, next_state = (DELETED, GONE) if state == GONE else _ANSWERS[call.verb, state]
@@ -46,7 +46,7 @@ def after(call: Call, state: str) -> str | None:
 
 
 def final_states(calls: Sequence[Call], start: str) -> set[str]:
-    """Give the states in which a serial order of the calls can end; empty: there is none.
+    """Return the states in which a serial order of the calls can end; empty if there is no order.
 
     In such an order no call comes before one that had ended when it began.
     """
@@ -76,7 +76,7 @@ def final_states(calls: Sequence[Call], start: str) -> set[str]:
 
 
 def _precedes(one: Call, m: int, other: Call, n: int) -> bool:
-    """Whether one call has to come before another one, or may as well."""
+    """Return whether one call must or may come before another one."""
     if one.end < other.begin:
         return True
     # Of two that are alike, the one that was earlier at both ends.

@@ -94,7 +94,7 @@ def private_setting() -> Iterator[Setting]:
 
 
 def listed(client: proa.Client, which: v1.ResourceFilter | None = None) -> dict[str, v1.Resource]:
-    """Give all resources by id."""
+    """Return all resources by id."""
     return {resource.id: resource for resource in client.list_resources(which)}
 
 

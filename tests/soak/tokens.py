@@ -25,7 +25,7 @@ Change = Callable[[int], None]
 
 @dataclass
 class History:
-    """What a watcher was told, and where it could go on."""
+    """The events of a watch, and the tokens to resume after each."""
 
     entries: list[tuple[int, int, str, int]] = field(default_factory=list)
     tokens: list[tuple[str, int]] = field(default_factory=list)
@@ -148,7 +148,7 @@ def _settle(recorders: tuple[_Recorder, ...], running: list[Future[None]]) -> No
 
 
 def _check_all(client: proa.Client, history: History, places: list[tuple[str, int]]) -> int:
-    """Go on from each place and get exactly what came after it; give how many were too old."""
+    """Resume at each place, check the events after it, and return how many places were too old."""
     too_old = 0
     for token, index in places:
         rest = History()

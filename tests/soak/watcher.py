@@ -10,7 +10,7 @@ from proa import v1
 
 
 class Replica:
-    """What there is, put together from the events of a watch alone.
+    """The resources of a daemon, kept from the events of a watch alone.
 
     It holds the events against each other, too: what is told of a resource has to fit
     what was told before.

@@ -83,7 +83,7 @@ class Cli:
         return self._runner.invoke(app, [str(a) for a in arguments], input=input)
 
     def ok(self, *arguments, input=None):
-        """Run a command that has to succeed; gives its standard output."""
+        """Run a command that must succeed, and return its standard output."""
         result = self.run(*arguments, input=input)
         assert result.exit_code == 0, (arguments, result.stdout, result.stderr, result.exception)
         return result.stdout
@@ -92,7 +92,7 @@ class Cli:
         return json.loads(self.ok(*arguments, "--output", "json", input=input))
 
     def fails(self, code, *arguments, input=None):
-        """Run a command that has to fail with an exit code; gives its standard error."""
+        """Run a command that must fail with an exit code, and return its standard error."""
         result = self.run(*arguments, input=input)
         assert result.exit_code == code, (arguments, result.stdout, result.stderr, result.exception)
         return result.stderr

@@ -72,7 +72,7 @@ class Terminal:
         return done.stdout.decode()
 
     def lines(self) -> list[str]:
-        """Give what stands there."""
+        """Return the lines of the screen."""
         lines = [line.rstrip() for line in self._ask("capture-pane", "-p").splitlines()]
         while lines and not lines[-1]:
             lines.pop()
@@ -94,7 +94,7 @@ class Terminal:
         self._ask("send-keys", "C-c")
 
     def end(self) -> tuple[int, list[str]]:
-        """Wait for the command's end; give its exit code and what stands there then."""
+        """Wait for the command's end, and return its exit code and the lines of the screen."""
         wait_until(self._ended.exists, self.lines, within=100)
         return int(self._ended.read_text()), self.lines()
 

@@ -84,7 +84,7 @@ def hint(failed: Result, reason: str) -> str:
 
 
 def follow(run: Run, output: str, end: str) -> str:
-    """Do what a hint names before some words; gives what that writes."""
+    """Run the command that a hint names before some words, and return its standard output."""
     [typed] = re.findall(rf"proa ([^;,]*?) {end}", output)
     done = run(*shlex.split(typed))
     assert done.exit_code == 0, (output, done.stderr)

@@ -43,7 +43,7 @@ class Shown:
                 self._news.notify_all()
 
     def until(self, wanted, times=1):
-        """Wait for a line that matches; gives it."""
+        """Wait for a line that matches, and return the line."""
 
         def found():
             return [line for line in self.lines if re.search(wanted, line)]
@@ -58,7 +58,7 @@ class Shown:
         wait_until(lambda: len(list(tasks.iterdir())) > 1, "the command has started threads")
 
     def end(self, number=signal.SIGINT):
-        """End it; gives its exit code and what it wrote to standard error."""
+        """End the command, and return its exit code and its standard error."""
         if self.process.poll() is None:
             self.process.send_signal(number)
         code = self.process.wait(20)

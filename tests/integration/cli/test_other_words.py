@@ -1,4 +1,4 @@
-"""What users of docker, kubectl and virsh type, and what is read from the environment."""
+"""Commands of docker, kubectl and virsh users, and variables of the environment."""
 
 import re
 from pathlib import Path

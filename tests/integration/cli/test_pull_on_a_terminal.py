@@ -1,4 +1,4 @@
-"""What a pull leaves on a terminal of 80 columns, whichever way it ends."""
+"""The output of a pull on a terminal of 80 columns, whichever way the pull ends."""
 
 import asyncio
 import secrets

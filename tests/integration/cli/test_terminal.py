@@ -1,4 +1,4 @@
-"""What stands in a terminal of 80 and of 120 columns, with real engines."""
+"""The output on terminals of 80 and of 120 columns, with real engines."""
 
 import os
 import re

@@ -11,7 +11,7 @@ from integration.daemon.test_process import self_signed
 
 @pytest.fixture
 def secured(daemons, tmp_path):
-    """A daemon with TLS; gives its address and the file of its authority."""
+    """Start a daemon with TLS, and yield its address and the file of its authority."""
     self_signed(tmp_path, "server")
     daemon = daemons(
         "--memory",

@@ -1,4 +1,4 @@
-"""What the process refuses of its host, and how it hardens itself."""
+"""Hosts that the process refuses to run on, and how the process hardens itself."""
 
 import os
 import resource

@@ -61,7 +61,7 @@ class Daemon:
         return any(event["event"] == "serving" for event in self.log())
 
     async def _add_users(self) -> None:
-        """What `proad user add` does, without a second of Python's start for each."""
+        """Add users as `proad user add` does, without the start of an interpreter for each."""
         folder = Path(self.environment["PROA_STATE_DIR"])
         prepare_state_dir(folder)
         url = self.environment.get("PROA_DATABASE_URL", f"sqlite:///{folder}/proa.db")

@@ -1,4 +1,4 @@
-"""What strangers may do to a daemon on loopback: it costs little memory, and others are served."""
+"""Attacks without a token cost a daemon little memory, and others are served meanwhile."""
 
 import asyncio
 import resource

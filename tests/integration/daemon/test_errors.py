@@ -37,7 +37,7 @@ def client(start_daemon: Start, swept) -> proa.Client:
 
 @pytest.fixture
 def own_image(token: str) -> Iterator[str]:
-    """Give an image that no other test uses: where it had a second name, it could be deleted."""
+    """Yield an image that no other test uses: one with a second name could be deleted."""
     with closing(docker.from_env().api) as engine:
         engine.import_image(str(image_archive()), repository=token, tag="1")
         try:

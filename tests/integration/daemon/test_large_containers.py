@@ -1,4 +1,4 @@
-"""What others make on Docker's own socket may be larger than a message that clients take."""
+"""Containers made on Docker's own socket may be larger than the default limit of a message."""
 
 import tempfile
 from collections.abc import Callable, Iterator

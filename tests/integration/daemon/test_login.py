@@ -33,7 +33,7 @@ async def add_users(daemon: Daemon, *names: str) -> None:
 
 @asynccontextmanager
 async def logins(daemon: Daemon):
-    """Give a call that logs in from some address and says how it went."""
+    """Return a function that logs in from some address and returns the outcome."""
     async with grpc.aio.insecure_channel(daemon.address) as channel:
         stub = auth_service_pb2_grpc.AuthServiceStub(channel)
 

@@ -1,4 +1,4 @@
-"""What the daemon remembers of volumes outlives it, and without it nothing is done."""
+"""The daemon's records of volumes outlive the daemon; without them volumes are not deleted."""
 
 import shutil
 import signal

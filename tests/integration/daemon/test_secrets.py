@@ -46,7 +46,7 @@ def assert_unshown(text: str) -> None:
 
 
 def command(*arguments: str | Path, **variables: str) -> str:
-    """What a command of the daemon's writes, to either output."""
+    """Return the standard output and error of a `proad` command."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PROA_")} | variables
     done = subprocess.run(
         [BIN / "proad", *arguments],

@@ -1,4 +1,4 @@
-"""What a watch, a list and the engines say is one and the same, whatever happens.
+"""Watches, lists and engines agree in the end, whatever happens.
 
 The short forms of what `make soak` does at full size.
 """

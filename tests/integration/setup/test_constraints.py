@@ -41,7 +41,7 @@ def pins() -> dict[str, str]:
 
 
 def resolve(version: str, folder: Path) -> dict[str, dict[str, Any]]:
-    """Give the metadata of what pip would install for a version of Python, by name."""
+    """Return the metadata of the packages that pip would install for a version of Python, by name."""
     report = folder / "report.json"
     command = [
         sys.executable,

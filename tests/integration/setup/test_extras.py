@@ -1,4 +1,4 @@
-"""What is installed without an extra tells which one is lacking."""
+"""Commands that lack an extra name the extra."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def bin(tmp_path_factory: pytest.TempPathFactory, package_index: None) -> Path:
-    """Make an environment with the client alone; gives the folder of its commands."""
+    """Create an environment with the client alone, and return the folder of its commands."""
     folder = tmp_path_factory.mktemp("venv")
     assert run(sys.executable, "-m", "venv", folder).returncode == 0
     install: list[str | Path] = [
