@@ -14,7 +14,7 @@ from integration.docker.provocations import PROVOCATIONS
 from integration.docker.provoking import Provocation
 from integration.docker.stage import Stage, on_stage
 from proad.drivers.docker import DockerDriver, errors
-from proad.drivers.docker.refusals import REFUSALS, REGISTRIES, Meaning, Refusal, known
+from proad.drivers.docker.refusals import REFUSALS, REGISTRIES, DockerRefusal, RefusalMeaning, known
 from proad.errors import (
     EngineConflictError,
     InvalidArgumentError,
@@ -39,8 +39,8 @@ def met(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
 
     def spied(
-        table: Iterable[Refusal], status: int, text: str
-    ) -> Iterator[tuple[Refusal, re.Match[str]]]:
+        table: Iterable[DockerRefusal], status: int, text: str
+    ) -> Iterator[tuple[DockerRefusal, re.Match[str]]]:
         for row, found in known(table, status, text):
             names.append(row.name)
             yield row, found
@@ -49,11 +49,13 @@ def met(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-def check(error: ProaError, meaning: Meaning) -> None:
+def check(error: ProaError, meaning: RefusalMeaning) -> None:
     reason, _, aborted = meaning.value.partition(" ")
     assert error.reason == reason
     assert (code_of(error) == 10) == bool(aborted)
-    assert (error.retry_after is not None) == (meaning in {Meaning.PASSING, Meaning.UNREACHABLE})
+    assert (error.retry_after is not None) == (
+        meaning in {RefusalMeaning.PASSING, RefusalMeaning.UNREACHABLE}
+    )
 
 
 def fields(error: ProaError) -> list[str]:
@@ -96,7 +98,7 @@ async def test_start_of_what_was_made_wrongly_says_what_to_do(stage: Stage):
     made = await stage.driver.create_container(stage.spec(devices=(device,)))
     with pytest.raises(EngineConflictError) as caught:
         await stage.driver.start(made.resource.id)
-    check(caught.value, Meaning.CONFLICT)
+    check(caught.value, RefusalMeaning.CONFLICT)
     assert caught.value.message.endswith(
         "; it was made with that: put right what it needs, or create it anew without"
     )
@@ -107,7 +109,7 @@ def test_update_is_not_blamed_for_what_it_does_not_ask():
     """The engine names the CPUs, which the request left as they are."""
     text = "Range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available"
     error = errors.refused(400, text, ContainerUpdate(pids_limit=7))
-    check(error, Meaning.CONFLICT)
+    check(error, RefusalMeaning.CONFLICT)
 
 
 def test_every_row_is_provoked():

@@ -4,12 +4,12 @@ from pathlib import Path
 
 from integration.docker.odd_registry import ODD_REGISTRIES
 from integration.docker.provocations import PROVOCATIONS
-from proad.drivers.docker.refusals import REFUSALS, REGISTRIES, Refusal
+from proad.drivers.docker.refusals import REFUSALS, REGISTRIES, DockerRefusal
 
 PAGE = Path(__file__).parents[3] / "docs/refusals.md"
 
 
-def line(row: Refusal, calls: list[str], fields: list[str]) -> str:
+def line(row: DockerRefusal, calls: list[str], fields: list[str]) -> str:
     blamed = ", ".join(f"`{field}`" for field in dict.fromkeys(fields) if field)
     cells = (row.name, row.meaning.value, blamed, "; ".join(calls), ", ".join(row.seen))
     return f"| {' | '.join(cells)} |"

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from event_queue import EventQueue
+from eventually import eventually
 from proad import ports
 from proad.drivers.memory import MemoryDriver
 from proad.errors import (
@@ -95,7 +96,7 @@ async def container(driver: MemoryDriver, **labels: str) -> Resource:
     return (await driver.create_container(spec, start=True)).resource
 
 
-def test_every_way_to_the_engine_is_known():
+def test_calls_covers_every_method_of_the_ports():
     protocols = [
         each
         for _, each in inspect.getmembers(ports, inspect.isclass)
@@ -111,7 +112,7 @@ def test_every_way_to_the_engine_is_known():
 
 
 @pytest.mark.parametrize("name", CALLS)
-async def test_a_lost_engine_answers_nothing(name: str):
+async def test_call_of_a_lost_engine_raises_unreachable(name: str):
     async with MemoryDriver() as driver:
         id = (await driver.create_domain(SPEC)).id
         driver.lose()
@@ -140,30 +141,53 @@ async def test_lose_ends_subscriptions_for_good():
             assert events == [EngineEvent(id=made.id)]
 
 
-async def test_calls_that_wait_end_with_the_engine():
+class Stopping:
+    """A graceful stop that has asked its workload.
+
+    Attributes:
+        task: the stop.
+    """
+
+    def __init__(self, driver: MemoryDriver, id: str) -> None:
+        self._asked = asyncio.Event()
+        self.task = asyncio.create_task(driver.stop(id, on_step=self._on_step))
+
+    async def asked(self) -> None:
+        """Wait until the workload is asked."""
+        async with asyncio.timeout(30):
+            await self._asked.wait()
+
+    def _on_step(self, _step: str, _percent: int | None) -> None:
+        self._asked.set()
+
+
+async def test_lose_ends_calls_that_wait():
     async with MemoryDriver() as driver:
         made = await container(driver, **{"ignores-stop": "true"})
-        stop = asyncio.create_task(driver.stop(made.id))
-        await asyncio.sleep(0.01)
+        stop = Stopping(driver, made.id)
+        await stop.asked()
         driver.lose()
         driver.come_back()
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(30):
             with pytest.raises(EngineUnreachableError):
-                await stop
+                await stop.task
         assert (await driver.get_resource(made.id)).state is ResourceState.RUNNING
 
 
-async def test_the_workloads_live_on_untold():
+async def test_lose_leaves_workloads_alive():
     async with MemoryDriver() as driver:
         made = await container(driver, **{"stop-after": "0.05"})
-        stop = asyncio.create_task(driver.stop(made.id))
-        await asyncio.sleep(0.01)
+        stop = Stopping(driver, made.id)
+        await stop.asked()
         driver.lose()
         with pytest.raises(EngineUnreachableError):
-            await stop
-        await asyncio.sleep(0.1)
+            await stop.task
         driver.come_back()
-        assert (await driver.get_resource(made.id)).state is ResourceState.STOPPED
+
+        async def stopped() -> bool:
+            return (await driver.get_resource(made.id)).state is ResourceState.STOPPED
+
+        await eventually(stopped)
 
 
 async def test_subscribe_calls_on_event_once_for_each_event_in_order():
@@ -185,7 +209,7 @@ async def test_subscribe_calls_on_event_once_for_each_event_in_order():
     ]
 
 
-async def test_what_is_refused_is_not_told():
+async def test_refused_call_publishes_no_event():
     async with MemoryDriver() as driver:
         made = await container(driver)
         async with EventQueue.of(driver) as events:

@@ -9,8 +9,8 @@ import urllib3
 from proad.drivers.docker.refusals import (
     REFUSALS,
     REGISTRIES,
-    Meaning,
-    Refusal,
+    DockerRefusal,
+    RefusalMeaning,
     known,
 )
 from proad.drivers.docker.request_fields import RequestFields, Wish
@@ -60,21 +60,23 @@ def refused(status: int, text: str, wish: Wish | None = None) -> ProaError:
     return EngineConflictError(ENGINE, text)
 
 
-def _meant(row: Refusal, found: re.Match[str], text: str, wish: Wish | None) -> ProaError | None:
+def _meant(
+    row: DockerRefusal, found: re.Match[str], text: str, wish: Wish | None
+) -> ProaError | None:
     field, value = (wish and RequestFields(wish).blamed(row, found)) or ("", None)
     taken = found.groupdict().get("value") or value
     match row.meaning:
-        case Meaning.WRONG if field:
+        case RefusalMeaning.WRONG if field:
             said = f"{row.name} ({found[0].strip()})"
             return InvalidArgumentError.of(field, f"{said}; {row.advice}" if row.advice else said)
-        case Meaning.WRONG if wish is not None:
+        case RefusalMeaning.WRONG if wish is not None:
             return None
-        case Meaning.EXHAUSTED:
+        case RefusalMeaning.EXHAUSTED:
             return HostExhaustedError(ENGINE, text)
-        case Meaning.TAKEN if taken:
+        case RefusalMeaning.TAKEN if taken:
             return InUseError.of_the_host("address" if row.fields else "port", str(taken))
-    advice = row.advice or (_MADE_WITH_IT if row.meaning is Meaning.WRONG else "")
-    retry_after = _SOON if row.meaning is Meaning.PASSING else None
+    advice = row.advice or (_MADE_WITH_IT if row.meaning is RefusalMeaning.WRONG else "")
+    retry_after = _SOON if row.meaning is RefusalMeaning.PASSING else None
     return EngineConflictError(ENGINE, text, hint=advice, retry_after=retry_after)
 
 
@@ -82,13 +84,13 @@ def registry_refused(registry: str, image: str, status: int, text: str) -> ProaE
     """Return the error of a registry's refusal, or silence, without what it said."""
     for row, _ in known(REGISTRIES, status, text):
         match row.meaning:
-            case Meaning.EXHAUSTED:
+            case RefusalMeaning.EXHAUSTED:
                 return HostExhaustedError(ENGINE, row.name)
-            case Meaning.WRONG:
+            case RefusalMeaning.WRONG:
                 return InvalidArgumentError.of(row.fields[0], row.name)
-            case Meaning.MISSING:
+            case RefusalMeaning.MISSING:
                 return ImageNotFoundError(image, detail=row.name, hint=row.advice)
-            case Meaning.UNREACHABLE:
+            case RefusalMeaning.UNREACHABLE:
                 return RegistryUnreachableError(registry, row.name, hint=row.advice)
             case _:
                 return EngineConflictError(ENGINE, f"{registry}: {row.name}", hint=row.advice)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from proad.drivers.docker.refusals import Refusal
+from proad.drivers.docker.refusals import DockerRefusal
 from proad.model import ContainerSpec, ContainerUpdate, ImageFilter
 
 Wish = ContainerSpec | ContainerUpdate | ImageFilter
@@ -26,7 +26,7 @@ class RequestFields:
 
     wish: Wish
 
-    def blamed(self, row: Refusal, found: re.Match[str]) -> tuple[str, Any] | None:
+    def blamed(self, row: DockerRefusal, found: re.Match[str]) -> tuple[str, Any] | None:
         """Return the path and the value of the field that caused the refusal, if there is one."""
         named = found.groupdict().get("value")
         for field in row.fields:

@@ -13,20 +13,20 @@ from proad.drivers.docker.refusals.limits import LIMITS
 from proad.drivers.docker.refusals.networks import NETWORKS
 from proad.drivers.docker.refusals.options import OPTIONS
 from proad.drivers.docker.refusals.registries import REGISTRIES
-from proad.drivers.docker.refusals.row import Meaning, Refusal
+from proad.drivers.docker.refusals.row import DockerRefusal, RefusalMeaning
 
-__all__ = ["REFUSALS", "REGISTRIES", "Meaning", "Refusal", "known"]
+__all__ = ["REFUSALS", "REGISTRIES", "DockerRefusal", "RefusalMeaning", "known"]
 
 # Characters at each end of a text that are looked at. The engine says what is wrong at one of
 # them, and passes on in between what a request or an image holds, however long that is.
 _END = 2048
 
-REFUSALS: tuple[Refusal, ...] = (*HOST, *LIMITS, *OPTIONS, *NETWORKS)
+REFUSALS: tuple[DockerRefusal, ...] = (*HOST, *LIMITS, *OPTIONS, *NETWORKS)
 
 
 def known(
-    table: Iterable[Refusal], status: int, text: str
-) -> Iterable[tuple[Refusal, re.Match[str]]]:
+    table: Iterable[DockerRefusal], status: int, text: str
+) -> Iterable[tuple[DockerRefusal, re.Match[str]]]:
     """Return the rows that an answer matches, with what they found in it."""
     if len(text) > 2 * _END:
         text = f"{text[:_END]} … {text[-_END:]}"

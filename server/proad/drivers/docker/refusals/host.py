@@ -1,19 +1,26 @@
 """What comes out of any call: the host's troubles, and what passes by itself."""
 
-from proad.drivers.docker.refusals.row import CONFLICT, FAULT, Meaning, Refusal, row, wrong
+from proad.drivers.docker.refusals.row import (
+    CONFLICT,
+    FAULT,
+    DockerRefusal,
+    RefusalMeaning,
+    row,
+    wrong,
+)
 
 # The engine says last why something failed; before that it passes on what a request or an image
 # holds, which may sound the same.
 _LAST = r"(?:: unknown)?$"
 
 NO_SPACE = row(
-    Meaning.EXHAUSTED,
+    RefusalMeaning.EXHAUSTED,
     "no space on the disk",
     FAULT,
     rf"no space left on device{_LAST}",
 )
 
-HOST: tuple[Refusal, ...] = (
+HOST: tuple[DockerRefusal, ...] = (
     NO_SPACE,
     wrong(
         "a ulimit under which nothing can start",
@@ -23,7 +30,7 @@ HOST: tuple[Refusal, ...] = (
         "ulimits[]",
     ),
     row(
-        Meaning.EXHAUSTED,
+        RefusalMeaning.EXHAUSTED,
         "no memory on the host",
         FAULT,
         rf"cannot allocate memory{_LAST}",
@@ -36,13 +43,13 @@ HOST: tuple[Refusal, ...] = (
         "reference",
     ),
     row(
-        Meaning.PASSING,
+        RefusalMeaning.PASSING,
         "a removal is under way",
         CONFLICT,
         r"removal of container \S+ is already in progress",
     ),
     row(
-        Meaning.PASSING,
+        RefusalMeaning.PASSING,
         "the container is restarting",
         CONFLICT,
         r"is restarting, wait until the container is running",

@@ -5,13 +5,13 @@ from proad.drivers.docker.refusals.row import (
     BAD_OR_FAULT,
     CONFLICT,
     FAULT,
-    Meaning,
-    Refusal,
+    DockerRefusal,
+    RefusalMeaning,
     row,
     wrong,
 )
 
-LIMITS: tuple[Refusal, ...] = (
+LIMITS: tuple[DockerRefusal, ...] = (
     wrong(
         "too little memory",
         BAD,
@@ -52,7 +52,7 @@ LIMITS: tuple[Refusal, ...] = (
         advice="it is memory and swap together, and needs memory_bytes",
     ),
     row(
-        Meaning.CONFLICT,
+        RefusalMeaning.CONFLICT,
         "less memory than is in use",
         FAULT,
         r"unable to set memory limit to \d+ \(current usage: \d+",

@@ -8,13 +8,13 @@ from proad.drivers.docker.refusals.row import (
     CONFLICT,
     FAULT,
     MISSING,
-    Meaning,
-    Refusal,
+    DockerRefusal,
+    RefusalMeaning,
     row,
     wrong,
 )
 
-NETWORKS: tuple[Refusal, ...] = (
+NETWORKS: tuple[DockerRefusal, ...] = (
     wrong(
         "no such network",
         MISSING,
@@ -29,7 +29,7 @@ NETWORKS: tuple[Refusal, ...] = (
         "networks[].network",
     ),
     row(
-        Meaning.CONFLICT,
+        RefusalMeaning.CONFLICT,
         "the container whose network is shared does not run",
         CONFLICT,
         r"cannot join network (?:namespace )?of a non running container",
@@ -107,20 +107,20 @@ NETWORKS: tuple[Refusal, ...] = (
         "ports[].host_ip",
     ),
     row(
-        Meaning.TAKEN,
+        RefusalMeaning.TAKEN,
         "a port of the host that is taken",
         FAULT,
         r"Bind for (?P<value>\S+) failed: port is already allocated",
     ),
     row(
-        Meaning.TAKEN,
+        RefusalMeaning.TAKEN,
         "a port of the host that a process listens on",
         FAULT,
         r"(?:listen \w+|host port for) (?P<value>\S+?:\d+):(?: bind:| ?\S+:) "
         r"address already in use",
     ),
     row(
-        Meaning.TAKEN,
+        RefusalMeaning.TAKEN,
         "an address that is taken",
         frozenset({HTTPStatus.FORBIDDEN}),
         r"Address already in use",

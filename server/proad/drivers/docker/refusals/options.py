@@ -1,8 +1,15 @@
 """What a container is and may do, what it runs, and what is mounted in it."""
 
-from proad.drivers.docker.refusals.row import BAD, BAD_OR_FAULT, CONFLICT, FAULT, Refusal, wrong
+from proad.drivers.docker.refusals.row import (
+    BAD,
+    BAD_OR_FAULT,
+    CONFLICT,
+    FAULT,
+    DockerRefusal,
+    wrong,
+)
 
-OPTIONS: tuple[Refusal, ...] = (
+OPTIONS: tuple[DockerRefusal, ...] = (
     # What it is and may do.
     wrong(
         "no such capability",

@@ -8,11 +8,19 @@ from functools import partial
 from http import HTTPStatus
 
 from proad.drivers.docker.refusals.host import NO_SPACE
-from proad.drivers.docker.refusals.row import BAD, FAULT, MISSING, Meaning, Refusal, row, wrong
+from proad.drivers.docker.refusals.row import (
+    BAD,
+    FAULT,
+    MISSING,
+    DockerRefusal,
+    RefusalMeaning,
+    row,
+    wrong,
+)
 
 _registry = partial(row, statuses=frozenset({*FAULT, HTTPStatus.TOO_MANY_REQUESTS}))
 
-REGISTRIES: tuple[Refusal, ...] = (
+REGISTRIES: tuple[DockerRefusal, ...] = (
     NO_SPACE,
     wrong(
         "is no platform that the engine knows",
@@ -28,21 +36,21 @@ REGISTRIES: tuple[Refusal, ...] = (
         "image",
     ),
     row(
-        Meaning.MISSING,
+        RefusalMeaning.MISSING,
         "for this platform in its registry",
         FAULT | MISSING,
         r"no matching manifest for ",
         advice="another platform, or none, may be there",
     ),
     row(
-        Meaning.MISSING,
+        RefusalMeaning.MISSING,
         "in its registry",
         MISSING,
         r"",
         advice="see whether name and tag are right; a private one is seen after LoginRegistry alone",
     ),
     _registry(
-        Meaning.UNREACHABLE,
+        RefusalMeaning.UNREACHABLE,
         "the registry does not answer",
         pattern=r"connection refused|no such host|i/o timeout|connection reset by peer|: EOF$"
         r"|Client\.Timeout exceeded|no route to host|network is unreachable|server misbehaving"
@@ -50,18 +58,18 @@ REGISTRIES: tuple[Refusal, ...] = (
         advice="see whether the name is right and the host's network lets it through",
     ),
     _registry(
-        Meaning.UNREACHABLE,
+        RefusalMeaning.UNREACHABLE,
         "the registry has a trouble of its own",
         pattern=r"(?:unexpected HTTP status|failed with status): 5\d\d",
     ),
     _registry(
-        Meaning.UNREACHABLE,
+        RefusalMeaning.UNREACHABLE,
         "the registry takes no more requests for now",
         pattern=r"toomanyrequests: |failed with status: 429",
         advice="use LoginRegistry first: it may let those in more often whom it knows",
     ),
     _registry(
-        Meaning.CONFLICT,
+        RefusalMeaning.CONFLICT,
         "the engine does not trust the registry's certificate, or it speaks no TLS",
         pattern=r"\bx509: |\btls: |server gave HTTP response to HTTPS client",
         advice="who runs the host may add the certificate's authority, or the registry as an "

@@ -1,4 +1,4 @@
-"""What a row of the table of refusals has."""
+"""A row of the table of refusals."""
 
 import re
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ CONFLICT = frozenset({HTTPStatus.CONFLICT})
 MISSING = frozenset({HTTPStatus.NOT_FOUND})
 
 
-class Meaning(Enum):
-    """What a refusal is: the words of a contract that has one for each."""
+class RefusalMeaning(Enum):
+    """The meaning of a refusal, by its reason in the contract."""
 
     WRONG = "INVALID_ARGUMENT"
     TAKEN = "IN_USE"
@@ -27,7 +27,7 @@ class Meaning(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class DockerRefusal:
     """A row of the table.
 
     Attributes:
@@ -45,7 +45,7 @@ class Refusal:
     """
 
     name: str
-    meaning: Meaning
+    meaning: RefusalMeaning
     statuses: frozenset[HTTPStatus]
     pattern: re.Pattern[str]
     fields: tuple[str, ...] = ()
@@ -54,16 +54,16 @@ class Refusal:
 
 
 def row(
-    meaning: Meaning,
+    meaning: RefusalMeaning,
     name: str,
     statuses: frozenset[HTTPStatus],
     pattern: str,
     *fields: str,
     advice: str = "",
     seen: tuple[str, ...] = EVERY_VERSION,
-) -> Refusal:
+) -> DockerRefusal:
     """Return a row, its pattern compiled."""
-    return Refusal(name, meaning, statuses, re.compile(pattern), fields, advice, seen)
+    return DockerRefusal(name, meaning, statuses, re.compile(pattern), fields, advice, seen)
 
 
-wrong = partial(row, Meaning.WRONG)
+wrong = partial(row, RefusalMeaning.WRONG)
