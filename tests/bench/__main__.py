@@ -1,4 +1,4 @@
-"""Builds a load on the real engines, measures every promise about speed, tells the result."""
+"""Build a load on the real engines, measure every promise about speed, report the result."""
 
 import argparse
 import signal
@@ -12,11 +12,11 @@ from pathlib import Path
 from rich.console import Console
 
 from bench.bare import BareLibvirt
-from bench.crowd import crowd
 from bench.daemon import Daemon, running
-from bench.following import external_changes
+from bench.external_changes import external_changes
 from bench.idling import idle
 from bench.load import Load
+from bench.many_watchers import many_watchers
 from bench.pausing import verbs
 from bench.plan import FULL, QUICK, Plan
 from bench.reading import gets, lists
@@ -36,7 +36,7 @@ def _measure(plan: Plan, load: Load, daemon: Daemon, engine: BareLibvirt) -> Ite
         "GetResource, calls a second": lambda: throughput(plan, load, daemon),
         "among many resources": lambda: scaling(plan),
         "external change → watcher": lambda: external_changes(plan, load, daemon, engine),
-        "many watchers": lambda: crowd(plan, load, daemon),
+        "many watchers": lambda: many_watchers(plan, load, daemon),
         "idle": lambda: idle(plan, load, daemon),
     }
     for work, measure in measures.items():
@@ -55,7 +55,7 @@ def _built(plan: Plan, engine: BareLibvirt) -> Iterator[Load]:
         load.build(plan)
         yield load
     finally:
-        # Nothing stops this half-way: what stays behind is in everybody's way.
+        # Ignore signals: a load that is left behind disturbs everybody on the host.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         _progress.print("[dim]bench: removing what was built[/dim]")

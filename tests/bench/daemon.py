@@ -26,9 +26,9 @@ class Daemon:
     Attributes:
         pid: of its process.
         socket: path of its Unix socket.
-        token: good for all of it.
+        token: grants both scopes.
         client: the ordinary client.
-        wire: the bare one.
+        wire: the bare HTTP/2 client.
     """
 
     pid: int
@@ -65,7 +65,7 @@ class Daemon:
             wire.close()
 
     def await_ids(self, ids: AbstractSet[str], patience: float = 30) -> None:
-        """Wait until a list has these."""
+        """Wait until the daemon lists these ids."""
         missing = set(ids)
 
         def complete() -> bool:

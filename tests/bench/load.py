@@ -1,4 +1,4 @@
-"""The load: containers and domains on the real engines, removed again in any case."""
+"""The load: containers and domains on the real engines, removed at the end in any case."""
 
 import secrets
 import threading
@@ -48,7 +48,7 @@ class Load:
 
     @property
     def ids(self) -> set[str]:
-        """All that there is."""
+        """The ids of all containers and domains."""
         return {
             *self.containers,
             *self.running_containers,
@@ -57,7 +57,7 @@ class Load:
         }
 
     def build(self, plan: Plan) -> None:
-        """Make what the plan says."""
+        """Create the containers and domains of a plan."""
         self.containers = _parallel(self._create, range(plan.containers))
         self.domains = _parallel(self._define, range(plan.domains))
         running = range(plan.running)
@@ -69,7 +69,7 @@ class Load:
         _parallel(lambda id: self.domain(id).create(), self.running_domains)
 
     def add_domains(self, count: int) -> None:
-        """Define that many more."""
+        """Define more domains."""
         taken = range(len(self.ids), len(self.ids) + count)
         self.domains += _parallel(self._define, taken)
 
@@ -82,7 +82,7 @@ class Load:
         return self._libvirt.lookupByUUIDString(uuid)
 
     def remove(self) -> None:
-        """Remove all that bears the name of this run, whatever came in between."""
+        """Remove everything with the name of this run, also after a failure."""
         containers = [found["Id"] for found in self._connection.labelled(f"{_LABEL}={self.name}")]
         _parallel(lambda id: self.docker("DELETE", f"/containers/{id}?force=1"), containers)
         domains = [

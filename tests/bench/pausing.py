@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 from bench.bare import BareDocker
 from bench.daemon import Daemon
+from bench.interleaved import Act, p50, time_interleaved
 from bench.load import Load
 from bench.plan import Plan
 from bench.report import Row, Target
-from bench.turns import Act, in_turns, p50
 from proa import v1
 
 # The engine's own late events of one pause would meet the next.
@@ -37,7 +37,7 @@ def verbs(plan: Plan, load: Load, daemon: Daemon) -> Iterator[Row]:
         ("container", container, bare_container, 1.25),
         ("domain", uuid, bare_domain, 1.35),
     ):
-        times = in_turns(
+        times = time_interleaved(
             {"ours": _by_wire(daemon, id), "bare": act, "client": _by_client(daemon, id)},
             plan.verbs,
             pause=_PAUSE,

@@ -7,10 +7,10 @@ import docker
 
 from bench.bare import DOCKER_SOCKET, BareDocker
 from bench.daemon import Daemon
+from bench.interleaved import p50, time_interleaved
 from bench.load import Load
 from bench.plan import Plan
 from bench.report import Row, Target
-from bench.turns import in_turns, p50
 from proa import v1
 
 _BARE = (
@@ -36,7 +36,7 @@ def lists(plan: Plan, load: Load, daemon: Daemon) -> Iterator[Row]:
         raise RuntimeError(f"ListResources lacks {len(missing)} of {len(load.ids)}")
     bare, sdk = BareDocker(), docker.DockerClient(base_url=f"unix://{DOCKER_SOCKET}")
     list_method = "/proa.v1.ResourceService/ListResources"
-    times = in_turns(
+    times = time_interleaved(
         {
             "ours": lambda: daemon.wire.call(list_method, b""),
             "bare": lambda: bare("GET", "/containers/json?all=1"),
@@ -44,7 +44,7 @@ def lists(plan: Plan, load: Load, daemon: Daemon) -> Iterator[Row]:
         },
         plan.lists,
     )
-    sdk_times = in_turns(
+    sdk_times = time_interleaved(
         {
             "ours": lambda: daemon.wire.call(list_method, b""),
             "sdk": lambda: sdk.containers.list(all=True),
@@ -81,7 +81,7 @@ def gets(plan: Plan, load: Load, daemon: Daemon) -> Iterator[Row]:
     of_domain = v1.GetResourceRequest(id=domain)
     container_bytes, domain_bytes = of_container.SerializeToString(), of_domain.SerializeToString()
     inspect = f"/containers/{container}/json"
-    times = in_turns(
+    times = time_interleaved(
         {
             "container": lambda: daemon.wire.call(get_method, container_bytes),
             "domain": lambda: daemon.wire.call(get_method, domain_bytes),

@@ -11,10 +11,10 @@ from typing import Any
 import grpc
 
 from bench.daemon import Daemon, running
+from bench.interleaved import Act, p50, time_interleaved
 from bench.plan import Plan
 from bench.populated import IMAGE, name
 from bench.report import Row, Target
-from bench.turns import Act, in_turns, p50
 from bench.workers import working
 from proa import v1
 
@@ -42,7 +42,7 @@ def scaling(plan: Plan) -> Iterator[Row]:
         rows: list[tuple[str, float, float]] = []
         writer.ask("begin")
         for work in acts["few"]:
-            times = in_turns({side: acts[side][work] for side in acts}, plan.scaling)
+            times = time_interleaved({side: acts[side][work] for side in acts}, plan.scaling)
             rows.append((work, p50(times["many"]), p50(times["few"])))
         rate = writer.ask("end")
     for work, ours, bare in rows:

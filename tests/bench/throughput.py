@@ -22,8 +22,8 @@ _METHOD = "/proa.v1.ResourceService/GetResource"
 _AT_ONCE = 32
 _NOTE = (
     f"Calls a second of one grpc.aio client process, {_AT_ONCE} at once on one channel, in "
-    "turns against the daemon and against a grpc.aio server with one method, no interceptor "
-    "and no token, that answers every call with the same message; medians of all turns. "
+    "alternation against the daemon and against a grpc.aio server with one method, no interceptor "
+    "and no token, that answers every call with the same message; medians of all slices. "
     "In brackets: processor time of the server per call."
 )
 
@@ -40,11 +40,11 @@ def throughput(plan: Plan, load: Load, daemon: Daemon) -> Iterator[Row]:
         ours = _Side(callers, daemon.pid, f"unix:{daemon.socket}", daemon.token)
         bare = _Side(callers, echo.pid, f"unix:{folder}/echo.sock", "")
         for side in (ours, bare):
-            side.turn(plan.slice_seconds)
+            side.run(plan.slice_seconds)
             side.forget()
         for number in range(plan.slices):
             for side in (ours, bare) if number % 2 else (bare, ours):
-                side.turn(plan.slice_seconds)
+                side.run(plan.slice_seconds)
     yield Row(
         work="GetResource, calls a second : bare echo",
         ours=str(ours),
@@ -56,7 +56,7 @@ def throughput(plan: Plan, load: Load, daemon: Daemon) -> Iterator[Row]:
 
 
 class _Side:
-    """One of the two servers, and how it did in its turns."""
+    """One of the two servers, and its rates."""
 
     def __init__(self, callers: Worker, pid: int, target: str, token: str) -> None:
         self._callers = callers
@@ -66,7 +66,7 @@ class _Side:
         self._rates: list[float] = []
         self._cpu: list[float] = []
 
-    def turn(self, seconds: float) -> None:
+    def run(self, seconds: float) -> None:
         before = cpu_seconds(self._pid)
         calls, taken = self._callers.ask((self._target, self._token, seconds))
         self._rates.append(calls / taken)

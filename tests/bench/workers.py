@@ -1,4 +1,4 @@
-"""Processes of our own: a bare server to compare with, and callers that cost us nothing."""
+"""Processes beside the bench: a bare server to compare with, and clients."""
 
 import multiprocessing
 import signal
@@ -19,12 +19,12 @@ class Worker:
         self._connection = connection
 
     def ask(self, question: object, patience: float = 60) -> Any:
-        """Send something and give the answer."""
+        """Send a question and return the answer."""
         self._connection.send(question)
         return self.answer(patience)
 
     def answer(self, patience: float = 60) -> Any:
-        """Wait for what it sends. Raises what it sends if that is an exception."""
+        """Wait for an answer and return it; raise it if it is an exception."""
         if not self._connection.poll(patience):
             raise TimeoutError(f"a worker did not answer within {patience:.0f} s")
         answer = self._connection.recv()

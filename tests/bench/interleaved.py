@@ -1,4 +1,4 @@
-"""Timing several acts in turns, so that whatever else the machine does befalls all alike."""
+"""Timing of several calls, interleaved: other load on the machine affects all of them alike."""
 
 import gc
 import statistics
@@ -10,13 +10,15 @@ Act = Callable[[], object]
 _WARM_UP = 5
 
 
-def in_turns(acts: Mapping[str, Act], rounds: int, *, pause: float = 0) -> dict[str, list[float]]:
-    """Time each act `rounds` times, one after the other, each round in another order.
+def time_interleaved(
+    acts: Mapping[str, Act], rounds: int, *, pause: float = 0
+) -> dict[str, list[float]]:
+    """Time each call `rounds` times, one after the other, each round in another order.
 
     Args:
-        acts: what to time, by name.
-        rounds: how often, after a few that do not count.
-        pause: seconds before each, for the late work of the one before.
+        acts: the calls, by name.
+        rounds: how often each is timed, after a few rounds that do not count.
+        pause: seconds before each call, in which late work of the one before can end.
     """
     names = list(acts)
     times: dict[str, list[float]] = {name: [] for name in names}

@@ -1,4 +1,4 @@
-"""Many watchers at once: whether each hears of everything, and what memory that takes."""
+"""Many watchers at once: whether each gets all changes, and the memory that they take."""
 
 import asyncio
 import time
@@ -33,7 +33,7 @@ _NOTE = (
 
 @dataclass(frozen=True)
 class _Progress:
-    """How far the watchers are."""
+    """The progress of the watchers."""
 
     synced: int
     deliveries: int
@@ -41,7 +41,7 @@ class _Progress:
     ended: list[str]
 
 
-def crowd(plan: Plan, load: Load, daemon: Daemon) -> Iterator[Row]:
+def many_watchers(plan: Plan, load: Load, daemon: Daemon) -> Iterator[Row]:
     """Rename resources while many watch."""
     half = plan.watched_changes // 2
     containers = {id: f"{load.name}-new-c{n}" for n, id in enumerate(load.containers[:half])}
@@ -100,7 +100,7 @@ def crowd(plan: Plan, load: Load, daemon: Daemon) -> Iterator[Row]:
 
 
 class _Watcher:
-    """One watcher, and which of the expected changes it has been told of."""
+    """One watcher, and the expected changes that it has received."""
 
     def __init__(self, expected: Mapping[str, str]) -> None:
         self.synced = False

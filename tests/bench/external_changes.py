@@ -1,4 +1,4 @@
-"""Changes behind the daemon's back: how soon a watcher hears of them."""
+"""The delay from a change that is not the daemon's to a watcher."""
 
 import random
 import threading
@@ -11,10 +11,10 @@ import grpc
 import proa
 from bench.bare import BareDocker, BareLibvirt, DockerEvents
 from bench.daemon import Daemon
+from bench.interleaved import p50, p95
 from bench.load import Load
 from bench.plan import Plan
 from bench.report import Row, Target
-from bench.turns import p50, p95
 from proa import v1
 
 _PATIENCE = 5.0
