@@ -87,7 +87,7 @@ class Inventory:
                 await refresher.close()
 
     async def idle(self) -> None:
-        """Wait until no resource is dirty and no refresh is under way."""
+        """Wait until no refresh is under way or pending, but for retries of those that failed."""
         while any(refresher.busy for refresher in self._refreshers.values()):
             await asyncio.gather(*(refresher.idle() for refresher in self._refreshers.values()))
 

@@ -3,7 +3,7 @@
 import asyncio
 import math
 from datetime import UTC, datetime
-from typing import Never
+from typing import Any, Never
 
 import structlog
 
@@ -113,15 +113,14 @@ class Reflector:
         Raises:
             EngineUnreachableError: the stream of events is lost.
         """
-        ends = [
-            asyncio.ensure_future(end)
-            for end in (_stream_lost(lost), self._engine_lost(), self._event_missed())
-        ]
+        ends = [asyncio.ensure_future(end) for end in (self._engine_lost(), self._event_missed())]
+        awaited: list[asyncio.Future[Any]] = [lost, *ends]
         try:
-            done, _others = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            return done.pop().result()
+            done, _others = await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+            reason: str = done.pop().result()
+            return reason
         finally:
-            for end in ends:
+            for end in ends:  # the driver ends `lost`
                 end.cancel()
             await asyncio.gather(*ends, return_exceptions=True)
 
@@ -215,7 +214,3 @@ class Reflector:
 
     def _gap(self, kind: GapKind, message: str = "") -> Gap:
         return Gap(kind=kind, engine=self.connection.name, message=message)
-
-
-async def _stream_lost(lost: asyncio.Future[Never]) -> str:
-    return await lost

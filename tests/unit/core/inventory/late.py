@@ -49,6 +49,7 @@ class Late:
         self.events = []
         self.reads = []
         self.lost = False
+        self.looks_at_once = False
         self._version = 0
         self._subscriptions = []
 
@@ -121,6 +122,8 @@ class Late:
     async def _read(self, look):
         self._reach()
         read = Read(look)
+        if self.looks_at_once:
+            read.sample()
         self.reads.append(read)
         try:
             return await read.answer

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from proad.core.inventory import Inventory, InventoryTiming, Journal, Store
 from proad.core.slices import TimeSlicer
 from proad.errors import ProaError
-from proad.model import EngineEvent, ResourceFilter, ResourceState, Verb
+from proad.model import ResourceFilter, ResourceState, Verb
 from unit.core.inventory.late import Late
 from unit.core.inventory.replay import Replay
 from unit.core.inventory.scripted import linked
@@ -65,7 +65,9 @@ class Histories(RuleBasedStateMachine):
     """An engine that delays, drops, repeats and reorders events, and answers out of order."""
 
     @initialize(
-        disturbances=st.sampled_from([(), ("cut", "lose"), ("cut", "lose", "drop")]),
+        disturbances=st.sampled_from(
+            [(), ("wait", "cut", "lose"), ("wait", "cut", "lose", "drop")]
+        ),
     )
     def begin(self, disturbances):
         self.disturbances = disturbances
@@ -107,36 +109,39 @@ class Histories(RuleBasedStateMachine):
 
         return self.runner.run(run())
 
-    def change(self, change, *, soon):
-        """Change something; `soon`: its events come at once."""
+    def act(self, act, *, soon):
+        """Change something in the engine; `soon`: its events come at once."""
 
-        def act():
+        def change():
             before = len(self.engine.events)
-            change()
+            act()
             while soon and len(self.engine.events) > before:
                 self.engine.deliver(self.engine.events.pop(before))
 
-        self.do(act)
+        self.do(change)
 
-    @rule(id=IDS, state=STATES, name=NAMES, soon=st.booleans())
-    def put(self, id, state, name, soon):
-        self.change(lambda: self.engine.put(id, state, name), soon=soon)
+    @rule(
+        what=st.sampled_from(["put", "put", "take", "make_anew", "configure"]),
+        id=IDS,
+        state=STATES,
+        name=NAMES,
+        soon=st.booleans(),
+    )
+    def change(self, what, id, state, name, soon):
+        self.act(lambda: getattr(self, what)(id, state, name), soon=soon)
 
-    @rule(id=IDS, soon=st.booleans())
-    def take(self, id, soon):
-        self.change(lambda: self.engine.take(id), soon=soon)
+    def put(self, id, state, name):
+        self.engine.put(id, state, name)
 
-    @rule(id=IDS, state=STATES, soon=st.booleans())
-    def make_anew(self, id, state, soon):
-        def anew():
-            self.engine.take(id)
-            self.engine.put(id, state, "anew")
+    def take(self, id, _state, _name):
+        self.engine.take(id)
 
-        self.change(anew, soon=soon)
+    def make_anew(self, id, state, name):
+        self.engine.take(id)
+        self.engine.put(id, state, name)
 
-    @rule(id=IDS, command=NAMES, soon=st.booleans())
-    def configure(self, id, command, soon):
-        self.change(lambda: self.engine.configure(id, command), soon=soon)
+    def configure(self, id, _state, name):
+        self.engine.configure(id, name)
 
     @precondition(lambda self: self.engine.events)
     @rule(which=ANY, repeat=st.sampled_from([False, False, True]))
@@ -147,18 +152,45 @@ class Histories(RuleBasedStateMachine):
             events.remove(event)
         self.do(lambda: self.engine.deliver(event))
 
-    @rule(id=IDS)
-    def deliver_for_nothing(self, id):
-        self.do(lambda: self.engine.deliver(EngineEvent(id=id)))
+    @precondition(lambda self: self.engine.reads)
+    @rule(which=ANY, fails=st.sampled_from([False, False, False, True]))
+    def answer(self, which, fails):
+        """Answer a read, with what the engine looked at by then."""
+        read = self.engine.reads[which % len(self.engine.reads)]
+        self.do(read.fail if fails else read.end)
+
+    @rule(at_once=st.booleans())
+    def look(self, at_once):
+        """Look at what is read now, and from now on at once, or only with the answer."""
+        self.engine.looks_at_once = at_once
+        for read in self.engine.reads:
+            read.sample()
+
+    @rule(id=IDS, what=st.sampled_from(["summary", "comparison", "full view"]))
+    def ask(self, id, what):
+        inventory, connection = self.inventory, self.connection
+        if what == "full view":
+            self.do(lambda: self._call(inventory.full(connection, id)))
+        else:
+            in_full = what == "comparison"
+            self.do(lambda: self._call(inventory.refresh(connection, id, reconfigured=in_full)))
+
+    @rule(id=IDS, state=st.none() | STATES, soon=st.booleans())
+    def verb(self, id, state, soon):
+        """Begin a verb on a resource, or end the one under way."""
+        if id in self.verbs:
+            self.do(lambda: self._call(self.verbs.pop(id).end()))
+        elif self.inventory.entry(self.connection, id) is not None:
+            self.verbs[id] = self.do(lambda: VerbUnderWay(self, id, state))
+            self.act(self.verbs[id].act, soon=soon)
 
     @precondition(lambda self: self.disturbances)
     @rule(which=ANY)
     def disturb(self, which):
         getattr(self, self.disturbances[which % len(self.disturbances)])()
 
-    @rule(seconds=st.sampled_from([0.05, 0.5, 5.0]))
-    def wait(self, seconds):
-        self.runner.run(asyncio.sleep(seconds))
+    def wait(self):
+        self.runner.run(asyncio.sleep(0.5))
 
     def drop(self):
         if self.engine.events:
@@ -180,42 +212,6 @@ class Histories(RuleBasedStateMachine):
 
         self.runner.run(lose())
         self.do()
-
-    @precondition(lambda self: self.engine.reads)
-    @rule(which=ANY)
-    def sample(self, which):
-        self.do(self.engine.reads[which % len(self.engine.reads)].sample)
-
-    @precondition(lambda self: self.engine.reads)
-    @rule(which=ANY, fails=st.sampled_from([False, False, False, True]))
-    def answer(self, which, fails):
-        read = self.engine.reads[which % len(self.engine.reads)]
-        self.do(read.fail if fails else read.end)
-
-    @rule(id=IDS, in_full=st.booleans())
-    def refresh(self, id, in_full):
-        self.do(
-            lambda: self._call(self.inventory.refresh(self.connection, id, reconfigured=in_full))
-        )
-
-    @rule(id=IDS)
-    def full(self, id):
-        self.do(lambda: self._call(self.inventory.full(self.connection, id)))
-
-    @rule(id=IDS, state=st.none() | STATES)
-    def begin_verb(self, id, state):
-        if id not in self.verbs and self.inventory.entry(self.connection, id) is not None:
-            self.verbs[id] = self.do(lambda: VerbUnderWay(self, id, state))
-
-    @precondition(lambda self: self.verbs)
-    @rule(soon=st.booleans())
-    def act_verb(self, soon):
-        self.change(next(iter(self.verbs.values())).act, soon=soon)
-
-    @precondition(lambda self: self.verbs)
-    @rule()
-    def end_verb(self):
-        self.do(lambda: self._call(self.verbs.pop(next(iter(self.verbs))).end()))
 
     def _call(self, call):
         async def run():
@@ -259,6 +255,8 @@ class Histories(RuleBasedStateMachine):
         """Have all that is under way come to its end; a resync finds what no event told."""
         for id in list(self.verbs):
             self._call(self.verbs.pop(id).end())
+        await self._quiet()
+        await asyncio.sleep(2 * TIMING.retry_after)  # of reads that failed
         await self._quiet()
         if self.dropped:
             self.engine.cut()
@@ -311,4 +309,4 @@ class Histories(RuleBasedStateMachine):
 
 
 TestHistories = Histories.TestCase
-TestHistories.settings = settings(max_examples=300, stateful_step_count=60, deadline=None)
+TestHistories.settings = settings(max_examples=200, stateful_step_count=60, deadline=None)
