@@ -83,7 +83,8 @@ class Driver(Protocol):
         the latest some milliseconds after the engine shows the change. This holds for each
         change of a SUMMARY, and of the FULL view except for what `full_view_age` is for.
         Events are hints: several may come for one change, or one for nothing. The driver
-        does not coalesce events.
+        coalesces only events that wait until the engine shows their change; the event of
+        its own `pause` or `resume` may come a moment later than that.
 
         The block receives a future that never has a result. The future fails with
         EngineUnreachableError when the engine, or its stream of events, is lost, and with

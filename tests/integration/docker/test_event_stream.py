@@ -7,6 +7,7 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+import docker
 import pytest
 
 from event_queue import EventQueue
@@ -30,13 +31,13 @@ async def no_listeners() -> bool:
     return not listeners()
 
 
-async def test_what_comes_right_after_entering_is_told(driver: DockerDriver, make: Make):
+async def test_subscribe_publishes_what_comes_right_after_entering(
+    driver: DockerDriver, make: Make, raw: docker.APIClient
+):
     made = await make(*DEAF, start=False)
     for number in range(10):
         async with EventQueue.of(driver) as events:
-            await driver._engine.post(
-                f"/containers/{made.id}/rename", params={"name": f"{made.name}-{number}"}
-            )
+            await asyncio.to_thread(raw.rename, made.id, f"{made.name}-{number}")
             async with asyncio.timeout(30):
                 while (await anext(events)).id != made.id:
                     pass
