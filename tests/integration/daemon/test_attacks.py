@@ -65,7 +65,7 @@ async def refused(channel: grpc.aio.Channel, request: bytes, **options: Any) -> 
 
 
 @pytest.mark.parametrize("who", ["stranger", "advanced"])
-def test_packed_messages_of_8_mib_cost_no_memory(daemon: Daemon, who: str) -> None:
+def test_attack_compressed_messages_of_8_mib_cost_no_memory(daemon: Daemon, who: str) -> None:
     metadata = []
     if who == "advanced":
         with daemon.client() as client:
@@ -83,7 +83,7 @@ def test_packed_messages_of_8_mib_cost_no_memory(daemon: Daemon, who: str) -> No
     assert peak(daemon) - before < MOST_MB
 
 
-def test_10000_refused_calls_cost_no_memory(daemon: Daemon) -> None:
+def test_attack_10000_refused_calls_cost_no_memory(daemon: Daemon) -> None:
     """Each with a request as large as its method takes."""
     request = embedded(1, b"\x62\x00" * 131_000)
 
@@ -100,7 +100,7 @@ def test_10000_refused_calls_cost_no_memory(daemon: Daemon) -> None:
 
 
 @pytest.mark.parametrize("path", [LOGIN, REFLECTION])
-def test_messages_sent_in_part_cost_little_memory_and_others_are_served(
+def test_attack_partial_messages_cost_little_memory_and_others_are_served(
     daemon: Daemon, path: str
 ) -> None:
     """Each of the largest size that any method takes, on more streams than are read at a time."""
@@ -141,7 +141,7 @@ def test_messages_sent_in_part_cost_little_memory_and_others_are_served(
     assert peak(daemon) - before < 64 * 1.1 + 600 / 16 + 2 * MOST_MB
 
 
-def test_thousands_of_connections_of_one_host_leave_another_served(
+def test_attack_thousands_of_connections_leave_others_served(
     daemon: Daemon, many_files: None
 ) -> None:
     """Some say nothing at all, some nothing after the preface, some hold streams."""
@@ -180,7 +180,7 @@ def test_thousands_of_connections_of_one_host_leave_another_served(
     asyncio.run(both())
 
 
-def test_a_daemon_takes_as_many_descriptors_as_it_may(daemon: Daemon) -> None:
+def test_daemon_raises_its_file_limit_to_the_hard_limit(daemon: Daemon) -> None:
     assert daemon.process is not None
     soft, hard = resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE)
 

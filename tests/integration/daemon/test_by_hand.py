@@ -50,7 +50,7 @@ class Operator:
 
 @pytest.mark.docker
 @pytest.mark.libvirt
-def test_a_session_with_buf_curl(start_daemon: Callable[..., Daemon], token: str, swept):
+def test_buf_curl_session_runs(start_daemon: Callable[..., Daemon], token: str, swept):
     build_guest()
     daemon = start_daemon(PROA_MEDIA_DIRS=str(medium("guest.iso").parent))
     swept(daemon.client())

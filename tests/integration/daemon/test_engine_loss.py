@@ -101,7 +101,7 @@ def engine_health(client: proa.Client, driver: str) -> str:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP])
-def test_dockerd(
+def test_dockerd_lost_fails_containers_alone_and_recovers(
     daemon: Daemon, client: proa.Client, dockerd: PrivateEngine, number: signal.Signals
 ):
     dockerd.signal(number)
@@ -136,7 +136,7 @@ def test_dockerd(
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP])
-def test_libvirtd(
+def test_libvirtd_lost_fails_domains_alone_and_recovers(
     daemon: Daemon, client: proa.Client, libvirtd: PrivateLibvirtd, number: signal.Signals
 ):
     created = client.domains.CreateDomain(v1.CreateDomainRequest(spec=tiny_domain())).resource

@@ -68,7 +68,7 @@ def refused(code: grpc.StatusCode, reason: str, call: Callable[[], object]) -> p
     return caught.value
 
 
-def test_what_is_not_there(client: proa.Client, token: str):
+def test_error_missing_things_are_not_found(client: proa.Client, token: str):
     domain = define(client, token)
     for call, reason in (
         (lambda: client.resources.GetResource(v1.GetResourceRequest(id="no")), "RESOURCE"),
@@ -90,7 +90,7 @@ def test_what_is_not_there(client: proa.Client, token: str):
     )
 
 
-def test_what_is_wrong_in_a_request(client: proa.Client, token: str):
+def test_error_wrong_requests_name_the_field(client: proa.Client, token: str):
     spec = v1.DomainSpec(name=token, memory_bytes=5)
     error = refused(
         grpc.StatusCode.INVALID_ARGUMENT,
@@ -108,7 +108,9 @@ def test_what_is_wrong_in_a_request(client: proa.Client, token: str):
     assert [violation.field for violation in error.violations] == ["xml"]
 
 
-def test_what_exists_or_is_ambiguous_or_used(own_image: str, client: proa.Client, token: str):
+def test_error_existing_ambiguous_or_used_things_are_named(
+    own_image: str, client: proa.Client, token: str
+):
     container = run(client, token, *OBEDIENT, image=own_image)
     domain = define(client, token)
     for again in (lambda: run(client, token), lambda: define(client, token)):
@@ -138,7 +140,9 @@ def test_what_exists_or_is_ambiguous_or_used(own_image: str, client: proa.Client
 @pytest.mark.parametrize(
     "make", [lambda c, t: run(c, t, *OBEDIENT), lambda c, t: define(c, t, start=True)]
 )
-def test_states(client: proa.Client, token: str, make: Callable[..., v1.Resource]):
+def test_error_illegal_states_name_state_and_verb(
+    client: proa.Client, token: str, make: Callable[..., v1.Resource]
+):
     resource, resources = make(client, token), client.resources
     failed = grpc.StatusCode.FAILED_PRECONDITION
     running = {
@@ -162,7 +166,7 @@ def test_states(client: proa.Client, token: str, make: Callable[..., v1.Resource
         refused(failed, "RESOURCE_NOT_RUNNING", call)
 
 
-def test_what_a_domain_would_lose(client: proa.Client, token: str):
+def test_error_domain_with_snapshots_or_saved_state_is_kept(client: proa.Client, token: str):
     domain = define(client, token, start=True)
     delete = v1.DeleteResourceRequest(id=domain.id)
     failed = grpc.StatusCode.FAILED_PRECONDITION
@@ -175,7 +179,7 @@ def test_what_a_domain_would_lose(client: proa.Client, token: str):
     refused(failed, "HAS_SNAPSHOTS", lambda: client.resources.DeleteResource(delete))
 
 
-def test_what_an_engine_cannot_or_will_not(client: proa.Client, token: str):
+def test_error_engine_that_cannot_or_refuses_says_so(client: proa.Client, token: str):
     container = run(client, token, *OBEDIENT)
     missing = grpc.StatusCode.UNIMPLEMENTED
     save = v1.StopResourceRequest(id=container.id, mode=v1.STOP_MODE_SAVE)
@@ -190,7 +194,7 @@ def test_what_an_engine_cannot_or_will_not(client: proa.Client, token: str):
     assert [each.field for each in error.violations] == ["spec.command[0]"]
 
 
-def test_time_runs_out(client: proa.Client, token: str):
+def test_error_time_that_runs_out_is_deadline_exceeded(client: proa.Client, token: str):
     container = run(client, token, *DEAF)
 
     def graceful(seconds: int) -> None:
@@ -216,7 +220,7 @@ def test_time_runs_out(client: proa.Client, token: str):
     waiting.join()
 
 
-def test_who_is_calling(start_daemon: Start, token: str):
+def test_error_callers_without_permission_are_told_why(start_daemon: Start, token: str):
     daemon = start_daemon()
     unknown = grpc.StatusCode.UNAUTHENTICATED
     who = v1.GetCallerRequest()
@@ -251,7 +255,7 @@ def dockerd() -> Iterator[PrivateEngine]:
         engine.stop()
 
 
-def test_an_engine_that_hangs(start_daemon: Start, dockerd: PrivateEngine):
+def test_error_engine_that_hangs_is_unavailable(start_daemon: Start, dockerd: PrivateEngine):
     daemon = start_daemon(PROA_DOCKER_URL=dockerd.url, PROA_LIBVIRT_URI="")
     with daemon.client(timeout=10) as client:
         images = v1.ListImagesRequest()

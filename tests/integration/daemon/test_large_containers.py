@@ -77,7 +77,7 @@ def raw(client: Stock, engine: PrivateEngine) -> Iterator[docker.APIClient]:
     raw.close()
 
 
-def test_a_container_with_huge_labels_breaks_no_list_watch_or_verb(
+def test_container_with_huge_labels_breaks_no_list_watch_or_verb(
     client: Stock, raw: docker.APIClient
 ):
     made = raw.create_container(IMAGE, ["sleep", "600"], name="huge", labels=LABELS)["Id"]
@@ -101,7 +101,7 @@ def test_a_container_with_huge_labels_breaks_no_list_watch_or_verb(
     assert (deleted.name, deleted.truncated) == ("huge", True)
 
 
-def test_an_image_with_huge_labels_breaks_no_list(client: Stock, raw: docker.APIClient):
+def test_image_with_huge_labels_breaks_no_list(client: Stock, raw: docker.APIClient):
     list(raw.load_image(saved_image("huge:1", config={"Labels": LABELS})))
 
     listed = client.ListImages(v1.ListImagesRequest()).images

@@ -74,7 +74,7 @@ async def attack(login: Login, outcomes: Counter[str], name: Callable[[int], str
 @pytest.mark.parametrize(
     "name", [lambda _number: "ada2", lambda number: f"user{number}"], ids=["one", "many"]
 )
-async def test_good_logins_while_many_fail_elsewhere_do_not_wait_for_them(start_daemon, name):
+async def test_login_while_many_fail_elsewhere_does_not_wait(start_daemon, name):
     daemon = await asyncio.to_thread(start_daemon, "--memory", PROA_TRUSTED_PROXIES="127.0.0.1")
     await add_users(daemon, "ada2", "new")
     outcomes: Counter[str] = Counter()
@@ -90,7 +90,7 @@ async def test_good_logins_while_many_fail_elsewhere_do_not_wait_for_them(start_
     assert max(waited) <= 8, waited
 
 
-async def test_a_burst_of_one_user_does_not_hold_up_another(start_daemon):
+async def test_login_burst_of_one_user_does_not_delay_another(start_daemon):
     daemon = await asyncio.to_thread(start_daemon, "--memory", PROA_TRUSTED_PROXIES="127.0.0.1")
     await add_users(daemon, "ada2", "new")
     done: list[str] = []
@@ -110,7 +110,7 @@ async def test_a_burst_of_one_user_does_not_hold_up_another(start_daemon):
     assert done.index("new") - before <= 8, done
 
 
-async def test_more_logins_than_can_wait_are_refused_with_a_time(start_daemon):
+async def test_login_over_the_queue_is_refused_with_a_retry_delay(start_daemon):
     daemon = await asyncio.to_thread(start_daemon, "--memory")
     outcomes: Counter[str] = Counter()
     async with logins(daemon) as login:

@@ -25,7 +25,7 @@ IMAGE = "proa-test/busybox:1"
 DEAF = ["sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"]
 
 
-def test_a_unix_socket_serves_its_group_alone(start_daemon: Start, tmp_path):
+def test_unix_socket_serves_its_group_alone(start_daemon: Start, tmp_path):
     path = tmp_path / "proa.sock"
     daemon = start_daemon("--memory", PROA_LISTEN=f"unix:{path}")
 
@@ -35,14 +35,14 @@ def test_a_unix_socket_serves_its_group_alone(start_daemon: Start, tmp_path):
     assert daemon.stop() == 0
 
 
-def test_a_second_daemon_on_the_same_port_does_not_start(start_daemon: Start):
+def test_second_daemon_on_the_same_port_does_not_start(start_daemon: Start):
     first = start_daemon("--memory")
 
     with pytest.raises(AssertionError, match="cannot listen on"):
         start_daemon("--memory", PROA_LISTEN=first.address)
 
 
-def test_a_second_daemon_on_the_same_socket_does_not_start(start_daemon: Start, tmp_path):
+def test_second_daemon_on_the_same_socket_does_not_start(start_daemon: Start, tmp_path):
     path = tmp_path / "proa.sock"
     first = start_daemon("--memory", PROA_LISTEN=f"unix:{path}")
     assert first.process is not None
@@ -55,7 +55,7 @@ def test_a_second_daemon_on_the_same_socket_does_not_start(start_daemon: Start, 
         client.auth.GetCaller(v1.GetCallerRequest())
 
 
-def test_of_daemons_that_start_at_once_on_one_socket_one_serves(start_daemon: Start, tmp_path):
+def test_daemons_started_at_once_on_one_socket_one_serves(start_daemon: Start, tmp_path):
     path = tmp_path / "proa.sock"
     daemons = [Daemon(tmp_path / f"{n}", {"PROA_LISTEN": f"unix:{path}"}) for n in range(4)]
     processes = []
@@ -81,7 +81,7 @@ def test_of_daemons_that_start_at_once_on_one_socket_one_serves(start_daemon: St
             process.wait()
 
 
-def test_a_second_daemon_on_the_same_state_folder_does_not_start(start_daemon: Start):
+def test_second_daemon_on_the_same_state_folder_does_not_start(start_daemon: Start):
     first = start_daemon("--memory")
     state = first.environment["PROA_STATE_DIR"]
 
@@ -94,7 +94,7 @@ def test_a_second_daemon_on_the_same_state_folder_does_not_start(start_daemon: S
     start_daemon("--memory", PROA_STATE_DIR=state)
 
 
-def test_a_stale_socket_file_is_no_obstacle(start_daemon: Start, tmp_path):
+def test_daemon_with_a_stale_socket_file_starts(start_daemon: Start, tmp_path):
     path = tmp_path / "proa.sock"
     first = start_daemon("--memory", PROA_LISTEN=f"unix:{path}")
     first.stop(signal.SIGKILL)
@@ -106,7 +106,7 @@ def test_a_stale_socket_file_is_no_obstacle(start_daemon: Start, tmp_path):
         client.auth.GetCaller(v1.GetCallerRequest())
 
 
-def test_sigterm_says_not_serving_and_lets_a_call_end(start_daemon: Start):
+def test_sigterm_reports_not_serving_and_finishes_a_call(start_daemon: Start):
     daemon = start_daemon("--memory")
     outcome: list[object] = []
     with daemon.client() as client, grpc.insecure_channel(daemon.address) as channel:
@@ -135,7 +135,7 @@ def test_sigterm_says_not_serving_and_lets_a_call_end(start_daemon: Start):
 
 
 @pytest.mark.docker
-def test_no_end_of_ours_stops_a_workload(start_daemon: Start, token: str, swept):
+def test_workloads_outlive_every_end_of_the_daemon(start_daemon: Start, token: str, swept):
     daemon = start_daemon()
     with daemon.client() as client:
         spec = v1.ContainerSpec(image=IMAGE, name=token, command=DEAF)
@@ -151,7 +151,7 @@ def test_no_end_of_ours_stops_a_workload(start_daemon: Start, token: str, swept)
 
 
 @pytest.mark.docker
-def test_a_stop_whose_client_goes_away_is_done_all_the_same(start_daemon: Start, token: str, swept):
+def test_stop_whose_client_goes_away_is_finished(start_daemon: Start, token: str, swept):
     daemon = start_daemon()
     client = daemon.client()
     swept(client)
@@ -176,7 +176,7 @@ def test_a_stop_whose_client_goes_away_is_done_all_the_same(start_daemon: Start,
     wait_until(lambda: state() == v1.RESOURCE_STATE_STOPPED)
 
 
-def test_every_call_is_in_the_access_log_once(start_daemon: Start):
+def test_access_log_has_every_call_once(start_daemon: Start):
     daemon = start_daemon("--memory")
     with daemon.client() as client:
         client.auth.GetCaller(
@@ -198,7 +198,7 @@ def self_signed(folder: Path, name: str) -> None:
     subprocess.run(["openssl", *new, *files, *whose], cwd=folder, check=True, capture_output=True)
 
 
-def test_tls_and_certificates_of_clients(start_daemon: Start, tmp_path):
+def test_tls_with_client_certificates_serves_these_alone(start_daemon: Start, tmp_path):
     for name in ("server", "client"):
         self_signed(tmp_path, name)
     daemon = start_daemon(
@@ -221,7 +221,7 @@ def test_tls_and_certificates_of_clients(start_daemon: Start, tmp_path):
             client.auth.GetCaller(v1.GetCallerRequest(), timeout=5)
 
 
-def test_handshakes_that_fail_are_not_in_the_log(start_daemon: Start, tmp_path):
+def test_log_has_no_failed_handshakes(start_daemon: Start, tmp_path):
     """Each was a line, which anybody can make as many of as they like."""
     self_signed(tmp_path, "server")
     daemon = start_daemon(
@@ -243,6 +243,6 @@ def test_handshakes_that_fail_are_not_in_the_log(start_daemon: Start, tmp_path):
     assert [line for line in lines if not line.startswith("{")] == []
 
 
-def test_an_open_address_without_tls_is_refused(start_daemon: Start):
+def test_open_address_without_tls_is_refused(start_daemon: Start):
     with pytest.raises(AssertionError, match="needs TLS"):
         start_daemon("--memory", PROA_LISTEN="0.0.0.0:0")

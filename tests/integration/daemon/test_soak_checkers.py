@@ -11,7 +11,7 @@ def call(verb: str, answer: str, begin: float, end: float) -> Call:
     return Call(verb, answer, begin, end)
 
 
-def test_overlapping_calls_may_have_gone_in_any_order():
+def test_final_states_overlapping_calls_fit_any_order():
     both = [call("pause", PAUSED, 0, 9), call("start", RUNNING, 1, 9)]
 
     assert final_states(both, STOPPED) == {PAUSED}
@@ -32,7 +32,7 @@ def test_overlapping_calls_may_have_gone_in_any_order():
         [call("start", "INTERNAL", 0, 1)],
     ],
 )
-def test_answers_that_fit_no_order(calls: list[Call]):
+def test_final_states_answers_that_fit_no_order_are_empty(calls: list[Call]):
     assert final_states(calls, STOPPED) == set()
 
 
@@ -52,7 +52,7 @@ SYNCED = v1.WatchEvent(bookmark=v1.Bookmark(synced=True))
 EXISTING = change(v1.CHANGE_TYPE_EXISTING, 1)
 
 
-def test_a_story_without_holes():
+def test_replica_events_without_gaps_have_no_faults():
     replica = Replica()
     replica.take([EXISTING, SYNCED, change(v1.CHANGE_TYPE_MODIFIED, 2)])
     replica.take([change(v1.CHANGE_TYPE_REMOVED, 3), change(v1.CHANGE_TYPE_ADDED, 4)])
@@ -74,7 +74,7 @@ def test_a_story_without_holes():
         [EXISTING, SYNCED, EXISTING],
     ],
 )
-def test_stories_with_holes(events: list[v1.WatchEvent]):
+def test_replica_events_with_gaps_have_faults(events: list[v1.WatchEvent]):
     replica = Replica()
     replica.take(events)
 

@@ -25,7 +25,7 @@ def tunnel(tmp_path: Path) -> Path:
     return script
 
 
-def test_transport_that_fails_is_told_once_and_writes_nothing_else(
+def test_transport_that_fails_is_logged_once(
     tmp_path: Path, tunnel: Path, start_daemon: Callable[..., Daemon]
 ):
     try:

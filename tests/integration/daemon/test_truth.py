@@ -23,13 +23,13 @@ def setting() -> Iterator[Setting]:
 
 @pytest.mark.docker
 @pytest.mark.libvirt
-def test_changes_behind_our_back_while_the_engines_are_restarted(setting: Setting):
+def test_truth_external_changes_while_engines_restart_are_complete(setting: Setting):
     external_changes.external_changes(setting, external_changes.SHORT, SEED)
 
 
 @pytest.mark.docker
 @pytest.mark.libvirt
-def test_watchers_who_do_not_read_have_the_latest_state_once_they_do(setting: Setting):
+def test_truth_watches_read_late_have_the_latest_state(setting: Setting):
     slow.slow(setting, slow.SHORT, SEED)
 
 
@@ -40,7 +40,7 @@ def test_watchers_who_do_not_read_have_the_latest_state_once_they_do(setting: Se
     [frozen.frozen_dockerd, frozen.frozen_libvirtd, frozen.frozen_container],
     ids=lambda hang: hang.__name__,
 )
-def test_what_hangs_delays_nothing_else(
+def test_truth_part_that_hangs_delays_nothing_else(
     setting: Setting, hang: Callable[[Setting, frozen.Plan, int], str]
 ):
     hang(setting, frozen.SHORT, SEED)
@@ -48,14 +48,14 @@ def test_what_hangs_delays_nothing_else(
 
 @pytest.mark.docker
 @pytest.mark.libvirt
-def test_answers_to_racing_calls_fit_a_serial_order(setting: Setting):
+def test_truth_answers_to_racing_calls_fit_a_serial_order(setting: Setting):
     races.races(setting, races.SHORT, SEED)
 
 
-def test_tokens_lose_nothing_and_repeat_nothing(start_daemon: Start):
+def test_truth_resume_tokens_lose_and_repeat_nothing(start_daemon: Start):
     daemon = start_daemon("--memory")
     tokens.tokens(daemon, tokens.by_calls(daemon), changes=300, seed=SEED)
 
 
-def test_watches_that_end_in_every_way_harm_nobody(start_daemon: Start):
+def test_truth_watches_that_end_in_every_way_harm_nobody(start_daemon: Start):
     endurance.endurance(start_daemon("--memory"), endurance.SHORT, SEED)
