@@ -1,4 +1,4 @@
-"""What has happened, in order: the daemon's one revision and the last of its changes."""
+"""The last changes in order, and the daemon's one revision."""
 
 import asyncio
 import secrets
@@ -9,19 +9,19 @@ from proad.errors import ShuttingDownError
 from proad.model import ChangeCause, Gap, Resource
 
 JOURNAL_SIZE = 8192
-"""Entries kept. A watcher that falls further behind begins anew."""
+"""Entries kept. A watcher that falls further behind begins again with the present state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A resource came, changed or went.
+    """A resource appeared, changed or disappeared.
 
     Attributes:
         revision: of this change.
-        before: the resource before; None: it was not there.
-        after: the resource afterwards; None: it is gone.
-        cause: where it came from.
-        actor: the user whose call it was.
+        before: the resource before; None if there was none.
+        after: the resource afterwards; None if it is gone.
+        cause: where the change came from.
+        actor: the user whose call the change is attributed to.
     """
 
     revision: int
@@ -33,7 +33,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """Steps of one engine may be missing here."""
+    """Changes of one engine may be missing here."""
 
     revision: int
     gap: Gap
@@ -43,8 +43,8 @@ JournalEntry = Change | Notice
 
 
 class Journal:
-    """The last entries, numbered without a hole. Kept for all watchers together, so that
-    one that is slow costs nothing.
+    """The last entries, numbered without a gap, for all watchers together: a slow watcher
+    costs nothing.
 
     Args:
         size: how many entries are kept.
@@ -52,35 +52,35 @@ class Journal:
 
     def __init__(self, size: int = JOURNAL_SIZE) -> None:
         self.run_id = secrets.token_hex(4)
-        """Tells the revisions of this run of the daemon from those of another one."""
+        """Distinguishes the revisions of this run of the daemon from another run's."""
         self.revision = 0
         self._entries: deque[JournalEntry] = deque(maxlen=size)
         self._news = asyncio.Event()
         self._closed = False
 
     def next_revision(self) -> int:
-        """The revision that the next entry must have."""
+        """Return the revision that the next entry must have."""
         return self.revision + 1
 
     def append(self, entry: JournalEntry) -> None:
-        """Add an entry and wake those who wait for it."""
+        """Add an entry and wake its waiters."""
         if entry.revision != self.next_revision():
             raise ValueError(f"revision {entry.revision} after {self.revision}")
         self.revision = entry.revision
         self._entries.append(entry)
         self._news.set()
-        self._news.clear()  # those who waited are woken all the same
+        self._news.clear()  # the waiters are woken all the same
 
     def note(self, gap: Gap) -> None:
         """Add a notice."""
         self.append(Notice(revision=self.next_revision(), gap=gap))
 
     def holds(self, revision: int) -> bool:
-        """Tell whether all entries after `revision` are still there."""
+        """Return whether all entries after `revision` are still there."""
         return self.revision - len(self._entries) <= revision <= self.revision
 
     def after(self, revision: int, most: int) -> list[JournalEntry]:
-        """Give the first `most` entries after a revision that the journal holds."""
+        """Return the first `most` entries after a revision that the journal holds."""
         behind = self.revision - revision
         return [self._entries[-n] for n in range(behind, max(behind - most, 0), -1)]
 
@@ -96,6 +96,6 @@ class Journal:
             raise ShuttingDownError
 
     def close(self) -> None:
-        """Tell all who wait, now or later, that nothing comes any more."""
+        """Fail all waiters, present and future: no more entries come."""
         self._closed = True
         self._news.set()

@@ -1,4 +1,4 @@
-"""Telling a watcher what there is and what changes."""
+"""What a watcher receives: the present state, then every change."""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
@@ -29,10 +29,9 @@ class Batch:
     """Events in order.
 
     Attributes:
-        events: the events, each with the revision that it came from; 0 for those that no
-            other watcher gets.
-        revision: how far the watcher has come with them; None in the initial state, in
-            the middle of which nobody can go on.
+        events: the events, each with its revision; 0 for events of this watcher alone.
+        revision: the revision that the watcher has reached with them; None within the
+            initial state, where no watch can resume.
     """
 
     events: tuple[tuple[int, WatchEvent], ...]
@@ -47,17 +46,18 @@ async def watch(
     heartbeat: timedelta,
     revision: int | None = None,
 ) -> AsyncIterator[Batch]:
-    """Give what there is, a bookmark, and then each change, for ever.
+    """Yield the present state, a bookmark, and then each change, for ever.
 
-    A watcher costs nothing while it does not read: it is a place in the journal. If the
-    journal is short of that place when it reads on, it is told so and begins anew.
+    A watcher that does not read costs nothing: it is a position in the journal. If the
+    journal no longer reaches back to that position, the watcher receives a gap and the
+    present state again.
 
     Args:
-        inventory: what is watched.
-        which: the resources that the watcher wants to hear of.
-        connections: the engines that have such resources.
-        heartbeat: how long nothing may come.
-        revision: go on after this one, without the initial state.
+        inventory: the inventory.
+        which: the resources to watch.
+        connections: the engines that may have such resources.
+        heartbeat: the time without an event after which a bookmark is sent.
+        revision: resume after this revision, without the initial state.
 
     Raises:
         RevisionCompactedError: the journal does not reach back to `revision`.
@@ -70,7 +70,7 @@ async def watch(
             yield batch
     elif journal.holds(revision):
         place = revision
-        # Who was away learns at once that it goes on.
+        # The caller learns at once that its watch has resumed.
         yield Batch(((0, WatchEvent(bookmark=Bookmark())),), place)
     else:
         raise RevisionCompactedError
@@ -90,7 +90,7 @@ async def watch(
                 message="the watcher reads more slowly than things change",
             )
             yield Batch(((0, WatchEvent(gap=restarted)),), None)
-            place = journal.revision  # only now: it may have taken its time again
+            place = journal.revision  # only now: reading the batch may have taken long
             async for batch in _initial(inventory, which, connections, place):
                 yield batch
             spoken = clock()
@@ -136,7 +136,7 @@ def _existing(resource: Resource) -> tuple[int, WatchEvent]:
 def _event(
     recorded: JournalEntry, which: ResourceFilter, engines: Collection[str]
 ) -> WatchEvent | None:
-    """Make of a journal's entry what this watcher is told, if it is."""
+    """Return the event of a journal entry for this watcher; None if there is none."""
     match recorded:
         case Notice(gap=gap):
             return WatchEvent(gap=gap) if gap.engine in engines else None
