@@ -61,8 +61,8 @@ def encode(cls: type[M], value: Any) -> M:
 
 
 def _fill(message: Message, value: Any) -> None:
-    plan = _plan(message.DESCRIPTOR, type(value))  # type: ignore[arg-type] # mypy: a type has no __hash__
-    for field in plan.fields:
+    filling = plan(message.DESCRIPTOR, type(value))  # type: ignore[arg-type] # mypy: a type has no __hash__
+    for field in filling.fields:
         content = getattr(value, field.name)
         if content is None:
             continue
@@ -71,8 +71,8 @@ def _fill(message: Message, value: Any) -> None:
         except (ValueError, TypeError, KeyError, OverflowError, AttributeError) as error:
             message.ClearField(field.name)
             _log_misfit(message, field, error)
-    if plan.truncate is not None:
-        plan.truncate(message)
+    if filling.truncate is not None:
+        filling.truncate(message)
 
 
 def _log_misfit(message: Message, field: _Field, error: Exception) -> None:
@@ -86,7 +86,8 @@ def _log_misfit(message: Message, field: _Field, error: Exception) -> None:
 
 
 @cache
-def _plan(descriptor: Descriptor, cls: type) -> _Plan:
+def plan(descriptor: Descriptor, cls: type) -> _Plan:
+    """Return how to fill messages from values of a type, made once for each pair of types."""
     known = getattr(cls, "__dataclass_fields__", {})
     return _Plan(
         tuple(

@@ -19,9 +19,9 @@ EAST = timezone(timedelta(hours=-12))
 
 @pytest.fixture(autouse=True)
 def fresh():
-    module._plan.cache_clear()
+    module.plan.cache_clear()
     yield
-    module._plan.cache_clear()
+    module.plan.cache_clear()
 
 
 @pytest.mark.parametrize(
