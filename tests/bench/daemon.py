@@ -129,7 +129,7 @@ def _await_start(process: subprocess.Popen[bytes], log: Path) -> None:
             raise RuntimeError(f"the daemon did not start:\n{log.read_text()[-4000:]}")
         return b"serving" in log.read_bytes()
 
-    wait_until(serves, lambda: log.read_text()[-4000:], within=30)
+    wait_until(serves, lambda: log.read_text()[-4000:], within=120)
 
 
 @contextmanager
