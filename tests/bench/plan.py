@@ -14,7 +14,7 @@ class Plan:
         idle_resources: how many there are, of both kinds, while the daemon idles.
         idle_seconds: how long its idling is watched.
         lists, gets, verbs, sdk_lists: rounds of each; a round asks every side once.
-        slices: pairs of turns in which throughput is measured, `slice_seconds` each.
+        slices: pairs of slices in which throughput is measured, `slice_seconds` each.
         few_resources, many_resources: how many there are in the two daemons that are compared.
         scaling: rounds of each call to these.
         external_changes: pauses and resumes of each kind behind the daemon's back.

@@ -25,7 +25,7 @@ _LIST = "/proa.v1.ResourceService/ListResources"
 _PAGE = 100
 _WRITE_EVERY = 0.02
 _NOTE = (
-    "Two daemons over the memory driver, called in turns by the bare HTTP/2 client; 'bare' is the "
+    "Two daemons over the memory driver, called alternately by the bare HTTP/2 client; 'bare' is the "
     "one with few containers. A page has 100 of them. Meanwhile a process of its own creates and "
     "deletes containers in both, some {rate:.0f} changes a second in each."
 )

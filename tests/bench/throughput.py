@@ -29,7 +29,7 @@ _NOTE = (
 
 
 def throughput(plan: Plan, load: Load, daemon: Daemon) -> Iterator[Row]:
-    """Call in turns, and compare the rates."""
+    """Call both servers alternately, and compare the rates."""
     id = load.running_containers[0]
     with (
         TemporaryDirectory(prefix="proa-bench-") as folder,
