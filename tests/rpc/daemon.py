@@ -74,7 +74,7 @@ class Refusal:
     @classmethod
     def of(cls, error):
         status = rpc_status.from_call(error)
-        if status is None:  # not from the gate: grpc's own
+        if status is None:  # not from the interceptor: grpc's own
             return cls(error.code().name, error.details(), {})
         details = {}
         for packed in status.details:

@@ -1,4 +1,4 @@
-"""The gate: who is let in before what is read, and what of a refused call stays behind."""
+"""The interceptor: which callers are authorized before what is read, and what of a refused call stays behind."""
 
 import asyncio
 import base64
