@@ -231,6 +231,30 @@ async def test_a_look_from_before_a_list_that_ends_during_it_counts(engine, conn
     assert steps(inventory) == [S.RUNNING, S.PAUSED]
 
 
+async def test_list_overtaken_by_a_read_from_before_it_reads_again(engine, connection, follow):
+    """Either may be the later one, and no event tells what happened before the subscription."""
+    engine.put(box())
+    inventory = await follow()
+    read, listed = Gate("summary"), Gate("list")
+
+    async def after(method, id):
+        await read(method, id)
+        await listed(method, id)
+
+    engine.after = after
+    engine.tell("1")
+    await read.reached.wait()
+    engine.put(box(state=S.PAUSED), tell=False)
+    engine.break_streams()
+    await listed.reached.wait()
+    read.open.set()
+    await quiet(inventory)
+    assert inventory.entry(connection, "1").published.state is S.RUNNING
+    listed.open.set()
+
+    await until(lambda: inventory.entry(connection, "1").published.state is S.PAUSED)
+
+
 async def test_comparison_during_a_verb_leaves_the_result_to_the_verb(engine, connection, follow):
     engine.put(box())
     inventory = await follow(compare_every=0.02, events_within=0.0)
