@@ -64,3 +64,19 @@ async def test_who_waits_gets_the_later_word(engine, connection, follow):
 
     assert (await waiting).published.state is S.PAUSED
     assert states(inventory) == [S.RUNNING, S.PAUSED]
+
+
+async def test_read_overtaken_by_a_verb_is_repeated(engine, connection, follow):
+    """What the read had seen happened after what the verb had seen, and has no other event."""
+    engine.put(box())
+    inventory = await follow(busy_delay=0.0)
+    begun, entry = inventory.begin(), inventory.entry(connection, "1")
+    engine.after = Gate()
+    engine.put(box(state=S.STOPPED))
+    await engine.after.reached.wait()
+    await inventory.finish(connection, entry, box(state=S.PAUSED), begun, ends_activity=False)
+
+    engine.after.open.set()
+    await quiet(inventory)
+
+    assert states(inventory) == [S.RUNNING, S.PAUSED, S.STOPPED]
