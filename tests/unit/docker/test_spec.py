@@ -23,7 +23,7 @@ from proad.model import (
 def test_an_image_alone():
     assert creation(ContainerSpec(image="debian"), "1") == {
         "Image": "debian",
-        "Labels": {CREATION_LABEL: "1", LIFETIME_LABEL: "PERSISTENT"},
+        "Labels": {CREATION_LABEL: "1"},
         "HostConfig": {"RestartPolicy": {"Name": "no", "MaximumRetryCount": 0}},
     }
 
@@ -31,7 +31,6 @@ def test_an_image_alone():
 def test_a_transient_one():
     body = creation(ContainerSpec(image="debian", lifetime=Lifetime.TRANSIENT), "1")
     assert body["HostConfig"]["AutoRemove"] is True
-    assert body["Labels"][LIFETIME_LABEL] == "TRANSIENT"
 
 
 def test_a_stop_timeout_of_zero_is_one():

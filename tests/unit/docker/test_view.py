@@ -106,9 +106,12 @@ def test_full_tells_the_lifetime():
 @pytest.mark.parametrize(
     ("labels", "lifetime"),
     [
-        ({LIFETIME_LABEL: "TRANSIENT"}, Lifetime.TRANSIENT),
-        ({LIFETIME_LABEL: "PERSISTENT"}, Lifetime.PERSISTENT),
-        ({LIFETIME_LABEL: "for ever"}, None),
+        ({LIFETIME_LABEL: "TRANSIENT sha256:1"}, Lifetime.TRANSIENT),
+        ({LIFETIME_LABEL: "PERSISTENT sha256:1"}, Lifetime.PERSISTENT),
+        # The container has this label from its image, which was made of another container.
+        ({LIFETIME_LABEL: "TRANSIENT sha256:2"}, None),
+        ({LIFETIME_LABEL: "TRANSIENT"}, None),
+        ({LIFETIME_LABEL: "for ever sha256:1"}, None),
         ({}, None),
     ],
 )

@@ -12,7 +12,7 @@ from proad.drivers.docker.errors import ENGINE
 from proad.drivers.docker.http.api import Answer, filters, quoted
 from proad.drivers.docker.http.engine_client import EngineClient
 from proad.drivers.docker.images import check_name
-from proad.drivers.docker.labels import CREATION_LABEL
+from proad.drivers.docker.labels import CREATION_LABEL, LIFETIME_LABEL, lifetime_label
 from proad.drivers.docker.reader import FULL_ID, ContainerReader, path
 from proad.drivers.docker.spec import creation, endpoint
 from proad.drivers.docker.timing import CleanUpTiming
@@ -81,6 +81,9 @@ class ContainerCreator:
             # Docker would create the volume, too, but without a label to find it by.
             volume = {"Name": name, "Labels": {CREATION_LABEL: nonce}}
             await self._step(spec, "/volumes/create", volume)
+        image = await self._engine.get(f"/images/{quoted(spec.image)}/json")
+        image_id = image.value()["Id"].text() if image.ok else ""
+        body["Labels"][LIFETIME_LABEL] = lifetime_label(spec.lifetime, image_id)
         params = {"name": spec.name} if spec.name else None
         on_made(nonce)  # the engine tells of the container before it answers with its id
         answer = await self._engine.post("/containers/create", params=params, body=body)

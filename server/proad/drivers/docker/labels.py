@@ -8,7 +8,11 @@ CREATION_LABEL = "proa.driver.creation"
 """A nonce for each create, by which what a failed create has left behind is found."""
 
 LIFETIME_LABEL = "proa.driver.lifetime"
-"""The lifetime of a container, which Docker's list does not tell."""
+"""The lifetime of a container, which Docker's list does not tell, and the id of its image.
+
+A container has the labels of its image, too, and an image may have been committed from a
+container of ours. No image can have a label with its own id: what it passes on is not believed.
+"""
 
 OWN_LABELS = frozenset({CREATION_LABEL, LIFETIME_LABEL})
 
@@ -18,7 +22,12 @@ def visible(labels: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in labels.items() if key not in OWN_LABELS}
 
 
-def labelled_lifetime(labels: Mapping[str, str]) -> Lifetime | None:
+def lifetime_label(lifetime: Lifetime, image_id: str) -> str:
+    """Return the value of LIFETIME_LABEL."""
+    return f"{lifetime.value} {image_id}"
+
+
+def labelled_lifetime(labels: Mapping[str, str], image_id: str) -> Lifetime | None:
     """Return the lifetime of a container that this driver made; None for those of others."""
     value = labels.get(LIFETIME_LABEL)
-    return Lifetime(value) if value in set(Lifetime) else None
+    return next((each for each in Lifetime if value == lifetime_label(each, image_id)), None)

@@ -4,7 +4,7 @@ import math
 from datetime import timedelta
 from typing import Any
 
-from proad.drivers.docker.labels import CREATION_LABEL, LIFETIME_LABEL, OWN_LABELS
+from proad.drivers.docker.labels import CREATION_LABEL, OWN_LABELS
 from proad.errors import FieldViolation, InvalidArgumentError
 from proad.model import (
     ContainerSpec,
@@ -55,11 +55,7 @@ def creation(spec: ContainerSpec, nonce: str) -> Json:
             "User": spec.user,
             "Hostname": spec.hostname,
             "Domainname": spec.domainname,
-            "Labels": {
-                **spec.labels,
-                CREATION_LABEL: nonce,
-                LIFETIME_LABEL: spec.lifetime.value,
-            },
+            "Labels": {**spec.labels, CREATION_LABEL: nonce},
             "ExposedPorts": {_port_key(port): {} for port in spec.ports},
             "Healthcheck": spec.health_check and _health_check(spec.health_check),
             "Tty": spec.tty,

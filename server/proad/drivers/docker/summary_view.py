@@ -41,6 +41,7 @@ def summary(item: Value, id: str) -> Resource:
     has come to mean another image.
     """
     labels = item["Labels"].mapping()
+    image_id = item["ImageID"].text()
     state = (item["State"].one_of(STATES) or UNKNOWN)[0]
     active = state in ACTIVE
     return Resource(
@@ -52,10 +53,10 @@ def summary(item: Value, id: str) -> Resource:
         labels=visible(labels),
         creation=labels.get(CREATION_LABEL, ""),
         create_time=item["Created"].timestamp(),
-        lifetime=labelled_lifetime(labels),
+        lifetime=labelled_lifetime(labels, image_id),
         container=Container(
             image=item["Image"].text(),
-            image_id=item["ImageID"].text(),
+            image_id=image_id,
             # A list still shows those of a start that failed.
             ports=merged(_ports(item["Ports"])) if active else (),
             mounts=in_order(mounted(item["Mounts"])),
