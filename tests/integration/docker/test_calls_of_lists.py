@@ -42,7 +42,7 @@ def made_by_others(raw: docker.APIClient, token: str) -> Iterator[dict[str, bool
             raw.remove_container(id, force=True)
 
 
-async def test_list_of_containers_of_others_is_one_call(
+async def test_list_of_external_containers_makes_one_call(
     made_by_others: dict[str, bool], folder: Path
 ):
     engine = Path(DEFAULT_URL.removeprefix("unix://"))
@@ -67,7 +67,7 @@ async def test_list_of_containers_of_others_is_one_call(
         assert full.lifetime is (Lifetime.TRANSIENT if auto_remove else Lifetime.PERSISTENT)
 
 
-async def test_list_of_our_own_containers_tells_their_lifetime(driver: DockerDriver, make: Make):
+async def test_list_of_own_containers_returns_lifetime(driver: DockerDriver, make: Make):
     made: list[Resource] = [
         await make(*DEAF, start=False, lifetime=lifetime) for lifetime in Lifetime
     ]
@@ -75,7 +75,7 @@ async def test_list_of_our_own_containers_tells_their_lifetime(driver: DockerDri
     assert [listed[each.id].lifetime for each in made] == list(Lifetime)
 
 
-async def test_stop_of_a_container_of_others_that_removes_itself_tells_its_lifetime(
+async def test_stop_of_external_transient_container_returns_lifetime(
     driver: DockerDriver, raw: docker.APIClient, token: str
 ):
     host_config = raw.create_host_config(auto_remove=True, network_mode="none")

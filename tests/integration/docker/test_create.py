@@ -66,7 +66,9 @@ def network(raw: docker.APIClient, token: str):
     raw.remove_network(made["Id"])
 
 
-async def test_the_image_alone(driver: DockerDriver, raw: docker.APIClient):
+async def test_create_container_with_image_only_takes_image_defaults(
+    driver: DockerDriver, raw: docker.APIClient
+):
     made = await driver.create_container(ContainerSpec(image=IMAGE))
     try:
         resource = made.resource
@@ -81,7 +83,9 @@ async def test_the_image_alone(driver: DockerDriver, raw: docker.APIClient):
         await driver.delete(made.resource.id)
 
 
-async def test_process(driver: DockerDriver, make: Make, raw: docker.APIClient):
+async def test_create_container_with_process_options_applies_them(
+    driver: DockerDriver, make: Make, raw: docker.APIClient
+):
     made = await make(
         "3600",
         entrypoint=("sleep",),
@@ -114,7 +118,9 @@ async def test_process(driver: DockerDriver, make: Make, raw: docker.APIClient):
     assert lines[3:] == ["hull.proa.test", "/var/tmp/x", "docker-init", "a = b c"]
 
 
-async def test_an_entrypoint_is_cleared(make: Make, raw: docker.APIClient, token: str):
+async def test_create_container_with_empty_entrypoint_clears_it(
+    make: Make, raw: docker.APIClient, token: str
+):
     config = {"Entrypoint": ["/bin/false"], "Cmd": ["x"]}
     made = raw.create_container(IMAGE, entrypoint=["/bin/false"], name=f"{token}-base")
     tag = f"{token}:1"
@@ -131,7 +137,7 @@ async def test_an_entrypoint_is_cleared(make: Make, raw: docker.APIClient, token
         raw.remove_image(tag)
 
 
-async def test_resources(make: Make, raw: docker.APIClient):
+async def test_create_container_with_limits_applies_them(make: Make, raw: docker.APIClient):
     wish = ContainerResources(
         memory_bytes=64 * MIB,
         memory_reservation_bytes=32 * MIB,
@@ -162,7 +168,7 @@ async def test_resources(make: Make, raw: docker.APIClient):
     assert answer[-1] == "1"
 
 
-async def test_ports(driver: DockerDriver, make: Make):
+async def test_create_container_with_ports_publishes_them(driver: DockerDriver, make: Make):
     port = free_port()
     made = await make(
         *DEAF,
@@ -186,13 +192,13 @@ async def test_ports(driver: DockerDriver, make: Make):
         pass  # docker's proxy listens
 
 
-async def test_ports_of_a_stopped_one(make: Make):
+async def test_create_container_not_started_returns_requested_ports(make: Make):
     wish = (PublishedPort(container_port=53, host_port=4053, protocol=PortProtocol.UDP),)
     shown = (await make(start=False, ports=wish)).container
     assert (shown.ports, shown.requested_ports) == ((), wish)
 
 
-async def test_mounts(
+async def test_create_container_with_mounts_mounts_them(
     driver: DockerDriver, make: Make, raw: docker.APIClient, tmp_path: Path, token: str
 ):
     (tmp_path / "hello").write_text("from the host")
@@ -234,7 +240,9 @@ async def test_mounts(
         raw.remove_volume(token)
 
 
-async def test_networks(make: Make, raw: docker.APIClient, network: str):
+async def test_create_container_with_two_networks_joins_both(
+    make: Make, raw: docker.APIClient, network: str
+):
     made = await make(
         *DEAF,
         networks=(
@@ -254,21 +262,23 @@ async def test_networks(make: Make, raw: docker.APIClient, network: str):
 
 
 @pytest.mark.parametrize("name", ["none", "host"])
-async def test_networks_of_docker(make: Make, raw: docker.APIClient, name: str):
+async def test_create_container_with_built_in_network_joins_it(
+    make: Make, raw: docker.APIClient, name: str
+):
     made = await make(*DEAF, networks=(NetworkAttachment(network=name),))
     assert [each.network for each in made.container.networks] == [name]
     links = await says(raw, made, "ls", "/sys/class/net")
     assert ("docker0" in links) == (name == "host")
 
 
-async def test_somebody_else_starts_it_first(
+async def test_create_container_started_by_another_client_succeeds(
     driver: DockerDriver, make: Make, raw: docker.APIClient
 ):
     made = await driver.create_container(make.spec(*DEAF), start=True, on_made=raw.start)
     assert made.resource.state is ResourceState.RUNNING
 
 
-async def test_names(make: Make, raw: docker.APIClient):
+async def test_create_container_with_dns_and_hosts_writes_them(make: Make, raw: docker.APIClient):
     made = await make(
         *DEAF,
         dns_servers=("192.0.2.53",),
@@ -283,7 +293,9 @@ async def test_names(make: Make, raw: docker.APIClient):
     assert "\tgateway" in answer
 
 
-async def test_security(make: Make, raw: docker.APIClient):
+async def test_create_container_with_security_options_applies_them(
+    make: Make, raw: docker.APIClient
+):
     made = await make(
         *DEAF,
         read_only_root=True,
@@ -308,7 +320,9 @@ async def test_security(make: Make, raw: docker.APIClient):
     assert answer.split() == ["no", "321", "/dev/nothing"]
 
 
-async def test_stop_restart_and_log(make: Make, raw: docker.APIClient):
+async def test_create_container_with_stop_restart_and_log_options_keeps_them(
+    make: Make, raw: docker.APIClient
+):
     policy = RestartPolicy(mode=RestartPolicyMode.ON_FAILURE, max_retries=3)
     made = await make(
         start=False,
@@ -339,7 +353,7 @@ async def test_stop_restart_and_log(make: Make, raw: docker.APIClient):
         (None, None),
     ],
 )
-async def test_health(
+async def test_create_container_with_health_check_reports_health(
     driver: DockerDriver, make: Make, check: HealthCheck | None, health: HealthStatus | None
 ):
     made = await make(*DEAF, health_check=check)
@@ -350,7 +364,9 @@ async def test_health(
     await eventually(so)
 
 
-async def test_health_times(make: Make, raw: docker.APIClient):
+async def test_create_container_with_health_check_times_sends_nanoseconds(
+    make: Make, raw: docker.APIClient
+):
     check = HealthCheck(
         command=("a", "b c"),
         interval=timedelta(seconds=1.5),
@@ -369,7 +385,9 @@ async def test_health_times(make: Make, raw: docker.APIClient):
 
 
 class TestRefusals:
-    async def test_name_taken(self, driver: DockerDriver, make: Make):
+    async def test_create_container_with_taken_name_raises_already_exists(
+        self, driver: DockerDriver, make: Make
+    ):
         first = await make(start=False)
         with pytest.raises(AlreadyExistsError) as caught:
             await make(start=False, name=first.name)
@@ -377,23 +395,27 @@ class TestRefusals:
         assert (await driver.get_resource(first.id)) == first
 
     @pytest.mark.parametrize("image", ["proa-test/none:1", "proa-test/none", "sha256:" + "0" * 64])
-    async def test_image_missing(self, make: Make, image: str):
+    async def test_create_container_without_image_raises_image_not_found(
+        self, make: Make, image: str
+    ):
         with pytest.raises(ImageNotFoundError) as caught:
             await make(image=image)
         assert caught.value.metadata == {"image": image}
 
     @pytest.mark.parametrize("image", ["NO/IMAGE", "a b", "../containers/json", ""])
-    async def test_image_name_wrong(self, make: Make, image: str):
+    async def test_create_container_with_invalid_image_name_names_field(
+        self, make: Make, image: str
+    ):
         with pytest.raises(InvalidArgumentError) as caught:
             await make(image=image)
         assert caught.value.violations[0].field == "spec.image"
 
-    async def test_network_missing(self, make: Make):
+    async def test_create_container_with_unknown_network_names_field(self, make: Make):
         with pytest.raises(InvalidArgumentError) as caught:
             await make(*DEAF, networks=(NetworkAttachment(network="proa-test-none"),))
         assert caught.value.violations[0].field == "spec.networks[0].network"
 
-    async def test_mac_address(self, make: Make):
+    async def test_create_container_with_mac_address_names_field(self, make: Make):
         wish = NetworkAttachment(network="bridge", mac_address="52:54:00:12:34:56")
         with pytest.raises(InvalidArgumentError) as caught:
             await make(start=False, networks=(wish,))

@@ -31,7 +31,7 @@ async def no_listeners() -> bool:
     return not listeners()
 
 
-async def test_subscribe_publishes_what_comes_right_after_entering(
+async def test_subscribe_when_entered_reports_immediate_events(
     driver: DockerDriver, make: Make, raw: docker.APIClient
 ):
     made = await make(*DEAF, start=False)
@@ -43,7 +43,7 @@ async def test_subscribe_publishes_what_comes_right_after_entering(
                     pass
 
 
-async def test_closing_works_while_nothing_comes(driver: DockerDriver):
+async def test_subscribe_when_closed_idle_ends_listener(driver: DockerDriver):
     await eventually(no_listeners)  # of the tests before
     for _ in range(3):
         async with EventQueue.of(driver):
@@ -55,7 +55,7 @@ async def test_closing_works_while_nothing_comes(driver: DockerDriver):
 
 
 @pytest.mark.parametrize("url", ["unix:///proa-test/none.sock", "tcp://127.0.0.1:1"])
-async def test_nobody_there(url: str):
+async def test_subscribe_without_engine_raises_unreachable(url: str):
     async with DockerDriver(url) as driver:
         with pytest.raises(EngineUnreachableError):
             async with EventQueue.of(driver):
@@ -63,7 +63,7 @@ async def test_nobody_there(url: str):
     await eventually(no_listeners)
 
 
-async def test_a_stream_that_ends_well_is_lost_as_well(folder: Path):
+async def test_subscribe_when_stream_ends_cleanly_raises_unreachable(folder: Path):
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         request = await reader.readuntil(b"\r\n\r\n")
         body = b"" if b"/events" in request else b'{"ApiVersion":"1.41"}'
@@ -87,7 +87,7 @@ async def test_a_stream_that_ends_well_is_lost_as_well(folder: Path):
     await server.wait_closed()
 
 
-async def test_dies_hangs_and_comes_back(engine: PrivateEngine):
+async def test_subscribe_when_engine_dies_or_hangs_raises_unreachable(engine: PrivateEngine):
     async with DockerDriver(engine.url, timeout=timedelta(seconds=10)) as driver:
         engine.start()
         await eventually(lambda: PrivateEngine.answers(driver), within=30)

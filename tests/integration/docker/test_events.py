@@ -27,7 +27,9 @@ async def driver(raw: docker.APIClient) -> AsyncIterator[DockerDriver]:
         yield driver
 
 
-async def test_a_life(driver: DockerDriver, make: Make, raw: docker.APIClient, token: str):
+async def test_subscribe_over_a_container_life_reports_each_state(
+    driver: DockerDriver, make: Make, raw: docker.APIClient, token: str
+):
     """Whoever reads after the last hint reads how it is."""
     id = (await make(*DEAF, start=False)).id
     async with watched(driver, id) as watcher:
@@ -61,7 +63,7 @@ async def test_a_life(driver: DockerDriver, make: Make, raw: docker.APIClient, t
         assert [event.removed for event in watcher.events].count(True) == 1
 
 
-async def test_the_list_shows_what_a_hint_is_about(
+async def test_subscribe_hint_when_reported_matches_list(
     driver: DockerDriver, make: Make, raw: docker.APIClient, token: str
 ):
     """Docker tells of these before its list has them; the hint waits for the list."""
@@ -83,7 +85,9 @@ async def test_the_list_shows_what_a_hint_is_about(
         assert {each.state for each in watcher.seen[count:]} == {STOPPED}
 
 
-async def test_networks(driver: DockerDriver, make: Make, raw: docker.APIClient, token: str):
+async def test_subscribe_when_network_changes_reports_it(
+    driver: DockerDriver, make: Make, raw: docker.APIClient, token: str
+):
     made = await make(*DEAF, networks=())
     network = raw.create_network(token)["Id"]
     try:
@@ -101,7 +105,7 @@ async def test_networks(driver: DockerDriver, make: Make, raw: docker.APIClient,
         raw.remove_network(network)
 
 
-async def test_nothing_is_told_of_what_changes_nothing(
+async def test_subscribe_without_change_reports_nothing(
     driver: DockerDriver, make: Make, raw: docker.APIClient
 ):
     made = await make(*DEAF)
@@ -118,7 +122,9 @@ async def test_nothing_is_told_of_what_changes_nothing(
         assert watcher.events == []
 
 
-async def test_health(driver: DockerDriver, raw: docker.APIClient, token: str):
+async def test_subscribe_when_health_changes_reports_reconfigured(
+    driver: DockerDriver, raw: docker.APIClient, token: str
+):
     """The full view may be kept until the next hint: health and failed starts have hints."""
     check = {"test": ["CMD", "true"], "interval": 10**9}
     made = raw.create_container(IMAGE, list(DEAF), name=token, healthcheck=check)
@@ -131,7 +137,9 @@ async def test_health(driver: DockerDriver, raw: docker.APIClient, token: str):
         raw.remove_container(made["Id"], force=True)
 
 
-async def test_a_start_that_fails(driver: DockerDriver, make: Make, raw: docker.APIClient):
+async def test_subscribe_when_start_fails_reports_it(
+    driver: DockerDriver, make: Make, raw: docker.APIClient
+):
     made = await make("no-such-command", start=False)
     async with watched(driver, made.id) as watcher:
         with pytest.raises(docker.errors.APIError):
@@ -140,7 +148,9 @@ async def test_a_start_that_fails(driver: DockerDriver, make: Make, raw: docker.
         assert (await driver.get_resource(made.id)).state_detail.message
 
 
-async def test_all_of_a_crowd_are_told(driver: DockerDriver, make: Make, raw: docker.APIClient):
+async def test_subscribe_with_blocked_loop_reports_every_container(
+    driver: DockerDriver, make: Make, raw: docker.APIClient
+):
     """More events than Docker remembers come while the event loop does nothing else."""
     made = [await make(*DEAF, start=False) for _ in range(5)]
     async with EventQueue.of(driver) as events:

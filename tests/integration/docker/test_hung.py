@@ -47,7 +47,7 @@ async def hung(container: Resource) -> AsyncIterator[None]:
         os.kill(shim, signal.SIGCONT)
 
 
-async def test_it_holds_up_nothing_else(engine: PrivateEngine):
+async def test_calls_with_hung_shim_delay_no_other_container(engine: PrivateEngine):
     engine.start()
     async with DockerDriver(engine.url, threads=2, timeout=timedelta(seconds=60)) as driver:
         await eventually(lambda: PrivateEngine.answers(driver), within=30)
@@ -111,7 +111,7 @@ async def test_it_holds_up_nothing_else(engine: PrivateEngine):
                         await asyncio.sleep(0.2)
 
 
-async def test_a_call_on_it_ends_in_time(engine: PrivateEngine):
+async def test_call_on_hung_shim_times_out(engine: PrivateEngine):
     engine.start()
     async with DockerDriver(engine.url, timeout=timedelta(seconds=3)) as driver:
         await eventually(lambda: PrivateEngine.answers(driver), within=30)
@@ -136,7 +136,7 @@ async def test_a_call_on_it_ends_in_time(engine: PrivateEngine):
         await eventually(ended)
 
 
-async def test_a_graceful_end_of_it_comes_to_force(engine: PrivateEngine):
+async def test_stop_graceful_then_force_of_hung_shim_kills(engine: PrivateEngine):
     """The kill takes effect once the shim goes on: nobody else can end such a container."""
     engine.start()
     steps: list[str] = []

@@ -119,7 +119,9 @@ async def talkative(status: str, headers: str = "") -> AsyncIterator[str]:
 
 class TestWhatIsNoRegistry:
     @pytest.mark.parametrize("status", ["200", "400", "403", "404", "500"])
-    async def test_its_words_are_not_passed_on(self, driver: DockerDriver, status: str):
+    async def test_pull_and_login_errors_hide_response_body(
+        self, driver: DockerDriver, status: str
+    ):
         async with talkative(status) as address:
             with pytest.raises(ProaError) as pulled:
                 await pull(driver, f"{address}/x:1")
@@ -134,7 +136,7 @@ class TestWhatIsNoRegistry:
             assert BODY not in f"{refused} {vars(refused)}"
         assert login is not None or status == "200"
 
-    async def test_its_realm_is_not_passed_on(self, driver: DockerDriver):
+    async def test_pull_error_hides_token_realm(self, driver: DockerDriver):
         async with talkative("403") as inside:
             realm = f'WWW-Authenticate: Bearer realm="http://{inside}/secret",service="x"\r\n'
             async with talkative("401", realm) as address:
@@ -146,7 +148,9 @@ class TestWhatIsNoRegistry:
 
 
 class TestOnTheHost:
-    async def test_get(self, driver: DockerDriver, raw: docker.APIClient, cleaned: str):
+    async def test_get_image_by_name_or_id_returns_details(
+        self, driver: DockerDriver, raw: docker.APIClient, cleaned: str
+    ):
         id = build(raw, f"{cleaned}/a:1", f"{cleaned}/b:latest")
         image = await driver.get_image(f"{cleaned}/b")
         assert image.id == id
@@ -159,7 +163,9 @@ class TestOnTheHost:
         assert image.size_bytes == 1000
         assert await driver.get_image(id) == image
 
-    async def test_list(self, driver: DockerDriver, raw: docker.APIClient, cleaned: str):
+    async def test_list_images_with_filter_returns_matches(
+        self, driver: DockerDriver, raw: docker.APIClient, cleaned: str
+    ):
         first, second = build(raw, f"{cleaned}/a:1"), build(raw, f"{cleaned}/b:2")
         everything = {image.id: image for image in await driver.list_images()}
         assert everything[first].tags == (f"{cleaned}/a:1",)
@@ -180,7 +186,9 @@ class TestOnTheHost:
         assert second not in dangling
         raw.remove_image(first)
 
-    async def test_delete(self, driver: DockerDriver, raw: docker.APIClient, cleaned: str):
+    async def test_delete_image_with_several_names_requires_force(
+        self, driver: DockerDriver, raw: docker.APIClient, cleaned: str
+    ):
         one, two = f"{cleaned}/a:1", f"{cleaned}/b:2"
         id = build(raw, one, two)
         with pytest.raises(SeveralNamesError) as caught:
@@ -202,7 +210,7 @@ class TestOnTheHost:
         assert set(gone.untagged) == {one, two}
         assert id in gone.deleted
 
-    async def test_delete_in_use(
+    async def test_delete_image_in_use_raises_in_use(
         self, driver: DockerDriver, raw: docker.APIClient, make: Make, cleaned: str
     ):
         name = f"{cleaned}/a:1"
@@ -218,7 +226,7 @@ class TestOnTheHost:
             await driver.delete_image(name)
         assert name in (await driver.delete_image(name, force=True)).untagged
 
-    async def test_delete_of_what_another_image_is_based_on_names_that(
+    async def test_delete_image_with_child_names_the_child(
         self, driver: DockerDriver, raw: docker.APIClient, make: Make, cleaned: str
     ):
         raw.commit((await make(start=False)).id, repository=f"{cleaned}/a", tag="1")
@@ -232,7 +240,9 @@ class TestOnTheHost:
         assert caught.value.metadata["used_by"] == f"{cleaned}/b:1"
 
     @pytest.mark.parametrize("name", ["proa-test/none", "proa-test/none:1", "sha256:" + "0" * 64])
-    async def test_missing(self, driver: DockerDriver, name: str):
+    async def test_image_calls_with_unknown_name_raise_image_not_found(
+        self, driver: DockerDriver, name: str
+    ):
         for call in (driver.get_image, driver.delete_image):
             with pytest.raises(ImageNotFoundError) as caught:
                 await call(name)
@@ -241,7 +251,7 @@ class TestOnTheHost:
     @pytest.mark.parametrize(
         "name", ["", "..", "../containers/json", "a//b", "A B", "NO/NO", "ü", "\0"]
     )
-    async def test_no_name(self, driver: DockerDriver, name: str):
+    async def test_image_calls_with_invalid_name_name_field(self, driver: DockerDriver, name: str):
         for call in (driver.get_image, driver.delete_image, lambda name: pull(driver, name)):
             with pytest.raises(InvalidArgumentError) as caught:
                 await call(name)
@@ -253,7 +263,7 @@ async def image_id(driver: DockerDriver, name: str) -> str:
 
 
 class TestPull:
-    async def test_with_progress(
+    async def test_pull_image_reports_progress_and_returns_image(
         self, driver: DockerDriver, raw: docker.APIClient, registries: tuple[str, str], cleaned: str
     ):
         name = f"{registries[0]}/{cleaned}:latest"
@@ -270,7 +280,9 @@ class TestPull:
         raw.remove_image(id, force=True)
         assert (await pull(driver, by_digest))[1].id == id
 
-    async def test_missing(self, driver: DockerDriver, registries: tuple[str, str]):
+    async def test_pull_image_with_unknown_name_raises_image_not_found(
+        self, driver: DockerDriver, registries: tuple[str, str]
+    ):
         for registry in registries:
             credentials = RegistryCredentials(registry=registry, username=USER, password=PASSWORD)
             await driver.login_registry(credentials)
@@ -279,11 +291,13 @@ class TestPull:
                     await pull(driver, name)
                 assert caught.value.metadata == {"image": name}
 
-    async def test_nobody_there(self, driver: DockerDriver):
+    async def test_pull_image_without_registry_raises_registry_unreachable(
+        self, driver: DockerDriver
+    ):
         with pytest.raises(RegistryUnreachableError):
             await pull(driver, "127.0.0.1:1/proa-test/none")
 
-    async def test_closing_ends_it(
+    async def test_pull_image_when_closed_ends_download(
         self, driver: DockerDriver, raw: docker.APIClient, registries: tuple[str, str], cleaned: str
     ):
         upload(raw, f"{registries[0]}/{cleaned}:1", size=8 * MIB)
@@ -302,7 +316,7 @@ class TestPull:
         with pytest.raises(ImageNotFoundError):
             await driver.get_image(f"{road.address}/{cleaned}:1")
 
-    async def test_cancelling_frees_the_thread(
+    async def test_pull_image_when_cancelled_frees_thread(
         self, raw: docker.APIClient, registries: tuple[str, str]
     ):
         """Also while the engine has not answered with a single byte."""
@@ -323,7 +337,7 @@ class TestPull:
 
 
 class TestLogin:
-    async def test_there_and_back(
+    async def test_login_registry_until_logout_allows_pull(
         self, driver: DockerDriver, raw: docker.APIClient, registries: tuple[str, str], cleaned: str
     ):
         registry = registries[1]
@@ -344,7 +358,9 @@ class TestLogin:
         with pytest.raises(RegistryDeniedError):
             await pull(driver, name)
 
-    async def test_wrong(self, driver: DockerDriver, registries: tuple[str, str]):
+    async def test_login_registry_with_wrong_password_raises_registry_denied(
+        self, driver: DockerDriver, registries: tuple[str, str]
+    ):
         registry = registries[1]
         right = RegistryCredentials(registry=registry, username=USER, password=PASSWORD)
         await driver.login_registry(right)
@@ -360,7 +376,9 @@ class TestLogin:
         with pytest.raises(ImageNotFoundError):  # the right ones are still there
             await pull(driver, f"{registry}/proa-test/none:1")
 
-    async def test_nobody_there(self, driver: DockerDriver):
+    async def test_login_registry_without_registry_raises_registry_unreachable(
+        self, driver: DockerDriver
+    ):
         nowhere = RegistryCredentials(registry="127.0.0.1:1", username="a", password="b")
         with pytest.raises(RegistryUnreachableError):
             await driver.login_registry(nowhere)

@@ -45,13 +45,13 @@ async def summary(driver: DockerDriver, id: str):
     return await driver.get_resource(id, ResourceView.SUMMARY)
 
 
-def test_it_is_all_five_ports():
+def test_docker_driver_implements_five_ports():
     driver: Driver = DockerDriver()
     for port in (Driver, Containers, Images, Stats, Updates):
         assert isinstance(driver, port)
 
 
-async def test_probe(driver: DockerDriver, raw: docker.APIClient):
+async def test_probe_returns_engine_info(driver: DockerDriver, raw: docker.APIClient):
     info = await driver.probe()
     facts = raw.info()
     assert info.version == facts["ServerVersion"]
@@ -63,7 +63,9 @@ async def test_probe(driver: DockerDriver, raw: docker.APIClient):
 
 
 class TestStates:
-    async def test_created(self, driver: DockerDriver, make: Make):
+    async def test_state_of_created_container_is_stopped_never_started(
+        self, driver: DockerDriver, make: Make
+    ):
         made = await make(*DEAF, start=False)
         assert (made.kind, made.state) == (ResourceKind.CONTAINER, STOPPED)
         assert made.state_detail.reason is StateReason.NEVER_STARTED
@@ -72,7 +74,7 @@ class TestStates:
         short = await summary(driver, made.id)
         assert (short.state, short.state_detail.reason) == (STOPPED, StateReason.NEVER_STARTED)
 
-    async def test_running(self, driver: DockerDriver, make: Make):
+    async def test_state_of_running_container_is_running(self, driver: DockerDriver, make: Make):
         made = await make(*DEAF)
         assert made.state is RUNNING
         assert made.state_detail.reason is None
@@ -81,7 +83,9 @@ class TestStates:
         assert made.state_detail.finish_time is None
         assert (await summary(driver, made.id)).state is RUNNING
 
-    async def test_paused(self, driver: DockerDriver, make: Make):
+    async def test_state_of_paused_container_is_paused_by_user(
+        self, driver: DockerDriver, make: Make
+    ):
         made = await make(*DEAF)
         paused = await driver.pause(made.id)
         assert (paused.state, paused.state_detail.reason) == (PAUSED, StateReason.USER)
@@ -95,7 +99,7 @@ class TestStates:
             (("sh", "-c", "exit 137"), 137, StateReason.KILLED),
         ],
     )
-    async def test_exited(
+    async def test_state_of_exited_container_has_reason_and_exit_code(
         self,
         driver: DockerDriver,
         make: Make,
@@ -117,7 +121,9 @@ class TestStates:
         listed = None if code == 137 else reason
         assert (short.reason, short.exit_code) == (listed, code)
 
-    async def test_restarting(self, driver: DockerDriver, make: Make):
+    async def test_state_of_restarting_container_is_starting(
+        self, driver: DockerDriver, make: Make
+    ):
         made = await make("sh", "-c", "exit 4", restart_policy=ALWAYS)
 
         async def restarting() -> bool:
@@ -128,7 +134,9 @@ class TestStates:
         if detail.reason is not None:  # it may run for a moment
             assert (detail.reason, detail.exit_code) == (StateReason.RESTARTING, 4)
 
-    async def test_removed_by_itself(self, driver: DockerDriver, make: Make):
+    async def test_get_resource_of_removed_transient_container_raises_not_found(
+        self, driver: DockerDriver, make: Make
+    ):
         made = await make("true", lifetime=Lifetime.TRANSIENT)
         assert made.lifetime is Lifetime.TRANSIENT
 
@@ -141,7 +149,7 @@ class TestStates:
 
 
 @pytest.mark.parametrize("id", ["0" * 64, "", "..", "../info", "a" * 1_000_000, "web", "\0", "ü"])
-async def test_unknown_ids(driver: DockerDriver, id: str):
+async def test_calls_with_unknown_id_raise_resource_not_found(driver: DockerDriver, id: str):
     for view in ResourceView:
         with pytest.raises(ResourceNotFoundError):
             await driver.get_resource(id, view)
@@ -157,7 +165,9 @@ async def test_unknown_ids(driver: DockerDriver, id: str):
             await verb(id)
 
 
-async def test_a_full_id_only(driver: DockerDriver, make: Make):
+async def test_calls_with_partial_id_or_name_raise_resource_not_found(
+    driver: DockerDriver, make: Make
+):
     made = await make(*DEAF)
     for part in (made.id[:12], made.name, made.id.upper()):
         with pytest.raises(ResourceNotFoundError):
@@ -167,19 +177,25 @@ async def test_a_full_id_only(driver: DockerDriver, make: Make):
 
 
 class TestStart:
-    async def test_stopped_and_paused(self, driver: DockerDriver, make: Make):
+    async def test_start_of_stopped_or_paused_container_runs_it(
+        self, driver: DockerDriver, make: Make
+    ):
         made = await make(*DEAF, start=False)
         assert (await driver.start(made.id)).state is RUNNING
         await driver.pause(made.id)
         assert (await driver.start(made.id)).state is RUNNING
 
-    async def test_running(self, driver: DockerDriver, make: Make):
+    async def test_start_of_running_container_raises_already_running(
+        self, driver: DockerDriver, make: Make
+    ):
         made = await make(*DEAF)
         with pytest.raises(ResourceAlreadyRunningError) as caught:
             await driver.start(made.id)
         assert caught.value.metadata["allowed_verbs"] == "STOP,RESTART,PAUSE,UPDATE"
 
-    async def test_in_a_restart_loop(self, driver: DockerDriver, make: Make):
+    async def test_start_in_restart_loop_raises_already_running(
+        self, driver: DockerDriver, make: Make
+    ):
         made = await make("false", restart_policy=ALWAYS)
 
         async def looping() -> bool:
@@ -192,7 +208,7 @@ class TestStart:
     @pytest.mark.parametrize(
         "options", [StartOptions(from_snapshot="x"), StartOptions(discard_saved_state=True)]
     )
-    async def test_what_containers_cannot(
+    async def test_start_with_unsupported_options_raises_capability_missing(
         self, driver: DockerDriver, make: Make, options: StartOptions
     ):
         made = await make(*DEAF, start=False)
@@ -202,19 +218,23 @@ class TestStart:
 
 
 class TestPauseAndResume:
-    async def test_there_and_back(self, driver: DockerDriver, make: Make):
+    async def test_pause_then_resume_returns_both_states(self, driver: DockerDriver, make: Make):
         made = await make(*DEAF)
         assert (await driver.pause(made.id)).state is PAUSED
         assert (await driver.resume(made.id)).state is RUNNING
 
-    async def test_in_quick_succession(self, driver: DockerDriver, make: Make):
+    async def test_pause_and_resume_in_quick_succession_return_each_state(
+        self, driver: DockerDriver, make: Make
+    ):
         """Docker's own late events make it take a paused one for a running one."""
         made = await make(*DEAF)
         for _ in range(10):
             assert (await driver.pause(made.id)).state is PAUSED
             assert (await driver.resume(made.id)).state is RUNNING
 
-    async def test_refusals(self, driver: DockerDriver, make: Make):
+    async def test_pause_and_resume_in_wrong_state_raise_state_error(
+        self, driver: DockerDriver, make: Make
+    ):
         made = await make(*DEAF, start=False)
         for verb in (driver.pause, driver.resume):
             with pytest.raises(ResourceNotRunningError):
@@ -228,13 +248,15 @@ class TestPauseAndResume:
 
 
 class TestDelete:
-    async def test_stopped(self, driver: DockerDriver, make: Make):
+    async def test_delete_of_stopped_container_removes_it(self, driver: DockerDriver, make: Make):
         made = await make(start=False)
         assert await driver.delete(made.id) == made
         with pytest.raises(ResourceNotFoundError):
             await driver.delete(made.id)
 
-    async def test_active_ones_are_guarded(self, driver: DockerDriver, make: Make):
+    async def test_delete_of_active_container_requires_force(
+        self, driver: DockerDriver, make: Make
+    ):
         made = await make(*DEAF)
         with pytest.raises(ResourceRunningError):
             await driver.delete(made.id)
@@ -247,7 +269,9 @@ class TestDelete:
             await driver.get_resource(made.id)
 
     @pytest.mark.parametrize("lifetime", list(Lifetime))
-    async def test_several_at_once(self, driver: DockerDriver, make: Make, lifetime: Lifetime):
+    async def test_delete_called_concurrently_removes_once(
+        self, driver: DockerDriver, make: Make, lifetime: Lifetime
+    ):
         made = await make(*OBEDIENT, lifetime=lifetime)
         deletes = (driver.delete(made.id, FORCE) for _ in range(4))
         answers = await asyncio.gather(*deletes, return_exceptions=True)
@@ -258,7 +282,9 @@ class TestDelete:
         assert all(each.id != made.id for each in await driver.list_resources())
 
 
-async def test_prune(driver: DockerDriver, make: Make, token: str):
+async def test_prune_containers_with_filter_removes_stopped_matches(
+    driver: DockerDriver, make: Make, token: str
+):
     stopped = [await make(start=False) for _ in range(2)]
     running = await make(*DEAF)
     earlier = PruneFilter(labels={LABEL: token}, create_time_before=stopped[0].create_time)
@@ -272,7 +298,7 @@ async def test_prune(driver: DockerDriver, make: Make, token: str):
 
 
 class TestSummaries:
-    async def test_they_are_equal_wherever_they_come_from(
+    async def test_summary_from_verb_list_and_get_is_equal(
         self, driver: DockerDriver, make: Make, token: str
     ):
         ports = tuple(
@@ -287,7 +313,7 @@ class TestSummaries:
                 listed = {each.id: each for each in await driver.list_resources()}
                 assert answer == listed[made.id] == await summary(driver, made.id)
 
-    async def test_image_whose_name_was_taken_away_is_listed_by_its_id(
+    async def test_summary_of_retagged_image_shows_image_id(
         self, driver: DockerDriver, make: Make, raw: docker.APIClient, token: str
     ):
         raw.tag(IMAGE, token, "1")

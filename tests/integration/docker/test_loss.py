@@ -76,7 +76,7 @@ async def check_unreachable(driver: DockerDriver) -> None:
         ("tcp://127.0.0.1:1", "refused"),
     ],
 )
-async def test_nobody_there(url: str, text: str):
+async def test_calls_without_engine_raise_unreachable(url: str, text: str):
     async with DockerDriver(url) as driver:
         assert driver.endpoint == url
         await check_unreachable(driver)
@@ -84,7 +84,7 @@ async def test_nobody_there(url: str, text: str):
             await driver.probe()
 
 
-async def test_a_socket_without_a_listener(folder: Path):
+async def test_probe_with_stale_socket_raises_unreachable(folder: Path):
     path = folder / "stale.sock"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
@@ -93,7 +93,7 @@ async def test_a_socket_without_a_listener(folder: Path):
             await driver.probe()
 
 
-async def test_something_else_answers(folder: Path):
+async def test_probe_with_non_docker_server_raises_unreachable(folder: Path):
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello")
@@ -108,7 +108,7 @@ async def test_something_else_answers(folder: Path):
     await server.wait_closed()
 
 
-async def test_checks_that_need_no_engine(folder: Path):
+async def test_argument_checks_without_engine_raise_first(folder: Path):
     async with DockerDriver(f"unix://{folder}/none.sock") as driver:
         with pytest.raises(CapabilityMissingError):
             await driver.stop(SOME_ID, StopOptions(mode=StopMode.SAVE))
@@ -117,7 +117,7 @@ async def test_checks_that_need_no_engine(folder: Path):
 
 
 class TestHung:
-    async def test_a_call_ends_in_time_and_threads_stay_bounded(self, folder: Path):
+    async def test_calls_on_hung_engine_time_out_within_threads(self, folder: Path):
         with deaf_listener(folder) as url:
             before = threading.active_count()
             async with DockerDriver(url, threads=2, timeout=SECOND) as driver:
@@ -136,7 +136,7 @@ class TestHung:
 
             await eventually(threads_ended)
 
-    async def test_an_urgent_call_does_not_queue(self, folder: Path):
+    async def test_force_stop_on_hung_engine_skips_queue(self, folder: Path):
         with deaf_listener(folder) as url:
             async with DockerDriver(url, threads=1, timeout=timedelta(seconds=60)) as driver:
                 hung = [asyncio.create_task(driver.get_resource(SOME_ID)) for _ in range(3)]
@@ -159,7 +159,7 @@ class TestHung:
                 for task in (reached, *hung):
                     task.cancel()
 
-    async def test_leaving_waits_for_no_hung_call(self, folder: Path):
+    async def test_exit_with_hung_call_returns_soon(self, folder: Path):
         with deaf_listener(folder) as url:
             async with at_most(10):
                 async with DockerDriver(url) as driver:
@@ -168,7 +168,7 @@ class TestHung:
                 hung.cancel()
 
 
-async def test_dies_and_comes_back(engine: PrivateEngine):
+async def test_calls_after_engine_restart_succeed(engine: PrivateEngine):
     async with DockerDriver(engine.url, timeout=timedelta(seconds=10)) as driver:
         engine.start()
         await eventually(lambda: PrivateEngine.answers(driver), within=30)

@@ -56,7 +56,7 @@ def dated(raw: docker.APIClient, token: str, request: pytest.FixtureRequest) -> 
     raw.remove_image(f"{token}:1")
 
 
-async def test_container_with_a_range_of_ports_has_a_life(
+async def test_lifecycle_of_container_with_port_range_works(
     driver: DockerDriver, raw: docker.APIClient, ranged: str, some_ports: range
 ):
     full = await driver.get_resource(ranged)
@@ -77,6 +77,6 @@ async def test_container_with_a_range_of_ports_has_a_life(
         await driver.get_resource(ranged)
 
 
-async def test_image_of_an_odd_date_is_shown_and_listed(driver: DockerDriver, dated: str):
+async def test_image_with_extreme_date_is_listed(driver: DockerDriver, dated: str):
     assert (await driver.get_image(dated)).tags == (dated,)
     assert dated in {tag for image in await driver.list_images() for tag in image.tags}

@@ -18,7 +18,7 @@ RUNNING, PAUSED = ResourceState.RUNNING, ResourceState.PAUSED
 SUMMARY = ResourceView.SUMMARY
 
 
-async def test_pause_and_resume_return_what_a_list_shows(driver: DockerDriver, make: Make):
+async def test_pause_and_resume_return_listed_summary(driver: DockerDriver, make: Make):
     id = (await make(*DEAF)).id
     for act, state in ((driver.pause, PAUSED), (driver.resume, RUNNING)):
         after = await act(id)
@@ -30,7 +30,7 @@ async def test_pause_and_resume_return_what_a_list_shows(driver: DockerDriver, m
         await eventually(listed)
 
 
-async def test_pauses_in_quick_succession_lead_to_the_last_state(driver: DockerDriver, make: Make):
+async def test_pause_in_quick_succession_settles_in_last_state(driver: DockerDriver, make: Make):
     id = (await make(*DEAF)).id
     async with watched(driver, id) as watcher:
         for _ in range(10):
@@ -41,7 +41,7 @@ async def test_pauses_in_quick_succession_lead_to_the_last_state(driver: DockerD
         assert last == await driver.get_resource(id, SUMMARY)
 
 
-async def test_pause_that_another_undoes_at_once_leads_to_running(
+async def test_pause_undone_externally_settles_in_running(
     driver: DockerDriver, make: Make, raw: docker.APIClient
 ):
     id = (await make(*DEAF)).id
@@ -53,7 +53,7 @@ async def test_pause_that_another_undoes_at_once_leads_to_running(
             await watcher.settled(lambda it: it.state is RUNNING, after=count)
 
 
-async def test_pause_of_two_at_once_reports_paused_to_both(
+async def test_pause_racing_external_pause_settles_in_paused(
     driver: DockerDriver, make: Make, raw: docker.APIClient
 ):
     """One pause is done and the other refused."""
@@ -73,7 +73,7 @@ async def test_pause_of_two_at_once_reports_paused_to_both(
             await watcher.settled(lambda it: it.state is RUNNING, after=count)
 
 
-async def test_pause_after_another_renamed_returns_the_new_name(
+async def test_pause_after_external_rename_returns_new_name(
     driver: DockerDriver, make: Make, raw: docker.APIClient, token: str
 ):
     id = (await make(*DEAF)).id

@@ -65,7 +65,7 @@ def fields(error: ProaError) -> list[str]:
 
 
 @pytest.mark.parametrize("provoked", PROVOCATIONS, ids=lambda each: f"{each.row}: {each.call}")
-async def test_refusal_provoked_means_what_its_row_says(
+async def test_refusal_when_provoked_matches_its_row(
     stage: Stage, met: list[str], provoked: Provocation
 ):
     with pytest.raises(ProaError) as caught:
@@ -78,7 +78,7 @@ async def test_refusal_provoked_means_what_its_row_says(
 
 
 @pytest.mark.parametrize("odd", ODD_REGISTRIES, ids=lambda each: each.row)
-async def test_registry_refusal_provoked_means_what_its_row_says(
+async def test_registry_refusal_when_provoked_matches_its_row(
     stage: Stage, met: list[str], odd: OddRegistry
 ):
     with odd.serve() as registry, pytest.raises(ProaError) as caught:
@@ -93,7 +93,7 @@ async def test_registry_refusal_provoked_means_what_its_row_says(
         assert caught.value.metadata == {"registry": registry}
 
 
-async def test_start_of_what_was_made_wrongly_says_what_to_do(stage: Stage):
+async def test_start_of_invalid_container_names_remedy(stage: Stage):
     device = Device(host_path="/dev/none")
     made = await stage.driver.create_container(stage.spec(devices=(device,)))
     with pytest.raises(EngineConflictError) as caught:
@@ -105,14 +105,14 @@ async def test_start_of_what_was_made_wrongly_says_what_to_do(stage: Stage):
     assert "/dev/none" in caught.value.metadata["engine_message"]
 
 
-def test_update_is_not_blamed_for_what_it_does_not_ask():
+def test_update_refused_for_unchanged_field_names_no_field():
     """The engine names the CPUs, which the request left as they are."""
     text = "Range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available"
     error = errors.refused(400, text, ContainerUpdate(pids_limit=7))
     check(error, RefusalMeaning.CONFLICT)
 
 
-def test_every_row_is_provoked():
+def test_refusals_table_has_provocation_per_row():
     assert {each.row for each in PROVOCATIONS} == {row.name for row in REFUSALS if row.seen}
     assert {each.row for each in ODD_REGISTRIES} | {REFUSALS[0].name} == {
         row.name for row in REGISTRIES

@@ -20,7 +20,7 @@ BUSY = ("sh", "-c", "while :; do :; done")
 CACHING = ("sh", "-c", "dd if=/dev/zero of=/tmp/x bs=1M count=32; sync; sleep 3600")
 
 
-async def test_cpu(driver: DockerDriver, make: Make):
+async def test_stats_of_busy_container_measures_cpu_time(driver: DockerDriver, make: Make):
     made = await make(*BUSY, resources=ContainerResources(cpus=0.5, memory_bytes=64 * MIB))
     await asyncio.sleep(0.3)
     first = (await driver.stats([made.id]))[made.id]
@@ -35,7 +35,7 @@ async def test_cpu(driver: DockerDriver, make: Make):
     assert 0 < second.memory_usage_bytes < 64 * MIB
 
 
-async def test_memory_without_the_page_cache(
+async def test_stats_memory_excludes_page_cache(
     driver: DockerDriver, make: Make, raw: docker.APIClient
 ):
     made = await make(*CACHING)
@@ -45,7 +45,7 @@ async def test_memory_without_the_page_cache(
     assert found.memory_limit_bytes == raw.info()["MemTotal"]
 
 
-async def test_network(driver: DockerDriver, make: Make):
+async def test_stats_network_counts_packets(driver: DockerDriver, make: Make):
     ping = ("sh", "-c", "ping -c 5 -i 0.1 $(ip route | awk '/default/ {print $3}'); sleep 3600")
     made = await make(*ping, networks=(NetworkAttachment(network="bridge"),))
 
@@ -57,7 +57,7 @@ async def test_network(driver: DockerDriver, make: Make):
     assert network.receive_bytes > network.receive_packets > 0
 
 
-async def test_who_has_none(driver: DockerDriver, make: Make):
+async def test_stats_of_stopped_or_unknown_returns_nothing(driver: DockerDriver, make: Make):
     created, paused = await make(start=False), await make(*DEAF)
     await driver.pause(paused.id)
     ended = await make("true")
@@ -71,7 +71,7 @@ async def test_who_has_none(driver: DockerDriver, make: Make):
     assert await driver.stats([]) == {}
 
 
-async def test_many_cost_the_time_of_one(driver: DockerDriver, make: Make):
+async def test_stats_of_many_containers_runs_in_parallel(driver: DockerDriver, make: Make):
     made = [await make(*DEAF) for _ in range(8)]
     started = time.monotonic()
     found = await driver.stats([each.id for each in made])
@@ -79,7 +79,7 @@ async def test_many_cost_the_time_of_one(driver: DockerDriver, make: Make):
     assert time.monotonic() - started < 5  # one after the other they take a second each
 
 
-async def test_an_engine_without_single_samples(driver: DockerDriver, make: Make):
+async def test_stats_with_old_api_returns_sample(driver: DockerDriver, make: Make):
     made = await make(*DEAF)
     await driver.probe()
     driver._engine.api.version = "1.40"

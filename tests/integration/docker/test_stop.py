@@ -85,7 +85,7 @@ async def asked(
 
 class TestGraceful:
     @pytest.mark.parametrize("mode", [StopMode.GRACEFUL, None])
-    async def test_obeyed(
+    async def test_stop_of_obedient_container_completes(
         self, driver: DockerDriver, make: Make, raw: docker.APIClient, mode: StopMode | None
     ):
         made = await make(*OBEDIENT, restart_policy=ALWAYS)
@@ -98,7 +98,7 @@ class TestGraceful:
         assert (after.state, after.container.restart_count) == (STOPPED, 0)
 
     @pytest.mark.parametrize("signal", ["SIGTERM", "INT", "2"])
-    async def test_with_the_signal_of_the_container(
+    async def test_stop_uses_configured_stop_signal(
         self, driver: DockerDriver, make: Make, raw: docker.APIClient, signal: str
     ):
         made = await make(*DEAF, init=True, stop_signal=signal, restart_policy=ALWAYS)
@@ -113,7 +113,7 @@ class TestGraceful:
         await asyncio.sleep(0.3)
         assert (await driver.get_resource(made.id)).state is STOPPED
 
-    async def test_answers_soon_after_the_end(
+    async def test_stop_returns_within_a_second_of_exit(
         self, driver: DockerDriver, make: Make, raw: docker.APIClient
     ):
         made = await make(*OBEDIENT)
@@ -126,7 +126,9 @@ class TestGraceful:
         assert answered - finished.timestamp() < 1
 
     @pytest.mark.parametrize("grace", [0.0, 0.5])
-    async def test_ignored(self, driver: DockerDriver, make: Make, grace: float):
+    async def test_stop_graceful_when_ignored_times_out(
+        self, driver: DockerDriver, make: Make, grace: float
+    ):
         made = await make(*DEAF)
         started = time.monotonic()
         with pytest.raises(StopTimedOutError) as caught:
@@ -137,7 +139,9 @@ class TestGraceful:
         assert (after.state, after.container.pid) == (RUNNING, made.container.pid)
 
     @pytest.mark.parametrize("grace", [0.0, 0.5])
-    async def test_ignored_and_then_forced(self, driver: DockerDriver, make: Make, grace: float):
+    async def test_stop_graceful_then_force_when_ignored_kills(
+        self, driver: DockerDriver, make: Make, grace: float
+    ):
         made = await make(*DEAF, restart_policy=ALWAYS)
         started = time.monotonic()
         steps: list[str] = []
@@ -150,14 +154,16 @@ class TestGraceful:
         await asyncio.sleep(0.3)
         assert (await driver.get_resource(made.id)).state is STOPPED
 
-    async def test_within_the_time_of_the_container(self, driver: DockerDriver, make: Make):
+    async def test_stop_without_grace_uses_configured_timeout(
+        self, driver: DockerDriver, make: Make
+    ):
         made = await make(*DEAF, stop_timeout=timedelta(seconds=1))
         started = time.monotonic()
         stopped = await driver.stop(made.id)
         assert 1 <= time.monotonic() - started < 8  # without it, 10
         assert stopped.state_detail.exit_code == 137
 
-    async def test_a_paused_one_is_woken(
+    async def test_stop_of_paused_container_resumes_it_first(
         self, driver: DockerDriver, make: Make, raw: docker.APIClient
     ):
         made = await make(*OBEDIENT)
@@ -166,7 +172,9 @@ class TestGraceful:
         stopped = await driver.stop(made.id, graceful(5))
         assert stopped.state_detail.reason is StateReason.COMPLETED
 
-    async def test_cancelled(self, driver: DockerDriver, make: Make, raw: docker.APIClient):
+    async def test_stop_when_cancelled_leaves_signal_in_effect(
+        self, driver: DockerDriver, make: Make, raw: docker.APIClient
+    ):
         made = await make(*SLOW)
         await heard(raw, made)
         (stop,) = await asked(driver, made, then_force(30))
@@ -205,7 +213,7 @@ class TestOddOnes:
     """Containers whose own signal or time is not what one expects."""
 
     @pytest.mark.parametrize("seconds", [-1, 2**31])
-    async def test_one_that_waits_for_ever_is_killed_when_the_grace_is_over(
+    async def test_stop_with_infinite_timeout_kills_after_grace(
         self, driver: DockerDriver, foreign: Callable[..., str], seconds: int
     ):
         id = foreign(stop_timeout=seconds)
@@ -217,7 +225,7 @@ class TestOddOnes:
         assert (await driver.stop(id, then_force(1))).state_detail.exit_code == 137
         assert time.monotonic() - started >= 1
 
-    async def test_one_that_waits_for_ever_is_waited_for_without_a_grace(
+    async def test_stop_with_infinite_timeout_and_no_grace_waits(
         self, driver: DockerDriver, foreign: Callable[..., str]
     ):
         resource = await driver.get_resource(foreign(stop_timeout=-1))
@@ -227,7 +235,7 @@ class TestOddOnes:
         await driver.stop(resource.id, FORCE)
         assert (await stop).state is STOPPED
 
-    async def test_one_with_no_time_is_killed_at_once(
+    async def test_stop_with_zero_timeout_kills_at_once(
         self, driver: DockerDriver, foreign: Callable[..., str]
     ):
         id = foreign(stop_timeout=0)
@@ -236,7 +244,7 @@ class TestOddOnes:
         assert (await driver.get_resource(id)).state is RUNNING
         assert (await driver.stop(id)).state_detail.exit_code == 137
 
-    async def test_signal_that_the_kernel_does_not_know_leads_to_the_kill(
+    async def test_stop_with_unknown_signal_kills(
         self, driver: DockerDriver, foreign: Callable[..., str]
     ):
         id = foreign(stop_signal="99")
@@ -250,7 +258,7 @@ class TestOddOnes:
         assert time.monotonic() - started < 30
 
     @pytest.mark.parametrize("signal", ["SIGKILL", "kill", "9"])
-    async def test_signal_that_kills_is_not_sent_by_a_graceful_stop(
+    async def test_stop_graceful_with_killing_signal_is_refused(
         self, driver: DockerDriver, foreign: Callable[..., str], signal: str
     ):
         id = foreign(stop_signal=signal)
@@ -261,7 +269,7 @@ class TestOddOnes:
         assert (await driver.get_resource(id)).state is RUNNING
         assert (await driver.stop(id, then_force(30))).state_detail.exit_code == 137
 
-    async def test_deaf_one_that_is_paused_is_killed_in_the_end(
+    async def test_stop_graceful_then_force_of_paused_container_kills(
         self, driver: DockerDriver, foreign: Callable[..., str]
     ):
         id = foreign()
@@ -270,20 +278,20 @@ class TestOddOnes:
 
 
 class TestForce:
-    async def test_running(self, driver: DockerDriver, make: Make):
+    async def test_stop_force_of_running_container_kills(self, driver: DockerDriver, make: Make):
         made = await make(*DEAF, restart_policy=ALWAYS)
         stopped = await driver.stop(made.id, FORCE)
         assert (stopped.state, stopped.state_detail.exit_code) == (STOPPED, 137)
         await asyncio.sleep(0.3)
         assert (await driver.get_resource(made.id)).state is STOPPED
 
-    async def test_paused(self, driver: DockerDriver, make: Make):
+    async def test_stop_force_of_paused_container_kills(self, driver: DockerDriver, make: Make):
         made = await make(*DEAF)
         await driver.pause(made.id)
         stopped = await driver.stop(made.id, FORCE)
         assert (stopped.state, stopped.state_detail.exit_code) == (STOPPED, 137)
 
-    async def test_in_a_restart_loop(self, driver: DockerDriver, make: Make):
+    async def test_stop_in_restart_loop_ends_it(self, driver: DockerDriver, make: Make):
         made = await make("false", restart_policy=ALWAYS)
 
         async def looping() -> bool:
@@ -294,7 +302,9 @@ class TestForce:
         await asyncio.sleep(0.8)
         assert (await driver.get_resource(made.id)).state is STOPPED
 
-    async def test_while_graceful_ones_wait(self, driver: DockerDriver, make: Make):
+    async def test_stop_force_during_graceful_stops_ends_them(
+        self, driver: DockerDriver, make: Make
+    ):
         """More stops wait than the driver has threads; none of them holds one."""
         made = await make(*DEAF)
         before = threading.active_count()
@@ -309,7 +319,9 @@ class TestForce:
 
 
 class TestTransient:
-    async def test_a_summary_tells(self, driver: DockerDriver, make: Make):
+    async def test_summary_of_transient_container_has_lifetime(
+        self, driver: DockerDriver, make: Make
+    ):
         made = await make(*DEAF, lifetime=Lifetime.TRANSIENT)
         listed = {each.id: each for each in await driver.list_resources()}
         assert listed[made.id].lifetime is Lifetime.TRANSIENT
@@ -318,7 +330,7 @@ class TestTransient:
 
 class TestRestart:
     @pytest.mark.parametrize("mode", [RestartMode.GRACEFUL, RestartMode.FORCE])
-    async def test_obeyed(
+    async def test_restart_of_obedient_container_starts_it_anew(
         self, driver: DockerDriver, make: Make, raw: docker.APIClient, mode: RestartMode
     ):
         made = await make(*OBEDIENT)
@@ -333,21 +345,23 @@ class TestRestart:
         graceful_steps = ["SIGTERM sent, waiting up to 10 s", "starting"]
         assert steps == (graceful_steps if mode is RestartMode.GRACEFUL else ["killing"])
 
-    async def test_transient(self, driver: DockerDriver, make: Make):
+    async def test_restart_of_transient_container_requires_force(
+        self, driver: DockerDriver, make: Make
+    ):
         made = await make(*DEAF, lifetime=Lifetime.TRANSIENT)
         with pytest.raises(CapabilityMissingError):
             await driver.restart(made.id, RestartOptions(mode=RestartMode.GRACEFUL))
         restarted = await driver.restart(made.id, RestartOptions(mode=RestartMode.FORCE))
         assert (restarted.state, restarted.lifetime) == (RUNNING, Lifetime.TRANSIENT)
 
-    async def test_paused(self, driver: DockerDriver, make: Make):
+    async def test_restart_of_paused_container_is_refused(self, driver: DockerDriver, make: Make):
         made = await make(*DEAF)
         await driver.pause(made.id)
         with pytest.raises(Exception, match="RESTART is not legal"):
             await driver.restart(made.id, RestartOptions(mode=RestartMode.FORCE))
         assert (await driver.get_resource(made.id)).state is PAUSED
 
-    async def test_a_forced_stop_outlives_the_restart_that_it_breaks(
+    async def test_stop_force_after_cancelled_restart_stays_stopped(
         self, driver: DockerDriver, make: Make
     ):
         made = await make(*DEAF)

@@ -78,7 +78,7 @@ async def tls_door(folder: Path) -> AsyncIterator[str]:
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
-async def test_with_certificates(make: Make, tmp_path: Path):
+async def test_driver_with_client_certificate_connects(make: Make, tmp_path: Path):
     made = await make(start=False)
     right, wrong = authority(tmp_path / "right"), authority(tmp_path / "wrong")
     async with tls_door(right) as url:

@@ -45,7 +45,9 @@ async def check_failure(
     assert [each.field for each in caught.value.violations] == [field]
 
 
-async def test_port_taken(make: Make, raw: docker.APIClient, token: str, taken_port: int):
+async def test_create_container_with_taken_port_leaves_nothing(
+    make: Make, raw: docker.APIClient, token: str, taken_port: int
+):
     port = PublishedPort(container_port=80, host_port=taken_port, host_ip="127.0.0.1")
     volume = Mount(target="/v", volume=VolumeMount(name=token))
     with pytest.raises(InUseError) as caught:
@@ -54,16 +56,22 @@ async def test_port_taken(make: Make, raw: docker.APIClient, token: str, taken_p
     assert left(raw, token) == []
 
 
-async def test_no_such_command(make: Make, raw: docker.APIClient, token: str):
+async def test_create_container_with_unknown_command_leaves_nothing(
+    make: Make, raw: docker.APIClient, token: str
+):
     await check_failure(make, raw, token, "no-such-command", field="spec.command[0]")
 
 
-async def test_no_such_device(make: Make, raw: docker.APIClient, token: str):
+async def test_create_container_with_unknown_device_leaves_nothing(
+    make: Make, raw: docker.APIClient, token: str
+):
     devices = (Device(host_path="/dev/none"),)
     await check_failure(make, raw, token, *DEAF, devices=devices, field="spec.devices[0].host_path")
 
 
-async def test_no_such_folder(make: Make, raw: docker.APIClient, token: str, tmp_path: Path):
+async def test_create_container_with_unknown_folder_leaves_nothing(
+    make: Make, raw: docker.APIClient, token: str, tmp_path: Path
+):
     folder = Mount(target="/b", bind=BindMount(source=str(tmp_path / "none")))
     volume = Mount(target="/v", volume=VolumeMount(name=token))
     await check_failure(
@@ -71,14 +79,18 @@ async def test_no_such_folder(make: Make, raw: docker.APIClient, token: str, tmp
     )
 
 
-async def test_no_such_second_network(make: Make, raw: docker.APIClient, token: str):
+async def test_create_container_with_unknown_second_network_leaves_nothing(
+    make: Make, raw: docker.APIClient, token: str
+):
     networks = (NetworkAttachment(network="bridge"), NetworkAttachment(network="proa-test-none"))
     await check_failure(
         make, raw, token, *DEAF, networks=networks, field="spec.networks[1].network"
     )
 
 
-async def test_an_existing_volume_stays(make: Make, raw: docker.APIClient, token: str):
+async def test_create_container_when_failed_keeps_existing_volume(
+    make: Make, raw: docker.APIClient, token: str
+):
     raw.create_volume(token)
     try:
         volume = Mount(target="/v", volume=VolumeMount(name=token))
@@ -89,7 +101,9 @@ async def test_an_existing_volume_stays(make: Make, raw: docker.APIClient, token
         raw.remove_volume(token)
 
 
-async def test_the_owner_of_a_taken_name_stays(make: Make, raw: docker.APIClient, token: str):
+async def test_create_container_with_taken_name_keeps_its_owner(
+    make: Make, raw: docker.APIClient, token: str
+):
     first = await make(start=False)
     with pytest.raises(AlreadyExistsError):
         await make(*DEAF, name=first.name)
@@ -97,7 +111,9 @@ async def test_the_owner_of_a_taken_name_stays(make: Make, raw: docker.APIClient
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.02, 0.1, 0.2])
-async def test_cancelled(make: Make, raw: docker.APIClient, token: str, delay: float):
+async def test_create_container_when_cancelled_leaves_nothing(
+    make: Make, raw: docker.APIClient, token: str, delay: float
+):
     volume = Mount(target="/v", volume=VolumeMount(name=token))
     create = asyncio.create_task(make(*DEAF, mounts=(volume,)))
     await asyncio.sleep(delay)

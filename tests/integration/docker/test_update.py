@@ -28,7 +28,7 @@ pytestmark = pytest.mark.docker
 MIB = 2**20
 
 
-async def test_name(driver: DockerDriver, make: Make, token: str):
+async def test_update_name_renames(driver: DockerDriver, make: Make, token: str):
     made = await make(*DEAF)
     renamed = (await driver.update(made.id, ResourceUpdate(name=f"{token}-new"))).resource
     assert (renamed.id, renamed.name) == (made.id, f"{token}-new")
@@ -36,7 +36,7 @@ async def test_name(driver: DockerDriver, make: Make, token: str):
     assert same.name == f"{token}-new"
 
 
-async def test_name_taken(driver: DockerDriver, make: Make):
+async def test_update_with_taken_name_changes_nothing(driver: DockerDriver, make: Make):
     first, second = await make(start=False), await make(start=False)
     change = ResourceUpdate(name=first.name, container=ContainerUpdate(pids_limit=9))
     with pytest.raises(AlreadyExistsError) as caught:
@@ -46,7 +46,7 @@ async def test_name_taken(driver: DockerDriver, make: Make):
 
 
 @pytest.mark.parametrize("name", ["a/b", "ü", "-x", "x", "a b", "\0"])
-async def test_name_wrong(driver: DockerDriver, make: Make, name: str):
+async def test_update_with_invalid_name_names_field(driver: DockerDriver, make: Make, name: str):
     made = await make(start=False)
     with pytest.raises(InvalidArgumentError) as caught:
         await driver.update(made.id, ResourceUpdate(name=name))
@@ -54,7 +54,9 @@ async def test_name_wrong(driver: DockerDriver, make: Make, name: str):
 
 
 @pytest.mark.parametrize("state", [ResourceState.STOPPED, ResourceState.RUNNING])
-async def test_limits_and_policy(driver: DockerDriver, make: Make, state: ResourceState):
+async def test_update_limits_and_policy_applies_them(
+    driver: DockerDriver, make: Make, state: ResourceState
+):
     start = state is ResourceState.RUNNING
     made = await make(*DEAF, start=start, resources=ContainerResources(pids_limit=50))
     policy = RestartPolicy(mode=RestartPolicyMode.ON_FAILURE, max_retries=2)
@@ -84,7 +86,7 @@ async def test_limits_and_policy(driver: DockerDriver, make: Make, state: Resour
         (ContainerResources(memory_bytes=16 * MIB, memory_swap_bytes=80 * MIB), 80 * MIB),
     ],
 )
-async def test_memory_alone(
+async def test_update_memory_alone_adjusts_swap(
     driver: DockerDriver, make: Make, before: ContainerResources, swap: int
 ):
     made = await make(start=False, resources=before)
@@ -102,7 +104,7 @@ async def test_memory_alone(
         ContainerUpdate(cpuset_cpus="", pids_limit=7),
     ],
 )
-async def test_limits_that_docker_cannot_lift(
+async def test_update_removing_limits_raises_capability_missing(
     driver: DockerDriver, make: Make, change: ContainerUpdate
 ):
     limits = ContainerResources(memory_bytes=64 * MIB, cpus=1.0, cpuset_cpus="0")
@@ -112,14 +114,16 @@ async def test_limits_that_docker_cannot_lift(
     assert await driver.get_resource(made.id) == made
 
 
-async def test_no_limit_stays_none(driver: DockerDriver, make: Make):
+async def test_update_of_absent_limits_changes_nothing(driver: DockerDriver, make: Make):
     made = await make(start=False)
     change = ContainerUpdate(memory_bytes=0, memory_swap_bytes=0, cpus=0.0, cpuset_cpus="")
     updated = await driver.update(made.id, ResourceUpdate(container=change))
     assert updated.resource == made
 
 
-async def test_the_engine_refuses(driver: DockerDriver, make: Make, raw: docker.APIClient):
+async def test_update_refused_by_engine_names_field(
+    driver: DockerDriver, make: Make, raw: docker.APIClient
+):
     made = await make(*DEAF, lifetime=Lifetime.TRANSIENT)
     policy = RestartPolicy(mode=RestartPolicyMode.ALWAYS)
     with pytest.raises(InvalidArgumentError) as caught:
@@ -136,7 +140,7 @@ async def test_the_engine_refuses(driver: DockerDriver, make: Make, raw: docker.
         (ResourceUpdate(domain=DomainUpdate()), InvalidArgumentError),
     ],
 )
-async def test_what_containers_have_not(
+async def test_update_with_unsupported_fields_changes_nothing(
     driver: DockerDriver, make: Make, change: ResourceUpdate, error: type[Exception]
 ):
     made = await make(start=False)
@@ -145,6 +149,6 @@ async def test_what_containers_have_not(
     assert await driver.get_resource(made.id) == made
 
 
-async def test_unknown(driver: DockerDriver):
+async def test_update_of_unknown_id_raises_resource_not_found(driver: DockerDriver):
     with pytest.raises(ResourceNotFoundError):
         await driver.update("0" * 64, ResourceUpdate(name="proa-test-x"))

@@ -225,11 +225,11 @@ async def compared(
     return {name: lines for name, lines in wrong.items() if lines}
 
 
-def test_there_are_a_hundred(odd: Mapping[str, Odd]):
+def test_odd_containers_are_at_least_a_hundred(odd: Mapping[str, Odd]):
     assert len(odd) >= 100
 
 
-def test_every_field_of_the_model_is_compared(raw: docker.APIClient, odd: Mapping[str, Odd]):
+def test_expected_view_covers_every_model_field(raw: docker.APIClient, odd: Mapping[str, Odd]):
     wanted = expected(raw.inspect_container(next(iter(odd))))
     assert wanted["container"].keys() == {field.name for field in fields(Container)}
     assert wanted.keys() | _NOT_OURS == {field.name for field in fields(Resource)}
@@ -245,7 +245,7 @@ def listed(full: Mapping[str, Any], ground: Ground) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("view", ResourceView)
-async def test_get_resource_tells_what_docker_inspect_tells(
+async def test_get_resource_matches_docker_inspect(
     driver: DockerDriver,
     raw: docker.APIClient,
     odd: Mapping[str, Odd],
@@ -264,7 +264,7 @@ async def test_get_resource_tells_what_docker_inspect_tells(
                 assert await compared(raw, odd, look, wanted, left) == {}
 
 
-async def test_list_resources_tells_what_docker_inspect_tells(
+async def test_list_resources_matches_docker_inspect(
     driver: DockerDriver, raw: docker.APIClient, odd: Mapping[str, Odd], ground: Ground
 ):
     nameless = {id for id, one in odd.items() if one.config["Image"] in ground.tags}
@@ -304,7 +304,7 @@ def held(raw: docker.APIClient, mark: str, ground: Ground) -> Iterator[tuple[str
             _hold(file, "-")
 
 
-async def test_one_that_could_not_be_removed_is_failed_in_each_view_until_it_is_removed(
+async def test_views_of_dead_container_are_failed_until_removed(
     driver: DockerDriver, raw: docker.APIClient, held: tuple[str, Path]
 ):
     """Lists of Docker 20.10 say that it is being removed, for ever."""
@@ -323,7 +323,7 @@ async def test_one_that_could_not_be_removed_is_failed_in_each_view_until_it_is_
     assert id not in {each.id for each in await driver.list_resources()}
 
 
-async def test_one_that_others_remove_by_force_never_looks_failed(
+async def test_get_resource_during_forced_removal_is_never_failed(
     driver: DockerDriver, raw: docker.APIClient, mark: str, ground: Ground
 ):
     """Docker 28 lists it as dead until it is gone."""

@@ -30,9 +30,7 @@ SOON = timedelta(seconds=1)
 WITHIN = 60.0
 
 
-async def test_all_that_calls_lead_to_is_their_callers(
-    driver: DockerDriver, make: Make, token: str
-):
+async def test_attribution_of_verbs_is_their_caller(driver: DockerDriver, make: Make, token: str):
     act_for("ann")
     spec = replace(make.spec(*OBEDIENT), name="", networks=())
     async with asyncio.timeout(3 * WITHIN), CoreHarness.of(driver) as core:
@@ -57,7 +55,7 @@ async def test_all_that_calls_lead_to_is_their_callers(
     assert {"STOPPED", "RUNNING", "PAUSED", f"{token}-renamed", "gone"} <= set(became)
 
 
-async def test_what_ends_by_itself_is_nobodys(
+async def test_attribution_of_natural_exit_is_external(
     driver: DockerDriver, make: Make, raw: docker.APIClient
 ):
     act_for("ann")
@@ -74,7 +72,7 @@ async def test_what_ends_by_itself_is_nobodys(
         ]
 
 
-async def test_changes_by_others_during_a_graceful_stop_are_attributed_to_the_stop(
+async def test_attribution_during_graceful_stop_is_its_caller(
     driver: DockerDriver, make: Make, raw: docker.APIClient, token: str
 ):
     act_for("ann")
