@@ -21,10 +21,7 @@ CALLS: dict[Verb, tuple[str, dict[str, Any]]] = {
     Verb.CREATE_SNAPSHOT: ("CreateSnapshot", {"name": "s2"}),
     Verb.REVERT_SNAPSHOT: ("RevertSnapshot", {"name": "s1"}),
 }
-METHODS = (
-    "start", "stop", "restart", "pause", "resume", "delete", "update",
-    "create_snapshot", "revert_snapshot", "delete_snapshot",
-)  # fmt: skip
+METHODS = {*(verb.lower() for verb in Verb), "delete_snapshot"}
 STARTS_AS = "proa.memory/starts-as"
 
 
@@ -63,6 +60,10 @@ async def bring(daemon, state):
     elif state is S.SAVED:
         await daemon.call("StopResource", id="vm", mode="STOP_MODE_SAVE")
     assert await daemon.state("vm") == state
+
+
+def test_calls_covers_every_verb():
+    assert CALLS.keys() == set(Verb)
 
 
 @pytest.mark.parametrize("state", [state for state in S if state is not S.REMOVING])
