@@ -72,3 +72,13 @@ async def test_since_transition_ends_with_an_event_of_another_kind(cache: Summar
     assert cache.since_transition("1") < 3600
     cache.forget("1")
     assert cache.since_transition("1") > 3600
+
+
+async def test_transitions_are_forgotten_with_the_subscription():
+    """What happens to a container without a subscription, no event tells: not even its end."""
+    cache = SummaryCache()
+    cache.begin_transition("1")
+    with cache.subscribed():
+        assert cache.since_transition("1") > 3600
+        cache.begin_transition("1")
+    assert cache.since_transition("1") > 3600

@@ -45,7 +45,8 @@ class SummaryCache:
 
     def begin_transition(self, id: str) -> None:
         """Note that this driver pauses or resumes a container."""
-        self._transitions[id] = asyncio.get_running_loop().time()
+        if self._subscriptions:
+            self._transitions[id] = asyncio.get_running_loop().time()
 
     def since_transition(self, id: str) -> float:
         """Return the seconds since this driver last paused or resumed a container."""
@@ -68,3 +69,4 @@ class SummaryCache:
             self._subscriptions -= 1
             self._events += 1
             self._summaries.clear()
+            self._transitions.clear()
