@@ -49,7 +49,7 @@ def lifecycle(event: int, detail: int = 0) -> DomainEvent:
     ],
 )
 def test_hint_of_an_event_has_the_flags_of_its_meaning(event: DomainEvent, flags: set[str]):
-    assert event.hint() == EngineEvent(id=ID, **dict.fromkeys(flags, True))
+    assert event.translated() == EngineEvent(id=ID, **dict.fromkeys(flags, True))
 
 
 @pytest.mark.parametrize(

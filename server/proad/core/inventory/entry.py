@@ -1,4 +1,4 @@
-"""What is known of one resource."""
+"""One resource in the store."""
 
 import math
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ class Entry(Protocol):
 
     @property
     def key(self) -> str:
-        """What tells the resource from all others: an id is unique on its host alone."""
+        """Identifies the resource on all hosts: an id is unique on its host alone."""
 
     def completed(self, view: Resource) -> Resource:
         """Return a driver's view, completed with what only the inventory knows."""
@@ -75,7 +75,7 @@ class StoredEntry:
 
     @property
     def key(self) -> str:
-        """What tells the resource from all others: an id is unique on its host alone."""
+        """Identifies the resource on all hosts: an id is unique on its host alone."""
         return f"{self.engine}/{self.observed.id}"
 
     @property

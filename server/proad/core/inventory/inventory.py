@@ -98,7 +98,7 @@ class Inventory:
 
     @property
     def run_id(self) -> str:
-        """What tells the revisions of this run of the daemon from another run's."""
+        """Distinguishes the revisions of this run of the daemon from another run's."""
         return self.journal.run_id
 
     def close(self) -> None:
@@ -141,7 +141,7 @@ class Inventory:
         return lost
 
     def entry(self, connection: EngineConnection, id: str) -> Entry | None:
-        """Return what is known of a resource."""
+        """Return the entry of a resource; None if there is no such resource."""
         return self._store.get(connection.name, id)
 
     def all(self, connection: EngineConnection) -> Iterator[Resource]:

@@ -191,7 +191,7 @@ class Refresher:
         self._answer(dirty, self._store.get(name, id), unread)
 
     def _must_compare(self, dirty: _Dirty) -> bool:
-        """Return whether the FULL view that somebody was shown may have changed."""
+        """Return whether the FULL view that was read last may have changed."""
         entry = self._store.get(self._connection.name, dirty.event.id)
         if entry is None or entry.detail is None:
             return False

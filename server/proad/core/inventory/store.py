@@ -1,4 +1,4 @@
-"""All that is known of the resources. Pure: asks no engine and waits for nothing.
+"""All resources as last observed. Pure: asks no engine and waits for nothing.
 
 Observations are ordered by a logical clock. One counts only if nothing was applied to its
 resource since it began: then it is later than all that was applied before. One that was
@@ -50,7 +50,7 @@ class Store:
         self._listed: dict[str, int] = {}
 
     def get(self, engine: str, id: str) -> StoredEntry | None:
-        """Return what is known of a resource."""
+        """Return the entry of a resource; None if there is no such resource."""
         return self._by_engine.get(engine, {}).get(id)
 
     def of(self, engine: str) -> Iterator[StoredEntry]:
@@ -72,7 +72,7 @@ class Store:
 
     @property
     def tombstones(self) -> int:
-        """How many removed resources are remembered."""
+        """The number of removed resources that are remembered."""
         return len(self._tombstones)
 
     def begin(self) -> int:

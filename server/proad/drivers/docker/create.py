@@ -45,7 +45,7 @@ class ContainerCreator:
         self._cleanups: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
-        """Give up clean-ups that still wait for the engine."""
+        """Cancel clean-ups that still wait for the engine."""
         for cleanup in self._cleanups:
             cleanup.cancel()
         await asyncio.gather(*self._cleanups, return_exceptions=True)

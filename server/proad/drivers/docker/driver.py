@@ -197,7 +197,7 @@ class DockerDriver:
         return await self._lifecycle.pause(id)
 
     async def resume(self, id: str) -> Resource:
-        """Let a paused container go on."""
+        """Resume a paused container."""
         return await self._lifecycle.resume(id)
 
     async def delete(self, id: str, options: DeleteOptions = DeleteOptions()) -> Resource:

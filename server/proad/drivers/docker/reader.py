@@ -114,7 +114,7 @@ class ContainerReader:
         return resource
 
     async def _as_it_is(self, listed: Resource, *, urgent: bool = False) -> Resource | None:
-        """Tell a removal under way from one that failed: return REMOVING, FAILED or None.
+        """Return REMOVING for a removal under way, FAILED for one that failed, or None.
 
         A list calls both "removing" before Docker 28, and both "dead" from then on. An inspect
         says "dead" for a moment at the end of each removal, too.

@@ -131,7 +131,7 @@ class Registries:
         credentials: RegistryCredentials,
         denied: RegistryDeniedError,
     ) -> ProaError:
-        """Tell refused credentials from other failures of a registry.
+        """Distinguish refused credentials from other failures of a registry.
 
         The engine calls them a fault of its own (500), but not when it is asked about an image.
         """

@@ -73,7 +73,7 @@ class ContainerUpdater:
 
 
 def _with_swap(have: ContainerResources, update: ContainerUpdate) -> ContainerUpdate:
-    """Let swap follow memory as in a create: Docker refuses memory beyond the swap limit."""
+    """Set swap as a create would: Docker refuses memory beyond the swap limit."""
     wanted = update.memory_bytes or 0
     if update.memory_swap_bytes is not None or wanted <= have.memory_swap_bytes:
         return update

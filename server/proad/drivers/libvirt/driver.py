@@ -330,11 +330,11 @@ class LibvirtDriver:
             self._reader.forget_state(event.id)
         else:
             self._reader.forget(event.id)
-        hint = event.hint()
-        if hint.ended:
+        translated = event.translated()
+        if translated.ended:
             self._stats.forget(event.id)
         self._events.publish(event)
-        self._subscriptions.publish(hint)
+        self._subscriptions.publish(translated)
 
     def _on_loss(self) -> None:
         self._subscriptions.end("the connection was lost")

@@ -54,7 +54,7 @@ class DomainEvent:
             return (self.event, self.detail) in _STATE_ALONE
         return self.kind in {EventKind.REBOOT, EventKind.AGENT} or self.foreign
 
-    def hint(self) -> EngineEvent:
+    def translated(self) -> EngineEvent:
         """Return the event in the form of the ports."""
         if self.kind is EventKind.LIFECYCLE:
             renamed = self.detail == libvirt.VIR_DOMAIN_EVENT_UNDEFINED_RENAMED

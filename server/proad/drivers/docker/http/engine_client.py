@@ -120,7 +120,7 @@ class EngineClient:
             return convert(self.api.call("GET", path, limit=limit, params=params, headers=headers))
 
         if urgent or _OF_ONE_CONTAINER.match(path):
-            return await self._in_turn(path, exchange, limit, urgent=urgent)
+            return await self._limited(path, exchange, limit, urgent=urgent)
         return await self._reads.run(exchange, timeout=limit)
 
     async def post(
@@ -148,7 +148,7 @@ class EngineClient:
 
         if long:
             return await self._long.run(exchange, timeout=limit)
-        return await self._in_turn(path, exchange, limit, urgent=urgent)
+        return await self._limited(path, exchange, limit, urgent=urgent)
 
     async def delete(self, path: str, *, params: Params = None) -> Answer:
         """Send a DELETE request, and return the answer, whatever its status.
@@ -162,7 +162,7 @@ class EngineClient:
         def exchange() -> Answer:
             return self.api.call("DELETE", path, limit=limit, params=params)
 
-        return await self._in_turn(path, exchange, limit, urgent=False)
+        return await self._limited(path, exchange, limit, urgent=False)
 
     async def post_and_read(
         self,
@@ -184,18 +184,18 @@ class EngineClient:
             posted = self.api.call("POST", path, limit=limit)
             return posted, convert(self.api.call("GET", then, limit=limit, params=params))
 
-        return await self._in_turn(path, exchange, limit, urgent=False)
+        return await self._limited(path, exchange, limit, urgent=False)
 
-    async def _in_turn(
+    async def _limited(
         self, path: str, call: Callable[[], T], limit: timedelta, *, urgent: bool
     ) -> T:
-        pool, turns = (
+        pool, limiter = (
             (self._urgent, self._urgent_limiter) if urgent else (self._work, self._limiter)
         )
         found = _OF_ONE_CONTAINER.match(path)
         if found is None:
             return await pool.run(call, timeout=limit)
-        return await turns.run(found[1], pool, call, limit)
+        return await limiter.run(found[1], pool, call, limit)
 
     async def negotiate(self, *, timeout: timedelta) -> str:  # noqa: ASYNC109 - raises our own error
         """Ask the engine for its version, and speak the newest API that it knows from now on."""
