@@ -7,9 +7,10 @@ import docker
 import pytest
 
 from integration.core_harness import CoreHarness
-from integration.docker.workloads import DEAF, LABEL, Make
+from integration.docker.workloads import DEAF, IMAGE, LABEL, Make
 from proad.core.actor import act_for
 from proad.drivers.docker import DockerDriver
+from proad.drivers.docker.labels import LIFETIME_LABEL
 from proad.model import Lifetime, ResourceState, StopMode, StopOptions
 
 pytestmark = pytest.mark.docker
@@ -41,3 +42,29 @@ async def test_stop_of_a_container_with_inherited_labels_keeps_it_in_the_invento
 
     assert [(each.state, each.lifetime) for each in known] == [(ResourceState.STOPPED, None)]
     assert [what for what, *_ in core.changes_of(id)] == ["RUNNING", "STOPPED"]
+
+
+async def test_summary_of_a_container_of_ours_with_inherited_labels_tells_its_own_lifetime(
+    driver: DockerDriver, make: Make, image: str
+):
+    made = await make(*DEAF, start=False, image=image)
+
+    listed = {each.id: each.lifetime for each in await driver.list_resources()}
+
+    assert listed[made.id] is Lifetime.PERSISTENT
+
+
+async def test_summary_of_a_container_whose_image_names_another_image_tells_no_lifetime(
+    driver: DockerDriver, make: Make, raw: docker.APIClient, token: str
+):
+    base = await make(*DEAF, start=False)
+    label = f'LABEL {LIFETIME_LABEL}="TRANSIENT {raw.inspect_image(IMAGE)["Id"]}"'
+    image = raw.commit(base.id, repository=token, changes=[label])["Id"]
+    try:
+        id = raw.create_container(image, labels={LABEL: token})["Id"]
+        listed = {each.id: each.lifetime for each in await driver.list_resources()}
+        raw.remove_container(id)
+    finally:
+        raw.remove_image(image, force=True)
+
+    assert listed[id] is None
