@@ -4,8 +4,9 @@ import secrets
 from dataclasses import replace
 
 from proad.drivers.memory.behaviour import Behaviour
-from proad.drivers.memory.engine import ImitatedEngine, Workload, is_missing, now
+from proad.drivers.memory.engine import ImitatedEngine, is_missing, now
 from proad.drivers.memory.images import MemoryImages
+from proad.drivers.memory.workload import Workload
 from proad.errors import AlreadyExistsError, InvalidArgumentError
 from proad.model import (
     NETWORK_OF,

@@ -8,8 +8,9 @@ from uuid import uuid4
 
 from proad.drivers.memory.behaviour import Behaviour
 from proad.drivers.memory.domain_xml import parsed, written
-from proad.drivers.memory.engine import ImitatedEngine, Workload, is_missing, now
+from proad.drivers.memory.engine import ImitatedEngine, is_missing, now
 from proad.drivers.memory.volumes import MemoryVolumes
+from proad.drivers.memory.workload import Workload
 from proad.errors import AlreadyExistsError, InvalidArgumentError
 from proad.model import (
     CdromSpec,

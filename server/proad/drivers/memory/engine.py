@@ -6,16 +6,16 @@ Nothing changes across an await, so that one event loop needs no locks.
 import asyncio
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
-from proad.drivers.memory.behaviour import Behaviour
 from proad.drivers.memory.connection import NAME, MemoryConnection
-from proad.drivers.memory.views import Run, shown
+from proad.drivers.memory.host_ports import HostPorts
+from proad.drivers.memory.views import Run
+from proad.drivers.memory.workload import Workload
 from proad.errors import (
     CapabilityMissingError,
     EngineConflictError,
-    InUseError,
     ResourceNotFoundError,
 )
 from proad.model import (
@@ -23,12 +23,8 @@ from proad.model import (
     EngineEvent,
     Image,
     Lifetime,
-    PublishedPort,
-    Resource,
     ResourceKind,
     ResourceState,
-    ResourceView,
-    Snapshot,
     StateReason,
     Verb,
     Volume,
@@ -40,52 +36,6 @@ _START_REASONS = {
     ResourceState.FAILED: StateReason.CRASHED,
 }
 FROZEN = frozenset({ResourceState.PAUSED, ResourceState.SUSPENDED})
-_EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
-
-
-@dataclass(frozen=True, slots=True)
-class TakenSnapshot:
-    """A snapshot, and the resource as it was then."""
-
-    snapshot: Snapshot
-    resource: Resource
-
-
-@dataclass(slots=True, eq=False)
-class Workload:
-    """A container or a domain.
-
-    Attributes:
-        resource: the full view, without what only a run has.
-        behaviour: what its labels make of it.
-        run: the present run, None while it is inactive.
-        over: set when the present run ends.
-        snapshots: by name, oldest first.
-        current: name of the snapshot that the present state descends from.
-    """
-
-    resource: Resource
-    behaviour: Behaviour
-    run: Run | None = None
-    over: asyncio.Event = field(default_factory=asyncio.Event)
-    snapshots: dict[str, TakenSnapshot] = field(default_factory=dict)
-    current: str = ""
-
-    def shown(self, view: ResourceView = ResourceView.FULL) -> Resource:
-        """Return the resource in as much detail as `view` wants."""
-        return shown(self.resource, self.run, len(self.snapshots), view)
-
-    @property
-    def owned_volumes(self) -> list[tuple[str, str]]:
-        """Pool and name of the volumes that were made for it alone."""
-        disks = self.resource.domain.disks if self.resource.domain else ()
-        return [(d.volume.pool, d.volume.name) for d in disks if d.owned and d.volume is not None]
-
-    def disown_volumes(self) -> None:
-        """Let the volumes that were made for it outlive it."""
-        if (domain := self.resource.domain) is not None:
-            disks = tuple(replace(disk, owned=False) for disk in domain.disks)
-            self.resource = replace(self.resource, domain=replace(domain, disks=disks))
 
 
 class ImitatedEngine:
@@ -108,6 +58,7 @@ class ImitatedEngine:
         self.volumes: dict[tuple[str, str], Volume] = {}
         self._names: dict[tuple[ResourceKind, str], Workload] = {}
         self._numbers = itertools.count(1)
+        self._ports = HostPorts()
         self._clock = clock
 
     def workload(self, id: str) -> Workload:
@@ -178,10 +129,16 @@ class ImitatedEngine:
             workload.run = workload.run.running(on=state not in FROZEN)
         self.connection.publish(EngineEvent(id=workload.resource.id, ended=ends))
         if ends:
-            workload.run = None
+            self.end_run(workload)
             if workload.resource.lifetime is Lifetime.TRANSIENT:
                 self.remove(workload)
             workload.over.set()
+
+    def end_run(self, workload: Workload) -> None:
+        """End the run of a workload, if there is one, and release its ports."""
+        if workload.run is not None:
+            self._ports.release(workload.run.ports)
+            workload.run = None
 
     def start(self, workload: Workload) -> None:
         """Start a workload in the state that its labels say."""
@@ -209,46 +166,15 @@ class ImitatedEngine:
         for network in networks:
             if is_missing(network):
                 raise EngineConflictError(NAME, f"network {network} not found")
-        holders = [
-            (port, other.resource.name)
-            for other in self.workloads.values()
-            if other.run
-            for port in other.run.ports
-        ]
-        taken = [port for port, _ in holders]
-        ports: list[PublishedPort] = []
         published = container is not None and not container.networks[0].stands_alone
-        for wish in container.requested_ports if container and published else ():
-            port = wish if wish.host_port else _free_port(wish, [*taken, *ports])
-            if any(_collide(port, other) for other in [*taken, *ports]):
-                users = [name for held, name in holders if _collide(port, held)]
-                raise InUseError.of_the_host(
-                    "port",
-                    f"{port.host_ip or '0.0.0.0'}:{port.host_port}",  # noqa: S104 - told, not bound
-                    users,
-                )
-            ports.append(port)
-        return Run(next(self._numbers), tuple(ports), domain, self._clock)
+        wishes = container.requested_ports if container and published else ()
+        ports = self._ports.publish(wishes, workload)
+        return Run(next(self._numbers), ports, domain, self._clock)
 
 
 def now() -> datetime:
     """Return the time in UTC."""
     return datetime.now(UTC)
-
-
-def _collide(one: PublishedPort, other: PublishedPort) -> bool:
-    return (
-        one.host_port == other.host_port
-        and one.protocol is other.protocol
-        and (one.host_ip == other.host_ip or bool({one.host_ip, other.host_ip} & _EVERY_ADDRESS))
-    )
-
-
-def _free_port(wish: PublishedPort, taken: list[PublishedPort]) -> PublishedPort:
-    for candidate in (replace(wish, host_port=number) for number in range(32768, 61000)):
-        if not any(_collide(candidate, other) for other in taken):
-            return candidate
-    raise EngineConflictError(NAME, "all ports are allocated")
 
 
 def is_missing(network: str) -> bool:

@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from proad.drivers.memory.behaviour import Behaviour
-from proad.drivers.memory.engine import ImitatedEngine, TakenSnapshot, Workload, now
+from proad.drivers.memory.engine import ImitatedEngine, now
 from proad.drivers.memory.views import on_machine
+from proad.drivers.memory.workload import TakenSnapshot, Workload
 from proad.errors import AlreadyExistsError, SnapshotNotFoundError
 from proad.model import (
     Resource,

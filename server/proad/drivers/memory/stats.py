@@ -4,7 +4,8 @@ import os
 from collections.abc import Collection, Mapping
 from datetime import timedelta
 
-from proad.drivers.memory.engine import ImitatedEngine, Workload, now
+from proad.drivers.memory.engine import ImitatedEngine, now
+from proad.drivers.memory.workload import Workload
 from proad.model import BlockStats, NetworkStats, ResourceStats
 
 HOST_MEMORY_BYTES = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

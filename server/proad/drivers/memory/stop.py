@@ -5,9 +5,10 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from proad.drivers.memory.connection import NAME
-from proad.drivers.memory.engine import FROZEN, ImitatedEngine, Workload
+from proad.drivers.memory.engine import FROZEN, ImitatedEngine
 from proad.drivers.memory.timing import MemoryTiming
 from proad.drivers.memory.views import on_machine
+from proad.drivers.memory.workload import Workload
 from proad.errors import CapabilityMissingError, StopTimedOutError
 from proad.model import (
     Lifetime,
@@ -114,7 +115,8 @@ class MemoryStopper:
     def _reboot(self, workload: Workload) -> None:
         workload.over.set()
         machine = workload.run.machine if workload.run else None
-        workload.run = None  # without STOPPED in between: a TRANSIENT workload survives its restart
+        # Without STOPPED in between: a TRANSIENT workload survives its restart.
+        self._engine.end_run(workload)
         self._engine.start(workload)
         workload.run = on_machine(workload.run, machine)  # a reboot changes no size of a domain
 

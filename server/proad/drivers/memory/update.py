@@ -5,8 +5,9 @@ from typing import TypeVar
 
 from proad.drivers.memory.behaviour import Behaviour
 from proad.drivers.memory.connection import NAME
-from proad.drivers.memory.engine import ImitatedEngine, Workload
+from proad.drivers.memory.engine import ImitatedEngine
 from proad.drivers.memory.views import on_machine
+from proad.drivers.memory.workload import Workload
 from proad.errors import (
     AlreadyExistsError,
     CapabilityMissingError,
