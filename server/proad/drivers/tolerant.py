@@ -35,9 +35,6 @@ _UNREADABLE = (
     SyntaxError,
     SystemError,
 )
-# Resources with remembered log entries. A part is a place in the schema of an answer, so that
-# there are few of each.
-_MOST_RESOURCES = 10_000
 
 
 class Omissions:
@@ -47,12 +44,15 @@ class Omissions:
 
     Args:
         engine: name of the engine, for the log.
+        resources: number of resources whose log entries are remembered. A part is a place in
+            the schema of an answer, so that there are few of each.
     """
 
-    def __init__(self, engine: str) -> None:
+    def __init__(self, engine: str, *, resources: int = 10_000) -> None:
         self._engine = engine
+        self._resources = resources
         self._lock = threading.Lock()
-        self._told: dict[str, set[str]] = {}
+        self._logged: dict[str, set[str]] = {}
 
     def note(self, about: str, part: str, wanted: str, found: object) -> None:
         """Log that a part is unreadable, unless it was logged before.
@@ -66,14 +66,14 @@ class Omissions:
             found: the actual value.
         """
         with self._lock:
-            told = self._told.get(about)
-            if told is None:
-                if len(self._told) >= _MOST_RESOURCES:
-                    del self._told[next(iter(self._told))]  # the one that was told first
-                told = self._told[about] = set()
-            if part in told:
+            logged = self._logged.get(about)
+            if logged is None:
+                if len(self._logged) >= self._resources:
+                    del self._logged[next(iter(self._logged))]  # the oldest
+                logged = self._logged[about] = set()
+            if part in logged:
                 return
-            told.add(part)
+            logged.add(part)
         _log.warning(
             "answer unreadable",
             engine=self._engine,

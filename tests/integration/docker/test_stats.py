@@ -10,10 +10,14 @@ import pytest
 from eventually import eventually
 from integration.docker.workloads import DEAF, Make
 from proad.drivers.docker import DockerDriver
+from proad.drivers.docker.driver import environment_address
+from proad.drivers.docker.http.engine_client import EngineClient
+from proad.drivers.docker.stats import ContainerStatsCollector
 from proad.model import ContainerResources, NetworkAttachment, ResourceKind, ResourceState
 
 pytestmark = pytest.mark.docker
 
+LIMIT = timedelta(seconds=60)
 MIB = 2**20
 BUSY = ("sh", "-c", "while :; do :; done")
 # Written, and read again, so that it is page cache that can be dropped.
@@ -79,9 +83,12 @@ async def test_stats_of_many_containers_runs_in_parallel(driver: DockerDriver, m
     assert time.monotonic() - started < 5  # one after the other they take a second each
 
 
-async def test_stats_with_old_api_returns_sample(driver: DockerDriver, make: Make):
+async def test_stats_with_old_api_returns_sample(make: Make):
     made = await make(*DEAF)
-    await driver.probe()
-    driver._engine.api.version = "1.40"
-    assert set(await driver.stats([made.id])) == {made.id}
-    assert driver._engine.api.version == "1.40"
+    url, cert_path = environment_address()
+    with EngineClient(url, cert_path=cert_path, threads=1, timeout=LIMIT) as engine:
+        engine.api.version = "1.40"
+        collector = ContainerStatsCollector(engine.streaming)
+        with collector:
+            assert set(await collector.stats([made.id])) == {made.id}
+        assert engine.api.version == "1.40"

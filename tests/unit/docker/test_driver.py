@@ -6,6 +6,7 @@ import pytest
 import urllib3
 
 from proad.drivers.docker import DockerDriver
+from proad.drivers.docker.driver import environment_address
 from proad.drivers.docker.errors import broken_connection
 from proad.errors import EngineTimedOutError, EngineUnreachableError
 
@@ -27,10 +28,10 @@ def test_the_environment_as_docker_has_it(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     monkeypatch.setenv("DOCKER_CERT_PATH", str(tmp_path))
     assert DockerDriver().endpoint == "unix:///var/run/docker.sock"
-    assert DockerDriver()._engine.api.transport._cert_path is None
+    assert environment_address() == ("unix:///var/run/docker.sock", None)
     monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.1:2376")
     assert DockerDriver().endpoint == "tcp://192.0.2.1:2376"
-    assert DockerDriver()._engine.api.transport._cert_path == tmp_path
+    assert environment_address() == ("tcp://192.0.2.1:2376", tmp_path)
     assert DockerDriver("unix:///x").endpoint == "unix:///x"
 
 

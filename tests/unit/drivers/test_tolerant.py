@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from proad.drivers import tolerant
 from proad.drivers.tolerant import MOST, NOTHING, Omissions, Value, parse_json
 
 ODD = [
@@ -148,13 +147,12 @@ def test_omission_is_told_once_for_each_resource_and_part():
     assert "much" not in str(logs)  # it may be a secret
 
 
-def test_omissions_keep_a_bounded_number(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(tolerant, "_MOST_RESOURCES", 10)
-    omissions = Omissions("test")
-    with capture_logs():
-        for number in range(100):
+def test_omissions_of_more_resources_than_are_remembered_log_the_oldest_again():
+    omissions = Omissions("test", resources=10)
+    with capture_logs() as logs:
+        for number in (*range(11), *range(1, 11), 0):
             omissions.note(str(number), "part", "a text", None)
-    assert len(omissions._told) == 10
+    assert [line["resource"] for line in logs] == [*map(str, range(11)), "0"]
 
 
 def test_attempt_that_raises_gives_the_default():

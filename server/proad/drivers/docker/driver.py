@@ -53,6 +53,13 @@ from proad.ports import OnEvent, OnMade, OnStep, ignore
 DEFAULT_URL = "unix:///var/run/docker.sock"
 
 
+def environment_address() -> tuple[str, Path | None]:
+    """Return the engine's address and the folder of certificates from Docker's own variables."""
+    url = os.environ.get("DOCKER_HOST") or DEFAULT_URL
+    folder = os.environ.get("DOCKER_CERT_PATH")
+    return url, Path(folder) if folder and url.startswith("tcp:") else None
+
+
 class DockerDriver:
     """Controls the containers and images of one Docker Engine.
 
@@ -87,10 +94,8 @@ class DockerDriver:
         timing: DockerTiming = DockerTiming(),
     ) -> None:
         if not url:
-            url = os.environ.get("DOCKER_HOST") or DEFAULT_URL
-            folder = os.environ.get("DOCKER_CERT_PATH")
-            if cert_path is None and folder and url.startswith("tcp:"):
-                cert_path = Path(folder)
+            url, from_environment = environment_address()
+            cert_path = cert_path or from_environment
         self._timing = timing
         self._engine = EngineClient(
             url,
