@@ -32,7 +32,7 @@ async def attach_clone(driver: LibvirtDriver, guests: Guests, base: VolumeRef) -
 
 
 @pytest.mark.parametrize("use", [clone, attach, attach_clone])
-async def test_delete_volume_that_comes_into_use_meanwhile_loses_nothing(
+async def test_delete_volume_racing_new_use_loses_nothing(
     driver: LibvirtDriver, guests: Guests, monkeypatch: pytest.MonkeyPatch, use: Use
 ):
     volume = await driver.create_volume(

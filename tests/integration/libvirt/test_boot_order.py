@@ -40,13 +40,13 @@ def on_volume(raw: libvirt.virConnect, path: Path) -> DiskSpec:
     return DiskSpec(volume=VolumeRef(name=path.name), format=DiskFormat.RAW)
 
 
-async def test_bios_with_an_empty_disk_boots_the_medium(driver: LibvirtDriver, guests: Guests):
+async def test_bios_with_empty_disk_boots_medium(driver: LibvirtDriver, guests: Guests):
     guest = await guests.boot()
     assert guest.domain is not None
     assert guest.domain.boot_order == DISK_FIRST
 
 
-async def test_bios_with_an_installed_disk_gets_off_the_medium(
+async def test_bios_with_installed_disk_leaves_medium(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, installed: Path
 ):
     await driver.create_domain(guests.blank())  # makes the pool
@@ -55,14 +55,14 @@ async def test_bios_with_an_installed_disk_gets_off_the_medium(
     await guests.hear(made.id, rb"INSTALLED\r\nINSTALLED")
 
 
-async def test_uefi_with_an_empty_disk_goes_on_to_the_medium(driver: LibvirtDriver, guests: Guests):
+async def test_uefi_with_empty_disk_tries_medium(driver: LibvirtDriver, guests: Guests):
     """The firmware says itself what it tries: our medium is none for UEFI."""
     spec = guests.spec(firmware=Firmware.UEFI, machine="q35")
     made = await driver.create_domain(spec, start=True)
     await guests.hear(made.id, rb"(?s)Misc Device.*DVD-ROM")
 
 
-async def test_uefi_with_an_installed_disk_gets_off_the_medium(
+async def test_uefi_with_installed_disk_leaves_medium(
     driver: LibvirtDriver,
     guests: Guests,
     raw: libvirt.virConnect,

@@ -176,7 +176,7 @@ async def test_get_resource_with_a_lease_shows_the_address(
     assert [a.split("/")[0] for a in now.networks[0].addresses] == [said.group(1).decode()]
 
 
-async def test_uefi_keeps_its_variables_in_a_file_that_goes_with_the_domain(
+async def test_delete_uefi_domain_removes_its_nvram(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect
 ):
     made = await driver.create_domain(guests.blank(firmware=Firmware.UEFI), start=True)
@@ -191,7 +191,7 @@ async def test_uefi_keeps_its_variables_in_a_file_that_goes_with_the_domain(
     assert await guests.domains() == set()
 
 
-async def test_a_volume_that_another_domain_uses_by_now_stays(
+async def test_delete_with_volume_used_by_another_domain_keeps_it(
     driver: LibvirtDriver, guests: Guests
 ):
     owner = await driver.create_domain(guests.blank())
@@ -208,7 +208,9 @@ async def test_a_volume_that_another_domain_uses_by_now_stays(
     assert await guests.volumes() == {disk.volume.name}  # nor is it that one's
 
 
-async def test_a_copy_of_a_domain_owns_nothing(driver: LibvirtDriver, guests: Guests):
+async def test_delete_of_domain_copy_keeps_volumes_of_original(
+    driver: LibvirtDriver, guests: Guests
+):
     made = await driver.create_domain(guests.blank(labels={"a": "b"}))
     xml = await driver.get_domain_xml(made.id)
     name = f"{guests.prefix}-copy"
@@ -223,7 +225,9 @@ async def test_a_copy_of_a_domain_owns_nothing(driver: LibvirtDriver, guests: Gu
     assert len(await guests.volumes()) == 1
 
 
-async def test_many_creates_of_one_name_make_one(driver: LibvirtDriver, guests: Guests):
+async def test_create_domain_with_one_name_concurrently_makes_one(
+    driver: LibvirtDriver, guests: Guests
+):
     spec = guests.blank()
     answers = await asyncio.gather(
         *(driver.create_domain(spec) for _ in range(4)), return_exceptions=True
@@ -254,7 +258,9 @@ def small_pool(raw: libvirt.virConnect) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("mib", [2, 64])
-async def test_a_full_pool(driver: LibvirtDriver, guests: Guests, small_pool: str, mib: int):
+async def test_create_volume_in_full_pool_leaves_nothing(
+    driver: LibvirtDriver, guests: Guests, small_pool: str, mib: int
+):
     spec = VolumeSpec(
         pool=small_pool,
         name=f"{guests.prefix}-big",
@@ -267,7 +273,7 @@ async def test_a_full_pool(driver: LibvirtDriver, guests: Guests, small_pool: st
     assert f"{guests.prefix}-big" not in {v.name for v in await driver.list_volumes(small_pool)}
 
 
-async def test_a_file_that_came_into_the_pool_is_found(
+async def test_create_volume_named_as_new_pool_file_is_refused(
     driver: LibvirtDriver, guests: Guests, folder: Path
 ):
     await driver.create_domain(guests.blank())  # makes the pool, which then is up to date
@@ -286,7 +292,7 @@ async def test_a_file_that_came_into_the_pool_is_found(
         {"networkless": False, "networks": (NetworkSpec(network="proa-test-none"),)},
     ],
 )
-async def test_command_that_a_refusal_names_works(
+async def test_create_domain_refusal_command_when_run_works(
     driver: LibvirtDriver, guests: Guests, wrong: dict[str, Any]
 ):
     with pytest.raises(InvalidArgumentError) as caught:

@@ -214,7 +214,7 @@ async def test_linked_clones_three_deep_boot_and_read_their_base(
         await guests.says(guest.id, command, rf"{letter}{{4}}=\r?\n".encode())
 
 
-async def test_what_a_guest_writes_into_its_raw_disk_opens_no_file_of_the_host(
+async def test_raw_disk_with_image_header_opens_no_host_file(
     secret: Path, driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, folder: Path
 ):
     new = NewDisk(capacity_bytes=MIB, format=DiskFormat.RAW)
@@ -251,7 +251,7 @@ async def test_what_a_guest_writes_into_its_raw_disk_opens_no_file_of_the_host(
     assert chain_of(await xml_of(driver, second.id)) == [(disk.path, "raw")]
 
 
-async def test_what_was_made_raw_is_raw_by_whatever_pool_it_is_reached(
+async def test_raw_volume_reached_by_other_pool_stays_raw(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, folder: Path, tmp_path: Path
 ):
     spec = VolumeSpec(name=f"{guests.prefix}-raw", capacity_bytes=MIB, format=DiskFormat.RAW)

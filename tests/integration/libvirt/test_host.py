@@ -9,7 +9,7 @@ from proad.model import DomainSpec, VirtType
 
 
 @pytest.mark.libvirt
-async def test_the_kind_of_machine_is_chosen_and_told(raw: libvirt.virConnect):
+async def test_probe_reports_chosen_domain_type(raw: libvirt.virConnect):
     async with LibvirtDriver(virt_type="auto") as driver:
         info = await driver.probe()
         assert info.hostname == raw.getHostname()
@@ -27,12 +27,12 @@ async def test_the_kind_of_machine_is_chosen_and_told(raw: libvirt.virConnect):
 
 
 @pytest.mark.libvirt
-async def test_emulation_that_is_asked_for_is_no_warning(raw: libvirt.virConnect):
+async def test_probe_with_requested_emulation_has_no_warning(raw: libvirt.virConnect):
     async with LibvirtDriver(virt_type="qemu") as driver:
         assert (await driver.probe()).warnings == ()
 
 
-async def test_the_test_hypervisor():
+async def test_probe_of_test_hypervisor_reports_engine():
     async with LibvirtDriver("test:///default") as driver:
         info = await driver.probe()
         assert (info.architecture, info.warnings) == ("i686", ())
@@ -40,11 +40,11 @@ async def test_the_test_hypervisor():
         assert "test" in names
 
 
-async def test_credentials_are_not_shown():
+async def test_endpoint_with_credentials_hides_them():
     assert LibvirtDriver("qemu+ssh://me:secret@host/system").endpoint == "qemu+ssh://host/system"
 
 
-async def test_errors_are_raised_and_not_printed(capfd: pytest.CaptureFixture[str]):
+async def test_libvirt_errors_are_raised_not_printed(capfd: pytest.CaptureFixture[str]):
     async with LibvirtDriver("test:///default") as driver:
         with pytest.raises(ResourceNotFoundError):
             await driver.get_resource("00000000-0000-4000-8000-000000000000")

@@ -70,7 +70,7 @@ async def refusal(driver: LibvirtDriver, guests: Guests, path: Path) -> str:
     return violation.description
 
 
-async def test_a_medium_boots_and_keeps_its_owner(
+async def test_medium_by_path_boots_and_keeps_owner(
     driver: LibvirtDriver, guests: Guests, shelf: Path
 ):
     medium = shelf / "guest.iso"
@@ -86,7 +86,7 @@ async def test_a_medium_boots_and_keeps_its_owner(
     assert owner_of(medium) == before
 
 
-async def test_a_link_is_resolved_for_good(driver: LibvirtDriver, guests: Guests, shelf: Path):
+async def test_medium_by_link_is_resolved_once(driver: LibvirtDriver, guests: Guests, shelf: Path):
     link = shelf / "link.iso"
     link.symlink_to(shelf / "guest.iso")
     made = await driver.create_domain(guests.spec(cdrom=CdromSpec(path=str(link))))
@@ -111,7 +111,7 @@ async def test_a_link_is_resolved_for_good(driver: LibvirtDriver, guests: Guests
         "{shelf}/../../../etc/hostname",
     ],
 )
-async def test_a_file_elsewhere_is_refused_whether_it_is_there_or_not(
+async def test_medium_outside_allowed_folders_is_refused(
     driver: LibvirtDriver, guests: Guests, shelf: Path, path: str
 ):
     (shelf / "outside.iso").symlink_to("/etc/hostname")
@@ -148,7 +148,7 @@ def circle(path: Path) -> None:
         (circle, "a link that leads in circles"),
     ],
 )
-async def test_what_is_no_regular_file_is_refused(
+async def test_medium_not_a_regular_file_is_refused(
     driver: LibvirtDriver,
     guests: Guests,
     shelf: Path,
@@ -160,7 +160,7 @@ async def test_what_is_no_regular_file_is_refused(
 
 
 @pytest.mark.parametrize("name", [b"odd-\xff.iso", "odd-\uffff.iso".encode(), b"odd-\n.iso"])
-async def test_a_link_to_what_libvirt_cannot_be_told_is_refused(
+async def test_medium_link_to_unencodable_path_is_refused(
     driver: LibvirtDriver, guests: Guests, shelf: Path, name: bytes
 ):
     odd, link = shelf / os.fsdecode(name), shelf / "link.iso"
@@ -169,7 +169,7 @@ async def test_a_link_to_what_libvirt_cannot_be_told_is_refused(
     assert "rename that file" in await refusal(driver, guests, link)
 
 
-async def test_a_missing_medium_is_told(driver: LibvirtDriver, guests: Guests, shelf: Path):
+async def test_medium_missing_names_field(driver: LibvirtDriver, guests: Guests, shelf: Path):
     assert "No such file" in await refusal(driver, guests, shelf / "none.iso")
 
 
@@ -182,7 +182,7 @@ async def test_a_missing_medium_is_told(driver: LibvirtDriver, guests: Guests, s
         (0o644, 0o754, "chmod o+x"),
     ],
 )
-async def test_what_qemu_cannot_read_is_refused_and_mended_as_told(
+async def test_medium_unreadable_for_qemu_names_remedy(
     driver: LibvirtDriver, guests: Guests, shelf: Path, mode: int, folder_mode: int, told: str
 ):
     (shelf / "guest.iso").chmod(mode)
@@ -201,7 +201,7 @@ async def test_what_qemu_cannot_read_is_refused_and_mended_as_told(
 
 
 @pytest.mark.parametrize(("permission", "taken"), [("r", True), ("-", False)])
-async def test_an_access_control_list_counts(
+async def test_medium_readability_honors_acl(
     driver: LibvirtDriver, guests: Guests, shelf: Path, permission: str, *, taken: bool
 ):
     medium = shelf / "guest.iso"
@@ -215,7 +215,7 @@ async def test_an_access_control_list_counts(
     assert made.state is ResourceState.RUNNING
 
 
-async def test_a_volume_of_a_pool_is_taken_by_its_path(
+async def test_medium_path_of_pool_volume_is_accepted(
     driver: LibvirtDriver, guests: Guests, folder: Path, raw: libvirt.virConnect
 ):
     pool_path = Path("/var/tmp") / f"proa-test-{secrets.token_hex(4)}"
@@ -235,7 +235,7 @@ async def test_a_volume_of_a_pool_is_taken_by_its_path(
         shutil.rmtree(pool_path)
 
 
-async def test_over_a_remote_connection_a_path_is_refused_and_a_volume_taken(
+async def test_medium_over_remote_connection_must_be_volume(
     guests: Guests, shelf: Path, folder: Path, tmp_path: Path
 ):
     await guests.driver.list_volumes("")

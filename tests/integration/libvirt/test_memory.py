@@ -41,7 +41,7 @@ FORCE = StopOptions(mode=StopMode.FORCE)
 SAVE = StopOptions(mode=StopMode.SAVE)
 
 
-async def test_save_goes_on_as_it_was(driver: LibvirtDriver, guests: Guests):
+async def test_save_then_start_resumes_guest(driver: LibvirtDriver, guests: Guests):
     guest = await guests.boot()
     ticks = await guests.tick(guest.id)
     told: list[tuple[str, int | None]] = []
@@ -66,7 +66,9 @@ async def test_save_goes_on_as_it_was(driver: LibvirtDriver, guests: Guests):
     await guests.ready(guest.id)
 
 
-async def test_a_snapshot_with_memory(driver: LibvirtDriver, guests: Guests):
+async def test_snapshot_with_memory_when_reverted_resumes_guest(
+    driver: LibvirtDriver, guests: Guests
+):
     guest = await guests.boot(labels={"then": "1"})
     ticks = await guests.tick(guest.id)
     first = await driver.create_snapshot(guest.id, SnapshotSpec(name="first", description="One"))
@@ -100,7 +102,7 @@ async def test_a_snapshot_with_memory(driver: LibvirtDriver, guests: Guests):
     assert await guests.volumes() == set()
 
 
-async def test_snapshots_are_listed_while_one_is_taken(driver: LibvirtDriver, guests: Guests):
+async def test_list_snapshots_during_creation_returns_others(driver: LibvirtDriver, guests: Guests):
     guest = await guests.boot()
     await driver.create_snapshot(guest.id, SnapshotSpec(name="first"))
     taking = asyncio.create_task(driver.create_snapshot(guest.id, SnapshotSpec(name="second")))
@@ -110,7 +112,7 @@ async def test_snapshots_are_listed_while_one_is_taken(driver: LibvirtDriver, gu
     await taking
 
 
-async def test_start_from_a_snapshot_without_memory_boots(driver: LibvirtDriver, guests: Guests):
+async def test_start_after_revert_to_disk_snapshot_boots(driver: LibvirtDriver, guests: Guests):
     made = await driver.create_domain(guests.blank())
     await driver.create_snapshot(made.id, SnapshotSpec(name="off"))
     started = await driver.start(made.id, StartOptions(from_snapshot="off"))
@@ -118,7 +120,9 @@ async def test_start_from_a_snapshot_without_memory_boots(driver: LibvirtDriver,
     assert (await driver.revert_snapshot(made.id, "off")).state is ResourceState.STOPPED
 
 
-async def test_snapshots_leave_disks_that_stay(driver: LibvirtDriver, guests: Guests):
+async def test_delete_keeping_volumes_removes_their_snapshots(
+    driver: LibvirtDriver, guests: Guests
+):
     made = await driver.create_domain(guests.blank())
     await driver.create_snapshot(made.id, SnapshotSpec(name="one"))
     await driver.create_snapshot(made.id, SnapshotSpec(name="two"))
@@ -132,7 +136,7 @@ async def test_snapshots_leave_disks_that_stay(driver: LibvirtDriver, guests: Gu
     assert int.from_bytes(header[60:64], "big") == 0  # qcow2's number of snapshots
 
 
-async def test_raw_disks_have_no_snapshots(driver: LibvirtDriver, guests: Guests):
+async def test_snapshot_of_raw_disk_is_refused(driver: LibvirtDriver, guests: Guests):
     raw = NewDisk(capacity_bytes=MIB, format=DiskFormat.RAW)
     made = await driver.create_domain(guests.blank(disks=(DiskSpec(new_volume=raw),)))
     with pytest.raises(CapabilityMissingError, match=r"the disk vda in format raw.*qcow2"):
@@ -140,14 +144,14 @@ async def test_raw_disks_have_no_snapshots(driver: LibvirtDriver, guests: Guests
     assert await driver.list_snapshots(made.id) == []
 
 
-async def test_a_transient_domain_cannot_be_saved(driver: LibvirtDriver, guests: Guests):
+async def test_save_of_transient_domain_is_refused(driver: LibvirtDriver, guests: Guests):
     made = await driver.create_domain(guests.blank(lifetime=Lifetime.TRANSIENT))
     with pytest.raises(CapabilityMissingError):
         await driver.stop(made.id, SAVE)
     assert (await driver.get_resource(made.id)).state is ResourceState.RUNNING
 
 
-async def test_labels_go_back_with_a_snapshot(driver: LibvirtDriver, guests: Guests):
+async def test_revert_snapshot_restores_labels(driver: LibvirtDriver, guests: Guests):
     made = await driver.create_domain(guests.blank(labels={"when": "then"}))
     await driver.create_snapshot(made.id, SnapshotSpec(name="then"))
     await driver.update(made.id, ResourceUpdate(labels=LabelSet(entries={"when": "now"})))
@@ -159,7 +163,7 @@ async def test_labels_go_back_with_a_snapshot(driver: LibvirtDriver, guests: Gue
 
 
 @pytest.mark.parametrize("verb", ["resume", "start", "stop"])
-async def test_a_guest_that_suspended_itself(
+async def test_verbs_on_self_suspended_guest_obey_its_state(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, verb: str
 ):
     made = await driver.create_domain(guests.spec())

@@ -134,7 +134,7 @@ async def test_delete_keeps_variables_that_libvirt_did_not_make(
     assert elsewhere.read_bytes() == MARK
 
 
-async def test_a_create_that_fails_leaves_the_variables_that_were_there(
+async def test_create_domain_when_failed_keeps_existing_nvram(
     elsewhere: Path, driver: LibvirtDriver, guests: Guests
 ):
     elsewhere.write_bytes(MARK)

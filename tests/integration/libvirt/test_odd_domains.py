@@ -176,7 +176,7 @@ async def refuses(driver: LibvirtDriver, volume: Volume, culprit: str) -> None:
     await driver.delete_volume(volume.pool, volume.name, ignore_unreadable=[culprit])
 
 
-async def test_look_changes_nothing_on_the_host(
+async def test_reads_of_odd_domains_change_nothing_on_host(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, folder: Path
 ):
     """Neither the domain, live and for its next start, nor a file of its pool."""

@@ -187,7 +187,7 @@ async def test_list_volumes_shows_what_libvirt_cannot_describe(
     assert found in await driver.list_volumes()
 
 
-async def test_a_torn_image_neither_stops_its_pool_nor_hides_the_others(
+async def test_delete_volume_beside_torn_image_keeps_pool_active(
     driver: LibvirtDriver, pool: libvirt.virStoragePool, place: Path
 ):
     made = await driver.create_volume(
@@ -209,7 +209,7 @@ async def test_a_torn_image_neither_stops_its_pool_nor_hides_the_others(
     await driver.delete_volume(pool.name(), "dropped.img")
 
 
-async def test_a_pool_that_a_refresh_of_ours_stopped_is_started_again(
+async def test_delete_volume_when_refresh_stops_pool_restarts_it(
     driver: LibvirtDriver,
     pool: libvirt.virStoragePool,
     place: Path,
@@ -232,7 +232,7 @@ async def test_a_pool_that_a_refresh_of_ours_stopped_is_started_again(
     assert pool.isActive()
 
 
-async def test_a_volume_whose_file_somebody_removed_is_not_found(
+async def test_delete_volume_with_removed_file_raises_not_found(
     driver: LibvirtDriver, pool: libvirt.virStoragePool, place: Path
 ):
     for name in ("gone", "other"):
@@ -244,7 +244,7 @@ async def test_a_volume_whose_file_somebody_removed_is_not_found(
     assert [each.name for each in await driver.list_volumes(pool.name())] == ["other"]
 
 
-async def test_the_name_of_a_volume_whose_file_somebody_removed_is_free(
+async def test_create_volume_named_as_removed_file_succeeds(
     driver: LibvirtDriver, guests: Guests, pool: libvirt.virStoragePool, place: Path
 ):
     spec = VolumeSpec(pool=pool.name(), name="again", capacity_bytes=MIB)
@@ -261,7 +261,7 @@ async def test_the_name_of_a_volume_whose_file_somebody_removed_is_free(
     assert listed == ["again"]
 
 
-async def test_a_look_at_a_pool_changes_nothing(
+async def test_reads_of_pool_change_nothing(
     driver: LibvirtDriver,
     guests: Guests,
     pool: libvirt.virStoragePool,

@@ -94,7 +94,7 @@ async def offered(driver: LibvirtDriver, id: str) -> bool:
 
 
 @pytest.mark.parametrize("case", CASES)
-async def test_snapshot_is_offered_where_libvirt_takes_one(
+async def test_snapshot_capability_matches_libvirt_support(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, images: Path, case: str
 ):
     firmware = " firmware='efi'" if case == "uefi" else ""
@@ -121,7 +121,7 @@ async def test_snapshot_is_offered_where_libvirt_takes_one(
     assert await offered(driver, id) is takes(domain)
 
 
-async def test_snapshot_that_would_be_external_is_not_offered(
+async def test_snapshot_capability_for_external_snapshot_is_absent(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, images: Path
 ):
     """libvirt takes one, of a domain that is off, but cannot go back to it."""

@@ -71,7 +71,9 @@ async def blank(raw: libvirt.virConnect, tmp_path: Path) -> AsyncIterator[Path]:
                 left.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE)
 
 
-async def test_each_step_of_a_life(driver: LibvirtDriver, raw: libvirt.virConnect, blank: Path):
+async def test_subscribe_over_a_domain_life_reports_each_step(
+    driver: LibvirtDriver, raw: libvirt.virConnect, blank: Path
+):
     name = blank.name
     id = ""
 
@@ -115,7 +117,7 @@ async def test_each_step_of_a_life(driver: LibvirtDriver, raw: libvirt.virConnec
         await hear(events, id, removed=True)
 
 
-async def test_a_change_is_told_at_once(
+async def test_subscribe_when_domain_changes_reports_at_once(
     driver: LibvirtDriver, raw: libvirt.virConnect, blank: Path
 ):
     domain = raw.createXML(blank.read_text())
@@ -132,7 +134,7 @@ async def test_a_change_is_told_at_once(
     assert sorted(waits)[-3] < 0.5, waits
 
 
-async def test_what_has_no_event_is_found_by_looking(
+async def test_subscribe_without_libvirt_event_polls_change(
     driver: LibvirtDriver, raw: libvirt.virConnect, blank: Path
 ):
     name = blank.name
@@ -170,7 +172,7 @@ async def test_what_has_no_event_is_found_by_looking(
         assert (await found(events)).state is ResourceState.STOPPED
 
 
-async def test_processors_plugged_in_are_found_by_looking(
+async def test_subscribe_when_vcpus_hotplugged_polls_change(
     driver: LibvirtDriver, raw: libvirt.virConnect, blank: Path
 ):
     room = blank.read_text().replace("<vcpu>1<", "<vcpu current='1'>2<")
@@ -188,7 +190,7 @@ async def test_processors_plugged_in_are_found_by_looking(
         assert shown.domain == replace(listed.domain, vcpus=2)
 
 
-async def test_a_reader_that_is_gone_leaves_nothing(driver: LibvirtDriver):
+async def test_subscribe_when_closed_leaves_nothing(driver: LibvirtDriver):
     await driver.probe()
     before = len(asyncio.all_tasks())
     for _ in range(50):

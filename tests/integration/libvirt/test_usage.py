@@ -157,7 +157,7 @@ async def test_delete_volume_behind_a_loop_device_is_refused(
 @pytest.mark.parametrize(
     "word", ["{path}", "file={path},if=none", '{{"driver":"file","filename":"{path}"}}']
 )
-async def test_delete_volume_in_words_for_qemu_is_refused(
+async def test_delete_volume_in_qemu_command_line_is_refused(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, volume: Volume, word: str
 ):
     said = escape(word.format(path=volume.path), {'"': "&quot;"})
@@ -219,7 +219,7 @@ async def test_delete_volume_below_an_image_of_another_format_is_refused(
     await driver.delete_volume(base.pool, base.name)
 
 
-async def test_delete_volume_of_which_prose_tells_is_not_refused(
+async def test_delete_volume_named_in_description_is_not_refused(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, volume: Volume
 ):
     domain = define(raw, guests, "")
@@ -255,7 +255,7 @@ def break_at(folder: Path, how: str) -> Path:
 
 @pytest.mark.parametrize("how", ["torn", "gone", "loop", "json", "remote", "odd"])
 @pytest.mark.parametrize("by", ["volume", "domain"])
-async def test_a_chain_that_cannot_be_followed_refuses_deletes_in_its_pool_alone(
+async def test_delete_volume_with_broken_chain_is_refused_in_its_pool(
     pool: libvirt.virStoragePool,
     driver: LibvirtDriver,
     guests: Guests,
@@ -279,7 +279,7 @@ async def test_a_chain_that_cannot_be_followed_refuses_deletes_in_its_pool_alone
     await driver.delete_volume(wanted.pool, wanted.name, ignore_unreadable=culprits)
 
 
-async def test_what_a_guest_writes_into_a_raw_disk_says_nothing_of_bases(
+async def test_delete_volume_named_inside_raw_disk_is_not_refused(
     driver: LibvirtDriver, guests: Guests, volume: Volume
 ):
     made = await driver.create_domain(

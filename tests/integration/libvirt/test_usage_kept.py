@@ -27,7 +27,7 @@ __all__ = ["outside", "pool"]  # fixtures
 pytestmark = pytest.mark.libvirt
 
 
-async def test_delete_leaves_what_an_overlay_outside_of_it_needs(
+async def test_delete_keeps_base_of_external_overlay(
     outside: Path,
     driver: LibvirtDriver,
     guests: Guests,
@@ -42,7 +42,7 @@ async def test_delete_leaves_what_an_overlay_outside_of_it_needs(
 
 
 @pytest.mark.parametrize("active", [False, True], ids=["stopped", "running"])
-async def test_delete_with_disk_only_snapshots_goes_and_leaves_their_files(
+async def test_delete_with_disk_only_snapshots_keeps_files(
     outside: Path, driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, *, active: bool
 ):
     made = await driver.create_domain(guests.blank(), start=active)
@@ -63,7 +63,7 @@ async def test_delete_with_disk_only_snapshots_goes_and_leaves_their_files(
     assert path.exists()  # which they are based on
 
 
-async def test_whatever_is_done_all_that_others_made_stays_as_it_is(
+async def test_verbs_keep_everything_made_externally(
     pool: libvirt.virStoragePool,
     outside: Path,
     driver: LibvirtDriver,

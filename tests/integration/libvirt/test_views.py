@@ -108,7 +108,7 @@ def reconcile(shown: list[Resource], wanted: dict[str, Resource], names: tuple[s
     assert not wrong, "\n".join(wrong)
 
 
-async def test_views_of_odd_domains_tell_what_virsh_tells(
+async def test_views_of_odd_domains_match_virsh(
     libvirtd: PrivateLibvirtd, world: libvirt.virConnect, volumes: list[Volume]
 ):
     ids = [domain.UUIDString() for domain in world.listAllDomains()]

@@ -33,7 +33,7 @@ SAVE = StopOptions(mode=StopMode.SAVE)
 
 
 @pytest.mark.timeout(600)
-async def test_all_that_calls_lead_to_is_their_callers(driver: LibvirtDriver, guests: Guests):
+async def test_attribution_of_verbs_is_their_caller(driver: LibvirtDriver, guests: Guests):
     act_for("ann")
     async with CoreHarness.of(driver) as core:
         made = await core.provisioning.create_domain(guests.spec(), start=True, host="")
@@ -66,7 +66,7 @@ async def test_all_that_calls_lead_to_is_their_callers(driver: LibvirtDriver, gu
 
 
 @pytest.mark.parametrize("lifetime", Lifetime)
-async def test_what_is_made_from_xml_is_its_makers(
+async def test_attribution_of_create_from_xml_is_its_caller(
     driver: LibvirtDriver, guests: Guests, lifetime: Lifetime
 ):
     act_for("ann")
@@ -87,7 +87,7 @@ async def test_what_is_made_from_xml_is_its_makers(
         assert core.changes_by_others(made.id) == []
 
 
-async def test_changes_by_others_during_a_graceful_stop_are_attributed_to_the_stop(
+async def test_attribution_during_graceful_stop_is_its_caller(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect
 ):
     act_for("ann")
