@@ -93,7 +93,7 @@ def pause(client, id):
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
-def test_watch_of_a_daemon_that_dies_and_returns_resumes(daemons, follow, end):
+def test_watch_of_restarted_daemon_resumes(daemons, follow, end):
     daemon = daemons("--memory")
     with daemon.client() as client:
         user = follow(client)
@@ -117,7 +117,7 @@ def test_watch_of_a_daemon_that_dies_and_returns_resumes(daemons, follow, end):
         ]
 
 
-def test_watch_of_a_daemon_that_hangs_reconnects(daemons, follow):
+def test_watch_of_hung_daemon_reconnects(daemons, follow):
     daemon = daemons("--memory")
     with daemon.client() as client:
         user = follow(client, heartbeat=1)
@@ -171,7 +171,7 @@ class Cable:
         self.cut()
 
 
-def test_watch_over_a_connection_that_is_cut_repeatedly_stays_complete(daemons, follow):
+def test_watch_over_repeatedly_cut_connection_stays_complete(daemons, follow):
     daemon = daemons("--memory")
     with contextlib.closing(Cable(daemon.address)) as cable, daemon.client() as direct:
         token = direct.auth.CreateToken(

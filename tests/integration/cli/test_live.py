@@ -195,7 +195,7 @@ def test_wait_for_a_removal_exits_once_removed(ann, show, container):
     assert ann.json("wait", container, "--removed") == {}
 
 
-def test_wait_that_is_interrupted_exits_silently(show, container):
+def test_wait_when_interrupted_exits_silently(show, container):
     waiting = show("wait", container, "--state", "paused")
     waiting.connected()
     with pytest.raises(subprocess.TimeoutExpired):

@@ -99,7 +99,7 @@ async def test_pull_on_a_terminal_ends_with_the_id_alone(place: Place):
     assert lines[0].startswith("sha256:")
 
 
-async def test_pull_that_fails_on_a_terminal_ends_with_the_error_alone(place: Place):
+async def test_pull_on_a_terminal_when_failed_ends_with_the_error_alone(place: Place):
     for layer in place.layers:
         layer.unlink()
     code, lines = await asyncio.to_thread(place.begin("pull", place.image).end)
@@ -108,7 +108,7 @@ async def test_pull_that_fails_on_a_terminal_ends_with_the_error_alone(place: Pl
     assert not [line for line in lines if "━" in line or "Pulling" in line or "bytes" in line]
 
 
-async def test_pull_that_is_interrupted_on_a_terminal_leaves_no_rows(place: Place):
+async def test_pull_on_a_terminal_when_interrupted_leaves_no_rows(place: Place):
     digests = [layer.parent.name.encode() for layer in place.layers]
     assert len(digests) == 1
     place.road.blocked = b"/blobs/sha256:" + digests[0]

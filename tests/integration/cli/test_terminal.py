@@ -255,7 +255,7 @@ def test_top_on_a_terminal_has_one_line_per_row(
     assert_golden("top", measured(lines, world), width)
 
 
-def test_top_that_is_interrupted_leaves_its_last_table(world: World, show: Callable[..., Terminal]):
+def test_top_when_interrupted_leaves_last_table(world: World, show: Callable[..., Terminal]):
     live = show(80, "top", f"{world.token}-web")
     live.until(" KiB ")
     live.interrupt()

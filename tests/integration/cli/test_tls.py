@@ -37,7 +37,7 @@ def test_plain_call_to_a_tls_port_says_so(cli, secured):
     assert "TOKEN_INVALID" in output
 
 
-def test_tls_call_with_another_authority_says_that_trust_is_lacking(cli, secured, tmp_path):
+def test_tls_call_with_another_authority_reports_missing_trust(cli, secured, tmp_path):
     address, _ = secured
     self_signed(tmp_path, "other")
     for options in (["--tls"], ["--tls-ca", tmp_path / "other.crt"]):
@@ -47,7 +47,7 @@ def test_tls_call_with_another_authority_says_that_trust_is_lacking(cli, secured
         assert f"Error: {address} speaks TLS, but the two do not trust each other" in output
 
 
-def test_files_of_tls_come_from_the_environment(cli, daemons, tmp_path, monkeypatch):
+def test_tls_files_are_read_from_the_environment(cli, daemons, tmp_path, monkeypatch):
     for name in ("server", "client"):
         self_signed(tmp_path, name)
     daemon = daemons(
@@ -77,7 +77,7 @@ def test_tls_call_to_a_plain_port_says_so(cli, daemon, daemons, tmp_path, where)
     )
 
 
-def test_call_to_a_port_that_speaks_neither_says_neither(cli, tmp_path):
+def test_call_to_a_port_without_grpc_reports_neither(cli, tmp_path):
     def hang_up():
         while True:
             try:

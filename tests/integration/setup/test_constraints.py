@@ -63,13 +63,13 @@ def resolve(version: str, folder: Path) -> dict[str, dict[str, Any]]:
     return {canonicalize_name(each["name"]): each for each in installs}
 
 
-def test_classifiers_promise_debian_12_and_later():
+def test_classifiers_list_debian_12_python_and_later():
     assert promised() == [OLDEST, "3.12", "3.13", "3.14"]
 
 
 @pytest.mark.parametrize("version", promised())
 @pytest.mark.usefixtures("package_index")
-def test_constraints_resolve_to_exactly_what_is_pinned(version: str, tmp_path: Path):
+def test_constraints_resolve_to_exactly_the_pins(version: str, tmp_path: Path):
     found = resolve(version, tmp_path)
     pinned = pins()
     del pinned[SOURCE_ONLY]

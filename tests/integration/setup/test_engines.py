@@ -19,7 +19,7 @@ NO_BUS = "error: internal error: Unable to get system bus connection"
         ("ada docker libvirt", NO_BUS, "start the system bus and polkit"),
     ],
 )
-def test_engines_check_without_libvirt_tells_what_is_lacking(
+def test_engines_check_without_libvirt_lists_missing_packages(
     tmp_path: Path, groups: str, answer: str, advice: str
 ):
     for name, line in [("id", f"echo {groups}"), ("virsh", f"echo {answer} >&2; exit 1")]:

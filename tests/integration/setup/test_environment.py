@@ -85,7 +85,7 @@ def test_environment_for_users_has_no_tools_until_asked(clone: Clone):
     assert clone.environment("--dev") == ""
 
 
-def test_environment_from_elsewhere_is_made_anew(clone: Clone, tmp_path: Path):
+def test_environment_when_moved_is_recreated(clone: Clone, tmp_path: Path):
     clone.environment(python=sys.executable)
     clone.folder = clone.folder.rename(tmp_path / "moved")
     other = other_python()
@@ -110,9 +110,7 @@ def test_environment_from_elsewhere_is_made_anew(clone: Clone, tmp_path: Path):
         ("/bin/false", "/bin/false does not run as a Python"),
     ],
 )
-def test_environment_with_an_interpreter_that_is_none_tells_which(
-    tmp_path: Path, python: str, told: str
-):
+def test_environment_with_invalid_interpreter_names_it(tmp_path: Path, python: str, told: str):
     clone = Clone(tmp_path / "clone")
     done = clone.run(python=python)
     assert done.returncode != 0
@@ -120,7 +118,7 @@ def test_environment_with_an_interpreter_that_is_none_tells_which(
     assert not (clone.folder / ".venv").exists()
 
 
-def test_environment_whose_interpreter_is_gone_is_made_anew(clone: Clone):
+def test_environment_with_missing_interpreter_is_recreated(clone: Clone):
     (clone.folder / ".venv/bin").mkdir(parents=True)
     (clone.folder / ".venv/bin/python").symlink_to("gone")
     assert "installing" in clone.environment()

@@ -30,7 +30,7 @@ def bin(tmp_path_factory: pytest.TempPathFactory, package_index: None) -> Path:
     return folder / "bin"
 
 
-def test_client_without_extras_is_whole(bin: Path):
+def test_client_without_extras_works(bin: Path):
     done = run(bin / "python", "-c", "import proa; print(proa.__version__)")
     assert done.returncode == 0, done.stderr
     assert done.stdout[0].isdecimal()
@@ -45,7 +45,7 @@ def test_client_without_extras_is_whole(bin: Path):
         (["python", "-m", "proad"], "server"),
     ],
 )
-def test_command_without_its_extra_tells_which_one_and_how_to_install_it(
+def test_command_without_extra_names_extra_and_install_command(
     bin: Path, command: list[str], extra: str
 ):
     done = run(bin / command[0], *command[1:])
@@ -59,7 +59,7 @@ def test_command_without_its_extra_tells_which_one_and_how_to_install_it(
     )
 
 
-def test_daemon_with_the_extra_of_the_client_tells_the_same(bin: Path):
+def test_daemon_with_client_extra_alone_names_daemon_extra(bin: Path):
     # It has typer, too, but nothing else that the daemon needs.
     done = run(bin / "pip", "install", "-q", "-c", ROOT / "constraints.txt", f"{ROOT}[cli]")
     assert done.returncode == 0, done.stderr

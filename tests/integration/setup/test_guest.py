@@ -14,7 +14,7 @@ from guest.media import build_guest, medium
 ROOT = Path(__file__).parents[3]
 
 
-def test_guest_lies_where_everybody_may_read_and_only_its_owner_write():
+def test_guest_folder_is_readable_by_all_and_writable_by_owner():
     build_guest()
     for path in (*medium("guest.iso").parents, medium("guest.iso"), medium("vmlinuz")):
         assert path.stat().st_mode & 0o005
@@ -69,7 +69,7 @@ def writable(stranger: Stranger) -> None:
 
 
 @pytest.mark.parametrize("laid", [of_another, a_link, writable])
-def test_guest_folder_that_another_user_laid_is_refused(
+def test_guest_folder_of_another_user_is_refused(
     stranger: Stranger, laid: Callable[[Stranger], None]
 ):
     laid(stranger)

@@ -97,7 +97,7 @@ def by_name(pair):
 
 
 @pytest.mark.parametrize("pair", sorted(PAIRS, key=by_name), ids=by_name)
-def test_fields_have_the_same_names(pair):
+def test_model_fields_match_contract_fields(pair):
     message, cls = pair
 
     in_model = {field.name for field in fields(cls)} - OF_CORE.get(pair, set())
@@ -106,7 +106,7 @@ def test_fields_have_the_same_names(pair):
 
 
 @pytest.mark.parametrize("pair", sorted(ENUM_PAIRS, key=by_name), ids=by_name)
-def test_enums_have_the_same_values(pair):
+def test_model_enums_match_contract_enums(pair):
     enum, cls = pair
     unspecified, *names = [value.name for value in enum.values]
 
@@ -115,7 +115,7 @@ def test_enums_have_the_same_values(pair):
     assert [value.name for value in cls] == [value.value for value in cls]
 
 
-def test_the_walk_reached_the_whole_model():
+def test_walk_reaches_whole_model():
     converted = {cls.__name__ for _, cls in PAIRS | ENUM_PAIRS}
     there = {name for name in model.__all__ if isinstance(getattr(model, name), type)}
 
@@ -124,7 +124,7 @@ def test_the_walk_reached_the_whole_model():
     assert there - converted == {"EngineInfo", "EngineEvent"}
 
 
-def test_the_walk_reached_every_message_of_the_contract():
+def test_walk_reaches_every_contract_message():
     """Left over are requests and responses that a servicer takes apart by itself."""
     walked = {message.name for message, _ in PAIRS}
     left = {

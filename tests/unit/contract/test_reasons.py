@@ -38,12 +38,12 @@ def error_classes(cls=ProaError):
         yield from error_classes(sub)
 
 
-def test_the_reasons_are_those_of_the_contract():
+def test_reasons_match_contract_enum():
     assert [f"ERROR_REASON_{reason}" for reason in Reason] == v1.ErrorReason.keys()[1:]
 
 
 @pytest.mark.parametrize("reason", Reason)
-def test_the_contract_says_its_code_and_gives_an_example(reason):
+def test_reason_comment_has_code_and_example(reason):
     comment = documented()[reason]
     codes = re.match(r"([A-Z_]+)(?: or ([A-Z_]+))?\. ", comment)
 
@@ -53,7 +53,7 @@ def test_the_contract_says_its_code_and_gives_an_example(reason):
     assert "Example: " in comment
 
 
-def test_every_reason_is_raised():
+def test_each_reason_has_an_error_class():
     for module in walk_packages(proad.__path__, "proad."):
         if not module.name.startswith(
             ("proad.store.migrations", "proad.__main__", "proad.drivers.")
@@ -65,7 +65,7 @@ def test_every_reason_is_raised():
     assert set(CODES) == set(Reason)
 
 
-def test_the_classes_that_only_group_others_have_no_reason():
+def test_abstract_error_classes_have_no_reason():
     assert {cls.__name__ for cls in error_classes() if not hasattr(cls, "reason")} == {
         "NotFoundError"
     }

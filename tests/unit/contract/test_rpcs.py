@@ -21,11 +21,11 @@ def method(request):
     return request.param
 
 
-def test_it_names_its_scope(method):
+def test_rpc_names_its_scope(method):
     assert method.GetOptions().Extensions[v1.required_scope] in SCOPES
 
 
-def test_what_only_looks_needs_basic_alone(method):
+def test_read_rpcs_need_basic_scope_alone(method):
     """GetDomainXml shows what an operator wrote into a domain, so it is an exception."""
     options = method.GetOptions()
     looks = options.idempotency_level == options.NO_SIDE_EFFECTS
@@ -34,17 +34,17 @@ def test_what_only_looks_needs_basic_alone(method):
     assert looks == (scope == v1.SCOPE_BASIC) or method.name == "GetDomainXml"
 
 
-def test_its_messages_are_its_own(method):
+def test_rpc_messages_are_named_after_it(method):
     assert method.input_type.name == f"{method.name}Request"
     assert method.output_type.name == f"{method.name}Response"
     assert not method.client_streaming
 
 
-def test_names_are_unique():
+def test_rpc_names_are_unique():
     assert [name for name, n in Counter(m.name for m in METHODS).items() if n > 1] == []
 
 
-def test_lists_have_pages(method):
+def test_list_rpcs_have_pages(method):
     if method.name.startswith("List"):
         assert {"page_size", "page_token"} <= set(method.input_type.fields_by_name)
         assert "next_page_token" in method.output_type.fields_by_name

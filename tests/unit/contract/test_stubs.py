@@ -23,7 +23,7 @@ def content(folder):
     }
 
 
-def test_the_committed_stubs_are_what_the_contract_generates(tmp_path):
+def test_stubs_match_generated_output(tmp_path):
     environment = {"PATH": f"{BIN}:/usr/bin:/bin"}
     subprocess.run([sys.executable, PROTOS / "generate.py", tmp_path], check=True, env=environment)
     fresh, committed = content(tmp_path / "proa/v1"), content(STUBS)
@@ -35,7 +35,7 @@ def test_the_committed_stubs_are_what_the_contract_generates(tmp_path):
     assert not stale, f"run 'make generate' and commit client/proa/v1: {', '.join(stale)}"
 
 
-def test_buf_has_nothing_to_say():
+def test_buf_lint_passes():
     lint = subprocess.run(
         [BIN / "buf", "lint"], cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -43,7 +43,7 @@ def test_buf_has_nothing_to_say():
     assert (lint.returncode, lint.stdout + lint.stderr) == (0, "")
 
 
-def test_plain_protoc_is_enough(tmp_path):
+def test_protoc_without_buf_compiles_contract(tmp_path):
     """What a user in another language has: the protos folder and protoc's own files."""
     protos = [str(path.relative_to(PROTOS)) for path in PROTOS.rglob("*.proto")]
     includes = [f"-I{PROTOS}", f"-I{files('grpc_tools') / '_proto'}"]
@@ -65,7 +65,7 @@ def test_plain_protoc_is_enough(tmp_path):
 
 
 @pytest.mark.parametrize("proto", sorted(PROTOS.rglob("*.proto")), ids=lambda path: path.name)
-def test_nothing_foreign_is_imported(proto):
+def test_proto_imports_are_own_or_protobuf(proto):
     imports = re.findall(r'^import (?:public |weak )?"([^"]+)";', proto.read_text(), re.MULTILINE)
 
     assert [name for name in imports if not name.startswith(("google/protobuf/", "proa/v1/"))] == []

@@ -16,14 +16,14 @@ from proad.model import (
 from unit.docker.said import ID, full, inspected, listed, summary
 
 
-def test_ports_that_are_not_published_are_left_out():
+def test_ports_not_published_are_left_out():
     ports = [{"PrivatePort": 80, "Type": "tcp"}]
     assert summary(listed(Ports=ports)).container.ports == ()
     asked = inspected(NetworkSettings={"Ports": {"80/tcp": None}})
     assert full(asked).container.ports == ()
 
 
-def test_ports_on_all_addresses_are_one():
+def test_ports_on_all_addresses_are_merged():
     udp = PublishedPort(container_port=53, host_port=4053, protocol=PortProtocol.UDP)
     bindings = [{"HostIp": "0.0.0.0", "HostPort": "4053"}, {"HostIp": "::", "HostPort": "4053"}]
     long = full(inspected(NetworkSettings={"Ports": {"53/udp": bindings}}))
@@ -41,7 +41,7 @@ def test_ports_on_all_addresses_are_one():
     assert one.container.ports == (replace(udp, host_ip="0.0.0.0"),)
 
 
-def test_protocol_that_is_not_known_is_other():
+def test_port_with_unknown_protocol_is_other():
     port = PublishedPort(container_port=53, host_port=4053, protocol=PortProtocol.OTHER)
     listed_port = {"PrivatePort": 53, "PublicPort": 4053, "Type": "quic", "IP": ""}
     assert summary(listed(Ports=[listed_port])).container.ports == (port,)
@@ -52,7 +52,7 @@ def test_protocol_that_is_not_known_is_other():
     assert shown.ports == shown.requested_ports == (port,)
 
 
-def test_range_of_host_ports_is_left_to_docker():
+def test_ports_with_host_range_have_no_host_port():
     """`-p 48000-48010:80`: until it starts, no port is known, and none is published."""
     bindings = {
         "80/tcp": [{"HostIp": "", "HostPort": "48000-48010"}],
@@ -68,7 +68,7 @@ def test_range_of_host_ports_is_left_to_docker():
     ]
 
 
-def test_mounts_of_every_kind():
+def test_mounts_of_every_type_are_read():
     item = inspected(
         HostConfig={
             "Mounts": [
@@ -109,13 +109,13 @@ def test_mounts_of_every_kind():
         (f"size={2**63}e", 2**63 - 1, 0, False),
     ],
 )
-def test_options_of_memory(options: str, size: int, mode: int, *, read_only: bool):
+def test_tmpfs_options_are_parsed(options: str, size: int, mode: int, *, read_only: bool):
     found = full(inspected(HostConfig={"Tmpfs": {"/t": options}})).container.mounts
     memory = TmpfsMount(size_bytes=size, mode=mode)
     assert found == (Mount(target="/t", read_only=read_only, tmpfs=memory),)
 
 
-def test_a_network_of_a_stopped_one_shows_what_was_asked_for():
+def test_network_of_stopped_container_shows_request():
     endpoint = {
         "IPAMConfig": {"IPv4Address": "192.0.2.5"},
         "IPAddress": "",

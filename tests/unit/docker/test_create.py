@@ -26,7 +26,7 @@ class Taken:
         return Answer(HTTPStatus.OK, b'{"Volumes": []}' if path == "/volumes" else b"[]")
 
 
-async def test_a_name_is_taken_also_by_what_is_not_shown_yet():
+async def test_create_container_with_name_of_hidden_container_is_refused():
     engine: Any = Taken()
     creation = ContainerCreator(engine, ContainerReader(engine))
     spec = ContainerSpec(image="proa-test/busybox:1", name="web")

@@ -20,11 +20,13 @@ from proad.errors import EngineTimedOutError, EngineUnreachableError
         ("ssh://me@host.test:22", "ssh://host.test:22"),
     ],
 )
-def test_an_endpoint_has_no_credentials(url: str, endpoint: str):
+def test_endpoint_with_credentials_hides_them(url: str, endpoint: str):
     assert DockerDriver(url).endpoint == endpoint
 
 
-def test_the_environment_as_docker_has_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_connection_from_environment_follows_docker_variables(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     monkeypatch.setenv("DOCKER_CERT_PATH", str(tmp_path))
     assert DockerDriver().endpoint == "unix:///var/run/docker.sock"
@@ -48,5 +50,5 @@ READ = urllib3.exceptions.ReadTimeoutError(None, "", "late")
         (ConnectionResetError(), EngineUnreachableError),
     ],
 )
-def test_failures_of_the_connection(error: Exception, expected: type[Exception]):
+def test_connection_failures_map_to_engine_errors(error: Exception, expected: type[Exception]):
     assert type(broken_connection(error, "unix:///x")) is expected

@@ -35,7 +35,9 @@ def of_network(action: str, **attributes: str) -> dict[str, Any]:
         (of_network("disconnect", container=ID), EngineEvent(id=ID), True),
     ],
 )
-def test_what_changes_something(item: dict[str, Any], event: EngineEvent, *, early: bool):
+def test_hint_of_changing_event_has_its_flags(
+    item: dict[str, Any], event: EngineEvent, *, early: bool
+):
     found = translate(said(item))
     assert found is not None
     assert (found.event, found.early) == (event, early)
@@ -63,11 +65,11 @@ def test_what_changes_something(item: dict[str, Any], event: EngineEvent, *, ear
         {},
     ],
 )
-def test_what_changes_nothing(item: dict[str, Any]):
+def test_hint_of_unchanging_event_is_none(item: dict[str, Any]):
     assert translate(said(item)) is None
 
 
-def test_hints_of_one_container_add_up():
+def test_hints_of_one_container_are_merged():
     ended = EngineEvent(id=ID, ended=True)
     changed = EngineEvent(id=ID, reconfigured=True)
     assert (ended | EngineEvent(id=ID)) == ended

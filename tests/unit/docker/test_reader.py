@@ -61,7 +61,7 @@ FATES = pytest.mark.parametrize(
 
 
 @FATES
-async def test_summary_of_one_that_is_listed_as_removed_is_what_it_is(lists, inspects, state):
+async def test_summary_of_container_listed_as_removing_is_inspected(lists, inspects, state):
     lookup = lookup_on(Saying(lists, inspects))
     found = await lookup.find_summary(ID)
     assert (found and found.state) is state
@@ -72,12 +72,12 @@ async def test_summary_of_one_that_is_listed_as_removed_is_what_it_is(lists, ins
 
 
 @FATES
-async def test_list_with_one_that_is_listed_as_removed_has_it_as_it_is(lists, inspects, state):
+async def test_list_with_container_listed_as_removing_is_inspected(lists, inspects, state):
     lookup = lookup_on(Saying(lists, inspects))
     assert [each.state for each in await lookup.summaries()] == ([state] if state else [])
 
 
-async def test_list_asks_once_of_what_could_not_be_removed():
+async def test_list_with_dead_container_inspects_it_once():
     engine = Saying([[REMOVING]], [status("dead")])
     lookup = lookup_on(engine)
     for _ in range(3):
@@ -100,7 +100,7 @@ class Holding(Saying):
         return await super().read(path, convert, **options)
 
 
-async def test_list_while_another_one_is_looked_at_has_those_that_were_listed():
+async def test_list_during_inspect_returns_its_own_containers():
     other = [{**DEAD, "Id": OTHER_ID}]
     engine = Holding([[DEAD], other, other, [DEAD]], [status("dead")])
     lookup = lookup_on(engine)
@@ -111,7 +111,7 @@ async def test_list_while_another_one_is_looked_at_has_those_that_were_listed():
     assert [(each.id, each.state) for each in await listing] == [(ID, ResourceState.FAILED)]
 
 
-async def test_summary_of_any_other_is_one_call():
+async def test_summary_of_container_not_removing_makes_one_call():
     engine = Saying([[listed(State="exited")]], [])
     assert (await lookup_on(engine).find_summary(ID)).state is ResourceState.STOPPED
     assert engine.asked == ["/containers/json"]

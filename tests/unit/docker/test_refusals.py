@@ -40,7 +40,7 @@ def fastest(call) -> float:
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_known_text_that_begins_a_pattern_again_and_again_is_looked_at_in_no_time(name):
+def test_known_text_with_repeated_pattern_start_is_fast(name):
     for beginning in beginnings(ROWS[name].pattern.pattern):
         text = (beginning * LENGTH)[:LENGTH]
         for status in (400, 404, 409, 500):
@@ -52,7 +52,7 @@ def test_known_text_that_begins_a_pattern_again_and_again_is_looked_at_in_no_tim
             assert took < MOST, (beginning, status)
 
 
-def test_refused_program_with_a_long_name_is_told_in_no_time():
+def test_refused_program_with_long_name_is_fast():
     # As Docker 28 says it of an entrypoint of 49,000 characters.
     program = 'abc\\": ' + "create " * 7000
     text = (
@@ -61,7 +61,7 @@ def test_refused_program_with_a_long_name_is_told_in_no_time():
     assert fastest(lambda: refused(400, text)) < MOST
 
 
-def test_refused_text_with_a_long_value_is_known_by_its_ends():
+def test_refused_text_with_long_value_is_recognized():
     program = "x" * LENGTH
     text = f'runc create failed: exec: "{program}": executable file not found in $PATH: unknown'
     names = {row.name for row, _ in known(REFUSALS, 500, f"{program}: no space left on device")}
@@ -75,7 +75,7 @@ def test_refused_text_with_a_long_value_is_known_by_its_ends():
 @pytest.mark.parametrize(
     "user", ["no space left on device", "cannot allocate memory", "syntax error in pattern"]
 )
-def test_refused_user_whose_name_sounds_like_a_trouble_of_the_host_is_a_wrong_user(user):
+def test_refused_user_named_like_host_trouble_is_wrong_user(user):
     text = f"unable to find user {user}: no matching entries in passwd file"
     error = refused(500, text, ContainerSpec(image="i"))
     assert isinstance(error, InvalidArgumentError)
@@ -91,5 +91,5 @@ def test_refused_user_whose_name_sounds_like_a_trouble_of_the_host_is_a_wrong_us
         "fork/exec /usr/bin/containerd-shim-runc-v2: cannot allocate memory: unknown",
     ],
 )
-def test_refused_for_want_of_room_is_host_exhausted(text):
+def test_refused_without_disk_space_is_host_exhausted(text):
     assert isinstance(refused(500, text, ContainerSpec(image="i")), HostExhaustedError)

@@ -20,7 +20,7 @@ from proad.model import (
 )
 
 
-def test_an_image_alone():
+def test_creation_with_image_only_sends_no_defaults():
     assert creation(ContainerSpec(image="debian"), "1") == {
         "Image": "debian",
         "Labels": {CREATION_LABEL: "1"},
@@ -28,24 +28,24 @@ def test_an_image_alone():
     }
 
 
-def test_a_transient_one():
+def test_creation_of_transient_container_sets_auto_remove():
     body = creation(ContainerSpec(image="debian", lifetime=Lifetime.TRANSIENT), "1")
     assert body["HostConfig"]["AutoRemove"] is True
 
 
-def test_a_stop_timeout_of_zero_is_one():
+def test_creation_with_zero_stop_timeout_sends_it():
     body = creation(ContainerSpec(image="debian", stop_timeout=timedelta(0)), "1")
     assert body["StopTimeout"] == 0
     assert whole_seconds(timedelta(milliseconds=1)) == 1
     assert whole_seconds(None) is None
 
 
-def test_a_cleared_entrypoint():
+def test_creation_with_empty_entrypoint_clears_it():
     assert creation(ContainerSpec(image="debian", entrypoint=("",)), "1")["Entrypoint"] == [""]
 
 
 @pytest.mark.parametrize("network", ["none", "host", "container:web"])
-def test_networks_without_endpoints(network: str):
+def test_creation_with_built_in_network_sends_no_endpoint(network: str):
     spec = ContainerSpec(image="debian", networks=(NetworkAttachment(network=network),))
     body = creation(spec, "1")
     assert body["HostConfig"]["NetworkMode"] == network
@@ -59,7 +59,7 @@ def test_creation_with_a_label_of_the_driver_is_refused(key: str):
     assert [each.field for each in caught.value.violations] == ["spec.labels"]
 
 
-def test_the_first_network_only():
+def test_creation_with_networks_sends_the_first_only():
     networks = (NetworkAttachment(network="a", aliases=("x",)), NetworkAttachment(network="b"))
     body = creation(ContainerSpec(image="debian", networks=networks), "1")
     assert body["NetworkingConfig"] == {"EndpointsConfig": {"a": {"Aliases": ["x"]}}}
@@ -74,11 +74,11 @@ def test_the_first_network_only():
         (HealthCheck(interval=timedelta(milliseconds=1)), {"Interval": 1_000_000}),
     ],
 )
-def test_health_checks(check: HealthCheck, body: dict[str, object]):
+def test_creation_with_health_check_sends_it(check: HealthCheck, body: dict[str, object]):
     assert creation(ContainerSpec(image="debian", health_check=check), "1")["Healthcheck"] == body
 
 
-def test_changes_are_those_that_are_set():
+def test_changes_of_update_have_set_fields_only():
     assert changes(ContainerUpdate()) == {}
     policy = RestartPolicy(mode=RestartPolicyMode.ON_FAILURE, max_retries=2)
     update = ContainerUpdate(cpus=0.1, pids_limit=0, memory_swap_bytes=-1, restart_policy=policy)
@@ -101,7 +101,7 @@ def test_changes_are_those_that_are_set():
         ("registry:5000/debian:12@sha256:0a", ("registry:5000/debian:12", "sha256:0a")),
     ],
 )
-def test_references(name: str, parts: tuple[str, str]):
+def test_image_reference_when_valid_is_split(name: str, parts: tuple[str, str]):
     assert split_reference(name) == parts
 
 
@@ -124,7 +124,7 @@ def test_references(name: str, parts: tuple[str, str]):
         "a" * 501,
     ],
 )
-def test_no_references(name: str):
+def test_image_reference_when_invalid_is_refused(name: str):
     with pytest.raises(InvalidArgumentError) as caught:
         check_name(name, "spec.image")
     assert caught.value.violations[0].field == "spec.image"

@@ -16,7 +16,7 @@ def measured(**parts: Any) -> dict[str, Any]:
     return {"read": READ, "cpu_stats": {"cpu_usage": {"total_usage": 1_500_000_000}}, **parts}
 
 
-def test_cpu_and_time():
+def test_sample_has_cpu_and_time():
     found = sample(ID, said(measured()))
     assert found is not None
     assert (found.id, found.kind) == (ID, ResourceKind.CONTAINER)
@@ -26,11 +26,11 @@ def test_cpu_and_time():
     assert found.cpu_percent is None
 
 
-def test_one_that_does_not_run_has_none():
+def test_sample_of_stopped_container_is_none():
     assert sample(ID, said(measured(read="0001-01-01T00:00:00Z"))) is None
 
 
-def test_one_that_the_host_does_not_count_has_none():
+def test_sample_without_counters_is_none():
     """Docker answers without numbers where control groups are not as it wants them."""
     empty = {"read": READ, "cpu_stats": {"cpu_usage": {"total_usage": 0}}, "memory_stats": {}}
     assert sample(ID, said(empty)) is None
@@ -47,13 +47,13 @@ def test_one_that_the_host_does_not_count_has_none():
         ({}, 100),
     ],
 )
-def test_memory_is_without_the_cache_that_can_be_dropped(details: dict[str, int], usage: int):
+def test_sample_memory_excludes_droppable_cache(details: dict[str, int], usage: int):
     found = sample(ID, said(measured(memory_stats={"usage": 100, "limit": 500, "stats": details})))
     assert found is not None
     assert (found.memory_usage_bytes, found.memory_limit_bytes) == (usage, 500)
 
 
-def test_networks_add_up():
+def test_sample_networks_are_summed():
     one = {"rx_bytes": 1, "rx_packets": 2, "tx_bytes": 3, "tx_packets": 4, "rx_errors": 9}
     other = {"rx_bytes": 10, "rx_packets": 20, "tx_bytes": 30, "tx_packets": 40}
     found = sample(ID, said(measured(networks={"eth0": one, "eth1": other})))
@@ -67,7 +67,7 @@ def test_networks_add_up():
     ("read", "write", "others"),
     [("Read", "Write", ("Sync", "Async", "Discard", "Total")), ("read", "write", ())],
 )
-def test_disks_add_up(read: str, write: str, others: tuple[str, ...]):
+def test_sample_disks_are_summed(read: str, write: str, others: tuple[str, ...]):
     def counter(first: int) -> list[dict[str, Any]]:
         disks = [
             {"major": 8, "minor": 16 * disk, "op": operation, "value": first + value + 10 * disk}
@@ -84,7 +84,7 @@ def test_disks_add_up(read: str, write: str, others: tuple[str, ...]):
     )
 
 
-def test_an_engine_that_counts_no_disks():
+def test_sample_without_disk_counters_has_no_disk():
     found = sample(ID, said(measured(blkio_stats={"io_service_bytes_recursive": None})))
     assert found is not None
     assert found.block == BlockStats()

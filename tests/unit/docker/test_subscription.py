@@ -163,7 +163,7 @@ async def test_subscribe_when_the_stream_ends_fails_the_future(engine, driver):
                 await lost
 
 
-async def test_the_other_end_of_a_silent_stream_by_tcp_is_asked_for():
+async def test_stream_over_tcp_enables_keepalive():
     """A router that forgets the connection must not keep it half open for ever."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

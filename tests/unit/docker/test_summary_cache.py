@@ -37,7 +37,7 @@ def test_after_an_event_returns_none(cache: SummaryCache):
     assert cache.after("1", PAUSED) is None
 
 
-def test_put_of_what_was_read_across_an_event_keeps_nothing(cache: SummaryCache):
+def test_put_of_read_across_event_keeps_nothing(cache: SummaryCache):
     clock = cache.clock
     cache.forget("1")
     cache.put([summary(name="old")], clock)

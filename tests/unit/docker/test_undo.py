@@ -58,7 +58,7 @@ class Late:
         (NO_CONTENT,),
     ],
 )
-async def test_create_that_timed_out_is_undone_however_late_the_engine_makes_it(removals):
+async def test_create_container_timed_out_is_undone_when_made_late(removals):
     engine: Any = Late(*removals)
     timing = CleanUpTiming(wait=timedelta(seconds=30), retry_after=timedelta(milliseconds=10))
     creator = ContainerCreator(engine, ContainerReader(engine), timing)

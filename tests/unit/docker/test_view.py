@@ -57,7 +57,7 @@ from unit.docker.said import NEVER, full, inspected, listed, summary
         ({"Status": "dead", "ExitCode": 1}, ResourceState.FAILED, StateReason.ERROR, 1),
     ],
 )
-def test_states(
+def test_view_state_matches_docker_state(
     state: dict[str, Any],
     expected: ResourceState,
     reason: StateReason | None,
@@ -72,7 +72,7 @@ def test_states(
         assert short is expected
 
 
-def test_times_and_words():
+def test_view_times_and_texts_are_parsed():
     state = {
         "StartedAt": "2026-01-02T03:04:06.5Z",
         "FinishedAt": NEVER,
@@ -86,19 +86,19 @@ def test_times_and_words():
     assert summary(listed()).create_time == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
-def test_own_labels_are_hidden():
+def test_view_hides_own_labels():
     labels = {"a": "b", CREATION_LABEL: "1", LIFETIME_LABEL: "TRANSIENT"}
     assert summary(listed(Labels=labels)).labels == {"a": "b"}
     assert full(inspected(Config={"Labels": labels})).labels == {"a": "b"}
 
 
-def test_labels_of_others_are_shown_whatever_they_begin_with():
+def test_view_shows_foreign_labels_with_any_prefix():
     labels = {"proa.driver.mine": "1", "proa.driver.": "2"}
     assert summary(listed(Labels=labels)).labels == labels
     assert full(inspected(Config={"Labels": labels})).labels == labels
 
 
-def test_full_tells_the_lifetime():
+def test_full_view_has_lifetime():
     assert full(inspected(HostConfig={"AutoRemove": True})).lifetime is Lifetime.TRANSIENT
     assert full(inspected()).lifetime is Lifetime.PERSISTENT
 
@@ -115,26 +115,24 @@ def test_full_tells_the_lifetime():
         ({}, None),
     ],
 )
-def test_summary_tells_the_lifetime_by_our_label_alone(
-    labels: dict[str, str], lifetime: Lifetime | None
-):
+def test_summary_reads_lifetime_from_own_label(labels: dict[str, str], lifetime: Lifetime | None):
     assert summary(listed(Labels=labels)).lifetime is lifetime
 
 
-def test_a_summary_does_not_change_with_the_clock():
+def test_summary_does_not_change_with_time():
     assert summary(listed()) == summary(listed(Status="Up 4 seconds"))
 
 
-def test_names_of_links_are_left_out():
+def test_summary_leaves_link_names_out():
     assert summary(listed(Names=["/other/db", "/web"])).name == "web"
     assert summary(listed(Names=None)).name == ""
 
 
-def test_a_command_is_not_guessed_from_its_joined_words():
+def test_summary_does_not_guess_command():
     assert summary(listed(Command="sh -c 'exit 3'")).container.command == ()
 
 
-def test_part_that_cannot_be_read_leaves_the_rest():
+def test_view_with_unreadable_part_keeps_the_rest():
     odd = inspected(
         State={"Status": "running", "ExitCode": "?", "StartedAt": "yesterday", "Pid": -5},
         HostConfig={
@@ -158,13 +156,13 @@ def test_part_that_cannot_be_read_leaves_the_rest():
     assert not container.tty
 
 
-def test_state_that_is_not_known_is_other_and_says_so():
+def test_view_of_unknown_state_is_other_with_message():
     for resource in (full(inspected(State={"Status": "melted"})), summary(listed(State="melted"))):
         assert resource.state is ResourceState.OTHER
         assert "not known" in resource.state_detail.message
 
 
-def test_limits_set_by_others():
+def test_view_shows_limits_set_externally():
     host = {"CpuQuota": 150_000, "CpuPeriod": 100_000, "PidsLimit": -1}
     resources = full(inspected(HostConfig=host)).container.resources
     assert (resources.cpus, resources.pids_limit) == (1.5, 0)
@@ -180,7 +178,7 @@ def test_limits_set_by_others():
         ({"Status": "poorly"}, HealthStatus.OTHER),
     ],
 )
-def test_health(health: dict[str, str] | None, expected: HealthStatus | None):
+def test_view_health_is_read(health: dict[str, str] | None, expected: HealthStatus | None):
     assert full(inspected(State={"Health": health})).container.health is expected
 
 
@@ -200,19 +198,19 @@ def test_health(health: dict[str, str] | None, expected: HealthStatus | None):
         ({"Name": "on-sundays"}, RestartPolicy(mode=RestartPolicyMode.OTHER)),
     ],
 )
-def test_restart_policies(policy: dict[str, Any] | None, expected: RestartPolicy):
+def test_view_restart_policy_is_read(policy: dict[str, Any] | None, expected: RestartPolicy):
     assert (
         full(inspected(HostConfig={"RestartPolicy": policy})).container.restart_policy == expected
     )
 
 
-def test_stop_timeout():
+def test_view_stop_timeout_is_read():
     assert full(inspected()).container.stop_timeout is None
     zero = full(inspected(Config={"StopTimeout": 0}))
     assert zero.container.stop_timeout == timedelta(0)
 
 
-def test_environment():
+def test_view_environment_is_read():
     env = ["A=b=c", "EMPTY=", "UNSET", "C=1", "C=2", "D", "D=1"]
     assert full(inspected(Config={"Env": env})).container.env == {
         "A": "b=c",
@@ -237,14 +235,14 @@ def test_environment():
         ("dead", "Dead", StateReason.ERROR, None),
     ],
 )
-def test_a_summary_has_the_exit_code(
+def test_summary_has_exit_code(
     state: str, status: str, reason: StateReason | None, code: int | None
 ):
     detail = summary(listed(State=state, Status=status)).state_detail
     assert (detail.reason, detail.exit_code, detail.message) == (reason, code, "")
 
 
-def test_a_summary_does_not_vary_with_time_or_order():
+def test_summary_is_independent_of_time_and_order():
     ports = [
         {"IP": ip, "PrivatePort": 80, "PublicPort": port, "Type": "tcp"}
         for ip in ("0.0.0.0", "::")

@@ -59,7 +59,7 @@ def first_text(document: minidom.Document, tag: str) -> str:
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=8).map("".join))
-def test_what_is_checked_is_what_another_reader_reads(inside: str):
+def test_parse_domain_matches_second_reader(inside: str):
     try:
         domain = parse_domain(f"<domain>{inside}</domain>")
     except InvalidArgumentError as error:
@@ -74,7 +74,7 @@ def test_what_is_checked_is_what_another_reader_reads(inside: str):
 @pytest.mark.parametrize(
     ("count", "taken"), [(NODES_LIMIT - 4, True), (NODES_LIMIT, False), (200_000, False)]
 )
-def test_number_of_nodes_is_limited(count: int, *, taken: bool):
+def test_parse_domain_beyond_node_limit_is_refused(count: int, *, taken: bool):
     xml = f"<domain><name>web</name><metadata>{'<a/>' * count}</metadata></domain>"
     assert len(xml) <= XML_LIMIT
     if taken:
@@ -85,7 +85,7 @@ def test_number_of_nodes_is_limited(count: int, *, taken: bool):
 
 
 @pytest.mark.parametrize(("depth", "taken"), [(DEPTH_LIMIT - 1, True), (DEPTH_LIMIT, False)])
-def test_depth_is_limited(depth: int, *, taken: bool):
+def test_parse_domain_beyond_depth_limit_is_refused(depth: int, *, taken: bool):
     xml = f"<domain><name>web</name>{'<a>' * depth}{'</a>' * depth}</domain>"
     if taken:
         assert parse_domain(xml).name == "web"
@@ -94,7 +94,7 @@ def test_depth_is_limited(depth: int, *, taken: bool):
         parse_domain(xml)
 
 
-def test_entities_cost_nothing():
+def test_parse_domain_with_entities_is_refused_cheaply():
     bomb = "".join(
         f"<!ENTITY a{n} '{f'&a{n - 1};' * 10}'>" if n else "<!ENTITY a0 'x'>" for n in range(12)
     )
@@ -105,7 +105,7 @@ def test_entities_cost_nothing():
 
 
 @pytest.mark.parametrize("encoding", ["UTF-16", "ISO-8859-1", "UTF-7", "nonsense"])
-def test_a_declared_encoding_is_not_believed(encoding: str):
+def test_parse_domain_ignores_declared_encoding(encoding: str):
     domain = parse_domain(
         f"<?xml version='1.0' encoding='{encoding}'?>"
         "<domain><name>web</name><title>Grüße +AGE-</title></domain>"
@@ -117,19 +117,19 @@ BETWEEN = "<domain>{0}<name>web</name>{0}<os>{0}<type>hvm</type>{0}</os>{0}</dom
 
 
 @pytest.mark.parametrize("text", ["\u200b", "\ufeff", "\u00a0", "\u2003\u2028", " \n\t\u2060 "])
-def test_read_domain_of_what_cannot_be_seen_between_elements_takes_it_out(text: str):
+def test_read_domain_removes_invisible_text_between_elements(text: str):
     root = parse_domain(BETWEEN.format(text)).root
 
     assert "".join(root.itertext()) == f"webhvm{root.findtext('uuid')}"
 
 
 @pytest.mark.parametrize("at", ["<name>web</name>{0}", "{0}<name>web</name>"])
-def test_read_domain_of_a_text_between_elements_says_what_and_where(at: str):
+def test_read_domain_with_text_between_elements_names_it(at: str):
     with pytest.raises(InvalidArgumentError, match=r"the text 'stray' .* after line 2"):
         parse_domain(f"\n<domain>{at.format(' stray ')}</domain>")
 
 
-def test_read_domain_of_texts_in_metadata_leaves_them_alone():
+def test_read_domain_keeps_texts_in_metadata():
     inner = "<x:a xmlns:x='urn:x'>one<x:b/>two\u200b</x:a>"
     root = parse_domain(f"<domain><name>web</name><metadata>{inner}</metadata></domain>").root
 

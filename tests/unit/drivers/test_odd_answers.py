@@ -89,7 +89,7 @@ def differing(one: Resource, other: Resource) -> set[str]:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_odd_answers_through_every_view_raise_nothing(seed: int):
+def test_views_of_odd_answers_raise_nothing(seed: int):
     with capture_logs() as logs:
         report = Feed(seed).run(2_500)
     assert report.answers >= 2_500
@@ -97,7 +97,7 @@ def test_odd_answers_through_every_view_raise_nothing(seed: int):
     assert {line["event"] for line in logs} == {"answer unreadable"}
 
 
-def test_feed_of_the_same_seed_is_the_same():
+def test_feed_with_same_seed_is_equal():
     reports = []
     for _ in range(2):
         with capture_logs() as logs:
@@ -107,7 +107,7 @@ def test_feed_of_the_same_seed_is_the_same():
 
 
 @pytest.mark.parametrize("inspect", range(len(INSPECTS)))
-def test_odd_leaf_leaves_the_rest_of_the_resource_as_it_is(inspect: int):
+def test_view_with_odd_leaf_keeps_the_rest(inspect: int):
     ordinary = full(INSPECTS[inspect])
     with capture_logs():
         for path in leaves(INSPECTS[inspect]):
@@ -117,7 +117,7 @@ def test_odd_leaf_leaves_the_rest_of_the_resource_as_it_is(inspect: int):
 
 
 @given(path=st.sampled_from(list(paths(WEB))), odd=VALUES)
-def test_any_json_in_any_place_is_read_and_encoded(path: Path, odd: Any):
+def test_view_with_any_json_is_read_and_encoded(path: Path, odd: Any):
     with capture_logs() as logs:
         first_field(full(with_odd(WEB, path, odd)))
     assert {line["event"] for line in logs} <= {"answer unreadable"}
@@ -165,7 +165,7 @@ class OddEngine(ScriptedEngine):
 
 
 @pytest.mark.parametrize("seed", range(12))
-async def test_odd_engine_makes_every_call_of_the_driver_end_well_or_with_an_error_of_ours(
+async def test_driver_calls_on_odd_engine_raise_own_errors_only(
     seed: int, tmp_path_factory: pytest.TempPathFactory
 ):
     folder = tmp_path_factory.mktemp("odd")

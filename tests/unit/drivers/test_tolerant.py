@@ -49,7 +49,7 @@ READERS = {
 }
 
 
-def test_word_that_is_in_no_table_is_other_and_what_is_no_word_is_nothing():
+def test_word_when_unknown_is_other_and_non_text_is_none():
     with capture_logs() as logs:
         assert [value(raw).one_of({"x": 1}, 2) for raw in ("x", "y", None)] == [1, 2, None]
         assert logs == []
@@ -69,7 +69,7 @@ def test_reader_of_anything_does_not_raise(name: str):
             READERS[name](value({"a": raw, "b": [raw]}))
 
 
-def test_value_that_is_not_there_is_no_omission():
+def test_absent_value_is_no_omission():
     with capture_logs() as logs:
         for read in READERS.values():
             read(NOTHING)
@@ -131,7 +131,7 @@ def test_text_is_utf8():
     assert value(["a", None, 5, "b"]).texts() == ("a", "b")
 
 
-def test_omission_is_told_once_for_each_resource_and_part():
+def test_omission_is_logged_once_per_resource_and_part():
     omissions = Omissions("test")
     with capture_logs() as logs:
         for _ in range(3):
@@ -155,7 +155,7 @@ def test_omissions_of_more_resources_than_are_remembered_log_the_oldest_again():
     assert [line["resource"] for line in logs] == [*map(str, range(11)), "0"]
 
 
-def test_attempt_that_raises_gives_the_default():
+def test_attempt_when_raising_returns_default():
     omissions = Omissions("test")
 
     def decode() -> str:

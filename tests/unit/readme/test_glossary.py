@@ -42,7 +42,7 @@ def test_glossary_rows_have_a_meaning_of_one_line():
     assert [term for term, _, meaning in rows() if not 10 < len(meaning) <= 110] == []
 
 
-def test_class_names_of_the_daemon_mean_one_class_each():
+def test_class_names_in_the_daemon_are_unique():
     """Drivers may have the same name for the same duty."""
     places = defaultdict(list)
     for path in (ROOT / "server/proad").rglob("*.py"):

@@ -70,7 +70,7 @@ def test_design_names_classes_that_exist():
     ] == []
 
 
-def test_design_is_short_enough_to_be_read():
+def test_design_page_is_within_length_limit():
     assert len(OVERVIEW.read_text().splitlines()) <= 300
 
 

@@ -31,7 +31,7 @@ def rows(page: Path, head: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[1:]]
 
 
-def test_table_of_calls_is_the_contract():
+def test_calls_table_matches_contract():
     told = {name: cells for name, *cells in rows(README, "| service |")}
     assert told == {
         service.name: [
@@ -46,7 +46,7 @@ def test_table_of_calls_is_the_contract():
     }
 
 
-def test_table_of_errors_has_each_reason_at_its_code():
+def test_errors_table_has_each_reason_at_its_code():
     told = {
         (code.partition(" ")[0], reason)
         for code, reasons in rows(README, "| code |")
@@ -58,7 +58,7 @@ def test_table_of_errors_has_each_reason_at_its_code():
     assert told == {(code_pb2.Code.Name(code), str(r)) for r, code in CODES.items()} | twice
 
 
-def test_table_of_variables_has_settings_and_their_defaults():
+def test_variables_table_has_settings_and_defaults():
     values = {
         **Settings().model_dump(mode="json", exclude={"hosts", "listen"}),
         **DEFAULT_HOST.model_dump(mode="json"),
@@ -73,7 +73,7 @@ def test_table_of_variables_has_settings_and_their_defaults():
                 assert (literal[1] or literal[2]) == str(values[name.removeprefix("PROA_").lower()])
 
 
-def test_table_of_requests_has_the_sizes_of_the_contract():
+def test_requests_table_has_contract_sizes():
     units = {"KiB": 1024, "MiB": 1024 * 1024}
     told = {
         int(size) * units[unit]
@@ -87,7 +87,7 @@ def test_table_of_requests_has_the_sizes_of_the_contract():
     }
 
 
-def test_limits_of_connections_are_those_of_the_server():
+def test_connection_limits_match_server():
     documented = {name: re.findall(r"\d+", text) for name, text in rows(LIMITS, "| a connection |")}
     assert documented == {
         "headers of a call": [str(server._METADATA_BYTES // 1024)],
@@ -99,7 +99,7 @@ def test_limits_of_connections_are_those_of_the_server():
     }
 
 
-def test_limits_of_streams_and_of_patience_are_those_of_the_code():
+def test_stream_limits_and_timeouts_match_code():
     text = " ".join(LIMITS.read_text().split())
     assert f"then has {TIMING.read_timeout} s to send it" in text
     lifetime = TIMING.public_stream_lifetime // 60
@@ -107,7 +107,7 @@ def test_limits_of_streams_and_of_patience_are_those_of_the_code():
 
 
 @pytest.mark.parametrize("page", [README, LIMITS, SECURITY], ids=lambda page: page.name)
-def test_links_lead_somewhere(page: Path):
+def test_links_have_existing_targets(page: Path):
     links = re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", page.read_text())
     assert links
     assert [link for link in links if not (page.parent / link).exists()] == []

@@ -15,7 +15,7 @@ def last_cause(store):
     return (last.cause.value, last.actor)
 
 
-def test_changes_during_an_activity_are_its_actors(store):
+def test_attribution_during_activity_is_its_actor(store):
     entry = put(store, box())
     store.set_activity(entry, Activity(verb=Verb.STOP, actor="ann"))
 
@@ -33,7 +33,7 @@ def test_changes_during_an_activity_are_its_actors(store):
 
 
 @pytest.mark.parametrize(("verb", "cause"), [(Verb.DELETE, ANN), (None, NOBODY)])
-def test_removal_is_the_actors_of_the_activity_if_there_is_one(store, verb, cause):
+def test_attribution_of_removal_is_activity_actor_or_external(store, verb, cause):
     entry = put(store, box())
     store.set_activity(entry, verb and Activity(verb=verb, actor="ann"))
 
@@ -42,7 +42,7 @@ def test_removal_is_the_actors_of_the_activity_if_there_is_one(store, verb, caus
     assert last_cause(store) == cause
 
 
-def test_removal_and_result_of_a_verb_without_activity_are_its_actors(store):
+def test_attribution_of_verb_without_activity_is_its_actor(store):
     """By force, beside a graceful stop of somebody else."""
     entry = put(store, box())
     store.set_activity(entry, Activity(verb=Verb.STOP, actor="bob"))
@@ -55,7 +55,7 @@ def test_removal_and_result_of_a_verb_without_activity_are_its_actors(store):
 
 
 @pytest.mark.parametrize("made", [box("1"), box("2", creation="1")], ids=["id", "creation"])
-def test_what_a_create_makes_is_its_actors_until_the_create_ends(store, made):
+def test_attribution_during_create_is_its_actor_until_it_ends(store, made):
     with store.attribution.creating(ENGINE, "ann") as creation:
         creation.expect("1")
         put(store, made)
@@ -72,7 +72,7 @@ def test_what_a_create_makes_is_its_actors_until_the_create_ends(store, made):
     assert last_cause(store) == NOBODY
 
 
-def test_what_is_made_anew_is_the_later_creators(store):
+def test_attribution_with_nested_creates_is_the_later_actor(store):
     with store.attribution.creating(ENGINE, "ann") as first:
         first.expect("1")
         with store.attribution.creating(ENGINE, "bob") as second:
@@ -83,7 +83,7 @@ def test_what_is_made_anew_is_the_later_creators(store):
         assert last_cause(store) == ANN
 
 
-def test_mark_that_comes_after_the_create_ended_is_ignored(store):
+def test_creation_mark_after_its_end_is_ignored(store):
     with store.attribution.creating(ENGINE, "ann") as creation:
         pass
 
@@ -102,7 +102,7 @@ def test_mark_that_comes_after_the_create_ended_is_ignored(store):
     ],
     ids=["stopped", "running", "domain"],
 )
-def test_stopped_containers_that_go_during_a_prune_are_its_actors(store, resource, cause):
+def test_attribution_of_removal_during_prune_is_its_actor(store, resource, cause):
     put(store, resource)
     with store.attribution.pruning(ENGINE, "ann"):
         take(store, "1")
@@ -110,7 +110,7 @@ def test_stopped_containers_that_go_during_a_prune_are_its_actors(store, resourc
     assert last_cause(store) == cause
 
 
-def test_containers_of_another_engine_are_not_pruned(store):
+def test_attribution_during_prune_of_another_engine_is_external(store):
     put(store, box(state=S.STOPPED))
     with store.attribution.pruning("far/scripted", "ann"):
         take(store, "1")

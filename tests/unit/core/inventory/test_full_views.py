@@ -25,7 +25,7 @@ def command(resource):
     return resource.container.command[0]
 
 
-async def test_it_is_read_once(engine, connection, inventory):
+async def test_full_view_is_read_once(engine, connection, inventory):
     first = await inventory.full(connection, "1")
 
     assert command(first) == "first"
@@ -33,7 +33,7 @@ async def test_it_is_read_once(engine, connection, inventory):
     assert engine.asked["full"] == 1
 
 
-async def test_it_is_complete(connection, inventory):
+async def test_full_view_has_published_fields(connection, inventory):
     published, full = (
         inventory.entry(connection, "1").published,
         await inventory.full(connection, "1"),
@@ -44,7 +44,7 @@ async def test_it_is_complete(connection, inventory):
 
 
 @pytest.mark.parametrize("event", [{}, {"reconfigured": True}, {"ended": True}])
-async def test_any_event_drops_it(engine, connection, inventory, event):
+async def test_full_view_after_event_is_read_again(engine, connection, inventory, event):
     await inventory.full(connection, "1")
     engine.commands["1"] = "second"
 
@@ -54,7 +54,7 @@ async def test_any_event_drops_it(engine, connection, inventory, event):
     assert command(await inventory.full(connection, "1")) == "second"
 
 
-async def test_an_event_of_another_keeps_it(engine, connection, inventory):
+async def test_full_view_after_event_of_another_is_kept(engine, connection, inventory):
     await inventory.full(connection, "1")
 
     engine.put(box("2", "other"))
@@ -64,7 +64,7 @@ async def test_an_event_of_another_keeps_it(engine, connection, inventory):
     assert engine.asked["full"] == 1
 
 
-async def test_an_activity_keeps_it_and_shows_in_it(engine, connection, inventory):
+async def test_full_view_during_activity_is_kept_and_shows_it(engine, connection, inventory):
     await inventory.full(connection, "1")
     entry = inventory.entry(connection, "1")
     with inventory.activity(entry, Verb.STOP) as on_step:
@@ -75,7 +75,7 @@ async def test_an_activity_keeps_it_and_shows_in_it(engine, connection, inventor
     assert engine.asked["full"] == 1
 
 
-async def test_many_callers_ask_once(engine, connection, inventory):
+async def test_full_view_with_many_callers_is_read_once(engine, connection, inventory):
     gate = engine.before = Gate("full")
     calls = [asyncio.ensure_future(inventory.full(connection, "1")) for _ in range(50)]
     await gate.reached.wait()
@@ -85,7 +85,7 @@ async def test_many_callers_ask_once(engine, connection, inventory):
     assert engine.asked["full"] == 1
 
 
-async def test_a_caller_that_goes_away_takes_no_other_along(engine, connection, inventory):
+async def test_full_view_caller_when_cancelled_leaves_the_others(engine, connection, inventory):
     gate = engine.before = Gate("full")
     first, second = (asyncio.ensure_future(inventory.full(connection, "1")) for _ in range(2))
     await gate.reached.wait()
@@ -98,7 +98,7 @@ async def test_a_caller_that_goes_away_takes_no_other_along(engine, connection, 
         await first
 
 
-async def test_a_failure_is_told_to_all_and_not_kept(engine, connection, inventory):
+async def test_full_view_failure_reaches_all_callers_and_is_not_kept(engine, connection, inventory):
     failing = [True]
 
     async def fail(method, id):
@@ -115,7 +115,7 @@ async def test_a_failure_is_told_to_all_and_not_kept(engine, connection, invento
     assert command(await inventory.full(connection, "1")) == "first"
 
 
-async def test_one_that_hangs_is_given_up_with_its_engine(engine, connection, inventory):
+async def test_full_view_read_when_engine_is_lost_raises_unreachable(engine, connection, inventory):
     gate = engine.before = Gate("full")
     call = asyncio.ensure_future(inventory.full(connection, "1"))
     await gate.reached.wait()
@@ -127,7 +127,7 @@ async def test_one_that_hangs_is_given_up_with_its_engine(engine, connection, in
         await asyncio.wait_for(call, 1)
 
 
-async def test_what_was_read_before_an_event_is_not_kept(engine, connection, inventory):
+async def test_full_view_read_before_event_is_not_kept(engine, connection, inventory):
     gate = engine.after = Gate("full")
     call = asyncio.ensure_future(inventory.full(connection, "1"))
     await gate.reached.wait()
@@ -141,7 +141,7 @@ async def test_what_was_read_before_an_event_is_not_kept(engine, connection, inv
     assert command(await inventory.full(connection, "1")) == "second"
 
 
-async def test_an_old_one_is_not_served_after_its_age(engine, connection, inventory):
+async def test_full_view_beyond_its_age_is_read_again(engine, connection, inventory):
     engine.full_view_age = timedelta(hours=1)
     first = await inventory.full(connection, "1")
     assert await inventory.full(connection, "1") is first
@@ -152,7 +152,7 @@ async def test_an_old_one_is_not_served_after_its_age(engine, connection, invent
     assert command(await inventory.full(connection, "1")) == "second"
 
 
-async def test_a_state_that_no_event_told_of_yet_is_seen(engine, connection, inventory):
+async def test_full_view_with_new_state_updates_summary(engine, connection, inventory):
     """SUMMARY and FULL never contradict each other."""
     engine.put(box(state=S.STOPPED), tell=False)
 
@@ -161,7 +161,7 @@ async def test_a_state_that_no_event_told_of_yet_is_seen(engine, connection, inv
     assert full.state == inventory.entry(connection, "1").published.state == S.STOPPED
 
 
-async def test_what_changes_faster_than_it_is_read(engine, connection, inventory):
+async def test_full_view_of_constantly_changing_resource_returns(engine, connection, inventory):
     async def flip(method, id):
         state = engine.there["1"].state
         engine.put(box(state=S.STOPPED if state is S.RUNNING else S.RUNNING), tell=False)
@@ -173,7 +173,7 @@ async def test_what_changes_faster_than_it_is_read(engine, connection, inventory
     assert (full.id, full.host) == ("1", "local")
 
 
-async def test_what_is_gone(engine, connection, inventory):
+async def test_full_view_of_removed_resource_raises_not_found(engine, connection, inventory):
     engine.take("1", tell=False)
 
     with pytest.raises(ResourceNotFoundError):
@@ -183,7 +183,7 @@ async def test_what_is_gone(engine, connection, inventory):
         await inventory.full(connection, "1")
 
 
-async def test_another_one_under_the_same_name_has_its_own(engine, connection, inventory):
+async def test_full_view_of_recreated_resource_is_read_anew(engine, connection, inventory):
     await inventory.full(connection, "1")
     engine.take("1")
     engine.commands["1"] = "second"
@@ -193,7 +193,7 @@ async def test_another_one_under_the_same_name_has_its_own(engine, connection, i
     assert command(await inventory.full(connection, "1")) == "second"
 
 
-async def test_none_is_read_after_the_end(engine, connection):
+async def test_full_view_read_ends_with_inventory(engine, connection):
     engine.put(box())
     inventory = Inventory([connection])
     gate = engine.before = Gate("full")
@@ -206,9 +206,7 @@ async def test_none_is_read_after_the_end(engine, connection):
         await call
 
 
-async def test_full_view_with_a_fault_of_the_driver_falls_back_to_the_summary(
-    engine, connection, inventory
-):
+async def test_full_view_with_driver_fault_falls_back_to_summary(engine, connection, inventory):
     """Told to the log once; an error of the driver's goes to the caller."""
 
     async def fail(method, _id):
@@ -227,9 +225,7 @@ async def test_full_view_with_a_fault_of_the_driver_falls_back_to_the_summary(
     assert command(await inventory.full(connection, "1")) == "first"
 
 
-async def test_full_view_of_a_size_that_changed_without_an_event_is_in_the_summary(
-    engine, connection, inventory
-):
+async def test_full_view_with_new_size_updates_summary(engine, connection, inventory):
     size = Domain(memory_bytes=1, max_memory_bytes=1, vcpus=1)
     engine.put(box(domain=size))
     await quiet(inventory)

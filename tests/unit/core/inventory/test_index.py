@@ -47,7 +47,7 @@ def position(there, key, order):
 
 
 @given(STEPS, ORDERS, COVERED, KINDS, st.integers(1, 4))
-def test_pages_one_after_the_other_are_the_sorted_resources(steps, text, covered, kinds, limit):
+def test_pages_in_sequence_are_the_sorted_resources(steps, text, covered, kinds, limit):
     index, there = built(steps)
     order = OrderBy(text)
     field, descending = order.kept
@@ -71,7 +71,7 @@ def test_pages_one_after_the_other_are_the_sorted_resources(steps, text, covered
 
 
 @given(STEPS, st.text(alphabet="ab\U0010ffff", max_size=2), st.none() | RESOURCES)
-def test_page_of_a_prefix_has_the_names_that_start_with_it(steps, prefix, after):
+def test_page_of_prefix_has_matching_names(steps, prefix, after):
     index, there = built(steps)
     order = OrderBy("name")
     begin = after and (after.name, after.id, "a")
@@ -95,7 +95,7 @@ def test_starting_finds_ids_by_their_digits(steps, digits):
     assert len(found) == len(wanted)
 
 
-def test_page_of_names_that_are_too_long_has_them_in_order_of_id():
+def test_page_of_overlong_names_is_ordered_by_id():
     index = ResourceIndex()
     for id, end in (("1", "z"), ("2", "a")):
         name = "n" * LONGEST_NAME + end

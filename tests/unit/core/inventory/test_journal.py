@@ -21,14 +21,14 @@ def revisions(journal, after, most=100):
     return [recorded.revision for recorded in journal.after(after, most)]
 
 
-def test_the_revision_counts_the_entries():
+def test_revision_counts_entries():
     journal = filled(3)
 
     assert journal.revision == 3
     assert [recorded.gap.message for recorded in journal.after(0, 10)] == ["1", "2", "3"]
 
 
-def test_what_comes_after_a_revision_in_order():
+def test_after_returns_later_entries_in_order():
     journal = filled(6)
 
     assert revisions(journal, 0) == [1, 2, 3, 4, 5, 6]
@@ -36,7 +36,7 @@ def test_what_comes_after_a_revision_in_order():
     assert revisions(journal, 6) == []
 
 
-def test_no_more_than_asked_for():
+def test_after_returns_at_most_the_limit():
     journal = filled(6)
 
     assert revisions(journal, 1, most=2) == [2, 3]
@@ -46,7 +46,7 @@ def test_no_more_than_asked_for():
 @pytest.mark.parametrize(
     ("revision", "held"), [(0, False), (11, False), (12, True), (19, True), (20, True), (21, False)]
 )
-def test_what_a_full_ring_holds(revision, held):
+def test_holds_in_full_ring_is_true_for_recent_revisions(revision, held):
     journal = filled(20, size=8)
 
     assert journal.holds(revision) is held
@@ -54,13 +54,13 @@ def test_what_a_full_ring_holds(revision, held):
         assert revisions(journal, revision) == list(range(revision + 1, 21))
 
 
-def test_an_empty_journal_holds_its_beginning():
+def test_holds_in_empty_journal_is_true_for_zero():
     assert Journal().holds(0)
     assert not Journal().holds(1)
 
 
 @pytest.mark.parametrize("revision", [0, 3, 5])
-def test_a_hole_is_refused(revision):
+def test_append_with_revision_gap_is_refused(revision):
     journal = filled(3)
 
     with pytest.raises(ValueError, match="after 3"):
@@ -68,15 +68,15 @@ def test_a_hole_is_refused(revision):
     assert journal.revision == 3
 
 
-def test_each_run_has_its_own_name():
+def test_run_id_differs_per_journal():
     assert Journal().run_id != Journal().run_id
 
 
-async def test_what_is_there_is_not_waited_for():
+async def test_beyond_past_revision_returns_at_once():
     await asyncio.wait_for(filled(3).beyond(2), 1)
 
 
-async def test_all_who_wait_are_woken_by_an_entry():
+async def test_beyond_wakes_all_waiters_on_entry():
     journal = filled(3)
     waiting = [asyncio.ensure_future(journal.beyond(3)) for _ in range(10)]
     further = asyncio.ensure_future(journal.beyond(4))
@@ -91,7 +91,7 @@ async def test_all_who_wait_are_woken_by_an_entry():
     await asyncio.wait_for(further, 1)
 
 
-async def test_a_closed_journal_lets_nobody_wait():
+async def test_beyond_in_closed_journal_raises_shutting_down():
     journal = filled(3)
     waiting = asyncio.ensure_future(journal.beyond(3))
     await asyncio.sleep(0)

@@ -34,7 +34,7 @@ async def come_back(engine, connection):
     await connection.probe()
 
 
-async def test_a_broken_stream_is_a_gap_and_a_new_list(engine, connection, follow):
+async def test_reflector_with_broken_stream_reports_gap_and_lists(engine, connection, follow):
     engine.put(box("1", "a"))
     engine.put(box("2", "b"))
     inventory = await follow()
@@ -57,7 +57,7 @@ async def test_a_broken_stream_is_a_gap_and_a_new_list(engine, connection, follo
     [EngineUnreachableError("scripted", "x"), EngineTimedOutError("scripted"), ZeroDivisionError()],
     ids=lambda error: type(error).__name__,
 )
-async def test_whatever_ends_the_stream_is_a_loss(engine, connection, follow, error):
+async def test_reflector_with_any_stream_error_reports_loss(engine, connection, follow, error):
     inventory = await follow()
 
     engine.break_streams(error)
@@ -66,7 +66,7 @@ async def test_whatever_ends_the_stream_is_a_loss(engine, connection, follow, er
     assert engine.followers == 1
 
 
-async def test_a_stream_that_ends_without_a_word_is_a_loss(engine, connection, follow):
+async def test_reflector_with_stream_ending_silently_reports_loss(engine, connection, follow):
     engine.break_streams(StopAsyncIteration())
 
     inventory = await follow()
@@ -75,7 +75,7 @@ async def test_a_stream_that_ends_without_a_word_is_a_loss(engine, connection, f
     await until(lambda: told(inventory) == [LOST, RESYNCED])
 
 
-async def test_a_lost_engine_is_let_go_and_read_anew(engine, connection, follow):
+async def test_reflector_of_lost_engine_unsubscribes_and_lists_again(engine, connection, follow):
     """Its stream is silent: only the probe knows."""
     engine.put(box())
     inventory = await follow()
@@ -94,7 +94,7 @@ async def test_a_lost_engine_is_let_go_and_read_anew(engine, connection, follow)
     assert engine.followers == 1
 
 
-async def test_a_stop_and_go_is_told_each_time(engine, connection, follow):
+async def test_reflector_with_repeated_losses_reports_each(engine, connection, follow):
     inventory = await follow()
 
     for _ in range(5):
@@ -122,9 +122,7 @@ class BackOff(Sequence):
 @pytest.mark.parametrize(
     ("steady_after", "expected"), [(3600, [0, 1, 2, 3, 3, 3]), (0, [0] * 6)], ids=["soon", "late"]
 )
-async def test_reflector_whose_stream_is_cut_each_time_backs_off_unless_it_was_steady(
-    engine, follow, steady_after, expected
-):
+async def test_reflector_with_unsteady_stream_backs_off(engine, follow, steady_after, expected):
     """Each time costs the engine a full list and every watcher two gaps."""
     back_off = BackOff()
     inventory = await follow(back_off=back_off, steady_after=steady_after)
@@ -136,7 +134,7 @@ async def test_reflector_whose_stream_is_cut_each_time_backs_off_unless_it_was_s
     assert back_off.taken == expected
 
 
-async def test_a_reader_waits_for_the_new_list(engine, connection, follow):
+async def test_ready_during_new_list_waits(engine, connection, follow):
     engine.put(box())
     inventory = await follow()
     gate = engine.before = Gate("list")
@@ -153,7 +151,7 @@ async def test_a_reader_waits_for_the_new_list(engine, connection, follow):
     assert list(inventory.all(connection)) == []
 
 
-async def test_a_reader_of_what_is_lost_is_refused(engine, connection, follow):
+async def test_ready_of_lost_engine_raises_unreachable(engine, connection, follow):
     inventory = await follow()
     gate = engine.before = Gate("list")
     engine.break_streams()
@@ -168,7 +166,7 @@ async def test_a_reader_of_what_is_lost_is_refused(engine, connection, follow):
             await asyncio.wait_for(reading, 1)
 
 
-async def test_a_list_that_never_comes_is_not_waited_for_for_ever(engine, connection, follow):
+async def test_ready_without_list_in_time_raises_unreachable(engine, connection, follow):
     inventory = await follow(ready_within=0.05)
     gate = engine.before = Gate("list")
     engine.break_streams()
@@ -178,7 +176,7 @@ async def test_a_list_that_never_comes_is_not_waited_for_for_ever(engine, connec
         await asyncio.wait_for(inventory.ready(connection), 1)
 
 
-async def test_a_look_at_what_is_lost_is_refused_at_once(engine, connection, follow):
+async def test_refresh_of_lost_engine_raises_unreachable_at_once(engine, connection, follow):
     engine.put(box())
     inventory = await follow()
     gate = engine.before = Gate()
@@ -193,7 +191,7 @@ async def test_a_look_at_what_is_lost_is_refused_at_once(engine, connection, fol
         await asyncio.wait_for(inventory.refresh(connection, "1"), 1)
 
 
-async def test_looks_that_were_lost_are_made_up_for(engine, connection, follow):
+async def test_refresh_lost_with_engine_is_made_up_by_list(engine, connection, follow):
     engine.put(box())
     inventory = await follow()
     gate = engine.before = Gate()
@@ -218,7 +216,7 @@ async def late(engine):
     return await linked(engine)
 
 
-async def test_an_engine_that_is_not_there_at_first_is_no_gap_if_nobody_watched(engine, late):
+async def test_reflector_of_late_engine_without_watcher_reports_no_gap(engine, late):
     inventory = Inventory([late])
 
     async with inventory.following():
@@ -229,7 +227,7 @@ async def test_an_engine_that_is_not_there_at_first_is_no_gap_if_nobody_watched(
     assert told(inventory) == ["web"]
 
 
-async def test_who_began_without_an_engine_is_told_when_all_of_it_is_known(engine, late):
+async def test_watch_begun_without_engine_hears_resync(engine, late):
     """Who had its resources from an earlier run of the daemon now knows which are gone."""
     inventory = Inventory([late])
 
@@ -245,7 +243,7 @@ async def test_who_began_without_an_engine_is_told_when_all_of_it_is_known(engin
     assert told(inventory) == ["web", RESYNCED, LOST, RESYNCED]
 
 
-async def test_who_begins_while_it_is_first_read_is_told_when_that_is_done(engine, connection):
+async def test_watch_begun_during_first_list_hears_resync(engine, connection):
     """It answers, but what it has is not known yet."""
     gate = engine.before = Gate("list")
     inventory = Inventory([connection])
@@ -261,7 +259,7 @@ async def test_who_begins_while_it_is_first_read_is_told_when_that_is_done(engin
         await following
 
 
-async def test_one_that_hangs_at_the_start_does_not_hold_up_the_rest(engine, connection):
+async def test_following_with_hung_engine_starts_with_the_others(engine, connection):
     engine.before = Gate("list")
     good = await linked(Scripted(box()), "far")
     # Long enough for the other one to be read.
@@ -272,7 +270,7 @@ async def test_one_that_hangs_at_the_start_does_not_hold_up_the_rest(engine, con
         assert not inventory.synced(connection)
 
 
-async def test_one_that_is_lost_takes_no_other_along(engine, connection, follow):
+async def test_loss_of_one_engine_leaves_the_others(engine, connection, follow):
     other = Scripted(box("9", "other"))
     good = await linked(other, "far")
     inventory = await follow(good)
@@ -287,7 +285,7 @@ async def test_one_that_is_lost_takes_no_other_along(engine, connection, follow)
     assert gap.engine == "local/scripted"
 
 
-async def test_full_views_from_before_a_loss_are_not_served(engine, connection, follow):
+async def test_full_view_from_before_loss_is_read_again(engine, connection, follow):
     engine.put(box())
     inventory = await follow()
     await inventory.full(connection, "1")
@@ -299,7 +297,7 @@ async def test_full_views_from_before_a_loss_are_not_served(engine, connection, 
     assert (await inventory.full(connection, "1")).container.command == ("second",)
 
 
-async def test_a_change_of_the_full_view_during_a_loss_changes_the_etag(engine, connection, follow):
+async def test_etag_after_full_view_changed_during_loss_differs(engine, connection, follow):
     """Nobody may update by an etag of what is no longer so."""
     engine.put(box())
     inventory = await follow()

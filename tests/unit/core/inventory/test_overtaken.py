@@ -31,7 +31,7 @@ def states(inventory):
     return [entry.after and entry.after.state for entry in entries]
 
 
-async def test_what_a_verb_told_is_not_taken_back(engine, connection, overtaken):
+async def test_refresh_overtaken_by_verb_keeps_its_result(engine, connection, overtaken):
     engine.put(box(state=S.PAUSED), tell=False)
     await pause(overtaken, connection)
 
@@ -41,7 +41,7 @@ async def test_what_a_verb_told_is_not_taken_back(engine, connection, overtaken)
     assert states(overtaken) == [S.RUNNING, S.PAUSED]
 
 
-async def test_what_a_verb_deleted_does_not_come_back(engine, connection, overtaken):
+async def test_refresh_overtaken_by_delete_does_not_resurrect(engine, connection, overtaken):
     engine.take("1", tell=False)
     overtaken.remove(connection, "1")
 
@@ -51,7 +51,7 @@ async def test_what_a_verb_deleted_does_not_come_back(engine, connection, overta
     assert states(overtaken) == [S.RUNNING, None]
 
 
-async def test_who_waits_gets_the_later_word(engine, connection, follow):
+async def test_refresh_overtaken_by_verb_returns_its_result(engine, connection, follow):
     engine.put(box())
     inventory = await follow()
     engine.after = Gate()
@@ -66,7 +66,7 @@ async def test_who_waits_gets_the_later_word(engine, connection, follow):
     assert states(inventory) == [S.RUNNING, S.PAUSED]
 
 
-async def test_read_overtaken_by_a_verb_is_repeated(engine, connection, follow):
+async def test_refresh_overtaken_by_verb_is_repeated(engine, connection, follow):
     """What the read had seen happened after what the verb had seen, and has no other event."""
     engine.put(box())
     inventory = await follow(busy_delay=0.0)

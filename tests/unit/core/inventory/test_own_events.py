@@ -32,7 +32,7 @@ async def pause(engine, inventory, connection, id="1"):
         await inventory.finish(connection, entry, engine.there[id], begun)
 
 
-async def test_event_of_a_verb_is_refreshed_a_moment_later(engine, connection, follow):
+async def test_event_during_verb_is_refreshed_after_busy_delay(engine, connection, follow):
     engine.put(box())
     inventory = await follow(busy_delay=0.05)
 
@@ -44,7 +44,7 @@ async def test_event_of_a_verb_is_refreshed_a_moment_later(engine, connection, f
     assert steps(inventory) == [S.RUNNING, S.RUNNING, S.PAUSED]
 
 
-async def test_event_after_a_verb_is_refreshed_a_moment_later(engine, connection, follow):
+async def test_event_after_verb_is_refreshed_after_busy_delay(engine, connection, follow):
     engine.put(box())
     engine.put(box("2", "other"))
     inventory = await follow(busy_delay=LONG)
@@ -57,7 +57,7 @@ async def test_event_after_a_verb_is_refreshed_a_moment_later(engine, connection
     assert engine.asked["summary"] == 1  # of the other one
 
 
-async def test_event_long_after_a_verb_is_refreshed_at_once(engine, connection, follow):
+async def test_event_long_after_verb_is_refreshed_at_once(engine, connection, follow):
     engine.put(box())
     inventory = await follow(busy_delay=0.0)
     await pause(engine, inventory, connection)
@@ -67,9 +67,7 @@ async def test_event_long_after_a_verb_is_refreshed_at_once(engine, connection, 
     await until(lambda: inventory.entry(connection, "1").published.state is S.STOPPED)
 
 
-async def test_event_during_a_long_verb_is_refreshed_before_the_verb_ends(
-    engine, connection, follow
-):
+async def test_event_during_long_verb_is_refreshed_before_its_end(engine, connection, follow):
     engine.put(box())
     inventory = await follow(busy_delay=0.02)
 
@@ -78,7 +76,7 @@ async def test_event_during_a_long_verb_is_refreshed_before_the_verb_ends(
         await until(lambda: inventory.entry(connection, "1").published.state is S.STOPPING)
 
 
-async def test_refresh_that_a_caller_asks_for_is_not_delayed(engine, connection, follow):
+async def test_refresh_by_caller_during_verb_is_not_delayed(engine, connection, follow):
     """Nor is what was delayed by then: a verb that refreshes at its end waits for nothing."""
     for id in ("1", "2"):
         engine.put(box(id, id))
@@ -90,9 +88,7 @@ async def test_refresh_that_a_caller_asks_for_is_not_delayed(engine, connection,
         await quiet(inventory)
 
 
-async def test_caller_that_asks_while_an_event_waits_is_answered_at_once(
-    engine, connection, follow
-):
+async def test_refresh_by_caller_with_delayed_event_is_immediate(engine, connection, follow):
     engine.put(box())
     inventory = await follow(busy_delay=LONG)
 
@@ -102,7 +98,7 @@ async def test_caller_that_asks_while_an_event_waits_is_answered_at_once(
         assert (await inventory.refresh(connection, "1")).published.state is S.PAUSED
 
 
-async def test_verb_during_which_another_read_was_applied_refreshes(engine, connection, follow):
+async def test_finish_after_another_read_was_applied_refreshes(engine, connection, follow):
     engine.put(box())
     inventory = await follow()
     entry = inventory.entry(connection, "1")
@@ -120,7 +116,7 @@ async def test_verb_during_which_another_read_was_applied_refreshes(engine, conn
 
 
 @pytest.mark.parametrize("mark", ["1", "nonce"])
-async def test_what_a_create_makes_is_its_callers_also_before_the_engine_answers(
+async def test_attribution_during_create_before_answer_is_its_caller(
     engine, connection, follow, mark
 ):
     """Docker tells of a new container before it answers with its id."""
@@ -142,7 +138,7 @@ async def test_what_a_create_makes_is_its_callers_also_before_the_engine_answers
     assert causes(inventory) == {"1": NOBODY, "2": NOBODY}
 
 
-async def test_what_a_create_that_failed_had_made_goes_by_its_caller(engine, connection, follow):
+async def test_attribution_of_failed_create_cleanup_is_its_caller(engine, connection, follow):
     inventory = await follow()
     act_for("ann")
 
@@ -161,7 +157,7 @@ async def test_what_a_create_that_failed_had_made_goes_by_its_caller(engine, con
     assert causes(inventory) == {"1": ANN}
 
 
-async def test_create_that_failed_on_an_engine_that_hangs_says_so_soon(engine, connection, follow):
+async def test_create_failed_on_hung_engine_raises_soon(engine, connection, follow):
     inventory = await follow(settles_within=0.01)
 
     async def create():
@@ -176,7 +172,7 @@ async def test_create_that_failed_on_an_engine_that_hangs_says_so_soon(engine, c
         await create()
 
 
-async def test_what_goes_during_a_prune_is_its_callers(engine, connection, follow):
+async def test_attribution_of_removal_during_prune_is_its_caller(engine, connection, follow):
     engine.put(box("1", "1", S.STOPPED))
     engine.put(box("2", "2", S.RUNNING))
     inventory = await follow()

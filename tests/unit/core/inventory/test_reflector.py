@@ -31,7 +31,7 @@ async def finish(inventory, connection, observed):
         await inventory.finish(connection, entry, observed, inventory.begin())
 
 
-async def test_what_is_there_is_known_from_the_start(engine, connection, follow):
+async def test_reflector_when_started_lists_existing_resources(engine, connection, follow):
     engine.put(box("1", "a"))
     engine.put(box("2", "b"))
 
@@ -57,7 +57,7 @@ async def compared(engine, gate):
     await until(lambda: engine.asked["list"] > lists)
 
 
-async def test_a_removal_during_a_list_leaves_no_zombie(engine, connection, follow):
+async def test_list_during_removal_does_not_resurrect(engine, connection, follow):
     engine.put(box())
     inventory, gate = await held_list(engine, follow)
 
@@ -70,7 +70,7 @@ async def test_a_removal_during_a_list_leaves_no_zombie(engine, connection, foll
     assert steps(inventory) == [S.RUNNING, None]
 
 
-async def test_a_change_during_a_list_does_not_flicker(engine, connection, follow):
+async def test_list_during_change_does_not_revert_it(engine, connection, follow):
     engine.put(box())
     inventory, gate = await held_list(engine, follow)
 
@@ -82,7 +82,7 @@ async def test_a_change_during_a_list_does_not_flicker(engine, connection, follo
     assert steps(inventory) == [S.RUNNING, S.STOPPED]
 
 
-async def test_a_create_during_a_list_does_not_flicker(engine, connection, follow):
+async def test_list_during_create_does_not_remove_it(engine, connection, follow):
     inventory, gate = await held_list(engine, follow)
 
     engine.put(box())
@@ -93,7 +93,7 @@ async def test_a_create_during_a_list_does_not_flicker(engine, connection, follo
     assert steps(inventory) == [S.RUNNING]
 
 
-async def test_what_a_verb_read_during_a_list_counts(engine, connection, follow):
+async def test_list_during_verb_keeps_its_result(engine, connection, follow):
     engine.put(box())
     inventory, gate = await held_list(engine, follow)
     engine.put(box(state=S.PAUSED), tell=False)
@@ -105,7 +105,7 @@ async def test_what_a_verb_read_during_a_list_counts(engine, connection, follow)
     assert steps(inventory) == [S.RUNNING, S.RUNNING, S.PAUSED]
 
 
-async def test_what_a_caller_saw_go_during_a_list_stays_gone(engine, connection, follow):
+async def test_list_during_delete_does_not_resurrect(engine, connection, follow):
     engine.put(box())
     inventory, gate = await held_list(engine, follow)
     engine.take("1", tell=False)
@@ -117,7 +117,7 @@ async def test_what_a_caller_saw_go_during_a_list_stays_gone(engine, connection,
     assert steps(inventory) == [S.RUNNING, None]
 
 
-async def test_what_no_event_told_is_found_and_said(engine, connection, follow):
+async def test_comparison_with_missed_events_resyncs(engine, connection, follow):
     engine.put(box("1", "a"))
     engine.put(box("2", "b"))
     inventory = await follow(compare_every=0.05)
@@ -146,7 +146,7 @@ async def test_what_no_event_told_is_found_and_said(engine, connection, follow):
     ],
     ids=lambda each: each.reason,
 )
-async def test_comparison_of_one_that_cannot_be_read_resyncs_nothing(
+async def test_comparison_with_unreadable_resource_does_not_resync(
     engine, connection, follow, refusal
 ):
     """What the engine refuses to tell of one says nothing of the stream of events."""
@@ -169,7 +169,7 @@ async def test_comparison_of_one_that_cannot_be_read_resyncs_nothing(
     assert gaps(inventory) == []
 
 
-async def test_a_comparison_says_nothing_of_what_events_told(engine, connection, follow):
+async def test_comparison_during_reported_change_does_not_resync(engine, connection, follow):
     """A list that is on its way while a change comes by event is no gap."""
     engine.put(box())
     inventory, gate = await held_list(engine, follow)
@@ -182,7 +182,7 @@ async def test_a_comparison_says_nothing_of_what_events_told(engine, connection,
     assert gaps(inventory) == []
 
 
-async def test_a_stream_that_died_without_a_word_is_replaced(engine, connection, follow):
+async def test_comparison_with_silently_dead_stream_resubscribes(engine, connection, follow):
     engine.put(box())
     inventory = await follow(compare_every=0.05)
     engine.silence_streams()
@@ -194,9 +194,7 @@ async def test_a_stream_that_died_without_a_word_is_replaced(engine, connection,
     assert engine.asked["subscribe"] == 2
 
 
-async def test_comparison_waits_for_an_event_that_is_later_than_its_list(
-    engine, connection, follow
-):
+async def test_comparison_with_late_event_waits_for_it(engine, connection, follow):
     engine.put(box())
     inventory = await follow(compare_every=0.02, events_within=0.2)
     engine.put(box(state=S.STOPPED), tell=False)
@@ -209,7 +207,7 @@ async def test_comparison_waits_for_an_event_that_is_later_than_its_list(
     assert steps(inventory) == [S.RUNNING, S.STOPPED]
 
 
-async def test_a_look_from_before_a_list_that_ends_during_it_counts(engine, connection, follow):
+async def test_refresh_begun_before_list_and_ended_during_it_counts(engine, connection, follow):
     """The list may be older; a change must not be told back and forth."""
     engine.put(box())
     inventory = await follow()
@@ -231,7 +229,7 @@ async def test_a_look_from_before_a_list_that_ends_during_it_counts(engine, conn
     assert steps(inventory) == [S.RUNNING, S.PAUSED]
 
 
-async def test_list_overtaken_by_a_read_from_before_it_reads_again(engine, connection, follow):
+async def test_list_overtaken_by_earlier_read_reads_again(engine, connection, follow):
     """Either may be the later one, and no event tells what happened before the subscription."""
     engine.put(box())
     inventory = await follow()
@@ -255,7 +253,7 @@ async def test_list_overtaken_by_a_read_from_before_it_reads_again(engine, conne
     await until(lambda: inventory.entry(connection, "1").published.state is S.PAUSED)
 
 
-async def test_comparison_during_a_verb_leaves_the_result_to_the_verb(engine, connection, follow):
+async def test_comparison_during_verb_leaves_the_result_to_it(engine, connection, follow):
     engine.put(box())
     inventory = await follow(compare_every=0.02, events_within=0.0)
     entry = inventory.entry(connection, "1")
@@ -276,7 +274,7 @@ async def test_comparison_during_a_verb_leaves_the_result_to_the_verb(engine, co
     assert inventory.entry(connection, "1").published.state == S.PAUSED
 
 
-async def test_list_of_many_is_applied_while_the_event_loop_serves_others():
+async def test_list_of_many_yields_to_the_event_loop():
     connection = await linked(Scripted(*(box(f"{n:064x}", f"c{n}") for n in range(100))))
     turns = 0
 
@@ -293,7 +291,7 @@ async def test_list_of_many_is_applied_while_the_event_loop_serves_others():
     assert turns > 100
 
 
-async def test_list_of_many_takes_time_in_proportion():
+async def test_list_of_many_takes_linear_time():
     """The event loop waits for it."""
 
     async def work(number):

@@ -18,7 +18,7 @@ from unit.core.inventory.scripted import (
 S = ResourceState
 
 
-async def test_an_event_is_a_hint_to_look(engine, connection, follow):
+async def test_event_marks_resource_for_refresh(engine, connection, follow):
     inventory = await follow()
     for change, expected in (
         (lambda: engine.put(box("1", "a")), ["a"]),
@@ -33,7 +33,7 @@ async def test_an_event_is_a_hint_to_look(engine, connection, follow):
     assert engine.asked["list"] == 1
 
 
-async def test_hints_that_come_at_once_are_one_look(engine, connection, follow):
+async def test_events_at_once_are_coalesced_into_one_refresh(engine, connection, follow):
     engine.put(box())
     inventory = await follow()
     gate = engine.before = Gate()
@@ -50,7 +50,7 @@ async def test_hints_that_come_at_once_are_one_look(engine, connection, follow):
     assert engine.asked["summary"] == 2  # the second for what came while the first was read
 
 
-async def test_a_change_while_it_is_read_is_seen(engine, connection, follow):
+async def test_refresh_with_change_during_read_is_repeated(engine, connection, follow):
     """The answer may be older than the event that came while it was on its way."""
     engine.put(box())
     inventory = await follow()
@@ -65,7 +65,7 @@ async def test_a_change_while_it_is_read_is_seen(engine, connection, follow):
     assert inventory.entry(connection, "1").published.state == S.STOPPED
 
 
-async def test_looks_are_bounded(engine, connection, follow):
+async def test_refreshes_are_bounded(engine, connection, follow):
     for number in range(50):
         engine.put(box(str(number), f"c{number}"))
     inventory = await follow()
@@ -81,7 +81,7 @@ async def test_looks_are_bounded(engine, connection, follow):
     assert gate.most == refresher.REFRESHES
 
 
-async def test_a_look_that_hangs_holds_up_no_other(engine, connection, follow):
+async def test_refresh_when_hung_delays_no_other(engine, connection, follow):
     for number in range(10):
         engine.put(box(str(number), f"c{number}"))
     inventory = await follow()
@@ -98,7 +98,7 @@ async def test_a_look_that_hangs_holds_up_no_other(engine, connection, follow):
 
 
 @pytest.mark.parametrize("error", [EngineTimedOutError("scripted"), EngineConflictError("s", "x")])
-async def test_a_look_that_fails_is_made_again(engine, connection, follow, error):
+async def test_refresh_when_failed_is_retried(engine, connection, follow, error):
     engine.put(box())
     inventory = await follow()
     failures = [error, error]
@@ -114,7 +114,7 @@ async def test_a_look_that_fails_is_made_again(engine, connection, follow, error
     assert failures == []
 
 
-async def test_who_waits_for_a_look_hears_that_it_failed(engine, connection, follow):
+async def test_refresh_when_failed_raises_to_its_caller(engine, connection, follow):
     engine.put(box())
     inventory = await follow()
 
@@ -131,14 +131,14 @@ async def test_who_waits_for_a_look_hears_that_it_failed(engine, connection, fol
     assert nothing.most == 0
 
 
-async def test_a_look_at_nothing(engine, connection, follow):
+async def test_refresh_of_unknown_id_returns_none(engine, connection, follow):
     inventory = await follow()
 
     assert await inventory.refresh(connection, "1") is None
     assert inventory.journal.revision == 0
 
 
-async def test_a_bug_of_the_driver_ends_no_look_for_ever(engine, connection, follow):
+async def test_refresh_after_driver_fault_is_retried(engine, connection, follow):
     engine.put(box())
     inventory = await follow()
     broken = [True]
@@ -157,7 +157,7 @@ async def test_a_bug_of_the_driver_ends_no_look_for_ever(engine, connection, fol
     await until(lambda: inventory.entry(connection, "1").published.state == S.STOPPED)
 
 
-async def test_refresh_under_way_ends_with_the_inventory(engine, connection):
+async def test_refresh_under_way_ends_with_inventory(engine, connection):
     engine.put(box())
     inventory = Inventory([connection])
     async with inventory.following():

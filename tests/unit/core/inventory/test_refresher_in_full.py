@@ -48,7 +48,7 @@ def state(inventory, connection, id):
 
 
 @pytest.mark.parametrize("patience", [3600.0])
-async def test_those_that_hang_hold_up_no_other(engine, connection, published, hung):
+async def test_full_refresh_when_hung_delays_no_other(engine, connection, published, hung):
     _, gate = hung
 
     engine.put(box("7", "c7", S.STOPPED))
@@ -57,7 +57,7 @@ async def test_those_that_hang_hold_up_no_other(engine, connection, published, h
     assert gate.waiting
 
 
-async def test_the_summary_of_those_that_hang_is_taken(engine, connection, published, hung):
+async def test_full_refresh_when_hung_applies_summary(engine, connection, published, hung):
     ids, gate = hung
     etags = {id: published.entry(connection, id).published.etag for id in ids}
 
@@ -68,7 +68,7 @@ async def test_the_summary_of_those_that_hang_is_taken(engine, connection, publi
         assert published.entry(connection, id).published.etag != etags[id]
 
 
-async def test_what_hangs_is_asked_again_for_a_new_event_only(engine, connection, published, hung):
+async def test_full_refresh_when_hung_waits_for_new_event(engine, connection, published, hung):
     await quiet(published)
     asked = engine.asked["full"]
     engine.put(box("9", "another"))
@@ -76,7 +76,7 @@ async def test_what_hangs_is_asked_again_for_a_new_event_only(engine, connection
     assert engine.asked["full"] == asked
 
 
-async def test_those_that_hang_are_few(engine, connection, published, hung):
+async def test_full_refreshes_when_hung_are_bounded(engine, connection, published, hung):
     ids, gate = hung
     for _ in range(3):
         for id in ids:
@@ -93,7 +93,7 @@ async def test_those_that_hang_are_few(engine, connection, published, hung):
     assert published.entry(connection, "7").published.etag != etag
 
 
-async def test_others_are_compared_while_some_hang(
+async def test_full_refresh_with_others_hung_compares(
     engine, connection, published, hung, monkeypatch
 ):
     monkeypatch.setattr(full_reads, "HUNG", len(hung[0]) + 1)
@@ -108,14 +108,14 @@ async def test_others_are_compared_while_some_hang(
     assert engine.asked["full"] == asked + 3
 
 
-async def test_who_asks_for_a_comparison_hears_that_there_is_none(connection, published, hung):
+async def test_full_refresh_when_hung_raises_timed_out_to_its_caller(connection, published, hung):
     etag = published.entry(connection, "0").published.etag
     with pytest.raises(EngineTimedOutError):
         await published.refresh(connection, "0", reconfigured=True)
     assert (await published.refresh(connection, "0")).published.etag != etag
 
 
-async def test_a_failure_is_told_and_changes_nothing(engine, connection, published):
+async def test_full_refresh_when_failed_raises_and_changes_nothing(engine, connection, published):
     etag = published.entry(connection, "0").published.etag
 
     async def fail(method, id):
@@ -129,9 +129,7 @@ async def test_a_failure_is_told_and_changes_nothing(engine, connection, publish
 
 
 @pytest.mark.parametrize("command", ["first", "second"])
-async def test_a_difference_that_no_event_told_of_is_a_change(
-    engine, connection, published, command
-):
+async def test_full_refresh_with_difference_changes_etag(engine, connection, published, command):
     etag = published.entry(connection, "0").published.etag
     engine.commands["0"] = command
 
@@ -142,7 +140,9 @@ async def test_a_difference_that_no_event_told_of_is_a_change(
     assert again.published.etag == published.entry(connection, "0").published.etag
 
 
-async def test_a_change_while_it_is_compared_is_not_lost(engine, connection, published):
+async def test_full_refresh_with_change_during_comparison_changes_etag(
+    engine, connection, published
+):
     """Somebody may read the new one before it is compared with the old one."""
     etag = published.entry(connection, "0").published.etag
     first = engine.after = Gate("full")
@@ -161,7 +161,7 @@ async def test_a_change_while_it_is_compared_is_not_lost(engine, connection, pub
     assert published.entry(connection, "0").published.etag != etag
 
 
-async def test_what_nobody_was_shown_is_not_read(engine, connection, follow):
+async def test_full_refresh_of_unread_full_view_reads_summary_alone(engine, connection, follow):
     engine.put(box())
     inventory = await follow()
     etag = inventory.entry(connection, "1").published.etag
@@ -171,13 +171,13 @@ async def test_what_nobody_was_shown_is_not_read(engine, connection, follow):
     assert (entry.published.etag, engine.asked["full"]) == (etag, 0)
 
 
-async def test_what_is_gone_has_no_full_view(engine, connection, published):
+async def test_full_refresh_of_removed_resource_returns_none(engine, connection, published):
     engine.take("0", tell=False)
 
     assert await published.refresh(connection, "0", reconfigured=True) is None
 
 
-async def test_full_reads_that_hang_end_with_the_inventory(engine, connection):
+async def test_full_refresh_when_hung_ends_with_inventory(engine, connection):
     engine.put(box("0", "c0"))
     inventory = Inventory([connection], timing=InventoryTiming(full_within=0.0))
     async with inventory.following():

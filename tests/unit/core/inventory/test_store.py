@@ -22,7 +22,7 @@ S = ResourceState
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
-def test_what_is_new_is_complete(store):
+def test_apply_of_new_resource_publishes_all_fields(store):
     entry = put(store, box(state=S.RUNNING))
 
     published = entry.published
@@ -34,7 +34,7 @@ def test_what_is_new_is_complete(store):
     assert (entry.before, entry.after, entry.cause) == (None, published, ChangeCause.EXTERNAL)
 
 
-def test_the_same_again_is_no_change(store):
+def test_apply_of_equal_resource_is_no_change(store):
     first = put(store, box()).published
 
     again = put(store, box())
@@ -43,7 +43,7 @@ def test_the_same_again_is_no_change(store):
     assert store.journal.revision == 1
 
 
-def test_it_is_found_by_everything(store):
+def test_lookups_find_entry_by_each_key(store):
     entry = put(store, box("1", "web"))
 
     assert store.get(ENGINE, "1") is entry
@@ -53,7 +53,7 @@ def test_it_is_found_by_everything(store):
     assert list(store.named("1")) == list(store.with_id("web")) == []
 
 
-def test_starting_with_many_ids_gives_those_with_these_first_digits(store):
+def test_starting_with_many_ids_returns_prefix_matches(store):
     ids = ["ab12", "ab-13", "ab2", "b", "aa", "ab1"]
     entry = {id: put(store, box(id, f"of-{id}")) for id in ids}
     take(store, "ab12")
@@ -62,7 +62,7 @@ def test_starting_with_many_ids_gives_those_with_these_first_digits(store):
     assert list(store.starting("ab1300")) == list(store.starting("")) == []
 
 
-def test_a_new_name_replaces_the_old_one(store):
+def test_named_after_rename_finds_new_name_only(store):
     entry = put(store, box("1", "old"))
     put(store, box("2", "old"))
 
@@ -73,7 +73,7 @@ def test_a_new_name_replaces_the_old_one(store):
     assert store.journal.revision == 3
 
 
-def test_names_can_be_swapped(store):
+def test_named_after_swapped_names_finds_both(store):
     put(store, box("1", "a"))
     put(store, box("2", "b"))
     put(store, box("1", "b"))
@@ -83,7 +83,7 @@ def test_names_can_be_swapped(store):
     assert [entry.observed.id for entry in store.named("b")] == ["1"]
 
 
-def test_what_is_gone_is_found_by_nothing(store):
+def test_lookups_after_removal_find_nothing(store):
     put(store, box("1", "web"))
     take(store, "1")
 
@@ -93,13 +93,13 @@ def test_what_is_gone_is_found_by_nothing(store):
     assert steps(store) == [(None, S.RUNNING), (S.RUNNING, None)]
 
 
-def test_store_absence_of_what_is_not_known_is_no_change(store):
+def test_apply_of_absence_for_unknown_id_is_no_change(store):
     take(store, "1")
 
     assert store.journal.revision == 0
 
 
-def test_hosts_are_kept_apart(store):
+def test_lookups_keep_hosts_apart(store):
     """Domains are copied from host to host with their UUIDs."""
     here = put(store, box("1", "web"))
     there = put(store, box("1", "web"), "far/scripted")
@@ -120,7 +120,7 @@ def test_hosts_are_kept_apart(store):
     ],
     ids=["created later", "removed", "removed while active", "a transient one ended"],
 )
-def test_another_one_under_the_same_id_and_name(store, old, new, event):
+def test_apply_of_recreated_resource_replaces_entry(store, old, new, event):
     first = put(store, old)
     keep(store, first, old)
 
@@ -142,14 +142,14 @@ def test_another_one_under_the_same_id_and_name(store, old, new, event):
     ],
     ids=["it ended", "it ended, of unknown age", "undefined while it runs", "its age is unknown"],
 )
-def test_still_the_same_one(store, old, new, event):
+def test_apply_of_changed_resource_keeps_entry(store, old, new, event):
     first = put(store, old)
 
     assert put(store, new, event=EngineEvent(id="1", **event)) is first
     assert len(entries(store)) == 2
 
 
-def test_an_etag_changes_when_the_resource_does(store):
+def test_etag_changes_with_resource(store):
     etags = [
         put(store, resource).published.etag
         for resource in (box(), box(state=S.PAUSED), box(), box(name="new"), box(labels={"a": "1"}))
@@ -159,7 +159,7 @@ def test_an_etag_changes_when_the_resource_does(store):
     assert put(store, box(labels={"a": "1"})).published.etag == etags[-1]
 
 
-def test_an_etag_changes_with_what_only_the_full_view_shows(store):
+def test_etag_changes_with_full_view(store):
     entry = put(store, box())
     etag = entry.published.etag
 
@@ -168,7 +168,7 @@ def test_an_etag_changes_with_what_only_the_full_view_shows(store):
     assert entry.published.etag != etag
 
 
-def test_an_etag_does_not_change_when_the_full_view_did_not(store):
+def test_etag_with_equal_full_view_does_not_change(store):
     entry = put(store, box())
     etag, full = entry.published.etag, box(labels={"full": "1"})
     keep(store, entry, full)
@@ -181,7 +181,7 @@ def test_an_etag_does_not_change_when_the_full_view_did_not(store):
     assert entry.published.etag != etag
 
 
-def test_an_etag_changes_although_somebody_reads_between_an_event_and_the_look(store):
+def test_etag_with_full_read_before_refresh_changes(store):
     """What the reader keeps is what the look finds: it must not pass for what was before."""
     entry = put(store, box())
     keep(store, entry, box(name="before"))
@@ -198,7 +198,7 @@ def test_an_etag_changes_although_somebody_reads_between_an_event_and_the_look(s
     assert entry.published.etag == etag
 
 
-def test_an_etag_and_the_time_do_not_change_with_an_activity(store):
+def test_etag_and_observe_time_do_not_change_with_activity(store):
     entry = put(store, box())
     before = entry.published
 
@@ -212,13 +212,13 @@ def test_an_etag_and_the_time_do_not_change_with_an_activity(store):
     assert store.journal.revision == entry.published.revision == 4
 
 
-def test_an_etag_of_another_run_is_another(store):
+def test_etag_differs_between_runs(store):
     other = Store(Journal())
 
     assert put(store, box()).published.etag != put(other, box()).published.etag
 
 
-def test_the_same_activity_again_is_no_change(store):
+def test_set_activity_with_equal_activity_is_no_change(store):
     entry = put(store, box())
     store.set_activity(entry, None)
     store.set_activity(entry, Activity(verb=Verb.PAUSE))
@@ -227,7 +227,7 @@ def test_the_same_activity_again_is_no_change(store):
     assert store.journal.revision == 2
 
 
-def test_a_revision_is_never_shown_twice_and_always_rises(store):
+def test_revision_is_unique_and_rises(store):
     entry = put(store, box())
     observed = [entry.published.revision]
     for change in (
@@ -246,7 +246,7 @@ def test_a_revision_is_never_shown_twice_and_always_rises(store):
 
 @pytest.mark.parametrize("verb", Verb)
 @pytest.mark.parametrize("state", S)
-def test_what_is_allowed_while_something_is_done(store, verb, state):
+def test_allowed_verbs_during_activity_are_forced_stop_or_none(store, verb, state):
     """A stop or a restart that waits can be forced; all else has to wait its turn."""
     entry = put(store, box(state=state))
 
@@ -259,7 +259,7 @@ def test_what_is_allowed_while_something_is_done(store, verb, state):
     assert entry.published.allowed_verbs == allowed_verbs(entry.observed.kind, state)
 
 
-def test_what_a_verb_came_to_and_its_end_are_one_change(store):
+def test_finish_publishes_result_and_end_as_one_change(store):
     entry = put(store, box())
     store.set_activity(entry, Activity(verb=Verb.PAUSE, actor="ann"))
 
@@ -272,7 +272,7 @@ def test_what_a_verb_came_to_and_its_end_are_one_change(store):
     assert (last.cause, last.actor) == (ChangeCause.API, "ann")
 
 
-def test_a_verb_may_find_it_under_a_new_name(store):
+def test_finish_with_new_name_updates_lookups(store):
     entry = put(store, box("1", "old"))
 
     store.finish(entry, box("1", "new"))
@@ -283,7 +283,7 @@ def test_a_verb_may_find_it_under_a_new_name(store):
     assert list(store.named("new")) == []
 
 
-def test_a_verb_that_changed_nothing_keeps_the_etag(store):
+def test_finish_without_change_keeps_etag(store):
     entry = put(store, box())
     etag = entry.published.etag
     store.set_activity(entry, Activity(verb=Verb.RESTART))
@@ -293,7 +293,7 @@ def test_a_verb_that_changed_nothing_keeps_the_etag(store):
     assert entry.published.etag == etag
 
 
-def test_what_was_deleted_meanwhile_does_not_come_back(store):
+def test_finish_after_removal_does_not_resurrect(store):
     entry = put(store, box())
     store.set_activity(entry, Activity(verb=Verb.STOP))
     take(store, "1")
@@ -306,7 +306,7 @@ def test_what_was_deleted_meanwhile_does_not_come_back(store):
     assert store.journal.revision == revision
 
 
-def test_a_full_view_is_complete_and_made_once(store):
+def test_in_full_is_complete_and_made_once(store):
     entry = put(store, box())
     assert store.in_full(entry, None) is None
     detail = box(labels={"full": "1"})
@@ -325,7 +325,7 @@ def test_a_full_view_is_complete_and_made_once(store):
     assert store.in_full(entry, None) is full
 
 
-def test_a_full_view_follows_the_activity(store):
+def test_in_full_during_activity_shows_it(store):
     entry = put(store, box())
     keep(store, entry, box())
     store.in_full(entry, None)
@@ -337,7 +337,7 @@ def test_a_full_view_follows_the_activity(store):
     assert full.revision == entry.published.revision
 
 
-def test_a_full_view_from_before_an_event_is_not_kept(store):
+def test_keep_detail_from_before_event_keeps_nothing(store):
     entry = put(store, box())
     with store.reading() as begun:
         store.mark_dirty(ENGINE, EngineEvent(id="1"))
@@ -346,7 +346,7 @@ def test_a_full_view_from_before_an_event_is_not_kept(store):
     assert store.in_full(entry, None) is None
 
 
-def test_shown_verbs_are_fewer_where_the_driver_says_so(store):
+def test_allowed_verbs_are_limited_by_driver(store):
     fewer = (Verb.STOP, Verb.PAUSE)
     entry = put(store, replace(box(state=S.RUNNING), allowed_verbs=fewer))
 

@@ -10,7 +10,7 @@ from unit.core.inventory.stored import apply_list, keep, put, steps, take
 S = ResourceState
 
 
-def test_clock_with_reads_that_end_out_of_order_knows_the_oldest():
+def test_clock_with_reads_ending_out_of_order_knows_the_oldest():
     clock = LogicalClock()
     first, second = clock.reading(), clock.reading()
     with first as begun:
@@ -20,7 +20,7 @@ def test_clock_with_reads_that_end_out_of_order_knows_the_oldest():
     assert clock.oldest == clock.tick() - 1
 
 
-def test_read_that_began_before_another_was_applied_is_overtaken(store):
+def test_read_begun_before_another_was_applied_is_overtaken(store):
     with store.reading() as begun:
         put(store, box(state=S.PAUSED))
 
@@ -30,7 +30,7 @@ def test_read_that_began_before_another_was_applied_is_overtaken(store):
     assert steps(store) == [(None, S.PAUSED)]
 
 
-def test_read_that_began_before_a_verb_ended_is_overtaken(store):
+def test_read_begun_before_verb_end_is_overtaken(store):
     entry = put(store, box())
     with store.reading() as begun:
         store.finish(entry, box(state=S.PAUSED), "ann")
@@ -41,7 +41,7 @@ def test_read_that_began_before_a_verb_ended_is_overtaken(store):
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_read_that_began_before_a_removal_does_not_resurrect(store, known):
+def test_read_begun_before_removal_does_not_resurrect(store, known):
     if known:
         put(store, box())
     with store.reading() as begun:
@@ -53,7 +53,7 @@ def test_read_that_began_before_a_removal_does_not_resurrect(store, known):
     put(store, box())
 
 
-def test_read_that_began_before_a_list_does_not_resurrect_what_the_list_had_not(store):
+def test_read_begun_before_list_without_it_does_not_resurrect(store):
     with store.reading() as begun:
         with store.reading() as listed:
             assert apply_list(store, [], listed) == []
@@ -63,7 +63,7 @@ def test_read_that_began_before_a_list_does_not_resurrect_what_the_list_had_not(
     assert store.get(ENGINE, "1") is None
 
 
-def test_list_keeps_what_was_applied_after_its_begin_and_says_so(store):
+def test_list_begun_before_an_applied_read_keeps_and_returns_it(store):
     old, changed = put(store, box("old")), put(store, box("changed"))
     with store.reading() as begun:
         put(store, box("changed", state=S.PAUSED))
@@ -80,7 +80,7 @@ def test_list_keeps_what_was_applied_after_its_begin_and_says_so(store):
     assert old.published.state is S.RUNNING
 
 
-def test_list_that_is_overtaken_while_it_is_applied_keeps_what_is_newer(store):
+def test_list_overtaken_while_applied_keeps_newer(store):
     gone = put(store, box("gone"))
     with store.reading() as earlier, store.reading() as begun:
         applied = store.apply_list(ENGINE, "local", [box("1"), box("2")], begun)
@@ -94,7 +94,7 @@ def test_list_that_is_overtaken_while_it_is_applied_keeps_what_is_newer(store):
     assert store.get(ENGINE, gone.observed.id) is None
 
 
-def test_list_of_one_engine_says_nothing_of_another(store):
+def test_list_of_one_engine_leaves_another(store):
     put(store, box(), "far/scripted")
     with store.reading() as begun, store.reading() as listed:
         apply_list(store, [], listed)
@@ -102,7 +102,7 @@ def test_list_of_one_engine_says_nothing_of_another(store):
         assert store.apply("far/scripted", "far", box(state=S.PAUSED), begun)
 
 
-def test_tombstones_are_dropped_when_no_read_is_older(store):
+def test_tombstones_without_older_read_are_dropped(store):
     with store.reading() as begun:
         with store.reading():
             take(store, "1")
@@ -113,7 +113,7 @@ def test_tombstones_are_dropped_when_no_read_is_older(store):
     assert store.tombstones == 0
 
 
-def test_touched_is_what_was_applied_or_heard_of_since(store):
+def test_touched_has_ids_applied_or_marked_since(store):
     put(store, box("heard"))
     put(store, box("quiet"))
     begun = store.begin()
@@ -124,7 +124,7 @@ def test_touched_is_what_was_applied_or_heard_of_since(store):
     assert touched == ["heard", "new"]
 
 
-def test_full_view_from_before_a_list_is_stale(store):
+def test_full_view_from_before_list_is_stale(store):
     entry = put(store, box())
     keep(store, entry, box())
     assert store.in_full(entry, None) is not None
@@ -135,7 +135,7 @@ def test_full_view_from_before_a_list_is_stale(store):
     assert store.in_full(entry, None) is None
 
 
-def test_full_view_from_before_a_verb_ended_is_stale(store):
+def test_full_view_from_before_verb_end_is_stale(store):
     entry = put(store, box())
     keep(store, entry, box())
 
@@ -144,7 +144,7 @@ def test_full_view_from_before_a_verb_ended_is_stale(store):
     assert store.in_full(entry, None) is None
 
 
-def test_full_view_that_began_earlier_does_not_replace_a_later_one(store):
+def test_full_view_begun_earlier_does_not_replace_later(store):
     entry = put(store, box())
     with store.reading() as begun:
         keep(store, entry, box(labels={"later": "1"}))

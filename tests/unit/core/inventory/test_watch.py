@@ -91,7 +91,7 @@ class Watcher:
         return told
 
 
-async def test_the_initial_state_and_that_it_is_complete(inventory):
+async def test_watch_begins_with_initial_state_and_synced_bookmark(inventory):
     put(inventory, "1", "a")
     put(inventory, "2", "b", S.STOPPED)
     watcher = Watcher(inventory)
@@ -102,7 +102,7 @@ async def test_the_initial_state_and_that_it_is_complete(inventory):
     assert watcher.revision == 2
 
 
-async def test_a_large_initial_state_comes_in_pieces(inventory):
+async def test_watch_with_large_initial_state_sends_batches(inventory):
     for number in range(768):
         put(inventory, str(number), f"c{number}")
     watcher = Watcher(inventory)
@@ -113,11 +113,11 @@ async def test_a_large_initial_state_comes_in_pieces(inventory):
     assert sizes == [256, 256, 256]
 
 
-async def test_nothing_is_there(inventory):
+async def test_watch_of_nothing_sends_synced_bookmark(inventory):
     assert await Watcher(inventory).said() == ["synced"]
 
 
-async def test_each_change_with_its_past_and_its_cause(inventory):
+async def test_watch_change_has_previous_state_and_cause(inventory):
     watcher = Watcher(inventory)
     await watcher.initial()
 
@@ -139,7 +139,7 @@ async def test_each_change_with_its_past_and_its_cause(inventory):
     assert batch.revision == 4
 
 
-async def test_a_change_while_the_initial_state_is_read_comes_after_it(inventory):
+async def test_watch_with_change_during_initial_state_sends_it_after(inventory):
     for number in range(300):
         put(inventory, str(number), f"c{number}")
     watcher = Watcher(inventory)
@@ -162,7 +162,9 @@ async def test_a_change_while_the_initial_state_is_read_comes_after_it(inventory
     ],
     ids=["state", "name", "label"],
 )
-async def test_what_enters_and_leaves_the_filter(inventory, which, inside, outside):
+async def test_watch_with_filter_sends_added_and_removed_at_its_edge(
+    inventory, which, inside, outside
+):
     put(inventory, **outside)
     watcher = Watcher(inventory, which)
     assert await watcher.initial() == ["synced"]
@@ -177,7 +179,7 @@ async def test_what_enters_and_leaves_the_filter(inventory, which, inside, outsi
     assert kinds == [T.ADDED, T.MODIFIED, T.REMOVED, T.ADDED, T.MODIFIED, T.REMOVED]
 
 
-async def test_what_leaves_the_filter_is_shown_as_it_is_now(inventory):
+async def test_watch_removal_by_filter_shows_current_state(inventory):
     put(inventory)
     watcher = Watcher(inventory, ResourceFilter(states=(S.RUNNING,)))
     await watcher.initial()
@@ -189,7 +191,7 @@ async def test_what_leaves_the_filter_is_shown_as_it_is_now(inventory):
     assert event.change.resource.revision == 2
 
 
-async def test_what_is_gone_bears_the_revision_of_its_going(inventory):
+async def test_watch_removal_has_revision_of_removal(inventory):
     put(inventory)
     watcher = Watcher(inventory)
     await watcher.initial()
@@ -200,7 +202,7 @@ async def test_what_is_gone_bears_the_revision_of_its_going(inventory):
     assert revision == event.change.resource.revision == 2
 
 
-async def test_gaps_of_engines_that_are_not_covered_are_not_told(inventory, connection):
+async def test_watch_gap_of_uncovered_engine_is_not_sent(inventory, connection):
     far = await linked(Scripted(), "far")
     inventory = Watched([connection, far])
     watcher = Watcher(inventory, connections=[far])
@@ -213,7 +215,7 @@ async def test_gaps_of_engines_that_are_not_covered_are_not_told(inventory, conn
     assert event.gap.engine == "far/scripted"
 
 
-async def test_changes_on_hosts_that_are_not_covered_are_not_told(inventory, connection):
+async def test_watch_change_on_uncovered_host_is_not_sent(inventory, connection):
     far = await linked(Scripted(), "far")
     inventory = Watched([connection, far])
     watcher = Watcher(inventory, ResourceFilter(hosts=("far",)), connections=[far])
@@ -225,7 +227,7 @@ async def test_changes_on_hosts_that_are_not_covered_are_not_told(inventory, con
     assert await watcher.said() == [(T.ADDED, "2", S.RUNNING)]
 
 
-async def test_who_begins_while_an_engine_is_lost_is_told(connection):
+async def test_watch_begun_with_lost_engine_sends_gap(connection):
     inventory = Watched([connection])
     put(inventory)
     watcher = Watcher(inventory)
@@ -237,7 +239,7 @@ async def test_who_begins_while_an_engine_is_lost_is_told(connection):
     ]
 
 
-async def test_heartbeats_when_nothing_happens(inventory):
+async def test_watch_when_idle_sends_heartbeats(inventory):
     watcher = Watcher(inventory, heartbeat=timedelta(seconds=0.05))
     await watcher.initial()
 
@@ -248,7 +250,7 @@ async def test_heartbeats_when_nothing_happens(inventory):
     assert watcher.revision == 1
 
 
-async def test_heartbeats_when_only_others_change(inventory):
+async def test_watch_with_filtered_changes_sends_heartbeats(inventory):
     """They also carry the place on, so that a quiet watcher can resume."""
     inventory = Watched(inventory.connections, 5)
     watcher = Watcher(
@@ -269,7 +271,7 @@ async def test_heartbeats_when_only_others_change(inventory):
     changing.cancel()
 
 
-async def test_a_watcher_that_does_not_read_begins_anew(inventory):
+async def test_watch_beyond_journal_restarts(inventory):
     put(inventory, "1", "stays")
     put(inventory, "2", "goes")
     watcher = Watcher(inventory)
@@ -291,7 +293,7 @@ async def test_a_watcher_that_does_not_read_begins_anew(inventory):
     assert await watcher.said() == [(T.MODIFIED, "3", S.STOPPED)]
 
 
-async def test_what_comes_while_it_begins_anew_comes_after(inventory):
+async def test_watch_restart_with_change_during_it_sends_it_after(inventory):
     for number in range(300):
         put(inventory, str(number), f"c{number}")
     watcher = Watcher(inventory)
@@ -310,7 +312,7 @@ async def test_what_comes_while_it_begins_anew_comes_after(inventory):
     assert await watcher.said() == [(T.REMOVED, "299", S.RUNNING)]
 
 
-async def test_it_never_ends_a_message_too_large(inventory):
+async def test_watch_with_many_changes_limits_batch_size(inventory):
     inventory = Watched(inventory.connections, 2000)
     watcher = Watcher(inventory)
     await watcher.initial()
@@ -321,7 +323,7 @@ async def test_it_never_ends_a_message_too_large(inventory):
 
 
 @pytest.mark.parametrize("missed", [0, 1, 2, 7, 49, 50])
-async def test_going_on_is_exact(inventory, missed):
+async def test_watch_resumed_sends_exactly_what_was_missed(inventory, missed):
     for number in range(60):
         put(inventory, str(number), f"c{number}")
     place = inventory.journal.revision - missed
@@ -338,7 +340,7 @@ async def test_going_on_is_exact(inventory, missed):
 
 
 @pytest.mark.parametrize("place", [0, 9, 61, 10_000])
-async def test_a_place_that_is_not_known_any_more(inventory, place):
+async def test_watch_from_unknown_revision_raises_compacted(inventory, place):
     for number in range(60):
         put(inventory, str(number), f"c{number}")
 
@@ -346,7 +348,7 @@ async def test_a_place_that_is_not_known_any_more(inventory, place):
         await Watcher(inventory, revision=place).next()
 
 
-async def test_every_place_can_be_gone_on_from(inventory):
+async def test_watch_resumed_after_any_batch_misses_nothing(inventory):
     """Whoever stops after any batch and comes back misses nothing and hears nothing twice."""
     watcher = Watcher(inventory)
     await watcher.initial()
@@ -363,7 +365,7 @@ async def test_every_place_can_be_gone_on_from(inventory):
     assert heard == [(T.ADDED, str(n), S.RUNNING) for n in range(20)]
 
 
-async def test_all_watches_end_with_the_daemon(inventory):
+async def test_watch_in_closed_journal_raises_shutting_down(inventory):
     watchers = [Watcher(inventory) for _ in range(3)]
     for watcher in watchers:
         await watcher.initial()
@@ -377,7 +379,7 @@ async def test_all_watches_end_with_the_daemon(inventory):
             await wait
 
 
-async def test_five_hundred_watchers_hear_it_all(inventory):
+async def test_watch_with_five_hundred_watchers_sends_all(inventory):
     inventory = Watched(inventory.connections, 8192)
     watchers = [Watcher(inventory) for _ in range(500)]
 
