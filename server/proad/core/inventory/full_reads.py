@@ -3,6 +3,7 @@
 import asyncio
 
 from proad.core.engine_connection import EngineConnection
+from proad.core.inventory.read_slots import ReadSlots
 from proad.errors import EngineTimedOutError
 from proad.model import Resource, ResourceView
 
@@ -26,18 +27,22 @@ class FullReads:
     def __init__(self, connection: EngineConnection, within: float) -> None:
         self._connection = connection
         self._within = within
-        self._slots = asyncio.Semaphore(AT_A_TIME)
+        self._slots = ReadSlots(AT_A_TIME)
         self._reading: set[asyncio.Task[Resource]] = set()
         self._hung: dict[str, asyncio.Task[Resource]] = {}
 
-    async def read(self, id: str) -> Resource:
+    async def read(self, id: str, *, awaited: bool) -> Resource:
         """Return a FULL view, or give up soon.
+
+        Args:
+            id: the resource.
+            awaited: a caller waits for the read.
 
         Raises:
             EngineTimedOutError: the read hangs, or too many others do.
             ResourceNotFoundError: the resource is gone.
         """
-        async with self._slots:
+        async with self._slots.slot(id, awaited=awaited):
             if id in self._hung or len(self._hung) >= HUNG:
                 raise EngineTimedOutError(self._connection.driver.name)
             reading = asyncio.create_task(self._ask(id))
@@ -48,6 +53,10 @@ class FullReads:
                 self._hung[id] = reading
                 raise EngineTimedOutError(self._connection.driver.name)
             return reading.result()
+
+    def promote(self, id: str) -> None:
+        """Note that a caller waits for a read by now."""
+        self._slots.promote(id)
 
     async def close(self) -> None:
         """Cancel the reads under way."""

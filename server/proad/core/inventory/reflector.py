@@ -150,7 +150,8 @@ class Reflector:
         for id in overtaken:
             self._refresher.mark_dirty(EngineEvent(id=id))
         if self._lost_once:
-            for entry in list(self._store.of(name)):
+            # In slices: there may be thousands.
+            async for entry in self._slicer.each(list(self._store.of(name))):
                 if entry.detail is not None:
                     id = entry.observed.id
                     self._refresher.mark_dirty(EngineEvent(id=id, reconfigured=True))

@@ -9,6 +9,7 @@ import structlog
 from proad.core.engine_connection import EngineConnection
 from proad.core.inventory.entry import Entry
 from proad.core.inventory.full_reads import FullReads
+from proad.core.inventory.read_slots import ReadSlots
 from proad.core.inventory.store import Store
 from proad.core.inventory.timing import InventoryTiming
 from proad.errors import (
@@ -60,11 +61,13 @@ class Refresher:
         self._connection = connection
         self._store = store
         self._timing = timing
-        self._slots = asyncio.Semaphore(REFRESHES)
+        self._slots = ReadSlots(REFRESHES)
         self._full_reads = FullReads(connection, timing.full_within)
         self._dirty: dict[str, _Dirty] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._retries: dict[str, asyncio.TimerHandle] = {}
+        self._clean = asyncio.Event()
+        self._clean.set()
 
     async def close(self) -> None:
         """Cancel the reads under way and pending."""
@@ -127,8 +130,7 @@ class Refresher:
 
     async def idle(self) -> None:
         """Wait until no read is under way or pending."""
-        while self._tasks:
-            await asyncio.wait(self._tasks.values())
+        await self._clean.wait()
 
     def _add(self, dirty: _Dirty) -> None:
         id = dirty.event.id
@@ -138,7 +140,11 @@ class Refresher:
             pending.waiters |= dirty.waiters
             if dirty.waiters:
                 pending.awaited.set()
+        if dirty.waiters:
+            self._slots.promote(id)
+            self._full_reads.promote(id)
         if id not in self._tasks:
+            self._clean.clear()
             self._tasks[id] = asyncio.create_task(self._read_until_clean(id))
 
     async def _read_until_clean(self, id: str) -> None:
@@ -148,6 +154,8 @@ class Refresher:
                 await self._read_and_apply(id)
         finally:
             del self._tasks[id]
+            if not self._tasks:
+                self._clean.set()
 
     async def _delay(self, dirty: _Dirty) -> None:
         """Wait until a read is due, or awaited."""
@@ -162,7 +170,7 @@ class Refresher:
     async def _read_and_apply(self, id: str) -> None:
         name, host = self._connection.name, self._connection.host
         with ExitStack() as reading:
-            async with self._slots:
+            async with self._slots.slot(id, awaited=self._is_awaited(id)):
                 dirty = self._dirty.pop(id)  # events from here on count for the next read
                 begun = reading.enter_context(self._store.reading())
                 try:
@@ -178,7 +186,8 @@ class Refresher:
             else:
                 if self._must_compare(dirty):
                     try:
-                        detail = await self._full_reads.read(id)
+                        awaited = bool(dirty.waiters) or self._is_awaited(id)
+                        detail = await self._full_reads.read(id, awaited=awaited)
                         event |= EngineEvent(id=id, reconfigured=True)
                     except Exception as error:  # noqa: BLE001 - the SUMMARY is true all the same
                         unread = error
@@ -189,6 +198,11 @@ class Refresher:
             self._add(dirty)
             return
         self._answer(dirty, self._store.get(name, id), unread)
+
+    def _is_awaited(self, id: str) -> bool:
+        """Return whether a caller waits for the next read of a resource."""
+        dirty = self._dirty.get(id)
+        return dirty is not None and bool(dirty.waiters)
 
     def _must_compare(self, dirty: _Dirty) -> bool:
         """Return whether the FULL view that was read last may have changed."""
