@@ -21,9 +21,7 @@ from proad.config import HostSettings, Settings, UnixAddress
 from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts
 from proad.core.image_operations import ImageOperations
-from proad.core.inventory import Inventory
-from proad.core.inventory.journal import JOURNAL_SIZE, Journal
-from proad.core.inventory.store import Store
+from proad.core.inventory import JOURNAL_SIZE, Inventory, Journal, Store
 from proad.core.lifecycle import Lifecycle
 from proad.core.listing import ResourceLister
 from proad.core.provisioning import Provisioning

@@ -9,8 +9,7 @@ from typing import Any
 
 from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts
-from proad.core.inventory import Inventory
-from proad.core.inventory.index import KEPT_ORDERS, LONGEST_NAME, Position
+from proad.core.inventory import KEPT_ORDERS, LONGEST_NAME, Inventory, Position
 from proad.core.slices import TimeSlicer
 from proad.errors import (
     EngineUnreachableError,

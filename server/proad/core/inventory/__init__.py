@@ -8,10 +8,23 @@ from, `Journal` has the changes and `watch` passes them to watchers. The rest of
 """
 
 from proad.core.inventory.entry import Entry
+from proad.core.inventory.index import KEPT_ORDERS, LONGEST_NAME, Position
 from proad.core.inventory.inventory import Inventory
-from proad.core.inventory.journal import Journal
+from proad.core.inventory.journal import JOURNAL_SIZE, Journal
 from proad.core.inventory.store import Store
 from proad.core.inventory.timing import InventoryTiming
 from proad.core.inventory.watch import Batch, watch
 
-__all__ = ["Batch", "Entry", "Inventory", "InventoryTiming", "Journal", "Store", "watch"]
+__all__ = [
+    "JOURNAL_SIZE",
+    "KEPT_ORDERS",
+    "LONGEST_NAME",
+    "Batch",
+    "Entry",
+    "Inventory",
+    "InventoryTiming",
+    "Journal",
+    "Position",
+    "Store",
+    "watch",
+]
