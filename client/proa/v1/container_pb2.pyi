@@ -947,8 +947,8 @@ class Container(_message.Message):
     PRIVILEGED_FIELD_NUMBER: _builtins.int
     REQUESTED_PORTS_FIELD_NUMBER: _builtins.int
     image: _builtins.str
-    """Image as it was named when the container was made. A SUMMARY has the id of the image
-    once that name has come to mean another image.
+    """Image as it was named when the container was made. Where that name had come to mean
+    another image before this daemon first saw the container, a SUMMARY has the id.
     """
     image_id: _builtins.str
     """Id of the image, with its algorithm: "sha256:…"."""

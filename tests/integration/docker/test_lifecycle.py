@@ -313,19 +313,36 @@ class TestSummaries:
                 listed = {each.id: each for each in await driver.list_resources()}
                 assert answer == listed[made.id] == await summary(driver, made.id)
 
-    async def test_summary_of_retagged_image_shows_image_id(
+    async def test_summary_of_retagged_image_keeps_first_name(
         self, driver: DockerDriver, make: Make, raw: docker.APIClient, token: str
     ):
         raw.tag(IMAGE, token, "1")
         try:
             made = await make(*DEAF, image=f"{token}:1", start=False)
+            before = await summary(driver, made.id)
             raw.commit(made.id, token, "1")  # that name means another image now
-            after = await summary(driver, made.id)
-            assert after.container is not None
-            assert after.container.image == after.container.image_id
-            assert after in await driver.list_resources()
+            assert raw.containers(all=True, filters={"id": made.id})[0]["Image"] != f"{token}:1"
+            assert await summary(driver, made.id) == before
+            assert before in await driver.list_resources()
+            assert await driver.start(made.id) in await driver.list_resources()
             full = await driver.get_resource(made.id)
             assert full.container is not None
             assert full.container.image == f"{token}:1"
+        finally:
+            raw.remove_image(f"{token}:1", force=True)
+
+    async def test_summary_of_image_retagged_before_shows_image_id(
+        self, driver: DockerDriver, make: Make, raw: docker.APIClient, token: str
+    ):
+        raw.tag(IMAGE, token, "1")
+        try:
+            made = await make(*DEAF, image=f"{token}:1", start=False)
+            raw.commit(made.id, token, "1")
+            async with DockerDriver() as late:
+                found = await summary(late, made.id)
+                assert found.container is not None
+                assert found.container.image == found.container.image_id
+                raw.tag(IMAGE, token, "1")  # the name means the first image again
+                assert await summary(late, made.id) == found
         finally:
             raw.remove_image(f"{token}:1", force=True)

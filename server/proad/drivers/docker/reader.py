@@ -11,6 +11,7 @@ from proad.drivers.docker.errors import refused
 from proad.drivers.docker.full_view import full
 from proad.drivers.docker.http.api import Answer, filters, quoted
 from proad.drivers.docker.http.engine_client import EngineClient
+from proad.drivers.docker.image_names import ImageNames
 from proad.drivers.docker.request_fields import Wish
 from proad.drivers.docker.summary_cache import SummaryCache
 from proad.drivers.docker.summary_view import summary
@@ -74,11 +75,14 @@ class ContainerReader:
         self.cache = SummaryCache()
         # Containers whose removal failed: they stay so until somebody tries again.
         self._given_up: set[str] = set()
+        self._image_names = ImageNames()
 
     async def summaries(self) -> list[Resource]:
         """Return all containers as SUMMARYs, by one call of the API."""
         clock = self.cache.clock
         found = await self._engine.read(_LIST, summaries_of, params={"all": 1})
+        self._image_names.keep(found)
+        self._image_names.forget_others(found)
         await self._removals(found)
         self.cache.put(found.values(), clock)
         return list(found.values())
@@ -88,6 +92,7 @@ class ContainerReader:
         path(id)  # the filter would take the start of an id, too
         clock = self.cache.clock
         found = await self._engine.read(_LIST, summaries_of, params=_only(id), urgent=urgent)
+        self._image_names.keep(found)
         self.cache.put(found.values(), clock)
         return await self._found(id, found, urgent=urgent)
 
@@ -100,6 +105,7 @@ class ContainerReader:
         answer, found = await self._engine.post_and_read(
             path(id, action), _LIST, summaries_of, params=_only(id)
         )
+        self._image_names.keep(found)
         resource = await self._found(id, found)
         if resource is None:
             raise ResourceNotFoundError(id)
@@ -109,6 +115,8 @@ class ContainerReader:
         self, id: str, found: dict[str, Resource], *, urgent: bool = False
     ) -> Resource | None:
         resource = found.get(id)
+        if resource is None:
+            self._image_names.forget(id)
         if resource is not None and resource.state in _DOOMED:
             resource = await self._as_it_is(resource, urgent=urgent)
         return resource

@@ -38,7 +38,7 @@ def summary(item: Value, id: str) -> Resource:
     that did not change are equal. A list does not tell the lifetime, aliases and tmpfs mounts,
     and joins the words of a command, which nothing can undo: those are left out. Our own label
     tells the lifetime of a container that this driver made. The image is its id once the name
-    has come to mean another image.
+    has come to mean another image; `ImageNames` restores the name.
     """
     labels = item["Labels"].mapping()
     image_id = item["ImageID"].text()
