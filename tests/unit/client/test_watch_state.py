@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import grpc
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import proa
@@ -80,6 +80,10 @@ def happen(watch_server, step, *arguments):
 
 @settings(max_examples=400, deadline=None)
 @given(st.lists(st.tuples(STEPS, st.integers(0, 6))), st.sampled_from([(), ("state",)]))
+@example(
+    [(("cut_next", 0), 0), (("gap", v1.GAP_KIND_WATCH_RESTARTED), 0), (("put", "a", STOPPED), 0)],
+    (),
+)
 def test_replica_after_any_steps_equals_the_daemons_state(steps, read_mask):
     watch_server = WatchServer()
     watch_server.put("a")

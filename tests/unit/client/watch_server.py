@@ -110,6 +110,8 @@ class WatchServer:
                     self._initial(stream)
                 else:
                     stream.send(event, token=self.token)
+            # One whose initial state was cut has ended: nothing follows on it.
+            self.streams = [stream for stream in self.streams if stream.ending is None]
             self.changed.notify_all()
 
     def lose_engine(self):
