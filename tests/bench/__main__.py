@@ -99,7 +99,7 @@ def main() -> None:
         engine.close()
     report = Report(rows, quick=arguments.quick, seconds=time.monotonic() - begin)
     # A pipe has no width of its own, and the table should not be cut to a terminal's.
-    report.show(Console(width=None if sys.stdout.isatty() else 130))
+    report.show(Console(width=None if sys.stdout.isatty() else 150))
     if arguments.json:
         report.write(arguments.json)
     sys.exit(not report.passed)

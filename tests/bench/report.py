@@ -104,10 +104,13 @@ class Report:
         """Print the table."""
         kind = "quick run: fewer rounds and watchers" if self.quick else "full run"
         table = Table(title=f"proad over the bare engines ({kind})", title_justify="left")
-        table.add_column("work", no_wrap=True)
-        for name in ("ours", "bare", "figure", "target"):
+        # On a narrow terminal the long columns wrap, so that figures and verdicts stay whole.
+        table.add_column("work")
+        for name in ("ours", "bare"):
+            table.add_column(name, justify="right")
+        for name in ("figure", "target"):
             table.add_column(name, justify="right", no_wrap=True)
-        table.add_column("")
+        table.add_column("", no_wrap=True)
         notes = self.notes
         for row in self.rows:
             table.add_row(
