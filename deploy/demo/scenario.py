@@ -197,7 +197,7 @@ class Scenario:
         expect(reverted, "RUNNING")
 
     def _check_scopes(self) -> None:
-        step("The refusal of a token without the scope 'advanced' gets")
+        step("What a token without the scope 'advanced' may do")
         try:
             self._viewer.resources.StopResource(v1.StopResourceRequest(id=self._names[0]))
         except proa.PermissionDenied as error:
