@@ -14,7 +14,7 @@ help: ## Show this list
 setup: ## Make .venv with the daemon, the client and the commands proa and proad
 	@deploy/environment.sh
 
-tools:
+tools: ## Add the tools for development to .venv: pytest, ruff, mypy, buf …
 	@deploy/environment.sh --dev
 
 engines: ## See to it that Docker and libvirt answer here; install and start them if need be

@@ -16,7 +16,7 @@ from proa.v1 import (  # noqa: F401 - which registers them
     image_service_pb2,
     resource_service_pb2,
 )
-from readme import blocks
+from readme import README, blocks
 
 CALL = re.compile(
     r"^g (?P<service>\w+)/(?P<method>\w+)\s(?:\\\n)?\s*'(?P<request>.*)'$", re.MULTILINE
@@ -55,3 +55,15 @@ def test_call_by_hand_is_a_request_of_the_contract(service, method, request_):
     request = GetMessageClass(described.methods_by_name[method].input_type)()
     Parse(request_, request)
     assert request.ByteSize() > 0
+
+
+def test_make_targets_are_those_of_the_makefile():
+    makefile = (README.parent / "Makefile").read_text()
+    described = set(re.findall(r"^([a-z]+):.*## ", makefile, re.MULTILINE)) - {"help"}
+    named = re.search(r"`make` alone lists the rest: `([^`]*)`", README.read_text())
+    assert named is not None
+    first = set(re.findall(r"^make ([a-z]+) ", blocks("Two commands")[0].text, re.MULTILINE))
+    assert first | set(named[1].split()) == described
+    phony = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    assert phony is not None
+    assert set(phony[1].split()) == described | {"help"}
