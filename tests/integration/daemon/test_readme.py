@@ -165,6 +165,7 @@ def test_readme_python_runs_as_written(reader: Reader):
     assert f"{reader.token}-worker RESOURCE_STATE_RUNNING" in done.stdout
     drivers = reader.run(toolkit.text, "python")
     assert drivers.returncode == 0, drivers.stderr
+    assert "EngineEvent(" in drivers.stdout  # told to the callback of the subscription
 
 
 def test_readme_watch_tells_what_happens(start_daemon: Callable[..., Daemon], token: str):
