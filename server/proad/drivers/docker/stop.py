@@ -88,7 +88,11 @@ class ContainerStopper:
         # The removal, by somebody else or by the container itself, is done or under way.
         if last is None or (now is None and resource.lifetime is Lifetime.PERSISTENT):
             raise ResourceNotFoundError(id)
-        return replace(ended(now or last), lifetime=resource.lifetime)
+        gone = ended(now or last)
+        if resource.lifetime is Lifetime.TRANSIENT:
+            return replace(gone, lifetime=resource.lifetime)
+        # It may be listed for a moment yet, and a SUMMARY has the lifetime that the list has.
+        return gone
 
     async def restart(self, id: str, options: RestartOptions, on_step: OnStep) -> Resource:
         """Restart a container; see the port."""
