@@ -46,11 +46,19 @@ def _activity(activity: v1.Activity) -> str:
     return f"{verb}{step}{percent}"
 
 
-def what(resource: v1.Resource) -> str:
-    """Return image and ports of a container, or the size of a domain."""
+def what(resource: v1.Resource, *, whole: bool = False) -> str:
+    """Return image and ports of a container, or the size of a domain.
+
+    Args:
+        resource: the resource.
+        whole: whether to show all of the image's id, if the image has no name.
+    """
     if resource.WhichOneof("details") == "container":
+        image = resource.container.image
+        if image == resource.container.image_id and not whole:
+            image = short_image_id(image)
         ports = ", ".join(_port(port) for port in resource.container.ports)
-        return f"{resource.container.image}{f'  {ports}' if ports else ''}"
+        return f"{image}{f'  {ports}' if ports else ''}"
     domain = resource.domain
     return f"{domain.vcpus} vCPU, {human_size(domain.memory_bytes)}"
 

@@ -107,7 +107,7 @@ def _row(resource: v1.Resource, *, whole: bool) -> tuple[str, ...]:
         resource.name,
         describe.state(resource),
         created if resource.HasField("create_time") else "",
-        describe.what(resource),
+        describe.what(resource, whole=whole),
     )
 
 

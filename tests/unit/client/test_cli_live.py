@@ -45,6 +45,19 @@ def test_state_shows_exit_code_and_activity(fields, shown):
     assert describe.state(v1.Resource(**{"state": v1.RESOURCE_STATE_RUNNING, **fields})) == shown
 
 
+@pytest.mark.parametrize(
+    ("image", "whole", "shown"),
+    [
+        ("debian:12", False, "debian:12"),
+        (f"sha256:{'a' * 64}", False, "a" * 12),
+        (f"sha256:{'a' * 64}", True, f"sha256:{'a' * 64}"),
+    ],
+)
+def test_what_of_container_has_first_digits_of_nameless_image_unless_whole(image, whole, shown):
+    container = v1.Container(image=image, image_id=f"sha256:{'a' * 64}")
+    assert describe.what(v1.Resource(container=container), whole=whole) == shown
+
+
 def change(type, **fields):
     return proa.Change(type, WEB, **fields)
 
