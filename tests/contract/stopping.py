@@ -1,4 +1,4 @@
-"""Obligations of `Driver`: the ladder of graceful and forced stops and restarts."""
+"""Obligations of `Driver`: the steps of graceful and forced stops and restarts."""
 
 import asyncio
 from contextlib import suppress

@@ -221,7 +221,7 @@ WITHIN = 60  # seconds
 
 
 def of_calls():
-    """How many tasks there are of calls: gRPC's, on both sides, and of what goes on without it."""
+    """Return the number of tasks of calls: gRPC's, on both sides, and of what goes on without it."""
     return sum(map(_is_of_a_call, asyncio.all_tasks()))
 
 

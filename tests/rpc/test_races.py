@@ -54,7 +54,7 @@ class Call:
 
 
 def serial(calls):
-    """Whether the calls on one resource can be put in an order, in which none ends before
+    """Return whether the calls on one resource have an order in which none ends before
     one that comes after it begins, and each has the outcome that it had.
     """
     done = set()

@@ -1,4 +1,4 @@
-"""One who reads a container again with each hint of it, as the inventory does."""
+"""A watcher that reads a container again at each event, as the inventory does."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -12,11 +12,11 @@ from proad.drivers.docker import DockerDriver
 from proad.errors import ResourceNotFoundError
 from proad.model import EngineEvent, Resource, ResourceView
 
-SETTLED = 0.4  # seconds after which no hint comes any more
+SETTLED = 0.4  # seconds after which no more events come
 
 
 class ContainerWatcher:
-    """Reads a container again with each hint, as the inventory does."""
+    """Reads a container again at each event, as the inventory does."""
 
     def __init__(
         self, driver: DockerDriver, id: str, view: ResourceView = ResourceView.SUMMARY

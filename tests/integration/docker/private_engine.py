@@ -60,12 +60,12 @@ class PrivateEngine:
             subprocess.run(["umount", data], check=True)
 
     async def import_image(self) -> None:
-        """Give it the image of the tests."""
+        """Import the image of the tests."""
         await asyncio.to_thread(import_image, self.url)
 
     @staticmethod
     async def answers(driver: DockerDriver) -> bool:
-        """Tell whether an engine answers."""
+        """Return whether an engine answers."""
         try:
             await driver.probe()
         except (EngineUnreachableError, EngineTimedOutError):  # it listens before it answers

@@ -21,7 +21,7 @@ _CHUNK = 2**16
 
 
 def find_registry() -> str | None:
-    """Give the path of Debian's docker-registry, if it is installed."""
+    """Return the path of Debian's docker-registry, if it is installed."""
     return shutil.which("docker-registry")
 
 

@@ -30,7 +30,7 @@ async def driver(raw: docker.APIClient) -> AsyncIterator[DockerDriver]:
 async def test_subscribe_over_a_container_life_reports_each_state(
     driver: DockerDriver, make: Make, raw: docker.APIClient, token: str
 ):
-    """Whoever reads after the last hint reads how it is."""
+    """A read after the last event returns the final state."""
     id = (await make(*DEAF, start=False)).id
     async with watched(driver, id) as watcher:
 
@@ -66,7 +66,7 @@ async def test_subscribe_over_a_container_life_reports_each_state(
 async def test_subscribe_hint_when_reported_matches_list(
     driver: DockerDriver, make: Make, raw: docker.APIClient, token: str
 ):
-    """Docker tells of these before its list has them; the hint waits for the list."""
+    """Docker sends these events before its list has the change; the driver waits for the list."""
     id = (await make(*DEAF)).id
     async with watched(driver, id) as watcher:
         for what, state in ((raw.pause, PAUSED), (raw.unpause, RUNNING)) * 3:
@@ -125,7 +125,7 @@ async def test_subscribe_without_change_reports_nothing(
 async def test_subscribe_when_health_changes_reports_reconfigured(
     driver: DockerDriver, raw: docker.APIClient, token: str
 ):
-    """The full view may be kept until the next hint: health and failed starts have hints."""
+    """A FULL view may be kept until the next event: health and failed starts have events."""
     check = {"test": ["CMD", "true"], "interval": 10**9}
     made = raw.create_container(IMAGE, list(DEAF), name=token, healthcheck=check)
     try:

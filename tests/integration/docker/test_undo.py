@@ -30,7 +30,7 @@ def taken_port():
 
 
 def left(raw: docker.APIClient, token: str) -> list[str]:
-    """Give what there is of a test: containers, and volumes named after it."""
+    """Return what is left of a test: containers, and volumes named after it."""
     containers = raw.containers(all=True, filters={"label": f"{LABEL}={token}"})
     volumes = raw.volumes(filters={"name": token})["Volumes"] or []
     return [each["Id"] for each in containers] + [each["Name"] for each in volumes]

@@ -51,7 +51,7 @@ def mark() -> str:
 def ground(
     raw: docker.APIClient, mark: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Ground]:
-    """What the containers need."""
+    """Provide what the containers need."""
     name, own = mark, {LABEL: mark}
     tags = (f"{name}-retagged:1", f"{name}-untagged:1")
     with ExitStack() as made:

@@ -86,7 +86,7 @@ async def virsh(uri: str, *commands: str) -> list[str]:
 
 
 async def as_virsh_shows(uri: str, ids: list[str], volumes: list[Volume]) -> dict[str, Resource]:
-    """Give all domains as virsh tells of them."""
+    """Return all domains as virsh shows them."""
     ask = ("dumpxml", "dominfo", "domblklist", "snapshot-list --name")
     output = await virsh(uri, *(f"{command} {id}" for id in ids for command in ask))
     resources = {}

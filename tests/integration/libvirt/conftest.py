@@ -64,7 +64,7 @@ def timing() -> LibvirtTiming:
 
 @pytest.fixture
 def records() -> SwitchableRecords:
-    """Where the driver keeps the records of its volumes."""
+    """Return the records of the driver's volumes."""
     return SwitchableRecords()
 
 

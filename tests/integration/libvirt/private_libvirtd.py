@@ -93,7 +93,7 @@ class PrivateLibvirtd:
             os.kill(int(pid.read_text()), signal.SIGKILL)
 
     def saved(self, name: str) -> Path:
-        """Where it keeps the saved state of a domain."""
+        """Return the path of the saved state of a domain."""
         return self._folder / f"lib/qemu/save/{name}.save"
 
     def log(self) -> str:
@@ -102,7 +102,7 @@ class PrivateLibvirtd:
 
 @contextmanager
 def private_libvirtd() -> Iterator[PrivateLibvirtd]:
-    """Give one that runs, in a folder of its own."""
+    """Run a private libvirtd in a folder of its own."""
     with tempfile.TemporaryDirectory(prefix="proa-test-", ignore_cleanup_errors=True) as name:
         libvirtd = PrivateLibvirtd(Path(name))
         libvirtd.start()

@@ -28,7 +28,7 @@ DISK_FIRST = (BootDevice.DISK, BootDevice.CDROM)
 
 @pytest.fixture
 def installed(raw: libvirt.virConnect, folder: Path, guests: Guests) -> Iterator[Path]:
-    """Where a volume is to lie that something was installed on."""
+    """Yield the path of a volume that something was installed on."""
     path = folder / f"{guests.prefix}-installed.raw"
     yield path
     path.unlink(missing_ok=True)

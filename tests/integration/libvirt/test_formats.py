@@ -61,7 +61,7 @@ async def dropped(driver: LibvirtDriver, guests: Guests, folder: Path) -> AsyncI
 
 
 def chain_of(root: etree._Element, target: str = "vda") -> list[tuple[str, str]]:
-    """Give the stated layers of a disk; an end of the chain must be stated."""
+    """Return the stated layers of a disk; the end of the chain must be stated."""
     (disk,) = (
         each for each in root.iterfind("devices/disk") if each.find("target").get("dev") == target
     )

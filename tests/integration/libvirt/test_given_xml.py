@@ -132,7 +132,7 @@ MISSING = (
 
 @pytest.fixture
 def overtaken(monkeypatch: pytest.MonkeyPatch) -> Overtake:
-    """Have somebody act on a domain in the moment after it was defined."""
+    """Let another client act on a domain in the moment after it was defined."""
     define = libvirt.virConnect.defineXMLFlags
 
     def overtake(act: Callable[[str], object]) -> None:

@@ -41,7 +41,7 @@ def then_force(grace: timedelta) -> StopOptions:
 
 @contextmanager
 def hanging(resource: Resource) -> Iterator[None]:
-    """Have the QEMU of a domain hang, until it goes on or is ended."""
+    """Stop the QEMU of a domain until the block ends, or QEMU is killed."""
     pid = pid_of(resource)
     os.kill(pid, signal.SIGSTOP)
     try:

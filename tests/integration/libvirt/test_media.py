@@ -259,7 +259,7 @@ async def test_medium_over_remote_connection_must_be_volume(
 
 
 def acl(path: Path, permission: str) -> None:
-    """Let QEMU's user read a file, or forbid it, as `setfacl -m u:libvirt-qemu:…` does."""
+    """Allow QEMU's user to read a file, or forbid it, as `setfacl -m u:libvirt-qemu:…` does."""
     uid = pwd.getpwnam("libvirt-qemu").pw_uid
     bits = 4 if permission == "r" else 0
     others = path.stat().st_mode & 7

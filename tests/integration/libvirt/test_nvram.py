@@ -28,7 +28,7 @@ MARK = b"what the guest has set"
 
 
 def path_of(raw: libvirt.virConnect, id: str) -> Path:
-    """Give where a running domain has its variables."""
+    """Return the path of the variables of a running domain."""
     return Path(parse(raw.lookupByUUIDString(id).XMLDesc()).findtext("os/nvram", ""))
 
 

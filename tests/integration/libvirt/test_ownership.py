@@ -75,7 +75,7 @@ async def foreign_volume(driver: LibvirtDriver, guests: Guests) -> str:
 
 
 def claiming(xml: str, where: str, pool: str, volume: str) -> str:
-    """Give domain XML whose metadata says, in our namespace, that a volume is the domain's."""
+    """Return domain XML whose metadata says, in our namespace, that a volume is the domain's."""
     root = etree.fromstring(xml)
     place = root.find("metadata")
     assert place is not None

@@ -70,7 +70,7 @@ def images(folder: Path, guests: Guests) -> Iterator[Path]:
 
 
 def takes(domain: libvirt.virDomain) -> bool:
-    """Whether libvirt takes a snapshot, which then goes again."""
+    """Return whether libvirt takes a snapshot, and delete it again."""
     try:
         taken = domain.snapshotCreateXML("<domainsnapshot><name>theirs</name></domainsnapshot>")
     except libvirt.libvirtError:
@@ -80,7 +80,7 @@ def takes(domain: libvirt.virDomain) -> bool:
 
 
 async def offered(driver: LibvirtDriver, id: str) -> bool:
-    """Whether the views capabilities a snapshot: all of them, also those of a new driver."""
+    """Return whether the views allow a snapshot: all of them, also those of a new driver."""
     async with LibvirtDriver(driver.endpoint, virt_type="qemu") as fresh:
         views = [
             next(each for each in await fresh.list_resources() if each.id == id),

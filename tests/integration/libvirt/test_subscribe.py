@@ -35,7 +35,7 @@ async def virsh(*arguments: str) -> None:
 async def hear(
     events: AsyncIterator[EngineEvent], id: str, *, seconds: float = SOON, **flags: bool
 ) -> None:
-    """Wait for a hint of one domain with at least these flags."""
+    """Wait for an event of one domain with at least these flags."""
     async with asyncio.timeout(seconds):
         async for event in events:
             if event.id == id and all(getattr(event, name) for name in flags):
@@ -43,7 +43,7 @@ async def hear(
 
 
 async def quiet(events: AsyncIterator[EngineEvent], id: str, *, seconds: float = 0.3) -> None:
-    """Drop the hints that are still under way, until none has come for a while."""
+    """Drop the events that are still under way, until none has come for a while."""
     while True:
         try:
             await hear(events, id, seconds=seconds)

@@ -24,7 +24,7 @@ SUMMARY_HAS = ("memory_bytes", "max_memory_bytes", "vcpus", "autostart")
 
 @pytest.fixture(scope="module")
 def libvirtd() -> Iterator[PrivateLibvirtd]:
-    """One of the test's own: a hundred domains, some with unreadable disks, disturb others."""
+    """Run a libvirtd of the test's own: its odd domains would disturb other tests."""
     if shutil.which("virsh") is None:
         refuse("the program virsh is not there")
     with private_libvirtd() as libvirtd:
@@ -89,7 +89,7 @@ def _in_states(connection: libvirt.virConnect, volumes: list[Volume]) -> None:
 def differences(
     shown: Resource, wanted: Resource, names: tuple[str, ...]
 ) -> dict[str, tuple[object, object]]:
-    """What Proa and virsh tell differently, for people to read."""
+    """Return what Proa and virsh show differently, for people to read."""
     assert shown.domain is not None
     assert wanted.domain is not None
     pairs = {name: (getattr(shown.domain, name), getattr(wanted.domain, name)) for name in names}

@@ -97,7 +97,7 @@ class WatchServer:
         return f"{self._run}:{self._revision}"
 
     def gap(self, kind, engine=""):
-        """Tell every watcher of a gap; one that was too slow begins anew."""
+        """Send every watcher a gap; one that was too slow begins anew."""
         event = v1.WatchEvent(gap=v1.Gap(kind=kind, engine=engine, message="why"))
         with self.changed:
             self._revision += 1
@@ -244,7 +244,7 @@ class WatchServer:
 
 
 def content(resource):
-    """What of a resource outlives a restart of the daemon."""
+    """Return what of a resource outlives a restart of the daemon."""
     copy = v1.Resource()
     copy.CopyFrom(resource)
     for field in ("etag", "revision", "observe_time"):

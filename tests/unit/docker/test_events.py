@@ -1,4 +1,4 @@
-"""From Docker's events to hints."""
+"""Translation of Docker's events to those of the ports."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Looks at containers that the engine is in the middle of removing."""
+"""Reads of containers that the engine is in the middle of removing."""
 
 import asyncio
 import json

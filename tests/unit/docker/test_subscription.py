@@ -1,4 +1,4 @@
-"""What of the engine's stream becomes a hint, and when."""
+"""Which items of the engine's stream become events, and when."""
 
 import asyncio
 import socket
@@ -70,7 +70,7 @@ async def events(driver: DockerDriver) -> AsyncIterator[AsyncIterator[EngineEven
 
 
 async def told(events: AsyncIterator[EngineEvent], id: str) -> list[str]:
-    """Give the ids of the hints up to one of this container."""
+    """Return the ids of the events up to one of this container."""
     ids: list[str] = []
     async with asyncio.timeout(PATIENCE):
         while id not in ids:
@@ -78,7 +78,7 @@ async def told(events: AsyncIterator[EngineEvent], id: str) -> list[str]:
     return ids
 
 
-def looks(engine: ScriptedEngine, id: str = ID) -> int:
+def inspects(engine: ScriptedEngine, id: str = ID) -> int:
     return engine.calls[f"GET /containers/{id}/json"]
 
 
@@ -107,7 +107,7 @@ class TestLockedContainer:
         async with asyncio.timeout(PATIENCE):
             while left:
                 left.discard((await anext(events)).id)
-        await until(lambda: sum(looks(engine, id) for id in hung) > len(hung))  # later checks
+        await until(lambda: sum(inspects(engine, id) for id in hung) > len(hung))  # later checks
         for action in ("pause", "unpause") * 3:
             await engine.tell(action, good)
             assert await told(events, good) == [good]
@@ -131,7 +131,7 @@ class TestLockedContainer:
         await engine.tell("die", ID)
         assert await told(events, ID) == [ID]
         await until(lambda: not any("_unlocked" in repr(task) for task in asyncio.all_tasks()))
-        assert looks(engine) == 4
+        assert inspects(engine) == 4
 
     @pytest.mark.parametrize("timing", [RECHECKED_FOR_LONG])
     async def test_subscribe_when_the_lock_becomes_free_late_publishes_the_event_again(
@@ -141,7 +141,7 @@ class TestLockedContainer:
         engine.hung = {ID}
         await engine.tell("die", ID)
         assert await told(events, ID) == [ID]
-        await until(lambda: looks(engine) > 3)
+        await until(lambda: inspects(engine) > 3)
         engine.go_on.set()
         async with asyncio.timeout(PATIENCE):
             assert await anext(events) == EngineEvent(id=ID, ended=True)

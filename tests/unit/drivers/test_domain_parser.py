@@ -42,7 +42,7 @@ PIECES = [
 
 
 def first_text(document: minidom.Document, tag: str) -> str:
-    """Give what XPath's `string(./tag[1])` gives, as libvirt asks for it."""
+    """Return what XPath's `string(./tag[1])` gives, as libvirt asks for it."""
 
     def texts(node: Any) -> str:
         if node.nodeType in {node.TEXT_NODE, node.CDATA_SECTION_NODE}:

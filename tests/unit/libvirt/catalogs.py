@@ -28,7 +28,7 @@ def record_of(
 
 @contextmanager
 def local_catalog(records: LocalVolumeRecords | None = None) -> Iterator[VolumeCatalog]:
-    """Give a catalog that may be asked on this thread."""
+    """Return a catalog that may be asked on this thread."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()

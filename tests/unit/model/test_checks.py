@@ -41,7 +41,7 @@ def wrong_fields(cls: type, values: dict[str, Any], prefix: str = "spec") -> set
 
 
 def tried(cls: type, values: dict[str, Any]) -> tuple[Any, set[str]]:
-    """Give what was made, or else the fields that were wrong."""
+    """Return the value that was made, or else the fields that were wrong."""
     try:
         return validate(cls, values, prefix="spec"), set()
     except InvalidArgumentError as error:

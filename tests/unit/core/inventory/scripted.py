@@ -82,7 +82,7 @@ class Scripted:
             self._subscriptions = [s for s in self._subscriptions if s[1] is not subscription[1]]
 
     def put(self, resource, *, tell=True, **event):
-        """Have or change a resource."""
+        """Add or change a resource."""
         self.there[resource.id] = resource
         if tell:
             self.tell(resource.id, **event)

@@ -252,7 +252,7 @@ class Histories(RuleBasedStateMachine):
                 await self.following.__aexit__(None, None, None)
 
     async def _settle(self):
-        """Have all that is under way come to its end; a resync finds what no event told."""
+        """Let everything under way end; a resynchronisation finds what had no event."""
         for id in list(self.verbs):
             self._call(self.verbs.pop(id).end())
         await self._quiet()

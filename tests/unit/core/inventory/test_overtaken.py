@@ -1,4 +1,4 @@
-"""Looks that are overtaken by what a verb tells at its end."""
+"""Reads that are overtaken by the result of a verb."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from unit.core.inventory.scripted import Gate, box, quiet
 
 @pytest.fixture
 async def overtaken(engine, connection, follow):
-    """An inventory in which a look has read that "1" runs, but has not told it yet."""
+    """An inventory in which a read has found that "1" runs, but is not applied yet."""
     engine.put(box())
     inventory = await follow()
     engine.after = Gate()

@@ -1,4 +1,4 @@
-"""Looks at single resources: what hints lead to, and what becomes of one that fails or hangs."""
+"""Refreshes of single resources: those that events cause, and those that fail or hang."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Looks that read the FULL view as well: to compare it with what somebody was shown."""
+"""Refreshes that read the FULL view as well, to compare it with the last one."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The picture: indexes, identity, etags, revisions, activities."""
+"""The store: indexes, identity, etags, revisions, activities."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
