@@ -14,6 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import Never
 
 from proad.drivers.docker.errors import ENGINE
+from proad.drivers.docker.event_inbox import EventInbox
 from proad.drivers.docker.events import DockerEvent, translate
 from proad.drivers.docker.http.api import filters
 from proad.drivers.docker.http.engine_client import EngineClient
@@ -66,9 +67,8 @@ class Subscription:
         self._early: dict[str, DockerEvent] = {}
         self._checks: set[asyncio.Task[None]] = set()
         self._rechecks = asyncio.Semaphore(_RECHECKS)
-        # Read by the thread, and not yet fetched by the loop.
-        self._lock = threading.Lock()
-        self._read: list[DockerEvent] = []
+        # Read by the thread, and not yet received by the loop.
+        self._inbox = EventInbox(self._loop, self._receive)
 
     async def begin(self) -> None:
         """Subscribe."""
@@ -119,20 +119,12 @@ class Subscription:
                 "/events", params=params, stream=self._stream, on_open=self._on_open
             ):
                 if (event := translate(item)) is not None:
-                    self._hand_over(event)
+                    self._inbox.put(event)
         except ProaError as trouble:
             error = _lost(trouble)
         except ValueError:
             error = EngineUnreachableError(ENGINE, "an event is not JSON")
         call_soon_threadsafe(self._loop, self._on_loss, error)
-
-    def _hand_over(self, event: DockerEvent) -> None:
-        """Hand an event over to the loop. Runs on the thread."""
-        with self._lock:
-            first = not self._read
-            self._read.append(event)
-        if first:
-            call_soon_threadsafe(self._loop, self._fetch)
 
     def _on_open(self) -> None:
         def opened() -> None:
@@ -147,25 +139,22 @@ class Subscription:
         self._caching.close()
         self._subscriber.lose(error)
 
-    def _fetch(self) -> None:
-        with self._lock:
-            read, self._read = self._read, []
+    def _receive(self, event: DockerEvent) -> None:
         if self.lost.done():
             return
-        for event in read:
-            id = event.event.id
-            if not event.early:
-                self._publish(event)
-                continue
-            if not event.state_only:
-                self._cache.forget(id)
-            if id in self._early:
-                self._early[id] |= event
-            else:
-                self._early[id] = event
-                task = asyncio.create_task(self._publish_unlocked(id))
-                self._checks.add(task)
-                task.add_done_callback(self._checks.discard)
+        if not event.early:
+            self._publish(event)
+            return
+        id = event.event.id
+        if not event.state_only:
+            self._cache.forget(id)
+        if id in self._early:
+            self._early[id] |= event
+        else:
+            self._early[id] = event
+            task = asyncio.create_task(self._publish_unlocked(id))
+            self._checks.add(task)
+            task.add_done_callback(self._checks.discard)
 
     def _publish(self, event: DockerEvent) -> None:
         if not event.state_only:
