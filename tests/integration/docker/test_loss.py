@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from event_queue import EventQueue
 from eventually import eventually
 from integration.docker.private_engine import PrivateEngine
 from integration.docker.workloads import IMAGE
@@ -187,17 +188,21 @@ async def test_calls_after_engine_restart_succeed(engine: PrivateEngine):
         assert again == [made] * 8
 
         # A create that timed out takes effect when the engine goes on; it is undone.
-        engine.signal(signal.SIGSTOP)
-        driver._engine.timeout = SECOND
-        name = "proa-test-late"
-        async with at_most(10):
-            with pytest.raises(EngineTimedOutError):
-                await driver.create_container(ContainerSpec(image=IMAGE, name=name))
-        engine.signal(signal.SIGCONT)
-
-        async def undone() -> bool:
-            return not driver._creator._cleanups
-
-        await eventually(undone)
+        async with (
+            EventQueue.of(driver) as events,
+            DockerDriver(engine.url, timeout=SECOND) as hasty,
+        ):
+            await hasty.probe()
+            spec = ContainerSpec(image=IMAGE, name="proa-test-late")
+            async with at_most(10):
+                with pytest.raises(EngineTimedOutError):
+                    # Called right before the engine is asked to create the container.
+                    await hasty.create_container(
+                        spec, on_made=lambda _: engine.signal(signal.SIGSTOP)
+                    )
+            engine.signal(signal.SIGCONT)
+            async with asyncio.timeout(60):
+                while not (await anext(events)).removed:
+                    pass
         assert [each.id for each in await driver.list_resources()] == [made.id]
         await driver.delete(made.id)
