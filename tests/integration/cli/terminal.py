@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from eventually import wait_until
-from lacking import refuse
+from requirements import skip_or_fail
 
 HEIGHT = 40
 # What runs in it says how old things are, of which a golden file must not depend on the second.
@@ -40,7 +40,7 @@ class Terminal:
 
     def __init__(self, folder: Path, width: int, *arguments: str | Path, **variables: str) -> None:
         if shutil.which("tmux") is None:
-            refuse("tmux is not installed; deploy/test-services.sh does it")
+            skip_or_fail("tmux is not installed; deploy/test-services.sh does it")
         config = folder / "tmux.conf"
         config.write_text("set -g status off\n")
         own = folder / secrets.token_hex(4)

@@ -14,9 +14,9 @@ from typer.testing import CliRunner, Result
 
 from guest.media import import_image
 from integration.daemon.conftest import PASSWORD, Daemon
-from lacking import refuse
 from proa import v1
 from proa.cli.app import app
+from requirements import skip_or_fail
 
 pytestmark = [pytest.mark.docker, pytest.mark.libvirt]
 
@@ -34,7 +34,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         docker.from_env().ping()
         libvirt.open("qemu:///system").close()
     except (DockerException, libvirt.libvirtError) as error:
-        refuse(f"these tests need both engines: {error}")
+        skip_or_fail(f"these tests need both engines: {error}")
     import_image()
     daemon = Daemon(tmp_path_factory.mktemp("proad"), {})
     daemon.start()

@@ -16,8 +16,8 @@ from integration.cli.terminal import Terminal
 from integration.daemon.conftest import PASSWORD, Daemon
 from integration.docker.archives import archive
 from integration.docker.registry import SlowRoad, find_registry, serve_registry, slow_road
-from lacking import refuse
 from proa import v1
+from requirements import skip_or_fail
 
 pytestmark = pytest.mark.docker
 
@@ -25,18 +25,18 @@ pytestmark = pytest.mark.docker
 @pytest.fixture
 def api() -> Iterator[Any]:
     if find_registry() is None:
-        refuse("docker-registry is not installed; deploy/test-services.sh does it")
+        skip_or_fail("docker-registry is not installed; deploy/test-services.sh does it")
     try:
         api = docker.from_env().api
         api.ping()
     except DockerException as error:
-        refuse(f"no Docker Engine: {error}")
+        skip_or_fail(f"no Docker Engine: {error}")
     yield api
     api.close()
 
 
 @dataclass
-class Place:
+class SlowPull:
     """An image behind a road that gets slow, and a daemon that may go there."""
 
     image: str
@@ -46,7 +46,7 @@ class Place:
 
 
 @pytest.fixture
-async def place(api: Any, tmp_path: Path) -> AsyncIterator[Place]:
+async def slow_pull(api: Any, tmp_path: Path) -> AsyncIterator[SlowPull]:
     terminals: list[Terminal] = []
     with serve_registry(tmp_path / "registry") as address:
         async with slow_road(address) as road:
@@ -64,7 +64,7 @@ async def place(api: Any, tmp_path: Path) -> AsyncIterator[Place]:
 
             blobs = (tmp_path / "registry").rglob("blobs/sha256/*/*/data")
             layers = [blob for blob in blobs if blob.stat().st_size > 100_000]
-            yield Place(image, road, layers, begin)
+            yield SlowPull(image, road, layers, begin)
             for terminal in terminals:
                 terminal.close()
             await asyncio.to_thread(daemon.stop)
@@ -89,8 +89,8 @@ def log_in(daemon: Daemon) -> dict[str, str]:
     return {"PROA_TARGET": daemon.address, "PROA_TOKEN": token}
 
 
-async def test_pull_on_a_terminal_ends_with_the_id_alone(place: Place):
-    terminal = place.begin("pull", place.image)
+async def test_pull_on_a_terminal_ends_with_the_id_alone(slow_pull: SlowPull):
+    terminal = slow_pull.begin("pull", slow_pull.image)
     await asyncio.to_thread(terminal.until, "Downloading")
     assert [line for line in terminal.lines() if len(line) > 80] == []
     code, lines = await asyncio.to_thread(terminal.end)
@@ -99,20 +99,20 @@ async def test_pull_on_a_terminal_ends_with_the_id_alone(place: Place):
     assert lines[0].startswith("sha256:")
 
 
-async def test_pull_on_a_terminal_when_failed_ends_with_the_error_alone(place: Place):
-    for layer in place.layers:
+async def test_pull_on_a_terminal_when_failed_ends_with_the_error_alone(slow_pull: SlowPull):
+    for layer in slow_pull.layers:
         layer.unlink()
-    code, lines = await asyncio.to_thread(place.begin("pull", place.image).end)
+    code, lines = await asyncio.to_thread(slow_pull.begin("pull", slow_pull.image).end)
     assert code not in {0, 130}
     assert lines[0].startswith("Error: ")
     assert not [line for line in lines if "━" in line or "Pulling" in line or "bytes" in line]
 
 
-async def test_pull_on_a_terminal_when_interrupted_leaves_no_rows(place: Place):
-    digests = [layer.parent.name.encode() for layer in place.layers]
+async def test_pull_on_a_terminal_when_interrupted_leaves_no_rows(slow_pull: SlowPull):
+    digests = [layer.parent.name.encode() for layer in slow_pull.layers]
     assert len(digests) == 1
-    place.road.blocked = b"/blobs/sha256:" + digests[0]
-    terminal = place.begin("pull", place.image)
+    slow_pull.road.blocked = b"/blobs/sha256:" + digests[0]
+    terminal = slow_pull.begin("pull", slow_pull.image)
     await asyncio.to_thread(terminal.until, "Pulling fs layer")
     terminal.interrupt()
     code, lines = await asyncio.to_thread(terminal.end)

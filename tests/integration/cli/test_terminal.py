@@ -22,8 +22,8 @@ from guest.media import import_image
 from integration.cli.terminal import Terminal
 from integration.daemon.conftest import BIN, PASSWORD, Daemon
 from integration.docker.archives import archive
-from lacking import refuse
 from proa import v1
+from requirements import skip_or_fail
 
 pytestmark = [pytest.mark.docker, pytest.mark.libvirt]
 
@@ -149,7 +149,7 @@ def world() -> Iterator[World]:
         api.ping()
         raw = libvirt.open("qemu:///system")
     except (DockerException, libvirt.libvirtError) as error:
-        refuse(f"these tests need both engines: {error}")
+        skip_or_fail(f"these tests need both engines: {error}")
     import_image()
     token = f"gold-{secrets.token_hex(4)}"
     folder = Path("/var/tmp") / f"proa-test-{token}"

@@ -18,9 +18,9 @@ from free_port import free_port
 from guest.media import build_guest, import_image, medium
 from integration.daemon.conftest import BIN, PASSWORD, Daemon
 from integration.docker.registry import find_registry, serve_registry
-from lacking import refuse
 from proa import v1
 from readme import blocks
+from requirements import skip_or_fail
 
 NAMES = re.compile(r"\b(web|desk|site|desktop|worker)\b")
 BY_HAND = blocks("By hand", "sh")
@@ -32,12 +32,12 @@ WAYS = {("grpcurl" if "grpcurl" in block.text else "buf"): block for block in BY
 def image(tmp_path: Path) -> Iterator[str]:
     """The name by which an image can be pulled that goes by debian:12 in the README."""
     if find_registry() is None:
-        refuse("docker-registry is not installed; deploy/test-services.sh does it")
+        skip_or_fail("docker-registry is not installed; deploy/test-services.sh does it")
     try:
         engine = docker.from_env().api
         engine.ping()
     except DockerException as error:
-        refuse(f"no Docker Engine: {error}")
+        skip_or_fail(f"no Docker Engine: {error}")
     import_image()
     with serve_registry(tmp_path / "registry") as address:
         name = f"{address}/debian:12"
@@ -57,9 +57,9 @@ def iso() -> str:
     try:
         with libvirt.open("qemu:///system") as connection:
             if not connection.networkLookupByName("default").isActive():
-                refuse("libvirt's network 'default' is not active")
+                skip_or_fail("libvirt's network 'default' is not active")
     except libvirt.libvirtError as error:
-        refuse(f"no libvirt with a network 'default': {error}")
+        skip_or_fail(f"no libvirt with a network 'default': {error}")
     build_guest()
     return str(medium("guest.iso"))
 

@@ -8,7 +8,7 @@ import pytest
 
 from eventually import wait_until
 from integration.daemon.conftest import Daemon
-from lacking import refuse
+from requirements import skip_or_fail
 
 pytestmark = pytest.mark.libvirt
 
@@ -31,7 +31,7 @@ def test_transport_that_fails_is_logged_once(
     try:
         libvirt.open("qemu:///system").close()
     except libvirt.libvirtError as error:
-        refuse(f"no libvirtd: {error}")
+        skip_or_fail(f"no libvirtd: {error}")
     daemon = start_daemon(
         PROA_DOCKER_URL="",
         PROA_LIBVIRT_URI=f"qemu+ssh://elsewhere.example/system?command={tunnel}",

@@ -8,16 +8,16 @@ from contextlib import suppress
 from pathlib import Path
 
 from guest.media import import_image
-from lacking import need_root_and
 from proad.drivers.docker import DockerDriver
 from proad.errors import EngineTimedOutError, EngineUnreachableError
+from requirements import require_root_and
 
 
 class PrivateEngine:
     """Started and stopped by hand; it has no network and no containers of others."""
 
     def __init__(self, folder: Path) -> None:
-        need_root_and("dockerd")
+        require_root_and("dockerd")
         self.url = f"unix://{folder}/docker.sock"
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None

@@ -11,9 +11,9 @@ import pytest
 from guest.media import build_guest, medium
 from integration.libvirt.guests import ISOS, Guests
 from integration.libvirt.records import SwitchableRecords
-from lacking import refuse
 from proad.drivers.libvirt import LibvirtDriver
 from proad.drivers.libvirt.timing import LibvirtTiming, ResizeTiming
+from requirements import skip_or_fail
 
 URI = "qemu:///system"
 TIMING = LibvirtTiming(poll_interval=timedelta(seconds=1))
@@ -31,7 +31,7 @@ def raw() -> Iterator[libvirt.virConnect]:
     try:
         connection = libvirt.open(URI)
     except libvirt.libvirtError as error:
-        refuse(f"no libvirtd at {URI}: {error}")
+        skip_or_fail(f"no libvirtd at {URI}: {error}")
     yield connection
     connection.close()
 

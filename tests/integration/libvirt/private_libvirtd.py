@@ -11,7 +11,7 @@ from pathlib import Path
 
 import libvirt
 
-from lacking import need_root_and
+from requirements import require_root_and
 
 SCRIPT = """
 set -e
@@ -47,7 +47,7 @@ class PrivateLibvirtd:
     """A libvirtd in its own mount and network namespaces, to be killed."""
 
     def __init__(self, folder: Path) -> None:
-        need_root_and("libvirtd")
+        require_root_and("libvirtd")
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self.uri = f"qemu+unix:///system?socket={folder}/sock/libvirt-sock"

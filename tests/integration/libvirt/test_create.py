@@ -15,7 +15,6 @@ import libvirt
 import pytest
 
 from integration.libvirt.guests import MIB, Guests
-from lacking import refuse
 from proad.drivers.libvirt import LibvirtDriver
 from proad.drivers.libvirt.xml.parser import parse
 from proad.errors import (
@@ -45,6 +44,7 @@ from proad.model import (
     VolumeRef,
     VolumeSpec,
 )
+from requirements import skip_or_fail
 
 pytestmark = pytest.mark.libvirt
 
@@ -131,7 +131,7 @@ async def test_get_resource_of_a_created_domain_shows_the_spec(
         autostart=True,
     )
     if not raw.networkLookupByName("default").isActive():
-        refuse("the network 'default' does not run")
+        skip_or_fail("the network 'default' does not run")
     made = await driver.create_domain(spec, start=True)
     shown = made.domain
     assert shown is not None
@@ -168,7 +168,7 @@ async def test_get_resource_with_a_lease_shows_the_address(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect
 ):
     if not raw.networkLookupByName("default").isActive():
-        refuse("the network 'default' does not run")
+        skip_or_fail("the network 'default' does not run")
     guest = await guests.boot(networkless=False, networks=(NetworkSpec(),))
     said = await guests.hear(guest.id, rb"IP ([0-9.]+)\r?\n")
     now = (await driver.get_resource(guest.id)).domain

@@ -15,7 +15,7 @@ import pytest
 
 from event_queue import EventQueue
 from eventually import eventually
-from integration.libvirt.counted import Counted
+from integration.libvirt.call_counter import CallCounter
 from integration.libvirt.private_libvirtd import PrivateLibvirtd
 from proad.drivers.libvirt import LibvirtDriver
 from proad.drivers.libvirt.connections.bulkheads import READERS
@@ -250,13 +250,13 @@ async def test_list_of_many_domains_makes_as_many_calls_as_of_few(
 ):
     libvirtd.start()
     await answering(driver, libvirtd)
-    counted = Counted(libvirt.libvirtmod)
-    monkeypatch.setattr(libvirt, "libvirtmod", counted)
+    counter = CallCounter(libvirt.libvirtmod)
+    monkeypatch.setattr(libvirt, "libvirtmod", counter)
 
     async def cost_of_list() -> int:
-        before = len(counted.calls)
+        before = len(counter.calls)
         await driver.list_resources()
-        return len(counted.calls) - before
+        return len(counter.calls) - before
 
     made = []
     for number, total in ((0, 2), (2, 22)):

@@ -14,7 +14,6 @@ from structlog.testing import capture_logs
 from integration.libvirt.guests import Guests
 from integration.libvirt.private_libvirtd import PrivateLibvirtd, private_libvirtd
 from integration.libvirt.test_loss import answering
-from lacking import refuse
 from proad.drivers.libvirt import LibvirtDriver
 from proad.errors import EngineConflictError, InUseError, ResourceNotFoundError
 from proad.model import (
@@ -27,6 +26,7 @@ from proad.model import (
     Volume,
     VolumeSpec,
 )
+from requirements import skip_or_fail
 
 pytestmark = pytest.mark.libvirt
 
@@ -44,7 +44,7 @@ XML = """
 @pytest.fixture(scope="module")
 def libvirtd() -> Iterator[PrivateLibvirtd]:
     if shutil.which("virsh") is None:
-        refuse("the program virsh is not there")
+        skip_or_fail("the program virsh is not there")
     with private_libvirtd() as libvirtd:
         yield libvirtd
 

@@ -37,7 +37,7 @@ ODD = b"odd-\xff.img"
 
 
 @pytest.fixture
-def place() -> Iterator[Path]:
+def pool_folder() -> Iterator[Path]:
     folder = Path("/var/tmp") / f"proa-test-{secrets.token_hex(4)}"
     folder.mkdir(mode=0o755)
     yield folder
@@ -47,9 +47,9 @@ def place() -> Iterator[Path]:
 
 
 @pytest.fixture
-def pool(raw: libvirt.virConnect, place: Path) -> Iterator[libvirt.virStoragePool]:
+def pool(raw: libvirt.virConnect, pool_folder: Path) -> Iterator[libvirt.virStoragePool]:
     pool = raw.storagePoolDefineXML(
-        f"<pool type='dir'><name>{place.name}</name><target><path>{place}</path></target></pool>"
+        f"<pool type='dir'><name>{pool_folder.name}</name><target><path>{pool_folder}</path></target></pool>"
     )
     pool.create()
     yield pool
@@ -58,17 +58,17 @@ def pool(raw: libvirt.virConnect, place: Path) -> Iterator[libvirt.virStoragePoo
     pool.undefine()
 
 
-def odd_file(place: Path, content: bytes = b"") -> Path:
-    path = place / ODD.decode(errors="surrogateescape")
+def odd_file(pool_folder: Path, content: bytes = b"") -> Path:
+    path = pool_folder / ODD.decode(errors="surrogateescape")
     path.write_bytes(content)
     return path
 
 
 async def test_list_volumes_leaves_out_a_name_that_is_not_utf8_and_says_so_once(
-    driver: LibvirtDriver, pool: libvirt.virStoragePool, place: Path
+    driver: LibvirtDriver, pool: libvirt.virStoragePool, pool_folder: Path
 ):
-    odd_file(place)
-    (place / "good.img").write_bytes(b"")
+    odd_file(pool_folder)
+    (pool_folder / "good.img").write_bytes(b"")
     pool.refresh()
     with capture_logs() as logs:
         for _ in range(3):
@@ -79,9 +79,9 @@ async def test_list_volumes_leaves_out_a_name_that_is_not_utf8_and_says_so_once(
 
 
 async def test_delete_volume_beside_a_name_that_is_not_utf8_works(
-    driver: LibvirtDriver, guests: Guests, pool: libvirt.virStoragePool, place: Path
+    driver: LibvirtDriver, guests: Guests, pool: libvirt.virStoragePool, pool_folder: Path
 ):
-    odd_file(place)
+    odd_file(pool_folder)
     pool.refresh()
     for where in (pool.name(), ""):
         spec = VolumeSpec(pool=where, name=f"{guests.prefix}-x", capacity_bytes=MIB)
@@ -91,25 +91,25 @@ async def test_delete_volume_beside_a_name_that_is_not_utf8_works(
 
 @pytest.mark.parametrize("base", [b"/\xff\xfe", "/\uffff".encode(), "/\ufffe".encode()])
 async def test_list_volumes_shows_an_image_whose_base_has_an_odd_name(
-    driver: LibvirtDriver, pool: libvirt.virStoragePool, place: Path, base: bytes
+    driver: LibvirtDriver, pool: libvirt.virStoragePool, pool_folder: Path, base: bytes
 ):
     header = bytearray(TORN.ljust(4096, b"\0"))
     size = len(base).to_bytes(4, "big")
     header[8:24] = (512).to_bytes(8, "big") + size + (16).to_bytes(4, "big")
     header[100:104] = (104).to_bytes(4, "big")
     header[512 : 512 + len(base)] = base
-    (place / "odd.qcow2").write_bytes(header)
+    (pool_folder / "odd.qcow2").write_bytes(header)
     pool.refresh()
     (found,) = await driver.list_volumes(pool.name())
-    assert (found.name, found.path) == ("odd.qcow2", str(place / "odd.qcow2"))
+    assert (found.name, found.path) == ("odd.qcow2", str(pool_folder / "odd.qcow2"))
     assert found.allocation_bytes == 4096
     await driver.delete_volume(pool.name(), "odd.qcow2")
 
 
 async def test_list_volumes_shows_a_name_that_no_xml_can_hold(
-    driver: LibvirtDriver, pool: libvirt.virStoragePool, place: Path
+    driver: LibvirtDriver, pool: libvirt.virStoragePool, pool_folder: Path
 ):
-    odd = place / "odd-\uffff.img"
+    odd = pool_folder / "odd-\uffff.img"
     odd.write_bytes(b"0123")
     pool.refresh()
     (found,) = await driver.list_volumes(pool.name())
@@ -119,9 +119,13 @@ async def test_list_volumes_shows_a_name_that_no_xml_can_hold(
 
 
 async def test_create_from_odd_named_file_of_others_boots_and_keeps_it(
-    driver: LibvirtDriver, guests: Guests, pool: libvirt.virStoragePool, place: Path, folder: Path
+    driver: LibvirtDriver,
+    guests: Guests,
+    pool: libvirt.virStoragePool,
+    pool_folder: Path,
+    folder: Path,
 ):
-    iso = place / "Win 11 (x64) [v2] Größe.iso"
+    iso = pool_folder / "Win 11 (x64) [v2] Größe.iso"
     shutil.copy(folder / "guest.iso", iso)
     cdrom = CdromSpec(volume=VolumeRef(pool=pool.name(), name=iso.name))
     made = await driver.create_domain(guests.spec(cdrom=cdrom), start=True)
@@ -134,9 +138,9 @@ async def test_create_from_odd_named_file_of_others_boots_and_keeps_it(
 
 
 async def test_create_from_name_that_no_xml_can_hold_names_field(
-    driver: LibvirtDriver, guests: Guests, pool: libvirt.virStoragePool, place: Path
+    driver: LibvirtDriver, guests: Guests, pool: libvirt.virStoragePool, pool_folder: Path
 ):
-    odd = place / "odd-\uffff.img"
+    odd = pool_folder / "odd-\uffff.img"
     odd.write_bytes(b"0" * 512)
     pool.refresh()
     ref = VolumeRef(pool=pool.name(), name=odd.name, format=DiskFormat.RAW)
@@ -188,13 +192,13 @@ async def test_list_volumes_shows_what_libvirt_cannot_describe(
 
 
 async def test_delete_volume_beside_torn_image_keeps_pool_active(
-    driver: LibvirtDriver, pool: libvirt.virStoragePool, place: Path
+    driver: LibvirtDriver, pool: libvirt.virStoragePool, pool_folder: Path
 ):
     made = await driver.create_volume(
         VolumeSpec(pool=pool.name(), name="known", capacity_bytes=MIB)
     )
-    (place / "torn.qcow2").write_bytes(TORN)
-    (place / "dropped.img").write_bytes(b"")
+    (pool_folder / "torn.qcow2").write_bytes(TORN)
+    (pool_folder / "dropped.img").write_bytes(b"")
     with pytest.raises(VolumeNotFoundError, match=r"torn.qcow2 ends within its qcow2 header"):
         await driver.delete_volume(pool.name(), "dropped.img")
     with pytest.raises(VolumeNotFoundError):
@@ -205,21 +209,21 @@ async def test_delete_volume_beside_torn_image_keeps_pool_active(
         )
     assert pool.isActive()
     assert made in await driver.list_volumes(pool.name())
-    (place / "torn.qcow2").unlink()
+    (pool_folder / "torn.qcow2").unlink()
     await driver.delete_volume(pool.name(), "dropped.img")
 
 
 async def test_delete_volume_when_refresh_stops_pool_restarts_it(
     driver: LibvirtDriver,
     pool: libvirt.virStoragePool,
-    place: Path,
+    pool_folder: Path,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    (place / "dropped.img").write_bytes(b"")
+    (pool_folder / "dropped.img").write_bytes(b"")
     refresh = libvirt.virStoragePool.refresh
 
     def unlucky(pool: libvirt.virStoragePool) -> None:
-        torn = place / "torn.qcow2"
+        torn = pool_folder / "torn.qcow2"
         torn.write_bytes(TORN)
         try:
             refresh(pool)
@@ -233,11 +237,11 @@ async def test_delete_volume_when_refresh_stops_pool_restarts_it(
 
 
 async def test_delete_volume_with_removed_file_raises_not_found(
-    driver: LibvirtDriver, pool: libvirt.virStoragePool, place: Path
+    driver: LibvirtDriver, pool: libvirt.virStoragePool, pool_folder: Path
 ):
     for name in ("gone", "other"):
         await driver.create_volume(VolumeSpec(pool=pool.name(), name=name, capacity_bytes=MIB))
-    (place / "gone").unlink()
+    (pool_folder / "gone").unlink()
     assert pool.storageVolLookupByName("gone")  # so says libvirt
     with pytest.raises(VolumeNotFoundError):
         await driver.delete_volume(pool.name(), "gone")
@@ -245,11 +249,11 @@ async def test_delete_volume_with_removed_file_raises_not_found(
 
 
 async def test_create_volume_named_as_removed_file_succeeds(
-    driver: LibvirtDriver, guests: Guests, pool: libvirt.virStoragePool, place: Path
+    driver: LibvirtDriver, guests: Guests, pool: libvirt.virStoragePool, pool_folder: Path
 ):
     spec = VolumeSpec(pool=pool.name(), name="again", capacity_bytes=MIB)
     await driver.create_volume(spec)
-    (place / "again").unlink()
+    (pool_folder / "again").unlink()
     await driver.create_volume(spec)
     disks = (DiskSpec(new_volume=NewDisk(pool=pool.name(), capacity_bytes=MIB)),)
     for _ in range(2):
@@ -265,7 +269,7 @@ async def test_reads_of_pool_change_nothing(
     driver: LibvirtDriver,
     guests: Guests,
     pool: libvirt.virStoragePool,
-    place: Path,
+    pool_folder: Path,
     monkeypatch: pytest.MonkeyPatch,
 ):
     def unwanted(*_: object) -> None:
@@ -276,7 +280,7 @@ async def test_reads_of_pool_change_nothing(
     )
     disk = DiskSpec(volume=VolumeRef(pool=volume.pool, name=volume.name))
     made = await driver.create_domain(guests.blank(disks=(disk,)))
-    (place / "dropped.img").write_bytes(b"")
+    (pool_folder / "dropped.img").write_bytes(b"")
     for change in ("refresh", "create", "createXML", "build"):
         monkeypatch.setattr(libvirt.virStoragePool, change, unwanted)
     for active in (True, False):

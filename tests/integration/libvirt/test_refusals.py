@@ -11,8 +11,8 @@ import pytest
 
 from integration.libvirt.provocations import PROVOCATIONS
 from integration.libvirt.provoking import Ground, Provocation
-from lacking import refuse
 from proad.drivers.libvirt import refusals
+from requirements import skip_or_fail
 
 pytestmark = pytest.mark.libvirt
 URI = os.environ.get("PROA_LIBVIRT_URI", "qemu:///system")
@@ -23,7 +23,7 @@ def raw() -> Iterator[libvirt.virConnect]:
     try:
         connection = libvirt.open(URI)
     except libvirt.libvirtError as error:
-        refuse(f"no libvirtd at {URI}: {error}")
+        skip_or_fail(f"no libvirtd at {URI}: {error}")
     yield connection
     connection.close()
 

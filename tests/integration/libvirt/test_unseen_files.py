@@ -44,7 +44,7 @@ def image(folder: Path) -> Iterator[Path]:
         closed.rmdir()
 
 
-def test_check_volume_that_the_daemon_may_not_see_passes(
+def test_check_volume_invisible_to_daemon_passes(
     raw: libvirt.virConnect, host: HostFacts, image: Path
 ):
     with pytest.raises(PermissionError):
@@ -55,7 +55,7 @@ def test_check_volume_that_the_daemon_may_not_see_passes(
         pytest.fail(str(error))
 
 
-def test_check_files_that_the_daemon_may_not_see_pass(
+def test_check_files_invisible_to_daemon_passes(
     raw: libvirt.virConnect, host: HostFacts, image: Path
 ):
     root = etree.fromstring(f"<domain><devices>{disk(str(image))}</devices></domain>")

@@ -11,7 +11,16 @@ import libvirt
 import pytest
 
 from integration.libvirt.guests import MIB, Guests
-from integration.libvirt.usage import define, disk, outside, overlay, pool, refused, run, volume
+from integration.libvirt.usage import (
+    define,
+    disk,
+    outside_folder,
+    overlay,
+    pool,
+    refused,
+    run,
+    volume,
+)
 from proad.drivers.libvirt import LibvirtDriver
 from proad.model import (
     DiskFormat,
@@ -22,14 +31,14 @@ from proad.model import (
     VolumeSpec,
 )
 
-__all__ = ["outside", "pool", "volume"]  # fixtures
+__all__ = ["outside_folder", "pool", "volume"]  # fixtures
 pytestmark = pytest.mark.libvirt
 
 
 @pytest.mark.parametrize("active", [False, True], ids=["stopped", "running"])
 @pytest.mark.parametrize("depth", [1, 3])
 async def test_delete_volume_below_a_disk_only_snapshot_outside_every_pool_is_refused(
-    outside: Path,
+    outside_folder: Path,
     driver: LibvirtDriver,
     guests: Guests,
     raw: libvirt.virConnect,
@@ -45,7 +54,7 @@ async def test_delete_volume_below_a_disk_only_snapshot_outside_every_pool_is_re
     for number in range(depth):
         domain.snapshotCreateXML(
             f"<domainsnapshot><name>s{number}</name><disks><disk name='vda' snapshot='external'>"
-            f"<source file='{outside}/{number}.qcow2'/></disk></disks></domainsnapshot>",
+            f"<source file='{outside_folder}/{number}.qcow2'/></disk></disks></domainsnapshot>",
             flags,
         )
         if number + 1 < depth:  # the chain stays, what libvirt knows of it goes
@@ -57,7 +66,7 @@ async def test_delete_volume_below_a_disk_only_snapshot_outside_every_pool_is_re
 
 
 async def test_delete_volume_that_a_snapshot_alone_remembers_is_refused(
-    outside: Path,
+    outside_folder: Path,
     driver: LibvirtDriver,
     guests: Guests,
     raw: libvirt.virConnect,
@@ -66,24 +75,28 @@ async def test_delete_volume_that_a_snapshot_alone_remembers_is_refused(
     domain = define(raw, guests, disk(volume.path))
     domain.snapshotCreateXML(
         "<domainsnapshot><disks><disk name='vda' snapshot='external'>"
-        f"<source file='{outside}/0.qcow2'/></disk></disks></domainsnapshot>",
+        f"<source file='{outside_folder}/0.qcow2'/></disk></disks></domainsnapshot>",
         libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY,
     )
     xml = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
-    raw.defineXML(xml.replace(f"{outside}/0.qcow2", f"{outside}/none.raw").replace("qcow2", "raw"))
+    raw.defineXML(
+        xml.replace(f"{outside_folder}/0.qcow2", f"{outside_folder}/none.raw").replace(
+            "qcow2", "raw"
+        )
+    )
     assert (await refused(driver, volume)).metadata["used_by"] == f"domain {domain.name()}"
 
 
 @pytest.mark.parametrize("way", ["symlink", "hard link", "bind mount"])
 async def test_delete_volume_that_a_domain_reaches_by_another_path_is_refused(
-    outside: Path,
+    outside_folder: Path,
     driver: LibvirtDriver,
     guests: Guests,
     raw: libvirt.virConnect,
     volume: Volume,
     way: str,
 ):
-    other = outside / "other"
+    other = outside_folder / "other"
     if way == "symlink":
         other.symlink_to(volume.path)
     elif way == "hard link":

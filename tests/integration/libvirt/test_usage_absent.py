@@ -9,7 +9,7 @@ import libvirt
 import pytest
 
 from integration.libvirt.guests import MIB, Guests
-from integration.libvirt.usage import define, disk, outside, overlay, refused, run, volume
+from integration.libvirt.usage import define, disk, outside_folder, overlay, refused, run, volume
 from proad.drivers.libvirt import LibvirtDriver
 from proad.drivers.libvirt.storage import pools
 from proad.drivers.libvirt.storage.references import documents
@@ -18,7 +18,7 @@ from proad.model import Volume, VolumeRef, VolumeSpec
 
 pytestmark = pytest.mark.libvirt
 
-__all__ = ["outside", "volume"]  # fixtures
+__all__ = ["outside_folder", "volume"]  # fixtures
 
 
 @pytest.mark.parametrize(
@@ -27,23 +27,23 @@ __all__ = ["outside", "volume"]  # fixtures
     ids=["no folder", "below a file", "a loop", "too long", "a folder"],
 )
 async def test_delete_volume_beside_an_impossible_disk_works(
-    outside: Path,
+    outside_folder: Path,
     driver: LibvirtDriver,
     guests: Guests,
     raw: libvirt.virConnect,
     volume: Volume,
     path: str,
 ):
-    file, loop = outside / "file", outside / "loop"
+    file, loop = outside_folder / "file", outside_folder / "loop"
     file.write_bytes(b"")
     loop.symlink_to(loop)
-    define(raw, guests, disk(path.format(file=file, loop=loop, folder=outside)))
+    define(raw, guests, disk(path.format(file=file, loop=loop, folder=outside_folder)))
     await driver.delete_volume(volume.pool, volume.name)
 
 
 @pytest.mark.parametrize("path", ["/nowhere/at/all/x", "{folder}", "{folder}/x"])
-async def test_delete_volume_from_afar_beside_an_impossible_disk_works(
-    outside: Path,
+async def test_delete_volume_remotely_beside_impossible_disk_works(
+    outside_folder: Path,
     driver: LibvirtDriver,
     guests: Guests,
     raw: libvirt.virConnect,
@@ -51,7 +51,7 @@ async def test_delete_volume_from_afar_beside_an_impossible_disk_works(
     path: str,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    stale = define(raw, guests, disk(path.format(folder=outside)))
+    stale = define(raw, guests, disk(path.format(folder=outside_folder)))
     unreadable = ""
     with monkeypatch.context() as patch:
         patch.setattr(pools, "is_local", lambda _: False)
@@ -62,15 +62,15 @@ async def test_delete_volume_from_afar_beside_an_impossible_disk_works(
     assert stale.name() not in unreadable
 
 
-async def test_delete_volume_from_afar_beside_an_unreadable_disk_is_refused(
-    outside: Path,
+async def test_delete_volume_remotely_beside_unreadable_disk_is_refused(
+    outside_folder: Path,
     driver: LibvirtDriver,
     guests: Guests,
     raw: libvirt.virConnect,
     volume: Volume,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    domain = define(raw, guests, disk(overlay(outside / "overlay", volume.path)))
+    domain = define(raw, guests, disk(overlay(outside_folder / "overlay", volume.path)))
     with monkeypatch.context() as patch:
         patch.setattr(pools, "is_local", lambda _: False)
         error = await refused(driver, volume)
@@ -95,8 +95,8 @@ def mounted(raw: libvirt.virConnect) -> Iterator[libvirt.virStoragePool]:
     shutil.rmtree(folder)
 
 
-async def test_delete_volume_whose_folder_is_gone_asks_no_more_of_other_domains(
-    outside: Path,
+async def test_delete_volume_with_missing_folder_reads_no_other_domains(
+    outside_folder: Path,
     driver: LibvirtDriver,
     guests: Guests,
     raw: libvirt.virConnect,
@@ -105,8 +105,8 @@ async def test_delete_volume_whose_folder_is_gone_asks_no_more_of_other_domains(
     volume = await driver.create_volume(
         VolumeSpec(pool=mounted.name(), name="v", capacity_bytes=MIB)
     )
-    (outside / "x").write_bytes(bytes(MIB))
-    define(raw, guests, disk(outside / "x"))
+    (outside_folder / "x").write_bytes(bytes(MIB))
+    define(raw, guests, disk(outside_folder / "x"))
     Path(volume.path).unlink()
     Path(volume.path).parent.rmdir()
     await driver.delete_volume(volume.pool, volume.name)
@@ -114,7 +114,7 @@ async def test_delete_volume_whose_folder_is_gone_asks_no_more_of_other_domains(
 
 
 @pytest.mark.parametrize("stopped", [True, False], ids=["pool stopped", "pool active"])
-async def test_delete_base_of_a_volume_whose_folder_is_not_mounted_is_refused(
+async def test_delete_base_of_volume_in_unmounted_folder_is_refused(
     driver: LibvirtDriver,
     mounted: libvirt.virStoragePool,
     volume: Volume,
@@ -138,7 +138,7 @@ async def test_delete_base_of_a_volume_whose_folder_is_not_mounted_is_refused(
     await driver.delete_volume(volume.pool, volume.name)
 
 
-async def test_delete_volume_whose_folder_is_not_mounted_forgets_no_other(
+async def test_delete_volume_in_unmounted_folder_keeps_other_records(
     driver: LibvirtDriver, mounted: libvirt.virStoragePool, volume: Volume
 ):
     base = VolumeRef(pool=volume.pool, name=volume.name)
@@ -157,7 +157,7 @@ async def test_delete_volume_whose_folder_is_not_mounted_forgets_no_other(
     await driver.delete_volume(volume.pool, volume.name)
 
 
-async def test_delete_base_of_a_volume_that_is_gone_is_not_refused(
+async def test_delete_base_of_removed_volume_succeeds(
     driver: LibvirtDriver, mounted: libvirt.virStoragePool, volume: Volume
 ):
     base = VolumeRef(pool=volume.pool, name=volume.name)
@@ -168,15 +168,15 @@ async def test_delete_base_of_a_volume_that_is_gone_is_not_refused(
 
 
 async def test_delete_volume_beside_a_broken_image_in_a_new_pool_works(
-    outside: Path,
+    outside_folder: Path,
     driver: LibvirtDriver,
     raw: libvirt.virConnect,
     volume: Volume,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    base = outside / "base"
+    base = outside_folder / "base"
     run("qemu-img", "create", "-f", "qcow2", base, MIB)
-    overlay(outside / "broken", base)
+    overlay(outside_folder / "broken", base)
     base.unlink()
     all_pools = pools.all_pools
     made: list[libvirt.virStoragePool] = []
@@ -186,8 +186,8 @@ async def test_delete_volume_beside_a_broken_image_in_a_new_pool_works(
         if not made:
             made.append(
                 raw.storagePoolCreateXML(
-                    f"<pool type='dir'><name>{outside.name}</name>"
-                    f"<target><path>{outside}</path></target></pool>"
+                    f"<pool type='dir'><name>{outside_folder.name}</name>"
+                    f"<target><path>{outside_folder}</path></target></pool>"
                 )
             )
         return found

@@ -7,7 +7,7 @@ import libvirt
 import pytest
 
 from integration.libvirt.guests import MIB, Guests
-from integration.libvirt.usage import define, disk, outside, overlay, pool, run
+from integration.libvirt.usage import define, disk, outside_folder, overlay, pool, run
 from proad.drivers.libvirt import LibvirtDriver
 from proad.errors import AlreadyExistsError, InUseError
 from proad.model import (
@@ -23,12 +23,12 @@ from proad.model import (
     VolumeSpec,
 )
 
-__all__ = ["outside", "pool"]  # fixtures
+__all__ = ["outside_folder", "pool"]  # fixtures
 pytestmark = pytest.mark.libvirt
 
 
 async def test_delete_keeps_base_of_external_overlay(
-    outside: Path,
+    outside_folder: Path,
     driver: LibvirtDriver,
     guests: Guests,
 ):
@@ -43,7 +43,12 @@ async def test_delete_keeps_base_of_external_overlay(
 
 @pytest.mark.parametrize("active", [False, True], ids=["stopped", "running"])
 async def test_delete_with_disk_only_snapshots_keeps_files(
-    outside: Path, driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, *, active: bool
+    outside_folder: Path,
+    driver: LibvirtDriver,
+    guests: Guests,
+    raw: libvirt.virConnect,
+    *,
+    active: bool,
 ):
     made = await driver.create_domain(guests.blank(), start=active)
     assert made.domain is not None
@@ -52,20 +57,20 @@ async def test_delete_with_disk_only_snapshots_keeps_files(
     for number in range(2):
         domain.snapshotCreateXML(
             f"<domainsnapshot><name>s{number}</name><disks><disk name='vda' snapshot='external'>"
-            f"<source file='{outside}/{number}.qcow2'/></disk></disks></domainsnapshot>",
+            f"<source file='{outside_folder}/{number}.qcow2'/></disk></disks></domainsnapshot>",
             libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY,
         )
     if active:
         await driver.stop(made.id, StopOptions(mode=StopMode.FORCE))
     await driver.delete(made.id, DeleteOptions(delete_snapshots=True))
     assert await guests.domains() == set()
-    assert {each.name for each in outside.iterdir()} == {"0.qcow2", "1.qcow2"}
+    assert {each.name for each in outside_folder.iterdir()} == {"0.qcow2", "1.qcow2"}
     assert path.exists()  # which they are based on
 
 
 async def test_verbs_keep_everything_made_externally(
     pool: libvirt.virStoragePool,
-    outside: Path,
+    outside_folder: Path,
     driver: LibvirtDriver,
     guests: Guests,
     raw: libvirt.virConnect,
@@ -76,12 +81,12 @@ async def test_verbs_keep_everything_made_externally(
     base, clone, beside = place / "base", place / "clone", folder / f"{guests.prefix}-1-vdb.qcow2"
     run("qemu-img", "create", "-f", "qcow2", base, MIB)
     overlay(clone, base)
-    overlay(outside / "overlay", clone)
+    overlay(outside_folder / "overlay", clone)
     overlay(beside, base)
     (place / os.fsdecode(b"odd-\xff")).write_bytes(b"odd")
-    define(raw, guests, disk(outside / "overlay")).create()
+    define(raw, guests, disk(outside_folder / "overlay")).create()
     pool.refresh()
-    watched = [*place.iterdir(), *outside.iterdir(), beside]
+    watched = [*place.iterdir(), *outside_folder.iterdir(), beside]
     before = {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in watched}
 
     made = await driver.create_domain(guests.blank(firmware=Firmware.UEFI), start=True)

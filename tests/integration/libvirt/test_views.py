@@ -13,9 +13,9 @@ from integration.libvirt.as_virsh import Volume, as_virsh_shows
 from integration.libvirt.guests import MIB
 from integration.libvirt.odd_domains import Odd, disk, file, odd_domains
 from integration.libvirt.private_libvirtd import PrivateLibvirtd, private_libvirtd
-from lacking import refuse
 from proad.drivers.libvirt import LibvirtDriver
 from proad.model import Domain, Resource, ResourceView, VolumeRef
+from requirements import skip_or_fail
 
 pytestmark = pytest.mark.libvirt
 
@@ -26,7 +26,7 @@ SUMMARY_HAS = ("memory_bytes", "max_memory_bytes", "vcpus", "autostart")
 def libvirtd() -> Iterator[PrivateLibvirtd]:
     """Run a libvirtd of the test's own: its odd domains would disturb other tests."""
     if shutil.which("virsh") is None:
-        refuse("the program virsh is not there")
+        skip_or_fail("the program virsh is not there")
     with private_libvirtd() as libvirtd:
         yield libvirtd
 

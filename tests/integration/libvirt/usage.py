@@ -18,7 +18,7 @@ from proad.model import (
 
 
 @pytest.fixture
-def outside() -> Iterator[Path]:
+def outside_folder() -> Iterator[Path]:
     """A folder outside of every pool, where QEMU's user may read."""
     folder = Path("/var/tmp") / f"proa-test-{secrets.token_hex(4)}"
     folder.mkdir(mode=0o755)

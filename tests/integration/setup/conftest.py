@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from lacking import refuse
+from requirements import skip_or_fail
 
 
 @pytest.fixture(scope="session")
@@ -12,4 +12,4 @@ def package_index() -> None:
     command = [sys.executable, "-m", "pip", "index", "versions", "pip"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=170)
     if done.returncode != 0:
-        refuse(f"pip reaches no package index: {done.stderr}")
+        skip_or_fail(f"pip reaches no package index: {done.stderr}")

@@ -13,7 +13,7 @@ from proad.model import (
     TmpfsMount,
     VolumeMount,
 )
-from unit.docker.said import ID, full, inspected, listed, summary
+from unit.docker.engine_answers import ID, full, inspected, listed, summary
 
 
 def test_ports_not_published_are_left_out():

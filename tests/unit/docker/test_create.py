@@ -13,7 +13,7 @@ from proad.model import ContainerSpec
 from proad.ports import ignore
 
 
-class Taken:
+class NameTakenEngine:
     """An engine that has given the name to a container that it does not show yet."""
 
     async def post(self, path, **_options):
@@ -27,7 +27,7 @@ class Taken:
 
 
 async def test_create_container_with_name_of_hidden_container_is_refused():
-    engine: Any = Taken()
+    engine: Any = NameTakenEngine()
     creation = ContainerCreator(engine, ContainerReader(engine))
     spec = ContainerSpec(image="proa-test/busybox:1", name="web")
     with pytest.raises(AlreadyExistsError) as caught:

@@ -6,7 +6,7 @@ import pytest
 
 from proad.drivers.docker.events import translate
 from proad.model import EngineEvent
-from unit.docker.said import ID, said
+from unit.docker.engine_answers import ID, to_value
 
 
 def told(action: str, **attributes: str) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def of_network(action: str, **attributes: str) -> dict[str, Any]:
 def test_hint_of_changing_event_has_its_flags(
     item: dict[str, Any], event: EngineEvent, *, early: bool
 ):
-    found = translate(said(item))
+    found = translate(to_value(item))
     assert found is not None
     assert (found.event, found.early) == (event, early)
     assert found.state_only == (item["Action"] in {"pause", "unpause"})
@@ -66,7 +66,7 @@ def test_hint_of_changing_event_has_its_flags(
     ],
 )
 def test_hint_of_unchanging_event_is_none(item: dict[str, Any]):
-    assert translate(said(item)) is None
+    assert translate(to_value(item)) is None
 
 
 def test_hints_of_one_container_are_merged():

@@ -11,14 +11,14 @@ from proad.drivers.docker.http.api import Answer
 from proad.drivers.docker.reader import ContainerReader
 from proad.errors import EngineTimedOutError
 from proad.model import ResourceState, StateReason
-from unit.docker.said import ID, inspected, listed
+from unit.docker.engine_answers import ID, inspected, listed
 
 DEAD = {**listed(), "State": "dead", "Status": "Dead"}
 REMOVING = {**listed(), "State": "removing", "Status": "Removal In Progress"}
 OTHER_ID = "b" * 64
 
 
-class Saying:
+class ScriptedAnswers:
     """An engine that gives these answers to lists and to inspects, the last one again."""
 
     def __init__(self, lists: list[Any], inspects: list[Any]) -> None:
@@ -28,12 +28,12 @@ class Saying:
     async def read(self, path, convert, **_options):
         self.asked.append(path)
         answers = self._answers[path]
-        said = answers.pop(0) if len(answers) > 1 else answers[0]
-        if said is None:
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if answer is None:
             return convert(Answer(HTTPStatus.NOT_FOUND, b"{}"))
-        if isinstance(said, Exception):
-            raise said
-        return convert(Answer(HTTPStatus.OK, json.dumps(said).encode()))
+        if isinstance(answer, Exception):
+            raise answer
+        return convert(Answer(HTTPStatus.OK, json.dumps(answer).encode()))
 
 
 def lookup_on(engine: Any) -> ContainerReader:
@@ -62,7 +62,7 @@ FATES = pytest.mark.parametrize(
 
 @FATES
 async def test_summary_of_container_listed_as_removing_is_inspected(lists, inspects, state):
-    lookup = lookup_on(Saying(lists, inspects))
+    lookup = lookup_on(ScriptedAnswers(lists, inspects))
     found = await lookup.find_summary(ID)
     assert (found and found.state) is state
     if state is ResourceState.REMOVING:
@@ -73,19 +73,19 @@ async def test_summary_of_container_listed_as_removing_is_inspected(lists, inspe
 
 @FATES
 async def test_list_with_container_listed_as_removing_is_inspected(lists, inspects, state):
-    lookup = lookup_on(Saying(lists, inspects))
+    lookup = lookup_on(ScriptedAnswers(lists, inspects))
     assert [each.state for each in await lookup.summaries()] == ([state] if state else [])
 
 
 async def test_list_with_dead_container_inspects_it_once():
-    engine = Saying([[REMOVING]], [status("dead")])
+    engine = ScriptedAnswers([[REMOVING]], [status("dead")])
     lookup = lookup_on(engine)
     for _ in range(3):
         assert [each.state for each in await lookup.summaries()] == [ResourceState.FAILED]
     assert engine.asked.count(f"/containers/{ID}/json") == 1
 
 
-class Holding(Saying):
+class BlockingEngine(ScriptedAnswers):
     """An engine that gives no answer to an inspect until it is let."""
 
     def __init__(self, lists: list[Any], inspects: list[Any]) -> None:
@@ -102,7 +102,7 @@ class Holding(Saying):
 
 async def test_list_during_inspect_returns_its_own_containers():
     other = [{**DEAD, "Id": OTHER_ID}]
-    engine = Holding([[DEAD], other, other, [DEAD]], [status("dead")])
+    engine = BlockingEngine([[DEAD], other, other, [DEAD]], [status("dead")])
     lookup = lookup_on(engine)
     listing = asyncio.create_task(lookup.summaries())
     await engine.asks.wait()
@@ -112,6 +112,6 @@ async def test_list_during_inspect_returns_its_own_containers():
 
 
 async def test_summary_of_container_not_removing_makes_one_call():
-    engine = Saying([[listed(State="exited")]], [])
+    engine = ScriptedAnswers([[listed(State="exited")]], [])
     assert (await lookup_on(engine).find_summary(ID)).state is ResourceState.STOPPED
     assert engine.asked == ["/containers/json"]

@@ -7,7 +7,7 @@ import pytest
 
 from proad.drivers.docker.stats import sample
 from proad.model import BlockStats, NetworkStats, ResourceKind
-from unit.docker.said import ID, said
+from unit.docker.engine_answers import ID, to_value
 
 READ = "2026-01-02T03:04:05.5Z"
 
@@ -17,7 +17,7 @@ def measured(**parts: Any) -> dict[str, Any]:
 
 
 def test_sample_has_cpu_and_time():
-    found = sample(ID, said(measured()))
+    found = sample(ID, to_value(measured()))
     assert found is not None
     assert (found.id, found.kind) == (ID, ResourceKind.CONTAINER)
     assert found.sample_time == datetime(2026, 1, 2, 3, 4, 5, 500_000, tzinfo=UTC)
@@ -27,14 +27,14 @@ def test_sample_has_cpu_and_time():
 
 
 def test_sample_of_stopped_container_is_none():
-    assert sample(ID, said(measured(read="0001-01-01T00:00:00Z"))) is None
+    assert sample(ID, to_value(measured(read="0001-01-01T00:00:00Z"))) is None
 
 
 def test_sample_without_counters_is_none():
     """Docker answers without numbers where control groups are not as it wants them."""
     empty = {"read": READ, "cpu_stats": {"cpu_usage": {"total_usage": 0}}, "memory_stats": {}}
-    assert sample(ID, said(empty)) is None
-    assert sample(ID, said({**empty, "memory_stats": {"usage": 1}})) is not None
+    assert sample(ID, to_value(empty)) is None
+    assert sample(ID, to_value({**empty, "memory_stats": {"usage": 1}})) is not None
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,9 @@ def test_sample_without_counters_is_none():
     ],
 )
 def test_sample_memory_excludes_droppable_cache(details: dict[str, int], usage: int):
-    found = sample(ID, said(measured(memory_stats={"usage": 100, "limit": 500, "stats": details})))
+    found = sample(
+        ID, to_value(measured(memory_stats={"usage": 100, "limit": 500, "stats": details}))
+    )
     assert found is not None
     assert (found.memory_usage_bytes, found.memory_limit_bytes) == (usage, 500)
 
@@ -56,7 +58,7 @@ def test_sample_memory_excludes_droppable_cache(details: dict[str, int], usage: 
 def test_sample_networks_are_summed():
     one = {"rx_bytes": 1, "rx_packets": 2, "tx_bytes": 3, "tx_packets": 4, "rx_errors": 9}
     other = {"rx_bytes": 10, "rx_packets": 20, "tx_bytes": 30, "tx_packets": 40}
-    found = sample(ID, said(measured(networks={"eth0": one, "eth1": other})))
+    found = sample(ID, to_value(measured(networks={"eth0": one, "eth1": other})))
     assert found is not None
     assert found.network == NetworkStats(
         receive_bytes=11, receive_packets=22, transmit_bytes=33, transmit_packets=44
@@ -77,7 +79,7 @@ def test_sample_disks_are_summed(read: str, write: str, others: tuple[str, ...])
         return disks + [{"major": 8, "minor": 0, "op": op, "value": 999} for op in others]
 
     block = {"io_service_bytes_recursive": counter(100), "io_serviced_recursive": counter(1)}
-    found = sample(ID, said(measured(blkio_stats=block)))
+    found = sample(ID, to_value(measured(blkio_stats=block)))
     assert found is not None
     assert found.block == BlockStats(
         read_bytes=210, write_bytes=212, read_requests=12, write_requests=14
@@ -85,6 +87,6 @@ def test_sample_disks_are_summed(read: str, write: str, others: tuple[str, ...])
 
 
 def test_sample_without_disk_counters_has_no_disk():
-    found = sample(ID, said(measured(blkio_stats={"io_service_bytes_recursive": None})))
+    found = sample(ID, to_value(measured(blkio_stats={"io_service_bytes_recursive": None})))
     assert found is not None
     assert found.block == BlockStats()

@@ -11,11 +11,11 @@ from proad.drivers.docker.reader import ContainerReader
 from proad.drivers.docker.stop import ContainerStopper
 from proad.model import Lifetime, ResourceState, StopMode, StopOptions
 from proad.ports import ignore
-from unit.docker.said import ID, inspected, listed
-from unit.docker.test_reader import REMOVING, Saying
+from unit.docker.engine_answers import ID, inspected, listed
+from unit.docker.test_reader import REMOVING, ScriptedAnswers
 
 
-class Killing(Saying):
+class Killing(ScriptedAnswers):
     """An engine that accepts every kill."""
 
     async def post(self, _path: str, **_options: Any) -> Answer:

@@ -20,7 +20,7 @@ SPEC = ContainerSpec(image="proa-test/busybox:1", name="late")
 OK, NO_CONTENT, NOT_FOUND = HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND
 
 
-class Late:
+class DelayedEngine:
     """An engine that makes a container after its caller has gone.
 
     Args:
@@ -59,7 +59,7 @@ class Late:
     ],
 )
 async def test_create_container_timed_out_is_undone_when_made_late(removals):
-    engine: Any = Late(*removals)
+    engine: Any = DelayedEngine(*removals)
     timing = CleanUpTiming(wait=timedelta(seconds=30), retry_after=timedelta(milliseconds=10))
     creator = ContainerCreator(engine, ContainerReader(engine), timing)
 

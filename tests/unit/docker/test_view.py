@@ -14,7 +14,7 @@ from proad.model import (
     RestartPolicyMode,
     StateReason,
 )
-from unit.docker.said import NEVER, full, inspected, listed, summary
+from unit.docker.engine_answers import NEVER, full, inspected, listed, summary
 
 
 @pytest.mark.parametrize(

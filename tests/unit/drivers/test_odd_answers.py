@@ -27,7 +27,7 @@ from proad.model import (
     StopOptions,
 )
 from proad.rpc.encodings import first_field
-from unit.docker.said import full
+from unit.docker.engine_answers import full
 from unit.docker.scripted import ScriptedEngine
 
 INSPECTS = recorded("docker")["inspect"]

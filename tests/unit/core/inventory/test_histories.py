@@ -11,7 +11,7 @@ from proad.core.inventory import Inventory, InventoryTiming, Journal, Store
 from proad.core.slices import TimeSlicer
 from proad.errors import ProaError
 from proad.model import ResourceFilter, ResourceState, Verb
-from unit.core.inventory.late import Late
+from unit.core.inventory.reordering_engine import ReorderingEngine
 from unit.core.inventory.replay import Replay
 from unit.core.inventory.scripted import linked
 from unit.core.inventory.virtual_time import VirtualTimeLoop
@@ -77,7 +77,7 @@ class Histories(RuleBasedStateMachine):
         self.runner.run(self._begin())
 
     async def _begin(self):
-        self.engine = Late()
+        self.engine = ReorderingEngine()
         self.connection = await linked(self.engine)
         self.store = Store(Journal(), asyncio.get_running_loop().time)
         # Slices without time: things happen also while a list is applied.

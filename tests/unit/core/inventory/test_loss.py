@@ -209,34 +209,36 @@ async def test_refresh_lost_with_engine_is_made_up_by_list(engine, connection, f
 
 
 @pytest.fixture
-async def late(engine):
+async def late_connection(engine):
     """The link of an engine that is not there when the daemon begins."""
     engine.lost = True
     engine.put(box())
     return await linked(engine)
 
 
-async def test_reflector_of_late_engine_without_watcher_reports_no_gap(engine, late):
-    inventory = Inventory([late])
+async def test_reflector_of_late_engine_without_watcher_reports_no_gap(engine, late_connection):
+    inventory = Inventory([late_connection])
 
     async with inventory.following():
-        assert not inventory.synced(late)
-        await come_back(engine, late)
-        await until(lambda: inventory.synced(late))
+        assert not inventory.synced(late_connection)
+        await come_back(engine, late_connection)
+        await until(lambda: inventory.synced(late_connection))
 
     assert told(inventory) == ["web"]
 
 
-async def test_watch_begun_without_engine_hears_resync(engine, late):
+async def test_watch_begun_without_engine_hears_resync(engine, late_connection):
     """Who had its resources from an earlier run of the daemon now knows which are gone."""
-    inventory = Inventory([late])
+    inventory = Inventory([late_connection])
 
     async with inventory.following():
-        batches = watch(inventory, ResourceFilter(), [late], heartbeat=timedelta(minutes=5))
+        batches = watch(
+            inventory, ResourceFilter(), [late_connection], heartbeat=timedelta(minutes=5)
+        )
         (_, gap), (_, synced) = (await anext(batches)).events
         assert (gap.gap.kind, synced.bookmark.synced) == (LOST, True)
-        await come_back(engine, late)
-        await until(lambda: inventory.synced(late))
+        await come_back(engine, late_connection)
+        await until(lambda: inventory.synced(late_connection))
         engine.break_streams()
         await until(lambda: len(told(inventory)) == 4)
 

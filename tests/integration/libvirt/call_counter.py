@@ -3,7 +3,7 @@
 from typing import Any
 
 
-class Counted:
+class CallCounter:
     """libvirt's C module, noting the calls that ask libvirtd."""
 
     # What asks nothing, and what a thread does once.

@@ -34,7 +34,7 @@ class Read:
             self.answer.set_exception(EngineConflictError("late", "not now"))
 
 
-class Late:
+class ReorderingEngine:
     """Has `there`; each change has a version, in a label. Events and reads wait in lists."""
 
     name = "late"

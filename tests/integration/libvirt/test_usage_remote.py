@@ -6,7 +6,7 @@ import libvirt
 import pytest
 
 from integration.libvirt.guests import Guests
-from integration.libvirt.usage import define, disk, outside, overlay, refused, volume
+from integration.libvirt.usage import define, disk, outside_folder, overlay, refused, volume
 from proad.drivers.libvirt import LibvirtDriver
 from proad.drivers.libvirt.storage import pools
 from proad.errors import InUseError
@@ -16,7 +16,7 @@ from proad.model import (
     VolumeSpec,
 )
 
-__all__ = ["outside", "volume"]  # fixtures
+__all__ = ["outside_folder", "volume"]  # fixtures
 pytestmark = pytest.mark.libvirt
 
 
@@ -28,22 +28,22 @@ async def refused_from_afar(
         return await refused(driver, volume)
 
 
-async def test_delete_volume_from_afar_below_what_runs_outside_every_pool_is_refused(
-    outside: Path,
+async def test_delete_volume_remotely_below_overlay_outside_pools_is_refused(
+    outside_folder: Path,
     driver: LibvirtDriver,
     guests: Guests,
     raw: libvirt.virConnect,
     volume: Volume,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    domain = define(raw, guests, disk(overlay(outside / "overlay", volume.path)))
+    domain = define(raw, guests, disk(overlay(outside_folder / "overlay", volume.path)))
     domain.create()
     assert volume.path not in domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
     error = await refused_from_afar(driver, volume, monkeypatch)
     assert error.metadata["used_by"] == f"domain {domain.name()}"
 
 
-async def test_delete_volume_from_afar_below_another_volume_is_refused(
+async def test_delete_volume_remotely_below_another_volume_is_refused(
     driver: LibvirtDriver, guests: Guests, volume: Volume, monkeypatch: pytest.MonkeyPatch
 ):
     spec = VolumeSpec(name=f"{guests.prefix}-child", base=VolumeRef(name=volume.name))
@@ -52,7 +52,7 @@ async def test_delete_volume_from_afar_below_another_volume_is_refused(
     assert error.metadata["used_by"] == f"volume {child.pool}/{child.name}"
 
 
-async def test_delete_volume_from_afar_by_a_path_that_is_spelled_otherwise_is_refused(
+async def test_delete_volume_remotely_used_by_another_spelling_is_refused(
     driver: LibvirtDriver,
     guests: Guests,
     raw: libvirt.virConnect,

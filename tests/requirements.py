@@ -7,14 +7,14 @@ from typing import NoReturn
 import pytest
 
 
-def refuse(reason: str) -> NoReturn:
+def skip_or_fail(reason: str) -> NoReturn:
     """Skip; fail where something that is missing is an error."""
     if os.environ.get("PROA_REQUIRE_ENGINES") == "1":
         pytest.fail(reason)
     pytest.skip(reason)
 
 
-def need_root_and(program: str) -> None:
+def require_root_and(program: str) -> None:
     """Refuse to go on without root's rights and a program."""
     if os.geteuid() != 0 or shutil.which(program) is None:
-        refuse(f"a private {program} needs root and the program {program}")
+        skip_or_fail(f"a private {program} needs root and the program {program}")

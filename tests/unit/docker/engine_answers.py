@@ -10,19 +10,19 @@ ID = "ab" * 32
 NEVER = "0001-01-01T00:00:00Z"
 
 
-def said(answer: Any) -> Value:
+def to_value(answer: Any) -> Value:
     """Return an answer as one about the container `ID`."""
     return Value(answer, Omissions("docker"), ID)
 
 
 def full(answer: Any) -> Resource:
     """Return the FULL view of an inspect."""
-    return full_view.full(said(answer), ID)
+    return full_view.full(to_value(answer), ID)
 
 
 def summary(answer: Any) -> Resource:
     """Return the SUMMARY of an entry of a list."""
-    return summary_view.summary(said(answer), ID)
+    return summary_view.summary(to_value(answer), ID)
 
 
 def inspected(**parts: dict[str, Any]) -> dict[str, Any]:
