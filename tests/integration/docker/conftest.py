@@ -20,7 +20,7 @@ from proad.model import ContainerSpec, NetworkAttachment, Resource
 
 @pytest.fixture(scope="session")
 def raw() -> Iterator[docker.APIClient]:
-    """The engine without our driver: what the world outside sees and does."""
+    """A client of the engine beside the driver, for external changes and checks."""
     url = os.environ.get("DOCKER_HOST") or DEFAULT_URL
     try:
         client = docker.APIClient(url, version="auto", timeout=30)
@@ -42,7 +42,7 @@ async def driver(raw: docker.APIClient) -> AsyncIterator[DockerDriver]:
 
 @pytest.fixture
 def token() -> str:
-    """A name, and the value of the label, that only this test has."""
+    """A unique name, also used as the value of this test's label."""
     return f"proa-test-{secrets.token_hex(4)}"
 
 
@@ -54,7 +54,7 @@ async def make(driver: DockerDriver, raw: docker.APIClient, token: str) -> Async
         def spec(self, *command: str, **fields: Any) -> ContainerSpec:
             Making.count += 1
             fields = {"image": IMAGE, "name": f"{token}-{Making.count}", **fields}
-            if "ports" not in fields:  # it starts faster without a network
+            if "ports" not in fields:  # a container without a network starts faster
                 fields.setdefault("networks", (NetworkAttachment(network="none"),))
             fields["labels"] = {LABEL: token, **fields.get("labels", {})}
             return ContainerSpec(command=command, **fields)
@@ -67,14 +67,14 @@ async def make(driver: DockerDriver, raw: docker.APIClient, token: str) -> Async
     for container in raw.containers(all=True, filters={"label": f"{LABEL}={token}"}):
         try:
             raw.remove_container(container["Id"], force=True, v=True)
-        except APIError as error:  # it removes itself at this moment, or has done so
+        except APIError as error:  # it is removing itself, or already removed
             if error.status_code not in {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}:
                 raise
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder whose path is short enough for a socket."""
+    """A folder whose path is short enough for a Unix socket."""
     with tempfile.TemporaryDirectory(prefix="proa-test-", ignore_cleanup_errors=True) as name:
         yield Path(name)
 

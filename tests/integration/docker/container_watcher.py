@@ -41,7 +41,7 @@ class ContainerWatcher:
     async def settled(
         self, such: Callable[[Resource | None], bool] = lambda _: True, *, after: int = 0
     ) -> Resource | None:
-        """Wait until something such was read, after so much, and nothing more comes; give it."""
+        """Wait for a matching read after the given count, then for quiet; return the last read."""
 
         async def come() -> bool:
             return len(self.seen) > after and such(self.seen[-1])
@@ -62,7 +62,7 @@ async def watched(
     watcher = ContainerWatcher(driver, id, view)
     async with EventQueue.of(driver) as events:
         following = asyncio.create_task(watcher.follow(events))
-        await asyncio.sleep(SETTLED)  # what is told once more of the second before
+        await asyncio.sleep(SETTLED)  # the events of the second before, repeated
         watcher.events.clear()
         watcher.seen.clear()
         yield watcher

@@ -10,7 +10,7 @@ _REQUEST = re.compile(rb"(?:^|\r\n\r\n)([A-Z]+ /\S*) HTTP/1\.1\r\n")
 
 
 class CountingProxy:
-    """Passes on all bytes between a Unix socket and the engine's.
+    """Forwards all bytes between a Unix socket and the socket of the engine.
 
     Attributes:
         url: where the proxy listens.

@@ -1,4 +1,4 @@
-"""What each view of a container must be, from `docker inspect`, without any code of the driver."""
+"""Compute the expected views of a container from `docker inspect`, without the driver's code."""
 
 import re
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ _ORIGINAL = re.compile(r"(\.\d{6})\d+")  # Python reads no nanoseconds
 
 
 def expected(inspect: Json) -> dict[str, Any]:
-    """Return the FULL view, as `dataclasses.asdict` gives it, but for what the daemon adds."""
+    """Return the FULL view in the form of `dataclasses.asdict`, without the daemon's own fields."""
     config, host, state = inspect["Config"], inspect["HostConfig"], inspect["State"]
     word = state["Status"]
     ended = word in {"exited", "restarting", "dead"}
@@ -88,7 +88,7 @@ def expected(inspect: Json) -> dict[str, Any]:
 
 
 def shortened(full: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a SUMMARY has of a FULL view, by the words of the contract."""
+    """Return the fields of a FULL view that the contract defines for a SUMMARY."""
     detail, container = full["state_detail"], full["container"]
     killed = full["state"] == "STOPPED" and detail["exit_code"] == 137
     return {
@@ -113,7 +113,7 @@ def shortened(full: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def steady(inspect: Json) -> Json:
-    """Return an inspect without what differs from one moment to the next."""
+    """Return an inspect without the values that change with time."""
     state = dict(inspect["State"])
     if state.get("Health"):
         state["Health"] = {"Status": state["Health"]["Status"]}

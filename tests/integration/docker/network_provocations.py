@@ -1,4 +1,4 @@
-"""What makes the engine refuse a network, an address or a port."""
+"""Provocations of refusals about networks, addresses and ports."""
 
 from integration.docker.provoking import NOT_THERE, Provocation, create, on, shared
 from proad.model import (

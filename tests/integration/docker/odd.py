@@ -1,4 +1,4 @@
-"""A hundred containers as somebody makes them with Docker's own API, and what they need."""
+"""A hundred containers made with Docker's own API, and the objects that they need."""
 
 import re
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ class Odd:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What is there for them.
+    """The objects on the host that the containers refer to.
 
     Attributes:
         network: a network with the subnet 10.x.y.0/24 and, if the engine has it, IPv6.
@@ -73,7 +73,7 @@ class Ground:
 
 
 def odd_containers(ground: Ground) -> Iterator[Odd]:
-    """Return all of them."""
+    """Return all odd containers."""
     numbers = count()
     for group in (_commands, _environments, _labels, _ports, _mounts, _networks, _limits, _others):
         for what, config, after in group(ground):

@@ -1,4 +1,4 @@
-"""Registries that answer badly, or not at all."""
+"""Registries that answer with errors or do not answer."""
 
 import json
 import socket
@@ -15,7 +15,7 @@ _SECRET = "words-of-a-registry"
 
 @dataclass(frozen=True, kw_only=True)
 class OddRegistry:
-    """A registry whose every answer but the first is the same.
+    """A registry that gives the same answer to every request but the first.
 
     Attributes:
         row: the name of the refusal that it leads to.
@@ -41,7 +41,7 @@ class OddRegistry:
 
     @contextmanager
     def serve(self) -> Iterator[str]:
-        """Serve it, and give its address."""
+        """Serve the registry and yield its address."""
         if self.status is None:
             yield "127.0.0.1:1"
             return

@@ -1,4 +1,4 @@
-"""A dockerd of the test's own, which it may kill."""
+"""A private dockerd, which a test may kill."""
 
 import asyncio
 import re
@@ -14,7 +14,7 @@ from requirements import require_root_and
 
 
 class PrivateEngine:
-    """Started and stopped by hand; it has no network and no containers of others."""
+    """A dockerd without a network and without foreign containers, started and stopped by the test."""
 
     def __init__(self, folder: Path) -> None:
         require_root_and("dockerd")
@@ -24,7 +24,7 @@ class PrivateEngine:
 
     def start(self) -> None:
         command = [
-            # In a network of its own: without a bridge, dockerd deletes that of the host.
+            # Use a network namespace of its own: a dockerd without a bridge deletes the bridge of the host.
             "unshare",
             "--net",
             "dockerd",
@@ -55,7 +55,7 @@ class PrivateEngine:
             self._process.terminate()
             self._process.wait(60)
         data = str(self._folder / "data")
-        # One that was killed did not come to it; nor does os.path.ismount see it.
+        # A killed dockerd leaves its mounts behind, and os.path.ismount does not see them.
         for _ in re.findall(f" {re.escape(data)} ", Path("/proc/self/mounts").read_text()):
             subprocess.run(["umount", data], check=True)
 

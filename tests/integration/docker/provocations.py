@@ -1,4 +1,4 @@
-"""What makes the engine refuse, for every row of the driver's table of refusals."""
+"""Provocations of every row of the driver's table of refusals."""
 
 from integration.docker.network_provocations import ON_NETWORKS
 from integration.docker.provoking import (

@@ -1,4 +1,4 @@
-"""Ways to make the engine refuse."""
+"""Helpers that make the engine refuse a call."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ NOT_THERE = "proa-test-none"
 
 @dataclass(frozen=True, kw_only=True)
 class Provocation:
-    """A call that meets one refusal.
+    """A call that provokes one refusal.
 
     Attributes:
         row: the name of the refusal in the table.

@@ -1,4 +1,4 @@
-"""A registry of our own on loopback, and a slow road to it."""
+"""A private registry on loopback, and a slow proxy in front of it."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ def find_registry() -> str | None:
 
 @contextmanager
 def serve_registry(folder: Path, *, closed: bool = False) -> Iterator[str]:
-    """Run a registry, `closed` to those without the password, and give its address."""
+    """Run a registry, which requires the password if `closed`, and yield its address."""
     folder.mkdir()
     address = f"127.0.0.1:{free_port()}"
     settings: dict[str, object] = {

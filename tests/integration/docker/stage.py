@@ -1,4 +1,4 @@
-"""Where the refusals of an engine are provoked; it goes away with all that was made on it."""
+"""A stage on which refusals are provoked; it deletes everything made on it at its end."""
 
 import asyncio
 import secrets
@@ -41,7 +41,7 @@ _OF_SUBNET, _OF_NO_SUBNET = "10.213.77.1", "10.99.99.9"
 
 @dataclass
 class Stage:
-    """What the provocations do.
+    """The operations that provocations are made of.
 
     Attributes:
         made: the ids of the containers that are meant to be there.
@@ -88,7 +88,7 @@ class Stage:
         await self.driver.update(id, ResourceUpdate(container=change))
 
     async def create_with_a_full_volume(self) -> None:
-        """The engine copies into a new volume what the image has at that place."""
+        """Create a container whose image fills a new volume: the engine copies the files at its target."""
         options = {"type": "tmpfs", "device": "tmpfs", "o": "size=4096"}
         self.raw.create_volume(self.token, driver_opts=options)
         try:

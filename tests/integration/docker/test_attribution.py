@@ -1,4 +1,4 @@
-"""What a watch tells as a caller's doing on a real engine, and what as somebody else's."""
+"""Attribution on a real engine: which changes are a caller's, and which are external."""
 
 import asyncio
 from contextlib import suppress

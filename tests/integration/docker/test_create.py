@@ -46,7 +46,7 @@ MIB = 2**20
 
 
 async def says(raw: docker.APIClient, container: Resource, *command: str) -> str:
-    """Run a command in a container and give what it prints."""
+    """Run a command in a container and return its output."""
 
     def run() -> str:
         made = raw.exec_create(container.id, list(command))
@@ -57,7 +57,7 @@ async def says(raw: docker.APIClient, container: Resource, *command: str) -> str
 
 @pytest.fixture
 def network(raw: docker.APIClient, token: str):
-    """A network with a subnet; its containers have to be gone before it."""
+    """A network with a subnet; its containers must be deleted first."""
     pool = docker.types.IPAMPool(subnet="10.249.77.0/24")
     made = raw.create_network(token, ipam=docker.types.IPAMConfig(pool_configs=[pool]))
     yield token

@@ -1,4 +1,4 @@
-"""The stream of events: its beginning, its end, and the loss of it."""
+"""The event stream: begin, end and loss."""
 
 import asyncio
 import signal
@@ -113,7 +113,7 @@ async def test_subscribe_when_engine_dies_or_hangs_raises_unreachable(engine: Pr
             engine.signal(signal.SIGSTOP)
             reading = asyncio.ensure_future(anext(events))
             await asyncio.sleep(0.3)
-            assert not reading.done()  # nobody notices, but for the probe
+            assert not reading.done()  # only a probe detects a frozen engine
             reading.cancel()
             started = time.monotonic()
         assert time.monotonic() - started < 2

@@ -1,4 +1,4 @@
-"""Following the engine: which events about a container are reported, and when."""
+"""Subscriptions: which events about a container are reported, and when."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -21,7 +21,7 @@ RUNNING, PAUSED, STOPPED = ResourceState.RUNNING, ResourceState.PAUSED, Resource
 
 @pytest.fixture
 async def driver(raw: docker.APIClient) -> AsyncIterator[DockerDriver]:
-    """A driver whose early events wait for Docker's list, however slow the machine is."""
+    """A driver that holds early events back until Docker's list shows the change."""
     timing = SubscriptionTiming(check=timedelta(seconds=30))
     async with DockerDriver(timing=DockerTiming(subscription=timing)) as driver:
         yield driver
@@ -72,7 +72,7 @@ async def test_subscribe_hint_when_reported_matches_list(
         for what, state in ((raw.pause, PAUSED), (raw.unpause, RUNNING)) * 3:
             count = len(watcher.seen)
             await asyncio.to_thread(what, id)
-            await watcher.settled(after=count)  # sooner, Docker takes its own pause for news
+            await watcher.settled(after=count)  # wait first: Docker may report its own pause late
             assert {each.state for each in watcher.seen[count:]} == {state}
         for number in range(8):
             count, name = len(watcher.seen), f"{token}-{number}"
@@ -151,7 +151,7 @@ async def test_subscribe_when_start_fails_reports_it(
 async def test_subscribe_with_blocked_loop_reports_every_container(
     driver: DockerDriver, make: Make, raw: docker.APIClient
 ):
-    """More events than Docker remembers come while the event loop does nothing else."""
+    """More events than Docker buffers arrive while the event loop is blocked."""
     made = [await make(*DEAF, start=False) for _ in range(5)]
     async with EventQueue.of(driver) as events:
         for _ in range(30):

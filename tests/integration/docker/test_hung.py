@@ -1,4 +1,4 @@
-"""A container whose shim hangs: Docker hangs on it, too, and nothing else may."""
+"""A container with a hung shim: Docker hangs on this container, and no other may be affected."""
 
 import asyncio
 import os
@@ -36,7 +36,7 @@ SOON = 20.0  # seconds; all of these take milliseconds, and what waits takes a m
 
 @asynccontextmanager
 async def hung(container: Resource) -> AsyncIterator[None]:
-    """Stop the shim of a container, as a broken disk or kernel would."""
+    """Freeze the shim of a container, as a broken disk or kernel would."""
     stat = Path(f"/proc/{container.container.pid}/stat").read_text()
     shim = int(stat.rpartition(")")[2].split()[1])
     assert container.id.encode() in Path(f"/proc/{shim}/cmdline").read_bytes()
@@ -71,7 +71,7 @@ async def test_calls_with_hung_shim_delay_no_other_container(engine: PrivateEngi
                 )
             ]
             await asyncio.sleep(0.5)
-            # Callers that give up do not make room for more that hang.
+            # Cancelled callers keep their slots, so that further hung calls take none.
             for task in stuck[-5:]:
                 task.cancel()
             stuck += [asyncio.create_task(driver.get_resource(bad.id)) for _ in range(10)]
@@ -99,7 +99,7 @@ async def test_calls_with_hung_shim_delay_no_other_container(engine: PrivateEngi
             assert {type(e) for e in await asyncio.gather(*stuck, return_exceptions=True)} == {
                 asyncio.CancelledError
             }
-        # What Docker had begun ends now.
+        # The calls that Docker had begun end now.
         async with asyncio.timeout(60):
             while await driver.list_resources():
                 for each in (bad, good):
@@ -130,14 +130,14 @@ async def test_call_on_hung_shim_times_out(engine: PrivateEngine):
         await driver.delete(made.id, DeleteOptions(force=True))
 
         async def ended() -> bool:
-            """What was given up may be answered after the deletion."""
+            """Return whether no call is left: abandoned calls may end after the deletion."""
             return len(driver._engine._limiter) == 0
 
         await eventually(ended)
 
 
 async def test_stop_graceful_then_force_of_hung_shim_kills(engine: PrivateEngine):
-    """The kill takes effect once the shim goes on: nobody else can end such a container."""
+    """The kill takes effect once the shim continues; nothing else can end such a container."""
     engine.start()
     steps: list[str] = []
     options = StopOptions(mode=StopMode.GRACEFUL_THEN_FORCE, grace_period=timedelta(seconds=1))

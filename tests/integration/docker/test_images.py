@@ -39,10 +39,10 @@ BODY = "planted-in-the-body"
 
 
 def build(raw: docker.APIClient, *tags: str, size: int = 1000) -> str:
-    """Make an image with these tags and give its id."""
+    """Create an image with these tags and return its id."""
     changes = ['CMD ["a","b c"]', 'ENTRYPOINT ["/e"]', "ENV X=y=z", "EXPOSE 80", "LABEL k=v"]
     repository, _, tag = tags[0].rpartition(":")
-    content = archive(random=secrets.token_bytes(size))  # that no other image has a part of
+    content = archive(random=secrets.token_bytes(size))  # content that no other image shares
     raw.import_image_from_data(content, repository=repository, tag=tag, changes=changes)
     for more in tags[1:]:
         repository, _, tag = more.rpartition(":")
@@ -52,7 +52,7 @@ def build(raw: docker.APIClient, *tags: str, size: int = 1000) -> str:
 
 @pytest.fixture
 def cleaned(raw: docker.APIClient, token: str) -> Iterator[str]:
-    """A repository name; images that have the test's token in their names go at the end."""
+    """A repository name; images with the test's token in their names are deleted at the end."""
     yield token
     for image in raw.images():
         for name in (image["RepoTags"] or []) + (image["RepoDigests"] or []):
@@ -79,7 +79,7 @@ def registries(
 
 
 def upload(raw: docker.APIClient, name: str, *, size: int = 1000) -> str:
-    """Put a new image into a registry; the host does not keep it."""
+    """Push a new image to a registry and remove it from the host."""
     id = build(raw, name, size=size)
     credentials = {"username": USER, "password": PASSWORD}
     for line in raw.push(name, stream=True, decode=True, auth_config=credentials):
@@ -97,7 +97,7 @@ async def pull(driver: DockerDriver, name: str) -> tuple[list[PullProgress], Ima
 
 @asynccontextmanager
 async def talkative(status: str, headers: str = "") -> AsyncIterator[str]:
-    """What is no registry, and answers everything with a status and a body."""
+    """A server that is not a registry and answers every request with a status and a body."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if await reader.read(1) == b"\x16":  # the engine tries TLS first
@@ -178,7 +178,7 @@ class TestOnTheHost:
             (ImageFilter(reference=f"{cleaned}/a", dangling=False), {first}),
         ):
             assert {image.id for image in await driver.list_images(which)} == expected
-        raw.tag(f"{cleaned}/b:2", f"{cleaned}/a", "1", force=True)  # a:1 loses its name
+        raw.tag(f"{cleaned}/b:2", f"{cleaned}/a", "1", force=True)  # the image of a:1 loses its tag
         dangling = {
             image.id: image for image in await driver.list_images(ImageFilter(dangling=True))
         }
@@ -216,7 +216,7 @@ class TestOnTheHost:
         name = f"{cleaned}/a:1"
         raw.commit((await make(start=False)).id, repository=f"{cleaned}/a", tag="1")
         user = await make(*DEAF, image=name)
-        for force in (False, True):  # it runs: force does not help
+        for force in (False, True):  # force does not help while the container runs
             with pytest.raises(InUseError) as caught:
                 await driver.delete_image(await image_id(driver, name), force=force)
             assert caught.value.metadata["used_by"] == user.name
@@ -312,14 +312,14 @@ class TestPull:
             async def hung_up() -> bool:
                 return not road.travellers
 
-            await eventually(hung_up, within=15)  # it would end by itself after 25
+            await eventually(hung_up, within=15)  # without the close, it would end after 25 s
         with pytest.raises(ImageNotFoundError):
             await driver.get_image(f"{road.address}/{cleaned}:1")
 
     async def test_pull_image_when_cancelled_frees_thread(
         self, raw: docker.APIClient, registries: tuple[str, str]
     ):
-        """Also while the engine has not answered with a single byte."""
+        """Cancel before the engine has sent the first byte."""
         async with DockerDriver(threads=1) as driver, slow_road(registries[0]) as road:
             road.blocked = b"/manifests/"
 
@@ -373,7 +373,7 @@ class TestLogin:
             assert PASSWORD not in str(caught.value)
             assert "user name or password is wrong" in caught.value.message
             assert "LoginRegistry" not in caught.value.message
-        with pytest.raises(ImageNotFoundError):  # the right ones are still there
+        with pytest.raises(ImageNotFoundError):  # the valid credentials are kept
             await pull(driver, f"{registry}/proa-test/none:1")
 
     async def test_login_registry_without_registry_raises_registry_unreachable(

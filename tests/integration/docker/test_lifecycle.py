@@ -1,4 +1,4 @@
-"""Reading, and the verbs that the engine does in one step."""
+"""Reads, and the verbs that the engine does in one step."""
 
 import asyncio
 from datetime import timedelta
@@ -117,7 +117,7 @@ class TestStates:
         assert (detail.reason, detail.exit_code, detail.oom_killed) == (reason, code, False)
         assert detail.finish_time is not None
         short = (await summary(driver, made.id)).state_detail
-        # Whether a killed one had run out of memory, only the full view tells.
+        # Only the FULL view tells whether a killed container had run out of memory.
         listed = None if code == 137 else reason
         assert (short.reason, short.exit_code) == (listed, code)
 
@@ -226,7 +226,7 @@ class TestPauseAndResume:
     async def test_pause_and_resume_in_quick_succession_return_each_state(
         self, driver: DockerDriver, make: Make
     ):
-        """Docker's own late events make it take a paused one for a running one."""
+        """Docker's own delayed events may make Docker take a paused container for a running one."""
         made = await make(*DEAF)
         for _ in range(10):
             assert (await driver.pause(made.id)).state is PAUSED
@@ -320,7 +320,7 @@ class TestSummaries:
         try:
             made = await make(*DEAF, image=f"{token}:1", start=False)
             before = await summary(driver, made.id)
-            raw.commit(made.id, token, "1")  # that name means another image now
+            raw.commit(made.id, token, "1")  # the tag now refers to another image
             assert raw.containers(all=True, filters={"id": made.id})[0]["Image"] != f"{token}:1"
             assert await summary(driver, made.id) == before
             assert before in await driver.list_resources()

@@ -1,4 +1,4 @@
-"""How many calls of the API a list costs: one, whoever made the containers."""
+"""The API calls of a list: one, whoever made the containers."""
 
 import asyncio
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ NUMBER = 200
 
 @pytest.fixture
 def made_by_others(raw: docker.APIClient, token: str) -> Iterator[dict[str, bool]]:
-    """Containers as `docker create` makes them; by id, whether with --rm."""
+    """Containers made as by `docker create`: by id, whether made with --rm."""
     made: dict[str, bool] = {}
     try:
         for number in range(NUMBER):

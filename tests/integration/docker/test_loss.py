@@ -1,4 +1,4 @@
-"""An engine that is not there, does not answer, dies and comes back."""
+"""An engine that is absent, does not answer, dies and returns."""
 
 import asyncio
 import signal
@@ -33,7 +33,7 @@ SECOND = timedelta(seconds=1)
 
 @contextmanager
 def deaf_listener(folder: Path) -> Iterator[str]:
-    """A socket that takes connections and never answers."""
+    """A socket that accepts connections and never answers."""
     path = folder / "deaf.sock"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
@@ -147,7 +147,7 @@ class TestHung:
 
                 async def taken() -> bool:
                     engine = driver._engine
-                    # Two of three hold the slots; the urgent call needs none of them.
+                    # Two of the three calls hold all slots; the urgent call needs none of these.
                     return (
                         engine._limiter.waiting(SOME_ID) == 1
                         and len(engine._urgent_limiter) == 1
@@ -175,7 +175,7 @@ async def test_calls_after_engine_restart_succeed(engine: PrivateEngine):
         await eventually(lambda: PrivateEngine.answers(driver), within=30)
         await engine.import_image()
         made = (await driver.create_container(ContainerSpec(image=IMAGE))).resource
-        # Calls fill the pool with connections that are dead after the kill.
+        # Fill the pool with connections, which are dead after the kill.
         await asyncio.gather(*(driver.get_resource(made.id) for _ in range(8)))
 
         engine.signal(signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Containers that others made, with what no view had met."""
+"""Containers made externally, with values that once broke the views."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -49,7 +49,7 @@ def ranged(raw: docker.APIClient, token: str, some_ports: range) -> Iterator[str
 
 @pytest.fixture(params=["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999999Z"])
 def dated(raw: docker.APIClient, token: str, request: pytest.FixtureRequest) -> Iterator[str]:
-    """The name of an image whose author set a date at an end of the calendar."""
+    """The name of an image whose author set a date at either end of the calendar."""
     image = saved_image(f"{token}:1", created=request.param, config={"Labels": {LABEL: token}})
     list(raw.load_image(image))
     yield f"{token}:1"

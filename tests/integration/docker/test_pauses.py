@@ -1,4 +1,4 @@
-"""Pauses in quick succession, ours and those of others: no wrong state is shown after them."""
+"""Own and external pauses in quick succession: the state shown afterwards is right."""
 
 import asyncio
 

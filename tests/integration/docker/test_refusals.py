@@ -35,7 +35,7 @@ def stage(driver: DockerDriver, raw: docker.APIClient) -> Iterator[Stage]:
 
 @pytest.fixture
 def met(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the rows that were met, in their order."""
+    """The names of the matched rows, in order."""
     names: list[str] = []
 
     def spied(
@@ -59,7 +59,7 @@ def check(error: ProaError, meaning: RefusalMeaning) -> None:
 
 
 def fields(error: ProaError) -> list[str]:
-    """Return the fields that are blamed."""
+    """Return the fields that an error names."""
     violations = error.violations if isinstance(error, InvalidArgumentError) else ()
     return [each.field for each in violations]
 
@@ -106,7 +106,7 @@ async def test_start_of_invalid_container_names_remedy(stage: Stage):
 
 
 def test_update_refused_for_unchanged_field_names_no_field():
-    """The engine names the CPUs, which the request left as they are."""
+    """The engine complains about the CPUs, which the request did not change."""
     text = "Range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available"
     error = errors.refused(400, text, ContainerUpdate(pids_limit=7))
     check(error, RefusalMeaning.CONFLICT)

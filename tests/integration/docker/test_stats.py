@@ -1,4 +1,4 @@
-"""What containers use, measured by the engine."""
+"""Resource usage of containers, measured by the engine."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.docker
 LIMIT = timedelta(seconds=60)
 MIB = 2**20
 BUSY = ("sh", "-c", "while :; do :; done")
-# Written, and read again, so that it is page cache that can be dropped.
+# Write and read a file, to fill droppable page cache.
 CACHING = ("sh", "-c", "dd if=/dev/zero of=/tmp/x bs=1M count=32; sync; sleep 3600")
 
 
@@ -80,7 +80,7 @@ async def test_stats_of_many_containers_runs_in_parallel(driver: DockerDriver, m
     started = time.monotonic()
     found = await driver.stats([each.id for each in made])
     assert set(found) == {each.id for each in made}
-    assert time.monotonic() - started < 5  # one after the other they take a second each
+    assert time.monotonic() - started < 5  # in sequence, each would take a second
 
 
 async def test_stats_with_old_api_returns_sample(make: Make):

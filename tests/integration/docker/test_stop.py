@@ -1,4 +1,4 @@
-"""What the contract suite does not ask of stops and restarts, or only this engine has."""
+"""Stops and restarts beyond the contract suite: cases that only Docker has."""
 
 import asyncio
 import threading
@@ -56,7 +56,7 @@ def then_force(seconds: float) -> StopOptions:
 
 
 async def heard(raw: docker.APIClient, container: Resource) -> None:
-    """Wait until the shell has its trap."""
+    """Wait until the shell has set its trap."""
 
     async def ready() -> bool:
         return b"ready" in raw.logs(container.id)
@@ -67,7 +67,7 @@ async def heard(raw: docker.APIClient, container: Resource) -> None:
 async def asked(
     driver: DockerDriver, container: Resource, options: StopOptions, number: int = 1
 ) -> list[asyncio.Task[Resource]]:
-    """Begin as many stops, and wait until each has sent its signal."""
+    """Begin this many stops, and wait until each has sent its signal."""
     steps: list[str] = []
     stops = [
         asyncio.create_task(
@@ -106,7 +106,7 @@ class TestGraceful:
         async def init_has_a_child() -> bool:
             return len(raw.top(made.id)["Processes"]) == 2
 
-        await eventually(init_has_a_child)  # before, it hears nothing
+        await eventually(init_has_a_child)  # before that, it receives no signal
         stopped = await driver.stop(made.id, graceful(30))
         code = INIT_KILLED_BY["SIGTERM" if signal == "SIGTERM" else "SIGINT"]
         assert stopped.state_detail.exit_code == code
@@ -160,7 +160,7 @@ class TestGraceful:
         made = await make(*DEAF, stop_timeout=timedelta(seconds=1))
         started = time.monotonic()
         stopped = await driver.stop(made.id)
-        assert 1 <= time.monotonic() - started < 8  # without it, 10
+        assert 1 <= time.monotonic() - started < 8  # the default is 10
         assert stopped.state_detail.exit_code == 137
 
     async def test_stop_of_paused_container_resumes_it_first(
@@ -191,7 +191,7 @@ class TestGraceful:
 
 @pytest.fixture
 def foreign(raw: docker.APIClient, token: str) -> Iterator[Callable[..., str]]:
-    """Makes a container of somebody else's, deaf to all signals, that runs; gives its id."""
+    """Create running external containers that ignore all signals; return their ids."""
 
     def make(**fields: Any) -> str:
         made = raw.create_container(
@@ -210,7 +210,7 @@ def foreign(raw: docker.APIClient, token: str) -> Iterator[Callable[..., str]]:
 
 
 class TestOddOnes:
-    """Containers whose own signal or time is not what one expects."""
+    """Containers with an unusual stop signal or timeout."""
 
     @pytest.mark.parametrize("seconds", [-1, 2**31])
     async def test_stop_with_infinite_timeout_kills_after_grace(
@@ -305,7 +305,7 @@ class TestForce:
     async def test_stop_force_during_graceful_stops_ends_them(
         self, driver: DockerDriver, make: Make
     ):
-        """More stops wait than the driver has threads; none of them holds one."""
+        """More stops wait than the driver has threads: a waiting stop holds no thread."""
         made = await make(*DEAF)
         before = threading.active_count()
         waiting = await asked(driver, made, graceful(60), 12)

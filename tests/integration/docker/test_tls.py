@@ -1,4 +1,4 @@
-"""An engine behind TCP with TLS: the same driver, other certificates."""
+"""An engine behind TCP with TLS and client certificates."""
 
 import asyncio
 import shutil
@@ -27,7 +27,7 @@ def openssl(folder: Path, *arguments: str) -> None:
 
 
 def authority(folder: Path) -> Path:
-    """Make a folder with a certificate authority and certificates for both ends."""
+    """Create a folder with a certificate authority and certificates for both ends."""
     folder.mkdir()
     new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
     basic = ("-addext", "basicConstraints=critical,CA:TRUE")
@@ -47,7 +47,7 @@ def authority(folder: Path) -> Path:
 
 @asynccontextmanager
 async def tls_door(folder: Path) -> AsyncIterator[str]:
-    """A TCP port with TLS, for those with a certificate, that leads to the engine."""
+    """A TLS port in front of the engine that requires a client certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "server-cert.pem", folder / "server-key.pem")
     context.load_verify_locations(folder / "ca.pem")
@@ -66,7 +66,7 @@ async def tls_door(folder: Path) -> AsyncIterator[str]:
         travellers.add(task)
         far = await asyncio.open_unix_connection(DEFAULT_URL.removeprefix("unix://"))
         await asyncio.gather(carry(reader, far[1]), carry(far[0], writer), return_exceptions=True)
-        await asyncio.sleep(0.05)  # what is written may still be on its way
+        await asyncio.sleep(0.05)  # written bytes may still be in flight
         writer.transport.abort()
 
     travellers: set[asyncio.Task[None]] = set()
@@ -85,14 +85,14 @@ async def test_driver_with_client_certificate_connects(make: Make, tmp_path: Pat
         async with DockerDriver(url, cert_path=right) as driver:
             assert (await driver.probe()).version
             assert await driver.get_resource(made.id) == made
-            with pytest.raises(RegistryUnreachableError):  # a stream has a connection of its own
+            with pytest.raises(RegistryUnreachableError):  # a stream uses a separate connection
                 await anext(aiter(driver.pull_image("127.0.0.1:1/x")))
             async with EventQueue.of(driver) as events:
                 await driver.update(made.id, ResourceUpdate(name=f"{made.name}-new"))
                 async with asyncio.timeout(30):
                     while (await anext(events)).id != made.id:
                         pass
-            assert await driver.stats([made.id]) == {}  # it does not run
+            assert await driver.stats([made.id]) == {}  # the container is stopped
 
             async def no_listeners() -> bool:
                 return all(thread.name != "docker-events" for thread in threading.enumerate())

@@ -122,7 +122,7 @@ async def test_create_container_when_cancelled_leaves_nothing(
         await create
     except asyncio.CancelledError:
         assert left(raw, token) == []
-    else:  # it was faster
+    else:  # the create ended before the cancellation
         assert len(left(raw, token)) == 2
         raw.remove_container(left(raw, token)[0], force=True)
         raw.remove_volume(token)

@@ -1,4 +1,4 @@
-"""What Proa tells of containers that others made is what `docker inspect` tells."""
+"""Views of externally made containers match `docker inspect`."""
 
 import asyncio
 import secrets
@@ -26,7 +26,7 @@ from proad.model import Container, Resource, ResourceState, ResourceView
 
 pytestmark = pytest.mark.docker
 
-# What the inventory adds, and what no container has.
+# The fields that the inventory adds, or that no container has.
 _NOT_OURS = {"allowed_verbs", "host", "activity", "etag", "revision", "observe_time", "domain"}
 _IMAGE = [
     'ENTRYPOINT ["echo", "a b"]',
@@ -37,13 +37,13 @@ _IMAGE = [
     "USER 1000",
 ]
 _AT_ONCE = 4
-# Seconds in which each is found not to change while it is looked at.
+# Seconds within which each container must be read without changing during the read.
 _STEADY = 60
 
 
 @pytest.fixture(scope="module")
 def mark() -> str:
-    """The label, and the start of all names, of what this module makes."""
+    """The label and name prefix of everything that this module creates."""
     return f"proa-test-{secrets.token_hex(4)}"
 
 
@@ -68,7 +68,7 @@ def ground(
             IMAGE, list(DEAF), name=f"{name}-other", labels=own, volumes=volumes
         )["Id"]
         raw.start(other)
-        # By their ids, too: they lose their names.
+        # Remove by id as well: the images lose their tags.
         image = f"{name}-image:1"
         images.append(raw.commit(other, repository=f"{name}-image", tag="1", changes=_IMAGE)["Id"])
         for tag in tags:
@@ -93,7 +93,7 @@ def ground(
 
 def _remove_containers(raw: docker.APIClient, mark: str) -> None:
     def remove(id: str) -> None:
-        with suppress(APIError):  # one that removes itself
+        with suppress(APIError):  # a transient container
             raw.remove_container(id, force=True, v=True)
 
     found = raw.containers(all=True, filters={"label": f"{LABEL}={mark}"})
@@ -103,12 +103,12 @@ def _remove_containers(raw: docker.APIClient, mark: str) -> None:
 
 def _remove_images(raw: docker.APIClient, ids: Iterable[str]) -> None:
     for id in ids:
-        with suppress(NotFound):  # its name was its last one
+        with suppress(NotFound):  # removing its last tag removed the image
             raw.remove_image(id, force=True)
 
 
 def _network(raw: docker.APIClient, mark: str) -> str:
-    """Make a network whose addresses can be asked for, of both families if the engine can."""
+    """Create a network with fixed subnets, with IPv6 if the engine supports it."""
     number = secrets.randbelow(250)
     pools = [
         docker.types.IPAMPool(subnet=f"10.{200 + number // 5}.{number}.0/24"),
@@ -128,7 +128,7 @@ def _network(raw: docker.APIClient, mark: str) -> str:
 
 @pytest.fixture(scope="module")
 def odd(raw: docker.APIClient, mark: str, ground: Ground) -> Mapping[str, Odd]:
-    """A hundred odd containers and more, by id; names of images mean other ones in the end."""
+    """More than a hundred odd containers, by id; some image tags are moved afterwards."""
 
     def make(one: Odd) -> str:
         labels = {**one.config.get("Labels", {}), LABEL: mark}
@@ -148,7 +148,7 @@ def odd(raw: docker.APIClient, mark: str, ground: Ground) -> Mapping[str, Odd]:
 
 
 def _do(raw: docker.APIClient, step: str, id: str, ground: Ground) -> None:
-    """Bring a container to the state that is wanted of it."""
+    """Bring a container into the state that its description asks for."""
     match step:
         case "start":
             raw.start(id)
@@ -163,7 +163,7 @@ def _do(raw: docker.APIClient, step: str, id: str, ground: Ground) -> None:
             raw.start(id)
             which = {"container": id, "event": "die"}
             with closing(raw.events(since=begin, filters=which)) as deaths:
-                for _ in range(5):  # it waits for some seconds before the next start
+                for _ in range(5):  # Docker waits for some seconds before the next start
                     next(deaths)
         case "fail":
             with suppress(APIError):
@@ -177,7 +177,7 @@ def _do(raw: docker.APIClient, step: str, id: str, ground: Ground) -> None:
 
 
 def plain(resource: Resource) -> dict[str, Any]:
-    """Return a view as dictionaries, what has no order in it sorted."""
+    """Return a view as dictionaries, with unordered collections sorted."""
     found = {key: value for key, value in asdict(resource).items() if key not in _NOT_OURS}
     return ordered(found)
 
@@ -194,7 +194,7 @@ def _key(item: Mapping[str, Any]) -> str:
 
 
 def unlike(found: Any, wanted: Any, path: str = "") -> Iterator[str]:
-    """Return where two views differ, and how."""
+    """Return the differences between two views."""
     if isinstance(found, Mapping) and isinstance(wanted, Mapping):
         for key in found.keys() | wanted.keys():
             yield from unlike(found.get(key), wanted.get(key), f"{path}.{key}")
@@ -236,10 +236,10 @@ def test_expected_view_covers_every_model_field(raw: docker.APIClient, odd: Mapp
 
 
 def listed(full: Mapping[str, Any], ground: Ground) -> dict[str, Any]:
-    """Return what a SUMMARY has of a FULL view of a container that others made."""
+    """Return the SUMMARY fields of a FULL view of an externally made container."""
     summary = {**shortened(full), "lifetime": None}
     container = full["container"]
-    if container["image"] in ground.tags:  # those names were taken away
+    if container["image"] in ground.tags:  # the tags were moved
         summary["container"] = {**summary["container"], "image": container["image_id"]}
     return summary
 
@@ -279,13 +279,13 @@ async def test_list_resources_matches_docker_inspect(
 
 
 def _hold(file: Path, sign: str) -> None:
-    """Make a file one that nobody can remove ("+"), or can ("-")."""
+    """Set ("+") or clear ("-") the immutable flag of a file."""
     subprocess.run(["chattr", f"{sign}i", file], check=True)
 
 
 @pytest.fixture
 def held(raw: docker.APIClient, mark: str, ground: Ground) -> Iterator[tuple[str, Path]]:
-    """The id of a container that the engine could not remove, and the file that is why."""
+    """The id of a container that the engine failed to remove, and the immutable file in it."""
     id = raw.create_container(IMAGE, ["true"], labels={LABEL: mark})["Id"]
     raw.start(id)
     raw.wait(id)
@@ -307,7 +307,7 @@ def held(raw: docker.APIClient, mark: str, ground: Ground) -> Iterator[tuple[str
 async def test_views_of_dead_container_are_failed_until_removed(
     driver: DockerDriver, raw: docker.APIClient, held: tuple[str, Path]
 ):
-    """Lists of Docker 20.10 say that it is being removed, for ever."""
+    """Lists of Docker 20.10 show such a container as being removed for ever."""
     id, file = held
     assert raw.inspect_container(id)["State"]["Status"] == "dead"
     full = await driver.get_resource(id)
@@ -326,7 +326,7 @@ async def test_views_of_dead_container_are_failed_until_removed(
 async def test_get_resource_during_forced_removal_is_never_failed(
     driver: DockerDriver, raw: docker.APIClient, mark: str, ground: Ground
 ):
-    """Docker 28 lists it as dead until it is gone."""
+    """Docker 28 lists the container as dead until the removal has ended."""
     id = raw.create_container(IMAGE, list(DEAF), labels={LABEL: mark})["Id"]
     raw.start(id)
     removal = asyncio.create_task(asyncio.to_thread(raw.remove_container, id, force=True))

@@ -1,4 +1,4 @@
-"""What runs in the containers of these tests, and a way to wait."""
+"""Commands of the test containers, and a helper to create them."""
 
 from typing import Any, Protocol
 
@@ -7,14 +7,14 @@ from proad.model import ContainerSpec, Resource
 IMAGE = "proa-test/busybox:1"
 LABEL = "proa-test"
 
-# Process 1 gets no signal that it has no handler for.
+# The kernel delivers to process 1 only signals that it has a handler for.
 DEAF = ("sleep", "3600")
 OBEDIENT = ("sh", "-c", 'trap "exit 0" TERM; echo ready; sleep 3600 & wait')
 SLOW = ("sh", "-c", 'trap "sleep 3; exit 0" TERM; echo ready; sleep 3600 & wait')
 
 
 class Make(Protocol):
-    """Makes a container that goes away at the end of the test."""
+    """Creates containers and deletes them at the end of the test."""
 
     async def __call__(self, *command: str, start: bool = True, **fields: Any) -> Resource: ...
 

@@ -1,4 +1,4 @@
-"""What virsh tells of domains, in the model's words; knows nothing of the driver's code."""
+"""The model's view of domains as virsh reports them, independent of the driver's code."""
 
 import asyncio
 import re
@@ -70,12 +70,12 @@ class Volume:
 
     @property
     def allocation_bytes(self) -> int:
-        """What the file system tells."""
+        """Return the allocation that the file system reports."""
         return Path(self.path).stat().st_blocks * 512
 
 
 async def virsh(uri: str, *commands: str) -> list[str]:
-    """Run commands in one virsh and give what each of them says."""
+    """Run commands in one virsh and return the output of each."""
     line = "; ".join(f"{command}; echo '{_MARK}'" for command in commands)
     process = await asyncio.create_subprocess_exec(
         *("virsh", "--quiet", "--connect", uri, line), stdout=subprocess.PIPE
@@ -141,7 +141,7 @@ def _resource(
 
 
 def _memory(root: ET.Element, facts: dict[str, str]) -> int:
-    """Of one that is off and has no balloon, libvirt tells what it never starts with."""
+    """Return the memory of a domain; libvirt reports a wrong value for a stopped one without balloon."""
     balloon = root.find("devices/memballoon")
     if balloon is None or balloon.get("model") == "none":
         return _kib(facts["Max memory"])

@@ -1,12 +1,12 @@
-"""What our driver asks libvirtd, by the names of the calls."""
+"""Count the driver's calls to libvirtd."""
 
 from typing import Any
 
 
 class CallCounter:
-    """libvirt's C module, noting the calls that ask libvirtd."""
+    """libvirt's C module with a record of the calls that reach libvirtd."""
 
-    # What asks nothing, and what a thread does once.
+    # Calls that do not reach libvirtd, or that each thread makes once.
     OTHERS = (
         "virEventRunDefaultImpl",
         "virConnectIsAlive",

@@ -17,7 +17,7 @@ from requirements import skip_or_fail
 
 URI = "qemu:///system"
 TIMING = LibvirtTiming(poll_interval=timedelta(seconds=1))
-# Guests that follow are slow on a slow machine.
+# Guests need time to obey on a slow machine.
 PATIENT = pytest.mark.parametrize(
     "timing",
     [replace(TIMING, resize=ResizeTiming(balloon_timeout=timedelta(seconds=30)))],
@@ -27,7 +27,7 @@ PATIENT = pytest.mark.parametrize(
 
 @pytest.fixture(scope="session")
 def raw() -> Iterator[libvirt.virConnect]:
-    """libvirt without our driver: what the world outside sees and does."""
+    """A libvirt connection beside the driver, for external changes and checks."""
     try:
         connection = libvirt.open(URI)
     except libvirt.libvirtError as error:
@@ -72,7 +72,7 @@ def records() -> SwitchableRecords:
 async def driver(
     raw: libvirt.virConnect, folder: Path, timing: LibvirtTiming, records: SwitchableRecords
 ) -> AsyncIterator[LibvirtDriver]:
-    """A driver whose default pool, which it makes by itself, is the tests' own."""
+    """A driver that creates its default pool in the tests' folder."""
     async with LibvirtDriver(
         URI,
         virt_type="qemu",

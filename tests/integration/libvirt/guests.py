@@ -1,4 +1,4 @@
-"""Guests that really boot, made and removed by a test."""
+"""Guests that boot, created and deleted by a test."""
 
 import re
 import secrets
@@ -25,12 +25,12 @@ from proad.model import (
 
 MIB = 2**20
 ISOS = ("guest.iso", "guest-noagent.iso", "guest-deadagent.iso", "guest-deaf.iso")
-BOOT_SECONDS = 120  # emulated, on a machine that may be slow and busy
+BOOT_SECONDS = 120  # seconds; guests are emulated, and the machine may be busy
 SCRAP = DeleteOptions(force=True, delete_snapshots=True, delete_saved_state=True)
 
 
 class Guests:
-    """Makes guests under one prefix."""
+    """Creates guests with names of one prefix."""
 
     def __init__(self, driver: LibvirtDriver, raw: libvirt.virConnect, folder: Path) -> None:
         self.driver = driver
@@ -53,7 +53,7 @@ class Guests:
         return DomainSpec(**fields)
 
     def blank(self, **fields: Any) -> DomainSpec:
-        """A domain that comes no further than its firmware."""
+        """Return the spec of a domain that gets no further than its firmware."""
         return self.spec(cdrom=None, memory_bytes=32 * MIB, **fields)
 
     async def boot(self, iso: str = "guest.iso", **fields: Any) -> Resource:
@@ -81,24 +81,24 @@ class Guests:
         return await self.driver.get_resource(made.id)
 
     async def ready(self, id: str) -> None:
-        """Wait until the guest says that it is up."""
+        """Wait until the guest reports that it is up."""
         await self.hear(id, rb"READY")
 
     async def tick(self, id: str) -> int:
-        """Wait for the guest's next tick and give its number."""
+        """Wait for the guest's next tick and return its number."""
         return int((await self.hear(id, rb"TICK (\d+)\r?\n")).group(1))
 
     async def hear(self, id: str, what: bytes) -> re.Match[bytes]:
-        """Wait until the serial console says something from now on."""
+        """Wait until new output of the serial console contains a text."""
         return await self.says(id, "", what)
 
     async def says(self, id: str, command: str, what: bytes) -> re.Match[bytes]:
-        """Type a command on the serial console, if there is one, and wait for an answer."""
+        """Type a command, if given, on the serial console and wait for an answer."""
         domain = self.raw.lookupByUUIDString(id)
         return await hear(domain, what, command=command, within=BOOT_SECONDS)
 
     async def volumes(self) -> set[str]:
-        """Name the volumes of the pool that the tests of this prefix made."""
+        """Return the names of the pool's volumes with this prefix."""
         return {
             volume.name
             for volume in await self.driver.list_volumes()
@@ -106,18 +106,18 @@ class Guests:
         }
 
     async def domains(self) -> set[str]:
-        """Name the domains of this prefix."""
+        """Return the names of the domains with this prefix."""
         names = (resource.name for resource in await self.driver.list_resources())
         return {name for name in names if name.startswith(self.prefix)}
 
     async def remove_all(self) -> None:
-        """Remove all of this prefix; what cannot go keeps nothing else from going."""
+        """Remove everything with this prefix; a failed removal does not stop the others."""
         failures: list[ProaError] = []
         for resource in await self.driver.list_resources():
             if resource.name.startswith(self.prefix):
                 try:
                     await self.driver.delete(resource.id, SCRAP)
-                except ResourceNotFoundError:  # a transient one goes by itself
+                except ResourceNotFoundError:  # a transient domain is removed with its stop
                     continue
                 except ProaError as error:
                     failures.append(error)
@@ -127,7 +127,7 @@ class Guests:
             if volume.name.startswith(self.prefix)
         }
         while volumes:
-            # Those that others are based on go last.
+            # Delete base volumes after their overlays.
             bases = {volume.base_path for volume in volumes.values()}
             path = next(path for path in volumes if path not in bases)
             volume = volumes.pop(path)

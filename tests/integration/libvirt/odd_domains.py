@@ -1,4 +1,4 @@
-"""A hundred domains as others make them: every bus, format, screen, boot order and text."""
+"""A hundred externally defined domains: every bus, format, screen, boot order and text."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -67,7 +67,7 @@ def file(path: str) -> str:
 
 
 def odd_domains(folder: Path) -> Iterator[Odd]:
-    """Yield them; `folder` is that of a pool with the volumes a.qcow2 and b.raw."""
+    """Yield the domains; `folder` is the folder of a pool with the volumes a.qcow2 and b.raw."""
     yield from _disks(folder)
     yield from _sources(folder)
     yield from _screens()

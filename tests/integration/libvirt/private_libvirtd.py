@@ -1,4 +1,4 @@
-"""A libvirtd of the test's own, which it may kill."""
+"""A private libvirtd, which a test may kill."""
 
 import os
 import signal
@@ -44,7 +44,7 @@ remember_owner = 0
 
 
 class PrivateLibvirtd:
-    """A libvirtd in its own mount and network namespaces, to be killed."""
+    """A libvirtd in its own mount and network namespaces."""
 
     def __init__(self, folder: Path) -> None:
         require_root_and("libvirtd")
@@ -58,7 +58,7 @@ class PrivateLibvirtd:
         (folder / "etc/qemu.conf").write_text(QEMU)
 
     def start(self) -> None:
-        """Start it, unless it runs."""
+        """Start libvirtd unless it runs."""
         if self._process is not None and self._process.poll() is None:
             return
         command = ["unshare", "--mount", "--net", "--propagation", "private", "bash", "-c"]
@@ -68,7 +68,7 @@ class PrivateLibvirtd:
             )
 
     def connected(self) -> libvirt.virConnect:
-        """Connect to it, as soon as it answers."""
+        """Connect as soon as libvirtd answers."""
         deadline = time.monotonic() + 30
         while True:
             try:

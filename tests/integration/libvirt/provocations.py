@@ -1,4 +1,4 @@
-"""Calls that libvirt refuses, one for each row of the driver's table of refusals."""
+"""Provocations of every row of the driver's table of refusals."""
 
 from uuid import uuid4
 

@@ -1,4 +1,4 @@
-"""Ways to make libvirt refuse."""
+"""Helpers that make libvirt refuse a call."""
 
 import subprocess
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ _GONE = (
 
 @dataclass
 class Ground:
-    """Where libvirt is provoked: a folder with a pool of its own, and one domain at a time."""
+    """The setting of a provocation: a folder with its own pool, and one domain at a time."""
 
     raw: libvirt.virConnect
     folder: Path
@@ -52,7 +52,7 @@ class Ground:
         return self.raw.defineXMLFlags(xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
 
     def volume(self, name: str = "disk.qcow2", format: str = "qcow2", more: str = "") -> str:
-        """Make a volume of a MiB, or find it, and give its path."""
+        """Create a volume of a MiB unless it exists, and return its path."""
         made = self.create_volume(name, format, more=more)
         return made.path()
 
@@ -99,7 +99,7 @@ def started(devices: str = "", **fields: str | int) -> Provoke:
 
 
 def torn(where: int, garbage: bytes) -> Provoke:
-    """Start from a saved state that somebody wrote into, or cut off there."""
+    """Start from a saved state that was overwritten or truncated at an offset."""
 
     def start(ground: Ground) -> None:
         domain = ground.define(disk(ground.volume(), "qcow2"))
@@ -118,7 +118,7 @@ def torn(where: int, garbage: bytes) -> Provoke:
 
 
 def meanwhile(act: Callable[[Ground, libvirt.virStorageVol], object]) -> Provoke:
-    """Do something with a volume of which a copy is being made."""
+    """Act on a volume while it is being copied."""
 
     def provoke(ground: Ground) -> None:
         source = ground.create_volume("large.img", "raw", capacity=2**31)
@@ -167,7 +167,7 @@ def without_pool(ground: Ground) -> None:
 
 @contextmanager
 def small_pool(ground: Ground) -> Iterator[libvirt.virStoragePool]:
-    """Mount a file system that is all but full, below the folder, and give a pool of it."""
+    """Mount a nearly full file system below the folder, and yield a pool on it."""
     folder = ground.folder / "small"
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=755", "tmpfs", folder], check=True)
@@ -188,7 +188,7 @@ def small_pool(ground: Ground) -> Iterator[libvirt.virStoragePool]:
 
 
 def small(ground: Ground, format: str, allocation: int = 0) -> None:
-    """Make a volume where there is no room for it."""
+    """Create a volume on the full file system."""
     with small_pool(ground) as pool:
         pool.createXML(
             f"<volume><name>x</name><capacity>{2**26}</capacity>"
@@ -198,7 +198,7 @@ def small(ground: Ground, format: str, allocation: int = 0) -> None:
 
 
 def unsaved(ground: Ground) -> None:
-    """Save a domain where there is no room for its memory."""
+    """Save a domain on a file system without room for its memory."""
     domain = ground.define(disk(ground.volume(), "qcow2"))
     domain.create()
     with small_pool(ground):
@@ -225,7 +225,7 @@ def machine(name: str) -> str:
 
 @dataclass(frozen=True)
 class Provocation:
-    """A call that must be refused.
+    """A call that libvirt must refuse.
 
     Attributes:
         row: name of the row that it must meet.

@@ -1,4 +1,4 @@
-"""Records of volumes whose database the tests switch off and on."""
+"""Volume records whose database can be switched off and on."""
 
 from proad.drivers.records import LocalVolumeRecords
 from proad.errors import DatabaseUnreachableError

@@ -1,4 +1,4 @@
-"""What a watch tells as a caller's doing on a real libvirtd, and what as somebody else's."""
+"""Attribution on a real libvirtd: which changes are a caller's, and which are external."""
 
 import asyncio
 from datetime import timedelta
@@ -95,7 +95,9 @@ async def test_attribution_during_graceful_stop_is_its_caller(
     async with asyncio.timeout(120), CoreHarness.of(driver) as core:
         polite = StopOptions(mode=StopMode.GRACEFUL, grace_period=GRACE)
         stopping = asyncio.create_task(core.lifecycle.stop(made.id, polite))
-        await core.wait_for_step(made.id, "pressed")  # before, it would resume what is paused
+        await core.wait_for_step(
+            made.id, "pressed"
+        )  # before that, the stop would resume the paused domain
         await asyncio.to_thread(raw.lookupByUUIDString(made.id).suspend)
         await core.wait_for(made.id, "PAUSED")
         await core.lifecycle.stop(made.id, FORCE)

@@ -1,4 +1,4 @@
-"""The default boot order: a new machine comes to its medium, an installed one to its disk."""
+"""The default boot order: a new machine boots its medium, an installed one its disk."""
 
 import asyncio
 from collections.abc import Iterator
@@ -56,7 +56,7 @@ async def test_bios_with_installed_disk_leaves_medium(
 
 
 async def test_uefi_with_empty_disk_tries_medium(driver: LibvirtDriver, guests: Guests):
-    """The firmware says itself what it tries: our medium is none for UEFI."""
+    """Check the firmware's own output: the test medium is not bootable by UEFI."""
     spec = guests.spec(firmware=Firmware.UEFI, machine="q35")
     made = await driver.create_domain(spec, start=True)
     await guests.hear(made.id, rb"(?s)Misc Device.*DVD-ROM")
@@ -77,5 +77,5 @@ async def test_uefi_with_installed_disk_leaves_medium(
     assert await (await asyncio.create_subprocess_exec(*make)).wait() == 0
     spec = guests.spec(firmware=Firmware.UEFI, machine="q35", disks=(on_volume(raw, installed),))
     made = await driver.create_domain(spec, start=True)
-    # With the keys of others in it, the firmware goes no further with what we did not sign.
+    # With enrolled keys, the firmware refuses the unsigned loader.
     await guests.hear(made.id, rb"loading Boot\d+ .UEFI Misc Device")

@@ -1,4 +1,4 @@
-"""Creating and deleting: what is there afterwards, above all when it failed."""
+"""Creates and deletes: the result, and the clean-up after a failure."""
 
 import asyncio
 import os
@@ -205,7 +205,7 @@ async def test_delete_with_volume_used_by_another_domain_keeps_it(
     await driver.delete(owner.id)
     assert await guests.volumes() == {disk.volume.name}
     await driver.delete(other.id)
-    assert await guests.volumes() == {disk.volume.name}  # nor is it that one's
+    assert await guests.volumes() == {disk.volume.name}  # nor does the other domain own it
 
 
 async def test_delete_of_domain_copy_keeps_volumes_of_original(
@@ -249,7 +249,7 @@ def small_pool(raw: libvirt.virConnect) -> Iterator[str]:
     pool = raw.storagePoolCreateXML(
         f"<pool type='dir'><name>{folder.name}</name><target><path>{folder}</path></target></pool>"
     )
-    # Filled behind libvirt's back, which still believes in 4 MiB.
+    # Fill the file system without libvirt's knowledge, which still expects 4 MiB.
     (folder / "filling").write_bytes(b"x" * 3 * MIB)
     yield folder.name
     pool.destroy()

@@ -1,4 +1,4 @@
-"""A volume that goes while somebody comes to use it."""
+"""Deletions of a volume that race a new use of it."""
 
 import asyncio
 import threading

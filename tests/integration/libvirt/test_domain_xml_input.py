@@ -1,4 +1,4 @@
-"""Domain XML from callers: libvirt reads what was checked, and runs nothing of it."""
+"""Domain XML from callers: libvirt reads exactly the checked XML, and runs nothing of it."""
 
 import asyncio
 import secrets
@@ -33,7 +33,7 @@ def domain_xml(name: str, *, more: str = "", uuid: str = "") -> str:
 
 @pytest.fixture
 def script(folder: Path) -> Iterator[tuple[Path, Path]]:
-    """A program that leaves a mark when it is run, where QEMU's user may write one."""
+    """A program that creates a file when run, in a folder where QEMU's user may write."""
     mark = folder / f"mark-{secrets.token_hex(4)}"
     program = folder / f"emulator-{secrets.token_hex(4)}"
     program.write_text(f"#!/bin/sh\necho run > {mark}\n")
@@ -48,7 +48,7 @@ def script(folder: Path) -> Iterator[tuple[Path, Path]]:
 def test_libvirt_define_runs_the_emulator(
     raw: libvirt.virConnect, guests: Guests, script: tuple[Path, Path]
 ):
-    """What the refusal is for; the day that this fails it may go."""
+    """Show why the emulator is refused: once this test fails, the refusal can be dropped."""
     program, mark = script
     xml = domain_xml(
         f"{guests.prefix}-x", more=f"<devices><emulator>{program}</emulator></devices>"
@@ -147,7 +147,7 @@ def overtaken(monkeypatch: pytest.MonkeyPatch) -> Overtake:
 
 
 class Rival:
-    """Another client that defines a domain of the same name all the time."""
+    """Another client that keeps defining a domain of the same name."""
 
     def __init__(self, name: str) -> None:
         self.name = name

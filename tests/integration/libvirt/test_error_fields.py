@@ -1,4 +1,4 @@
-"""What libvirt would refuse, late or without a field, is told at once and with one."""
+"""Errors that libvirt would report late or without a field are reported early with a field."""
 
 import os
 from pathlib import Path

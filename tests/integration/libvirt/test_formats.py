@@ -1,4 +1,4 @@
-"""What a disk is stored in, and what it is based on, is never guessed."""
+"""Disk formats and backing chains are never guessed."""
 
 import os
 import re
@@ -38,7 +38,7 @@ def run(*words: object) -> None:
 
 @pytest.fixture
 def secret() -> Iterator[Path]:
-    """A file of the host, outside of every pool, that QEMU's user may read."""
+    """A host file outside of every pool that QEMU's user may read."""
     folder = Path("/var/tmp") / f"proa-test-{secrets.token_hex(4)}"
     folder.mkdir(mode=0o755)
     path = folder / "secret"
@@ -52,7 +52,7 @@ def secret() -> Iterator[Path]:
 
 @pytest.fixture
 async def dropped(driver: LibvirtDriver, guests: Guests, folder: Path) -> AsyncIterator[Path]:
-    """An image that somebody else put into the pool."""
+    """An image put into the pool externally."""
     await driver.create_volume(VolumeSpec(name=f"{guests.prefix}-first", capacity_bytes=MIB))
     path = folder / f"{guests.prefix}-dropped.qcow2"
     run("qemu-img", "create", "-f", "qcow2", path, MIB)
@@ -182,7 +182,7 @@ async def test_create_on_an_image_with_an_odd_base_says_why_not(
 
 
 async def clones(driver: LibvirtDriver, guests: Guests, count: int) -> list[Volume]:
-    """Make a raw base and qcow2 clones of it, each with a block of its own contents."""
+    """Create a raw base and qcow2 clones of it, each with a block of its own."""
     spec = VolumeSpec(name=f"{guests.prefix}-0", capacity_bytes=MIB, format=DiskFormat.RAW)
     made = [await driver.create_volume(spec)]
     for number in range(1, count + 1):
@@ -237,7 +237,7 @@ async def test_raw_disk_with_image_header_opens_no_host_file(
     await driver.stop(guest.id, FORCE)
     raw.storagePoolLookupByName(folder.name).refresh()
     probed = raw.storageVolLookupByPath(disk.path).XMLDesc()
-    assert str(secret) in probed  # libvirt fell for it
+    assert str(secret) in probed  # libvirt was deceived
     (shown,) = (each for each in await driver.list_volumes() if each.path == disk.path)
     assert (shown.format, shown.base_path, shown.capacity_bytes) == (DiskFormat.RAW, "", MIB)
     second = await guests.boot(disks=(DiskSpec(volume=disk.volume),))
@@ -284,7 +284,7 @@ async def test_raw_volume_reached_by_other_pool_stays_raw(
             )
             with pytest.raises(InvalidArgumentError, match="Proa made it as RAW"):
                 await driver.create_domain_from_xml(DomainXml(xml=xml))
-        for link_ in (alias, hard):  # what goes is a name of the file, and no more
+        for link_ in (alias, hard):  # only one name of the file is deleted
             await driver.delete_volume(pool.name(), link_.name)
         raw.storagePoolLookupByName(folder.name).refresh()
         (shown,) = (each for each in await driver.list_volumes(folder.name) if each == volume)

@@ -1,4 +1,4 @@
-"""What the driver says of its host, and makes of it."""
+"""What the driver reports of its host, and chooses by it."""
 
 import libvirt
 import pytest

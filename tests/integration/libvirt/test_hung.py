@@ -1,4 +1,4 @@
-"""One domain whose QEMU hangs, and all the others."""
+"""A domain with a hung QEMU, beside others."""
 
 import asyncio
 import os
@@ -68,7 +68,7 @@ async def test_calls_while_another_qemu_hangs_are_not_delayed(
     other = await driver.create_domain(guests.blank(), start=True)
     assert set(await driver.stats([hung.id, other.id])) == {hung.id, other.id}
     with hanging(hung):
-        # More of them than there are threads.
+        # More calls than threads.
         waiting = [asyncio.create_task(driver.pause(hung.id)) for _ in range(12)]
         await waits_for_qemu(guests, hung)
         for _ in range(5):
@@ -80,16 +80,16 @@ async def test_calls_while_another_qemu_hangs_are_not_delayed(
             assert (await driver.pause(other.id)).state is ResourceState.PAUSED
             assert (await driver.resume(other.id)).state is ResourceState.RUNNING
             await driver.probe()
-            assert time.monotonic() - begin < 15  # what waits takes a minute
+            assert time.monotonic() - begin < 15  # a waiting call takes a minute
             begin = time.monotonic()
-            # The one that hangs is shown as it last was.
+            # The hung domain is shown in its last known state.
             assert set(await driver.stats([hung.id, other.id])) == {hung.id, other.id}
             assert time.monotonic() - begin < 10
         assert not any(task.done() for task in waiting)
         begin = time.monotonic()
         ended, _ = await asyncio.gather(
             driver.stop(hung.id, StopOptions(mode=StopMode.FORCE)),
-            # Ending a QEMU that hangs takes libvirt ten seconds; other ends do not wait.
+            # libvirt takes ten seconds to kill a hung QEMU; other stops do not wait for that.
             driver.stop(other.id, StopOptions(mode=StopMode.FORCE)),
         )
         assert isinstance(ended, Resource)
@@ -115,7 +115,7 @@ async def test_stop_then_force_of_a_hung_qemu_kills(driver: LibvirtDriver, guest
 async def test_stop_while_an_earlier_call_waits_for_the_qemu_keeps_its_mode(
     driver: LibvirtDriver, guests: Guests
 ):
-    """libvirt refuses after half a minute what waits for a call that hangs."""
+    """libvirt refuses calls that have waited for a hung one for half a minute."""
     made = [await driver.create_domain(guests.blank(), start=True) for _ in range(2)]
     to_end, to_ask = made
     grace = timedelta(seconds=33)
@@ -177,7 +177,7 @@ async def test_stats_after_a_qemu_began_to_hang_take_a_moment(
     other = await driver.create_domain(guests.blank(), start=True)
     with hanging(hung):
         begin = time.monotonic()
-        # There is nothing yet that it could be shown with.
+        # There is no earlier sample of the domain to show.
         assert set(await driver.stats([hung.id, other.id])) == {other.id}
         assert time.monotonic() - begin < 10
         await driver.stop(hung.id, StopOptions(mode=StopMode.FORCE))

@@ -1,4 +1,4 @@
-"""A libvirtd that is not there, dies, hangs and comes back; one of the tests' own."""
+"""A private libvirtd that is absent, dies, hangs and returns."""
 
 import asyncio
 import secrets
@@ -103,7 +103,7 @@ async def test_call_after_libvirtd_was_killed_and_restarted_works(
     libvirtd.start()
     await answering(driver, libvirtd)
     after = await driver.get_resource(made.id)
-    assert after.state is ResourceState.RUNNING  # the workload survived
+    assert after.state is ResourceState.RUNNING  # the workload has survived
     assert after.domain is not None
     assert made.domain is not None
     assert after.domain.runtime_id == made.domain.runtime_id
@@ -129,7 +129,7 @@ async def test_call_after_a_restart_between_two_calls_works(
     libvirtd.start()
     async with LibvirtDriver(libvirtd.uri) as other:
         await answering(other, libvirtd)
-    assert await driver.list_resources() == []  # no error, no probe between
+    assert await driver.list_resources() == []  # without an error or a probe in between
 
 
 async def test_call_while_libvirtd_hangs_is_unreachable_within_seconds(
@@ -144,7 +144,7 @@ async def test_call_while_libvirtd_hangs_is_unreachable_within_seconds(
     stop = asyncio.create_task(driver.stop(made.id, options, on_step=lambda *_: asked.set()))
     await asked.wait()
     libvirtd.signal(signal.SIGSTOP)
-    for _ in range(2):  # on the connection that was, and on a new one
+    for _ in range(2):  # on the old connection, and on a new one
         begin = time.monotonic()
         calls = (driver.list_resources(), driver.probe(), driver.get_resource(made.id))
         answers = await asyncio.gather(*calls, return_exceptions=True)
@@ -182,7 +182,7 @@ async def test_subscribe_ends_when_libvirtd_dies_or_hangs(
     await answering(driver, libvirtd)
     async with EventQueue.of(driver) as events, EventQueue.of(driver) as other:
         libvirtd.signal(signal.SIGKILL)
-        await lost_within(events, 2.5)  # not only by its silence, which takes 3 seconds
+        await lost_within(events, 2.5)  # sooner than by the keepalive, which takes 3 seconds
         await lost_within(other, 2.5)
     libvirtd.start()
     await answering(driver, libvirtd)
@@ -211,7 +211,7 @@ async def test_losses_leak_no_descriptors_and_threads(
         libvirtd.start()
         await answering(driver, libvirtd)
         async with EventQueue.of(driver) as events:
-            # Each thread has its connection.
+            # Each thread has a connection of its own.
             await asyncio.gather(*(driver.list_resources() for _ in range(20)))
             libvirtd.signal(signal.SIGKILL)
             await lost_within(events, 2)
@@ -221,11 +221,11 @@ async def test_losses_leak_no_descriptors_and_threads(
     descriptors, threads = held()
     for _ in range(20):
         await round_of_life()
-    # A thread closes its old connection when it next has something to do.
+    # A thread closes its old connection at its next call.
     more = 3 * READERS
 
     async def let_go() -> bool:
-        """Those that close the last one's connections may be at it still."""
+        """Return whether the threads that close the last driver's connections have ended."""
         return held()[0] <= descriptors + more and held()[1] <= threads + 1
 
     await eventually(let_go)
@@ -283,7 +283,7 @@ async def test_list_of_many_domains_makes_as_many_calls_as_of_few(
 async def test_ownership_after_a_restart_without_a_firmware_uuid_is_kept(
     libvirtd: PrivateLibvirtd, tmp_path: Path
 ):
-    """Where the firmware has no UUID, libvirtd makes one up at each of its starts."""
+    """Without a UUID in the firmware, libvirtd generates another at each start."""
     name = f"proa-test-{secrets.token_hex(4)}"
     async with LibvirtDriver(
         libvirtd.uri, virt_type="qemu", default_pool=name, default_pool_path=str(tmp_path / "pool")

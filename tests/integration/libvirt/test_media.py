@@ -1,4 +1,4 @@
-"""Media that are named by a path: which are taken, and that they stay as they are."""
+"""Media named by a path: which are accepted, and that their owner and mode stay."""
 
 import os
 import pwd
@@ -32,7 +32,7 @@ FORCE = StopOptions(mode=StopMode.FORCE)
 
 @pytest.fixture
 def shelf(folder: Path) -> Iterator[Path]:
-    """A folder for media that is no pool's, with a medium in it that QEMU may read."""
+    """A media folder outside of every pool, with a medium that QEMU may read."""
     shelf = Path("/var/tmp") / f"proa-test-{secrets.token_hex(4)}"
     shelf.mkdir(mode=0o755)
     shutil.copy(folder / "guest.iso", shelf / "guest.iso")
@@ -253,7 +253,7 @@ async def test_medium_over_remote_connection_must_be_volume(
         spec = guests.spec(cdrom=CdromSpec(volume=VolumeRef(name="guest.iso")))
         made = await far.create_domain(spec, start=True)
         assert made.state is ResourceState.RUNNING
-        # Of a file on another host the name has to do.
+        # The file is on another host, so that only its name can be checked.
         await far.delete(made.id, DeleteOptions(force=True))
     assert await guests.volumes() == set()
 

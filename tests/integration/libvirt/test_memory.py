@@ -1,4 +1,4 @@
-"""What comes out of saved memory: SAVE, snapshots, and the guards around them."""
+"""Saved memory: SAVE, snapshots, and the guards around them."""
 
 import asyncio
 
@@ -56,7 +56,7 @@ async def test_save_then_start_resumes_guest(driver: LibvirtDriver, guests: Gues
     with pytest.raises(HasSavedStateError):
         await driver.delete(guest.id, DeleteOptions(force=True))
     assert (await driver.start(guest.id)).state is ResourceState.RUNNING
-    assert await guests.tick(guest.id) > ticks  # it counts on
+    assert await guests.tick(guest.id) > ticks  # it continues counting
     await driver.pause(guest.id)
     await driver.stop(guest.id, SAVE)
     assert (await driver.start(guest.id)).state is ResourceState.PAUSED
@@ -80,7 +80,7 @@ async def test_snapshot_with_memory_when_reverted_resumes_guest(
         await driver.delete(guest.id, DeleteOptions(force=True))
     assert (await driver.get_resource(guest.id)).state is ResourceState.RUNNING
     await driver.stop(guest.id, SAVE)
-    # A saved memory does not fit the disks of a snapshot: it goes.
+    # The saved state does not match the disks of the snapshot, so it is discarded.
     reverted = await driver.revert_snapshot(guest.id, "first", RevertState.PAUSED)
     assert reverted.state is ResourceState.PAUSED
     assert reverted.domain is not None
@@ -180,7 +180,7 @@ async def test_verbs_on_self_suspended_guest_obey_its_state(
             raw.lookupByUUIDString(made.id).pMSuspendForDuration(
                 libvirt.VIR_NODE_SUSPEND_TARGET_MEM, 0
             )
-        except libvirt.libvirtError as error:  # its agent comes up after it
+        except libvirt.libvirtError as error:  # the agent starts after the guest
             if error.get_error_code() != libvirt.VIR_ERR_AGENT_UNRESPONSIVE:
                 raise
             return False
@@ -200,7 +200,7 @@ async def test_verbs_on_self_suspended_guest_obey_its_state(
         case "start":
             woken = await driver.start(made.id)
         case _:
-            # It cannot hear before it is woken.
+            # The guest receives no request before it is resumed.
             stopped = await driver.stop(made.id, StopOptions(mode=StopMode.GRACEFUL))
             assert stopped.state is ResourceState.STOPPED
             return

@@ -1,4 +1,4 @@
-"""The variables of UEFI firmware go with their domain, and with no other one."""
+"""The NVRAM of UEFI firmware is deleted with its domain, and with no other."""
 
 import secrets
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ def path_of(raw: libvirt.virConnect, id: str) -> Path:
 
 
 async def set_once(driver: LibvirtDriver, raw: libvirt.virConnect, id: str) -> Path:
-    """Start and stop a domain, and mark its variables."""
+    """Start and stop a domain, and write a mark into its NVRAM."""
     if not raw.lookupByUUIDString(id).isActive():
         await driver.start(id)
     path = path_of(raw, id)

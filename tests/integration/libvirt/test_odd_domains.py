@@ -1,4 +1,4 @@
-"""Domains that others made, with what no view had met; in a libvirtd of the tests' own."""
+"""Externally made domains with values that once broke the views, in a private libvirtd."""
 
 import asyncio
 import shutil
@@ -71,7 +71,7 @@ def world(private: LibvirtDriver, libvirtd: PrivateLibvirtd) -> Iterator[libvirt
 
 
 async def virsh(libvirtd: PrivateLibvirtd, *words: str | bytes) -> None:
-    """Do what the bindings of Python cannot: hand libvirt what is no UTF-8."""
+    """Pass libvirt bytes that are not UTF-8, which the Python bindings cannot."""
     command = ["virsh", "--quiet", "--connect", libvirtd.uri, *words]
     process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.DEVNULL)
     assert await process.wait() == 0
@@ -108,7 +108,7 @@ async def test_domain_with_a_text_that_is_no_utf8_spoils_nothing(
     assert len(told) == len(set(told)) > 0
 
     if what == "name":
-        # libvirt itself starts none of that name, and cannot even say so.
+        # libvirt cannot start a domain of that name, nor report the error.
         with pytest.raises(EngineConflictError):
             await private.start(odd)
     else:
@@ -126,7 +126,7 @@ async def test_domain_with_a_text_that_is_no_utf8_spoils_nothing(
 async def volume(
     private: LibvirtDriver, tmp_path: Path, world: libvirt.virConnect
 ) -> AsyncIterator[Volume]:
-    """A volume that nobody needs."""
+    """An unused volume."""
     root = f"<pool type='dir'><name>odd</name><target><path>{tmp_path}</path></target></pool>"
     pool = world.storagePoolCreateXML(root)
     spec = VolumeSpec(pool="odd", name="x", capacity_bytes=2**20)
@@ -169,7 +169,7 @@ async def test_domain_with_a_torn_saved_state_is_named_and_can_go(
 
 
 async def refuses(driver: LibvirtDriver, volume: Volume, culprit: str) -> None:
-    """A delete of a volume is refused because of somebody, who can be disregarded by name."""
+    """Check that a volume delete names an unreadable domain, and can ignore it by name."""
     with pytest.raises(InUseError) as caught:
         await driver.delete_volume(volume.pool, volume.name)
     assert caught.value.metadata["unreadable"] == culprit
@@ -179,7 +179,7 @@ async def refuses(driver: LibvirtDriver, volume: Volume, culprit: str) -> None:
 async def test_reads_of_odd_domains_change_nothing_on_host(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, folder: Path
 ):
-    """Neither the domain, live and for its next start, nor a file of its pool."""
+    """Neither the live nor the persistent domain changes, nor a file of its pool."""
     guest = await guests.boot("guest-noagent.iso")
     domain = raw.lookupByUUIDString(guest.id)
 

@@ -1,4 +1,4 @@
-"""A delete takes the volumes that were made for the domain, whatever its XML says."""
+"""A delete removes the volumes created for the domain, whatever its XML says."""
 
 import asyncio
 import secrets
@@ -69,7 +69,7 @@ def disk_of(resource: Resource) -> VolumeRef:
 
 
 async def foreign_volume(driver: LibvirtDriver, guests: Guests) -> str:
-    """Make a volume that belongs to no domain, and give its name."""
+    """Create a volume that belongs to no domain, and return its name."""
     name = f"{guests.prefix}-foreign-{secrets.token_hex(3)}"
     return (await driver.create_volume(VolumeSpec(name=name, capacity_bytes=MIB))).name
 
@@ -97,7 +97,7 @@ async def test_delete_of_a_clone_keeps_the_volume_of_the_original(
     *,
     kept: bool,
 ):
-    """As `virt-clone --preserve-data` and many a script do it: other name, other disk."""
+    """The clone has another name and disk, as made by `virt-clone --preserve-data`."""
     made = await driver.create_domain(guests.blank())
     other = await foreign_volume(driver, guests)
     root = etree.fromstring(await driver.get_domain_xml(made.id))
@@ -181,7 +181,7 @@ async def test_delete_keeps_a_volume_that_another_domain_uses(
     user = await driver.create_domain(guests.blank(disks=(DiskSpec(volume=volume),)))
     await driver.delete(made.id)
     assert await guests.volumes() == {volume.name}
-    # It was made for the first, and goes with nobody now.
+    # It was created for the first domain, and no delete removes it now.
     await driver.delete(user.id)
     assert await guests.volumes() == {volume.name}
 
@@ -346,7 +346,7 @@ async def test_views_of_odd_metadata_succeed(
     assert sum(map(len, [*full.labels, *full.labels.values()])) <= 2**18
     if odd in ODD:
         assert full.labels == {"a": "b"}
-    # Nor do they hinder an update, which sets them right.
+    # They do not prevent an update either, which repairs them.
     updated = await driver.update(id, ResourceUpdate(labels=LabelSet(entries={"c": "d"})))
     assert updated.resource.labels == {"c": "d"}
     await driver.delete(id, SCRAP)

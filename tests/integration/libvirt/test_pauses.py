@@ -1,4 +1,4 @@
-"""Pauses of ours and of others: each is known after its event, and refused rightly."""
+"""Own and external pauses: each is known after its event, and refused rightly."""
 
 import asyncio
 import secrets
@@ -25,7 +25,7 @@ LONG = 30.0
 
 @pytest.fixture
 async def driver(raw: libvirt.virConnect) -> AsyncIterator[LibvirtDriver]:
-    # Nothing is asked but what the test does, and what is looked up is so once.
+    # No polling besides the test's own calls, and each lookup is made once.
     async with LibvirtDriver(
         URI, virt_type="qemu", threads=1, timing=LibvirtTiming(poll_interval=timedelta(hours=1))
     ) as driver:
@@ -50,7 +50,7 @@ def running(raw: libvirt.virConnect) -> Iterator[Domains]:
 
 @pytest.fixture
 def domains(running: Domains) -> Domains:
-    """Two that run their firmware."""
+    """Two domains that run their firmware."""
     if running[0].state()[0] == libvirt.VIR_DOMAIN_PAUSED:
         running[0].resume()
     return running

@@ -1,4 +1,4 @@
-"""Odd things in storage pools, and looks at them that change nothing."""
+"""Odd files in storage pools, and reads that change nothing."""
 
 import secrets
 import shutil
@@ -182,7 +182,7 @@ async def test_list_volumes_shows_what_libvirt_cannot_describe(
     made = await driver.create_volume(
         VolumeSpec(pool=pool.name(), name="raw", capacity_bytes=MIB, format=DiskFormat.RAW)
     )
-    # As a guest may write it into its disk. libvirt has no word for the format of the base.
+    # A guest may write this into its disk; libvirt has no name for the format of the base.
     header = struct.pack("<4sIIIQQQQQII", b"QED", 65536, 4, 1, 1, 0, 0, 65536, MIB, 72, len(base))
     Path(made.path).write_bytes((header.ljust(72, b"\0") + base).ljust(MIB, b"\0"))
     pool.refresh()
@@ -229,7 +229,7 @@ async def test_delete_volume_when_refresh_stops_pool_restarts_it(
             refresh(pool)
         finally:
             assert not pool.isActive()
-            torn.unlink()  # its copy is complete
+            torn.unlink()  # the copy has ended
 
     monkeypatch.setattr(libvirt.virStoragePool, "refresh", unlucky)
     await driver.delete_volume(pool.name(), "dropped.img")
@@ -242,7 +242,7 @@ async def test_delete_volume_with_removed_file_raises_not_found(
     for name in ("gone", "other"):
         await driver.create_volume(VolumeSpec(pool=pool.name(), name=name, capacity_bytes=MIB))
     (pool_folder / "gone").unlink()
-    assert pool.storageVolLookupByName("gone")  # so says libvirt
+    assert pool.storageVolLookupByName("gone")  # libvirt still lists it
     with pytest.raises(VolumeNotFoundError):
         await driver.delete_volume(pool.name(), "gone")
     assert [each.name for each in await driver.list_volumes(pool.name())] == ["other"]

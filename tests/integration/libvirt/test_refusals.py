@@ -1,4 +1,4 @@
-"""Each row of the table of refusals, provoked on the real engine."""
+"""Every row of the table of refusals, provoked on the real engine."""
 
 import os
 import secrets
@@ -49,7 +49,7 @@ def ground(raw: libvirt.virConnect) -> Iterator[Ground]:
 
 
 def refused(provoke: Callable[[], object]) -> tuple[str, str]:
-    """Return what libvirt said, and the row that it fits; nothing where it did as it was asked."""
+    """Return libvirt's message and its row, or None if libvirt did not refuse."""
     try:
         provoke()
     except libvirt.libvirtError as error:
@@ -65,6 +65,6 @@ def test_provoked_refusal_is_its_row_on_the_versions_that_have_it(
 ):
     (row,) = (row for row in refusals.REFUSALS if row.name == provocation.row)
     said, found = refused(lambda: provocation.provoke(ground))
-    # Another version does what is asked, or refuses it in words of another row.
+    # Other versions accept the call, or refuse it with the message of another row.
     told_here = version in row.seen or version not in refusals.ALL
     assert (found == row.name) == told_here, said

@@ -1,4 +1,4 @@
-"""Memory and processors of domains: what an update says is what the guest has."""
+"""Memory and processors of domains: the guest has what an update answers."""
 
 from dataclasses import replace
 
@@ -68,7 +68,7 @@ async def test_update_of_a_running_guest_takes_effect_at_once(
     updated = await change(driver, guest.id, memory_bytes=120 * MIB, vcpus=2)
     assert updated.restart_required == ()
     assert size(updated.resource) == (120, 2)
-    # What QEMU itself says, not what libvirt noted.
+    # Ask QEMU itself rather than libvirt's records.
     domain = raw.lookupByUUIDString(guest.id)
     assert domain.memoryStats()["actual"] == 120 * 1024
     assert len(domain.vcpus()[0]) == 2
@@ -98,7 +98,7 @@ async def test_update_beyond_a_running_guest_takes_effect_at_the_next_start(
         assert updated.resource.domain is not None
         assert updated.resource.domain.title == f"{vcpus}"
     assert (await change(driver, guest.id, vcpus=2)).restart_required == ()
-    # One fewer: no guest lets go of a processor for sure.
+    # One fewer: a guest may refuse to unplug a processor.
     updated = await change(driver, guest.id, vcpus=1)
     assert (updated.restart_required, size(updated.resource)) == ((VCPUS,), (160, 2))
     await driver.stop(guest.id, FORCE)
@@ -108,7 +108,7 @@ async def test_update_beyond_a_running_guest_takes_effect_at_the_next_start(
 
 
 async def steady(driver: LibvirtDriver, id: str) -> Resource:
-    """A FULL view without the disks: what they take up changes by itself."""
+    """Return a FULL view without the disks, whose allocation changes by itself."""
     full = await driver.get_resource(id)
     assert full.domain is not None
     return replace(full, domain=replace(full.domain, disks=()))
@@ -117,7 +117,7 @@ async def steady(driver: LibvirtDriver, id: str) -> Resource:
 async def test_update_without_a_following_balloon_takes_effect_at_the_next_start(
     driver: LibvirtDriver, guests: Guests
 ):
-    """Without a system nobody moves the balloon; nobody can where there is none, or paused."""
+    """Without a running system or a balloon, memory cannot change at once."""
     blank = await driver.create_domain(guests.blank(), start=True)
     paused = await driver.create_domain(guests.blank(), start=True)
     await driver.pause(paused.id)

@@ -1,4 +1,4 @@
-"""Snapshots are offered where libvirt takes them, and refused with the way out where it does not."""
+"""Snapshots are offered where libvirt supports them, and refused with a remedy elsewhere."""
 
 import subprocess
 from collections.abc import Iterator
@@ -124,7 +124,7 @@ async def test_snapshot_capability_matches_libvirt_support(
 async def test_snapshot_capability_for_external_snapshot_is_absent(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, images: Path
 ):
-    """libvirt takes one, of a domain that is off, but cannot go back to it."""
+    """libvirt creates one of a stopped domain, but cannot revert to it."""
     outside = disk(images, "qcow2", "vda", more=" snapshot='external'")
     domain = raw.defineXML(
         f"<domain type='qemu'><name>{guests.prefix}-x</name><memory unit='MiB'>64</memory>"

@@ -1,4 +1,4 @@
-"""Stopping and restarting guests that obey the agent, the power button, both or nothing."""
+"""Stops and restarts of guests that obey the agent, the power button, both or neither."""
 
 import asyncio
 from datetime import timedelta
@@ -33,7 +33,7 @@ def seconds() -> float:
 
 
 async def asked(driver: LibvirtDriver, id: str) -> asyncio.Task[Resource]:
-    """Begin a polite stop, and wait until the power button was pressed."""
+    """Begin a graceful stop, and wait until the power button was pressed."""
     steps: list[str] = []
     stop = asyncio.create_task(
         driver.stop(id, POLITELY, on_step=lambda step, _percent: steps.append(step))
@@ -67,10 +67,10 @@ async def test_restart_and_stop_by_power_button_work(driver: LibvirtDriver, gues
     restart = RestartOptions(mode=RestartMode.GRACEFUL_THEN_FORCE, grace_period=GRACE)
     begin = seconds()
     assert (await driver.restart(guest.id, restart)).state is ResourceState.RUNNING
-    assert seconds() - begin < 45  # by request, not by force at the end of the grace
+    assert seconds() - begin < 45  # by the request, not by force after the grace period
     await guests.ready(guest.id)
     await driver.pause(guest.id)
-    stopped = await driver.stop(guest.id, POLITELY)  # it cannot hear before it is resumed
+    stopped = await driver.stop(guest.id, POLITELY)  # a paused guest receives no request
     assert stopped.state is ResourceState.STOPPED
     assert stopped.state_detail.reason is StateReason.COMPLETED
 
@@ -102,7 +102,7 @@ async def test_stop_of_a_deaf_guest_times_out_and_force_ends_the_wait(
     assert "ACPI power button" in caught.value.message
     with pytest.raises(StopTimedOutError):
         await driver.restart(guest.id, RestartOptions(grace_period=briefly))
-    await guests.tick(guest.id)  # it lives
+    await guests.tick(guest.id)  # the guest is alive
     reset = RestartOptions(mode=RestartMode.GRACEFUL_THEN_FORCE, grace_period=briefly)
     assert (await driver.restart(guest.id, reset)).state is ResourceState.RUNNING
     await guests.ready(guest.id)

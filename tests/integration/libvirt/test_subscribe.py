@@ -1,4 +1,4 @@
-"""What a subscription tells of what virsh does to a real domain."""
+"""Hints of a subscription for changes that virsh makes to a real domain."""
 
 import asyncio
 import secrets
@@ -21,13 +21,13 @@ from proad.model import EngineEvent, Resource, ResourceState, ResourceView
 pytestmark = pytest.mark.libvirt
 
 URI = "qemu:///system"
-# Seconds; how soon an event comes, a test of its own says.
+# Seconds; another test checks how soon an event comes.
 SOON = 30.0
 SUMMARY = ResourceView.SUMMARY
 
 
 async def virsh(*arguments: str) -> None:
-    """Do something behind the driver's back."""
+    """Run a virsh command, external to the driver."""
     command = ["virsh", "-q", "-c", URI, *arguments]
     await asyncio.to_thread(subprocess.run, command, check=True, timeout=30, capture_output=True)
 
@@ -53,7 +53,7 @@ async def quiet(events: AsyncIterator[EngineEvent], id: str, *, seconds: float =
 
 @pytest.fixture
 async def blank(raw: libvirt.virConnect, tmp_path: Path) -> AsyncIterator[Path]:
-    """The XML file of a domain that comes no further than its firmware, not defined yet."""
+    """The XML file of an undefined domain that gets no further than its firmware."""
     name = f"proa-test-{secrets.token_hex(4)}"
     file = tmp_path / name
     file.write_text(
@@ -129,7 +129,7 @@ async def test_subscribe_when_domain_changes_reports_at_once(
             begin = time.monotonic()
             await hear(events, domain.UUIDString())
             waits.append(time.monotonic() - begin)
-    # A busy machine may take its time with some; looking would take a second for each.
+    # A busy machine may delay some events; polling would take a second for each.
     assert statistics.median(waits) < 0.05, waits
     assert sorted(waits)[-3] < 0.5, waits
 
@@ -164,7 +164,7 @@ async def test_subscribe_without_libvirt_event_polls_change(
         await virsh("start", name)
         await virsh("managedsave", name)
         await quiet(events, id)
-        # What comes and goes between two looks, none of them can find.
+        # A change that is undone between two polls cannot be found.
         await virsh("autostart", name)
         assert (await found(events)).state is ResourceState.SAVED
         await quiet(events, id)

@@ -1,4 +1,4 @@
-"""SUMMARYs of domains: the same from a list, alone and from a verb, and at rest the same."""
+"""SUMMARYs of domains are equal from a list, a get and a verb, and do not change at rest."""
 
 from dataclasses import replace
 
@@ -35,7 +35,7 @@ async def listed(driver: LibvirtDriver, id: str) -> Resource:
 
 
 async def agree(driver: LibvirtDriver, given: Resource) -> None:
-    """Check that what a verb gave is what is read in every way, also by a new driver."""
+    """Check that a verb's answer equals every read, also by a new driver."""
     async with LibvirtDriver(driver.endpoint, virt_type="qemu") as fresh:
         for reader in (driver, fresh):
             assert await listed(reader, given.id) == given
@@ -111,7 +111,7 @@ async def test_summary_after_ballooning_is_the_same_from_list_and_verb(
 async def test_summary_without_a_balloon_is_the_same_from_list_and_verb(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect
 ):
-    """libvirt tells the memory of a stopped one without a balloon in two ways."""
+    """libvirt reports the memory of a stopped domain without a balloon in two ways."""
     domain = raw.defineXML(
         f"<domain type='qemu'><name>{guests.prefix}-x</name><memory unit='MiB'>64</memory>"
         "<currentMemory unit='MiB'>48</currentMemory><vcpu current='1'>2</vcpu>"
@@ -149,7 +149,7 @@ async def test_full_view_of_processors_that_came_without_an_event_is_in_the_summ
 
 
 class Vanishing(libvirt.virDomain):
-    """A domain that somebody undefines in the middle of a look at it."""
+    """A domain that is undefined externally during a read."""
 
     def isActive(self) -> int:  # noqa: N802 - libvirt's name
         active = super().isActive()
@@ -160,7 +160,7 @@ class Vanishing(libvirt.virDomain):
 async def test_read_size_of_a_domain_that_goes_meanwhile_is_not_found(
     guests: Guests, raw: libvirt.virConnect
 ):
-    """libvirt leaves it out of its statistics, without an error."""
+    """libvirt omits such a domain from its statistics without an error."""
     domain = raw.defineXML(
         f"<domain type='qemu'><name>{guests.prefix}-x</name><memory unit='MiB'>64</memory>"
         "<os><type arch='x86_64'>hvm</type></os></domain>"

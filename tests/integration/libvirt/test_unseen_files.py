@@ -1,4 +1,4 @@
-"""Files that QEMU may use and the daemon may not look at, as with NFS, are libvirt's to judge."""
+"""Files that QEMU may use but the daemon may not read, as on NFS, are left to libvirt."""
 
 import os
 from collections.abc import Iterator
@@ -23,14 +23,14 @@ pytestmark = [
 
 @pytest.fixture
 def host() -> HostFacts:
-    """A host where QEMU runs as who may pass the folder."""
+    """A host whose QEMU user may traverse the folder."""
     user = QemuUser(0, frozenset({0}))
     return HostFacts(virt_type=VirtType.QEMU, architecture="x86_64", qemu_user=user)
 
 
 @pytest.fixture
 def image(folder: Path) -> Iterator[Path]:
-    """An image in a folder that this process may not pass until the test is over."""
+    """An image in a folder that this process may not traverse during the test."""
     closed = folder / f"proa-test-unseen-{os.getpid()}"
     closed.mkdir(0o700)
     path = closed / "image"

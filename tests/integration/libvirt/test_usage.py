@@ -1,4 +1,4 @@
-"""Whatever needs a volume keeps it from being deleted."""
+"""A volume in use cannot be deleted."""
 
 import os
 import struct
@@ -57,7 +57,7 @@ async def test_delete_volume_below_a_disk_only_snapshot_outside_every_pool_is_re
             f"<source file='{outside_folder}/{number}.qcow2'/></disk></disks></domainsnapshot>",
             flags,
         )
-        if number + 1 < depth:  # the chain stays, what libvirt knows of it goes
+        if number + 1 < depth:  # the chain stays, but libvirt forgets it
             snapshot = domain.snapshotLookupByName(f"s{number}")
             snapshot.delete(libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY)
     domain.snapshotCurrent().delete(libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY)
@@ -240,11 +240,11 @@ async def test_delete_volume_named_in_description_is_not_refused(
     await driver.delete_volume(volume.pool, volume.name)
 
 
-# Chains that cannot be followed.
+# Backing chains that cannot be read.
 
 
 def break_at(folder: Path, how: str) -> Path:
-    """Make an image in a folder of which it cannot be told what it is based on."""
+    """Create an image in a folder whose backing file cannot be determined."""
     path = folder / "broken.qcow2"
     base = folder / "base.qcow2"
     run("qemu-img", "create", "-f", "qcow2", base, MIB)

@@ -1,4 +1,4 @@
-"""What is not there, or cannot be an image, holds up no delete of what is."""
+"""Missing or impossible images do not prevent deletes of others."""
 
 import secrets
 import shutil
@@ -57,7 +57,7 @@ async def test_delete_volume_remotely_beside_impossible_disk_works(
         patch.setattr(pools, "is_local", lambda _: False)
         try:
             await driver.delete_volume(volume.pool, volume.name)
-        except InUseError as error:  # of what else there is on this host
+        except InUseError as error:  # about other domains of this host
             unreadable = error.metadata["unreadable"]
     assert stale.name() not in unreadable
 
@@ -79,7 +79,7 @@ async def test_delete_volume_remotely_beside_unreadable_disk_is_refused(
 
 @pytest.fixture
 def mounted(raw: libvirt.virConnect) -> Iterator[libvirt.virStoragePool]:
-    """A pool whose folder is in another one, so that it can be taken away."""
+    """A pool whose folder can be moved away."""
     folder = Path("/var/tmp") / f"proa-test-{secrets.token_hex(4)}"
     (folder / "mounted").mkdir(parents=True)
     folder.chmod(0o755)

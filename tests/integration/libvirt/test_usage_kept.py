@@ -1,4 +1,4 @@
-"""What goes with a domain, and what stays because others need it."""
+"""What is deleted with a domain, and what stays because others need it."""
 
 import os
 from pathlib import Path
@@ -65,7 +65,7 @@ async def test_delete_with_disk_only_snapshots_keeps_files(
     await driver.delete(made.id, DeleteOptions(delete_snapshots=True))
     assert await guests.domains() == set()
     assert {each.name for each in outside_folder.iterdir()} == {"0.qcow2", "1.qcow2"}
-    assert path.exists()  # which they are based on
+    assert path.exists()  # the base of these files
 
 
 async def test_verbs_keep_everything_made_externally(
@@ -91,7 +91,9 @@ async def test_verbs_keep_everything_made_externally(
 
     made = await driver.create_domain(guests.blank(firmware=Firmware.UEFI), start=True)
     disks = (DiskSpec(new_volume=NewDisk(capacity_bytes=MIB)),) * 2
-    with pytest.raises(AlreadyExistsError):  # undone, with the disk before the one in the way
+    with pytest.raises(
+        AlreadyExistsError
+    ):  # rolled back, including the disk created before the conflicting one
         await driver.create_domain(guests.blank(disks=disks, name=f"{guests.prefix}-1"))
     with pytest.raises(AlreadyExistsError):
         await driver.create_volume(VolumeSpec(name=beside.name, capacity_bytes=MIB))

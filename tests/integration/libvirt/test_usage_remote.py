@@ -1,4 +1,4 @@
-"""Who needs a volume, where the files of libvirt are not here: paths alone tell."""
+"""Users of a volume on a remote libvirt: only paths can be compared."""
 
 from pathlib import Path
 

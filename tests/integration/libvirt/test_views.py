@@ -1,4 +1,4 @@
-"""All views of a hundred odd domains: what Proa tells is what virsh tells, and the same in each."""
+"""All views of a hundred odd domains match virsh, and each other."""
 
 import shutil
 import subprocess
@@ -33,7 +33,7 @@ def libvirtd() -> Iterator[PrivateLibvirtd]:
 
 @pytest.fixture
 def volumes(tmp_path: Path) -> list[Volume]:
-    """The files of the pool, with what they are known to be."""
+    """The files of the pool, with their known formats."""
     found = []
     for name, form, size in (("a.qcow2", "qcow2", MIB), ("b.raw", "raw", 2 * MIB)):
         path = tmp_path / name
@@ -67,7 +67,7 @@ def world(
 
 
 def _in_states(connection: libvirt.virConnect, volumes: list[Volume]) -> None:
-    """Add domains that are something else than off or running."""
+    """Add domains in states other than off and running."""
     names = iter(range(1000, 2000))
 
     def xml(devices: str = "") -> str:
@@ -129,7 +129,7 @@ async def test_views_of_odd_domains_match_virsh(
 
 
 def by_id(found: list[Resource], *, as_summary: bool = False) -> dict[str, Resource]:
-    """Sort them; `as_summary` without what only a FULL view has."""
+    """Return resources by id; with `as_summary`, without the FULL view's own fields."""
     if not as_summary:
         return {each.id: each for each in found}
     short = {}

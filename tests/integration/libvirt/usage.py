@@ -1,4 +1,4 @@
-"""Volumes, and those who need them."""
+"""Volumes, and helpers that make use of them."""
 
 import secrets
 import subprocess
@@ -19,7 +19,7 @@ from proad.model import (
 
 @pytest.fixture
 def outside_folder() -> Iterator[Path]:
-    """A folder outside of every pool, where QEMU's user may read."""
+    """A folder outside of every pool that QEMU's user may read."""
     folder = Path("/var/tmp") / f"proa-test-{secrets.token_hex(4)}"
     folder.mkdir(mode=0o755)
     yield folder
@@ -69,7 +69,7 @@ async def refused(driver: LibvirtDriver, volume: Volume) -> InUseError:
 
 @pytest.fixture
 def pool(raw: libvirt.virConnect) -> Iterator[libvirt.virStoragePool]:
-    """Another pool than that of the guests."""
+    """A pool other than the guests' own."""
     folder = Path("/var/tmp") / f"proa-test-{secrets.token_hex(4)}"
     folder.mkdir(mode=0o755)
     pool = raw.storagePoolCreateXML(
