@@ -63,7 +63,7 @@ async def test_subscribe_over_a_container_life_reports_each_state(
         assert [event.removed for event in watcher.events].count(True) == 1
 
 
-async def test_subscribe_hint_when_reported_matches_list(
+async def test_subscribe_event_when_reported_matches_list(
     driver: DockerDriver, make: Make, raw: docker.APIClient, token: str
 ):
     """Docker sends these events before its list has the change; the driver waits for the list."""

@@ -35,7 +35,7 @@ def of_network(action: str, **attributes: str) -> dict[str, Any]:
         (of_network("disconnect", container=ID), EngineEvent(id=ID), True),
     ],
 )
-def test_hint_of_changing_event_has_its_flags(
+def test_translate_changing_event_returns_its_flags(
     item: dict[str, Any], event: EngineEvent, *, early: bool
 ):
     found = translate(to_value(item))
@@ -65,11 +65,11 @@ def test_hint_of_changing_event_has_its_flags(
         {},
     ],
 )
-def test_hint_of_unchanging_event_is_none(item: dict[str, Any]):
+def test_translate_unchanging_event_returns_none(item: dict[str, Any]):
     assert translate(to_value(item)) is None
 
 
-def test_hints_of_one_container_are_merged():
+def test_events_of_one_container_are_merged():
     ended = EngineEvent(id=ID, ended=True)
     changed = EngineEvent(id=ID, reconfigured=True)
     assert (ended | EngineEvent(id=ID)) == ended
