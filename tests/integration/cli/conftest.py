@@ -100,7 +100,7 @@ class Cli:
 
 @pytest.fixture
 def cli(daemon, tmp_path, monkeypatch):
-    """Commands of somebody who has not logged in."""
+    """Run commands without a login."""
     monkeypatch.setenv("PROA_TARGET", daemon)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     for name in ("PROA_TOKEN", "PROA_USERNAME", "PROA_PASSWORD"):
@@ -110,7 +110,7 @@ def cli(daemon, tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def token(daemon):
-    """One login for all tests that are not about it: each takes its time on purpose."""
+    """One token for all tests that are not about logins, which are slow on purpose."""
     with proa.connect(daemon) as client:
         request = v1.CreateTokenRequest(username="ann", password=PASSWORD)
         return client.auth.CreateToken(request).token
@@ -118,14 +118,14 @@ def token(daemon):
 
 @pytest.fixture
 def ann(cli, daemon, token):
-    """Commands of somebody who may do everything."""
+    """Run commands as a user with all scopes."""
     TokenFile.of_user().keep(daemon, token)
     return cli
 
 
 @pytest.fixture
 def fresh_ann(cli):
-    """The same with a token of their own, to give back."""
+    """Run commands as such a user with a token of its own, which the test may revoke."""
     cli.ok("login", "ann", "--password-stdin", input=f"{PASSWORD}\n")
     return cli
 

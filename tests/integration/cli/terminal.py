@@ -1,4 +1,4 @@
-"""A terminal of tmux's, and what stands in it when a command has ended."""
+"""A tmux terminal, and its screen after a command."""
 
 import os
 import secrets
@@ -11,7 +11,7 @@ from eventually import wait_until
 from requirements import skip_or_fail
 
 HEIGHT = 40
-# What runs in it says how old things are, of which a golden file must not depend on the second.
+# The command prints ages, on whose seconds a golden file must not depend.
 _LATER = """
 import datetime, proa.cli.text
 
@@ -24,7 +24,7 @@ proa.cli.text.datetime = Later
 from proa.cli import main
 main()
 """
-# Stays after the command, whose screen it leaves as it is, and whose Ctrl-C is not its own.
+# A process that outlives the command, keeps its screen and ignores its Ctrl-C.
 _AROUND = 'trap : INT; "$@"; echo $? >"$0.part"; mv "$0.part" "$0"; exec sleep 600'
 
 
@@ -79,7 +79,7 @@ class Terminal:
         return lines
 
     def until(self, text: str) -> None:
-        """Wait until a text stands there."""
+        """Wait until a text is on the screen."""
 
         def shown() -> bool:
             ended = self._ended.exists()
@@ -99,5 +99,5 @@ class Terminal:
         return int(self._ended.read_text()), self.lines()
 
     def close(self) -> None:
-        """End tmux, and what runs in it."""
+        """End tmux and the command in it."""
         subprocess.run([*self._tmux, "kill-server"], check=False, capture_output=True)

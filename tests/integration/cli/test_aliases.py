@@ -1,4 +1,4 @@
-"""Commands of docker, kubectl and virsh users, and variables of the environment."""
+"""Aliases for docker, kubectl and virsh users, and environment variables."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The client's watch on real daemons that die, and on real engines behind their backs."""
+"""The client's watch on real daemons that die, and on engines that are changed externally."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ IMAGE = "proa-test/busybox:1"
 
 
 class User(Replica):
-    """Somebody who follows in a thread what a client's watch tells."""
+    """A user who follows a client's watch in a thread."""
 
     def __init__(self, watch):
         super().__init__()
@@ -47,7 +47,7 @@ class User(Replica):
         self.until(lambda: self.kinds().count(kind.__name__) >= count, seconds)
 
     def until_agreed(self, client, **filter):
-        """Wait until the replica is what a list shows."""
+        """Wait until the replica equals a list."""
 
         def agreed():
             listed = client.list_resources(v1.ResourceFilter(**filter))
@@ -102,7 +102,7 @@ def test_watch_of_restarted_daemon_resumes(daemons, follow, end):
         daemon.stop(end)
         user.until_told(proa.Disconnected)
         daemon.start()
-        # The resources in memory died with it.
+        # The memory driver's resources ended with the daemon.
         user.until_told(proa.Synced, 2)
         assert user.now == {}
         create(client, "two")
@@ -131,7 +131,7 @@ def test_watch_of_hung_daemon_reconnects(daemons, follow):
 
 
 class Cable:
-    """A way to a daemon that can be cut."""
+    """A proxy to a daemon whose connections can be cut."""
 
     def __init__(self, address):
         host, _, port = address.rpartition(":")
@@ -184,7 +184,7 @@ def test_watch_over_repeatedly_cut_connection_stays_complete(daemons, follow):
                 cable.cut()
                 pause(direct, container.id)
                 direct.resources.ResumeResource(v1.ResumeResourceRequest(id=container.id))
-                # At once, not with the next heartbeat.
+                # At once rather than with the next heartbeat.
                 user.until_told(proa.Reconnected, number, seconds=10)
 
             def steps():
@@ -197,7 +197,7 @@ def test_watch_over_repeatedly_cut_connection_stays_complete(daemons, follow):
             user.until(lambda: len(steps()) >= 10)
             user.until_agreed(direct)
             running, paused = v1.RESOURCE_STATE_RUNNING, v1.RESOURCE_STATE_PAUSED
-            # Not one step is missing or told twice.
+            # No step is missing or repeated.
             assert steps() == [(running, paused), (paused, running)] * 5
             assert user.kinds().count("Synced") == 1
 
@@ -235,7 +235,7 @@ def test_asyncio_watch_survives_a_restart_of_the_daemon(daemons):
 
 @pytest.fixture
 def behind():
-    """The engine without us."""
+    """A client of the engine, for external changes."""
     with contextlib.closing(docker.DockerClient()) as engine:
         yield engine
 
@@ -289,7 +289,7 @@ def test_watch_of_domains_yields_external_changes(daemons, follow):
     name = f"proa-test-{time.monotonic_ns()}"
     with daemon.client() as client:
         user = follow(client, v1.ResourceFilter(name_prefix=name))
-        # Nothing to boot from: its firmware runs, and that is enough.
+        # Nothing to boot from: a running firmware is enough.
         xml = f"""<domain type="qemu"><name>{name}</name><memory unit="MiB">64</memory>
             <os><type>hvm</type></os></domain>"""
         request = v1.CreateDomainFromXmlRequest(xml=xml, start=True)
@@ -301,7 +301,7 @@ def test_watch_of_domains_yields_external_changes(daemons, follow):
             client.wait(name, v1.RESOURCE_STATE_STOPPED, timeout=30)
             virsh("start", name)
             client.wait(name, v1.RESOURCE_STATE_RUNNING, timeout=30)
-            # An engine that is slow with its first sample is not waited for.
+            # A slow first sample of an engine is not awaited.
             batches = client.resources.StreamStats(v1.StreamStatsRequest(ids=[name]))
             [stats] = next(batch.stats for batch in batches if batch.stats)
             assert stats.name == name

@@ -1,4 +1,4 @@
-"""Hints after failures of real engines; what they name is then done, and does it."""
+"""Hints after failures of real engines; the named command is run, and helps."""
 
 import re
 import secrets
@@ -52,7 +52,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
 
 @pytest.fixture
 def name(run: Run) -> Iterator[str]:
-    """A name that only this test has; what begins so goes away at its end."""
+    """A unique name; everything with this prefix is deleted at the end."""
     name = f"proa-test-{secrets.token_hex(4)}"
     yield name
     listed = run("ls", "--all", "--name", name, "--no-trunc").stdout.splitlines()[1:]
@@ -63,7 +63,7 @@ def name(run: Run) -> Iterator[str]:
 
 @pytest.fixture
 def vm(run: Run, name: str) -> str:
-    """A running machine that comes no further than its firmware."""
+    """A running machine that gets no further than its firmware."""
     options = ["--memory", "32MiB", "--disk", "1MiB", "--network", "none", "--no-screen"]
     made = run("vm", "create", name, *options, "--start")
     assert made.exit_code == 0, made.stderr

@@ -1,4 +1,4 @@
-"""watch, wait and top: what shows things when they happen."""
+"""watch, wait and top: commands that print changes as they happen."""
 
 import json
 import re
@@ -14,13 +14,13 @@ from eventually import wait_until
 
 
 class Shown:
-    """A command in a process of its own, and the lines that it has written."""
+    """A command in a separate process, and the lines that it has written."""
 
     def __init__(self, *arguments):
         self.lines = []
         self._news = threading.Condition()
         self.process = subprocess.Popen(
-            # Who runs the tests in the background has them ignore SIGINT.
+            # Tests that run in the background ignore SIGINT.
             [
                 "env",
                 "--default-signal",
@@ -53,7 +53,7 @@ class Shown:
         return found()[times - 1]
 
     def connected(self):
-        """Wait until it has loaded what it needs, and gRPC has begun its threads."""
+        """Wait until the command has loaded and gRPC has started its threads."""
         tasks = Path(f"/proc/{self.process.pid}/task")
         wait_until(lambda: len(list(tasks.iterdir())) > 1, "the command has started threads")
 

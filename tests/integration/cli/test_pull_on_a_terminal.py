@@ -37,7 +37,7 @@ def api() -> Iterator[Any]:
 
 @dataclass
 class SlowPull:
-    """An image behind a road that gets slow, and a daemon that may go there."""
+    """An image behind a slow proxy, and a daemon that may pull from it."""
 
     image: str
     road: SlowRoad

@@ -1,4 +1,4 @@
-"""The output on terminals of 80 and of 120 columns, with real engines."""
+"""The output on terminals of 80 and 120 columns, with real engines."""
 
 import os
 import re
@@ -50,7 +50,7 @@ DISK = """
 
 @dataclass
 class World:
-    """Things in the engines that have odd names, all of which begin with the token."""
+    """Resources with odd names in the engines, all of which begin with the token."""
 
     token: str
     folder: Path
@@ -66,13 +66,13 @@ class World:
             self.api.start(made["Id"])
 
     def domain(self, name: str, first: str, devices: str = "") -> libvirt.virDomain:
-        """Define a domain whose UUID begins so."""
+        """Define a domain whose UUID has a prefix."""
         own = f"{first}{uuid.uuid4().hex[len(first) :]}"
         fields = {"name": f"{self.token}-{name}", "uuid": uuid.UUID(own), "devices": devices}
         return self.raw.defineXML(DOMAIN.format(**fields))
 
     def image(self, *names: str) -> None:
-        """Make an image of nearly nothing with some names."""
+        """Create a nearly empty image with some names."""
         repository, _, tag = f"{self.token}/{names[0]}".partition(":")
         content = archive(content=secrets.token_bytes(5000))
         self.api.import_image_from_data(content, repository=repository, tag=tag)
@@ -101,7 +101,7 @@ class World:
             )
 
     def snapshots(self) -> None:
-        """Take some of a domain that does not run."""
+        """Create snapshots of a stopped domain."""
         volume = self.pool("snapshots").createXML(
             "<volume><name>disk.qcow2</name><capacity unit='MiB'>1</capacity>"
             "<target><format type='qcow2'/></target></volume>"
@@ -174,7 +174,7 @@ def world() -> Iterator[World]:
 
 @pytest.fixture(scope="module")
 def variables(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The environment of somebody who is logged in at a daemon of these engines."""
+    """The environment of a user with a token of a daemon on these engines."""
     daemon = Daemon(tmp_path_factory.mktemp("proad"), {})
     daemon.start()
     with daemon.client() as client:
@@ -198,7 +198,7 @@ def show(tmp_path: Path, variables: dict[str, str]) -> Iterator[Callable[..., Te
 
 
 def normal(lines: list[str], world: World) -> list[str]:
-    """Replace what differs from run to run by as many other characters."""
+    """Replace values that differ between runs by placeholders of the same length."""
     text = "\n".join(lines).replace(world.token, TOKEN)
     for end in range(len(world.token) - 1, len("gold-"), -1):
         text = text.replace(f"{world.token[:end]}…", f"{TOKEN[:end]}…")
@@ -206,7 +206,7 @@ def normal(lines: list[str], world: World) -> list[str]:
 
 
 def measured(lines: list[str], world: World) -> list[str]:
-    """The same of figures, and of their order."""
+    """Replace figures, and their order, as well."""
     heading, rule, *rows = normal(lines, world)
     figure = re.compile(r"\b\d+(\.\d+)?( (B|KiB|MiB|GiB))?(?= |$)")
     return [heading, rule, *sorted(figure.sub("#", re.sub(" +", " ", row)) for row in rows)]
@@ -238,7 +238,7 @@ def test_list_on_a_terminal_has_one_line_per_row(
     assert code == 0, lines
     assert len(lines) == 2 + rows
     heading, rule, *rest = normal(lines, world)
-    if name == "images":  # made in the same second, in which Docker has an order of its own
+    if name == "images":  # made in the same second, in which Docker's order is arbitrary
         rest.sort()
     assert_golden(name, [heading, rule, *rest], width)
 

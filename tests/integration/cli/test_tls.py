@@ -1,4 +1,4 @@
-"""A call with TLS to a daemon without, and the other way round, is told in one line."""
+"""Mismatches of TLS between client and daemon are reported in one line."""
 
 import re
 import socket

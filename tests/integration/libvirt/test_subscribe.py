@@ -1,4 +1,4 @@
-"""Hints of a subscription for changes that virsh makes to a real domain."""
+"""Events of a subscription for changes that virsh makes to a real domain."""
 
 import asyncio
 import secrets

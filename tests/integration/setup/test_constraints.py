@@ -1,4 +1,4 @@
-"""The pinned versions, held against every Python that pyproject.toml promises."""
+"""The pinned versions, checked against every Python that pyproject.toml promises."""
 
 import json
 import re
@@ -16,11 +16,13 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[3]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 OLDEST = "3.11.2"  # Debian 12's own
-SOURCE_ONLY = "libvirt-python"  # no wheel: pip would have to build it for a Python that is not here
+SOURCE_ONLY = (
+    "libvirt-python"  # no wheel: pip would have to build it for a Python that is not installed
+)
 
 
 def promised() -> list[str]:
-    """Name the versions of the classifiers, the oldest one in full."""
+    """Return the Python versions of the classifiers, the oldest one in full."""
     classifiers = PROJECT["project"]["classifiers"]
     pattern = re.compile(r"Programming Language :: Python :: (3\.\d+)")
     versions = [match[1] for each in classifiers if (match := pattern.fullmatch(each))]
@@ -28,7 +30,7 @@ def promised() -> list[str]:
 
 
 def requirements() -> list[str]:
-    """Name all that an environment for development gets, with pip itself."""
+    """Return all requirements of a development environment, with pip itself."""
     project = PROJECT["project"]
     groups = [*project["optional-dependencies"].values(), *PROJECT["dependency-groups"].values()]
     wanted = [*project["dependencies"], *(each for group in groups for each in group), "pip"]
@@ -73,7 +75,7 @@ def test_constraints_resolve_to_exactly_the_pins(version: str, tmp_path: Path):
     found = resolve(version, tmp_path)
     pinned = pins()
     del pinned[SOURCE_ONLY]
-    # Neither a package that floats nor a pin that nobody needs.
+    # Neither an unpinned package nor an unused pin.
     assert {name: each["version"] for name, each in found.items()} == pinned
 
 

@@ -1,4 +1,4 @@
-"""deploy/engines.sh tells who asks what they lack, and not what they have."""
+"""deploy/engines.sh lists missing packages, and no installed ones."""
 
 import os
 import subprocess

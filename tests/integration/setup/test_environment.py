@@ -1,4 +1,4 @@
-"""deploy/environment.sh on a small project of its own."""
+"""deploy/environment.sh on a small project."""
 
 import os
 import shutil
@@ -25,7 +25,7 @@ dev = ["iniconfig"]
 
 
 class Clone:
-    """A folder with the script, and with a project that asks for little."""
+    """A folder with the script and a project of few requirements."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -36,7 +36,7 @@ class Clone:
         shutil.copy(ROOT / "constraints.txt", folder)
 
     def environment(self, *arguments: str, python: str = "") -> str:
-        """Run the script and return what it says."""
+        """Run the script and return its output."""
         done = self.run(*arguments, python=python)
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -58,7 +58,7 @@ class Clone:
 
 
 def other_python() -> str:
-    """Find an interpreter of another installation than that of the tests."""
+    """Return an interpreter of an installation other than the tests' own."""
     for folder in ["/usr/bin", *os.environ["PATH"].split(os.pathsep)]:
         python = Path(folder) / "python3"
         if python.exists():
@@ -90,12 +90,15 @@ def test_environment_when_moved_is_recreated(clone: Clone, tmp_path: Path):
     clone.folder = clone.folder.rename(tmp_path / "moved")
     other = other_python()
     assert "installing" in clone.environment(python=other)
-    command = [str(clone.folder / ".venv/bin/pip"), "--version"]  # its first line names a path
+    command = [
+        str(clone.folder / ".venv/bin/pip"),
+        "--version",
+    ]  # the first line of the script names a path
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert str(clone.folder) in told
     if not other:
         pytest.skip("there is no second interpreter: only the move was tried")
-    # Named by nobody, it stays.
+    # Without a named interpreter, the environment stays.
     assert clone.environment() == ""
     assert clone.python("import sys; print(sys.base_prefix)") != sys.base_prefix
     assert "installing" in clone.environment(python=sys.executable)

@@ -1,4 +1,4 @@
-"""Commands that lack an extra name the extra."""
+"""Commands without their extra name the extra."""
 
 import subprocess
 import sys
@@ -60,7 +60,7 @@ def test_command_without_extra_names_extra_and_install_command(
 
 
 def test_daemon_with_client_extra_alone_names_daemon_extra(bin: Path):
-    # It has typer, too, but nothing else that the daemon needs.
+    # The environment has typer, but nothing else that the daemon needs.
     done = run(bin / "pip", "install", "-q", "-c", ROOT / "constraints.txt", f"{ROOT}[cli]")
     assert done.returncode == 0, done.stderr
     assert run(bin / "proa", "--version").returncode == 0

@@ -1,4 +1,4 @@
-"""tests/guest/build_guest.sh keeps the guest in a folder below /var/tmp, where others may write."""
+"""tests/guest/build_guest.sh keeps the guest below /var/tmp, where every user may write."""
 
 import os
 import secrets
@@ -25,7 +25,7 @@ def test_guest_folder_is_readable_by_all_and_writable_by_owner():
 
 
 class Stranger:
-    """A user whom nobody else is, with the scripts and with a folder that is not there yet."""
+    """An unprivileged user with the scripts, and with a folder that does not exist yet."""
 
     def __init__(self, folder: Path) -> None:
         self.uid = 2_000_000_000 + secrets.randbelow(100_000_000)

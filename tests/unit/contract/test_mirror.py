@@ -15,7 +15,7 @@ from proa import v1
 from proad import model
 from proad.rpc.names import enum_prefix
 
-# What the servicers read or write themselves, besides what is converted.
+# Messages that servicers read or write without conversion.
 SERVICERS_OWN: dict[tuple[Any, type], set[str]] = {
     (v1.CreateContainerResponse, model.CreatedContainer): set(),
     (v1.PruneContainersRequest, model.PruneFilter): {"host"},
@@ -49,7 +49,7 @@ WHOLE: list[tuple[Any, type]] = [
     (v1.WatchEvent, model.WatchEvent),
     (v1.ResourceStats, model.ResourceStats),
 ]
-# Enums that no walked message has as a field of its own.
+# Enums that are a field of no walked message.
 ENUMS = {
     (v1.ListResourcesRequest.DESCRIPTOR.fields_by_name["view"].enum_type, model.ResourceView),
     (v1.RevertSnapshotRequest.DESCRIPTOR.fields_by_name["state"].enum_type, model.RevertState),
@@ -86,9 +86,9 @@ def walk():
 
 PAIRS, ENUM_PAIRS = walk()
 OWN = {(m.DESCRIPTOR, cls): names for (m, cls), names in SERVICERS_OWN.items()}
-# What `encode` says of a message, and no driver knows.
+# Fields that `encode` adds, unknown to drivers.
 OF_ENCODE = {"truncated"}
-# What a driver tells the core, and callers never see.
+# Fields that a driver gives to the core, and callers never see.
 OF_CORE = {(v1.Resource.DESCRIPTOR, model.Resource): {"creation"}}
 
 
@@ -119,13 +119,12 @@ def test_walk_reaches_whole_model():
     converted = {cls.__name__ for _, cls in PAIRS | ENUM_PAIRS}
     there = {name for name in model.__all__ if isinstance(getattr(model, name), type)}
 
-    # What an engine says of itself and of what happens: the core makes Host and Engine of
-    # the one, and watch events of the other.
+    # The core turns EngineInfo into Host and Engine, and EngineEvent into watch events.
     assert there - converted == {"EngineInfo", "EngineEvent"}
 
 
 def test_walk_reaches_every_contract_message():
-    """Left over are requests and responses that a servicer takes apart by itself."""
+    """The remaining messages are requests and responses that a servicer reads itself."""
     walked = {message.name for message, _ in PAIRS}
     left = {
         name

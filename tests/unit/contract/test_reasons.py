@@ -14,12 +14,12 @@ from proad.errors import ProaError, Reason
 from proad.rpc.status import CODES
 
 PROTO = Path(__file__).parents[3] / "protos/proa/v1/error_reason.proto"
-# Made of whatever was raised, so that no error class has it.
+# Used for any unexpected exception, so that no error class has it.
 OF_ANYTHING_ELSE = {Reason.INTERNAL}
 
 
 def documented():
-    """What the comment of each reason begins with."""
+    """Return the comment of each reason."""
     comments, found = [], {}
     for line in PROTO.read_text().splitlines():
         if comment := re.match(r"\s*// ?(.*)", line):

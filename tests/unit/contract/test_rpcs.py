@@ -1,4 +1,4 @@
-"""What holds for every RPC of the contract."""
+"""Rules for every RPC of the contract."""
 
 from collections import Counter
 
@@ -26,7 +26,7 @@ def test_rpc_names_its_scope(method):
 
 
 def test_read_rpcs_need_basic_scope_alone(method):
-    """GetDomainXml shows what an operator wrote into a domain, so it is an exception."""
+    """GetDomainXml is an exception: the XML may contain an operator's secrets."""
     options = method.GetOptions()
     looks = options.idempotency_level == options.NO_SIDE_EFFECTS
     scope = options.Extensions[v1.required_scope]

@@ -44,7 +44,7 @@ def test_buf_lint_passes():
 
 
 def test_protoc_without_buf_compiles_contract(tmp_path):
-    """What a user in another language has: the protos folder and protoc's own files."""
+    """Compile as a user of another language: with the protos folder and protoc's own files."""
     protos = [str(path.relative_to(PROTOS)) for path in PROTOS.rglob("*.proto")]
     includes = [f"-I{PROTOS}", f"-I{files('grpc_tools') / '_proto'}"]
 

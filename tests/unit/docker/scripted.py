@@ -1,4 +1,4 @@
-"""An engine of a few words, on a real socket: it says what the test has it say."""
+"""A scripted engine on a real socket: it answers and reports what the test defines."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ _PING = {"Date": "Thu, 01 Jan 2026 00:00:00 GMT"}
 
 
 class ScriptedEngine:
-    """Answers calls, and tells what `tell` is given.
+    """Answers calls, and sends the events given to `tell`.
 
     Attributes:
         calls: how often each was made, such as "POST /containers/…/pause".

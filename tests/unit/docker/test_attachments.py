@@ -1,4 +1,4 @@
-"""What a container is joined to: ports, mounts and networks, as the engine tells of them."""
+"""Ports, mounts and networks of a container, as read from the engine's answers."""
 
 from dataclasses import replace
 
@@ -53,7 +53,7 @@ def test_port_with_unknown_protocol_is_other():
 
 
 def test_ports_with_host_range_have_no_host_port():
-    """`-p 48000-48010:80`: until it starts, no port is known, and none is published."""
+    """`-p 48000-48010:80`: before the start, no port is known, and none is published."""
     bindings = {
         "80/tcp": [{"HostIp": "", "HostPort": "48000-48010"}],
         "81/tcp": [{"HostIp": "", "HostPort": "8081"}],

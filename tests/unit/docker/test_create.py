@@ -1,4 +1,4 @@
-"""Creating containers: what the engine says to it."""
+"""Creates of containers, with scripted answers of the engine."""
 
 from http import HTTPStatus
 from typing import Any
@@ -14,7 +14,7 @@ from proad.ports import ignore
 
 
 class NameTakenEngine:
-    """An engine that has given the name to a container that it does not show yet."""
+    """An engine in which a container that is not listed yet holds the name."""
 
     async def post(self, path, **_options):
         assert path == "/containers/create"

@@ -1,4 +1,4 @@
-"""What the driver knows without an engine."""
+"""The parts of the driver that need no engine."""
 
 from pathlib import Path
 

@@ -19,7 +19,7 @@ OTHER_ID = "b" * 64
 
 
 class ScriptedAnswers:
-    """An engine that gives these answers to lists and to inspects, the last one again."""
+    """An engine with scripted answers to lists and inspects; the last one is repeated."""
 
     def __init__(self, lists: list[Any], inspects: list[Any]) -> None:
         self._answers = {"/containers/json": lists, f"/containers/{ID}/json": inspects}
@@ -86,7 +86,7 @@ async def test_list_with_dead_container_inspects_it_once():
 
 
 class BlockingEngine(ScriptedAnswers):
-    """An engine that gives no answer to an inspect until it is let."""
+    """An engine that delays answers to inspects until it is released."""
 
     def __init__(self, lists: list[Any], inspects: list[Any]) -> None:
         super().__init__(lists, inspects)

@@ -1,4 +1,4 @@
-"""What the engine says holds what callers, images and registries wrote."""
+"""Engine messages, which contain texts of callers, images and registries."""
 
 import re
 import time
@@ -12,13 +12,13 @@ from proad.model import ContainerSpec
 
 LENGTH = 100_000
 MOST = 0.020
-# A machine that is busy makes single tries slow.
+# A busy machine makes single tries slow.
 TRIES = 5
 ROWS = {row.name: row for row in (*REFUSALS, *REGISTRIES)}
 
 
 def beginnings(pattern: str):
-    """Return texts with which a match may begin, as far as the pattern says them plainly."""
+    """Return literal texts with which a match of the pattern may begin."""
     plain = pattern.replace(r"\S+", "x").replace(r"\w+", "x").replace(r"\d+", "1")
     plain = re.sub(r"\(\?P<value>|\(\?:", "(", plain).replace("[^\\n]*", "x")
     for piece in re.split(r"[()|]", plain):
@@ -53,7 +53,7 @@ def test_known_text_with_repeated_pattern_start_is_fast(name):
 
 
 def test_refused_program_with_long_name_is_fast():
-    # As Docker 28 says it of an entrypoint of 49,000 characters.
+    # The message of Docker 28 for an entrypoint of 49,000 characters.
     program = 'abc\\": ' + "create " * 7000
     text = (
         f'unable to start container process: exec: "{program}": executable file not found in $PATH'

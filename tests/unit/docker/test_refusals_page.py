@@ -1,4 +1,4 @@
-"""docs/refusals.md has the table of the driver, with the calls that provoke each row."""
+"""docs/refusals.md has the driver's table, with the call that provokes each row."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What is sent to the Engine API, where defaults matter."""
+"""Request bodies for the Engine API, where defaults matter."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""From Docker's counters to samples, as both versions of control groups have them."""
+"""Samples from Docker's counters, for both versions of control groups."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -31,7 +31,7 @@ def test_sample_of_stopped_container_is_none():
 
 
 def test_sample_without_counters_is_none():
-    """Docker answers without numbers where control groups are not as it wants them."""
+    """Docker answers without numbers where control groups are unusable."""
     empty = {"read": READ, "cpu_stats": {"cpu_usage": {"total_usage": 0}}, "memory_stats": {}}
     assert sample(ID, to_value(empty)) is None
     assert sample(ID, to_value({**empty, "memory_stats": {"usage": 1}})) is not None
@@ -43,7 +43,7 @@ def test_sample_without_counters_is_none():
         ({"total_inactive_file": 30, "inactive_file": 10}, 70),
         ({"inactive_file": 40, "file": 60}, 60),
         ({"inactive_file": 0}, 100),
-        ({"inactive_file": 200}, 100),  # counted at another moment
+        ({"inactive_file": 200}, 100),  # read at another moment
         ({}, 100),
     ],
 )

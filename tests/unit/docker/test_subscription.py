@@ -93,7 +93,7 @@ async def asked(engine: ScriptedEngine, call: str) -> None:
 
 
 class TestLockedContainer:
-    """Docker keeps a container that hangs locked: an inspect of it is not answered."""
+    """Docker keeps a hung container locked, and does not answer an inspect of it."""
 
     @pytest.mark.parametrize("timing", [SubscriptionTiming(recheck=timedelta(minutes=1))])
     async def test_subscribe_with_many_locked_containers_publishes_events_of_others_at_once(
@@ -102,7 +102,7 @@ class TestLockedContainer:
         *hung, good = IDS
         engine.hung = set(hung)
         await engine.tell("pause", *hung)
-        # Each event is published all the same, although its container stays locked.
+        # Each event is published although its container stays locked.
         left = set(hung)
         async with asyncio.timeout(PATIENCE):
             while left:
@@ -164,7 +164,7 @@ async def test_subscribe_when_the_stream_ends_fails_the_future(engine, driver):
 
 
 async def test_stream_over_tcp_enables_keepalive():
-    """A router that forgets the connection must not keep it half open for ever."""
+    """Without keepalive, a router that drops the connection leaves it half open for ever."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -197,7 +197,7 @@ async def test_stream_over_tcp_enables_keepalive():
             ]
             sock.detach()
         assert seen == [1, 10, 5, 3]
-        # Nor does it matter that the engine would close the connection after its answer.
+        # The stream also works where the engine closes the connection after its answer.
         reading = asyncio.ensure_future(asyncio.to_thread(next, stream.lines, None))
         stream.hang_up()
         async with asyncio.timeout(PATIENCE):

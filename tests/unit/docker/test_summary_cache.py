@@ -1,4 +1,4 @@
-"""The last SUMMARY of each container: when it is good for an answer, and when it is not."""
+"""The last SUMMARY of each container: when it may serve as an answer, and when not."""
 
 from collections.abc import Iterator
 
@@ -62,7 +62,7 @@ def test_end_of_a_subscription_forgets_all():
         cache.put([summary()], clock)
     with cache.subscribed():
         assert cache.after("1", PAUSED) is None
-        cache.put([summary()], clock)  # was read while nobody noticed changes
+        cache.put([summary()], clock)  # was read while no subscription reported changes
         assert cache.after("1", PAUSED) is None
 
 

@@ -1,4 +1,4 @@
-"""The clean-up after a create whose answer did not come."""
+"""The clean-up after a create that timed out."""
 
 import json
 from datetime import timedelta
@@ -21,7 +21,7 @@ OK, NO_CONTENT, NOT_FOUND = HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.NOT
 
 
 class DelayedEngine:
-    """An engine that makes a container after its caller has gone.
+    """An engine that creates a container after its caller has gone.
 
     Args:
         removals: the status of the answer to each removal.
@@ -52,7 +52,7 @@ class DelayedEngine:
 @pytest.mark.parametrize(
     "removals",
     [
-        # Docker lists what it makes a moment before it can find it.
+        # Docker lists a new container a moment before an inspect finds it.
         (NOT_FOUND, NO_CONTENT),
         (HTTPStatus.CONFLICT, NOT_FOUND, NO_CONTENT),
         (NO_CONTENT,),

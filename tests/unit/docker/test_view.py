@@ -1,4 +1,4 @@
-"""Answers of the Engine API that a test cannot easily bring a real engine to give."""
+"""Views of answers that a real engine cannot easily be brought to give."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,7 +23,7 @@ from unit.docker.engine_answers import NEVER, full, inspected, listed, summary
         ({"Status": "created"}, ResourceState.STOPPED, StateReason.NEVER_STARTED, None),
         ({"Status": "running"}, ResourceState.RUNNING, None, None),
         ({"Status": "paused", "Paused": True}, ResourceState.PAUSED, StateReason.USER, None),
-        # The flags overlap; an old engine's Status may lag behind them.
+        # The flags overlap, and an old engine's Status may lag behind them.
         ({"Status": "running", "Paused": True}, ResourceState.PAUSED, StateReason.USER, None),
         (
             {"Status": "restarting", "Running": True, "Restarting": True, "ExitCode": 7},
@@ -41,7 +41,7 @@ from unit.docker.engine_answers import NEVER, full, inspected, listed, summary
             StateReason.OOM_KILLED,
             137,
         ),
-        # A child was killed, and the container went on.
+        # A child was killed, and the container kept running.
         (
             {"Status": "exited", "ExitCode": 0, "OOMKilled": True},
             ResourceState.STOPPED,

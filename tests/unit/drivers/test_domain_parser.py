@@ -1,4 +1,4 @@
-"""Domain XML from callers, read by two readers that must agree."""
+"""Domain XML from callers, parsed by two readers that must agree."""
 
 import time
 from typing import Any

@@ -1,4 +1,4 @@
-"""KeyedLimiter: a few calls at a time for each key, in order, and none is ever lost."""
+"""KeyedLimiter: a few calls at a time for each key, in order, without losing a call."""
 
 import asyncio
 import threading
@@ -52,7 +52,7 @@ class Calls:
         self.gates: list[threading.Event] = []
 
     async def make(self, count: int, key: str = "key") -> list["asyncio.Task[None]"]:
-        """Make so many, in this order."""
+        """Begin this many calls in order."""
         tasks = []
         for _ in range(count):
             number, gate = len(self.gates), threading.Event()
@@ -62,7 +62,7 @@ class Calls:
         return tasks
 
     async def have_begun(self, numbers: set[int]) -> None:
-        """Wait until these have, and no others."""
+        """Wait until exactly these calls have begun."""
         await eventually(lambda: len(self.begun) >= len(numbers), every=0.001)
         assert set(self.begun) == numbers
 
@@ -105,7 +105,7 @@ async def test_run_without_a_slot_in_time_times_out(calls: Calls):
     for _ in range(3):
         with pytest.raises(EngineTimedOutError, match="too busy to begin"):
             await calls.limiter.run("key", calls.pool, lambda: None, SHORT)
-    assert calls.limiter.waiting("key") == 0  # a caller that gave up leaves no waiter behind
+    assert calls.limiter.waiting("key") == 0  # a cancelled caller leaves no waiter behind
     calls.gates[0].set()
     assert await calls.limiter.run("key", calls.pool, lambda: "came", LONG) == "came"
 
@@ -122,7 +122,7 @@ async def test_run_cancelled_while_waiting_leaves_the_slot_to_the_next(calls: Ca
     tasks = await calls.make(5)
     tasks[2].cancel()
     await asyncio.wait([tasks[2]])
-    # It is given to the fourth, who gives up at this very moment.
+    # The slot is assigned to the fourth call, which is cancelled at the same moment.
     calls.pool.at_end = tasks[3].cancel
     calls.gates[0].set()
     await calls.have_begun({0, 1, 4})

@@ -1,4 +1,4 @@
-"""What only the memory driver can do: be lost at a word, and foretell what it measures."""
+"""Features of the memory driver alone: loss on demand, and predictable statistics."""
 
 import asyncio
 import inspect
@@ -49,7 +49,7 @@ async def _enter(driver: MemoryDriver, _id: str) -> None:
         pass
 
 
-# Every way to the engine, by name.
+# Every call to the engine, by name.
 CALLS: dict[str, Callable[[MemoryDriver, str], Awaitable[object]]] = {
     "probe": lambda d, _: d.probe(),
     "list_resources": lambda d, _: d.list_resources(),
@@ -85,7 +85,7 @@ CALLS: dict[str, Callable[[MemoryDriver, str], Awaitable[object]]] = {
     "create_volume": lambda d, _: d.create_volume(VOLUME),
     "delete_volume": lambda d, _: d.delete_volume("default", "disk"),
 }
-# What it forgets, it forgets without the engine.
+# Forgetting credentials needs no engine.
 LOCAL = {"logout_registry"}
 
 

@@ -1,4 +1,4 @@
-"""Odd answers of engines, made of recorded ones, through every view, core and encoding."""
+"""Odd answers, mutated from recorded ones, through every view, core and encoding."""
 
 import asyncio
 from collections.abc import Iterator
@@ -32,8 +32,8 @@ from unit.docker.scripted import ScriptedEngine
 
 INSPECTS = recorded("docker")["inspect"]
 WEB = INSPECTS[0]
-# One part of an answer shows in so many fields at most: the state in itself, its detail,
-# health and process.
+# The most fields that one part of an answer affects: the state, its detail, health and
+# process.
 MOST_FIELDS = 4
 VALUES = st.recursive(
     st.none()
@@ -50,7 +50,7 @@ Path = tuple[str | int, ...]
 
 
 def paths(answer: Any, path: Path = ()) -> Iterator[Path]:
-    """Return the places of all values in an answer."""
+    """Return the paths of all values in an answer."""
     if path:
         yield path
     pairs: Any = ()
@@ -73,14 +73,14 @@ def at(answer: Any, path: Path) -> Any:
 
 
 def with_odd(answer: Any, path: Path, odd: Any) -> Any:
-    """Return a copy of an answer with another value at a place."""
+    """Return a copy of an answer with another value at a path."""
     answer = deepcopy(answer)
     at(answer, path[:-1])[path[-1]] = odd
     return answer
 
 
 def differing(one: Resource, other: Resource) -> set[str]:
-    """Name the fields of two resources, and of their containers, that differ."""
+    """Return the names of the fields that differ in two resources and their containers."""
     found = set()
     for mine, theirs in ((one, other), (one.container, other.container)):
         names = (field.name for field in fields(mine) if field.name != "container")
@@ -93,7 +93,7 @@ def test_views_of_odd_answers_raise_nothing(seed: int):
     with capture_logs() as logs:
         report = Feed(seed).run(2_500)
     assert report.answers >= 2_500
-    # What does not fit the contract was left out where it was read, not on the way out.
+    # Values that do not fit the contract were left out when read rather than when encoded.
     assert {line["event"] for line in logs} == {"answer unreadable"}
 
 
@@ -124,7 +124,7 @@ def test_view_with_any_json_is_read_and_encoded(path: Path, odd: Any):
 
 
 class OddEngine(ScriptedEngine):
-    """Answers as a real one did, but for some parts."""
+    """Answers like a real engine, with some parts mutated."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()

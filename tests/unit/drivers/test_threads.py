@@ -16,7 +16,7 @@ SHORT = timedelta(seconds=0.1)
 
 @pytest.fixture
 def gate():
-    """What hung calls wait for; opened at the end so that their threads end."""
+    """The event that hung calls wait for; set at the end so that their threads end."""
     gate = threading.Event()
     yield gate
     gate.set()
@@ -88,7 +88,7 @@ async def test_run_without_a_free_thread_in_time_never_begins(gate: threading.Ev
         gate.set()
         await hung
         await threads.run(lambda: None)  # the queue is empty
-    assert not ran.is_set()  # nobody waited for it any more
+    assert not ran.is_set()  # its caller had timed out
 
 
 async def test_run_cancelled_drops_the_result(gate: threading.Event):
@@ -101,13 +101,13 @@ async def test_run_cancelled_drops_the_result(gate: threading.Event):
 
     with EngineThreads("engine", size=1) as threads:
         task = asyncio.create_task(threads.run(call))
-        assert await asyncio.to_thread(begun.wait, 30)  # what has not begun is not made at all
+        assert await asyncio.to_thread(begun.wait, 30)  # a call that has not begun is dropped
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         gate.set()
         assert await threads.run(lambda: "next") == "next"
-    assert done.is_set()  # the call itself went on
+    assert done.is_set()  # the call itself has continued
 
 
 async def test_run_with_a_late_error_after_its_timeout_logs_nothing(
@@ -163,7 +163,7 @@ def test_run_with_a_result_after_the_loop_has_closed_drops_the_result(gate: thre
         async def next_one() -> None:
             await threads.run(done.set)
 
-        asyncio.run(next_one())  # the thread survived
+        asyncio.run(next_one())  # the thread has survived
     assert done.is_set()
 
 
@@ -224,7 +224,7 @@ async def test_run_calls_ended_once(gate: threading.Event):
         hung.cancel()
         with pytest.raises(asyncio.CancelledError):
             await hung
-        assert ended == ["never began"]  # the other keeps its thread, whoever waits for it
+        assert ended == ["never began"]  # the other call keeps its thread
         gate.set()
         assert await threads.run(lambda: list(ended), ended=lambda: ended.append("next"))
         assert ended == ["never began", "hung", "next"]

@@ -1,4 +1,4 @@
-"""Reading what an engine says without trusting its shape."""
+"""Reads of engine answers without trust in their shape."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -144,7 +144,7 @@ def test_omission_is_logged_once_per_resource_and_part():
         for id in ("1", "2")
         for part, found in (("Memory", "str"), ("Names.*", "int"))
     ]
-    assert "much" not in str(logs)  # it may be a secret
+    assert "much" not in str(logs)  # the value may be a secret
 
 
 def test_omissions_of_more_resources_than_are_remembered_log_the_oldest_again():

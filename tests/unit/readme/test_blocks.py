@@ -1,4 +1,4 @@
-"""The README's examples can be copied, and say what the contract understands."""
+"""The README's examples can be copied, and are valid in the contract."""
 
 import ast
 import json

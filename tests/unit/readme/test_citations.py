@@ -13,7 +13,7 @@ _ELSEWHERE = re.compile(
 
 
 def texts():
-    """Yield each file with its text, but for this one, which names what it looks for."""
+    """Yield each file with its text, without this file, which contains the patterns."""
     paths = [path for folder in _FOLDERS for path in (ROOT / folder).rglob("*")]
     for path in [*paths, *ROOT.glob("*")]:
         if path.is_file() and path.suffix not in _BINARY and path != Path(__file__):

@@ -1,4 +1,4 @@
-"""The glossary names what there is, and each term once."""
+"""The glossary names existing objects, and each term once."""
 
 import re
 from collections import Counter, defaultdict
@@ -43,7 +43,7 @@ def test_glossary_rows_have_a_meaning_of_one_line():
 
 
 def test_class_names_in_the_daemon_are_unique():
-    """Drivers may have the same name for the same duty."""
+    """Drivers may share class names for the same duty."""
     places = defaultdict(list)
     for path in (ROOT / "server/proad").rglob("*.py"):
         parts = path.relative_to(ROOT / "server/proad").parts

@@ -1,4 +1,4 @@
-"""What the pages for developers name is there."""
+"""The files and classes that the developers' pages name exist."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ PAGES = [
     ROOT / "SECURITY.md",
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
-# The folders that paths on the pages are relative to.
+# The folders to which paths on the pages are relative.
 _BASES = (ROOT, ROOT / "server/proad", ROOT / "server/proad/drivers", ROOT / "tests")
 _SOURCES = ("client", "deploy", "protos", "server", "tests")
 _PATH = re.compile(

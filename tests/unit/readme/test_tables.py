@@ -1,4 +1,4 @@
-"""The tables of the README and of docs/ say what the code and the contract say."""
+"""The tables of the README and of docs/ match the code and the contract."""
 
 import re
 from pathlib import Path
@@ -24,7 +24,7 @@ SCOPES = (v1.SCOPE_PUBLIC, v1.SCOPE_AUTHENTICATED, v1.SCOPE_BASIC, v1.SCOPE_ADVA
 
 
 def rows(page: Path, head: str) -> list[list[str]]:
-    """Return the cells of the table whose head begins so."""
+    """Return the cells of the table with this beginning of its head."""
     _, _, after = page.read_text().partition(f"\n{head}")
     _, *lines = after.partition("\n\n")[0].splitlines()
     assert lines, head
@@ -53,7 +53,7 @@ def test_errors_table_has_each_reason_at_its_code():
         for reason in re.findall(r"\b[A-Z]+(?:_[A-Z]+)*\b", reasons)
         if reason in Reason.__members__
     }
-    # The same call may succeed when it is made again, or not: both codes have it.
+    # A retry may or may not succeed, so that both codes have the reason.
     twice = {(code_pb2.Code.Name(code_pb2.ABORTED), Reason.ENGINE_CONFLICT.value)}
     assert told == {(code_pb2.Code.Name(code), str(r)) for r, code in CODES.items()} | twice
 
@@ -118,5 +118,5 @@ def test_each_go_install_names_one_package():
         r"^go install (.*)$", "".join(block.text for block in blocks(language="sh")), re.MULTILINE
     )
     assert installs
-    # Go refuses packages of two modules, and each of these tools is one.
+    # Go refuses packages of two modules in one command, and each of these tools is a module.
     assert [line for line in installs if len(line.split()) != 1] == []

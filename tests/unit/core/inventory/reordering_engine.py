@@ -1,4 +1,4 @@
-"""An engine whose events and answers come when a test says so, in any order."""
+"""An engine whose events and answers a test releases in any order."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -12,7 +12,7 @@ from unit.core.inventory.scripted import box
 
 @dataclass(eq=False)
 class Read:
-    """A read under way: what the engine looked at, if it did by now, and the answer."""
+    """A read under way: the state that the engine has read by now, if any, and the answer."""
 
     look: Any
     seen: Any = None
@@ -35,7 +35,7 @@ class Read:
 
 
 class ReorderingEngine:
-    """Has `there`; each change has a version, in a label. Events and reads wait in lists."""
+    """Has the resources `there`, with a version label; events and reads wait in lists."""
 
     name = "late"
     endpoint = "late:"
@@ -78,14 +78,14 @@ class ReorderingEngine:
         self._reach()
         subscription = on_event, asyncio.get_running_loop().create_future()
         self._subscriptions.append(subscription)
-        self.events.clear()  # of what happened before, nobody is told
+        self.events.clear()  # changes before the subscription are not reported
         try:
             yield subscription[1]
         finally:
             self._subscriptions.remove(subscription)
 
     def put(self, id, state, name, **event):
-        """Make or change a resource."""
+        """Create or change a resource."""
         self._version += 1
         labels = {"version": str(self._version)}
         old = self.there.get(id)
@@ -102,7 +102,7 @@ class ReorderingEngine:
             self.events.append(EngineEvent(id=id, removed=True))
 
     def configure(self, id, command):
-        """Change what only the FULL view shows."""
+        """Change a field that only the FULL view shows."""
         if id in self.there:
             self.commands[id] = command
             self.events.append(EngineEvent(id=id, reconfigured=True))
@@ -112,12 +112,12 @@ class ReorderingEngine:
             on_event(event)
 
     def cut(self):
-        """Lose the stream of events, with those on their way."""
+        """Lose the event stream, with the events in flight."""
         self.events.clear()
         for _on_event, lost in self._subscriptions:
             if not lost.done():
                 lost.set_exception(EngineUnreachableError(self.name, "the stream broke"))
-                lost.exception()  # nobody may wait for it yet
+                lost.exception()  # it may have no waiter yet
 
     async def _read(self, look):
         self._reach()

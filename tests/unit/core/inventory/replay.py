@@ -1,4 +1,4 @@
-"""What a watcher believes."""
+"""The state that a watcher derives from its events."""
 
 from proad.core.inventory import watch
 from proad.model import ChangeType, GapKind
@@ -6,7 +6,7 @@ from unit.core.inventory.test_watch import NEVER
 
 
 class Replay:
-    """The resources as a watcher has them, from its events alone."""
+    """The resources of a watcher, built from its events alone."""
 
     def __init__(self, which):
         self.which = which
@@ -35,6 +35,6 @@ class Replay:
                     del self.there[id]
 
     def agrees(self, published):
-        """Return whether the watcher has what is published."""
+        """Return whether the watcher's resources equal the published ones."""
         matching = {resource.id: resource for resource in published if self.which.matches(resource)}
         return self.there == matching

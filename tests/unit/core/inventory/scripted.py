@@ -1,4 +1,4 @@
-"""An engine that does what a test says, when the test says so."""
+"""An engine scripted by a test."""
 
 import asyncio
 from collections import Counter
@@ -98,13 +98,13 @@ class Scripted:
             on_event(EngineEvent(id=id, **event))
 
     def break_streams(self, error=None):
-        """Lose the streams of events; the engine itself goes on."""
+        """Lose the event streams; the engine itself continues."""
         for _on_event, lost in self._subscriptions:
             if not lost.done():
                 lost.set_exception(error or EngineUnreachableError(self.name, "the stream broke"))
 
     def silence_streams(self):
-        """Send no more events to the subscriptions of now, without a word."""
+        """Send no more events to the current subscriptions, without an error."""
         self._subscriptions = [(lambda event: None, lost) for _, lost in self._subscriptions]
 
     @property
@@ -130,7 +130,7 @@ async def nothing(method, id):
 
 
 class Gate:
-    """Holds readings up until it is opened."""
+    """Delays reads until it is opened."""
 
     def __init__(self, method="summary", id=None):
         self.method, self.id = method, id
@@ -152,7 +152,7 @@ class Gate:
 
 
 async def linked(engine, host="local"):
-    """A link whose engine has been probed."""
+    """Return a connection whose engine has been probed."""
     connection = EngineConnection(host, engine)
     await connection.probe()
     return connection
@@ -175,7 +175,7 @@ def names(inventory, connection):
 
 
 def steps(inventory, id="1"):
-    """The states that the journal tells of a resource; None: it is not there."""
+    """Return the states of a resource in the journal; None where it is absent."""
     told = []
     for entry in inventory.journal.after(0, 10_000):
         resource = getattr(entry, "after", None) or getattr(entry, "before", None)
@@ -190,7 +190,7 @@ def gaps(inventory):
 
 
 def becomes(engine, state, *, tell=True):
-    """A transition that takes the resource there, and reads it."""
+    """Return a transition that sets the resource, and reads it."""
 
     async def act(before, on_step):
         engine.put(replace(engine.there[before.id], state=state), tell=tell)

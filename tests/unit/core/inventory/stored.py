@@ -1,17 +1,17 @@
-"""Apply resources to a store, and read what its journal has of that."""
+"""Apply resources to a store, and read the journal's entries about them."""
 
 from unit.core.inventory.scripted import ENGINE
 
 
 def put(store, resource, engine=ENGINE, **others):
-    """Apply a read that began just now."""
+    """Apply a read that begins now."""
     with store.reading() as begun:
         assert store.apply(engine, engine.split("/")[0], resource, begun, **others)
     return store.get(engine, resource.id)
 
 
 def take(store, id, engine=ENGINE):
-    """Apply a read that began just now and found nothing."""
+    """Apply a read that begins now and finds nothing."""
     with store.reading() as begun:
         assert store.apply_absence(engine, id, begun)
 
@@ -23,7 +23,7 @@ def apply_list(store, found, begun):
 
 
 def keep(store, entry, detail):
-    """Keep a FULL view that was read just now."""
+    """Keep a FULL view whose read begins now."""
     with store.reading() as begun:
         store.keep_detail(entry, detail, begun)
 
@@ -37,7 +37,7 @@ def names(found):
 
 
 def steps(store, after=0):
-    """Return state or name before and after of each change; None where it is not there."""
+    """Return state or name before and after each change; None where the resource is absent."""
     return [
         (entry.before and entry.before.state, entry.after and entry.after.state)
         for entry in entries(store, after)

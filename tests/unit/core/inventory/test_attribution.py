@@ -1,4 +1,4 @@
-"""Whose call a change is attributed to: best effort, and simple."""
+"""Attribution of changes to callers, on best effort."""
 
 import pytest
 
@@ -43,7 +43,7 @@ def test_attribution_of_removal_is_activity_actor_or_external(store, verb, cause
 
 
 def test_attribution_of_verb_without_activity_is_its_actor(store):
-    """By force, beside a graceful stop of somebody else."""
+    """A forced verb beside another user's graceful stop."""
     entry = put(store, box())
     store.set_activity(entry, Activity(verb=Verb.STOP, actor="bob"))
 

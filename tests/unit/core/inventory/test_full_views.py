@@ -136,7 +136,7 @@ async def test_full_view_read_before_event_is_not_kept(engine, connection, inven
     await quiet(inventory)
     gate.open.set()
 
-    # Who asked before the event may be told of before it; who asks afterwards may not.
+    # A caller from before the event may get the older view; a later caller may not.
     await call
     assert command(await inventory.full(connection, "1")) == "second"
 
@@ -207,7 +207,7 @@ async def test_full_view_read_ends_with_inventory(engine, connection):
 
 
 async def test_full_view_with_driver_fault_falls_back_to_summary(engine, connection, inventory):
-    """Told to the log once; an error of the driver's goes to the caller."""
+    """The fault is logged once; the driver's own errors are raised to the caller."""
 
     async def fail(method, _id):
         if method == "full":

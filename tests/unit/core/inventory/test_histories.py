@@ -1,4 +1,4 @@
-"""Whatever an engine does, and however late, often or seldom it says so: the store follows."""
+"""The store follows an engine that delays, drops, repeats and reorders events."""
 
 import asyncio
 from contextlib import suppress
@@ -20,11 +20,11 @@ IDS = st.sampled_from(["1", "1", "1", "2"])
 STATES = st.sampled_from([ResourceState.RUNNING, ResourceState.PAUSED, ResourceState.STOPPED])
 NAMES = st.sampled_from(["a", "b", "c"])
 ANY = st.integers(0, 100)
-TIMING = InventoryTiming(compare_every=1e9)  # or what is dropped would be found before it is due
+TIMING = InventoryTiming(compare_every=1e9)  # or a comparison would find dropped events early
 
 
 class VerbUnderWay:
-    """A verb of ours: begins, has its effect, reads, and ends, one step at a time."""
+    """An own verb that begins, takes effect, reads and ends, one step at a time."""
 
     def __init__(self, machine, id, state):
         self.machine, self.id, self.state = machine, id, state
@@ -80,7 +80,7 @@ class Histories(RuleBasedStateMachine):
         self.engine = ReorderingEngine()
         self.connection = await linked(self.engine)
         self.store = Store(Journal(), asyncio.get_running_loop().time)
-        # Slices without time: things happen also while a list is applied.
+        # Slices of zero length, so that other steps run while a list is applied.
         self.inventory = Inventory(
             [self.connection], self.store, slicer=TimeSlicer(0.0), timing=TIMING
         )
@@ -99,7 +99,7 @@ class Histories(RuleBasedStateMachine):
         ]
 
     def do(self, act=None):
-        """Do something, and let everybody react."""
+        """Do a step, and let the inventory react."""
 
         async def run():
             result = act() if act is not None else None
@@ -155,13 +155,13 @@ class Histories(RuleBasedStateMachine):
     @precondition(lambda self: self.engine.reads)
     @rule(which=ANY, fails=st.sampled_from([False, False, False, True]))
     def answer(self, which, fails):
-        """Answer a read, with what the engine looked at by then."""
+        """Answer a read with the state that the engine has read by then."""
         read = self.engine.reads[which % len(self.engine.reads)]
         self.do(read.fail if fails else read.end)
 
     @rule(at_once=st.booleans())
     def look(self, at_once):
-        """Look at what is read now, and from now on at once, or only with the answer."""
+        """Choose whether the engine reads at once or with the answer, now and from now on."""
         self.engine.looks_at_once = at_once
         for read in self.engine.reads:
             read.sample()
@@ -215,14 +215,14 @@ class Histories(RuleBasedStateMachine):
 
     def _call(self, call):
         async def run():
-            with suppress(ProaError):  # what the engine could not read, or has no more
+            with suppress(ProaError):  # the engine failed to read it, or it is gone
                 await call
 
         self.tasks.append(asyncio.create_task(run()))
 
     @invariant()
     def nothing_goes_back(self):
-        """No change leads from a later version of a resource to an earlier one."""
+        """Check that no change leads from a later version of a resource to an earlier one."""
         if not hasattr(self, "store"):
             return
         journal = self.store.journal
@@ -256,7 +256,7 @@ class Histories(RuleBasedStateMachine):
         for id in list(self.verbs):
             self._call(self.verbs.pop(id).end())
         await self._quiet()
-        await asyncio.sleep(2 * TIMING.retry_after)  # of reads that failed
+        await asyncio.sleep(2 * TIMING.retry_after)  # errors of failed reads
         await self._quiet()
         if self.dropped:
             self.engine.cut()

@@ -1,4 +1,4 @@
-"""The sorted indexes: pages are those of a sorted list, whatever came, moved and went."""
+"""The sorted indexes: pages equal those of a sorted list after any changes."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +10,7 @@ from proad.core.listing import OrderBy
 from proad.model import Resource, ResourceKind, ResourceState
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
-# An id is one of its host alone.
+# An id is unique on its host alone.
 ENGINES = {"a/docker": "a", "b/docker": "b", "c/docker": "c"}
 RESOURCES = st.builds(
     Resource,
@@ -20,7 +20,7 @@ RESOURCES = st.builds(
     state=st.just(ResourceState.RUNNING),
     create_time=st.none() | st.integers(0, 3).map(lambda n: BEGIN + timedelta(seconds=n / 2)),
 )
-# An engine, a resource, and whether it is put there or removed.
+# An engine, a resource, and whether it is put or removed.
 STEPS = st.lists(st.tuples(st.sampled_from(list(ENGINES)), RESOURCES, st.booleans()), max_size=20)
 ORDERS = st.sampled_from(["name", "name desc", "create_time", "create_time desc"])
 KINDS = st.sets(st.sampled_from(ResourceKind))
@@ -28,7 +28,7 @@ COVERED = st.sets(st.sampled_from(list(ENGINES)))
 
 
 def built(steps):
-    """Put or remove one resource after the other, in the index and in a mapping."""
+    """Apply puts and removals to an index and to a plain mapping."""
     index, there = ResourceIndex(), {}
     for engine, resource, stays in steps:
         if stays:

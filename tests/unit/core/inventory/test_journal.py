@@ -1,4 +1,4 @@
-"""The journal: numbers without a hole, and what of them is still there."""
+"""The journal: contiguous revisions, and which of them are still held."""
 
 import asyncio
 

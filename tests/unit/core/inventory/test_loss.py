@@ -1,4 +1,4 @@
-"""Engines and streams that are lost, and come back."""
+"""Loss and return of engines and event streams."""
 
 import asyncio
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ LOST, RESYNCED = GapKind.ENGINE_LOST, GapKind.ENGINE_RESYNCED
 
 
 def told(inventory):
-    """Gaps and changes in the order of the journal."""
+    """Return gaps and changes in the order of the journal."""
     return [
         entry.gap.kind if hasattr(entry, "gap") else (entry.after or entry.before).name
         for entry in inventory.journal.after(0, 10_000)
@@ -76,7 +76,7 @@ async def test_reflector_with_stream_ending_silently_reports_loss(engine, connec
 
 
 async def test_reflector_of_lost_engine_unsubscribes_and_lists_again(engine, connection, follow):
-    """Its stream is silent: only the probe knows."""
+    """The stream stays silent: only the probe detects the loss."""
     engine.put(box())
     inventory = await follow()
 
@@ -86,7 +86,7 @@ async def test_reflector_of_lost_engine_unsubscribes_and_lists_again(engine, con
     assert engine.followers == 0
     asked = engine.asked.total()
     await asyncio.sleep(0.1)
-    assert engine.asked.total() == asked  # nobody hammers on what is gone
+    assert engine.asked.total() == asked  # a lost engine is not polled by calls
 
     await come_back(engine, connection)
     await until(lambda: told(inventory)[1:] == [LOST, RESYNCED])
@@ -106,7 +106,7 @@ async def test_reflector_with_repeated_losses_reports_each(engine, connection, f
 
 
 class BackOff(Sequence):
-    """No back-off in four steps, with the steps that were taken."""
+    """A back-off without delay that records its steps."""
 
     def __init__(self):
         self.taken = []
@@ -123,7 +123,7 @@ class BackOff(Sequence):
     ("steady_after", "expected"), [(3600, [0, 1, 2, 3, 3, 3]), (0, [0] * 6)], ids=["soon", "late"]
 )
 async def test_reflector_with_unsteady_stream_backs_off(engine, follow, steady_after, expected):
-    """Each time costs the engine a full list and every watcher two gaps."""
+    """Each loss costs the engine a full list, and every watcher two gaps."""
     back_off = BackOff()
     inventory = await follow(back_off=back_off, steady_after=steady_after)
 
@@ -210,7 +210,7 @@ async def test_refresh_lost_with_engine_is_made_up_by_list(engine, connection, f
 
 @pytest.fixture
 async def late_connection(engine):
-    """The link of an engine that is not there when the daemon begins."""
+    """The connection of an engine that is absent when the daemon starts."""
     engine.lost = True
     engine.put(box())
     return await linked(engine)
@@ -228,7 +228,7 @@ async def test_reflector_of_late_engine_without_watcher_reports_no_gap(engine, l
 
 
 async def test_watch_begun_without_engine_hears_resync(engine, late_connection):
-    """Who had its resources from an earlier run of the daemon now knows which are gone."""
+    """A watcher with resources of an earlier run then knows which are gone."""
     inventory = Inventory([late_connection])
 
     async with inventory.following():
@@ -246,7 +246,7 @@ async def test_watch_begun_without_engine_hears_resync(engine, late_connection):
 
 
 async def test_watch_begun_during_first_list_hears_resync(engine, connection):
-    """It answers, but what it has is not known yet."""
+    """The engine answers, but its resources are not known yet."""
     gate = engine.before = Gate("list")
     inventory = Inventory([connection])
     batches = watch(inventory, ResourceFilter(), [connection], heartbeat=timedelta(minutes=5))
@@ -264,7 +264,7 @@ async def test_watch_begun_during_first_list_hears_resync(engine, connection):
 async def test_following_with_hung_engine_starts_with_the_others(engine, connection):
     engine.before = Gate("list")
     good = await linked(Scripted(box()), "far")
-    # Long enough for the other one to be read.
+    # Long enough for the list of the other engine.
     inventory = Inventory([connection, good], timing=InventoryTiming(ready_within=1.0))
 
     async with asyncio.timeout(30), inventory.following():
@@ -300,7 +300,7 @@ async def test_full_view_from_before_loss_is_read_again(engine, connection, foll
 
 
 async def test_etag_after_full_view_changed_during_loss_differs(engine, connection, follow):
-    """Nobody may update by an etag of what is no longer so."""
+    """An update with the etag of an outdated state must be refused."""
     engine.put(box())
     inventory = await follow()
     etag = (await inventory.full(connection, "1")).etag

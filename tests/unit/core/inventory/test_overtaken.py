@@ -20,7 +20,7 @@ async def overtaken(engine, connection, follow):
 
 
 async def pause(inventory, connection):
-    """Do a pause of ours that ends well, beside another verb."""
+    """Do an own pause that succeeds, beside another verb."""
     entry, begun = inventory.entry(connection, "1"), inventory.begin()
     observed = box(state=S.PAUSED)
     await inventory.finish(connection, entry, observed, begun, ends_activity=False)

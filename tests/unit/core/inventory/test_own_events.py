@@ -1,4 +1,4 @@
-"""Events of resources that verbs of ours are changing, and creates and prunes under way."""
+"""Events of resources under own verbs, creates and prunes."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ LONG = 3600.0
 
 
 def causes(inventory, after=0):
-    """The cause of the last change of each resource."""
+    """Return the cause of the last change of each resource."""
     return {
         (entry.after or entry.before).id: (entry.cause, entry.actor)
         for entry in inventory.journal.after(after, 100)
@@ -24,7 +24,7 @@ def causes(inventory, after=0):
 
 
 async def pause(engine, inventory, connection, id="1"):
-    """Do a pause that the engine tells of."""
+    """Do a pause that the engine reports."""
     entry = inventory.entry(connection, id)
     with inventory.activity(entry, Verb.PAUSE):
         begun = inventory.begin()
@@ -54,7 +54,7 @@ async def test_event_after_verb_is_refreshed_after_busy_delay(engine, connection
     engine.put(box("2", "other", S.PAUSED))
     await until(lambda: inventory.entry(connection, "2").published.state is S.PAUSED)
 
-    assert engine.asked["summary"] == 1  # of the other one
+    assert engine.asked["summary"] == 1  # of the other resource
 
 
 async def test_event_long_after_verb_is_refreshed_at_once(engine, connection, follow):
@@ -77,7 +77,7 @@ async def test_event_during_long_verb_is_refreshed_before_its_end(engine, connec
 
 
 async def test_refresh_by_caller_during_verb_is_not_delayed(engine, connection, follow):
-    """Nor is what was delayed by then: a verb that refreshes at its end waits for nothing."""
+    """A refresh on request also ends the delay: a verb that refreshes at its end does not wait."""
     for id in ("1", "2"):
         engine.put(box(id, id))
     inventory = await follow(busy_delay=LONG)
@@ -119,7 +119,7 @@ async def test_finish_after_another_read_was_applied_refreshes(engine, connectio
 async def test_attribution_during_create_before_answer_is_its_caller(
     engine, connection, follow, mark
 ):
-    """Docker tells of a new container before it answers with its id."""
+    """Docker reports a new container before it answers with its id."""
     inventory = await follow()
     act_for("ann")
 

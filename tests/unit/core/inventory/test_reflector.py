@@ -1,4 +1,4 @@
-"""Following an engine: lists, comparisons, and which of two readings counts."""
+"""Following an engine: lists, comparisons, and which of two reads counts."""
 
 import asyncio
 import time
@@ -25,7 +25,7 @@ S = ResourceState
 
 
 async def finish(inventory, connection, observed):
-    """Do a verb that ends with this."""
+    """Do a verb with this result."""
     entry = inventory.entry(connection, observed.id)
     with inventory.activity(entry, Verb.PAUSE):
         await inventory.finish(connection, entry, observed, inventory.begin())
@@ -44,7 +44,7 @@ async def test_reflector_when_started_lists_existing_resources(engine, connectio
 
 
 async def held_list(engine, follow):
-    """An inventory whose comparing list is on its way with what was there before."""
+    """An inventory with a comparing list in flight that has read the earlier state."""
     inventory = await follow(compare_every=0.02)
     gate = engine.after = Gate("list")
     await gate.reached.wait()
@@ -149,7 +149,7 @@ async def test_comparison_with_missed_events_resyncs(engine, connection, follow)
 async def test_comparison_with_unreadable_resource_does_not_resync(
     engine, connection, follow, refusal
 ):
-    """What the engine refuses to tell of one says nothing of the stream of events."""
+    """A refused read of one resource does not mean that the event stream is broken."""
     engine.put(box())
     inventory, gate = await held_list(engine, follow)
     asked = engine.asked["subscribe"]
@@ -170,7 +170,7 @@ async def test_comparison_with_unreadable_resource_does_not_resync(
 
 
 async def test_comparison_during_reported_change_does_not_resync(engine, connection, follow):
-    """A list that is on its way while a change comes by event is no gap."""
+    """A change that an event reports during a list is no gap."""
     engine.put(box())
     inventory, gate = await held_list(engine, follow)
 
@@ -208,7 +208,7 @@ async def test_comparison_with_late_event_waits_for_it(engine, connection, follo
 
 
 async def test_refresh_begun_before_list_and_ended_during_it_counts(engine, connection, follow):
-    """The list may be older; a change must not be told back and forth."""
+    """The list may be older; a change must not be published and reverted."""
     engine.put(box())
     inventory = await follow()
     refresh = engine.before = Gate("summary")
@@ -230,7 +230,7 @@ async def test_refresh_begun_before_list_and_ended_during_it_counts(engine, conn
 
 
 async def test_list_overtaken_by_earlier_read_reads_again(engine, connection, follow):
-    """Either may be the later one, and no event tells what happened before the subscription."""
+    """Either may be newer, and no event reports changes before the subscription."""
     engine.put(box())
     inventory = await follow()
     read, listed = Gate("summary"), Gate("list")
@@ -265,7 +265,7 @@ async def test_comparison_during_verb_leaves_the_result_to_it(engine, connection
         await until(lambda: engine.asked["list"] > lists + 3)
         await inventory.finish(connection, entry, box(state=S.PAUSED), begun)
 
-    assert engine.asked["summary"] == 0  # nothing had overtaken the verb
+    assert engine.asked["summary"] == 0  # no read has overtaken the verb
     lists = engine.asked["list"]
     await until(lambda: engine.asked["list"] > lists + 3)
     assert gaps(inventory) == []
@@ -292,7 +292,7 @@ async def test_list_of_many_yields_to_the_event_loop():
 
 
 async def test_list_of_many_takes_linear_time():
-    """The event loop waits for it."""
+    """Applying a list blocks the event loop."""
 
     async def work(number):
         store = Store(Journal())

@@ -47,11 +47,11 @@ async def test_events_at_once_are_coalesced_into_one_refresh(engine, connection,
     gate.open.set()
     await quiet(inventory)
 
-    assert engine.asked["summary"] == 2  # the second for what came while the first was read
+    assert engine.asked["summary"] == 2  # the second for events during the first read
 
 
 async def test_refresh_with_change_during_read_is_repeated(engine, connection, follow):
-    """The answer may be older than the event that came while it was on its way."""
+    """The answer may be older than an event that came during the read."""
     engine.put(box())
     inventory = await follow()
     gate = engine.after = Gate()

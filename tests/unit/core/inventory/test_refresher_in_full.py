@@ -17,7 +17,7 @@ def patience():
 
 @pytest.fixture
 async def published(engine, connection, follow, patience):
-    """An inventory whose resources somebody was shown in full."""
+    """An inventory whose FULL views have been read."""
     for id in IDS:
         engine.put(box(id, f"c{id}"))
     inventory = await follow(full_within=patience)
@@ -28,7 +28,7 @@ async def published(engine, connection, follow, patience):
 
 @pytest.fixture
 async def hung(engine, published):
-    """The ids of those that were reconfigured, and hang when they are read in full."""
+    """The ids of reconfigured resources whose full reads hang."""
     ids = IDS[:6]
     gate = Gate("full")
 
@@ -63,8 +63,8 @@ async def test_full_refresh_when_hung_applies_summary(engine, connection, publis
 
     await until(lambda: all(state(published, connection, id) is S.PAUSED for id in ids))
 
-    assert gate.waiting  # for its driver, they hang still
-    for id in ids:  # nobody could compare what else has changed
+    assert gate.waiting  # in the driver, the reads still hang
+    for id in ids:  # the FULL views could not be compared
         assert published.entry(connection, id).published.etag != etags[id]
 
 
@@ -143,7 +143,7 @@ async def test_full_refresh_with_difference_changes_etag(engine, connection, pub
 async def test_full_refresh_with_change_during_comparison_changes_etag(
     engine, connection, published
 ):
-    """Somebody may read the new one before it is compared with the old one."""
+    """A caller may read the new FULL view before it is compared with the old one."""
     etag = published.entry(connection, "0").published.etag
     first = engine.after = Gate("full")
     engine.tell("0", reconfigured=True)

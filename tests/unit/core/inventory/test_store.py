@@ -182,7 +182,7 @@ def test_etag_with_equal_full_view_does_not_change(store):
 
 
 def test_etag_with_full_read_before_refresh_changes(store):
-    """What the reader keeps is what the look finds: it must not pass for what was before."""
+    """The full read keeps the view that the refresh then finds; it must not count as the earlier one."""
     entry = put(store, box())
     keep(store, entry, box(name="before"))
     etag = entry.published.etag
@@ -247,7 +247,7 @@ def test_revision_is_unique_and_rises(store):
 @pytest.mark.parametrize("verb", Verb)
 @pytest.mark.parametrize("state", S)
 def test_allowed_verbs_during_activity_are_forced_stop_or_none(store, verb, state):
-    """A stop or a restart that waits can be forced; all else has to wait its turn."""
+    """A waiting stop or restart can be forced; every other verb has to wait."""
     entry = put(store, box(state=state))
 
     store.set_activity(entry, Activity(verb=verb))

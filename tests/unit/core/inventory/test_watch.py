@@ -1,4 +1,4 @@
-"""What a watcher is told."""
+"""The events that a watcher receives."""
 
 import asyncio
 import itertools
@@ -30,7 +30,7 @@ NEVER = timedelta(minutes=5)
 
 
 class Watched(Inventory):
-    """An inventory of an engine that never changes: each change is made by the test."""
+    """An inventory without a reflector: the test makes each change."""
 
     def __init__(self, connections, size=50):
         self.store = Store(Journal(size))
@@ -54,7 +54,7 @@ def remove(inventory, id):
 
 
 def said(batch):
-    """A batch in short."""
+    """Return a batch in short form."""
     return [
         event.gap.kind
         if event.gap
@@ -66,7 +66,7 @@ def said(batch):
 
 
 class Watcher:
-    """Reads batches when it likes."""
+    """Reads batches on demand."""
 
     def __init__(self, inventory, which=ALL, connections=None, heartbeat=NEVER, revision=None):
         connections = connections or inventory.connections
@@ -84,7 +84,7 @@ class Watcher:
         return said(await self.next(seconds))
 
     async def initial(self, seconds=30):
-        """All up to and with the bookmark `synced`."""
+        """Return all events up to and including the bookmark `synced`."""
         told = []
         while "synced" not in told:
             told += await self.said(seconds)
@@ -97,7 +97,7 @@ async def test_watch_begins_with_initial_state_and_synced_bookmark(inventory):
     watcher = Watcher(inventory)
 
     assert await watcher.said() == [(T.EXISTING, "1", S.RUNNING), (T.EXISTING, "2", S.STOPPED)]
-    assert watcher.revision is None  # nobody can go on in the middle of it
+    assert watcher.revision is None  # a watch cannot resume within the initial state
     assert await watcher.said() == ["synced"]
     assert watcher.revision == 2
 
@@ -251,7 +251,7 @@ async def test_watch_when_idle_sends_heartbeats(inventory):
 
 
 async def test_watch_with_filtered_changes_sends_heartbeats(inventory):
-    """They also carry the place on, so that a quiet watcher can resume."""
+    """Heartbeats also advance the revision, so that an idle watcher can resume."""
     inventory = Watched(inventory.connections, 5)
     watcher = Watcher(
         inventory, ResourceFilter(name_prefix="never"), heartbeat=timedelta(seconds=0.1)
@@ -307,7 +307,7 @@ async def test_watch_restart_with_change_during_it_sends_it_after(inventory):
     assert (T.EXISTING, "0", S.PAUSED) in await watcher.said()
     remove(inventory, "299")
 
-    # It is the state of one moment, and nothing from before that moment follows.
+    # The initial state is of one moment, and no earlier change follows.
     assert (T.EXISTING, "299", S.RUNNING) in await watcher.initial()
     assert await watcher.said() == [(T.REMOVED, "299", S.RUNNING)]
 
@@ -330,7 +330,7 @@ async def test_watch_resumed_sends_exactly_what_was_missed(inventory, missed):
     wanted = [(T.ADDED, str(n), S.RUNNING) for n in range(60 - missed, 60)]
     watcher = Watcher(inventory, revision=place)
 
-    assert await watcher.said() == ["heartbeat"]  # it goes on
+    assert await watcher.said() == ["heartbeat"]  # it resumes
     told = []
     if missed:
         told += await watcher.said()
@@ -349,7 +349,7 @@ async def test_watch_from_unknown_revision_raises_compacted(inventory, place):
 
 
 async def test_watch_resumed_after_any_batch_misses_nothing(inventory):
-    """Whoever stops after any batch and comes back misses nothing and hears nothing twice."""
+    """A watcher that resumes after any batch misses and repeats nothing."""
     watcher = Watcher(inventory)
     await watcher.initial()
     heard = []
@@ -385,7 +385,9 @@ async def test_watch_with_five_hundred_watchers_sends_all(inventory):
 
     async def listen(watcher):
         async with aclosing(watcher.batches):
-            *heard, _lost, _synced = await watcher.initial(60)  # some may have happened by then
+            *heard, _lost, _synced = await watcher.initial(
+                60
+            )  # some changes may have happened by then
             while len(heard) < 200:
                 heard += await watcher.said(60)
         return heard

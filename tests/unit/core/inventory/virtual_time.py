@@ -1,11 +1,11 @@
-"""An event loop whose time passes when nobody has anything to do: no test waits for it."""
+"""An event loop with virtual time, which advances when the loop is idle."""
 
 import asyncio
 import selectors
 
 
 class _Selector(selectors.DefaultSelector):
-    """Never waits: the time that it would have waited has passed at once."""
+    """A selector that advances the virtual time instead of waiting."""
 
     def __init__(self):
         super().__init__()
@@ -19,7 +19,7 @@ class _Selector(selectors.DefaultSelector):
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """Runs the same history in the same way on any machine."""
+    """An event loop that runs a history in the same way on any machine."""
 
     def __init__(self):
         self._passing = _Selector()
