@@ -163,6 +163,22 @@ async def test_subscribe_when_the_stream_ends_fails_the_future(engine, driver):
                 await lost
 
 
+@pytest.mark.parametrize("timing", [SubscriptionTiming(check=timedelta(minutes=1))])
+async def test_subscribe_when_the_stream_ends_drops_events_that_wait_for_a_lock(engine, driver):
+    events: list[EngineEvent] = []
+    engine.hung = {ID}
+    async with driver.subscribe(events.append) as lost:
+        await engine.tell("die", ID)
+        await until(lambda: inspects(engine))
+        engine.hang_up()
+        with pytest.raises(EngineUnreachableError, match="ended"):
+            async with asyncio.timeout(PATIENCE):
+                await lost
+        engine.go_on.set()
+        await until(lambda: not any("_unlocked" in repr(task) for task in asyncio.all_tasks()))
+    assert events == []
+
+
 async def test_stream_over_tcp_enables_keepalive():
     """Without keepalive, a router that drops the connection leaves it half open for ever."""
 
