@@ -1,4 +1,4 @@
-"""Feeds odd answers of engines to every view, and what comes of them through core and encoding."""
+"""Feeds odd answers of engines to every view, and the results through core and encoding."""
 
 import json
 import time
@@ -40,7 +40,7 @@ _FILTER = ResourceFilter(labels={"x": "y"}, name_prefix="p")
 
 
 class _NoCatalog:
-    """Knows of no volume; what is recorded is no engine's answer."""
+    """A catalog without volumes: records are no engine answers."""
 
     def owns(self, *_: object) -> bool:
         return False
@@ -90,14 +90,14 @@ class Feed:
         }
 
     def run(self, answers: int) -> Report:
-        """Feed so many odd answers at least, to the views in turn."""
+        """Feed at least this many odd answers, to the views in turn."""
         while self.report.answers < answers:
             for name, view in self._views.items():
                 self._spent = 0.0
                 begin = time.thread_time()
                 try:
                     values = list(view())
-                except ProaError:  # the whole is not JSON, and it says so
+                except ProaError:  # the whole is not JSON, which raises an error
                     values = []
                 read = time.thread_time()
                 for value in values:
@@ -108,7 +108,7 @@ class Feed:
         return self.report
 
     def _through(self, value: Any) -> None:
-        """Take a value through what the loop does with it."""
+        """Pass a value through the steps of the event loop."""
         match value:
             case Resource():
                 with self._store.reading() as begun:
@@ -160,7 +160,7 @@ class Feed:
         yield images.full(answer.value(id))
 
     def _libvirt(self) -> Iterator[Any]:
-        """Take one odd domain through all views that its answers are for."""
+        """Pass one odd domain through all views of its answers."""
         begin = time.thread_time()
         scripted = ScriptedDomain(self._random.choice(self._libvirt_domains), self._random)
         self.report.answers += scripted.prepare() - 1  # the caller counts one
@@ -169,7 +169,7 @@ class Feed:
             cast(Any, scripted),
             DomainReader(cast(VolumeCatalog, _NoCatalog()), self._omissions),
         )
-        yield from reader.all(domain, ResourceView.SUMMARY)  # raises for none of them
+        yield from reader.all(domain, ResourceView.SUMMARY)  # raises for no answer
         yield from _unless_refused(lambda: [reader.full(domain)])
         sample = self._stats.sample(scripted.id, scripted.getStats(), NOW)
         yield from () if sample is None else (sample,)
@@ -179,7 +179,7 @@ class Feed:
 
 
 def _unless_refused(read: Callable[[], list[Any]]) -> list[Any]:
-    """Return what a driver reads; nothing where it says, to its caller, what is wrong."""
+    """Return the result of a driver's read; None where the driver raises its own error."""
     try:
         return read()
     except (ProaError, libvirt.libvirtError):
@@ -187,5 +187,5 @@ def _unless_refused(read: Callable[[], list[Any]]) -> list[Any]:
 
 
 def recorded(engine: str) -> dict[str, Any]:
-    """Return what an engine once answered."""
+    """Return a recorded answer of an engine."""
     return dict(json.loads((RECORDED / f"{engine}.json").read_text()))

@@ -1,4 +1,4 @@
-"""Makes odd answers of ordinary ones, the same for the same seed."""
+"""Mutates ordinary answers into odd ones, deterministically by seed."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -105,7 +105,7 @@ def odd_xml(text: str, random: Random) -> str:
 
 
 def _changed(answer: Any, random: Random) -> Any:
-    """Go down at random, and change what is there."""
+    """Descend at random, and change the value found."""
     if not isinstance(answer, dict | list) or not answer or random.random() < 0.05:
         return _odd(random)
     key: Any = random.choice(list(answer)) if isinstance(answer, dict) else _index(answer, random)

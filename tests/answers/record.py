@@ -79,7 +79,7 @@ def containers(client: docker.APIClient, prefix: str) -> dict[str, dict[str, Any
 
 
 def record_docker() -> dict[str, Any]:
-    """Return answers of the Engine API, by what was asked for."""
+    """Return answers of the Engine API, by request."""
     client = docker.APIClient(version="auto")
     prefix = f"proa-test-{secrets.token_hex(4)}"
     since = int(time.time())
@@ -145,7 +145,7 @@ def domain(prefix: str, name: str, iso: str = "", extra: str = "", os: str = "")
 
 @contextmanager
 def domains(raw: libvirt.virConnect, prefix: str) -> Iterator[list[libvirt.virDomain]]:
-    """Make domains in several states."""
+    """Create domains in several states."""
     folder = Path(f"/var/tmp/{prefix}")
     folder.mkdir(mode=0o755)
     iso = folder / "guest.iso"
@@ -185,7 +185,7 @@ def domains(raw: libvirt.virConnect, prefix: str) -> Iterator[list[libvirt.virDo
 
 
 def record_libvirt() -> dict[str, Any]:
-    """Return answers of libvirt, by what was asked for."""
+    """Return answers of libvirt, by call."""
     raw = libvirt.open("qemu:///system")
     with domains(raw, f"proa-test-{secrets.token_hex(4)}") as made:
         leases = libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE
@@ -224,13 +224,13 @@ def record_libvirt() -> dict[str, Any]:
 
 
 def scrubbed(answers: dict[str, Any]) -> dict[str, Any]:
-    """Replace what names the host."""
+    """Replace values that identify the host."""
     text = json.dumps(answers).replace(platform.release(), "6.1.0")
     return dict(json.loads(text.replace(platform.node(), "host.example")))
 
 
 def main() -> None:
-    """Record what is named, or all."""
+    """Record the named parts, or all."""
     every: dict[str, Callable[[], dict[str, Any]]] = {
         "docker": record_docker,
         "libvirt": record_libvirt,

@@ -35,7 +35,7 @@ class ScriptedDomain:
         self.answers = answers
         self._random = random
         self.id = str(answers["id"])
-        # What is read twice is the same both times.
+        # Repeated reads return the same value.
         self._cache: dict[str, Any] = {}
 
     def UUIDString(self) -> str:

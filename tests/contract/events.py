@@ -28,7 +28,7 @@ SUMMARY, FULL = ResourceView.SUMMARY, ResourceView.FULL
 
 
 class SummariesContract:
-    """Two of a resource that did not change are equal, wherever they come from."""
+    """SUMMARYs of an unchanged resource are equal, wherever they come from."""
 
     async def test_list_and_get_return_the_same(self, harness: DriverHarness, state: ResourceState):
         resource = await harness.bring_to(state)
@@ -176,7 +176,7 @@ class EventsContract(SummariesContract):
 
 
 class SnapshotEventsContract:
-    """Where events come with all changes, so that a FULL view may be kept for ever."""
+    """Obligations of drivers whose events cover all changes, so that FULL views are kept."""
 
     async def test_events_of_snapshots_lead_to_the_new_count(self, harness: DriverHarness):
         id = (await harness.make()).id
@@ -193,7 +193,7 @@ class SnapshotEventsContract:
 
 
 class DomainEventsContract:
-    """Domains can be defined anew under the id that they had."""
+    """Domains can be redefined under their former id."""
 
     async def test_events_of_another_domain_with_the_same_id_lead_to_it(
         self, harness: DriverHarness

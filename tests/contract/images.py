@@ -92,7 +92,7 @@ class ImagesContract:
 
 
 class PullsContract:
-    """Obligations of a registry's side. The `registry` fixture names one with
+    """Obligations of pulls. The `registry` fixture names a registry with
 
     REGISTRY/open/image:1, which anybody pulls, and REGISTRY/denied/image:1, which wants
     user "proa" with the password "right".

@@ -35,7 +35,7 @@ LONG = timedelta(seconds=60)
 
 
 class Steps:
-    """Notes what is told of a stop, for those who wait until the workload was asked."""
+    """Records the steps of a stop, to wait until the workload was asked."""
 
     def __init__(self) -> None:
         self.reported: list[tuple[str, int | None]] = []
@@ -53,7 +53,7 @@ class Steps:
 async def asked(
     harness: DriverHarness, id: str, options: StopOptions, number: int = 1
 ) -> list[asyncio.Task[Resource]]:
-    """Begin as many stops, and wait until each has asked the workload."""
+    """Begin this many stops, and wait until each has asked the workload."""
     steps = [Steps() for _ in range(number)]
     stops = [asyncio.create_task(harness.driver.stop(id, options, on_step=each)) for each in steps]
     for each in steps:
@@ -62,7 +62,7 @@ async def asked(
 
 
 class StoppingContract:
-    """With workloads that follow."""
+    """Obligations with workloads that obey."""
 
     @pytest.mark.parametrize("mode", [StopMode.GRACEFUL, StopMode.GRACEFUL_THEN_FORCE])
     async def test_stop_graceful_is_stopped(self, harness: DriverHarness, mode: StopMode):
@@ -78,7 +78,7 @@ class StoppingContract:
         await harness.driver.pause(resource.id)
         stopped = await harness.driver.stop(resource.id, StopOptions(grace_period=harness.grace))
         assert stopped.state is STOPPED
-        assert stopped.state_detail.reason is StateReason.COMPLETED  # it heard, and followed
+        assert stopped.state_detail.reason is StateReason.COMPLETED  # the workload obeyed
 
     async def test_stop_graceful_transient_is_gone(self, harness: DriverHarness):
         resource = await harness.ready(await harness.make(start=True, lifetime=Lifetime.TRANSIENT))
@@ -101,7 +101,7 @@ class StoppingContract:
 
 
 class SavingContract:
-    """Where SAVE is known."""
+    """Obligations of drivers with SAVE."""
 
     async def test_stop_save_and_start_continues(self, harness: DriverHarness):
         resource = await harness.bring_to(SAVED)
@@ -120,7 +120,7 @@ class SavingContract:
         started = await harness.driver.start(resource.id, StartOptions(discard_saved_state=True))
         assert started.state is RUNNING
         stopped = await harness.driver.stop(resource.id, FORCE)
-        assert stopped.state is STOPPED  # and not SAVED: the image is gone
+        assert stopped.state is STOPPED  # and not SAVED: the saved state is deleted
 
     async def test_stop_save_transient_is_missing_capability(self, harness: DriverHarness):
         resource = await harness.make(start=True, lifetime=Lifetime.TRANSIENT)
@@ -130,7 +130,7 @@ class SavingContract:
 
 
 class NoSavingContract:
-    """Where it is not."""
+    """Obligations of drivers without SAVE."""
 
     async def test_stop_save_is_missing_capability(self, harness: DriverHarness):
         resource = await harness.make(start=True)
@@ -213,11 +213,11 @@ class DeafnessContract:
         steps = Steps()
         options = StopOptions(mode=StopMode.GRACEFUL_THEN_FORCE, grace_period=harness.patience)
         stop = asyncio.create_task(harness.driver.stop(resource.id, options, on_step=steps))
-        await steps.begun()  # people are told what is waited for
+        await steps.begun()  # the step names what the stop waits for
         assert not stop.done()
         before = len(steps.reported)
         await stop
-        assert len(steps.reported) > before  # and that it is waited for no more
+        assert len(steps.reported) > before  # and that the wait has ended
         for step, percent in steps.reported:
             assert step
             assert percent is None or 0 <= percent <= 100
@@ -237,7 +237,7 @@ class DeafnessContract:
         assert (waited.id, waited.state) == (resource.id, STOPPED)
 
     async def test_stop_graceful_many_waiting_block_nobody(self, harness: DriverHarness):
-        """Waiting takes no thread: more stops wait than a driver has threads."""
+        """More stops wait than the driver has threads: a waiting stop holds no thread."""
         resource = await harness.make(start=True, deaf=True)
         options = StopOptions(mode=StopMode.GRACEFUL, grace_period=LONG)
         waiting = await asked(harness, resource.id, options, 12)
@@ -255,7 +255,7 @@ class DeafnessContract:
         (graceful,) = await asked(harness, resource.id, options)
         async with asyncio.timeout(30):
             await harness.driver.delete(resource.id, DeleteOptions(force=True))
-            with suppress(ResourceNotFoundError):  # what waited finds it stopped, or gone
+            with suppress(ResourceNotFoundError):  # the waiting stops find it stopped or removed
                 assert (await graceful).state is STOPPED
         assert await harness.is_gone(resource.id)
 

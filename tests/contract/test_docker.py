@@ -105,7 +105,7 @@ class TestDockerStats(OnDocker, StatsContract): ...
 
 
 class TestDockerEnds(OnDocker):
-    """How a process ends by itself."""
+    """How a process exits by itself."""
 
     @pytest.mark.parametrize(
         ("code", "reason"), [(0, StateReason.COMPLETED), (3, StateReason.ERROR)]
@@ -123,7 +123,7 @@ class TestDockerEnds(OnDocker):
         assert not ended.state_detail.oom_killed
 
     async def test_out_of_memory_is_in_the_state_detail(self, harness: DriverHarness):
-        """Docker hears of it by another way than of the end: later, now and then never."""
+        """Docker learns of it separately from the exit: later, and sometimes never."""
 
         async def reported(id: str) -> bool:
             detail = (await harness.driver.get_resource(id)).state_detail

@@ -24,7 +24,7 @@ from proad.drivers.libvirt.timing import LibvirtTiming
 from proad.errors import EngineUnreachableError
 from proad.model import Resource, ResourceState
 
-# States that a guest gets into by itself, by libvirt's numbers.
+# States that a guest enters by itself, by libvirt's numbers.
 _PRESET = {ResourceState.STOPPING: 4, ResourceState.FAILED: 6, ResourceState.SUSPENDED: 7}
 
 

@@ -28,7 +28,7 @@ MIB = 2**20
 
 
 async def updated_by(harness: DriverHarness, id: str, update: ResourceUpdate) -> Resource:
-    """Make a change that takes effect at once, and give the resource."""
+    """Make a change that takes effect at once, and return the resource."""
     updated = await harness.updates.update(id, update)
     assert updated.restart_required == ()
     return updated.resource
@@ -194,7 +194,7 @@ class DomainUpdatesContract(UpdatesContract):
         assert (await harness.driver.get_resource(resource.id)).name == resource.name
 
     async def test_update_vcpus_of_a_running_domain_is_set_or_pending(self, harness: DriverHarness):
-        """They come at once, or, as the answer says, at the next start."""
+        """The processors change at once, or at the next start as the answer says."""
         resource = await harness.make(start=True)
         update = ResourceUpdate(domain=DomainUpdate(vcpus=2, title="Two"))
         updated = await harness.updates.update(resource.id, update)
@@ -212,7 +212,7 @@ class DomainUpdatesContract(UpdatesContract):
     async def test_update_vcpus_of_a_transient_domain_is_set_or_refused(
         self, harness: DriverHarness
     ):
-        """It has no next start to wait for."""
+        """A transient domain has no next start."""
         resource = await harness.make(start=True, lifetime=Lifetime.TRANSIENT)
         update = ResourceUpdate(domain=DomainUpdate(vcpus=2))
         try:
@@ -229,7 +229,7 @@ class DomainUpdatesContract(UpdatesContract):
     async def test_update_memory_of_a_running_domain_is_followed_or_pending(
         self, harness: DriverHarness
     ):
-        """The guest follows, or it is said that it will have it at the next start."""
+        """The guest follows, or the answer names the next start."""
         resource = await harness.running()
         assert resource.domain is not None
         most = resource.domain.max_memory_bytes

@@ -13,7 +13,7 @@ from proad.errors import (
 )
 from proad.model import DiskFormat, DiskSpec, DomainSpec, NewDisk, VolumeRef, VolumeSpec, validate
 
-# Of files that other tools made, each with a prefix to know it by.
+# Names of externally made files, each with an identifying prefix.
 ODD_NAMES = [
     "{} Win 11 (x64) [v2].iso",
     "{} Grüße aus Köln.qcow2",
@@ -91,7 +91,7 @@ class VolumesContract:
         self, harness: DriverHarness, name: str
     ):
         name = name.format(harness.new_name())
-        # As another tool makes one: our own rule is for new names alone.
+        # Made externally: Proa's own rule is for new names alone.
         made = await harness.volumes.create_volume(VolumeSpec(name=name, capacity_bytes=MIB))
         assert made in await harness.volumes.list_volumes(made.pool)
         ref = {"pool": made.pool, "name": name}
@@ -99,7 +99,7 @@ class VolumesContract:
         assert (await harness.volumes.create_volume(clone)).base_path == made.path
         await harness.volumes.delete_volume("", clone.name)
         spec = {"name": harness.new_name(), "memory_bytes": MEMORY, "networkless": True}
-        # One is a medium, the other a disk: nobody can have both of the same file.
+        # One is a medium, the other a disk: the same file cannot be both.
         for part in ({"diskless": True, "cdrom": {"volume": ref}}, {"disks": [{"volume": ref}]}):
             domain = await harness.domains.create_domain(
                 validate(DomainSpec, spec | part), start=True

@@ -40,7 +40,7 @@ class Rpc:
 
 
 def contract_files():
-    """The descriptors of all generated files, also of those that nobody serves."""
+    """Return the descriptors of all generated files, including unserved ones."""
     for module in iter_modules(proa.v1.__path__):
         if module.name.endswith("_pb2"):
             yield import_module(f"proa.v1.{module.name}").DESCRIPTOR
@@ -65,7 +65,7 @@ RPCS = {rpc.name: rpc for rpc in rpcs()}
 
 @dataclass(frozen=True)
 class Refusal:
-    """A failed call, with its google.rpc details taken apart."""
+    """A failed call, with its google.rpc details unpacked."""
 
     code: str
     message: str
@@ -97,7 +97,7 @@ class Refusal:
 
     @property
     def fields(self):
-        """The paths of the fields that are wrong."""
+        """Return the paths of the invalid fields."""
         bad = self.details.get("BadRequest")
         return [violation.field for violation in bad.field_violations] if bad else []
 
@@ -108,7 +108,7 @@ class Refusal:
 
 
 async def refusal(call):
-    """The refusal of a call that must fail."""
+    """Return the refusal of a call that must fail."""
     try:
         answer = await call
     except grpc.aio.AioRpcError as error:
@@ -131,7 +131,7 @@ class Daemon:
 
     @property
     def driver(self):
-        """The only driver, or the first one."""
+        """Return the only driver, or the first one."""
         return next(iter(self.drivers.values()))
 
     def token(self, *scopes, username="ann"):
@@ -157,22 +157,22 @@ class Daemon:
         )
 
     async def container(self, name="", *, start=True, host="", **spec):
-        """Create a container and give it."""
+        """Create a container and return it."""
         spec = {"image": IMAGE, "name": name, **spec}
         return (await self.call("CreateContainer", spec=spec, start=start, host=host)).resource
 
     async def domain(self, name, *, start=True, host="", **spec):
-        """Create a domain and give it."""
+        """Create a domain and return it."""
         spec = {"name": name, "memory_bytes": MEMORY_BYTES, **spec}
         return (await self.call("CreateDomain", spec=spec, start=start, host=host)).resource
 
     async def names(self, **request):
-        """The names that ListResources answers with, in its order."""
+        """Return the names in ListResources, in its order."""
         answer = await self.call("ListResources", **request)
         return [resource.name for resource in answer.resources]
 
     async def under_way(self, id):
-        """Wait until what is being done to a resource waits for its guest."""
+        """Wait until the verb under way on a resource waits for its guest."""
 
         async def waits():
             return (await self.call("GetResource", id=id)).resource.activity.step
@@ -180,7 +180,7 @@ class Daemon:
         await eventually(waits)
 
     async def state(self, id):
-        """The state of a resource, without its prefix."""
+        """Return the state of a resource, without its prefix."""
         resource = (await self.call("GetResource", id=id)).resource
         return v1.ResourceState.Name(resource.state).removeprefix("RESOURCE_STATE_")
 

@@ -1,4 +1,4 @@
-"""Imitated engines that can be lost, hang or be slow, and that offer what they are told to."""
+"""Imitated engines that can be lost, hung or slow, and have selected capabilities."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -42,7 +42,7 @@ class Engine:
 
     @property
     def behind(self):
-        """The engine itself, for what happens to it behind the daemon's back."""
+        """Return the engine itself, for external changes."""
         return self._inner
 
     async def __aenter__(self):

@@ -1,4 +1,4 @@
-"""How long the loop's thread computes in one callback."""
+"""Processor time of the event loop's thread per callback."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Requests that nobody means: random bytes, mutated messages, valid ones with odd values."""
+"""Odd requests: random bytes, mutated messages, valid messages with odd values."""
 
 import random
 from collections.abc import Callable

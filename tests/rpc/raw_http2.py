@@ -1,4 +1,4 @@
-"""HTTP/2 as a client writes it who does not keep to the rules: frames by hand."""
+"""HTTP/2 of a client that breaks the rules: frames written by hand."""
 
 import asyncio
 import struct
@@ -16,12 +16,12 @@ def frame(kind, flags, stream, payload=b""):
 
 
 def message(body):
-    """A message as gRPC has it in the data of a stream."""
+    """Return a message in gRPC's framing."""
     return b"\0" + struct.pack(">I", len(body)) + body
 
 
 def _text(text):
-    """A string of HPACK; the length is a whole number with a prefix of 7 bits."""
+    """Return a string in HPACK, whose length has a prefix of 7 bits."""
     data, length = text.encode(), bytearray()
     rest = len(data) - 127
     if rest < 0:
@@ -33,7 +33,7 @@ def _text(text):
 
 
 def headers(path, **others):
-    """The block of headers that begins a call, nothing of it to be remembered."""
+    """Return the header block that begins a call, without indexing."""
     sent = {":path": path, ":authority": "localhost", "content-type": "application/grpc"}
     sent |= {"te": "trailers"} | {name.replace("_", "-"): value for name, value in others.items()}
     literals = (b"\0" + _text(name) + _text(value) for name, value in sent.items())
@@ -64,7 +64,7 @@ class Connection:
         self.send(frame(HEADERS, END_HEADERS, stream, headers(path, **others)))
 
     async def next_frame(self):
-        """Kind, flags, stream and payload of the next frame; None: the server closed."""
+        """Return kind, flags, stream and payload of the next frame; None if the server closed."""
         try:
             head = await self._reader.readexactly(9)
             payload = await self._reader.readexactly(int.from_bytes(head[:3], "big"))
@@ -78,7 +78,7 @@ class Connection:
         return kind, flags, stream, payload
 
     async def heard(self):
-        """Wait until the server has taken all that was sent; what it sent until then is lost."""
+        """Wait until the server has read everything sent; drop the frames that it sends until then."""
         self.send(frame(PING, 0, 0, b"heard it"))
         while (got := await self.next_frame()) is not None:
             kind, flags, _stream, _payload = got
@@ -87,7 +87,7 @@ class Connection:
         raise AssertionError("the server closed the connection")
 
     async def ended(self, stream=1):
-        """Wait for the end of a stream and give its last block of headers, not unpacked."""
+        """Wait for the end of a stream and return its last header block, undecoded."""
         while (got := await self.next_frame()) is not None:
             kind, flags, number, payload = got
             if number == stream and kind == RST_STREAM:
@@ -107,7 +107,7 @@ class Connection:
 
 
 class Windows:
-    """Sends the data of many streams, of each no more than the server has room for."""
+    """Sends the data of many streams within the server's flow-control windows."""
 
     def __init__(self, connection):
         self._connection = connection
@@ -117,13 +117,13 @@ class Windows:
         self.sent = 0
 
     def send(self, stream, data):
-        """Send all data of a stream: as far as there is room, and the rest when there is."""
+        """Send all data of a stream: as far as the window allows, and the rest when it opens."""
         self._rooms.setdefault(stream, self._initial)
         self._left[stream] = memoryview(data)
         self._send_on()
 
     def hear(self, kind, flags, stream, payload):
-        """Take what a frame says of the room that there is."""
+        """Update the windows from a frame."""
         if kind == WINDOW_UPDATE and stream:
             self._rooms[stream] += int.from_bytes(payload, "big")
         elif kind == WINDOW_UPDATE:

@@ -1,4 +1,4 @@
-"""The access log of calls whose caller is not known: some lines, a count, no names."""
+"""The access log of calls by unknown callers: some lines, a count, no names."""
 
 import asyncio
 
@@ -17,8 +17,8 @@ async def test_access_log_many_refused_calls_has_some_lines_and_a_count(daemon):
             ("GetCaller", v1.GetCallerRequest(), "nonsense"),
             ("CreateToken", b"\xff", None),
             ("CreateToken", v1.CreateTokenRequest(username="s3cretname", password="wrong"), None),
-        ][number % (4 if number < 40 else 3)]  # to hash passwords takes long
-        # A call that is given up early may have no line.
+        ][number % (4 if number < 40 else 3)]  # hashing passwords takes long
+        # A call that is cancelled early may have no line.
         return refusal(daemon.send(RPCS[name], request, token=token, timeout=120))
 
     with capture_logs() as lines:

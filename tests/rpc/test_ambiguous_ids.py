@@ -12,7 +12,7 @@ START = "8d5e0e04"
 
 
 def uuid(start=START):
-    """A UUID that begins so."""
+    """Return a UUID with a prefix."""
     return str(UUID(start + uuid4().hex[len(start) :]))
 
 
@@ -61,7 +61,7 @@ async def test_get_prefix_of_an_id_of_each_kind_lists_both_candidates(daemon):
 
 @pytest.mark.parametrize("kind", ["container", "domain"])
 async def test_get_name_that_is_a_prefix_of_another_id_lists_candidates(daemon, kind):
-    """The name is what is meant, and what has the id is reached by it."""
+    """A name takes precedence over a prefix of an id."""
     named = [await daemon.container(START), await daemon.domain(START, uuid=uuid())]
     other = await daemon.domain("other", uuid=uuid())
 

@@ -1,4 +1,4 @@
-"""Who may call what, for every RPC of the contract."""
+"""Authorization of every RPC of the contract."""
 
 import secrets
 from datetime import timedelta
@@ -71,7 +71,7 @@ async def test_call_with_valid_token_is_admitted_exactly_by_its_scopes(daemon, s
 
 
 def foreign(daemon, **changes):
-    """Makes tokens that differ from the daemon's own in one thing."""
+    """Creates tokens that differ from the daemon's own in one property."""
     settings = {
         "keys": daemon.keys,
         "issuer": daemon.settings.token_issuer,
@@ -140,7 +140,7 @@ async def test_call_with_token_after_change_of_its_user_is_refused(daemon, chang
     await CHANGES[change](daemon.users)
 
     async def make_token():
-        return daemon.token(*BOTH)  # as it was given before the change
+        return daemon.token(*BOTH)  # issued before the change
 
     assert await matrix(daemon, make_token) == closed(INVALID)
 
@@ -220,7 +220,7 @@ async def test_health_and_reflection_without_token_are_served(daemon):
 
 
 async def test_method_without_scope_option_is_denied_to_everyone(settings):
-    """A fake service is the one thing that the contract cannot have by design."""
+    """A fake service is used, because the contract has no method without the option."""
     path = "/proa.v1.FakeService/Do"
     reached = []
 

@@ -1,4 +1,4 @@
-"""Input that nobody should send: always a clear error that arrives, never INTERNAL."""
+"""Bad input: always a clear error that reaches the client, never INTERNAL."""
 
 import base64
 import json
@@ -71,7 +71,7 @@ def filled(rpc, path, value):
 
 
 async def ending(daemon, rpc, request):
-    """The refusal of a call, or None when it went well."""
+    """Return the refusal of a call, or None if it succeeded."""
     call = daemon.send(rpc, request, token=daemon.token(*BOTH))
     try:
         refused = await refusal(call.read() if rpc.streams else call)

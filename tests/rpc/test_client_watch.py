@@ -1,4 +1,4 @@
-"""The client's watch over daemons that come and go, with an engine that does so too."""
+"""The client's watch over daemons and an engine that are lost and return."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -14,7 +14,7 @@ from rpc.daemon import BOTH, running
 
 
 class ClientWatcher:
-    """A watcher who applies what a watch tells."""
+    """A watcher that applies the events of a watch."""
 
     def __init__(self, watch):
         self.watch = watch
@@ -43,7 +43,7 @@ class ClientWatcher:
             self.progress.observe(event)
 
     def wait_for_removal(self, name):
-        """Do as `Client.wait` does with what is told from here on."""
+        """Wait like `Client.wait`, on the events from now on."""
         goal = Goal(name, (), removed=True, timeout=None)
         self.progress = WaitProgress(goal, self.there[name])
         return self.progress

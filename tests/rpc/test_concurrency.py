@@ -1,4 +1,4 @@
-"""Verbs beside each other, callers that go away, and deadlines."""
+"""Concurrent verbs, cancelled callers and deadlines."""
 
 import asyncio
 import gc
@@ -23,7 +23,7 @@ IMPATIENT = DaemonTiming(verbs=VerbTiming(lock_patience=0.05))
 
 
 class Held(MemoryDriver):
-    """Holds pauses, resumes and creates until it is let go, and notes who overlaps."""
+    """Blocks pauses, resumes and creates until released, and records overlaps."""
 
     def __init__(self):
         super().__init__()
@@ -140,7 +140,7 @@ async def test_verb_lock_patience_over_names_the_verb_under_way(serve):
 
 
 async def waiting(daemon, call, **request):
-    """A graceful request under way that its domain is deaf to."""
+    """A graceful request under way that its domain ignores."""
     task = asyncio.ensure_future(daemon.call(call, id="vm", grace_period=LONG, **request))
     await daemon.under_way("vm")
     assert not task.done()
@@ -189,7 +189,7 @@ async def test_forced_stop_while_restart_waits_preempts_the_restart(
 
 
 async def test_forced_restart_while_stop_waits_preempts_the_stop(daemon):
-    """A stop must not answer that all is well with a resource that runs."""
+    """A stop must not succeed with a resource that runs."""
     await daemon.domain("vm", labels=DEAF)
     graceful = await waiting(daemon, "StopResource")
 
@@ -298,13 +298,13 @@ async def test_verb_deadline_expires_while_it_waits_is_not_run(held):
     held.driver.let_go.set()
     await pause
 
-    # It takes its turn behind the one that was given up.
+    # The call waits behind the cancelled one.
     refused = await refusal(held.call("PauseResource", id="web"))
     assert (refused.reason, refused.metadata["state"]) == ("ILLEGAL_STATE", "PAUSED")
 
 
 async def test_create_same_name_many_times_at_once_creates_one(daemon):
-    """The same name many times: one makes it, the others are told so."""
+    """Of many creates with one name, one succeeds and the others are refused."""
     request = RPCS["CreateContainer"].request(spec={"image": IMAGE, "name": "web"})
     calls = [daemon.call("CreateContainer", spec=request.spec, start=True) for _ in range(50)]
 
@@ -318,7 +318,7 @@ async def test_create_same_name_many_times_at_once_creates_one(daemon):
 
 
 async def test_callers_that_give_up_leave_no_open_connection(settings):
-    """They are recognised with the database, which is closed a moment later."""
+    """Tokens are checked with the database, whose connection is closed a moment later."""
     for _ in range(5):
         async with running(settings(), [("local", MemoryDriver())]) as daemon:
             calls = [daemon.call("GetHost", timeout=t / 1000) for t in (1, 2, 3, 4) * 5]

@@ -1,4 +1,4 @@
-"""Connections: what is too much in their headers, and how long an idle one lives."""
+"""Connections: the limit of headers, and the life of idle connections."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Engines that are lost, hang, come back, or cannot do a thing."""
+"""Engines that are lost, hang, return, or lack a capability."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ UNPROBED = DaemonTiming(probes=ProbeTiming(probe_interval=3600))
 
 
 async def known_as(daemon, driver, health):
-    """Wait until GetHost says so of an engine."""
+    """Wait until GetHost reports a state of an engine."""
 
     async def reported():
         host = (await daemon.call("GetHost")).host
@@ -119,7 +119,7 @@ async def test_call_on_two_lost_engines_names_both(mixed, boxes, machines):
 
 
 async def test_list_full_engines_lost_meanwhile_names_both(mixed, boxes, machines):
-    """They are lost between the list and the views."""
+    """The engines are lost between the list and the views."""
     for engine in (boxes, machines):
 
         async def switch(method, engine=engine, before=engine.switch):
@@ -135,7 +135,7 @@ async def test_list_full_engines_lost_meanwhile_names_both(mixed, boxes, machine
 
 
 async def test_list_full_view_that_fails_shows_the_summary(mixed, boxes):
-    """A fault of a driver is no engine that cannot be reached, and takes no resource away."""
+    """A driver's fault does not make the engine unreachable, nor a resource disappear."""
     original = boxes.switch
 
     async def switch(method):
@@ -205,7 +205,7 @@ async def test_engine_hung_is_unreachable_within_five_seconds(serve, boxes, mach
     boxes.mode = "hung"
     began = time.monotonic()
     stuck = asyncio.ensure_future(refusal(daemon.call("ListImages")))
-    # A verb that the engine was asked for already: whether it happens, nobody knows.
+    # The engine has received the verb, so that its outcome is unknown.
     open_ended = asyncio.ensure_future(refusal(daemon.call("PauseResource", id="web", timeout=3)))
 
     refused = None
@@ -213,11 +213,11 @@ async def test_engine_hung_is_unreachable_within_five_seconds(serve, boxes, mach
         beside = time.monotonic()
         assert await daemon.names(filter={"kinds": ["RESOURCE_KIND_DOMAIN"]}) == ["vm"]
         assert await daemon.state("domain/vm") == "RUNNING"
-        try:  # as it was a moment ago, until the loss is known
+        try:  # the last known state, until the loss is detected
             assert await daemon.names() == ["vm", "web"]
         except grpc.aio.AioRpcError as error:
             refused = Refusal.of(error)
-        assert time.monotonic() - beside < 2.4  # who waits for the probe waits longer
+        assert time.monotonic() - beside < 2.4  # callers that wait for the probe wait longer
         await asyncio.sleep(0.1)
 
     assert time.monotonic() - began < 5

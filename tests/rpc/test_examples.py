@@ -1,4 +1,4 @@
-"""The contract's example of each reason: the same call fails for the same reason."""
+"""The contract's example of each reason: the call fails for this reason."""
 
 import asyncio
 import sqlite3

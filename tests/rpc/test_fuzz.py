@@ -1,4 +1,4 @@
-"""Random requests of every RPC, built from the descriptors: none may hit a fault of ours."""
+"""Random requests of every RPC, built from the descriptors: none may cause an internal error."""
 
 import asyncio
 
@@ -116,7 +116,7 @@ async def test_fuzz_any_request_is_no_internal_error(daemon, drawn):
 
 @pytest.mark.parametrize("name", RPCS)
 async def test_fuzz_any_bytes_are_no_internal_error(daemon, name):
-    """A share of what `make soak` sends a million of."""
+    """A sample of the million requests that `make soak` sends."""
     odd = OddRequests(seed=sorted(RPCS).index(name))
     await daemon.domain("vm", start=False, diskless=True)
     await daemon.container("web")

@@ -1,4 +1,4 @@
-"""grpc.health.v1: each service is as well as the engines that it needs."""
+"""grpc.health.v1: the health of each service follows the engines that it needs."""
 
 import asyncio
 

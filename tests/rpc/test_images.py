@@ -197,7 +197,7 @@ async def test_pull_registry_that_is_allowed_is_passed(serve):
 
 @pytest.mark.parametrize("name", ["PullImage", "LoginRegistry"])
 async def test_pull_registry_that_does_not_answer_is_asked_once(serve, name):
-    """Clients try UNAVAILABLE again at once; each try may take the engine half a minute."""
+    """Clients retry UNAVAILABLE at once, and each try may take the engine half a minute."""
 
     class Counting(MemoryDriver):
         asked = 0

@@ -51,7 +51,7 @@ async def connection(connect, daemon):
 
 
 def plain(block):
-    """A block of headers; gRPC packs nothing of the status and its message."""
+    """Decode a header block; gRPC does not compress the status and its message."""
     return block.decode("latin-1")
 
 
@@ -103,7 +103,7 @@ async def test_call_compressed_message_is_limited_by_its_unpacked_size(daemon, c
     small = await refusal(call(b"", metadata=metadata, compression=compression))
     over = await refusal(call(b"\x0a\x00" * 2**18, metadata=metadata, compression=compression))
 
-    assert refused.code == "RESOURCE_EXHAUSTED"  # gRPC's own word, before the daemon's
+    assert refused.code == "RESOURCE_EXHAUSTED"  # gRPC's own error, before the daemon's
     assert (small.code, small.fields) == ("INVALID_ARGUMENT", ["spec"])
     assert over.code == "INVALID_ARGUMENT"
     assert "this method takes 262144" in over.message
@@ -121,7 +121,7 @@ async def test_call_two_authorization_headers_is_refused(daemon):
 
 
 def spellings(token):
-    """Other ways to write a token, which mean the same to a lenient reader."""
+    """Other spellings of a token, equal to a lenient parser."""
     header, claims, signature = token.split(".")
     yield f"{token}="
     yield f"{header}.{claims}==.{signature}"

@@ -1,4 +1,4 @@
-"""Reads of the inventory: never stale, with etags, revisions and activities."""
+"""Reads of the inventory: fresh, with etags, revisions and activities."""
 
 import asyncio
 
@@ -45,7 +45,7 @@ async def test_read_does_not_ask_the_engine(serve, boxes):
 
 @pytest.mark.parametrize("view", ["SUMMARY", "FULL"])
 async def test_read_after_write_shows_the_write(daemon, view):
-    """A list that was answered before is not answered again when something has changed."""
+    """A cached list answer is not used after a change."""
     view = f"RESOURCE_VIEW_{view}"
 
     async def states():

@@ -1,4 +1,4 @@
-"""Resources of any size made by others: every client takes them with gRPC's default limits."""
+"""Externally made resources of any size fit gRPC's default limits of every client."""
 
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -13,7 +13,7 @@ MUCH = "x" * 2**20
 
 @pytest.fixture
 async def huge(daemon):
-    """A container as somebody makes it on the engine's own socket."""
+    """A container made externally on the engine's own socket."""
     spec = ContainerSpec(image=IMAGE, name="huge", labels=TOO_MUCH)
     made = (await daemon.driver.create_container(spec, start=True)).resource
     return (await daemon.call("GetResource", id=made.id)).resource
@@ -88,7 +88,7 @@ async def test_pages_of_large_resources_end_early_and_have_them_all(daemon, huge
     for number in range(9):
         spec = ContainerSpec(image=IMAGE, name=f"c{number}", labels={"a": MUCH})
         made = await daemon.driver.create_container(spec)
-        await daemon.call("GetResource", id=made.resource.id)  # it is known from then on
+        await daemon.call("GetResource", id=made.resource.id)  # the inventory knows it from then on
     names = sorted(["huge", *(f"c{number}" for number in range(9))])
 
     for request in (

@@ -1,4 +1,4 @@
-"""Statistics of more than one message holds."""
+"""Statistics that need more than one message."""
 
 import asyncio
 

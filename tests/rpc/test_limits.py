@@ -193,7 +193,7 @@ async def test_request_field_over_its_limit_is_refused_with_the_path(daemon, nam
         refused = await refusal(call.read() if rpc.streams else call)
 
         assert refused.reason == "INVALID_ARGUMENT"
-        if refused.fields != [""]:  # else it is too large as a whole
+        if refused.fields != [""]:  # otherwise the message is too large as a whole
             wanted = ".".join([*where, field.name])
             assert refused.fields[0].startswith(wanted), (refused, wanted)
             assert "at most" in refused.message

@@ -121,7 +121,7 @@ async def test_list_pages_together_are_the_list(fleet):
 
 
 async def test_list_equal_sort_keys_are_on_one_page_each(serve):
-    """On two hosts the same names: the order by name alone does not decide."""
+    """Two hosts have the same names, so that the name alone does not decide the order."""
     daemon = await serve(("a", MemoryDriver()), ("b", MemoryDriver()))
     ids = {(await daemon.container(name, host=host)).id for name in ("xx", "yy") for host in "ab"}
 
@@ -135,7 +135,7 @@ async def test_page_token_after_names_of_any_length_is_accepted(daemon):
     names = [letter * 5_000 for letter in "abc"]
     for name in names:
         made = await daemon.container(name[:60], start=False)
-        await daemon.driver.update(made.id, ResourceUpdate(name=name))  # as others would
+        await daemon.driver.update(made.id, ResourceUpdate(name=name))  # as external tools would
 
     async def all_are_known():
         return await daemon.names() == names
@@ -154,7 +154,7 @@ async def test_list_resources_that_come_and_go_shift_no_page(daemon, order):
     ordered = sorted(names, reverse=order.endswith("desc"))
 
     first = await daemon.call("ListResources", page_size=3, order_by=order)
-    # What was already seen goes, the last one of the page too; something comes before it.
+    # Delete the listed items, with the last one of the page, and add one before it.
     for resource in first.resources[1:]:
         await daemon.call("DeleteResource", id=resource.id)
     await daemon.container("aa" if order == "name" else "zz", start=False)
@@ -165,7 +165,7 @@ async def test_list_resources_that_come_and_go_shift_no_page(daemon, order):
 
 
 async def test_list_same_id_and_name_on_two_hosts_has_both(serve):
-    """As of a domain that is defined on two hosts, to be migrated."""
+    """Such as a domain that is defined on two hosts for migration."""
     daemon = await serve(("a", MemoryDriver()), ("b", MemoryDriver()))
     spec = {"name": "vm", "memory_bytes": MEMORY_BYTES, "uuid": str(UUID(int=1))}
     for host in "ba":
@@ -214,7 +214,7 @@ async def test_list_page_has_at_most_a_thousand(daemon):
 
 
 class OfOneSecond(MemoryDriver):
-    """libvirt tells the create time of a snapshot in seconds."""
+    """libvirt reports the create time of a snapshot in seconds."""
 
     async def list_snapshots(self, id):
         time = datetime(2026, 1, 1, tzinfo=UTC)

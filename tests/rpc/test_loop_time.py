@@ -19,7 +19,7 @@ from rpc.loop_time import longest_callback
 from rpc.test_limits import is_map, is_mask, is_text, limits
 
 MOST = 0.020
-# A machine that is busy, or has just begun to run, makes single tries slow.
+# A busy or just started machine makes single tries slow.
 TRIES = 5
 TOKENS = {"stranger": (), "basic": (Scope.BASIC,), "advanced": BOTH}
 
@@ -129,7 +129,7 @@ async def test_loop_request_at_its_limits_takes_at_most_20_ms(daemon, monkeypatc
     token = daemon.token(*TOKENS[who]) if TOKENS[who] else None
     await daemon.container("web")
     gc.collect()
-    gc.freeze()  # what other tests left is not this request's
+    gc.freeze()  # collect the garbage of other tests first
     for what, request in [*requests(rpc), *raw(rpc)]:
         data = request if isinstance(request, bytes) else request.SerializeToString()
         taken = []

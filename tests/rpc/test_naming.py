@@ -1,4 +1,4 @@
-"""How a caller may call a resource."""
+"""How callers may name a resource."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Values that only tell what an engine has: no request may set one, wherever it could stand."""
+"""Output-only enum values: no request may set one, in any field."""
 
 import pytest
 from google.protobuf.message_factory import GetMessageClass
@@ -7,7 +7,7 @@ from rpc.daemon import BOTH, RPCS, refusal
 
 
 def only_told(enum):
-    """The numbers of an enum that cannot be set."""
+    """Return the numbers of an enum that cannot be set."""
     return [
         value.number
         for value in enum.values

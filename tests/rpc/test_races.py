@@ -1,4 +1,4 @@
-"""Callers who race for the same resources: as if they had come one after the other."""
+"""Callers that race for the same resources: the outcomes fit a serial order."""
 
 import asyncio
 import itertools
@@ -69,7 +69,7 @@ def serial(calls):
         for i in left:
             call = calls[i]
             if call.began > earliest:
-                continue  # another one was over before it began
+                continue  # another call had ended before it began
             fits, after = outcome(call, state)
             if fits and go_on(left - {i}, after):
                 return True
@@ -120,7 +120,7 @@ async def test_verbs_two_hundred_at_once_on_ten_resources_are_serial(daemon, see
     names = [f"c{number}" for number in range(10)]
     for name in names:
         await daemon.container(name)
-    # Few deletes: what is gone races no more.
+    # Few deletes, because a deleted resource ends the race.
     verbs = [Verb.START, Verb.STOP, Verb.PAUSE, Verb.RESUME] * 6 + [Verb.DELETE]
     calls = [Call(chance.choice(verbs), name) for name in names for _ in range(20)]
     chance.shuffle(calls)

@@ -1,4 +1,4 @@
-"""How a daemon stops: it says so, lets calls end, and takes no new ones."""
+"""How a daemon stops: it reports NOT_SERVING, finishes calls, and refuses new ones."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ AT_ONCE = 15  # seconds: half of the longest patience here, however slow the mac
 
 
 class Held(MemoryDriver):
-    """Holds pauses and creates until it is let go."""
+    """Blocks pauses and creates until released."""
 
     def __init__(self):
         super().__init__()
@@ -42,7 +42,7 @@ class Held(MemoryDriver):
 
 
 class Stopping:
-    """A daemon whose end is begun by the test."""
+    """A daemon whose shutdown the test begins."""
 
     def __init__(self, settings, driver):
         self._context = running(settings, [("local", driver)])
@@ -50,7 +50,7 @@ class Stopping:
 
     async def __aenter__(self):
         self.daemon = await self._context.__aenter__()
-        # Its own is closed before it stops; this one sees the end.
+        # The daemon closes its own channel before it stops; this channel observes the end.
         self.daemon.channel = grpc.aio.insecure_channel(self.daemon.address)
         return self
 
@@ -84,7 +84,7 @@ async def stopping(settings, held):
 
 
 async def refuses(daemon):
-    """Wait until no new call is let in."""
+    """Wait until new calls are refused."""
 
     async def refused():
         try:
@@ -97,7 +97,7 @@ async def refuses(daemon):
 
 
 async def not_serving(daemon):
-    """Wait until the health says so."""
+    """Wait until the health is NOT_SERVING."""
     stub = grpc_services.health(daemon.channel)
 
     async def logged():

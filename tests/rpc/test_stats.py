@@ -1,4 +1,4 @@
-"""StreamStats, as a client sees it."""
+"""StreamStats over the wire."""
 
 import asyncio
 from typing import Any
@@ -17,7 +17,7 @@ SAMPLE_AGE = 0.2
 
 
 class Counting(MemoryDriver):
-    """Counts the questions for samples."""
+    """Counts the requests for samples."""
 
     def __init__(self):
         super().__init__()
@@ -60,7 +60,7 @@ async def test_stream_stats_both_kinds_have_one_shape(daemon):
         one, two = first[resource.name], second[resource.name]
         assert (one.id, one.kind, one.host) == (resource.id, resource.kind, "local")
         assert not one.HasField("cpu_percent")
-        assert two.cpu_percent == pytest.approx(5, abs=3)  # what MemoryStats makes up
+        assert two.cpu_percent == pytest.approx(5, abs=3)  # the values that MemoryStats generates
         assert two.cpu_time.ToTimedelta() > one.cpu_time.ToTimedelta()
         assert two.sample_time.ToDatetime() > one.sample_time.ToDatetime()
         assert 0 < one.memory_usage_bytes <= one.memory_limit_bytes
@@ -166,12 +166,12 @@ async def test_stream_stats_caller_that_goes_away_is_not_sampled_for(daemon):
     await batches(daemon, 1)
 
     async def quiet():
-        """Return whether nobody asks for three ages of a sample."""
+        """Return whether no sample is requested for three times its maximum age."""
         asked = daemon.driver.asked
         await asyncio.sleep(3 * SAMPLE_AGE)
         return daemon.driver.asked == asked
 
-    await eventually(quiet)  # the daemon hears of the caller's end a moment later
+    await eventually(quiet)  # the daemon learns of the cancellation a moment later
 
 
 async def test_get_host_has_the_stats_capability(daemon):

@@ -1,4 +1,4 @@
-"""Streams of health and reflection, which anybody may open: few for each peer, none for ever."""
+"""Public streams of health and reflection: few for each peer, and limited in time."""
 
 import asyncio
 
@@ -27,7 +27,7 @@ def ask(daemon, *questions):
 
 
 def silent(daemon):
-    """Reflection that is asked nothing, and stays open."""
+    """A reflection stream without requests that stays open."""
     return grpc_services.reflection(daemon.channel).ServerReflectionInfo()
 
 

@@ -1,4 +1,4 @@
-"""Resume tokens and page tokens: good only where they were given, and for whom."""
+"""Resume tokens and page tokens: valid only for the daemon and user that they were given to."""
 
 import base64
 import secrets
@@ -16,7 +16,7 @@ FILTER = {"name_prefix": "w"}
 
 
 async def resumed(daemon, token, *, username="ann", **request):
-    """The refusal of a watch with a resume token; None when it goes on."""
+    """Return the refusal of a watch with a resume token; None if it resumes."""
     call = daemon.send(
         RPCS["WatchResources"],
         v1.WatchResourcesRequest(resume_token=token, **request),
@@ -32,7 +32,7 @@ async def resumed(daemon, token, *, username="ann", **request):
 
 @pytest.fixture
 async def token(daemon):
-    """The resume token of a watch of ann's."""
+    """Return the resume token of a watch by ann."""
     watcher = await Watcher(daemon, filter=FILTER).begin()
     watcher.call.cancel()
     return watcher.resume_token

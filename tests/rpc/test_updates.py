@@ -1,4 +1,4 @@
-"""UpdateResource: what changes nothing reads nothing."""
+"""UpdateResource: an update without changes makes no reads."""
 
 import pytest
 

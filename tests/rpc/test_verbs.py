@@ -1,4 +1,4 @@
-"""Verbs: all of them in all states, and what they answer."""
+"""All verbs in all states, and their answers."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ STARTS_AS = "proa.memory/starts-as"
 
 
 class Recording(MemoryDriver):
-    """Notes which verbs reach it."""
+    """Records the verbs that reach the driver."""
 
     def __init__(self):
         super().__init__()

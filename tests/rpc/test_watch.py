@@ -1,4 +1,4 @@
-"""WatchResources, as a client sees it."""
+"""WatchResources over the wire."""
 
 import asyncio
 from datetime import timedelta
@@ -16,7 +16,7 @@ DEAF = {"proa.memory/ignores-stop": "true"}
 
 @pytest.fixture
 def watch(daemon):
-    """Begins watches that end with the test."""
+    """Begin watches that end with the test."""
     begun = []
 
     async def start(**request):
@@ -204,7 +204,7 @@ async def test_watch_without_changes_gets_heartbeats(daemon, watch):
     await daemon.container("web")
     watcher = await watch(heartbeat_interval={"seconds": 1})
 
-    await watcher.until(lambda: watcher.heartbeats == 2, 20)  # by itself every 15 seconds
+    await watcher.until(lambda: watcher.heartbeats == 2, 20)  # the default is every 15 seconds
 
     assert len(watcher.changes) == 1
 

@@ -1,4 +1,4 @@
-"""How a watch ends: with its caller's token, their account, the daemon; and slow readers."""
+"""How a watch ends: with its token, account or daemon; and slow readers."""
 
 import asyncio
 import resource
@@ -27,7 +27,7 @@ NARROW = [("grpc.http2.lookahead_bytes", 1024), ("grpc.http2.bdp_probe", 0)]
 
 
 def token_for(daemon, seconds):
-    """A token of ann's that ends in so many seconds at the most."""
+    """Return a token of ann that expires within this many seconds."""
     short = Tokens(
         daemon.keys,
         issuer=daemon.settings.token_issuer,
@@ -38,7 +38,7 @@ def token_for(daemon, seconds):
 
 
 async def last_word(call, seconds=60):
-    """Read a stream to its end, long before a silent one would say anything, and give the refusal."""
+    """Read a stream to its end, long before its next heartbeat, and return the refusal."""
 
     async def read():
         while await call.read():
@@ -70,7 +70,7 @@ CHANGES = {
 }
 
 
-# Streams that are silent: no heartbeat and no sample is due before the test is over.
+# Idle streams: no heartbeat and no sample is due before the test ends.
 SILENT = {
     "WatchResources": {"heartbeat_interval": Duration(seconds=300)},
     "StreamStats": {"interval": Duration(seconds=3600)},
@@ -78,7 +78,7 @@ SILENT = {
 
 
 async def begun(daemon, name, token, **fields):
-    """A stream that has told what there is, and is silent from then on."""
+    """A stream that has sent its initial state and is idle."""
     request = RPCS[name].request(**SILENT[name], **fields)
     call = daemon.send(RPCS[name], request, token=token, timeout=None)
     assert await call.read()
@@ -127,7 +127,7 @@ async def test_stream_token_revoked_by_another_daemon_ends(daemon, settings):
 
 
 async def test_stream_that_nobody_reads_account_disabled_ends(daemon, access_line):
-    """The writer waits for the client: what ends it must not wait with it."""
+    """The writer is blocked by the client, which must not delay the end of the stream."""
     await large_containers(daemon, 50)
     async with grpc.aio.insecure_channel(daemon.address, options=NARROW) as channel:
         watcher = await Watcher(daemon, token=daemon.token(*BOTH), channel=channel).begin()
@@ -137,7 +137,7 @@ async def test_stream_that_nobody_reads_account_disabled_ends(daemon, access_lin
         assert await access_line("WatchResources") == ("UNAUTHENTICATED", "TOKEN_INVALID")
 
         await daemon.driver.pause((await daemon.driver.list_resources())[0].id)
-        refused = await watcher.end()  # which reads what was on its way
+        refused = await watcher.end()  # which reads the data in flight
     assert (refused.code, refused.reason) == ("UNAUTHENTICATED", "TOKEN_INVALID")
 
 
@@ -194,7 +194,7 @@ async def test_streams_many_ask_the_database_once_for_all(daemon, monkeypatch):
 
 @pytest.fixture
 def access_line():
-    """Waits for the line of a method in the access log."""
+    """Wait for the line of a method in the access log."""
     with capture_logs() as lines:
 
         async def line_of(name):
@@ -210,7 +210,7 @@ def access_line():
 
 @pytest.mark.parametrize("name", STREAMS)
 async def test_stream_deadline_expires_ends(daemon, access_line, name):
-    """At its own time, and without a word of effects: it has none."""
+    """The stream ends at its deadline, without a note about effects, since it has none."""
     await daemon.container("web")
     began = time.monotonic()
     call = daemon.call(name, timeout=2)
@@ -260,7 +260,7 @@ async def test_stream_daemon_stops_ends_with_shutting_down(settings, name):
 
 
 async def fill(daemon, rounds):
-    """Change each container over and over, and each change is known before the next."""
+    """Change each container repeatedly, and await each change before the next."""
     there = await daemon.driver.list_resources()
     for number in range(rounds):
         pause = number % 2 == 0
@@ -319,7 +319,7 @@ def rss():
 
 
 async def test_watch_that_nobody_reads_costs_little_and_has_the_latest_state_later(daemon):
-    """Its own side of the wire is in this process too, and counted."""
+    """The client's side of the connection is in this process and counts as well."""
     await large_containers(daemon, 100)
     async with grpc.aio.insecure_channel(daemon.address, options=NARROW) as channel:
         slow = await Watcher(daemon, channel=channel).begin()

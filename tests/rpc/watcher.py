@@ -1,4 +1,4 @@
-"""A caller of WatchResources who keeps what it was told."""
+"""A client of WatchResources that keeps the received resources."""
 
 import asyncio
 
@@ -60,7 +60,7 @@ class Watcher:
         return self
 
     async def end(self, seconds=30):
-        """Read until the daemon ends it, and give the refusal."""
+        """Read until the daemon ends the watch, and return the refusal."""
         try:
             async with asyncio.timeout(seconds):
                 while True:
@@ -72,11 +72,11 @@ class Watcher:
 
     @property
     def changes_by_name(self):
-        """The changes in short."""
+        """Return the changes in short form."""
         return [(CHANGE_TYPES[c.type], c.resource.name) for c in self.changes]
 
     def state_of(self, name):
-        """The state of a resource, without its prefix; None: there is none."""
+        """Return the state of a resource, without its prefix; None if it is absent."""
         for resource in self.there.values():
             if resource.name == name:
                 return v1.ResourceState.Name(resource.state).removeprefix("RESOURCE_STATE_")

@@ -1,4 +1,4 @@
-"""`make soak`: what takes too long for `make test`, on engines and daemons of its own.
+"""`make soak`: tests that take too long for `make test`, on private engines and daemons.
 
 Prints what was measured; exits non-zero where a promise was broken.
 """
@@ -102,7 +102,7 @@ _PARTS: Mapping[str, _Part] = {
 
 
 def main() -> int:
-    """Run what is asked for, or all of it."""
+    """Run the named parts, or all of them."""
     parser = argparse.ArgumentParser(prog="soak", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of: {', '.join(_PARTS)}")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))

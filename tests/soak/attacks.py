@@ -100,7 +100,7 @@ def under_attack(seconds: float, seed: int) -> str:
         with Sampler(running.process.pid) as sampler:
             for name, attack in attacks().items():
                 ratios = []
-                for _ in range(_TRIES):  # the machine has other things to do, too
+                for _ in range(_TRIES):  # the machine does other work, too
                     small, large = beside(SMALL), beside(attack)
                     ratios.append(large / small)
                     if ratios[-1] <= _MOST:

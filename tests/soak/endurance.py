@@ -1,4 +1,4 @@
-"""Calls upon calls, and watches that end in every way: whether the daemon levels off."""
+"""Many calls, and watches that end in every way: the daemon's memory must level off."""
 
 import asyncio
 import random
@@ -65,7 +65,7 @@ def endurance(daemon: Daemon, plan: Plan, seed: int, *, kind: str = "domain") ->
 
 
 class _Crowd:
-    """Callers, each of whom makes one call after the other."""
+    """Callers that each make calls in sequence."""
 
     def __init__(self, address: str, pid: int, plan: Plan, seed: int, kind: str) -> None:
         self._address = address
@@ -108,7 +108,7 @@ class _Crowd:
             )
 
     async def _fill(self, client: proa.aio.Client, name: str, changes: int) -> None:
-        for _ in range(changes // 4):  # each call is told of twice
+        for _ in range(changes // 4):  # each call is reported twice
             await client.resources.PauseResource(v1.PauseResourceRequest(id=name))
             await client.resources.ResumeResource(v1.ResumeResourceRequest(id=name))
 
@@ -154,7 +154,7 @@ class _Crowd:
             await self._chance.choice(calls)()
 
     async def _unread(self, client: proa.aio.Client) -> None:
-        """Cancelled before the first message."""
+        """Cancel before the first message."""
         call = client.resources.WatchResources(v1.WatchResourcesRequest())
         await asyncio.sleep(self._chance.choice((0, 0, 0.001, 0.005)))
         call.cancel()
@@ -165,14 +165,14 @@ class _Crowd:
         call.cancel()
 
     async def _synced(self, client: proa.aio.Client) -> None:
-        """Cancelled while nothing, or the next change, is on its way."""
+        """Cancel while the stream is idle, or the next change is in flight."""
         call = client.resources.WatchResources(v1.WatchResourcesRequest())
         await _until_synced(call)
         await asyncio.sleep(self._chance.choice((0, 0.002)))
         call.cancel()
 
     async def _mid_stream(self, client: proa.aio.Client) -> None:
-        """Cancelled when it has told of changes."""
+        """Cancel after changes."""
         call = client.resources.WatchResources(v1.WatchResourcesRequest())
         await _until_synced(call)
         with suppress(TimeoutError):
@@ -180,7 +180,7 @@ class _Crowd:
         call.cancel()
 
     async def _late(self, client: proa.aio.Client) -> None:
-        """Ended by its deadline."""
+        """Let the deadline end the watch."""
         call = client.resources.WatchResources(v1.WatchResourcesRequest(), timeout=0.02)
         with suppress(proa.Error):
             while await call.read():
@@ -194,7 +194,7 @@ class _Crowd:
         await client.close()
 
     async def _abandoned(self) -> None:
-        """Nobody reads it, nobody ends it; its channel goes with the last reference."""
+        """Abandon the watch: its channel is closed with its last reference."""
         client = await self._another()
         call = client.resources.WatchResources(v1.WatchResourcesRequest())
         await call.read()

@@ -28,13 +28,13 @@ _DOMAIN = """
 
 
 class ExternalActor(Protocol):
-    """Makes changes, knows what there is, and copes with an engine that goes away."""
+    """Makes changes, tracks the resources, and tolerates an engine that is lost."""
 
     kind: str
     done: dict[str, int]
 
     def change(self) -> bool:
-        """Make one change; False where the engine was not there for it."""
+        """Make one change; return False if the engine was unreachable."""
 
     def states(self) -> dict[str, State]:
         """Return name and state of every resource by id, as the engine lists them."""

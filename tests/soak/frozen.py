@@ -1,4 +1,4 @@
-"""A part that hangs takes its own calls with it, and no others."""
+"""A hung part delays its own calls, and no others."""
 
 import math
 import os
@@ -46,7 +46,7 @@ class Plan:
     late: float
 
 
-# One spell tells nothing but that nobody waits for what hangs, which takes seconds.
+# A single spell only shows that no call waits for the hung part, which would take seconds.
 SHORT = Plan(rounds=1, reads=100, verbs=10, rest=0.0, ratio=2.0, slack=1.5, late=3.0)
 FULL = Plan(rounds=10, reads=300, verbs=40, rest=_DEADLINE, ratio=1.2, slack=0.001, late=0.5)
 _SPELLS = 2  # of each round: what is frozen is slow at first, and then known to be lost
@@ -264,7 +264,7 @@ def _hanging(setting: Setting, id: str) -> Iterator[None]:
         for each in (pid, shim):
             with suppress(ProcessLookupError):
                 os.kill(each, signal.SIGCONT)
-        # What was asked of it and given up may still be done.
+        # Abandoned calls may still take effect.
         threading.Event().wait(1)
         with setting.client() as client:
             resource = client.resources.GetResource(v1.GetResourceRequest(id=id)).resource

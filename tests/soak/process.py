@@ -36,7 +36,7 @@ def highest(samples: Sequence[Usage]) -> Usage:
 
 
 class Sampler:
-    """Looks at a process again and again while it is entered."""
+    """Samples a process repeatedly while entered."""
 
     def __init__(self, pid: int, every: float = 0.25) -> None:
         self.samples: list[Usage] = [Usage.of(pid)]

@@ -74,7 +74,7 @@ def _race(client: proa.Client, plan: Plan, chance: random.Random) -> dict[str, l
         for id in ids:
             verbs = chance.choices(list(_WEIGHTS), list(_WEIGHTS.values()), k=plan.calls)
             for verb in verbs:
-                # Deletes come late, or there would be nothing left to race for.
+                # Deletes come late, because they end the race.
                 delay = chance.uniform(*((0.0, 1.0) if verb != "delete" else (0.7, 1.2)))
                 running.append(pool.submit(call, id, verb, delay))
         for future in running:
@@ -92,7 +92,7 @@ def _make(client: proa.Client, kind: str, number: int) -> str:
 
 
 def _do(client: proa.Client, verb: str, id: str) -> str:
-    """Make a call and give the state it answers, or its error's reason."""
+    """Make a call and return the state in its answer, or the reason of its error."""
     resources = client.resources
     try:
         match verb:

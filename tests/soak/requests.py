@@ -45,7 +45,7 @@ BRIEF = Size(wire=2_000, decoders=5_000)
 
 
 def requests(size: Size, seed: int) -> str:
-    """Send them all, and tell what came back.
+    """Send all requests, and return a report.
 
     Raises:
         AssertionError: one was a fault of ours, or held the loop for too long.

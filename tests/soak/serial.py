@@ -7,7 +7,7 @@ STOPPED, RUNNING, PAUSED, GONE = "STOPPED", "RUNNING", "PAUSED", "GONE"
 BUSY = "ACTIVITY_IN_PROGRESS"
 DELETED = "RESOURCE_NOT_FOUND"
 
-# What a verb answers in a state, and the state afterwards, as the contract has it.
+# The answer of a verb in a state, and the state afterwards, by the contract.
 _ANSWERS = {
     ("start", STOPPED): (RUNNING, RUNNING),
     ("start", PAUSED): (RUNNING, RUNNING),
@@ -66,7 +66,7 @@ def final_states(calls: Sequence[Call], start: str) -> set[str]:
             and not before[number] & ~done
             and (following := after(call, state)) is not None
         ]
-        # What changes nothing may as well come first.
+        # Calls that change nothing may come first.
         idle = [place for place in places if place[1] == state]
         for place in idle[:1] or places:
             if place not in reached:

@@ -1,4 +1,4 @@
-"""Engines and a daemon of our own, which may be killed."""
+"""Private engines and a daemon, which may be killed."""
 
 import asyncio
 import tempfile
@@ -104,5 +104,5 @@ def wait_through_outages(condition: Callable[[], object], what: str, within: flo
 
 
 def credentials() -> dict[str, Any]:
-    """Of a user who may do everything."""
+    """Return the credentials of a user with all scopes."""
     return {"username": "ada", "password": PASSWORD}

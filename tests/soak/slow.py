@@ -1,4 +1,4 @@
-"""Watchers who do not read, and many who do."""
+"""Watchers that do not read, beside many that do."""
 
 import asyncio
 import random
@@ -45,7 +45,7 @@ CROWD = Plan(watchers=500, silent=250, changes=2_000, silence=60)
 
 
 def slow(setting: Setting, plan: Plan, seed: int) -> str:
-    """Those who did not read have the latest state of everything once they do."""
+    """Check that watchers that did not read have the latest state once they do."""
     chance = random.Random(seed)
     actors: list[ExternalActor] = [
         LibvirtExternalActor(setting, random.Random(chance.random())) for _ in range(2)
@@ -72,7 +72,7 @@ def slow(setting: Setting, plan: Plan, seed: int) -> str:
         changes = steady.replica.changes
     highest = max(usage.rss for usage in sampler.samples)
     assert highest - before.rss <= _GROWTH, (before, watching, highest)
-    # The daemon keeps fewer changes than that for those who are behind.
+    # The daemon keeps fewer changes than that for slow watchers.
     assert plan.changes < _KEPT or crowd.restarts >= plan.silent, crowd.restarts
     faults = [fault for replica in crowd.replicas for fault in replica.faults]
     assert not faults, faults[:5]
@@ -176,7 +176,7 @@ async def _connections(address: str, watchers: int) -> AsyncIterator[list[_Watch
     own = [
         # Otherwise gRPC would lay all channels to one address over one connection.
         ("grpc.use_local_subchannel_pool", 1),
-        # Who does not read takes in no more than HTTP/2's first window.
+        # A client that does not read receives no more than HTTP/2's initial window.
         ("grpc.http2.bdp_probe", 0),
     ]
     async with AsyncExitStack() as stack:

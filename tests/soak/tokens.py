@@ -1,4 +1,4 @@
-"""Resume tokens: whatever happens in between, nothing is lost and nothing comes twice."""
+"""Resume tokens: nothing is lost or repeated, whatever happens in between."""
 
 import random
 import threading
@@ -44,7 +44,7 @@ class History:
 
 
 class _Recorder:
-    """Writes down what a watch tells, with one call or with many."""
+    """Records the events of a watch, with one call or many."""
 
     def __init__(self, client: proa.Client, *, break_often: bool, chance: random.Random) -> None:
         self.history = History()
@@ -80,7 +80,7 @@ class _Recorder:
 def tokens(
     daemon: Daemon, change: Change, *, changes: int, seed: int, fill: Change | None = None
 ) -> str:
-    """Go on with tokens at once, later, too late, and after a restart of the daemon.
+    """Resume with tokens at once, later, too late, and after a restart of the daemon.
 
     Args:
         fill: makes changes faster, until the daemon has forgotten the first ones.
@@ -173,7 +173,7 @@ def _check_compacted(client: proa.Client, token: str) -> None:
 
 
 def by_external_actors(setting: Setting, seed: int) -> Change:
-    """Changes behind the daemon's back, on both engines."""
+    """Make external changes on both engines."""
     chance = random.Random(seed)
     docker = DockerExternalActor(setting, random.Random(chance.random()))
     libvirt = LibvirtExternalActor(setting, random.Random(chance.random()))
@@ -186,7 +186,7 @@ def by_external_actors(setting: Setting, seed: int) -> Change:
 
 
 def by_calls(daemon: Daemon) -> Change:
-    """Changes through the daemon, which go fastest."""
+    """Make changes through the daemon, the fastest way."""
     ids: list[str] = []
 
     def make(number: int) -> str:
@@ -200,7 +200,7 @@ def by_calls(daemon: Daemon) -> Change:
     def change(count: int) -> None:
         def pause_and_resume(id: str) -> None:
             with daemon.client() as client:
-                for _ in range(count // _FILLERS // 4):  # each call is told of twice
+                for _ in range(count // _FILLERS // 4):  # each call is reported twice
                     client.resources.PauseResource(v1.PauseResourceRequest(id=id))
                     client.resources.ResumeResource(v1.ResumeResourceRequest(id=id))
 

@@ -1,4 +1,4 @@
-"""Somebody who knows nothing but what a watch tells."""
+"""A client that knows only the events of a watch."""
 
 import threading
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ class Replica:
         self._fresh: dict[str, v1.Resource] = {}
 
     def begin_anew(self) -> None:
-        """An initial state follows."""
+        """Prepare for an initial state."""
         self.synced, self._fresh = False, {}
 
     def take(self, events: Iterable[v1.WatchEvent]) -> None:
@@ -109,7 +109,7 @@ class Watcher:
         self._thread.join(10)
 
     def check(self) -> None:
-        """Raise what went wrong."""
+        """Raise the recorded error, if any."""
         if self.ended is not None:
             raise RuntimeError("the watch ended") from self.ended
         assert not self.replica.faults, self.replica.faults[:5]
