@@ -553,7 +553,9 @@ class ResourceFilter(_message.Message):
     At most 255 characters.
     """
     image: _builtins.str
-    """The image that a container was made from, as it was named then.
+    """The image that a container was made from, as the SUMMARY view names it: as it was named
+    then, or by its id where that name had come to mean another image before this daemon first
+    saw the container.
     At most 1024 characters.
     """
     @_builtins.property
