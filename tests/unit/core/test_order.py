@@ -102,7 +102,7 @@ SAYS = [
 
 
 @pytest.mark.parametrize(("cls", "values", "field", "text"), SAYS)
-def test_a_violation_speaks_plainly(cls, values, field, text):
+def test_order_violation_message_names_the_problem(cls, values, field, text):
     with pytest.raises(InvalidArgumentError) as caught:
         validate(cls, values, prefix="spec")
 

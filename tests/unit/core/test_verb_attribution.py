@@ -221,9 +221,7 @@ async def test_effect_of_a_verb_that_timed_out_is_external(engine, inventory, do
     assert told(inventory)[1:] == [(S.STOPPED, NOBODY)]
 
 
-async def test_what_a_create_makes_is_attributed_to_the_create_until_the_create_ends(
-    engine, inventory, connection
-):
+async def test_attribution_during_create_is_its_caller_until_it_ends(engine, inventory, connection):
     hosts = Hosts(["local"], [connection])
     provisioning = Provisioning(hosts, Resolver(hosts, inventory), ShieldedTasks(), inventory)
     act_for("ann")

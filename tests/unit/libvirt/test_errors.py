@@ -90,7 +90,7 @@ class TestSeek:
         return error
 
     @pytest.mark.parametrize("times", [1, 3])
-    def test_a_lost_reason_is_asked_for_again(self, times: int):
+    def test_lost_reason_is_read_again(self, times: int):
         answers = [self.lost()] * times
 
         def look(name: str) -> str:
