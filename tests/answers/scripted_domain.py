@@ -1,4 +1,4 @@
-"""libvirt's objects that answer what they are told to: only a real one that is broken says more.
+"""libvirt objects with scripted answers, such as only a broken libvirt would give.
 
 The bindings raise UnicodeDecodeError or SystemError where a text is no UTF-8.
 """

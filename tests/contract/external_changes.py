@@ -85,7 +85,7 @@ class DomainExternalChangesContract(ExternalChangesContract):
     async def test_external_undefine_of_a_running_domain_leads_to_a_transient_one(
         self, harness: DriverHarness, external: ExternalActor
     ):
-        """It goes on as a TRANSIENT one."""
+        """The domain continues as a TRANSIENT one."""
         id = (await harness.make(start=True)).id
         async with DriverWatcher.of(harness.driver) as watcher:
             await external.do(Verb.DELETE, id)

@@ -1,4 +1,4 @@
-"""Obligations of `Images`. The `scratch` fixture makes an image that nobody else has."""
+"""Obligations of `Images`. The `scratch` fixture creates an image of its own."""
 
 import re
 from contextlib import aclosing

@@ -314,7 +314,7 @@ async def test_call_capability_of_the_second_engine_is_used(mixed, boxes, machin
 async def test_get_id_of_a_domain_on_a_lost_engine_is_not_the_container_of_that_name(
     mixed, machines
 ):
-    """Whoever makes containers would else have calls for the domain come to theirs."""
+    """Otherwise, the owner of a container could receive calls meant for the domain."""
     vm = (await mixed.call("GetResource", id="vm")).resource
     twin = await mixed.container(vm.id)
     for id in (vm.id, vm.id.replace("-", "")):

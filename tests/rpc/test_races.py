@@ -35,7 +35,7 @@ REFUSALS = {
 
 
 class Call:
-    """One call, when it began and ended, and what came of it."""
+    """A call, when it began and ended, and its outcome."""
 
     clock = itertools.count()
 

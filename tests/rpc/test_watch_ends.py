@@ -363,7 +363,7 @@ async def test_watch_five_hundred_watchers_get_two_hundred_changes(daemon):
             *(watcher.until(lambda w=watcher: w.synced, 150) for watcher in watchers)
         )
         names = {f"c{number:03}" for number in range(200)}
-        # gRPC gives up calls that a busy server has not taken on within 30 seconds.
+        # gRPC cancels calls that a busy server has not accepted within 30 seconds.
         at_once = asyncio.Semaphore(20)
 
         async def create(name):

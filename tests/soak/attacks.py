@@ -47,7 +47,7 @@ SMALL = Attack(f"{_SERVICE}/GetResource", b"")
 
 
 def attacks() -> Mapping[str, Attack]:
-    """Those that took the daemon's memory or time before requests had limits."""
+    """Return the attacks that took the daemon's memory or time before requests had limits."""
     kinds = v1.ResourceFilter(kinds=[v1.RESOURCE_KIND_DOMAIN] * _KINDS)
     paths = FieldMask(paths=["name"] * _PATHS)
     ids = v1.StreamStatsRequest(ids=["web"] * _IDS)

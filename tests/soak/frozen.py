@@ -198,7 +198,7 @@ def _serves(client: proa.Client, ids: dict[str, str]) -> bool:
     """Return whether both kinds can be changed; both are running afterwards."""
     try:
         for id in ids.values():
-            with suppress(proa.IllegalState):  # a pause that was given up was done, or was not
+            with suppress(proa.IllegalState):  # an abandoned pause may have taken effect
                 client.resources.StartResource(v1.StartResourceRequest(id=id))
             client.resources.PauseResource(v1.PauseResourceRequest(id=id))
             client.resources.ResumeResource(v1.ResumeResourceRequest(id=id))

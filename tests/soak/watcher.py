@@ -12,8 +12,8 @@ from proa import v1
 class Replica:
     """The resources of a daemon, kept from the events of a watch alone.
 
-    It holds the events against each other, too: what is told of a resource has to fit
-    what was told before.
+    It also checks the events against each other: each event about a resource has to fit
+    the events before.
     """
 
     def __init__(self) -> None:

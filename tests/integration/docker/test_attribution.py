@@ -91,7 +91,7 @@ async def test_attribution_during_graceful_stop_is_its_caller(
             await stopping
         during = core.changes_of(made.id)[1:]
     assert {f"{token}-renamed", "PAUSED", "gone"} <= {what for what, *_ in during}
-    # The stop may meet the removal before an event tells of it. A driver that finds no resource
+    # The stop may meet the removal before an event reports it. A driver that finds no resource
     # did nothing, so the removal is external then.
     before = [change for change in during if change[0] != "gone"]
     assert {(cause, actor) for _what, cause, actor in before} == {("API", "ann")}

@@ -56,7 +56,7 @@ async def test_pause_undone_externally_settles_in_running(
 async def test_pause_racing_external_pause_settles_in_paused(
     driver: DockerDriver, make: Make, raw: docker.APIClient
 ):
-    """One pause is done and the other refused."""
+    """One pause succeeds and the other is refused."""
     id = (await make(*DEAF)).id
     async with watched(driver, id) as watcher:
         for _ in range(5):

@@ -95,9 +95,8 @@ async def test_attribution_during_graceful_stop_is_its_caller(
     async with asyncio.timeout(120), CoreHarness.of(driver) as core:
         polite = StopOptions(mode=StopMode.GRACEFUL, grace_period=GRACE)
         stopping = asyncio.create_task(core.lifecycle.stop(made.id, polite))
-        await core.wait_for_step(
-            made.id, "pressed"
-        )  # before that, the stop would resume the paused domain
+        # Wait for the request, or the stop would resume the paused domain.
+        await core.wait_for_step(made.id, "pressed")
         await asyncio.to_thread(raw.lookupByUUIDString(made.id).suspend)
         await core.wait_for(made.id, "PAUSED")
         await core.lifecycle.stop(made.id, FORCE)

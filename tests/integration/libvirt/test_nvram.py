@@ -61,7 +61,7 @@ async def made(driver: LibvirtDriver, guests: Guests, how: str) -> Resource:
 async def test_rename_of_a_uefi_domain_keeps_its_variables(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, how: str
 ):
-    if how == "earlier":  # as Proa made them once, or somebody else does
+    if how == "earlier":  # as made by an older Proa or another tool
         domain = raw.defineXML(xml(f"{guests.prefix}-x"))
         id = domain.UUIDString()
     else:

@@ -1,4 +1,4 @@
-"""What an engine says, as the driver reads it."""
+"""Answers of an engine, and their conversion by the driver."""
 
 from typing import Any
 

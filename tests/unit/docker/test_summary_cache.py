@@ -75,7 +75,7 @@ async def test_since_transition_ends_with_an_event_of_another_kind(cache: Summar
 
 
 async def test_transitions_are_forgotten_with_the_subscription():
-    """What happens to a container without a subscription, no event tells: not even its end."""
+    """Without a subscription, no event reports changes of a container, such as its end."""
     cache = SummaryCache()
     cache.begin_transition("1")
     with cache.subscribed():

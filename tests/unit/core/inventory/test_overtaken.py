@@ -67,7 +67,7 @@ async def test_refresh_overtaken_by_verb_returns_its_result(engine, connection, 
 
 
 async def test_refresh_overtaken_by_verb_is_repeated(engine, connection, follow):
-    """What the read had seen happened after what the verb had seen, and has no other event."""
+    """The state that the read found is newer than the verb's, and no further event reports it."""
     engine.put(box())
     inventory = await follow(busy_delay=0.0)
     begun, entry = inventory.begin(), inventory.entry(connection, "1")

@@ -385,9 +385,8 @@ async def test_watch_with_five_hundred_watchers_sends_all(inventory):
 
     async def listen(watcher):
         async with aclosing(watcher.batches):
-            *heard, _lost, _synced = await watcher.initial(
-                60
-            )  # some changes may have happened by then
+            # Some changes may be part of the initial state.
+            *heard, _lost, _synced = await watcher.initial(60)
             while len(heard) < 200:
                 heard += await watcher.said(60)
         return heard
