@@ -67,3 +67,27 @@ async def test_create_container_timed_out_is_undone_when_made_late(removals):
         await creator.create(SPEC, start=False, on_made=ignore)
 
     assert (engine.there, engine.removals, engine.lists) == (False, [], len(removals))
+
+
+class FrozenEngine(DelayedEngine):
+    """An engine that answers nothing."""
+
+    async def get(self, path, **_options):
+        self.asked.append(path)
+        raise EngineTimedOutError("docker")
+
+    def __init__(self):
+        super().__init__()
+        self.asked = []
+
+
+async def test_create_container_timed_out_before_anything_was_made_undoes_nothing():
+    engine: Any = FrozenEngine()
+    timing = CleanUpTiming(wait=timedelta(seconds=1), retry_after=timedelta(milliseconds=10))
+    creator = ContainerCreator(engine, ContainerReader(engine), timing)
+
+    with pytest.raises(EngineTimedOutError):
+        await creator.create(SPEC, start=False, on_made=ignore)
+    await creator.close()
+
+    assert len(engine.asked) == 1

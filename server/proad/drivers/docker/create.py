@@ -57,6 +57,10 @@ class ContainerCreator:
         check_name(spec.image, "spec.image")
         nonce = uuid4().hex
         body = creation(spec, nonce)
+        # Before anything is made: if this read fails, there is nothing to undo.
+        image = await self._engine.get(f"/images/{quoted(spec.image)}/json")
+        image_id = image.value()["Id"].text() if image.ok else ""
+        body["Labels"][LIFETIME_LABEL] = lifetime_label(spec.lifetime, image_id)
         # Shield the create: on cancellation the engine may be in the middle of a step, whose
         # outcome must be known before the step can be undone.
         make = self._make(spec, body, nonce, start=start, on_made=on_made)
@@ -81,9 +85,6 @@ class ContainerCreator:
             # Docker would create the volume, too, but without a label to find it by.
             volume = {"Name": name, "Labels": {CREATION_LABEL: nonce}}
             await self._step(spec, "/volumes/create", volume)
-        image = await self._engine.get(f"/images/{quoted(spec.image)}/json")
-        image_id = image.value()["Id"].text() if image.ok else ""
-        body["Labels"][LIFETIME_LABEL] = lifetime_label(spec.lifetime, image_id)
         params = {"name": spec.name} if spec.name else None
         on_made(nonce)  # the engine tells of the container before it answers with its id
         answer = await self._engine.post("/containers/create", params=params, body=body)
