@@ -34,7 +34,7 @@ def test_alias_runs_its_command(ann, container):
     assert ann.ok("unpause", container) == f"{container} running\n"
 
 
-def test_hint_after_an_alias_is_that_of_its_command(ann):
+def test_hint_after_alias_matches_its_command(ann):
     assert "Hint: proa ls --all shows what there is" in ann.fails(3, "inspect", "proa-test-none")
 
 

@@ -237,7 +237,7 @@ def test_rm_with_an_old_etag_exits_with_conflict(ann, container, vm):
     ann.ok("rm", "--force", "--etag", new, container)
 
 
-def test_update_that_needs_a_restart_says_so(ann, vm):
+def test_update_with_pending_restart_reports_it(ann, vm):
     result = ann.run("update", vm, "--vcpus", "2")
     assert result.exit_code == 0
     changed = ann.json("update", vm, "--vcpus", "3")

@@ -117,7 +117,7 @@ async def talkative(status: str, headers: str = "") -> AsyncIterator[str]:
         yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
-class TestWhatIsNoRegistry:
+class TestNonRegistry:
     @pytest.mark.parametrize("status", ["200", "400", "403", "404", "500"])
     async def test_pull_and_login_errors_hide_response_body(
         self, driver: DockerDriver, status: str
@@ -147,7 +147,7 @@ class TestWhatIsNoRegistry:
         assert inside not in f"{pulled.value} {vars(pulled.value)}"
 
 
-class TestOnTheHost:
+class TestHostImages:
     async def test_get_image_by_name_or_id_returns_details(
         self, driver: DockerDriver, raw: docker.APIClient, cleaned: str
     ):

@@ -54,7 +54,7 @@ async def test_summary_of_a_container_of_ours_with_inherited_labels_tells_its_ow
     assert listed[made.id] is Lifetime.PERSISTENT
 
 
-async def test_summary_of_a_container_whose_image_names_another_image_tells_no_lifetime(
+async def test_summary_with_inherited_lifetime_label_has_no_lifetime(
     driver: DockerDriver, make: Make, raw: docker.APIClient, token: str
 ):
     base = await make(*DEAF, start=False)

@@ -209,7 +209,7 @@ def foreign(raw: docker.APIClient, token: str) -> Iterator[Callable[..., str]]:
         raw.remove_container(made["Id"], force=True)
 
 
-class TestOddOnes:
+class TestOddStopSettings:
     """Containers with an unusual stop signal or timeout."""
 
     @pytest.mark.parametrize("seconds", [-1, 2**31])

@@ -199,7 +199,7 @@ async def test_create_from_xml_racing_for_a_name_never_changes_the_rival(
     assert rival.lost == []
 
 
-async def test_rollback_leaves_a_domain_that_somebody_else_redefined(
+async def test_rollback_keeps_externally_redefined_domain(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, overtaken: Overtake
 ):
     name = f"{guests.prefix}-x"
@@ -214,7 +214,7 @@ async def test_rollback_leaves_a_domain_that_somebody_else_redefined(
     theirs.undefine()
 
 
-async def test_rollback_leaves_a_domain_that_somebody_else_started(
+async def test_rollback_keeps_externally_started_domain(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, overtaken: Overtake
 ):
     name = f"{guests.prefix}-x"
@@ -228,7 +228,7 @@ async def test_rollback_leaves_a_domain_that_somebody_else_started(
     theirs.undefine()
 
 
-async def test_xml_with_a_blank_that_cannot_be_seen_is_taken(driver: LibvirtDriver, guests: Guests):
+async def test_create_from_xml_with_invisible_blank_succeeds(driver: LibvirtDriver, guests: Guests):
     xml = domain_xml(f"{guests.prefix}-x").replace("<memory", "\u200b<memory")
     made = await driver.create_domain_from_xml(DomainXml(xml=xml))
     assert "\u200b" not in await driver.get_domain_xml(made.id)

@@ -166,7 +166,7 @@ async def test_create_from_xml_unusable_file_is_told_before_start(
 
 
 @pytest.mark.parametrize("drive", ["disk", "cdrom"])
-async def test_create_volume_that_qemu_cannot_reach_names_field(
+async def test_create_with_volume_unreadable_for_qemu_names_field(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, folder: Path, drive: str
 ):
     closed = folder / f"{guests.prefix}-closed"
@@ -239,7 +239,7 @@ async def test_start_torn_saved_state_advises_discard(
     assert started.state is ResourceState.RUNNING
 
 
-async def test_create_with_what_is_not_active_advises_to_start_it(
+async def test_create_with_inactive_pool_or_network_advises_start(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect
 ):
     name = guests.spec().name

@@ -135,7 +135,7 @@ async def test_create_with_another_format_than_was_made_is_refused(
 
 
 @pytest.mark.parametrize("way", ["backing", "data", "deep", "relative", "link"])
-async def test_create_on_an_image_that_needs_a_file_outside_every_pool_is_refused(
+async def test_create_on_image_with_base_outside_pools_is_refused(
     secret: Path, driver: LibvirtDriver, guests: Guests, folder: Path, dropped: Path, way: str
 ):
     image = folder / f"{guests.prefix}-{way}.qcow2"
@@ -302,7 +302,7 @@ def disk_of(volume: Volume) -> DiskSpec:
     return DiskSpec(volume=VolumeRef(name=volume.name), format=DiskFormat.QCOW2)
 
 
-async def test_new_qcow2_volume_is_of_the_version_that_checkpoints_need(
+async def test_create_qcow2_volume_uses_version_3(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect
 ):
     """An empty one, one that takes its space at once, an overlay, and the disk of a domain."""

@@ -100,7 +100,7 @@ async def test_delete_of_one_of_two_with_the_same_variables_keeps_them(
     assert not path.exists()
 
 
-async def test_delete_keeps_the_variables_that_another_domain_has_by_its_name(
+async def test_delete_keeps_nvram_used_by_another_domain(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect
 ):
     domain = raw.defineXML(xml(f"{guests.prefix}-named"))
@@ -124,7 +124,7 @@ def elsewhere() -> Iterator[Path]:
     folder.rmdir()
 
 
-async def test_delete_keeps_variables_that_libvirt_did_not_make(
+async def test_delete_keeps_nvram_not_made_by_libvirt(
     elsewhere: Path, driver: LibvirtDriver, guests: Guests
 ):
     elsewhere.write_bytes(MARK)

@@ -82,7 +82,7 @@ def defined(world: libvirt.virConnect, name: str) -> str:
 
 
 @pytest.mark.parametrize("what", ["name", "title", "description"])
-async def test_domain_with_a_text_that_is_no_utf8_spoils_nothing(
+async def test_reads_with_non_utf8_domain_text_succeed(
     private: LibvirtDriver, libvirtd: PrivateLibvirtd, world: libvirt.virConnect, what: str
 ):
     healthy, odd = defined(world, "proa-test-healthy"), defined(world, "proa-test-odd")
@@ -134,7 +134,7 @@ async def volume(
     pool.destroy()
 
 
-async def test_domain_with_a_text_that_no_xml_can_hold_is_named_and_can_go(
+async def test_delete_volume_beside_unparsable_domain_names_it(
     private: LibvirtDriver, world: libvirt.virConnect, volume: Volume
 ):
     odd = defined(world, "proa-test-odd")
@@ -148,7 +148,7 @@ async def test_domain_with_a_text_that_no_xml_can_hold_is_named_and_can_go(
     await private.delete(odd)
 
 
-async def test_domain_whose_name_is_no_utf8_is_named_by_its_id(
+async def test_delete_volume_beside_domain_with_non_utf8_name_names_its_id(
     private: LibvirtDriver, world: libvirt.virConnect, libvirtd: PrivateLibvirtd, volume: Volume
 ):
     odd = defined(world, "proa-test-odd")
@@ -157,7 +157,7 @@ async def test_domain_whose_name_is_no_utf8_is_named_by_its_id(
     await private.delete(odd)
 
 
-async def test_domain_with_a_torn_saved_state_is_named_and_can_go(
+async def test_delete_volume_beside_torn_saved_state_names_the_domain(
     private: LibvirtDriver, world: libvirt.virConnect, libvirtd: PrivateLibvirtd, volume: Volume
 ):
     odd = defined(world, "proa-test-odd")

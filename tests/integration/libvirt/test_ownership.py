@@ -124,7 +124,7 @@ async def test_delete_of_a_clone_keeps_the_volume_of_the_original(
 
 
 @pytest.mark.parametrize("where", ["inside", "instead", "before", "behind"])
-async def test_delete_keeps_a_volume_that_metadata_claims(
+async def test_delete_keeps_volume_claimed_by_metadata(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, where: str
 ):
     foreign = await foreign_volume(driver, guests)
@@ -135,7 +135,7 @@ async def test_delete_keeps_a_volume_that_metadata_claims(
     assert await guests.volumes() == {foreign}
 
 
-async def test_delete_of_a_domain_from_xml_keeps_what_the_xml_claims(
+async def test_delete_of_domain_from_xml_keeps_claimed_volume(
     driver: LibvirtDriver, guests: Guests
 ):
     foreign = await foreign_volume(driver, guests)
@@ -157,7 +157,7 @@ async def test_delete_of_a_domain_from_xml_keeps_what_the_xml_claims(
     assert await guests.volumes() == {foreign}
 
 
-async def test_delete_keeps_a_volume_that_was_made_anew_under_the_name(
+async def test_delete_keeps_volume_recreated_under_the_name(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect
 ):
     made = await driver.create_domain(guests.blank())
@@ -173,9 +173,7 @@ async def test_delete_keeps_a_volume_that_was_made_anew_under_the_name(
     assert await guests.volumes() == {volume.name}
 
 
-async def test_delete_keeps_a_volume_that_another_domain_uses(
-    driver: LibvirtDriver, guests: Guests
-):
+async def test_delete_keeps_volume_used_by_another_domain(driver: LibvirtDriver, guests: Guests):
     made = await driver.create_domain(guests.blank())
     volume = disk_of(made)
     user = await driver.create_domain(guests.blank(disks=(DiskSpec(volume=volume),)))

@@ -82,7 +82,7 @@ class EventCounter:
         return number
 
 
-async def test_pause_and_resume_return_what_a_list_shows(
+async def test_pause_and_resume_return_listed_summary(
     driver: LibvirtDriver, domain: libvirt.virDomain
 ):
     id = domain.UUIDString()

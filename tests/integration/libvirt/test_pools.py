@@ -64,7 +64,7 @@ def odd_file(pool_folder: Path, content: bytes = b"") -> Path:
     return path
 
 
-async def test_list_volumes_leaves_out_a_name_that_is_not_utf8_and_says_so_once(
+async def test_list_volumes_omits_non_utf8_name_and_logs_once(
     driver: LibvirtDriver, pool: libvirt.virStoragePool, pool_folder: Path
 ):
     odd_file(pool_folder)
@@ -78,7 +78,7 @@ async def test_list_volumes_leaves_out_a_name_that_is_not_utf8_and_says_so_once(
     assert told.count(pool.name()) == 1
 
 
-async def test_delete_volume_beside_a_name_that_is_not_utf8_works(
+async def test_delete_volume_beside_non_utf8_name_works(
     driver: LibvirtDriver, guests: Guests, pool: libvirt.virStoragePool, pool_folder: Path
 ):
     odd_file(pool_folder)
@@ -90,7 +90,7 @@ async def test_delete_volume_beside_a_name_that_is_not_utf8_works(
 
 
 @pytest.mark.parametrize("base", [b"/\xff\xfe", "/\uffff".encode(), "/\ufffe".encode()])
-async def test_list_volumes_shows_an_image_whose_base_has_an_odd_name(
+async def test_list_volumes_shows_image_with_odd_base_name(
     driver: LibvirtDriver, pool: libvirt.virStoragePool, pool_folder: Path, base: bytes
 ):
     header = bytearray(TORN.ljust(4096, b"\0"))
@@ -106,7 +106,7 @@ async def test_list_volumes_shows_an_image_whose_base_has_an_odd_name(
     await driver.delete_volume(pool.name(), "odd.qcow2")
 
 
-async def test_list_volumes_shows_a_name_that_no_xml_can_hold(
+async def test_list_volumes_shows_name_invalid_in_xml(
     driver: LibvirtDriver, pool: libvirt.virStoragePool, pool_folder: Path
 ):
     odd = pool_folder / "odd-\uffff.img"
@@ -137,7 +137,7 @@ async def test_create_from_odd_named_file_of_others_boots_and_keeps_it(
     assert not iso.exists()
 
 
-async def test_create_from_name_that_no_xml_can_hold_names_field(
+async def test_create_with_volume_name_invalid_in_xml_names_field(
     driver: LibvirtDriver, guests: Guests, pool: libvirt.virStoragePool, pool_folder: Path
 ):
     odd = pool_folder / "odd-\uffff.img"
@@ -176,7 +176,7 @@ async def test_inactive_pool_is_told_with_how_to_start_it(
 
 
 @pytest.mark.parametrize("base", [b"/base", b"/etc/passwd"], ids=["missing", "there"])
-async def test_list_volumes_shows_what_libvirt_cannot_describe(
+async def test_list_volumes_shows_volume_with_unknown_base_format(
     driver: LibvirtDriver, pool: libvirt.virStoragePool, base: bytes
 ):
     made = await driver.create_volume(

@@ -60,7 +60,7 @@ def refused(provoke: Callable[[], object]) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("provocation", PROVOCATIONS, ids=lambda each: each.row)
-def test_provoked_refusal_is_its_row_on_the_versions_that_have_it(
+def test_refusal_when_provoked_matches_its_row(
     ground: Ground, version: str, provocation: Provocation
 ):
     (row,) = (row for row in refusals.REFUSALS if row.name == provocation.row)

@@ -159,7 +159,7 @@ async def test_update_of_a_transient_guest_without_live_effect_is_refused(
     assert await steady(driver, guest.id) == before
 
 
-async def test_update_beyond_the_maximum_raises_that_of_the_next_start(
+async def test_update_beyond_the_maximum_raises_it_at_next_start(
     driver: LibvirtDriver, guests: Guests
 ):
     blank = await driver.create_domain(guests.blank(), start=True)

@@ -159,7 +159,7 @@ async def test_stop_of_a_transient_guest_deletes_its_volumes(driver: LibvirtDriv
     assert await guests.domains() == set()
 
 
-async def test_stop_with_on_poweroff_restart_says_that_the_guest_rebooted(
+async def test_stop_with_on_poweroff_restart_reports_reboot(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect
 ):
     made = await driver.create_domain(guests.spec("guest-noagent.iso"))

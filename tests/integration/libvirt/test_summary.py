@@ -130,7 +130,7 @@ async def test_summary_without_a_balloon_is_the_same_from_list_and_verb(
     assert stopped.domain == started.domain == alone.domain
 
 
-async def test_full_view_of_processors_that_came_without_an_event_is_in_the_summary(
+async def test_full_view_with_new_vcpus_matches_summary(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect
 ):
     domain = raw.defineXML(
@@ -157,7 +157,7 @@ class Vanishing(libvirt.virDomain):
         return active
 
 
-async def test_read_size_of_a_domain_that_goes_meanwhile_is_not_found(
+async def test_read_size_of_vanishing_domain_raises_not_found(
     guests: Guests, raw: libvirt.virConnect
 ):
     """libvirt omits such a domain from its statistics without an error."""

@@ -65,7 +65,7 @@ async def test_delete_volume_below_a_disk_only_snapshot_outside_every_pool_is_re
     assert error.metadata["used_by"] == f"domain {domain.name()}"
 
 
-async def test_delete_volume_that_a_snapshot_alone_remembers_is_refused(
+async def test_delete_volume_used_by_snapshot_alone_is_refused(
     outside_folder: Path,
     driver: LibvirtDriver,
     guests: Guests,
@@ -88,7 +88,7 @@ async def test_delete_volume_that_a_snapshot_alone_remembers_is_refused(
 
 
 @pytest.mark.parametrize("way", ["symlink", "hard link", "bind mount"])
-async def test_delete_volume_that_a_domain_reaches_by_another_path_is_refused(
+async def test_delete_volume_used_by_another_path_is_refused(
     outside_folder: Path,
     driver: LibvirtDriver,
     guests: Guests,
@@ -125,7 +125,7 @@ async def test_delete_volume_that_a_domain_reaches_by_another_path_is_refused(
     ],
     ids=["kernel", "initrd", "loader", "nvram", "template"],
 )
-async def test_delete_volume_that_a_domain_boots_from_is_refused(
+async def test_delete_volume_used_for_boot_is_refused(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, volume: Volume, os: str
 ):
     domain = define(raw, guests, "", os.format(path=volume.path))
@@ -202,7 +202,7 @@ async def test_delete_volume_of_a_disk_by_pool_and_name_is_refused(
     ]
 
 
-async def test_delete_volume_below_an_image_that_libvirt_does_not_know_yet_is_refused(
+async def test_delete_volume_below_unlisted_image_is_refused(
     driver: LibvirtDriver, folder: Path, guests: Guests, volume: Volume
 ):
     name = f"{guests.prefix}-dropped.qcow2"

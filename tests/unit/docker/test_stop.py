@@ -23,9 +23,7 @@ class Killing(ScriptedAnswers):
 
 
 @pytest.mark.parametrize(("auto_remove", "lifetime"), [(False, None), (True, Lifetime.TRANSIENT)])
-async def test_stop_of_container_that_is_being_removed_returns_lifetime_of_list_unless_transient(
-    auto_remove, lifetime
-):
+async def test_stop_during_removal_returns_listed_lifetime_unless_transient(auto_remove, lifetime):
     host = {"AutoRemove": auto_remove}
     ended = inspected(HostConfig=host, State={"Status": "exited", "Running": False})
     removing = inspected(HostConfig=host, State={"Status": "removing", "Running": False})

@@ -56,7 +56,7 @@ async def test_start_on_another_port_succeeds(driver, wished):
     await run(driver, wished)
 
 
-async def test_start_after_a_refused_one_finds_the_ports_free_that_it_wished_besides(driver):
+async def test_start_when_refused_releases_its_other_ports(driver):
     await run(driver, port(8081))
     with pytest.raises(InUseError):
         await run(driver, port(8080), port(8081))
