@@ -274,7 +274,16 @@ async def test_create_container_with_built_in_network_joins_it(
 async def test_create_container_started_by_another_client_succeeds(
     driver: DockerDriver, make: Make, raw: docker.APIClient
 ):
-    made = await driver.create_container(make.spec(*DEAF), start=True, on_made=raw.start)
+    spec = make.spec(*DEAF)
+    created = raw.events(
+        decode=True, filters={"event": "create", "label": f"{LABEL}={spec.labels[LABEL]}"}
+    )
+    starting = asyncio.create_task(asyncio.to_thread(lambda: raw.start(next(created)["id"])))
+
+    made = await driver.create_container(spec, start=True)
+    await starting
+    created.close()
+
     assert made.resource.state is ResourceState.RUNNING
 
 
