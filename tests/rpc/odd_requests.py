@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable
 
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 
 TEXTS = (
     *("", "web", "vm", "container/web", "domain/vm", "local", "proa-test/busybox:1", "name"),
@@ -79,7 +80,7 @@ class OddRequests:
                 there[draw.choice(TEXTS)] = draw.choice(TEXTS)
         elif field.message_type is not None:
             if depth < MOST_DEEP:
-                inner = field.message_type._concrete_class
+                inner = GetMessageClass(field.message_type)
                 for _ in range(draw.randrange(4) if field.is_repeated else 1):
                     into = there.add() if field.is_repeated else there
                     into.SetInParent()

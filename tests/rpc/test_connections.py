@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from eventually import consistently
 from proa import v1
 from proad.rpc.timing import RpcTiming
 from proad.timing import DaemonTiming
@@ -50,7 +51,7 @@ async def test_connection_with_a_stream_is_not_closed_as_idle(serve):
     daemon = await serve(timing=DaemonTiming(rpc=RpcTiming(idle=1)))
     call = daemon.call("WatchResources", timeout=None)
     assert (await call.read()).events
-    await asyncio.sleep(3)  # three times the idle time
+    await consistently(lambda: not call.done(), during=3)  # three times the idle time
 
     await daemon.container("web")
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -26,17 +26,28 @@ class ContainerWatcher:
         self.seen: list[Resource | None] = []
         self._driver = driver
         self._id = id
+        self._come = asyncio.Event()
 
     async def follow(self, events: AsyncIterator[EngineEvent]) -> None:
         async for event in events:
             if event.id != self._id:
                 continue
             self.events.append(event)
+            self._come.set()
             try:
                 found = await self._driver.get_resource(self._id, self._view)
             except ResourceNotFoundError:
                 found = None
             self.seen.append(found)
+            self._come.set()
+
+    async def quiet(self) -> None:
+        """Wait until nothing has come for a while."""
+        with suppress(TimeoutError):
+            while True:
+                async with asyncio.timeout(SETTLED):
+                    await self._come.wait()
+                self._come.clear()
 
     async def settled(
         self, such: Callable[[Resource | None], bool] = lambda _: True, *, after: int = 0
@@ -50,7 +61,7 @@ class ContainerWatcher:
             await eventually(come, every=0.01)
         except TimeoutError:
             pytest.fail(f"heard {self.events}, read {self.seen}")
-        await asyncio.sleep(SETTLED)
+        await self.quiet()
         assert such(self.seen[-1])
         return self.seen[-1]
 
@@ -62,7 +73,7 @@ async def watched(
     watcher = ContainerWatcher(driver, id, view)
     async with EventQueue.of(driver) as events:
         following = asyncio.create_task(watcher.follow(events))
-        await asyncio.sleep(SETTLED)  # the events of the second before, repeated
+        await watcher.quiet()  # the events of the second before, repeated
         watcher.events.clear()
         watcher.seen.clear()
         yield watcher

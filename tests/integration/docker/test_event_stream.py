@@ -11,7 +11,7 @@ import docker
 import pytest
 
 from event_queue import EventQueue
-from eventually import eventually
+from eventually import consistently, eventually
 from integration.docker.private_engine import PrivateEngine
 from integration.docker.workloads import DEAF, IMAGE, Make
 from proad.drivers.docker import DockerDriver
@@ -47,8 +47,7 @@ async def test_subscribe_when_closed_idle_ends_listener(driver: DockerDriver):
     await eventually(no_listeners)  # of the tests before
     for _ in range(3):
         async with EventQueue.of(driver):
-            assert len(listeners()) == 1
-            await asyncio.sleep(0.1)
+            await consistently(lambda: len(listeners()) == 1, during=0.1)
             started = time.monotonic()
         assert time.monotonic() - started < 2
         await eventually(no_listeners, every=0.01)
@@ -112,8 +111,8 @@ async def test_subscribe_when_engine_dies_or_hangs_raises_unreachable(engine: Pr
 
             engine.signal(signal.SIGSTOP)
             reading = asyncio.ensure_future(anext(events))
-            await asyncio.sleep(0.3)
-            assert not reading.done()  # only a probe detects a frozen engine
+            # Only a probe detects a frozen engine.
+            await consistently(lambda: not reading.done(), during=0.3)
             reading.cancel()
             started = time.monotonic()
         assert time.monotonic() - started < 2

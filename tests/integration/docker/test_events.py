@@ -8,6 +8,7 @@ import docker
 import pytest
 
 from event_queue import EventQueue
+from eventually import consistently
 from integration.docker.container_watcher import SETTLED, watched
 from integration.docker.workloads import DEAF, IMAGE, Make
 from proad.drivers.docker import DockerDriver
@@ -118,8 +119,7 @@ async def test_subscribe_without_change_reports_nothing(
             raw.kill(made.id, "SIGWINCH")
 
         await asyncio.to_thread(look_around)
-        await asyncio.sleep(SETTLED)
-        assert watcher.events == []
+        await consistently(lambda: watcher.events == [], during=SETTLED)
 
 
 async def test_subscribe_when_health_changes_reports_reconfigured(

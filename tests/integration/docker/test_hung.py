@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from event_queue import EventQueue
-from eventually import eventually
+from eventually import consistently, eventually
 from integration.docker.private_engine import PrivateEngine
 from integration.docker.workloads import DEAF, IMAGE
 from proad.drivers.docker import DockerDriver
-from proad.errors import EngineTimedOutError
+from proad.errors import EngineTimedOutError, ResourceNotFoundError
 from proad.model import (
     ContainerSpec,
     DeleteOptions,
@@ -70,12 +70,12 @@ async def test_calls_with_hung_shim_delay_no_other_container(engine: PrivateEngi
                     *(driver.get_resource(bad.id) for _ in range(10)),
                 )
             ]
-            await asyncio.sleep(0.5)
+            await consistently(lambda: not any(task.done() for task in stuck), during=0.5)
             # Cancelled callers keep their slots, so that further hung calls take none.
             for task in stuck[-5:]:
                 task.cancel()
             stuck += [asyncio.create_task(driver.get_resource(bad.id)) for _ in range(10)]
-            await asyncio.sleep(0.2)
+            await consistently(lambda: not any(task.done() for task in stuck[-10:]), during=0.2)
 
             started = time.monotonic()
             async with asyncio.timeout(SOON):
@@ -113,13 +113,16 @@ async def test_calls_with_hung_shim_delay_no_other_container(engine: PrivateEngi
 
 async def test_call_on_hung_shim_times_out(engine: PrivateEngine):
     engine.start()
-    async with DockerDriver(engine.url, timeout=timedelta(seconds=3)) as driver:
-        await eventually(lambda: PrivateEngine.answers(driver), within=30)
+    async with (
+        DockerDriver(engine.url) as patient,
+        DockerDriver(engine.url, timeout=timedelta(seconds=3)) as driver,
+    ):
+        await eventually(lambda: PrivateEngine.answers(patient), within=30)
         await engine.import_image()
         spec = ContainerSpec(
             image=IMAGE, command=DEAF, networks=(NetworkAttachment(network="none"),)
         )
-        made = (await driver.create_container(spec, start=True)).resource
+        made = (await patient.create_container(spec, start=True)).resource
         async with hung(made):
             started = time.monotonic()
             calls = [driver.pause(made.id), *(driver.get_resource(made.id) for _ in range(5))]
@@ -127,13 +130,12 @@ async def test_call_on_hung_shim_times_out(engine: PrivateEngine):
             assert isinstance(answers[0], EngineTimedOutError)
             assert any(isinstance(each, EngineTimedOutError) for each in answers[1:])
             assert time.monotonic() - started < 5
-        await driver.delete(made.id, DeleteOptions(force=True))
-
-        async def ended() -> bool:
-            """Return whether no call is left: abandoned calls may end after the deletion."""
-            return len(driver._engine._limiter) == 0
-
-        await eventually(ended)
+        await patient.delete(made.id, DeleteOptions(force=True))
+        # Abandoned calls have ended, or end now, and delay no further call.
+        for answer in await asyncio.gather(
+            *(driver.get_resource(made.id) for _ in range(5)), return_exceptions=True
+        ):
+            assert isinstance(answer, ResourceNotFoundError)
 
 
 async def test_stop_graceful_then_force_of_hung_shim_kills(engine: PrivateEngine):

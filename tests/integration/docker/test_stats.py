@@ -13,7 +13,13 @@ from proad.drivers.docker import DockerDriver
 from proad.drivers.docker.driver import environment_address
 from proad.drivers.docker.http.engine_client import EngineClient
 from proad.drivers.docker.stats import ContainerStatsCollector
-from proad.model import ContainerResources, NetworkAttachment, ResourceKind, ResourceState
+from proad.model import (
+    ContainerResources,
+    NetworkAttachment,
+    ResourceKind,
+    ResourceState,
+    ResourceStats,
+)
 
 pytestmark = pytest.mark.docker
 
@@ -21,19 +27,22 @@ LIMIT = timedelta(seconds=60)
 MIB = 2**20
 BUSY = ("sh", "-c", "while :; do :; done")
 # Write and read a file, to fill droppable page cache.
-CACHING = ("sh", "-c", "dd if=/dev/zero of=/tmp/x bs=1M count=32; sync; sleep 3600")
+CACHING = ("sh", "-c", "dd if=/dev/zero of=/tmp/x bs=1M count=32; sync; echo ready; sleep 3600")
 
 
 async def test_stats_of_busy_container_measures_cpu_time(driver: DockerDriver, make: Make):
     made = await make(*BUSY, resources=ContainerResources(cpus=0.5, memory_bytes=64 * MIB))
-    await asyncio.sleep(0.3)
-    first = (await driver.stats([made.id]))[made.id]
-    await asyncio.sleep(1.2)
-    second = (await driver.stats([made.id]))[made.id]
+    samples: list[ResourceStats] = []
+
+    async def second_passed() -> bool:
+        samples.append((await driver.stats([made.id]))[made.id])
+        return samples[-1].sample_time - samples[0].sample_time >= timedelta(seconds=1)
+
+    await eventually(second_passed)
+    first, second = samples[0], samples[-1]
     assert (second.id, second.kind) == (made.id, ResourceKind.CONTAINER)
     assert abs(second.sample_time - datetime.now(UTC)) < timedelta(seconds=5)
     passed = second.sample_time - first.sample_time
-    assert passed > timedelta(seconds=0.5)
     assert 0.1 < (second.cpu_time - first.cpu_time) / passed < 0.75
     assert second.memory_limit_bytes == 64 * MIB
     assert 0 < second.memory_usage_bytes < 64 * MIB
@@ -43,7 +52,11 @@ async def test_stats_memory_excludes_page_cache(
     driver: DockerDriver, make: Make, raw: docker.APIClient
 ):
     made = await make(*CACHING)
-    await asyncio.sleep(1.5)
+
+    async def written() -> bool:
+        return b"ready" in await asyncio.to_thread(raw.logs, made.id)
+
+    await eventually(written)
     found = (await driver.stats([made.id]))[made.id]
     assert found.memory_usage_bytes < 16 * MIB < 32 * MIB
     assert found.memory_limit_bytes == raw.info()["MemTotal"]

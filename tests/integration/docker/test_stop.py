@@ -10,7 +10,7 @@ from typing import Any
 import docker
 import pytest
 
-from eventually import eventually
+from eventually import consistently, eventually
 from integration.docker.workloads import (
     DEAF,
     IMAGE,
@@ -64,6 +64,15 @@ async def heard(raw: docker.APIClient, container: Resource) -> None:
     await eventually(ready, every=0.02)
 
 
+async def stays_stopped(driver: DockerDriver, container: Resource, *, during: float) -> None:
+    """Check that nobody starts a container again."""
+
+    async def stopped() -> bool:
+        return (await driver.get_resource(container.id)).state is STOPPED
+
+    await consistently(stopped, during=during)
+
+
 async def asked(
     driver: DockerDriver, container: Resource, options: StopOptions, number: int = 1
 ) -> list[asyncio.Task[Resource]]:
@@ -93,9 +102,8 @@ class TestGraceful:
         stopped = await driver.stop(made.id, StopOptions(mode=mode))
         assert stopped.state is STOPPED
         assert stopped.state_detail.reason is StateReason.COMPLETED
-        await asyncio.sleep(0.3)
-        after = await driver.get_resource(made.id)
-        assert (after.state, after.container.restart_count) == (STOPPED, 0)
+        await stays_stopped(driver, made, during=0.3)
+        assert (await driver.get_resource(made.id)).container.restart_count == 0
 
     @pytest.mark.parametrize("signal", ["SIGTERM", "INT", "2"])
     async def test_stop_uses_configured_stop_signal(
@@ -110,8 +118,7 @@ class TestGraceful:
         stopped = await driver.stop(made.id, graceful(30))
         code = INIT_KILLED_BY["SIGTERM" if signal == "SIGTERM" else "SIGINT"]
         assert stopped.state_detail.exit_code == code
-        await asyncio.sleep(0.3)
-        assert (await driver.get_resource(made.id)).state is STOPPED
+        await stays_stopped(driver, made, during=0.3)
 
     async def test_stop_returns_within_a_second_of_exit(
         self, driver: DockerDriver, make: Make, raw: docker.APIClient
@@ -151,8 +158,7 @@ class TestGraceful:
         assert grace <= time.monotonic() - started < grace + 5
         assert (stopped.state, stopped.state_detail.exit_code) == (STOPPED, 137)
         assert steps == [f"SIGTERM sent, waiting up to {grace:g} s", "killing"]
-        await asyncio.sleep(0.3)
-        assert (await driver.get_resource(made.id)).state is STOPPED
+        await stays_stopped(driver, made, during=0.3)
 
     async def test_stop_without_grace_uses_configured_timeout(
         self, driver: DockerDriver, make: Make
@@ -282,8 +288,7 @@ class TestForce:
         made = await make(*DEAF, restart_policy=ALWAYS)
         stopped = await driver.stop(made.id, FORCE)
         assert (stopped.state, stopped.state_detail.exit_code) == (STOPPED, 137)
-        await asyncio.sleep(0.3)
-        assert (await driver.get_resource(made.id)).state is STOPPED
+        await stays_stopped(driver, made, during=0.3)
 
     async def test_stop_force_of_paused_container_kills(self, driver: DockerDriver, make: Make):
         made = await make(*DEAF)
@@ -299,8 +304,7 @@ class TestForce:
 
         await eventually(looping, every=0.02)
         assert (await driver.stop(made.id, graceful(5))).state is STOPPED
-        await asyncio.sleep(0.8)
-        assert (await driver.get_resource(made.id)).state is STOPPED
+        await stays_stopped(driver, made, during=0.8)
 
     async def test_stop_force_during_graceful_stops_ends_them(
         self, driver: DockerDriver, make: Make
@@ -366,14 +370,18 @@ class TestRestart:
     ):
         made = await make(*DEAF)
         grace = timedelta(seconds=30)
+        steps: list[str] = []
         restarting = asyncio.create_task(
-            driver.restart(made.id, RestartOptions(grace_period=grace))
+            driver.restart(
+                made.id,
+                RestartOptions(grace_period=grace),
+                on_step=lambda step, _percent: steps.append(step),
+            )
         )
-        await asyncio.sleep(0.5)
+        await eventually(lambda: steps)
         restarting.cancel()
 
         stopped = await driver.stop(made.id, StopOptions(mode=StopMode.FORCE))
 
         assert stopped.state is STOPPED
-        await asyncio.sleep(1)
-        assert (await driver.get_resource(made.id)).state is STOPPED
+        await stays_stopped(driver, made, during=1)

@@ -2,13 +2,13 @@
 
 import asyncio
 import threading
-import time
 from contextlib import contextmanager, suppress
 
 import grpc
 import pytest
 
 import proa
+from eventually import wait_until
 from proa import v1
 from unit.client.watch_consumer import WatchConsumer
 from unit.client.watch_server import RUNNING, STOPPED
@@ -33,10 +33,9 @@ def watch_server(small_daemon):
 
 
 def no_thread_left():
-    deadline = time.monotonic() + 30
-    while any(thread.name == "proa-watch" for thread in threading.enumerate()):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(
+        lambda: all(thread.name != "proa-watch" for thread in threading.enumerate()), every=0.01
+    )
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ class ScriptedEngine:
 
     Attributes:
         calls: how often each was made, such as "POST /containers/…/pause".
+        listed: the entries of a list.
         hung: ids of the containers whose inspect is not answered until they `go_on`.
         statuses: of the answers to changes, where that is not 204.
         gate: what answers to changes wait for.
@@ -27,6 +28,7 @@ class ScriptedEngine:
 
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
+        self.listed: list[dict[str, Any]] = []
         self.hung: set[str] = set()
         self.go_on = asyncio.Event()
         self.statuses: dict[str, HTTPStatus] = {}
@@ -90,7 +92,7 @@ class ScriptedEngine:
             case _, ["_ping"]:
                 return HTTPStatus.OK, {}
             case "GET", ["containers", "json"]:
-                return HTTPStatus.OK, []
+                return HTTPStatus.OK, self.listed
             case "GET", ["containers", id, "json"]:
                 if id in self.hung:
                     await self.go_on.wait()

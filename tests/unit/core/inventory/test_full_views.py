@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
+from eventually import eventually
 from proad.core.inventory import Inventory
 from proad.errors import EngineConflictError, EngineUnreachableError, ResourceNotFoundError
 from proad.model import Domain, ResourceState, Verb
@@ -147,9 +148,11 @@ async def test_full_view_beyond_its_age_is_read_again(engine, connection, invent
     assert await inventory.full(connection, "1") is first
     engine.full_view_age = timedelta(seconds=0.05)
     engine.commands["1"] = "second"
-    await asyncio.sleep(0.06)
 
-    assert command(await inventory.full(connection, "1")) == "second"
+    async def read_again():
+        return command(await inventory.full(connection, "1")) == "second"
+
+    await eventually(read_again)
 
 
 async def test_full_view_with_new_state_updates_summary(engine, connection, inventory):

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from eventually import consistently
 from proad.core.inventory import Journal
 from proad.core.inventory.journal import Notice
 from proad.errors import ShuttingDownError
@@ -85,8 +86,7 @@ async def test_beyond_wakes_all_waiters_on_entry():
     journal.note(Gap(kind=GapKind.ENGINE_LOST))
     await asyncio.wait_for(asyncio.gather(*waiting), 1)
 
-    await asyncio.sleep(0.01)
-    assert not further.done()
+    await consistently(lambda: not further.done(), during=0.01, every=0.002)
     journal.note(Gap(kind=GapKind.ENGINE_LOST))
     await asyncio.wait_for(further, 1)
 

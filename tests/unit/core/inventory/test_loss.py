@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from eventually import consistently
 from proad.core.inventory import Inventory, InventoryTiming, watch
 from proad.errors import EngineTimedOutError, EngineUnreachableError
 from proad.model import GapKind, ResourceFilter, ResourceState
@@ -85,8 +86,8 @@ async def test_reflector_of_lost_engine_unsubscribes_and_lists_again(engine, con
     assert not inventory.synced(connection)
     assert engine.followers == 0
     asked = engine.asked.total()
-    await asyncio.sleep(0.1)
-    assert engine.asked.total() == asked  # a lost engine is not polled by calls
+    # A lost engine is not polled by calls.
+    await consistently(lambda: engine.asked.total() == asked, during=0.1, every=0.005)
 
     await come_back(engine, connection)
     await until(lambda: told(inventory)[1:] == [LOST, RESYNCED])
@@ -143,8 +144,7 @@ async def test_ready_during_new_list_waits(engine, connection, follow):
     await gate.reached.wait()
 
     ready = asyncio.ensure_future(inventory.ready(connection))
-    await asyncio.sleep(0.02)
-    assert not ready.done()
+    await consistently(lambda: not ready.done(), during=0.02, every=0.005)
     gate.open.set()
     await ready
 
@@ -157,7 +157,7 @@ async def test_ready_of_lost_engine_raises_unreachable(engine, connection, follo
     engine.break_streams()
     await gate.reached.wait()
     ready = asyncio.ensure_future(inventory.ready(connection))
-    await asyncio.sleep(0.01)
+    await consistently(lambda: not ready.done(), during=0.02, every=0.005)
 
     await lose(engine, connection)
 

@@ -42,7 +42,6 @@ async def test_events_at_once_are_coalesced_into_one_refresh(engine, connection,
     await gate.reached.wait()
     for _ in range(100):
         engine.tell("1")
-    await asyncio.sleep(0.01)
 
     gate.open.set()
     await quiet(inventory)
@@ -58,7 +57,6 @@ async def test_refresh_with_change_during_read_is_repeated(engine, connection, f
     engine.put(box(state=S.PAUSED))
     await gate.reached.wait()
     engine.put(box(state=S.STOPPED))
-    await asyncio.sleep(0.01)
     gate.open.set()
     await quiet(inventory)
 
@@ -73,9 +71,7 @@ async def test_refreshes_are_bounded(engine, connection, follow):
     for number in range(50):
         engine.tell(str(number))
     await gate.reached.wait()
-    await asyncio.sleep(0.02)
-
-    assert gate.most == refresher.REFRESHES
+    await until(lambda: gate.waiting == refresher.REFRESHES)
     gate.open.set()
     await quiet(inventory)
     assert gate.most == refresher.REFRESHES
