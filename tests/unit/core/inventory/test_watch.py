@@ -349,7 +349,6 @@ async def test_watch_from_unknown_revision_raises_compacted(inventory, place):
 
 
 async def test_watch_resumed_after_any_batch_misses_nothing(inventory):
-    """A watcher that resumes after any batch misses and repeats nothing."""
     watcher = Watcher(inventory)
     await watcher.initial()
     heard = []
