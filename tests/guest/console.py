@@ -14,12 +14,20 @@ import libvirt
 from lxml import etree
 
 Read = Callable[[], Awaitable[bytes]]
+Write = Callable[[bytes], object]
+
+_PROMPT = b"guest# "
+# Seconds of silence after which the shell is asked for its prompt again.
+_SILENCE = 2.0
 
 
 async def hear(
     domain: libvirt.virDomain, what: bytes, *, within: float, command: str = ""
 ) -> re.Match[bytes]:
-    """Type a command, if there is one, and wait until the guest says something from now on.
+    """Type a command, if there is one, and wait until the guest prints something from now on.
+
+    A line that is typed before the shell has opened the console is lost, so that the shell is
+    made to print its prompt first.
 
     Args:
         domain: the guest, which runs.
@@ -28,20 +36,31 @@ async def hear(
         command: a line for the guest's shell.
     """
     tty = etree.fromstring(domain.XMLDesc()).find("devices/console").get("tty", "")
-    typed = f"{command}\n".encode() if command else b""
-    said = b""
-    opened = _terminal(tty, typed) if os.access(tty, os.R_OK | os.W_OK) else _stream(domain, typed)
-    with opened as read:
-        async with asyncio.timeout(within):
-            while not (found := re.search(what, said)):
-                said += await read()
-            return found
+    terminal = os.access(tty, os.R_OK | os.W_OK)
+    with _terminal(tty) if terminal else _stream(domain) as (read, write):
+        output = b""
+        reading = asyncio.ensure_future(read())
+        try:
+            async with asyncio.timeout(within):
+                while command and _PROMPT not in output:
+                    write(b"\n")
+                    if (await asyncio.wait({reading}, timeout=_SILENCE))[0]:
+                        output += reading.result()
+                        reading = asyncio.ensure_future(read())
+                if command:
+                    output = b""
+                    write(f"{command}\n".encode())
+                while not (found := re.search(what, output)):
+                    output += await reading
+                    reading = asyncio.ensure_future(read())
+                return found
+        finally:
+            reading.cancel()
 
 
 @contextmanager
-def _terminal(path: str, typed: bytes) -> Iterator[Read]:
-    access = os.O_RDWR if typed else os.O_RDONLY
-    tty = os.open(path, access | os.O_NOCTTY | os.O_NONBLOCK)
+def _terminal(path: str) -> Iterator[tuple[Read, Write]]:
+    tty = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
 
     async def read() -> bytes:
         while True:
@@ -51,15 +70,13 @@ def _terminal(path: str, typed: bytes) -> Iterator[Read]:
                 await asyncio.sleep(0.02)
 
     try:
-        if typed:
-            os.write(tty, typed)
-        yield read
+        yield read, lambda typed: os.write(tty, typed)
     finally:
         os.close(tty)
 
 
 @contextmanager
-def _stream(domain: libvirt.virDomain, typed: bytes) -> Iterator[Read]:
+def _stream(domain: libvirt.virDomain) -> Iterator[tuple[Read, Write]]:
     stream = domain.connect().newStream()
     domain.openConsole(None, stream, libvirt.VIR_DOMAIN_CONSOLE_FORCE)
 
@@ -69,8 +86,6 @@ def _stream(domain: libvirt.virDomain, typed: bytes) -> Iterator[Read]:
         return more
 
     try:
-        if typed:
-            stream.send(typed)
-        yield read
+        yield read, stream.send
     finally:
         stream.abort()
