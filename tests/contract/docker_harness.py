@@ -15,6 +15,7 @@ from proad.model import (
     RestartPolicy,
     RestartPolicyMode,
 )
+from resource_details import container_of
 
 _SHELL = ("sh", "-c")
 OBEDIENT = (*_SHELL, 'trap "exit 0" TERM; while :; do sleep 0.05; done')
@@ -87,7 +88,7 @@ class DockerHarness(DriverHarness):
             nonlocal now
             now = await self.driver.get_resource(resource.id)
             # Docker waits 3.2 seconds before the restart after the fifth.
-            return now.state is state and now.container.restart_count >= 5
+            return now.state is state and container_of(now).restart_count >= 5
 
         await eventually(reached, within=60, every=0.02)
         return now

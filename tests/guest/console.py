@@ -35,7 +35,9 @@ async def hear(
         within: seconds to wait at most.
         command: a line for the guest's shell.
     """
-    tty = etree.fromstring(domain.XMLDesc()).find("devices/console").get("tty", "")
+    console = etree.fromstring(domain.XMLDesc()).find("devices/console")
+    assert console is not None
+    tty = console.get("tty", "")
     terminal = os.access(tty, os.R_OK | os.W_OK)
     with _terminal(tty) if terminal else _stream(domain) as (read, write):
         output = b""

@@ -253,7 +253,7 @@ async def test_error_too_many_logins_has_a_retry_delay(daemon):
 class Failing(MemoryDriver):
     """Raises `error` where it should pause."""
 
-    error = None
+    error: Exception
 
     async def pause(self, id, **options):
         raise self.error

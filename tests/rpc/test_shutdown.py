@@ -59,13 +59,13 @@ class Stopping:
         await self.daemon.channel.close()
 
     def begin(self):
-        """Begin to stop, as SIGTERM does."""
+        """Begin to stop, as SIGTERM does, and return the future of the end."""
         if self._over is None:
             self._over = asyncio.ensure_future(self._context.__aexit__(None, None, None))
+        return self._over
 
     async def over(self):
-        self.begin()
-        await asyncio.shield(self._over)
+        await asyncio.shield(self.begin())
 
     @property
     def is_over(self):

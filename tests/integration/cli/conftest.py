@@ -68,6 +68,7 @@ def daemons(tmp_path):
 
     yield start
     for daemon in started:
+        assert daemon.process is not None
         if daemon.process.poll() is None:
             daemon.process.kill()
             daemon.process.wait()

@@ -37,6 +37,7 @@ class Shown:
         self._reader.start()
 
     def _read(self):
+        assert self.process.stdout is not None
         for line in self.process.stdout:
             with self._news:
                 self.lines.append(line.rstrip("\n"))
@@ -63,6 +64,7 @@ class Shown:
             self.process.send_signal(number)
         code = self.process.wait(20)
         self._reader.join()
+        assert self.process.stderr is not None
         return code, self.process.stderr.read()
 
 
@@ -76,9 +78,8 @@ def show(ann):
 
     yield begin
     for one in shown:
-        one.end(signal.SIGKILL)
-        one.process.stderr.close()
-        one.process.stdout.close()
+        with one.process:  # closes the pipes
+            one.end(signal.SIGKILL)
 
 
 @pytest.fixture

@@ -78,6 +78,7 @@ def test_daemon_killed_by_a_fault_leaves_no_core(environment, tmp_path):
         stderr=subprocess.PIPE,
         cwd=tmp_path,
     )
+    assert process.stderr is not None
     while b'"serving"' not in (line := process.stderr.readline()):
         assert line, "the daemon does not serve"
     process.send_signal(signal.SIGABRT)

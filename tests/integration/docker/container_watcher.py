@@ -10,9 +10,14 @@ from event_queue import EventQueue
 from eventually import eventually
 from proad.drivers.docker import DockerDriver
 from proad.errors import ResourceNotFoundError
-from proad.model import EngineEvent, Resource, ResourceView
+from proad.model import EngineEvent, Resource, ResourceState, ResourceView
 
 SETTLED = 0.4  # seconds after which no more events come
+
+
+def in_state(state: ResourceState) -> Callable[[Resource | None], bool]:
+    """Return a predicate: the container exists and is in a state."""
+    return lambda it: it is not None and it.state is state
 
 
 class ContainerWatcher:

@@ -34,6 +34,7 @@ from proad.model import (
     Ulimit,
     VolumeMount,
 )
+from resource_details import container_of
 
 pytestmark = pytest.mark.docker
 
@@ -69,10 +70,12 @@ async def test_create_container_with_image_only_takes_image_defaults(
         resource = made.resource
         assert made.warnings == ()
         assert resource.name
-        assert resource.container.image == IMAGE
-        assert resource.container.image_id == raw.inspect_image(IMAGE)["Id"]
-        assert resource.container.command == ("sh",)
+        container = container_of(resource)
+        assert container.image == IMAGE
+        assert container.image_id == raw.inspect_image(IMAGE)["Id"]
+        assert container.command == ("sh",)
         assert resource.labels == (raw.inspect_image(IMAGE)["Config"]["Labels"] or {})
+        assert resource.create_time is not None
         assert abs(resource.create_time - datetime.now(UTC)) < timedelta(seconds=30)
     finally:
         await driver.delete(made.resource.id)
@@ -96,7 +99,7 @@ async def test_create_container_with_process_options_applies_them(
         labels={"a": "b=c", "Ünicode key": ""},
         networks=(NetworkAttachment(network="bridge"),),
     )
-    container = made.container
+    container = container_of(made)
     assert container.command == ("sleep", "3600")
     assert container.env["GREETING"] == "a = b\nc"
     assert container.env["EMPTY"] == ""
@@ -123,9 +126,9 @@ async def test_create_container_with_empty_entrypoint_clears_it(
     raw.remove_container(made["Id"])
     try:
         kept = await make("y", image=tag, start=False)
-        assert kept.container.command == ("/bin/false", "y")
+        assert container_of(kept).command == ("/bin/false", "y")
         cleared = await make("sleep", "3600", image=tag, entrypoint=("",), start=False)
-        assert cleared.container.command == ("sleep", "3600")
+        assert container_of(cleared).command == ("sleep", "3600")
     finally:
         for each in raw.containers(all=True, filters={"label": f"{LABEL}={token}"}):
             raw.remove_container(each["Id"], force=True)
@@ -148,14 +151,15 @@ async def test_create_container_with_limits_applies_them(make: Make, raw: docker
         shm_size_bytes=128 * MIB,
         ulimits=(Ulimit(name="nofile", soft=100, hard=200), Ulimit(name="core", soft=-1, hard=-1)),
     )
-    assert made.container.resources == wish
-    assert made.container.shm_size_bytes == 128 * MIB
-    assert set(made.container.ulimits) == {
+    container = container_of(made)
+    assert container.resources == wish
+    assert container.shm_size_bytes == 128 * MIB
+    assert set(container.ulimits) == {
         Ulimit(name="nofile", soft=100, hard=200),
         Ulimit(name="core", soft=-1, hard=-1),
     }
     # Of the container's own process: Docker 20.10 gives processes of `exec` soft = hard.
-    limits = Path(f"/proc/{made.container.pid}/limits").read_text()
+    limits = Path(f"/proc/{container.pid}/limits").read_text()
     assert re.search(r"^Max open files +100 +200 ", limits, re.MULTILINE)
     script = "df -k /dev/shm | tail -n 1; nproc"
     answer = (await says(raw, made, "sh", "-c", script)).split()
@@ -174,8 +178,9 @@ async def test_create_container_with_ports_publishes_them(driver: DockerDriver, 
         ),
     )
     listed = {each.id: each for each in await driver.list_resources()}
-    assert listed[made.id].container.ports == made.container.ports
-    chosen, fixed, udp = made.container.ports[0], *made.container.ports[-2:]
+    ports = container_of(made).ports
+    assert container_of(listed[made.id]).ports == ports
+    chosen, fixed, udp = ports[0], *ports[-2:]
     assert (chosen.container_port, chosen.protocol) == (80, PortProtocol.TCP)
     assert chosen.host_port
     assert fixed == PublishedPort(
@@ -189,7 +194,7 @@ async def test_create_container_with_ports_publishes_them(driver: DockerDriver, 
 
 async def test_create_container_not_started_returns_requested_ports(make: Make):
     wish = (PublishedPort(container_port=53, host_port=4053, protocol=PortProtocol.UDP),)
-    shown = (await make(start=False, ports=wish)).container
+    shown = container_of(await make(start=False, ports=wish))
     assert (shown.ports, shown.requested_ports) == ((), wish)
 
 
@@ -207,13 +212,15 @@ async def test_create_container_with_mounts_mounts_them(
                 Mount(target="/t", tmpfs=TmpfsMount(size_bytes=4 * MIB, mode=0o1770)),
             ),
         )
-        mounts = {mount.target: mount for mount in made.container.mounts}
+        mounts = {mount.target: mount for mount in container_of(made).mounts}
         assert mounts["/b"] == Mount(
             target="/b", bind=BindMount(source=str(tmp_path)), read_only=True
         )
         assert mounts["/n"] == Mount(target="/n", volume=VolumeMount(name=token))
         assert mounts["/t"] == Mount(target="/t", tmpfs=TmpfsMount(size_bytes=4 * MIB, mode=0o1770))
-        nameless = mounts["/a"].volume.name
+        volume = mounts["/a"].volume
+        assert volume is not None
+        nameless = volume.name
         assert len(nameless) == 64
         script = "cat /b/hello; touch /b/x 2>/dev/null || echo read-only; stat -c %a /t; df -k /t | tail -n 1"
         answer = await says(raw, made, "sh", "-c", script)
@@ -222,7 +229,7 @@ async def test_create_container_with_mounts_mounts_them(
         assert "\n1770\n" in answer
         assert str(4 * 1024) in answer
         listed = {each.id: each for each in await driver.list_resources()}
-        short = {mount.target: mount for mount in listed[made.id].container.mounts}
+        short = {mount.target: mount for mount in container_of(listed[made.id]).mounts}
         assert short["/n"] == mounts["/n"]
 
         await driver.delete(made.id, DeleteOptions(force=True))
@@ -247,7 +254,7 @@ async def test_create_container_with_two_networks_joins_both(
             NetworkAttachment(network="bridge"),
         ),
     )
-    networks = {each.network: each for each in made.container.networks}
+    networks = {each.network: each for each in container_of(made).networks}
     assert set(networks) == {network, "bridge"}
     assert networks[network].ipv4_address == "10.249.77.42"
     assert networks[network].aliases == ("captain", "mate")
@@ -261,7 +268,7 @@ async def test_create_container_with_built_in_network_joins_it(
     make: Make, raw: docker.APIClient, name: str
 ):
     made = await make(*DEAF, networks=(NetworkAttachment(network=name),))
-    assert [each.network for each in made.container.networks] == [name]
+    assert [each.network for each in container_of(made).networks] == [name]
     links = await says(raw, made, "ls", "/sys/class/net")
     assert ("docker0" in links) == (name == "host")
 
@@ -311,7 +318,7 @@ async def test_create_container_with_security_options_applies_them(
         ),
         sysctls={"net.core.somaxconn": "321"},
     )
-    container = made.container
+    container = container_of(made)
     assert container.read_only_root
     assert (container.cap_add, container.cap_drop) == (("NET_ADMIN",), ("CHOWN",))
     assert container.devices == (
@@ -336,7 +343,7 @@ async def test_create_container_with_stop_restart_and_log_options_keeps_them(
         log_driver="json-file",
         log_options={"max-size": "1m"},
     )
-    container = made.container
+    container = container_of(made)
     assert (container.stop_signal, container.stop_timeout) == ("SIGINT", timedelta(0))
     assert container.restart_policy == policy
     assert container.log_driver == "json-file"
@@ -363,7 +370,7 @@ async def test_create_container_with_health_check_reports_health(
     made = await make(*DEAF, health_check=check)
 
     async def so() -> bool:
-        return (await driver.get_resource(made.id)).container.health is health
+        return container_of(await driver.get_resource(made.id)).health is health
 
     await eventually(so)
 

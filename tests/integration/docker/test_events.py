@@ -9,11 +9,12 @@ import pytest
 
 from event_queue import EventQueue
 from eventually import consistently
-from integration.docker.container_watcher import SETTLED, watched
+from integration.docker.container_watcher import SETTLED, in_state, watched
 from integration.docker.workloads import DEAF, IMAGE, Make
 from proad.drivers.docker import DockerDriver
 from proad.drivers.docker.timing import DockerTiming, SubscriptionTiming
 from proad.model import Resource, ResourceState, ResourceView
+from resource_details import container_of
 
 pytestmark = pytest.mark.docker
 
@@ -40,9 +41,9 @@ async def test_subscribe_over_a_container_life_reports_each_state(
             await asyncio.to_thread(what, *args, **options)
             return await watcher.settled(such, after=before)
 
-        await leads_to(lambda it: it.state is RUNNING, raw.start, id)
-        await leads_to(lambda it: it.state is PAUSED, raw.pause, id)
-        await leads_to(lambda it: it.state is RUNNING, raw.unpause, id)
+        await leads_to(in_state(RUNNING), raw.start, id)
+        await leads_to(in_state(PAUSED), raw.pause, id)
+        await leads_to(in_state(RUNNING), raw.unpause, id)
         assert not any(event.reconfigured for event in watcher.events[-1:])
         await leads_to(lambda it: it.name == f"{token}-new", raw.rename, id, f"{token}-new")
         assert not watcher.events[-1].reconfigured
@@ -57,6 +58,7 @@ async def test_subscribe_over_a_container_life_reports_each_state(
             raw.kill,
             id,
         )
+        assert ended is not None
         assert ended.state_detail.exit_code == 137
         await leads_to(
             lambda it: it is None and watcher.events[-1].removed, raw.remove_container, id
@@ -74,16 +76,16 @@ async def test_subscribe_event_when_reported_matches_list(
             count = len(watcher.seen)
             await asyncio.to_thread(what, id)
             await watcher.settled(after=count)  # wait first: Docker may report its own pause late
-            assert {each.state for each in watcher.seen[count:]} == {state}
+            assert {each and each.state for each in watcher.seen[count:]} == {state}
         for number in range(8):
             count, name = len(watcher.seen), f"{token}-{number}"
             await asyncio.to_thread(raw.rename, id, name)
             await watcher.settled(after=count)
-            assert {each.name for each in watcher.seen[count:]} == {name}
+            assert {each and each.name for each in watcher.seen[count:]} == {name}
         count = len(watcher.seen)
         await asyncio.to_thread(raw.kill, id)
         await watcher.settled(after=count)
-        assert {each.state for each in watcher.seen[count:]} == {STOPPED}
+        assert {each and each.state for each in watcher.seen[count:]} == {STOPPED}
 
 
 async def test_subscribe_when_network_changes_reports_it(
@@ -95,7 +97,10 @@ async def test_subscribe_when_network_changes_reports_it(
         async with watched(driver, made.id) as watcher:
 
             def on(*names: str) -> Callable[[Resource | None], bool]:
-                return lambda it: [each.network for each in it.container.networks] == sorted(names)
+                return lambda it: (
+                    it is not None
+                    and [each.network for each in container_of(it).networks] == sorted(names)
+                )
 
             await asyncio.to_thread(raw.connect_container_to_network, made.id, network)
             await watcher.settled(on("bridge", token))
@@ -131,7 +136,9 @@ async def test_subscribe_when_health_changes_reports_reconfigured(
     try:
         async with watched(driver, made["Id"], ResourceView.FULL) as watcher:
             await asyncio.to_thread(raw.start, made["Id"])
-            await watcher.settled(lambda it: it.container.health == "HEALTHY")
+            await watcher.settled(
+                lambda it: it is not None and container_of(it).health == "HEALTHY"
+            )
             assert any(event.reconfigured for event in watcher.events)
     finally:
         raw.remove_container(made["Id"], force=True)

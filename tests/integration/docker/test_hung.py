@@ -27,6 +27,7 @@ from proad.model import (
     StopMode,
     StopOptions,
 )
+from resource_details import container_of
 
 pytestmark = pytest.mark.docker
 
@@ -37,7 +38,7 @@ SOON = 20.0  # seconds; all of these take milliseconds, and what waits takes a m
 @asynccontextmanager
 async def hung(container: Resource) -> AsyncIterator[None]:
     """Freeze the shim of a container, as a broken disk or kernel would."""
-    stat = Path(f"/proc/{container.container.pid}/stat").read_text()
+    stat = Path(f"/proc/{container_of(container).pid}/stat").read_text()
     shim = int(stat.rpartition(")")[2].split()[1])
     assert container.id.encode() in Path(f"/proc/{shim}/cmdline").read_bytes()
     os.kill(shim, signal.SIGSTOP)

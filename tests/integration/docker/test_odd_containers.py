@@ -19,6 +19,7 @@ from proad.model import (
     StopMode,
     StopOptions,
 )
+from resource_details import container_of
 
 pytestmark = pytest.mark.docker
 
@@ -59,18 +60,18 @@ def dated(raw: docker.APIClient, token: str, request: pytest.FixtureRequest) -> 
 async def test_lifecycle_of_container_with_port_range_works(
     driver: DockerDriver, raw: docker.APIClient, ranged: str, some_ports: range
 ):
-    full = await driver.get_resource(ranged)
+    full = container_of(await driver.get_resource(ranged))
     wish = (PublishedPort(container_port=80),)
-    assert (full.container.ports, full.container.requested_ports) == ((), wish)
+    assert (full.ports, full.requested_ports) == ((), wish)
     assert ranged in {each.id for each in await driver.list_resources(ResourceView.FULL)}
 
     raw.start(ranged)
     running = await driver.get_resource(ranged)
-    (port,) = {port.host_port for port in running.container.ports}
+    (port,) = {port.host_port for port in container_of(running).ports}
     assert port in some_ports
 
     assert (await driver.stop(ranged, FORCE)).state is ResourceState.STOPPED
-    stopped = (await driver.get_resource(ranged)).container
+    stopped = container_of(await driver.get_resource(ranged))
     assert (stopped.ports, stopped.requested_ports) == ((), wish)
     assert (await driver.delete(ranged)).id == ranged
     with pytest.raises(ResourceNotFoundError):

@@ -6,7 +6,7 @@ import docker
 import pytest
 
 from eventually import eventually
-from integration.docker.container_watcher import watched
+from integration.docker.container_watcher import in_state, watched
 from integration.docker.workloads import DEAF, Make
 from proad.drivers.docker import DockerDriver
 from proad.errors import StateError
@@ -37,7 +37,7 @@ async def test_pause_in_quick_succession_settles_in_last_state(driver: DockerDri
             assert (await driver.pause(id)).state is PAUSED
             assert (await driver.resume(id)).state is RUNNING
         assert (await driver.pause(id)).state is PAUSED
-        last = await watcher.settled(lambda it: it.state is PAUSED)
+        last = await watcher.settled(in_state(PAUSED))
         assert last == await driver.get_resource(id, SUMMARY)
 
 
@@ -50,7 +50,7 @@ async def test_pause_undone_externally_settles_in_running(
             count = len(watcher.seen)
             assert (await driver.pause(id)).state is PAUSED
             await asyncio.to_thread(raw.unpause, id)
-            await watcher.settled(lambda it: it.state is RUNNING, after=count)
+            await watcher.settled(in_state(RUNNING), after=count)
 
 
 async def test_pause_racing_external_pause_settles_in_paused(
@@ -68,9 +68,9 @@ async def test_pause_racing_external_pause_settles_in_paused(
                 assert ours.state is PAUSED
             else:
                 assert isinstance(ours, StateError)
-            await watcher.settled(lambda it: it.state is PAUSED, after=count)
+            await watcher.settled(in_state(PAUSED), after=count)
             await asyncio.to_thread(raw.unpause, id)
-            await watcher.settled(lambda it: it.state is RUNNING, after=count)
+            await watcher.settled(in_state(RUNNING), after=count)
 
 
 async def test_pause_after_external_rename_returns_new_name(

@@ -38,6 +38,7 @@ from proad.model import (
     StopMode,
     StopOptions,
 )
+from resource_details import container_of
 
 pytestmark = pytest.mark.docker
 
@@ -103,7 +104,7 @@ class TestGraceful:
         assert stopped.state is STOPPED
         assert stopped.state_detail.reason is StateReason.COMPLETED
         await stays_stopped(driver, made, during=0.3)
-        assert (await driver.get_resource(made.id)).container.restart_count == 0
+        assert container_of(await driver.get_resource(made.id)).restart_count == 0
 
     @pytest.mark.parametrize("signal", ["SIGTERM", "INT", "2"])
     async def test_stop_uses_configured_stop_signal(
@@ -143,7 +144,7 @@ class TestGraceful:
         assert grace <= time.monotonic() - started < grace + 5
         assert "SIGTERM" in caught.value.message
         after = await driver.get_resource(made.id)
-        assert (after.state, after.container.pid) == (RUNNING, made.container.pid)
+        assert (after.state, container_of(after).pid) == (RUNNING, container_of(made).pid)
 
     @pytest.mark.parametrize("grace", [0.0, 0.5])
     async def test_stop_graceful_then_force_when_ignored_kills(
@@ -223,7 +224,8 @@ class TestOddStopSettings:
         self, driver: DockerDriver, foreign: Callable[..., str], seconds: int
     ):
         id = foreign(stop_timeout=seconds)
-        assert (await driver.get_resource(id)).container.stop_timeout == timedelta(seconds=seconds)
+        shown = container_of(await driver.get_resource(id))
+        assert shown.stop_timeout == timedelta(seconds=seconds)
         with pytest.raises(StopTimedOutError):
             await driver.stop(id, graceful(0.5))
         assert (await driver.get_resource(id)).state is RUNNING
@@ -300,7 +302,7 @@ class TestForce:
         made = await make("false", restart_policy=ALWAYS)
 
         async def looping() -> bool:
-            return (await driver.get_resource(made.id)).container.restart_count > 2
+            return container_of(await driver.get_resource(made.id)).restart_count > 2
 
         await eventually(looping, every=0.02)
         assert (await driver.stop(made.id, graceful(5))).state is STOPPED
@@ -345,7 +347,10 @@ class TestRestart:
         )
         assert restarted.state is RUNNING
         now = await driver.get_resource(made.id)
-        assert now.state_detail.start_time > made.state_detail.start_time
+        before, after = made.state_detail.start_time, now.state_detail.start_time
+        assert before is not None
+        assert after is not None
+        assert after > before
         graceful_steps = ["SIGTERM sent, waiting up to 10 s", "starting"]
         assert steps == (graceful_steps if mode is RestartMode.GRACEFUL else ["killing"])
 

@@ -22,6 +22,7 @@ from proad.model import (
     RestartPolicy,
     RestartPolicyMode,
 )
+from resource_details import container_of
 
 pytestmark = pytest.mark.docker
 
@@ -71,10 +72,10 @@ async def test_update_limits_and_policy_applies_them(
     answer = await driver.update(made.id, ResourceUpdate(container=change))
     updated = answer.resource
     assert answer.restart_required == ()
-    assert updated.container.resources == ContainerResources(
+    assert container_of(updated).resources == ContainerResources(
         memory_bytes=64 * MIB, memory_swap_bytes=96 * MIB, cpus=0.75, cpuset_cpus="0"
     )
-    assert updated.container.restart_policy == policy
+    assert container_of(updated).restart_policy == policy
     assert updated.state is state
 
 
@@ -91,7 +92,8 @@ async def test_update_memory_alone_adjusts_swap(
 ):
     made = await make(start=False, resources=before)
     change = ResourceUpdate(container=ContainerUpdate(memory_bytes=64 * MIB))
-    limits = (await driver.update(made.id, change)).resource.container.resources
+    limits = container_of((await driver.update(made.id, change)).resource).resources
+    assert limits is not None
     assert (limits.memory_bytes, limits.memory_swap_bytes) == (64 * MIB, swap)
 
 

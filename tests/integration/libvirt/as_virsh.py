@@ -127,7 +127,7 @@ def _resource(
             title=root.findtext("title", ""),
             description=root.findtext("description", ""),
             virt_type=VirtType(root.get("type", "").upper()),
-            machine=root.find("os/type").get("machine"),
+            machine=_find(root, "os/type").attrib["machine"],
             firmware=_firmware(root),
             boot_order=_boot_order(root),
             disks=disks,
@@ -138,6 +138,12 @@ def _resource(
             runtime_id=int(facts["Id"]) if facts["Id"] != "-" else 0,
         ),
     )
+
+
+def _find(element: ET.Element, path: str) -> ET.Element:
+    found = element.find(path)
+    assert found is not None, path
+    return found
 
 
 def _memory(root: ET.Element, facts: dict[str, str]) -> int:
@@ -156,7 +162,7 @@ def _kib(text: str) -> int:
 
 def _firmware(root: ET.Element) -> Firmware:
     loader = root.find("os/loader")
-    if root.find("os").get("firmware") == "efi":
+    if _find(root, "os").get("firmware") == "efi":
         return Firmware.UEFI
     if loader is None:
         return Firmware.BIOS
@@ -165,12 +171,12 @@ def _firmware(root: ET.Element) -> Firmware:
 
 def _boot_order(root: ET.Element) -> tuple[BootDevice, ...]:
     placed = {}
-    for element in root.find("devices"):
+    for element in _find(root, "devices"):
         if (boot := element.find("boot")) is not None:
-            word = element.get("device") if element.tag == "disk" else element.tag
-            placed[int(boot.get("order"))] = word
+            word = element.attrib["device"] if element.tag == "disk" else element.tag
+            placed[int(boot.attrib["order"])] = word
     words = [placed[place] for place in sorted(placed)]
-    words = words or [boot.get("dev") for boot in root.iterfind("os/boot")]
+    words = words or [boot.attrib["dev"] for boot in root.iterfind("os/boot")]
     order: list[BootDevice] = []
     for word in words:
         device = _BOOTS.get(word, BootDevice.OTHER)
@@ -180,18 +186,18 @@ def _boot_order(root: ET.Element) -> tuple[BootDevice, ...]:
 
 
 def _disk(disk: ET.Element, volumes: list[Volume]) -> Disk:
-    source, target, driver = disk.find("source"), disk.find("target"), disk.find("driver")
+    source, target, driver = disk.find("source"), _find(disk, "target"), disk.find("driver")
     form = None if driver is None else driver.get("type")
     path, ref = "", None
     if source is not None:
         path = source.get("file") or source.get("dev") or ""
         if disk.get("type") == "volume":
-            ref = VolumeRef(pool=source.get("pool"), name=source.get("volume"))
+            ref = VolumeRef(pool=source.attrib["pool"], name=source.attrib["volume"])
     known = next((each for each in volumes if path == each.path or ref == each.ref), None)
     return Disk(
-        target=target.get("dev"),
-        device=_DEVICES[disk.get("device")],
-        bus=_BUSES.get(target.get("bus"), DiskBus.OTHER),
+        target=target.attrib["dev"],
+        device=_DEVICES[disk.attrib["device"]],
+        bus=_BUSES.get(target.attrib["bus"], DiskBus.OTHER),
         format=_FORMATS.get(form, DiskFormat.OTHER),
         path=known.path if known else path,
         volume=known.ref if known else ref,
@@ -225,7 +231,7 @@ def _screen(root: ET.Element) -> Graphics | None:
     graphics = found[0]
     listen = graphics.find("listen")
     return Graphics(
-        type=_SCREENS.get(graphics.get("type"), GraphicsType.OTHER),
+        type=_SCREENS.get(graphics.attrib["type"], GraphicsType.OTHER),
         listen="" if listen is None else listen.get("address", ""),
         port=max(int(graphics.get("port", "0")), 0),
     )

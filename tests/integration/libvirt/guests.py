@@ -73,8 +73,10 @@ class Guests:
         etree.SubElement(
             os_, "cmdline"
         ).text = f"console=ttyS0 quiet cryptomgr.notests {command_line}"
-        for disk in root.findall("devices/disk"):
-            disk.getparent().remove(disk)  # <devices>
+        devices = root.find("devices")
+        assert devices is not None
+        for disk in devices.findall("disk"):
+            devices.remove(disk)
         xml = etree.tostring(root, encoding="unicode")
         made = await self.driver.create_domain_from_xml(DomainXml(xml=xml), start=True)
         await self.ready(made.id)

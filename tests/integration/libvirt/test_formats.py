@@ -62,15 +62,14 @@ async def dropped(driver: LibvirtDriver, guests: Guests, folder: Path) -> AsyncI
 
 def chain_of(root: etree._Element, target: str = "vda") -> list[tuple[str, str]]:
     """Return the stated layers of a disk; the end of the chain must be stated."""
-    (disk,) = (
-        each for each in root.iterfind("devices/disk") if each.find("target").get("dev") == target
-    )
-    layers = []
-    layer, form = disk, disk.find("driver")
-    while layer.find("source") is not None:
-        layers.append((layer.find("source").get("file"), form.get("type")))
-        layer = layer.find("backingStore")
-        form = layer.find("format")
+    (layer,) = root.findall(f"devices/disk/target[@dev='{target}']/..")
+    layers, form = [], layer.find("driver")
+    while (source := layer.find("source")) is not None:
+        assert form is not None
+        layers.append((source.attrib["file"], form.attrib["type"]))
+        below = layer.find("backingStore")
+        assert below is not None
+        layer, form = below, below.find("format")
     return layers
 
 

@@ -27,6 +27,7 @@ from proad.model import (
     VolumeSpec,
 )
 from requirements import skip_or_fail
+from resource_details import domain_of
 
 pytestmark = pytest.mark.libvirt
 
@@ -103,7 +104,7 @@ async def test_reads_with_non_utf8_domain_text_succeed(
                 assert found[healthy].name == "proa-test-healthy"
             shown = await private.get_resource(odd)
     assert shown.name == ("" if what == "name" else "proa-test-odd")
-    assert shown.domain.memory_bytes == 32 * 2**20
+    assert domain_of(shown).memory_bytes == 32 * 2**20
     told = [line["part"] for line in logs if line["event"] == "answer unreadable"]
     assert len(told) == len(set(told)) > 0
 

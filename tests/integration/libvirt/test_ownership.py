@@ -104,7 +104,9 @@ async def test_delete_of_a_clone_keeps_the_volume_of_the_original(
     name = root.find("name")
     assert name is not None
     name.text = f"{guests.prefix}-clone"
-    root.remove(root.find("uuid"))
+    uuid = root.find("uuid")
+    assert uuid is not None
+    root.remove(uuid)
     source = root.find("devices/disk/source")
     assert source is not None
     source.set("file", str(guests.folder / other))

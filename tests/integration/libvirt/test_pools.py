@@ -28,6 +28,7 @@ from proad.model import (
     VolumeRef,
     VolumeSpec,
 )
+from resource_details import domain_of
 
 pytestmark = pytest.mark.libvirt
 
@@ -258,7 +259,7 @@ async def test_create_volume_named_as_removed_file_succeeds(
     disks = (DiskSpec(new_volume=NewDisk(pool=pool.name(), capacity_bytes=MIB)),)
     for _ in range(2):
         made = await driver.create_domain(guests.blank(name=guests.prefix, disks=disks))
-        (disk,) = made.domain.disks
+        (disk,) = domain_of(made).disks
         Path(disk.path).unlink()
         await driver.delete(made.id)
     listed = [each.name for each in await driver.list_volumes(pool.name())]

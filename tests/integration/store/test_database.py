@@ -82,8 +82,10 @@ def test_open_by_many_processes_at_once_migrates_once(url):
         for _ in range(4)
     ]
     for process in processes:  # loaded, so that they run at the same time
+        assert process.stdout is not None
         assert process.stdout.readline() == "loaded\n"
     for process in processes:
+        assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
     for process in processes:

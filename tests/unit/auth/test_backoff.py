@@ -14,6 +14,7 @@ def backoff(clock):
 def pause(backoff, key="k"):
     with pytest.raises(TooManyAttemptsError) as caught:
         backoff.check(key)
+    assert caught.value.retry_after is not None
     return caught.value.retry_after.total_seconds()
 
 

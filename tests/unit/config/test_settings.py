@@ -236,6 +236,7 @@ def test_repr_of_settings_hides_credentials_in_urls(monkeypatch):
         assert "geheim" not in shown
         assert "qemu+ssh://h/system?keyfile=/k&secret=***" in shown
     (host,) = settings.hosts
+    assert host.docker_url is not None
     assert host.docker_url.get_secret_value() == "ssh://me:geheim%2F@h:22"
 
 

@@ -153,7 +153,9 @@ async def test_state_that_a_refusing_driver_met_is_external(engine, inventory, c
 
     async def refuse(id, on_step):
         engine.put(box(state=S.STOPPED), tell=False)
-        raise refusal(Verb.STOP, engine.there["1"])
+        refused = refusal(Verb.STOP, engine.there["1"])
+        assert refused is not None
+        raise refused
 
     with pytest.raises(ResourceNotRunningError):
         await do(Verb.STOP, refuse)

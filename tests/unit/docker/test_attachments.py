@@ -13,21 +13,22 @@ from proad.model import (
     TmpfsMount,
     VolumeMount,
 )
+from resource_details import container_of
 from unit.docker.engine_answers import ID, full, inspected, listed, summary
 
 
 def test_ports_not_published_are_left_out():
     ports = [{"PrivatePort": 80, "Type": "tcp"}]
-    assert summary(listed(Ports=ports)).container.ports == ()
+    assert container_of(summary(listed(Ports=ports))).ports == ()
     asked = inspected(NetworkSettings={"Ports": {"80/tcp": None}})
-    assert full(asked).container.ports == ()
+    assert container_of(full(asked)).ports == ()
 
 
 def test_ports_on_all_addresses_are_merged():
     udp = PublishedPort(container_port=53, host_port=4053, protocol=PortProtocol.UDP)
     bindings = [{"HostIp": "0.0.0.0", "HostPort": "4053"}, {"HostIp": "::", "HostPort": "4053"}]
     long = full(inspected(NetworkSettings={"Ports": {"53/udp": bindings}}))
-    assert long.container.ports == (udp,)
+    assert container_of(long).ports == (udp,)
     short = summary(
         listed(
             Ports=[
@@ -36,19 +37,19 @@ def test_ports_on_all_addresses_are_merged():
             ]
         )
     )
-    assert short.container.ports == (udp,)
+    assert container_of(short).ports == (udp,)
     one = full(inspected(NetworkSettings={"Ports": {"53/udp": bindings[:1]}}))
-    assert one.container.ports == (replace(udp, host_ip="0.0.0.0"),)
+    assert container_of(one).ports == (replace(udp, host_ip="0.0.0.0"),)
 
 
 def test_port_with_unknown_protocol_is_other():
     port = PublishedPort(container_port=53, host_port=4053, protocol=PortProtocol.OTHER)
     listed_port = {"PrivatePort": 53, "PublicPort": 4053, "Type": "quic", "IP": ""}
-    assert summary(listed(Ports=[listed_port])).container.ports == (port,)
+    assert container_of(summary(listed(Ports=[listed_port]))).ports == (port,)
     bindings = {"53/quic": [{"HostIp": "", "HostPort": "4053"}]}
-    shown = full(
-        inspected(NetworkSettings={"Ports": bindings}, HostConfig={"PortBindings": bindings})
-    ).container
+    shown = container_of(
+        full(inspected(NetworkSettings={"Ports": bindings}, HostConfig={"PortBindings": bindings}))
+    )
     assert shown.ports == shown.requested_ports == (port,)
 
 
@@ -59,9 +60,9 @@ def test_ports_with_host_range_have_no_host_port():
         "81/tcp": [{"HostIp": "", "HostPort": "8081"}],
         "82/tcp": [{"HostIp": "", "HostPort": "0"}],
     }
-    resource = full(inspected(HostConfig={"PortBindings": bindings}))
-    assert resource.container.ports == ()
-    assert [(p.container_port, p.host_port) for p in resource.container.requested_ports] == [
+    container = container_of(full(inspected(HostConfig={"PortBindings": bindings})))
+    assert container.ports == ()
+    assert [(p.container_port, p.host_port) for p in container.requested_ports] == [
         (80, None),
         (81, 8081),
         (82, None),
@@ -85,7 +86,7 @@ def test_mounts_of_every_type_are_read():
         memory,
         {**memory, "Destination": "/u"},
     ]
-    assert full(item).container.mounts == (
+    assert container_of(full(item)).mounts == (
         Mount(target="/b", bind=BindMount(source="/srv"), read_only=True),
         Mount(target="/p"),
         Mount(target="/run", tmpfs=TmpfsMount()),
@@ -93,8 +94,8 @@ def test_mounts_of_every_type_are_read():
         Mount(target="/u", tmpfs=TmpfsMount()),
         Mount(target="/v", volume=VolumeMount(name="data")),
     )
-    short = summary(listed(Mounts=item["Mounts"])).container.mounts
-    assert short == tuple(m for m in full(item).container.mounts if m.tmpfs is None)
+    short = container_of(summary(listed(Mounts=item["Mounts"]))).mounts
+    assert short == tuple(m for m in container_of(full(item)).mounts if m.tmpfs is None)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +111,7 @@ def test_mounts_of_every_type_are_read():
     ],
 )
 def test_tmpfs_options_are_parsed(options: str, size: int, mode: int, *, read_only: bool):
-    found = full(inspected(HostConfig={"Tmpfs": {"/t": options}})).container.mounts
+    found = container_of(full(inspected(HostConfig={"Tmpfs": {"/t": options}}))).mounts
     memory = TmpfsMount(size_bytes=size, mode=mode)
     assert found == (Mount(target="/t", read_only=read_only, tmpfs=memory),)
 
@@ -121,18 +122,18 @@ def test_network_of_stopped_container_shows_request():
         "IPAddress": "",
         "Aliases": ["db", ID[:12]],
     }
-    networks = full(inspected(NetworkSettings={"Networks": {"x": endpoint}})).container.networks
+    networks = container_of(full(inspected(NetworkSettings={"Networks": {"x": endpoint}}))).networks
     assert networks == (NetworkAttachment(network="x", aliases=("db",), ipv4_address="192.0.2.5"),)
 
 
 def test_network_of_another_container_is_shown():
     mode = {"NetworkMode": f"container:{'cd' * 32}"}
     shown = (NetworkAttachment(network=mode["NetworkMode"]),)
-    assert full(inspected(HostConfig=mode)).container.networks == shown
-    assert summary(listed(HostConfig=mode)).container.networks == shown
+    assert container_of(full(inspected(HostConfig=mode))).networks == shown
+    assert container_of(summary(listed(HostConfig=mode))).networks == shown
 
 
 def test_network_in_a_summary_has_no_aliases():
     networks = {"Networks": {"x": {"Aliases": ["db"], "IPAddress": "192.0.2.5"}}}
-    found = summary(listed(NetworkSettings=networks)).container.networks
+    found = container_of(summary(listed(NetworkSettings=networks))).networks
     assert found == (NetworkAttachment(network="x", ipv4_address="192.0.2.5"),)

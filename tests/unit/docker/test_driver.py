@@ -37,7 +37,7 @@ def test_connection_from_environment_follows_docker_variables(
     assert DockerDriver("unix:///x").endpoint == "unix:///x"
 
 
-READ = urllib3.exceptions.ReadTimeoutError(None, "", "late")
+READ = urllib3.exceptions.ReadTimeoutError(urllib3.HTTPConnectionPool("engine"), "", "late")
 
 
 @pytest.mark.parametrize(

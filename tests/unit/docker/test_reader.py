@@ -66,8 +66,10 @@ async def test_summary_of_container_listed_as_removing_is_inspected(lists, inspe
     found = await lookup.find_summary(ID)
     assert (found and found.state) is state
     if state is ResourceState.REMOVING:
+        assert found is not None
         assert found.state_detail.reason is None
     if state is ResourceState.FAILED:
+        assert found is not None
         assert found.state_detail.reason is StateReason.ERROR
 
 
@@ -106,12 +108,16 @@ async def test_list_during_inspect_returns_its_own_containers():
     lookup = lookup_on(engine)
     listing = asyncio.create_task(lookup.summaries())
     await engine.asks.wait()
-    assert (await lookup.find_summary(OTHER_ID)).state is ResourceState.FAILED
+    found = await lookup.find_summary(OTHER_ID)
+    assert found is not None
+    assert found.state is ResourceState.FAILED
     engine.lets.set()
     assert [(each.id, each.state) for each in await listing] == [(ID, ResourceState.FAILED)]
 
 
 async def test_summary_of_container_not_removing_makes_one_call():
     engine = ScriptedAnswers([[listed(State="exited")]], [])
-    assert (await lookup_on(engine).find_summary(ID)).state is ResourceState.STOPPED
+    found = await lookup_on(engine).find_summary(ID)
+    assert found is not None
+    assert found.state is ResourceState.STOPPED
     assert engine.asked == ["/containers/json"]

@@ -14,6 +14,7 @@ from proad.model import (
     RestartPolicyMode,
     StateReason,
 )
+from resource_details import container_of
 from unit.docker.engine_answers import NEVER, full, inspected, listed, summary
 
 
@@ -129,7 +130,7 @@ def test_summary_leaves_link_names_out():
 
 
 def test_summary_does_not_guess_command():
-    assert summary(listed(Command="sh -c 'exit 3'")).container.command == ()
+    assert container_of(summary(listed(Command="sh -c 'exit 3'"))).command == ()
 
 
 def test_view_with_unreadable_part_keeps_the_rest():
@@ -145,10 +146,11 @@ def test_view_with_unreadable_part_keeps_the_rest():
         NetworkSettings={"Networks": {"n": "none", "m": {"IPAddress": "192.0.2.1"}}},
     )
     resource = full(odd)
-    container = resource.container
+    container = container_of(resource)
     assert (resource.name, resource.state) == ("web", ResourceState.RUNNING)
     assert resource.state_detail.start_time is None
     assert resource.labels == {"b": "c"}
+    assert container.resources is not None
     assert (container.pid, container.resources.memory_bytes, container.ulimits) == (0, 0, ())
     assert [port.container_port for port in container.requested_ports] == [80, 82]
     assert container.stop_timeout == timedelta(seconds=-1)
@@ -164,7 +166,8 @@ def test_view_of_unknown_state_is_other_with_message():
 
 def test_view_shows_limits_set_externally():
     host = {"CpuQuota": 150_000, "CpuPeriod": 100_000, "PidsLimit": -1}
-    resources = full(inspected(HostConfig=host)).container.resources
+    resources = container_of(full(inspected(HostConfig=host))).resources
+    assert resources is not None
     assert (resources.cpus, resources.pids_limit) == (1.5, 0)
 
 
@@ -179,7 +182,7 @@ def test_view_shows_limits_set_externally():
     ],
 )
 def test_view_health_is_read(health: dict[str, str] | None, expected: HealthStatus | None):
-    assert full(inspected(State={"Health": health})).container.health is expected
+    assert container_of(full(inspected(State={"Health": health}))).health is expected
 
 
 @pytest.mark.parametrize(
@@ -199,20 +202,19 @@ def test_view_health_is_read(health: dict[str, str] | None, expected: HealthStat
     ],
 )
 def test_view_restart_policy_is_read(policy: dict[str, Any] | None, expected: RestartPolicy):
-    assert (
-        full(inspected(HostConfig={"RestartPolicy": policy})).container.restart_policy == expected
-    )
+    container = container_of(full(inspected(HostConfig={"RestartPolicy": policy})))
+    assert container.restart_policy == expected
 
 
 def test_view_stop_timeout_is_read():
-    assert full(inspected()).container.stop_timeout is None
+    assert container_of(full(inspected())).stop_timeout is None
     zero = full(inspected(Config={"StopTimeout": 0}))
-    assert zero.container.stop_timeout == timedelta(0)
+    assert container_of(zero).stop_timeout == timedelta(0)
 
 
 def test_view_environment_is_read():
     env = ["A=b=c", "EMPTY=", "UNSET", "C=1", "C=2", "D", "D=1"]
-    assert full(inspected(Config={"Env": env})).container.env == {
+    assert container_of(full(inspected(Config={"Env": env}))).env == {
         "A": "b=c",
         "EMPTY": "",
         "C": "2",
@@ -268,4 +270,4 @@ def test_summary_is_independent_of_time_and_order():
     )
     assert summary(one) == summary(other)
     assert summary(one).name == "web"
-    assert [port.host_port for port in summary(one).container.ports] == [8080, 8081]
+    assert [port.host_port for port in container_of(summary(one)).ports] == [8080, 8081]

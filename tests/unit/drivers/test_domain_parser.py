@@ -50,6 +50,7 @@ def first_text(document: minidom.Document, tag: str) -> str:
         return "".join(texts(child) for child in node.childNodes)
 
     root = document.documentElement
+    assert root is not None
     found = [
         each
         for each in root.childNodes
@@ -133,4 +134,6 @@ def test_read_domain_keeps_texts_in_metadata():
     inner = "<x:a xmlns:x='urn:x'>one<x:b/>two\u200b</x:a>"
     root = parse_domain(f"<domain><name>web</name><metadata>{inner}</metadata></domain>").root
 
-    assert "".join(root.find("metadata").itertext()) == "onetwo\u200b"
+    metadata = root.find("metadata")
+    assert metadata is not None
+    assert "".join(metadata.itertext()) == "onetwo\u200b"

@@ -16,6 +16,7 @@ from proad.model import (
     StopMode,
     StopOptions,
 )
+from resource_details import container_of
 
 FORCE = StopOptions(mode=StopMode.FORCE)
 
@@ -87,6 +88,6 @@ async def test_restart_keeps_the_port(driver):
 async def test_start_with_any_port_picks_free_ones(driver):
     await run(driver, port(32769))
     made = [await run(driver, port(None)) for _ in range(3)]
-    numbers = {each.container.ports[0].host_port for each in made}
+    numbers = {container_of(each).ports[0].host_port for each in made}
     assert len(numbers) == 3
     assert 32769 not in numbers

@@ -27,6 +27,7 @@ from proad.model import (
     StopOptions,
 )
 from proad.rpc.encodings import first_field
+from resource_details import container_of
 from unit.docker.engine_answers import full
 from unit.docker.scripted import ScriptedEngine
 
@@ -82,7 +83,7 @@ def with_odd(answer: Any, path: Path, odd: Any) -> Any:
 def differing(one: Resource, other: Resource) -> set[str]:
     """Return the names of the fields that differ in two resources and their containers."""
     found = set()
-    for mine, theirs in ((one, other), (one.container, other.container)):
+    for mine, theirs in ((one, other), (container_of(one), container_of(other))):
         names = (field.name for field in fields(mine) if field.name != "container")
         found |= {name for name in names if getattr(mine, name) != getattr(theirs, name)}
     return found

@@ -59,7 +59,7 @@ def test_write_metadata_removes_our_namespace_at_any_depth():
     )
     write_metadata(root, NOW)
     root = parse(serialise(root))
-    (ours,) = (e for e in root.iter(f"{{{NAMESPACE}}}*") if e.getparent().tag == "metadata")
+    (ours,) = root.findall(f"metadata/{{{NAMESPACE}}}*")
     assert list(root.iter(f"{{{NAMESPACE}}}*")) == [ours, *ours]
     assert ours is in_domain(root)
     # The first of them was no notes of ours.

@@ -10,6 +10,7 @@ from proad.model import Domain, Image, Resource, ResourceKind, ResourceState, Sn
 from proad.rpc.encode import encode
 from proad.rpc.masks import ReadMask
 from proad.rpc.truncate import MOST_BYTES, split
+from resource_details import domain_of
 from unit.core.inventory.scripted import box
 
 LARGE = "x" * (MOST_BYTES + 1)
@@ -73,7 +74,7 @@ def test_encode_domain_that_is_too_large_stays_a_domain():
     assert (found.WhichOneof("details"), found.domain.vcpus, found.truncated) == ("domain", 2, True)
 
     found = encode(
-        v1.Resource, replace(resource, domain=replace(resource.domain, description=LARGE))
+        v1.Resource, replace(resource, domain=replace(domain_of(resource), description=LARGE))
     )
     assert (found.WhichOneof("details"), found.kind) == (None, v1.RESOURCE_KIND_DOMAIN)
 

@@ -11,6 +11,7 @@ from proad.core.inventory import Inventory, InventoryTiming, Journal, Store
 from proad.core.slices import TimeSlicer
 from proad.errors import ProaError
 from proad.model import ResourceFilter, ResourceState, Verb
+from resource_details import container_of
 from unit.core.inventory.reordering_engine import ReorderingEngine
 from unit.core.inventory.replay import Replay
 from unit.core.inventory.scripted import linked
@@ -291,15 +292,15 @@ class Histories(RuleBasedStateMachine):
     async def _compare(self):
         inventory, connection, engine = self.inventory, self.connection, self.engine
         known = {r.id: inventory.entry(connection, r.id) for r in inventory.all(connection)}
-        assert {id: entry.observed for id, entry in known.items()} == engine.there
-        assert all(entry.activity is None for entry in known.values())
+        assert {id: entry and entry.observed for id, entry in known.items()} == engine.there
+        assert all(entry and entry.activity is None for entry in known.values())
         assert self.store.tombstones == 0
         for id in known:
             full = asyncio.create_task(inventory.full(connection, id))
             while not full.done():
                 await self._answer_all()
             command = (engine.commands.get(id, "first"),)
-            assert full.result().container.command == command
+            assert container_of(full.result()).command == command
         for _ in range(12):
             await asyncio.sleep(0)
         published = list(inventory.all(connection))

@@ -50,6 +50,7 @@ def position(there, key, order):
 def test_pages_in_sequence_are_the_sorted_resources(steps, text, covered, kinds, limit):
     index, there = built(steps)
     order = OrderBy(text)
+    assert order.kept is not None
     field, descending = order.kept
     wanted = sorted(
         (

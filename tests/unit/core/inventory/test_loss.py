@@ -235,8 +235,10 @@ async def test_watch_begun_without_engine_hears_resync(engine, late_connection):
         batches = watch(
             inventory, ResourceFilter(), [late_connection], heartbeat=timedelta(minutes=5)
         )
-        (_, gap), (_, synced) = (await anext(batches)).events
-        assert (gap.gap.kind, synced.bookmark.synced) == (LOST, True)
+        (_, lost), (_, synced) = (await anext(batches)).events
+        assert lost.gap is not None
+        assert synced.bookmark is not None
+        assert (lost.gap.kind, synced.bookmark.synced) == (LOST, True)
         await come_back(engine, late_connection)
         await until(lambda: inventory.synced(late_connection))
         engine.break_streams()
