@@ -48,7 +48,8 @@ class BareDocker:
     def labelled(self, label: str) -> list[Any]:
         """List the containers with a label, "name=value"."""
         filters = quote(json.dumps({"label": [label]}))
-        return self.ask("GET", f"/containers/json?all=1&filters={filters}")
+        listed: list[Any] = self.ask("GET", f"/containers/json?all=1&filters={filters}")
+        return listed
 
     def close(self) -> None:
         self._connection.close()

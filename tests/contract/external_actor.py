@@ -71,7 +71,7 @@ class LibvirtExternalActor:
             </domain>"""
 
         def make() -> str:
-            return self._connection.defineXML(xml).UUIDString()
+            return str(self._connection.defineXML(xml).UUIDString())
 
         return await asyncio.to_thread(make)
 

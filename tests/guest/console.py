@@ -83,7 +83,7 @@ def _stream(domain: libvirt.virDomain) -> Iterator[tuple[Read, Write]]:
     domain.openConsole(None, stream, libvirt.VIR_DOMAIN_CONSOLE_FORCE)
 
     async def read() -> bytes:
-        more = await asyncio.to_thread(stream.recv, 4096)
+        more: bytes = await asyncio.to_thread(stream.recv, 4096)
         assert more, "the console has ended"
         return more
 

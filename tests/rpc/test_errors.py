@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -58,10 +59,10 @@ class Case:
 
     code: str
     call: str
-    request: dict = field(default_factory=dict)
+    request: dict[str, Any] = field(default_factory=dict)
     before: Callable[..., Awaitable[None]] = nothing
-    metadata: dict = field(default_factory=dict)
-    details: set = field(default_factory=set)
+    metadata: dict[str, str] = field(default_factory=dict)
+    details: set[str] = field(default_factory=set)
 
 
 CASES = {

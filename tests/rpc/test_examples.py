@@ -2,8 +2,10 @@
 
 import asyncio
 import sqlite3
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from datetime import timedelta
+from typing import Any
 
 import grpc
 import pytest
@@ -21,7 +23,7 @@ from unit.contract.test_reasons import documented
 DEAF = {"proa.memory/ignores-stop": "true"}
 WRONG = {"username": "ann", "password": "correct hosre"}
 
-EXAMPLES = {}
+EXAMPLES: dict[Reason, tuple[str, Callable[..., Awaitable[Any]]]] = {}
 
 
 def example(text):

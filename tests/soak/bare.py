@@ -49,7 +49,8 @@ class Docker:
         return json.loads(answered) if answered.startswith((b"{", b"[")) else None
 
     def containers(self) -> list[Any]:
-        return self("GET", "/containers/json", all="1")
+        listed: list[Any] = self("GET", "/containers/json", all="1")
+        return listed
 
     def on(self, id: str, verb: str, **query: str) -> None:
         """Do something to a container."""

@@ -91,7 +91,7 @@ def serving(daemon: Daemon, service: str) -> bool:
         answer = grpc_services.health(channel).Check(
             health_pb2.HealthCheckRequest(service=f"proa.v1.{service}")
         )
-    return answer.status == health_pb2.HealthCheckResponse.SERVING
+    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
 
 def engine_health(client: proa.Client, driver: str) -> str:

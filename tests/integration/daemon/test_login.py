@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 import grpc
 import pytest
@@ -20,7 +21,7 @@ from proad.store.users import UserStore
 PASSWORD = "a password of full cost"
 ATTACKERS = 50
 
-Login = Callable[..., Awaitable[str]]
+Login = Callable[..., Coroutine[Any, Any, str]]
 
 
 async def add_users(daemon: Daemon, *names: str) -> None:
@@ -32,7 +33,7 @@ async def add_users(daemon: Daemon, *names: str) -> None:
 
 
 @asynccontextmanager
-async def logins(daemon: Daemon):
+async def logins(daemon: Daemon) -> AsyncIterator[Login]:
     """Return a function that logs in from some address and returns the outcome."""
     async with grpc.aio.insecure_channel(daemon.address) as channel:
         stub = auth_service_pb2_grpc.AuthServiceStub(channel)

@@ -54,7 +54,7 @@ class Ground:
     def volume(self, name: str = "disk.qcow2", format: str = "qcow2", more: str = "") -> str:
         """Create a volume of a MiB unless it exists, and return its path."""
         made = self.create_volume(name, format, more=more)
-        return made.path()
+        return str(made.path())
 
     def create_volume(
         self, name: str, format: str = "qcow2", capacity: int = 2**20, more: str = ""

@@ -148,15 +148,6 @@ async def test_full_view_with_new_vcpus_matches_summary(
     await agree(driver, await listed(driver, id))
 
 
-class Vanishing(libvirt.virDomain):
-    """A domain that is undefined externally during a read."""
-
-    def isActive(self) -> int:  # noqa: N802 - libvirt's name
-        active = super().isActive()
-        self.undefine()
-        return active
-
-
 async def test_read_size_of_vanishing_domain_raises_not_found(
     guests: Guests, raw: libvirt.virConnect
 ):
@@ -165,7 +156,14 @@ async def test_read_size_of_vanishing_domain_raises_not_found(
         f"<domain type='qemu'><name>{guests.prefix}-x</name><memory unit='MiB'>64</memory>"
         "<os><type arch='x86_64'>hvm</type></os></domain>"
     )
-    domain.__class__ = Vanishing
+    is_active = domain.isActive
+
+    def vanish() -> int:
+        active: int = is_active()
+        domain.undefine()
+        return active
+
+    domain.isActive = vanish
     with pytest.raises(libvirt.libvirtError) as caught:
         Size.read(domain)
     assert caught.value.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN

@@ -192,9 +192,9 @@ class HeldPasswords(Passwords):
 
     def __init__(self):
         super().__init__(cost=4)
-        self.begun = asyncio.Queue()
+        self.begun: asyncio.Queue[str] = asyncio.Queue()
         self.allowed = asyncio.Semaphore(0)
-        self.ended = asyncio.Queue()
+        self.ended: asyncio.Queue[str] = asyncio.Queue()
 
     async def verify(self, password, password_hash):
         self.begun.put_nowait(password)

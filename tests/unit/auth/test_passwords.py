@@ -49,7 +49,8 @@ async def test_verify_without_a_hash_returns_false(passwords):
 async def test_verify_without_a_hash_takes_as_long():
     with Passwords(cost=9) as passwords:
         hashed = await passwords.hash("right")
-        known, unknown = [], []
+        known: list[float] = []
+        unknown: list[float] = []
         for _ in range(7):
             for reference, times in ((hashed, known), (None, unknown)):
                 start = time.process_time()  # of all threads; others do not count

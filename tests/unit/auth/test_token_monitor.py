@@ -31,7 +31,7 @@ class Database:
         self.refusals = {}
         self.failure = None
         self.polled = []
-        self._polls = asyncio.Queue()
+        self._polls: asyncio.Queue[None] = asyncio.Queue()
 
     async def look_up(self, claims):
         self.polled.append([each.token_id for each in claims])

@@ -148,7 +148,7 @@ class SmallDaemon(
     """Enough of a daemon to log in to, list, stream and fail."""
 
     def __init__(self):
-        self.calls = Counter()
+        self.calls: Counter[str] = Counter()
         self.lock = threading.Lock()
         self.valid = set()
         self.password = "correct horse"

@@ -39,7 +39,7 @@ def test_progress_of_a_layer_without_bytes_shows_none():
 
 def test_progress_of_a_layer_before_its_first_step_renders():
     shown: Any = Progress(BytesColumn(binary_units=True), console=Console(quiet=True), disable=True)
-    drawn = []
+    drawn: list[str] = []
 
     def update(*_args, **_fields):
         drawn.extend(BytesColumn(binary_units=True).render(task).plain for task in shown.tasks)

@@ -34,7 +34,7 @@ def test_future_renews_the_token_and_has_typed_errors(serve, small_daemon):
         assert isinstance(failed.exception(10), proa.NotFound)
         with pytest.raises(proa.NotFound):
             failed.result()
-        called_back = queue.Queue()
+        called_back: queue.Queue[Any] = queue.Queue()
         failed.add_done_callback(called_back.put)
         assert isinstance(called_back.get(timeout=10).exception(), proa.NotFound)
 

@@ -14,7 +14,7 @@ class Stream:
     """One call: what it is still to send."""
 
     def __init__(self, mask):
-        self.pending = deque()
+        self.pending: deque[v1.WatchResourcesResponse] = deque()
         self.ending = None
         self._mask = mask
 

@@ -14,7 +14,7 @@ from proad.model import EngineHealth
 class Moody(MemoryDriver):
     """Has probes that answer, fail or hang, as `mood` says."""
 
-    mood = None
+    mood: Exception | str | None = None
 
     async def probe(self):
         if isinstance(self.mood, Exception):
@@ -171,7 +171,7 @@ async def test_read_other_error_leaves_the_health(moody):
 async def test_supervise_watcher_fails_calls_the_others_and_goes_on(driver):
     timing = ProbeTiming(probe_interval=0.005, probe_timeout=30.0)
     moody = EngineConnection("here", driver, timing)
-    heard = asyncio.Queue()
+    heard: asyncio.Queue[EngineHealth | None] = asyncio.Queue()
 
     async def faulty():
         raise ZeroDivisionError
@@ -197,7 +197,7 @@ async def test_supervise_watcher_fails_calls_the_others_and_goes_on(driver):
 async def test_supervise_engine_lost_and_back_reports_both(driver):
     timing = ProbeTiming(probe_interval=0.01, first_lost_interval=0.01, probe_timeout=0.02)
     moody = EngineConnection("here", driver, timing)
-    changes = asyncio.Queue()
+    changes: asyncio.Queue[EngineHealth | None] = asyncio.Queue()
 
     async def watcher():
         changes.put_nowait(moody.health)

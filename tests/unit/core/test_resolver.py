@@ -1,6 +1,7 @@
 """Which resource a name means while the name passes from one resource to another."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
@@ -22,7 +23,7 @@ IMPATIENT = ResolverTiming(refresh_within=0.05, find_name_within=0.05)
 class Overtaken(Scripted):
     """Runs `then` when the first verb arrives, after the name of its resource was resolved."""
 
-    then = None
+    then: Callable[[], Awaitable[None]] | None = None
 
     async def pause(self, id):
         then, self.then = self.then, None

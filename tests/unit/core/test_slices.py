@@ -58,7 +58,8 @@ async def test_slicer_between_slices_of_any_work_serves_others():
 
 
 async def test_slicer_of_a_user_with_much_work_does_not_delay_one_with_little():
-    shared, done = short(), []
+    shared = short()
+    done: list[str] = []
     much = [asyncio.create_task(work(shared, 20, done, "eve")) for _ in range(20)]
     await asyncio.sleep(0)
 

@@ -36,7 +36,7 @@ class Measured(Scripted):
     def __init__(self, *resources):
         super().__init__(*resources)
         self.samples = []
-        self.cpu = Counter()
+        self.cpu: Counter[str] = Counter()
         self.hung = False
         self.asked_for_stats = asyncio.Event()
 

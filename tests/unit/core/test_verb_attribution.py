@@ -30,7 +30,7 @@ class Slow(Scripted):
 
     def __init__(self, *resources):
         super().__init__(*resources)
-        self.steps = asyncio.Queue()
+        self.steps: asyncio.Queue[str] = asyncio.Queue()
 
     async def create_container(self, spec, *, start=False, on_made):
         await self.steps.get()

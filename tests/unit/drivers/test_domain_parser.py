@@ -46,7 +46,7 @@ def first_text(document: minidom.Document, tag: str) -> str:
 
     def texts(node: Any) -> str:
         if node.nodeType in {node.TEXT_NODE, node.CDATA_SECTION_NODE}:
-            return node.data
+            return str(node.data)
         return "".join(texts(child) for child in node.childNodes)
 
     root = document.documentElement

@@ -143,7 +143,7 @@ HINTS = {
 
 
 def test_refusal_has_a_hint_for_verb_and_state():
-    told = {}
+    told: dict[tuple[str, str], str] = {}
     for (verbs, states), hint in HINTS.items():
         told |= {(verb, state): hint for verb in verbs.split() for state in states.split()}
     refused = [(verb, state) for verb in Verb for state in STATES if refusal(verb, resource(state))]

@@ -100,7 +100,7 @@ def test_cache_drops_the_encoding_of_a_freed_resource(encoded):
 
 def test_lru_cache_that_is_full_drops_the_least_recently_used():
     of_two, of_one = 2000 - _ENTRY, 1000 - _ENTRY
-    cache = LruCache(10_000)
+    cache: LruCache[int, str] = LruCache(10_000)
     for n in range(10):
         cache.put(n, "x", of_two)
     assert [n for n in range(10) if cache.get(n)] == [5, 6, 7, 8, 9]
@@ -120,7 +120,7 @@ def test_lru_cache_that_is_full_drops_the_least_recently_used():
 
 
 def test_lru_cache_of_empty_values_is_bounded_too():
-    cache = LruCache(10_000)
+    cache: LruCache[int, bytes] = LruCache(10_000)
     for n in range(1000):
         cache.put(n, b"", 0)
     assert len([n for n in range(1000) if cache.get(n) is not None]) == 10_000 // _ENTRY

@@ -16,7 +16,7 @@ class Read:
 
     look: Any
     seen: Any = None
-    answer: asyncio.Future = field(
+    answer: asyncio.Future[Any] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 

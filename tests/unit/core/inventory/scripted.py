@@ -43,7 +43,7 @@ class Scripted:
         self.commands = {}
         self.full_view_age = None
         self.lost = False
-        self.asked = Counter()
+        self.asked: Counter[str] = Counter()
         self.before = self.after = nothing
         self._subscriptions = []
 

@@ -62,7 +62,8 @@ def test_pages_in_sequence_are_the_sorted_resources(steps, text, covered, kinds,
     )
     pairs = [(engine, kind) for engine in covered for kind in kinds]
 
-    found, after = [], None
+    found: list[tuple[str, ...]] = []
+    after = None
     while page := index.page(field, pairs, limit, descending=descending, after=after):
         found += (position(there, key, order) for key in page)
         after = found[-1]

@@ -106,7 +106,7 @@ async def test_reflector_with_repeated_losses_reports_each(engine, connection, f
     assert told(inventory) == [LOST, RESYNCED] * 5
 
 
-class BackOff(Sequence):
+class BackOff(Sequence[float]):
     """A back-off without delay that records its steps."""
 
     def __init__(self):
