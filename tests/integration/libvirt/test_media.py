@@ -24,6 +24,7 @@ from proad.model import (
     StopMode,
     StopOptions,
     VolumeRef,
+    VolumeSpec,
 )
 
 pytestmark = pytest.mark.libvirt
@@ -238,7 +239,10 @@ async def test_medium_path_of_pool_volume_is_accepted(
 async def test_medium_over_remote_connection_must_be_volume(
     guests: Guests, shelf: Path, folder: Path, tmp_path: Path
 ):
-    await guests.driver.list_volumes("")
+    # The first create makes the default pool, here and not through the tunnel.
+    first = VolumeSpec(name=f"{guests.prefix}-first", capacity_bytes=2**20)
+    volume = await guests.driver.create_volume(first)
+    await guests.driver.delete_volume(volume.pool, volume.name)
     tunnel = tmp_path / "tunnel"
     tunnel.write_text("#!/bin/sh\nexec virt-ssh-helper qemu:///system\n")
     tunnel.chmod(0o755)
