@@ -21,7 +21,7 @@ from proad.config import HostSettings, Settings, UnixAddress
 from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts
 from proad.core.image_operations import ImageOperations
-from proad.core.inventory import JOURNAL_SIZE, Inventory, Journal, Store
+from proad.core.inventory import HISTORY_SIZE, ChangeHistory, Inventory, Store
 from proad.core.lifecycle import Lifecycle
 from proad.core.listing import ResourceLister
 from proad.core.provisioning import Provisioning
@@ -116,7 +116,7 @@ async def serving(
     database: Database,
     drivers: Sequence[tuple[str, Driver]],
     timing: DaemonTiming = DaemonTiming(),
-    journal_size: int = JOURNAL_SIZE,
+    history_size: int = HISTORY_SIZE,
 ) -> AsyncIterator[list[str]]:
     """Serve drivers and yield the addresses that are bound.
 
@@ -125,7 +125,7 @@ async def serving(
         database: the daemon's database.
         drivers: the name of a host connection and a driver on it, each.
         timing: durations.
-        journal_size: number of changes that a watch can be resumed before.
+        history_size: number of changes that a watch can be resumed before.
 
     Raises:
         SetupError: the key or an address cannot be used.
@@ -144,7 +144,7 @@ async def serving(
         ]
         hosts = Hosts(list(dict.fromkeys(host for host, _driver in drivers)), connections)
         slicer = TimeSlicer()
-        store = Store(Journal(journal_size))
+        store = Store(ChangeHistory(history_size))
         inventory = Inventory(connections, store, slicer=slicer, timing=timing.inventory)
         resolver = Resolver(hosts, inventory, timing.resolver)
         tasks = ShieldedTasks()

@@ -14,7 +14,7 @@ import libvirt
 from answers.mutate import odd_bytes, odd_json
 from answers.scripted_domain import LEASES, ScriptedDomain
 from proa import v1
-from proad.core.inventory.journal import Journal
+from proad.core.inventory.history import ChangeHistory
 from proad.core.inventory.store import Store
 from proad.core.listing import OrderBy
 from proad.drivers.docker import events, full_view, images, reader
@@ -76,7 +76,7 @@ class Feed:
         self._docker = recorded("docker")
         self._libvirt_domains = recorded("libvirt")["domains"]
         self._omissions = Omissions("odd")
-        self._store = Store(Journal())
+        self._store = Store(ChangeHistory())
         self._spent = 0.0
         self._stats = StatsCollector(cast(Connection, None), self._omissions)
         self._views: Mapping[str, Callable[[], Iterator[Any]]] = {

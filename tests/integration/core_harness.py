@@ -1,4 +1,4 @@
-"""The core over one driver, as in a daemon, and the changes that its journal records."""
+"""The core over one driver, as in a daemon, and the changes that its history records."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts
 from proad.core.inventory import Inventory
-from proad.core.inventory.journal import Change
+from proad.core.inventory.history import Change
 from proad.core.lifecycle import Lifecycle
 from proad.core.provisioning import Provisioning
 from proad.core.resolver import Resolver
@@ -43,7 +43,7 @@ class CoreHarness:
         """Return (change, cause, actor) for each new state, new name and removal of a resource."""
         return [
             (what, entry.cause.value, entry.actor)
-            for entry in self.inventory.journal.after(0, self.inventory.journal.revision)
+            for entry in self.inventory.history.after(0, self.inventory.history.revision)
             if isinstance(entry, Change) and (what := _of(entry, id))
         ]
 
@@ -52,16 +52,16 @@ class CoreHarness:
         return [each for each in self.changes_of(id) if each[1:] != ("API", "ann")]
 
     async def wait_for(self, id: str, what: str) -> None:
-        """Wait until the journal has a change of a resource."""
-        journal = self.inventory.journal
+        """Wait until the history has a change of a resource."""
+        history = self.inventory.history
         while what not in [became for became, *_ in self.changes_of(id)]:
-            await journal.beyond(journal.revision)
+            await history.beyond(history.revision)
 
     async def wait_for_step(self, id: str, words: str) -> None:
         """Wait until the current verb of a resource reports a step with these words."""
-        journal = self.inventory.journal
+        history = self.inventory.history
         while not any(r.activity and words in r.activity.step for r in self._published(id)):
-            await journal.beyond(journal.revision)
+            await history.beyond(history.revision)
 
     def _published(self, id: str) -> list[Resource]:
         return [entry.published for entry in self.inventory.with_id(id)]

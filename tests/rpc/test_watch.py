@@ -291,7 +291,7 @@ async def test_watch_resume_token_of_another_run_is_compacted(settings):
 
 
 async def test_watch_resume_token_that_is_too_old_is_compacted(serve):
-    daemon = await serve(parts={"journal_size": 20})
+    daemon = await serve(parts={"history_size": 20})
     await daemon.container("web")
     watcher = await Watcher(daemon).begin()
     watcher.call.cancel()

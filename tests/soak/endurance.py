@@ -16,7 +16,7 @@ from soak.setting import credentials
 _WORKERS = 8
 _UNARY, _WATCHES = 40, 4  # of each round
 _RESOURCES = 8
-# Enough changes to fill the journal and what is kept of encoded events.
+# Enough changes to fill the history and what is kept of encoded events.
 _FILL = 17_000
 
 

@@ -65,7 +65,7 @@ async def test_attribution_of_natural_exit_is_external(
         go = raw.exec_create(made.id, ["touch", "/go"])
         await asyncio.to_thread(raw.exec_start, go["Id"])
         while core.changes_of(made.id)[-1][0] != "STOPPED" or len(core.changes_of(made.id)) == 1:
-            await core.inventory.journal.beyond(core.inventory.journal.revision)
+            await core.inventory.history.beyond(core.inventory.history.revision)
         assert core.changes_of(made.id)[1:] == [
             ("RUNNING", "API", "ann"),
             ("STOPPED", "EXTERNAL", ""),

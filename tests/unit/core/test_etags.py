@@ -69,7 +69,7 @@ async def test_etag_full_view_changed_by_a_verb_changes_once(engine, verbs, inve
     assert await verbs.do(Verb.UPDATE, resolved, act) == "done"
     await quiet(inventory)
 
-    etags = [entry.after.etag for entry in inventory.journal.after(0, 100)]
+    etags = [entry.after.etag for entry in inventory.history.after(0, 100)]
     assert len(set(etags)) == 2
     assert (await inventory.full(resolved.connection, "1")).container.command == ("second",)
 

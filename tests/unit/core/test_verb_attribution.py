@@ -74,7 +74,7 @@ def do(inventory, connection):
 def told(inventory, id="1"):
     """Return the changes of a resource without those of an activity alone."""
     published = []
-    for entry in inventory.journal.after(0, 10_000):
+    for entry in inventory.history.after(0, 10_000):
         before, after = entry.before, entry.after
         if (after or before).id != id:
             continue

@@ -20,7 +20,7 @@ S = ResourceState
 def states(inventory):
     return [
         entry.after and (entry.after.state, entry.after.activity and entry.after.activity.verb)
-        for entry in inventory.journal.after(0, 1000)
+        for entry in inventory.history.after(0, 1000)
     ]
 
 
@@ -93,7 +93,7 @@ async def test_transition_changes_on_the_way_are_attributed_to_the_caller(
     await verbs.transition(Verb.STOP, resolved, act)
     await quiet(inventory)
 
-    entries = inventory.journal.after(1, 100)
+    entries = inventory.history.after(1, 100)
     assert {(entry.cause, entry.actor) for entry in entries} == {(ChangeCause.API, "ann")}
     assert S.STOPPING in {entry.after.state for entry in entries}
 
@@ -202,7 +202,7 @@ async def test_delete_removes_the_resource_at_once(engine, verbs, inventory, res
 
     assert (answer.name, answer.activity) == ("web", None)
     assert inventory.entry(resolved.connection, "1") is None
-    *_, last = inventory.journal.after(0, 100)
+    *_, last = inventory.history.after(0, 100)
     assert (last.after, last.cause, last.actor) == (None, ChangeCause.API, "ann")
 
 
@@ -224,7 +224,7 @@ async def test_transition_illegal_calls_no_driver_and_publishes_nothing(
 
     with pytest.raises(ResourceAlreadyRunningError):
         await verbs.transition(Verb.START, resolved, act)
-    assert inventory.journal.revision == 1
+    assert inventory.history.revision == 1
 
 
 async def test_transition_resource_gone_raises_not_found(engine, verbs, inventory, resolved):

@@ -30,7 +30,7 @@ async def test_verb_fails_refreshes_before_it_raises(engine, verbs, inventory, r
 
     published = inventory.entry(resolved.connection, "1").published
     assert (published.name, published.activity) == ("renamed", None)
-    renamed = next(e for e in inventory.journal.after(0, 100) if e.after.name == "renamed")
+    renamed = next(e for e in inventory.history.after(0, 100) if e.after.name == "renamed")
     assert (renamed.cause, renamed.actor) == (ChangeCause.API, "ann")
 
 

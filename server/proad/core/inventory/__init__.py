@@ -3,27 +3,27 @@
 `Reflector` follows one engine: subscribe, list, apply. `Refresher` reads again what an event
 marked dirty, or what a caller asks for. `Store` applies what was read, ordered by a
 `LogicalClock`, and alone writes an `Entry`; `Attribution` knows whose call a change comes
-from, `Journal` has the changes and `watch` passes them to watchers. The rest of the core uses
-`Inventory` alone. Nothing here knows an engine's SDK, or gRPC.
+from, `ChangeHistory` has the changes and `watch` passes them to watchers. The rest of the core
+uses `Inventory` alone. Nothing here knows an engine's SDK, or gRPC.
 """
 
 from proad.core.inventory.entry import Entry
+from proad.core.inventory.history import HISTORY_SIZE, ChangeHistory
 from proad.core.inventory.index import KEPT_ORDERS, LONGEST_NAME, Position
 from proad.core.inventory.inventory import Inventory
-from proad.core.inventory.journal import JOURNAL_SIZE, Journal
 from proad.core.inventory.store import Store
 from proad.core.inventory.timing import InventoryTiming
 from proad.core.inventory.watch import Batch, watch
 
 __all__ = [
-    "JOURNAL_SIZE",
+    "HISTORY_SIZE",
     "KEPT_ORDERS",
     "LONGEST_NAME",
     "Batch",
+    "ChangeHistory",
     "Entry",
     "Inventory",
     "InventoryTiming",
-    "Journal",
     "Position",
     "Store",
     "watch",

@@ -11,8 +11,8 @@ import structlog
 from proad.core.actor import current_actor
 from proad.core.engine_connection import EngineConnection
 from proad.core.inventory.entry import Entry
+from proad.core.inventory.history import ChangeHistory
 from proad.core.inventory.index import Position
-from proad.core.inventory.journal import Journal
 from proad.core.inventory.reflector import Reflector
 from proad.core.inventory.refresher import Refresher
 from proad.core.inventory.store import Store
@@ -55,8 +55,8 @@ class Inventory:
         timing: InventoryTiming = InventoryTiming(),
     ) -> None:
         self.slicer = slicer or TimeSlicer()
-        self._store = store or Store(Journal())
-        self.journal = self._store.journal
+        self._store = store or Store(ChangeHistory())
+        self.history = self._store.history
         self._timing = timing
         connections = tuple(connections)
         self._refreshers = {
@@ -94,16 +94,16 @@ class Inventory:
     @property
     def revision(self) -> int:
         """The revision of the last change."""
-        return self.journal.revision
+        return self.history.revision
 
     @property
     def run_id(self) -> str:
         """Distinguishes the revisions of this run of the daemon from another run's."""
-        return self.journal.run_id
+        return self.history.run_id
 
     def close(self) -> None:
         """End all watches: the daemon is stopping."""
-        self.journal.close()
+        self.history.close()
 
     def synced(self, connection: EngineConnection) -> bool:
         """Return whether an engine's resources are as the engine has them now."""

@@ -163,7 +163,7 @@ class Reflector:
         connection.last_sync_time = datetime.now(UTC)
         if self._lost_published:
             self._lost_published = False
-            self._store.journal.note(self._gap(GapKind.ENGINE_RESYNCED))
+            self._store.history.note(self._gap(GapKind.ENGINE_RESYNCED))
         self._synced.set()
 
     async def _missed_any(self) -> bool:
@@ -210,7 +210,7 @@ class Reflector:
         if self._synced.is_set():
             self._synced.clear()
             self._lost_once = self._lost_published = True
-            self._store.journal.note(self._gap(GapKind.ENGINE_LOST, message))
+            self._store.history.note(self._gap(GapKind.ENGINE_LOST, message))
             _log.info("events lost", engine=self.connection.name, message=message)
 
     def _gap(self, kind: GapKind, message: str = "") -> Gap:

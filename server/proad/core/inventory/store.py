@@ -15,8 +15,8 @@ from datetime import UTC, datetime, timedelta
 from proad.core.inventory.attribution import Attribution
 from proad.core.inventory.clock import LogicalClock
 from proad.core.inventory.entry import Entry, StoredEntry
+from proad.core.inventory.history import Change, ChangeHistory
 from proad.core.inventory.index import ResourceIndex
-from proad.core.inventory.journal import Change, Journal
 from proad.model import (
     ACTIVE,
     Activity,
@@ -30,15 +30,15 @@ _NOTHING = EngineEvent(id="")
 
 
 class Store:
-    """All resources, by engine and id, and by name; every change goes to the journal.
+    """All resources, by engine and id, and by name; every change goes to the history.
 
     Args:
-        journal: receives the changes.
+        history: receives the changes.
         now: returns the time in seconds.
     """
 
-    def __init__(self, journal: Journal, now: Callable[[], float] = time.monotonic) -> None:
-        self.journal = journal
+    def __init__(self, history: ChangeHistory, now: Callable[[], float] = time.monotonic) -> None:
+        self.history = history
         self.attribution = Attribution()
         self.index = ResourceIndex()
         self.now = now
@@ -306,14 +306,14 @@ class Store:
         actor: str | None = None,
     ) -> None:
         before = None if new else entry.published
-        revision = self.journal.next_revision()
+        revision = self.history.next_revision()
         entry.full = None
         entry.published = replace(
             entry.observed,
             host=entry.host,
             allowed_verbs=entry.allowed_verbs,
             activity=entry.activity,
-            etag=f"{self.journal.run_id}-{revision}" if changed else entry.published.etag,
+            etag=f"{self.history.run_id}-{revision}" if changed else entry.published.etag,
             revision=revision,
             observe_time=datetime.now(UTC) if changed else entry.published.observe_time,
         )
@@ -328,9 +328,9 @@ class Store:
     ) -> None:
         if actor is None:
             actor = self.attribution.actor_of(entry, after)
-        self.journal.append(
+        self.history.append(
             Change(
-                revision=self.journal.next_revision(),
+                revision=self.history.next_revision(),
                 before=before,
                 after=after,
                 cause=ChangeCause.EXTERNAL if actor is None else ChangeCause.API,

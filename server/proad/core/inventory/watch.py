@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from proad.core.engine_connection import EngineConnection
+from proad.core.inventory.history import Change, HistoryEntry, Notice
 from proad.core.inventory.inventory import Inventory
-from proad.core.inventory.journal import Change, JournalEntry, Notice
 from proad.errors import RevisionCompactedError
 from proad.model import (
     Bookmark,
@@ -48,8 +48,8 @@ async def watch(
 ) -> AsyncIterator[Batch]:
     """Yield the present state, a bookmark, and then each change, for ever.
 
-    A watcher that does not read costs nothing: it is a position in the journal. If the
-    journal no longer reaches back to that position, the watcher receives a gap and the
+    A watcher that does not read costs nothing: it is a position in the history. If the
+    history no longer reaches back to that position, the watcher receives a gap and the
     present state again.
 
     Args:
@@ -60,15 +60,15 @@ async def watch(
         revision: resume after this revision, without the initial state.
 
     Raises:
-        RevisionCompactedError: the journal does not reach back to `revision`.
+        RevisionCompactedError: the history does not reach back to `revision`.
     """
-    journal = inventory.journal
+    history = inventory.history
     engines = {connection.name for connection in connections}
     if revision is None:
-        place = journal.revision
+        place = history.revision
         async for batch in _initial(inventory, which, connections, place):
             yield batch
-    elif journal.holds(revision):
+    elif history.holds(revision):
         place = revision
         # The caller learns at once that its watch has resumed.
         yield Batch(((0, WatchEvent(bookmark=Bookmark())),), place)
@@ -79,23 +79,23 @@ async def watch(
     while True:
         try:
             async with asyncio.timeout_at(spoken + heartbeat.total_seconds()):
-                await journal.beyond(place)
+                await history.beyond(place)
         except TimeoutError:
             yield Batch(((0, WatchEvent(bookmark=Bookmark())),), place)
             spoken = clock()
             continue
-        if not journal.holds(place):
+        if not history.holds(place):
             restarted = Gap(
                 kind=GapKind.WATCH_RESTARTED,
                 message="the watcher reads more slowly than things change",
             )
             yield Batch(((0, WatchEvent(gap=restarted)),), None)
-            place = journal.revision  # only now: reading the batch may have taken long
+            place = history.revision  # only now: reading the batch may have taken long
             async for batch in _initial(inventory, which, connections, place):
                 yield batch
             spoken = clock()
             continue
-        entries = journal.after(place, MOST)
+        entries = history.after(place, MOST)
         place = entries[-1].revision
         told = tuple(
             (recorded.revision, event)
@@ -134,9 +134,9 @@ def _existing(resource: Resource) -> tuple[int, WatchEvent]:
 
 
 def _event(
-    recorded: JournalEntry, which: ResourceFilter, engines: Collection[str]
+    recorded: HistoryEntry, which: ResourceFilter, engines: Collection[str]
 ) -> WatchEvent | None:
-    """Return the event of a journal entry for this watcher; None if there is none."""
+    """Return the event of a history entry for this watcher; None if there is none."""
     match recorded:
         case Notice(gap=gap):
             return WatchEvent(gap=gap) if gap.engine in engines else None

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from proad.core.inventory import Inventory, InventoryTiming, Journal, Store
+from proad.core.inventory import ChangeHistory, Inventory, InventoryTiming, Store
 from unit.core.inventory.scripted import Scripted, linked
 
 
@@ -35,4 +35,4 @@ async def follow(connection):
 
 @pytest.fixture
 def store():
-    return Store(Journal())
+    return Store(ChangeHistory())

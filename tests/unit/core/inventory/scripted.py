@@ -175,9 +175,9 @@ def names(inventory, connection):
 
 
 def steps(inventory, id="1"):
-    """Return the states of a resource in the journal; None where it is absent."""
+    """Return the states of a resource in the history; None where it is absent."""
     told = []
-    for entry in inventory.journal.after(0, 10_000):
+    for entry in inventory.history.after(0, 10_000):
         resource = getattr(entry, "after", None) or getattr(entry, "before", None)
         if resource is not None and resource.id == id:
             told.append(entry.after and entry.after.state)
@@ -185,7 +185,7 @@ def steps(inventory, id="1"):
 
 
 def gaps(inventory):
-    entries = inventory.journal.after(0, 10_000)
+    entries = inventory.history.after(0, 10_000)
     return [entry.gap.kind for entry in entries if hasattr(entry, "gap")]
 
 

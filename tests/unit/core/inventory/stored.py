@@ -1,4 +1,4 @@
-"""Apply resources to a store, and read the journal's entries about them."""
+"""Apply resources to a store, and read the history's entries about them."""
 
 from unit.core.inventory.scripted import ENGINE
 
@@ -29,7 +29,7 @@ def keep(store, entry, detail):
 
 
 def entries(store, after=0):
-    return store.journal.after(after, 1000)
+    return store.history.after(after, 1000)
 
 
 def names(found):

@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from proad.core.inventory import Inventory, InventoryTiming, Journal, Store
+from proad.core.inventory import ChangeHistory, Inventory, InventoryTiming, Store
 from proad.core.slices import TimeSlicer
 from proad.errors import ProaError
 from proad.model import ResourceFilter, ResourceState, Verb
@@ -80,7 +80,7 @@ class Histories(RuleBasedStateMachine):
     async def _begin(self):
         self.engine = ReorderingEngine()
         self.connection = await linked(self.engine)
-        self.store = Store(Journal(), asyncio.get_running_loop().time)
+        self.store = Store(ChangeHistory(), asyncio.get_running_loop().time)
         # Slices of zero length, so that other steps run while a list is applied.
         self.inventory = Inventory(
             [self.connection], self.store, slicer=TimeSlicer(0.0), timing=TIMING
@@ -226,14 +226,14 @@ class Histories(RuleBasedStateMachine):
         """Check that no change leads from a later version of a resource to an earlier one."""
         if not hasattr(self, "store"):
             return
-        journal = self.store.journal
-        for entry in journal.after(self.read_up_to, 10_000):
+        history = self.store.history
+        for entry in history.after(self.read_up_to, 10_000):
             after = getattr(entry, "after", None)
             if after is not None:
                 version = int(after.labels["version"])
                 assert version >= self.versions.get(after.id, 0)
                 self.versions[after.id] = version
-        self.read_up_to = journal.revision
+        self.read_up_to = history.revision
 
     def teardown(self):
         if hasattr(self, "runner"):
@@ -305,7 +305,7 @@ class Histories(RuleBasedStateMachine):
             await asyncio.sleep(0)
         published = list(inventory.all(connection))
         assert all(replay.agrees(published) for replay in self.replays)
-        revisions = [entry.revision for entry in inventory.journal.after(0, 10_000)]
+        revisions = [entry.revision for entry in inventory.history.after(0, 10_000)]
         assert revisions == list(range(1, inventory.revision + 1))
 
 

@@ -18,10 +18,10 @@ LOST, RESYNCED = GapKind.ENGINE_LOST, GapKind.ENGINE_RESYNCED
 
 
 def told(inventory):
-    """Return gaps and changes in the order of the journal."""
+    """Return gaps and changes in the order of the history."""
     return [
         entry.gap.kind if hasattr(entry, "gap") else (entry.after or entry.before).name
-        for entry in inventory.journal.after(0, 10_000)
+        for entry in inventory.history.after(0, 10_000)
     ]
 
 
@@ -285,7 +285,7 @@ async def test_loss_of_one_engine_leaves_the_others(engine, connection, follow):
 
     await until(lambda: inventory.entry(good, "9").published.state == S.STOPPED)
     await inventory.ready(good)
-    (gap,) = [entry.gap for entry in inventory.journal.after(0, 10) if hasattr(entry, "gap")]
+    (gap,) = [entry.gap for entry in inventory.history.after(0, 10) if hasattr(entry, "gap")]
     assert gap.engine == "local/scripted"
 
 

@@ -27,7 +27,7 @@ async def pause(inventory, connection):
 
 
 def states(inventory):
-    entries = inventory.journal.after(0, 99)
+    entries = inventory.history.after(0, 99)
     return [entry.after and entry.after.state for entry in entries]
 
 

@@ -19,7 +19,7 @@ def causes(inventory, after=0):
     """Return the cause of the last change of each resource."""
     return {
         (entry.after or entry.before).id: (entry.cause, entry.actor)
-        for entry in inventory.journal.after(after, 100)
+        for entry in inventory.history.after(after, 100)
     }
 
 

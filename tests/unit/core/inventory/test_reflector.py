@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from proad.core.inventory import Inventory, Journal, Store
+from proad.core.inventory import ChangeHistory, Inventory, Store
 from proad.core.slices import TimeSlicer
 from proad.errors import CapabilityMissingError, EngineConflictError, HostExhaustedError
 from proad.model import GapKind, ResourceState, Verb
@@ -269,7 +269,7 @@ async def test_comparison_during_verb_leaves_the_result_to_it(engine, connection
     lists = engine.asked["list"]
     await until(lambda: engine.asked["list"] > lists + 3)
     assert gaps(inventory) == []
-    told = [entry.after.activity and entry.after.state for entry in inventory.journal.after(1, 9)]
+    told = [entry.after.activity and entry.after.state for entry in inventory.history.after(1, 9)]
     assert told == [S.RUNNING, None]
     assert inventory.entry(connection, "1").published.state == S.PAUSED
 
@@ -295,7 +295,7 @@ async def test_list_of_many_takes_linear_time():
     """Applying a list blocks the event loop."""
 
     async def work(number):
-        store = Store(Journal())
+        store = Store(ChangeHistory())
         listed = [box(f"{n:064x}", f"c{n}") for n in range(number)]
         times = []
         for _ in range(4):

@@ -131,7 +131,7 @@ async def test_refresh_of_unknown_id_returns_none(engine, connection, follow):
     inventory = await follow()
 
     assert await inventory.refresh(connection, "1") is None
-    assert inventory.journal.revision == 0
+    assert inventory.history.revision == 0
 
 
 async def test_refresh_after_driver_fault_is_retried(engine, connection, follow):

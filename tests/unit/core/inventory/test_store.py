@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from proad.core.inventory import Journal, Store
+from proad.core.inventory import ChangeHistory, Store
 from proad.model import (
     Activity,
     ChangeCause,
@@ -40,7 +40,7 @@ def test_apply_of_equal_resource_is_no_change(store):
     again = put(store, box())
 
     assert again.published is first
-    assert store.journal.revision == 1
+    assert store.history.revision == 1
 
 
 def test_lookups_find_entry_by_each_key(store):
@@ -70,7 +70,7 @@ def test_named_after_rename_finds_new_name_only(store):
 
     assert names(store.named("old")) == ["old"]
     assert list(store.named("new")) == [entry]
-    assert store.journal.revision == 3
+    assert store.history.revision == 3
 
 
 def test_named_after_swapped_names_finds_both(store):
@@ -96,7 +96,7 @@ def test_lookups_after_removal_find_nothing(store):
 def test_apply_of_absence_for_unknown_id_is_no_change(store):
     take(store, "1")
 
-    assert store.journal.revision == 0
+    assert store.history.revision == 0
 
 
 def test_lookups_keep_hosts_apart(store):
@@ -209,11 +209,11 @@ def test_etag_and_observe_time_do_not_change_with_activity(store):
             before.etag,
             before.observe_time,
         )
-    assert store.journal.revision == entry.published.revision == 4
+    assert store.history.revision == entry.published.revision == 4
 
 
 def test_etag_differs_between_runs(store):
-    other = Store(Journal())
+    other = Store(ChangeHistory())
 
     assert put(store, box()).published.etag != put(other, box()).published.etag
 
@@ -224,7 +224,7 @@ def test_set_activity_with_equal_activity_is_no_change(store):
     store.set_activity(entry, Activity(verb=Verb.PAUSE))
     store.set_activity(entry, Activity(verb=Verb.PAUSE))
 
-    assert store.journal.revision == 2
+    assert store.history.revision == 2
 
 
 def test_revision_is_unique_and_rises(store):
@@ -297,13 +297,13 @@ def test_finish_after_removal_does_not_resurrect(store):
     entry = put(store, box())
     store.set_activity(entry, Activity(verb=Verb.STOP))
     take(store, "1")
-    revision = store.journal.revision
+    revision = store.history.revision
 
     store.finish(entry, box(state=S.STOPPED))
     store.set_activity(entry, Activity(verb=Verb.STOP, step="late"))
 
     assert list(store.of(ENGINE)) == []
-    assert store.journal.revision == revision
+    assert store.history.revision == revision
 
 
 def test_in_full_is_complete_and_made_once(store):

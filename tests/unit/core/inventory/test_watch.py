@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from proad.core.inventory import Inventory, Journal, Store, watch
+from proad.core.inventory import ChangeHistory, Inventory, Store, watch
 from proad.errors import RevisionCompactedError, ShuttingDownError
 from proad.model import (
     Activity,
@@ -33,7 +33,7 @@ class Watched(Inventory):
     """An inventory without a reflector: the test makes each change."""
 
     def __init__(self, connections, size=50):
-        self.store = Store(Journal(size))
+        self.store = Store(ChangeHistory(size))
         self.connections = connections
         super().__init__(connections, self.store)
 
@@ -208,8 +208,8 @@ async def test_watch_gap_of_uncovered_engine_is_not_sent(inventory, connection):
     watcher = Watcher(inventory, connections=[far])
     await watcher.initial()
 
-    inventory.journal.note(Gap(kind=GapKind.ENGINE_LOST, engine="local/scripted"))
-    inventory.journal.note(Gap(kind=GapKind.ENGINE_LOST, engine="far/scripted"))
+    inventory.history.note(Gap(kind=GapKind.ENGINE_LOST, engine="local/scripted"))
+    inventory.history.note(Gap(kind=GapKind.ENGINE_LOST, engine="far/scripted"))
 
     ((_, event),) = (await watcher.next()).events
     assert event.gap.engine == "far/scripted"
@@ -326,7 +326,7 @@ async def test_watch_with_many_changes_limits_batch_size(inventory):
 async def test_watch_resumed_sends_exactly_what_was_missed(inventory, missed):
     for number in range(60):
         put(inventory, str(number), f"c{number}")
-    place = inventory.journal.revision - missed
+    place = inventory.history.revision - missed
     wanted = [(T.ADDED, str(n), S.RUNNING) for n in range(60 - missed, 60)]
     watcher = Watcher(inventory, revision=place)
 
@@ -371,7 +371,7 @@ async def test_watch_in_closed_journal_raises_shutting_down(inventory):
     waiting = [asyncio.ensure_future(watcher.next()) for watcher in watchers]
     await asyncio.sleep(0)
 
-    inventory.journal.close()
+    inventory.history.close()
 
     for wait in waiting:
         with pytest.raises(ShuttingDownError):

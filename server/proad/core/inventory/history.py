@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from proad.errors import ShuttingDownError
 from proad.model import ChangeCause, Gap, Resource
 
-JOURNAL_SIZE = 8192
+HISTORY_SIZE = 8192
 """Entries kept. A watcher that falls further behind begins again with the present state."""
 
 
@@ -39,10 +39,10 @@ class Notice:
     gap: Gap
 
 
-JournalEntry = Change | Notice
+HistoryEntry = Change | Notice
 
 
-class Journal:
+class ChangeHistory:
     """The last entries, numbered without a gap, for all watchers together: a slow watcher
     costs nothing.
 
@@ -50,11 +50,11 @@ class Journal:
         size: how many entries are kept.
     """
 
-    def __init__(self, size: int = JOURNAL_SIZE) -> None:
+    def __init__(self, size: int = HISTORY_SIZE) -> None:
         self.run_id = secrets.token_hex(4)
         """Distinguishes the revisions of this run of the daemon from another run's."""
         self.revision = 0
-        self._entries: deque[JournalEntry] = deque(maxlen=size)
+        self._entries: deque[HistoryEntry] = deque(maxlen=size)
         self._news = asyncio.Event()
         self._closed = False
 
@@ -62,7 +62,7 @@ class Journal:
         """Return the revision that the next entry must have."""
         return self.revision + 1
 
-    def append(self, entry: JournalEntry) -> None:
+    def append(self, entry: HistoryEntry) -> None:
         """Add an entry and wake its waiters."""
         if entry.revision != self.next_revision():
             raise ValueError(f"revision {entry.revision} after {self.revision}")
@@ -79,8 +79,8 @@ class Journal:
         """Return whether all entries after `revision` are still there."""
         return self.revision - len(self._entries) <= revision <= self.revision
 
-    def after(self, revision: int, most: int) -> list[JournalEntry]:
-        """Return the first `most` entries after a revision that the journal holds."""
+    def after(self, revision: int, most: int) -> list[HistoryEntry]:
+        """Return the first `most` entries after a revision that the history holds."""
         behind = self.revision - revision
         return [self._entries[-n] for n in range(behind, max(behind - most, 0), -1)]
 
@@ -88,7 +88,7 @@ class Journal:
         """Wait for an entry after `revision`.
 
         Raises:
-            ShuttingDownError: the journal was closed.
+            ShuttingDownError: the history was closed.
         """
         while self.revision <= revision and not self._closed:
             await self._news.wait()
