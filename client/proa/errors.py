@@ -51,7 +51,7 @@ class Details:
     metadata: Mapping[str, str] = field(default_factory=dict)
     retry_after: timedelta | None = None
     violations: tuple[Violation, ...] = ()
-    request_id: str = ""
+    correlation_id: str = ""
     trailing_metadata: tuple[tuple[str, str | bytes], ...] = ()
 
 
@@ -70,7 +70,7 @@ class Error(aio.AioRpcError):
         metadata: values for programs, by reason: the id, the state, the missing scope, …
         retry_after: when the same call may succeed, if the daemon says so.
         violations: the invalid fields of the request.
-        request_id: the id of the call in the daemon's log; may be empty.
+        correlation_id: the id of the call in the daemon's log; may be empty.
     """
 
     def __init__(self, code: grpc.StatusCode, details: Details) -> None:
@@ -84,7 +84,7 @@ class Error(aio.AioRpcError):
         self.metadata = dict(details.metadata)
         self.retry_after = details.retry_after
         self.violations = details.violations
-        self.request_id = details.request_id
+        self.correlation_id = details.correlation_id
 
     def __str__(self) -> str:
         return f"{self.reason or self.code().name}: {self.message}"
@@ -163,7 +163,7 @@ class Unimplemented(Error):
 
 
 class Internal(Error):
-    """A fault of the daemon; its log has details under `request_id`."""
+    """A fault of the daemon; its log has details under `correlation_id`."""
 
 
 class Unavailable(Error):
@@ -221,7 +221,7 @@ def _details(call: EndedCall) -> Details:
     trailing = tuple((key, value) for key, value in call.trailing_metadata() or ())
     plain = Details(
         message=call.details() or "",
-        request_id=str(dict(trailing).get("x-request-id", "")),
+        correlation_id=str(dict(trailing).get("x-correlation-id", "")),
         trailing_metadata=trailing,
     )
     try:
@@ -244,7 +244,9 @@ def _details(call: EndedCall) -> Details:
         metadata=dict(info.metadata) if ours else {},
         retry_after=retry.retry_delay.ToTimedelta() if retry.HasField("retry_delay") else None,
         violations=tuple(Violation(v.field, v.description) for v in bad.field_violations),
-        request_id=request.request_id or info.metadata.get("request_id", "") or plain.request_id,
+        correlation_id=request.request_id
+        or info.metadata.get("correlation_id", "")
+        or plain.correlation_id,
     )
 
 

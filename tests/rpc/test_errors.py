@@ -279,15 +279,15 @@ async def test_error_engine_conflict_has_a_retry_delay(failing):
     assert refused.retry_after == 2
 
 
-async def test_error_internal_shows_the_request_id_and_the_log_the_cause(failing, capfd):
+async def test_error_internal_shows_the_correlation_id_and_the_log_the_cause(failing, capfd):
     failing.driver.error = RuntimeError("the secret of the engine")
 
     refused = await refusal(
-        failing.call("PauseResource", id="web", metadata=[("x-request-id", "mine-42")])
+        failing.call("PauseResource", id="web", metadata=[("x-correlation-id", "mine-42")])
     )
 
     assert (refused.code, refused.reason) == ("INTERNAL", "INTERNAL")
-    assert refused.metadata == {"request_id": "mine-42"}
+    assert refused.metadata == {"correlation_id": "mine-42"}
     assert "secret" not in repr(refused)
     log = "".join(capfd.readouterr())
     assert "the secret of the engine" in log
@@ -302,7 +302,7 @@ async def test_error_own_timeout_is_not_the_callers_deadline(failing):
     assert (refused.code, refused.reason) == ("INTERNAL", "INTERNAL")
 
 
-async def test_error_internal_of_a_stream_shows_the_request_id(serve):
+async def test_error_internal_of_a_stream_shows_the_correlation_id(serve):
     class FailingPull(MemoryDriver):
         async def pull_image(self, name, *, platform=""):
             async for event in super().pull_image(name, platform=platform):
@@ -320,15 +320,19 @@ async def test_error_internal_of_a_stream_shows_the_request_id(serve):
 
 
 @pytest.mark.parametrize("own", ["mine-42", "A.b_c-9", "x" * 64])
-async def test_request_id_of_the_caller_is_kept(daemon, own):
-    refused = await refusal(daemon.call("GetResource", id="nope", metadata=[("x-request-id", own)]))
+async def test_correlation_id_of_the_caller_is_kept(daemon, own):
+    refused = await refusal(
+        daemon.call("GetResource", id="nope", metadata=[("x-correlation-id", own)])
+    )
 
     assert refused.details["RequestInfo"].request_id == own
 
 
 @pytest.mark.parametrize("own", ["", "x" * 65, "a b", "<script>"])
-async def test_request_id_that_is_invalid_is_replaced(daemon, own):
-    refused = await refusal(daemon.call("GetResource", id="nope", metadata=[("x-request-id", own)]))
+async def test_correlation_id_that_is_invalid_is_replaced(daemon, own):
+    refused = await refusal(
+        daemon.call("GetResource", id="nope", metadata=[("x-correlation-id", own)])
+    )
 
     assert len(refused.details["RequestInfo"].request_id) == 32
 

@@ -90,7 +90,7 @@ def report(error: proa.Error, invocation: Invocation, *, as_json: bool) -> None:
             "message": message,
             "metadata": error.metadata,
             "violations": violations,
-            "request_id": error.request_id,
+            "correlation_id": error.correlation_id,
             "hint": hint,
         }
         write_json({"error": fields}, err=True)

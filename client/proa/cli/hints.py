@@ -230,7 +230,7 @@ RULES: Mapping[str, Sequence[_Rule]] = {
         _Rule("{} logs the daemon in there", ("registry login {registry}",)),
         _Rule("{} logs the daemon in there", ("registry login",)),
     ],
-    "INTERNAL": [_Rule("the daemon's log has more under the request id {request_id}")],
+    "INTERNAL": [_Rule("the daemon's log has more under the correlation id {correlation_id}")],
     "HOST_EXHAUSTED": [
         _Rule("{}, {} and {} show what takes room", ("images", "volumes ls", "top --once"))
     ],
@@ -320,7 +320,7 @@ def _error_values(error: proa.Error) -> dict[str, str]:
         "candidates": ", ".join(map(shlex.quote, filter(None, candidates.split(",")))),
         "setting": error.metadata.get("setting", ""),
         "registry": error.metadata.get("registry", ""),
-        "request_id": error.request_id,
+        "correlation_id": error.correlation_id,
         "seconds": "" if wait is None else f"{max(1, ceil(wait.total_seconds()))}",
     }
 

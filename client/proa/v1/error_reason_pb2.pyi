@@ -168,7 +168,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Example: LoginRegistry with a mistyped password.
     """
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 34
-    """INTERNAL. A fault of the daemon; its log has more under the request id.
+    """INTERNAL. A fault of the daemon; its log has more under the correlation id.
     Example: none that we know of; please report it.
     """
     ERROR_REASON_HOST_EXHAUSTED: _ErrorReason.ValueType  # 35
@@ -349,7 +349,7 @@ wants some. It is not the caller's token for this daemon that is wrong.
 Example: LoginRegistry with a mistyped password.
 """
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 34
-"""INTERNAL. A fault of the daemon; its log has more under the request id.
+"""INTERNAL. A fault of the daemon; its log has more under the correlation id.
 Example: none that we know of; please report it.
 """
 ERROR_REASON_HOST_EXHAUSTED: ErrorReason.ValueType  # 35

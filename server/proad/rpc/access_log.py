@@ -94,7 +94,7 @@ class _Refusals:
     def admit(self, address: str) -> bool:
         """Count a refused call; return whether it gets a line of its own."""
         if not self._counts:
-            # In an empty context: the count is of many calls, and must not have the request id
+            # In an empty context: the count is of many calls, and must have no correlation id
             # of the first one.
             asyncio.get_running_loop().call_later(self._period, self.write, context=Context())
         if address not in self._counts and len(self._counts) >= _ADDRESSES:

@@ -166,8 +166,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     async def _handle(self, method: Method, serve: _Serve, context: _Context) -> Any:
         """Handle a call: authorize, serve within the deadline, log, and report an error."""
         metadata = headers(context)
-        request_id = _request_id(header(metadata, "x-request-id"))
-        structlog.contextvars.bind_contextvars(request_id=request_id)
+        correlation_id = _correlation_id(header(metadata, "x-correlation-id"))
+        structlog.contextvars.bind_contextvars(correlation_id=correlation_id)
         started = time.perf_counter()
         # Read now: gRPC frees the context of a cancelled stream before the stream is cancelled
         # here, and would read freed memory later.
@@ -188,16 +188,16 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             async with deadline(remaining, self._timing.deadline_margin):
                 return await serve(context)
         except ProaError as error:
-            status = to_status(error, request_id)
+            status = to_status(error, correlation_id)
             code, reason = status.code.name, error.reason
             _drop_traceback(error)
         except asyncio.CancelledError:
             expired = time.perf_counter() > expires - _CLOCK_SKEW
             code = "DEADLINE_EXCEEDED" if expired else "CANCELLED"
             raise
-        except Exception:  # noqa: BLE001 - the log has all of it, the caller a request id
+        except Exception:  # noqa: BLE001 - the log has all of it, the caller a correlation id
             _log.exception("fault", method=method.path)
-            status = internal_status(request_id)
+            status = internal_status(correlation_id)
             code, reason = status.code.name, "INTERNAL"
         finally:
             calls.decrement()
@@ -209,24 +209,24 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 subject=caller.name(),
                 peer=peer,
                 forwarded=forwarded(metadata),
-                request_id=request_id,
+                correlation_id=correlation_id,
             )
         await _abort(context, status)
         return None
 
     async def _handle_standard(self, method: Method, serve: _Serve, context: _Context) -> Any:
         """Handle a call of health or reflection: without a token, also at shutdown."""
-        request_id = _request_id(None)
+        correlation_id = _correlation_id(None)
         try:
             return await serve(context)
         except ProaError as error:
-            status = to_status(error, request_id)
+            status = to_status(error, correlation_id)
         except grpc.aio.AbortError as error:  # of the servicer itself
             _drop_traceback(error)
             return None
         except Exception:  # noqa: BLE001 - as in _handle
-            _log.exception("fault", method=method.path, request_id=request_id)
-            status = internal_status(request_id)
+            _log.exception("fault", method=method.path, correlation_id=correlation_id)
+            status = internal_status(correlation_id)
         await _abort(context, status)
         return None
 
@@ -255,7 +255,7 @@ def _drop_traceback(error: BaseException) -> None:
         before = before.__context__
 
 
-def _request_id(own: str | None) -> str:
+def _correlation_id(own: str | None) -> str:
     """Return the caller's own id, by which both logs can be compared, or a new one."""
     if own is not None and re.fullmatch(r"[A-Za-z0-9._-]{1,64}", own):
         return own

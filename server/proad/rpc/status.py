@@ -94,7 +94,7 @@ def code_of(error: ProaError) -> "code_pb2.Code.ValueType":
     return CODES[error.reason]
 
 
-def to_status(error: ProaError, request_id: str) -> grpc.Status:
+def to_status(error: ProaError, correlation_id: str) -> grpc.Status:
     """Return the status of an error, with its details."""
     details: list[Message] = [
         error_details_pb2.ErrorInfo(
@@ -102,7 +102,7 @@ def to_status(error: ProaError, request_id: str) -> grpc.Status:
             domain=ERROR_DOMAIN,
             metadata={key: _clip(value, _VALUE) for key, value in error.metadata.items()},
         ),
-        error_details_pb2.RequestInfo(request_id=request_id),
+        error_details_pb2.RequestInfo(request_id=correlation_id),
     ]
     if error.retry_after is not None:
         retry = error_details_pb2.RetryInfo()
@@ -141,16 +141,18 @@ def to_status(error: ProaError, request_id: str) -> grpc.Status:
     return _status(code_of(error), _clip(error.message, _MESSAGE), details, trailers)
 
 
-def internal_status(request_id: str) -> grpc.Status:
+def internal_status(correlation_id: str) -> grpc.Status:
     """Return the status of an unexpected exception. Only the log has the exception."""
     return _status(
         code_pb2.INTERNAL,
-        f"a fault of the daemon; its log has more under request id {request_id}",
+        f"a fault of the daemon; its log has more under correlation id {correlation_id}",
         [
             error_details_pb2.ErrorInfo(
-                reason=Reason.INTERNAL, domain=ERROR_DOMAIN, metadata={"request_id": request_id}
+                reason=Reason.INTERNAL,
+                domain=ERROR_DOMAIN,
+                metadata={"correlation_id": correlation_id},
             ),
-            error_details_pb2.RequestInfo(request_id=request_id),
+            error_details_pb2.RequestInfo(request_id=correlation_id),
         ],
     )
 

@@ -180,11 +180,11 @@ def test_access_log_has_every_call_once(start_daemon: Start):
     daemon = start_daemon("--memory")
     with daemon.client() as client:
         client.auth.GetCaller(
-            v1.GetCallerRequest(), metadata=(("x-request-id", "request-of-mine"),)
+            v1.GetCallerRequest(), metadata=(("x-correlation-id", "request-of-mine"),)
         )
     daemon.stop()  # a line follows its answer; by now all are written
 
-    (line,) = [event for event in daemon.log() if event.get("request_id") == "request-of-mine"]
+    (line,) = [event for event in daemon.log() if event.get("correlation_id") == "request-of-mine"]
     assert line["method"] == "/proa.v1.AuthService/GetCaller"
     assert (line["code"], line["subject"]) == ("OK", "ada")
     assert PASSWORD not in (daemon.home / "log").read_text()

@@ -95,12 +95,12 @@ def test_error_of_reads_the_details(status):
         proa.Violation("spec.name", "is empty"),
         proa.Violation("spec.memory_bytes", "is 0"),
     )
-    assert error.request_id == "abc"
+    assert error.correlation_id == "abc"
 
 
-def test_error_of_an_internal_error_has_the_request_id(status):
-    found = status(grpc.StatusCode.INTERNAL, "INTERNAL", "x", request_id="abc")
-    assert error_of(Ended(found)).request_id == "abc"
+def test_error_of_an_internal_error_has_the_correlation_id(status):
+    found = status(grpc.StatusCode.INTERNAL, "INTERNAL", "x", correlation_id="abc")
+    assert error_of(Ended(found)).correlation_id == "abc"
 
 
 def test_error_of_another_domain_has_no_reason(status):

@@ -105,14 +105,14 @@ async def test_refused_calls_of_the_next_period_have_lines_again():
     assert [line["event"] for line in lines] == ["call"]
 
 
-async def test_count_of_refused_calls_has_no_request_id():
+async def test_count_of_refused_calls_has_no_correlation_id():
     access = AccessLog(ClientAddressResolver().resolve)
     with (
-        structlog.contextvars.bound_contextvars(request_id="first"),
+        structlog.contextvars.bound_contextvars(correlation_id="first"),
         capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines,
     ):
         for port in range(20):
             refuse(access, f"ipv4:192.0.2.1:{port}")
         await until(lambda: any("count" in line for line in lines), 30)
 
-    assert [line.get("request_id") for line in lines if "count" in line] == [None]
+    assert [line.get("correlation_id") for line in lines if "count" in line] == [None]
