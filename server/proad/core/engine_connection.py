@@ -10,7 +10,7 @@ from typing import TypeVar
 import structlog
 
 from proad.errors import EngineTimedOutError, EngineUnreachableError, ProaError
-from proad.model import EngineHealth, EngineInfo
+from proad.model import Action, EngineHealth, EngineInfo, Intent
 from proad.ports import Driver
 
 T = TypeVar("T")
@@ -110,8 +110,7 @@ class EngineConnection:
         Raises:
             EngineUnreachableError: the engine is lost.
         """
-        if self._lost.is_set():
-            raise self.unreachable()
+        self.check()
         answer = asyncio.ensure_future(question())
         lost = asyncio.ensure_future(self._lost.wait())
         try:
@@ -127,6 +126,19 @@ class EngineConnection:
             with suppress(asyncio.CancelledError, ProaError):
                 await answer
 
+    def intent(self, action: Action, *, name: str = "", pool: str = "") -> Intent:
+        """Return the intent of a change on this engine that is about no resource yet."""
+        return Intent(action=action, host=self.host, driver=self.driver.name, name=name, pool=pool)
+
+    def check(self) -> None:
+        """Check that the engine is not known to be lost.
+
+        Raises:
+            EngineUnreachableError: the engine is lost.
+        """
+        if self._lost.is_set():
+            raise self.unreachable()
+
     @contextmanager
     def call(self) -> Iterator[None]:
         """Guard a call to the driver that changes something.
@@ -134,8 +146,7 @@ class EngineConnection:
         Raises:
             EngineUnreachableError: the engine is known to be lost; the block is not entered.
         """
-        if self._lost.is_set():
-            raise self.unreachable()
+        self.check()
         with self._probing_after_loss():
             yield
 

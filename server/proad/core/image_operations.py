@@ -7,8 +7,16 @@ from dataclasses import replace
 from proad import ports
 from proad.core.hosts import Hosts
 from proad.core.registries import AllowedRegistries
+from proad.core.requests import announce
 from proad.core.shielded_tasks import ShieldedTasks, shielded
-from proad.model import DeletedImage, Image, ImageFilter, PullProgress, RegistryCredentials
+from proad.model import (
+    Action,
+    DeletedImage,
+    Image,
+    ImageFilter,
+    PullProgress,
+    RegistryCredentials,
+)
 
 
 class ImageOperations:
@@ -43,6 +51,8 @@ class ImageOperations:
         """
         await self._allowed.check_image(name)
         connection, driver = self._hosts.offering(ports.Images, host)
+        connection.check()
+        await announce(connection.intent(Action.PULL_IMAGE, name=name))
         async with aclosing(driver.pull_image(name, platform=platform)) as events:
             async for event in events:
                 yield replace(event, host=connection.host) if isinstance(event, Image) else event
@@ -52,6 +62,7 @@ class ImageOperations:
         """Delete an image of a host."""
         connection, driver = self._hosts.offering(ports.Images, host)
         with connection.call():
+            await announce(connection.intent(Action.DELETE_IMAGE, name=name))
             return await driver.delete_image(name, force=force)
 
     async def login(self, credentials: RegistryCredentials, *, host: str) -> None:
@@ -69,4 +80,5 @@ class ImageOperations:
         """Forget the credentials for a registry."""
         connection, driver = self._hosts.offering(ports.Images, host)
         with connection.call():
+            await announce(connection.intent(Action.LOGOUT_REGISTRY, name=registry))
             await driver.logout_registry(registry)

@@ -10,6 +10,7 @@ from proad.errors import CapabilityMissingError, InvalidArgumentError, ResourceN
 from proad.model import (
     DeleteOptions,
     Resource,
+    ResourceState,
     ResourceUpdate,
     ResourceView,
     RestartMode,
@@ -67,7 +68,8 @@ class Lifecycle:
                 hint=f"use mode {', '.join(sorted(modes))}",
             )
         force = options.mode is StopMode.FORCE
-        async with self._verbs.run(resolved, Verb.STOP, force=force) as run:
+        wanted = ResourceState.SAVED if options.mode is StopMode.SAVE else None
+        async with self._verbs.run(resolved, Verb.STOP, force=force, wanted=wanted) as run:
             run.observed = await run.driver.stop(run.id, options, on_step=run.on_step)
         return run.resource
 

@@ -7,9 +7,11 @@ from dataclasses import replace
 from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts, require
 from proad.core.inventory import Inventory
+from proad.core.requests import announce
 from proad.core.resolver import Resolver
 from proad.core.shielded_tasks import ShieldedTasks, shielded
 from proad.model import (
+    Action,
     ContainerSpec,
     CreatedContainer,
     DomainSpec,
@@ -41,7 +43,7 @@ class Provisioning:
     ) -> CreatedContainer:
         """Create a container on a host."""
         connection, driver = self._hosts.offering(Containers, host)
-        async with self._creating(connection) as on_made:
+        async with self._creating(connection, Action.CREATE_CONTAINER) as on_made:
             created = await driver.create_container(spec, start=start, on_made=on_made)
             resource = await self._publish(connection, created.resource)
         return replace(created, resource=resource)
@@ -50,7 +52,7 @@ class Provisioning:
     async def create_domain(self, spec: DomainSpec, *, start: bool, host: str) -> Resource:
         """Create a domain on a host."""
         connection, driver = self._hosts.offering(Domains, host)
-        async with self._creating(connection) as on_made:
+        async with self._creating(connection, Action.CREATE_DOMAIN) as on_made:
             created = await driver.create_domain(spec, start=start, on_made=on_made)
             return await self._publish(connection, created)
 
@@ -60,7 +62,7 @@ class Provisioning:
     ) -> Resource:
         """Create a domain on a host from XML."""
         connection, driver = self._hosts.offering(Domains, host)
-        async with self._creating(connection) as on_made:
+        async with self._creating(connection, Action.CREATE_DOMAIN) as on_made:
             created = await driver.create_domain_from_xml(source, start=start, on_made=on_made)
             return await self._publish(connection, created)
 
@@ -69,6 +71,7 @@ class Provisioning:
         """Remove stopped containers from a host."""
         connection, driver = self._hosts.offering(Containers, host)
         with self._inventory.pruning(connection), connection.call():
+            await announce(connection.intent(Action.PRUNE_CONTAINERS))
             pruned = await driver.prune_containers(which)
             for id in pruned.container_ids:
                 self._inventory.remove(connection, id)
@@ -83,10 +86,13 @@ class Provisioning:
         )
 
     @asynccontextmanager
-    async def _creating(self, connection: EngineConnection) -> AsyncIterator[OnMade]:
-        """Attribute what a create makes to the create."""
+    async def _creating(
+        self, connection: EngineConnection, action: Action
+    ) -> AsyncIterator[OnMade]:
+        """Announce a create, and attribute what the create makes to the create."""
         async with self._inventory.creating(connection) as on_made:
             with connection.call():
+                await announce(connection.intent(action))
                 yield on_made
 
     async def _publish(self, connection: EngineConnection, created: Resource) -> Resource:

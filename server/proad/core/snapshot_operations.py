@@ -9,6 +9,7 @@ from proad.core.inventory import Inventory
 from proad.core.resolver import ResolvedResource, Resolver
 from proad.core.verb_runner import VerbRunner, verb_method
 from proad.model import (
+    Action,
     Resource,
     RevertState,
     Snapshot,
@@ -75,14 +76,14 @@ class SnapshotOperations:
     async def create(self, ref: str, spec: SnapshotSpec) -> Snapshot:
         """Take a snapshot."""
         resolved, driver = await self._find(ref)
-        async with self._verbs.run(resolved, Verb.CREATE_SNAPSHOT) as run:
+        async with self._verbs.run(resolved, Verb.CREATE_SNAPSHOT, name=spec.name) as run:
             return await driver.create_snapshot(run.id, spec)
 
     @verb_method
     async def revert(self, ref: str, name: str, state: RevertState | None) -> Resource:
         """Take a resource back to a snapshot."""
         resolved, driver = await self._find(ref)
-        async with self._verbs.run(resolved, Verb.REVERT_SNAPSHOT) as run:
+        async with self._verbs.run(resolved, Verb.REVERT_SNAPSHOT, name=name) as run:
             reverted = await driver.revert_snapshot(run.id, name, state)
         return self._inventory.complete(run.connection, reverted)
 
@@ -90,7 +91,8 @@ class SnapshotOperations:
     async def delete(self, ref: str, name: str, *, children: bool) -> None:
         """Delete a snapshot; the resource itself stays as it is."""
         resolved, driver = await self._find(ref)
-        async with self._verbs.run(resolved, Verb.UPDATE) as run:
+        deleting = Action.DELETE_SNAPSHOT
+        async with self._verbs.run(resolved, Verb.UPDATE, action=deleting, name=name) as run:
             await driver.delete_snapshot(run.id, name, children=children)
 
     async def _find(self, ref: str) -> tuple[ResolvedResource, ports.Snapshots]:

@@ -11,6 +11,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 from proad.core.engine_connection import EngineConnection
 from proad.core.inventory import Entry, Inventory
 from proad.core.keyed_lock import KeyedLock
+from proad.core.requests import announce
 from proad.core.resolver import ResolvedResource, Resolver
 from proad.core.shielded_tasks import ShieldedTasks
 from proad.errors import (
@@ -20,8 +21,17 @@ from proad.errors import (
     ResourceNotFoundError,
     StateError,
 )
-from proad.model import ACTIVE, Lifetime, Resource, Verb, refusal
+from proad.model import ACTIVE, Action, Intent, Lifetime, Resource, ResourceState, Verb, refusal
 from proad.ports import Driver, OnStep, ignore
+
+# The state in which a verb leaves its resource, where that is one state.
+_WANTED = {
+    Verb.START: ResourceState.RUNNING,
+    Verb.STOP: ResourceState.STOPPED,
+    Verb.RESTART: ResourceState.RUNNING,
+    Verb.PAUSE: ResourceState.PAUSED,
+    Verb.RESUME: ResourceState.RUNNING,
+}
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -59,6 +69,7 @@ class VerbRun:
         on_step: takes the steps of the verb.
         alone: whether the verb holds the lock alone; otherwise it goes beside a graceful stop.
         begun: the number of the verb in the inventory's clock.
+        intent: what the verb is about to change.
         observed: the resource after the verb, or as it last was, as its driver gave it.
         detail: the FULL view after the verb, as its driver gave it.
         last: the resource as it last was, if it has gone.
@@ -70,6 +81,7 @@ class VerbRun:
     on_step: OnStep
     alone: bool
     begun: int
+    intent: Intent
     observed: Resource | None = None
     detail: Resource | None = None
     last: Resource | None = None
@@ -119,7 +131,16 @@ class VerbRunner:
 
     @asynccontextmanager
     async def run(
-        self, resolved: ResolvedResource, verb: Verb, *, force: bool = False, etag: str = ""
+        self,
+        resolved: ResolvedResource,
+        verb: Verb,
+        *,
+        force: bool = False,
+        etag: str = "",
+        action: Action | None = None,
+        wanted: ResourceState | None = None,
+        name: str = "",
+        announces: bool = True,
     ) -> AsyncIterator[VerbRun]:
         """Run a verb whose calls to the driver are the block.
 
@@ -128,6 +149,11 @@ class VerbRunner:
             verb: decides in which states the verb is legal.
             force: whether the verb goes by force, and so preempts a graceful one.
             etag: the etag that the resource must still have; empty: any.
+            action: what the call does; None: the verb.
+            wanted: the state in which the verb leaves the resource; None: what the verb implies.
+            name: name of the snapshot that the verb is about.
+            announces: whether to announce the verb to the current request. Otherwise the
+                block announces its `intent`, since only the driver knows all of it.
 
         Raises:
             StateError: the verb is not legal now. The block is not entered.
@@ -136,18 +162,30 @@ class VerbRunner:
             SupersededError: the resource has gone, and its name is another's.
             ResourceNotFoundError: the resource has gone.
         """
-        connection, name = resolved.connection, resolved.resource.name
+        connection, resource = resolved.connection, resolved.resource
+        intent = Intent(
+            action=action or Action(verb),
+            host=connection.host,
+            driver=connection.driver.name,
+            id=resource.id,
+            path=f"{connection.host}/{resource.kind.lower()}/{resource.id}",
+            wanted=wanted or _WANTED.get(verb),
+            name=name,
+        )
         # An id is unique on its host alone: domains are copied with their UUIDs.
-        key = f"{connection.name}/{resolved.resource.id}"
+        key = f"{connection.name}/{resource.id}"
         try:
-            async with self._lock.hold(key, name, verb, preempt=force) as alone:
+            async with self._lock.hold(key, resource.name, verb, preempt=force) as alone:
                 entry = await self._permit(resolved, verb, force=force, etag=etag)
+                connection.check()
                 self.tasks.shield()
+                if announces:
+                    await announce(intent)
                 # Beside a graceful stop, the activity that shows is the stop's.
                 activity = self._inventory.activity(entry, verb) if alone else nullcontext(ignore)
                 with activity as on_step:
                     begun = self._inventory.begin()
-                    run = VerbRun(verb, connection, entry, on_step, alone, begun)
+                    run = VerbRun(verb, connection, entry, on_step, alone, begun, intent)
                     try:
                         with connection.call():
                             yield run

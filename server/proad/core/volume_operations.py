@@ -5,8 +5,9 @@ from dataclasses import replace
 
 from proad import ports
 from proad.core.hosts import Hosts
+from proad.core.requests import announce
 from proad.core.shielded_tasks import ShieldedTasks, shielded
-from proad.model import Volume, VolumeSpec
+from proad.model import Action, Volume, VolumeSpec
 
 
 class VolumeOperations:
@@ -28,6 +29,7 @@ class VolumeOperations:
         """Create a volume on a host."""
         connection, driver = self._hosts.offering(ports.Volumes, host)
         with connection.call():
+            await announce(connection.intent(Action.CREATE_VOLUME, name=spec.name, pool=spec.pool))
             volume = await driver.create_volume(spec)
         return replace(volume, host=connection.host)
 
@@ -38,4 +40,5 @@ class VolumeOperations:
         """Delete a volume of a host."""
         connection, driver = self._hosts.offering(ports.Volumes, host)
         with connection.call():
+            await announce(connection.intent(Action.DELETE_VOLUME, name=name, pool=pool))
             await driver.delete_volume(pool, name, ignore_unreadable=ignore_unreadable)

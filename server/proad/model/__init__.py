@@ -70,6 +70,10 @@ from proad.model.image import (
     PullProgress,
     RegistryCredentials,
 )
+from proad.model.intent import (
+    Action,
+    Intent,
+)
 from proad.model.lifetime import (
     Lifetime,
 )
@@ -148,6 +152,7 @@ __all__ = [
     "INACTIVE",
     "LEGAL",
     "NETWORK_OF",
+    "Action",
     "Activity",
     "BindMount",
     "BlockStats",
@@ -190,6 +195,7 @@ __all__ = [
     "Host",
     "Image",
     "ImageFilter",
+    "Intent",
     "LabelSet",
     "Lifetime",
     "MissingSample",
