@@ -205,6 +205,7 @@ class EngineConnection:
 
     async def _set(self, health: EngineHealth, message: str) -> None:
         changed = health is not self.health
+        another_cause = message != self.health_message
         self.health, self.health_message = health, message
         if health is EngineHealth.SERVING:
             self._failures = 0
@@ -214,13 +215,14 @@ class EngineConnection:
             self._failures += 1
             self._serving.clear()
             self._lost.set()
+        if health is EngineHealth.UNREACHABLE and (changed or another_cause):
+            # What keeps an engine away may change: first it is down, then its version is unknown.
+            _log.warning("engine lost", engine=self.name, cause=message)
         if not changed:
             return
         self.health_change_time = datetime.now(UTC)
         if health is EngineHealth.SERVING:
             _log.info("engine answers", engine=self.name, version=self.info.version)
-        else:
-            _log.warning("engine lost", engine=self.name, cause=message)
         for watcher in self._watchers:
             try:
                 await watcher()

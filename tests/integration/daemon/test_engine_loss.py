@@ -1,5 +1,7 @@
 """An engine that dies or hangs takes its own calls with it, and nothing else."""
 
+import asyncio
+import re
 import signal
 import tempfile
 import time
@@ -15,8 +17,10 @@ import proa
 from eventually import wait_until
 from integration.daemon.conftest import Daemon
 from integration.docker.private_engine import PrivateEngine
+from integration.docker.version_proxy import VersionProxy
 from integration.libvirt.private_libvirtd import PrivateLibvirtd
 from proa import v1
+from proad.drivers.docker.http.api_version import NEWEST_TESTED
 
 pytestmark = [pytest.mark.docker, pytest.mark.libvirt]
 
@@ -94,10 +98,15 @@ def serving(daemon: Daemon, service: str) -> bool:
     return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
 
-def engine_health(client: proa.Client, driver: str) -> str:
+def engine_of(client: proa.Client, driver: str) -> v1.Engine:
     host = client.hosts.GetHost(v1.GetHostRequest()).host
     (engine,) = [engine for engine in host.engines if engine.driver == driver]
-    return v1.EngineHealth.Name(engine.health).removeprefix("ENGINE_HEALTH_")
+    return engine
+
+
+def engine_health(client: proa.Client, driver: str) -> str:
+    health = engine_of(client, driver).health
+    return v1.EngineHealth.Name(health).removeprefix("ENGINE_HEALTH_")
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP])
@@ -168,6 +177,36 @@ def test_libvirtd_lost_fails_domains_alone_and_recovers(
     wait_until(lambda: serving(daemon, "DomainService"))
     again = client.resources.GetResource(v1.GetResourceRequest(id=created.id)).resource
     assert again.name == created.name
+
+
+async def test_engine_with_unknown_api_is_unreachable_with_advice(
+    start_daemon: Start, dockerd: PrivateEngine, folder: Path
+):
+    newer = VersionProxy(
+        Path(dockerd.url.removeprefix("unix://")),
+        folder / "proxy.sock",
+        oldest=NEWEST_TESTED._replace(minor=98),
+        newest=NEWEST_TESTED._replace(minor=99),
+    )
+    advice = f"start dockerd with DOCKER_MIN_API_VERSION={NEWEST_TESTED}"
+
+    def check() -> None:
+        daemon = start_daemon(PROA_DOCKER_URL=newer.url, PROA_LIBVIRT_URI="")
+        with daemon.client(options=ONCE) as client:
+            wait_until(lambda: advice in engine_of(client, "docker").health_message)
+            assert engine_health(client, "docker") == "UNREACHABLE"
+            with pytest.raises(proa.Unavailable, match=re.escape(advice)):
+                lists_or_raises(client, CONTAINERS)
+            assert not serving(daemon, "ContainerService")
+            lost = [event for event in daemon.log() if event["event"] == "engine lost"]
+            assert advice in lost[-1]["cause"]
+
+            newer.oldest = NEWEST_TESTED
+            wait_until(lambda: lists(client, CONTAINERS))
+            assert engine_of(client, "docker").api_version == str(NEWEST_TESTED)
+
+    async with newer.serving():
+        await asyncio.to_thread(check)
 
 
 def lists_or_raises(client: proa.Client, which: v1.ResourceFilter | None) -> None:

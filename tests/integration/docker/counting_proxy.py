@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -45,19 +45,32 @@ class CountingProxy:
         engine_reader, engine_writer = await asyncio.open_unix_connection(self._engine)
         try:
             await asyncio.gather(
-                self._pass_on(reader, engine_writer, note=True),
-                self._pass_on(engine_reader, writer, note=False),
+                self._pass_on(reader, engine_writer, self._asked),
+                self._pass_on(engine_reader, writer, self.answer),
             )
         finally:
             writer.close()
             engine_writer.close()
 
+    def _asked(self, chunk: bytes) -> bytes:
+        self.calls += [found.decode() for found in _REQUEST.findall(chunk)]
+        return self.request(chunk)
+
+    def request(self, chunk: bytes) -> bytes:
+        """Return what the engine gets of a request."""
+        return chunk
+
+    def answer(self, chunk: bytes) -> bytes:
+        """Return what the driver gets of an answer."""
+        return chunk
+
     async def _pass_on(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, note: bool
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        converted: Callable[[bytes], bytes],
     ) -> None:
         while chunk := await reader.read(2**16):
-            if note:
-                self.calls += [found.decode() for found in _REQUEST.findall(chunk)]
-            writer.write(chunk)
+            writer.write(converted(chunk))
             await writer.drain()
         writer.close()

@@ -11,6 +11,7 @@ from eventually import eventually
 from integration.docker.workloads import DEAF, Make
 from proad.drivers.docker import DockerDriver
 from proad.drivers.docker.driver import environment_address
+from proad.drivers.docker.http.api_version import ApiVersion
 from proad.drivers.docker.http.engine_client import EngineClient
 from proad.drivers.docker.stats import ContainerStatsCollector
 from proad.model import (
@@ -100,8 +101,8 @@ async def test_stats_with_old_api_returns_sample(make: Make):
     made = await make(*DEAF)
     url, cert_path = environment_address()
     with EngineClient(url, cert_path=cert_path, threads=1, timeout=LIMIT) as engine:
-        engine.api.version = "1.40"
+        engine.api.version = ApiVersion(1, 40)
         collector = ContainerStatsCollector(engine.streaming)
         with collector:
             assert set(await collector.stats([made.id])) == {made.id}
-        assert engine.api.version == "1.40"
+        assert engine.api.version == ApiVersion(1, 40)

@@ -106,6 +106,15 @@ async def test_probe_goes_on_failing_logs_loss_and_return_once(moody, driver, mo
     assert len([log for log in logs if "exc_info" in log]) == isinstance(mood, ZeroDivisionError)
 
 
+async def test_probe_fails_for_another_cause_logs_that_too(moody, driver):
+    with capture_logs() as logs:
+        for cause in ("refused", "refused", "too new", "too new", "refused"):
+            driver.mood = EngineUnreachableError("memory", cause)
+            await moody.probe()
+
+    assert [log["cause"] for log in logs] == ["refused", "too new", "refused"]
+
+
 async def test_read_engine_is_lost_meanwhile_is_cancelled(moody, driver):
     given_up = asyncio.Event()
 

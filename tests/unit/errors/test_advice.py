@@ -25,6 +25,7 @@ FIELD = re.compile(r"\b[a-z]+(?:_[a-z]+)+\b")
 OTHERS = {
     "AuthService",  # a service, which is named together with a call
     "on_poweroff",  # an element of a domain's XML
+    "DOCKER_MIN_API_VERSION",  # read by dockerd
 }
 
 
@@ -78,7 +79,7 @@ MODULES = sorted(path for place in PLACES for path in (ROOT / place).rglob("*.py
 def test_messages_name_existing_fields_and_rpcs_alone(path: Path):
     told = "\n".join(texts(path))
     assert set(RPC.findall(told)) - RPCS - OTHERS == set()
-    assert set(VALUE.findall(told)) - VALUES == set()
+    assert set(VALUE.findall(told)) - VALUES - OTHERS == set()
     assert set(FIELD.findall(told)) - FIELDS - OTHERS == set()
 
 

@@ -137,13 +137,13 @@ class DockerDriver:
         """Ask the engine who it is."""
         limit = min(self._timing.probe, self._engine.timeout)
         known = self._info if self._engine.api.version else None  # it is forgotten with a loss
-        version = await self._engine.negotiate(timeout=limit)
+        api_version, version = await self._engine.negotiate(timeout=limit)
         if known is not None and known.version == version:
             return known  # to count all it has takes the engine its time
         info = (await self._engine.get("/info", timeout=limit)).value()
         self._info = EngineInfo(
             version=version,
-            api_version=self._engine.api.version,
+            api_version=str(api_version),
             hostname=info["Name"].text(),
             cpus=info["NCPU"].count(UINT32),
             memory_bytes=info["MemTotal"].count(),

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from datetime import timedelta
 
 from proad.drivers.docker.errors import ENGINE
+from proad.drivers.docker.http.api_version import ApiVersion
 from proad.drivers.docker.http.stream import Stream
 from proad.drivers.docker.http.streaming_client import StreamingClient
 from proad.drivers.docker.reader import FULL_ID
@@ -26,7 +27,7 @@ from proad.model import BlockStats, NetworkStats, ResourceKind, ResourceStats
 _AT_ONCE = 200
 _THREADS = 2
 # Before that, Docker waits for a second sample, unless it is asked for an endless stream.
-_ONE_SHOT_SINCE = (1, 41)
+_ONE_SHOT_SINCE = ApiVersion(1, 41)
 
 
 class ContainerStatsCollector:

@@ -6,7 +6,6 @@ success) and lack options.
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ import urllib3
 from docker.errors import DockerException
 
 from proad.drivers.docker.errors import ENGINE, broken_connection, refused
+from proad.drivers.docker.http.api_version import ApiVersion, spoken_with
 from proad.drivers.docker.http.transport import Transport
 from proad.drivers.tolerant import Omissions, Value, parse_json
 from proad.errors import EngineConflictError, EngineUnreachableError, redacted
@@ -35,7 +35,6 @@ TROUBLES = (
     OSError,
 )
 """What docker-py and the layers below it raise when there is no answer."""
-_VERSION = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +83,7 @@ class Answer:
 
 
 class Api:
-    """Speaks the newest version of the API that the engine knows.
+    """Speaks the newest version of the API that engine and driver know.
 
     Args:
         url: unix://, tcp:// or ssh:// address of the engine.
@@ -92,6 +91,9 @@ class Api:
         connections: how many to keep.
         timeout: of the question for the version, unless the call's own is shorter.
         connect_timeout: of a connection, and of the beginning of a stream.
+
+    Attributes:
+        version: the version that is spoken; None: not negotiated since the engine was lost.
     """
 
     def __init__(
@@ -104,7 +106,7 @@ class Api:
         connect_timeout: timedelta,
     ) -> None:
         self.endpoint = redacted(url)
-        self.version = ""
+        self.version: ApiVersion | None = None
         self.omissions = Omissions(ENGINE)
         self.transport = Transport(
             url,
@@ -144,25 +146,33 @@ class Api:
             )
             return Answer(*reply, omissions=self.omissions)
 
-    def negotiate(self, limit: timedelta) -> str:
-        """Ask the engine for its version, and speak the newest API that it knows from now on."""
+    def negotiate(self, limit: timedelta) -> tuple[ApiVersion, str]:
+        """Ask the engine for its versions; return that of the API, spoken from now on, and its own.
+
+        Raises:
+            EngineUnreachableError: there was no answer, or no version of the API that both know.
+            EngineTimedOutError: there was none in time.
+        """
         with self.translated():
             reply = self.transport.exchange(
                 "GET", "/version", body=None, headers={}, limit=min(limit, self.timeout)
             )
-            versions = Answer(*reply, omissions=self.omissions).value()
-            version = versions["ApiVersion"].text()
-            if not _VERSION.fullmatch(version):
-                raise EngineUnreachableError(ENGINE, "the answer has no version of the API")
-            self.version = version
-            return versions["Version"].text()
+            try:
+                versions = Answer(*reply, omissions=self.omissions).value()
+                self.version = spoken_with(versions)
+            except EngineUnreachableError:
+                self.version = None  # what was settled on was with another engine
+                raise
+            return self.version, versions["Version"].text()
+
+    def spoken(self, limit: timedelta) -> ApiVersion:
+        """Return the version of the API to speak; negotiate if need be."""
+        return self.version or self.negotiate(limit)[0]
 
     def target(self, path: str, params: Mapping[str, str | int] | None, limit: timedelta) -> str:
         """Return the target of a request."""
-        if not self.version:
-            self.negotiate(limit)
         query = f"?{urlencode(params)}" if params else ""
-        return f"/v{self.version}{path}{query}"
+        return f"/v{self.spoken(limit)}{path}{query}"
 
     @contextmanager
     def translated(self) -> Iterator[None]:
@@ -175,7 +185,7 @@ class Api:
         try:
             yield
         except TROUBLES as error:
-            self.version = ""  # another engine may answer next time
+            self.version = None  # another engine may answer next time
             raise broken_connection(error, self.endpoint) from error
 
 

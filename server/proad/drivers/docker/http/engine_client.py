@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar
 
 from proad.drivers.docker.errors import ENGINE
 from proad.drivers.docker.http.api import Answer, Api
+from proad.drivers.docker.http.api_version import ApiVersion
 from proad.drivers.docker.http.streaming_client import StreamingClient
 from proad.drivers.docker.timing import DockerTiming
 from proad.drivers.keyed_limiter import KeyedLimiter
@@ -197,6 +198,11 @@ class EngineClient:
             return await pool.run(call, timeout=limit)
         return await limiter.run(found[1], pool, call, limit)
 
-    async def negotiate(self, *, timeout: timedelta) -> str:  # noqa: ASYNC109 - raises our own error
-        """Ask the engine for its version, and speak the newest API that it knows from now on."""
+    async def negotiate(self, *, timeout: timedelta) -> tuple[ApiVersion, str]:  # noqa: ASYNC109 - raises our own error
+        """Ask the engine for its versions; return that of the API, spoken from now on, and its own.
+
+        Raises:
+            EngineUnreachableError: there was no answer, or no version of the API that both know.
+            EngineTimedOutError: there was none in time.
+        """
         return await self._reads.run(lambda: self.api.negotiate(timeout), timeout=timeout)

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from proad.drivers.docker.errors import refused
 from proad.drivers.docker.http.api import TROUBLES, Answer, Api
+from proad.drivers.docker.http.api_version import ApiVersion
 from proad.drivers.docker.http.stream import JsonStream, Stream
 from proad.drivers.threads import EngineThreads
 from proad.drivers.tolerant import Value, parse_json
@@ -99,7 +100,7 @@ class StreamingClient:
         self,
         path: str,
         stream: Stream,
-        params: Callable[[tuple[int, ...]], Mapping[str, str | int]],
+        params: Callable[[ApiVersion], Mapping[str, str | int]],
         limit: timedelta,
     ) -> None:
         """Send a GET request, with parameters for the version of the API. Blocks.
@@ -109,9 +110,7 @@ class StreamingClient:
             EngineTimedOutError: it does not take it in time.
         """
         with self._api.translated():
-            self._api.target(path, None, limit)
-            version = tuple(int(part) for part in self._api.version.split("."))
-            target = self._api.target(path, params(version), limit)
+            target = self._api.target(path, params(self._api.spoken(limit)), limit)
             stream.send(self._api.transport, "GET", target, {}, limit)
 
     def first_object(self, stream: Stream, about: str) -> Value | None:
