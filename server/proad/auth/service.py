@@ -37,9 +37,11 @@ class Caller:
 
     Attributes:
         claims: the token's claims.
+        user_id: id of the user, which no other user ever has.
     """
 
     claims: Claims
+    user_id: str
 
     @property
     def username(self) -> str:
@@ -189,8 +191,7 @@ class Authenticator:
         if scheme.lower() != "bearer" or not token:
             raise TokenMissingError
         claims = self._tokens.verify(token)
-        await self._token_status.check(claims)
-        return Caller(claims)
+        return Caller(claims, await self._token_status.check(claims))
 
     async def check_again(self, caller: Caller) -> None:
         """Check that the caller's token is still valid.

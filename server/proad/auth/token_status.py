@@ -24,16 +24,29 @@ _MAX_TOKENS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
+class TokenStatus:
+    """What the database tells of a token.
+
+    Attributes:
+        refusal: the error to raise for the token; None while the token is valid.
+        user_id: id of the token's user; empty: the token is refused.
+    """
+
+    refusal: type[ProaError] | None = None
+    user_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class _Lookup:
     """A query of one token's status.
 
     Attributes:
         started: monotonic time of the query's begin, in seconds.
-        refusal: the error to raise for the token; None while the token is valid.
+        status: the status.
     """
 
     started: float
-    refusal: "asyncio.Future[type[ProaError] | None]"
+    status: "asyncio.Future[TokenStatus]"
 
 
 class TokenStatusCache:
@@ -67,8 +80,8 @@ class TokenStatusCache:
     def __len__(self) -> int:
         return len(self._lookups)
 
-    async def check(self, claims: Claims) -> None:
-        """Check that a token is still valid.
+    async def check(self, claims: Claims) -> str:
+        """Check that a token is still valid, and return the id of its user.
 
         Raises:
             TokenInvalidError: the user was removed, disabled or changed since the login.
@@ -80,11 +93,13 @@ class TokenStatusCache:
         if lookup is None or now - lookup.started > self._max_age:
             lookup = _Lookup(now, asyncio.ensure_future(self._look_up(claims)))
             self._remember(claims.token_id, lookup)
-        if not lookup.refusal.done():
+        if not lookup.status.done():
             # Shield: a caller that is cancelled must not fail the others that share the query.
-            await asyncio.shield(lookup.refusal)
-        if refusal := lookup.refusal.result():
-            raise refusal
+            await asyncio.shield(lookup.status)
+        status = lookup.status.result()
+        if status.refusal is not None:
+            raise status.refusal
+        return status.user_id
 
     def while_valid(self, claims: Claims, *, expires: bool) -> AbstractAsyncContextManager[None]:
         """Cancel the body once the token is no longer valid; see `TokenMonitor.while_valid`."""
@@ -93,35 +108,44 @@ class TokenStatusCache:
     async def revoke(self, token_id: str, expire_time: datetime) -> None:
         """Revoke a token. This process refuses the token from the return on."""
         await self._revocations.add(token_id, expire_time)
-        refusal: asyncio.Future[type[ProaError] | None] = asyncio.Future()
-        refusal.set_result(TokenRevokedError)
+        status: asyncio.Future[TokenStatus] = asyncio.Future()
+        status.set_result(TokenStatus(TokenRevokedError))
         # Replace a query that may have started before the revocation was stored.
-        self._remember(token_id, _Lookup(self._clock(), refusal))
+        self._remember(token_id, _Lookup(self._clock(), status))
         self._monitor.end(token_id, TokenRevokedError)
 
     async def settle(self) -> None:
         """Wait for pending queries, before the database is closed."""
         await self._monitor.close()
-        pending = [each.refusal for each in self._lookups.values() if not each.refusal.done()]
+        pending = [each.status for each in self._lookups.values() if not each.status.done()]
         await asyncio.gather(*pending, return_exceptions=True)
 
-    async def _look_up(self, claims: Claims) -> type[ProaError] | None:
+    async def _look_up(self, claims: Claims) -> TokenStatus:
         try:
-            return (await self._refusals([claims])).get(claims.token_id)
+            return (await self._statuses([claims]))[claims.token_id]
         except DatabaseUnreachableError:
-            return DatabaseUnreachableError
+            return TokenStatus(DatabaseUnreachableError)
 
     async def _refusals(self, tokens: Collection[Claims]) -> dict[str, type[ProaError]]:
-        """Return the errors of those tokens that are no longer valid, with one query per table."""
+        """Return the errors of those tokens that are no longer valid."""
+        statuses = await self._statuses(tokens)
+        return {id: status.refusal for id, status in statuses.items() if status.refusal is not None}
+
+    async def _statuses(self, tokens: Collection[Claims]) -> dict[str, TokenStatus]:
+        """Return the status of each token by its id, with one query per table."""
         revoked = await self._revocations.among({claims.token_id for claims in tokens})
         versions = await self._users.versions({claims.username for claims in tokens})
-        refusals: dict[str, type[ProaError]] = {}
+        statuses: dict[str, TokenStatus] = {}
         for claims in tokens:
+            user = versions.get(claims.username)
             if claims.token_id in revoked:
-                refusals[claims.token_id] = TokenRevokedError
-            elif versions.get(claims.username) != claims.version:
-                refusals[claims.token_id] = TokenInvalidError
-        return refusals
+                status = TokenStatus(TokenRevokedError)
+            elif user is None or user.token_version != claims.version:
+                status = TokenStatus(TokenInvalidError)
+            else:
+                status = TokenStatus(user_id=user.id)
+            statuses[claims.token_id] = status
+        return statuses
 
     def _remember(self, token_id: str, lookup: _Lookup) -> None:
         self._lookups[token_id] = lookup

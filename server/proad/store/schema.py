@@ -9,6 +9,8 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Index,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -16,7 +18,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-REVISION = "0003"
+REVISION = "0005"
 """The migration that leads to these tables."""
 
 
@@ -59,6 +61,7 @@ users = Table(
     "users",
     metadata,
     Column("name", String(64), primary_key=True),
+    Column("id", String(36), nullable=False, unique=True),
     Column("password_hash", String(60), nullable=False),
     Column("scopes", String(255), nullable=False),
     Column("disabled", Boolean, nullable=False),
@@ -91,4 +94,22 @@ volumes = Table(
     Column("inode", String(20)),
     Column("birth_time_ns", BigInteger),
     Column("create_time", UtcDateTime, nullable=False),
+)
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("daemon", String(36), primary_key=True),
+    Column("user_id", String(36), primary_key=True),
+    Column("id", String(36), primary_key=True),
+    Column("method", String(255), nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("path", Text, nullable=False),
+    Column("start_time", UtcDateTime, nullable=False),
+    Column("end_time", UtcDateTime),
+    Column("intent", JSON),
+    # Last, since what lists requests does not read it
+    Column("answer", LargeBinary, nullable=False),
+    Index("ix_requests_daemon", "daemon", "end_time"),
 )

@@ -6,7 +6,8 @@ import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import uuid4
 
 from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -25,6 +26,7 @@ class User:
     """A user in the database.
 
     Attributes:
+        id: a UUID, which stays the user's and is never used again.
         name: unique name, in lower case and NFC.
         password_hash: bcrypt hash of the password.
         scopes: the scopes that tokens of this user may have.
@@ -33,12 +35,20 @@ class User:
         create_time: time of creation.
     """
 
+    id: str
     name: str
     password_hash: str = field(repr=False)
     scopes: frozenset[Scope]
     disabled: bool
     token_version: int
     create_time: datetime
+
+
+class UserVersion(NamedTuple):
+    """The id of a user, and the version that the user's tokens must have."""
+
+    id: str
+    token_version: int
 
 
 class UserNotFoundError(LookupError):
@@ -86,6 +96,7 @@ class UserStore:
             AlreadyExistsError: a user has the name.
         """
         user = User(
+            id=str(uuid4()),
             name=check_username(name),
             password_hash=password_hash,
             scopes=frozenset(scopes),
@@ -95,6 +106,7 @@ class UserStore:
             create_time=datetime.now(UTC),
         )
         row = insert(users).values(
+            id=user.id,
             name=user.name,
             password_hash=user.password_hash,
             scopes=write_scopes(user.scopes),
@@ -117,14 +129,15 @@ class UserStore:
             row = result.one_or_none()
         return _user(row) if row else None
 
-    async def versions(self, names: Collection[str]) -> dict[str, int]:
-        """Return the token versions of some users by name, without disabled users."""
-        known = select(users.c.name, users.c.token_version).where(users.c.disabled.is_(False))
-        found: dict[str, int] = {}
+    async def versions(self, names: Collection[str]) -> dict[str, UserVersion]:
+        """Return ids and token versions of some users by name, without disabled users."""
+        columns = users.c.name, users.c.id, users.c.token_version
+        known = select(*columns).where(users.c.disabled.is_(False))
+        found: dict[str, UserVersion] = {}
         async with self._database.read() as connection:
             for some in batched(names):
                 result = await connection.execute(known.where(users.c.name.in_(some)))
-                found |= {row.name: row.token_version for row in result}
+                found |= {row.name: UserVersion(row.id, row.token_version) for row in result}
         return found
 
     async def list(self) -> list[User]:
@@ -169,6 +182,7 @@ class UserStore:
 
 def _user(row: Row[Any]) -> User:
     return User(
+        id=row.id,
         name=row.name,
         password_hash=row.password_hash,
         scopes=read_scopes(row.scopes),

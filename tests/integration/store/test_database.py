@@ -5,14 +5,15 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import insert, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from eventually import consistently
@@ -22,7 +23,6 @@ from proad.store import migrations
 from proad.store.database import Database
 from proad.store.migrate import is_current
 from proad.store.schema import REVISION, metadata
-from proad.store.schema import users as users_table
 from proad.store.url import async_url
 from proad.store.users import UserStore
 
@@ -114,22 +114,34 @@ async def test_open_with_a_newer_schema_raises_setup_error(url):
             pass
 
 
+async def migrated_to(url, revision):
+    """Make a database as an earlier Proa left it; return an engine on it."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+
+    def upgrade(connection):
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+    engine = create_async_engine(async_url(url))
+    async with engine.begin() as connection:
+        await connection.run_sync(upgrade)
+    return engine
+
+
 async def before_names_had_one_case(url, names):
     """Make the database of a Proa in whose user names case counted."""
-    async with Database.open(url) as database, database.write() as connection:
+    engine = await migrated_to(url, "0001")
+    async with engine.begin() as connection:
         for name in names:
             await connection.execute(
-                insert(users_table).values(
-                    name=name,
-                    password_hash=HASH,
-                    scopes="basic",
-                    disabled=False,
-                    token_version=7,
-                    create_time=datetime.now(UTC),
-                )
+                text(
+                    "INSERT INTO users (name, password_hash, scopes, disabled, token_version, "
+                    "create_time) VALUES (:name, :hash, 'basic', false, 7, :now)"
+                ),
+                {"name": name, "hash": HASH, "now": "2026-01-02 03:04:05+00:00"},
             )
-        await connection.execute(text("DROP TABLE volumes"))  # a later step makes it
-        await connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    await engine.dispose()
 
 
 async def test_migration_of_names_in_other_case_keeps_the_users(url):
@@ -138,6 +150,7 @@ async def test_migration_of_names_in_other_case_keeps_the_users(url):
         found = await UserStore(database).list()
     assert [user.name for user in found] == ["ann", "bob", "carl@x.org"]
     assert {user.token_version for user in found} == {7}
+    assert len({user.id for user in found}) == 3
 
 
 async def test_migration_of_names_that_become_one_is_refused_and_changes_nothing(url):

@@ -112,3 +112,20 @@ async def test_change_of_an_unknown_user_raises_not_found(users):
     ):
         with pytest.raises(UserNotFoundError, match="ann"):
             await change
+
+
+async def test_add_name_that_was_removed_gets_another_id(users):
+    first = await users.add("ann", HASH, [])
+    await users.remove("ann")
+    second = await users.add("ann", HASH, [])
+
+    assert (await users.get("ann")).id == second.id != first.id
+
+
+async def test_change_keeps_the_id(users):
+    before = await users.add("ann", HASH, [])
+
+    assert (await users.set_disabled("ann", disabled=True)).id == before.id
+    assert (await users.versions(["ann"])) == {}
+    after = await users.set_disabled("ann", disabled=False)
+    assert (await users.versions(["ann"])) == {"ann": (before.id, after.token_version)}

@@ -173,7 +173,7 @@ async def _cost(authenticator, header):
 @pytest.mark.parametrize("held", [[], [Scope.BASIC], [Scope.ADVANCED], list(Scope)])
 @pytest.mark.parametrize("required", list(Scope))
 def test_require_accepts_exactly_the_scopes_of_the_token(held, required):
-    caller = Caller(Claims("ann", frozenset(held), "id", 1, datetime.now(UTC)))
+    caller = Caller(Claims("ann", frozenset(held), "id", 1, datetime.now(UTC)), "user")
     if required in held:
         require(caller, required)
     else:

@@ -20,7 +20,7 @@ PAGINATOR = Paginator(Signer([b"key"]))
 
 def enter(name):
     """Set the caller, in the task of a test alone."""
-    caller.enter(Caller(Claims(name, frozenset(), "t", 1, datetime.now(UTC))))
+    caller.enter(Caller(Claims(name, frozenset(), "t", 1, datetime.now(UTC)), name))
 
 
 async def test_bounds_of_a_token_are_the_position_that_it_was_made_of():
