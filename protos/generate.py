@@ -9,7 +9,7 @@ import sys
 from importlib.resources import files
 from pathlib import Path
 
-from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 from grpc_tools import protoc
 
 PROTOS = Path(__file__).parent
@@ -57,9 +57,12 @@ def _init_module(contract: FileDescriptorSet) -> str:
         '"""',
         "",
     ]
+    # A stub imports the files of its messages alone; the service is registered by its own file.
+    lines += [f"import {_module(file.name)}" for file in _by_name(contract) if file.service]
+    lines.append("")
     exported: list[str] = []
-    for file in sorted(contract.file, key=lambda f: f.name):
-        module = file.name.removesuffix(".proto").replace("/", ".") + "_pb2"
+    for file in _by_name(contract):
+        module = _module(file.name)
         values = [value.name for enum in file.enum_type for value in enum.value]
         names = [m.name for m in file.message_type] + [e.name for e in file.enum_type] + values
         names += [extension.name for extension in file.extension]
@@ -72,6 +75,14 @@ def _init_module(contract: FileDescriptorSet) -> str:
     inner = "".join(f'    "{name}",\n' for name in sorted(exported))
     lines.append(f"\n__all__ = [\n{inner}]\n")
     return "\n".join(lines)
+
+
+def _by_name(contract: FileDescriptorSet) -> list[FileDescriptorProto]:
+    return sorted(contract.file, key=lambda file: file.name)
+
+
+def _module(file: str) -> str:
+    return file.removesuffix(".proto").replace("/", ".") + "_pb2"
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def path(method: MethodDescriptor) -> str:
 
 def needs_token(method: MethodDescriptor) -> bool:
     """Return whether an RPC requires a token."""
-    return method.GetOptions().Extensions[v1.required_scope] != v1.SCOPE_PUBLIC
+    return not method.GetOptions().Extensions[v1.access].public
 
 
 def carries_password(method: MethodDescriptor) -> bool:

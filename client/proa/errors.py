@@ -25,7 +25,7 @@ from google.rpc import error_details_pb2
 from grpc import aio
 from grpc_status import rpc_status
 
-DOMAIN = "proa.v1"
+DOMAIN = "proa.dev"
 """The domain of every ErrorInfo of a proad."""
 
 

@@ -34,7 +34,7 @@ class Rpc:
     path: str
     name: str
     streams: bool
-    scope: int
+    access: v1.Access
     request: type
     response: type
 
@@ -54,7 +54,7 @@ def rpcs():
                     path=f"/{service.full_name}/{method.name}",
                     name=method.name,
                     streams=method.server_streaming,
-                    scope=method.GetOptions().Extensions[v1.required_scope],
+                    access=method.GetOptions().Extensions[v1.access],
                     request=GetMessageClass(method.input_type),
                     response=GetMessageClass(method.output_type),
                 )

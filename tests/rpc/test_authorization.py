@@ -38,7 +38,7 @@ async def outcome(call, rpc):
     except grpc.aio.AioRpcError as error:
         refused = Refusal.of(error)
         if refused.code in {"UNAUTHENTICATED", "PERMISSION_DENIED"}:
-            assert refused.domain == "proa.v1"
+            assert refused.domain == "proa.dev"
             return (refused.code, refused.reason)
         assert refused.code not in {"INTERNAL", "UNKNOWN", "UNIMPLEMENTED"}, refused
     return LET_IN
@@ -146,7 +146,7 @@ async def test_call_with_token_after_change_of_its_user_is_refused(daemon, chang
 
 
 def closed(wanted):
-    return {name: LET_IN if rpc.scope == v1.SCOPE_PUBLIC else wanted for name, rpc in RPCS.items()}
+    return {name: LET_IN if rpc.access.public else wanted for name, rpc in RPCS.items()}
 
 
 def test_server_every_method_of_the_contract_is_served():

@@ -190,7 +190,7 @@ async def test_error_of_every_reason_has_its_code_and_details(daemon, reason):
     refused = await refusal(daemon.call(case.call, **case.request))
 
     assert (refused.code, refused.reason) == (case.code, reason)
-    assert refused.domain == "proa.v1"
+    assert refused.domain == "proa.dev"
     assert refused.metadata.items() >= case.metadata.items()
     assert set(refused.details) == {"ErrorInfo", "RequestInfo", *case.details}
     assert refused.message

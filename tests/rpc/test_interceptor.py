@@ -21,7 +21,7 @@ from rpc.daemon import BOTH, RPCS, Refusal, refusal
 from rpc.raw_http2 import DATA, END_STREAM, HEADERS, Connection, frame, message
 
 GET = RPCS["GetResource"].path
-NOT_PUBLIC = [name for name, rpc in RPCS.items() if rpc.scope != v1.SCOPE_PUBLIC]
+NOT_PUBLIC = [name for name, rpc in RPCS.items() if not rpc.access.public]
 INVALID = ("INVALID_ARGUMENT", "INVALID_ARGUMENT")
 
 

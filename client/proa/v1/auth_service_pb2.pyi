@@ -39,8 +39,8 @@ class CreateTokenRequest(_message.Message):
     """
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_scope_pb2.Scope.ValueType]:
-        """Scopes that the token shall carry, BASIC or ADVANCED or both; empty: all
-        that the user was granted. Asking for more than that is SCOPE_MISSING.
+        """Scopes that the token shall carry; empty: all that the user was granted. Asking for more than
+        that is SCOPE_MISSING.
         At most 4 items.
         """
 

@@ -9,7 +9,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
-from proa.v1 import lifetime_pb2 as _lifetime_pb2
+from proa.v1 import container_spec_pb2 as _container_spec_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -20,74 +20,6 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
-
-class _PortProtocol:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _PortProtocolEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PortProtocol.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    PORT_PROTOCOL_UNSPECIFIED: _PortProtocol.ValueType  # 0
-    """Not set: TCP."""
-    PORT_PROTOCOL_TCP: _PortProtocol.ValueType  # 1
-    """TCP."""
-    PORT_PROTOCOL_UDP: _PortProtocol.ValueType  # 2
-    """UDP."""
-    PORT_PROTOCOL_SCTP: _PortProtocol.ValueType  # 3
-    """SCTP."""
-    PORT_PROTOCOL_OTHER: _PortProtocol.ValueType  # 4
-    """Something that this contract has no value for: Docker's own tools tell it. Cannot be set."""
-
-class PortProtocol(_PortProtocol, metaclass=_PortProtocolEnumTypeWrapper):
-    """Transport protocol of a port."""
-
-PORT_PROTOCOL_UNSPECIFIED: PortProtocol.ValueType  # 0
-"""Not set: TCP."""
-PORT_PROTOCOL_TCP: PortProtocol.ValueType  # 1
-"""TCP."""
-PORT_PROTOCOL_UDP: PortProtocol.ValueType  # 2
-"""UDP."""
-PORT_PROTOCOL_SCTP: PortProtocol.ValueType  # 3
-"""SCTP."""
-PORT_PROTOCOL_OTHER: PortProtocol.ValueType  # 4
-"""Something that this contract has no value for: Docker's own tools tell it. Cannot be set."""
-Global___PortProtocol: _TypeAlias = PortProtocol  # noqa: Y015
-
-class _RestartPolicyMode:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _RestartPolicyModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RestartPolicyMode.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    RESTART_POLICY_MODE_UNSPECIFIED: _RestartPolicyMode.ValueType  # 0
-    """Not set: NO."""
-    RESTART_POLICY_MODE_NO: _RestartPolicyMode.ValueType  # 1
-    """Leave it ended."""
-    RESTART_POLICY_MODE_ON_FAILURE: _RestartPolicyMode.ValueType  # 2
-    """Start it again if the exit code is not 0."""
-    RESTART_POLICY_MODE_ALWAYS: _RestartPolicyMode.ValueType  # 3
-    """Always start it again, also when Docker itself starts."""
-    RESTART_POLICY_MODE_UNLESS_STOPPED: _RestartPolicyMode.ValueType  # 4
-    """As ALWAYS, unless it was stopped by somebody before."""
-    RESTART_POLICY_MODE_OTHER: _RestartPolicyMode.ValueType  # 5
-    """Something that this contract has no value for: Docker's own tools tell it. Cannot be set."""
-
-class RestartPolicyMode(_RestartPolicyMode, metaclass=_RestartPolicyModeEnumTypeWrapper):
-    """What Docker does when the process of a container ends."""
-
-RESTART_POLICY_MODE_UNSPECIFIED: RestartPolicyMode.ValueType  # 0
-"""Not set: NO."""
-RESTART_POLICY_MODE_NO: RestartPolicyMode.ValueType  # 1
-"""Leave it ended."""
-RESTART_POLICY_MODE_ON_FAILURE: RestartPolicyMode.ValueType  # 2
-"""Start it again if the exit code is not 0."""
-RESTART_POLICY_MODE_ALWAYS: RestartPolicyMode.ValueType  # 3
-"""Always start it again, also when Docker itself starts."""
-RESTART_POLICY_MODE_UNLESS_STOPPED: RestartPolicyMode.ValueType  # 4
-"""As ALWAYS, unless it was stopped by somebody before."""
-RESTART_POLICY_MODE_OTHER: RestartPolicyMode.ValueType  # 5
-"""Something that this contract has no value for: Docker's own tools tell it. Cannot be set."""
-Global___RestartPolicyMode: _TypeAlias = RestartPolicyMode  # noqa: Y015
 
 class _HealthStatus:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -120,774 +52,6 @@ HEALTH_STATUS_UNHEALTHY: HealthStatus.ValueType  # 3
 HEALTH_STATUS_OTHER: HealthStatus.ValueType  # 4
 """Something that this contract has no value for: Docker's own tools tell it."""
 Global___HealthStatus: _TypeAlias = HealthStatus  # noqa: Y015
-
-@_typing.final
-class PublishedPort(_message.Message):
-    """A port of the container on an address of the host: `docker run --publish`."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    CONTAINER_PORT_FIELD_NUMBER: _builtins.int
-    HOST_PORT_FIELD_NUMBER: _builtins.int
-    HOST_IP_FIELD_NUMBER: _builtins.int
-    PROTOCOL_FIELD_NUMBER: _builtins.int
-    container_port: _builtins.int
-    """Port inside the container, 1 to 65535."""
-    host_port: _builtins.int
-    """Port of the host; absent: Docker picks a free one."""
-    host_ip: _builtins.str
-    """Address of the host, IPv4 or IPv6; empty: all of them.
-    At most 64 characters.
-    """
-    protocol: Global___PortProtocol.ValueType
-    """Transport protocol; default TCP."""
-    def __init__(
-        self,
-        *,
-        container_port: _builtins.int = ...,
-        host_port: _builtins.int | None = ...,
-        host_ip: _builtins.str = ...,
-        protocol: Global___PortProtocol.ValueType = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_host_port", b"_host_port", "host_port", b"host_port"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_host_port", b"_host_port", "container_port", b"container_port", "host_ip", b"host_ip", "host_port", b"host_port", "protocol", b"protocol"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__host_port: _TypeAlias = _typing.Literal["host_port"]  # noqa: Y015
-    _WhichOneofArgType__host_port: _TypeAlias = _typing.Literal["_host_port", b"_host_port"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__host_port) -> _WhichOneofReturnType__host_port | None: ...
-
-Global___PublishedPort: _TypeAlias = PublishedPort  # noqa: Y015
-
-@_typing.final
-class BindMount(_message.Message):
-    """A folder or file of the host, shown in the container."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    SOURCE_FIELD_NUMBER: _builtins.int
-    source: _builtins.str
-    """Absolute path on the host. It must exist.
-    At most 4096 characters.
-    """
-    def __init__(
-        self,
-        *,
-        source: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___BindMount: _TypeAlias = BindMount  # noqa: Y015
-
-@_typing.final
-class VolumeMount(_message.Message):
-    """A Docker volume, shown in the container."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NAME_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
-    """Name of the volume; it is created if it does not exist. Empty: a nameless one.
-    At most 255 characters.
-    """
-    def __init__(
-        self,
-        *,
-        name: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___VolumeMount: _TypeAlias = VolumeMount  # noqa: Y015
-
-@_typing.final
-class TmpfsMount(_message.Message):
-    """A file system in memory."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    SIZE_BYTES_FIELD_NUMBER: _builtins.int
-    MODE_FIELD_NUMBER: _builtins.int
-    size_bytes: _builtins.int
-    """Most bytes that it may hold; 0: half of the host's memory. Shown as 0, too, where it
-    was given as another share of that.
-    """
-    mode: _builtins.int
-    """File mode of its root, such as 0o1777 (decimal 1023); 0: Docker's default."""
-    def __init__(
-        self,
-        *,
-        size_bytes: _builtins.int = ...,
-        mode: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["mode", b"mode", "size_bytes", b"size_bytes"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___TmpfsMount: _TypeAlias = TmpfsMount  # noqa: Y015
-
-@_typing.final
-class Mount(_message.Message):
-    """A file system shown in a container."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    TARGET_FIELD_NUMBER: _builtins.int
-    READ_ONLY_FIELD_NUMBER: _builtins.int
-    BIND_FIELD_NUMBER: _builtins.int
-    VOLUME_FIELD_NUMBER: _builtins.int
-    TMPFS_FIELD_NUMBER: _builtins.int
-    target: _builtins.str
-    """Absolute path inside the container.
-    At most 4096 characters.
-    """
-    read_only: _builtins.bool
-    """Whether the container may only read it."""
-    @_builtins.property
-    def bind(self) -> Global___BindMount:
-        """A path of the host."""
-
-    @_builtins.property
-    def volume(self) -> Global___VolumeMount:
-        """A Docker volume."""
-
-    @_builtins.property
-    def tmpfs(self) -> Global___TmpfsMount:
-        """Memory."""
-
-    def __init__(
-        self,
-        *,
-        target: _builtins.str = ...,
-        read_only: _builtins.bool = ...,
-        bind: Global___BindMount | None = ...,
-        volume: Global___VolumeMount | None = ...,
-        tmpfs: Global___TmpfsMount | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["bind", b"bind", "source", b"source", "tmpfs", b"tmpfs", "volume", b"volume"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bind", b"bind", "read_only", b"read_only", "source", b"source", "target", b"target", "tmpfs", b"tmpfs", "volume", b"volume"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["bind", "volume", "tmpfs"]  # noqa: Y015
-    _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType_source) -> _WhichOneofReturnType_source | None: ...
-
-Global___Mount: _TypeAlias = Mount  # noqa: Y015
-
-@_typing.final
-class NetworkAttachment(_message.Message):
-    """A network that a container is on."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NETWORK_FIELD_NUMBER: _builtins.int
-    ALIASES_FIELD_NUMBER: _builtins.int
-    IPV4_ADDRESS_FIELD_NUMBER: _builtins.int
-    IPV6_ADDRESS_FIELD_NUMBER: _builtins.int
-    MAC_ADDRESS_FIELD_NUMBER: _builtins.int
-    network: _builtins.str
-    """Name or id of the Docker network. "none", "host", and "container:" with the name or the id
-    of another container, whose network it then uses, stand alone.
-    At most 255 characters.
-    """
-    ipv4_address: _builtins.str
-    """IPv4 address. In a spec: a wish, in networks with a subnet of their own. Of a container
-    that does not run, the wish is shown.
-    At most 64 characters.
-    """
-    ipv6_address: _builtins.str
-    """IPv6 address, likewise.
-    At most 64 characters.
-    """
-    mac_address: _builtins.str
-    """MAC address, six hexadecimal pairs with colons, while it runs. Only read.
-    At most 64 characters.
-    """
-    @_builtins.property
-    def aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Further names that the container answers to on this network.
-        At most 100 items of 255 characters each.
-        """
-
-    def __init__(
-        self,
-        *,
-        network: _builtins.str = ...,
-        aliases: _abc.Iterable[_builtins.str] | None = ...,
-        ipv4_address: _builtins.str = ...,
-        ipv6_address: _builtins.str = ...,
-        mac_address: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "ipv4_address", b"ipv4_address", "ipv6_address", b"ipv6_address", "mac_address", b"mac_address", "network", b"network"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___NetworkAttachment: _TypeAlias = NetworkAttachment  # noqa: Y015
-
-@_typing.final
-class Ulimit(_message.Message):
-    """A limit of the processes of a container: `docker run --ulimit`."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NAME_FIELD_NUMBER: _builtins.int
-    SOFT_FIELD_NUMBER: _builtins.int
-    HARD_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
-    """Name, such as "nofile" or "core".
-    At most 64 characters.
-    """
-    soft: _builtins.int
-    """What a process starts with; -1: no limit."""
-    hard: _builtins.int
-    """What it may raise that to; -1: no limit."""
-    def __init__(
-        self,
-        *,
-        name: _builtins.str = ...,
-        soft: _builtins.int = ...,
-        hard: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hard", b"hard", "name", b"name", "soft", b"soft"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Ulimit: _TypeAlias = Ulimit  # noqa: Y015
-
-@_typing.final
-class RestartPolicy(_message.Message):
-    """Whether and how Docker starts an ended container again."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    MODE_FIELD_NUMBER: _builtins.int
-    MAX_RETRIES_FIELD_NUMBER: _builtins.int
-    mode: Global___RestartPolicyMode.ValueType
-    """Default NO."""
-    max_retries: _builtins.int
-    """ON_FAILURE: how often at the most; 0: no limit."""
-    def __init__(
-        self,
-        *,
-        mode: Global___RestartPolicyMode.ValueType = ...,
-        max_retries: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_retries", b"max_retries", "mode", b"mode"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___RestartPolicy: _TypeAlias = RestartPolicy  # noqa: Y015
-
-@_typing.final
-class HealthCheck(_message.Message):
-    """A command that Docker runs in the container to tell its health."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    COMMAND_FIELD_NUMBER: _builtins.int
-    SHELL_COMMAND_FIELD_NUMBER: _builtins.int
-    INTERVAL_FIELD_NUMBER: _builtins.int
-    TIMEOUT_FIELD_NUMBER: _builtins.int
-    RETRIES_FIELD_NUMBER: _builtins.int
-    START_PERIOD_FIELD_NUMBER: _builtins.int
-    DISABLED_FIELD_NUMBER: _builtins.int
-    shell_command: _builtins.str
-    """A shell command line instead of `command`.
-    At most 65536 characters.
-    """
-    retries: _builtins.int
-    """Failures in a row that make it unhealthy; default 3."""
-    disabled: _builtins.bool
-    """Switches off the image's own check."""
-    @_builtins.property
-    def command(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Program and arguments, without a shell. Empty: the image's own check with
-        the other fields of this message.
-        At most 1000 items of 65536 characters each.
-        """
-
-    @_builtins.property
-    def interval(self) -> _duration_pb2.Duration:
-        """Time between two checks; default 30 s, at least 1 ms."""
-
-    @_builtins.property
-    def timeout(self) -> _duration_pb2.Duration:
-        """Time that a check may take; default 30 s, at least 1 ms."""
-
-    @_builtins.property
-    def start_period(self) -> _duration_pb2.Duration:
-        """Time after the start in which failures do not count; default 0."""
-
-    def __init__(
-        self,
-        *,
-        command: _abc.Iterable[_builtins.str] | None = ...,
-        shell_command: _builtins.str = ...,
-        interval: _duration_pb2.Duration | None = ...,
-        timeout: _duration_pb2.Duration | None = ...,
-        retries: _builtins.int = ...,
-        start_period: _duration_pb2.Duration | None = ...,
-        disabled: _builtins.bool = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["interval", b"interval", "start_period", b"start_period", "timeout", b"timeout"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "disabled", b"disabled", "interval", b"interval", "retries", b"retries", "shell_command", b"shell_command", "start_period", b"start_period", "timeout", b"timeout"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___HealthCheck: _TypeAlias = HealthCheck  # noqa: Y015
-
-@_typing.final
-class Device(_message.Message):
-    """A device of the host, given to the container: `docker run --device`."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    HOST_PATH_FIELD_NUMBER: _builtins.int
-    CONTAINER_PATH_FIELD_NUMBER: _builtins.int
-    PERMISSIONS_FIELD_NUMBER: _builtins.int
-    host_path: _builtins.str
-    """Path on the host.
-    At most 4096 characters.
-    """
-    container_path: _builtins.str
-    """Path in the container; empty: the same.
-    At most 4096 characters.
-    """
-    permissions: _builtins.str
-    """Any of r (read), w (write), m (mknod); empty: "rwm".
-    At most 16 characters.
-    """
-    def __init__(
-        self,
-        *,
-        host_path: _builtins.str = ...,
-        container_path: _builtins.str = ...,
-        permissions: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_path", b"container_path", "host_path", b"host_path", "permissions", b"permissions"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Device: _TypeAlias = Device  # noqa: Y015
-
-@_typing.final
-class ContainerResources(_message.Message):
-    """What a container is allowed to use."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    MEMORY_BYTES_FIELD_NUMBER: _builtins.int
-    MEMORY_RESERVATION_BYTES_FIELD_NUMBER: _builtins.int
-    MEMORY_SWAP_BYTES_FIELD_NUMBER: _builtins.int
-    CPUS_FIELD_NUMBER: _builtins.int
-    CPUSET_CPUS_FIELD_NUMBER: _builtins.int
-    CPU_SHARES_FIELD_NUMBER: _builtins.int
-    PIDS_LIMIT_FIELD_NUMBER: _builtins.int
-    memory_bytes: _builtins.int
-    """Most bytes of memory; 0: no limit. Docker's least is 6 MiB."""
-    memory_reservation_bytes: _builtins.int
-    """Memory that it is kept to when the host is short; 0: none."""
-    memory_swap_bytes: _builtins.int
-    """Most bytes of memory and swap together; -1: any; 0: twice memory_bytes."""
-    cpus: _builtins.float
-    """CPUs' worth of time, such as 1.5; 0: no limit."""
-    cpuset_cpus: _builtins.str
-    """CPUs that it may run on, such as "0-2,4"; empty: all.
-    At most 1024 characters.
-    """
-    cpu_shares: _builtins.int
-    """Share of CPU time against others, 2 to 262144; 0: Docker's default, 1024."""
-    pids_limit: _builtins.int
-    """Most processes and threads; 0: no limit."""
-    def __init__(
-        self,
-        *,
-        memory_bytes: _builtins.int = ...,
-        memory_reservation_bytes: _builtins.int = ...,
-        memory_swap_bytes: _builtins.int = ...,
-        cpus: _builtins.float = ...,
-        cpuset_cpus: _builtins.str = ...,
-        cpu_shares: _builtins.int = ...,
-        pids_limit: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cpu_shares", b"cpu_shares", "cpus", b"cpus", "cpuset_cpus", b"cpuset_cpus", "memory_bytes", b"memory_bytes", "memory_reservation_bytes", b"memory_reservation_bytes", "memory_swap_bytes", b"memory_swap_bytes", "pids_limit", b"pids_limit"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ContainerResources: _TypeAlias = ContainerResources  # noqa: Y015
-
-@_typing.final
-class ContainerSpec(_message.Message):
-    """What to make a container from: `docker run`, typed."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    @_typing.final
-    class EnvEntry(_message.Message):
-        DESCRIPTOR: _descriptor.Descriptor
-
-        KEY_FIELD_NUMBER: _builtins.int
-        VALUE_FIELD_NUMBER: _builtins.int
-        key: _builtins.str
-        value: _builtins.str
-        def __init__(
-            self,
-            *,
-            key: _builtins.str = ...,
-            value: _builtins.str = ...,
-        ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
-        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-    @_typing.final
-    class LabelsEntry(_message.Message):
-        DESCRIPTOR: _descriptor.Descriptor
-
-        KEY_FIELD_NUMBER: _builtins.int
-        VALUE_FIELD_NUMBER: _builtins.int
-        key: _builtins.str
-        value: _builtins.str
-        def __init__(
-            self,
-            *,
-            key: _builtins.str = ...,
-            value: _builtins.str = ...,
-        ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
-        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-    @_typing.final
-    class ExtraHostsEntry(_message.Message):
-        DESCRIPTOR: _descriptor.Descriptor
-
-        KEY_FIELD_NUMBER: _builtins.int
-        VALUE_FIELD_NUMBER: _builtins.int
-        key: _builtins.str
-        value: _builtins.str
-        def __init__(
-            self,
-            *,
-            key: _builtins.str = ...,
-            value: _builtins.str = ...,
-        ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
-        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-    @_typing.final
-    class SysctlsEntry(_message.Message):
-        DESCRIPTOR: _descriptor.Descriptor
-
-        KEY_FIELD_NUMBER: _builtins.int
-        VALUE_FIELD_NUMBER: _builtins.int
-        key: _builtins.str
-        value: _builtins.str
-        def __init__(
-            self,
-            *,
-            key: _builtins.str = ...,
-            value: _builtins.str = ...,
-        ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
-        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-    @_typing.final
-    class LogOptionsEntry(_message.Message):
-        DESCRIPTOR: _descriptor.Descriptor
-
-        KEY_FIELD_NUMBER: _builtins.int
-        VALUE_FIELD_NUMBER: _builtins.int
-        key: _builtins.str
-        value: _builtins.str
-        def __init__(
-            self,
-            *,
-            key: _builtins.str = ...,
-            value: _builtins.str = ...,
-        ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
-        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-    IMAGE_FIELD_NUMBER: _builtins.int
-    NAME_FIELD_NUMBER: _builtins.int
-    COMMAND_FIELD_NUMBER: _builtins.int
-    ENTRYPOINT_FIELD_NUMBER: _builtins.int
-    ENV_FIELD_NUMBER: _builtins.int
-    WORKING_DIR_FIELD_NUMBER: _builtins.int
-    USER_FIELD_NUMBER: _builtins.int
-    HOSTNAME_FIELD_NUMBER: _builtins.int
-    DOMAINNAME_FIELD_NUMBER: _builtins.int
-    LABELS_FIELD_NUMBER: _builtins.int
-    PORTS_FIELD_NUMBER: _builtins.int
-    MOUNTS_FIELD_NUMBER: _builtins.int
-    NETWORKS_FIELD_NUMBER: _builtins.int
-    DNS_SERVERS_FIELD_NUMBER: _builtins.int
-    DNS_SEARCH_FIELD_NUMBER: _builtins.int
-    EXTRA_HOSTS_FIELD_NUMBER: _builtins.int
-    RESOURCES_FIELD_NUMBER: _builtins.int
-    SHM_SIZE_BYTES_FIELD_NUMBER: _builtins.int
-    ULIMITS_FIELD_NUMBER: _builtins.int
-    RESTART_POLICY_FIELD_NUMBER: _builtins.int
-    HEALTH_CHECK_FIELD_NUMBER: _builtins.int
-    INIT_FIELD_NUMBER: _builtins.int
-    TTY_FIELD_NUMBER: _builtins.int
-    STDIN_OPEN_FIELD_NUMBER: _builtins.int
-    READ_ONLY_ROOT_FIELD_NUMBER: _builtins.int
-    CAP_ADD_FIELD_NUMBER: _builtins.int
-    CAP_DROP_FIELD_NUMBER: _builtins.int
-    DEVICES_FIELD_NUMBER: _builtins.int
-    GROUP_ADD_FIELD_NUMBER: _builtins.int
-    SYSCTLS_FIELD_NUMBER: _builtins.int
-    STOP_SIGNAL_FIELD_NUMBER: _builtins.int
-    STOP_TIMEOUT_FIELD_NUMBER: _builtins.int
-    LIFETIME_FIELD_NUMBER: _builtins.int
-    LOG_DRIVER_FIELD_NUMBER: _builtins.int
-    LOG_OPTIONS_FIELD_NUMBER: _builtins.int
-    image: _builtins.str
-    """Image: a name with an optional tag or digest, or an id. Required.
-    At most 1024 characters.
-    """
-    name: _builtins.str
-    """Name, of letters, digits and "_.-"; empty: Docker invents one.
-    At most 255 characters.
-    """
-    working_dir: _builtins.str
-    """Absolute path to start in; empty: the image's.
-    At most 4096 characters.
-    """
-    user: _builtins.str
-    """User or uid, with an optional ":group"; empty: the image's.
-    At most 255 characters.
-    """
-    hostname: _builtins.str
-    """Host name inside; empty: the start of the id.
-    At most 255 characters.
-    """
-    domainname: _builtins.str
-    """Domain name inside.
-    At most 255 characters.
-    """
-    shm_size_bytes: _builtins.int
-    """Size of /dev/shm in bytes; 0: 64 MiB. Desktop applications need more."""
-    init: _builtins.bool
-    """Run a small init as process 1, which reaps zombies and passes signals on."""
-    tty: _builtins.bool
-    """Give it a terminal."""
-    stdin_open: _builtins.bool
-    """Keep standard input open."""
-    read_only_root: _builtins.bool
-    """Mount the root file system read-only."""
-    stop_signal: _builtins.str
-    """Signal that asks it to stop, such as "SIGINT"; empty: the image's, or SIGTERM.
-    At most 32 characters.
-    """
-    lifetime: _lifetime_pb2.Lifetime.ValueType
-    """TRANSIENT: Docker removes it when it ends, as `docker run --rm`."""
-    log_driver: _builtins.str
-    """Log driver, such as "json-file" or "none"; empty: the engine's default.
-    At most 255 characters.
-    """
-    @_builtins.property
-    def command(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Command and arguments; empty: the image's.
-        At most 1000 items of 65536 characters each.
-        """
-
-    @_builtins.property
-    def entrypoint(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Entry point in place of the image's. To clear the image's, pass one empty
-        string.
-        At most 1000 items of 65536 characters each.
-        """
-
-    @_builtins.property
-    def env(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Environment, over the image's.
-        At most 1000 entries, keys of 1024 and values of 65536 characters.
-        """
-
-    @_builtins.property
-    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Labels. The keys "proa.driver.creation" and "proa.driver.lifetime" are the daemon's own.
-        At most 1000 entries, keys of 1024 and values of 65536 characters.
-        """
-
-    @_builtins.property
-    def ports(self) -> _containers.RepeatedCompositeFieldContainer[Global___PublishedPort]:
-        """Ports to publish on the host.
-        At most 1000 items.
-        """
-
-    @_builtins.property
-    def mounts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Mount]:
-        """File systems to show inside.
-        At most 500 items.
-        """
-
-    @_builtins.property
-    def networks(self) -> _containers.RepeatedCompositeFieldContainer[Global___NetworkAttachment]:
-        """Networks. Empty: Docker's default bridge.
-        At most 100 items.
-        """
-
-    @_builtins.property
-    def dns_servers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Name servers, in place of the host's.
-        At most 50 items of 255 characters each.
-        """
-
-    @_builtins.property
-    def dns_search(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Domains that names are looked up in.
-        At most 50 items of 255 characters each.
-        """
-
-    @_builtins.property
-    def extra_hosts(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Further lines of /etc/hosts: name to address.
-        At most 500 entries, keys of 255 and values of 255 characters.
-        """
-
-    @_builtins.property
-    def resources(self) -> Global___ContainerResources:
-        """Limits of memory, CPU and processes."""
-
-    @_builtins.property
-    def ulimits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Ulimit]:
-        """Limits of single processes.
-        At most 50 items.
-        """
-
-    @_builtins.property
-    def restart_policy(self) -> Global___RestartPolicy:
-        """What happens when the process ends."""
-
-    @_builtins.property
-    def health_check(self) -> Global___HealthCheck:
-        """Health check."""
-
-    @_builtins.property
-    def cap_add(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Capabilities to add, such as "NET_ADMIN".
-        At most 100 items of 64 characters each.
-        """
-
-    @_builtins.property
-    def cap_drop(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Capabilities to drop; "ALL" drops every one.
-        At most 100 items of 64 characters each.
-        """
-
-    @_builtins.property
-    def devices(self) -> _containers.RepeatedCompositeFieldContainer[Global___Device]:
-        """Devices of the host to give.
-        At most 200 items.
-        """
-
-    @_builtins.property
-    def group_add(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Further groups of the process, by name or number.
-        At most 200 items of 255 characters each.
-        """
-
-    @_builtins.property
-    def sysctls(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Kernel parameters of its namespaces, such as "net.core.somaxconn".
-        At most 200 entries, keys of 255 and values of 1024 characters.
-        """
-
-    @_builtins.property
-    def stop_timeout(self) -> _duration_pb2.Duration:
-        """Grace of Docker's own stops (whole seconds); absent: 10 s. Proa's
-        StopResource uses it when the request names no grace period.
-        """
-
-    @_builtins.property
-    def log_options(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Options of the log driver, such as "max-size".
-        At most 100 entries, keys of 255 and values of 4096 characters.
-        """
-
-    def __init__(
-        self,
-        *,
-        image: _builtins.str = ...,
-        name: _builtins.str = ...,
-        command: _abc.Iterable[_builtins.str] | None = ...,
-        entrypoint: _abc.Iterable[_builtins.str] | None = ...,
-        env: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
-        working_dir: _builtins.str = ...,
-        user: _builtins.str = ...,
-        hostname: _builtins.str = ...,
-        domainname: _builtins.str = ...,
-        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
-        ports: _abc.Iterable[Global___PublishedPort] | None = ...,
-        mounts: _abc.Iterable[Global___Mount] | None = ...,
-        networks: _abc.Iterable[Global___NetworkAttachment] | None = ...,
-        dns_servers: _abc.Iterable[_builtins.str] | None = ...,
-        dns_search: _abc.Iterable[_builtins.str] | None = ...,
-        extra_hosts: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
-        resources: Global___ContainerResources | None = ...,
-        shm_size_bytes: _builtins.int = ...,
-        ulimits: _abc.Iterable[Global___Ulimit] | None = ...,
-        restart_policy: Global___RestartPolicy | None = ...,
-        health_check: Global___HealthCheck | None = ...,
-        init: _builtins.bool = ...,
-        tty: _builtins.bool = ...,
-        stdin_open: _builtins.bool = ...,
-        read_only_root: _builtins.bool = ...,
-        cap_add: _abc.Iterable[_builtins.str] | None = ...,
-        cap_drop: _abc.Iterable[_builtins.str] | None = ...,
-        devices: _abc.Iterable[Global___Device] | None = ...,
-        group_add: _abc.Iterable[_builtins.str] | None = ...,
-        sysctls: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
-        stop_signal: _builtins.str = ...,
-        stop_timeout: _duration_pb2.Duration | None = ...,
-        lifetime: _lifetime_pb2.Lifetime.ValueType = ...,
-        log_driver: _builtins.str = ...,
-        log_options: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["health_check", b"health_check", "resources", b"resources", "restart_policy", b"restart_policy", "stop_timeout", b"stop_timeout"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cap_add", b"cap_add", "cap_drop", b"cap_drop", "command", b"command", "devices", b"devices", "dns_search", b"dns_search", "dns_servers", b"dns_servers", "domainname", b"domainname", "entrypoint", b"entrypoint", "env", b"env", "extra_hosts", b"extra_hosts", "group_add", b"group_add", "health_check", b"health_check", "hostname", b"hostname", "image", b"image", "init", b"init", "labels", b"labels", "lifetime", b"lifetime", "log_driver", b"log_driver", "log_options", b"log_options", "mounts", b"mounts", "name", b"name", "networks", b"networks", "ports", b"ports", "read_only_root", b"read_only_root", "resources", b"resources", "restart_policy", b"restart_policy", "shm_size_bytes", b"shm_size_bytes", "stdin_open", b"stdin_open", "stop_signal", b"stop_signal", "stop_timeout", b"stop_timeout", "sysctls", b"sysctls", "tty", b"tty", "ulimits", b"ulimits", "user", b"user", "working_dir", b"working_dir"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ContainerSpec: _TypeAlias = ContainerSpec  # noqa: Y015
 
 @_typing.final
 class Container(_message.Message):
@@ -985,17 +149,17 @@ class Container(_message.Message):
         """Entry point, command and arguments as they run."""
 
     @_builtins.property
-    def ports(self) -> _containers.RepeatedCompositeFieldContainer[Global___PublishedPort]:
+    def ports(self) -> _containers.RepeatedCompositeFieldContainer[_container_spec_pb2.PublishedPort]:
         """Ports that are published now, with the host ports that Docker chose: none while it does
         not run, and none on the network of the host or of another container.
         """
 
     @_builtins.property
-    def mounts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Mount]:
+    def mounts(self) -> _containers.RepeatedCompositeFieldContainer[_container_spec_pb2.Mount]:
         """File systems shown inside."""
 
     @_builtins.property
-    def networks(self) -> _containers.RepeatedCompositeFieldContainer[Global___NetworkAttachment]:
+    def networks(self) -> _containers.RepeatedCompositeFieldContainer[_container_spec_pb2.NetworkAttachment]:
         """Networks, with the addresses that Docker gave."""
 
     @_builtins.property
@@ -1003,15 +167,15 @@ class Container(_message.Message):
         """Environment, the image's included. What was unset when it was made is not in it."""
 
     @_builtins.property
-    def resources(self) -> Global___ContainerResources:
+    def resources(self) -> _container_spec_pb2.ContainerResources:
         """Limits in force."""
 
     @_builtins.property
-    def restart_policy(self) -> Global___RestartPolicy:
+    def restart_policy(self) -> _container_spec_pb2.RestartPolicy:
         """What happens when the process ends."""
 
     @_builtins.property
-    def ulimits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Ulimit]:
+    def ulimits(self) -> _containers.RepeatedCompositeFieldContainer[_container_spec_pb2.Ulimit]:
         """Limits of single processes."""
 
     @_builtins.property
@@ -1023,7 +187,7 @@ class Container(_message.Message):
         """Capabilities dropped."""
 
     @_builtins.property
-    def devices(self) -> _containers.RepeatedCompositeFieldContainer[Global___Device]:
+    def devices(self) -> _containers.RepeatedCompositeFieldContainer[_container_spec_pb2.Device]:
         """Devices of the host."""
 
     @_builtins.property
@@ -1031,7 +195,7 @@ class Container(_message.Message):
         """Grace of Docker's own stops. Less than 0: they wait for ever, and Proa's for 1 h."""
 
     @_builtins.property
-    def requested_ports(self) -> _containers.RepeatedCompositeFieldContainer[Global___PublishedPort]:
+    def requested_ports(self) -> _containers.RepeatedCompositeFieldContainer[_container_spec_pb2.PublishedPort]:
         """Ports that it was made to publish. Without a host port: Docker picks one, of all or of a
         range, whenever it starts.
         """
@@ -1042,32 +206,32 @@ class Container(_message.Message):
         image: _builtins.str = ...,
         image_id: _builtins.str = ...,
         command: _abc.Iterable[_builtins.str] | None = ...,
-        ports: _abc.Iterable[Global___PublishedPort] | None = ...,
-        mounts: _abc.Iterable[Global___Mount] | None = ...,
-        networks: _abc.Iterable[Global___NetworkAttachment] | None = ...,
+        ports: _abc.Iterable[_container_spec_pb2.PublishedPort] | None = ...,
+        mounts: _abc.Iterable[_container_spec_pb2.Mount] | None = ...,
+        networks: _abc.Iterable[_container_spec_pb2.NetworkAttachment] | None = ...,
         env: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         working_dir: _builtins.str = ...,
         user: _builtins.str = ...,
         hostname: _builtins.str = ...,
-        resources: Global___ContainerResources | None = ...,
-        restart_policy: Global___RestartPolicy | None = ...,
+        resources: _container_spec_pb2.ContainerResources | None = ...,
+        restart_policy: _container_spec_pb2.RestartPolicy | None = ...,
         restart_count: _builtins.int = ...,
         health: Global___HealthStatus.ValueType = ...,
         pid: _builtins.int = ...,
         shm_size_bytes: _builtins.int = ...,
-        ulimits: _abc.Iterable[Global___Ulimit] | None = ...,
+        ulimits: _abc.Iterable[_container_spec_pb2.Ulimit] | None = ...,
         init: _builtins.bool = ...,
         tty: _builtins.bool = ...,
         stdin_open: _builtins.bool = ...,
         read_only_root: _builtins.bool = ...,
         cap_add: _abc.Iterable[_builtins.str] | None = ...,
         cap_drop: _abc.Iterable[_builtins.str] | None = ...,
-        devices: _abc.Iterable[Global___Device] | None = ...,
+        devices: _abc.Iterable[_container_spec_pb2.Device] | None = ...,
         stop_signal: _builtins.str = ...,
         stop_timeout: _duration_pb2.Duration | None = ...,
         log_driver: _builtins.str = ...,
         privileged: _builtins.bool = ...,
-        requested_ports: _abc.Iterable[Global___PublishedPort] | None = ...,
+        requested_ports: _abc.Iterable[_container_spec_pb2.PublishedPort] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["resources", b"resources", "restart_policy", b"restart_policy", "stop_timeout", b"stop_timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -1102,7 +266,7 @@ class ContainerUpdate(_message.Message):
     pids_limit: _builtins.int
     """Most processes and threads; 0: no limit."""
     @_builtins.property
-    def restart_policy(self) -> Global___RestartPolicy:
+    def restart_policy(self) -> _container_spec_pb2.RestartPolicy:
         """What happens when the process ends."""
 
     def __init__(
@@ -1113,7 +277,7 @@ class ContainerUpdate(_message.Message):
         cpus: _builtins.float | None = ...,
         cpuset_cpus: _builtins.str | None = ...,
         pids_limit: _builtins.int | None = ...,
-        restart_policy: Global___RestartPolicy | None = ...,
+        restart_policy: _container_spec_pb2.RestartPolicy | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_cpus", b"_cpus", "_cpuset_cpus", b"_cpuset_cpus", "_memory_bytes", b"_memory_bytes", "_memory_swap_bytes", b"_memory_swap_bytes", "_pids_limit", b"_pids_limit", "cpus", b"cpus", "cpuset_cpus", b"cpuset_cpus", "memory_bytes", b"memory_bytes", "memory_swap_bytes", b"memory_swap_bytes", "pids_limit", b"pids_limit", "restart_policy", b"restart_policy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...

@@ -8,7 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
-from proa.v1 import container_pb2 as _container_pb2
+from proa.v1 import container_spec_pb2 as _container_spec_pb2
 from proa.v1 import resource_pb2 as _resource_pb2
 import builtins as _builtins
 import sys
@@ -30,26 +30,37 @@ class CreateContainerRequest(_message.Message):
     SPEC_FIELD_NUMBER: _builtins.int
     START_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     start: _builtins.bool
     """Whether to start it."""
     host: _builtins.str
     """Host connection; empty: the first one.
     At most 255 characters.
     """
+    request_id: _builtins.str
+    """UUID that makes the call happen once: a repetition with it joins the call or gets its answer.
+    Empty: every repetition is another call.
+    At most 64 characters.
+    """
+    validate_only: _builtins.bool
+    """Only check the request, as far as that can be done without effect. The response is empty."""
     @_builtins.property
-    def spec(self) -> _container_pb2.ContainerSpec:
+    def spec(self) -> _container_spec_pb2.ContainerSpec:
         """What to make. Required."""
 
     def __init__(
         self,
         *,
-        spec: _container_pb2.ContainerSpec | None = ...,
+        spec: _container_spec_pb2.ContainerSpec | None = ...,
         start: _builtins.bool = ...,
         host: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["host", b"host", "spec", b"spec", "start", b"start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["host", b"host", "request_id", b"request_id", "spec", b"spec", "start", b"start", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -114,10 +125,19 @@ class PruneContainersRequest(_message.Message):
     LABELS_FIELD_NUMBER: _builtins.int
     CREATE_TIME_BEFORE_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     host: _builtins.str
     """Host connection; empty: the first one.
     At most 255 characters.
     """
+    request_id: _builtins.str
+    """UUID that makes the call happen once: a repetition with it joins the call or gets its answer.
+    Empty: every repetition is another call.
+    At most 64 characters.
+    """
+    validate_only: _builtins.bool
+    """Only check the request, as far as that can be done without effect. The response is empty."""
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Only containers that have all these labels.
@@ -134,10 +154,12 @@ class PruneContainersRequest(_message.Message):
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         create_time_before: _timestamp_pb2.Timestamp | None = ...,
         host: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time_before", b"create_time_before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time_before", b"create_time_before", "host", b"host", "labels", b"labels"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time_before", b"create_time_before", "host", b"host", "labels", b"labels", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -22,128 +22,40 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from proa.v1 import lifetime_pb2 as proa_dot_v1_dot_lifetime__pb2
+from proa.v1 import disk_format_pb2 as proa_dot_v1_dot_disk__format__pb2
+from proa.v1 import domain_spec_pb2 as proa_dot_v1_dot_domain__spec__pb2
 from proa.v1 import options_pb2 as proa_dot_v1_dot_options__pb2
+from proa.v1 import volume_ref_pb2 as proa_dot_v1_dot_volume__ref__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14proa/v1/domain.proto\x12\x07proa.v1\x1a\x16proa/v1/lifetime.proto\x1a\x15proa/v1/options.proto\"Z\n\tVolumeRef\x12\x13\n\x04pool\x18\x01 \x01(\tB\x05\xc8\xe1\x18\xff\x01\x12\x13\n\x04name\x18\x02 \x01(\tB\x05\xc8\xe1\x18\xff\x01\x12#\n\x06\x66ormat\x18\x03 \x01(\x0e\x32\x13.proa.v1.DiskFormat\"\x99\x01\n\x07NewDisk\x12\x16\n\x0e\x63\x61pacity_bytes\x18\x01 \x01(\x04\x12\x13\n\x04pool\x18\x02 \x01(\tB\x05\xc8\xe1\x18\xff\x01\x12\x1a\n\x0bvolume_name\x18\x03 \x01(\tB\x05\xc8\xe1\x18\xff\x01\x12#\n\x06\x66ormat\x18\x04 \x01(\x0e\x32\x13.proa.v1.DiskFormat\x12 \n\x04\x62\x61se\x18\x05 \x01(\x0b\x32\x12.proa.v1.VolumeRef\"\xb9\x01\n\x08\x44iskSpec\x12&\n\nnew_volume\x18\x01 \x01(\x0b\x32\x10.proa.v1.NewDiskH\x00\x12$\n\x06volume\x18\x02 \x01(\x0b\x32\x12.proa.v1.VolumeRefH\x00\x12\x1d\n\x03\x62us\x18\x03 \x01(\x0e\x32\x10.proa.v1.DiskBus\x12\x11\n\tread_only\x18\x04 \x01(\x08\x12#\n\x06\x66ormat\x18\x05 \x01(\x0e\x32\x13.proa.v1.DiskFormatB\x08\n\x06source\"R\n\tCdromSpec\x12\x15\n\x04path\x18\x01 \x01(\tB\x05\xc8\xe1\x18\x80 H\x00\x12$\n\x06volume\x18\x02 \x01(\x0b\x32\x12.proa.v1.VolumeRefH\x00\x42\x08\n\x06source\"f\n\x0bNetworkSpec\x12\x16\n\x07network\x18\x01 \x01(\tB\x05\xc8\xe1\x18\xff\x01\x12$\n\x05model\x18\x02 \x01(\x0e\x32\x15.proa.v1.NetworkModel\x12\x19\n\x0bmac_address\x18\x03 \x01(\tB\x04\xc8\xe1\x18@\"3\n\x0cGraphicsSpec\x12#\n\x04type\x18\x01 \x01(\x0e\x32\x15.proa.v1.GraphicsType\"\x8f\x06\n\nDomainSpec\x12\x13\n\x04name\x18\x01 \x01(\tB\x05\xc8\xe1\x18\xff\x01\x12\x12\n\x04uuid\x18\x02 \x01(\tB\x04\xc8\xe1\x18@\x12\x14\n\x05title\x18\x03 \x01(\tB\x05\xc8\xe1\x18\x80\x08\x12\x1b\n\x0b\x64\x65scription\x18\x04 \x01(\tB\x06\xc8\xe1\x18\x80\x80\x01\x12\x14\n\x0cmemory_bytes\x18\x05 \x01(\x04\x12\r\n\x05vcpus\x18\x06 \x01(\r\x12!\n\x05\x63\x64rom\x18\x07 \x01(\x0b\x32\x12.proa.v1.CdromSpec\x12\'\n\x05\x64isks\x18\x08 \x03(\x0b\x32\x11.proa.v1.DiskSpecB\x05\xc0\xe1\x18\xc8\x01\x12\x10\n\x08\x64iskless\x18\t \x01(\x08\x12-\n\nboot_order\x18\n \x03(\x0e\x32\x13.proa.v1.BootDeviceB\x04\xc0\xe1\x18\x10\x12#\n\x08\x66irmware\x18\x0b \x01(\x0e\x32\x11.proa.v1.Firmware\x12,\n\x08networks\x18\x0c \x03(\x0b\x32\x14.proa.v1.NetworkSpecB\x04\xc0\xe1\x18\x64\x12\x13\n\x0bnetworkless\x18\r \x01(\x08\x12\'\n\x08graphics\x18\x0e \x01(\x0b\x32\x15.proa.v1.GraphicsSpec\x12\"\n\x05video\x18\x0f \x01(\x0e\x32\x13.proa.v1.VideoModel\x12\x18\n\x0bguest_agent\x18\x10 \x01(\x08H\x00\x88\x01\x01\x12\x1b\n\x0eserial_console\x18\x11 \x01(\x08H\x01\x88\x01\x01\x12\x11\n\tautostart\x18\x12 \x01(\x08\x12\x16\n\x07machine\x18\x13 \x01(\tB\x05\xc8\xe1\x18\xff\x01\x12\"\n\x08\x63pu_mode\x18\x14 \x01(\x0e\x32\x10.proa.v1.CpuMode\x12\x41\n\x06labels\x18\x15 \x03(\x0b\x32\x1f.proa.v1.DomainSpec.LabelsEntryB\x10\xc0\xe1\x18\xe8\x07\xc8\xe1\x18\x80\x80\x04\xd0\xe1\x18\x80\x08\x12#\n\x08lifetime\x18\x16 \x01(\x0e\x32\x11.proa.v1.Lifetime\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0e\n\x0c_guest_agentB\x11\n\x0f_serial_console\"\x85\x02\n\x04\x44isk\x12\x0e\n\x06target\x18\x01 \x01(\t\x12#\n\x06\x64\x65vice\x18\x02 \x01(\x0e\x32\x13.proa.v1.DiskDevice\x12\x1d\n\x03\x62us\x18\x03 \x01(\x0e\x32\x10.proa.v1.DiskBus\x12#\n\x06\x66ormat\x18\x04 \x01(\x0e\x32\x13.proa.v1.DiskFormat\x12\x0c\n\x04path\x18\x05 \x01(\t\x12\"\n\x06volume\x18\x06 \x01(\x0b\x32\x12.proa.v1.VolumeRef\x12\x16\n\x0e\x63\x61pacity_bytes\x18\x07 \x01(\x04\x12\x18\n\x10\x61llocation_bytes\x18\x08 \x01(\x04\x12\x11\n\tread_only\x18\t \x01(\x08\x12\r\n\x05owned\x18\n \x01(\x08\"o\n\x10NetworkInterface\x12\x0f\n\x07network\x18\x01 \x01(\t\x12\x13\n\x0bmac_address\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x13\n\x0bhost_device\x18\x04 \x01(\t\x12\x11\n\taddresses\x18\x05 \x03(\t\"M\n\x08Graphics\x12#\n\x04type\x18\x01 \x01(\x0e\x32\x15.proa.v1.GraphicsType\x12\x0e\n\x06listen\x18\x02 \x01(\t\x12\x0c\n\x04port\x18\x03 \x01(\r\"\xd7\x03\n\x06\x44omain\x12\x14\n\x0cmemory_bytes\x18\x01 \x01(\x04\x12\x18\n\x10max_memory_bytes\x18\x02 \x01(\x04\x12\r\n\x05vcpus\x18\x03 \x01(\r\x12\x11\n\tautostart\x18\x04 \x01(\x08\x12\r\n\x05title\x18\x05 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x06 \x01(\t\x12$\n\tvirt_type\x18\x07 \x01(\x0e\x32\x11.proa.v1.VirtType\x12\x0f\n\x07machine\x18\x08 \x01(\t\x12#\n\x08\x66irmware\x18\t \x01(\x0e\x32\x11.proa.v1.Firmware\x12\'\n\nboot_order\x18\n \x03(\x0e\x32\x13.proa.v1.BootDevice\x12\x1c\n\x05\x64isks\x18\x0b \x03(\x0b\x32\r.proa.v1.Disk\x12+\n\x08networks\x18\x0c \x03(\x0b\x32\x19.proa.v1.NetworkInterface\x12#\n\x08graphics\x18\r \x01(\x0b\x32\x11.proa.v1.Graphics\x12\x1d\n\x15guest_agent_connected\x18\x0e \x01(\x08\x12\x17\n\x0fhas_saved_state\x18\x0f \x01(\x08\x12\x16\n\x0esnapshot_count\x18\x10 \x01(\r\x12\x12\n\nruntime_id\x18\x11 \x01(\r\"\xd5\x01\n\x0c\x44omainUpdate\x12\x19\n\x0cmemory_bytes\x18\x01 \x01(\x04H\x00\x88\x01\x01\x12\x12\n\x05vcpus\x18\x02 \x01(\rH\x01\x88\x01\x01\x12\x16\n\tautostart\x18\x03 \x01(\x08H\x02\x88\x01\x01\x12\x19\n\x05title\x18\x04 \x01(\tB\x05\xc8\xe1\x18\x80\x08H\x03\x88\x01\x01\x12 \n\x0b\x64\x65scription\x18\x05 \x01(\tB\x06\xc8\xe1\x18\x80\x80\x01H\x04\x88\x01\x01\x42\x0f\n\r_memory_bytesB\x08\n\x06_vcpusB\x0c\n\n_autostartB\x08\n\x06_titleB\x0e\n\x0c_description*\x8c\x01\n\nBootDevice\x12\x1b\n\x17\x42OOT_DEVICE_UNSPECIFIED\x10\x00\x12\x14\n\x10\x42OOT_DEVICE_DISK\x10\x01\x12\x15\n\x11\x42OOT_DEVICE_CDROM\x10\x02\x12\x17\n\x13\x42OOT_DEVICE_NETWORK\x10\x03\x12\x1b\n\x11\x42OOT_DEVICE_OTHER\x10\x04\x1a\x04\xd8\xe1\x18\x01*d\n\x08\x46irmware\x12\x18\n\x14\x46IRMWARE_UNSPECIFIED\x10\x00\x12\x11\n\rFIRMWARE_BIOS\x10\x01\x12\x11\n\rFIRMWARE_UEFI\x10\x02\x12\x18\n\x0e\x46IRMWARE_OTHER\x10\x03\x1a\x04\xd8\xe1\x18\x01*\x8b\x01\n\x07\x43puMode\x12\x18\n\x14\x43PU_MODE_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x43PU_MODE_HOST_PASSTHROUGH\x10\x01\x12\x17\n\x13\x43PU_MODE_HOST_MODEL\x10\x02\x12\x14\n\x10\x43PU_MODE_MAXIMUM\x10\x03\x12\x18\n\x0e\x43PU_MODE_OTHER\x10\x04\x1a\x04\xd8\xe1\x18\x01*\xc0\x01\n\x07\x44iskBus\x12\x18\n\x14\x44ISK_BUS_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x44ISK_BUS_VIRTIO\x10\x01\x12\x11\n\rDISK_BUS_SATA\x10\x02\x12\x11\n\rDISK_BUS_SCSI\x10\x03\x12\x16\n\x0c\x44ISK_BUS_IDE\x10\x04\x1a\x04\xd8\xe1\x18\x01\x12\x16\n\x0c\x44ISK_BUS_USB\x10\x05\x1a\x04\xd8\xe1\x18\x01\x12\x16\n\x0c\x44ISK_BUS_FDC\x10\x06\x1a\x04\xd8\xe1\x18\x01\x12\x18\n\x0e\x44ISK_BUS_OTHER\x10\x07\x1a\x04\xd8\xe1\x18\x01*\x9b\x01\n\x0cNetworkModel\x12\x1d\n\x19NETWORK_MODEL_UNSPECIFIED\x10\x00\x12\x18\n\x14NETWORK_MODEL_VIRTIO\x10\x01\x12\x18\n\x14NETWORK_MODEL_E1000E\x10\x02\x12\x19\n\x15NETWORK_MODEL_RTL8139\x10\x03\x12\x1d\n\x13NETWORK_MODEL_OTHER\x10\x04\x1a\x04\xd8\xe1\x18\x01*\x9a\x01\n\x0cGraphicsType\x12\x1d\n\x19GRAPHICS_TYPE_UNSPECIFIED\x10\x00\x12\x15\n\x11GRAPHICS_TYPE_VNC\x10\x01\x12\x16\n\x12GRAPHICS_TYPE_NONE\x10\x02\x12\x1d\n\x13GRAPHICS_TYPE_SPICE\x10\x03\x1a\x04\xd8\xe1\x18\x01\x12\x1d\n\x13GRAPHICS_TYPE_OTHER\x10\x04\x1a\x04\xd8\xe1\x18\x01*\x9e\x01\n\nVideoModel\x12\x1b\n\x17VIDEO_MODEL_UNSPECIFIED\x10\x00\x12\x16\n\x12VIDEO_MODEL_VIRTIO\x10\x01\x12\x13\n\x0fVIDEO_MODEL_VGA\x10\x02\x12\x13\n\x0fVIDEO_MODEL_QXL\x10\x03\x12\x14\n\x10VIDEO_MODEL_NONE\x10\x04\x12\x1b\n\x11VIDEO_MODEL_OTHER\x10\x05\x1a\x04\xd8\xe1\x18\x01*{\n\x08VirtType\x12\x19\n\x15VIRT_TYPE_UNSPECIFIED\x10\x00\x12\x11\n\rVIRT_TYPE_KVM\x10\x01\x12\x12\n\x0eVIRT_TYPE_QEMU\x10\x02\x12\x12\n\x0eVIRT_TYPE_TEST\x10\x03\x12\x19\n\x0fVIRT_TYPE_OTHER\x10\x04\x1a\x04\xd8\xe1\x18\x01*r\n\nDiskFormat\x12\x1b\n\x17\x44ISK_FORMAT_UNSPECIFIED\x10\x00\x12\x15\n\x11\x44ISK_FORMAT_QCOW2\x10\x01\x12\x13\n\x0f\x44ISK_FORMAT_RAW\x10\x02\x12\x1b\n\x11\x44ISK_FORMAT_OTHER\x10\x03\x1a\x04\xd8\xe1\x18\x01*\x8b\x01\n\nDiskDevice\x12\x1b\n\x17\x44ISK_DEVICE_UNSPECIFIED\x10\x00\x12\x14\n\x10\x44ISK_DEVICE_DISK\x10\x01\x12\x15\n\x11\x44ISK_DEVICE_CDROM\x10\x02\x12\x16\n\x12\x44ISK_DEVICE_FLOPPY\x10\x03\x12\x1b\n\x11\x44ISK_DEVICE_OTHER\x10\x04\x1a\x04\xd8\xe1\x18\x01\x42\x0b\n\x07proa.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14proa/v1/domain.proto\x12\x07proa.v1\x1a\x19proa/v1/disk_format.proto\x1a\x19proa/v1/domain_spec.proto\x1a\x15proa/v1/options.proto\x1a\x18proa/v1/volume_ref.proto\"\x85\x02\n\x04\x44isk\x12\x0e\n\x06target\x18\x01 \x01(\t\x12#\n\x06\x64\x65vice\x18\x02 \x01(\x0e\x32\x13.proa.v1.DiskDevice\x12\x1d\n\x03\x62us\x18\x03 \x01(\x0e\x32\x10.proa.v1.DiskBus\x12#\n\x06\x66ormat\x18\x04 \x01(\x0e\x32\x13.proa.v1.DiskFormat\x12\x0c\n\x04path\x18\x05 \x01(\t\x12\"\n\x06volume\x18\x06 \x01(\x0b\x32\x12.proa.v1.VolumeRef\x12\x16\n\x0e\x63\x61pacity_bytes\x18\x07 \x01(\x03\x12\x18\n\x10\x61llocation_bytes\x18\x08 \x01(\x03\x12\x11\n\tread_only\x18\t \x01(\x08\x12\r\n\x05owned\x18\n \x01(\x08\"o\n\x10NetworkInterface\x12\x0f\n\x07network\x18\x01 \x01(\t\x12\x13\n\x0bmac_address\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x13\n\x0bhost_device\x18\x04 \x01(\t\x12\x11\n\taddresses\x18\x05 \x03(\t\"M\n\x08Graphics\x12#\n\x04type\x18\x01 \x01(\x0e\x32\x15.proa.v1.GraphicsType\x12\x0e\n\x06listen\x18\x02 \x01(\t\x12\x0c\n\x04port\x18\x03 \x01(\x05\"\xd7\x03\n\x06\x44omain\x12\x14\n\x0cmemory_bytes\x18\x01 \x01(\x03\x12\x18\n\x10max_memory_bytes\x18\x02 \x01(\x03\x12\r\n\x05vcpus\x18\x03 \x01(\x05\x12\x11\n\tautostart\x18\x04 \x01(\x08\x12\r\n\x05title\x18\x05 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x06 \x01(\t\x12$\n\tvirt_type\x18\x07 \x01(\x0e\x32\x11.proa.v1.VirtType\x12\x0f\n\x07machine\x18\x08 \x01(\t\x12#\n\x08\x66irmware\x18\t \x01(\x0e\x32\x11.proa.v1.Firmware\x12\'\n\nboot_order\x18\n \x03(\x0e\x32\x13.proa.v1.BootDevice\x12\x1c\n\x05\x64isks\x18\x0b \x03(\x0b\x32\r.proa.v1.Disk\x12+\n\x08networks\x18\x0c \x03(\x0b\x32\x19.proa.v1.NetworkInterface\x12#\n\x08graphics\x18\r \x01(\x0b\x32\x11.proa.v1.Graphics\x12\x1d\n\x15guest_agent_connected\x18\x0e \x01(\x08\x12\x17\n\x0fhas_saved_state\x18\x0f \x01(\x08\x12\x16\n\x0esnapshot_count\x18\x10 \x01(\x05\x12\x12\n\nruntime_id\x18\x11 \x01(\x05\"\xd9\x01\n\x0c\x44omainUpdate\x12\x19\n\x0cmemory_bytes\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x12\n\x05vcpus\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12\x16\n\tautostart\x18\x03 \x01(\x08H\x02\x88\x01\x01\x12\x1b\n\x05title\x18\x04 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x08H\x03\x88\x01\x01\x12\"\n\x0b\x64\x65scription\x18\x05 \x01(\tB\x08\xe8\xca\xbd\xa6\x08\x80\x80\x01H\x04\x88\x01\x01\x42\x0f\n\r_memory_bytesB\x08\n\x06_vcpusB\x0c\n\n_autostartB\x08\n\x06_titleB\x0e\n\x0c_description*}\n\x08VirtType\x12\x19\n\x15VIRT_TYPE_UNSPECIFIED\x10\x00\x12\x11\n\rVIRT_TYPE_KVM\x10\x01\x12\x12\n\x0eVIRT_TYPE_QEMU\x10\x02\x12\x12\n\x0eVIRT_TYPE_TEST\x10\x03\x12\x1b\n\x0fVIRT_TYPE_OTHER\x10\x04\x1a\x06\xb0\xef\xd6\x90\x0f\x01*\x8d\x01\n\nDiskDevice\x12\x1b\n\x17\x44ISK_DEVICE_UNSPECIFIED\x10\x00\x12\x14\n\x10\x44ISK_DEVICE_DISK\x10\x01\x12\x15\n\x11\x44ISK_DEVICE_CDROM\x10\x02\x12\x16\n\x12\x44ISK_DEVICE_FLOPPY\x10\x03\x12\x1d\n\x11\x44ISK_DEVICE_OTHER\x10\x04\x1a\x06\xb0\xef\xd6\x90\x0f\x01\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'proa.v1.domain_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\007proa.v1P\001'
-  _globals['_BOOTDEVICE'].values_by_name["BOOT_DEVICE_OTHER"]._loaded_options = None
-  _globals['_BOOTDEVICE'].values_by_name["BOOT_DEVICE_OTHER"]._serialized_options = b'\330\341\030\001'
-  _globals['_FIRMWARE'].values_by_name["FIRMWARE_OTHER"]._loaded_options = None
-  _globals['_FIRMWARE'].values_by_name["FIRMWARE_OTHER"]._serialized_options = b'\330\341\030\001'
-  _globals['_CPUMODE'].values_by_name["CPU_MODE_OTHER"]._loaded_options = None
-  _globals['_CPUMODE'].values_by_name["CPU_MODE_OTHER"]._serialized_options = b'\330\341\030\001'
-  _globals['_DISKBUS'].values_by_name["DISK_BUS_IDE"]._loaded_options = None
-  _globals['_DISKBUS'].values_by_name["DISK_BUS_IDE"]._serialized_options = b'\330\341\030\001'
-  _globals['_DISKBUS'].values_by_name["DISK_BUS_USB"]._loaded_options = None
-  _globals['_DISKBUS'].values_by_name["DISK_BUS_USB"]._serialized_options = b'\330\341\030\001'
-  _globals['_DISKBUS'].values_by_name["DISK_BUS_FDC"]._loaded_options = None
-  _globals['_DISKBUS'].values_by_name["DISK_BUS_FDC"]._serialized_options = b'\330\341\030\001'
-  _globals['_DISKBUS'].values_by_name["DISK_BUS_OTHER"]._loaded_options = None
-  _globals['_DISKBUS'].values_by_name["DISK_BUS_OTHER"]._serialized_options = b'\330\341\030\001'
-  _globals['_NETWORKMODEL'].values_by_name["NETWORK_MODEL_OTHER"]._loaded_options = None
-  _globals['_NETWORKMODEL'].values_by_name["NETWORK_MODEL_OTHER"]._serialized_options = b'\330\341\030\001'
-  _globals['_GRAPHICSTYPE'].values_by_name["GRAPHICS_TYPE_SPICE"]._loaded_options = None
-  _globals['_GRAPHICSTYPE'].values_by_name["GRAPHICS_TYPE_SPICE"]._serialized_options = b'\330\341\030\001'
-  _globals['_GRAPHICSTYPE'].values_by_name["GRAPHICS_TYPE_OTHER"]._loaded_options = None
-  _globals['_GRAPHICSTYPE'].values_by_name["GRAPHICS_TYPE_OTHER"]._serialized_options = b'\330\341\030\001'
-  _globals['_VIDEOMODEL'].values_by_name["VIDEO_MODEL_OTHER"]._loaded_options = None
-  _globals['_VIDEOMODEL'].values_by_name["VIDEO_MODEL_OTHER"]._serialized_options = b'\330\341\030\001'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\013dev.proa.v1P\001Z\032proa.dev/go/proa/v1;proav1\242\002\003PRA\252\002\007Proa.V1\312\002\007Proa\\V1\352\002\010Proa::V1'
   _globals['_VIRTTYPE'].values_by_name["VIRT_TYPE_OTHER"]._loaded_options = None
-  _globals['_VIRTTYPE'].values_by_name["VIRT_TYPE_OTHER"]._serialized_options = b'\330\341\030\001'
-  _globals['_DISKFORMAT'].values_by_name["DISK_FORMAT_OTHER"]._loaded_options = None
-  _globals['_DISKFORMAT'].values_by_name["DISK_FORMAT_OTHER"]._serialized_options = b'\330\341\030\001'
+  _globals['_VIRTTYPE'].values_by_name["VIRT_TYPE_OTHER"]._serialized_options = b'\260\357\326\220\017\001'
   _globals['_DISKDEVICE'].values_by_name["DISK_DEVICE_OTHER"]._loaded_options = None
-  _globals['_DISKDEVICE'].values_by_name["DISK_DEVICE_OTHER"]._serialized_options = b'\330\341\030\001'
-  _globals['_VOLUMEREF'].fields_by_name['pool']._loaded_options = None
-  _globals['_VOLUMEREF'].fields_by_name['pool']._serialized_options = b'\310\341\030\377\001'
-  _globals['_VOLUMEREF'].fields_by_name['name']._loaded_options = None
-  _globals['_VOLUMEREF'].fields_by_name['name']._serialized_options = b'\310\341\030\377\001'
-  _globals['_NEWDISK'].fields_by_name['pool']._loaded_options = None
-  _globals['_NEWDISK'].fields_by_name['pool']._serialized_options = b'\310\341\030\377\001'
-  _globals['_NEWDISK'].fields_by_name['volume_name']._loaded_options = None
-  _globals['_NEWDISK'].fields_by_name['volume_name']._serialized_options = b'\310\341\030\377\001'
-  _globals['_CDROMSPEC'].fields_by_name['path']._loaded_options = None
-  _globals['_CDROMSPEC'].fields_by_name['path']._serialized_options = b'\310\341\030\200 '
-  _globals['_NETWORKSPEC'].fields_by_name['network']._loaded_options = None
-  _globals['_NETWORKSPEC'].fields_by_name['network']._serialized_options = b'\310\341\030\377\001'
-  _globals['_NETWORKSPEC'].fields_by_name['mac_address']._loaded_options = None
-  _globals['_NETWORKSPEC'].fields_by_name['mac_address']._serialized_options = b'\310\341\030@'
-  _globals['_DOMAINSPEC_LABELSENTRY']._loaded_options = None
-  _globals['_DOMAINSPEC_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_DOMAINSPEC'].fields_by_name['name']._loaded_options = None
-  _globals['_DOMAINSPEC'].fields_by_name['name']._serialized_options = b'\310\341\030\377\001'
-  _globals['_DOMAINSPEC'].fields_by_name['uuid']._loaded_options = None
-  _globals['_DOMAINSPEC'].fields_by_name['uuid']._serialized_options = b'\310\341\030@'
-  _globals['_DOMAINSPEC'].fields_by_name['title']._loaded_options = None
-  _globals['_DOMAINSPEC'].fields_by_name['title']._serialized_options = b'\310\341\030\200\010'
-  _globals['_DOMAINSPEC'].fields_by_name['description']._loaded_options = None
-  _globals['_DOMAINSPEC'].fields_by_name['description']._serialized_options = b'\310\341\030\200\200\001'
-  _globals['_DOMAINSPEC'].fields_by_name['disks']._loaded_options = None
-  _globals['_DOMAINSPEC'].fields_by_name['disks']._serialized_options = b'\300\341\030\310\001'
-  _globals['_DOMAINSPEC'].fields_by_name['boot_order']._loaded_options = None
-  _globals['_DOMAINSPEC'].fields_by_name['boot_order']._serialized_options = b'\300\341\030\020'
-  _globals['_DOMAINSPEC'].fields_by_name['networks']._loaded_options = None
-  _globals['_DOMAINSPEC'].fields_by_name['networks']._serialized_options = b'\300\341\030d'
-  _globals['_DOMAINSPEC'].fields_by_name['machine']._loaded_options = None
-  _globals['_DOMAINSPEC'].fields_by_name['machine']._serialized_options = b'\310\341\030\377\001'
-  _globals['_DOMAINSPEC'].fields_by_name['labels']._loaded_options = None
-  _globals['_DOMAINSPEC'].fields_by_name['labels']._serialized_options = b'\300\341\030\350\007\310\341\030\200\200\004\320\341\030\200\010'
+  _globals['_DISKDEVICE'].values_by_name["DISK_DEVICE_OTHER"]._serialized_options = b'\260\357\326\220\017\001'
   _globals['_DOMAINUPDATE'].fields_by_name['title']._loaded_options = None
-  _globals['_DOMAINUPDATE'].fields_by_name['title']._serialized_options = b'\310\341\030\200\010'
+  _globals['_DOMAINUPDATE'].fields_by_name['title']._serialized_options = b'\350\312\275\246\010\200\010'
   _globals['_DOMAINUPDATE'].fields_by_name['description']._loaded_options = None
-  _globals['_DOMAINUPDATE'].fields_by_name['description']._serialized_options = b'\310\341\030\200\200\001'
-  _globals['_BOOTDEVICE']._serialized_start=2690
-  _globals['_BOOTDEVICE']._serialized_end=2830
-  _globals['_FIRMWARE']._serialized_start=2832
-  _globals['_FIRMWARE']._serialized_end=2932
-  _globals['_CPUMODE']._serialized_start=2935
-  _globals['_CPUMODE']._serialized_end=3074
-  _globals['_DISKBUS']._serialized_start=3077
-  _globals['_DISKBUS']._serialized_end=3269
-  _globals['_NETWORKMODEL']._serialized_start=3272
-  _globals['_NETWORKMODEL']._serialized_end=3427
-  _globals['_GRAPHICSTYPE']._serialized_start=3430
-  _globals['_GRAPHICSTYPE']._serialized_end=3584
-  _globals['_VIDEOMODEL']._serialized_start=3587
-  _globals['_VIDEOMODEL']._serialized_end=3745
-  _globals['_VIRTTYPE']._serialized_start=3747
-  _globals['_VIRTTYPE']._serialized_end=3870
-  _globals['_DISKFORMAT']._serialized_start=3872
-  _globals['_DISKFORMAT']._serialized_end=3986
-  _globals['_DISKDEVICE']._serialized_start=3989
-  _globals['_DISKDEVICE']._serialized_end=4128
-  _globals['_VOLUMEREF']._serialized_start=80
-  _globals['_VOLUMEREF']._serialized_end=170
-  _globals['_NEWDISK']._serialized_start=173
-  _globals['_NEWDISK']._serialized_end=326
-  _globals['_DISKSPEC']._serialized_start=329
-  _globals['_DISKSPEC']._serialized_end=514
-  _globals['_CDROMSPEC']._serialized_start=516
-  _globals['_CDROMSPEC']._serialized_end=598
-  _globals['_NETWORKSPEC']._serialized_start=600
-  _globals['_NETWORKSPEC']._serialized_end=702
-  _globals['_GRAPHICSSPEC']._serialized_start=704
-  _globals['_GRAPHICSSPEC']._serialized_end=755
-  _globals['_DOMAINSPEC']._serialized_start=758
-  _globals['_DOMAINSPEC']._serialized_end=1541
-  _globals['_DOMAINSPEC_LABELSENTRY']._serialized_start=1461
-  _globals['_DOMAINSPEC_LABELSENTRY']._serialized_end=1506
-  _globals['_DISK']._serialized_start=1544
-  _globals['_DISK']._serialized_end=1805
-  _globals['_NETWORKINTERFACE']._serialized_start=1807
-  _globals['_NETWORKINTERFACE']._serialized_end=1918
-  _globals['_GRAPHICS']._serialized_start=1920
-  _globals['_GRAPHICS']._serialized_end=1997
-  _globals['_DOMAIN']._serialized_start=2000
-  _globals['_DOMAIN']._serialized_end=2471
-  _globals['_DOMAINUPDATE']._serialized_start=2474
-  _globals['_DOMAINUPDATE']._serialized_end=2687
+  _globals['_DOMAINUPDATE'].fields_by_name['description']._serialized_options = b'\350\312\275\246\010\200\200\001'
+  _globals['_VIRTTYPE']._serialized_start=1286
+  _globals['_VIRTTYPE']._serialized_end=1411
+  _globals['_DISKDEVICE']._serialized_start=1414
+  _globals['_DISKDEVICE']._serialized_end=1555
+  _globals['_DISK']._serialized_start=137
+  _globals['_DISK']._serialized_end=398
+  _globals['_NETWORKINTERFACE']._serialized_start=400
+  _globals['_NETWORKINTERFACE']._serialized_end=511
+  _globals['_GRAPHICS']._serialized_start=513
+  _globals['_GRAPHICS']._serialized_end=590
+  _globals['_DOMAIN']._serialized_start=593
+  _globals['_DOMAIN']._serialized_end=1064
+  _globals['_DOMAINUPDATE']._serialized_start=1067
+  _globals['_DOMAINUPDATE']._serialized_end=1284
 # @@protoc_insertion_point(module_scope)

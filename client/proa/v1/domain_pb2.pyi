@@ -8,7 +8,9 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
-from proa.v1 import lifetime_pb2 as _lifetime_pb2
+from proa.v1 import disk_format_pb2 as _disk_format_pb2
+from proa.v1 import domain_spec_pb2 as _domain_spec_pb2
+from proa.v1 import volume_ref_pb2 as _volume_ref_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -19,254 +21,6 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
-
-class _BootDevice:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _BootDeviceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BootDevice.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    BOOT_DEVICE_UNSPECIFIED: _BootDevice.ValueType  # 0
-    """Not set."""
-    BOOT_DEVICE_DISK: _BootDevice.ValueType  # 1
-    """The first disk."""
-    BOOT_DEVICE_CDROM: _BootDevice.ValueType  # 2
-    """The installation medium."""
-    BOOT_DEVICE_NETWORK: _BootDevice.ValueType  # 3
-    """The network (PXE)."""
-    BOOT_DEVICE_OTHER: _BootDevice.ValueType  # 4
-    """Something that this contract has no value for, such as a USB device or a floppy drive:
-    libvirt's own tools tell it. Cannot be set.
-    """
-
-class BootDevice(_BootDevice, metaclass=_BootDeviceEnumTypeWrapper):
-    """What a domain boots from."""
-
-BOOT_DEVICE_UNSPECIFIED: BootDevice.ValueType  # 0
-"""Not set."""
-BOOT_DEVICE_DISK: BootDevice.ValueType  # 1
-"""The first disk."""
-BOOT_DEVICE_CDROM: BootDevice.ValueType  # 2
-"""The installation medium."""
-BOOT_DEVICE_NETWORK: BootDevice.ValueType  # 3
-"""The network (PXE)."""
-BOOT_DEVICE_OTHER: BootDevice.ValueType  # 4
-"""Something that this contract has no value for, such as a USB device or a floppy drive:
-libvirt's own tools tell it. Cannot be set.
-"""
-Global___BootDevice: _TypeAlias = BootDevice  # noqa: Y015
-
-class _Firmware:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _FirmwareEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Firmware.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    FIRMWARE_UNSPECIFIED: _Firmware.ValueType  # 0
-    """Not set: BIOS."""
-    FIRMWARE_BIOS: _Firmware.ValueType  # 1
-    """BIOS."""
-    FIRMWARE_UEFI: _Firmware.ValueType  # 2
-    """UEFI, the build that libvirt picks."""
-    FIRMWARE_OTHER: _Firmware.ValueType  # 3
-    """Neither, or a file of the host that does not tell: libvirt's own tools tell it.
-    Cannot be set.
-    """
-
-class Firmware(_Firmware, metaclass=_FirmwareEnumTypeWrapper):
-    """Firmware of a domain."""
-
-FIRMWARE_UNSPECIFIED: Firmware.ValueType  # 0
-"""Not set: BIOS."""
-FIRMWARE_BIOS: Firmware.ValueType  # 1
-"""BIOS."""
-FIRMWARE_UEFI: Firmware.ValueType  # 2
-"""UEFI, the build that libvirt picks."""
-FIRMWARE_OTHER: Firmware.ValueType  # 3
-"""Neither, or a file of the host that does not tell: libvirt's own tools tell it.
-Cannot be set.
-"""
-Global___Firmware: _TypeAlias = Firmware  # noqa: Y015
-
-class _CpuMode:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _CpuModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CpuMode.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    CPU_MODE_UNSPECIFIED: _CpuMode.ValueType  # 0
-    """Not set: HOST_PASSTHROUGH under KVM, QEMU's default under emulation."""
-    CPU_MODE_HOST_PASSTHROUGH: _CpuMode.ValueType  # 1
-    """Exactly the host's; such a guest cannot move to another host."""
-    CPU_MODE_HOST_MODEL: _CpuMode.ValueType  # 2
-    """The named model that is nearest to the host's."""
-    CPU_MODE_MAXIMUM: _CpuMode.ValueType  # 3
-    """All that this hypervisor can offer."""
-    CPU_MODE_OTHER: _CpuMode.ValueType  # 4
-    """Something that this contract has no value for, such as a named model: libvirt's own tools
-    tell it. Cannot be set.
-    """
-
-class CpuMode(_CpuMode, metaclass=_CpuModeEnumTypeWrapper):
-    """How a domain's processor looks to the guest."""
-
-CPU_MODE_UNSPECIFIED: CpuMode.ValueType  # 0
-"""Not set: HOST_PASSTHROUGH under KVM, QEMU's default under emulation."""
-CPU_MODE_HOST_PASSTHROUGH: CpuMode.ValueType  # 1
-"""Exactly the host's; such a guest cannot move to another host."""
-CPU_MODE_HOST_MODEL: CpuMode.ValueType  # 2
-"""The named model that is nearest to the host's."""
-CPU_MODE_MAXIMUM: CpuMode.ValueType  # 3
-"""All that this hypervisor can offer."""
-CPU_MODE_OTHER: CpuMode.ValueType  # 4
-"""Something that this contract has no value for, such as a named model: libvirt's own tools
-tell it. Cannot be set.
-"""
-Global___CpuMode: _TypeAlias = CpuMode  # noqa: Y015
-
-class _DiskBus:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _DiskBusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DiskBus.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    DISK_BUS_UNSPECIFIED: _DiskBus.ValueType  # 0
-    """Not set: VIRTIO."""
-    DISK_BUS_VIRTIO: _DiskBus.ValueType  # 1
-    """virtio-blk: vda, vdb, …"""
-    DISK_BUS_SATA: _DiskBus.ValueType  # 2
-    """SATA: sda, sdb, … Guests without virtio drivers, such as a fresh Windows."""
-    DISK_BUS_SCSI: _DiskBus.ValueType  # 3
-    """virtio-scsi: sda, sdb, …"""
-    DISK_BUS_IDE: _DiskBus.ValueType  # 4
-    """IDE: hda, hdb and so on. Cannot be set."""
-    DISK_BUS_USB: _DiskBus.ValueType  # 5
-    """USB: sda, sdb and so on. Cannot be set."""
-    DISK_BUS_FDC: _DiskBus.ValueType  # 6
-    """A floppy drive's: fda, fdb. Cannot be set."""
-    DISK_BUS_OTHER: _DiskBus.ValueType  # 7
-    """Something that this contract has no value for: libvirt's own tools tell it. Cannot be set."""
-
-class DiskBus(_DiskBus, metaclass=_DiskBusEnumTypeWrapper):
-    """How a disk is attached."""
-
-DISK_BUS_UNSPECIFIED: DiskBus.ValueType  # 0
-"""Not set: VIRTIO."""
-DISK_BUS_VIRTIO: DiskBus.ValueType  # 1
-"""virtio-blk: vda, vdb, …"""
-DISK_BUS_SATA: DiskBus.ValueType  # 2
-"""SATA: sda, sdb, … Guests without virtio drivers, such as a fresh Windows."""
-DISK_BUS_SCSI: DiskBus.ValueType  # 3
-"""virtio-scsi: sda, sdb, …"""
-DISK_BUS_IDE: DiskBus.ValueType  # 4
-"""IDE: hda, hdb and so on. Cannot be set."""
-DISK_BUS_USB: DiskBus.ValueType  # 5
-"""USB: sda, sdb and so on. Cannot be set."""
-DISK_BUS_FDC: DiskBus.ValueType  # 6
-"""A floppy drive's: fda, fdb. Cannot be set."""
-DISK_BUS_OTHER: DiskBus.ValueType  # 7
-"""Something that this contract has no value for: libvirt's own tools tell it. Cannot be set."""
-Global___DiskBus: _TypeAlias = DiskBus  # noqa: Y015
-
-class _NetworkModel:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _NetworkModelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NetworkModel.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    NETWORK_MODEL_UNSPECIFIED: _NetworkModel.ValueType  # 0
-    """Not set: VIRTIO."""
-    NETWORK_MODEL_VIRTIO: _NetworkModel.ValueType  # 1
-    """virtio-net."""
-    NETWORK_MODEL_E1000E: _NetworkModel.ValueType  # 2
-    """Intel 82574, for guests without virtio drivers."""
-    NETWORK_MODEL_RTL8139: _NetworkModel.ValueType  # 3
-    """Realtek 8139, for old guests."""
-    NETWORK_MODEL_OTHER: _NetworkModel.ValueType  # 4
-    """Something that this contract has no value for: libvirt's own tools tell it. Cannot be set."""
-
-class NetworkModel(_NetworkModel, metaclass=_NetworkModelEnumTypeWrapper):
-    """Model of a network card."""
-
-NETWORK_MODEL_UNSPECIFIED: NetworkModel.ValueType  # 0
-"""Not set: VIRTIO."""
-NETWORK_MODEL_VIRTIO: NetworkModel.ValueType  # 1
-"""virtio-net."""
-NETWORK_MODEL_E1000E: NetworkModel.ValueType  # 2
-"""Intel 82574, for guests without virtio drivers."""
-NETWORK_MODEL_RTL8139: NetworkModel.ValueType  # 3
-"""Realtek 8139, for old guests."""
-NETWORK_MODEL_OTHER: NetworkModel.ValueType  # 4
-"""Something that this contract has no value for: libvirt's own tools tell it. Cannot be set."""
-Global___NetworkModel: _TypeAlias = NetworkModel  # noqa: Y015
-
-class _GraphicsType:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _GraphicsTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_GraphicsType.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    GRAPHICS_TYPE_UNSPECIFIED: _GraphicsType.ValueType  # 0
-    """Not set: VNC."""
-    GRAPHICS_TYPE_VNC: _GraphicsType.ValueType  # 1
-    """VNC on the loopback address."""
-    GRAPHICS_TYPE_NONE: _GraphicsType.ValueType  # 2
-    """No screen."""
-    GRAPHICS_TYPE_SPICE: _GraphicsType.ValueType  # 3
-    """SPICE. Cannot be set."""
-    GRAPHICS_TYPE_OTHER: _GraphicsType.ValueType  # 4
-    """Something that this contract has no value for: libvirt's own tools tell it. Cannot be set."""
-
-class GraphicsType(_GraphicsType, metaclass=_GraphicsTypeEnumTypeWrapper):
-    """How the screen of a domain is reached."""
-
-GRAPHICS_TYPE_UNSPECIFIED: GraphicsType.ValueType  # 0
-"""Not set: VNC."""
-GRAPHICS_TYPE_VNC: GraphicsType.ValueType  # 1
-"""VNC on the loopback address."""
-GRAPHICS_TYPE_NONE: GraphicsType.ValueType  # 2
-"""No screen."""
-GRAPHICS_TYPE_SPICE: GraphicsType.ValueType  # 3
-"""SPICE. Cannot be set."""
-GRAPHICS_TYPE_OTHER: GraphicsType.ValueType  # 4
-"""Something that this contract has no value for: libvirt's own tools tell it. Cannot be set."""
-Global___GraphicsType: _TypeAlias = GraphicsType  # noqa: Y015
-
-class _VideoModel:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _VideoModelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_VideoModel.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    VIDEO_MODEL_UNSPECIFIED: _VideoModel.ValueType  # 0
-    """Not set: VIRTIO under UEFI, VGA under BIOS."""
-    VIDEO_MODEL_VIRTIO: _VideoModel.ValueType  # 1
-    """virtio-gpu."""
-    VIDEO_MODEL_VGA: _VideoModel.ValueType  # 2
-    """Standard VGA."""
-    VIDEO_MODEL_QXL: _VideoModel.ValueType  # 3
-    """QXL."""
-    VIDEO_MODEL_NONE: _VideoModel.ValueType  # 4
-    """No video card."""
-    VIDEO_MODEL_OTHER: _VideoModel.ValueType  # 5
-    """Something that this contract has no value for: libvirt's own tools tell it. Cannot be set."""
-
-class VideoModel(_VideoModel, metaclass=_VideoModelEnumTypeWrapper):
-    """Model of the video card."""
-
-VIDEO_MODEL_UNSPECIFIED: VideoModel.ValueType  # 0
-"""Not set: VIRTIO under UEFI, VGA under BIOS."""
-VIDEO_MODEL_VIRTIO: VideoModel.ValueType  # 1
-"""virtio-gpu."""
-VIDEO_MODEL_VGA: VideoModel.ValueType  # 2
-"""Standard VGA."""
-VIDEO_MODEL_QXL: VideoModel.ValueType  # 3
-"""QXL."""
-VIDEO_MODEL_NONE: VideoModel.ValueType  # 4
-"""No video card."""
-VIDEO_MODEL_OTHER: VideoModel.ValueType  # 5
-"""Something that this contract has no value for: libvirt's own tools tell it. Cannot be set."""
-Global___VideoModel: _TypeAlias = VideoModel  # noqa: Y015
 
 class _VirtType:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -299,38 +53,6 @@ VIRT_TYPE_TEST: VirtType.ValueType  # 3
 VIRT_TYPE_OTHER: VirtType.ValueType  # 4
 """Something that this contract has no value for: libvirt's own tools tell it. Cannot be set."""
 Global___VirtType: _TypeAlias = VirtType  # noqa: Y015
-
-class _DiskFormat:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _DiskFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DiskFormat.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    DISK_FORMAT_UNSPECIFIED: _DiskFormat.ValueType  # 0
-    """Not set: QCOW2."""
-    DISK_FORMAT_QCOW2: _DiskFormat.ValueType  # 1
-    """qcow2: grows as needed, snapshots, base volumes."""
-    DISK_FORMAT_RAW: _DiskFormat.ValueType  # 2
-    """Raw: fastest, no snapshots with memory."""
-    DISK_FORMAT_OTHER: _DiskFormat.ValueType  # 3
-    """Something that this contract has no value for, such as vmdk or iso, or libvirt does not
-    tell: its own tools do. Cannot be set.
-    """
-
-class DiskFormat(_DiskFormat, metaclass=_DiskFormatEnumTypeWrapper):
-    """What a disk of a domain is stored in."""
-
-DISK_FORMAT_UNSPECIFIED: DiskFormat.ValueType  # 0
-"""Not set: QCOW2."""
-DISK_FORMAT_QCOW2: DiskFormat.ValueType  # 1
-"""qcow2: grows as needed, snapshots, base volumes."""
-DISK_FORMAT_RAW: DiskFormat.ValueType  # 2
-"""Raw: fastest, no snapshots with memory."""
-DISK_FORMAT_OTHER: DiskFormat.ValueType  # 3
-"""Something that this contract has no value for, such as vmdk or iso, or libvirt does not
-tell: its own tools do. Cannot be set.
-"""
-Global___DiskFormat: _TypeAlias = DiskFormat  # noqa: Y015
 
 class _DiskDevice:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -369,396 +91,6 @@ tools tell it. Cannot be set.
 Global___DiskDevice: _TypeAlias = DiskDevice  # noqa: Y015
 
 @_typing.final
-class VolumeRef(_message.Message):
-    """A volume in a storage pool."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    POOL_FIELD_NUMBER: _builtins.int
-    NAME_FIELD_NUMBER: _builtins.int
-    FORMAT_FIELD_NUMBER: _builtins.int
-    pool: _builtins.str
-    """Storage pool; empty: the host's default pool.
-    At most 255 characters.
-    """
-    name: _builtins.str
-    """Name of the volume, which may be any that a file can have.
-    At most 255 characters.
-    """
-    format: Global___DiskFormat.ValueType
-    """What it is stored in, where it is a base or a disk. Required for a volume that Proa
-    did not make: what is in it does not tell, since a guest may have written that. Of
-    one that Proa made it is known, and a different value is INVALID_ARGUMENT.
-    """
-    def __init__(
-        self,
-        *,
-        pool: _builtins.str = ...,
-        name: _builtins.str = ...,
-        format: Global___DiskFormat.ValueType = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "name", b"name", "pool", b"pool"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___VolumeRef: _TypeAlias = VolumeRef  # noqa: Y015
-
-@_typing.final
-class NewDisk(_message.Message):
-    """A volume to be made for a domain. It goes when the domain is deleted, unless
-    the request keeps it.
-    """
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    CAPACITY_BYTES_FIELD_NUMBER: _builtins.int
-    POOL_FIELD_NUMBER: _builtins.int
-    VOLUME_NAME_FIELD_NUMBER: _builtins.int
-    FORMAT_FIELD_NUMBER: _builtins.int
-    BASE_FIELD_NUMBER: _builtins.int
-    capacity_bytes: _builtins.int
-    """Size that the guest sees, in bytes; 0 with a base volume: that one's size."""
-    pool: _builtins.str
-    """Storage pool; empty: the host's default pool.
-    At most 255 characters.
-    """
-    volume_name: _builtins.str
-    """Name of the volume; empty: domain, target and ending, such as "web-vda.qcow2".
-    At most 255 characters.
-    """
-    format: Global___DiskFormat.ValueType
-    """Default qcow2."""
-    @_builtins.property
-    def base(self) -> Global___VolumeRef:
-        """A volume that the new one begins with and stores only its differences from.
-        It must not change as long as the new one lives. qcow2 only. All that it is based on
-        itself has to be in storage pools.
-        """
-
-    def __init__(
-        self,
-        *,
-        capacity_bytes: _builtins.int = ...,
-        pool: _builtins.str = ...,
-        volume_name: _builtins.str = ...,
-        format: Global___DiskFormat.ValueType = ...,
-        base: Global___VolumeRef | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["base", b"base"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "capacity_bytes", b"capacity_bytes", "format", b"format", "pool", b"pool", "volume_name", b"volume_name"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___NewDisk: _TypeAlias = NewDisk  # noqa: Y015
-
-@_typing.final
-class DiskSpec(_message.Message):
-    """A disk of a domain."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NEW_VOLUME_FIELD_NUMBER: _builtins.int
-    VOLUME_FIELD_NUMBER: _builtins.int
-    BUS_FIELD_NUMBER: _builtins.int
-    READ_ONLY_FIELD_NUMBER: _builtins.int
-    FORMAT_FIELD_NUMBER: _builtins.int
-    bus: Global___DiskBus.ValueType
-    """Default virtio."""
-    read_only: _builtins.bool
-    """Whether the guest may only read it."""
-    format: Global___DiskFormat.ValueType
-    """What an existing volume is stored in; the same as `volume.format`. Required for a
-    volume that Proa did not make. It is never guessed from what is in the volume.
-    """
-    @_builtins.property
-    def new_volume(self) -> Global___NewDisk:
-        """A new volume."""
-
-    @_builtins.property
-    def volume(self) -> Global___VolumeRef:
-        """An existing volume; deleting the domain leaves it alone. All that it is based on has
-        to be in storage pools.
-        """
-
-    def __init__(
-        self,
-        *,
-        new_volume: Global___NewDisk | None = ...,
-        volume: Global___VolumeRef | None = ...,
-        bus: Global___DiskBus.ValueType = ...,
-        read_only: _builtins.bool = ...,
-        format: Global___DiskFormat.ValueType = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["new_volume", b"new_volume", "source", b"source", "volume", b"volume"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bus", b"bus", "format", b"format", "new_volume", b"new_volume", "read_only", b"read_only", "source", b"source", "volume", b"volume"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["new_volume", "volume"]  # noqa: Y015
-    _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType_source) -> _WhichOneofReturnType_source | None: ...
-
-Global___DiskSpec: _TypeAlias = DiskSpec  # noqa: Y015
-
-@_typing.final
-class CdromSpec(_message.Message):
-    """An installation medium or another image in the optical drive."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PATH_FIELD_NUMBER: _builtins.int
-    VOLUME_FIELD_NUMBER: _builtins.int
-    path: _builtins.str
-    """Absolute path of an ISO image on the host: a regular file, links resolved, in a
-    folder of the daemon's setting media_dirs or of a storage pool, which QEMU's user
-    can read as it is; its owner stays. Not with a libvirt on another host.
-    At most 4096 characters.
-    """
-    @_builtins.property
-    def volume(self) -> Global___VolumeRef:
-        """A volume that holds an ISO image."""
-
-    def __init__(
-        self,
-        *,
-        path: _builtins.str = ...,
-        volume: Global___VolumeRef | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["path", b"path", "source", b"source", "volume", b"volume"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["path", b"path", "source", b"source", "volume", b"volume"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["path", "volume"]  # noqa: Y015
-    _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType_source) -> _WhichOneofReturnType_source | None: ...
-
-Global___CdromSpec: _TypeAlias = CdromSpec  # noqa: Y015
-
-@_typing.final
-class NetworkSpec(_message.Message):
-    """A network card."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NETWORK_FIELD_NUMBER: _builtins.int
-    MODEL_FIELD_NUMBER: _builtins.int
-    MAC_ADDRESS_FIELD_NUMBER: _builtins.int
-    network: _builtins.str
-    """libvirt network, which the host must have; empty: "default".
-    At most 255 characters.
-    """
-    model: Global___NetworkModel.ValueType
-    """Default virtio."""
-    mac_address: _builtins.str
-    """MAC address, six hexadecimal pairs with colons, no multicast address; empty: libvirt picks
-    one.
-    At most 64 characters.
-    """
-    def __init__(
-        self,
-        *,
-        network: _builtins.str = ...,
-        model: Global___NetworkModel.ValueType = ...,
-        mac_address: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["mac_address", b"mac_address", "model", b"model", "network", b"network"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___NetworkSpec: _TypeAlias = NetworkSpec  # noqa: Y015
-
-@_typing.final
-class GraphicsSpec(_message.Message):
-    """The screen."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    TYPE_FIELD_NUMBER: _builtins.int
-    type: Global___GraphicsType.ValueType
-    """Default VNC, on 127.0.0.1 and a port that QEMU picks."""
-    def __init__(
-        self,
-        *,
-        type: Global___GraphicsType.ValueType = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["type", b"type"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___GraphicsSpec: _TypeAlias = GraphicsSpec  # noqa: Y015
-
-@_typing.final
-class DomainSpec(_message.Message):
-    """What to make a domain from."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    @_typing.final
-    class LabelsEntry(_message.Message):
-        DESCRIPTOR: _descriptor.Descriptor
-
-        KEY_FIELD_NUMBER: _builtins.int
-        VALUE_FIELD_NUMBER: _builtins.int
-        key: _builtins.str
-        value: _builtins.str
-        def __init__(
-            self,
-            *,
-            key: _builtins.str = ...,
-            value: _builtins.str = ...,
-        ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
-        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-    NAME_FIELD_NUMBER: _builtins.int
-    UUID_FIELD_NUMBER: _builtins.int
-    TITLE_FIELD_NUMBER: _builtins.int
-    DESCRIPTION_FIELD_NUMBER: _builtins.int
-    MEMORY_BYTES_FIELD_NUMBER: _builtins.int
-    VCPUS_FIELD_NUMBER: _builtins.int
-    CDROM_FIELD_NUMBER: _builtins.int
-    DISKS_FIELD_NUMBER: _builtins.int
-    DISKLESS_FIELD_NUMBER: _builtins.int
-    BOOT_ORDER_FIELD_NUMBER: _builtins.int
-    FIRMWARE_FIELD_NUMBER: _builtins.int
-    NETWORKS_FIELD_NUMBER: _builtins.int
-    NETWORKLESS_FIELD_NUMBER: _builtins.int
-    GRAPHICS_FIELD_NUMBER: _builtins.int
-    VIDEO_FIELD_NUMBER: _builtins.int
-    GUEST_AGENT_FIELD_NUMBER: _builtins.int
-    SERIAL_CONSOLE_FIELD_NUMBER: _builtins.int
-    AUTOSTART_FIELD_NUMBER: _builtins.int
-    MACHINE_FIELD_NUMBER: _builtins.int
-    CPU_MODE_FIELD_NUMBER: _builtins.int
-    LABELS_FIELD_NUMBER: _builtins.int
-    LIFETIME_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
-    """Name, of letters, digits and "_.+-". Required.
-    At most 255 characters.
-    """
-    uuid: _builtins.str
-    """UUID; empty: libvirt invents one.
-    At most 64 characters.
-    """
-    title: _builtins.str
-    """Title, one line.
-    At most 1024 characters.
-    """
-    description: _builtins.str
-    """Description.
-    At most 16384 characters.
-    """
-    memory_bytes: _builtins.int
-    """Memory in bytes, a multiple of 1024. Required; at least 32 MiB."""
-    vcpus: _builtins.int
-    """Virtual CPUs; 0: one."""
-    diskless: _builtins.bool
-    """No disk at all: a live medium, a network boot."""
-    firmware: Global___Firmware.ValueType
-    """Default BIOS."""
-    networkless: _builtins.bool
-    """No network card at all."""
-    video: Global___VideoModel.ValueType
-    """Video card."""
-    guest_agent: _builtins.bool
-    """A channel for the QEMU guest agent; absent: true."""
-    serial_console: _builtins.bool
-    """A serial console; absent: true."""
-    autostart: _builtins.bool
-    """Start it when the host starts. Persistent domains only."""
-    machine: _builtins.str
-    """Machine type, such as "q35"; empty: libvirt's default for this hypervisor.
-    At most 255 characters.
-    """
-    cpu_mode: Global___CpuMode.ValueType
-    """How the processor looks to the guest."""
-    lifetime: _lifetime_pb2.Lifetime.ValueType
-    """TRANSIENT: libvirt forgets it when it stops; it is always started at once."""
-    @_builtins.property
-    def cdrom(self) -> Global___CdromSpec:
-        """Installation medium. Absent: no optical drive."""
-
-    @_builtins.property
-    def disks(self) -> _containers.RepeatedCompositeFieldContainer[Global___DiskSpec]:
-        """Disks, in the order of their targets: the first virtio disk is vda. None and
-        not `diskless`: one new 10 GiB qcow2 volume on vda.
-        At most 200 items.
-        """
-
-    @_builtins.property
-    def boot_order(self) -> _containers.RepeatedScalarFieldContainer[Global___BootDevice.ValueType]:
-        """What to boot from, in this order; empty: the disk, then the medium if there is one. A
-        disk that is still empty is passed over, so that the medium installs on it.
-        At most 16 items.
-        """
-
-    @_builtins.property
-    def networks(self) -> _containers.RepeatedCompositeFieldContainer[Global___NetworkSpec]:
-        """Network cards. None and not `networkless`: one on the network "default".
-        At most 100 items.
-        """
-
-    @_builtins.property
-    def graphics(self) -> Global___GraphicsSpec:
-        """The screen; absent: VNC on loopback."""
-
-    @_builtins.property
-    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Labels, kept in the domain's metadata.
-        At most 1000 entries, keys of 1024 and values of 65536 characters.
-        """
-
-    def __init__(
-        self,
-        *,
-        name: _builtins.str = ...,
-        uuid: _builtins.str = ...,
-        title: _builtins.str = ...,
-        description: _builtins.str = ...,
-        memory_bytes: _builtins.int = ...,
-        vcpus: _builtins.int = ...,
-        cdrom: Global___CdromSpec | None = ...,
-        disks: _abc.Iterable[Global___DiskSpec] | None = ...,
-        diskless: _builtins.bool = ...,
-        boot_order: _abc.Iterable[Global___BootDevice.ValueType] | None = ...,
-        firmware: Global___Firmware.ValueType = ...,
-        networks: _abc.Iterable[Global___NetworkSpec] | None = ...,
-        networkless: _builtins.bool = ...,
-        graphics: Global___GraphicsSpec | None = ...,
-        video: Global___VideoModel.ValueType = ...,
-        guest_agent: _builtins.bool | None = ...,
-        serial_console: _builtins.bool | None = ...,
-        autostart: _builtins.bool = ...,
-        machine: _builtins.str = ...,
-        cpu_mode: Global___CpuMode.ValueType = ...,
-        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
-        lifetime: _lifetime_pb2.Lifetime.ValueType = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_guest_agent", b"_guest_agent", "_serial_console", b"_serial_console", "cdrom", b"cdrom", "graphics", b"graphics", "guest_agent", b"guest_agent", "serial_console", b"serial_console"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_guest_agent", b"_guest_agent", "_serial_console", b"_serial_console", "autostart", b"autostart", "boot_order", b"boot_order", "cdrom", b"cdrom", "cpu_mode", b"cpu_mode", "description", b"description", "diskless", b"diskless", "disks", b"disks", "firmware", b"firmware", "graphics", b"graphics", "guest_agent", b"guest_agent", "labels", b"labels", "lifetime", b"lifetime", "machine", b"machine", "memory_bytes", b"memory_bytes", "name", b"name", "networkless", b"networkless", "networks", b"networks", "serial_console", b"serial_console", "title", b"title", "uuid", b"uuid", "vcpus", b"vcpus", "video", b"video"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__guest_agent: _TypeAlias = _typing.Literal["guest_agent"]  # noqa: Y015
-    _WhichOneofArgType__guest_agent: _TypeAlias = _typing.Literal["_guest_agent", b"_guest_agent"]  # noqa: Y015
-    _WhichOneofReturnType__serial_console: _TypeAlias = _typing.Literal["serial_console"]  # noqa: Y015
-    _WhichOneofArgType__serial_console: _TypeAlias = _typing.Literal["_serial_console", b"_serial_console"]  # noqa: Y015
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__guest_agent) -> _WhichOneofReturnType__guest_agent | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__serial_console) -> _WhichOneofReturnType__serial_console | None: ...
-
-Global___DomainSpec: _TypeAlias = DomainSpec  # noqa: Y015
-
-@_typing.final
 class Disk(_message.Message):
     """A disk of a domain as it is."""
 
@@ -778,9 +110,9 @@ class Disk(_message.Message):
     """Name in the domain, such as "vda"."""
     device: Global___DiskDevice.ValueType
     """Disk, optical or floppy drive."""
-    bus: Global___DiskBus.ValueType
+    bus: _domain_spec_pb2.DiskBus.ValueType
     """How it is attached."""
-    format: Global___DiskFormat.ValueType
+    format: _disk_format_pb2.DiskFormat.ValueType
     """What libvirt takes it for: raw where its XML does not say."""
     path: _builtins.str
     """Path on the host, if it is a file or a block device."""
@@ -793,7 +125,7 @@ class Disk(_message.Message):
     owned: _builtins.bool
     """Whether Proa made it for this domain; it then goes with the domain."""
     @_builtins.property
-    def volume(self) -> Global___VolumeRef:
+    def volume(self) -> _volume_ref_pb2.VolumeRef:
         """The volume, if libvirt knows it as one."""
 
     def __init__(
@@ -801,10 +133,10 @@ class Disk(_message.Message):
         *,
         target: _builtins.str = ...,
         device: Global___DiskDevice.ValueType = ...,
-        bus: Global___DiskBus.ValueType = ...,
-        format: Global___DiskFormat.ValueType = ...,
+        bus: _domain_spec_pb2.DiskBus.ValueType = ...,
+        format: _disk_format_pb2.DiskFormat.ValueType = ...,
         path: _builtins.str = ...,
-        volume: Global___VolumeRef | None = ...,
+        volume: _volume_ref_pb2.VolumeRef | None = ...,
         capacity_bytes: _builtins.int = ...,
         allocation_bytes: _builtins.int = ...,
         read_only: _builtins.bool = ...,
@@ -869,7 +201,7 @@ class Graphics(_message.Message):
     TYPE_FIELD_NUMBER: _builtins.int
     LISTEN_FIELD_NUMBER: _builtins.int
     PORT_FIELD_NUMBER: _builtins.int
-    type: Global___GraphicsType.ValueType
+    type: _domain_spec_pb2.GraphicsType.ValueType
     """How it is reached."""
     listen: _builtins.str
     """Address on the host."""
@@ -878,7 +210,7 @@ class Graphics(_message.Message):
     def __init__(
         self,
         *,
-        type: Global___GraphicsType.ValueType = ...,
+        type: _domain_spec_pb2.GraphicsType.ValueType = ...,
         listen: _builtins.str = ...,
         port: _builtins.int = ...,
     ) -> None: ...
@@ -933,7 +265,7 @@ class Domain(_message.Message):
     """KVM, emulation or test."""
     machine: _builtins.str
     """Machine type, such as "pc-q35-7.2"."""
-    firmware: Global___Firmware.ValueType
+    firmware: _domain_spec_pb2.Firmware.ValueType
     """Firmware."""
     guest_agent_connected: _builtins.bool
     """Whether the guest agent is connected; what it answers is another matter."""
@@ -944,7 +276,7 @@ class Domain(_message.Message):
     runtime_id: _builtins.int
     """Number that libvirt gives a running domain; 0 when it does not run."""
     @_builtins.property
-    def boot_order(self) -> _containers.RepeatedScalarFieldContainer[Global___BootDevice.ValueType]:
+    def boot_order(self) -> _containers.RepeatedScalarFieldContainer[_domain_spec_pb2.BootDevice.ValueType]:
         """Boot order."""
 
     @_builtins.property
@@ -972,8 +304,8 @@ class Domain(_message.Message):
         description: _builtins.str = ...,
         virt_type: Global___VirtType.ValueType = ...,
         machine: _builtins.str = ...,
-        firmware: Global___Firmware.ValueType = ...,
-        boot_order: _abc.Iterable[Global___BootDevice.ValueType] | None = ...,
+        firmware: _domain_spec_pb2.Firmware.ValueType = ...,
+        boot_order: _abc.Iterable[_domain_spec_pb2.BootDevice.ValueType] | None = ...,
         disks: _abc.Iterable[Global___Disk] | None = ...,
         networks: _abc.Iterable[Global___NetworkInterface] | None = ...,
         graphics: Global___Graphics | None = ...,

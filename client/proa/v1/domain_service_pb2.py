@@ -22,47 +22,50 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from proa.v1 import domain_pb2 as proa_dot_v1_dot_domain__pb2
+from proa.v1 import domain_spec_pb2 as proa_dot_v1_dot_domain__spec__pb2
 from proa.v1 import lifetime_pb2 as proa_dot_v1_dot_lifetime__pb2
 from proa.v1 import options_pb2 as proa_dot_v1_dot_options__pb2
 from proa.v1 import resource_pb2 as proa_dot_v1_dot_resource__pb2
-from proa.v1 import scope_pb2 as proa_dot_v1_dot_scope__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cproa/v1/domain_service.proto\x12\x07proa.v1\x1a\x14proa/v1/domain.proto\x1a\x16proa/v1/lifetime.proto\x1a\x15proa/v1/options.proto\x1a\x16proa/v1/resource.proto\x1a\x13proa/v1/scope.proto\"\\\n\x13\x43reateDomainRequest\x12!\n\x04spec\x18\x01 \x01(\x0b\x32\x13.proa.v1.DomainSpec\x12\r\n\x05start\x18\x02 \x01(\x08\x12\x13\n\x04host\x18\x03 \x01(\tB\x05\xc8\xe1\x18\xff\x01\";\n\x14\x43reateDomainResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"z\n\x1a\x43reateDomainFromXmlRequest\x12\x13\n\x03xml\x18\x01 \x01(\tB\x06\xc8\xe1\x18\x80\x80@\x12\r\n\x05start\x18\x02 \x01(\x08\x12#\n\x08lifetime\x18\x03 \x01(\x0e\x32\x11.proa.v1.Lifetime\x12\x13\n\x04host\x18\x04 \x01(\tB\x05\xc8\xe1\x18\xff\x01\"B\n\x1b\x43reateDomainFromXmlResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\":\n\x13GetDomainXmlRequest\x12\x11\n\x02id\x18\x01 \x01(\tB\x05\xc8\xe1\x18\x80\x04\x12\x10\n\x08inactive\x18\x02 \x01(\x08\"#\n\x14GetDomainXmlResponse\x12\x0b\n\x03xml\x18\x01 \x01(\t2\xb2\x02\n\rDomainService\x12W\n\x0c\x43reateDomain\x12\x1c.proa.v1.CreateDomainRequest\x1a\x1d.proa.v1.CreateDomainResponse\"\n\xb0\xe1\x18\x04\xb8\xe1\x18\x80\x80\x10\x12l\n\x13\x43reateDomainFromXml\x12#.proa.v1.CreateDomainFromXmlRequest\x1a$.proa.v1.CreateDomainFromXmlResponse\"\n\xb0\xe1\x18\x04\xb8\xe1\x18\x80\x80@\x12Z\n\x0cGetDomainXml\x12\x1c.proa.v1.GetDomainXmlRequest\x1a\x1d.proa.v1.GetDomainXmlResponse\"\r\x90\x02\x01\xb0\xe1\x18\x04\xb8\xe1\x18\x80\x80\x04\x42\x0b\n\x07proa.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cproa/v1/domain_service.proto\x12\x07proa.v1\x1a\x19proa/v1/domain_spec.proto\x1a\x16proa/v1/lifetime.proto\x1a\x15proa/v1/options.proto\x1a\x16proa/v1/resource.proto\"\x91\x01\n\x13\x43reateDomainRequest\x12!\n\x04spec\x18\x01 \x01(\x0b\x32\x13.proa.v1.DomainSpec\x12\r\n\x05start\x18\x02 \x01(\x08\x12\x15\n\x04host\x18\x03 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\";\n\x14\x43reateDomainResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"\xb1\x01\n\x1a\x43reateDomainFromXmlRequest\x12\x15\n\x03xml\x18\x01 \x01(\tB\x08\xe8\xca\xbd\xa6\x08\x80\x80@\x12\r\n\x05start\x18\x02 \x01(\x08\x12#\n\x08lifetime\x18\x03 \x01(\x0e\x32\x11.proa.v1.Lifetime\x12\x15\n\x04host\x18\x04 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\"B\n\x1b\x43reateDomainFromXmlResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"<\n\x13GetDomainXmlRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\x10\n\x08inactive\x18\x02 \x01(\x08\"#\n\x14GetDomainXmlResponse\x12\x0b\n\x03xml\x18\x01 \x01(\t2\xc7\x02\n\rDomainService\x12^\n\x0c\x43reateDomain\x12\x1c.proa.v1.CreateDomainRequest\x1a\x1d.proa.v1.CreateDomainResponse\"\x11\xa8\xdf\x91\xc2\x03\x80\x80\x10\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\x12s\n\x13\x43reateDomainFromXml\x12#.proa.v1.CreateDomainFromXmlRequest\x1a$.proa.v1.CreateDomainFromXmlResponse\"\x11\xa8\xdf\x91\xc2\x03\x80\x80@\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\x12\x61\n\x0cGetDomainXml\x12\x1c.proa.v1.GetDomainXmlRequest\x1a\x1d.proa.v1.GetDomainXmlResponse\"\x14\x90\x02\x01\xa8\xdf\x91\xc2\x03\x80\x80\x04\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'proa.v1.domain_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\007proa.v1P\001'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\013dev.proa.v1P\001Z\032proa.dev/go/proa/v1;proav1\242\002\003PRA\252\002\007Proa.V1\312\002\007Proa\\V1\352\002\010Proa::V1'
   _globals['_CREATEDOMAINREQUEST'].fields_by_name['host']._loaded_options = None
-  _globals['_CREATEDOMAINREQUEST'].fields_by_name['host']._serialized_options = b'\310\341\030\377\001'
+  _globals['_CREATEDOMAINREQUEST'].fields_by_name['host']._serialized_options = b'\350\312\275\246\010\377\001'
+  _globals['_CREATEDOMAINREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_CREATEDOMAINREQUEST'].fields_by_name['request_id']._serialized_options = b'\350\312\275\246\010@'
   _globals['_CREATEDOMAINFROMXMLREQUEST'].fields_by_name['xml']._loaded_options = None
-  _globals['_CREATEDOMAINFROMXMLREQUEST'].fields_by_name['xml']._serialized_options = b'\310\341\030\200\200@'
+  _globals['_CREATEDOMAINFROMXMLREQUEST'].fields_by_name['xml']._serialized_options = b'\350\312\275\246\010\200\200@'
   _globals['_CREATEDOMAINFROMXMLREQUEST'].fields_by_name['host']._loaded_options = None
-  _globals['_CREATEDOMAINFROMXMLREQUEST'].fields_by_name['host']._serialized_options = b'\310\341\030\377\001'
+  _globals['_CREATEDOMAINFROMXMLREQUEST'].fields_by_name['host']._serialized_options = b'\350\312\275\246\010\377\001'
+  _globals['_CREATEDOMAINFROMXMLREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_CREATEDOMAINFROMXMLREQUEST'].fields_by_name['request_id']._serialized_options = b'\350\312\275\246\010@'
   _globals['_GETDOMAINXMLREQUEST'].fields_by_name['id']._loaded_options = None
-  _globals['_GETDOMAINXMLREQUEST'].fields_by_name['id']._serialized_options = b'\310\341\030\200\004'
+  _globals['_GETDOMAINXMLREQUEST'].fields_by_name['id']._serialized_options = b'\350\312\275\246\010\200\004'
   _globals['_DOMAINSERVICE'].methods_by_name['CreateDomain']._loaded_options = None
-  _globals['_DOMAINSERVICE'].methods_by_name['CreateDomain']._serialized_options = b'\260\341\030\004\270\341\030\200\200\020'
+  _globals['_DOMAINSERVICE'].methods_by_name['CreateDomain']._serialized_options = b'\250\337\221\302\003\200\200\020\312\373\235\325\003\003\032\001\002'
   _globals['_DOMAINSERVICE'].methods_by_name['CreateDomainFromXml']._loaded_options = None
-  _globals['_DOMAINSERVICE'].methods_by_name['CreateDomainFromXml']._serialized_options = b'\260\341\030\004\270\341\030\200\200@'
+  _globals['_DOMAINSERVICE'].methods_by_name['CreateDomainFromXml']._serialized_options = b'\250\337\221\302\003\200\200@\312\373\235\325\003\003\032\001\002'
   _globals['_DOMAINSERVICE'].methods_by_name['GetDomainXml']._loaded_options = None
-  _globals['_DOMAINSERVICE'].methods_by_name['GetDomainXml']._serialized_options = b'\220\002\001\260\341\030\004\270\341\030\200\200\004'
-  _globals['_CREATEDOMAINREQUEST']._serialized_start=155
-  _globals['_CREATEDOMAINREQUEST']._serialized_end=247
-  _globals['_CREATEDOMAINRESPONSE']._serialized_start=249
-  _globals['_CREATEDOMAINRESPONSE']._serialized_end=308
-  _globals['_CREATEDOMAINFROMXMLREQUEST']._serialized_start=310
-  _globals['_CREATEDOMAINFROMXMLREQUEST']._serialized_end=432
-  _globals['_CREATEDOMAINFROMXMLRESPONSE']._serialized_start=434
-  _globals['_CREATEDOMAINFROMXMLRESPONSE']._serialized_end=500
-  _globals['_GETDOMAINXMLREQUEST']._serialized_start=502
-  _globals['_GETDOMAINXMLREQUEST']._serialized_end=560
-  _globals['_GETDOMAINXMLRESPONSE']._serialized_start=562
-  _globals['_GETDOMAINXMLRESPONSE']._serialized_end=597
-  _globals['_DOMAINSERVICE']._serialized_start=600
-  _globals['_DOMAINSERVICE']._serialized_end=906
+  _globals['_DOMAINSERVICE'].methods_by_name['GetDomainXml']._serialized_options = b'\220\002\001\250\337\221\302\003\200\200\004\312\373\235\325\003\003\032\001\002'
+  _globals['_CREATEDOMAINREQUEST']._serialized_start=140
+  _globals['_CREATEDOMAINREQUEST']._serialized_end=285
+  _globals['_CREATEDOMAINRESPONSE']._serialized_start=287
+  _globals['_CREATEDOMAINRESPONSE']._serialized_end=346
+  _globals['_CREATEDOMAINFROMXMLREQUEST']._serialized_start=349
+  _globals['_CREATEDOMAINFROMXMLREQUEST']._serialized_end=526
+  _globals['_CREATEDOMAINFROMXMLRESPONSE']._serialized_start=528
+  _globals['_CREATEDOMAINFROMXMLRESPONSE']._serialized_end=594
+  _globals['_GETDOMAINXMLREQUEST']._serialized_start=596
+  _globals['_GETDOMAINXMLREQUEST']._serialized_end=656
+  _globals['_GETDOMAINXMLRESPONSE']._serialized_start=658
+  _globals['_GETDOMAINXMLRESPONSE']._serialized_end=693
+  _globals['_DOMAINSERVICE']._serialized_start=696
+  _globals['_DOMAINSERVICE']._serialized_end=1023
 # @@protoc_insertion_point(module_scope)

@@ -5,7 +5,7 @@ isort:skip_file
 
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from proa.v1 import domain_pb2 as _domain_pb2
+from proa.v1 import domain_spec_pb2 as _domain_spec_pb2
 from proa.v1 import lifetime_pb2 as _lifetime_pb2
 from proa.v1 import resource_pb2 as _resource_pb2
 import builtins as _builtins
@@ -28,26 +28,37 @@ class CreateDomainRequest(_message.Message):
     SPEC_FIELD_NUMBER: _builtins.int
     START_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     start: _builtins.bool
     """Whether to start it. A TRANSIENT domain is always started."""
     host: _builtins.str
     """Host connection; empty: the first one.
     At most 255 characters.
     """
+    request_id: _builtins.str
+    """UUID that makes the call happen once: a repetition with it joins the call or gets its answer.
+    Empty: every repetition is another call.
+    At most 64 characters.
+    """
+    validate_only: _builtins.bool
+    """Only check the request, as far as that can be done without effect. The response is empty."""
     @_builtins.property
-    def spec(self) -> _domain_pb2.DomainSpec:
+    def spec(self) -> _domain_spec_pb2.DomainSpec:
         """What to make. Required."""
 
     def __init__(
         self,
         *,
-        spec: _domain_pb2.DomainSpec | None = ...,
+        spec: _domain_spec_pb2.DomainSpec | None = ...,
         start: _builtins.bool = ...,
         host: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["host", b"host", "spec", b"spec", "start", b"start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["host", b"host", "request_id", b"request_id", "spec", b"spec", "start", b"start", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -87,6 +98,8 @@ class CreateDomainFromXmlRequest(_message.Message):
     START_FIELD_NUMBER: _builtins.int
     LIFETIME_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     xml: _builtins.str
     """A <domain> document. Required; at most 1 MiB, 20,000 elements and attributes,
     64 levels. No DOCTYPE, comments or processing instructions. <name> is spelled as in
@@ -101,6 +114,13 @@ class CreateDomainFromXmlRequest(_message.Message):
     """Host connection; empty: the first one.
     At most 255 characters.
     """
+    request_id: _builtins.str
+    """UUID that makes the call happen once: a repetition with it joins the call or gets its answer.
+    Empty: every repetition is another call.
+    At most 64 characters.
+    """
+    validate_only: _builtins.bool
+    """Only check the request, as far as that can be done without effect. The response is empty."""
     def __init__(
         self,
         *,
@@ -108,10 +128,12 @@ class CreateDomainFromXmlRequest(_message.Message):
         start: _builtins.bool = ...,
         lifetime: _lifetime_pb2.Lifetime.ValueType = ...,
         host: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["host", b"host", "lifetime", b"lifetime", "start", b"start", "xml", b"xml"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["host", b"host", "lifetime", b"lifetime", "request_id", b"request_id", "start", b"start", "validate_only", b"validate_only", "xml", b"xml"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -200,7 +200,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed. The name of the value, without its prefix, is the `reason`
     of the google.rpc.ErrorInfo in the status details; its `domain` is
-    "proa.v1". Switch on it; the text of a status is for people and may change.
+    "proa.dev". Switch on it; the text of a status is for people and may change.
     """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0

@@ -186,6 +186,8 @@ class PullImageRequest(_message.Message):
     IMAGE_FIELD_NUMBER: _builtins.int
     PLATFORM_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     image: _builtins.str
     """Name with an optional tag (default "latest") or digest. Required.
     At most 1024 characters.
@@ -198,16 +200,25 @@ class PullImageRequest(_message.Message):
     """Host connection; empty: the first one.
     At most 255 characters.
     """
+    request_id: _builtins.str
+    """UUID that makes the call happen once: a repetition with it joins the call or gets its answer.
+    Empty: every repetition is another call.
+    At most 64 characters.
+    """
+    validate_only: _builtins.bool
+    """Only check the request, as far as that can be done without effect. The response is empty."""
     def __init__(
         self,
         *,
         image: _builtins.str = ...,
         platform: _builtins.str = ...,
         host: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["host", b"host", "image", b"image", "platform", b"platform"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["host", b"host", "image", b"image", "platform", b"platform", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -288,6 +299,8 @@ class DeleteImageRequest(_message.Message):
     IMAGE_FIELD_NUMBER: _builtins.int
     FORCE_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     image: _builtins.str
     """Name with an optional tag or digest, or an id. Required.
     At most 1024 characters.
@@ -298,16 +311,25 @@ class DeleteImageRequest(_message.Message):
     """Host connection; empty: the first one.
     At most 255 characters.
     """
+    request_id: _builtins.str
+    """UUID that makes the call happen once: a repetition with it joins the call or gets its answer.
+    Empty: every repetition is another call.
+    At most 64 characters.
+    """
+    validate_only: _builtins.bool
+    """Only check the request, as far as that can be done without effect. The response is empty."""
     def __init__(
         self,
         *,
         image: _builtins.str = ...,
         force: _builtins.bool = ...,
         host: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["force", b"force", "host", b"host", "image", b"image"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["force", b"force", "host", b"host", "image", b"image", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -411,6 +433,8 @@ class LogoutRegistryRequest(_message.Message):
 
     REGISTRY_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     registry: _builtins.str
     """Registry, as in LoginRegistryRequest.
     At most 1024 characters.
@@ -419,15 +443,24 @@ class LogoutRegistryRequest(_message.Message):
     """Host connection; empty: the first one.
     At most 255 characters.
     """
+    request_id: _builtins.str
+    """UUID that makes the call happen once: a repetition with it joins the call or gets its answer.
+    Empty: every repetition is another call.
+    At most 64 characters.
+    """
+    validate_only: _builtins.bool
+    """Only check the request, as far as that can be done without effect. The response is empty."""
     def __init__(
         self,
         *,
         registry: _builtins.str = ...,
         host: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["host", b"host", "registry", b"registry"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["host", b"host", "registry", b"registry", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -3,18 +3,99 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import descriptor_pb2 as _descriptor_pb2
+from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf.internal import extension_dict as _extension_dict
+from proa.v1 import scope_pb2 as _scope_pb2
 import builtins as _builtins
+import sys
+import typing as _typing
+
+if sys.version_info >= (3, 11):
+    from typing import TypeAlias as _TypeAlias, Never as _Never
+else:
+    from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _Journal:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _JournalEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Journal.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    JOURNAL_UNSPECIFIED: _Journal.ValueType  # 0
+    """Not set: the request has a `request_id`, which the daemon keeps with the answer."""
+    JOURNAL_NONE: _Journal.ValueType  # 1
+    """Not at all: nothing of the call is kept."""
+
+class Journal(_Journal, metaclass=_JournalEnumTypeWrapper):
+    """How repetitions of a call that changes something are told apart."""
+
+JOURNAL_UNSPECIFIED: Journal.ValueType  # 0
+"""Not set: the request has a `request_id`, which the daemon keeps with the answer."""
+JOURNAL_NONE: Journal.ValueType  # 1
+"""Not at all: nothing of the call is kept."""
+Global___Journal: _TypeAlias = Journal  # noqa: Y015
+
+@_typing.final
+class Access(_message.Message):
+    """All options of the contract. The daemon reads them from the descriptors: who may call a method,
+    how its repetitions are told apart, and what a request may hold. What exceeds a limit is refused
+    with INVALID_ARGUMENT before anything is done; the comments of methods and fields tell the same
+    numbers. Limits hold for requests alone: the daemon may answer with more.
+
+    What a caller needs to make a call: exactly one of `public`, `authenticated` and `scopes`.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PUBLIC_FIELD_NUMBER: _builtins.int
+    AUTHENTICATED_FIELD_NUMBER: _builtins.int
+    SCOPES_FIELD_NUMBER: _builtins.int
+    OR_TICKET_FIELD_NUMBER: _builtins.int
+    public: _builtins.bool
+    """No token is needed."""
+    authenticated: _builtins.bool
+    """Any valid token, whatever its scopes."""
+    or_ticket: _builtins.bool
+    """A ticket that was made for this very call does instead of a token."""
+    @_builtins.property
+    def scopes(self) -> _containers.RepeatedScalarFieldContainer[_scope_pb2.Scope.ValueType]:
+        """A token that carries all of these."""
+
+    def __init__(
+        self,
+        *,
+        public: _builtins.bool = ...,
+        authenticated: _builtins.bool = ...,
+        scopes: _abc.Iterable[_scope_pb2.Scope.ValueType] | None = ...,
+        or_ticket: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authenticated", b"authenticated", "or_ticket", b"or_ticket", "public", b"public", "scopes", b"scopes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Access: _TypeAlias = Access  # noqa: Y015
+
+ACCESS_FIELD_NUMBER: _builtins.int
+JOURNAL_FIELD_NUMBER: _builtins.int
 MAX_REQUEST_BYTES_FIELD_NUMBER: _builtins.int
 MAX_ITEMS_FIELD_NUMBER: _builtins.int
 MAX_LENGTH_FIELD_NUMBER: _builtins.int
 MAX_KEY_LENGTH_FIELD_NUMBER: _builtins.int
+SECRET_FIELD_NUMBER: _builtins.int
 OUTPUT_ONLY_FIELD_NUMBER: _builtins.int
+access: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___Access]
+"""What a caller needs. A method without it is denied to everyone."""
+journal: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___Journal.ValueType]
+"""How repetitions are told apart. Every changing unary method has a `request_id`, or NONE here."""
 max_request_bytes: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.int]
 """Bytes that one request message may have, decompressed. Every method has this limit."""
 max_items: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.int]
@@ -25,6 +106,8 @@ each value of a map, of each path of a mask. Each of these has it.
 """
 max_key_length: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.int]
 """Characters of each key of a map. Every map has it."""
+secret: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.bool]
+"""The field, of a map its values, is a secret: it is neither logged nor stored."""
 output_only: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.EnumValueOptions, _builtins.bool]
 """The value only tells what an engine has. A request that sets it is refused with
 INVALID_ARGUMENT and its field.

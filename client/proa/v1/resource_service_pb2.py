@@ -22,143 +22,41 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
-from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
-from proa.v1 import container_pb2 as proa_dot_v1_dot_container__pb2
-from proa.v1 import domain_pb2 as proa_dot_v1_dot_domain__pb2
 from proa.v1 import options_pb2 as proa_dot_v1_dot_options__pb2
-from proa.v1 import resource_pb2 as proa_dot_v1_dot_resource__pb2
-from proa.v1 import scope_pb2 as proa_dot_v1_dot_scope__pb2
-from proa.v1 import stats_pb2 as proa_dot_v1_dot_stats__pb2
-from proa.v1 import watch_pb2 as proa_dot_v1_dot_watch__pb2
+from proa.v1 import resource_reads_pb2 as proa_dot_v1_dot_resource__reads__pb2
+from proa.v1 import resource_verbs_pb2 as proa_dot_v1_dot_resource__verbs__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eproa/v1/resource_service.proto\x12\x07proa.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x17proa/v1/container.proto\x1a\x14proa/v1/domain.proto\x1a\x15proa/v1/options.proto\x1a\x16proa/v1/resource.proto\x1a\x13proa/v1/scope.proto\x1a\x13proa/v1/stats.proto\x1a\x13proa/v1/watch.proto\"\x86\x02\n\x14ListResourcesRequest\x12\'\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x17.proa.v1.ResourceFilter\x12\x17\n\x08order_by\x18\x02 \x01(\tB\x05\xc8\xe1\x18\xff\x01\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x19\n\npage_token\x18\x04 \x01(\tB\x05\xc8\xe1\x18\x80 \x12#\n\x04view\x18\x05 \x01(\x0e\x32\x15.proa.v1.ResourceView\x12\x39\n\tread_mask\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\n\xc0\xe1\x18\xc8\x01\xc8\xe1\x18\xff\x01\x12\x1e\n\x16return_partial_success\x18\x07 \x01(\x08\"k\n\x15ListResourcesResponse\x12$\n\tresources\x18\x01 \x03(\x0b\x32\x11.proa.v1.Resource\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0bunreachable\x18\x03 \x03(\t\"\x87\x01\n\x12GetResourceRequest\x12\x11\n\x02id\x18\x01 \x01(\tB\x05\xc8\xe1\x18\x80\x04\x12#\n\x04view\x18\x02 \x01(\x0e\x32\x15.proa.v1.ResourceView\x12\x39\n\tread_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\n\xc0\xe1\x18\xc8\x01\xc8\xe1\x18\xff\x01\":\n\x13GetResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"d\n\x14StartResourceRequest\x12\x11\n\x02id\x18\x01 \x01(\tB\x05\xc8\xe1\x18\x80\x04\x12\x1c\n\rfrom_snapshot\x18\x02 \x01(\tB\x05\xc8\xe1\x18\xff\x01\x12\x1b\n\x13\x64iscard_saved_state\x18\x03 \x01(\x08\"<\n\x15StartResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"z\n\x13StopResourceRequest\x12\x11\n\x02id\x18\x01 \x01(\tB\x05\xc8\xe1\x18\x80\x04\x12\x1f\n\x04mode\x18\x02 \x01(\x0e\x32\x11.proa.v1.StopMode\x12/\n\x0cgrace_period\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\";\n\x14StopResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"\x80\x01\n\x16RestartResourceRequest\x12\x11\n\x02id\x18\x01 \x01(\tB\x05\xc8\xe1\x18\x80\x04\x12\"\n\x04mode\x18\x02 \x01(\x0e\x32\x14.proa.v1.RestartMode\x12/\n\x0cgrace_period\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\">\n\x17RestartResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\")\n\x14PauseResourceRequest\x12\x11\n\x02id\x18\x01 \x01(\tB\x05\xc8\xe1\x18\x80\x04\"<\n\x15PauseResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"*\n\x15ResumeResourceRequest\x12\x11\n\x02id\x18\x01 \x01(\tB\x05\xc8\xe1\x18\x80\x04\"=\n\x16ResumeResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"\xd7\x01\n\x15\x44\x65leteResourceRequest\x12\x11\n\x02id\x18\x01 \x01(\tB\x05\xc8\xe1\x18\x80\x04\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\x12\x18\n\x10\x64\x65lete_snapshots\x18\x03 \x01(\x08\x12\x1a\n\x12\x64\x65lete_saved_state\x18\x04 \x01(\x08\x12\x14\n\x0ckeep_volumes\x18\x05 \x01(\x08\x12\x15\n\rallow_missing\x18\x06 \x01(\x08\x12\x13\n\x04\x65tag\x18\x07 \x01(\tB\x05\xc8\xe1\x18\xff\x01\x12$\n\x11ignore_unreadable\x18\x08 \x03(\tB\t\xc0\xe1\x18\x64\xc8\xe1\x18\x80\x10\"=\n\x16\x44\x65leteResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"y\n\x06Labels\x12?\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1c.proa.v1.Labels.EntriesEntryB\x10\xc0\xe1\x18\xe8\x07\xc8\xe1\x18\x80\x80\x04\xd0\xe1\x18\x80\x08\x1a.\n\x0c\x45ntriesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xe6\x01\n\x15UpdateResourceRequest\x12\x11\n\x02id\x18\x01 \x01(\tB\x05\xc8\xe1\x18\x80\x04\x12\x18\n\x04name\x18\x02 \x01(\tB\x05\xc8\xe1\x18\xff\x01H\x01\x88\x01\x01\x12\x1f\n\x06labels\x18\x03 \x01(\x0b\x32\x0f.proa.v1.Labels\x12-\n\tcontainer\x18\x04 \x01(\x0b\x32\x18.proa.v1.ContainerUpdateH\x00\x12\'\n\x06\x64omain\x18\x05 \x01(\x0b\x32\x15.proa.v1.DomainUpdateH\x00\x12\x13\n\x04\x65tag\x18\x06 \x01(\tB\x05\xc8\xe1\x18\xff\x01\x42\t\n\x07\x63hangesB\x07\n\x05_name\"W\n\x16UpdateResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\x12\x18\n\x10restart_required\x18\x02 \x03(\t\"\xcf\x01\n\x15WatchResourcesRequest\x12\'\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x17.proa.v1.ResourceFilter\x12\x39\n\tread_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\n\xc0\xe1\x18\xc8\x01\xc8\xe1\x18\xff\x01\x12\x1b\n\x0cresume_token\x18\x03 \x01(\tB\x05\xc8\xe1\x18\x80\x08\x12\x35\n\x12heartbeat_interval\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"S\n\x16WatchResourcesResponse\x12#\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x13.proa.v1.WatchEvent\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"Z\n\x12StreamStatsRequest\x12\x17\n\x03ids\x18\x01 \x03(\tB\n\xc0\xe1\x18\xf4\x03\xc8\xe1\x18\x80\x04\x12+\n\x08interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"e\n\x13StreamStatsResponse\x12%\n\x05stats\x18\x01 \x03(\x0b\x32\x16.proa.v1.ResourceStats\x12\'\n\x07missing\x18\x02 \x03(\x0b\x32\x16.proa.v1.MissingSample*\x89\x01\n\x08StopMode\x12\x19\n\x15STOP_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12STOP_MODE_GRACEFUL\x10\x01\x12!\n\x1dSTOP_MODE_GRACEFUL_THEN_FORCE\x10\x02\x12\x13\n\x0fSTOP_MODE_FORCE\x10\x03\x12\x12\n\x0eSTOP_MODE_SAVE\x10\x04*\x84\x01\n\x0bRestartMode\x12\x1c\n\x18RESTART_MODE_UNSPECIFIED\x10\x00\x12\x19\n\x15RESTART_MODE_GRACEFUL\x10\x01\x12$\n RESTART_MODE_GRACEFUL_THEN_FORCE\x10\x02\x12\x16\n\x12RESTART_MODE_FORCE\x10\x03\x32\x98\x08\n\x0fResourceService\x12]\n\rListResources\x12\x1d.proa.v1.ListResourcesRequest\x1a\x1e.proa.v1.ListResourcesResponse\"\r\x90\x02\x01\xb0\xe1\x18\x03\xb8\xe1\x18\x80\x80\x04\x12W\n\x0bGetResource\x12\x1b.proa.v1.GetResourceRequest\x1a\x1c.proa.v1.GetResourceResponse\"\r\x90\x02\x01\xb0\xe1\x18\x03\xb8\xe1\x18\x80\x80\x04\x12\x62\n\x0eWatchResources\x12\x1e.proa.v1.WatchResourcesRequest\x1a\x1f.proa.v1.WatchResourcesResponse\"\r\x90\x02\x01\xb0\xe1\x18\x03\xb8\xe1\x18\x80\x80\x04\x30\x01\x12Y\n\x0bStreamStats\x12\x1b.proa.v1.StreamStatsRequest\x1a\x1c.proa.v1.StreamStatsResponse\"\r\x90\x02\x01\xb0\xe1\x18\x03\xb8\xe1\x18\x80\x80\x04\x30\x01\x12Z\n\rStartResource\x12\x1d.proa.v1.StartResourceRequest\x1a\x1e.proa.v1.StartResourceResponse\"\n\xb0\xe1\x18\x04\xb8\xe1\x18\x80\x80\x04\x12W\n\x0cStopResource\x12\x1c.proa.v1.StopResourceRequest\x1a\x1d.proa.v1.StopResourceResponse\"\n\xb0\xe1\x18\x04\xb8\xe1\x18\x80\x80\x04\x12`\n\x0fRestartResource\x12\x1f.proa.v1.RestartResourceRequest\x1a .proa.v1.RestartResourceResponse\"\n\xb0\xe1\x18\x04\xb8\xe1\x18\x80\x80\x04\x12Z\n\rPauseResource\x12\x1d.proa.v1.PauseResourceRequest\x1a\x1e.proa.v1.PauseResourceResponse\"\n\xb0\xe1\x18\x04\xb8\xe1\x18\x80\x80\x04\x12]\n\x0eResumeResource\x12\x1e.proa.v1.ResumeResourceRequest\x1a\x1f.proa.v1.ResumeResourceResponse\"\n\xb0\xe1\x18\x04\xb8\xe1\x18\x80\x80\x04\x12]\n\x0e\x44\x65leteResource\x12\x1e.proa.v1.DeleteResourceRequest\x1a\x1f.proa.v1.DeleteResourceResponse\"\n\xb0\xe1\x18\x04\xb8\xe1\x18\x80\x80\x04\x12]\n\x0eUpdateResource\x12\x1e.proa.v1.UpdateResourceRequest\x1a\x1f.proa.v1.UpdateResourceResponse\"\n\xb0\xe1\x18\x04\xb8\xe1\x18\x80\x80\x10\x42\x0b\n\x07proa.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eproa/v1/resource_service.proto\x12\x07proa.v1\x1a\x15proa/v1/options.proto\x1a\x1cproa/v1/resource_reads.proto\x1a\x1cproa/v1/resource_verbs.proto2\xe5\x08\n\x0fResourceService\x12\x64\n\rListResources\x12\x1d.proa.v1.ListResourcesRequest\x1a\x1e.proa.v1.ListResourcesResponse\"\x14\x90\x02\x01\xa8\xdf\x91\xc2\x03\x80\x80\x04\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x01\x12^\n\x0bGetResource\x12\x1b.proa.v1.GetResourceRequest\x1a\x1c.proa.v1.GetResourceResponse\"\x14\x90\x02\x01\xa8\xdf\x91\xc2\x03\x80\x80\x04\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x01\x12i\n\x0eWatchResources\x12\x1e.proa.v1.WatchResourcesRequest\x1a\x1f.proa.v1.WatchResourcesResponse\"\x14\x90\x02\x01\xa8\xdf\x91\xc2\x03\x80\x80\x04\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x01\x30\x01\x12`\n\x0bStreamStats\x12\x1b.proa.v1.StreamStatsRequest\x1a\x1c.proa.v1.StreamStatsResponse\"\x14\x90\x02\x01\xa8\xdf\x91\xc2\x03\x80\x80\x04\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x01\x30\x01\x12\x61\n\rStartResource\x12\x1d.proa.v1.StartResourceRequest\x1a\x1e.proa.v1.StartResourceResponse\"\x11\xa8\xdf\x91\xc2\x03\x80\x80\x04\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\x12^\n\x0cStopResource\x12\x1c.proa.v1.StopResourceRequest\x1a\x1d.proa.v1.StopResourceResponse\"\x11\xa8\xdf\x91\xc2\x03\x80\x80\x04\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\x12g\n\x0fRestartResource\x12\x1f.proa.v1.RestartResourceRequest\x1a .proa.v1.RestartResourceResponse\"\x11\xa8\xdf\x91\xc2\x03\x80\x80\x04\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\x12\x61\n\rPauseResource\x12\x1d.proa.v1.PauseResourceRequest\x1a\x1e.proa.v1.PauseResourceResponse\"\x11\xa8\xdf\x91\xc2\x03\x80\x80\x04\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\x12\x64\n\x0eResumeResource\x12\x1e.proa.v1.ResumeResourceRequest\x1a\x1f.proa.v1.ResumeResourceResponse\"\x11\xa8\xdf\x91\xc2\x03\x80\x80\x04\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\x12\x64\n\x0e\x44\x65leteResource\x12\x1e.proa.v1.DeleteResourceRequest\x1a\x1f.proa.v1.DeleteResourceResponse\"\x11\xa8\xdf\x91\xc2\x03\x80\x80\x04\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\x12\x64\n\x0eUpdateResource\x12\x1e.proa.v1.UpdateResourceRequest\x1a\x1f.proa.v1.UpdateResourceResponse\"\x11\xa8\xdf\x91\xc2\x03\x80\x80\x10\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'proa.v1.resource_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\007proa.v1P\001'
-  _globals['_LISTRESOURCESREQUEST'].fields_by_name['order_by']._loaded_options = None
-  _globals['_LISTRESOURCESREQUEST'].fields_by_name['order_by']._serialized_options = b'\310\341\030\377\001'
-  _globals['_LISTRESOURCESREQUEST'].fields_by_name['page_token']._loaded_options = None
-  _globals['_LISTRESOURCESREQUEST'].fields_by_name['page_token']._serialized_options = b'\310\341\030\200 '
-  _globals['_LISTRESOURCESREQUEST'].fields_by_name['read_mask']._loaded_options = None
-  _globals['_LISTRESOURCESREQUEST'].fields_by_name['read_mask']._serialized_options = b'\300\341\030\310\001\310\341\030\377\001'
-  _globals['_GETRESOURCEREQUEST'].fields_by_name['id']._loaded_options = None
-  _globals['_GETRESOURCEREQUEST'].fields_by_name['id']._serialized_options = b'\310\341\030\200\004'
-  _globals['_GETRESOURCEREQUEST'].fields_by_name['read_mask']._loaded_options = None
-  _globals['_GETRESOURCEREQUEST'].fields_by_name['read_mask']._serialized_options = b'\300\341\030\310\001\310\341\030\377\001'
-  _globals['_STARTRESOURCEREQUEST'].fields_by_name['id']._loaded_options = None
-  _globals['_STARTRESOURCEREQUEST'].fields_by_name['id']._serialized_options = b'\310\341\030\200\004'
-  _globals['_STARTRESOURCEREQUEST'].fields_by_name['from_snapshot']._loaded_options = None
-  _globals['_STARTRESOURCEREQUEST'].fields_by_name['from_snapshot']._serialized_options = b'\310\341\030\377\001'
-  _globals['_STOPRESOURCEREQUEST'].fields_by_name['id']._loaded_options = None
-  _globals['_STOPRESOURCEREQUEST'].fields_by_name['id']._serialized_options = b'\310\341\030\200\004'
-  _globals['_RESTARTRESOURCEREQUEST'].fields_by_name['id']._loaded_options = None
-  _globals['_RESTARTRESOURCEREQUEST'].fields_by_name['id']._serialized_options = b'\310\341\030\200\004'
-  _globals['_PAUSERESOURCEREQUEST'].fields_by_name['id']._loaded_options = None
-  _globals['_PAUSERESOURCEREQUEST'].fields_by_name['id']._serialized_options = b'\310\341\030\200\004'
-  _globals['_RESUMERESOURCEREQUEST'].fields_by_name['id']._loaded_options = None
-  _globals['_RESUMERESOURCEREQUEST'].fields_by_name['id']._serialized_options = b'\310\341\030\200\004'
-  _globals['_DELETERESOURCEREQUEST'].fields_by_name['id']._loaded_options = None
-  _globals['_DELETERESOURCEREQUEST'].fields_by_name['id']._serialized_options = b'\310\341\030\200\004'
-  _globals['_DELETERESOURCEREQUEST'].fields_by_name['etag']._loaded_options = None
-  _globals['_DELETERESOURCEREQUEST'].fields_by_name['etag']._serialized_options = b'\310\341\030\377\001'
-  _globals['_DELETERESOURCEREQUEST'].fields_by_name['ignore_unreadable']._loaded_options = None
-  _globals['_DELETERESOURCEREQUEST'].fields_by_name['ignore_unreadable']._serialized_options = b'\300\341\030d\310\341\030\200\020'
-  _globals['_LABELS_ENTRIESENTRY']._loaded_options = None
-  _globals['_LABELS_ENTRIESENTRY']._serialized_options = b'8\001'
-  _globals['_LABELS'].fields_by_name['entries']._loaded_options = None
-  _globals['_LABELS'].fields_by_name['entries']._serialized_options = b'\300\341\030\350\007\310\341\030\200\200\004\320\341\030\200\010'
-  _globals['_UPDATERESOURCEREQUEST'].fields_by_name['id']._loaded_options = None
-  _globals['_UPDATERESOURCEREQUEST'].fields_by_name['id']._serialized_options = b'\310\341\030\200\004'
-  _globals['_UPDATERESOURCEREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_UPDATERESOURCEREQUEST'].fields_by_name['name']._serialized_options = b'\310\341\030\377\001'
-  _globals['_UPDATERESOURCEREQUEST'].fields_by_name['etag']._loaded_options = None
-  _globals['_UPDATERESOURCEREQUEST'].fields_by_name['etag']._serialized_options = b'\310\341\030\377\001'
-  _globals['_WATCHRESOURCESREQUEST'].fields_by_name['read_mask']._loaded_options = None
-  _globals['_WATCHRESOURCESREQUEST'].fields_by_name['read_mask']._serialized_options = b'\300\341\030\310\001\310\341\030\377\001'
-  _globals['_WATCHRESOURCESREQUEST'].fields_by_name['resume_token']._loaded_options = None
-  _globals['_WATCHRESOURCESREQUEST'].fields_by_name['resume_token']._serialized_options = b'\310\341\030\200\010'
-  _globals['_STREAMSTATSREQUEST'].fields_by_name['ids']._loaded_options = None
-  _globals['_STREAMSTATSREQUEST'].fields_by_name['ids']._serialized_options = b'\300\341\030\364\003\310\341\030\200\004'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\013dev.proa.v1P\001Z\032proa.dev/go/proa/v1;proav1\242\002\003PRA\252\002\007Proa.V1\312\002\007Proa\\V1\352\002\010Proa::V1'
   _globals['_RESOURCESERVICE'].methods_by_name['ListResources']._loaded_options = None
-  _globals['_RESOURCESERVICE'].methods_by_name['ListResources']._serialized_options = b'\220\002\001\260\341\030\003\270\341\030\200\200\004'
+  _globals['_RESOURCESERVICE'].methods_by_name['ListResources']._serialized_options = b'\220\002\001\250\337\221\302\003\200\200\004\312\373\235\325\003\003\032\001\001'
   _globals['_RESOURCESERVICE'].methods_by_name['GetResource']._loaded_options = None
-  _globals['_RESOURCESERVICE'].methods_by_name['GetResource']._serialized_options = b'\220\002\001\260\341\030\003\270\341\030\200\200\004'
+  _globals['_RESOURCESERVICE'].methods_by_name['GetResource']._serialized_options = b'\220\002\001\250\337\221\302\003\200\200\004\312\373\235\325\003\003\032\001\001'
   _globals['_RESOURCESERVICE'].methods_by_name['WatchResources']._loaded_options = None
-  _globals['_RESOURCESERVICE'].methods_by_name['WatchResources']._serialized_options = b'\220\002\001\260\341\030\003\270\341\030\200\200\004'
+  _globals['_RESOURCESERVICE'].methods_by_name['WatchResources']._serialized_options = b'\220\002\001\250\337\221\302\003\200\200\004\312\373\235\325\003\003\032\001\001'
   _globals['_RESOURCESERVICE'].methods_by_name['StreamStats']._loaded_options = None
-  _globals['_RESOURCESERVICE'].methods_by_name['StreamStats']._serialized_options = b'\220\002\001\260\341\030\003\270\341\030\200\200\004'
+  _globals['_RESOURCESERVICE'].methods_by_name['StreamStats']._serialized_options = b'\220\002\001\250\337\221\302\003\200\200\004\312\373\235\325\003\003\032\001\001'
   _globals['_RESOURCESERVICE'].methods_by_name['StartResource']._loaded_options = None
-  _globals['_RESOURCESERVICE'].methods_by_name['StartResource']._serialized_options = b'\260\341\030\004\270\341\030\200\200\004'
+  _globals['_RESOURCESERVICE'].methods_by_name['StartResource']._serialized_options = b'\250\337\221\302\003\200\200\004\312\373\235\325\003\003\032\001\002'
   _globals['_RESOURCESERVICE'].methods_by_name['StopResource']._loaded_options = None
-  _globals['_RESOURCESERVICE'].methods_by_name['StopResource']._serialized_options = b'\260\341\030\004\270\341\030\200\200\004'
+  _globals['_RESOURCESERVICE'].methods_by_name['StopResource']._serialized_options = b'\250\337\221\302\003\200\200\004\312\373\235\325\003\003\032\001\002'
   _globals['_RESOURCESERVICE'].methods_by_name['RestartResource']._loaded_options = None
-  _globals['_RESOURCESERVICE'].methods_by_name['RestartResource']._serialized_options = b'\260\341\030\004\270\341\030\200\200\004'
+  _globals['_RESOURCESERVICE'].methods_by_name['RestartResource']._serialized_options = b'\250\337\221\302\003\200\200\004\312\373\235\325\003\003\032\001\002'
   _globals['_RESOURCESERVICE'].methods_by_name['PauseResource']._loaded_options = None
-  _globals['_RESOURCESERVICE'].methods_by_name['PauseResource']._serialized_options = b'\260\341\030\004\270\341\030\200\200\004'
+  _globals['_RESOURCESERVICE'].methods_by_name['PauseResource']._serialized_options = b'\250\337\221\302\003\200\200\004\312\373\235\325\003\003\032\001\002'
   _globals['_RESOURCESERVICE'].methods_by_name['ResumeResource']._loaded_options = None
-  _globals['_RESOURCESERVICE'].methods_by_name['ResumeResource']._serialized_options = b'\260\341\030\004\270\341\030\200\200\004'
+  _globals['_RESOURCESERVICE'].methods_by_name['ResumeResource']._serialized_options = b'\250\337\221\302\003\200\200\004\312\373\235\325\003\003\032\001\002'
   _globals['_RESOURCESERVICE'].methods_by_name['DeleteResource']._loaded_options = None
-  _globals['_RESOURCESERVICE'].methods_by_name['DeleteResource']._serialized_options = b'\260\341\030\004\270\341\030\200\200\004'
+  _globals['_RESOURCESERVICE'].methods_by_name['DeleteResource']._serialized_options = b'\250\337\221\302\003\200\200\004\312\373\235\325\003\003\032\001\002'
   _globals['_RESOURCESERVICE'].methods_by_name['UpdateResource']._loaded_options = None
-  _globals['_RESOURCESERVICE'].methods_by_name['UpdateResource']._serialized_options = b'\260\341\030\004\270\341\030\200\200\020'
-  _globals['_STOPMODE']._serialized_start=2811
-  _globals['_STOPMODE']._serialized_end=2948
-  _globals['_RESTARTMODE']._serialized_start=2951
-  _globals['_RESTARTMODE']._serialized_end=3083
-  _globals['_LISTRESOURCESREQUEST']._serialized_start=267
-  _globals['_LISTRESOURCESREQUEST']._serialized_end=529
-  _globals['_LISTRESOURCESRESPONSE']._serialized_start=531
-  _globals['_LISTRESOURCESRESPONSE']._serialized_end=638
-  _globals['_GETRESOURCEREQUEST']._serialized_start=641
-  _globals['_GETRESOURCEREQUEST']._serialized_end=776
-  _globals['_GETRESOURCERESPONSE']._serialized_start=778
-  _globals['_GETRESOURCERESPONSE']._serialized_end=836
-  _globals['_STARTRESOURCEREQUEST']._serialized_start=838
-  _globals['_STARTRESOURCEREQUEST']._serialized_end=938
-  _globals['_STARTRESOURCERESPONSE']._serialized_start=940
-  _globals['_STARTRESOURCERESPONSE']._serialized_end=1000
-  _globals['_STOPRESOURCEREQUEST']._serialized_start=1002
-  _globals['_STOPRESOURCEREQUEST']._serialized_end=1124
-  _globals['_STOPRESOURCERESPONSE']._serialized_start=1126
-  _globals['_STOPRESOURCERESPONSE']._serialized_end=1185
-  _globals['_RESTARTRESOURCEREQUEST']._serialized_start=1188
-  _globals['_RESTARTRESOURCEREQUEST']._serialized_end=1316
-  _globals['_RESTARTRESOURCERESPONSE']._serialized_start=1318
-  _globals['_RESTARTRESOURCERESPONSE']._serialized_end=1380
-  _globals['_PAUSERESOURCEREQUEST']._serialized_start=1382
-  _globals['_PAUSERESOURCEREQUEST']._serialized_end=1423
-  _globals['_PAUSERESOURCERESPONSE']._serialized_start=1425
-  _globals['_PAUSERESOURCERESPONSE']._serialized_end=1485
-  _globals['_RESUMERESOURCEREQUEST']._serialized_start=1487
-  _globals['_RESUMERESOURCEREQUEST']._serialized_end=1529
-  _globals['_RESUMERESOURCERESPONSE']._serialized_start=1531
-  _globals['_RESUMERESOURCERESPONSE']._serialized_end=1592
-  _globals['_DELETERESOURCEREQUEST']._serialized_start=1595
-  _globals['_DELETERESOURCEREQUEST']._serialized_end=1810
-  _globals['_DELETERESOURCERESPONSE']._serialized_start=1812
-  _globals['_DELETERESOURCERESPONSE']._serialized_end=1873
-  _globals['_LABELS']._serialized_start=1875
-  _globals['_LABELS']._serialized_end=1996
-  _globals['_LABELS_ENTRIESENTRY']._serialized_start=1950
-  _globals['_LABELS_ENTRIESENTRY']._serialized_end=1996
-  _globals['_UPDATERESOURCEREQUEST']._serialized_start=1999
-  _globals['_UPDATERESOURCEREQUEST']._serialized_end=2229
-  _globals['_UPDATERESOURCERESPONSE']._serialized_start=2231
-  _globals['_UPDATERESOURCERESPONSE']._serialized_end=2318
-  _globals['_WATCHRESOURCESREQUEST']._serialized_start=2321
-  _globals['_WATCHRESOURCESREQUEST']._serialized_end=2528
-  _globals['_WATCHRESOURCESRESPONSE']._serialized_start=2530
-  _globals['_WATCHRESOURCESRESPONSE']._serialized_end=2613
-  _globals['_STREAMSTATSREQUEST']._serialized_start=2615
-  _globals['_STREAMSTATSREQUEST']._serialized_end=2705
-  _globals['_STREAMSTATSRESPONSE']._serialized_start=2707
-  _globals['_STREAMSTATSRESPONSE']._serialized_end=2808
-  _globals['_RESOURCESERVICE']._serialized_start=3086
-  _globals['_RESOURCESERVICE']._serialized_end=4134
+  _globals['_RESOURCESERVICE'].methods_by_name['UpdateResource']._serialized_options = b'\250\337\221\302\003\200\200\020\312\373\235\325\003\003\032\001\002'
+  _globals['_RESOURCESERVICE']._serialized_start=127
+  _globals['_RESOURCESERVICE']._serialized_end=1252
 # @@protoc_insertion_point(module_scope)

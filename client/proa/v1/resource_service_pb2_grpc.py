@@ -3,7 +3,8 @@
 import grpc
 import warnings
 
-from proa.v1 import resource_service_pb2 as proa_dot_v1_dot_resource__service__pb2
+from proa.v1 import resource_reads_pb2 as proa_dot_v1_dot_resource__reads__pb2
+from proa.v1 import resource_verbs_pb2 as proa_dot_v1_dot_resource__verbs__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -50,58 +51,58 @@ class ResourceServiceStub:
         """
         self.ListResources = channel.unary_unary(
                 '/proa.v1.ResourceService/ListResources',
-                request_serializer=proa_dot_v1_dot_resource__service__pb2.ListResourcesRequest.SerializeToString,
-                response_deserializer=proa_dot_v1_dot_resource__service__pb2.ListResourcesResponse.FromString,
+                request_serializer=proa_dot_v1_dot_resource__reads__pb2.ListResourcesRequest.SerializeToString,
+                response_deserializer=proa_dot_v1_dot_resource__reads__pb2.ListResourcesResponse.FromString,
                 _registered_method=True)
         self.GetResource = channel.unary_unary(
                 '/proa.v1.ResourceService/GetResource',
-                request_serializer=proa_dot_v1_dot_resource__service__pb2.GetResourceRequest.SerializeToString,
-                response_deserializer=proa_dot_v1_dot_resource__service__pb2.GetResourceResponse.FromString,
+                request_serializer=proa_dot_v1_dot_resource__reads__pb2.GetResourceRequest.SerializeToString,
+                response_deserializer=proa_dot_v1_dot_resource__reads__pb2.GetResourceResponse.FromString,
                 _registered_method=True)
         self.WatchResources = channel.unary_stream(
                 '/proa.v1.ResourceService/WatchResources',
-                request_serializer=proa_dot_v1_dot_resource__service__pb2.WatchResourcesRequest.SerializeToString,
-                response_deserializer=proa_dot_v1_dot_resource__service__pb2.WatchResourcesResponse.FromString,
+                request_serializer=proa_dot_v1_dot_resource__reads__pb2.WatchResourcesRequest.SerializeToString,
+                response_deserializer=proa_dot_v1_dot_resource__reads__pb2.WatchResourcesResponse.FromString,
                 _registered_method=True)
         self.StreamStats = channel.unary_stream(
                 '/proa.v1.ResourceService/StreamStats',
-                request_serializer=proa_dot_v1_dot_resource__service__pb2.StreamStatsRequest.SerializeToString,
-                response_deserializer=proa_dot_v1_dot_resource__service__pb2.StreamStatsResponse.FromString,
+                request_serializer=proa_dot_v1_dot_resource__reads__pb2.StreamStatsRequest.SerializeToString,
+                response_deserializer=proa_dot_v1_dot_resource__reads__pb2.StreamStatsResponse.FromString,
                 _registered_method=True)
         self.StartResource = channel.unary_unary(
                 '/proa.v1.ResourceService/StartResource',
-                request_serializer=proa_dot_v1_dot_resource__service__pb2.StartResourceRequest.SerializeToString,
-                response_deserializer=proa_dot_v1_dot_resource__service__pb2.StartResourceResponse.FromString,
+                request_serializer=proa_dot_v1_dot_resource__verbs__pb2.StartResourceRequest.SerializeToString,
+                response_deserializer=proa_dot_v1_dot_resource__verbs__pb2.StartResourceResponse.FromString,
                 _registered_method=True)
         self.StopResource = channel.unary_unary(
                 '/proa.v1.ResourceService/StopResource',
-                request_serializer=proa_dot_v1_dot_resource__service__pb2.StopResourceRequest.SerializeToString,
-                response_deserializer=proa_dot_v1_dot_resource__service__pb2.StopResourceResponse.FromString,
+                request_serializer=proa_dot_v1_dot_resource__verbs__pb2.StopResourceRequest.SerializeToString,
+                response_deserializer=proa_dot_v1_dot_resource__verbs__pb2.StopResourceResponse.FromString,
                 _registered_method=True)
         self.RestartResource = channel.unary_unary(
                 '/proa.v1.ResourceService/RestartResource',
-                request_serializer=proa_dot_v1_dot_resource__service__pb2.RestartResourceRequest.SerializeToString,
-                response_deserializer=proa_dot_v1_dot_resource__service__pb2.RestartResourceResponse.FromString,
+                request_serializer=proa_dot_v1_dot_resource__verbs__pb2.RestartResourceRequest.SerializeToString,
+                response_deserializer=proa_dot_v1_dot_resource__verbs__pb2.RestartResourceResponse.FromString,
                 _registered_method=True)
         self.PauseResource = channel.unary_unary(
                 '/proa.v1.ResourceService/PauseResource',
-                request_serializer=proa_dot_v1_dot_resource__service__pb2.PauseResourceRequest.SerializeToString,
-                response_deserializer=proa_dot_v1_dot_resource__service__pb2.PauseResourceResponse.FromString,
+                request_serializer=proa_dot_v1_dot_resource__verbs__pb2.PauseResourceRequest.SerializeToString,
+                response_deserializer=proa_dot_v1_dot_resource__verbs__pb2.PauseResourceResponse.FromString,
                 _registered_method=True)
         self.ResumeResource = channel.unary_unary(
                 '/proa.v1.ResourceService/ResumeResource',
-                request_serializer=proa_dot_v1_dot_resource__service__pb2.ResumeResourceRequest.SerializeToString,
-                response_deserializer=proa_dot_v1_dot_resource__service__pb2.ResumeResourceResponse.FromString,
+                request_serializer=proa_dot_v1_dot_resource__verbs__pb2.ResumeResourceRequest.SerializeToString,
+                response_deserializer=proa_dot_v1_dot_resource__verbs__pb2.ResumeResourceResponse.FromString,
                 _registered_method=True)
         self.DeleteResource = channel.unary_unary(
                 '/proa.v1.ResourceService/DeleteResource',
-                request_serializer=proa_dot_v1_dot_resource__service__pb2.DeleteResourceRequest.SerializeToString,
-                response_deserializer=proa_dot_v1_dot_resource__service__pb2.DeleteResourceResponse.FromString,
+                request_serializer=proa_dot_v1_dot_resource__verbs__pb2.DeleteResourceRequest.SerializeToString,
+                response_deserializer=proa_dot_v1_dot_resource__verbs__pb2.DeleteResourceResponse.FromString,
                 _registered_method=True)
         self.UpdateResource = channel.unary_unary(
                 '/proa.v1.ResourceService/UpdateResource',
-                request_serializer=proa_dot_v1_dot_resource__service__pb2.UpdateResourceRequest.SerializeToString,
-                response_deserializer=proa_dot_v1_dot_resource__service__pb2.UpdateResourceResponse.FromString,
+                request_serializer=proa_dot_v1_dot_resource__verbs__pb2.UpdateResourceRequest.SerializeToString,
+                response_deserializer=proa_dot_v1_dot_resource__verbs__pb2.UpdateResourceResponse.FromString,
                 _registered_method=True)
 
 
@@ -254,58 +255,58 @@ def add_ResourceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'ListResources': grpc.unary_unary_rpc_method_handler(
                     servicer.ListResources,
-                    request_deserializer=proa_dot_v1_dot_resource__service__pb2.ListResourcesRequest.FromString,
-                    response_serializer=proa_dot_v1_dot_resource__service__pb2.ListResourcesResponse.SerializeToString,
+                    request_deserializer=proa_dot_v1_dot_resource__reads__pb2.ListResourcesRequest.FromString,
+                    response_serializer=proa_dot_v1_dot_resource__reads__pb2.ListResourcesResponse.SerializeToString,
             ),
             'GetResource': grpc.unary_unary_rpc_method_handler(
                     servicer.GetResource,
-                    request_deserializer=proa_dot_v1_dot_resource__service__pb2.GetResourceRequest.FromString,
-                    response_serializer=proa_dot_v1_dot_resource__service__pb2.GetResourceResponse.SerializeToString,
+                    request_deserializer=proa_dot_v1_dot_resource__reads__pb2.GetResourceRequest.FromString,
+                    response_serializer=proa_dot_v1_dot_resource__reads__pb2.GetResourceResponse.SerializeToString,
             ),
             'WatchResources': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchResources,
-                    request_deserializer=proa_dot_v1_dot_resource__service__pb2.WatchResourcesRequest.FromString,
-                    response_serializer=proa_dot_v1_dot_resource__service__pb2.WatchResourcesResponse.SerializeToString,
+                    request_deserializer=proa_dot_v1_dot_resource__reads__pb2.WatchResourcesRequest.FromString,
+                    response_serializer=proa_dot_v1_dot_resource__reads__pb2.WatchResourcesResponse.SerializeToString,
             ),
             'StreamStats': grpc.unary_stream_rpc_method_handler(
                     servicer.StreamStats,
-                    request_deserializer=proa_dot_v1_dot_resource__service__pb2.StreamStatsRequest.FromString,
-                    response_serializer=proa_dot_v1_dot_resource__service__pb2.StreamStatsResponse.SerializeToString,
+                    request_deserializer=proa_dot_v1_dot_resource__reads__pb2.StreamStatsRequest.FromString,
+                    response_serializer=proa_dot_v1_dot_resource__reads__pb2.StreamStatsResponse.SerializeToString,
             ),
             'StartResource': grpc.unary_unary_rpc_method_handler(
                     servicer.StartResource,
-                    request_deserializer=proa_dot_v1_dot_resource__service__pb2.StartResourceRequest.FromString,
-                    response_serializer=proa_dot_v1_dot_resource__service__pb2.StartResourceResponse.SerializeToString,
+                    request_deserializer=proa_dot_v1_dot_resource__verbs__pb2.StartResourceRequest.FromString,
+                    response_serializer=proa_dot_v1_dot_resource__verbs__pb2.StartResourceResponse.SerializeToString,
             ),
             'StopResource': grpc.unary_unary_rpc_method_handler(
                     servicer.StopResource,
-                    request_deserializer=proa_dot_v1_dot_resource__service__pb2.StopResourceRequest.FromString,
-                    response_serializer=proa_dot_v1_dot_resource__service__pb2.StopResourceResponse.SerializeToString,
+                    request_deserializer=proa_dot_v1_dot_resource__verbs__pb2.StopResourceRequest.FromString,
+                    response_serializer=proa_dot_v1_dot_resource__verbs__pb2.StopResourceResponse.SerializeToString,
             ),
             'RestartResource': grpc.unary_unary_rpc_method_handler(
                     servicer.RestartResource,
-                    request_deserializer=proa_dot_v1_dot_resource__service__pb2.RestartResourceRequest.FromString,
-                    response_serializer=proa_dot_v1_dot_resource__service__pb2.RestartResourceResponse.SerializeToString,
+                    request_deserializer=proa_dot_v1_dot_resource__verbs__pb2.RestartResourceRequest.FromString,
+                    response_serializer=proa_dot_v1_dot_resource__verbs__pb2.RestartResourceResponse.SerializeToString,
             ),
             'PauseResource': grpc.unary_unary_rpc_method_handler(
                     servicer.PauseResource,
-                    request_deserializer=proa_dot_v1_dot_resource__service__pb2.PauseResourceRequest.FromString,
-                    response_serializer=proa_dot_v1_dot_resource__service__pb2.PauseResourceResponse.SerializeToString,
+                    request_deserializer=proa_dot_v1_dot_resource__verbs__pb2.PauseResourceRequest.FromString,
+                    response_serializer=proa_dot_v1_dot_resource__verbs__pb2.PauseResourceResponse.SerializeToString,
             ),
             'ResumeResource': grpc.unary_unary_rpc_method_handler(
                     servicer.ResumeResource,
-                    request_deserializer=proa_dot_v1_dot_resource__service__pb2.ResumeResourceRequest.FromString,
-                    response_serializer=proa_dot_v1_dot_resource__service__pb2.ResumeResourceResponse.SerializeToString,
+                    request_deserializer=proa_dot_v1_dot_resource__verbs__pb2.ResumeResourceRequest.FromString,
+                    response_serializer=proa_dot_v1_dot_resource__verbs__pb2.ResumeResourceResponse.SerializeToString,
             ),
             'DeleteResource': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteResource,
-                    request_deserializer=proa_dot_v1_dot_resource__service__pb2.DeleteResourceRequest.FromString,
-                    response_serializer=proa_dot_v1_dot_resource__service__pb2.DeleteResourceResponse.SerializeToString,
+                    request_deserializer=proa_dot_v1_dot_resource__verbs__pb2.DeleteResourceRequest.FromString,
+                    response_serializer=proa_dot_v1_dot_resource__verbs__pb2.DeleteResourceResponse.SerializeToString,
             ),
             'UpdateResource': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateResource,
-                    request_deserializer=proa_dot_v1_dot_resource__service__pb2.UpdateResourceRequest.FromString,
-                    response_serializer=proa_dot_v1_dot_resource__service__pb2.UpdateResourceResponse.SerializeToString,
+                    request_deserializer=proa_dot_v1_dot_resource__verbs__pb2.UpdateResourceRequest.FromString,
+                    response_serializer=proa_dot_v1_dot_resource__verbs__pb2.UpdateResourceResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -347,8 +348,8 @@ class ResourceService:
             request,
             target,
             '/proa.v1.ResourceService/ListResources',
-            proa_dot_v1_dot_resource__service__pb2.ListResourcesRequest.SerializeToString,
-            proa_dot_v1_dot_resource__service__pb2.ListResourcesResponse.FromString,
+            proa_dot_v1_dot_resource__reads__pb2.ListResourcesRequest.SerializeToString,
+            proa_dot_v1_dot_resource__reads__pb2.ListResourcesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -374,8 +375,8 @@ class ResourceService:
             request,
             target,
             '/proa.v1.ResourceService/GetResource',
-            proa_dot_v1_dot_resource__service__pb2.GetResourceRequest.SerializeToString,
-            proa_dot_v1_dot_resource__service__pb2.GetResourceResponse.FromString,
+            proa_dot_v1_dot_resource__reads__pb2.GetResourceRequest.SerializeToString,
+            proa_dot_v1_dot_resource__reads__pb2.GetResourceResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -401,8 +402,8 @@ class ResourceService:
             request,
             target,
             '/proa.v1.ResourceService/WatchResources',
-            proa_dot_v1_dot_resource__service__pb2.WatchResourcesRequest.SerializeToString,
-            proa_dot_v1_dot_resource__service__pb2.WatchResourcesResponse.FromString,
+            proa_dot_v1_dot_resource__reads__pb2.WatchResourcesRequest.SerializeToString,
+            proa_dot_v1_dot_resource__reads__pb2.WatchResourcesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -428,8 +429,8 @@ class ResourceService:
             request,
             target,
             '/proa.v1.ResourceService/StreamStats',
-            proa_dot_v1_dot_resource__service__pb2.StreamStatsRequest.SerializeToString,
-            proa_dot_v1_dot_resource__service__pb2.StreamStatsResponse.FromString,
+            proa_dot_v1_dot_resource__reads__pb2.StreamStatsRequest.SerializeToString,
+            proa_dot_v1_dot_resource__reads__pb2.StreamStatsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -455,8 +456,8 @@ class ResourceService:
             request,
             target,
             '/proa.v1.ResourceService/StartResource',
-            proa_dot_v1_dot_resource__service__pb2.StartResourceRequest.SerializeToString,
-            proa_dot_v1_dot_resource__service__pb2.StartResourceResponse.FromString,
+            proa_dot_v1_dot_resource__verbs__pb2.StartResourceRequest.SerializeToString,
+            proa_dot_v1_dot_resource__verbs__pb2.StartResourceResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -482,8 +483,8 @@ class ResourceService:
             request,
             target,
             '/proa.v1.ResourceService/StopResource',
-            proa_dot_v1_dot_resource__service__pb2.StopResourceRequest.SerializeToString,
-            proa_dot_v1_dot_resource__service__pb2.StopResourceResponse.FromString,
+            proa_dot_v1_dot_resource__verbs__pb2.StopResourceRequest.SerializeToString,
+            proa_dot_v1_dot_resource__verbs__pb2.StopResourceResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -509,8 +510,8 @@ class ResourceService:
             request,
             target,
             '/proa.v1.ResourceService/RestartResource',
-            proa_dot_v1_dot_resource__service__pb2.RestartResourceRequest.SerializeToString,
-            proa_dot_v1_dot_resource__service__pb2.RestartResourceResponse.FromString,
+            proa_dot_v1_dot_resource__verbs__pb2.RestartResourceRequest.SerializeToString,
+            proa_dot_v1_dot_resource__verbs__pb2.RestartResourceResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -536,8 +537,8 @@ class ResourceService:
             request,
             target,
             '/proa.v1.ResourceService/PauseResource',
-            proa_dot_v1_dot_resource__service__pb2.PauseResourceRequest.SerializeToString,
-            proa_dot_v1_dot_resource__service__pb2.PauseResourceResponse.FromString,
+            proa_dot_v1_dot_resource__verbs__pb2.PauseResourceRequest.SerializeToString,
+            proa_dot_v1_dot_resource__verbs__pb2.PauseResourceResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -563,8 +564,8 @@ class ResourceService:
             request,
             target,
             '/proa.v1.ResourceService/ResumeResource',
-            proa_dot_v1_dot_resource__service__pb2.ResumeResourceRequest.SerializeToString,
-            proa_dot_v1_dot_resource__service__pb2.ResumeResourceResponse.FromString,
+            proa_dot_v1_dot_resource__verbs__pb2.ResumeResourceRequest.SerializeToString,
+            proa_dot_v1_dot_resource__verbs__pb2.ResumeResourceResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -590,8 +591,8 @@ class ResourceService:
             request,
             target,
             '/proa.v1.ResourceService/DeleteResource',
-            proa_dot_v1_dot_resource__service__pb2.DeleteResourceRequest.SerializeToString,
-            proa_dot_v1_dot_resource__service__pb2.DeleteResourceResponse.FromString,
+            proa_dot_v1_dot_resource__verbs__pb2.DeleteResourceRequest.SerializeToString,
+            proa_dot_v1_dot_resource__verbs__pb2.DeleteResourceResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -617,8 +618,8 @@ class ResourceService:
             request,
             target,
             '/proa.v1.ResourceService/UpdateResource',
-            proa_dot_v1_dot_resource__service__pb2.UpdateResourceRequest.SerializeToString,
-            proa_dot_v1_dot_resource__service__pb2.UpdateResourceResponse.FromString,
+            proa_dot_v1_dot_resource__verbs__pb2.UpdateResourceRequest.SerializeToString,
+            proa_dot_v1_dot_resource__verbs__pb2.UpdateResourceResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,7 +5,8 @@ isort:skip_file
 
 from collections import abc as _abc
 from grpc import aio as _aio
-from proa.v1 import resource_service_pb2 as _resource_service_pb2
+from proa.v1 import resource_reads_pb2 as _resource_reads_pb2
+from proa.v1 import resource_verbs_pb2 as _resource_verbs_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -47,17 +48,17 @@ class ResourceServiceStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ResourceServiceAsyncStub: ...
-    ListResources: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.ListResourcesRequest, _resource_service_pb2.ListResourcesResponse]
+    ListResources: _grpc.UnaryUnaryMultiCallable[_resource_reads_pb2.ListResourcesRequest, _resource_reads_pb2.ListResourcesResponse]
     """Lists resources by name, or as order_by says. Changes nothing. If an engine
     that the request covers does not answer, the call fails with
     ENGINE_UNREACHABLE unless return_partial_success is set.
     A request has at most 64 KiB.
     """
-    GetResource: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.GetResourceRequest, _resource_service_pb2.GetResourceResponse]
+    GetResource: _grpc.UnaryUnaryMultiCallable[_resource_reads_pb2.GetResourceRequest, _resource_reads_pb2.GetResourceResponse]
     """Gives one resource in full. Changes nothing.
     A request has at most 64 KiB.
     """
-    WatchResources: _grpc.UnaryStreamMultiCallable[_resource_service_pb2.WatchResourcesRequest, _resource_service_pb2.WatchResourcesResponse]
+    WatchResources: _grpc.UnaryStreamMultiCallable[_resource_reads_pb2.WatchResourcesRequest, _resource_reads_pb2.WatchResourcesResponse]
     """Follows resources: first those that there are, then a bookmark with `synced`, then
     every change when it happens, until the caller ends it or the token does
     (TOKEN_EXPIRED; TOKEN_REVOKED and TOKEN_INVALID within two seconds, also while there is
@@ -68,7 +69,7 @@ class ResourceServiceStub:
     SHUTTING_DOWN (watch again, with resume_token).
     A request has at most 64 KiB.
     """
-    StreamStats: _grpc.UnaryStreamMultiCallable[_resource_service_pb2.StreamStatsRequest, _resource_service_pb2.StreamStatsResponse]
+    StreamStats: _grpc.UnaryStreamMultiCallable[_resource_reads_pb2.StreamStatsRequest, _resource_reads_pb2.StreamStatsResponse]
     """Samples what active resources use, again and again, until the caller ends it or the
     token does, as with WatchResources. A resource is sampled once however many callers
     listen. What has no sample is told with the reason. Changes nothing.
@@ -76,7 +77,7 @@ class ResourceServiceStub:
     CAPABILITY_MISSING.
     A request has at most 64 KiB.
     """
-    StartResource: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.StartResourceRequest, _resource_service_pb2.StartResourceResponse]
+    StartResource: _grpc.UnaryUnaryMultiCallable[_resource_verbs_pb2.StartResourceRequest, _resource_verbs_pb2.StartResourceResponse]
     """Starts a resource from STOPPED, SAVED or FAILED, and resumes it from PAUSED
     or SUSPENDED. Returns when the engine has started it, which is before a guest
     has booted. A domain goes on from its saved state if it has one.
@@ -85,7 +86,7 @@ class ResourceServiceStub:
     was made with cannot work here.
     A request has at most 64 KiB.
     """
-    StopResource: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.StopResourceRequest, _resource_service_pb2.StopResourceResponse]
+    StopResource: _grpc.UnaryUnaryMultiCallable[_resource_verbs_pb2.StopResourceRequest, _resource_verbs_pb2.StopResourceResponse]
     """Stops a resource from RUNNING, PAUSED or SUSPENDED; see StopMode. A paused
     one is resumed first if it has to hear the request. A FORCE stop goes through
     while a graceful one is still waiting.
@@ -94,23 +95,23 @@ class ResourceServiceStub:
     shut down, and rebooted.
     A request has at most 64 KiB.
     """
-    RestartResource: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.RestartResourceRequest, _resource_service_pb2.RestartResourceResponse]
+    RestartResource: _grpc.UnaryUnaryMultiCallable[_resource_verbs_pb2.RestartResourceRequest, _resource_verbs_pb2.RestartResourceResponse]
     """Restarts a RUNNING resource. For a domain, a guest that reboots within the
     grace period is the proof of success.
     Errors: RESOURCE_NOT_RUNNING, STOP_TIMED_OUT.
     A request has at most 64 KiB.
     """
-    PauseResource: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.PauseResourceRequest, _resource_service_pb2.PauseResourceResponse]
+    PauseResource: _grpc.UnaryUnaryMultiCallable[_resource_verbs_pb2.PauseResourceRequest, _resource_verbs_pb2.PauseResourceResponse]
     """Freezes a RUNNING resource in memory.
     Errors: RESOURCE_NOT_RUNNING, ILLEGAL_STATE.
     A request has at most 64 KiB.
     """
-    ResumeResource: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.ResumeResourceRequest, _resource_service_pb2.ResumeResourceResponse]
+    ResumeResource: _grpc.UnaryUnaryMultiCallable[_resource_verbs_pb2.ResumeResourceRequest, _resource_verbs_pb2.ResumeResourceResponse]
     """Lets a PAUSED resource go on, or wakes a SUSPENDED one.
     Errors: RESOURCE_NOT_RUNNING, ILLEGAL_STATE.
     A request has at most 64 KiB.
     """
-    DeleteResource: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.DeleteResourceRequest, _resource_service_pb2.DeleteResourceResponse]
+    DeleteResource: _grpc.UnaryUnaryMultiCallable[_resource_verbs_pb2.DeleteResourceRequest, _resource_verbs_pb2.DeleteResourceResponse]
     """Deletes an inactive resource; an active one with `force`. The volumes that
     were made for it alone go with it unless keep_volumes is set, or something else
     needs them by now: such a volume stays. What an outside snapshot of a domain put into
@@ -119,7 +120,7 @@ class ResourceServiceStub:
     it cannot be told whether something else needs a volume that would go.
     A request has at most 64 KiB.
     """
-    UpdateResource: _grpc.UnaryUnaryMultiCallable[_resource_service_pb2.UpdateResourceRequest, _resource_service_pb2.UpdateResourceResponse]
+    UpdateResource: _grpc.UnaryUnaryMultiCallable[_resource_verbs_pb2.UpdateResourceRequest, _resource_verbs_pb2.UpdateResourceResponse]
     """Changes what can be changed of an existing resource: name, labels of a
     domain, CPU and memory, restart policy, autostart. Of an active resource it is
     changed at once where the engine can; the response names what takes effect at the
@@ -150,17 +151,17 @@ class ResourceServiceAsyncStub(ResourceServiceStub):
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
-    ListResources: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.ListResourcesRequest, _resource_service_pb2.ListResourcesResponse]  # type: ignore[assignment]
+    ListResources: _aio.UnaryUnaryMultiCallable[_resource_reads_pb2.ListResourcesRequest, _resource_reads_pb2.ListResourcesResponse]  # type: ignore[assignment]
     """Lists resources by name, or as order_by says. Changes nothing. If an engine
     that the request covers does not answer, the call fails with
     ENGINE_UNREACHABLE unless return_partial_success is set.
     A request has at most 64 KiB.
     """
-    GetResource: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.GetResourceRequest, _resource_service_pb2.GetResourceResponse]  # type: ignore[assignment]
+    GetResource: _aio.UnaryUnaryMultiCallable[_resource_reads_pb2.GetResourceRequest, _resource_reads_pb2.GetResourceResponse]  # type: ignore[assignment]
     """Gives one resource in full. Changes nothing.
     A request has at most 64 KiB.
     """
-    WatchResources: _aio.UnaryStreamMultiCallable[_resource_service_pb2.WatchResourcesRequest, _resource_service_pb2.WatchResourcesResponse]  # type: ignore[assignment]
+    WatchResources: _aio.UnaryStreamMultiCallable[_resource_reads_pb2.WatchResourcesRequest, _resource_reads_pb2.WatchResourcesResponse]  # type: ignore[assignment]
     """Follows resources: first those that there are, then a bookmark with `synced`, then
     every change when it happens, until the caller ends it or the token does
     (TOKEN_EXPIRED; TOKEN_REVOKED and TOKEN_INVALID within two seconds, also while there is
@@ -171,7 +172,7 @@ class ResourceServiceAsyncStub(ResourceServiceStub):
     SHUTTING_DOWN (watch again, with resume_token).
     A request has at most 64 KiB.
     """
-    StreamStats: _aio.UnaryStreamMultiCallable[_resource_service_pb2.StreamStatsRequest, _resource_service_pb2.StreamStatsResponse]  # type: ignore[assignment]
+    StreamStats: _aio.UnaryStreamMultiCallable[_resource_reads_pb2.StreamStatsRequest, _resource_reads_pb2.StreamStatsResponse]  # type: ignore[assignment]
     """Samples what active resources use, again and again, until the caller ends it or the
     token does, as with WatchResources. A resource is sampled once however many callers
     listen. What has no sample is told with the reason. Changes nothing.
@@ -179,7 +180,7 @@ class ResourceServiceAsyncStub(ResourceServiceStub):
     CAPABILITY_MISSING.
     A request has at most 64 KiB.
     """
-    StartResource: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.StartResourceRequest, _resource_service_pb2.StartResourceResponse]  # type: ignore[assignment]
+    StartResource: _aio.UnaryUnaryMultiCallable[_resource_verbs_pb2.StartResourceRequest, _resource_verbs_pb2.StartResourceResponse]  # type: ignore[assignment]
     """Starts a resource from STOPPED, SAVED or FAILED, and resumes it from PAUSED
     or SUSPENDED. Returns when the engine has started it, which is before a guest
     has booted. A domain goes on from its saved state if it has one.
@@ -188,7 +189,7 @@ class ResourceServiceAsyncStub(ResourceServiceStub):
     was made with cannot work here.
     A request has at most 64 KiB.
     """
-    StopResource: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.StopResourceRequest, _resource_service_pb2.StopResourceResponse]  # type: ignore[assignment]
+    StopResource: _aio.UnaryUnaryMultiCallable[_resource_verbs_pb2.StopResourceRequest, _resource_verbs_pb2.StopResourceResponse]  # type: ignore[assignment]
     """Stops a resource from RUNNING, PAUSED or SUSPENDED; see StopMode. A paused
     one is resumed first if it has to hear the request. A FORCE stop goes through
     while a graceful one is still waiting.
@@ -197,23 +198,23 @@ class ResourceServiceAsyncStub(ResourceServiceStub):
     shut down, and rebooted.
     A request has at most 64 KiB.
     """
-    RestartResource: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.RestartResourceRequest, _resource_service_pb2.RestartResourceResponse]  # type: ignore[assignment]
+    RestartResource: _aio.UnaryUnaryMultiCallable[_resource_verbs_pb2.RestartResourceRequest, _resource_verbs_pb2.RestartResourceResponse]  # type: ignore[assignment]
     """Restarts a RUNNING resource. For a domain, a guest that reboots within the
     grace period is the proof of success.
     Errors: RESOURCE_NOT_RUNNING, STOP_TIMED_OUT.
     A request has at most 64 KiB.
     """
-    PauseResource: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.PauseResourceRequest, _resource_service_pb2.PauseResourceResponse]  # type: ignore[assignment]
+    PauseResource: _aio.UnaryUnaryMultiCallable[_resource_verbs_pb2.PauseResourceRequest, _resource_verbs_pb2.PauseResourceResponse]  # type: ignore[assignment]
     """Freezes a RUNNING resource in memory.
     Errors: RESOURCE_NOT_RUNNING, ILLEGAL_STATE.
     A request has at most 64 KiB.
     """
-    ResumeResource: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.ResumeResourceRequest, _resource_service_pb2.ResumeResourceResponse]  # type: ignore[assignment]
+    ResumeResource: _aio.UnaryUnaryMultiCallable[_resource_verbs_pb2.ResumeResourceRequest, _resource_verbs_pb2.ResumeResourceResponse]  # type: ignore[assignment]
     """Lets a PAUSED resource go on, or wakes a SUSPENDED one.
     Errors: RESOURCE_NOT_RUNNING, ILLEGAL_STATE.
     A request has at most 64 KiB.
     """
-    DeleteResource: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.DeleteResourceRequest, _resource_service_pb2.DeleteResourceResponse]  # type: ignore[assignment]
+    DeleteResource: _aio.UnaryUnaryMultiCallable[_resource_verbs_pb2.DeleteResourceRequest, _resource_verbs_pb2.DeleteResourceResponse]  # type: ignore[assignment]
     """Deletes an inactive resource; an active one with `force`. The volumes that
     were made for it alone go with it unless keep_volumes is set, or something else
     needs them by now: such a volume stays. What an outside snapshot of a domain put into
@@ -222,7 +223,7 @@ class ResourceServiceAsyncStub(ResourceServiceStub):
     it cannot be told whether something else needs a volume that would go.
     A request has at most 64 KiB.
     """
-    UpdateResource: _aio.UnaryUnaryMultiCallable[_resource_service_pb2.UpdateResourceRequest, _resource_service_pb2.UpdateResourceResponse]  # type: ignore[assignment]
+    UpdateResource: _aio.UnaryUnaryMultiCallable[_resource_verbs_pb2.UpdateResourceRequest, _resource_verbs_pb2.UpdateResourceResponse]  # type: ignore[assignment]
     """Changes what can be changed of an existing resource: name, labels of a
     domain, CPU and memory, restart policy, autostart. Of an active resource it is
     changed at once where the engine can; the response names what takes effect at the
@@ -254,9 +255,9 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def ListResources(
         self,
-        request: _resource_service_pb2.ListResourcesRequest,
+        request: _resource_reads_pb2.ListResourcesRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_resource_service_pb2.ListResourcesResponse, _abc.Awaitable[_resource_service_pb2.ListResourcesResponse]]:
+    ) -> _typing.Union[_resource_reads_pb2.ListResourcesResponse, _abc.Awaitable[_resource_reads_pb2.ListResourcesResponse]]:
         """Lists resources by name, or as order_by says. Changes nothing. If an engine
         that the request covers does not answer, the call fails with
         ENGINE_UNREACHABLE unless return_partial_success is set.
@@ -266,9 +267,9 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def GetResource(
         self,
-        request: _resource_service_pb2.GetResourceRequest,
+        request: _resource_reads_pb2.GetResourceRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_resource_service_pb2.GetResourceResponse, _abc.Awaitable[_resource_service_pb2.GetResourceResponse]]:
+    ) -> _typing.Union[_resource_reads_pb2.GetResourceResponse, _abc.Awaitable[_resource_reads_pb2.GetResourceResponse]]:
         """Gives one resource in full. Changes nothing.
         A request has at most 64 KiB.
         """
@@ -276,9 +277,9 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def WatchResources(
         self,
-        request: _resource_service_pb2.WatchResourcesRequest,
+        request: _resource_reads_pb2.WatchResourcesRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_abc.Iterator[_resource_service_pb2.WatchResourcesResponse], _abc.AsyncIterator[_resource_service_pb2.WatchResourcesResponse]]:
+    ) -> _typing.Union[_abc.Iterator[_resource_reads_pb2.WatchResourcesResponse], _abc.AsyncIterator[_resource_reads_pb2.WatchResourcesResponse]]:
         """Follows resources: first those that there are, then a bookmark with `synced`, then
         every change when it happens, until the caller ends it or the token does
         (TOKEN_EXPIRED; TOKEN_REVOKED and TOKEN_INVALID within two seconds, also while there is
@@ -293,9 +294,9 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def StreamStats(
         self,
-        request: _resource_service_pb2.StreamStatsRequest,
+        request: _resource_reads_pb2.StreamStatsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_abc.Iterator[_resource_service_pb2.StreamStatsResponse], _abc.AsyncIterator[_resource_service_pb2.StreamStatsResponse]]:
+    ) -> _typing.Union[_abc.Iterator[_resource_reads_pb2.StreamStatsResponse], _abc.AsyncIterator[_resource_reads_pb2.StreamStatsResponse]]:
         """Samples what active resources use, again and again, until the caller ends it or the
         token does, as with WatchResources. A resource is sampled once however many callers
         listen. What has no sample is told with the reason. Changes nothing.
@@ -307,9 +308,9 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def StartResource(
         self,
-        request: _resource_service_pb2.StartResourceRequest,
+        request: _resource_verbs_pb2.StartResourceRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_resource_service_pb2.StartResourceResponse, _abc.Awaitable[_resource_service_pb2.StartResourceResponse]]:
+    ) -> _typing.Union[_resource_verbs_pb2.StartResourceResponse, _abc.Awaitable[_resource_verbs_pb2.StartResourceResponse]]:
         """Starts a resource from STOPPED, SAVED or FAILED, and resumes it from PAUSED
         or SUSPENDED. Returns when the engine has started it, which is before a guest
         has booted. A domain goes on from its saved state if it has one.
@@ -322,9 +323,9 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def StopResource(
         self,
-        request: _resource_service_pb2.StopResourceRequest,
+        request: _resource_verbs_pb2.StopResourceRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_resource_service_pb2.StopResourceResponse, _abc.Awaitable[_resource_service_pb2.StopResourceResponse]]:
+    ) -> _typing.Union[_resource_verbs_pb2.StopResourceResponse, _abc.Awaitable[_resource_verbs_pb2.StopResourceResponse]]:
         """Stops a resource from RUNNING, PAUSED or SUSPENDED; see StopMode. A paused
         one is resumed first if it has to hear the request. A FORCE stop goes through
         while a graceful one is still waiting.
@@ -337,9 +338,9 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def RestartResource(
         self,
-        request: _resource_service_pb2.RestartResourceRequest,
+        request: _resource_verbs_pb2.RestartResourceRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_resource_service_pb2.RestartResourceResponse, _abc.Awaitable[_resource_service_pb2.RestartResourceResponse]]:
+    ) -> _typing.Union[_resource_verbs_pb2.RestartResourceResponse, _abc.Awaitable[_resource_verbs_pb2.RestartResourceResponse]]:
         """Restarts a RUNNING resource. For a domain, a guest that reboots within the
         grace period is the proof of success.
         Errors: RESOURCE_NOT_RUNNING, STOP_TIMED_OUT.
@@ -349,9 +350,9 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def PauseResource(
         self,
-        request: _resource_service_pb2.PauseResourceRequest,
+        request: _resource_verbs_pb2.PauseResourceRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_resource_service_pb2.PauseResourceResponse, _abc.Awaitable[_resource_service_pb2.PauseResourceResponse]]:
+    ) -> _typing.Union[_resource_verbs_pb2.PauseResourceResponse, _abc.Awaitable[_resource_verbs_pb2.PauseResourceResponse]]:
         """Freezes a RUNNING resource in memory.
         Errors: RESOURCE_NOT_RUNNING, ILLEGAL_STATE.
         A request has at most 64 KiB.
@@ -360,9 +361,9 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def ResumeResource(
         self,
-        request: _resource_service_pb2.ResumeResourceRequest,
+        request: _resource_verbs_pb2.ResumeResourceRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_resource_service_pb2.ResumeResourceResponse, _abc.Awaitable[_resource_service_pb2.ResumeResourceResponse]]:
+    ) -> _typing.Union[_resource_verbs_pb2.ResumeResourceResponse, _abc.Awaitable[_resource_verbs_pb2.ResumeResourceResponse]]:
         """Lets a PAUSED resource go on, or wakes a SUSPENDED one.
         Errors: RESOURCE_NOT_RUNNING, ILLEGAL_STATE.
         A request has at most 64 KiB.
@@ -371,9 +372,9 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def DeleteResource(
         self,
-        request: _resource_service_pb2.DeleteResourceRequest,
+        request: _resource_verbs_pb2.DeleteResourceRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_resource_service_pb2.DeleteResourceResponse, _abc.Awaitable[_resource_service_pb2.DeleteResourceResponse]]:
+    ) -> _typing.Union[_resource_verbs_pb2.DeleteResourceResponse, _abc.Awaitable[_resource_verbs_pb2.DeleteResourceResponse]]:
         """Deletes an inactive resource; an active one with `force`. The volumes that
         were made for it alone go with it unless keep_volumes is set, or something else
         needs them by now: such a volume stays. What an outside snapshot of a domain put into
@@ -386,9 +387,9 @@ class ResourceServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def UpdateResource(
         self,
-        request: _resource_service_pb2.UpdateResourceRequest,
+        request: _resource_verbs_pb2.UpdateResourceRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_resource_service_pb2.UpdateResourceResponse, _abc.Awaitable[_resource_service_pb2.UpdateResourceResponse]]:
+    ) -> _typing.Union[_resource_verbs_pb2.UpdateResourceResponse, _abc.Awaitable[_resource_verbs_pb2.UpdateResourceResponse]]:
         """Changes what can be changed of an existing resource: name, labels of a
         domain, CPU and memory, restart policy, autostart. Of an active resource it is
         changed at once where the engine can; the response names what takes effect at the

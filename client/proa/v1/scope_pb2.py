@@ -22,17 +22,16 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13proa/v1/scope.proto\x12\x07proa.v1\x1a google/protobuf/descriptor.proto*n\n\x05Scope\x12\x15\n\x11SCOPE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSCOPE_PUBLIC\x10\x01\x12\x17\n\x13SCOPE_AUTHENTICATED\x10\x02\x12\x0f\n\x0bSCOPE_BASIC\x10\x03\x12\x12\n\x0eSCOPE_ADVANCED\x10\x04:H\n\x0erequired_scope\x12\x1e.google.protobuf.MethodOptions\x18\x96\x8c\x03 \x01(\x0e\x32\x0e.proa.v1.ScopeB\x0b\n\x07proa.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13proa/v1/scope.proto\x12\x07proa.v1*T\n\x05Scope\x12\x15\n\x11SCOPE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSCOPE_BASIC\x10\x01\x12\x12\n\x0eSCOPE_ADVANCED\x10\x02\x12\x0f\n\x0bSCOPE_AUDIT\x10\x03\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'proa.v1.scope_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\007proa.v1P\001'
-  _globals['_SCOPE']._serialized_start=66
-  _globals['_SCOPE']._serialized_end=176
+  _globals['DESCRIPTOR']._serialized_options = b'\n\013dev.proa.v1P\001Z\032proa.dev/go/proa/v1;proav1\242\002\003PRA\252\002\007Proa.V1\312\002\007Proa\\V1\352\002\010Proa::V1'
+  _globals['_SCOPE']._serialized_start=32
+  _globals['_SCOPE']._serialized_end=116
 # @@protoc_insertion_point(module_scope)

@@ -4,9 +4,7 @@ isort:skip_file
 """
 
 from google.protobuf import descriptor as _descriptor
-from google.protobuf import descriptor_pb2 as _descriptor_pb2
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
-from google.protobuf.internal import extension_dict as _extension_dict
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -25,33 +23,23 @@ class _Scope:
 class _ScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Scope.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     SCOPE_UNSPECIFIED: _Scope.ValueType  # 0
-    """Not set. An RPC with this value is denied to everyone."""
-    SCOPE_PUBLIC: _Scope.ValueType  # 1
-    """No token is needed."""
-    SCOPE_AUTHENTICATED: _Scope.ValueType  # 2
-    """Any valid token, whatever its scopes."""
-    SCOPE_BASIC: _Scope.ValueType  # 3
-    """The scope `basic`: reading."""
-    SCOPE_ADVANCED: _Scope.ValueType  # 4
-    """The scope `advanced`: changing. It does not include `basic`."""
+    """Not set."""
+    SCOPE_BASIC: _Scope.ValueType  # 1
+    """`basic`: reading."""
+    SCOPE_ADVANCED: _Scope.ValueType  # 2
+    """`advanced`: changing. It does not include `basic`."""
+    SCOPE_AUDIT: _Scope.ValueType  # 3
+    """`audit`: reading who did what."""
 
 class Scope(_Scope, metaclass=_ScopeEnumTypeWrapper):
-    """What a caller must hold to make a call. Each RPC names exactly one with the
-    `required_scope` option; the daemon denies an RPC that names none.
-    """
+    """What a user can be granted and a token can carry. No scope includes another."""
 
 SCOPE_UNSPECIFIED: Scope.ValueType  # 0
-"""Not set. An RPC with this value is denied to everyone."""
-SCOPE_PUBLIC: Scope.ValueType  # 1
-"""No token is needed."""
-SCOPE_AUTHENTICATED: Scope.ValueType  # 2
-"""Any valid token, whatever its scopes."""
-SCOPE_BASIC: Scope.ValueType  # 3
-"""The scope `basic`: reading."""
-SCOPE_ADVANCED: Scope.ValueType  # 4
-"""The scope `advanced`: changing. It does not include `basic`."""
+"""Not set."""
+SCOPE_BASIC: Scope.ValueType  # 1
+"""`basic`: reading."""
+SCOPE_ADVANCED: Scope.ValueType  # 2
+"""`advanced`: changing. It does not include `basic`."""
+SCOPE_AUDIT: Scope.ValueType  # 3
+"""`audit`: reading who did what."""
 Global___Scope: _TypeAlias = Scope  # noqa: Y015
-
-REQUIRED_SCOPE_FIELD_NUMBER: _builtins.int
-required_scope: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___Scope.ValueType]
-"""The scope that the caller's token must carry."""

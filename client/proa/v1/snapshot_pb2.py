@@ -26,14 +26,14 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from proa.v1 import resource_pb2 as proa_dot_v1_dot_resource__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16proa/v1/snapshot.proto\x12\x07proa.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16proa/v1/resource.proto\"\xe2\x01\n\x08Snapshot\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0bresource_id\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12%\n\x05state\x18\x05 \x01(\x0e\x32\x16.proa.v1.ResourceState\x12\x12\n\nhas_memory\x18\x06 \x01(\x08\x12\x0e\n\x06parent\x18\x07 \x01(\t\x12\x0f\n\x07\x63urrent\x18\x08 \x01(\x08\x12\x11\n\ttruncated\x18\t \x01(\x08\x42\x0b\n\x07proa.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16proa/v1/snapshot.proto\x12\x07proa.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16proa/v1/resource.proto\"\xe2\x01\n\x08Snapshot\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0bresource_id\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12%\n\x05state\x18\x05 \x01(\x0e\x32\x16.proa.v1.ResourceState\x12\x12\n\nhas_memory\x18\x06 \x01(\x08\x12\x0e\n\x06parent\x18\x07 \x01(\t\x12\x0f\n\x07\x63urrent\x18\x08 \x01(\x08\x12\x11\n\ttruncated\x18\t \x01(\x08\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'proa.v1.snapshot_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\007proa.v1P\001'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\013dev.proa.v1P\001Z\032proa.dev/go/proa/v1;proav1\242\002\003PRA\252\002\007Proa.V1\312\002\007Proa\\V1\352\002\010Proa::V1'
   _globals['_SNAPSHOT']._serialized_start=93
   _globals['_SNAPSHOT']._serialized_end=319
 # @@protoc_insertion_point(module_scope)

@@ -24,72 +24,77 @@ _sym_db = _symbol_database.Default()
 
 from proa.v1 import options_pb2 as proa_dot_v1_dot_options__pb2
 from proa.v1 import resource_pb2 as proa_dot_v1_dot_resource__pb2
-from proa.v1 import scope_pb2 as proa_dot_v1_dot_scope__pb2
 from proa.v1 import snapshot_pb2 as proa_dot_v1_dot_snapshot__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eproa/v1/snapshot_service.proto\x12\x07proa.v1\x1a\x15proa/v1/options.proto\x1a\x16proa/v1/resource.proto\x1a\x13proa/v1/scope.proto\x1a\x16proa/v1/snapshot.proto\"W\n\x14ListSnapshotsRequest\x12\x11\n\x02id\x18\x01 \x01(\tB\x05\xc8\xe1\x18\x80\x04\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x19\n\npage_token\x18\x03 \x01(\tB\x05\xc8\xe1\x18\x80 \"V\n\x15ListSnapshotsResponse\x12$\n\tsnapshots\x18\x01 \x03(\x0b\x32\x11.proa.v1.Snapshot\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"<\n\x12GetSnapshotRequest\x12\x11\n\x02id\x18\x01 \x01(\tB\x05\xc8\xe1\x18\x80\x04\x12\x13\n\x04name\x18\x02 \x01(\tB\x05\xc8\xe1\x18\xff\x01\":\n\x13GetSnapshotResponse\x12#\n\x08snapshot\x18\x01 \x01(\x0b\x32\x11.proa.v1.Snapshot\"\\\n\x15\x43reateSnapshotRequest\x12\x11\n\x02id\x18\x01 \x01(\tB\x05\xc8\xe1\x18\x80\x04\x12\x13\n\x04name\x18\x02 \x01(\tB\x05\xc8\xe1\x18\xff\x01\x12\x1b\n\x0b\x64\x65scription\x18\x03 \x01(\tB\x06\xc8\xe1\x18\x80\x80\x01\"=\n\x16\x43reateSnapshotResponse\x12#\n\x08snapshot\x18\x01 \x01(\x0b\x32\x11.proa.v1.Snapshot\"d\n\x15RevertSnapshotRequest\x12\x11\n\x02id\x18\x01 \x01(\tB\x05\xc8\xe1\x18\x80\x04\x12\x13\n\x04name\x18\x02 \x01(\tB\x05\xc8\xe1\x18\xff\x01\x12#\n\x05state\x18\x03 \x01(\x0e\x32\x14.proa.v1.RevertState\"=\n\x16RevertSnapshotResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"X\n\x15\x44\x65leteSnapshotRequest\x12\x11\n\x02id\x18\x01 \x01(\tB\x05\xc8\xe1\x18\x80\x04\x12\x13\n\x04name\x18\x02 \x01(\tB\x05\xc8\xe1\x18\xff\x01\x12\x17\n\x0f\x64\x65lete_children\x18\x03 \x01(\x08\"\x18\n\x16\x44\x65leteSnapshotResponse*^\n\x0bRevertState\x12\x1c\n\x18REVERT_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14REVERT_STATE_RUNNING\x10\x01\x12\x17\n\x13REVERT_STATE_PAUSED\x10\x02\x32\xe9\x03\n\x0fSnapshotService\x12]\n\rListSnapshots\x12\x1d.proa.v1.ListSnapshotsRequest\x1a\x1e.proa.v1.ListSnapshotsResponse\"\r\x90\x02\x01\xb0\xe1\x18\x03\xb8\xe1\x18\x80\x80\x04\x12W\n\x0bGetSnapshot\x12\x1b.proa.v1.GetSnapshotRequest\x1a\x1c.proa.v1.GetSnapshotResponse\"\r\x90\x02\x01\xb0\xe1\x18\x03\xb8\xe1\x18\x80\x80\x04\x12]\n\x0e\x43reateSnapshot\x12\x1e.proa.v1.CreateSnapshotRequest\x1a\x1f.proa.v1.CreateSnapshotResponse\"\n\xb0\xe1\x18\x04\xb8\xe1\x18\x80\x80\x04\x12`\n\x0eRevertSnapshot\x12\x1e.proa.v1.RevertSnapshotRequest\x1a\x1f.proa.v1.RevertSnapshotResponse\"\r\x90\x02\x02\xb0\xe1\x18\x04\xb8\xe1\x18\x80\x80\x04\x12]\n\x0e\x44\x65leteSnapshot\x12\x1e.proa.v1.DeleteSnapshotRequest\x1a\x1f.proa.v1.DeleteSnapshotResponse\"\n\xb0\xe1\x18\x04\xb8\xe1\x18\x80\x80\x04\x42\x0b\n\x07proa.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eproa/v1/snapshot_service.proto\x12\x07proa.v1\x1a\x15proa/v1/options.proto\x1a\x16proa/v1/resource.proto\x1a\x16proa/v1/snapshot.proto\"[\n\x14ListSnapshotsRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x1b\n\npage_token\x18\x03 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80 \"V\n\x15ListSnapshotsResponse\x12$\n\tsnapshots\x18\x01 \x03(\x0b\x32\x11.proa.v1.Snapshot\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"@\n\x12GetSnapshotRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\x15\n\x04name\x18\x02 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\":\n\x13GetSnapshotResponse\x12#\n\x08snapshot\x18\x01 \x01(\x0b\x32\x11.proa.v1.Snapshot\"\x95\x01\n\x15\x43reateSnapshotRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\x15\n\x04name\x18\x02 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12\x1d\n\x0b\x64\x65scription\x18\x03 \x01(\tB\x08\xe8\xca\xbd\xa6\x08\x80\x80\x01\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\"=\n\x16\x43reateSnapshotResponse\x12#\n\x08snapshot\x18\x01 \x01(\x0b\x32\x11.proa.v1.Snapshot\"\x9b\x01\n\x15RevertSnapshotRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\x15\n\x04name\x18\x02 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12#\n\x05state\x18\x03 \x01(\x0e\x32\x14.proa.v1.RevertState\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\"=\n\x16RevertSnapshotResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"\x8f\x01\n\x15\x44\x65leteSnapshotRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\x15\n\x04name\x18\x02 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12\x17\n\x0f\x64\x65lete_children\x18\x03 \x01(\x08\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\"\x18\n\x16\x44\x65leteSnapshotResponse*^\n\x0bRevertState\x12\x1c\n\x18REVERT_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14REVERT_STATE_RUNNING\x10\x01\x12\x17\n\x13REVERT_STATE_PAUSED\x10\x02\x32\x8c\x04\n\x0fSnapshotService\x12\x64\n\rListSnapshots\x12\x1d.proa.v1.ListSnapshotsRequest\x1a\x1e.proa.v1.ListSnapshotsResponse\"\x14\x90\x02\x01\xa8\xdf\x91\xc2\x03\x80\x80\x04\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x01\x12^\n\x0bGetSnapshot\x12\x1b.proa.v1.GetSnapshotRequest\x1a\x1c.proa.v1.GetSnapshotResponse\"\x14\x90\x02\x01\xa8\xdf\x91\xc2\x03\x80\x80\x04\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x01\x12\x64\n\x0e\x43reateSnapshot\x12\x1e.proa.v1.CreateSnapshotRequest\x1a\x1f.proa.v1.CreateSnapshotResponse\"\x11\xa8\xdf\x91\xc2\x03\x80\x80\x04\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\x12g\n\x0eRevertSnapshot\x12\x1e.proa.v1.RevertSnapshotRequest\x1a\x1f.proa.v1.RevertSnapshotResponse\"\x14\x90\x02\x02\xa8\xdf\x91\xc2\x03\x80\x80\x04\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\x12\x64\n\x0e\x44\x65leteSnapshot\x12\x1e.proa.v1.DeleteSnapshotRequest\x1a\x1f.proa.v1.DeleteSnapshotResponse\"\x11\xa8\xdf\x91\xc2\x03\x80\x80\x04\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'proa.v1.snapshot_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\007proa.v1P\001'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\013dev.proa.v1P\001Z\032proa.dev/go/proa/v1;proav1\242\002\003PRA\252\002\007Proa.V1\312\002\007Proa\\V1\352\002\010Proa::V1'
   _globals['_LISTSNAPSHOTSREQUEST'].fields_by_name['id']._loaded_options = None
-  _globals['_LISTSNAPSHOTSREQUEST'].fields_by_name['id']._serialized_options = b'\310\341\030\200\004'
+  _globals['_LISTSNAPSHOTSREQUEST'].fields_by_name['id']._serialized_options = b'\350\312\275\246\010\200\004'
   _globals['_LISTSNAPSHOTSREQUEST'].fields_by_name['page_token']._loaded_options = None
-  _globals['_LISTSNAPSHOTSREQUEST'].fields_by_name['page_token']._serialized_options = b'\310\341\030\200 '
+  _globals['_LISTSNAPSHOTSREQUEST'].fields_by_name['page_token']._serialized_options = b'\350\312\275\246\010\200 '
   _globals['_GETSNAPSHOTREQUEST'].fields_by_name['id']._loaded_options = None
-  _globals['_GETSNAPSHOTREQUEST'].fields_by_name['id']._serialized_options = b'\310\341\030\200\004'
+  _globals['_GETSNAPSHOTREQUEST'].fields_by_name['id']._serialized_options = b'\350\312\275\246\010\200\004'
   _globals['_GETSNAPSHOTREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_GETSNAPSHOTREQUEST'].fields_by_name['name']._serialized_options = b'\310\341\030\377\001'
+  _globals['_GETSNAPSHOTREQUEST'].fields_by_name['name']._serialized_options = b'\350\312\275\246\010\377\001'
   _globals['_CREATESNAPSHOTREQUEST'].fields_by_name['id']._loaded_options = None
-  _globals['_CREATESNAPSHOTREQUEST'].fields_by_name['id']._serialized_options = b'\310\341\030\200\004'
+  _globals['_CREATESNAPSHOTREQUEST'].fields_by_name['id']._serialized_options = b'\350\312\275\246\010\200\004'
   _globals['_CREATESNAPSHOTREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_CREATESNAPSHOTREQUEST'].fields_by_name['name']._serialized_options = b'\310\341\030\377\001'
+  _globals['_CREATESNAPSHOTREQUEST'].fields_by_name['name']._serialized_options = b'\350\312\275\246\010\377\001'
   _globals['_CREATESNAPSHOTREQUEST'].fields_by_name['description']._loaded_options = None
-  _globals['_CREATESNAPSHOTREQUEST'].fields_by_name['description']._serialized_options = b'\310\341\030\200\200\001'
+  _globals['_CREATESNAPSHOTREQUEST'].fields_by_name['description']._serialized_options = b'\350\312\275\246\010\200\200\001'
+  _globals['_CREATESNAPSHOTREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_CREATESNAPSHOTREQUEST'].fields_by_name['request_id']._serialized_options = b'\350\312\275\246\010@'
   _globals['_REVERTSNAPSHOTREQUEST'].fields_by_name['id']._loaded_options = None
-  _globals['_REVERTSNAPSHOTREQUEST'].fields_by_name['id']._serialized_options = b'\310\341\030\200\004'
+  _globals['_REVERTSNAPSHOTREQUEST'].fields_by_name['id']._serialized_options = b'\350\312\275\246\010\200\004'
   _globals['_REVERTSNAPSHOTREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_REVERTSNAPSHOTREQUEST'].fields_by_name['name']._serialized_options = b'\310\341\030\377\001'
+  _globals['_REVERTSNAPSHOTREQUEST'].fields_by_name['name']._serialized_options = b'\350\312\275\246\010\377\001'
+  _globals['_REVERTSNAPSHOTREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_REVERTSNAPSHOTREQUEST'].fields_by_name['request_id']._serialized_options = b'\350\312\275\246\010@'
   _globals['_DELETESNAPSHOTREQUEST'].fields_by_name['id']._loaded_options = None
-  _globals['_DELETESNAPSHOTREQUEST'].fields_by_name['id']._serialized_options = b'\310\341\030\200\004'
+  _globals['_DELETESNAPSHOTREQUEST'].fields_by_name['id']._serialized_options = b'\350\312\275\246\010\200\004'
   _globals['_DELETESNAPSHOTREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_DELETESNAPSHOTREQUEST'].fields_by_name['name']._serialized_options = b'\310\341\030\377\001'
+  _globals['_DELETESNAPSHOTREQUEST'].fields_by_name['name']._serialized_options = b'\350\312\275\246\010\377\001'
+  _globals['_DELETESNAPSHOTREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_DELETESNAPSHOTREQUEST'].fields_by_name['request_id']._serialized_options = b'\350\312\275\246\010@'
   _globals['_SNAPSHOTSERVICE'].methods_by_name['ListSnapshots']._loaded_options = None
-  _globals['_SNAPSHOTSERVICE'].methods_by_name['ListSnapshots']._serialized_options = b'\220\002\001\260\341\030\003\270\341\030\200\200\004'
+  _globals['_SNAPSHOTSERVICE'].methods_by_name['ListSnapshots']._serialized_options = b'\220\002\001\250\337\221\302\003\200\200\004\312\373\235\325\003\003\032\001\001'
   _globals['_SNAPSHOTSERVICE'].methods_by_name['GetSnapshot']._loaded_options = None
-  _globals['_SNAPSHOTSERVICE'].methods_by_name['GetSnapshot']._serialized_options = b'\220\002\001\260\341\030\003\270\341\030\200\200\004'
+  _globals['_SNAPSHOTSERVICE'].methods_by_name['GetSnapshot']._serialized_options = b'\220\002\001\250\337\221\302\003\200\200\004\312\373\235\325\003\003\032\001\001'
   _globals['_SNAPSHOTSERVICE'].methods_by_name['CreateSnapshot']._loaded_options = None
-  _globals['_SNAPSHOTSERVICE'].methods_by_name['CreateSnapshot']._serialized_options = b'\260\341\030\004\270\341\030\200\200\004'
+  _globals['_SNAPSHOTSERVICE'].methods_by_name['CreateSnapshot']._serialized_options = b'\250\337\221\302\003\200\200\004\312\373\235\325\003\003\032\001\002'
   _globals['_SNAPSHOTSERVICE'].methods_by_name['RevertSnapshot']._loaded_options = None
-  _globals['_SNAPSHOTSERVICE'].methods_by_name['RevertSnapshot']._serialized_options = b'\220\002\002\260\341\030\004\270\341\030\200\200\004'
+  _globals['_SNAPSHOTSERVICE'].methods_by_name['RevertSnapshot']._serialized_options = b'\220\002\002\250\337\221\302\003\200\200\004\312\373\235\325\003\003\032\001\002'
   _globals['_SNAPSHOTSERVICE'].methods_by_name['DeleteSnapshot']._loaded_options = None
-  _globals['_SNAPSHOTSERVICE'].methods_by_name['DeleteSnapshot']._serialized_options = b'\260\341\030\004\270\341\030\200\200\004'
-  _globals['_REVERTSTATE']._serialized_start=872
-  _globals['_REVERTSTATE']._serialized_end=966
-  _globals['_LISTSNAPSHOTSREQUEST']._serialized_start=135
-  _globals['_LISTSNAPSHOTSREQUEST']._serialized_end=222
-  _globals['_LISTSNAPSHOTSRESPONSE']._serialized_start=224
-  _globals['_LISTSNAPSHOTSRESPONSE']._serialized_end=310
-  _globals['_GETSNAPSHOTREQUEST']._serialized_start=312
-  _globals['_GETSNAPSHOTREQUEST']._serialized_end=372
-  _globals['_GETSNAPSHOTRESPONSE']._serialized_start=374
-  _globals['_GETSNAPSHOTRESPONSE']._serialized_end=432
-  _globals['_CREATESNAPSHOTREQUEST']._serialized_start=434
-  _globals['_CREATESNAPSHOTREQUEST']._serialized_end=526
-  _globals['_CREATESNAPSHOTRESPONSE']._serialized_start=528
-  _globals['_CREATESNAPSHOTRESPONSE']._serialized_end=589
-  _globals['_REVERTSNAPSHOTREQUEST']._serialized_start=591
-  _globals['_REVERTSNAPSHOTREQUEST']._serialized_end=691
-  _globals['_REVERTSNAPSHOTRESPONSE']._serialized_start=693
-  _globals['_REVERTSNAPSHOTRESPONSE']._serialized_end=754
-  _globals['_DELETESNAPSHOTREQUEST']._serialized_start=756
-  _globals['_DELETESNAPSHOTREQUEST']._serialized_end=844
-  _globals['_DELETESNAPSHOTRESPONSE']._serialized_start=846
-  _globals['_DELETESNAPSHOTRESPONSE']._serialized_end=870
-  _globals['_SNAPSHOTSERVICE']._serialized_start=969
-  _globals['_SNAPSHOTSERVICE']._serialized_end=1458
+  _globals['_SNAPSHOTSERVICE'].methods_by_name['DeleteSnapshot']._serialized_options = b'\250\337\221\302\003\200\200\004\312\373\235\325\003\003\032\001\002'
+  _globals['_REVERTSTATE']._serialized_start=1029
+  _globals['_REVERTSTATE']._serialized_end=1123
+  _globals['_LISTSNAPSHOTSREQUEST']._serialized_start=114
+  _globals['_LISTSNAPSHOTSREQUEST']._serialized_end=205
+  _globals['_LISTSNAPSHOTSRESPONSE']._serialized_start=207
+  _globals['_LISTSNAPSHOTSRESPONSE']._serialized_end=293
+  _globals['_GETSNAPSHOTREQUEST']._serialized_start=295
+  _globals['_GETSNAPSHOTREQUEST']._serialized_end=359
+  _globals['_GETSNAPSHOTRESPONSE']._serialized_start=361
+  _globals['_GETSNAPSHOTRESPONSE']._serialized_end=419
+  _globals['_CREATESNAPSHOTREQUEST']._serialized_start=422
+  _globals['_CREATESNAPSHOTREQUEST']._serialized_end=571
+  _globals['_CREATESNAPSHOTRESPONSE']._serialized_start=573
+  _globals['_CREATESNAPSHOTRESPONSE']._serialized_end=634
+  _globals['_REVERTSNAPSHOTREQUEST']._serialized_start=637
+  _globals['_REVERTSNAPSHOTREQUEST']._serialized_end=792
+  _globals['_REVERTSNAPSHOTRESPONSE']._serialized_start=794
+  _globals['_REVERTSNAPSHOTRESPONSE']._serialized_end=855
+  _globals['_DELETESNAPSHOTREQUEST']._serialized_start=858
+  _globals['_DELETESNAPSHOTREQUEST']._serialized_end=1001
+  _globals['_DELETESNAPSHOTRESPONSE']._serialized_start=1003
+  _globals['_DELETESNAPSHOTRESPONSE']._serialized_end=1027
+  _globals['_SNAPSHOTSERVICE']._serialized_start=1126
+  _globals['_SNAPSHOTSERVICE']._serialized_end=1650
 # @@protoc_insertion_point(module_scope)

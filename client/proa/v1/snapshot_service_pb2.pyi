@@ -172,6 +172,8 @@ class CreateSnapshotRequest(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Of what.
     At most 512 characters.
@@ -184,16 +186,25 @@ class CreateSnapshotRequest(_message.Message):
     """Description.
     At most 16384 characters.
     """
+    request_id: _builtins.str
+    """UUID that makes the call happen once: a repetition with it joins the call or gets its answer.
+    Empty: every repetition is another call.
+    At most 64 characters.
+    """
+    validate_only: _builtins.bool
+    """Only check the request, as far as that can be done without effect. The response is empty."""
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
         name: _builtins.str = ...,
         description: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "id", b"id", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "id", b"id", "name", b"name", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -232,6 +243,8 @@ class RevertSnapshotRequest(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """What.
     At most 512 characters.
@@ -242,16 +255,25 @@ class RevertSnapshotRequest(_message.Message):
     """
     state: Global___RevertState.ValueType
     """State to have afterwards."""
+    request_id: _builtins.str
+    """UUID that makes the call happen once: a repetition with it joins the call or gets its answer.
+    Empty: every repetition is another call.
+    At most 64 characters.
+    """
+    validate_only: _builtins.bool
+    """Only check the request, as far as that can be done without effect. The response is empty."""
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
         name: _builtins.str = ...,
         state: Global___RevertState.ValueType = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "name", b"name", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "name", b"name", "request_id", b"request_id", "state", b"state", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -290,6 +312,8 @@ class DeleteSnapshotRequest(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     DELETE_CHILDREN_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Whose.
     At most 512 characters.
@@ -302,16 +326,25 @@ class DeleteSnapshotRequest(_message.Message):
     """Whether the snapshots taken after it go too; otherwise they become its
     parent's.
     """
+    request_id: _builtins.str
+    """UUID that makes the call happen once: a repetition with it joins the call or gets its answer.
+    Empty: every repetition is another call.
+    At most 64 characters.
+    """
+    validate_only: _builtins.bool
+    """Only check the request, as far as that can be done without effect. The response is empty."""
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
         name: _builtins.str = ...,
         delete_children: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["delete_children", b"delete_children", "id", b"id", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delete_children", b"delete_children", "id", b"id", "name", b"name", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -5,7 +5,7 @@ isort:skip_file
 
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from proa.v1 import domain_pb2 as _domain_pb2
+from proa.v1 import disk_format_pb2 as _disk_format_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -37,7 +37,7 @@ class Volume(_message.Message):
     """Name, unique in the pool."""
     path: _builtins.str
     """Path on the host."""
-    format: _domain_pb2.DiskFormat.ValueType
+    format: _disk_format_pb2.DiskFormat.ValueType
     """How it is stored: as Proa made it, else as it looks like to libvirt, which a guest
     can make it look like.
     """
@@ -55,7 +55,7 @@ class Volume(_message.Message):
         pool: _builtins.str = ...,
         name: _builtins.str = ...,
         path: _builtins.str = ...,
-        format: _domain_pb2.DiskFormat.ValueType = ...,
+        format: _disk_format_pb2.DiskFormat.ValueType = ...,
         capacity_bytes: _builtins.int = ...,
         allocation_bytes: _builtins.int = ...,
         base_path: _builtins.str = ...,

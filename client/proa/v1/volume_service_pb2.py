@@ -22,60 +22,64 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from proa.v1 import domain_pb2 as proa_dot_v1_dot_domain__pb2
+from proa.v1 import disk_format_pb2 as proa_dot_v1_dot_disk__format__pb2
 from proa.v1 import options_pb2 as proa_dot_v1_dot_options__pb2
-from proa.v1 import scope_pb2 as proa_dot_v1_dot_scope__pb2
 from proa.v1 import volume_pb2 as proa_dot_v1_dot_volume__pb2
+from proa.v1 import volume_ref_pb2 as proa_dot_v1_dot_volume__ref__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cproa/v1/volume_service.proto\x12\x07proa.v1\x1a\x14proa/v1/domain.proto\x1a\x15proa/v1/options.proto\x1a\x13proa/v1/scope.proto\x1a\x14proa/v1/volume.proto\"l\n\x12ListVolumesRequest\x12\x13\n\x04pool\x18\x01 \x01(\tB\x05\xc8\xe1\x18\xff\x01\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x19\n\npage_token\x18\x03 \x01(\tB\x05\xc8\xe1\x18\x80 \x12\x13\n\x04host\x18\x04 \x01(\tB\x05\xc8\xe1\x18\xff\x01\"P\n\x13ListVolumesResponse\x12 \n\x07volumes\x18\x01 \x03(\x0b\x32\x0f.proa.v1.Volume\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xaa\x01\n\nVolumeSpec\x12\x13\n\x04pool\x18\x01 \x01(\tB\x05\xc8\xe1\x18\xff\x01\x12\x13\n\x04name\x18\x02 \x01(\tB\x05\xc8\xe1\x18\xff\x01\x12\x16\n\x0e\x63\x61pacity_bytes\x18\x03 \x01(\x04\x12#\n\x06\x66ormat\x18\x04 \x01(\x0e\x32\x13.proa.v1.DiskFormat\x12 \n\x04\x62\x61se\x18\x05 \x01(\x0b\x32\x12.proa.v1.VolumeRef\x12\x13\n\x0bpreallocate\x18\x06 \x01(\x08\"M\n\x13\x43reateVolumeRequest\x12!\n\x04spec\x18\x01 \x01(\x0b\x32\x13.proa.v1.VolumeSpec\x12\x13\n\x04host\x18\x02 \x01(\tB\x05\xc8\xe1\x18\xff\x01\"7\n\x14\x43reateVolumeResponse\x12\x1f\n\x06volume\x18\x01 \x01(\x0b\x32\x0f.proa.v1.Volume\"z\n\x13\x44\x65leteVolumeRequest\x12\x13\n\x04pool\x18\x01 \x01(\tB\x05\xc8\xe1\x18\xff\x01\x12\x13\n\x04name\x18\x02 \x01(\tB\x05\xc8\xe1\x18\xff\x01\x12\x13\n\x04host\x18\x03 \x01(\tB\x05\xc8\xe1\x18\xff\x01\x12$\n\x11ignore_unreadable\x18\x04 \x03(\tB\t\xc0\xe1\x18\x64\xc8\xe1\x18\x80\x10\"\x16\n\x14\x44\x65leteVolumeResponse2\x9a\x02\n\rVolumeService\x12W\n\x0bListVolumes\x12\x1b.proa.v1.ListVolumesRequest\x1a\x1c.proa.v1.ListVolumesResponse\"\r\x90\x02\x01\xb0\xe1\x18\x03\xb8\xe1\x18\x80\x80\x04\x12W\n\x0c\x43reateVolume\x12\x1c.proa.v1.CreateVolumeRequest\x1a\x1d.proa.v1.CreateVolumeResponse\"\n\xb0\xe1\x18\x04\xb8\xe1\x18\x80\x80\x04\x12W\n\x0c\x44\x65leteVolume\x12\x1c.proa.v1.DeleteVolumeRequest\x1a\x1d.proa.v1.DeleteVolumeResponse\"\n\xb0\xe1\x18\x04\xb8\xe1\x18\x80\x80\x04\x42\x0b\n\x07proa.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cproa/v1/volume_service.proto\x12\x07proa.v1\x1a\x19proa/v1/disk_format.proto\x1a\x15proa/v1/options.proto\x1a\x14proa/v1/volume.proto\x1a\x18proa/v1/volume_ref.proto\"r\n\x12ListVolumesRequest\x12\x15\n\x04pool\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x1b\n\npage_token\x18\x03 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80 \x12\x15\n\x04host\x18\x04 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\"P\n\x13ListVolumesResponse\x12 \n\x07volumes\x18\x01 \x03(\x0b\x32\x0f.proa.v1.Volume\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xae\x01\n\nVolumeSpec\x12\x15\n\x04pool\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12\x15\n\x04name\x18\x02 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12\x16\n\x0e\x63\x61pacity_bytes\x18\x03 \x01(\x03\x12#\n\x06\x66ormat\x18\x04 \x01(\x0e\x32\x13.proa.v1.DiskFormat\x12 \n\x04\x62\x61se\x18\x05 \x01(\x0b\x32\x12.proa.v1.VolumeRef\x12\x13\n\x0bpreallocate\x18\x06 \x01(\x08\"\x82\x01\n\x13\x43reateVolumeRequest\x12!\n\x04spec\x18\x01 \x01(\x0b\x32\x13.proa.v1.VolumeSpec\x12\x15\n\x04host\x18\x02 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\"7\n\x14\x43reateVolumeResponse\x12\x1f\n\x06volume\x18\x01 \x01(\x0b\x32\x0f.proa.v1.Volume\"\xb7\x01\n\x13\x44\x65leteVolumeRequest\x12\x15\n\x04pool\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12\x15\n\x04name\x18\x02 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12\x15\n\x04host\x18\x03 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12(\n\x11ignore_unreadable\x18\x04 \x03(\tB\r\xf8\xc4\xa9\x82\x03\x64\xe8\xca\xbd\xa6\x08\x80\x10\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\"\x16\n\x14\x44\x65leteVolumeResponse2\xaf\x02\n\rVolumeService\x12^\n\x0bListVolumes\x12\x1b.proa.v1.ListVolumesRequest\x1a\x1c.proa.v1.ListVolumesResponse\"\x14\x90\x02\x01\xa8\xdf\x91\xc2\x03\x80\x80\x04\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x01\x12^\n\x0c\x43reateVolume\x12\x1c.proa.v1.CreateVolumeRequest\x1a\x1d.proa.v1.CreateVolumeResponse\"\x11\xa8\xdf\x91\xc2\x03\x80\x80\x04\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\x12^\n\x0c\x44\x65leteVolume\x12\x1c.proa.v1.DeleteVolumeRequest\x1a\x1d.proa.v1.DeleteVolumeResponse\"\x11\xa8\xdf\x91\xc2\x03\x80\x80\x04\xca\xfb\x9d\xd5\x03\x03\x1a\x01\x02\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'proa.v1.volume_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\007proa.v1P\001'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\013dev.proa.v1P\001Z\032proa.dev/go/proa/v1;proav1\242\002\003PRA\252\002\007Proa.V1\312\002\007Proa\\V1\352\002\010Proa::V1'
   _globals['_LISTVOLUMESREQUEST'].fields_by_name['pool']._loaded_options = None
-  _globals['_LISTVOLUMESREQUEST'].fields_by_name['pool']._serialized_options = b'\310\341\030\377\001'
+  _globals['_LISTVOLUMESREQUEST'].fields_by_name['pool']._serialized_options = b'\350\312\275\246\010\377\001'
   _globals['_LISTVOLUMESREQUEST'].fields_by_name['page_token']._loaded_options = None
-  _globals['_LISTVOLUMESREQUEST'].fields_by_name['page_token']._serialized_options = b'\310\341\030\200 '
+  _globals['_LISTVOLUMESREQUEST'].fields_by_name['page_token']._serialized_options = b'\350\312\275\246\010\200 '
   _globals['_LISTVOLUMESREQUEST'].fields_by_name['host']._loaded_options = None
-  _globals['_LISTVOLUMESREQUEST'].fields_by_name['host']._serialized_options = b'\310\341\030\377\001'
+  _globals['_LISTVOLUMESREQUEST'].fields_by_name['host']._serialized_options = b'\350\312\275\246\010\377\001'
   _globals['_VOLUMESPEC'].fields_by_name['pool']._loaded_options = None
-  _globals['_VOLUMESPEC'].fields_by_name['pool']._serialized_options = b'\310\341\030\377\001'
+  _globals['_VOLUMESPEC'].fields_by_name['pool']._serialized_options = b'\350\312\275\246\010\377\001'
   _globals['_VOLUMESPEC'].fields_by_name['name']._loaded_options = None
-  _globals['_VOLUMESPEC'].fields_by_name['name']._serialized_options = b'\310\341\030\377\001'
+  _globals['_VOLUMESPEC'].fields_by_name['name']._serialized_options = b'\350\312\275\246\010\377\001'
   _globals['_CREATEVOLUMEREQUEST'].fields_by_name['host']._loaded_options = None
-  _globals['_CREATEVOLUMEREQUEST'].fields_by_name['host']._serialized_options = b'\310\341\030\377\001'
+  _globals['_CREATEVOLUMEREQUEST'].fields_by_name['host']._serialized_options = b'\350\312\275\246\010\377\001'
+  _globals['_CREATEVOLUMEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_CREATEVOLUMEREQUEST'].fields_by_name['request_id']._serialized_options = b'\350\312\275\246\010@'
   _globals['_DELETEVOLUMEREQUEST'].fields_by_name['pool']._loaded_options = None
-  _globals['_DELETEVOLUMEREQUEST'].fields_by_name['pool']._serialized_options = b'\310\341\030\377\001'
+  _globals['_DELETEVOLUMEREQUEST'].fields_by_name['pool']._serialized_options = b'\350\312\275\246\010\377\001'
   _globals['_DELETEVOLUMEREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_DELETEVOLUMEREQUEST'].fields_by_name['name']._serialized_options = b'\310\341\030\377\001'
+  _globals['_DELETEVOLUMEREQUEST'].fields_by_name['name']._serialized_options = b'\350\312\275\246\010\377\001'
   _globals['_DELETEVOLUMEREQUEST'].fields_by_name['host']._loaded_options = None
-  _globals['_DELETEVOLUMEREQUEST'].fields_by_name['host']._serialized_options = b'\310\341\030\377\001'
+  _globals['_DELETEVOLUMEREQUEST'].fields_by_name['host']._serialized_options = b'\350\312\275\246\010\377\001'
   _globals['_DELETEVOLUMEREQUEST'].fields_by_name['ignore_unreadable']._loaded_options = None
-  _globals['_DELETEVOLUMEREQUEST'].fields_by_name['ignore_unreadable']._serialized_options = b'\300\341\030d\310\341\030\200\020'
+  _globals['_DELETEVOLUMEREQUEST'].fields_by_name['ignore_unreadable']._serialized_options = b'\370\304\251\202\003d\350\312\275\246\010\200\020'
+  _globals['_DELETEVOLUMEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_DELETEVOLUMEREQUEST'].fields_by_name['request_id']._serialized_options = b'\350\312\275\246\010@'
   _globals['_VOLUMESERVICE'].methods_by_name['ListVolumes']._loaded_options = None
-  _globals['_VOLUMESERVICE'].methods_by_name['ListVolumes']._serialized_options = b'\220\002\001\260\341\030\003\270\341\030\200\200\004'
+  _globals['_VOLUMESERVICE'].methods_by_name['ListVolumes']._serialized_options = b'\220\002\001\250\337\221\302\003\200\200\004\312\373\235\325\003\003\032\001\001'
   _globals['_VOLUMESERVICE'].methods_by_name['CreateVolume']._loaded_options = None
-  _globals['_VOLUMESERVICE'].methods_by_name['CreateVolume']._serialized_options = b'\260\341\030\004\270\341\030\200\200\004'
+  _globals['_VOLUMESERVICE'].methods_by_name['CreateVolume']._serialized_options = b'\250\337\221\302\003\200\200\004\312\373\235\325\003\003\032\001\002'
   _globals['_VOLUMESERVICE'].methods_by_name['DeleteVolume']._loaded_options = None
-  _globals['_VOLUMESERVICE'].methods_by_name['DeleteVolume']._serialized_options = b'\260\341\030\004\270\341\030\200\200\004'
-  _globals['_LISTVOLUMESREQUEST']._serialized_start=129
-  _globals['_LISTVOLUMESREQUEST']._serialized_end=237
-  _globals['_LISTVOLUMESRESPONSE']._serialized_start=239
-  _globals['_LISTVOLUMESRESPONSE']._serialized_end=319
-  _globals['_VOLUMESPEC']._serialized_start=322
-  _globals['_VOLUMESPEC']._serialized_end=492
-  _globals['_CREATEVOLUMEREQUEST']._serialized_start=494
-  _globals['_CREATEVOLUMEREQUEST']._serialized_end=571
-  _globals['_CREATEVOLUMERESPONSE']._serialized_start=573
-  _globals['_CREATEVOLUMERESPONSE']._serialized_end=628
-  _globals['_DELETEVOLUMEREQUEST']._serialized_start=630
-  _globals['_DELETEVOLUMEREQUEST']._serialized_end=752
-  _globals['_DELETEVOLUMERESPONSE']._serialized_start=754
-  _globals['_DELETEVOLUMERESPONSE']._serialized_end=776
-  _globals['_VOLUMESERVICE']._serialized_start=779
-  _globals['_VOLUMESERVICE']._serialized_end=1061
+  _globals['_VOLUMESERVICE'].methods_by_name['DeleteVolume']._serialized_options = b'\250\337\221\302\003\200\200\004\312\373\235\325\003\003\032\001\002'
+  _globals['_LISTVOLUMESREQUEST']._serialized_start=139
+  _globals['_LISTVOLUMESREQUEST']._serialized_end=253
+  _globals['_LISTVOLUMESRESPONSE']._serialized_start=255
+  _globals['_LISTVOLUMESRESPONSE']._serialized_end=335
+  _globals['_VOLUMESPEC']._serialized_start=338
+  _globals['_VOLUMESPEC']._serialized_end=512
+  _globals['_CREATEVOLUMEREQUEST']._serialized_start=515
+  _globals['_CREATEVOLUMEREQUEST']._serialized_end=645
+  _globals['_CREATEVOLUMERESPONSE']._serialized_start=647
+  _globals['_CREATEVOLUMERESPONSE']._serialized_end=702
+  _globals['_DELETEVOLUMEREQUEST']._serialized_start=705
+  _globals['_DELETEVOLUMEREQUEST']._serialized_end=888
+  _globals['_DELETEVOLUMERESPONSE']._serialized_start=890
+  _globals['_DELETEVOLUMERESPONSE']._serialized_end=912
+  _globals['_VOLUMESERVICE']._serialized_start=915
+  _globals['_VOLUMESERVICE']._serialized_end=1218
 # @@protoc_insertion_point(module_scope)

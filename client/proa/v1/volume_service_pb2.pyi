@@ -7,8 +7,9 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
-from proa.v1 import domain_pb2 as _domain_pb2
+from proa.v1 import disk_format_pb2 as _disk_format_pb2
 from proa.v1 import volume_pb2 as _volume_pb2
+from proa.v1 import volume_ref_pb2 as _volume_ref_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -112,12 +113,12 @@ class VolumeSpec(_message.Message):
     """
     capacity_bytes: _builtins.int
     """Size that a guest sees, in bytes; 0 with a base volume: that one's size."""
-    format: _domain_pb2.DiskFormat.ValueType
+    format: _disk_format_pb2.DiskFormat.ValueType
     """Default qcow2."""
     preallocate: _builtins.bool
     """Take all of the space now rather than as it is needed."""
     @_builtins.property
-    def base(self) -> _domain_pb2.VolumeRef:
+    def base(self) -> _volume_ref_pb2.VolumeRef:
         """A volume that the new one begins with; see NewDisk."""
 
     def __init__(
@@ -126,8 +127,8 @@ class VolumeSpec(_message.Message):
         pool: _builtins.str = ...,
         name: _builtins.str = ...,
         capacity_bytes: _builtins.int = ...,
-        format: _domain_pb2.DiskFormat.ValueType = ...,
-        base: _domain_pb2.VolumeRef | None = ...,
+        format: _disk_format_pb2.DiskFormat.ValueType = ...,
+        base: _volume_ref_pb2.VolumeRef | None = ...,
         preallocate: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["base", b"base"]  # noqa: Y015
@@ -146,10 +147,19 @@ class CreateVolumeRequest(_message.Message):
 
     SPEC_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     host: _builtins.str
     """Host connection; empty: the first one.
     At most 255 characters.
     """
+    request_id: _builtins.str
+    """UUID that makes the call happen once: a repetition with it joins the call or gets its answer.
+    Empty: every repetition is another call.
+    At most 64 characters.
+    """
+    validate_only: _builtins.bool
+    """Only check the request, as far as that can be done without effect. The response is empty."""
     @_builtins.property
     def spec(self) -> Global___VolumeSpec:
         """What to make. Required."""
@@ -159,10 +169,12 @@ class CreateVolumeRequest(_message.Message):
         *,
         spec: Global___VolumeSpec | None = ...,
         host: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["host", b"host", "spec", b"spec"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["host", b"host", "request_id", b"request_id", "spec", b"spec", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -202,6 +214,8 @@ class DeleteVolumeRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
     IGNORE_UNREADABLE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     pool: _builtins.str
     """Storage pool; empty: the host's default pool.
     At most 255 characters.
@@ -214,6 +228,13 @@ class DeleteVolumeRequest(_message.Message):
     """Host connection; empty: the first one.
     At most 255 characters.
     """
+    request_id: _builtins.str
+    """UUID that makes the call happen once: a repetition with it joins the call or gets its answer.
+    Empty: every repetition is another call.
+    At most 64 characters.
+    """
+    validate_only: _builtins.bool
+    """Only check the request, as far as that can be done without effect. The response is empty."""
     @_builtins.property
     def ignore_unreadable(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Who does not count, by the names that the error gives, such as "domain web" or
@@ -229,10 +250,12 @@ class DeleteVolumeRequest(_message.Message):
         name: _builtins.str = ...,
         host: _builtins.str = ...,
         ignore_unreadable: _abc.Iterable[_builtins.str] | None = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["host", b"host", "ignore_unreadable", b"ignore_unreadable", "name", b"name", "pool", b"pool"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["host", b"host", "ignore_unreadable", b"ignore_unreadable", "name", b"name", "pool", b"pool", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

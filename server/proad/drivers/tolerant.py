@@ -20,7 +20,6 @@ _log = structlog.get_logger(__name__)
 
 MOST = 2**63 - 1
 """The largest number of the contract."""
-UINT32 = 2**32 - 1
 INT32 = 2**31 - 1
 # Longer numbers are slow to parse, and Python refuses those of some thousand digits.
 _LONGEST_NUMBER = 40

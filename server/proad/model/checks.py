@@ -99,6 +99,7 @@ FileName = Annotated[
 Name = Annotated[FileName, Field(min_length=1)]
 # The maximum of engines, and more than any host has.
 Bytes = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Count = Annotated[int, Field(ge=0)]
 
 
 T = TypeVar("T")

@@ -13,6 +13,7 @@ from proad.model.checks import (
     GRACE_LIMIT,
     AbsolutePath,
     Bytes,
+    Count,
     MacAddress,
     Port,
     Text,
@@ -153,7 +154,7 @@ class RestartPolicy:
     """Whether and how Docker restarts an ended container."""
 
     mode: RestartPolicyMode = RestartPolicyMode.NO
-    max_retries: int = 0
+    max_retries: Count = 0
 
     @model_validator(mode="after")
     def _retries_need_on_failure(self) -> "RestartPolicy":
@@ -176,7 +177,7 @@ class HealthCheck:
     shell_command: Text = ""
     interval: _Period | None = None
     timeout: _Period | None = None
-    retries: int = 0
+    retries: Count = 0
     start_period: Annotated[timedelta, Field(ge=timedelta(0), le=_LONGEST)] | None = None
     disabled: bool = False
 
@@ -205,8 +206,8 @@ class ContainerResources:
     memory_swap_bytes: Annotated[int, Field(ge=-1)] = 0
     cpus: _Cpus = 0.0
     cpuset_cpus: CpuSet = ""
-    cpu_shares: int = 0
-    pids_limit: int = 0
+    cpu_shares: Count = 0
+    pids_limit: Count = 0
 
 
 def _environment(env: Mapping[str, str]) -> Mapping[str, str]:
@@ -332,5 +333,5 @@ class ContainerUpdate:
     memory_swap_bytes: Annotated[int, Field(ge=-1)] | None = None
     cpus: _Cpus | None = None
     cpuset_cpus: CpuSet | None = None
-    pids_limit: int | None = None
+    pids_limit: Count | None = None
     restart_policy: RestartPolicy | None = None

@@ -5,10 +5,11 @@ from enum import StrEnum
 
 
 class Scope(StrEnum):
-    """A permission. Membership is exact: ADVANCED does not imply BASIC."""
+    """A permission. Membership is exact: no scope implies another."""
 
     BASIC = "basic"
     ADVANCED = "advanced"
+    AUDIT = "audit"
 
 
 def write_scopes(scopes: Iterable[Scope]) -> str:

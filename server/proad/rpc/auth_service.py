@@ -1,6 +1,6 @@
 """AuthService: tokens."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -15,14 +15,11 @@ from proad.model.scope import Scope
 from proad.rpc import caller
 from proad.rpc.authorizer import forwarded, headers
 from proad.rpc.decode import required_text
+from proad.rpc.methods import SCOPES
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 
-_SCOPES: Mapping["v1.Scope.ValueType", Scope] = {
-    v1.SCOPE_BASIC: Scope.BASIC,
-    v1.SCOPE_ADVANCED: Scope.ADVANCED,
-}
-_NUMBERS = {scope: number for number, scope in _SCOPES.items()}
+_NUMBERS = {scope: number for number, scope in SCOPES.items()}
 
 
 class AuthService(auth_service_pb2_grpc.AuthServiceServicer):
@@ -67,11 +64,11 @@ class AuthService(auth_service_pb2_grpc.AuthServiceServicer):
 def _wanted(numbers: Iterable["v1.Scope.ValueType"]) -> list[Scope] | None:
     wanted = []
     for index, number in enumerate(numbers):
-        if number not in _SCOPES:
+        if number not in SCOPES:
             raise InvalidArgumentError.of(
-                f"scopes[{index}]", "must be SCOPE_BASIC or SCOPE_ADVANCED"
+                f"scopes[{index}]", "must be SCOPE_BASIC, SCOPE_ADVANCED or SCOPE_AUDIT"
             )
-        wanted.append(_SCOPES[number])
+        wanted.append(SCOPES[number])
     return wanted or None
 
 

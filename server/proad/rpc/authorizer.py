@@ -6,10 +6,8 @@ from typing import Any
 
 import grpc
 
-from proa import v1
 from proad.auth.service import Authenticator, require
 from proad.errors import ScopeMissingError, ShuttingDownError, TokenInvalidError
-from proad.model.scope import Scope
 from proad.rpc import caller
 from proad.rpc.methods import Method
 
@@ -18,9 +16,9 @@ Metadata = Iterable[tuple[str, str | bytes]]
 
 
 class Authorizer:
-    """Authorizes callers by the scope that a method requires and those that the token grants.
+    """Authorizes callers by the access that a method requires and the scopes that the token grants.
 
-    Denied by default: a method without a scope in the contract is refused. A caller who is not
+    Denied by default: a method without access in the contract is refused. A caller who is not
     authenticated gets UNAUTHENTICATED, one without the scope PERMISSION_DENIED.
 
     Args:
@@ -36,7 +34,7 @@ class Authorizer:
         self._closed = True
 
     async def authorize(self, method: Method, metadata: Metadata) -> None:
-        """Authorize a call, and set the current `caller` unless the method is PUBLIC.
+        """Authorize a call, and set the current `caller` unless the method is public.
 
         The caller is set also if the scope is missing: the access log names the user.
 
@@ -46,19 +44,15 @@ class Authorizer:
         """
         if self._closed:
             raise ShuttingDownError
-        if method.scope == v1.SCOPE_PUBLIC:
+        access = method.access
+        if access.public:
             return
         known = await self._authenticator.authenticate(_authorization(metadata))
         caller.enter(known)
-        match method.scope:
-            case v1.SCOPE_AUTHENTICATED:
-                pass
-            case v1.SCOPE_BASIC:
-                require(known, Scope.BASIC)
-            case v1.SCOPE_ADVANCED:
-                require(known, Scope.ADVANCED)
-            case _:
-                raise ScopeMissingError("none that exists", sorted(known.scopes))
+        for scope in access.scopes:
+            require(known, scope)
+        if not access.scopes and not access.authenticated:
+            raise ScopeMissingError("none that exists", sorted(known.scopes))
 
     async def check_again(self) -> None:
         """Check that the current caller would still be authorized.

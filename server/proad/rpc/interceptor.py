@@ -18,7 +18,6 @@ from typing import Any
 import grpc
 import structlog
 
-from proa import v1
 from proad.auth.service import Authenticator
 from proad.errors import ProaError
 from proad.rpc import caller
@@ -140,7 +139,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     def _serving(self, method: Method, servicer: Any) -> _Serve:
         """Return what reads the request of a call and passes it to the servicer."""
-        public = method.scope == v1.SCOPE_PUBLIC
+        public = method.access.public
         reader = RequestReader(
             method.request,
             method.max_request_bytes,

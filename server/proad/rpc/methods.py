@@ -1,4 +1,4 @@
-"""The options of the RPCs in the contract: required scope, size of the request."""
+"""The options of the RPCs in the contract: access, size of the request."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from proa import v1
+from proad.model.scope import Scope
 
 
 def _services_of(*files: Any) -> tuple[ServiceDescriptor, ...]:
@@ -38,6 +39,29 @@ _STANDARD_SERVICES = _services_of(health_pb2, reflection_pb2)
 _STANDARD_REQUEST_BYTES = 4096
 
 
+SCOPES: Mapping["v1.Scope.ValueType", Scope] = {
+    v1.SCOPE_BASIC: Scope.BASIC,
+    v1.SCOPE_ADVANCED: Scope.ADVANCED,
+    v1.SCOPE_AUDIT: Scope.AUDIT,
+}
+"""The scopes by their numbers in the contract."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The requirements on the caller of an RPC. Without any, nobody may call it.
+
+    Attributes:
+        public: no token is needed.
+        authenticated: any valid token.
+        scopes: a token with all these scopes.
+    """
+
+    public: bool = False
+    authenticated: bool = False
+    scopes: tuple[Scope, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Method:
     """One RPC.
@@ -45,7 +69,7 @@ class Method:
     Attributes:
         path: the full path, "/proa.v1.ResourceService/GetResource".
         request: the request message.
-        scope: the scope that the caller must have; UNSPECIFIED: nobody may call the method.
+        access: the requirements on the caller.
         max_request_bytes: the largest request message, decompressed.
         changes: whether a call may change something.
         endless: a stream that changes nothing and never ends by itself.
@@ -54,7 +78,7 @@ class Method:
 
     path: str
     request: type[Message] = Empty
-    scope: "v1.Scope.ValueType" = v1.SCOPE_UNSPECIFIED
+    access: Access = Access()
     max_request_bytes: int = 0
     changes: bool = False
     endless: bool = False
@@ -81,10 +105,21 @@ def _ours(service: ServiceDescriptor, method: Any) -> Method:
     return Method(
         f"/{service.full_name}/{method.name}",
         request=GetMessageClass(method.input_type),
-        scope=options.Extensions[v1.required_scope],
+        access=_access(options.Extensions[v1.access]),
         max_request_bytes=options.Extensions[v1.max_request_bytes],
         changes=not reads,
         endless=method.server_streaming and reads,
+    )
+
+
+def _access(option: v1.Access) -> Access:
+    """Return the requirements of an option; none for an option with an unknown scope."""
+    if not all(number in SCOPES for number in option.scopes):
+        return Access()
+    return Access(
+        public=option.public,
+        authenticated=option.authenticated,
+        scopes=tuple(SCOPES[number] for number in option.scopes),
     )
 
 
@@ -92,7 +127,7 @@ def _standard(service: ServiceDescriptor, method: Any) -> Method:
     return Method(
         f"/{service.full_name}/{method.name}",
         request=GetMessageClass(method.input_type),
-        scope=v1.SCOPE_PUBLIC,
+        access=Access(public=True),
         max_request_bytes=_STANDARD_REQUEST_BYTES,
         endless=method.server_streaming,
         standard=True,

@@ -18,7 +18,7 @@ from proad.errors import (
     StateError,
 )
 
-ERROR_DOMAIN = "proa.v1"
+ERROR_DOMAIN = "proa.dev"
 
 CODES: Mapping[Reason, "code_pb2.Code.ValueType"] = MappingProxyType(
     {

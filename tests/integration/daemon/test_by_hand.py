@@ -88,7 +88,7 @@ def test_buf_curl_session_runs(start_daemon: Callable[..., Daemon], token: str, 
     info = error_details_pb2.ErrorInfo()
     (packed,) = [d for d in ambiguous["details"] if d["type"] == "google.rpc.ErrorInfo"]
     info.ParseFromString(base64.b64decode(packed["value"] + "=="))
-    assert (info.domain, info.reason) == ("proa.v1", "AMBIGUOUS_ID")
+    assert (info.domain, info.reason) == ("proa.dev", "AMBIGUOUS_ID")
     assert f"local/domain/{token}" in info.metadata["candidates"]
 
     stopped = operator(

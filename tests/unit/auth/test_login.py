@@ -20,8 +20,8 @@ from unit.auth.conftest import PASSWORDS
 @pytest.mark.parametrize(
     ("name", "asked", "given"),
     [
-        ("ann", None, {Scope.BASIC, Scope.ADVANCED}),
-        ("ann", [], {Scope.BASIC, Scope.ADVANCED}),
+        ("ann", None, set(Scope)),
+        ("ann", [], set(Scope)),
         ("ann", [Scope.ADVANCED], {Scope.ADVANCED}),
         ("ann", [Scope.BASIC, Scope.BASIC], {Scope.BASIC}),
         ("bob", None, {Scope.BASIC}),

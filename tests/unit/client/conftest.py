@@ -25,7 +25,7 @@ from proa.v1 import (
 from unit.client.watch_server import WatchServer
 
 
-def make_status(code, reason, message="what happened", *details, domain="proa.v1", **metadata):
+def make_status(code, reason, message="what happened", *details, domain="proa.dev", **metadata):
     """The status that a proad would send."""
     info = error_details_pb2.ErrorInfo(reason=reason, domain=domain, metadata=metadata)
     status = status_pb2.Status(code=code.value[0], message=message)

@@ -214,9 +214,9 @@ def fields_of(message, above=""):
         ("volumes create v", v1.VolumeSpec, set()),
         ("update web", v1.ContainerUpdate, set()),
         ("update web", v1.DomainUpdate, set()),
-        ("rm web", v1.DeleteResourceRequest, {"id"}),
-        ("start web", v1.StartResourceRequest, {"id"}),
-        ("stop web", v1.StopResourceRequest, {"id"}),
+        ("rm web", v1.DeleteResourceRequest, {"id", "request_id", "validate_only"}),
+        ("start web", v1.StartResourceRequest, {"id", "request_id", "validate_only"}),
+        ("stop web", v1.StopResourceRequest, {"id", "request_id", "validate_only"}),
     ],
 )
 def test_option_of_each_field_that_a_command_sets_exists(argv, message, without):

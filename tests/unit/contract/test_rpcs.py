@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from proa import v1
+from proad.rpc.methods import SCOPES
 from rpc.daemon import contract_files
 
 METHODS = [
@@ -13,7 +14,6 @@ METHODS = [
     for service in file.services_by_name.values()
     for method in service.methods
 ]
-SCOPES = {v1.SCOPE_PUBLIC, v1.SCOPE_AUTHENTICATED, v1.SCOPE_BASIC, v1.SCOPE_ADVANCED}
 
 
 @pytest.fixture(params=METHODS, ids=lambda method: method.name)
@@ -21,17 +21,29 @@ def method(request):
     return request.param
 
 
-def test_rpc_names_its_scope(method):
-    assert method.GetOptions().Extensions[v1.required_scope] in SCOPES
+def test_rpc_names_exactly_one_kind_of_access(method):
+    access = method.GetOptions().Extensions[v1.access]
+
+    assert [access.public, access.authenticated, bool(access.scopes)].count(True) == 1
+    assert set(access.scopes) <= set(SCOPES)
 
 
 def test_read_rpcs_need_basic_scope_alone(method):
     """GetDomainXml is an exception: the XML may contain an operator's secrets."""
     options = method.GetOptions()
     looks = options.idempotency_level == options.NO_SIDE_EFFECTS
-    scope = options.Extensions[v1.required_scope]
+    access = options.Extensions[v1.access]
+    if access.scopes and method.name != "GetDomainXml":
+        assert looks == (list(access.scopes) == [v1.SCOPE_BASIC])
 
-    assert looks == (scope == v1.SCOPE_BASIC) or method.name == "GetDomainXml"
+
+def test_changing_unary_rpc_has_a_request_id_or_no_journal(method):
+    options = method.GetOptions()
+    fields = method.input_type.fields_by_name
+    kept = options.Extensions[v1.journal] != v1.JOURNAL_NONE
+    changes = options.idempotency_level != options.NO_SIDE_EFFECTS
+
+    assert ({"request_id", "validate_only"} <= set(fields)) == (changes and kept)
 
 
 def test_rpc_messages_are_named_after_it(method):

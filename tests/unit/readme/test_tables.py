@@ -20,7 +20,12 @@ from readme import README, blocks
 TIMING = RpcTiming()
 LIMITS = README.parent / "docs/limits.md"
 SECURITY = README.parent / "docs/security.md"
-SCOPES = (v1.SCOPE_PUBLIC, v1.SCOPE_AUTHENTICATED, v1.SCOPE_BASIC, v1.SCOPE_ADVANCED)
+ACCESS = (
+    v1.Access(public=True),
+    v1.Access(authenticated=True),
+    v1.Access(scopes=[v1.SCOPE_BASIC]),
+    v1.Access(scopes=[v1.SCOPE_ADVANCED]),
+)
 
 
 def rows(page: Path, head: str) -> list[list[str]]:
@@ -38,9 +43,9 @@ def test_calls_table_matches_contract():
             ", ".join(
                 method.name
                 for method in service.methods
-                if method.GetOptions().Extensions[v1.required_scope] == scope
+                if method.GetOptions().Extensions[v1.access] == access
             )
-            for scope in SCOPES
+            for access in ACCESS
         ]
         for service in SERVICES
     }

@@ -27,14 +27,14 @@ def fresh():
 @pytest.mark.parametrize(
     "odd",
     [
-        {"pid": 2**32},
-        {"pid": -1},
+        {"pid": 2**31},
+        {"pid": -(2**31) - 1},
         {"hostname": 5},
         {"hostname": "\ud800"},
         {"env": {"a": "\ud800"}},
         {"command": ("a", None)},
         {"ports": 5},
-        {"ports": (PublishedPort(container_port=-1),)},
+        {"ports": (PublishedPort(container_port=2**31),)},
         {"health": "SICK"},
         {"stop_timeout": timedelta.max},
         {"resources": "none"},

@@ -24,7 +24,7 @@ from proad.drivers.docker.subscription import subscribed
 from proad.drivers.docker.timing import DockerTiming
 from proad.drivers.docker.update import ContainerUpdater
 from proad.drivers.threads import DEFAULT_TIMEOUT
-from proad.drivers.tolerant import UINT32
+from proad.drivers.tolerant import INT32
 from proad.errors import EngineConflictError, EngineTimedOutError
 from proad.model import (
     ContainerSpec,
@@ -145,7 +145,7 @@ class DockerDriver:
             version=version,
             api_version=str(api_version),
             hostname=info["Name"].text(),
-            cpus=info["NCPU"].count(UINT32),
+            cpus=info["NCPU"].count(INT32),
             memory_bytes=info["MemTotal"].count(),
             architecture=info["Architecture"].text(),
             warnings=info["Warnings"].texts(),

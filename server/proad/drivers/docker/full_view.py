@@ -21,7 +21,7 @@ from proad.drivers.docker.view import (
     mounted,
     to_the_second,
 )
-from proad.drivers.tolerant import INT32, UINT32, Value
+from proad.drivers.tolerant import INT32, Value
 from proad.model import (
     ACTIVE,
     Container,
@@ -83,9 +83,9 @@ def full(item: Value, id: str) -> Resource:
             hostname=config["Hostname"].text(),
             resources=_resources(host),
             restart_policy=_restart_policy(host["RestartPolicy"]),
-            restart_count=item["RestartCount"].count(UINT32),
+            restart_count=item["RestartCount"].count(INT32),
             health=_health(state["Health"]["Status"]),
-            pid=state["Pid"].count(UINT32),
+            pid=state["Pid"].count(INT32),
             shm_size_bytes=host["ShmSize"].count(),
             ulimits=tuple(_ulimits(host["Ulimits"])),
             init=host["Init"].flag(),
@@ -125,7 +125,7 @@ def _state_detail(state: Value) -> StateDetail:
     reason = STATES.get(status, UNKNOWN)[1]
     code: int | None = None
     if status in {"exited", "dead", "restarting"}:
-        code = state["ExitCode"].number(-INT32, INT32)
+        code = state["ExitCode"].number(-INT32)
     oom_killed = state["OOMKilled"].flag()
     if status == "exited":
         reason = exit_reason(code)
@@ -180,8 +180,8 @@ def _resources(host: Value) -> ContainerResources:
         memory_swap_bytes=host["MemorySwap"].number(-1) or 0,
         cpus=_cpus(host),
         cpuset_cpus=host["CpusetCpus"].text(),
-        cpu_shares=host["CpuShares"].count(UINT32),
-        pids_limit=max(host["PidsLimit"].number(-1, UINT32) or 0, 0),  # -1 is no limit, too
+        cpu_shares=host["CpuShares"].count(INT32),
+        pids_limit=max(host["PidsLimit"].number(-1, INT32) or 0, 0),  # -1 is no limit, too
     )
 
 
@@ -196,7 +196,7 @@ def _cpus(host: Value) -> float:
 def _restart_policy(policy: Value) -> RestartPolicy:
     return RestartPolicy(
         mode=policy["Name"].one_of(_POLICIES, RestartPolicyMode.OTHER) or RestartPolicyMode.NO,
-        max_retries=policy["MaximumRetryCount"].count(UINT32),
+        max_retries=policy["MaximumRetryCount"].count(INT32),
     )
 
 

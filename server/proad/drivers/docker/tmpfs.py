@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from proad.drivers.tolerant import MOST, UINT32, Value
+from proad.drivers.tolerant import INT32, MOST, Value
 from proad.model import Mount, TmpfsMount
 
 # As the kernel reads a size: https://docs.kernel.org/filesystems/tmpfs.html
@@ -32,7 +32,7 @@ def in_memory(item: Value) -> Iterable[Mount]:
 def _of_mount(mount: Value, target: str) -> Mount:
     """Return a mount that was asked for by `--mount type=tmpfs`."""
     options = mount["TmpfsOptions"]
-    memory = TmpfsMount(size_bytes=options["SizeBytes"].count(), mode=options["Mode"].count(UINT32))
+    memory = TmpfsMount(size_bytes=options["SizeBytes"].count(), mode=options["Mode"].count(INT32))
     return Mount(target=target, read_only=mount["ReadOnly"].flag(), tmpfs=memory)
 
 

@@ -15,7 +15,7 @@ from proad.drivers.libvirt.xml import metadata
 from proad.drivers.libvirt.xml.domain_view import domain_of
 from proad.drivers.libvirt.xml.metadata import Metadata, in_domain
 from proad.drivers.libvirt.xml.node import Node
-from proad.drivers.tolerant import UINT32, Omissions, Value
+from proad.drivers.tolerant import INT32, Omissions, Value
 from proad.model import Disk, Domain, NetworkInterface, VolumeRef
 
 _NO_VOLUME = frozenset(
@@ -76,7 +76,7 @@ class FullView:
             autostart=bool(query(omissions, domain, "autostart", domain.autostart, 0)),
             disks=tuple(self._with_volume(domain, disk, sizes=ask_guest) for disk in seen.disks),
             networks=tuple(_with_addresses(each, leases) for each in seen.networks),
-            snapshot_count=Value(snapshots, omissions, id, "snapshots").count(UINT32),
+            snapshot_count=Value(snapshots, omissions, id, "snapshots").count(INT32),
         )
         return details, facts
 

@@ -9,7 +9,7 @@ from proad.drivers.libvirt.connections import bulk_stats
 from proad.drivers.libvirt.connections.queries import lookup
 from proad.drivers.libvirt.full_view import FullView, XmlFacts
 from proad.drivers.libvirt.state import state_of
-from proad.drivers.tolerant import INT32, MOST, UINT32, Omissions, Value
+from proad.drivers.tolerant import INT32, MOST, Omissions, Value
 from proad.model import (
     Domain,
     Lifetime,
@@ -55,7 +55,7 @@ class Size:
         value = Value(answer, _UNLOGGED)
         maximum = value["balloon.maximum"].number(0, _MOST_KIB)
         memory = value["balloon.current"].number(0, _MOST_KIB)
-        vcpus = value["vcpu.current"].number(0, UINT32)
+        vcpus = value["vcpu.current"].number(0, INT32)
         if maximum is None or memory is None or vcpus is None:
             return None
         return cls(maximum, memory, vcpus)
@@ -138,7 +138,7 @@ def read_state(domain: libvirt.virDomain) -> tuple[ResourceState, StateDetail]:
 
 def state_from_stats(answer: Value, *, saved: bool) -> tuple[ResourceState, StateDetail]:
     """Take the state from libvirt's statistics."""
-    state, reason = (answer[f"state.{part}"].number(-INT32, INT32) for part in ("state", "reason"))
+    state, reason = (answer[f"state.{part}"].number(-INT32) for part in ("state", "reason"))
     if state is None:
         return ResourceState.OTHER, StateDetail(message="libvirt tells no state")
     return state_of(state, reason or 0, saved=saved)

@@ -8,7 +8,7 @@ import libvirt
 
 from proad.drivers.libvirt.host.virt import HostFacts, VirtChoice, is_local, is_test, read_facts
 from proad.drivers.libvirt.xml.parser import parse
-from proad.drivers.tolerant import UINT32, Omissions, Value
+from proad.drivers.tolerant import INT32, Omissions, Value
 from proad.model import EngineInfo
 
 # Place of the number of processors in libvirt's information on a host.
@@ -61,7 +61,7 @@ class LibvirtHost:
             version=version,
             api_version=f"{connection.getType()} {_version(connection.getVersion())}",
             hostname=self._hostname(connection),
-            cpus=info[_CPUS].count(UINT32) if len(info) > _CPUS else 0,
+            cpus=info[_CPUS].count(INT32) if len(info) > _CPUS else 0,
             memory_bytes=facts.memory_bytes,
             architecture=facts.architecture,
             warnings=facts.warnings,

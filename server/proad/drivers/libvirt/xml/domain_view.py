@@ -4,7 +4,7 @@ from lxml import etree
 
 from proad.drivers.domain_enums import boot_device, member, preferred_graphics
 from proad.drivers.libvirt.xml.node import Node
-from proad.drivers.tolerant import MOST, UINT32, Omissions
+from proad.drivers.tolerant import INT32, MOST, Omissions
 from proad.model import (
     BootDevice,
     Disk,
@@ -60,7 +60,7 @@ def domain_of(
     return Domain(
         memory_bytes=_bytes(root.first("currentMemory")) or maximum,
         max_memory_bytes=maximum,
-        vcpus=vcpu.attribute("current").count(UINT32) or vcpu.content().count(UINT32) or 1,
+        vcpus=vcpu.attribute("current").count(INT32) or vcpu.content().count(INT32) or 1,
         title=root.first("title").content().text(),
         description=root.first("description").content().text(),
         virt_type=member(VirtType, root.attribute("type").text()),
@@ -71,7 +71,7 @@ def domain_of(
         networks=tuple(_interface(each) for each in root.each("devices/interface")),
         graphics=_graphics(root),
         guest_agent_connected=agent_connected(root.element),
-        runtime_id=root.attribute("id").count(UINT32),
+        runtime_id=root.attribute("id").count(INT32),
     )
 
 
