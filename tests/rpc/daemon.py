@@ -35,6 +35,7 @@ class Rpc:
     name: str
     streams: bool
     access: v1.Access
+    max_request_bytes: int
     request: type
     response: type
 
@@ -55,6 +56,7 @@ def rpcs():
                     name=method.name,
                     streams=method.server_streaming,
                     access=method.GetOptions().Extensions[v1.access],
+                    max_request_bytes=method.GetOptions().Extensions[v1.max_request_bytes],
                     request=GetMessageClass(method.input_type),
                     response=GetMessageClass(method.output_type),
                 )

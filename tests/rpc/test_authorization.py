@@ -16,7 +16,7 @@ from proad.auth.keys import Key, KeyRing
 from proad.auth.tokens import Tokens
 from proad.model.scope import Scope
 from proad.rpc.interceptor import CallInterceptor
-from proad.rpc.methods import SERVICES, methods
+from proad.rpc.methods import SCOPES, SERVICES, methods
 from rpc.daemon import BOTH, RPCS, Refusal, authenticating, refusal
 
 LET_IN = "let in"
@@ -46,8 +46,8 @@ async def outcome(call, rpc):
 
 def outcome_with_scopes(rpc, scopes):
     """Return the outcome of an RPC for a valid token with `scopes`."""
-    needed = {v1.SCOPE_BASIC: {Scope.BASIC}, v1.SCOPE_ADVANCED: {Scope.ADVANCED}}
-    return LET_IN if needed.get(rpc.scope, set()) <= set(scopes) else DENIED
+    held = {SCOPES[number] for number in rpc.access.scopes}
+    return LET_IN if held <= set(scopes) else DENIED
 
 
 async def matrix(daemon, make_token):

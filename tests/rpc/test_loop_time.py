@@ -9,7 +9,6 @@ import gc
 import grpc
 import pytest
 
-from proa import v1
 from proad.model import checks
 from proad.model.scope import Scope
 from proad.rpc.decode import prepare_all
@@ -22,13 +21,6 @@ MOST = 0.020
 # A busy or just started machine makes single tries slow.
 TRIES = 5
 TOKENS = {"stranger": (), "basic": (Scope.BASIC,), "advanced": BOTH}
-
-
-def size_limit(rpc):
-    service, _, name = rpc.path[1:].partition("/")
-    services = rpc.request.DESCRIPTOR.file.services_by_name
-    options = services[service.rpartition(".")[2]].methods_by_name[name].GetOptions()
-    return options.Extensions[v1.max_request_bytes]
 
 
 def leaves(descriptor, path=()):
@@ -88,7 +80,7 @@ def complete(request):
 
 def requests(rpc):
     """Requests of one method, each with one field at its limit, and far over it."""
-    room = size_limit(rpc) - 256
+    room = rpc.max_request_bytes - 256
     found = list(leaves(rpc.request.DESCRIPTOR))
     for path, field in found:
         for most in {limits(field)[0] or 1, 10**9}:
@@ -103,7 +95,7 @@ def requests(rpc):
 
 def raw(rpc):
     """Bytes that decode slowly: many small fields, known and not."""
-    half = size_limit(rpc) // 2
+    half = rpc.max_request_bytes // 2
     for number in (1, 3):
         yield f"empty {number}", bytes([number << 3 | 2, 0]) * half
         yield f"nested {number}", embedded(number, bytes([1 << 3 | 2, 0]) * (half - 8))
