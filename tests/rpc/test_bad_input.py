@@ -241,7 +241,7 @@ async def test_list_made_up_page_token_is_refused(daemon, call):
         assert (refused.code, refused.reason) == ("INVALID_ARGUMENT", "PAGE_TOKEN_INVALID"), token
 
 
-@pytest.mark.parametrize("memory", [0, 1, 2**20, 2**25 + 1, 2**47, 2**64 - 1])
+@pytest.mark.parametrize("memory", [0, 1, 2**20, 2**25 + 1, 2**47, 2**63 - 1, -1, -(2**63)])
 async def test_create_domain_absurd_memory_is_refused(daemon, memory):
     refused = await refusal(
         daemon.call("CreateDomain", spec={"name": "vm", "memory_bytes": memory})
@@ -254,7 +254,10 @@ async def test_create_domain_absurd_memory_is_refused(daemon, memory):
 @pytest.mark.parametrize(
     ("resources", "field"),
     [
-        ({"memory_bytes": 2**64 - 1}, "memory_bytes"),
+        ({"memory_bytes": -1}, "memory_bytes"),
+        ({"memory_reservation_bytes": -(2**63)}, "memory_reservation_bytes"),
+        ({"cpu_shares": -1}, "cpu_shares"),
+        ({"pids_limit": -(2**31)}, "pids_limit"),
         ({"memory_swap_bytes": -2}, "memory_swap_bytes"),
         ({"cpus": float("nan")}, "cpus"),
         ({"cpus": float("inf")}, "cpus"),
