@@ -34,7 +34,7 @@ class Rpc:
     path: str
     name: str
     streams: bool
-    access: v1.Access
+    access: v1.MethodAccess
     max_request_bytes: int
     request: type
     response: type

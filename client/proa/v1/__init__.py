@@ -255,10 +255,10 @@ from proa.v1.lifetime_pb2 import (
     Lifetime,
 )
 from proa.v1.options_pb2 import (
-    Access,
     JOURNAL_NONE,
     JOURNAL_UNSPECIFIED,
     Journal,
+    MethodAccess,
     access,
     journal,
     max_items,
@@ -442,7 +442,6 @@ from proa.v1.watch_pb2 import (
 )
 
 __all__ = [
-    "Access",
     "Activity",
     "AuthServiceStub",
     "BOOT_DEVICE_CDROM",
@@ -644,6 +643,7 @@ __all__ = [
     "MISSING_SAMPLE_REASON_NOT_ACTIVE",
     "MISSING_SAMPLE_REASON_NOT_TOLD",
     "MISSING_SAMPLE_REASON_UNSPECIFIED",
+    "MethodAccess",
     "MissingSample",
     "MissingSampleReason",
     "Mount",

@@ -43,7 +43,7 @@ JOURNAL_NONE: Journal.ValueType  # 1
 Global___Journal: _TypeAlias = Journal  # noqa: Y015
 
 @_typing.final
-class Access(_message.Message):
+class MethodAccess(_message.Message):
     """All options of the contract. The daemon reads them from the descriptors: who may call a method,
     how its repetitions are told apart, and what a request may hold. What exceeds a limit is refused
     with INVALID_ARGUMENT before anything is done; the comments of methods and fields tell the same
@@ -82,7 +82,7 @@ class Access(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Access: _TypeAlias = Access  # noqa: Y015
+Global___MethodAccess: _TypeAlias = MethodAccess  # noqa: Y015
 
 ACCESS_FIELD_NUMBER: _builtins.int
 JOURNAL_FIELD_NUMBER: _builtins.int
@@ -92,7 +92,7 @@ MAX_LENGTH_FIELD_NUMBER: _builtins.int
 MAX_KEY_LENGTH_FIELD_NUMBER: _builtins.int
 SECRET_FIELD_NUMBER: _builtins.int
 OUTPUT_ONLY_FIELD_NUMBER: _builtins.int
-access: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___Access]
+access: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___MethodAccess]
 """What a caller needs. A method without it is denied to everyone."""
 journal: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___Journal.ValueType]
 """How repetitions are told apart. Every changing unary method has a `request_id`, or NONE here."""

@@ -112,7 +112,7 @@ def _ours(service: ServiceDescriptor, method: Any) -> Method:
     )
 
 
-def _access(option: v1.Access) -> Access:
+def _access(option: v1.MethodAccess) -> Access:
     """Return the requirements of an option; none for an option with an unknown scope."""
     if not all(number in SCOPES for number in option.scopes):
         return Access()

@@ -91,7 +91,7 @@ OF_ENCODE = {"truncated"}
 # Fields that the interceptor reads.
 OF_INTERCEPTOR = {"request_id", "validate_only"}
 # The options of the contract, which `Method` reads.
-OF_OPTIONS = {"Access"}
+OF_OPTIONS = {"MethodAccess"}
 # Fields that a driver gives to the core, and callers never see.
 OF_CORE = {(v1.Resource.DESCRIPTOR, model.Resource): {"creation"}}
 

@@ -21,10 +21,10 @@ TIMING = RpcTiming()
 LIMITS = README.parent / "docs/limits.md"
 SECURITY = README.parent / "docs/security.md"
 ACCESS = (
-    v1.Access(public=True),
-    v1.Access(authenticated=True),
-    v1.Access(scopes=[v1.SCOPE_BASIC]),
-    v1.Access(scopes=[v1.SCOPE_ADVANCED]),
+    v1.MethodAccess(public=True),
+    v1.MethodAccess(authenticated=True),
+    v1.MethodAccess(scopes=[v1.SCOPE_BASIC]),
+    v1.MethodAccess(scopes=[v1.SCOPE_ADVANCED]),
 )
 
 
