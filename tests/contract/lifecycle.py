@@ -85,6 +85,12 @@ class LifecycleContract(IllegalVerbsContract):
         assert harness.driver.name
         assert "@" not in harness.driver.endpoint
 
+    async def test_identity_stays_and_is_no_address(self, harness: DriverHarness):
+        driver = harness.driver
+        identity = await driver.identity()
+        assert 0 < len(identity) <= 255
+        assert await driver.identity() == identity != driver.endpoint
+
     async def test_list_has_a_new_resource(self, harness: DriverHarness):
         made = await harness.make(labels={"proa-test": "label"})
         assert made.state is STOPPED

@@ -18,6 +18,7 @@ from proad.model import (
     StopOptions,
 )
 from proad.ports.callbacks import OnEvent, OnStep, ignore
+from proad.ports.records import EngineIdentity
 
 
 @runtime_checkable
@@ -62,6 +63,13 @@ class Driver(Protocol):
         """Return the engine's description; connect, or reconnect, where needed.
 
         The core calls this every few seconds, so a probe must be cheap.
+        """
+
+    async def identity(self) -> EngineIdentity:
+        """Return what identifies the engine, whatever its address and the name of its host.
+
+        Asked of the engine each time. Another engine under the same address has another
+        identity, and so has the same one with another set of resources.
         """
 
     async def list_resources(self, view: ResourceView = ResourceView.SUMMARY) -> list[Resource]:

@@ -1,16 +1,20 @@
-"""Records of the volumes that Proa made, which outlive the daemon.
+"""Records of resources and of the volumes that Proa made, which outlive the daemon.
 
 A note on the engine itself can be changed by anyone who may use the engine. What a delete may
-remove, and which format a volume was made in, is therefore kept in the daemon's own database.
+remove, which format a volume was made in, and whose a resource is, is therefore kept in the
+daemon's own database.
 """
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
 from proad.model import DiskFormat
+
+EngineIdentity = str
+"""What identifies an engine, whatever the configured name of its host; see `Driver.identity`."""
 
 
 class RecordState(StrEnum):
@@ -92,15 +96,52 @@ class VolumeRecord:
 class VolumeRecords(Protocol):
     """The records of the volumes that Proa made, by engine.
 
-    `engine` is the engine's own identity, never the configured name of its host. Every method
-    raises DatabaseUnreachableError if the records cannot be read or written.
+    Every method raises DatabaseUnreachableError if the records cannot be read or written.
     """
 
-    async def list(self, engine: str) -> list[VolumeRecord]:
+    async def list(self, engine: EngineIdentity) -> list[VolumeRecord]:
         """Return all records of an engine, in any order."""
 
-    async def put(self, engine: str, record: VolumeRecord) -> None:
+    async def put(self, engine: EngineIdentity, record: VolumeRecord) -> None:
         """Store a record, in place of the one with the same id if there is one."""
 
-    async def remove(self, engine: str, ids: Collection[str]) -> None:
+    async def remove(self, engine: EngineIdentity, ids: Collection[str]) -> None:
         """Remove records by their ids; unknown ids are ignored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceRecord:
+    """The record of a resource: what its engine cannot tell, or cannot change.
+
+    Attributes:
+        mark: what the resource has been known by since before its creation: its full id, or its
+            `Resource.creation`.
+        id: its full id; empty: not known yet.
+        owner: id of the user whose call made the resource; empty: nobody's.
+        deletion_protection: whether deletes of the resource are refused.
+        labels: the labels in place of those that the engine has; None: those that it has.
+        create_time: when the record was made; the resource that a create made is not older.
+    """
+
+    mark: str
+    id: str = ""
+    owner: str = ""
+    deletion_protection: bool = False
+    labels: Mapping[str, str] | None = None
+    create_time: datetime
+
+
+class ResourceRecords(Protocol):
+    """The records of resources, by engine. A resource without one has nothing to record.
+
+    Every method raises DatabaseUnreachableError if the records cannot be read or written.
+    """
+
+    def batches(self, engine: EngineIdentity) -> AsyncIterator[Sequence[ResourceRecord]]:
+        """Yield all records of an engine, in any order, some at a time."""
+
+    async def put(self, engine: EngineIdentity, record: ResourceRecord) -> None:
+        """Store a record, in place of the one with the same mark if there is one."""
+
+    async def remove(self, engine: EngineIdentity, marks: Collection[str]) -> None:
+        """Remove records by their marks; unknown marks are ignored."""

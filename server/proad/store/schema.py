@@ -18,7 +18,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-REVISION = "0005"
+REVISION = "0006"
 """The migration that leads to these tables."""
 
 
@@ -112,4 +112,17 @@ requests = Table(
     # Last, since what lists requests does not read it
     Column("answer", LargeBinary, nullable=False),
     Index("ix_requests_daemon", "daemon", "end_time"),
+)
+
+resources = Table(
+    "resources",
+    metadata,
+    Column("daemon", String(36), primary_key=True),
+    Column("engine", String(255), primary_key=True),
+    Column("mark", String(64), primary_key=True),
+    Column("id", String(64), nullable=False),
+    Column("owner", String(36), nullable=False),
+    Column("deletion_protection", Boolean, nullable=False),
+    Column("labels", JSON(none_as_null=True)),
+    Column("create_time", UtcDateTime, nullable=False),
 )

@@ -49,6 +49,7 @@ from proad.model import (
     Updated,
 )
 from proad.ports import OnEvent, OnMade, OnStep, ignore
+from proad.ports.records import EngineIdentity
 
 DEFAULT_URL = "unix:///var/run/docker.sock"
 
@@ -151,6 +152,11 @@ class DockerDriver:
             warnings=info["Warnings"].texts(),
         )
         return self._info
+
+    async def identity(self) -> EngineIdentity:
+        """Return the id that the engine keeps with its containers."""
+        info = (await self._engine.get("/info")).value()
+        return info["ID"].text() or self.endpoint
 
     async def list_resources(self, view: ResourceView = ResourceView.SUMMARY) -> list[Resource]:
         """List all containers."""

@@ -62,7 +62,7 @@ from proad.model import (
     VolumeSpec,
 )
 from proad.ports import OnEvent, OnMade, OnStep, ignore
-from proad.ports.records import VolumeRecords
+from proad.ports.records import EngineIdentity, VolumeRecords
 
 DEFAULT_POOL_PATH = "/var/lib/libvirt/images"
 MEDIA_DIRS = ("/srv",)
@@ -161,6 +161,10 @@ class LibvirtDriver:
     async def probe(self) -> EngineInfo:
         """Return libvirt's version and host; connect if necessary."""
         return await self._connection.call(self._host.info, bulkhead=Bulkhead.READ)
+
+    async def identity(self) -> EngineIdentity:
+        """Return the UUID of the host, and which of its libvirtds it is."""
+        return await self._connection.call(self._host.identity, bulkhead=Bulkhead.READ)
 
     async def list_resources(self, view: ResourceView = ResourceView.SUMMARY) -> list[Resource]:
         """Return all domains; a SUMMARY costs the same few calls for any number."""

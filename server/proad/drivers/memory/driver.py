@@ -53,6 +53,7 @@ from proad.model import (
     VolumeSpec,
 )
 from proad.ports import OnEvent, OnMade, OnStep, ignore
+from proad.ports.records import EngineIdentity
 
 _LISTED_AT_ONCE = 32
 
@@ -131,6 +132,11 @@ class MemoryDriver:
             architecture=platform.machine(),
             warnings=("nothing here is real: the memory driver imitates an engine",),
         )
+
+    async def identity(self) -> EngineIdentity:
+        """Return an identity that no other imitated engine has."""
+        self._engine.connection.check()
+        return self._engine.identity
 
     async def list_resources(self, view: ResourceView = ResourceView.SUMMARY) -> list[Resource]:
         """Return all resources."""

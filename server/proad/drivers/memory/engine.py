@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from uuid import uuid4
 
 from proad.drivers.memory.connection import NAME, MemoryConnection
 from proad.drivers.memory.host_ports import HostPorts
@@ -42,6 +43,7 @@ class ImitatedEngine:
     """What there is in the imitated engine, and how workloads change their state.
 
     Attributes:
+        identity: a UUID; no other imitated engine has it.
         connection: by which the driver reaches the engine.
         workloads: by full id.
         images: by id.
@@ -52,6 +54,7 @@ class ImitatedEngine:
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
+        self.identity = str(uuid4())
         self.connection = MemoryConnection()
         self.workloads: dict[str, Workload] = {}
         self.images: dict[str, Image] = {}

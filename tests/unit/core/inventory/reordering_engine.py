@@ -53,6 +53,9 @@ class ReorderingEngine:
         self._version = 0
         self._subscriptions = []
 
+    async def identity(self):
+        return "scripted"
+
     async def probe(self):
         self._reach()
         return EngineInfo(version="1")

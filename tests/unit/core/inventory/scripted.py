@@ -47,6 +47,9 @@ class Scripted:
         self.before = self.after = nothing
         self._subscriptions = []
 
+    async def identity(self):
+        return "scripted"
+
     async def probe(self):
         self._reach()
         return EngineInfo(version="1")
