@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from contract.announced import Announced
 from contract.harness import FORCE, DriverHarness
 from eventually import consistently, eventually
 from free_port import free_port
@@ -196,22 +197,24 @@ class ContainersContract:
         assert await harness.named(name) == []
 
     @pytest.mark.parametrize("named", [True, False])
-    async def test_create_reports_once_what_it_makes(self, harness: DriverHarness, *, named: bool):
-        reported: list[str] = []
+    async def test_create_announces_once_what_it_makes(
+        self, harness: DriverHarness, *, named: bool
+    ):
+        announced = Announced()
         spec = ContainerSpec(image=IMAGE, name=harness.new_name() if named else "", command=IDLE)
-        made = await harness.containers.create_container(spec, on_made=reported.append)
+        made = await harness.containers.create_container(spec, announce=announced)
         try:
-            assert reported == [made.resource.creation or made.resource.id]
+            assert announced.marks == [made.resource.creation or made.resource.id]
         finally:
             await harness.driver.delete(made.resource.id)
 
     async def test_create_taken_name_leaves_the_other_alone(self, harness: DriverHarness):
         first = await harness.make(start=True)
         spec = ContainerSpec(image=IMAGE, name=first.name, command=IDLE)
-        reported: list[str] = []
+        announced = Announced()
         with pytest.raises(AlreadyExistsError) as caught:
-            await harness.containers.create_container(spec, start=True, on_made=reported.append)
-        assert not {first.id, first.creation} & set(reported)
+            await harness.containers.create_container(spec, start=True, announce=announced)
+        assert announced.marks == []
         assert caught.value.metadata["existing_id"] == first.id
         assert [each.id for each in await harness.named(first.name)] == [first.id]
         assert (await harness.driver.get_resource(first.id)).state is ResourceState.RUNNING

@@ -3,6 +3,7 @@
 import pytest
 from lxml import etree
 
+from contract.announced import Announced
 from contract.domains import MEMORY
 from contract.harness import SCRAP, DriverHarness
 from contract.lifecycle import unknown_id
@@ -93,10 +94,10 @@ class DomainXmlContract:
             root.remove(element)
         elif uuid == "in capitals":
             element.text = element.text.upper().replace("-", "")
-        reported: list[str] = []
+        announced = Announced()
         source = DomainXml(xml=etree.tostring(root, encoding="unicode"), lifetime=lifetime)
-        made = await harness.domains.create_domain_from_xml(source, on_made=reported.append)
-        assert reported == [made.id]
+        made = await harness.domains.create_domain_from_xml(source, announce=announced)
+        assert announced.marks == [made.id]
 
     async def test_create_from_xml_transient_is_running(self, harness: DriverHarness):
         xml = await self._xml(harness)
@@ -154,10 +155,10 @@ class DomainXmlContract:
             if tag == what:
                 element.text = value
         source = DomainXml(xml=etree.tostring(root, encoding="unicode"))
-        reported: list[str] = []
+        announced = Announced()
         with pytest.raises(AlreadyExistsError) as caught:
-            await harness.domains.create_domain_from_xml(source, on_made=reported.append)
-        assert reported == []
+            await harness.domains.create_domain_from_xml(source, announce=announced)
+        assert announced.marks == []
         assert caught.value.metadata["existing_id"] == existing.id
         assert f"another {'UUID' if what == 'uuid' else what}" in str(caught.value)
         after = await harness.driver.get_resource(existing.id)

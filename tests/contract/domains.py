@@ -1,6 +1,7 @@
 """Obligations of `Domains`."""
 
 import asyncio
+import re
 from dataclasses import asdict
 from uuid import UUID, uuid4
 
@@ -23,11 +24,13 @@ from proad.model import (
     DiskSpec,
     DomainSpec,
     DomainXml,
+    Footprint,
     GraphicsSpec,
     GraphicsType,
     Lifetime,
     NetworkSpec,
     NewDisk,
+    Resource,
     ResourceKind,
     ResourceState,
     VolumeRef,
@@ -43,6 +46,14 @@ def new_disk(*, name: str = "", mib: int = 1, **more: object) -> DiskSpec:
     return DiskSpec(new_volume=NewDisk(capacity_bytes=mib * MIB, volume_name=name), **more)  # type: ignore[arg-type] # typed by DiskSpec
 
 
+def volume_of(domain: Resource) -> str:
+    """Return the name of the volume of the first disk."""
+    assert domain.domain is not None
+    volume = domain.domain.disks[0].volume
+    assert volume is not None
+    return volume.name
+
+
 class DomainsContract:
     async def test_create_disk_without_target_is_vda(self, harness: DriverHarness):
         name = harness.new_name()
@@ -56,7 +67,7 @@ class DomainsContract:
         assert (disk.target, disk.bus, disk.format) == ("vda", DiskBus.VIRTIO, DiskFormat.QCOW2)
         assert disk.owned
         assert disk.volume is not None
-        assert disk.volume.name == f"{name}-vda.qcow2"
+        assert re.fullmatch(rf"{name}-vda-[0-9a-f]{{8}}\.qcow2", disk.volume.name)
         volumes = {volume.name: volume for volume in await harness.volumes.list_volumes()}
         assert volumes[disk.volume.name].capacity_bytes == 10 * 2**30
         assert volumes[disk.volume.name].path == disk.path
@@ -174,9 +185,9 @@ class DomainsContract:
             disks=(DiskSpec(new_volume=disk),),
             networkless=True,
         )
-        await harness.domains.create_domain(spec)
+        created = await harness.domains.create_domain(spec)
         volumes = {volume.name: volume for volume in await harness.volumes.list_volumes()}
-        made = volumes[f"{name}-vda.qcow2"]
+        made = volumes[volume_of(created)]
         assert made.base_path == base.path
         assert made.capacity_bytes == 2 * MIB
 
@@ -277,18 +288,19 @@ class DomainsContract:
         await harness.driver.delete(made.id, DeleteOptions(keep_volumes=keep))
         names = await harness.volume_names()
         assert other.name in names
-        assert (f"{name}-vda.qcow2" in names) is keep
+        assert (volume_of(made) in names) is keep
 
     async def test_create_reports_its_id_before_any_event(self, harness: DriverHarness):
         reported: list[str] = []
         async with DriverWatcher.of(harness.driver) as watcher:
 
-            def on_made(id: str) -> None:
+            async def announce(footprint: Footprint) -> None:
+                id = footprint.mark
                 reported.append(id)
                 assert id not in watcher.resources
                 assert not [event for event in watcher.events if event.id == id]
 
             spec = DomainSpec(name=harness.new_name(), memory_bytes=MEMORY, diskless=True)
-            made = await harness.domains.create_domain(spec, on_made=on_made)
+            made = await harness.domains.create_domain(spec, announce=announce)
             await watcher.wait_consistent(made.id)
         assert reported == [made.id]

@@ -106,6 +106,10 @@ class DriverHarness(ABC):
         self._names.append(name)
         return name
 
+    def has_named(self, name: str) -> bool:
+        """Return whether `name` is from `new_name`, or begins with one."""
+        return bool(self._names) and name.startswith(tuple(self._names))
+
     async def delete_all(self) -> None:
         """Delete every workload and volume with a name of the harness."""
         for resource in await self._driver.list_resources():

@@ -18,6 +18,7 @@ from contract.external_changes import ExternalChangesContract
 from contract.harness import PREFIX, DriverHarness
 from contract.images import ImagesContract
 from contract.lifecycle import LifecycleContract
+from contract.recovery import ContainerRecoveryContract
 from contract.stats import StatsContract
 from contract.stopping import DeafnessContract, NoSavingContract, StoppingContract
 from contract.updates import ContainerUpdatesContract
@@ -99,6 +100,9 @@ class TestDockerExternalChanges(OnDocker, ExternalChangesContract):
             await watcher.wait_for(made.id, lambda it: it.state_detail.exit_code == 3)
             assert watcher.resources[made.id].state is ResourceState.STOPPED
             await watcher.wait_event(made.id, "ended")
+
+
+class TestDockerRecovery(OnDocker, ContainerRecoveryContract): ...
 
 
 class TestDockerStats(OnDocker, StatsContract): ...

@@ -16,6 +16,7 @@ from contract.external_actor import DomainExternalActor, LibvirtExternalActor
 from contract.external_changes import DomainExternalChangesContract
 from contract.harness import PREFIX, SOON, DriverHarness
 from contract.lifecycle import LifecycleContract
+from contract.recovery import DomainRecoveryContract
 from contract.snapshots import SnapshotsContract
 from contract.stats import StatsContract
 from contract.stopping import DeafnessContract, SavingContract, StoppingContract
@@ -98,6 +99,9 @@ class TestLibvirtQemuExternalChanges(OnQemu, DomainExternalChangesContract):
         connection = libvirt.open(URI)
         yield LibvirtExternalActor(connection, "qemu")
         connection.close()
+
+
+class TestLibvirtQemuRecovery(OnQemu, DomainRecoveryContract): ...
 
 
 class TestLibvirtQemuStats(OnQemu, StatsContract): ...

@@ -14,6 +14,7 @@ from contract.external_actor import DomainExternalActor, LibvirtExternalActor
 from contract.external_changes import DomainExternalChangesContract
 from contract.harness import SOON, DriverHarness
 from contract.lifecycle import IllegalVerbsContract, LifecycleContract
+from contract.recovery import DomainRecoveryContract
 from contract.snapshots import SnapshotsContract
 from contract.stopping import SavingContract, StoppingContract
 from contract.updates import DomainUpdatesContract
@@ -89,6 +90,9 @@ class TestLibvirtTestVolumes(OnTestHypervisor, VolumesContract): ...
 
 
 class TestLibvirtTestUpdates(OnTestHypervisor, DomainUpdatesContract): ...
+
+
+class TestLibvirtTestRecovery(OnTestHypervisor, DomainRecoveryContract): ...
 
 
 class TestLibvirtTestEvents(OnTestHypervisor, EventsContract, DomainEventsContract): ...

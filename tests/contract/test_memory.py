@@ -10,6 +10,7 @@ from contract.events import DomainEventsContract, EventsContract, SnapshotEvents
 from contract.harness import DriverHarness
 from contract.images import ImagesContract, PullsContract, images
 from contract.lifecycle import LifecycleContract
+from contract.recovery import ContainerRecoveryContract, DomainRecoveryContract
 from contract.snapshots import SnapshotsContract
 from contract.stats import StatsContract
 from contract.stopping import DeafnessContract, NoSavingContract, SavingContract, StoppingContract
@@ -199,6 +200,12 @@ class TestMemoryDomainEvents(
 
 
 class TestMemoryDomainStats(OnMemoryDomains, StatsContract): ...
+
+
+class TestMemoryContainerRecovery(OnMemoryContainers, ContainerRecoveryContract): ...
+
+
+class TestMemoryDomainRecovery(OnMemoryDomains, DomainRecoveryContract): ...
 
 
 class TestMemoryLabels:

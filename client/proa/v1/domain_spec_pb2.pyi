@@ -290,7 +290,8 @@ class NewDisk(_message.Message):
     At most 255 characters.
     """
     volume_name: _builtins.str
-    """Name of the volume; empty: domain, target and ending, such as "web-vda.qcow2".
+    """Name of the volume; empty: domain, target, eight digits that nobody else
+    gives, and the format, such as "web-vda-3f2a90c1.qcow2".
     At most 255 characters.
     """
     format: _disk_format_pb2.DiskFormat.ValueType

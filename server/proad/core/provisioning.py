@@ -16,11 +16,12 @@ from proad.model import (
     CreatedContainer,
     DomainSpec,
     DomainXml,
+    Footprint,
     Pruned,
     PruneFilter,
     Resource,
 )
-from proad.ports import Containers, Domains, OnMade
+from proad.ports import AnnounceFootprint, Containers, Domains
 
 
 class Provisioning:
@@ -43,8 +44,8 @@ class Provisioning:
     ) -> CreatedContainer:
         """Create a container on a host."""
         connection, driver = self._hosts.offering(Containers, host)
-        async with self._creating(connection, Action.CREATE_CONTAINER) as on_made:
-            created = await driver.create_container(spec, start=start, on_made=on_made)
+        async with self._creating(connection, Action.CREATE_CONTAINER) as begin:
+            created = await driver.create_container(spec, start=start, announce=begin)
             resource = await self._publish(connection, created.resource)
         return replace(created, resource=resource)
 
@@ -52,8 +53,8 @@ class Provisioning:
     async def create_domain(self, spec: DomainSpec, *, start: bool, host: str) -> Resource:
         """Create a domain on a host."""
         connection, driver = self._hosts.offering(Domains, host)
-        async with self._creating(connection, Action.CREATE_DOMAIN) as on_made:
-            created = await driver.create_domain(spec, start=start, on_made=on_made)
+        async with self._creating(connection, Action.CREATE_DOMAIN) as begin:
+            created = await driver.create_domain(spec, start=start, announce=begin)
             return await self._publish(connection, created)
 
     @shielded
@@ -62,8 +63,8 @@ class Provisioning:
     ) -> Resource:
         """Create a domain on a host from XML."""
         connection, driver = self._hosts.offering(Domains, host)
-        async with self._creating(connection, Action.CREATE_DOMAIN) as on_made:
-            created = await driver.create_domain_from_xml(source, start=start, on_made=on_made)
+        async with self._creating(connection, Action.CREATE_DOMAIN) as begin:
+            created = await driver.create_domain_from_xml(source, start=start, announce=begin)
             return await self._publish(connection, created)
 
     @shielded
@@ -88,12 +89,16 @@ class Provisioning:
     @asynccontextmanager
     async def _creating(
         self, connection: EngineConnection, action: Action
-    ) -> AsyncIterator[OnMade]:
+    ) -> AsyncIterator[AnnounceFootprint]:
         """Announce a create, and attribute what the create makes to the create."""
-        async with self._inventory.creating(connection) as on_made:
+        async with self._inventory.creating(connection) as expect:
+
+            async def begin(footprint: Footprint) -> None:
+                await announce(replace(connection.intent(action), footprint=footprint))
+                expect(footprint.mark)
+
             with connection.call():
-                await announce(connection.intent(action))
-                yield on_made
+                yield begin
 
     async def _publish(self, connection: EngineConnection, created: Resource) -> Resource:
         """Bring a new resource into the inventory, and return its FULL view completed."""

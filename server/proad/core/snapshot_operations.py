@@ -1,15 +1,17 @@
 """Snapshots of resources."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from proad import ports
 from proad.core.hosts import require
 from proad.core.inventory import Inventory
+from proad.core.requests import announce
 from proad.core.resolver import ResolvedResource, Resolver
 from proad.core.verb_runner import VerbRunner, verb_method
 from proad.model import (
     Action,
+    Footprint,
     Resource,
     RevertState,
     Snapshot,
@@ -76,8 +78,13 @@ class SnapshotOperations:
     async def create(self, ref: str, spec: SnapshotSpec) -> Snapshot:
         """Take a snapshot."""
         resolved, driver = await self._find(ref)
-        async with self._verbs.run(resolved, Verb.CREATE_SNAPSHOT, name=spec.name) as run:
-            return await driver.create_snapshot(run.id, spec)
+        async with self._verbs.run(resolved, Verb.CREATE_SNAPSHOT, announces=False) as run:
+
+            async def begin(footprint: Footprint) -> None:
+                name = footprint.snapshot
+                await announce(replace(run.intent, name=name, footprint=footprint))
+
+            return await driver.create_snapshot(run.id, spec, announce=begin)
 
     @verb_method
     async def revert(self, ref: str, name: str, state: RevertState | None) -> Resource:

@@ -7,7 +7,7 @@ from proad import ports
 from proad.core.hosts import Hosts
 from proad.core.requests import announce
 from proad.core.shielded_tasks import ShieldedTasks, shielded
-from proad.model import Action, Volume, VolumeSpec
+from proad.model import Action, Footprint, Volume, VolumeSpec
 
 
 class VolumeOperations:
@@ -28,9 +28,13 @@ class VolumeOperations:
     async def create(self, spec: VolumeSpec, *, host: str) -> Volume:
         """Create a volume on a host."""
         connection, driver = self._hosts.offering(ports.Volumes, host)
+        intent = connection.intent(Action.CREATE_VOLUME, name=spec.name, pool=spec.pool)
+
+        async def begin(footprint: Footprint) -> None:
+            await announce(replace(intent, footprint=footprint))
+
         with connection.call():
-            await announce(connection.intent(Action.CREATE_VOLUME, name=spec.name, pool=spec.pool))
-            volume = await driver.create_volume(spec)
+            volume = await driver.create_volume(spec, announce=begin)
         return replace(volume, host=connection.host)
 
     @shielded

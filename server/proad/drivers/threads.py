@@ -5,9 +5,11 @@ them from the other one, and the interpreter joins them at exit.
 """
 
 import asyncio
+import concurrent.futures
+import contextvars
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Generic, Self, TypeVar, TypeVarTuple
@@ -26,6 +28,39 @@ def call_soon_threadsafe(
     """Schedule `call` on the asyncio loop from any thread; do nothing when the loop is closed."""
     with suppress(RuntimeError):  # the loop is closed: nobody waits any more
         loop.call_soon_threadsafe(call, *args)
+
+
+def from_thread(call: Callable[[*Ts], Awaitable[T]]) -> Callable[[*Ts], T]:
+    """Return a function for other threads that awaits `call` on the running asyncio loop.
+
+    The coroutine runs in the present context, and its exceptions are the function's.
+
+    On a closed loop, the function raises concurrent.futures.CancelledError.
+    """
+    loop, context = asyncio.get_running_loop(), contextvars.copy_context()
+    under_way: set[asyncio.Task[None]] = set()  # the loop itself keeps no task alive
+
+    def wait(*args: *Ts) -> T:
+        result: concurrent.futures.Future[T] = concurrent.futures.Future()
+
+        async def answer() -> None:
+            try:
+                result.set_result(await call(*args))
+            except BaseException as error:  # noqa: BLE001 - raised on the thread
+                result.set_exception(error)
+
+        def begin() -> None:
+            task = loop.create_task(answer(), context=context)
+            under_way.add(task)
+            task.add_done_callback(under_way.discard)
+
+        try:
+            loop.call_soon_threadsafe(begin)
+        except RuntimeError:  # the loop is closed: nobody waits any more
+            raise concurrent.futures.CancelledError from None
+        return result.result()
+
+    return wait
 
 
 class _Job(Generic[T]):

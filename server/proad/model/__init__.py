@@ -55,6 +55,11 @@ from proad.model.domain import (
 from proad.model.engine_event import (
     EngineEvent,
 )
+from proad.model.footprint import (
+    Footprint,
+    Found,
+    PlannedVolume,
+)
 from proad.model.host import (
     Capability,
     Engine,
@@ -185,6 +190,8 @@ __all__ = [
     "EngineHealth",
     "EngineInfo",
     "Firmware",
+    "Footprint",
+    "Found",
     "Gap",
     "GapKind",
     "Graphics",
@@ -207,6 +214,7 @@ __all__ = [
     "NetworkSpec",
     "NetworkStats",
     "NewDisk",
+    "PlannedVolume",
     "PortProtocol",
     "PruneFilter",
     "Pruned",

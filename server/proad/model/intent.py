@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from proad.model.footprint import Footprint
 from proad.model.resource import ResourceState
 
 
@@ -42,6 +43,7 @@ class Intent:
         wanted: the state in which the call leaves the resource; None: any, or none of its own.
         name: name of what is not a resource: snapshot, volume, image, registry.
         pool: name of the pool of a volume.
+        footprint: what a create leaves on the engine; None: the call creates nothing.
     """
 
     action: Action
@@ -52,3 +54,4 @@ class Intent:
     wanted: ResourceState | None = None
     name: str = ""
     pool: str = ""
+    footprint: Footprint | None = None

@@ -18,6 +18,8 @@ Obligations of every method of a driver:
 - Raise for a verb that is illegal in the present state the error of `model.verbs.refusal`, and
   change nothing, also when the state changed a moment ago.
 - Create all or nothing: when a step fails or the call is cancelled, remove all that was made.
+- Await `announce` once in every create: after every check that has no effect, before the first
+  change. Change nothing if it raises. Check again afterwards what may have changed meanwhile.
 - Return the resource as it is after a verb: as read from the engine or, for `pause` and `resume`,
   as the engine's success implies. `start`, `stop`, `restart`, `pause` and `resume` return a
   SUMMARY, the others the FULL view.
@@ -28,11 +30,12 @@ Obligations of every method of a driver:
   resource that can have no snapshot.
 """
 
-from proad.ports.callbacks import OnEvent, OnMade, OnStep, ignore
+from proad.ports.callbacks import AnnounceFootprint, OnEvent, OnStep, ignore, unannounced
 from proad.ports.capabilities import (
     Containers,
     Domains,
     Images,
+    Recovery,
     Snapshots,
     Stats,
     Updates,
@@ -41,16 +44,18 @@ from proad.ports.capabilities import (
 from proad.ports.driver import Driver
 
 __all__ = [
+    "AnnounceFootprint",
     "Containers",
     "Domains",
     "Driver",
     "Images",
     "OnEvent",
-    "OnMade",
     "OnStep",
+    "Recovery",
     "Snapshots",
     "Stats",
     "Updates",
     "Volumes",
     "ignore",
+    "unannounced",
 ]

@@ -9,6 +9,8 @@ from proad.model import (
     DeletedImage,
     DomainSpec,
     DomainXml,
+    Footprint,
+    Found,
     Image,
     ImageFilter,
     Pruned,
@@ -25,7 +27,7 @@ from proad.model import (
     Volume,
     VolumeSpec,
 )
-from proad.ports.callbacks import OnMade, ignore
+from proad.ports.callbacks import AnnounceFootprint, unannounced
 
 
 @runtime_checkable
@@ -61,7 +63,7 @@ class Containers(Protocol):
     """Creation of containers."""
 
     async def create_container(
-        self, spec: ContainerSpec, *, start: bool = False, on_made: OnMade = ignore
+        self, spec: ContainerSpec, *, start: bool = False, announce: AnnounceFootprint = unannounced
     ) -> CreatedContainer:
         """Create a container; with `start`, start it.
 
@@ -117,7 +119,7 @@ class Domains(Protocol):
     """Creation of virtual machines."""
 
     async def create_domain(
-        self, spec: DomainSpec, *, start: bool = False, on_made: OnMade = ignore
+        self, spec: DomainSpec, *, start: bool = False, announce: AnnounceFootprint = unannounced
     ) -> Resource:
         """Create a domain and its new volumes; with `start`, start it.
 
@@ -129,7 +131,7 @@ class Domains(Protocol):
         """
 
     async def create_domain_from_xml(
-        self, source: DomainXml, *, start: bool = False, on_made: OnMade = ignore
+        self, source: DomainXml, *, start: bool = False, announce: AnnounceFootprint = unannounced
     ) -> Resource:
         """Create a domain from XML. Never change an existing one.
 
@@ -153,7 +155,13 @@ class Snapshots(Protocol):
     async def get_snapshot(self, id: str, name: str) -> Snapshot:
         """Return one snapshot."""
 
-    async def create_snapshot(self, id: str, spec: SnapshotSpec = SnapshotSpec()) -> Snapshot:
+    async def create_snapshot(
+        self,
+        id: str,
+        spec: SnapshotSpec = SnapshotSpec(),
+        *,
+        announce: AnnounceFootprint = unannounced,
+    ) -> Snapshot:
         """Take a snapshot, with memory if the resource is active.
 
         Raises:
@@ -180,7 +188,9 @@ class Volumes(Protocol):
     async def list_volumes(self, pool: str = "") -> list[Volume]:
         """Return the volumes of a pool; if `pool` is empty, of all active pools."""
 
-    async def create_volume(self, spec: VolumeSpec) -> Volume:
+    async def create_volume(
+        self, spec: VolumeSpec, *, announce: AnnounceFootprint = unannounced
+    ) -> Volume:
         """Create a volume. Raises AlreadyExistsError, VolumeNotFoundError, HostExhaustedError."""
 
     async def delete_volume(
@@ -197,4 +207,26 @@ class Volumes(Protocol):
         Raises:
             VolumeNotFoundError: the volume does not exist.
             InUseError: something needs the volume, or may need it.
+        """
+
+
+@runtime_checkable
+class Recovery(Protocol):
+    """What became of creates that were interrupted; every driver has it.
+
+    Nothing that is older than the footprint, or that somebody else may have made, is taken for
+    the create's.
+    """
+
+    async def find_created(self, footprint: Footprint) -> Found | None:
+        """Return what a create has made; None: nothing, or nothing that is provably the create's."""
+
+    async def undo_created(self, footprint: Footprint) -> tuple[str, ...]:
+        """Remove what a create has left, and do nothing to a resource that runs.
+
+        Nothing that is not provably the create's is removed. Not to find anything is no error:
+        the engine may still be at it.
+
+        Returns:
+            What was left though it may be the create's, such as "volume default/web.qcow2".
         """

@@ -92,6 +92,16 @@ class VolumeRecord:
     file: FileIdentity | None = None
     create_time: datetime
 
+    @property
+    def is_named_after_itself(self) -> bool:
+        """Whether the name has digits of the id, so that nobody else gave it to a volume."""
+        return name_digits(self.id) in self.name
+
+
+def name_digits(id: str) -> str:
+    """Return the digits of a record's id that the name of its volume has, unless a caller named it."""
+    return id[:8]
+
 
 class VolumeRecords(Protocol):
     """The records of the volumes that Proa made, by engine.

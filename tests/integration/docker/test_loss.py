@@ -23,7 +23,7 @@ from proad.errors import (
     EngineUnreachableError,
     InvalidArgumentError,
 )
-from proad.model import ContainerSpec, StopMode, StopOptions
+from proad.model import ContainerSpec, Footprint, StopMode, StopOptions
 
 pytestmark = pytest.mark.docker
 
@@ -171,12 +171,14 @@ async def test_calls_after_engine_restart_succeed(engine: PrivateEngine):
         ):
             await hasty.probe()
             spec = ContainerSpec(image=IMAGE, name="proa-test-late")
+
+            async def stop(_footprint: Footprint) -> None:
+                engine.signal(signal.SIGSTOP)
+
             async with at_most(10):
                 with pytest.raises(EngineTimedOutError):
                     # Called right before the engine is asked to create the container.
-                    await hasty.create_container(
-                        spec, on_made=lambda _: engine.signal(signal.SIGSTOP)
-                    )
+                    await hasty.create_container(spec, announce=stop)
             engine.signal(signal.SIGCONT)
             async with asyncio.timeout(60):
                 while not (await anext(events)).removed:

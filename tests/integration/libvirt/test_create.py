@@ -158,7 +158,10 @@ async def test_get_resource_of_a_created_domain_shows_the_spec(
     }
     assert [disks[t].owned for t in ("vda", "sda", "sdb", "sdc")] == [True, True, True, False]
     assert disks["vda"].capacity_bytes == MIB
-    assert disks["vda"].volume == VolumeRef(pool=folder.name, name=f"{spec.name}-vda.qcow2")
+    volume = disks["vda"].volume
+    assert volume is not None
+    assert volume.pool == folder.name
+    assert volume.name.startswith(f"{spec.name}-vda-")
     medium = disks["sdc"]
     assert (medium.device, medium.path) == (DiskDevice.CDROM, str(folder / "guest.iso"))
     assert medium.capacity_bytes == (folder / "guest.iso").stat().st_size

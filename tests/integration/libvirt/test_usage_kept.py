@@ -1,6 +1,7 @@
 """What is deleted with a domain, and what stays because others need it."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import libvirt
@@ -90,10 +91,12 @@ async def test_verbs_keep_everything_made_externally(
     before = {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in watched}
 
     made = await driver.create_domain(guests.blank(firmware=Firmware.UEFI), start=True)
-    disks = (DiskSpec(new_volume=NewDisk(capacity_bytes=MIB)),) * 2
-    with pytest.raises(
-        AlreadyExistsError
-    ):  # rolled back, including the disk created before the conflicting one
+    new = NewDisk(capacity_bytes=MIB)
+    disks = (
+        DiskSpec(new_volume=new),
+        DiskSpec(new_volume=replace(new, volume_name=beside.name)),
+    )
+    with pytest.raises(AlreadyExistsError):
         await driver.create_domain(guests.blank(disks=disks, name=f"{guests.prefix}-1"))
     with pytest.raises(AlreadyExistsError):
         await driver.create_volume(VolumeSpec(name=beside.name, capacity_bytes=MIB))

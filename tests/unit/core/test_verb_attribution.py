@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -17,7 +18,14 @@ from proad.errors import (
     ResourceNotFoundError,
     ResourceNotRunningError,
 )
-from proad.model import ContainerSpec, CreatedContainer, ResourceState, Verb, refusal
+from proad.model import (
+    ContainerSpec,
+    CreatedContainer,
+    Footprint,
+    ResourceState,
+    Verb,
+    refusal,
+)
 from unit.core.inventory.scripted import Scripted, box, quiet, until
 from unit.core.verb_caller import VerbCaller
 
@@ -32,9 +40,9 @@ class Slow(Scripted):
         super().__init__(*resources)
         self.steps: asyncio.Queue[str] = asyncio.Queue()
 
-    async def create_container(self, spec, *, start=False, on_made):
+    async def create_container(self, spec, *, start=False, announce):
         await self.steps.get()
-        on_made("nonce")
+        await announce(Footprint(mark="nonce", create_time=datetime.now(UTC)))
         self.put(box("new", "a_name_of_dockers", S.STOPPED, creation="nonce"))
         await self.steps.get()
         self.put(replace(self.there["new"], state=S.RUNNING))

@@ -8,9 +8,10 @@ import pytest
 from proad.drivers.docker.create import ContainerCreator
 from proad.drivers.docker.http.api import Answer
 from proad.drivers.docker.reader import ContainerReader
+from proad.drivers.docker.recovery import ContainerRecovery
 from proad.errors import AlreadyExistsError
 from proad.model import ContainerSpec
-from proad.ports import ignore
+from proad.ports import unannounced
 
 
 class NameTakenEngine:
@@ -28,8 +29,9 @@ class NameTakenEngine:
 
 async def test_create_container_with_name_of_hidden_container_is_refused():
     engine: Any = NameTakenEngine()
-    creation = ContainerCreator(engine, ContainerReader(engine))
+    reader = ContainerReader(engine)
+    creation = ContainerCreator(engine, reader, ContainerRecovery(engine, reader))
     spec = ContainerSpec(image="proa-test/busybox:1", name="web")
     with pytest.raises(AlreadyExistsError) as caught:
-        await creation.create(spec, start=False, on_made=ignore)
+        await creation.create(spec, start=False, announce=unannounced)
     assert caught.value.metadata == {"container": "web"}

@@ -10,14 +10,20 @@ import pytest
 from proad.drivers.docker.create import ContainerCreator
 from proad.drivers.docker.http.api import Answer
 from proad.drivers.docker.reader import ContainerReader
+from proad.drivers.docker.recovery import ContainerRecovery
 from proad.drivers.docker.timing import CleanUpTiming
 from proad.errors import EngineTimedOutError
 from proad.model import ContainerSpec
-from proad.ports import ignore
+from proad.ports import unannounced
 
 ID = "a" * 64
 SPEC = ContainerSpec(image="proa-test/busybox:1", name="late")
 OK, NO_CONTENT, NOT_FOUND = HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND
+
+
+def creator_of(engine: Any, timing: CleanUpTiming) -> ContainerCreator:
+    reader = ContainerReader(engine)
+    return ContainerCreator(engine, reader, ContainerRecovery(engine, reader), timing)
 
 
 class DelayedEngine:
@@ -61,10 +67,10 @@ class DelayedEngine:
 async def test_create_container_timed_out_is_undone_when_made_late(removals):
     engine: Any = DelayedEngine(*removals)
     timing = CleanUpTiming(wait=timedelta(seconds=30), retry_after=timedelta(milliseconds=10))
-    creator = ContainerCreator(engine, ContainerReader(engine), timing)
+    creator = creator_of(engine, timing)
 
     with pytest.raises(EngineTimedOutError):
-        await creator.create(SPEC, start=False, on_made=ignore)
+        await creator.create(SPEC, start=False, announce=unannounced)
 
     assert (engine.there, engine.removals, engine.lists) == (False, [], len(removals))
 
@@ -84,10 +90,10 @@ class FrozenEngine(DelayedEngine):
 async def test_create_container_timed_out_before_anything_was_made_undoes_nothing():
     engine: Any = FrozenEngine()
     timing = CleanUpTiming(wait=timedelta(seconds=1), retry_after=timedelta(milliseconds=10))
-    creator = ContainerCreator(engine, ContainerReader(engine), timing)
+    creator = creator_of(engine, timing)
 
     with pytest.raises(EngineTimedOutError):
-        await creator.create(SPEC, start=False, on_made=ignore)
+        await creator.create(SPEC, start=False, announce=unannounced)
     await creator.close()
 
     assert len(engine.asked) == 1

@@ -30,6 +30,7 @@ from proad.model import (
     SnapshotSpec,
     StopMode,
     StopOptions,
+    VolumeRef,
     VolumeSpec,
 )
 
@@ -114,7 +115,8 @@ def test_calls_covers_every_method_of_the_ports():
 @pytest.mark.parametrize("name", CALLS)
 async def test_call_of_a_lost_engine_raises_unreachable(name: str):
     async with MemoryDriver() as driver:
-        id = (await driver.create_domain(SPEC)).id
+        made = await driver.create_domain(SPEC)
+        id = made.id
         driver.lose()
         with pytest.raises(EngineUnreachableError):
             await CALLS[name](driver, id)
@@ -122,7 +124,10 @@ async def test_call_of_a_lost_engine_raises_unreachable(name: str):
         (resource,) = await driver.list_resources()
         assert (resource.id, resource.name, resource.state) == (id, "vm", ResourceState.STOPPED)
         assert await driver.list_snapshots(id) == []
-        assert [volume.name for volume in await driver.list_volumes()] == ["vm-vda.qcow2"]
+        assert made.domain is not None
+        assert [
+            VolumeRef(pool=each.pool, name=each.name) for each in await driver.list_volumes()
+        ] == [disk.volume for disk in made.domain.disks]
 
 
 async def test_lose_ends_subscriptions_for_good():

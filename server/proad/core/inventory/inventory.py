@@ -1,7 +1,7 @@
 """The inventory: where the rest of the core reads resources, and applies what it did."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -29,7 +29,7 @@ from proad.model import (
     ResourceView,
     Verb,
 )
-from proad.ports import OnMade, OnStep
+from proad.ports import OnStep
 
 _TRIES = 3
 
@@ -302,7 +302,7 @@ class Inventory:
             self._store.remove(entry, current_actor())
 
     @asynccontextmanager
-    async def creating(self, connection: EngineConnection) -> AsyncIterator[OnMade]:
+    async def creating(self, connection: EngineConnection) -> AsyncIterator[Callable[[str], None]]:
         """Attribute what a create makes to the caller; the result takes the create's mark.
 
         If the create fails, the driver has removed again what was made: refresh it.

@@ -4,16 +4,18 @@ import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
 
 from proad.drivers.docker.errors import ENGINE
-from proad.drivers.docker.http.api import Answer, filters, quoted
+from proad.drivers.docker.http.api import Answer, quoted
 from proad.drivers.docker.http.engine_client import EngineClient
 from proad.drivers.docker.images import check_name
 from proad.drivers.docker.labels import CREATION_LABEL, LIFETIME_LABEL, lifetime_label
 from proad.drivers.docker.reader import FULL_ID, ContainerReader, path
+from proad.drivers.docker.recovery import ContainerRecovery
 from proad.drivers.docker.spec import creation, endpoint
 from proad.drivers.docker.timing import CleanUpTiming
 from proad.drivers.docker.view import ended
@@ -26,8 +28,8 @@ from proad.errors import (
     InvalidArgumentError,
     ProaError,
 )
-from proad.model import ContainerSpec, CreatedContainer, Lifetime
-from proad.ports import OnMade
+from proad.model import ContainerSpec, CreatedContainer, Footprint, Lifetime
+from proad.ports import AnnounceFootprint
 
 
 class ContainerCreator:
@@ -37,11 +39,13 @@ class ContainerCreator:
         self,
         engine: EngineClient,
         reader: ContainerReader,
+        recovery: ContainerRecovery,
         timing: CleanUpTiming = CleanUpTiming(),
     ) -> None:
         self._engine = engine
         self._timing = timing
         self._reader = reader
+        self._recovery = recovery
         self._cleanups: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
@@ -51,19 +55,26 @@ class ContainerCreator:
         await asyncio.gather(*self._cleanups, return_exceptions=True)
 
     async def create(
-        self, spec: ContainerSpec, *, start: bool, on_made: OnMade
+        self, spec: ContainerSpec, *, start: bool, announce: AnnounceFootprint
     ) -> CreatedContainer:
         """Create a container; with `start`, start it; see `ports.Containers`."""
         check_name(spec.image, "spec.image")
         nonce = uuid4().hex
         body = creation(spec, nonce)
-        # Before anything is made: if this read fails, there is nothing to undo.
-        image = await self._engine.get(f"/images/{quoted(spec.image)}/json")
-        image_id = image.value()["Id"].text() if image.ok else ""
+        image_id, networks = await self._check(spec, start=start)
         body["Labels"][LIFETIME_LABEL] = lifetime_label(spec.lifetime, image_id)
+        # Docker tells of the container before it answers with its id.
+        await announce(
+            Footprint(
+                mark=nonce,
+                create_time=datetime.now(UTC),
+                start=start,
+                networks=networks,
+            )
+        )
         # Shield the create: on cancellation the engine may be in the middle of a step, whose
         # outcome must be known before the step can be undone.
-        make = self._make(spec, body, nonce, start=start, on_made=on_made)
+        make = self._make(spec, body, nonce, start=start)
         making = asyncio.create_task(make)
         try:
             return await asyncio.shield(making)
@@ -72,21 +83,34 @@ class ContainerCreator:
             await self._clean_up(self._undo(making, nonce, look_again=not sure))
             raise
 
+    async def _check(self, spec: ContainerSpec, *, start: bool) -> tuple[str, tuple[str, ...]]:
+        """Raise what the create would fail with, as far as that is cheap to know.
+
+        Return the id of the image, and the names of the networks beyond the first.
+        """
+        image = await self._engine.get(f"/images/{quoted(spec.image)}/json")
+        if not image.ok:
+            raise await self._refused(spec, image)
+        if spec.name and (owner := await self._reader.listed_id_of(spec.name)):
+            raise AlreadyExistsError("container", spec.name, existing_id=owner)
+        further: list[str] = []
+        for number, attachment in enumerate(spec.networks):
+            # Docker looks for the first network at the start alone.
+            if not attachment.stands_alone and (start or number):
+                network = await self._engine.get(f"/networks/{quoted(attachment.network)}")
+                if not network.ok:
+                    raise await self._reader.failure(network, spec)
+                further += [network.value()["Name"].text()] if number else []
+        return image.value()["Id"].text(), tuple(further)
+
     async def _make(
-        self,
-        spec: ContainerSpec,
-        body: dict[str, Any],
-        nonce: str,
-        *,
-        start: bool,
-        on_made: OnMade,
+        self, spec: ContainerSpec, body: dict[str, Any], nonce: str, *, start: bool
     ) -> CreatedContainer:
         for name in {m.volume.name for m in spec.mounts if m.volume and m.volume.name}:
             # Docker would create the volume, too, but without a label to find it by.
             volume = {"Name": name, "Labels": {CREATION_LABEL: nonce}}
             await self._step(spec, "/volumes/create", volume)
         params = {"name": spec.name} if spec.name else None
-        on_made(nonce)  # the engine tells of the container before it answers with its id
         answer = await self._engine.post("/containers/create", params=params, body=body)
         if not answer.ok:
             raise await self._refused(spec, answer)
@@ -149,32 +173,11 @@ class ContainerCreator:
         deadline = clock() + self._timing.give_up_after.total_seconds()
         while clock() < deadline:
             with suppress(ProaError):
-                gone = await self._remove(nonce)
+                gone = await self._recovery.remove(nonce)
                 if gone or (gone is None and not look_again):
                     return
                 look_again = look_again and gone is None
             await asyncio.sleep(self._timing.retry_after.total_seconds())
-
-    async def _remove(self, nonce: str) -> bool | None:
-        """Remove what is labelled with `nonce`.
-
-        Return whether the container is gone; None if there was none.
-        """
-        marked = filters({"label": [f"{CREATION_LABEL}={nonce}"]})
-        answer = await self._engine.get("/containers/json", params={"all": 1, **marked})
-        found = [id for item in answer.value().each() if FULL_ID.fullmatch(id := item["Id"].text())]
-        gone = True
-        for id in found:
-            # The removal of a container that the engine is still creating may be refused, or
-            # the container is listed and not found yet: the caller tries again.
-            answer = await self._engine.delete(path(id), params={"force": 1, "v": 1})
-            gone = gone and answer.ok
-        volumes = (await self._engine.get("/volumes", params=marked)).value()["Volumes"]
-        for volume in volumes.each():
-            # The engine keeps volumes that another container uses by now.
-            if name := volume["Name"].text():
-                await self._engine.delete(f"/volumes/{quoted(name)}")
-        return gone if found else None
 
 
 def _unsure(error: ProaError) -> bool:

@@ -17,6 +17,7 @@ from proad.drivers.docker.http.engine_client import EngineClient
 from proad.drivers.docker.images import DockerImages
 from proad.drivers.docker.lifecycle import ContainerLifecycle
 from proad.drivers.docker.reader import ContainerReader
+from proad.drivers.docker.recovery import ContainerRecovery
 from proad.drivers.docker.registries import Registries
 from proad.drivers.docker.stats import ContainerStatsCollector
 from proad.drivers.docker.stop import STOP_MODES, ContainerStopper
@@ -32,6 +33,8 @@ from proad.model import (
     DeletedImage,
     DeleteOptions,
     EngineInfo,
+    Footprint,
+    Found,
     Image,
     ImageFilter,
     Pruned,
@@ -48,7 +51,7 @@ from proad.model import (
     StopOptions,
     Updated,
 )
-from proad.ports import OnEvent, OnMade, OnStep, ignore
+from proad.ports import AnnounceFootprint, OnEvent, OnStep, ignore, unannounced
 from proad.ports.records import EngineIdentity
 
 DEFAULT_URL = "unix:///var/run/docker.sock"
@@ -67,7 +70,7 @@ class DockerDriver:
         async with DockerDriver() as docker:
             made = await docker.create_container(ContainerSpec(image="busybox"), start=True)
 
-    The ports Driver, Containers, Images, Stats and Updates say what each method does.
+    The ports Driver, Containers, Images, Recovery, Stats and Updates say what each method does.
 
     Args:
         url: unix://, tcp:// or ssh:// address; empty: DOCKER_HOST, or the local socket.
@@ -107,7 +110,10 @@ class DockerDriver:
         )
         self.endpoint = self._engine.api.endpoint
         self._reader = ContainerReader(self._engine, timing.inspect_removal)
-        self._creator = ContainerCreator(self._engine, self._reader, timing.clean_up)
+        self._recovery = ContainerRecovery(self._engine, self._reader)
+        self._creator = ContainerCreator(
+            self._engine, self._reader, self._recovery, timing.clean_up
+        )
         self._stopper = ContainerStopper(self._engine, self._reader, timing.stop)
         self._lifecycle = ContainerLifecycle(self._engine, self._reader, timing.transition)
         self._deleter = ContainerDeleter(
@@ -224,10 +230,10 @@ class DockerDriver:
         return await self._stats_collector.stats(ids)
 
     async def create_container(
-        self, spec: ContainerSpec, *, start: bool = False, on_made: OnMade = ignore
+        self, spec: ContainerSpec, *, start: bool = False, announce: AnnounceFootprint = unannounced
     ) -> CreatedContainer:
         """Create a container, and start it if asked to."""
-        return await self._creator.create(spec, start=start, on_made=on_made)
+        return await self._creator.create(spec, start=start, announce=announce)
 
     async def prune_containers(self, which: PruneFilter = PruneFilter()) -> Pruned:
         """Remove all stopped containers that `which` lets through."""
@@ -267,3 +273,11 @@ class DockerDriver:
     async def logout_registry(self, registry: str) -> None:
         """Forget credentials."""
         self._registries.logout(registry)
+
+    async def find_created(self, footprint: Footprint) -> Found | None:
+        """Return what an interrupted create has made."""
+        return await self._recovery.find(footprint)
+
+    async def undo_created(self, footprint: Footprint) -> tuple[str, ...]:
+        """Remove what an interrupted create has left."""
+        return await self._recovery.undo(footprint)

@@ -1,6 +1,5 @@
 """Creation of domains, all or nothing; used on the driver's threads."""
 
-import asyncio
 import threading
 import uuid
 from collections.abc import Callable
@@ -25,15 +24,15 @@ from proad.drivers.libvirt.rollback import Rollback, all_or_nothing
 from proad.drivers.libvirt.storage import nvram
 from proad.drivers.libvirt.storage.disk_sources import DiskSources
 from proad.drivers.libvirt.storage.media import Media, check_files
-from proad.drivers.libvirt.storage.storage import Storage
+from proad.drivers.libvirt.storage.storage import PreparedVolume, Storage
 from proad.drivers.libvirt.xml import metadata
 from proad.drivers.libvirt.xml.domain_xml import Parts, domain_xml
 from proad.drivers.libvirt.xml.metadata import NAMESPACE, Metadata, in_domain
 from proad.drivers.libvirt.xml.parser import serialise
-from proad.drivers.threads import call_soon_threadsafe
+from proad.drivers.threads import from_thread
 from proad.errors import AlreadyExistsError, EngineConflictError
-from proad.model import DomainSpec, DomainXml, Lifetime, Resource
-from proad.ports import OnMade
+from proad.model import DomainSpec, DomainXml, Footprint, Lifetime, Resource
+from proad.ports import AnnounceFootprint
 
 
 class _Identity(NamedTuple):
@@ -62,14 +61,19 @@ class _Create:
         host: facts about the host.
         rollback: gets the undo of each step.
         start: whether the domain is to be started.
-        on_made: called with the UUID before the domain exists.
+        announce: called with the footprint before the first change.
     """
 
     connection: libvirt.virConnect
     host: HostFacts
     rollback: Rollback
     start: bool
-    on_made: OnMade
+    announce: Callable[[Footprint], None]
+
+    def tell(self, footprint: Footprint) -> None:
+        """AnnounceFootprint the create; nothing was changed before."""
+        self.announce(footprint)
+        self.rollback.check()
 
 
 class DomainCreator:
@@ -100,18 +104,26 @@ class DomainCreator:
         # definition for an update of the first.
         self._defining = threading.Lock()
 
-    async def from_spec(self, spec: DomainSpec, *, start: bool, on_made: OnMade) -> Resource:
+    async def from_spec(
+        self, spec: DomainSpec, *, start: bool, announce: AnnounceFootprint
+    ) -> Resource:
         """Create a domain and its new volumes; see `ports.Domains.create_domain`."""
-        return await self._run(partial(self._from_spec, spec), start=start, on_made=on_made)
+        return await self._run(partial(self._from_spec, spec), start=start, announce=announce)
 
-    async def from_xml(self, source: DomainXml, *, start: bool, on_made: OnMade) -> Resource:
+    async def from_xml(
+        self, source: DomainXml, *, start: bool, announce: AnnounceFootprint
+    ) -> Resource:
         """Create a domain from XML; see `ports.Domains.create_domain_from_xml`."""
-        return await self._run(partial(self._from_xml, source), start=start, on_made=on_made)
+        return await self._run(partial(self._from_xml, source), start=start, announce=announce)
 
     async def _run(
-        self, make: Callable[[_Create], libvirt.virDomain], *, start: bool, on_made: OnMade
+        self,
+        make: Callable[[_Create], libvirt.virDomain],
+        *,
+        start: bool,
+        announce: AnnounceFootprint,
     ) -> Resource:
-        loop = asyncio.get_running_loop()
+        tell = from_thread(announce)
 
         def run(connection: libvirt.virConnect, rollback: Rollback) -> Resource:
             create = _Create(
@@ -119,7 +131,7 @@ class DomainCreator:
                 host=self._host.facts(connection),
                 rollback=rollback,
                 start=start,
-                on_made=lambda id: call_soon_threadsafe(loop, on_made, id),
+                announce=tell,
             )
             domain = make(create)
             # An earlier domain may have had the same UUID a moment ago.
@@ -136,8 +148,19 @@ class DomainCreator:
         domain_capabilities.check_spec(connection, spec, host)
         with DiskSources(self._storage, self._media, connection, host) as sources:
             cdrom = sources.medium(spec.cdrom) if spec.cdrom is not None else None
-            disks = sources.disks(spec, create.rollback, id)
+            prepared = sources.prepare(spec)
             now = datetime.now(UTC)
+            volumes = (each for each in prepared if isinstance(each, PreparedVolume))
+            create.tell(
+                Footprint(
+                    mark=id,
+                    create_time=now,
+                    start=create.start,
+                    autostart=spec.autostart,
+                    volumes=tuple(each.planned(self._storage.find) for each in volumes),
+                )
+            )
+            disks = sources.create(prepared, create.rollback, id)
             notes = Metadata(labels=spec.labels, create_time=now)
             parts = Parts(uuid=id, disks=disks, cdrom=cdrom, metadata=notes)
             root = domain_xml(spec, parts, host)
@@ -161,6 +184,7 @@ class DomainCreator:
         identity = _Identity(given.name, given.id, now, now)
         sources = given.root.iter("source")
         paths = [path for each in sources if (path := each.get("file") or each.get("dev"))]
+        create.tell(Footprint(mark=given.id, create_time=now, start=create.start))
         with values_of("xml", whole=True), self._storage.reservations.reserve(paths):
             return self._define(create, given.root, identity, source.lifetime)
 
@@ -215,7 +239,6 @@ class DomainCreator:
             refuse_taken(connection, identity.name, identity.id)
             if identity.since is not None:
                 self._storage.disown(connection, identity.id, before=identity.since)
-            create.on_made(identity.id)
             try:
                 return define()
             except libvirt.libvirtError:

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
-from datetime import timedelta
+from contextlib import ExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import TracebackType
 from typing import Never, Self
+from uuid import uuid4
 
 import libvirt
 import structlog
@@ -24,6 +25,7 @@ from proad.drivers.libvirt.host.host import LibvirtHost
 from proad.drivers.libvirt.host.virt import VirtChoice
 from proad.drivers.libvirt.lifecycle import DomainLifecycle
 from proad.drivers.libvirt.reader import DomainReader
+from proad.drivers.libvirt.recovery import DomainRecovery
 from proad.drivers.libvirt.rollback import Rollback, all_or_nothing
 from proad.drivers.libvirt.stats import StatsCollector
 from proad.drivers.libvirt.stop import DomainStopper
@@ -36,6 +38,7 @@ from proad.drivers.libvirt.storage.volume_view import view_of
 from proad.drivers.libvirt.subscription import Subscriptions
 from proad.drivers.libvirt.timing import LibvirtTiming
 from proad.drivers.records import LocalVolumeRecords
+from proad.drivers.threads import from_thread
 from proad.drivers.tolerant import Omissions
 from proad.errors import redacted
 from proad.model import (
@@ -43,6 +46,8 @@ from proad.model import (
     DomainSpec,
     DomainXml,
     EngineInfo,
+    Footprint,
+    Found,
     Resource,
     ResourceKind,
     ResourceStats,
@@ -61,7 +66,7 @@ from proad.model import (
     VolumeRef,
     VolumeSpec,
 )
-from proad.ports import OnEvent, OnMade, OnStep, ignore
+from proad.ports import AnnounceFootprint, OnEvent, OnStep, ignore, unannounced
 from proad.ports.records import EngineIdentity, VolumeRecords
 
 DEFAULT_POOL_PATH = "/var/lib/libvirt/images"
@@ -73,7 +78,7 @@ _log = structlog.get_logger(__name__)
 class LibvirtDriver:
     """Controls the domains of one libvirtd.
 
-    Implements the ports Driver, Domains, Snapshots, Volumes, Updates and Stats.
+    Implements the ports Driver, Domains, Snapshots, Volumes, Recovery, Updates and Stats.
 
     Args:
         uri: libvirt's connection URI.
@@ -139,6 +144,14 @@ class LibvirtDriver:
             timing.shutdown,
         )
         self._deleter = DomainDeleter(self._connection, self._reader, self._storage, self._catalog)
+        self._recovery = DomainRecovery(
+            self._connection,
+            self._reader,
+            self._storage,
+            self._catalog,
+            self._deleter,
+            self._omissions,
+        )
 
     async def __aenter__(self) -> Self:
         """Start the driver's threads; make no call to libvirt."""
@@ -224,16 +237,16 @@ class LibvirtDriver:
     # Domains
 
     async def create_domain(
-        self, spec: DomainSpec, *, start: bool = False, on_made: OnMade = ignore
+        self, spec: DomainSpec, *, start: bool = False, announce: AnnounceFootprint = unannounced
     ) -> Resource:
         """Create a domain and its new volumes; start it if requested."""
-        return await self._creator.from_spec(spec, start=start, on_made=on_made)
+        return await self._creator.from_spec(spec, start=start, announce=announce)
 
     async def create_domain_from_xml(
-        self, source: DomainXml, *, start: bool = False, on_made: OnMade = ignore
+        self, source: DomainXml, *, start: bool = False, announce: AnnounceFootprint = unannounced
     ) -> Resource:
         """Create a domain from XML; never change an existing one."""
-        return await self._creator.from_xml(source, start=start, on_made=on_made)
+        return await self._creator.from_xml(source, start=start, announce=announce)
 
     async def get_domain_xml(self, id: str, *, inactive: bool = False) -> str:
         """Return a domain as XML, without passwords."""
@@ -255,9 +268,21 @@ class LibvirtDriver:
             id, lambda domain: snapshots.get(domain, name, self._omissions), bulkhead=Bulkhead.READ
         )
 
-    async def create_snapshot(self, id: str, spec: SnapshotSpec = SnapshotSpec()) -> Snapshot:
+    async def create_snapshot(
+        self,
+        id: str,
+        spec: SnapshotSpec = SnapshotSpec(),
+        *,
+        announce: AnnounceFootprint = unannounced,
+    ) -> Snapshot:
         """Take a snapshot, with memory if the domain is active."""
-        take = partial(snapshots.create, self._reader, spec=spec, omissions=self._omissions)
+        take = partial(
+            snapshots.create,
+            self._reader,
+            spec=spec,
+            omissions=self._omissions,
+            announce=from_thread(announce),
+        )
         return await self._connection.on(
             id, take, timeout=self._connection.timing.long_call_timeout
         )
@@ -288,12 +313,22 @@ class LibvirtDriver:
             lambda c: self._storage.list(c, pool), bulkhead=Bulkhead.READ
         )
 
-    async def create_volume(self, spec: VolumeSpec) -> Volume:
+    async def create_volume(
+        self, spec: VolumeSpec, *, announce: AnnounceFootprint = unannounced
+    ) -> Volume:
         """Create a volume."""
+        tell = from_thread(announce)
 
         def make(connection: libvirt.virConnect, rollback: Rollback) -> Volume:
-            volume = self._storage.create(connection, spec, rollback)
-            return view_of(volume, volume.storagePoolLookupByVolume().name(), spec.format)
+            with ExitStack() as reserved:
+                if spec.base is not None:
+                    reserved.enter_context(self._storage.reserved(connection, spec.base))
+                prepared = self._storage.prepare(connection, spec, id=str(uuid4()))
+                planned = prepared.planned(self._storage.find)
+                tell(Footprint(create_time=datetime.now(UTC), volumes=(planned,)))
+                rollback.check()
+                volume = self._storage.create(connection, prepared, rollback)
+                return view_of(volume, planned.pool, spec.format)
 
         return await all_or_nothing(self._connection, make)
 
@@ -304,6 +339,16 @@ class LibvirtDriver:
         ref = VolumeRef(pool=pool, name=name)
         delete = partial(self._storage.delete, ref=ref, ignore=ignore_unreadable)
         await self._connection.call(delete, timeout=self._connection.timing.long_call_timeout)
+
+    # Recovery
+
+    async def find_created(self, footprint: Footprint) -> Found | None:
+        """Return what an interrupted create has made."""
+        return await self._recovery.find(footprint)
+
+    async def undo_created(self, footprint: Footprint) -> tuple[str, ...]:
+        """Remove what an interrupted create has left."""
+        return await self._recovery.undo(footprint)
 
     # Updates
 

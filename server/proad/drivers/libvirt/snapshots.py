@@ -1,5 +1,6 @@
 """Snapshots of domains; used on the driver's threads."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from proad.drivers.libvirt.xml.parser import parse, serialise
 from proad.drivers.tolerant import Omissions
 from proad.errors import AlreadyExistsError, CapabilityMissingError, SnapshotNotFoundError
 from proad.model import (
+    Footprint,
     ResourceState,
     RevertState,
     Snapshot,
@@ -69,9 +71,20 @@ def find(domain: libvirt.virDomain, name: str) -> libvirt.virDomainSnapshot:
 
 
 def create(
-    reader: DomainReader, domain: libvirt.virDomain, spec: SnapshotSpec, omissions: Omissions
+    reader: DomainReader,
+    domain: libvirt.virDomain,
+    spec: SnapshotSpec,
+    omissions: Omissions,
+    announce: Callable[[Footprint], None],
 ) -> Snapshot:
     """Take a snapshot, with memory if the domain is active.
+
+    Args:
+        reader: reads the domain.
+        domain: the domain.
+        spec: the snapshot.
+        omissions: notes what is unreadable.
+        announce: called before the first change.
 
     Raises:
         AlreadyExistsError: the name is taken.
@@ -81,8 +94,17 @@ def create(
         raise error
     if lack := reader.obstacle(domain):
         raise CapabilityMissingError(lack.what, driver=ENGINE, hint=lack.way_out)
-    name = spec.name or datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+    now = datetime.now(UTC)
+    name = spec.name or now.strftime("%Y%m%dT%H%M%S.%fZ")
     _refuse_taken(domain, name)
+    announce(
+        Footprint(
+            mark=domain.UUIDString(),
+            create_time=now,
+            snapshot=name,
+            named_by_caller=bool(spec.name),
+        )
+    )
     root = etree.Element("domainsnapshot")
     etree.SubElement(root, "name").text = name
     if spec.description:

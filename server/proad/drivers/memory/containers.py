@@ -13,6 +13,7 @@ from proad.model import (
     Container,
     ContainerSpec,
     CreatedContainer,
+    Footprint,
     Image,
     NetworkAttachment,
     Pruned,
@@ -24,7 +25,7 @@ from proad.model import (
     StateReason,
 )
 from proad.model.verbs import INACTIVE
-from proad.ports import OnMade, ignore
+from proad.ports import AnnounceFootprint, unannounced
 
 _SHM_BYTES = 64 * 2**20
 
@@ -37,7 +38,7 @@ class MemoryContainers:
         self._images = images
 
     async def create_container(
-        self, spec: ContainerSpec, *, start: bool = False, on_made: OnMade = ignore
+        self, spec: ContainerSpec, *, start: bool = False, announce: AnnounceFootprint = unannounced
     ) -> CreatedContainer:
         """Create a container, and start it if asked to."""
         self._engine.connection.check()
@@ -45,8 +46,7 @@ class MemoryContainers:
         behaviour = Behaviour.of(spec.labels)
         id = secrets.token_hex(32)
         name = spec.name or f"nameless_{id[:12]}"
-        if (other := self._engine.named(ResourceKind.CONTAINER, name)) is not None:
-            raise AlreadyExistsError("container", name, existing_id=other.resource.id)
+        self._refuse_taken(name)
         resource = Resource(
             id=id,
             kind=ResourceKind.CONTAINER,
@@ -59,14 +59,19 @@ class MemoryContainers:
             container=_container(replace(spec, networks=self._networks(spec)), image, id),
         )
         workload = Workload(resource, behaviour)
+        for index, attachment in enumerate(spec.networks if start else ()):
+            if is_missing(attachment.network):
+                raise _no_network(index, f"no network {attachment.network!r}")
+        await announce(Footprint(mark=id, create_time=resource.create_time or now(), start=start))
+        self._refuse_taken(name)
         if start:
-            for index, attachment in enumerate(spec.networks):
-                if is_missing(attachment.network):
-                    raise _no_network(index, f"no network {attachment.network!r}")
             self._engine.start(workload)  # before it is in the list: what cannot start never was
-        on_made(id)
         self._engine.add(workload)
         return CreatedContainer(resource=workload.shown())
+
+    def _refuse_taken(self, name: str) -> None:
+        if (other := self._engine.named(ResourceKind.CONTAINER, name)) is not None:
+            raise AlreadyExistsError("container", name, existing_id=other.resource.id)
 
     def _networks(self, spec: ContainerSpec) -> tuple[NetworkAttachment, ...]:
         """Return the networks to be on: that of another container is named by its id."""

@@ -9,7 +9,7 @@ from uuid import uuid4
 from proad.drivers.memory.behaviour import Behaviour
 from proad.drivers.memory.domain_xml import parsed, written
 from proad.drivers.memory.engine import ImitatedEngine, is_missing, now
-from proad.drivers.memory.volumes import MemoryVolumes
+from proad.drivers.memory.volumes import MemoryVolumes, footprint_of
 from proad.drivers.memory.workload import Workload
 from proad.errors import AlreadyExistsError, InvalidArgumentError
 from proad.model import (
@@ -22,6 +22,7 @@ from proad.model import (
     Domain,
     DomainSpec,
     DomainXml,
+    Footprint,
     Graphics,
     GraphicsType,
     Lifetime,
@@ -36,7 +37,7 @@ from proad.model import (
     VolumeRef,
     VolumeSpec,
 )
-from proad.ports import OnMade, ignore
+from proad.ports import AnnounceFootprint, unannounced
 
 _PREFIXES = {DiskBus.VIRTIO: "vd", DiskBus.SATA: "sd", DiskBus.SCSI: "sd"}
 _ENDINGS = {DiskFormat.QCOW2: "qcow2", DiskFormat.RAW: "raw"}
@@ -50,7 +51,7 @@ class MemoryDomains:
         self._volumes = volumes
 
     async def create_domain(
-        self, spec: DomainSpec, *, start: bool = False, on_made: OnMade = ignore
+        self, spec: DomainSpec, *, start: bool = False, announce: AnnounceFootprint = unannounced
     ) -> Resource:
         """Create a domain and its new volumes, and start it if asked to."""
         self._engine.connection.check()
@@ -83,7 +84,7 @@ class MemoryDomains:
             ),
             guest_agent_connected=spec.guest_agent,
         )
-        return self._created(
+        return await self._created(
             Resource(
                 id=spec.uuid or str(uuid4()),
                 kind=ResourceKind.DOMAIN,
@@ -97,39 +98,54 @@ class MemoryDomains:
             ),
             volumes,
             start=start,
-            on_made=on_made,
+            announce=announce,
         )
 
     async def create_domain_from_xml(
-        self, source: DomainXml, *, start: bool = False, on_made: OnMade = ignore
+        self, source: DomainXml, *, start: bool = False, announce: AnnounceFootprint = unannounced
     ) -> Resource:
         """Create a domain from as much XML as `get_domain_xml` writes; the rest is ignored."""
         self._engine.connection.check()
         resource = await asyncio.to_thread(parsed, source)
-        return self._created(resource, [], start=start, on_made=on_made)
+        return await self._created(resource, [], start=start, announce=announce)
 
     async def get_domain_xml(self, id: str, *, inactive: bool = False) -> str:
         """Return a domain as XML."""
         workload, _ = self._engine.domain(id, "domain XML")
         return written(workload.resource if inactive else workload.shown())
 
-    def _created(
-        self, resource: Resource, volumes: list[Volume], *, start: bool, on_made: OnMade
+    async def _created(
+        self, resource: Resource, volumes: list[Volume], *, start: bool, announce: AnnounceFootprint
     ) -> Resource:
-        other = self._engine.named(ResourceKind.DOMAIN, resource.name)
-        if other is not None:
-            raise AlreadyExistsError("domain", resource.name, existing_id=other.resource.id)
-        if resource.id in self._engine.workloads:
-            raise AlreadyExistsError.of_an_id("domain", resource.id)
+        self._refuse_taken(resource, volumes)
         workload = Workload(resource, Behaviour.of(resource.labels))
+        await announce(
+            Footprint(
+                mark=resource.id,
+                create_time=resource.create_time or now(),
+                start=start,
+                autostart=resource.domain is not None and resource.domain.autostart,
+                volumes=tuple(footprint_of(each, named_by_caller=False) for each in volumes),
+            )
+        )
+        self._refuse_taken(resource, volumes)
         if start or resource.lifetime is Lifetime.TRANSIENT:
             self._engine.start(
                 workload
             )  # before anything is in a list: what cannot start never was
         self._engine.volumes.update({(volume.pool, volume.name): volume for volume in volumes})
-        on_made(resource.id)
         self._engine.add(workload)
         return workload.shown()
+
+    def _refuse_taken(self, resource: Resource, volumes: list[Volume]) -> None:
+        other = self._engine.named(ResourceKind.DOMAIN, resource.name)
+        if other is not None:
+            raise AlreadyExistsError("domain", resource.name, existing_id=other.resource.id)
+        if resource.id in self._engine.workloads:
+            raise AlreadyExistsError.of_an_id("domain", resource.id)
+        for volume in volumes:
+            if (volume.pool, volume.name) in self._engine.volumes:
+                raise AlreadyExistsError("volume", volume.name)
 
     def _planned_disks(self, spec: DomainSpec) -> tuple[tuple[Disk, ...], list[Volume]]:
         """Return the disks of a domain to be, and the volumes that have to be made for them."""
@@ -164,7 +180,8 @@ class MemoryDomains:
             return self._volumes.existing(wish.volume, wish.stated_format, field)
         new = wish.new_volume
         assert new is not None  # noqa: S101 - the spec has exactly one of the two
-        name = new.volume_name or f"{domain}-{target}.{_ENDINGS[new.format]}"
+        nonce = secrets.token_hex(4)
+        name = new.volume_name or f"{domain}-{target}-{nonce}.{_ENDINGS[new.format]}"
         if any(volume.name == name for volume in volumes):
             raise AlreadyExistsError("volume", name)
         volume = self._volumes.planned(

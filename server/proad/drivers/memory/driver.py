@@ -16,6 +16,7 @@ from proad.drivers.memory.domains import MemoryDomains
 from proad.drivers.memory.engine import ImitatedEngine
 from proad.drivers.memory.images import MemoryImages
 from proad.drivers.memory.lifecycle import MemoryLifecycle
+from proad.drivers.memory.recovery import MemoryRecovery
 from proad.drivers.memory.snapshots import MemorySnapshots
 from proad.drivers.memory.stats import HOST_MEMORY_BYTES, MemoryStats
 from proad.drivers.memory.stop import MemoryStopper
@@ -30,6 +31,8 @@ from proad.model import (
     DomainSpec,
     DomainXml,
     EngineInfo,
+    Footprint,
+    Found,
     Image,
     ImageFilter,
     Pruned,
@@ -52,7 +55,7 @@ from proad.model import (
     Volume,
     VolumeSpec,
 )
-from proad.ports import OnEvent, OnMade, OnStep, ignore
+from proad.ports import AnnounceFootprint, OnEvent, OnStep, ignore, unannounced
 from proad.ports.records import EngineIdentity
 
 _LISTED_AT_ONCE = 32
@@ -101,6 +104,7 @@ class MemoryDriver:
         self._stopper = MemoryStopper(self._engine, timing)
         self._updater = MemoryUpdater(self._engine)
         self._stats = MemoryStats(self._engine)
+        self._recovery = MemoryRecovery(self._engine)
 
     async def __aenter__(self) -> Self:
         return self
@@ -199,10 +203,10 @@ class MemoryDriver:
         return await self._stats.stats(ids)
 
     async def create_container(
-        self, spec: ContainerSpec, *, start: bool = False, on_made: OnMade = ignore
+        self, spec: ContainerSpec, *, start: bool = False, announce: AnnounceFootprint = unannounced
     ) -> CreatedContainer:
         """Create a container; with `start`, start it."""
-        return await self._containers.create_container(spec, start=start, on_made=on_made)
+        return await self._containers.create_container(spec, start=start, announce=announce)
 
     async def prune_containers(self, which: PruneFilter = PruneFilter()) -> Pruned:
         """Remove all stopped containers that match `which`."""
@@ -235,16 +239,16 @@ class MemoryDriver:
         await self._images.logout_registry(registry)
 
     async def create_domain(
-        self, spec: DomainSpec, *, start: bool = False, on_made: OnMade = ignore
+        self, spec: DomainSpec, *, start: bool = False, announce: AnnounceFootprint = unannounced
     ) -> Resource:
         """Create a domain and its new volumes; with `start`, start it."""
-        return await self._domains.create_domain(spec, start=start, on_made=on_made)
+        return await self._domains.create_domain(spec, start=start, announce=announce)
 
     async def create_domain_from_xml(
-        self, source: DomainXml, *, start: bool = False, on_made: OnMade = ignore
+        self, source: DomainXml, *, start: bool = False, announce: AnnounceFootprint = unannounced
     ) -> Resource:
         """Create a domain from as much XML as `get_domain_xml` writes."""
-        return await self._domains.create_domain_from_xml(source, start=start, on_made=on_made)
+        return await self._domains.create_domain_from_xml(source, start=start, announce=announce)
 
     async def get_domain_xml(self, id: str, *, inactive: bool = False) -> str:
         """Return a domain as XML."""
@@ -258,9 +262,15 @@ class MemoryDriver:
         """Return one snapshot."""
         return await self._snapshots.get_snapshot(id, name)
 
-    async def create_snapshot(self, id: str, spec: SnapshotSpec = SnapshotSpec()) -> Snapshot:
+    async def create_snapshot(
+        self,
+        id: str,
+        spec: SnapshotSpec = SnapshotSpec(),
+        *,
+        announce: AnnounceFootprint = unannounced,
+    ) -> Snapshot:
         """Take a snapshot of a domain."""
-        return await self._snapshots.create_snapshot(id, spec)
+        return await self._snapshots.create_snapshot(id, spec, announce=announce)
 
     async def revert_snapshot(
         self, id: str, name: str, state: RevertState | None = None
@@ -276,12 +286,22 @@ class MemoryDriver:
         """Return the volumes."""
         return await self._volumes.list_volumes(pool)
 
-    async def create_volume(self, spec: VolumeSpec) -> Volume:
+    async def create_volume(
+        self, spec: VolumeSpec, *, announce: AnnounceFootprint = unannounced
+    ) -> Volume:
         """Create a volume."""
-        return await self._volumes.create_volume(spec)
+        return await self._volumes.create_volume(spec, announce=announce)
 
     async def delete_volume(
         self, pool: str, name: str, *, ignore_unreadable: Collection[str] = ()
     ) -> None:
         """Delete a volume that nothing uses."""
         await self._volumes.delete_volume(pool, name, ignore_unreadable=ignore_unreadable)
+
+    async def find_created(self, footprint: Footprint) -> Found | None:
+        """Return what an interrupted create has made."""
+        return await self._recovery.find(footprint)
+
+    async def undo_created(self, footprint: Footprint) -> tuple[str, ...]:
+        """Remove what an interrupted create has left."""
+        return await self._recovery.undo(footprint)

@@ -8,6 +8,7 @@ from proad.drivers.memory.views import on_machine
 from proad.drivers.memory.workload import TakenSnapshot, Workload
 from proad.errors import AlreadyExistsError, SnapshotNotFoundError
 from proad.model import (
+    Footprint,
     Resource,
     ResourceState,
     RevertState,
@@ -17,6 +18,7 @@ from proad.model import (
     Verb,
 )
 from proad.model.verbs import ACTIVE
+from proad.ports import AnnounceFootprint, unannounced
 
 _CAPABILITY = "snapshots"
 
@@ -37,13 +39,24 @@ class MemorySnapshots:
         workload, _ = self._engine.domain(id, _CAPABILITY)
         return _shown(workload, name)
 
-    async def create_snapshot(self, id: str, spec: SnapshotSpec = SnapshotSpec()) -> Snapshot:
+    async def create_snapshot(
+        self,
+        id: str,
+        spec: SnapshotSpec = SnapshotSpec(),
+        *,
+        announce: AnnounceFootprint = unannounced,
+    ) -> Snapshot:
         """Take a snapshot."""
         workload, _ = self._engine.domain(id, _CAPABILITY)
         self._engine.permit(Verb.CREATE_SNAPSHOT, workload)
         name = spec.name or now().strftime("%Y%m%dT%H%M%S.%f")
-        if name in workload.snapshots:
-            raise AlreadyExistsError("snapshot", name)
+        _refuse_taken(workload, name)
+        await announce(
+            Footprint(mark=id, create_time=now(), snapshot=name, named_by_caller=bool(spec.name))
+        )
+        workload, _ = self._engine.domain(id, _CAPABILITY)
+        self._engine.permit(Verb.CREATE_SNAPSHOT, workload)
+        _refuse_taken(workload, name)
         active = workload.resource.state in ACTIVE
         snapshot = Snapshot(
             name=name,
@@ -97,6 +110,11 @@ class MemorySnapshots:
         workload.run = on_machine(workload.run, domain)
         self._engine.publish_reconfigured(workload)
         self._engine.enter(workload, target, reason)
+
+
+def _refuse_taken(workload: Workload, name: str) -> None:
+    if name in workload.snapshots:
+        raise AlreadyExistsError("snapshot", name)
 
 
 def _taken(workload: Workload, name: str) -> TakenSnapshot:

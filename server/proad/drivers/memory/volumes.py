@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from proad.drivers.memory.engine import ImitatedEngine
+from proad.drivers.memory.engine import ImitatedEngine, now
 from proad.errors import (
     AlreadyExistsError,
     HostExhaustedError,
@@ -11,7 +11,8 @@ from proad.errors import (
     PoolNotFoundError,
     VolumeNotFoundError,
 )
-from proad.model import DiskFormat, Volume, VolumeRef, VolumeSpec
+from proad.model import DiskFormat, Footprint, PlannedVolume, Volume, VolumeRef, VolumeSpec
+from proad.ports import AnnounceFootprint, unannounced
 
 POOL = "default"
 _POOL_BYTES = 2**40
@@ -31,9 +32,15 @@ class MemoryVolumes:
             self._pool(pool)
         return list(self._engine.volumes.values())
 
-    async def create_volume(self, spec: VolumeSpec) -> Volume:
+    async def create_volume(
+        self, spec: VolumeSpec, *, announce: AnnounceFootprint = unannounced
+    ) -> Volume:
         """Create a volume."""
         self._engine.connection.check()
+        volume = self.planned(spec)
+        await announce(
+            Footprint(create_time=now(), volumes=(footprint_of(volume, named_by_caller=True),))
+        )
         volume = self.planned(spec)
         self._engine.volumes[volume.pool, volume.name] = volume
         return volume
@@ -111,6 +118,17 @@ class MemoryVolumes:
             allocation_bytes=allocation,
             base_path=base.path if base else "",
         )
+
+
+def footprint_of(volume: Volume, *, named_by_caller: bool) -> PlannedVolume:
+    """Return what a volume to be will be found by."""
+    return PlannedVolume(
+        pool=volume.pool,
+        name=volume.name,
+        named_by_caller=named_by_caller,
+        capacity_bytes=volume.capacity_bytes,
+        format=volume.format or DiskFormat.OTHER,
+    )
 
 
 def _check_format(volume: Volume, stated: DiskFormat | None, field: str) -> None:

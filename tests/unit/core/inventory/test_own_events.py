@@ -123,8 +123,8 @@ async def test_attribution_during_create_before_answer_is_its_caller(
     inventory = await follow()
     act_for("ann")
 
-    async with inventory.creating(connection) as on_made:
-        on_made(mark)
+    async with inventory.creating(connection) as expect:
+        expect(mark)
         engine.put(box("1", "web", S.STOPPED, creation="nonce"))
         engine.put(box("2", "web", creation="another"))
         await quiet(inventory)
@@ -143,8 +143,8 @@ async def test_attribution_of_failed_create_cleanup_is_its_caller(engine, connec
     act_for("ann")
 
     async def create():
-        async with inventory.creating(connection) as on_made:
-            on_made("1")
+        async with inventory.creating(connection) as expect:
+            expect("1")
             engine.put(box())
             await quiet(inventory)
             engine.take("1", tell=False)
@@ -161,8 +161,8 @@ async def test_create_failed_on_hung_engine_raises_soon(engine, connection, foll
     inventory = await follow(settles_within=0.01)
 
     async def create():
-        async with inventory.creating(connection) as on_made:
-            on_made("1")
+        async with inventory.creating(connection) as expect:
+            expect("1")
             engine.put(box())
             await quiet(inventory)
             engine.before = Gate()

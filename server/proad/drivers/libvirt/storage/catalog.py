@@ -70,6 +70,7 @@ class VolumeCatalog:
         format: DiskFormat,
         base_chain: tuple[Layer, ...] = (),
         owner: str = "",
+        id: str = "",
     ) -> VolumeRecord:
         """Record a volume before its creation.
 
@@ -80,12 +81,13 @@ class VolumeCatalog:
             format: its format.
             base_chain: its backing chain, the nearest image first.
             owner: UUID of the domain that it goes with; empty: none.
+            id: a UUID of the record; empty: a new one.
 
         Raises:
             DatabaseUnreachableError: the volume must not be created.
         """
         record = VolumeRecord(
-            id=str(uuid.uuid4()),
+            id=id or str(uuid.uuid4()),
             state=RecordState.PLANNED,
             owner=owner,
             pool=pool,

@@ -1,5 +1,7 @@
 """The sources of the disks of a new domain; used on the driver's threads."""
 
+import uuid
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Self
 
@@ -9,10 +11,11 @@ from proad.drivers.libvirt.host.virt import HostFacts, is_local
 from proad.drivers.libvirt.rollback import Rollback
 from proad.drivers.libvirt.storage.image_files import is_block
 from proad.drivers.libvirt.storage.media import Media, check_volume
-from proad.drivers.libvirt.storage.storage import Storage
+from proad.drivers.libvirt.storage.storage import PreparedVolume, Storage
 from proad.drivers.libvirt.xml.domain_xml import Source, disk_targets
+from proad.errors import AlreadyExistsError
 from proad.model import CdromSpec, DiskFormat, DiskSpec, DomainSpec, NewDisk, VolumeSpec
-from proad.ports.records import Layer
+from proad.ports.records import Layer, name_digits
 
 
 class DiskSources:
@@ -56,20 +59,36 @@ class DiskSources:
         )
         return Source(path=path, keeps_owner=self._host.qemu_user is not None)
 
-    def disks(self, spec: DomainSpec, rollback: Rollback, owner: str) -> tuple[Source, ...]:
+    def prepare(self, spec: DomainSpec) -> tuple[Source | PreparedVolume, ...]:
+        """Return the sources of the disks, or the volumes to create for them; change nothing."""
+        prepared: list[Source | PreparedVolume] = []
+        names = set[tuple[str, str]]()
+        for number, (disk, target) in enumerate(
+            zip(spec.effective_disks, disk_targets(spec), strict=True)
+        ):
+            field = f"spec.disks[{number}]"
+            if disk.new_volume is None:
+                prepared.append(self._existing(disk, field))
+                continue
+            id = str(uuid.uuid4())
+            new = new_volume(spec.name, target, disk.new_volume, id)
+            if (new.pool, new.name) in names:
+                raise AlreadyExistsError("volume", new.name)
+            names.add((new.pool, new.name))
+            if new.base is not None:
+                self._reserved.enter_context(self._storage.reserved(self._connection, new.base))
+            prepared.append(
+                self._storage.prepare(self._connection, new, id=id, message=f"{field}.new_volume")
+            )
+        return tuple(prepared)
+
+    def create(
+        self, prepared: Sequence[Source | PreparedVolume], rollback: Rollback, owner: str
+    ) -> tuple[Source, ...]:
         """Return the sources of the disks; create the new volumes for the domain `owner`."""
         return tuple(
-            self._existing(disk, f"spec.disks[{number}]")
-            if disk.new_volume is None
-            else self._new(
-                new_volume(spec.name, target, disk.new_volume),
-                f"spec.disks[{number}]",
-                rollback,
-                owner,
-            )
-            for number, (disk, target) in enumerate(
-                zip(spec.effective_disks, disk_targets(spec), strict=True)
-            )
+            each if isinstance(each, Source) else self._new(each, rollback, owner)
+            for each in prepared
         )
 
     def _existing(self, disk: DiskSpec, field: str) -> Source:
@@ -81,12 +100,11 @@ class DiskSources:
         )
         return self._with_chain(volume, format, field, f"{field}.volume")
 
-    def _new(self, new: VolumeSpec, field: str, rollback: Rollback, owner: str) -> Source:
-        volume = self._storage.create(
-            self._connection, new, rollback, owner=owner, message=f"{field}.new_volume"
-        )
+    def _new(self, new: PreparedVolume, rollback: Rollback, owner: str) -> Source:
+        volume = self._storage.create(self._connection, new, rollback, owner=owner)
         self._reserved.enter_context(self._storage.reservations.reserve([volume.path()]))
-        return self._with_chain(volume, new.format, field, f"{field}.new_volume.base")
+        field = new.message.removesuffix(".new_volume")
+        return self._with_chain(volume, new.spec.format, field, f"{new.message}.base")
 
     def _with_chain(
         self, volume: libvirt.virStorageVol, format: DiskFormat, field: str, chain_field: str
@@ -100,11 +118,14 @@ class DiskSources:
         check_volume(self._connection, volume.path(), self._host, field=field)
 
 
-def new_volume(domain: str, target: str, disk: NewDisk) -> VolumeSpec:
-    """Return the specification of a new disk's volume; the default name is that of domain and target."""
+def new_volume(domain: str, target: str, disk: NewDisk, id: str) -> VolumeSpec:
+    """Return the specification of a new disk's volume.
+
+    The default name is made of domain, target and digits of `id`, the UUID of the volume's record.
+    """
     return VolumeSpec(
         pool=disk.pool,
-        name=disk.volume_name or f"{domain}-{target}.{disk.format.lower()}",
+        name=disk.volume_name or f"{domain}-{target}-{name_digits(id)}.{disk.format.lower()}",
         capacity_bytes=disk.capacity_bytes,
         format=disk.format,
         base=disk.base,

@@ -5,6 +5,7 @@ import os
 import stat
 import struct
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 from proad.ports.records import FileIdentity
@@ -20,6 +21,8 @@ _TIME, _DEVICE = struct.Struct("=qI"), struct.Struct("=II")
 _MASK_AT, _MODE_AT, _INO_AT, _BTIME_AT, _DEVICE_AT = 0, 28, 32, 80, 136
 _SIZE = 256
 _NANO = 10**9
+# The time of birth of a file is that of the kernel's last clock tick.
+_CLOCK_STEP = _NANO // 10
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -47,6 +50,12 @@ def _behind(device: Path) -> Iterator[str]:
         return
     for each in below:
         yield from _behind(each)
+
+
+def is_born_after(file: FileIdentity | None, time: datetime) -> bool:
+    """Return whether a file is known to be not older than `time`."""
+    born = None if file is None else file.birth_time_ns
+    return born is not None and born + _CLOCK_STEP >= time.timestamp() * _NANO
 
 
 def identity_of(path: str) -> FileIdentity | None:

@@ -26,6 +26,10 @@ class Finder:
         self._default_path = default_path
         self._making = threading.Lock()
 
+    def pool_name(self, name: str) -> str:
+        """Return the name of a pool; an empty one means the default pool."""
+        return name or self._default_pool
+
     def pool(
         self,
         connection: libvirt.virConnect,

@@ -13,14 +13,11 @@ from proad.drivers.libvirt.connections.bulkheads import Bulkhead
 from proad.drivers.libvirt.connections.connection import Connection
 from proad.drivers.libvirt.errors import code_of, seek
 from proad.drivers.libvirt.storage.catalog import VolumeCatalog, created_record
+from proad.drivers.libvirt.storage.files import is_born_after
 from proad.drivers.libvirt.storage.pools import NO_POOL
 from proad.drivers.libvirt.timing import CatalogTiming
 from proad.errors import ProaError
 from proad.ports.records import RecordState, VolumeRecord
-
-_NANO = 10**9
-# The time of birth of a file is that of the kernel's last clock tick.
-_CLOCK_STEP = _NANO // 10
 
 _log = structlog.get_logger(__name__)
 
@@ -113,11 +110,10 @@ def _settle(
         return
     owner = planned.owner if planned.owner in domains else ""
     record = created_record(connection, replace(planned, owner=owner), volume)
-    born = None if record.file is None else record.file.birth_time_ns
-    if born is not None and born + _CLOCK_STEP >= planned.create_time.timestamp() * _NANO:
+    if planned.is_named_after_itself and is_born_after(record.file, planned.create_time):
         catalog.put(connection, record)
         return
-    # The volume may have existed before; what is not provably ours is never deleted.
+    # Somebody else may have made a volume of that name, before the create or after the crash.
     _log.warning("libvirt.left_behind", what=f"volume {planned.name}", pool=planned.pool)
     catalog.end(connection, [planned])
 

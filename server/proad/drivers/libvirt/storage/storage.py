@@ -1,13 +1,14 @@
 """Creation, deletion and lists of volumes in storage pools; used on the driver's threads."""
 
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
 import libvirt
 import structlog
+from lxml import etree
 
 from proad.drivers.libvirt.errors import ENGINE, code_of, values_of
 from proad.drivers.libvirt.rollback import Rollback
@@ -24,14 +25,49 @@ from proad.errors import (
     AlreadyExistsError,
     HostExhaustedError,
     InUseError,
+    PoolNotFoundError,
     VolumeNotFoundError,
 )
-from proad.model import DiskFormat, Volume, VolumeRef, VolumeSpec
-from proad.ports.records import Layer, RecordState, VolumeRecord
+from proad.model import DiskFormat, PlannedVolume, Volume, VolumeRef, VolumeSpec
+from proad.ports.records import Layer, RecordState, VolumeRecord, name_digits
 
 _UNDER_WAY = ("a create that is under way",)
 
 _log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedVolume:
+    """A volume that may be created, as far as that can be known without an effect.
+
+    Attributes:
+        id: a UUID for its record.
+        spec: its specification.
+        message: path of the message in the request that describes the volume, for errors.
+        base_chain: the images below it, the nearest first.
+        document: libvirt's XML.
+    """
+
+    id: str
+    spec: VolumeSpec
+    message: str
+    base_chain: tuple[Layer, ...]
+    document: etree._Element
+
+    @property
+    def capacity(self) -> int:
+        """The capacity in bytes."""
+        return int(self.document.findtext("capacity", "0"))
+
+    def planned(self, finder: Finder) -> PlannedVolume:
+        """Return what the volume will be found by."""
+        return PlannedVolume(
+            pool=finder.pool_name(self.spec.pool),
+            name=self.spec.name,
+            named_by_caller=name_digits(self.id) not in self.spec.name,
+            capacity_bytes=self.capacity,
+            format=self.spec.format,
+        )
 
 
 class Storage:
@@ -75,57 +111,77 @@ class Storage:
                     raise
         return found
 
-    def create(
+    def prepare(
         self,
         connection: libvirt.virConnect,
         spec: VolumeSpec,
+        *,
+        id: str,
+        message: str = "spec",
+    ) -> PreparedVolume:
+        """Check all that a volume needs, and change nothing; its base must be reserved.
+
+        Args:
+            connection: to libvirt.
+            spec: the volume.
+            id: a UUID for the volume's record.
+            message: path of the message in the request that describes the volume, for errors.
+
+        Raises:
+            AlreadyExistsError: the name is taken.
+            InvalidArgumentError: the format of an image in the backing chain is unknown or wrong.
+            VolumeNotFoundError: no such pool or base volume.
+            HostExhaustedError: the pool has less room than the volume takes at once.
+        """
+        base: Volume | None = None
+        chain: tuple[Layer, ...] = ()
+        if spec.base is not None:
+            base, chain = self._base(connection, spec.base, f"{message}.base")
+        document = volume_xml(spec, base)
+        prepared = PreparedVolume(
+            id=id, spec=spec, message=message, base_chain=chain, document=document
+        )
+        try:
+            pool = self.find.pool(connection, spec.pool)
+        except PoolNotFoundError:
+            if spec.pool:
+                raise
+            return prepared  # the default pool is made with its first volume
+        if pools.known(pool, spec.name) is not None:
+            raise AlreadyExistsError("volume", spec.name)
+        if spec.preallocate and prepared.capacity > (available := pool.info()[3]):
+            raise HostExhaustedError(
+                ENGINE,
+                f"pool {pool.name()!r} has {available} bytes left, "
+                f"{prepared.capacity} are to be taken",
+            )
+        return prepared
+
+    def create(
+        self,
+        connection: libvirt.virConnect,
+        prepared: PreparedVolume,
         rollback: Rollback,
         *,
         owner: str = "",
-        message: str = "spec",
     ) -> libvirt.virStorageVol:
         """Create a volume; record it beforehand.
 
         Args:
             connection: to libvirt.
-            spec: the volume.
+            prepared: the volume.
             rollback: gets the undo, which removes nothing but what was created here.
             owner: UUID of the domain that the volume goes with; empty: none.
-            message: path of the message in the request that describes the volume, for errors.
 
         Raises:
             AlreadyExistsError: the name is taken.
-            InvalidArgumentError: the format of an image in the backing chain is unknown or
-                wrong; the volume is larger than its format or the pool permits.
-            VolumeNotFoundError: no such pool or base volume.
-            HostExhaustedError: the pool has less room than the volume takes at once.
+            InvalidArgumentError: the volume is larger than its format or the pool permits.
             DatabaseUnreachableError: the record cannot be written; nothing was created.
         """
-        with self.reserved(connection, spec.base) if spec.base is not None else nullcontext():
-            return self._create(connection, spec, rollback, owner, message)
-
-    def _create(
-        self,
-        connection: libvirt.virConnect,
-        spec: VolumeSpec,
-        rollback: Rollback,
-        owner: str,
-        message: str,
-    ) -> libvirt.virStorageVol:
-        base: Volume | None = None
-        chain: tuple[Layer, ...] = ()
-        if spec.base is not None:
-            base, chain = self._base(connection, spec.base, f"{message}.base")
+        spec = prepared.spec
         pool = self.find.pool(connection, spec.pool, make=True)
         if pools.known(pool, spec.name) is not None:
             raise AlreadyExistsError("volume", spec.name)
-        root = volume_xml(spec, base)
-        capacity = int(root.findtext("capacity", "0"))
-        if spec.preallocate and capacity > (available := pool.info()[3]):
-            raise HostExhaustedError(
-                ENGINE,
-                f"pool {pool.name()!r} has {available} bytes left, {capacity} are to be taken",
-            )
         flags = 0
         if spec.preallocate and spec.format is DiskFormat.QCOW2:
             flags = libvirt.VIR_STORAGE_VOL_CREATE_PREALLOC_METADATA
@@ -134,15 +190,16 @@ class Storage:
             pool=pool.name(),
             name=spec.name,
             format=spec.format,
-            base_chain=chain,
+            base_chain=prepared.base_chain,
             owner=owner,
+            id=prepared.id,
         )
         rollback.on_failure(
             f"record of volume {spec.name}", lambda again: self._catalog.end(again, [planned])
         )
         try:
-            with values_of(message):
-                volume = pool.createXML(serialise(root), flags)
+            with values_of(prepared.message):
+                volume = pool.createXML(serialise(prepared.document), flags)
         except libvirt.libvirtError as error:
             taken = code_of(error) == libvirt.VIR_ERR_STORAGE_VOL_EXIST
             # libvirt's error for an existing file that the pool does not know.

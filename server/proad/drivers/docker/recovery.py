@@ -1,0 +1,78 @@
+"""What creates have made, found again by the nonce of each: after a failure, or a crash."""
+
+from proad.drivers.docker.http.api import filters, quoted
+from proad.drivers.docker.http.engine_client import EngineClient
+from proad.drivers.docker.labels import CREATION_LABEL
+from proad.drivers.docker.reader import FULL_ID, ContainerReader, path, summaries_of
+from proad.model import ACTIVE, Footprint, Found, Resource, StateReason
+
+_LIST = "/containers/json"
+
+
+class ContainerRecovery:
+    """Finds and removes what is labelled with the nonce of a create."""
+
+    def __init__(self, engine: EngineClient, reader: ContainerReader) -> None:
+        self._engine = engine
+        self._reader = reader
+
+    async def find(self, footprint: Footprint) -> Found | None:
+        """Return the container that a create made; see `ports.Recovery`."""
+        for listed in await self._made(footprint.mark):
+            if (made := await self._reader.find(listed.id)) is not None:
+                return Found(made=made, complete=_complete(made, footprint))
+        return None
+
+    async def undo(self, footprint: Footprint) -> tuple[str, ...]:
+        """Remove what a create made, unless it runs; see `ports.Recovery`."""
+        made = await self._made(footprint.mark)
+        if not any(each.state in ACTIVE for each in made):
+            # Not by force: somebody may start it now.
+            await self._remove([each.id for each in made], footprint.mark, force=False)
+        return ()
+
+    async def remove(self, nonce: str) -> bool | None:
+        """Remove what is labelled with `nonce`, by force.
+
+        Return whether the container is gone; None if there was none.
+        """
+        answer = await self._engine.get(_LIST, params={"all": 1, **_marked(nonce)})
+        found = [id for item in answer.value().each() if FULL_ID.fullmatch(id := item["Id"].text())]
+        gone = await self._remove(found, nonce, force=True)
+        return gone if found else None
+
+    async def _made(self, nonce: str) -> list[Resource]:
+        """Return the container of a create.
+
+        One that others made from an image of the container has the nonce, too, but no lifetime.
+        """
+        params: dict[str, str | int] = {"all": 1, **_marked(nonce)}
+        listed = await self._engine.read(_LIST, summaries_of, params=params)
+        return [each for each in listed.values() if each.lifetime is not None]
+
+    async def _remove(self, ids: list[str], nonce: str, *, force: bool) -> bool:
+        gone = True
+        for id in ids:
+            # The removal of a container that the engine is still creating may be refused, or
+            # the container is listed and not found yet: the caller tries again.
+            answer = await self._engine.delete(path(id), params={"force": int(force), "v": 1})
+            gone = gone and answer.ok
+        volumes = await self._engine.get("/volumes", params=_marked(nonce))
+        for volume in volumes.value()["Volumes"].each():
+            # The engine keeps volumes that another container uses by now.
+            if name := volume["Name"].text():
+                await self._engine.delete(f"/volumes/{quoted(name)}")
+        return gone
+
+
+def _marked(nonce: str) -> dict[str, str | int]:
+    return filters({"label": [f"{CREATION_LABEL}={nonce}"]})
+
+
+def _complete(made: Resource, footprint: Footprint) -> bool:
+    if made.state in ACTIVE:
+        return True
+    if footprint.start:
+        return made.state_detail.reason is not StateReason.NEVER_STARTED
+    on = {each.network for each in made.container.networks} if made.container else set()
+    return on.issuperset(footprint.networks)

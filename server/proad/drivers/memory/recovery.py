@@ -1,0 +1,56 @@
+"""What interrupted creates have made in the imitated engine."""
+
+from proad.drivers.memory.engine import ImitatedEngine
+from proad.model import ACTIVE, Footprint, Found, Resource, Snapshot, StateReason
+
+
+class MemoryRecovery:
+    """Finds and removes what creates have made; the imitated engine makes all of it or nothing."""
+
+    def __init__(self, engine: ImitatedEngine) -> None:
+        self._engine = engine
+
+    async def find(self, footprint: Footprint) -> Found | None:
+        """Return what a create has made."""
+        self._engine.connection.check()
+        if not footprint.mark:
+            volumes = (
+                self._engine.volumes.get((each.pool, each.name)) for each in footprint.volumes
+            )
+            return next((Found(made=each, complete=True) for each in volumes if each), None)
+        workload = self._engine.workloads.get(footprint.mark)
+        if workload is None:
+            return None
+        if footprint.snapshot:
+            taken = workload.snapshots.get(footprint.snapshot)
+            if taken is None or _older(taken.snapshot, footprint):
+                return None
+            return Found(made=taken.snapshot, complete=True)
+        made = workload.shown()
+        if _older(made, footprint):
+            return None
+        fresh = made.state_detail.reason is StateReason.NEVER_STARTED
+        return Found(made=made, complete=not (footprint.start and fresh))
+
+    async def undo(self, footprint: Footprint) -> tuple[str, ...]:
+        """Remove what a create has left, but nothing that runs or that a caller named."""
+        self._engine.connection.check()
+        if not footprint.mark:
+            for each in footprint.volumes:
+                self._engine.volumes.pop((each.pool, each.name), None)
+            return ()
+        workload = self._engine.workloads.get(footprint.mark)
+        if workload is None or await self.find(footprint) is None:
+            return ()
+        if not footprint.snapshot:
+            if workload.resource.state not in ACTIVE:
+                self._engine.remove(workload)
+        elif footprint.named_by_caller:
+            return (f"snapshot {footprint.snapshot}",)
+        else:
+            del workload.snapshots[footprint.snapshot]
+        return ()
+
+
+def _older(made: Resource | Snapshot, footprint: Footprint) -> bool:
+    return made.create_time is None or made.create_time < footprint.create_time

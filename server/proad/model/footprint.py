@@ -1,0 +1,68 @@
+"""What a create will leave on its engine, by which an interrupted create is found again."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from proad.model.domain import DiskFormat
+from proad.model.resource import Resource
+from proad.model.snapshot import Snapshot
+from proad.model.volume import Volume
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedVolume:
+    """A volume that a create is about to make.
+
+    Attributes:
+        pool: name of its pool.
+        name: its name, which is free.
+        named_by_caller: whether the caller chose the name, so that somebody else may choose the
+            same; otherwise it has digits of a nonce.
+        capacity_bytes: its capacity.
+        format: its format.
+    """
+
+    pool: str
+    name: str
+    named_by_caller: bool
+    capacity_bytes: int
+    format: DiskFormat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Footprint:
+    """What a create will leave on its engine; told before the create changes anything.
+
+    Attributes:
+        mark: what the resource will be known by: its full id, or its `Resource.creation`; of a
+            snapshot, the full id of the snapshot's resource; empty for a volume alone.
+        create_time: the time of the footprint; nothing that the create makes is older.
+        start: whether the resource is to be started.
+        autostart: whether the resource is to start with its host.
+        networks: the networks that a container is connected to after its creation.
+        snapshot: name of the snapshot; empty: the create makes none.
+        named_by_caller: whether the caller chose the snapshot's name.
+        volumes: the volumes that are to be made.
+    """
+
+    mark: str = ""
+    create_time: datetime
+    start: bool = False
+    autostart: bool = False
+    networks: tuple[str, ...] = ()
+    snapshot: str = ""
+    named_by_caller: bool = False
+    volumes: tuple[PlannedVolume, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What was found of an interrupted create.
+
+    Attributes:
+        made: what the create made.
+        complete: whether `made` is as the create was asked for, or runs, so that it is not undone.
+    """
+
+    made: Resource | Snapshot | Volume
+    complete: bool
