@@ -126,7 +126,15 @@ def test_walk_reaches_whole_model():
 
     # The core turns EngineInfo into Host and Engine, and EngineEvent into watch events. Intents
     # are for the journal alone.
-    assert there - converted == {"Action", "EngineEvent", "EngineInfo", "Intent"}
+    assert there - converted == {
+        "Action",
+        "EngineEvent",
+        "EngineInfo",
+        "Footprint",
+        "Found",
+        "Intent",
+        "PlannedVolume",
+    }
 
 
 def test_walk_reaches_every_contract_message():
