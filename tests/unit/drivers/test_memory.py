@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -22,6 +22,7 @@ from proad.model import (
     DomainSpec,
     DomainXml,
     EngineEvent,
+    Footprint,
     RegistryCredentials,
     Resource,
     ResourceState,
@@ -52,6 +53,7 @@ async def _enter(driver: MemoryDriver, _id: str) -> None:
 
 # Every call to the engine, by name.
 CALLS: dict[str, Callable[[MemoryDriver, str], Awaitable[object]]] = {
+    "identity": lambda d, _: d.identity(),
     "probe": lambda d, _: d.probe(),
     "list_resources": lambda d, _: d.list_resources(),
     "get_resource": lambda d, id: d.get_resource(id),
@@ -85,6 +87,8 @@ CALLS: dict[str, Callable[[MemoryDriver, str], Awaitable[object]]] = {
     "list_volumes": lambda d, _: d.list_volumes(),
     "create_volume": lambda d, _: d.create_volume(VOLUME),
     "delete_volume": lambda d, _: d.delete_volume("default", "disk"),
+    "find_created": lambda d, id: d.find_created(Footprint(mark=id, create_time=datetime.now(UTC))),
+    "undo_created": lambda d, id: d.undo_created(Footprint(mark=id, create_time=datetime.now(UTC))),
 }
 # Forgetting credentials needs no engine.
 LOCAL = {"logout_registry"}
