@@ -26,6 +26,7 @@ from proad.core.lifecycle import Lifecycle
 from proad.core.listing import ResourceLister
 from proad.core.provisioning import Provisioning
 from proad.core.registries import AllowedRegistries
+from proad.core.requests import Checkpoint, RequestJournal, UnknowingJudge, passed
 from proad.core.resolver import Resolver
 from proad.core.shielded_tasks import ShieldedTasks
 from proad.core.slices import TimeSlicer
@@ -37,6 +38,7 @@ from proad.core.watch_service import WatchService
 from proad.logs import configure_logs
 from proad.ports import Driver
 from proad.ports.records import VolumeRecords
+from proad.rpc.answers import ProtoAnswerCodec
 from proad.rpc.auth_service import AuthService
 from proad.rpc.container_service import ContainerService
 from proad.rpc.domain_service import DomainService
@@ -46,14 +48,16 @@ from proad.rpc.image_service import ImageService
 from proad.rpc.interceptor import CallInterceptor
 from proad.rpc.methods import methods
 from proad.rpc.paging import Paginator
+from proad.rpc.request_ids import RequestIds
 from proad.rpc.resource_service import ResourceService
 from proad.rpc.server import RpcServer, service_names, tls_credentials
 from proad.rpc.signing import Signer
 from proad.rpc.snapshot_service import SnapshotService
 from proad.rpc.volume_service import VolumeService
 from proad.sockets import claimed
-from proad.state import prepare_state_dir, served
+from proad.state import daemon_id, prepare_state_dir, served
 from proad.store.database import Database
+from proad.store.requests import RequestStore
 from proad.store.revocations import RevocationStore
 from proad.store.users import UserStore
 from proad.store.volumes import VolumeStore
@@ -117,6 +121,7 @@ async def serving(
     drivers: Sequence[tuple[str, Driver]],
     timing: DaemonTiming = DaemonTiming(),
     history_size: int = HISTORY_SIZE,
+    checkpoint: Checkpoint = passed,
 ) -> AsyncIterator[list[str]]:
     """Serve drivers and yield the addresses that are bound.
 
@@ -126,6 +131,7 @@ async def serving(
         drivers: the name of a host connection and a driver on it, each.
         timing: durations.
         history_size: number of changes that a watch can be resumed before.
+        checkpoint: called at each point of a journaled request where the daemon may die.
 
     Raises:
         SetupError: the key or an address cannot be used.
@@ -151,12 +157,25 @@ async def serving(
         verbs = VerbRunner(resolver, inventory, tasks, timing.verbs)
         provisioning = Provisioning(hosts, resolver, tasks, inventory)
         registries = AllowedRegistries(settings.allowed_registries)
+        journal = RequestJournal(
+            RequestStore(database, daemon_id(settings.state_dir)),
+            tasks,
+            ProtoAnswerCodec(methods()),
+            UnknowingJudge(),
+            timing=timing.journal,
+            checkpoint=checkpoint,
+        )
 
         # The contract over the core
         signer = Signer(keys.derived("page and resume tokens"))
         paginator = Paginator(signer)
         server = RpcServer(
-            interceptor=CallInterceptor(authenticator, methods(), timing.rpc),
+            interceptor=CallInterceptor(
+                authenticator,
+                methods(),
+                RequestIds(journal, keys.derived("digests of requests")),
+                timing.rpc,
+            ),
             health=Health(hosts, service_names()),
             auth=AuthService(authenticator),
             resources=ResourceService(
@@ -185,6 +204,7 @@ async def serving(
         )
         await stack.enter_async_context(_supervised(connections))
         await stack.enter_async_context(inventory.following())
+        await stack.enter_async_context(journal.opened())
         await server.start()
         stack.push_async_callback(_drain, server, tasks, settings.drain_timeout)
         yield addresses

@@ -1,12 +1,14 @@
 """The daemon's state folder."""
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from uuid import UUID, uuid4
 
 from proad.errors import SetupError
 from proad.locks import locked
-from proad.ownership import check_own_folder, check_path
+from proad.ownership import check_own_folder, check_path, open_own
 
 
 def prepare_state_dir(folder: Path) -> None:
@@ -27,6 +29,34 @@ def prepare_state_dir(folder: Path) -> None:
             f"{folder}: {error.strerror}; choose another state_dir (PROA_STATE_DIR), "
             "or run as a user who may"
         ) from error
+
+
+def daemon_id(folder: Path) -> str:
+    """Return the id of the daemon of a state folder; make one the first time.
+
+    It tells the rows of daemons apart that share a database.
+
+    Raises:
+        SetupError: the file with the id cannot be read or written, or holds none.
+    """
+    path = folder / "daemon_id"
+    try:
+        if not path.exists():
+            # Linked once it is written as a whole: the daemon may die, and another may be faster.
+            draft = folder / f".{uuid4()}"
+            with draft.open("x", encoding="ascii") as file:
+                file.write(f"{uuid4()}\n")
+                file.flush()
+                os.fsync(file.fileno())
+            with suppress(FileExistsError):
+                path.hardlink_to(draft)
+            draft.unlink()
+        with os.fdopen(open_own(path, os.O_RDONLY), encoding="ascii") as file:
+            return str(UUID(file.read(64).strip()))
+    except OSError as error:
+        raise SetupError(f"{path}: {error.strerror}") from error
+    except ValueError:
+        raise SetupError(f"{path}: holds no UUID; restore it, or remove it for a new one") from None
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from proad.auth.timing import AuthTiming
 from proad.core.engine_connection import ProbeTiming
 from proad.core.inventory import InventoryTiming
+from proad.core.requests import JournalTiming
 from proad.core.resolver import ResolverTiming
 from proad.core.stats_service import StatsStreamTiming
 from proad.core.verb_runner import VerbTiming
@@ -20,5 +21,6 @@ class DaemonTiming:
     inventory: InventoryTiming = field(default_factory=InventoryTiming)
     resolver: ResolverTiming = field(default_factory=ResolverTiming)
     verbs: VerbTiming = field(default_factory=VerbTiming)
+    journal: JournalTiming = field(default_factory=JournalTiming)
     stats: StatsStreamTiming = field(default_factory=StatsStreamTiming)
     rpc: RpcTiming = field(default_factory=RpcTiming)

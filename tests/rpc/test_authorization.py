@@ -14,10 +14,15 @@ import grpc_services
 from proa import v1
 from proad.auth.keys import Key, KeyRing
 from proad.auth.tokens import Tokens
+from proad.core.requests import RequestJournal, UnknowingJudge
+from proad.core.shielded_tasks import ShieldedTasks
 from proad.model.scope import Scope
+from proad.rpc.answers import ProtoAnswerCodec
 from proad.rpc.interceptor import CallInterceptor
 from proad.rpc.methods import SCOPES, SERVICES, methods
+from proad.rpc.request_ids import RequestIds
 from rpc.daemon import BOTH, RPCS, Refusal, authenticating, refusal
+from unit.core.requests.memory_records import MemoryRecords
 
 LET_IN = "let in"
 MISSING = ("UNAUTHENTICATED", "TOKEN_MISSING")
@@ -229,7 +234,10 @@ async def test_method_without_scope_option_is_denied_to_everyone(settings):
         return request
 
     async with authenticating(settings()) as authenticator:
-        server = grpc.aio.server(interceptors=[CallInterceptor(authenticator, methods())])
+        codec = ProtoAnswerCodec(methods())
+        journal = RequestJournal(MemoryRecords(), ShieldedTasks(), codec, UnknowingJudge())
+        interceptor = CallInterceptor(authenticator, methods(), RequestIds(journal, []))
+        server = grpc.aio.server(interceptors=[interceptor])
         handlers: dict[str, Any] = {"Do": grpc.unary_unary_rpc_method_handler(do)}
         server.add_generic_rpc_handlers(
             [grpc.method_handlers_generic_handler("proa.v1.FakeService", handlers)]

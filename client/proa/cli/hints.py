@@ -236,6 +236,10 @@ RULES: Mapping[str, Sequence[_Rule]] = {
     ],
     "SHUTTING_DOWN": [_Rule("try again when it has been started anew")],
     "TOO_MANY_STREAMS": [_Rule("end some of the others first")],
+    "INTERRUPTED": [_Rule("look what became of it before you repeat it")],
+    "REQUEST_NOT_FOUND": [_Rule("requests are forgotten 24 hours after their end")],
+    "REQUEST_CANCELLED": [_Rule("somebody with your user name ended it")],
+    "TOO_MANY_REQUESTS": [_Rule("requests are forgotten 24 hours after their end")],
 }
 
 _WITHOUT_REASON: Mapping[type[proa.Error], _Rule] = {

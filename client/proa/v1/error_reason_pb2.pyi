@@ -196,6 +196,23 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     again; gRPC clients do not by themselves.
     Example: PullImage of "down.example/x" while nobody answers there.
     """
+    ERROR_REASON_INTERRUPTED: _ErrorReason.ValueType  # 42
+    """ABORTED. The daemon ended during the call, and what had been begun was undone, or its effect is
+    not known, which `effect` in the metadata tells: "none" or "unknown". To make the call anew,
+    use another request_id.
+    Example: CreateContainer, repeated after the daemon was killed.
+    """
+    ERROR_REASON_REQUEST_NOT_FOUND: _ErrorReason.ValueType  # 43
+    """NOT_FOUND. The caller made no call with this request_id, or it is forgotten.
+    Example: GetRequest two days later.
+    """
+    ERROR_REASON_REQUEST_CANCELLED: _ErrorReason.ValueType  # 44
+    """CANCELLED. CancelRequest ended the call. Example: StopResource while a guest takes its time."""
+    ERROR_REASON_TOO_MANY_REQUESTS: _ErrorReason.ValueType  # 45
+    """RESOURCE_EXHAUSTED. The user has as many calls with a request_id on record as the daemon keeps
+    of one. RetryInfo says when to try again.
+    Example: a client that mints an id per poll.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed. The name of the value, without its prefix, is the `reason`
@@ -376,5 +393,22 @@ ERROR_REASON_REGISTRY_UNREACHABLE: ErrorReason.ValueType  # 39
 no more requests for now; the engine and the daemon are well. RetryInfo says when to try
 again; gRPC clients do not by themselves.
 Example: PullImage of "down.example/x" while nobody answers there.
+"""
+ERROR_REASON_INTERRUPTED: ErrorReason.ValueType  # 42
+"""ABORTED. The daemon ended during the call, and what had been begun was undone, or its effect is
+not known, which `effect` in the metadata tells: "none" or "unknown". To make the call anew,
+use another request_id.
+Example: CreateContainer, repeated after the daemon was killed.
+"""
+ERROR_REASON_REQUEST_NOT_FOUND: ErrorReason.ValueType  # 43
+"""NOT_FOUND. The caller made no call with this request_id, or it is forgotten.
+Example: GetRequest two days later.
+"""
+ERROR_REASON_REQUEST_CANCELLED: ErrorReason.ValueType  # 44
+"""CANCELLED. CancelRequest ended the call. Example: StopResource while a guest takes its time."""
+ERROR_REASON_TOO_MANY_REQUESTS: ErrorReason.ValueType  # 45
+"""RESOURCE_EXHAUSTED. The user has as many calls with a request_id on record as the daemon keeps
+of one. RetryInfo says when to try again.
+Example: a client that mints an id per poll.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -89,9 +89,10 @@ class ImageServiceServicer:
 
     def PullImage(self, request, context):
         """Pulls an image from its registry and tells the progress; the last message
-        carries the image. Idempotent. Ending the call early ends the pull, and so does the end of
-        the caller's rights (TOKEN_REVOKED, TOKEN_INVALID); a token that expires meanwhile does
-        not.
+        carries the image. Idempotent. The call, and the pull with it, ends early if its caller ends
+        it or loses the rights (TOKEN_REVOKED, TOKEN_INVALID); a token that expires meanwhile ends
+        nothing. With a request_id only the call ends: the pull goes on, a repetition follows it,
+        and CancelRequest ends it.
         The registry must be one that the setting allowed_registries lets through; what it
         answers is not passed on but for the image.
         Errors: IMAGE_NOT_FOUND, REGISTRY_DENIED, REGISTRY_UNREACHABLE, POLICY_DENIED,

@@ -41,6 +41,14 @@ class ResourceServiceStub:
     ACTIVITY_IN_PROGRESS when others on the same resource take longer than five seconds,
     or when one with FORCE took its place. A verb that is not legal in the resource's
     state changes nothing and never reaches the engine.
+
+    A call that changes something takes a `request_id`, and then happens once however often it is
+    repeated within 24 hours of its end: a repetition joins the call while it runs, and gets its
+    answer afterwards, also after a restart of the daemon, then with resources in the SUMMARY view
+    and without secrets. The call goes to its end though its caller goes away. Repeat a call that
+    got no answer; one that got an error, other than of the kind UNAVAILABLE, is made anew with
+    another request_id. Errors of that: INVALID_ARGUMENT for a request_id of another request,
+    INTERRUPTED, REQUEST_CANCELLED, TOO_MANY_REQUESTS.
     """
 
     def __init__(self, channel):
@@ -121,6 +129,14 @@ class ResourceServiceServicer:
     ACTIVITY_IN_PROGRESS when others on the same resource take longer than five seconds,
     or when one with FORCE took its place. A verb that is not legal in the resource's
     state changes nothing and never reaches the engine.
+
+    A call that changes something takes a `request_id`, and then happens once however often it is
+    repeated within 24 hours of its end: a repetition joins the call while it runs, and gets its
+    answer afterwards, also after a restart of the daemon, then with resources in the SUMMARY view
+    and without secrets. The call goes to its end though its caller goes away. Repeat a call that
+    got no answer; one that got an error, other than of the kind UNAVAILABLE, is made anew with
+    another request_id. Errors of that: INVALID_ARGUMENT for a request_id of another request,
+    INTERRUPTED, REQUEST_CANCELLED, TOO_MANY_REQUESTS.
     """
 
     def ListResources(self, request, context):
@@ -331,6 +347,14 @@ class ResourceService:
     ACTIVITY_IN_PROGRESS when others on the same resource take longer than five seconds,
     or when one with FORCE took its place. A verb that is not legal in the resource's
     state changes nothing and never reaches the engine.
+
+    A call that changes something takes a `request_id`, and then happens once however often it is
+    repeated within 24 hours of its end: a repetition joins the call while it runs, and gets its
+    answer afterwards, also after a restart of the daemon, then with resources in the SUMMARY view
+    and without secrets. The call goes to its end though its caller goes away. Repeat a call that
+    got no answer; one that got an error, other than of the kind UNAVAILABLE, is made anew with
+    another request_id. Errors of that: INVALID_ARGUMENT for a request_id of another request,
+    INTERRUPTED, REQUEST_CANCELLED, TOO_MANY_REQUESTS.
     """
 
     @staticmethod

@@ -7,7 +7,7 @@ from dataclasses import replace
 from proad import ports
 from proad.core.hosts import Hosts
 from proad.core.registries import AllowedRegistries
-from proad.core.requests import announce
+from proad.core.requests import announce, cancellable
 from proad.core.shielded_tasks import ShieldedTasks, shielded
 from proad.model import (
     Action,
@@ -53,9 +53,13 @@ class ImageOperations:
         connection, driver = self._hosts.offering(ports.Images, host)
         connection.check()
         await announce(connection.intent(Action.PULL_IMAGE, name=name))
-        async with aclosing(driver.pull_image(name, platform=platform)) as events:
-            async for event in events:
-                yield replace(event, host=connection.host) if isinstance(event, Image) else event
+        with cancellable():
+            async with aclosing(driver.pull_image(name, platform=platform)) as events:
+                async for event in events:
+                    if isinstance(event, Image):
+                        yield replace(event, host=connection.host)
+                    else:
+                        yield event
 
     @shielded
     async def delete(self, name: str, *, force: bool, host: str) -> DeletedImage:

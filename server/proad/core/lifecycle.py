@@ -10,6 +10,7 @@ from proad.errors import CapabilityMissingError, InvalidArgumentError, ResourceN
 from proad.model import (
     DeleteOptions,
     Resource,
+    ResourceKind,
     ResourceState,
     ResourceUpdate,
     ResourceView,
@@ -69,7 +70,9 @@ class Lifecycle:
             )
         force = options.mode is StopMode.FORCE
         wanted = ResourceState.SAVED if options.mode is StopMode.SAVE else None
-        async with self._verbs.run(resolved, Verb.STOP, force=force, wanted=wanted) as run:
+        async with self._verbs.run(
+            resolved, Verb.STOP, force=force, wanted=wanted, waits=not force and wanted is None
+        ) as run:
             run.observed = await run.driver.stop(run.id, options, on_step=run.on_step)
         return run.resource
 
@@ -78,7 +81,10 @@ class Lifecycle:
         """Restart a resource. FORCE does not wait for a graceful verb that is under way."""
         resolved = await self._resolver.find(ref)
         force = options.mode is RestartMode.FORCE
-        async with self._verbs.run(resolved, Verb.RESTART, force=force) as run:
+        # The engine itself restarts a container that it may kill, and cannot be told to leave off.
+        domain = resolved.resource.kind is ResourceKind.DOMAIN
+        waits = options.mode is RestartMode.GRACEFUL or (domain and not force)
+        async with self._verbs.run(resolved, Verb.RESTART, force=force, waits=waits) as run:
             run.observed = await run.driver.restart(run.id, options, on_step=run.on_step)
         return run.resource
 

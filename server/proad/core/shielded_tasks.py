@@ -43,6 +43,10 @@ class ShieldedTasks:
         Raises:
             ShuttingDownError: no new change is taken any more.
         """
+        return await self.join(self.start(change, shielded=shielded))
+
+    def start(self, change: Coroutine[Any, Any, T], *, shielded: bool = True) -> "asyncio.Task[T]":
+        """Start a change and return its task, for one or more callers to `join`; see `run`."""
         if self._closed:
             change.close()
             raise ShuttingDownError
@@ -51,6 +55,10 @@ class ShieldedTasks:
         if not shielded:
             self._unshielded.add(task)
         task.add_done_callback(self._forget)
+        return task
+
+    async def join(self, task: "asyncio.Task[T]") -> T:
+        """Return the result of a change, which goes to its end though its caller goes away."""
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:

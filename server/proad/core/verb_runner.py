@@ -11,7 +11,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 from proad.core.engine_connection import EngineConnection
 from proad.core.inventory import Entry, Inventory
 from proad.core.keyed_lock import KeyedLock
-from proad.core.requests import announce
+from proad.core.requests import announce, cancellable
 from proad.core.resolver import ResolvedResource, Resolver
 from proad.core.shielded_tasks import ShieldedTasks
 from proad.errors import (
@@ -141,6 +141,7 @@ class VerbRunner:
         wanted: ResourceState | None = None,
         name: str = "",
         announces: bool = True,
+        waits: bool = False,
     ) -> AsyncIterator[VerbRun]:
         """Run a verb whose calls to the driver are the block.
 
@@ -154,6 +155,7 @@ class VerbRunner:
             name: name of the snapshot that the verb is about.
             announces: whether to announce the verb to the current request. Otherwise the
                 block announces its `intent`, since only the driver knows all of it.
+            waits: whether the verb waits for a guest, so that its caller may end it.
 
         Raises:
             StateError: the verb is not legal now. The block is not entered.
@@ -187,7 +189,7 @@ class VerbRunner:
                     begun = self._inventory.begin()
                     run = VerbRun(verb, connection, entry, on_step, alone, begun, intent)
                     try:
-                        with connection.call():
+                        with connection.call(), cancellable() if waits else nullcontext():
                             yield run
                         await self._apply(run)
                     except (Exception, CancelledError) as error:

@@ -28,6 +28,13 @@ from proad.errors.engine import (
     RegistryUnreachableError,
     StopTimedOutError,
 )
+from proad.errors.journal import (
+    RequestCancelledError,
+    RequestInterruptedError,
+    RequestNotCancellableError,
+    RequestNotFoundError,
+    TooManyRequestsError,
+)
 from proad.errors.missing import (
     HostNotFoundError,
     ImageNotFoundError,
@@ -92,6 +99,10 @@ __all__ = [
     "Reason",
     "RegistryDeniedError",
     "RegistryUnreachableError",
+    "RequestCancelledError",
+    "RequestInterruptedError",
+    "RequestNotCancellableError",
+    "RequestNotFoundError",
     "ResourceAlreadyRunningError",
     "ResourceNotFoundError",
     "ResourceNotRunningError",
@@ -111,6 +122,7 @@ __all__ = [
     "TooManyAttemptsError",
     "TooManyCallsError",
     "TooManyLoginsError",
+    "TooManyRequestsError",
     "TooManyStreamsError",
     "VolumeNotFoundError",
     "redacted",

@@ -87,6 +87,9 @@ from proad.model.registries import (
     host_and_port,
     registry_of,
 )
+from proad.model.request import (
+    RequestState,
+)
 from proad.model.requests import (
     CreatedContainer,
     DeleteOptions,
@@ -221,6 +224,7 @@ __all__ = [
     "PublishedPort",
     "PullProgress",
     "RegistryCredentials",
+    "RequestState",
     "Resource",
     "ResourceChange",
     "ResourceFilter",

@@ -19,6 +19,7 @@ import grpc
 import structlog
 
 from proad.auth.service import Authenticator
+from proad.core.requests import RepeatedFailure
 from proad.errors import ProaError
 from proad.rpc import caller
 from proad.rpc.access_log import AccessLog
@@ -26,8 +27,9 @@ from proad.rpc.authorizer import Authorizer, forwarded, header, headers
 from proad.rpc.deadline import deadline
 from proad.rpc.methods import Method
 from proad.rpc.read_limiter import ReadLimiter
+from proad.rpc.request_ids import RequestIds
 from proad.rpc.request_reader import RequestReader
-from proad.rpc.status import internal_status, to_status
+from proad.rpc.status import internal_status, repeated_status, to_status
 from proad.rpc.stream_handlers import StreamHandlers
 from proad.rpc.timing import RpcTiming
 
@@ -70,6 +72,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     Args:
         authenticator: verifies tokens.
         methods: the methods of the contract by their paths; calls of others are refused.
+        request_ids: serves requests that have an id.
         timing: durations.
     """
 
@@ -77,9 +80,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         self,
         authenticator: Authenticator,
         methods: Mapping[str, Method],
+        request_ids: RequestIds,
         timing: RpcTiming = RpcTiming(),
     ) -> None:
         self._methods = methods
+        self._request_ids = request_ids
         self._timing = timing
         self._authorizer = Authorizer(authenticator)
         self._streams = StreamHandlers(self._authorizer, timing.public_stream_lifetime)
@@ -151,7 +156,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         if servicer.stream_stream is not None:
             write = self._streams.writer(method, servicer.stream_stream)
             return lambda context: write(reader.each(context), context)
-        serve = servicer.unary_unary or self._streams.writer(method, servicer.unary_stream)
+        unary, stream = servicer.unary_unary, servicer.unary_stream
+        if method.journaled:
+            unary = unary and self._request_ids.unary(method, unary)
+            stream = stream and self._request_ids.stream(method, stream)
+        serve = unary or self._streams.writer(method, stream)
 
         async def read_and_serve(context: _Context) -> Any:
             message = await reader.read(context)
@@ -189,6 +198,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         except ProaError as error:
             status = to_status(error, correlation_id)
             code, reason = status.code.name, error.reason
+            _drop_traceback(error)
+        except RepeatedFailure as error:
+            status = repeated_status(error.failure, correlation_id)
+            code = status.code.name
             _drop_traceback(error)
         except asyncio.CancelledError:
             expired = time.perf_counter() > expires - _CLOCK_SKEW

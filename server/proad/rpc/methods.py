@@ -69,18 +69,22 @@ class Method:
     Attributes:
         path: the full path, "/proa.v1.ResourceService/GetResource".
         request: the request message.
+        response: the response message.
         access: the requirements on the caller.
         max_request_bytes: the largest request message, decompressed.
         changes: whether a call may change something.
+        journaled: whether a request may have an id, by which its repetitions are known.
         endless: a stream that changes nothing and never ends by itself.
         standard: a method of health or reflection, which reveal nothing about workloads.
     """
 
     path: str
     request: type[Message] = Empty
+    response: type[Message] = Empty
     access: Access = Access()
     max_request_bytes: int = 0
     changes: bool = False
+    journaled: bool = False
     endless: bool = False
     standard: bool = False
 
@@ -105,9 +109,11 @@ def _ours(service: ServiceDescriptor, method: Any) -> Method:
     return Method(
         f"/{service.full_name}/{method.name}",
         request=GetMessageClass(method.input_type),
+        response=GetMessageClass(method.output_type),
         access=_access(options.Extensions[v1.access]),
         max_request_bytes=options.Extensions[v1.max_request_bytes],
         changes=not reads,
+        journaled=not reads and options.Extensions[v1.journal] != v1.JOURNAL_NONE,
         endless=method.server_streaming and reads,
     )
 

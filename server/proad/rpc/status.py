@@ -1,11 +1,10 @@
 """From a domain error to a gRPC status with google.rpc details."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
 import grpc
-from google.protobuf import any_pb2
 from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
@@ -61,6 +60,10 @@ CODES: Mapping[Reason, "code_pb2.Code.ValueType"] = MappingProxyType(
         Reason.TOO_MANY_STREAMS: code_pb2.RESOURCE_EXHAUSTED,
         Reason.DATABASE_UNREACHABLE: code_pb2.UNAVAILABLE,
         Reason.REGISTRY_UNREACHABLE: code_pb2.UNAVAILABLE,
+        Reason.INTERRUPTED: code_pb2.ABORTED,
+        Reason.REQUEST_NOT_FOUND: code_pb2.NOT_FOUND,
+        Reason.REQUEST_CANCELLED: code_pb2.CANCELLED,
+        Reason.TOO_MANY_REQUESTS: code_pb2.RESOURCE_EXHAUSTED,
     }
 )
 
@@ -96,13 +99,23 @@ def code_of(error: ProaError) -> "code_pb2.Code.ValueType":
 
 def to_status(error: ProaError, correlation_id: str) -> grpc.Status:
     """Return the status of an error, with its details."""
+    trailers = _NOT_AT_ONCE if error.reason in _SLOW_TO_FAIL else ()
+    return _status(failure_of(error), correlation_id, trailers)
+
+
+def repeated_status(failure: bytes, correlation_id: str) -> grpc.Status:
+    """Return the status of a request that failed before, as `failure_of` made it then."""
+    return _status(status_pb2.Status.FromString(failure), correlation_id, _NOT_AT_ONCE)
+
+
+def failure_of(error: ProaError) -> status_pb2.Status:
+    """Return an error with all its details but those of the call that it ended."""
     details: list[Message] = [
         error_details_pb2.ErrorInfo(
             reason=error.reason,
             domain=ERROR_DOMAIN,
             metadata={key: _clip(value, _VALUE) for key, value in error.metadata.items()},
         ),
-        error_details_pb2.RequestInfo(request_id=correlation_id),
     ]
     if error.retry_after is not None:
         retry = error_details_pb2.RetryInfo()
@@ -137,35 +150,33 @@ def to_status(error: ProaError, correlation_id: str) -> grpc.Status:
             details.append(error_details_pb2.PreconditionFailure(violations=[violation]))
         case _:
             pass
-    trailers = _NOT_AT_ONCE if error.reason in _SLOW_TO_FAIL else ()
-    return _status(code_of(error), _clip(error.message, _MESSAGE), details, trailers)
+    return _failure(code_of(error), _clip(error.message, _MESSAGE), details)
 
 
 def internal_status(correlation_id: str) -> grpc.Status:
     """Return the status of an unexpected exception. Only the log has the exception."""
-    return _status(
-        code_pb2.INTERNAL,
-        f"a fault of the daemon; its log has more under correlation id {correlation_id}",
-        [
-            error_details_pb2.ErrorInfo(
-                reason=Reason.INTERNAL,
-                domain=ERROR_DOMAIN,
-                metadata={"correlation_id": correlation_id},
-            ),
-            error_details_pb2.RequestInfo(request_id=correlation_id),
-        ],
+    info = error_details_pb2.ErrorInfo(
+        reason=Reason.INTERNAL, domain=ERROR_DOMAIN, metadata={"correlation_id": correlation_id}
     )
+    message = f"a fault of the daemon; its log has more under correlation id {correlation_id}"
+    return _status(_failure(code_pb2.INTERNAL, message, [info]), correlation_id)
+
+
+def _failure(code: int, message: str, details: Iterable[Message]) -> status_pb2.Status:
+    status = status_pb2.Status(code=code, message=message)
+    for detail in details:
+        status.details.add().Pack(detail)
+    return status
 
 
 def _status(
-    code: int, message: str, details: list[Message], trailers: tuple[tuple[str, str], ...] = ()
+    failure: status_pb2.Status,
+    correlation_id: str,
+    trailers: tuple[tuple[str, str], ...] = (),
 ) -> grpc.Status:
-    packed = []
-    for detail in details:
-        box = any_pb2.Any()
-        box.Pack(detail)
-        packed.append(box)
-    made: Any = rpc_status.to_status(status_pb2.Status(code=code, message=message, details=packed))
+    """Return a failure as the status of the call with a correlation id."""
+    failure.details.add().Pack(error_details_pb2.RequestInfo(request_id=correlation_id))
+    made: Any = rpc_status.to_status(failure)
     status: grpc.Status = made._replace(  # a named tuple
         trailing_metadata=(*made.trailing_metadata, *trailers)
     )

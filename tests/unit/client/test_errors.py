@@ -17,6 +17,7 @@ REASONS = [value.name.removeprefix("ERROR_REASON_") for value in v1.ErrorReason.
 KINDS = {
     "INVALID_ARGUMENT": proa.InvalidArgument,
     "DEADLINE_EXCEEDED": proa.DeadlineExceeded,
+    "CANCELLED": proa.Cancelled,
     "NOT_FOUND": proa.NotFound,
     "ALREADY_EXISTS": proa.AlreadyExists,
     "PERMISSION_DENIED": proa.PermissionDenied,

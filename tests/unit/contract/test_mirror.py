@@ -134,6 +134,7 @@ def test_walk_reaches_whole_model():
         "Found",
         "Intent",
         "PlannedVolume",
+        "RequestState",
     }
 
 

@@ -3,6 +3,37 @@
 A change announces its `Intent` to the current request before its first effect; see `announce`.
 """
 
-from proad.core.requests.current import Announce, announce, announce_to
+from proad.core.requests.current import Announce, announce, announce_to, cancellable
+from proad.core.requests.entry import NewRequest, Publish, Serve
+from proad.core.requests.journal import Checkpoint, JournalTiming, RequestJournal, passed
+from proad.core.requests.outcome import (
+    AnswerCodec,
+    Judge,
+    Judgement,
+    RepeatedFailure,
+    RequestAnswer,
+    UnknowingJudge,
+)
+from proad.ports.requests import RequestKey, RequestRecord
 
-__all__ = ["Announce", "announce", "announce_to"]
+__all__ = [
+    "Announce",
+    "AnswerCodec",
+    "Checkpoint",
+    "JournalTiming",
+    "Judge",
+    "Judgement",
+    "NewRequest",
+    "Publish",
+    "RepeatedFailure",
+    "RequestAnswer",
+    "RequestJournal",
+    "RequestKey",
+    "RequestRecord",
+    "Serve",
+    "UnknowingJudge",
+    "announce",
+    "announce_to",
+    "cancellable",
+    "passed",
+]

@@ -1,7 +1,10 @@
 """The request on whose behalf the current task works."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 from proad.model import Intent
 
@@ -11,17 +14,26 @@ Announce = Callable[[Intent], Awaitable[None]]
 If it raises, the request ends with that exception, and must have changed nothing.
 """
 
+OnWaiting = Callable[["asyncio.Task[Any] | None"], None]
+"""Receives the task that may be cancelled to end the request from now on; None: none may."""
+
 
 async def _unheard(intent: Intent) -> None:
     """Ignore an intent: the request has no id."""
 
 
+def _unwatched(task: "asyncio.Task[Any] | None") -> None:
+    """Ignore a task: the request has no id."""
+
+
 _announce: ContextVar[Announce] = ContextVar("announce", default=_unheard)
+_on_waiting: ContextVar[OnWaiting] = ContextVar("on_waiting", default=_unwatched)
 
 
-def announce_to(announce: Announce) -> None:
+def announce_to(announce: Announce, on_waiting: OnWaiting = _unwatched) -> None:
     """Set who hears the intents of the current task and of all tasks that it starts."""
     _announce.set(announce)
+    _on_waiting.set(on_waiting)
 
 
 async def announce(intent: Intent) -> None:
@@ -35,3 +47,14 @@ async def announce(intent: Intent) -> None:
         Exception: the request ends here, since it was only to be checked.
     """
     await _announce.get()(intent)
+
+
+@contextmanager
+def cancellable() -> Iterator[None]:
+    """Let CancelRequest end the current request within the block by cancelling this task."""
+    on_waiting = _on_waiting.get()
+    on_waiting(asyncio.current_task())
+    try:
+        yield
+    finally:
+        on_waiting(None)

@@ -1,0 +1,385 @@
+"""Runs requests with an id once, and gives each repetition the answer of the first."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, TypeVar
+
+import structlog
+
+from proad.core.requests.current import announce_to
+from proad.core.requests.entry import NewRequest, RequestEntry, Serve
+from proad.core.requests.feed import Feed
+from proad.core.requests.index import RETENTION, RequestIndex
+from proad.core.requests.outcome import AnswerCodec, Judge, Judgement, RepeatedFailure
+from proad.core.shielded_tasks import ShieldedTasks
+from proad.errors import (
+    DatabaseUnreachableError,
+    EngineTimedOutError,
+    EngineUnreachableError,
+    ProaError,
+    RequestCancelledError,
+    RequestNotCancellableError,
+    RequestNotFoundError,
+)
+from proad.model import Intent, RequestState
+from proad.ports.requests import RequestKey, RequestRecord, RequestRecords
+
+T = TypeVar("T")
+
+_log = structlog.get_logger(__name__)
+
+Checkpoint = Callable[[str], None]
+"""Receives the name of a point where the daemon may die: "before intent", "after intent",
+"before answer", "after answer"."""
+
+
+def passed(name: str) -> None:
+    """Ignore a checkpoint: the default where nobody kills the daemon."""
+
+
+# Failures after which the engine may still do what it was asked for.
+_EFFECT_UNKNOWN = (EngineTimedOutError, EngineUnreachableError)
+_MOST_EXPIRED_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalTiming:
+    """Durations of the journal, in seconds.
+
+    Attributes:
+        first_retry: time from a failed attempt to store or to judge to the next one; doubled
+            after each.
+        longest_retry: upper bound of that time.
+        expiry_interval: time between two removals of expired records.
+    """
+
+    first_retry: float = 0.2
+    longest_retry: float = 10.0
+    expiry_interval: float = 60.0
+
+
+class RequestJournal:
+    """Requests with an id take effect once, however often they are repeated.
+
+    The first call with an id runs in a task of its own, which goes to its end though its callers
+    go away. A repetition joins it, or gets the stored answer. A record is written twice: before
+    the first effect, with what is about to be changed, and with the answer.
+
+    Args:
+        records: the records.
+        tasks: the tasks that requests run in.
+        codec: encodes answers and failures.
+        judge: finds out what became of requests that were interrupted.
+        timing: durations.
+        most: how many requests of one user are remembered at the most.
+        checkpoint: called at each point where the daemon may die, with its name; for tests.
+    """
+
+    def __init__(
+        self,
+        records: RequestRecords,
+        tasks: ShieldedTasks,
+        codec: AnswerCodec,
+        judge: Judge,
+        *,
+        timing: JournalTiming = JournalTiming(),
+        most: int = 100_000,
+        checkpoint: Checkpoint = passed,
+    ) -> None:
+        self._records = records
+        self._tasks = tasks
+        self._codec = codec
+        self._judge = judge
+        self._timing = timing
+        self._checkpoint = checkpoint
+        self._index = RequestIndex(most)
+        self._entries: dict[RequestKey, RequestEntry] = {}
+        self._background: set[asyncio.Task[Any]] = set()
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """Take requests within the block, and find out what became of interrupted ones.
+
+        Raises:
+            DatabaseUnreachableError: the records cannot be read.
+        """
+        self._index.load(await self._records.ends())
+        for record in await self._records.running():
+            entry = self._entries[record.key] = RequestEntry(record, announced=True)
+            self._find_out(entry)
+        self._start(self._expire())
+        try:
+            yield
+        finally:
+            for task in self._background:
+                task.cancel()
+            await asyncio.gather(*self._background, return_exceptions=True)
+
+    async def run(self, request: NewRequest, serve: Serve) -> bytes:
+        """Return the reply to a request; serve it if this is the first time.
+
+        Raises:
+            InvalidArgumentError: the id is another request's.
+            TooManyRequestsError: the user has too many requests.
+            RepeatedFailure: the request failed before.
+            ProaError: the request failed.
+        """
+        while True:
+            entry = self._join(request, serve)
+            if entry is not None:
+                return await self._tasks.join(entry.task)
+            if (reply := await self._stored(request)) is not None:
+                return reply
+
+    async def follow(self, request: NewRequest, serve: Serve) -> AsyncGenerator[bytes, None]:
+        """Yield what a request publishes, its reply included; otherwise as `run`."""
+        published = False
+        if (entry := self._join(request, serve)) is not None:
+            task = entry.task
+            async for item in entry.feed.until(task):
+                published = True
+                yield item
+            await self._tasks.join(task)
+        if not published:
+            yield await self.run(request, serve)
+
+    async def get(self, key: RequestKey) -> RequestRecord:
+        """Return the record of a request.
+
+        Raises:
+            RequestNotFoundError: there is none.
+        """
+        if (entry := self._entries.get(key)) is not None:
+            return entry.record
+        record = None
+        if self._index.remembers(key, datetime.now(UTC)):
+            record = await self._records.get(key)
+        if record is None:
+            raise RequestNotFoundError(key.id)
+        return record
+
+    async def page(
+        self,
+        user_id: str,
+        *,
+        states: Collection[RequestState] = (),
+        before: tuple[datetime, str] | None = None,
+        most: int,
+    ) -> list[RequestRecord]:
+        """Return a user's requests, the newest first; see `RequestRecords.page`."""
+        stored = await self._records.page(user_id, states=states, before=before, most=most)
+        found = {record.key: record for record in stored}
+        for key, entry in self._entries.items():
+            position = entry.record.start_time, key.id
+            if key.user_id == user_id and (before is None or position < before):
+                found[key] = entry.record
+        records = [each for each in found.values() if not states or each.state in states]
+        records.sort(key=lambda record: (record.start_time, record.key.id), reverse=True)
+        return records[:most]
+
+    async def cancel(self, key: RequestKey) -> RequestRecord:
+        """End a request that waits, and return its record; leave one that has ended.
+
+        Raises:
+            RequestNotFoundError: there is no such request.
+            RequestNotCancellableError: the request would leave something half done.
+        """
+        entry = self._entries.get(key)
+        if entry is None or entry.record.end_time is not None:
+            return await self.get(key)
+        if not entry.cancelled:
+            if entry.waiting is not None:
+                entry.cancelled = True
+                entry.waiting.cancel()
+            elif entry.record.intent is None:  # nothing is changed yet
+                entry.cancelled = True
+                entry.task.cancel()
+            else:
+                raise RequestNotCancellableError(key.id)
+        await asyncio.wait({entry.task})
+        if entry.record.end_time is None and not entry.announced:
+            self._forget(entry)  # it was cancelled before it began
+        return entry.record
+
+    def _join(self, request: NewRequest, serve: Serve) -> RequestEntry | None:
+        """Return the entry of a request, new or running; None: its answer is stored."""
+        key, now = request.key, datetime.now(UTC)
+        if (entry := self._entries.get(key)) is not None:
+            request.check_repeats(entry.record)
+            return entry
+        if self._index.remembers(key, now):
+            return None
+        self._index.begin(key, now)
+        entry = RequestEntry(
+            RequestRecord(key=key, method=request.method, digest=request.digests[0], start_time=now)
+        )
+        try:
+            entry.task = self._tasks.start(self._execute(entry, serve))
+        except ProaError:
+            self._index.forget(key)
+            raise
+        self._entries[key] = entry
+        return entry
+
+    async def _stored(self, request: NewRequest) -> bytes | None:
+        """Return the stored reply to a request; None: its record has just been removed."""
+        record = await self._records.get(request.key)
+        if record is None:
+            self._index.forget(request.key)
+            return None
+        request.check_repeats(record)
+        if record.state is RequestState.FAILED:
+            raise RepeatedFailure(record.answer)
+        return record.answer
+
+    async def _execute(self, entry: RequestEntry, serve: Serve) -> bytes:
+        """Serve a request, and store what becomes of it."""
+        announce_to(partial(self._announce, entry), entry.on_waiting)
+        error: ProaError
+        try:
+            answer = await serve(entry.feed.append)
+        except asyncio.CancelledError:
+            if not entry.cancelled:  # the daemon stops
+                raise
+            _uncancel()
+            error = RequestCancelledError()
+        except ProaError as failed:
+            error = failed
+            if not entry.announced:
+                self._forget(entry)
+                raise
+            if isinstance(error, _EFFECT_UNKNOWN):
+                self._find_out(entry)
+                raise
+        except Exception:
+            if entry.announced:
+                self._find_out(entry)
+            else:
+                self._forget(entry)
+            raise
+        else:
+            await self._settle(entry, RequestState.SUCCEEDED, answer.stored, answer.path)
+            return answer.reply
+        await self._settle(entry, RequestState.FAILED, self._codec.failure(error))
+        raise error
+
+    async def _announce(self, entry: RequestEntry, intent: Intent) -> None:
+        """Store what a request is about to change."""
+        if entry.cancelled:
+            raise RequestCancelledError
+        entry.record = replace(entry.record, intent=intent, path=intent.path)
+        self._checkpoint("before intent")
+        await self._records.add(entry.record)
+        entry.announced = True
+        self._checkpoint("after intent")
+
+    async def _settle(
+        self, entry: RequestEntry, state: RequestState, answer: bytes, path: str = ""
+    ) -> None:
+        """Store the outcome of a request, now or as soon as that can be done."""
+        self._checkpoint("before answer")
+        entry.record = replace(
+            entry.record,
+            state=state,
+            answer=answer,
+            path=path or entry.record.path,
+            end_time=datetime.now(UTC),
+        )
+        try:
+            await self._store(entry)
+        except DatabaseUnreachableError:
+            if entry.announced:
+                self._start(self._retried(lambda: self._store_if_reachable(entry)))
+            else:
+                self._forget(entry)  # it has had no effect
+        self._checkpoint("after answer")
+
+    async def _store(self, entry: RequestEntry) -> None:
+        record = entry.record
+        if record.end_time is None:
+            raise ValueError("a request without an end")
+        await (self._records.settle if entry.announced else self._records.add)(record)
+        self._index.end(record.key, record.end_time)
+        del self._entries[record.key]
+
+    async def _store_if_reachable(self, entry: RequestEntry) -> bool:
+        try:
+            await self._store(entry)
+        except DatabaseUnreachableError:
+            return False
+        return True
+
+    def _forget(self, entry: RequestEntry) -> None:
+        """Free the id of a request that changed nothing."""
+        self._index.forget(entry.record.key)
+        self._entries.pop(entry.record.key, None)
+
+    def _find_out(self, entry: RequestEntry) -> None:
+        """Let the callers of a request whose effect is unknown wait until it is known."""
+        entry.feed = Feed()  # the reply is yet to come
+        entry.task = self._start(self._judged(entry))
+
+    async def _judged(self, entry: RequestEntry) -> bytes:
+        judgement = await self._retried(partial(self._judgement, entry.record))
+        if judgement.error is None:
+            answer = self._codec.response(entry.record.method, judgement.about)
+            await self._settle(entry, RequestState.SUCCEEDED, answer.stored, answer.path)
+            return answer.stored
+        failure = self._codec.failure(judgement.error)
+        await self._settle(entry, RequestState.FAILED, failure)
+        raise RepeatedFailure(failure)
+
+    async def _judgement(self, record: RequestRecord) -> Judgement | None:
+        try:
+            return await self._judge.judge(record)
+        except ProaError as error:
+            _log.info("request not judged yet", request=record.key.id, cause=error.message)
+        except Exception:  # noqa: BLE001 - the request stays open, as it does after a failure
+            _log.exception("request not judged", request=record.key.id)
+        return None
+
+    async def _retried(self, attempt: Callable[[], Coroutine[Any, Any, T | None]]) -> T:
+        """Return the first result of an attempt that is neither None nor False."""
+        pause = self._timing.first_retry
+        while not (result := await attempt()):
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, self._timing.longest_retry)
+        return result
+
+    async def _expire(self) -> None:
+        """Remove expired records, some at a time."""
+        while True:
+            now = datetime.now(UTC)
+            expired: list[RequestKey] = []
+            if self._index.expired(now):
+                try:
+                    expired = await self._records.expire(now - RETENTION, _MOST_EXPIRED_AT_ONCE)
+                except DatabaseUnreachableError:
+                    expired = []
+                for key in expired:
+                    if key not in self._entries:
+                        self._index.forget(key)
+            if len(expired) < _MOST_EXPIRED_AT_ONCE:
+                await asyncio.sleep(self._timing.expiry_interval)
+
+    def _start(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: "asyncio.Task[Any]") -> None:
+        self._background.discard(task)
+        if not task.cancelled():
+            task.exception()  # retrieved: nobody may wait for it
+
+
+def _uncancel() -> None:
+    """Take back the cancellation of the current task, which goes on."""
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()

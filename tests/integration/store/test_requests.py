@@ -1,0 +1,116 @@
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from proad.model import Action, Intent, RequestState, ResourceState
+from proad.ports.requests import RequestKey, RequestRecord
+from proad.store.requests import RequestStore
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
+KEY = RequestKey("user-1", "11111111-1111-4111-8111-111111111111")
+OPEN = RequestRecord(
+    key=KEY,
+    method="/proa.v1.ResourceService/StopResource",
+    digest=bytes(range(32)),
+    path="local/container/1",
+    start_time=NOW,
+    intent=Intent(
+        action=Action.STOP,
+        host="local",
+        driver="docker",
+        id="1",
+        path="local/container/1",
+        wanted=ResourceState.STOPPED,
+    ),
+)
+ENDED = replace(
+    OPEN, state=RequestState.SUCCEEDED, end_time=NOW + timedelta(seconds=1), answer=b"\x00\xff"
+)
+
+
+@pytest.fixture
+def store(database):
+    return RequestStore(database, "daemon-1")
+
+
+def numbered(number, **others):
+    key = RequestKey("user-1", str(number))
+    return replace(OPEN, key=key, start_time=NOW + timedelta(seconds=number), **others)
+
+
+async def test_get_after_add_returns_the_record(store):
+    await store.add(OPEN)
+
+    assert await store.get(KEY) == OPEN
+    assert await store.running() == [OPEN]
+    assert await store.ends() == {KEY: None}
+
+
+async def test_settle_keeps_the_answer(store):
+    await store.add(OPEN)
+    await store.settle(ENDED)
+
+    assert await store.get(KEY) == ENDED
+    assert await store.running() == []
+    assert await store.ends() == {KEY: ENDED.end_time}
+
+
+async def test_add_again_replaces_the_record(store):
+    await store.add(ENDED)
+    await store.add(replace(OPEN, digest=b"other", intent=None))
+
+    assert await store.get(KEY) == replace(OPEN, digest=b"other", intent=None)
+
+
+async def test_records_of_another_user_or_daemon_are_not_touched(store, database):
+    """Two daemons may share a database, and users their ids."""
+    theirs = replace(ENDED, key=RequestKey("user-2", KEY.id))
+    other = RequestStore(database, "daemon-2")
+    await store.add(OPEN)
+    await store.add(theirs)
+    assert (await other.ends(), await other.running(), await other.get(KEY)) == ({}, [], None)
+
+    await other.add(replace(ENDED, digest=b"other"))
+    await other.settle(replace(ENDED, answer=b"other"))
+    assert await other.expire(NOW + timedelta(days=1), 10) == [KEY]
+
+    assert (await store.get(KEY), await store.get(theirs.key)) == (OPEN, theirs)
+
+
+async def test_page_returns_the_newest_first(store):
+    records = [numbered(number) for number in range(5)]
+    await store.settle(records[0])
+    for record in records:
+        await store.add(record)
+    ended = replace(records[2], state=RequestState.FAILED, end_time=NOW)
+    await store.settle(ended)
+
+    first = await store.page("user-1", most=2)
+    assert first == [records[4], records[3]]
+    rest = await store.page("user-1", before=(first[1].start_time, first[1].key.id), most=9)
+    assert rest == [ended, records[1], records[0]]
+    assert await store.page("user-1", states=[RequestState.FAILED], most=9) == [ended]
+    assert await store.page("user-2", most=9) == []
+
+
+async def test_page_of_one_start_time_is_ordered_by_id(store):
+    same = [replace(OPEN, key=RequestKey("user-1", id)) for id in "abc"]
+    for record in same:
+        await store.add(record)
+
+    assert await store.page("user-1", most=9) == same[::-1]
+    assert await store.page("user-1", before=(NOW, "b"), most=9) == same[:1]
+
+
+async def test_expire_removes_some_of_the_ended(store):
+    await store.add(OPEN)
+    for number in range(5):
+        await store.add(numbered(number, end_time=NOW + timedelta(seconds=number)))
+
+    some = await store.expire(NOW + timedelta(seconds=3), 2)
+    rest = await store.expire(NOW + timedelta(seconds=3), 2)
+
+    assert (len(some), len(rest)) == (2, 1)
+    assert {key.id for key in some + rest} == {"0", "1", "2"}
+    assert set(await store.ends()) == {KEY, RequestKey("user-1", "3"), RequestKey("user-1", "4")}
