@@ -4,12 +4,14 @@
 BIN := .venv/bin
 # Tests wait for engines and guests more than they compute.
 JOBS ?= 3
+# Debian's names of the generations of engines to test.
+SUITES ?= bookworm trixie sid
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools engines workloads generate lint types test demo serve bench soak clean
+.PHONY: help setup tools engines workloads services generate lint types test test-engines demo serve bench soak clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Make .venv with the daemon, the client and the commands proa and proad
 	@deploy/environment.sh
@@ -22,6 +24,9 @@ engines: ## See to it that Docker and libvirt answer here; install and start the
 
 workloads: ## Build the small guest and the container image for demo and tests
 	@deploy/workloads.sh
+
+services: ## Install what the tests need besides the engines
+	@deploy/test-services.sh
 
 generate: tools ## Generate the Python stubs from protos/
 	@$(BIN)/python protos/generate.py
@@ -42,6 +47,9 @@ test: lint types ## Set up, then test everything
 	@deploy/workloads.sh || [ -z "$(PROA_REQUIRE_ENGINES)" ]
 	@deploy/test-services.sh || [ -z "$(PROA_REQUIRE_ENGINES)" ]
 	@$(BIN)/pytest --quiet --numprocesses $(JOBS) --dist loadscope
+
+test-engines: tools ## Test the drivers on other engines, not installed; SUITES="bookworm trixie sid"
+	@JOBS=$(JOBS) deploy/generations.sh $(SUITES)
 
 demo: setup ## Set up, then show the main job: a real container and a real VM
 	@# With one engine it shows one kind, and says what it leaves out.

@@ -1,7 +1,6 @@
 """Registries that answer with errors or do not answer."""
 
 import json
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,8 +39,11 @@ class OddRegistry:
     secret: str = _SECRET
 
     @contextmanager
-    def serve(self) -> Iterator[str]:
-        """Serve the registry and yield its address."""
+    def serve(self, bridge_address: str) -> Iterator[str]:
+        """Serve the registry and yield its address.
+
+        `bridge_address` is an address of this host that is not loopback, for a `plain` one.
+        """
         if self.status is None:
             yield "127.0.0.1:1"
             return
@@ -68,7 +70,7 @@ class OddRegistry:
             def log_message(self, *_: object) -> None:
                 pass
 
-        server = ThreadingHTTPServer((_own_address() if self.plain else "127.0.0.1", 0), Handler)
+        server = ThreadingHTTPServer((bridge_address if self.plain else "127.0.0.1", 0), Handler)
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         try:
@@ -77,13 +79,6 @@ class OddRegistry:
             server.shutdown()
             thread.join()
             server.server_close()
-
-
-def _own_address() -> str:
-    """Return an address of this host that is not loopback."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-        asking.connect(("192.0.2.1", 9))  # sends nothing
-        return str(asking.getsockname()[0])
 
 
 def _errors(code: str) -> bytes:

@@ -4,7 +4,6 @@ Behind the proxy is a real engine, which refuses a version that it does not know
 """
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -15,10 +14,10 @@ import pytest
 from docker.errors import APIError
 
 from event_queue import EventQueue
+from integration.docker.engine_socket import engine_socket
 from integration.docker.version_proxy import VersionProxy
 from integration.docker.workloads import DEAF, IMAGE, LABEL
 from proad.drivers.docker import DockerDriver
-from proad.drivers.docker.driver import DEFAULT_URL
 from proad.drivers.docker.http.api_version import NEWEST_TESTED, ApiVersion
 from proad.errors import EngineUnreachableError
 from proad.model import (
@@ -39,8 +38,7 @@ FAR_NEWER = NEWEST_TESTED._replace(minor=99)
 async def pretended(
     folder: Path, oldest: ApiVersion, newest: ApiVersion
 ) -> AsyncIterator[VersionProxy]:
-    engine = Path((os.environ.get("DOCKER_HOST") or DEFAULT_URL).removeprefix("unix://"))
-    proxy = VersionProxy(engine, folder / "proxy.sock", oldest=oldest, newest=newest)
+    proxy = VersionProxy(engine_socket(), folder / "proxy.sock", oldest=oldest, newest=newest)
     async with proxy.serving():
         yield proxy
 

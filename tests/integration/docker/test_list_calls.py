@@ -8,9 +8,9 @@ import docker
 import pytest
 
 from integration.docker.counting_proxy import CountingProxy
+from integration.docker.engine_socket import engine_socket
 from integration.docker.workloads import DEAF, IMAGE, LABEL, Make
 from proad.drivers.docker import DockerDriver
-from proad.drivers.docker.driver import DEFAULT_URL
 from proad.model import Lifetime, Resource, ResourceView
 
 pytestmark = pytest.mark.docker
@@ -45,9 +45,8 @@ def made_by_others(raw: docker.APIClient, token: str) -> Iterator[dict[str, bool
 async def test_list_of_external_containers_makes_one_call(
     made_by_others: dict[str, bool], folder: Path
 ):
-    engine = Path(DEFAULT_URL.removeprefix("unix://"))
     async with (
-        CountingProxy(engine, folder / "proxy.sock").serving() as proxy,
+        CountingProxy(engine_socket(), folder / "proxy.sock").serving() as proxy,
         DockerDriver(proxy.url) as driver,
     ):
         await driver.probe()

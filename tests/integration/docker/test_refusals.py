@@ -5,6 +5,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from ipaddress import ip_network
 
 import docker
 import pytest
@@ -81,7 +82,9 @@ async def test_refusal_when_provoked_matches_its_row(
 async def test_registry_refusal_when_provoked_matches_its_row(
     stage: Stage, met: list[str], odd: OddRegistry
 ):
-    with odd.serve() as registry, pytest.raises(ProaError) as caught:
+    (network, *_) = stage.raw.inspect_network("bridge")["IPAM"]["Config"]
+    bridge = next(ip_network(network["Subnet"]).hosts())
+    with odd.serve(str(bridge)) as registry, pytest.raises(ProaError) as caught:
         await stage.pull(f"{registry}/{odd.name}:1", odd.platform)
     row = next(each for each in REGISTRIES if each.name == odd.row)
     assert row.name in met

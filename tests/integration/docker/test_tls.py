@@ -13,9 +13,9 @@ import pytest
 
 from event_queue import EventQueue
 from eventually import eventually
+from integration.docker.engine_socket import engine_socket
 from integration.docker.workloads import Make
 from proad.drivers.docker import DockerDriver
-from proad.drivers.docker.driver import DEFAULT_URL
 from proad.errors import EngineUnreachableError, RegistryUnreachableError
 from proad.model import ResourceUpdate
 
@@ -64,7 +64,7 @@ async def tls_door(folder: Path) -> AsyncIterator[str]:
         task = asyncio.current_task()
         assert task is not None
         travellers.add(task)
-        far = await asyncio.open_unix_connection(DEFAULT_URL.removeprefix("unix://"))
+        far = await asyncio.open_unix_connection(engine_socket())
         await asyncio.gather(carry(reader, far[1]), carry(far[0], writer), return_exceptions=True)
         await asyncio.sleep(0.05)  # written bytes may still be in flight
         writer.transport.abort()

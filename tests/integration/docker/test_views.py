@@ -17,12 +17,14 @@ import pytest
 from docker.errors import APIError, DockerException, NotFound
 
 from free_port import free_ports
+from integration.docker.engine_socket import engine_root
 from integration.docker.inspected import expected, shortened, steady
 from integration.docker.odd import Ground, Odd, odd_containers
 from integration.docker.workloads import DEAF, IMAGE, LABEL
 from proad.drivers.docker import DockerDriver
 from proad.errors import ResourceNotFoundError
 from proad.model import Container, Resource, ResourceState, ResourceView
+from requirements import skip_or_fail
 
 pytestmark = pytest.mark.docker
 
@@ -293,10 +295,11 @@ def held(raw: docker.APIClient, mark: str, ground: Ground) -> Iterator[tuple[str
     id = raw.create_container(IMAGE, ["true"], labels={LABEL: mark})["Id"]
     raw.start(id)
     raw.wait(id)
-    layer = Path(raw.inspect_container(id)["GraphDriver"]["Data"].get("UpperDir", ""))
-    if not layer.is_absolute() or not layer.is_dir():
-        pytest.skip("the layers of this engine's containers lie elsewhere")
-    file = layer / "held"
+    layer = raw.inspect_container(id)["GraphDriver"]["Data"].get("UpperDir", "")
+    folder = engine_root() / layer.removeprefix("/")
+    if not layer or not folder.is_dir():
+        skip_or_fail("the layers of this engine's containers lie elsewhere")
+    file = folder / "held"
     file.touch()
     _hold(file, "+")
     try:
