@@ -134,7 +134,7 @@ class Scenario:
             name=self._desktop,
             memory_bytes=192 * MIB,
             vcpus=1,
-            cdrom=v1.CdromSpec(path=str(GUEST_ISO.resolve())),
+            cdroms=[v1.CdromSpec(path=str(GUEST_ISO.resolve()))],
             disks=[v1.DiskSpec(new_volume=v1.NewDisk(capacity_bytes=64 * MIB))],
             # The host may use the default network itself.
             networkless=True,

@@ -84,7 +84,7 @@ class QemuHarness(DriverHarness):
         spec = DomainSpec(
             name=name or self.new_name(),
             memory_bytes=_GUEST_MEMORY,
-            cdrom=CdromSpec(path=str(medium(f"{guest}.iso"))),
+            cdroms=(CdromSpec(path=str(medium(f"{guest}.iso"))),),
             disks=(new_disk(),),
             networkless=True,
             graphics=GraphicsSpec(type=GraphicsType.NONE),

@@ -85,7 +85,7 @@ class DomainsContract:
             description="Two lines\nof <text> & more",
             memory_bytes=MEMORY,
             vcpus=2,
-            cdrom=CdromSpec(),
+            cdroms=(CdromSpec(), CdromSpec()),
             disks=(
                 new_disk(),
                 DiskSpec(volume=VolumeRef(name=existing.name, pool=existing.pool), read_only=True),
@@ -105,9 +105,9 @@ class DomainsContract:
         assert shown.networks == ()
         assert (shown.runtime_id, shown.has_saved_state, shown.snapshot_count) == (0, False, 0)
         disks = {disk.target: disk for disk in shown.disks}
-        assert {"vda", "vdb"} < set(disks)
-        (drive,) = (disk for disk in shown.disks if disk.device is DiskDevice.CDROM)
-        assert drive.path == ""
+        assert {"vda", "vdb", "sda", "sdb"} == set(disks)
+        drives = [disk for disk in shown.disks if disk.device is DiskDevice.CDROM]
+        assert [drive.path for drive in drives] == ["", ""]
         assert (disks["vda"].owned, disks["vda"].read_only) == (True, False)
         assert (disks["vdb"].owned, disks["vdb"].read_only) == (False, True)
         assert disks["vdb"].volume == VolumeRef(name=existing.name, pool=existing.pool)
@@ -241,7 +241,7 @@ class DomainsContract:
         spec = DomainSpec(
             name=name,
             memory_bytes=MEMORY,
-            cdrom=CdromSpec(volume=nothing) if missing == "medium" else None,
+            cdroms=(CdromSpec(volume=nothing),) if missing == "medium" else (),
             disks=(new_disk(), *([wrong[missing]] if missing in wrong else [])),
             networkless=True,
         )

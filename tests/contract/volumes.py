@@ -100,7 +100,7 @@ class VolumesContract:
         await harness.volumes.delete_volume("", clone.name)
         spec = {"name": harness.new_name(), "memory_bytes": MEMORY, "networkless": True}
         # One is a medium, the other a disk: the same file cannot be both.
-        for part in ({"diskless": True, "cdrom": {"volume": ref}}, {"disks": [{"volume": ref}]}):
+        for part in ({"diskless": True, "cdroms": [{"volume": ref}]}, {"disks": [{"volume": ref}]}):
             domain = await harness.domains.create_domain(
                 validate(DomainSpec, spec | part), start=True
             )

@@ -30,11 +30,11 @@ def create(
         int, typer.Option(min=0, max=MOST, help="Virtual CPUs.", show_default="1")
     ] = 0,
     cdrom: Annotated[
-        v1.CdromSpec | None,
+        list[v1.CdromSpec] | None,
         typer.Option(
             parser=parse.cdrom,
             metavar="PATH",
-            help="Installation medium on the host, volume=POOL/NAME, or empty.",
+            help="Installation medium on the host, volume=POOL/NAME, or empty; repeat it for drivers.",
         ),
     ] = None,
     disk: Annotated[
@@ -122,7 +122,7 @@ def create(
         description=description,
         memory_bytes=memory,
         vcpus=vcpus,
-        cdrom=cdrom,
+        cdroms=cdrom,
         disks=[one for one in disk or () if one != v1.DiskSpec()],
         diskless=disk == [v1.DiskSpec()],
         boot_order=boot,

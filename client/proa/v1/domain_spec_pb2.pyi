@@ -491,7 +491,7 @@ class DomainSpec(_message.Message):
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     MEMORY_BYTES_FIELD_NUMBER: _builtins.int
     VCPUS_FIELD_NUMBER: _builtins.int
-    CDROM_FIELD_NUMBER: _builtins.int
+    CDROMS_FIELD_NUMBER: _builtins.int
     DISKS_FIELD_NUMBER: _builtins.int
     DISKLESS_FIELD_NUMBER: _builtins.int
     BOOT_ORDER_FIELD_NUMBER: _builtins.int
@@ -550,8 +550,10 @@ class DomainSpec(_message.Message):
     lifetime: _lifetime_pb2.Lifetime.ValueType
     """TRANSIENT: libvirt forgets it when it stops; it is always started at once."""
     @_builtins.property
-    def cdrom(self) -> Global___CdromSpec:
-        """Installation medium. Absent: no optical drive."""
+    def cdroms(self) -> _containers.RepeatedCompositeFieldContainer[Global___CdromSpec]:
+        """Optical drives, the first with the installation medium.
+        At most 4 items.
+        """
 
     @_builtins.property
     def disks(self) -> _containers.RepeatedCompositeFieldContainer[Global___DiskSpec]:
@@ -592,7 +594,7 @@ class DomainSpec(_message.Message):
         description: _builtins.str = ...,
         memory_bytes: _builtins.int = ...,
         vcpus: _builtins.int = ...,
-        cdrom: Global___CdromSpec | None = ...,
+        cdroms: _abc.Iterable[Global___CdromSpec] | None = ...,
         disks: _abc.Iterable[Global___DiskSpec] | None = ...,
         diskless: _builtins.bool = ...,
         boot_order: _abc.Iterable[Global___BootDevice.ValueType] | None = ...,
@@ -609,9 +611,9 @@ class DomainSpec(_message.Message):
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         lifetime: _lifetime_pb2.Lifetime.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_guest_agent", b"_guest_agent", "_serial_console", b"_serial_console", "cdrom", b"cdrom", "graphics", b"graphics", "guest_agent", b"guest_agent", "serial_console", b"serial_console"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_guest_agent", b"_guest_agent", "_serial_console", b"_serial_console", "graphics", b"graphics", "guest_agent", b"guest_agent", "serial_console", b"serial_console"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_guest_agent", b"_guest_agent", "_serial_console", b"_serial_console", "autostart", b"autostart", "boot_order", b"boot_order", "cdrom", b"cdrom", "cpu_mode", b"cpu_mode", "description", b"description", "diskless", b"diskless", "disks", b"disks", "firmware", b"firmware", "graphics", b"graphics", "guest_agent", b"guest_agent", "labels", b"labels", "lifetime", b"lifetime", "machine", b"machine", "memory_bytes", b"memory_bytes", "name", b"name", "networkless", b"networkless", "networks", b"networks", "serial_console", b"serial_console", "title", b"title", "uuid", b"uuid", "vcpus", b"vcpus", "video", b"video"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_guest_agent", b"_guest_agent", "_serial_console", b"_serial_console", "autostart", b"autostart", "boot_order", b"boot_order", "cdroms", b"cdroms", "cpu_mode", b"cpu_mode", "description", b"description", "diskless", b"diskless", "disks", b"disks", "firmware", b"firmware", "graphics", b"graphics", "guest_agent", b"guest_agent", "labels", b"labels", "lifetime", b"lifetime", "machine", b"machine", "memory_bytes", b"memory_bytes", "name", b"name", "networkless", b"networkless", "networks", b"networks", "serial_console", b"serial_console", "title", b"title", "uuid", b"uuid", "vcpus", b"vcpus", "video", b"video"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__guest_agent: _TypeAlias = _typing.Literal["guest_agent"]  # noqa: Y015
     _WhichOneofArgType__guest_agent: _TypeAlias = _typing.Literal["_guest_agent", b"_guest_agent"]  # noqa: Y015

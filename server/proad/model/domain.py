@@ -227,7 +227,7 @@ class DomainSpec:
     description: XmlText = ""
     memory_bytes: Memory
     vcpus: Annotated[int, Field(ge=1, le=MAX_VCPUS)] = 1
-    cdrom: CdromSpec | None = None
+    cdroms: tuple[CdromSpec, ...] = ()
     disks: tuple[DiskSpec, ...] = ()
     diskless: bool = False
     boot_order: tuple[BootDevice, ...] = ()
@@ -278,10 +278,16 @@ class DomainSpec:
         if self.boot_order:
             return self.boot_order
         order = [BootDevice.DISK] if self.effective_disks else []
-        order += [BootDevice.CDROM] if self.cdrom is not None else []
+        order += [BootDevice.CDROM] if self.cdroms else []
         if not order and self.effective_networks:
             order = [BootDevice.NETWORK]
         return tuple(order)
+
+    @property
+    def boot_cdrom(self) -> int:
+        """The index of the optical drive to boot from: the first with a medium, else the first."""
+        filled = (index for index, drive in enumerate(self.cdroms) if drive != CdromSpec())
+        return next(filled, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -100,6 +100,7 @@ def test_run_with_wrong_options_exits_with_usage(ann, wrong):
 def test_vm_create_with_options_creates_the_domain(ann, name, remove):
     made = ann.json(
         *("vm", "create", name, "--memory", "1.5GiB", "--vcpus", "2", "--cdrom", "/iso/x.iso"),
+        *("--cdrom", "/iso/drivers.iso", "--cdrom", "empty"),
         *("--disk", "5GiB,bus=sata", "--network", "default,model=e1000e", "--uefi"),
         *("--boot", "cdrom", "--boot", "disk", "--title", "A desk", "--label", "a=b"),
     )
@@ -111,10 +112,11 @@ def test_vm_create_with_options_creates_the_domain(ann, name, remove):
     assert (domain["memory_bytes"], domain["vcpus"]) == (str(3 * 2**29), 2)
     assert (domain["firmware"], domain["title"]) == ("FIRMWARE_UEFI", "A desk")
     assert domain["boot_order"] == ["BOOT_DEVICE_CDROM", "BOOT_DEVICE_DISK"]
-    disks = {disk["device"]: disk for disk in domain["disks"]}
-    assert disks["DISK_DEVICE_CDROM"]["path"] == "/iso/x.iso"
-    assert disks["DISK_DEVICE_DISK"]["capacity_bytes"] == str(5 * 2**30)
-    assert disks["DISK_DEVICE_DISK"]["bus"] == "DISK_BUS_SATA"
+    drives = [disk for disk in domain["disks"] if disk["device"] == "DISK_DEVICE_CDROM"]
+    assert [drive.get("path", "") for drive in drives] == ["/iso/x.iso", "/iso/drivers.iso", ""]
+    (disk,) = (disk for disk in domain["disks"] if disk["device"] == "DISK_DEVICE_DISK")
+    assert disk["capacity_bytes"] == str(5 * 2**30)
+    assert disk["bus"] == "DISK_BUS_SATA"
 
 
 def test_vm_create_without_disk_and_network_has_none(ann, name, remove):

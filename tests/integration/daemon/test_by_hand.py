@@ -72,7 +72,7 @@ def test_buf_curl_session_runs(start_daemon: Callable[..., Daemon], token: str, 
         spec={
             "name": token,
             "memory_bytes": 160 << 20,
-            "cdrom": {"path": str(medium("guest.iso"))},
+            "cdroms": [{"path": str(medium("guest.iso"))}],
             "diskless": True,
             "networkless": True,
         },

@@ -44,7 +44,7 @@ class Guests:
         fields = {
             "name": f"{self.prefix}-{self._count}",
             "memory_bytes": 160 * MIB,
-            "cdrom": CdromSpec(path=str(self.folder / iso)),
+            "cdroms": (CdromSpec(path=str(self.folder / iso)),),
             "disks": (DiskSpec(new_volume=NewDisk(capacity_bytes=MIB)),),
             "networkless": True,
             "graphics": GraphicsSpec(type=GraphicsType.NONE),
@@ -54,7 +54,7 @@ class Guests:
 
     def blank(self, **fields: Any) -> DomainSpec:
         """Return the spec of a domain that gets no further than its firmware."""
-        return self.spec(cdrom=None, memory_bytes=32 * MIB, **fields)
+        return self.spec(cdroms=(), memory_bytes=32 * MIB, **fields)
 
     async def boot(self, iso: str = "guest.iso", **fields: Any) -> Resource:
         made = await self.driver.create_domain(self.spec(iso, **fields), start=True)
@@ -63,7 +63,7 @@ class Guests:
 
     async def boot_kernel(self, command_line: str) -> Resource:
         """Boot without a medium, with a kernel command line of the test's own."""
-        made = await self.driver.create_domain(self.spec(cdrom=None))
+        made = await self.driver.create_domain(self.spec(cdroms=()))
         root = etree.fromstring(await self.driver.get_domain_xml(made.id))
         await self.driver.delete(made.id)
         os_ = root.find("os")

@@ -10,7 +10,17 @@ import pytest
 from guest.media import medium
 from integration.libvirt.guests import Guests
 from proad.drivers.libvirt import LibvirtDriver
-from proad.model import BootDevice, DiskFormat, DiskSpec, Firmware, VolumeRef
+from proad.model import (
+    BootDevice,
+    CdromSpec,
+    DiskBus,
+    DiskDevice,
+    DiskFormat,
+    DiskSpec,
+    Firmware,
+    NewDisk,
+    VolumeRef,
+)
 
 pytestmark = pytest.mark.libvirt
 
@@ -22,6 +32,7 @@ SECTOR = bytes.fromhex(
     "ac84c074f0"  # the next one; at the end, from the start
     "baf803eeebed"  # send it
 )
+SATA_DISK = (DiskSpec(new_volume=NewDisk(capacity_bytes=2**20), bus=DiskBus.SATA),)
 TEXT = b"INSTALLED\r\n\0"
 DISK_FIRST = (BootDevice.DISK, BootDevice.CDROM)
 
@@ -30,6 +41,16 @@ DISK_FIRST = (BootDevice.DISK, BootDevice.CDROM)
 def installed(raw: libvirt.virConnect, folder: Path, guests: Guests) -> Iterator[Path]:
     """Yield the path of a volume that something was installed on."""
     path = folder / f"{guests.prefix}-installed.raw"
+    yield path
+    path.unlink(missing_ok=True)
+
+
+@pytest.fixture
+def drivers(folder: Path, guests: Guests) -> Iterator[Path]:
+    """Yield the path of a second medium, which nothing boots from."""
+    path = folder / f"{guests.prefix}-drivers.iso"
+    path.write_bytes(bytes(2**20))
+    path.chmod(0o644)
     yield path
     path.unlink(missing_ok=True)
 
@@ -44,6 +65,21 @@ async def test_bios_with_empty_disk_boots_medium(driver: LibvirtDriver, guests: 
     guest = await guests.boot()
     assert guest.domain is not None
     assert guest.domain.boot_order == DISK_FIRST
+
+
+async def test_bios_with_more_drives_boots_the_first_with_a_medium(
+    driver: LibvirtDriver, guests: Guests, folder: Path, drivers: Path
+):
+    installer = CdromSpec(path=str(folder / "guest.iso"))
+    media = (CdromSpec(), installer, CdromSpec(path=str(drivers)))
+    guest = await guests.boot(cdroms=media, disks=SATA_DISK)
+    assert guest.domain is not None
+    drives = [disk for disk in guest.domain.disks if disk.device is DiskDevice.CDROM]
+    assert [(disk.target, disk.path) for disk in drives] == [
+        ("sdb", ""),
+        ("sdc", str(folder / "guest.iso")),
+        ("sdd", str(drivers)),
+    ]
 
 
 async def test_bios_with_installed_disk_leaves_medium(

@@ -60,7 +60,7 @@ def new(**fields: object) -> DiskSpec:
             {"networks": (NetworkSpec(network="proa-test-none"),), "networkless": False},
             InvalidArgumentError,
         ),
-        ({"cdrom": CdromSpec(path="/var/tmp/proa-test-none.iso")}, InvalidArgumentError),
+        ({"cdroms": (CdromSpec(path="/var/tmp/proa-test-none.iso"),)}, InvalidArgumentError),
         ({"machine": "none"}, InvalidArgumentError),
         (
             {"disks": (new(), DiskSpec(new_volume=NewDisk(base=VolumeRef(name="proa-test-none"))))},
@@ -75,7 +75,7 @@ async def test_create_domain_with_a_failing_step_leaves_nothing(
 ):
     spec = (
         guests.blank(**{"disks": (new(), new()), **wrong})
-        if "cdrom" not in wrong
+        if "cdroms" not in wrong
         else guests.spec(**wrong)
     )
     with pytest.raises(error):

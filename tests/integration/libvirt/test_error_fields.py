@@ -182,12 +182,14 @@ async def test_create_with_volume_unreadable_for_qemu_names_field(
         wrong = (
             {"disks": (DiskSpec(volume=ref),)}
             if drive == "disk"
-            else {"cdrom": CdromSpec(volume=ref)}
+            else {"cdroms": (CdromSpec(volume=ref),)}
         )
-        spec = guests.spec(**({"cdrom": None} | wrong))
+        spec = guests.spec(**({"cdroms": ()} | wrong))
         with pytest.raises(InvalidArgumentError, match="chmod o\\+x") as caught:
             await driver.create_domain(spec)
-        assert one_field(caught) == ("spec.disks[0]" if drive == "disk" else "spec.cdrom.volume")
+        assert one_field(caught) == (
+            "spec.disks[0]" if drive == "disk" else "spec.cdroms[0].volume"
+        )
         await driver.delete_volume(closed.name, volume.name)
     finally:
         pool.destroy()
@@ -207,7 +209,7 @@ async def test_update_more_vcpus_than_machine_takes_names_field(
 async def test_start_without_memory_on_host_is_host_exhausted(
     driver: LibvirtDriver, guests: Guests
 ):
-    spec = guests.spec(cdrom=None, memory_bytes=2**46)
+    spec = guests.spec(cdroms=(), memory_bytes=2**46)
     with pytest.raises(HostExhaustedError):
         await driver.create_domain(spec, start=True)
     assert await guests.domains() == set()

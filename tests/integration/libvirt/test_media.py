@@ -63,9 +63,9 @@ def owner_of(path: Path) -> tuple[int, int, int]:
 
 async def refusal(driver: LibvirtDriver, guests: Guests, path: Path) -> str:
     with pytest.raises(InvalidArgumentError) as caught:
-        await driver.create_domain(guests.spec(cdrom=CdromSpec(path=str(path))), start=True)
+        await driver.create_domain(guests.spec(cdroms=(CdromSpec(path=str(path)),)), start=True)
     (violation,) = caught.value.violations
-    assert violation.field == "spec.cdrom.path"
+    assert violation.field == "spec.cdroms[0].path"
     assert await guests.domains() == set()
     assert await guests.volumes() == set()
     return violation.description
@@ -77,7 +77,7 @@ async def test_medium_by_path_boots_and_keeps_owner(
     medium = shelf / "guest.iso"
     os.chown(medium, 12345, 23456)
     before = owner_of(medium)
-    made = await guests.boot(cdrom=CdromSpec(path=str(medium)))
+    made = await guests.boot(cdroms=(CdromSpec(path=str(medium)),))
     assert owner_of(medium) == before
     await driver.stop(made.id, FORCE)
     assert owner_of(medium) == before
@@ -90,7 +90,7 @@ async def test_medium_by_path_boots_and_keeps_owner(
 async def test_medium_by_link_is_resolved_once(driver: LibvirtDriver, guests: Guests, shelf: Path):
     link = shelf / "link.iso"
     link.symlink_to(shelf / "guest.iso")
-    made = await driver.create_domain(guests.spec(cdrom=CdromSpec(path=str(link))))
+    made = await driver.create_domain(guests.spec(cdroms=(CdromSpec(path=str(link)),)))
     root = etree.fromstring(await driver.get_domain_xml(made.id))
     (source,) = root.findall("devices/disk[@device='cdrom']/source")
     assert source.get("file") == str(shelf / "guest.iso")
@@ -196,7 +196,7 @@ async def test_medium_unreadable_for_qemu_names_remedy(
     else:
         shelf.chmod(folder_mode | 0o001)
     made = await driver.create_domain(
-        guests.spec(cdrom=CdromSpec(path=str(shelf / "guest.iso"))), start=True
+        guests.spec(cdroms=(CdromSpec(path=str(shelf / "guest.iso")),)), start=True
     )
     assert made.state is ResourceState.RUNNING
 
@@ -208,7 +208,7 @@ async def test_medium_readability_honors_acl(
     medium = shelf / "guest.iso"
     medium.chmod(0o600 if taken else 0o604)
     acl(medium, permission)
-    spec = guests.spec(cdrom=CdromSpec(path=str(medium)))
+    spec = guests.spec(cdroms=(CdromSpec(path=str(medium)),))
     if not taken:
         assert "chmod" in await refusal(driver, guests, medium)
         return
@@ -228,7 +228,7 @@ async def test_medium_path_of_pool_volume_is_accepted(
     )
     try:
         made = await driver.create_domain(
-            guests.spec(cdrom=CdromSpec(path=str(pool_path / "x.iso")))
+            guests.spec(cdroms=(CdromSpec(path=str(pool_path / "x.iso")),))
         )
         assert made.state is ResourceState.STOPPED
     finally:
@@ -254,7 +254,7 @@ async def test_medium_over_remote_connection_must_be_volume(
         media_dirs=(str(shelf), str(folder)),
     ) as far:
         assert "name a volume of a pool" in await refusal(far, guests, shelf / "guest.iso")
-        spec = guests.spec(cdrom=CdromSpec(volume=VolumeRef(name="guest.iso")))
+        spec = guests.spec(cdroms=(CdromSpec(volume=VolumeRef(name="guest.iso")),))
         made = await far.create_domain(spec, start=True)
         assert made.state is ResourceState.RUNNING
         # The file is on another host, so that only its name can be checked.

@@ -129,7 +129,7 @@ async def test_create_from_odd_named_file_of_others_boots_and_keeps_it(
     iso = pool_folder / "Win 11 (x64) [v2] Größe.iso"
     shutil.copy(folder / "guest.iso", iso)
     cdrom = CdromSpec(volume=VolumeRef(pool=pool.name(), name=iso.name))
-    made = await driver.create_domain(guests.spec(cdrom=cdrom), start=True)
+    made = await driver.create_domain(guests.spec(cdroms=(cdrom,)), start=True)
     await guests.ready(made.id)
     with pytest.raises(InUseError):
         await driver.delete_volume(pool.name(), iso.name)

@@ -49,7 +49,7 @@ RICH = DomainSpec(
     description="With <everything> & more",
     memory_bytes=2048 * MIB,
     vcpus=4,
-    cdrom=CdromSpec(path="/srv/install.iso"),
+    cdroms=(CdromSpec(), CdromSpec(path="/srv/install.iso"), CdromSpec(path="/srv/drivers.iso")),
     disks=(
         DiskSpec(new_volume=NewDisk(capacity_bytes=20 << 30)),
         DiskSpec(volume=VolumeRef(name="data.raw"), bus=DiskBus.SCSI, read_only=True),
@@ -65,7 +65,9 @@ RICH = DomainSpec(
     cpu_mode=CpuMode.HOST_MODEL,
     labels={"team": "desk", "blank": " "},
 )
-UEFI = DomainSpec(name="uefi", memory_bytes=1024 * MIB, firmware=Firmware.UEFI, cdrom=CdromSpec())
+UEFI = DomainSpec(
+    name="uefi", memory_bytes=1024 * MIB, firmware=Firmware.UEFI, cdroms=(CdromSpec(),)
+)
 BARE = DomainSpec(
     name="bare",
     memory_bytes=64 * MIB,
@@ -96,12 +98,16 @@ CASES = {
                 Source(path="/dev/vg/data", block=True),
                 Source(path="/pool/old.qcow2", format=DiskFormat.QCOW2),
             ),
-            cdrom=Source(path="/srv/install.iso", keeps_owner=True),
+            cdroms=(
+                None,
+                Source(path="/srv/install.iso", keeps_owner=True),
+                Source(path="/srv/drivers.iso", keeps_owner=True),
+            ),
             metadata=METADATA,
         ),
         EMULATED,
     ),
-    "uefi": (UEFI, Parts(uuid=UUID, disks=(QCOW2,)), KVM),
+    "uefi": (UEFI, Parts(uuid=UUID, disks=(QCOW2,), cdroms=(None,)), KVM),
     "bare": (BARE, Parts(uuid=UUID), EMULATED),
 }
 
@@ -131,7 +137,7 @@ def test_domain_of_written_xml_returns_the_spec(case: tuple[str, DomainSpec, str
     disks = [disk for disk in domain.disks if disk.target in disk_targets(spec)]
     assert [disk.bus for disk in disks] == [disk.bus for disk in spec.effective_disks]
     assert [disk.read_only for disk in disks] == [d.read_only for d in spec.effective_disks]
-    assert len(domain.disks) == len(disks) + (spec.cdrom is not None)
+    assert len(domain.disks) == len(disks) + len(spec.cdroms)
     assert [card.network for card in domain.networks] == [
         card.network for card in spec.effective_networks
     ]
@@ -146,9 +152,9 @@ def test_domain_xml_with_metadata_is_read_back():
 def test_disk_targets_of_mixed_buses_are_unique():
     disks = (DiskSpec(volume=VolumeRef(name="x"), bus=DiskBus.SATA),) * 30
     spec = DomainSpec(
-        name="many", memory_bytes=64 * MIB, disks=disks, cdrom=CdromSpec(path="/a.iso")
+        name="many", memory_bytes=64 * MIB, disks=disks, cdroms=(CdromSpec(path="/a.iso"),)
     )
-    parts = Parts(uuid=UUID, disks=(QCOW2,) * 30, cdrom=Source(path="/a.iso"))
+    parts = Parts(uuid=UUID, disks=(QCOW2,) * 30, cdroms=(Source(path="/a.iso"),))
 
     targets = [disk.target for disk in domain_of(serialise(domain_xml(spec, parts, KVM))).disks]
 

@@ -129,7 +129,7 @@ def test_validate_of_a_container_with_an_invalid_field_names_it(values: dict[str
         ({"memory_bytes": 2**60}, "spec.memory_bytes"),
         ({"vcpus": 0}, "spec.vcpus"),
         ({"vcpus": 5000}, "spec.vcpus"),
-        ({"cdrom": {"path": "x.iso"}}, "spec.cdrom.path"),
+        ({"cdroms": [{"path": "x.iso"}]}, "spec.cdroms[0].path"),
         ({"disks": [{}]}, "spec.disks[0]"),
         ({"disks": [{"new_volume": {}}]}, "spec.disks[0].new_volume"),
         (
@@ -147,7 +147,7 @@ def test_validate_of_a_container_with_an_invalid_field_names_it(values: dict[str
         ({"disks": [{"volume": {"name": ""}}]}, "spec.disks[0].volume.name"),
         ({"disks": [{"volume": {"name": "a\0"}}]}, "spec.disks[0].volume.name"),
         ({"disks": [{"volume": {"name": "ü" * 128}}]}, "spec.disks[0].volume.name"),
-        ({"cdrom": {"volume": {"name": "/etc/passwd"}}}, "spec.cdrom.volume.name"),
+        ({"cdroms": [{"volume": {"name": "/etc/passwd"}}]}, "spec.cdroms[0].volume.name"),
         (
             {"disks": [{"new_volume": {"volume_name": "a b"}}]},
             "spec.disks[0].new_volume.volume_name",
@@ -207,8 +207,8 @@ def test_validate_names_missing_fields():
 
 def test_validate_has_messages_in_sentences():
     with pytest.raises(InvalidArgumentError) as caught:
-        validate(DomainSpec, DOMAIN | {"cdrom": {"path": "x.iso"}}, prefix="spec")
-    assert caught.value.message == "spec.cdrom.path: must be an absolute path without '..'"
+        validate(DomainSpec, DOMAIN | {"cdroms": [{"path": "x.iso"}]}, prefix="spec")
+    assert caught.value.message == "spec.cdroms[0].path: must be an absolute path without '..'"
 
 
 def test_repr_hides_a_password():
@@ -234,8 +234,13 @@ def test_domain_spec_has_its_defaults():
     assert bare.effective_boot_order == ()
     diskless = validate(DomainSpec, DOMAIN | {"diskless": True})
     assert diskless.effective_boot_order == ("NETWORK",)
-    installer = validate(DomainSpec, DOMAIN | {"cdrom": {}})
+    installer = validate(DomainSpec, DOMAIN | {"cdroms": [{}]})
     assert installer.effective_boot_order == ("DISK", "CDROM")
+    assert installer.boot_cdrom == 0
+    windows = validate(
+        DomainSpec, DOMAIN | {"cdroms": [{}, {"path": "/a.iso"}, {"path": "/b.iso"}]}
+    )
+    assert windows.boot_cdrom == 1
 
 
 @unhurried
@@ -285,7 +290,7 @@ def test_validate_of_a_uuid_returns_the_canonical_form(uuid: UUID, form: str):
 @unhurried
 @given(
     st.dictionaries(
-        st.sampled_from(["name", "memory_bytes", "vcpus", "disks", "labels", "cdrom", "nonsense"]),
+        st.sampled_from(["name", "memory_bytes", "vcpus", "disks", "labels", "cdroms", "nonsense"]),
         st.recursive(
             st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
             lambda inner: (

@@ -147,7 +147,7 @@ class DomainCreator:
         refuse_taken(connection, spec.name, id)
         domain_capabilities.check_spec(connection, spec, host)
         with DiskSources(self._storage, self._media, connection, host) as sources:
-            cdrom = sources.medium(spec.cdrom) if spec.cdrom is not None else None
+            cdroms = sources.media(spec)
             prepared = sources.prepare(spec)
             now = datetime.now(UTC)
             volumes = (each for each in prepared if isinstance(each, PreparedVolume))
@@ -162,7 +162,7 @@ class DomainCreator:
             )
             disks = sources.create(prepared, create.rollback, id)
             notes = Metadata(labels=spec.labels, create_time=now)
-            parts = Parts(uuid=id, disks=disks, cdrom=cdrom, metadata=notes)
+            parts = Parts(uuid=id, disks=disks, cdroms=cdroms, metadata=notes)
             root = domain_xml(spec, parts, host)
             with values_of("spec"):
                 domain = self._define(

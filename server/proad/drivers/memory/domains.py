@@ -152,8 +152,7 @@ class MemoryDomains:
         letters = {prefix: iter(_targets(prefix)) for prefix in _PREFIXES.values()}
         disks: list[Disk] = []
         volumes: list[Volume] = []
-        if spec.cdrom is not None:
-            disks.append(self._cdrom(spec.cdrom, next(letters["sd"])))
+        disks += (self._cdrom(drive, next(letters["sd"])) for drive in spec.cdroms)
         for number, wish in enumerate(spec.effective_disks):
             target = next(letters[_PREFIXES[wish.bus]])
             field = f"spec.disks[{number}]"

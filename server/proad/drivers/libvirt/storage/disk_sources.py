@@ -46,17 +46,21 @@ class DiskSources:
         """Release the reservations."""
         self._reserved.close()
 
-    def medium(self, cdrom: CdromSpec) -> Source | None:
-        """Return the source of a drive; None if the drive is empty."""
+    def media(self, spec: DomainSpec) -> tuple[Source | None, ...]:
+        """Return the sources of the optical drives; None for an empty drive."""
+        return tuple(
+            self._medium(drive, f"spec.cdroms[{number}]")
+            for number, drive in enumerate(spec.cdroms)
+        )
+
+    def _medium(self, cdrom: CdromSpec, field: str) -> Source | None:
         if cdrom.volume is not None:
             volume = self._storage.find.volume(self._connection, cdrom.volume)
-            self._check(volume, "spec.cdrom.volume")
+            self._check(volume, f"{field}.volume")
             return _source_of(volume, DiskFormat.RAW)
         if cdrom.path is None:
             return None
-        path = self._media.checked(
-            self._connection, cdrom.path, self._host, field="spec.cdrom.path"
-        )
+        path = self._media.checked(self._connection, cdrom.path, self._host, field=f"{field}.path")
         return Source(path=path, keeps_owner=self._host.qemu_user is not None)
 
     def prepare(self, spec: DomainSpec) -> tuple[Source | PreparedVolume, ...]:

@@ -59,7 +59,7 @@ class Parts:
 
     uuid: str
     disks: tuple[Source, ...] = ()
-    cdrom: Source | None = None
+    cdroms: tuple[Source | None, ...] = ()
     metadata: Metadata = field(default_factory=Metadata)
 
 
@@ -116,7 +116,7 @@ def domain_xml(spec: DomainSpec, parts: Parts, host: HostFacts) -> etree._Elemen
 def _check_boot_order(spec: DomainSpec) -> None:
     present = {
         BootDevice.DISK: bool(spec.effective_disks),
-        BootDevice.CDROM: spec.cdrom is not None,
+        BootDevice.CDROM: bool(spec.cdroms),
         BootDevice.NETWORK: bool(spec.effective_networks),
     }
     for index, device in enumerate(spec.boot_order):
@@ -156,9 +156,10 @@ def _add_disks(devices: etree._Element, spec: DomainSpec, parts: Parts) -> None:
         _add_disk(devices, disk, source, targets[index], order)
     if any(disk.bus is DiskBus.SCSI for disk in disks):
         etree.SubElement(devices, "controller", type="scsi", model="virtio-scsi")
-    if spec.cdrom is not None:
-        target = next(name for name in _names("sd") if name not in targets)
-        _add_cdrom(devices, parts.cdrom, target, _place(spec, BootDevice.CDROM))
+    free = (name for name in _names("sd") if name not in targets)
+    for index, (medium, target) in enumerate(zip(parts.cdroms, free, strict=False)):
+        order = _place(spec, BootDevice.CDROM) if index == spec.boot_cdrom else None
+        _add_cdrom(devices, medium, target, order)
 
 
 def _add_disk(
