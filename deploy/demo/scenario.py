@@ -138,6 +138,7 @@ class Scenario:
             disks=[v1.DiskSpec(new_volume=v1.NewDisk(capacity_bytes=64 * MIB))],
             # The host may use the default network itself.
             networkless=True,
+            graphics=v1.GraphicsSpec(type=v1.GRAPHICS_TYPE_VNC_LOOPBACK),
             labels=self._labels,
         )
         created = self._client.domains.CreateDomain(

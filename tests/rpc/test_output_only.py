@@ -64,7 +64,7 @@ def test_output_only_fields_are_found():
         ("CreateDomain", "spec.disks.bus"),
         ("CreateDomain", "spec.disks.format"),
         ("CreateDomain", "spec.disks.new_volume.base.format"),
-        ("CreateDomain", "spec.cdroms[0].volume.format"),
+        ("CreateDomain", "spec.cdroms.volume.format"),
         ("CreateVolume", "spec.format"),
         ("CreateContainer", "spec.ports.protocol"),
         ("CreateContainer", "spec.restart_policy.mode"),

@@ -64,7 +64,14 @@ def create(
             help="Network; none: no card. Default: default.",
         ),
     ] = None,
-    no_screen: Annotated[bool, typer.Option("--no-screen", help="No VNC.")] = False,
+    screen: Annotated[
+        v1.GraphicsType.ValueType | None,
+        typer.Option(
+            parser=one_of(v1.GraphicsType),
+            metavar="TYPE",
+            help=f"{words(v1.GraphicsType)}. vnc has no port of the host.",
+        ),
+    ] = None,
     video: Annotated[
         v1.VideoModel.ValueType | None,
         typer.Option(
@@ -129,7 +136,7 @@ def create(
         firmware=v1.FIRMWARE_UEFI if uefi else v1.FIRMWARE_UNSPECIFIED,
         networks=[one for one in network or () if one != v1.NetworkSpec()],
         networkless=network == [v1.NetworkSpec()],
-        graphics=v1.GraphicsSpec(type=v1.GRAPHICS_TYPE_NONE) if no_screen else None,
+        graphics=v1.GraphicsSpec(type=screen) if screen else None,
         video=video or v1.VIDEO_MODEL_UNSPECIFIED,
         guest_agent=False if no_agent else None,
         serial_console=False if no_serial else None,

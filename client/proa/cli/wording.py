@@ -22,7 +22,7 @@ _OPTIONS = {
     "firmware": "uefi",
     "format": "form",
     "grace_period": "grace",
-    "graphics": "no_screen",
+    "graphics": "screen",
     "guest_agent": "no_agent",
     "health_check": "health_cmd",
     "health_check.disabled": "no_healthcheck",

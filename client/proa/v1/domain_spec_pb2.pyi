@@ -211,12 +211,18 @@ class _GraphicsTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Graphics
     GRAPHICS_TYPE_UNSPECIFIED: _GraphicsType.ValueType  # 0
     """Not set: VNC."""
     GRAPHICS_TYPE_VNC: _GraphicsType.ValueType  # 1
-    """VNC on the loopback address."""
+    """VNC without a port of the host: reached through this daemon alone."""
     GRAPHICS_TYPE_NONE: _GraphicsType.ValueType  # 2
     """No screen."""
-    GRAPHICS_TYPE_SPICE: _GraphicsType.ValueType  # 3
+    GRAPHICS_TYPE_VNC_LOOPBACK: _GraphicsType.ValueType  # 3
+    """VNC on 127.0.0.1 and a port that QEMU picks: every user of the host reaches it."""
+    GRAPHICS_TYPE_VNC_OTHER: _GraphicsType.ValueType  # 4
+    """VNC on another address, on the one that libvirt's settings give, or on a socket of the host.
+    Cannot be set.
+    """
+    GRAPHICS_TYPE_SPICE: _GraphicsType.ValueType  # 5
     """SPICE. Cannot be set."""
-    GRAPHICS_TYPE_OTHER: _GraphicsType.ValueType  # 4
+    GRAPHICS_TYPE_OTHER: _GraphicsType.ValueType  # 6
     """Something that this contract has no value for: libvirt's own tools tell it. Cannot be set."""
 
 class GraphicsType(_GraphicsType, metaclass=_GraphicsTypeEnumTypeWrapper):
@@ -225,12 +231,18 @@ class GraphicsType(_GraphicsType, metaclass=_GraphicsTypeEnumTypeWrapper):
 GRAPHICS_TYPE_UNSPECIFIED: GraphicsType.ValueType  # 0
 """Not set: VNC."""
 GRAPHICS_TYPE_VNC: GraphicsType.ValueType  # 1
-"""VNC on the loopback address."""
+"""VNC without a port of the host: reached through this daemon alone."""
 GRAPHICS_TYPE_NONE: GraphicsType.ValueType  # 2
 """No screen."""
-GRAPHICS_TYPE_SPICE: GraphicsType.ValueType  # 3
+GRAPHICS_TYPE_VNC_LOOPBACK: GraphicsType.ValueType  # 3
+"""VNC on 127.0.0.1 and a port that QEMU picks: every user of the host reaches it."""
+GRAPHICS_TYPE_VNC_OTHER: GraphicsType.ValueType  # 4
+"""VNC on another address, on the one that libvirt's settings give, or on a socket of the host.
+Cannot be set.
+"""
+GRAPHICS_TYPE_SPICE: GraphicsType.ValueType  # 5
 """SPICE. Cannot be set."""
-GRAPHICS_TYPE_OTHER: GraphicsType.ValueType  # 4
+GRAPHICS_TYPE_OTHER: GraphicsType.ValueType  # 6
 """Something that this contract has no value for: libvirt's own tools tell it. Cannot be set."""
 Global___GraphicsType: _TypeAlias = GraphicsType  # noqa: Y015
 
@@ -445,7 +457,7 @@ class GraphicsSpec(_message.Message):
 
     TYPE_FIELD_NUMBER: _builtins.int
     type: Global___GraphicsType.ValueType
-    """Default VNC, on 127.0.0.1 and a port that QEMU picks."""
+    """Default VNC."""
     def __init__(
         self,
         *,
@@ -577,7 +589,7 @@ class DomainSpec(_message.Message):
 
     @_builtins.property
     def graphics(self) -> Global___GraphicsSpec:
-        """The screen; absent: VNC on loopback."""
+        """The screen; absent: VNC without a port."""
 
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:

@@ -18,7 +18,8 @@ _BOOT = {
     "cdrom": BootDevice.CDROM,
     "network": BootDevice.NETWORK,
 }
-_NEAREST = (GraphicsType.VNC, GraphicsType.SPICE, GraphicsType.OTHER, GraphicsType.NONE)
+_VNC = frozenset({GraphicsType.VNC, GraphicsType.VNC_LOOPBACK, GraphicsType.VNC_OTHER})
+_NEAREST = (GraphicsType.SPICE, GraphicsType.OTHER, GraphicsType.NONE)
 
 
 def member(enum: type[E], word: str, absent: E | None = None) -> E:
@@ -36,4 +37,24 @@ def boot_device(word: str) -> BootDevice:
 
 def preferred_graphics(found: Sequence[Graphics]) -> Graphics | None:
     """Return the graphics to show, of several: the one that a caller reaches most easily."""
-    return min(found, key=lambda each: _NEAREST.index(each.type), default=None)
+
+    def distance(graphics: Graphics) -> int:
+        return -1 if graphics.type in _VNC else _NEAREST.index(graphics.type)
+
+    return min(found, key=distance, default=None)
+
+
+def graphics_type(protocol: str, listen: str, address: str) -> GraphicsType:
+    """Return how a screen is reached.
+
+    Args:
+        protocol: such as "vnc".
+        listen: the type of what it listens on, such as "address" or "none".
+        address: the address that it listens on; empty: not stated.
+    """
+    if protocol != "vnc":
+        return member(GraphicsType, protocol)
+    if listen == "none":
+        return GraphicsType.VNC
+    loopback = address == "127.0.0.1" and listen in {"", "address"}
+    return GraphicsType.VNC_LOOPBACK if loopback else GraphicsType.VNC_OTHER

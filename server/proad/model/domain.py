@@ -76,10 +76,12 @@ class NetworkModel(StrEnum):
 
 
 class GraphicsType(StrEnum):
-    """The protocol of the screen."""
+    """How the screen is reached."""
 
     VNC = "VNC"
     NONE = "NONE"
+    VNC_LOOPBACK = "VNC_LOOPBACK"
+    VNC_OTHER = "VNC_OTHER"
     SPICE = "SPICE"
     OTHER = "OTHER"
 

@@ -64,7 +64,7 @@ def name(run: Run) -> Iterator[str]:
 @pytest.fixture
 def vm(run: Run, name: str) -> str:
     """A running machine that gets no further than its firmware."""
-    options = ["--memory", "32MiB", "--disk", "1MiB", "--network", "none", "--no-screen"]
+    options = ["--memory", "32MiB", "--disk", "1MiB", "--network", "none", "--screen", "none"]
     made = run("vm", "create", name, *options, "--start")
     assert made.exit_code == 0, made.stderr
     return name

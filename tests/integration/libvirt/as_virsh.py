@@ -3,6 +3,7 @@
 import asyncio
 import re
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -44,7 +45,6 @@ _DEVICES = {
     "lun": DiskDevice.OTHER,
 }
 _FORMATS = {None: DiskFormat.RAW, "raw": DiskFormat.RAW, "qcow2": DiskFormat.QCOW2}
-_SCREENS = {"vnc": GraphicsType.VNC, "spice": GraphicsType.SPICE}
 _BOOTS = {
     "hd": BootDevice.DISK,
     "disk": BootDevice.DISK,
@@ -220,6 +220,19 @@ def _card(card: ET.Element) -> NetworkInterface:
     )
 
 
+def _screen_type(protocol: str, listen: Mapping[str, str]) -> GraphicsType:
+    match protocol, dict(listen):
+        case "spice", _:
+            return GraphicsType.SPICE
+        case "vnc", {"type": "none"}:
+            return GraphicsType.VNC
+        case "vnc", {"type": "address", "address": "127.0.0.1"}:
+            return GraphicsType.VNC_LOOPBACK
+        case "vnc", _:
+            return GraphicsType.VNC_OTHER
+    return GraphicsType.OTHER
+
+
 def _screen(root: ET.Element) -> Graphics | None:
     found = root.findall("devices/graphics")
     for kind in ("vnc", "spice"):
@@ -231,7 +244,7 @@ def _screen(root: ET.Element) -> Graphics | None:
     graphics = found[0]
     listen = graphics.find("listen")
     return Graphics(
-        type=_SCREENS.get(graphics.attrib["type"], GraphicsType.OTHER),
+        type=_screen_type(graphics.attrib["type"], {} if listen is None else listen.attrib),
         listen="" if listen is None else listen.get("address", ""),
         port=max(int(graphics.get("port", "0")), 0),
     )

@@ -137,6 +137,8 @@ def _screens() -> Iterator[Odd]:
     vnc = "<graphics type='vnc' port='-1' autoport='yes'/>"
     fixed = "<graphics type='vnc' port='5999' autoport='no' listen='127.0.0.1'/>"
     socket = "<graphics type='vnc'><listen type='socket' socket='/var/tmp/none.sock'/></graphics>"
+    nowhere = "<graphics type='vnc'><listen type='none'/></graphics>"
+    public = "<graphics type='vnc' port='-1' autoport='yes' listen='0.0.0.0'/>"
     spice = "<graphics type='spice' autoport='yes' listen='::1'/>"
     on_port = "<graphics type='spice' port='5996' autoport='no'/>"
     bare = "<graphics type='egl-headless'/>"
@@ -145,6 +147,8 @@ def _screens() -> Iterator[Odd]:
         "vnc": vnc,
         "vnc on a port": fixed,
         "vnc on a socket": socket,
+        "vnc without a port": nowhere,
+        "vnc on all addresses": public,
         "spice": spice,
         "spice on a port": on_port,
         "egl-headless": bare,

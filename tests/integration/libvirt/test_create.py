@@ -9,6 +9,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from socket import socket
 from typing import Any
 
 import libvirt
@@ -33,7 +34,9 @@ from proad.model import (
     DiskSpec,
     DomainXml,
     Firmware,
+    Graphics,
     GraphicsSpec,
+    GraphicsType,
     NetworkModel,
     NetworkSpec,
     NewDisk,
@@ -117,6 +120,18 @@ async def test_create_domain_cancelled_at_a_step_leaves_nothing(
     assert await guests.volumes() == set()
 
 
+async def test_default_screen_has_no_port_and_answers_on_a_descriptor(
+    driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect
+):
+    made = await driver.create_domain(guests.blank(graphics=GraphicsSpec()), start=True)
+    assert made.domain is not None
+    assert made.domain.graphics == Graphics(type=GraphicsType.VNC)
+    domain = raw.lookupByUUIDString(made.id)
+    with socket(fileno=domain.openGraphicsFD(0, 0)) as viewer:
+        viewer.settimeout(30)
+        assert viewer.recv(12) == b"RFB 003.008\n"
+
+
 async def test_get_resource_of_a_created_domain_shows_the_spec(
     driver: LibvirtDriver, guests: Guests, raw: libvirt.virConnect, folder: Path
 ):
@@ -126,7 +141,7 @@ async def test_get_resource_of_a_created_domain_shows_the_spec(
         boot_order=(BootDevice.NETWORK, BootDevice.DISK, BootDevice.CDROM),
         networkless=False,
         networks=(NetworkSpec(model=NetworkModel.E1000E, mac_address="52:54:00:aa:bb:cc"),),
-        graphics=GraphicsSpec(),
+        graphics=GraphicsSpec(type=GraphicsType.VNC_LOOPBACK),
         machine="q35",
         autostart=True,
     )
@@ -140,6 +155,7 @@ async def test_get_resource_of_a_created_domain_shows_the_spec(
     assert shown.boot_order == spec.boot_order
     assert shown.runtime_id > 0
     assert shown.graphics is not None
+    assert shown.graphics.type is GraphicsType.VNC_LOOPBACK
     assert shown.graphics.listen == "127.0.0.1"
     assert shown.graphics.port >= 5900
     (card,) = shown.networks

@@ -76,7 +76,19 @@ NO_SCREEN = "<graphics type='none'/>"
         (HEADLESS + SPICE, Graphics(type=GraphicsType.SPICE, listen="::1")),
         (
             HEADLESS + SPICE + VNC + VNC.replace("5907", "5909"),
-            Graphics(type=GraphicsType.VNC, listen="127.0.0.1", port=5907),
+            Graphics(type=GraphicsType.VNC_LOOPBACK, listen="127.0.0.1", port=5907),
+        ),
+        (
+            "<graphics type='vnc'><listen type='none'/></graphics>",
+            Graphics(type=GraphicsType.VNC),
+        ),
+        (
+            VNC.replace("127.0.0.1", "0.0.0.0"),
+            Graphics(type=GraphicsType.VNC_OTHER, listen="0.0.0.0", port=5907),
+        ),
+        (
+            "<graphics type='vnc'><listen type='socket' socket='/x'/></graphics>",
+            Graphics(type=GraphicsType.VNC_OTHER),
         ),
     ],
 )

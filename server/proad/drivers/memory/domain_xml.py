@@ -3,7 +3,7 @@
 from lxml import etree
 from lxml.builder import E
 
-from proad.drivers.domain_enums import member, preferred_graphics
+from proad.drivers.domain_enums import graphics_type, member, preferred_graphics
 from proad.drivers.domain_parser import invalid_xml, parse_domain
 from proad.drivers.memory.engine import now
 from proad.model import (
@@ -14,7 +14,6 @@ from proad.model import (
     Domain,
     DomainXml,
     Graphics,
-    GraphicsType,
     NetworkInterface,
     Resource,
     ResourceKind,
@@ -52,11 +51,7 @@ def written(resource: Resource) -> str:
         E.devices(
             *(_disk(disk) for disk in domain.disks),
             *(_interface(interface) for interface in domain.networks),
-            *(
-                [E.graphics(type=domain.graphics.type.lower(), listen=domain.graphics.listen)]
-                if domain.graphics is not None
-                else []
-            ),
+            *([_screen(domain.graphics)] if domain.graphics is not None else []),
         ),
         type="test",
     )
@@ -79,6 +74,13 @@ def _disk(disk: Disk) -> etree._Element:
     if disk.read_only:
         element.append(E.readonly())
     return element
+
+
+def _screen(graphics: Graphics) -> etree._Element:
+    protocol = graphics.type.partition("_")[0].lower()
+    if not graphics.listen:
+        return E.graphics(E.listen(type="none"), type=protocol)
+    return E.graphics(type=protocol, listen=graphics.listen)
 
 
 def _interface(interface: NetworkInterface) -> etree._Element:
@@ -127,13 +129,7 @@ def parsed(source: DomainXml) -> Resource:
                 for each in root.iterfind("devices/interface")
             ),
             graphics=preferred_graphics(
-                [
-                    Graphics(
-                        type=member(GraphicsType, each.get("type", "")),
-                        listen=each.get("listen", "127.0.0.1"),
-                    )
-                    for each in root.iterfind("devices/graphics")
-                ]
+                [_parsed_screen(each) for each in root.iterfind("devices/graphics")]
             ),
         ),
     )
@@ -151,6 +147,12 @@ def _parsed_disk(element: etree._Element) -> Disk:
         path=_attribute(element, "source", "file"),
         read_only=element.find("readonly") is not None,
     )
+
+
+def _parsed_screen(element: etree._Element) -> Graphics:
+    kind = _attribute(element, "listen", "type")
+    listen = element.get("listen") or _attribute(element, "listen", "address")
+    return Graphics(type=graphics_type(element.get("type", ""), kind, listen), listen=listen)
 
 
 def _attribute(element: etree._Element, child: str, name: str) -> str:

@@ -78,8 +78,11 @@ class MemoryDomains:
                 for each in spec.effective_networks
             ),
             graphics=(
-                Graphics(type=spec.graphics.type, listen="127.0.0.1")
-                if spec.graphics.type is GraphicsType.VNC
+                Graphics(
+                    type=spec.graphics.type,
+                    listen="127.0.0.1" if spec.graphics.type is GraphicsType.VNC_LOOPBACK else "",
+                )
+                if spec.graphics.type is not GraphicsType.NONE
                 else None
             ),
             guest_agent_connected=spec.guest_agent,

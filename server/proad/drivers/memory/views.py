@@ -86,7 +86,9 @@ def _running_domain(domain: Domain, run: Run) -> Domain:
         )
         for index, each in enumerate(domain.networks)
     )
-    graphics = domain.graphics and replace(domain.graphics, port=5900 + run.number)
+    graphics = domain.graphics
+    if graphics is not None and graphics.listen:
+        graphics = replace(graphics, port=5900 + run.number)
     machine = run.machine or domain
     return replace(
         domain,

@@ -2,7 +2,7 @@
 
 from lxml import etree
 
-from proad.drivers.domain_enums import boot_device, member, preferred_graphics
+from proad.drivers.domain_enums import boot_device, graphics_type, member, preferred_graphics
 from proad.drivers.libvirt.xml.node import Node
 from proad.drivers.tolerant import INT32, MOST, Omissions
 from proad.model import (
@@ -14,7 +14,6 @@ from proad.model import (
     Domain,
     Firmware,
     Graphics,
-    GraphicsType,
     NetworkInterface,
     VirtType,
     VolumeRef,
@@ -149,10 +148,13 @@ def _graphics(root: Node) -> Graphics | None:
 
 
 def _screen(graphics: Node) -> Graphics:
-    listen = graphics.attribute("listen").text()
+    place = graphics.first("listen")
+    listen = graphics.attribute("listen").text() or place.attribute("address").text()
     return Graphics(
-        type=member(GraphicsType, graphics.attribute("type").text()),
-        listen=listen or graphics.first("listen").attribute("address").text(),
+        type=graphics_type(
+            graphics.attribute("type").text(), place.attribute("type").text(), listen
+        ),
+        listen=listen,
         # libvirt writes -1 for a port that QEMU has yet to pick.
         port=max(graphics.attribute("port").number(-1, _PORT) or 0, 0),
     )

@@ -242,13 +242,15 @@ def _add_screen(devices: etree._Element, spec: DomainSpec) -> None:
     video = spec.video
     if video is None:
         video = VideoModel.VIRTIO if spec.firmware is Firmware.UEFI else VideoModel.VGA
-    if spec.graphics.type is GraphicsType.VNC:
+    if spec.graphics.type is not GraphicsType.NONE:
         # Absolute coordinates keep the pointer at the viewer's position.
         etree.SubElement(devices, "input", type="tablet", bus="usb")
-        graphics = etree.SubElement(
-            devices, "graphics", type="vnc", port="-1", autoport="yes", listen="127.0.0.1"
-        )
-        etree.SubElement(graphics, "listen", type="address", address="127.0.0.1")
+        graphics = etree.SubElement(devices, "graphics", type="vnc")
+        if spec.graphics.type is GraphicsType.VNC_LOOPBACK:
+            graphics.attrib.update({"port": "-1", "autoport": "yes", "listen": "127.0.0.1"})
+            etree.SubElement(graphics, "listen", type="address", address="127.0.0.1")
+        else:
+            etree.SubElement(graphics, "listen", type="none")
     element = etree.SubElement(devices, "video")
     etree.SubElement(element, "model", type=video.lower())
 
