@@ -4,9 +4,9 @@
     for event in client.watch():
         match event:
             case proa.Change(type=v1.CHANGE_TYPE_REMOVED, resource=gone):
-                del picture[gone.host, gone.id]
+                del picture[gone.engine.host, gone.id]
             case proa.Change(resource=now):
-                picture[now.host, now.id] = now
+                picture[now.engine.host, now.id] = now
             case proa.Synced():
                 print("that is all there is")
 
@@ -59,12 +59,12 @@ class Gap:
             ENGINE_RESYNCED: the engine was read again; the differences came as changes.
             WATCH_RESTARTED: the watch reads everything again; the differences follow as
             changes, then `Synced`. Earlier events stay valid.
-        engine: the engine, as HOST/DRIVER; empty for all engines.
+        engine: the engine; None for all engines.
         message: details, for people.
     """
 
     kind: v1.GapKind.ValueType
-    engine: str = ""
+    engine: v1.EngineRef | None = None
     message: str = ""
 
 

@@ -90,7 +90,9 @@ class WaitProgress:
 
     def filter(self) -> v1.ResourceFilter:
         """Return the filter of the watch."""
-        return v1.ResourceFilter(ids=[self.last.id], kinds=[self.last.kind], hosts=[self.last.host])
+        return v1.ResourceFilter(
+            ids=[self.last.id], kinds=[self.last.kind], hosts=[self.last.engine.host]
+        )
 
     def observe(self, event: Event) -> None:
         """Apply an event.

@@ -21,14 +21,13 @@ from proa.tokens import RENEWABLE
 _MISSED_HEARTBEATS = 3
 # Bounds the exponent, so that a daemon that is away for long causes no overflow.
 _MAX_DOUBLINGS = 20
-_IDENTITY = ("id", "kind", "host")
+_IDENTITY = ("id", "engine")
 _TRANSPORT_CODES = frozenset(
     {StatusCode.INTERNAL, StatusCode.UNKNOWN, StatusCode.CANCELLED, StatusCode.DEADLINE_EXCEEDED}
 )
 
-_KIND_OF = {"docker": v1.RESOURCE_KIND_CONTAINER, "libvirt": v1.RESOURCE_KIND_DOMAIN}
-
-_Key = tuple[str, v1.ResourceKind.ValueType, str]
+_Engine = tuple[str, str]
+_Key = tuple[_Engine, str]
 
 
 class WatchState:
@@ -81,7 +80,7 @@ class WatchState:
         self._listed: set[_Key] | None = set()
         # The engines that this call reported as lost, and their resources as last reported:
         # a daemon that was restarted without these engines does not know the resources.
-        self._lost_engines: set[str] = set()
+        self._lost_engines: set[_Engine] = set()
         self._kept: set[_Key] = set()
         self._synced = False  # in any call
         self._responded = False  # in this call
@@ -158,7 +157,7 @@ class WatchState:
 
     def _changed(self, change: v1.ResourceChange) -> Iterator[Change]:
         resource = change.resource
-        key = (resource.host, resource.kind, resource.id)
+        key = (_engine(resource.engine), resource.id)
         before = self._reported.pop(key, None)
         self._kept.discard(key)
         if change.type == v1.CHANGE_TYPE_REMOVED:
@@ -180,9 +179,7 @@ class WatchState:
         listed, self._listed = self._listed, None
         if listed is not None:
             unlisted = {key for key in self._reported if key not in listed}
-            self._kept = {
-                key for key in unlisted if any(_has(engine, key) for engine in self._lost_engines)
-            }
+            self._kept = {key for key in unlisted if key[0] in self._lost_engines}
             yield from self._removed(unlisted - self._kept)
         self._synced = True
         yield Synced()
@@ -192,11 +189,12 @@ class WatchState:
             case v1.GAP_KIND_WATCH_RESTARTED:
                 self._restart()
             case v1.GAP_KIND_ENGINE_LOST:
-                self._lost_engines.add(gap.engine)
+                self._lost_engines.add(_engine(gap.engine))
             case v1.GAP_KIND_ENGINE_RESYNCED:
-                self._lost_engines.discard(gap.engine)
-                yield from self._removed({key for key in self._kept if _has(gap.engine, key)})
-        yield Gap(gap.kind, gap.engine, gap.message)
+                engine = _engine(gap.engine)
+                self._lost_engines.discard(engine)
+                yield from self._removed({key for key in self._kept if key[0] == engine})
+        yield Gap(gap.kind, gap.engine if gap.HasField("engine") else None, gap.message)
 
     def _removed(self, keys: Iterable[_Key]) -> Iterator[Change]:
         for key in sorted(keys):
@@ -224,11 +222,8 @@ def _is_transient(error: Error) -> bool:
     return not error.reason and error.code() in _TRANSPORT_CODES
 
 
-def _has(engine: str, key: _Key) -> bool:
-    """Return whether a resource may belong to an engine, given as HOST/DRIVER."""
-    host, kind, _ = key
-    engine_host, _, driver = engine.rpartition("/")
-    return host == engine_host and _KIND_OF.get(driver, kind) == kind
+def _engine(ref: v1.EngineRef) -> _Engine:
+    return ref.host, ref.driver
 
 
 def _change(type: v1.ChangeType.ValueType, change: v1.ResourceChange) -> Change:

@@ -27,11 +27,11 @@ def choose_kinds(client: proa.Client) -> list[v1.ResourceKind.ValueType]:
     serving = set()
     for engine in engines():
         health = v1.EngineHealth.Name(engine.health).removeprefix("ENGINE_HEALTH_")
-        words = (engine.driver, engine.version, "at", engine.endpoint)
+        words = (engine.ref.driver, engine.version, "at", engine.endpoint)
         why = f", {engine.health_message}" if engine.health_message else ""
         say(f"{' '.join(filter(None, words))}: {health}{why}")
         if health == "SERVING":
-            serving.add(engine.driver)
+            serving.add(engine.ref.driver)
     obstacles = {
         CONTAINER: _obstacle_to_container(client, serving),
         DOMAIN: _obstacle_to_machine(serving),

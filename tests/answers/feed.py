@@ -28,12 +28,12 @@ from proad.drivers.libvirt.stats import StatsCollector
 from proad.drivers.libvirt.storage.catalog import VolumeCatalog
 from proad.drivers.tolerant import Omissions, Value
 from proad.errors import ProaError
-from proad.model import Resource, ResourceFilter, ResourceView
+from proad.model import EngineRef, Resource, ResourceFilter, ResourceView
 from proad.rpc.encode import encode
 from proad.rpc.encodings import first_field
 
 RECORDED = Path(__file__).parent / "recorded"
-ENGINE = "local/odd"
+ENGINE = EngineRef("local", "odd")
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 _ORDER_BY = OrderBy("create_time desc, name")
 _FILTER = ResourceFilter(labels={"x": "y"}, name_prefix="p")
@@ -112,7 +112,7 @@ class Feed:
         match value:
             case Resource():
                 with self._store.reading() as begun:
-                    self._store.apply(ENGINE, "local", value, begun, detail=value)
+                    self._store.apply(ENGINE, value, begun, detail=value)
                 entry = self._store.get(ENGINE, value.id)
                 assert entry is not None
                 _FILTER.matches(entry.published)

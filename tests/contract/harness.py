@@ -15,6 +15,7 @@ from proad.model import (
     ContainerUpdate,
     DeleteOptions,
     DomainUpdate,
+    EngineRef,
     Lifetime,
     Resource,
     ResourceKind,
@@ -205,7 +206,7 @@ class DriverHarness(ABC):
         read = await self._driver.get_resource(answer.id, view)
         assert (read.state, read.name, read.labels) == (answer.state, answer.name, answer.labels)
         assert read.state_detail == answer.state_detail
-        assert answer.host == ""
+        assert answer.engine == EngineRef()
         # None, or what is left of what the state allows where that is less.
         legal = allowed_verbs(answer.kind, answer.state)
         lacking = {verb for verb in legal if verb not in answer.allowed_verbs}

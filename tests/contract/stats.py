@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from contract.harness import FORCE, DriverHarness
 from contract.lifecycle import unknown_id
 from eventually import eventually
-from proad.model import ResourceStats
+from proad.model import EngineRef, ResourceStats
 from proad.ports import Stats
 
 
@@ -31,7 +31,7 @@ class StatsContract:
         sample = await self._sample(harness, resource.id)
         assert (sample.id, sample.kind) == (resource.id, harness.kind)
         # These are the core's to fill in.
-        assert (sample.name, sample.host, sample.cpu_percent) == ("", "", None)
+        assert (sample.name, sample.engine, sample.cpu_percent) == ("", EngineRef(), None)
         assert abs(datetime.now(UTC) - sample.sample_time) < timedelta(seconds=10)
         assert sample.memory_usage_bytes > 0
         assert sample.memory_limit_bytes > 0

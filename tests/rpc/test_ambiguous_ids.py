@@ -25,8 +25,8 @@ async def settle(daemon, id, *resources, all=True):
     for candidate in candidates:
         assert candidate in refused.message
         resource = (await daemon.call("GetResource", id=candidate)).resource
-        found.add((resource.host, resource.kind, resource.id))
-    expected = {(resource.host, resource.kind, resource.id) for resource in resources}
+        found.add((resource.engine.host, resource.kind, resource.id))
+    expected = {(resource.engine.host, resource.kind, resource.id) for resource in resources}
     assert len(found) == len(candidates) >= 2
     assert found == expected if all else found < expected
     return refused

@@ -22,7 +22,7 @@ async def known_as(daemon, driver, health):
 
     async def reported():
         host = (await daemon.call("GetHost")).host
-        (engine,) = [engine for engine in host.engines if engine.driver == driver]
+        (engine,) = [engine for engine in host.engines if engine.ref.driver == driver]
         return engine.health == v1.EngineHealth.Value(f"ENGINE_HEALTH_{health}")
 
     await eventually(reported)
@@ -78,11 +78,11 @@ async def test_list_return_partial_success_names_the_unreachable_engine(mixed, b
     boxes.mode = "lost"
     answer = await mixed.call("ListResources", **request)
     assert [r.name for r in answer.resources] == ["vm"]
-    assert list(answer.unreachable) == ["local/boxes"]
+    assert [engine.driver for engine in answer.unreachable] == ["boxes"]
 
     boxes.mode = "slow"
     answer = await mixed.call("ListResources", **request)
-    assert list(answer.unreachable) == ["local/boxes"]
+    assert [engine.driver for engine in answer.unreachable] == ["boxes"]
     domains = {"kinds": ["RESOURCE_KIND_DOMAIN"]}
     assert not (await mixed.call("ListResources", filter=domains, **request)).unreachable
 
@@ -94,7 +94,10 @@ async def test_list_return_partial_success_names_the_unreachable_engine(mixed, b
     await known_as(mixed, "boxes", "SERVING")
     await known_as(mixed, "machines", "SERVING")
     answer = await mixed.call("ListResources", **request)
-    assert ([r.name for r in answer.resources], list(answer.unreachable)) == (["vm", "web"], [])
+    assert (
+        [r.name for r in answer.resources],
+        [engine.driver for engine in answer.unreachable],
+    ) == (["vm", "web"], [])
 
 
 async def test_call_on_two_lost_engines_names_both(mixed, boxes, machines):
@@ -115,7 +118,7 @@ async def test_call_on_two_lost_engines_names_both(mixed, boxes, machines):
         assert [name for name in ("boxes", "machines") if name in refused.message] == named
         assert refused.retry_after == 2
     answer = await mixed.call("ListResources", return_partial_success=True)
-    assert list(answer.unreachable) == ["local/boxes", "local/machines"]
+    assert [engine.driver for engine in answer.unreachable] == ["boxes", "machines"]
 
 
 async def test_list_full_engines_lost_meanwhile_names_both(mixed, boxes, machines):
@@ -149,7 +152,10 @@ async def test_list_full_view_that_fails_shows_the_summary(mixed, boxes):
         "ListResources", view="RESOURCE_VIEW_FULL", return_partial_success=True
     )
 
-    assert ([r.name for r in answer.resources], list(answer.unreachable)) == (["vm", "web"], [])
+    assert (
+        [r.name for r in answer.resources],
+        [engine.driver for engine in answer.unreachable],
+    ) == (["vm", "web"], [])
     assert "secret" not in str(answer)
 
 
@@ -234,7 +240,7 @@ async def test_engine_hung_is_unreachable_within_five_seconds(serve, boxes, mach
     ):
         assert (await refusal(daemon.call(call, **request))).reason == "ENGINE_UNREACHABLE"
     partial = await daemon.call("ListResources", return_partial_success=True)
-    assert list(partial.unreachable) == ["local/boxes"]
+    assert [engine.driver for engine in partial.unreachable] == ["boxes"]
     assert time.monotonic() - again < 2.4
 
 
@@ -261,7 +267,7 @@ async def test_get_host_describes_its_engines(mixed):
     assert answer.host.cpus > 0
     assert answer.host.memory_bytes > 2**20
     first, second = answer.host.engines
-    assert (first.driver, first.endpoint) == ("boxes", "imitated:boxes")
+    assert (first.ref.driver, first.endpoint) == ("boxes", "imitated:boxes")
     assert list(first.kinds) == [v1.RESOURCE_KIND_CONTAINER]
     assert list(first.capabilities) == [v1.CAPABILITY_CONTAINERS, v1.CAPABILITY_IMAGES]
     assert set(second.capabilities) == {

@@ -173,7 +173,7 @@ async def test_list_same_id_and_name_on_two_hosts_has_both(serve):
 
     for order in ("", "host desc", "name desc, state"):
         seen = [p async for p in pages(daemon, "ListResources", "resources", 1, order_by=order)]
-        assert sorted(r.host for page in seen for r in page) == ["a", "b"]
+        assert sorted(r.engine.host for page in seen for r in page) == ["a", "b"]
 
 
 async def test_page_token_of_another_request_is_refused(fleet):
@@ -265,7 +265,7 @@ async def test_list_without_view_returns_summaries(fleet):
     assert (summary.domain.vcpus, len(summary.domain.disks)) == (1, 0)
     assert (full.domain.vcpus, len(full.domain.disks)) == (1, 1)
     assert full.allowed_verbs == summary.allowed_verbs
-    assert full.host == summary.host == "b"
+    assert full.engine.host == summary.engine.host == "b"
 
 
 async def test_get_without_view_returns_the_full_view(fleet):
@@ -288,7 +288,7 @@ async def test_get_without_view_returns_the_full_view(fleet):
         (["domain"], {}),
         (["domain.vcpus", "domain.disks"], {}),
         (["state_detail.exit_code"], {"state_detail": v1.StateDetail()}),
-        (["container", "container.image", "host"], None),
+        (["container", "container.image", "engine.host"], None),
     ],
     ids=str,
 )
@@ -307,7 +307,7 @@ async def test_read_mask_leaves_only_the_named_fields(fleet, paths, wanted):
     assert got == listed
     if wanted is None:
         assert got.container.env
-        assert {field.name for field, _ in got.ListFields()} == {"container", "host"}
+        assert {field.name for field, _ in got.ListFields()} == {"container", "engine"}
     else:
         assert got == v1.Resource(**wanted)
 

@@ -160,7 +160,7 @@ async def test_find_name_on_two_hosts_is_settled_by_the_host(two_hosts):
     assert refused.metadata["candidates"] == "a/container/web,b/container/web"
     assert await found(two_hosts, "a/container/web") == on_a.id
     assert await found(two_hosts, "b/container/web") == on_b.id
-    assert {on_a.host, on_b.host} == {"a", "b"}
+    assert {on_a.engine.host, on_b.engine.host} == {"a", "b"}
 
 
 async def test_verb_goes_to_the_host_of_the_resource(two_hosts):
@@ -168,11 +168,11 @@ async def test_verb_goes_to_the_host_of_the_resource(two_hosts):
 
     stopped = (await two_hosts.call("StopResource", id="web")).resource
 
-    assert (stopped.id, stopped.host) == (on_b.id, "b")
+    assert (stopped.id, stopped.engine.host) == (on_b.id, "b")
 
 
 async def test_create_without_host_goes_to_the_first_host(two_hosts):
-    assert (await two_hosts.domain("vm")).host == "a"
+    assert (await two_hosts.domain("vm")).engine.host == "a"
     refused = await refusal(
         two_hosts.call("CreateDomain", spec={"name": "x", "memory_bytes": 2**26}, host="c")
     )

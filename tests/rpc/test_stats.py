@@ -58,7 +58,7 @@ async def test_stream_stats_both_kinds_have_one_shape(daemon):
     assert set(first) == set(second) == {"web", "vm"}
     for resource in (web, vm):
         one, two = first[resource.name], second[resource.name]
-        assert (one.id, one.kind, one.host) == (resource.id, resource.kind, "local")
+        assert (one.id, one.kind, one.engine.host) == (resource.id, resource.kind, "local")
         assert not one.HasField("cpu_percent")
         assert two.cpu_percent == pytest.approx(5, abs=3)  # the values that MemoryStats generates
         assert two.cpu_time.ToTimedelta() > one.cpu_time.ToTimedelta()
@@ -88,7 +88,7 @@ async def test_stream_stats_ids_that_do_not_run_are_missing_with_a_reason(daemon
     call.cancel()
 
     assert [sample.name for sample in response.stats] == ["web"]
-    found = {(one.id, one.kind, one.name, one.host, one.reason) for one in response.missing}
+    found = {(one.id, one.kind, one.name, one.engine.host, one.reason) for one in response.missing}
     assert found == {
         (one.id, one.kind, one.name, "local", v1.MISSING_SAMPLE_REASON_NOT_ACTIVE)
         for one in (idle, vm)

@@ -38,7 +38,7 @@ class History:
                 resource = change.resource
                 self.entries.append((resource.revision, change.type, resource.id, resource.state))
             elif event.HasField("gap"):
-                self.entries.append((0, 0, event.gap.engine, event.gap.kind))
+                self.entries.append((0, 0, event.gap.engine.driver, event.gap.kind))
         if response.resume_token:
             self.tokens.append((response.resume_token, len(self.entries)))
 

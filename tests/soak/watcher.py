@@ -34,7 +34,7 @@ class Replica:
                 case "change":
                     self._change(event.change)
                 case "gap":
-                    self.gaps.append((event.gap.engine, event.gap.kind))
+                    self.gaps.append((event.gap.engine.driver, event.gap.kind))
                     if event.gap.kind == v1.GAP_KIND_WATCH_RESTARTED:
                         self.begin_anew()
                 case "bookmark" if event.bookmark.synced:
@@ -43,7 +43,7 @@ class Replica:
                     self.synced, self.resources, self._fresh = True, self._fresh, {}
 
     def gaps_of(self, engine: str, kind: v1.GapKind.ValueType) -> int:
-        return self.gaps.count((f"local/{engine}", kind))
+        return self.gaps.count((engine, kind))
 
     def _change(self, change: v1.ResourceChange) -> None:
         resource = change.resource

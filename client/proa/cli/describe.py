@@ -23,6 +23,11 @@ def kind(resource: v1.Resource) -> str:
     return word(v1.ResourceKind, v1.ResourceKind.Name(resource.kind))
 
 
+def engine(ref: v1.EngineRef) -> str:
+    """Return the name of an engine as HOST/DRIVER."""
+    return f"{ref.host}/{ref.driver}"
+
+
 def state_word(state: v1.ResourceState.ValueType) -> str:
     """Return a state as a word."""
     return word(v1.ResourceState, v1.ResourceState.Name(state))

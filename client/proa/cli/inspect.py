@@ -87,7 +87,7 @@ def ls(
     with session.connect() as client:
         for page in pages(client.resources.ListResources, request):
             resources += page.resources
-            unreachable |= set(page.unreachable)
+            unreachable |= {describe.engine(ref) for ref in page.unreachable}
     if session.as_json:
         write_messages(resources)
     else:
@@ -140,19 +140,19 @@ def host(ctx: typer.Context, name: Host = "", output: Output = None) -> None:
     write_table(_ENGINES, _engines(found))
     for engine in found.engines:
         can = (word(v1.Capability, v1.Capability.Name(one)) for one in engine.capabilities)
-        write_line(f"{engine.driver} can: {', '.join(can)}")
+        write_line(f"{engine.ref.driver} can: {', '.join(can)}")
     for engine in found.engines:
         if engine.health_message:
-            write_warning(f"{engine.driver}: {engine.health_message}")
+            write_warning(f"{engine.ref.driver}: {engine.health_message}")
         for warning in engine.warnings:
-            write_warning(f"{engine.driver}: {warning}")
+            write_warning(f"{engine.ref.driver}: {warning}")
 
 
 def _engines(found: v1.Host) -> Iterator[tuple[str, ...]]:
     for engine in found.engines:
         synced = f"{age(engine.last_sync_time.ToDatetime(UTC))} ago"
         yield (
-            engine.driver,
+            engine.ref.driver,
             engine.version,
             word(v1.EngineHealth, v1.EngineHealth.Name(engine.health)),
             synced if engine.HasField("last_sync_time") else "",

@@ -52,7 +52,11 @@ def event_line(event: proa.Event) -> str:
             return "synced: that is all there is"
         case proa.Gap():
             kind = word(v1.GapKind, v1.GapKind.Name(event.kind)).replace("-", " ")
-            parts = (f"gap: {kind}", event.engine, event.message)
+            parts = (
+                f"gap: {kind}",
+                describe.engine(event.engine) if event.engine else "",
+                event.message,
+            )
             return ", ".join(part for part in parts if part)
         case proa.Disconnected():
             return f"disconnected, trying again: {event.error.message or event.error.code().name}"

@@ -161,6 +161,9 @@ from proa.v1.domain_spec_pb2 import (
     VIDEO_MODEL_VIRTIO,
     VideoModel,
 )
+from proa.v1.engine_ref_pb2 import (
+    EngineRef,
+)
 from proa.v1.error_reason_pb2 import (
     ERROR_REASON_ACTIVITY_IN_PROGRESS,
     ERROR_REASON_ALREADY_EXISTS,
@@ -587,6 +590,7 @@ __all__ = [
     "ERROR_REASON_VOLUME_NOT_FOUND",
     "Engine",
     "EngineHealth",
+    "EngineRef",
     "ErrorReason",
     "FIRMWARE_BIOS",
     "FIRMWARE_OTHER",

@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from proa.v1 import engine_ref_pb2 as proa_dot_v1_dot_engine__ref__pb2
 from proa.v1 import resource_pb2 as proa_dot_v1_dot_resource__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12proa/v1/host.proto\x12\x07proa.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16proa/v1/resource.proto\"\xde\x02\n\x06\x45ngine\x12\x0e\n\x06\x64river\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x13\n\x0b\x61pi_version\x18\x03 \x01(\t\x12\x10\n\x08\x65ndpoint\x18\x04 \x01(\t\x12$\n\x05kinds\x18\x05 \x03(\x0e\x32\x15.proa.v1.ResourceKind\x12)\n\x0c\x63\x61pabilities\x18\x06 \x03(\x0e\x32\x13.proa.v1.Capability\x12%\n\x06health\x18\x07 \x01(\x0e\x32\x15.proa.v1.EngineHealth\x12\x36\n\x12health_change_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0ehealth_message\x18\t \x01(\t\x12\x10\n\x08warnings\x18\n \x03(\t\x12\x32\n\x0elast_sync_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x82\x01\n\x04Host\x12\x0c\n\x04name\x18\x01 \x01(\t\x12 \n\x07\x65ngines\x18\x02 \x03(\x0b\x32\x0f.proa.v1.Engine\x12\x10\n\x08hostname\x18\x03 \x01(\t\x12\x0c\n\x04\x63pus\x18\x04 \x01(\x05\x12\x14\n\x0cmemory_bytes\x18\x05 \x01(\x03\x12\x14\n\x0c\x61rchitecture\x18\x06 \x01(\t*\xe6\x01\n\nCapability\x12\x1a\n\x16\x43\x41PABILITY_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43\x41PABILITY_CONTAINERS\x10\x01\x12\x15\n\x11\x43\x41PABILITY_IMAGES\x10\x02\x12\x16\n\x12\x43\x41PABILITY_DOMAINS\x10\x03\x12\x18\n\x14\x43\x41PABILITY_SNAPSHOTS\x10\x04\x12\x16\n\x12\x43\x41PABILITY_VOLUMES\x10\x05\x12\x15\n\x11\x43\x41PABILITY_UPDATE\x10\x06\x12\x13\n\x0f\x43\x41PABILITY_SAVE\x10\x07\x12\x14\n\x10\x43\x41PABILITY_STATS\x10\x08*g\n\x0c\x45ngineHealth\x12\x1d\n\x19\x45NGINE_HEALTH_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45NGINE_HEALTH_SERVING\x10\x01\x12\x1d\n\x19\x45NGINE_HEALTH_UNREACHABLE\x10\x02\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12proa/v1/host.proto\x12\x07proa.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18proa/v1/engine_ref.proto\x1a\x16proa/v1/resource.proto\"\xef\x02\n\x06\x45ngine\x12\x1f\n\x03ref\x18\x01 \x01(\x0b\x32\x12.proa.v1.EngineRef\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x13\n\x0b\x61pi_version\x18\x03 \x01(\t\x12\x10\n\x08\x65ndpoint\x18\x04 \x01(\t\x12$\n\x05kinds\x18\x05 \x03(\x0e\x32\x15.proa.v1.ResourceKind\x12)\n\x0c\x63\x61pabilities\x18\x06 \x03(\x0e\x32\x13.proa.v1.Capability\x12%\n\x06health\x18\x07 \x01(\x0e\x32\x15.proa.v1.EngineHealth\x12\x36\n\x12health_change_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0ehealth_message\x18\t \x01(\t\x12\x10\n\x08warnings\x18\n \x03(\t\x12\x32\n\x0elast_sync_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x82\x01\n\x04Host\x12\x0c\n\x04name\x18\x01 \x01(\t\x12 \n\x07\x65ngines\x18\x02 \x03(\x0b\x32\x0f.proa.v1.Engine\x12\x10\n\x08hostname\x18\x03 \x01(\t\x12\x0c\n\x04\x63pus\x18\x04 \x01(\x05\x12\x14\n\x0cmemory_bytes\x18\x05 \x01(\x03\x12\x14\n\x0c\x61rchitecture\x18\x06 \x01(\t*\xe6\x01\n\nCapability\x12\x1a\n\x16\x43\x41PABILITY_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43\x41PABILITY_CONTAINERS\x10\x01\x12\x15\n\x11\x43\x41PABILITY_IMAGES\x10\x02\x12\x16\n\x12\x43\x41PABILITY_DOMAINS\x10\x03\x12\x18\n\x14\x43\x41PABILITY_SNAPSHOTS\x10\x04\x12\x16\n\x12\x43\x41PABILITY_VOLUMES\x10\x05\x12\x15\n\x11\x43\x41PABILITY_UPDATE\x10\x06\x12\x13\n\x0f\x43\x41PABILITY_SAVE\x10\x07\x12\x14\n\x10\x43\x41PABILITY_STATS\x10\x08*g\n\x0c\x45ngineHealth\x12\x1d\n\x19\x45NGINE_HEALTH_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45NGINE_HEALTH_SERVING\x10\x01\x12\x1d\n\x19\x45NGINE_HEALTH_UNREACHABLE\x10\x02\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,12 +35,12 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'proa.v1.host_pb2', _globals
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\013dev.proa.v1P\001Z\032proa.dev/go/proa/v1;proav1\242\002\003PRA\252\002\007Proa.V1\312\002\007Proa\\V1\352\002\010Proa::V1'
-  _globals['_CAPABILITY']._serialized_start=575
-  _globals['_CAPABILITY']._serialized_end=805
-  _globals['_ENGINEHEALTH']._serialized_start=807
-  _globals['_ENGINEHEALTH']._serialized_end=910
-  _globals['_ENGINE']._serialized_start=89
-  _globals['_ENGINE']._serialized_end=439
-  _globals['_HOST']._serialized_start=442
-  _globals['_HOST']._serialized_end=572
+  _globals['_CAPABILITY']._serialized_start=618
+  _globals['_CAPABILITY']._serialized_end=848
+  _globals['_ENGINEHEALTH']._serialized_start=850
+  _globals['_ENGINEHEALTH']._serialized_end=953
+  _globals['_ENGINE']._serialized_start=115
+  _globals['_ENGINE']._serialized_end=482
+  _globals['_HOST']._serialized_start=485
+  _globals['_HOST']._serialized_end=615
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from proa.v1 import engine_ref_pb2 as _engine_ref_pb2
 from proa.v1 import resource_pb2 as _resource_pb2
 import builtins as _builtins
 import sys
@@ -99,7 +100,7 @@ class Engine(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    DRIVER_FIELD_NUMBER: _builtins.int
+    REF_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     API_VERSION_FIELD_NUMBER: _builtins.int
     ENDPOINT_FIELD_NUMBER: _builtins.int
@@ -110,8 +111,6 @@ class Engine(_message.Message):
     HEALTH_MESSAGE_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
     LAST_SYNC_TIME_FIELD_NUMBER: _builtins.int
-    driver: _builtins.str
-    """Name of the driver: "docker", "libvirt" or "memory"."""
     version: _builtins.str
     """Version of the engine, such as "20.10.24"; empty until it first answered."""
     api_version: _builtins.str
@@ -122,6 +121,10 @@ class Engine(_message.Message):
     """Whether it answers."""
     health_message: _builtins.str
     """Why it does not, for people."""
+    @_builtins.property
+    def ref(self) -> _engine_ref_pb2.EngineRef:
+        """Names it."""
+
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[_resource_pb2.ResourceKind.ValueType]:
         """Kinds of resource that it has."""
@@ -147,7 +150,7 @@ class Engine(_message.Message):
     def __init__(
         self,
         *,
-        driver: _builtins.str = ...,
+        ref: _engine_ref_pb2.EngineRef | None = ...,
         version: _builtins.str = ...,
         api_version: _builtins.str = ...,
         endpoint: _builtins.str = ...,
@@ -159,9 +162,9 @@ class Engine(_message.Message):
         warnings: _abc.Iterable[_builtins.str] | None = ...,
         last_sync_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["health_change_time", b"health_change_time", "last_sync_time", b"last_sync_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["health_change_time", b"health_change_time", "last_sync_time", b"last_sync_time", "ref", b"ref"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_version", b"api_version", "capabilities", b"capabilities", "driver", b"driver", "endpoint", b"endpoint", "health", b"health", "health_change_time", b"health_change_time", "health_message", b"health_message", "kinds", b"kinds", "last_sync_time", b"last_sync_time", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_version", b"api_version", "capabilities", b"capabilities", "endpoint", b"endpoint", "health", b"health", "health_change_time", b"health_change_time", "health_message", b"health_message", "kinds", b"kinds", "last_sync_time", b"last_sync_time", "ref", b"ref", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

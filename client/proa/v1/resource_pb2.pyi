@@ -11,6 +11,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from proa.v1 import container_pb2 as _container_pb2
 from proa.v1 import domain_pb2 as _domain_pb2
+from proa.v1 import engine_ref_pb2 as _engine_ref_pb2
 from proa.v1 import lifetime_pb2 as _lifetime_pb2
 import builtins as _builtins
 import sys
@@ -404,7 +405,7 @@ class Resource(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     LIFETIME_FIELD_NUMBER: _builtins.int
     ALLOWED_VERBS_FIELD_NUMBER: _builtins.int
-    HOST_FIELD_NUMBER: _builtins.int
+    ENGINE_FIELD_NUMBER: _builtins.int
     ACTIVITY_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
@@ -424,8 +425,6 @@ class Resource(_message.Message):
     """Whether it outlives its own stop. UNSPECIFIED in a SUMMARY where the engine's list does not
     tell, as of a container that Proa did not create; the FULL view tells.
     """
-    host: _builtins.str
-    """The host connection that it is on, as the configuration names it."""
     etag: _builtins.str
     """Changes whenever the resource does, but for its activity. Opaque; good for
     DeleteResource and UpdateResource.
@@ -465,6 +464,10 @@ class Resource(_message.Message):
         """
 
     @_builtins.property
+    def engine(self) -> _engine_ref_pb2.EngineRef:
+        """The engine that it is on."""
+
+    @_builtins.property
     def activity(self) -> Global___Activity:
         """What is being done to it right now; absent: nothing, through this daemon."""
 
@@ -494,7 +497,7 @@ class Resource(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         lifetime: _lifetime_pb2.Lifetime.ValueType = ...,
         allowed_verbs: _abc.Iterable[Global___Verb.ValueType] | None = ...,
-        host: _builtins.str = ...,
+        engine: _engine_ref_pb2.EngineRef | None = ...,
         activity: Global___Activity | None = ...,
         etag: _builtins.str = ...,
         revision: _builtins.int = ...,
@@ -503,9 +506,9 @@ class Resource(_message.Message):
         domain: _domain_pb2.Domain | None = ...,
         truncated: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "container", b"container", "create_time", b"create_time", "details", b"details", "domain", b"domain", "observe_time", b"observe_time", "state_detail", b"state_detail"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "container", b"container", "create_time", b"create_time", "details", b"details", "domain", b"domain", "engine", b"engine", "observe_time", b"observe_time", "state_detail", b"state_detail"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "allowed_verbs", b"allowed_verbs", "container", b"container", "create_time", b"create_time", "details", b"details", "domain", b"domain", "etag", b"etag", "host", b"host", "id", b"id", "kind", b"kind", "labels", b"labels", "lifetime", b"lifetime", "name", b"name", "observe_time", b"observe_time", "revision", b"revision", "state", b"state", "state_detail", b"state_detail", "truncated", b"truncated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "allowed_verbs", b"allowed_verbs", "container", b"container", "create_time", b"create_time", "details", b"details", "domain", b"domain", "engine", b"engine", "etag", b"etag", "id", b"id", "kind", b"kind", "labels", b"labels", "lifetime", b"lifetime", "name", b"name", "observe_time", b"observe_time", "revision", b"revision", "state", b"state", "state_detail", b"state_detail", "truncated", b"truncated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_details: _TypeAlias = _typing.Literal["container", "domain"]  # noqa: Y015
     _WhichOneofArgType_details: _TypeAlias = _typing.Literal["details", b"details"]  # noqa: Y015

@@ -9,6 +9,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from proa.v1 import engine_ref_pb2 as _engine_ref_pb2
 from proa.v1 import resource_pb2 as _resource_pb2
 from proa.v1 import stats_pb2 as _stats_pb2
 from proa.v1 import watch_pb2 as _watch_pb2
@@ -99,15 +100,15 @@ class ListResourcesResponse(_message.Message):
         """The resources."""
 
     @_builtins.property
-    def unreachable(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Engines left out because they cannot be reached, as HOST/DRIVER."""
+    def unreachable(self) -> _containers.RepeatedCompositeFieldContainer[_engine_ref_pb2.EngineRef]:
+        """Engines left out because they cannot be reached."""
 
     def __init__(
         self,
         *,
         resources: _abc.Iterable[_resource_pb2.Resource] | None = ...,
         next_page_token: _builtins.str = ...,
-        unreachable: _abc.Iterable[_builtins.str] | None = ...,
+        unreachable: _abc.Iterable[_engine_ref_pb2.EngineRef] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...

@@ -24,10 +24,11 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from proa.v1 import engine_ref_pb2 as proa_dot_v1_dot_engine__ref__pb2
 from proa.v1 import resource_pb2 as proa_dot_v1_dot_resource__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13proa/v1/stats.proto\x12\x07proa.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16proa/v1/resource.proto\"\xe8\x02\n\rResourceStats\x12\n\n\x02id\x18\x01 \x01(\t\x12#\n\x04kind\x18\x02 \x01(\x0e\x32\x15.proa.v1.ResourceKind\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0c\n\x04host\x18\x04 \x01(\t\x12/\n\x0bsample_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08\x63pu_time\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x18\n\x0b\x63pu_percent\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x1a\n\x12memory_usage_bytes\x18\x08 \x01(\x03\x12\x1a\n\x12memory_limit_bytes\x18\t \x01(\x03\x12&\n\x07network\x18\n \x01(\x0b\x32\x15.proa.v1.NetworkStats\x12\"\n\x05\x62lock\x18\x0b \x01(\x0b\x32\x13.proa.v1.BlockStatsB\x0e\n\x0c_cpu_percent\"\x9b\x01\n\rMissingSample\x12\n\n\x02id\x18\x01 \x01(\t\x12#\n\x04kind\x18\x02 \x01(\x0e\x32\x15.proa.v1.ResourceKind\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0c\n\x04host\x18\x04 \x01(\t\x12,\n\x06reason\x18\x05 \x01(\x0e\x32\x1c.proa.v1.MissingSampleReason\x12\x0f\n\x07message\x18\x06 \x01(\t\"p\n\x0cNetworkStats\x12\x15\n\rreceive_bytes\x18\x01 \x01(\x03\x12\x16\n\x0etransmit_bytes\x18\x02 \x01(\x03\x12\x17\n\x0freceive_packets\x18\x03 \x01(\x03\x12\x18\n\x10transmit_packets\x18\x04 \x01(\x03\"d\n\nBlockStats\x12\x12\n\nread_bytes\x18\x01 \x01(\x03\x12\x13\n\x0bwrite_bytes\x18\x02 \x01(\x03\x12\x15\n\rread_requests\x18\x03 \x01(\x03\x12\x16\n\x0ewrite_requests\x18\x04 \x01(\x03*\x86\x01\n\x13MissingSampleReason\x12%\n!MISSING_SAMPLE_REASON_UNSPECIFIED\x10\x00\x12$\n MISSING_SAMPLE_REASON_NOT_ACTIVE\x10\x01\x12\"\n\x1eMISSING_SAMPLE_REASON_NOT_TOLD\x10\x02\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13proa/v1/stats.proto\x12\x07proa.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18proa/v1/engine_ref.proto\x1a\x16proa/v1/resource.proto\"\xfe\x02\n\rResourceStats\x12\n\n\x02id\x18\x01 \x01(\t\x12#\n\x04kind\x18\x02 \x01(\x0e\x32\x15.proa.v1.ResourceKind\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\"\n\x06\x65ngine\x18\x04 \x01(\x0b\x32\x12.proa.v1.EngineRef\x12/\n\x0bsample_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08\x63pu_time\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x18\n\x0b\x63pu_percent\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x1a\n\x12memory_usage_bytes\x18\x08 \x01(\x03\x12\x1a\n\x12memory_limit_bytes\x18\t \x01(\x03\x12&\n\x07network\x18\n \x01(\x0b\x32\x15.proa.v1.NetworkStats\x12\"\n\x05\x62lock\x18\x0b \x01(\x0b\x32\x13.proa.v1.BlockStatsB\x0e\n\x0c_cpu_percent\"\xb1\x01\n\rMissingSample\x12\n\n\x02id\x18\x01 \x01(\t\x12#\n\x04kind\x18\x02 \x01(\x0e\x32\x15.proa.v1.ResourceKind\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\"\n\x06\x65ngine\x18\x04 \x01(\x0b\x32\x12.proa.v1.EngineRef\x12,\n\x06reason\x18\x05 \x01(\x0e\x32\x1c.proa.v1.MissingSampleReason\x12\x0f\n\x07message\x18\x06 \x01(\t\"p\n\x0cNetworkStats\x12\x15\n\rreceive_bytes\x18\x01 \x01(\x03\x12\x16\n\x0etransmit_bytes\x18\x02 \x01(\x03\x12\x17\n\x0freceive_packets\x18\x03 \x01(\x03\x12\x18\n\x10transmit_packets\x18\x04 \x01(\x03\"d\n\nBlockStats\x12\x12\n\nread_bytes\x18\x01 \x01(\x03\x12\x13\n\x0bwrite_bytes\x18\x02 \x01(\x03\x12\x15\n\rread_requests\x18\x03 \x01(\x03\x12\x16\n\x0ewrite_requests\x18\x04 \x01(\x03*\x86\x01\n\x13MissingSampleReason\x12%\n!MISSING_SAMPLE_REASON_UNSPECIFIED\x10\x00\x12$\n MISSING_SAMPLE_REASON_NOT_ACTIVE\x10\x01\x12\"\n\x1eMISSING_SAMPLE_REASON_NOT_TOLD\x10\x02\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,14 +36,14 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'proa.v1.stats_pb2', _global
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\013dev.proa.v1P\001Z\032proa.dev/go/proa/v1;proav1\242\002\003PRA\252\002\007Proa.V1\312\002\007Proa\\V1\352\002\010Proa::V1'
-  _globals['_MISSINGSAMPLEREASON']._serialized_start=859
-  _globals['_MISSINGSAMPLEREASON']._serialized_end=993
-  _globals['_RESOURCESTATS']._serialized_start=122
-  _globals['_RESOURCESTATS']._serialized_end=482
-  _globals['_MISSINGSAMPLE']._serialized_start=485
-  _globals['_MISSINGSAMPLE']._serialized_end=640
-  _globals['_NETWORKSTATS']._serialized_start=642
-  _globals['_NETWORKSTATS']._serialized_end=754
-  _globals['_BLOCKSTATS']._serialized_start=756
-  _globals['_BLOCKSTATS']._serialized_end=856
+  _globals['_MISSINGSAMPLEREASON']._serialized_start=929
+  _globals['_MISSINGSAMPLEREASON']._serialized_end=1063
+  _globals['_RESOURCESTATS']._serialized_start=148
+  _globals['_RESOURCESTATS']._serialized_end=530
+  _globals['_MISSINGSAMPLE']._serialized_start=533
+  _globals['_MISSINGSAMPLE']._serialized_end=710
+  _globals['_NETWORKSTATS']._serialized_start=712
+  _globals['_NETWORKSTATS']._serialized_end=824
+  _globals['_BLOCKSTATS']._serialized_start=826
+  _globals['_BLOCKSTATS']._serialized_end=926
 # @@protoc_insertion_point(module_scope)

@@ -8,6 +8,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from proa.v1 import engine_ref_pb2 as _engine_ref_pb2
 from proa.v1 import resource_pb2 as _resource_pb2
 import builtins as _builtins
 import sys
@@ -57,7 +58,7 @@ class ResourceStats(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
-    HOST_FIELD_NUMBER: _builtins.int
+    ENGINE_FIELD_NUMBER: _builtins.int
     SAMPLE_TIME_FIELD_NUMBER: _builtins.int
     CPU_TIME_FIELD_NUMBER: _builtins.int
     CPU_PERCENT_FIELD_NUMBER: _builtins.int
@@ -71,8 +72,6 @@ class ResourceStats(_message.Message):
     """Its kind."""
     name: _builtins.str
     """Its name."""
-    host: _builtins.str
-    """The host connection that it is on."""
     cpu_percent: _builtins.float
     """CPU used since the sample before, in percent of one processor: 200 is two busy
     ones. Absent in the first sample.
@@ -85,6 +84,10 @@ class ResourceStats(_message.Message):
     """Memory that it may use, in bytes: the limit of a container, or the host's memory if
     it has none; what a domain was given.
     """
+    @_builtins.property
+    def engine(self) -> _engine_ref_pb2.EngineRef:
+        """The engine that it is on."""
+
     @_builtins.property
     def sample_time(self) -> _timestamp_pb2.Timestamp:
         """When the sample was taken."""
@@ -107,7 +110,7 @@ class ResourceStats(_message.Message):
         id: _builtins.str = ...,
         kind: _resource_pb2.ResourceKind.ValueType = ...,
         name: _builtins.str = ...,
-        host: _builtins.str = ...,
+        engine: _engine_ref_pb2.EngineRef | None = ...,
         sample_time: _timestamp_pb2.Timestamp | None = ...,
         cpu_time: _duration_pb2.Duration | None = ...,
         cpu_percent: _builtins.float | None = ...,
@@ -116,9 +119,9 @@ class ResourceStats(_message.Message):
         network: Global___NetworkStats | None = ...,
         block: Global___BlockStats | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent", "block", b"block", "cpu_percent", b"cpu_percent", "cpu_time", b"cpu_time", "network", b"network", "sample_time", b"sample_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent", "block", b"block", "cpu_percent", b"cpu_percent", "cpu_time", b"cpu_time", "engine", b"engine", "network", b"network", "sample_time", b"sample_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent", "block", b"block", "cpu_percent", b"cpu_percent", "cpu_time", b"cpu_time", "host", b"host", "id", b"id", "kind", b"kind", "memory_limit_bytes", b"memory_limit_bytes", "memory_usage_bytes", b"memory_usage_bytes", "name", b"name", "network", b"network", "sample_time", b"sample_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent", "block", b"block", "cpu_percent", b"cpu_percent", "cpu_time", b"cpu_time", "engine", b"engine", "id", b"id", "kind", b"kind", "memory_limit_bytes", b"memory_limit_bytes", "memory_usage_bytes", b"memory_usage_bytes", "name", b"name", "network", b"network", "sample_time", b"sample_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cpu_percent: _TypeAlias = _typing.Literal["cpu_percent"]  # noqa: Y015
     _WhichOneofArgType__cpu_percent: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent"]  # noqa: Y015
@@ -135,7 +138,7 @@ class MissingSample(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
-    HOST_FIELD_NUMBER: _builtins.int
+    ENGINE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
@@ -144,25 +147,27 @@ class MissingSample(_message.Message):
     """Its kind."""
     name: _builtins.str
     """Its name."""
-    host: _builtins.str
-    """The host connection that it is on."""
     reason: Global___MissingSampleReason.ValueType
     """Why, for programs."""
     message: _builtins.str
     """Why, for people."""
+    @_builtins.property
+    def engine(self) -> _engine_ref_pb2.EngineRef:
+        """The engine that it is on."""
+
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
         kind: _resource_pb2.ResourceKind.ValueType = ...,
         name: _builtins.str = ...,
-        host: _builtins.str = ...,
+        engine: _engine_ref_pb2.EngineRef | None = ...,
         reason: Global___MissingSampleReason.ValueType = ...,
         message: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["engine", b"engine"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["host", b"host", "id", b"id", "kind", b"kind", "message", b"message", "name", b"name", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["engine", b"engine", "id", b"id", "kind", b"kind", "message", b"message", "name", b"name", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -22,10 +22,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from proa.v1 import engine_ref_pb2 as proa_dot_v1_dot_engine__ref__pb2
 from proa.v1 import resource_pb2 as proa_dot_v1_dot_resource__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13proa/v1/watch.proto\x12\x07proa.v1\x1a\x16proa/v1/resource.proto\"\xbc\x01\n\x0eResourceChange\x12!\n\x04type\x18\x01 \x01(\x0e\x32\x13.proa.v1.ChangeType\x12#\n\x08resource\x18\x02 \x01(\x0b\x32\x11.proa.v1.Resource\x12.\n\x0eprevious_state\x18\x03 \x01(\x0e\x32\x16.proa.v1.ResourceState\x12#\n\x05\x63\x61use\x18\x04 \x01(\x0e\x32\x14.proa.v1.ChangeCause\x12\r\n\x05\x61\x63tor\x18\x05 \x01(\t\"\x1a\n\x08\x42ookmark\x12\x0e\n\x06synced\x18\x01 \x01(\x08\"F\n\x03Gap\x12\x1e\n\x04kind\x18\x01 \x01(\x0e\x32\x10.proa.v1.GapKind\x12\x0e\n\x06\x65ngine\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"\x84\x01\n\nWatchEvent\x12)\n\x06\x63hange\x18\x01 \x01(\x0b\x32\x17.proa.v1.ResourceChangeH\x00\x12%\n\x08\x62ookmark\x18\x02 \x01(\x0b\x32\x11.proa.v1.BookmarkH\x00\x12\x1b\n\x03gap\x18\x03 \x01(\x0b\x32\x0c.proa.v1.GapH\x00\x42\x07\n\x05\x65vent*\x8d\x01\n\nChangeType\x12\x1b\n\x17\x43HANGE_TYPE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43HANGE_TYPE_EXISTING\x10\x01\x12\x15\n\x11\x43HANGE_TYPE_ADDED\x10\x02\x12\x18\n\x14\x43HANGE_TYPE_MODIFIED\x10\x03\x12\x17\n\x13\x43HANGE_TYPE_REMOVED\x10\x04*\\\n\x0b\x43hangeCause\x12\x1c\n\x18\x43HANGE_CAUSE_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43HANGE_CAUSE_API\x10\x01\x12\x19\n\x15\x43HANGE_CAUSE_EXTERNAL\x10\x02*y\n\x07GapKind\x12\x18\n\x14GAP_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14GAP_KIND_ENGINE_LOST\x10\x01\x12\x1c\n\x18GAP_KIND_ENGINE_RESYNCED\x10\x02\x12\x1c\n\x18GAP_KIND_WATCH_RESTARTED\x10\x03\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13proa/v1/watch.proto\x12\x07proa.v1\x1a\x18proa/v1/engine_ref.proto\x1a\x16proa/v1/resource.proto\"\xbc\x01\n\x0eResourceChange\x12!\n\x04type\x18\x01 \x01(\x0e\x32\x13.proa.v1.ChangeType\x12#\n\x08resource\x18\x02 \x01(\x0b\x32\x11.proa.v1.Resource\x12.\n\x0eprevious_state\x18\x03 \x01(\x0e\x32\x16.proa.v1.ResourceState\x12#\n\x05\x63\x61use\x18\x04 \x01(\x0e\x32\x14.proa.v1.ChangeCause\x12\r\n\x05\x61\x63tor\x18\x05 \x01(\t\"\x1a\n\x08\x42ookmark\x12\x0e\n\x06synced\x18\x01 \x01(\x08\"Z\n\x03Gap\x12\x1e\n\x04kind\x18\x01 \x01(\x0e\x32\x10.proa.v1.GapKind\x12\"\n\x06\x65ngine\x18\x02 \x01(\x0b\x32\x12.proa.v1.EngineRef\x12\x0f\n\x07message\x18\x03 \x01(\t\"\x84\x01\n\nWatchEvent\x12)\n\x06\x63hange\x18\x01 \x01(\x0b\x32\x17.proa.v1.ResourceChangeH\x00\x12%\n\x08\x62ookmark\x18\x02 \x01(\x0b\x32\x11.proa.v1.BookmarkH\x00\x12\x1b\n\x03gap\x18\x03 \x01(\x0b\x32\x0c.proa.v1.GapH\x00\x42\x07\n\x05\x65vent*\x8d\x01\n\nChangeType\x12\x1b\n\x17\x43HANGE_TYPE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43HANGE_TYPE_EXISTING\x10\x01\x12\x15\n\x11\x43HANGE_TYPE_ADDED\x10\x02\x12\x18\n\x14\x43HANGE_TYPE_MODIFIED\x10\x03\x12\x17\n\x13\x43HANGE_TYPE_REMOVED\x10\x04*\\\n\x0b\x43hangeCause\x12\x1c\n\x18\x43HANGE_CAUSE_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43HANGE_CAUSE_API\x10\x01\x12\x19\n\x15\x43HANGE_CAUSE_EXTERNAL\x10\x02*y\n\x07GapKind\x12\x18\n\x14GAP_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14GAP_KIND_ENGINE_LOST\x10\x01\x12\x1c\n\x18GAP_KIND_ENGINE_RESYNCED\x10\x02\x12\x1c\n\x18GAP_KIND_WATCH_RESTARTED\x10\x03\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,18 +34,18 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'proa.v1.watch_pb2', _global
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\013dev.proa.v1P\001Z\032proa.dev/go/proa/v1;proav1\242\002\003PRA\252\002\007Proa.V1\312\002\007Proa\\V1\352\002\010Proa::V1'
-  _globals['_CHANGETYPE']._serialized_start=483
-  _globals['_CHANGETYPE']._serialized_end=624
-  _globals['_CHANGECAUSE']._serialized_start=626
-  _globals['_CHANGECAUSE']._serialized_end=718
-  _globals['_GAPKIND']._serialized_start=720
-  _globals['_GAPKIND']._serialized_end=841
-  _globals['_RESOURCECHANGE']._serialized_start=57
-  _globals['_RESOURCECHANGE']._serialized_end=245
-  _globals['_BOOKMARK']._serialized_start=247
-  _globals['_BOOKMARK']._serialized_end=273
-  _globals['_GAP']._serialized_start=275
-  _globals['_GAP']._serialized_end=345
-  _globals['_WATCHEVENT']._serialized_start=348
-  _globals['_WATCHEVENT']._serialized_end=480
+  _globals['_CHANGETYPE']._serialized_start=529
+  _globals['_CHANGETYPE']._serialized_end=670
+  _globals['_CHANGECAUSE']._serialized_start=672
+  _globals['_CHANGECAUSE']._serialized_end=764
+  _globals['_GAPKIND']._serialized_start=766
+  _globals['_GAPKIND']._serialized_end=887
+  _globals['_RESOURCECHANGE']._serialized_start=83
+  _globals['_RESOURCECHANGE']._serialized_end=271
+  _globals['_BOOKMARK']._serialized_start=273
+  _globals['_BOOKMARK']._serialized_end=299
+  _globals['_GAP']._serialized_start=301
+  _globals['_GAP']._serialized_end=391
+  _globals['_WATCHEVENT']._serialized_start=394
+  _globals['_WATCHEVENT']._serialized_end=526
 # @@protoc_insertion_point(module_scope)

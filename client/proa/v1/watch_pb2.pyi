@@ -6,6 +6,7 @@ isort:skip_file
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from proa.v1 import engine_ref_pb2 as _engine_ref_pb2
 from proa.v1 import resource_pb2 as _resource_pb2
 import builtins as _builtins
 import sys
@@ -199,18 +200,20 @@ class Gap(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     kind: Global___GapKind.ValueType
     """What happened."""
-    engine: _builtins.str
-    """The engine that it is about, as HOST/DRIVER."""
     message: _builtins.str
     """More, for people."""
+    @_builtins.property
+    def engine(self) -> _engine_ref_pb2.EngineRef:
+        """The engine that it is about."""
+
     def __init__(
         self,
         *,
         kind: Global___GapKind.ValueType = ...,
-        engine: _builtins.str = ...,
+        engine: _engine_ref_pb2.EngineRef | None = ...,
         message: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["engine", b"engine"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = _typing.Literal["engine", b"engine", "kind", b"kind", "message", b"message"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...

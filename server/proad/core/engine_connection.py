@@ -10,7 +10,7 @@ from typing import TypeVar
 import structlog
 
 from proad.errors import EngineTimedOutError, EngineUnreachableError, ProaError
-from proad.model import Action, EngineHealth, EngineInfo, Intent
+from proad.model import Action, EngineHealth, EngineInfo, EngineRef, Intent
 from proad.ports import Driver
 
 T = TypeVar("T")
@@ -56,6 +56,7 @@ class EngineConnection:
         timing: durations.
 
     Attributes:
+        ref: name of the engine.
         info: what the engine said of itself last.
         health: whether the engine answers; None: not probed yet.
         health_change_time: when `health` changed last.
@@ -64,7 +65,7 @@ class EngineConnection:
     """
 
     def __init__(self, host: str, driver: Driver, timing: ProbeTiming = ProbeTiming()) -> None:
-        self.host = host
+        self.ref = EngineRef(host, driver.name)
         self.driver = driver
         self.info = EngineInfo(version="")
         self.health: EngineHealth | None = None
@@ -77,11 +78,6 @@ class EngineConnection:
         self._serving = asyncio.Event()
         self._probe_now = asyncio.Event()
         self._watchers: list[Callable[[], Awaitable[None]]] = []
-
-    @property
-    def name(self) -> str:
-        """HOST/DRIVER, as `unreachable` names the engine."""
-        return f"{self.host}/{self.driver.name}"
 
     @property
     def lost(self) -> bool:
@@ -128,7 +124,9 @@ class EngineConnection:
 
     def intent(self, action: Action, *, name: str = "", pool: str = "") -> Intent:
         """Return the intent of a change on this engine that is about no resource yet."""
-        return Intent(action=action, host=self.host, driver=self.driver.name, name=name, pool=pool)
+        return Intent(
+            action=action, host=self.ref.host, driver=self.ref.driver, name=name, pool=pool
+        )
 
     def check(self) -> None:
         """Check that the engine is not known to be lost.
@@ -180,7 +178,7 @@ class EngineConnection:
             await self._set(EngineHealth.UNREACHABLE, error.message)
         except Exception:  # noqa: BLE001 - a fault of a driver must not end the probing
             if self.health_message != _FAULT:
-                _log.exception("probe failed", engine=self.name)
+                _log.exception("probe failed", engine=str(self.ref))
             await self._set(EngineHealth.UNREACHABLE, _FAULT)
         else:
             await self._set(EngineHealth.SERVING, "")
@@ -191,7 +189,9 @@ class EngineConnection:
         Args:
             why: the cause; empty: `health_message`.
         """
-        return EngineUnreachableError(self.driver.name, why or self.health_message).on(self.host)
+        return EngineUnreachableError(self.driver.name, why or self.health_message).on(
+            self.ref.host
+        )
 
     @contextmanager
     def _probing_after_loss(self) -> Iterator[None]:
@@ -199,7 +199,7 @@ class EngineConnection:
         try:
             yield
         except (EngineUnreachableError, EngineTimedOutError) as error:
-            error.metadata["host"] = self.host
+            error.metadata["host"] = self.ref.host
             self.probe_soon()
             raise
 
@@ -217,14 +217,14 @@ class EngineConnection:
             self._lost.set()
         if health is EngineHealth.UNREACHABLE and (changed or another_cause):
             # What keeps an engine away may change: first it is down, then its version is unknown.
-            _log.warning("engine lost", engine=self.name, cause=message)
+            _log.warning("engine lost", engine=str(self.ref), cause=message)
         if not changed:
             return
         self.health_change_time = datetime.now(UTC)
         if health is EngineHealth.SERVING:
-            _log.info("engine answers", engine=self.name, version=self.info.version)
+            _log.info("engine answers", engine=str(self.ref), version=self.info.version)
         for watcher in self._watchers:
             try:
                 await watcher()
             except Exception:  # noqa: BLE001 - a fault of a watcher must not end the probing
-                _log.exception("health watcher failed", engine=self.name)
+                _log.exception("health watcher failed", engine=str(self.ref))

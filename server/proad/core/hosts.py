@@ -72,7 +72,7 @@ class Hosts:
         return [
             connection
             for connection in self.connections
-            if (not which.hosts or connection.host in which.hosts)
+            if (not which.hosts or connection.ref.host in which.hosts)
             and (not which.kinds or set(which.kinds) & set(connection.driver.kinds))
             and (not which.image or ResourceKind.CONTAINER in connection.driver.kinds)
         ]
@@ -90,7 +90,7 @@ class Hosts:
         """
         name = self._require_host(host)
         for connection in self.connections:
-            if connection.host == name and isinstance(connection.driver, capability):
+            if connection.ref.host == name and isinstance(connection.driver, capability):
                 return connection, connection.driver
         raise CapabilityMissingError(capability.__name__.lower(), driver=f"host {name!r}")
 
@@ -101,7 +101,7 @@ class Hosts:
             HostNotFoundError: no such host is configured.
         """
         name = self._require_host(host)
-        connections = [connection for connection in self.connections if connection.host == name]
+        connections = [connection for connection in self.connections if connection.ref.host == name]
         infos = [connection.info for connection in connections]
         return Host(
             name=name,
@@ -122,7 +122,7 @@ class Hosts:
 
 def _engine(connection: EngineConnection) -> Engine:
     return Engine(
-        driver=connection.driver.name,
+        ref=connection.ref,
         version=connection.info.version,
         api_version=connection.info.api_version,
         endpoint=connection.driver.endpoint,

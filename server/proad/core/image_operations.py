@@ -34,12 +34,14 @@ class ImageOperations:
         """Return the images of a host, in any order."""
         connection, driver = self._hosts.offering(ports.Images, host)
         images = await connection.read(lambda: driver.list_images(which))
-        return [replace(image, host=connection.host) for image in images]
+        return [replace(image, host=connection.ref.host) for image in images]
 
     async def get(self, name: str, *, host: str) -> Image:
         """Return one image of a host in full."""
         connection, driver = self._hosts.offering(ports.Images, host)
-        return replace(await connection.read(lambda: driver.get_image(name)), host=connection.host)
+        return replace(
+            await connection.read(lambda: driver.get_image(name)), host=connection.ref.host
+        )
 
     async def pull(
         self, name: str, *, platform: str, host: str
@@ -57,7 +59,7 @@ class ImageOperations:
             async with aclosing(driver.pull_image(name, platform=platform)) as events:
                 async for event in events:
                     if isinstance(event, Image):
-                        yield replace(event, host=connection.host)
+                        yield replace(event, host=connection.ref.host)
                     else:
                         yield event
 

@@ -18,7 +18,7 @@ from proad.errors import (
     ProaError,
     ResourceNotFoundError,
 )
-from proad.model import Resource, ResourceFilter, ResourceKind
+from proad.model import EngineRef, Resource, ResourceFilter, ResourceKind
 
 _Covered = Sequence[tuple[EngineConnection, ResourceKind]]
 
@@ -29,7 +29,7 @@ _SORT_VALUES: Mapping[str, Callable[[Resource], str]] = {
     **KEPT_ORDERS,
     "kind": lambda r: r.kind,
     "state": lambda r: r.state,
-    "host": lambda r: r.host,
+    "host": lambda r: r.engine.host,
 }
 
 
@@ -42,7 +42,7 @@ class Listing:
     """
 
     resources: Sequence[Resource]
-    unreachable: Sequence[str]
+    unreachable: Sequence[EngineRef]
     more: bool = False
 
 
@@ -90,7 +90,7 @@ class OrderBy:
 
         A position is plain strings, so that a page token can carry it.
         """
-        return (*(value(resource) for value in self._values), resource.id, resource.host)
+        return (*(value(resource) for value in self._values), resource.id, resource.engine.host)
 
     def key(self, position: Position) -> tuple[str, ...]:
         """Return what positions are compared by.
@@ -158,7 +158,7 @@ class ResourceLister:
         covered = [
             (connection, kind)
             for connection in connections
-            if connection.name not in lost
+            if connection.ref not in lost
             for kind in connection.driver.kinds
             if not which.kinds or kind in which.kinds
         ]
@@ -195,7 +195,7 @@ class ResourceLister:
         begin: tuple[str, ...] | None,
     ) -> Sequence[Resource]:
         """Filter and sort all resources, in slices of the event loop's time."""
-        engines = {connection.name: connection for connection, _kind in covered}
+        engines = {connection.ref: connection for connection, _kind in covered}
         candidates = (
             [
                 entry.published
@@ -226,12 +226,8 @@ class ResourceLister:
         Raises:
             EngineUnreachableError: engines were lost meanwhile, and `partial` is not set.
         """
-        connections = {
-            (connection.host, kind): connection
-            for connection in self._hosts.connections
-            for kind in connection.driver.kinds
-        }
-        asked = [(r, connections[r.host, r.kind]) for r in resources]
+        connections = {connection.ref: connection for connection in self._hosts.connections}
+        asked = [(r, connections[r.engine]) for r in resources]
         views = [
             asyncio.ensure_future(self._full(connection, r))
             async for r, connection in self._slicer.each(asked)
@@ -243,7 +239,7 @@ class ResourceLister:
                 view.cancel()
             await asyncio.gather(*views, return_exceptions=True)
         full: list[Resource] = []
-        lost: dict[str, EngineUnreachableError] = {}
+        lost: dict[EngineRef, EngineUnreachableError] = {}
         for (summary, connection), view in zip(asked, views, strict=True):
             if view.cancelled():
                 full.append(summary)
@@ -252,7 +248,7 @@ class ResourceLister:
                 case None:
                     full += view.result()
                 case EngineUnreachableError() as error:
-                    lost[connection.name] = error
+                    lost[connection.ref] = error
                 case error:
                     raise error
         if lost and not partial:

@@ -60,7 +60,7 @@ class Reference:
 
     def covers(self, connection: EngineConnection) -> bool:
         """Return whether the resource may be one of this engine's."""
-        return self.host in {None, connection.host} and (
+        return self.host in {None, connection.ref.host} and (
             self.kind is None or self.kind in connection.driver.kinds
         )
 

@@ -17,7 +17,7 @@ from proad.errors import (
     ProaError,
     ResourceNotFoundError,
 )
-from proad.model import Resource, ResourceKind
+from proad.model import EngineRef, Resource, ResourceKind
 from proad.ports import Driver
 
 # Number of candidates that are refreshed, or named in an error: with more of them, it is
@@ -84,7 +84,7 @@ class Resolver:
         self._hosts = hosts
         self._inventory = inventory
         self._timing = timing
-        self._connections = {connection.name: connection for connection in hosts.connections}
+        self._connections = {connection.ref: connection for connection in hosts.connections}
 
     async def find(self, text: str) -> ResolvedResource:
         """Return the resource that a reference means.
@@ -137,7 +137,7 @@ class Resolver:
         """
         successor = await self.find(gone.reference)
         was, now = gone.resource, successor.resource
-        if (now.host, now.id) == (was.host, was.id) or now.name != was.name:
+        if (now.engine, now.id) == (was.engine, was.id) or now.name != was.name:
             return None
         return successor
 
@@ -159,7 +159,7 @@ class Resolver:
     def _search(
         self, reference: Reference, connections: Sequence[EngineConnection]
     ) -> list[ResolvedResource]:
-        by_name = {connection.name: connection for connection in connections}
+        by_name = {connection.ref: connection for connection in connections}
         inventory = self._inventory
         return (
             _among(inventory.with_id(reference.full_id), reference.names, by_name)
@@ -170,7 +170,7 @@ class Resolver:
     def _unambiguous(self, candidate: ResolvedResource) -> str:
         """Return what a caller may write to mean this resource and no other."""
         resource = candidate.resource
-        place = f"{candidate.connection.host}/{resource.kind.lower()}"
+        place = f"{candidate.connection.ref.host}/{resource.kind.lower()}"
         by_name = f"{place}/{resource.name}"
         # A comma would part the name in the list of candidates.
         if len(resource.name) <= _LONGEST_NAME and "," not in by_name:
@@ -223,7 +223,7 @@ def _may_have(connection: EngineConnection, full_id: str) -> bool:
 def _among(
     candidates: Iterable[Entry],
     fits: Callable[[Resource], bool],
-    connections: Mapping[str, EngineConnection],
+    connections: Mapping[EngineRef, EngineConnection],
 ) -> list[ResolvedResource]:
     return [
         ResolvedResource(connections[entry.engine], entry.published)

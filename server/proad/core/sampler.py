@@ -119,7 +119,7 @@ class Sampler:
             id=resource.id,
             kind=resource.kind,
             name=resource.name,
-            host=self.connection.host,
+            engine=self.connection.ref,
             reason=reason,
             message=message,
         )
@@ -151,7 +151,7 @@ class Sampler:
             if isinstance(error, ProaError):  # health and GetHost report those
                 reason = error.message[:_LONGEST_FAILURE]
             else:
-                _log.exception("sampling failed", engine=self.connection.name)
+                _log.exception("sampling failed", engine=str(self.connection.ref))
             self._failure = f"{self.connection.driver.name} could not be asked: {reason}"
             await asyncio.sleep(self._retry_after)
             return

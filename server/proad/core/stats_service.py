@@ -12,7 +12,7 @@ from proad.core.inventory import Inventory
 from proad.core.resolver import ResolvedResource, Resolver
 from proad.core.sampler import Sampler, SampleRequest
 from proad.errors import CapabilityMissingError, ResourceNotFoundError, ShuttingDownError
-from proad.model import ResourceStats, StatsBatch
+from proad.model import EngineRef, ResourceStats, StatsBatch
 from proad.ports import Stats
 
 
@@ -83,7 +83,7 @@ class _Subscription:
             self._before[sample.id] = sample
             stats.append(
                 replace(
-                    sample, name=entry.published.name, host=connection.host, cpu_percent=percent
+                    sample, name=entry.published.name, engine=connection.ref, cpu_percent=percent
                 )
             )
         return StatsBatch(stats=tuple(stats), missing=tuple(self._sampler.missing(self._request)))
@@ -115,7 +115,7 @@ class StatsService:
         self._inventory = inventory
         self._timing = timing
         self._samplers = {
-            connection.name: Sampler(
+            connection.ref: Sampler(
                 connection, connection.driver, inventory, retry_after=timing.sample_age
             )
             for connection in hosts.connections
@@ -168,10 +168,10 @@ class StatsService:
 
     def _subscribe(self, named: Sequence[ResolvedResource]) -> list[_Subscription]:
         """Subscribe to each engine that has a named resource; to all if none is named."""
-        by_engine: dict[str, set[str]] = {}
+        by_engine: dict[EngineRef, set[str]] = {}
         for resolved in named:
             require(resolved.driver, Stats)
-            by_engine.setdefault(resolved.connection.name, set()).add(resolved.resource.id)
+            by_engine.setdefault(resolved.connection.ref, set()).add(resolved.resource.id)
         subscriptions = [
             _Subscription(sampler, by_engine.get(name), self._inventory, self._timing.sample_age)
             for name, sampler in self._samplers.items()

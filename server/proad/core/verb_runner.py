@@ -167,15 +167,15 @@ class VerbRunner:
         connection, resource = resolved.connection, resolved.resource
         intent = Intent(
             action=action or Action(verb),
-            host=connection.host,
-            driver=connection.driver.name,
+            host=connection.ref.host,
+            driver=connection.ref.driver,
             id=resource.id,
-            path=f"{connection.host}/{resource.kind.lower()}/{resource.id}",
+            path=f"{connection.ref.host}/{resource.kind.lower()}/{resource.id}",
             wanted=wanted or _WANTED.get(verb),
             name=name,
         )
         # An id is unique on its host alone: domains are copied with their UUIDs.
-        key = f"{connection.name}/{resource.id}"
+        key = f"{connection.ref}/{resource.id}"
         try:
             async with self._lock.hold(key, resource.name, verb, preempt=force) as alone:
                 entry = await self._permit(resolved, verb, force=force, etag=etag)

@@ -22,7 +22,7 @@ class VolumeOperations:
         connection, driver = self._hosts.offering(ports.Volumes, host)
         volumes = await connection.read(lambda: driver.list_volumes(pool))
         volumes.sort(key=lambda volume: (volume.pool, volume.name))
-        return [replace(volume, host=connection.host) for volume in volumes]
+        return [replace(volume, host=connection.ref.host) for volume in volumes]
 
     @shielded
     async def create(self, spec: VolumeSpec, *, host: str) -> Volume:
@@ -35,7 +35,7 @@ class VolumeOperations:
 
         with connection.call():
             volume = await driver.create_volume(spec, announce=begin)
-        return replace(volume, host=connection.host)
+        return replace(volume, host=connection.ref.host)
 
     @shielded
     async def delete(

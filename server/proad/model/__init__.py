@@ -55,6 +55,7 @@ from proad.model.domain import (
 from proad.model.engine_event import (
     EngineEvent,
 )
+from proad.model.engine_ref import EngineRef
 from proad.model.footprint import (
     Footprint,
     Found,
@@ -192,6 +193,7 @@ __all__ = [
     "EngineEvent",
     "EngineHealth",
     "EngineInfo",
+    "EngineRef",
     "Firmware",
     "Footprint",
     "Found",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from proad.model.engine_ref import EngineRef
 from proad.model.resource import ResourceKind
 
 
@@ -44,7 +45,7 @@ class EngineInfo:
 class Engine:
     """An engine on a host, with its health."""
 
-    driver: str
+    ref: EngineRef
     version: str = ""
     api_version: str = ""
     endpoint: str = ""

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from proad.model.container import Container
 from proad.model.domain import Domain
+from proad.model.engine_ref import EngineRef
 from proad.model.ids import FullId
 from proad.model.lifetime import Lifetime
 
@@ -100,8 +101,8 @@ class Activity:
 class Resource:
     """A container or a domain.
 
-    `id` is the engine's own full id. A driver leaves `host` empty; the inventory fills in the
-    name of the host connection, `allowed_verbs`, `activity`, `etag`, `revision` and
+    `id` is the engine's own full id. A driver leaves `engine` to the inventory, which fills in
+    also `allowed_verbs`, `activity`, `etag`, `revision` and
     `observe_time`. A driver sets `allowed_verbs` if they are fewer than the state allows.
     `lifetime` is None in a SUMMARY if the engine's list does not contain it. `creation` names
     the driver's create that made the resource, if the engine keeps that; callers never see it.
@@ -116,7 +117,7 @@ class Resource:
     create_time: datetime | None = None
     lifetime: Lifetime | None = Lifetime.PERSISTENT
     allowed_verbs: tuple[Verb, ...] = ()
-    host: str = ""
+    engine: EngineRef = field(default=EngineRef())
     activity: Activity | None = None
     etag: str = ""
     revision: int = 0
@@ -143,7 +144,7 @@ class ResourceFilter:
         return (
             (not self.kinds or resource.kind in self.kinds)
             and (not self.states or resource.state in self.states)
-            and (not self.hosts or resource.host in self.hosts)
+            and (not self.hosts or resource.engine.host in self.hosts)
             and (not self.ids or resource.id in self.ids)
             and resource.name.startswith(self.name_prefix)
             and all(resource.labels.get(key) == value for key, value in self.labels.items())

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from proad.model.checks import Text
+from proad.model.engine_ref import EngineRef
 from proad.model.resource import ResourceKind
 
 
@@ -33,12 +34,12 @@ class BlockStats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceStats:
-    """One sample. A driver leaves `host`, `name` and `cpu_percent` to the core."""
+    """One sample. A driver leaves `engine`, `name` and `cpu_percent` to the core."""
 
     id: str
     kind: ResourceKind
     name: str = ""
-    host: str = ""
+    engine: EngineRef = field(default=EngineRef())
     sample_time: datetime
     cpu_time: timedelta
     cpu_percent: float | None = None
@@ -62,7 +63,7 @@ class MissingSample:
     id: str
     kind: ResourceKind
     name: str
-    host: str
+    engine: EngineRef
     reason: MissingSampleReason
     message: str
 

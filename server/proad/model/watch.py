@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from proad.model.engine_ref import EngineRef
 from proad.model.resource import Resource, ResourceState
 
 
@@ -57,7 +58,7 @@ class Gap:
     """A position where changes may be missing."""
 
     kind: GapKind
-    engine: str = ""
+    engine: EngineRef | None = None
     message: str = ""
 
 

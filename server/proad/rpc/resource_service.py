@@ -41,8 +41,8 @@ _Answer = Any
 
 
 def _same(resource: Resource, resources: Sequence[Resource]) -> Resource:
-    which = resource.id, resource.host
-    return next(each for each in resources if (each.id, each.host) == which)
+    which = resource.id, resource.engine
+    return next(each for each in resources if (each.id, each.engine) == which)
 
 
 class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
@@ -96,7 +96,7 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
                 break
             pieces.append(piece)
         rest = v1.ListResourcesResponse(
-            unreachable=unreachable,
+            unreachable=[encode(v1.EngineRef, engine) for engine in unreachable],
             next_page_token=self._paginator.token(request, last),
         )
         return b"".join([*pieces, rest.SerializeToString()])

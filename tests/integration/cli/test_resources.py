@@ -156,7 +156,7 @@ def test_prune_deletes_stopped_containers(ann, container, name):
 
 def test_host_prints_engines_and_capabilities(ann):
     host = ann.json("host")
-    assert host["host"]["engines"][0]["driver"] == "memory"
+    assert host["host"]["engines"][0]["ref"]["driver"] == "memory"
     assert "memory" in ann.ok("host")
 
 

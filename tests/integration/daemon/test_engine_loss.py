@@ -100,7 +100,7 @@ def serving(daemon: Daemon, service: str) -> bool:
 
 def engine_of(client: proa.Client, driver: str) -> v1.Engine:
     host = client.hosts.GetHost(v1.GetHostRequest()).host
-    (engine,) = [engine for engine in host.engines if engine.driver == driver]
+    (engine,) = [engine for engine in host.engines if engine.ref.driver == driver]
     return engine
 
 
@@ -127,7 +127,7 @@ def test_dockerd_lost_fails_containers_alone_and_recovers(
 
     assert lists(client, DOMAINS)
     partial = client.resources.ListResources(v1.ListResourcesRequest(return_partial_success=True))
-    assert list(partial.unreachable) == ["local/docker"]
+    assert [engine.driver for engine in partial.unreachable] == ["docker"]
     created = client.domains.CreateDomain(v1.CreateDomainRequest(spec=tiny_domain())).resource
     client.resources.DeleteResource(v1.DeleteResourceRequest(id=created.name))
     wait_until(lambda: not serving(daemon, "ContainerService"))

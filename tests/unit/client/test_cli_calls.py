@@ -6,6 +6,7 @@ import grpc
 import pytest
 from typer.testing import CliRunner
 
+from proa import v1
 from proa.cli.app import app
 
 
@@ -19,7 +20,7 @@ def run(serve, small_daemon, monkeypatch, tmp_path):
 
 
 def test_ls_with_an_unreachable_engine_shows_the_rest_and_a_warning(run, small_daemon):
-    small_daemon.unreachable = ["local/docker"]
+    small_daemon.unreachable = [v1.EngineRef(host="local", driver="docker")]
     result = run("ls", "-o", "json")
     assert result.exit_code == 6
     assert [one["name"] for one in json.loads(result.stdout)] == ["r0", "r1", "r2", "r3", "r4"]

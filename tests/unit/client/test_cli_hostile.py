@@ -143,7 +143,7 @@ def responses(kind):
         change.resource.state = v1.RESOURCE_STATE_RUNNING
         synced = v1.WatchEvent(bookmark=v1.Bookmark(synced=True))
         yield v1.WatchResourcesResponse(events=[synced, v1.WatchEvent(change=change)])
-        gap = v1.Gap(kind=v1.GAP_KIND_ENGINE_LOST, engine=HOSTILE, message=HOSTILE)
+        gap = v1.Gap(kind=v1.GAP_KIND_ENGINE_LOST, engine=filled(v1.EngineRef()), message=HOSTILE)
         yield v1.WatchResourcesResponse(events=[v1.WatchEvent(gap=gap)])
     elif kind is v1.PullImageResponse:
         yield v1.PullImageResponse(progress=filled(v1.PullProgress()))

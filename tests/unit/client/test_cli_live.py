@@ -11,6 +11,7 @@ from proa import v1
 from proa.cli import describe, watch
 from proa.cli.app import app
 from proa.errors import Details
+from unit.client.watch_server import DOCKER
 
 WEB = v1.Resource(
     id="c" * 64, name="web", kind=v1.RESOURCE_KIND_CONTAINER, state=v1.RESOURCE_STATE_RUNNING
@@ -88,7 +89,7 @@ def change(type, **fields):
         ),
         (proa.Synced(), "synced: that is all there is"),
         (
-            proa.Gap(v1.GAP_KIND_ENGINE_LOST, "local/docker", "no answer"),
+            proa.Gap(v1.GAP_KIND_ENGINE_LOST, DOCKER, "no answer"),
             "gap: engine lost, local/docker, no answer",
         ),
         (proa.Gap(v1.GAP_KIND_WATCH_RESTARTED), "gap: watch restarted"),
@@ -101,9 +102,13 @@ def test_watch_line_of_each_event(event, line):
 
 
 def test_watch_json_of_each_event():
-    gap = proa.Gap(v1.GAP_KIND_ENGINE_LOST, "local/docker", "no answer")
+    gap = proa.Gap(v1.GAP_KIND_ENGINE_LOST, DOCKER, "no answer")
     assert watch.event_fields(gap) == {
-        "gap": {"kind": "GAP_KIND_ENGINE_LOST", "engine": "local/docker", "message": "no answer"}
+        "gap": {
+            "kind": "GAP_KIND_ENGINE_LOST",
+            "engine": {"host": "local", "driver": "docker"},
+            "message": "no answer",
+        }
     }
     assert watch.event_fields(proa.Synced()) == {"bookmark": {"synced": True}}
     assert watch.event_fields(proa.Reconnected()) == {"reconnected": {}}

@@ -9,8 +9,8 @@ from proa.waiting import Goal, WaitProgress
 WEB = v1.Resource(
     id="1", name="web", kind=v1.RESOURCE_KIND_CONTAINER, state=v1.RESOURCE_STATE_RUNNING
 )
-LOST = proa.Gap(v1.GAP_KIND_ENGINE_LOST, "local/docker")
-RESYNCED = proa.Gap(v1.GAP_KIND_ENGINE_RESYNCED, "local/docker")
+LOST = proa.Gap(v1.GAP_KIND_ENGINE_LOST, v1.EngineRef(host="local", driver="docker"))
+RESYNCED = proa.Gap(v1.GAP_KIND_ENGINE_RESYNCED, v1.EngineRef(host="local", driver="docker"))
 RESTARTED = proa.Gap(v1.GAP_KIND_WATCH_RESTARTED)
 SYNCED = proa.Synced()
 

@@ -12,7 +12,7 @@ import proa
 from proa import v1
 from proa.errors import Details
 from proa.watch_state import WatchState
-from unit.client.watch_server import ENDED, RUNNING, STOPPED, Replica, WatchServer
+from unit.client.watch_server import DOCKER, ENDED, LIBVIRT, RUNNING, STOPPED, Replica, WatchServer
 
 IDS = st.sampled_from(["a", "b", "c", "d", "e"])
 STEPS = st.one_of(
@@ -218,17 +218,17 @@ def test_initial_state_of_two_calls_is_reported_as_one(watch_server):
 
 
 def test_apply_returns_gaps_of_engines(watch_server, watcher):
-    watch_server.gap(v1.GAP_KIND_ENGINE_LOST, "local/docker")
-    watch_server.gap(v1.GAP_KIND_ENGINE_RESYNCED, "local/docker")
+    watch_server.gap(v1.GAP_KIND_ENGINE_LOST, DOCKER)
+    watch_server.gap(v1.GAP_KIND_ENGINE_RESYNCED, DOCKER)
     watcher.read()
     assert watcher.events == [
-        proa.Gap(v1.GAP_KIND_ENGINE_LOST, "local/docker", "why"),
-        proa.Gap(v1.GAP_KIND_ENGINE_RESYNCED, "local/docker", "why"),
+        proa.Gap(v1.GAP_KIND_ENGINE_LOST, DOCKER, "why"),
+        proa.Gap(v1.GAP_KIND_ENGINE_RESYNCED, DOCKER, "why"),
     ]
 
 
 def test_resources_of_a_lost_engine_stay_until_it_is_resynced(watch_server, watcher):
-    watch_server.put("vm", kind=v1.RESOURCE_KIND_DOMAIN)
+    watch_server.put("vm", engine=LIBVIRT)
     watcher.read()
     watcher.events.clear()
     watch_server.lose_engine()
@@ -268,13 +268,13 @@ def test_fail_with_an_invalid_resume_token_drops_it(watch_server, watcher):
 
 def test_apply_of_one_uuid_on_two_hosts_yields_two_resources():
     def existing(host):
-        resource = v1.Resource(id="u", host=host, kind=v1.RESOURCE_KIND_DOMAIN)
+        resource = v1.Resource(id="u", engine=v1.EngineRef(host=host), kind=v1.RESOURCE_KIND_DOMAIN)
         change = v1.ResourceChange(type=v1.CHANGE_TYPE_EXISTING, resource=resource)
         return v1.WatchResourcesResponse(events=[v1.WatchEvent(change=change)])
 
     state = WatchState(None, (), None)
     told = state.apply(existing("one")) + state.apply(existing("two"))
-    assert [event.resource.host for event in told if isinstance(event, proa.Change)] == [
+    assert [event.resource.engine.host for event in told if isinstance(event, proa.Change)] == [
         "one",
         "two",
     ]
@@ -282,7 +282,7 @@ def test_apply_of_one_uuid_on_two_hosts_yields_two_resources():
 
 def test_request_with_a_read_mask_has_the_identifying_fields():
     paths = WatchState(None, ["name", "id"], None).request().read_mask.paths
-    assert paths == ["name", "id", "kind", "host"]
+    assert paths == ["name", "id", "engine"]
     assert not WatchState(None, (), None).request().HasField("read_mask")
 
 

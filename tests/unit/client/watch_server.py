@@ -10,6 +10,10 @@ RUNNING, STOPPED = v1.RESOURCE_STATE_RUNNING, v1.RESOURCE_STATE_STOPPED
 ENDED = object()
 
 
+DOCKER = v1.EngineRef(host="local", driver="docker")
+LIBVIRT = v1.EngineRef(host="local", driver="libvirt")
+
+
 class Stream:
     """One call: what it is still to send."""
 
@@ -54,8 +58,13 @@ class WatchServer:
         with self.changed:
             before = self.resources.get(id)
             self._revision += 1
-            fields = {"name": f"name-{id}", "kind": v1.RESOURCE_KIND_CONTAINER, **fields}
-            resource = v1.Resource(id=id, host="local", state=state, **fields)
+            fields = {
+                "name": f"name-{id}",
+                "kind": v1.RESOURCE_KIND_CONTAINER,
+                "engine": DOCKER,
+                **fields,
+            }
+            resource = v1.Resource(id=id, state=state, **fields)
             self.resources[id] = self._stamped(resource)
             type = v1.CHANGE_TYPE_ADDED if before is None else v1.CHANGE_TYPE_MODIFIED
             self._tell(type, self.resources[id], before)
@@ -96,7 +105,7 @@ class WatchServer:
     def token(self):
         return f"{self._run}:{self._revision}"
 
-    def gap(self, kind, engine=""):
+    def gap(self, kind, engine=None):
         """Send every watcher a gap; one that was too slow begins anew."""
         event = v1.WatchEvent(gap=v1.Gap(kind=kind, engine=engine, message="why"))
         with self.changed:
@@ -128,7 +137,7 @@ class WatchServer:
                 for resource in self.resources.values():
                     self._revision += 1
                     self._tell(v1.CHANGE_TYPE_ADDED, resource, None)
-                self.gap(v1.GAP_KIND_ENGINE_RESYNCED, "local/docker")
+                self.gap(v1.GAP_KIND_ENGINE_RESYNCED, DOCKER)
 
     def heartbeat(self):
         with self.changed:
@@ -196,7 +205,7 @@ class WatchServer:
             change = v1.ResourceChange(type=v1.CHANGE_TYPE_EXISTING, resource=resource)
             stream.send(v1.WatchEvent(change=change))
         if self._lost:
-            gap = v1.Gap(kind=v1.GAP_KIND_ENGINE_LOST, engine="local/docker", message="why")
+            gap = v1.Gap(kind=v1.GAP_KIND_ENGINE_LOST, engine=DOCKER, message="why")
             stream.send(v1.WatchEvent(gap=gap))
         stream.send(v1.WatchEvent(bookmark=v1.Bookmark(synced=True)), token=self.token)
 

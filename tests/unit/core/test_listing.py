@@ -16,7 +16,7 @@ from proad.errors import (
     EngineUnreachableError,
 )
 from proad.model import ResourceFilter, ResourceKind, ResourceState
-from unit.core.inventory.scripted import Gate, Scripted, box, linked, until
+from unit.core.inventory.scripted import ENGINE, Gate, Scripted, box, linked, until
 
 
 @pytest.fixture
@@ -180,4 +180,4 @@ async def test_full_views_engine_lost_meanwhile_fails_or_is_named(engine, connec
     with pytest.raises(EngineUnreachableError):
         await listing[0]
     partial = await listing[1]
-    assert (commands(partial), partial.unreachable) == ({"far": ("first",)}, ("local/scripted",))
+    assert (commands(partial), partial.unreachable) == ({"far": ("first",)}, (ENGINE,))

@@ -12,6 +12,7 @@ from proad.errors import InvalidArgumentError, PageTokenInvalidError
 from proad.model import (
     ContainerSpec,
     DomainSpec,
+    EngineRef,
     Resource,
     ResourceKind,
     ResourceState,
@@ -27,7 +28,7 @@ RESOURCES = st.builds(
     kind=st.sampled_from(ResourceKind),
     name=st.text(max_size=2),
     state=st.sampled_from(ResourceState),
-    host=st.sampled_from("ab"),
+    engine=st.builds(EngineRef, host=st.sampled_from("ab")),
     create_time=st.none() | st.integers(0, 3).map(lambda n: BEGIN + timedelta(seconds=n / 2)),
 )
 TERMS = st.tuples(st.sampled_from(FIELDS), st.sampled_from(["", " asc", " desc"]))
@@ -38,16 +39,16 @@ def sort_key(order):
     return lambda resource: order.key(order.position(resource))
 
 
-@given(ORDERS, st.lists(RESOURCES, max_size=12, unique_by=lambda r: (r.id, r.host)))
+@given(ORDERS, st.lists(RESOURCES, max_size=12, unique_by=lambda r: (r.id, r.engine.host)))
 def test_order_of_any_fields_sorts_as_repeated_stable_sorts_do(terms, resources):
     order = OrderBy(",".join(field + direction for field, direction in terms))
-    wanted = sorted(resources, key=lambda r: (r.id, r.host))
+    wanted = sorted(resources, key=lambda r: (r.id, r.engine.host))
     for field, direction in reversed(terms):
         wanted.sort(
             key=lambda r: (
                 (r.create_time or BEGIN - timedelta(1))
                 if field == "create_time"
-                else getattr(r, field)
+                else (r.engine.host if field == "host" else getattr(r, field))
             ),
             reverse=direction == " desc",
         )
@@ -67,7 +68,7 @@ def test_position_is_plain_strings_that_a_page_token_can_carry(terms, resource):
 def test_positions_of_two_resources_differ(terms, one, other):
     order = OrderBy(",".join(field + direction for field, direction in terms))
 
-    same = (one.id, one.host) == (other.id, other.host)
+    same = (one.id, one.engine.host) == (other.id, other.engine.host)
     assert same or order.position(one) != order.position(other)
 
 

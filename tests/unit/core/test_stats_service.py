@@ -77,7 +77,7 @@ async def measure(connection):
             connections = [connection, *others]
             inventory = Inventory(connections)
             await stack.enter_async_context(inventory.following())
-            hosts = Hosts([each.host for each in connections], connections)
+            hosts = Hosts([each.ref.host for each in connections], connections)
             made: Any = StatsService(hosts, Resolver(hosts, inventory), inventory, timing)
             made.inventory = inventory
             return made
@@ -100,7 +100,10 @@ async def first(measured, *refs, number=1, interval=SHORT):
 async def test_stream_nothing_named_samples_all_active(measure, connection):
     (batch,) = await first(await measure())
 
-    assert {(s.id, s.name, s.host) for s in batch} == {("1", "a", "local"), ("2", "b", "local")}
+    assert {(s.id, s.name, s.engine.host) for s in batch} == {
+        ("1", "a", "local"),
+        ("2", "b", "local"),
+    }
 
 
 async def test_stream_one_named_samples_only_that(measure, engine):
@@ -191,7 +194,7 @@ async def test_stream_named_resource_not_active_is_missing_until_it_runs(measure
         assert (batch.stats, engine.samples) == ((), [])
         (lack,) = batch.missing
         assert (lack.id, lack.kind, lack.name) == ("3", ResourceKind.CONTAINER, "idle")
-        assert (lack.host, lack.reason) == ("local", MissingSampleReason.NOT_ACTIVE)
+        assert (lack.engine.host, lack.reason) == ("local", MissingSampleReason.NOT_ACTIVE)
         assert "STOPPED" in lack.message
         engine.put(box("3", "idle", S.RUNNING))
         async with asyncio.timeout(30):
@@ -285,11 +288,11 @@ async def test_stream_nothing_named_goes_on_without_a_lost_engine(measure, engin
         await connection.probe()
         await anext(stream)
         batches = [batch async for batch in _some(stream, 4)]
-        assert {s.host for batch in batches for s in batch} == {"far"}
+        assert {s.engine.host for batch in batches for s in batch} == {"far"}
         engine.lost = False
         await connection.probe()
         async with asyncio.timeout(30):
-            while not {s.host for s in (await anext(stream)).stats} >= {"local"}:
+            while not {s.engine.host for s in (await anext(stream)).stats} >= {"local"}:
                 pass
 
 

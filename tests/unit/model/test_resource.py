@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from proad.model import Container, Resource, ResourceFilter, ResourceKind, ResourceState
+from proad.model import Container, EngineRef, Resource, ResourceFilter, ResourceKind, ResourceState
 
 WEB = Resource(
     id="1",
@@ -10,10 +10,16 @@ WEB = Resource(
     name="web-1",
     state=ResourceState.RUNNING,
     labels={"tier": "front", "empty": ""},
-    host="local",
+    engine=EngineRef("local", "docker"),
     container=Container(image="nginx:1", image_id="sha256:1"),
 )
-VM = Resource(id="2", kind=ResourceKind.DOMAIN, name="vm", state=ResourceState.SAVED, host="far")
+VM = Resource(
+    id="2",
+    kind=ResourceKind.DOMAIN,
+    name="vm",
+    state=ResourceState.SAVED,
+    engine=EngineRef("far", "libvirt"),
+)
 
 
 @pytest.mark.parametrize(

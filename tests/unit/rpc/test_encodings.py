@@ -14,6 +14,7 @@ from proad.core.inventory import Batch
 from proad.model import (
     ChangeCause,
     ChangeType,
+    EngineRef,
     Gap,
     GapKind,
     ResourceChange,
@@ -152,7 +153,9 @@ EVENTS = [
             actor="ann",
         )
     ),
-    WatchEvent(gap=Gap(kind=GapKind.ENGINE_LOST, engine="local/docker", message="why")),
+    WatchEvent(
+        gap=Gap(kind=GapKind.ENGINE_LOST, engine=EngineRef("local", "docker"), message="why")
+    ),
 ]
 
 

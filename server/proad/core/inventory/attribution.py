@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from proad.core.inventory.entry import Entry
-from proad.model import ACTIVE, Resource, ResourceKind
+from proad.model import ACTIVE, EngineRef, Resource, ResourceKind
 
 
 class Creation:
@@ -42,11 +42,11 @@ class Attribution:
     """The creates and prunes that are under way, by engine."""
 
     def __init__(self) -> None:
-        self._creations: dict[str, list[Creation]] = {}
-        self._pruners: dict[str, list[str]] = {}
+        self._creations: dict[EngineRef, list[Creation]] = {}
+        self._pruners: dict[EngineRef, list[str]] = {}
 
     @contextmanager
-    def creating(self, engine: str, actor: str) -> Iterator[Creation]:
+    def creating(self, engine: EngineRef, actor: str) -> Iterator[Creation]:
         """Attribute to an actor what a create makes."""
         creation = Creation(actor)
         # The latest comes first: what it makes may bear the id of what was made before.
@@ -58,7 +58,7 @@ class Attribution:
             self._creations[engine].remove(creation)
 
     @contextmanager
-    def pruning(self, engine: str, actor: str) -> Iterator[None]:
+    def pruning(self, engine: EngineRef, actor: str) -> Iterator[None]:
         """Attribute to an actor that stopped containers go."""
         pruners = self._pruners.setdefault(engine, [])
         pruners.append(actor)

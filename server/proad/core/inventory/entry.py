@@ -4,15 +4,15 @@ import math
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from proad.model import ACTIVE, Activity, Resource, ResourceState, Verb, verbs_of
+from proad.model import ACTIVE, Activity, EngineRef, Resource, ResourceState, Verb, verbs_of
 
 
 class Entry(Protocol):
     """One resource, for reading: the store alone changes an entry."""
 
     @property
-    def engine(self) -> str:
-        """The engine that has the resource, as HOST/DRIVER."""
+    def engine(self) -> EngineRef:
+        """The engine that has the resource."""
 
     @property
     def observed(self) -> Resource:
@@ -43,8 +43,7 @@ class StoredEntry:
     """One resource, for the store.
 
     Attributes:
-        engine, host, observed, published, activity, detail: see `Entry`; `host` is the host
-            connection.
+        engine, observed, published, activity, detail: see `Entry`.
         applied: the number at which an observation was applied last.
         dirtied: the number of the last event, or of the last verb's end: FULL views that were
             begun before may be stale.
@@ -57,8 +56,7 @@ class StoredEntry:
         fault_logged: the log has a fault of the driver with this resource.
     """
 
-    engine: str
-    host: str
+    engine: EngineRef
     observed: Resource
     published: Resource
     activity: Activity | None = None
@@ -94,7 +92,7 @@ class StoredEntry:
         """Return a driver's view, completed with what only the inventory knows."""
         return replace(
             view,
-            host=self.host,
+            engine=self.engine,
             allowed_verbs=self.published.allowed_verbs,
             activity=self.published.activity,
             etag=self.published.etag,

@@ -4,16 +4,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice, takewhile
 from types import MappingProxyType
+from typing import Any
 
 from sortedcontainers import SortedList
 
-from proad.model import Resource, ResourceKind
+from proad.model import EngineRef, Resource, ResourceKind
 
 Position = tuple[str, ...]
 """Where a resource stands in a kept order: its sort value, its id and its host."""
 
-Key = tuple[str, str]
-"""An engine, as HOST/DRIVER, and the full id of one of its resources."""
+Key = tuple[EngineRef, str]
+"""An engine, and the full id of one of its resources."""
 
 # Docker lets a name have any length, and a page token that carries one must stay short
 # enough to be taken back. Names that differ only after so many characters are in order of id.
@@ -49,15 +50,15 @@ class ResourceIndex:
     """
 
     _places: dict[Key, _Place] = field(default_factory=dict)
-    _orders: dict[tuple[str, str, ResourceKind], "SortedList[Position]"] = field(
+    _orders: dict[tuple[str, EngineRef, ResourceKind], "SortedList[Position]"] = field(
         default_factory=dict
     )
-    _digits: "SortedList[tuple[str, ...]]" = field(default_factory=SortedList)
+    _digits: "SortedList[Any]" = field(default_factory=SortedList)
 
-    def put(self, engine: str, host: str, resource: Resource) -> None:
+    def put(self, engine: EngineRef, resource: Resource) -> None:
         """Add a resource, or move it to where it stands now."""
         id = resource.id
-        positions = tuple((value(resource), id, host) for value in KEPT_ORDERS.values())
+        positions = tuple((value(resource), id, engine.host) for value in KEPT_ORDERS.values())
         place = _Place(resource.kind, id.replace("-", ""), positions)
         if self._places.get((engine, id)) == place:
             return
@@ -67,7 +68,7 @@ class ResourceIndex:
         for order, position in zip(KEPT_ORDERS, positions, strict=True):
             self._orders.setdefault((order, engine, place.kind), SortedList()).add(position)
 
-    def remove(self, engine: str, id: str) -> None:
+    def remove(self, engine: EngineRef, id: str) -> None:
         """Remove a resource, if it is there."""
         place = self._places.pop((engine, id), None)
         if place is None:
@@ -86,7 +87,7 @@ class ResourceIndex:
     def page(
         self,
         order: str,
-        covered: Iterable[tuple[str, ResourceKind]],
+        covered: Iterable[tuple[EngineRef, ResourceKind]],
         limit: int,
         *,
         descending: bool = False,
@@ -103,7 +104,7 @@ class ResourceIndex:
             after: the position that the page begins after; None: the first page.
             prefix: what the sort values start with, in an ascending order.
         """
-        found: list[tuple[Position, str]] = []
+        found: list[tuple[Position, EngineRef]] = []
         for engine, kind in covered:
             positions = self._orders.get((order, engine, kind))
             if positions is None:

@@ -23,6 +23,7 @@ from proad.model import (
     Activity,
     Domain,
     EngineEvent,
+    EngineRef,
     Gap,
     Resource,
     ResourceKind,
@@ -60,12 +61,11 @@ class Inventory:
         self._timing = timing
         connections = tuple(connections)
         self._refreshers = {
-            connection.name: Refresher(connection, self._store, timing)
-            for connection in connections
+            connection.ref: Refresher(connection, self._store, timing) for connection in connections
         }
         self._reflectors = {
-            connection.name: Reflector(
-                connection, self._store, self._refreshers[connection.name], self.slicer, timing
+            connection.ref: Reflector(
+                connection, self._store, self._refreshers[connection.ref], self.slicer, timing
             )
             for connection in connections
         }
@@ -107,7 +107,7 @@ class Inventory:
 
     def synced(self, connection: EngineConnection) -> bool:
         """Return whether an engine's resources are as the engine has them now."""
-        return self._reflectors[connection.name].synced
+        return self._reflectors[connection.ref].synced
 
     async def ready(self, connection: EngineConnection) -> None:
         """Wait until an engine's resources are as the engine has them.
@@ -115,38 +115,38 @@ class Inventory:
         Raises:
             EngineUnreachableError: the engine does not answer.
         """
-        await self._reflectors[connection.name].ready()
+        await self._reflectors[connection.ref].ready()
 
     def gap(self, connection: EngineConnection) -> Gap | None:
         """Return the gap that a new watcher begins with; None if the engine is synced."""
-        return self._reflectors[connection.name].begin_with_gap()
+        return self._reflectors[connection.ref].begin_with_gap()
 
     async def lost(
         self, connections: Sequence[EngineConnection]
-    ) -> Mapping[str, EngineUnreachableError]:
+    ) -> Mapping[EngineRef, EngineUnreachableError]:
         """Wait until these engines are synced, and return the errors of those that are lost.
 
         Returns:
-            The errors, by the engines' names.
+            The errors, by engine.
         """
         answers = await asyncio.gather(
             *(self.ready(connection) for connection in connections), return_exceptions=True
         )
-        lost: dict[str, EngineUnreachableError] = {}
+        lost: dict[EngineRef, EngineUnreachableError] = {}
         for connection, answer in zip(connections, answers, strict=True):
             if isinstance(answer, EngineUnreachableError):
-                lost[connection.name] = answer
+                lost[connection.ref] = answer
             elif answer is not None:
                 raise answer
         return lost
 
     def entry(self, connection: EngineConnection, id: str) -> Entry | None:
         """Return the entry of a resource; None if there is no such resource."""
-        return self._store.get(connection.name, id)
+        return self._store.get(connection.ref, id)
 
     def all(self, connection: EngineConnection) -> Iterator[Resource]:
         """Return the SUMMARYs of an engine's resources."""
-        return (entry.published for entry in self._store.of(connection.name))
+        return (entry.published for entry in self._store.of(connection.ref))
 
     def page(
         self,
@@ -159,7 +159,7 @@ class Inventory:
         prefix: str = "",
     ) -> list[Resource]:
         """Return the next SUMMARYs in a kept order; see `ResourceIndex.page`."""
-        engines = ((connection.name, kind) for connection, kind in covered)
+        engines = ((connection.ref, kind) for connection, kind in covered)
         keys = self._store.index.page(
             order, engines, limit, descending=descending, after=after, prefix=prefix
         )
@@ -199,7 +199,7 @@ class Inventory:
                     raise
                 except Exception:  # noqa: BLE001 - whatever it is, one resource spoils no list
                     if self._store.note_fault(entry):
-                        _log.exception("full view failed", engine=connection.name, resource=id)
+                        _log.exception("full view failed", engine=str(connection.ref), resource=id)
                     return entry.published
                 full = self._store.in_full(entry, connection.driver.full_view_age)
             if full is not None and _agree(full, entry.published):
@@ -218,17 +218,17 @@ class Inventory:
     def complete(self, connection: EngineConnection, view: Resource) -> Resource:
         """Return a driver's view of a resource, completed with what only the inventory knows."""
         entry = self.entry(connection, view.id)
-        return replace(view, host=connection.host) if entry is None else entry.completed(view)
+        return replace(view, engine=connection.ref) if entry is None else entry.completed(view)
 
     async def refresh(
         self, connection: EngineConnection, id: str, *, reconfigured: bool = False
     ) -> Entry | None:
         """Read a resource from its engine now; see `Refresher.refresh`."""
-        return await self._refreshers[connection.name].refresh(id, reconfigured=reconfigured)
+        return await self._refreshers[connection.ref].refresh(id, reconfigured=reconfigured)
 
     def mark_dirty(self, connection: EngineConnection, id: str) -> None:
         """Read a resource from its engine soon: something may have happened to it."""
-        self._refreshers[connection.name].mark_dirty(EngineEvent(id=id))
+        self._refreshers[connection.ref].mark_dirty(EngineEvent(id=id))
 
     @contextmanager
     def activity(self, entry: Entry, verb: Verb) -> Iterator[OnStep]:
@@ -307,7 +307,7 @@ class Inventory:
 
         If the create fails, the driver has removed again what was made: refresh it.
         """
-        with self._store.attribution.creating(connection.name, current_actor()) as creation:
+        with self._store.attribution.creating(connection.ref, current_actor()) as creation:
             try:
                 yield creation.expect
             except Exception:
@@ -319,7 +319,7 @@ class Inventory:
 
     def pruning(self, connection: EngineConnection) -> AbstractContextManager[None]:
         """Attribute to the caller that stopped containers of an engine go."""
-        return self._store.attribution.pruning(connection.name, current_actor())
+        return self._store.attribution.pruning(connection.ref, current_actor())
 
     async def _listed(self, reflector: Reflector) -> None:
         """Wait until an engine that answers has been listed, or for as long as a read would."""

@@ -94,7 +94,7 @@ class Reflector:
             except ProaError as error:
                 self._lose(error.message)
             except Exception as error:  # noqa: BLE001 - one fault of a driver must not end it all
-                _log.exception("following failed", engine=self.connection.name)
+                _log.exception("following failed", engine=str(self.connection.ref))
                 self._lose(f"fault: {type(error).__name__}")
             finally:
                 self._synced.clear()
@@ -140,10 +140,10 @@ class Reflector:
 
     async def _resync(self) -> None:
         """List all resources and apply what differs: of what happened before, no event came."""
-        connection, name = self.connection, self.connection.name
+        connection, engine = self.connection, self.connection.ref
         with self._store.reading() as begun:
             found = await connection.read(connection.driver.list_resources)
-            applied = self._store.apply_list(name, connection.host, found, begun)
+            applied = self._store.apply_list(engine, found, begun)
             overtaken = [id async for id, current in self._slicer.each(applied) if not current]
         # Reads that straddle the list may be older, and the list does not show FULL views,
         # for which callers may hold etags.
@@ -151,7 +151,7 @@ class Reflector:
             self._refresher.mark_dirty(EngineEvent(id=id))
         if self._lost_once:
             # In slices: there may be thousands.
-            async for entry in self._slicer.each(list(self._store.of(name))):
+            async for entry in self._slicer.each(list(self._store.of(engine))):
                 if entry.detail is not None:
                     id = entry.observed.id
                     self._refresher.mark_dirty(EngineEvent(id=id, reconfigured=True))
@@ -168,18 +168,18 @@ class Reflector:
 
     async def _missed_any(self) -> bool:
         """List all resources; return whether there is a change of which no event came."""
-        connection, name = self.connection, self.connection.name
+        connection, engine = self.connection, self.connection.ref
         with self._store.reading() as begun:
             listed = await connection.read(connection.driver.list_resources)
             differ: list[str] = []
             async for observed in self._slicer.each(listed):
-                entry = self._store.get(name, observed.id)
+                entry = self._store.get(engine, observed.id)
                 if entry is None or entry.observed != observed:
                     differ.append(observed.id)
             found = {observed.id for observed in listed}
             differ += (
                 entry.observed.id
-                for entry in self._store.of(name)
+                for entry in self._store.of(engine)
                 if entry.observed.id not in found
             )
             differ = [id for id in differ if not self._explained(id, begun)]
@@ -192,7 +192,7 @@ class Reflector:
                     raise
                 except ProaError:
                     continue  # the engine cannot read this resource, which says nothing of others
-                entry = self._store.get(name, id)
+                entry = self._store.get(engine, id)
                 known = entry.observed if entry is not None else None
                 if fresh != known and not self._explained(id, begun):
                     return True
@@ -201,17 +201,17 @@ class Reflector:
 
     def _explained(self, id: str, begun: int) -> bool:
         """Return whether a list and the store may differ because of what is under way."""
-        name = self.connection.name
-        entry = self._store.get(name, id)
+        engine = self.connection.ref
+        entry = self._store.get(engine, id)
         verb = entry is not None and entry.activity is not None
-        return verb or self._refresher.is_dirty(id) or self._store.touched(name, id, begun)
+        return verb or self._refresher.is_dirty(id) or self._store.touched(engine, id, begun)
 
     def _lose(self, message: str) -> None:
         if self._synced.is_set():
             self._synced.clear()
             self._lost_once = self._lost_published = True
             self._store.history.note(self._gap(GapKind.ENGINE_LOST, message))
-            _log.info("events lost", engine=self.connection.name, message=message)
+            _log.info("events lost", engine=str(self.connection.ref), message=message)
 
     def _gap(self, kind: GapKind, message: str = "") -> Gap:
-        return Gap(kind=kind, engine=self.connection.name, message=message)
+        return Gap(kind=kind, engine=self.connection.ref, message=message)

@@ -85,8 +85,8 @@ class Refresher:
         An event of a resource that a verb of ours is changing, or changed a moment ago, is
         most likely about that change: it is read a moment later, together with what follows.
         """
-        self._store.mark_dirty(self._connection.name, event)
-        entry = self._store.get(self._connection.name, event.id)
+        self._store.mark_dirty(self._connection.ref, event)
+        entry = self._store.get(self._connection.ref, event.id)
         delay, now = self._timing.busy_delay, self._store.now()
         busy = entry is not None and (entry.activity is not None or now < entry.idle_since + delay)
         self._add(_Dirty(event, now + delay if busy else now))
@@ -168,7 +168,7 @@ class Refresher:
                 awaited.cancel()
 
     async def _read_and_apply(self, id: str) -> None:
-        name, host = self._connection.name, self._connection.host
+        engine = self._connection.ref
         with ExitStack() as reading:
             async with self._slots.slot(id, awaited=self._is_awaited(id)):
                 dirty = self._dirty.pop(id)  # events from here on count for the next read
@@ -182,7 +182,7 @@ class Refresher:
             unread: Exception | None = None
             event = dirty.event
             if observed is None:
-                applied = self._store.apply_absence(name, id, begun)
+                applied = self._store.apply_absence(engine, id, begun)
             else:
                 if self._must_compare(dirty):
                     try:
@@ -192,12 +192,12 @@ class Refresher:
                     except Exception as error:  # noqa: BLE001 - the SUMMARY is true all the same
                         unread = error
                         self._log_fault(id, error)
-                applied = self._store.apply(name, host, observed, begun, event=event, detail=detail)
+                applied = self._store.apply(engine, observed, begun, event=event, detail=detail)
         if not applied:
             # Something was applied during this read, so this read may be stale: read again.
             self._add(dirty)
             return
-        self._answer(dirty, self._store.get(name, id), unread)
+        self._answer(dirty, self._store.get(engine, id), unread)
 
     def _is_awaited(self, id: str) -> bool:
         """Return whether a caller waits for the next read of a resource."""
@@ -206,7 +206,7 @@ class Refresher:
 
     def _must_compare(self, dirty: _Dirty) -> bool:
         """Return whether the FULL view that was read last may have changed."""
-        entry = self._store.get(self._connection.name, dirty.event.id)
+        entry = self._store.get(self._connection.ref, dirty.event.id)
         if entry is None or entry.detail is None:
             return False
         return dirty.event.reconfigured or any(dirty.waiters.values())
@@ -246,9 +246,11 @@ class Refresher:
         """Log a fault of the driver, once for each resource: reads are repeated."""
         if isinstance(error, ProaError):
             return
-        entry = self._store.get(self._connection.name, id)
+        entry = self._store.get(self._connection.ref, id)
         if entry is None or self._store.note_fault(entry):
-            _log.error("refresh failed", engine=self._connection.name, resource=id, exc_info=error)
+            _log.error(
+                "refresh failed", engine=str(self._connection.ref), resource=id, exc_info=error
+            )
 
 
 def _refuse(waiter: _Waiter, error: Exception) -> None:

@@ -16,12 +16,13 @@ from proad.core.inventory.attribution import Attribution
 from proad.core.inventory.clock import LogicalClock
 from proad.core.inventory.entry import Entry, StoredEntry
 from proad.core.inventory.history import Change, ChangeHistory
-from proad.core.inventory.index import ResourceIndex
+from proad.core.inventory.index import Key, ResourceIndex
 from proad.model import (
     ACTIVE,
     Activity,
     ChangeCause,
     EngineEvent,
+    EngineRef,
     Lifetime,
     Resource,
 )
@@ -43,17 +44,17 @@ class Store:
         self.index = ResourceIndex()
         self.now = now
         self._clock = LogicalClock()
-        self._by_engine: dict[str, dict[str, StoredEntry]] = {}
+        self._by_engine: dict[EngineRef, dict[str, StoredEntry]] = {}
         self._by_name: dict[str, dict[str, StoredEntry]] = {}
         # What is not there, and since when: until every read begun before has ended.
-        self._tombstones: OrderedDict[tuple[str, str], int] = OrderedDict()
-        self._listed: dict[str, int] = {}
+        self._tombstones: OrderedDict[Key, int] = OrderedDict()
+        self._listed: dict[EngineRef, int] = {}
 
-    def get(self, engine: str, id: str) -> StoredEntry | None:
+    def get(self, engine: EngineRef, id: str) -> StoredEntry | None:
         """Return the entry of a resource; None if there is no such resource."""
         return self._by_engine.get(engine, {}).get(id)
 
-    def of(self, engine: str) -> Iterator[StoredEntry]:
+    def of(self, engine: EngineRef) -> Iterator[StoredEntry]:
         """Return all resources of an engine."""
         return iter(self._by_engine.get(engine, {}).values())
 
@@ -92,7 +93,7 @@ class Store:
                     break
                 del self._tombstones[key]
 
-    def overtaken(self, engine: str, id: str, begun: int) -> bool:
+    def overtaken(self, engine: EngineRef, id: str, begun: int) -> bool:
         """Return whether something was applied to a resource since `begun`."""
         entry = self.get(engine, id)
         if entry is not None:
@@ -100,13 +101,13 @@ class Store:
         removed = self._tombstones.get((engine, id), 0)
         return max(removed, self._listed.get(engine, 0)) > begun
 
-    def touched(self, engine: str, id: str, begun: int) -> bool:
+    def touched(self, engine: EngineRef, id: str, begun: int) -> bool:
         """Return whether something happened to a resource since `begun`."""
         entry = self.get(engine, id)
         heard = entry is not None and entry.dirtied > begun
         return heard or self.overtaken(engine, id, begun)
 
-    def mark_dirty(self, engine: str, event: EngineEvent) -> None:
+    def mark_dirty(self, engine: EngineRef, event: EngineEvent) -> None:
         """Note that something happened: FULL views that were begun before may be stale."""
         entry = self.get(engine, event.id)
         if entry is not None:
@@ -116,8 +117,7 @@ class Store:
 
     def apply(
         self,
-        engine: str,
-        host: str,
+        engine: EngineRef,
         observed: Resource,
         begun: int,
         *,
@@ -127,8 +127,7 @@ class Store:
         """Apply a SUMMARY that was read; return whether nothing had overtaken the read.
 
         Args:
-            engine: the engine, as HOST/DRIVER.
-            host: the host connection.
+            engine: the engine.
             observed: the resource.
             begun: the number of the read.
             event: what the engine said has happened before.
@@ -141,7 +140,7 @@ class Store:
             self._remove(entry)
             entry = None
         if entry is None:
-            entry = StoredEntry(engine, host, observed, observed)
+            entry = StoredEntry(engine, observed, observed)
             self._index(entry)
             self._publish(entry, new=True)
         else:
@@ -156,7 +155,7 @@ class Store:
             _keep(entry, detail, begun, self.now())
         return True
 
-    def apply_absence(self, engine: str, id: str, begun: int) -> bool:
+    def apply_absence(self, engine: EngineRef, id: str, begun: int) -> bool:
         """Remove what a read did not find; return whether nothing had overtaken the read."""
         if self.overtaken(engine, id, begun):
             return False
@@ -167,7 +166,7 @@ class Store:
         return True
 
     def apply_list(
-        self, engine: str, host: str, found: Iterable[Resource], begun: int
+        self, engine: EngineRef, found: Iterable[Resource], begun: int
     ) -> Iterator[tuple[str, bool]]:
         """Apply a list of all resources of an engine, one by one.
 
@@ -179,7 +178,7 @@ class Store:
         there = set[str]()
         for observed in found:
             there.add(observed.id)
-            yield observed.id, self.apply(engine, host, observed, begun)
+            yield observed.id, self.apply(engine, observed, begun)
         gone = [id for id in self._by_engine.get(engine, {}) if id not in there]
         # What is not known now was not there, and FULL views may be of before.
         self._listed[engine] = self._clock.tick()
@@ -289,7 +288,7 @@ class Store:
         self._bury(entry.engine, entry.observed.id)
         self._record(entry, entry.published, None, actor)
 
-    def _bury(self, engine: str, id: str) -> None:
+    def _bury(self, engine: EngineRef, id: str) -> None:
         self._tombstones[engine, id] = self._clock.tick()
         self._tombstones.move_to_end((engine, id))
 
@@ -310,7 +309,7 @@ class Store:
         entry.full = None
         entry.published = replace(
             entry.observed,
-            host=entry.host,
+            engine=entry.engine,
             allowed_verbs=entry.allowed_verbs,
             activity=entry.activity,
             etag=f"{self.history.run_id}-{revision}" if changed else entry.published.etag,
@@ -341,7 +340,7 @@ class Store:
     def _observe(self, entry: StoredEntry, observed: Resource) -> None:
         if entry.observed.name == observed.name:
             entry.observed = observed
-            self.index.put(entry.engine, entry.host, observed)
+            self.index.put(entry.engine, observed)
             return
         self._unindex(entry)
         entry.observed = observed
@@ -349,7 +348,7 @@ class Store:
 
     def _index(self, entry: StoredEntry) -> None:
         self._by_engine.setdefault(entry.engine, {})[entry.observed.id] = entry
-        self.index.put(entry.engine, entry.host, entry.observed)
+        self.index.put(entry.engine, entry.observed)
         self._by_name.setdefault(entry.observed.name, {})[entry.key] = entry
 
     def _unindex(self, entry: StoredEntry) -> None:

@@ -12,6 +12,7 @@ from proad.errors import RevisionCompactedError
 from proad.model import (
     Bookmark,
     ChangeType,
+    EngineRef,
     Gap,
     GapKind,
     Resource,
@@ -63,7 +64,7 @@ async def watch(
         RevisionCompactedError: the history does not reach back to `revision`.
     """
     history = inventory.history
-    engines = {connection.name for connection in connections}
+    engines = {connection.ref for connection in connections}
     if revision is None:
         place = history.revision
         async for batch in _initial(inventory, which, connections, place):
@@ -134,7 +135,7 @@ def _existing(resource: Resource) -> tuple[int, WatchEvent]:
 
 
 def _event(
-    recorded: HistoryEntry, which: ResourceFilter, engines: Collection[str]
+    recorded: HistoryEntry, which: ResourceFilter, engines: Collection[EngineRef]
 ) -> WatchEvent | None:
     """Return the event of a history entry for this watcher; None if there is none."""
     match recorded:

@@ -11,6 +11,7 @@ from proad.model import (
     Container,
     EngineEvent,
     EngineInfo,
+    EngineRef,
     Resource,
     ResourceKind,
     ResourceState,
@@ -18,7 +19,8 @@ from proad.model import (
     StopMode,
 )
 
-ENGINE = "local/scripted"
+ENGINE = EngineRef("local", "scripted")
+FAR = EngineRef("far", "scripted")
 
 
 def box(id="1", name="web", state=ResourceState.RUNNING, **others):

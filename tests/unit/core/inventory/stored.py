@@ -6,7 +6,7 @@ from unit.core.inventory.scripted import ENGINE
 def put(store, resource, engine=ENGINE, **others):
     """Apply a read that begins now."""
     with store.reading() as begun:
-        assert store.apply(engine, engine.split("/")[0], resource, begun, **others)
+        assert store.apply(engine, resource, begun, **others)
     return store.get(engine, resource.id)
 
 
@@ -18,7 +18,7 @@ def take(store, id, engine=ENGINE):
 
 def apply_list(store, found, begun):
     """Apply a list and return the ids that overtook it."""
-    applied = store.apply_list(ENGINE, "local", found, begun)
+    applied = store.apply_list(ENGINE, found, begun)
     return [id for id, current in applied if not current]
 
 

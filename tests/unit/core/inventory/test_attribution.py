@@ -3,7 +3,7 @@
 import pytest
 
 from proad.model import Activity, ResourceKind, ResourceState, Verb
-from unit.core.inventory.scripted import ENGINE, box
+from unit.core.inventory.scripted import ENGINE, FAR, box
 from unit.core.inventory.stored import entries, put, take
 
 S = ResourceState
@@ -62,7 +62,7 @@ def test_attribution_during_create_is_its_actor_until_it_ends(store, made):
         assert last_cause(store) == ANN
         put(store, box("3"))
         assert last_cause(store) == NOBODY
-        put(store, made, "far/scripted")
+        put(store, made, FAR)
         assert last_cause(store) == NOBODY
         take(store, made.id)
         assert last_cause(store) == ANN
@@ -112,7 +112,7 @@ def test_attribution_of_removal_during_prune_is_its_actor(store, resource, cause
 
 def test_attribution_during_prune_of_another_engine_is_external(store):
     put(store, box(state=S.STOPPED))
-    with store.attribution.pruning("far/scripted", "ann"):
+    with store.attribution.pruning(FAR, "ann"):
         take(store, "1")
 
     assert last_cause(store) == NOBODY

@@ -40,7 +40,7 @@ async def test_full_view_has_published_fields(connection, inventory):
         await inventory.full(connection, "1"),
     )
 
-    for field in ("host", "allowed_verbs", "etag", "revision", "observe_time"):
+    for field in ("engine", "allowed_verbs", "etag", "revision", "observe_time"):
         assert getattr(full, field) == getattr(published, field)
 
 
@@ -173,7 +173,7 @@ async def test_full_view_of_constantly_changing_resource_returns(engine, connect
 
     full = await asyncio.wait_for(inventory.full(connection, "1"), 2)
 
-    assert (full.id, full.host) == ("1", "local")
+    assert (full.id, full.engine.host) == ("1", "local")
 
 
 async def test_full_view_of_removed_resource_raises_not_found(engine, connection, inventory):

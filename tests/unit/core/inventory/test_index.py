@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from proad.core.inventory.index import LONGEST_NAME, ResourceIndex
 from proad.core.listing import OrderBy
-from proad.model import Resource, ResourceKind, ResourceState
+from proad.model import EngineRef, Resource, ResourceKind, ResourceState
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 # An id is unique on its host alone.
-ENGINES = {"a/docker": "a", "b/docker": "b", "c/docker": "c"}
+ENGINES = [EngineRef(host, "docker") for host in "abc"]
 RESOURCES = st.builds(
     Resource,
     id=st.sampled_from(["0a-1", "0a2", "0b1", "1a1"]),
@@ -21,10 +21,10 @@ RESOURCES = st.builds(
     create_time=st.none() | st.integers(0, 3).map(lambda n: BEGIN + timedelta(seconds=n / 2)),
 )
 # An engine, a resource, and whether it is put or removed.
-STEPS = st.lists(st.tuples(st.sampled_from(list(ENGINES)), RESOURCES, st.booleans()), max_size=20)
+STEPS = st.lists(st.tuples(st.sampled_from(ENGINES), RESOURCES, st.booleans()), max_size=20)
 ORDERS = st.sampled_from(["name", "name desc", "create_time", "create_time desc"])
 KINDS = st.sets(st.sampled_from(ResourceKind))
-COVERED = st.sets(st.sampled_from(list(ENGINES)))
+COVERED = st.sets(st.sampled_from(ENGINES))
 
 
 def built(steps):
@@ -32,7 +32,7 @@ def built(steps):
     index, there = ResourceIndex(), {}
     for engine, resource, stays in steps:
         if stays:
-            index.put(engine, ENGINES[engine], resource)
+            index.put(engine, resource)
             there[engine, resource.id] = resource
         else:
             index.remove(engine, resource.id)
@@ -43,7 +43,7 @@ def built(steps):
 def position(there, key, order):
     resource = there[key]
     value, id, _host = order.position(resource)
-    return value, id, ENGINES[key[0]]
+    return value, id, key[0].host
 
 
 @given(STEPS, ORDERS, COVERED, KINDS, st.integers(1, 4))
@@ -104,8 +104,8 @@ def test_page_of_overlong_names_is_ordered_by_id():
         resource = Resource(
             id=id, kind=ResourceKind.CONTAINER, name=name, state=ResourceState.RUNNING
         )
-        index.put("a/docker", "a", resource)
+        index.put(ENGINES[0], resource)
 
-    page = index.page("name", [("a/docker", ResourceKind.CONTAINER)], 2)
+    page = index.page("name", [(ENGINES[0], ResourceKind.CONTAINER)], 2)
 
-    assert page == [("a/docker", "1"), ("a/docker", "2")]
+    assert page == [(ENGINES[0], "1"), (ENGINES[0], "2")]

@@ -11,7 +11,7 @@ from eventually import consistently
 from proad.core.inventory import Inventory, InventoryTiming, watch
 from proad.errors import EngineTimedOutError, EngineUnreachableError
 from proad.model import GapKind, ResourceFilter, ResourceState
-from unit.core.inventory.scripted import Gate, Scripted, box, linked, quiet, until
+from unit.core.inventory.scripted import ENGINE, Gate, Scripted, box, linked, quiet, until
 
 S = ResourceState
 LOST, RESYNCED = GapKind.ENGINE_LOST, GapKind.ENGINE_RESYNCED
@@ -286,7 +286,7 @@ async def test_loss_of_one_engine_leaves_the_others(engine, connection, follow):
     await until(lambda: inventory.entry(good, "9").published.state == S.STOPPED)
     await inventory.ready(good)
     (gap,) = [entry.gap for entry in inventory.history.after(0, 10) if hasattr(entry, "gap")]
-    assert gap.engine == "local/scripted"
+    assert gap.engine == ENGINE
 
 
 async def test_full_view_from_before_loss_is_read_again(engine, connection, follow):

@@ -10,6 +10,7 @@ from proad.core.slices import TimeSlicer
 from proad.errors import CapabilityMissingError, EngineConflictError, HostExhaustedError
 from proad.model import GapKind, ResourceState, Verb
 from unit.core.inventory.scripted import (
+    ENGINE,
     Gate,
     Scripted,
     box,
@@ -301,9 +302,7 @@ async def test_list_of_many_takes_linear_time():
         for _ in range(4):
             began = time.process_time()
             with store.reading() as begun:
-                assert all(
-                    dict(store.apply_list("local/scripted", "local", listed, begun)).values()
-                )
+                assert all(dict(store.apply_list(ENGINE, listed, begun)).values())
             times.append(time.process_time() - began)
         return min(times[1:])
 

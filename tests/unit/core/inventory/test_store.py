@@ -15,7 +15,7 @@ from proad.model import (
     Verb,
     allowed_verbs,
 )
-from unit.core.inventory.scripted import ENGINE, box
+from unit.core.inventory.scripted import ENGINE, FAR, box
 from unit.core.inventory.stored import entries, keep, names, put, steps, take
 
 S = ResourceState
@@ -26,7 +26,7 @@ def test_apply_of_new_resource_publishes_all_fields(store):
     entry = put(store, box(state=S.RUNNING))
 
     published = entry.published
-    assert (published.host, published.revision, published.activity) == ("local", 1, None)
+    assert (published.engine.host, published.revision, published.activity) == ("local", 1, None)
     assert published.allowed_verbs == allowed_verbs(published.kind, S.RUNNING)
     assert published.etag
     assert published.observe_time is not None
@@ -49,7 +49,7 @@ def test_lookups_find_entry_by_each_key(store):
     assert store.get(ENGINE, "1") is entry
     assert list(store.of(ENGINE)) == list(store.starting("1")) == [entry]
     assert list(store.named("web")) == list(store.with_id("1")) == [entry]
-    assert store.get("other/scripted", "1") is None
+    assert store.get(FAR, "1") is None
     assert list(store.named("1")) == list(store.with_id("web")) == []
 
 
@@ -102,12 +102,12 @@ def test_apply_of_absence_for_unknown_id_is_no_change(store):
 def test_lookups_keep_hosts_apart(store):
     """Domains are copied from host to host with their UUIDs."""
     here = put(store, box("1", "web"))
-    there = put(store, box("1", "web"), "far/scripted")
+    there = put(store, box("1", "web"), FAR)
 
     assert list(store.with_id("1")) == list(store.named("web")) == [here, there]
     take(store, "1")
     assert list(store.with_id("1")) == list(store.named("web")) == [there]
-    assert there.published.host == "far"
+    assert there.published.engine.host == "far"
 
 
 @pytest.mark.parametrize(
@@ -316,7 +316,7 @@ def test_in_full_is_complete_and_made_once(store):
     full, published = store.in_full(entry, None), entry.published
     assert full == replace(
         detail,
-        host="local",
+        engine=ENGINE,
         allowed_verbs=published.allowed_verbs,
         etag=published.etag,
         revision=published.revision,

@@ -4,7 +4,7 @@ import pytest
 
 from proad.core.inventory.clock import LogicalClock
 from proad.model import EngineEvent, ResourceState
-from unit.core.inventory.scripted import ENGINE, box
+from unit.core.inventory.scripted import ENGINE, FAR, box
 from unit.core.inventory.stored import apply_list, keep, put, steps, take
 
 S = ResourceState
@@ -24,7 +24,7 @@ def test_read_begun_before_another_was_applied_is_overtaken(store):
     with store.reading() as begun:
         put(store, box(state=S.PAUSED))
 
-        assert not store.apply(ENGINE, "local", box(), begun)
+        assert not store.apply(ENGINE, box(), begun)
         assert not store.apply_absence(ENGINE, "1", begun)
 
     assert steps(store) == [(None, S.PAUSED)]
@@ -35,7 +35,7 @@ def test_read_begun_before_verb_end_is_overtaken(store):
     with store.reading() as begun:
         store.finish(entry, box(state=S.PAUSED), "ann")
 
-        assert not store.apply(ENGINE, "local", box(), begun)
+        assert not store.apply(ENGINE, box(), begun)
 
     assert entry.published.state is S.PAUSED
 
@@ -47,7 +47,7 @@ def test_read_begun_before_removal_does_not_resurrect(store, known):
     with store.reading() as begun:
         take(store, "1")
 
-        assert not store.apply(ENGINE, "local", box(), begun)
+        assert not store.apply(ENGINE, box(), begun)
 
     assert store.get(ENGINE, "1") is None
     put(store, box())
@@ -58,7 +58,7 @@ def test_read_begun_before_list_without_it_does_not_resurrect(store):
         with store.reading() as listed:
             assert apply_list(store, [], listed) == []
 
-        assert not store.apply(ENGINE, "local", box(), begun)
+        assert not store.apply(ENGINE, box(), begun)
 
     assert store.get(ENGINE, "1") is None
 
@@ -83,10 +83,10 @@ def test_list_begun_before_an_applied_read_keeps_and_returns_it(store):
 def test_list_overtaken_while_applied_keeps_newer(store):
     gone = put(store, box("gone"))
     with store.reading() as earlier, store.reading() as begun:
-        applied = store.apply_list(ENGINE, "local", [box("1"), box("2")], begun)
+        applied = store.apply_list(ENGINE, [box("1"), box("2")], begun)
         assert next(applied) == ("1", True)
         put(store, box("2", state=S.PAUSED))
-        assert store.apply(ENGINE, "local", box("of before"), earlier)
+        assert store.apply(ENGINE, box("of before"), earlier)
 
         assert list(applied) == [("2", False), ("gone", True), ("of before", False)]
 
@@ -95,11 +95,11 @@ def test_list_overtaken_while_applied_keeps_newer(store):
 
 
 def test_list_of_one_engine_leaves_another(store):
-    put(store, box(), "far/scripted")
+    put(store, box(), FAR)
     with store.reading() as begun, store.reading() as listed:
         apply_list(store, [], listed)
 
-        assert store.apply("far/scripted", "far", box(state=S.PAUSED), begun)
+        assert store.apply(FAR, box(state=S.PAUSED), begun)
 
 
 def test_tombstones_without_older_read_are_dropped(store):

@@ -21,7 +21,7 @@ from proad.model import (
     Verb,
 )
 from unit.core.inventory import stored
-from unit.core.inventory.scripted import Scripted, box, linked
+from unit.core.inventory.scripted import ENGINE, FAR, Scripted, box, linked
 
 S = ResourceState
 T = ChangeType
@@ -208,11 +208,11 @@ async def test_watch_gap_of_uncovered_engine_is_not_sent(inventory, connection):
     watcher = Watcher(inventory, connections=[far])
     await watcher.initial()
 
-    inventory.history.note(Gap(kind=GapKind.ENGINE_LOST, engine="local/scripted"))
-    inventory.history.note(Gap(kind=GapKind.ENGINE_LOST, engine="far/scripted"))
+    inventory.history.note(Gap(kind=GapKind.ENGINE_LOST, engine=ENGINE))
+    inventory.history.note(Gap(kind=GapKind.ENGINE_LOST, engine=FAR))
 
     ((_, event),) = (await watcher.next()).events
-    assert event.gap.engine == "far/scripted"
+    assert event.gap.engine.host == "far"
 
 
 async def test_watch_change_on_uncovered_host_is_not_sent(inventory, connection):
@@ -222,7 +222,7 @@ async def test_watch_change_on_uncovered_host_is_not_sent(inventory, connection)
     await watcher.initial()
 
     put(inventory, "1", "here")
-    stored.put(inventory.store, box("2", "there"), "far/scripted")
+    stored.put(inventory.store, box("2", "there"), FAR)
 
     assert await watcher.said() == [(T.ADDED, "2", S.RUNNING)]
 
