@@ -17,11 +17,11 @@ from proad.model import (
     EngineEvent,
     Lifetime,
     ResourceState,
-    ResourceUpdate,
     ResourceView,
     SnapshotSpec,
     Verb,
 )
+from updating import update_of
 
 STOPPED, RUNNING, PAUSED = ResourceState.STOPPED, ResourceState.RUNNING, ResourceState.PAUSED
 SUMMARY, FULL = ResourceView.SUMMARY, ResourceView.FULL
@@ -90,7 +90,7 @@ class EventsContract(SummariesContract):
         id = (await harness.make()).id
         async with DriverWatcher.of(harness.driver) as watcher:
             name = harness.new_name()
-            await harness.updates.update(id, ResourceUpdate(name=name))
+            await harness.updates.update(id, update_of(harness.kind, name=name))
             await watcher.wait_consistent(id)
             assert watcher.resources[id].name == name
             assert not watcher.merged_event(id).removed

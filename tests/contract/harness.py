@@ -12,9 +12,7 @@ import pytest
 from eventually import eventually
 from proad.errors import ResourceNotFoundError, VolumeNotFoundError
 from proad.model import (
-    ContainerUpdate,
     DeleteOptions,
-    DomainUpdate,
     EngineRef,
     Lifetime,
     Resource,
@@ -32,6 +30,7 @@ from proad.model import (
 )
 from proad.model.verbs import LEGAL, allowed_verbs
 from proad.ports import Containers, Domains, Driver, Snapshots, Updates, Volumes
+from updating import container_update, domain_update
 
 PREFIX = "proa-test-"
 FORCE = StopOptions(mode=StopMode.FORCE)
@@ -270,12 +269,12 @@ async def perform(  # noqa: PLR0911 - one for each verb
 def harmless_update(kind: ResourceKind) -> ResourceUpdate:
     """Return an update that is possible in every state."""
     if kind is ResourceKind.CONTAINER:
-        return ResourceUpdate(container=ContainerUpdate(pids_limit=200))
-    return ResourceUpdate(domain=DomainUpdate(autostart=True))
+        return container_update(pids_limit=200)
+    return domain_update(autostart=True)
 
 
 def reported_update(kind: ResourceKind) -> ResourceUpdate:
     """Return an update that the engine reports in an event at once."""
     if kind is ResourceKind.CONTAINER:
         return harmless_update(kind)
-    return ResourceUpdate(domain=DomainUpdate(title="changed"))
+    return domain_update(title="changed")

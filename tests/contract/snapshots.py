@@ -12,15 +12,13 @@ from proad.errors import (
 )
 from proad.model import (
     DeleteOptions,
-    DomainUpdate,
-    LabelSet,
     ResourceState,
-    ResourceUpdate,
     ResourceView,
     RevertState,
     SnapshotSpec,
     StartOptions,
 )
+from updating import domain_update
 
 STOPPED, RUNNING, PAUSED = ResourceState.STOPPED, ResourceState.RUNNING, ResourceState.PAUSED
 
@@ -114,9 +112,7 @@ class SnapshotsContract:
     async def test_revert_snapshot_restores_the_settings(self, harness: DriverHarness):
         resource = await harness.make(labels={"was": "so"})
         await harness.snapshots.create_snapshot(resource.id, SnapshotSpec(name="one"))
-        update = ResourceUpdate(
-            labels=LabelSet(entries={"is": "else"}), domain=DomainUpdate(title="changed")
-        )
+        update = domain_update(labels={"is": "else"}, title="changed")
         changed = (await harness.updates.update(resource.id, update)).resource
         assert changed.domain is not None
         assert changed.domain.title == "changed"

@@ -12,9 +12,6 @@ from proad.errors import (
     ResourceRunningError,
 )
 from proad.model import (
-    ContainerUpdate,
-    DomainUpdate,
-    LabelSet,
     Lifetime,
     Resource,
     ResourceState,
@@ -23,6 +20,7 @@ from proad.model import (
     RestartPolicyMode,
     Updated,
 )
+from updating import container_update, domain_update, update_of
 
 MIB = 2**20
 
@@ -38,20 +36,20 @@ class UpdatesContract:
     async def test_update_name_is_the_new_name(self, harness: DriverHarness):
         resource = await harness.make()
         name = harness.new_name()
-        renamed = await updated_by(harness, resource.id, ResourceUpdate(name=name))
+        renamed = await updated_by(harness, resource.id, update_of(harness.kind, name=name))
         assert (renamed.id, renamed.name, renamed.labels) == (resource.id, name, resource.labels)
         await harness.check(renamed)
 
     async def test_update_taken_name_is_refused(self, harness: DriverHarness):
         resource, other = await harness.make(), await harness.make()
         with pytest.raises(AlreadyExistsError) as caught:
-            await harness.updates.update(resource.id, ResourceUpdate(name=other.name))
+            await harness.updates.update(resource.id, update_of(harness.kind, name=other.name))
         assert caught.value.metadata["existing_id"] == other.id
         assert (await harness.driver.get_resource(resource.id)).name == resource.name
 
     async def test_update_of_nothing_changes_nothing(self, harness: DriverHarness):
         resource = await harness.make()
-        updated = await harness.updates.update(resource.id, ResourceUpdate())
+        updated = await harness.updates.update(resource.id, update_of(harness.kind))
         assert updated == Updated(resource=resource)
 
 
@@ -60,7 +58,7 @@ class ContainerUpdatesContract(UpdatesContract):
     async def test_update_limits_are_set(self, harness: DriverHarness, *, start: bool):
         resource = await harness.make(start=start)
         policy = RestartPolicy(mode=RestartPolicyMode.ON_FAILURE, max_retries=3)
-        update = ContainerUpdate(
+        update = container_update(
             memory_bytes=32 * MIB,
             memory_swap_bytes=64 * MIB,
             cpus=0.25,
@@ -68,7 +66,7 @@ class ContainerUpdatesContract(UpdatesContract):
             pids_limit=77,
             restart_policy=policy,
         )
-        updated = await updated_by(harness, resource.id, ResourceUpdate(container=update))
+        updated = await updated_by(harness, resource.id, update)
         assert updated.container is not None
         limits = updated.container.resources
         assert limits is not None
@@ -76,7 +74,7 @@ class ContainerUpdatesContract(UpdatesContract):
         assert (limits.cpus, limits.cpuset_cpus, limits.pids_limit) == (0.25, "0", 77)
         assert updated.container.restart_policy == policy
         assert updated.state is resource.state
-        one = ResourceUpdate(container=ContainerUpdate(cpus=0.5))
+        one = container_update(cpus=0.5)
         updated = await updated_by(harness, resource.id, one)
         assert updated.container is not None
         assert updated.container.resources is not None
@@ -86,21 +84,21 @@ class ContainerUpdatesContract(UpdatesContract):
     async def test_update_name_of_a_running_container_is_set(self, harness: DriverHarness):
         resource = await harness.make(start=True)
         name = harness.new_name()
-        renamed = await updated_by(harness, resource.id, ResourceUpdate(name=name))
+        renamed = await updated_by(harness, resource.id, update_of(harness.kind, name=name))
         assert (renamed.name, renamed.state) == (name, ResourceState.RUNNING)
 
     async def test_update_name_with_labels_of_a_container_changes_nothing(
         self, harness: DriverHarness
     ):
         resource = await harness.make()
-        update = ResourceUpdate(name=harness.new_name(), labels=LabelSet(entries={"a": "b"}))
+        update = container_update(name=harness.new_name(), labels={"a": "b"})
         with pytest.raises(CapabilityMissingError):
             await harness.updates.update(resource.id, update)
         assert await harness.driver.get_resource(resource.id) == resource
 
     async def test_update_of_the_other_kind_is_refused(self, harness: DriverHarness):
         resource = await harness.make()
-        update = ResourceUpdate(domain=DomainUpdate(vcpus=2))
+        update = domain_update(vcpus=2)
         with pytest.raises(InvalidArgumentError, match="set container instead") as caught:
             await harness.updates.update(resource.id, update)
         assert [each.field for each in caught.value.violations] == ["domain"]
@@ -111,18 +109,20 @@ class DomainUpdatesContract(UpdatesContract):
     async def test_update_name_of_a_saved_domain_is_refused(self, harness: DriverHarness):
         resource = await harness.bring_to(ResourceState.SAVED)
         with pytest.raises(HasSavedStateError, match="start it"):
-            await harness.updates.update(resource.id, ResourceUpdate(name=harness.new_name()))
+            await harness.updates.update(
+                resource.id, update_of(harness.kind, name=harness.new_name())
+            )
         after = await harness.driver.get_resource(resource.id)
         assert (after.name, after.state) == (resource.name, ResourceState.SAVED)
 
     @pytest.mark.parametrize(
         "update",
         [
-            ResourceUpdate(labels=LabelSet(entries={"a": "b"})),
-            ResourceUpdate(domain=DomainUpdate(title="Other")),
-            ResourceUpdate(domain=DomainUpdate(description="Other", autostart=True)),
-            ResourceUpdate(domain=DomainUpdate(vcpus=2)),
-            ResourceUpdate(domain=DomainUpdate(memory_bytes=128 * MIB)),
+            domain_update(labels={"a": "b"}),
+            domain_update(title="Other"),
+            domain_update(description="Other", autostart=True),
+            domain_update(vcpus=2),
+            domain_update(memory_bytes=128 * MIB),
         ],
     )
     async def test_update_that_a_saved_state_would_undo_is_refused(
@@ -138,26 +138,24 @@ class DomainUpdatesContract(UpdatesContract):
         self, harness: DriverHarness
     ):
         resource = await harness.bring_to(ResourceState.SAVED)
-        update = ResourceUpdate(name=resource.name, domain=DomainUpdate(autostart=True))
+        update = domain_update(name=resource.name, autostart=True)
         saved = await updated_by(harness, resource.id, update)
         started = await harness.driver.start(resource.id)
         for shown in (saved, started):
             assert shown.domain is not None
             assert shown.domain.autostart
-        await updated_by(harness, resource.id, ResourceUpdate(domain=DomainUpdate(autostart=False)))
+        await updated_by(harness, resource.id, domain_update(autostart=False))
 
     async def test_update_stopped_domain_is_set(self, harness: DriverHarness):
         resource = await harness.make(labels={"old": "1"})
         assert resource.domain is not None
-        update = ResourceUpdate(
-            labels=LabelSet(entries={"new": "<2>"}),
-            domain=DomainUpdate(
-                memory_bytes=resource.domain.memory_bytes + 32 * MIB,
-                vcpus=2,
-                autostart=True,
-                title="A title",
-                description="More\nof it",
-            ),
+        update = domain_update(
+            labels={"new": "<2>"},
+            memory_bytes=resource.domain.memory_bytes + 32 * MIB,
+            vcpus=2,
+            autostart=True,
+            title="A title",
+            description="More\nof it",
         )
         updated = await updated_by(harness, resource.id, update)
         assert updated.labels == {"new": "<2>"}
@@ -167,9 +165,7 @@ class DomainUpdatesContract(UpdatesContract):
         assert (shown.memory_bytes, shown.max_memory_bytes, shown.vcpus) == (more, more, 2)
         assert (shown.autostart, shown.title, shown.description) == (True, "A title", "More\nof it")
         await harness.check(updated)
-        clear = ResourceUpdate(
-            labels=LabelSet(), domain=DomainUpdate(autostart=False, title="", description="")
-        )
+        clear = domain_update(labels={}, autostart=False, title="", description="")
         updated = await updated_by(harness, resource.id, clear)
         assert updated.labels == {}
         assert updated.domain is not None
@@ -178,9 +174,7 @@ class DomainUpdatesContract(UpdatesContract):
 
     async def test_update_running_domain_is_set(self, harness: DriverHarness):
         resource = await harness.make(start=True)
-        update = ResourceUpdate(
-            labels=LabelSet(entries={"new": "2"}), domain=DomainUpdate(title="Now")
-        )
+        update = domain_update(labels={"new": "2"}, title="Now")
         updated = await updated_by(harness, resource.id, update)
         assert updated.domain is not None
         assert (updated.labels, updated.domain.title) == ({"new": "2"}, "Now")
@@ -190,16 +184,18 @@ class DomainUpdatesContract(UpdatesContract):
     async def test_update_name_of_a_running_domain_is_refused(self, harness: DriverHarness):
         resource = await harness.make(start=True)
         with pytest.raises(ResourceRunningError):
-            await harness.updates.update(resource.id, ResourceUpdate(name=harness.new_name()))
+            await harness.updates.update(
+                resource.id, update_of(harness.kind, name=harness.new_name())
+            )
         assert (await harness.driver.get_resource(resource.id)).name == resource.name
 
     async def test_update_vcpus_of_a_running_domain_is_set_or_pending(self, harness: DriverHarness):
         """The processors change at once, or at the next start as the answer says."""
         resource = await harness.make(start=True)
-        update = ResourceUpdate(domain=DomainUpdate(vcpus=2, title="Two"))
+        update = domain_update(vcpus=2, title="Two")
         updated = await harness.updates.update(resource.id, update)
         at_once = updated.restart_required == ()
-        assert at_once or updated.restart_required == ("domain.vcpus",)
+        assert at_once or updated.restart_required == ("vcpus",)
         shown = updated.resource.domain
         assert shown is not None
         assert (shown.vcpus, shown.title) == (2 if at_once else 1, "Two")
@@ -214,7 +210,7 @@ class DomainUpdatesContract(UpdatesContract):
     ):
         """A transient domain has no next start."""
         resource = await harness.make(start=True, lifetime=Lifetime.TRANSIENT)
-        update = ResourceUpdate(domain=DomainUpdate(vcpus=2))
+        update = domain_update(vcpus=2)
         try:
             updated = await harness.updates.update(resource.id, update)
         except CapabilityMissingError:
@@ -234,13 +230,13 @@ class DomainUpdatesContract(UpdatesContract):
         assert resource.domain is not None
         most = resource.domain.max_memory_bytes
         less = most - 16 * MIB
-        update = ResourceUpdate(domain=DomainUpdate(memory_bytes=less))
+        update = domain_update(memory_bytes=less)
         updated = await harness.updates.update(resource.id, update)
         shown = updated.resource.domain
         assert shown is not None
         assert shown.max_memory_bytes == most
         if updated.restart_required:
-            assert updated.restart_required == ("domain.memory_bytes",)
+            assert updated.restart_required == ("memory_bytes",)
             assert shown.memory_bytes == most
         else:
             await eventually(lambda: self._has(harness, resource.id, less))
@@ -255,9 +251,9 @@ class DomainUpdatesContract(UpdatesContract):
         resource = await harness.make(start=True)
         assert resource.domain is not None
         had = resource.domain.max_memory_bytes
-        more = ResourceUpdate(domain=DomainUpdate(memory_bytes=had + 16 * MIB))
+        more = domain_update(memory_bytes=had + 16 * MIB)
         updated = await harness.updates.update(resource.id, more)
-        assert updated.restart_required == ("domain.memory_bytes",)
+        assert updated.restart_required == ("memory_bytes",)
         assert updated.resource.domain is not None
         assert updated.resource.domain.max_memory_bytes == had
         await harness.driver.stop(resource.id, FORCE)
@@ -271,7 +267,7 @@ class DomainUpdatesContract(UpdatesContract):
         resource = await harness.make(start=True, lifetime=Lifetime.TRANSIENT)
         assert resource.domain is not None
         had = resource.domain.max_memory_bytes
-        more = ResourceUpdate(domain=DomainUpdate(memory_bytes=had + 16 * MIB))
+        more = domain_update(memory_bytes=had + 16 * MIB)
         with pytest.raises(CapabilityMissingError):
             await harness.updates.update(resource.id, more)
         after = await harness.driver.get_resource(resource.id)
@@ -280,7 +276,7 @@ class DomainUpdatesContract(UpdatesContract):
 
     async def test_update_autostart_of_a_transient_domain_is_refused(self, harness: DriverHarness):
         resource = await harness.make(start=True, lifetime=Lifetime.TRANSIENT)
-        update = ResourceUpdate(domain=DomainUpdate(autostart=True, title="not set"))
+        update = domain_update(autostart=True, title="not set")
         with pytest.raises(CapabilityMissingError):
             await harness.updates.update(resource.id, update)
         after = await harness.driver.get_resource(resource.id)
@@ -293,7 +289,7 @@ class DomainUpdatesContract(UpdatesContract):
 
     async def test_update_of_the_other_kind_is_refused(self, harness: DriverHarness):
         resource = await harness.make()
-        update = ResourceUpdate(container=ContainerUpdate(cpus=1.0))
+        update = container_update(cpus=1.0)
         with pytest.raises(InvalidArgumentError, match="set domain instead") as caught:
             await harness.updates.update(resource.id, update)
         assert [each.field for each in caught.value.violations] == ["container"]

@@ -40,6 +40,11 @@ class Rpc:
     response: type
 
 
+def changing(kind, **values):
+    """Return the fields of an UpdateResourceRequest that changes these values."""
+    return {kind: values, "update_mask": {"paths": [*values]}}
+
+
 def contract_files():
     """Return the descriptors of all generated files, including unserved ones."""
     for module in iter_modules(proa.v1.__path__):

@@ -8,8 +8,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from proa import v1
-from rpc.daemon import BOTH, IMAGE, RPCS, refusal
+from rpc.daemon import BOTH, IMAGE, RPCS, changing, refusal
 
 HUGE = {
     "wide": "\N{GRINNING FACE}" * 2**18,
@@ -293,16 +292,14 @@ async def test_create_token_password_over_limit_is_refused(daemon, password, wan
 async def test_update_invalid_name_is_refused_as_in_create(daemon, name):
     await daemon.domain("vm", start=False)
 
-    refused = await refusal(daemon.call("UpdateResource", id="vm", name=name))
+    refused = await refusal(daemon.call("UpdateResource", id="vm", **changing("domain", name=name)))
 
-    assert (refused.reason, refused.fields) == ("INVALID_ARGUMENT", ["name"])
+    assert (refused.reason, refused.fields) == ("INVALID_ARGUMENT", ["domain.name"])
 
 
 async def test_update_of_the_other_kind_is_refused(daemon):
     await daemon.container("web")
 
-    refused = await refusal(
-        daemon.call("UpdateResource", id="web", domain=v1.DomainUpdate(vcpus=2))
-    )
+    refused = await refusal(daemon.call("UpdateResource", id="web", **changing("domain", vcpus=2)))
 
     assert (refused.reason, refused.fields) == ("INVALID_ARGUMENT", ["domain"])

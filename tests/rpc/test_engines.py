@@ -11,7 +11,7 @@ from eventually import eventually
 from proa import v1
 from proad.core.engine_connection import ProbeTiming
 from proad.timing import DaemonTiming
-from rpc.daemon import IMAGE, Refusal, refusal
+from rpc.daemon import IMAGE, Refusal, changing, refusal
 
 UNPROBED = DaemonTiming(probes=ProbeTiming(probe_interval=3600))
 """No probe by itself after the first."""
@@ -298,7 +298,7 @@ async def test_call_without_the_capability_names_it(serve, boxes):
         ("CreateSnapshot", {"id": "web", "name": "s"}, "snapshots"),
         ("RevertSnapshot", {"id": "web", "name": "s"}, "snapshots"),
         ("DeleteSnapshot", {"id": "web", "name": "s"}, "snapshots"),
-        ("UpdateResource", {"id": "web", "name": "new"}, "updates"),
+        ("UpdateResource", {"id": "web", **changing("container", name="new")}, "updates"),
         ("StopResource", {"id": "web", "mode": "STOP_MODE_SAVE"}, "stop mode SAVE"),
     ):
         refused = await refusal(daemon.call(call, **request))

@@ -16,7 +16,7 @@ from proad.auth.keys import KeyRing
 from proad.auth.tokens import Tokens
 from proad.drivers.memory import MemoryDriver
 from proad.errors import Reason
-from rpc.daemon import BOTH, IMAGE, RPCS, refusal, running
+from rpc.daemon import BOTH, IMAGE, RPCS, changing, refusal, running
 from rpc.engines import container_engine
 from unit.contract.test_reasons import documented
 
@@ -240,8 +240,8 @@ async def etag_mismatch(serve, _):
     daemon = await serve()
     read = await daemon.container("web")
     for _change in range(2):
-        change = {"id": "web", "etag": read.etag, "container": {"pids_limit": 9}}
-        call = daemon.call("UpdateResource", **change)
+        change = changing("container", resources={"pids_limit": 9})
+        call = daemon.call("UpdateResource", id="web", etag=read.etag, **change)
         if _change == 0:
             await call
     return await refusal(call)

@@ -7,8 +7,8 @@ import pytest
 
 from eventually import eventually
 from proa import v1
-from proad.model import DomainUpdate, ResourceUpdate
-from rpc.daemon import refusal
+from rpc.daemon import changing, refusal
+from updating import domain_update
 
 DEAF = {"proa.memory/ignores-stop": "true"}
 
@@ -61,7 +61,7 @@ async def test_read_after_write_shows_the_write(daemon, view):
     assert await states() == {"web": "PAUSED"}
     await daemon.domain("vm", start=False)
     assert await states() == {"web": "PAUSED", "vm": "STOPPED"}
-    await daemon.call("UpdateResource", id="vm", name="vm2")
+    await daemon.call("UpdateResource", id="vm", **changing("domain", name="vm2"))
     assert await states() == {"web": "PAUSED", "vm2": "STOPPED"}
     await daemon.call("DeleteResource", id="web", force=True)
     assert await states() == {"vm2": "STOPPED"}
@@ -174,7 +174,7 @@ async def test_activity_of_a_failed_verb_is_cleared(daemon):
 
 
 CALLS = {
-    "UpdateResource": {"domain": {"title": "new"}},
+    "UpdateResource": changing("domain", title="new"),
     "DeleteResource": {},
 }
 
@@ -195,14 +195,12 @@ async def to_and_fro(daemon, id):
 
 CHANGES = {
     "by us": lambda daemon, id: daemon.call(
-        "UpdateResource", id=id, labels={"entries": {"a": "1"}}
+        "UpdateResource", id=id, **changing("domain", labels={"a": "1"})
     ),
     "by us, only in full": lambda daemon, id: daemon.call(
-        "UpdateResource", id=id, domain={"title": "x"}
+        "UpdateResource", id=id, **changing("domain", title="x")
     ),
-    "by others": lambda daemon, id: daemon.driver.update(
-        id, ResourceUpdate(domain=DomainUpdate(title="y"))
-    ),
+    "by others": lambda daemon, id: daemon.driver.update(id, domain_update(title="y")),
     "by others, its state": lambda daemon, id: daemon.driver.start(id),
     "to and fro": to_and_fro,
 }
@@ -249,7 +247,7 @@ async def test_update_twice_with_the_same_etag_is_done_once(daemon):
     await daemon.domain("vm", start=False)
     etag = (await shown(daemon, "vm")).etag
     calls = [
-        daemon.call("UpdateResource", id="vm", etag=etag, domain={"title": str(number)})
+        daemon.call("UpdateResource", id="vm", etag=etag, **changing("domain", title=str(number)))
         for number in range(10)
     ]
 
@@ -261,11 +259,11 @@ async def test_update_twice_with_the_same_etag_is_done_once(daemon):
 async def test_update_pending_until_next_start_is_reported(daemon):
     await daemon.domain("vm")
 
-    running = await daemon.call("UpdateResource", id="vm", domain={"vcpus": 2, "title": "t"})
-    assert list(running.restart_required) == ["domain.vcpus"]
+    running = await daemon.call("UpdateResource", id="vm", **changing("domain", vcpus=2, title="t"))
+    assert list(running.restart_required) == ["vcpus"]
     assert running.resource.domain.vcpus == 1
     assert running.resource.etag == (await shown(daemon, "vm")).etag
     await daemon.call("StopResource", id="vm", mode="STOP_MODE_FORCE")
-    stopped = await daemon.call("UpdateResource", id="vm", domain={"vcpus": 3})
+    stopped = await daemon.call("UpdateResource", id="vm", **changing("domain", vcpus=3))
     assert list(stopped.restart_required) == []
     assert stopped.resource.domain.vcpus == 3

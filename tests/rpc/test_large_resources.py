@@ -4,7 +4,7 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from proad.model import ContainerSpec, SnapshotSpec
-from rpc.daemon import IMAGE
+from rpc.daemon import IMAGE, changing
 from rpc.watcher import Watcher
 
 TOO_MUCH = {"team": "desks"} | {f"note{number}": "x" * 2**20 for number in range(9)}
@@ -63,7 +63,7 @@ async def test_every_verb_of_a_huge_resource_answers(daemon, huge):
         ("RestartResource", {}),
         ("StopResource", {"mode": "STOP_MODE_FORCE"}),
         ("StartResource", {}),
-        ("UpdateResource", {"container": {"pids_limit": 9}}),
+        ("UpdateResource", changing("container", resources={"pids_limit": 9})),
         ("DeleteResource", {"force": True}),
     ):
         assert (await daemon.call(verb, id="huge", **fields)).resource.truncated, verb

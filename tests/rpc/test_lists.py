@@ -10,8 +10,9 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from eventually import eventually
 from proa import v1
 from proad.drivers.memory import MemoryDriver
-from proad.model import ResourceUpdate, SnapshotSpec
+from proad.model import SnapshotSpec
 from rpc.daemon import IMAGE, MEMORY_BYTES, refusal
+from updating import container_update
 
 
 @pytest.fixture
@@ -135,7 +136,7 @@ async def test_page_token_after_names_of_any_length_is_accepted(daemon):
     names = [letter * 5_000 for letter in "abc"]
     for name in names:
         made = await daemon.container(name[:60], start=False)
-        await daemon.driver.update(made.id, ResourceUpdate(name=name))  # as external tools would
+        await daemon.driver.update(made.id, container_update(name=name))  # as external tools would
 
     async def all_are_known():
         return await daemon.names() == names

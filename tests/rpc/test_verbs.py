@@ -7,7 +7,7 @@ import pytest
 from proa import v1
 from proad.drivers.memory import MemoryDriver
 from proad.model import LEGAL, ResourceState, Verb
-from rpc.daemon import IMAGE, refusal
+from rpc.daemon import IMAGE, changing, refusal
 
 S = ResourceState
 CALLS: dict[Verb, tuple[str, dict[str, Any]]] = {
@@ -17,7 +17,7 @@ CALLS: dict[Verb, tuple[str, dict[str, Any]]] = {
     Verb.PAUSE: ("PauseResource", {}),
     Verb.RESUME: ("ResumeResource", {}),
     Verb.DELETE: ("DeleteResource", {"delete_saved_state": True}),
-    Verb.UPDATE: ("UpdateResource", {"domain": {"autostart": True}}),
+    Verb.UPDATE: ("UpdateResource", changing("domain", autostart=True)),
     Verb.CREATE_SNAPSHOT: ("CreateSnapshot", {"name": "s2"}),
     Verb.REVERT_SNAPSHOT: ("RevertSnapshot", {"name": "s1"}),
 }
@@ -191,9 +191,7 @@ async def test_update_changes_the_named_fields_alone(daemon):
     updated = await daemon.call(
         "UpdateResource",
         id="vm",
-        name="vm2",
-        labels={"entries": {"b": "2"}},
-        domain={"vcpus": 4, "title": ""},
+        **changing("domain", name="vm2", labels={"b": "2"}, vcpus=4, title=""),
     )
 
     resource = updated.resource

@@ -1,8 +1,10 @@
 """update, rename: changes of existing resources."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
+from google.protobuf.field_mask_pb2 import FieldMask
 
 import proa
 from proa import v1
@@ -11,6 +13,8 @@ from proa.cli.run_options import restart as restart_policy
 from proa.cli.session import Etag, Id, Output, Session
 from proa.cli.text import MOST, pairs, signed_size, size
 from proa.cli.verbs import line
+
+_LIMITS = "resources."
 
 
 def add_to(app: typer.Typer) -> None:
@@ -52,41 +56,36 @@ def update(
     ] = None,
     label: Annotated[
         list[str] | None,
-        typer.Option("--label", "-l", metavar="KEY=VALUE", help="VMs: these labels and no others."),
+        typer.Option("--label", "-l", metavar="KEY=VALUE", help="These labels and no others."),
     ] = None,
     clear_labels: Annotated[
-        bool, typer.Option("--clear-labels", help="VMs: no labels any more.")
+        bool, typer.Option("--clear-labels", help="No labels any more.")
     ] = False,
     etag: Etag = "",
     output: Output = None,
 ) -> None:
     """Change limits, labels and the like; what is not named stays."""
     session = Session.of(ctx, output)
-    container = v1.ContainerUpdate(
-        memory_swap_bytes=memory_swap,
-        cpus=cpus,
-        cpuset_cpus=cpuset_cpus,
-        pids_limit=None if pids_limit is None else max(pids_limit, 0),
-        restart_policy=restart,
+    limits = {
+        "memory_swap_bytes": memory_swap,
+        "cpus": cpus,
+        "cpuset_cpus": cpuset_cpus,
+        "pids_limit": None if pids_limit is None else max(pids_limit, 0),
+    }
+    of_container = _given({"restart_policy": restart}) | _given(limits, _LIMITS)
+    of_domain = _given(
+        {"vcpus": vcpus, "autostart": autostart, "title": title, "description": description}
     )
-    domain = v1.DomainUpdate(vcpus=vcpus, autostart=autostart, title=title, description=description)
-    of_container, of_domain = container != v1.ContainerUpdate(), domain != v1.DomainUpdate()
+    of_both = _given({"labels": pairs(label) if label or clear_labels else None})
     if of_container and of_domain:
         raise typer.BadParameter("these options are of containers and of VMs; choose")
-    request = v1.UpdateResourceRequest(id=id, etag=etag)
-    if label or clear_labels:
-        request.labels.CopyFrom(v1.Labels(entries=pairs(label)))
+    if not of_container and not of_domain and not of_both and memory is None:
+        raise typer.BadParameter("nothing to change; see proa update --help")
     with session.connect() as client:
-        if memory is not None:
-            of_container = of_container or (not of_domain and _is_container(client, id))
-            (container if of_container else domain).memory_bytes = memory
-            of_domain = not of_container
-        if of_container:
-            request.container.CopyFrom(container)
-        elif of_domain:
-            request.domain.CopyFrom(domain)
-        elif not request.HasField("labels"):
-            raise typer.BadParameter("nothing to change; see proa update --help")
+        is_container = bool(of_container) or (not of_domain and _is_container(client, id))
+        size = _given({"memory_bytes": memory}, _LIMITS if is_container else "")
+        changes = of_container | of_domain | of_both | size
+        request = _request(id, changes, is_container=is_container, etag=etag)
         response = client.resources.UpdateResource(request)
     if session.as_json:
         write_message(response)
@@ -95,6 +94,29 @@ def update(
     if response.restart_required:
         fields = ", ".join(response.restart_required)
         write_warning(f"takes effect at the next start: {fields}")
+
+
+def _given(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the options that were given, by their paths in the specification."""
+    return {prefix + name: value for name, value in options.items() if value is not None}
+
+
+def _request(
+    id: str, changes: Mapping[str, Any], *, is_container: bool, etag: str = ""
+) -> v1.UpdateResourceRequest:
+    request = v1.UpdateResourceRequest(id=id, etag=etag, update_mask=FieldMask(paths=changes))
+    if is_container:
+        limits = {
+            path.removeprefix(_LIMITS): value
+            for path, value in changes.items()
+            if path.startswith(_LIMITS)
+        }
+        whole = {path: value for path, value in changes.items() if not path.startswith(_LIMITS)}
+        resources = v1.ContainerResources(**limits)
+        request.container.CopyFrom(v1.ContainerSpec(resources=resources, **whole))
+    else:
+        request.domain.CopyFrom(v1.DomainSpec(**changes))
+    return request
 
 
 def _is_container(client: proa.Client, id: str) -> bool:
@@ -113,7 +135,7 @@ def rename(
     """Give a container or a stopped virtual machine another name."""
     session = Session.of(ctx, output)
     with session.connect() as client:
-        request = v1.UpdateResourceRequest(id=id, name=name)
+        request = _request(id, {"name": name}, is_container=_is_container(client, id))
         resource = client.resources.UpdateResource(request).resource
     if session.as_json:
         write_message(resource)

@@ -25,7 +25,6 @@ from proa.v1.auth_service_pb2_grpc import (
 )
 from proa.v1.container_pb2 import (
     Container,
-    ContainerUpdate,
     HEALTH_STATUS_HEALTHY,
     HEALTH_STATUS_OTHER,
     HEALTH_STATUS_STARTING,
@@ -85,7 +84,6 @@ from proa.v1.domain_pb2 import (
     Disk,
     DiskDevice,
     Domain,
-    DomainUpdate,
     Graphics,
     NetworkInterface,
     VIRT_TYPE_KVM,
@@ -346,7 +344,6 @@ from proa.v1.resource_service_pb2_grpc import (
 from proa.v1.resource_verbs_pb2 import (
     DeleteResourceRequest,
     DeleteResourceResponse,
-    Labels,
     PauseResourceRequest,
     PauseResourceResponse,
     RESTART_MODE_FORCE,
@@ -492,7 +489,6 @@ __all__ = [
     "ContainerResources",
     "ContainerServiceStub",
     "ContainerSpec",
-    "ContainerUpdate",
     "CpuMode",
     "CreateContainerRequest",
     "CreateContainerResponse",
@@ -540,7 +536,6 @@ __all__ = [
     "Domain",
     "DomainServiceStub",
     "DomainSpec",
-    "DomainUpdate",
     "ENGINE_HEALTH_SERVING",
     "ENGINE_HEALTH_UNREACHABLE",
     "ENGINE_HEALTH_UNSPECIFIED",
@@ -642,7 +637,6 @@ __all__ = [
     "LIFETIME_PERSISTENT",
     "LIFETIME_TRANSIENT",
     "LIFETIME_UNSPECIFIED",
-    "Labels",
     "Lifetime",
     "ListImagesRequest",
     "ListImagesResponse",

@@ -23,13 +23,14 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
-from proa.v1 import container_pb2 as proa_dot_v1_dot_container__pb2
-from proa.v1 import domain_pb2 as proa_dot_v1_dot_domain__pb2
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
+from proa.v1 import container_spec_pb2 as proa_dot_v1_dot_container__spec__pb2
+from proa.v1 import domain_spec_pb2 as proa_dot_v1_dot_domain__spec__pb2
 from proa.v1 import options_pb2 as proa_dot_v1_dot_options__pb2
 from proa.v1 import resource_pb2 as proa_dot_v1_dot_resource__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cproa/v1/resource_verbs.proto\x12\x07proa.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x17proa/v1/container.proto\x1a\x14proa/v1/domain.proto\x1a\x15proa/v1/options.proto\x1a\x16proa/v1/resource.proto\"\x9b\x01\n\x14StartResourceRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\x1e\n\rfrom_snapshot\x18\x02 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12\x1b\n\x13\x64iscard_saved_state\x18\x03 \x01(\x08\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\"<\n\x15StartResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"\xaf\x01\n\x13StopResourceRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\x1f\n\x04mode\x18\x02 \x01(\x0e\x32\x11.proa.v1.StopMode\x12/\n\x0cgrace_period\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\";\n\x14StopResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"\xb5\x01\n\x16RestartResourceRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\"\n\x04mode\x18\x02 \x01(\x0e\x32\x14.proa.v1.RestartMode\x12/\n\x0cgrace_period\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\">\n\x17RestartResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"^\n\x14PauseResourceRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\"<\n\x15PauseResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"_\n\x15ResumeResourceRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\"=\n\x16ResumeResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"\x92\x02\n\x15\x44\x65leteResourceRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\x12\x18\n\x10\x64\x65lete_snapshots\x18\x03 \x01(\x08\x12\x1a\n\x12\x64\x65lete_saved_state\x18\x04 \x01(\x08\x12\x14\n\x0ckeep_volumes\x18\x05 \x01(\x08\x12\x15\n\rallow_missing\x18\x06 \x01(\x08\x12\x15\n\x04\x65tag\x18\x07 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12(\n\x11ignore_unreadable\x18\x08 \x03(\tB\r\xf8\xc4\xa9\x82\x03\x64\xe8\xca\xbd\xa6\x08\x80\x10\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\"=\n\x16\x44\x65leteResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"\x7f\n\x06Labels\x12\x45\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1c.proa.v1.Labels.EntriesEntryB\x16\xf8\xc4\xa9\x82\x03\xe8\x07\xe8\xca\xbd\xa6\x08\x80\x80\x04\xc8\x9a\xf6\xc4\x0e\x80\x08\x1a.\n\x0c\x45ntriesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x9f\x02\n\x15UpdateResourceRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\x1a\n\x04name\x18\x02 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01H\x01\x88\x01\x01\x12\x1f\n\x06labels\x18\x03 \x01(\x0b\x32\x0f.proa.v1.Labels\x12-\n\tcontainer\x18\x04 \x01(\x0b\x32\x18.proa.v1.ContainerUpdateH\x00\x12\'\n\x06\x64omain\x18\x05 \x01(\x0b\x32\x15.proa.v1.DomainUpdateH\x00\x12\x15\n\x04\x65tag\x18\x06 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\x42\t\n\x07\x63hangesB\x07\n\x05_name\"W\n\x16UpdateResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\x12\x18\n\x10restart_required\x18\x02 \x03(\t*\x89\x01\n\x08StopMode\x12\x19\n\x15STOP_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12STOP_MODE_GRACEFUL\x10\x01\x12!\n\x1dSTOP_MODE_GRACEFUL_THEN_FORCE\x10\x02\x12\x13\n\x0fSTOP_MODE_FORCE\x10\x03\x12\x12\n\x0eSTOP_MODE_SAVE\x10\x04*\x84\x01\n\x0bRestartMode\x12\x1c\n\x18RESTART_MODE_UNSPECIFIED\x10\x00\x12\x19\n\x15RESTART_MODE_GRACEFUL\x10\x01\x12$\n RESTART_MODE_GRACEFUL_THEN_FORCE\x10\x02\x12\x16\n\x12RESTART_MODE_FORCE\x10\x03\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cproa/v1/resource_verbs.proto\x12\x07proa.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1cproa/v1/container_spec.proto\x1a\x19proa/v1/domain_spec.proto\x1a\x15proa/v1/options.proto\x1a\x16proa/v1/resource.proto\"\x9b\x01\n\x14StartResourceRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\x1e\n\rfrom_snapshot\x18\x02 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12\x1b\n\x13\x64iscard_saved_state\x18\x03 \x01(\x08\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\"<\n\x15StartResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"\xaf\x01\n\x13StopResourceRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\x1f\n\x04mode\x18\x02 \x01(\x0e\x32\x11.proa.v1.StopMode\x12/\n\x0cgrace_period\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\";\n\x14StopResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"\xb5\x01\n\x16RestartResourceRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\"\n\x04mode\x18\x02 \x01(\x0e\x32\x14.proa.v1.RestartMode\x12/\n\x0cgrace_period\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\">\n\x17RestartResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"^\n\x14PauseResourceRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\"<\n\x15PauseResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"_\n\x15ResumeResourceRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\"=\n\x16ResumeResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"\x92\x02\n\x15\x44\x65leteResourceRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\x12\x18\n\x10\x64\x65lete_snapshots\x18\x03 \x01(\x08\x12\x1a\n\x12\x64\x65lete_saved_state\x18\x04 \x01(\x08\x12\x14\n\x0ckeep_volumes\x18\x05 \x01(\x08\x12\x15\n\rallow_missing\x18\x06 \x01(\x08\x12\x15\n\x04\x65tag\x18\x07 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12(\n\x11ignore_unreadable\x18\x08 \x03(\tB\r\xf8\xc4\xa9\x82\x03\x64\xe8\xca\xbd\xa6\x08\x80\x10\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\"=\n\x16\x44\x65leteResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\"\x93\x02\n\x15UpdateResourceRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\x80\x04\x12+\n\tcontainer\x18\x02 \x01(\x0b\x32\x16.proa.v1.ContainerSpecH\x00\x12%\n\x06\x64omain\x18\x03 \x01(\x0b\x32\x13.proa.v1.DomainSpecH\x00\x12?\n\x0bupdate_mask\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x0e\xf8\xc4\xa9\x82\x03\xc8\x01\xe8\xca\xbd\xa6\x08\xff\x01\x12\x15\n\x04\x65tag\x18\x05 \x01(\tB\x07\xe8\xca\xbd\xa6\x08\xff\x01\x12\x1a\n\nrequest_id\x18\x0e \x01(\tB\x06\xe8\xca\xbd\xa6\x08@\x12\x15\n\rvalidate_only\x18\x0f \x01(\x08\x42\x06\n\x04spec\"W\n\x16UpdateResourceResponse\x12#\n\x08resource\x18\x01 \x01(\x0b\x32\x11.proa.v1.Resource\x12\x18\n\x10restart_required\x18\x02 \x03(\t*\x89\x01\n\x08StopMode\x12\x19\n\x15STOP_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12STOP_MODE_GRACEFUL\x10\x01\x12!\n\x1dSTOP_MODE_GRACEFUL_THEN_FORCE\x10\x02\x12\x13\n\x0fSTOP_MODE_FORCE\x10\x03\x12\x12\n\x0eSTOP_MODE_SAVE\x10\x04*\x84\x01\n\x0bRestartMode\x12\x1c\n\x18RESTART_MODE_UNSPECIFIED\x10\x00\x12\x19\n\x15RESTART_MODE_GRACEFUL\x10\x01\x12$\n RESTART_MODE_GRACEFUL_THEN_FORCE\x10\x02\x12\x16\n\x12RESTART_MODE_FORCE\x10\x03\x42P\n\x0b\x64\x65v.proa.v1P\x01Z\x1aproa.dev/go/proa/v1;proav1\xa2\x02\x03PRA\xaa\x02\x07Proa.V1\xca\x02\x07Proa\\V1\xea\x02\x08Proa::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -67,52 +68,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELETERESOURCEREQUEST'].fields_by_name['ignore_unreadable']._serialized_options = b'\370\304\251\202\003d\350\312\275\246\010\200\020'
   _globals['_DELETERESOURCEREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_DELETERESOURCEREQUEST'].fields_by_name['request_id']._serialized_options = b'\350\312\275\246\010@'
-  _globals['_LABELS_ENTRIESENTRY']._loaded_options = None
-  _globals['_LABELS_ENTRIESENTRY']._serialized_options = b'8\001'
-  _globals['_LABELS'].fields_by_name['entries']._loaded_options = None
-  _globals['_LABELS'].fields_by_name['entries']._serialized_options = b'\370\304\251\202\003\350\007\350\312\275\246\010\200\200\004\310\232\366\304\016\200\010'
   _globals['_UPDATERESOURCEREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_UPDATERESOURCEREQUEST'].fields_by_name['id']._serialized_options = b'\350\312\275\246\010\200\004'
-  _globals['_UPDATERESOURCEREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_UPDATERESOURCEREQUEST'].fields_by_name['name']._serialized_options = b'\350\312\275\246\010\377\001'
+  _globals['_UPDATERESOURCEREQUEST'].fields_by_name['update_mask']._loaded_options = None
+  _globals['_UPDATERESOURCEREQUEST'].fields_by_name['update_mask']._serialized_options = b'\370\304\251\202\003\310\001\350\312\275\246\010\377\001'
   _globals['_UPDATERESOURCEREQUEST'].fields_by_name['etag']._loaded_options = None
   _globals['_UPDATERESOURCEREQUEST'].fields_by_name['etag']._serialized_options = b'\350\312\275\246\010\377\001'
   _globals['_UPDATERESOURCEREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_UPDATERESOURCEREQUEST'].fields_by_name['request_id']._serialized_options = b'\350\312\275\246\010@'
-  _globals['_STOPMODE']._serialized_start=2041
-  _globals['_STOPMODE']._serialized_end=2178
-  _globals['_RESTARTMODE']._serialized_start=2181
-  _globals['_RESTARTMODE']._serialized_end=2313
-  _globals['_STARTRESOURCEREQUEST']._serialized_start=168
-  _globals['_STARTRESOURCEREQUEST']._serialized_end=323
-  _globals['_STARTRESOURCERESPONSE']._serialized_start=325
-  _globals['_STARTRESOURCERESPONSE']._serialized_end=385
-  _globals['_STOPRESOURCEREQUEST']._serialized_start=388
-  _globals['_STOPRESOURCEREQUEST']._serialized_end=563
-  _globals['_STOPRESOURCERESPONSE']._serialized_start=565
-  _globals['_STOPRESOURCERESPONSE']._serialized_end=624
-  _globals['_RESTARTRESOURCEREQUEST']._serialized_start=627
-  _globals['_RESTARTRESOURCEREQUEST']._serialized_end=808
-  _globals['_RESTARTRESOURCERESPONSE']._serialized_start=810
-  _globals['_RESTARTRESOURCERESPONSE']._serialized_end=872
-  _globals['_PAUSERESOURCEREQUEST']._serialized_start=874
-  _globals['_PAUSERESOURCEREQUEST']._serialized_end=968
-  _globals['_PAUSERESOURCERESPONSE']._serialized_start=970
-  _globals['_PAUSERESOURCERESPONSE']._serialized_end=1030
-  _globals['_RESUMERESOURCEREQUEST']._serialized_start=1032
-  _globals['_RESUMERESOURCEREQUEST']._serialized_end=1127
-  _globals['_RESUMERESOURCERESPONSE']._serialized_start=1129
-  _globals['_RESUMERESOURCERESPONSE']._serialized_end=1190
-  _globals['_DELETERESOURCEREQUEST']._serialized_start=1193
-  _globals['_DELETERESOURCEREQUEST']._serialized_end=1467
-  _globals['_DELETERESOURCERESPONSE']._serialized_start=1469
-  _globals['_DELETERESOURCERESPONSE']._serialized_end=1530
-  _globals['_LABELS']._serialized_start=1532
-  _globals['_LABELS']._serialized_end=1659
-  _globals['_LABELS_ENTRIESENTRY']._serialized_start=1613
-  _globals['_LABELS_ENTRIESENTRY']._serialized_end=1659
-  _globals['_UPDATERESOURCEREQUEST']._serialized_start=1662
-  _globals['_UPDATERESOURCEREQUEST']._serialized_end=1949
-  _globals['_UPDATERESOURCERESPONSE']._serialized_start=1951
-  _globals['_UPDATERESOURCERESPONSE']._serialized_end=2038
+  _globals['_STOPMODE']._serialized_start=1944
+  _globals['_STOPMODE']._serialized_end=2081
+  _globals['_RESTARTMODE']._serialized_start=2084
+  _globals['_RESTARTMODE']._serialized_end=2216
+  _globals['_STARTRESOURCEREQUEST']._serialized_start=212
+  _globals['_STARTRESOURCEREQUEST']._serialized_end=367
+  _globals['_STARTRESOURCERESPONSE']._serialized_start=369
+  _globals['_STARTRESOURCERESPONSE']._serialized_end=429
+  _globals['_STOPRESOURCEREQUEST']._serialized_start=432
+  _globals['_STOPRESOURCEREQUEST']._serialized_end=607
+  _globals['_STOPRESOURCERESPONSE']._serialized_start=609
+  _globals['_STOPRESOURCERESPONSE']._serialized_end=668
+  _globals['_RESTARTRESOURCEREQUEST']._serialized_start=671
+  _globals['_RESTARTRESOURCEREQUEST']._serialized_end=852
+  _globals['_RESTARTRESOURCERESPONSE']._serialized_start=854
+  _globals['_RESTARTRESOURCERESPONSE']._serialized_end=916
+  _globals['_PAUSERESOURCEREQUEST']._serialized_start=918
+  _globals['_PAUSERESOURCEREQUEST']._serialized_end=1012
+  _globals['_PAUSERESOURCERESPONSE']._serialized_start=1014
+  _globals['_PAUSERESOURCERESPONSE']._serialized_end=1074
+  _globals['_RESUMERESOURCEREQUEST']._serialized_start=1076
+  _globals['_RESUMERESOURCEREQUEST']._serialized_end=1171
+  _globals['_RESUMERESOURCERESPONSE']._serialized_start=1173
+  _globals['_RESUMERESOURCERESPONSE']._serialized_end=1234
+  _globals['_DELETERESOURCEREQUEST']._serialized_start=1237
+  _globals['_DELETERESOURCEREQUEST']._serialized_end=1511
+  _globals['_DELETERESOURCERESPONSE']._serialized_start=1513
+  _globals['_DELETERESOURCERESPONSE']._serialized_end=1574
+  _globals['_UPDATERESOURCEREQUEST']._serialized_start=1577
+  _globals['_UPDATERESOURCEREQUEST']._serialized_end=1852
+  _globals['_UPDATERESOURCERESPONSE']._serialized_start=1854
+  _globals['_UPDATERESOURCERESPONSE']._serialized_end=1941
 # @@protoc_insertion_point(module_scope)

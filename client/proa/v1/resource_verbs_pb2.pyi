@@ -6,11 +6,12 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
-from proa.v1 import container_pb2 as _container_pb2
-from proa.v1 import domain_pb2 as _domain_pb2
+from proa.v1 import container_spec_pb2 as _container_spec_pb2
+from proa.v1 import domain_spec_pb2 as _domain_spec_pb2
 from proa.v1 import resource_pb2 as _resource_pb2
 import builtins as _builtins
 import sys
@@ -525,74 +526,21 @@ class DeleteResourceResponse(_message.Message):
 Global___DeleteResourceResponse: _TypeAlias = DeleteResourceResponse  # noqa: Y015
 
 @_typing.final
-class Labels(_message.Message):
-    """Labels as a whole."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    @_typing.final
-    class EntriesEntry(_message.Message):
-        DESCRIPTOR: _descriptor.Descriptor
-
-        KEY_FIELD_NUMBER: _builtins.int
-        VALUE_FIELD_NUMBER: _builtins.int
-        key: _builtins.str
-        value: _builtins.str
-        def __init__(
-            self,
-            *,
-            key: _builtins.str = ...,
-            value: _builtins.str = ...,
-        ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
-        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-    ENTRIES_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def entries(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """All labels; those not named here are removed.
-        At most 1000 entries, keys of 1024 and values of 65536 characters.
-        """
-
-    def __init__(
-        self,
-        *,
-        entries: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Labels: _TypeAlias = Labels  # noqa: Y015
-
-@_typing.final
 class UpdateResourceRequest(_message.Message):
-    """Request of UpdateResource. Absent fields stay as they are; one of name, labels,
-    container and domain must be set.
-    """
+    """Request of UpdateResource."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
-    NAME_FIELD_NUMBER: _builtins.int
-    LABELS_FIELD_NUMBER: _builtins.int
     CONTAINER_FIELD_NUMBER: _builtins.int
     DOMAIN_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Which one.
     At most 512 characters.
-    """
-    name: _builtins.str
-    """New name. A domain must be stopped.
-    At most 255 characters.
     """
     etag: _builtins.str
     """Only if its etag is still this one; empty: in any case.
@@ -606,41 +554,39 @@ class UpdateResourceRequest(_message.Message):
     validate_only: _builtins.bool
     """Only check the request, as far as that can be done without effect. The response is empty."""
     @_builtins.property
-    def labels(self) -> Global___Labels:
-        """New labels. Docker cannot change those of a container: CAPABILITY_MISSING."""
+    def container(self) -> _container_spec_pb2.ContainerSpec:
+        """Values of a container."""
 
     @_builtins.property
-    def container(self) -> _container_pb2.ContainerUpdate:
-        """Changes of a container."""
+    def domain(self) -> _domain_spec_pb2.DomainSpec:
+        """Values of a domain."""
 
     @_builtins.property
-    def domain(self) -> _domain_pb2.DomainUpdate:
-        """Changes of a domain."""
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Fields of the specification to change, such as "name,resources.memory_bytes": only those of
+        `resources` have paths of their own. A field that is named and not set goes back to its
+        default; what is set and not named is ignored. Required.
+        At most 200 paths of 255 characters each.
+        """
 
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
-        name: _builtins.str | None = ...,
-        labels: Global___Labels | None = ...,
-        container: _container_pb2.ContainerUpdate | None = ...,
-        domain: _domain_pb2.DomainUpdate | None = ...,
+        container: _container_spec_pb2.ContainerSpec | None = ...,
+        domain: _domain_spec_pb2.DomainSpec | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
         etag: _builtins.str = ...,
         request_id: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "changes", b"changes", "container", b"container", "domain", b"domain", "labels", b"labels", "name", b"name"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "domain", b"domain", "spec", b"spec", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "changes", b"changes", "container", b"container", "domain", b"domain", "etag", b"etag", "id", b"id", "labels", b"labels", "name", b"name", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "domain", b"domain", "etag", b"etag", "id", b"id", "request_id", b"request_id", "spec", b"spec", "update_mask", b"update_mask", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
-    _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
-    _WhichOneofReturnType_changes: _TypeAlias = _typing.Literal["container", "domain"]  # noqa: Y015
-    _WhichOneofArgType_changes: _TypeAlias = _typing.Literal["changes", b"changes"]  # noqa: Y015
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType_changes) -> _WhichOneofReturnType_changes | None: ...
+    _WhichOneofReturnType_spec: _TypeAlias = _typing.Literal["container", "domain"]  # noqa: Y015
+    _WhichOneofArgType_spec: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_spec) -> _WhichOneofReturnType_spec | None: ...
 
 Global___UpdateResourceRequest: _TypeAlias = UpdateResourceRequest  # noqa: Y015
 
@@ -654,12 +600,14 @@ class UpdateResourceResponse(_message.Message):
     RESTART_REQUIRED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def resource(self) -> _resource_pb2.Resource:
-        """The resource afterwards: FULL for a caller with the scope basic, else SUMMARY."""
+        """The resource afterwards: FULL for a caller with the scope basic, else SUMMARY. The answer to a
+        repetition with the same request_id is SUMMARY.
+        """
 
     @_builtins.property
     def restart_required(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Fields of the request that take effect at the resource's next start, such as
-        "domain.vcpus". Empty: all of it is in effect.
+        """Paths of update_mask that take effect at the resource's next start, such as "vcpus". Empty: all
+        of it is in effect.
         """
 
     def __init__(

@@ -147,10 +147,10 @@ class Lifecycle:
         Raises:
             InvalidArgumentError: `update` changes nothing; to read is another call.
         """
-        if update.is_empty:
+        if not update.paths:
             raise InvalidArgumentError.of(
-                "",
-                "nothing to update: set name, labels, container or domain; "
+                "update_mask",
+                "nothing to update: name the fields that change; "
                 "GetResource shows what a resource is",
             )
         resolved = await self._resolver.find(ref)

@@ -1,4 +1,4 @@
-"""Containers: specification, view and update."""
+"""Containers: specification and view."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -323,15 +323,3 @@ class Container:
     stop_timeout: timedelta | None = None
     log_driver: str = ""
     privileged: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContainerUpdate:
-    """A change of a container; None leaves a field unchanged."""
-
-    memory_bytes: Bytes | None = None
-    memory_swap_bytes: Annotated[int, Field(ge=-1)] | None = None
-    cpus: _Cpus | None = None
-    cpuset_cpus: CpuSet | None = None
-    pids_limit: Count | None = None
-    restart_policy: RestartPolicy | None = None

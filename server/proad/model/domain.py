@@ -349,14 +349,3 @@ class Domain:
     has_saved_state: bool = False
     snapshot_count: int = 0
     runtime_id: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DomainUpdate:
-    """A change of a domain; None leaves a field unchanged."""
-
-    memory_bytes: Memory | None = None
-    vcpus: Annotated[int, Field(ge=1, le=MAX_VCPUS)] | None = None
-    autostart: bool | None = None
-    title: Title | None = None
-    description: XmlText | None = None

@@ -8,9 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from proad.model.checks import Grace, Name, Text
-from proad.model.container import ContainerUpdate
-from proad.model.domain import DomainLabels, DomainUpdate
+from proad.model.checks import Grace, Text
 from proad.model.lifetime import Lifetime
 from proad.model.resource import Resource
 
@@ -70,44 +68,8 @@ class DeleteOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LabelSet:
-    """A complete set of labels."""
-
-    entries: DomainLabels = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResourceUpdate:
-    """A change of a resource; None leaves a field unchanged."""
-
-    name: Name | None = None
-    labels: LabelSet | None = None
-    container: ContainerUpdate | None = None
-    domain: DomainUpdate | None = None
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether the update changes nothing: all parts are absent or have no field set."""
-        return (
-            self.name is None
-            and self.labels is None
-            and self.container in {None, ContainerUpdate()}
-            and self.domain in {None, DomainUpdate()}
-        )
-
-    def is_undone_by_saved_state(self, name: str) -> bool:
-        """Return whether a saved state of a domain of that name would undo the change."""
-        change = self.domain or DomainUpdate()
-        return (
-            self.name not in {None, name}
-            or self.labels is not None
-            or change != DomainUpdate(autostart=change.autostart)
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Updated:
-    """A changed resource, and the paths of changes that take effect at its next start."""
+    """A changed resource, and the paths of the specification that take effect at its next start."""
 
     resource: Resource
     restart_required: tuple[str, ...] = ()

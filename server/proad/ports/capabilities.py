@@ -37,7 +37,7 @@ class Updates(Protocol):
     async def update(self, id: str, update: ResourceUpdate) -> Updated:
         """Change what `update` names, at once where the engine can.
 
-        For an active resource, `restart_required` names the paths, such as "domain.vcpus", of
+        For an active resource, `restart_required` names the paths, such as "vcpus", of
         the changes that take effect at its next start.
 
         Raises:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -38,18 +39,27 @@ from proad.model import (
     prepare,
     validate,
 )
+from proad.model.update import LIMIT_PATHS, LIMITS
+from proad.rpc.masks import ReadMask
 from proad.rpc.names import enum_prefix, settable
 
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
 D = TypeVar("D")
+SpecT = TypeVar("SpecT", ContainerSpec, DomainSpec)
+
+# What a specification cannot be without, and an update can.
+_UNNAMED: Mapping[type, Mapping[str, Any]] = {
+    ContainerSpec: {"image": "unnamed"},
+    DomainSpec: {"name": "unnamed", "memory_bytes": 2**30},
+}
 
 
 def prepare_all() -> None:
     """Prepare the validation of all types that requests contain, before the first request."""
     prepare(
         *(ContainerSpec, DeleteOptions, DomainSpec, DomainXml, ImageFilter, PruneFilter),
-        *(RegistryCredentials, ResourceFilter, ResourceUpdate, RestartOptions, SnapshotSpec),
+        *(RegistryCredentials, ResourceFilter, RestartOptions, SnapshotSpec),
         *(StartOptions, StatsOptions, StopOptions, VolumeRef, VolumeSpec, WatchOptions),
     )
 
@@ -66,6 +76,31 @@ def decode(cls: type[T], message: Message, *, prefix: str = "") -> T:
     raw = _raw(message, prefix)
     known = {field.name for field in fields(cls)}  # type: ignore[arg-type] # a dataclass
     return validate(cls, {k: v for k, v in raw.items() if k in known}, prefix=prefix)
+
+
+def decode_update(
+    cls: type[SpecT], spec: Message, mask: FieldMask, *, prefix: str
+) -> ResourceUpdate:
+    """Return the change that a specification makes in the fields that `mask` names.
+
+    The other fields are not looked at. `prefix` is the path of `spec` in its request. A field
+    that is named and not set takes the default of the model.
+
+    Raises:
+        InvalidArgumentError: a path is none of the specification's, or a field is wrong.
+    """
+    paths = frozenset(mask.paths)
+    selected = (
+        ReadMask(mask, type(spec), field="update_mask").apply(spec) if paths else type(spec)()
+    )
+    if LIMITS in paths:
+        paths = paths - {LIMITS} | LIMIT_PATHS
+    if inner := sorted(path for path in paths - LIMIT_PATHS if "." in path):
+        whole = inner[0].partition(".")[0]
+        raise InvalidArgumentError.of("update_mask", f"{inner[0]!r}: name {whole!r} as a whole")
+    unnamed = {field: value for field, value in _UNNAMED[cls].items() if field not in paths}
+    values = validate(cls, {**unnamed, **_raw(selected, prefix)}, prefix=prefix)
+    return ResourceUpdate(spec=values, paths=paths)
 
 
 def required(message: Message, field: str) -> Message:

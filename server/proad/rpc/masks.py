@@ -1,4 +1,4 @@
-"""Field selection: a `read_mask`, parsed once for all messages that it is applied to."""
+"""Field selection: a mask, parsed once for all messages that it is applied to."""
 
 from typing import Any, TypeVar
 
@@ -21,12 +21,13 @@ class ReadMask:
     Args:
         mask: the paths of the fields; none: all fields.
         cls: the message type.
+        field: the field of the request that has the mask.
 
     Raises:
         InvalidArgumentError: a path leads to no field of `cls`.
     """
 
-    def __init__(self, mask: FieldMask, cls: type[Message]) -> None:
+    def __init__(self, mask: FieldMask, cls: type[Message], *, field: str = "read_mask") -> None:
         self._tree: _Tree = {}
         violations = []
         for path in mask.paths:
@@ -34,7 +35,7 @@ class ReadMask:
                 self._add(path)
             else:
                 text = f"{path!r} is not a field of {cls.DESCRIPTOR.name}"
-                violations.append(FieldViolation("read_mask", text))
+                violations.append(FieldViolation(field, text))
         if violations:
             raise InvalidArgumentError(violations)
 

@@ -12,8 +12,11 @@ from proad.core.listing import OrderBy, ResourceLister
 from proad.core.slices import TimeSlicer
 from proad.core.stats_service import StatsService
 from proad.core.watch_service import WatchService
+from proad.errors import InvalidArgumentError
 from proad.model import (
+    ContainerSpec,
     DeleteOptions,
+    DomainSpec,
     Resource,
     ResourceFilter,
     ResourceUpdate,
@@ -26,7 +29,7 @@ from proad.model import (
 )
 from proad.model.scope import Scope
 from proad.rpc import caller
-from proad.rpc.decode import chosen, decode, plain_text, required_text
+from proad.rpc.decode import chosen, decode, decode_update, plain_text, required_text
 from proad.rpc.encode import encode
 from proad.rpc.encodings import EncodingCache, first_field
 from proad.rpc.masks import ReadMask
@@ -43,6 +46,17 @@ _Answer = Any
 def _same(resource: Resource, resources: Sequence[Resource]) -> Resource:
     which = resource.id, resource.engine
     return next(each for each in resources if (each.id, each.engine) == which)
+
+
+def _update(request: v1.UpdateResourceRequest) -> ResourceUpdate:
+    mask = request.update_mask
+    match request.WhichOneof("spec"):
+        case "container":
+            return decode_update(ContainerSpec, request.container, mask, prefix="container")
+        case "domain":
+            return decode_update(DomainSpec, request.domain, mask, prefix="domain")
+        case _:
+            raise InvalidArgumentError.of("", "set container or domain, with the new values")
 
 
 class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
@@ -190,7 +204,7 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
         may_look = Scope.BASIC in caller.current().scopes
         updated = await self._lifecycle.update(
             required_text(request, "id"),
-            decode(ResourceUpdate, request),
+            _update(request),
             etag=plain_text(request, "etag"),
             view=ResourceView.FULL if may_look else ResourceView.SUMMARY,
         )

@@ -10,7 +10,6 @@ from integration.docker.provoking import (
     update,
 )
 from proad.model import (
-    ContainerUpdate,
     Device,
     HealthCheck,
     ImageFilter,
@@ -21,6 +20,7 @@ from proad.model import (
     Ulimit,
     VolumeMount,
 )
+from updating import container_update
 
 PROVOCATIONS: tuple[Provocation, ...] = (
     Provocation(
@@ -51,7 +51,10 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         **limits(memory_bytes=4096),
     ),
     update(
-        "too little memory", "memory_bytes", "memory_bytes 4096", ContainerUpdate(memory_bytes=4096)
+        "too little memory",
+        "resources.memory_bytes",
+        "memory_bytes 4096",
+        container_update(memory_bytes=4096),
     ),
     create(
         "too little reserved memory",
@@ -79,17 +82,17 @@ PROVOCATIONS: tuple[Provocation, ...] = (
     ),
     update(
         "less swap than memory",
-        "memory_swap_bytes",
+        "resources.memory_swap_bytes",
         "memory_bytes 128 MiB and memory_swap_bytes 96 MiB",
-        ContainerUpdate(memory_bytes=128 * MIB, memory_swap_bytes=96 * MIB),
+        container_update(memory_bytes=128 * MIB, memory_swap_bytes=96 * MIB),
         Memory=64 * MIB,
         MemorySwap=64 * MIB,
     ),
     update(
         "a swap limit that the kernel does not take",
-        "memory_swap_bytes",
+        "resources.memory_swap_bytes",
         "memory_swap_bytes below the memory limit",
-        ContainerUpdate(memory_swap_bytes=32 * MIB),
+        container_update(memory_swap_bytes=32 * MIB),
         Memory=64 * MIB,
         MemorySwap=64 * MIB,
     ),
@@ -99,14 +102,16 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         act=lambda stage: stage.update_below_use(),
     ),
     create("more CPUs than there are", "resources.cpus", "cpus 1000", **limits(cpus=1000)),
-    update("more CPUs than there are", "cpus", "cpus 1000", ContainerUpdate(cpus=1000)),
+    update("more CPUs than there are", "resources.cpus", "cpus 1000", container_update(cpus=1000)),
     create("too small a part of a CPU", "resources.cpus", "cpus 0.001", **limits(cpus=0.001)),
-    update("too small a part of a CPU", "cpus", "cpus 0.001", ContainerUpdate(cpus=0.001)),
+    update(
+        "too small a part of a CPU", "resources.cpus", "cpus 0.001", container_update(cpus=0.001)
+    ),
     update(
         "CPUs beside a quota or period",
-        "cpus",
+        "resources.cpus",
         "cpus 1 of a container that Docker's own tools gave a quota",
-        ContainerUpdate(cpus=1),
+        container_update(cpus=1),
         CpuQuota=50_000,
         CpuPeriod=100_000,
     ),
@@ -118,9 +123,9 @@ PROVOCATIONS: tuple[Provocation, ...] = (
     ),
     update(
         "CPUs that are not there",
-        "cpuset_cpus",
+        "resources.cpuset_cpus",
         "cpuset_cpus 4095",
-        ContainerUpdate(cpuset_cpus="4095"),
+        container_update(cpuset_cpus="4095"),
     ),
     create(
         "no list of CPUs", "resources.cpuset_cpus", "cpuset_cpus 1-0", **limits(cpuset_cpus="1-0")
@@ -205,7 +210,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         "a negative number of restarts",
         "restart_policy.max_retries",
         "restart_policy.max_retries -1",
-        ContainerUpdate(
+        container_update(
             restart_policy=RestartPolicy(mode=RestartPolicyMode.ON_FAILURE, max_retries=-1)
         ),
     ),
@@ -213,7 +218,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
         "a restart policy for what is removed when it ends",
         "restart_policy",
         "restart_policy ALWAYS of a TRANSIENT container",
-        ContainerUpdate(restart_policy=RestartPolicy(mode=RestartPolicyMode.ALWAYS)),
+        container_update(restart_policy=RestartPolicy(mode=RestartPolicyMode.ALWAYS)),
         AutoRemove=True,
     ),
     create("no such log driver", "log_driver", "log_driver sheep", log_driver="sheep"),

@@ -8,9 +8,9 @@ from integration.docker.stage import Stage
 from proad.model import (
     BindMount,
     ContainerResources,
-    ContainerUpdate,
     Mount,
     NetworkAttachment,
+    ResourceUpdate,
 )
 
 MIB = 2**20
@@ -44,7 +44,7 @@ def create(row: str, blamed: str, shown: str, **spec: Any) -> Provocation:
     )
 
 
-def update(row: str, blamed: str, shown: str, change: ContainerUpdate, **host: Any) -> Provocation:
+def update(row: str, blamed: str, shown: str, change: ResourceUpdate, **host: Any) -> Provocation:
     """Update a running container that the engine's own tools made with these settings."""
     return Provocation(
         row=row,

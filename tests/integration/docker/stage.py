@@ -22,7 +22,6 @@ from proad.drivers.docker.http.engine_client import EngineClient
 from proad.model import (
     ContainerResources,
     ContainerSpec,
-    ContainerUpdate,
     Mount,
     NetworkAttachment,
     PublishedPort,
@@ -33,6 +32,7 @@ from proad.model import (
     TmpfsMount,
     VolumeMount,
 )
+from updating import container_update
 
 _MIB = 2**20
 _SUBNET = "10.213.77.0/24"
@@ -63,7 +63,7 @@ class Stage:
         made = await self.driver.create_container(self.spec(**fields), start=True)
         return self._meant(made.resource.id)
 
-    async def update(self, change: ContainerUpdate, **host: Any) -> None:
+    async def update(self, change: ResourceUpdate, **host: Any) -> None:
         """Change a container that the engine's own client made."""
         body = self.raw.create_container(
             IMAGE,
@@ -72,7 +72,7 @@ class Stage:
             host_config={"NetworkMode": "none", **host},
         )
         self.raw.start(self._meant(body["Id"]))
-        await self.driver.update(body["Id"], ResourceUpdate(container=change))
+        await self.driver.update(body["Id"], change)
 
     async def update_below_use(self) -> None:
         fill = "dd if=/dev/zero of=/m/f bs=1M count=60 2>/dev/null; echo full; sleep 3600"
@@ -84,8 +84,8 @@ class Stage:
             return b"full" in await asyncio.to_thread(self.raw.logs, id)
 
         await eventually(full)
-        change = ContainerUpdate(memory_bytes=20 * _MIB, memory_swap_bytes=20 * _MIB)
-        await self.driver.update(id, ResourceUpdate(container=change))
+        change = container_update(memory_bytes=20 * _MIB, memory_swap_bytes=20 * _MIB)
+        await self.driver.update(id, change)
 
     async def create_with_a_full_volume(self) -> None:
         """Create a container whose image fills a new volume: the engine copies the files at its target."""

@@ -16,13 +16,13 @@ from proad.errors import ProaError
 from proad.model import (
     DeleteOptions,
     Lifetime,
-    ResourceUpdate,
     RestartMode,
     RestartOptions,
     StartOptions,
     StopMode,
     StopOptions,
 )
+from updating import container_update
 
 pytestmark = pytest.mark.docker
 
@@ -40,7 +40,7 @@ async def test_attribution_of_verbs_is_their_caller(driver: DockerDriver, make: 
         await life.resume(id)
         for mode in RestartMode:
             await life.restart(id, RestartOptions(mode=mode, grace_period=SOON * 30))
-        await life.update(id, ResourceUpdate(name=f"{token}-renamed"))
+        await life.update(id, container_update(name=f"{token}-renamed"))
         for stop in (StopMode.GRACEFUL_THEN_FORCE, StopMode.FORCE):
             await life.stop(id, StopOptions(mode=stop, grace_period=SOON))
             await life.start(id, StartOptions())

@@ -22,8 +22,9 @@ from proad.errors import (
     ProaError,
     RegistryUnreachableError,
 )
-from proad.model import ContainerUpdate, Device
+from proad.model import Device
 from proad.rpc.status import code_of
+from updating import container_update
 
 pytestmark = pytest.mark.docker
 
@@ -111,7 +112,7 @@ async def test_start_of_invalid_container_names_remedy(stage: Stage):
 def test_update_refused_for_unchanged_field_names_no_field():
     """The engine complains about the CPUs, which the request did not change."""
     text = "Range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available"
-    error = errors.refused(400, text, ContainerUpdate(pids_limit=7))
+    error = errors.refused(400, text, container_update(pids_limit=7))
     check(error, RefusalMeaning.CONFLICT)
 
 

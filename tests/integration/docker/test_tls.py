@@ -17,7 +17,7 @@ from integration.docker.engine_socket import engine_socket
 from integration.docker.workloads import Make
 from proad.drivers.docker import DockerDriver
 from proad.errors import EngineUnreachableError, RegistryUnreachableError
-from proad.model import ResourceUpdate
+from updating import container_update
 
 pytestmark = pytest.mark.docker
 
@@ -88,7 +88,7 @@ async def test_driver_with_client_certificate_connects(make: Make, tmp_path: Pat
             with pytest.raises(RegistryUnreachableError):  # a stream uses a separate connection
                 await anext(aiter(driver.pull_image("127.0.0.1:1/x")))
             async with EventQueue.of(driver) as events:
-                await driver.update(made.id, ResourceUpdate(name=f"{made.name}-new"))
+                await driver.update(made.id, container_update(name=f"{made.name}-new"))
                 async with asyncio.timeout(30):
                     while (await anext(events)).id != made.id:
                         pass

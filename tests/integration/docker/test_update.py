@@ -1,5 +1,7 @@
 """Changing an existing container."""
 
+from typing import Any
+
 import docker
 import pytest
 
@@ -13,9 +15,6 @@ from proad.errors import (
 )
 from proad.model import (
     ContainerResources,
-    ContainerUpdate,
-    DomainUpdate,
-    LabelSet,
     Lifetime,
     ResourceState,
     ResourceUpdate,
@@ -23,6 +22,7 @@ from proad.model import (
     RestartPolicyMode,
 )
 from resource_details import container_of
+from updating import container_update, domain_update
 
 pytestmark = pytest.mark.docker
 
@@ -31,15 +31,15 @@ MIB = 2**20
 
 async def test_update_name_renames(driver: DockerDriver, make: Make, token: str):
     made = await make(*DEAF)
-    renamed = (await driver.update(made.id, ResourceUpdate(name=f"{token}-new"))).resource
+    renamed = (await driver.update(made.id, container_update(name=f"{token}-new"))).resource
     assert (renamed.id, renamed.name) == (made.id, f"{token}-new")
-    same = (await driver.update(made.id, ResourceUpdate(name=f"{token}-new"))).resource
+    same = (await driver.update(made.id, container_update(name=f"{token}-new"))).resource
     assert same.name == f"{token}-new"
 
 
 async def test_update_with_taken_name_changes_nothing(driver: DockerDriver, make: Make):
     first, second = await make(start=False), await make(start=False)
-    change = ResourceUpdate(name=first.name, container=ContainerUpdate(pids_limit=9))
+    change = container_update(name=first.name, pids_limit=9)
     with pytest.raises(AlreadyExistsError) as caught:
         await driver.update(second.id, change)
     assert caught.value.metadata["existing_id"] == first.id
@@ -50,8 +50,8 @@ async def test_update_with_taken_name_changes_nothing(driver: DockerDriver, make
 async def test_update_with_invalid_name_names_field(driver: DockerDriver, make: Make, name: str):
     made = await make(start=False)
     with pytest.raises(InvalidArgumentError) as caught:
-        await driver.update(made.id, ResourceUpdate(name=name))
-    assert caught.value.violations[0].field == "name"
+        await driver.update(made.id, container_update(name=name))
+    assert caught.value.violations[0].field == "container.name"
 
 
 @pytest.mark.parametrize("state", [ResourceState.STOPPED, ResourceState.RUNNING])
@@ -61,7 +61,7 @@ async def test_update_limits_and_policy_applies_them(
     start = state is ResourceState.RUNNING
     made = await make(*DEAF, start=start, resources=ContainerResources(pids_limit=50))
     policy = RestartPolicy(mode=RestartPolicyMode.ON_FAILURE, max_retries=2)
-    change = ContainerUpdate(
+    change = container_update(
         memory_bytes=64 * MIB,
         memory_swap_bytes=96 * MIB,
         cpus=0.75,
@@ -69,7 +69,7 @@ async def test_update_limits_and_policy_applies_them(
         pids_limit=0,
         restart_policy=policy,
     )
-    answer = await driver.update(made.id, ResourceUpdate(container=change))
+    answer = await driver.update(made.id, change)
     updated = answer.resource
     assert answer.restart_required == ()
     assert container_of(updated).resources == ContainerResources(
@@ -91,7 +91,7 @@ async def test_update_memory_alone_adjusts_swap(
     driver: DockerDriver, make: Make, before: ContainerResources, swap: int
 ):
     made = await make(start=False, resources=before)
-    change = ResourceUpdate(container=ContainerUpdate(memory_bytes=64 * MIB))
+    change = container_update(memory_bytes=64 * MIB)
     limits = container_of((await driver.update(made.id, change)).resource).resources
     assert limits is not None
     assert (limits.memory_bytes, limits.memory_swap_bytes) == (64 * MIB, swap)
@@ -100,26 +100,34 @@ async def test_update_memory_alone_adjusts_swap(
 @pytest.mark.parametrize(
     "change",
     [
-        ContainerUpdate(memory_bytes=0),
-        ContainerUpdate(memory_swap_bytes=0),
-        ContainerUpdate(cpus=0.0),
-        ContainerUpdate(cpuset_cpus="", pids_limit=7),
+        {"memory_bytes": 0},
+        {"memory_swap_bytes": 0},
+        {"cpus": 0.0},
+        {"cpuset_cpus": "", "pids_limit": 7},
+        {"cpu_shares": 0},
+        {"memory_reservation_bytes": 0},
     ],
 )
 async def test_update_removing_limits_raises_capability_missing(
-    driver: DockerDriver, make: Make, change: ContainerUpdate
+    driver: DockerDriver, make: Make, change: dict[str, Any]
 ):
-    limits = ContainerResources(memory_bytes=64 * MIB, cpus=1.0, cpuset_cpus="0")
+    limits = ContainerResources(
+        memory_bytes=64 * MIB,
+        memory_reservation_bytes=32 * MIB,
+        cpus=1.0,
+        cpuset_cpus="0",
+        cpu_shares=512,
+    )
     made = await make(start=False, resources=limits)
     with pytest.raises(CapabilityMissingError):
-        await driver.update(made.id, ResourceUpdate(name="proa-test-x", container=change))
+        await driver.update(made.id, container_update(name="proa-test-x", **change))
     assert await driver.get_resource(made.id) == made
 
 
 async def test_update_of_absent_limits_changes_nothing(driver: DockerDriver, make: Make):
     made = await make(start=False)
-    change = ContainerUpdate(memory_bytes=0, memory_swap_bytes=0, cpus=0.0, cpuset_cpus="")
-    updated = await driver.update(made.id, ResourceUpdate(container=change))
+    change = container_update(memory_bytes=0, memory_swap_bytes=0, cpus=0.0, cpuset_cpus="")
+    updated = await driver.update(made.id, change)
     assert updated.resource == made
 
 
@@ -129,17 +137,16 @@ async def test_update_refused_by_engine_names_field(
     made = await make(*DEAF, lifetime=Lifetime.TRANSIENT)
     policy = RestartPolicy(mode=RestartPolicyMode.ALWAYS)
     with pytest.raises(InvalidArgumentError) as caught:
-        await driver.update(
-            made.id, ResourceUpdate(container=ContainerUpdate(restart_policy=policy))
-        )
+        await driver.update(made.id, container_update(restart_policy=policy))
     assert caught.value.violations[0].field == "container.restart_policy"
 
 
 @pytest.mark.parametrize(
     ("change", "error"),
     [
-        (ResourceUpdate(labels=LabelSet()), CapabilityMissingError),
-        (ResourceUpdate(domain=DomainUpdate()), InvalidArgumentError),
+        (container_update(labels={}), CapabilityMissingError),
+        (container_update(env={"A": "b"}, name="proa-test-x"), CapabilityMissingError),
+        (domain_update(), InvalidArgumentError),
     ],
 )
 async def test_update_with_unsupported_fields_changes_nothing(
@@ -153,4 +160,4 @@ async def test_update_with_unsupported_fields_changes_nothing(
 
 async def test_update_of_unknown_id_raises_resource_not_found(driver: DockerDriver):
     with pytest.raises(ResourceNotFoundError):
-        await driver.update("0" * 64, ResourceUpdate(name="proa-test-x"))
+        await driver.update("0" * 64, container_update(name="proa-test-x"))

@@ -13,9 +13,7 @@ from proad.core.actor import act_for
 from proad.drivers.libvirt import LibvirtDriver
 from proad.model import (
     DomainXml,
-    LabelSet,
     Lifetime,
-    ResourceUpdate,
     RestartMode,
     RestartOptions,
     RevertState,
@@ -24,6 +22,7 @@ from proad.model import (
     StopMode,
     StopOptions,
 )
+from updating import domain_update
 
 pytestmark = pytest.mark.libvirt
 
@@ -51,10 +50,10 @@ async def test_attribution_of_verbs_is_their_caller(driver: LibvirtDriver, guest
         await life.start(id, StartOptions(discard_saved_state=True))
         await snapshots.revert(id, "running", RevertState.PAUSED)
         await life.start(id, StartOptions())
-        await life.update(id, ResourceUpdate(labels=LabelSet(entries={"tier": "gold"})))
+        await life.update(id, domain_update(labels={"tier": "gold"}))
         await life.stop(id, StopOptions(mode=StopMode.GRACEFUL, grace_period=GRACE))
         await snapshots.create(id, SnapshotSpec(name="stopped"))
-        await life.update(id, ResourceUpdate(name=f"{made.name}-renamed"))
+        await life.update(id, domain_update(name=f"{made.name}-renamed"))
         await life.start(id, StartOptions())
         await snapshots.revert(id, "stopped", None)
         await life.start(id, StartOptions(from_snapshot="running"))

@@ -22,13 +22,11 @@ from proad.model import (
     CpuMode,
     DiskFormat,
     DiskSpec,
-    DomainUpdate,
     DomainXml,
     Firmware,
     NetworkSpec,
     NewDisk,
     ResourceState,
-    ResourceUpdate,
     SnapshotSpec,
     StartOptions,
     StopMode,
@@ -36,6 +34,7 @@ from proad.model import (
     VolumeRef,
     VolumeSpec,
 )
+from updating import domain_update
 
 pytestmark = pytest.mark.libvirt
 
@@ -201,7 +200,7 @@ async def test_update_more_vcpus_than_machine_takes_names_field(
 ):
     made = await driver.create_domain(guests.blank())
     with pytest.raises(InvalidArgumentError) as caught:
-        await driver.update(made.id, ResourceUpdate(domain=DomainUpdate(vcpus=1000)))
+        await driver.update(made.id, domain_update(vcpus=1000))
     assert one_field(caught) == "domain.vcpus"
     assert await driver.get_resource(made.id) == made
 

@@ -24,13 +24,12 @@ from proad.model import (
     DeleteOptions,
     DomainSpec,
     EngineEvent,
-    LabelSet,
     Resource,
     ResourceState,
-    ResourceUpdate,
     StopMode,
     StopOptions,
 )
+from updating import domain_update
 
 pytestmark = pytest.mark.libvirt
 
@@ -111,7 +110,7 @@ async def test_call_after_libvirtd_was_killed_and_restarted_works(
     # the list before was answered from what was noted.
     assert [each.labels for each in await driver.list_resources()] == [{"a": "1"}]
     async with LibvirtDriver(libvirtd.uri) as other:
-        await other.update(made.id, ResourceUpdate(labels=LabelSet(entries={"a": "2"})))
+        await other.update(made.id, domain_update(labels={"a": "2"}))
 
     async def seen() -> bool:
         return [each.labels for each in await driver.list_resources()] == [{"a": "2"}]

@@ -21,11 +21,9 @@ from proad.model import (
     DeleteOptions,
     DiskFormat,
     DiskSpec,
-    LabelSet,
     Lifetime,
     NewDisk,
     ResourceState,
-    ResourceUpdate,
     RevertState,
     SnapshotSpec,
     StartOptions,
@@ -33,6 +31,7 @@ from proad.model import (
     StopMode,
     StopOptions,
 )
+from updating import domain_update
 
 pytestmark = pytest.mark.libvirt
 
@@ -154,7 +153,7 @@ async def test_save_of_transient_domain_is_refused(driver: LibvirtDriver, guests
 async def test_revert_snapshot_restores_labels(driver: LibvirtDriver, guests: Guests):
     made = await driver.create_domain(guests.blank(labels={"when": "then"}))
     await driver.create_snapshot(made.id, SnapshotSpec(name="then"))
-    await driver.update(made.id, ResourceUpdate(labels=LabelSet(entries={"when": "now"})))
+    await driver.update(made.id, domain_update(labels={"when": "now"}))
     listed = {each.id: each.labels for each in await driver.list_resources()}
     assert listed[made.id] == {"when": "now"}
     assert (await driver.revert_snapshot(made.id, "then")).labels == {"when": "then"}

@@ -16,10 +16,10 @@ from proad.model import (
     DomainXml,
     Firmware,
     Resource,
-    ResourceUpdate,
     StopMode,
     StopOptions,
 )
+from updating import domain_update
 
 pytestmark = pytest.mark.libvirt
 
@@ -69,7 +69,7 @@ async def test_rename_of_a_uefi_domain_keeps_its_variables(
     path = await set_once(driver, raw, id)
     assert (path.name == f"{id}_VARS.fd") is (how != "earlier")
     for name in ("-renamed", "-twice"):
-        await driver.update(id, ResourceUpdate(name=f"{guests.prefix}{name}"))
+        await driver.update(id, domain_update(name=f"{guests.prefix}{name}"))
         assert await set_once(driver, raw, id) == path
         assert path.read_bytes().endswith(MARK)
     await driver.delete(id)

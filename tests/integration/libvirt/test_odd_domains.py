@@ -19,7 +19,6 @@ from proad.errors import EngineConflictError, InUseError, ResourceNotFoundError
 from proad.model import (
     DeleteOptions,
     ResourceState,
-    ResourceUpdate,
     ResourceView,
     StopMode,
     StopOptions,
@@ -28,6 +27,7 @@ from proad.model import (
 )
 from requirements import skip_or_fail
 from resource_details import domain_of
+from updating import domain_update
 
 pytestmark = pytest.mark.libvirt
 
@@ -144,7 +144,7 @@ async def test_delete_volume_beside_unparsable_domain_names_it(
     for view in ResourceView:
         assert [each.id for each in await private.list_resources(view)] == [odd]
     with pytest.raises(EngineConflictError, match="no XML"):
-        await private.update(odd, ResourceUpdate(name="proa-test-other"))
+        await private.update(odd, domain_update(name="proa-test-other"))
     await refuses(private, volume, "domain proa-test-odd")
     await private.delete(odd)
 

@@ -27,18 +27,17 @@ from proad.model import (
     DiskSpec,
     Domain,
     DomainXml,
-    LabelSet,
     Lifetime,
     NewDisk,
     Resource,
     ResourceState,
-    ResourceUpdate,
     StopMode,
     StopOptions,
     VolumeRef,
     VolumeSpec,
 )
 from proad.ports.records import RecordState, VolumeRecord
+from updating import domain_update
 
 pytestmark = pytest.mark.libvirt
 
@@ -188,7 +187,7 @@ async def test_delete_keeps_volume_used_by_another_domain(driver: LibvirtDriver,
 
 async def test_delete_after_a_rename_takes_its_volume(driver: LibvirtDriver, guests: Guests):
     made = await driver.create_domain(guests.blank())
-    await driver.update(made.id, ResourceUpdate(name=f"{made.name}-renamed"))
+    await driver.update(made.id, domain_update(name=f"{made.name}-renamed"))
     await driver.delete(made.id)
     assert await guests.volumes() == set()
 
@@ -347,7 +346,7 @@ async def test_views_of_odd_metadata_succeed(
     if odd in ODD:
         assert full.labels == {"a": "b"}
     # They do not prevent an update either, which repairs them.
-    updated = await driver.update(id, ResourceUpdate(labels=LabelSet(entries={"c": "d"})))
+    updated = await driver.update(id, domain_update(labels={"c": "d"}))
     assert updated.resource.labels == {"c": "d"}
     await driver.delete(id, SCRAP)
 

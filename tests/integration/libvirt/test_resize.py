@@ -14,28 +14,25 @@ from proad.errors import CapabilityMissingError, InvalidArgumentError
 from proad.model import (
     DeleteOptions,
     Domain,
-    DomainUpdate,
     DomainXml,
-    LabelSet,
     Lifetime,
     Resource,
     ResourceState,
-    ResourceUpdate,
     StopMode,
     StopOptions,
     Updated,
 )
+from updating import domain_update
 
 pytestmark = pytest.mark.libvirt
 
 FORCE = StopOptions(mode=StopMode.FORCE)
 NOTHING = Domain(memory_bytes=0, max_memory_bytes=0, vcpus=0)
-MEMORY, VCPUS = "domain.memory_bytes", "domain.vcpus"
+MEMORY, VCPUS = "memory_bytes", "vcpus"
 
 
 async def change(driver: LibvirtDriver, id: str, **fields: object) -> Updated:
-    update = DomainUpdate(**fields)  # type: ignore[arg-type] # typed by DomainUpdate
-    return await driver.update(id, ResourceUpdate(domain=update))
+    return await driver.update(id, domain_update(**fields))
 
 
 def size(resource: Resource) -> tuple[int, int]:
@@ -200,7 +197,7 @@ async def test_update_beyond_the_topology_is_refused(
         await driver.start(id)
     with pytest.raises(InvalidArgumentError) as caught:
         await change(driver, id, vcpus=6, title="Never")
-    assert [each.field for each in caught.value.violations] == [VCPUS]
+    assert [each.field for each in caught.value.violations] == [f"domain.{VCPUS}"]
     assert "at most 4" in caught.value.message
     now = (await driver.get_resource(id)).domain
     assert now is not None
@@ -221,9 +218,7 @@ async def test_update_of_a_stopped_guest_takes_effect_at_its_start(
     driver: LibvirtDriver, guests: Guests
 ):
     made = await driver.create_domain(guests.blank())
-    update = ResourceUpdate(
-        labels=LabelSet(entries={"a": "1"}), domain=DomainUpdate(memory_bytes=48 * MIB, vcpus=3)
-    )
+    update = domain_update(labels={"a": "1"}, memory_bytes=48 * MIB, vcpus=3)
     updated = await driver.update(made.id, update)
     assert (updated.restart_required, size(updated.resource)) == ((), (48, 3))
     started = await driver.start(made.id)

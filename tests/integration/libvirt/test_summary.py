@@ -10,11 +10,9 @@ from integration.libvirt.guests import MIB, Guests
 from proad.drivers.libvirt import LibvirtDriver
 from proad.drivers.libvirt.summary_view import Size
 from proad.model import (
-    DomainUpdate,
     Lifetime,
     Resource,
     ResourceState,
-    ResourceUpdate,
     ResourceView,
     RestartMode,
     RestartOptions,
@@ -22,6 +20,7 @@ from proad.model import (
     StopMode,
     StopOptions,
 )
+from updating import domain_update
 
 pytestmark = pytest.mark.libvirt
 
@@ -97,9 +96,7 @@ async def test_summary_after_ballooning_is_the_same_from_list_and_verb(
     driver: LibvirtDriver, guests: Guests
 ):
     guest = await guests.boot()
-    updated = await driver.update(
-        guest.id, ResourceUpdate(domain=DomainUpdate(memory_bytes=120 * MIB))
-    )
+    updated = await driver.update(guest.id, domain_update(memory_bytes=120 * MIB))
     assert updated.restart_required == ()
     now = await listed(driver, guest.id)
     assert now.domain is not None

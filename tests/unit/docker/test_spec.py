@@ -11,13 +11,13 @@ from proad.drivers.docker.spec import changes, creation, whole_seconds
 from proad.errors import InvalidArgumentError
 from proad.model import (
     ContainerSpec,
-    ContainerUpdate,
     HealthCheck,
     Lifetime,
     NetworkAttachment,
     RestartPolicy,
     RestartPolicyMode,
 )
+from updating import container_update
 
 
 def test_creation_with_image_only_sends_no_defaults():
@@ -79,10 +79,11 @@ def test_creation_with_health_check_sends_it(check: HealthCheck, body: dict[str,
 
 
 def test_changes_of_update_have_set_fields_only():
-    assert changes(ContainerUpdate()) == {}
+    assert changes(ContainerSpec(image="debian"), frozenset()) == {}
     policy = RestartPolicy(mode=RestartPolicyMode.ON_FAILURE, max_retries=2)
-    update = ContainerUpdate(cpus=0.1, pids_limit=0, memory_swap_bytes=-1, restart_policy=policy)
-    assert changes(update) == {
+    update = container_update(cpus=0.1, pids_limit=0, memory_swap_bytes=-1, restart_policy=policy)
+    assert isinstance(update.spec, ContainerSpec)
+    assert changes(update.spec, update.paths) == {
         "NanoCpus": 100_000_000,
         "PidsLimit": 0,
         "MemorySwap": -1,

@@ -27,13 +27,13 @@ from proad.model import (
     Resource,
     ResourceState,
     ResourceStats,
-    ResourceUpdate,
     SnapshotSpec,
     StopMode,
     StopOptions,
     VolumeRef,
     VolumeSpec,
 )
+from updating import container_update
 
 IMAGE = "proa-test/busybox:1"
 MIB = 2**20
@@ -64,7 +64,7 @@ CALLS: dict[str, Callable[[MemoryDriver, str], Awaitable[object]]] = {
     "pause": lambda d, id: d.pause(id),
     "resume": lambda d, id: d.resume(id),
     "delete": lambda d, id: d.delete(id),
-    "update": lambda d, id: d.update(id, ResourceUpdate(name="other")),
+    "update": lambda d, id: d.update(id, container_update(name="other")),
     "stats": lambda d, id: d.stats([id]),
     "find_id": lambda d, _: d.find_id("web"),
     "create_container": lambda d, _: d.create_container(ContainerSpec(image=IMAGE)),
@@ -207,7 +207,7 @@ async def test_subscribe_calls_on_event_once_for_each_event_in_order():
             await driver.pause(first.id)
             await driver.pause(second.id)
             await driver.stop(first.id, StopOptions(mode=StopMode.FORCE))
-            await driver.update(first.id, ResourceUpdate(name="other"))
+            await driver.update(first.id, container_update(name="other"))
             await driver.delete(first.id)
     assert events == [
         EngineEvent(id=first.id),
@@ -226,7 +226,7 @@ async def test_refused_call_publishes_no_event():
                 await driver.start(made.id)
             with pytest.raises(AlreadyExistsError):
                 await driver.create_container(ContainerSpec(image=IMAGE, name=made.name))
-            await driver.update(made.id, ResourceUpdate())
+            await driver.update(made.id, container_update())
             await driver.pause(made.id)
             assert await anext(events) == EngineEvent(id=made.id)
 

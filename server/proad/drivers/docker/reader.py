@@ -25,9 +25,9 @@ from proad.errors import (
     ResourceNotFoundError,
 )
 from proad.model import (
-    ContainerUpdate,
     Resource,
     ResourceState,
+    ResourceUpdate,
     StateDetail,
     StateReason,
     Verb,
@@ -225,7 +225,7 @@ class ContainerReader:
         answer: Answer,
         *,
         urgent: bool = False,
-        wish: ContainerUpdate | None = None,
+        wish: ResourceUpdate | None = None,
     ) -> ProaError:
         """Return the error for a verb that the engine refused, by reading the container."""
         resource = await self.find(id, urgent=urgent)

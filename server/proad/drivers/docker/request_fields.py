@@ -6,18 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from proad.drivers.docker.refusals import DockerRefusal
-from proad.model import ContainerSpec, ContainerUpdate, ImageFilter
+from proad.model import ContainerSpec, ImageFilter, ResourceUpdate
 
-Wish = ContainerSpec | ContainerUpdate | ImageFilter
+Wish = ContainerSpec | ResourceUpdate | ImageFilter
 """What requests ask for."""
 _AT: Mapping[type[Wish], str] = {
     ContainerSpec: "spec.",
-    ContainerUpdate: "container.",
+    ResourceUpdate: "container.",
     ImageFilter: "",
 }
 # What the engine puts before the values that it was given.
 _ADDED = re.compile(r"CAP_|RLIMIT_|CONTAINER:")
-_LIMITS = "resources."
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +38,20 @@ class RequestFields:
 
     def _find(self, field: str, named: str | None) -> tuple[str, Any] | None:
         prefix = _AT[type(self.wish)]
-        if isinstance(self.wish, ContainerUpdate):
-            field = field.removeprefix(_LIMITS)
         head, element, rest = field.partition("[]")
-        value = _inner(self.wish, head)
+        value = _inner(self._given(head), head)
         if not element:
             return (prefix + head, value) if value else None
         values = [_inner(each, rest.removeprefix(".")) for each in value or ()]
         index = _index(values, named)
         return None if index is None else (f"{prefix}{head}[{index}]{rest}", values[index])
+
+    def _given(self, field: str) -> Any:
+        """Return where a field has its value: in an update, only if the update changes it."""
+        if not isinstance(self.wish, ResourceUpdate):
+            return self.wish
+        named = {field, field.partition(".")[0]} & self.wish.paths
+        return self.wish.spec if named else None
 
 
 def _index(values: Sequence[Any], named: str | None) -> int | None:

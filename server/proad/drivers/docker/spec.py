@@ -7,8 +7,8 @@ from typing import Any
 from proad.drivers.docker.labels import CREATION_LABEL, OWN_LABELS
 from proad.errors import FieldViolation, InvalidArgumentError
 from proad.model import (
+    ContainerResources,
     ContainerSpec,
-    ContainerUpdate,
     HealthCheck,
     Lifetime,
     Mount,
@@ -25,6 +25,16 @@ _POLICIES = {
     RestartPolicyMode.ON_FAILURE: "on-failure",
     RestartPolicyMode.ALWAYS: "always",
     RestartPolicyMode.UNLESS_STOPPED: "unless-stopped",
+}
+# The limits by the paths of a specification.
+_LIMITS = {
+    "resources.memory_bytes": "Memory",
+    "resources.memory_reservation_bytes": "MemoryReservation",
+    "resources.memory_swap_bytes": "MemorySwap",
+    "resources.cpus": "NanoCpus",
+    "resources.cpuset_cpus": "CpusetCpus",
+    "resources.cpu_shares": "CpuShares",
+    "resources.pids_limit": "PidsLimit",
 }
 
 
@@ -83,17 +93,13 @@ def endpoint(attachment: NetworkAttachment) -> Json:
     )
 
 
-def changes(update: ContainerUpdate) -> Json:
-    """Return the body of POST /containers/{id}/update, with the fields that are set."""
-    body: Json = {
-        "Memory": update.memory_bytes,
-        "MemorySwap": update.memory_swap_bytes,
-        "NanoCpus": None if update.cpus is None else _nanos(update.cpus),
-        "CpusetCpus": update.cpuset_cpus,
-        "PidsLimit": update.pids_limit,
-        "RestartPolicy": update.restart_policy and _restart_policy(update.restart_policy),
-    }
-    return {key: value for key, value in body.items() if value is not None}
+def changes(wanted: ContainerSpec, paths: frozenset[str]) -> Json:
+    """Return the body of POST /containers/{id}/update, with the fields that `paths` name."""
+    limits = _limits(wanted.resources)
+    body = {key: limits[key] for path, key in _LIMITS.items() if path in paths}
+    if "restart_policy" in paths:
+        body["RestartPolicy"] = _restart_policy(wanted.restart_policy)
+    return body
 
 
 def whole_seconds(time: timedelta | None) -> int | None:
@@ -102,7 +108,6 @@ def whole_seconds(time: timedelta | None) -> int | None:
 
 
 def _host_config(spec: ContainerSpec) -> Json:
-    limits = spec.resources
     bindings: dict[str, list[Json]] = {}
     for port in spec.ports:
         bindings.setdefault(_port_key(port), []).append(
@@ -116,13 +121,7 @@ def _host_config(spec: ContainerSpec) -> Json:
             "Dns": list(spec.dns_servers),
             "DnsSearch": list(spec.dns_search),
             "ExtraHosts": [f"{name}:{address}" for name, address in spec.extra_hosts.items()],
-            "Memory": limits.memory_bytes,
-            "MemoryReservation": limits.memory_reservation_bytes,
-            "MemorySwap": limits.memory_swap_bytes,
-            "NanoCpus": _nanos(limits.cpus),
-            "CpusetCpus": limits.cpuset_cpus,
-            "CpuShares": limits.cpu_shares,
-            "PidsLimit": limits.pids_limit,
+            **_limits(spec.resources),
             "ShmSize": spec.shm_size_bytes,
             "Ulimits": [
                 {"Name": limit.name, "Soft": limit.soft, "Hard": limit.hard}
@@ -149,6 +148,18 @@ def _host_config(spec: ContainerSpec) -> Json:
             ),
         }
     )
+
+
+def _limits(limits: ContainerResources) -> Json:
+    return {
+        "Memory": limits.memory_bytes,
+        "MemoryReservation": limits.memory_reservation_bytes,
+        "MemorySwap": limits.memory_swap_bytes,
+        "NanoCpus": _nanos(limits.cpus),
+        "CpusetCpus": limits.cpuset_cpus,
+        "CpuShares": limits.cpu_shares,
+        "PidsLimit": limits.pids_limit,
+    }
 
 
 def _networking(spec: ContainerSpec) -> Json:

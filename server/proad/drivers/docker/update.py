@@ -15,14 +15,20 @@ from proad.errors import (
 )
 from proad.model import (
     ContainerResources,
-    ContainerUpdate,
+    ContainerSpec,
     ResourceUpdate,
     Updated,
     Verb,
     refusal,
 )
+from proad.model.update import LIMIT_PATHS
 
 _UNLIMITED = -1
+_MEMORY, _SWAP = "resources.memory_bytes", "resources.memory_swap_bytes"
+# In an update, Docker takes zero and an empty text of these for "unchanged".
+_STICKY = LIMIT_PATHS - {"resources.pids_limit"}
+_CHANGEABLE = LIMIT_PATHS | {"name", "restart_policy"}
+_ANEW = "create it anew with other values"
 
 
 class ContainerUpdater:
@@ -34,28 +40,19 @@ class ContainerUpdater:
 
     async def update(self, id: str, update: ResourceUpdate) -> Updated:
         """Change what `update` names, which Docker applies at once; see `ports.Updates`."""
-        if update.domain is not None:
-            raise InvalidArgumentError.of("domain", "this is a container; set container instead")
-        if update.labels is not None:
-            raise CapabilityMissingError(
-                "changing the labels of a container",
-                driver=ENGINE,
-                hint="create it anew with other labels",
-            )
+        wanted = update.wanted(ContainerSpec, _CHANGEABLE, driver=ENGINE, hint=_ANEW)
         resource = await self._reader.get(id)
         if error := refusal(Verb.UPDATE, resource):
             raise error
-        body = {}
-        if update.container is not None:
-            have = (resource.container and resource.container.resources) or ContainerResources()
-            _check_lifted_limits(have, update.container)
-            body = changes(_with_swap(have, update.container))
-        if update.name is not None and update.name != resource.name:
-            await self._rename(id, update.name)
+        have = (resource.container and resource.container.resources) or ContainerResources()
+        _check_lifted_limits(have, update, wanted)
+        body = changes(*_with_swap(have, wanted, update.paths))
+        if "name" in update.paths and wanted.name != resource.name:
+            await self._rename(id, wanted.name)
         if body:
             answer = await self._engine.post(path(id, "/update"), body=body)
             if not answer.ok:
-                raise await self._reader.refused(Verb.UPDATE, id, answer, wish=update.container)
+                raise await self._reader.refused(Verb.UPDATE, id, answer, wish=update)
         return Updated(resource=await self._reader.get(id))
 
     async def _rename(self, id: str, name: str) -> None:
@@ -64,7 +61,7 @@ class ContainerUpdater:
             case HTTPStatus.NO_CONTENT:
                 return
             case HTTPStatus.BAD_REQUEST:
-                raise InvalidArgumentError.of("name", answer.text)
+                raise InvalidArgumentError.of("container.name", answer.text)
             case HTTPStatus.NOT_FOUND:
                 raise ResourceNotFoundError(id)
             case HTTPStatus.CONFLICT if owner := await self._reader.id_of(name):
@@ -72,30 +69,30 @@ class ContainerUpdater:
         raise await self._reader.refused(Verb.UPDATE, id, answer)
 
 
-def _with_swap(have: ContainerResources, update: ContainerUpdate) -> ContainerUpdate:
+def _with_swap(
+    have: ContainerResources, wanted: ContainerSpec, paths: frozenset[str]
+) -> tuple[ContainerSpec, frozenset[str]]:
     """Set swap as a create would: Docker refuses memory beyond the swap limit."""
-    wanted = update.memory_bytes or 0
-    if update.memory_swap_bytes is not None or wanted <= have.memory_swap_bytes:
-        return update
+    memory = wanted.resources.memory_bytes
+    if _MEMORY not in paths or _SWAP in paths or memory <= have.memory_swap_bytes:
+        return wanted, paths
     unlimited = have.memory_swap_bytes == _UNLIMITED
-    return replace(update, memory_swap_bytes=_UNLIMITED if unlimited else 2 * wanted)
+    swap = _UNLIMITED if unlimited else 2 * memory
+    resources = replace(wanted.resources, memory_swap_bytes=swap)
+    return replace(wanted, resources=resources), paths | {_SWAP}
 
 
-def _check_lifted_limits(have: ContainerResources, update: ContainerUpdate) -> None:
+def _check_lifted_limits(
+    have: ContainerResources, update: ResourceUpdate, wanted: ContainerSpec
+) -> None:
     """Refuse to lift a limit where Docker would silently leave it in force."""
+    fields = (path.partition(".")[2] for path in sorted(update.paths & _STICKY))
     lifted = [
-        field
-        for field, wanted, present in (
-            ("memory_bytes", update.memory_bytes, have.memory_bytes),
-            ("memory_swap_bytes", update.memory_swap_bytes, have.memory_swap_bytes),
-            ("cpus", update.cpus, have.cpus),
-            ("cpuset_cpus", update.cpuset_cpus, have.cpuset_cpus),
-        )
-        if wanted is not None and not wanted and present
+        field for field in fields if getattr(have, field) and not getattr(wanted.resources, field)
     ]
     if lifted:
         raise CapabilityMissingError(
             f"lifting the limit {', '.join(lifted)} of a container",
             driver=ENGINE,
-            hint="set a higher one, or create it anew",
+            hint=f"set a higher one, or {_ANEW}",
         )

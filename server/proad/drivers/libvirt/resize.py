@@ -16,10 +16,11 @@ from proad.drivers.libvirt.timing import ResizeTiming
 from proad.drivers.libvirt.xml.domain_view import domain_of
 from proad.drivers.libvirt.xml.node import Node
 from proad.errors import CapabilityMissingError, InvalidArgumentError
-from proad.model import DomainUpdate, ResourceState
+from proad.model import ResourceState
 
-MEMORY = "domain.memory_bytes"
-VCPUS = "domain.vcpus"
+MEMORY = "memory_bytes"
+VCPUS = "vcpus"
+_OF_VCPUS = f"domain.{VCPUS}"
 
 _LIVE = libvirt.VIR_DOMAIN_AFFECT_LIVE
 _CONFIG = libvirt.VIR_DOMAIN_AFFECT_CONFIG
@@ -50,7 +51,15 @@ class ResizeTarget:
     persistent: bool
 
 
-def check(target: ResizeTarget, change: DomainUpdate) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resize:
+    """Another size of a domain; None leaves a number unchanged."""
+
+    memory_bytes: int | None = None
+    vcpus: int | None = None
+
+
+def check(target: ResizeTarget, change: Resize) -> None:
     """Check a change before anything is changed.
 
     Raises:
@@ -60,13 +69,11 @@ def check(target: ResizeTarget, change: DomainUpdate) -> None:
             not have.
     """
     if change.vcpus is not None and (capabilities := capabilities_for(target.domain)) is not None:
-        check_vcpus(capabilities, change.vcpus, VCPUS)
+        check_vcpus(capabilities, change.vcpus, _OF_VCPUS)
     if change.vcpus is not None and target.persistent:
         _check_topology(target.domain, change.vcpus)
     if target.persistent:
         return
-    if change.autostart:
-        raise CapabilityMissingError("autostart of a transient domain", driver=ENGINE)
     if change.memory_bytes is not None:
         if target.state is not ResourceState.RUNNING:
             raise _not_live("memory")
@@ -76,7 +83,7 @@ def check(target: ResizeTarget, change: DomainUpdate) -> None:
         raise _not_live("this number of processors")
 
 
-def apply(target: ResizeTarget, change: DomainUpdate, timing: ResizeTiming) -> tuple[str, ...]:
+def apply(target: ResizeTarget, change: Resize, timing: ResizeTiming) -> tuple[str, ...]:
     """Set memory and processors; return the paths that take effect at the next start.
 
     Raises:
@@ -98,7 +105,7 @@ def _check_topology(domain: libvirt.virDomain, vcpus: int) -> None:
         parts = ("sockets", "dies", "cores", "threads")
         laid = " x ".join(f"{topology.attribute(part).count() or 1} {part}" for part in parts)
         raise InvalidArgumentError.of(
-            VCPUS,
+            _OF_VCPUS,
             f"must be at most {most}, because the XML of the domain lays its processors out as "
             f"{laid}; change its <topology> with libvirt's own tools for more",
         )

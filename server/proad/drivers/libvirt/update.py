@@ -5,19 +5,19 @@ from dataclasses import replace
 import libvirt
 
 from proad.drivers.libvirt import resize
-from proad.drivers.libvirt.errors import code_of, seek, values_of
+from proad.drivers.libvirt.errors import ENGINE, code_of, seek, values_of
 from proad.drivers.libvirt.reader import DomainReader
 from proad.drivers.libvirt.storage.nvram import keep_over_rename
 from proad.drivers.libvirt.timing import ResizeTiming
 from proad.drivers.libvirt.xml import metadata
 from proad.errors import (
     AlreadyExistsError,
+    CapabilityMissingError,
     HasSavedStateError,
-    InvalidArgumentError,
     ResourceRunningError,
 )
 from proad.model import (
-    DomainUpdate,
+    DomainSpec,
     Lifetime,
     Resource,
     ResourceState,
@@ -27,7 +27,9 @@ from proad.model import (
     verbs_of,
 )
 
-_NOTHING = DomainUpdate()
+_CHANGEABLE = frozenset(
+    {"name", "labels", "memory_bytes", "vcpus", "autostart", "title", "description"}
+)
 
 
 def apply(
@@ -38,42 +40,49 @@ def apply(
     Raises:
         InvalidArgumentError: the update is for a container, or needs more processors than the
             domain's topology has.
-        CapabilityMissingError: a transient domain does not support the update.
+        CapabilityMissingError: libvirt cannot change a field, or not of a transient domain.
         ResourceRunningError: a running domain cannot be renamed.
         HasSavedStateError: the saved state would undo the update.
         AlreadyExistsError: the new name is taken.
     """
     before = reader.summary(domain)
-    if update.container is not None:
-        raise InvalidArgumentError.of("container", "this is a domain; set domain instead")
+    wanted = update.wanted(
+        DomainSpec, _CHANGEABLE, driver=ENGINE, hint="libvirt's own tools change its XML"
+    )
     _check_state(before, update)
-    change = update.domain or _NOTHING
+    paths = update.paths
+    size = resize.Resize(
+        memory_bytes=wanted.memory_bytes if "memory_bytes" in paths else None,
+        vcpus=wanted.vcpus if "vcpus" in paths else None,
+    )
     target = resize.ResizeTarget(
         domain=domain,
         state=before.state,
         active=bool(domain.isActive()),
         persistent=before.lifetime is Lifetime.PERSISTENT,
     )
-    renamed = update.name if update.name != before.name else None
+    renamed = wanted.name if "name" in paths and wanted.name != before.name else None
     if renamed is not None:
         _check_name(target, before, renamed)
-    resize.check(target, change)
+    resize.check(target, size)
+    if "autostart" in paths and wanted.autostart and not target.persistent:
+        raise CapabilityMissingError("autostart of a transient domain", driver=ENGINE)
     # Of a running domain, both the live and the persistent configuration.
     flags = libvirt.VIR_DOMAIN_AFFECT_CURRENT
     if target.active and target.persistent:
         flags = libvirt.VIR_DOMAIN_AFFECT_LIVE | libvirt.VIR_DOMAIN_AFFECT_CONFIG
     # Changes that QEMU may refuse come first.
     with values_of("domain"):
-        deferred = resize.apply(target, change, timing)
-    if update.labels is not None:
+        deferred = resize.apply(target, size, timing)
+    if "labels" in paths:
         noted = metadata.read(domain)
-        metadata.write(domain, replace(noted, labels=update.labels.entries), flags)
-    if change.title is not None:
-        _set_text(domain, libvirt.VIR_DOMAIN_METADATA_TITLE, change.title, flags)
-    if change.description is not None:
-        _set_text(domain, libvirt.VIR_DOMAIN_METADATA_DESCRIPTION, change.description, flags)
-    if change.autostart is not None and target.persistent:
-        domain.setAutostart(int(change.autostart))
+        metadata.write(domain, replace(noted, labels=wanted.labels), flags)
+    if "title" in paths:
+        _set_text(domain, libvirt.VIR_DOMAIN_METADATA_TITLE, wanted.title, flags)
+    if "description" in paths:
+        _set_text(domain, libvirt.VIR_DOMAIN_METADATA_DESCRIPTION, wanted.description, flags)
+    if "autostart" in paths and target.persistent:
+        domain.setAutostart(int(wanted.autostart))
     if renamed is not None:
         keep_over_rename(domain)
         domain.rename(renamed)

@@ -1,7 +1,6 @@
 """How the imitated engine changes existing workloads."""
 
 from dataclasses import replace
-from typing import TypeVar
 
 from proad.drivers.memory.behaviour import Behaviour
 from proad.drivers.memory.connection import NAME
@@ -12,25 +11,30 @@ from proad.errors import (
     AlreadyExistsError,
     CapabilityMissingError,
     HasSavedStateError,
-    InvalidArgumentError,
     ResourceRunningError,
 )
 from proad.model import (
     Container,
     ContainerResources,
-    ContainerUpdate,
+    ContainerSpec,
     Domain,
-    DomainUpdate,
+    DomainSpec,
     Lifetime,
     Resource,
     ResourceState,
     ResourceUpdate,
+    RestartPolicy,
     Updated,
     Verb,
+    merged,
 )
+from proad.model.update import LIMIT_PATHS
 from proad.model.verbs import allowed_verbs
 
-T = TypeVar("T")
+_OF_CONTAINERS = LIMIT_PATHS | {"name", "restart_policy"}
+_OF_DOMAINS = frozenset(
+    {"name", "labels", "memory_bytes", "vcpus", "autostart", "title", "description"}
+)
 
 
 class MemoryUpdater:
@@ -45,77 +49,67 @@ class MemoryUpdater:
         """
         workload = self._engine.workload(id)
         self._engine.permit(Verb.UPDATE, workload)
-        resource = workload.resource
-        _check_kind(resource, update)
-        saved = resource.state is ResourceState.SAVED
-        if saved and update.is_undone_by_saved_state(resource.name):
-            raise HasSavedStateError.of_update(resource.name)
-        if resource.container is not None:
-            if update.labels is not None:
-                raise CapabilityMissingError("changing the labels of a container", driver=NAME)
-            container = _updated_container(resource.container, update.container)
-            resource = replace(resource, container=container)
-        elif resource.domain is not None:
-            domain = _updated_domain(workload, resource.domain, update)
-            resource = replace(resource, domain=domain)
-        other = self._engine.named(resource.kind, update.name or resource.name)
-        if other is not None and other is not workload:
-            kind, name = resource.kind.lower(), other.resource.name
-            raise AlreadyExistsError(kind, name, existing_id=other.resource.id)
-        if update.labels is not None:
-            workload.behaviour = Behaviour.of(update.labels.entries)
-            resource = replace(resource, labels=update.labels.entries)
-        workload.resource = resource
-        if update.name is not None:
-            self._engine.rename(workload, update.name)
-        if update != ResourceUpdate():
+        before = workload.resource
+        changed = self._changed(workload, update)
+        if before.state is ResourceState.SAVED and update.is_undone_by_saved_state(before.name):
+            raise HasSavedStateError.of_update(before.name)
+        if "name" in update.paths:
+            self._check_name(workload, update.spec.name)
+        if "labels" in update.paths:
+            workload.behaviour = Behaviour.of(update.spec.labels)
+            changed = replace(changed, labels=update.spec.labels)
+        workload.resource = changed
+        if "name" in update.paths:
+            self._engine.rename(workload, update.spec.name)
+        if update.paths:
             self._engine.publish_reconfigured(workload)
         shown = workload.shown()
-        return Updated(resource=shown, restart_required=_waiting(update.domain, shown.domain))
+        return Updated(resource=shown, restart_required=_waiting(update, shown.domain))
+
+    def _changed(self, workload: Workload, update: ResourceUpdate) -> Resource:
+        resource = workload.resource
+        if resource.container is not None:
+            update.wanted(ContainerSpec, _OF_CONTAINERS, driver=NAME, hint="create it anew")
+            return replace(resource, container=_updated_container(resource.container, update))
+        wanted = update.wanted(DomainSpec, _OF_DOMAINS, driver=NAME, hint="create it anew")
+        if resource.domain is None:
+            return resource
+        domain = _updated_domain(workload, resource.domain, wanted, update.paths)
+        return replace(resource, domain=domain)
+
+    def _check_name(self, workload: Workload, name: str) -> None:
+        kind = workload.resource.kind
+        other = self._engine.named(kind, name)
+        if other is not None and other is not workload:
+            raise AlreadyExistsError(kind.lower(), name, existing_id=other.resource.id)
 
 
-def _waiting(asked: DomainUpdate | None, shown: Domain | None) -> tuple[str, ...]:
+def _waiting(update: ResourceUpdate, shown: Domain | None) -> tuple[str, ...]:
     """Return the paths of what was asked for and does not show yet."""
-    if asked is None or shown is None:
-        return ()
     return tuple(
-        f"domain.{field}"
-        for field, wanted, present in (
-            ("vcpus", asked.vcpus, shown.vcpus),
-            ("memory_bytes", asked.memory_bytes, shown.memory_bytes),
-        )
-        if wanted not in {None, present}
+        path
+        for path in ("vcpus", "memory_bytes")
+        if path in update.paths and getattr(update.spec, path) != getattr(shown, path)
     )
 
 
-def _updated_container(container: Container, update: ContainerUpdate | None) -> Container:
-    if update is None:
-        return container
-    limits = container.resources or ContainerResources()
-    limits = ContainerResources(
-        memory_bytes=_or(update.memory_bytes, limits.memory_bytes),
-        memory_reservation_bytes=limits.memory_reservation_bytes,
-        memory_swap_bytes=_or(update.memory_swap_bytes, limits.memory_swap_bytes),
-        cpus=_or(update.cpus, limits.cpus),
-        cpuset_cpus=_or(update.cpuset_cpus, limits.cpuset_cpus),
-        cpu_shares=limits.cpu_shares,
-        pids_limit=_or(update.pids_limit, limits.pids_limit),
+def _updated_container(container: Container, update: ResourceUpdate) -> Container:
+    spec = merged(
+        ContainerSpec(
+            image=container.image,
+            resources=container.resources or ContainerResources(),
+            restart_policy=container.restart_policy or RestartPolicy(),
+        ),
+        update,
     )
-    policy = _or(update.restart_policy, container.restart_policy)
-    return replace(container, resources=limits, restart_policy=policy)
+    return replace(container, resources=spec.resources, restart_policy=spec.restart_policy)
 
 
-def _check_kind(resource: Resource, update: ResourceUpdate) -> None:
-    if resource.container is not None and update.domain is not None:
-        raise InvalidArgumentError.of("domain", "this is a container; set container instead")
-    if resource.domain is not None and update.container is not None:
-        raise InvalidArgumentError.of("container", "this is a domain; set domain instead")
-
-
-def _updated_domain(workload: Workload, domain: Domain, update: ResourceUpdate) -> Domain:
-    changes = update.domain or DomainUpdate()
+def _updated_domain(
+    workload: Workload, domain: Domain, wanted: DomainSpec, paths: frozenset[str]
+) -> Domain:
     active = workload.run is not None
-    if active and update.name is not None:
+    if active and "name" in paths:
         resource = workload.resource
         raise ResourceRunningError(
             id=resource.id,
@@ -125,28 +119,22 @@ def _updated_domain(workload: Workload, domain: Domain, update: ResourceUpdate) 
             allowed_verbs=allowed_verbs(resource.kind, resource.state),
             hint="stop it first",
         )
-    if changes.autostart or changes.vcpus is not None:
+    if ("autostart" in paths and wanted.autostart) or "vcpus" in paths:
         _require_next_start(workload)
-    memory = _or(changes.memory_bytes, domain.memory_bytes)
     machine = workload.run.machine if workload.run else None
-    if machine is not None and changes.memory_bytes is not None:
-        if memory <= machine.max_memory_bytes:
-            workload.run = on_machine(workload.run, replace(machine, memory_bytes=memory))
+    if machine is not None and "memory_bytes" in paths:
+        if wanted.memory_bytes <= machine.max_memory_bytes:
+            size = replace(machine, memory_bytes=wanted.memory_bytes)
+            workload.run = on_machine(workload.run, size)
         else:
             _require_next_start(workload)
-    # What is running keeps the room that it has.
-    most = max(domain.max_memory_bytes if active else 0, memory)
-    if changes.memory_bytes is None:
-        most = domain.max_memory_bytes
-    return replace(
-        domain,
-        memory_bytes=memory,
-        max_memory_bytes=most,
-        vcpus=_or(changes.vcpus, domain.vcpus),
-        autostart=_or(changes.autostart, domain.autostart),
-        title=_or(changes.title, domain.title),
-        description=_or(changes.description, domain.description),
-    )
+    shown = paths & {"memory_bytes", "vcpus", "autostart", "title", "description"}
+    changed = replace(domain, **{path: getattr(wanted, path) for path in shown})
+    if "memory_bytes" in paths:
+        # What is running keeps the room that it has.
+        most = max(domain.max_memory_bytes if active else 0, changed.memory_bytes)
+        changed = replace(changed, max_memory_bytes=most)
+    return changed
 
 
 def _require_next_start(workload: Workload) -> None:
@@ -156,7 +144,3 @@ def _require_next_start(workload: Workload) -> None:
             driver=NAME,
             hint="it has no next start",
         )
-
-
-def _or(value: T | None, present: T) -> T:
-    return present if value is None else value

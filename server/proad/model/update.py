@@ -1,0 +1,73 @@
+"""Changes of existing resources, by the paths of their specifications."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
+
+from proad.errors import CapabilityMissingError, InvalidArgumentError
+from proad.model.container import ContainerResources, ContainerSpec
+from proad.model.domain import DomainSpec
+
+SpecT = TypeVar("SpecT", ContainerSpec, DomainSpec)
+
+LIMITS = "resources"
+"""The one field of a specification whose fields have paths of their own."""
+LIMIT_PATHS = frozenset(f"{LIMITS}.{each.name}" for each in fields(ContainerResources))
+
+_KINDS: dict[type, str] = {ContainerSpec: "container", DomainSpec: "domain"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceUpdate:
+    """A change of a resource.
+
+    Attributes:
+        spec: the new values; a field that is not in `paths` has no meaning.
+        paths: the fields that change, such as "name" or "resources.cpus", but never "resources".
+    """
+
+    spec: ContainerSpec | DomainSpec
+    paths: frozenset[str]
+
+    def wanted(
+        self, cls: type[SpecT], changeable: frozenset[str], *, driver: str, hint: str
+    ) -> SpecT:
+        """Return the new values for a resource whose specification is a `cls`.
+
+        Args:
+            cls: `ContainerSpec` or `DomainSpec`.
+            changeable: the paths that can be changed.
+            driver: name of the driver, for the error.
+            hint: how to change what is not in `changeable`.
+
+        Raises:
+            InvalidArgumentError: the values are for the other kind.
+            CapabilityMissingError: a path is not in `changeable`.
+        """
+        given, kind = _KINDS[type(self.spec)], _KINDS[cls]
+        if not isinstance(self.spec, cls):
+            raise InvalidArgumentError.of(given, f"this is a {kind}; set {kind} instead")
+        if fixed := sorted(self.paths - changeable):
+            what = f"changing {', '.join(fixed)} of an existing {kind}"
+            raise CapabilityMissingError(what, driver=driver, hint=hint)
+        return self.spec
+
+    def is_undone_by_saved_state(self, name: str) -> bool:
+        """Return whether a saved state of a domain of that name would undo the change."""
+        undone = self.paths - {"autostart"}
+        return bool(undone - {"name"} if self.spec.name == name else undone)
+
+
+def merged(have: SpecT, update: ResourceUpdate) -> SpecT:
+    """Return a specification with the changes of an update of the same kind."""
+    return replace(have, **dict(_changes(have, update)))
+
+
+def _changes(have: Any, update: ResourceUpdate) -> Iterator[tuple[str, Any]]:
+    wanted: Any = update.spec
+    for path in update.paths - LIMIT_PATHS:
+        yield path, getattr(wanted, path)
+    limits = {path.partition(".")[2] for path in update.paths & LIMIT_PATHS}
+    if limits:
+        changed = {name: getattr(wanted.resources, name) for name in limits}
+        yield LIMITS, replace(have.resources, **changed)
