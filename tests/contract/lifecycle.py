@@ -45,6 +45,7 @@ LEADS_TO = {
     Verb.UPDATE: None,
     Verb.CREATE_SNAPSHOT: None,
     Verb.REVERT_SNAPSHOT: STOPPED,  # the snapshot was taken of a stopped one
+    Verb.DELETE_SNAPSHOT: None,
 }
 
 
@@ -143,7 +144,7 @@ class LifecycleContract(IllegalVerbsContract):
     ):
         verb, state = move
         resource = await harness.blank(state)
-        if verb is Verb.REVERT_SNAPSHOT:
+        if verb in {Verb.REVERT_SNAPSHOT, Verb.DELETE_SNAPSHOT}:
             await harness.snapshots.create_snapshot(resource.id, SnapshotSpec(name=SNAPSHOT))
         resource = await harness.bring_to(state, resource)
         assert resource.state is state

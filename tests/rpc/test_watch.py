@@ -229,6 +229,47 @@ async def test_watch_graceful_stop_reports_the_activity(daemon, watch):
     assert v1.VERB_START in shown().allowed_verbs
 
 
+class SlowSnapshots(MemoryDriver):
+    """Deletes a snapshot only when `go` is set."""
+
+    def __init__(self):
+        super().__init__()
+        self.go = asyncio.Event()
+
+    async def delete_snapshot(self, id, name, *, children=False):
+        await self.go.wait()
+        await super().delete_snapshot(id, name, children=children)
+
+
+async def test_watch_deletion_of_a_snapshot_reports_the_activity(serve):
+    driver = SlowSnapshots()
+    daemon = await serve(("local", driver))
+    await daemon.domain("vm")
+    await daemon.call("CreateSnapshot", id="vm", name="s1")
+    watcher = await Watcher(daemon).begin()
+    deletion = asyncio.ensure_future(daemon.call("DeleteSnapshot", id="vm", name="s1"))
+
+    def shown():
+        (vm,) = watcher.there.values()
+        return vm
+
+    await watcher.until(lambda: shown().HasField("activity"))
+    assert shown().activity.verb == v1.VERB_DELETE_SNAPSHOT
+    assert shown().activity.actor == "ann"
+    pause = asyncio.ensure_future(daemon.call("PauseResource", id="vm"))
+    driver.go.set()
+    await deletion
+    await pause
+    await watcher.until(lambda: watcher.state_of("vm") == "PAUSED")
+    deleting = [
+        each.resource.state
+        for each in watcher.changes
+        if each.resource.activity.verb == v1.VERB_DELETE_SNAPSHOT
+    ]
+    assert set(deleting) == {v1.RESOURCE_STATE_RUNNING}
+    watcher.call.cancel()
+
+
 @pytest.mark.parametrize("missed", [0, 1, 50])
 async def test_watch_resumed_misses_nothing_and_repeats_nothing(daemon, watch, missed):
     await daemon.container("flip")

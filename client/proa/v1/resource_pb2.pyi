@@ -214,6 +214,8 @@ class _VerbEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Verb.ValueType],
     """CreateSnapshot."""
     VERB_REVERT_SNAPSHOT: _Verb.ValueType  # 9
     """RevertSnapshot."""
+    VERB_DELETE_SNAPSHOT: _Verb.ValueType  # 10
+    """DeleteSnapshot."""
 
 class Verb(_Verb, metaclass=_VerbEnumTypeWrapper):
     """What can be done to a resource."""
@@ -238,6 +240,8 @@ VERB_CREATE_SNAPSHOT: Verb.ValueType  # 8
 """CreateSnapshot."""
 VERB_REVERT_SNAPSHOT: Verb.ValueType  # 9
 """RevertSnapshot."""
+VERB_DELETE_SNAPSHOT: Verb.ValueType  # 10
+"""DeleteSnapshot."""
 Global___Verb: _TypeAlias = Verb  # noqa: Y015
 
 class _ResourceView:

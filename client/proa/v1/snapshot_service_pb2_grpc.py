@@ -111,7 +111,8 @@ class SnapshotServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteSnapshot(self, request, context):
-        """Deletes a snapshot; the domain stays as it is. Errors: SNAPSHOT_NOT_FOUND.
+        """Deletes a snapshot; the domain stays as it is. Legal from RUNNING, PAUSED, SUSPENDED, STOPPED,
+        SAVED and FAILED. Errors: SNAPSHOT_NOT_FOUND, ILLEGAL_STATE.
         A request has at most 64 KiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

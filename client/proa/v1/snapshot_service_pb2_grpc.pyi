@@ -61,7 +61,8 @@ class SnapshotServiceStub:
     A request has at most 64 KiB.
     """
     DeleteSnapshot: _grpc.UnaryUnaryMultiCallable[_snapshot_service_pb2.DeleteSnapshotRequest, _snapshot_service_pb2.DeleteSnapshotResponse]
-    """Deletes a snapshot; the domain stays as it is. Errors: SNAPSHOT_NOT_FOUND.
+    """Deletes a snapshot; the domain stays as it is. Legal from RUNNING, PAUSED, SUSPENDED, STOPPED,
+    SAVED and FAILED. Errors: SNAPSHOT_NOT_FOUND, ILLEGAL_STATE.
     A request has at most 64 KiB.
     """
 
@@ -98,7 +99,8 @@ class SnapshotServiceAsyncStub(SnapshotServiceStub):
     A request has at most 64 KiB.
     """
     DeleteSnapshot: _aio.UnaryUnaryMultiCallable[_snapshot_service_pb2.DeleteSnapshotRequest, _snapshot_service_pb2.DeleteSnapshotResponse]  # type: ignore[assignment]
-    """Deletes a snapshot; the domain stays as it is. Errors: SNAPSHOT_NOT_FOUND.
+    """Deletes a snapshot; the domain stays as it is. Legal from RUNNING, PAUSED, SUSPENDED, STOPPED,
+    SAVED and FAILED. Errors: SNAPSHOT_NOT_FOUND, ILLEGAL_STATE.
     A request has at most 64 KiB.
     """
 
@@ -162,7 +164,8 @@ class SnapshotServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _snapshot_service_pb2.DeleteSnapshotRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_snapshot_service_pb2.DeleteSnapshotResponse, _abc.Awaitable[_snapshot_service_pb2.DeleteSnapshotResponse]]:
-        """Deletes a snapshot; the domain stays as it is. Errors: SNAPSHOT_NOT_FOUND.
+        """Deletes a snapshot; the domain stays as it is. Legal from RUNNING, PAUSED, SUSPENDED, STOPPED,
+        SAVED and FAILED. Errors: SNAPSHOT_NOT_FOUND, ILLEGAL_STATE.
         A request has at most 64 KiB.
         """
 

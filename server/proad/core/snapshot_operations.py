@@ -10,7 +10,6 @@ from proad.core.requests import announce
 from proad.core.resolver import ResolvedResource, Resolver
 from proad.core.verb_runner import VerbRunner, verb_method
 from proad.model import (
-    Action,
     Footprint,
     Resource,
     RevertState,
@@ -98,8 +97,7 @@ class SnapshotOperations:
     async def delete(self, ref: str, name: str, *, children: bool) -> None:
         """Delete a snapshot; the resource itself stays as it is."""
         resolved, driver = await self._find(ref)
-        deleting = Action.DELETE_SNAPSHOT
-        async with self._verbs.run(resolved, Verb.UPDATE, action=deleting, name=name) as run:
+        async with self._verbs.run(resolved, Verb.DELETE_SNAPSHOT, name=name) as run:
             await driver.delete_snapshot(run.id, name, children=children)
 
     async def _find(self, ref: str) -> tuple[ResolvedResource, ports.Snapshots]:

@@ -137,7 +137,6 @@ class VerbRunner:
         *,
         force: bool = False,
         etag: str = "",
-        action: Action | None = None,
         wanted: ResourceState | None = None,
         name: str = "",
         announces: bool = True,
@@ -150,7 +149,6 @@ class VerbRunner:
             verb: decides in which states the verb is legal.
             force: whether the verb goes by force, and so preempts a graceful one.
             etag: the etag that the resource must still have; empty: any.
-            action: what the call does; None: the verb.
             wanted: the state in which the verb leaves the resource; None: what the verb implies.
             name: name of the snapshot that the verb is about.
             announces: whether to announce the verb to the current request. Otherwise the
@@ -166,7 +164,7 @@ class VerbRunner:
         """
         connection, resource = resolved.connection, resolved.resource
         intent = Intent(
-            action=action or Action(verb),
+            action=Action(verb),
             host=connection.ref.host,
             driver=connection.ref.driver,
             id=resource.id,

@@ -72,6 +72,7 @@ class Verb(StrEnum):
     UPDATE = "UPDATE"
     CREATE_SNAPSHOT = "CREATE_SNAPSHOT"
     REVERT_SNAPSHOT = "REVERT_SNAPSHOT"
+    DELETE_SNAPSHOT = "DELETE_SNAPSHOT"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,12 +29,13 @@ _LEGAL: Mapping[Verb, frozenset[ResourceState]] = {
     Verb.UPDATE: INACTIVE | {_S.RUNNING, _S.PAUSED, _S.SUSPENDED, _S.STARTING},
     Verb.CREATE_SNAPSHOT: frozenset({_S.RUNNING, _S.PAUSED, _S.STOPPED, _S.FAILED}),
     Verb.REVERT_SNAPSHOT: INACTIVE | {_S.RUNNING, _S.PAUSED},
+    Verb.DELETE_SNAPSHOT: INACTIVE | {_S.RUNNING, _S.PAUSED, _S.SUSPENDED},
 }
 # In an unknown state, the engine decides what is legal.
 LEGAL = {verb: states | {_S.OTHER} for verb, states in _LEGAL.items()}
 
 _NOTHING = "there is nothing to do"
-_DOMAINS_ONLY = frozenset({Verb.CREATE_SNAPSHOT, Verb.REVERT_SNAPSHOT})
+_DOMAINS_ONLY = frozenset({Verb.CREATE_SNAPSHOT, Verb.REVERT_SNAPSHOT, Verb.DELETE_SNAPSHOT})
 
 
 def allowed_verbs(

@@ -302,7 +302,7 @@ class LibvirtDriver:
 
     async def delete_snapshot(self, id: str, name: str, *, children: bool = False) -> None:
         """Delete a snapshot, and with `children` those taken after it."""
-        drop = partial(snapshots.delete, name=name, children=children)
+        drop = partial(snapshots.delete, self._reader, name=name, children=children)
         await self._connection.on(id, drop, timeout=self._connection.timing.long_call_timeout)
 
     # Volumes

@@ -139,7 +139,7 @@ class DomainRecovery:
             return (f"snapshot {footprint.snapshot}",)
         with suppress(SnapshotNotFoundError):
             domain = lookup(connection, footprint.mark)
-            snapshots.delete(domain, footprint.snapshot, children=False)
+            snapshots.find(domain, footprint.snapshot).delete()
         return ()
 
     def _volume(

@@ -147,9 +147,13 @@ def revert(
         _bring_to(domain, state)
 
 
-def delete(domain: libvirt.virDomain, name: str, *, children: bool) -> None:
+def delete(reader: DomainReader, domain: libvirt.virDomain, name: str, *, children: bool) -> None:
     """Delete a snapshot, and with `children` those taken after it."""
-    find(domain, name).delete(libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_CHILDREN if children else 0)
+    if error := refusal(Verb.DELETE_SNAPSHOT, reader.summary(domain)):
+        raise error
+    snapshot = find(domain, name)
+    flags = libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_CHILDREN if children else 0
+    guarded(reader, domain, Verb.DELETE_SNAPSHOT, lambda: snapshot.delete(flags))
 
 
 def view_of(

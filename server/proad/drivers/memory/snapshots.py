@@ -84,6 +84,7 @@ class MemorySnapshots:
     async def delete_snapshot(self, id: str, name: str, *, children: bool = False) -> None:
         """Delete a snapshot; its children go too, or become its parent's."""
         workload, _ = self._engine.domain(id, _CAPABILITY)
+        self._engine.permit(Verb.DELETE_SNAPSHOT, workload)
         parent = _taken(workload, name).snapshot.parent
         heirs = [each for each, t in workload.snapshots.items() if t.snapshot.parent == name]
         for heir in heirs:
