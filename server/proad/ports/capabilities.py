@@ -216,6 +216,9 @@ class Recovery(Protocol):
 
     Nothing that is older than the footprint, or that somebody else may have made, is taken for
     the create's.
+
+    Raises:
+        EngineTimedOutError: this process is still at the create, or at its undo.
     """
 
     async def find_created(self, footprint: Footprint) -> Found | None:

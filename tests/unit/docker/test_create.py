@@ -9,6 +9,7 @@ from proad.drivers.docker.create import ContainerCreator
 from proad.drivers.docker.http.api import Answer
 from proad.drivers.docker.reader import ContainerReader
 from proad.drivers.docker.recovery import ContainerRecovery
+from proad.drivers.under_way import CreatesUnderWay
 from proad.errors import AlreadyExistsError
 from proad.model import ContainerSpec
 from proad.ports import unannounced
@@ -29,8 +30,10 @@ class NameTakenEngine:
 
 async def test_create_container_with_name_of_hidden_container_is_refused():
     engine: Any = NameTakenEngine()
-    reader = ContainerReader(engine)
-    creation = ContainerCreator(engine, reader, ContainerRecovery(engine, reader))
+    reader, under_way = ContainerReader(engine), CreatesUnderWay("docker")
+    creation = ContainerCreator(
+        engine, reader, ContainerRecovery(engine, reader, under_way), under_way
+    )
     spec = ContainerSpec(image="proa-test/busybox:1", name="web")
     with pytest.raises(AlreadyExistsError) as caught:
         await creation.create(spec, start=False, announce=unannounced)

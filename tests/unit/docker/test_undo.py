@@ -12,6 +12,7 @@ from proad.drivers.docker.http.api import Answer
 from proad.drivers.docker.reader import ContainerReader
 from proad.drivers.docker.recovery import ContainerRecovery
 from proad.drivers.docker.timing import CleanUpTiming
+from proad.drivers.under_way import CreatesUnderWay
 from proad.errors import EngineTimedOutError
 from proad.model import ContainerSpec
 from proad.ports import unannounced
@@ -22,8 +23,10 @@ OK, NO_CONTENT, NOT_FOUND = HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.NOT
 
 
 def creator_of(engine: Any, timing: CleanUpTiming) -> ContainerCreator:
-    reader = ContainerReader(engine)
-    return ContainerCreator(engine, reader, ContainerRecovery(engine, reader), timing)
+    reader, under_way = ContainerReader(engine), CreatesUnderWay("docker")
+    return ContainerCreator(
+        engine, reader, ContainerRecovery(engine, reader, under_way), under_way, timing
+    )
 
 
 class DelayedEngine:

@@ -1,7 +1,6 @@
 """Creation of containers: all or nothing."""
 
 import asyncio
-from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from proad.drivers.docker.recovery import ContainerRecovery
 from proad.drivers.docker.spec import creation, endpoint
 from proad.drivers.docker.timing import CleanUpTiming
 from proad.drivers.docker.view import ended
+from proad.drivers.under_way import CreatesUnderWay
 from proad.errors import (
     AlreadyExistsError,
     EngineConflictError,
@@ -40,12 +40,14 @@ class ContainerCreator:
         engine: EngineClient,
         reader: ContainerReader,
         recovery: ContainerRecovery,
+        under_way: CreatesUnderWay,
         timing: CleanUpTiming = CleanUpTiming(),
     ) -> None:
         self._engine = engine
         self._timing = timing
         self._reader = reader
         self._recovery = recovery
+        self._under_way = under_way
         self._cleanups: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
@@ -64,24 +66,25 @@ class ContainerCreator:
         image_id, networks = await self._check(spec, start=start)
         body["Labels"][LIFETIME_LABEL] = lifetime_label(spec.lifetime, image_id)
         # Docker tells of the container before it answers with its id.
-        await announce(
-            Footprint(
-                mark=nonce,
-                create_time=datetime.now(UTC),
-                start=start,
-                networks=networks,
-            )
+        footprint = Footprint(
+            mark=nonce, create_time=datetime.now(UTC), start=start, networks=networks
         )
+        await announce(footprint)
+        self._under_way.add(footprint)
         # Shield the create: on cancellation the engine may be in the middle of a step, whose
         # outcome must be known before the step can be undone.
         make = self._make(spec, body, nonce, start=start)
         making = asyncio.create_task(make)
         try:
-            return await asyncio.shield(making)
+            created = await asyncio.shield(making)
         except BaseException as error:
             sure = isinstance(error, ProaError) and not _unsure(error)
-            await self._clean_up(self._undo(making, nonce, look_again=not sure))
+            undo = asyncio.create_task(self._undo(making, nonce, look_again=not sure))
+            undo.add_done_callback(lambda _: self._under_way.discard(footprint))
+            await self._clean_up(undo)
             raise
+        self._under_way.discard(footprint)
+        return created
 
     async def _check(self, spec: ContainerSpec, *, start: bool) -> tuple[str, tuple[str, ...]]:
         """Raise what the create would fail with, as far as that is cheap to know.
@@ -153,8 +156,7 @@ class ContainerCreator:
             return AlreadyExistsError("container", spec.name, existing_id=owner)
         return await self._reader.failure(answer, spec)
 
-    async def _clean_up(self, undo: Coroutine[Any, Any, None]) -> None:
-        cleanup = asyncio.create_task(undo)
+    async def _clean_up(self, cleanup: "asyncio.Task[None]") -> None:
         self._cleanups.add(cleanup)
         cleanup.add_done_callback(self._cleanups.discard)
         await asyncio.wait({cleanup}, timeout=self._timing.wait.total_seconds())

@@ -26,6 +26,7 @@ from proad.drivers.docker.timing import DockerTiming
 from proad.drivers.docker.update import ContainerUpdater
 from proad.drivers.threads import DEFAULT_TIMEOUT
 from proad.drivers.tolerant import INT32
+from proad.drivers.under_way import CreatesUnderWay
 from proad.errors import EngineConflictError, EngineTimedOutError
 from proad.model import (
     ContainerSpec,
@@ -110,9 +111,10 @@ class DockerDriver:
         )
         self.endpoint = self._engine.api.endpoint
         self._reader = ContainerReader(self._engine, timing.inspect_removal)
-        self._recovery = ContainerRecovery(self._engine, self._reader)
+        under_way = CreatesUnderWay(ENGINE)
+        self._recovery = ContainerRecovery(self._engine, self._reader, under_way)
         self._creator = ContainerCreator(
-            self._engine, self._reader, self._recovery, timing.clean_up
+            self._engine, self._reader, self._recovery, under_way, timing.clean_up
         )
         self._stopper = ContainerStopper(self._engine, self._reader, timing.stop)
         self._lifecycle = ContainerLifecycle(self._engine, self._reader, timing.transition)

@@ -4,6 +4,7 @@ from proad.drivers.docker.http.api import filters, quoted
 from proad.drivers.docker.http.engine_client import EngineClient
 from proad.drivers.docker.labels import CREATION_LABEL
 from proad.drivers.docker.reader import FULL_ID, ContainerReader, path, summaries_of
+from proad.drivers.under_way import CreatesUnderWay
 from proad.model import ACTIVE, Footprint, Found, Resource, StateReason
 
 _LIST = "/containers/json"
@@ -12,12 +13,16 @@ _LIST = "/containers/json"
 class ContainerRecovery:
     """Finds and removes what is labelled with the nonce of a create."""
 
-    def __init__(self, engine: EngineClient, reader: ContainerReader) -> None:
+    def __init__(
+        self, engine: EngineClient, reader: ContainerReader, under_way: CreatesUnderWay
+    ) -> None:
         self._engine = engine
         self._reader = reader
+        self._under_way = under_way
 
     async def find(self, footprint: Footprint) -> Found | None:
         """Return the container that a create made; see `ports.Recovery`."""
+        self._under_way.check(footprint)
         for listed in await self._made(footprint.mark):
             if (made := await self._reader.find(listed.id)) is not None:
                 return Found(made=made, complete=_complete(made, footprint))
@@ -25,6 +30,7 @@ class ContainerRecovery:
 
     async def undo(self, footprint: Footprint) -> tuple[str, ...]:
         """Remove what a create made, unless it runs; see `ports.Recovery`."""
+        self._under_way.check(footprint)
         made = await self._made(footprint.mark)
         if not any(each.state in ACTIVE for each in made):
             # Not by force: somebody may start it now.

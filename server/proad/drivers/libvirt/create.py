@@ -29,7 +29,7 @@ from proad.drivers.libvirt.xml import metadata
 from proad.drivers.libvirt.xml.domain_xml import Parts, domain_xml
 from proad.drivers.libvirt.xml.metadata import NAMESPACE, Metadata, in_domain
 from proad.drivers.libvirt.xml.parser import serialise
-from proad.drivers.threads import from_thread
+from proad.drivers.under_way import CreatesUnderWay
 from proad.errors import AlreadyExistsError, EngineConflictError
 from proad.model import DomainSpec, DomainXml, Footprint, Lifetime, Resource
 from proad.ports import AnnounceFootprint
@@ -61,19 +61,12 @@ class _Create:
         host: facts about the host.
         rollback: gets the undo of each step.
         start: whether the domain is to be started.
-        announce: called with the footprint before the first change.
     """
 
     connection: libvirt.virConnect
     host: HostFacts
     rollback: Rollback
     start: bool
-    announce: Callable[[Footprint], None]
-
-    def tell(self, footprint: Footprint) -> None:
-        """AnnounceFootprint the create; nothing was changed before."""
-        self.announce(footprint)
-        self.rollback.check()
 
 
 class DomainCreator:
@@ -85,6 +78,7 @@ class DomainCreator:
         host: has the facts about the host.
         storage: finds and creates volumes.
         media: checks media that are named by a path.
+        under_way: has the creates that are under way.
     """
 
     def __init__(
@@ -94,12 +88,14 @@ class DomainCreator:
         host: LibvirtHost,
         storage: Storage,
         media: Media,
+        under_way: CreatesUnderWay,
     ) -> None:
         self._connection = connection
         self._reader = reader
         self._host = host
         self._storage = storage
         self._media = media
+        self._under_way = under_way
         # Serialises the check of name and UUID with the definition: libvirt takes a second
         # definition for an update of the first.
         self._defining = threading.Lock()
@@ -123,22 +119,21 @@ class DomainCreator:
         start: bool,
         announce: AnnounceFootprint,
     ) -> Resource:
-        tell = from_thread(announce)
-
         def run(connection: libvirt.virConnect, rollback: Rollback) -> Resource:
             create = _Create(
                 connection=connection,
                 host=self._host.facts(connection),
                 rollback=rollback,
                 start=start,
-                announce=tell,
             )
             domain = make(create)
             # An earlier domain may have had the same UUID a moment ago.
             self._reader.forget(domain.UUIDString())
             return self._reader.full(domain)
 
-        return await all_or_nothing(self._connection, run)
+        return await all_or_nothing(
+            self._connection, run, announce=announce, under_way=self._under_way
+        )
 
     def _from_spec(self, spec: DomainSpec, create: _Create) -> libvirt.virDomain:
         connection, host = create.connection, create.host
@@ -151,7 +146,7 @@ class DomainCreator:
             prepared = sources.prepare(spec)
             now = datetime.now(UTC)
             volumes = (each for each in prepared if isinstance(each, PreparedVolume))
-            create.tell(
+            create.rollback.begin(
                 Footprint(
                     mark=id,
                     create_time=now,
@@ -184,7 +179,7 @@ class DomainCreator:
         identity = _Identity(given.name, given.id, now, now)
         sources = given.root.iter("source")
         paths = [path for each in sources if (path := each.get("file") or each.get("dev"))]
-        create.tell(Footprint(mark=given.id, create_time=now, start=create.start))
+        create.rollback.begin(Footprint(mark=given.id, create_time=now, start=create.start))
         with values_of("xml", whole=True), self._storage.reservations.reserve(paths):
             return self._define(create, given.root, identity, source.lifetime)
 

@@ -40,6 +40,7 @@ from proad.drivers.libvirt.timing import LibvirtTiming
 from proad.drivers.records import LocalVolumeRecords
 from proad.drivers.threads import from_thread
 from proad.drivers.tolerant import Omissions
+from proad.drivers.under_way import CreatesUnderWay
 from proad.errors import redacted
 from proad.model import (
     DeleteOptions,
@@ -131,8 +132,9 @@ class LibvirtDriver:
         pool_path = default_pool_path or DEFAULT_POOL_PATH
         self._storage = Storage(Finder(default_pool, pool_path), self._catalog)
         media = Media((*media_dirs, pool_path))
+        self._under_way = CreatesUnderWay(ENGINE)
         self._creator = DomainCreator(
-            self._connection, self._reader, self._host, self._storage, media
+            self._connection, self._reader, self._host, self._storage, media, self._under_way
         )
         self._lifecycle = DomainLifecycle(self._connection, self._reader)
         self._stopper = DomainStopper(
@@ -151,6 +153,7 @@ class LibvirtDriver:
             self._catalog,
             self._deleter,
             self._omissions,
+            self._under_way,
         )
 
     async def __aenter__(self) -> Self:
@@ -276,13 +279,15 @@ class LibvirtDriver:
         announce: AnnounceFootprint = unannounced,
     ) -> Snapshot:
         """Take a snapshot, with memory if the domain is active."""
-        take = partial(
-            snapshots.create,
-            self._reader,
-            spec=spec,
-            omissions=self._omissions,
-            announce=from_thread(announce),
-        )
+        tell = from_thread(announce)
+
+        def take(domain: libvirt.virDomain) -> Snapshot:
+            call = Rollback(tell, self._under_way)
+            try:
+                return snapshots.create(self._reader, domain, spec, self._omissions, call.begin)
+            finally:
+                call.end()
+
         return await self._connection.on(
             id, take, timeout=self._connection.timing.long_call_timeout
         )
@@ -317,7 +322,6 @@ class LibvirtDriver:
         self, spec: VolumeSpec, *, announce: AnnounceFootprint = unannounced
     ) -> Volume:
         """Create a volume."""
-        tell = from_thread(announce)
 
         def make(connection: libvirt.virConnect, rollback: Rollback) -> Volume:
             with ExitStack() as reserved:
@@ -325,12 +329,13 @@ class LibvirtDriver:
                     reserved.enter_context(self._storage.reserved(connection, spec.base))
                 prepared = self._storage.prepare(connection, spec, id=str(uuid4()))
                 planned = prepared.planned(self._storage.find)
-                tell(Footprint(create_time=datetime.now(UTC), volumes=(planned,)))
-                rollback.check()
+                rollback.begin(Footprint(create_time=datetime.now(UTC), volumes=(planned,)))
                 volume = self._storage.create(connection, prepared, rollback)
                 return view_of(volume, planned.pool, spec.format)
 
-        return await all_or_nothing(self._connection, make)
+        return await all_or_nothing(
+            self._connection, make, announce=announce, under_way=self._under_way
+        )
 
     async def delete_volume(
         self, pool: str, name: str, *, ignore_unreadable: Collection[str] = ()

@@ -19,6 +19,7 @@ from proad.drivers.libvirt.storage.storage import Storage
 from proad.drivers.libvirt.storage.volume_view import view_of
 from proad.drivers.libvirt.xml import metadata
 from proad.drivers.tolerant import Omissions
+from proad.drivers.under_way import CreatesUnderWay
 from proad.errors import (
     InUseError,
     ResourceNotFoundError,
@@ -52,6 +53,7 @@ class DomainRecovery:
         catalog: the records of the volumes that Proa created.
         deleter: deletes domains.
         omissions: notes what is unreadable.
+        under_way: has the creates that are under way.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class DomainRecovery:
         catalog: VolumeCatalog,
         deleter: DomainDeleter,
         omissions: Omissions,
+        under_way: CreatesUnderWay,
     ) -> None:
         self._connection = connection
         self._reader = reader
@@ -69,9 +72,11 @@ class DomainRecovery:
         self._catalog = catalog
         self._deleter = deleter
         self._omissions = omissions
+        self._under_way = under_way
 
     async def find(self, footprint: Footprint) -> Found | None:
         """Return what a create has made; see `ports.Recovery`."""
+        self._under_way.check(footprint)
 
         def look(connection: libvirt.virConnect) -> Found | None:
             if not footprint.mark:
@@ -90,6 +95,7 @@ class DomainRecovery:
 
     async def undo(self, footprint: Footprint) -> tuple[str, ...]:
         """Remove what a create has left; see `ports.Recovery`."""
+        self._under_way.check(footprint)
         if footprint.snapshot:
             return await self._connection.call(lambda c: self._undo_snapshot(c, footprint))
         if footprint.mark:

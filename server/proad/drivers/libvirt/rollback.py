@@ -9,12 +9,17 @@ import libvirt
 import structlog
 
 from proad.drivers.libvirt.connections.connection import Connection
+from proad.drivers.libvirt.errors import ENGINE
+from proad.drivers.threads import from_thread
+from proad.drivers.under_way import CreatesUnderWay
 from proad.errors import (
     EngineTimedOutError,
     EngineUnreachableError,
     ProaError,
     ResourceNotFoundError,
 )
+from proad.model import Footprint
+from proad.ports import AnnounceFootprint
 
 T = TypeVar("T")
 
@@ -30,13 +35,37 @@ class CreateCancelledError(Exception):
 
 
 class Rollback:
-    """The undo steps of a create; used by one thread, cancelled from another."""
+    """The undo steps of a create; used by one thread, cancelled from another.
 
-    def __init__(self) -> None:
+    Args:
+        announce: called on the thread with what the create will leave.
+        under_way: has the create from then on until `end`.
+    """
+
+    def __init__(
+        self,
+        announce: Callable[[Footprint], None] = lambda _footprint: None,
+        under_way: CreatesUnderWay | None = None,
+    ) -> None:
+        self._announce = announce
+        self._under_way = under_way or CreatesUnderWay(ENGINE)
         self._lock = threading.Lock()
         self._undo: list[tuple[str, Undo]] = []
         self._cancelled = False
         self._committed = False
+        self._footprint: Footprint | None = None
+
+    def begin(self, footprint: Footprint) -> None:
+        """Announce the create, before its first step; stop if the create was cancelled."""
+        self._announce(footprint)
+        self._under_way.add(footprint)
+        self._footprint = footprint
+        self.check()
+
+    def end(self) -> None:
+        """End the create: its thread changes nothing any more."""
+        if self._footprint is not None:
+            self._under_way.discard(self._footprint)
 
     def on_failure(self, what: str, undo: Undo) -> None:
         """Add the undo of the step that was just done; stop if the create was cancelled."""
@@ -79,10 +108,21 @@ class Rollback:
 
 
 async def all_or_nothing(
-    connection: Connection, make: Callable[[libvirt.virConnect, Rollback], T]
+    connection: Connection,
+    make: Callable[[libvirt.virConnect, Rollback], T],
+    *,
+    announce: AnnounceFootprint,
+    under_way: CreatesUnderWay,
 ) -> T:
-    """Run `make` on a thread; undo its steps if it fails or the caller is cancelled."""
-    rollback = Rollback()
+    """Run `make` on a thread; undo its steps if it fails or the caller is cancelled.
+
+    Args:
+        connection: to libvirt.
+        make: begins the rollback, creates, and adds its steps to the rollback.
+        announce: awaited when the rollback begins.
+        under_way: has the create until its thread is done.
+    """
+    rollback = Rollback(from_thread(announce), under_way)
 
     def attempt(own: libvirt.virConnect) -> T:
         try:
@@ -91,6 +131,8 @@ async def all_or_nothing(
         except BaseException:
             rollback.undo(own)
             raise
+        finally:
+            rollback.end()
         return made
 
     call = asyncio.ensure_future(
