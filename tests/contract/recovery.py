@@ -10,7 +10,7 @@ import pytest
 from contract.announced import Announced, StopHereError, stop_here
 from contract.containers import IDLE, IMAGE
 from contract.domains import MEMORY, MIB, new_disk
-from contract.harness import FORCE, DriverHarness
+from contract.harness import DriverHarness
 from eventually import eventually
 from proad.model import (
     ContainerSpec,
@@ -173,8 +173,7 @@ class RecoveryContract:
             after = await owned(harness)
             assert await recovery(harness).undo_created(footprint) == ()
             assert await owned(harness) == after  # no running workload is undone
-            await harness.driver.stop(made.id, FORCE)
-        left = await recovery(harness).undo_created(footprint)
+        left = await recovery(harness).undo_created(footprint, force=True)
         if footprint.named_by_caller:
             assert left == (f"snapshot {made.name}",)
             return

@@ -77,6 +77,13 @@ class Hosts:
             and (not which.image or ResourceKind.CONTAINER in connection.driver.kinds)
         ]
 
+    def connection(self, host: str, driver: str) -> EngineConnection | None:
+        """Return the connection of a driver on a host; None: there is none."""
+        for connection in self.connections:
+            if (connection.host, connection.driver.name) == (host, driver):
+                return connection
+        return None
+
     def offering(self, capability: type[P], host: str) -> tuple[EngineConnection, P]:
         """Return the connection, and its driver, of the engine on a host with a capability.
 

@@ -224,8 +224,8 @@ class Recovery(Protocol):
     async def find_created(self, footprint: Footprint) -> Found | None:
         """Return what a create has made; None: nothing, or nothing that is provably the create's."""
 
-    async def undo_created(self, footprint: Footprint) -> tuple[str, ...]:
-        """Remove what a create has left, and do nothing to a resource that runs.
+    async def undo_created(self, footprint: Footprint, *, force: bool = False) -> tuple[str, ...]:
+        """Remove what a create has left, and do nothing to a resource that runs, unless `force`.
 
         Nothing that is not provably the create's is removed. Not to find anything is no error:
         the engine may still be at it.

@@ -280,6 +280,6 @@ class DockerDriver:
         """Return what an interrupted create has made."""
         return await self._recovery.find(footprint)
 
-    async def undo_created(self, footprint: Footprint) -> tuple[str, ...]:
+    async def undo_created(self, footprint: Footprint, *, force: bool = False) -> tuple[str, ...]:
         """Remove what an interrupted create has left."""
-        return await self._recovery.undo(footprint)
+        return await self._recovery.undo(footprint, force=force)

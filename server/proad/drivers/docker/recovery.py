@@ -28,13 +28,13 @@ class ContainerRecovery:
                 return Found(made=made, complete=_complete(made, footprint))
         return None
 
-    async def undo(self, footprint: Footprint) -> tuple[str, ...]:
+    async def undo(self, footprint: Footprint, *, force: bool) -> tuple[str, ...]:
         """Remove what a create made, unless it runs; see `ports.Recovery`."""
         self._under_way.check(footprint)
         made = await self._made(footprint.mark)
-        if not any(each.state in ACTIVE for each in made):
-            # Not by force: somebody may start it now.
-            await self._remove([each.id for each in made], footprint.mark, force=False)
+        if force or not any(each.state in ACTIVE for each in made):
+            # Somebody may start it now.
+            await self._remove([each.id for each in made], footprint.mark, force=force)
         return ()
 
     async def remove(self, nonce: str) -> bool | None:

@@ -93,7 +93,7 @@ class DomainRecovery:
 
         return await self._connection.call(look)
 
-    async def undo(self, footprint: Footprint) -> tuple[str, ...]:
+    async def undo(self, footprint: Footprint, *, force: bool) -> tuple[str, ...]:
         """Remove what a create has left; see `ports.Recovery`."""
         self._under_way.check(footprint)
         if footprint.snapshot:
@@ -101,10 +101,10 @@ class DomainRecovery:
         if footprint.mark:
             domain = await self._connection.call(lambda c: self._domain(c, footprint))
             if domain is not None:
-                if domain.state in ACTIVE:
+                if domain.state in ACTIVE and not force:
                     return ()
                 with suppress(ResourceNotFoundError):
-                    await self._deleter.delete(domain.id, DeleteOptions())
+                    await self._deleter.delete(domain.id, DeleteOptions(force=force))
         return await self._connection.call(
             lambda c: tuple(
                 left

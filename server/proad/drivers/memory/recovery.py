@@ -32,7 +32,7 @@ class MemoryRecovery:
         fresh = made.state_detail.reason is StateReason.NEVER_STARTED
         return Found(made=made, complete=not (footprint.start and fresh))
 
-    async def undo(self, footprint: Footprint) -> tuple[str, ...]:
+    async def undo(self, footprint: Footprint, *, force: bool) -> tuple[str, ...]:
         """Remove what a create has left, but nothing that runs or that a caller named."""
         self._engine.connection.check()
         if not footprint.mark:
@@ -43,7 +43,7 @@ class MemoryRecovery:
         if workload is None or await self.find(footprint) is None:
             return ()
         if not footprint.snapshot:
-            if workload.resource.state not in ACTIVE:
+            if force or workload.resource.state not in ACTIVE:
                 self._engine.remove(workload)
         elif footprint.named_by_caller:
             return (f"snapshot {footprint.snapshot}",)

@@ -1,0 +1,174 @@
+"""What became of requests that the daemon, or its engine, did not finish."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from proad import ports
+from proad.core.engine_connection import EngineConnection
+from proad.core.hosts import Hosts, require
+from proad.core.removals import Removals
+from proad.core.requests import RETENTION, Judgement
+from proad.errors import (
+    ImageNotFoundError,
+    RequestInterruptedError,
+    ResourceNotFoundError,
+    SnapshotNotFoundError,
+    VolumeNotFoundError,
+)
+from proad.model import (
+    Action,
+    Footprint,
+    Intent,
+    Resource,
+    ResourceState,
+    ResourceView,
+    Snapshot,
+    Volume,
+)
+from proad.ports.requests import RequestRecord
+
+_PASSING = frozenset({ResourceState.STARTING, ResourceState.STOPPING, ResourceState.REMOVING})
+_UNKNOWN = Judgement(error=RequestInterruptedError("unknown"))
+_SUCCEEDED = Judgement()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryTiming:
+    """Durations of judgements, in seconds.
+
+    Attributes:
+        settles_within: how long a resource that is starting, stopping or being removed may take
+            until it is judged as it is.
+        interval: time between two looks at such a resource.
+    """
+
+    settles_within: float = 30.0
+    interval: float = 0.2
+
+
+class RequestJudge:
+    """Judges interrupted requests by what is on their engines; implements `core.requests.Judge`.
+
+    Nothing is done a second time. What a create has left half done is undone.
+
+    Args:
+        hosts: the engines.
+        removals: removes what interrupted creates make later.
+        timing: durations.
+    """
+
+    def __init__(
+        self, hosts: Hosts, removals: Removals, timing: RecoveryTiming = RecoveryTiming()
+    ) -> None:
+        self._hosts = hosts
+        self._removals = removals
+        self._timing = timing
+
+    async def judge(self, record: RequestRecord) -> Judgement | None:
+        """Return what became of a request; None: that cannot be told yet.
+
+        Raises:
+            ProaError: that cannot be told yet.
+        """
+        intent = record.intent
+        connection = None
+        if intent is not None:
+            connection = self._hosts.connection(intent.host, intent.driver)
+        if intent is None or connection is None:  # the host is not configured any more
+            return _UNKNOWN
+        if intent.footprint is not None:
+            return await self._created(connection, intent, intent.footprint)
+        match intent.action:
+            case Action.START | Action.STOP | Action.PAUSE | Action.RESUME:
+                return await self._state(connection, intent)
+            case Action.DELETE:
+                there = await self._settled(connection, intent.id)
+                return _SUCCEEDED if there is None else _UNKNOWN
+            case Action.DELETE_SNAPSHOT:
+                snapshots = require(connection.driver, ports.Snapshots)
+                return await self._gone(
+                    connection, lambda: snapshots.get_snapshot(intent.id, intent.name)
+                )
+            case Action.DELETE_IMAGE:
+                images = require(connection.driver, ports.Images)
+                return await self._gone(connection, lambda: images.get_image(intent.name))
+            case Action.DELETE_VOLUME:
+                return await self._volume_gone(connection, intent)
+            case Action.LOGOUT_REGISTRY:
+                return _SUCCEEDED  # credentials are kept in memory alone
+        return _UNKNOWN
+
+    async def _created(
+        self, connection: EngineConnection, intent: Intent, footprint: Footprint
+    ) -> Judgement | None:
+        """Finish or undo a create."""
+        driver = require(connection.driver, ports.Recovery)
+        found = await connection.read(lambda: driver.find_created(footprint))
+        if found is not None and found.complete:
+            return Judgement(about=await self._told(connection, found.made))
+        with connection.call():
+            left = await driver.undo_created(footprint)
+        if found is not None:
+            return None  # look whether it is gone
+        self._removals.add(intent, datetime.now(UTC) + RETENTION)
+        return Judgement(error=RequestInterruptedError("none", left=left))
+
+    async def _told(
+        self, connection: EngineConnection, made: Resource | Snapshot | Volume
+    ) -> Resource | Snapshot | Volume:
+        """Return what was made, as a response has it."""
+        match made:
+            case Resource():
+                summary = await connection.read(
+                    lambda: connection.driver.get_resource(made.id, ResourceView.SUMMARY)
+                )
+                return replace(summary, host=connection.host)
+            case Volume():
+                return replace(made, host=connection.host)
+        return made
+
+    async def _state(self, connection: EngineConnection, intent: Intent) -> Judgement:
+        """Judge a verb that leaves its resource in one state."""
+        now = await self._settled(connection, intent.id)
+        if now is None:
+            # A TRANSIENT resource goes with its stop.
+            return _SUCCEEDED if intent.action is Action.STOP else _UNKNOWN
+        if now.state is not intent.wanted:
+            return _UNKNOWN
+        return Judgement(about=replace(now, host=connection.host))
+
+    async def _settled(self, connection: EngineConnection, id: str) -> Resource | None:
+        """Return a resource that is not on its way to another state; None: there is none."""
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + self._timing.settles_within
+        while True:
+            try:
+                now = await connection.read(
+                    lambda: connection.driver.get_resource(id, ResourceView.SUMMARY)
+                )
+            except ResourceNotFoundError:
+                return None
+            if now.state not in _PASSING or clock() >= deadline:
+                return now
+            await asyncio.sleep(self._timing.interval)
+
+    async def _gone(
+        self, connection: EngineConnection, look: Callable[[], Awaitable[object]]
+    ) -> Judgement:
+        """Judge a delete by what looks for the deleted thing."""
+        try:
+            await connection.read(look)
+        except (ResourceNotFoundError, SnapshotNotFoundError, ImageNotFoundError):
+            return _SUCCEEDED
+        return _UNKNOWN
+
+    async def _volume_gone(self, connection: EngineConnection, intent: Intent) -> Judgement:
+        driver = require(connection.driver, ports.Volumes)
+        try:
+            there = await connection.read(lambda: driver.list_volumes(intent.pool))
+        except VolumeNotFoundError:
+            return _SUCCEEDED
+        named = any(volume.name == intent.name for volume in there)
+        return _UNKNOWN if named else _SUCCEEDED
