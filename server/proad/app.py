@@ -5,7 +5,7 @@ import resource
 import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 
 import structlog
@@ -25,8 +25,10 @@ from proad.core.inventory import HISTORY_SIZE, ChangeHistory, Inventory, Store
 from proad.core.lifecycle import Lifecycle
 from proad.core.listing import ResourceLister
 from proad.core.provisioning import Provisioning
+from proad.core.recovery import RequestJudge
 from proad.core.registries import AllowedRegistries
-from proad.core.requests import Checkpoint, RequestJournal, UnknowingJudge, passed
+from proad.core.removals import Removals
+from proad.core.requests import RETENTION, Checkpoint, RequestJournal, passed
 from proad.core.resolver import Resolver
 from proad.core.shielded_tasks import ShieldedTasks
 from proad.core.slices import TimeSlicer
@@ -157,11 +159,13 @@ async def serving(
         verbs = VerbRunner(resolver, inventory, tasks, timing.verbs)
         provisioning = Provisioning(hosts, resolver, tasks, inventory)
         registries = AllowedRegistries(settings.allowed_registries)
+        requests = RequestStore(database, daemon_id(settings.state_dir))
+        removals = Removals(hosts, timing.removals)
         journal = RequestJournal(
-            RequestStore(database, daemon_id(settings.state_dir)),
+            requests,
             tasks,
             ProtoAnswerCodec(methods()),
-            UnknowingJudge(),
+            RequestJudge(hosts, removals, timing.recovery),
             timing=timing.journal,
             checkpoint=checkpoint,
         )
@@ -204,6 +208,8 @@ async def serving(
         )
         await stack.enter_async_context(_supervised(connections))
         await stack.enter_async_context(inventory.following())
+        failed = await requests.failed_creates(datetime.now(UTC) - RETENTION)
+        await stack.enter_async_context(removals.watching(failed))
         await stack.enter_async_context(journal.opened())
         await server.start()
         stack.push_async_callback(_drain, server, tasks, settings.drain_timeout)

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from proad.auth.timing import AuthTiming
 from proad.core.engine_connection import ProbeTiming
 from proad.core.inventory import InventoryTiming
+from proad.core.recovery import RecoveryTiming
+from proad.core.removals import RemovalTiming
 from proad.core.requests import JournalTiming
 from proad.core.resolver import ResolverTiming
 from proad.core.stats_service import StatsStreamTiming
@@ -22,5 +24,7 @@ class DaemonTiming:
     resolver: ResolverTiming = field(default_factory=ResolverTiming)
     verbs: VerbTiming = field(default_factory=VerbTiming)
     journal: JournalTiming = field(default_factory=JournalTiming)
+    recovery: RecoveryTiming = field(default_factory=RecoveryTiming)
+    removals: RemovalTiming = field(default_factory=RemovalTiming)
     stats: StatsStreamTiming = field(default_factory=StatsStreamTiming)
     rpc: RpcTiming = field(default_factory=RpcTiming)

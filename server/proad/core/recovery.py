@@ -9,7 +9,7 @@ from proad import ports
 from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts, require
 from proad.core.removals import Removals
-from proad.core.requests import RETENTION, Judgement
+from proad.core.requests import Judgement
 from proad.errors import (
     ImageNotFoundError,
     RequestInterruptedError,
@@ -80,25 +80,31 @@ class RequestJudge:
             return _UNKNOWN
         if intent.footprint is not None:
             return await self._created(connection, intent, intent.footprint)
+        return await self._done(connection, intent)
+
+    async def _done(self, connection: EngineConnection, intent: Intent) -> Judgement:
+        """Judge what is no create by whether what was asked for is so now."""
+        driver = connection.driver
         match intent.action:
             case Action.START | Action.STOP | Action.PAUSE | Action.RESUME:
                 return await self._state(connection, intent)
             case Action.DELETE:
-                there = await self._settled(connection, intent.id)
-                return _SUCCEEDED if there is None else _UNKNOWN
+                gone = await self._settled(connection, intent.id) is None
             case Action.DELETE_SNAPSHOT:
-                snapshots = require(connection.driver, ports.Snapshots)
-                return await self._gone(
+                snapshots = require(driver, ports.Snapshots)
+                gone = await _gone(
                     connection, lambda: snapshots.get_snapshot(intent.id, intent.name)
                 )
             case Action.DELETE_IMAGE:
-                images = require(connection.driver, ports.Images)
-                return await self._gone(connection, lambda: images.get_image(intent.name))
+                images = require(driver, ports.Images)
+                gone = await _gone(connection, lambda: images.get_image(intent.name))
             case Action.DELETE_VOLUME:
-                return await self._volume_gone(connection, intent)
+                gone = await self._volume_gone(connection, intent)
             case Action.LOGOUT_REGISTRY:
-                return _SUCCEEDED  # credentials are kept in memory alone
-        return _UNKNOWN
+                gone = True  # credentials are kept in memory alone
+            case _:
+                return _UNKNOWN
+        return _SUCCEEDED if gone else _UNKNOWN
 
     async def _created(
         self, connection: EngineConnection, intent: Intent, footprint: Footprint
@@ -112,7 +118,7 @@ class RequestJudge:
             left = await driver.undo_created(footprint)
         if found is not None:
             return None  # look whether it is gone
-        self._removals.add(intent, datetime.now(UTC) + RETENTION)
+        self._removals.add(intent, datetime.now(UTC))
         return Judgement(error=RequestInterruptedError("none", left=left))
 
     async def _told(
@@ -154,21 +160,19 @@ class RequestJudge:
                 return now
             await asyncio.sleep(self._timing.interval)
 
-    async def _gone(
-        self, connection: EngineConnection, look: Callable[[], Awaitable[object]]
-    ) -> Judgement:
-        """Judge a delete by what looks for the deleted thing."""
-        try:
-            await connection.read(look)
-        except (ResourceNotFoundError, SnapshotNotFoundError, ImageNotFoundError):
-            return _SUCCEEDED
-        return _UNKNOWN
-
-    async def _volume_gone(self, connection: EngineConnection, intent: Intent) -> Judgement:
+    async def _volume_gone(self, connection: EngineConnection, intent: Intent) -> bool:
         driver = require(connection.driver, ports.Volumes)
         try:
             there = await connection.read(lambda: driver.list_volumes(intent.pool))
-        except VolumeNotFoundError:
-            return _SUCCEEDED
-        named = any(volume.name == intent.name for volume in there)
-        return _UNKNOWN if named else _SUCCEEDED
+        except VolumeNotFoundError:  # the pool itself
+            return True
+        return all(volume.name != intent.name for volume in there)
+
+
+async def _gone(connection: EngineConnection, look: Callable[[], Awaitable[object]]) -> bool:
+    """Return whether a thing is gone, by what looks for it."""
+    try:
+        await connection.read(look)
+    except (ResourceNotFoundError, SnapshotNotFoundError, ImageNotFoundError):
+        return True
+    return False

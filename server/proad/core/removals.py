@@ -10,6 +10,7 @@ import structlog
 
 from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts
+from proad.core.requests import RETENTION
 from proad.errors import ProaError
 from proad.model import Footprint, Intent
 from proad.ports import Recovery
@@ -46,28 +47,28 @@ class Removals:
         self._tasks: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
-    async def watching(self, intents: Iterable[tuple[Intent, datetime]]) -> AsyncIterator[None]:
+    async def watching(self, failed: Iterable[tuple[Intent, datetime]]) -> AsyncIterator[None]:
         """Watch within the block.
 
         Args:
-            intents: the interrupted creates of earlier runs, each with the end of its watch.
+            failed: the creates that failed in earlier runs, and when they did.
         """
         try:
-            for intent, until in intents:
-                self.add(intent, until)
+            for intent, end_time in failed:
+                self.add(intent, end_time)
             yield
         finally:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def add(self, intent: Intent, until: datetime) -> None:
-        """Remove until then what a create makes, as far as it is provably the create's."""
+    def add(self, intent: Intent, end_time: datetime) -> None:
+        """Remove what a create that failed makes later, as far as it is provably the create's."""
         connection = self._hosts.connection(intent.host, intent.driver)
         footprint = None if intent.footprint is None else _provable(intent.footprint)
         if connection is None or footprint is None:
             return
-        task = asyncio.create_task(self._watch(connection, footprint, until))
+        task = asyncio.create_task(self._watch(connection, footprint, end_time + RETENTION))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -58,6 +58,9 @@ class RequestRecords(Protocol):
     async def running(self) -> list[RequestRecord]:
         """Return the records whose outcome is not known, the oldest first."""
 
+    async def failed_creates(self, since: datetime) -> list[tuple[Intent, datetime]]:
+        """Return the intents of the creates that failed since then, and when they did."""
+
     async def get(self, key: RequestKey) -> RequestRecord | None:
         """Return a record; None if there is none."""
 

@@ -46,6 +46,18 @@ class RequestStore:
         async with self._database.read() as connection:
             return [_record(row) for row in await connection.execute(wanted)]
 
+    async def failed_creates(self, since: datetime) -> list[tuple[Intent, datetime]]:
+        """Return the intents of the creates that failed since then, and when they did."""
+        wanted = select(requests.c.intent, requests.c.end_time).where(
+            self._ours, requests.c.end_time >= since, requests.c.state == str(RequestState.FAILED)
+        )
+        async with self._database.read() as connection:
+            return [
+                (_INTENTS.validate_python(row.intent), row.end_time)
+                for row in await connection.execute(wanted)
+                if row.intent is not None and row.intent.get("footprint") is not None
+            ]
+
     async def get(self, key: RequestKey) -> RequestRecord | None:
         """Return a record; None if there is none."""
         async with self._database.read() as connection:

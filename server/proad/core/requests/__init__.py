@@ -5,6 +5,7 @@ A change announces its `Intent` to the current request before its first effect; 
 
 from proad.core.requests.current import Announce, announce, announce_to, cancellable
 from proad.core.requests.entry import NewRequest, Publish, Serve
+from proad.core.requests.index import RETENTION
 from proad.core.requests.journal import Checkpoint, JournalTiming, RequestJournal, passed
 from proad.core.requests.outcome import (
     AnswerCodec,
@@ -17,6 +18,7 @@ from proad.core.requests.outcome import (
 from proad.ports.requests import RequestKey, RequestRecord
 
 __all__ = [
+    "RETENTION",
     "Announce",
     "AnswerCodec",
     "Checkpoint",

@@ -33,6 +33,14 @@ class MemoryRecords:
         await self._reach()
         return [each for each in self.kept.values() if each.state is RequestState.RUNNING]
 
+    async def failed_creates(self, since):
+        await self._reach()
+        return [
+            (each.intent, each.end_time)
+            for each in self.kept.values()
+            if each.state is RequestState.FAILED and each.intent and each.intent.footprint
+        ]
+
     async def get(self, key):
         await self._reach()
         return self.kept.get(key)
