@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from proad.core.engine_connection import EngineConnection
 from proad.errors import CapabilityMissingError, HostNotFoundError
-from proad.model import Capability, Engine, Host, ResourceFilter, ResourceKind, StopMode
+from proad.model import Capability, Engine, EngineRef, Host, ResourceFilter, ResourceKind, StopMode
 from proad.ports import (
     Containers,
     Domains,
@@ -80,7 +80,7 @@ class Hosts:
     def connection(self, host: str, driver: str) -> EngineConnection | None:
         """Return the connection of a driver on a host; None: there is none."""
         for connection in self.connections:
-            if (connection.host, connection.driver.name) == (host, driver):
+            if connection.ref == EngineRef(host, driver):
                 return connection
         return None
 

@@ -130,9 +130,9 @@ class RequestJudge:
                 summary = await connection.read(
                     lambda: connection.driver.get_resource(made.id, ResourceView.SUMMARY)
                 )
-                return replace(summary, host=connection.host)
+                return replace(summary, engine=connection.ref)
             case Volume():
-                return replace(made, host=connection.host)
+                return replace(made, host=connection.ref.host)
         return made
 
     async def _state(self, connection: EngineConnection, intent: Intent) -> Judgement:
@@ -143,7 +143,7 @@ class RequestJudge:
             return _SUCCEEDED if intent.action is Action.STOP else _UNKNOWN
         if now.state is not intent.wanted:
             return _UNKNOWN
-        return Judgement(about=replace(now, host=connection.host))
+        return Judgement(about=replace(now, engine=connection.ref))
 
     async def _settled(self, connection: EngineConnection, id: str) -> Resource | None:
         """Return a resource that is not on its way to another state; None: there is none."""

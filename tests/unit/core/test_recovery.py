@@ -98,7 +98,7 @@ async def test_judge_create_that_is_complete_succeeds_with_the_summary(driver, j
     verdict = await judge(Action.CREATE_CONTAINER, footprint=footprints.last)
 
     assert verdict.error is None
-    assert (verdict.about.id, verdict.about.host) == (made.id, "local")
+    assert (verdict.about.id, verdict.about.engine.host) == (made.id, "local")
     assert (verdict.about.state, verdict.about.container.env) == (RUNNING, {})
 
 
