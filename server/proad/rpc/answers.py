@@ -63,7 +63,7 @@ def _path(response: Any) -> str:
         return ""
     resource = response.resource
     kind = v1.ResourceKind.Name(resource.kind).removeprefix("RESOURCE_KIND_").lower()
-    return f"{resource.host}/{kind}/{resource.id}"
+    return f"{resource.engine.host}/{kind}/{resource.id}"
 
 
 class ProtoAnswerCodec:
