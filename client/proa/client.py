@@ -118,6 +118,7 @@ class Client:
         self.snapshots = v1.SnapshotServiceStub(intercepted)
         self.volumes = v1.VolumeServiceStub(intercepted)
         self.hosts = v1.HostServiceStub(intercepted)
+        self.operations = v1.OperationServiceStub(intercepted)
         self._streams: WeakSet[WatchStream] = WeakSet()
 
     def _login(self, request: v1.CreateTokenRequest) -> v1.CreateTokenResponse:

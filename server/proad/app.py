@@ -49,6 +49,7 @@ from proad.rpc.host_service import HostService
 from proad.rpc.image_service import ImageService
 from proad.rpc.interceptor import CallInterceptor
 from proad.rpc.methods import methods
+from proad.rpc.operation_service import OperationService
 from proad.rpc.paging import Paginator
 from proad.rpc.request_ids import RequestIds
 from proad.rpc.resource_service import ResourceService
@@ -196,6 +197,7 @@ async def serving(
             domains=DomainService(provisioning),
             snapshots=SnapshotService(SnapshotOperations(resolver, verbs, inventory), paginator),
             volumes=VolumeService(VolumeOperations(hosts, tasks), paginator),
+            operations=OperationService(journal, paginator),
             hosts=HostService(hosts, daemon_version=version("proa")),
             max_message_bytes=settings.grpc_max_message_bytes,
             max_concurrent_streams=settings.grpc_max_concurrent_streams,

@@ -101,6 +101,7 @@ class Client:
         self.snapshots = v1.SnapshotServiceStub(self._channel)
         self.volumes = v1.VolumeServiceStub(self._channel)
         self.hosts = v1.HostServiceStub(self._channel)
+        self.operations = v1.OperationServiceStub(self._channel)
         self._streams: WeakSet[AsyncWatchStream] = WeakSet()
 
     async def _login(self, request: v1.CreateTokenRequest) -> v1.CreateTokenResponse:

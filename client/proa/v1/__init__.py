@@ -8,6 +8,7 @@ import proa.v1.container_service_pb2
 import proa.v1.domain_service_pb2
 import proa.v1.host_service_pb2
 import proa.v1.image_service_pb2
+import proa.v1.operation_service_pb2
 import proa.v1.resource_service_pb2
 import proa.v1.snapshot_service_pb2
 import proa.v1.volume_service_pb2
@@ -261,6 +262,24 @@ from proa.v1.lifetime_pb2 import (
     LIFETIME_UNSPECIFIED,
     Lifetime,
 )
+from proa.v1.operation_service_pb2 import (
+    CancelRequestRequest,
+    CancelRequestResponse,
+    GetRequestRequest,
+    GetRequestResponse,
+    ListRequestsRequest,
+    ListRequestsResponse,
+    REQUEST_STATE_FAILED,
+    REQUEST_STATE_RUNNING,
+    REQUEST_STATE_SUCCEEDED,
+    REQUEST_STATE_UNSPECIFIED,
+    Request,
+    RequestFailure,
+    RequestState,
+)
+from proa.v1.operation_service_pb2_grpc import (
+    OperationServiceStub,
+)
 from proa.v1.options_pb2 import (
     JOURNAL_NONE,
     JOURNAL_UNSPECIFIED,
@@ -482,6 +501,8 @@ __all__ = [
     "CPU_MODE_MAXIMUM",
     "CPU_MODE_OTHER",
     "CPU_MODE_UNSPECIFIED",
+    "CancelRequestRequest",
+    "CancelRequestResponse",
     "Capability",
     "CdromSpec",
     "ChangeCause",
@@ -614,6 +635,8 @@ __all__ = [
     "GetHostResponse",
     "GetImageRequest",
     "GetImageResponse",
+    "GetRequestRequest",
+    "GetRequestResponse",
     "GetResourceRequest",
     "GetResourceResponse",
     "GetSnapshotRequest",
@@ -641,6 +664,8 @@ __all__ = [
     "Lifetime",
     "ListImagesRequest",
     "ListImagesResponse",
+    "ListRequestsRequest",
+    "ListRequestsResponse",
     "ListResourcesRequest",
     "ListResourcesResponse",
     "ListSnapshotsRequest",
@@ -669,6 +694,7 @@ __all__ = [
     "NetworkSpec",
     "NetworkStats",
     "NewDisk",
+    "OperationServiceStub",
     "PORT_PROTOCOL_OTHER",
     "PORT_PROTOCOL_SCTP",
     "PORT_PROTOCOL_TCP",
@@ -683,6 +709,10 @@ __all__ = [
     "PullImageRequest",
     "PullImageResponse",
     "PullProgress",
+    "REQUEST_STATE_FAILED",
+    "REQUEST_STATE_RUNNING",
+    "REQUEST_STATE_SUCCEEDED",
+    "REQUEST_STATE_UNSPECIFIED",
     "RESOURCE_KIND_CONTAINER",
     "RESOURCE_KIND_DOMAIN",
     "RESOURCE_KIND_UNSPECIFIED",
@@ -713,6 +743,9 @@ __all__ = [
     "REVERT_STATE_PAUSED",
     "REVERT_STATE_RUNNING",
     "REVERT_STATE_UNSPECIFIED",
+    "Request",
+    "RequestFailure",
+    "RequestState",
     "Resource",
     "ResourceChange",
     "ResourceFilter",

@@ -87,6 +87,7 @@ from proad.model.registries import (
     registry_of,
 )
 from proad.model.request import (
+    RequestFilter,
     RequestState,
 )
 from proad.model.requests import (
@@ -220,6 +221,7 @@ __all__ = [
     "PublishedPort",
     "PullProgress",
     "RegistryCredentials",
+    "RequestFilter",
     "RequestState",
     "Resource",
     "ResourceChange",

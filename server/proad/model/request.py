@@ -1,5 +1,6 @@
 """Requests that carry an id."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -10,3 +11,10 @@ class RequestState(StrEnum):
     RUNNING = "RUNNING"
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestFilter:
+    """Which requests: those in one of the states; all, if there is none."""
+
+    states: tuple[RequestState, ...] = ()

@@ -17,6 +17,7 @@ from proa.v1 import (
     domain_service_pb2_grpc,
     host_service_pb2_grpc,
     image_service_pb2_grpc,
+    operation_service_pb2_grpc,
     resource_service_pb2_grpc,
     snapshot_service_pb2_grpc,
     volume_service_pb2_grpc,
@@ -32,6 +33,7 @@ from proad.rpc.host_service import HostService
 from proad.rpc.image_service import ImageService
 from proad.rpc.interceptor import CallInterceptor
 from proad.rpc.methods import SERVICES, largest_request
+from proad.rpc.operation_service import OperationService
 from proad.rpc.resource_service import ResourceService
 from proad.rpc.snapshot_service import SnapshotService
 from proad.rpc.timing import RpcTiming
@@ -72,6 +74,7 @@ class RpcServer:
         snapshots: SnapshotService,
         volumes: VolumeService,
         hosts: HostService,
+        operations: OperationService,
         max_message_bytes: int,
         max_concurrent_streams: int,
         timing: RpcTiming = RpcTiming(),
@@ -116,6 +119,7 @@ class RpcServer:
         snapshot_service_pb2_grpc.add_SnapshotServiceServicer_to_server(snapshots, registry)
         volume_service_pb2_grpc.add_VolumeServiceServicer_to_server(volumes, registry)
         host_service_pb2_grpc.add_HostServiceServicer_to_server(hosts, registry)
+        operation_service_pb2_grpc.add_OperationServiceServicer_to_server(operations, registry)
         health_pb2_grpc.add_HealthServicer_to_server(health.servicer, registry)
         names = [*service_names(), HEALTH_SERVICE, reflection.SERVICE_NAME]
         # Their stubs have no type for it.
