@@ -4,9 +4,9 @@
     for event in client.watch():
         match event:
             case proa.Change(type=v1.CHANGE_TYPE_REMOVED, resource=gone):
-                del picture[gone.engine.host, gone.id]
+                del picture[gone.path]
             case proa.Change(resource=now):
-                picture[now.engine.host, now.id] = now
+                picture[now.path] = now
             case proa.Synced():
                 print("that is all there is")
 

@@ -21,13 +21,12 @@ from proa.tokens import RENEWABLE
 _MISSED_HEARTBEATS = 3
 # Bounds the exponent, so that a daemon that is away for long causes no overflow.
 _MAX_DOUBLINGS = 20
-_IDENTITY = ("id", "engine")
+_IDENTITY = ("id", "engine", "path")
 _TRANSPORT_CODES = frozenset(
     {StatusCode.INTERNAL, StatusCode.UNKNOWN, StatusCode.CANCELLED, StatusCode.DEADLINE_EXCEEDED}
 )
 
 _Engine = tuple[str, str]
-_Key = tuple[_Engine, str]
 
 
 class WatchState:
@@ -75,13 +74,14 @@ class WatchState:
             self._request.heartbeat_interval.CopyFrom(requested)
         self.patience = _MISSED_HEARTBEATS * interval
         self.backoff = 0.0
-        self._reported: dict[_Key, v1.Resource] = {}
+        # By path.
+        self._reported: dict[str, v1.Resource] = {}
         # The resources in the current initial state; None once that is complete.
-        self._listed: set[_Key] | None = set()
+        self._listed: set[str] | None = set()
         # The engines that this call reported as lost, and their resources as last reported:
         # a daemon that was restarted without these engines does not know the resources.
         self._lost_engines: set[_Engine] = set()
-        self._kept: set[_Key] = set()
+        self._kept: set[str] = set()
         self._synced = False  # in any call
         self._responded = False  # in this call
         self._begun = False  # a response came, in any call
@@ -157,16 +157,16 @@ class WatchState:
 
     def _changed(self, change: v1.ResourceChange) -> Iterator[Change]:
         resource = change.resource
-        key = (_engine(resource.engine), resource.id)
-        before = self._reported.pop(key, None)
-        self._kept.discard(key)
+        path = resource.path
+        before = self._reported.pop(path, None)
+        self._kept.discard(path)
         if change.type == v1.CHANGE_TYPE_REMOVED:
             if before is not None:
                 yield _change(change.type, change)
             return
-        self._reported[key] = resource
+        self._reported[path] = resource
         if self._listed is not None:
-            self._listed.add(key)
+            self._listed.add(path)
         if before is None:
             is_new = self._synced or change.type != v1.CHANGE_TYPE_EXISTING
             yield _change(v1.CHANGE_TYPE_ADDED if is_new else v1.CHANGE_TYPE_EXISTING, change)
@@ -178,8 +178,8 @@ class WatchState:
     def _complete(self) -> Iterator[Event]:
         listed, self._listed = self._listed, None
         if listed is not None:
-            unlisted = {key for key in self._reported if key not in listed}
-            self._kept = {key for key in unlisted if key[0] in self._lost_engines}
+            unlisted = self._reported.keys() - listed
+            self._kept = {path for path in unlisted if self._engine_of(path) in self._lost_engines}
             yield from self._removed(unlisted - self._kept)
         self._synced = True
         yield Synced()
@@ -193,13 +193,18 @@ class WatchState:
             case v1.GAP_KIND_ENGINE_RESYNCED:
                 engine = _engine(gap.engine)
                 self._lost_engines.discard(engine)
-                yield from self._removed({key for key in self._kept if key[0] == engine})
+                yield from self._removed(
+                    {path for path in self._kept if self._engine_of(path) == engine}
+                )
         yield Gap(gap.kind, gap.engine if gap.HasField("engine") else None, gap.message)
 
-    def _removed(self, keys: Iterable[_Key]) -> Iterator[Change]:
-        for key in sorted(keys):
-            self._kept.discard(key)
-            resource = self._reported.pop(key)
+    def _engine_of(self, path: str) -> _Engine:
+        return _engine(self._reported[path].engine)
+
+    def _removed(self, paths: Iterable[str]) -> Iterator[Change]:
+        for path in sorted(paths):
+            self._kept.discard(path)
+            resource = self._reported.pop(path)
             yield Change(v1.CHANGE_TYPE_REMOVED, resource, resource.state)
 
 
@@ -234,6 +239,6 @@ def _content(resource: v1.Resource) -> bytes:
     """Return a resource without the fields that change with each run of the daemon."""
     content = v1.Resource()
     content.CopyFrom(resource)
-    for field in ("etag", "revision", "observe_time"):
+    for field in ("etag", "epoch", "revision", "observe_time"):
         content.ClearField(field)
     return content.SerializeToString(deterministic=True)

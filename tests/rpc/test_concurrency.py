@@ -127,13 +127,13 @@ async def test_read_while_verb_runs_does_not_wait(held):
 
 async def test_verb_lock_patience_over_names_the_verb_under_way(serve):
     held = await serve(("local", Held()), timing=IMPATIENT)
-    await held.container("web")
+    web = await held.container("web")
     pause = await begun(held, "PauseResource", id="web")
 
     refused = await refusal(held.call("StopResource", id="web"))
 
     assert (refused.code, refused.reason) == ("ABORTED", "ACTIVITY_IN_PROGRESS")
-    assert refused.metadata == {"name": "web", "verb": "PAUSE"}
+    assert refused.metadata == {"name": "web", "verb": "PAUSE", "path": web.path}
     assert refused.retry_after == 1
     held.driver.let_go.set()
     await pause
@@ -177,14 +177,14 @@ async def test_forced_delete_while_graceful_stop_waits_deletes_at_once(daemon):
 async def test_forced_stop_while_restart_waits_preempts_the_restart(
     daemon, call, request_, verb, state
 ):
-    await daemon.domain("vm", labels=DEAF)
+    vm = await daemon.domain("vm", labels=DEAF)
     restart = await waiting(daemon, "RestartResource")
 
     await daemon.call(call, id="vm", **request_)
 
     refused = await refusal(restart)
     assert (refused.code, refused.reason) == ("ABORTED", "ACTIVITY_IN_PROGRESS")
-    assert refused.metadata == {"name": "vm", "verb": verb}
+    assert refused.metadata == {"name": "vm", "verb": verb, "path": vm.path}
     assert await daemon.state("vm") == state
 
 

@@ -91,7 +91,7 @@ CASES = {
     ),
     Reason.AMBIGUOUS_ID: Case(
         "FAILED_PRECONDITION", "GetResource", {"id": "web"}, one_of_each_named_web,
-        metadata={"id": "web", "candidates": "local/container/web,local/domain/web"},
+        metadata={"id": "web"},
     ),
     Reason.PAGE_TOKEN_INVALID: Case(
         "INVALID_ARGUMENT", "ListResources", {"page_token": "nope"}

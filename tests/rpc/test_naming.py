@@ -157,7 +157,7 @@ async def test_find_name_on_two_hosts_is_settled_by_the_host(two_hosts):
 
     refused = await refusal(two_hosts.call("GetResource", id="web"))
 
-    assert refused.metadata["candidates"] == "a/container/web,b/container/web"
+    assert refused.metadata["candidates"] == f"{on_a.path},{on_b.path}"
     assert await found(two_hosts, "a/container/web") == on_a.id
     assert await found(two_hosts, "b/container/web") == on_b.id
     assert {on_a.engine.host, on_b.engine.host} == {"a", "b"}

@@ -414,9 +414,11 @@ class Resource(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     OBSERVE_TIME_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
     CONTAINER_FIELD_NUMBER: _builtins.int
     DOMAIN_FIELD_NUMBER: _builtins.int
     TRUNCATED_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The engine's own full id: 64 hexadecimal digits, or a UUID."""
     kind: Global___ResourceKind.ValueType
@@ -434,8 +436,12 @@ class Resource(_message.Message):
     DeleteResource and UpdateResource.
     """
     revision: _builtins.int
-    """The daemon's revision at its last change. Of two views of one resource from one
-    run of the daemon, the one with the higher revision is the later one.
+    """The daemon's revision at its last change. Of two views of one resource with the same epoch, the
+    one with the higher revision is the later one.
+    """
+    path: _builtins.str
+    """The resource's one name on this daemon, which every `id` of a request takes: host connection,
+    kind and id, such as "local/container/4f66…".
     """
     truncated: _builtins.bool
     """Whether something was left out, because all of it would have more than 3 MiB, and clients
@@ -443,6 +449,8 @@ class Resource(_message.Message):
     env, then its command, then all of `container` or `domain`, then state_detail. Set
     whatever the read_mask says. What is missing is there, and the engine's own tools show it.
     """
+    epoch: _builtins.str
+    """Run of the daemon that `revision` belongs to: it is another one after each restart. Opaque."""
     @_builtins.property
     def state_detail(self) -> Global___StateDetail:
         """What is behind the state."""
@@ -506,13 +514,15 @@ class Resource(_message.Message):
         etag: _builtins.str = ...,
         revision: _builtins.int = ...,
         observe_time: _timestamp_pb2.Timestamp | None = ...,
+        path: _builtins.str = ...,
         container: _container_pb2.Container | None = ...,
         domain: _domain_pb2.Domain | None = ...,
         truncated: _builtins.bool = ...,
+        epoch: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "container", b"container", "create_time", b"create_time", "details", b"details", "domain", b"domain", "engine", b"engine", "observe_time", b"observe_time", "state_detail", b"state_detail"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "allowed_verbs", b"allowed_verbs", "container", b"container", "create_time", b"create_time", "details", b"details", "domain", b"domain", "engine", b"engine", "etag", b"etag", "id", b"id", "kind", b"kind", "labels", b"labels", "lifetime", b"lifetime", "name", b"name", "observe_time", b"observe_time", "revision", b"revision", "state", b"state", "state_detail", b"state_detail", "truncated", b"truncated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "allowed_verbs", b"allowed_verbs", "container", b"container", "create_time", b"create_time", "details", b"details", "domain", b"domain", "engine", b"engine", "epoch", b"epoch", "etag", b"etag", "id", b"id", "kind", b"kind", "labels", b"labels", "lifetime", b"lifetime", "name", b"name", "observe_time", b"observe_time", "path", b"path", "revision", b"revision", "state", b"state", "state_detail", b"state_detail", "truncated", b"truncated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_details: _TypeAlias = _typing.Literal["container", "domain"]  # noqa: Y015
     _WhichOneofArgType_details: _TypeAlias = _typing.Literal["details", b"details"]  # noqa: Y015
@@ -591,7 +601,7 @@ class ResourceFilter(_message.Message):
 
     @_builtins.property
     def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Full ids, in upper or lower case, UUIDs with their hyphens or without; empty: all.
+        """Full ids, in upper or lower case, UUIDs with their hyphens or without, or paths; empty: all.
         At most 500 items of 512 characters each.
         """
 

@@ -199,7 +199,7 @@ class ResourceLister:
         candidates = (
             [
                 entry.published
-                for id in set(which.ids)
+                for id in {id.rpartition("/")[2] for id in which.ids}
                 for entry in self._inventory.with_id(id)
                 if entry.engine in engines
             ]

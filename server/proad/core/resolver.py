@@ -13,7 +13,6 @@ from proad.errors import (
     AmbiguousIdError,
     EngineTimedOutError,
     EngineUnreachableError,
-    InvalidArgumentError,
     ProaError,
     ResourceNotFoundError,
 )
@@ -23,9 +22,6 @@ from proad.ports import Driver
 # Number of candidates that are refreshed, or named in an error: with more of them, it is
 # unlikely that only one still exists, and an error has no room for all.
 _MOST_CANDIDATES = 64
-
-# Characters of a candidate's name in an error: a longer name is replaced by the id.
-_LONGEST_NAME = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +120,7 @@ class Resolver:
         if not found:
             found = await self._ask(reference, connections)
         if len(found) > 1:
-            candidates = [self._unambiguous(each) for each in found[:_MOST_CANDIDATES]]
+            candidates = [each.resource.path for each in found[:_MOST_CANDIDATES]]
             raise AmbiguousIdError(text, candidates, of=len(found))
         if not found:
             raise ResourceNotFoundError(text)
@@ -166,20 +162,6 @@ class Resolver:
             or _among(inventory.named(reference.name), reference.names, by_name)
             or _among(inventory.starting(reference.digits), reference.starts, by_name)
         )
-
-    def _unambiguous(self, candidate: ResolvedResource) -> str:
-        """Return what a caller may write to mean this resource and no other."""
-        resource = candidate.resource
-        place = f"{candidate.connection.ref.host}/{resource.kind.lower()}"
-        by_name = f"{place}/{resource.name}"
-        # A comma would part the name in the list of candidates.
-        if len(resource.name) <= _LONGEST_NAME and "," not in by_name:
-            with suppress(InvalidArgumentError):  # a name with a slash is no reference
-                reference = Reference.parse(by_name)
-                meant = self._search(reference, self._covered(reference))
-                if [each.resource.id for each in meant] == [resource.id]:
-                    return by_name
-        return f"{place}/{resource.id}"
 
     async def _refresh(self, resolved: ResolvedResource) -> None:
         """Refresh a resource; if the refresh fails, the inventory keeps what it has."""

@@ -18,6 +18,7 @@ from proad.errors import (
     EngineTimedOutError,
     EngineUnreachableError,
     EtagMismatchError,
+    ProaError,
     ResourceNotFoundError,
     StateError,
 )
@@ -168,14 +169,12 @@ class VerbRunner:
             host=connection.ref.host,
             driver=connection.ref.driver,
             id=resource.id,
-            path=f"{connection.ref.host}/{resource.kind.lower()}/{resource.id}",
+            path=resource.path,
             wanted=wanted or _WANTED.get(verb),
             name=name,
         )
-        # An id is unique on its host alone: domains are copied with their UUIDs.
-        key = f"{connection.ref}/{resource.id}"
         try:
-            async with self._lock.hold(key, resource.name, verb, preempt=force) as alone:
+            async with self._lock.hold(resource.path, resource.name, verb, preempt=force) as alone:
                 entry = await self._permit(resolved, verb, force=force, etag=etag)
                 connection.check()
                 self.tasks.shield()
@@ -197,6 +196,9 @@ class VerbRunner:
             if await self._resolver.find_successor(resolved) is None:
                 raise
             raise SupersededError(error.name) from error
+        except ProaError as error:
+            error.metadata["path"] = resource.path
+            raise
 
     async def _permit(
         self, resolved: ResolvedResource, verb: Verb, *, force: bool, etag: str

@@ -22,9 +22,9 @@ class WatchService:
         self._inventory = inventory
 
     @property
-    def run_id(self) -> str:
+    def epoch(self) -> str:
         """Distinguishes revisions of this run of the daemon from those of other runs."""
-        return self._inventory.run_id
+        return self._inventory.epoch
 
     def follow(
         self,
@@ -48,8 +48,8 @@ class WatchService:
         connections = self._hosts.covered(which)
         revision = None
         if after is not None:
-            run_id, revision = after
-            if run_id != self.run_id:
+            epoch, revision = after
+            if epoch != self.epoch:
                 raise RevisionCompactedError
         return watch(self._inventory, which, connections, heartbeat=heartbeat, revision=revision)
 

@@ -46,7 +46,7 @@ class AmbiguousIdError(ProaError):
 
     Args:
         ref: the id in the request.
-        candidates: unambiguous ids, each without a comma; the error contains as many as fit.
+        candidates: their paths; the error contains as many as fit.
         of: the number of matches; by default that of the candidates.
     """
 

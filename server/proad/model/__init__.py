@@ -113,6 +113,7 @@ from proad.model.resource import (
     StateDetail,
     StateReason,
     Verb,
+    path_of,
 )
 from proad.model.snapshot import (
     RevertState,
@@ -261,6 +262,7 @@ __all__ = [
     "full_id",
     "host_and_port",
     "merged",
+    "path_of",
     "prepare",
     "refusal",
     "registry_of",

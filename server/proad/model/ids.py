@@ -20,4 +20,10 @@ def full_id(text: str) -> str:
     return ""
 
 
-FullId = Annotated[str, AfterValidator(lambda text: full_id(text) or text)]
+def _full_id_or_path(text: str) -> str:
+    before, slash, id = text.rpartition("/")
+    return f"{before}{slash}{full_id(id) or id}"
+
+
+FullId = Annotated[str, AfterValidator(_full_id_or_path)]
+"""A full id, or a path, which ends with one."""

@@ -103,8 +103,8 @@ class Resource:
     """A container or a domain.
 
     `id` is the engine's own full id. A driver leaves `engine` to the inventory, which fills in
-    also `allowed_verbs`, `activity`, `etag`, `revision` and
-    `observe_time`. A driver sets `allowed_verbs` if they are fewer than the state allows.
+    also `allowed_verbs`, `activity`, `etag`, `epoch`,
+    `revision`, `observe_time` and `path`. A driver sets `allowed_verbs` if they are fewer than the state allows.
     `lifetime` is None in a SUMMARY if the engine's list does not contain it. `creation` names
     the driver's create that made the resource, if the engine keeps that; callers never see it.
     """
@@ -121,11 +121,18 @@ class Resource:
     engine: EngineRef = field(default=EngineRef())
     activity: Activity | None = None
     etag: str = ""
+    epoch: str = ""
     revision: int = 0
     observe_time: datetime | None = None
+    path: str = ""
     container: Container | None = None
     domain: Domain | None = None
     creation: str = field(default="", repr=False)
+
+
+def path_of(engine: EngineRef, resource: Resource) -> str:
+    """Return the canonical path of a resource: HOST/KIND/ID, the kind in lower case."""
+    return f"{engine.host}/{resource.kind.lower()}/{resource.id}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +153,7 @@ class ResourceFilter:
             (not self.kinds or resource.kind in self.kinds)
             and (not self.states or resource.state in self.states)
             and (not self.hosts or resource.engine.host in self.hosts)
-            and (not self.ids or resource.id in self.ids)
+            and (not self.ids or resource.id in self.ids or resource.path in self.ids)
             and resource.name.startswith(self.name_prefix)
             and all(resource.labels.get(key) == value for key, value in self.labels.items())
             and (

@@ -136,7 +136,7 @@ class ResourceService(resource_service_pb2_grpc.ResourceServiceServicer):
         mask = ReadMask(request.read_mask, v1.Resource)
         options = decode(WatchOptions, request)
         tokens = ResumeTokens(
-            self._signer, caller.current().username, self._watch_service.run_id, request.filter
+            self._signer, caller.current().username, self._watch_service.epoch, request.filter
         )
         batches = self._watch_service.follow(
             decode(ResourceFilter, request.filter, prefix="filter"),

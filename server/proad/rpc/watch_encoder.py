@@ -92,12 +92,12 @@ class ResumeTokens:
     Args:
         signer: signs the tokens.
         user: the caller.
-        run_id: the run of the daemon, within which revisions are valid.
+        epoch: the run of the daemon, within which revisions are valid.
         filter: the resources that are watched.
     """
 
-    def __init__(self, signer: Signer, user: str, run_id: str, filter: v1.ResourceFilter) -> None:
-        self._run_id = run_id
+    def __init__(self, signer: Signer, user: str, epoch: str, filter: v1.ResourceFilter) -> None:
+        self._epoch = epoch
         self._signer = signer.bound_to(
             b"resume_token",
             user.encode(),
@@ -108,7 +108,7 @@ class ResumeTokens:
         """Return the token of a revision; an empty one where a watch cannot resume."""
         if revision is None:
             return ""
-        content = f"{self._run_id}.{revision}"
+        content = f"{self._epoch}.{revision}"
         return f"{content}.{self._signature(content)}"
 
     def read(self, token: str) -> tuple[str, int] | None:
@@ -120,14 +120,14 @@ class ResumeTokens:
         if not token:
             return None
         content, _, signature = token.rpartition(".")
-        run_id, _, revision = content.partition(".")
+        epoch, _, revision = content.partition(".")
         if not self._signer.verifies(content.encode(), _bytes(signature)):
             raise InvalidArgumentError.of(
                 "resume_token",
                 "is not one that WatchResources gave you for this filter; use the same filter, "
                 "or watch without it, which begins with the present state",
             )
-        return run_id, int(revision)
+        return epoch, int(revision)
 
     def _signature(self, content: str) -> str:
         return urlsafe_b64encode(self._signer.sign(content.encode())).decode().rstrip("=")

@@ -89,7 +89,7 @@ def test_buf_curl_session_runs(start_daemon: Callable[..., Daemon], token: str, 
     (packed,) = [d for d in ambiguous["details"] if d["type"] == "google.rpc.ErrorInfo"]
     info.ParseFromString(base64.b64decode(packed["value"] + "=="))
     assert (info.domain, info.reason) == ("proa.dev", "AMBIGUOUS_ID")
-    assert f"local/domain/{token}" in info.metadata["candidates"]
+    assert domain["path"] in info.metadata["candidates"]
 
     stopped = operator(
         "ResourceService/StopResource", id=f"domain/{token}", mode="STOP_MODE_FORCE"

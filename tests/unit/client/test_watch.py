@@ -88,7 +88,7 @@ def test_watch_sends_filter_read_mask_and_heartbeat(follow, target, watch_server
     consumer.until_told(proa.Synced)
     [request] = watch_server.requests
     assert request.filter == chosen
-    assert request.read_mask.paths == ["state", "id", "engine"]
+    assert request.read_mask.paths == ["state", "id", "engine", "path"]
     assert request.heartbeat_interval.ToTimedelta().total_seconds() == 2.5
     assert {event.resource.name for event in consumer.events[:3]} == {""}
     assert {event.resource.state for event in consumer.events[:3]} == {RUNNING}

@@ -268,7 +268,7 @@ def test_fail_with_an_invalid_resume_token_drops_it(watch_server, watcher):
 
 def test_apply_of_one_uuid_on_two_hosts_yields_two_resources():
     def existing(host):
-        resource = v1.Resource(id="u", engine=v1.EngineRef(host=host), kind=v1.RESOURCE_KIND_DOMAIN)
+        resource = v1.Resource(id="u", path=f"{host}/domain/u", engine=v1.EngineRef(host=host))
         change = v1.ResourceChange(type=v1.CHANGE_TYPE_EXISTING, resource=resource)
         return v1.WatchResourcesResponse(events=[v1.WatchEvent(change=change)])
 
@@ -282,7 +282,7 @@ def test_apply_of_one_uuid_on_two_hosts_yields_two_resources():
 
 def test_request_with_a_read_mask_has_the_identifying_fields():
     paths = WatchState(None, ["name", "id"], None).request().read_mask.paths
-    assert paths == ["name", "id", "engine"]
+    assert paths == ["name", "id", "engine", "path"]
     assert not WatchState(None, (), None).request().HasField("read_mask")
 
 

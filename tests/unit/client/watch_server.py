@@ -64,7 +64,7 @@ class WatchServer:
                 "engine": DOCKER,
                 **fields,
             }
-            resource = v1.Resource(id=id, state=state, **fields)
+            resource = v1.Resource(id=id, path=f"local/container/{id}", state=state, **fields)
             self.resources[id] = self._stamped(resource)
             type = v1.CHANGE_TYPE_ADDED if before is None else v1.CHANGE_TYPE_MODIFIED
             self._tell(type, self.resources[id], before)

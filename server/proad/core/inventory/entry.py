@@ -1,10 +1,19 @@
 """One resource in the store."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from proad.model import ACTIVE, Activity, EngineRef, Resource, ResourceState, Verb, verbs_of
+from proad.model import (
+    ACTIVE,
+    Activity,
+    EngineRef,
+    Resource,
+    ResourceState,
+    Verb,
+    path_of,
+    verbs_of,
+)
 
 
 class Entry(Protocol):
@@ -31,8 +40,8 @@ class Entry(Protocol):
         """The last FULL view that was read, as the driver gave it, however old."""
 
     @property
-    def key(self) -> str:
-        """Identifies the resource on all hosts: an id is unique on its host alone."""
+    def path(self) -> str:
+        """The canonical path: an id is unique on its host alone."""
 
     def completed(self, view: Resource) -> Resource:
         """Return a driver's view, completed with what only the inventory knows."""
@@ -43,7 +52,7 @@ class StoredEntry:
     """One resource, for the store.
 
     Attributes:
-        engine, observed, published, activity, detail: see `Entry`.
+        engine, observed, published, activity, detail, path: see `Entry`.
         applied: the number at which an observation was applied last.
         dirtied: the number of the last event, or of the last verb's end: FULL views that were
             begun before may be stale.
@@ -70,11 +79,10 @@ class StoredEntry:
     reconfigured: int = 0
     compared: int = 0
     fault_logged: bool = False
+    path: str = field(init=False)
 
-    @property
-    def key(self) -> str:
-        """Identifies the resource on all hosts: an id is unique on its host alone."""
-        return f"{self.engine}/{self.observed.id}"
+    def __post_init__(self) -> None:
+        self.path = path_of(self.engine, self.observed)
 
     @property
     def allowed_verbs(self) -> tuple[Verb, ...]:
@@ -96,6 +104,8 @@ class StoredEntry:
             allowed_verbs=self.published.allowed_verbs,
             activity=self.published.activity,
             etag=self.published.etag,
+            epoch=self.published.epoch,
             revision=self.published.revision,
             observe_time=self.published.observe_time,
+            path=self.path,
         )

@@ -51,7 +51,7 @@ class ChangeHistory:
     """
 
     def __init__(self, size: int = HISTORY_SIZE) -> None:
-        self.run_id = secrets.token_hex(4)
+        self.epoch = secrets.token_hex(4)
         """Distinguishes the revisions of this run of the daemon from another run's."""
         self.revision = 0
         self._entries: deque[HistoryEntry] = deque(maxlen=size)

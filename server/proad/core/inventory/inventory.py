@@ -29,6 +29,7 @@ from proad.model import (
     ResourceKind,
     ResourceView,
     Verb,
+    path_of,
 )
 from proad.ports import OnStep
 
@@ -97,9 +98,9 @@ class Inventory:
         return self.history.revision
 
     @property
-    def run_id(self) -> str:
+    def epoch(self) -> str:
         """Distinguishes the revisions of this run of the daemon from another run's."""
-        return self.history.run_id
+        return self.history.epoch
 
     def close(self) -> None:
         """End all watches: the daemon is stopping."""
@@ -218,7 +219,9 @@ class Inventory:
     def complete(self, connection: EngineConnection, view: Resource) -> Resource:
         """Return a driver's view of a resource, completed with what only the inventory knows."""
         entry = self.entry(connection, view.id)
-        return replace(view, engine=connection.ref) if entry is None else entry.completed(view)
+        if entry is not None:
+            return entry.completed(view)
+        return replace(view, engine=connection.ref, path=path_of(connection.ref, view))
 
     async def refresh(
         self, connection: EngineConnection, id: str, *, reconfigured: bool = False
@@ -333,11 +336,11 @@ class Inventory:
 
     async def _read_detail_once(self, connection: EngineConnection, entry: Entry) -> None:
         """Read a FULL view from the engine; callers that ask at the same time share the read."""
-        task = self._details.get(entry.key)
+        task = self._details.get(entry.path)
         if task is None:
             task = asyncio.create_task(self._read_detail(connection, entry))
-            self._details[entry.key] = task
-            task.add_done_callback(lambda done: self._forget(entry.key, done))
+            self._details[entry.path] = task
+            task.add_done_callback(lambda done: self._forget(entry.path, done))
         await connection.read(lambda: asyncio.shield(task))
 
     async def _read_detail(self, connection: EngineConnection, entry: Entry) -> Resource:
@@ -346,8 +349,8 @@ class Inventory:
             self._store.keep_detail(entry, detail, begun)
         return detail
 
-    def _forget(self, key: str, done: "asyncio.Task[Resource]") -> None:
-        del self._details[key]
+    def _forget(self, path: str, done: "asyncio.Task[Resource]") -> None:
+        del self._details[path]
         if not done.cancelled():
             done.exception()  # retrieved: the caller may have gone
 

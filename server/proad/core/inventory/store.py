@@ -312,9 +312,11 @@ class Store:
             engine=entry.engine,
             allowed_verbs=entry.allowed_verbs,
             activity=entry.activity,
-            etag=f"{self.history.run_id}-{revision}" if changed else entry.published.etag,
+            etag=f"{self.history.epoch}-{revision}" if changed else entry.published.etag,
+            epoch=self.history.epoch,
             revision=revision,
             observe_time=datetime.now(UTC) if changed else entry.published.observe_time,
+            path=entry.path,
         )
         self._record(entry, before, entry.published, actor)
 
@@ -349,13 +351,13 @@ class Store:
     def _index(self, entry: StoredEntry) -> None:
         self._by_engine.setdefault(entry.engine, {})[entry.observed.id] = entry
         self.index.put(entry.engine, entry.observed)
-        self._by_name.setdefault(entry.observed.name, {})[entry.key] = entry
+        self._by_name.setdefault(entry.observed.name, {})[entry.path] = entry
 
     def _unindex(self, entry: StoredEntry) -> None:
         del self._by_engine[entry.engine][entry.observed.id]
         self.index.remove(entry.engine, entry.observed.id)
         named = self._by_name[entry.observed.name]
-        del named[entry.key]
+        del named[entry.path]
         if not named:
             del self._by_name[entry.observed.name]
 

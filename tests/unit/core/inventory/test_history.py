@@ -70,7 +70,7 @@ def test_append_with_revision_gap_is_refused(revision):
 
 
 def test_run_id_differs_per_journal():
-    assert ChangeHistory().run_id != ChangeHistory().run_id
+    assert ChangeHistory().epoch != ChangeHistory().epoch
 
 
 async def test_beyond_past_revision_returns_at_once():

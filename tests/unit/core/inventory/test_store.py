@@ -319,8 +319,10 @@ def test_in_full_is_complete_and_made_once(store):
         engine=ENGINE,
         allowed_verbs=published.allowed_verbs,
         etag=published.etag,
+        epoch=published.epoch,
         revision=published.revision,
         observe_time=published.observe_time,
+        path="local/container/1",
     )
     assert store.in_full(entry, None) is full
 
