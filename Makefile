@@ -45,6 +45,7 @@ types: tools ## Check types
 test: lint types ## Set up, then test everything
 	@# Where the engines cannot run, their tests skip and say why; CI refuses that.
 	@deploy/workloads.sh || [ -z "$(PROA_REQUIRE_ENGINES)" ]
+	@deploy/toolchains.sh || [ -z "$(PROA_REQUIRE_ENGINES)" ]
 	@deploy/test-services.sh || [ -z "$(PROA_REQUIRE_ENGINES)" ]
 	@$(BIN)/pytest --quiet --numprocesses $(JOBS) --dist loadscope
 

@@ -16,7 +16,7 @@ from proa.v1 import (  # noqa: F401 - which registers them
     image_service_pb2,
     resource_service_pb2,
 )
-from readme import README, blocks
+from readme import LANGUAGES, README, blocks
 
 CALL = re.compile(
     r"^g (?P<service>\w+)/(?P<method>\w+)\s(?:\\\n)?\s*'(?P<request>.*)'$", re.MULTILINE
@@ -24,7 +24,7 @@ CALL = re.compile(
 CALLS = [match.groups() for block in blocks("By hand", "sh") for match in CALL.finditer(block.text)]
 
 
-@pytest.mark.parametrize("block", blocks(language="sh"))
+@pytest.mark.parametrize("block", [*blocks(language="sh"), *blocks(language="sh", page=LANGUAGES)])
 def test_shell_block_can_be_pasted(block):
     assert not re.search(r"^\s*[$#>%] ", block.text, re.MULTILINE)
     assert "…" not in block.text

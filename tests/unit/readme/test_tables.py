@@ -15,7 +15,7 @@ from proad.rpc.methods import SERVICES
 from proad.rpc.status import CODES
 from proad.rpc.stream_limiter import MOST_PER_ADDRESS
 from proad.rpc.timing import RpcTiming
-from readme import README, blocks
+from readme import LANGUAGES, README, blocks
 
 TIMING = RpcTiming()
 LIMITS = README.parent / "docs/limits.md"
@@ -111,17 +111,37 @@ def test_stream_limits_and_timeouts_match_code():
     assert f"after {lifetime} min, and one address may have {MOST_PER_ADDRESS} of them" in text
 
 
-@pytest.mark.parametrize("page", [README, LIMITS, SECURITY], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [README, LANGUAGES, LIMITS, SECURITY], ids=lambda page: page.name)
 def test_links_have_existing_targets(page: Path):
     links = re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", page.read_text())
     assert links
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
+def test_languages_table_matches_contract():
+    options = v1.Resource.DESCRIPTOR.file.GetOptions()
+    go, _, go_name = options.go_package.partition(";")
+    stubs = {language: cell for language, _, cell, _ in rows(README, "| language |")}
+    assert stubs == stubs | {
+        "Go": f"`{go}`, named `{go_name}`",
+        "Java": f"`{options.java_package}`",
+        "C#": f"`{options.csharp_namespace}`",
+        "Ruby": f"`{options.ruby_package}`",
+        "PHP": f"`{options.php_namespace}`",
+        "Kotlin": f"`{options.java_package}`",
+        "Objective-C": f"the prefix `{options.objc_class_prefix}`",
+    }
+
+
+def test_languages_have_the_same_headings_in_table_and_page():
+    named = [language for language, *_ in rows(README, "| language |")]
+    headings = list(dict.fromkeys(block.heading for block in blocks(page=LANGUAGES)))
+    assert headings == [*named[:5], "Other languages"]
+
+
 def test_each_go_install_names_one_package():
-    installs = re.findall(
-        r"^go install (.*)$", "".join(block.text for block in blocks(language="sh")), re.MULTILINE
-    )
+    text = "".join(block.text for block in blocks(language="sh", page=LANGUAGES))
+    installs = re.findall(r"^go install (.*)$", text, re.MULTILINE)
     assert installs
     # Go refuses packages of two modules in one command, and each of these tools is a module.
     assert [line for line in installs if len(line.split()) != 1] == []
