@@ -33,6 +33,8 @@ from proad.model import (
     Resource,
     ResourceKind,
     ResourceState,
+    StopMode,
+    StopOptions,
     VolumeRef,
     VolumeSpec,
     validate,
@@ -113,6 +115,25 @@ class DomainsContract:
         assert disks["vdb"].volume == VolumeRef(name=existing.name, pool=existing.pool)
         assert disks["vdb"].format is DiskFormat.RAW
         await harness.check(made)
+
+    async def test_find_running_follows_the_number_of_the_run(self, harness: DriverHarness):
+        find = harness.domains.find_running
+        made = await harness.make(start=True)
+        number = await self._number(harness, made.id)
+        assert await find(number) == made.id
+        await harness.driver.stop(made.id, StopOptions(mode=StopMode.FORCE))
+        assert await self._number(harness, made.id) == 0
+        assert await find(number) == ""
+        await harness.driver.start(made.id)
+        again = await self._number(harness, made.id)
+        assert again != number
+        assert (await find(number), await find(again)) == ("", made.id)
+        assert await find(999_999_999) == ""
+
+    async def _number(self, harness: DriverHarness, id: str) -> int:
+        shown = (await harness.driver.get_resource(id)).domain
+        assert shown is not None
+        return shown.runtime_id
 
     @pytest.mark.parametrize("start", [False, True])
     async def test_create_unknown_network_names_field(

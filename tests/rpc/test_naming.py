@@ -2,8 +2,10 @@
 
 import pytest
 
+from proa import v1
 from proad.drivers.memory import MemoryDriver
-from rpc.daemon import refusal
+from proad.model import DomainSpec
+from rpc.daemon import MEMORY_BYTES, refusal
 
 
 async def found(daemon, id):
@@ -44,6 +46,44 @@ async def test_find_a_uuid_in_any_case_or_without_hyphens_is_the_domain(daemon, 
     for written in spellings(vm.id):
         for place in ("", "domain/", "local/domain/"):
             assert await found(daemon, place + written) == vm.id
+
+
+async def test_find_number_of_a_running_domain_is_the_domain_while_it_runs(daemon, web, vm):
+    number = (await daemon.call("GetResource", id="vm")).resource.domain.runtime_id
+    for place in ("domain", "local/domain"):
+        assert await found(daemon, f"{place}/#{number}") == vm.id
+    paused = (await daemon.call("PauseResource", id=f"domain/#{number}")).resource
+    assert (paused.id, paused.state) == (vm.id, v1.RESOURCE_STATE_PAUSED)
+    await daemon.call("StopResource", id=f"domain/#{number}", mode="STOP_MODE_FORCE")
+    await daemon.call("StartResource", id="vm")
+
+    for id in (f"domain/#{number}", f"container/#{number}", f"#{number}", "domain/#0", "domain/#x"):
+        refused = await refusal(daemon.call("GetResource", id=id))
+        assert refused.reason == "RESOURCE_NOT_FOUND"
+
+
+async def test_find_number_goes_before_the_name_of_another_domain(daemon, vm):
+    """Others than we make domains of any name."""
+    number = (await daemon.call("GetResource", id="vm")).resource.domain.runtime_id
+    other = await daemon.driver.create_domain(
+        DomainSpec(name=f"#{number}", memory_bytes=MEMORY_BYTES)
+    )
+
+    assert await found(daemon, f"domain/#{number}") == vm.id
+    assert await found(daemon, f"#{number}") == other.id
+
+
+async def test_find_number_on_two_hosts_lists_both_candidates(serve):
+    daemon = await serve(("a", MemoryDriver()), ("b", MemoryDriver()))
+    both = [await daemon.domain("vm", host=host) for host in ("a", "b")]
+    numbers = {(await daemon.call("GetResource", id=f"{each.engine.host}/domain/vm"))
+               .resource.domain.runtime_id for each in both}  # fmt: skip
+    (number,) = numbers
+
+    refused = await refusal(daemon.call("GetResource", id=f"domain/#{number}"))
+
+    assert refused.metadata["candidates"].split(",") == [each.path for each in both]
+    assert await found(daemon, f"b/domain/#{number}") == both[1].id
 
 
 async def test_find_the_start_of_a_uuid_is_the_domain(daemon, vm):

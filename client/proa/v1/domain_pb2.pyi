@@ -274,7 +274,7 @@ class Domain(_message.Message):
     snapshot_count: _builtins.int
     """How many snapshots it has."""
     runtime_id: _builtins.int
-    """Number that libvirt gives a running domain; 0 when it does not run."""
+    """Number that libvirt gives a running domain; 0 when it does not run. "domain/#7" names it."""
     @_builtins.property
     def boot_order(self) -> _containers.RepeatedScalarFieldContainer[_domain_spec_pb2.BootDevice.ValueType]:
         """Boot order."""

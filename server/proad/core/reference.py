@@ -14,10 +14,12 @@ _FEWEST_DIGITS = 4
 # A prefix may have hyphens anywhere: `starts` compares them with those of the id.
 _PREFIX = re.compile(r"[0-9a-f-]+")
 
+_RUNTIME_ID = re.compile(r"#([1-9][0-9]{0,8})")
+
 
 @dataclass(frozen=True)
 class Reference:
-    """A reference to a resource: [[HOST/]KIND/]NAME.
+    """A reference to a resource: [[HOST/]KIND/]NAME, or [HOST/]domain/#NUMBER.
 
     Attributes:
         text: the whole text.
@@ -52,6 +54,12 @@ class Reference:
         return full_id(self.name)
 
     @cached_property
+    def runtime_id(self) -> int:
+        """The number under which the domain runs; 0: the reference has none."""
+        number = _RUNTIME_ID.fullmatch(self.name) if self.kind is ResourceKind.DOMAIN else None
+        return int(number[1]) if number else 0
+
+    @cached_property
     def digits(self) -> str:
         """The digits of the name, if it may be the prefix of an id; else empty."""
         name = self.name.lower()
@@ -66,12 +74,12 @@ class Reference:
 
     def names(self, resource: Resource) -> bool:
         """Return whether the name is this resource's name or full id."""
-        return self.kind in {None, resource.kind} and (
-            self.name == resource.name or self.full_id == resource.id
+        return (
+            not self.runtime_id
+            and self.kind in {None, resource.kind}
+            and (self.name == resource.name or self.full_id == resource.id)
         )
 
     def starts(self, resource: Resource) -> bool:
         """Return whether the name is the prefix of the id of a resource that has its digits."""
-        return self.kind in {None, resource.kind} and (
-            "-" not in self.name or resource.id.startswith(self.name.lower())
-        )
+        return "-" not in self.name or resource.id.startswith(self.name.lower())

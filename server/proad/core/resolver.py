@@ -1,9 +1,10 @@
 """From what a caller wrote for a resource to the resource."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import islice, takewhile
 
 from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts
@@ -17,7 +18,7 @@ from proad.errors import (
     ResourceNotFoundError,
 )
 from proad.model import EngineRef, Resource, ResourceKind
-from proad.ports import Driver
+from proad.ports import Domains, Driver
 
 # Number of candidates that are refreshed, or named in an error: with more of them, it is
 # unlikely that only one still exists, and an error has no room for all.
@@ -64,7 +65,8 @@ class Resolver:
     A full id means itself, whatever other resources are called, and a name goes before the
     prefix of an id. What fits two resources in the same way is refused, unless a refresh shows
     that only one of them is left: a name passes from one container to the next before the
-    engine has told of either. For a full id or a name that is not in the inventory, the engines
+    engine has told of either. The number of a running domain is asked of the engines each time:
+    it is another domain's after the next start. For a full id or a name that is not in the inventory, the engines
     are asked. An engine that does not answer matters only if no other engine has the resource,
     or if what is found is merely called like an id that the lost engine may have.
 
@@ -97,6 +99,8 @@ class Resolver:
             return found[0]
         reference = Reference.parse(text)
         connections = self._covered(reference)
+        if reference.runtime_id:
+            return await self._find_running(reference, connections)
         synced = [each for each in connections if self._inventory.synced(each)]
         found = self._search(reference, synced)
         if not found and len(synced) < len(connections):
@@ -119,12 +123,25 @@ class Resolver:
             found = self._search(reference, synced)
         if not found:
             found = await self._ask(reference, connections)
+        return self._only(found, reference, synced)
+
+    def _only(
+        self,
+        found: Sequence[ResolvedResource],
+        reference: Reference,
+        connections: Sequence[EngineConnection],
+    ) -> ResolvedResource:
+        """Return the resource that was found, unless there is none or more than one."""
         if len(found) > 1:
+            count = len(found)
+            if count > _MOST_CANDIDATES:
+                digits, count_of = reference.digits, self._inventory.count_starting
+                count = sum(count_of(digits, *each) for each in _places(reference, connections))
             candidates = [each.resource.path for each in found[:_MOST_CANDIDATES]]
-            raise AmbiguousIdError(text, candidates, of=len(found))
+            raise AmbiguousIdError(reference.text, candidates, of=count)
         if not found:
-            raise ResourceNotFoundError(text)
-        return replace(found[0], reference=text)
+            raise ResourceNotFoundError(reference.text)
+        return replace(found[0], reference=reference.text)
 
     async def find_successor(self, gone: ResolvedResource) -> ResolvedResource | None:
         """Return the resource that has the name of one that has gone; None if none has.
@@ -160,8 +177,49 @@ class Resolver:
         return (
             _among(inventory.with_id(reference.full_id), reference.names, by_name)
             or _among(inventory.named(reference.name), reference.names, by_name)
-            or _among(inventory.starting(reference.digits), reference.starts, by_name)
+            or self._starting(reference, connections)
         )
+
+    def _starting(
+        self, reference: Reference, connections: Sequence[EngineConnection]
+    ) -> list[ResolvedResource]:
+        """Return the resources whose ids start so; of very many, more than an error names."""
+        if not reference.digits:
+            return []
+        found: list[ResolvedResource] = []
+        for connection, kind in _places(reference, connections):
+            entries = self._inventory.starting(reference.digits, connection, kind)
+            # The ids of a kind have their hyphens in the same places, so the first decides.
+            fitting = takewhile(lambda entry: reference.starts(entry.observed), entries)
+            found += (
+                ResolvedResource(connection, entry.published)
+                for entry in islice(fitting, _MOST_CANDIDATES + 1)
+            )
+        return found
+
+    async def _find_running(
+        self, reference: Reference, connections: Sequence[EngineConnection]
+    ) -> ResolvedResource:
+        """Return the domain that runs under a number now."""
+        answers = await asyncio.gather(
+            *(self._running_on(each, reference.runtime_id) for each in connections),
+            return_exceptions=True,
+        )
+        found = [each for each in answers if isinstance(each, ResolvedResource)]
+        errors = [each for each in answers if isinstance(each, BaseException)]
+        if errors and not found:
+            raise errors[0]
+        return self._only(found, reference, connections)
+
+    async def _running_on(
+        self, connection: EngineConnection, runtime_id: int
+    ) -> ResolvedResource | None:
+        driver = connection.driver
+        if not isinstance(driver, Domains):
+            return None
+        id = await connection.read(lambda: driver.find_running(runtime_id))
+        entry = await self._inventory.refresh(connection, id) if id else None
+        return None if entry is None else ResolvedResource(connection, entry.published)
 
     async def _refresh(self, resolved: ResolvedResource) -> None:
         """Refresh a resource; if the refresh fails, the inventory keeps what it has."""
@@ -200,6 +258,16 @@ def _may_have(connection: EngineConnection, full_id: str) -> bool:
     """Return whether an engine has resources of the kind that has such ids."""
     kind = ResourceKind.DOMAIN if "-" in full_id else ResourceKind.CONTAINER
     return full_id != "" and kind in connection.driver.kinds
+
+
+def _places(
+    reference: Reference, connections: Iterable[EngineConnection]
+) -> Iterator[tuple[EngineConnection, ResourceKind]]:
+    """Yield each engine with each kind that the resource may be of there."""
+    for connection in connections:
+        for kind in connection.driver.kinds:
+            if reference.kind in {None, kind}:
+                yield connection, kind
 
 
 def _among(

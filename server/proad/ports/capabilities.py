@@ -141,6 +141,9 @@ class Domains(Protocol):
             AlreadyExistsError: the name or UUID is taken.
         """
 
+    async def find_running(self, runtime_id: int) -> str:
+        """Return the UUID of the domain that runs under this number now; empty if none does."""
+
     async def get_domain_xml(self, id: str, *, inactive: bool = False) -> str:
         """Return a domain as XML, without passwords."""
 

@@ -1,6 +1,7 @@
 """Which resource a name means while the name passes from one resource to another."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from proad.errors import AmbiguousIdError, EngineTimedOutError, ResourceNotFound
 from proad.model import DeleteOptions, ResourceState
 from unit.core.inventory.scripted import Gate, Scripted, box, linked
 
+MANY = 20_000
 OLD, NEW = "1" * 64, "2" * 64
 IMPATIENT = ResolverTiming(refresh_within=0.05, find_name_within=0.05)
 
@@ -236,3 +238,21 @@ async def test_pause_resource_gone_raises_not_found(engine, lifecycle):
 
     with pytest.raises(ResourceNotFoundError):
         await lifecycle.pause("web")
+
+
+async def test_find_prefix_of_twenty_thousand_ids_takes_little_of_the_loop(engine, connection):
+    engine.there |= {
+        id: box(id, f"w{id[-4:]}") for id in (f"{'a' * 60}{n:04x}" for n in range(MANY))
+    }
+    taken = []
+    inventory = Inventory([connection])
+    async with inventory.following():
+        resolver = Resolver(Hosts(["local"], [connection]), inventory)
+        for _ in range(5):  # a busy machine makes single tries slow
+            began = time.thread_time()
+            with pytest.raises(AmbiguousIdError) as caught:
+                await resolver.find("aaaa")
+            taken.append(time.thread_time() - began)
+    shown = len(caught.value.metadata["candidates"].split(","))
+    assert f"or {MANY - shown} more" in caught.value.message
+    assert min(taken) < 0.010

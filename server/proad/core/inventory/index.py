@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice, takewhile
 from types import MappingProxyType
-from typing import Any
 
 from sortedcontainers import SortedList
 
@@ -53,7 +52,9 @@ class ResourceIndex:
     _orders: dict[tuple[str, EngineRef, ResourceKind], "SortedList[Position]"] = field(
         default_factory=dict
     )
-    _digits: "SortedList[Any]" = field(default_factory=SortedList)
+    _digits: "dict[tuple[EngineRef, ResourceKind], SortedList[tuple[str, str]]]" = field(
+        default_factory=dict
+    )
 
     def put(self, engine: EngineRef, resource: Resource) -> None:
         """Add a resource, or move it to where it stands now."""
@@ -64,7 +65,7 @@ class ResourceIndex:
             return
         self.remove(engine, id)
         self._places[engine, id] = place
-        self._digits.add((place.digits, engine, id))
+        self._digits.setdefault((engine, place.kind), SortedList()).add((place.digits, id))
         for order, position in zip(KEPT_ORDERS, positions, strict=True):
             self._orders.setdefault((order, engine, place.kind), SortedList()).add(position)
 
@@ -73,16 +74,21 @@ class ResourceIndex:
         place = self._places.pop((engine, id), None)
         if place is None:
             return
-        self._digits.remove((place.digits, engine, id))
+        self._digits[engine, place.kind].remove((place.digits, id))
         for order, position in zip(KEPT_ORDERS, place.positions, strict=True):
             self._orders[order, engine, place.kind].remove(position)
 
-    def starting(self, digits: str) -> Iterator[Key]:
-        """Return all resources whose id, without hyphens, starts with `digits`."""
-        for found, engine, id in self._digits.irange((digits,)):
+    def starting(self, digits: str, engine: EngineRef, kind: ResourceKind) -> Iterator[str]:
+        """Return the ids that, without their hyphens, start with `digits`, in order."""
+        for found, id in self._digits.get((engine, kind), SortedList()).irange((digits, "")):
             if not found.startswith(digits):
                 return
-            yield engine, id
+            yield id
+
+    def count_starting(self, digits: str, engine: EngineRef, kind: ResourceKind) -> int:
+        """Return the number of ids that `starting` returns, without looking at each."""
+        there = self._digits.get((engine, kind), SortedList())
+        return int(there.bisect_left((digits + _MAX_ID, "")) - there.bisect_left((digits, "")))
 
     def page(
         self,

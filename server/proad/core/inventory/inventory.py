@@ -174,9 +174,15 @@ class Inventory:
         """Return all resources of that name."""
         return self._store.named(name)
 
-    def starting(self, digits: str) -> Iterator[Entry]:
-        """Return all resources whose full id, without hyphens, starts so; none for no digits."""
-        return self._store.starting(digits)
+    def starting(
+        self, digits: str, connection: EngineConnection, kind: ResourceKind
+    ) -> Iterator[Entry]:
+        """Return the resources whose full id, without hyphens, starts so, in order of id."""
+        return self._store.starting(digits, connection.ref, kind)
+
+    def count_starting(self, digits: str, connection: EngineConnection, kind: ResourceKind) -> int:
+        """Return the number of resources that `starting` returns, without looking at each."""
+        return self._store.index.count_starting(digits, connection.ref, kind)
 
     async def full(self, connection: EngineConnection, id: str) -> Resource:
         """Return the FULL view of a resource, from the engine if it is not known or too old.

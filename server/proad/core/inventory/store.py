@@ -25,6 +25,7 @@ from proad.model import (
     EngineRef,
     Lifetime,
     Resource,
+    ResourceKind,
 )
 
 _NOTHING = EngineEvent(id="")
@@ -66,10 +67,10 @@ class Store:
         """Return all resources of that full id."""
         return (there[id] for there in self._by_engine.values() if id in there)
 
-    def starting(self, digits: str) -> Iterator[StoredEntry]:
-        """Return all resources whose full id, without hyphens, starts so; none for no digits."""
-        keys = self.index.starting(digits) if digits else ()
-        return (self._by_engine[engine][id] for engine, id in keys)
+    def starting(self, digits: str, engine: EngineRef, kind: ResourceKind) -> Iterator[StoredEntry]:
+        """Return the resources whose full id, without hyphens, starts so, in order of id."""
+        there = self._by_engine.get(engine, {})
+        return (there[id] for id in self.index.starting(digits, engine, kind))
 
     @property
     def tombstones(self) -> int:

@@ -16,7 +16,7 @@ from proad.drivers.libvirt import snapshots
 from proad.drivers.libvirt import update as updating
 from proad.drivers.libvirt.connections.bulkheads import Bulkhead
 from proad.drivers.libvirt.connections.connection import Connection
-from proad.drivers.libvirt.connections.queries import find_id, lookup
+from proad.drivers.libvirt.connections.queries import find_id, find_running, lookup
 from proad.drivers.libvirt.create import DomainCreator
 from proad.drivers.libvirt.delete import DomainDeleter
 from proad.drivers.libvirt.errors import ENGINE
@@ -250,6 +250,12 @@ class LibvirtDriver:
     ) -> Resource:
         """Create a domain from XML; never change an existing one."""
         return await self._creator.from_xml(source, start=start, announce=announce)
+
+    async def find_running(self, runtime_id: int) -> str:
+        """Return the UUID of the domain that runs under this number now."""
+        return await self._connection.call(
+            lambda c: find_running(c, runtime_id), bulkhead=Bulkhead.READ
+        )
 
     async def get_domain_xml(self, id: str, *, inactive: bool = False) -> str:
         """Return a domain as XML, without passwords."""

@@ -35,7 +35,7 @@ def code_of(error: libvirt.libvirtError) -> int:
     return error.get_error_code() or 0
 
 
-def seek(look: Callable[..., T], *key: str) -> T:
+def seek(look: Callable[..., T], *key: str | int) -> T:
     """Look an object up; repeat the lookup if it failed and libvirt's error was lost.
 
     When Python's garbage collector frees an object of libvirt between a call that fails and the

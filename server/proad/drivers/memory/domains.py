@@ -112,6 +112,16 @@ class MemoryDomains:
         resource = await asyncio.to_thread(parsed, source)
         return await self._created(resource, [], start=start, announce=announce)
 
+    def find_running(self, runtime_id: int) -> str:
+        """Return the UUID of the domain that runs under this number; empty if none does."""
+        self._engine.connection.check()
+        for id, workload in self._engine.workloads.items():
+            run = workload.run
+            is_domain = workload.resource.domain is not None
+            if is_domain and run is not None and run.number == runtime_id:
+                return id
+        return ""
+
     async def get_domain_xml(self, id: str, *, inactive: bool = False) -> str:
         """Return a domain as XML."""
         workload, _ = self._engine.domain(id, "domain XML")

@@ -250,6 +250,10 @@ class MemoryDriver:
         """Create a domain from as much XML as `get_domain_xml` writes."""
         return await self._domains.create_domain_from_xml(source, start=start, announce=announce)
 
+    async def find_running(self, runtime_id: int) -> str:
+        """Return the UUID of the domain that runs under this number now."""
+        return self._domains.find_running(runtime_id)
+
     async def get_domain_xml(self, id: str, *, inactive: bool = False) -> str:
         """Return a domain as XML."""
         return await self._domains.get_domain_xml(id, inactive=inactive)

@@ -91,10 +91,12 @@ def test_starting_finds_ids_by_their_digits(steps, digits):
     index, there = built(steps)
 
     wanted = {key for key in there if key[1].replace("-", "").startswith(digits)}
-    found = list(index.starting(digits))
+    pairs = [(engine, kind) for engine in ENGINES for kind in ResourceKind]
+    found = [(pair[0], id) for pair in pairs for id in index.starting(digits, *pair)]
 
     assert set(found) == wanted
     assert len(found) == len(wanted)
+    assert sum(index.count_starting(digits, *pair) for pair in pairs) == len(wanted)
 
 
 def test_page_of_overlong_names_is_ordered_by_id():

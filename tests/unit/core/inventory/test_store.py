@@ -11,6 +11,7 @@ from proad.model import (
     ChangeCause,
     EngineEvent,
     Lifetime,
+    ResourceKind,
     ResourceState,
     Verb,
     allowed_verbs,
@@ -19,6 +20,7 @@ from unit.core.inventory.scripted import ENGINE, FAR, box
 from unit.core.inventory.stored import entries, keep, names, put, steps, take
 
 S = ResourceState
+CONTAINER = ResourceKind.CONTAINER
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
@@ -47,7 +49,7 @@ def test_lookups_find_entry_by_each_key(store):
     entry = put(store, box("1", "web"))
 
     assert store.get(ENGINE, "1") is entry
-    assert list(store.of(ENGINE)) == list(store.starting("1")) == [entry]
+    assert list(store.of(ENGINE)) == list(store.starting("1", ENGINE, CONTAINER)) == [entry]
     assert list(store.named("web")) == list(store.with_id("1")) == [entry]
     assert store.get(FAR, "1") is None
     assert list(store.named("1")) == list(store.with_id("web")) == []
@@ -58,8 +60,9 @@ def test_starting_with_many_ids_returns_prefix_matches(store):
     entry = {id: put(store, box(id, f"of-{id}")) for id in ids}
     take(store, "ab12")
 
-    assert list(store.starting("ab1")) == [entry["ab1"], entry["ab-13"]]
-    assert list(store.starting("ab1300")) == list(store.starting("")) == []
+    assert list(store.starting("ab1", ENGINE, CONTAINER)) == [entry["ab1"], entry["ab-13"]]
+    assert list(store.starting("ab1300", ENGINE, CONTAINER)) == []
+    assert list(store.starting("ab1", FAR, CONTAINER)) == []
 
 
 def test_named_after_rename_finds_new_name_only(store):
@@ -88,7 +91,7 @@ def test_lookups_after_removal_find_nothing(store):
     take(store, "1")
 
     assert store.get(ENGINE, "1") is None
-    assert list(store.of(ENGINE)) == list(store.starting("1")) == []
+    assert list(store.of(ENGINE)) == list(store.starting("1", ENGINE, CONTAINER)) == []
     assert list(store.named("web")) == list(store.with_id("1")) == []
     assert steps(store) == [(None, S.RUNNING), (S.RUNNING, None)]
 

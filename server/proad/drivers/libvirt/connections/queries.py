@@ -61,6 +61,16 @@ def lookup(connection: libvirt.virConnect, id: str) -> libvirt.virDomain:
     raise ResourceNotFoundError(id)
 
 
+def find_running(connection: libvirt.virConnect, runtime_id: int) -> str:
+    """Return the UUID of the domain that runs under a number; empty if there is none."""
+    try:
+        return str(seek(connection.lookupByID, runtime_id).UUIDString())
+    except libvirt.libvirtError as error:
+        if code_of(error) != libvirt.VIR_ERR_NO_DOMAIN:
+            raise
+    return ""
+
+
 def find_id(connection: libvirt.virConnect, name: str) -> str:
     """Return the UUID of the domain of that name; empty if there is none."""
     if not name.isprintable() or len(name) > _LONGEST_NAME:
