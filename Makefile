@@ -27,6 +27,7 @@ workloads: ## Build the small guest and the container image for demo and tests
 
 services: ## Install what the tests need besides the engines
 	@deploy/test-services.sh
+	@deploy/toolchains.sh
 
 generate: tools ## Generate the Python stubs from protos/
 	@$(BIN)/python protos/generate.py
