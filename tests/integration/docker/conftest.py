@@ -2,6 +2,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ import docker
 import pytest
 from docker.errors import APIError, DockerException
 
+from eventually import eventually
 from guest.media import import_image
 from integration.docker.private_engine import PrivateEngine
-from integration.docker.workloads import IMAGE, LABEL, Make
+from integration.docker.workloads import IMAGE, LABEL, Make, runs_its_command
 from proad.drivers.docker import DockerDriver
 from proad.drivers.docker.driver import DEFAULT_URL
 from proad.model import ContainerSpec, NetworkAttachment, Resource
@@ -61,6 +63,7 @@ async def make(driver: DockerDriver, raw: docker.APIClient, token: str) -> Async
 
         async def __call__(self, *command: str, start: bool = True, **fields: Any) -> Resource:
             made = await driver.create_container(self.spec(*command, **fields), start=start)
+            await eventually(partial(runs_its_command, made.resource), every=0.01)
             return made.resource
 
     yield Making()

@@ -1,6 +1,7 @@
 """A private dockerd, which a test may kill."""
 
 import asyncio
+import os
 import re
 import signal
 import subprocess
@@ -16,8 +17,9 @@ from requirements import require_root_and
 class PrivateEngine:
     """A dockerd without a network and without foreign containers, started and stopped by the test."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **environment: str) -> None:
         require_root_and("dockerd")
+        self._environment = os.environ | environment
         self.url = f"unix://{folder}/docker.sock"
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
@@ -39,7 +41,7 @@ class PrivateEngine:
         # a living one.
         (self._folder / "exec/containerd/containerd.pid").unlink(missing_ok=True)
         with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+            self._process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
 
     def signal(self, number: signal.Signals) -> None:
         assert self._process is not None

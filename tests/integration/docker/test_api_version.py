@@ -6,6 +6,7 @@ Behind the proxy is a real engine, which refuses a version that it does not know
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
@@ -14,7 +15,9 @@ import pytest
 from docker.errors import APIError
 
 from event_queue import EventQueue
+from eventually import eventually
 from integration.docker.engine_socket import engine_socket
+from integration.docker.private_engine import PrivateEngine
 from integration.docker.version_proxy import VersionProxy
 from integration.docker.workloads import DEAF, IMAGE, LABEL
 from proad.drivers.docker import DockerDriver
@@ -96,6 +99,28 @@ async def test_older_engine_is_spoken_to_in_its_newest_version(raw: docker.APICl
     ):
         await driver.list_resources()
         assert [call.split("/")[1] for call in proxy.calls] == ["version", "v1.30"]
+
+
+async def test_engine_that_takes_its_newest_version_alone_is_spoken_to(
+    raw: docker.APIClient, folder: Path
+):
+    """As an operator may have it, from Docker 25 on; older engines ignore the setting."""
+    newest = ApiVersion.parse(raw.version(api_version=False)["ApiVersion"])
+    assert newest is not None
+    wanted = min(newest, NEWEST_TESTED)
+    engine = PrivateEngine(folder, DOCKER_MIN_API_VERSION=str(wanted))
+    engine.start()
+    try:
+        async with DockerDriver(engine.url) as driver:
+            await eventually(partial(engine.answers, driver))
+            assert (await driver.probe()).api_version == str(wanted)
+            assert await driver.list_resources() == []
+        with docker.APIClient(engine.url, version=str(wanted)) as client:
+            told = await asyncio.to_thread(client.version, api_version=False)
+        if int(told["Version"].partition(".")[0]) >= 25:
+            assert told["MinAPIVersion"] == str(wanted)
+    finally:
+        engine.stop()
 
 
 async def test_engine_refuses_a_version_before_its_minimum(raw: docker.APIClient, folder: Path):

@@ -1,5 +1,6 @@
 """Commands of the test containers, and a helper to create them."""
 
+from pathlib import Path
 from typing import Any, Protocol
 
 from proad.model import ContainerSpec, Resource
@@ -11,6 +12,16 @@ LABEL = "proa-test"
 DEAF = ("sleep", "3600")
 OBEDIENT = ("sh", "-c", 'trap "exit 0" TERM; echo ready; sleep 3600 & wait')
 SLOW = ("sh", "-c", 'trap "sleep 3; exit 0" TERM; echo ready; sleep 3600 & wait')
+
+
+async def runs_its_command(container: Resource) -> bool:
+    """Return whether a container is past the runtime's own process, which any signal ends."""
+    assert container.container is not None
+    try:
+        name = Path(f"/proc/{container.container.pid}/comm").read_text()
+    except (FileNotFoundError, ProcessLookupError):  # it is not started, or has ended
+        return True
+    return not name.startswith("runc")
 
 
 class Make(Protocol):
