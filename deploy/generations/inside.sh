@@ -12,6 +12,10 @@ here=$(cd "$(dirname "$0")" && pwd)
 tree=$1 run=$2 root=$2/root
 shift 2
 
+# The host's mounts were left behind as private ones. From here on the engines, in namespaces of
+# their own below this one, see what tests mount, and not the other way round.
+mount --make-rshared /
+
 # The tree stays as it is: what is written comes into a layer over it, in memory.
 mkdir "$root" "$run"/{layer,docker,libvirt,log,bin}
 mount -t tmpfs -o mode=755 tmpfs "$run/layer"
@@ -24,8 +28,8 @@ mount --rbind /dev "$root/dev"
 mount -t sysfs sysfs "$root/sys"
 mount --rbind /sys/fs/cgroup "$root/sys/fs/cgroup"
 # Where tests have their sockets, pools and media.
-mount --rbind /tmp "$root/tmp"
-mount --rbind /var/tmp "$root/var/tmp"
+mount --bind /tmp "$root/tmp"
+mount --bind /var/tmp "$root/var/tmp"
 mkdir -p "$root"/var/lib/{docker,libvirt} "$root"/var/log/libvirt/qemu
 mount --bind "$run/docker" "$root/var/lib/docker"
 cp -a "$root/var/lib/libvirt/." "$run/libvirt/"
@@ -54,8 +58,19 @@ done
 cp /etc/hosts "$etc/hosts"
 cp -L /etc/resolv.conf "$etc/resolv.conf"
 [[ ! -s /etc/machine-id ]] || cp /etc/machine-id "$etc/machine-id"
-mkdir -p "$etc/libvirt"
-# Nothing of this needs a network of libvirt's.
+mkdir -p "$etc/libvirt/qemu/networks/autostart"
+# Domains get a card on it by default. It has neither names nor addresses to give away, which would
+# need a program, and no rules for a firewall.
+cat >"$etc/libvirt/qemu/networks/default.xml" <<END
+<network>
+  <name>default</name>
+  <forward mode='open'/>
+  <bridge name='virbr0'/>
+  <dns enable='no'/>
+  <ip address='192.168.122.1' netmask='255.255.255.0'/>
+</network>
+END
+ln -s ../default.xml "$etc/libvirt/qemu/networks/autostart/default.xml"
 echo 'firewall_backend = "none"' >"$etc/libvirt/network.conf"
 cat >"$etc/libvirt/qemu.conf" <<END
 security_driver = "none"
