@@ -21,9 +21,10 @@ from proad.config import HostSettings, Settings, UnixAddress
 from proad.core.engine_connection import EngineConnection
 from proad.core.hosts import Hosts
 from proad.core.image_operations import ImageOperations
-from proad.core.inventory import HISTORY_SIZE, ChangeHistory, Inventory, Store
+from proad.core.inventory import HISTORY_SIZE, ChangeHistory, Inventory, RecordCache, Store
 from proad.core.lifecycle import Lifecycle
 from proad.core.listing import ResourceLister
+from proad.core.local_records import LocalResourceRecords
 from proad.core.provisioning import Provisioning
 from proad.core.recovery import RequestJudge
 from proad.core.registries import AllowedRegistries
@@ -39,7 +40,7 @@ from proad.core.volume_operations import VolumeOperations
 from proad.core.watch_service import WatchService
 from proad.logs import configure_logs
 from proad.ports import Driver
-from proad.ports.records import VolumeRecords
+from proad.ports.records import ResourceRecords, VolumeRecords
 from proad.rpc.answers import ProtoAnswerCodec
 from proad.rpc.auth_service import AuthService
 from proad.rpc.container_service import ContainerService
@@ -61,6 +62,7 @@ from proad.sockets import claimed
 from proad.state import daemon_id, prepare_state_dir, served
 from proad.store.database import Database
 from proad.store.requests import RequestStore
+from proad.store.resources import ResourceStore
 from proad.store.revocations import RevocationStore
 from proad.store.users import UserStore
 from proad.store.volumes import VolumeStore
@@ -103,6 +105,8 @@ async def _serve(settings: Settings, stop: asyncio.Event, *, memory: bool) -> No
             settings,
             database,
             _memory_drivers() if memory else _drivers(settings.hosts, VolumeStore(database)),
+            # What is in memory alone is no more when the daemon ends.
+            records=None if memory else ResourceStore(database, daemon_id(settings.state_dir)),
         ) as addresses,
     ):
         Collector().tame()
@@ -125,6 +129,8 @@ async def serving(
     timing: DaemonTiming = DaemonTiming(),
     history_size: int = HISTORY_SIZE,
     checkpoint: Checkpoint = passed,
+    *,
+    records: ResourceRecords | None = None,
 ) -> AsyncIterator[list[str]]:
     """Serve drivers and yield the addresses that are bound.
 
@@ -135,6 +141,7 @@ async def serving(
         timing: durations.
         history_size: number of changes that a watch can be resumed before.
         checkpoint: called at each point of a journaled request where the daemon may die.
+        records: where the records of resources outlive the daemon; None: nowhere.
 
     Raises:
         SetupError: the key or an address cannot be used.
@@ -153,7 +160,10 @@ async def serving(
         ]
         hosts = Hosts(list(dict.fromkeys(host for host, _driver in drivers)), connections)
         slicer = TimeSlicer()
-        store = Store(ChangeHistory(history_size))
+        record_cache = RecordCache(
+            records or LocalResourceRecords(), UserStore(database), timing.inventory.records
+        )
+        store = Store(ChangeHistory(history_size), records=record_cache)
         inventory = Inventory(connections, store, slicer=slicer, timing=timing.inventory)
         resolver = Resolver(hosts, inventory, timing.resolver)
         tasks = ShieldedTasks()

@@ -34,6 +34,10 @@ async def running_domain(daemon):
     await daemon.domain("vm")
 
 
+async def protected_domain(daemon):
+    await daemon.domain("vm", deletion_protection=True)
+
+
 async def deaf_domain(daemon):
     await daemon.domain("vm", labels=DEAF)
 
@@ -133,6 +137,10 @@ CASES = {
     Reason.HAS_SAVED_STATE: Case(
         "FAILED_PRECONDITION", "DeleteResource", {"id": "vm"}, saved_domain,
         metadata={"name": "vm"},
+    ),
+    Reason.DELETION_PROTECTED: Case(
+        "FAILED_PRECONDITION", "DeleteResource", {"id": "vm", "force": True}, protected_domain,
+        metadata={"name": "vm", "verb": "DELETE"},
     ),
     Reason.IN_USE: Case(
         "FAILED_PRECONDITION", "DeleteImage", {"image": IMAGE}, stopped_container,

@@ -54,6 +54,10 @@ class Watcher:
             while not condition():
                 await self.read(seconds)
 
+    def there_by_name(self, name):
+        """Return the resource of a name."""
+        return next(each for each in self.there.values() if each.name == name)
+
     async def begin(self):
         """Read the initial state."""
         await self.until(lambda: self.synced)

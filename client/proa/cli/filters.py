@@ -40,6 +40,7 @@ States = Annotated[
 Name = Annotated[str, typer.Option("--name", help="Only with a name that starts like this.")]
 Image = Annotated[str, typer.Option("--image", help="Only containers made from this image.")]
 Hosts = Annotated[list[str] | None, typer.Option("--host", help="Only on this host connection.")]
+Owners = Annotated[list[str] | None, typer.Option("--owner", help="Only what this user made.")]
 
 
 def chosen(
@@ -49,6 +50,7 @@ def chosen(
     name: str,
     image: str,
     hosts: Hosts,
+    owners: Owners,
 ) -> v1.ResourceFilter:
     """Return the filter of the options."""
     return v1.ResourceFilter(
@@ -58,4 +60,5 @@ def chosen(
         name_prefix=name,
         image=image,
         hosts=hosts or (),
+        owners=owners or (),
     )

@@ -171,6 +171,10 @@ RULES: Mapping[str, Sequence[_Rule]] = {
         _Rule("{} lets it go on", ("resume {name}",), when=_is_paused),
         _SHOW,
     ],
+    "DELETION_PROTECTED": [
+        _Rule("{} takes it off", ("update --no-protect {name}",), on=("rm",)),
+        _SHOW,
+    ],
     "HAS_SNAPSHOTS": [
         _Rule("{} deletes them too", ("rm {flags} --snapshots {name}",), on=("rm",)),
         _Rule("{} shows them", ("snapshot ls {name}",)),

@@ -65,6 +65,7 @@ def ls(
     name: filters.Name = "",
     image: filters.Image = "",
     host: filters.Hosts = None,
+    owner: filters.Owners = None,
     sort: Annotated[
         str,
         typer.Option(metavar="FIELDS", help='Order, such as "name" or "create_time desc,name".'),
@@ -77,7 +78,7 @@ def ls(
     session = Session.of(ctx, output)
     states = state or (() if everything else _ACTIVE)
     request = v1.ListResourcesRequest(
-        filter=filters.chosen(kind, label, states, name, image, host),
+        filter=filters.chosen(kind, label, states, name, image, host, owner),
         order_by=sort,
         view=v1.RESOURCE_VIEW_FULL if full else v1.RESOURCE_VIEW_SUMMARY,
         return_partial_success=True,

@@ -181,6 +181,7 @@ def run(
     log_opt: Annotated[
         Texts, typer.Option(metavar="KEY=VALUE", help="Option of the log driver.")
     ] = None,
+    protect: Annotated[Flag, typer.Option("--protect", help="Refuse to delete it.")] = False,
     no_start: Annotated[Flag, typer.Option("--no-start", help="Create it only.")] = False,
     pull: Annotated[Pull, typer.Option(help="When to pull the image.")] = Pull.MISSING,
     host: Host = "",
@@ -231,6 +232,7 @@ def run(
         lifetime=v1.LIFETIME_TRANSIENT if rm else v1.LIFETIME_UNSPECIFIED,
         log_driver=log_driver,
         log_options=pairs(log_opt),
+        deletion_protection=protect,
     )
     check = v1.HealthCheck(
         shell_command=health_cmd,

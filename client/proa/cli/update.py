@@ -61,6 +61,7 @@ def update(
     clear_labels: Annotated[
         bool, typer.Option("--clear-labels", help="No labels any more.")
     ] = False,
+    protect: Annotated[bool | None, typer.Option(help="Refuse to delete it, or allow it.")] = None,
     etag: Etag = "",
     output: Output = None,
 ) -> None:
@@ -76,7 +77,8 @@ def update(
     of_domain = _given(
         {"vcpus": vcpus, "autostart": autostart, "title": title, "description": description}
     )
-    of_both = _given({"labels": pairs(label) if label or clear_labels else None})
+    labels = pairs(label) if label or clear_labels else None
+    of_both = _given({"labels": labels, "deletion_protection": protect})
     if of_container and of_domain:
         raise typer.BadParameter("these options are of containers and of VMs; choose")
     if not of_container and not of_domain and not of_both and memory is None:

@@ -99,6 +99,9 @@ def create(
     transient: Annotated[
         bool, typer.Option("--transient", help="Gone when it stops; started at once.")
     ] = False,
+    protect: Annotated[
+        bool, typer.Option("--protect", help="Refuse to delete it and its disks.")
+    ] = False,
     xml: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="libvirt's XML in place of the options; -: stdin."),
@@ -115,7 +118,7 @@ def create(
             raise typer.BadParameter("the name is in the XML; leave it out")
         text = sys.stdin.read() if str(xml) == "-" else xml.read_text()
         from_xml = v1.CreateDomainFromXmlRequest(
-            xml=text, start=start, lifetime=lifetime, host=host
+            xml=text, start=start, lifetime=lifetime, host=host, deletion_protection=protect
         )
         with session.connect() as client:
             _show(session, client.domains.CreateDomainFromXml(from_xml).resource)
@@ -145,6 +148,7 @@ def create(
         cpu_mode=cpu_mode or v1.CPU_MODE_UNSPECIFIED,
         labels=pairs(label),
         lifetime=lifetime,
+        deletion_protection=protect,
     )
     with session.connect() as client:
         request = v1.CreateDomainRequest(spec=spec, start=start, host=host)

@@ -29,11 +29,12 @@ def watch(
     name: filters.Name = "",
     image: filters.Image = "",
     host: filters.Hosts = None,
+    owner: filters.Owners = None,
     output: Output = None,
 ) -> None:
     """Show what there is and then every change when it happens, until Ctrl-C."""
     session = Session.of(ctx, output)
-    which = filters.chosen(kind, label, state, name, image, host)
+    which = filters.chosen(kind, label, state, name, image, host, owner)
     with exits.until_interrupted(), session.connect() as client:
         for event in client.watch(which):
             if session.as_json:

@@ -15,6 +15,7 @@ _OPTIONS = {
     "delete_saved_state": "saved_state",
     "delete_snapshots": "snapshots",
     "discard_saved_state": "discard_saved",
+    "deletion_protection": "protect",
     "diskless": "disk",
     "dns_servers": "dns",
     "environment": "env",

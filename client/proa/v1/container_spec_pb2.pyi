@@ -645,6 +645,7 @@ class ContainerSpec(_message.Message):
     LIFETIME_FIELD_NUMBER: _builtins.int
     LOG_DRIVER_FIELD_NUMBER: _builtins.int
     LOG_OPTIONS_FIELD_NUMBER: _builtins.int
+    DELETION_PROTECTION_FIELD_NUMBER: _builtins.int
     image: _builtins.str
     """Image: a name with an optional tag or digest, or an id. Required.
     At most 1024 characters.
@@ -689,6 +690,8 @@ class ContainerSpec(_message.Message):
     """Log driver, such as "json-file" or "none"; empty: the engine's default.
     At most 255 characters.
     """
+    deletion_protection: _builtins.bool
+    """Refuses delete, prune and recreate with DELETION_PROTECTED. Not of a TRANSIENT container."""
     @_builtins.property
     def command(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Command and arguments; empty: the image's.
@@ -710,7 +713,7 @@ class ContainerSpec(_message.Message):
 
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Labels. The keys "proa.driver.creation" and "proa.driver.lifetime" are the daemon's own.
+        """Labels. Keys that begin with "proa.driver." are the daemon's own.
         At most 1000 entries, keys of 1024 and values of 65536 characters.
         """
 
@@ -848,10 +851,11 @@ class ContainerSpec(_message.Message):
         lifetime: _lifetime_pb2.Lifetime.ValueType = ...,
         log_driver: _builtins.str = ...,
         log_options: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        deletion_protection: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["health_check", b"health_check", "resources", b"resources", "restart_policy", b"restart_policy", "stop_timeout", b"stop_timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cap_add", b"cap_add", "cap_drop", b"cap_drop", "command", b"command", "devices", b"devices", "dns_search", b"dns_search", "dns_servers", b"dns_servers", "domainname", b"domainname", "entrypoint", b"entrypoint", "env", b"env", "extra_hosts", b"extra_hosts", "group_add", b"group_add", "health_check", b"health_check", "hostname", b"hostname", "image", b"image", "init", b"init", "labels", b"labels", "lifetime", b"lifetime", "log_driver", b"log_driver", "log_options", b"log_options", "mounts", b"mounts", "name", b"name", "networks", b"networks", "ports", b"ports", "read_only_root", b"read_only_root", "resources", b"resources", "restart_policy", b"restart_policy", "shm_size_bytes", b"shm_size_bytes", "stdin_open", b"stdin_open", "stop_signal", b"stop_signal", "stop_timeout", b"stop_timeout", "sysctls", b"sysctls", "tty", b"tty", "ulimits", b"ulimits", "user", b"user", "working_dir", b"working_dir"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cap_add", b"cap_add", "cap_drop", b"cap_drop", "command", b"command", "deletion_protection", b"deletion_protection", "devices", b"devices", "dns_search", b"dns_search", "dns_servers", b"dns_servers", "domainname", b"domainname", "entrypoint", b"entrypoint", "env", b"env", "extra_hosts", b"extra_hosts", "group_add", b"group_add", "health_check", b"health_check", "hostname", b"hostname", "image", b"image", "init", b"init", "labels", b"labels", "lifetime", b"lifetime", "log_driver", b"log_driver", "log_options", b"log_options", "mounts", b"mounts", "name", b"name", "networks", b"networks", "ports", b"ports", "read_only_root", b"read_only_root", "resources", b"resources", "restart_policy", b"restart_policy", "shm_size_bytes", b"shm_size_bytes", "stdin_open", b"stdin_open", "stop_signal", b"stop_signal", "stop_timeout", b"stop_timeout", "sysctls", b"sysctls", "tty", b"tty", "ulimits", b"ulimits", "user", b"user", "working_dir", b"working_dir"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

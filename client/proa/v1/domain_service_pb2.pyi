@@ -98,6 +98,7 @@ class CreateDomainFromXmlRequest(_message.Message):
     START_FIELD_NUMBER: _builtins.int
     LIFETIME_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
+    DELETION_PROTECTION_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     xml: _builtins.str
@@ -114,6 +115,8 @@ class CreateDomainFromXmlRequest(_message.Message):
     """Host connection; empty: the first one.
     At most 255 characters.
     """
+    deletion_protection: _builtins.bool
+    """Refuses delete, and deletes of its disks, with DELETION_PROTECTED. Not of a TRANSIENT domain."""
     request_id: _builtins.str
     """UUID that makes the call happen once: a repetition with it joins the call or gets its answer.
     Empty: every repetition is another call.
@@ -128,12 +131,13 @@ class CreateDomainFromXmlRequest(_message.Message):
         start: _builtins.bool = ...,
         lifetime: _lifetime_pb2.Lifetime.ValueType = ...,
         host: _builtins.str = ...,
+        deletion_protection: _builtins.bool = ...,
         request_id: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["host", b"host", "lifetime", b"lifetime", "request_id", b"request_id", "start", b"start", "validate_only", b"validate_only", "xml", b"xml"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deletion_protection", b"deletion_protection", "host", b"host", "lifetime", b"lifetime", "request_id", b"request_id", "start", b"start", "validate_only", b"validate_only", "xml", b"xml"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -519,6 +519,7 @@ class DomainSpec(_message.Message):
     CPU_MODE_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
     LIFETIME_FIELD_NUMBER: _builtins.int
+    DELETION_PROTECTION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name, of letters, digits and "_.+-". Required.
     At most 255 characters.
@@ -561,6 +562,8 @@ class DomainSpec(_message.Message):
     """How the processor looks to the guest."""
     lifetime: _lifetime_pb2.Lifetime.ValueType
     """TRANSIENT: libvirt forgets it when it stops; it is always started at once."""
+    deletion_protection: _builtins.bool
+    """Refuses delete, and deletes of its disks, with DELETION_PROTECTED. Not of a TRANSIENT domain."""
     @_builtins.property
     def cdroms(self) -> _containers.RepeatedCompositeFieldContainer[Global___CdromSpec]:
         """Optical drives, the first with the installation medium.
@@ -622,10 +625,11 @@ class DomainSpec(_message.Message):
         cpu_mode: Global___CpuMode.ValueType = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         lifetime: _lifetime_pb2.Lifetime.ValueType = ...,
+        deletion_protection: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_guest_agent", b"_guest_agent", "_serial_console", b"_serial_console", "graphics", b"graphics", "guest_agent", b"guest_agent", "serial_console", b"serial_console"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_guest_agent", b"_guest_agent", "_serial_console", b"_serial_console", "autostart", b"autostart", "boot_order", b"boot_order", "cdroms", b"cdroms", "cpu_mode", b"cpu_mode", "description", b"description", "diskless", b"diskless", "disks", b"disks", "firmware", b"firmware", "graphics", b"graphics", "guest_agent", b"guest_agent", "labels", b"labels", "lifetime", b"lifetime", "machine", b"machine", "memory_bytes", b"memory_bytes", "name", b"name", "networkless", b"networkless", "networks", b"networks", "serial_console", b"serial_console", "title", b"title", "uuid", b"uuid", "vcpus", b"vcpus", "video", b"video"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_guest_agent", b"_guest_agent", "_serial_console", b"_serial_console", "autostart", b"autostart", "boot_order", b"boot_order", "cdroms", b"cdroms", "cpu_mode", b"cpu_mode", "deletion_protection", b"deletion_protection", "description", b"description", "diskless", b"diskless", "disks", b"disks", "firmware", b"firmware", "graphics", b"graphics", "guest_agent", b"guest_agent", "labels", b"labels", "lifetime", b"lifetime", "machine", b"machine", "memory_bytes", b"memory_bytes", "name", b"name", "networkless", b"networkless", "networks", b"networks", "serial_console", b"serial_console", "title", b"title", "uuid", b"uuid", "vcpus", b"vcpus", "video", b"video"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__guest_agent: _TypeAlias = _typing.Literal["guest_agent"]  # noqa: Y015
     _WhichOneofArgType__guest_agent: _TypeAlias = _typing.Literal["_guest_agent", b"_guest_agent"]  # noqa: Y015

@@ -196,6 +196,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     again; gRPC clients do not by themselves.
     Example: PullImage of "down.example/x" while nobody answers there.
     """
+    ERROR_REASON_DELETION_PROTECTED: _ErrorReason.ValueType  # 40
+    """FAILED_PRECONDITION. The resource has deletion protection, or is the one that a volume belongs
+    to. UpdateResource takes it off. Example: DeleteResource of such a domain.
+    """
     ERROR_REASON_INTERRUPTED: _ErrorReason.ValueType  # 42
     """ABORTED. The daemon ended during the call, and what had been begun was undone, or its effect is
     not known, which `effect` in the metadata tells: "none" or "unknown". To make the call anew,
@@ -393,6 +397,10 @@ ERROR_REASON_REGISTRY_UNREACHABLE: ErrorReason.ValueType  # 39
 no more requests for now; the engine and the daemon are well. RetryInfo says when to try
 again; gRPC clients do not by themselves.
 Example: PullImage of "down.example/x" while nobody answers there.
+"""
+ERROR_REASON_DELETION_PROTECTED: ErrorReason.ValueType  # 40
+"""FAILED_PRECONDITION. The resource has deletion protection, or is the one that a volume belongs
+to. UpdateResource takes it off. Example: DeleteResource of such a domain.
 """
 ERROR_REASON_INTERRUPTED: ErrorReason.ValueType  # 42
 """ABORTED. The daemon ended during the call, and what had been begun was undone, or its effect is

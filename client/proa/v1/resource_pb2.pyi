@@ -419,6 +419,8 @@ class Resource(_message.Message):
     DOMAIN_FIELD_NUMBER: _builtins.int
     TRUNCATED_FIELD_NUMBER: _builtins.int
     EPOCH_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    DELETION_PROTECTION_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The engine's own full id: 64 hexadecimal digits, or a UUID."""
     kind: Global___ResourceKind.ValueType
@@ -451,15 +453,21 @@ class Resource(_message.Message):
     """
     epoch: _builtins.str
     """Run of the daemon that `revision` belongs to: it is another one after each restart. Opaque."""
+    owner: _builtins.str
+    """Name of the user whose call made it; empty: it was not made through this daemon, or the user
+    is no more.
+    """
+    deletion_protection: _builtins.bool
+    """Whether delete, prune, recreate and deletes of its disks are refused with DELETION_PROTECTED."""
     @_builtins.property
     def state_detail(self) -> Global___StateDetail:
         """What is behind the state."""
 
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Labels. Docker keeps those of a container, where "proa.driver.creation" and
-        "proa.driver.lifetime" are the daemon's own and not shown; those of a domain are in its
-        metadata, under Proa's own namespace.
+        """Labels. Those of a container are Docker's, where keys that begin with "proa.driver." are the
+        daemon's own and not shown, with the changes that UpdateResource made, which the daemon keeps:
+        Docker cannot change them. Those of a domain are in its metadata, under Proa's own namespace.
         """
 
     @_builtins.property
@@ -472,7 +480,7 @@ class Resource(_message.Message):
     def allowed_verbs(self) -> _containers.RepeatedScalarFieldContainer[Global___Verb.ValueType]:
         """The verbs that are legal now. While a stop or a restart is under way that is a
         STOP with mode FORCE, and while another verb is, none. CREATE_SNAPSHOT is not among them
-        where a domain can have no snapshot as it is.
+        where a domain can have no snapshot as it is, and what deletion protection refuses neither.
         """
 
     @_builtins.property
@@ -519,10 +527,12 @@ class Resource(_message.Message):
         domain: _domain_pb2.Domain | None = ...,
         truncated: _builtins.bool = ...,
         epoch: _builtins.str = ...,
+        owner: _builtins.str = ...,
+        deletion_protection: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "container", b"container", "create_time", b"create_time", "details", b"details", "domain", b"domain", "engine", b"engine", "observe_time", b"observe_time", "state_detail", b"state_detail"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "allowed_verbs", b"allowed_verbs", "container", b"container", "create_time", b"create_time", "details", b"details", "domain", b"domain", "engine", b"engine", "epoch", b"epoch", "etag", b"etag", "id", b"id", "kind", b"kind", "labels", b"labels", "lifetime", b"lifetime", "name", b"name", "observe_time", b"observe_time", "path", b"path", "revision", b"revision", "state", b"state", "state_detail", b"state_detail", "truncated", b"truncated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "allowed_verbs", b"allowed_verbs", "container", b"container", "create_time", b"create_time", "deletion_protection", b"deletion_protection", "details", b"details", "domain", b"domain", "engine", b"engine", "epoch", b"epoch", "etag", b"etag", "id", b"id", "kind", b"kind", "labels", b"labels", "lifetime", b"lifetime", "name", b"name", "observe_time", b"observe_time", "owner", b"owner", "path", b"path", "revision", b"revision", "state", b"state", "state_detail", b"state_detail", "truncated", b"truncated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_details: _TypeAlias = _typing.Literal["container", "domain"]  # noqa: Y015
     _WhichOneofArgType_details: _TypeAlias = _typing.Literal["details", b"details"]  # noqa: Y015
@@ -565,6 +575,7 @@ class ResourceFilter(_message.Message):
     IMAGE_FIELD_NUMBER: _builtins.int
     HOSTS_FIELD_NUMBER: _builtins.int
     IDS_FIELD_NUMBER: _builtins.int
+    OWNERS_FIELD_NUMBER: _builtins.int
     name_prefix: _builtins.str
     """What the name starts with.
     At most 255 characters.
@@ -605,6 +616,12 @@ class ResourceFilter(_message.Message):
         At most 500 items of 512 characters each.
         """
 
+    @_builtins.property
+    def owners(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of owners, in upper or lower case; empty: all.
+        At most 100 items of 255 characters each.
+        """
+
     def __init__(
         self,
         *,
@@ -615,10 +632,11 @@ class ResourceFilter(_message.Message):
         image: _builtins.str = ...,
         hosts: _abc.Iterable[_builtins.str] | None = ...,
         ids: _abc.Iterable[_builtins.str] | None = ...,
+        owners: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hosts", b"hosts", "ids", b"ids", "image", b"image", "kinds", b"kinds", "labels", b"labels", "name_prefix", b"name_prefix", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hosts", b"hosts", "ids", b"ids", "image", b"image", "kinds", b"kinds", "labels", b"labels", "name_prefix", b"name_prefix", "owners", b"owners", "states", b"states"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,14 +1,16 @@
 """The verbs on existing resources: from what a caller wrote to a resource that has changed."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from proad.core.hosts import require
 from proad.core.inventory import Inventory
 from proad.core.resolver import Resolver
-from proad.core.verb_runner import VerbRunner, verb_method
+from proad.core.verb_runner import VerbRun, VerbRunner, verb_method
 from proad.errors import CapabilityMissingError, InvalidArgumentError, ResourceNotFoundError
 from proad.model import (
     DeleteOptions,
+    Lifetime,
     Resource,
     ResourceKind,
     ResourceState,
@@ -23,6 +25,12 @@ from proad.model import (
     Verb,
 )
 from proad.ports import Updates
+
+RECORDED: Mapping[ResourceKind, frozenset[str]] = {
+    ResourceKind.CONTAINER: frozenset({"deletion_protection", "labels"}),
+    ResourceKind.DOMAIN: frozenset({"deletion_protection"}),
+}
+"""The paths of a specification that the daemon keeps, and no engine."""
 
 
 class Lifecycle:
@@ -156,8 +164,35 @@ class Lifecycle:
         resolved = await self._resolver.find(ref)
         driver = require(resolved.driver, Updates)
         async with self._verbs.run(resolved, Verb.UPDATE, etag=etag) as run:
-            updated = await driver.update(run.id, update)
+            recorded = RECORDED[run.entry.observed.kind] & update.paths
+            if recorded:
+                await self._check_recorded(run, update)
+            changes = {path: getattr(update.spec, path) for path in recorded}
+            async with self._inventory.changing_record(run.connection, run.entry, changes):
+                rest = replace(update, paths=update.paths - recorded)
+                updated = await driver.update(run.id, rest)
             run.detail = updated.resource
         if view is ResourceView.SUMMARY:
             return replace(updated, resource=run.resource)
         return replace(updated, resource=self._inventory.complete(run.connection, updated.resource))
+
+    async def _check_recorded(self, run: VerbRun, update: ResourceUpdate) -> None:
+        """Check the changes of what is recorded of a resource.
+
+        Raises:
+            InvalidArgumentError: the values are for the other kind, or a TRANSIENT resource would
+                be protected.
+        """
+        observed = run.entry.observed
+        update.check_kind(observed.kind)
+        if "deletion_protection" not in update.paths or not update.spec.deletion_protection:
+            return
+        lifetime = observed.lifetime
+        if lifetime is None:  # the SUMMARY does not tell
+            full = await self._inventory.full(run.connection, run.id)
+            lifetime = full.lifetime
+        if lifetime is Lifetime.TRANSIENT:
+            raise InvalidArgumentError.of(
+                f"{observed.kind.lower()}.deletion_protection",
+                "a TRANSIENT resource cannot have it: it goes by itself when it stops",
+            )

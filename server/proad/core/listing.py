@@ -176,7 +176,14 @@ class ResourceLister:
         after: Position | None,
     ) -> Sequence[Resource] | None:
         """List in a kept order; None: the filter or the order needs a look at all resources."""
-        if order.kept is None or which.states or which.labels or which.image or which.ids:
+        if (
+            order.kept is None
+            or which.states
+            or which.labels
+            or which.image
+            or which.ids
+            or which.owners
+        ):
             return None
         field, descending = order.kept
         prefix = which.name_prefix

@@ -1,6 +1,6 @@
 """Records of resources for a core without a database: in memory."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
 from proad.ports.records import EngineIdentity, ResourceRecord
 
@@ -23,3 +23,12 @@ class LocalResourceRecords:
         """Remove records by their marks."""
         for mark in marks:
             self._engines.get(engine, {}).pop(mark, None)
+
+
+class NoUserNames:
+    """The names of users where there are no users; implements `ports.records.UserNames`."""
+
+    async def names(self, ids: Collection[str]) -> Mapping[str, str]:
+        """Return no names."""
+        del ids
+        return {}

@@ -44,7 +44,9 @@ class Provisioning:
     ) -> CreatedContainer:
         """Create a container on a host."""
         connection, driver = self._hosts.offering(Containers, host)
-        async with self._creating(connection, Action.CREATE_CONTAINER) as begin:
+        async with self._creating(
+            connection, Action.CREATE_CONTAINER, deletion_protection=spec.deletion_protection
+        ) as begin:
             created = await driver.create_container(spec, start=start, announce=begin)
             resource = await self._publish(connection, created.resource)
         return replace(created, resource=resource)
@@ -53,7 +55,9 @@ class Provisioning:
     async def create_domain(self, spec: DomainSpec, *, start: bool, host: str) -> Resource:
         """Create a domain on a host."""
         connection, driver = self._hosts.offering(Domains, host)
-        async with self._creating(connection, Action.CREATE_DOMAIN) as begin:
+        async with self._creating(
+            connection, Action.CREATE_DOMAIN, deletion_protection=spec.deletion_protection
+        ) as begin:
             created = await driver.create_domain(spec, start=start, announce=begin)
             return await self._publish(connection, created)
 
@@ -63,7 +67,9 @@ class Provisioning:
     ) -> Resource:
         """Create a domain on a host from XML."""
         connection, driver = self._hosts.offering(Domains, host)
-        async with self._creating(connection, Action.CREATE_DOMAIN) as begin:
+        async with self._creating(
+            connection, Action.CREATE_DOMAIN, deletion_protection=source.deletion_protection
+        ) as begin:
             created = await driver.create_domain_from_xml(source, start=start, announce=begin)
             return await self._publish(connection, created)
 
@@ -88,14 +94,16 @@ class Provisioning:
 
     @asynccontextmanager
     async def _creating(
-        self, connection: EngineConnection, action: Action
+        self, connection: EngineConnection, action: Action, *, deletion_protection: bool
     ) -> AsyncIterator[AnnounceFootprint]:
-        """Announce a create, and attribute what the create makes to the create."""
-        async with self._inventory.creating(connection) as expect:
+        """Announce a create, and attribute and record what the create makes as the caller's."""
+        async with self._inventory.creating(
+            connection, deletion_protection=deletion_protection
+        ) as expect:
 
             async def begin(footprint: Footprint) -> None:
                 await announce(replace(connection.intent(action), footprint=footprint))
-                expect(footprint.mark)
+                await expect(footprint.mark)
 
             with connection.call():
                 yield begin

@@ -15,6 +15,7 @@ from proad.core.requests import announce, cancellable
 from proad.core.resolver import ResolvedResource, Resolver
 from proad.core.shielded_tasks import ShieldedTasks
 from proad.errors import (
+    DeletionProtectedError,
     EngineTimedOutError,
     EngineUnreachableError,
     EtagMismatchError,
@@ -22,7 +23,17 @@ from proad.errors import (
     ResourceNotFoundError,
     StateError,
 )
-from proad.model import ACTIVE, Action, Intent, Lifetime, Resource, ResourceState, Verb, refusal
+from proad.model import (
+    ACTIVE,
+    PROTECTED_FROM,
+    Action,
+    Intent,
+    Lifetime,
+    Resource,
+    ResourceState,
+    Verb,
+    refusal,
+)
 from proad.ports import Driver, OnStep, ignore
 
 # The state in which a verb leaves its resource, where that is one state.
@@ -159,6 +170,7 @@ class VerbRunner:
         Raises:
             StateError: the verb is not legal now. The block is not entered.
             EtagMismatchError: the resource has another etag. The block is not entered.
+            DeletionProtectedError: the resource is protected. The block is not entered.
             ActivityInProgressError: verbs before took too long, or one preempted this verb.
             SupersededError: the resource has gone, and its name is another's.
             ResourceNotFoundError: the resource has gone.
@@ -207,6 +219,7 @@ class VerbRunner:
         connection, id = resolved.connection, resolved.resource.id
         entry = self._inventory.entry(connection, id)
         if entry is not None and not etag and refusal(verb, entry.observed, force=force) is None:
+            _check_protection(verb, entry)
             return entry
         # The engine may be ahead of its own events: refuse nothing without a refresh.
         entry = await self._inventory.refresh(connection, id, reconfigured=bool(etag))
@@ -216,6 +229,7 @@ class VerbRunner:
             raise error
         if etag and etag != entry.published.etag:
             raise EtagMismatchError(entry.observed.name, current=entry.published.etag)
+        _check_protection(verb, entry)
         return entry
 
     async def _apply(self, run: VerbRun) -> None:
@@ -248,6 +262,12 @@ class VerbRunner:
         with suppress(Exception):
             async with asyncio.timeout(self._timing.refresh_within):
                 await self._inventory.refresh(run.connection, run.id, reconfigured=True)
+
+
+def _check_protection(verb: Verb, entry: Entry) -> None:
+    """Refuse what a resource with deletion protection is protected from."""
+    if verb in PROTECTED_FROM and entry.published.deletion_protection:
+        raise DeletionProtectedError(verb, entry.observed.name)
 
 
 class _HasVerbs(Protocol):

@@ -61,6 +61,7 @@ from proad.errors.root import (
 )
 from proad.errors.state import (
     ActivityInProgressError,
+    DeletionProtectedError,
     HasSavedStateError,
     HasSnapshotsError,
     InUseError,
@@ -79,6 +80,7 @@ __all__ = [
     "BadCredentialsError",
     "CapabilityMissingError",
     "DatabaseUnreachableError",
+    "DeletionProtectedError",
     "EngineConflictError",
     "EngineTimedOutError",
     "EngineUnreachableError",

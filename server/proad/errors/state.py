@@ -86,6 +86,29 @@ class HasSavedStateError(ProaError):
         )
 
 
+class DeletionProtectedError(ProaError):
+    """The resource has deletion protection.
+
+    Args:
+        verb: what was refused.
+        name: name of the resource.
+        volume: the volume that would have gone with the verb; empty: the resource itself.
+    """
+
+    reason = Reason.DELETION_PROTECTED
+
+    def __init__(self, verb: str, name: str, *, volume: str = "") -> None:
+        what = (
+            f"{verb} of volume {volume!r}, a disk of {name!r}," if volume else f"{verb} of {name!r}"
+        )
+        super().__init__(
+            f"{what} is refused: {name!r} has deletion protection; UpdateResource with the mask "
+            "deletion_protection takes it off",
+            metadata={"name": name, "verb": verb} | ({"volume": volume} if volume else {}),
+        )
+        self.name = name
+
+
 class InUseError(ProaError):
     """A volume, image, port or address is in use, or may be.
 

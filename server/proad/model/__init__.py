@@ -25,6 +25,7 @@ from proad.model.container import (
     TmpfsMount,
     Ulimit,
     VolumeMount,
+    is_reserved,
 )
 from proad.model.domain import (
     DEFAULT_DISK_BYTES,
@@ -134,6 +135,7 @@ from proad.model.verbs import (
     ACTIVE,
     INACTIVE,
     LEGAL,
+    PROTECTED_FROM,
     allowed_verbs,
     refusal,
     verbs_of,
@@ -160,6 +162,7 @@ __all__ = [
     "INACTIVE",
     "LEGAL",
     "NETWORK_OF",
+    "PROTECTED_FROM",
     "Action",
     "Activity",
     "BindMount",
@@ -261,6 +264,7 @@ __all__ = [
     "allowed_verbs",
     "full_id",
     "host_and_port",
+    "is_reserved",
     "merged",
     "path_of",
     "prepare",

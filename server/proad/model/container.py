@@ -224,7 +224,21 @@ def _extra_hosts(hosts: Mapping[str, str]) -> Mapping[str, str]:
     return hosts
 
 
-Labels = Annotated[Mapping[Text, Text], AfterValidator(named_labels)]
+_RESERVED = "proa.driver."
+
+
+def is_reserved(key: str) -> bool:
+    """Return whether a key of a container's label is the daemon's own."""
+    return key.startswith(_RESERVED)
+
+
+def _free_labels(labels: Mapping[str, str]) -> Mapping[str, str]:
+    if taken := sorted(filter(is_reserved, labels)):
+        raise ValueError(f"{taken[0]} is the daemon's own; use another key")
+    return named_labels(labels)
+
+
+Labels = Annotated[Mapping[Text, Text], AfterValidator(_free_labels)]
 Signal = Annotated[
     str,
     spelled(r"((SIG)?[A-Z][A-Z0-9+-]*|[0-9]{1,2})?", "must be a signal, such as SIGINT or 2"),
@@ -272,12 +286,15 @@ class ContainerSpec:
     lifetime: Lifetime = Lifetime.PERSISTENT
     log_driver: Text = ""
     log_options: Mapping[Text, Text] = field(default_factory=dict)
+    deletion_protection: bool = False
 
     @model_validator(mode="after")
     def _fits_together(self) -> "ContainerSpec":
         policy = self.restart_policy.mode
         if self.lifetime is Lifetime.TRANSIENT and policy is not RestartPolicyMode.NO:
             raise ValueError("a TRANSIENT container cannot have a restart policy")
+        if self.lifetime is Lifetime.TRANSIENT and self.deletion_protection:
+            raise ValueError("a TRANSIENT container cannot have deletion_protection")
         targets = [mount.target for mount in self.mounts]
         if len(set(targets)) != len(targets):
             raise ValueError("two mounts have the same target")

@@ -245,6 +245,7 @@ class DomainSpec:
     cpu_mode: CpuMode | None = None
     labels: DomainLabels = field(default_factory=dict)
     lifetime: Lifetime = Lifetime.PERSISTENT
+    deletion_protection: bool = False
 
     @model_validator(mode="after")
     def _fits_together(self) -> "DomainSpec":
@@ -256,6 +257,8 @@ class DomainSpec:
             raise ValueError("boot_order names a device twice")
         if self.autostart and self.lifetime is Lifetime.TRANSIENT:
             raise ValueError("a TRANSIENT domain cannot have autostart")
+        if self.deletion_protection and self.lifetime is Lifetime.TRANSIENT:
+            raise ValueError("a TRANSIENT domain cannot have deletion_protection")
         return self
 
     @property

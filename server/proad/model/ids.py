@@ -1,6 +1,7 @@
 """The notations of ids."""
 
 import re
+import unicodedata
 from typing import Annotated
 
 from pydantic import AfterValidator
@@ -27,3 +28,6 @@ def _full_id_or_path(text: str) -> str:
 
 FullId = Annotated[str, AfterValidator(_full_id_or_path)]
 """A full id, or a path, which ends with one."""
+
+Username = Annotated[str, AfterValidator(lambda text: unicodedata.normalize("NFC", text).lower())]
+"""A user name as it is stored: case does not count."""

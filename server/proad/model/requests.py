@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from proad.model.checks import Grace, Text
 from proad.model.lifetime import Lifetime
@@ -105,3 +105,10 @@ class DomainXml:
 
     xml: Annotated[str, Field(min_length=1, max_length=XML_LIMIT)]
     lifetime: Lifetime = Lifetime.PERSISTENT
+    deletion_protection: bool = False
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "DomainXml":
+        if self.deletion_protection and self.lifetime is Lifetime.TRANSIENT:
+            raise ValueError("a TRANSIENT domain cannot have deletion_protection")
+        return self

@@ -8,7 +8,7 @@ from enum import StrEnum
 from proad.model.container import Container
 from proad.model.domain import Domain
 from proad.model.engine_ref import EngineRef
-from proad.model.ids import FullId
+from proad.model.ids import FullId, Username
 from proad.model.lifetime import Lifetime
 
 
@@ -103,8 +103,9 @@ class Resource:
     """A container or a domain.
 
     `id` is the engine's own full id. A driver leaves `engine` to the inventory, which fills in
-    also `allowed_verbs`, `activity`, `etag`, `epoch`,
-    `revision`, `observe_time` and `path`. A driver sets `allowed_verbs` if they are fewer than the state allows.
+    also `allowed_verbs`, `activity`, `etag`, `epoch`, `revision`, `observe_time`, `path`, `owner`,
+    `deletion_protection`, and the labels that were changed here. A driver sets `allowed_verbs` if
+    they are fewer than the state allows.
     `lifetime` is None in a SUMMARY if the engine's list does not contain it. `creation` names
     the driver's create that made the resource, if the engine keeps that; callers never see it.
     """
@@ -127,6 +128,8 @@ class Resource:
     path: str = ""
     container: Container | None = None
     domain: Domain | None = None
+    owner: str = ""
+    deletion_protection: bool = False
     creation: str = field(default="", repr=False)
 
 
@@ -146,6 +149,7 @@ class ResourceFilter:
     image: str = ""
     hosts: tuple[str, ...] = ()
     ids: tuple[FullId, ...] = ()
+    owners: tuple[Username, ...] = ()
 
     def matches(self, resource: Resource) -> bool:
         """Return whether a resource meets every condition."""
@@ -154,6 +158,7 @@ class ResourceFilter:
             and (not self.states or resource.state in self.states)
             and (not self.hosts or resource.engine.host in self.hosts)
             and (not self.ids or resource.id in self.ids or resource.path in self.ids)
+            and (not self.owners or resource.owner in self.owners)
             and resource.name.startswith(self.name_prefix)
             and all(resource.labels.get(key) == value for key, value in self.labels.items())
             and (

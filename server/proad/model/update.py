@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from proad.errors import CapabilityMissingError, InvalidArgumentError
 from proad.model.container import ContainerResources, ContainerSpec
 from proad.model.domain import DomainSpec
+from proad.model.resource import ResourceKind
 
 SpecT = TypeVar("SpecT", ContainerSpec, DomainSpec)
 
@@ -14,7 +15,7 @@ LIMITS = "resources"
 """The one field of a specification whose fields have paths of their own."""
 LIMIT_PATHS = frozenset(f"{LIMITS}.{each.name}" for each in fields(ContainerResources))
 
-_KINDS: dict[type, str] = {ContainerSpec: "container", DomainSpec: "domain"}
+_KINDS = {ContainerSpec: ResourceKind.CONTAINER, DomainSpec: ResourceKind.DOMAIN}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,19 @@ class ResourceUpdate:
 
     spec: ContainerSpec | DomainSpec
     paths: frozenset[str]
+
+    def check_kind(self, kind: ResourceKind) -> None:
+        """Check that the values are for resources of a kind.
+
+        Raises:
+            InvalidArgumentError: the values are for the other kind.
+        """
+        if _KINDS[type(self.spec)] is not kind:
+            raise self._wrong_kind(kind)
+
+    def _wrong_kind(self, kind: ResourceKind) -> InvalidArgumentError:
+        given, name = _KINDS[type(self.spec)].lower(), kind.lower()
+        return InvalidArgumentError.of(given, f"this is a {name}; set {name} instead")
 
     def wanted(
         self, cls: type[SpecT], changeable: frozenset[str], *, driver: str, hint: str
@@ -44,13 +58,13 @@ class ResourceUpdate:
             InvalidArgumentError: the values are for the other kind.
             CapabilityMissingError: a path is not in `changeable`.
         """
-        given, kind = _KINDS[type(self.spec)], _KINDS[cls]
-        if not isinstance(self.spec, cls):
-            raise InvalidArgumentError.of(given, f"this is a {kind}; set {kind} instead")
+        kind, spec = _KINDS[cls], self.spec
+        if not isinstance(spec, cls):
+            raise self._wrong_kind(kind)
         if fixed := sorted(self.paths - changeable):
-            what = f"changing {', '.join(fixed)} of an existing {kind}"
+            what = f"changing {', '.join(fixed)} of an existing {kind.lower()}"
             raise CapabilityMissingError(what, driver=driver, hint=hint)
-        return self.spec
+        return spec
 
     def is_undone_by_saved_state(self, name: str) -> bool:
         """Return whether a saved state of a domain of that name would undo the change."""

@@ -34,6 +34,9 @@ _LEGAL: Mapping[Verb, frozenset[ResourceState]] = {
 # In an unknown state, the engine decides what is legal.
 LEGAL = {verb: states | {_S.OTHER} for verb, states in _LEGAL.items()}
 
+PROTECTED_FROM = frozenset({Verb.DELETE})
+"""The verbs that deletion protection refuses."""
+
 _NOTHING = "there is nothing to do"
 _DOMAINS_ONLY = frozenset({Verb.CREATE_SNAPSHOT, Verb.REVERT_SNAPSHOT, Verb.DELETE_SNAPSHOT})
 

@@ -25,8 +25,8 @@ Obligations of every method of a driver:
   SUMMARY, the others the FULL view.
 - Return equal SUMMARYs of a resource that did not change in between, whether they come from
   `list_resources`, `get_resource` or a verb.
-- Leave empty what only the core knows: `host`, `activity`, `etag`, `revision` and
-  `observe_time`; and `allowed_verbs`, unless they are fewer than the state allows, as for a
+- Leave empty what only the core knows: `host`, `activity`, `etag`, `revision`, `observe_time`,
+  `owner` and `deletion_protection`; and `allowed_verbs`, unless they are fewer than the state allows, as for a
   resource that can have no snapshot.
 """
 

@@ -155,3 +155,14 @@ class ResourceRecords(Protocol):
 
     async def remove(self, engine: EngineIdentity, marks: Collection[str]) -> None:
         """Remove records by their marks; unknown marks are ignored."""
+
+
+class UserNames(Protocol):
+    """The names of users by their ids, which stay when a name changes or goes."""
+
+    async def names(self, ids: Collection[str]) -> Mapping[str, str]:
+        """Return the present names of these users, without users who are no more.
+
+        Raises:
+            DatabaseUnreachableError: the names cannot be read.
+        """

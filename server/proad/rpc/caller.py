@@ -12,7 +12,7 @@ _caller: ContextVar[Caller] = ContextVar("caller")
 def enter(caller: Caller) -> None:
     """Set the caller of the current call."""
     _caller.set(caller)
-    act_for(caller.username)
+    act_for(caller.username, caller.user_id)
 
 
 def current() -> Caller:

@@ -140,6 +140,16 @@ class UserStore:
                 found |= {row.name: UserVersion(row.id, row.token_version) for row in result}
         return found
 
+    async def names(self, ids: Collection[str]) -> dict[str, str]:
+        """Return the names of some users by id; implements `ports.records.UserNames`."""
+        known = select(users.c.id, users.c.name)
+        found: dict[str, str] = {}
+        async with self._database.read() as connection:
+            for some in batched(ids):
+                result = await connection.execute(known.where(users.c.id.in_(some)))
+                found |= {row.id: row.name for row in result}
+        return found
+
     async def list(self) -> list[User]:
         """Return all users, ordered by name."""
         async with self._database.read() as connection:
@@ -158,6 +168,20 @@ class UserStore:
         """Disable or enable a user. Raises UserNotFoundError."""
         return await self._change(name, disabled=disabled)
 
+    async def rename(self, name: str, new_name: str) -> User:
+        """Give a user another name; the id, and with it all that belongs to the user, stays.
+
+        Raises:
+            UserNotFoundError: there is no such user.
+            InvalidArgumentError: the new name is not a possible one.
+            AlreadyExistsError: another user has the new name.
+        """
+        folded = check_username(new_name)
+        try:
+            return await self._change(name, name=folded)
+        except IntegrityError as error:
+            raise AlreadyExistsError("user", folded) from error
+
     async def remove(self, name: str) -> None:
         """Remove a user. Raises UserNotFoundError."""
         removal = delete(users).where(users.c.name == fold_username(name))
@@ -166,7 +190,7 @@ class UserStore:
         if not result.rowcount:
             raise UserNotFoundError(name)
 
-    async def _change(self, name: str, **values: object) -> User:
+    async def _change(self, name: str, /, **values: object) -> User:
         change = (
             update(users)
             .where(users.c.name == fold_username(name))

@@ -9,7 +9,6 @@ from integration.docker.odd import TMPFS
 
 Json = Any
 
-_OWN_LABELS = {"proa.driver.creation", "proa.driver.lifetime"}
 _ORIGINAL = re.compile(r"(\.\d{6})\d+")  # Python reads no nanoseconds
 
 
@@ -37,7 +36,9 @@ def expected(inspect: Json) -> dict[str, Any]:
             "start_time": _time(state["StartedAt"]),
             "finish_time": _time(state["FinishedAt"]),
         },
-        "labels": {k: v for k, v in (config["Labels"] or {}).items() if k not in _OWN_LABELS},
+        "labels": {
+            k: v for k, v in (config["Labels"] or {}).items() if not k.startswith("proa.driver.")
+        },
         "create_time": datetime.fromisoformat(f"{inspect['Created'][:19]}Z"),
         "lifetime": "TRANSIENT" if host["AutoRemove"] else "PERSISTENT",
         "container": {

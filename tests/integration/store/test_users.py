@@ -129,3 +129,33 @@ async def test_change_keeps_the_id(users):
     assert (await users.versions(["ann"])) == {}
     after = await users.set_disabled("ann", disabled=False)
     assert (await users.versions(["ann"])) == {"ann": (before.id, after.token_version)}
+
+
+async def test_rename_keeps_the_id_and_frees_the_name(users):
+    ann = await users.add("ann", HASH, [])
+    renamed = await users.rename("Ann", "Anna")
+    assert (renamed.id, renamed.name) == (ann.id, "anna")
+    another = await users.add("ann", HASH, [])
+    assert another.id != ann.id
+    assert await users.names([ann.id, another.id, "unknown"]) == {
+        ann.id: "anna",
+        another.id: "ann",
+    }
+
+
+async def test_rename_to_a_name_in_use_changes_nothing(users):
+    ann, bob = await users.add("ann", HASH, []), await users.add("bob", HASH, [])
+    with pytest.raises(AlreadyExistsError, match="'bob'"):
+        await users.rename("ann", "BOB")
+    assert await users.names([ann.id, bob.id]) == {ann.id: "ann", bob.id: "bob"}
+
+
+async def test_rename_of_an_unknown_user_raises(users):
+    with pytest.raises(UserNotFoundError):
+        await users.rename("ann", "bob")
+
+
+async def test_names_after_remove_are_without_the_user(users):
+    ann = await users.add("ann", HASH, [])
+    await users.remove("ann")
+    assert await users.names([ann.id]) == {}

@@ -93,10 +93,11 @@ def test_view_hides_own_labels():
     assert full(inspected(Config={"Labels": labels})).labels == {"a": "b"}
 
 
-def test_view_shows_foreign_labels_with_any_prefix():
-    labels = {"proa.driver.mine": "1", "proa.driver.": "2"}
-    assert summary(listed(Labels=labels)).labels == labels
-    assert full(inspected(Config={"Labels": labels})).labels == labels
+def test_view_hides_all_labels_with_the_reserved_prefix_alone():
+    labels = {"proa.driver.later": "1", "proa.driver.": "2"}
+    shown = {"proa.driver": "3", "proa.drivers": "4", "x.proa.driver.": "5"}
+    assert summary(listed(Labels=labels | shown)).labels == shown
+    assert full(inspected(Config={"Labels": labels | shown})).labels == shown
 
 
 def test_full_view_has_lifetime():

@@ -3,7 +3,7 @@
 `Reflector` follows one engine: subscribe, list, apply. `Refresher` reads again what an event
 marked dirty, or what a caller asks for. `Store` applies what was read, ordered by a
 `LogicalClock`, and alone writes an `Entry`; `Attribution` knows whose call a change comes
-from, `ChangeHistory` has the changes and `watch` passes them to watchers. The rest of the core
+from, `RecordCache` what no engine can tell of a resource, `ChangeHistory` has the changes and `watch` passes them to watchers. The rest of the core
 uses `Inventory` alone. Nothing here knows an engine's SDK, or gRPC.
 """
 
@@ -11,6 +11,7 @@ from proad.core.inventory.entry import Entry
 from proad.core.inventory.history import HISTORY_SIZE, ChangeHistory
 from proad.core.inventory.index import KEPT_ORDERS, LONGEST_NAME, Position
 from proad.core.inventory.inventory import Inventory
+from proad.core.inventory.records import RecordCache
 from proad.core.inventory.store import Store
 from proad.core.inventory.timing import InventoryTiming
 from proad.core.inventory.watch import Batch, watch
@@ -25,6 +26,7 @@ __all__ = [
     "Inventory",
     "InventoryTiming",
     "Position",
+    "RecordCache",
     "Store",
     "watch",
 ]

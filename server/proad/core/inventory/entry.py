@@ -6,6 +6,7 @@ from typing import Protocol
 
 from proad.model import (
     ACTIVE,
+    PROTECTED_FROM,
     Activity,
     EngineRef,
     Resource,
@@ -14,6 +15,7 @@ from proad.model import (
     path_of,
     verbs_of,
 )
+from proad.ports.records import ResourceRecord
 
 
 class Entry(Protocol):
@@ -36,6 +38,10 @@ class Entry(Protocol):
         """The verb of ours that is under way on the resource."""
 
     @property
+    def record(self) -> ResourceRecord | None:
+        """What is recorded of the resource, as it is published; None: nothing."""
+
+    @property
     def detail(self) -> Resource | None:
         """The last FULL view that was read, as the driver gave it, however old."""
 
@@ -52,7 +58,7 @@ class StoredEntry:
     """One resource, for the store.
 
     Attributes:
-        engine, observed, published, activity, detail, path: see `Entry`.
+        engine, observed, published, activity, record, detail, path: see `Entry`.
         applied: the number at which an observation was applied last.
         dirtied: the number of the last event, or of the last verb's end: FULL views that were
             begun before may be stale.
@@ -69,6 +75,7 @@ class StoredEntry:
     observed: Resource
     published: Resource
     activity: Activity | None = None
+    record: ResourceRecord | None = None
     applied: int = 0
     dirtied: int = 0
     idle_since: float = -math.inf
@@ -88,7 +95,10 @@ class StoredEntry:
     def allowed_verbs(self) -> tuple[Verb, ...]:
         """The verbs that are legal now."""
         if self.activity is None:
-            return verbs_of(self.observed)
+            legal = verbs_of(self.observed)
+            if self.record is None or not self.record.deletion_protection:
+                return legal
+            return tuple(verb for verb in legal if verb not in PROTECTED_FROM)
         stoppable = (
             self.observed.state in ACTIVE and self.observed.state is not ResourceState.REMOVING
         )
@@ -98,6 +108,8 @@ class StoredEntry:
 
     def completed(self, view: Resource) -> Resource:
         """Return a driver's view, completed with what only the inventory knows."""
+        if self.record is not None:
+            view = recorded(view, self.record, self.published.owner)
         return replace(
             view,
             engine=self.engine,
@@ -109,3 +121,15 @@ class StoredEntry:
             observe_time=self.published.observe_time,
             path=self.path,
         )
+
+
+def recorded(view: Resource, record: ResourceRecord, owner: str) -> Resource:
+    """Return a view with what is recorded of the resource.
+
+    Args:
+        view: the view, as the driver gave it.
+        record: the record.
+        owner: name of the owner.
+    """
+    labels = view.labels if record.labels is None else record.labels
+    return replace(view, owner=owner, deletion_protection=record.deletion_protection, labels=labels)

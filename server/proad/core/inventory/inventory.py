@@ -1,14 +1,23 @@
 """The inventory: where the rest of the core reads resources, and applies what it did."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import structlog
 
-from proad.core.actor import current_actor
+from proad.core.actor import current_actor, current_user_id
 from proad.core.engine_connection import EngineConnection
 from proad.core.inventory.entry import Entry
 from proad.core.inventory.history import ChangeHistory
@@ -18,7 +27,13 @@ from proad.core.inventory.refresher import Refresher
 from proad.core.inventory.store import Store
 from proad.core.inventory.timing import InventoryTiming
 from proad.core.slices import TimeSlicer
-from proad.errors import EngineUnreachableError, ProaError, ResourceNotFoundError
+from proad.errors import (
+    DatabaseUnreachableError,
+    EngineTimedOutError,
+    EngineUnreachableError,
+    ProaError,
+    ResourceNotFoundError,
+)
 from proad.model import (
     Activity,
     Domain,
@@ -32,6 +47,7 @@ from proad.model import (
     path_of,
 )
 from proad.ports import OnStep
+from proad.ports.records import ResourceRecord
 
 _TRIES = 3
 
@@ -77,6 +93,8 @@ class Inventory:
         """Follow the engines; those that answer have been listed when the block is entered."""
         reflectors = self._reflectors.values()
         tasks = [asyncio.create_task(reflector.follow()) for reflector in reflectors]
+        tasks += [asyncio.create_task(self._store.records.write())]
+        tasks += [asyncio.create_task(self._follow_names())]
         try:
             await asyncio.gather(*(self._listed(reflector) for reflector in reflectors))
             yield
@@ -311,24 +329,92 @@ class Inventory:
             self._store.remove(entry, current_actor())
 
     @asynccontextmanager
-    async def creating(self, connection: EngineConnection) -> AsyncIterator[Callable[[str], None]]:
-        """Attribute what a create makes to the caller; the result takes the create's mark.
+    async def changing_record(
+        self, connection: EngineConnection, entry: Entry, changes: Mapping[str, Any]
+    ) -> AsyncIterator[None]:
+        """Change what is recorded of a resource, unless the block fails, and publish the change.
 
-        If the create fails, the driver has removed again what was made: refresh it.
+        Args:
+            connection: the engine.
+            entry: the resource.
+            changes: new values of fields of the record.
+
+        Raises:
+            DatabaseUnreachableError: nothing was changed. The block is not entered.
         """
+        records = self._store.records
+        if not changes:
+            yield
+            return
+        before = await records.change(connection, entry.observed, changes)
+        try:
+            yield
+        except BaseException:
+            with suppress(DatabaseUnreachableError):
+                undone = {name: getattr(before, name) for name in changes}
+                await records.change(connection, entry.observed, undone)
+            raise
+        finally:
+            if not self._store.is_recorded(entry):
+                self._store.touch(entry)
+
+    @asynccontextmanager
+    async def creating(
+        self, connection: EngineConnection, *, deletion_protection: bool = False
+    ) -> AsyncIterator[Callable[[str], Awaitable[None]]]:
+        """Attribute and record what a create makes as the caller's.
+
+        The result takes the create's mark, before anything is made. If the create fails, the
+        driver has removed again what was made: refresh it.
+
+        Args:
+            connection: the engine.
+            deletion_protection: whether what is made is protected.
+        """
+        records, owner = self._store.records, current_user_id()
         with self._store.attribution.creating(connection.ref, current_actor()) as creation:
+
+            async def expect(mark: str) -> None:
+                if owner or deletion_protection:
+                    record = ResourceRecord(
+                        mark=mark,
+                        owner=owner,
+                        deletion_protection=deletion_protection,
+                        create_time=datetime.now(UTC),
+                    )
+                    await records.plan(connection, record, current_actor())
+                creation.expect(mark)
+
             try:
-                yield creation.expect
-            except Exception:
+                yield expect
+            except Exception as error:
                 with suppress(Exception):  # the failure of the create is what is reported
                     async with asyncio.timeout(self._timing.settles_within):
                         for id in list(creation.made):
                             await self.refresh(connection, id)
+                if not isinstance(error, EngineUnreachableError | EngineTimedOutError):
+                    records.forget(connection, creation.marks)
                 raise
+            # What has come and gone already, before anybody saw it.
+            records.forget(connection, creation.marks)
 
     def pruning(self, connection: EngineConnection) -> AbstractContextManager[None]:
         """Attribute to the caller that stopped containers of an engine go."""
         return self._store.attribution.pruning(connection.ref, current_actor())
+
+    async def _follow_names(self) -> None:
+        """Publish what belongs to a user whose name changed, for ever."""
+        records = self._store.records
+        while True:
+            await asyncio.sleep(self._timing.records.names_interval)
+            try:
+                changed = await records.changed_names()
+            except DatabaseUnreachableError:
+                continue  # the names are those of before
+            for engine in self._reflectors if changed else ():
+                async for entry in self.slicer.each(list(self._store.of(engine))):
+                    if entry.record is not None and entry.record.owner in changed:
+                        self._store.touch(entry)
 
     async def _listed(self, reflector: Reflector) -> None:
         """Wait until an engine that answers has been listed, or for as long as a read would."""

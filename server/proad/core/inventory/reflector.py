@@ -2,17 +2,24 @@
 
 import asyncio
 import math
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Never
 
 import structlog
 
 from proad.core.engine_connection import EngineConnection
+from proad.core.inventory.records import UNSEEN_FOR
 from proad.core.inventory.refresher import Refresher
 from proad.core.inventory.store import Store
 from proad.core.inventory.timing import InventoryTiming
 from proad.core.slices import TimeSlicer
-from proad.errors import EngineUnreachableError, ProaError
+from proad.errors import (
+    EngineConflictError,
+    EngineTimedOutError,
+    EngineUnreachableError,
+    ProaError,
+)
 from proad.model import EngineEvent, Gap, GapKind
 
 _log = structlog.get_logger(__name__)
@@ -133,6 +140,7 @@ class Reflector:
 
         The stream of events may have died silently, or may leak: it cannot be trusted.
         """
+        await self._end_records()
         while True:
             await asyncio.sleep(self._timing.compare_every)
             if await self._missed_any():
@@ -141,10 +149,17 @@ class Reflector:
     async def _resync(self) -> None:
         """List all resources and apply what differs: of what happened before, no event came."""
         connection, engine = self.connection, self.connection.ref
+        await self._store.records.load(connection)
         with self._store.reading() as begun:
             found = await connection.read(connection.driver.list_resources)
+            if not await self._store.records.is_current(connection):
+                raise connection.unreachable("another engine answers by now")
             applied = self._store.apply_list(engine, found, begun)
             overtaken = [id async for id, current in self._slicer.each(applied) if not current]
+        # What was known before the records were.
+        async for entry in self._slicer.each(list(self._store.of(engine))):
+            if not self._store.is_recorded(entry):
+                self._store.touch(entry)
         # Reads that straddle the list may be older, and the list does not show FULL views,
         # for which callers may hold etags.
         for id in overtaken:
@@ -165,6 +180,18 @@ class Reflector:
             self._lost_published = False
             self._store.history.note(self._gap(GapKind.ENGINE_RESYNCED))
         self._synced.set()
+
+    async def _end_records(self) -> None:
+        """End the records of resources that went while nobody listened."""
+        records, engine = self._store.records, self.connection.ref
+        before = datetime.now(UTC) - UNSEEN_FOR
+        async for record in self._slicer.each(records.of(engine)):
+            if record.id and self._store.get(engine, record.id) is None:
+                with suppress(EngineTimedOutError, EngineConflictError):  # it says nothing
+                    if await self._refresher.read(record.id) is None:
+                        records.end(engine, record.id)
+            elif not record.id and record.create_time < before:
+                records.forget(self.connection, [record.mark])
 
     async def _missed_any(self) -> bool:
         """List all resources; return whether there is a change of which no event came."""

@@ -14,9 +14,11 @@ from datetime import UTC, datetime, timedelta
 
 from proad.core.inventory.attribution import Attribution
 from proad.core.inventory.clock import LogicalClock
-from proad.core.inventory.entry import Entry, StoredEntry
+from proad.core.inventory.entry import Entry, StoredEntry, recorded
 from proad.core.inventory.history import Change, ChangeHistory
 from proad.core.inventory.index import Key, ResourceIndex
+from proad.core.inventory.records import RecordCache
+from proad.core.local_records import LocalResourceRecords, NoUserNames
 from proad.model import (
     ACTIVE,
     Activity,
@@ -37,10 +39,17 @@ class Store:
     Args:
         history: receives the changes.
         now: returns the time in seconds.
+        records: has what engines cannot tell; None: in this process alone.
     """
 
-    def __init__(self, history: ChangeHistory, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        history: ChangeHistory,
+        now: Callable[[], float] = time.monotonic,
+        records: RecordCache | None = None,
+    ) -> None:
         self.history = history
+        self.records = records or RecordCache(LocalResourceRecords(), NoUserNames())
         self.attribution = Attribution()
         self.index = ResourceIndex()
         self.now = now
@@ -138,6 +147,7 @@ class Store:
             return False
         entry = self.get(engine, observed.id)
         if entry is not None and _is_another(entry.observed, observed, event):
+            self.records.end(engine, observed.id)
             self._remove(entry)
             entry = None
         if entry is None:
@@ -156,10 +166,18 @@ class Store:
             _keep(entry, detail, begun, self.now())
         return True
 
-    def apply_absence(self, engine: EngineRef, id: str, begun: int) -> bool:
-        """Remove what a read did not find; return whether nothing had overtaken the read."""
+    def apply_absence(
+        self, engine: EngineRef, id: str, begun: int, *, listed: bool = False
+    ) -> bool:
+        """Remove what a read did not find; return whether nothing had overtaken the read.
+
+        A list may leave out what cannot be read: the record then stays until a read of the
+        resource itself finds none.
+        """
         if self.overtaken(engine, id, begun):
             return False
+        if not listed:
+            self.records.end(engine, id)
         if (entry := self.get(engine, id)) is not None:
             self._remove(entry)
         else:
@@ -184,11 +202,12 @@ class Store:
         # What is not known now was not there, and FULL views may be of before.
         self._listed[engine] = self._clock.tick()
         for id in gone:
-            yield id, self.apply_absence(engine, id, begun)
+            yield id, self.apply_absence(engine, id, begun, listed=True)
 
     def remove(self, entry: Entry, actor: str) -> None:
         """Remove a resource that a caller of ours has just removed."""
         if (stored := self._stored(entry)) is not None:
+            self.records.end(stored.engine, stored.observed.id)
             self._remove(stored, actor)
 
     def finish(self, entry: Entry, observed: Resource, actor: str | None = None) -> None:
@@ -224,9 +243,13 @@ class Store:
         self._publish(stored, changed=False, actor=actor)
 
     def touch(self, entry: Entry) -> None:
-        """Note that a resource changed in something that its SUMMARY does not show."""
+        """Note that a resource changed in something that its engine's SUMMARY does not show."""
         if (stored := self._stored(entry)) is not None:
             self._publish(stored)
+
+    def is_recorded(self, entry: Entry) -> bool:
+        """Return whether a resource is published with what is recorded of it now."""
+        return self.records.find(entry.engine, entry.observed) == entry.record
 
     def in_full(self, entry: Entry, max_age: timedelta | None) -> Resource | None:
         """Return the FULL view of a resource, unless it may be stale."""
@@ -308,8 +331,12 @@ class Store:
         before = None if new else entry.published
         revision = self.history.next_revision()
         entry.full = None
+        entry.record = record = self.records.find(entry.engine, entry.observed)
+        view = entry.observed
+        if record is not None:
+            view = recorded(view, record, self.records.owner(record))
         entry.published = replace(
-            entry.observed,
+            view,
             engine=entry.engine,
             allowed_verbs=entry.allowed_verbs,
             activity=entry.activity,

@@ -1,7 +1,20 @@
 """The durations of the inventory."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordTiming:
+    """Durations of the records of resources, in seconds.
+
+    Attributes:
+        write_interval: between two rounds of writing what need not be written at once.
+        names_interval: between two reads of the owners' names.
+    """
+
+    write_interval: float = 0.5
+    names_interval: float = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +32,7 @@ class InventoryTiming:
             or had one that long ago.
         retry_after: before a refresh that failed is tried again.
         full_within: that is waited for a FULL view; a container may hang when it is inspected.
+        records: of the records.
     """
 
     compare_every: float = 60.0
@@ -30,3 +44,4 @@ class InventoryTiming:
     busy_delay: float = 0.1
     retry_after: float = 1.0
     full_within: float = 2.0
+    records: RecordTiming = field(default_factory=RecordTiming)

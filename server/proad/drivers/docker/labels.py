@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from proad.model import Lifetime
+from proad.model import Lifetime, is_reserved
 
 CREATION_LABEL = "proa.driver.creation"
 """A nonce for each create, by which what a failed create has left behind is found."""
@@ -14,12 +14,10 @@ A container has the labels of its image, too, and an image may have been committ
 container of ours. No image can have a label with its own id: what it passes on is not believed.
 """
 
-OWN_LABELS = frozenset({CREATION_LABEL, LIFETIME_LABEL})
-
 
 def visible(labels: Mapping[str, str]) -> dict[str, str]:
     """Return the labels without the driver's own ones."""
-    return {key: value for key, value in labels.items() if key not in OWN_LABELS}
+    return {key: value for key, value in labels.items() if not is_reserved(key)}
 
 
 def lifetime_label(lifetime: Lifetime, image_id: str) -> str:

@@ -4,7 +4,7 @@ import math
 from datetime import timedelta
 from typing import Any
 
-from proad.drivers.docker.labels import CREATION_LABEL, OWN_LABELS
+from proad.drivers.docker.labels import CREATION_LABEL
 from proad.errors import FieldViolation, InvalidArgumentError
 from proad.model import (
     ContainerResources,
@@ -16,6 +16,7 @@ from proad.model import (
     PublishedPort,
     RestartPolicy,
     RestartPolicyMode,
+    is_reserved,
 )
 
 Json = dict[str, Any]
@@ -51,7 +52,7 @@ def creation(spec: ContainerSpec, nonce: str) -> Json:
     ]
     violations += [
         FieldViolation("spec.labels", f"{key} is the daemon's own; use another key")
-        for key in sorted(OWN_LABELS & spec.labels.keys())
+        for key in sorted(filter(is_reserved, spec.labels))
     ]
     if violations:
         raise InvalidArgumentError(violations)

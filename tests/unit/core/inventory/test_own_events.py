@@ -124,7 +124,7 @@ async def test_attribution_during_create_before_answer_is_its_caller(
     act_for("ann")
 
     async with inventory.creating(connection) as expect:
-        expect(mark)
+        await expect(mark)
         engine.put(box("1", "web", S.STOPPED, creation="nonce"))
         engine.put(box("2", "web", creation="another"))
         await quiet(inventory)
@@ -144,7 +144,7 @@ async def test_attribution_of_failed_create_cleanup_is_its_caller(engine, connec
 
     async def create():
         async with inventory.creating(connection) as expect:
-            expect("1")
+            await expect("1")
             engine.put(box())
             await quiet(inventory)
             engine.take("1", tell=False)
@@ -162,7 +162,7 @@ async def test_create_failed_on_hung_engine_raises_soon(engine, connection, foll
 
     async def create():
         async with inventory.creating(connection) as expect:
-            expect("1")
+            await expect("1")
             engine.put(box())
             await quiet(inventory)
             engine.before = Gate()
