@@ -67,5 +67,5 @@ bench: setup workloads ## Measure what calls cost over the bare engines; ARGS=--
 soak: tools workloads ## Keep on at engines of its own for half an hour; ARGS=PART …
 	@PYTHONPATH=tests $(BIN)/python -m soak $(ARGS)
 
-clean: ## Remove what was built here; the guest in /var/tmp, which all your clones share, stays
+clean: ## Remove what was built here; guest and engines in /var/tmp, which all your clones share, stay
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
