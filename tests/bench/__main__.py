@@ -20,6 +20,7 @@ from bench.many_watchers import many_watchers
 from bench.pausing import verbs
 from bench.plan import FULL, QUICK, Plan
 from bench.reading import gets, lists
+from bench.repeating import request_ids
 from bench.report import Report, Row
 from bench.scaling import scaling
 from bench.throughput import throughput
@@ -35,6 +36,7 @@ def _measure(plan: Plan, load: Load, daemon: Daemon, engine: BareLibvirt) -> Ite
         "pause + resume": lambda: verbs(plan, load, daemon),
         "GetResource, calls a second": lambda: throughput(plan, load, daemon),
         "among many resources": lambda: scaling(plan),
+        "request ids": lambda: request_ids(plan),
         "external change → watcher": lambda: external_changes(plan, load, daemon, engine),
         "many watchers": lambda: many_watchers(plan, load, daemon),
         "idle": lambda: idle(plan, load, daemon),

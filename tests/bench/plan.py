@@ -17,6 +17,7 @@ class Plan:
         slices: pairs of slices in which throughput is measured, `slice_seconds` each.
         few_resources, many_resources: how many there are in the two daemons that are compared.
         scaling: rounds of each call to these.
+        request_ids: rounds of calls with and without an id.
         external_changes: pauses and resumes of each kind behind the daemon's back.
         watchers: how many watch at once.
         watched_changes: what all of them are to be told of.
@@ -36,6 +37,7 @@ class Plan:
     few_resources: int
     many_resources: int
     scaling: int
+    request_ids: int
     external_changes: int
     watchers: int
     watched_changes: int
@@ -56,6 +58,7 @@ FULL = Plan(
     few_resources=1_000,
     many_resources=50_000,
     scaling=300,
+    request_ids=300,
     external_changes=200,
     watchers=500,
     watched_changes=200,
@@ -76,6 +79,7 @@ QUICK = Plan(
     few_resources=1_000,
     many_resources=50_000,
     scaling=80,
+    request_ids=100,
     external_changes=25,
     watchers=50,
     watched_changes=40,

@@ -2,14 +2,14 @@
 
 import os
 import stat
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import structlog
-from sqlalchemy import Connection, event
+from sqlalchemy import Executable
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -18,21 +18,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from proad.errors import DatabaseUnreachableError, SetupError
 from proad.ownership import check_parent, open_own
 from proad.store.migrate import is_current, migrate
+from proad.store.sqlite import WAIT_SECONDS, WRITES, SqliteCommitter, prepare_sqlite
 from proad.store.url import async_url
 
 log = structlog.get_logger(__name__)
 
-_WAIT_SECONDS = 5
-_WRITES = "proad_writes"
 _MOST_PARAMETERS = 1000
 
 
 class Database:
     """An open database with the current schema, made by `open`. Tasks may share it."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, committer: SqliteCommitter | None) -> None:
         self._engine = engine
-        self._writer = engine.execution_options(**{_WRITES: True})
+        self._writer = engine.execution_options(**{WRITES: True})
+        self._committer = committer
 
     @classmethod
     @asynccontextmanager
@@ -49,7 +49,11 @@ class Database:
         engine = _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
         try:
             await _bring_up_to_date(engine, parsed)
-            yield cls(engine)
+            if parsed.get_backend_name() != "sqlite":
+                yield cls(engine, None)
+                return
+            with SqliteCommitter(parsed) as committer:
+                yield cls(engine, committer)
         finally:
             await engine.dispose()
 
@@ -75,6 +79,26 @@ class Database:
             async with self._writer.begin() as connection:
                 yield connection
 
+    async def commit(
+        self, statement: Executable, values: Mapping[str, object], *, synced: bool = True
+    ) -> None:
+        """Execute one statement that changes something, and commit.
+
+        Args:
+            statement: the statement.
+            values: the values of its parameters.
+            synced: whether the change must outlive the host, not the daemon alone.
+
+        Raises:
+            DatabaseUnreachableError: the database does not answer.
+        """
+        with _unreachable_when_lost():
+            if self._committer is not None:
+                await self._committer.commit(statement, values, synced=synced)
+                return
+            async with self._engine.begin() as connection:
+                await connection.execute(statement, values)
+
 
 def batched(values: Iterable[str]) -> Iterator[Sequence[str]]:
     """Split values into batches that fit the parameters of one statement."""
@@ -97,7 +121,7 @@ async def _bring_up_to_date(engine: AsyncEngine, url: URL) -> None:
         async with engine.connect() as connection:
             if await connection.run_sync(is_current):
                 return
-        async with engine.execution_options(**{_WRITES: True}).begin() as connection:
+        async with engine.execution_options(**{WRITES: True}).begin() as connection:
             await connection.run_sync(migrate)
     except SQLAlchemyError as error:
         reason = " ".join(str(getattr(error, "orig", None) or error).split())
@@ -109,33 +133,16 @@ def _postgresql(url: URL) -> AsyncEngine:
         url,
         hide_parameters=True,
         pool_pre_ping=True,  # PostgreSQL may have been restarted
-        pool_timeout=_WAIT_SECONDS,
-        connect_args={"connect_timeout": _WAIT_SECONDS},
+        pool_timeout=WAIT_SECONDS,
+        connect_args={"connect_timeout": WAIT_SECONDS},
     )
 
 
 def _sqlite(url: URL) -> AsyncEngine:
     _private_file(Path(url.database or ""))
-    engine = create_async_engine(url, hide_parameters=True, pool_timeout=_WAIT_SECONDS)
-    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-    event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    engine = create_async_engine(url, hide_parameters=True, pool_timeout=WAIT_SECONDS)
+    prepare_sqlite(engine.sync_engine)
     return engine
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    # Keep Python's driver from beginning transactions: it leaves DDL out of them, and a read
-    # that becomes a write would fail at once instead of waiting for the lock.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {_WAIT_SECONDS * 1000}")
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get(_WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _private_file(path: Path) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Row, and_, delete, insert, or_, select, tuple_, update
+from sqlalchemy import Row, and_, bindparam, delete, insert, or_, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from proad.model import Intent, RequestState
@@ -14,6 +14,17 @@ from proad.store.database import Database
 from proad.store.schema import requests
 
 _INTENTS = TypeAdapter(Intent)
+# Made once: every request with an id executes both.
+_ADD = insert(requests)
+_SETTLE = (
+    update(requests)
+    .where(
+        requests.c.daemon == bindparam("of_daemon"),
+        requests.c.user_id == bindparam("of_user"),
+        requests.c.id == bindparam("of_id"),
+    )
+    .values({name: bindparam(name) for name in ("state", "path", "end_time", "answer")})
+)
 
 
 class RequestStore:
@@ -95,42 +106,40 @@ class RequestStore:
     async def add(self, record: RequestRecord) -> None:
         """Store a record, in place of the one with the same key if there is one."""
         intent = record.intent
-        row = insert(requests).values(
-            daemon=self._daemon_id,
-            user_id=record.key.user_id,
-            id=record.key.id,
-            method=record.method,
-            digest=record.digest,
-            state=str(record.state),
-            path=record.path,
-            start_time=record.start_time,
-            end_time=record.end_time,
-            intent=None if intent is None else _INTENTS.dump_python(intent, mode="json"),
-            answer=record.answer,
-        )
+        values = {
+            "daemon": self._daemon_id,
+            "user_id": record.key.user_id,
+            "id": record.key.id,
+            "method": record.method,
+            "digest": record.digest,
+            "state": str(record.state),
+            "path": record.path,
+            "start_time": record.start_time,
+            "end_time": record.end_time,
+            "intent": None if intent is None else _INTENTS.dump_python(intent, mode="json"),
+            "answer": record.answer,
+        }
         try:
-            async with self._database.write() as connection:
-                await connection.execute(row)
+            await self._database.commit(_ADD, values)
         except IntegrityError:
             # An expired one, or one whose commit was reported as failed
             async with self._database.write() as connection:
                 await connection.execute(delete(requests).where(self._is(record.key)))
-                await connection.execute(row)
+                await connection.execute(_ADD, values)
 
     async def settle(self, record: RequestRecord) -> None:
         """Store state, path, end time and answer of a record that was added."""
-        settled = (
-            update(requests)
-            .where(self._is(record.key))
-            .values(
-                state=str(record.state),
-                path=record.path,
-                end_time=record.end_time,
-                answer=record.answer,
-            )
-        )
-        async with self._database.write() as connection:
-            await connection.execute(settled)
+        values = {
+            "of_daemon": self._daemon_id,
+            "of_user": record.key.user_id,
+            "of_id": record.key.id,
+            "state": str(record.state),
+            "path": record.path,
+            "end_time": record.end_time,
+            "answer": record.answer,
+        }
+        # Were the host to lose it, the request would be judged by its intent, which is synced.
+        await self._database.commit(_SETTLE, values, synced=False)
 
     async def expire(self, before: datetime, most: int) -> list[RequestKey]:
         """Remove records that ended before a time, at most so many, and return their keys."""

@@ -273,7 +273,15 @@ class RequestJournal:
             raise RequestCancelledError
         entry.record = replace(entry.record, intent=intent, path=intent.path)
         self._checkpoint("before intent")
-        await self._records.add(entry.record)
+        adding = asyncio.ensure_future(self._records.add(entry.record))
+        try:
+            await asyncio.shield(adding)
+        except asyncio.CancelledError:
+            # A verb by force takes the place of this one, or the daemon stops: the record may be
+            # stored all the same.
+            await adding
+            entry.announced = True
+            raise
         entry.announced = True
         self._checkpoint("after intent")
 

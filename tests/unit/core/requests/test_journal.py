@@ -237,6 +237,32 @@ async def test_run_records_lost_changes_nothing(journal, records):
     assert await journal.run(request(), effect) == b"done"
 
 
+async def test_run_cancelled_while_the_record_is_stored_keeps_the_record(journal, records):
+    """As a verb by force cancels a graceful one."""
+    storing, stored = asyncio.Event(), asyncio.Event()
+    add = records.add
+
+    async def slow(record):
+        storing.set()
+        await stored.wait()
+        await add(record)
+
+    records.add = slow
+
+    async def preempted(publish):
+        verb = asyncio.create_task(announce(INTENT))
+        await storing.wait()
+        verb.cancel()
+        stored.set()
+        with pytest.raises(asyncio.CancelledError):
+            await verb
+        raise TIMED_OUT
+
+    with pytest.raises(StopTimedOutError):
+        await journal.run(request(), preempted)
+    assert (await journal.get(KEY)).state is RequestState.FAILED
+
+
 async def test_run_records_lost_at_the_end_stores_the_answer_later(journal, records):
     effect = Effect(waits=True)
     call = asyncio.create_task(journal.run(request(), effect))
